@@ -1,0 +1,5 @@
+# FLENSE_SANITIZE is set by presets only: "address,undefined" or "fuzzer-no-link,address,undefined".
+if(FLENSE_SANITIZE)
+  add_compile_options(-fsanitize=${FLENSE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${FLENSE_SANITIZE})
+endif()

@@ -1,0 +1,11 @@
+add_library(flense_warnings INTERFACE)
+target_compile_options(flense_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual -Wformat=2 -Wimplicit-fallthrough
+  -Wextra-semi -Wundef)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(flense_warnings INTERFACE -Wduplicated-cond -Wlogical-op -Wsuggest-override)
+endif()
+if(FLENSE_WARNINGS_AS_ERRORS)
+  target_compile_options(flense_warnings INTERFACE -Werror)
+endif()

@@ -1,0 +1,174 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/parallel.h"
+#include "base/path.h"
+#include "base/process.h"
+
+namespace flense {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Scratch : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "flense-base-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    dir_ = name;
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+  fs::path dir_;
+};
+
+std::string message(const auto& result) {
+  return result ? std::string() : result.error().message;
+}
+
+TEST(Checked, WrapIsAValue) {
+  EXPECT_EQ(checked_add(UINT64_MAX, 1), std::nullopt);
+  EXPECT_EQ(checked_mul(1ull << 33, 1ull << 33), std::nullopt);
+  EXPECT_FALSE(range_fits(10, UINT64_MAX, 20));
+  EXPECT_TRUE(range_fits(20, 0, 20));
+  EXPECT_EQ(align_up(UINT64_MAX, 8), std::nullopt);
+  EXPECT_EQ(align_up(9, 8), 16u);
+}
+
+TEST(Format, HumanBytesNeverPrintsAThousand) {
+  EXPECT_EQ(human_bytes(999), "999 B");
+  EXPECT_EQ(human_bytes(1000), "1.0 kB");
+  EXPECT_EQ(human_bytes(999'960), "1.0 MB");
+  EXPECT_EQ(human_bytes(541'600'000), "541.6 MB");
+  EXPECT_EQ(grouped(1234567), "1,234,567");
+  EXPECT_EQ(grouped(12), "12");
+}
+
+TEST(ByteReader, ErrorsNameFileOffsetAndField) {
+  const std::string data = "\x01\x02\x03";
+  ByteReader reader(as_bytes(data), "x.so: ELF header", 0x40);
+  ASSERT_EQ(reader.read<std::uint16_t>("type").value(), 0x0201);
+  EXPECT_EQ(message(reader.read<std::uint32_t>("entry")),
+            "x.so: ELF header: entry at offset 0x42 needs 4 bytes, 1 are left");
+}
+
+TEST(Error, RendersCauseContextAndHint) {
+  Error error{Code::kBadInput, "layer is truncated", {"reading app.tar"}, "save it again"};
+  EXPECT_EQ(render(error),
+            "error: layer is truncated\n  while reading app.tar\nhint: save it again\n");
+}
+
+TEST(MemberPath, EscapesAreRefused) {
+  EXPECT_EQ(normalise_member_path("./usr//lib/"), "usr/lib");
+  EXPECT_EQ(normalise_member_path("/etc/passwd"), "etc/passwd");
+  EXPECT_EQ(normalise_member_path("./"), "");
+  EXPECT_FALSE(normalise_member_path("a/../../b"));
+  EXPECT_FALSE(normalise_member_path(std::string_view("a\0b", 3)));
+  EXPECT_EQ(normalise_member_path("a..b/..c"), "a..b/..c");
+}
+
+TEST(LinkText, StaysInRoot) {
+  EXPECT_EQ(resolve_link_text("usr/lib", "../lib64/x"), "usr/lib64/x");
+  EXPECT_EQ(resolve_link_text("usr", "../../../etc"), "etc");
+  EXPECT_EQ(resolve_link_text("usr", "/bin/./sh"), "bin/sh");
+}
+
+TEST(Glob, Table) {
+  EXPECT_TRUE(glob_match("usr/*/x.so", "usr/lib/x.so"));
+  EXPECT_FALSE(glob_match("usr/*/x.so", "usr/lib/y/x.so"));
+  EXPECT_TRUE(glob_match("**/x.so", "x.so"));
+  EXPECT_TRUE(glob_match("**/x.so", "a/b/x.so"));
+  EXPECT_FALSE(glob_match("**/x.so", "a/bx.so"));
+  EXPECT_TRUE(glob_match("/opt/**", "opt/a/b"));
+  EXPECT_TRUE(glob_match("lib[a-c]?.so", "libb1.so"));
+  EXPECT_FALSE(glob_match("lib[!a-c]?.so", "libb1.so"));
+  EXPECT_FALSE(glob_match("[", "["));
+  EXPECT_TRUE(glob_match("a\\*b", "a*b"));
+  EXPECT_FALSE(glob_match("a\\*b", "axb"));
+  EXPECT_TRUE(glob_match("**/tests/**", "usr/lib/numpy/tests/test_a.py"));
+  EXPECT_FALSE(glob_match("*", "a/b"));
+}
+
+TEST_F(Scratch, AtomicFileAppearsOnCommitOnly) {
+  const fs::path path = dir_ / "out";
+  {
+    auto file = AtomicFile::create(path);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(write_fully(file->fd(), as_bytes("abc"), "out"));
+    EXPECT_FALSE(fs::exists(path));
+  }
+  EXPECT_TRUE(fs::is_empty(dir_));
+  auto file = AtomicFile::create(path);
+  ASSERT_TRUE(file);
+  ASSERT_TRUE(write_fully(file->fd(), as_bytes("abc"), "out"));
+  ASSERT_TRUE(file->commit());
+  EXPECT_EQ(read_file(path, 10).value(), "abc");
+  EXPECT_EQ(std::distance(fs::directory_iterator(dir_), {}), 1);
+  EXPECT_FALSE(read_file(path, 2));
+}
+
+TEST_F(Scratch, AtomicDirectoryRefusesToReplace) {
+  const fs::path path = dir_ / "out";
+  {
+    auto tree = AtomicDirectory::create(path);
+    ASSERT_TRUE(tree);
+    std::ofstream(tree->staging() / "f") << "x";
+    ASSERT_TRUE(tree->commit());
+  }
+  EXPECT_TRUE(fs::exists(path / "f"));
+  EXPECT_THAT(message(AtomicDirectory::create(path)), ::testing::HasSubstr("already exists"));
+  EXPECT_THAT(message(AtomicDirectory::create(path / "")), ::testing::HasSubstr("already exists"));
+}
+
+TEST_F(Scratch, MappedFileAndScratch) {
+  auto scratch = open_scratch(dir_);
+  ASSERT_TRUE(scratch);
+  ASSERT_TRUE(write_fully(scratch->get(), as_bytes("hello"), "scratch"));
+  auto map = MappedFile::map(scratch->get(), "scratch");
+  ASSERT_TRUE(map);
+  EXPECT_EQ(as_text(map->bytes()), "hello");
+  EXPECT_TRUE(fs::is_empty(dir_));
+  EXPECT_FALSE(MappedFile::open(dir_));
+}
+
+TEST(Parallel, FirstErrorWinsAndStops) {
+  std::atomic<int> calls = 0;
+  auto outcome = parallel_for(1000, 2, [&](std::size_t i) -> Result<void> {
+    ++calls;
+    if (i == 3) return bad_input("three");
+    return {};
+  });
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().message, "three");
+  EXPECT_LT(calls, 1000);
+}
+
+TEST(Process, CapturesBothStreamsAndStatus) {
+  auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->out, "out\n");
+  EXPECT_EQ(result->err, "err\n");
+  EXPECT_EQ(result->status, 3);
+  EXPECT_FALSE(run_process({"no-such-program-of-flense"}));
+  EXPECT_TRUE(find_program("sh"));
+  EXPECT_FALSE(find_program("no-such-program-of-flense"));
+}
+
+TEST(Process, PipesBothWays) {
+  auto child = ChildProcess::start({"cat"}, {.pipe_stdin = true, .pipe_stdout = true});
+  ASSERT_TRUE(child);
+  ASSERT_TRUE(write_fully((*child)->stdin_fd(), as_bytes("through"), "cat"));
+  (*child)->close_stdin();
+  FdSource source((*child)->stdout_fd(), "cat");
+  EXPECT_EQ(read_all(source, 100, "cat").value(), "through");
+  EXPECT_EQ((*child)->wait().value(), 0);
+}
+
+}  // namespace
+}  // namespace flense

@@ -1,0 +1,89 @@
+// Files of the host: descriptors, mappings, and outputs that appear whole or not at all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/stream.h"
+
+namespace flense {
+
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  ~UniqueFd();
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+Result<UniqueFd> open_read(const std::filesystem::path& path);
+/// Whole file, refusing more than `limit` bytes.
+Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit);
+
+/// A regular file mapped read-only. Shared by value: the mapping lives as long as any copy.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path);
+  /// Takes no ownership of `fd`; `name` is for messages.
+  static Result<MappedFile> map(int fd, std::string name);
+  Bytes bytes() const;
+  const std::string& name() const;
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+/// An unlinked scratch file in `dir` (O_TMPFILE, or created and unlinked).
+Result<UniqueFd> open_scratch(const std::filesystem::path& dir);
+
+/// A file that replaces `path` only on commit(): written beside it under a temporary name, fsynced,
+/// renamed, directory fsynced. Destruction without commit removes the temporary.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0644);
+  AtomicFile(AtomicFile&&) noexcept = default;
+  AtomicFile& operator=(AtomicFile&&) noexcept = default;
+  ~AtomicFile();
+  int fd() const { return fd_.get(); }
+  Result<void> commit();
+
+ private:
+  AtomicFile() = default;
+  UniqueFd fd_;
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+};
+
+/// The same for a directory tree: fill staging(), then commit() renames it to `path`, which must
+/// not exist. Destruction without commit removes the staging tree.
+class AtomicDirectory {
+ public:
+  static Result<AtomicDirectory> create(const std::filesystem::path& path);
+  AtomicDirectory(AtomicDirectory&&) noexcept = default;
+  AtomicDirectory& operator=(AtomicDirectory&&) noexcept = default;
+  ~AtomicDirectory();
+  const std::filesystem::path& staging() const { return staging_; }
+  Result<void> commit();
+
+ private:
+  AtomicDirectory() = default;
+  std::filesystem::path path_;
+  std::filesystem::path staging_;
+};
+
+Result<void> write_fully(int fd, Bytes bytes, std::string_view name);
+Result<void> fsync_path(const std::filesystem::path& path);
+
+}  // namespace flense

@@ -1,0 +1,17 @@
+// The one place that includes fmt; header-only because Debian ships no static libfmt.
+#pragma once
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdint>
+#include <string>
+
+namespace flense {
+
+/// 1536 -> "1.5 kB": decimal units, as Docker and skopeo print sizes.
+std::string human_bytes(std::uint64_t bytes);
+/// Digits grouped by commas: 1234567 -> "1,234,567".
+std::string grouped(std::uint64_t value);
+
+}  // namespace flense

@@ -1,0 +1,53 @@
+// Child processes without a shell: argument vectors, pipes, captured output.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "base/stream.h"
+
+namespace flense {
+
+/// Searches PATH for an executable; nullopt when it is not there.
+std::optional<std::string> find_program(std::string_view name);
+
+struct ProcessOutput {
+  int status = 0;  ///< exit status, or 128 + signal
+  std::string out;
+  std::string err;
+};
+
+/// Runs to the end, capturing at most `limit` bytes of each stream. An unstartable program is an
+/// environment error; a non-zero status is not an error here.
+Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
+                                  std::uint64_t limit = 16u << 20);
+
+/// A running child whose stdin or stdout is a pipe to us. Destruction kills and reaps it.
+class ChildProcess {
+ public:
+  struct Options {
+    bool pipe_stdin = false;
+    bool pipe_stdout = false;
+    int stdin_fd = -1;   ///< when not piped: this descriptor, or /dev/null
+    int stdout_fd = -1;  ///< when not piped: this descriptor, or our own stderr
+  };
+  static Result<std::unique_ptr<ChildProcess>> start(const std::vector<std::string>& argv,
+                                                     const Options& options);
+  ~ChildProcess();
+  int stdin_fd() const { return stdin_.get(); }
+  int stdout_fd() const { return stdout_.get(); }
+  void close_stdin() { stdin_ = UniqueFd(); }
+  /// Reaps; exit status or 128 + signal.
+  Result<int> wait();
+
+ private:
+  ChildProcess() = default;
+  int pid_ = -1;
+  UniqueFd stdin_, stdout_;
+};
+
+}  // namespace flense

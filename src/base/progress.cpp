@@ -1,0 +1,58 @@
+#include "base/progress.h"
+
+#include <cstdio>
+
+#include "base/format.h"
+
+namespace flense {
+
+void Progress::begin(std::string_view step, std::uint64_t total) {
+  if (!enabled_) return;
+  std::lock_guard lock(mutex_);
+  step_ = step;
+  total_ = total;
+  done_ = 0;
+  started_ = std::chrono::steady_clock::now();
+  drawn_ = {};
+  draw(true);
+}
+
+void Progress::add(std::uint64_t bytes) {
+  if (!enabled_) return;
+  done_ += bytes;
+  if (!mutex_.try_lock()) return;
+  std::lock_guard lock(mutex_, std::adopt_lock);
+  draw(false);
+}
+
+void Progress::clear() {
+  if (!enabled_) return;
+  std::lock_guard lock(mutex_);
+  if (visible_) std::fputs("\r\x1b[K", stderr);
+  visible_ = false;
+}
+
+void Progress::draw(bool force) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!force && now - drawn_ < std::chrono::milliseconds(100)) return;
+  drawn_ = now;
+  const std::uint64_t done = done_;
+  std::string line = step_;
+  if (total_ > 0) {
+    const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
+    line +=
+        fmt::format("  {:3.0f} %  {} of {}", share * 100, human_bytes(done), human_bytes(total_));
+  } else if (done > 0) {
+    line += "  " + human_bytes(done);
+  }
+  const double seconds = std::chrono::duration<double>(now - started_).count();
+  if (done > 0 && seconds > 0.5)
+    line += fmt::format(
+        "  {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)));
+  if (columns_ > 1 && line.size() > columns_ - 1) line.resize(columns_ - 1);
+  std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
+  std::fflush(stderr);
+  visible_ = true;
+}
+
+}  // namespace flense

@@ -1,0 +1,38 @@
+#include "base/result.h"
+
+#include <cerrno>
+#include <system_error>
+
+namespace flense {
+
+std::unexpected<Error> system_error(int errno_value, std::string what) {
+  what += ": ";
+  what += std::generic_category().message(errno_value);
+  Error error{Code::kEnvironment, std::move(what), {}, {}};
+  if (errno_value == ENOSPC)
+    error.hint = "free some space, or name another directory with --tmpdir or -o";
+  return std::unexpected(std::move(error));
+}
+
+std::string render(const Error& error) {
+  std::string out = "error: " + error.message + "\n";
+  for (const std::string& line : error.context) out += "  while " + line + "\n";
+  if (!error.hint.empty()) out += "hint: " + error.hint + "\n";
+  return out;
+}
+
+int exit_status(Code code) {
+  switch (code) {
+    case Code::kUsage:
+      return 2;
+    case Code::kBadInput:
+      return 3;
+    case Code::kEnvironment:
+      return 4;
+    case Code::kInternal:
+      return 70;
+  }
+  return 70;
+}
+
+}  // namespace flense

@@ -1,0 +1,83 @@
+// The error vocabulary of the code base: every failure that input or environment can cause is a
+// value. Exceptions come only from the standard library and third parties and end in main().
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/format.h"
+
+namespace flense {
+
+/// What kind of failure this is; decides the exit status (docs/exit-codes.md).
+enum class Code {
+  kUsage,        ///< exit 2: the command line is wrong
+  kBadInput,     ///< exit 3: a file is truncated, corrupt, hostile or of an unknown kind
+  kEnvironment,  ///< exit 4: missing tool, permission, disk full, no driver
+  kInternal,     ///< exit 70: a bug of ours
+};
+
+/// One sentence that names the cause, the chain of what was being done (outermost last), and the
+/// user's next step. Rendered once, at the edge.
+struct Error {
+  Code code = Code::kInternal;
+  std::string message;
+  std::vector<std::string> context;
+  std::string hint;
+};
+
+template <class T = void>
+using Result = std::expected<T, Error>;
+
+template <class... Args>
+[[nodiscard]] std::unexpected<Error> fail(Code code, fmt::format_string<Args...> text,
+                                          Args&&... args) {
+  return std::unexpected(Error{code, fmt::format(text, std::forward<Args>(args)...), {}, {}});
+}
+
+template <class... Args>
+[[nodiscard]] std::unexpected<Error> bad_input(fmt::format_string<Args...> text, Args&&... args) {
+  return fail(Code::kBadInput, text, std::forward<Args>(args)...);
+}
+
+/// A failed system call: the text ends with strerror(errno_value).
+[[nodiscard]] std::unexpected<Error> system_error(int errno_value, std::string what);
+
+/// Adds a `while …` line to a failure; free on success.
+template <class T, class... Args>
+[[nodiscard]] Result<T> with_context(Result<T> result, fmt::format_string<Args...> text,
+                                     Args&&... args) {
+  if (!result) result.error().context.push_back(fmt::format(text, std::forward<Args>(args)...));
+  return result;
+}
+
+template <class T>
+[[nodiscard]] Result<T> with_hint(Result<T> result, std::string hint) {
+  if (!result && result.error().hint.empty()) result.error().hint = std::move(hint);
+  return result;
+}
+
+/// `error: …`, `  while …` lines, `hint: …`; ends with a newline.
+std::string render(const Error& error);
+int exit_status(Code code);
+
+}  // namespace flense
+
+#define FLENSE_CONCAT_(a, b) a##b
+#define FLENSE_CONCAT(a, b) FLENSE_CONCAT_(a, b)
+#define FLENSE_TRY_(name, decl, expr)                         \
+  auto name = (expr);                                         \
+  if (!name) return std::unexpected(std::move(name).error()); \
+  decl = std::move(name).value()
+
+/// TRY(auto x, f()): bind the value or return the error from the enclosing function.
+#define TRY(decl, expr) FLENSE_TRY_(FLENSE_CONCAT(try_result_, __COUNTER__), decl, expr)
+/// TRY_DO(f()): the same for Result<void>.
+#define TRY_DO(expr)                                         \
+  do {                                                       \
+    if (auto try_status = (expr); !try_status)               \
+      return std::unexpected(std::move(try_status).error()); \
+  } while (false)
