@@ -1,0 +1,41 @@
+// Executes a plan on a whole image: edited layers are written anew, all others taken over.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "image/image.h"
+#include "image/writer.h"
+#include "slim/apply_layer.h"
+#include "slim/options.h"
+#include "slim/plan.h"
+
+namespace flense::slim {
+
+struct LayerSizes {
+  std::string instruction;
+  std::string digest_before, digest_after;
+  std::uint64_t stored_before = 0, stored_after = 0;
+  std::uint64_t unpacked_before = 0, unpacked_after = 0;
+};
+
+struct SlimOutcome {
+  bool changed = false;
+  std::string manifest_digest;
+  std::vector<LayerSizes> layers;
+  std::map<std::string, std::uint64_t> bytes_by_pass;
+  std::map<std::string, std::uint64_t> files_by_pass;
+  std::vector<LeftAlone> left_alone;
+  std::vector<std::string> notices;
+};
+
+/// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer.
+Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
+                                const SlimOptions& options,
+                                const std::vector<std::uint64_t>& unpacked,
+                                const std::string& floor, image::ImageWriter& writer,
+                                Progress* progress);
+
+}  // namespace flense::slim

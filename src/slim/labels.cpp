@@ -1,0 +1,89 @@
+#include "slim/labels.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/version.h"
+#include "knowledge/gpus.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// Dotted numbers, compared number by number: "525.60.13" < "525.105.17".
+bool version_less(std::string_view a, std::string_view b) {
+  const auto next = [](std::string_view& text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const auto used = static_cast<std::size_t>(end - text.data());
+    text.remove_prefix(std::min(text.size(), used + 1));
+    return error == std::errc() ? value : 0U;
+  };
+  while (!a.empty() || !b.empty()) {
+    const unsigned left = next(a);
+    const unsigned right = next(b);
+    if (left != right) return left < right;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code) {
+  std::vector<std::string> floors;
+  for (const std::string& version : cuda_versions)
+    floors.push_back(knowledge::driver_floor_for_cuda(version));
+  if (zstd_device_code) floors.push_back(knowledge::driver_floor_for_cuda("12.4"));
+  std::string floor;
+  for (std::string& candidate : floors)
+    if (version_less(floor, candidate)) floor = std::move(candidate);
+  return floor;
+}
+
+AddedFile marker_file(const SlimOptions& options) {
+  text::Json out = text::Json::object();
+  out.set("schema", "flense/slim/v1");
+  out.set("flense_version", kVersion);
+  out.set("targets", options.targets.text());
+  out.set("level", device::to_string(options.level));
+  out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
+  out.set("note",
+          "Device code for other GPUs was removed from this layer. Vendor libraries changed this "
+          "way are for your own use; their licence does not cover passing them on.");
+  return {kMarkerPath, text::dump_json(out, 2) + "\n"};
+}
+
+text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
+                       const SlimOptions& options, const std::string& floor,
+                       const std::string& input_digest) {
+  text::Json out = config;
+  text::Json ids = text::Json::array();
+  for (const std::string& id : diff_ids) ids.push(id);
+  text::Json rootfs = config["rootfs"].is_object() ? config["rootfs"] : text::Json::object();
+  rootfs.set("type", "layers");
+  rootfs.set("diff_ids", std::move(ids));
+  out.set("rootfs", std::move(rootfs));
+  text::Json container = config["config"].is_object() ? config["config"] : text::Json::object();
+  text::Json labels = container["Labels"].is_object() ? container["Labels"] : text::Json::object();
+  labels.set(kLabelTargets, options.targets.text());
+  labels.set(kLabelLevel, device::to_string(options.level));
+  labels.set(kLabelVersion, kVersion);
+  labels.set(kLabelInput, input_digest);
+  if (floor.empty()) {
+    labels.erase(kLabelDriverFloor);
+  } else {
+    labels.set(kLabelDriverFloor, floor);
+  }
+  container.set("Labels", std::move(labels));
+  out.set("config", std::move(container));
+  return out;
+}
+
+bool already_labelled(const text::Json& config, const SlimOptions& options) {
+  const text::Json& labels = config["config"]["Labels"];
+  return labels[kLabelTargets].text() == options.targets.text() &&
+         labels[kLabelLevel].text() == device::to_string(options.level) &&
+         labels[kLabelVersion].text() == kVersion;
+}
+
+}  // namespace flense::slim

@@ -1,0 +1,52 @@
+#include "slim/labels.h"
+
+#include <gtest/gtest.h>
+
+namespace flense::slim {
+namespace {
+
+SlimOptions options() {
+  SlimOptions out;
+  out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  return out;
+}
+
+TEST(SlimConfig, KeepsEverythingElse) {
+  const auto before = text::parse_json(
+      R"({"architecture":"amd64","config":{"Env":["A=b"],"Labels":{"x":"y"}},
+          "rootfs":{"type":"layers","diff_ids":["sha256:old"]},"history":[{"created_by":"RUN"}]})",
+      "config");
+  ASSERT_TRUE(before);
+  const text::Json after =
+      slim_config(*before, {"sha256:new"}, options(), "525.60.13", "sha256:in");
+  EXPECT_EQ(after["architecture"].text(), "amd64");
+  EXPECT_EQ(after["config"]["Env"], (*before)["config"]["Env"]);
+  EXPECT_EQ(after["config"]["Labels"]["x"].text(), "y");
+  EXPECT_EQ(after["config"]["Labels"][kLabelTargets].text(), "sm_90");
+  EXPECT_EQ(after["config"]["Labels"][kLabelDriverFloor].text(), "525.60.13");
+  EXPECT_EQ(after["rootfs"]["diff_ids"].items().at(0).text(), "sha256:new");
+  EXPECT_EQ(after["history"], (*before)["history"]);
+  EXPECT_FALSE(already_labelled(*before, options()));
+  EXPECT_TRUE(already_labelled(after, options()));
+  SlimOptions other = options();
+  other.level = device::Level::kSafe;
+  EXPECT_FALSE(already_labelled(after, other));
+}
+
+TEST(DriverFloor, NewestRuntimeRules) {
+  EXPECT_EQ(driver_floor({}, false), "");
+  const std::string twelve = driver_floor({"12.4"}, false);
+  EXPECT_FALSE(twelve.empty());
+  EXPECT_EQ(driver_floor({"11.8"}, true), twelve);
+  EXPECT_EQ(driver_floor({"12.4", "11.8"}, false), twelve);
+}
+
+TEST(Marker, DependsOnOptionsAlone) {
+  EXPECT_EQ(marker_file(options()).text, marker_file(options()).text);
+  SlimOptions other = options();
+  other.keep_ptx = true;
+  EXPECT_NE(marker_file(options()).text, marker_file(other).text);
+}
+
+}  // namespace
+}  // namespace flense::slim

@@ -1,0 +1,29 @@
+// What the user asked slim to do; a value that every pass reads.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codec/compression.h"
+#include "device/prune.h"
+#include "device/target.h"
+
+namespace flense::slim {
+
+struct SlimOptions {
+  device::Targets targets;
+  device::Level level = device::Level::kStandard;
+  bool keep_ptx = false;
+  /// False (--no-modify-vendor): whole files may go, no ELF file is changed.
+  bool modify_vendor = true;
+  /// Image paths that stay as they are (base/path.h globs).
+  std::vector<std::string> keep;
+  /// For every written layer; unset: each layer keeps its own.
+  std::optional<codec::Compression> compression;
+  int compression_level = 0;
+  std::filesystem::path scratch_directory;
+};
+
+}  // namespace flense::slim

@@ -1,0 +1,74 @@
+// The ordered list of edits that slim would make, as a value: --dry-run prints it, --plan saves it,
+// apply executes it. Members of a layer are named by their position in its tar, because a tar may
+// hold one path twice.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "text/json.h"
+
+namespace flense::slim {
+
+enum class Action {
+  kDrop,      ///< the member goes
+  kRewrite,   ///< an ELF file gets new content
+  kRename,    ///< a dropped hard-link target moves its content to `new_path`
+  kRetarget,  ///< a hard link gets the target `new_path`
+};
+std::string_view to_string(Action action);
+
+struct Edit {
+  Action action = Action::kDrop;
+  std::string pass;  ///< id of the pass that decided: "device-code", "apt-lists", …
+  std::string path;
+  std::string new_path;  ///< kRename, kRetarget
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
+};
+
+struct LayerPlan {
+  std::string digest;
+  /// By member position. Empty: the layer keeps its digest.
+  std::map<std::uint64_t, Edit> edits;
+  std::uint64_t bytes_before = 0;  ///< file content bytes of the layer
+};
+
+/// A file that could give bytes but stays as it is.
+struct LeftAlone {
+  std::string path;
+  std::uint64_t bytes = 0;  ///< what dropping by the rules would have given, where known
+  std::string why;
+};
+
+/// Totals of one pass over the image.
+struct PassTotal {
+  std::string pass;
+  std::string description;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;      ///< given back
+  bool breaks_sharing = false;  ///< depends on more than the one layer and the options
+};
+
+struct Plan {
+  std::string input;         ///< target as opened
+  std::string input_digest;  ///< manifest digest; empty for directories
+  std::string targets;
+  std::string level;
+  std::vector<LayerPlan> layers;
+  std::vector<LeftAlone> left_alone;
+  std::vector<PassTotal> passes;
+  /// Bytes that a bolder rule would give on top, by rule.
+  std::map<std::string, std::uint64_t> bolder;
+  std::vector<std::string> notices;
+
+  std::uint64_t bytes_given_back() const;
+  bool empty() const;
+};
+
+/// Schema flense/plan/v1 (docs/schemas/plan-v1.json).
+text::Json to_json(const Plan& plan);
+
+}  // namespace flense::slim

@@ -1,0 +1,40 @@
+// One ELF file: plan, write to scratch, prove, hand out. Nothing leaves here unproven.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/result.h"
+#include "device/prune.h"
+
+namespace flense::slim {
+
+struct RewriteOptions {
+  device::PruneOptions prune;
+  bool device_code = true;  ///< false: debug and symbol tables only
+  std::filesystem::path scratch_directory;
+};
+
+struct RewrittenElf {
+  bool changed = false;
+  std::string left_alone;  ///< why it is unchanged although something could go; may be empty
+  MappedFile content;      ///< the new file when changed
+  std::uint64_t device_bytes_removed = 0;
+  std::uint64_t debug_bytes_removed = 0;
+};
+
+/// Rewrites the ELF file in `bytes`. A file that cannot be rewritten with certainty, or whose
+/// output does not prove itself, comes back unchanged with the reason. Errors are of the
+/// environment only (scratch space).
+Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
+                                 const RewriteOptions& options);
+
+/// The proof, on its own for tests: `output` parses, holds the same wrappers, and every entry that
+/// the plan keeps is found by the loader's path (wrapper, region, entry) with identical bytes, and
+/// nothing else is. An error names the first difference.
+Result<void> prove_pruned(const elf::File& input, const device::FileCode& input_code,
+                          const device::PrunePlan& plan, const elf::File& output);
+
+}  // namespace flense::slim

@@ -1,0 +1,112 @@
+#include "slim/sandbox.h"
+
+#include <system_error>
+
+#include "base/process.h"
+
+namespace flense::slim {
+
+namespace {
+
+constexpr std::uint64_t kOutputLimit = 64u << 20;
+
+bool has_shell(const std::filesystem::path& root) {
+  // A symbolic link counts: it is resolved inside the sandbox, never here.
+  std::error_code ignored;
+  const auto type = std::filesystem::symlink_status(root / "bin/sh", ignored).type();
+  if (type == std::filesystem::file_type::regular || type == std::filesystem::file_type::symlink)
+    return true;
+  const auto bin = std::filesystem::symlink_status(root / "bin", ignored).type();
+  return bin == std::filesystem::file_type::symlink &&
+         std::filesystem::exists(std::filesystem::symlink_status(root / "usr/bin/sh", ignored));
+}
+
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  std::string word;
+  for (const char c : text) {
+    if (c != ' ' && c != '\t') {
+      word += c;
+    } else if (!word.empty()) {
+      words.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  if (!word.empty()) words.push_back(std::move(word));
+  return words;
+}
+
+}  // namespace
+
+Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
+                               const SandboxEnvironment& environment) {
+  const auto bwrap = find_program("bwrap");
+  if (!bwrap) {
+    return with_hint(
+        Result<SandboxRun>(fail(Code::kEnvironment, "--verify needs bubblewrap (bwrap) on PATH")),
+        "install the package bubblewrap, or leave --verify out");
+  }
+  std::vector<std::string> argv = {*bwrap,
+                                   "--unshare-all",
+                                   "--die-with-parent",
+                                   "--new-session",
+                                   "--ro-bind",
+                                   root.string(),
+                                   "/",
+                                   "--proc",
+                                   "/proc",
+                                   "--dev",
+                                   "/dev",
+                                   "--clearenv"};
+  // A mount point must exist in the read-only root; images may lack these.
+  for (const char* scratch : {"tmp", "run", "var/tmp"}) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(std::filesystem::symlink_status(root / scratch, ignored)))
+      argv.insert(argv.end(), {"--tmpfs", std::string("/") + scratch});
+  }
+  for (const std::string& variable : environment.environment) {
+    const std::size_t equals = variable.find('=');
+    if (equals == std::string::npos || equals == 0) continue;
+    argv.insert(argv.end(), {"--setenv", variable.substr(0, equals), variable.substr(equals + 1)});
+  }
+  argv.insert(argv.end(),
+              {"--chdir", environment.working_directory.empty() ? std::string("/")
+                                                                : environment.working_directory});
+  if (has_shell(root)) {
+    argv.insert(argv.end(), {"/bin/sh", "-c", command});
+  } else {
+    for (std::string& word : split_words(command)) argv.push_back(std::move(word));
+  }
+  TRY(ProcessOutput output, run_process(argv, kOutputLimit));
+  if (output.status != 0 && output.err.starts_with("bwrap: ")) {
+    return with_hint(Result<SandboxRun>(fail(Code::kEnvironment, "the sandbox did not start: {}",
+                                             output.err.substr(0, output.err.find('\n')))),
+                     "bubblewrap needs user namespaces, or root");
+  }
+  return SandboxRun{output.status, std::move(output.out), std::move(output.err)};
+}
+
+Result<SandboxComparison> compare_in_roots(const std::filesystem::path& original,
+                                           const std::filesystem::path& slim,
+                                           const std::string& command,
+                                           const SandboxEnvironment& environment) {
+  SandboxComparison out;
+  TRY(out.original, with_context(run_in_root(original, command, environment),
+                                 "running the check in the original"));
+  TRY(out.slim,
+      with_context(run_in_root(slim, command, environment), "running the check in the slim image"));
+  if (out.original.status != out.slim.status) {
+    out.difference = fmt::format("exit status {} became {}", out.original.status, out.slim.status);
+  } else if (out.original.out != out.slim.out) {
+    std::size_t at = 0;
+    while (at < out.original.out.size() && at < out.slim.out.size() &&
+           out.original.out[at] == out.slim.out[at])
+      ++at;
+    out.difference = fmt::format("standard output differs from byte {} on", at);
+  } else {
+    out.equal = true;
+  }
+  return out;
+}
+
+}  // namespace flense::slim
