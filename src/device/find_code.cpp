@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "device/fatbin.h"
+#include "device/scan.h"
+#include "device/wrappers.h"
+
+namespace flense::device {
+namespace {
+
+constexpr std::uint32_t kSectionProgBits = 1;
+constexpr std::uint64_t kFlagAlloc = 2;
+constexpr std::uint64_t kFlagExecute = 4;
+constexpr std::uint64_t kFlagCompressed = 0x800;
+constexpr std::uint64_t kLeastDataSection = 4096;
+constexpr std::uint16_t kMachineCuda = 190;
+
+bool holds_device_code_by_name(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kNames = {".nv_fatbin", "__nv_fatbin", "__nv_relfatbin",
+                                                      ".cask_resource"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+/// Sections that a compiler puts constant or initialised data in; tables of fixed purpose are left
+/// out because they are large and cannot hold a fat binary.
+bool may_hold_device_code(const elf::Section& section) {
+  constexpr std::array<std::string_view, 5> kTables = {
+      ".eh_frame", ".eh_frame_hdr", ".gcc_except_table", ".dynstr", ".nvFatBinSegment"};
+  return section.type == kSectionProgBits && (section.flags & kFlagAlloc) != 0 &&
+         (section.flags & (kFlagExecute | kFlagCompressed)) == 0 &&
+         section.size >= kLeastDataSection &&
+         std::ranges::find(kTables, section.name) == kTables.end();
+}
+
+bool has_entries(const SectionCode& code) {
+  return std::ranges::any_of(code.regions,
+                             [](const Region& region) { return !region.entries.empty(); });
+}
+
+}  // namespace
+
+Result<FileCode> find_device_code(const elf::File& file) {
+  FileCode code;
+  if (file.machine() == kMachineCuda) return code;
+  ScanBudget budget;
+  const auto& sections = file.sections();
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const elf::Section& section = sections[i];
+    const bool named = section.type == kSectionProgBits && section.size != 0 &&
+                       (section.flags & kFlagCompressed) == 0 &&
+                       holds_device_code_by_name(section.name);
+    if (!named && !may_hold_device_code(section)) continue;
+    SectionCode found;
+    found.section = section.name;
+    found.section_index = i;
+    found.offset = section.offset;
+    found.address = (section.flags & kFlagAlloc) != 0 ? section.address : 0;
+    found.size = section.size;
+    TRY_DO(with_context(scan_section(file.section_bytes(section), found, budget),
+                        "reading section {} of {}", section.name, file.name()));
+    // Programs that write fat binaries carry empty header templates in their data.
+    if (named || has_entries(found)) code.sections.push_back(std::move(found));
+  }
+  if (code.any()) {
+    TRY(code.wrappers, read_wrappers(file));
+  }
+  return code;
+}
+
+std::optional<FileCode> find_standalone_fatbin(Bytes bytes) {
+  if (bytes.size() < kRegionHeaderSize || !parse_region(bytes, 0)) return std::nullopt;
+  SectionCode found;
+  found.size = bytes.size();
+  ScanBudget budget;
+  if (!scan_section(bytes, found, budget) || !has_entries(found)) return std::nullopt;
+  FileCode code;
+  code.sections.push_back(std::move(found));
+  return code;
+}
+
+std::optional<CudaArch> cubin_arch(const elf::File& file) {
+  constexpr std::size_t kAbiVersionOffset = 8;
+  constexpr std::size_t kFlagsOffset = 48;
+  if (file.machine() != kMachineCuda || file.bytes().size() < 64) return std::nullopt;
+  const auto abi = load_le<std::uint8_t>(file.bytes(), kAbiVersionOffset);
+  const auto flags = load_le<std::uint32_t>(file.bytes(), kFlagsOffset);
+  // LLVM's ELF.h: EF_CUDA_SM and EF_CUDA_ACCELERATORS moved with ABI version 8 (CUDA 13).
+  const bool second = abi >= 8;
+  CudaArch arch;
+  arch.number = second ? (flags >> 8) & 0xff : flags & 0xff;
+  if ((flags & (second ? 0x8U : 0x800U)) != 0) arch.variant = CudaArch::Variant::kArchitecture;
+  if (arch.number < 10) return std::nullopt;
+  return arch;
+}
+
+}  // namespace flense::device

@@ -1,0 +1,98 @@
+#include "device/layout.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace flense::device {
+namespace {
+
+/// Keeps what alignment a region had, as far as a cache line; code may copy it with wide loads.
+constexpr std::uint64_t kMostAlignment = 64;
+
+std::uint64_t natural_alignment(std::uint64_t address) {
+  return std::min(kMostAlignment, std::uint64_t{1} << std::countr_zero(address));
+}
+
+elf::Piece unchanged(std::uint64_t address, std::uint64_t offset, std::uint64_t size) {
+  return {address, size, address, size, {{offset, size, {}}}};
+}
+
+/// The region with the dropped entries left out; new_address is set by the caller.
+elf::Piece rewritten(const Region& region, const std::vector<bool>& kept) {
+  elf::Piece piece;
+  piece.old_address = region.address;
+  piece.old_size = region.size;
+  if (std::ranges::find(kept, false) == kept.end()) {
+    piece.new_size = region.size;
+    piece.parts.push_back({region.offset, region.size, {}});
+    return piece;
+  }
+  std::uint64_t entries_size = 0;
+  std::vector<elf::PiecePart> ranges;
+  for (std::size_t k = 0; k < region.entries.size(); ++k) {
+    if (!kept[k]) continue;
+    const Entry& entry = region.entries[k];
+    const std::uint64_t offset = region.offset + entry.offset;
+    entries_size += entry.size();
+    if (!ranges.empty() && ranges.back().file_offset + ranges.back().size == offset) {
+      ranges.back().size += entry.size();
+    } else {
+      ranges.push_back({offset, entry.size(), {}});
+    }
+  }
+  piece.new_size = kRegionHeaderSize + entries_size;
+  piece.parts.push_back({0, kRegionHeaderSize, region_header(entries_size)});
+  piece.parts.insert(piece.parts.end(), ranges.begin(), ranges.end());
+  return piece;
+}
+
+}  // namespace
+
+elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionStanding>& standings,
+                         const std::set<std::size_t>& pinned_gaps,
+                         const std::vector<std::vector<bool>>& kept) {
+  std::vector<elf::Piece> fixed;
+  for (std::size_t g = 0; g < section.gaps.size(); ++g) {
+    const Gap& gap = section.gaps[g];
+    if (gap.zero && !pinned_gaps.contains(g)) continue;
+    fixed.push_back(
+        unchanged(section.address + (gap.offset - section.offset), gap.offset, gap.size));
+  }
+  for (std::size_t j = 0; j < section.regions.size(); ++j) {
+    const Region& region = section.regions[j];
+    if (!standings[j].movable)
+      fixed.push_back(unchanged(region.address, region.offset, region.size));
+  }
+  std::ranges::sort(fixed, {}, &elf::Piece::new_address);
+
+  // The cursor never passes a region's old address: all before it was at least as large. So the
+  // old place is always free, and the search ends inside the section.
+  std::vector<elf::Piece> moved;
+  std::uint64_t cursor = section.address;
+  std::size_t obstacle = 0;
+  for (std::size_t j = 0; j < section.regions.size(); ++j) {
+    const Region& region = section.regions[j];
+    if (!standings[j].movable) continue;
+    elf::Piece piece = rewritten(region, kept[j]);
+    const std::uint64_t alignment = natural_alignment(region.address);
+    const auto aligned = [&](std::uint64_t at) { return (at + alignment - 1) & ~(alignment - 1); };
+    std::uint64_t place = aligned(cursor);
+    while (obstacle < fixed.size() && place + piece.new_size > fixed[obstacle].new_address) {
+      place = aligned(std::max(cursor, fixed[obstacle].new_address + fixed[obstacle].new_size));
+      ++obstacle;
+    }
+    piece.new_address = place;
+    cursor = place + piece.new_size;
+    moved.push_back(std::move(piece));
+  }
+
+  elf::SectionEdit edit;
+  edit.section = section.section_index;
+  edit.pieces = std::move(fixed);
+  edit.pieces.insert(edit.pieces.end(), std::make_move_iterator(moved.begin()),
+                     std::make_move_iterator(moved.end()));
+  std::ranges::sort(edit.pieces, {}, &elf::Piece::new_address);
+  return edit;
+}
+
+}  // namespace flense::device

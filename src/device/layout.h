@@ -1,0 +1,20 @@
+// Where the kept regions of one section go.
+#pragma once
+
+#include <cstddef>
+#include <set>
+#include <vector>
+
+#include "device/fatbin.h"
+#include "device/standing.h"
+#include "elf/edit.h"
+
+namespace flense::device {
+
+/// Compacts one section: movable regions, in their order, to the first place that fits between
+/// pinned ones; gaps that hold bytes stay. `kept[region][entry]` says which entries stay.
+elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionStanding>& standings,
+                         const std::set<std::size_t>& pinned_gaps,
+                         const std::vector<std::vector<bool>>& kept);
+
+}  // namespace flense::device

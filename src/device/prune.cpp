@@ -1,0 +1,211 @@
+#include "device/prune.h"
+
+#include <algorithm>
+
+#include "device/layout.h"
+#include "device/rules.h"
+#include "device/standing.h"
+#include "elf/references.h"
+
+namespace flense::device {
+namespace {
+
+constexpr std::uint16_t kTypeExecutable = 2;
+constexpr std::uint16_t kTypeShared = 3;
+constexpr std::uint16_t kMachineX86_64 = 62;
+constexpr std::uint16_t kMachineAarch64 = 183;
+
+const Entry& entry_of(const FileCode& code, const EntryDecision& decision) {
+  return code.sections[decision.section].regions[decision.region].entries[decision.entry];
+}
+
+std::uint64_t drop_bytes(const FileCode& code, const std::vector<EntryDecision>& decisions) {
+  std::uint64_t sum = 0;
+  for (const EntryDecision& decision : decisions)
+    if (is_drop(decision.reason)) sum += entry_of(code, decision).size();
+  return sum;
+}
+
+/// Why a file is out of question before its references are read; empty when it is not.
+std::string reason_to_leave(const elf::File& file, const FileCode& code,
+                            const PruneOptions& options) {
+  if (!code.any()) return {};
+  if (options.targets.cuda.empty()) return "no CUDA architecture is among the targets";
+  if (file.type() != kTypeShared && file.type() != kTypeExecutable)
+    return "not a shared library or executable";
+  if (file.machine() != kMachineX86_64 && file.machine() != kMachineAarch64)
+    return "neither x86-64 nor aarch64";
+  std::vector<const SectionCode*> by_offset;
+  for (const SectionCode& section : code.sections) by_offset.push_back(&section);
+  std::ranges::sort(by_offset, {}, &SectionCode::offset);
+  for (std::size_t i = 1; i < by_offset.size(); ++i)
+    if (by_offset[i]->offset - by_offset[i - 1]->offset < by_offset[i - 1]->size)
+      return fmt::format("sections {} and {} overlap", by_offset[i - 1]->section,
+                         by_offset[i]->section);
+  return {};
+}
+
+std::vector<elf::SectionEdit> section_edits(const FileCode& code, const Classified& classified,
+                                            const std::vector<EntryDecision>& decisions) {
+  std::vector<std::vector<std::vector<bool>>> kept(code.sections.size());
+  std::vector<bool> changed(code.sections.size());
+  for (std::size_t i = 0; i < code.sections.size(); ++i)
+    for (const Region& region : code.sections[i].regions)
+      kept[i].emplace_back(region.entries.size(), true);
+  for (const EntryDecision& decision : decisions) {
+    if (!is_drop(decision.reason)) continue;
+    kept[decision.section][decision.region][decision.entry] = false;
+    changed[decision.section] = true;
+  }
+  std::vector<elf::SectionEdit> edits;
+  for (std::size_t i = 0; i < code.sections.size(); ++i)
+    if (changed[i])
+      edits.push_back(
+          compact(code.sections[i], classified.standings[i], classified.pinned_gaps[i], kept[i]));
+  return edits;
+}
+
+/// Nothing is known to be safe: every region as it is.
+Standings untouched(const FileCode& code) {
+  Standings standings(code.sections.size());
+  for (std::size_t i = 0; i < code.sections.size(); ++i)
+    standings[i].resize(code.sections[i].regions.size());
+  return standings;
+}
+
+void leave_alone(PrunePlan& plan, std::string why) {
+  plan.left_alone = std::move(why);
+  plan.edit = {};
+  for (EntryDecision& decision : plan.decisions) decision.reason = Reason::kFileLeft;
+}
+
+void add_up(const FileCode& code, PrunePlan& plan) {
+  plan.bytes.clear();
+  for (const EntryDecision& decision : plan.decisions)
+    plan.bytes[decision.reason] += entry_of(code, decision).size();
+}
+
+}  // namespace
+
+std::string_view to_string(Level level) {
+  switch (level) {
+    case Level::kSafe:
+      return "safe";
+    case Level::kStandard:
+      return "standard";
+    case Level::kAggressive:
+      break;
+  }
+  return "aggressive";
+}
+
+std::string_view to_string(Reason reason) {
+  switch (reason) {
+    case Reason::kServesTarget:
+      return "serves a target";
+    case Reason::kPtxNeeded:
+      return "PTX that a target may need";
+    case Reason::kPtxKept:
+      return "PTX kept by choice";
+    case Reason::kLtoIr:
+      return "link-time IR";
+    case Reason::kLastEntry:
+      return "last entry of its region";
+    case Reason::kPinned:
+      return "region must not move or change";
+    case Reason::kUnregistered:
+      return "region that no wrapper registers";
+    case Reason::kUnknownKind:
+      return "entry of an unknown kind";
+    case Reason::kDropOtherArch:
+      return "other architecture";
+    case Reason::kDropPtx:
+      return "PTX not needed";
+    case Reason::kDropNotBest:
+      return "a later minor serves the targets";
+    case Reason::kFileLeft:
+      break;
+  }
+  return "file left alone";
+}
+
+bool is_drop(Reason reason) {
+  return reason == Reason::kDropOtherArch || reason == Reason::kDropPtx ||
+         reason == Reason::kDropNotBest;
+}
+
+Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
+                             const PruneOptions& options) {
+  PrunePlan plan;
+  plan.edit.drop_debug = options.drop_debug;
+  plan.edit.drop_symtab = options.drop_symtab;
+  std::string why_not = reason_to_leave(file, code, options);
+  Classified classified{untouched(code), std::vector<std::set<std::size_t>>(code.sections.size())};
+  if (why_not.empty() && code.any()) {
+    if (auto references = elf::find_references(file, reference_ranges(code))) {
+      classified = classify(code, *references);
+    } else {
+      why_not = references.error().message;
+    }
+  }
+  plan.decisions = decide(code, classified.standings, rule_options(options));
+  if (why_not.empty()) plan.edit.sections = section_edits(code, classified, plan.decisions);
+  const bool edits = !plan.edit.sections.empty() || plan.edit.drop_debug || plan.edit.drop_symtab;
+  if (why_not.empty() && edits) {
+    if (auto measured = elf::measure(file, plan.edit); !measured)
+      why_not = measured.error().message;
+  }
+  if (!why_not.empty()) leave_alone(plan, std::move(why_not));
+  add_up(code, plan);
+  return plan;
+}
+
+std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const PrunePlan& plan,
+                                                  const PruneOptions& options) {
+  std::map<std::string, std::uint64_t> gains;
+  const auto bytes_of = [&](Reason reason) {
+    const auto found = plan.bytes.find(reason);
+    return found == plan.bytes.end() ? std::uint64_t{0} : found->second;
+  };
+  gains["empty registered regions"] = bytes_of(Reason::kLastEntry);
+  gains["all PTX"] = bytes_of(Reason::kPtxNeeded) + bytes_of(Reason::kPtxKept);
+  if (plan.left_alone.empty()) {
+    // The plan's reasons say how each region stood; what-if plans start from there.
+    Standings standings = untouched(code);
+    std::vector<std::uint64_t> linked;
+    for (const Wrapper& wrapper : code.wrappers)
+      if (wrapper.version == 2) linked.push_back(wrapper.data);
+    for (const EntryDecision& decision : plan.decisions) {
+      RegionStanding& standing = standings[decision.section][decision.region];
+      const SectionCode& section = code.sections[decision.section];
+      standing.linked =
+          std::ranges::find(linked, section.regions[decision.region].address) != linked.end();
+      standing.relocatable = section.section == "__nv_relfatbin";
+      standing.standing = decision.reason == Reason::kPinned         ? Standing::kPinned
+                          : decision.reason == Reason::kUnregistered ? Standing::kUnregistered
+                                                                     : Standing::kRegistered;
+    }
+    const RuleOptions rule = rule_options(options);
+    const std::uint64_t now = drop_bytes(code, decide(code, standings, rule));
+    const auto beyond_now = [&](const std::vector<EntryDecision>& decisions) {
+      const std::uint64_t then = drop_bytes(code, decisions);
+      return then > now ? then - now : 0;
+    };
+    const auto gain_when = [&](Standing freed) {
+      Standings assumed = standings;
+      for (auto& section : assumed)
+        for (RegionStanding& standing : section)
+          if (standing.standing == freed) standing.standing = Standing::kRegistered;
+      return beyond_now(decide(code, assumed, rule));
+    };
+    gains["unregistered regions"] = gain_when(Standing::kUnregistered);
+    gains["pinned regions"] = gain_when(Standing::kPinned);
+    RuleOptions best = rule;
+    best.best_fit = true;
+    gains["best fit only"] = beyond_now(decide(code, standings, best));
+  }
+  std::erase_if(gains, [](const auto& gain) { return gain.second == 0; });
+  return gains;
+}
+
+}  // namespace flense::device

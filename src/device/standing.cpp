@@ -1,0 +1,147 @@
+#include "device/standing.h"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+namespace flense::device {
+namespace {
+
+bool moves_with_region(elf::ReferenceKind kind) {
+  return kind == elf::ReferenceKind::kRela || kind == elf::ReferenceKind::kRelr ||
+         kind == elf::ReferenceKind::kWord;
+}
+
+/// Everything that classification learns about one region from the references into it.
+struct Evidence {
+  bool pointed_at = false;  ///< a pointer that can be rewritten holds its start
+  bool pinned = false;
+};
+
+/// Index of the last element whose address is not above `address`; nullopt when all are.
+template <class T, class Address>
+std::optional<std::size_t> last_not_above(const std::vector<T>& list, std::uint64_t address,
+                                          Address address_of) {
+  const auto after = std::ranges::upper_bound(list, address, {}, address_of);
+  if (after == list.begin()) return std::nullopt;
+  return static_cast<std::size_t>(after - list.begin()) - 1;
+}
+
+void add_evidence(const SectionCode& section, const elf::Reference& reference,
+                  std::vector<Evidence>& evidence, std::set<std::size_t>& pinned_gaps) {
+  if (reference.target == section.address + section.size) {
+    // A label of the section's end would no longer follow the last region.
+    if (!evidence.empty()) evidence.back().pinned = true;
+    return;
+  }
+  const auto index = last_not_above(section.regions, reference.target,
+                                    [](const Region& region) { return region.address; });
+  if (index && reference.target - section.regions[*index].address < section.regions[*index].size) {
+    const bool start = reference.target == section.regions[*index].address;
+    if (start && moves_with_region(reference.kind)) {
+      evidence[*index].pointed_at = true;
+    } else if (!start || reference.kind != elf::ReferenceKind::kSymbol) {
+      evidence[*index].pinned = true;
+    }
+    return;
+  }
+  const std::uint64_t offset = section.offset + (reference.target - section.address);
+  const auto gap =
+      last_not_above(section.gaps, offset, [](const Gap& candidate) { return candidate.offset; });
+  if (gap) pinned_gaps.insert(*gap);
+  // The end of the region before a gap, labelled.
+  if (index && reference.target == section.regions[*index].address + section.regions[*index].size)
+    evidence[*index].pinned = true;
+}
+
+/// Regions that the array behind a version 2 wrapper lists, when the file holds it; in the
+/// libraries seen the array is filled at run time.
+std::set<std::uint64_t> prelinked_regions(
+    const FileCode& code, const std::unordered_map<std::uint64_t, std::uint64_t>& pointers) {
+  std::set<std::uint64_t> targets;
+  for (const Wrapper& wrapper : code.wrappers) {
+    if (wrapper.version != 2 || wrapper.extra == 0) continue;
+    for (std::uint64_t at = wrapper.extra;; at += 8) {
+      const auto pointer = pointers.find(at);
+      if (pointer == pointers.end() || !targets.insert(pointer->second).second) break;
+    }
+  }
+  return targets;
+}
+
+}  // namespace
+
+bool is_compactable(const SectionCode& section) {
+  return section.address != 0 &&
+         (section.section == ".nv_fatbin" || section.section == "__nv_relfatbin");
+}
+
+std::vector<elf::AddressRange> reference_ranges(const FileCode& code) {
+  std::vector<elf::AddressRange> ranges;
+  for (const SectionCode& section : code.sections)
+    if (is_compactable(section))
+      ranges.push_back({section.address, section.address + section.size + 1});
+  return ranges;
+}
+
+Classified classify(const FileCode& code, const std::vector<elf::Reference>& references) {
+  Classified out;
+  out.pinned_gaps.resize(code.sections.size());
+  std::vector<std::vector<Evidence>> evidence(code.sections.size());
+  for (std::size_t i = 0; i < code.sections.size(); ++i)
+    evidence[i].resize(code.sections[i].regions.size());
+
+  std::unordered_map<std::uint64_t, std::uint64_t> pointers;
+  for (const elf::Reference& reference : references) {
+    if (moves_with_region(reference.kind)) pointers[reference.where] = reference.target;
+    for (std::size_t i = 0; i < code.sections.size(); ++i) {
+      const SectionCode& section = code.sections[i];
+      if (!is_compactable(section) || reference.target < section.address ||
+          reference.target - section.address > section.size)
+        continue;
+      add_evidence(section, reference, evidence[i], out.pinned_gaps[i]);
+    }
+  }
+
+  std::set<std::uint64_t> registered;
+  std::set<std::uint64_t> linked;
+  std::set<std::uint64_t> unseen;
+  for (const Wrapper& wrapper : code.wrappers) {
+    registered.insert(wrapper.data);
+    if (wrapper.version == 2) linked.insert(wrapper.data);
+    // The wrapper names the region, but its pointer is not among those that can be rewritten.
+    const auto pointer = pointers.find(wrapper.address + 8);
+    if (pointer == pointers.end() || pointer->second != wrapper.data) unseen.insert(wrapper.data);
+  }
+  const std::set<std::uint64_t> prelinked = prelinked_regions(code, pointers);
+
+  out.standings.resize(code.sections.size());
+  for (std::size_t i = 0; i < code.sections.size(); ++i) {
+    const SectionCode& section = code.sections[i];
+    for (std::size_t j = 0; j < section.regions.size(); ++j) {
+      const Region& region = section.regions[j];
+      RegionStanding standing;
+      standing.linked = region.address != 0 && linked.contains(region.address);
+      standing.relocatable =
+          section.section == "__nv_relfatbin" ||
+          (region.address != 0 && prelinked.contains(region.address) && !standing.linked);
+      const Evidence& seen = evidence[i][j];
+      if (!is_compactable(section)) {
+        standing.standing = Standing::kUnregistered;
+      } else if (seen.pinned || !seen.pointed_at || unseen.contains(region.address) ||
+                 region.address % 8 != 0) {
+        standing.standing = Standing::kPinned;
+      } else {
+        standing.movable = true;
+        standing.standing =
+            registered.contains(region.address) || prelinked.contains(region.address)
+                ? Standing::kRegistered
+                : Standing::kUnregistered;
+      }
+      out.standings[i].push_back(standing);
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::device

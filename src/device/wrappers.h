@@ -1,0 +1,17 @@
+// The wrappers of .nvFatBinSegment: what __cudaRegisterFatBinary is called with.
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "device/fatbin.h"
+#include "elf/file.h"
+
+namespace flense::device {
+
+/// All wrappers of a linked file, with pointers taken from the relocations that fill them at load
+/// time (RELATIVE or absolute RELA), else from the words in place (RELR, ET_EXEC). Empty for
+/// relocatable objects, whose pointers are not known before linking.
+Result<std::vector<Wrapper>> read_wrappers(const elf::File& file);
+
+}  // namespace flense::device
