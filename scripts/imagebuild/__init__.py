@@ -1,0 +1,1 @@
+"""Builds multi-layer container images from a Dockerfile without a container engine."""

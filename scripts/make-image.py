@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Builds the project's real test images without a container engine.
+
+    make-image.py clean|fat|small [--oci] [--force]
+
+  clean  Debian, python3 and the dependency closure of PyTorch's CUDA build, nothing else
+  fat    examples/pytorch-inference with the mistakes that people make
+  small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
+
+Needs root (owners, chroot); starts itself again through sudo otherwise. The images go to
+$FLENSE_CACHE/images/NAME.tar (docker-archive, plain layers) and, with --oci, NAME.oci (OCI layout,
+gzip layers), the wheels to $FLENSE_CACHE/wheels. FLENSE_CACHE defaults to ~/.cache/flense.
+"""
+
+import argparse
+import email.utils
+import fcntl
+import glob
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+sys.path.insert(0, HERE)
+from imagebuild import builder, dockerfile, index, sandbox  # noqa: E402
+
+# name: (build context, folder of wheels)
+IMAGES = {
+    "clean": ("tests/images/clean", "torch"),
+    "fat": ("examples/pytorch-inference", "torch"),
+    "small": ("tests/images/small", "small"),
+}
+PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1"]
+
+
+def wheel_present(folder, name, version):
+    pattern = re.sub(r"[-_.]+", "_", name)
+    return any(re.sub(r"[-_.]+", "_", os.path.basename(p)).lower().startswith(
+        f"{pattern}_{re.sub(r'[-_.]+', '_', version)}_".lower()) for p in glob.glob(folder + "/*.whl"))
+
+
+def fetch_wheels(requirements, folder):
+    """Downloads what the pinned file names for the images' Python (3.11), whatever this machine's is."""
+    os.makedirs(folder, exist_ok=True)
+    with open(requirements, encoding="utf-8") as source:
+        pins = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", source.read(), re.M)
+    missing = [name for name, version in pins if not wheel_present(folder, name, version)]
+    if not missing:
+        return
+    builder.say(f"downloading {len(missing)} wheels to {folder}")
+    arch = os.uname().machine
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+               "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3",
+               "--abi", "none", "-d", folder, "-r", requirements]
+    for name in PLATFORMS:
+        command += ["--platform", f"{name}_{arch}"]
+    subprocess.run(command, check=True)
+
+
+def record(out, archive):
+    """Writes and prints the digests by which results name this input."""
+    digest = hashlib.sha256()
+    with open(out + ".tar", "rb") as data:
+        while block := data.read(1 << 20):
+            digest.update(block)
+    text = f"sha256 {digest.hexdigest()}\nsize {os.path.getsize(out + '.tar')}\n"
+    text += "".join(f"layer sha256:{d} {size}\n" for d, _, size in archive.layers)
+    with open(out + ".digests", "w", encoding="utf-8") as target:
+        target.write(text)
+    print(text, end="")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("image", choices=IMAGES)
+    parser.add_argument("--oci", action="store_true", help="also write an OCI layout with gzip layers")
+    parser.add_argument("--force", action="store_true", help="build again although the image exists")
+    args = parser.parse_args()
+    cache = os.path.abspath(os.environ.get("FLENSE_CACHE") or os.path.expanduser("~/.cache/flense"))
+    if os.geteuid() != 0:
+        os.execvp("sudo", ["sudo", f"FLENSE_CACHE={cache}", sys.executable, *sys.argv])
+    context, wheels = IMAGES[args.image]
+    context, wheels = os.path.join(TOP, context), os.path.join(cache, "wheels", wheels)
+    out = os.path.join(cache, "images", args.image)
+    os.makedirs(cache, exist_ok=True)
+    lock = open(os.path.join(cache, "make-image.lock"), "w")  # noqa: SIM115, held until the process ends
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not args.force and os.path.exists(out + ".tar") and (not args.oci or os.path.exists(out + ".oci")):
+        builder.say(f"{out}.tar exists")
+        return 0
+    started = time.monotonic()
+    fetch_wheels(os.path.join(context, "requirements.txt"), wheels)
+    fetch_wheels(os.path.join(TOP, "tests/images/pip.txt"), os.path.join(cache, "wheels", "pip"))
+    server, url = index.serve([wheels], email.utils.formatdate(builder.EPOCH, usegmt=True))
+    pip = glob.glob(os.path.join(cache, "wheels", "pip", "pip-*.whl"))[0]
+    step_env = {
+        "PIP_INDEX_URL": url, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_PROGRESS_BAR": "off", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8",
+        # Byte code checked by source hash, not by a time stamp that the archive clamps.
+        "SOURCE_DATE_EPOCH": str(builder.EPOCH), "PYTHONHASHSEED": "0",
+        "PIP": "python3 /run/pip.whl/pip",
+    }
+    try:
+        archive = builder.build_image(context, cache, out, f"flense-test/{args.image}:latest", step_env,
+                                      [(pip, "/run/pip.whl")], args.oci)
+    except (dockerfile.DockerfileError, sandbox.StepFailed, subprocess.CalledProcessError) as error:
+        print(f"make-image: {error}", file=sys.stderr)
+        return 1
+    finally:
+        server.shutdown()
+        server.server_close()
+    record(out, archive)
+    if "SUDO_UID" in os.environ:
+        subprocess.run(["chown", "-R", f"{os.environ['SUDO_UID']}:{os.environ['SUDO_GID']}", cache], check=True)
+    builder.say(f"{out}.tar in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
