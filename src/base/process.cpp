@@ -44,6 +44,7 @@ class FileActions {
 Result<int> spawn(const std::vector<std::string>& argv, const FileActions& actions) {
   std::vector<char*> raw;
   std::vector<std::string> copy = argv;
+  raw.reserve(copy.size() + 1);
   for (std::string& argument : copy) raw.push_back(argument.data());
   raw.push_back(nullptr);
   // Children must not inherit a blocked SIGPIPE from a caller that ignores it.
@@ -153,7 +154,12 @@ ChildProcess::~ChildProcess() {
   stdin_ = UniqueFd();
   stdout_ = UniqueFd();
   ::kill(pid_, SIGKILL);
-  (void)reap(pid_);
+  // Nobody is left to tell; the zombie must go all the same.
+  [[maybe_unused]] const Result<int> status = reap(pid_);
+}
+
+void ChildProcess::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
 }
 
 Result<int> ChildProcess::wait() {

@@ -41,6 +41,8 @@ class ChildProcess {
   int stdin_fd() const { return stdin_.get(); }
   int stdout_fd() const { return stdout_.get(); }
   void close_stdin() { stdin_ = UniqueFd(); }
+  /// Ends the child at once; it is still to be waited for.
+  void kill();
   /// Reaps; exit status or 128 + signal.
   Result<int> wait();
 

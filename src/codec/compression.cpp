@@ -1,0 +1,60 @@
+#include "codec/compression.h"
+
+#include "base/process.h"
+#include "codec/decoders.h"
+
+namespace flense::codec {
+
+std::string_view to_string(Compression compression) {
+  switch (compression) {
+    case Compression::kNone:
+      return "none";
+    case Compression::kGzip:
+      return "gzip";
+    case Compression::kZstd:
+      return "zstd";
+  }
+  return "none";
+}
+
+Compression detect_compression(Bytes first_bytes) {
+  if (first_bytes.size() >= 2 && load_le<std::uint16_t>(first_bytes, 0) == 0x8b1f)
+    return Compression::kGzip;
+  if (first_bytes.size() < 4) return Compression::kNone;
+  const auto magic = load_le<std::uint32_t>(first_bytes, 0);
+  if (magic == 0xfd2fb528 || (magic & 0xfffffff0U) == 0x184d2a50) return Compression::kZstd;
+  return Compression::kNone;
+}
+
+Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
+                                           Compression compression, const DecodeOptions& options) {
+  switch (compression) {
+    case Compression::kNone:
+      return compressed;
+    case Compression::kZstd:
+      return on_thread(zstd_decoder(std::move(compressed)));
+    case Compression::kGzip: {
+      if (options.igzip_from_bytes > 0 && options.input_bytes >= options.igzip_from_bytes) {
+        if (const auto igzip = find_program("igzip"))
+          return piped_decoder(std::move(compressed), {*igzip, "-d", "-c"});
+      }
+      return on_thread(gzip_decoder(std::move(compressed)));
+    }
+  }
+  return fail(Code::kInternal, "unknown compression");
+}
+
+Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
+                                       const EncodeOptions& options) {
+  switch (compression) {
+    case Compression::kNone:
+      return plain_encoder(to);
+    case Compression::kGzip:
+      return gzip_encoder(to, options.level);
+    case Compression::kZstd:
+      return zstd_encoder(to, options.level, options.threads);
+  }
+  return fail(Code::kInternal, "unknown compression");
+}
+
+}  // namespace flense::codec

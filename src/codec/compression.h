@@ -1,0 +1,37 @@
+// gzip and zstd as streams. Decoders cap nothing themselves: the caller bounds the output.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/stream.h"
+
+namespace flense::codec {
+
+enum class Compression { kNone, kGzip, kZstd };
+std::string_view to_string(Compression compression);
+
+/// Told by the first bytes: 1f 8b, 28 b5 2f fd (and zstd skippable frames), else kNone.
+Compression detect_compression(Bytes first_bytes);
+
+struct DecodeOptions {
+  /// Pipe gzip through `igzip` when it is on PATH and the input is at least this long; 0 = never.
+  std::uint64_t igzip_from_bytes = 4u << 20;
+  std::uint64_t input_bytes = 0;  ///< size of the compressed stream where known
+};
+
+/// Decodes `compression`; errors are bad input naming the offset. Multi-member gzip and
+/// multi-frame zstd are one stream. Takes ownership of the compressed source. Runs the decoder on
+/// a thread (or in the igzip child) of its own so that the consumer overlaps with it.
+Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
+                                           Compression compression, const DecodeOptions& options);
+
+/// Encoders; deterministic for equal input, level and version, whatever `threads` is.
+struct EncodeOptions {
+  int level = 0;         ///< 0 = default (zstd 3, gzip 6)
+  unsigned threads = 1;  ///< zstd workers
+};
+Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
+                                       const EncodeOptions& options);
+
+}  // namespace flense::codec

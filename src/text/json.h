@@ -1,0 +1,82 @@
+// JSON values (RFC 8259) behind one adapter. Parsing rejects duplicate keys and more than 200
+// levels; objects keep their order.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flense::text {
+
+class Json {
+ public:
+  using Array = std::vector<Json>;
+  using Object = std::vector<std::pair<std::string, Json>>;
+
+  Json() = default;
+  Json(std::nullptr_t) {}
+  Json(bool value) : value_(value) {}
+  Json(int value) : value_(std::int64_t{value}) {}
+  Json(unsigned value) : value_(std::uint64_t{value}) {}
+  Json(std::int64_t value) : value_(value) {}
+  Json(std::uint64_t value) : value_(value) {}
+  Json(double value) : value_(value) {}
+  Json(const char* value) : value_(std::string(value)) {}
+  Json(std::string_view value) : value_(std::string(value)) {}
+  Json(std::string value) : value_(std::move(value)) {}
+  Json(Array value) : value_(std::move(value)) {}
+  Json(Object value) : value_(std::move(value)) {}
+
+  static Json array() { return Json(Array{}); }
+  static Json object() { return Json(Object{}); }
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  bool is_string() const { return std::holds_alternative<std::string>(value_); }
+  bool is_array() const { return std::holds_alternative<Array>(value_); }
+  bool is_object() const { return std::holds_alternative<Object>(value_); }
+  bool is_number() const;
+  bool is_bool() const { return std::holds_alternative<bool>(value_); }
+
+  // Lenient readers: the fallback when the type is another.
+  std::string_view text(std::string_view fallback = {}) const;
+  std::uint64_t unsigned_or(std::uint64_t fallback) const;
+  std::int64_t integer_or(std::int64_t fallback) const;
+  double number_or(double fallback) const;
+  bool bool_or(bool fallback) const;
+  const Array& items() const;     ///< empty when not an array
+  const Object& members() const;  ///< empty when not an object
+
+  /// Member by key; a shared null when absent or not an object.
+  const Json& operator[](std::string_view key) const;
+  const Json* find(std::string_view key) const;
+
+  // Builders.
+  Json& set(std::string key, Json value);  ///< replaces or appends; makes *this an object
+  Json& push(Json value);                  ///< makes *this an array
+  Json* find_mutable(std::string_view key);
+  void erase(std::string_view key);
+
+  /// Appends without looking for the key; for builders that know it is new. *this is an object.
+  void append_unchecked(std::string key, Json value);
+
+  bool operator==(const Json&) const = default;
+
+ private:
+  friend struct JsonAdapter;
+  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Array,
+               Object>
+      value_;
+};
+
+/// `what` names the document in errors, which carry line and column.
+Result<Json> parse_json(std::string_view text, std::string_view what);
+/// indent < 0: compact. Invalid UTF-8 in strings is replaced by U+FFFD.
+std::string dump_json(const Json& value, int indent = -1);
+
+}  // namespace flense::text
