@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""The output is whole or absent: after kill -9 at random moments, and on a full disk.
+
+FLENSE_KILLS and FLENSE_DISKS set the numbers of tries (default 20 and 6; 200 and 20 for a release)."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import fixtures
+import harness
+import imagetree
+
+KILLS = int(os.environ.get("FLENSE_KILLS", "20"))
+DISKS = int(os.environ.get("FLENSE_DISKS", "6"))
+FORMS = ["oci", "oci-archive", "docker-archive", "dir"]
+
+
+class Atomic(harness.Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path("in"))
+        self.input, _ = fixtures.sample_archive(self.path("in"))
+        self.digest = harness.file_digest(self.input)
+        self.env = {**os.environ, "XDG_CACHE_HOME": self.path("cache")}
+
+    def command(self, form, out):
+        return [harness.BINARY, "slim", self.input, "--gpu", "sm_90", "-o", f"{form}:{out}"]
+
+    def accept(self, form, out):
+        """Whatever stands at the output's name must be complete."""
+        if not os.path.lexists(out):
+            return False
+        if form == "dir":
+            self.assertTrue(os.path.exists(os.path.join(out, "usr/share/flense/slim.json")))
+            self.assertEqual(harness.digest_tree(out), self.whole_dir)
+        else:
+            image = imagetree.read_image(out, "docker" if form == "docker-archive" else "oci")
+            self.assertEqual(image.diff_ids, self.whole_ids)
+        return True
+
+    def reference(self):
+        seconds = {}
+        for form in FORMS:
+            out = self.path(f"whole-{form}")
+            started = time.monotonic()
+            subprocess.run(self.command(form, out), check=True, env=self.env, stdout=subprocess.DEVNULL)
+            seconds[form] = time.monotonic() - started
+        self.whole_ids = imagetree.read_image(self.path("whole-oci")).diff_ids
+        self.whole_dir = harness.digest_tree(self.path("whole-dir"))
+        return seconds
+
+    def test_kill(self):
+        seconds = self.reference()
+        draw = random.Random(20260101)
+        complete = interrupted = 0
+        for number in range(KILLS):
+            form = FORMS[number % len(FORMS)]
+            os.mkdir(self.path("try"))
+            out = self.path("try/out")
+            process = subprocess.Popen(self.command(form, out), env=self.env, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            time.sleep(draw.uniform(0, seconds[form] * 1.1))
+            process.send_signal(signal.SIGKILL)
+            status = process.wait()
+            whole = self.accept(form, out)
+            self.assertTrue(whole or status != 0)
+            complete += whole
+            interrupted += status == -signal.SIGKILL
+            # The same command works afterwards, whatever the killed one left beside it.
+            if not whole:
+                subprocess.run(self.command(form, out), check=True, env=self.env, stdout=subprocess.DEVNULL)
+                self.assertTrue(self.accept(form, out))
+            subprocess.run(["rm", "-rf", self.path("try")], check=True)
+        self.assertEqual(harness.file_digest(self.input), self.digest)
+        print(f"{KILLS} kills: {interrupted} interrupted a run, {complete} outputs were complete, none was partial")
+        self.assertGreater(interrupted, KILLS // 4)
+
+    def test_kill_in_place(self):
+        """In-place slimming is atomic per file: each file is the old or the new one."""
+        import shutil
+        source = self.path("in/libfake.so.1")
+        old = harness.file_digest(source)
+        done = self.path("done.so")
+        shutil.copy(source, done)
+        started = time.monotonic()
+        subprocess.run([harness.BINARY, "slim", done, "--gpu", "sm_90", "--in-place"], check=True, env=self.env,
+                       stdout=subprocess.DEVNULL)
+        seconds = time.monotonic() - started
+        new = harness.file_digest(done)
+        self.assertNotEqual(old, new)
+        draw = random.Random(7)
+        for _ in range(KILLS):
+            target = self.path("victim.so")
+            shutil.copy(source, target)
+            process = subprocess.Popen([harness.BINARY, "slim", target, "--gpu", "sm_90", "--in-place"], env=self.env,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(draw.uniform(0, seconds * 1.2))
+            process.kill()
+            process.wait()
+            self.assertIn(harness.file_digest(target), (old, new))
+
+    def test_full_disk(self):
+        if os.geteuid() != 0:
+            self.skipTest("a small file system of its own needs root")
+        self.reference()
+        sizes = {form: subprocess.run(["du", "-sk", self.path(f"whole-{form}")], check=True,
+                                      stdout=subprocess.PIPE).stdout.split()[0] for form in FORMS}
+        mount = self.path("small")
+        os.mkdir(mount)
+        failures = 0
+        for number in range(DISKS):
+            form = FORMS[number % len(FORMS)]
+            # From nearly nothing to nearly enough.
+            kilobytes = max(64, int(int(sizes[form]) * (number + 1) / (DISKS + 1)))
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", mount], check=False)
+            if mounted.returncode != 0:
+                self.skipTest("the kernel forbids mounting a tmpfs")
+            try:
+                out = os.path.join(mount, "out")
+                done = subprocess.run(self.command(form, out), env={**self.env, "TMPDIR": mount},
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+                if done.returncode == 0:
+                    self.assertTrue(self.accept(form, out))
+                else:
+                    failures += 1
+                    self.assertEqual(done.returncode, 4, done.stderr)
+                    self.assertFalse(os.path.lexists(out))
+                    self.assertIn(b"space", done.stderr.lower())
+                    # Nothing is left behind to fill the disk for good.
+                    self.assertEqual(os.listdir(mount), [])
+            finally:
+                subprocess.run(["umount", mount], check=True)
+        self.assertEqual(harness.file_digest(self.input), self.digest)
+        print(f"{DISKS} small disks: {failures} ended with status 4 and no output")
+        self.assertGreater(failures, 0)
+
+
+if __name__ == "__main__":
+    harness.main()

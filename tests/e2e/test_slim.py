@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""slim on a layered image: what goes is what the rules name, what stays is byte for byte the same."""
+
+import json
+import os
+import subprocess
+import unittest
+
+import fixtures
+import harness
+import imagetree
+
+LIBRARY = "usr/lib/python3/dist-packages/fake/libfake.so.1"
+RECORD = "usr/lib/python3/dist-packages/fake-1.0.dist-info/RECORD"
+MARKER = "usr/share/flense/slim.json"
+CUBIN, PTX = fixtures.CUBIN, fixtures.PTX
+
+
+def kinds(entries):
+    """[(kind, arch, specific)] of one region, sorted."""
+    return sorted((kind, arch, bool(flags & fixtures.ARCH_SPECIFIC)) for kind, arch, flags, _ in entries)
+
+
+class Slim(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.input, self.library = fixtures.sample_archive(self.work)
+        self.original = imagetree.read_image(self.input)
+
+    def slim(self, *options, name="out", form="oci", gpu="sm_90"):
+        out = self.path(name)
+        self.flense("slim", self.input, "--gpu", gpu, "-o", f"{form}:{out}", *options)
+        return imagetree.read_image(out, "docker" if form == "docker-archive" else "oci")
+
+    def library_of(self, image, name="libfake.so.1"):
+        tree = imagetree.merged(image.layers)
+        folder = self.path("lib-" + str(len(os.listdir(self.work))))
+        os.mkdir(folder)
+        path = os.path.join(folder, name)
+        with open(path, "wb") as out:
+            out.write(tree[LIBRARY]["data"])
+        return path
+
+    def kept(self, *options, gpu):
+        image = self.slim(*options, gpu=gpu, name=f"kept-{gpu}-{len(options)}")
+        after = fixtures.loaded_entries(self.library_of(image))
+        before = fixtures.loaded_entries(self.library)
+        self.assertEqual(len(before), len(after))
+        for old, new in zip(before, after):
+            self.assertTrue(new, "a registered region must not become empty")
+            for item in new:
+                self.assertIn(item, old, "a kept entry must be byte-identical")
+        self.assertEqual(len({tuple(kinds(r)) for r in after}), 1)
+        return kinds(after[0])
+
+    def test_keeps_what_the_target_can_load(self):
+        both = [(CUBIN, 90, False), (CUBIN, 90, True)]
+        self.assertEqual(self.kept(gpu="sm_90"), sorted(both))
+        self.assertEqual(self.kept(gpu="h100"), sorted(both))
+        self.assertEqual(self.kept(gpu="sm_86"), [(CUBIN, 80, False), (CUBIN, 86, False)])
+        self.assertEqual(self.kept(gpu="sm_80,sm_86"), [(CUBIN, 80, False), (CUBIN, 86, False)])
+        self.assertEqual(self.kept(gpu="sm_80"), [(CUBIN, 80, False)])
+        # Nothing but the PTX serves a later major.
+        self.assertEqual(self.kept(gpu="sm_120"), [(PTX, 90, False)])
+
+    def test_ptx_stays_when_asked(self):
+        everything_for_90 = sorted([(CUBIN, 90, False), (CUBIN, 90, True), (PTX, 90, False)])
+        self.assertEqual(self.kept("--keep-ptx", gpu="sm_90"), everything_for_90)
+        self.assertEqual(self.kept("--level", "safe", gpu="sm_90"), everything_for_90)
+
+    def test_tree_differs_only_where_the_rules_say(self):
+        after = imagetree.merged(self.slim().layers)
+        before = imagetree.merged(self.original.layers)
+        gone, new, changed = imagetree.difference(before, after)
+        self.assertIn("var/lib/apt/lists/packages", gone)
+        self.assertIn("root/.cache/pip/http", gone)
+        for path in gone:
+            self.assertTrue(path.startswith(("var/lib/apt/lists/", "root/.cache", "usr/share/doc/demo/changelog")), path)
+        self.assertEqual([p for p in new if not MARKER.startswith(p)], [])
+        # Folders may take the time of the edit; files may not change at all.
+        files = [p for p in changed if before[p]["type"] != "5"]
+        self.assertEqual(sorted(files), sorted([LIBRARY, RECORD]))
+        for path in files:
+            self.assertEqual({k: before[path][k] for k in ("mode", "uid", "gid", "mtime", "xattrs")},
+                             {k: after[path][k] for k in ("mode", "uid", "gid", "mtime", "xattrs")})
+        self.assertIn("SCHILY.xattr.security.capability", after["opt/capable"]["xattrs"])
+        self.assertEqual(after["opt/second-name"]["sha256"], before["opt/second-name"]["sha256"])
+
+    def test_shadowed_bytes_leave_the_lower_layers(self):
+        image = self.slim()
+        lower = imagetree.merged(image.layers[:1])
+        for path in ["opt/deleted", "opt/replaced", "opt/opaque/old", "opt/first-name"]:
+            self.assertNotIn(path, lower)
+        self.assertLess(len(image.layers[0]), len(self.original.layers[0]) - 180_000)
+
+    def test_wheel_record_is_true(self):
+        import base64
+        import hashlib
+        tree = imagetree.merged(self.slim().layers)
+        line, = [l for l in tree[RECORD]["data"].decode().splitlines() if l.startswith("fake/libfake")]
+        data = tree[LIBRARY]["data"]
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        self.assertEqual(line, f"fake/libfake.so.1,sha256={digest},{len(data)}")
+
+    def test_layers_stay(self):
+        image = self.slim()
+        self.assertEqual(len(image.layers), len(self.original.layers))
+        self.assertEqual([h["created_by"] for h in image.config["history"]][:3],
+                         [h["created_by"] for h in self.original.config["history"]])
+        self.assertEqual(image.config["config"]["Cmd"], self.original.config["config"]["Cmd"])
+        self.assertEqual(image.labels["maintainer"], "tests")
+        # Nothing in the top layer is touched.
+        self.assertEqual(image.diff_ids[2], self.original.diff_ids[2])
+        self.assertNotEqual(image.diff_ids[1], self.original.diff_ids[1])
+
+    def test_says_what_it_serves(self):
+        image = self.slim()
+        self.assertEqual(image.labels["dev.flense.targets"], "sm_90")
+        marker = json.loads(imagetree.merged(image.layers)[MARKER]["data"])
+        self.assertIn("sm_90", json.dumps(marker))
+
+    def test_deterministic(self):
+        first, second = self.slim(name="a"), self.slim(name="b")
+        self.assertEqual(first.manifest_digest, second.manifest_digest)
+
+    def test_idempotent(self):
+        first = self.slim(name="once")
+        again = self.path("twice")
+        self.flense("slim", f"oci:{self.path('once')}", "--gpu", "sm_90", "-o", f"oci:{again}")
+        second = imagetree.read_image(again)
+        self.assertEqual(first.diff_ids, second.diff_ids)
+        self.assertEqual(first.config, second.config)
+
+    def test_equal_layers_stay_equal(self):
+        """Two images on one base: the pass results of the shared layers must be the same."""
+        layers, _ = fixtures.sample_layers(self.work)
+        app = fixtures.Layer().folder("srv").file("srv/app", "other app").done()
+        other = self.path("other.tar")
+        # No late deletions here, so compare an image whose layers see no other layer.
+        alone = self.path("alone.tar")
+        fixtures.docker_archive(alone, layers[1:2], fixtures.INSTRUCTIONS[1:2])
+        fixtures.docker_archive(other, [layers[1], app], [fixtures.INSTRUCTIONS[1], "COPY app"])
+        outputs = []
+        for name, path in [("x", alone), ("y", other)]:
+            self.flense("slim", path, "--gpu", "sm_90", "-o", f"oci:{self.path(name)}")
+            outputs.append(imagetree.read_image(self.path(name)))
+        self.assertEqual(outputs[0].diff_ids[0], outputs[1].diff_ids[0])
+        self.assertEqual(outputs[1].diff_ids[1], imagetree.read_image(other).diff_ids[1])
+
+    def test_keep(self):
+        image = self.slim("--keep", "**/libfake.so*", "--keep", "var/lib/apt/**")
+        tree, before = imagetree.merged(image.layers), imagetree.merged(self.original.layers)
+        self.assertEqual(tree[LIBRARY], before[LIBRARY])
+        self.assertIn("var/lib/apt/lists/packages", tree)
+        self.assertNotIn("root/.cache/pip/http", tree)
+
+    def test_no_modify_vendor(self):
+        tree = imagetree.merged(self.slim("--no-modify-vendor").layers)
+        self.assertEqual(tree[LIBRARY], imagetree.merged(self.original.layers)[LIBRARY])
+        self.assertNotIn("root/.cache/pip/http", tree)
+
+    def test_dry_run_and_plan(self):
+        before = harness.file_digest(self.input)
+        plan = self.path("plan.json")
+        result = self.flense("slim", self.input, "--gpu", "sm_90", "--dry-run", "--plan", plan)
+        self.assertIn("device", result.out)
+        with open(plan) as source:
+            document = json.load(source)
+        self.assertEqual(document["schema"], "flense/plan/v1")
+        self.assertEqual(harness.file_digest(self.input), before)
+        self.assertEqual(sorted(os.listdir(self.work)), sorted(["app.tar", "libfake.so.1", "plan.json"] +
+                                                               (["cache"] if os.path.exists(self.path("cache")) else [])))
+
+    def test_json_report_adds_up(self):
+        out = self.path("out")
+        report = self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{out}", "--json").json
+        self.assertTrue(report["schema"].startswith("flense/"))
+
+    def test_input_untouched_and_existing_output_refused(self):
+        before = harness.file_digest(self.input)
+        self.slim()
+        self.assertEqual(harness.file_digest(self.input), before)
+        tree = harness.digest_tree(self.path("out"))
+        again = self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{self.path('out')}", expect=None)
+        self.assertNotEqual(again.status, 0)
+        self.assertEqual(harness.digest_tree(self.path("out")), tree)
+
+    def test_needs_a_target(self):
+        result = self.flense("slim", self.input, "-o", f"oci:{self.path('none')}", expect=None)
+        self.assertIn(result.status, (2, 4))
+        self.assertIn("--gpu", result.err)
+        self.assertFalse(os.path.exists(self.path("none")))
+        result = self.flense("slim", self.input, "--gpu", "h1000", "-o", f"oci:{self.path('none')}", expect=2)
+        self.assertFalse(os.path.exists(self.path("none")))
+
+    def test_verify_runs_in_both_roots(self):
+        if subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode != 0:
+            self.skipTest("bubblewrap cannot start here")
+        out = self.path("ok")
+        self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{out}", "--verify",
+                    "sha256sum /opt/second-name")
+        self.assertTrue(os.path.exists(out))
+        result = self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{self.path('bad')}", "--verify",
+                             f"sha256sum /{LIBRARY}", expect=None)
+        self.assertEqual(result.status, 1, result.err)
+        self.assertFalse(os.path.exists(self.path("bad")))
+
+
+if __name__ == "__main__":
+    harness.main()
