@@ -1,5 +1,5 @@
 // JSON values (RFC 8259) behind one adapter. Parsing rejects duplicate keys and more than 200
-// levels; objects keep their order.
+// levels; objects keep their order. Integers from -2^63 to 2^64-1 are exact, others are doubles.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,15 @@ class Json {
   Json(std::nullptr_t) {}
   Json(bool value) : value_(value) {}
   Json(int value) : value_(std::int64_t{value}) {}
-  Json(unsigned value) : value_(std::uint64_t{value}) {}
+  Json(unsigned value) : value_(std::int64_t{value}) {}
   Json(std::int64_t value) : value_(value) {}
-  Json(std::uint64_t value) : value_(value) {}
+  /// Kept signed where it fits, so that equal numbers compare equal however they were made.
+  Json(std::uint64_t value) {
+    if (value <= static_cast<std::uint64_t>(INT64_MAX))
+      value_ = static_cast<std::int64_t>(value);
+    else
+      value_ = value;
+  }
   Json(double value) : value_(value) {}
   Json(const char* value) : value_(std::string(value)) {}
   Json(std::string_view value) : value_(std::string(value)) {}
@@ -68,7 +74,7 @@ class Json {
   bool operator==(const Json&) const = default;
 
  private:
-  friend struct JsonAdapter;
+  friend struct JsonWriter;
   std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Array,
                Object>
       value_;
@@ -76,7 +82,8 @@ class Json {
 
 /// `what` names the document in errors, which carry line and column.
 Result<Json> parse_json(std::string_view text, std::string_view what);
-/// indent < 0: compact. Invalid UTF-8 in strings is replaced by U+FFFD.
+/// indent < 0: compact. Invalid UTF-8 in strings is replaced by U+FFFD; a number that JSON cannot
+/// say (infinity, NaN) is null. Members come in their stored order.
 std::string dump_json(const Json& value, int indent = -1);
 
 }  // namespace flense::text
