@@ -1,0 +1,160 @@
+#include "elf/cuts.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "elf/editable.h"
+
+namespace flense::elf {
+namespace {
+
+/// A gap between kept pieces costs up to two segments; below this size it stays as zeros.
+constexpr std::uint64_t kLeastInnerCut = 64U << 10;
+/// Load segments of a shared library: each costs the loader a system call and stack.
+constexpr std::size_t kMaxLoads = 64;
+/// Program headers of an executable: many kernels read at most one page of them.
+constexpr std::size_t kMaxExecutableHeaders = 73;
+
+std::optional<std::size_t> load_of(const File& file, const Range& range) {
+  for (std::size_t i = 0; i < file.segments().size(); ++i) {
+    const Segment& segment = file.segments()[i];
+    if (segment.type == PT_LOAD && range.begin >= segment.address &&
+        range.end <= segment.address + segment.file_size)
+      return i;
+  }
+  return std::nullopt;
+}
+
+/// The whole pages of `gap`. A gap that ends its segment goes to the segment's very end: there is
+/// nothing after it that would need a page.
+Range whole_pages(const Range& gap, const Segment& load, std::uint64_t page) {
+  const auto begin = align_up(gap.begin, page);
+  if (!begin) return {};
+  const bool ends_segment = gap.end == load.address + load.file_size &&
+                            load.file_size == load.memory_size;
+  return {*begin, ends_segment ? gap.end : align_down(gap.end, page)};
+}
+
+std::size_t count_headers(const File& file, const std::vector<Cut>& cuts, bool loads_only) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < file.segments().size(); ++i) {
+    if (file.segments()[i].type != PT_LOAD) {
+      count += loads_only ? 0 : 1;
+      continue;
+    }
+    std::vector<Cut> own;
+    std::ranges::copy_if(cuts, std::back_inserter(own), [&](const Cut& c) { return c.load == i; });
+    std::ranges::sort(own, {}, [](const Cut& cut) { return cut.range.begin; });
+    count += loads_after(file.segments()[i], own);
+  }
+  return count;
+}
+
+/// Leaves out the smallest cuts, holes first and section tails last, until the headers fit.
+void fit_limit(const File& file, std::vector<Cut>& cuts) {
+  const bool program = is_executable(file);
+  const std::size_t limit = program ? kMaxExecutableHeaders : kMaxLoads;
+  std::ranges::stable_sort(cuts, [](const Cut& a, const Cut& b) {
+    if (a.kind != b.kind) return a.kind < b.kind;
+    return a.range.size() > b.range.size();
+  });
+  // A cut adds two headers at most, so at least half of the excess has to go.
+  while (!cuts.empty() && count_headers(file, cuts, !program) > limit) {
+    const std::size_t excess = count_headers(file, cuts, !program) - limit;
+    cuts.resize(cuts.size() - std::min(cuts.size(), std::max<std::size_t>(1, excess / 2)));
+  }
+  std::ranges::sort(cuts, {}, [](const Cut& cut) { return cut.range.begin; });
+}
+
+void add_holes(const File& file, const EditPlan& plan, std::vector<Cut>& cuts) {
+  const std::uint64_t page = granule(file.machine());
+  std::vector<Cut> holes;
+  for (const Hole& hole : plan.holes) {
+    const auto end = checked_add(hole.address, hole.size);
+    if (!end) continue;
+    for (std::size_t i = 0; i < file.sections().size(); ++i) {
+      const Section& section = file.sections()[i];
+      const bool edited = std::ranges::any_of(
+          plan.sections, [&](const SectionEdit& edit) { return edit.section == i; });
+      if (edited || section.type != SHT_PROGBITS || (section.flags & SHF_ALLOC) == 0 ||
+          hole.address < section.address || *end > section.address + section.size)
+        continue;
+      const Range range{hole.address, *end};
+      const auto load = load_of(file, range);
+      if (!load || (file.segments()[*load].flags & PF_W) != 0) break;
+      holes.push_back({whole_pages(range, file.segments()[*load], page), i, *load,
+                       Cut::Kind::kHole});
+      break;
+    }
+  }
+  std::ranges::sort(holes, {}, [](const Cut& cut) { return cut.range.begin; });
+  for (const Cut& hole : holes) {
+    if (hole.range.empty()) continue;
+    Cut* last = cuts.empty() || cuts.back().kind != Cut::Kind::kHole ? nullptr : &cuts.back();
+    if (last != nullptr && last->section == hole.section && hole.range.begin <= last->range.end)
+      last->range.end = std::max(last->range.end, hole.range.end);
+    else
+      cuts.push_back(hole);
+  }
+}
+
+}  // namespace
+
+std::vector<Range> occupied_ranges(const SectionEdit& edit, const std::optional<Range>& table) {
+  std::vector<Range> ranges;
+  for (const Piece& piece : edit.pieces)
+    if (piece.new_size != 0)
+      ranges.push_back({piece.new_address, piece.new_address + piece.new_size});
+  if (table) ranges.push_back(*table);
+  std::ranges::sort(ranges, {}, &Range::begin);
+  return ranges;
+}
+
+std::vector<Range> gaps_of(const Section& section, const std::vector<Range>& occupied) {
+  std::vector<Range> gaps;
+  std::uint64_t from = section.address;
+  for (const Range& range : occupied) {
+    if (range.begin > from) gaps.push_back({from, range.begin});
+    from = range.end;
+  }
+  const std::uint64_t end = section.address + section.size;
+  if (from < end) gaps.push_back({from, end});
+  return gaps;
+}
+
+std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
+                           const std::optional<Range>& table) {
+  const std::uint64_t page = granule(file.machine());
+  std::vector<Cut> cuts;
+  for (const SectionEdit& edit : plan.sections) {
+    const Section& section = file.sections()[edit.section];
+    const Range whole{section.address, section.address + section.size};
+    const auto load = load_of(file, whole);
+    // What replaces a cut is not writable.
+    if (!load || (file.segments()[*load].flags & PF_W) != 0) continue;
+    const bool here = table && whole.contains(table->begin);
+    for (const Range& gap : gaps_of(section, occupied_ranges(edit, here ? table : std::nullopt))) {
+      const Range pages = whole_pages(gap, file.segments()[*load], page);
+      const bool tail = gap.end == whole.end;
+      if (pages.empty() || (!tail && pages.size() < kLeastInnerCut)) continue;
+      cuts.push_back({pages, edit.section, *load, tail ? Cut::Kind::kTail : Cut::Kind::kInner});
+    }
+  }
+  if (!is_executable(file)) add_holes(file, plan, cuts);
+  fit_limit(file, cuts);
+  return cuts;
+}
+
+std::size_t loads_after(const Segment& load, const std::vector<Cut>& cuts) {
+  std::size_t count = 0;
+  std::uint64_t from = load.address;
+  for (const Cut& cut : cuts) {
+    const bool before = cut.range.begin > from;
+    // A read-only segment reaches over the cut; else the cut is a read-only segment of its own.
+    count += before && load.flags == PF_R ? 1 : (before ? 2 : 1);
+    from = cut.range.end;
+  }
+  return count + (load.address + load.memory_size > from || cuts.empty() ? 1 : 0);
+}
+
+}  // namespace flense::elf

@@ -1,0 +1,32 @@
+// Whether a file can be rewritten with certainty, and the constants that follow from its kind.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "elf/file.h"
+#include "elf/format.h"
+
+namespace flense::elf {
+
+/// The largest page a kernel of this machine may use: what segments keep congruent to.
+std::uint64_t granule(std::uint16_t machine);
+
+/// A program that the kernel maps by itself: ET_EXEC or a position-independent executable. Stricter
+/// rules hold for these (docs/elf-editing.md).
+bool is_executable(const File& file);
+
+/// Indices of PT_LOAD headers in the order of their addresses.
+std::vector<std::size_t> load_indices(const File& file);
+
+/// File range of a section's or segment's bytes.
+Range file_range(const Section& section);
+Range file_range(const Segment& segment);
+bool has_file_bytes(const Section& section);
+
+/// Refusals (bad input): not a linked x86-64 or aarch64 file, sections or segments that share bytes
+/// or contradict each other, data that neither headers nor sections account for.
+Result<void> check_editable(const File& file);
+
+}  // namespace flense::elf
