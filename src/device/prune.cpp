@@ -5,7 +5,6 @@
 #include "device/layout.h"
 #include "device/rules.h"
 #include "device/standing.h"
-#include "elf/references.h"
 
 namespace flense::device {
 namespace {
@@ -142,7 +141,7 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
   std::string why_not = reason_to_leave(file, code, options);
   Classified classified{untouched(code), std::vector<std::set<std::size_t>>(code.sections.size())};
   if (why_not.empty() && code.any()) {
-    if (auto references = elf::find_references(file, reference_ranges(code))) {
+    if (auto references = references_into(file, code)) {
       classified = classify(code, *references);
     } else {
       why_not = references.error().message;

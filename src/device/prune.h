@@ -16,7 +16,7 @@ enum class Level { kSafe, kStandard, kAggressive };
 std::string_view to_string(Level level);
 
 struct PruneOptions {
-  Targets targets;
+  Targets targets = {};
   Level level = Level::kStandard;
   bool keep_ptx = false;
   bool drop_debug = false;  ///< carried into the edit

@@ -9,7 +9,7 @@
 namespace flense::device {
 
 struct RuleOptions {
-  Targets targets;
+  Targets targets = {};
   bool drop_ptx = false;  ///< where every target has a cubin that surely runs
   bool best_fit = false;
 };

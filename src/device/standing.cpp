@@ -76,12 +76,26 @@ bool is_compactable(const SectionCode& section) {
          (section.section == ".nv_fatbin" || section.section == "__nv_relfatbin");
 }
 
-std::vector<elf::AddressRange> reference_ranges(const FileCode& code) {
-  std::vector<elf::AddressRange> ranges;
-  for (const SectionCode& section : code.sections)
-    if (is_compactable(section))
-      ranges.push_back({section.address, section.address + section.size + 1});
-  return ranges;
+Result<std::vector<elf::Reference>> references_into(const elf::File& file, const FileCode& code) {
+  std::vector<elf::AddressRange> whole;
+  std::vector<elf::AddressRange> starts;
+  for (const SectionCode& section : code.sections) {
+    if (!is_compactable(section)) continue;
+    const std::uint64_t end = section.address + section.size;
+    whole.push_back({section.address, end + 1});
+    for (const Region& region : section.regions)
+      starts.push_back({region.address, region.address + 1});
+    starts.push_back({end, end + 1});
+  }
+  TRY(std::vector<elf::Reference> found, elf::find_references(file, whole));
+  TRY(const std::vector<elf::Reference> operands, elf::find_references(file, starts));
+  std::erase_if(found, [](const elf::Reference& reference) {
+    return reference.kind == elf::ReferenceKind::kCode;
+  });
+  std::ranges::copy_if(operands, std::back_inserter(found), [](const elf::Reference& reference) {
+    return reference.kind == elf::ReferenceKind::kCode;
+  });
+  return found;
 }
 
 Classified classify(const FileCode& code, const std::vector<elf::Reference>& references) {

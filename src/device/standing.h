@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "base/result.h"
 #include "device/fatbin.h"
 #include "elf/references.h"
 
@@ -30,9 +31,11 @@ using Standings = std::vector<std::vector<RegionStanding>>;
 /// Sections whose regions are registered by wrappers and may be compacted.
 bool is_compactable(const SectionCode& section);
 
-/// Address ranges that plan_prune asks elf::find_references about: compactable sections, and one
-/// address more for labels of their end.
-std::vector<elf::AddressRange> reference_ranges(const FileCode& code);
+/// Everything that points into the compactable sections, as classify() needs it: pointers, symbols
+/// and other relocations anywhere in them, code operands only where they name a region's start or
+/// the section's end. (The scan of code for operands reports chance hits; over whole sections of
+/// hundreds of megabytes they would pin everything.)
+Result<std::vector<elf::Reference>> references_into(const elf::File& file, const FileCode& code);
 
 struct Classified {
   Standings standings;
@@ -41,7 +44,7 @@ struct Classified {
   std::vector<std::set<std::size_t>> pinned_gaps;
 };
 
-/// `references` as found for reference_ranges(code).
+/// `references` as from references_into().
 Classified classify(const FileCode& code, const std::vector<elf::Reference>& references);
 
 }  // namespace flense::device

@@ -8,7 +8,7 @@ namespace flense::device {
 namespace {
 
 constexpr unsigned kLeastNumber = 10;
-constexpr unsigned kMostNumber = 1999;
+constexpr unsigned kMostNumber = 999;
 
 /// Compute capabilities of Jetson and DRIVE parts, whose cubins are not promised to be
 /// interchangeable with those of discrete parts of the same major.

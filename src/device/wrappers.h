@@ -10,7 +10,7 @@
 namespace flense::device {
 
 /// All wrappers of a linked file, with pointers taken from the relocations that fill them at load
-/// time (RELATIVE or absolute RELA), else from the words in place (RELR, ET_EXEC). Empty for
+/// time (RELATIVE entries), else from the words in place (RELR, ET_EXEC). Empty for
 /// relocatable objects, whose pointers are not known before linking.
 Result<std::vector<Wrapper>> read_wrappers(const elf::File& file);
 
