@@ -1,0 +1,375 @@
+#include "image/extract.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "base/path.h"
+
+namespace flense::image {
+
+namespace {
+
+constexpr int kMaxDepth = 1024;
+
+struct DirCloser {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+
+Result<std::vector<std::string>> list_names(int dir) {
+  const int copy = ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, DirCloser> stream(copy < 0 ? nullptr : ::fdopendir(copy));
+  if (!stream) {
+    const int error = errno;
+    if (copy >= 0) ::close(copy);
+    return system_error(error, "cannot read a directory of the output");
+  }
+  std::vector<std::string> names;
+  while (const dirent* item = ::readdir(stream.get())) {
+    const std::string_view name(static_cast<const char*>(item->d_name));
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+Result<std::uint64_t> inode_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return system_error(errno, "cannot stat a directory");
+  return std::uint64_t{status.st_ino};
+}
+
+std::array<struct timespec, 2> times_of(const codec::TarMember& member) {
+  struct timespec at{};
+  at.tv_sec = member.mtime;
+  at.tv_nsec = member.mtime_nanos < 1'000'000'000 ? static_cast<long>(member.mtime_nanos) : 0;
+  return {at, at};
+}
+
+/// Removes `name` with everything below it, without following links.
+Result<void> remove_tree(int dir, const std::string& name, int depth) {
+  if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  if (errno != EISDIR && errno != EPERM) return system_error(errno, "cannot remove " + name);
+  if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
+  const UniqueFd child(
+      ::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!child) return system_error(errno, "cannot open " + name);
+  TRY(const auto names, list_names(child.get()));
+  for (const std::string& below : names) TRY_DO(remove_tree(child.get(), below, depth + 1));
+  if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
+    return system_error(errno, "cannot remove " + name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Extractor> Extractor::create(const std::filesystem::path& root) {
+  Extractor out;
+  out.root_ = UniqueFd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!out.root_) return system_error(errno, "cannot open " + root.string());
+  out.privileged_ = ::geteuid() == 0;
+  return out;
+}
+
+void Extractor::begin_layer() {
+  placed_.clear();
+}
+
+std::string Extractor::key(std::uint64_t dir_inode, std::string_view name) {
+  return fmt::format("{}/{}", dir_inode, name);
+}
+
+Result<UniqueFd> Extractor::open_in_root(const std::string& path, std::uint64_t flags) const {
+  struct open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const long fd =
+      ::syscall(SYS_openat2, root_.get(), path.empty() ? "." : path.c_str(), &how, sizeof how);
+  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+  if (errno == ENOSYS) {
+    return fail(Code::kEnvironment,
+                "this kernel lacks openat2 (Linux 5.6), which safe extraction needs");
+  }
+  return system_error(errno, "cannot open " + path);
+}
+
+Result<UniqueFd> Extractor::make_directories(const std::string& path) {
+  std::string prefix;
+  TRY(UniqueFd at, open_in_root("", O_PATH | O_DIRECTORY));
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string name = path.substr(begin, end - begin);
+    begin = end + 1;
+    prefix += (prefix.empty() ? "" : "/") + name;
+    auto next = open_in_root(prefix, O_PATH | O_DIRECTORY);
+    if (!next) {
+      // Missing, or a file or dangling link in the way of a directory: it gives way.
+      if (::unlinkat(at.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+        return system_error(errno, "cannot replace " + prefix);
+      }
+      if (::mkdirat(at.get(), name.c_str(), 0755) != 0) {
+        return system_error(errno, "cannot create directory " + prefix);
+      }
+      next = open_in_root(prefix, O_PATH | O_DIRECTORY);
+      if (!next) return next;
+    }
+    at = std::move(*next);
+  }
+  return at;
+}
+
+Result<Extractor::Parent> Extractor::parent_of(const std::string& path, bool create) {
+  std::string dir(parent_path(path));
+  if (!cache_valid_ || dir != cached_path_) {
+    auto fd = open_in_root(dir, O_PATH | O_DIRECTORY);
+    if (!fd && create) fd = make_directories(dir);
+    if (!fd) return std::unexpected(std::move(fd).error());
+    cached_ = std::move(*fd);
+    TRY(cached_inode_, inode_of(cached_.get()));
+    cached_path_ = std::move(dir);
+    cache_valid_ = true;
+  }
+  return Parent{cached_.get(), cached_inode_};
+}
+
+Result<void> Extractor::clear_place(const Parent& parent, const std::string& name,
+                                    bool keep_directory, bool& kept) {
+  kept = false;
+  struct stat status{};
+  if (::fstatat(parent.fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return errno == ENOENT ? Result<void>() : system_error(errno, "cannot stat " + name);
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    // The cached parent may have been reached through this link.
+    if (S_ISLNK(status.st_mode)) cache_valid_ = false;
+    if (::unlinkat(parent.fd, name.c_str(), 0) != 0) {
+      return system_error(errno, "cannot replace " + name);
+    }
+    return {};
+  }
+  if (keep_directory) {
+    kept = true;
+    return {};
+  }
+  // `parent` is the cached descriptor itself and not below what goes, so it stays open and valid;
+  // only its path may now lead elsewhere for later members.
+  cache_valid_ = false;
+  return remove_tree(parent.fd, name, 0);
+}
+
+Result<void> Extractor::set_metadata(int fd, const codec::TarMember& member,
+                                     const std::string& path) {
+  if (privileged_ &&
+      ::fchown(fd, static_cast<uid_t>(member.uid), static_cast<gid_t>(member.gid)) != 0) {
+    return system_error(errno, "cannot set the owner of " + path);
+  }
+  if (::fchmod(fd, member.mode & 07777U) != 0) {
+    return system_error(errno, "cannot set the mode of " + path);
+  }
+  for (const auto& [name, value] : member.xattrs) {
+    if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) ++skipped_xattrs_;
+  }
+  const auto times = times_of(member);
+  if (::futimens(fd, times.data()) != 0) {
+    return system_error(errno, "cannot set the times of " + path);
+  }
+  return {};
+}
+
+Result<void> Extractor::write_file(const Parent& parent, const std::string& name,
+                                   const LayerEntry& entry, EntryContent* content) {
+  const UniqueFd fd(::openat(parent.fd, name.c_str(),
+                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return system_error(errno, "cannot create " + entry.path);
+  if (content != nullptr) {
+    FdSink sink(fd.get(), entry.path);
+    TRY(const std::uint64_t written, copy_all(content->stream(), sink));
+    if (written != content->size()) {
+      return bad_input("{} has {} bytes, its header says {}", entry.path, written, content->size());
+    }
+  }
+  return set_metadata(fd.get(), entry.member, entry.path);
+}
+
+Result<void> Extractor::write_link(const Parent& parent, const std::string& name,
+                                   const LayerEntry& entry) {
+  auto dir = open_in_root(std::string(parent_path(entry.link)), O_PATH | O_DIRECTORY);
+  const std::string target(base_name(entry.link));
+  struct stat status{};
+  if (!dir || target.empty() ||
+      ::fstatat(dir->get(), target.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+      S_ISDIR(status.st_mode)) {
+    return bad_input("{} is a hard link to {}, which is missing or a directory", entry.path,
+                     entry.link);
+  }
+  struct stat existing{};
+  if (::fstatat(parent.fd, name.c_str(), &existing, AT_SYMLINK_NOFOLLOW) == 0 &&
+      existing.st_dev == status.st_dev && existing.st_ino == status.st_ino) {
+    return {};
+  }
+  bool kept = false;
+  TRY_DO(clear_place(parent, name, false, kept));
+  if (::linkat(dir->get(), target.c_str(), parent.fd, name.c_str(), 0) != 0) {
+    return system_error(errno, fmt::format("cannot link {} to {}", entry.path, entry.link));
+  }
+  return {};
+}
+
+Result<void> Extractor::write_special(const Parent& parent, const std::string& name,
+                                      const LayerEntry& entry) {
+  const codec::TarMember& member = entry.member;
+  int status = 0;
+  if (member.type == codec::MemberType::kSymlink) {
+    status = ::symlinkat(entry.link.c_str(), parent.fd, name.c_str());
+  } else if (member.type == codec::MemberType::kFifo) {
+    status = ::mkfifoat(parent.fd, name.c_str(), 0600);
+  } else {
+    const mode_t kind = member.type == codec::MemberType::kCharDevice ? S_IFCHR : S_IFBLK;
+    if (::mknodat(parent.fd, name.c_str(), kind | 0600U,
+                  gnu_dev_makedev(member.device_major, member.device_minor)) != 0) {
+      if (errno != EPERM && errno != EINVAL) {
+        return system_error(errno, "cannot create the device " + entry.path);
+      }
+      ++skipped_devices_;
+      return {};
+    }
+  }
+  if (status != 0) return system_error(errno, "cannot create " + entry.path);
+  if (privileged_ && ::fchownat(parent.fd, name.c_str(), static_cast<uid_t>(member.uid),
+                                static_cast<gid_t>(member.gid), AT_SYMLINK_NOFOLLOW) != 0) {
+    return system_error(errno, "cannot set the owner of " + entry.path);
+  }
+  // We have just created it and it is no link, so following is safe.
+  if (member.type != codec::MemberType::kSymlink &&
+      ::fchmodat(parent.fd, name.c_str(), member.mode & 07777U, 0) != 0) {
+    return system_error(errno, "cannot set the mode of " + entry.path);
+  }
+  const auto times = times_of(member);
+  if (::utimensat(parent.fd, name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) {
+    return system_error(errno, "cannot set the times of " + entry.path);
+  }
+  return {};
+}
+
+Result<bool> Extractor::empty_lower(int dir, int depth) const {
+  if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
+  TRY(const std::uint64_t inode, inode_of(dir));
+  TRY(const auto names, list_names(dir));
+  bool empty = true;
+  for (const std::string& name : names) {
+    TRY(const bool gone, remove_lower(dir, inode, name, depth));
+    empty = empty && gone;
+  }
+  return empty;
+}
+
+/// Removes what lower layers left under `name`; false when something of this layer keeps it.
+Result<bool> Extractor::remove_lower(int dir, std::uint64_t dir_inode, const std::string& name,
+                                     int depth) const {
+  struct stat status{};
+  if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return true;
+    return system_error(errno, "cannot stat " + name);
+  }
+  const bool ours = placed_.contains(key(dir_inode, name));
+  if (S_ISDIR(status.st_mode)) {
+    const UniqueFd child(
+        ::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!child) return system_error(errno, "cannot open " + name);
+    TRY(const bool empty, empty_lower(child.get(), depth + 1));
+    if (ours || !empty) return false;
+    if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
+      return system_error(errno, "cannot remove " + name);
+    }
+    return true;
+  }
+  if (ours) return false;
+  if (::unlinkat(dir, name.c_str(), 0) != 0) return system_error(errno, "cannot remove " + name);
+  return true;
+}
+
+Result<void> Extractor::apply_whiteout(const LayerEntry& entry) {
+  const std::string target = whiteout_target(entry.path);
+  if (whiteout_kind(entry.path) == Whiteout::kOpaque) {
+    // Opened for reading, last component not followed: a link there hides nothing.
+    const auto dir = open_in_root(target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!dir) return {};
+    cache_valid_ = false;
+    TRY_DO(empty_lower(dir->get(), 0));
+    return {};
+  }
+  const auto parent = parent_of(target, false);
+  if (!parent) return {};
+  TRY_DO(remove_lower(parent->fd, parent->inode, std::string(base_name(target)), 0));
+  cache_valid_ = false;
+  return {};
+}
+
+Result<void> Extractor::add(const LayerEntry& entry, EntryContent* content) {
+  if (whiteout_kind(entry.path) != Whiteout::kNone) return apply_whiteout(entry);
+  if (is_aufs_metadata(entry.path)) return {};
+  const codec::MemberType type = entry.member.type;
+  if (type == codec::MemberType::kOther) {
+    ++skipped_others_;
+    return {};
+  }
+  if (entry.path.empty()) {
+    if (type != codec::MemberType::kDirectory) {
+      return bad_input("a member replaces the root directory by something else");
+    }
+    directories_.insert_or_assign("", entry.member);
+    return {};
+  }
+  TRY(const Parent parent, parent_of(entry.path, true));
+  const std::string name(base_name(entry.path));
+  placed_.insert(key(parent.inode, name));
+  if (type == codec::MemberType::kHardLink) return write_link(parent, name, entry);
+  bool kept = false;
+  TRY_DO(clear_place(parent, name, type == codec::MemberType::kDirectory, kept));
+  if (type == codec::MemberType::kFile) return write_file(parent, name, entry, content);
+  if (type != codec::MemberType::kDirectory) return write_special(parent, name, entry);
+  if (!kept && ::mkdirat(parent.fd, name.c_str(), 0700) != 0) {
+    return system_error(errno, "cannot create directory " + entry.path);
+  }
+  directories_.insert_or_assign(entry.path, entry.member);
+  return {};
+}
+
+Result<void> Extractor::finish() {
+  // Children before parents: a parent's mode may bar the way to its children.
+  for (auto item = directories_.rbegin(); item != directories_.rend(); ++item) {
+    const auto fd = open_in_root(item->first, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) continue;  // removed or replaced by a later layer
+    TRY_DO(set_metadata(fd->get(), item->second, item->first));
+  }
+  return {};
+}
+
+std::vector<std::string> Extractor::notices() const {
+  std::vector<std::string> out;
+  if (!privileged_) out.emplace_back("owners were not set: that needs root");
+  if (skipped_devices_ > 0) {
+    out.push_back(
+        fmt::format("{} device nodes were not created: that needs privilege", skipped_devices_));
+  }
+  if (skipped_others_ > 0) {
+    out.push_back(fmt::format("{} members of unknown type were left out", skipped_others_));
+  }
+  if (skipped_xattrs_ > 0) {
+    out.push_back(fmt::format("{} extended attributes could not be set", skipped_xattrs_));
+  }
+  return out;
+}
+
+}  // namespace flense::image

@@ -1,0 +1,69 @@
+// Layers applied to a directory of the host. Nothing a layer says can touch a file outside the
+// root: parents are resolved by openat2 with RESOLVE_IN_ROOT, last components are never followed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "image/layer_walk.h"
+
+namespace flense::image {
+
+class Extractor {
+ public:
+  /// `root` is an empty directory that is ours. Owners and device nodes are written when we may.
+  static Result<Extractor> create(const std::filesystem::path& root);
+  Extractor(Extractor&&) noexcept = default;
+  Extractor& operator=(Extractor&&) noexcept = default;
+  ~Extractor() = default;
+
+  /// Whiteouts act on what lay there before this call.
+  void begin_layer();
+  /// One member; entries of a layer in archive order. `content` as the walk hands it out.
+  Result<void> add(const LayerEntry& entry, EntryContent* content);
+  /// Sets modes and times of directories, which writing into them would have changed.
+  Result<void> finish();
+  /// What could not be written as the layers say, with counts.
+  std::vector<std::string> notices() const;
+
+ private:
+  struct Parent {
+    int fd = -1;
+    std::uint64_t inode = 0;
+  };
+  Extractor() = default;
+  Result<UniqueFd> open_in_root(const std::string& path, std::uint64_t flags) const;
+  Result<Parent> parent_of(const std::string& path, bool create);
+  Result<UniqueFd> make_directories(const std::string& path);
+  Result<void> clear_place(const Parent& parent, const std::string& name, bool keep_directory,
+                           bool& kept);
+  Result<void> write_file(const Parent& parent, const std::string& name, const LayerEntry& entry,
+                          EntryContent* content);
+  Result<void> write_link(const Parent& parent, const std::string& name, const LayerEntry& entry);
+  Result<void> write_special(const Parent& parent, const std::string& name,
+                             const LayerEntry& entry);
+  Result<void> set_metadata(int fd, const codec::TarMember& member, const std::string& path);
+  Result<void> apply_whiteout(const LayerEntry& entry);
+  Result<bool> remove_lower(int dir, std::uint64_t dir_inode, const std::string& name,
+                            int depth) const;
+  Result<bool> empty_lower(int dir, int depth) const;
+  static std::string key(std::uint64_t dir_inode, std::string_view name);
+
+  UniqueFd root_;
+  bool privileged_ = false;
+  UniqueFd cached_;
+  std::string cached_path_;
+  std::uint64_t cached_inode_ = 0;
+  bool cache_valid_ = false;
+  std::unordered_set<std::string> placed_;  ///< "parent inode/name" written by this layer
+  std::map<std::string, codec::TarMember> directories_;
+  std::uint64_t skipped_devices_ = 0, skipped_others_ = 0, skipped_xattrs_ = 0;
+};
+
+}  // namespace flense::image

@@ -1,0 +1,82 @@
+// One pass over one layer: every member in order, with digests verified on the way.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "codec/tar.h"
+#include "image/image.h"
+
+namespace flense::image {
+
+/// A member of a layer as the walk hands it out.
+struct LayerEntry {
+  std::string path;  ///< normalised; whiteouts keep their ".wh." name
+  std::string link;  ///< hard links: normalised path; symlinks: the text as stored
+  codec::TarMember member;
+};
+
+enum class Whiteout { kNone, kFile, kOpaque };
+/// ".wh.name" hides `name`; ".wh..wh..opq" hides everything below its directory in lower layers.
+/// Other ".wh..wh." names are AUFS metadata (treated as kNone, never extracted).
+Whiteout whiteout_kind(std::string_view path);
+/// Path hidden by a kFile whiteout, or the directory of a kOpaque one.
+std::string whiteout_target(std::string_view path);
+
+/// ".wh..wh.plnk" and the like: AUFS bookkeeping that is no content of the image.
+bool is_aufs_metadata(std::string_view path);
+
+/// Content of a regular file, materialised on demand: a view of the mapping, a buffer up to 64 MiB,
+/// else an unlinked scratch file that is mapped.
+class ContentView {
+ public:
+  Bytes bytes() const { return bytes_; }
+  Bytes bytes_;
+  std::vector<std::byte> buffer_;
+  MappedFile mapped_;
+};
+
+class EntryContent {
+ public:
+  EntryContent(Source& source, std::uint64_t size, const std::filesystem::path& scratch);
+  /// First bytes (at most 4096 asked for) without consuming.
+  Result<Bytes> peek(std::size_t count);
+  /// Everything. Call at most once, and not after stream().
+  Result<ContentView> materialise();
+  /// The content as a stream (peeked bytes included).
+  Source& stream();
+  std::uint64_t size() const { return size_; }
+
+ private:
+  struct Rest;
+  Source& source_;
+  std::uint64_t size_;
+  std::filesystem::path scratch_;
+  std::shared_ptr<Rest> rest_;
+};
+
+struct WalkOptions {
+  std::filesystem::path scratch_directory;
+  bool verify_digests = true;
+  /// A layer that unpacks to more is refused (decompression bombs).
+  std::uint64_t max_unpacked_bytes = 1ull << 40;
+  Progress* progress = nullptr;  ///< advanced by unpacked bytes
+};
+
+struct WalkResult {
+  std::uint64_t unpacked_bytes = 0;  ///< size of the uncompressed tar (directories: content bytes)
+  std::string diff_id;               ///< as computed
+};
+
+/// Visits every member of the layer. `content` is null unless the member is a regular file. `raw`
+/// is the tar reader positioned on the member for exact copies; null for directories and squashfs.
+/// Decompression, hashing and visiting overlap on separate threads.
+using LayerVisitor = std::function<Result<void>(const LayerEntry& entry, EntryContent* content,
+                                                codec::TarReader* raw)>;
+Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkOptions& options,
+                              const LayerVisitor& visit);
+
+}  // namespace flense::image
