@@ -98,7 +98,8 @@ def main():
     server, url = index.serve([wheels], email.utils.formatdate(builder.EPOCH, usegmt=True))
     pip = glob.glob(os.path.join(cache, "wheels", "pip", "pip-*.whl"))[0]
     step_env = {
-        "PIP_INDEX_URL": url, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_INDEX_URL": url, "PIP_TRUSTED_HOST": "127.0.0.1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore",
         "PIP_PROGRESS_BAR": "off", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8",
         # Byte code checked by source hash, not by a time stamp that the archive clamps.
         "SOURCE_DATE_EPOCH": str(builder.EPOCH), "PYTHONHASHSEED": "0",

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""The GPU proof's own proof: against a stand-in driver that loads a region only if it holds code
+for sm_90, regions.py accepts a library pruned for sm_90 and reports one pruned for sm_80."""
+
+import os
+import subprocess
+import sys
+
+import fixtures
+import harness
+
+GPU = os.path.join(harness.TOP, "tests/gpu")
+DRIVER = r"""
+#include <stdint.h>
+#include <string.h>
+int cuInit(unsigned f) { return 0; }
+int cuDeviceGetCount(int *n) { *n = 1; return 0; }
+int cuDeviceGet(int *d, int i) { *d = 0; return 0; }
+int cuDeviceGetAttribute(int *v, int a, int d) { *v = a == 75 ? 9 : 0; return 0; }
+int cuDevicePrimaryCtxRetain(void **c, int d) { *c = 0; return 0; }
+int cuCtxSetCurrent(void *c) { return 0; }
+int cuModuleUnload(void *m) { return 0; }
+int cuGetErrorName(int s, const char **t) { *t = s ? "CUDA_ERROR_NO_BINARY_FOR_GPU" : "CUDA_SUCCESS"; return 0; }
+int cuModuleLoadFatBinary(void **m, const unsigned char *p) {
+  uint64_t size, payload; uint32_t magic, header, arch;
+  memcpy(&magic, p, 4); memcpy(&size, p + 8, 8);
+  if (magic != 0xBA55ED50) return 200;
+  for (const unsigned char *e = p + 16; e < p + 16 + size; e += header + payload) {
+    memcpy(&header, e + 4, 4); memcpy(&payload, e + 8, 8); memcpy(&arch, e + 28, 4);
+    if (arch == 90) return 0;
+  }
+  return 209;
+}
+"""
+
+
+class GpuTools(harness.Case):
+    def setUp(self):
+        super().setUp()
+        for folder in ("driver", "original", "sm_90", "sm_80"):
+            os.mkdir(self.path(folder))
+        with open(self.path("driver/cuda.c"), "w") as out:
+            out.write(DRIVER)
+        self.run_tool("gcc", "-shared", "-fPIC", "-o", self.path("driver/libcuda.so.1"), self.path("driver/cuda.c"))
+        fixtures.cuda_library(self.path("original/libfake.so"))
+        for gpu in ("sm_90", "sm_80"):
+            self.run_tool("cp", self.path("original/libfake.so"), self.path(gpu))
+            self.flense("slim", self.path(f"{gpu}/libfake.so"), "--gpu", gpu, "--in-place")
+
+    def regions(self, slim):
+        return subprocess.run([sys.executable, os.path.join(GPU, "regions.py"), self.path("original"), self.path(slim)],
+                              env={**os.environ, "LD_LIBRARY_PATH": self.path("driver")}, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def test_accepts_a_right_prune(self):
+        done = self.regions("sm_90")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn(b"6 regions, 6 load, 0 differences", done.stdout)
+
+    def test_reports_a_wrong_prune(self):
+        done = self.regions("sm_80")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(b"6 regions, 0 load, 6 differences", done.stdout)
+
+
+if __name__ == "__main__":
+    harness.main()
