@@ -109,6 +109,8 @@ class LayerEditor {
         ++outcome_.files_by_pass[edit.pass];
         return copy_content(std::move(member), content);
       }
+      case Action::kMoved:
+        return {};
       case Action::kRetarget: {
         codec::TarMember member = entry.member;
         member.link = edit.new_path;

@@ -16,6 +16,7 @@ enum class Action {
   kDrop,      ///< the member goes
   kRewrite,   ///< an ELF file gets new content
   kRename,    ///< a dropped hard-link target moves its content to `new_path`
+  kMoved,     ///< a hard link whose name the content took by kRename
   kRetarget,  ///< a hard link gets the target `new_path`
 };
 std::string_view to_string(Action action);

@@ -1,0 +1,73 @@
+// A plan in the making: the passes claim members one after the other; the first claim stands.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "image/image.h"
+#include "inventory/contents.h"
+#include "inventory/inventory.h"
+#include "slim/options.h"
+#include "slim/plan.h"
+
+namespace flense::slim {
+
+/// What every pass may look at.
+struct PassContext {
+  const image::Image& image;
+  const inventory::Contents& contents;
+  const SlimOptions& options;
+  const inventory::BuildNeeds& needs;
+  bool musl = false;  ///< the image's C library is musl
+};
+
+class Draft {
+ public:
+  Draft(const inventory::Contents& contents, std::vector<std::string> keep);
+
+  /// False when the path is under --keep or the member is claimed already.
+  bool may_claim(image::EntryRef ref, std::string_view path) const;
+  void claim(image::EntryRef ref, Edit edit);
+  void withdraw(image::EntryRef ref);
+  const Edit* edit_at(image::EntryRef ref) const;
+
+  /// Names a pass for the report; bytes and files are summed from its edits.
+  void describe_pass(std::string id, std::string description, bool breaks_sharing);
+  void leave_alone(LeftAlone file) { left_alone_.push_back(std::move(file)); }
+  void add_bolder(const std::string& rule, std::uint64_t bytes) { bolder_[rule] += bytes; }
+  /// Bytes of a rewrite that belong to another pass than the edit's own.
+  void split(const std::string& pass, std::uint64_t bytes) { split_[pass] += bytes; }
+
+  /// Edits by layer, the passes with their totals, largest first.
+  Plan finish() &&;
+
+  std::vector<std::map<std::uint64_t, Edit>>& layers() { return layers_; }
+
+ private:
+  std::vector<std::string> keep_;
+  std::vector<std::map<std::uint64_t, Edit>> layers_;
+  std::map<std::string, PassTotal> passes_;
+  std::map<std::string, std::uint64_t> split_;
+  std::vector<LeftAlone> left_alone_;
+  std::map<std::string, std::uint64_t> bolder_;
+};
+
+// The passes, in the order in which they claim.
+
+/// Content that no container sees: overwritten or deleted by later layers (OCI image-spec v1.1
+/// layer.md). Looks across layers.
+void shadowed_files_pass(const PassContext& context, Draft& draft);
+
+/// Categories told by path: inventory/waste.h.
+void waste_files_pass(const PassContext& context, Draft& draft);
+
+/// Device code that no target can load, and debug sections, inside ELF files.
+void device_code_pass(const PassContext& context, Draft& draft);
+
+/// Not a pass of its own: keeps the hard links of dropped members true.
+void settle_hard_links(const PassContext& context, Draft& draft);
+
+}  // namespace flense::slim

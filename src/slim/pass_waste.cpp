@@ -1,0 +1,41 @@
+#include "inventory/waste.h"
+#include "slim/draft.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// Whether the rule looks beyond the one layer: then equal layers of two images may end
+/// differently.
+bool looks_at_image(const inventory::WasteRule& rule) {
+  return rule.guard != inventory::Guard::kNone;
+}
+
+}  // namespace
+
+void waste_files_pass(const PassContext& context, Draft& draft) {
+  const inventory::WasteClassifier classifier;
+  const image::MergedTree& tree = context.contents.tree();
+  for (const inventory::WasteRule& rule : inventory::waste_rules())
+    draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
+  for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
+    const image::LayerListing& listing = tree.layer(layer);
+    for (std::uint32_t index = 0; index < listing.size(); ++index) {
+      const image::LayerListing::Entry entry = listing.at(index);
+      if (entry.type != codec::MemberType::kFile && entry.type != codec::MemberType::kHardLink)
+        continue;
+      const image::EntryRef ref{layer, index};
+      // A whiteout deletes in lower layers; it is not content to drop.
+      if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) continue;
+      const inventory::WasteRule* rule = classifier.classify(entry.path);
+      if (rule == nullptr || !inventory::applies_at(*rule, context.options.level) ||
+          !inventory::held_back(*rule, context.needs).empty() || !draft.may_claim(ref, entry.path))
+        continue;
+      const std::uint64_t bytes = entry.type == codec::MemberType::kFile ? entry.size : 0;
+      draft.claim(ref,
+                  {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});
+    }
+  }
+}
+
+}  // namespace flense::slim
