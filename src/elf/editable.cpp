@@ -26,7 +26,8 @@ Result<std::vector<Claim>> check_claims(const File& file) {
   add_table(file.section_header_offset(), file.sections().size() * kSectionHeaderSize,
             "the section headers");
   for (const Section& section : file.sections())
-    if (has_file_bytes(section)) claims.push_back({file_range(section), "section " + section.name});
+    if (has_file_bytes(section) && !is_header_table(file, section))
+      claims.push_back({file_range(section), "section " + section.name});
   std::ranges::sort(claims, {}, [](const Claim& claim) { return claim.range.begin; });
   for (std::size_t i = 1; i < claims.size(); ++i)
     if (claims[i].range.begin < claims[i - 1].range.end)
@@ -145,6 +146,12 @@ Range file_range(const Segment& segment) {
 
 bool has_file_bytes(const Section& section) {
   return section.type != SHT_NULL && section.type != SHT_NOBITS && section.size != 0;
+}
+
+bool is_header_table(const File& file, const Section& section) {
+  return section.name == kHeaderTableSection && section.type == SHT_PROGBITS &&
+         section.offset == file.program_header_offset() &&
+         section.size == file.segments().size() * kProgramHeaderSize;
 }
 
 Result<void> check_editable(const File& file) {

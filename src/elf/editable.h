@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +25,11 @@ std::vector<std::size_t> load_indices(const File& file);
 Range file_range(const Section& section);
 Range file_range(const Segment& segment);
 bool has_file_bytes(const Section& section);
+
+/// The section with which an earlier edit covered the program header table it had moved: tools that
+/// rewrite files (elfutils) zero what no section covers.
+inline constexpr std::string_view kHeaderTableSection = ".phdrs";
+bool is_header_table(const File& file, const Section& section);
 
 /// Refusals (bad input): not a linked x86-64 or aarch64 file, sections or segments that share bytes
 /// or contradict each other, data that neither headers nor sections account for.

@@ -70,7 +70,7 @@ std::uint64_t old_capacity(const File& file) {
     if (offset > begin) end = std::min(end, std::max(offset, old_end));
   };
   for (const Section& section : file.sections())
-    if (has_file_bytes(section)) stop_at(section.offset);
+    if (has_file_bytes(section) && !is_header_table(file, section)) stop_at(section.offset);
   stop_at(file.section_header_offset());
   bool mapped = false;
   for (const Segment& segment : file.segments()) {
@@ -93,7 +93,10 @@ std::optional<Range> room_in_freed(const File& file, const EditPlan& plan, std::
     if (section.address < segment.address ||
         section.address + section.size > segment.address + segment.file_size)
       continue;
-    for (const Range& gap : gaps_of(section, occupied_ranges(edit, std::nullopt))) {
+    // The last gap first: there the table does not come between pieces.
+    auto gaps = gaps_of(section, occupied_ranges(edit, std::nullopt));
+    std::ranges::reverse(gaps);
+    for (const Range& gap : gaps) {
       const auto begin = align_up(gap.begin, kTableAlignment);
       if (begin && range_fits(*begin, size, gap.end)) return Range{*begin, *begin + size};
     }
@@ -228,7 +231,7 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
   TRY(auto kept, kept_ranges(file, layout));
   std::optional<std::uint64_t> extended_at;
   std::uint64_t extra = 0;
-  std::uint64_t table_address = 0;
+  std::uint64_t& table_address = layout.table.address;
   if (layout.table.place == HeaderTable::Place::kFirstLoadEnd) {
     const std::size_t first = *first_load(file);
     const Segment& load = file.segments()[first];
@@ -245,7 +248,8 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
     const bool cut = std::ranges::any_of(layout.cuts, [&](const Cut& candidate) {
       return &file.sections()[candidate.section] == &section;
     });
-    if (!cut && has_file_bytes(section) && (section.flags & SHF_ALLOC) != 0)
+    if (!cut && has_file_bytes(section) && (section.flags & SHF_ALLOC) != 0 &&
+        !is_header_table(file, section))
       kept.push_back(file_range(section));
   }
   layout.placement = Placement::make(std::move(kept), page, extended_at, extra);

@@ -46,6 +46,7 @@ struct HeaderTable {
   Place place = Place::kSame;
   std::uint64_t capacity = 0;  ///< bytes set aside
   std::optional<Range> freed;  ///< kFreed: its address range
+  std::uint64_t address = 0;   ///< 0 when the table is not mapped
   std::uint64_t offset = 0;    ///< in the output
 };
 

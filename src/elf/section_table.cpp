@@ -102,14 +102,39 @@ void SectionTable::add_split(const File& file, const EditPlan& plan, const Layou
     }
     if (range.begin == section.address || !tight.empty()) add(tight, true);
   };
-  std::uint64_t from = section.address;
-  for (const Cut& cut : layout.cuts) {
-    if (cut.section != index) continue;
-    add_part({from, cut.range.begin});
-    add(cut.range, false);
-    from = cut.range.end;
+  struct Break {
+    Range range;
+    bool is_table = false;
+  };
+  std::vector<Break> breaks;
+  for (const Cut& cut : layout.cuts)
+    if (cut.section == index) breaks.push_back({cut.range, false});
+  const auto& table = layout.table.freed;
+  const Range whole{section.address, section.address + section.size};
+  if (layout.table.place == HeaderTable::Place::kFreed && whole.contains(table->begin))
+    breaks.push_back({*table, true});
+  std::ranges::sort(breaks, {}, [](const Break& item) { return item.range.begin; });
+  std::uint64_t from = whole.begin;
+  for (const Break& item : breaks) {
+    add_part({from, item.range.begin});
+    if (item.is_table)
+      add_header_table(layout);
+    else
+      add(item.range, false);
+    from = item.range.end;
   }
-  add_part({from, section.address + section.size});
+  add_part({from, whole.end});
+}
+
+void SectionTable::add_header_table(const Layout& layout) {
+  Section section;
+  section.type = SHT_PROGBITS;
+  section.flags = SHF_ALLOC;
+  section.address = layout.table.address;
+  section.offset = layout.table.offset;
+  section.size = layout.segments.size() * kProgramHeaderSize;
+  section.alignment = 8;
+  headers_.push_back({std::move(section), add_name(std::string(kHeaderTableSection))});
 }
 
 void SectionTable::add_section(const File& file, const EditPlan& plan, const Layout& layout,
@@ -144,16 +169,33 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
   table.names_ = shared ? std::string(as_text(file.section_bytes(old_names))) : std::string(1, '\0');
   if (table.names_.empty() || table.names_.back() != '\0') table.names_ += '\0';
 
+  // Behind the section that ends where a table behind the first load segment begins.
+  std::size_t table_after = 0;
+  for (std::size_t i = 0; i < sections.size(); ++i)
+    if (layout.table.place == HeaderTable::Place::kFirstLoadEnd &&
+        (sections[i].flags & SHF_ALLOC) != 0 && sections[i].address < layout.table.address &&
+        sections[i].address >= sections[table_after].address)
+      table_after = i;
   for (std::size_t i = 0; i < sections.size(); ++i) {
+    if (is_header_table(file, sections[i])) {
+      // Stays only where the table does; its size follows the number of headers.
+      if (layout.table.place == HeaderTable::Place::kSame) {
+        table.new_index_[i] = static_cast<std::uint32_t>(table.headers_.size());
+        table.add_header_table(layout);
+      }
+      continue;
+    }
     if (dropped[i])
       table.dropped_bytes_ += has_file_bytes(sections[i]) ? sections[i].size : 0;
     else
       table.add_section(file, plan, layout, i);
+    if (table_after != 0 && i == table_after) table.add_header_table(layout);
   }
   if (table.headers_.size() >= SHN_LORESERVE) return bad_input("it would have too many sections");
   for (std::size_t i = 0; i < sections.size(); ++i)
     table.indices_change_ = table.indices_change_ || table.new_index_[i] != i ||
                             table.parts_[i].size() > 1;
+  table.indices_change_ = table.indices_change_ || table.headers_.size() != sections.size();
   for (Header& header : table.headers_) {
     Section& section = header.section;
     if (section.link < sections.size()) section.link = table.new_index_[section.link];

@@ -50,6 +50,7 @@ class SectionTable {
 
   void add_section(const File& file, const EditPlan& plan, const Layout& layout, std::size_t index);
   void add_split(const File& file, const EditPlan& plan, const Layout& layout, std::size_t index);
+  void add_header_table(const Layout& layout);
   std::uint32_t add_name(const std::string& name);
 
   std::vector<Header> headers_;
