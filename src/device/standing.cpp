@@ -4,6 +4,8 @@
 #include <optional>
 #include <unordered_map>
 
+#include "elf/relocations.h"
+
 namespace flense::device {
 namespace {
 
@@ -76,6 +78,31 @@ bool is_compactable(const SectionCode& section) {
          (section.section == ".nv_fatbin" || section.section == "__nv_relfatbin");
 }
 
+namespace {
+
+/// Whether a reference to the address behind `section` may mean the section's end. It does not when
+/// the next section begins there, unless a symbol of this section labels its end (`__stop_…`).
+bool end_may_be_meant(const elf::File& file, const SectionCode& section) {
+  constexpr std::uint32_t kSymbolTable = 2;
+  constexpr std::uint32_t kDynamicSymbols = 11;
+  constexpr std::uint64_t kFlagAlloc = 2;
+  const std::uint64_t end = section.address + section.size;
+  bool next_begins_here = false;
+  for (const elf::Section& other : file.sections()) {
+    if ((other.flags & kFlagAlloc) != 0 && other.size != 0 && other.address == end)
+      next_begins_here = true;
+    if (other.type != kSymbolTable && other.type != kDynamicSymbols) continue;
+    const Bytes table = file.section_bytes(other);
+    for (std::uint32_t i = 0; i < elf::symbol_count(table); ++i) {
+      const elf::Symbol symbol = elf::load_symbol(table, i);
+      if (symbol.value == end && symbol.section == section.section_index) return true;
+    }
+  }
+  return !next_begins_here;
+}
+
+}  // namespace
+
 Result<std::vector<elf::Reference>> references_into(const elf::File& file, const FileCode& code) {
   std::vector<elf::AddressRange> whole;
   std::vector<elf::AddressRange> starts;
@@ -85,6 +112,10 @@ Result<std::vector<elf::Reference>> references_into(const elf::File& file, const
     whole.push_back({section.address, end + 1});
     for (const Region& region : section.regions)
       starts.push_back({region.address, region.address + 1});
+    if (!end_may_be_meant(file, section)) {
+      whole.back().end = end;
+      continue;
+    }
     starts.push_back({end, end + 1});
   }
   TRY(std::vector<elf::Reference> found, elf::find_references(file, whole));
