@@ -18,8 +18,8 @@ const Range* find_range(const std::vector<Range>& ranges, std::uint64_t target) 
 constexpr std::array<bool, 256> one_byte_opcodes_with_modrm() {
   std::array<bool, 256> table{};
   for (std::size_t i = 0; i < 0x40; ++i) table[i] = (i & 7U) < 4;
-  for (const std::size_t i : {0x63U, 0x69U, 0x6bU, 0xc0U, 0xc1U, 0xc6U, 0xc7U, 0xf6U, 0xf7U, 0xfeU,
-                              0xffU})
+  for (const std::size_t i :
+       {0x63U, 0x69U, 0x6bU, 0xc0U, 0xc1U, 0xc6U, 0xc7U, 0xf6U, 0xf7U, 0xfeU, 0xffU})
     table[i] = true;
   for (std::size_t i = 0x80; i < 0x90; ++i) table[i] = true;
   for (std::size_t i = 0xd0; i < 0xd4; ++i) table[i] = true;

@@ -30,8 +30,8 @@ std::optional<std::size_t> load_of(const File& file, const Range& range) {
 Range whole_pages(const Range& gap, const Segment& load, std::uint64_t page) {
   const auto begin = align_up(gap.begin, page);
   if (!begin) return {};
-  const bool ends_segment = gap.end == load.address + load.file_size &&
-                            load.file_size == load.memory_size;
+  const bool ends_segment =
+      gap.end == load.address + load.file_size && load.file_size == load.memory_size;
   return {*begin, ends_segment ? gap.end : align_down(gap.end, page)};
 }
 
@@ -82,8 +82,8 @@ void add_holes(const File& file, const EditPlan& plan, std::vector<Cut>& cuts) {
       const Range range{hole.address, *end};
       const auto load = load_of(file, range);
       if (!load || (file.segments()[*load].flags & PF_W) != 0) break;
-      holes.push_back({whole_pages(range, file.segments()[*load], page), i, *load,
-                       Cut::Kind::kHole});
+      holes.push_back(
+          {whole_pages(range, file.segments()[*load], page), i, *load, Cut::Kind::kHole});
       break;
     }
   }

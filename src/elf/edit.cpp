@@ -107,14 +107,15 @@ std::vector<Replacement> find_replacements(const File& file, const EditPlan& pla
                                            const Build& build,
                                            const std::vector<std::byte>& headers) {
   std::vector<Replacement> replacements;
-  replacements.push_back({{0, kFileHeaderSize},
-                          {Extent::bytes(encode_header(file, build.layout, build.sections))}});
+  replacements.push_back(
+      {{0, kFileHeaderSize}, {Extent::bytes(encode_header(file, build.layout, build.sections))}});
   const HeaderTable& table = build.layout.table;
   const std::uint64_t old_size = file.segments().size() * kProgramHeaderSize;
   const std::uint64_t old_table = file.program_header_offset();
   if (table.place == HeaderTable::Place::kSame && table.capacity != 0) {
-    replacements.push_back({{old_table, old_table + table.capacity},
-                            {Extent::bytes(headers), Extent::zero(table.capacity - headers.size())}});
+    replacements.push_back(
+        {{old_table, old_table + table.capacity},
+         {Extent::bytes(headers), Extent::zero(table.capacity - headers.size())}});
   } else if (build.layout.placement.keeps({old_table, old_table + old_size})) {
     replacements.push_back({{old_table, old_table + old_size}, {Extent::zero(old_size)}});
   }
@@ -122,8 +123,8 @@ std::vector<Replacement> find_replacements(const File& file, const EditPlan& pla
     const Section& section = file.sections()[edit.section];
     for (const Range& range : uncut(section, edit.section, build.layout.cuts)) {
       const std::uint64_t offset = section.offset + (range.begin - section.address);
-      replacements.push_back({{offset, offset + range.size()},
-                              section_content(edit, range, table, headers)});
+      replacements.push_back(
+          {{offset, offset + range.size()}, section_content(edit, range, table, headers)});
     }
   }
   std::ranges::sort(replacements, {}, [](const Replacement& item) { return item.in.begin; });

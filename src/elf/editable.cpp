@@ -104,8 +104,8 @@ Result<void> check_indices(const File& file) {
     if (section.type == SHT_NULL) continue;
     if (section.type == SHT_GROUP || section.type == SHT_SYMTAB_SHNDX)
       return bad_input("section {} belongs in a relocatable object", section.name);
-    const bool info_is_index = (section.flags & SHF_INFO_LINK) != 0 ||
-                               section.type == SHT_RELA || section.type == SHT_REL;
+    const bool info_is_index =
+        (section.flags & SHF_INFO_LINK) != 0 || section.type == SHT_RELA || section.type == SHT_REL;
     if (section.link >= count || (info_is_index && section.info >= count))
       return bad_input("section {} refers to a section that does not exist", section.name);
     const bool symbols = section.type == SHT_SYMTAB || section.type == SHT_DYNSYM;
@@ -117,7 +117,9 @@ Result<void> check_indices(const File& file) {
 
 }  // namespace
 
-std::uint64_t granule(std::uint16_t machine) { return machine == EM_X86_64 ? 4096 : 65536; }
+std::uint64_t granule(std::uint16_t machine) {
+  return machine == EM_X86_64 ? 4096 : 65536;
+}
 
 bool is_executable(const File& file) {
   if (file.type() == ET_EXEC) return true;

@@ -97,8 +97,7 @@ Result<void> File::parse_segments(std::uint16_t count) {
 Result<void> File::parse_sections(std::uint64_t count) {
   const auto table_size = checked_mul(count, kSectionHeaderSize);
   if (!table_size) return bad_input("the section count {} is impossible", count);
-  TRY(Bytes table,
-      slice(bytes_, section_header_offset_, *table_size, "the section header table"));
+  TRY(Bytes table, slice(bytes_, section_header_offset_, *table_size, "the section header table"));
   sections_.reserve(count);
   std::vector<std::uint32_t> names;
   names.reserve(count);
@@ -117,8 +116,9 @@ Result<void> File::parse_sections(std::uint64_t count) {
     section.entry_size = load_le<std::uint64_t>(entry, 56);
     const bool in_file = section.type != SHT_NOBITS && section.type != SHT_NULL;
     if (in_file && !range_fits(section.offset, section.size, bytes_.size()))
-      return bad_input("section {}: offset {:#x} and size {:#x} reach beyond the file's {:#x} bytes",
-                       i, section.offset, section.size, bytes_.size());
+      return bad_input(
+          "section {}: offset {:#x} and size {:#x} reach beyond the file's {:#x} bytes", i,
+          section.offset, section.size, bytes_.size());
     if (section.type != SHT_NULL && !checked_add(section.address, section.size))
       return bad_input("section {}: address {:#x} and size {:#x} wrap around", i, section.address,
                        section.size);
@@ -142,7 +142,8 @@ Result<void> File::name_sections(const std::vector<std::uint32_t>& name_offsets)
     if (name_offsets[i] >= strings.size())
       return bad_input("section {}: name offset {:#x} lies beyond the {:#x} bytes of the names", i,
                        name_offsets[i], strings.size());
-    const std::string_view rest = as_text(strings.subspan(name_offsets[i])).substr(0, kMaxSectionName);
+    const std::string_view rest =
+        as_text(strings.subspan(name_offsets[i])).substr(0, kMaxSectionName);
     const auto end = rest.find('\0');
     if (end == std::string_view::npos)
       return bad_input("section {}: the name at offset {:#x} has no end", i, name_offsets[i]);

@@ -15,7 +15,8 @@ constexpr std::size_t kMaxVersionName = 256;
 constexpr std::size_t kMaxNeeded = 4096;
 constexpr std::size_t kMaxVersions = 65536;
 
-/// The NUL-terminated string at `offset`; empty when it is out of bounds or has no end within `limit`.
+/// The NUL-terminated string at `offset`; empty when it is out of bounds or has no end within
+/// `limit`.
 std::string string_at(Bytes table, std::uint64_t offset, std::size_t limit) {
   if (offset >= table.size()) return {};
   const std::string_view rest = as_text(table.subspan(offset)).substr(0, limit);
@@ -27,7 +28,8 @@ std::string string_at(Bytes table, std::uint64_t offset, std::size_t limit) {
 Bytes bytes_at(const File& file, std::uint64_t address, std::uint64_t size) {
   const auto offset = file.offset_of(address);
   if (!offset) return {};
-  return file.bytes().subspan(*offset, std::min<std::uint64_t>(size, file.bytes().size() - *offset));
+  return file.bytes().subspan(*offset,
+                              std::min<std::uint64_t>(size, file.bytes().size() - *offset));
 }
 
 Bytes dynamic_strings(const File& file) {
@@ -62,10 +64,12 @@ std::vector<DynamicEntry> File::dynamic() const {
   std::vector<DynamicEntry> entries;
   const auto segment = std::ranges::find(segments_, std::uint32_t{PT_DYNAMIC}, &Segment::type);
   if (segment == segments_.end() || segment->offset > bytes_.size()) return entries;
-  const Bytes table = bytes_.subspan(
-      segment->offset, std::min<std::uint64_t>(segment->file_size, bytes_.size() - segment->offset));
+  const Bytes table =
+      bytes_.subspan(segment->offset,
+                     std::min<std::uint64_t>(segment->file_size, bytes_.size() - segment->offset));
   for (std::size_t at = 0; at + kDynamicSize <= table.size(); at += kDynamicSize) {
-    const DynamicEntry entry{load_le<std::int64_t>(table, at), load_le<std::uint64_t>(table, at + 8)};
+    const DynamicEntry entry{load_le<std::int64_t>(table, at),
+                             load_le<std::uint64_t>(table, at + 8)};
     if (entry.tag == DT_NULL) break;
     entries.push_back(entry);
   }
@@ -83,9 +87,15 @@ std::string File::dynamic_string(std::int64_t tag) const {
   return offset ? string_at(dynamic_strings(*this), *offset, kMaxPathList) : std::string();
 }
 
-std::string File::soname() const { return dynamic_string(DT_SONAME); }
-std::string File::rpath() const { return dynamic_string(DT_RPATH); }
-std::string File::runpath() const { return dynamic_string(DT_RUNPATH); }
+std::string File::soname() const {
+  return dynamic_string(DT_SONAME);
+}
+std::string File::rpath() const {
+  return dynamic_string(DT_RPATH);
+}
+std::string File::runpath() const {
+  return dynamic_string(DT_RUNPATH);
+}
 
 std::vector<std::string> File::needed() const {
   std::vector<std::string> names;
@@ -93,15 +103,15 @@ std::vector<std::string> File::needed() const {
   for (const DynamicEntry& entry : dynamic()) {
     if (entry.tag != DT_NEEDED) continue;
     if (names.size() == kMaxNeeded) break;
-    if (auto name = string_at(strings, entry.value, kMaxPath); !name.empty()) names.push_back(std::move(name));
+    if (auto name = string_at(strings, entry.value, kMaxPath); !name.empty())
+      names.push_back(std::move(name));
   }
   return names;
 }
 
 std::string File::interpreter() const {
   const auto segment = std::ranges::find(segments_, std::uint32_t{PT_INTERP}, &Segment::type);
-  if (segment == segments_.end() ||
-      !range_fits(segment->offset, segment->file_size, bytes_.size()))
+  if (segment == segments_.end() || !range_fits(segment->offset, segment->file_size, bytes_.size()))
     return {};
   return string_at(bytes_.subspan(segment->offset, segment->file_size), 0, kMaxPath);
 }
@@ -137,11 +147,13 @@ std::vector<std::pair<std::string, std::string>> File::version_needs() const {
   // vn_next and vna_next are relative and unsigned: each walk only moves forward.
   for (std::uint64_t i = 0; i < *count && range_fits(at, kEntrySize, table.size()); ++i) {
     const auto auxiliaries = load_le<std::uint16_t>(table, at + 2);
-    const std::string library = string_at(strings, load_le<std::uint32_t>(table, at + 4), kMaxVersionName);
+    const std::string library =
+        string_at(strings, load_le<std::uint32_t>(table, at + 4), kMaxVersionName);
     std::uint64_t auxiliary = at + load_le<std::uint32_t>(table, at + 8);
     for (unsigned j = 0; j < auxiliaries && range_fits(auxiliary, kEntrySize, table.size()); ++j) {
       if (needs.size() == kMaxVersions) return needs;
-      needs.emplace_back(library, string_at(strings, load_le<std::uint32_t>(table, auxiliary + 8), kMaxVersionName));
+      needs.emplace_back(library, string_at(strings, load_le<std::uint32_t>(table, auxiliary + 8),
+                                            kMaxVersionName));
       const auto next = load_le<std::uint32_t>(table, auxiliary + 12);
       if (next == 0) break;
       auxiliary += next;

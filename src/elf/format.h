@@ -1,5 +1,5 @@
-// Sizes and field offsets of the ELF64 structures (gABI chapters 4 and 5). The names of types, flags
-// and tags come from <elf.h>.
+// Sizes and field offsets of the ELF64 structures (gABI chapters 4 and 5). The names of types,
+// flags and tags come from <elf.h>.
 #pragma once
 
 #include <elf.h>

@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::uint64_t kTableAlignment = 8;
 
-std::uint64_t table_bytes(std::size_t headers) { return headers * kProgramHeaderSize; }
+std::uint64_t table_bytes(std::size_t headers) {
+  return headers * kProgramHeaderSize;
+}
 
 /// The headers after the cuts; offsets still are those of the input.
 std::vector<Segment> split_segments(const File& file, const std::vector<Cut>& cuts) {
@@ -104,15 +106,17 @@ std::optional<Range> room_in_freed(const File& file, const EditPlan& plan, std::
   return std::nullopt;
 }
 
-/// Where the table goes when it is put behind the first load segment, as the number of bytes that
-/// the segment grows by; nullopt when the next segment's first page is too near.
+/// Where the table goes when it is put behind the segment that maps the file header, as the number
+/// of bytes that the segment (its last part, when it is cut) grows by; nullopt when the next
+/// segment's first page is too near.
 std::optional<std::uint64_t> room_behind(const File& file, std::size_t load,
                                          const std::vector<Cut>& cuts, std::uint64_t size) {
   const Segment& segment = file.segments()[load];
   if (segment.file_size != segment.memory_size || (segment.flags & PF_W) != 0) return std::nullopt;
-  if (std::ranges::any_of(cuts, [&](const Cut& cut) { return cut.load == load; }))
-    return std::nullopt;
   const std::uint64_t end = segment.address + segment.memory_size;
+  // The kernel wants the table in the very first part.
+  for (const Cut& cut : cuts)
+    if (cut.load == load && (is_executable(file) || cut.range.end == end)) return std::nullopt;
   const auto begin = align_up(end, kTableAlignment);
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
   for (const std::size_t i : load_indices(file))
@@ -183,8 +187,8 @@ Result<HeaderTable> place_table(const File& file, const EditPlan& plan, std::vec
 Result<std::vector<Range>> kept_ranges(const File& file, const Layout& layout) {
   std::vector<Range> kept = {{0, kFileHeaderSize}};
   if (layout.table.place == HeaderTable::Place::kSame && layout.table.capacity != 0)
-    kept.push_back({file.program_header_offset(),
-                    file.program_header_offset() + layout.table.capacity});
+    kept.push_back(
+        {file.program_header_offset(), file.program_header_offset() + layout.table.capacity});
   for (const Segment& segment : layout.segments) {
     if (segment.type == PT_PHDR || segment.type == PT_GNU_RELRO || segment.file_size == 0) continue;
     const Range range = file_range(segment);
@@ -205,8 +209,7 @@ Result<std::vector<Range>> kept_ranges(const File& file, const Layout& layout) {
 Result<void> check_executable(const File& file, const Layout& layout) {
   if (!is_executable(file) || layout.table.place == HeaderTable::Place::kSame) return {};
   const std::uint64_t page = granule(file.machine());
-  const Range table{layout.table.offset,
-                    layout.table.offset + table_bytes(layout.segments.size())};
+  const Range table{layout.table.offset, layout.table.offset + table_bytes(layout.segments.size())};
   const Range pages{align_down(table.begin, page), table.end};
   unsigned mapping = 0;
   for (const Segment& segment : layout.segments) {
@@ -214,8 +217,7 @@ Result<void> check_executable(const File& file, const Layout& layout) {
     const Range mapped{align_down(segment.offset, page), segment.offset + segment.file_size};
     if (mapped.intersects(pages)) ++mapping;
   }
-  if (mapping != 1)
-    return bad_input("two load segments would map the page of the program headers");
+  if (mapping != 1) return bad_input("two load segments would map the page of the program headers");
   return {};
 }
 
@@ -235,11 +237,13 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
   if (layout.table.place == HeaderTable::Place::kFirstLoadEnd) {
     const std::size_t first = *first_load(file);
     const Segment& load = file.segments()[first];
-    extended_at = load.file_size;
+    const std::uint64_t end = load.address + load.memory_size;
+    extended_at = load.offset + load.file_size;
     extra = *room_behind(file, first, layout.cuts, layout.table.capacity);
-    table_address = load.address + load.memory_size + extra - layout.table.capacity;
+    table_address = end + extra - layout.table.capacity;
     const auto grown = std::ranges::find_if(layout.segments, [&](const Segment& segment) {
-      return segment.type == PT_LOAD && segment.address == load.address;
+      return segment.type == PT_LOAD && segment.file_size != 0 &&
+             segment.address + segment.file_size == end;
     });
     grown->file_size += extra;
     grown->memory_size += extra;
@@ -253,7 +257,10 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
       kept.push_back(file_range(section));
   }
   layout.placement = Placement::make(std::move(kept), page, extended_at, extra);
-  if (extended_at && layout.placement.intervals().front().extra != extra)
+  const auto& intervals = layout.placement.intervals();
+  const auto extended =
+      std::ranges::find_if(intervals, [](const Interval& interval) { return interval.extra != 0; });
+  if (extended_at && extended == intervals.end())
     return bad_input("a program header reaches over the end of the first load segment");
 
   for (Segment& segment : layout.segments) {
@@ -274,7 +281,7 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
       break;
     }
     case HeaderTable::Place::kFirstLoadEnd:
-      layout.table.offset = *extended_at + extra - layout.table.capacity;
+      layout.table.offset = extended->out + extended->in.size() + extra - layout.table.capacity;
       break;
   }
   for (Segment& segment : layout.segments) {

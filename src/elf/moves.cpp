@@ -8,10 +8,12 @@ namespace flense::elf {
 namespace {
 
 Result<Move> check_piece(const File& file, const Section& section, const Piece& piece) {
-  const bool old_fits = piece.old_address >= section.address &&
-                        range_fits(piece.old_address - section.address, piece.old_size, section.size);
-  const bool new_fits = piece.new_address >= section.address &&
-                        range_fits(piece.new_address - section.address, piece.new_size, section.size);
+  const bool old_fits =
+      piece.old_address >= section.address &&
+      range_fits(piece.old_address - section.address, piece.old_size, section.size);
+  const bool new_fits =
+      piece.new_address >= section.address &&
+      range_fits(piece.new_address - section.address, piece.new_size, section.size);
   if (!old_fits || !new_fits)
     return fail(Code::kInternal, "the piece at {:#x} leaves section {}", piece.old_address,
                 section.name);
@@ -64,7 +66,8 @@ Result<Moves> Moves::make(const File& file, const EditPlan& plan) {
   std::ranges::sort(result.moves_, {}, &Move::old_address);
   for (std::size_t i = 1; i < result.moves_.size(); ++i) {
     const Move& before = result.moves_[i - 1];
-    if (result.moves_[i].old_address - before.old_address < std::max<std::uint64_t>(before.old_size, 1))
+    if (result.moves_[i].old_address - before.old_address <
+        std::max<std::uint64_t>(before.old_size, 1))
       return fail(Code::kInternal, "two pieces come from address {:#x}",
                   result.moves_[i].old_address);
   }

@@ -40,7 +40,8 @@ class Writer {
   Result<void> write_input(Range range) {
     while (!range.empty()) {
       const Range* table = next_table(range);
-      const std::uint64_t plain_end = table == nullptr ? range.end : std::max(table->begin, range.begin);
+      const std::uint64_t plain_end =
+          table == nullptr ? range.end : std::max(table->begin, range.begin);
       while (range.begin < plain_end) {
         const std::uint64_t end = std::min(plain_end, range.begin + kBlock);
         TRY_DO(write_plain({range.begin, end}));
@@ -86,7 +87,8 @@ class Writer {
     for (; patch != changes_.patches.end() && patch->offset < range.end; ++patch)
       for (std::uint64_t i = 0; i < sizeof patch->value; ++i)
         if (range.contains(patch->offset + i))
-          buffer_[patch->offset + i - range.begin] = static_cast<std::byte>(patch->value >> (8 * i));
+          buffer_[patch->offset + i - range.begin] =
+              static_cast<std::byte>(patch->value >> (8 * i));
   }
 
   Result<void> write_plain(const Range& range) {
@@ -117,7 +119,9 @@ class Writer {
 Extent Extent::input(std::uint64_t offset, std::uint64_t size) {
   return {Kind::kInput, offset, size, {}};
 }
-Extent Extent::zero(std::uint64_t size) { return {Kind::kZero, 0, size, {}}; }
+Extent Extent::zero(std::uint64_t size) {
+  return {Kind::kZero, 0, size, {}};
+}
 Extent Extent::bytes(std::vector<std::byte> literal) {
   const std::uint64_t size = literal.size();
   return {Kind::kLiteral, 0, size, std::move(literal)};
@@ -127,10 +131,10 @@ void Output::add(Extent extent) {
   if (extent.size == 0) return;
   size_ += extent.size;
   Extent* last = extents_.empty() ? nullptr : &extents_.back();
-  const bool continues = last != nullptr && extent.kind == last->kind &&
-                         (extent.kind == Extent::Kind::kZero ||
-                          (extent.kind == Extent::Kind::kInput &&
-                           last->offset + last->size == extent.offset));
+  const bool continues =
+      last != nullptr && extent.kind == last->kind &&
+      (extent.kind == Extent::Kind::kZero ||
+       (extent.kind == Extent::Kind::kInput && last->offset + last->size == extent.offset));
   if (continues)
     last->size += extent.size;
   else

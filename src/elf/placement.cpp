@@ -14,8 +14,9 @@ Placement Placement::make(std::vector<Range> kept, std::uint64_t page,
   for (const Range& range : kept) {
     if (range.empty()) continue;
     Interval* last = intervals.empty() ? nullptr : &intervals.back();
-    const bool joins = last != nullptr && range.begin <= last->in.end &&
-                       !(extended_at && last->in.end == *extended_at && range.begin == *extended_at);
+    const bool joins =
+        last != nullptr && range.begin <= last->in.end &&
+        !(extended_at && last->in.end == *extended_at && range.begin == *extended_at);
     if (joins)
       last->in.end = std::max(last->in.end, range.end);
     else

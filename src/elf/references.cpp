@@ -15,6 +15,13 @@ namespace {
 /// file above it is left alone, because a hit that is not reported would let a region move.
 constexpr std::size_t kMaxScanHits = 4U << 20;
 
+/// Data that the program reads, not a table of the linker.
+bool may_hold_pointers(const Section& section) {
+  return (section.flags & SHF_ALLOC) != 0 && (section.flags & SHF_EXECINSTR) == 0 &&
+         (section.type == SHT_PROGBITS || section.type == SHT_INIT_ARRAY ||
+          section.type == SHT_FINI_ARRAY || section.type == SHT_PREINIT_ARRAY);
+}
+
 class Finder {
  public:
   Finder(const File& file, std::vector<Range> ranges)
@@ -67,7 +74,7 @@ class Finder {
     }
     std::ranges::sort(known);
     for (const Section& section : file_.sections()) {
-      if ((section.flags & SHF_ALLOC) == 0 || (section.flags & SHF_EXECINSTR) != 0) continue;
+      if (!may_hold_pointers(section)) continue;
       const Bytes bytes = file_.section_bytes(section);
       for (std::size_t at = (8 - section.address % 8) % 8; at + 8 <= bytes.size(); at += 8) {
         const auto word = load_le<std::uint64_t>(bytes, at);

@@ -58,7 +58,8 @@ class Relinker {
     }
     for (std::uint32_t i = 0; i < symbol_count(symbols_); ++i) {
       const Symbol symbol = load_symbol(symbols_, i);
-      if (!symbol.is_address() || symbol.type == STT_SECTION || moves_.keeps(symbol.value)) continue;
+      if (!symbol.is_address() || symbol.type == STT_SECTION || moves_.keeps(symbol.value))
+        continue;
       if (moves_.at(symbol.value) == nullptr)
         refuse(fmt::format("the exported symbol {} labels device code at {:#x} that would go", i,
                            symbol.value));

@@ -18,9 +18,9 @@ struct Patch {
 };
 
 /// The patches, sorted by offset. `freed` are address ranges that leave the file besides the edited
-/// sections. Errors (bad input): a relocation, a dynamic symbol or a wrapper points into device code
-/// that moves or goes but not at the start of a piece; a relocation fills a word inside it; tables
-/// of a kind flense does not read.
+/// sections. Errors (bad input): a relocation, a dynamic symbol or a wrapper points into device
+/// code that moves or goes but not at the start of a piece; a relocation fills a word inside it;
+/// tables of a kind flense does not read.
 Result<std::vector<Patch>> relink(const File& file, const Moves& moves,
                                   const std::vector<Range>& freed);
 

@@ -154,8 +154,8 @@ Symbol load_symbol(Bytes table, std::uint32_t index) {
 }
 
 std::uint32_t symbol_count(Bytes table) {
-  return static_cast<std::uint32_t>(std::min<std::size_t>(
-      table.size() / kSymbolSize, std::numeric_limits<std::uint32_t>::max()));
+  return static_cast<std::uint32_t>(
+      std::min<std::size_t>(table.size() / kSymbolSize, std::numeric_limits<std::uint32_t>::max()));
 }
 
 AddressMap::AddressMap(const File& file) : bytes_(file.bytes()) {

@@ -81,8 +81,7 @@ void SectionTable::add_split(const File& file, const EditPlan& plan, const Layou
     Header header{section, in_file ? name : freed_name};
     header.section.address = range.begin;
     header.section.size = range.size();
-    header.section.offset =
-        layout.placement.map(section.offset + (range.begin - section.address));
+    header.section.offset = layout.placement.map(section.offset + (range.begin - section.address));
     if (!in_file) header.section.type = SHT_NOBITS;
     if (range.begin != section.address) header.section.alignment = 1;
     parts_[index].push_back({range, static_cast<std::uint32_t>(headers_.size())});
@@ -141,8 +140,8 @@ void SectionTable::add_section(const File& file, const EditPlan& plan, const Lay
                                std::size_t index) {
   const Section& section = file.sections()[index];
   new_index_[index] = static_cast<std::uint32_t>(headers_.size());
-  const bool edited = std::ranges::find(plan.sections, index, &SectionEdit::section) !=
-                      plan.sections.end();
+  const bool edited =
+      std::ranges::find(plan.sections, index, &SectionEdit::section) != plan.sections.end();
   const bool cut = std::ranges::find(layout.cuts, index, &Cut::section) != layout.cuts.end();
   if (edited || cut) {
     add_split(file, plan, layout, index);
@@ -166,7 +165,8 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
   const bool shared = std::ranges::any_of(
       sections, [&](const Section& section) { return section.link == file.name_section(); });
   if ((old_names.flags & SHF_ALLOC) != 0) return bad_input("its section names are loaded data");
-  table.names_ = shared ? std::string(as_text(file.section_bytes(old_names))) : std::string(1, '\0');
+  table.names_ =
+      shared ? std::string(as_text(file.section_bytes(old_names))) : std::string(1, '\0');
   if (table.names_.empty() || table.names_.back() != '\0') table.names_ += '\0';
 
   // Behind the section that ends where a table behind the first load segment begins.
@@ -193,8 +193,8 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
   }
   if (table.headers_.size() >= SHN_LORESERVE) return bad_input("it would have too many sections");
   for (std::size_t i = 0; i < sections.size(); ++i)
-    table.indices_change_ = table.indices_change_ || table.new_index_[i] != i ||
-                            table.parts_[i].size() > 1;
+    table.indices_change_ =
+        table.indices_change_ || table.new_index_[i] != i || table.parts_[i].size() > 1;
   table.indices_change_ = table.indices_change_ || table.headers_.size() != sections.size();
   for (Header& header : table.headers_) {
     Section& section = header.section;

@@ -54,8 +54,8 @@ class SectionTable {
   std::uint32_t add_name(const std::string& name);
 
   std::vector<Header> headers_;
-  std::vector<std::uint32_t> new_index_;   ///< by old index; 0 when dropped
-  std::vector<std::vector<Part>> parts_;   ///< by old index; empty when not split
+  std::vector<std::uint32_t> new_index_;  ///< by old index; 0 when dropped
+  std::vector<std::vector<Part>> parts_;  ///< by old index; empty when not split
   std::vector<MovedSection> moved_;
   std::string names_;
   std::uint32_t old_name_section_ = 0;
