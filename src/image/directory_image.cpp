@@ -18,7 +18,7 @@
 #include <utility>
 
 #include "base/path.h"
-#include "image/entry_source.h"
+#include "image/tree_image.h"
 
 namespace flense::image {
 
@@ -135,8 +135,12 @@ class DirectoryWalk {
       return bad_input("{}/{}: directories are nested more than {} deep", root_, path, kMaxDepth);
     }
     TRY(const std::vector<std::string> names, list(dir.get(), path));
+    const std::string prefix = path.empty() ? path : path + "/";
+    std::string child;
     for (const std::string& name : names) {
-      TRY_DO(visit_one(dir.get(), name, path.empty() ? name : path + "/" + name, depth));
+      child = prefix;
+      child += name;
+      TRY_DO(visit_one(dir.get(), name, child, depth));
     }
     return {};
   }
@@ -266,20 +270,6 @@ class FileEntries final : public EntrySource {
   std::filesystem::path path_;
   MappedFile file_;
   struct stat status_;
-};
-
-class TreeImage final : public Image {
- public:
-  explicit TreeImage(std::unique_ptr<EntrySource> source) : source_(std::move(source)) {
-    layers.emplace_back();
-  }
-  Result<std::unique_ptr<Source>> open_layer(std::size_t) const override {
-    return fail(Code::kInternal, "{} has no layer blob", name);
-  }
-  const EntrySource* entries() const override { return source_.get(); }
-
- private:
-  std::unique_ptr<EntrySource> source_;
 };
 
 }  // namespace

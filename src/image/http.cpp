@@ -70,9 +70,8 @@ class BodySource final : public Source {
     first_ = false;
     TRY(const std::string line, read_line());
     const std::string_view digits = std::string_view(line).substr(0, line.find(';'));
-    const char* end = digits.data() + digits.size();
-    const auto parsed = std::from_chars(digits.data(), end, left_, 16);
-    if (parsed.ec != std::errc() || parsed.ptr == digits.data()) {
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), left_, 16);
+    if (parsed.ec != std::errc()) {
       return bad_input("the engine sent a broken chunk size \"{}\"", line);
     }
     done_ = left_ == 0;

@@ -273,7 +273,7 @@ Whiteout whiteout_kind(std::string_view path) {
 }
 
 std::string whiteout_target(std::string_view path) {
-  const std::string dir(parent_path(path));
+  std::string dir(parent_path(path));
   if (whiteout_kind(path) != Whiteout::kFile) return dir;
   const std::string_view hidden = base_name(path).substr(kWhiteoutPrefix.size());
   return dir.empty() ? std::string(hidden) : dir + "/" + std::string(hidden);

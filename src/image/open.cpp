@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "codec/compression.h"
+#include "codec/sif.h"
+#include "codec/squashfs.h"
 #include "image/directory_image.h"
 #include "image/docker_engine.h"
 #include "image/image.h"
@@ -71,8 +73,8 @@ Opened open_file(const std::string& path, std::string_view reference, const Open
   TRY(MappedFile file, MappedFile::open(path));
   const Bytes bytes = file.bytes();
   if (begins_with(bytes, kElfMagic)) return open_single_file(path, Form::kElfFile);
-  if (is_squashfs(bytes)) return open_squashfs(std::move(file), path, Form::kSquashfs);
-  if (is_sif(bytes)) return open_squashfs(std::move(file), path, Form::kSif);
+  if (codec::is_squashfs(bytes)) return open_squashfs(file, path, Form::kSquashfs);
+  if (codec::is_sif(bytes)) return open_squashfs(file, path, Form::kSif);
   if (codec::detect_compression(bytes) == codec::Compression::kNone) {
     return open_mapped(std::move(file), path, reference, options);
   }

@@ -160,6 +160,24 @@ TEST(Oracle, PodmanLoadsOurArchives) {
   }
 }
 
+TEST(Oracle, SquashfsHoldsTheSameTree) {
+  NEED("mksquashfs");
+  const TempDir dir;
+  const auto root = dir / "root";
+  write_file(root / "usr/lib/a.so", std::string(300000, 'a'));
+  write_file(root / "usr/empty", "");
+  std::filesystem::create_hard_link(root / "usr/lib/a.so", root / "usr/lib/b.so");
+  std::filesystem::create_symlink("lib", root / "usr/link");
+  run({"mksquashfs", root.string(), (dir / "x.sqsh").string(), "-quiet", "-no-progress"});
+  const auto image = must(open_image((dir / "x.sqsh").string(), {}));
+  EXPECT_EQ(image->form, Form::kSquashfs);
+  Seen packed = must(walk_all(*image, 0));
+  std::erase(packed.lines, "d ");
+  const Seen plain = must(walk_all(*must(open_image(root.string(), {})), 0));
+  EXPECT_EQ(packed.lines, plain.lines);
+  EXPECT_EQ(packed.content, plain.content);
+}
+
 TEST(Oracle, SkopeoSourcesGoThroughTheCache) {
   NEED("skopeo");
   const TempDir dir;

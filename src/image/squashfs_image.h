@@ -4,16 +4,14 @@
 #include <memory>
 #include <string>
 
-#include "base/bytes.h"
 #include "base/file.h"
 #include "base/result.h"
 #include "image/image.h"
 
 namespace flense::image {
 
-bool is_squashfs(Bytes bytes);
-bool is_sif(Bytes bytes);
-
-Result<std::unique_ptr<Image>> open_squashfs(MappedFile file, const std::string& path, Form form);
+/// `form` is kSquashfs or kSif; the superblock (and a SIF's descriptors) are checked here.
+Result<std::unique_ptr<Image>> open_squashfs(const MappedFile& file, const std::string& path,
+                                             Form form);
 
 }  // namespace flense::image
