@@ -1,0 +1,104 @@
+#include "cli/args.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+
+#include "cli/suggest.h"
+
+namespace flense::cli {
+
+namespace {
+
+std::unexpected<Error> usage(std::string message, std::string hint) {
+  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+}
+
+std::string help_hint(std::string_view command) {
+  return command.empty() ? "flense help lists the commands"
+                         : fmt::format("flense help {} lists the options", command);
+}
+
+std::unexpected<Error> unknown_option(std::string_view word, std::span<const OptionSpec> options,
+                                      std::string_view command) {
+  const std::string_view name = word.substr(0, word.find('='));
+  std::vector<std::string_view> names;
+  for (const OptionSpec& option : options) names.push_back(option.name);
+  const std::string near = nearest(name, names);
+  return usage(fmt::format("unknown option '{}'", name),
+               near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
+}
+
+}  // namespace
+
+std::size_t ParsedArgs::count(std::string_view option) const {
+  const auto at = values_.find(option);
+  return at == values_.end() ? 0 : at->second.size();
+}
+
+std::string ParsedArgs::value(std::string_view option, std::string_view fallback) const {
+  const auto at = values_.find(option);
+  return at == values_.end() || at->second.empty() ? std::string(fallback) : at->second.back();
+}
+
+std::vector<std::string> ParsedArgs::values(std::string_view option) const {
+  const auto at = values_.find(option);
+  return at == values_.end() ? std::vector<std::string>{} : at->second;
+}
+
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
+                              std::span<const OptionSpec> options, std::string_view command) {
+  ParsedArgs out;
+  // CLI11 gives "--" no meaning once extras are allowed, so the split is done here.
+  const auto dashes = std::find(args.begin(), args.end(), "--");
+  try {
+    CLI::App app;
+    app.set_help_flag();
+    app.allow_extras();
+    std::vector<std::vector<std::string>> values(options.size());
+    std::vector<CLI::Option*> handles;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      const OptionSpec& option = options[i];
+      std::string names(option.name);
+      if (!option.short_name.empty()) names = fmt::format("{},{}", option.short_name, names);
+      CLI::Option* handle = nullptr;
+      if (option.value.empty()) {
+        handle = app.add_flag(names);
+      } else {
+        handle = app.add_option(names, values[i]);
+        handle->allow_extra_args(false);
+        handle->take_all();
+      }
+      handles.push_back(handle);
+    }
+    // CLI11 takes the arguments in reverse order.
+    std::vector<std::string> reversed(std::make_reverse_iterator(dashes), args.rend());
+    app.parse(reversed);
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      if (options[i].value.empty()) values[i].assign(handles[i]->count(), "");
+      if (!values[i].empty()) out.values_[std::string(options[i].name)] = std::move(values[i]);
+    }
+    out.positionals_ = app.remaining();
+  } catch (const CLI::ParseError& error) {
+    return usage(error.what(), help_hint(command));
+  }
+  for (const std::string& word : out.positionals_)
+    if (word.size() > 1 && word.front() == '-') return unknown_option(word, options, command);
+  if (dashes != args.end())
+    out.positionals_.insert(out.positionals_.end(), std::next(dashes), args.end());
+
+  for (const OptionSpec& option : options) {
+    if (option.choices.empty()) continue;
+    for (const std::string& value : out.values(option.name)) {
+      if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end())
+        continue;
+      const std::string near = nearest(value, option.choices);
+      return usage(
+          fmt::format("{} takes {}, not '{}'", option.name, fmt::join(option.choices, ", "), value),
+          near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::cli

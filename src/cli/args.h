@@ -1,0 +1,49 @@
+// Command lines: what a command accepts is data, what the user typed is a value. The parsing
+// itself is CLI11's, behind args.cpp.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flense::cli {
+
+enum class Completion { kNone, kFile, kDirectory };
+
+struct OptionSpec {
+  std::string_view name;        ///< "--gpu"
+  std::string_view short_name;  ///< "-q"; may be empty
+  std::string_view value;       ///< placeholder "ARCH"; empty: a flag
+  std::string_view help;        ///< one line, no full stop
+  bool repeatable = false;
+  std::span<const std::string_view> choices = {};  ///< the only values accepted, when any
+  Completion completion = Completion::kNone;
+};
+
+class ParsedArgs {
+ public:
+  bool has(std::string_view option) const { return count(option) > 0; }
+  /// How often a flag was given (-v -v).
+  std::size_t count(std::string_view option) const;
+  /// The last value given; `fallback` when there is none.
+  std::string value(std::string_view option, std::string_view fallback = {}) const;
+  std::vector<std::string> values(std::string_view option) const;
+  const std::vector<std::string>& positionals() const { return positionals_; }
+
+ private:
+  friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const OptionSpec>,
+                                       std::string_view);
+  std::map<std::string, std::vector<std::string>, std::less<>> values_;
+  std::vector<std::string> positionals_;
+};
+
+/// Usage errors for unknown options (with the nearest known one as hint), missing values and
+/// values that are no choice. `command` is for messages.
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
+                              std::span<const OptionSpec> options, std::string_view command);
+
+}  // namespace flense::cli

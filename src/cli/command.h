@@ -1,0 +1,48 @@
+// A command is a row of a table: its words, its options, its help and its function. Help texts and
+// shell completions come from the same rows.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/args.h"
+#include "cli/io.h"
+
+namespace flense::cli {
+
+struct Command {
+  std::string_view name;
+  std::string_view group;        ///< heading in the overview
+  std::string_view summary;      ///< one line, lower case, no full stop
+  std::string_view positionals;  ///< "TARGET"; empty when there are none
+  std::size_t min_positionals = 0, max_positionals = 0;
+  std::span<const OptionSpec> options;           ///< besides common_options()
+  std::string_view help;                         ///< paragraphs below the usage line
+  std::span<const std::string_view> words = {};  ///< completions of the first positional
+  /// The exit status, or an error that run() prints and turns into one.
+  Result<int> (*function)(const ParsedArgs& args, Io& io) = nullptr;
+};
+
+/// All commands, in the order of the overview.
+std::span<const Command* const> commands();
+const Command* find_command(std::string_view name);
+
+/// -q, -v, --no-color, --help: accepted by every command.
+std::span<const OptionSpec> common_options();
+/// The command's options and the common ones.
+std::vector<OptionSpec> all_options(const Command& command);
+
+/// What main() calls, and tests with strings: parses, dispatches, prints errors. `args` is without
+/// the program's name. Returns the exit status (docs/exit-codes.md).
+int run(const std::vector<std::string>& args, Io& io);
+
+// One function per command file.
+const Command& inspect_command();
+const Command& slim_command();
+const Command& completion_command();
+const Command& help_command();
+
+}  // namespace flense::cli

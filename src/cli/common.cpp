@@ -1,0 +1,91 @@
+#include "cli/common.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "cli/suggest.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kLevels = {"safe", "standard", "aggressive"};
+constexpr std::array<std::string_view, 7> kTransports = {
+    "oci", "oci-archive", "docker-archive", "docker", "docker-daemon", "containers-storage", "dir"};
+
+/// "docker-achive:app.tar" is no image name that anybody means.
+Result<void> check_transport(const std::string& target) {
+  const std::size_t colon = target.find(':');
+  if (colon == std::string::npos || colon < 3) return {};
+  const std::string_view word = std::string_view(target).substr(0, colon);
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != std::string_view::npos) return {};
+  if (std::find(kTransports.begin(), kTransports.end(), word) != kTransports.end()) return {};
+  std::error_code ignored;
+  if (std::filesystem::exists(target, ignored)) return {};
+  // A short word is an image name with a tag ("dock:1"), a long one near a transport a slip.
+  const std::string near = nearest(word, kTransports);
+  if (near.empty() || word.size() < 6 || edit_distance(word, near) > 2) return {};
+  return std::unexpected(Error{Code::kUsage,
+                               fmt::format("unknown transport '{}:' in '{}'", word, target),
+                               {},
+                               fmt::format("did you mean {}{}?", near, target.substr(colon))});
+}
+
+}  // namespace
+
+const OptionSpec kPlatformOption{"--platform", "", "OS/ARCH",
+                                 "which image of a multi-platform index (default: this machine's)"};
+const OptionSpec kTmpdirOption{"--tmpdir",
+                               "",
+                               "DIR",
+                               "scratch files go here (default: $TMPDIR, else /var/tmp)",
+                               false,
+                               {},
+                               Completion::kDirectory};
+const OptionSpec kGpuOption{"--gpu", "", "GPU",
+                            "GPUs to serve: h100, sm_90, 9.0, gfx942; several with commas", true};
+const OptionSpec kLevelOption{
+    "--level", "",     "LEVEL", "how far to go: safe, standard, aggressive (default: standard)",
+    false,     kLevels};
+
+report::Style output_style(const ParsedArgs& args, const Io& io) {
+  report::Style style;
+  style.columns = io.out_is_terminal ? io.columns : 0;
+  style.colour = io.out_is_terminal && !args.has("--no-color") && io.variable("NO_COLOR").empty() &&
+                 io.variable("TERM") != "dumb";
+  return style;
+}
+
+std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
+  const bool enabled = io.err_is_terminal && !args.has("--quiet");
+  return std::make_unique<Progress>(enabled, io.columns);
+}
+
+Result<void> write_text(Io& io, std::string_view text) {
+  return io.out.write(as_bytes(text));
+}
+
+std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
+  if (args.has("--tmpdir")) return args.value("--tmpdir");
+  if (const std::string dir = io.variable("TMPDIR"); !dir.empty()) return dir;
+  std::error_code ignored;
+  return std::filesystem::is_directory("/var/tmp", ignored) ? "/var/tmp" : "/tmp";
+}
+
+device::Level level_of(const ParsedArgs& args) {
+  const std::string level = args.value("--level", "standard");
+  if (level == "safe") return device::Level::kSafe;
+  return level == "aggressive" ? device::Level::kAggressive : device::Level::kStandard;
+}
+
+Result<std::unique_ptr<image::Image>> open_target(const ParsedArgs& args, const Io& io) {
+  const std::string& target = args.positionals().front();
+  TRY_DO(check_transport(target));
+  image::OpenOptions options;
+  options.platform = args.value("--platform");
+  options.scratch_directory = scratch_directory(args, io);
+  return image::open_image(target, options);
+}
+
+}  // namespace flense::cli

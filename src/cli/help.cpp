@@ -1,0 +1,86 @@
+#include "cli/help.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/version.h"
+#include "cli/common.h"
+#include "cli/suggest.h"
+
+namespace flense::cli {
+
+namespace {
+
+std::string option_line(const OptionSpec& option) {
+  std::string words = option.short_name.empty() ? "    " : fmt::format("{}, ", option.short_name);
+  words += option.name;
+  if (!option.value.empty()) words += fmt::format(" {}", option.value);
+  return fmt::format("  {:<24}{}{}\n", words, words.size() >= 24 ? " " : "", option.help);
+}
+
+Result<int> help(const ParsedArgs& args, Io& io) {
+  if (args.positionals().empty()) {
+    TRY_DO(write_text(io, overview()));
+    return 0;
+  }
+  const std::string& name = args.positionals().front();
+  const Command* command = find_command(name);
+  if (command == nullptr) {
+    std::vector<std::string_view> names;
+    for (const Command* one : commands()) names.push_back(one->name);
+    const std::string near = nearest(name, names);
+    return std::unexpected(Error{Code::kUsage,
+                                 fmt::format("unknown command '{}'", name),
+                                 {},
+                                 near.empty() ? "flense help lists the commands"
+                                              : fmt::format("did you mean flense help {}?", near)});
+  }
+  TRY_DO(write_text(io, command_help(*command)));
+  return 0;
+}
+
+}  // namespace
+
+std::string overview() {
+  std::string out =
+      "flense: see what a GPU container image holds, and cut what its GPUs never use\n\n"
+      "Usage: flense COMMAND [options]\n";
+  std::vector<std::string_view> groups;
+  for (const Command* command : commands())
+    if (std::find(groups.begin(), groups.end(), command->group) == groups.end())
+      groups.push_back(command->group);
+  for (const std::string_view group : groups) {
+    out += fmt::format("\n{}:\n", group);
+    for (const Command* command : commands())
+      if (command->group == group)
+        out += fmt::format("  {:<12}{}\n", command->name, command->summary);
+  }
+  out +=
+      "\nOptions:\n"
+      "  -h, --help    show this, or the help of a command\n"
+      "  --version     show the version\n\n"
+      "flense help COMMAND shows the options of a command.\n";
+  return out;
+}
+
+std::string command_help(const Command& command) {
+  std::string out = fmt::format(
+      "flense {}: {}\n\nUsage: flense {} [options]{}{}\n\n{}\n", command.name, command.summary,
+      command.name, command.positionals.empty() ? "" : " ", command.positionals, command.help);
+  if (!command.options.empty()) {
+    out += "\nOptions:\n";
+    for (const OptionSpec& option : command.options) out += option_line(option);
+  }
+  out += "\nCommon options:\n";
+  for (const OptionSpec& option : common_options()) out += option_line(option);
+  return out;
+}
+
+const Command& help_command() {
+  static const Command kCommand{
+      "help", "Other", "show the commands, or the help of one", "[COMMAND]", 0,
+      1,      {},      "Without COMMAND: the overview.",        {},          help};
+  return kCommand;
+}
+
+}  // namespace flense::cli

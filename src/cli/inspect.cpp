@@ -1,0 +1,108 @@
+// flense inspect: what an image holds.
+#include <algorithm>
+#include <array>
+
+#include "cli/command.h"
+#include "cli/common.h"
+#include "inventory/inventory.h"
+#include "inventory/targets.h"
+#include "report/inventory_json.h"
+#include "report/inventory_text.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kHelp = R"(Reads the image once and shows
+  layers          size as stored and unpacked, waste, instruction
+  device code     which file holds code for which GPU architecture
+  runtimes        CUDA, cuDNN, NCCL, PyTorch, Python, libc, … with the evidence
+  largest         files and directories, and files that later layers hide
+  base image      the smallest CUDA base that would do, and which library asks for more
+  cuts            what could go, by reason; with --gpu also device code
+
+TARGET is a path (an ELF file, a root directory or virtual environment, an OCI layout, a docker
+or OCI archive), or a transport: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://REF,
+docker-daemon:REF, containers-storage:REF. "-" reads an archive from standard input.
+
+Exit status: 0 fine, 1 a budget is exceeded, 2 wrong usage, 3 bad input, 4 environment.
+
+Examples:
+  flense inspect docker-archive:app.tar
+  flense inspect --gpu h100,a100 --level safe docker://vllm/vllm-openai:latest
+  flense inspect --json .venv > inventory.json
+  flense inspect --max-size 10GiB --max-waste 100MB oci:build/image)";
+
+Result<std::optional<std::uint64_t>> size_option(const ParsedArgs& args, std::string_view name) {
+  if (!args.has(name)) return std::optional<std::uint64_t>();
+  TRY(const std::uint64_t bytes,
+      with_context(inventory::parse_size(args.value(name)), "reading {}", name));
+  return std::optional<std::uint64_t>(bytes);
+}
+
+Result<inventory::Budgets> budgets_of(const ParsedArgs& args) {
+  inventory::Budgets out;
+  TRY(out.max_size, size_option(args, "--max-size"));
+  TRY(out.max_unpacked, size_option(args, "--max-unpacked"));
+  TRY(out.max_layer, size_option(args, "--max-layer"));
+  TRY(out.max_waste, size_option(args, "--max-waste"));
+  return out;
+}
+
+Result<int> inspect(const ParsedArgs& args, Io& io) {
+  // Everything that can be wrong about the command line comes before any reading.
+  TRY(const inventory::Budgets budgets, budgets_of(args));
+  inventory::InventoryOptions options;
+  TRY(options.targets, inventory::parse_targets(args.values("--gpu")));
+  options.level = level_of(args);
+  options.keep_ptx = args.has("--keep-ptx");
+  options.scan.scratch_directory = scratch_directory(args, io);
+  if (args.has("--all") || args.has("--json")) options.largest = 100;
+
+  TRY(const std::unique_ptr<image::Image> image, open_target(args, io));
+  const std::unique_ptr<Progress> progress = make_progress(args, io);
+  options.scan.progress = progress.get();
+  TRY(inventory::Inventory inventory,
+      with_context(inventory::take_inventory(*image, options), "inspecting {}", image->name));
+  progress->clear();
+  inventory.budgets = inventory::check_budgets(inventory, budgets);
+
+  if (args.has("--json")) {
+    TRY_DO(write_text(io, text::dump_json(report::inventory_json(inventory), 2) + "\n"));
+  } else {
+    report::InventoryTextOptions text;
+    text.style = output_style(args, io);
+    text.all = args.has("--all");
+    text.quiet = args.has("--quiet");
+    text.verbose = args.has("--verbose");
+    TRY_DO(write_text(io, report::inventory_text(inventory, text)));
+  }
+  const bool exceeded = std::any_of(inventory.budgets.begin(), inventory.budgets.end(),
+                                    [](const auto& budget) { return budget.exceeded; });
+  return exceeded ? 1 : 0;
+}
+
+}  // namespace
+
+const Command& inspect_command() {
+  static const std::array<OptionSpec, 11> kOptions = {
+      OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
+      kGpuOption,
+      kLevelOption,
+      OptionSpec{"--keep-ptx", "", "", "count no PTX as cuttable"},
+      OptionSpec{"--max-size", "", "SIZE", "fail when the image as stored is larger: 10GiB"},
+      OptionSpec{"--max-unpacked", "", "SIZE", "fail when the unpacked layers are larger"},
+      OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"},
+      OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"},
+      OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
+      kPlatformOption,
+      kTmpdirOption};
+  static const Command kCommand{
+      "inspect", "Images", "show what an image holds and what could be cut",
+      "TARGET",  1,        1,
+      kOptions,  kHelp,    {},
+      inspect};
+  return kCommand;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,27 @@
+// The outside world of a command: where it writes, what terminal it has, its environment. Tests
+// hand in strings.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/stream.h"
+
+namespace flense::cli {
+
+struct Io {
+  Sink& out;  ///< results only
+  Sink& err;  ///< errors and hints
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  unsigned columns = 0;  ///< of the terminal; 0 when there is none
+  std::function<std::optional<std::string>(std::string_view)> environment;
+
+  std::string variable(std::string_view name) const {
+    return environment ? environment(name).value_or("") : std::string();
+  }
+};
+
+}  // namespace flense::cli

@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <array>
+
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/help.h"
+#include "cli/suggest.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::array<OptionSpec, 4> kCommon = {
+    OptionSpec{"--quiet", "-q", "", "only the essential; no progress"},
+    OptionSpec{"--verbose", "-v", "", "more detail"},
+    OptionSpec{"--no-color", "", "", "no colours (also: NO_COLOR in the environment)"},
+    OptionSpec{"--help", "-h", "", "show this help"}};
+
+std::unexpected<Error> usage(std::string message, std::string hint) {
+  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+}
+
+std::unexpected<Error> unknown_command(std::string_view word) {
+  std::vector<std::string_view> names;
+  for (const Command* command : commands()) names.push_back(command->name);
+  const std::string near = nearest(word, names);
+  const bool option = word.starts_with('-');
+  return usage(fmt::format("unknown {} '{}'", option ? "option" : "command", word),
+               near.empty() ? "flense help lists the commands"
+                            : fmt::format("did you mean flense {}?", near));
+}
+
+Result<int> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
+  const std::vector<OptionSpec> options = all_options(command);
+  TRY(const ParsedArgs parsed, parse_args(args, options, command.name));
+  if (parsed.has("--help")) {
+    TRY_DO(write_text(io, command_help(command)));
+    return 0;
+  }
+  const std::size_t count = parsed.positionals().size();
+  const std::string hint = fmt::format("usage: flense {} [options]{}{}", command.name,
+                                       command.positionals.empty() ? "" : " ", command.positionals);
+  if (count < command.min_positionals)
+    return usage(fmt::format("{} needs {}", command.name, command.positionals), hint);
+  if (count > command.max_positionals)
+    return usage(fmt::format("{} has no use for '{}'", command.name,
+                             parsed.positionals()[command.max_positionals]),
+                 hint);
+  return command.function(parsed, io);
+}
+
+Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
+  if (args.empty()) return usage("no command given", "flense help lists the commands");
+  const std::string& word = args.front();
+  if (word == "--help" || word == "-h") {
+    TRY_DO(write_text(io, overview()));
+    return 0;
+  }
+  if (word == "--version" || word == "-V") {
+    TRY_DO(write_text(io, fmt::format("flense {}\n", kVersion)));
+    return 0;
+  }
+  const Command* command = find_command(word);
+  if (command == nullptr) return unknown_command(word);
+  return run_command(*command, {args.begin() + 1, args.end()}, io);
+}
+
+}  // namespace
+
+std::span<const Command* const> commands() {
+  static const std::array<const Command*, 4> kCommands = {&inspect_command(), &slim_command(),
+                                                          &completion_command(), &help_command()};
+  return kCommands;
+}
+
+const Command* find_command(std::string_view name) {
+  for (const Command* command : commands())
+    if (command->name == name) return command;
+  return nullptr;
+}
+
+std::span<const OptionSpec> common_options() {
+  return kCommon;
+}
+
+std::vector<OptionSpec> all_options(const Command& command) {
+  std::vector<OptionSpec> out(command.options.begin(), command.options.end());
+  out.insert(out.end(), kCommon.begin(), kCommon.end());
+  return out;
+}
+
+int run(const std::vector<std::string>& args, Io& io) {
+  const Result<int> status = dispatch(args, io);
+  if (status) return *status;
+  std::string text = render(status.error());
+  const bool colour = io.err_is_terminal && io.variable("NO_COLOR").empty() &&
+                      std::find(args.begin(), args.end(), "--no-color") == args.end();
+  if (colour && text.starts_with("error:")) text = "\x1b[31merror:\x1b[0m" + text.substr(6);
+  // There is nowhere left to report that standard error cannot be written.
+  static_cast<void>(io.err.write(as_bytes(text)));
+  return exit_status(status.error().code);
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,110 @@
+// flense slim: the same image without what the named GPUs can never load and production never
+// needs.
+#include <array>
+#include <optional>
+
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/slim_steps.h"
+#include "report/slim_report.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(Writes the same image without what the named GPUs can never load and what production never needs.
+Layers that no cut touches keep their digest. The input is never changed; the output appears whole
+or not at all.
+
+--gpu names the GPUs to serve: products (h100, a100, l4), architectures (sm_90, 9.0), several with
+commas, or "host" for the GPUs of this machine. Device code that any of them could load stays.
+
+Levels
+  safe        caches, files that later layers hide, device code for other GPUs; PTX stays
+  standard    also PTX where every target has native code, debug sections, headers, static
+              libraries, documentation, locales
+  aggressive  also compiled Python files, tests, symbol tables, JIT caches
+
+OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
+anything else an OCI layout (an ELF file gives a file, a directory a directory). -t pushes to
+docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was done is written
+beside the output as OUT.provenance.json.
+
+Exit status: 0 fine, 1 the proof failed (a link or --verify), 2 wrong usage, 3 bad input,
+4 environment.
+
+Examples:
+  flense slim docker-archive:app.tar --gpu h100 -o oci:app-slim
+  flense slim app:1 --gpu a100,a10 -t docker-daemon:app:slim
+  flense slim oci:app --gpu sm_90 --dry-run --plan plan.json
+  flense slim /opt/venv --gpu sm_90 --in-place
+  flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'")";
+
+Result<int> slim(const ParsedArgs& args, Io& io) {
+  TRY(const SlimRequest request, read_slim_request(args, io));
+  if (request.elf_file) return slim_one_file(request, args, io);
+
+  TRY(SlimSubject subject, read_slim_subject(request, args, io));
+  TRY_DO(save_plan(request, subject.plan));
+  if (!subject.broken.empty()) return report_broken(subject, io);
+  if (request.dry_run) return report_dry_run(subject, args, io);
+
+  if (!request.verify_command.empty()) {
+    TRY(const bool holds, verify_by_running(request, subject, io));
+    if (!holds) return 1;
+  }
+  TRY(const slim::SlimOutcome outcome, write_output(request, subject));
+  TRY_DO(write_provenance(request, subject, outcome));
+  return report_outcome(request, subject, outcome, args, io);
+}
+
+}  // namespace
+
+const Command& slim_command() {
+  static constexpr std::array<std::string_view, 3> kCompressions = {"zstd", "gzip", "none"};
+  static const std::array<OptionSpec, 18> kOptions = {
+      kGpuOption,
+      OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
+      OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
+      kLevelOption,
+      OptionSpec{"--in-place", "", "", "change a directory or an ELF file where it lies"},
+      OptionSpec{"--dry-run", "", "", "print the plan, write nothing"},
+      OptionSpec{"--plan",
+                 "",
+                 "FILE",
+                 "save the plan as JSON (schema flense/plan/v1)",
+                 false,
+                 {},
+                 Completion::kFile},
+      OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true},
+      OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"},
+      OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
+      OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
+      OptionSpec{"--compression", "", "KIND", "of all written layers (default: each keeps its own)",
+                 false, kCompressions},
+      OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
+      OptionSpec{"--json", "", "", "print JSON (schema flense/slim/v1)"},
+      OptionSpec{"--provenance",
+                 "",
+                 "FILE",
+                 "where the record goes; \"none\" writes none",
+                 false,
+                 {},
+                 Completion::kFile},
+      kPlatformOption,
+      kTmpdirOption,
+      OptionSpec{"--proc",
+                 "",
+                 "DIR",
+                 "read --gpu host from here instead of /proc",
+                 false,
+                 {},
+                 Completion::kDirectory}};
+  static const Command kCommand{
+      "slim", "Images", "cut what the named GPUs can never use", "TARGET", 1, 1, kOptions, kHelp,
+      {},     slim};
+  return kCommand;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,409 @@
+#include "cli/slim_steps.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <system_error>
+
+#include "base/version.h"
+#include "cli/common.h"
+#include "codec/tar.h"
+#include "elf/file.h"
+#include "host/gpu_models.h"
+#include "image/push.h"
+#include "inventory/targets.h"
+#include "report/slim_report.h"
+#include "slim/in_place.h"
+#include "slim/labels.h"
+#include "slim/make_plan.h"
+#include "slim/sandbox.h"
+
+namespace flense::cli {
+
+namespace {
+
+std::unexpected<Error> usage(std::string message, std::string hint) {
+  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+}
+
+constexpr const char* kHowToName =
+    "name the GPUs to serve: --gpu h100, --gpu sm_80,sm_90, or --gpu host on the machine itself";
+
+/// "host" becomes the architectures of this machine's GPUs.
+Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
+                                             const std::filesystem::path& proc) {
+  std::vector<std::string> out;
+  if (words.empty()) words.emplace_back("host");
+  const bool asked = words.front() != "host" || words.size() > 1;
+  for (std::string& word : words) {
+    if (word != "host") {
+      out.push_back(std::move(word));
+      continue;
+    }
+    const std::vector<std::string> models = host::nvidia_models(proc);
+    if (models.empty())
+      return usage(asked ? "--gpu host: this machine has no NVIDIA GPU with a loaded driver"
+                         : "no GPU is named, and this machine has none to go by",
+                   kHowToName);
+    for (const std::string& model : models) {
+      TRY(std::string architecture, host::architecture_of_model(model));
+      out.push_back(std::move(architecture));
+    }
+  }
+  return out;
+}
+
+Result<int> parse_level(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    return usage(fmt::format("--compression-level takes a number, not '{}'", text),
+                 "zstd: 1 to 19, gzip: 1 to 9");
+  return value;
+}
+
+bool is_elf_file(const std::string& target) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(target, ignored)) return false;
+  const Result<MappedFile> file = MappedFile::open(target);
+  return file && elf::looks_like_elf(file->bytes());
+}
+
+/// Where one of the three ways to say the destination is needed.
+Result<void> check_destination(const SlimRequest& request) {
+  const int destinations = (request.output.empty() ? 0 : 1) + (request.in_place ? 1 : 0) +
+                           (request.push_to.empty() ? 0 : 1);
+  if (destinations == 0 && !request.dry_run)
+    return usage("slim needs to know where the result goes",
+                 "add -o oci:DIR, -o docker-archive:FILE, -t docker-daemon:NAME, or --in-place for "
+                 "a directory; --dry-run only shows the plan");
+  if (destinations > 1)
+    return usage("-o, -t with a transport and --in-place exclude each other", "give one of them");
+  return {};
+}
+
+std::string without_prefix(const std::string& output) {
+  for (const char* prefix : {"oci:", "oci-archive:", "docker-archive:", "dir:"})
+    if (output.starts_with(prefix)) return output.substr(std::string_view(prefix).size());
+  return output;
+}
+
+bool is_tree(const image::Image& image) {
+  return image.form == image::Form::kDirectory || image.form == image::Form::kSquashfs ||
+         image.form == image::Form::kSif;
+}
+
+}  // namespace
+
+Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
+  SlimRequest out;
+  out.target = args.positionals().front();
+  const std::filesystem::path proc = args.value("--proc", "/proc");
+  TRY(const std::vector<std::string> words, expand_host(args.values("--gpu"), proc));
+  TRY(out.options.targets, inventory::parse_targets(words));
+  out.options.level = level_of(args);
+  out.options.keep_ptx = args.has("--keep-ptx");
+  out.options.modify_vendor = !args.has("--no-modify-vendor");
+  out.options.keep = args.values("--keep");
+  out.options.scratch_directory = scratch_directory(args, io);
+  const std::string compression = args.value("--compression");
+  if (compression == "zstd") out.options.compression = codec::Compression::kZstd;
+  if (compression == "gzip") out.options.compression = codec::Compression::kGzip;
+  if (compression == "none") out.options.compression = codec::Compression::kNone;
+  if (args.has("--compression-level")) {
+    TRY(out.options.compression_level, parse_level(args.value("--compression-level")));
+  }
+  out.in_place = args.has("--in-place");
+  out.dry_run = args.has("--dry-run");
+  out.output = args.value("--output");
+  out.plan_file = args.value("--plan");
+  out.verify_command = args.value("--verify");
+  const std::string name = args.value("--to");
+  (image::is_push_target(name) ? out.push_to : out.tag) = name;
+  TRY_DO(check_destination(out));
+  if (!out.output.empty() && out.options.compression == codec::Compression::kZstd) {
+    TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
+    if (spec.form == image::OutputForm::kDockerArchive)
+      return usage("a docker archive cannot hold zstd layers: docker load refuses them",
+                   "write -o oci-archive:FILE, or use --compression gzip");
+  }
+  out.provenance_file = args.value(
+      "--provenance", out.output.empty() || out.dry_run
+                          ? std::string_view("none")
+                          : std::string_view(without_prefix(out.output) + ".provenance.json"));
+  out.elf_file = is_elf_file(out.target);
+  return out;
+}
+
+Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
+                                      const Io& io) {
+  SlimSubject out;
+  TRY(out.image, open_target(args, io));
+  if (request.in_place && out.image->form != image::Form::kDirectory)
+    return usage("--in-place is for directories and ELF files",
+                 "an image needs an output: -o oci:DIR");
+  out.options = request.options;
+  out.options.keep_ptx |= slim::forces_ptx(*out.image);
+  out.progress = make_progress(args, io);
+
+  inventory::InventoryOptions options;
+  options.targets = out.options.targets;
+  options.level = out.options.level;
+  options.keep_ptx = out.options.keep_ptx;
+  options.scan.scratch_directory = out.options.scratch_directory;
+  // What is about to be copied must be what its digest says.
+  options.scan.verify_plain_layers = true;
+  options.scan.progress = out.progress.get();
+  // Without a CUDA target the image's CUDA code is none of our business: it stays.
+  if (!out.options.targets.cuda.empty()) options.scan.prune = slim::rewrite_rules(out.options);
+  const std::uint64_t total = std::accumulate(
+      out.image->layers.begin(), out.image->layers.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const image::Layer& layer) { return sum + layer.blob.size; });
+  out.progress->begin("reading layers", total);
+  TRY(out.contents, with_context(inventory::Contents::read(*out.image, options.scan), "reading {}",
+                                 out.image->name));
+  TRY(out.inventory, inventory::describe(*out.image, *out.contents, options));
+  TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options));
+  for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
+  out.broken = slim::verify_plan(*out.image, *out.contents, out.plan);
+  for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
+
+  std::vector<std::string> cuda;
+  for (const inventory::Runtime& runtime : out.inventory.runtimes)
+    if (runtime.name == "CUDA runtime" && !runtime.version.empty()) cuda.push_back(runtime.version);
+  out.driver_floor = slim::driver_floor(cuda, false);
+  out.progress->clear();
+  return out;
+}
+
+Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan) {
+  if (request.plan_file.empty()) return {};
+  TRY(AtomicFile file, AtomicFile::create(request.plan_file));
+  const std::string text = text::dump_json(slim::to_json(plan), 2) + "\n";
+  TRY_DO(write_fully(file.fd(), as_bytes(text), request.plan_file));
+  return file.commit();
+}
+
+namespace {
+
+Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
+                                      const slim::Plan& plan, const slim::SlimOptions& options) {
+  TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
+  TRY(slim::SlimOutcome outcome,
+      slim::apply_image(*subject.image, plan, options, subject.unpacked, subject.driver_floor,
+                        *writer, subject.progress.get()));
+  const std::vector<std::string>& notices = writer->notices();
+  outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
+  return outcome;
+}
+
+slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
+  slim::SandboxEnvironment out;
+  for (const text::Json& variable : image.config["config"]["Env"].items())
+    out.environment.emplace_back(variable.text());
+  if (out.environment.empty())
+    out.environment.emplace_back(
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+  out.working_directory = image.config["config"]["WorkingDir"].text("/");
+  return out;
+}
+
+/// A private directory for the two root file systems; gone at the end, whatever happens.
+class WorkDirectory {
+ public:
+  static Result<WorkDirectory> create(const std::filesystem::path& parent) {
+    std::string name = (parent / "flense-verify-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr)
+      return system_error(errno, "cannot create a directory in " + parent.string());
+    WorkDirectory out;
+    out.path_ = name;
+    return out;
+  }
+  WorkDirectory(WorkDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  WorkDirectory& operator=(WorkDirectory&&) = delete;
+  ~WorkDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  WorkDirectory() = default;
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io) {
+  TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+  slim::Plan nothing = subject.plan;
+  for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
+  slim::SlimOptions plain = subject.options;
+  plain.compression = codec::Compression::kNone;
+  const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};
+  const image::OutputSpec slimmed{image::OutputForm::kDirectory, work.path() / "slim", {}};
+  subject.progress->begin("unpacking the original", 0);
+  TRY_DO(with_context(write_image(original, subject, nothing, plain), "unpacking the original"));
+  subject.progress->begin("unpacking the slim image", 0);
+  TRY_DO(
+      with_context(write_image(slimmed, subject, subject.plan, plain), "unpacking the slim image"));
+  subject.progress->clear();
+  TRY(const slim::SandboxComparison result,
+      slim::compare_in_roots(original.path, slimmed.path, request.verify_command,
+                             sandbox_environment(*subject.image)));
+  if (result.equal) {
+    TRY_DO(io.err.write(
+        as_bytes(fmt::format("verified: '{}' ends with {} and prints the same in both\n",
+                             request.verify_command, result.original.status))));
+    return true;
+  }
+  TRY_DO(io.err.write(
+      as_bytes(fmt::format("error: the slim image does not pass '{}': {}\n{}",
+                           request.verify_command, result.difference, result.slim.err))));
+  return false;
+}
+
+Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject) {
+  subject.progress->begin(
+      "writing layers",
+      std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0}));
+  if (request.in_place) {
+    TRY(slim::LayerOutcome layer, slim::apply_in_place(request.target, subject.plan.layers.front(),
+                                                       subject.options, subject.progress.get()));
+    slim::SlimOutcome outcome;
+    outcome.changed = !subject.plan.empty();
+    outcome.bytes_by_pass = std::move(layer.bytes_by_pass);
+    outcome.files_by_pass = std::move(layer.files_by_pass);
+    outcome.left_alone = std::move(layer.left_alone);
+    outcome.notices = std::move(layer.notices);
+    return outcome;
+  }
+  if (!request.push_to.empty()) {
+    TRY(const image::PushPlan push, image::plan_push(request.push_to));
+    if (!push.allows_zstd && subject.options.compression == codec::Compression::kZstd)
+      return usage(fmt::format("{} does not take zstd layers", request.push_to),
+                   "use --compression gzip");
+    TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+    const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
+    TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
+    TRY_DO(image::push_image(spec.path, request.push_to));
+    return outcome;
+  }
+  TRY(image::OutputSpec spec, image::parse_output(request.output, request.tag));
+  // A tree has no configuration of its own: a bare path means a directory again.
+  if (is_tree(*subject.image) && without_prefix(request.output) == request.output)
+    spec.form = image::OutputForm::kDirectory;
+  if (spec.tag.empty() && !subject.image->tags.empty()) spec.tag = subject.image->tags.front();
+  return write_image(spec, subject, subject.plan, subject.options);
+}
+
+Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
+                              const slim::SlimOutcome& outcome) {
+  if (request.provenance_file.empty() || request.provenance_file == "none") return {};
+  text::Json record = text::Json::object();
+  record.set("schema", "flense/provenance/v1");
+  record.set("flense_version", kVersion);
+  record.set("input", subject.plan.input);
+  record.set("input_digest", subject.image->manifest_digest);
+  record.set("output", request.output);
+  record.set("output_digest", outcome.manifest_digest);
+  record.set("driver_floor", subject.driver_floor);
+  record.set("plan", slim::to_json(subject.plan));
+  TRY(AtomicFile file, AtomicFile::create(request.provenance_file));
+  const std::string text = text::dump_json(record, 2) + "\n";
+  TRY_DO(write_fully(file.fd(), as_bytes(text), request.provenance_file));
+  return file.commit();
+}
+
+namespace {
+
+std::uint64_t unpacked_before(const SlimSubject& subject) {
+  return std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0});
+}
+
+bool changes_vendor_objects(const slim::Plan& plan) {
+  return std::ranges::any_of(plan.layers, [](const slim::LayerPlan& layer) {
+    return std::ranges::any_of(
+        layer.edits, [](const auto& one) { return one.second.action == slim::Action::kRewrite; });
+  });
+}
+
+Result<void> print_report(const report::SlimReport& report, const ParsedArgs& args, Io& io) {
+  if (args.has("--json"))
+    return write_text(io, text::dump_json(report::slim_json(report), 2) + "\n");
+  return write_text(io, report::slim_text(report, output_style(args, io), args.has("--verbose")));
+}
+
+}  // namespace
+
+Result<int> report_broken(const SlimSubject& subject, Io& io) {
+  std::string text = "error: the plan would break the image; nothing was written\n";
+  for (const std::string& line : subject.broken) text += "  " + line + "\n";
+  text += "hint: keep the files with --keep GLOB, and please report this as a bug\n";
+  TRY_DO(io.err.write(as_bytes(text)));
+  return 1;
+}
+
+Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, Io& io) {
+  const std::uint64_t before = unpacked_before(subject);
+  const std::uint64_t gain = subject.plan.bytes_given_back();
+  const report::SlimReport report{subject.plan,
+                                  nullptr,
+                                  {},
+                                  before,
+                                  before - std::min(before, gain),
+                                  changes_vendor_objects(subject.plan)};
+  TRY_DO(print_report(report, args, io));
+  return 0;
+}
+
+Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subject,
+                           const slim::SlimOutcome& outcome, const ParsedArgs& args, Io& io) {
+  subject.progress->clear();
+  const std::uint64_t before = unpacked_before(subject);
+  std::uint64_t after = 0;
+  for (const slim::LayerSizes& layer : outcome.layers) after += layer.unpacked_after;
+  if (outcome.layers.empty()) {
+    std::uint64_t gain = 0;
+    for (const auto& [pass, bytes] : outcome.bytes_by_pass) gain += bytes;
+    after = before - std::min(before, gain);
+  }
+  const std::string where = request.in_place          ? request.target
+                            : request.push_to.empty() ? request.output
+                                                      : request.push_to;
+  const report::SlimReport report{subject.plan, &outcome, where,
+                                  before,       after,    changes_vendor_objects(subject.plan)};
+  TRY_DO(print_report(report, args, io));
+  return 0;
+}
+
+Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
+  if (!request.push_to.empty()) return usage("an ELF file cannot be pushed", "use -o FILE");
+  if (request.dry_run)
+    return usage("--dry-run is for images and directories",
+                 "flense inspect --gpu GPU FILE shows what could go");
+  const std::filesystem::path output = request.in_place ? request.target : request.output;
+  std::error_code ignored;
+  if (!request.in_place && std::filesystem::exists(output, ignored))
+    return with_hint(Result<int>(fail(Code::kEnvironment, "{} already exists", output.string())),
+                     "name another output, or use --in-place");
+  TRY(const slim::LayerOutcome layer, slim::slim_file(request.target, output, request.options));
+  slim::Plan plan;
+  plan.input = request.target;
+  plan.targets = request.options.targets.text();
+  plan.level = device::to_string(request.options.level);
+  for (const auto& [pass, bytes] : layer.bytes_by_pass)
+    plan.passes.push_back({pass,
+                           pass == "device-code" ? "device code no target needs" : "debug sections",
+                           1, bytes, false});
+  slim::SlimOutcome outcome;
+  outcome.changed = layer.content_after != layer.content_before;
+  outcome.bytes_by_pass = layer.bytes_by_pass;
+  outcome.left_alone = layer.left_alone;
+  const report::SlimReport report{
+      plan, &outcome, output.string(), layer.content_before, layer.content_after, outcome.changed};
+  TRY_DO(print_report(report, args, io));
+  return 0;
+}
+
+}  // namespace flense::cli

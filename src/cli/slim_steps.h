@@ -1,0 +1,70 @@
+// The steps of `flense slim`, in the order in which slim.cpp calls them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "cli/args.h"
+#include "cli/io.h"
+#include "image/image.h"
+#include "image/writer.h"
+#include "inventory/contents.h"
+#include "inventory/inventory.h"
+#include "slim/apply_image.h"
+#include "slim/options.h"
+#include "slim/plan.h"
+
+namespace flense::cli {
+
+/// The command line, checked for contradictions before anything is read.
+struct SlimRequest {
+  std::string target;
+  slim::SlimOptions options;
+  bool elf_file = false;  ///< the target is a single ELF file
+  bool in_place = false, dry_run = false;
+  std::string output;   ///< -o, as typed
+  std::string push_to;  ///< -t with a transport
+  std::string tag;      ///< -t without one
+  std::string plan_file, provenance_file;
+  std::string verify_command;
+};
+Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io);
+
+/// The input as read, and what is to be done with it.
+struct SlimSubject {
+  std::unique_ptr<image::Image> image;
+  std::optional<inventory::Contents> contents;
+  inventory::Inventory inventory;
+  slim::SlimOptions options;  ///< the request's, adapted to the image
+  slim::Plan plan;
+  std::vector<std::string> broken;  ///< links that the plan would break
+  std::vector<std::uint64_t> unpacked;
+  std::string driver_floor;
+  std::unique_ptr<Progress> progress;
+};
+Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
+                                      const Io& io);
+
+Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan);
+
+/// False when the slim root answers otherwise than the original; says so on stderr.
+Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io);
+
+Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject);
+Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
+                              const slim::SlimOutcome& outcome);
+
+// Closing reports; the value is the exit status.
+Result<int> report_broken(const SlimSubject& subject, Io& io);
+Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, Io& io);
+Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subject,
+                           const slim::SlimOutcome& outcome, const ParsedArgs& args, Io& io);
+
+/// The whole job for a single ELF file.
+Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io);
+
+}  // namespace flense::cli

@@ -1,0 +1,16 @@
+// Did you mean …?
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace flense::cli {
+
+/// Insertions, deletions, substitutions and swaps of neighbours between two words.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// The known word that `word` is most likely a slip of; empty when none is near.
+std::string nearest(std::string_view word, std::span<const std::string_view> known);
+
+}  // namespace flense::cli

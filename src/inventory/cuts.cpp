@@ -1,0 +1,179 @@
+#include "inventory/cuts.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/path.h"
+
+namespace flense::inventory {
+
+namespace {
+
+constexpr std::size_t kExamples = 5;
+
+/// value * part / whole without overflow; whole > 0.
+std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
+  return static_cast<std::uint64_t>(static_cast<long double>(value) *
+                                    static_cast<long double>(part) /
+                                    static_cast<long double>(whole));
+}
+
+std::uint64_t dropped(const PruneSummary& summary, device::Reason reason) {
+  const auto at = summary.bytes.find(reason);
+  return at == summary.bytes.end() ? 0 : at->second;
+}
+
+/// Collects cuts by id and reason of being held back.
+class Collector {
+ public:
+  void add(std::string_view id, device::Level level, std::string_view reason,
+           std::string_view held_back, SizedPath file) {
+    if (file.bytes == 0) return;
+    Cut& cut = cuts_[{std::string(id), std::string(held_back)}];
+    cut.id = id;
+    cut.level = level;
+    cut.reason = reason;
+    cut.held_back = held_back;
+    ++cut.files;
+    cut.bytes += file.bytes;
+    auto& largest = cut.largest;
+    const auto at = std::find_if(largest.begin(), largest.end(),
+                                 [&](const SizedPath& one) { return one.bytes < file.bytes; });
+    largest.insert(at, std::move(file));
+    if (largest.size() > kExamples) largest.pop_back();
+  }
+
+  std::vector<Cut> take() {
+    std::vector<Cut> out;
+    for (auto& [key, cut] : cuts_) out.push_back(std::move(cut));
+    std::stable_sort(out.begin(), out.end(), [](const Cut& a, const Cut& b) {
+      if (a.held_back.empty() != b.held_back.empty()) return a.held_back.empty();
+      return a.bytes > b.bytes;
+    });
+    return out;
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, Cut> cuts_;
+};
+
+void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneSummary& summary,
+                     bool musl) {
+  using device::Level;
+  using device::Reason;
+  const std::uint64_t other = dropped(summary, Reason::kDropOtherArch);
+  const std::uint64_t ptx = dropped(summary, Reason::kDropPtx);
+  const auto place = [&](std::uint64_t bytes) {
+    return SizedPath{std::string(file.path), bytes, file.content.layer};
+  };
+  constexpr std::string_view kOther = "device code for other GPUs";
+  constexpr std::string_view kPtx = "PTX that no target needs";
+  const std::string_view held =
+      musl ? "the image's C library is musl" : std::string_view(summary.left_alone);
+  if (!held.empty()) {
+    collector.add("device-code", Level::kSafe, kOther, held, place(other));
+    collector.add("device-ptx", Level::kStandard, kPtx, held, place(ptx));
+    return;
+  }
+  const std::uint64_t gain = file.size - std::min(file.size, summary.output_size);
+  const std::uint64_t debug = std::min(gain, summary.removed_debug_bytes);
+  const std::uint64_t device = gain - debug;
+  const std::uint64_t ptx_share = other + ptx == 0 ? 0 : share(device, ptx, other + ptx);
+  collector.add("device-ptx", Level::kStandard, kPtx, {}, place(ptx_share));
+  collector.add("device-code", Level::kSafe, kOther, {}, place(device - ptx_share));
+  collector.add("debug-sections", Level::kStandard, "debug sections of ELF files", {},
+                place(debug));
+}
+
+bool is_c_compiler(std::string_view path) {
+  if (base_name(parent_path(path)) != "bin") return false;
+  const std::string_view name = base_name(path);
+  return name == "cc" || name == "gcc" || name == "clang" || name.ends_with("-gcc") ||
+         name.starts_with("gcc-1") || name.starts_with("clang-1");
+}
+
+}  // namespace
+
+BuildNeeds find_build_needs(const Contents& contents,
+                            const std::vector<InstalledPackage>& packages) {
+  std::string compiler, nvcc;
+  contents.for_each_file([&](const VisibleFile& file) {
+    if (compiler.empty() && is_c_compiler(file.path)) compiler = file.path;
+    if (nvcc.empty() && file.path.ends_with("bin/nvcc")) nvcc = file.path;
+  });
+  static constexpr std::array<std::string_view, 5> kHost = {"triton", "torch", "pytorch-triton",
+                                                            "tilelang", "tensorflow"};
+  static constexpr std::array<std::string_view, 6> kCuda = {
+      "deepspeed", "flashinfer-python", "tilelang", "deep-gemm", "ninja", "cuda-python"};
+  BuildNeeds needs;
+  for (const InstalledPackage& installed : packages) {
+    const Package& package = installed.package;
+    if (package.type != "pip" && package.type != "conda") continue;
+    const std::string name = normalised_python_name(package.name);
+    const auto in = [&](const auto& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (needs.host_compiler.empty() && !compiler.empty() && in(kHost))
+      needs.host_compiler =
+          fmt::format("{} {} may compile with {} at run time", name, package.version, compiler);
+    if (needs.cuda_compiler.empty() && !nvcc.empty() && in(kCuda))
+      needs.cuda_compiler =
+          fmt::format("{} {} may compile with {} at run time", name, package.version, nvcc);
+    // CuPy compiles through NVRTC, which reads the toolkit's headers.
+    if (needs.cuda_compiler.empty() && name.starts_with("cupy"))
+      needs.cuda_compiler =
+          fmt::format("{} {} compiles against CUDA headers at run time", name, package.version);
+  }
+  return needs;
+}
+
+std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
+  Collector collector;
+  for (const WastedFile& file : inputs.wasted)
+    collector.add("shadowed-files", device::Level::kSafe,
+                  "files overwritten or deleted by later layers", {},
+                  {file.path, file.bytes, file.layer});
+
+  // Content goes only when all its hard links go, so first find out what each name says.
+  const WasteClassifier classifier;
+  constexpr std::uint8_t kUnseen = 255, kStays = 254;
+  std::vector<std::vector<std::uint8_t>> verdict;
+  for (const auto& scan : contents.scans()) verdict.emplace_back(scan->listing->size(), kUnseen);
+  const std::span<const WasteRule> rules = waste_rules();
+  contents.for_each_file([&](const VisibleFile& file) {
+    std::uint8_t& known = verdict[file.content.layer][file.content.index];
+    const WasteRule* rule = classifier.classify(file.path);
+    if (rule == nullptr || !applies_at(*rule, inputs.level)) {
+      known = kStays;
+    } else if (known == kUnseen) {
+      known = static_cast<std::uint8_t>(rule - rules.data());
+    }
+  });
+
+  contents.for_each_file([&](const VisibleFile& file) {
+    if (!file.first) return;
+    const std::uint8_t known = verdict[file.content.layer][file.content.index];
+    if (known < rules.size()) {
+      const WasteRule& rule = rules[known];
+      const std::string_view held = held_back(rule, inputs.needs);
+      collector.add(rule.id, rule.level, rule.summary, held,
+                    {std::string(file.path), file.size, file.content.layer});
+      // What goes as a whole has no device code left to cut.
+      if (held.empty()) return;
+    }
+    const ElfFacts* elf = contents.elf(file.content);
+    if (elf == nullptr) return;
+    if (elf->prune) {
+      add_device_cuts(collector, file, *elf->prune, inputs.musl);
+    } else if (inputs.level >= device::Level::kStandard && !inputs.has_targets) {
+      collector.add("debug-sections", device::Level::kStandard, "debug sections of ELF files", {},
+                    {std::string(file.path), elf->debug_bytes, file.content.layer});
+    }
+  });
+  return collector.take();
+}
+
+}  // namespace flense::inventory

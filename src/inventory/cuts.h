@@ -1,0 +1,25 @@
+// What could go from an image, by category, with each content counted once.
+#pragma once
+
+#include <vector>
+
+#include "inventory/contents.h"
+#include "inventory/inventory.h"
+
+namespace flense::inventory {
+
+/// What compiles at run time, from the packages and from the compilers a container sees.
+BuildNeeds find_build_needs(const Contents& contents,
+                            const std::vector<InstalledPackage>& packages);
+
+struct CutInputs {
+  const BuildNeeds& needs;
+  const std::vector<WastedFile>& wasted;  ///< all of them
+  device::Level level = device::Level::kStandard;
+  bool has_targets = false;
+  bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
+};
+
+std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs);
+
+}  // namespace flense::inventory

@@ -1,0 +1,49 @@
+#include "inventory/elf_facts.h"
+
+#include <gtest/gtest.h>
+
+#include "elf/testing_library.h"
+
+namespace flense::inventory {
+namespace {
+
+TEST(ElfFacts, WhatIsNoElfFileIsData) {
+  EXPECT_FALSE(read_elf_facts(as_bytes("\x7f"
+                                       "ELF but nothing more"),
+                              "x", nullptr));
+  EXPECT_FALSE(read_elf_facts({}, "x", nullptr));
+}
+
+TEST(ElfFacts, SumsDebugSections) {
+  elf::testing::Library library = elf::testing::make_library();
+  const std::string plain = library.builder.build();
+  const auto before = read_elf_facts(as_bytes(plain), "x", nullptr);
+  ASSERT_TRUE(before);
+  EXPECT_EQ(before->debug_bytes, 0U);
+  elf::testing::add_debug(library);
+  const std::string debug = library.builder.build();
+  const auto after = read_elf_facts(as_bytes(debug), "x", nullptr);
+  ASSERT_TRUE(after);
+  EXPECT_GT(after->debug_bytes, 0U);
+  EXPECT_FALSE(after->prune);
+
+  device::PruneOptions options;
+  options.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  options.drop_debug = true;
+  const auto planned = read_elf_facts(as_bytes(debug), "x", &options);
+  ASSERT_TRUE(planned && planned->prune);
+  EXPECT_LT(planned->prune->output_size, debug.size()) << planned->prune->left_alone;
+  EXPECT_GT(planned->prune->removed_debug_bytes, 0U);
+}
+
+TEST(ElfFacts, ReadsTheBannerOfGlibc) {
+  elf::testing::Builder builder;
+  const std::string banner = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";
+  builder.add({.name = ".rodata", .address = 0x1000, .bytes = banner});
+  const std::string bytes = builder.build();
+  EXPECT_EQ(read_elf_facts(as_bytes(bytes), "usr/lib/libc.so.6", nullptr)->libc_release, "2.36");
+  EXPECT_EQ(read_elf_facts(as_bytes(bytes), "usr/lib/libm.so.6", nullptr)->libc_release, "");
+}
+
+}  // namespace
+}  // namespace flense::inventory

@@ -1,0 +1,69 @@
+// What one pass over one layer yields: compact records of all members and the facts of the few
+// files worth reading. A pure function of the layer's bytes and the scan options, so that it can be
+// kept by digest.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/prune.h"
+#include "image/merged_tree.h"
+#include "inventory/packages.h"
+
+namespace flense::inventory {
+
+/// Device code of one kind and architecture within a file or an image.
+struct ArchCount {
+  std::string vendor;  ///< "nvidia"
+  std::string kind;    ///< "cubin", "ptx", "lto-ir", "unknown"
+  std::string arch;    ///< "sm_90a"; PTX: "compute_90"
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;  ///< stored, headers included
+};
+
+/// What pruning one file for the asked targets would do.
+struct PruneSummary {
+  std::map<device::Reason, std::uint64_t> bytes;  ///< entry bytes by reason
+  std::uint64_t output_size = 0;                  ///< of the file, when it can be rewritten
+  std::uint64_t removed_debug_bytes = 0;
+  std::string left_alone;                       ///< why it cannot; then output_size = input
+  std::map<std::string, std::uint64_t> bolder;  ///< what bolder rules would give on top
+};
+
+struct ElfFacts {
+  std::uint16_t machine = 0, type = 0;
+  std::string soname, rpath, runpath, interpreter, build_id;
+  std::vector<std::string> needed;
+  std::string glibc;               ///< newest version asked of glibc: "2.28"
+  std::string libc_release;        ///< of a libc.so.6: its own version
+  std::uint64_t debug_bytes = 0;   ///< .debug_* and .zdebug_* sections
+  std::uint64_t regions = 0;       ///< fat binary regions
+  std::uint64_t device_bytes = 0;  ///< of the sections that hold them
+  std::vector<ArchCount> code;     ///< sorted by kind and architecture
+  std::optional<PruneSummary> prune;
+  std::string unreadable;  ///< why device code could not be read, though ELF
+};
+
+struct LayerScan {
+  std::shared_ptr<const image::LayerListing> listing;  ///< all members; indices below refer to it
+  std::map<std::uint32_t, ElfFacts> elf;
+  std::map<std::uint32_t, std::vector<Package>> packages;  ///< of package databases
+  std::map<std::uint32_t, std::string> texts;     ///< small files kept whole (see wants_text)
+  std::map<std::uint32_t, std::uint64_t> stored;  ///< content bytes in the layer of sparse files
+  std::uint64_t unpacked_bytes = 0;               ///< of the uncompressed archive
+  std::uint64_t content_bytes = 0;  ///< of all members; the rest is headers and padding
+
+  /// Bytes of the layer that are content of this member.
+  std::uint64_t stored_bytes(std::uint32_t index) const;
+};
+
+/// Small files whose text later steps read: os-release, version files, pyvenv.cfg.
+bool wants_text(std::string_view path);
+inline constexpr std::uint64_t kMaxText = 64u << 10;
+
+}  // namespace flense::inventory

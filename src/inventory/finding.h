@@ -1,0 +1,22 @@
+// Something a user should act on, with its evidence. Budgets, and later checks and lint rules, all
+// produce findings; one renderer prints them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace flense::inventory {
+
+enum class Severity { kError, kWarning, kInfo };
+std::string_view to_string(Severity severity);
+
+struct Finding {
+  std::string rule;  ///< stable id: "budget-size"
+  Severity severity = Severity::kError;
+  std::string place;     ///< what it is about: an image, a layer, a path
+  std::string evidence;  ///< what was seen
+  std::string why;
+  std::string fix;
+};
+
+}  // namespace flense::inventory

@@ -1,0 +1,225 @@
+#include "inventory/inventory.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "base/path.h"
+#include "image/layer_walk.h"
+#include "inventory/cuts.h"
+#include "inventory/flavour.h"
+#include "inventory/largest.h"
+#include "inventory/runtimes.h"
+
+namespace flense::inventory {
+
+namespace {
+
+std::map<std::string, std::string> environment(const image::Image& image) {
+  std::map<std::string, std::string> out;
+  for (const text::Json& item : image.config["config"]["Env"].items()) {
+    const std::string_view text = item.text();
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos)
+      out.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
+/// Members that no container sees: overwritten, deleted, or AUFS bookkeeping.
+std::vector<WastedFile> find_waste(const Contents& contents) {
+  std::vector<WastedFile> out;
+  const image::MergedTree& tree = contents.tree();
+  for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
+    const LayerScan& scan = *contents.scans()[layer];
+    for (std::uint32_t index = 0; index < scan.listing->size(); ++index) {
+      const std::uint64_t bytes = scan.stored_bytes(index);
+      const image::EntryRef ref{layer, index};
+      if (bytes == 0 || tree.content_is_live(ref)) continue;
+      const image::MergedTree::Shadow shadow = tree.shadow(ref);
+      const std::uint64_t by =
+          shadow.by_layer == image::MergedTree::kNoLayer ? layer : shadow.by_layer;
+      out.push_back({std::string(scan.listing->at(index).path), bytes, layer, by,
+                     shadow.state != image::EntryState::kOverwritten});
+    }
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const WastedFile& a, const WastedFile& b) { return a.bytes > b.bytes; });
+  return out;
+}
+
+void add_layers(const image::Image& image, const Contents& contents,
+                const std::vector<WastedFile>& wasted, Inventory& out) {
+  for (std::size_t i = 0; i < image.layers.size(); ++i) {
+    const image::Layer& layer = image.layers[i];
+    const LayerScan& scan = *contents.scans()[i];
+    LayerFacts facts;
+    facts.digest = layer.blob.digest;
+    facts.diff_id = layer.diff_id;
+    facts.media_type = layer.blob.media_type;
+    facts.compression = codec::to_string(layer.compression);
+    facts.instruction = layer.instruction;
+    facts.unpacked_bytes = scan.unpacked_bytes;
+    facts.content_bytes = scan.content_bytes;
+    facts.archive_bytes = scan.unpacked_bytes - scan.content_bytes;
+    // Directories and single files are not packed at all.
+    facts.size_bytes =
+        image.entries() != nullptr && layer.blob.size == 0 ? scan.unpacked_bytes : layer.blob.size;
+    for (std::size_t k = 0; k < scan.listing->size(); ++k) {
+      const image::LayerListing::Entry entry = scan.listing->at(k);
+      if (entry.type != codec::MemberType::kDirectory &&
+          image::whiteout_kind(entry.path) == image::Whiteout::kNone)
+        ++facts.files;
+    }
+    out.layers.push_back(std::move(facts));
+  }
+  for (const WastedFile& file : wasted) out.layers[file.layer].waste_bytes += file.bytes;
+  for (const LayerFacts& facts : out.layers) {
+    out.size_bytes += facts.size_bytes;
+    out.unpacked_bytes += facts.unpacked_bytes;
+    out.waste_bytes += facts.waste_bytes;
+  }
+}
+
+void add_totals(DeviceCode& code) {
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, ArchCount> totals;
+  for (const DeviceFile& file : code.files) {
+    code.device_bytes += file.device_bytes;
+    for (const ArchCount& entry : file.entries) {
+      ArchCount& total = totals[{entry.vendor, entry.kind, entry.arch}];
+      total.vendor = entry.vendor;
+      total.kind = entry.kind;
+      total.arch = entry.arch;
+      total.count += entry.count;
+      total.bytes += entry.bytes;
+    }
+  }
+  for (auto& [key, total] : totals) code.totals.push_back(total);
+  std::stable_sort(code.totals.begin(), code.totals.end(),
+                   [](const ArchCount& a, const ArchCount& b) {
+                     // "sm_90" before "sm_100": by length first.
+                     return std::tuple(std::string_view(a.vendor), std::string_view(a.kind),
+                                       a.arch.size(), std::string_view(a.arch)) <
+                            std::tuple(std::string_view(b.vendor), std::string_view(b.kind),
+                                       b.arch.size(), std::string_view(b.arch));
+                   });
+  std::stable_sort(
+      code.files.begin(), code.files.end(),
+      [](const DeviceFile& a, const DeviceFile& b) { return a.device_bytes > b.device_bytes; });
+}
+
+/// Everything that one walk over the visible files yields.
+struct View {
+  RuntimeClues clues;
+  std::vector<LibraryUse> libraries;
+  std::uint64_t unreadable = 0;
+  bool rpm = false, musl = false, glibc = false;
+};
+
+void add_file(const Contents& contents, const VisibleFile& file, Inventory& out, View& view,
+              TopList& files, DirectorySizes& directories) {
+  ++out.files;
+  const LayerScan& scan = contents.scan(file.content);
+  const std::uint32_t index = file.content.index;
+  if (is_runtime_clue(file.path)) view.clues.paths.emplace_back(file.path);
+  const std::string_view name = base_name(file.path);
+  view.musl |= name.starts_with("ld-musl-");
+  view.glibc |= name.starts_with("ld-linux-") || name.starts_with("ld-2.");
+  directories.add(file.path, file.first ? file.size : 0);
+  if (!file.first) return;
+  out.file_bytes += file.size;
+  files.offer(file.path, file.size, file.content.layer);
+
+  if (const auto at = scan.packages.find(index); at != scan.packages.end()) {
+    view.rpm |= package_file(file.path) == PackageFile::kRpmDatabase;
+    for (const Package& package : at->second)
+      out.packages.push_back({package, std::string(file.path)});
+  }
+  if (const auto at = scan.texts.find(index); at != scan.texts.end())
+    view.clues.texts.emplace(file.path, at->second);
+
+  const ElfFacts* elf = contents.elf(file.content);
+  if (elf == nullptr) return;
+  if (!elf->libc_release.empty()) view.clues.libc_releases.emplace(file.path, elf->libc_release);
+  if (!elf->unreadable.empty()) ++view.unreadable;
+  view.libraries.push_back({std::string(file.path),
+                            elf->soname.empty() ? std::string(name) : elf->soname, elf->needed,
+                            !elf->code.empty()});
+  if (elf->regions == 0 && elf->device_bytes == 0) return;
+  out.device_code.files.push_back({std::string(file.path), file.content.layer, file.size,
+                                   elf->device_bytes, elf->regions, elf->code, elf->prune});
+}
+
+void add_notices(const image::Image& image, const View& view, bool keep_ptx, Inventory& out) {
+  out.notices = image.notices;
+  if (view.rpm)
+    out.notices.emplace_back(
+        "the image has an rpm database, which flense does not read: its packages are not listed");
+  if (view.unreadable > 0)
+    out.notices.push_back(fmt::format("{} ELF {} device code that could not be read",
+                                      view.unreadable,
+                                      view.unreadable == 1 ? "file holds" : "files hold"));
+  if (keep_ptx) out.notices.emplace_back("the image sets CUDA_FORCE_PTX_JIT: all PTX is kept");
+}
+
+bool forces_ptx(const std::map<std::string, std::string>& variables) {
+  const auto at = variables.find("CUDA_FORCE_PTX_JIT");
+  return at != variables.end() && at->second != "0" && !at->second.empty();
+}
+
+}  // namespace
+
+Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options) {
+  ScanOptions scan = options.scan;
+  if (!options.targets.cuda.empty()) {
+    device::PruneOptions prune;
+    prune.targets = options.targets;
+    prune.level = options.level;
+    prune.keep_ptx = options.keep_ptx || forces_ptx(environment(image));
+    prune.drop_debug = options.level >= device::Level::kStandard;
+    scan.prune = std::move(prune);
+  }
+  TRY(const Contents contents, Contents::read(image, scan));
+  return describe(image, contents, options);
+}
+
+Result<Inventory> describe(const image::Image& image, const Contents& contents,
+                           const InventoryOptions& options) {
+  Inventory out;
+  out.target = image.name;
+  out.form = image::to_string(image.form);
+  out.found_in = image.found_in;
+  out.platform = image.platform.text();
+  out.digest = image.manifest_digest;
+  out.tags = image.tags;
+  out.targets = options.targets;
+  out.level = options.level;
+
+  std::vector<WastedFile> wasted = find_waste(contents);
+  add_layers(image, contents, wasted, out);
+
+  View view;
+  view.clues.environment = environment(image);
+  TopList files(options.largest);
+  DirectorySizes directories(options.largest);
+  contents.for_each_file(
+      [&](const VisibleFile& file) { add_file(contents, file, out, view, files, directories); });
+  out.largest_files = files.take();
+  out.largest_directories = directories.take();
+  add_totals(out.device_code);
+  view.clues.packages = out.packages;
+  out.runtimes = find_runtimes(view.clues);
+
+  const BuildNeeds needs = find_build_needs(contents, out.packages);
+  out.base_flavour = smallest_flavour(view.libraries, needs);
+  CutInputs inputs{needs, wasted, options.level, !options.targets.cuda.empty(),
+                   view.musl && !view.glibc};
+  out.cuts = find_cuts(contents, inputs);
+  add_notices(image, view, forces_ptx(view.clues.environment), out);
+  if (wasted.size() > options.largest) wasted.resize(options.largest);
+  out.wasted_files = std::move(wasted);
+  return out;
+}
+
+}  // namespace flense::inventory

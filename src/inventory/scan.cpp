@@ -1,0 +1,150 @@
+#include "inventory/scan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/parallel.h"
+#include "base/path.h"
+#include "elf/file.h"
+#include "image/layer_walk.h"
+#include "inventory/elf_facts.h"
+
+namespace flense::inventory {
+
+namespace {
+
+class LayerScanner {
+ public:
+  explicit LayerScanner(const ScanOptions& options)
+      : options_(options), listing_(std::make_shared<image::LayerListing>()) {}
+
+  Result<void> visit(const image::LayerEntry& entry, image::EntryContent* content, bool archived) {
+    const auto index = static_cast<std::uint32_t>(listing_->size());
+    TRY_DO(listing_->add(entry));
+    if (entry.member.type != codec::MemberType::kFile) return {};
+    scan_.content_bytes += archived ? entry.member.stored_size : entry.member.size;
+    if (archived && entry.member.stored_size != entry.member.size)
+      scan_.stored.emplace(index, entry.member.stored_size);
+    const bool whiteout = image::whiteout_kind(entry.path) != image::Whiteout::kNone;
+    if (content == nullptr || entry.member.size == 0 || whiteout) return {};
+    return read_content(entry.path, *content, index);
+  }
+
+  Result<LayerScan> finish(const image::WalkResult& walk) {
+    scan_.unpacked_bytes = walk.unpacked_bytes;
+    if (scan_.content_bytes > scan_.unpacked_bytes)
+      return fail(Code::kInternal, "the members hold {} bytes, the archive only {}",
+                  scan_.content_bytes, scan_.unpacked_bytes);
+    scan_.listing = std::move(listing_);
+    return std::move(scan_);
+  }
+
+ private:
+  Result<void> read_content(const std::string& path, image::EntryContent& content,
+                            std::uint32_t index) {
+    const PackageFile package = package_file(path);
+    if (package == PackageFile::kRpmDatabase) {
+      scan_.packages[index];  // present, not readable
+      return {};
+    }
+    if (package != PackageFile::kNone) {
+      TRY(const std::string text, read_text(content, package_file_limit(package)));
+      scan_.packages[index] = parse_packages(package, text);
+      return {};
+    }
+    if (wants_text(path)) {
+      TRY(scan_.texts[index], read_text(content, kMaxText));
+      return {};
+    }
+    TRY(const Bytes head, content.peek(4));
+    if (!elf::looks_like_elf(head)) return {};
+    TRY(const image::ContentView view, content.materialise());
+    std::optional<ElfFacts> facts =
+        read_elf_facts(view.bytes(), path, options_.prune ? &*options_.prune : nullptr);
+    if (!facts) return {};
+    scan_.elf.emplace(index, std::move(*facts));
+    return {};
+  }
+
+  /// The first `limit` bytes.
+  static Result<std::string> read_text(image::EntryContent& content, std::uint64_t limit) {
+    std::string text;
+    Source& source = content.stream();
+    while (text.size() < limit) {
+      TRY(const Bytes bytes, source.next(static_cast<std::size_t>(limit - text.size())));
+      if (bytes.empty()) break;
+      text += as_text(bytes);
+    }
+    return text;
+  }
+
+  const ScanOptions& options_;
+  std::shared_ptr<image::LayerListing> listing_;
+  LayerScan scan_;
+};
+
+Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
+                             const ScanOptions& options) {
+  image::WalkOptions walk;
+  walk.scratch_directory = options.scratch_directory;
+  walk.progress = options.progress;
+  LayerScanner scanner(options);
+  TRY(const image::WalkResult result,
+      image::walk_layer(
+          image, index, walk,
+          [&](const image::LayerEntry& entry, image::EntryContent* content, codec::TarReader* raw) {
+            return scanner.visit(entry, content, raw != nullptr);
+          }));
+  return scanner.finish(result);
+}
+
+}  // namespace
+
+std::uint64_t LayerScan::stored_bytes(std::uint32_t index) const {
+  if (const auto at = stored.find(index); at != stored.end()) return at->second;
+  const image::LayerListing::Entry entry = listing->at(index);
+  return entry.type == codec::MemberType::kFile ? entry.size : 0;
+}
+
+bool wants_text(std::string_view path) {
+  const std::string_view name = base_name(path);
+  const std::string_view dir = parent_path(path);
+  if (name == "os-release") return dir == "etc" || dir == "usr/lib";
+  if (name == "version.py") return base_name(dir) == "torch";
+  if (name == "pyvenv.cfg") return true;
+  if (name == "version.json" || name == "version.txt")
+    return base_name(dir).starts_with("cuda") && dir.starts_with("usr/local/cuda");
+  if (name == "version") return base_name(dir) == ".info" && dir.starts_with("opt/rocm");
+  return false;
+}
+
+Result<std::vector<std::shared_ptr<const LayerScan>>> scan_layers(const image::Image& image,
+                                                                  const ScanOptions& options) {
+  const std::size_t count = image.layers.size();
+  // Equal blobs (the empty layer above all) are read once.
+  std::vector<std::size_t> source(count);
+  std::map<std::string_view, std::size_t> by_digest;
+  std::vector<std::size_t> work;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string& digest = image.layers[i].blob.digest;
+    source[i] = digest.empty() ? i : by_digest.try_emplace(digest, i).first->second;
+    if (source[i] == i) work.push_back(i);
+  }
+  // The largest first: the last one to finish decides.
+  std::stable_sort(work.begin(), work.end(), [&](std::size_t a, std::size_t b) {
+    return image.layers[a].blob.size > image.layers[b].blob.size;
+  });
+
+  std::vector<std::shared_ptr<const LayerScan>> scans(count);
+  TRY_DO(parallel_for(work.size(), options.workers, [&](std::size_t at) -> Result<void> {
+    const std::size_t index = work[at];
+    TRY(LayerScan scan, with_context(scan_layer(image, index, options), "reading layer {} ({})",
+                                     index + 1, image.layers[index].blob.digest));
+    scans[index] = std::make_shared<const LayerScan>(std::move(scan));
+    return {};
+  }));
+  for (std::size_t i = 0; i < count; ++i) scans[i] = scans[source[i]];
+  return scans;
+}
+
+}  // namespace flense::inventory

@@ -1,0 +1,75 @@
+// Files that an image can do without, told by their path alone. One table serves the report of
+// `inspect` and the passes of `slim`, so that what is announced is what is done.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/prune.h"
+
+namespace flense::inventory {
+
+/// What would break if the files went although the image builds code at run time.
+enum class Guard {
+  kNone,
+  kHostCompiler,  ///< a C compiler is used at run time (Triton, torch.compile)
+  kCudaCompiler,  ///< nvcc or CUDA headers are used at run time (DeepSpeed, FlashInfer, CuPy)
+  kAnyCompiler,
+};
+
+/// One category. Patterns are globs over image paths (base/path.h); a path that matches `keep` is
+/// never in the category.
+struct WasteRule {
+  std::string_view id;
+  device::Level level = device::Level::kStandard;
+  Guard guard = Guard::kNone;
+  std::string_view summary;
+  std::span<const std::string_view> patterns;
+  std::span<const std::string_view> keep;
+};
+
+/// All categories, in order of precedence: a path belongs to the first that takes it.
+std::span<const WasteRule> waste_rules();
+
+/// What in the image compiles at run time; a non-empty text is the evidence.
+struct BuildNeeds {
+  std::string host_compiler;
+  std::string cuda_compiler;
+};
+
+/// Why the rule may not be applied to an image with these needs; empty when it may.
+std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs);
+
+/// True when `rule` belongs to `level` or a more careful one.
+inline bool applies_at(const WasteRule& rule, device::Level level) {
+  return rule.level <= level;
+}
+
+/// Licence texts: no category may take them.
+bool is_licence_text(std::string_view path);
+
+/// The table made fast: patterns are found by one literal component or by the file extension, so
+/// that a path is compared with few of them.
+class WasteClassifier {
+ public:
+  WasteClassifier();
+  /// The rule that takes the path, or null.
+  const WasteRule* classify(std::string_view path) const;
+
+ private:
+  struct Pattern {
+    std::string_view glob;
+    std::string_view literal_prefix;
+    std::size_t rule = 0;
+  };
+  void consider(std::span<const Pattern> patterns, std::string_view path, std::size_t& best) const;
+
+  std::map<std::string_view, std::vector<Pattern>> by_component_;
+  std::map<std::string_view, std::vector<Pattern>> by_extension_;
+};
+
+}  // namespace flense::inventory

@@ -1,0 +1,76 @@
+// The process around cli::run: real streams, the real terminal, one place for exceptions.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace {
+
+/// A reader that went away (`flense … | head`) ends the program as SIGPIPE would have; the signal
+/// itself is ignored, so that a dying helper process is an error and no silent death.
+class StandardSink final : public flense::Sink {
+ public:
+  StandardSink(int fd, const char* name) : fd_(fd), name_(name) {}
+  flense::Result<void> write(flense::Bytes bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+      if (count >= 0) {
+        bytes = bytes.subspan(static_cast<std::size_t>(count));
+      } else if (errno == EPIPE) {
+        std::signal(SIGPIPE, SIG_DFL);
+        std::raise(SIGPIPE);
+      } else if (errno != EINTR) {
+        return flense::system_error(errno, name_);
+      }
+    }
+    return {};
+  }
+
+ private:
+  int fd_;
+  const char* name_;
+};
+
+unsigned terminal_columns() {
+  for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+    winsize size{};
+    if (isatty(fd) != 0 && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  }
+  return 80;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    std::signal(SIGPIPE, SIG_IGN);
+    StandardSink out(STDOUT_FILENO, "writing to standard output");
+    StandardSink err(STDERR_FILENO, "writing to standard error");
+    flense::cli::Io io{out,
+                       err,
+                       isatty(STDOUT_FILENO) != 0,
+                       isatty(STDERR_FILENO) != 0,
+                       terminal_columns(),
+                       [](std::string_view name) -> std::optional<std::string> {
+                         const char* value = std::getenv(std::string(name).c_str());
+                         if (value == nullptr) return std::nullopt;
+                         return std::string(value);
+                       }};
+    return flense::cli::run(std::vector<std::string>(argv + 1, argv + argc), io);
+  } catch (const std::bad_alloc&) {
+    std::fputs("error: out of memory\n", stderr);
+    return 4;
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "error: internal error: %s\nhint: this is a bug in flense\n",
+                 exception.what());
+    return 70;
+  }
+}

@@ -1,0 +1,81 @@
+#include "report/style.h"
+
+#include <algorithm>
+
+namespace flense::report {
+
+namespace {
+
+bool is_continuation(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U;
+}
+
+std::string_view code_of(Ink ink) {
+  switch (ink) {
+    case Ink::kPlain:
+      return "";
+    case Ink::kBold:
+      return "1";
+    case Ink::kDim:
+      return "2";
+    case Ink::kRed:
+      return "31";
+    case Ink::kYellow:
+      return "33";
+    case Ink::kGreen:
+      return "32";
+    case Ink::kCyan:
+      return "36";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string Style::paint(Ink ink, std::string_view text) const {
+  const std::string_view code = code_of(ink);
+  if (!colour || code.empty() || text.empty()) return std::string(text);
+  std::string out = "\x1b[";
+  out += code;
+  out += 'm';
+  out += text;
+  out += "\x1b[0m";
+  return out;
+}
+
+std::size_t display_width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+}
+
+std::string shorten(std::string_view text, std::size_t width) {
+  if (display_width(text) <= width) return std::string(text);
+  if (width == 0) return {};
+  std::size_t at = 0, columns = 0;
+  while (at < text.size() && (columns + 1 < width || is_continuation(text[at]))) {
+    if (!is_continuation(text[at])) ++columns;
+    ++at;
+  }
+  return std::string(text.substr(0, at)) + "…";
+}
+
+std::string shorten_path(std::string_view text, std::size_t width) {
+  std::size_t total = display_width(text);
+  if (total <= width) return std::string(text);
+  if (width == 0) return {};
+  std::size_t at = 0;
+  while (at < text.size() && (total + 1 > width || is_continuation(text[at]))) {
+    if (!is_continuation(text[at])) --total;
+    ++at;
+  }
+  return "…" + std::string(text.substr(at));
+}
+
+std::string printable(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return out;
+}
+
+}  // namespace flense::report
