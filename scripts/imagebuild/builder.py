@@ -11,6 +11,8 @@ from . import dockerfile, output, sandbox, snapshot
 
 EPOCH = 1767225600  # 2026-01-01: the newest time that any file of an image carries
 BASES = {"debian:bookworm-slim": "bookworm", "debian:bookworm": "bookworm"}
+# Written by ldconfig and apt for their own speed; they hold inode times. Official base images have none.
+VOLATILE = ["var/cache/ldconfig/aux-cache", "var/cache/apt/pkgcache.bin", "var/cache/apt/srcpkgcache.bin"]
 LOGS = ["var/log/dpkg.log", "var/log/alternatives.log", "var/log/apt/history.log", "var/log/apt/term.log"]
 
 
@@ -75,7 +77,7 @@ class Builder:
         self.note(instruction, False)
 
     def normalise(self):
-        """Takes the time of day out of what package managers log."""
+        """Takes out what depends on the time of day."""
         stamp = self.created[:10]
         for name in LOGS:
             path = os.path.join(self.root, name)
@@ -87,7 +89,7 @@ class Builder:
             if clean != text:
                 with open(path, "wb") as out:
                     out.write(clean)
-        for name in ["var/cache/ldconfig/aux-cache"]:
+        for name in VOLATILE:
             path = os.path.join(self.root, name)
             if os.path.exists(path):
                 os.unlink(path)
