@@ -143,6 +143,8 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::vector<std:
   } else {
     actions.dup(options.stdout_fd >= 0 ? options.stdout_fd : 2, 1);
   }
+  // After the duplication above, which may name our stderr.
+  if (options.discard_stderr) actions.null(2, O_WRONLY);
   TRY(child->pid_, spawn(argv, actions));
   child->stdin_ = std::move(in.write);
   child->stdout_ = std::move(out.read);

@@ -34,6 +34,7 @@ class ChildProcess {
     bool pipe_stdout = false;
     int stdin_fd = -1;   ///< when not piped: this descriptor, or /dev/null
     int stdout_fd = -1;  ///< when not piped: this descriptor, or our own stderr
+    bool discard_stderr = false;
   };
   static Result<std::unique_ptr<ChildProcess>> start(const std::vector<std::string>& argv,
                                                      const Options& options);

@@ -151,8 +151,6 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   options.level = out.options.level;
   options.keep_ptx = out.options.keep_ptx;
   options.scan.scratch_directory = out.options.scratch_directory;
-  // What is about to be copied must be what its digest says.
-  options.scan.verify_plain_layers = true;
   options.scan.progress = out.progress.get();
   // Without a CUDA target the image's CUDA code is none of our business: it stays.
   if (!out.options.targets.cuda.empty()) options.scan.prune = slim::rewrite_rules(out.options);

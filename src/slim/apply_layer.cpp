@@ -24,11 +24,7 @@ struct Deferred {
 
 RewriteOptions rewrite_options(const SlimOptions& options) {
   RewriteOptions out;
-  out.prune.targets = options.targets;
-  out.prune.level = options.level;
-  out.prune.keep_ptx = options.keep_ptx;
-  out.prune.drop_debug = options.level != device::Level::kSafe;
-  out.prune.drop_symtab = options.level == device::Level::kAggressive;
+  out.prune = rewrite_rules(options);
   out.scratch_directory = options.scratch_directory;
   return out;
 }

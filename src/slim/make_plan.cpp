@@ -68,15 +68,9 @@ const Edit* edit_of(const Plan& plan, image::EntryRef ref) {
 
 }  // namespace
 
-device::PruneOptions prune_options(const SlimOptions& options, const image::Image& image) {
-  device::PruneOptions out;
-  out.targets = options.targets;
-  out.level = options.level;
+bool forces_ptx(const image::Image& image) {
   const std::string forced = environment_value(image, "CUDA_FORCE_PTX_JIT");
-  out.keep_ptx = options.keep_ptx || (!forced.empty() && forced != "0");
-  out.drop_debug = options.level != device::Level::kSafe;
-  out.drop_symtab = options.level == device::Level::kAggressive;
-  return out;
+  return !forced.empty() && forced != "0";
 }
 
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
@@ -100,8 +94,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   }
   for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler})
     if (!evidence.empty()) plan.notices.push_back("build files stay: " + evidence);
-  if (prune_options(options, image).keep_ptx && !options.keep_ptx)
-    plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
+  if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   return plan;
 }
 

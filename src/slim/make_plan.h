@@ -12,13 +12,12 @@
 
 namespace flense::slim {
 
-/// `contents` must have been read with prune_options(options, image).
+/// `contents` must have been read with rewrite_rules(options), after forces_ptx() was honoured.
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options);
 
-/// What the scan needs to know to judge every ELF file. An image that sets CUDA_FORCE_PTX_JIT keeps
-/// its PTX.
-device::PruneOptions prune_options(const SlimOptions& options, const image::Image& image);
+/// The image sets CUDA_FORCE_PTX_JIT: it must keep its PTX (--keep-ptx).
+bool forces_ptx(const image::Image& image);
 
 /// Links and start-up files that the plan would break; one sentence each (slim/closure.h).
 std::vector<std::string> verify_plan(const image::Image& image, const inventory::Contents& contents,

@@ -26,4 +26,15 @@ struct SlimOptions {
   std::filesystem::path scratch_directory;
 };
 
+/// The rules for one ELF file under these options; the same for planning and for applying.
+inline device::PruneOptions rewrite_rules(const SlimOptions& options) {
+  device::PruneOptions out;
+  out.targets = options.targets;
+  out.level = options.level;
+  out.keep_ptx = options.keep_ptx;
+  out.drop_debug = options.level != device::Level::kSafe;
+  out.drop_symtab = options.level == device::Level::kAggressive;
+  return out;
+}
+
 }  // namespace flense::slim

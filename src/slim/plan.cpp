@@ -14,6 +14,8 @@ std::string_view to_string(Action action) {
       return "rewrite";
     case Action::kRename:
       return "rename";
+    case Action::kMoved:
+      return "moved";
     case Action::kRetarget:
       return "retarget";
   }

@@ -1,0 +1,209 @@
+// The command line in-process: what main() would do, with strings for streams.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/version.h"
+#include "cli/command.h"
+#include "cli/suggest.h"
+#include "image/image_fixture.h"
+
+namespace flense::cli {
+namespace {
+
+struct Outcome {
+  int status = 0;
+  std::string out, err;
+};
+
+struct Terminal {
+  bool out = false;
+  unsigned columns = 100;
+};
+
+Outcome call(const std::vector<std::string>& args,
+             std::map<std::string, std::string, std::less<>> environment = {},
+             Terminal terminal = {}) {
+  StringSink out, err;
+  Io io{out, err, terminal.out, false, terminal.columns,
+        [&](std::string_view name) -> std::optional<std::string> {
+          const auto at = environment.find(name);
+          if (at == environment.end()) return std::nullopt;
+          return at->second;
+        }};
+  const int status = run(args, io);
+  return {status, out.take(), err.take()};
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// A one-layer docker-archive of known content.
+class CliTest : public ::testing::Test {
+ protected:
+  CliTest() {
+    using namespace image::fixture;
+    Tar tar;
+    tar.file("etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian 12\"\n");
+    tar.file("var/lib/apt/lists/x", std::string(4000, 'x'));
+    write_file(archive_path(),
+               tar_of(docker_files({{tar.bytes(), Compression::kNone, "RUN x"}}, "app:1")));
+  }
+  std::string archive_path() const { return (dir_ / "app.tar").string(); }
+  image::fixture::TempDir dir_;
+};
+
+TEST_F(CliTest, HelpAndVersion) {
+  EXPECT_EQ(call({"--version"}).out, fmt::format("flense {}\n", kVersion));
+  const Outcome overview = call({"help"});
+  EXPECT_EQ(overview.status, 0);
+  EXPECT_EQ(call({"--help"}).out, overview.out);
+  EXPECT_EQ(call({"-h"}).out, overview.out);
+  for (const Command* command : commands()) {
+    EXPECT_TRUE(has(overview.out, command->name)) << command->name;
+    const Outcome help = call({"help", std::string(command->name)});
+    EXPECT_EQ(help.status, 0);
+    EXPECT_EQ(call({std::string(command->name), "--help"}).out, help.out);
+    for (const OptionSpec& option : all_options(*command))
+      EXPECT_TRUE(has(help.out, option.name)) << option.name;
+  }
+}
+
+TEST_F(CliTest, EveryCommandIsComplete) {
+  for (const Command* command : commands()) {
+    EXPECT_FALSE(command->group.empty()) << command->name;
+    EXPECT_FALSE(command->summary.empty()) << command->name;
+    EXPECT_FALSE(command->summary.ends_with('.')) << command->name;
+    EXPECT_FALSE(command->help.empty()) << command->name;
+    EXPECT_NE(command->function, nullptr) << command->name;
+    EXPECT_EQ(command->positionals.empty(), command->max_positionals == 0) << command->name;
+    for (const OptionSpec& option : all_options(*command)) {
+      EXPECT_TRUE(option.name.starts_with("--")) << option.name;
+      EXPECT_FALSE(option.help.empty()) << option.name;
+      EXPECT_FALSE(option.help.ends_with('.')) << option.name;
+    }
+  }
+}
+
+TEST_F(CliTest, WrongUsageIsStatusTwoWithAHint) {
+  const struct {
+    std::vector<std::string> args;
+    const char* says;
+  } kCases[] = {
+      {{}, "no command"},
+      {{"inspct", "x"}, "did you mean flense inspect?"},
+      {{"frobnicate"}, "flense help lists the commands"},
+      {{"--vesion"}, "unknown option '--vesion'"},
+      {{"help", "inspet"}, "did you mean flense help inspect?"},
+      {{"inspect"}, "inspect needs TARGET"},
+      {{"inspect", "a", "b"}, "no use for 'b'"},
+      {{"inspect", "--jsn", "x"}, "did you mean --json?"},
+      {{"inspect", "--jsn=1", "x"}, "unknown option '--jsn'"},
+      {{"inspect", "--max", "x"}, "did you mean --max-"},
+      {{"inspect", "x", "--gpu"}, "--gpu"},
+      {{"inspect", "x", "--gpu", ""}, "--gpu"},
+      {{"inspect", "x", "--gpu", "h100,"}, "--gpu"},
+      {{"inspect", "x", "--gpu", "h1000"}, "h100"},
+      {{"inspect", "x", "--level", "brutal"}, "safe, standard, aggressive"},
+      {{"inspect", "x", "--level", "standrd"}, "did you mean standard?"},
+      {{"inspect", "x", "--max-size", "many"}, "'many' is not a size"},
+      {{"inspect", "docker-achive:app.tar"}, "did you mean docker-archive:app.tar?"},
+      {{"completion", "tcsh"}, "bash, zsh and fish"},
+  };
+  for (const auto& one : kCases) {
+    const Outcome outcome = call(one.args);
+    EXPECT_EQ(outcome.status, 2) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_TRUE(outcome.err.starts_with("error: ")) << outcome.err;
+    EXPECT_TRUE(has(outcome.err, one.says)) << outcome.err << " lacks " << one.says;
+  }
+}
+
+TEST_F(CliTest, InspectPrintsTextAndJson) {
+  const Outcome text = call({"inspect", archive_path()});
+  EXPECT_EQ(text.status, 0) << text.err;
+  EXPECT_EQ(text.err, "");
+  EXPECT_TRUE(has(text.out, "Debian 12")) << text.out;
+  EXPECT_TRUE(has(text.out, "apt-lists")) << text.out;
+  const Outcome json = call({"inspect", "--json", archive_path()});
+  const auto parsed = text::parse_json(json.out, "output");
+  ASSERT_TRUE(parsed) << json.out;
+  EXPECT_EQ((*parsed)["schema"].text(), "flense/inventory/v1");
+  EXPECT_EQ((*parsed)["tags"].items()[0].text(), "app:1");
+  // Options after the target, and "--" before it, mean the same.
+  EXPECT_EQ(call({"inspect", archive_path(), "--json"}).out, json.out);
+  EXPECT_EQ(call({"inspect", "--json", "--", archive_path()}).out, json.out);
+}
+
+TEST_F(CliTest, BudgetsSetTheStatus) {
+  EXPECT_EQ(call({"inspect", archive_path(), "--max-size", "1GiB"}).status, 0);
+  const Outcome over = call({"inspect", archive_path(), "--max-size=1kB", "--max-waste", "0"});
+  EXPECT_EQ(over.status, 1);
+  EXPECT_TRUE(has(over.out, "budget-size")) << over.out;
+  EXPECT_FALSE(has(over.out, "budget-waste")) << over.out;
+  EXPECT_EQ(call({"inspect", archive_path(), "--max-layer", "10", "--json"}).status, 1);
+}
+
+TEST_F(CliTest, BadInputIsStatusThree) {
+  const Outcome missing = call({"inspect", (dir_ / "absent.tar").string()});
+  EXPECT_GE(missing.status, 3) << missing.err;
+  EXPECT_LE(missing.status, 4) << missing.err;
+  image::fixture::write_file(dir_ / "noise", "this is no image");
+  const Outcome noise = call({"inspect", (dir_ / "noise").string()});
+  EXPECT_EQ(noise.status, 3) << noise.err;
+  EXPECT_TRUE(noise.err.starts_with("error: "));
+}
+
+TEST_F(CliTest, ColoursOnlyOnTerminals) {
+  const auto coloured = [&](std::map<std::string, std::string, std::less<>> environment,
+                            bool terminal, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"inspect", archive_path()});
+    return has(call(more, std::move(environment), {terminal, 100}).out, "\x1b[");
+  };
+  EXPECT_FALSE(coloured({}, false));
+  EXPECT_TRUE(coloured({}, true));
+  EXPECT_FALSE(coloured({{"NO_COLOR", "1"}}, true));
+  EXPECT_TRUE(coloured({{"NO_COLOR", ""}}, true));
+  EXPECT_FALSE(coloured({{"TERM", "dumb"}}, true));
+  EXPECT_FALSE(coloured({}, true, {"--no-color"}));
+}
+
+TEST_F(CliTest, CompletionsNameEveryCommandAndOption) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Outcome script = call({"completion", shell});
+    EXPECT_EQ(script.status, 0);
+    for (const Command* command : commands()) {
+      EXPECT_TRUE(has(script.out, command->name)) << shell;
+      for (const OptionSpec& option : all_options(*command))
+        EXPECT_TRUE(has(script.out, option.name.substr(2))) << shell << " " << option.name;
+    }
+  }
+}
+
+TEST_F(CliTest, RepeatedOptions) {
+  const Outcome json = call({"inspect", archive_path(), "--json", "--gpu", "sm_90,sm_80", "--gpu",
+                             "9.0", "--level", "safe", "--level", "aggressive"});
+  ASSERT_EQ(json.status, 0) << json.err;
+  const auto parsed = text::parse_json(json.out, "output");
+  ASSERT_TRUE(parsed);
+  ASSERT_EQ((*parsed)["targets"]["cuda"].items().size(), 2U);
+  EXPECT_EQ((*parsed)["targets"]["cuda"].items()[0].text(), "sm_80");
+  EXPECT_EQ((*parsed)["level"].text(), "aggressive");
+}
+
+TEST(Suggest, Distances) {
+  EXPECT_EQ(edit_distance("abc", "abc"), 0U);
+  EXPECT_EQ(edit_distance("abc", "acb"), 1U);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  const std::string_view known[] = {"inspect", "slim", "--max-size"};
+  EXPECT_EQ(nearest("slmi", known), "slim");
+  EXPECT_EQ(nearest("--max", known), "--max-size");
+  EXPECT_EQ(nearest("zebra", known), "");
+  EXPECT_EQ(nearest("", known), "");
+}
+
+}  // namespace
+}  // namespace flense::cli

@@ -1,0 +1,20 @@
+// The GPUs of this machine as the kernel driver names them, without any vendor library.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace flense::host {
+
+/// Model lines of PROC/driver/nvidia/gpus/*/information ("NVIDIA H100 80GB HBM3"), each model once;
+/// empty without an NVIDIA driver. `proc` is /proc, or a fixture.
+std::vector<std::string> nvidia_models(const std::filesystem::path& proc);
+
+/// The architecture of a model by the product table: the longest product name among its words.
+/// Environment error for a model that the table does not know.
+Result<std::string> architecture_of_model(std::string_view model);
+
+}  // namespace flense::host

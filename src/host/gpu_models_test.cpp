@@ -1,0 +1,35 @@
+#include "host/gpu_models.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace flense::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(NvidiaModels, ReadsTheDriversFiles) {
+  const fs::path proc = fs::path(::testing::TempDir()) / "flense-proc";
+  fs::remove_all(proc);
+  EXPECT_TRUE(nvidia_models(proc).empty());
+  for (const char* slot : {"0000:17:00.0", "0000:3d:00.0"}) {
+    fs::create_directories(proc / "driver/nvidia/gpus" / slot);
+    std::ofstream(proc / "driver/nvidia/gpus" / slot / "information")
+        << "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 115\n";
+  }
+  EXPECT_THAT(nvidia_models(proc), ::testing::ElementsAre("NVIDIA H100 80GB HBM3"));
+  fs::remove_all(proc);
+}
+
+TEST(ArchitectureOfModel, LongestProductNameWins) {
+  EXPECT_EQ(architecture_of_model("NVIDIA H100 80GB HBM3").value(), "9.0");
+  EXPECT_EQ(architecture_of_model("NVIDIA A100-SXM4-40GB").value(), "8.0");
+  EXPECT_EQ(architecture_of_model("NVIDIA L40S").value(), "8.9");
+  EXPECT_FALSE(architecture_of_model("Voodoo 2"));
+}
+
+}  // namespace
+}  // namespace flense::host

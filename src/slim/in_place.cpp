@@ -1,0 +1,197 @@
+#include "slim/in_place.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/path.h"
+#include "slim/records.h"
+#include "slim/rewrite_elf.h"
+
+namespace flense::slim {
+
+namespace {
+
+constexpr std::uint64_t kRecordLimit = 64u << 20;
+
+/// Owner, mode, times and extended attributes of `from` for the new file; security.ima would lie.
+Result<void> copy_metadata(int from, int to, const std::string& name) {
+  struct stat status{};
+  if (::fstat(from, &status) != 0) return system_error(errno, "cannot read " + name);
+  // Only root may give files away; an ordinary user's own files already have the right owner.
+  if (::fchown(to, status.st_uid, status.st_gid) != 0 && errno != EPERM)
+    return system_error(errno, "cannot set the owner of " + name);
+  if (::fchmod(to, status.st_mode & 07777U) != 0)
+    return system_error(errno, "cannot set the mode of " + name);
+  std::string names(64u << 10, '\0');
+  const ssize_t length = ::flistxattr(from, names.data(), names.size());
+  std::string_view rest(names.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
+  while (!rest.empty()) {
+    const std::string attribute(rest.substr(0, rest.find('\0')));
+    rest.remove_prefix(attribute.size() + 1);
+    if (attribute == "security.ima" || attribute == "security.evm") continue;
+    std::string value(64u << 10, '\0');
+    const ssize_t size = ::fgetxattr(from, attribute.c_str(), value.data(), value.size());
+    if (size < 0) continue;
+    if (::fsetxattr(to, attribute.c_str(), value.data(), static_cast<std::size_t>(size), 0) != 0)
+      return system_error(errno,
+                          fmt::format("cannot keep the attribute {} of {}", attribute, name));
+  }
+  const timespec times[2] = {status.st_atim, status.st_mtim};
+  if (::futimens(to, times) != 0) return system_error(errno, "cannot set the times of " + name);
+  return {};
+}
+
+Result<void> replace_file(const std::filesystem::path& like, const std::filesystem::path& path,
+                          Bytes bytes) {
+  TRY(const UniqueFd original, open_read(like));
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_DO(write_fully(file.fd(), bytes, path.string()));
+  TRY_DO(copy_metadata(original.get(), file.fd(), path.string()));
+  return file.commit();
+}
+
+void count(LayerOutcome& outcome, const std::string& pass, std::uint64_t bytes) {
+  if (bytes == 0) return;
+  outcome.bytes_by_pass[pass] += bytes;
+  ++outcome.files_by_pass[pass];
+}
+
+void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, std::uint64_t debug) {
+  debug = std::min(saved, debug);
+  count(outcome, "debug-sections", debug);
+  count(outcome, "device-code", saved - debug);
+}
+
+RewriteOptions rewrite_options(const SlimOptions& options) {
+  RewriteOptions out;
+  out.prune = rewrite_rules(options);
+  out.scratch_directory = options.scratch_directory;
+  return out;
+}
+
+class InPlace {
+ public:
+  InPlace(std::filesystem::path root, const SlimOptions& options)
+      : root_(std::move(root)), rewrite_(rewrite_options(options)) {}
+
+  Result<void> rewrite(const Edit& edit) {
+    const std::filesystem::path path = root_ / edit.path;
+    TRY(const MappedFile original, MappedFile::open(path));
+    TRY(const RewrittenElf result, rewrite_elf(original.bytes(), edit.path, rewrite_));
+    if (!result.changed) {
+      if (!result.left_alone.empty())
+        outcome_.left_alone.push_back(
+            {edit.path, edit.bytes_before - edit.bytes_after, result.left_alone});
+      return {};
+    }
+    const Bytes bytes = result.content.bytes();
+    fates_[edit.path] = fate_of(bytes);
+    const std::uint64_t saved = original.bytes().size() - bytes.size();
+    TRY_DO(replace_file(path, path, bytes));
+    count_rewrite(outcome_, saved, result.debug_bytes_removed);
+    return {};
+  }
+
+  Result<void> drop(const Edit& edit) {
+    if (::unlink((root_ / edit.path).c_str()) != 0 && errno != ENOENT)
+      return system_error(errno, "cannot remove " + edit.path);
+    fates_[edit.path].dropped = true;
+    count(outcome_, edit.pass, edit.bytes_before);
+    return {};
+  }
+
+  /// Package lists that may name an edited file: all in the tree.
+  Result<void> update_lists(const std::vector<std::string>& lists) {
+    for (const std::string& path : lists) {
+      Result<std::string> text = read_file(root_ / path, kRecordLimit);
+      if (!text) continue;
+      Result<std::optional<std::string>> updated =
+          update_record(*record_kind(path), path, *text, fates_);
+      if (!updated) {
+        outcome_.notices.push_back(
+            fmt::format("{} stays as it is: {}", path, updated.error().message));
+        continue;
+      }
+      if (!*updated) continue;
+      TRY_DO(replace_file(root_ / path, root_ / path, as_bytes(**updated)));
+      ++outcome_.files_by_pass["package-lists"];
+    }
+    return {};
+  }
+
+  LayerOutcome take() { return std::move(outcome_); }
+
+ private:
+  std::filesystem::path root_;
+  RewriteOptions rewrite_;
+  Fates fates_;
+  LayerOutcome outcome_;
+};
+
+/// Files of the tree that record_kind() knows; symbolic links are not followed.
+std::vector<std::string> find_lists(const std::filesystem::path& root) {
+  std::vector<std::string> out;
+  std::error_code error;
+  using std::filesystem::directory_options;
+  std::filesystem::recursive_directory_iterator walk(
+      root, directory_options::skip_permission_denied, error);
+  for (; walk != std::filesystem::recursive_directory_iterator(); walk.increment(error)) {
+    if (error) break;
+    if (!walk->is_regular_file(error) || walk->is_symlink(error)) continue;
+    std::string path = walk->path().lexically_relative(root).string();
+    if (record_kind(path)) out.push_back(std::move(path));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
+                                    const SlimOptions& options, Progress* progress) {
+  InPlace tree(root, options);
+  const std::vector<std::string> lists = find_lists(root);
+  for (const auto& [position, edit] : plan.edits) {
+    switch (edit.action) {
+      case Action::kRewrite:
+        TRY_DO(tree.rewrite(edit));
+        break;
+      // On a file system every name of a content is equal: dropping one name moves nothing.
+      case Action::kDrop:
+      case Action::kRename:
+        TRY_DO(tree.drop(edit));
+        break;
+      case Action::kMoved:
+      case Action::kRetarget:
+        break;
+    }
+    if (progress != nullptr) progress->add(edit.bytes_before);
+  }
+  TRY_DO(tree.update_lists(lists));
+  return tree.take();
+}
+
+Result<LayerOutcome> slim_file(const std::filesystem::path& input,
+                               const std::filesystem::path& output, const SlimOptions& options) {
+  TRY(const MappedFile original, MappedFile::open(input));
+  TRY(const RewrittenElf result,
+      rewrite_elf(original.bytes(), input.filename().string(), rewrite_options(options)));
+  LayerOutcome outcome;
+  outcome.content_before = original.bytes().size();
+  const Bytes bytes = result.changed ? result.content.bytes() : original.bytes();
+  outcome.content_after = bytes.size();
+  if (!result.left_alone.empty())
+    outcome.left_alone.push_back({input.string(), 0, result.left_alone});
+  if (result.changed)
+    count_rewrite(outcome, original.bytes().size() - bytes.size(), result.debug_bytes_removed);
+  if (result.changed || input != output) TRY_DO(replace_file(input, output, bytes));
+  return outcome;
+}
+
+}  // namespace flense::slim
