@@ -12,8 +12,8 @@ import harness
 class EmptyRoot(harness.Case):
     def test_static(self):
         headers = self.run_tool("readelf", "-lW", harness.BINARY)
-        self.assertNotIn("INTERP", headers)
-        self.assertNotIn("NEEDED", self.run_tool("readelf", "-dW", harness.BINARY))
+        self.assertFalse("INTERP" in headers, "the binary asks for a dynamic loader")
+        self.assertFalse("NEEDED" in self.run_tool("readelf", "-dW", harness.BINARY))
 
     def test_starts_and_works_in_an_empty_root(self):
         if os.geteuid() != 0:
@@ -26,7 +26,7 @@ class EmptyRoot(harness.Case):
         shutil.copy(source, f"{root}/lib.so")
 
         def inside(*arguments):
-            done = subprocess.run(["chroot", root, "/flense", *arguments], env={}, check=False,
+            done = subprocess.run([shutil.which("chroot") or "/usr/sbin/chroot", root, "/flense", *arguments], env={}, check=False,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.assertEqual(done.returncode, 0, done.stderr)
             return done.stdout.decode()

@@ -332,6 +332,15 @@ def check_prune(arguments):
     pairs, whole, dropped = match_entries(original, pruned, gpus, arguments.level,
                                           arguments.keep_ptx)
     hashes = {}
+    saved = os.path.getsize(arguments.original) - os.path.getsize(arguments.pruned)
+    verdict = (f"{pathlib.Path(arguments.original).name}: {len(pairs)} entries kept, {dropped} "
+               f"dropped, {whole} regions left whole, {saved} bytes less")
+    try:
+        listed(cuobjdump, original.path)
+    except Difference:
+        # libcufile.so.0 is one: "Invalid ELF", as shipped.
+        print(f"ok {verdict}; own reading only, cuobjdump cannot read the original")
+        return
     entries = {}
     for library in (original, pruned):
         entries[library] = in_list_order(library, listed(cuobjdump, library.path))
@@ -350,9 +359,7 @@ def check_prune(arguments):
             if hashes[after] != hashes[before]:
                 raise Difference(f"{after.kind} {after.arch} extracts to other bytes than before")
             compared += 1
-    saved = os.path.getsize(arguments.original) - os.path.getsize(arguments.pruned)
-    print(f"ok {pathlib.Path(arguments.original).name}: {len(pairs)} entries kept, {dropped} "
-          f"dropped, {compared} extracted and equal, {whole} regions left whole, {saved} bytes less")
+    print(f"ok {verdict}; {compared} extracted and equal")
 
 
 def check_inspect(arguments):
