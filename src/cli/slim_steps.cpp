@@ -246,6 +246,8 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   TRY_DO(
       with_context(write_image(slimmed, subject, subject.plan, plain), "unpacking the slim image"));
   subject.progress->clear();
+  TRY_DO(slim::add_mount_points(original.path));
+  TRY_DO(slim::add_mount_points(slimmed.path));
   TRY(const slim::SandboxComparison result,
       slim::compare_in_roots(original.path, slimmed.path, request.verify_command,
                              sandbox_environment(*subject.image)));

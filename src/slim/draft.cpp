@@ -35,6 +35,12 @@ void Draft::describe_pass(std::string id, std::string description, bool breaks_s
   pass.breaks_sharing = breaks_sharing;
 }
 
+void Draft::split(const std::string& pass, std::uint64_t bytes) {
+  if (bytes == 0) return;
+  ++split_[pass].files;
+  split_[pass].bytes += bytes;
+}
+
 Plan Draft::finish() && {
   Plan plan;
   for (std::map<std::uint64_t, Edit>& edits : layers_) {
@@ -46,9 +52,10 @@ Plan Draft::finish() && {
     }
     plan.layers.push_back({{}, std::move(edits), 0});
   }
-  for (const auto& [id, bytes] : split_) {
+  for (const auto& [id, share] : split_) {
     PassTotal& from = passes_["device-code"];
-    const std::uint64_t moved = std::min(from.bytes, bytes);
+    const std::uint64_t moved = std::min(from.bytes, share.bytes);
+    passes_[id].files += share.files;
     from.bytes -= moved;
     passes_[id].pass = id;
     passes_[id].bytes += moved;

@@ -39,7 +39,7 @@ class Draft {
   void leave_alone(LeftAlone file) { left_alone_.push_back(std::move(file)); }
   void add_bolder(const std::string& rule, std::uint64_t bytes) { bolder_[rule] += bytes; }
   /// Bytes of a rewrite that belong to another pass than the edit's own.
-  void split(const std::string& pass, std::uint64_t bytes) { split_[pass] += bytes; }
+  void split(const std::string& pass, std::uint64_t bytes);
 
   /// Edits by layer, the passes with their totals, largest first.
   Plan finish() &&;
@@ -50,7 +50,10 @@ class Draft {
   std::vector<std::string> keep_;
   std::vector<std::map<std::uint64_t, Edit>> layers_;
   std::map<std::string, PassTotal> passes_;
-  std::map<std::string, std::uint64_t> split_;
+  struct Share {
+    std::uint64_t files = 0, bytes = 0;
+  };
+  std::map<std::string, Share> split_;
   std::vector<LeftAlone> left_alone_;
   std::map<std::string, std::uint64_t> bolder_;
 };

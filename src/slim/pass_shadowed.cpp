@@ -1,4 +1,5 @@
 #include "slim/draft.h"
+#include "slim/labels.h"
 
 namespace flense::slim {
 
@@ -11,6 +12,8 @@ void shadowed_files_pass(const PassContext& context, Draft& draft) {
       const image::LayerListing::Entry entry = listing.at(index);
       // Directories, links and devices weigh nothing and may carry the path of something live.
       if (entry.type != codec::MemberType::kFile || entry.size == 0) continue;
+      // Each layer's marker speaks of its own layer, also below the next one's.
+      if (entry.path == kMarkerPath) continue;
       const image::EntryRef ref{layer, index};
       const image::EntryState state = tree.shadow(ref).state;
       if (state != image::EntryState::kOverwritten && state != image::EntryState::kDeleted)

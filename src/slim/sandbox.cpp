@@ -38,6 +38,17 @@ std::vector<std::string> split_words(const std::string& text) {
 
 }  // namespace
 
+Result<void> add_mount_points(const std::filesystem::path& root) {
+  for (const char* name : {"proc", "dev", "tmp"}) {
+    std::error_code error;
+    // A symbolic link of that name would lead out of the root: the sandbox then says so itself.
+    if (std::filesystem::exists(std::filesystem::symlink_status(root / name, error))) continue;
+    std::filesystem::create_directory(root / name, error);
+    if (error) return system_error(error.value(), "cannot create " + (root / name).string());
+  }
+  return {};
+}
+
 Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
                                const SandboxEnvironment& environment) {
   const auto bwrap = find_program("bwrap");

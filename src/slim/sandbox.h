@@ -20,6 +20,9 @@ struct SandboxEnvironment {
   std::string working_directory = "/";
 };
 
+/// Makes the directories that the sandbox mounts over, where the (private) root lacks them.
+Result<void> add_mount_points(const std::filesystem::path& root);
+
 /// Runs `command` by the image's /bin/sh -c, or directly when the image has no shell, inside `root`
 /// through bubblewrap: root read-only, /tmp and /run fresh, /proc and /dev minimal, no network, own
 /// PID namespace, no privileges. Environment error when bwrap is missing or cannot start.
