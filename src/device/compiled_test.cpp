@@ -196,6 +196,19 @@ TEST_F(Compiled, ARegionThatCodeAddressesStays) {
   EXPECT_EQ(run({dir_ / "program"}), "0: 2/90\n1: 1/75 2/80\n2: 2/75\n");
 }
 
+TEST_F(Compiled, CodeThatOnlyReadsBesideARegionDoesNotPinIt) {
+#if defined(__x86_64__)
+  Fixture fixture = kThreeRegions;
+  // An immediate behind the operand must not be mistaken for the region after it.
+  fixture.extra_assembly = ".text\n.globl reads\nreads:\ncomiss region0-4(%rip), %xmm0\nret\n";
+  compile(fixture, {"-DPROGRAM", "-fPIE", "-pie"}, "program");
+  prune("program");
+  EXPECT_EQ(run({dir_ / "program"}), kAfter);
+#else
+  GTEST_SKIP() << "x86-64 only";
+#endif
+}
+
 TEST_F(Compiled, APointerIntoARegionPinsIt) {
   Fixture fixture = kThreeRegions;
   fixture.extra_assembly = ".data\n.quad region1 + 16\n";

@@ -84,7 +84,8 @@ Result<FileCode> find_device_code(const elf::File& file);
 /// the bytes do not begin with a region.
 std::optional<FileCode> find_standalone_fatbin(Bytes bytes);
 
-/// A cubin is an ELF file of machine EM_CUDA: what it was built for; nullopt for other files.
+/// A cubin is an ELF file of machine EM_CUDA: the number it was built for; nullopt for other files.
+/// The variant is not recorded in the file's header, so it always is kPlain.
 std::optional<CudaArch> cubin_arch(const elf::File& file);
 
 }  // namespace flense::device

@@ -85,11 +85,10 @@ std::optional<CudaArch> cubin_arch(const elf::File& file) {
   if (file.machine() != kMachineCuda || file.bytes().size() < 64) return std::nullopt;
   const auto abi = load_le<std::uint8_t>(file.bytes(), kAbiVersionOffset);
   const auto flags = load_le<std::uint32_t>(file.bytes(), kFlagsOffset);
-  // LLVM's ELF.h: EF_CUDA_SM and EF_CUDA_ACCELERATORS moved with ABI version 8 (CUDA 13).
-  const bool second = abi >= 8;
+  // LLVM's ELF.h, EF_CUDA_SM: the field moved with ABI version 8. nvcc 13 writes the same flags for
+  // sm_100, sm_100a and sm_100f.
   CudaArch arch;
-  arch.number = second ? (flags >> 8) & 0xff : flags & 0xff;
-  if ((flags & (second ? 0x8U : 0x800U)) != 0) arch.variant = CudaArch::Variant::kArchitecture;
+  arch.number = abi >= 8 ? (flags >> 8) & 0xff : flags & 0xff;
   if (arch.number < 10) return std::nullopt;
   return arch;
 }

@@ -101,35 +101,55 @@ bool end_may_be_meant(const elf::File& file, const SectionCode& section) {
   return !next_begins_here;
 }
 
+/// Whether the operand that the scan of code reported can form an address. In position-independent
+/// x86-64 code only `lea` does; every other instruction with such an operand reads what lies there,
+/// and no code reads a fat binary's bytes by a fixed address. Without this, tables of constants
+/// before the section and chance hits would pin a region in every other library.
+bool takes_address(const elf::File& file, const elf::Reference& reference) {
+  constexpr std::uint16_t kMachineX86_64 = 62;
+  constexpr std::uint16_t kTypeExecutable = 2;
+  constexpr std::uint8_t kLea = 0x8d;
+  constexpr std::uint8_t kRexW = 0x48;
+  if (file.machine() != kMachineX86_64 || file.type() == kTypeExecutable) return true;
+  const auto offset = file.offset_of(reference.where);
+  if (!offset || *offset < 3 || *offset > file.bytes().size()) return true;
+  const auto rex = load_le<std::uint8_t>(file.bytes(), *offset - 3);
+  const auto opcode = load_le<std::uint8_t>(file.bytes(), *offset - 2);
+  return opcode == kLea && (rex & 0xf8) == kRexW;
+}
+
+/// The bytes of a region that code may take the address of: its header and its first entry's.
+constexpr std::uint64_t kHeadSize = 80;
+
 }  // namespace
 
-Result<std::vector<elf::Reference>> references_into(const elf::File& file, const FileCode& code) {
+Result<References> references_into(const elf::File& file, const FileCode& code) {
+  References out;
   std::vector<elf::AddressRange> whole;
-  std::vector<elf::AddressRange> starts;
+  std::vector<elf::AddressRange> heads;
   for (const SectionCode& section : code.sections) {
     if (!is_compactable(section)) continue;
     const std::uint64_t end = section.address + section.size;
     whole.push_back({section.address, end + 1});
     for (const Region& region : section.regions)
-      starts.push_back({region.address, region.address + 1});
-    if (!end_may_be_meant(file, section)) {
-      whole.back().end = end;
-      continue;
-    }
-    starts.push_back({end, end + 1});
+      heads.push_back({region.address, region.address + std::min(region.size, kHeadSize)});
+    if (!end_may_be_meant(file, section)) continue;
+    out.ends.insert(end);
+    heads.push_back({end, end + 1});
   }
-  TRY(std::vector<elf::Reference> found, elf::find_references(file, whole));
-  TRY(const std::vector<elf::Reference> operands, elf::find_references(file, starts));
-  std::erase_if(found, [](const elf::Reference& reference) {
+  TRY(out.list, elf::find_references(file, whole));
+  TRY(const std::vector<elf::Reference> operands, elf::find_references(file, heads));
+  std::erase_if(out.list, [](const elf::Reference& reference) {
     return reference.kind == elf::ReferenceKind::kCode;
   });
-  std::ranges::copy_if(operands, std::back_inserter(found), [](const elf::Reference& reference) {
-    return reference.kind == elf::ReferenceKind::kCode;
-  });
-  return found;
+  std::ranges::copy_if(
+      operands, std::back_inserter(out.list), [&](const elf::Reference& reference) {
+        return reference.kind == elf::ReferenceKind::kCode && takes_address(file, reference);
+      });
+  return out;
 }
 
-Classified classify(const FileCode& code, const std::vector<elf::Reference>& references) {
+Classified classify(const FileCode& code, const References& references) {
   Classified out;
   out.pinned_gaps.resize(code.sections.size());
   std::vector<std::vector<Evidence>> evidence(code.sections.size());
@@ -137,12 +157,15 @@ Classified classify(const FileCode& code, const std::vector<elf::Reference>& ref
     evidence[i].resize(code.sections[i].regions.size());
 
   std::unordered_map<std::uint64_t, std::uint64_t> pointers;
-  for (const elf::Reference& reference : references) {
+  for (const elf::Reference& reference : references.list) {
     if (moves_with_region(reference.kind)) pointers[reference.where] = reference.target;
     for (std::size_t i = 0; i < code.sections.size(); ++i) {
       const SectionCode& section = code.sections[i];
       if (!is_compactable(section) || reference.target < section.address ||
           reference.target - section.address > section.size)
+        continue;
+      if (reference.target == section.address + section.size &&
+          !references.ends.contains(reference.target))
         continue;
       add_evidence(section, reference, evidence[i], out.pinned_gaps[i]);
     }

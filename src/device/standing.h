@@ -31,11 +31,17 @@ using Standings = std::vector<std::vector<RegionStanding>>;
 /// Sections whose regions are registered by wrappers and may be compacted.
 bool is_compactable(const SectionCode& section);
 
-/// Everything that points into the compactable sections, as classify() needs it: pointers, symbols
-/// and other relocations anywhere in them, code operands only where they name a region's start or
-/// the section's end. (The scan of code for operands reports chance hits; over whole sections of
-/// hundreds of megabytes they would pin everything.)
-Result<std::vector<elf::Reference>> references_into(const elf::File& file, const FileCode& code);
+/// Everything that points into the compactable sections: pointers, symbols and other relocations
+/// anywhere in them, operands of code only where they take the address of a region's head or of a
+/// section's end. (The scan of code reports chance hits; over whole sections of hundreds of
+/// megabytes they would pin everything.)
+struct References {
+  std::vector<elf::Reference> list;
+  /// Section ends that a reference to this address may mean. Where the next section begins at the
+  /// end of one, and no symbol labels the end, it means the next section.
+  std::set<std::uint64_t> ends;
+};
+Result<References> references_into(const elf::File& file, const FileCode& code);
 
 struct Classified {
   Standings standings;
@@ -44,7 +50,6 @@ struct Classified {
   std::vector<std::set<std::size_t>> pinned_gaps;
 };
 
-/// `references` as from references_into().
-Classified classify(const FileCode& code, const std::vector<elf::Reference>& references);
+Classified classify(const FileCode& code, const References& references);
 
 }  // namespace flense::device

@@ -44,7 +44,7 @@ class StandingTest : public ::testing::Test {
   }
   std::string standings(std::size_t index = 0) {
     std::string out;
-    const Classified classified = classify(code_, references_);
+    const Classified classified = classify(code_, {references_, ends_});
     for (const RegionStanding& s : classified.standings[index])
       out += s.standing == Standing::kRegistered     ? 'R'
              : s.standing == Standing::kUnregistered ? (s.movable ? 'U' : 'u')
@@ -56,6 +56,7 @@ class StandingTest : public ::testing::Test {
 
   FileCode code_;
   std::vector<elf::Reference> references_;
+  std::set<std::uint64_t> ends_;
 };
 
 TEST_F(StandingTest, WrappedRegionsAreRegistered) {
@@ -103,6 +104,8 @@ TEST_F(StandingTest, AnyReferenceToTheInsidePins) {
 TEST_F(StandingTest, EndsPin) {
   wrap_all();
   refer(ReferenceKind::kRela, end());
+  EXPECT_EQ(standings(), "RRR") << "the next section begins there";
+  ends_ = {end()};
   EXPECT_EQ(standings(), "RRP") << "end of the section";
   refer(ReferenceKind::kSymbol, start(1) + 144);
   EXPECT_EQ(standings(), "RPP") << "end of a region before a gap";
@@ -118,7 +121,7 @@ TEST_F(StandingTest, TheEndOfOneRegionMayBeTheStartOfTheNext) {
 TEST_F(StandingTest, PointedAtGapsStay) {
   wrap_all();
   refer(ReferenceKind::kRela, start(1) + 144 + 8);
-  const Classified classified = classify(code_, references_);
+  const Classified classified = classify(code_, {references_, ends_});
   EXPECT_THAT(classified.pinned_gaps[0], ::testing::ElementsAre(0));
 }
 
@@ -143,7 +146,7 @@ TEST_F(StandingTest, Version2WrappersFormAGroup) {
   wrap(start(0), 2, 0x80000);
   wrap(start(1));
   wrap(0x20000);
-  const Classified classified = classify(code_, references_);
+  const Classified classified = classify(code_, {references_, ends_});
   EXPECT_TRUE(classified.standings[0][0].linked);
   EXPECT_FALSE(classified.standings[0][1].in_group());
   EXPECT_TRUE(classified.standings[1][0].relocatable);
@@ -154,7 +157,7 @@ TEST_F(StandingTest, APrelinkedArrayRegistersWhatItLists) {
   wrap(start(0), 2, 0x80000);
   refer(ReferenceKind::kRela, start(1), 0x80000);
   refer(ReferenceKind::kRela, start(2), 0x80010);
-  const Classified classified = classify(code_, references_);
+  const Classified classified = classify(code_, {references_, ends_});
   EXPECT_EQ(standings(), "RRU") << "the array ends at the first word that is no pointer";
   EXPECT_TRUE(classified.standings[0][1].relocatable);
   EXPECT_FALSE(classified.standings[0][2].relocatable);
