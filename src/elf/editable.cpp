@@ -36,6 +36,27 @@ Result<std::vector<Claim>> check_claims(const File& file) {
   return claims;
 }
 
+bool is_zero(Bytes bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+/// patchelf leaves the old section header table behind when it writes a new one.
+bool is_old_section_table(const File& file, Bytes bytes) {
+  if (bytes.size() < 2 * kSectionHeaderSize || !is_zero(bytes.first(kSectionHeaderSize)))
+    return false;
+  std::size_t at = 0;
+  for (; at + kSectionHeaderSize <= bytes.size(); at += kSectionHeaderSize) {
+    const Bytes entry = bytes.subspan(at, kSectionHeaderSize);
+    const auto type = load_le<std::uint32_t>(entry, 4);
+    const auto alignment = load_le<std::uint64_t>(entry, 48);
+    if ((type > SHT_NUM && type < SHT_LOOS) || (alignment & (alignment - 1)) != 0) return false;
+    if (type != SHT_NOBITS && !range_fits(load_le<std::uint64_t>(entry, 24),
+                                          load_le<std::uint64_t>(entry, 32), file.bytes().size()))
+      return false;
+  }
+  return is_zero(bytes.subspan(at));
+}
+
 /// Self-extracting programs carry data behind the last section; moving sections would lose it.
 Result<void> check_unclaimed(const File& file, const std::vector<Claim>& claims) {
   std::vector<Range> known;
@@ -43,16 +64,19 @@ Result<void> check_unclaimed(const File& file, const std::vector<Claim>& claims)
   for (const Segment& segment : file.segments())
     if (segment.file_size != 0) known.push_back(file_range(segment));
   std::ranges::sort(known, {}, &Range::begin);
-  std::uint64_t end = 0;
   known.push_back({file.bytes().size(), file.bytes().size()});
+  std::uint64_t end = 0;
   for (const Range& range : known) {
+    const std::uint64_t begin = (end + 7) / 8 * 8;
     if (range.begin > end) {
-      const Bytes rest = file.bytes().subspan(end, range.begin - end);
-      const auto found =
-          std::ranges::find_if(rest, [](std::byte byte) { return byte != std::byte{0}; });
-      if (found != rest.end())
-        return bad_input("it carries data at file offset {:#x} that no header accounts for",
-                         end + static_cast<std::uint64_t>(found - rest.begin()));
+      const bool accounted =
+          is_zero(file.bytes().subspan(end, range.begin - end)) ||
+          (range.begin > begin && is_zero(file.bytes().subspan(end, begin - end)) &&
+           is_old_section_table(file, file.bytes().subspan(begin, range.begin - begin)));
+      if (!accounted)
+        return bad_input(
+            "it carries data between file offsets {:#x} and {:#x} that no header accounts for", end,
+            range.begin);
     }
     end = std::max(end, range.end);
   }

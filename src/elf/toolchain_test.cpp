@@ -76,6 +76,13 @@ class Toolchain : public ::testing::Test {
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     dir_ = name;
     std::ofstream(dir_ / "source.c") << source();
+    // Debian's lld carries a version in its name; gcc looks for ld.lld.
+    for (const char* lld : {"ld.lld", "ld.lld-19", "ld.lld-14"}) {
+      const auto program = find_program(lld);
+      if (!program) continue;
+      std::filesystem::create_symlink(*program, dir_ / "ld.lld");
+      break;
+    }
   }
   void TearDown() override {
     if (!dir_.empty()) std::filesystem::remove_all(dir_);
@@ -85,7 +92,8 @@ class Toolchain : public ::testing::Test {
 
   /// False when the toolchain cannot do this (no lld, no static libc, an unknown option).
   bool compile(const std::string& output, const std::vector<std::string>& options) {
-    std::vector<std::string> argv = {"gcc", "-O1", path("source.c"), "-o", path(output)};
+    std::vector<std::string> argv = {"gcc", "-O1",        path("source.c"),
+                                     "-o",  path(output), "-B" + dir_.string()};
     argv.insert(argv.end(), options.begin(), options.end());
     const auto result = run_process(argv);
     return result && result->status == 0;
