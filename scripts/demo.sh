@@ -5,7 +5,7 @@
 #   scripts/demo.sh [small|pytorch] [GPU]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-flense=$PWD/build/release/flense
+flense=${FLENSE_BINARY:-$PWD/build/release/flense}
 gpu=${2:-${GPU:-h100}}
 cache=${FLENSE_CACHE:-$HOME/.cache/flense}
 export FLENSE_CACHE=$cache

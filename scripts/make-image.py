@@ -86,10 +86,16 @@ def main():
     context, wheels = IMAGES[args.image]
     context, wheels = os.path.join(TOP, context), os.path.join(cache, "wheels", wheels)
     out = os.path.join(cache, "images", args.image)
-    os.makedirs(cache, exist_ok=True)
-    lock = open(os.path.join(cache, "make-image.lock"), "w")  # noqa: SIM115, held until the process ends
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    if not args.force and os.path.exists(out + ".tar") and (not args.oci or os.path.exists(out + ".oci")):
+
+    def present():
+        return not args.force and os.path.exists(out + ".tar") and (not args.oci or os.path.exists(out + ".oci"))
+
+    if not present():
+        os.makedirs(cache, exist_ok=True)
+        # One build at a time: the package index listens on a fixed port. Held until the process ends.
+        lock = open(os.path.join(cache, "make-image.lock"), "w")  # noqa: SIM115
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if present():
         builder.say(f"{out}.tar exists")
         return 0
     started = time.monotonic()
