@@ -49,6 +49,16 @@ Result<inventory::Budgets> budgets_of(const ParsedArgs& args) {
   return out;
 }
 
+/// What the walks will report; 0 (unknown) as soon as one layer is compressed.
+std::uint64_t unpacked_size(const image::Image& image) {
+  std::uint64_t total = 0;
+  for (const image::Layer& layer : image.layers) {
+    if (layer.compression != codec::Compression::kNone) return 0;
+    total += layer.blob.size;
+  }
+  return total;
+}
+
 Result<int> inspect(const ParsedArgs& args, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
   TRY(const inventory::Budgets budgets, budgets_of(args));
@@ -61,6 +71,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 
   TRY(const std::unique_ptr<image::Image> image, open_target(args, io));
   const std::unique_ptr<Progress> progress = make_progress(args, io);
+  progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
   TRY(inventory::Inventory inventory,
       with_context(inventory::take_inventory(*image, options), "inspecting {}", image->name));

@@ -142,10 +142,17 @@ BaseFlavour smallest_flavour(const std::vector<LibraryUse>& files, const BuildNe
     if (!in_system_cuda(file.path) && flavour_of_library(file.soname))
       bundled.emplace(bundle_root(file.path), file.soname);
 
+  const auto is_bundled = [&](std::string_view root, std::string_view library) {
+    // "libnvrtc-builtins.so.13" is opened by its full name, "….so.13.2".
+    const auto at = bundled.lower_bound({root, library});
+    return at != bundled.end() && at->first == root && at->second.starts_with(library) &&
+           (at->second.size() == library.size() || at->second[library.size()] == '.');
+  };
+
   std::map<std::string, FlavourReason, std::less<>> reasons;
   const auto ask = [&](const LibraryUse& user, std::string_view library, std::string_view how) {
     const auto flavour = flavour_of_library(library);
-    if (!flavour || bundled.contains({bundle_root(user.path), library})) return;
+    if (!flavour || is_bundled(bundle_root(user.path), library)) return;
     reasons.try_emplace(std::string(library),
                         FlavourReason{*flavour, std::string(library), user.path, std::string(how)});
   };

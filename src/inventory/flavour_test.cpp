@@ -63,6 +63,13 @@ TEST(Flavour, OpenedByName) {
   EXPECT_EQ(smallest_flavour(cpu, {}).flavour, Flavour::kNone);
 }
 
+TEST(Flavour, AFullerNameServesAnOpening) {
+  const std::vector<LibraryUse> files = {
+      {"v/site-packages/nvidia/lib/libnvrtc.so.13", "libnvrtc.so.13", {}, false},
+      {"v/site-packages/nvidia/lib/b.so", "libnvrtc-builtins.so.13.2", {}, false}};
+  EXPECT_EQ(smallest_flavour(files, {}).flavour, Flavour::kNone);
+}
+
 TEST(Flavour, CompilingAtRunTimeNeedsDevel) {
   const BaseFlavour base = smallest_flavour({}, {"", "deepspeed may compile"});
   EXPECT_EQ(base.flavour, Flavour::kDevel);

@@ -82,6 +82,21 @@ void add_layers(const image::Image& image, const Contents& contents,
   }
 }
 
+/// cubins before PTX, then by number: "sm_90" before "sm_90a" before "sm_100".
+bool before(const ArchCount& a, const ArchCount& b) {
+  const auto key = [](const ArchCount& count) {
+    const std::size_t digits = std::min(count.arch.find_first_of("0123456789"), count.arch.size());
+    std::uint64_t number = 0;
+    for (const char c : std::string_view(count.arch).substr(digits, 6)) {
+      if (c < '0' || c > '9') break;
+      number = number * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    return std::tuple(std::string_view(count.vendor), std::string_view(count.kind), number,
+                      std::string_view(count.arch));
+  };
+  return key(a) < key(b);
+}
+
 void add_totals(DeviceCode& code) {
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, ArchCount> totals;
   for (const DeviceFile& file : code.files) {
@@ -96,14 +111,7 @@ void add_totals(DeviceCode& code) {
     }
   }
   for (auto& [key, total] : totals) code.totals.push_back(total);
-  std::stable_sort(code.totals.begin(), code.totals.end(),
-                   [](const ArchCount& a, const ArchCount& b) {
-                     // "sm_90" before "sm_100": by length first.
-                     return std::tuple(std::string_view(a.vendor), std::string_view(a.kind),
-                                       a.arch.size(), std::string_view(a.arch)) <
-                            std::tuple(std::string_view(b.vendor), std::string_view(b.kind),
-                                       b.arch.size(), std::string_view(b.arch));
-                   });
+  std::stable_sort(code.totals.begin(), code.totals.end(), before);
   std::stable_sort(
       code.files.begin(), code.files.end(),
       [](const DeviceFile& a, const DeviceFile& b) { return a.device_bytes > b.device_bytes; });

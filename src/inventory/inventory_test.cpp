@@ -214,7 +214,9 @@ TEST_F(InventoryTest, EqualLayersAreCountedTwiceAndReadOnce) {
   tar.file("a", std::string(100, 'a'));
   const TestLayer layer{tar.bytes(), Compression::kNone, ""};
   const auto image = open({layer, layer});
-  const auto scans = must(scan_layers(*image, {.scratch_directory = dir_.path()}));
+  ScanOptions options;
+  options.scratch_directory = dir_.path();
+  const auto scans = must(scan_layers(*image, options));
   EXPECT_EQ(scans[0], scans[1]);
   const Inventory inventory = inspect({layer, layer});
   EXPECT_EQ(inventory.waste_bytes, 100U);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "base/format.h"
@@ -46,31 +47,52 @@ const ArchCount* find(const std::vector<ArchCount>& counts, const ArchCount& key
   return at == counts.end() ? nullptr : &*at;
 }
 
-std::string wide(const DeviceCode& code, std::size_t limit, const Style& style) {
-  std::vector<Column> columns = {{"SIZE", Align::kRight, Column::Flex::kNone},
+/// The architectures that get a column: the heaviest `count`, in the order of the totals.
+std::vector<ArchCount> chosen_columns(const DeviceCode& code, std::size_t count) {
+  std::vector<ArchCount> out = code.totals;
+  if (out.size() <= count) return out;
+  std::vector<std::uint64_t> bytes;
+  for (const ArchCount& total : out) bytes.push_back(total.bytes);
+  std::nth_element(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(count) - 1,
+                   bytes.end(), std::greater<>());
+  const std::uint64_t least = bytes[count - 1];
+  std::erase_if(out, [&](const ArchCount& total) { return total.bytes < least; });
+  if (out.size() > count) out.resize(count);
+  return out;
+}
+
+std::string wide(const DeviceCode& code, std::size_t limit, std::size_t arch_columns,
+                 const Style& style) {
+  const std::vector<ArchCount> chosen = chosen_columns(code, arch_columns);
+  const bool others = chosen.size() < code.totals.size();
+  std::vector<Column> columns = {{"FILE", Align::kLeft, Column::Flex::kStart},
+                                 {"SIZE", Align::kRight, Column::Flex::kNone},
                                  {"DEVICE", Align::kRight, Column::Flex::kNone}};
-  for (const ArchCount& total : code.totals)
-    columns.push_back({column_title(total), Align::kRight, Column::Flex::kNone});
-  columns.push_back({"FILE", Align::kLeft, Column::Flex::kStart});
+  for (const ArchCount& one : chosen)
+    columns.push_back({column_title(one), Align::kRight, Column::Flex::kNone});
+  if (others) columns.push_back({"others", Align::kRight, Column::Flex::kNone});
   Table table(std::move(columns));
   std::uint64_t size = 0;
   for (const DeviceFile& file : code.files) size += file.size_bytes;
   const auto row = [&](std::uint64_t file_size, std::uint64_t device,
                        const std::vector<ArchCount>& counts, std::string name, Ink ink) {
-    std::vector<std::string> cells = {short_bytes(file_size), short_bytes(device)};
-    for (const ArchCount& total : code.totals) {
-      const ArchCount* count = find(counts, total);
-      cells.push_back(short_bytes(count == nullptr ? 0 : count->bytes));
+    std::vector<std::string> cells = {std::move(name), short_bytes(file_size), short_bytes(device)};
+    std::uint64_t rest = 0;
+    for (const ArchCount& count : counts) rest += count.bytes;
+    for (const ArchCount& one : chosen) {
+      const ArchCount* count = find(counts, one);
+      const std::uint64_t bytes = count == nullptr ? 0 : count->bytes;
+      rest -= bytes;
+      cells.push_back(short_bytes(bytes));
     }
-    cells.push_back(std::move(name));
+    if (others) cells.push_back(short_bytes(rest));
     table.add(std::move(cells), ink);
   };
   for (std::size_t i = 0; i < std::min(limit, code.files.size()); ++i) {
     const DeviceFile& file = code.files[i];
     row(file.size_bytes, file.device_bytes, file.entries, file.path, Ink::kPlain);
   }
-  row(size, code.device_bytes, code.totals, fmt::format("total of {} files", code.files.size()),
-      Ink::kBold);
+  row(size, code.device_bytes, code.totals, fmt::format("{} files", code.files.size()), Ink::kBold);
   return table.text(style);
 }
 
@@ -101,11 +123,18 @@ std::string narrow(const DeviceCode& code, std::size_t limit, const Style& style
 }  // namespace
 
 std::string device_matrix(const DeviceCode& code, std::size_t limit, const Style& style) {
-  if (limit == 0) limit = code.files.size();
-  constexpr std::size_t kFixed = 2 + 5 + 2 + 6, kCell = 8, kPath = 28;
-  const std::size_t wanted = kFixed + kCell * code.totals.size() + kPath;
-  if (style.columns != 0 && wanted > style.columns) return narrow(code, limit, style);
-  return wide(code, limit, style);
+  const bool all = limit == 0;
+  if (all) limit = code.files.size();
+  if (all && style.columns == 0) return wide(code, limit, code.totals.size(), style);
+  // A log without a width of its own still should not wrap everywhere.
+  constexpr std::size_t kLogWidth = 160;
+  constexpr std::size_t kPath = 30, kFixed = 2 + 2 + 5 + 2 + 6, kCell = 9, kFewest = 2;
+  const std::size_t width = style.columns == 0 ? kLogWidth : style.columns;
+  const std::size_t room = width - std::min<std::size_t>(width, kPath + kFixed);
+  std::size_t fitting = room / kCell;
+  if (fitting < code.totals.size() && fitting > 0) --fitting;  // for "others"
+  if (fitting < std::min(kFewest, code.totals.size())) return narrow(code, limit, style);
+  return wide(code, limit, fitting, style);
 }
 
 }  // namespace flense::report

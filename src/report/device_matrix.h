@@ -8,8 +8,9 @@
 
 namespace flense::report {
 
-/// At most `limit` files (0: all) and a line of totals. Falls back to a list of architectures per
-/// file where the terminal is too narrow for columns.
+/// At most `limit` files (0: all) and a line of totals. The heaviest architectures that fit get a
+/// column, the rest is summed under "others"; where not even two fit, each file gets a list of its
+/// architectures.
 std::string device_matrix(const inventory::DeviceCode& code, std::size_t limit, const Style& style);
 
 }  // namespace flense::report

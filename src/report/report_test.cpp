@@ -45,14 +45,20 @@ Inventory full_inventory() {
   out.largest_files = {{"usr/lib/libone.so", 90'000'000, 0}};
   out.largest_directories = {{"usr/lib", 91'000'000, 0}};
   out.wasted_files = {{"opt/old", 1'000'000, 0, 1, true}, {"opt/o", 1, 0, 1, false}};
-  out.base_flavour = {inventory::Flavour::kRuntime,
-                      {{inventory::Flavour::kRuntime, "libcublas.so.12", "usr/bin/app", "DT_NEEDED"}}};
+  out.base_flavour = {
+      inventory::Flavour::kRuntime,
+      {{inventory::Flavour::kRuntime, "libcublas.so.12", "usr/bin/app", "DT_NEEDED"}}};
   out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
   out.targets.amd = {"gfx942"};
-  out.cuts = {{"device-code", device::Level::kSafe, "device code for other GPUs", 1, 1'500'000, "",
-               {{"usr/lib/libone.so", 1'500'000, 0}}},
-              {"headers", device::Level::kStandard, "C and C++ headers", 7, 70, "triton compiles",
-               {}}};
+  out.cuts = {
+      {"device-code",
+       device::Level::kSafe,
+       "device code for other GPUs",
+       1,
+       1'500'000,
+       "",
+       {{"usr/lib/libone.so", 1'500'000, 0}}},
+      {"headers", device::Level::kStandard, "C and C++ headers", 7, 70, "triton compiles", {}}};
   out.notices = {"something to know"};
   out.budgets = inventory::check_budgets(out, {{1'000'000}, {9'000'000'000}, {}, {}});
   return out;
@@ -65,10 +71,10 @@ TEST(InventoryJson, ConformsToItsSchema) {
   testing::SchemaChecker checker(*schema);
   EXPECT_EQ(checker.check(inventory_json(full_inventory())), std::vector<std::string>{});
   EXPECT_EQ(checker.check(inventory_json([] {
-              Inventory empty;
-              empty.target = "x";
-              return empty;
-            }())),
+    Inventory empty;
+    empty.target = "x";
+    return empty;
+  }())),
             std::vector<std::string>{});
   // The checker itself: a wrong type, a missing and an unknown member are seen.
   text::Json broken = inventory_json(full_inventory());
@@ -88,13 +94,31 @@ TEST(InventoryJson, SurvivesReparsing) {
 
 TEST(InventoryText, ShowsEverySection) {
   const std::string text = inventory_text(full_inventory(), {});
-  for (const char* word :
-       {"docker-archive:app.tar", "2.0 GB packed, 5.0 GB unpacked, 1.0 MB wasted", "LAYERS",
-        "RUN pip install torch", "DEVICE CODE", "sm_80", "sm_90a", "ptx_90", "usr/lib/libone.so",
-        "RUNTIMES", "12.4.127", "PACKAGES", "1 pip", "LARGEST FILES", "LARGEST DIRECTORIES",
-        "WASTED FILES", "SMALLEST CUDA BASE IMAGE", "runtime suffices", "COULD BE CUT",
-        "1.5 MB at level standard for sm_90", "kept: triton compiles", "BUDGETS", "budget-size",
-        "NOTICES", "something to know"})
+  for (const char* word : {"docker-archive:app.tar",
+                           "2.0 GB packed, 5.0 GB unpacked, 1.0 MB wasted",
+                           "LAYERS",
+                           "RUN pip install torch",
+                           "DEVICE CODE",
+                           "sm_80",
+                           "sm_90a",
+                           "ptx_90",
+                           "usr/lib/libone.so",
+                           "RUNTIMES",
+                           "12.4.127",
+                           "PACKAGES",
+                           "1 pip",
+                           "LARGEST FILES",
+                           "LARGEST DIRECTORIES",
+                           "WASTED FILES",
+                           "SMALLEST CUDA BASE IMAGE",
+                           "runtime suffices",
+                           "COULD BE CUT",
+                           "1.5 MB at level standard for sm_90",
+                           "kept: triton compiles",
+                           "BUDGETS",
+                           "budget-size",
+                           "NOTICES",
+                           "something to know"})
     EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
 }
@@ -152,7 +176,8 @@ TEST(DeviceMatrix, ColumnsOrList) {
 }
 
 TEST(Table, AlignsAndTrims) {
-  Table table({{"N", Align::kRight, Column::Flex::kNone}, {"NAME", Align::kLeft, Column::Flex::kEnd}});
+  Table table(
+      {{"N", Align::kRight, Column::Flex::kNone}, {"NAME", Align::kLeft, Column::Flex::kEnd}});
   table.add({"1", "a"});
   table.add({"200", "ünïcödé"});
   EXPECT_EQ(table.text({}), "    N  NAME\n    1  a\n  200  ünïcödé\n");

@@ -61,7 +61,8 @@ class SchemaChecker {
       } else if (key == "properties") {
         members(rule, document, place);
       } else if (key == "additionalProperties") {
-        for (const auto& [name, member] : document.members()) value(rule, member, place + "." + name);
+        for (const auto& [name, member] : document.members())
+          value(rule, member, place + "." + name);
       } else if (key == "items") {
         for (std::size_t i = 0; i < document.items().size(); ++i)
           value(rule, document.items()[i], fmt::format("{}[{}]", place, i));
