@@ -9,7 +9,8 @@
 
   cuobjdump_check.py inspect REPORT.json [--root DIR]
       Compares device_code.files[] of `flense inspect --json` with cuobjdump's list, in both
-      directions. cuobjdump reads .nv_fatbin and __nv_relfatbin only; entries of other sections are
+      directions; DIR is the unpacked image, and no library of it with device code may be missing in
+      the report. cuobjdump reads .nv_fatbin and __nv_relfatbin only; entries of other sections are
       counted here.
 
 Prints one line per verdict; exit status 0 fine, 1 difference, 2 wrong usage, 4 no cuobjdump.
@@ -362,10 +363,30 @@ def check_prune(arguments):
     print(f"ok {verdict}; {compared} extracted and equal")
 
 
+def unreported(root, reported):
+    """Libraries and executables under `root` with a section that cuobjdump reads."""
+    for directory, _subdirectories, files in os.walk(root):
+        for name in files:
+            path = pathlib.Path(directory) / name
+            inside = str(path.relative_to(root))
+            if path.is_symlink() or not path.is_file() or inside in reported:
+                continue
+            with path.open("rb") as handle:
+                magic = handle.read(20)
+            if magic[:6] == b"\x7fELF\x02\x01" and magic[16] in (2, 3):
+                if any(section[0] in LISTED_SECTIONS and section[5] for section in
+                       Library(path).sections):
+                    yield inside
+
+
 def check_inspect(arguments):
     cuobjdump = find_cuobjdump(arguments.cuobjdump)
     report = json.loads(pathlib.Path(arguments.report).read_text())
     total = 0
+    if arguments.root:
+        reported = {file["path"].lstrip("/") for file in report["device_code"]["files"]}
+        for path in unreported(pathlib.Path(arguments.root), reported):
+            raise Difference(f"{path} has device code and is not in the report")
     for file in report["device_code"]["files"]:
         path = pathlib.Path(arguments.root or "/") / file["path"].lstrip("/")
         told = collections.Counter()
