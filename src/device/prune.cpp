@@ -190,15 +190,21 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
       const std::uint64_t then = drop_bytes(code, decisions);
       return then > now ? then - now : 0;
     };
-    const auto gain_when = [&](Standing freed) {
+    const auto when_registered = [&](Standing freed) {
       Standings assumed = standings;
       for (auto& section : assumed)
         for (RegionStanding& standing : section)
           if (standing.standing == freed) standing.standing = Standing::kRegistered;
-      return beyond_now(decide(code, assumed, rule));
+      return decide(code, assumed, rule);
     };
-    gains["unregistered regions"] = gain_when(Standing::kUnregistered);
-    gains["pinned regions"] = gain_when(Standing::kPinned);
+    gains["pinned regions"] = beyond_now(when_registered(Standing::kPinned));
+    // Nothing walks these, so the bolder rule would empty them: the last entries count too.
+    std::vector<EntryDecision> emptied = when_registered(Standing::kUnregistered);
+    for (EntryDecision& decision : emptied)
+      if (decision.reason == Reason::kLastEntry &&
+          standings[decision.section][decision.region].standing == Standing::kUnregistered)
+        decision.reason = Reason::kDropOtherArch;
+    gains["unregistered regions"] = beyond_now(emptied);
     RuleOptions best = rule;
     best.best_fit = true;
     gains["best fit only"] = beyond_now(decide(code, standings, best));

@@ -197,6 +197,11 @@ TEST(BolderGains, NamesWhatEachRuleWouldGive) {
   EXPECT_THAT(bolder_gains(code, plan, options),
               ::testing::ElementsAre(Pair("all PTX", 72), Pair("empty registered regions", 80),
                                      Pair("pinned regions", 88), Pair("unregistered regions", 96)));
+  options.targets = targets("7.5");
+  plan.decisions = decide(code, standings, rule_options(options));
+  EXPECT_THAT(bolder_gains(code, plan, options),
+              ::testing::Contains(Pair("unregistered regions", 96 + 72)))
+      << "emptied where nothing serves";
   options.targets = targets("8.6");
   plan.decisions = decide(code, standings, rule_options(options));
   EXPECT_THAT(bolder_gains(code, plan, options), ::testing::Contains(Pair("pinned regions", 88)));

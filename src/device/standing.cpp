@@ -137,11 +137,8 @@ Result<References> references_into(const elf::File& file, const FileCode& code) 
     out.ends.insert(end);
     heads.push_back({end, end + 1});
   }
-  TRY(out.list, elf::find_references(file, whole));
+  TRY(out.list, elf::find_references(file, whole, false));
   TRY(const std::vector<elf::Reference> operands, elf::find_references(file, heads));
-  std::erase_if(out.list, [](const elf::Reference& reference) {
-    return reference.kind == elf::ReferenceKind::kCode;
-  });
   std::ranges::copy_if(
       operands, std::back_inserter(out.list), [&](const elf::Reference& reference) {
         return reference.kind == elf::ReferenceKind::kCode && takes_address(file, reference);

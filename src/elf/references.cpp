@@ -151,7 +151,8 @@ class Finder {
 }  // namespace
 
 Result<std::vector<Reference>> find_references(const File& file,
-                                               const std::vector<AddressRange>& ranges) {
+                                               const std::vector<AddressRange>& ranges,
+                                               bool scan_code) {
   std::vector<Range> wanted;
   for (const AddressRange& range : ranges)
     if (range.begin < range.end) wanted.push_back({range.begin, range.end});
@@ -169,7 +170,7 @@ Result<std::vector<Reference>> find_references(const File& file,
   TRY_DO(finder.relocations());
   finder.symbols();
   finder.fixed_words();
-  finder.code();
+  if (scan_code) finder.code();
   return finder.take();
 }
 

@@ -30,7 +30,9 @@ struct AddressRange {
 
 /// All references whose target lies in one of `ranges`, ordered by target. The byte scan of
 /// executable sections may over-report; it never under-reports direct rip-relative operands.
+/// `scan_code` false leaves kCode out, which is most of the time.
 Result<std::vector<Reference>> find_references(const File& file,
-                                               const std::vector<AddressRange>& ranges);
+                                               const std::vector<AddressRange>& ranges,
+                                               bool scan_code = true);
 
 }  // namespace flense::elf
