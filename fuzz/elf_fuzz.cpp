@@ -114,7 +114,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   require(result->output_size == first.text().size() &&
           measured->output_size == result->output_size);
-  check_output(*file, plan, first.text());
+  // A plan that changes nothing copies the file, whatever its segments are like.
+  if (first.text() != as_text(bytes)) check_output(*file, plan, first.text());
   StringSink second;
   require(elf::apply(*file, plan, second).has_value() && second.text() == first.text());
   return 0;

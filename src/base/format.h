@@ -1,8 +1,7 @@
-// The one place that includes fmt; header-only because Debian ships no static libfmt.
+// The one place that includes fmt; fmt_compiled.cpp holds its compiled part.
 #pragma once
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstdint>
 #include <string>

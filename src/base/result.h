@@ -75,9 +75,9 @@ int exit_status(Code code);
 
 /// TRY(auto x, f()): bind the value or return the error from the enclosing function.
 #define TRY(decl, expr) FLENSE_TRY_(FLENSE_CONCAT(try_result_, __COUNTER__), decl, expr)
-/// TRY_DO(f()): the same for Result<void>.
-#define TRY_DO(expr)                                         \
-  do {                                                       \
-    if (auto try_status = (expr); !try_status)               \
-      return std::unexpected(std::move(try_status).error()); \
+#define FLENSE_TRY_DO_(name, expr)                                                  \
+  do {                                                                              \
+    if (auto name = (expr); !name) return std::unexpected(std::move(name).error()); \
   } while (false)
+/// TRY_DO(f()): the same for Result<void>; may stand inside the expression of another.
+#define TRY_DO(expr) FLENSE_TRY_DO_(FLENSE_CONCAT(try_status_, __COUNTER__), expr)

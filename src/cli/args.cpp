@@ -48,6 +48,14 @@ std::vector<std::string> ParsedArgs::values(std::string_view option) const {
 
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
                               std::span<const OptionSpec> options, std::string_view command) {
+  // An unset shell variable must not mean "the default".
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (!args[i].empty()) continue;
+    return usage(i == 0 ? std::string("an empty argument")
+                        : fmt::format("an empty argument after {}", args[i - 1]),
+                 "is a shell variable unset?");
+  }
+
   ParsedArgs out;
   // CLI11 gives "--" no meaning once extras are allowed, so the split is done here.
   const auto dashes = std::find(args.begin(), args.end(), "--");

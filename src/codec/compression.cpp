@@ -5,6 +5,20 @@
 
 namespace flense::codec {
 
+namespace {
+
+class PlainEncoder final : public Sink {
+ public:
+  explicit PlainEncoder(Sink& to) : to_(to) {}
+  Result<void> write(Bytes bytes) override { return to_.write(bytes); }
+  Result<void> finish() override { return to_.finish(); }
+
+ private:
+  Sink& to_;
+};
+
+}  // namespace
+
 std::string_view to_string(Compression compression) {
   switch (compression) {
     case Compression::kNone:
@@ -35,8 +49,10 @@ Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
       return on_thread(zstd_decoder(std::move(compressed)));
     case Compression::kGzip: {
       if (options.igzip_from_bytes > 0 && options.input_bytes >= options.igzip_from_bytes) {
-        if (const auto igzip = find_program("igzip"))
-          return piped_decoder(std::move(compressed), {*igzip, "-d", "-c"});
+        if (const auto igzip = find_program("igzip")) {
+          TRY(auto decoder, igzip_decoder(std::move(compressed), *igzip));
+          return on_thread(std::move(decoder));
+        }
       }
       return on_thread(gzip_decoder(std::move(compressed)));
     }
@@ -48,7 +64,7 @@ Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
                                        const EncodeOptions& options) {
   switch (compression) {
     case Compression::kNone:
-      return plain_encoder(to);
+      return std::make_unique<PlainEncoder>(to);
     case Compression::kGzip:
       return gzip_encoder(to, options.level);
     case Compression::kZstd:

@@ -22,7 +22,9 @@ struct DecodeOptions {
 
 /// Decodes `compression`; errors are bad input naming the offset. Multi-member gzip and
 /// multi-frame zstd are one stream. Takes ownership of the compressed source. Runs the decoder on
-/// a thread (or in the igzip child) of its own so that the consumer overlaps with it.
+/// a thread (or in the igzip child) of its own so that the consumer overlaps with it. What follows
+/// the last gzip member and is none is ignored, as gzip(1) does. Destroying the stream early ends
+/// thread and child as soon as the compressed source has answered the call it is in.
 Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
                                            Compression compression, const DecodeOptions& options);
 

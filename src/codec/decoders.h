@@ -3,23 +3,34 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/stream.h"
 
 namespace flense::codec {
 
-/// Runs `source` on a thread of its own, a few MiB ahead of the reader.
-std::unique_ptr<Source> on_thread(std::unique_ptr<Source> source);
+/// Unpacks into the caller's buffer, so that no byte is copied between decoder and reader.
+class Decoder {
+ public:
+  Decoder() = default;
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+  virtual ~Decoder() = default;
+  /// At most out.size() bytes (out is not empty); 0 is the end. Not called again after an error.
+  virtual Result<std::size_t> read(MutableBytes out) = 0;
+  /// From another thread: a read() in progress shall come back soon.
+  virtual void cancel() {}
+};
 
-/// Pipes through a child process; its non-zero status is the stream's error.
-Result<std::unique_ptr<Source>> piped_decoder(std::unique_ptr<Source> source,
-                                              const std::vector<std::string>& argv);
+/// Runs the decoder on a thread of its own, a few MiB ahead of the reader.
+std::unique_ptr<Source> on_thread(std::unique_ptr<Decoder> decoder);
 
-std::unique_ptr<Source> gzip_decoder(std::unique_ptr<Source> source);
-std::unique_ptr<Source> zstd_decoder(std::unique_ptr<Source> source);
+std::unique_ptr<Decoder> gzip_decoder(std::unique_ptr<Source> source);
+std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source);
+/// Pipes through the program `igzip`. Whatever it refuses is decoded again by zlib when the source
+/// lies in memory, so that result and error are zlib's.
+Result<std::unique_ptr<Decoder>> igzip_decoder(std::unique_ptr<Source> source,
+                                               const std::string& igzip);
 
-std::unique_ptr<Sink> plain_encoder(Sink& to);
 Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level);
 Result<std::unique_ptr<Sink>> zstd_encoder(Sink& to, int level, unsigned threads);
 

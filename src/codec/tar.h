@@ -41,7 +41,8 @@ struct TarMember {
   /// Extended attributes by full name ("security.capability"), from SCHILY.xattr and
   /// LIBARCHIVE.xattr records.
   std::map<std::string, std::string> xattrs;
-  /// All other PAX records, kept for re-emission.
+  /// All other PAX records of the member, kept for re-emission. Global PAX headers go unheeded, as
+  /// in the reader that Docker, containerd and Podman share; their bytes stay in raw_header().
   std::map<std::string, std::string> pax;
   bool sparse = false;            ///< stored sparse: `stored_size` < `size`
   std::uint64_t stored_size = 0;  ///< payload bytes in the archive, before padding to 512
@@ -69,6 +70,9 @@ class TarReader {
   /// The current member's stored payload plus padding, unread content only; to copy a member
   /// exactly: write raw_header(), then copy raw_content(). Do not mix with content().
   Source& raw_content();
+  /// Back to the first byte of the member's content, which an archive in memory allows at any time.
+  /// False when content has been taken from a stream: it is gone.
+  bool rewind();
   /// Offset in the stream just after the current member's headers.
   std::uint64_t content_offset() const;
   /// Reads what follows the end marker, so that the whole stream is seen (for digests).
@@ -85,12 +89,14 @@ class TarWriter {
   explicit TarWriter(Sink& to);
   ~TarWriter();
   /// Header of a member whose `size` content bytes follow by write_content (files only); `sparse`
-  /// is ignored: content is written plain.
+  /// is ignored: content is written plain. Bad input for what no tar can say: kOther, an empty
+  /// name, a NUL byte in a name.
   Result<void> begin(const TarMember& member);
   Result<void> write_content(Bytes bytes);
   /// Pads; an error when fewer or more bytes were written than announced.
   Result<void> end();
-  /// Copies a member of `reader` exactly as stored.
+  /// Copies a member of `reader` exactly as stored; nothing of its content may have been taken,
+  /// unless the archive lies in memory.
   Result<void> copy_raw(TarReader& reader);
   /// Two zero blocks.
   Result<void> finish();

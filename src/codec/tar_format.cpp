@@ -39,18 +39,20 @@ std::optional<std::int64_t> number_field(Bytes block, Field field) {
 bool checksum_matches(Bytes block) {
   const auto stored = number_field(block, kChecksum);
   if (!stored) return false;
-  std::int64_t plain = 0, with_sign = 0;
-  for (std::size_t i = 0; i < kBlockSize; ++i) {
-    const bool blank = i >= kChecksum.offset && i < kChecksum.offset + kChecksum.size;
-    const int value = blank ? ' ' : std::to_integer<int>(block[i]);
-    plain += value;
-    with_sign += value > 127 ? value - 256 : value;
-  }
-  return *stored == plain || *stored == with_sign;
+  // The field itself counts as blanks.
+  const auto sum = [&](auto as_number) {
+    std::int64_t total = 0;
+    for (const std::byte b : block) total += as_number(b);
+    for (const std::byte b : block.subspan(kChecksum.offset, kChecksum.size))
+      total += ' ' - as_number(b);
+    return total;
+  };
+  if (*stored == sum([](std::byte b) { return std::to_integer<int>(b); })) return true;
+  return *stored == sum([](std::byte b) { return int{std::to_integer<signed char>(b)}; });
 }
 
 bool is_zero_block(Bytes block) {
-  return std::ranges::all_of(block, [](std::byte b) { return b == std::byte{0}; });
+  return std::ranges::none_of(block, [](std::byte b) { return b != std::byte{0}; });
 }
 
 std::optional<std::uint64_t> parse_decimal(std::string_view text) {
@@ -110,7 +112,8 @@ std::optional<std::pair<std::int64_t, std::uint32_t>> parse_pax_time(std::string
   if (negative) text.remove_prefix(1);
   const std::size_t dot = text.find('.');
   const auto whole = parse_decimal(text.substr(0, dot));
-  if (!whole || *whole > static_cast<std::uint64_t>(INT64_MAX)) return std::nullopt;
+  const std::uint64_t most = static_cast<std::uint64_t>(INT64_MAX) + (negative ? 1 : 0);
+  if (!whole || *whole > most) return std::nullopt;
   std::uint32_t nanos = 0;
   if (dot != std::string_view::npos) {
     std::string digits(text.substr(dot + 1, 9));
@@ -119,10 +122,10 @@ std::optional<std::pair<std::int64_t, std::uint32_t>> parse_pax_time(std::string
     if (!fraction) return std::nullopt;
     nanos = static_cast<std::uint32_t>(*fraction);
   }
-  auto seconds = static_cast<std::int64_t>(*whole);
+  auto seconds = static_cast<std::int64_t>(negative ? ~*whole + 1 : *whole);
   if (negative) {
-    seconds = -seconds;
     if (nanos > 0) {
+      if (*whole == most) return std::nullopt;
       // -1.25 is one quarter before -1: seconds -2, nanoseconds 750,000,000.
       --seconds;
       nanos = 1'000'000'000 - nanos;

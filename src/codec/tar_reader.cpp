@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "codec/tar.h"
 #include "codec/tar_format.h"
+#include "codec/tar_member.h"
 #include "codec/tar_sparse.h"
 
 namespace flense::codec {
@@ -13,47 +13,6 @@ namespace {
 
 using tar::kBlockSize;
 constexpr std::size_t kChunk = 1u << 20;
-using PaxRecords = std::map<std::string, std::string>;
-
-MemberType member_type(char flag, std::string_view name) {
-  switch (flag) {
-    case '0':
-    case '7':
-    case 'S':
-      return MemberType::kFile;
-    // Version 7 archives mark directories by a trailing slash alone.
-    case '\0':
-      return name.ends_with('/') ? MemberType::kDirectory : MemberType::kFile;
-    case '1':
-      return MemberType::kHardLink;
-    case '2':
-      return MemberType::kSymlink;
-    case '3':
-      return MemberType::kCharDevice;
-    case '4':
-      return MemberType::kBlockDevice;
-    case '5':
-      return MemberType::kDirectory;
-    case '6':
-      return MemberType::kFifo;
-    default:
-      return MemberType::kOther;
-  }
-}
-
-/// Links, devices and directories carry no payload, whatever their size field says (as in Docker's
-/// reader).
-bool has_payload(MemberType type) {
-  return type == MemberType::kFile || type == MemberType::kOther;
-}
-
-std::optional<std::string> take(PaxRecords& records, const char* key) {
-  const auto found = records.find(key);
-  if (found == records.end()) return std::nullopt;
-  std::string value = std::move(found->second);
-  records.erase(found);
-  return value;
-}
 
 }  // namespace
 
@@ -70,13 +29,20 @@ struct TarReader::State {
   bool mapped = false;
   std::uint64_t position = 0;  ///< bytes taken from the stream
 
+  // The current member.
   std::vector<std::byte> header;   ///< raw header blocks, when not mapped
   std::uint64_t header_begin = 0;  ///< position of the first header block
   std::uint64_t header_end = 0;
-  std::uint64_t stored_left = 0;  ///< payload not yet taken
+  std::uint64_t header_bytes = 0;  ///< of extended headers and sparse maps
+  std::uint64_t stored_size = 0;   ///< payload behind header_end
+  std::uint64_t stored_left = 0;   ///< of it, not yet taken
   std::uint64_t padding_left = 0;
-  PaxRecords global;
-  std::uint64_t members = 0, total = 0, header_bytes = 0;
+  bool sparse = false;
+  std::vector<tar::SparseSpan> spans;
+  std::size_t span = 0;
+  std::uint64_t logical = 0, logical_size = 0;
+
+  std::uint64_t members = 0, total = 0;
   bool ended = false;
 
   struct Content final : Source {
@@ -93,26 +59,22 @@ struct TarReader::State {
   Content content{*this};
   RawContent raw_content{*this};
 
-  bool sparse = false;
-  std::vector<tar::SparseSpan> spans;
-  std::size_t span = 0;
-  std::uint64_t logical = 0, logical_size = 0;
-
-  template <class... Args>
-  std::unexpected<Error> bad(fmt::format_string<Args...> text, Args&&... args) const {
-    return bad_input("{}: {} at offset {:#x}", name, fmt::format(text, std::forward<Args>(args)...),
-                     position);
+  std::unexpected<Error> bad_at(std::uint64_t offset, std::string_view what) const {
+    return bad_input("{}: {}, at offset {:#x}", name, what, offset);
+  }
+  /// An error of the parsers below, which know neither archive nor offset.
+  std::unexpected<Error> bad_header(const Error& error) const {
+    return bad_at(header_begin, error.message);
   }
 
   /// Up to `max` bytes; empty at the end of the stream.
-  Result<Bytes> take_some(std::size_t max) {
+  Result<Bytes> take_some(std::uint64_t max) {
     if (mapped) {
-      const std::uint64_t left = all.size() - position;
-      const Bytes out = all.subspan(position, std::min<std::uint64_t>(max, left));
+      const Bytes out = all.subspan(position, std::min<std::uint64_t>(max, all.size() - position));
       position += out.size();
       return out;
     }
-    TRY(const Bytes out, source.next(max));
+    TRY(const Bytes out, source.next(std::min<std::uint64_t>(max, kChunk)));
     position += out.size();
     return out;
   }
@@ -122,7 +84,7 @@ struct TarReader::State {
     if (mapped) {
       const std::uint64_t left = all.size() - position;
       if (left == 0) return std::optional<Bytes>();
-      if (left < kBlockSize) return bad("the archive ends inside a header block");
+      if (left < kBlockSize) return bad_at(position, "the archive ends inside a header block");
       position += kBlockSize;
       return std::optional(all.subspan(position - kBlockSize, kBlockSize));
     }
@@ -131,55 +93,62 @@ struct TarReader::State {
       TRY(const Bytes chunk, take_some(begin + kBlockSize - header.size()));
       if (chunk.empty()) {
         if (header.size() == begin) return std::optional<Bytes>();
-        return bad("the archive ends inside a header block");
+        return bad_at(position, "the archive ends inside a header block");
       }
       header.insert(header.end(), chunk.begin(), chunk.end());
     }
     return std::optional(Bytes(header).subspan(begin, kBlockSize));
   }
 
-  /// `size` bytes of extended header data, with its padding taken too.
-  Result<std::string> take_extended(std::uint64_t size) {
-    header_bytes += size;
+  /// The same where more headers must follow.
+  Result<Bytes> take_more(std::string_view what) {
+    header_bytes += kBlockSize;
     if (header_bytes > limits.max_header_bytes)
-      return bad("the extended headers of one member exceed {} bytes", limits.max_header_bytes);
+      return bad_at(header_begin, fmt::format("the extended headers of one member exceed {} bytes",
+                                              limits.max_header_bytes));
+    TRY(const std::optional<Bytes> block, take_block());
+    if (!block) return bad_at(position, fmt::format("the archive ends inside {}", what));
+    return *block;
+  }
+
+  /// `size` bytes of extended header data; their padding is taken too.
+  Result<std::string> take_extended(std::uint64_t size) {
+    if (size > limits.max_header_bytes)
+      return bad_at(position, fmt::format("an extended header claims {} bytes", size));
     std::string out;
-    const std::uint64_t padded = (size + kBlockSize - 1) / kBlockSize * kBlockSize;
-    for (std::uint64_t done = 0; done < padded; done += kBlockSize) {
-      TRY(const std::optional<Bytes> block, take_block());
-      if (!block) return bad("the archive ends inside an extended header");
-      out += as_text(*block).substr(0, std::min<std::uint64_t>(kBlockSize, size - done));
+    while (out.size() < size) {
+      TRY(const Bytes block, take_more("an extended header"));
+      out += as_text(block).substr(0, std::min<std::uint64_t>(kBlockSize, size - out.size()));
     }
     return out;
   }
 
   Result<void> skip(std::uint64_t count) {
-    if (mapped) {
-      if (count > all.size() - position) return bad("the archive ends inside a member");
+    if (mapped && count <= all.size() - position) {
       position += count;
       return {};
     }
     while (count > 0) {
-      TRY(const Bytes chunk, take_some(std::min<std::uint64_t>(count, kChunk)));
-      if (chunk.empty()) return bad("the archive ends inside a member");
+      TRY(const Bytes chunk, take_some(count));
+      if (chunk.empty()) return bad_at(position, "the archive ends inside a member");
       count -= chunk.size();
     }
     return {};
   }
 
-  Result<Bytes> stored_next(std::size_t max) {
+  Result<Bytes> stored_next(std::uint64_t max) {
     if (stored_left == 0) return Bytes{};
-    TRY(const Bytes chunk, take_some(std::min<std::uint64_t>(max, stored_left)));
-    if (chunk.empty()) return bad("the archive ends inside a member");
+    TRY(const Bytes chunk, take_some(std::min(max, stored_left)));
+    if (chunk.empty()) return bad_at(position, "the archive ends inside a member");
     stored_left -= chunk.size();
     return chunk;
   }
 
-  Result<Bytes> raw_next(std::size_t max) {
+  Result<Bytes> raw_next(std::uint64_t max) {
     if (stored_left > 0) return stored_next(max);
     if (padding_left == 0) return Bytes{};
-    TRY(const Bytes chunk, take_some(std::min<std::uint64_t>(max, padding_left)));
-    if (chunk.empty()) return bad("the archive ends inside the padding of a member");
+    TRY(const Bytes chunk, take_some(std::min(max, padding_left)));
+    if (chunk.empty()) return bad_at(position, "the archive ends inside the padding of a member");
     padding_left -= chunk.size();
     return chunk;
   }
@@ -189,7 +158,7 @@ struct TarReader::State {
     return all.subspan(position, stored_left);
   }
 
-  Result<Bytes> content_next(std::size_t max) {
+  Result<Bytes> content_next(std::uint64_t max) {
     if (!sparse) return stored_next(max);
     static constexpr std::array<std::byte, 65536> kZeros{};
     while (span < spans.size() && logical == spans[span].offset + spans[span].size) ++span;
@@ -202,216 +171,171 @@ struct TarReader::State {
       return Bytes(kZeros).first(count);
     }
     const std::uint64_t left = spans[span].offset + spans[span].size - logical;
-    TRY(const Bytes chunk, stored_next(std::min<std::uint64_t>(max, left)));
+    TRY(const Bytes chunk, stored_next(std::min(max, left)));
     logical += chunk.size();
     return chunk;
   }
 
   Result<std::optional<TarMember>> next_member();
-  Result<TarMember> read_member(Bytes block, PaxRecords local, std::optional<std::string> long_name,
-                                std::optional<std::string> long_link);
-  Result<void> apply_pax(PaxRecords& records, TarMember& member);
-  Result<void> set_up_sparse(Bytes block, char flag, PaxRecords& records, TarMember& member);
+  Result<TarMember> read_member(Bytes block, tar::Extended extended);
+  Result<void> set_up_sparse(Bytes block, TarMember& member);
+  Result<std::uint64_t> read_old_map(Bytes block);
+  Result<void> read_new_map(TarMember& member);
+  Result<void> check_end(const tar::Extended& extended, bool blank_block);
 };
 
-Result<void> TarReader::State::apply_pax(PaxRecords& records, TarMember& member) {
-  if (auto value = take(records, "path")) member.name = std::move(*value);
-  if (auto value = take(records, "linkpath")) member.link = std::move(*value);
-  if (auto value = take(records, "uname")) member.user = std::move(*value);
-  if (auto value = take(records, "gname")) member.group = std::move(*value);
-  for (const auto& [key, field] : {std::pair{"size", &member.stored_size},
-                                   std::pair{"uid", &member.uid}, std::pair{"gid", &member.gid}}) {
-    const auto value = take(records, key);
-    if (!value) continue;
-    const auto number = tar::parse_decimal(*value);
-    if (!number || *number > static_cast<std::uint64_t>(INT64_MAX))
-      return bad("the PAX record {} holds '{}'", key, *value);
-    *field = *number;
+/// The map in the header and in blocks that follow it; returns the real size.
+Result<std::uint64_t> TarReader::State::read_old_map(Bytes block) {
+  // Reading on invalidates the block.
+  auto map = tar::parse_old_sparse(block);
+  if (!map) return bad_header(map.error());
+  spans = std::move(map->spans);
+  const std::uint64_t real_size = map->real_size;
+  for (bool more = map->more; more;) {
+    TRY(const Bytes extension, take_more("a sparse map"));
+    auto part = tar::parse_old_sparse_extension(extension);
+    if (!part) return bad_header(part.error());
+    spans.insert(spans.end(), part->spans.begin(), part->spans.end());
+    more = part->more;
   }
-  if (const auto value = take(records, "mtime")) {
-    const auto time = tar::parse_pax_time(*value);
-    if (!time) return bad("the PAX record mtime holds '{}'", *value);
-    member.mtime = time->first;
-    member.mtime_nanos = time->second;
+  return real_size;
+}
+
+/// Format 1.0: the map is at the start of the payload.
+Result<void> TarReader::State::read_new_map(TarMember& member) {
+  tar::SparseMapLines lines;
+  while (!lines.complete()) {
+    if (member.stored_size < kBlockSize)
+      return bad_at(header_begin, "a sparse map is longer than its member");
+    member.stored_size -= kBlockSize;
+    TRY(const Bytes block, take_more("a sparse map"));
+    if (auto status = lines.feed(block); !status) return bad_header(status.error());
   }
-  constexpr std::string_view kXattr = "SCHILY.xattr.";
-  for (auto record = records.begin(); record != records.end();) {
-    if (record->first.starts_with(kXattr)) {
-      member.xattrs[record->first.substr(kXattr.size())] = std::move(record->second);
-      record = records.erase(record);
-    } else {
-      ++record;
-    }
-  }
+  spans = lines.take();
   return {};
 }
 
-Result<void> TarReader::State::set_up_sparse(Bytes block, char flag, PaxRecords& records,
-                                             TarMember& member) {
+Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
+  std::map<std::string, std::string>& records = member.pax;
+  const auto record = [&](const char* key) {
+    const auto found = records.find(key);
+    return found == records.end() ? std::string() : found->second;
+  };
   std::uint64_t real_size = 0;
-  if (flag == 'S') {
-    TRY(auto old_map, tar::parse_old_sparse(block));
-    spans = std::move(old_map.spans);
-    bool more = old_map.more;
-    while (more) {
-      header_bytes += kBlockSize;
-      if (header_bytes > limits.max_header_bytes) return bad("the sparse map is too long");
-      TRY(const std::optional<Bytes> extension, take_block());
-      if (!extension) return bad("the archive ends inside a sparse map");
-      TRY(auto part, tar::parse_old_sparse_extension(*extension));
-      spans.insert(spans.end(), part.spans.begin(), part.spans.end());
-      more = part.more;
-    }
-    real_size = old_map.real_size;
-  } else if (records.contains("GNU.sparse.major") && records["GNU.sparse.major"] != "0") {
-    if (records["GNU.sparse.major"] != "1" || records["GNU.sparse.minor"] != "0")
-      return bad("sparse format {}.{} is unknown", records["GNU.sparse.major"],
-                 records["GNU.sparse.minor"]);
-    // Format 1.0 keeps the map at the start of the payload: count, then pairs, one decimal a line.
-    tar::SparseMapLines lines;
-    while (!lines.complete()) {
-      header_bytes += kBlockSize;
-      if (header_bytes > limits.max_header_bytes || member.stored_size < kBlockSize)
-        return bad("the sparse map is too long");
-      TRY(const std::optional<Bytes> part, take_block());
-      if (!part) return bad("the archive ends inside a sparse map");
-      member.stored_size -= kBlockSize;
-      TRY_DO(lines.feed(*part));
-    }
-    spans = lines.take();
-    const auto number = tar::parse_decimal(records["GNU.sparse.realsize"]);
-    if (!number) return bad("GNU.sparse.realsize is no number");
-    real_size = *number;
+  std::optional<std::string> real_size_text;
+  if (std::to_integer<char>(block[tar::kType.offset]) == 'S') {
+    TRY(real_size, read_old_map(block));
+  } else if (member.type != MemberType::kFile) {
+    // Records that say nothing here.
+    std::erase_if(records, [](const auto& r) { return r.first.starts_with("GNU.sparse."); });
+    return {};
+  } else if (const std::string major = record("GNU.sparse.major"); !major.empty() && major != "0") {
+    if (major != "1" || record("GNU.sparse.minor") != "0")
+      return bad_at(header_begin, fmt::format("the sparse format {}.{} is unknown", major,
+                                              record("GNU.sparse.minor")));
+    TRY_DO(read_new_map(member));
+    real_size_text = record("GNU.sparse.realsize");
   } else if (records.contains("GNU.sparse.map") || records.contains("GNU.sparse.size")) {
-    TRY(spans, tar::parse_sparse_list(records["GNU.sparse.map"]));
-    const auto number = tar::parse_decimal(records["GNU.sparse.size"]);
-    if (!number) return bad("GNU.sparse.size is no number");
-    real_size = *number;
+    auto list = tar::parse_sparse_list(record("GNU.sparse.map"));
+    if (!list) return bad_header(list.error());
+    spans = std::move(*list);
+    real_size_text = record("GNU.sparse.size");
   } else {
     return {};
   }
-  if (auto real_name = take(records, "GNU.sparse.name")) member.name = std::move(*real_name);
+  if (real_size_text) {
+    const auto number = tar::parse_decimal(*real_size_text);
+    if (!number || *number > static_cast<std::uint64_t>(INT64_MAX))
+      return bad_at(header_begin, "the real size of a sparse member is no number");
+    real_size = *number;
+  }
+  if (std::string real_name = record("GNU.sparse.name"); !real_name.empty())
+    member.name = std::move(real_name);
   std::erase_if(records, [](const auto& r) { return r.first.starts_with("GNU.sparse."); });
-  if (real_size > static_cast<std::uint64_t>(INT64_MAX)) return bad("the sparse size is negative");
   if (const char* why = tar::check_sparse(spans, real_size, member.stored_size); why != nullptr)
-    return bad("{}", why);
+    return bad_at(header_begin, why);
   sparse = true;
-  span = 0;
-  logical = 0;
   logical_size = real_size;
   member.sparse = true;
   member.size = real_size;
   return {};
 }
 
-Result<TarMember> TarReader::State::read_member(Bytes block, PaxRecords local,
-                                                std::optional<std::string> long_name,
-                                                std::optional<std::string> long_link) {
-  TarMember member;
-  const std::string_view magic = as_text(block.subspan(tar::kMagic.offset, tar::kMagic.size));
-  member.name = tar::text_field(block, tar::kName);
-  // GNU headers ("ustar  ") reuse the prefix field for times and sparse maps.
-  if (magic.starts_with(std::string_view("ustar\0", 6))) {
-    const std::string_view prefix = tar::text_field(block, tar::kPrefix);
-    if (!prefix.empty()) member.name = fmt::format("{}/{}", prefix, member.name);
-  }
-  member.link = tar::text_field(block, tar::kLink);
-  if (magic.starts_with("ustar")) {
-    member.user = tar::text_field(block, tar::kUser);
-    member.group = tar::text_field(block, tar::kGroup);
-  }
-  const char flag = std::to_integer<char>(block[tar::kType.offset]);
-  const auto size = tar::number_field(block, tar::kSize);
-  const auto mode = tar::number_field(block, tar::kMode);
-  const auto uid = tar::number_field(block, tar::kUid);
-  const auto gid = tar::number_field(block, tar::kGid);
-  const auto mtime = tar::number_field(block, tar::kMtime);
-  if (!size || *size < 0) return bad("a member has no valid size");
-  if (!mode || !uid || !gid || !mtime || *uid < 0 || *gid < 0)
-    return bad("a header field of '{}' is no number", member.name);
-  member.stored_size = static_cast<std::uint64_t>(*size);
-  member.mode = static_cast<std::uint32_t>(*mode) & 07777U;
-  member.uid = static_cast<std::uint64_t>(*uid);
-  member.gid = static_cast<std::uint64_t>(*gid);
-  member.mtime = *mtime;
-  if (flag == '3' || flag == '4') {
-    member.device_major =
-        static_cast<std::uint32_t>(tar::number_field(block, tar::kDevMajor).value_or(0));
-    member.device_minor =
-        static_cast<std::uint32_t>(tar::number_field(block, tar::kDevMinor).value_or(0));
-  }
-  if (long_name) member.name = std::move(*long_name);
-  if (long_link) member.link = std::move(*long_link);
-  // Global records hold for every member unless it says otherwise.
-  PaxRecords records = global;
-  for (auto& [key, value] : local) records[key] = std::move(value);
-  TRY_DO(apply_pax(records, member));
-  member.type = member_type(flag, member.name);
-  if (!has_payload(member.type)) member.stored_size = 0;
-  // set_up_sparse may read on, after which `block` is gone.
-  std::array<std::byte, kBlockSize> header_copy{};
-  std::ranges::copy(block, header_copy.begin());
-  const std::uint64_t stored_total = member.stored_size;
-  TRY_DO(set_up_sparse(header_copy, flag, records, member));
-  if (!member.sparse) member.size = member.stored_size;
-  member.pax = std::move(records);
-  padding_left = (kBlockSize - stored_total % kBlockSize) % kBlockSize;
+Result<TarMember> TarReader::State::read_member(Bytes block, tar::Extended extended) {
+  auto made = tar::make_member(block, std::move(extended));
+  if (!made) return bad_header(made.error());
+  TarMember member = std::move(*made);
+  const std::uint64_t payload = member.stored_size;
+  padding_left = (kBlockSize - payload % kBlockSize) % kBlockSize;
+  TRY_DO(set_up_sparse(block, member));
+  stored_size = stored_left = member.stored_size;
+  header_end = position;
+  if (mapped && !range_fits(position, stored_left, all.size()))
+    return bad_at(header_begin, fmt::format("'{}' claims {} bytes, but the archive ends after {}",
+                                            member.name, payload, all.size() - position));
+  const auto sum = checked_add(total, member.size);
+  if (!sum || *sum > limits.max_total_bytes)
+    return bad_at(header_begin,
+                  fmt::format("the archive unpacks to more than {} bytes", limits.max_total_bytes));
+  total = *sum;
   return member;
+}
+
+/// The archive ends with two zero blocks, with one at the end of the stream, or with none.
+Result<void> TarReader::State::check_end(const tar::Extended& extended, bool blank_block) {
+  ended = true;
+  if (!extended.records.empty() || extended.long_name || extended.long_link)
+    return bad_at(position, "the archive ends after an extended header");
+  if (!blank_block) return {};
+  TRY(const std::optional<Bytes> second, take_block());
+  // Readers disagree on what a lone zero block means; nobody writes one on purpose.
+  if (second && !tar::is_zero_block(*second))
+    return bad_at(position - kBlockSize, "data follows a lone zero block");
+  return {};
 }
 
 Result<std::optional<TarMember>> TarReader::State::next_member() {
   if (ended) return std::optional<TarMember>();
-  TRY_DO(skip(stored_left));
-  stored_left = 0;
-  TRY_DO(skip(padding_left));
-  padding_left = 0;
+  TRY_DO(skip(std::exchange(stored_left, 0)));
+  TRY_DO(skip(std::exchange(padding_left, 0)));
   header.clear();
   header_begin = position;
   header_bytes = 0;
   sparse = false;
   spans.clear();
-  PaxRecords local;
-  std::optional<std::string> long_name, long_link;
+  span = 0;
+  logical = logical_size = 0;
+  tar::Extended extended;
   while (true) {
     TRY(const std::optional<Bytes> block, take_block());
     if (!block || tar::is_zero_block(*block)) {
-      ended = true;
+      TRY_DO(check_end(extended, block.has_value()));
       return std::optional<TarMember>();
     }
-    if (!tar::checksum_matches(*block)) {
-      position -= kBlockSize;
-      return bad("expected a tar header, but its checksum does not match");
-    }
+    const std::uint64_t block_begin = position - kBlockSize;
+    if (!tar::checksum_matches(*block))
+      return bad_at(block_begin, "expected a tar header, but its checksum does not match");
     const char flag = std::to_integer<char>((*block)[tar::kType.offset]);
-    if (flag != 'x' && flag != 'g' && flag != 'L' && flag != 'K') {
+    if (flag != 'x' && flag != 'X' && flag != 'g' && flag != 'L' && flag != 'K') {
       if (++members > limits.max_members)
-        return bad("the archive has more than {} members", limits.max_members);
-      TRY(TarMember member,
-          read_member(*block, std::move(local), std::move(long_name), std::move(long_link)));
-      stored_left = member.stored_size;
-      header_end = position;
-      if (mapped && stored_left > all.size() - position)
-        return bad("'{}' claims {} bytes, but the archive ends before", member.name, stored_left);
-      const auto sum = checked_add(total, member.size);
-      if (!sum || *sum > limits.max_total_bytes)
-        return bad("the archive unpacks to more than {} bytes", limits.max_total_bytes);
-      total = *sum;
+        return bad_at(block_begin,
+                      fmt::format("the archive has more than {} members", limits.max_members));
+      TRY(TarMember member, read_member(*block, std::move(extended)));
       return std::optional(std::move(member));
     }
     const auto size = tar::number_field(*block, tar::kSize);
-    if (!size || *size < 0) return bad("an extended header has no valid size");
-    if (static_cast<std::uint64_t>(*size) > limits.max_header_bytes)
-      return bad("an extended header claims {} bytes", *size);
+    if (!size || *size < 0) return bad_at(block_begin, "an extended header has no valid size");
     TRY(std::string data, take_extended(static_cast<std::uint64_t>(*size)));
     if (flag == 'L') {
-      long_name = data.substr(0, data.find('\0'));
+      extended.long_name = data.substr(0, data.find('\0'));
     } else if (flag == 'K') {
-      long_link = data.substr(0, data.find('\0'));
+      extended.long_link = data.substr(0, data.find('\0'));
     } else {
-      Result<PaxRecords> records = tar::parse_pax(as_bytes(data));
-      if (!records) return bad("{}", records.error().message);
-      PaxRecords& into = flag == 'g' ? global : local;
-      for (auto& [key, value] : *records) into[key] = std::move(value);
+      auto records = tar::parse_pax(as_bytes(data));
+      if (!records) return bad_at(block_begin, records.error().message);
+      // Global records go unheeded, see TarMember::pax.
+      if (flag == 'g') continue;
+      for (auto& [key, value] : *records) extended.records[key] = std::move(value);
     }
   }
 }
@@ -429,6 +353,17 @@ Source& TarReader::content() {
 Source& TarReader::raw_content() {
   return state_->raw_content;
 }
+bool TarReader::rewind() {
+  State& state = *state_;
+  if (state.mapped && !state.ended) {
+    state.position = state.header_end;
+    state.stored_left = state.stored_size;
+    state.padding_left = (kBlockSize - state.stored_size % kBlockSize) % kBlockSize;
+    state.span = 0;
+    state.logical = 0;
+  }
+  return state.position == state.header_end;
+}
 std::uint64_t TarReader::content_offset() const {
   return state_->header_end;
 }
@@ -440,12 +375,11 @@ Bytes TarReader::raw_header() const {
 }
 
 Result<void> TarReader::drain() {
-  if (state_->mapped) {
-    state_->position = state_->all.size();
-    return {};
-  }
+  State& state = *state_;
+  state.ended = true;
+  state.stored_left = state.padding_left = 0;
   while (true) {
-    TRY(const Bytes chunk, state_->take_some(kChunk));
+    TRY(const Bytes chunk, state.take_some(state.mapped ? state.all.size() : kChunk));
     if (chunk.empty()) return {};
   }
 }

@@ -4,6 +4,7 @@
 
 #include "codec/tar.h"
 #include "codec/tar_format.h"
+#include "codec/tar_member.h"
 
 namespace flense::codec {
 
@@ -49,9 +50,9 @@ char type_flag(MemberType type) {
     case MemberType::kFifo:
       return '6';
     case MemberType::kOther:
-      return '0';
+      break;
   }
-  return '0';
+  return '\0';
 }
 
 /// Puts the name into name and prefix; false when it takes a PAX record.
@@ -68,6 +69,20 @@ bool put_name(Block& block, std::string_view name) {
   put_text(block, tar::kPrefix, name.substr(0, slash));
   put_text(block, tar::kName, name.substr(slash + 1));
   return true;
+}
+
+Result<void> check(const TarMember& member) {
+  if (type_flag(member.type) == '\0')
+    return bad_input("'{}' is of a kind that a tar archive cannot hold", member.name);
+  if (member.name.empty()) return bad_input("a tar member needs a name");
+  for (const std::string* text : {&member.name, &member.link, &member.user, &member.group})
+    if (text->find('\0') != std::string::npos)
+      return bad_input("a NUL byte in '{}' cannot be written to a tar archive", *text);
+  for (const auto& [name, value] : member.xattrs)
+    if (name.empty() || name.find('=') != std::string::npos)
+      return bad_input("'{}' has an extended attribute '{}' that a tar archive cannot hold",
+                       member.name, name);
+  return {};
 }
 
 }  // namespace
@@ -88,6 +103,10 @@ struct TarWriter::State {
     return put(Bytes(kZeros).first(count));
   }
   Result<void> put_pax(const std::map<std::string, std::string>& records);
+  Result<void> expect_done() const {
+    if (content_left == 0 && padding == 0) return {};
+    return fail(Code::kInternal, "a tar member was not ended before the next");
+  }
 };
 
 Result<void> TarWriter::State::put_pax(const std::map<std::string, std::string>& records) {
@@ -114,9 +133,13 @@ std::uint64_t TarWriter::position() const {
 }
 
 Result<void> TarWriter::begin(const TarMember& member) {
-  const bool file = member.type == MemberType::kFile || member.type == MemberType::kOther;
-  const std::uint64_t size = file ? member.size : 0;
-  std::map<std::string, std::string> pax = member.pax;
+  TRY_DO(state_->expect_done());
+  TRY_DO(check(member));
+  const std::uint64_t size = member.type == MemberType::kFile ? member.size : 0;
+  std::map<std::string, std::string> pax;
+  for (const auto& [key, value] : member.pax)
+    if (!tar::is_field_record(key) && !key.empty() && key.find('=') == std::string::npos)
+      pax.emplace(key, value);
   for (const auto& [name, value] : member.xattrs) pax["SCHILY.xattr." + name] = value;
 
   Block block{};
@@ -165,8 +188,8 @@ Result<void> TarWriter::begin(const TarMember& member) {
   if (member.user.size() >= tar::kUser.size) pax["uname"] = member.user;
   if (member.group.size() >= tar::kGroup.size) pax["gname"] = member.group;
   if (member.type == MemberType::kCharDevice || member.type == MemberType::kBlockDevice) {
-    put_octal(block, tar::kDevMajor, std::min<std::uint64_t>(member.device_major, kMaxOctal7));
-    put_octal(block, tar::kDevMinor, std::min<std::uint64_t>(member.device_minor, kMaxOctal7));
+    number(tar::kDevMajor, member.device_major, kMaxOctal7, "SCHILY.devmajor");
+    number(tar::kDevMinor, member.device_minor, kMaxOctal7, "SCHILY.devminor");
   }
   seal(block);
   if (!pax.empty()) TRY_DO(state_->put_pax(pax));
@@ -191,6 +214,9 @@ Result<void> TarWriter::end() {
 }
 
 Result<void> TarWriter::copy_raw(TarReader& reader) {
+  TRY_DO(state_->expect_done());
+  if (!reader.rewind())
+    return fail(Code::kInternal, "a tar member is copied whose content was already taken");
   TRY_DO(state_->put(reader.raw_header()));
   while (true) {
     TRY(const Bytes chunk, reader.raw_content().next(1u << 20));
@@ -200,6 +226,7 @@ Result<void> TarWriter::copy_raw(TarReader& reader) {
 }
 
 Result<void> TarWriter::finish() {
+  TRY_DO(state_->expect_done());
   TRY_DO(state_->pad(kBlockSize));
   return state_->pad(kBlockSize);
 }

@@ -21,45 +21,45 @@ struct FreeEncoder {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
 
-class ZstdDecoder final : public Source {
+class ZstdDecoder final : public Decoder {
  public:
   explicit ZstdDecoder(std::unique_ptr<Source> from)
-      : from_(std::move(from)),
-        context_(ZSTD_createDCtx()),
-        out_(std::make_unique<std::byte[]>(kBlock)) {
-    ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLogMax);
+      : from_(std::move(from)), context_(ZSTD_createDCtx()) {
+    if (context_) ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLogMax);
   }
 
-  Result<Bytes> next(std::size_t max) override {
-    ZSTD_outBuffer out{out_.get(), std::min(max, kBlock), 0};
+  Result<std::size_t> read(MutableBytes target) override {
+    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    ZSTD_outBuffer out{target.data(), target.size(), 0};
     while (out.pos == 0) {
+      bool ended = false;
       if (in_.pos == in_.size) {
         consumed_ += in_.size;
         TRY(const Bytes chunk, from_->next(kBlock));
         in_ = {chunk.data(), chunk.size(), 0};
-        if (chunk.empty()) {
-          // A last call without input hands out what the decoder still holds.
-          const std::size_t left = ZSTD_decompressStream(context_.get(), &out, &in_);
-          if (out.pos > 0) break;
-          if (pending_ != 0 || ZSTD_isError(left) != 0)
-            return bad_input("the zstd stream is truncated at offset {:#x}", consumed_);
-          return Bytes{};
-        }
+        ended = chunk.empty();
+        // No frame at all is no stream; between frames is where it may end.
+        if (ended && pending_ == 0 && consumed_ > 0) return 0;
       }
-      pending_ = ZSTD_decompressStream(context_.get(), &out, &in_);
-      if (ZSTD_isError(pending_) != 0)
-        return bad_input("the zstd stream is corrupt near offset {:#x}: {}", consumed_ + in_.pos,
-                         ZSTD_getErrorName(pending_));
+      // Without input it hands out what it still holds.
+      const std::size_t before = in_.pos;
+      const std::size_t left = ZSTD_decompressStream(context_.get(), &out, &in_);
+      if (ZSTD_isError(left) != 0)
+        return bad_input("the zstd stream is corrupt at offset {:#x}: {}", consumed_ + before,
+                         ZSTD_getErrorName(left));
+      if (ended && out.pos == 0)
+        return bad_input("the zstd stream is truncated: it ends at offset {:#x}, inside a frame",
+                         consumed_);
+      pending_ = left;
     }
-    return Bytes(out_.get(), out.pos);
+    return out.pos;
   }
 
  private:
   std::unique_ptr<Source> from_;
   std::unique_ptr<ZSTD_DCtx, FreeDecoder> context_;
-  std::unique_ptr<std::byte[]> out_;
   ZSTD_inBuffer in_{nullptr, 0, 0};
-  std::size_t pending_ = 0;
+  std::size_t pending_ = 0;  ///< 0 between frames
   std::uint64_t consumed_ = 0;
 };
 
@@ -69,6 +69,7 @@ class ZstdEncoder final : public Sink {
       : to_(to), context_(ZSTD_createCCtx()), out_(std::make_unique<std::byte[]>(kBlock)) {}
 
   bool configure(int level, unsigned threads) {
+    if (!context_) return false;
     // Always at least one worker: the multi-threaded frame layout is the same for any number of
     // workers, so the digest does not depend on the machine.
     return ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level)) &&
@@ -106,7 +107,7 @@ class ZstdEncoder final : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Source> zstd_decoder(std::unique_ptr<Source> source) {
+std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source) {
   return std::make_unique<ZstdDecoder>(std::move(source));
 }
 

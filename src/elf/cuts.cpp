@@ -54,9 +54,10 @@ std::size_t count_headers(const File& file, const std::vector<Cut>& cuts, bool l
 void fit_limit(const File& file, std::vector<Cut>& cuts) {
   const bool program = is_executable(file);
   const std::size_t limit = program ? kMaxExecutableHeaders : kMaxLoads;
-  std::ranges::stable_sort(cuts, [](const Cut& a, const Cut& b) {
+  std::ranges::sort(cuts, [](const Cut& a, const Cut& b) {
     if (a.kind != b.kind) return a.kind < b.kind;
-    return a.range.size() > b.range.size();
+    if (a.range.size() != b.range.size()) return a.range.size() > b.range.size();
+    return a.range.begin < b.range.begin;
   });
   // A cut adds two headers at most, so at least half of the excess has to go.
   while (!cuts.empty() && count_headers(file, cuts, !program) > limit) {

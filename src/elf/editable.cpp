@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <utility>
 
 #include "base/checked.h"
 
@@ -158,7 +159,8 @@ std::vector<std::size_t> load_indices(const File& file) {
   std::vector<std::size_t> indices;
   for (std::size_t i = 0; i < file.segments().size(); ++i)
     if (file.segments()[i].type == PT_LOAD) indices.push_back(i);
-  std::ranges::stable_sort(indices, {}, [&](std::size_t i) { return file.segments()[i].address; });
+  std::ranges::sort(indices, {},
+                    [&](std::size_t i) { return std::pair(file.segments()[i].address, i); });
   return indices;
 }
 

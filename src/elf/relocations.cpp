@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "base/checked.h"
 
@@ -161,7 +162,8 @@ std::uint32_t symbol_count(Bytes table) {
 AddressMap::AddressMap(const File& file) : bytes_(file.bytes()) {
   for (const Segment& segment : file.segments())
     if (segment.type == PT_LOAD && segment.file_size != 0) loads_.push_back(segment);
-  std::ranges::stable_sort(loads_, {}, &Segment::address);
+  std::ranges::sort(loads_, {},
+                    [](const Segment& load) { return std::pair(load.address, load.offset); });
 }
 
 std::optional<std::uint64_t> AddressMap::offset_of(std::uint64_t address) const {

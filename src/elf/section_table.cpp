@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/checked.h"
 #include "elf/editable.h"
@@ -207,7 +208,7 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < sections.size(); ++i)
     if (!dropped[i] && is_movable(file, layout.placement, sections[i])) order.push_back(i);
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return sections[i].offset; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(sections[i].offset, i); });
   std::uint64_t end = layout.placement.end();
   for (const std::size_t i : order) {
     const std::uint64_t alignment = std::clamp<std::uint64_t>(sections[i].alignment, 1, 4096);

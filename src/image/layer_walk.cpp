@@ -79,6 +79,7 @@ class Pump final : public Source {
  public:
   Pump(std::unique_ptr<Source> from, bool hash, std::uint64_t max_bytes, Progress* progress)
       : queue_(kQueuedChunks),
+        spare_(kQueuedChunks + 2),
         from_(std::move(from)),
         hash_(hash),
         max_bytes_(max_bytes),
@@ -86,11 +87,16 @@ class Pump final : public Source {
         thread_([this] { run(); }) {}
   ~Pump() override {
     queue_.close();
+    spare_.close();
     if (thread_.joinable()) thread_.join();
   }
 
   Result<Bytes> next(std::size_t max) override {
     if (used_ == current_.size) {
+      // Blocks go round: fresh megabytes would cost more in page faults than the copy does.
+      if (current_.data) (void)spare_.push(std::move(current_));
+      current_ = {};
+      used_ = 0;
       std::optional<Chunk> chunk = queue_.pop();
       if (!chunk) {
         if (error_) return std::unexpected(*error_);
@@ -115,26 +121,45 @@ class Pump final : public Source {
     if (auto status = pull(); !status) error_ = std::move(status).error();
     queue_.close();
   }
+  /// An empty block to fill; nullopt when the consumer gave up.
+  std::optional<Chunk> take_block() {
+    if (blocks_ == kQueuedChunks + 2) {
+      std::optional<Chunk> spare = spare_.pop();
+      if (spare) spare->size = 0;
+      return spare;
+    }
+    ++blocks_;
+    return Chunk{std::make_unique_for_overwrite<std::byte[]>(kChunk), 0};
+  }
   Result<void> pull() {
     codec::Sha256 sum;
-    while (true) {
-      TRY(const Bytes view, from_->next(kChunk));
-      if (view.empty()) break;
-      total_ += view.size();
+    for (bool ended = false; !ended;) {
+      std::optional<Chunk> chunk = take_block();
+      if (!chunk) return {};
+      // Decoders behind a pipe hand out small pieces: a hand-over for each would cost.
+      while (chunk->size < kChunk) {
+        TRY(const Bytes view, from_->next(kChunk - chunk->size));
+        ended = view.empty();
+        if (ended) break;
+        std::memcpy(chunk->data.get() + chunk->size, view.data(), view.size());
+        chunk->size += view.size();
+      }
+      const Bytes filled(chunk->data.get(), chunk->size);
+      total_ += filled.size();
       if (total_ > max_bytes_) {
         return bad_input("the layer unpacks to more than {} bytes", max_bytes_);
       }
-      Chunk chunk{std::make_unique_for_overwrite<std::byte[]>(view.size()), view.size()};
-      std::memcpy(chunk.data.get(), view.data(), view.size());
-      if (!queue_.push(std::move(chunk))) return {};
-      if (hash_) sum.update(view);
-      if (progress_ != nullptr) progress_->add(view.size());
+      if (hash_) sum.update(filled);
+      if (progress_ != nullptr) progress_->add(filled.size());
+      if (!filled.empty() && !queue_.push(std::move(*chunk))) return {};
     }
     digest_ = sum.digest();
     return {};
   }
 
   BoundedQueue<Chunk> queue_;
+  BoundedQueue<Chunk> spare_;
+  std::size_t blocks_ = 0;
   std::unique_ptr<Source> from_;
   bool hash_;
   std::uint64_t max_bytes_;

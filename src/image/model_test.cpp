@@ -112,8 +112,8 @@ TEST(Names, Normalise) {
   EXPECT_EQ(normalise_reference("me/app:1"), "docker.io/me/app:1");
   EXPECT_EQ(normalise_reference("localhost:5000/app"), "localhost:5000/app:latest");
   EXPECT_EQ(normalise_reference("quay.io/a/b@" + kDigest), "quay.io/a/b@" + kDigest);
-  for (const char* bad :
-       {"", "-rf", "A/b:", "app:", "a//b", "../x", "app:ta g", "x@sha1:1", "/abs"}) {
+  for (const char* bad : {"", "-rf", "A/b:", "app:", "a//b", "../x", "app:ta g", "x@sha1:1",
+                          "x@sha256:1", "a b.c/x", ":1/x", "/abs"}) {
     EXPECT_FALSE(normalise_reference(bad)) << bad;
   }
 }

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/process.h"
 #include "codec/compression.h"
 #include "codec/sif.h"
 #include "codec/squashfs.h"
@@ -147,7 +148,6 @@ Opened open_docker_image(const std::string& reference, const OpenOptions& option
   TRY(MappedFile file, docker_save(address, reference, options));
   const std::string name = "docker-daemon:" + reference;
   auto opened = open_mapped(std::move(file), name, "", options);
-  // The stream may hold an index with several tags of the image: then the name picks.
   if (!opened) return opened;
   (*opened)->name = name;
   return opened;
@@ -175,7 +175,8 @@ Opened open_name(const std::string& reference, const OpenOptions& options) {
     image->found_in = "podman";
     return image;
   }
-  tried.emplace_back("Podman does not have it");
+  tried.emplace_back(find_program("podman") ? "Podman does not have it"
+                                            : "Podman is not installed");
   auto image = open_by_skopeo(Transport::kRegistry, reference, options);
   if (image) {
     (*image)->name = "docker://" + reference;

@@ -190,6 +190,48 @@ TEST(Oracle, SkopeoSourcesGoThroughTheCache) {
   ::unsetenv("XDG_CACHE_HOME");
 }
 
+TEST(Oracle, RegistryThereAndBack) {
+  NEED("skopeo");
+  NEED("docker-registry");
+  const TempDir dir;
+  const int port = 20000 + static_cast<int>(::getpid()) % 20000;
+  write_file(dir / "config.yml",
+             fmt::format("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n"
+                         "http: {{addr: 127.0.0.1:{}}}\nlog: {{level: error}}\n",
+                         (dir / "data").string(), port));
+  const auto registry =
+      must(ChildProcess::start({"docker-registry", "serve", (dir / "config.yml").string()}, {}));
+  ::setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
+  const std::string name = fmt::format("docker://127.0.0.1:{}/a/b:1", port);
+  const auto path = write_image(dir, OutputForm::kOciLayout, Compression::kGzip);
+  Result<void> pushed;
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    pushed = push_image(path, name);
+    if (pushed) break;
+    ::usleep(100'000);
+  }
+  must(pushed);
+  for (int round = 0; round < 2; ++round) {
+    const auto image = must(open_image(name, {}));
+    EXPECT_EQ(image->name, name);
+    EXPECT_EQ(image->layers[0].blob.digest,
+              must(open_image(path.string(), {}))->layers[0].blob.digest);
+    EXPECT_EQ(must(walk_all(*image, 1)).content.at("etc/conf"), "22");
+  }
+  const auto cached = must(list_cached_images());
+  ASSERT_EQ(cached.size(), 1U);
+  EXPECT_EQ(cached[0].blobs.size(), 4U);
+  EXPECT_TRUE(must(verify_cached_blobs()).empty());
+  // A damaged blob is told; pruning everything leaves nothing.
+  const auto blob = dir / ("cache/flense/images/blobs/sha256/" + cached[0].blobs[3].substr(7));
+  std::ofstream(blob, std::ios::app) << "x";
+  EXPECT_EQ(must(verify_cached_blobs()), std::vector<std::string>{cached[0].blobs[3]});
+  EXPECT_EQ(must(prune_cached_images([](const CachedImage&) { return false; })), 0U);
+  EXPECT_GT(must(prune_cached_images([](const CachedImage&) { return true; })), 0U);
+  EXPECT_TRUE(must(list_cached_images()).empty());
+  ::unsetenv("XDG_CACHE_HOME");
+}
+
 TEST(Oracle, MissingSkopeoIsNamed) {
   const std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
   ::setenv("PATH", "/nonexistent", 1);

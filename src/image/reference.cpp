@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "image/model.h"
+
 namespace flense::image {
 
 namespace {
@@ -39,6 +41,13 @@ bool is_tag_char(char c) {
 bool is_host(std::string_view component) {
   return component == "localhost" || component.find_first_of(".:") != std::string_view::npos ||
          std::ranges::any_of(component, [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+bool valid_host(std::string_view host) {
+  const char lead = host.front();
+  if (lead == '-' || lead == '.' || lead == ':') return false;
+  return std::ranges::all_of(
+      host, [](char c) { return is_tag_char(c) || c == ':' || c == '[' || c == ']'; });
 }
 
 bool valid_path(std::string_view path) {
@@ -95,7 +104,7 @@ std::optional<std::string> normalise_reference(std::string_view reference) {
   if (const auto at = rest.find('@'); at != std::string_view::npos) {
     digest = rest.substr(at);
     rest = rest.substr(0, at);
-    if (!digest.starts_with("@sha256:")) return std::nullopt;
+    if (!check_digest(digest.substr(1), "name")) return std::nullopt;
   }
   std::string_view tag;
   const auto slash = rest.rfind('/');
@@ -113,8 +122,7 @@ std::optional<std::string> normalise_reference(std::string_view reference) {
   if (first != std::string_view::npos && is_host(rest.substr(0, first))) {
     host = rest.substr(0, first);
     rest = rest.substr(first + 1);
-    const char lead = host.front();
-    if (lead == '-' || lead == '.' || lead == ':') return std::nullopt;
+    if (!valid_host(host)) return std::nullopt;
     if (host == "index.docker.io") host = "docker.io";
   }
   if (!valid_path(rest)) return std::nullopt;

@@ -36,13 +36,15 @@ Result<device::Targets> parse_targets(const std::vector<std::string>& words) {
   device::Targets targets;
   for (const std::string& list : words) {
     std::string_view rest = list;
-    do {
+    bool more = true;
+    while (more) {
       const std::size_t comma = rest.find(',');
       const std::string_view word = rest.substr(0, comma);
       if (word.empty()) return fail(Code::kUsage, "--gpu has an empty word in '{}'", list);
       TRY_DO(add_word(word, targets));
-      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    } while (!rest.empty());
+      more = comma != std::string_view::npos;
+      if (more) rest.remove_prefix(comma + 1);
+    }
   }
   sort_unique(targets.cuda);
   sort_unique(targets.amd);

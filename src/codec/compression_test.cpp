@@ -1,0 +1,329 @@
+#include "codec/compression.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <array>
+
+#include "base/file.h"
+#include "codec/test_support.h"
+
+namespace flense::codec {
+namespace {
+
+using testing::sample;
+using testing::TrickleSource;
+
+/// The three ways a stream is unpacked.
+enum class Way { kZstd, kZlib, kIgzip };
+
+Result<std::string> unpack(std::unique_ptr<Source> packed, Way way) {
+  DecodeOptions options;
+  options.igzip_from_bytes = way == Way::kIgzip ? 1 : 0;
+  options.input_bytes = 1;
+  TRY(auto source,
+      decompress(std::move(packed), way == Way::kZstd ? Compression::kZstd : Compression::kGzip,
+                 options));
+  return read_all(*source, 1u << 30, "output");
+}
+
+Result<std::string> unpack(std::string_view packed, Way way) {
+  return unpack(std::make_unique<MemorySource>(as_bytes(packed)), way);
+}
+
+std::string pack(std::string_view text, Compression compression, const EncodeOptions& options = {},
+                 std::size_t step = 1u << 20) {
+  StringSink out;
+  auto encoder = compress(out, compression, options);
+  EXPECT_TRUE(encoder);
+  for (std::size_t at = 0; at < text.size(); at += step)
+    EXPECT_TRUE((*encoder)->write(as_bytes(text.substr(at, step))));
+  EXPECT_TRUE((*encoder)->finish());
+  return out.take();
+}
+
+std::string gzip(std::string_view text) {
+  return pack(text, Compression::kGzip);
+}
+
+std::string name_of(const ::testing::TestParamInfo<Way>& info) {
+  return info.param == Way::kZstd ? "Zstd" : info.param == Way::kZlib ? "Zlib" : "Igzip";
+}
+
+bool missing(Way way) {
+  return way == Way::kIgzip && !find_program("igzip");
+}
+
+void expect_refused(std::string_view packed, Way way, std::string_view why) {
+  const auto text = unpack(packed, way);
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().code, Code::kBadInput);
+  EXPECT_NE(text.error().message.find(why), std::string::npos) << text.error().message;
+}
+
+TEST(Compression, KindIsToldByTheFirstBytes) {
+  EXPECT_EQ(detect_compression(as_bytes(gzip("x"))), Compression::kGzip);
+  EXPECT_EQ(detect_compression(as_bytes(pack("x", Compression::kZstd))), Compression::kZstd);
+  EXPECT_EQ(detect_compression(as_bytes("\x5f\x2a\x4d\x18")), Compression::kZstd);
+  EXPECT_EQ(detect_compression(as_bytes("\x1f")), Compression::kNone);
+  EXPECT_EQ(detect_compression({}), Compression::kNone);
+  EXPECT_EQ(detect_compression(as_bytes("etc/passwd")), Compression::kNone);
+}
+
+TEST(Compression, NoneHandsTheSourceThrough) {
+  auto source =
+      decompress(std::make_unique<MemorySource>(as_bytes("text")), Compression::kNone, {});
+  ASSERT_TRUE(source);
+  EXPECT_EQ(as_text((*source)->direct()), "text");
+  EXPECT_EQ(pack("text", Compression::kNone), "text");
+}
+
+class EveryWay : public ::testing::TestWithParam<Way> {
+ protected:
+  Compression compression() const {
+    return GetParam() == Way::kZstd ? Compression::kZstd : Compression::kGzip;
+  }
+};
+
+TEST_P(EveryWay, RoundTripOfAllSizes) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  for (const std::size_t size : {0U, 1U, 511U, 65536U, 1048576U, 1048577U, 9'000'000U}) {
+    const std::string text = sample(size);
+    const std::string packed = pack(text, compression());
+    EXPECT_EQ(unpack(packed, GetParam()).value_or("refused"), text) << size;
+    EXPECT_EQ(unpack(std::make_unique<TrickleSource>(packed, 4099), GetParam()).value_or("refused"),
+              text)
+        << size;
+  }
+}
+
+TEST_P(EveryWay, ManyStreamsInARowAreOne) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  std::string packed, text;
+  for (unsigned i = 0; i < 50; ++i) {
+    const std::string part = sample(i * 997, i);
+    text += part;
+    packed += pack(part, compression());
+  }
+  EXPECT_EQ(unpack(packed, GetParam()).value_or("refused"), text);
+  for (const std::size_t step : {1U, 2U, 3U, 1000U})
+    EXPECT_EQ(unpack(std::make_unique<TrickleSource>(packed, step), GetParam()).value_or("refused"),
+              text)
+        << step;
+}
+
+TEST_P(EveryWay, EveryTruncationIsAnError) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  const std::string packed = pack(sample(3000), compression());
+  const std::size_t step = GetParam() == Way::kIgzip ? 97 : 1;
+  for (std::size_t size = 0; size < packed.size(); size += step) {
+    const auto text = unpack(packed.substr(0, size), GetParam());
+    ASSERT_FALSE(text) << size;
+    EXPECT_EQ(text.error().code, Code::kBadInput);
+    // igzip tells no offset for a stream that has not begun.
+    if (GetParam() == Way::kIgzip) continue;
+    EXPECT_NE(text.error().message.find(fmt::format("truncated: it ends at offset {:#x}", size)),
+              std::string::npos)
+        << text.error().message;
+  }
+}
+
+TEST_P(EveryWay, CorruptionIsAnErrorAndWhatCameBeforeIsHandedOut) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  const std::string text = sample(20'000'000);
+  std::string packed = pack(text, compression());
+  packed[packed.size() / 2] = static_cast<char>(~packed[packed.size() / 2]);
+  DecodeOptions options;
+  options.igzip_from_bytes = GetParam() == Way::kIgzip ? 1 : 0;
+  options.input_bytes = packed.size();
+  auto source =
+      decompress(std::make_unique<MemorySource>(as_bytes(packed)), compression(), options);
+  ASSERT_TRUE(source);
+  std::string got;
+  while (true) {
+    const Result<Bytes> chunk = (*source)->next(100'000);
+    if (!chunk) {
+      EXPECT_EQ(chunk.error().code, Code::kBadInput);
+      EXPECT_NE(chunk.error().message.find("corrupt at offset"), std::string::npos)
+          << chunk.error().message;
+      break;
+    }
+    ASSERT_FALSE(chunk->empty()) << "the end came instead of an error";
+    got += as_text(*chunk);
+  }
+  EXPECT_GT(got.size(), 1'000'000U);
+  // An error stays.
+  EXPECT_FALSE((*source)->next(1));
+}
+
+TEST_P(EveryWay, AnErrorOfTheSourceIsTheStreamsError) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  class Broken final : public Source {
+   public:
+    Result<Bytes> next(std::size_t) override {
+      if (std::exchange(first_, false)) return as_bytes("\x1f\x8b\x08");
+      return fail(Code::kEnvironment, "the disk is on fire");
+    }
+    bool first_ = true;
+  };
+  const auto text = unpack(std::make_unique<Broken>(), GetParam());
+  ASSERT_FALSE(text);
+  if (GetParam() != Way::kZstd) {
+    EXPECT_EQ(text.error().message, "the disk is on fire");
+  }
+}
+
+TEST_P(EveryWay, AbandoningAStreamEndsItAtOnce) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  const std::string packed = pack(std::string(100'000'000, 'x'), compression());
+  DecodeOptions options;
+  options.igzip_from_bytes = GetParam() == Way::kIgzip ? 1 : 0;
+  options.input_bytes = packed.size();
+  for (const int reads : {0, 1, 7}) {
+    for (const bool trickle : {false, true}) {
+      std::unique_ptr<Source> from;
+      if (trickle)
+        from = std::make_unique<TrickleSource>(packed, 4096);
+      else
+        from = std::make_unique<MemorySource>(as_bytes(packed));
+      auto source = decompress(std::move(from), compression(), options);
+      ASSERT_TRUE(source);
+      for (int i = 0; i < reads; ++i) ASSERT_TRUE((*source)->next(1u << 20));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Decoders, EveryWay, ::testing::Values(Way::kZstd, Way::kZlib, Way::kIgzip),
+                         name_of);
+
+class EveryGzip : public ::testing::TestWithParam<Way> {};
+
+TEST_P(EveryGzip, PaddingAndGarbageBehindTheLastMemberAreIgnored) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  const std::string packed = gzip("text");
+  for (const std::string_view tail : {std::string_view("\0\0\0\0", 4), std::string_view("garbage"),
+                                      std::string_view("\x1fno member")}) {
+    EXPECT_EQ(unpack(packed + std::string(tail), GetParam()).value_or("refused"), "text");
+    EXPECT_EQ(unpack(std::make_unique<TrickleSource>(packed + std::string(tail), 1), GetParam())
+                  .value_or("refused"),
+              "text");
+  }
+  for (const std::string_view tail : {"\x1f", "\x1f\x8b", "\x1f\x8b\x08"})
+    EXPECT_FALSE(unpack(packed + std::string(tail), GetParam())) << tail.size();
+}
+
+TEST_P(EveryGzip, TheCompressedSourceIsReadToItsEnd) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  class Counting final : public Source {
+   public:
+    Counting(std::string bytes, std::size_t& count)
+        : from_(std::move(bytes), 1000), count_(count) {}
+    Result<Bytes> next(std::size_t max) override {
+      TRY(const Bytes out, from_.next(max));
+      count_ += out.size();
+      return out;
+    }
+    TrickleSource from_;
+    std::size_t& count_;
+  };
+  const std::string packed = gzip(sample(50'000)) + std::string(5'000'000, '\0');
+  std::size_t count = 0;
+  ASSERT_TRUE(unpack(std::make_unique<Counting>(packed, count), GetParam()));
+  EXPECT_EQ(count, packed.size());
+}
+
+TEST_P(EveryGzip, WrongChecksumAndLengthAreErrors) {
+  if (missing(GetParam())) GTEST_SKIP() << "igzip is not on PATH";
+  const std::string packed = gzip(sample(5'000'000));
+  for (const std::size_t back : {1U, 5U}) {
+    std::string broken = packed;
+    broken[broken.size() - back] = static_cast<char>(~broken[broken.size() - back]);
+    expect_refused(broken, GetParam(),
+                   back == 1 ? "incorrect length check" : "incorrect data check");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Decoders, EveryGzip, ::testing::Values(Way::kZlib, Way::kIgzip), name_of);
+
+TEST(Zstd, GarbageBehindTheLastFrameIsAnError) {
+  expect_refused(pack("text", Compression::kZstd) + "garbage", Way::kZstd, "corrupt at offset");
+}
+
+TEST(Zstd, SkippableFramesAreSkipped) {
+  const std::string skippable("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
+  EXPECT_EQ(unpack(skippable + pack("text", Compression::kZstd) + skippable, Way::kZstd)
+                .value_or("refused"),
+            "text");
+}
+
+TEST(Zstd, AWindowBeyondOurMemoryIsAnError) {
+  // Frame header: window descriptor with exponent 21 (2^31 bytes), no content size.
+  expect_refused(std::string("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", 9), Way::kZstd, "memory");
+}
+
+TEST(Encoders, OutputDependsNeitherOnThreadsNorOnTheSizeOfWrites) {
+  const std::string text = sample(30'000'000);
+  for (const Compression compression : {Compression::kZstd, Compression::kGzip}) {
+    const int level = compression == Compression::kZstd ? 0 : 1;
+    const std::string reference = pack(text, compression, {.level = level, .threads = 1});
+    EXPECT_LT(reference.size(), text.size());
+    EXPECT_EQ(pack(text, compression, {.level = level, .threads = 0}), reference);
+    EXPECT_EQ(pack(text, compression, {.level = level, .threads = 4}), reference);
+    EXPECT_EQ(pack(text, compression, {.level = level, .threads = 3}, 7777), reference);
+    EXPECT_EQ(pack(text, compression, {.level = level, .threads = 2}, text.size()), reference);
+  }
+}
+
+TEST(Encoders, ImpossibleLevelsAreRefused) {
+  StringSink out;
+  for (const auto& [compression, level] :
+       {std::pair(Compression::kGzip, 10), std::pair(Compression::kZstd, 23)}) {
+    const auto encoder = compress(out, compression, {.level = level, .threads = 1});
+    ASSERT_FALSE(encoder);
+    EXPECT_EQ(encoder.error().code, Code::kUsage);
+  }
+}
+
+TEST(Encoders, GzipHeaderCarriesNoTimeAndNoName) {
+  const std::string packed = gzip("text");
+  EXPECT_EQ(packed.substr(0, 10), std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10));
+}
+
+TEST(Encoders, ToolsReadWhatWeWrite) {
+  const testing::ScratchDirectory dir;
+  const std::string text = sample(3'000'000);
+  testing::write_text(dir / "a.gz", gzip(text));
+  testing::write_text(dir / "a.zst", pack(text, Compression::kZstd, {.level = 19, .threads = 2}));
+  EXPECT_EQ(testing::run({"gzip", "-dc", (dir / "a.gz").string()}), text);
+  if (!find_program("zstd")) GTEST_SKIP() << "zstd is not on PATH";
+  EXPECT_EQ(testing::run({"zstd", "-dcq", (dir / "a.zst").string()}), text);
+}
+
+TEST(Decoders, ReadWhatToolsWrite) {
+  const testing::ScratchDirectory dir;
+  const std::string text = sample(6'000'000);
+  testing::write_text(dir / "a", text);
+  const std::string name = (dir / "a").string();
+  for (const char* level : {"-1", "-9"})
+    EXPECT_EQ(unpack(testing::run({"gzip", level, "-c", name}), Way::kZlib).value_or(""), text);
+  if (find_program("igzip")) {
+    const std::string packed = testing::run({"igzip", "-c", name});
+    EXPECT_EQ(unpack(packed, Way::kZlib).value_or(""), text);
+    EXPECT_EQ(unpack(packed, Way::kIgzip).value_or(""), text);
+  }
+  if (find_program("zstd")) {
+    for (const char* level : {"-1", "-19", "--long=27", "--no-check"})
+      EXPECT_EQ(unpack(testing::run({"zstd", "-qc", level, name}), Way::kZstd).value_or(""), text);
+  }
+}
+
+RC_GTEST_PROP(Codec, RoundTrip, (const std::string& text, bool zstd, std::uint8_t threads)) {
+  const auto compression = zstd ? Compression::kZstd : Compression::kGzip;
+  const std::string packed = pack(text, compression, {.level = 1, .threads = threads % 4U});
+  const std::size_t step = 1 + static_cast<std::size_t>(*rc::gen::inRange(0, 100));
+  RC_ASSERT(unpack(std::make_unique<TrickleSource>(packed, step), zstd ? Way::kZstd : Way::kZlib)
+                .value_or("refused") == text);
+}
+
+}  // namespace
+}  // namespace flense::codec
