@@ -73,9 +73,7 @@ class ZstdEncoder final : public Sink {
     // Always at least one worker: the multi-threaded frame layout is the same for any number of
     // workers, so the digest does not depend on the machine.
     return ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level)) &&
-           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1)) &&
-           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_nbWorkers,
-                                     static_cast<int>(std::max(1u, threads))));
+           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1)) && workers(threads);
   }
 
   Result<void> write(Bytes bytes) override { return drive(bytes, ZSTD_e_continue); }
@@ -85,6 +83,12 @@ class ZstdEncoder final : public Sink {
   }
 
  private:
+  /// A static libzstd may be built without threads; it then compresses on the caller's.
+  bool workers(unsigned threads) {
+    const int count = static_cast<int>(std::max(1u, threads));
+    return ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_nbWorkers, count)) ||
+           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_nbWorkers, 0));
+  }
   static bool ok(std::size_t status) { return ZSTD_isError(status) == 0; }
 
   Result<void> drive(Bytes bytes, ZSTD_EndDirective directive) {
