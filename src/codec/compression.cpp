@@ -66,7 +66,7 @@ Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
     case Compression::kNone:
       return std::make_unique<PlainEncoder>(to);
     case Compression::kGzip:
-      return gzip_encoder(to, options.level);
+      return gzip_encoder(to, options.level, options.threads);
     case Compression::kZstd:
       return zstd_encoder(to, options.level, options.threads);
   }

@@ -31,7 +31,7 @@ Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
 /// Encoders; deterministic for equal input, level and version, whatever `threads` is.
 struct EncodeOptions {
   int level = 0;         ///< 0 = default (zstd 3, gzip 6)
-  unsigned threads = 1;  ///< zstd workers
+  unsigned threads = 1;  ///< that pack; some 20 MiB each, more at high zstd levels
 };
 Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
                                        const EncodeOptions& options);

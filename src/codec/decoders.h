@@ -31,7 +31,7 @@ std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source);
 Result<std::unique_ptr<Decoder>> igzip_decoder(std::unique_ptr<Source> source,
                                                const std::string& igzip);
 
-Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level);
+Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level, unsigned threads);
 Result<std::unique_ptr<Sink>> zstd_encoder(Sink& to, int level, unsigned threads);
 
 }  // namespace flense::codec

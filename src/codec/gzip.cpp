@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "codec/block_encoder.h"
 #include "codec/decoders.h"
 
 namespace flense::codec {
@@ -11,6 +12,8 @@ namespace {
 
 constexpr std::size_t kBlock = 1u << 20;
 constexpr int kGzipWindow = 15 + 16;  // the largest window, gzip framing
+constexpr int kRawWindow = -15;       // the largest window, no framing
+constexpr std::size_t kWindow = 32u << 10;
 constexpr std::byte kMagic0{0x1f}, kMagic1{0x8b};
 
 class GzipDecoder final : public Decoder {
@@ -103,46 +106,64 @@ class GzipDecoder final : public Decoder {
   bool ready_ = false, in_member_ = false, any_member_ = false, done_ = false;
 };
 
-class GzipEncoder final : public Sink {
+/// Pieces of one raw deflate stream: each sees the window before it and ends on a byte boundary.
+class DeflatePacker final : public BlockPacker {
  public:
-  GzipEncoder(Sink& to, int level) : to_(to), out_(std::make_unique<std::byte[]>(kBlock)) {
-    // zlib writes mtime 0 and no name by itself: equal input gives equal output.
-    ok_ = deflateInit2(&stream_, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+  explicit DeflatePacker(int level) {
+    ok_ = deflateInit2(&stream_, level, Z_DEFLATED, kRawWindow, 8, Z_DEFAULT_STRATEGY) == Z_OK;
   }
-  ~GzipEncoder() override { deflateEnd(&stream_); }
-  bool ok() const { return ok_; }
+  ~DeflatePacker() override { deflateEnd(&stream_); }
 
-  Result<void> write(Bytes bytes) override {
-    while (!bytes.empty()) {
-      const Bytes part = bytes.first(std::min<std::size_t>(bytes.size(), 1u << 30));
-      bytes = bytes.subspan(part.size());
-      stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(part.data()));
-      stream_.avail_in = static_cast<uInt>(part.size());
-      TRY_DO(drain(Z_NO_FLUSH));
-    }
+  Result<void> pack(Bytes before, Bytes block, bool last, std::vector<std::byte>& out) override {
+    if (!ok_ || deflateReset(&stream_) != Z_OK)
+      return fail(Code::kEnvironment, "zlib has no memory");
+    if (!before.empty())
+      deflateSetDictionary(&stream_, reinterpret_cast<const Bytef*>(before.data()),
+                           static_cast<uInt>(before.size()));
+    // The bound does not count the empty block that ends a piece.
+    out.resize(deflateBound(&stream_, static_cast<uLong>(block.size())) + 16);
+    stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(block.data()));
+    stream_.avail_in = static_cast<uInt>(block.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream_.avail_out = static_cast<uInt>(out.size());
+    const int status = deflate(&stream_, last ? Z_FINISH : Z_SYNC_FLUSH);
+    if (status != (last ? Z_STREAM_END : Z_OK) || stream_.avail_in != 0 || stream_.avail_out == 0)
+      return fail(Code::kInternal, "zlib did not take a block whole (status {})", status);
+    out.resize(out.size() - stream_.avail_out);
     return {};
-  }
-  Result<void> finish() override {
-    TRY_DO(drain(Z_FINISH));
-    return to_.finish();
   }
 
  private:
-  Result<void> drain(int flush) {
-    do {
-      stream_.next_out = reinterpret_cast<Bytef*>(out_.get());
-      stream_.avail_out = kBlock;
-      deflate(&stream_, flush);
-      const std::size_t count = kBlock - stream_.avail_out;
-      if (count > 0) TRY_DO(to_.write(Bytes(out_.get(), count)));
-    } while (stream_.avail_out == 0);
-    return {};
-  }
-
-  Sink& to_;
-  std::unique_ptr<std::byte[]> out_;
   z_stream stream_{};
   bool ok_ = false;
+};
+
+/// RFC 1952, section 2.3: one member without time and name, so that equal input gives equal output.
+class GzipFraming final : public BlockFraming {
+ public:
+  explicit GzipFraming(int level) : level_(level) {}
+
+  Result<void> begin(Sink& to) override {
+    // XFL as zlib sets it; operating system 3, Unix.
+    const char effort = level_ == 9 ? 2 : level_ == 1 ? 4 : 0;
+    const char header[] = {0x1f, static_cast<char>(0x8b), 8, 0, 0, 0, 0, 0, effort, 3};
+    return to.write(as_bytes(std::string_view(header, sizeof header)));
+  }
+  void passed(Bytes block) override {
+    sum_ = crc32_z(sum_, reinterpret_cast<const Bytef*>(block.data()), block.size());
+    size_ += static_cast<std::uint32_t>(block.size());
+  }
+  Result<void> end(Sink& to) override {
+    std::byte trailer[8];
+    store_le<std::uint32_t>(trailer, 0, static_cast<std::uint32_t>(sum_));
+    store_le<std::uint32_t>(trailer, 4, size_);
+    return to.write(trailer);
+  }
+
+ private:
+  int level_;
+  uLong sum_ = crc32(0, nullptr, 0);
+  std::uint32_t size_ = 0;  ///< modulo 2^32, as the trailer wants it
 };
 
 }  // namespace
@@ -151,10 +172,14 @@ std::unique_ptr<Decoder> gzip_decoder(std::unique_ptr<Source> source) {
   return std::make_unique<GzipDecoder>(std::move(source));
 }
 
-Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level) {
-  auto encoder = std::make_unique<GzipEncoder>(to, level == 0 ? 6 : level);
-  if (!encoder->ok()) return fail(Code::kUsage, "gzip has no compression level {}", level);
-  return encoder;
+Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level, unsigned threads) {
+  if (level > Z_BEST_COMPRESSION || level < 0)
+    return fail(Code::kUsage, "gzip has no compression level {}", level);
+  const int used = level == 0 ? 6 : level;
+  constexpr BlockLayout kLayout{.block = 1u << 20, .context = kWindow};
+  return block_encoder(
+      to, kLayout, threads, [used] { return std::make_unique<DeflatePacker>(used); },
+      std::make_unique<GzipFraming>(used));
 }
 
 }  // namespace flense::codec

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "codec/block_encoder.h"
 #include "codec/decoders.h"
 
 namespace flense::codec {
@@ -63,50 +64,29 @@ class ZstdDecoder final : public Decoder {
   std::uint64_t consumed_ = 0;
 };
 
-class ZstdEncoder final : public Sink {
+/// Frames of their own, one after another: a reader sees one stream (RFC 8878, section 3.1).
+class FramePacker final : public BlockPacker {
  public:
-  explicit ZstdEncoder(Sink& to)
-      : to_(to), context_(ZSTD_createCCtx()), out_(std::make_unique<std::byte[]>(kBlock)) {}
-
-  bool configure(int level, unsigned threads) {
-    if (!context_) return false;
-    // Always at least one worker: the multi-threaded frame layout is the same for any number of
-    // workers, so the digest does not depend on the machine.
-    return ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level)) &&
-           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1)) && workers(threads);
+  explicit FramePacker(int level) : context_(ZSTD_createCCtx()) {
+    if (!context_) return;
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1);
   }
 
-  Result<void> write(Bytes bytes) override { return drive(bytes, ZSTD_e_continue); }
-  Result<void> finish() override {
-    TRY_DO(drive({}, ZSTD_e_end));
-    return to_.finish();
+  Result<void> pack(Bytes /*before*/, Bytes block, bool /*last*/,
+                    std::vector<std::byte>& out) override {
+    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    out.resize(ZSTD_compressBound(block.size()));
+    const std::size_t size =
+        ZSTD_compress2(context_.get(), out.data(), out.size(), block.data(), block.size());
+    if (ZSTD_isError(size) != 0)
+      return fail(Code::kEnvironment, "zstd cannot compress: {}", ZSTD_getErrorName(size));
+    out.resize(size);
+    return {};
   }
 
  private:
-  /// A static libzstd may be built without threads; it then compresses on the caller's.
-  bool workers(unsigned threads) {
-    const int count = static_cast<int>(std::max(1u, threads));
-    return ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_nbWorkers, count)) ||
-           ok(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_nbWorkers, 0));
-  }
-  static bool ok(std::size_t status) { return ZSTD_isError(status) == 0; }
-
-  Result<void> drive(Bytes bytes, ZSTD_EndDirective directive) {
-    ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
-    while (true) {
-      ZSTD_outBuffer out{out_.get(), kBlock, 0};
-      const std::size_t left = ZSTD_compressStream2(context_.get(), &out, &in, directive);
-      if (!ok(left))
-        return fail(Code::kEnvironment, "zstd cannot compress: {}", ZSTD_getErrorName(left));
-      if (out.pos > 0) TRY_DO(to_.write(Bytes(out_.get(), out.pos)));
-      const bool done = directive == ZSTD_e_end ? left == 0 : in.pos == in.size;
-      if (done) return {};
-    }
-  }
-
-  Sink& to_;
   std::unique_ptr<ZSTD_CCtx, FreeEncoder> context_;
-  std::unique_ptr<std::byte[]> out_;
 };
 
 }  // namespace
@@ -116,12 +96,16 @@ std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source) {
 }
 
 Result<std::unique_ptr<Sink>> zstd_encoder(Sink& to, int level, unsigned threads) {
-  if (level > ZSTD_maxCLevel())
+  if (level > ZSTD_maxCLevel() || level < ZSTD_minCLevel())
     return fail(Code::kUsage, "zstd has no compression level {}", level);
-  auto encoder = std::make_unique<ZstdEncoder>(to);
-  if (!encoder->configure(level == 0 ? 3 : level, threads))
-    return fail(Code::kUsage, "zstd does not take compression level {}", level);
-  return encoder;
+  const int used = level == 0 ? 3 : level;
+  // The tables of the slow levels take some 60 MiB a thread.
+  constexpr int kSlowLevel = 12;
+  if (used > kSlowLevel) threads = std::min(threads, 2U);
+  // Several times the window of the fast levels, so that starting anew costs little.
+  constexpr BlockLayout kLayout{.block = 8u << 20, .context = 0};
+  return block_encoder(
+      to, kLayout, threads, [used] { return std::make_unique<FramePacker>(used); }, nullptr);
 }
 
 }  // namespace flense::codec

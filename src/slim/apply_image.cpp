@@ -11,6 +11,10 @@ namespace flense::slim {
 
 namespace {
 
+// Both bound the memory on machines with many cores; more would wait for the disk anyway.
+constexpr unsigned kLayersAtOnce = 2;
+constexpr unsigned kPackers = 4;  ///< threads that compress, for each layer
+
 /// The compression a layer shall have in the output.
 codec::Compression wanted_compression(const image::Layer& layer, const SlimOptions& options) {
   return options.compression.value_or(layer.compression);
@@ -50,7 +54,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   }
   codec::EncodeOptions encode;
   encode.level = options.compression_level;
-  encode.threads = processor_count();
+  encode.threads = std::min(processor_count(), kPackers);
   TRY(const auto sink, writer.begin_layer(compression, encode));
   if (edits.edits.empty()) {
     TRY_DO(repack_layer(image, index, progress, *sink));
@@ -87,13 +91,14 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);
   const std::vector<std::size_t> order = by_size(unpacked);
-  TRY_DO(parallel_for(count, processor_count(), [&](std::size_t turn) -> Result<void> {
-    const std::size_t index = order[turn];
-    TRY(written[index],
-        with_context(write_layer(image, index, plan, options, writer, progress),
-                     "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
-    return {};
-  }));
+  TRY_DO(parallel_for(
+      count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {
+        const std::size_t index = order[turn];
+        TRY(written[index],
+            with_context(write_layer(image, index, plan, options, writer, progress),
+                         "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
+        return {};
+      }));
 
   SlimOutcome out;
   out.changed = !plan.empty();
