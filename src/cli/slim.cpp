@@ -22,9 +22,9 @@ commas, or "host" for the GPUs of this machine. Device code that any of them cou
 
 Levels
   safe        caches, files that later layers hide, device code for other GPUs; PTX stays
-  standard    also PTX where every target has native code, debug sections, headers, static
-              libraries, documentation, locales
-  aggressive  also compiled Python files, tests, symbol tables, JIT caches
+  standard    also PTX where every target has native code, files named for other GPUs, debug
+              sections and symbol tables, headers, static libraries, documentation, locales
+  aggressive  also compiled Python files, tests, JIT caches
 
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory). -t pushes to

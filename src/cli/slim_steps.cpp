@@ -393,9 +393,10 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   plan.targets = request.options.targets.text();
   plan.level = device::to_string(request.options.level);
   for (const auto& [pass, bytes] : layer.bytes_by_pass)
-    plan.passes.push_back({pass,
-                           pass == "device-code" ? "device code no target needs" : "debug sections",
-                           1, bytes, false});
+    plan.passes.push_back(
+        {pass,
+         pass == "device-code" ? "device code no target needs" : "debug sections and symbol tables",
+         1, bytes, false});
   slim::SlimOutcome outcome;
   outcome.changed = layer.content_after != layer.content_before;
   outcome.bytes_by_pass = layer.bytes_by_pass;

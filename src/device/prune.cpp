@@ -133,6 +133,21 @@ bool is_drop(Reason reason) {
          reason == Reason::kDropNotBest;
 }
 
+PruneOptions prune_options(Targets targets, Level level, bool keep_ptx) {
+  PruneOptions out;
+  out.targets = std::move(targets);
+  out.level = level;
+  out.keep_ptx = keep_ptx;
+  out.drop_debug = out.drop_symtab = level != Level::kSafe;
+  return out;
+}
+
+bool worth_stripping(const elf::Strippable& strippable, const PruneOptions& options) {
+  constexpr std::uint64_t kSmallSymbols = 16u << 10;
+  return (options.drop_debug && strippable.debug > 0) ||
+         (options.drop_symtab && strippable.symbols >= kSmallSymbols);
+}
+
 Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
                              const PruneOptions& options) {
   PrunePlan plan;

@@ -23,6 +23,13 @@ struct PruneOptions {
   bool drop_symtab = false;
 };
 
+/// What a level means for one ELF file.
+PruneOptions prune_options(Targets targets, Level level, bool keep_ptx);
+
+/// Whether a file without device code is worth an edit for what `strippable` has found: a small
+/// symbol table alone is not, since every changed file is one that images no longer share.
+bool worth_stripping(const elf::Strippable& strippable, const PruneOptions& options);
+
 /// Why an entry stays or goes; index order is the order of report columns.
 enum class Reason {
   kServesTarget,   ///< a target could load it

@@ -62,6 +62,13 @@ struct EditResult {
   unsigned load_segments = 0;
 };
 
+/// What drop_debug and drop_symtab would take, in bytes of sections.
+struct Strippable {
+  std::uint64_t debug = 0;
+  std::uint64_t symbols = 0;
+};
+Strippable strippable(const File& file);
+
 /// Computes the layout without writing: sizes, segment count, or the reason why the file cannot be
 /// rewritten with certainty (bad-input error whose message is that reason).
 Result<EditResult> measure(const File& file, const EditPlan& plan);

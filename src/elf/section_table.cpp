@@ -61,6 +61,22 @@ std::vector<bool> dropped_sections(const File& file, const EditPlan& plan) {
   return dropped;
 }
 
+Strippable strippable(const File& file) {
+  const auto bytes_of = [&](const EditPlan& plan) {
+    const std::vector<bool> dropped = dropped_sections(file, plan);
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < dropped.size(); ++i)
+      if (dropped[i]) bytes += file_range(file.sections()[i]).size();
+    return bytes;
+  };
+  EditPlan debug, both;
+  debug.drop_debug = both.drop_debug = both.drop_symtab = true;
+  Strippable out;
+  out.debug = bytes_of(debug);
+  out.symbols = bytes_of(both) - out.debug;
+  return out;
+}
+
 std::uint32_t SectionTable::add_name(const std::string& name) {
   if (name.empty()) return 0;
   const auto at = static_cast<std::uint32_t>(names_.size());

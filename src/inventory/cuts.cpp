@@ -4,9 +4,11 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/path.h"
+#include "inventory/gpu_files.h"
 
 namespace flense::inventory {
 
@@ -60,6 +62,8 @@ class Collector {
   std::map<std::pair<std::string, std::string>, Cut> cuts_;
 };
 
+constexpr std::string_view kDebug = "debug sections and symbol tables";
+
 void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneSummary& summary,
                      bool musl) {
   using device::Level;
@@ -84,8 +88,7 @@ void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneS
   const std::uint64_t ptx_share = other + ptx == 0 ? 0 : share(device, ptx, other + ptx);
   collector.add("device-ptx", Level::kStandard, kPtx, {}, place(ptx_share));
   collector.add("device-code", Level::kSafe, kOther, {}, place(device - ptx_share));
-  collector.add("debug-sections", Level::kStandard, "debug sections of ELF files", {},
-                place(debug));
+  collector.add("debug-sections", Level::kStandard, kDebug, {}, place(debug));
 }
 
 bool is_c_compiler(std::string_view path) {
@@ -153,6 +156,10 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     }
   });
 
+  std::vector<std::set<std::uint32_t>> for_other_gpus;
+  for (const auto& scan : contents.scans())
+    for_other_gpus.push_back(files_for_other_gpus(*scan->listing, inputs.targets));
+
   contents.for_each_file([&](const VisibleFile& file) {
     if (!file.first) return;
     const std::uint8_t known = verdict[file.content.layer][file.content.index];
@@ -164,13 +171,19 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
       // What goes as a whole has no device code left to cut.
       if (held.empty()) return;
     }
+    if (for_other_gpus[file.content.layer].contains(file.content.index)) {
+      collector.add(kGpuFiles, device::Level::kStandard, kGpuFilesSummary, {},
+                    {std::string(file.path), file.size, file.content.layer});
+      return;
+    }
     const ElfFacts* elf = contents.elf(file.content);
     if (elf == nullptr) return;
     if (elf->prune) {
       add_device_cuts(collector, file, *elf->prune, inputs.musl);
-    } else if (inputs.level >= device::Level::kStandard && !inputs.has_targets) {
-      collector.add("debug-sections", device::Level::kStandard, "debug sections of ELF files", {},
-                    {std::string(file.path), elf->debug_bytes, file.content.layer});
+    } else if (inputs.level >= device::Level::kStandard && inputs.targets.cuda.empty()) {
+      collector.add(
+          "debug-sections", device::Level::kStandard, kDebug, {},
+          {std::string(file.path), elf->debug_bytes + elf->symbol_bytes, file.content.layer});
     }
   });
   return collector.take();

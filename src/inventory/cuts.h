@@ -16,7 +16,7 @@ struct CutInputs {
   const BuildNeeds& needs;
   const std::vector<WastedFile>& wasted;  ///< all of them
   device::Level level = device::Level::kStandard;
-  bool has_targets = false;
+  const device::Targets& targets;
   bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
 };
 

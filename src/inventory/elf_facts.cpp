@@ -12,10 +12,6 @@ namespace flense::inventory {
 
 namespace {
 
-bool is_debug_section(std::string_view name) {
-  return name.starts_with(".debug_") || name.starts_with(".zdebug_");
-}
-
 /// "2.28" of "GLIBC_2.28" as a number that orders; 0 when it is no such name.
 std::uint64_t glibc_order(std::string_view version) {
   if (!version.starts_with("GLIBC_")) return 0;
@@ -119,8 +115,9 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
       facts.glibc = version.substr(6);
     }
   }
-  for (const elf::Section& section : file->sections())
-    if (is_debug_section(section.name)) facts.debug_bytes += file->section_bytes(section).size();
+  const elf::Strippable strippable = elf::strippable(*file);
+  facts.debug_bytes = strippable.debug;
+  facts.symbol_bytes = strippable.symbols;
 
   const Result<device::FileCode> code = device::find_device_code(*file);
   if (!code) {
@@ -128,7 +125,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     return facts;
   }
   add_code(facts, *code);
-  if (prune != nullptr && (code->any() || (prune->drop_debug && facts.debug_bytes > 0)))
+  if (prune != nullptr && (code->any() || device::worth_stripping(strippable, *prune)))
     facts.prune = summarise_prune(*file, *code, *prune);
   return facts;
 }

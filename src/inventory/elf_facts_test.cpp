@@ -36,6 +36,29 @@ TEST(ElfFacts, SumsDebugSections) {
   EXPECT_GT(planned->prune->removed_debug_bytes, 0U);
 }
 
+TEST(ElfFacts, SymbolTablesGoFromStandardOnAndOnlyWhereTheyAreLarge) {
+  const device::PruneOptions safe = device::prune_options({}, device::Level::kSafe, false);
+  const device::PruneOptions standard = device::prune_options({}, device::Level::kStandard, false);
+  const elf::Strippable large{0, 1u << 20}, small{0, 1u << 10}, debug{1, 0};
+  EXPECT_TRUE(device::worth_stripping(large, standard));
+  EXPECT_FALSE(device::worth_stripping(small, standard));
+  EXPECT_TRUE(device::worth_stripping(debug, standard));
+  EXPECT_FALSE(device::worth_stripping(large, safe));
+  EXPECT_FALSE(device::worth_stripping(debug, safe));
+}
+
+TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
+  elf::testing::Library library = elf::testing::make_library();
+  const std::string bytes = library.builder.build();
+  const auto file = elf::File::parse(as_bytes(bytes), "x");
+  ASSERT_TRUE(file);
+  std::uint64_t expected = 0;
+  for (const char* name : {".symtab", ".strtab"})
+    if (const elf::Section* section = file->find_section(name)) expected += section->size;
+  ASSERT_GT(expected, 0U);
+  EXPECT_EQ(read_elf_facts(as_bytes(bytes), "x", nullptr)->symbol_bytes, expected);
+}
+
 TEST(ElfFacts, ReadsTheBannerOfGlibc) {
   elf::testing::Builder builder;
   const std::string banner = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";

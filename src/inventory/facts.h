@@ -41,7 +41,8 @@ struct ElfFacts {
   std::vector<std::string> needed;
   std::string glibc;               ///< newest version asked of glibc: "2.28"
   std::string libc_release;        ///< of a libc.so.6: its own version
-  std::uint64_t debug_bytes = 0;   ///< .debug_* and .zdebug_* sections
+  std::uint64_t debug_bytes = 0;   ///< debug sections
+  std::uint64_t symbol_bytes = 0;  ///< .symtab and its strings, which nothing reads at run time
   std::uint64_t regions = 0;       ///< fat binary regions
   std::uint64_t device_bytes = 0;  ///< of the sections that hold them
   std::vector<ArchCount> code;     ///< sorted by kind and architecture

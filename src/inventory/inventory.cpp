@@ -181,12 +181,8 @@ bool forces_ptx(const std::map<std::string, std::string>& variables) {
 Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options) {
   ScanOptions scan = options.scan;
   if (!options.targets.cuda.empty()) {
-    device::PruneOptions prune;
-    prune.targets = options.targets;
-    prune.level = options.level;
-    prune.keep_ptx = options.keep_ptx || forces_ptx(environment(image));
-    prune.drop_debug = options.level >= device::Level::kStandard;
-    scan.prune = std::move(prune);
+    scan.prune = device::prune_options(options.targets, options.level,
+                                       options.keep_ptx || forces_ptx(environment(image)));
   }
   TRY(const Contents contents, Contents::read(image, scan));
   return describe(image, contents, options);
@@ -221,8 +217,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
 
   const BuildNeeds needs = find_build_needs(contents, out.packages);
   out.base_flavour = smallest_flavour(view.libraries, needs);
-  CutInputs inputs{needs, wasted, options.level, !options.targets.cuda.empty(),
-                   view.musl && !view.glibc};
+  CutInputs inputs{needs, wasted, options.level, options.targets, view.musl && !view.glibc};
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
   if (wasted.size() > options.largest) wasted.resize(options.largest);

@@ -67,6 +67,9 @@ void shadowed_files_pass(const PassContext& context, Draft& draft);
 /// Categories told by path: inventory/waste.h.
 void waste_files_pass(const PassContext& context, Draft& draft);
 
+/// Files that serve other GPUs only, told by their names: inventory/gpu_files.h.
+void gpu_files_pass(const PassContext& context, Draft& draft);
+
 /// Device code that no target can load, and debug sections, inside ELF files.
 void device_code_pass(const PassContext& context, Draft& draft);
 

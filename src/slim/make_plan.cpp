@@ -80,6 +80,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   Draft draft(contents, options.keep);
   shadowed_files_pass(context, draft);
   waste_files_pass(context, draft);
+  gpu_files_pass(context, draft);
   device_code_pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();

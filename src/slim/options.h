@@ -28,13 +28,7 @@ struct SlimOptions {
 
 /// The rules for one ELF file under these options; the same for planning and for applying.
 inline device::PruneOptions rewrite_rules(const SlimOptions& options) {
-  device::PruneOptions out;
-  out.targets = options.targets;
-  out.level = options.level;
-  out.keep_ptx = options.keep_ptx;
-  out.drop_debug = options.level != device::Level::kSafe;
-  out.drop_symtab = options.level == device::Level::kAggressive;
-  return out;
+  return device::prune_options(options.targets, options.level, options.keep_ptx);
 }
 
 }  // namespace flense::slim

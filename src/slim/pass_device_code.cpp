@@ -18,7 +18,7 @@ std::uint64_t droppable(const inventory::PruneSummary& summary) {
 void device_code_pass(const PassContext& context, Draft& draft) {
   if (!context.options.modify_vendor) return;
   draft.describe_pass("device-code", "device code for other GPUs, and PTX no target needs", false);
-  draft.describe_pass("debug-sections", "debug sections of ELF files", false);
+  draft.describe_pass("debug-sections", "debug sections and symbol tables of ELF files", false);
   const image::MergedTree& tree = context.contents.tree();
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     for (const auto& [index, facts] : context.contents.scans()[layer]->elf) {

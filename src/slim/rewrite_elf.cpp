@@ -131,13 +131,6 @@ Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
 
 namespace {
 
-bool has_debug(const elf::File& file) {
-  return std::ranges::any_of(file.sections(), [](const elf::Section& section) {
-    return section.name.starts_with(".debug_") || section.name.starts_with(".zdebug_") ||
-           section.name == ".symtab";
-  });
-}
-
 bool is_empty(const elf::EditPlan& edit) {
   return edit.sections.empty() && edit.holes.empty() && !edit.drop_debug && !edit.drop_symtab;
 }
@@ -167,7 +160,7 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);
     out.left_alone = plan.left_alone;
-  } else if (has_debug(*file)) {
+  } else if (device::worth_stripping(elf::strippable(*file), options.prune)) {
     plan.edit.drop_debug = options.prune.drop_debug;
     plan.edit.drop_symtab = options.prune.drop_symtab;
   }

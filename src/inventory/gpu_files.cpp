@@ -1,0 +1,106 @@
+#include "inventory/gpu_files.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/path.h"
+#include "image/layer_walk.h"
+
+namespace flense::inventory {
+
+namespace {
+
+/// Files below a directory of this name, wherever it lies, serve GPUs of the compute capabilities
+/// [from, below), as 10 * major + minor.
+struct Range {
+  std::string_view directory;
+  unsigned from = 0, below = 0;
+};
+
+constexpr Range kRanges[] = {
+    // triton/profiler/profile.py takes cupti-blackwell where arch >= 100, else cupti.
+    {"triton/backends/nvidia/lib/cupti-blackwell/", 100, 10'000},
+    {"triton/backends/nvidia/lib/cupti/", 0, 100},
+    // triton/backends/amd/compiler.py opens these when it compiles for a gfx target, not before.
+    {"triton/backends/amd/lib/", 0, 0},
+};
+
+/// Bitcode of one library for each architecture: PREFIX, number, SUFFIX. Bitcode is compiled for
+/// the GPU at hand, so that of an older architecture may serve a newer GPU that has none.
+struct Family {
+  std::string_view prefix, suffix;
+};
+
+constexpr Family kFamilies[] = {{"libnvshmem_device_sm_", ".bc"}};
+
+/// What the members of a family in one directory have in common, and for which GPU this one is.
+std::optional<std::pair<std::string, unsigned>> family_member(std::string_view path) {
+  const std::string_view name = base_name(path);
+  for (const Family& family : kFamilies) {
+    if (!name.starts_with(family.prefix) || !name.ends_with(family.suffix)) continue;
+    if (name.size() <= family.prefix.size() + family.suffix.size()) continue;
+    const std::string_view number = name.substr(
+        family.prefix.size(), name.size() - family.prefix.size() - family.suffix.size());
+    const auto arch = device::parse_cuda_arch(number);
+    if (!arch) continue;
+    std::string stem(path.substr(0, path.size() - number.size() - family.suffix.size()));
+    return std::pair(std::move(stem), arch->number);
+  }
+  return std::nullopt;
+}
+
+bool is_below(std::string_view path, std::string_view directory) {
+  const std::size_t at = path.find(directory);
+  return at != std::string_view::npos && (at == 0 || path[at - 1] == '/');
+}
+
+bool serves(const Range& range, const device::Targets& targets) {
+  return std::ranges::any_of(targets.cuda, [&](device::CudaArch gpu) {
+    return gpu.number >= range.from && gpu.number < range.below;
+  });
+}
+
+/// A target with a file of its own needs no other; one without may take any older one.
+bool serves(unsigned arch, const std::set<unsigned>& family, const device::Targets& targets) {
+  return std::ranges::any_of(targets.cuda, [&](device::CudaArch gpu) {
+    return family.contains(gpu.number) ? arch == gpu.number : arch <= gpu.number;
+  });
+}
+
+}  // namespace
+
+std::set<std::uint32_t> files_for_other_gpus(const image::LayerListing& layer,
+                                             const device::Targets& targets) {
+  std::set<std::uint32_t> out;
+  if (targets.cuda.empty() || !targets.amd.empty()) return out;
+  struct Member {
+    std::uint32_t index = 0;
+    unsigned arch = 0;
+  };
+  std::map<std::string, std::vector<Member>> families;
+  for (std::uint32_t index = 0; index < layer.size(); ++index) {
+    const image::LayerListing::Entry entry = layer.at(index);
+    if (entry.type != codec::MemberType::kFile ||
+        image::whiteout_kind(entry.path) != image::Whiteout::kNone)
+      continue;
+    if (auto member = family_member(entry.path)) {
+      families[std::move(member->first)].push_back({index, member->second});
+      continue;
+    }
+    for (const Range& range : kRanges)
+      if (!serves(range, targets) && is_below(entry.path, range.directory)) out.insert(index);
+  }
+  for (const auto& [stem, members] : families) {
+    std::set<unsigned> family;
+    for (const Member& member : members) family.insert(member.arch);
+    for (const Member& member : members)
+      if (!serves(member.arch, family, targets)) out.insert(member.index);
+  }
+  return out;
+}
+
+}  // namespace flense::inventory
