@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := release
-.PHONY: release demo test test-dev test-asan bench fuzz format format-check tidy install setup clean
+.PHONY: release demo test test-dev bench fuzz format format-check tidy install setup clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -27,12 +27,9 @@ demo: release
 test:
 	scripts/test.sh
 
-# The parts of `make test` that one repeats while working.
+# The unit tests without sanitizers: what one repeats while working.
 test-dev:
 	scripts/test.sh dev
-
-test-asan:
-	scripts/test.sh asan
 
 bench: release
 	scripts/setup.sh bench demo

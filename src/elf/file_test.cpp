@@ -56,10 +56,10 @@ TEST(ElfFile, ReadsNotesInterpreterAndVersions) {
   const std::string needs = pack(std::uint16_t{1}, std::uint16_t{2}, 1U, 16U, 0U) +
                             pack(0U, std::uint16_t{0}, std::uint16_t{2}, 11U, 16U) +
                             pack(0U, std::uint16_t{0}, std::uint16_t{3}, 23U, 0U);
-  const std::string strings("\0libc.so.6\0GLIBC_2.28\0\0GLIBC_2.34\0", 36);
+  const std::string strings("\0libc.so.6\0GLIBC_2.28\0\0GLIBC_2.34\0", 35);
   const std::string tags = pack(
       std::uint64_t{DT_NEEDED}, std::uint64_t{1}, std::uint64_t{DT_STRTAB}, std::uint64_t{0x400},
-      std::uint64_t{DT_STRSZ}, std::uint64_t{36}, std::uint64_t{DT_VERNEED}, std::uint64_t{0x500},
+      std::uint64_t{DT_STRSZ}, std::uint64_t{35}, std::uint64_t{DT_VERNEED}, std::uint64_t{0x500},
       std::uint64_t{DT_VERNEEDNUM}, std::uint64_t{1}, std::uint64_t{DT_RUNPATH}, std::uint64_t{1});
   b.add({.name = ".note",
          .type = SHT_NOTE,

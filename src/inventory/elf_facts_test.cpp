@@ -49,6 +49,7 @@ TEST(ElfFacts, SymbolTablesGoFromStandardOnAndOnlyWhereTheyAreLarge) {
 
 TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
   elf::testing::Library library = elf::testing::make_library();
+  elf::testing::add_debug(library);
   const std::string bytes = library.builder.build();
   const auto file = elf::File::parse(as_bytes(bytes), "x");
   ASSERT_TRUE(file);
