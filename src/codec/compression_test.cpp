@@ -256,6 +256,15 @@ TEST(Zstd, SkippableFramesAreSkipped) {
             "text");
 }
 
+TEST(Zstd, FormatsBeforeTheStandardAreRefused) {
+  // The magic numbers of zstd 0.1 and 0.2 to 0.7.
+  for (const char first : {'\x1e', '\x22', '\x23', '\x24', '\x25', '\x26', '\x27'}) {
+    const std::string legacy = first + std::string("\xb5\x2f\xfd\x08\0\0\0", 7);
+    expect_refused(legacy, Way::kZstd, "no frame begins with");
+    expect_refused(pack("text", Compression::kZstd) + legacy, Way::kZstd, "no frame begins with");
+  }
+}
+
 TEST(Zstd, AWindowBeyondOurMemoryIsAnError) {
   // Frame header: window descriptor with exponent 21 (2^31 bytes), no content size.
   expect_refused(std::string("\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", 9), Way::kZstd, "memory");

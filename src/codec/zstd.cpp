@@ -42,6 +42,7 @@ class ZstdDecoder final : public Decoder {
         // No frame at all is no stream; between frames is where it may end.
         if (ended && pending_ == 0 && consumed_ > 0) return 0;
       }
+      if (pending_ == 0 && in_.pos < in_.size) TRY_DO(check_frame_start());
       // Without input it hands out what it still holds.
       const std::size_t before = in_.pos;
       const std::size_t left = ZSTD_decompressStream(context_.get(), &out, &in_);
@@ -57,6 +58,15 @@ class ZstdDecoder final : public Decoder {
   }
 
  private:
+  /// libzstd may be built to read the formats from before RFC 8878, whose streams it does not
+  /// check as strictly. The first byte tells a frame (0x28) and a skippable one (0x50 to 0x5f).
+  Result<void> check_frame_start() const {
+    const auto first = static_cast<const std::uint8_t*>(in_.src)[in_.pos];
+    if (first == 0x28 || (first & 0xf0) == 0x50) return {};
+    return bad_input("the zstd stream is corrupt at offset {:#x}: no frame begins with {:#04x}",
+                     consumed_ + in_.pos, first);
+  }
+
   std::unique_ptr<Source> from_;
   std::unique_ptr<ZSTD_DCtx, FreeDecoder> context_;
   ZSTD_inBuffer in_{nullptr, 0, 0};

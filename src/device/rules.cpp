@@ -67,7 +67,7 @@ class RegionRule {
  public:
   RegionRule(const Region& region, const RegionStanding& standing, const Group& group,
              const RuleOptions& options)
-      : region_(region), standing_(standing), options_(options) {
+      : standing_(standing), options_(options) {
     covered_ = standing.in_group() ? group.covered : covers_all(region, options.targets);
     if (!options.best_fit) return;
     best_ = best_numbers(region, options.targets);
@@ -99,7 +99,6 @@ class RegionRule {
   }
 
  private:
-  const Region& region_;
   const RegionStanding& standing_;
   const RuleOptions& options_;
   bool covered_ = false;
