@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Shows that every fuzz target finds a bug: plants one in a copy of the tree, builds the target
+there and runs it on the committed corpus until it stops.
+
+  fuzz/planted.py [--seconds N] [TARGET...]      needs clang-19 and what scripts/setup.sh installs
+
+Exit status: 0 every planted bug was found, 1 some target missed its bug."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+CORPUS = TOP / "fuzz/corpus"
+
+# target: (file, what is there, what is put in its place)
+PLANTED = {
+    "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
+    "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
+                   "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
+    "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
+            "in_file && section.offset > bytes_.size()"),
+    "fatbin": ("src/device/fatbin.cpp", "!range_fits(entry.header_size, entry.payload_size, rest.size())",
+               "entry.payload_size > (1u << 30)"),
+    "json": ("src/text/json_dump.cpp", "      case '\\\\':\n", "      case '\\1':\n"),
+    "manifest": ("src/image/model.cpp", 'digest.starts_with("sha256:") && is_hex64(digest.substr(7))',
+                 'digest.starts_with("sha256:")'),
+    "packages": ("src/inventory/packages.cpp", "if (line.ends_with('\\r')) line.remove_suffix(1);",
+                 "if (end != text.npos) line.remove_suffix(1);"),
+    "squashfs": ("src/codec/squashfs_metadata.cpp", "!range_fits(begin + 2, size, image_.size())",
+                 "begin > image_.size()"),
+    "tar": ("src/codec/tar_writer.cpp", "put_octal(block, tar::kMode, member.mode & 07777U);",
+            "put_octal(block, tar::kMode, member.mode & 06777U);"),
+}
+
+
+def plant(tree, target):
+    name, there, instead = PLANTED[target]
+    path = tree / name
+    text = path.read_text()
+    if text.count(there) != 1:
+        raise SystemExit(f"planted: {name} holds {text.count(there)} times {there!r}, expected once")
+    path.write_text(text.replace(there, instead))
+    return path, text
+
+
+def find_bug(tree, build, target, seconds):
+    path, original = plant(tree, target)
+    try:
+        subprocess.run(["cmake", "--build", str(build), "--target", f"{target}_fuzz"], check=True,
+                       stdout=subprocess.DEVNULL)
+        with tempfile.TemporaryDirectory() as scratch:
+            done = subprocess.run(
+                [str(build / "fuzz" / f"{target}_fuzz"), f"-max_total_time={seconds}", "-timeout=20", "-max_len=65536",
+                 "-rss_limit_mb=2048", f"-artifact_prefix={scratch}/", scratch, str(CORPUS / target)],
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    finally:
+        path.write_text(original)
+    report = done.stderr.decode(errors="replace")
+    how = next((line for line in report.splitlines() if line.startswith("SUMMARY:")), "no finding")
+    print(f"{target:12} {'found' if done.returncode else 'MISSED'}: {PLANTED[target][0]}: {how[:120]}")
+    return done.returncode != 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=120)
+    parser.add_argument("targets", nargs="*", default=sorted(PLANTED))
+    args = parser.parse_args()
+    known = {path.name.removesuffix("_fuzz.cpp") for path in (TOP / "fuzz").glob("*_fuzz.cpp")}
+    if known != set(PLANTED):
+        raise SystemExit(f"planted: these targets and bugs do not match: {sorted(known ^ set(PLANTED))}")
+    work = pathlib.Path(tempfile.mkdtemp(prefix="flense-planted-"))
+    tree = work / "tree"
+    build = tree / "build/fuzz"
+    os.environ.update(CCACHE_BASEDIR=str(tree), CCACHE_NOHASHDIR="1")
+    try:
+        subprocess.run(["git", "-C", str(TOP), "worktree", "add", "-q", "--detach", str(tree)], check=True)
+        subprocess.run(["cmake", "--preset", "fuzz"], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+        missed = [target for target in args.targets if not find_bug(tree, build, target, args.seconds)]
+    finally:
+        subprocess.run(["git", "-C", str(TOP), "worktree", "remove", "--force", str(tree)], check=False)
+        shutil.rmtree(work, ignore_errors=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("FLENSE_COMPILER_LAUNCHER", shutil.which("ccache") or "")
+    sys.exit(main())
