@@ -6,9 +6,9 @@
       that PRUNED holds exactly these, each reached by the same wrapper as before, with nothing but
       padding and the opaque resources of before between them. Then lists and extracts both with
       cuobjdump: it must see the same entries in the same order, and every cubin and PTX of PRUNED
-      must have the sha256 of the same entry of ORIGINAL. Libraries with architectures that this
-      cuobjdump no longer knows are read one architecture at a time; what cannot be read so is
-      compared as stored.
+      must have the sha256 of the same entry of ORIGINAL. What this cuobjdump does not read, the one
+      of CUDA 12 in the cache is tried on; without it, libraries with architectures that are no
+      longer known are read one architecture at a time, the rest is compared as stored.
 
   cuobjdump_check.py inspect REPORT.json [--root DIR]
       Compares device_code.files[] of `flense inspect --json` with cuobjdump's list, in both
@@ -283,10 +283,13 @@ def match_entries(original, pruned, gpus, level, keep_ptx):
 
 # --- cuobjdump ----------------------------------------------------------------------------------
 
+def cuda_tools():
+    return pathlib.Path(os.environ.get("FLENSE_CACHE", pathlib.Path.home() / ".cache/flense"))
+
+
 def find_cuobjdump(given):
-    cache = pathlib.Path(os.environ.get("FLENSE_CACHE", pathlib.Path.home() / ".cache/flense"))
     for candidate in (given, os.environ.get("CUOBJDUMP"), shutil.which("cuobjdump"),
-                      *sorted(cache.glob("cuda-tools/nvidia/*/bin/cuobjdump"))):
+                      *sorted(cuda_tools().glob("cuda-tools/nvidia/*/bin/cuobjdump"))):
         if candidate and os.access(candidate, os.X_OK):
             return str(candidate)
     print("cuobjdump_check: no cuobjdump (scripts/fetch-cuda-tools.sh gets one)", file=sys.stderr)
@@ -338,7 +341,8 @@ def extracted(cuobjdump, path, scratch, number=None):
 
 
 def without_family(arch):
-    return arch[:-1] if arch.endswith("f") else arch
+    """Family variants are listed as plain by some versions; others call some old cubins sm_61a."""
+    return arch[:-1] if arch.endswith("f") or re.fullmatch(r"sm_[1-8]\da", arch) else arch
 
 
 def in_list_order(library, names, number=None):
@@ -366,18 +370,22 @@ def numbers_of(library):
 
 
 def ways_to_read(cuobjdump, libraries):
-    """(arguments for `number` that list these libraries, numbers that cuobjdump does not know);
-    no arguments where it cannot read them at all."""
-    try:
-        for library in libraries:
-            listed(cuobjdump, library.path)
-        return [None], set()
-    except ToolFailure as failure:
-        if "has been removed" not in str(failure):
-            return [], set()
+    """(the cuobjdump to use, arguments for `number` that list these libraries, numbers that it does
+    not know); no arguments where none can read them."""
+    failures = []
+    older = sorted(cuda_tools().glob("cuda-tools-12/cuobjdump"))
+    for candidate in (cuobjdump, *map(str, older)):
+        try:
+            for library in libraries:
+                listed(candidate, library.path)
+            return candidate, [None], set()
+        except ToolFailure as failure:
+            failures.append(str(failure))
+    if "has been removed" not in failures[0]:
+        return cuobjdump, [], set()
     present = set().union(*map(numbers_of, libraries))
     known = known_numbers(cuobjdump)
-    return sorted(present & known), present - known
+    return cuobjdump, sorted(present & known), present - known
 
 
 def hash_entries(cuobjdump, library, numbers, scratch):
@@ -418,14 +426,17 @@ def check_prune(arguments):
                                                    arguments.keep_ptx)
     saved = os.path.getsize(arguments.original) - os.path.getsize(arguments.pruned)
     result = {"kept": len(pairs), "dropped": dropped, "whole_regions": whole, "saved": saved,
-              "extracted": 0, "unknown": {}, "between": between, "cuobjdump": "all"}
+              "extracted": 0, "unknown": {}, "between": between, "cuobjdump": "13"}
     verdict = (f"{pathlib.Path(arguments.original).name}: {len(pairs)} entries kept, {dropped} "
                f"dropped, {whole} regions left whole, {saved} bytes less, {describe(between)}")
-    numbers, unknown = ways_to_read(cuobjdump, (original, pruned))
+    cuobjdump, numbers, unknown = ways_to_read(cuobjdump, (original, pruned))
     if not numbers and not unknown:
         # libcufile.so.0 is one: "Invalid ELF", as shipped.
         verdict += "; own reading only, cuobjdump cannot read the original"
         result["cuobjdump"] = "cannot read it"
+    if "cuda-tools-12" in cuobjdump:
+        verdict += "; cuobjdump of CUDA 12"
+        result["cuobjdump"] = "12"
     for library in (original, pruned):
         for number in numbers:
             in_list_order(library, listed(cuobjdump, library.path, number), number)
@@ -501,9 +512,9 @@ def check_inspect(arguments):
             continue
         library = Library(path)
         seen, seen_bytes = collections.Counter(), collections.Counter()
-        numbers, _unknown = ways_to_read(cuobjdump, (library,))
+        tool, numbers, _unknown = ways_to_read(cuobjdump, (library,))
         for number in numbers:
-            for kind, archs in listed(cuobjdump, path, number).items():
+            for kind, archs in listed(tool, path, number).items():
                 seen.update((kind, without_family(arch)) for arch in archs)
         for region in library.regions:
             for entry in region.entries:

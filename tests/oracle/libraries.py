@@ -145,6 +145,17 @@ def unpacked(name):
     return folder
 
 
+def older_cuobjdump():
+    """The cuobjdump of CUDA 12 that Triton ships: that of CUDA 13 refuses libraries with code for
+    sm_35 to sm_72, and LZ4 compression as onnxruntime has it ("Invalid ELF")."""
+    target = CACHE / "cuda-tools-12" / "cuobjdump"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel("triton==3.6.0")) as archive:
+            target.write_bytes(archive.read("triton/backends/nvidia/bin/cuobjdump"))
+        target.chmod(0o755)
+
+
 # --- checks -------------------------------------------------------------------------------------
 
 def checked(command, what):
@@ -164,6 +175,15 @@ def check_matrix(path, scratch):
     checked([sys.executable, HERE / "cuobjdump_check.py", "inspect", report, "--root",
              path.parent], f"matrix of {path.name}")
     return sum(row["count"] for file in told["device_code"]["files"] for row in file["entries"])
+
+
+def why_unchanged(path, gpu):
+    """flense's reasons for keeping the device code of a file as it is."""
+    told = json.loads(checked([FLENSE, "inspect", path, "--gpu", gpu, "--json"], "inspect"))
+    for file in told["device_code"]["files"]:
+        prune = file["prune"]
+        return prune["left_alone"] or ", ".join(prune["entry_bytes_by_reason"])
+    return "no device code"
 
 
 def damages(pruned):
@@ -262,6 +282,8 @@ def check_library(entry, scratch, first):
         handle.seek(32)
         row["headers_moved"] = struct.unpack("<Q", handle.read(8))[0] != 64
     row["left_alone"] = "; ".join(file["why"] for file in report["left_alone"])
+    if row["after"] == row["before"]:
+        row["left_alone"] = row["left_alone"] or why_unchanged(original, gpu)
     verdict = scratch / "verdict.json"
     text = checked([sys.executable, HERE / "cuobjdump_check.py", "prune", original, pruned, "--gpu",
                     gpu.removeprefix("sm_"), "--scratch", scratch, "--json", verdict], "prune")
@@ -292,9 +314,12 @@ def markdown(rows):
                          f"FAILED: {row['failed']} |")
             continue
         verdict = row["verdict"]
+        after = f"{row['after'] / 1e6:.1f}"
+        if row["after"] == row["before"]:
+            after = f"unchanged: {row['left_alone']}"
         lines.append(
             f"| {row['library']} | {row['publisher']} | {row['cuda']} | {row['gpu']} | "
-            f"{row['before'] / 1e6:.1f} → {row['after'] / 1e6:.1f} | {verdict['kept']} of "
+            f"{row['before'] / 1e6:.1f} → {after} | {verdict['kept']} of "
             f"{verdict['kept'] + verdict['dropped']} | {verdict['extracted']} | {row['loads']} | "
             f"{gnu_strip(row)} |")
     return "\n".join(lines) + "\n"
@@ -311,6 +336,7 @@ def main():
     if subprocess.run([TOP / "scripts/fetch-cuda-tools.sh"], stdout=subprocess.DEVNULL,
                       check=False).returncode:
         sys.exit(77)
+    older_cuobjdump()
     rows = []
     if arguments.json and arguments.json.exists():
         rows = json.loads(arguments.json.read_text())

@@ -32,6 +32,34 @@ else:
 sys.stdout.flush()
 os._exit(0)
 """
+# onnxruntime's provider runs code of its host when it is loaded: the host has to load it, which it
+# does from its own folder when it is asked for the provider (entries 3, 10 and 2 of its table of
+# functions: CreateEnv, CreateSessionOptions, GetErrorMessage).
+BY_ONNXRUNTIME = """
+import ctypes, glob, os, sys
+folder = os.path.dirname(sys.argv[1])
+word, place = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
+host = ctypes.CDLL(glob.glob(folder + "/libonnxruntime.so.*")[0])
+host.OrtGetApiBase.restype = word
+base = ctypes.cast(host.OrtGetApiBase(), place)
+api = ctypes.cast(ctypes.CFUNCTYPE(word, ctypes.c_uint32)(base[0])(17), place)
+env, options = word(), word()
+ctypes.CFUNCTYPE(word, ctypes.c_int, ctypes.c_char_p, place)(api[3])(3, b"t", ctypes.byref(env))
+ctypes.CFUNCTYPE(word, place)(api[10])(ctypes.byref(options))
+append = host.OrtSessionOptionsAppendExecutionProvider_CUDA
+append.restype, append.argtypes = word, [word, ctypes.c_int]
+status = append(options, 0)
+if status:
+    sys.exit(ctypes.CFUNCTYPE(ctypes.c_char_p, word)(api[2])(status).decode())
+if os.path.realpath(sys.argv[1]) not in open("/proc/self/maps").read():
+    sys.exit("not mapped")
+print("loaded by onnxruntime")
+sys.stdout.flush()
+os._exit(0)
+"""
+# Library: how to load it, what has to lie beside it.
+HOSTED = {"libonnxruntime_providers_cuda.so": (
+    BY_ONNXRUNTIME, ("libonnxruntime.so.*", "libonnxruntime_providers_shared.so"))}
 
 
 class Loader:
@@ -39,15 +67,23 @@ class Loader:
     has (the driver, mostly) is replaced by an empty library: binding is lazy."""
 
     def __init__(self, directories, scratch):
+        self.directories = directories
         self.stub_directory = pathlib.Path(tempfile.mkdtemp(dir=scratch, prefix="stubs"))
-        self.path = ":".join([*map(str, directories), str(self.stub_directory)])
         self.stubs = []
 
     def once(self, path):
         call = VERSION_CALLS.get(path.name.partition(".")[0], "")
-        done = subprocess.run([sys.executable, "-c", LOAD, str(path), call],
-                              env=dict(os.environ, LD_LIBRARY_PATH=self.path), capture_output=True,
-                              text=True, errors="replace", check=False)
+        script, beside = HOSTED.get(path.name, (LOAD, ()))
+        for pattern in beside:
+            for other in self.directories[0].glob(pattern):
+                # No link: it would look beside the file that a link means.
+                if not (path.parent / other.name).exists():
+                    shutil.copyfile(other, path.parent / other.name)
+        # The search path comes before the host's own folder: the original must not be on it.
+        search = [*self.directories[1 if beside else 0:], self.stub_directory]
+        done = subprocess.run([sys.executable, "-c", script, str(path), call],
+                              env=dict(os.environ, LD_LIBRARY_PATH=":".join(map(str, search))),
+                              capture_output=True, text=True, errors="replace", check=False)
         if done.returncode == 0:
             return True, done.stdout.strip()
         if done.returncode < 0:
