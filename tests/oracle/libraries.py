@@ -147,7 +147,7 @@ def unpacked(name):
 
 def older_cuobjdump():
     """The cuobjdump of CUDA 12 that Triton ships: that of CUDA 13 refuses libraries with code for
-    sm_35 to sm_72, and LZ4 compression as onnxruntime has it ("Invalid ELF")."""
+    sm_35 or sm_37, and LZ4 compression as onnxruntime has it ("Invalid ELF")."""
     target = CACHE / "cuda-tools-12" / "cuobjdump"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
