@@ -234,6 +234,8 @@ TEST_F(Toolchain, OtherToolsCanRewriteTheResult) {
       {"eu-strip", "-g"},
       {"llvm-strip-14"},
       {"llvm-strip-14", "-g"},
+      {"llvm-strip-19"},
+      {"llvm-strip-19", "-g"},
       {"patchelf", "--set-rpath", "/a/path/that/is/long/enough/to/move/the/string/table"}};
   for (const auto& tool : tools) {
     if (!find_program(tool[0])) continue;

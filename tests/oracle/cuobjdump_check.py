@@ -3,15 +3,18 @@
 
   cuobjdump_check.py prune ORIGINAL PRUNED --gpu 9.0[,8.6] [--level standard] [--keep-ptx]
       Reads both libraries here, decides here which entries of each region must stay, and checks
-      that PRUNED holds exactly these, each reached by the same wrapper as before. Then lists and
-      extracts both with cuobjdump: it must see the same entries in the same order, and every cubin
-      and PTX of PRUNED must have the sha256 of the same entry of ORIGINAL.
+      that PRUNED holds exactly these, each reached by the same wrapper as before, with nothing but
+      padding and the opaque resources of before between them. Then lists and extracts both with
+      cuobjdump: it must see the same entries in the same order, and every cubin and PTX of PRUNED
+      must have the sha256 of the same entry of ORIGINAL. What this cuobjdump does not read, the one
+      of CUDA 12 in the cache is tried on; without it, libraries with architectures that are no
+      longer known are read one architecture at a time, the rest is compared as stored.
 
   cuobjdump_check.py inspect REPORT.json [--root DIR]
       Compares device_code.files[] of `flense inspect --json` with cuobjdump's list, in both
       directions; DIR is the unpacked image, and no library of it with device code may be missing in
-      the report. cuobjdump reads .nv_fatbin and __nv_relfatbin only; entries of other sections are
-      counted here.
+      the report. cuobjdump reads .nv_fatbin and __nv_relfatbin only and tells no stored sizes;
+      entries of other sections, and all bytes, are counted here.
 
 Prints one line per verdict; exit status 0 fine, 1 difference, 2 wrong usage, 4 no cuobjdump.
 Shares no code with flense; Python standard library only.
@@ -31,6 +34,8 @@ import subprocess
 import sys
 import tempfile
 
+import section_cover
+
 REGION_MAGIC = struct.pack("<IHH", 0xBA55ED50, 1, 16)
 WRAPPER_MAGIC = 0x466243B1
 KINDS = {1: "ptx", 2: "cubin", 8: "ltoir"}
@@ -44,6 +49,10 @@ class Difference(Exception):
     """The two opinions differ."""
 
 
+class ToolFailure(Difference):
+    """cuobjdump cannot read a file."""
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 class Entry:
@@ -54,6 +63,7 @@ class Entry:
         self.position = position
         self.number, = struct.unpack_from("<I", data, position + 28)
         self.flags, = struct.unpack_from("<Q", data, position + 40)
+        self.unpacked, = struct.unpack_from("<Q", data, position + 56)
         specific, family = bool(self.flags & 0x100000), bool(self.flags & 0x200000)
         self.variant = "a" if specific else "f" if family else ""
         self.kind = "unknown" if specific and family else KINDS.get(kind, "unknown")
@@ -62,6 +72,12 @@ class Entry:
     @property
     def arch(self):
         return f"sm_{self.number}{self.variant}"
+
+    def extracts_to(self, size):
+        """Whether a file of `size` bytes can be this entry: stored sizes are rounded up to 8, PTX
+        loses the zero at its end."""
+        slack = (0 if self.unpacked else 7) + (1 if self.kind == "ptx" else 0)
+        return 0 <= (self.unpacked or self.payload) - size <= slack
 
 
 class Region:
@@ -218,7 +234,8 @@ def kept_entries(region, library, gpus, level, keep_ptx):
 
 
 def match_entries(original, pruned, gpus, level, keep_ptx):
-    """[(entry of pruned, entry of original)]; raises where PRUNED is not what the rule says."""
+    """[(entry of pruned, entry of original)], what stays whole, what goes, what lies between;
+    raises where PRUNED is not what the rule says."""
     if [version for version, _ in original.wrappers] != [version for version, _ in pruned.wrappers]:
         raise Difference("the wrappers differ in number or version")
     new_place = {}
@@ -255,15 +272,24 @@ def match_entries(original, pruned, gpus, level, keep_ptx):
     if extra:
         raise Difference(f"{len(extra)} regions of the output are not in the input, first at "
                          f"{extra[0].address:#x}")
-    return pairs, whole, dropped
+    old_place = {after: before for before, after in new_place.items()}
+    try:
+        between = section_cover.cover(
+            original, pruned, lambda region: old_place.get(region.address, region.address))
+    except ValueError as problem:
+        raise Difference(str(problem)) from problem
+    return pairs, whole, dropped, between
 
 
 # --- cuobjdump ----------------------------------------------------------------------------------
 
+def cuda_tools():
+    return pathlib.Path(os.environ.get("FLENSE_CACHE", pathlib.Path.home() / ".cache/flense"))
+
+
 def find_cuobjdump(given):
-    cache = pathlib.Path(os.environ.get("FLENSE_CACHE", pathlib.Path.home() / ".cache/flense"))
     for candidate in (given, os.environ.get("CUOBJDUMP"), shutil.which("cuobjdump"),
-                      *sorted(cache.glob("cuda-tools/nvidia/*/bin/cuobjdump"))):
+                      *sorted(cuda_tools().glob("cuda-tools/nvidia/*/bin/cuobjdump"))):
         if candidate and os.access(candidate, os.X_OK):
             return str(candidate)
     print("cuobjdump_check: no cuobjdump (scripts/fetch-cuda-tools.sh gets one)", file=sys.stderr)
@@ -273,39 +299,53 @@ def find_cuobjdump(given):
 def run(command, cwd=None):
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode != 0 and "does not contain device code" not in done.stderr + done.stdout:
-        raise Difference(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
+        raise ToolFailure(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
 
 
-def listed(cuobjdump, path):
+def known_numbers(cuobjdump):
+    """Architecture numbers that its option -arch accepts."""
+    text = run([cuobjdump, "--help"]).partition("--gpu-architecture")[2].partition("--help")[0]
+    return {int(number) for number in re.findall(r"'sm_(\d+)[af]?'", text)}
+
+
+def only(number):
+    return [] if number is None else ["-arch", f"sm_{number}"]
+
+
+def listed(cuobjdump, path, number=None):
     """cuobjdump's list: {"cubin": [arch, …], "ptx": [arch, …]} in its order."""
     out = {"cubin": [], "ptx": []}
-    for line in run([cuobjdump, "-all", "-lelf", "-lptx", str(path)]).splitlines():
+    command = [cuobjdump, "-all", *only(number), "-lelf", "-lptx", str(path)]
+    for line in run(command).splitlines():
         found = re.match(r"(ELF|PTX) file +\d+: .*\.(sm_\d+[af]?)\.(?:cubin|ptx)$", line)
         if found:
             out["cubin" if found[1] == "ELF" else "ptx"].append(found[2])
     return out
 
 
-def extracted(cuobjdump, path, scratch):
-    """sha256 of every extracted file, by kind and in the order of the list."""
+def extracted(cuobjdump, path, scratch, number=None):
+    """(sha256, size) of every extracted file, by kind and in the order of the list."""
     out = {}
     for kind, option in (("cubin", "-xelf"), ("ptx", "-xptx")):
         with tempfile.TemporaryDirectory(dir=scratch) as directory:
-            run([cuobjdump, "-all", option, "all", str(pathlib.Path(path).resolve())], directory)
+            run([cuobjdump, "-all", *only(number), option, "all",
+                 str(pathlib.Path(path).resolve())], directory)
             hashes = {}
             for file in pathlib.Path(directory).iterdir():
-                number = re.search(r"\.(\d+)\.sm_\d+[af]?\.(?:cubin|ptx)$", file.name)
-                hashes[int(number[1])] = hashlib.sha256(file.read_bytes()).hexdigest()
-            out[kind] = [hashes[number] for number in sorted(hashes)]
+                position = re.search(r"\.(\d+)\.sm_\d+[af]?\.(?:cubin|ptx)$", file.name)
+                content = file.read_bytes()
+                hashes[int(position[1])] = (hashlib.sha256(content).hexdigest(), len(content))
+            out[kind] = [hashes[position] for position in sorted(hashes)]
     return out
 
 
 def without_family(arch):
-    return arch[:-1] if arch.endswith("f") else arch
+    """Family variants are listed as plain by some versions; others call some old cubins sm_61a."""
+    return arch[:-1] if arch.endswith("f") or re.fullmatch(r"sm_[1-8]\da", arch) else arch
 
 
-def in_list_order(library, names):
+def in_list_order(library, names, number=None):
     """Entries that cuobjdump lists, by kind, in the order it walks the sections."""
     wanted = {"cubin": names["cubin"], "ptx": names["ptx"]}
     for order in (LISTED_SECTIONS, LISTED_SECTIONS[::-1]):
@@ -314,7 +354,7 @@ def in_list_order(library, names):
             for region in library.regions:
                 if region.section == section:
                     for entry in region.entries:
-                        if entry.kind in entries:
+                        if entry.kind in entries and number in (None, entry.number):
                             entries[entry.kind].append(entry)
         if all([without_family(e.arch) for e in entries[kind]]
                == [without_family(arch) for arch in wanted[kind]] for kind in entries):
@@ -324,43 +364,115 @@ def in_list_order(library, names):
                      f"(here, cuobjdump) {counts}")
 
 
+def numbers_of(library):
+    return {entry.number for region in library.regions if region.section in LISTED_SECTIONS
+            for entry in region.entries if entry.kind in ("cubin", "ptx")}
+
+
+def ways_to_read(cuobjdump, libraries):
+    """(the cuobjdump to use, arguments for `number` that list these libraries, numbers that it does
+    not know); no arguments where none can read them."""
+    failures = []
+    older = sorted(cuda_tools().glob("cuda-tools-12/cuobjdump"))
+    for candidate in (cuobjdump, *map(str, older)):
+        try:
+            for library in libraries:
+                listed(candidate, library.path)
+            return candidate, [None], set()
+        except ToolFailure as failure:
+            failures.append(str(failure))
+    if "has been removed" not in failures[0]:
+        return cuobjdump, [], set()
+    present = set().union(*map(numbers_of, libraries))
+    known = known_numbers(cuobjdump)
+    return cuobjdump, sorted(present & known), present - known
+
+
+def hash_entries(cuobjdump, library, numbers, scratch):
+    """{entry: sha256 of what cuobjdump extracts}"""
+    hashes = {}
+    for number in numbers:
+        entries = in_list_order(library, listed(cuobjdump, library.path, number), number)
+        found = extracted(cuobjdump, library.path, scratch, number)
+        for kind, list_ in entries.items():
+            if len(found[kind]) != len(list_):
+                raise Difference(f"cuobjdump extracts {len(found[kind])} {kind} files of "
+                                 f"{library.path}, lists {len(list_)}")
+            for entry, (digest, size) in zip(list_, found[kind]):
+                if not entry.extracts_to(size):
+                    raise Difference(f"{kind} {entry.arch} at {entry.position:#x} extracts to "
+                                     f"{size} bytes")
+                hashes[entry] = digest
+    return hashes
+
+
 # --- the two checks -----------------------------------------------------------------------------
+
+def describe(between):
+    pointers = sum(len(resource["pointers"]) for resource in between["opaque"])
+    size = sum(resource["size"] for resource in between["opaque"])
+    text = f"padding at most {between['largest_padding']}"
+    if between["opaque"]:
+        text += (f", {len(between['opaque'])} opaque resources of {size} bytes with {pointers} "
+                 "pointers")
+    return text
+
 
 def check_prune(arguments):
     cuobjdump = find_cuobjdump(arguments.cuobjdump)
     gpus = [int(re.sub(r"\D", "", word)) for word in arguments.gpu.split(",")]
     original, pruned = Library(arguments.original), Library(arguments.pruned)
-    pairs, whole, dropped = match_entries(original, pruned, gpus, arguments.level,
-                                          arguments.keep_ptx)
-    hashes = {}
+    pairs, whole, dropped, between = match_entries(original, pruned, gpus, arguments.level,
+                                                   arguments.keep_ptx)
     saved = os.path.getsize(arguments.original) - os.path.getsize(arguments.pruned)
+    result = {"kept": len(pairs), "dropped": dropped, "whole_regions": whole, "saved": saved,
+              "extracted": 0, "unknown": {}, "between": between, "cuobjdump": "13"}
     verdict = (f"{pathlib.Path(arguments.original).name}: {len(pairs)} entries kept, {dropped} "
-               f"dropped, {whole} regions left whole, {saved} bytes less")
-    try:
-        listed(cuobjdump, original.path)
-    except Difference:
+               f"dropped, {whole} regions left whole, {saved} bytes less, {describe(between)}")
+    cuobjdump, numbers, unknown = ways_to_read(cuobjdump, (original, pruned))
+    if not numbers and not unknown:
         # libcufile.so.0 is one: "Invalid ELF", as shipped.
-        print(f"ok {verdict}; own reading only, cuobjdump cannot read the original")
-        return
-    entries = {}
+        verdict += "; own reading only, cuobjdump cannot read the original"
+        result["cuobjdump"] = "cannot read it"
+    if "cuda-tools-12" in cuobjdump:
+        verdict += "; cuobjdump of CUDA 12"
+        result["cuobjdump"] = "12"
     for library in (original, pruned):
-        entries[library] = in_list_order(library, listed(cuobjdump, library.path))
-        if arguments.no_extract:
-            continue
-        found = extracted(cuobjdump, library.path, arguments.scratch)
-        for kind, list_ in entries[library].items():
-            if len(found[kind]) != len(list_):
-                raise Difference(f"cuobjdump extracts {len(found[kind])} {kind} files of "
-                                 f"{library.path}, lists {len(list_)}")
-            for entry, digest in zip(list_, found[kind]):
-                hashes[entry] = digest
-    compared = 0
-    for after, before in pairs:
-        if after in hashes:
-            if hashes[after] != hashes[before]:
-                raise Difference(f"{after.kind} {after.arch} extracts to other bytes than before")
-            compared += 1
-    print(f"ok {verdict}; {compared} extracted and equal")
+        for number in numbers:
+            in_list_order(library, listed(cuobjdump, library.path, number), number)
+    if not arguments.no_extract and numbers:
+        # Of the original only what the output still has needs unpacking.
+        remaining = numbers_of(pruned)
+        if remaining <= known_numbers(cuobjdump) or unknown:
+            numbers = sorted(remaining - unknown)
+        after = hash_entries(cuobjdump, pruned, numbers, arguments.scratch)
+        before = hash_entries(cuobjdump, original, numbers, arguments.scratch)
+        for new, old in pairs:
+            if new in after:
+                if after[new] != before[old]:
+                    raise Difference(f"{new.kind} {new.arch} extracts to other bytes than before")
+                result["extracted"] += 1
+        verdict += f"; {result['extracted']} extracted and equal"
+        listable = sum(entry.number not in unknown and entry.kind in ("cubin", "ptx")
+                       for region in pruned.regions if region.section in LISTED_SECTIONS
+                       for entry in region.entries)
+        if result["extracted"] != listable:
+            raise Difference(f"only {result['extracted']} of {listable} entries extracted")
+    outside = sum(len(region.entries) for region in pruned.regions
+                  if region.section not in LISTED_SECTIONS)
+    result["outside"] = outside
+    if outside:
+        verdict += f"; {outside} in sections that cuobjdump does not read, compared as stored"
+    if unknown:
+        left = collections.Counter(
+            entry.arch for region in pruned.regions if region.section in LISTED_SECTIONS
+            for entry in region.entries if entry.number in unknown)
+        result.update(unknown=left, cuobjdump="by architecture")
+        verdict += (f"; compared as stored, cuobjdump knows them no longer: "
+                    f"{', '.join(f'{n} {arch}' for arch, n in sorted(left.items())) or 'none'}")
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(json.dumps(result))
+    print(f"ok {verdict}")
 
 
 def unreported(root, reported):
@@ -390,27 +502,34 @@ def check_inspect(arguments):
     for file in report["device_code"]["files"]:
         path = pathlib.Path(arguments.root or "/") / file["path"].lstrip("/")
         told = collections.Counter()
+        told_bytes = collections.Counter()
         for row in file["entries"]:
             if row["vendor"] == "nvidia":
                 arch = re.sub(r"^compute_", "sm_", row["arch"])
                 told[row["kind"], without_family(arch)] += row["count"]
+                told_bytes[row["kind"], arch] += row["bytes"]
         if not told:
             continue
         library = Library(path)
-        seen = collections.Counter()
-        for kind, archs in listed(cuobjdump, path).items():
-            seen.update((kind, without_family(arch)) for arch in archs)
+        seen, seen_bytes = collections.Counter(), collections.Counter()
+        tool, numbers, _unknown = ways_to_read(cuobjdump, (library,))
+        for number in numbers:
+            for kind, archs in listed(tool, path, number).items():
+                seen.update((kind, without_family(arch)) for arch in archs)
         for region in library.regions:
             for entry in region.entries:
-                if region.section not in LISTED_SECTIONS or entry.kind not in ("cubin", "ptx"):
+                seen_bytes[entry.kind, entry.arch] += entry.size
+                if (region.section not in LISTED_SECTIONS or entry.kind not in ("cubin", "ptx")
+                        or not (numbers == [None] or entry.number in numbers)):
                     seen[entry.kind, without_family(entry.arch)] += 1
-        missing, extra = seen - told, told - seen
-        if missing or extra:
-            raise Difference(f"{path}: missing in the report {dict(missing)}, only in the report "
-                             f"{dict(extra)}")
+        for word, here, there in (("entries", seen, told), ("bytes", seen_bytes, told_bytes)):
+            missing, extra = here - there, there - here
+            if missing or extra:
+                raise Difference(f"{path}: {word} missing in the report {dict(missing)}, only in "
+                                 f"the report {dict(extra)}")
         total += sum(told.values())
     print(f"ok {arguments.report}: {total} entries of "
-          f"{len(report['device_code']['files'])} files as cuobjdump lists them")
+          f"{len(report['device_code']['files'])} files as cuobjdump lists them, bytes as stored")
 
 
 def main():
@@ -424,6 +543,7 @@ def main():
     prune.add_argument("--keep-ptx", action="store_true")
     prune.add_argument("--no-extract", action="store_true", help="list only; no sha256")
     prune.add_argument("--scratch", help="directory for extracted files")
+    prune.add_argument("--json", help="file for the same verdict as JSON")
     prune.set_defaults(check=check_prune)
     inspect = commands.add_parser("inspect")
     inspect.add_argument("report")
