@@ -84,7 +84,7 @@ const Command& slim_command() {
       OptionSpec{"--compression", "", "KIND", "of all written layers (default: each keeps its own)",
                  false, kCompressions},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/slim/v1)"},
+      OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
       OptionSpec{"--provenance",
                  "",
                  "FILE",

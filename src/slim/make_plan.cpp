@@ -86,11 +86,11 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
 
   plan.input = image.name;
   plan.input_digest = image.manifest_digest;
-  plan.targets = options.targets.text();
-  plan.level = device::to_string(options.level);
+  plan.targets = options.targets;
+  plan.level = options.level;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layers[i].digest = image.layers[i].blob.digest;
-    plan.layers[i].bytes_before = contents.scans()[i]->content_bytes;
+    plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
   }
   for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler})
     if (!evidence.empty()) plan.notices.push_back("build files stay: " + evidence);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "device/prune.h"
+#include "device/target.h"
 #include "text/json.h"
 
 namespace flense::slim {
@@ -34,7 +36,7 @@ struct LayerPlan {
   std::string digest;
   /// By member position. Empty: the layer keeps its digest.
   std::map<std::uint64_t, Edit> edits;
-  std::uint64_t bytes_before = 0;  ///< file content bytes of the layer
+  std::uint64_t content_bytes = 0;  ///< file contents of the layer before any edit
 };
 
 /// A file that could give bytes but stays as it is.
@@ -56,8 +58,8 @@ struct PassTotal {
 struct Plan {
   std::string input;         ///< target as opened
   std::string input_digest;  ///< manifest digest; empty for directories
-  std::string targets;
-  std::string level;
+  device::Targets targets;
+  device::Level level = device::Level::kStandard;
   std::vector<LayerPlan> layers;
   std::vector<LeftAlone> left_alone;
   std::vector<PassTotal> passes;
@@ -71,5 +73,10 @@ struct Plan {
 
 /// Schema flense/plan/v1 (docs/schemas/plan-v1.json).
 text::Json to_json(const Plan& plan);
+/// {"cuda": ["sm_90"], "amd": []}: how every document names the GPUs.
+text::Json to_json(const device::Targets& targets);
+/// Members that the plan and the report share.
+text::Json passes_json(const std::vector<PassTotal>& passes);
+text::Json left_alone_json(const std::vector<LeftAlone>& files);
 
 }  // namespace flense::slim
