@@ -18,6 +18,8 @@ std::string_view to_string(Action action) {
       return "moved";
     case Action::kRetarget:
       return "retarget";
+    case Action::kPlace:
+      return "place";
   }
   return "drop";
 }

@@ -14,12 +14,16 @@
 
 namespace flense::slim {
 
+/// The pass that drops what no container sees; what it drops changes nothing that anybody sees.
+inline constexpr std::string_view kShadowedFiles = "shadowed-files";
+
 enum class Action {
   kDrop,      ///< the member goes
   kRewrite,   ///< an ELF file gets new content
   kRename,    ///< a dropped hard-link target moves its content to `new_path`
   kMoved,     ///< a hard link whose name the content took by kRename
   kRetarget,  ///< a hard link gets the target `new_path`
+  kPlace,     ///< squashing: the member stays, under `place`
 };
 std::string_view to_string(Action action);
 
@@ -30,6 +34,8 @@ struct Edit {
   std::string new_path;  ///< kRename, kRetarget
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
+  bool rewrite = false;           ///< kRename: the content is rewritten as well
+  std::string place = {};         ///< squashing: where the member really lies, when not at `path`
 };
 
 struct LayerPlan {
