@@ -17,6 +17,7 @@
 #include "slim/make_plan.h"
 #include "slim/provenance.h"
 #include "slim/sandbox.h"
+#include "slim/squash.h"
 
 namespace flense::cli {
 
@@ -121,6 +122,10 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   const std::string name = args.value("--to");
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
+  out.options.squash = args.has("--squash");
+  if (out.options.squash && out.in_place)
+    return usage("--squash is for images: --in-place changes a tree, which has no layers",
+                 "leave one of them out");
   if (!out.output.empty() && out.options.compression == codec::Compression::kZstd) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     if (spec.form == image::OutputForm::kDockerArchive)
@@ -187,9 +192,15 @@ namespace {
 Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
                                       const slim::Plan& plan, const slim::SlimOptions& options) {
   TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
-  TRY(slim::SlimOutcome outcome,
-      slim::apply_image(*subject.image, plan, options, subject.unpacked, subject.driver_floor,
-                        *writer, subject.progress.get()));
+  slim::SlimOutcome outcome;
+  if (options.squash && subject.image->layers.size() > 1) {
+    TRY(outcome, slim::apply_squashed(*subject.image, subject.contents->tree(), plan, options,
+                                      subject.unpacked, subject.driver_floor, *writer,
+                                      subject.progress.get()));
+  } else {
+    TRY(outcome, slim::apply_image(*subject.image, plan, options, subject.unpacked,
+                                   subject.driver_floor, *writer, subject.progress.get()));
+  }
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
   return outcome;
@@ -238,10 +249,13 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
   slim::SlimOptions plain = subject.options;
   plain.compression = codec::Compression::kNone;
+  slim::SlimOptions unsquashed = plain;
+  unsquashed.squash = false;
   const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};
   const image::OutputSpec slimmed{image::OutputForm::kDirectory, work.path() / "slim", {}};
   subject.progress->begin("unpacking the original", 0);
-  TRY_DO(with_context(write_image(original, subject, nothing, plain), "unpacking the original"));
+  TRY_DO(
+      with_context(write_image(original, subject, nothing, unsquashed), "unpacking the original"));
   subject.progress->begin("unpacking the slim image", 0);
   TRY_DO(
       with_context(write_image(slimmed, subject, subject.plan, plain), "unpacking the slim image"));

@@ -13,6 +13,7 @@ text::Json options_json(const SlimOptions& options) {
   out.set("keep_ptx", options.keep_ptx)
       .set("modify_vendor", options.modify_vendor)
       .set("keep", std::move(keep))
+      .set("squash", options.squash)
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")
       .set("compression_level", options.compression_level);
