@@ -63,7 +63,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 3> kCompressions = {"zstd", "gzip", "none"};
-  static const std::array<OptionSpec, 18> kOptions = {
+  static const std::array<OptionSpec, 19> kOptions = {
       kGpuOption,
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -80,11 +80,12 @@ const Command& slim_command() {
       OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true},
       OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"},
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
+      OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
       OptionSpec{"--compression", "", "KIND", "of all written layers (default: each keeps its own)",
                  false, kCompressions},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/slim/v1)"},
+      OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
       OptionSpec{"--provenance",
                  "",
                  "FILE",

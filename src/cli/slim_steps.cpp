@@ -5,7 +5,6 @@
 #include <numeric>
 #include <system_error>
 
-#include "base/version.h"
 #include "cli/common.h"
 #include "codec/tar.h"
 #include "elf/file.h"
@@ -16,7 +15,9 @@
 #include "slim/in_place.h"
 #include "slim/labels.h"
 #include "slim/make_plan.h"
+#include "slim/provenance.h"
 #include "slim/sandbox.h"
+#include "slim/squash.h"
 
 namespace flense::cli {
 
@@ -121,6 +122,10 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   const std::string name = args.value("--to");
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
+  out.options.squash = args.has("--squash");
+  if (out.options.squash && out.in_place)
+    return usage("--squash is for images: --in-place changes a tree, which has no layers",
+                 "leave one of them out");
   if (!out.output.empty() && out.options.compression == codec::Compression::kZstd) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     if (spec.form == image::OutputForm::kDockerArchive)
@@ -187,9 +192,15 @@ namespace {
 Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
                                       const slim::Plan& plan, const slim::SlimOptions& options) {
   TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
-  TRY(slim::SlimOutcome outcome,
-      slim::apply_image(*subject.image, plan, options, subject.unpacked, subject.driver_floor,
-                        *writer, subject.progress.get()));
+  slim::SlimOutcome outcome;
+  if (options.squash && subject.image->layers.size() > 1) {
+    TRY(outcome, slim::apply_squashed(*subject.image, subject.contents->tree(), plan, options,
+                                      subject.unpacked, subject.driver_floor, *writer,
+                                      subject.progress.get()));
+  } else {
+    TRY(outcome, slim::apply_image(*subject.image, plan, options, subject.unpacked,
+                                   subject.driver_floor, *writer, subject.progress.get()));
+  }
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
   return outcome;
@@ -238,10 +249,13 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
   slim::SlimOptions plain = subject.options;
   plain.compression = codec::Compression::kNone;
+  slim::SlimOptions unsquashed = plain;
+  unsquashed.squash = false;
   const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};
   const image::OutputSpec slimmed{image::OutputForm::kDirectory, work.path() / "slim", {}};
   subject.progress->begin("unpacking the original", 0);
-  TRY_DO(with_context(write_image(original, subject, nothing, plain), "unpacking the original"));
+  TRY_DO(
+      with_context(write_image(original, subject, nothing, unsquashed), "unpacking the original"));
   subject.progress->begin("unpacking the slim image", 0);
   TRY_DO(
       with_context(write_image(slimmed, subject, subject.plan, plain), "unpacking the slim image"));
@@ -297,18 +311,21 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
   return write_image(spec, subject, subject.plan, subject.options);
 }
 
+namespace {
+
+/// Where the result goes, as the user named it.
+const std::string& where(const SlimRequest& request) {
+  if (request.in_place) return request.target;
+  return request.push_to.empty() ? request.output : request.push_to;
+}
+
+}  // namespace
+
 Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
                               const slim::SlimOutcome& outcome) {
   if (request.provenance_file.empty() || request.provenance_file == "none") return {};
-  text::Json record = text::Json::object();
-  record.set("schema", "flense/provenance/v1");
-  record.set("flense_version", kVersion);
-  record.set("input", subject.plan.input);
-  record.set("input_digest", subject.image->manifest_digest);
-  record.set("output", request.output);
-  record.set("output_digest", outcome.manifest_digest);
-  record.set("driver_floor", subject.driver_floor);
-  record.set("plan", slim::to_json(subject.plan));
+  const text::Json record = slim::provenance(subject.plan, subject.options, outcome, where(request),
+                                             subject.driver_floor);
   TRY(AtomicFile file, AtomicFile::create(request.provenance_file));
   const std::string text = text::dump_json(record, 2) + "\n";
   TRY_DO(write_fully(file.fd(), as_bytes(text), request.provenance_file));
@@ -328,9 +345,13 @@ bool changes_vendor_objects(const slim::Plan& plan) {
   });
 }
 
+text::Json json_of(const report::SlimReport& report) {
+  return report.outcome == nullptr ? slim::to_json(report.plan)
+                                   : report::slim_json(report, *report.outcome);
+}
+
 Result<void> print_report(const report::SlimReport& report, const ParsedArgs& args, Io& io) {
-  if (args.has("--json"))
-    return write_text(io, text::dump_json(report::slim_json(report), 2) + "\n");
+  if (args.has("--json")) return write_text(io, text::dump_json(json_of(report), 2) + "\n");
   return write_text(io, report::slim_text(report, output_style(args, io), args.has("--verbose")));
 }
 
@@ -368,10 +389,7 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
     for (const auto& [pass, bytes] : outcome.bytes_by_pass) gain += bytes;
     after = before - std::min(before, gain);
   }
-  const std::string where = request.in_place          ? request.target
-                            : request.push_to.empty() ? request.output
-                                                      : request.push_to;
-  const report::SlimReport report{subject.plan, &outcome, where,
+  const report::SlimReport report{subject.plan, &outcome, where(request),
                                   before,       after,    changes_vendor_objects(subject.plan)};
   TRY_DO(print_report(report, args, io));
   return 0;
@@ -390,8 +408,8 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   TRY(const slim::LayerOutcome layer, slim::slim_file(request.target, output, request.options));
   slim::Plan plan;
   plan.input = request.target;
-  plan.targets = request.options.targets.text();
-  plan.level = device::to_string(request.options.level);
+  plan.targets = request.options.targets;
+  plan.level = request.options.level;
   for (const auto& [pass, bytes] : layer.bytes_by_pass)
     plan.passes.push_back(
         {pass,

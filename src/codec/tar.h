@@ -96,8 +96,12 @@ class TarWriter {
   /// Pads; an error when fewer or more bytes were written than announced.
   Result<void> end();
   /// Copies a member of `reader` exactly as stored; nothing of its content may have been taken,
-  /// unless the archive lies in memory.
-  Result<void> copy_raw(TarReader& reader);
+  /// unless the archive lies in memory. Without `globals` the global PAX headers before it stay
+  /// behind.
+  Result<void> copy_raw(TarReader& reader, bool globals = true);
+  /// The global PAX headers before the current member of `reader`, for members that are not copied
+  /// raw: readers that heed them apply them to all members that follow.
+  Result<void> copy_globals(const TarReader& reader);
   /// Two zero blocks.
   Result<void> finish();
   /// Bytes written so far, for layouts that need offsets.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "codec/tar.h"
 #include "codec/tar_format.h"
@@ -83,6 +84,30 @@ Result<void> check(const TarMember& member) {
       return bad_input("'{}' has an extended attribute '{}' that a tar archive cannot hold",
                        member.name, name);
   return {};
+}
+
+/// Where the headers of a member are cut: its global PAX headers, and all others.
+struct HeaderPart {
+  Bytes bytes;
+  bool global = false;
+};
+
+std::vector<HeaderPart> split_headers(Bytes raw) {
+  std::vector<HeaderPart> parts;
+  while (raw.size() >= kBlockSize) {
+    const char flag = std::to_integer<char>(raw[tar::kType.offset]);
+    const bool extended = std::string_view("xXgLK").find(flag) != std::string_view::npos;
+    const auto size = tar::number_field(raw, tar::kSize);
+    // The member's own header comes last, with sparse maps behind it.
+    if (!extended || !size || *size < 0) break;
+    const std::uint64_t blocks =
+        1 + (static_cast<std::uint64_t>(*size) + kBlockSize - 1) / kBlockSize;
+    if (blocks > raw.size() / kBlockSize) break;
+    parts.push_back({raw.first(blocks * kBlockSize), flag == 'g'});
+    raw = raw.subspan(blocks * kBlockSize);
+  }
+  parts.push_back({raw, false});
+  return parts;
 }
 
 }  // namespace
@@ -213,11 +238,19 @@ Result<void> TarWriter::end() {
   return state_->pad(std::exchange(state_->padding, 0));
 }
 
-Result<void> TarWriter::copy_raw(TarReader& reader) {
+Result<void> TarWriter::copy_globals(const TarReader& reader) {
+  TRY_DO(state_->expect_done());
+  for (const HeaderPart& part : split_headers(reader.raw_header()))
+    if (part.global) TRY_DO(state_->put(part.bytes));
+  return {};
+}
+
+Result<void> TarWriter::copy_raw(TarReader& reader, bool globals) {
   TRY_DO(state_->expect_done());
   if (!reader.rewind())
     return fail(Code::kInternal, "a tar member is copied whose content was already taken");
-  TRY_DO(state_->put(reader.raw_header()));
+  for (const HeaderPart& part : split_headers(reader.raw_header()))
+    if (globals || !part.global) TRY_DO(state_->put(part.bytes));
   while (true) {
     TRY(const Bytes chunk, reader.raw_content().next(1u << 20));
     if (chunk.empty()) return {};

@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "base/path.h"
 #include "inventory/gpu_files.h"
 
 namespace flense::inventory {
@@ -91,47 +90,7 @@ void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneS
   collector.add("debug-sections", Level::kStandard, kDebug, {}, place(debug));
 }
 
-bool is_c_compiler(std::string_view path) {
-  if (base_name(parent_path(path)) != "bin") return false;
-  const std::string_view name = base_name(path);
-  return name == "cc" || name == "gcc" || name == "clang" || name.ends_with("-gcc") ||
-         name.starts_with("gcc-1") || name.starts_with("clang-1");
-}
-
 }  // namespace
-
-BuildNeeds find_build_needs(const Contents& contents,
-                            const std::vector<InstalledPackage>& packages) {
-  std::string compiler, nvcc;
-  contents.for_each_file([&](const VisibleFile& file) {
-    if (compiler.empty() && is_c_compiler(file.path)) compiler = file.path;
-    if (nvcc.empty() && file.path.ends_with("bin/nvcc")) nvcc = file.path;
-  });
-  static constexpr std::array<std::string_view, 5> kHost = {"triton", "torch", "pytorch-triton",
-                                                            "tilelang", "tensorflow"};
-  static constexpr std::array<std::string_view, 6> kCuda = {
-      "deepspeed", "flashinfer-python", "tilelang", "deep-gemm", "ninja", "cuda-python"};
-  BuildNeeds needs;
-  for (const InstalledPackage& installed : packages) {
-    const Package& package = installed.package;
-    if (package.type != "pip" && package.type != "conda") continue;
-    const std::string name = normalised_python_name(package.name);
-    const auto in = [&](const auto& names) {
-      return std::find(names.begin(), names.end(), name) != names.end();
-    };
-    if (needs.host_compiler.empty() && !compiler.empty() && in(kHost))
-      needs.host_compiler =
-          fmt::format("{} {} may compile with {} at run time", name, package.version, compiler);
-    if (needs.cuda_compiler.empty() && !nvcc.empty() && in(kCuda))
-      needs.cuda_compiler =
-          fmt::format("{} {} may compile with {} at run time", name, package.version, nvcc);
-    // CuPy compiles through NVRTC, which reads the toolkit's headers.
-    if (needs.cuda_compiler.empty() && name.starts_with("cupy"))
-      needs.cuda_compiler =
-          fmt::format("{} {} compiles against CUDA headers at run time", name, package.version);
-  }
-  return needs;
-}
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   Collector collector;

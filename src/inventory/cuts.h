@@ -8,10 +8,6 @@
 
 namespace flense::inventory {
 
-/// What compiles at run time, from the packages and from the compilers a container sees.
-BuildNeeds find_build_needs(const Contents& contents,
-                            const std::vector<InstalledPackage>& packages);
-
 struct CutInputs {
   const BuildNeeds& needs;
   const std::vector<WastedFile>& wasted;  ///< all of them

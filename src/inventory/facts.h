@@ -55,6 +55,7 @@ struct LayerScan {
   std::map<std::uint32_t, ElfFacts> elf;
   std::map<std::uint32_t, std::vector<Package>> packages;  ///< of package databases
   std::map<std::uint32_t, std::string> texts;     ///< small files kept whole (see wants_text)
+  std::map<std::uint32_t, std::string> scripts;   ///< first lines of executable scripts, after "#!"
   std::map<std::uint32_t, std::uint64_t> stored;  ///< content bytes in the layer of sparse files
   std::uint64_t unpacked_bytes = 0;               ///< of the uncompressed archive
   std::uint64_t content_bytes = 0;  ///< of all members; the rest is headers and padding

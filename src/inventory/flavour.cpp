@@ -164,9 +164,13 @@ BaseFlavour smallest_flavour(const std::vector<LibraryUse>& files, const BuildNe
     for (const std::string_view opened : opened_by_name(file.soname, file.device_code))
       ask(file, opened, "dlopen");
   }
+  // Only this flavour holds the compiler, and only it the headers.
   if (!needs.cuda_compiler.empty())
     reasons.try_emplace("nvcc", FlavourReason{Flavour::kDevel, "nvcc", needs.cuda_compiler,
                                               "compiles at run time"});
+  else if (!needs.cuda_headers.empty())
+    reasons.try_emplace("CUDA headers", FlavourReason{Flavour::kDevel, "CUDA headers",
+                                                      needs.cuda_headers, "compiles at run time"});
 
   BaseFlavour out;
   for (auto& [library, reason] : reasons) {

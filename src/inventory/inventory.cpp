@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "image/layer_walk.h"
+#include "inventory/build_needs.h"
 #include "inventory/cuts.h"
 #include "inventory/flavour.h"
 #include "inventory/largest.h"

@@ -27,7 +27,7 @@ class LayerScanner {
       scan_.stored.emplace(index, entry.member.stored_size);
     const bool whiteout = image::whiteout_kind(entry.path) != image::Whiteout::kNone;
     if (content == nullptr || entry.member.size == 0 || whiteout) return {};
-    return read_content(entry.path, *content, index);
+    return read_content(entry, *content, index);
   }
 
   Result<LayerScan> finish(const image::WalkResult& walk) {
@@ -40,8 +40,9 @@ class LayerScanner {
   }
 
  private:
-  Result<void> read_content(const std::string& path, image::EntryContent& content,
+  Result<void> read_content(const image::LayerEntry& entry, image::EntryContent& content,
                             std::uint32_t index) {
+    const std::string& path = entry.path;
     const PackageFile package = package_file(path);
     if (package == PackageFile::kRpmDatabase) {
       scan_.packages[index];  // present, not readable
@@ -57,7 +58,15 @@ class LayerScanner {
       return {};
     }
     TRY(const Bytes head, content.peek(4));
-    if (!elf::looks_like_elf(head)) return {};
+    if (!elf::looks_like_elf(head)) {
+      constexpr unsigned kAnyExecute = 0111;
+      if ((entry.member.mode & kAnyExecute) == 0 || !as_text(head).starts_with("#!")) return {};
+      // The kernel looks at this many bytes.
+      TRY(const Bytes begin, content.peek(256));
+      const std::string_view line = as_text(begin).substr(2);
+      scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
+      return {};
+    }
     TRY(const image::ContentView view, content.materialise());
     std::optional<ElfFacts> facts =
         read_elf_facts(view.bytes(), path, options_.prune ? &*options_.prune : nullptr);

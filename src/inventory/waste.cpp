@@ -63,10 +63,13 @@ bool is_licence_text(std::string_view path) {
 }
 
 std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs) {
-  const bool host = rule.guard == Guard::kHostCompiler || rule.guard == Guard::kAnyCompiler;
-  const bool cuda = rule.guard == Guard::kCudaCompiler || rule.guard == Guard::kAnyCompiler;
+  const bool any = rule.guard == Guard::kAnyCompiler;
+  const bool headers = any || rule.guard == Guard::kCudaHeaders;
+  const bool cuda = headers || rule.guard == Guard::kCudaCompiler;
+  const bool host = any || rule.guard == Guard::kHostCompiler;
   if (host && !needs.host_compiler.empty()) return needs.host_compiler;
   if (cuda && !needs.cuda_compiler.empty()) return needs.cuda_compiler;
+  if (headers && !needs.cuda_headers.empty()) return needs.cuda_headers;
   return {};
 }
 

@@ -17,7 +17,8 @@ namespace flense::inventory {
 enum class Guard {
   kNone,
   kHostCompiler,  ///< a C compiler is used at run time (Triton, torch.compile)
-  kCudaCompiler,  ///< nvcc or CUDA headers are used at run time (DeepSpeed, FlashInfer, CuPy)
+  kCudaCompiler,  ///< nvcc is used at run time (DeepSpeed, FlashInfer, PyCUDA)
+  kCudaHeaders,   ///< the same, or NVRTC reads CUDA headers (CuPy, numba-cuda)
   kAnyCompiler,
 };
 
@@ -35,10 +36,11 @@ struct WasteRule {
 /// All categories, in order of precedence: a path belongs to the first that takes it.
 std::span<const WasteRule> waste_rules();
 
-/// What in the image compiles at run time; a non-empty text is the evidence.
+/// What in the image compiles at run time (build_needs.h); a non-empty text is the evidence.
 struct BuildNeeds {
-  std::string host_compiler;
-  std::string cuda_compiler;
+  std::string host_compiler = {};
+  std::string cuda_compiler = {};
+  std::string cuda_headers = {};
 };
 
 /// Why the rule may not be applied to an image with these needs; empty when it may.

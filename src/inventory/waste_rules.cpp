@@ -202,7 +202,7 @@ constexpr WasteRule kRules[] = {
      {}},
     {"static-libs", Level::kStandard, Guard::kHostCompiler, "static libraries", kStatic,
      kStaticKeep},
-    {"cuda-headers", Level::kStandard, Guard::kCudaCompiler, "CUDA headers", kCudaHeaders,
+    {"cuda-headers", Level::kStandard, Guard::kCudaHeaders, "CUDA headers", kCudaHeaders,
      kHeadersKeep},
     {"headers", Level::kStandard, Guard::kAnyCompiler, "C and C++ headers", kHeaders, kHeadersKeep},
     {"cuda-tools",

@@ -101,7 +101,7 @@ TEST(Waste, GuardsHoldBackWhatCompilersNeed) {
     ADD_FAILURE() << id;
     return waste_rules().front();
   };
-  const BuildNeeds none, host{"triton compiles", ""}, cuda{"", "deepspeed compiles"};
+  const BuildNeeds none, host{"triton compiles", "", ""}, cuda{"", "deepspeed compiles", ""};
   EXPECT_EQ(held_back(rule("headers"), none), "");
   EXPECT_EQ(held_back(rule("headers"), host), "triton compiles");
   EXPECT_EQ(held_back(rule("headers"), cuda), "deepspeed compiles");

@@ -102,7 +102,7 @@ std::string bolder_text(const slim::Plan& plan, const Style& style) {
 std::string slim_text(const SlimReport& report, const Style& style, bool verbose) {
   const slim::Plan& plan = report.plan;
   std::string out = style.paint(Ink::kBold, printable(plan.input));
-  out += fmt::format("  for {} at {}\n", plan.targets, plan.level);
+  out += fmt::format("  for {} at {}\n", plan.targets.text(), device::to_string(plan.level));
   out += fmt::format("{} -> {} unpacked ({} of the original){}\n\n",
                      human_bytes(report.unpacked_before), human_bytes(report.unpacked_after),
                      percent(report.unpacked_after, report.unpacked_before),
@@ -129,52 +129,44 @@ std::string slim_text(const SlimReport& report, const Style& style, bool verbose
   return out;
 }
 
-text::Json slim_json(const SlimReport& report) {
+text::Json slim_json(const SlimReport& report, const slim::SlimOutcome& outcome) {
   using text::Json;
+  const slim::Plan& plan = report.plan;
   Json out = Json::object();
   out.set("schema", "flense/slim/v1");
-  out.set("flense_version", kVersion);
-  out.set("dry_run", report.outcome == nullptr);
+  out.set("flense", kVersion);
+  out.set("target", plan.input);
+  out.set("digest", plan.input_digest);
+  out.set("targets", slim::to_json(plan.targets));
+  out.set("level", device::to_string(plan.level));
+  out.set("output", report.output);
+  out.set("output_digest", outcome.manifest_digest);
   out.set("unpacked_bytes_before", report.unpacked_before);
   out.set("unpacked_bytes_after", report.unpacked_after);
   out.set("vendor_objects_changed", report.vendor_objects_changed);
-  if (!report.output.empty()) out.set("output", report.output);
-  Json passes = Json::array();
-  for (const slim::PassTotal& pass : report.plan.passes)
-    passes.push(Json::object()
-                    .set("pass", pass.pass)
-                    .set("description", pass.description)
-                    .set("files", pass.files)
-                    .set("bytes", given_back(report, pass))
-                    .set("breaks_sharing", pass.breaks_sharing));
-  out.set("passes", std::move(passes));
-  std::vector<slim::LeftAlone> left = report.plan.left_alone;
-  if (report.outcome != nullptr) {
-    out.set("manifest_digest", report.outcome->manifest_digest);
-    Json layers = Json::array();
-    for (const slim::LayerSizes& layer : report.outcome->layers)
-      layers.push(Json::object()
-                      .set("instruction", layer.instruction)
-                      .set("digest_before", layer.digest_before)
-                      .set("digest_after", layer.digest_after)
-                      .set("size_bytes_before", layer.stored_before)
-                      .set("size_bytes_after", layer.stored_after)
-                      .set("unpacked_bytes_before", layer.unpacked_before)
-                      .set("unpacked_bytes_after", layer.unpacked_after));
-    out.set("layers", std::move(layers));
-    left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
-  }
-  Json files = Json::array();
-  for (const slim::LeftAlone& file : left)
-    files.push(Json::object().set("path", file.path).set("bytes", file.bytes).set("why", file.why));
-  out.set("left_alone", std::move(files));
+  std::vector<slim::PassTotal> passes = plan.passes;
+  for (slim::PassTotal& pass : passes) pass.bytes = given_back(report, pass);
+  out.set("passes", slim::passes_json(passes));
+  Json layers = Json::array();
+  for (const slim::LayerSizes& layer : outcome.layers)
+    layers.push(Json::object()
+                    .set("instruction", layer.instruction)
+                    .set("digest_before", layer.digest_before)
+                    .set("digest_after", layer.digest_after)
+                    .set("size_bytes_before", layer.stored_before)
+                    .set("size_bytes_after", layer.stored_after)
+                    .set("unpacked_bytes_before", layer.unpacked_before)
+                    .set("unpacked_bytes_after", layer.unpacked_after));
+  out.set("layers", std::move(layers));
+  std::vector<slim::LeftAlone> left = plan.left_alone;
+  left.insert(left.end(), outcome.left_alone.begin(), outcome.left_alone.end());
+  out.set("left_alone", slim::left_alone_json(left));
   Json bolder = Json::object();
-  for (const auto& [rule, bytes] : report.plan.bolder) bolder.set(rule, bytes);
+  for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));
   Json notices = Json::array();
-  for (const std::string& notice : report.plan.notices) notices.push(notice);
-  if (report.outcome != nullptr)
-    for (const std::string& notice : report.outcome->notices) notices.push(notice);
+  for (const std::string& notice : plan.notices) notices.push(notice);
+  for (const std::string& notice : outcome.notices) notices.push(notice);
   out.set("notices", std::move(notices));
   return out;
 }

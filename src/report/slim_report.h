@@ -22,7 +22,8 @@ struct SlimReport {
 
 std::string slim_text(const SlimReport& report, const Style& style, bool verbose);
 
-/// Schema flense/slim/v1 (docs/schemas/slim-v1.json).
-text::Json slim_json(const SlimReport& report);
+/// What was done, schema flense/slim/v1 (docs/schemas/slim-v1.json); `outcome` is the report's. A
+/// dry run prints the plan instead (slim/plan.h).
+text::Json slim_json(const SlimReport& report, const slim::SlimOutcome& outcome);
 
 }  // namespace flense::report

@@ -56,8 +56,10 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   encode.level = options.compression_level;
   encode.threads = std::min(processor_count(), kPackers);
   TRY(const auto sink, writer.begin_layer(compression, encode));
-  if (edits.edits.empty()) {
+  if (edits.edits.empty() && image.entries() == nullptr) {
     TRY_DO(repack_layer(image, index, progress, *sink));
+  } else if (edits.edits.empty()) {
+    TRY(out.outcome, apply_layer(image, index, edits, options, {}, progress, *sink));
   } else {
     TRY(out.outcome,
         apply_layer(image, index, edits, options, {marker_file(options)}, progress, *sink));

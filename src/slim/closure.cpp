@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/format.h"
 #include "base/path.h"
@@ -33,7 +34,67 @@ std::vector<std::string> expand_path_list(std::string_view list, std::string_vie
   return out;
 }
 
+/// The next word of `text`, which loses it.
+std::string_view take_word(std::string_view& text) {
+  const std::size_t begin = std::min(text.find_first_not_of(" \t\r"), text.size());
+  text.remove_prefix(begin);
+  const std::string_view word = text.substr(0, text.find_first_of(" \t\r"));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+std::vector<std::string> program_candidates(const std::string& program, const ClosureInput& input) {
+  if (program.find('/') != std::string::npos) return {resolve_link_text("", program)};
+  std::vector<std::string> out;
+  for (const std::string& directory : input.program_path)
+    out.push_back(directory.empty() ? program : fmt::format("{}/{}", directory, program));
+  return out;
+}
+
+void check_script(const ScriptFacts& script, const ClosureInput& input, const Exists& before,
+                  const Exists& after, std::vector<std::string>& broken) {
+  const Interpreter interpreter = parse_interpreter(script.first_line);
+  if (interpreter.path.empty()) return;
+  if (before(interpreter.path) && !after(interpreter.path)) {
+    broken.push_back(fmt::format("the script {} needs /{}", script.path, interpreter.path));
+    return;
+  }
+  if (interpreter.program.empty()) return;
+  const std::vector<std::string> candidates = program_candidates(interpreter.program, input);
+  if (std::ranges::any_of(candidates, before) && std::ranges::none_of(candidates, after))
+    broken.push_back(fmt::format("the script {} needs {}", script.path, interpreter.program));
+}
+
 }  // namespace
+
+// execve(2), "Interpreter scripts": the interpreter is one word, the rest is one argument. env(1)
+// splits that argument itself with -S.
+Interpreter parse_interpreter(std::string_view first_line) {
+  Interpreter out;
+  std::string_view rest = first_line.substr(0, first_line.find('\0'));
+  const std::string_view path = take_word(rest);
+  // A relative one depends on where the script is started.
+  if (!path.starts_with('/')) return out;
+  out.path = resolve_link_text("", path);
+  if (base_name(out.path) != "env") return out;
+  bool unset = false;
+  while (true) {
+    std::string_view word = take_word(rest);
+    if (word.empty()) return out;
+    if (word.starts_with("-S")) word.remove_prefix(2);
+    if (word.starts_with("--split-string=")) word.remove_prefix(15);
+    if (word == "-u" || word == "-C") {
+      unset = true;
+      continue;
+    }
+    const bool argument = std::exchange(unset, false);
+    if (argument || word.empty() || word.starts_with('-') ||
+        word.find('=') != std::string_view::npos)
+      continue;
+    out.program = word;
+    return out;
+  }
+}
 
 std::vector<std::string> library_candidates(const LinkFacts& file, const std::string& soname,
                                             const ClosureInput& input) {
@@ -71,6 +132,8 @@ std::vector<std::string> broken_links(const ClosureInput& input, const Exists& b
         broken.push_back(fmt::format("{} needs {}", file.path, soname));
     }
   }
+  for (const ScriptFacts& script : input.scripts)
+    if (after(script.path)) check_script(script, input, before, after, broken);
   for (const std::string& path : input.must_exist)
     if (before(path) && !after(path))
       broken.push_back(fmt::format("the image starts with /{}", path));

@@ -1,11 +1,12 @@
-// Static proof that slimming broke no link: every library that resolved before resolves after, and
-// what starts the image is still there. Pure: works on facts, touches no file.
-// Resolution follows ld.so(8): RPATH (when no RUNPATH), LD_LIBRARY_PATH, RUNPATH, then the
+// Static proof that slimming broke no link: every library and every interpreter that resolved
+// before resolves after, and what starts the image is still there. Pure: works on facts, touches no
+// file. Resolution follows ld.so(8): RPATH (when no RUNPATH), LD_LIBRARY_PATH, RUNPATH, then the
 // directories of ld.so.conf and the defaults.
 #pragma once
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace flense::slim {
@@ -17,8 +18,24 @@ struct LinkFacts {
   std::string interpreter;
 };
 
+/// An executable file that begins with "#!".
+struct ScriptFacts {
+  std::string path;
+  std::string first_line;  ///< what follows "#!"
+};
+
+/// How the kernel starts a script, and env(1) after it.
+struct Interpreter {
+  std::string path;     ///< image path; empty when the line names none
+  std::string program;  ///< with env: the name that is looked for in PATH, or an absolute path
+};
+Interpreter parse_interpreter(std::string_view first_line);
+
 struct ClosureInput {
   std::vector<LinkFacts> files;
+  std::vector<ScriptFacts> scripts;
+  /// Directories of PATH, as image paths.
+  std::vector<std::string> program_path;
   /// Directories of LD_LIBRARY_PATH and of ld.so.conf, as image paths.
   std::vector<std::string> library_path;
   std::vector<std::string> system_directories;

@@ -43,6 +43,51 @@ TEST(BrokenLinks, OnlyWhatResolvedBefore) {
               ElementsAre("the image starts with /bin/app"));
 }
 
+TEST(ParseInterpreter, AsKernelAndEnvDo) {
+  const auto parse = [](std::string_view line) {
+    const Interpreter out = parse_interpreter(line);
+    return out.program.empty() ? out.path : out.path + " " + out.program;
+  };
+  EXPECT_EQ(parse("/opt/venv/bin/python"), "opt/venv/bin/python");
+  EXPECT_EQ(parse("  /bin/sh -e"), "bin/sh");
+  EXPECT_EQ(parse("/usr/bin/python3 -u\r"), "usr/bin/python3");
+  EXPECT_EQ(parse("/usr/bin/env python3"), "usr/bin/env python3");
+  EXPECT_EQ(parse("/usr/bin/env -S python3 -u"), "usr/bin/env python3");
+  EXPECT_EQ(parse("/usr/bin/env -Spython3 -u"), "usr/bin/env python3");
+  EXPECT_EQ(parse("/usr/bin/env -S --split-string=A=b -u HOME /opt/p"), "usr/bin/env /opt/p");
+  EXPECT_EQ(parse("/usr/bin/env"), "usr/bin/env");
+  EXPECT_EQ(parse("python3"), "") << "depends on where it is started";
+  EXPECT_EQ(parse(""), "");
+  EXPECT_EQ(parse(std::string_view("/bin/sh\0junk", 12)), "bin/sh");
+}
+
+TEST(BrokenLinks, Scripts) {
+  ClosureInput input;
+  input.program_path = {"usr/local/bin", "usr/bin"};
+  input.scripts = {{"bin/direct", "/opt/venv/bin/python"},
+                   {"bin/by-env", "/usr/bin/env python3"},
+                   {"bin/never-ran", "/nowhere/perl"},
+                   {"bin/dropped", "/opt/venv/bin/python"}};
+  const std::set<std::string> all = {
+      "bin/direct",  "bin/by-env",      "bin/never-ran",       "bin/dropped",
+      "usr/bin/env", "usr/bin/python3", "opt/venv/bin/python", "usr/local/bin/python3"};
+  const auto without = [&](const std::set<std::string>& gone) {
+    std::set<std::string> rest = all;
+    for (const std::string& path : gone) rest.erase(path);
+    return in(rest);
+  };
+  EXPECT_THAT(broken_links(input, in(all), in(all)), IsEmpty());
+  EXPECT_THAT(broken_links(input, in(all), without({"usr/bin/python3", "bin/dropped"})), IsEmpty())
+      << "another one on PATH serves";
+  EXPECT_THAT(broken_links(input, in(all),
+                           without({"bin/dropped", "opt/venv/bin/python", "usr/bin/python3",
+                                    "usr/local/bin/python3"})),
+              ElementsAre("the script bin/direct needs /opt/venv/bin/python",
+                          "the script bin/by-env needs python3"));
+  EXPECT_THAT(broken_links(input, in(all), without({"usr/bin/env"})),
+              ElementsAre("the script bin/by-env needs /usr/bin/env"));
+}
+
 TEST(BrokenLinks, ASecondCopyElsewhereSuffices) {
   ClosureInput input;
   input.system_directories = {"usr/lib", "lib"};

@@ -5,9 +5,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <set>
+#include <map>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/path.h"
@@ -24,9 +27,14 @@ constexpr std::uint64_t kRecordLimit = 64u << 20;
 Result<void> copy_metadata(int from, int to, const std::string& name) {
   struct stat status{};
   if (::fstat(from, &status) != 0) return system_error(errno, "cannot read " + name);
-  // Only root may give files away; an ordinary user's own files already have the right owner.
-  if (::fchown(to, status.st_uid, status.st_gid) != 0 && errno != EPERM)
-    return system_error(errno, "cannot set the owner of " + name);
+  // Only root may give files away; what an ordinary user creates mostly has the right owner
+  // already.
+  struct stat created{};
+  if (::fstat(to, &created) != 0) return system_error(errno, "cannot read " + name);
+  if ((created.st_uid != status.st_uid || created.st_gid != status.st_gid) &&
+      ::fchown(to, status.st_uid, status.st_gid) != 0)
+    return with_hint(Result<void>(system_error(errno, "cannot keep the owner of " + name)),
+                     "run as the owner of the tree, or as root");
   if (::fchmod(to, status.st_mode & 07777U) != 0)
     return system_error(errno, "cannot set the mode of " + name);
   std::string names(64u << 10, '\0');
@@ -63,8 +71,10 @@ void count(LayerOutcome& outcome, const std::string& pass, std::uint64_t bytes) 
   ++outcome.files_by_pass[pass];
 }
 
-void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, std::uint64_t debug) {
-  debug = std::min(saved, debug);
+void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenElf& result) {
+  // Where no device code went, headers and padding that went with the debug sections are theirs.
+  const std::uint64_t debug =
+      result.device_bytes_removed == 0 ? saved : std::min(saved, result.debug_bytes_removed);
   count(outcome, "debug-sections", debug);
   count(outcome, "device-code", saved - debug);
 }
@@ -76,10 +86,36 @@ RewriteOptions rewrite_options(const SlimOptions& options) {
   return out;
 }
 
+using Inode = std::pair<dev_t, ino_t>;
+
+/// What one walk over the tree tells; symbolic links are not followed.
+struct Tree {
+  std::vector<std::string> lists;                        ///< files that record_kind() knows
+  std::map<Inode, std::vector<std::string>> hard_links;  ///< names of files that have several
+};
+
+Tree survey(const std::filesystem::path& root) {
+  Tree out;
+  std::error_code error;
+  using std::filesystem::directory_options;
+  std::filesystem::recursive_directory_iterator walk(
+      root, directory_options::skip_permission_denied, error);
+  for (; walk != std::filesystem::recursive_directory_iterator(); walk.increment(error)) {
+    if (error) break;
+    struct stat status{};
+    if (::lstat(walk->path().c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    std::string path = walk->path().lexically_relative(root).string();
+    if (status.st_nlink > 1) out.hard_links[{status.st_dev, status.st_ino}].push_back(path);
+    if (record_kind(path)) out.lists.push_back(std::move(path));
+  }
+  std::ranges::sort(out.lists);
+  return out;
+}
+
 class InPlace {
  public:
   InPlace(std::filesystem::path root, const SlimOptions& options)
-      : root_(std::move(root)), rewrite_(rewrite_options(options)) {}
+      : root_(std::move(root)), rewrite_(rewrite_options(options)), tree_(survey(root_)) {}
 
   Result<void> rewrite(const Edit& edit) {
     const std::filesystem::path path = root_ / edit.path;
@@ -94,8 +130,11 @@ class InPlace {
     const Bytes bytes = result.content.bytes();
     fates_[edit.path] = fate_of(bytes);
     const std::uint64_t saved = original.bytes().size() - bytes.size();
+    struct stat before{};
+    if (::lstat(path.c_str(), &before) != 0) return system_error(errno, "cannot read " + edit.path);
     TRY_DO(replace_file(path, path, bytes));
-    count_rewrite(outcome_, saved, result.debug_bytes_removed);
+    TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
+    count_rewrite(outcome_, saved, result);
     return {};
   }
 
@@ -103,13 +142,13 @@ class InPlace {
     if (::unlink((root_ / edit.path).c_str()) != 0 && errno != ENOENT)
       return system_error(errno, "cannot remove " + edit.path);
     fates_[edit.path].dropped = true;
-    count(outcome_, edit.pass, edit.bytes_before);
+    count(outcome_, edit.pass, edit.bytes_before - edit.bytes_after);
     return {};
   }
 
   /// Package lists that may name an edited file: all in the tree.
-  Result<void> update_lists(const std::vector<std::string>& lists) {
-    for (const std::string& path : lists) {
+  Result<void> update_lists() {
+    for (const std::string& path : tree_.lists) {
       Result<std::string> text = read_file(root_ / path, kRecordLimit);
       if (!text) continue;
       Result<std::optional<std::string>> updated =
@@ -129,34 +168,42 @@ class InPlace {
   LayerOutcome take() { return std::move(outcome_); }
 
  private:
+  /// The other names of the old content get the new one, each atomically. Names outside the tree
+  /// keep the old: they are not ours.
+  Result<void> relink(Inode old, const std::string& renewed) {
+    const auto names = tree_.hard_links.find(old);
+    if (names == tree_.hard_links.end()) return {};
+    for (const std::string& name : names->second) {
+      const std::filesystem::path path = root_ / name;
+      struct stat status{};
+      if (name == renewed || ::lstat(path.c_str(), &status) != 0 ||
+          Inode{status.st_dev, status.st_ino} != old)
+        continue;
+      const std::filesystem::path beside = path.string() + ".flense-link";
+      if (::link((root_ / renewed).c_str(), beside.c_str()) != 0)
+        return system_error(errno, fmt::format("cannot link {} to {}", name, renewed));
+      if (::rename(beside.c_str(), path.c_str()) != 0) {
+        const int error = errno;
+        ::unlink(beside.c_str());
+        return system_error(error, "cannot replace " + name);
+      }
+      fates_.insert_or_assign(name, FileFate(fates_.at(renewed)));
+    }
+    return {};
+  }
+
   std::filesystem::path root_;
   RewriteOptions rewrite_;
+  Tree tree_;
   Fates fates_;
   LayerOutcome outcome_;
 };
-
-/// Files of the tree that record_kind() knows; symbolic links are not followed.
-std::vector<std::string> find_lists(const std::filesystem::path& root) {
-  std::vector<std::string> out;
-  std::error_code error;
-  using std::filesystem::directory_options;
-  std::filesystem::recursive_directory_iterator walk(
-      root, directory_options::skip_permission_denied, error);
-  for (; walk != std::filesystem::recursive_directory_iterator(); walk.increment(error)) {
-    if (error) break;
-    if (!walk->is_regular_file(error) || walk->is_symlink(error)) continue;
-    std::string path = walk->path().lexically_relative(root).string();
-    if (record_kind(path)) out.push_back(std::move(path));
-  }
-  return out;
-}
 
 }  // namespace
 
 Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
                                     const SlimOptions& options, Progress* progress) {
   InPlace tree(root, options);
-  const std::vector<std::string> lists = find_lists(root);
   for (const auto& [position, edit] : plan.edits) {
     switch (edit.action) {
       case Action::kRewrite:
@@ -169,11 +216,12 @@ Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const Lay
         break;
       case Action::kMoved:
       case Action::kRetarget:
+      case Action::kPlace:
         break;
     }
     if (progress != nullptr) progress->add(edit.bytes_before);
   }
-  TRY_DO(tree.update_lists(lists));
+  TRY_DO(tree.update_lists());
   return tree.take();
 }
 
@@ -188,8 +236,7 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   outcome.content_after = bytes.size();
   if (!result.left_alone.empty())
     outcome.left_alone.push_back({input.string(), 0, result.left_alone});
-  if (result.changed)
-    count_rewrite(outcome, original.bytes().size() - bytes.size(), result.debug_bytes_removed);
+  if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
   if (result.changed || input != output) TRY_DO(replace_file(input, output, bytes));
   return outcome;
 }

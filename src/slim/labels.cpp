@@ -42,9 +42,9 @@ std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zst
 
 AddedFile marker_file(const SlimOptions& options) {
   text::Json out = text::Json::object();
-  out.set("schema", "flense/slim/v1");
-  out.set("flense_version", kVersion);
-  out.set("targets", options.targets.text());
+  out.set("schema", "flense/marker/v1");
+  out.set("flense", kVersion);
+  out.set("targets", to_json(options.targets));
   out.set("level", device::to_string(options.level));
   out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
   out.set("note",

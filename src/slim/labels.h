@@ -22,6 +22,7 @@ inline constexpr const char* kMarkerPath = "usr/share/flense/slim.json";
 /// (zstd fat binaries need a driver of CUDA 12.4). Empty when nothing is known.
 std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code);
 
+/// Schema flense/marker/v1 (docs/schemas/marker-v1.json).
 AddedFile marker_file(const SlimOptions& options);
 
 /// The configuration of the output: new diff_ids, labels set; everything else as it was.

@@ -1,9 +1,10 @@
 #include "slim/make_plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/path.h"
-#include "inventory/cuts.h"
+#include "inventory/build_needs.h"
 #include "slim/closure.h"
 #include "slim/draft.h"
 
@@ -43,19 +44,28 @@ std::vector<std::string> split_list(std::string_view text) {
   return out;
 }
 
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::vector<std::string> program_path(const image::Image& image) {
+  const std::string path = environment_value(image, "PATH");
+  return split_list(path.empty() ? std::string_view(kDefaultPath) : std::string_view(path));
+}
+
+/// Files that the words of the entry point, the command and the health check may mean: the program,
+/// the script that an interpreter gets. Words that mean none did not exist before either.
 std::vector<std::string> start_paths(const image::Image& image) {
   std::vector<std::string> out;
-  for (const char* key : {"Entrypoint", "Cmd"}) {
-    const auto& words = image.config["config"][key].items();
-    if (words.empty()) continue;
-    const std::string word(words.front().text());
-    if (word.find('/') != std::string::npos) {
-      out.push_back(resolve_link_text(image.config["config"]["WorkingDir"].text(), word));
-      continue;
+  const text::Json& container = image.config["config"];
+  const std::vector<std::string> directories = program_path(image);
+  for (const text::Json* words :
+       {&container["Entrypoint"], &container["Cmd"], &container["Healthcheck"]["Test"]}) {
+    for (const text::Json& item : words->items()) {
+      const std::string word(item.text());
+      if (word.empty()) continue;
+      out.push_back(resolve_link_text(container["WorkingDir"].text(), word));
+      if (word.find('/') != std::string::npos) continue;
+      for (const std::string& directory : directories) out.push_back(directory + "/" + word);
     }
-    std::string path = environment_value(image, "PATH");
-    if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    for (const std::string& directory : split_list(path)) out.push_back(directory + "/" + word);
   }
   return out;
 }
@@ -87,14 +97,16 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
 
   plan.input = image.name;
   plan.input_digest = image.manifest_digest;
-  plan.targets = options.targets.text();
-  plan.level = device::to_string(options.level);
+  plan.targets = options.targets;
+  plan.level = options.level;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layers[i].digest = image.layers[i].blob.digest;
-    plan.layers[i].bytes_before = contents.scans()[i]->content_bytes;
+    plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
   }
-  for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler})
-    if (!evidence.empty()) plan.notices.push_back("build files stay: " + evidence);
+  std::set<std::string> told;
+  for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler, needs.cuda_headers})
+    if (!evidence.empty() && told.insert(evidence).second)
+      plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   return plan;
 }
@@ -104,6 +116,9 @@ std::vector<std::string> verify_plan(const image::Image& image, const inventory:
   const image::MergedTree& tree = contents.tree();
   ClosureInput input;
   contents.for_each_file([&](const inventory::VisibleFile& file) {
+    const auto& scripts = contents.scan(file.content).scripts;
+    if (const auto script = scripts.find(file.content.index); script != scripts.end())
+      input.scripts.push_back({std::string(file.path), script->second});
     const inventory::ElfFacts* facts = contents.elf(file.content);
     if (facts == nullptr) return;
     input.files.push_back(
@@ -120,6 +135,7 @@ std::vector<std::string> verify_plan(const image::Image& image, const inventory:
                               "usr/lib",
                               "usr/local/lib",
                               "usr/local/cuda/lib64"};
+  input.program_path = program_path(image);
   input.must_exist = start_paths(image);
 
   const auto found = [&](const std::string& path) -> std::optional<image::MergedTree::Found> {

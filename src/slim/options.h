@@ -20,6 +20,7 @@ struct SlimOptions {
   bool modify_vendor = true;
   /// Image paths that stay as they are (base/path.h globs).
   std::vector<std::string> keep;
+  bool squash = false;  ///< one layer out of all
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;
   int compression_level = 0;

@@ -42,7 +42,7 @@ void device_code_pass(const PassContext& context, Draft& draft) {
       }
       if (summary.output_size >= entry.size) continue;
       const std::uint64_t gain = entry.size - summary.output_size;
-      const std::uint64_t debug = std::min(gain, summary.removed_debug_bytes);
+      const std::uint64_t debug = wanted == 0 ? gain : std::min(gain, summary.removed_debug_bytes);
       draft.split("debug-sections", debug);
       draft.claim(ref, {Action::kRewrite,
                         "device-code",

@@ -31,7 +31,7 @@ void waste_files_pass(const PassContext& context, Draft& draft) {
       if (rule == nullptr || !inventory::applies_at(*rule, context.options.level) ||
           !inventory::held_back(*rule, context.needs).empty() || !draft.may_claim(ref, entry.path))
         continue;
-      const std::uint64_t bytes = entry.type == codec::MemberType::kFile ? entry.size : 0;
+      const std::uint64_t bytes = context.contents.scan(ref).stored_bytes(index);
       draft.claim(ref,
                   {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});
     }

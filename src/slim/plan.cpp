@@ -18,6 +18,8 @@ std::string_view to_string(Action action) {
       return "moved";
     case Action::kRetarget:
       return "retarget";
+    case Action::kPlace:
+      return "place";
   }
   return "drop";
 }
@@ -32,49 +34,71 @@ bool Plan::empty() const {
   return std::ranges::all_of(layers, [](const LayerPlan& layer) { return layer.edits.empty(); });
 }
 
+text::Json to_json(const device::Targets& targets) {
+  text::Json cuda = text::Json::array(), amd = text::Json::array();
+  for (const device::CudaArch& arch : targets.cuda) cuda.push(device::to_string(arch));
+  for (const std::string& arch : targets.amd) amd.push(arch);
+  return text::Json::object().set("cuda", std::move(cuda)).set("amd", std::move(amd));
+}
+
+text::Json passes_json(const std::vector<PassTotal>& passes) {
+  text::Json out = text::Json::array();
+  for (const PassTotal& pass : passes) {
+    out.push(text::Json::object()
+                 .set("id", pass.pass)
+                 .set("reason", pass.description)
+                 .set("files", pass.files)
+                 .set("bytes", pass.bytes)
+                 .set("breaks_sharing", pass.breaks_sharing));
+  }
+  return out;
+}
+
+text::Json left_alone_json(const std::vector<LeftAlone>& files) {
+  text::Json out = text::Json::array();
+  for (const LeftAlone& file : files)
+    out.push(
+        text::Json::object().set("path", file.path).set("bytes", file.bytes).set("why", file.why));
+  return out;
+}
+
+namespace {
+
+text::Json edit_json(std::uint64_t position, const Edit& edit) {
+  text::Json out = text::Json::object();
+  out.set("position", position)
+      .set("action", to_string(edit.action))
+      .set("pass", edit.pass)
+      .set("path", edit.path);
+  if (!edit.new_path.empty()) out.set("new_path", edit.new_path);
+  out.set("bytes_before", edit.bytes_before).set("bytes_after", edit.bytes_after);
+  return out;
+}
+
+}  // namespace
+
 text::Json to_json(const Plan& plan) {
   using text::Json;
   Json out = Json::object();
   out.set("schema", "flense/plan/v1");
-  out.set("flense_version", kVersion);
-  out.set("input", plan.input);
-  out.set("input_digest", plan.input_digest);
-  out.set("targets", plan.targets);
-  out.set("level", plan.level);
-  out.set("bytes_given_back", plan.bytes_given_back());
-  Json passes = Json::array();
-  for (const PassTotal& pass : plan.passes) {
-    passes.push(Json::object()
-                    .set("pass", pass.pass)
-                    .set("description", pass.description)
-                    .set("files", pass.files)
-                    .set("bytes", pass.bytes)
-                    .set("breaks_sharing", pass.breaks_sharing));
-  }
-  out.set("passes", std::move(passes));
+  out.set("flense", kVersion);
+  out.set("target", plan.input);
+  out.set("digest", plan.input_digest);
+  out.set("targets", to_json(plan.targets));
+  out.set("level", device::to_string(plan.level));
+  out.set("bytes", plan.bytes_given_back());
+  out.set("passes", passes_json(plan.passes));
   Json layers = Json::array();
   for (const LayerPlan& layer : plan.layers) {
     Json edits = Json::array();
-    for (const auto& [position, edit] : layer.edits) {
-      Json one = Json::object();
-      one.set("position", position)
-          .set("action", to_string(edit.action))
-          .set("pass", edit.pass)
-          .set("path", edit.path);
-      if (!edit.new_path.empty()) one.set("new_path", edit.new_path);
-      one.set("bytes_before", edit.bytes_before).set("bytes_after", edit.bytes_after);
-      edits.push(std::move(one));
-    }
+    for (const auto& [position, edit] : layer.edits) edits.push(edit_json(position, edit));
     layers.push(Json::object()
                     .set("digest", layer.digest)
-                    .set("bytes_before", layer.bytes_before)
+                    .set("content_bytes", layer.content_bytes)
                     .set("edits", std::move(edits)));
   }
   out.set("layers", std::move(layers));
-  Json left = Json::array();
-  for (const LeftAlone& file : plan.left_alone)
-    left.push(Json::object().set("path", file.path).set("bytes", file.bytes).set("why", file.why));
-  out.set("left_alone", std::move(left));
+  out.set("left_alone", left_alone_json(plan.left_alone));
   Json bolder = Json::object();
   for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));

@@ -8,9 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "device/prune.h"
+#include "device/target.h"
 #include "text/json.h"
 
 namespace flense::slim {
+
+/// The pass that drops what no container sees; what it drops changes nothing that anybody sees.
+inline constexpr std::string_view kShadowedFiles = "shadowed-files";
 
 enum class Action {
   kDrop,      ///< the member goes
@@ -18,6 +23,7 @@ enum class Action {
   kRename,    ///< a dropped hard-link target moves its content to `new_path`
   kMoved,     ///< a hard link whose name the content took by kRename
   kRetarget,  ///< a hard link gets the target `new_path`
+  kPlace,     ///< squashing: the member stays, under `place`
 };
 std::string_view to_string(Action action);
 
@@ -28,13 +34,15 @@ struct Edit {
   std::string new_path;  ///< kRename, kRetarget
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
+  bool rewrite = false;           ///< kRename: the content is rewritten as well
+  std::string place = {};         ///< squashing: where the member really lies, when not at `path`
 };
 
 struct LayerPlan {
   std::string digest;
   /// By member position. Empty: the layer keeps its digest.
   std::map<std::uint64_t, Edit> edits;
-  std::uint64_t bytes_before = 0;  ///< file content bytes of the layer
+  std::uint64_t content_bytes = 0;  ///< file contents of the layer before any edit
 };
 
 /// A file that could give bytes but stays as it is.
@@ -56,8 +64,8 @@ struct PassTotal {
 struct Plan {
   std::string input;         ///< target as opened
   std::string input_digest;  ///< manifest digest; empty for directories
-  std::string targets;
-  std::string level;
+  device::Targets targets;
+  device::Level level = device::Level::kStandard;
   std::vector<LayerPlan> layers;
   std::vector<LeftAlone> left_alone;
   std::vector<PassTotal> passes;
@@ -71,5 +79,10 @@ struct Plan {
 
 /// Schema flense/plan/v1 (docs/schemas/plan-v1.json).
 text::Json to_json(const Plan& plan);
+/// {"cuda": ["sm_90"], "amd": []}: how every document names the GPUs.
+text::Json to_json(const device::Targets& targets);
+/// Members that the plan and the report share.
+text::Json passes_json(const std::vector<PassTotal>& passes);
+text::Json left_alone_json(const std::vector<LeftAlone>& files);
 
 }  // namespace flense::slim

@@ -49,15 +49,12 @@ Result<void> add_mount_points(const std::filesystem::path& root) {
   return {};
 }
 
-Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
-                               const SandboxEnvironment& environment) {
-  const auto bwrap = find_program("bwrap");
-  if (!bwrap) {
-    return with_hint(
-        Result<SandboxRun>(fail(Code::kEnvironment, "--verify needs bubblewrap (bwrap) on PATH")),
-        "install the package bubblewrap, or leave --verify out");
-  }
-  std::vector<std::string> argv = {*bwrap,
+std::vector<std::string> sandbox_arguments(const std::string& bwrap,
+                                           const std::filesystem::path& root,
+                                           const std::string& command,
+                                           const SandboxEnvironment& environment, bool shell,
+                                           const std::vector<std::string>& scratch) {
+  std::vector<std::string> argv = {bwrap,
                                    "--unshare-all",
                                    "--die-with-parent",
                                    "--new-session",
@@ -69,12 +66,8 @@ Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::str
                                    "--dev",
                                    "/dev",
                                    "--clearenv"};
-  // A mount point must exist in the read-only root; images may lack these.
-  for (const char* scratch : {"tmp", "run", "var/tmp"}) {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(std::filesystem::symlink_status(root / scratch, ignored)))
-      argv.insert(argv.end(), {"--tmpfs", std::string("/") + scratch});
-  }
+  for (const std::string& directory : scratch)
+    argv.insert(argv.end(), {"--tmpfs", "/" + directory});
   for (const std::string& variable : environment.environment) {
     const std::size_t equals = variable.find('=');
     if (equals == std::string::npos || equals == 0) continue;
@@ -83,11 +76,33 @@ Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::str
   argv.insert(argv.end(),
               {"--chdir", environment.working_directory.empty() ? std::string("/")
                                                                 : environment.working_directory});
-  if (has_shell(root)) {
+  // Whatever the command begins with, it is no option of bubblewrap.
+  argv.emplace_back("--");
+  if (shell) {
     argv.insert(argv.end(), {"/bin/sh", "-c", command});
   } else {
     for (std::string& word : split_words(command)) argv.push_back(std::move(word));
   }
+  return argv;
+}
+
+Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
+                               const SandboxEnvironment& environment) {
+  const auto bwrap = find_program("bwrap");
+  if (!bwrap) {
+    return with_hint(
+        Result<SandboxRun>(fail(Code::kEnvironment, "--verify needs bubblewrap (bwrap) on PATH")),
+        "install the package bubblewrap, or leave --verify out");
+  }
+  // A mount point must exist in the read-only root; images may lack these.
+  std::vector<std::string> scratch;
+  for (const char* directory : {"tmp", "run", "var/tmp"}) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(std::filesystem::symlink_status(root / directory, ignored)))
+      scratch.emplace_back(directory);
+  }
+  const std::vector<std::string> argv =
+      sandbox_arguments(*bwrap, root, command, environment, has_shell(root), scratch);
   TRY(ProcessOutput output, run_process(argv, kOutputLimit));
   if (output.status != 0 && output.err.starts_with("bwrap: ")) {
     return with_hint(Result<SandboxRun>(fail(Code::kEnvironment, "the sandbox did not start: {}",

@@ -23,6 +23,14 @@ struct SandboxEnvironment {
 /// Makes the directories that the sandbox mounts over, where the (private) root lacks them.
 Result<void> add_mount_points(const std::filesystem::path& root);
 
+/// The argument vector for that: `bwrap` is the program, `shell` whether the root has /bin/sh.
+/// `scratch` are the directories of the root that get a fresh tmpfs.
+std::vector<std::string> sandbox_arguments(const std::string& bwrap,
+                                           const std::filesystem::path& root,
+                                           const std::string& command,
+                                           const SandboxEnvironment& environment, bool shell,
+                                           const std::vector<std::string>& scratch);
+
 /// Runs `command` by the image's /bin/sh -c, or directly when the image has no shell, inside `root`
 /// through bubblewrap: root read-only, /tmp and /run fresh, /proc and /dev minimal, no network, own
 /// PID namespace, no privileges. Environment error when bwrap is missing or cannot start.

@@ -164,6 +164,11 @@ class Layer:
         return self.buffer.getvalue()
 
 
+def member_names(layer):
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        return ["/" + member.name.strip("/").removeprefix("./") for member in tar.getmembers()]
+
+
 def config_for(layers, instructions, command):
     return {"architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
             "config": {"Cmd": command, "Env": ["PATH=/bin:/usr/bin"], "Labels": {"maintainer": "tests"}},

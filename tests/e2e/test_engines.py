@@ -2,6 +2,7 @@
 """Slim images load into the real engines and run there. Each engine is started on private paths and
 stopped by its own process id."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -46,6 +47,23 @@ class Engines(harness.Case):
         self.assertEqual(done, self.expected)
         for gone in ("opt/deleted", "opt/first-name", "opt/opaque/old"):
             self.assertFalse(os.path.lexists(os.path.join(root, gone)))
+
+    def test_squashed(self):
+        out = self.path("layout")
+        self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{out}", "--squash", "--compression", "gzip")
+        tag = self.run_tool("umoci", "list", "--layout", out).split()[0]
+        self.run_tool("umoci", "unpack", "--image", f"{out}:{tag}", self.path("bundle"))
+        root = self.path("bundle/rootfs")
+        self.assertEqual(self.run_tool("chroot", root, "/bin/sh", "-c", PROBE), self.expected)
+        for gone in ("opt/deleted", "opt/first-name", "opt/opaque/old"):
+            self.assertFalse(os.path.lexists(os.path.join(root, gone)))
+        told = json.loads(self.run_tool("skopeo", "inspect", f"oci:{out}:{tag}"))
+        self.assertEqual(len(told["Layers"]), 1)
+        history = json.loads(self.run_tool("skopeo", "inspect", "--config", f"oci:{out}:{tag}"))["history"]
+        self.assertEqual(len(history), 1)
+        # The copy verifies digests and diff_ids.
+        self.run_tool("skopeo", "--insecure-policy", "copy", f"oci:{out}:{tag}",
+                      f"docker-archive:{self.path('copy.tar')}:x/y:1")
 
     def test_podman(self):
         base = ["podman", "--root", self.path("p"), "--runroot", self.path("p/run"), "--storage-driver", "vfs",

@@ -111,6 +111,75 @@ class Slim(harness.Case):
         self.assertEqual(image.diff_ids[2], self.original.diff_ids[2])
         self.assertNotEqual(image.diff_ids[1], self.original.diff_ids[1])
 
+    def test_squash(self):
+        many, one = self.slim(name="many"), self.slim("--squash", name="one")
+        self.assertEqual(len(one.layers), 1)
+        entry, = one.config["history"]
+        self.assertEqual(entry["created"], self.original.config["created"])
+        self.assertIn("--squash", entry["created_by"])
+        self.assertEqual(one.config["config"]["Cmd"], self.original.config["config"]["Cmd"])
+        names = fixtures.member_names(one.layers[0])
+        self.assertEqual(len(names), len(set(names)), "every path stands once")
+        self.assertFalse([n for n in names if "/.wh." in n])
+        # A container sees the same, but for the time of the marker.
+        before, after = imagetree.merged(many.layers), imagetree.merged(one.layers)
+        before.pop(MARKER), after.pop(MARKER)
+        self.assertEqual(imagetree.difference(before, after), ([], [], []))
+        self.assertEqual(self.slim("--squash", name="again").manifest_digest, one.manifest_digest)
+        self.assertLess(len(one.layers[0]), sum(map(len, many.layers)))
+
+    def test_squash_report_and_repetition(self):
+        out = self.path("one")
+        report = self.flense("slim", self.input, "--gpu", "sm_90", "--squash", "-o", f"oci:{out}", "--json").json
+        layer, = report["layers"]
+        image = imagetree.read_image(out)
+        self.assertEqual(layer["unpacked_bytes_after"], len(image.layers[0]))
+        self.assertEqual(layer["unpacked_bytes_before"], sum(map(len, self.original.layers)))
+        self.flense("slim", f"oci:{out}", "--gpu", "sm_90", "--squash", "-o", f"oci:{self.path('twice')}")
+        self.assertEqual(imagetree.read_image(self.path("twice")).config, image.config)
+        self.flense("slim", self.work, "--gpu", "sm_90", "--squash", "--in-place", expect=2)
+
+    def test_a_script_keeps_its_interpreter(self):
+        """Interpreters in a place that a rule takes: the plan is refused, with the script's name."""
+        layer = fixtures.Layer()
+        for folder in ("usr", "usr/share", "usr/share/doc", "opt", "bin"):
+            layer.folder(folder)
+        layer.disk_file("bin/busybox", fixtures.BUSYBOX).symlink("bin/sh", "busybox")
+        layer.disk_file("usr/share/doc/shell", fixtures.BUSYBOX)
+        layer.file("opt/tool", "#!/usr/share/doc/shell\n", 0o755)
+        layer.file("opt/other", "#!/usr/bin/env doc-shell\n", 0o755)
+        layer.file("opt/text", "#!/usr/share/doc/shell\n", 0o644)
+        path = self.path("scripts.tar")
+        fixtures.docker_archive(path, [layer.done()], ["ADD"])
+        result = self.flense("slim", path, "--gpu", "sm_90", "-o", f"oci:{self.path('none')}", expect=1)
+        self.assertIn("the script opt/tool needs /usr/share/doc/shell", result.err)
+        self.assertNotIn("opt/text", result.err)
+        self.assertNotIn("opt/other", result.err)
+        self.assertFalse(os.path.exists(self.path("none")))
+        self.flense("slim", path, "--gpu", "sm_90", "-o", f"oci:{self.path('kept')}", "--keep", "usr/share/doc/**")
+
+    def test_headers_stay_for_what_compiles(self):
+        def image(name, package):
+            layer, site = fixtures.Layer(), "usr/lib/python3/dist-packages"
+            for folder in ("usr", "usr/lib", "usr/lib/python3", site, "usr/local", "usr/local/cuda-12.4",
+                           "usr/local/cuda-12.4/include", "usr/local/cuda-12.4/lib64"):
+                layer.folder(folder)
+            layer.file("usr/local/cuda-12.4/include/cuda_fp16.h", fixtures.noise("header", 5000))
+            layer.file("usr/local/cuda-12.4/lib64/libcublas_static.a", fixtures.noise("archive", 5000))
+            layer.file(f"{site}/{package}-1.0.dist-info/METADATA",
+                       f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+            fixtures.docker_archive(self.path(name), [layer.done()], ["ADD"])
+            out = self.path(name + ".out")
+            result = self.flense("slim", self.path(name), "--gpu", "sm_90", "-o", f"oci:{out}")
+            return set(imagetree.merged(imagetree.read_image(out).layers)), result.out
+        paths, text = image("jit.tar", "numba-cuda")
+        self.assertIn("usr/local/cuda-12.4/include/cuda_fp16.h", paths)
+        self.assertNotIn("usr/local/cuda-12.4/lib64/libcublas_static.a", paths)
+        self.assertIn("build files stay: numba-cuda 1.0 compiles CUDA C++ with NVRTC", text)
+        paths, text = image("plain.tar", "jax")
+        self.assertNotIn("usr/local/cuda-12.4/include/cuda_fp16.h", paths)
+        self.assertNotIn("build files stay", text)
+
     def test_says_what_it_serves(self):
         image = self.slim()
         self.assertEqual(image.labels["dev.flense.targets"], "sm_90")

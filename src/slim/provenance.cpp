@@ -1,0 +1,40 @@
+#include "slim/provenance.h"
+
+#include "base/version.h"
+
+namespace flense::slim {
+
+namespace {
+
+text::Json options_json(const SlimOptions& options) {
+  text::Json keep = text::Json::array();
+  for (const std::string& glob : options.keep) keep.push(glob);
+  text::Json out = text::Json::object();
+  out.set("keep_ptx", options.keep_ptx)
+      .set("modify_vendor", options.modify_vendor)
+      .set("keep", std::move(keep))
+      .set("squash", options.squash)
+      .set("compression",
+           options.compression ? codec::to_string(*options.compression) : "as it was")
+      .set("compression_level", options.compression_level);
+  return out;
+}
+
+}  // namespace
+
+text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOutcome& outcome,
+                      const std::string& output, const std::string& driver_floor) {
+  text::Json out = text::Json::object();
+  out.set("schema", "flense/provenance/v1");
+  out.set("flense", kVersion);
+  out.set("target", plan.input);
+  out.set("digest", plan.input_digest);
+  out.set("output", output);
+  out.set("output_digest", outcome.manifest_digest);
+  out.set("driver_floor", driver_floor);
+  out.set("options", options_json(options));
+  out.set("plan", to_json(plan));
+  return out;
+}
+
+}  // namespace flense::slim

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""What flense prints and leaves behind as JSON conforms to docs/schemas, and its figures add up."""
+
+import json
+import os
+
+import fixtures
+import harness
+import imagetree
+import schema
+
+MARKER = "usr/share/flense/slim.json"
+
+
+class Documents(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.input, self.library = fixtures.sample_archive(self.work)
+
+    def conforms(self, document, name):
+        self.assertEqual(schema.complaints(document, name), [])
+        self.assertEqual(document["schema"], name)
+
+    def load(self, path):
+        with open(path) as source:
+            return json.load(source)
+
+    def slim(self, *options, target=None):
+        return self.flense("slim", target or self.input, "--gpu", "sm_90", *options, "--json").json
+
+    def test_the_checker_sees_what_is_wrong(self):
+        plan = self.slim("--dry-run")
+        self.assertEqual(schema.complaints(plan, "flense/plan/v1"), [])
+        del plan["level"]
+        plan["surprise"] = 1
+        plan["bytes"] = -1
+        plan["passes"][0]["files"] = "many"
+        self.assertEqual(len(schema.complaints(plan, "flense/plan/v1")), 4)
+
+    def test_inventory(self):
+        for target in (self.input, self.library):
+            for options in ([], ["--gpu", "sm_90,gfx942", "--max-size", "1k", "--all"]):
+                report = self.flense("inspect", target, "--json", *options, expect=None).json
+                self.conforms(report, "flense/inventory/v1")
+
+    def test_plan(self):
+        file = self.path("plan.json")
+        printed = self.slim("--dry-run", "--plan", file)
+        self.conforms(printed, "flense/plan/v1")
+        self.assertEqual(self.load(file), printed)
+        self.assertEqual(printed["targets"], {"cuda": ["sm_90"], "amd": []})
+        self.assertEqual(printed["bytes"], sum(p["bytes"] for p in printed["passes"]))
+        edits = [e for layer in printed["layers"] for e in layer["edits"]]
+        self.assertEqual(printed["bytes"], sum(e["bytes_before"] - e["bytes_after"] for e in edits))
+        self.assertLessEqual({"drop", "rewrite"}, {e["action"] for e in edits})
+
+    def test_report_and_record(self):
+        out = self.path("out")
+        report = self.slim("-o", f"oci:{out}", "--keep", "etc/**", "--compression", "gzip")
+        self.conforms(report, "flense/slim/v1")
+        image = imagetree.read_image(out)
+        self.assertEqual(report["output"], f"oci:{out}")
+        self.assertEqual(report["output_digest"], image.manifest_digest)
+        self.assertEqual([l["unpacked_bytes_after"] for l in report["layers"]], [len(l) for l in image.layers])
+        self.assertEqual(report["unpacked_bytes_after"], sum(len(l) for l in image.layers))
+        original = imagetree.read_image(self.input)
+        self.assertEqual(report["unpacked_bytes_before"], sum(len(l) for l in original.layers))
+
+        record = self.load(out + ".provenance.json")
+        self.conforms(record, "flense/provenance/v1")
+        self.conforms(record["plan"], "flense/plan/v1")
+        self.assertEqual(record["output_digest"], image.manifest_digest)
+        self.assertEqual(record["options"], {"keep_ptx": False, "modify_vendor": True, "keep": ["etc/**"], "squash": False,
+                                             "compression": "gzip", "compression_level": 0})
+        # Given back and planned agree, since nothing was left alone on the way.
+        self.assertEqual({p["id"]: p["bytes"] for p in report["passes"]},
+                         {p["id"]: p["bytes"] for p in record["plan"]["passes"]})
+
+    def test_marker(self):
+        out = self.path("out")
+        self.slim("-o", f"oci:{out}", "--keep-ptx")
+        edited = 0
+        for layer in imagetree.read_image(out).layers:
+            tree = imagetree.merged([layer])
+            if MARKER in tree:
+                edited += 1
+                marker = json.loads(tree[MARKER]["data"])
+                self.conforms(marker, "flense/marker/v1")
+                self.assertEqual((marker["targets"]["cuda"], marker["ptx_kept"]), (["sm_90"], True))
+        self.assertEqual(edited, 2)
+
+    def test_other_forms(self):
+        elf = self.slim("-o", self.path("slim.so"), target=self.library)
+        self.conforms(elf, "flense/slim/v1")
+        self.assertEqual(elf["unpacked_bytes_after"], os.path.getsize(self.path("slim.so")))
+        tree = self.path("tree")
+        os.makedirs(tree)
+        os.link(self.library, os.path.join(tree, "lib.so"))
+        self.conforms(self.slim("--dry-run", target=tree), "flense/plan/v1")
+        copy = self.slim("-o", f"dir:{self.path('copy')}", target=tree)
+        self.conforms(copy, "flense/slim/v1")
+        self.conforms(self.slim("--in-place", target=tree), "flense/slim/v1")
+
+
+if __name__ == "__main__":
+    harness.main()
