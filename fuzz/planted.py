@@ -28,7 +28,7 @@ PLANTED = {
                "entry.payload_size > (1u << 30)"),
     "json": ("src/text/json_dump.cpp", "      case '\\\\':\n", "      case '\\1':\n"),
     "manifest": ("src/image/model.cpp", 'digest.starts_with("sha256:") && is_hex64(digest.substr(7))',
-                 'digest.starts_with("sha256:")'),
+                 'digest.starts_with("sha256:") && (digest.size() < 40 || is_hex64(digest.substr(7)))'),
     "packages": ("src/inventory/packages.cpp", "if (line.ends_with('\\r')) line.remove_suffix(1);",
                  "if (end != text.npos) line.remove_suffix(1);"),
     "squashfs": ("src/codec/squashfs_metadata.cpp", "!range_fits(begin + 2, size, image_.size())",

@@ -397,6 +397,8 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
 
 Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
   if (!request.push_to.empty()) return usage("an ELF file cannot be pushed", "use -o FILE");
+  if (request.options.squash)
+    return usage("--squash is for images: a file has no layers", "leave --squash out");
   if (request.dry_run)
     return usage("--dry-run is for images and directories",
                  "flense inspect --gpu GPU FILE shows what could go");

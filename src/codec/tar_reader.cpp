@@ -241,6 +241,9 @@ Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
     spans = std::move(*list);
     real_size_text = record("GNU.sparse.size");
   } else {
+    const bool claims = std::ranges::any_of(
+        records, [](const auto& r) { return r.first.starts_with("GNU.sparse."); });
+    if (claims) return bad_at(header_begin, "the sparse records of a member have no map");
     return {};
   }
   if (real_size_text) {

@@ -522,6 +522,7 @@ TEST(TarSparse, LyingMapsAreRefused) {
            {record("GNU.sparse.map", "0,3") + record("GNU.sparse.size", "2"), "beyond"},
            {record("GNU.sparse.map", "0,3") + record("GNU.sparse.size", "99999999999999999999"),
             "no number"},
+           {record("GNU.sparse.minor", "0") + record("GNU.sparse.realsize", "9"), "have no map"},
            {record("GNU.sparse.major", "2") + record("GNU.sparse.minor", "0"), "2.0 is unknown"},
            {record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0"), "longer than"}})
     expect_refused(pax('x', records) + Header("hole", '0', octal(3)).sealed() + rest, why);

@@ -1,0 +1,73 @@
+"""Real engines on private paths, each stopped by its own process id."""
+
+import os
+import shutil
+import subprocess
+import time
+
+
+class Podman:
+    """podman with storage of its own below `root`; `driver` is its storage driver."""
+
+    def __init__(self, root, driver):
+        self.base = ["podman", "--root", root, "--runroot", os.path.join(root, "run"), "--storage-driver", driver,
+                     "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+        # crun refuses hosts with hybrid cgroups; runc, which comes with dockerd, takes both.
+        runc = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
+        if runc:
+            self.base += ["--runtime", runc]
+
+    def load(self, archive):
+        return output([*self.base, "load", "-q", "-i", archive]).strip().split()[-1]
+
+    def run(self, image, argv, options=()):
+        return output([*self.base, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024",
+                       "--ulimit", "nproc=4096:4096", *options, image, *argv])
+
+
+class Dockerd:
+    """A daemon below `root`; `why` says why it does not start here, else it is None."""
+
+    def __init__(self, root):
+        os.makedirs(root)
+        socket, self.log = os.path.join(root, "d.sock"), os.path.join(root, "d.log")
+        self.base = ["/usr/bin/docker", "-H", f"unix://{socket}"]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                ["dockerd", "--data-root", os.path.join(root, "data"), "--exec-root", os.path.join(root, "exec"), "-H",
+                 f"unix://{socket}", "--pidfile", os.path.join(root, "d.pid"), "--iptables=false", "--bridge=none"],
+                stdout=log, stderr=log)
+        self.why = None
+        for _ in range(120):
+            if subprocess.run([*self.base, "version"], check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.5)
+        with open(self.log) as text:
+            self.why = text.read()[-300:]
+
+    def load(self, archive):
+        return output([*self.base, "load", "-q", "-i", archive]).strip().split()[-1]
+
+    def run(self, image, argv, options=()):
+        return output([*self.base, "run", "--rm", "--network", "none", *options, image, *argv])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+def output(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise OSError(f"{command}: status {done.returncode}: {done.stderr.decode()[-1000:]}")
+    return done.stdout.decode()
+
+
+def umoci_unpack(layout, bundle):
+    """Unpacks the one image of an OCI layout; returns the root directory."""
+    tag = output(["umoci", "list", "--layout", layout]).split()[0]
+    output(["umoci", "unpack", "--image", f"{layout}:{tag}", bundle])
+    return os.path.join(bundle, "rootfs")
