@@ -1,8 +1,10 @@
 """Real engines on private paths, each stopped by its own process id."""
 
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 
 
@@ -10,7 +12,10 @@ class Podman:
     """podman with storage of its own below `root`; `driver` is its storage driver."""
 
     def __init__(self, root, driver):
-        self.base = ["podman", "--root", root, "--runroot", os.path.join(root, "run"), "--storage-driver", driver,
+        # podman refuses long names here.
+        run = tempfile.mkdtemp(prefix="flense-podman-", dir="/tmp")
+        atexit.register(shutil.rmtree, run, ignore_errors=True)
+        self.base = ["podman", "--root", root, "--runroot", run, "--storage-driver", driver,
                      "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
         # crun refuses hosts with hybrid cgroups; runc, which comes with dockerd, takes both.
         runc = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
