@@ -67,6 +67,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   options.level = level_of(args);
   options.keep_ptx = args.has("--keep-ptx");
   options.scan.scratch_directory = scratch_directory(args, io);
+  options.scan.verify_digests = !args.has("--no-verify");
   if (args.has("--all") || args.has("--json")) options.largest = 100;
 
   TRY(const std::unique_ptr<image::Image> image, open_target(args, io));
@@ -96,7 +97,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& inspect_command() {
-  static const std::array<OptionSpec, 11> kOptions = {
+  static const std::array<OptionSpec, 12> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
       kGpuOption,
       kLevelOption,
@@ -106,6 +107,7 @@ const Command& inspect_command() {
       OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"},
       OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"},
       OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
+      OptionSpec{"--no-verify", "", "", "do not hash the layers: faster, for archives you trust"},
       kPlatformOption,
       kTmpdirOption};
   static const Command kCommand{

@@ -1,5 +1,6 @@
 #include "codec/compression.h"
 
+#include "base/file.h"
 #include "base/process.h"
 #include "codec/decoders.h"
 
@@ -50,7 +51,11 @@ Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
     case Compression::kGzip: {
       if (options.igzip_from_bytes > 0 && options.input_bytes >= options.igzip_from_bytes) {
         if (const auto igzip = find_program("igzip")) {
-          TRY(auto decoder, igzip_decoder(std::move(compressed), *igzip));
+          UniqueFd file;
+          if (!options.input_file.empty()) {
+            TRY(file, open_read(options.input_file));
+          }
+          TRY(auto decoder, igzip_decoder(std::move(compressed), *igzip, file ? file.get() : -1));
           return on_thread(std::move(decoder));
         }
       }

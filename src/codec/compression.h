@@ -1,6 +1,7 @@
 // gzip and zstd as streams. Decoders cap nothing themselves: the caller bounds the output.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -18,6 +19,8 @@ struct DecodeOptions {
   /// Pipe gzip through `igzip` when it is on PATH and the input is at least this long; 0 = never.
   std::uint64_t igzip_from_bytes = 4u << 20;
   std::uint64_t input_bytes = 0;  ///< size of the compressed stream where known
+  /// The file that is the compressed stream, where there is one: saves a copy through a pipe.
+  std::filesystem::path input_file = {};
 };
 
 /// Decodes `compression`; errors are bad input naming the offset. Multi-member gzip and

@@ -21,11 +21,16 @@ constexpr std::size_t kBlock = 1u << 20;
 
 class IgzipDecoder final : public Decoder {
  public:
-  IgzipDecoder(std::unique_ptr<Source> from, std::unique_ptr<ChildProcess> child)
+  /// `fed` is false when the child reads the stream from a file of its own.
+  IgzipDecoder(std::unique_ptr<Source> from, std::unique_ptr<ChildProcess> child, bool fed)
       : from_(std::move(from)), whole_(from_->direct()), child_(std::move(child)) {
     // Fewer switches between the processes; a refusal only costs speed.
-    ::fcntl(child_->stdin_fd(), F_SETPIPE_SZ, kBlock);
     ::fcntl(child_->stdout_fd(), F_SETPIPE_SZ, kBlock);
+    if (!fed) {
+      fed_ = whole_.size();
+      return;
+    }
+    ::fcntl(child_->stdin_fd(), F_SETPIPE_SZ, kBlock);
     feeder_ = std::jthread([this] { feed(); });
   }
   // Killing the child breaks the feeder's pipe, so that the join returns.
@@ -45,8 +50,8 @@ class IgzipDecoder final : public Decoder {
     if (got < 0) return system_error(errno, "cannot read from igzip");
     produced_ += static_cast<std::uint64_t>(got);
     if (got > 0) return static_cast<std::size_t>(got);
-    if (!feeder_.joinable()) return 0;
-    feeder_.join();
+    if (std::exchange(ended_, true)) return 0;
+    if (feeder_.joinable()) feeder_.join();
     TRY(const int status, wait());
     if (input_error_) return std::unexpected(std::move(*input_error_));
     if (status == 0) return 0;
@@ -107,6 +112,7 @@ class IgzipDecoder final : public Decoder {
   std::mutex mutex_;  ///< between cancel() and wait()
   std::unique_ptr<Decoder> replay_;
   std::uint64_t produced_ = 0;
+  bool ended_ = false;  ///< the child's output has
   // Of the feeder until it is joined.
   std::uint64_t fed_ = 0;
   std::optional<Error> input_error_;
@@ -116,13 +122,15 @@ class IgzipDecoder final : public Decoder {
 }  // namespace
 
 Result<std::unique_ptr<Decoder>> igzip_decoder(std::unique_ptr<Source> source,
-                                               const std::string& igzip) {
+                                               const std::string& igzip, int file) {
   ChildProcess::Options options;
-  options.pipe_stdin = true;
+  const bool fed = file < 0 || source->direct().empty();
+  options.pipe_stdin = fed;
+  if (!fed) options.stdin_fd = file;
   options.pipe_stdout = true;
   options.discard_stderr = true;
   TRY(auto child, ChildProcess::start({igzip, "-d", "-c"}, options));
-  return std::make_unique<IgzipDecoder>(std::move(source), std::move(child));
+  return std::make_unique<IgzipDecoder>(std::move(source), std::move(child), fed);
 }
 
 }  // namespace flense::codec

@@ -221,6 +221,8 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   CutInputs inputs{needs, wasted, options.level, options.targets, view.musl && !view.glibc};
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
+  if (!options.scan.verify_digests)
+    out.notices.emplace_back("the digests of the layers were not verified");
   if (wasted.size() > options.largest) wasted.resize(options.largest);
   out.wasted_files = std::move(wasted);
   return out;

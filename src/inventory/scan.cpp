@@ -97,6 +97,7 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
   image::WalkOptions walk;
   walk.scratch_directory = options.scratch_directory;
   walk.progress = options.progress;
+  walk.verify_digests = options.verify_digests;
   LayerScanner scanner(options);
   TRY(const image::WalkResult result,
       image::walk_layer(

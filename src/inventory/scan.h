@@ -17,6 +17,8 @@ struct ScanOptions {
   std::optional<device::PruneOptions> prune;
   unsigned workers = 2;
   Progress* progress = nullptr;
+  /// Hash every layer and compare with the digests the image states.
+  bool verify_digests = true;
 };
 
 /// One scan per layer of the image, in manifest order; equal blobs share one.

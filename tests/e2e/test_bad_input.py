@@ -54,6 +54,10 @@ class BadInput(harness.Case):
         with open(path, "wb") as out:
             out.write(data)
         self.refused(path, "(?i)digest|sha256")
+        # Who does not want to wait for the digests is told what that means.
+        told = self.flense("inspect", path, "--no-verify", "--json").json
+        self.assertTrue([n for n in told["notices"] if "not verified" in n])
+        self.assertFalse([n for n in self.flense("inspect", self.archive, "--json").json["notices"] if "not verified" in n])
 
     def test_oci_digest_and_size_mismatch(self):
         layout = self.path("in/layout")
