@@ -28,6 +28,8 @@ constexpr Patterns kPackageCaches[] = {"var/cache/apt/**",
 constexpr Patterns kPythonCaches[] = {"**/.cache/pip/**", "**/.cache/uv/**",
                                       "**/.cache/pypoetry/**", "**/.cache/pipenv/**",
                                       "**/.cache/pdm/**"};
+// Poetry's environments lie in its cache directory unless it is told otherwise.
+constexpr Patterns kPythonCachesKeep[] = {"**/.cache/pypoetry/virtualenvs/**"};
 
 // The packages directory of conda holds what was unpacked for an installation; files of the
 // environment may be hard links into it, which the accounting follows.
@@ -186,7 +188,8 @@ constexpr Patterns kDriverLibraries[] = {"usr/lib/**/libcuda.so.*.*",
 constexpr WasteRule kRules[] = {
     {"apt-lists", Level::kSafe, Guard::kNone, "package index lists", kAptLists, kAptListsKeep},
     {"package-caches", Level::kSafe, Guard::kNone, "package manager caches", kPackageCaches, {}},
-    {"pip-cache", Level::kSafe, Guard::kNone, "pip, uv and poetry caches", kPythonCaches, {}},
+    {"pip-cache", Level::kSafe, Guard::kNone, "pip, uv and poetry caches", kPythonCaches,
+     kPythonCachesKeep},
     {"conda-pkgs", Level::kSafe, Guard::kNone, "conda package cache", kCondaPackages, {}},
     {"node-cache", Level::kSafe, Guard::kNone, "npm and yarn caches", kNodeCaches, {}},
     {"install-logs", Level::kSafe, Guard::kNone, "installation logs", kInstallLogs, {}},

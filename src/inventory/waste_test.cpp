@@ -22,6 +22,7 @@ TEST(Waste, TellsCategoriesByPath) {
   EXPECT_EQ(category("var/cache/apt/archives/libc6_2.36_amd64.deb"), "package-caches");
   EXPECT_EQ(category("root/.cache/pip/http/a/b"), "pip-cache");
   EXPECT_EQ(category("home/me/.cache/uv/wheels/x"), "pip-cache");
+  EXPECT_EQ(category("root/.cache/pypoetry/artifacts/a/b.whl"), "pip-cache");
   EXPECT_EQ(category("opt/conda/pkgs/python-3.11.tar.bz2"), "conda-pkgs");
   EXPECT_EQ(category("opt/miniconda3/pkgs/x/lib/libpython.so"), "conda-pkgs");
   EXPECT_EQ(category("srv/app/.git/objects/pack/p.pack"), "git");
@@ -51,7 +52,8 @@ TEST(Waste, LeavesWhatIsRead) {
         "v/lib/python3.11/site-packages/torch-2.4.dist-info/METADATA",
         "v/lib/python3.11/site-packages/triton/backends/nvidia/include/cuda.h",
         "usr/share/locale/en/LC_MESSAGES/x.mo", "usr/local/go/pkg/linux/a.a",
-        "usr/lib/x86_64-linux-gnu/libcudart.so.12", "var/lib/dpkg/status", "pkgs/x", "tmpfile"})
+        "usr/lib/x86_64-linux-gnu/libcudart.so.12", "var/lib/dpkg/status", "pkgs/x", "tmpfile",
+        "root/.cache/pypoetry/virtualenvs/app-x-py3.11/bin/gunicorn"})
     EXPECT_EQ(category(path), "") << path;
 }
 
