@@ -60,14 +60,16 @@ constexpr Patterns kCudaStatic[] = {"usr/local/cuda*/**/*.a",
                                     "**/libnpp*_static.a",
                                     "**/libnv*_static*.a",
                                     "**/libnccl_static.a",
-                                    "**/libcudadevrt.a",
                                     "**/libculibos.a",
                                     "**/libcupti_static.a",
                                     "**/libnvinfer*_static.a",
                                     "**/libnvperf_host_static.a"};
+// The device runtime is linked at run time, by cuLinkAddFile and nvJitLink, into kernels that sync
+// a grid or launch others: numba.cuda, CuPy and CUDA.jl do.
+constexpr Patterns kCudaStaticKeep[] = {"**/libcudadevrt.a"};
 
 constexpr Patterns kStatic[] = {"**/*.a"};
-constexpr Patterns kStaticKeep[] = {"**/go/pkg/**", "**/rustlib/**"};
+constexpr Patterns kStaticKeep[] = {"**/go/pkg/**", "**/rustlib/**", "**/libcudadevrt.a"};
 
 constexpr Patterns kCudaHeaders[] = {"usr/local/cuda*/include/**",
                                      "usr/local/cuda*/targets/*/include/**",
@@ -197,12 +199,8 @@ constexpr WasteRule kRules[] = {
     {"installers", Level::kStandard, Guard::kNone, "installers left behind", kArchives,
      kArchivesKeep},
     {"git", Level::kStandard, Guard::kNone, "git history", kGit, {}},
-    {"cuda-static-libs",
-     Level::kStandard,
-     Guard::kCudaCompiler,
-     "CUDA static libraries",
-     kCudaStatic,
-     {}},
+    {"cuda-static-libs", Level::kStandard, Guard::kCudaCompiler, "CUDA static libraries",
+     kCudaStatic, kCudaStaticKeep},
     {"static-libs", Level::kStandard, Guard::kHostCompiler, "static libraries", kStatic,
      kStaticKeep},
     {"cuda-headers", Level::kStandard, Guard::kCudaHeaders, "CUDA headers", kCudaHeaders,

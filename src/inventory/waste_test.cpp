@@ -53,6 +53,9 @@ TEST(Waste, LeavesWhatIsRead) {
         "v/lib/python3.11/site-packages/triton/backends/nvidia/include/cuda.h",
         "usr/share/locale/en/LC_MESSAGES/x.mo", "usr/local/go/pkg/linux/a.a",
         "usr/lib/x86_64-linux-gnu/libcudart.so.12", "var/lib/dpkg/status", "pkgs/x", "tmpfile",
+        "usr/local/cuda-12.4/targets/x86_64-linux/lib/libcudadevrt.a",
+        "v/lib/python3.11/site-packages/nvidia/cuda_runtime/lib/libcudadevrt.a",
+        "root/.julia/artifacts/0a1b/lib/libcudadevrt.a",
         "root/.cache/pypoetry/virtualenvs/app-x-py3.11/bin/gunicorn"})
     EXPECT_EQ(category(path), "") << path;
 }
