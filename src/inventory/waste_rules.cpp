@@ -90,7 +90,11 @@ constexpr Patterns kHeaders[] = {"usr/include/**",
                                  "**/dist-packages/**/include/**",
                                  "torch/include/**",
                                  "**/envs/*/include/**"};
-constexpr Patterns kHeadersKeep[] = {"**/triton/**"};
+// Python packages also call directories "include" that hold modules, templates and data: docutils
+// reads its character tables there.
+constexpr Patterns kHeadersKeep[] = {
+    "**/triton/**", "**/*.py",   "**/*.so",  "**/*.so.*", "**/*.txt", "**/*.rst",  "**/*.json",
+    "**/*.xml",     "**/*.yaml", "**/*.yml", "**/*.css",  "**/*.js",  "**/*.html", "**/*.j2"};
 
 constexpr Patterns kCudaTools[] = {"usr/local/cuda*/bin/nvcc*",     "usr/local/cuda*/bin/__nvcc*",
                                    "usr/local/cuda*/bin/cicc",      "usr/local/cuda*/bin/cudafe++",
