@@ -23,9 +23,10 @@ struct RuntimeBuilder {
 };
 
 /// From the packages' own code and documentation. What is not here although it compiles: JAX and
-/// Pallas, TensorFlow's XLA and numba.cuda's kernels go through ptxas, nvlink, libnvvm and
-/// libdevice, which no rule takes; PyTorch's jiterator, cuDNN and TensorRT hand NVRTC sources that
-/// include nothing; Warp brings its own headers outside any include directory.
+/// Pallas, TensorFlow's XLA, numba.cuda's and cuTile's kernels go through ptxas, nvlink, tileiras,
+/// libnvvm, libdevice and libcudadevrt.a, which no rule takes; PyTorch's jiterator, cuDNN and
+/// TensorRT hand NVRTC sources that include nothing; Warp brings its own headers outside any
+/// include directory.
 constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // triton/runtime/build.py compiles a launcher for every kernel with $CC, gcc or clang.
     {"triton", kHost, "builds kernel launchers"},

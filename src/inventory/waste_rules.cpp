@@ -101,7 +101,7 @@ constexpr Patterns kCudaTools[] = {"usr/local/cuda*/bin/nvcc*",     "usr/local/c
                                    "usr/local/cuda*/bin/fatbinary", "usr/local/cuda*/bin/bin2c",
                                    "usr/local/cuda*/bin/nvprune",   "usr/local/cuda*/bin/nvdisasm",
                                    "usr/local/cuda*/bin/cuobjdump", "usr/local/cuda*/bin/cu++filt",
-                                   "usr/local/cuda*/bin/tileiras",  "usr/local/cuda*/nvvm/bin/**"};
+                                   "usr/local/cuda*/nvvm/bin/**"};
 
 constexpr Patterns kProfilers[] = {"opt/nvidia/nsight-*/**",
                                    "usr/local/cuda*/nsight*/**",
