@@ -12,6 +12,7 @@ using testing::drop;
 using testing::edits_of;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::must;
 using testing::Tar;
 using testing::TestImage;
 
@@ -90,6 +91,26 @@ TEST(Passes, ContentThatALiveLinkShowsStays) {
   const TestImage image(
       {Tar().file("a", "content").hardlink("b", "a").bytes(), Tar().file(".wh.a", "").bytes()});
   EXPECT_THAT(edits_of(image.plan()), IsEmpty());
+}
+
+/// TestImage reads without a plan for ELF files.
+void look_into_libraries(TestImage& image) {
+  inventory::ScanOptions scan;
+  scan.scratch_directory = std::filesystem::temp_directory_path();
+  scan.workers = 1;
+  scan.prune = rewrite_rules(testing::options_for_tests());
+  image.contents = must(inventory::Contents::read(*image.image, scan));
+}
+
+TEST(Passes, LibrariesOfMuslStay) {
+  for (const char* loader : {"lib/ld-musl-x86_64.so.1", "usr/lib/ld-musl-x86_64.so.1"}) {
+    TestImage image({Tar()
+                         .file(loader, "loader")
+                         .file("usr/lib/libx.so.1", testing::library_with_debug())
+                         .bytes()});
+    look_into_libraries(image);
+    EXPECT_THAT(edits_of(image.plan()), IsEmpty()) << loader;
+  }
 }
 
 TEST(Passes, SparseFilesGiveBackWhatTheyStore) {
