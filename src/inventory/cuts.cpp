@@ -136,7 +136,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
       return;
     }
     const ElfFacts* elf = contents.elf(file.content);
-    if (elf == nullptr) return;
+    if (elf == nullptr || inputs.self_checked.contains(file.path)) return;
     if (elf->prune) {
       add_device_cuts(collector, file, *elf->prune, inputs.musl);
     } else if (inputs.level >= device::Level::kStandard && inputs.targets.cuda.empty()) {

@@ -5,11 +5,13 @@
 
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
+#include "inventory/self_checked.h"
 
 namespace flense::inventory {
 
 struct CutInputs {
   const BuildNeeds& needs;
+  const SelfChecked& self_checked;
   const std::vector<WastedFile>& wasted;  ///< all of them
   device::Level level = device::Level::kStandard;
   const device::Targets& targets;

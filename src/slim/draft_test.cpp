@@ -113,6 +113,20 @@ TEST(Passes, LibrariesOfMuslStay) {
   }
 }
 
+TEST(Passes, FilesThatCheckTheirOwnBytesStay) {
+  const std::string library = testing::library_with_debug();
+  TestImage image({Tar()
+                       .file("usr/lib/libx.so.1", library)
+                       .file("usr/lib/libgnutls.so.30", library)
+                       .file("usr/lib/.libgnutls.so.30.hmac", "mac")
+                       .bytes()});
+  look_into_libraries(image);
+  const Plan plan = image.plan();
+  EXPECT_THAT(edits_of(plan), ElementsAre("0:usr/lib/libx.so.1 rewrite"));
+  ASSERT_EQ(plan.left_alone.size(), 1U);
+  EXPECT_EQ(plan.left_alone[0].path, "usr/lib/libgnutls.so.30");
+}
+
 TEST(Passes, SparseFilesGiveBackWhatTheyStore) {
   // Old GNU sparse: 1 MiB of which 512 bytes are stored; installation logs are such files.
   codec::TarMember member;
