@@ -127,6 +127,21 @@ TEST(Passes, FilesThatCheckTheirOwnBytesStay) {
   EXPECT_EQ(plan.left_alone[0].path, "usr/lib/libgnutls.so.30");
 }
 
+TEST(Passes, CachesThatAreUsedStay) {
+  const TestImage image(
+      {Tar()
+           .file("root/.cache/uv/archive-v0/a/m.py", "1")
+           .file("root/.cache/uv/archive-v0/b/m.py", "2")
+           .symlink("app/m.py", "/root/.cache/uv/archive-v0/a/m.py")
+           .file("tmp/hf/model", "3")
+           .file("tmp/left", "4")
+           .bytes()},
+      codec::Compression::kNone,
+      text::Json::object().set("Env", text::Json::array().push("HF_HOME=/tmp/hf")));
+  EXPECT_THAT(edits_of(image.plan()),
+              ElementsAre("0:root/.cache/uv/archive-v0/b/m.py drop", "0:tmp/left drop"));
+}
+
 TEST(Passes, SparseFilesGiveBackWhatTheyStore) {
   // Old GNU sparse: 1 MiB of which 512 bytes are stored; installation logs are such files.
   codec::TarMember member;
