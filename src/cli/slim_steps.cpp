@@ -271,9 +271,9 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
                              request.verify_command, result.original.status))));
     return true;
   }
-  TRY_DO(io.err.write(
-      as_bytes(fmt::format("error: the slim image does not pass '{}': {}\n{}",
-                           request.verify_command, result.difference, result.slim.err))));
+  TRY_DO(io.err.write(as_bytes(fmt::format(
+      "error: the slim image does not pass '{}': {}\n{}", request.verify_command, result.difference,
+      result.original.status != 0 ? result.original.err : result.slim.err))));
   return false;
 }
 

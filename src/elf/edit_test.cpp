@@ -268,6 +268,27 @@ TEST(ElfEdit, AProgramLinkedAtAFixedAddressHasOnlyItsWrappers) {
     EXPECT_EQ(word_at(edited.file(), library.wrapper_word(i)), new_region(library, i));
 }
 
+TEST(ElfEdit, AKernelBefore518FindsTheHeadersOfAProgram) {
+  const Library library = make_library({.type = ET_EXEC, .base = 0x400000, .fixed_pointers = true});
+  const std::string bytes = library.builder.build();
+  const auto file = File::parse(as_bytes(bytes), "test");
+  EditPlan plan = compact_regions(library, *file, kKept);
+  // Region 6 is pinned: a cut comes before it, and another gap behind it.
+  auto& pieces = plan.sections[0].pieces;
+  pieces[6].new_address = pieces[6].old_address;
+  pieces[6].new_size = kRegionSize;
+  pieces[6].parts[0].size = kRegionSize;
+  pieces[7].new_address = pieces[6].new_address + kRegionSize;
+  const Edited edited = edit(bytes, plan);
+  ASSERT_EQ(edited.error, "");
+  expect_sound_segments(edited.file());
+  EXPECT_GE(edited.result.device_bytes_removed, 4 * kRegionSize);
+  // binfmt_elf.c: AT_PHDR = load address + e_phoff, counted from the first load segment.
+  const Segment& first = edited.file().segments()[load_indices(edited.file()).front()];
+  const std::uint64_t table = edited.file().program_header_offset();
+  EXPECT_EQ(edited.file().address_of(table), first.address - first.offset + table);
+}
+
 TEST(ElfEdit, Aarch64KeepsPagesOf64KiB) {
   const Library library = make_library({.machine = EM_AARCH64, .alignment = 0x10000});
   const Edited edited = compact(library);

@@ -1,6 +1,7 @@
 #include "elf/layout.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "base/checked.h"
@@ -90,18 +91,22 @@ std::optional<Range> room_in_freed(const File& file, const EditPlan& plan, std::
                                    std::uint64_t size) {
   const Segment& segment = file.segments()[load];
   if ((segment.flags & PF_W) != 0) return std::nullopt;
+  std::vector<Range> gaps;
   for (const SectionEdit& edit : plan.sections) {
     const Section& section = file.sections()[edit.section];
     if (section.address < segment.address ||
         section.address + section.size > segment.address + segment.file_size)
       continue;
-    // The last gap first: there the table does not come between pieces.
-    auto gaps = gaps_of(section, occupied_ranges(edit, std::nullopt));
-    std::ranges::reverse(gaps);
-    for (const Range& gap : gaps) {
-      const auto begin = align_up(gap.begin, kTableAlignment);
-      if (begin && range_fits(*begin, size, gap.end)) return Range{*begin, *begin + size};
-    }
+    std::ranges::copy(gaps_of(section, occupied_ranges(edit, std::nullopt)),
+                      std::back_inserter(gaps));
+  }
+  std::ranges::sort(gaps, {}, &Range::begin);
+  // The last gap first: there the table does not come between pieces. In a program the first: no
+  // cut may come before the table (check_executable).
+  if (!is_executable(file)) std::ranges::reverse(gaps);
+  for (const Range& gap : gaps) {
+    const auto begin = align_up(gap.begin, kTableAlignment);
+    if (begin && range_fits(*begin, size, gap.end)) return Range{*begin, *begin + size};
   }
   return std::nullopt;
 }
@@ -218,6 +223,11 @@ Result<void> check_executable(const File& file, const Layout& layout) {
     if (mapped.intersects(pages)) ++mapping;
   }
   if (mapping != 1) return bad_input("two load segments would map the page of the program headers");
+  // Before Linux 5.18 AT_PHDR is e_phoff counted from where the first load segment begins.
+  const auto first = std::ranges::find(layout.segments, std::uint32_t{PT_LOAD}, &Segment::type);
+  if (first == layout.segments.end() ||
+      layout.table.address - layout.table.offset != first->address - first->offset)
+    return bad_input("older kernels would look for the program headers in another place");
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -56,19 +57,24 @@ std::array<struct timespec, 2> times_of(const codec::TarMember& member) {
   return {at, at};
 }
 
-/// Removes `name` with everything below it, without following links.
-Result<void> remove_tree(int dir, const std::string& name, int depth) {
+/// Removes `name` with everything below it, without following links; `removed` is told the inode of
+/// each directory.
+Result<void> remove_tree(int dir, const std::string& name, int depth,
+                         const std::function<void(std::uint64_t)>& removed) {
   if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return system_error(errno, "cannot remove " + name);
   if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
   const UniqueFd child(
       ::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!child) return system_error(errno, "cannot open " + name);
+  TRY(const std::uint64_t inode, inode_of(child.get()));
   TRY(const auto names, list_names(child.get()));
-  for (const std::string& below : names) TRY_DO(remove_tree(child.get(), below, depth + 1));
+  for (const std::string& below : names)
+    TRY_DO(remove_tree(child.get(), below, depth + 1, removed));
   if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
     return system_error(errno, "cannot remove " + name);
   }
+  removed(inode);
   return {};
 }
 
@@ -165,7 +171,8 @@ Result<void> Extractor::clear_place(const Parent& parent, const std::string& nam
   // `parent` is the cached descriptor itself and not below what goes, so it stays open and valid;
   // only its path may now lead elsewhere for later members.
   cache_valid_ = false;
-  return remove_tree(parent.fd, name, 0);
+  return remove_tree(parent.fd, name, 0,
+                     [this](std::uint64_t inode) { directories_.erase(inode); });
 }
 
 Result<void> Extractor::set_metadata(int fd, const codec::TarMember& member,
@@ -262,7 +269,7 @@ Result<void> Extractor::write_special(const Parent& parent, const std::string& n
   return {};
 }
 
-Result<bool> Extractor::empty_lower(int dir, int depth) const {
+Result<bool> Extractor::empty_lower(int dir, int depth) {
   if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
   TRY(const std::uint64_t inode, inode_of(dir));
   TRY(const auto names, list_names(dir));
@@ -276,7 +283,7 @@ Result<bool> Extractor::empty_lower(int dir, int depth) const {
 
 /// Removes what lower layers left under `name`; false when something of this layer keeps it.
 Result<bool> Extractor::remove_lower(int dir, std::uint64_t dir_inode, const std::string& name,
-                                     int depth) const {
+                                     int depth) {
   struct stat status{};
   if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     if (errno == ENOENT) return true;
@@ -292,6 +299,7 @@ Result<bool> Extractor::remove_lower(int dir, std::uint64_t dir_inode, const std
     if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
       return system_error(errno, "cannot remove " + name);
     }
+    directories_.erase(std::uint64_t{status.st_ino});
     return true;
   }
   if (ours) return false;
@@ -328,8 +336,7 @@ Result<void> Extractor::add(const LayerEntry& entry, EntryContent* content) {
     if (type != codec::MemberType::kDirectory) {
       return bad_input("a member replaces the root directory by something else");
     }
-    directories_.insert_or_assign("", entry.member);
-    return {};
+    return remember_directory(root_.get(), entry);
   }
   TRY(const Parent parent, parent_of(entry.path, true));
   const std::string name(base_name(entry.path));
@@ -342,16 +349,31 @@ Result<void> Extractor::add(const LayerEntry& entry, EntryContent* content) {
   if (!kept && ::mkdirat(parent.fd, name.c_str(), 0700) != 0) {
     return system_error(errno, "cannot create directory " + entry.path);
   }
-  directories_.insert_or_assign(entry.path, entry.member);
+  const UniqueFd fd(
+      ::openat(parent.fd, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return system_error(errno, "cannot open " + entry.path);
+  return remember_directory(fd.get(), entry);
+}
+
+Result<void> Extractor::remember_directory(int fd, const LayerEntry& entry) {
+  TRY(const std::uint64_t inode, inode_of(fd));
+  directories_.insert_or_assign(inode, Directory{entry.path, entry.member});
   return {};
 }
 
 Result<void> Extractor::finish() {
+  std::vector<std::pair<std::uint64_t, const Directory*>> order;
+  order.reserve(directories_.size());
+  for (const auto& [inode, directory] : directories_) order.emplace_back(inode, &directory);
   // Children before parents: a parent's mode may bar the way to its children.
-  for (auto item = directories_.rbegin(); item != directories_.rend(); ++item) {
-    const auto fd = open_in_root(item->first, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd) continue;  // removed or replaced by a later layer
-    TRY_DO(set_metadata(fd->get(), item->second, item->first));
+  std::ranges::sort(order, std::ranges::greater(),
+                    [](const auto& item) { return std::string_view(item.second->path); });
+  for (const auto& [inode, directory] : order) {
+    const auto fd = open_in_root(directory->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) continue;  // replaced by a later layer
+    TRY(const std::uint64_t there, inode_of(fd->get()));
+    // A link on the way may lead to another directory by now.
+    if (there == inode) TRY_DO(set_metadata(fd->get(), directory->member, directory->path));
   }
   return {};
 }

@@ -49,10 +49,10 @@ class Extractor {
   Result<void> write_special(const Parent& parent, const std::string& name,
                              const LayerEntry& entry);
   Result<void> set_metadata(int fd, const codec::TarMember& member, const std::string& path);
+  Result<void> remember_directory(int fd, const LayerEntry& entry);
   Result<void> apply_whiteout(const LayerEntry& entry);
-  Result<bool> remove_lower(int dir, std::uint64_t dir_inode, const std::string& name,
-                            int depth) const;
-  Result<bool> empty_lower(int dir, int depth) const;
+  Result<bool> remove_lower(int dir, std::uint64_t dir_inode, const std::string& name, int depth);
+  Result<bool> empty_lower(int dir, int depth);
   static std::string key(std::uint64_t dir_inode, std::string_view name);
 
   UniqueFd root_;
@@ -62,7 +62,12 @@ class Extractor {
   std::uint64_t cached_inode_ = 0;
   bool cache_valid_ = false;
   std::unordered_set<std::string> placed_;  ///< "parent inode/name" written by this layer
-  std::map<std::string, codec::TarMember> directories_;
+  /// Directories whose metadata finish() sets, by inode: a path may lead to another one by then.
+  struct Directory {
+    std::string path;
+    codec::TarMember member;
+  };
+  std::map<std::uint64_t, Directory> directories_;
   std::uint64_t skipped_devices_ = 0, skipped_others_ = 0, skipped_xattrs_ = 0;
 };
 

@@ -267,6 +267,41 @@ TEST_F(Extraction, ReadOnlyDirectoriesAndModes) {
   EXPECT_EQ(must(read_file(root() / "ro/f", 10)), "x");
 }
 
+TEST_F(Extraction, AReplacedDirectoryGivesItsMetadataToNobody) {
+  // As in an upgrade to a merged /usr: lib/x of the lower layer is no more, its path leads to
+  // usr/lib/x.
+  const auto directory = [&](const std::string& path, std::int64_t mtime) {
+    LayerEntry out = entry(MemberType::kDirectory, path);
+    out.member.mtime = mtime;
+    must(add(out));
+  };
+  directory("lib", 100);
+  directory("lib/x", 200);
+  directory("opt", 300);
+  directory("opt/y", 400);
+  extractor_.begin_layer();
+  directory("usr", 500);
+  directory("usr/lib", 600);
+  directory("usr/lib/x", 700);
+  must(add(entry(MemberType::kSymlink, "lib", "usr/lib")));
+  must(add(entry(MemberType::kFile, ".wh.opt")));
+  directory("usr/y", 800);
+  must(add(entry(MemberType::kSymlink, "opt", "usr")));
+  extractor_.begin_layer();
+  directory("lib/z", 900);
+  must(extractor_.finish());
+  const auto mtime = [&](const std::string& path) {
+    struct stat status{};
+    EXPECT_EQ(::stat((root() / path).c_str(), &status), 0) << path;
+    return status.st_mtime;
+  };
+  EXPECT_EQ(mtime("usr/lib/x"), 700);
+  EXPECT_EQ(mtime("usr/lib/z"), 900);
+  EXPECT_EQ(mtime("usr/lib"), 600);
+  EXPECT_EQ(mtime("usr/y"), 800);
+  EXPECT_EQ(mtime("usr"), 500);
+}
+
 TEST_F(Extraction, ExtendedAttributes) {
   LayerEntry file = entry(MemberType::kFile, "x");
   file.member.xattrs["user.note"] = "kept";

@@ -23,9 +23,10 @@ struct RuntimeBuilder {
 };
 
 /// From the packages' own code and documentation. What is not here although it compiles: JAX and
-/// Pallas, TensorFlow's XLA and numba.cuda's kernels go through ptxas, nvlink, libnvvm and
-/// libdevice, which no rule takes; PyTorch's jiterator, cuDNN and TensorRT hand NVRTC sources that
-/// include nothing; Warp brings its own headers outside any include directory.
+/// Pallas, TensorFlow's XLA, numba.cuda's and cuTile's kernels go through ptxas, nvlink, tileiras,
+/// libnvvm, libdevice and libcudadevrt.a, which no rule takes; PyTorch's jiterator, cuDNN and
+/// TensorRT hand NVRTC sources that include nothing; Warp brings its own headers outside any
+/// include directory.
 constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // triton/runtime/build.py compiles a launcher for every kernel with $CC, gcc or clang.
     {"triton", kHost, "builds kernel launchers"},
@@ -70,11 +71,19 @@ bool matches(std::string_view pattern, std::string_view name) {
   return name.starts_with(pattern);
 }
 
+/// cc, gcc, clang: as such, with a version behind ("gcc-12"), with a target before
+/// ("x86_64-conda-linux-gnu-cc"), or with both. Only regular files are looked at, and Debian's have
+/// both: gcc and gcc-12 are links to x86_64-linux-gnu-gcc-12.
 bool is_c_compiler(std::string_view path) {
   if (base_name(parent_path(path)) != "bin") return false;
-  const std::string_view name = base_name(path);
-  return name == "cc" || name == "gcc" || name == "clang" || name.ends_with("-gcc") ||
-         name.starts_with("gcc-1") || name.starts_with("clang-1");
+  std::string_view name = base_name(path);
+  const std::size_t dash = name.rfind('-');
+  if (dash != std::string_view::npos && dash + 1 < name.size() &&
+      name.find_first_not_of("0123456789.", dash + 1) == std::string_view::npos)
+    name = name.substr(0, dash);
+  if (const std::size_t target = name.rfind('-'); target != std::string_view::npos)
+    name = name.substr(target + 1);
+  return name == "cc" || name == "gcc" || name == "clang";
 }
 
 void say(std::string& need, const Package& package, std::string_view what, std::string_view with) {

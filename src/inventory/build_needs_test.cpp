@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "image/image_fixture.h"
+
 namespace flense::inventory {
 namespace {
 
@@ -26,6 +28,30 @@ TEST(BuildNeeds, CompilersThatAreNotThereAreNotWaitedFor) {
     EXPECT_THAT(needs.cuda_compiler, IsEmpty()) << package;
     EXPECT_THAT(needs.cuda_headers, IsEmpty()) << package;
   }
+}
+
+TEST(BuildNeeds, CompilersAreFoundByTheirFiles) {
+  const auto found = [](const std::string& path) {
+    using image::fixture::must;
+    image::fixture::Oci oci;
+    oci.add_image({{image::fixture::Tar().file(path, "compiler").bytes(), codec::Compression::kNone,
+                    "RUN something"}});
+    const std::string bytes = image::fixture::tar_of(oci.all());
+    const auto image = must(image::open_archive_bytes(as_bytes(bytes), "test.tar", "", {}));
+    ScanOptions scan;
+    scan.workers = 1;
+    const Contents contents = must(Contents::read(*image, scan));
+    return find_build_needs(contents, {pip("torch")}).host_compiler;
+  };
+  for (const char* path :
+       {"usr/bin/x86_64-linux-gnu-gcc-12", "usr/bin/aarch64-linux-gnu-gcc-9", "usr/bin/gcc",
+        "usr/lib/llvm-18/bin/clang", "usr/bin/clang-19", "usr/local/bin/gcc-13.2.0", "usr/bin/cc",
+        "opt/conda/bin/x86_64-conda-linux-gnu-cc"})
+    EXPECT_THAT(found(path), HasSubstr(path));
+  for (const char* path :
+       {"usr/bin/x86_64-linux-gnu-gcc-ar-12", "usr/bin/g++-12", "usr/bin/cc1",
+        "usr/bin/clang-format-19", "usr/share/bash-completion/gcc", "usr/bin/ld-2.40"})
+    EXPECT_THAT(found(path), IsEmpty()) << path;
 }
 
 TEST(BuildNeeds, HostCompilers) {

@@ -124,7 +124,8 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     const std::uint8_t known = verdict[file.content.layer][file.content.index];
     if (known < rules.size()) {
       const WasteRule& rule = rules[known];
-      const std::string_view held = held_back(rule, inputs.needs);
+      std::string_view held = held_back(rule, inputs.needs);
+      if (held.empty() && rule.by_place) held = inputs.used.holder(file.path);
       collector.add(rule.id, rule.level, rule.summary, held,
                     {std::string(file.path), file.size, file.content.layer});
       // What goes as a whole has no device code left to cut.
@@ -136,7 +137,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
       return;
     }
     const ElfFacts* elf = contents.elf(file.content);
-    if (elf == nullptr) return;
+    if (elf == nullptr || inputs.self_checked.contains(file.path)) return;
     if (elf->prune) {
       add_device_cuts(collector, file, *elf->prune, inputs.musl);
     } else if (inputs.level >= device::Level::kStandard && inputs.targets.cuda.empty()) {

@@ -5,11 +5,15 @@
 
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
+#include "inventory/self_checked.h"
+#include "inventory/used_places.h"
 
 namespace flense::inventory {
 
 struct CutInputs {
   const BuildNeeds& needs;
+  const UsedPlaces& used;
+  const SelfChecked& self_checked;
   const std::vector<WastedFile>& wasted;  ///< all of them
   device::Level level = device::Level::kStandard;
   const device::Targets& targets;

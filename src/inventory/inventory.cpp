@@ -218,7 +218,10 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
 
   const BuildNeeds needs = find_build_needs(contents, out.packages);
   out.base_flavour = smallest_flavour(view.libraries, needs);
-  CutInputs inputs{needs, wasted, options.level, options.targets, view.musl && !view.glibc};
+  const UsedPlaces used = UsedPlaces::find(image, contents.tree());
+  const SelfChecked self_checked = find_self_checked(contents);
+  CutInputs inputs{
+      needs, used, self_checked, wasted, options.level, options.targets, view.musl && !view.glibc};
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
   if (!options.scan.verify_digests)

@@ -31,6 +31,9 @@ struct WasteRule {
   std::string_view summary;
   std::span<const std::string_view> patterns;
   std::span<const std::string_view> keep;
+  /// The place is all that speaks against the files: what the image names there stays
+  /// (used_places.h).
+  bool by_place = false;
 };
 
 /// All categories, in order of precedence: a path belongs to the first that takes it.

@@ -28,6 +28,8 @@ constexpr Patterns kPackageCaches[] = {"var/cache/apt/**",
 constexpr Patterns kPythonCaches[] = {"**/.cache/pip/**", "**/.cache/uv/**",
                                       "**/.cache/pypoetry/**", "**/.cache/pipenv/**",
                                       "**/.cache/pdm/**"};
+// Poetry's environments lie in its cache directory unless it is told otherwise.
+constexpr Patterns kPythonCachesKeep[] = {"**/.cache/pypoetry/virtualenvs/**"};
 
 // The packages directory of conda holds what was unpacked for an installation; files of the
 // environment may be hard links into it, which the accounting follows.
@@ -58,14 +60,16 @@ constexpr Patterns kCudaStatic[] = {"usr/local/cuda*/**/*.a",
                                     "**/libnpp*_static.a",
                                     "**/libnv*_static*.a",
                                     "**/libnccl_static.a",
-                                    "**/libcudadevrt.a",
                                     "**/libculibos.a",
                                     "**/libcupti_static.a",
                                     "**/libnvinfer*_static.a",
                                     "**/libnvperf_host_static.a"};
+// The device runtime is linked at run time, by cuLinkAddFile and nvJitLink, into kernels that sync
+// a grid or launch others: numba.cuda, CuPy and CUDA.jl do.
+constexpr Patterns kCudaStaticKeep[] = {"**/libcudadevrt.a"};
 
 constexpr Patterns kStatic[] = {"**/*.a"};
-constexpr Patterns kStaticKeep[] = {"**/go/pkg/**", "**/rustlib/**"};
+constexpr Patterns kStaticKeep[] = {"**/go/pkg/**", "**/rustlib/**", "**/libcudadevrt.a"};
 
 constexpr Patterns kCudaHeaders[] = {"usr/local/cuda*/include/**",
                                      "usr/local/cuda*/targets/*/include/**",
@@ -86,14 +90,18 @@ constexpr Patterns kHeaders[] = {"usr/include/**",
                                  "**/dist-packages/**/include/**",
                                  "torch/include/**",
                                  "**/envs/*/include/**"};
-constexpr Patterns kHeadersKeep[] = {"**/triton/**"};
+// Python packages also call directories "include" that hold modules, templates and data: docutils
+// reads its character tables there.
+constexpr Patterns kHeadersKeep[] = {
+    "**/triton/**", "**/*.py",   "**/*.so",  "**/*.so.*", "**/*.txt", "**/*.rst",  "**/*.json",
+    "**/*.xml",     "**/*.yaml", "**/*.yml", "**/*.css",  "**/*.js",  "**/*.html", "**/*.j2"};
 
 constexpr Patterns kCudaTools[] = {"usr/local/cuda*/bin/nvcc*",     "usr/local/cuda*/bin/__nvcc*",
                                    "usr/local/cuda*/bin/cicc",      "usr/local/cuda*/bin/cudafe++",
                                    "usr/local/cuda*/bin/fatbinary", "usr/local/cuda*/bin/bin2c",
                                    "usr/local/cuda*/bin/nvprune",   "usr/local/cuda*/bin/nvdisasm",
                                    "usr/local/cuda*/bin/cuobjdump", "usr/local/cuda*/bin/cu++filt",
-                                   "usr/local/cuda*/bin/tileiras",  "usr/local/cuda*/nvvm/bin/**"};
+                                   "usr/local/cuda*/nvvm/bin/**"};
 
 constexpr Patterns kProfilers[] = {"opt/nvidia/nsight-*/**",
                                    "usr/local/cuda*/nsight*/**",
@@ -186,20 +194,23 @@ constexpr Patterns kDriverLibraries[] = {"usr/lib/**/libcuda.so.*.*",
 constexpr WasteRule kRules[] = {
     {"apt-lists", Level::kSafe, Guard::kNone, "package index lists", kAptLists, kAptListsKeep},
     {"package-caches", Level::kSafe, Guard::kNone, "package manager caches", kPackageCaches, {}},
-    {"pip-cache", Level::kSafe, Guard::kNone, "pip, uv and poetry caches", kPythonCaches, {}},
-    {"conda-pkgs", Level::kSafe, Guard::kNone, "conda package cache", kCondaPackages, {}},
-    {"node-cache", Level::kSafe, Guard::kNone, "npm and yarn caches", kNodeCaches, {}},
+    {"pip-cache", Level::kSafe, Guard::kNone, "pip, uv and poetry caches", kPythonCaches,
+     kPythonCachesKeep, true},
+    {"conda-pkgs", Level::kSafe, Guard::kNone, "conda package cache", kCondaPackages, {}, true},
+    {"node-cache", Level::kSafe, Guard::kNone, "npm and yarn caches", kNodeCaches, {}, true},
     {"install-logs", Level::kSafe, Guard::kNone, "installation logs", kInstallLogs, {}},
-    {"temporary", Level::kStandard, Guard::kNone, "files in /tmp and /var/tmp", kTemporary, {}},
+    {"temporary",
+     Level::kStandard,
+     Guard::kNone,
+     "files in /tmp and /var/tmp",
+     kTemporary,
+     {},
+     true},
     {"installers", Level::kStandard, Guard::kNone, "installers left behind", kArchives,
      kArchivesKeep},
     {"git", Level::kStandard, Guard::kNone, "git history", kGit, {}},
-    {"cuda-static-libs",
-     Level::kStandard,
-     Guard::kCudaCompiler,
-     "CUDA static libraries",
-     kCudaStatic,
-     {}},
+    {"cuda-static-libs", Level::kStandard, Guard::kCudaCompiler, "CUDA static libraries",
+     kCudaStatic, kCudaStaticKeep},
     {"static-libs", Level::kStandard, Guard::kHostCompiler, "static libraries", kStatic,
      kStaticKeep},
     {"cuda-headers", Level::kStandard, Guard::kCudaHeaders, "CUDA headers", kCudaHeaders,
@@ -230,7 +241,8 @@ constexpr WasteRule kRules[] = {
      Guard::kNone,
      "compiled kernels of earlier runs",
      kJitCaches,
-     {}},
+     {},
+     true},
     {"pycache", Level::kAggressive, Guard::kNone, "compiled Python files", kPycache, {}},
     {"type-stubs", Level::kAggressive, Guard::kNone, "Python type stubs", kStubFiles, {}},
     {"python-tests", Level::kAggressive, Guard::kNone, "tests of Python packages", kPythonTests,

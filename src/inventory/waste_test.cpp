@@ -22,6 +22,7 @@ TEST(Waste, TellsCategoriesByPath) {
   EXPECT_EQ(category("var/cache/apt/archives/libc6_2.36_amd64.deb"), "package-caches");
   EXPECT_EQ(category("root/.cache/pip/http/a/b"), "pip-cache");
   EXPECT_EQ(category("home/me/.cache/uv/wheels/x"), "pip-cache");
+  EXPECT_EQ(category("root/.cache/pypoetry/artifacts/a/b.whl"), "pip-cache");
   EXPECT_EQ(category("opt/conda/pkgs/python-3.11.tar.bz2"), "conda-pkgs");
   EXPECT_EQ(category("opt/miniconda3/pkgs/x/lib/libpython.so"), "conda-pkgs");
   EXPECT_EQ(category("srv/app/.git/objects/pack/p.pack"), "git");
@@ -45,13 +46,28 @@ TEST(Waste, TellsCategoriesByPath) {
 
 TEST(Waste, LeavesWhatIsRead) {
   for (const char* path :
-       {"etc/passwd", "etc/ld.so.cache", "usr/lib/locale/C.utf8/LC_CTYPE",
-        "usr/local/cuda/bin/ptxas", "usr/local/cuda/nvvm/libdevice/libdevice.10.bc",
-        "usr/local/cuda/compat/libcuda.so.550.54", "usr/bin/gcc",
+       {"etc/passwd",
+        "etc/ld.so.cache",
+        "usr/lib/locale/C.utf8/LC_CTYPE",
+        "usr/local/cuda/bin/ptxas",
+        "usr/local/cuda/nvvm/libdevice/libdevice.10.bc",
+        "usr/local/cuda/compat/libcuda.so.550.54",
+        "usr/bin/gcc",
         "v/lib/python3.11/site-packages/torch-2.4.dist-info/METADATA",
         "v/lib/python3.11/site-packages/triton/backends/nvidia/include/cuda.h",
-        "usr/share/locale/en/LC_MESSAGES/x.mo", "usr/local/go/pkg/linux/a.a",
-        "usr/lib/x86_64-linux-gnu/libcudart.so.12", "var/lib/dpkg/status", "pkgs/x", "tmpfile"})
+        "usr/share/locale/en/LC_MESSAGES/x.mo",
+        "usr/local/go/pkg/linux/a.a",
+        "usr/lib/x86_64-linux-gnu/libcudart.so.12",
+        "var/lib/dpkg/status",
+        "pkgs/x",
+        "tmpfile",
+        "usr/local/cuda-12.4/targets/x86_64-linux/lib/libcudadevrt.a",
+        "v/lib/python3.11/site-packages/nvidia/cuda_runtime/lib/libcudadevrt.a",
+        "root/.julia/artifacts/0a1b/lib/libcudadevrt.a",
+        "v/lib/python3.11/site-packages/docutils/parsers/rst/include/isonum.txt",
+        "v/lib/python3.11/site-packages/app/include/__init__.py",
+        "v/lib/python3.11/site-packages/app/include/_speed.cpython-311-x86_64-linux-gnu.so",
+        "root/.cache/pypoetry/virtualenvs/app-x-py3.11/bin/gunicorn"})
     EXPECT_EQ(category(path), "") << path;
 }
 

@@ -12,6 +12,7 @@ using testing::drop;
 using testing::edits_of;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using testing::must;
 using testing::Tar;
 using testing::TestImage;
 
@@ -90,6 +91,55 @@ TEST(Passes, ContentThatALiveLinkShowsStays) {
   const TestImage image(
       {Tar().file("a", "content").hardlink("b", "a").bytes(), Tar().file(".wh.a", "").bytes()});
   EXPECT_THAT(edits_of(image.plan()), IsEmpty());
+}
+
+/// TestImage reads without a plan for ELF files.
+void look_into_libraries(TestImage& image) {
+  inventory::ScanOptions scan;
+  scan.scratch_directory = std::filesystem::temp_directory_path();
+  scan.workers = 1;
+  scan.prune = rewrite_rules(testing::options_for_tests());
+  image.contents = must(inventory::Contents::read(*image.image, scan));
+}
+
+TEST(Passes, LibrariesOfMuslStay) {
+  for (const char* loader : {"lib/ld-musl-x86_64.so.1", "usr/lib/ld-musl-x86_64.so.1"}) {
+    TestImage image({Tar()
+                         .file(loader, "loader")
+                         .file("usr/lib/libx.so.1", testing::library_with_debug())
+                         .bytes()});
+    look_into_libraries(image);
+    EXPECT_THAT(edits_of(image.plan()), IsEmpty()) << loader;
+  }
+}
+
+TEST(Passes, FilesThatCheckTheirOwnBytesStay) {
+  const std::string library = testing::library_with_debug();
+  TestImage image({Tar()
+                       .file("usr/lib/libx.so.1", library)
+                       .file("usr/lib/libgnutls.so.30", library)
+                       .file("usr/lib/.libgnutls.so.30.hmac", "mac")
+                       .bytes()});
+  look_into_libraries(image);
+  const Plan plan = image.plan();
+  EXPECT_THAT(edits_of(plan), ElementsAre("0:usr/lib/libx.so.1 rewrite"));
+  ASSERT_EQ(plan.left_alone.size(), 1U);
+  EXPECT_EQ(plan.left_alone[0].path, "usr/lib/libgnutls.so.30");
+}
+
+TEST(Passes, CachesThatAreUsedStay) {
+  const TestImage image(
+      {Tar()
+           .file("root/.cache/uv/archive-v0/a/m.py", "1")
+           .file("root/.cache/uv/archive-v0/b/m.py", "2")
+           .symlink("app/m.py", "/root/.cache/uv/archive-v0/a/m.py")
+           .file("tmp/hf/model", "3")
+           .file("tmp/left", "4")
+           .bytes()},
+      codec::Compression::kNone,
+      text::Json::object().set("Env", text::Json::array().push("HF_HOME=/tmp/hf")));
+  EXPECT_THAT(edits_of(image.plan()),
+              ElementsAre("0:root/.cache/uv/archive-v0/b/m.py drop", "0:tmp/left drop"));
 }
 
 TEST(Passes, SparseFilesGiveBackWhatTheyStore) {

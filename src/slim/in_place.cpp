@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <map>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -237,7 +238,15 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   if (!result.left_alone.empty())
     outcome.left_alone.push_back({input.string(), 0, result.left_alone});
   if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
-  if (result.changed || input != output) TRY_DO(replace_file(input, output, bytes));
+  if (input != output) {
+    TRY_DO(replace_file(input, output, bytes));
+  } else if (result.changed) {
+    // By the name of a link the file itself changes: libx.so stays a link to libx.so.1.
+    std::error_code error;
+    const std::filesystem::path file = std::filesystem::canonical(input, error);
+    if (error) return system_error(error.value(), "cannot resolve " + input.string());
+    TRY_DO(replace_file(file, file, bytes));
+  }
   return outcome;
 }
 

@@ -134,6 +134,11 @@ TEST_F(InPlace, SingleFiles) {
   write("text", "no library");
   must(slim_file(path("text"), path("copy"), options));
   EXPECT_EQ(text_of(path("copy")), "no library");
+  write("lib.so.1", library_);
+  std::filesystem::create_symlink("lib.so.1", path("link.so"));
+  must(slim_file(path("link.so"), path("link.so"), options));
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link.so")));
+  EXPECT_EQ(text_of(path("lib.so.1")), text_of(path("out.so")));
   must(slim_file(path("lib.so"), path("lib.so"), options));
   EXPECT_EQ(text_of(path("lib.so")), text_of(path("out.so")));
 }

@@ -21,15 +21,16 @@ std::string environment_value(const image::Image& image, std::string_view name) 
   return {};
 }
 
-/// musl is the C library when its loader is there and glibc's is not.
+/// musl is the C library when its loader is there and glibc's is not. Where /usr is merged, /lib is
+/// a link and holds nothing of its own.
 bool uses_musl(const image::MergedTree& tree) {
   bool musl = false, glibc = false;
-  for (const std::string& name : tree.list("lib")) {
-    musl |= name.starts_with("ld-musl-");
-    glibc |= name.starts_with("ld-linux");
+  for (const char* directory : {"lib", "lib64", "usr/lib", "usr/lib64"}) {
+    for (const std::string& name : tree.list(directory)) {
+      musl |= name.starts_with("ld-musl-");
+      glibc |= name.starts_with("ld-linux");
+    }
   }
-  for (const std::string& name : tree.list("lib64")) glibc |= name.starts_with("ld-linux");
-  for (const std::string& name : tree.list("usr/lib64")) glibc |= name.starts_with("ld-linux");
   return musl && !glibc;
 }
 

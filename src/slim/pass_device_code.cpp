@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "inventory/self_checked.h"
 #include "slim/draft.h"
 
 namespace flense::slim {
@@ -20,6 +21,7 @@ void device_code_pass(const PassContext& context, Draft& draft) {
   draft.describe_pass("device-code", "device code for other GPUs, and PTX no target needs", false);
   draft.describe_pass("debug-sections", "debug sections and symbol tables of ELF files", false);
   const image::MergedTree& tree = context.contents.tree();
+  const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     for (const auto& [index, facts] : context.contents.scans()[layer]->elf) {
       if (!facts.prune) continue;
@@ -41,6 +43,11 @@ void device_code_pass(const PassContext& context, Draft& draft) {
         continue;
       }
       if (summary.output_size >= entry.size) continue;
+      if (const auto checked = self_checked.find(entry.path); checked != self_checked.end()) {
+        draft.leave_alone(
+            {std::string(entry.path), entry.size - summary.output_size, checked->second});
+        continue;
+      }
       const std::uint64_t gain = entry.size - summary.output_size;
       const std::uint64_t debug = wanted == 0 ? gain : std::min(gain, summary.removed_debug_bytes);
       draft.split("debug-sections", debug);

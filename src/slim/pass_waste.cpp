@@ -1,3 +1,4 @@
+#include "inventory/used_places.h"
 #include "inventory/waste.h"
 #include "slim/draft.h"
 
@@ -15,6 +16,8 @@ bool looks_at_image(const inventory::WasteRule& rule) {
 
 void waste_files_pass(const PassContext& context, Draft& draft) {
   const inventory::WasteClassifier classifier;
+  const inventory::UsedPlaces used =
+      inventory::UsedPlaces::find(context.image, context.contents.tree());
   const image::MergedTree& tree = context.contents.tree();
   for (const inventory::WasteRule& rule : inventory::waste_rules())
     draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
@@ -31,6 +34,11 @@ void waste_files_pass(const PassContext& context, Draft& draft) {
       if (rule == nullptr || !inventory::applies_at(*rule, context.options.level) ||
           !inventory::held_back(*rule, context.needs).empty() || !draft.may_claim(ref, entry.path))
         continue;
+      if (rule->by_place && !used.holder(entry.path).empty()) {
+        // Another image on the same layer may not name the file.
+        draft.describe_pass(std::string(rule->id), std::string(rule->summary), true);
+        continue;
+      }
       const std::uint64_t bytes = context.contents.scan(ref).stored_bytes(index);
       draft.claim(ref,
                   {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});

@@ -55,6 +55,15 @@ TEST(Sandbox, CommandsByShellOrWordByWord) {
               ElementsAre("--bind", "/", "/"));
 }
 
+TEST(Sandbox, ACommandThatFailsInBothProvesNothing) {
+  EXPECT_TRUE(compare_runs({0, "x", ""}, {0, "x", "a warning"}).equal);
+  EXPECT_FALSE(compare_runs({0, "x", ""}, {0, "y", ""}).equal);
+  EXPECT_FALSE(compare_runs({0, "", ""}, {1, "", ""}).equal);
+  const SandboxComparison both = compare_runs({1, "", "no GPU"}, {1, "", "no GPU"});
+  EXPECT_FALSE(both.equal);
+  EXPECT_THAT(both.difference, ::testing::HasSubstr("proves nothing"));
+}
+
 TEST(Sandbox, MountPointsAreMadeNotFollowed) {
   const image::fixture::TempDir dir;
   std::filesystem::create_directories(dir / "root");
