@@ -142,6 +142,14 @@ PruneOptions prune_options(Targets targets, Level level, bool keep_ptx) {
   return out;
 }
 
+PruneOptions options_for_file(PruneOptions options, std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  for (const std::string_view start :
+       {"ld-", "ld.so", "libc.so", "libc-", "libpthread", "libjvm.so"})
+    if (name.starts_with(start)) options.drop_symtab = false;
+  return options;
+}
+
 bool worth_stripping(const elf::Strippable& strippable, const PruneOptions& options) {
   constexpr std::uint64_t kSmallSymbols = 16u << 10;
   return (options.drop_debug && strippable.debug > 0) ||

@@ -26,6 +26,10 @@ struct PruneOptions {
 /// What a level means for one ELF file.
 PruneOptions prune_options(Targets targets, Level level, bool keep_ptx);
 
+/// The same for the file at `path`: gdb finds threads by symbols of the loader and of libpthread,
+/// valgrind and profilers of the JVM read such tables too.
+PruneOptions options_for_file(PruneOptions options, std::string_view path);
+
 /// Whether a file without device code is worth an edit for what `strippable` has found: a small
 /// symbol table alone is not, since every changed file is one that images no longer share.
 bool worth_stripping(const elf::Strippable& strippable, const PruneOptions& options);

@@ -125,8 +125,10 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     return facts;
   }
   add_code(facts, *code);
-  if (prune != nullptr && (code->any() || device::worth_stripping(strippable, *prune)))
-    facts.prune = summarise_prune(*file, *code, *prune);
+  if (prune == nullptr) return facts;
+  const device::PruneOptions options = device::options_for_file(*prune, name);
+  if (code->any() || device::worth_stripping(strippable, options))
+    facts.prune = summarise_prune(*file, *code, options);
   return facts;
 }
 

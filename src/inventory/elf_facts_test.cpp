@@ -47,6 +47,15 @@ TEST(ElfFacts, SymbolTablesGoFromStandardOnAndOnlyWhereTheyAreLarge) {
   EXPECT_FALSE(device::worth_stripping(debug, safe));
 }
 
+TEST(ElfFacts, TheLoaderKeepsItsSymbols) {
+  const device::PruneOptions standard = device::prune_options({}, device::Level::kStandard, false);
+  EXPECT_TRUE(device::options_for_file(standard, "usr/lib/libtorch.so").drop_symtab);
+  for (const char* path : {"usr/lib64/ld-linux-x86-64.so.2", "lib/libpthread.so.0", "libjvm.so"}) {
+    EXPECT_FALSE(device::options_for_file(standard, path).drop_symtab) << path;
+    EXPECT_TRUE(device::options_for_file(standard, path).drop_debug) << path;
+  }
+}
+
 TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
   elf::testing::Library library = elf::testing::make_library();
   elf::testing::add_debug(library);

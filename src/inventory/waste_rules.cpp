@@ -208,7 +208,7 @@ constexpr WasteRule kRules[] = {
      true},
     {"installers", Level::kStandard, Guard::kNone, "installers left behind", kArchives,
      kArchivesKeep},
-    {"git", Level::kStandard, Guard::kNone, "git history", kGit, {}},
+    {"git", Level::kAggressive, Guard::kNone, "git history", kGit, {}},
     {"cuda-static-libs", Level::kStandard, Guard::kCudaCompiler, "CUDA static libraries",
      kCudaStatic, kCudaStaticKeep},
     {"static-libs", Level::kStandard, Guard::kHostCompiler, "static libraries", kStatic,

@@ -140,6 +140,7 @@ bool is_empty(const elf::EditPlan& edit) {
 Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
                                  const RewriteOptions& options) {
   RewrittenElf out;
+  const device::PruneOptions rules = device::options_for_file(options.prune, name);
   const auto leave = [&](const std::string& why) {
     RewrittenElf left;
     left.left_alone = why;
@@ -156,13 +157,13 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
     code = std::move(*found);
   }
   if (code.any()) {
-    Result<device::PrunePlan> planned = device::plan_prune(*file, code, options.prune);
+    Result<device::PrunePlan> planned = device::plan_prune(*file, code, rules);
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);
     out.left_alone = plan.left_alone;
-  } else if (device::worth_stripping(elf::strippable(*file), options.prune)) {
-    plan.edit.drop_debug = options.prune.drop_debug;
-    plan.edit.drop_symtab = options.prune.drop_symtab;
+  } else if (device::worth_stripping(elf::strippable(*file), rules)) {
+    plan.edit.drop_debug = rules.drop_debug;
+    plan.edit.drop_symtab = rules.drop_symtab;
   }
   if (is_empty(plan.edit)) return out;
 
