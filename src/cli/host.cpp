@@ -4,8 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
-#include "host/probe.h"
 #include "host/profile_json.h"
+#include "host/spec.h"
 #include "report/host_text.h"
 #include "report/host_words.h"
 
@@ -22,7 +22,8 @@ constexpr std::string_view kHelp = R"(Reads this machine and shows
 
 Only plain files are read: no vendor library, no program, no root rights. What files do not tell is
 "?", with the reason. --root reads a mounted or copied machine; --proc, --sys and --dev name the
-parts that lie elsewhere (default: below --root).
+parts that lie elsewhere (default: below --root). --host shows another machine: the file of a
+profile, or GPUs and a driver.
 
 Exit status: 0 fine, 2 wrong usage, 3 bad input, 4 environment, 5 a GPU's architecture is unknown
 (with --build-args).
@@ -30,6 +31,7 @@ Exit status: 0 fine, 2 wrong usage, 3 bad input, 4 environment, 5 a GPU's archit
 Examples:
   flense host
   flense host --json > h100-node.json
+  flense host --host h100@550.54.15
   docker build $(flense host --build-args) .
   kubectl label node --overwrite gpu-7 $(flense host --root /host --labels))";
 
@@ -72,7 +74,13 @@ Result<int> host_function(const ParsedArgs& args, Io& io) {
                     (args.has("--labels") ? 1 : 0);
   if (forms > 1) return fail(Code::kUsage, "--json, --build-args and --labels exclude each other");
   TRY(const host::Places places, places_of(args));
-  const host::Profile profile = host::probe(host::Machine(places));
+  const std::string spec = args.value("--host", "this");
+  if (spec != "this")
+    for (const char* option : {"--root", "--proc", "--sys", "--dev"})
+      if (args.has(option))
+        return fail(Code::kUsage, "{} belongs to this machine, and --host names another", option);
+  TRY(const host::Profile profile,
+      with_context(host::profile_of(spec, places), "reading the host '{}'", spec));
 
   if (args.has("--build-args")) return print_build_args(profile, io);
   if (args.has("--json")) {
@@ -97,7 +105,14 @@ constexpr OptionSpec place_option(std::string_view name, std::string_view help) 
 }  // namespace
 
 const Command& host_command() {
-  static const std::array<OptionSpec, 7> kOptions = {
+  static const std::array<OptionSpec, 8> kOptions = {
+      OptionSpec{"--host",
+                 "",
+                 "HOST",
+                 "this (default), a profile's file, or GPU@DRIVER: h100@550.54.15",
+                 false,
+                 {},
+                 Completion::kFile},
       OptionSpec{"--json", "", "", "print JSON (schema flense/host/v1)"},
       OptionSpec{"--build-args", "", "", "print arguments for a build on this machine"},
       OptionSpec{"--labels", "", "", "print labels for this machine as a Kubernetes node"},

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """flense host on machines made of files (hosts.py): every fact of every machine."""
 
+import json
 import os
 import shlex
 
@@ -125,7 +126,7 @@ def values(node):
         return [values(item) for item in node]
     if not isinstance(node, dict):
         return node
-    if node.keys() <= {"value", "evidence", "unknown"}:
+    if node and node.keys() <= {"value", "evidence", "unknown"}:
         return node.get("value")
     return {key: values(item) for key, item in node.items()}
 
@@ -249,6 +250,38 @@ class Host(harness.Case):
         self.assertNotIn("666.66.66", done.out)
         self.assertNotIn("\x1b", self.flense("host", "--root", root).out)
         self.assertNotIn("$(", self.flense("host", "--root", root, "--labels").out)
+
+    def test_a_profile_is_read_as_it_was_written(self):
+        for name in hosts.ALL:
+            profile = self.profile(name)
+            file = self.path(f"{name}.json")
+            with open(file, "w", encoding="utf-8") as out:
+                json.dump(profile, out)
+            again = self.flense("host", "--host", file, "--json").json
+            self.assertEqual({**again, "source": "this"}, profile)
+            self.assertEqual(again["source"], file)
+            for form in ("--labels", "--build-args"):
+                self.assertEqual(self.flense("host", "--host", file, form, expect=None).out,
+                                 self.flense("host", "--root", self.machine(name), form, expect=None).out)
+
+    def test_a_machine_in_words(self):
+        profile = self.flense("host", "--host", "h100@550.54.15", "--json").json
+        self.assertEqual(schema.complaints(profile, "flense/host/v1"), [])
+        found = values(profile)
+        self.assertEqual(found["nvidia"], {"module_version": "550.54.15", "library_version": "550.54.15", "agree": True,
+                                           "cuda": "12.4"})
+        self.assertEqual(found["gpus"], [{"vendor": "nvidia", "name": "H100", "architecture": "9.0"}])
+        self.assertEqual(found["system"], {})
+        self.assertIn("12.4", self.flense("host", "--host", "h100@550.54.15").out)
+        self.assertIn("h100", self.flense("host", "--host", "h1000@550.54.15", expect=2).err)
+        self.assertIn("550.54.14", self.flense("host", "--host", "h100@550", expect=2).err)
+        self.assertIn("which vendor", self.flense("host", "--host", "h100,mi300x@550.54.15", expect=2).err)
+        self.flense("host", "--host", "h100", "--root", "/", expect=2)
+        self.flense("host", "--host", self.path("missing.json"), expect=4)
+        plan = self.path("plan.json")
+        with open(plan, "w", encoding="utf-8") as out:
+            out.write('{"schema": "flense/plan/v1"}')
+        self.assertIn("flense/plan/v1", self.flense("host", "--host", plan, expect=3).err)
 
     def test_wrong_usage(self):
         self.flense("host", "--json", "--labels", expect=2)
