@@ -26,6 +26,8 @@ PLANTED = {
             "in_file && section.offset > bytes_.size()"),
     "fatbin": ("src/device/fatbin.cpp", "!range_fits(entry.header_size, entry.payload_size, rest.size())",
                "entry.payload_size > (1u << 30)"),
+    "host": ("src/host/parse.cpp", "if (out.size() == kMaxText) break;",
+             "if (out.size() == 2 * kMaxText) break;"),
     "json": ("src/text/json_dump.cpp", "      case '\\\\':\n", "      case '\\1':\n"),
     "manifest": ("src/image/model.cpp", 'digest.starts_with("sha256:") && is_hex64(digest.substr(7))',
                  'digest.starts_with("sha256:") && (digest.size() < 40 || is_hex64(digest.substr(7)))'),

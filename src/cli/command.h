@@ -42,6 +42,7 @@ int run(const std::vector<std::string>& args, Io& io);
 // One function per command file.
 const Command& inspect_command();
 const Command& slim_command();
+const Command& host_command();
 const Command& completion_command();
 const Command& help_command();
 

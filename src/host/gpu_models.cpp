@@ -1,52 +1,68 @@
 #include "host/gpu_models.h"
 
-#include <algorithm>
 #include <set>
-#include <system_error>
 
-#include "base/file.h"
+#include "host/parse.h"
+#include "host/tree.h"
 #include "knowledge/gpus.h"
+#include "knowledge/spelling.h"
 
 namespace flense::host {
 
 namespace {
 
-constexpr std::uint64_t kInformationLimit = 64u << 10;
+/// "NVIDIA A100-SXM4-40GB" -> "nvidia", "a100", "sxm4", "40gb".
+std::vector<std::string> words_of(std::string_view model) {
+  std::vector<std::string> words;
+  while (!model.empty()) {
+    const std::size_t end = model.find_first_of(" -_()/");
+    std::string word = knowledge::plain_spelling(model.substr(0, end));
+    if (!word.empty()) words.push_back(std::move(word));
+    if (end == std::string_view::npos) break;
+    model.remove_prefix(end + 1);
+  }
+  return words;
+}
 
-std::string lower_without_blanks(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (c != ' ' && c != '-' && c != '_')
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
+/// True when `name` is some consecutive words run together: "rtx4090" of "RTX", "4090". Parts of
+/// words do not count, or an RTX A1000 would be an A100.
+bool holds(const std::vector<std::string>& words, std::string_view name) {
+  for (std::size_t first = 0; first < words.size(); ++first) {
+    std::string joined;
+    for (std::size_t i = first; i < words.size() && joined.size() < name.size(); ++i) {
+      joined += words[i];
+      if (joined == name) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
 std::vector<std::string> nvidia_models(const std::filesystem::path& proc) {
   std::set<std::string> models;
-  std::error_code error;
-  for (const auto& gpu : std::filesystem::directory_iterator(proc / "driver/nvidia/gpus", error)) {
-    const Result<std::string> text = read_file(gpu.path() / "information", kInformationLimit);
+  const Tree tree(proc, "/proc");
+  for (const std::string& slot : tree.list("driver/nvidia/gpus")) {
+    const Result<std::string> text = tree.read("driver/nvidia/gpus/" + slot + "/information");
     if (!text) continue;
-    constexpr std::string_view kModel = "Model:";
-    const std::size_t at = text->find(kModel);
-    if (at == std::string::npos) continue;
-    std::string_view line = std::string_view(*text).substr(at + kModel.size());
-    line = line.substr(0, line.find('\n'));
-    while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
-    while (!line.empty() && line.back() == ' ') line.remove_suffix(1);
-    if (!line.empty()) models.emplace(line);
+    const std::string model = clean(value_of(colon_pairs(*text), "Model"));
+    if (!model.empty()) models.insert(model);
   }
   return {models.begin(), models.end()};
 }
 
 Result<std::string> architecture_of_model(std::string_view model) {
-  const std::string text = lower_without_blanks(model);
+  const std::vector<std::string> words = words_of(model.substr(0, 256));
   const knowledge::GpuProduct* best = nullptr;
+  std::size_t length = 0;
   for (const knowledge::GpuProduct& product : knowledge::gpu_products()) {
-    if (product.vendor != "nvidia" || !text.contains(lower_without_blanks(product.name))) continue;
-    if (best == nullptr || product.name.size() > best->name.size()) best = &product;
+    const auto consider = [&](const std::string& name) {
+      if (name.size() <= length || !holds(words, name)) return;
+      best = &product;
+      length = name.size();
+    };
+    consider(product.name);
+    for (const std::string& alias : product.aliases) consider(alias);
   }
   if (best == nullptr)
     return with_hint(Result<std::string>(fail(Code::kEnvironment,

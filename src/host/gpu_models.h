@@ -13,7 +13,8 @@ namespace flense::host {
 /// empty without an NVIDIA driver. `proc` is /proc, or a fixture.
 std::vector<std::string> nvidia_models(const std::filesystem::path& proc);
 
-/// The architecture of a model by the product table: the longest product name among its words.
+/// The architecture of a model of either vendor by the product table: the longest product name that
+/// is some of its words.
 /// Environment error for a model that the table does not know.
 Result<std::string> architecture_of_model(std::string_view model);
 

@@ -262,4 +262,15 @@ std::string driver_floor_for_cuda(std::string_view cuda_version) {
   return floor;
 }
 
+std::string cuda_of_driver(std::string_view driver) {
+  const std::string_view branch = driver.substr(0, driver.find('.'));
+  if (!all_digits(branch) || branch.size() > 5) return {};
+  const auto json = text::parse_json(embedded_table("cuda_driver"), "data/cuda_driver.json");
+  if (!json) return {};
+  for (const text::Json& row : (*json)["branches"]["rows"].items())
+    if (row["branch"].unsigned_or(0) == to_unsigned(branch))
+      return std::string(row["cuda_native"].text());
+  return {};
+}
+
 }  // namespace flense::knowledge

@@ -28,4 +28,8 @@ Result<std::vector<std::string>> resolve_gpu_word(std::string_view word);
 /// selects that update ("12.4.1") where the table has it. Empty when the table has no row.
 std::string driver_floor_for_cuda(std::string_view cuda_version);
 
+/// The newest CUDA that a Linux driver ("550.54.15", or its branch "550") runs natively: "12.4".
+/// Empty for a branch that the table does not know.
+std::string cuda_of_driver(std::string_view driver);
+
 }  // namespace flense::knowledge

@@ -151,5 +151,13 @@ TEST(Driver, FloorForCuda) {
   EXPECT_EQ(driver_floor_for_cuda("12.4.x"), "");
 }
 
+TEST(CudaOfDriver, ByBranch) {
+  EXPECT_EQ(cuda_of_driver("535.129.03"), "12.2");
+  EXPECT_EQ(cuda_of_driver("550"), "12.4");
+  EXPECT_EQ(cuda_of_driver("580.65.06"), "13.0");
+  for (const char* unknown : {"", "5", "536.1", "x.1", "99999999999.1"})
+    EXPECT_EQ(cuda_of_driver(unknown), "") << unknown;
+}
+
 }  // namespace
 }  // namespace flense::knowledge

@@ -1,0 +1,76 @@
+#include "host/probe.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "host/probe_support.h"
+
+namespace flense::host {
+
+namespace {
+
+/// What a reader should know before the table: contradictions, and why something is missing.
+std::vector<std::string> notices_of(const Machine& machine, const Profile& profile) {
+  std::vector<std::string> out;
+  const Nvidia& nvidia = profile.nvidia;
+  if (nvidia.agree.value == false)
+    out.push_back(
+        fmt::format("the NVIDIA kernel module is {}, but libcuda is {}: CUDA programs fail with "
+                    "error 803 until the machine is rebooted or the module is reloaded",
+                    *nvidia.module_version.value, *nvidia.library_version.value));
+  const bool has_nvidia = std::any_of(profile.gpus.begin(), profile.gpus.end(),
+                                      [](const Gpu& gpu) { return gpu.vendor == "nvidia"; });
+  const bool jetson = profile.system.jetson.value.has_value();
+  const bool loaded = nvidia.module_version.value.has_value();
+  if (has_nvidia && !loaded && !jetson)
+    out.emplace_back("there are NVIDIA GPUs, but their kernel module is not loaded");
+  if (has_nvidia && loaded)
+    for (const char* node : {"nvidiactl", "nvidia-uvm"})
+      if (!machine.dev.exists(node))
+        out.push_back(fmt::format("{} is missing: CUDA needs it", machine.dev.label(node)));
+  const bool has_amd = std::any_of(profile.gpus.begin(), profile.gpus.end(), [](const Gpu& gpu) {
+    return gpu.kernel_driver.value == "amdgpu";
+  });
+  if (has_amd && !machine.dev.exists("kfd"))
+    out.push_back(fmt::format("{} is missing: ROCm needs it", machine.dev.label("kfd")));
+  for (const Gpu& gpu : profile.gpus)
+    if (gpu.kernel_driver.value == "vfio-pci")
+      out.push_back(
+          fmt::format("the GPU at {} belongs to vfio-pci: it is set aside for a virtual "
+                      "machine",
+                      gpu.pci_address.value.value_or("?")));
+  if (profile.system.in_container.value == true)
+    out.emplace_back(
+        "this is seen from inside a container: engines and libraries of the host may "
+        "be out of sight");
+  return out;
+}
+
+}  // namespace
+
+Profile probe(const Machine& machine) {
+  Profile out;
+  out.source = "this";
+  out.system = probe_system(machine);
+  out.isolation = probe_isolation(machine, out.system);
+  out.nvidia = probe_nvidia(machine, out.system);
+  out.amd = probe_amd(machine);
+  out.gpus = probe_nvidia_gpus(machine, out.system);
+  for (Gpu& gpu : probe_amd_gpus(machine)) out.gpus.push_back(std::move(gpu));
+  const bool hidden =
+      out.gpus.empty() && out.system.wsl2.value == true && machine.dev.exists("dxg");
+  if (hidden)
+    out.gpu_count = Number::unknown("on WSL2 only the driver's library names the GPUs");
+  else if (machine.sys.exists("bus/pci/devices") || !out.gpus.empty())
+    out.gpu_count =
+        Number::known(out.gpus.size(), "/proc/driver/nvidia/gpus, /sys/bus/pci/devices");
+  else
+    out.gpu_count = Number::unknown("no " + machine.sys.label("bus/pci/devices"));
+  out.networks = probe_networks(machine, out.gpus);
+  out.engines = probe_engines(machine);
+  out.cdi_specs = probe_cdi_specs(machine);
+  out.notices = notices_of(machine, out);
+  return out;
+}
+
+}  // namespace flense::host

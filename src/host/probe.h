@@ -1,0 +1,25 @@
+// Reads a machine into a profile from plain files only: no vendor library is loaded and nothing is
+// executed, so it works without a GPU, without root and on a mounted or copied tree. Whatever
+// cannot be read is unknown, with the reason; probing never fails.
+#pragma once
+
+#include "host/profile.h"
+#include "host/tree.h"
+
+namespace flense::host {
+
+Profile probe(const Machine& machine);
+
+// The parts, in the order in which later ones use earlier ones.
+System probe_system(const Machine& machine);
+Isolation probe_isolation(const Machine& machine, const System& system);
+Nvidia probe_nvidia(const Machine& machine, const System& system);
+Amd probe_amd(const Machine& machine);
+std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system);
+std::vector<Gpu> probe_amd_gpus(const Machine& machine);
+std::vector<Network> probe_networks(const Machine& machine, const std::vector<Gpu>& gpus);
+std::vector<Engine> probe_engines(const Machine& machine);
+Text probe_container_toolkit(const Machine& machine);
+List probe_cdi_specs(const Machine& machine);
+
+}  // namespace flense::host

@@ -1,0 +1,241 @@
+// NVIDIA's driver and GPUs, from the kernel module's own files.
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/format.h"
+#include "base/path.h"
+#include "host/gpu_models.h"
+#include "host/probe.h"
+#include "host/probe_support.h"
+#include "knowledge/gpus.h"
+
+namespace flense::host {
+
+namespace {
+
+constexpr std::string_view kVendor = "10de";
+constexpr std::string_view kStem = "libcuda.so.";
+
+/// Roots of user-space drivers: the host's own, the GPU operator's, those of COS and of snaps.
+constexpr std::array<std::string_view, 4> kDriverRoots = {
+    "", "run/nvidia/driver", "home/kubernetes/bin/nvidia", "var/lib/nvidia"};
+constexpr std::array<std::string_view, 13> kLibraryFolders = {
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/aarch64-linux-gnu",
+    "usr/lib64",
+    "usr/lib",
+    "lib/x86_64-linux-gnu",
+    "lib64",
+    "usr/lib/x86_64-linux-gnu/nvidia/current",
+    "usr/lib/aarch64-linux-gnu/nvidia/current",
+    "usr/lib/aarch64-linux-gnu/nvidia",
+    "usr/lib/aarch64-linux-gnu/tegra",
+    "usr/local/nvidia/lib64",
+    "usr/lib/wsl/lib",
+    "run/opengl-driver/lib"};
+
+std::string joined(std::string_view folder, std::string_view name) {
+  return folder.empty() ? std::string(name) : fmt::format("{}/{}", folder, name);
+}
+
+void probe_library(const Machine& machine, Nvidia& out) {
+  const Tree& root = machine.root;
+  for (const std::string_view driver_root : kDriverRoots) {
+    for (const std::string_view below : kLibraryFolders) {
+      const std::string folder = joined(driver_root, below);
+      const std::string loaded = joined(folder, "libcuda.so.1");
+      const auto real = root.resolve(loaded);
+      // Without the link nothing loads it, but the version says what was installed.
+      std::vector<std::string> versions;
+      for (const std::string& name : root.list(folder))
+        if (name.starts_with(kStem) && is_driver_version(name.substr(kStem.size())))
+          versions.push_back(name.substr(kStem.size()));
+      if (!real && versions.empty()) continue;
+      out.driver_root = Text::known("/" + std::string(driver_root), root.label(folder));
+      const std::string target = real ? std::string(base_name(*real)) : std::string();
+      if (target.starts_with(kStem) && is_driver_version(target.substr(kStem.size()))) {
+        out.library_version = Text::known(target.substr(kStem.size()), root.label(*real));
+        out.library_path = Text::known("/" + *real, root.label(loaded));
+      } else if (versions.size() == 1) {
+        const std::string path = joined(folder, std::string(kStem) + versions.front());
+        out.library_version = Text::known(versions.front(), root.label(path));
+        out.library_path = Text::known("/" + path, root.label(path));
+      } else {
+        out.library_version = Text::unknown(
+            versions.empty() ? fmt::format("{} does not carry its version", root.label(loaded))
+                             : fmt::format("{} holds {} versions of libcuda", root.label(folder),
+                                           versions.size()));
+        if (real) out.library_path = Text::known("/" + *real, root.label(loaded));
+      }
+      return;
+    }
+  }
+  out.library_version = Text::unknown("no libcuda.so.1 in the library directories");
+  out.library_path = out.driver_root = out.library_version;
+}
+
+void probe_module(const Machine& machine, Nvidia& out) {
+  constexpr std::string_view kVersion = "driver/nvidia/version";
+  const Result<std::string> text = machine.proc.read(kVersion);
+  const std::string label = machine.proc.label(kVersion);
+  const auto module = text ? parse_nvidia_version(*text) : std::nullopt;
+  if (module) {
+    out.module_version = Text::known(module->version, label);
+    out.module_kind = Text::known(module->open ? "open" : "proprietary", label);
+    return;
+  }
+  out.module_kind = Text::unknown(text ? label + " names no version" : text.error().message);
+  out.module_version = parsed_fact<std::string>(
+      machine.sys, "module/nvidia/version",
+      [](std::string_view line) -> std::optional<std::string> {
+        std::string version = clean(line);
+        return is_driver_version(version) ? std::optional(version) : std::nullopt;
+      });
+  if (!out.module_version.value) out.module_version = out.module_kind;
+}
+
+void probe_mig(const Tree& proc, Gpu& gpu) {
+  if (!gpu.minor.value) {
+    gpu.mig = Flag::unknown(gpu.minor.evidence);
+    gpu.mig_instances = Number::unknown(gpu.minor.evidence);
+    return;
+  }
+  const std::string folder = fmt::format("driver/nvidia/capabilities/gpu{}/mig", *gpu.minor.value);
+  std::uint64_t instances = 0;
+  for (const std::string& name : proc.list(folder))
+    instances += name.starts_with("gi") && parse_number(name.substr(2)) ? 1U : 0U;
+  if (instances > 0) {
+    gpu.mig = Flag::known(true, proc.label(folder));
+    gpu.mig_instances = Number::known(instances, proc.label(folder));
+  } else {
+    // MIG that is on without an instance leaves no trace in plain files.
+    gpu.mig = Flag::unknown("no MIG instances in " + proc.label(folder));
+    gpu.mig_instances = Number::known(0, proc.label(folder));
+  }
+}
+
+void apply_information(const Machine& machine, const std::string& slot, Gpu& gpu) {
+  const std::string path = "driver/nvidia/gpus/" + slot + "/information";
+  const std::string label = machine.proc.label(path);
+  const Result<std::string> text = machine.proc.read(path);
+  const Pairs pairs = text ? colon_pairs(*text) : Pairs();
+  const auto fact = [&](std::string_view key) {
+    if (!text) return Text::unknown(text.error().message);
+    const std::string value = clean(value_of(pairs, key));
+    return value.empty() ? Text::unknown(fmt::format("no {} in {}", key, label))
+                         : Text::known(value, label);
+  };
+  gpu.name = fact("Model");
+  gpu.uuid = fact("GPU UUID");
+  // Before the GPU was first opened, the module prints question marks.
+  if (gpu.uuid.value && gpu.uuid.value->find('?') != std::string::npos)
+    gpu.uuid = Text::unknown(label + ": the GPU has not been opened yet");
+  const Text minor = fact("Device Minor");
+  const auto number = minor.value ? parse_number(*minor.value) : std::nullopt;
+  gpu.minor = number ? Number::known(*number, label) : Number::unknown(minor.evidence);
+  probe_mig(machine.proc, gpu);
+}
+
+void apply_model(Gpu& gpu) {
+  if (!gpu.name.value) {
+    const std::string reason = "its name is unknown: " + gpu.name.evidence;
+    gpu.architecture = Text::unknown(reason);
+    gpu.memory_bytes = Number::unknown(reason);
+    return;
+  }
+  const Result<std::string> architecture = architecture_of_model(*gpu.name.value);
+  gpu.architecture =
+      architecture ? Text::known(*architecture,
+                                 fmt::format("product table, by the name '{}'", *gpu.name.value))
+                   : Text::unknown(architecture.error().message);
+  const auto memory = memory_in_name(*gpu.name.value);
+  gpu.memory_bytes = memory ? Number::known(*memory, "nominal, by its name")
+                            : Number::unknown("only the driver's library tells");
+}
+
+/// The GPU of a Jetson is part of its processor and on no bus.
+std::optional<Gpu> tegra_gpu(const Machine& machine, const System& system) {
+  if (!system.jetson.value && !machine.proc.exists("device-tree/compatible")) return std::nullopt;
+  const Text architecture =
+      parsed_fact<std::string>(machine.proc, "device-tree/compatible", tegra_architecture);
+  if (!architecture.value) return std::nullopt;
+  Gpu gpu;
+  gpu.vendor = "nvidia";
+  gpu.name = system.board;
+  gpu.architecture = architecture;
+  const std::string reason = "an integrated GPU has none";
+  gpu.uuid = gpu.pci_address = gpu.pci_id = gpu.link_speed = gpu.link_speed_max =
+      Text::unknown(reason);
+  gpu.link_width = gpu.link_width_max = gpu.minor = Number::unknown(reason);
+  gpu.numa_node = Number::unknown(reason);
+  gpu.kernel_driver = Text::unknown("not read for integrated GPUs");
+  gpu.memory_bytes = Number::unknown("shared with the processor");
+  gpu.mig = Flag::known(false, architecture.evidence);
+  gpu.mig_instances = Number::known(0, architecture.evidence);
+  return gpu;
+}
+
+}  // namespace
+
+Nvidia probe_nvidia(const Machine& machine, const System& system) {
+  Nvidia out;
+  probe_module(machine, out);
+  probe_library(machine, out);
+  if (system.wsl2.value.value_or(false) && !out.module_version.value)
+    out.module_version = out.module_kind =
+        Text::unknown("on WSL2 the driver is Windows's; only its library tells the version");
+
+  if (!out.module_version.value)
+    out.agree = Flag::unknown(out.module_version.evidence);
+  else if (!out.library_version.value)
+    out.agree = Flag::unknown(out.library_version.evidence);
+  else
+    out.agree = Flag::known(
+        *out.module_version.value == *out.library_version.value,
+        fmt::format("{} and {}", out.module_version.evidence, out.library_version.evidence));
+
+  const Text& driver = out.library_version.value ? out.library_version : out.module_version;
+  if (!driver.value) {
+    out.cuda = Text::unknown(driver.evidence);
+  } else {
+    const std::string cuda = knowledge::cuda_of_driver(*driver.value);
+    out.cuda =
+        cuda.empty()
+            ? Text::unknown(fmt::format("the driver table has no branch of {}", *driver.value))
+            : Text::known(cuda, "driver table, by the branch of " + *driver.value);
+  }
+
+  const std::string socket = "run/nvidia-persistenced/socket";
+  out.persistenced =
+      machine.root.exists(socket)
+          ? Flag::known(true, machine.root.label(socket))
+          : Flag::known(false, "no " + machine.root.label("run/nvidia-persistenced/socket"));
+  out.toolkit_version = probe_container_toolkit(machine);
+  return out;
+}
+
+std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system) {
+  // The kernel module's list and the bus's, joined by address: a GPU that is passed through to a
+  // virtual machine is on the bus only.
+  std::map<std::string, std::string> slots;  // address -> folder name
+  for (const std::string& name : machine.proc.list("driver/nvidia/gpus"))
+    if (const auto address = pci_address(name)) slots.emplace(*address, name);
+  for (const std::string& address : pci_functions(machine.sys, [](const PciFacts& facts) {
+         return facts.vendor == kVendor && facts.device_class.starts_with("03");
+       }))
+    slots.emplace(address, address);
+
+  std::vector<Gpu> out;
+  for (const auto& [address, slot] : slots) {
+    Gpu gpu = pci_gpu(machine.sys, address, "nvidia");
+    apply_information(machine, slot, gpu);
+    apply_model(gpu);
+    out.push_back(std::move(gpu));
+  }
+  if (out.empty())
+    if (auto gpu = tegra_gpu(machine, system)) out.push_back(*std::move(gpu));
+  return out;
+}
+
+}  // namespace flense::host

@@ -1,0 +1,57 @@
+// A part of a machine's file system that may lie somewhere else: /proc of a fixture, the root of a
+// mounted host. Links are followed inside the tree, so a hostile tree cannot show us files of the
+// machine we run on; devices, sockets and pipes are never opened.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace flense::host {
+
+class Tree {
+ public:
+  static constexpr std::uint64_t kSmall = 64u << 10;
+  static constexpr std::size_t kMaxNames = 4096;
+
+  /// `where` is the directory; `name` is what it stands for ("/proc") in evidence and messages.
+  Tree(std::filesystem::path where, std::string name)
+      : where_(std::move(where)), name_(std::move(name)) {}
+
+  /// How a file is called in evidence: "/proc/driver/nvidia/version".
+  std::string label(std::string_view path) const;
+  /// A regular file of at most `limit` bytes.
+  Result<std::string> read(std::string_view path, std::uint64_t limit = kSmall) const;
+  Result<MappedFile> map(std::string_view path) const;
+  bool exists(std::string_view path) const;
+  bool is_directory(std::string_view path) const;
+  /// Names in a directory, sorted, without "." and ".."; at most kMaxNames. Empty when unreadable.
+  std::vector<std::string> list(std::string_view path) const;
+  /// The path with every link followed, without a leading slash; nullopt when it does not exist.
+  std::optional<std::string> resolve(std::string_view path) const;
+
+ private:
+  Result<UniqueFd> open(std::string_view path) const;
+
+  std::filesystem::path where_;
+  std::string name_;
+};
+
+/// Where the parts of a machine lie. Those that are not named are below `root`.
+struct Places {
+  std::filesystem::path root = "/";
+  std::filesystem::path proc, sys, dev;
+};
+
+struct Machine {
+  explicit Machine(const Places& places);
+  Tree root, proc, sys, dev;
+};
+
+}  // namespace flense::host

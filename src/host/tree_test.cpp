@@ -1,0 +1,60 @@
+#include "host/tree.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "host/testing_tree.h"
+
+namespace flense::host {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+TEST(Tree, LinksStayInside) {
+  const testing::ScratchTree scratch;
+  scratch.file("etc/secret", "of the host");
+  scratch.file("tree/etc/os-release", "ID=fixture\n");
+  scratch.link("tree/up", "../../etc/secret");
+  scratch.link("tree/absolute", "/etc/os-release");
+  scratch.link("tree/a/folder", "../../../../etc");
+  scratch.link("tree/loop", "loop");
+  const Tree tree(scratch.top() / "tree", "/");
+  EXPECT_FALSE(tree.read("up"));
+  EXPECT_EQ(tree.read("absolute").value(), "ID=fixture\n");
+  EXPECT_EQ(tree.read("a/folder/os-release").value(), "ID=fixture\n");
+  EXPECT_THAT(tree.resolve("/a/folder/../absolute"), Optional(std::string("etc/os-release")));
+  EXPECT_FALSE(tree.exists("loop"));
+  EXPECT_FALSE(tree.read("../etc/secret"));
+}
+
+TEST(Tree, OnlyRegularFilesOfBoundedSize) {
+  const testing::ScratchTree scratch;
+  scratch.file("large", std::string(Tree::kSmall + 1, 'x'));
+  ASSERT_EQ(::mkfifo((scratch.top() / "pipe").c_str(), 0600), 0);
+  const Tree tree(scratch.top(), "/sys");
+  EXPECT_FALSE(tree.read("large"));
+  EXPECT_TRUE(tree.read("large", Tree::kSmall + 1));
+  const auto pipe = tree.read("pipe");
+  ASSERT_FALSE(pipe);
+  EXPECT_THAT(pipe.error().message, HasSubstr("/sys/pipe"));
+  EXPECT_FALSE(tree.read(""));
+  EXPECT_THAT(tree.list(""), ElementsAre("large", "pipe"));
+  EXPECT_TRUE(tree.list("large").empty());
+}
+
+TEST(Machine, PartsLieBelowTheRootUnlessNamed) {
+  const testing::ScratchTree scratch;
+  scratch.file("proc/a", "1");
+  scratch.file("other/b", "2");
+  const Machine machine(Places{scratch.top(), {}, scratch.top() / "other", {}});
+  EXPECT_TRUE(machine.proc.exists("a"));
+  EXPECT_TRUE(machine.sys.exists("b"));
+  EXPECT_EQ(machine.sys.label("b"), "/sys/b");
+  EXPECT_EQ(machine.root.label("b"), "/b");
+}
+
+}  // namespace
+}  // namespace flense::host

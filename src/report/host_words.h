@@ -1,0 +1,25 @@
+// A host profile as words for other programs: arguments of a local build, labels of a node.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/profile.h"
+
+namespace flense::report {
+
+/// Names and values in the order in which they are printed.
+using HostWords = std::vector<std::pair<std::string, std::string>>;
+
+/// What Dockerfiles and build systems ask for: CUDAARCHS, TORCH_CUDA_ARCH_LIST and their like. A
+/// value that is unknown is left out. Values hold no blanks and nothing that a shell expands.
+HostWords build_args(const host::Profile& profile);
+
+/// Kubernetes node labels; every value is one that Kubernetes accepts.
+HostWords node_labels(const host::Profile& profile);
+
+/// GPUs whose architecture is unknown, by name: what is missing from both.
+std::vector<std::string> gpus_without_architecture(const host::Profile& profile);
+
+}  // namespace flense::report
