@@ -109,6 +109,11 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
     if (!evidence.empty() && told.insert(evidence).second)
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
+  if (!options.targets.amd.empty())
+    plan.notices.emplace_back(
+        options.targets.cuda.empty()
+            ? "no device code is pruned: this version prunes for NVIDIA targets alone"
+            : "AMD device code stays: this version prunes for NVIDIA targets alone");
   return plan;
 }
 

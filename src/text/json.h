@@ -68,9 +68,6 @@ class Json {
   Json* find_mutable(std::string_view key);
   void erase(std::string_view key);
 
-  /// Appends without looking for the key; for builders that know it is new. *this is an object.
-  void append_unchecked(std::string key, Json value);
-
   bool operator==(const Json&) const = default;
 
  private:
