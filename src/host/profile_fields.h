@@ -2,18 +2,14 @@
 // through it, so that none of them can forget one.
 #pragma once
 
-#include <concepts>
-#include <type_traits>
-
 #include "host/profile.h"
+#include "text/fields.h"
 
 namespace flense::host {
 
-/// T is S, const or not.
-template <class T, class S>
-concept Is = std::same_as<std::remove_const_t<T>, S>;
+using text::FieldsOf;
 
-void each_field(Is<System> auto& system, auto&& see) {
+void each_field(FieldsOf<System> auto& system, auto&& see) {
   see("kernel", system.kernel);
   see("architecture", system.architecture);
   see("distribution", system.distribution);
@@ -32,14 +28,14 @@ void each_field(Is<System> auto& system, auto&& see) {
   see("in_container", system.in_container);
 }
 
-void each_field(Is<Isolation> auto& isolation, auto&& see) {
+void each_field(FieldsOf<Isolation> auto& isolation, auto&& see) {
   see("cgroups", isolation.cgroups);
   see("user_namespaces", isolation.user_namespaces);
   see("overlay", isolation.overlay);
   see("fuse", isolation.fuse);
 }
 
-void each_field(Is<Nvidia> auto& nvidia, auto&& see) {
+void each_field(FieldsOf<Nvidia> auto& nvidia, auto&& see) {
   see("module_version", nvidia.module_version);
   see("module_kind", nvidia.module_kind);
   see("library_version", nvidia.library_version);
@@ -51,12 +47,12 @@ void each_field(Is<Nvidia> auto& nvidia, auto&& see) {
   see("toolkit_version", nvidia.toolkit_version);
 }
 
-void each_field(Is<Amd> auto& amd, auto&& see) {
+void each_field(FieldsOf<Amd> auto& amd, auto&& see) {
   see("driver_version", amd.driver_version);
   see("rocm_version", amd.rocm_version);
 }
 
-void each_field(Is<Gpu> auto& gpu, auto&& see) {
+void each_field(FieldsOf<Gpu> auto& gpu, auto&& see) {
   see("vendor", gpu.vendor);
   see("name", gpu.name);
   see("uuid", gpu.uuid);
@@ -77,12 +73,12 @@ void each_field(Is<Gpu> auto& gpu, auto&& see) {
   see("partitions", gpu.partitions);
 }
 
-void each_field(Is<Distance> auto& distance, auto&& see) {
+void each_field(FieldsOf<Distance> auto& distance, auto&& see) {
   see("gpu", distance.gpu);
   see("numa", distance.numa);
 }
 
-void each_field(Is<Network> auto& network, auto&& see) {
+void each_field(FieldsOf<Network> auto& network, auto&& see) {
   see("name", network.name);
   see("pci_address", network.pci_address);
   see("link_layer", network.link_layer);
@@ -93,7 +89,7 @@ void each_field(Is<Network> auto& network, auto&& see) {
   see("distances", network.distances);
 }
 
-void each_field(Is<Engine> auto& engine, auto&& see) {
+void each_field(FieldsOf<Engine> auto& engine, auto&& see) {
   see("name", engine.name);
   see("path", engine.path);
   see("version", engine.version);
@@ -101,7 +97,7 @@ void each_field(Is<Engine> auto& engine, auto&& see) {
   see("nvidia_runtime", engine.nvidia_runtime);
 }
 
-void each_field(Is<Profile> auto& profile, auto&& see) {
+void each_field(FieldsOf<Profile> auto& profile, auto&& see) {
   see("source", profile.source);
   see("system", profile.system);
   see("isolation", profile.isolation);

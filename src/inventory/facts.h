@@ -24,6 +24,11 @@ struct ArchCount {
   std::string arch;    ///< "sm_90a"; PTX: "compute_90"
   std::uint64_t count = 0;
   std::uint64_t bytes = 0;  ///< stored, headers included
+  /// PTX: the newest ISA version among them, "8.4"; else empty.
+  std::string version;
+  std::uint64_t zstd =
+      0;  ///< how many are compressed with Zstandard: a driver of CUDA 12.4 or newer
+  bool operator==(const ArchCount&) const = default;
 };
 
 /// What pruning one file for the asked targets would do.

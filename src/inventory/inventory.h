@@ -42,11 +42,13 @@ struct Runtime {
   std::string name;     ///< "CUDA runtime", "PyTorch", "distribution", …
   std::string version;  ///< empty when seen without one
   std::string evidence;
+  bool operator==(const Runtime&) const = default;
 };
 
 struct InstalledPackage {
   Package package;
   std::string path;  ///< of the database or metadata file
+  bool operator==(const InstalledPackage&) const = default;
 };
 
 /// Vendor base images nest: none < base < runtime < cudnn-runtime < devel.

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 namespace flense::knowledge {
 
 /// JSON text of data/NAME.json; empty when there is no such table.
 std::string_view embedded_table(std::string_view name);
+std::vector<std::string_view> embedded_table_names();
 
 }  // namespace flense::knowledge

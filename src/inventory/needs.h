@@ -1,0 +1,110 @@
+// What an image asks of the machine it will run on: the plain value that verdicts are made of.
+// Everything is either known with the place it was seen at, or told to be unknown; an empty list
+// means "looked and found none" only where `contents` says that the layers were read.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "inventory/facts.h"
+#include "inventory/inventory.h"
+
+namespace flense::inventory {
+
+/// Device code of one library or executable.
+struct CodeFile {
+  std::string path;
+  std::uint64_t device_bytes = 0;
+  std::vector<ArchCount> entries;
+  bool operator==(const CodeFile&) const = default;
+};
+
+/// The image's own libcuda for older drivers: cuda-compat-X-Y, /usr/local/cuda*/compat.
+struct CompatPackage {
+  std::string path;     ///< of libcuda.so.VERSION
+  std::string version;  ///< "575.57.08"
+  bool note = false;    ///< carries .note.cuda.fwd_compatibility; the members below are its text
+  std::string cuda;     ///< "12.9"
+  std::vector<std::uint64_t> drivers;  ///< majors of host drivers it loads on
+  std::vector<std::uint64_t> brands;   ///< NVML brand numbers
+  bool operator==(const CompatPackage&) const = default;
+};
+
+/// Something at a path, with one sentence about it.
+struct Sighting {
+  std::string path;
+  std::string what;
+  std::uint64_t bytes = 0;  ///< 0 where the size does not matter
+  bool operator==(const Sighting&) const = default;
+};
+
+/// A library that a file asks for and the image does not have.
+struct MissingLibrary {
+  std::string library;  ///< SONAME
+  std::string user;     ///< path of the file that asks
+  std::string how;      ///< "DT_NEEDED", "dlopen"
+  bool operator==(const MissingLibrary&) const = default;
+};
+
+/// A compiler that runs at run time: Triton, Inductor, NVRTC, CuPy, Numba, cpp_extension.
+struct RunTimeCompiler {
+  std::string name, evidence;
+  std::vector<std::string> missing;  ///< "C compiler", "ptxas", "CUDA headers", "writable cache"
+  bool operator==(const RunTimeCompiler&) const = default;
+};
+
+/// A driver library outside of plain compute, and the NVIDIA_DRIVER_CAPABILITIES word that has it
+/// injected.
+struct CapabilityNeed {
+  std::string capability;  ///< "video", "graphics", "display", "utility"
+  std::string library;     ///< "libnvcuvid.so.1"
+  std::string user;
+  bool operator==(const CapabilityNeed&) const = default;
+};
+
+/// Processor level that a file states it needs (x86-64 psABI, .note.gnu.property).
+struct CpuNeed {
+  std::string level;  ///< "x86-64-v2"
+  std::string path;
+  bool operator==(const CpuNeed&) const = default;
+};
+
+/// What flense slim wrote into the image.
+struct SlimMark {
+  std::vector<std::string> targets;  ///< "sm_90", "gfx942"
+  std::string driver_floor, level, version;
+  std::string evidence;  ///< label or file
+  bool operator==(const SlimMark&) const = default;
+};
+
+struct Needs {
+  std::string name;
+  std::string platform;  ///< "linux/amd64"; empty when not told
+  bool contents = true;  ///< the layers were read
+  std::string unread;    ///< why they were not
+  std::map<std::string, std::string> environment, labels;
+  std::vector<Runtime> runtimes;
+  /// pip and conda packages, and deb/rpm/apk packages of CUDA, ROCm and their libraries.
+  std::vector<InstalledPackage> packages;
+  std::vector<CodeFile> code;  ///< largest device code first
+  std::vector<CompatPackage> compat;
+  std::vector<Sighting>
+      driver_files;  ///< driver libraries baked into the image (no stub, no compat)
+  std::vector<Sighting> stubs_in_path;            ///< stub driver libraries where the loader looks
+  std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
+  std::vector<RunTimeCompiler> compilers;
+  std::vector<CapabilityNeed> capabilities;
+  std::vector<Sighting> rdma;     ///< verbs libraries and providers: "libmlx5", "libefa"
+  std::vector<Sighting> weights;  ///< model weights, largest first
+  std::string libc;               ///< "glibc", "musl"; empty: none
+  std::string libc_version;
+  std::optional<CpuNeed> cpu;  ///< the highest level of loader, libc and start program
+  std::optional<SlimMark> slim;
+  std::uint64_t unpacked_bytes = 0;
+  bool operator==(const Needs&) const = default;
+};
+
+}  // namespace flense::inventory
