@@ -31,7 +31,7 @@ Result<void> repack_layer(const image::Image& image, std::size_t index, Progress
   while (true) {
     TRY(const Bytes chunk, tar->next(1u << 20));
     if (chunk.empty()) return {};
-    if (progress != nullptr) progress->add(chunk.size());
+    if (progress != nullptr) TRY_DO(progress->add(chunk.size()));
     TRY_DO(to.write(chunk));
   }
 }
