@@ -35,19 +35,19 @@ std::string key_of(const HostVerdict& host, bool all) {
   return key;
 }
 
-const Check* first_ok(const HostVerdict& host, std::span<const std::string_view> beginnings) {
-  for (const Check& check : host.checks)
-    if (check.verdict == Verdict::kOk &&
-        std::ranges::any_of(beginnings, [&](auto id) { return check.id.starts_with(id); }))
-      return &check;
+/// Of the ids, the first that has an ok check.
+const Check* first_ok(const HostVerdict& host, std::span<const std::string_view> ids) {
+  for (const std::string_view id : ids)
+    for (const Check& check : host.checks)
+      if (check.verdict == Verdict::kOk && check.id.starts_with(id)) return &check;
   return nullptr;
 }
 
 }  // namespace
 
 std::string reason_of(const HostVerdict& host) {
-  static constexpr std::array<std::string_view, 4> kDriver = {"driver-cuda", "forward-compat",
-                                                              "rocm-driver", "driver"};
+  static constexpr std::array<std::string_view, 3> kDriver = {"driver-cuda", "forward-compat",
+                                                              "rocm"};
   static constexpr std::array<std::string_view, 3> kCode = {"device-code", "gfx", "code"};
   const Check* driver = first_ok(host, kDriver);
   const Check* code = first_ok(host, kCode);
