@@ -46,12 +46,20 @@ bool judge_toolkit(const Question& question, const GpuKind& kind, const Architec
   return true;
 }
 
+/// Of a driver whose CUDA alone is known: it is not newer than the last branch.
+bool surely_driven(const Question& question, const ArchitectureRow& row) {
+  const auto cuda = driver_cuda(question);
+  const knowledge::BranchRow* last = question.tables.drivers.branch(row.last_driver_branch);
+  return row.last_driver_branch == 0 ||
+         (cuda && cuda->exact && last != nullptr && at_least(last->cuda, cuda->cuda));
+}
+
 void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   const ArchitectureRow* row = row_of(question, kind);
   if (row == nullptr) return;
   Check check = check_of("arch-dropped", kind, row->source);
   const auto driver = host_driver(question.host);
-  const bool tegra = question.host.system.jetson.value.has_value();
+  const bool tegra = is_tegra(question.host);
   const knowledge::BranchRow* newest = question.tables.drivers.newest_branch();
   if (driver && !tegra) check.evidence.push_back({"host", driver->evidence});
   if (judge_toolkit(question, kind, *row, check)) {
@@ -72,6 +80,14 @@ void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Ch
     check.fix = "see whether nvidia-smi lists the GPU there, or add the driver's row (--data)";
   } else if (row->last_cuda.empty() && row->last_driver_branch == 0) {
     return;
+  } else if (!driver && !tegra && !surely_driven(question, *row)) {
+    check.verdict = Verdict::kUnknown;
+    check.decisive = false;
+    check.message = fmt::format(
+        "whether the driver still drives {} is unknown: branch {} was the "
+        "last for {}",
+        gpu_text(*kind.gpu), row->last_driver_branch, row->codename);
+    check.fix = driver_unknown_fix(question.host);
   } else {
     check.message = fmt::format(
         "{} is still driven by branches up to {} and compiled for by CUDA up "
@@ -96,12 +112,34 @@ void judge_unlisted(const Question& question, const GpuKind& kind, std::vector<C
   checks.push_back(std::move(check));
 }
 
+/// Of a driver whose CUDA alone is known: the first toolkit for the architecture bounds it.
+void judge_without_version(const Question& question, const GpuKind& kind,
+                           const ArchitectureRow& row, std::vector<Check>& checks) {
+  const auto cuda = driver_cuda(question);
+  if (cuda && at_least(cuda->cuda, row.first_cuda)) return;
+  Check check = check_of("arch-too-new", kind, row.source);
+  check.verdict = Verdict::kUnknown;
+  check.decisive = false;
+  check.message = fmt::format("whether the driver knows {} is unknown: it needs {} or newer",
+                              gpu_text(*kind.gpu), row.least_driver);
+  check.fix = driver_unknown_fix(question.host);
+  checks.push_back(std::move(check));
+}
+
 void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
-  if (!kind.arch) return;
+  if (!kind.arch) {
+    Check check = check_of("arch-too-new", kind, "what is not known is not judged");
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu));
+    check.fix = "name its architecture: --host sm_90@550.54.15";
+    checks.push_back(std::move(check));
+    return;
+  }
   const ArchitectureRow* row = row_of(question, kind);
   if (row == nullptr) return judge_unlisted(question, kind, checks);
   const auto driver = host_driver(question.host);
-  if (!driver || row->least_driver.empty() || question.host.system.jetson.value) return;
+  if (row->least_driver.empty() || is_tegra(question.host)) return;
+  if (!driver) return judge_without_version(question, kind, *row, checks);
   Check check = check_of("arch-too-new", kind, row->source);
   check.evidence.push_back({"host", driver->evidence});
   check.evidence.push_back({"table", fmt::format("least driver {} for architecture {}",
@@ -130,7 +168,15 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
 
 void rule_arch_too_new(const Question& question, std::vector<Check>& checks) {
   if (!concerns_nvidia(question)) return;
-  for (const GpuKind& kind : gpu_kinds(question.host)) judge_too_new(question, kind, checks);
+  const auto kinds = gpu_kinds(question.host);
+  if (kinds.empty())
+    checks.push_back({"arch-too-new",
+                      Verdict::kUnknown,
+                      "which GPUs the host has is unknown, and so is what they need of the driver",
+                      {{"host", "no GPU is listed"}},
+                      "name the GPU: --host rtx4090@550.54.15",
+                      "what is not known is not judged"});
+  for (const GpuKind& kind : kinds) judge_too_new(question, kind, checks);
 }
 
 void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
@@ -140,19 +186,29 @@ void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
 
 void rule_module_kind(const Question& question, std::vector<Check>& checks) {
   const host::Text& module = question.host.nvidia.module_kind;
-  if (!concerns_nvidia(question) || !module.value) return;
+  // Of a described host nobody asked which kind it has.
+  if (!concerns_nvidia(question) || (!module.value && module.evidence.empty()) ||
+      on_wsl(question.host) == Answer::kYes || is_tegra(question.host))
+    return;
   for (const GpuKind& kind : gpu_kinds(question.host)) {
     const ArchitectureRow* row = row_of(question, kind);
     for (const knowledge::ModuleKindRow& rule : question.tables.drivers.module_kinds) {
-      if (row == nullptr || rule.kind != *module.value ||
-          std::ranges::find(rule.does_not_drive, row->codename) == rule.does_not_drive.end())
-        continue;
+      const auto& excluded = rule.does_not_drive;
+      if (row == nullptr || std::ranges::find(excluded, row->codename) == excluded.end()) continue;
+      if (module.value && *module.value != rule.kind) continue;
       Check check = check_of("module-kind", kind, rule.source);
-      check.verdict = Verdict::kFail;
-      check.message =
-          fmt::format("the {} kernel module does not drive {}", rule.kind, gpu_text(*kind.gpu));
+      check.verdict = module.value ? Verdict::kFail : Verdict::kUnknown;
+      check.decisive = module.value.has_value();
+      check.message = module.value
+                          ? fmt::format("the {} kernel module does not drive {}", rule.kind,
+                                        gpu_text(*kind.gpu))
+                          : fmt::format(
+                                "which kernel module is loaded is unknown, and the {} one does "
+                                "not drive {}",
+                                rule.kind, gpu_text(*kind.gpu));
       check.evidence.push_back(
-          {"host", fmt::format("{} kernel module ({})", rule.kind, module.evidence)});
+          {"host", fmt::format("kernel module {} ({})", module.value.value_or("unknown"),
+                               module.evidence)});
       check.fix = fmt::format("install the driver with {} kernel modules",
                               rule.kind == "open" ? "proprietary" : "open");
       checks.push_back(std::move(check));

@@ -184,7 +184,12 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
   const inventory::Needs& image = question.image;
   const bool cuda = needs_cuda(question) == Answer::kYes;
   if (nvidia_gpus(question.host).empty() || (!cuda && image.capabilities.empty())) return;
-  if (!traits_on(question.launcher, question.host).honours_capabilities) return;
+  // The device plugin's node may still run the legacy hook.
+  const bool perhaps =
+      question.launcher == Launcher::kKubernetes && !question.host.nvidia.toolkit_version.value;
+  if (!perhaps && !traits_on(question.launcher, question.host).honours_capabilities) return;
+  const std::string_view condition =
+      perhaps ? ", should the container toolkit be older than 1.18" : "";
   const std::vector<std::string> granted = capabilities_of(question);
   const auto value = variable(image, "NVIDIA_DRIVER_CAPABILITIES");
   const std::vector<Evidence> evidence = {
@@ -198,9 +203,10 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
   bool all = true;
   if (cuda && !grants(granted, "compute")) {
     all = false;
-    checks.push_back({"driver-capabilities", Verdict::kFail,
-                      fmt::format("{} does not inject libcuda: the capability 'compute' is missing",
-                                  to_string(question.launcher)),
+    checks.push_back({"driver-capabilities", perhaps ? Verdict::kWarn : Verdict::kFail,
+                      fmt::format("{} does not inject libcuda: the capability 'compute' is "
+                                  "missing{}",
+                                  to_string(question.launcher), condition),
                       evidence, fix("compute"), kCapabilitiesSource});
   }
   for (const inventory::CapabilityNeed& need : image.capabilities) {
@@ -209,15 +215,15 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
     Check check{
         "driver-capabilities",
         Verdict::kWarn,
-        fmt::format("{} is not injected: the capability '{}' is missing, and /{} asks for it",
-                    need.library, need.capability, need.user),
+        fmt::format("{} is not injected: the capability '{}' is missing, and /{} asks for it{}",
+                    need.library, need.capability, need.user, condition),
         evidence,
         fix(need.capability),
         kCapabilitiesSource};
     check.evidence.push_back({"image", fmt::format("/{} loads {}", need.user, need.library)});
     checks.push_back(std::move(check));
   }
-  if (all)
+  if (all && !perhaps)
     checks.push_back({"driver-capabilities", Verdict::kOk,
                       "the capabilities cover the driver libraries that the image asks for",
                       evidence, "", kCapabilitiesSource});
