@@ -162,7 +162,7 @@ DriverMode driver_mode(const Question& question) {
   const auto cuda = driver_cuda(question);
   if (!wanted || !cuda) return DriverMode::kUnknown;
   const auto driver = host_driver(question.host);
-  const bool tegra = question.host.system.jetson.value.has_value();
+  const bool tegra = is_tegra(question.host);
   const DriverMode mode =
       mode_of(question.tables.drivers, driver && !tegra ? driver->version : std::string(),
               cuda->cuda, wanted->version);
@@ -182,8 +182,11 @@ CompatUse compat_use(const Question& question) {
     use.reason = "LD_LIBRARY_PATH of the image names its folder";
     return use;
   }
-  if (question.host.system.wsl2.value.value_or(false)) {
-    use.reason = "on WSL2 the driver is Windows's, for which there are no compat libraries";
+  if (const Answer wsl = on_wsl(question.host); wsl != Answer::kNo) {
+    use.state = wsl == Answer::kYes ? State::kNotUsed : State::kUnknown;
+    use.reason = wsl == Answer::kYes
+                     ? "on WSL2 the driver is Windows's, for which there are no compat libraries"
+                     : "whether the host is WSL2 is unknown: " + question.host.system.wsl2.evidence;
     return use;
   }
   switch (traits(question.launcher).compat) {

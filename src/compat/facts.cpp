@@ -178,6 +178,22 @@ std::string gpu_text(const host::Gpu& gpu) {
   return gpu.architecture.value ? "GPU of architecture " + *gpu.architecture.value : "unknown GPU";
 }
 
+bool is_tegra(const host::Profile& host) {
+  if (host.system.jetson.value) return true;
+  constexpr std::array<std::string_view, 7> kEmbedded = {"3.2", "5.3",  "6.2", "7.2",
+                                                         "8.7", "10.1", "11.0"};
+  return std::ranges::any_of(host.gpus, [&](const host::Gpu& gpu) {
+    return gpu.architecture.value &&
+           std::ranges::find(kEmbedded, *gpu.architecture.value) != kEmbedded.end();
+  });
+}
+
+Answer on_wsl(const host::Profile& host) {
+  const host::Flag& fact = host.system.wsl2;
+  if (fact.value) return *fact.value ? Answer::kYes : Answer::kNo;
+  return fact.evidence.empty() ? Answer::kNo : Answer::kUnknown;
+}
+
 bool concerns_nvidia(const Question& question) {
   if (needs_cuda(question) == Answer::kNo) return false;
   if (!nvidia_gpus(question.host).empty()) return true;
@@ -200,7 +216,7 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
   const knowledge::Drivers& drivers = question.tables.drivers;
   const host::Text& told = question.host.nvidia.cuda;
   // Linux for Tegra has a driver line of its own, whose numbers the branch table does not know.
-  const bool tegra = question.host.system.jetson.value.has_value();
+  const bool tegra = is_tegra(question.host);
   const knowledge::BranchRow* row = driver && !tegra ? drivers.branch(driver->branch) : nullptr;
   if (row != nullptr)
     return DriverCuda{row->cuda, true,

@@ -30,6 +30,11 @@ bool has_gpus_of_others(const host::Profile& host);
 /// "H100 (9.0)", "GPU of architecture 9.0", "unknown GPU".
 std::string gpu_text(const host::Gpu& gpu);
 
+/// A Jetson or DRIVE machine, whose driver line is its own: by its release file or by its GPU.
+bool is_tegra(const host::Profile& host);
+/// Windows's driver below. Unknown where it was asked and not found; a described host is none.
+Answer on_wsl(const host::Profile& host);
+
 /// The rules about drivers and device code apply: CUDA may be needed, and there is a GPU to judge.
 bool concerns_nvidia(const Question& question);
 

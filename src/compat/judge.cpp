@@ -12,7 +12,17 @@ std::span<const Rule> rules() {
       rule_driver_mismatch,
       rule_driver_cuda,
       rule_forward_compat,
+      rule_device_code,
+      rule_fatbin_zstd,
+      rule_arch_too_new,
+      rule_arch_dropped,
+      rule_module_kind,
       rule_driver_branch_ended,
+      rule_require,
+      rule_visible_devices,
+      rule_driver_capabilities,
+      rule_driver_baked,
+      rule_stub_in_path,
   });
   return kRules;
 }

@@ -191,7 +191,7 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
   if (needs_cuda(question) == Answer::kNo) return;
   const host::Profile& host = question.host;
   const auto gpus = nvidia_gpus(host);
-  const bool wsl = host.system.wsl2.value.value_or(false);
+  const bool wsl = on_wsl(host) == Answer::kYes;
   if (gpus.empty()) {
     if (has_gpus_of_others(host)) return;
     if (host.gpu_count.value == std::uint64_t{0} && !wsl) {
@@ -219,8 +219,17 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                       "the host's own facts"});
     return;
   }
-  // Its CUDA version is known without a version of its own: Windows's driver, labels of a node.
-  if (host.nvidia.cuda.value) return;
+  // Windows's driver, or the labels of a node: enough for driver-cuda, not for what branches do.
+  if (host.nvidia.cuda.value) {
+    Check check = unknown("driver-missing",
+                          fmt::format("of the driver only its CUDA {} is known, not its version",
+                                      *host.nvidia.cuda.value),
+                          {need_evidence(question), {"host", host.nvidia.cuda.evidence}},
+                          driver_unknown_fix(host));
+    check.decisive = false;
+    checks.push_back(std::move(check));
+    return;
+  }
   if (wsl) {
     checks.push_back(unknown("driver-missing",
                              "on WSL2 the driver is Windows's, and its version is "
@@ -234,7 +243,7 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_driver_mismatch(const Question& question, std::vector<Check>& checks) {
-  if (!concerns_nvidia(question) || question.host.system.wsl2.value.value_or(false)) return;
+  if (!concerns_nvidia(question) || on_wsl(question.host) == Answer::kYes) return;
   const host::Nvidia& nvidia = question.host.nvidia;
   const auto& module = nvidia.module_version;
   const auto& library = nvidia.library_version;
@@ -304,7 +313,7 @@ void rule_driver_cuda(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_driver_branch_ended(const Question& question, std::vector<Check>& checks) {
-  if (!concerns_nvidia(question) || question.host.system.jetson.value) return;
+  if (!concerns_nvidia(question) || is_tegra(question.host)) return;
   const auto driver = host_driver(question.host);
   const knowledge::Drivers& drivers = question.tables.drivers;
   const knowledge::BranchRow* row = driver ? drivers.branch(driver->branch) : nullptr;
