@@ -34,7 +34,7 @@ constexpr std::string_view kDriver[] = {
 constexpr std::string_view kMajor = "nvidia.com/gpu.compute.major",
                            kMinor = "nvidia.com/gpu.compute.minor";
 
-std::string quoted(std::string_view text) {
+std::string yaml_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : printable(text)) {
     if (c == '"' || c == '\\') out += '\\';
@@ -195,7 +195,7 @@ std::string head(const Requirements& needs) {
 
 std::string values_yaml(const std::vector<std::string>& values) {
   std::string out;
-  for (const std::string& value : values) out += (out.empty() ? "" : ", ") + quoted(value);
+  for (const std::string& value : values) out += (out.empty() ? "" : ", ") + yaml_text(value);
   return "[" + out + "]";
 }
 
@@ -203,7 +203,7 @@ std::string feature_yaml(std::string_view indent, const Term& term) {
   std::string out =
       fmt::format("{}- feature: local.label\n{}  matchExpressions:\n", indent, indent);
   for (const Expression& one : term) {
-    out += fmt::format("{}    {}: {{op: {}", indent, quoted(one.key), one.op);
+    out += fmt::format("{}    {}: {{op: {}", indent, yaml_text(one.key), one.op);
     if (!one.values.empty()) out += fmt::format(", value: {}", values_yaml(one.values));
     out += "}\n";
   }
@@ -227,7 +227,7 @@ Result<std::string> node_affinity(const Requirements& needs) {
     term.insert(term.end(), common.begin(), common.end());
     out += "        - matchExpressions:\n";
     for (const Expression& one : term) {
-      out += fmt::format("            - key: {}\n              operator: {}\n", quoted(one.key),
+      out += fmt::format("            - key: {}\n              operator: {}\n", yaml_text(one.key),
                          one.op);
       if (!one.values.empty())
         out += fmt::format("              values: {}\n", values_yaml(one.values));
@@ -241,7 +241,7 @@ Result<std::string> nfd_compatibility(const Requirements& needs) {
   if (terms.empty()) return nothing_known(needs);
   std::string out = head(needs) + "version: v1alpha1\ncompatibilities:\n";
   out += fmt::format("- description: {}\n  rules:\n",
-                     quoted("GPU, driver and processor for " + needs.name));
+                     yaml_text("GPU, driver and processor for " + needs.name));
   out += "  - name: \"gpu and driver\"\n    matchAny:\n";
   for (const Term& term : terms) out += "    - matchFeatures:\n" + feature_yaml("      ", term);
   if (const std::vector<std::string> flags = flags_of_level(needs); !flags.empty()) {
@@ -249,7 +249,7 @@ Result<std::string> nfd_compatibility(const Requirements& needs) {
         "  - name: \"processor\"\n    matchFeatures:\n    - feature: cpu.cpuid\n"
         "      matchExpressions:\n";
     for (const std::string& flag : flags)
-      out += fmt::format("        {}: {{op: Exists}}\n", quoted(flag));
+      out += fmt::format("        {}: {{op: Exists}}\n", yaml_text(flag));
   }
   return out;
 }
