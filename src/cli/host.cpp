@@ -1,11 +1,14 @@
 // flense host: what a machine offers.
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <system_error>
 
 #include "cli/command.h"
 #include "cli/common.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
+#include "report/fleet.h"
 #include "report/host_text.h"
 #include "report/host_words.h"
 
@@ -22,18 +25,27 @@ constexpr std::string_view kHelp = R"(Reads this machine and shows
 
 Only plain files are read: no vendor library, no program, no root rights. What files do not tell is
 "?", with the reason. --root reads a mounted or copied machine; --proc, --sys and --dev name the
-parts that lie elsewhere (default: below --root). --host shows another machine: the file of a
-profile, or GPUs and a driver.
+parts that lie elsewhere (default: below --root).
 
-Exit status: 0 fine, 2 wrong usage, 3 bad input, 4 environment, 5 a GPU's architecture is unknown
-(with --build-args).
+--host names other machines: a file, GPUs and a driver, or an instance type (aws, gcp, azure, oci,
+lambda). A file is told by its content: a profile or a list of them, kubectl get nodes -o json,
+scontrol show node (also with --json), sinfo -o "%N %G %f". Several machines are compared, as with
+--compare: what differs, which hosts are equal, the weakest one, and the architectures that serve all.
+
+--labels are words for kubectl label, and a feature file of Node Feature Discovery.
+
+Exit status: 0 fine, 1 compared hosts differ, 2 wrong usage, 3 bad input, 4 environment, 5 something
+decisive is unknown: a GPU's architecture (--build-args), or a fact of some of the compared hosts.
 
 Examples:
   flense host
   flense host --json > h100-node.json
   flense host --host h100@550.54.15
+  kubectl get nodes -o json > nodes.json; flense host --host nodes.json
+  flense host --compare this gpu-7.json aws:p5.48xlarge@550.54.15
   docker build $(flense host --build-args) .
-  kubectl label node --overwrite gpu-7 $(flense host --root /host --labels))";
+  kubectl label node --overwrite gpu-7 $(flense host --root /host --labels)
+  flense host --labels > /etc/kubernetes/node-feature-discovery/features.d/flense)";
 
 Result<host::Places> places_of(const ParsedArgs& args) {
   host::Places out;
@@ -69,34 +81,90 @@ Result<int> print_build_args(const host::Profile& profile, Io& io) {
   return missing.empty() ? 0 : 5;
 }
 
+/// The words that name hosts: those of --host, and with --compare the positional ones.
+Result<std::vector<std::string>> host_words_of(const ParsedArgs& args) {
+  std::vector<std::string> words = args.values("--host");
+  const auto& more = args.positionals();
+  if (!more.empty() && !args.has("--compare"))
+    return with_hint(Result<std::vector<std::string>>(
+                         fail(Code::kUsage, "host has no use for '{}'", more.front())),
+                     "name a host with --host, or several with --compare");
+  words.insert(words.end(), more.begin(), more.end());
+  if (words.empty()) words.emplace_back("this");
+  const bool this_one = std::ranges::find(words, "this") != words.end();
+  for (const char* option : {"--root", "--proc", "--sys", "--dev"})
+    if (!this_one && args.has(option))
+      return fail(Code::kUsage, "{} belongs to this machine, and --host names another", option);
+  return words;
+}
+
+Result<std::vector<host::Profile>> read_hosts(const ParsedArgs& args) {
+  TRY(const host::Places places, places_of(args));
+  TRY(const std::vector<std::string> words, host_words_of(args));
+  std::vector<host::Profile> out;
+  for (const std::string& word : words) {
+    TRY(std::vector<host::Profile> profiles,
+        with_context(host::profiles_of(word, places), "reading the host '{}'", word));
+    std::ranges::move(profiles, std::back_inserter(out));
+  }
+  return out;
+}
+
+Result<int> print_comparison(std::span<const host::Profile> hosts, const ParsedArgs& args, Io& io) {
+  if (hosts.size() < 2)
+    return with_hint(
+        Result<int>(fail(Code::kUsage, "there is one host, and nothing to compare it with")),
+        "flense host --compare A B, or a file with the nodes of a cluster");
+  const host::Fleet fleet = host::compare(hosts);
+  TRY_DO(write_text(io, args.has("--json")
+                            ? text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n"
+                            : report::fleet_text(hosts, fleet, output_style(args, io))));
+  if (!fleet.equal()) return 1;
+  return fleet.undecided() ? 5 : 0;
+}
+
+Result<int> print_labels(const host::Profile& profile, Io& io) {
+  for (const auto& [name, value] : report::node_labels(profile))
+    TRY_DO(write_text(io, fmt::format("{}={}\n", name, value)));
+  return 0;
+}
+
+/// One profile as it is, several as a list: both are read again by --host.
+Result<int> print_json(std::span<const host::Profile> hosts, Io& io) {
+  text::Json list = text::Json::array();
+  for (const host::Profile& profile : hosts) list.push(host::to_json(profile));
+  const text::Json& json = hosts.size() == 1 ? list.items().front() : list;
+  TRY_DO(write_text(io, text::dump_json(json, 2) + "\n"));
+  return 0;
+}
+
 Result<int> host_function(const ParsedArgs& args, Io& io) {
   const int forms = (args.has("--json") ? 1 : 0) + (args.has("--build-args") ? 1 : 0) +
                     (args.has("--labels") ? 1 : 0);
   if (forms > 1) return fail(Code::kUsage, "--json, --build-args and --labels exclude each other");
-  TRY(const host::Places places, places_of(args));
-  const std::string spec = args.value("--host", "this");
-  if (spec != "this")
-    for (const char* option : {"--root", "--proc", "--sys", "--dev"})
-      if (args.has(option))
-        return fail(Code::kUsage, "{} belongs to this machine, and --host names another", option);
-  TRY(const host::Profile profile,
-      with_context(host::profile_of(spec, places), "reading the host '{}'", spec));
-
-  if (args.has("--build-args")) return print_build_args(profile, io);
-  if (args.has("--json")) {
-    TRY_DO(write_text(io, text::dump_json(host::to_json(profile), 2) + "\n"));
-  } else if (args.has("--labels")) {
-    for (const auto& [name, value] : report::node_labels(profile))
-      TRY_DO(write_text(io, fmt::format("{}={}\n", name, value)));
-  } else {
-    report::HostTextOptions options;
-    options.style = output_style(args, io);
-    options.quiet = args.has("--quiet");
-    options.verbose = args.has("--verbose");
-    TRY_DO(write_text(io, report::host_text(profile, options)));
+  const bool words = args.has("--build-args") || args.has("--labels");
+  if (words && args.has("--compare"))
+    return fail(Code::kUsage, "--build-args and --labels are of one host; --compare is of many");
+  TRY(const std::vector<host::Profile> hosts, read_hosts(args));
+  if (args.has("--compare")) return print_comparison(hosts, args, io);
+  if (args.has("--json")) return print_json(hosts, io);
+  if (hosts.size() > 1) {
+    if (!words) return print_comparison(hosts, args, io);
+    return fail(Code::kUsage, "--build-args and --labels are of one host, and {} are named",
+                hosts.size());
   }
+  const host::Profile& profile = hosts.front();
+  if (args.has("--build-args")) return print_build_args(profile, io);
+  if (args.has("--labels")) return print_labels(profile, io);
+  report::HostTextOptions options;
+  options.style = output_style(args, io);
+  options.quiet = args.has("--quiet");
+  options.verbose = args.has("--verbose");
+  TRY_DO(write_text(io, report::host_text(profile, options)));
   return 0;
 }
+
+constexpr std::size_t kMostHosts = 100'000;
 
 constexpr OptionSpec place_option(std::string_view name, std::string_view help) {
   return {name, "", "DIR", help, false, {}, Completion::kDirectory};
@@ -105,15 +173,17 @@ constexpr OptionSpec place_option(std::string_view name, std::string_view help) 
 }  // namespace
 
 const Command& host_command() {
-  static const std::array<OptionSpec, 8> kOptions = {
+  static const std::array<OptionSpec, 9> kOptions = {
       OptionSpec{"--host",
                  "",
                  "HOST",
-                 "this (default), a profile's file, or GPU@DRIVER: h100@550.54.15",
-                 false,
+                 "this (default), a file, GPU@DRIVER (h100@550.54.15), or aws:p5.48xlarge",
+                 true,
                  {},
                  Completion::kFile},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/host/v1)"},
+      OptionSpec{"--compare", "", "", "show what differs between the hosts named"},
+      OptionSpec{"--json", "", "",
+                 "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)"},
       OptionSpec{"--build-args", "", "", "print arguments for a build on this machine"},
       OptionSpec{"--labels", "", "", "print labels for this machine as a Kubernetes node"},
       place_option("--root", "read the machine whose root is mounted here (default: /)"),
@@ -122,7 +192,7 @@ const Command& host_command() {
       place_option("--dev", "its /dev")};
   static const Command kCommand{
       "host",       "Hosts", "show what a machine offers to GPU containers",
-      "",           0,       0,
+      "[HOST...]",  0,       kMostHosts,
       kOptions,     kHelp,   {},
       host_function};
   return kCommand;

@@ -283,6 +283,56 @@ class Host(harness.Case):
             out.write('{"schema": "flense/plan/v1"}')
         self.assertIn("flense/plan/v1", self.flense("host", "--host", plan, expect=3).err)
 
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as out:
+            out.write(text if isinstance(text, str) else json.dumps(text))
+        return self.path(name)
+
+    def kubernetes(self, count):
+        return {"kind": "List", "items": [
+            {"kind": "Node", "metadata": {"name": f"gpu-{i:03}", "labels": {
+                "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.count": "8",
+                "nvidia.com/gpu.compute.major": "9", "nvidia.com/gpu.compute.minor": "0",
+                "nvidia.com/cuda.driver.major": "550", "nvidia.com/cuda.driver.minor": "54",
+                "nvidia.com/cuda.driver.rev": "14" if i == 7 else "15"}},
+             "status": {"nodeInfo": {"kernelVersion": "5.15.0"}}} for i in range(1, count + 1)]}
+
+    def test_the_nodes_of_a_cluster(self):
+        nodes = self.write("nodes.json", self.kubernetes(12))
+        table = self.flense("host", "--host", nodes, expect=1).out
+        self.assertIn("550.54.14", table)
+        self.assertIn("gpu-[001-006,008-012]", table)
+        fleet = self.flense("host", "--compare", nodes, "--json", expect=1).json
+        self.assertEqual(schema.complaints(fleet, "flense/fleet/v1"), [])
+        self.assertEqual((fleet["count"], fleet["architectures"]), (12, ["sm_90"]))
+        self.assertEqual([row["fact"] for row in fleet["drift"]], ["NVIDIA driver", "libcuda"])
+        profiles = self.flense("host", "--host", nodes, "--json").json
+        self.assertEqual([p["source"] for p in profiles], [f"gpu-{i:03}" for i in range(1, 13)])
+        self.assertEqual([c for p in profiles for c in schema.complaints(p, "flense/host/v1")], [])
+        again = self.flense("host", "--host", self.write("again.json", profiles), "--json").json
+        self.assertEqual(again, profiles)
+        slurm = self.write("slurm.txt", "NODELIST GRES AVAIL_FEATURES\nn[1-3] gpu:a100:8 x\n")
+        self.assertIn("3 hosts: equal", self.flense("host", "--host", slurm).out)
+
+    def test_compare(self):
+        equal = ["h100@550.54.15", "h100@550.54.15"]
+        self.assertIn("2 hosts: equal", self.flense("host", "--compare", *equal).out)
+        self.assertIn("2 hosts: equal", self.flense("host", *(f"--host={one}" for one in equal)).out)
+        drift = self.flense("host", "--compare", "h100@550.54.15", "aws:p4d.24xlarge@535.129.03", expect=1).out
+        self.assertIn("--gpu sm_80,sm_90", drift)
+        self.assertIn("12.2", drift)
+        # The same machine, one fact of it unknown.
+        profile = self.profile("h100")
+        profile["source"] = "other"
+        profile["system"]["kernel"] = {"unknown": "nobody looked"}
+        other = self.write("other.json", profile)
+        self.assertIn("equal in what is known",
+                      self.flense("host", "--root", self.machine("h100"), "--compare", "this", other, expect=5).out)
+        self.flense("host", "--compare", "h100@550.54.15", expect=2)
+        self.flense("host", "--compare", *equal, "--labels", expect=2)
+        self.flense("host", *(f"--host={one}" for one in equal), "--labels", expect=2)
+        self.assertIn("aws:p5.48xlarge", self.flense("host", "--host", "aws:p5.48xlrge", expect=2).err)
+
     def test_wrong_usage(self):
         self.flense("host", "--json", "--labels", expect=2)
         self.flense("host", "there", expect=2)
