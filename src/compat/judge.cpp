@@ -1,11 +1,34 @@
 #include "compat/judge.h"
 
+#include <array>
+
 #include "compat/rules.h"
 
 namespace flense::compat {
 
 std::span<const Rule> rules() {
-  return {};
+  static constexpr auto kRules = std::to_array<Rule>({
+      rule_platform,
+      rule_vendor_mismatch,
+      rule_slim_target,
+      rule_slim_driver_floor,
+      rule_framework_cpu_only,
+      rule_runtime_mixed,
+      rule_framework_build,
+      rule_rocm_driver,
+      rule_rocm_gpu,
+      rule_gfx_code,
+      rule_amd_nodes,
+      rule_library_missing,
+      rule_libc,
+      rule_cpu_level,
+      rule_kernel_distance,
+      rule_run_time_compiler,
+      rule_rdma_userspace,
+      rule_weights_memory,
+      rule_redistribution,
+  });
+  return kRules;
 }
 
 HostVerdict judge(const Question& question) {

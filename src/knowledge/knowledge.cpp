@@ -5,6 +5,12 @@ namespace flense::knowledge {
 Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory) {
   Knowledge out;
   TRY(out.tables, TableSet::load(directory));
+  out.rocm = Rocm::read(out.tables);
+  out.glibc = Glibc::read(out.tables);
+  out.cpu_isa = CpuIsa::read(out.tables);
+  out.frameworks = Frameworks::read(out.tables);
+  out.redistribution = Redistribution::read(out.tables);
+  out.explained = Explained::read(out.tables);
   return out;
 }
 

@@ -5,6 +5,12 @@
 #include <optional>
 
 #include "base/result.h"
+#include "knowledge/cpu_isa.h"
+#include "knowledge/explained.h"
+#include "knowledge/frameworks.h"
+#include "knowledge/glibc.h"
+#include "knowledge/redistribution.h"
+#include "knowledge/rocm.h"
 #include "knowledge/table_set.h"
 
 namespace flense::knowledge {
@@ -14,6 +20,12 @@ struct Knowledge {
   static Result<Knowledge> load(const std::optional<std::filesystem::path>& directory = {});
 
   TableSet tables;
+  Rocm rocm;
+  Glibc glibc;
+  CpuIsa cpu_isa;
+  Frameworks frameworks;
+  Redistribution redistribution;
+  Explained explained;
 };
 
 }  // namespace flense::knowledge
