@@ -7,11 +7,17 @@
 namespace flense::compat {
 
 std::span<const Rule> rules() {
+  // clang-format off
   static constexpr auto kRules = std::to_array<Rule>({
       rule_platform,
       rule_vendor_mismatch,
       rule_slim_target,
       rule_slim_driver_floor,
+      rule_driver_missing,
+      rule_driver_mismatch,
+      rule_driver_cuda,
+      rule_forward_compat,
+      rule_driver_branch_ended,
       rule_framework_cpu_only,
       rule_runtime_mixed,
       rule_framework_build,
@@ -28,6 +34,7 @@ std::span<const Rule> rules() {
       rule_weights_memory,
       rule_redistribution,
   });
+  // clang-format on
   return kRules;
 }
 

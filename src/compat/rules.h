@@ -7,6 +7,15 @@ namespace flense::compat {
 
 // Each adds the checks of the id that it is named for.
 
+// rules_driver.cpp
+void rule_driver_missing(const Question& question, std::vector<Check>& checks);
+void rule_driver_mismatch(const Question& question, std::vector<Check>& checks);
+void rule_driver_cuda(const Question& question, std::vector<Check>& checks);
+void rule_driver_branch_ended(const Question& question, std::vector<Check>& checks);
+
+// rules_forward.cpp
+void rule_forward_compat(const Question& question, std::vector<Check>& checks);
+
 // rules_system.cpp
 void rule_platform(const Question& question, std::vector<Check>& checks);
 void rule_libc(const Question& question, std::vector<Check>& checks);

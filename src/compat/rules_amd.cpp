@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "compat/amd.h"
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "knowledge/version.h"
 
@@ -101,9 +102,9 @@ void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
     check.id = "rocm-gpu";
     check.verdict = listed ? Verdict::kOk : Verdict::kUnsupported;
     check.message = fmt::format("AMD {} {} for ROCm {}", listed ? "lists" : "does not list",
-                                describe(*gpu), rocm.version);
+                                gpu_text(*gpu), rocm.version);
     check.evidence = {{"image", rocm.evidence},
-                      {"host", describe(*gpu)},
+                      {"host", gpu_text(*gpu)},
                       {"table", fmt::format("GPUs of ROCm {} to {}: {}", row->rocm_min,
                                             row->rocm_max, fmt::join(row->gfx, ", "))}};
     if (!listed) check.fix = "use an image of a ROCm that lists the GPU";
@@ -136,7 +137,7 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
     if (gpu->kernel_driver.value && *gpu->kernel_driver.value != "amdgpu") {
       Check bound = check;
       bound.verdict = Verdict::kFail;
-      bound.message = fmt::format("{} is bound to {}, not to amdgpu", describe(*gpu),
+      bound.message = fmt::format("{} is bound to {}, not to amdgpu", gpu_text(*gpu),
                                   *gpu->kernel_driver.value);
       bound.evidence.push_back({"host", gpu->kernel_driver.evidence});
       bound.fix = "bind the GPU to amdgpu, or leave it to its virtual machine";
@@ -144,11 +145,11 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
     } else if (gpu->minor.value) {
       nodes.push_back(fmt::format("/dev/dri/renderD{}", *gpu->minor.value));
       check.evidence.push_back(
-          {"host", fmt::format("{}: {}", describe(*gpu), gpu->minor.evidence)});
+          {"host", fmt::format("{}: {}", gpu_text(*gpu), gpu->minor.evidence)});
     } else if (gpu->kernel_driver.value) {
       Check unknown = check;
       unknown.verdict = Verdict::kUnknown;
-      unknown.message = fmt::format("{} has no known render node", describe(*gpu));
+      unknown.message = fmt::format("{} has no known render node", gpu_text(*gpu));
       unknown.evidence.push_back({"host", unknown_because(gpu->minor)});
       unknown.fix = "look for the GPU in /sys/class/kfd/kfd/topology/nodes and in dmesg";
       checks.push_back(std::move(unknown));

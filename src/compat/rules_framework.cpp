@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/path.h"
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 #include "device/target.h"
@@ -71,14 +72,6 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
   return out;
 }
 
-/// "10.0f" as the architecture that code was built for.
-std::optional<device::CudaArch> build_arch(std::string_view text) {
-  auto out = device::parse_cuda_arch(text);
-  if (out && text.ends_with('a')) out->variant = device::CudaArch::Variant::kArchitecture;
-  if (out && text.ends_with('f')) out->variant = device::CudaArch::Variant::kFamily;
-  return out;
-}
-
 enum class Cover { kCode, kPtx, kNone };
 
 Cover cover(const FrameworkBuild& build, const std::string& architecture) {
@@ -88,10 +81,10 @@ Cover cover(const FrameworkBuild& build, const std::string& architecture) {
   const auto gpu = device::parse_cuda_arch(architecture);
   if (!gpu) return Cover::kNone;
   for (const std::string& text : build.cubin)
-    if (const auto code = build_arch(text); code && device::cubin_runs_on(*code, *gpu))
+    if (const auto code = code_arch(text); code && device::cubin_runs_on(*code, *gpu))
       return Cover::kCode;
   for (const std::string& text : build.ptx)
-    if (const auto code = build_arch(text); code && device::ptx_compiles_for(*code, *gpu))
+    if (const auto code = code_arch(text); code && device::ptx_compiles_for(*code, *gpu))
       return Cover::kPtx;
   return Cover::kNone;
 }
@@ -114,34 +107,34 @@ void judge_gpus(const Question& question, const TorchBuild& torch, const Framewo
     check.source = build.source;
     if (!gpu->architecture.value) {
       check.verdict = Verdict::kUnknown;
-      check.message = fmt::format("the architecture of {} is unknown", describe(*gpu));
+      check.message = fmt::format("the architecture of {} is unknown", gpu_text(*gpu));
       check.evidence.push_back({"host", unknown_because(gpu->architecture)});
       check.fix = "name the GPU's product or architecture, as in --host h100@550.54.15";
       checks.push_back(std::move(check));
       continue;
     }
     if (!seen.insert(*gpu->architecture.value).second) continue;
-    check.evidence.push_back({"host", describe(*gpu)});
+    check.evidence.push_back({"host", gpu_text(*gpu)});
     check.evidence.push_back(
         {"table", fmt::format("torch {} {} has code for {}", torch.version, torch.variant,
                               fmt::join(amd ? build.gfx : build.cubin, ", "))});
     switch (cover(build, *gpu->architecture.value)) {
       case Cover::kCode:
         check.message =
-            fmt::format("the published torch {} has code for {}", torch.version, describe(*gpu));
+            fmt::format("the published torch {} has code for {}", torch.version, gpu_text(*gpu));
         break;
       case Cover::kPtx:
         check.verdict = Verdict::kWarn;
         check.message = fmt::format(
             "the published torch {} has only PTX for {}, which the driver "
             "compiles at the first start",
-            torch.version, describe(*gpu));
+            torch.version, gpu_text(*gpu));
         check.fix = "install a newer torch, or keep the compute cache (~/.nv) between runs";
         break;
       case Cover::kNone:
         check.verdict = build.confidence == "low" ? Verdict::kUnknown : Verdict::kFail;
         check.message = fmt::format("the published torch {} {} has no code for {}", torch.version,
-                                    torch.variant, describe(*gpu));
+                                    torch.variant, gpu_text(*gpu));
         check.fix = "install the variant of torch whose architectures cover the GPU";
         break;
     }

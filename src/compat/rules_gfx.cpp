@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "compat/amd.h"
+#include "compat/facts.h"
 #include "compat/rules.h"
 
 namespace flense::compat {
@@ -60,7 +61,7 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
   if (build != nullptr && !question.image.contents) return;  // framework-build has judged it
   Check check;
   check.id = "gfx-code";
-  check.evidence = {{"image", rocm_evidence(question.image)}, {"host", describe(gpu)}};
+  check.evidence = {{"image", rocm_evidence(question.image)}, {"host", gpu_text(gpu)}};
   if (build == nullptr || build->confidence == "low") {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether the image has code for {} is unknown", gfx);
@@ -105,7 +106,7 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
   Check check;
   check.id = "gfx-code";
   check.evidence = {{"image", "environment HSA_OVERRIDE_GFX_VERSION=" + asked.text},
-                    {"host", describe(gpu)}};
+                    {"host", gpu_text(gpu)}};
   check.source = "ROCm environment variables; generic targets of LLVM as families";
   if (asked.gfx.empty()) {
     check.verdict = Verdict::kFail;
@@ -117,14 +118,14 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
     check.message = fmt::format(
         "HSA_OVERRIDE_GFX_VERSION makes every GPU pass for {}, which is of "
         "another family than {}",
-        asked.gfx, describe(gpu));
+        asked.gfx, gpu_text(gpu));
     check.fix = "take the variable out of the image (-e HSA_OVERRIDE_GFX_VERSION=)";
   } else {
     check.verdict = needed ? Verdict::kUnsupported : Verdict::kWarn;
     check.message = fmt::format(
         "HSA_OVERRIDE_GFX_VERSION makes {} pass for {}, which AMD does not "
         "support",
-        describe(gpu), asked.gfx);
+        gpu_text(gpu), asked.gfx);
     check.fix = needed ? "use a build whose targets include the GPU"
                        : "take the variable out: the image has code for the GPU itself";
   }
@@ -144,7 +145,7 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     check.source = "device code of the image; LLVM's rules of target ids";
     if (!gpu->architecture.value) {
       check.verdict = Verdict::kUnknown;
-      check.message = fmt::format("the target of {} is unknown", describe(*gpu));
+      check.message = fmt::format("the target of {} is unknown", gpu_text(*gpu));
       check.evidence = {{"host", unknown_because(gpu->architecture)}};
       check.fix = "rocminfo on the host names it; as in --host mi300x@6.10.5";
       checks.push_back(std::move(check));
@@ -168,7 +169,7 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     }
     check.evidence = {
         {"image", fmt::format("code objects for {}", fmt::join(service.targets, ", "))},
-        {"host", describe(*gpu)}};
+        {"host", gpu_text(*gpu)}};
     if (service.served.empty() && service.depends.empty()) {
       check.verdict = Verdict::kFail;
       check.message = fmt::format("no file of the image has code for {}", effective);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/path.h"
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 
@@ -56,7 +57,7 @@ Room room_of(const host::Profile& host) {
   for (const host::Gpu& gpu : host.gpus) {
     if (!gpu.memory_bytes.value) {
       out.unknown =
-          fmt::format("memory of {} {}", describe(gpu), unknown_because(gpu.memory_bytes));
+          fmt::format("memory of {} {}", gpu_text(gpu), unknown_because(gpu.memory_bytes));
       continue;
     }
     const std::uint64_t memory = *gpu.memory_bytes.value;
@@ -66,7 +67,7 @@ Room room_of(const host::Profile& host) {
     const std::uint64_t most = slices > 0 ? largest_slice(memory, slices) : memory / partitions;
     if (most > out.most) {
       out.most = most;
-      out.evidence = fmt::format("{} with {}", describe(gpu), human_bytes(memory));
+      out.evidence = fmt::format("{} with {}", gpu_text(gpu), human_bytes(memory));
       if (slices > 0) out.evidence += fmt::format(", cut into {} MIG instances", slices);
       if (partitions > 1) out.evidence += fmt::format(", cut into {} partitions", partitions);
     }

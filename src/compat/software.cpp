@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "compat/facts.h"
 #include "knowledge/version.h"
 
 namespace flense::compat {
@@ -180,18 +181,10 @@ std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_vie
   return out;
 }
 
-std::string describe(const host::Gpu& gpu) {
-  std::string out = gpu.name.value          ? *gpu.name.value
-                    : gpu.pci_address.value ? "GPU " + *gpu.pci_address.value
-                                            : gpu.vendor + " GPU";
-  if (gpu.architecture.value) out += fmt::format(" ({})", *gpu.architecture.value);
-  return out;
-}
-
 std::string describe(const std::vector<const host::Gpu*>& gpus) {
   std::vector<std::pair<std::string, std::size_t>> counted;
   for (const host::Gpu* gpu : gpus) {
-    const std::string name = describe(*gpu);
+    const std::string name = gpu_text(*gpu);
     const auto at = std::ranges::find(counted, name, &std::pair<std::string, std::size_t>::first);
     if (at == counted.end())
       counted.emplace_back(name, 1);

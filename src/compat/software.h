@@ -47,8 +47,6 @@ std::string rocm_evidence(const inventory::Needs& image);
 std::string_view architecture_of(std::string_view platform);
 
 std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_view vendor);
-/// "NVIDIA H100 80GB HBM3 (9.0)", "GPU 0000:17:00.0".
-std::string describe(const host::Gpu& gpu);
 /// "NVIDIA A100 (8.0) ×4, NVIDIA T400 (7.5)".
 std::string describe(const std::vector<const host::Gpu*>& gpus);
 /// "unknown: REASON".

@@ -5,6 +5,9 @@ namespace flense::knowledge {
 Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory) {
   Knowledge out;
   TRY(out.tables, TableSet::load(directory));
+  out.drivers = Drivers::read(out.tables);
+  out.architectures = Architectures::read(out.tables);
+  out.forward_compat = ForwardCompat::read(out.tables);
   out.rocm = Rocm::read(out.tables);
   out.glibc = Glibc::read(out.tables);
   out.cpu_isa = CpuIsa::read(out.tables);

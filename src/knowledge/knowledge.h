@@ -5,8 +5,11 @@
 #include <optional>
 
 #include "base/result.h"
+#include "knowledge/architectures.h"
 #include "knowledge/cpu_isa.h"
+#include "knowledge/drivers.h"
 #include "knowledge/explained.h"
+#include "knowledge/forward_compat.h"
 #include "knowledge/frameworks.h"
 #include "knowledge/glibc.h"
 #include "knowledge/redistribution.h"
@@ -20,6 +23,9 @@ struct Knowledge {
   static Result<Knowledge> load(const std::optional<std::filesystem::path>& directory = {});
 
   TableSet tables;
+  Drivers drivers;
+  Architectures architectures;
+  ForwardCompat forward_compat;
   Rocm rocm;
   Glibc glibc;
   CpuIsa cpu_isa;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/format.h"
+#include "knowledge/drivers.h"
 #include "knowledge/version.h"
 
 namespace flense::knowledge {
@@ -28,10 +28,7 @@ std::string TableRows::confidence(const text::Json& row) const {
 }
 
 std::string TableRows::source(const text::Json& row, std::string_view name) const {
-  const std::string sure = confidence(row);
-  const bool worth_saying = sure == "medium" || sure == "low";
-  return fmt::format("{}.json, {}, {} ({}{})", table_, section_, name, state_,
-                     worth_saying ? ", confidence " + sure : std::string());
+  return row_source(tables_, table_, section_, name, row);
 }
 
 bool within(std::string_view version, std::string_view from, std::string_view to) {

@@ -19,9 +19,7 @@ std::vector<std::string> texts_at(const text::Json& row, std::string_view key);
 class TableRows {
  public:
   TableRows(const TableSet& tables, std::string_view table, std::string_view section)
-      : table_(table), section_(section), json_(tables.table(table)[section]) {
-    state_ = tables.state(table);
-  }
+      : tables_(tables), table_(table), section_(section), json_(tables.table(table)[section]) {}
 
   void each(const std::function<void(const text::Json& row)>& take) const;
   /// "rocm.json, drivers, 6.1 (2026-11, confidence medium)".
@@ -30,9 +28,9 @@ class TableRows {
   std::string confidence(const text::Json& row) const;
 
  private:
+  const TableSet& tables_;
   std::string_view table_, section_;
   const text::Json& json_;
-  std::string state_;
 };
 
 /// True when `version` is `from` or newer and no newer than `to`, which counts only the numbers
