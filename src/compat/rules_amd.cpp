@@ -114,14 +114,15 @@ void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
-  if (rocm_evidence(question.image).empty() || !cuda_evidence(question.image).empty()) return;
+  if (rocm_evidence(question.image).empty()) return;
   const auto gpus = gpus_of(question.host, "amd");
   Check check;
   check.id = "amd-nodes";
   check.evidence = {{"image", rocm_evidence(question.image)}};
   check.source = "the host's sysfs and KFD topology";
   if (gpus.empty()) {
-    if (!question.host.gpus.empty()) return;  // GPUs of the other vendor: vendor-mismatch
+    // GPUs of the other vendor: vendor-mismatch. An image for both may have meant the other one.
+    if (!question.host.gpus.empty() || !cuda_evidence(question.image).empty()) return;
     const bool none = question.host.gpu_count.value == 0u;
     check.verdict = none ? Verdict::kFail : Verdict::kUnknown;
     check.message = none ? "the image is built for ROCm, and the host has no GPU"

@@ -1,6 +1,7 @@
 // The user space of RDMA cards: the kernel's half is on the host, the card's library in the image.
 #include <algorithm>
 
+#include "base/path.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 
@@ -39,9 +40,9 @@ std::string multi_node_evidence(const inventory::Needs& image) {
 }
 
 const inventory::Sighting* find(const inventory::Needs& image, std::string_view library) {
+  // By the file's name: providers lie in a folder named libibverbs.
   const auto at = std::ranges::find_if(image.rdma, [&](const inventory::Sighting& one) {
-    return one.path.find(library) != std::string::npos ||
-           one.what.find(library) != std::string::npos;
+    return base_name(one.path).starts_with(library);
   });
   return at == image.rdma.end() ? nullptr : &*at;
 }

@@ -66,7 +66,9 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
                    describe(*jax) + ", and no jax-cuda or jax-rocm plugin",
                    "install jax[cuda12] or jax[cuda13]", "JAX installation guide"});
   const auto torch = torch_build(image, question.tables);
-  if (torch && torch->variant.empty() && image.code.empty() && rocm_evidence(image).empty())
+  // Wheels with CUDA ask for its runtime: with one of those, code was merely not found.
+  if (torch && torch->variant.empty() && image.code.empty() && rocm_evidence(image).empty() &&
+      !has_any(image, {"nvidia-cuda-runtime", "nvidia-cublas"}))
     out.push_back({"torch " + torch->version, torch->evidence + ", and no device code in any file",
                    "install the wheel of a CUDA or ROCm variant", "device code of the image"});
   return out;
@@ -75,9 +77,8 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
 enum class Cover { kCode, kPtx, kNone };
 
 Cover cover(const FrameworkBuild& build, const std::string& architecture) {
-  if (architecture.starts_with("gfx"))
-    return std::ranges::find(build.gfx, architecture) != build.gfx.end() ? Cover::kCode
-                                                                         : Cover::kNone;
+  if (const auto gfx = device::parse_amd_arch(architecture))
+    return std::ranges::find(build.gfx, *gfx) != build.gfx.end() ? Cover::kCode : Cover::kNone;
   const auto gpu = device::parse_cuda_arch(architecture);
   if (!gpu) return Cover::kNone;
   for (const std::string& text : build.cubin)

@@ -73,10 +73,8 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
   } else {
     const bool covered = std::ranges::find(build->gfx, gfx) != build->gfx.end();
     check.verdict = covered ? Verdict::kOk : Verdict::kFail;
-    check.message = fmt::format("the published torch {} has {} code for {}", torch->version,
-                                covered ? "" : "no", gfx);
-    if (covered)
-      check.message = fmt::format("the published torch {} has code for {}", torch->version, gfx);
+    check.message = fmt::format("the published torch {} has {} for {}", torch->version,
+                                covered ? "code" : "no code", gfx);
     check.evidence.push_back({"image", torch->evidence});
     check.evidence.push_back({"table", fmt::format("built for {}", fmt::join(build->gfx, ", "))});
     if (!covered) check.fix = "install a torch whose targets include the GPU";
@@ -154,14 +152,15 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     const std::string& gfx = *gpu->architecture.value;
     if (std::ranges::find(seen, gfx) != seen.end()) continue;
     seen.push_back(gfx);
-    const Override asked = override_of(question, gfx);
-    const bool overridden = !asked.text.empty() && asked.gfx != gfx;
+    const std::string processor = parse_amd_target(gfx).processor;
+    const Override asked = override_of(question, processor);
+    const bool overridden = !asked.text.empty() && asked.gfx != processor;
     const Service own = serve(question, gfx, xnack);
     if (overridden) {
       judge_override(asked, *gpu, own.served.empty(), checks);
       if (!asked.family) continue;
     }
-    const std::string& effective = overridden ? asked.gfx : gfx;
+    const std::string& effective = overridden ? asked.gfx : processor;
     const Service service = overridden ? serve(question, effective, xnack) : own;
     if (service.targets.empty()) {
       judge_by_build(question, *gpu, effective, checks);

@@ -61,14 +61,17 @@ Room room_of(const host::Profile& host) {
       continue;
     }
     const std::uint64_t memory = *gpu.memory_bytes.value;
-    const std::uint64_t slices =
-        gpu.mig.value.value_or(false) ? gpu.mig_instances.value.value_or(0) : 0;
+    const bool mig = gpu.mig.value.value_or(false);
+    const std::uint64_t slices = mig ? gpu.mig_instances.value.value_or(1) : 0;
     const std::uint64_t partitions = std::max<std::uint64_t>(1, gpu.partitions.value.value_or(1));
     const std::uint64_t most = slices > 0 ? largest_slice(memory, slices) : memory / partitions;
     if (most > out.most) {
       out.most = most;
       out.evidence = fmt::format("{} with {}", gpu_text(gpu), human_bytes(memory));
-      if (slices > 0) out.evidence += fmt::format(", cut into {} MIG instances", slices);
+      if (mig && gpu.mig_instances.value)
+        out.evidence += fmt::format(", cut into {} MIG instances", slices);
+      else if (mig)
+        out.evidence += ", in MIG mode";
       if (partitions > 1) out.evidence += fmt::format(", cut into {} partitions", partitions);
     }
     out.slices = out.slices || slices > 0;

@@ -1,6 +1,7 @@
 // Processor, C library and kernel: what holds for any program, GPU or not.
 #include <algorithm>
 
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 #include "knowledge/version.h"
@@ -189,8 +190,10 @@ void judge_flags(const Question& question, std::vector<Check>& checks) {
     if (installed == nullptr || !knowledge::at_least(installed->package.version, row.since))
       continue;
     if (flags.value && std::ranges::find(*flags.value, row.flag) != flags.value->end()) continue;
-    if (!flags.value && !question.host.system.cpu_level.value) continue;  // a described host
-    if (!flags.value && knowledge::cpu_level_number(*question.host.system.cpu_level.value) >= 3)
+    // Level 3 includes AVX and AVX2.
+    const std::string level = question.host.system.cpu_level.value.value_or("");
+    if (!flags.value && row.flag.starts_with("avx") && !row.flag.starts_with("avx512") &&
+        knowledge::cpu_level_number(level) >= 3)
       continue;
     Check check;
     check.id = "cpu-level";
@@ -249,9 +252,7 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
 
 void rule_libc(const Question& question, std::vector<Check>& checks) {
   // Nothing is injected for AMD, and nothing without a container.
-  if (question.launcher == Launcher::kNone || gpus_of(question.host, "nvidia").empty() ||
-      cuda_evidence(question.image).empty())
-    return;
+  if (question.launcher == Launcher::kNone || !concerns_nvidia(question)) return;
   const Libc libc = libc_of(question);
   if (libc.kind == "musl") {
     Check check = libc_check(libc);
