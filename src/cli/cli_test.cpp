@@ -115,6 +115,8 @@ TEST_F(CliTest, WrongUsageIsStatusTwoWithAHint) {
       {{"inspect", "x", "--max-size", "many"}, "'many' is not a size"},
       {{"inspect", "docker-achive:app.tar"}, "did you mean docker-archive:app.tar?"},
       {{"completion", "tcsh"}, "bash, zsh and fish"},
+      {{"explain", "driver-cude"}, "did you mean driver-cuda"},
+      {{"explain", "zzzzzzzzzzzz"}, "flense explain lists the checks"},
   };
   for (const auto& one : kCases) {
     const Outcome outcome = call(one.args);
@@ -184,6 +186,40 @@ TEST_F(CliTest, CompletionsNameEveryCommandAndOption) {
         EXPECT_TRUE(has(script.out, option.name.substr(2))) << shell << " " << option.name;
     }
   }
+}
+
+TEST_F(CliTest, ExplainsChecksAndErrors) {
+  const Outcome all = call({"explain"});
+  EXPECT_EQ(all.status, 0) << all.err;
+  EXPECT_TRUE(has(all.out, "vendor-mismatch")) << all.out;
+  const Outcome error = call({"explain", "no", "kernel", "image"});
+  EXPECT_EQ(error.status, 0) << error.err;
+  EXPECT_TRUE(has(error.out, "CUDA 209")) << error.out;
+  EXPECT_TRUE(has(error.out, "device-code")) << error.out;
+  for (std::string_view rest = error.out; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    EXPECT_LE(line.size(), 140U) << line;  // a title may be longer than the paragraphs
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  const auto json = text::parse_json(call({"explain", "804", "--json"}).out, "output");
+  ASSERT_TRUE(json);
+  EXPECT_EQ((*json)["schema"].text(), "flense/explain/v1");
+  ASSERT_EQ((*json)["explanations"].items().size(), 1U);
+  EXPECT_EQ((*json)["explanations"].items()[0]["checks"].items()[0].text(), "forward-compat");
+}
+
+TEST_F(CliTest, ExplainsByTheUsersOwnRows) {
+  image::fixture::write_file(dir_ / "errors.json",
+                             R"({"errors": {"rows": [{"api": "site", "messages": ["gpu quota gone"],
+                                 "cause": "the project's share is used up", "fix": "ask"}]}})");
+  const std::string data = (dir_ / "errors.json").parent_path().string();
+  EXPECT_EQ(call({"explain", "gpu quota gone"}).status, 2);
+  const Outcome own = call({"explain", "--data", data, "gpu quota gone"});
+  EXPECT_EQ(own.status, 0) << own.err;
+  EXPECT_TRUE(has(own.out, "share is used up")) << own.out;
+  EXPECT_TRUE(has(own.out, data)) << "the source names the file";
+  image::fixture::write_file(dir_ / "errors.json", "{");
+  EXPECT_EQ(call({"explain", "--data", data, "804"}).status, 3);
 }
 
 TEST_F(CliTest, RepeatedOptions) {

@@ -7,7 +7,12 @@
 namespace flense::compat {
 
 std::span<const Rule> rules() {
+  // clang-format off
   static constexpr auto kRules = std::to_array<Rule>({
+      rule_platform,
+      rule_vendor_mismatch,
+      rule_slim_target,
+      rule_slim_driver_floor,
       rule_driver_missing,
       rule_driver_mismatch,
       rule_driver_cuda,
@@ -23,7 +28,23 @@ std::span<const Rule> rules() {
       rule_driver_capabilities,
       rule_driver_baked,
       rule_stub_in_path,
+      rule_framework_cpu_only,
+      rule_runtime_mixed,
+      rule_framework_build,
+      rule_rocm_driver,
+      rule_rocm_gpu,
+      rule_gfx_code,
+      rule_amd_nodes,
+      rule_library_missing,
+      rule_libc,
+      rule_cpu_level,
+      rule_kernel_distance,
+      rule_run_time_compiler,
+      rule_rdma_userspace,
+      rule_weights_memory,
+      rule_redistribution,
   });
+  // clang-format on
   return kRules;
 }
 

@@ -8,6 +8,12 @@ Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& di
   out.drivers = Drivers::read(out.tables);
   out.architectures = Architectures::read(out.tables);
   out.forward_compat = ForwardCompat::read(out.tables);
+  out.rocm = Rocm::read(out.tables);
+  out.glibc = Glibc::read(out.tables);
+  out.cpu_isa = CpuIsa::read(out.tables);
+  out.frameworks = Frameworks::read(out.tables);
+  out.redistribution = Redistribution::read(out.tables);
+  out.explained = Explained::read(out.tables);
   return out;
 }
 

@@ -6,8 +6,14 @@
 
 #include "base/result.h"
 #include "knowledge/architectures.h"
+#include "knowledge/cpu_isa.h"
 #include "knowledge/drivers.h"
+#include "knowledge/explained.h"
 #include "knowledge/forward_compat.h"
+#include "knowledge/frameworks.h"
+#include "knowledge/glibc.h"
+#include "knowledge/redistribution.h"
+#include "knowledge/rocm.h"
 #include "knowledge/table_set.h"
 
 namespace flense::knowledge {
@@ -20,6 +26,12 @@ struct Knowledge {
   Drivers drivers;
   Architectures architectures;
   ForwardCompat forward_compat;
+  Rocm rocm;
+  Glibc glibc;
+  CpuIsa cpu_isa;
+  Frameworks frameworks;
+  Redistribution redistribution;
+  Explained explained;
 };
 
 }  // namespace flense::knowledge

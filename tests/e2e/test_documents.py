@@ -89,6 +89,10 @@ class Documents(harness.Case):
                 self.assertEqual((marker["targets"]["cuda"], marker["ptx_kept"]), (["sm_90"], True))
         self.assertEqual(edited, 2)
 
+    def test_explanations(self):
+        for words in ([], ["804"], ["exit 5"], ["no kernel image"], ["driver-cuda"]):
+            self.conforms(self.flense("explain", "--json", *words).json, "flense/explain/v1")
+
     def test_other_forms(self):
         elf = self.slim("-o", self.path("slim.so"), target=self.library)
         self.conforms(elf, "flense/slim/v1")

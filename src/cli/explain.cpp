@@ -1,0 +1,89 @@
+// flense explain: what a check asks, what an error means.
+#include <array>
+
+#include "cli/command.h"
+#include "cli/common.h"
+#include "compat/explain.h"
+#include "report/explain_text.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kHelp = R"(WORD is one of
+  the id of a check     driver-cuda, gfx-code, slim-target
+  an error's number     804, 209 (CUDA, HIP and NVML)
+  an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
+  a part of a message   "no kernel image", or a whole line of a log
+  an exit status        "exit 5"
+Several words are one text, with or without quotes. Without WORD: all checks. Everything comes from
+tables inside the program; --data DIR lays your own rows over them.
+
+Exit status: 0 explained, 2 nobody knows the word, 3 bad rows in DIR.
+
+Examples:
+  flense explain 804
+  flense explain could not select device driver
+  flense explain cudaErrorNoKernelImageForDevice --json)";
+
+std::unexpected<Error> unknown_words(const std::string& words,
+                                     const std::vector<std::string>& near) {
+  Error error{
+      Code::kUsage, fmt::format("nothing is known about '{}'", report::printable(words)), {}, {}};
+  error.hint = near.empty() ? std::string(
+                                  "flense explain lists the checks; of a message give a part "
+                                  "that does not vary")
+                            : fmt::format("did you mean {}?", fmt::join(near, ", "));
+  return std::unexpected(std::move(error));
+}
+
+Result<int> explain_function(const ParsedArgs& args, Io& io) {
+  std::optional<std::filesystem::path> data;
+  if (args.has("--data")) data = args.value("--data");
+  TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load(data));
+  std::vector<compat::Explanation> found;
+  if (args.positionals().empty()) {
+    if (!args.has("--json")) {
+      TRY_DO(write_text(io, report::check_list(tables)));
+      return 0;
+    }
+    for (const std::string& id : compat::explained_checks(tables))
+      for (compat::Explanation& one : compat::explain(id, tables).found)
+        found.push_back(std::move(one));
+  } else {
+    const std::string words = fmt::format("{}", fmt::join(args.positionals(), " "));
+    compat::Lookup lookup = compat::explain(words, tables);
+    if (lookup.found.empty()) return unknown_words(words, lookup.near);
+    found = std::move(lookup.found);
+  }
+  if (args.has("--json")) {
+    TRY_DO(write_text(io, text::dump_json(compat::to_json(found), 2) + "\n"));
+    return 0;
+  }
+  const report::Style style = output_style(args, io);
+  for (std::size_t i = 0; i < found.size(); ++i)
+    TRY_DO(write_text(io, (i == 0 ? "" : "\n") + report::explanation_text(found[i], style)));
+  return 0;
+}
+
+}  // namespace
+
+const Command& explain_command() {
+  static const std::array<OptionSpec, 2> kOptions = {
+      OptionSpec{"--json", "", "", "print JSON (schema flense/explain/v1)"},
+      OptionSpec{"--data",
+                 "",
+                 "DIR",
+                 "your own rows over the tables: DIR/errors.json, DIR/checks.json",
+                 false,
+                 {},
+                 Completion::kDirectory}};
+  static const Command kCommand{
+      "explain",       "Hosts", "say what a check or an error means, and what to do",
+      "[WORD]…",       0,       64,
+      kOptions,        kHelp,   {},
+      explain_function};
+  return kCommand;
+}
+
+}  // namespace flense::cli

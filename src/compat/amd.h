@@ -1,0 +1,35 @@
+// What the rules for AMD share: target ids, and the ROCm of an image. LLVM, "User Guide for AMDGPU
+// Backend": Target ID.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compat/judge.h"
+#include "compat/software.h"
+
+namespace flense::compat {
+
+/// "gfx90a:sramecc+:xnack-".
+struct AmdTarget {
+  std::string processor;              ///< "gfx90a", "gfx9-4-generic"
+  std::vector<std::string> features;  ///< "sramecc+", "xnack-"
+};
+AmdTarget parse_amd_target(std::string_view text);
+
+enum class AmdMatch { kNo, kDepends, kYes };
+/// Does code for `code` run on the GPU? kDepends: on a setting (xnack, sramecc) that only the
+/// machine knows. `xnack`: the image asks for it by HSA_XNACK=1.
+AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
+                   const knowledge::Rocm& tables);
+
+/// HSA_OVERRIDE_GFX_VERSION: "10.3.0" -> "gfx1030", "9.0.10" and "9.0.a" -> "gfx90a"; empty when
+/// not of that form.
+std::string gfx_of_override(std::string_view version);
+
+/// The ROCm user space of the image, major and minor: the framework's own before the base image's.
+/// Without a version where nothing tells.
+Seen image_rocm(const Question& question);
+
+}  // namespace flense::compat

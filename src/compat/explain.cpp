@@ -1,0 +1,183 @@
+#include "compat/explain.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "base/format.h"
+#include "knowledge/spelling.h"
+
+namespace flense::compat {
+
+namespace {
+
+using knowledge::CheckRow;
+using knowledge::ErrorRow;
+using knowledge::ExitStatusRow;
+
+constexpr std::size_t kLongestWords = 4096;
+constexpr std::size_t kMostFound = 8;
+constexpr std::size_t kShortestPart = 6;  // "error" is a part of too much
+
+/// Lower case, runs of blanks as one.
+std::string folded(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kLongestWords)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (blank && (out.empty() || out.back() == ' ')) continue;
+    out.push_back(blank ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  }
+  while (out.ends_with(' ')) out.pop_back();
+  return out;
+}
+
+std::optional<std::uint64_t> number_of(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Explanation explanation(const CheckRow& row) {
+  return {"check", row.id, row.asks, row.detect, row.fix, {}, row.documents, row.source};
+}
+
+Explanation explanation(const ErrorRow& row) {
+  std::string title = row.layer;
+  if (row.code) title += fmt::format(" {}", *row.code);
+  if (!row.names.empty()) title += fmt::format(", {}", fmt::join(row.names, ", "));
+  return {"error",   std::move(title), fmt::format("{}", fmt::join(row.messages, " / ")),
+          row.cause, row.fix,          row.checks,
+          {},        row.source};
+}
+
+Explanation explanation(const ExitStatusRow& row) {
+  return {"exit status",
+          fmt::format("exit status {}", row.status),
+          row.meaning,
+          {},
+          row.next,
+          {},
+          {"docs/exit-codes.md"},
+          row.source};
+}
+
+/// "exit 5", "exit-status 5", "status 5", "exit code 5".
+std::optional<std::uint64_t> exit_status_of(const std::string& words) {
+  const std::size_t digits = words.find_first_of("0123456789");
+  if (digits == std::string::npos || digits == 0) return std::nullopt;
+  std::string before = words.substr(0, digits);
+  std::erase_if(before, [](char c) { return c == ' ' || c == '-' || c == '='; });
+  constexpr std::string_view kWords[] = {"exit", "exitstatus", "exitcode", "status"};
+  if (std::ranges::find(kWords, before) == std::end(kWords)) return std::nullopt;
+  return number_of(std::string_view(words).substr(digits));
+}
+
+/// How well a message fits: the length of what was found in it or it in what; 0 when it does not.
+std::size_t message_fit(const ErrorRow& row, const std::string& words) {
+  std::size_t best = 0;
+  for (const std::string& message : row.messages) {
+    const std::string known = folded(message);
+    if (known.size() >= kShortestPart && words.find(known) != std::string::npos)
+      best = std::max(best, known.size());  // a whole line of a log
+    else if (words.size() >= kShortestPart && known.find(words) != std::string::npos)
+      best = std::max(best, words.size());
+  }
+  return best;
+}
+
+bool named(const ErrorRow& row, const std::string& plain) {
+  return std::ranges::any_of(
+      row.names, [&](const std::string& name) { return knowledge::plain_spelling(name) == plain; });
+}
+
+/// A name inside a longer text: "RuntimeError: … CUDA_ERROR_NO_DEVICE …".
+bool mentions_name(const ErrorRow& row, const std::string& words) {
+  return std::ranges::any_of(row.names, [&](const std::string& name) {
+    return name.size() >= kShortestPart && words.find(folded(name)) != std::string::npos;
+  });
+}
+
+std::vector<std::string> near_words(const std::string& words, const knowledge::Explained& known) {
+  std::vector<std::string> candidates;
+  for (const CheckRow& row : known.checks) candidates.push_back(row.id);
+  for (const ErrorRow& row : known.errors)
+    candidates.insert(candidates.end(), row.names.begin(), row.names.end());
+  std::vector<std::string> lower;
+  for (const std::string& candidate : candidates) lower.push_back(folded(candidate));
+  std::vector<std::string> out;
+  for (const std::string& match : knowledge::near_matches(words, lower, 3))
+    out.push_back(
+        candidates[static_cast<std::size_t>(std::ranges::find(lower, match) - lower.begin())]);
+  return out;
+}
+
+}  // namespace
+
+Lookup explain(std::string_view typed, const knowledge::Knowledge& tables) {
+  const std::string words = folded(typed), plain = knowledge::plain_spelling(words);
+  const knowledge::Explained& known = tables.explained;
+  Lookup out;
+  if (plain.empty()) return out;
+  for (const CheckRow& row : known.checks)
+    if (row.id == words || knowledge::plain_spelling(row.id) == plain)
+      out.found.push_back(explanation(row));
+  if (!out.found.empty()) return out;
+  if (const auto status = exit_status_of(words)) {
+    for (const ExitStatusRow& row : known.statuses)
+      if (row.status == *status) out.found.push_back(explanation(row));
+    return out;
+  }
+  const auto number = number_of(words);
+  for (const ErrorRow& row : known.errors)
+    if ((number && row.code == number) || named(row, plain)) out.found.push_back(explanation(row));
+  if (number)
+    for (const ExitStatusRow& row : known.statuses)
+      if (row.status == *number) out.found.push_back(explanation(row));
+  if (!out.found.empty()) return out;
+
+  std::vector<std::pair<std::size_t, const ErrorRow*>> fits;
+  for (const ErrorRow& row : known.errors) {
+    const std::size_t fit = mentions_name(row, words) ? kLongestWords : message_fit(row, words);
+    if (fit > 0) fits.emplace_back(fit, &row);
+  }
+  std::ranges::stable_sort(fits, std::ranges::greater(),
+                           &std::pair<std::size_t, const ErrorRow*>::first);
+  for (const auto& [fit, row] : fits)
+    if (out.found.size() < kMostFound) out.found.push_back(explanation(*row));
+  if (out.found.empty()) out.near = near_words(words, known);
+  return out;
+}
+
+std::vector<std::string> explained_checks(const knowledge::Knowledge& tables) {
+  std::vector<std::string> out;
+  for (const CheckRow& row : tables.explained.checks) out.push_back(row.id);
+  return out;
+}
+
+text::Json to_json(const std::vector<Explanation>& explanations) {
+  const auto list = [](const std::vector<std::string>& texts) {
+    text::Json out = text::Json::array();
+    for (const std::string& text : texts) out.push(text);
+    return out;
+  };
+  text::Json all = text::Json::array();
+  for (const Explanation& one : explanations) {
+    text::Json row = text::Json::object();
+    row.set("kind", one.kind);
+    row.set("title", one.title);
+    row.set("what", one.what);
+    row.set("cause", one.cause);
+    row.set("fix", one.fix);
+    row.set("checks", list(one.checks));
+    row.set("documents", list(one.documents));
+    row.set("source", one.source);
+    all.push(std::move(row));
+  }
+  text::Json out = text::Json::object();
+  out.set("schema", "flense/explain/v1");
+  out.set("explanations", std::move(all));
+  return out;
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,141 @@
+// Several CUDA runtimes or cuDNN in one image, and which of them the framework was built with.
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "compat/rules.h"
+#include "compat/software.h"
+#include "knowledge/table_rows.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+using inventory::InstalledPackage;
+using inventory::Needs;
+using Majors = std::map<std::uint64_t, Seen>;  // one example of each
+
+Majors majors_of(const Needs& image, std::initializer_list<std::string_view> runtimes) {
+  Majors out;
+  for (const std::string_view runtime : runtimes)
+    for (Seen& seen : versions_of(image, runtime))
+      if (const auto major = knowledge::first_number(seen.version)) {
+        seen.evidence = fmt::format("{} {}: {}", runtime, seen.version, seen.evidence);
+        out.emplace(*major, std::move(seen));
+      }
+  return out;
+}
+
+Check mixed(std::string message, std::string fix) {
+  Check out;
+  out.id = "runtime-mixed";
+  out.verdict = Verdict::kWarn;
+  out.message = std::move(message);
+  out.fix = std::move(fix);
+  out.source = "versions of the image's files and packages";
+  return out;
+}
+
+/// True when it found something.
+bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>& checks) {
+  const auto torch = torch_build(question.image, question.tables);
+  const std::string built = torch ? knowledge::cuda_of_variant(torch->variant) : std::string();
+  const auto major = knowledge::first_number(built);
+  if (major) {
+    const auto other =
+        std::ranges::find_if(cuda, [&](const auto& row) { return row.first != *major; });
+    if (other == cuda.end()) return false;
+    Check check = mixed(
+        fmt::format("torch {} is built for CUDA {}, and the image also holds CUDA {}",
+                    torch->version, built, other->first),
+        fmt::format("install the wheel for CUDA {}, or start from an image without CUDA: the wheel "
+                    "brings its own",
+                    other->first));
+    check.evidence = {{"image", torch->evidence}, {"image", other->second.evidence}};
+    if (!torch->assumed.empty()) check.evidence.push_back({"image", torch->assumed});
+    checks.push_back(std::move(check));
+    return true;
+  }
+  if (cuda.size() < 2) return false;
+  Check check = mixed(fmt::format("the image holds CUDA {} and CUDA {} side by side",
+                                  cuda.begin()->first, cuda.rbegin()->first),
+                      "keep the CUDA that the programs were built with");
+  for (const auto& [number, seen] : cuda) check.evidence.push_back({"image", seen.evidence});
+  checks.push_back(std::move(check));
+  return true;
+}
+
+bool judge_conda(const Needs& image, std::vector<Check>& checks) {
+  const InstalledPackage *conda = nullptr, *pip = nullptr;
+  constexpr std::array<std::string_view, 3> kConda = {"cudatoolkit", "cuda-cudart", "cuda-runtime"};
+  for (const InstalledPackage& installed : image.packages) {
+    const inventory::Package& package = installed.package;
+    if (package.type == "conda" && std::ranges::find(kConda, package.name) != kConda.end())
+      conda = &installed;
+    if (package.type == "pip" &&
+        inventory::normalised_python_name(package.name).starts_with("nvidia-cuda-runtime"))
+      pip = &installed;
+  }
+  if (conda == nullptr || pip == nullptr) return false;
+  const auto first = knowledge::first_number(conda->package.version),
+             second = knowledge::first_number(pip->package.version);
+  if (!first || !second || *first == *second) return false;
+  Check check =
+      mixed(fmt::format("conda brings CUDA {}, and Python wheels bring CUDA {}", *first, *second),
+            "take the framework and CUDA both from conda, or both from pip");
+  check.evidence = {{"image", describe(*conda)}, {"image", describe(*pip)}};
+  checks.push_back(std::move(check));
+  return true;
+}
+
+bool judge_cudnn(const Question& question, std::vector<Check>& checks) {
+  const Majors cudnn = majors_of(question.image, {"cuDNN"});
+  if (cudnn.empty()) return false;
+  bool found = false;
+  const auto torch = torch_build(question.image, question.tables);
+  for (const std::string_view name :
+       {"torch", "tensorflow", "jax-cuda12-plugin", "jax-cuda13-plugin", "onnxruntime-gpu"}) {
+    const InstalledPackage* installed = find_package(question.image, name);
+    if (installed == nullptr) continue;
+    if (name == "torch" && (!torch || !torch->variant.starts_with("cu"))) continue;
+    const auto* row = question.tables.frameworks.cudnn_of(name, installed->package.version);
+    if (row == nullptr || cudnn.contains(row->major)) continue;
+    Check check =
+        mixed(fmt::format("{} {} needs cuDNN {}, and the image has cuDNN {}", name,
+                          installed->package.version, row->major, cudnn.begin()->first),
+              fmt::format("install cuDNN {}; majors do not replace each other", row->major));
+    check.verdict = Verdict::kFail;
+    check.evidence = {{"image", describe(*installed)},
+                      {"image", cudnn.begin()->second.evidence},
+                      {"table", fmt::format("built with cuDNN {}", row->major)}};
+    check.source = row->source;
+    checks.push_back(std::move(check));
+    found = true;
+  }
+  if (found || cudnn.size() < 2) return found;
+  Check check = mixed(fmt::format("the image holds cuDNN {} and cuDNN {} side by side",
+                                  cudnn.begin()->first, cudnn.rbegin()->first),
+                      "keep the one that the framework was built with");
+  for (const auto& [number, seen] : cudnn) check.evidence.push_back({"image", seen.evidence});
+  checks.push_back(std::move(check));
+  return true;
+}
+
+}  // namespace
+
+void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
+  if (!question.image.contents)
+    return;  // one variable of the configuration cannot contradict itself
+  const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
+  bool found = judge_cuda(question, cuda, checks);
+  if (!found) found = judge_conda(question.image, checks);
+  found = judge_cudnn(question, checks) || found;
+  if (found || cuda.empty()) return;
+  Check check = mixed(fmt::format("all CUDA libraries are of CUDA {}", cuda.begin()->first), {});
+  check.verdict = Verdict::kOk;
+  check.evidence = {{"image", cuda.begin()->second.evidence}};
+  checks.push_back(std::move(check));
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,58 @@
+// What the rules read out of an image's needs and a host's profile again and again: versions of
+// runtimes, the build of a framework, whose GPUs the image is for. No input or output.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/profile.h"
+#include "inventory/needs.h"
+#include "knowledge/knowledge.h"
+
+namespace flense::compat {
+
+/// A version with the place it was seen at.
+struct Seen {
+  std::string version, evidence;
+};
+
+/// All runtimes of this name with a version ("CUDA runtime", "cuDNN", "ROCm").
+std::vector<Seen> versions_of(const inventory::Needs& image, std::string_view runtime);
+
+/// A Python or conda package by its normalised name; null when it is not there.
+const inventory::InstalledPackage* find_package(const inventory::Needs& image,
+                                                std::string_view name);
+/// "torch 2.6.0+cu124 (pip, PATH)".
+std::string describe(const inventory::InstalledPackage& installed);
+
+/// The build of PyTorch in the image.
+struct TorchBuild {
+  std::string version;  ///< "2.6.0+cu124"
+  std::string variant;  ///< "cu124", "rocm6.2.4", "cpu"; empty: not told
+  std::string evidence;
+  std::string assumed;  ///< why the variant is thought to be that, where the version does not say
+};
+/// From the package, or torch/version.py, or for images that were not read PYTORCH_VERSION. The
+/// variant of a wheel without one comes from the table of PyPI's wheels, for amd64.
+std::optional<TorchBuild> torch_build(const inventory::Needs& image,
+                                      const knowledge::Knowledge& tables);
+
+/// What shows that the image is for GPUs of a vendor; empty when nothing does.
+std::string cuda_evidence(const inventory::Needs& image);
+std::string rocm_evidence(const inventory::Needs& image);
+
+/// "amd64" of "linux/amd64/v3".
+std::string_view architecture_of(std::string_view platform);
+
+std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_view vendor);
+/// "NVIDIA A100 (8.0) ×4, NVIDIA T400 (7.5)".
+std::string describe(const std::vector<const host::Gpu*>& gpus);
+/// "unknown: REASON".
+template <class T>
+std::string unknown_because(const host::Fact<T>& fact) {
+  return fact.evidence.empty() ? std::string("unknown") : "unknown: " + fact.evidence;
+}
+
+}  // namespace flense::compat

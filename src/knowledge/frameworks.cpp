@@ -1,0 +1,133 @@
+#include "knowledge/frameworks.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+
+namespace flense::knowledge {
+
+using text::Json;
+
+namespace {
+
+/// "torch 2.8 to 2.10 cu128 amd64".
+std::string row_name(const Json& row) {
+  std::string out;
+  const std::string to = text_at(row, "to");
+  const auto add = [&](const std::string& word) {
+    if (!word.empty()) out += (out.empty() ? "" : " ") + word;
+  };
+  add(text_at(row, "package"));
+  add(text_at(row, "from"));
+  if (!to.empty() && to != text_at(row, "from")) add("to " + to);
+  add(text_at(row, "variant"));
+  add(text_at(row, "platform"));
+  return out;
+}
+
+bool fits(std::string_view wanted, std::string_view asked) {
+  return wanted.empty() || wanted == asked;
+}
+
+/// "rocm6.2.4" is of the rows of "rocm".
+bool fits_variant(std::string_view wanted, std::string_view asked) {
+  return fits(wanted, asked) || (wanted == "rocm" && asked.starts_with("rocm"));
+}
+
+}  // namespace
+
+Frameworks Frameworks::read(const TableSet& tables) {
+  Frameworks out;
+  const auto section = [&](std::string_view name) {
+    return TableRows(tables, "framework_builds", name);
+  };
+  const TableRows builds = section("builds");
+  builds.each([&](const Json& row) {
+    out.builds.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
+                          text_at(row, "variant"), text_at(row, "platform"), texts_at(row, "cubin"),
+                          texts_at(row, "ptx"), texts_at(row, "gfx"), builds.confidence(row),
+                          builds.source(row, row_name(row))});
+  });
+  const TableRows defaults = section("pypi");
+  defaults.each([&](const Json& row) {
+    out.defaults.push_back({text_at(row, "from"), text_at(row, "to"), text_at(row, "variant"),
+                            defaults.confidence(row),
+                            defaults.source(row, "torch " + row_name(row))});
+  });
+  const TableRows cudnn = section("cudnn");
+  cudnn.each([&](const Json& row) {
+    out.cudnn.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
+                         row["major"].unsigned_or(0), cudnn.source(row, row_name(row))});
+  });
+  const TableRows libc = section("glibc");
+  libc.each([&](const Json& row) {
+    out.libc.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
+                        text_at(row, "variant"), text_at(row, "glibc"),
+                        libc.source(row, row_name(row))});
+  });
+  const TableRows cpu_only = section("cpu_only");
+  cpu_only.each([&](const Json& row) {
+    out.cpu_only.push_back({text_at(row, "package"), text_at(row, "suffix"),
+                            row["aside"].bool_or(false), text_at(row, "fix"),
+                            cpu_only.source(row, row_name(row))});
+  });
+  section("core_libraries").each([&](const Json& row) {
+    out.core_libraries.push_back(text_at(row, "path"));
+  });
+  return out;
+}
+
+const FrameworkBuild* Frameworks::build(std::string_view package, std::string_view version,
+                                        std::string_view variant, std::string_view platform) const {
+  for (const FrameworkBuild& row : builds)
+    if (row.package == package && within(version, row.from, row.to) &&
+        fits_variant(row.variant, variant) && fits(row.platform, platform))
+      return &row;
+  return nullptr;
+}
+
+const DefaultVariantRow* Frameworks::default_variant(std::string_view torch) const {
+  for (const DefaultVariantRow& row : defaults)
+    if (within(torch, row.from, row.to)) return &row;
+  return nullptr;
+}
+
+const CudnnRow* Frameworks::cudnn_of(std::string_view package, std::string_view version) const {
+  for (const CudnnRow& row : cudnn)
+    if (row.package == package && within(version, row.from, row.to)) return &row;
+  return nullptr;
+}
+
+const FrameworkLibcRow* Frameworks::libc_of(std::string_view package, std::string_view version,
+                                            std::string_view variant) const {
+  for (const FrameworkLibcRow& row : libc)
+    if (row.package == package && within(version, row.from, row.to) &&
+        fits_variant(row.variant, variant))
+      return &row;
+  return nullptr;
+}
+
+bool Frameworks::is_core_library(std::string_view path) const {
+  return std::ranges::any_of(core_libraries, [&](const std::string& end) {
+    if (end.empty() || !path.ends_with(end)) return false;
+    return path.size() == end.size() || path[path.size() - end.size() - 1] == '/';
+  });
+}
+
+std::string local_version(std::string_view version) {
+  const std::size_t plus = version.find('+');
+  return plus == std::string_view::npos ? std::string() : std::string(version.substr(plus + 1));
+}
+
+std::string cuda_of_variant(std::string_view variant) {
+  if (!variant.starts_with("cu")) return {};
+  variant.remove_prefix(2);
+  const std::string_view digits = variant.substr(0, variant.find_first_not_of("0123456789"));
+  if (digits.size() < 2 || digits.size() > 4) return {};
+  // cu92 and cu102, cu118, cu130: the last digit is the minor version.
+  return fmt::format("{}.{}", digits.substr(0, digits.size() - 1),
+                     digits.substr(digits.size() - 1));
+}
+
+}  // namespace flense::knowledge

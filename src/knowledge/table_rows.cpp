@@ -1,0 +1,65 @@
+#include "knowledge/table_rows.h"
+
+#include <algorithm>
+
+#include "knowledge/drivers.h"
+#include "knowledge/version.h"
+
+namespace flense::knowledge {
+
+std::string text_at(const text::Json& row, std::string_view key) {
+  return std::string(row[key].text());
+}
+
+std::vector<std::string> texts_at(const text::Json& row, std::string_view key) {
+  std::vector<std::string> out;
+  for (const text::Json& item : row[key].items())
+    if (item.is_string()) out.emplace_back(item.text());
+  return out;
+}
+
+void TableRows::each(const std::function<void(const text::Json& row)>& take) const {
+  for (const text::Json& row : json_["rows"].items()) take(row);
+}
+
+std::string TableRows::confidence(const text::Json& row) const {
+  const std::string own = text_at(row, "confidence");
+  return own.empty() ? text_at(json_, "confidence") : own;
+}
+
+std::string TableRows::source(const text::Json& row, std::string_view name) const {
+  return row_source(tables_, table_, section_, name, row);
+}
+
+bool within(std::string_view version, std::string_view from, std::string_view to) {
+  if (version.empty()) return false;
+  if (!from.empty() && !at_least(version, from)) return false;
+  if (to.empty()) return true;
+  std::size_t numbers = 1 + static_cast<std::size_t>(std::ranges::count(to, '.'));
+  std::size_t end = 0;
+  while (end < version.size() && (version[end] != '.' || --numbers > 0)) ++end;
+  return compare_versions(version.substr(0, end), to) <= 0;
+}
+
+bool matches_pattern(std::string_view pattern, std::string_view text) {
+  // Greedy with one place to come back to, so that no pattern costs more than pattern × text.
+  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      mark = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++mark;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+}  // namespace flense::knowledge
