@@ -5,21 +5,27 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "host/kubernetes.h"
+#include "host/node_facts.h"
 #include "host/parse.h"
 #include "host/probe.h"
 #include "host/profile_json.h"
+#include "host/slurm.h"
 #include "knowledge/gpus.h"
+#include "knowledge/instances.h"
 #include "knowledge/spelling.h"
 
 namespace flense::host {
 
 namespace {
 
-constexpr std::uint64_t kProfileLimit = 16u << 20;
+/// Five thousand nodes with the list of their images take some 100 MB.
+constexpr std::uint64_t kFileLimit = 256u << 20;
 constexpr std::size_t kMaxWords = 200, kMaxGpus = 64;
 constexpr const char* kDescribed = "as described";
 constexpr const char* kForms =
-    "a host is 'this', the file of a profile, or GPU@DRIVER: h100@550.54.15";
+    "a host is 'this', a file (a profile, Kubernetes or Slurm nodes), GPU@DRIVER (h100@550.54.15), "
+    "or an instance type (aws:p5.48xlarge)";
 
 std::unexpected<Error> usage(std::string message, std::string hint) {
   return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
@@ -77,6 +83,29 @@ bool is_amd_version(std::string_view text) {
          text.back() != '.' && text.find("..") == std::string_view::npos;
 }
 
+/// "aws:p5.48xlarge"; nullopt when no provider is named.
+std::optional<Result<void>> add_instance_word(std::string_view word, Profile& out) {
+  const std::size_t colon = word.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string provider = knowledge::plain_spelling(word.substr(0, colon));
+  const std::string_view type = word.substr(colon + 1);
+  const std::vector<std::string> providers = knowledge::instance_providers();
+  if (std::ranges::find(providers, provider) == providers.end()) return std::nullopt;
+  if (const knowledge::InstanceType* known = knowledge::find_instance(provider, type)) {
+    add_instance(*known, fmt::format("instance type {}; {}", known->type, known->source), out);
+    return Result<void>();
+  }
+  std::vector<std::string> names;
+  for (const knowledge::InstanceType& one : knowledge::instance_types())
+    if (one.provider == provider) names.push_back(one.type);
+  const std::vector<std::string> near = knowledge::near_matches(clean(type), names, 3);
+  return usage(
+      fmt::format("'{}' is no GPU instance type of {} that flense knows", clean(type), provider),
+      near.empty() ? "name its GPUs and driver instead: h100@550.54.15"
+                   : fmt::format("did you mean {}:{}?", provider,
+                                 fmt::join(near, fmt::format(" or {}:", provider))));
+}
+
 bool looks_like_file(const std::string& spec) {
   std::error_code ignored;
   return spec.find('/') != std::string::npos || spec.ends_with(".json") ||
@@ -92,7 +121,9 @@ Result<Profile> described_profile(std::string_view words) {
   const std::size_t at = words.find('@');
   std::string_view rest = words.substr(0, at);
   const std::string_view gpus = rest;
-  while (true) {
+  const std::optional<Result<void>> instance = add_instance_word(rest, out);
+  if (instance && !*instance) return std::unexpected(instance->error());
+  while (!instance) {
     const std::size_t comma = rest.find(',');
     if (Result<void> added = add_gpus(rest.substr(0, comma), out); !added) {
       // Near names are the better hint; without one the word may have been meant as another form.
@@ -102,7 +133,7 @@ Result<Profile> described_profile(std::string_view words) {
     if (comma == std::string_view::npos) break;
     rest.remove_prefix(comma + 1);
   }
-  out.gpu_count = Number::known(out.gpus.size(), kDescribed);
+  if (!instance) out.gpu_count = Number::known(out.gpus.size(), kDescribed);
   const bool nvidia =
       std::ranges::any_of(out.gpus, [](const Gpu& g) { return g.vendor == "nvidia"; });
   const bool amd = std::ranges::any_of(out.gpus, [](const Gpu& g) { return g.vendor == "amd"; });
@@ -135,11 +166,64 @@ Result<Profile> parse_profile(std::string_view text, const std::string& name) {
   return out;
 }
 
+Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name) {
+  constexpr const char* kHint =
+      "a host file is written by flense host --json, kubectl get nodes -o json, scontrol show node "
+      "(also with --json) or sinfo -o \"%N %G %f\"";
+  using Profiles = std::vector<Profile>;
+  const std::size_t start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos)
+    return with_hint(Result<Profiles>(bad_input("{} is empty", name)), kHint);
+  if (is_slurm_text(text.substr(start))) return slurm_text_profiles(text.substr(start), name);
+  if (text[start] != '{' && text[start] != '[')
+    return with_hint(
+        Result<Profiles>(bad_input("{} is neither JSON nor a list of Slurm nodes", name)), kHint);
+  TRY(const text::Json json, text::parse_json(text, name));
+  if (is_kubernetes(json)) return kubernetes_profiles(json, name);
+  if (is_slurm(json)) return slurm_profiles(json, name);
+  Profiles out;
+  if (!json.is_array()) {
+    TRY(Profile profile, with_hint(from_json(json, name), kHint));
+    profile.source = name;
+    out.push_back(std::move(profile));
+    return out;
+  }
+  if (json.items().size() > kMaxNodes)
+    return bad_input("{} has {} profiles, more than {}", name, json.items().size(), kMaxNodes);
+  for (std::size_t i = 0; i < json.items().size(); ++i) {
+    const std::string place = fmt::format("{}[{}]", name, i);
+    TRY(Profile profile, with_hint(from_json(json.items()[i], place), kHint));
+    // Every machine calls itself "this".
+    if (profile.source.empty() || profile.source == "this") profile.source = place;
+    out.push_back(std::move(profile));
+  }
+  if (out.empty()) return with_hint(Result<Profiles>(bad_input("{} lists no host", name)), kHint);
+  return out;
+}
+
+Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& places) {
+  std::vector<Profile> out;
+  if (spec == "this") {
+    out.push_back(probe(Machine(places)));
+  } else if (!looks_like_file(spec)) {
+    TRY(Profile profile, described_profile(spec));
+    out.push_back(std::move(profile));
+  } else {
+    TRY(const std::string text,
+        with_hint(
+            read_file(spec, kFileLimit),
+            "of Kubernetes nodes the images are not needed: jq 'del(.items[].status.images)'"));
+    return parse_profiles(text, spec);
+  }
+  return out;
+}
+
 Result<Profile> profile_of(const std::string& spec, const Places& places) {
-  if (spec == "this") return probe(Machine(places));
-  if (!looks_like_file(spec)) return described_profile(spec);
-  TRY(const std::string text, read_file(spec, kProfileLimit));
-  return with_hint(parse_profile(text, spec), "flense host --json writes profiles");
+  TRY(std::vector<Profile> profiles, profiles_of(spec, places));
+  if (profiles.size() != 1)
+    return usage(fmt::format("{} has {} hosts where one is asked for", spec, profiles.size()),
+                 "flense host --compare takes many");
+  return std::move(profiles.front());
 }
 
 }  // namespace flense::host
