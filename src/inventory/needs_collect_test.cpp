@@ -142,17 +142,15 @@ TEST_F(NeedsCollect, DriverLibrariesThatWereBakedIn) {
 
 TEST_F(NeedsCollect, StubsCountOnlyWhereTheLoaderLooks) {
   const std::string stub = elf_file({.soname = "libcuda.so.1"});
-  const auto image = [&] {
-    Tar tar;
-    tar.file("usr/local/cuda/lib64/stubs/libcuda.so", stub);
-    return tar;
-  };
+  const auto fill = [&](Tar& tar) { tar.file("usr/local/cuda/lib64/stubs/libcuda.so", stub); };
   {
-    Tar tar = image();
+    Tar tar;
+    fill(tar);
     EXPECT_THAT(needs_of(tar).stubs_in_path, IsEmpty());
   }
   {
-    Tar tar = image();
+    Tar tar;
+    fill(tar);
     const Needs needs =
         needs_of(tar, with_environment({"LD_LIBRARY_PATH=/usr/lib:/usr/local/cuda/lib64/stubs"}));
     ASSERT_THAT(needs.stubs_in_path, SizeIs(1));
@@ -161,13 +159,15 @@ TEST_F(NeedsCollect, StubsCountOnlyWhereTheLoaderLooks) {
               "libcuda.so is found in /usr/local/cuda/lib64/stubs by LD_LIBRARY_PATH");
   }
   {
-    Tar tar = image();
+    Tar tar;
+    fill(tar);
     tar.file("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n");
     tar.file("etc/ld.so.conf.d/cuda.conf", "# stubs\n/usr/local/cuda/lib64/stubs  # here\n");
     EXPECT_THAT(needs_of(tar).stubs_in_path, SizeIs(1));
   }
   {
-    Tar tar = image();
+    Tar tar;
+    fill(tar);
     tar.symlink("usr/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/local/cuda/lib64/stubs/libcuda.so");
     const Needs needs = needs_of(tar);
     ASSERT_THAT(needs.stubs_in_path, SizeIs(1));
@@ -175,7 +175,8 @@ TEST_F(NeedsCollect, StubsCountOnlyWhereTheLoaderLooks) {
               "libcuda.so.1 is found in /usr/lib/x86_64-linux-gnu by the loader");
   }
   {
-    Tar tar = image();
+    Tar tar;
+    fill(tar);
     tar.symlink("usr/local/cuda/lib64/stubs/libcuda.so.1", "libcuda.so");
     tar.file("opt/app", elf_file({.needed = {"libcuda.so.1"},
                                   .runpath = "$ORIGIN/../usr/local/cuda/lib64/stubs"}));
@@ -198,8 +199,7 @@ TEST_F(NeedsCollect, LibcAndTheProcessorOfWhatStarts) {
             .flags = SHF_ALLOC,
             .address = 0x3000,
             .bytes = "GNU C Library stable release version 2.34.\n"});
-  const auto image = [&] {
-    Tar tar;
+  const auto fill = [&](Tar& tar) {
     tar.file("usr/lib64/ld-linux-x86-64.so.2", with_level({}, 1).build());
     tar.file("usr/lib64/libc.so.6", libc.build()).symlink("lib64", "usr/lib64");
     tar.file("usr/bin/app", with_level({.interpreter = "/lib64/ld-linux-x86-64.so.2"}, 7).build(),
@@ -207,14 +207,15 @@ TEST_F(NeedsCollect, LibcAndTheProcessorOfWhatStarts) {
     tar.file("usr/bin/start", "#!/usr/bin/env app\n", 0755);
     // Another copy, that nothing loads.
     tar.file("opt/sysroot/libc.so.6", elf_file({.soname = "libc.so.6"}));
-    return tar;
   };
-  Tar tar = image();
+  Tar tar;
+  fill(tar);
   const Needs idle = needs_of(tar);
   EXPECT_EQ(idle.libc, "glibc");
   EXPECT_EQ(idle.libc_version, "2.34");
   EXPECT_EQ(idle.cpu, (CpuNeed{"x86-64-v2", "usr/lib64/libc.so.6"}));
-  Tar again = image();
+  Tar again;
+  fill(again);
   const Needs started =
       needs_of(again, Json::object().set("Entrypoint", Json::array().push("start")));
   EXPECT_EQ(started.cpu, (CpuNeed{"x86-64-v3", "usr/bin/app"})) << "through the script";

@@ -133,25 +133,22 @@ TEST_F(NeedsLinks, TritonWithoutCompilerAndWithOne) {
 }
 
 TEST_F(NeedsLinks, CachesOfAUserWithoutAHome) {
-  const auto image = [] {
+  const auto lacks_cache = [&](const Json& container, const char* compiler = "Triton") {
     Tar tar;
     tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n");
     package(package(tar, "triton", "3.6.0"), "torch", "2.10.0");
     tar.dir("tmp", 01777).dir("root").dir("cache", 0777);
-    return tar;
-  };
-  const auto lacks_cache = [&](Tar tar, const Json& container, const char* compiler = "Triton") {
     const std::vector<std::string> list = missing(needs_of(tar, container), compiler);
     return std::ranges::find(list, "writable cache") != list.end();
   };
   const auto user = [](const char* name) { return Json::object().set("User", name); };
-  EXPECT_FALSE(lacks_cache(image(), Json::object())) << "root";
-  EXPECT_TRUE(lacks_cache(image(), user("app"))) << "/home/app is not there";
-  EXPECT_TRUE(lacks_cache(image(), user("1234:5"))) << "no account: home is the root directory";
-  EXPECT_FALSE(lacks_cache(image(), user("app"), "torch.compile")) << "/tmp is for everybody";
-  EXPECT_FALSE(lacks_cache(
-      image(), user("app").set("Env", Json::array().push("TRITON_CACHE_DIR=/cache/triton"))));
-  EXPECT_TRUE(lacks_cache(image(), user("app").set("Env", Json::array().push("HOME=/root"))));
+  const auto variable = [](const char* text) { return Json::array().push(text); };
+  EXPECT_FALSE(lacks_cache(Json::object())) << "root";
+  EXPECT_TRUE(lacks_cache(user("app"))) << "/home/app is not there";
+  EXPECT_TRUE(lacks_cache(user("1234:5"))) << "no account: home is the root directory";
+  EXPECT_FALSE(lacks_cache(user("app"), "torch.compile")) << "/tmp is for everybody";
+  EXPECT_FALSE(lacks_cache(user("app").set("Env", variable("TRITON_CACHE_DIR=/cache/triton"))));
+  EXPECT_TRUE(lacks_cache(user("app").set("Env", variable("HOME=/root"))));
 }
 
 TEST_F(NeedsLinks, NvrtcUsersNeedHeaders) {
