@@ -19,6 +19,8 @@ CORPUS = TOP / "fuzz/corpus"
 
 # target: (file, what is there, what is put in its place)
 PLANTED = {
+    "amd": ("src/device/amd_bundle.cpp", "id_size > kMostId || !range_fits(at, id_size, bytes.size())",
+            "id_size > kMostId || at > bytes.size()"),
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),

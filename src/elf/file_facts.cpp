@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "elf/file.h"
 #include "elf/format.h"
+#include "elf/notes.h"
 
 namespace flense::elf {
 namespace {
@@ -36,26 +37,6 @@ Bytes dynamic_strings(const File& file) {
   const auto table = file.dynamic_value(DT_STRTAB);
   if (!table) return {};
   return bytes_at(file, *table, file.dynamic_value(DT_STRSZ).value_or(0));
-}
-
-/// The descriptor of the first GNU note of `type`.
-Bytes find_gnu_note(Bytes notes, std::uint64_t alignment, std::uint32_t type) {
-  constexpr std::size_t kNoteHeader = 12;
-  const std::uint64_t step = alignment == 8 ? 8 : 4;
-  std::uint64_t position = 0;
-  while (range_fits(position, kNoteHeader, notes.size())) {
-    const auto name_size = load_le<std::uint32_t>(notes, position);
-    const auto size = load_le<std::uint32_t>(notes, position + 4);
-    const auto note_type = load_le<std::uint32_t>(notes, position + 8);
-    const std::uint64_t name = position + kNoteHeader;
-    const std::uint64_t descriptor = *align_up(name + name_size, step);
-    if (!range_fits(descriptor, size, notes.size())) return {};
-    if (note_type == type && name_size == 4 &&
-        as_text(notes.subspan(name, 4)) == std::string_view("GNU\0", 4))
-      return notes.subspan(descriptor, size);
-    position = *align_up(descriptor + size, step);
-  }
-  return {};
 }
 
 }  // namespace
@@ -121,13 +102,13 @@ std::string File::build_id() const {
   for (const Segment& segment : segments_) {
     if (segment.type != PT_NOTE || !range_fits(segment.offset, segment.file_size, bytes_.size()))
       continue;
-    id = find_gnu_note(bytes_.subspan(segment.offset, segment.file_size), segment.alignment,
-                       NT_GNU_BUILD_ID);
+    id = find_note(bytes_.subspan(segment.offset, segment.file_size), segment.alignment, "GNU",
+                   NT_GNU_BUILD_ID);
     if (!id.empty()) break;
   }
   for (std::size_t i = 0; id.empty() && i < sections_.size(); ++i) {
     if (sections_[i].type == SHT_NOTE)
-      id = find_gnu_note(section_bytes(sections_[i]), sections_[i].alignment, NT_GNU_BUILD_ID);
+      id = find_note(section_bytes(sections_[i]), sections_[i].alignment, "GNU", NT_GNU_BUILD_ID);
   }
   std::string text;
   for (const std::byte byte : id.first(std::min<std::size_t>(id.size(), 64)))

@@ -145,7 +145,7 @@ class Oci {
                  .set("architecture", architecture)
                  .set("os", "linux")
                  .set("created", "2024-05-01T12:00:00Z")
-                 .set("config", Json::object().set("Env", Json::array().push("A=1")))
+                 .set("config", container)
                  .set("rootfs", Json::object().set("type", "layers").set("diff_ids", ids))
                  .set("history", history);
     const Json config_descriptor =
@@ -185,6 +185,8 @@ class Oci {
   Files files;
   Json entries = Json::array();
   Json config;
+  /// What the configuration says of containers.
+  Json container = Json::object().set("Env", Json::array().push("A=1"));
   std::string manifest_text;
 };
 

@@ -9,19 +9,6 @@ namespace flense::inventory {
 
 namespace {
 
-/// What a package starts or reads when it compiles at run time.
-enum Needs : unsigned {
-  kHost = 1,     ///< a C or C++ compiler, with headers and what it links
-  kNvcc = 2,     ///< nvcc, with the CUDA headers and what it links
-  kHeaders = 4,  ///< the CUDA headers, read by NVRTC
-};
-
-struct RuntimeBuilder {
-  std::string_view package;  ///< normalised name; a trailing '*' matches any rest
-  unsigned needs;
-  std::string_view what;  ///< completes "<package> <version> …"
-};
-
 /// From the packages' own code and documentation. What is not here although it compiles: JAX and
 /// Pallas, TensorFlow's XLA, numba.cuda's and cuTile's kernels go through ptxas, nvlink, tileiras,
 /// libnvvm, libdevice and libcudadevrt.a, which no rule takes; PyTorch's jiterator, cuDNN and
@@ -29,40 +16,40 @@ struct RuntimeBuilder {
 /// include directory.
 constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // triton/runtime/build.py compiles a launcher for every kernel with $CC, gcc or clang.
-    {"triton", kHost, "builds kernel launchers"},
-    {"triton-*", kHost, "builds kernel launchers"},
-    {"pytorch-triton*", kHost, "builds kernel launchers"},
+    {"triton", kHostCompiler, "builds kernel launchers"},
+    {"triton-*", kHostCompiler, "builds kernel launchers"},
+    {"pytorch-triton*", kHostCompiler, "builds kernel launchers"},
     // torch.compile: Triton on the GPU, C++ on the host; cpp_extension: see below.
-    {"torch", kHost, "builds what torch.compile generates"},
-    {"pytorch", kHost, "builds what torch.compile generates"},
-    {"tensorflow*", kHost, "may build custom operations"},
-    {"pytensor", kHost, "compiles every graph"},
-    {"aesara", kHost, "compiles every graph"},
-    {"theano*", kHost, "compiles every graph"},
+    {"torch", kHostCompiler, "builds what torch.compile generates"},
+    {"pytorch", kHostCompiler, "builds what torch.compile generates"},
+    {"tensorflow*", kHostCompiler, "may build custom operations"},
+    {"pytensor", kHostCompiler, "compiles every graph"},
+    {"aesara", kHostCompiler, "compiles every graph"},
+    {"theano*", kHostCompiler, "compiles every graph"},
     // Programs that start nvcc.
-    {"pycuda", kHost | kNvcc, "compiles every SourceModule"},
-    {"deepspeed", kHost | kNvcc, "builds its operations on first use"},
-    {"flashinfer*", kHost | kNvcc, "builds kernels on first use"},
-    {"tilelang", kHost | kNvcc, "builds every kernel"},
-    {"deep-gemm", kHost | kNvcc, "builds every kernel"},
-    {"sgl-kernel", kHost | kNvcc, "builds the kernels of DeepGEMM"},
-    {"hidet", kHost | kNvcc, "builds every kernel"},
-    {"apache-tvm*", kHost | kNvcc, "builds generated kernels"},
-    {"nvidia-cutlass", kHost | kNvcc, "builds every kernel"},
+    {"pycuda", kHostCompiler | kNvcc, "compiles every SourceModule"},
+    {"deepspeed", kHostCompiler | kNvcc, "builds its operations on first use"},
+    {"flashinfer*", kHostCompiler | kNvcc, "builds kernels on first use"},
+    {"tilelang", kHostCompiler | kNvcc, "builds every kernel"},
+    {"deep-gemm", kHostCompiler | kNvcc, "builds every kernel"},
+    {"sgl-kernel", kHostCompiler | kNvcc, "builds the kernels of DeepGEMM"},
+    {"hidet", kHostCompiler | kNvcc, "builds every kernel"},
+    {"apache-tvm*", kHostCompiler | kNvcc, "builds generated kernels"},
+    {"nvidia-cutlass", kHostCompiler | kNvcc, "builds every kernel"},
     {"cuda-python", kNvcc, "may compile kernels"},
     // Programs that hand NVRTC sources which include the toolkit's headers.
-    {"cupy", kHeaders, "compiles kernels with NVRTC"},
-    {"cupy-*", kHeaders, "compiles kernels with NVRTC"},
-    {"numba-cuda", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"cuda-core", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"cuda-cccl", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"cuda-parallel", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"cuda-cooperative", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"nvmath-python", kHeaders, "compiles device functions with NVRTC"},
-    {"transformer-engine*", kHeaders, "compiles kernels with NVRTC"},
-    {"pynvrtc", kHeaders, "compiles CUDA C++ with NVRTC"},
-    {"pykeops", kHost | kHeaders, "compiles formulas with NVRTC"},
-    {"keopscore", kHost | kHeaders, "compiles formulas with NVRTC"},
+    {"cupy", kCudaHeaders, "compiles kernels with NVRTC"},
+    {"cupy-*", kCudaHeaders, "compiles kernels with NVRTC"},
+    {"numba-cuda", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"cuda-core", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"cuda-cccl", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"cuda-parallel", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"cuda-cooperative", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"nvmath-python", kCudaHeaders, "compiles device functions with NVRTC"},
+    {"transformer-engine*", kCudaHeaders, "compiles kernels with NVRTC"},
+    {"pynvrtc", kCudaHeaders, "compiles CUDA C++ with NVRTC"},
+    {"pykeops", kHostCompiler | kCudaHeaders, "compiles formulas with NVRTC"},
+    {"keopscore", kHostCompiler | kCudaHeaders, "compiles formulas with NVRTC"},
 });
 
 bool matches(std::string_view pattern, std::string_view name) {
@@ -103,6 +90,12 @@ void add_torch_extensions(const BuildTools& tools, const Package& torch, BuildNe
 
 }  // namespace
 
+const RuntimeBuilder* runtime_builder(std::string_view package) {
+  const auto* found = std::ranges::find_if(
+      kBuilders, [&](const RuntimeBuilder& one) { return matches(one.package, package); });
+  return found == kBuilders.end() ? nullptr : found;
+}
+
 BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPackage>& packages) {
   BuildNeeds out;
   for (const InstalledPackage& installed : packages) {
@@ -111,16 +104,15 @@ BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPacka
     const std::string name = normalised_python_name(package.name);
     if ((name == "torch" || name == "pytorch") && out.cuda_compiler.empty())
       add_torch_extensions(tools, package, out);
-    for (const RuntimeBuilder& builder : kBuilders) {
-      if (!matches(builder.package, name)) continue;
-      // A compiler that is not there is not waited for: it fails today as it will tomorrow.
-      if ((builder.needs & kHost) != 0 && !tools.host_compiler.empty())
-        say(out.host_compiler, package, builder.what, tools.host_compiler);
-      if ((builder.needs & kNvcc) != 0 && !tools.nvcc.empty())
-        say(out.cuda_compiler, package, builder.what, tools.nvcc);
-      if ((builder.needs & kHeaders) != 0)
-        say(out.cuda_headers, package, builder.what, "CUDA headers");
-    }
+    const RuntimeBuilder* builder = runtime_builder(name);
+    if (builder == nullptr) continue;
+    // A compiler that is not there is not waited for: it fails today as it will tomorrow.
+    if ((builder->needs & kHostCompiler) != 0 && !tools.host_compiler.empty())
+      say(out.host_compiler, package, builder->what, tools.host_compiler);
+    if ((builder->needs & kNvcc) != 0 && !tools.nvcc.empty())
+      say(out.cuda_compiler, package, builder->what, tools.nvcc);
+    if ((builder->needs & kCudaHeaders) != 0)
+      say(out.cuda_headers, package, builder->what, "CUDA headers");
   }
   // nvcc preprocesses and links with the host's compiler.
   if (!out.cuda_compiler.empty() && out.host_compiler.empty() && !tools.host_compiler.empty())
@@ -128,7 +120,7 @@ BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPacka
   return out;
 }
 
-BuildNeeds find_build_needs(const Contents& contents,
+BuildTools find_build_tools(const Contents& contents,
                             const std::vector<InstalledPackage>& packages) {
   BuildTools tools;
   for (const InstalledPackage& installed : packages)
@@ -142,7 +134,12 @@ BuildNeeds find_build_needs(const Contents& contents,
         file.path.find("/torch_extensions/") != std::string_view::npos)
       tools.torch_extensions = file.path;
   });
-  return build_needs(tools, packages);
+  return tools;
+}
+
+BuildNeeds find_build_needs(const Contents& contents,
+                            const std::vector<InstalledPackage>& packages) {
+  return build_needs(find_build_tools(contents, packages), packages);
 }
 
 }  // namespace flense::inventory

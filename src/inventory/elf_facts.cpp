@@ -4,9 +4,13 @@
 #include <tuple>
 
 #include "base/path.h"
+#include "device/amd_bundle.h"
+#include "device/amd_target.h"
 #include "device/fatbin.h"
 #include "elf/edit.h"
 #include "elf/file.h"
+#include "elf/notes.h"
+#include "text/json.h"
 
 namespace flense::inventory {
 
@@ -47,7 +51,9 @@ std::string libc_release(const elf::File& file, const std::string& name) {
 }
 
 void add_code(ElfFacts& facts, const device::FileCode& code) {
-  std::map<std::tuple<device::EntryKind, device::CudaArch>, ArchCount> counts;
+  using Key = std::tuple<device::EntryKind, device::CudaArch>;
+  std::map<Key, ArchCount> counts;
+  std::map<Key, std::pair<std::uint16_t, std::uint16_t>> newest;
   for (const device::SectionCode& section : code.sections) {
     facts.device_bytes += section.size;
     facts.regions += section.regions.size();
@@ -56,6 +62,9 @@ void add_code(ElfFacts& facts, const device::FileCode& code) {
         ArchCount& count = counts[{entry.kind, entry.arch}];
         ++count.count;
         count.bytes += entry.size();
+        if (entry.zstd()) ++count.zstd;
+        auto& version = newest[{entry.kind, entry.arch}];
+        version = std::max(version, std::pair(entry.version_major, entry.version_minor));
       }
     }
   }
@@ -63,9 +72,82 @@ void add_code(ElfFacts& facts, const device::FileCode& code) {
     const auto& [kind, arch] = key;
     count.vendor = "nvidia";
     count.kind = device::to_string(kind);
-    count.arch = device::to_string(arch, kind == device::EntryKind::kPtx ? "compute" : "sm");
+    const bool ptx = kind == device::EntryKind::kPtx;
+    count.arch = device::to_string(arch, ptx ? "compute" : "sm");
+    if (ptx) count.version = fmt::format("{}.{}", newest[key].first, newest[key].second);
     facts.code.push_back(std::move(count));
   }
+}
+
+/// Sums bundles up by target; a bundle that could not be unpacked counts as one unknown.
+void add_bundles(const std::vector<device::AmdBundle>& bundles, std::vector<ArchCount>& code) {
+  std::map<std::pair<std::string, std::string>, ArchCount> counts;
+  const auto add = [&](std::string kind, const std::string& arch, std::uint64_t bytes) {
+    ArchCount& count = counts[{kind, arch}];
+    count.vendor = "amd";
+    count.kind = std::move(kind);
+    count.arch = arch;
+    ++count.count;
+    count.bytes += bytes;
+  };
+  for (const device::AmdBundle& bundle : bundles) {
+    if (!bundle.unread.empty()) add("unknown", "unknown", bundle.size);
+    double unpacked = 0;
+    for (const device::AmdEntry& entry : bundle.entries)
+      unpacked += static_cast<double>(entry.size);
+    for (const device::AmdEntry& entry : bundle.entries) {
+      std::uint64_t bytes = entry.size;
+      if (bundle.compressed != 0)
+        bytes = unpacked == 0
+                    ? 0
+                    : static_cast<std::uint64_t>(static_cast<double>(bundle.size) *
+                                                 (static_cast<double>(entry.size) / unpacked));
+      add("code-object", entry.target, bytes);
+    }
+  }
+  for (auto& [key, count] : counts) code.push_back(std::move(count));
+}
+
+void add_amd_code(const elf::File& file, ElfFacts& facts) {
+  if (auto target = device::amd_target_of_code_object(file)) {
+    facts.regions = 1;
+    facts.device_bytes = file.bytes().size();
+    facts.code.push_back({"amd", "code-object", std::move(*target), 1, facts.device_bytes, {}, 0});
+    return;
+  }
+  const Result<device::AmdCode> code = device::find_amd_code(file);
+  if (!code) {
+    facts.unreadable = code.error().message;
+    return;
+  }
+  facts.regions += code->bundles.size();
+  facts.device_bytes += code->section_bytes;
+  add_bundles(code->bundles, facts.code);
+}
+
+/// NVIDIA writes one line of JSON into the note; the toolkit's reader takes its keys in any case.
+std::optional<ForwardNote> forward_note(const elf::File& file) {
+  constexpr std::size_t kMostText = 64u << 10, kMostNumbers = 1000;
+  const elf::Section* section = file.find_section(".note.cuda.fwd_compatibility");
+  if (section == nullptr) return std::nullopt;
+  const std::string_view text = as_text(elf::find_note(
+      file.section_bytes(*section), section->alignment, "NVIDIA Corporation", std::nullopt));
+  const std::string_view document = text.substr(0, text.find('\0'));
+  if (document.empty() || document.size() > kMostText) return std::nullopt;
+  const Result<text::Json> json = text::parse_json(document, file.name());
+  if (!json || !json->is_object()) return std::nullopt;
+  ForwardNote out;
+  const auto numbers = [&](const text::Json& list, std::vector<std::uint64_t>& to) {
+    for (const text::Json& item : list.items())
+      if (item.is_number() && to.size() < kMostNumbers) to.push_back(item.unsigned_or(0));
+  };
+  for (const auto& [name, value] : json->members()) {
+    if ((name == "CUDA version" || name == "CUDA Version") && value.text().size() <= 32)
+      out.cuda = value.text();
+    if (name == "driver") numbers(value, out.drivers);
+    if (name == "device") numbers(value, out.brands);
+  }
+  return out;
 }
 
 PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code,
@@ -93,6 +175,14 @@ PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code
 
 }  // namespace
 
+std::optional<BareCode> read_bare_code(Bytes bytes) {
+  const Result<std::vector<device::AmdBundle>> bundles = device::read_amd_bundles(bytes);
+  if (!bundles || bundles->empty()) return std::nullopt;
+  BareCode out{bundles->size(), bytes.size(), {}};
+  add_bundles(*bundles, out.code);
+  return out;
+}
+
 std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
                                        const device::PruneOptions* prune) {
   const Result<elf::File> file = elf::File::parse(bytes, name);
@@ -115,6 +205,8 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
       facts.glibc = version.substr(6);
     }
   }
+  facts.x86_isa = elf::x86_isa_needed(*file);
+  facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);
   facts.debug_bytes = strippable.debug;
   facts.symbol_bytes = strippable.symbols;
@@ -125,6 +217,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     return facts;
   }
   add_code(facts, *code);
+  add_amd_code(*file, facts);
   if (prune == nullptr) return facts;
   const device::PruneOptions options = device::options_for_file(*prune, name);
   if (code->any() || device::worth_stripping(strippable, options))

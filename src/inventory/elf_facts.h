@@ -14,4 +14,8 @@ namespace flense::inventory {
 std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
                                        const device::PruneOptions* prune);
 
+/// Device code of a file that begins with an offload bundle; nullopt when nothing in it can be
+/// read.
+std::optional<BareCode> read_bare_code(Bytes bytes);
+
 }  // namespace flense::inventory

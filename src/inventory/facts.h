@@ -19,11 +19,12 @@ namespace flense::inventory {
 
 /// Device code of one kind and architecture within a file or an image.
 struct ArchCount {
-  std::string vendor;  ///< "nvidia"
-  std::string kind;    ///< "cubin", "ptx", "lto-ir", "unknown"
-  std::string arch;    ///< "sm_90a"; PTX: "compute_90"
+  std::string vendor;  ///< "nvidia", "amd"
+  std::string kind;    ///< "cubin", "ptx", "ltoir", "code-object", "unknown"
+  std::string arch;    ///< "sm_90a"; PTX: "compute_90"; AMD: "gfx90a:sramecc+:xnack-", "unknown"
   std::uint64_t count = 0;
-  std::uint64_t bytes = 0;  ///< stored, headers included
+  /// Stored, headers included; of a compressed AMD bundle the entry's share.
+  std::uint64_t bytes = 0;
   /// PTX: the newest ISA version among them, "8.4"; else empty.
   std::string version;
   std::uint64_t zstd =
@@ -40,6 +41,20 @@ struct PruneSummary {
   std::map<std::string, std::uint64_t> bolder;  ///< what bolder rules would give on top
 };
 
+/// The note .note.cuda.fwd_compatibility of a libcuda: what it says it loads on.
+struct ForwardNote {
+  std::string cuda;                    ///< "12.9"
+  std::vector<std::uint64_t> drivers;  ///< majors of host drivers
+  std::vector<std::uint64_t> brands;   ///< NVML brand numbers
+  bool operator==(const ForwardNote&) const = default;
+};
+
+/// Device code of a file that is no ELF file: offload bundles.
+struct BareCode {
+  std::uint64_t regions = 0, device_bytes = 0;
+  std::vector<ArchCount> code;
+};
+
 struct ElfFacts {
   std::uint16_t machine = 0, type = 0;
   std::string soname, rpath, runpath, interpreter, build_id;
@@ -48,9 +63,11 @@ struct ElfFacts {
   std::string libc_release;        ///< of a libc.so.6: its own version
   std::uint64_t debug_bytes = 0;   ///< debug sections
   std::uint64_t symbol_bytes = 0;  ///< .symtab and its strings, which nothing reads at run time
-  std::uint64_t regions = 0;       ///< fat binary regions
+  std::uint64_t regions = 0;       ///< fat binary regions, AMD bundles and code objects
   std::uint64_t device_bytes = 0;  ///< of the sections that hold them
-  std::vector<ArchCount> code;     ///< sorted by kind and architecture
+  std::vector<ArchCount> code;     ///< sorted by kind and architecture; AMD last
+  std::uint32_t x86_isa = 0;       ///< levels that the file needs (elf/notes.h); 0: not stated
+  std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
   std::string unreadable;  ///< why device code could not be read, though ELF
 };
@@ -58,6 +75,7 @@ struct ElfFacts {
 struct LayerScan {
   std::shared_ptr<const image::LayerListing> listing;  ///< all members; indices below refer to it
   std::map<std::uint32_t, ElfFacts> elf;
+  std::map<std::uint32_t, BareCode> bare_code;
   std::map<std::uint32_t, std::vector<Package>> packages;  ///< of package databases
   std::map<std::uint32_t, std::string> texts;     ///< small files kept whole (see wants_text)
   std::map<std::uint32_t, std::string> scripts;   ///< first lines of executable scripts, after "#!"
@@ -69,7 +87,8 @@ struct LayerScan {
   std::uint64_t stored_bytes(std::uint32_t index) const;
 };
 
-/// Small files whose text later steps read: os-release, version files, pyvenv.cfg.
+/// Small files whose text later steps read: os-release, version files, pyvenv.cfg, passwd, the
+/// loader's configuration, what flense slim left.
 bool wants_text(std::string_view path);
 inline constexpr std::uint64_t kMaxText = 64u << 10;
 

@@ -12,21 +12,11 @@
 #include "inventory/flavour.h"
 #include "inventory/largest.h"
 #include "inventory/runtimes.h"
+#include "inventory/start.h"
 
 namespace flense::inventory {
 
 namespace {
-
-std::map<std::string, std::string> environment(const image::Image& image) {
-  std::map<std::string, std::string> out;
-  for (const text::Json& item : image.config["config"]["Env"].items()) {
-    const std::string_view text = item.text();
-    const std::size_t equals = text.find('=');
-    if (equals != std::string_view::npos)
-      out.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return out;
-}
 
 /// Members that no container sees: overwritten, deleted, or AUFS bookkeeping.
 std::vector<WastedFile> find_waste(const Contents& contents) {
@@ -98,6 +88,15 @@ bool before(const ArchCount& a, const ArchCount& b) {
   return key(a) < key(b);
 }
 
+/// Of PTX versions, "8.4" before "8.10".
+bool version_before(std::string_view a, std::string_view b) {
+  const auto key = [](std::string_view text) {
+    const std::size_t dot = std::min(text.find('.'), text.size());
+    return std::tuple(dot, text.substr(0, dot), text.size(), text);
+  };
+  return key(a) < key(b);
+}
+
 void add_totals(DeviceCode& code) {
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, ArchCount> totals;
   for (const DeviceFile& file : code.files) {
@@ -109,6 +108,8 @@ void add_totals(DeviceCode& code) {
       total.arch = entry.arch;
       total.count += entry.count;
       total.bytes += entry.bytes;
+      total.zstd += entry.zstd;
+      if (version_before(total.version, entry.version)) total.version = entry.version;
     }
   }
   for (auto& [key, total] : totals) code.totals.push_back(total);
@@ -147,6 +148,10 @@ void add_file(const Contents& contents, const VisibleFile& file, Inventory& out,
   }
   if (const auto at = scan.texts.find(index); at != scan.texts.end())
     view.clues.texts.emplace(file.path, at->second);
+  if (const auto at = scan.bare_code.find(index); at != scan.bare_code.end())
+    out.device_code.files.push_back({std::string(file.path), file.content.layer, file.size,
+                                     at->second.device_bytes, at->second.regions, at->second.code,
+                                     std::nullopt});
 
   const ElfFacts* elf = contents.elf(file.content);
   if (elf == nullptr) return;

@@ -52,7 +52,8 @@ struct MissingLibrary {
 /// A compiler that runs at run time: Triton, Inductor, NVRTC, CuPy, Numba, cpp_extension.
 struct RunTimeCompiler {
   std::string name, evidence;
-  std::vector<std::string> missing;  ///< "C compiler", "ptxas", "CUDA headers", "writable cache"
+  std::vector<std::string> missing;  ///< "C compiler", "Python headers", "ptxas", "nvcc", "ninja",
+                                     ///< "CUDA headers", "NVRTC", "writable cache"
   bool operator==(const RunTimeCompiler&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/path.h"
+#include "device/amd_bundle.h"
 #include "elf/file.h"
 #include "image/layer_walk.h"
 #include "inventory/elf_facts.h"
@@ -59,6 +60,7 @@ class LayerScanner {
     }
     TRY(const Bytes head, content.peek(4));
     if (!elf::looks_like_elf(head)) {
+      if (as_text(head) == "__CL" || as_text(head) == "CCOB") return read_bundles(content, index);
       constexpr unsigned kAnyExecute = 0111;
       if ((entry.member.mode & kAnyExecute) == 0 || !as_text(head).starts_with("#!")) return {};
       // The kernel looks at this many bytes.
@@ -72,6 +74,16 @@ class LayerScanner {
         read_elf_facts(view.bytes(), path, options_.prune ? &*options_.prune : nullptr);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
+    return {};
+  }
+
+  /// A stand-alone AMD code object file (.hsaco, .co); one that cannot be read is data.
+  Result<void> read_bundles(image::EntryContent& content, std::uint32_t index) {
+    constexpr std::size_t kMagic = 24;
+    TRY(const Bytes head, content.peek(kMagic));
+    if (!device::looks_like_amd_bundle(head)) return {};
+    TRY(const image::ContentView view, content.materialise());
+    if (auto code = read_bare_code(view.bytes())) scan_.bare_code.emplace(index, std::move(*code));
     return {};
   }
 
@@ -125,7 +137,9 @@ bool wants_text(std::string_view path) {
   if (name == "version.json" || name == "version.txt")
     return base_name(dir).starts_with("cuda") && dir.starts_with("usr/local/cuda");
   if (name == "version") return base_name(dir) == ".info" && dir.starts_with("opt/rocm");
-  return false;
+  if (dir == "etc") return name == "ld.so.conf" || name == "passwd";
+  if (dir == "etc/ld.so.conf.d") return name.ends_with(".conf");
+  return path == "usr/share/flense/slim.json";
 }
 
 Result<std::vector<std::shared_ptr<const LayerScan>>> scan_layers(const image::Image& image,

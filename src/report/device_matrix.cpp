@@ -30,8 +30,9 @@ std::string short_bytes(std::uint64_t bytes) {
   return fmt::format("{:.0f}{}", std::max(1.0, value), kUnits[unit]);
 }
 
-/// "sm_90a"; "ptx_90" for PTX of "compute_90".
+/// "sm_90a"; "ptx_90" for PTX of "compute_90"; "gfx942".
 std::string column_title(const ArchCount& count) {
+  if (count.vendor == "amd") return count.kind == "code-object" ? count.arch : "amd unknown";
   const std::size_t underscore = count.arch.find('_');
   const std::string number =
       underscore == std::string::npos ? count.arch : count.arch.substr(underscore + 1);

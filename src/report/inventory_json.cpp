@@ -44,6 +44,8 @@ Json arch_json(const inventory::ArchCount& count) {
   out.set("arch", count.arch);
   out.set("count", count.count);
   out.set("bytes", count.bytes);
+  if (!count.version.empty()) out.set("version", count.version);
+  if (count.zstd > 0) out.set("zstd", count.zstd);
   return out;
 }
 

@@ -15,23 +15,9 @@ Exists in(std::set<std::string> paths) {
   return [paths = std::move(paths)](const std::string& path) { return paths.contains(path); };
 }
 
-TEST(LibraryCandidates, LoaderOrder) {
-  ClosureInput input;
-  input.library_path = {"opt/lib"};
-  input.system_directories = {"usr/lib"};
-  LinkFacts file{"venv/torch/lib/a.so", {}, "", "$ORIGIN/../../nvidia/lib:${ORIGIN}", ""};
-  EXPECT_THAT(
-      library_candidates(file, "b.so", input),
-      ElementsAre("opt/lib/b.so", "venv/nvidia/lib/b.so", "venv/torch/lib/b.so", "usr/lib/b.so"));
-  file.rpath = "/old";
-  EXPECT_EQ(library_candidates(file, "b.so", input).front(), "opt/lib/b.so") << "RUNPATH wins";
-  file.runpath.clear();
-  EXPECT_EQ(library_candidates(file, "b.so", input).front(), "old/b.so");
-}
-
 TEST(BrokenLinks, OnlyWhatResolvedBefore) {
   ClosureInput input;
-  input.system_directories = {"usr/lib"};
+  input.libraries.system = {"usr/lib"};
   input.files = {{"bin/app", {"liba.so", "libgone.so"}, "", "", "/lib64/ld.so"}};
   input.must_exist = {"bin/app", "bin/start"};
   const auto before = in({"bin/app", "bin/start", "usr/lib/liba.so", "lib64/ld.so"});
@@ -41,24 +27,6 @@ TEST(BrokenLinks, OnlyWhatResolvedBefore) {
                           "the image starts with /bin/start"));
   EXPECT_THAT(broken_links(input, before, in({"bin/start", "usr/lib/liba.so"})),
               ElementsAre("the image starts with /bin/app"));
-}
-
-TEST(ParseInterpreter, AsKernelAndEnvDo) {
-  const auto parse = [](std::string_view line) {
-    const Interpreter out = parse_interpreter(line);
-    return out.program.empty() ? out.path : out.path + " " + out.program;
-  };
-  EXPECT_EQ(parse("/opt/venv/bin/python"), "opt/venv/bin/python");
-  EXPECT_EQ(parse("  /bin/sh -e"), "bin/sh");
-  EXPECT_EQ(parse("/usr/bin/python3 -u\r"), "usr/bin/python3");
-  EXPECT_EQ(parse("/usr/bin/env python3"), "usr/bin/env python3");
-  EXPECT_EQ(parse("/usr/bin/env -S python3 -u"), "usr/bin/env python3");
-  EXPECT_EQ(parse("/usr/bin/env -Spython3 -u"), "usr/bin/env python3");
-  EXPECT_EQ(parse("/usr/bin/env -S --split-string=A=b -u HOME /opt/p"), "usr/bin/env /opt/p");
-  EXPECT_EQ(parse("/usr/bin/env"), "usr/bin/env");
-  EXPECT_EQ(parse("python3"), "") << "depends on where it is started";
-  EXPECT_EQ(parse(""), "");
-  EXPECT_EQ(parse(std::string_view("/bin/sh\0junk", 12)), "bin/sh");
 }
 
 TEST(BrokenLinks, Scripts) {
@@ -90,7 +58,7 @@ TEST(BrokenLinks, Scripts) {
 
 TEST(BrokenLinks, ASecondCopyElsewhereSuffices) {
   ClosureInput input;
-  input.system_directories = {"usr/lib", "lib"};
+  input.libraries.system = {"usr/lib", "lib"};
   input.files = {{"bin/app", {"liba.so"}, "", "", ""}};
   EXPECT_THAT(broken_links(input, in({"bin/app", "usr/lib/liba.so", "lib/liba.so"}),
                            in({"bin/app", "lib/liba.so"})),

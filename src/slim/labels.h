@@ -5,18 +5,19 @@
 #include <string>
 #include <vector>
 
+#include "inventory/slim_mark.h"
 #include "slim/apply_layer.h"
 #include "slim/options.h"
 #include "text/json.h"
 
 namespace flense::slim {
 
-inline constexpr const char* kLabelTargets = "dev.flense.targets";
-inline constexpr const char* kLabelDriverFloor = "dev.flense.driver-floor";
-inline constexpr const char* kLabelLevel = "dev.flense.level";
-inline constexpr const char* kLabelVersion = "dev.flense.version";
-inline constexpr const char* kLabelInput = "dev.flense.input-digest";
-inline constexpr const char* kMarkerPath = "usr/share/flense/slim.json";
+using inventory::kLabelDriverFloor;
+using inventory::kLabelInput;
+using inventory::kLabelLevel;
+using inventory::kLabelTargets;
+using inventory::kLabelVersion;
+using inventory::kMarkerPath;
 
 /// Oldest driver for the image: by the newest CUDA runtime in it and by compressed device code
 /// (zstd fat binaries need a driver of CUDA 12.4). Empty when nothing is known.

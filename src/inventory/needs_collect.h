@@ -1,0 +1,20 @@
+// From an image to what it asks of the machine it will run on (inventory/needs.h). Does no input or
+// output.
+#pragma once
+
+#include "image/image.h"
+#include "inventory/contents.h"
+#include "inventory/inventory.h"
+#include "inventory/needs.h"
+
+namespace flense::inventory {
+
+/// From layers that were read. `inventory` is what describe() made of `contents`.
+Needs collect_needs(const image::Image& image, const Contents& contents,
+                    const Inventory& inventory);
+
+/// From the configuration alone: environment, labels and what they state of runtimes; `contents` is
+/// false, and what only the layers tell is left empty.
+Needs config_needs(const image::Image& image);
+
+}  // namespace flense::inventory

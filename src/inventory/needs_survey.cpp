@@ -1,0 +1,153 @@
+#include "inventory/needs_survey.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/path.h"
+#include "inventory/start.h"
+
+namespace flense::inventory {
+
+namespace {
+
+bool starts_with_any(std::string_view text, std::span<const std::string_view> beginnings) {
+  return std::ranges::any_of(
+      beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
+}
+
+/// Most programs of the image are for its machine; what the manifest says of it wins.
+std::uint16_t machine_of(const image::Image& image, const std::vector<SurveyFile>& files) {
+  if (image.platform.architecture == "amd64") return EM_X86_64;
+  if (image.platform.architecture == "arm64") return EM_AARCH64;
+  std::map<std::uint16_t, std::size_t> counts;
+  for (const SurveyFile& file : files)
+    if (file.elf != nullptr && (file.elf->type == ET_DYN || file.elf->type == ET_EXEC))
+      ++counts[file.elf->machine];
+  std::pair<std::uint16_t, std::size_t> most{0, 0};
+  for (const auto& [machine, count] : counts)
+    if (count > most.second) most = {machine, count};
+  return most.first;
+}
+
+/// Directories of one file of ldconfig(8); "include" is the caller's business.
+void add_directories(std::string_view text, std::vector<std::string>& out) {
+  constexpr std::size_t kMostDirectories = 1000;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, std::min(end, text.find('#')));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with("include") || line.starts_with("hwcap")) continue;
+    while (!line.empty()) {
+      constexpr std::string_view kBetween = " \t\r:,";
+      const std::size_t begin = std::min(line.find_first_not_of(kBetween), line.size());
+      line.remove_prefix(begin);
+      std::string_view word = line.substr(0, line.find_first_of(kBetween));
+      line.remove_prefix(word.size());
+      word = word.substr(0, word.find('='));  // "/lib=libc6"
+      if (word.starts_with('/') && out.size() < kMostDirectories)
+        out.push_back(resolve_link_text("", word));
+    }
+  }
+}
+
+}  // namespace
+
+bool has_component(std::string_view path, std::string_view name) {
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    if (path.substr(0, slash) == name) return true;
+    path.remove_prefix(std::min(slash + 1, path.size()));
+  }
+  return false;
+}
+
+// libnvidia-container nvc_info.c; NVIDIA Container Toolkit. Of the names that begin alike, the
+// container library and the window-system plug-ins come from packages of their own.
+bool is_driver_library(std::string_view name) {
+  static constexpr std::array<std::string_view, 13> kDriver = {
+      "libcuda.so",          "libcudadebugger.so", "libnvidia-",       "libnvcuvid.so",
+      "libnvoptix.so",       "libGLX_nvidia.so",   "libEGL_nvidia.so", "libGLESv1_CM_nvidia.so",
+      "libGLESv2_nvidia.so", "libvdpau_nvidia.so", "libnvidia-ml.so",  "libdxcore.so",
+      "libnvdxgdmal.so"};
+  static constexpr std::array<std::string_view, 3> kOthers = {
+      "libnvidia-container", "libnvidia-egl-wayland", "libnvidia-egl-gbm"};
+  if (name.find(".so") == std::string_view::npos) return false;
+  return starts_with_any(name, kDriver) && !starts_with_any(name, kOthers);
+}
+
+bool is_weights_file(std::string_view path) {
+  static constexpr std::array<std::string_view, 7> kEndings = {
+      ".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt"};
+  if (std::ranges::any_of(kEndings, [&](std::string_view end) { return path.ends_with(end); }))
+    return true;
+  const std::string_view dir = parent_path(path);
+  return base_name(dir) == "blobs" && base_name(parent_path(dir)).starts_with("models--");
+}
+
+std::optional<std::string> Survey::resolve(std::string_view path) const {
+  const auto real = contents.tree().resolve(path);
+  if (!real) return std::nullopt;
+  const auto found = contents.tree().find(*real);
+  if (!found || !found->content || found->type == codec::MemberType::kDirectory)
+    return std::nullopt;
+  return real;
+}
+
+const ElfFacts* Survey::elf_at(std::string_view path) const {
+  const auto real = resolve(path);
+  if (!real) return nullptr;
+  return contents.elf(*contents.tree().find(*real)->content);
+}
+
+std::string_view Survey::text_at(std::string_view path) const {
+  const auto real = resolve(path);
+  if (!real) return {};
+  const image::EntryRef ref = *contents.tree().find(*real)->content;
+  const auto& texts = contents.scan(ref).texts;
+  const auto at = texts.find(ref.index);
+  return at == texts.end() ? std::string_view{} : std::string_view(at->second);
+}
+
+bool Survey::has_library(std::string_view name) const {
+  if (!name.ends_with('*')) return libraries.contains(name);
+  name.remove_suffix(1);
+  const auto at = libraries.lower_bound(name);
+  return at != libraries.end() && at->starts_with(name);
+}
+
+Survey survey(const image::Image& image, const Contents& contents, const Inventory& inventory) {
+  Survey out{image, contents, inventory, environment(image), library_paths(image), 0, {}, {}};
+  contents.for_each_file([&](const VisibleFile& file) {
+    const std::string_view name = base_name(file.path);
+    const ElfFacts* elf = contents.elf(file.content);
+    const bool stub = has_component(parent_path(file.path), "stubs");
+    if (!stub && name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
+    if (!stub && elf != nullptr && !elf->soname.empty()) out.libraries.insert(elf->soname);
+    if (file.first && (elf != nullptr || is_driver_library(name) || is_weights_file(file.path)))
+      out.files.push_back({std::string(file.path), file.size, elf});
+  });
+  // The visitor never fails.
+  static_cast<void>(contents.tree().for_each(
+      [&](const std::string& path, const image::MergedTree::Found& found) -> Result<void> {
+        const std::string_view name = base_name(path);
+        if (found.type != codec::MemberType::kSymlink || name.find(".so") == std::string_view::npos)
+          return {};
+        const auto target = out.resolve(path);
+        if (target && !has_component(*target, "stubs")) out.libraries.emplace(name);
+        return {};
+      }));
+  out.machine = machine_of(image, out.files);
+
+  std::vector<std::string> configured;
+  add_directories(out.text_at("etc/ld.so.conf"), configured);
+  for (const std::string& name : contents.tree().list("etc/ld.so.conf.d"))
+    if (name.ends_with(".conf"))
+      add_directories(out.text_at("etc/ld.so.conf.d/" + name), configured);
+  out.paths.system.insert(out.paths.system.begin(), configured.begin(), configured.end());
+  return out;
+}
+
+}  // namespace flense::inventory

@@ -1,0 +1,69 @@
+// One walk over what a container sees, for the collectors of needs: ELF files, library names, the
+// few texts they read. For src/inventory/needs_*.cpp alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "image/image.h"
+#include "inventory/contents.h"
+#include "inventory/inventory.h"
+#include "inventory/links.h"
+#include "inventory/needs.h"
+
+namespace flense::inventory {
+
+struct SurveyFile {
+  std::string path;
+  std::uint64_t size = 0;
+  const ElfFacts* elf = nullptr;  ///< null: no ELF file
+};
+
+struct Survey {
+  const image::Image& image;
+  const Contents& contents;
+  const Inventory& inventory;
+  std::map<std::string, std::string> environment;
+  LibraryPaths paths;     ///< with the directories of ld.so.conf
+  std::uint16_t machine;  ///< EM_* of the image's programs; 0 without any
+  /// Regular files, each content once: ELF files, and those whose name says that they matter here
+  /// (model weights, libraries of the driver).
+  std::vector<SurveyFile> files;
+  /// Names under which a library can be found somewhere, directories of stubs apart: file names,
+  /// names of links that lead to a file, SONAMEs.
+  std::set<std::string, std::less<>> libraries;
+
+  /// Follows links; nullopt when no file is there.
+  std::optional<std::string> resolve(std::string_view path) const;
+  bool exists(std::string_view path) const { return resolve(path).has_value(); }
+  /// Facts of the ELF file at `path`, links followed.
+  const ElfFacts* elf_at(std::string_view path) const;
+  /// Text of a file that the scan keeps (wants_text); empty when there is none.
+  std::string_view text_at(std::string_view path) const;
+  /// A library of this name can be found; "libnvrtc.so.*" means any version.
+  bool has_library(std::string_view name) const;
+};
+
+Survey survey(const image::Image& image, const Contents& contents, const Inventory& inventory);
+
+/// Name of a library that the host's NVIDIA driver brings, not the image: libcuda.so.1,
+/// libnvidia-ml.so.1, …
+bool is_driver_library(std::string_view name);
+/// Model weights by name: *.safetensors, *.gguf, *.pt, …, blobs of the Hugging Face hub's cache.
+bool is_weights_file(std::string_view path);
+/// The path has a component of this name.
+bool has_component(std::string_view path, std::string_view name);
+
+// The collectors, one file a group. Each fills its members of `needs`.
+void collect_code(const Survey& survey, Needs& needs);   ///< code, compat, driver files, stubs
+void collect_links(const Survey& survey, Needs& needs);  ///< missing libraries, RDMA
+void collect_capabilities(const Survey& survey, Needs& needs);
+void collect_compilers(const Survey& survey, Needs& needs);
+void collect_system(const Survey& survey, Needs& needs);  ///< libc, processor level
+
+}  // namespace flense::inventory

@@ -1,0 +1,25 @@
+// What flense slim writes into an image, and reading it back: labels of the configuration, and one
+// small file (docs/schemas/marker-v1.json).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "inventory/needs.h"
+
+namespace flense::inventory {
+
+inline constexpr const char* kLabelTargets = "dev.flense.targets";
+inline constexpr const char* kLabelDriverFloor = "dev.flense.driver-floor";
+inline constexpr const char* kLabelLevel = "dev.flense.level";
+inline constexpr const char* kLabelVersion = "dev.flense.version";
+inline constexpr const char* kLabelInput = "dev.flense.input-digest";
+inline constexpr const char* kMarkerPath = "usr/share/flense/slim.json";
+
+std::optional<SlimMark> mark_of_labels(const std::map<std::string, std::string>& labels);
+/// `text` of kMarkerPath; nullopt when it is not what flense writes.
+std::optional<SlimMark> mark_of_file(std::string_view text);
+
+}  // namespace flense::inventory

@@ -1,0 +1,120 @@
+// An image of one layer on disk, read to its needs. For tests of the collectors.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "elf/testing_builder.h"
+#include "image/image_fixture.h"
+#include "inventory/needs_collect.h"
+
+namespace flense::inventory::testing {
+
+using image::fixture::must;
+using image::fixture::Tar;
+
+/// What a linked file says of itself.
+struct ElfText {
+  std::string soname = {};
+  std::vector<std::string> needed = {};
+  std::string runpath = {};
+  std::string interpreter = {};
+  std::uint16_t machine = EM_X86_64;
+};
+
+/// A shared library or program of these; more sections may be added.
+inline elf::testing::Builder elf_builder(const ElfText& text) {
+  using elf::testing::pack;
+  constexpr std::uint64_t kStrings = 0x400, kDynamic = 0x1400, kInterpreter = 0x1800;
+  std::string strings(1, '\0'), dynamic;
+  const auto add = [&](std::uint64_t tag, const std::string& value) {
+    dynamic += pack(tag, std::uint64_t{strings.size()});
+    strings += value + '\0';
+  };
+  if (!text.soname.empty()) add(DT_SONAME, text.soname);
+  for (const std::string& name : text.needed) add(DT_NEEDED, name);
+  if (!text.runpath.empty()) add(DT_RUNPATH, text.runpath);
+  dynamic += pack(std::uint64_t{DT_STRTAB}, kStrings, std::uint64_t{DT_STRSZ},
+                  std::uint64_t{strings.size()}, std::uint64_t{DT_NULL}, std::uint64_t{0});
+  elf::testing::Builder builder(ET_DYN, text.machine);
+  builder.add({.name = ".dynstr",
+               .type = SHT_STRTAB,
+               .flags = SHF_ALLOC,
+               .address = kStrings,
+               .bytes = strings});
+  builder.add({.name = ".dynamic",
+               .type = SHT_DYNAMIC,
+               .flags = SHF_ALLOC | SHF_WRITE,
+               .address = kDynamic,
+               .bytes = dynamic,
+               .link = 1,
+               .alignment = 8,
+               .entry_size = elf::kDynamicSize});
+  if (!text.interpreter.empty())
+    builder.add({.name = ".interp",
+                 .flags = SHF_ALLOC,
+                 .address = kInterpreter,
+                 .bytes = text.interpreter + '\0'});
+  builder.segment(PT_LOAD, PF_R | PF_W, 0, 0x2000, 0x1000);
+  builder.segment(PT_DYNAMIC, PF_R | PF_W, kDynamic, kDynamic + dynamic.size(), 8);
+  if (!text.interpreter.empty())
+    builder.segment(PT_INTERP, PF_R, kInterpreter, kInterpreter + text.interpreter.size() + 1, 1);
+  return builder;
+}
+inline std::string elf_file(const ElfText& text) {
+  return elf_builder(text).build();
+}
+
+/// A note section as `readelf -n` shows it.
+inline elf::testing::TestSection note_section(const std::string& name, const std::string& owner,
+                                              std::uint32_t type, const std::string& descriptor,
+                                              std::uint64_t address) {
+  const auto padded = [](std::string text) {
+    text.resize((text.size() + 7) / 8 * 8, '\0');
+    return text;
+  };
+  const std::string head = elf::testing::pack(static_cast<std::uint32_t>(owner.size() + 1),
+                                              static_cast<std::uint32_t>(descriptor.size()), type);
+  return {.name = name,
+          .type = SHT_NOTE,
+          .flags = SHF_ALLOC,
+          .address = address,
+          .bytes = padded(head + owner + '\0') + padded(descriptor),
+          .alignment = 8};
+}
+
+/// The configuration of the image's containers: "Env", "Labels", "User", "Entrypoint", …
+using Container = text::Json;
+
+class NeedsTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<image::Image> open(const std::string& tar, const Container& container,
+                                     const std::string& instruction = "") {
+    image::fixture::Oci oci;
+    // The fixture writes the configuration when it makes the image; the container's part replaces
+    // the fixture's own.
+    oci.container = container;
+    oci.add_image({{tar, codec::Compression::kNone, instruction}}, "app:1");
+    const auto folder = dir_ / ("image" + std::to_string(count_++));
+    image::fixture::write_files(folder, oci.all());
+    image::OpenOptions options;
+    options.platform = "linux/amd64";
+    options.scratch_directory = dir_.path();
+    return must(image::open_image(folder.string(), options));
+  }
+
+  Needs needs_of(Tar& tar, const Container& container = text::Json::object()) {
+    const auto image = open(tar.bytes(), container);
+    InventoryOptions options;
+    options.scan.scratch_directory = dir_.path();
+    const Contents contents = must(Contents::read(*image, options.scan));
+    return collect_needs(*image, contents, must(describe(*image, contents, options)));
+  }
+
+  image::fixture::TempDir dir_;
+  int count_ = 0;
+};
+
+}  // namespace flense::inventory::testing
