@@ -20,6 +20,7 @@ CORPUS = TOP / "fuzz/corpus"
 # target: (file, what is there, what is put in its place)
 PLANTED = {
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
+    "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
