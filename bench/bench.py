@@ -99,15 +99,15 @@ class Bench:
     # Each measurement is a method; bench.sh --only names them.
     def inspect(self):
         warm(self.archive)
-        self.compare("inspect, docker-archive", [FLENSE, "inspect", self.archive], {
+        self.compare("inspect, docker-archive", [FLENSE, "inspect", "--no-cache", self.archive], {
             "sha256sum": ["sha256sum", self.archive],
             "openssl dgst -sha256": ["openssl", "dgst", "-sha256", self.archive]}, 0.3)
 
     def inspect_gzip(self):
         warm(self.layout)
         peers = {"igzip -dc, layers in sequence": " && ".join(f"igzip -dc <{layer} >/dev/null" for layer in self.layers())}
-        self.compare("inspect, gzip OCI layout", [FLENSE, "inspect", self.layout], peers, 1.5)
-        self.compare("inspect, gzip, no igzip on PATH", ([FLENSE, "inspect", self.layout], environment(False)), peers, 1.5)
+        self.compare("inspect, gzip OCI layout", [FLENSE, "inspect", "--no-cache", self.layout], peers, 1.5)
+        self.compare("inspect, gzip, no igzip on PATH", ([FLENSE, "inspect", "--no-cache", self.layout], environment(False)), peers, 1.5)
 
     def slim(self):
         out = os.path.join(WORK, "out")
@@ -137,9 +137,9 @@ class Bench:
         peer = {"dive": ([tool, "--ci", "--lowestEfficiency", "0", "--highestWastedBytes", "disabled",
                           "--highestUserWastedPercent", "1", "--source", "docker-archive", self.archive],
                          {**environment(), "CI": "true"})}
-        self.compare("inspect against dive, CI mode", [FLENSE, "inspect", self.archive], peer, None)
+        self.compare("inspect against dive, CI mode", [FLENSE, "inspect", "--no-cache", self.archive], peer, None)
         # dive verifies no digest; like for like is without.
-        self.compare("the same, no digests verified", [FLENSE, "inspect", "--no-verify", self.archive], peer, 0.1)
+        self.compare("the same, no digests verified", [FLENSE, "inspect", "--no-cache", "--no-verify", self.archive], peer, 0.1)
 
     def dive_program(self):
         venv = os.path.join(CACHE, "venv-bench")
@@ -152,11 +152,11 @@ class Bench:
         out = os.path.join(WORK, "out")
         large = self.large_elf()
         cases = {
-            "inspect, docker-archive": ["inspect", self.archive],
-            "inspect, gzip OCI layout": ["inspect", self.layout],
+            "inspect, docker-archive": ["inspect", "--no-cache", self.archive],
+            "inspect, gzip OCI layout": ["inspect", "--no-cache", self.layout],
             "slim to zstd, gzip OCI layout": ["slim", self.layout, "--gpu", "sm_90", "--compression", "zstd", "-o", f"oci:{out}"],
             "slim to zstd, docker-archive": ["slim", self.archive, "--gpu", "sm_90", "--compression", "zstd", "-o", f"oci:{out}"],
-            "inspect, 1.5 GB ELF in gzip": ["inspect", large],
+            "inspect, 1.5 GB ELF in gzip": ["inspect", "--no-cache", large],
             "slim, 1.5 GB ELF in gzip": ["slim", large, "--gpu", "sm_90", "--compression", "zstd", "-o", f"oci:{out}"],
         }
         for name, arguments in cases.items():

@@ -22,6 +22,7 @@ PLANTED = {
     "amd": ("src/device/amd_bundle.cpp", "id_size > kMostId || !range_fits(at, id_size, bytes.size())",
             "id_size > kMostId || at > bytes.size()"),
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
+    "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",

@@ -37,6 +37,24 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t l
   return read_all(source, limit, path.string());
 }
 
+namespace {
+
+FileIdentity identity_of(const struct stat& status) {
+  const auto nanoseconds = [](const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  return {status.st_ino, static_cast<std::uint64_t>(status.st_size), nanoseconds(status.st_mtim),
+          nanoseconds(status.st_ctim)};
+}
+
+}  // namespace
+
+std::optional<FileIdentity> file_identity(const std::filesystem::path& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return identity_of(status);
+}
+
 struct MappedFile::State {
   State() = default;
   State(const State&) = delete;
@@ -47,6 +65,7 @@ struct MappedFile::State {
   void* data = nullptr;
   std::size_t size = 0;
   std::string name;
+  std::optional<FileIdentity> identity;
 };
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
@@ -66,6 +85,7 @@ Result<MappedFile> MappedFile::map(int fd, std::string name) {
     if (data == MAP_FAILED) return system_error(errno, "cannot map " + state->name);
     state->data = data;
   }
+  if (status.st_nlink > 0) state->identity = identity_of(status);
   MappedFile out;
   out.state_ = std::move(state);
   return out;
@@ -74,6 +94,15 @@ Result<MappedFile> MappedFile::map(int fd, std::string name) {
 Bytes MappedFile::bytes() const {
   if (!state_) return {};
   return {static_cast<const std::byte*>(state_->data), state_->size};
+}
+
+const std::optional<FileIdentity>& MappedFile::identity() const {
+  static const std::optional<FileIdentity> kNone;
+  return state_ ? state_->identity : kNone;
+}
+
+bool MappedFile::unchanged() const {
+  return !identity() || file_identity(name()) == identity();
 }
 
 const std::string& MappedFile::name() const {

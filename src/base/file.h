@@ -31,6 +31,17 @@ Result<UniqueFd> open_read(const std::filesystem::path& path);
 /// Whole file, refusing more than `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
+/// Which file, and whether it has changed: what a file system says without reading it. The device
+/// is left out: network file systems number it anew with every mount.
+struct FileIdentity {
+  std::uint64_t inode = 0, size = 0;
+  std::int64_t modified = 0, changed = 0;  ///< mtime and ctime in nanoseconds
+  bool operator==(const FileIdentity&) const = default;
+};
+
+/// nullopt when there is no such file.
+std::optional<FileIdentity> file_identity(const std::filesystem::path& path);
+
 /// A regular file mapped read-only. Shared by value: the mapping lives as long as any copy.
 class MappedFile {
  public:
@@ -39,6 +50,11 @@ class MappedFile {
   static Result<MappedFile> map(int fd, std::string name);
   Bytes bytes() const;
   const std::string& name() const;
+  /// As it was when it was mapped; nullopt for a scratch file, which has no name.
+  const std::optional<FileIdentity>& identity() const;
+  /// Whether the file of this name is still the one that was mapped, as it was then. Nobody else
+  /// reaches a scratch file.
+  bool unchanged() const;
 
  private:
   struct State;

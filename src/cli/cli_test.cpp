@@ -117,6 +117,8 @@ TEST_F(CliTest, WrongUsageIsStatusTwoWithAHint) {
       {{"completion", "tcsh"}, "bash, zsh and fish"},
       {{"explain", "driver-cude"}, "did you mean driver-cuda"},
       {{"explain", "zzzzzzzzzzzz"}, "flense explain lists the checks"},
+      {{"cache", "clear"}, "ls, prune or verify"},
+      {{"cache", "ls", "--all"}, "--all belongs to cache prune"},
   };
   for (const auto& one : kCases) {
     const Outcome outcome = call(one.args);
@@ -141,6 +143,53 @@ TEST_F(CliTest, InspectPrintsTextAndJson) {
   // Options after the target, and "--" before it, mean the same.
   EXPECT_EQ(call({"inspect", archive_path(), "--json"}).out, json.out);
   EXPECT_EQ(call({"inspect", "--json", "--", archive_path()}).out, json.out);
+}
+
+TEST_F(CliTest, CachedInspectSaysTheSameAndThatItIsCached) {
+  const std::map<std::string, std::string, std::less<>> environment = {
+      {"FLENSE_CACHE", (dir_ / "cache").string()}};
+  const std::vector<std::string> ask = {"inspect", "--json", "--no-verify", archive_path()};
+  // Kept are only layers that were verified; --no-verify then takes what the digests name.
+  const auto json = [&](const std::vector<std::string>& args) {
+    const Outcome outcome = call(args, environment);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    return *text::parse_json(outcome.out, "output");
+  };
+  const text::Json read = json({"inspect", "--json", archive_path()});
+  EXPECT_EQ(read["reading"], *text::parse_json(R"({"cached_layers":0,"verified":true})", ""));
+  text::Json cached = json(ask);
+  EXPECT_EQ(cached["reading"]["cached_layers"].unsigned_or(0), 1U);
+  EXPECT_FALSE(cached["reading"]["verified"].bool_or(true));
+  EXPECT_EQ(cached["layers"], read["layers"]);
+  EXPECT_EQ(cached["largest_files"], read["largest_files"]);
+  EXPECT_TRUE(has(call({"inspect", "--no-verify", archive_path()}, environment).out,
+                  "1 of 1 layers from the cache"));
+  std::vector<std::string> anew = ask;
+  anew.emplace_back("--no-cache");
+  EXPECT_EQ(json(anew)["reading"]["cached_layers"].unsigned_or(9), 0U);
+  // Without a place there is no cache, and only -v talks about it.
+  const Outcome nowhere = call({"inspect", archive_path()});
+  EXPECT_EQ(nowhere.err, "");
+  EXPECT_EQ(call({"cache", "ls"}).status, 4);
+}
+
+TEST_F(CliTest, CacheListsPrunesAndVerifies) {
+  const std::map<std::string, std::string, std::less<>> environment = {
+      {"FLENSE_CACHE", (dir_ / "cache").string()}};
+  EXPECT_EQ(call({"inspect", archive_path()}, environment).status, 0);
+  const Outcome list = call({"cache", "ls"}, environment);
+  EXPECT_EQ(list.status, 0) << list.err;
+  EXPECT_TRUE(has(list.out, "LAST USE")) << list.out;
+  EXPECT_TRUE(has(list.out, archive_path())) << list.out;
+  const Outcome sound = call({"cache", "verify"}, environment);
+  EXPECT_EQ(sound.status, 0);
+  EXPECT_TRUE(has(sound.out, " 0 damaged")) << sound.out;
+  for (const auto& item : std::filesystem::directory_iterator(dir_ / "cache/inventories"))
+    image::fixture::write_file(item.path(), "noise");
+  EXPECT_EQ(call({"cache", "verify"}, environment).status, 1);
+  EXPECT_EQ(call({"cache", "prune", "--older-than", "1w"}, environment).status, 0);
+  EXPECT_TRUE(has(call({"cache", "prune", "--all"}, environment).out, "removed "));
+  EXPECT_TRUE(has(call({"cache", "ls"}, environment).out, ": 0 inventories"));
 }
 
 TEST_F(CliTest, BudgetsSetTheStatus) {

@@ -44,6 +44,7 @@ const Command& inspect_command();
 const Command& slim_command();
 const Command& host_command();
 const Command& explain_command();
+const Command& cache_command();
 const Command& completion_command();
 const Command& help_command();
 

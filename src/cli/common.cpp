@@ -1,10 +1,13 @@
 #include "cli/common.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <system_error>
 
 #include "cli/suggest.h"
+#include "inventory/budget.h"
 
 namespace flense::cli {
 
@@ -49,6 +52,9 @@ const OptionSpec kLevelOption{
     "--level", "",     "LEVEL", "how far to go: safe, standard, aggressive (default: standard)",
     false,     kLevels};
 
+const OptionSpec kNoCacheOption{"--no-cache", "", "",
+                                "read every layer, whatever the cache of inventories holds"};
+
 report::Style output_style(const ParsedArgs& args, const Io& io) {
   report::Style style;
   style.columns = io.out_is_terminal ? io.columns : 0;
@@ -85,7 +91,47 @@ Result<std::unique_ptr<image::Image>> open_target(const ParsedArgs& args, const 
   image::OpenOptions options;
   options.platform = args.value("--platform");
   options.scratch_directory = scratch_directory(args, io);
+  options.cache_directory = places_of(io).images;
   return image::open_image(target, options);
+}
+
+CachePlaces places_of(const Io& io) {
+  CacheSurroundings surroundings;
+  surroundings.variable = [&io](std::string_view name) {
+    return io.environment ? io.environment(name) : std::nullopt;
+  };
+  surroundings.on_network = on_network_file_system;
+  surroundings.user = ::geteuid();
+  return cache_places(surroundings);
+}
+
+Result<OpenedStore> open_entry_store(const Io& io) {
+  std::uint64_t most = inventory::EntryStore::kDefaultBytes;
+  if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty())
+    TRY(most, with_context(inventory::parse_size(text), "reading FLENSE_CACHE_MAX"));
+  std::vector<std::filesystem::path> places = places_of(io).inventories;
+  for (std::filesystem::path& place : places) place /= "inventories";
+  OpenedStore out;
+  out.store = inventory::open_first(places, most, out.complaints);
+  return out;
+}
+
+Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const ParsedArgs& args,
+                                                                        Io& io) {
+  if (args.has("--no-cache")) return std::unique_ptr<inventory::InventoryCache>();
+  TRY(OpenedStore opened, open_entry_store(io));
+  if (args.has("--verbose"))
+    for (const std::string& complaint : opened.complaints)
+      TRY_DO(io.err.write(as_bytes(fmt::format("notice: no cache there: {}\n", complaint))));
+  if (!opened.store) return std::unique_ptr<inventory::InventoryCache>();
+  return std::make_unique<inventory::InventoryCache>(std::move(*opened.store));
+}
+
+Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache) {
+  if (cache == nullptr || !args.has("--verbose")) return {};
+  const std::string complaint = cache->store().complaint();
+  if (complaint.empty()) return {};
+  return io.err.write(as_bytes(fmt::format("notice: nothing was cached: {}\n", complaint)));
 }
 
 }  // namespace flense::cli

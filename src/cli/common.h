@@ -4,11 +4,13 @@
 #include <memory>
 #include <string>
 
+#include "base/cache_places.h"
 #include "base/progress.h"
 #include "cli/args.h"
 #include "cli/io.h"
 #include "device/prune.h"
 #include "image/image.h"
+#include "inventory/scan_cache.h"
 #include "report/style.h"
 
 namespace flense::cli {
@@ -30,7 +32,25 @@ device::Level level_of(const ParsedArgs& args);
 /// The first positional as an image, with --platform and --tmpdir. A misspelt transport is told.
 Result<std::unique_ptr<image::Image>> open_target(const ParsedArgs& args, const Io& io);
 
+/// Where caches may lie, by the environment.
+CachePlaces places_of(const Io& io);
+
+struct OpenedStore {
+  std::optional<inventory::EntryStore> store;  ///< nullopt: no place can be used
+  std::vector<std::string> complaints;         ///< why other places cannot
+};
+/// The directory of inventories with $FLENSE_CACHE_MAX as its limit; a usage error when that is no
+/// size.
+Result<OpenedStore> open_entry_store(const Io& io);
+
+/// The cache of inventories for commands that read images; null with --no-cache, and where there is
+/// no place for one, which is told with -v.
+Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const ParsedArgs& args,
+                                                                        Io& io);
+/// Tells with -v what could not be kept.
+Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache);
+
 // Options that commands share.
-extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption;
+extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption;
 
 }  // namespace flense::cli

@@ -21,6 +21,9 @@ constexpr std::string_view kHelp = R"(Reads the image once and shows
   base image      the smallest CUDA base that would do, and which library asks for more
   cuts            what could go, by reason; with --gpu also device code
 
+A layer that was read before is answered from a cache (flense cache), if its file has not changed
+since; the report says so. --no-cache reads it again.
+
 TARGET is a path (an ELF file, a root directory or virtual environment, an OCI layout, a docker
 or OCI archive), or a transport: oci:DIR, oci-archive:FILE, docker-archive:FILE, docker://REF,
 docker-daemon:REF, containers-storage:REF. "-" reads an archive from standard input.
@@ -74,9 +77,14 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   const std::unique_ptr<Progress> progress = make_progress(args, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
+  TRY(const std::unique_ptr<inventory::InventoryCache> cache, open_inventory_cache(args, io));
+  options.scan.cache = cache.get();
+  // Who asks for no verification asks about what the digests name.
+  if (!options.scan.verify_digests) options.scan.trust = inventory::CacheTrust::kDigest;
   TRY(inventory::Inventory inventory,
       with_context(inventory::take_inventory(*image, options), "inspecting {}", image->name));
   progress->clear();
+  TRY_DO(report_cache(args, io, cache.get()));
   inventory.budgets = inventory::check_budgets(inventory, budgets);
 
   if (args.has("--json")) {
@@ -97,7 +105,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& inspect_command() {
-  static const std::array<OptionSpec, 12> kOptions = {
+  static const std::array<OptionSpec, 13> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
       kGpuOption,
       kLevelOption,
@@ -108,6 +116,7 @@ const Command& inspect_command() {
       OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"},
       OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
       OptionSpec{"--no-verify", "", "", "do not hash the layers: faster, for archives you trust"},
+      kNoCacheOption,
       kPlatformOption,
       kTmpdirOption};
   static const Command kCommand{

@@ -64,6 +64,9 @@ class Image {
   /// The blob as a file of its own, where there is one (OCI layout directories): lets writers link
   /// instead of copy.
   virtual std::optional<std::filesystem::path> layer_file(std::size_t) const { return {}; }
+  /// The mapped file that holds the stored bytes of the layer: itself, or an archive around it;
+  /// null for what lies in memory or is no tar.
+  virtual const MappedFile* layer_mapping(std::size_t) const { return nullptr; }
   /// Set for inputs whose single layer is no tar (directories, single files, squashfs).
   virtual const EntrySource* entries() const { return nullptr; }
 };
@@ -72,6 +75,7 @@ struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir
   bool config_only = false;                 ///< of a registry: no layer is pulled
+  std::filesystem::path cache_directory;    ///< for pulled images; empty: there is none
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

@@ -13,11 +13,6 @@ namespace flense::image {
 
 namespace {
 
-Result<std::filesystem::path> images_root() {
-  TRY(std::filesystem::path root, cache_root());
-  return root / "images";
-}
-
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> out;
   std::error_code error;
@@ -58,8 +53,8 @@ Result<CachedImage> describe(const std::filesystem::path& layout,
 
 }  // namespace
 
-Result<std::vector<CachedImage>> list_cached_images() {
-  TRY(const std::filesystem::path root, images_root());
+Result<std::vector<CachedImage>> list_cached_images(const std::filesystem::path& cache) {
+  const std::filesystem::path root = cache / "images";
   std::vector<CachedImage> out;
   for (const auto& layout : entries_of(root / "layouts")) {
     // ".new-…": being copied by another process.
@@ -77,9 +72,10 @@ Result<std::vector<CachedImage>> list_cached_images() {
   return out;
 }
 
-Result<std::uint64_t> prune_cached_images(const std::function<bool(const CachedImage&)>& drop) {
-  TRY(const std::filesystem::path root, images_root());
-  TRY(const auto images, list_cached_images());
+Result<std::uint64_t> prune_cached_images(const std::filesystem::path& cache,
+                                          const std::function<bool(const CachedImage&)>& drop) {
+  const std::filesystem::path root = cache / "images";
+  TRY(const auto images, list_cached_images(cache));
   std::set<std::string> needed;
   for (const CachedImage& image : images) {
     if (drop(image)) {
@@ -103,8 +99,8 @@ Result<std::uint64_t> prune_cached_images(const std::function<bool(const CachedI
   return freed;
 }
 
-Result<std::vector<std::string>> verify_cached_blobs() {
-  TRY(const std::filesystem::path root, images_root());
+Result<std::vector<std::string>> verify_cached_blobs(const std::filesystem::path& cache) {
+  const std::filesystem::path root = cache / "images";
   std::vector<std::string> out;
   for (const auto& blob : entries_of(root / "blobs" / "sha256")) {
     const std::string digest = "sha256:" + blob.filename().string();

@@ -78,6 +78,11 @@ Result<void> LayerListing::add(const LayerEntry& entry) {
   return add(out);
 }
 
+void LayerListing::reserve(std::size_t members, std::size_t text) {
+  records_.reserve(members);
+  text_.reserve(text);
+}
+
 LayerListing::Entry LayerListing::at(std::size_t index) const {
   const Record& record = records_[index];
   const std::string_view text = text_;

@@ -31,6 +31,8 @@ class LayerListing {
 
   Result<void> add(const LayerEntry& entry);
   Result<void> add(const Entry& entry);
+  /// Room for so many members and so many bytes of their paths and links.
+  void reserve(std::size_t members, std::size_t text);
   std::size_t size() const { return records_.size(); }
   Entry at(std::size_t index) const;
 

@@ -181,13 +181,13 @@ TEST(Oracle, SquashfsHoldsTheSameTree) {
 TEST(Oracle, SkopeoSourcesGoThroughTheCache) {
   NEED("skopeo");
   const TempDir dir;
-  ::setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
-  const auto missing = open_image("docker://127.0.0.1:9/none:1", {});
+  OpenOptions options;
+  options.cache_directory = dir / "cache";
+  const auto missing = open_image("docker://127.0.0.1:9/none:1", options);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Code::kEnvironment);
   EXPECT_THAT(missing.error().message, testing::HasSubstr("skopeo: "));
-  EXPECT_TRUE(must(list_cached_images()).empty());
-  ::unsetenv("XDG_CACHE_HOME");
+  EXPECT_TRUE(must(list_cached_images(dir / "cache")).empty());
 }
 
 TEST(Oracle, RegistryThereAndBack) {
@@ -201,7 +201,8 @@ TEST(Oracle, RegistryThereAndBack) {
                          (dir / "data").string(), port));
   const auto registry =
       must(ChildProcess::start({"docker-registry", "serve", (dir / "config.yml").string()}, {}));
-  ::setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
+  OpenOptions options;
+  options.cache_directory = dir / "cache";
   const std::string name = fmt::format("docker://127.0.0.1:{}/a/b:1", port);
   const auto path = write_image(dir, OutputForm::kOciLayout, Compression::kGzip);
   Result<void> pushed;
@@ -222,24 +223,28 @@ TEST(Oracle, RegistryThereAndBack) {
   EXPECT_FALSE(remote->open_layer(0));
   EXPECT_TRUE(must(list_cached_images()).empty());
   for (int round = 0; round < 2; ++round) {
-    const auto image = must(open_image(name, {}));
+    const auto image = must(open_image(name, options));
     EXPECT_EQ(image->name, name);
     EXPECT_EQ(image->layers[0].blob.digest,
               must(open_image(path.string(), {}))->layers[0].blob.digest);
     EXPECT_EQ(must(walk_all(*image, 1)).content.at("etc/conf"), "22");
   }
-  const auto cached = must(list_cached_images());
+  const auto cached = must(list_cached_images(options.cache_directory));
   ASSERT_EQ(cached.size(), 1U);
   EXPECT_EQ(cached[0].blobs.size(), 4U);
-  EXPECT_TRUE(must(verify_cached_blobs()).empty());
+  EXPECT_TRUE(must(verify_cached_blobs(options.cache_directory)).empty());
   // A damaged blob is told; pruning everything leaves nothing.
-  const auto blob = dir / ("cache/flense/images/blobs/sha256/" + cached[0].blobs[3].substr(7));
+  const auto blob = dir / ("cache/images/blobs/sha256/" + cached[0].blobs[3].substr(7));
   std::ofstream(blob, std::ios::app) << "x";
-  EXPECT_EQ(must(verify_cached_blobs()), std::vector<std::string>{cached[0].blobs[3]});
-  EXPECT_EQ(must(prune_cached_images([](const CachedImage&) { return false; })), 0U);
-  EXPECT_GT(must(prune_cached_images([](const CachedImage&) { return true; })), 0U);
-  EXPECT_TRUE(must(list_cached_images()).empty());
-  ::unsetenv("XDG_CACHE_HOME");
+  EXPECT_EQ(must(verify_cached_blobs(options.cache_directory)),
+            std::vector<std::string>{cached[0].blobs[3]});
+  EXPECT_EQ(
+      must(prune_cached_images(options.cache_directory, [](const CachedImage&) { return false; })),
+      0U);
+  EXPECT_GT(
+      must(prune_cached_images(options.cache_directory, [](const CachedImage&) { return true; })),
+      0U);
+  EXPECT_TRUE(must(list_cached_images(options.cache_directory)).empty());
 }
 
 TEST(Oracle, MissingSkopeoIsNamed) {

@@ -20,8 +20,12 @@ struct CachePaths {
   std::filesystem::path layouts;  ///< one directory per image and platform
 };
 
-Result<CachePaths> image_cache() {
-  TRY(const std::filesystem::path root, cache_root());
+Result<CachePaths> image_cache(const std::filesystem::path& root) {
+  if (root.empty()) {
+    return with_hint(
+        Result<CachePaths>(fail(Code::kEnvironment, "no cache directory: HOME is not set")),
+        "set FLENSE_CACHE or XDG_CACHE_HOME");
+  }
   CachePaths out{root / "images" / "blobs", root / "images" / "layouts"};
   for (const auto& directory : {out.blobs / "sha256", out.layouts}) {
     std::error_code error;
@@ -129,19 +133,6 @@ Result<std::string> fetch_document(const SourceName& source,
 
 }  // namespace
 
-Result<std::filesystem::path> cache_root() {
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg != nullptr && *xdg == '/') {
-    return std::filesystem::path(xdg) / "flense";
-  }
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home != '/') {
-    return with_hint(Result<std::filesystem::path>(
-                         fail(Code::kEnvironment, "no cache directory: HOME is not set")),
-                     "set XDG_CACHE_HOME");
-  }
-  return std::filesystem::path(home) / ".cache" / "flense";
-}
-
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options) {
   TRY(const SourceName source, source_name(transport, reference));
@@ -161,7 +152,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
           return fetch_document(source, arguments, manifest_digest);
         });
 
-  TRY(const CachePaths cache, image_cache());
+  TRY(const CachePaths cache, image_cache(options.cache_directory));
   std::string key = digest.substr(7) + "-" + platform.text();
   for (char& c : key) {
     if (c == '/') c = '-';

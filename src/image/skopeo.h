@@ -14,10 +14,8 @@
 
 namespace flense::image {
 
-/// $XDG_CACHE_HOME/flense, else ~/.cache/flense; created on demand. Environment error without HOME.
-Result<std::filesystem::path> cache_root();
-
-/// The image as an OCI layout of the cache: copied there unless its manifest's digest is known.
+/// The image as an OCI layout of the cache in options.cache_directory: copied there unless its
+/// manifest's digest is known. Environment error without such a directory.
 /// `transport` is kRegistry or kContainersStorage; `found_in` and `name` are the caller's.
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options);
@@ -37,11 +35,13 @@ struct CachedImage {
   std::vector<std::string> blobs;  ///< digests it needs, manifest and configuration included
   std::uint64_t bytes = 0;         ///< of those blobs
 };
-Result<std::vector<CachedImage>> list_cached_images();
+/// `cache` is what OpenOptions::cache_directory says.
+Result<std::vector<CachedImage>> list_cached_images(const std::filesystem::path& cache);
 /// Removes layouts for which `drop` holds, then blobs that no remaining layout needs; returns the
 /// bytes freed.
-Result<std::uint64_t> prune_cached_images(const std::function<bool(const CachedImage&)>& drop);
+Result<std::uint64_t> prune_cached_images(const std::filesystem::path& cache,
+                                          const std::function<bool(const CachedImage&)>& drop);
 /// Digests of cached blobs whose content does not match their name.
-Result<std::vector<std::string>> verify_cached_blobs();
+Result<std::vector<std::string>> verify_cached_blobs(const std::filesystem::path& cache);
 
 }  // namespace flense::image

@@ -37,6 +37,10 @@ std::optional<std::filesystem::path> StoredImage::layer_file(std::size_t index) 
   return index < blobs_.size() ? blobs_[index].path : std::nullopt;
 }
 
+const MappedFile* StoredImage::layer_mapping(std::size_t index) const {
+  return index < blobs_.size() && blobs_[index].mapping ? &*blobs_[index].mapping : nullptr;
+}
+
 Result<void> StoredImage::set_layers(const Config& model, std::vector<Descriptor> descriptors,
                                      std::vector<Blob> blobs) {
   if (descriptors.size() != model.diff_ids.size() || blobs.size() != descriptors.size()) {

@@ -5,16 +5,17 @@
 namespace flense::inventory {
 
 Result<Contents> Contents::read(const image::Image& image, const ScanOptions& options) {
-  TRY(auto scans, scan_layers(image, options));
-  return build(std::move(scans));
+  TRY(LayerScans layers, scan_layers(image, options));
+  return build(std::move(layers.scans), layers.origin);
 }
 
-Result<Contents> Contents::build(std::vector<std::shared_ptr<const LayerScan>> scans) {
+Result<Contents> Contents::build(std::vector<std::shared_ptr<const LayerScan>> scans,
+                                 const ScanOrigin& origin) {
   std::vector<std::shared_ptr<const image::LayerListing>> listings;
   listings.reserve(scans.size());
   for (const auto& scan : scans) listings.push_back(scan->listing);
   TRY(image::MergedTree tree, image::MergedTree::build(std::move(listings)));
-  return Contents(std::move(scans), std::move(tree));
+  return Contents(std::move(scans), origin, std::move(tree));
 }
 
 const ElfFacts* Contents::elf(image::EntryRef ref) const {

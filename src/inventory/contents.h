@@ -21,9 +21,11 @@ struct VisibleFile {
 class Contents {
  public:
   static Result<Contents> read(const image::Image& image, const ScanOptions& options);
-  static Result<Contents> build(std::vector<std::shared_ptr<const LayerScan>> scans);
+  static Result<Contents> build(std::vector<std::shared_ptr<const LayerScan>> scans,
+                                const ScanOrigin& origin = {});
 
   const std::vector<std::shared_ptr<const LayerScan>>& scans() const { return scans_; }
+  const ScanOrigin& origin() const { return origin_; }
   const image::MergedTree& tree() const { return tree_; }
   const LayerScan& scan(image::EntryRef ref) const { return *scans_[ref.layer]; }
   const ElfFacts* elf(image::EntryRef ref) const;
@@ -32,9 +34,11 @@ class Contents {
   void for_each_file(const std::function<void(const VisibleFile&)>& fn) const;
 
  private:
-  Contents(std::vector<std::shared_ptr<const LayerScan>> scans, image::MergedTree tree)
-      : scans_(std::move(scans)), tree_(std::move(tree)) {}
+  Contents(std::vector<std::shared_ptr<const LayerScan>> scans, const ScanOrigin& origin,
+           image::MergedTree tree)
+      : scans_(std::move(scans)), origin_(origin), tree_(std::move(tree)) {}
   std::vector<std::shared_ptr<const LayerScan>> scans_;
+  ScanOrigin origin_;
   image::MergedTree tree_;
 };
 

@@ -205,6 +205,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   out.tags = image.tags;
   out.targets = options.targets;
   out.level = options.level;
+  out.origin = contents.origin();
 
   std::vector<WastedFile> wasted = find_waste(contents);
   add_layers(image, contents, wasted, out);
@@ -229,7 +230,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
       needs, used, self_checked, wasted, options.level, options.targets, view.musl && !view.glibc};
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
-  if (!options.scan.verify_digests)
+  if (!out.origin.hashed || !out.origin.same_files)
     out.notices.emplace_back("the digests of the layers were not verified");
   if (wasted.size() > options.largest) wasted.resize(options.largest);
   out.wasted_files = std::move(wasted);

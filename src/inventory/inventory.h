@@ -110,6 +110,7 @@ struct Inventory {
   std::vector<Cut> cuts;  ///< largest first, those held back last
   std::vector<std::string> notices;
   std::vector<BudgetResult> budgets;
+  ScanOrigin origin;
 };
 
 struct InventoryOptions {

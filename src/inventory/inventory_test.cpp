@@ -216,7 +216,7 @@ TEST_F(InventoryTest, EqualLayersAreCountedTwiceAndReadOnce) {
   const auto image = open({layer, layer});
   ScanOptions options;
   options.scratch_directory = dir_.path();
-  const auto scans = must(scan_layers(*image, options));
+  const auto scans = must(scan_layers(*image, options)).scans;
   EXPECT_EQ(scans[0], scans[1]);
   const Inventory inventory = inspect({layer, layer});
   EXPECT_EQ(inventory.waste_bytes, 100U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "base/path.h"
 #include "device/amd_bundle.h"
@@ -142,8 +143,7 @@ bool wants_text(std::string_view path) {
   return path == "usr/share/flense/slim.json";
 }
 
-Result<std::vector<std::shared_ptr<const LayerScan>>> scan_layers(const image::Image& image,
-                                                                  const ScanOptions& options) {
+Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options) {
   const std::size_t count = image.layers.size();
   // Equal blobs (the empty layer above all) are read once.
   std::vector<std::size_t> source(count);
@@ -159,16 +159,38 @@ Result<std::vector<std::shared_ptr<const LayerScan>>> scan_layers(const image::I
     return image.layers[a].blob.size > image.layers[b].blob.size;
   });
 
-  std::vector<std::shared_ptr<const LayerScan>> scans(count);
+  LayerScans out;
+  out.scans.resize(count);
+  std::vector<std::int64_t> since(count, -1);
   TRY_DO(parallel_for(work.size(), options.workers, [&](std::size_t at) -> Result<void> {
     const std::size_t index = work[at];
+    if (options.cache != nullptr) {
+      if (auto known = options.cache->load_scan(image, index, options.prune, options.trust)) {
+        out.scans[index] = std::move(known->value);
+        since[index] = known->since;
+        return {};
+      }
+    }
+    const std::int64_t started = wall_clock();
     TRY(LayerScan scan, with_context(scan_layer(image, index, options), "reading layer {} ({})",
                                      index + 1, image.layers[index].blob.digest));
-    scans[index] = std::make_shared<const LayerScan>(std::move(scan));
+    if (options.cache != nullptr && options.verify_digests)
+      options.cache->store_scan(image, index, options.prune, scan, started);
+    out.scans[index] = std::make_shared<const LayerScan>(std::move(scan));
     return {};
   }));
-  for (std::size_t i = 0; i < count; ++i) scans[i] = scans[source[i]];
-  return scans;
+  for (std::size_t i = 0; i < count; ++i) {
+    out.scans[i] = out.scans[source[i]];
+    const std::int64_t when = since[source[i]];
+    if (when < 0) {
+      out.origin.hashed &= options.verify_digests;
+      continue;
+    }
+    out.origin.since = out.origin.cached == 0 ? when : std::min(out.origin.since, when);
+    ++out.origin.cached;
+    out.origin.same_files &= options.trust == CacheTrust::kFile;
+  }
+  return out;
 }
 
 }  // namespace flense::inventory

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "image/image.h"
 #include "inventory/facts.h"
+#include "inventory/scan_cache.h"
 
 namespace flense::inventory {
 
@@ -19,10 +20,25 @@ struct ScanOptions {
   Progress* progress = nullptr;
   /// Hash every layer and compare with the digests the image states.
   bool verify_digests = true;
+  /// Layers that it knows are not read; those that are read and hashed are kept in it.
+  InventoryCache* cache = nullptr;
+  CacheTrust trust = CacheTrust::kFile;
 };
 
-/// One scan per layer of the image, in manifest order; equal blobs share one.
-Result<std::vector<std::shared_ptr<const LayerScan>>> scan_layers(const image::Image& image,
-                                                                  const ScanOptions& options);
+/// Where scans come from, and what that says about the bytes of the layers.
+struct ScanOrigin {
+  std::uint64_t cached = 0;  ///< layers that the cache stood in for
+  std::int64_t since = 0;    ///< when the first of these was hashed; seconds since 1970
+  bool hashed = true;        ///< each layer was hashed, now or for the cache
+  bool same_files = true;    ///< those from the cache were hashed in the very files of this image
+  bool operator==(const ScanOrigin&) const = default;
+};
+
+struct LayerScans {
+  /// One per layer of the image, in manifest order; equal blobs share one.
+  std::vector<std::shared_ptr<const LayerScan>> scans;
+  ScanOrigin origin;
+};
+Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options);
 
 }  // namespace flense::inventory

@@ -1,5 +1,6 @@
 #include "report/inventory_json.h"
 
+#include "base/clock.h"
 #include "base/version.h"
 #include "report/findings.h"
 
@@ -182,6 +183,11 @@ Json inventory_json(const Inventory& inventory) {
   out.set("cuts", list(inventory.cuts, cut_json));
   out.set("notices", strings(inventory.notices));
   out.set("budgets", list(inventory.budgets, budget_json));
+  Json reading = Json::object();
+  reading.set("cached_layers", inventory.origin.cached);
+  if (inventory.origin.cached > 0) reading.set("since", utc_time(inventory.origin.since));
+  reading.set("verified", inventory.origin.hashed && inventory.origin.same_files);
+  out.set("reading", std::move(reading));
   return out;
 }
 

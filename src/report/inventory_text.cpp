@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/format.h"
 #include "report/device_matrix.h"
 #include "report/findings.h"
@@ -224,6 +225,18 @@ std::string notices(const Inventory& inventory, const Options& options) {
   return out;
 }
 
+/// That figures are not of now is said wherever they are shown.
+std::string reading(const Inventory& inventory, const Options& options) {
+  const inventory::ScanOrigin& origin = inventory.origin;
+  if (origin.cached == 0) return {};
+  const std::string when = utc_time(origin.since);
+  std::string out =
+      fmt::format("{} of {} layers from the cache: read and verified {} {}, ", origin.cached,
+                  inventory.layers.size(), when.substr(0, 10), when.substr(11, 5));
+  out += origin.same_files ? "files unchanged since" : "perhaps from another file";
+  return "\n" + options.style.paint(Ink::kDim, out + " (--no-cache reads again)") + "\n";
+}
+
 }  // namespace
 
 std::string inventory_text(const Inventory& inventory, const Options& options) {
@@ -239,7 +252,8 @@ std::string inventory_text(const Inventory& inventory, const Options& options) {
     out += base_image(inventory, options);
     out += cuts(inventory, options);
   }
-  return out + budgets(inventory, options) + notices(inventory, options);
+  return out + budgets(inventory, options) + notices(inventory, options) +
+         reading(inventory, options);
 }
 
 }  // namespace flense::report

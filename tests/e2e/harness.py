@@ -25,6 +25,12 @@ class Result:
         return json.loads(self.out)
 
 
+def surroundings():
+    """The environment without what would let a test meet the caches of its user."""
+    return {name: value for name, value in os.environ.items()
+            if name not in ("FLENSE_CACHE", "FLENSE_CACHE_MAX", "SLURM_TMPDIR")}
+
+
 class Case(unittest.TestCase):
     """Every test method gets an empty self.work."""
 
@@ -38,7 +44,7 @@ class Case(unittest.TestCase):
         return os.path.join(self.work, name)
 
     def flense(self, *arguments, expect=0, **more):
-        env = {**os.environ, "XDG_CACHE_HOME": self.path("cache"), "NO_COLOR": "1", **more.pop("env", {})}
+        env = {**surroundings(), "XDG_CACHE_HOME": self.path("cache"), "NO_COLOR": "1", **more.pop("env", {})}
         done = subprocess.run([BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                               env=env, timeout=more.pop("timeout", 600), **more)
         result = Result(done)

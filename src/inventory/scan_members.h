@@ -1,0 +1,27 @@
+// How many members the structures of a LayerScan have, for tie_members. A new member is kept, read
+// back and compared by the tests as soon as its structure's number here is right; until then it
+// does not compile.
+#pragma once
+
+#include "base/members.h"
+#include "inventory/facts.h"
+
+namespace flense::inventory {
+
+constexpr std::size_t member_count(const ArchCount*) {
+  return 7;
+}
+constexpr std::size_t member_count(const PruneSummary*) {
+  return 5;
+}
+constexpr std::size_t member_count(const ElfFacts*) {
+  return 17;
+}
+constexpr std::size_t member_count(const Package*) {
+  return 3;
+}
+constexpr std::size_t member_count(const LayerScan*) {
+  return 8;
+}
+
+}  // namespace flense::inventory
