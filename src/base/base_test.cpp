@@ -96,6 +96,50 @@ TEST(Glob, Table) {
   EXPECT_FALSE(glob_match("*", "a/b"));
 }
 
+/// glob_match() said in another way: by trying everything.
+bool matches_slowly(std::string_view pattern, std::string_view path) {
+  if (pattern.empty()) return path.empty();
+  const auto after = [&](std::size_t p, std::size_t n) {
+    return n <= path.size() && matches_slowly(pattern.substr(p), path.substr(n));
+  };
+  if (pattern.starts_with("**/")) {
+    if (after(3, 0)) return true;
+    for (std::size_t n = 1; n <= path.size(); ++n)
+      if (path[n - 1] == '/' && after(3, n)) return true;
+    return false;
+  }
+  if (pattern.front() == '*') {
+    const bool any = pattern.starts_with("**");
+    for (std::size_t n = 0; n <= path.size(); ++n) {
+      if (after(any ? 2 : 1, n)) return true;
+      if (n < path.size() && path[n] == '/' && !any) return false;
+    }
+    return false;
+  }
+  if (path.empty()) return false;
+  const bool hit = pattern.front() == '?' ? path.front() != '/' : pattern.front() == path.front();
+  return hit && after(1, 1);
+}
+
+/// All texts of up to `length` of these characters that do not begin with a slash.
+std::vector<std::string> texts_of(std::string_view characters, std::size_t length) {
+  std::vector<std::string> out = {""};
+  for (std::size_t at = 0; at < out.size(); ++at) {
+    if (out[at].size() == length) break;
+    for (const char c : characters)
+      if (!out[at].empty() || c != '/') out.push_back(out[at] + c);
+  }
+  return out;
+}
+
+TEST(Glob, EveryShortPatternAndPath) {
+  const std::vector<std::string> paths = texts_of("ab/", 5);
+  for (const std::string& pattern : texts_of("ab/*?", 5)) {
+    for (const std::string& path : paths)
+      ASSERT_EQ(glob_match(pattern, path), matches_slowly(pattern, path)) << pattern << ' ' << path;
+  }
+}
+
 TEST_F(Scratch, AtomicFileAppearsOnCommitOnly) {
   const fs::path path = dir_ / "out";
   {

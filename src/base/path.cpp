@@ -1,5 +1,6 @@
 #include "base/path.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace flense {
@@ -43,6 +44,32 @@ bool match_class(std::string_view pattern, std::size_t& at, char c) {
   }
   at = i + 1;
   return hit != negate;
+}
+
+/// Whether the literal parts of the pattern alone rule the path out: cheap, and most often so.
+bool lacks_literals(std::string_view pattern, std::string_view path) {
+  // What an escape or a class stands for is no literal part.
+  if (pattern.find_first_of("[\\") != std::string_view::npos) return false;
+  constexpr std::string_view kSpecial = "*?";
+  const std::size_t begin = pattern.find_first_of(kSpecial);
+  if (begin == std::string_view::npos) return pattern != path;
+  if (!path.starts_with(pattern.substr(0, begin))) return true;
+  path.remove_prefix(begin);
+  pattern.remove_prefix(begin);
+  while (true) {
+    const std::size_t wild = std::min(pattern.find_first_not_of(kSpecial), pattern.size());
+    // The slash of "**/" may stand for nothing.
+    const bool optional =
+        pattern.substr(0, wild).ends_with("**") && pattern.substr(wild).starts_with('/');
+    pattern.remove_prefix(wild + (optional ? 1 : 0));
+    const std::size_t end = pattern.find_first_of(kSpecial);
+    if (end == std::string_view::npos) return !path.ends_with(pattern);
+    const std::string_view literal = pattern.substr(0, end);
+    const std::size_t at = path.find(literal);
+    if (at == std::string_view::npos) return true;
+    path.remove_prefix(at + literal.size());
+    pattern.remove_prefix(end);
+  }
 }
 
 }  // namespace
@@ -90,6 +117,7 @@ std::string_view base_name(std::string_view path) {
 bool glob_match(std::string_view pattern, std::string_view path) {
   if (!pattern.empty() && pattern.front() == '/') pattern.remove_prefix(1);
   if (!path.empty() && path.front() == '/') path.remove_prefix(1);
+  if (lacks_literals(pattern, path)) return false;
   // Dynamic programming over (pattern, path), one row at a time: linear in the product, so a
   // hostile pattern cannot blow up.
   const std::size_t n = path.size();

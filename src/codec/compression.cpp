@@ -1,5 +1,7 @@
 #include "codec/compression.h"
 
+#include <cstring>
+
 #include "base/file.h"
 #include "base/process.h"
 #include "codec/decoders.h"
@@ -7,6 +9,19 @@
 namespace flense::codec {
 
 namespace {
+
+class PlainDecoder final : public Decoder {
+ public:
+  explicit PlainDecoder(std::unique_ptr<Source> from) : from_(std::move(from)) {}
+  Result<std::size_t> read(MutableBytes out) override {
+    TRY(const Bytes bytes, from_->next(out.size()));
+    std::memcpy(out.data(), bytes.data(), bytes.size());
+    return bytes.size();
+  }
+
+ private:
+  std::unique_ptr<Source> from_;
+};
 
 class PlainEncoder final : public Sink {
  public:
@@ -41,13 +56,14 @@ Compression detect_compression(Bytes first_bytes) {
   return Compression::kNone;
 }
 
-Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
-                                           Compression compression, const DecodeOptions& options) {
+Result<std::unique_ptr<Decoder>> open_decoder(std::unique_ptr<Source> compressed,
+                                              Compression compression,
+                                              const DecodeOptions& options) {
   switch (compression) {
     case Compression::kNone:
-      return compressed;
+      return std::make_unique<PlainDecoder>(std::move(compressed));
     case Compression::kZstd:
-      return on_thread(zstd_decoder(std::move(compressed)));
+      return zstd_decoder(std::move(compressed));
     case Compression::kGzip: {
       if (options.igzip_from_bytes > 0 && options.input_bytes >= options.igzip_from_bytes) {
         if (const auto igzip = find_program("igzip")) {
@@ -55,14 +71,20 @@ Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
           if (!options.input_file.empty()) {
             TRY(file, open_read(options.input_file));
           }
-          TRY(auto decoder, igzip_decoder(std::move(compressed), *igzip, file ? file.get() : -1));
-          return on_thread(std::move(decoder));
+          return igzip_decoder(std::move(compressed), *igzip, file ? file.get() : -1);
         }
       }
-      return on_thread(gzip_decoder(std::move(compressed)));
+      return gzip_decoder(std::move(compressed));
     }
   }
   return fail(Code::kInternal, "unknown compression");
+}
+
+Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
+                                           Compression compression, const DecodeOptions& options) {
+  if (compression == Compression::kNone) return compressed;
+  TRY(auto decoder, open_decoder(std::move(compressed), compression, options));
+  return on_thread(std::move(decoder));
 }
 
 Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,

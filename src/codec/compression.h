@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/stream.h"
+#include "codec/decoder.h"
 
 namespace flense::codec {
 
@@ -24,10 +25,15 @@ struct DecodeOptions {
 };
 
 /// Decodes `compression`; errors are bad input naming the offset. Multi-member gzip and
-/// multi-frame zstd are one stream. Takes ownership of the compressed source. Runs the decoder on
-/// a thread (or in the igzip child) of its own so that the consumer overlaps with it. What follows
-/// the last gzip member and is none is ignored, as gzip(1) does. Destroying the stream early ends
-/// thread and child as soon as the compressed source has answered the call it is in.
+/// multi-frame zstd are one stream. Takes ownership of the compressed source. What follows the last
+/// gzip member and is none is ignored, as gzip(1) does. For callers with a thread to spare: the
+/// decoder works inside read(), or waits there for the igzip child.
+Result<std::unique_ptr<Decoder>> open_decoder(std::unique_ptr<Source> compressed,
+                                              Compression compression,
+                                              const DecodeOptions& options);
+
+/// The same on a thread of its own, so that the consumer overlaps with it. Destroying the stream
+/// early ends thread and child as soon as the compressed source has answered the call it is in.
 Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
                                            Compression compression, const DecodeOptions& options);
 

@@ -5,21 +5,9 @@
 #include <string>
 
 #include "base/stream.h"
+#include "codec/decoder.h"
 
 namespace flense::codec {
-
-/// Unpacks into the caller's buffer, so that no byte is copied between decoder and reader.
-class Decoder {
- public:
-  Decoder() = default;
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
-  virtual ~Decoder() = default;
-  /// At most out.size() bytes (out is not empty); 0 is the end. Not called again after an error.
-  virtual Result<std::size_t> read(MutableBytes out) = 0;
-  /// From another thread: a read() in progress shall come back soon.
-  virtual void cancel() {}
-};
 
 /// Runs the decoder on a thread of its own, a few MiB ahead of the reader.
 std::unique_ptr<Source> on_thread(std::unique_ptr<Decoder> decoder);

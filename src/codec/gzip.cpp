@@ -2,8 +2,11 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "codec/block_encoder.h"
+#include "codec/crc32.h"
 #include "codec/decoders.h"
 
 namespace flense::codec {
@@ -19,7 +22,8 @@ constexpr std::byte kMagic0{0x1f}, kMagic1{0x8b};
 class GzipDecoder final : public Decoder {
  public:
   explicit GzipDecoder(std::unique_ptr<Source> from) : from_(std::move(from)) {
-    ready_ = inflateInit2(&stream_, kGzipWindow) == Z_OK;
+    // The checksum is computed here, faster.
+    ready_ = inflateInit2(&stream_, kGzipWindow) == Z_OK && inflateValidate(&stream_, 0) == Z_OK;
   }
   ~GzipDecoder() override { inflateEnd(&stream_); }
 
@@ -75,21 +79,42 @@ class GzipDecoder final : public Decoder {
 
   Result<void> inflate_some() {
     const auto given = static_cast<uInt>(input_.size());
+    const auto* const out = reinterpret_cast<const std::byte*>(stream_.next_out);
+    const uInt room = stream_.avail_out;
     stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(input_.data()));
     stream_.avail_in = given;
     const int status = inflate(&stream_, Z_NO_FLUSH);
+    keep_tail(input_.first(given - stream_.avail_in));
     input_ = input_.subspan(given - stream_.avail_in);
     consumed_ += given - stream_.avail_in;
+    sum_ = crc32(sum_, Bytes(out, room - stream_.avail_out));
+    size_ += room - stream_.avail_out;
     if (status == Z_STREAM_END) {
       any_member_ = true;
       in_member_ = false;
       inflateReset(&stream_);
-      return {};
+      return check_trailer();
     }
     if (status == Z_OK || status == Z_BUF_ERROR) return {};
     if (status == Z_MEM_ERROR) return fail(Code::kEnvironment, "zlib has no memory");
     return bad_input("the gzip stream is corrupt at offset {:#x}: {}", consumed_,
                      stream_.msg == nullptr ? "bad data" : stream_.msg);
+  }
+
+  /// The trailer of a member are the last bytes that inflate() takes for it.
+  void keep_tail(Bytes taken) {
+    taken = taken.last(std::min(taken.size(), tail_.size()));
+    std::ranges::rotate(tail_, tail_.begin() + static_cast<std::ptrdiff_t>(taken.size()));
+    std::ranges::copy(taken, tail_.end() - static_cast<std::ptrdiff_t>(taken.size()));
+  }
+
+  Result<void> check_trailer() {
+    const char* wrong = nullptr;
+    if (load_le<std::uint32_t>(tail_, 0) != std::exchange(sum_, 0)) wrong = "incorrect data check";
+    if (load_le<std::uint32_t>(tail_, 4) != std::exchange(size_, 0) && wrong == nullptr)
+      wrong = "incorrect length check";
+    if (wrong == nullptr) return {};
+    return bad_input("the gzip stream is corrupt at offset {:#x}: {}", consumed_, wrong);
   }
 
   Result<void> refill() {
@@ -103,6 +128,10 @@ class GzipDecoder final : public Decoder {
   Bytes input_;  ///< of the source, not yet consumed
   z_stream stream_{};
   std::uint64_t consumed_ = 0;
+  // Of the current member.
+  std::uint32_t sum_ = 0;
+  std::uint32_t size_ = 0;  ///< modulo 2^32, as the trailer has it
+  std::array<std::byte, 8> tail_{};
   bool ready_ = false, in_member_ = false, any_member_ = false, done_ = false;
 };
 
@@ -150,19 +179,19 @@ class GzipFraming final : public BlockFraming {
     return to.write(as_bytes(std::string_view(header, sizeof header)));
   }
   void passed(Bytes block) override {
-    sum_ = crc32_z(sum_, reinterpret_cast<const Bytef*>(block.data()), block.size());
+    sum_ = crc32(sum_, block);
     size_ += static_cast<std::uint32_t>(block.size());
   }
   Result<void> end(Sink& to) override {
     std::byte trailer[8];
-    store_le<std::uint32_t>(trailer, 0, static_cast<std::uint32_t>(sum_));
+    store_le<std::uint32_t>(trailer, 0, sum_);
     store_le<std::uint32_t>(trailer, 4, size_);
     return to.write(trailer);
   }
 
  private:
   int level_;
-  uLong sum_ = crc32(0, nullptr, 0);
+  std::uint32_t sum_ = 0;
   std::uint32_t size_ = 0;  ///< modulo 2^32, as the trailer wants it
 };
 

@@ -128,7 +128,10 @@ Result<std::string> read_link(int dir, const std::string& name, const std::strin
 class DirectoryWalk {
  public:
   DirectoryWalk(std::string root, const WalkOptions& options, const LayerVisitor& visit)
-      : root_(std::move(root)), options_(options), visit_(visit) {}
+      : root_(std::move(root)),
+        options_(options),
+        scratch_(options.scratch_directory),
+        visit_(visit) {}
 
   Result<void> descend(UniqueFd dir, const std::string& path, std::size_t depth) {
     if (depth > kMaxDepth) {
@@ -206,7 +209,7 @@ class DirectoryWalk {
       total_ += member.size;
       if (options_.progress != nullptr) TRY_DO(options_.progress->add(member.size));
       LazyFile file(dir, name, shown, member.size);
-      EntryContent content(file, member.size, options_.scratch_directory);
+      EntryContent content(file, member.size, scratch_);
       return visit_(entry, &content, nullptr);
     }
     TRY_DO(visit_(entry, nullptr, nullptr));
@@ -223,6 +226,7 @@ class DirectoryWalk {
 
   std::string root_;
   const WalkOptions& options_;
+  ContentScratch scratch_;
   const LayerVisitor& visit_;
   std::map<std::pair<dev_t, ino_t>, std::string> links_;
   std::uint64_t total_ = 0;
@@ -261,7 +265,8 @@ class FileEntries final : public EntrySource {
     entry.member.mtime_nanos = static_cast<std::uint32_t>(status_.st_mtim.tv_nsec);
     entry.member.size = entry.member.stored_size = file_.bytes().size();
     MemorySource source(file_.bytes());
-    EntryContent content(source, file_.bytes().size(), options.scratch_directory);
+    ContentScratch scratch(options.scratch_directory);
+    EntryContent content(source, file_.bytes().size(), scratch);
     TRY_DO(visit(entry, &content, nullptr));
     return WalkResult{file_.bytes().size(), ""};
   }

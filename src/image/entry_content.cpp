@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "image/layer_walk.h"
@@ -35,7 +36,7 @@ struct EntryContent::Rest final : Source {
   std::size_t used = 0;
 };
 
-EntryContent::EntryContent(Source& source, std::uint64_t size, const std::filesystem::path& scratch)
+EntryContent::EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch)
     : source_(source), size_(size), scratch_(scratch) {}
 
 Result<Bytes> EntryContent::peek(std::size_t count) {
@@ -58,40 +59,53 @@ Source& EntryContent::stream() {
   return *rest_;
 }
 
-Result<ContentView> EntryContent::materialise() {
-  ContentView view;
-  if (size_ == 0) return view;
+Result<Bytes> EntryContent::materialise() {
+  if (size_ == 0) return Bytes();
   Source& from = stream();
-  if (const Bytes direct = from.direct(); direct.size() >= size_) {
-    view.bytes_ = direct.first(static_cast<std::size_t>(size_));
-    return view;
+  if (const Bytes direct = from.direct(); direct.size() >= size_)
+    return direct.first(static_cast<std::size_t>(size_));
+  return scratch_.hold(from, size_);
+}
+
+Result<Bytes> ContentScratch::hold(Source& from, std::uint64_t size) {
+  if (size <= kMaxBuffer) return buffer(from, static_cast<std::size_t>(size));
+  // Whoever rewrites a large file needs the memory for that.
+  buffer_.reset();
+  return spill(from, size);
+}
+
+Result<Bytes> ContentScratch::buffer(Source& from, std::size_t size) {
+  // Memory that nobody has written to costs nothing.
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::byte[]>(kMaxBuffer);
+  std::size_t filled = 0;
+  while (filled < size) {
+    TRY(const Bytes chunk, from.next(size - filled));
+    if (chunk.empty()) return bad_input("content ends after {} of {} bytes", filled, size);
+    std::memcpy(buffer_.get() + filled, chunk.data(), chunk.size());
+    filled += chunk.size();
   }
-  if (size_ <= kMaxBuffer) {
-    view.buffer_.resize(static_cast<std::size_t>(size_));
-    std::size_t filled = 0;
-    while (filled < view.buffer_.size()) {
-      TRY(const Bytes chunk, from.next(view.buffer_.size() - filled));
-      if (chunk.empty()) return bad_input("content ends after {} of {} bytes", filled, size_);
-      std::memcpy(view.buffer_.data() + filled, chunk.data(), chunk.size());
-      filled += chunk.size();
-    }
-    view.bytes_ = view.buffer_;
-    return view;
+  return Bytes(buffer_.get(), size);
+}
+
+Result<Bytes> ContentScratch::spill(Source& from, std::uint64_t size) {
+  if (!file_) {
+    TRY(file_, open_scratch(directory_));
   }
-  TRY(const UniqueFd fd, open_scratch(scratch_));
+  if (::lseek(file_.get(), 0, SEEK_SET) != 0)
+    return system_error(errno, "cannot rewind a scratch file");
   std::uint64_t filled = 0;
-  while (filled < size_) {
-    const std::uint64_t left = size_ - filled;
+  while (filled < size) {
     TRY(const Bytes chunk,
-        from.next(static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, left))));
-    if (chunk.empty()) return bad_input("content ends after {} of {} bytes", filled, size_);
-    TRY_DO(with_hint(write_fully(fd.get(), chunk, "a scratch file"),
+        from.next(static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, size - filled))));
+    if (chunk.empty()) return bad_input("content ends after {} of {} bytes", filled, size);
+    TRY_DO(with_hint(write_fully(file_.get(), chunk, "a scratch file"),
                      "choose a roomier scratch directory with --tmpdir"));
     filled += chunk.size();
   }
-  TRY(view.mapped_, MappedFile::map(fd.get(), "scratch file"));
-  view.bytes_ = view.mapped_.bytes();
-  return view;
+  if (mapped_.bytes().size() < size) {
+    TRY(mapped_, MappedFile::map(file_.get(), "scratch file"));
+  }
+  return mapped_.bytes().first(static_cast<std::size_t>(size));
 }
 
 }  // namespace flense::image

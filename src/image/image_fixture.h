@@ -263,8 +263,8 @@ inline Result<Seen> walk_all(const Image& image, std::size_t index, WalkOptions 
         switch (entry.member.type) {
           case MemberType::kFile: {
             seen.lines.push_back("f " + entry.path);
-            TRY(const ContentView view, content->materialise());
-            seen.content[entry.path] = as_text(view.bytes());
+            TRY(const Bytes view, content->materialise());
+            seen.content[entry.path] = as_text(view);
             break;
           }
           case MemberType::kDirectory:

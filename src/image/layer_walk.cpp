@@ -2,24 +2,22 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <thread>
 #include <utility>
 
-#include "base/parallel.h"
 #include "base/path.h"
 #include "codec/sha256.h"
 #include "image/blob_walk.h"
 #include "image/entry_source.h"
+#include "image/layer_pump.h"
 
 namespace flense::image {
 
 namespace {
 
 constexpr std::size_t kChunk = 1u << 20;
-constexpr std::size_t kQueuedChunks = 8;
 constexpr std::size_t kMaxPathBytes = 16384;
 constexpr std::string_view kWhiteoutPrefix = ".wh.";
 constexpr std::string_view kOpaqueName = ".wh..wh..opq";
@@ -69,109 +67,6 @@ class HashingSource final : public Source {
   std::shared_ptr<codec::Sha256> hash_;
 };
 
-struct Chunk {
-  std::unique_ptr<std::byte[]> data;
-  std::size_t size = 0;
-};
-
-/// Pulls a stream on a thread of its own, hashes it there, and hands copies to the consumer.
-class Pump final : public Source {
- public:
-  Pump(std::unique_ptr<Source> from, bool hash, std::uint64_t max_bytes, Progress* progress)
-      : queue_(kQueuedChunks),
-        spare_(kQueuedChunks + 2),
-        from_(std::move(from)),
-        hash_(hash),
-        max_bytes_(max_bytes),
-        progress_(progress),
-        thread_([this] { run(); }) {}
-  ~Pump() override {
-    queue_.close();
-    spare_.close();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  Result<Bytes> next(std::size_t max) override {
-    if (used_ == current_.size) {
-      // Blocks go round: fresh megabytes would cost more in page faults than the copy does.
-      if (current_.data) (void)spare_.push(std::move(current_));
-      current_ = {};
-      used_ = 0;
-      std::optional<Chunk> chunk = queue_.pop();
-      if (!chunk) {
-        if (error_) return std::unexpected(*error_);
-        return Bytes();
-      }
-      current_ = std::move(*chunk);
-      used_ = 0;
-    }
-    const Bytes out(current_.data.get() + used_, std::min(max, current_.size - used_));
-    used_ += out.size();
-    return out;
-  }
-  /// After the end of the stream.
-  const std::string& digest() {
-    if (thread_.joinable()) thread_.join();
-    return digest_;
-  }
-  std::uint64_t total() const { return total_; }
-
- private:
-  void run() {
-    if (auto status = pull(); !status) error_ = std::move(status).error();
-    queue_.close();
-  }
-  /// An empty block to fill; nullopt when the consumer gave up.
-  std::optional<Chunk> take_block() {
-    if (blocks_ == kQueuedChunks + 2) {
-      std::optional<Chunk> spare = spare_.pop();
-      if (spare) spare->size = 0;
-      return spare;
-    }
-    ++blocks_;
-    return Chunk{std::make_unique_for_overwrite<std::byte[]>(kChunk), 0};
-  }
-  Result<void> pull() {
-    codec::Sha256 sum;
-    for (bool ended = false; !ended;) {
-      std::optional<Chunk> chunk = take_block();
-      if (!chunk) return {};
-      // Decoders behind a pipe hand out small pieces: a hand-over for each would cost.
-      while (chunk->size < kChunk) {
-        TRY(const Bytes view, from_->next(kChunk - chunk->size));
-        ended = view.empty();
-        if (ended) break;
-        std::memcpy(chunk->data.get() + chunk->size, view.data(), view.size());
-        chunk->size += view.size();
-      }
-      const Bytes filled(chunk->data.get(), chunk->size);
-      total_ += filled.size();
-      if (total_ > max_bytes_) {
-        return bad_input("the layer unpacks to more than {} bytes", max_bytes_);
-      }
-      if (hash_) sum.update(filled);
-      if (progress_ != nullptr) TRY_DO(progress_->add(filled.size()));
-      if (!filled.empty() && !queue_.push(std::move(*chunk))) return {};
-    }
-    digest_ = sum.digest();
-    return {};
-  }
-
-  BoundedQueue<Chunk> queue_;
-  BoundedQueue<Chunk> spare_;
-  std::size_t blocks_ = 0;
-  std::unique_ptr<Source> from_;
-  bool hash_;
-  std::uint64_t max_bytes_;
-  Progress* progress_;
-  std::optional<Error> error_;
-  std::string digest_;
-  std::uint64_t total_ = 0;
-  Chunk current_;
-  std::size_t used_ = 0;
-  std::thread thread_;
-};
-
 Result<LayerEntry> make_entry(codec::TarMember member) {
   LayerEntry entry;
   TRY(entry.path, normalise_member_path(member.name));
@@ -193,6 +88,7 @@ Result<void> visit_members(Source& tar, const std::string& name, const WalkOptio
   codec::TarReader::Limits limits;
   limits.max_total_bytes = options.max_unpacked_bytes;
   codec::TarReader reader(tar, name, limits);
+  ContentScratch scratch(options.scratch_directory);
   std::uint64_t reported = 0;
   while (true) {
     TRY(auto member, reader.next());
@@ -206,7 +102,7 @@ Result<void> visit_members(Source& tar, const std::string& name, const WalkOptio
       TRY_DO(visit(entry, nullptr, &reader));
       continue;
     }
-    EntryContent content(reader.content(), entry.member.size, options.scratch_directory);
+    EntryContent content(reader.content(), entry.member.size, scratch);
     TRY_DO(visit(entry, &content, &reader));
   }
   // Digests cover what follows the end marker too.
@@ -253,13 +149,9 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
     pulled = std::make_shared<codec::Sha256>();
     raw = std::make_unique<HashingSource>(std::move(raw), pulled);
   }
-  std::unique_ptr<Source> tar;
-  if (blob.compression == codec::Compression::kNone) {
-    tar = std::move(raw);
-  } else {
-    TRY(tar, codec::decompress(std::move(raw), blob.compression, decode));
-  }
-  Pump pump(std::move(tar), options.verify_digests, options.max_unpacked_bytes, options.progress);
+  TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression, decode));
+  LayerPump pump(std::move(decoder),
+                 {options.verify_digests, options.max_unpacked_bytes, options.progress});
   std::optional<SpanHasher> hasher;
   if (hash_blob && !stored.empty()) hasher.emplace(stored);
   TRY_DO(consume(pump, nullptr));

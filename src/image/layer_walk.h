@@ -29,23 +29,33 @@ std::string whiteout_target(std::string_view path);
 /// ".wh..wh.plnk" and the like: AUFS bookkeeping that is no content of the image.
 bool is_aufs_metadata(std::string_view path);
 
-/// Content of a regular file, materialised on demand: a view of the mapping, a buffer up to 64 MiB,
-/// else an unlinked scratch file that is mapped.
-class ContentView {
+/// Holds one content at a time: a buffer up to 64 MiB, else an unlinked file that is mapped. Both
+/// are used again for the next content, since fresh pages cost more than the copy into them.
+class ContentScratch {
  public:
-  Bytes bytes() const { return bytes_; }
-  Bytes bytes_;
-  std::vector<std::byte> buffer_;
+  explicit ContentScratch(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  /// The next `size` bytes of `from`; valid until the next call.
+  Result<Bytes> hold(Source& from, std::uint64_t size);
+
+ private:
+  Result<Bytes> buffer(Source& from, std::size_t size);
+  Result<Bytes> spill(Source& from, std::uint64_t size);
+
+  std::filesystem::path directory_;
+  std::unique_ptr<std::byte[]> buffer_;
+  UniqueFd file_;
   MappedFile mapped_;
 };
 
+/// Content of a regular file, while its member is visited.
 class EntryContent {
  public:
-  EntryContent(Source& source, std::uint64_t size, const std::filesystem::path& scratch);
+  EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch);
   /// First bytes (at most 4096 asked for) without consuming.
   Result<Bytes> peek(std::size_t count);
-  /// Everything. Call at most once, and not after stream().
-  Result<ContentView> materialise();
+  /// Everything, without a copy where it lies in memory already. Call at most once, and not after
+  /// stream(); valid during the visit.
+  Result<Bytes> materialise();
   /// The content as a stream (peeked bytes included).
   Source& stream();
   std::uint64_t size() const { return size_; }
@@ -54,7 +64,7 @@ class EntryContent {
   struct Rest;
   Source& source_;
   std::uint64_t size_;
-  std::filesystem::path scratch_;
+  ContentScratch& scratch_;
   std::shared_ptr<Rest> rest_;
 };
 

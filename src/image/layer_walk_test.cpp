@@ -183,8 +183,8 @@ TEST(Content, PeekThenStreamOrMaterialise) {
           if (entry.path == "s") {
             TRY(got[entry.path], read_all(content->stream(), 1u << 30, "content"));
           } else {
-            TRY(const ContentView view, content->materialise());
-            got[entry.path] = as_text(view.bytes());
+            TRY(const Bytes view, content->materialise());
+            got[entry.path] = as_text(view);
           }
           return {};
         }));
@@ -194,30 +194,39 @@ TEST(Content, PeekThenStreamOrMaterialise) {
   }
 }
 
-TEST(Content, LargeMembersSpillToDisk) {
-  const std::string big(65u << 20, 'y');
-  MemorySource memory(as_bytes(big));
-  // A source without direct(), as a decoder is.
-  class Streamed final : public Source {
-   public:
-    explicit Streamed(Source& from) : from_(from) {}
-    Result<Bytes> next(std::size_t max) override { return from_.next(max); }
+/// A source without direct(), as a decoder is.
+class Streamed final : public Source {
+ public:
+  explicit Streamed(Bytes bytes) : from_(bytes) {}
+  Result<Bytes> next(std::size_t max) override { return from_.next(max); }
 
-   private:
-    Source& from_;
-  } source(memory);
+ private:
+  MemorySource from_;
+};
+
+TEST(Content, LargeMembersSpillToDiskAndSmallOnesFollow) {
   const TempDir dir;
-  EntryContent content(source, big.size(), dir.path());
-  const ContentView view = must(content.materialise());
-  EXPECT_TRUE(view.buffer_.empty());
-  EXPECT_EQ(as_text(view.bytes()), big);
-  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+  ContentScratch scratch(dir.path());
+  unsigned number = 0;
+  // Up, down and up again: what an earlier one left must not show.
+  for (const std::size_t size : {65u << 20, 3u, 70u << 20, 1u << 20, 66u << 20, 0u}) {
+    const std::string text(size, static_cast<char>('a' + number++));
+    Streamed source(as_bytes(text));
+    EntryContent content(source, text.size(), scratch);
+    EXPECT_EQ(must(content.peek(4)).size(), std::min<std::size_t>(4, size));
+    EXPECT_TRUE(as_text(must(content.materialise())) == text) << size;
+    EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+  }
 }
 
 TEST(Content, ShorterThanStated) {
+  ContentScratch scratch("");
   MemorySource source(as_bytes("abc"));
-  EntryContent content(source, 10, "");
+  EntryContent content(source, 10, scratch);
   EXPECT_FALSE(content.materialise());
+  Streamed large(as_bytes("abc"));
+  EntryContent spilled(large, 65u << 20, scratch);
+  EXPECT_FALSE(spilled.materialise());
 }
 
 }  // namespace

@@ -215,7 +215,8 @@ TEST(Merge, AgreesWithExtraction) {
       for (const LayerEntry& entry : entries) {
         must(listing->add(entry));
         MemorySource nothing{Bytes()};
-        EntryContent content(nothing, 0, "");
+        ContentScratch scratch("");
+        EntryContent content(nothing, 0, scratch);
         const bool is_file = entry.member.type == MemberType::kFile;
         if (!extractor.add(entry, is_file ? &content : nullptr)) {
           valid = false;

@@ -20,6 +20,7 @@ class SquashfsEntries final : public EntrySource {
     codec::SquashfsReader::Limits limits;
     limits.max_total_bytes = options.max_unpacked_bytes;
     TRY(const auto reader, codec::SquashfsReader::open(image_, name_, limits));
+    ContentScratch scratch(options.scratch_directory);
     WalkResult result;
     while (true) {
       TRY(auto member, reader->next());
@@ -34,7 +35,7 @@ class SquashfsEntries final : public EntrySource {
       }
       result.unpacked_bytes += entry.member.size;
       if (options.progress != nullptr) TRY_DO(options.progress->add(entry.member.size));
-      EntryContent content(reader->content(), entry.member.size, options.scratch_directory);
+      EntryContent content(reader->content(), entry.member.size, scratch);
       TRY_DO(visit(entry, &content, nullptr));
     }
   }

@@ -197,7 +197,8 @@ class Extraction : public testing::Test {
     MemorySource source(as_bytes(text));
     entry.member.size = text.size();
     entry.member.mode = 0755;
-    EntryContent content(source, text.size(), "");
+    ContentScratch scratch("");
+    EntryContent content(source, text.size(), scratch);
     return extractor_.add(entry, entry.member.type == MemberType::kFile ? &content : nullptr);
   }
   static LayerEntry entry(MemberType type, const std::string& path, const std::string& link = "") {

@@ -70,9 +70,9 @@ class LayerScanner {
       scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
       return {};
     }
-    TRY(const image::ContentView view, content.materialise());
+    TRY(const Bytes bytes, content.materialise());
     std::optional<ElfFacts> facts =
-        read_elf_facts(view.bytes(), path, options_.prune ? &*options_.prune : nullptr);
+        read_elf_facts(bytes, path, options_.prune ? &*options_.prune : nullptr);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
     return {};

@@ -167,20 +167,20 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
                                   image::EntryContent* content, codec::TarReader* raw) {
   if (content == nullptr)
     return fail(Code::kInternal, "the plan rewrites {}, which is no file", entry.path);
-  TRY(const image::ContentView original, content->materialise());
-  TRY(const RewrittenElf result, rewrite_elf(original.bytes(), entry.path, rewrite_));
+  TRY(const Bytes original, content->materialise());
+  TRY(const RewrittenElf result, rewrite_elf(original, entry.path, rewrite_));
   if (!result.changed) {
     if (!result.left_alone.empty())
       outcome_.left_alone.push_back(
           {entry.path, edit.bytes_before - edit.bytes_after, result.left_alone});
     if (raw != nullptr && raw->rewind()) return tar_.copy_raw(*raw, false);
-    return write_bytes(entry.member, original.bytes());
+    return write_bytes(entry.member, original);
   }
   const Bytes bytes = result.content.bytes();
   fates_[entry.path] = fate_of(bytes);
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
-  count_rewrite(original.bytes().size() - bytes.size(), debug_share(result));
+  count_rewrite(original.size() - bytes.size(), debug_share(result));
   return write_bytes(std::move(member), bytes);
 }
 
@@ -190,12 +190,12 @@ Result<void> LayerEditor::hold(const Edit& edit, const image::LayerEntry& entry,
   codec::TarMember member = entry.member;
   if (!edit.rewrite || content == nullptr)
     return held_.put(edit.new_path, std::move(member), content ? &content->stream() : nullptr);
-  TRY(const image::ContentView original, content->materialise());
-  TRY(const RewrittenElf result, rewrite_elf(original.bytes(), entry.path, rewrite_));
-  const Bytes bytes = result.changed ? result.content.bytes() : original.bytes();
+  TRY(const Bytes original, content->materialise());
+  TRY(const RewrittenElf result, rewrite_elf(original, entry.path, rewrite_));
+  const Bytes bytes = result.changed ? result.content.bytes() : original;
   if (result.changed) {
     forget_signatures(member, edit.new_path);
-    count_rewrite(original.bytes().size() - bytes.size(), debug_share(result));
+    count_rewrite(original.size() - bytes.size(), debug_share(result));
     held_fates_.insert_or_assign(edit.new_path, fate_of(bytes));
   } else if (!result.left_alone.empty()) {
     outcome_.left_alone.push_back(

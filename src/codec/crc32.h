@@ -1,0 +1,14 @@
+// The checksum of gzip (RFC 1952), with the CPU's carry-less multiplication where it has one:
+// zlib's own costs a tenth of the time that unpacking takes.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace flense::codec {
+
+/// Goes on from `sum`, which is 0 at the start.
+std::uint32_t crc32(std::uint32_t sum, Bytes bytes);
+
+}  // namespace flense::codec
