@@ -43,6 +43,7 @@ int run(const std::vector<std::string>& args, Io& io);
 const Command& inspect_command();
 const Command& slim_command();
 const Command& host_command();
+const Command& doctor_command();
 const Command& completion_command();
 const Command& help_command();
 

@@ -69,8 +69,9 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 }  // namespace
 
 std::span<const Command* const> commands() {
-  static const std::array<const Command*, 5> kCommands = {
-      &inspect_command(), &slim_command(), &host_command(), &completion_command(), &help_command()};
+  static const std::array<const Command*, 6> kCommands = {&inspect_command(),    &slim_command(),
+                                                          &host_command(),       &doctor_command(),
+                                                          &completion_command(), &help_command()};
   return kCommands;
 }
 
