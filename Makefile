@@ -43,7 +43,7 @@ format:
 	clang-format-19 -i $(SOURCES)
 
 format-check:
-	clang-format-19 --dry-run --Werror $(SOURCES)
+	@clang-format-19 --dry-run --Werror $(SOURCES)
 
 tidy:
 	scripts/setup.sh build test

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/interrupt.h"
 #include "cli/command.h"
 
 namespace {
@@ -52,6 +53,7 @@ unsigned terminal_columns() {
 int main(int argc, char** argv) {
   try {
     std::signal(SIGPIPE, SIG_IGN);
+    flense::InterruptWatch interrupts;
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");
     flense::cli::Io io{out,
@@ -63,8 +65,11 @@ int main(int argc, char** argv) {
                          const char* value = std::getenv(std::string(name).c_str());
                          if (value == nullptr) return std::nullopt;
                          return std::string(value);
-                       }};
-    return flense::cli::run(std::vector<std::string>(argv + 1, argv + argc), io);
+                       },
+                       interrupts.token()};
+    const int status = flense::cli::run(std::vector<std::string>(argv + 1, argv + argc), io);
+    if (status == flense::exit_status(flense::Code::kInterrupted)) interrupts.end_as_signalled();
+    return status;
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory\n", stderr);
     return 4;

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "base/process.h"
+#include "base/staging.h"
 
 namespace flense {
 namespace {
@@ -124,6 +125,24 @@ TEST_F(Scratch, AtomicDirectoryRefusesToReplace) {
   EXPECT_TRUE(fs::exists(path / "f"));
   EXPECT_THAT(message(AtomicDirectory::create(path)), ::testing::HasSubstr("already exists"));
   EXPECT_THAT(message(AtomicDirectory::create(path / "")), ::testing::HasSubstr("already exists"));
+}
+
+TEST_F(Scratch, StagingOfADeadProcessGoesAndThatOfALiveOneStays) {
+  const fs::path path = dir_ / "out";
+  auto live = AtomicDirectory::create(path);
+  ASSERT_TRUE(live);
+  fs::create_directory(dir_ / ".out.flense-abcdef");
+  std::ofstream(dir_ / ".out.flense-ghijkl") << "x";
+  fs::create_directory(dir_ / ".out.flense-longer-name");
+  fs::create_directory(dir_ / ".other.flense-abcdef");
+  remove_stale_staging(path);
+  EXPECT_TRUE(fs::exists(dir_ / ".out.flense-abcdef")) << "too young to be sure";
+  remove_stale_staging(path, std::time(nullptr) + 3600);
+  EXPECT_FALSE(fs::exists(dir_ / ".out.flense-abcdef"));
+  EXPECT_FALSE(fs::exists(dir_ / ".out.flense-ghijkl"));
+  EXPECT_TRUE(fs::exists(dir_ / ".out.flense-longer-name"));
+  EXPECT_TRUE(fs::exists(dir_ / ".other.flense-abcdef"));
+  EXPECT_TRUE(live->commit());
 }
 
 TEST_F(Scratch, MappedFileAndScratch) {

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "base/staging.h"
+
 namespace flense {
 
 UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
@@ -115,20 +117,12 @@ Result<void> fsync_path(const std::filesystem::path& path) {
   return {};
 }
 
-namespace {
-
-std::filesystem::path parent_of(const std::filesystem::path& path) {
-  std::filesystem::path parent = path.parent_path();
-  return parent.empty() ? "." : parent;
-}
-
-}  // namespace
-
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigned mode) {
-  std::string name =
-      (parent_of(path) / ("." + path.filename().string() + ".flense-XXXXXX")).string();
+  remove_stale_staging(path);
+  std::string name = staging_pattern(path);
   const int fd = ::mkostemp(name.data(), O_CLOEXEC);
   if (fd < 0) return system_error(errno, "cannot create a file beside " + path.string());
+  mark_as_written(fd);
   AtomicFile out;
   out.fd_ = UniqueFd(fd);
   out.path_ = path;
@@ -156,13 +150,16 @@ Result<AtomicDirectory> AtomicDirectory::create(const std::filesystem::path& pat
     return with_hint(
         Result<AtomicDirectory>(fail(Code::kEnvironment, "{} already exists", clean.string())),
         "name an output that does not exist yet, or remove this one first");
-  std::string name =
-      (parent_of(clean) / ("." + clean.filename().string() + ".flense-XXXXXX")).string();
+  remove_stale_staging(clean);
+  std::string name = staging_pattern(clean);
   if (::mkdtemp(name.data()) == nullptr)
     return system_error(errno, "cannot create a directory beside " + clean.string());
   AtomicDirectory out;
   out.path_ = clean;
   out.staging_ = name;
+  out.lock_ = UniqueFd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (out.lock_.get() < 0) return system_error(errno, "cannot open " + name);
+  mark_as_written(out.lock_.get());
   if (::chmod(name.c_str(), 0755) != 0)
     return system_error(errno, "cannot set the mode of " + name);
   return out;
@@ -177,12 +174,7 @@ AtomicDirectory::~AtomicDirectory() {
 Result<void> AtomicDirectory::commit() {
   // syncfs reaches every file of the tree in one call; per-file fsync of 100,000 files takes
   // minutes.
-  {
-    const int fd = ::open(staging_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return system_error(errno, "cannot open " + staging_.string());
-    UniqueFd owner(fd);
-    if (::syncfs(fd) != 0) return system_error(errno, "cannot sync " + staging_.string());
-  }
+  if (::syncfs(lock_.get()) != 0) return system_error(errno, "cannot sync " + staging_.string());
   if (::rename(staging_.c_str(), path_.c_str()) != 0)
     return system_error(errno, "cannot rename to " + path_.string());
   staging_.clear();

@@ -81,6 +81,7 @@ class AtomicDirectory {
   AtomicDirectory() = default;
   std::filesystem::path path_;
   std::filesystem::path staging_;
+  UniqueFd lock_;  ///< says that staging_ is being written
 };
 
 Result<void> write_fully(int fd, Bytes bytes, std::string_view name);

@@ -54,7 +54,11 @@ Result<int> spawn(const std::vector<std::string>& argv, const FileActions& actio
   sigemptyset(&defaults);
   sigaddset(&defaults, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  // Nor the signals that an InterruptWatch takes for itself.
+  sigset_t nothing;
+  sigemptyset(&nothing);
+  posix_spawnattr_setsigmask(&attributes, &nothing);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   int pid = -1;
   const int error = ::posix_spawnp(&pid, raw[0], actions.get(), &attributes, raw.data(), environ);
   posix_spawnattr_destroy(&attributes);

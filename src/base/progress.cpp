@@ -17,12 +17,14 @@ void Progress::begin(std::string_view step, std::uint64_t total) {
   draw(true);
 }
 
-void Progress::add(std::uint64_t bytes) {
-  if (!enabled_) return;
+Result<void> Progress::add(std::uint64_t bytes) {
+  if (stop_.stop_requested()) return fail(Code::kInterrupted, "interrupted");
+  if (!enabled_) return {};
   done_ += bytes;
-  if (!mutex_.try_lock()) return;
+  if (!mutex_.try_lock()) return {};
   std::lock_guard lock(mutex_, std::adopt_lock);
   draw(false);
+  return {};
 }
 
 void Progress::clear() {

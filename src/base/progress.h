@@ -1,12 +1,16 @@
-// One status line on a terminal; silent elsewhere.
+// One status line on a terminal, silent elsewhere; and the place where long work learns that it
+// shall stop.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
+
+#include "base/result.h"
 
 namespace flense {
 
@@ -14,11 +18,13 @@ namespace flense {
 /// times a second.
 class Progress {
  public:
-  Progress(bool enabled, unsigned columns) : enabled_(enabled), columns_(columns) {}
+  Progress(bool enabled, unsigned columns, std::stop_token stop = {})
+      : enabled_(enabled), columns_(columns), stop_(std::move(stop)) {}
   ~Progress() { clear(); }
   /// Starts a step: "scanning layers", of `total` bytes (0 = unknown).
   void begin(std::string_view step, std::uint64_t total);
-  void add(std::uint64_t bytes);
+  /// Fails with Code::kInterrupted once a stop was requested.
+  Result<void> add(std::uint64_t bytes);
   void clear();
 
  private:
@@ -26,6 +32,7 @@ class Progress {
 
   bool enabled_;
   unsigned columns_;
+  std::stop_token stop_;
   std::mutex mutex_;
   std::string step_;
   std::uint64_t total_ = 0;

@@ -31,6 +31,8 @@ int exit_status(Code code) {
       return 4;
     case Code::kInternal:
       return 70;
+    case Code::kInterrupted:
+      return 130;
   }
   return 70;
 }

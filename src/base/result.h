@@ -18,6 +18,7 @@ enum class Code {
   kBadInput,     ///< exit 3: a file is truncated, corrupt, hostile or of an unknown kind
   kEnvironment,  ///< exit 4: missing tool, permission, disk full, no driver
   kInternal,     ///< exit 70: a bug of ours
+  kInterrupted,  ///< exit 130, or by the signal that came
 };
 
 /// One sentence that names the cause, the chain of what was being done (outermost last), and the

@@ -59,7 +59,7 @@ report::Style output_style(const ParsedArgs& args, const Io& io) {
 
 std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
   const bool enabled = io.err_is_terminal && !args.has("--quiet");
-  return std::make_unique<Progress>(enabled, io.columns);
+  return std::make_unique<Progress>(enabled, io.columns, io.stop);
 }
 
 Result<void> write_text(Io& io, std::string_view text) {

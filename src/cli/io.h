@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,7 @@ struct Io {
   bool err_is_terminal = false;
   unsigned columns = 0;  ///< of the terminal; 0 when there is none
   std::function<std::optional<std::string>(std::string_view)> environment;
+  std::stop_token stop = {};  ///< requested when the user wants us to end
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();

@@ -1,11 +1,20 @@
 #include "compat/judge.h"
 
+#include <array>
+
 #include "compat/rules.h"
 
 namespace flense::compat {
 
 std::span<const Rule> rules() {
-  return {};
+  static constexpr auto kRules = std::to_array<Rule>({
+      rule_driver_missing,
+      rule_driver_mismatch,
+      rule_driver_cuda,
+      rule_forward_compat,
+      rule_driver_branch_ended,
+  });
+  return kRules;
 }
 
 HostVerdict judge(const Question& question) {

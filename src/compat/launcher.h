@@ -34,6 +34,8 @@ struct LauncherTraits {
   std::string source;
 };
 const LauncherTraits& traits(Launcher launcher);
+/// The same, as the versions on this machine have it.
+LauncherTraits traits_on(Launcher launcher, const host::Profile& host);
 
 struct ChosenLauncher {
   Launcher launcher = Launcher::kDocker;

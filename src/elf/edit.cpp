@@ -131,21 +131,21 @@ std::vector<Replacement> find_replacements(const File& file, const EditPlan& pla
   return replacements;
 }
 
-void assemble(const File& file, const EditPlan& plan, Build& build) {
+Result<void> assemble(const File& file, const EditPlan& plan, Build& build) {
   const std::vector<std::byte> headers = encode_segments(build.layout.segments);
   const auto replacements = find_replacements(file, plan, build, headers);
   Output& output = build.output;
   for (const Interval& interval : build.layout.placement.intervals()) {
-    output.pad_to(interval.out);
+    TRY_DO(output.pad_to(interval.out));
     output.add_input(interval.in, replacements);
     if (interval.extra != 0) {
-      output.pad_to(build.layout.table.offset);
+      TRY_DO(output.pad_to(build.layout.table.offset));
       output.add(Extent::bytes(headers));
-      output.pad_to(interval.out + interval.in.size() + interval.extra);
+      TRY_DO(output.pad_to(interval.out + interval.in.size() + interval.extra));
     }
   }
   for (const MovedSection& moved : build.sections.moved()) {
-    output.pad_to(moved.offset);
+    TRY_DO(output.pad_to(moved.offset));
     if (moved.section == file.name_section()) {
       const Bytes names = as_bytes(build.sections.names());
       output.add(Extent::bytes({names.begin(), names.end()}));
@@ -154,8 +154,9 @@ void assemble(const File& file, const EditPlan& plan, Build& build) {
       output.add(Extent::input(section.offset, section.size));
     }
   }
-  output.pad_to(build.sections.header_offset());
+  TRY_DO(output.pad_to(build.sections.header_offset()));
   output.add(Extent::bytes(build.sections.encode()));
+  return {};
 }
 
 Result<Build> plan_output(const File& file, const EditPlan& plan) {
@@ -167,7 +168,7 @@ Result<Build> plan_output(const File& file, const EditPlan& plan) {
   for (const Cut& cut : build.layout.cuts) freed.push_back(cut.range);
   TRY(build.patches, relink(file, build.moves, freed));
   TRY(build.sections, SectionTable::make(file, plan, build.layout));
-  assemble(file, plan, build);
+  TRY_DO(assemble(file, plan, build));
   return build;
 }
 

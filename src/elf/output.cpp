@@ -152,8 +152,11 @@ void Output::add_input(const Range& range, const std::vector<Replacement>& repla
   if (from < range.end) add(Extent::input(from, range.end - from));
 }
 
-void Output::pad_to(std::uint64_t offset) {
-  if (offset > size_) add(Extent::zero(offset - size_));
+Result<void> Output::pad_to(std::uint64_t offset) {
+  if (offset < size_)
+    return fail(Code::kInternal, "the layout puts {:#x} behind what ends at {:#x}", offset, size_);
+  add(Extent::zero(offset - size_));
+  return {};
 }
 
 Result<void> Output::write(Bytes input, const Changes& changes, Sink& to) const {

@@ -47,7 +47,7 @@ class Output {
   void add(Extent extent);
   /// Copies a range of the input; `replacements` are sorted and lie wholly inside or outside it.
   void add_input(const Range& range, const std::vector<Replacement>& replacements);
-  void pad_to(std::uint64_t offset);
+  Result<void> pad_to(std::uint64_t offset);
   std::uint64_t size() const { return size_; }
   Result<void> write(Bytes input, const Changes& changes, Sink& to) const;
 

@@ -204,7 +204,7 @@ class DirectoryWalk {
       }
       member.size = member.stored_size = static_cast<std::uint64_t>(status.st_size);
       total_ += member.size;
-      if (options_.progress != nullptr) options_.progress->add(member.size);
+      if (options_.progress != nullptr) TRY_DO(options_.progress->add(member.size));
       LazyFile file(dir, name, shown, member.size);
       EntryContent content(file, member.size, options_.scratch_directory);
       return visit_(entry, &content, nullptr);

@@ -71,6 +71,7 @@ class Image {
 struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir
+  bool config_only = false;                 ///< of a registry: no layer is pulled
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

@@ -150,7 +150,7 @@ class Pump final : public Source {
         return bad_input("the layer unpacks to more than {} bytes", max_bytes_);
       }
       if (hash_) sum.update(filled);
-      if (progress_ != nullptr) progress_->add(filled.size());
+      if (progress_ != nullptr) TRY_DO(progress_->add(filled.size()));
       if (!filled.empty() && !queue_.push(std::move(*chunk))) return {};
     }
     digest_ = sum.digest();
@@ -198,7 +198,7 @@ Result<void> visit_members(Source& tar, const std::string& name, const WalkOptio
     TRY(auto member, reader.next());
     if (!member) break;
     if (progress != nullptr) {
-      progress->add(reader.content_offset() - reported);
+      TRY_DO(progress->add(reader.content_offset() - reported));
       reported = reader.content_offset();
     }
     TRY(const LayerEntry entry, make_entry(std::move(*member)));

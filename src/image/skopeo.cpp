@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "codec/sha256.h"
 #include "image/platform.h"
+#include "image/remote_config.h"
 #include "image/spool.h"
 #include "image/stored_image.h"
 
@@ -115,6 +116,17 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
+/// By digest where the source can be named so: a tag that moves meanwhile does no harm.
+Result<std::string> fetch_document(const SourceName& source,
+                                   const std::vector<std::string>& arguments,
+                                   const std::string& digest) {
+  std::vector<std::string> inspect = {"inspect"};
+  inspect.insert(inspect.end(), arguments.begin(), arguments.end());
+  if (source.plain_http) inspect.emplace_back("--tls-verify=false");
+  inspect.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
+  return run_skopeo(inspect);
+}
+
 }  // namespace
 
 Result<std::filesystem::path> cache_root() {
@@ -142,6 +154,12 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   inspect.push_back(source.tagged);
   TRY(const std::string manifest, run_skopeo(inspect));
   const std::string digest = codec::sha256_digest(as_bytes(manifest));
+  if (options.config_only)
+    return open_remote_config(
+        manifest, platform,
+        [&](const std::vector<std::string>& arguments, const std::string& manifest_digest) {
+          return fetch_document(source, arguments, manifest_digest);
+        });
 
   TRY(const CachePaths cache, image_cache());
   std::string key = digest.substr(7) + "-" + platform.text();

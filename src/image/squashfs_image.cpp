@@ -33,7 +33,7 @@ class SquashfsEntries final : public EntrySource {
         continue;
       }
       result.unpacked_bytes += entry.member.size;
-      if (options.progress != nullptr) options.progress->add(entry.member.size);
+      if (options.progress != nullptr) TRY_DO(options.progress->add(entry.member.size));
       EntryContent content(reader->content(), entry.member.size, options.scratch_directory);
       TRY_DO(visit(entry, &content, nullptr));
     }

@@ -5,6 +5,9 @@
 #include <optional>
 
 #include "base/result.h"
+#include "knowledge/architectures.h"
+#include "knowledge/drivers.h"
+#include "knowledge/forward_compat.h"
 #include "knowledge/table_set.h"
 
 namespace flense::knowledge {
@@ -14,6 +17,9 @@ struct Knowledge {
   static Result<Knowledge> load(const std::optional<std::filesystem::path>& directory = {});
 
   TableSet tables;
+  Drivers drivers;
+  Architectures architectures;
+  ForwardCompat forward_compat;
 };
 
 }  // namespace flense::knowledge

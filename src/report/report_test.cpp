@@ -30,9 +30,9 @@ Inventory full_inventory() {
   layer.unpacked_bytes = 5'000'000'000;
   layer.instruction = "RUN pip install torch";
   out.layers = {layer, layer};
-  const inventory::ArchCount sm80{"nvidia", "cubin", "sm_80", 3, 1'500'000};
-  const inventory::ArchCount sm90{"nvidia", "cubin", "sm_90a", 2, 12'000'000};
-  const inventory::ArchCount ptx{"nvidia", "ptx", "compute_90", 1, 4'000};
+  const inventory::ArchCount sm80{"nvidia", "cubin", "sm_80", 3, 1'500'000, {}, 0};
+  const inventory::ArchCount sm90{"nvidia", "cubin", "sm_90a", 2, 12'000'000, {}, 0};
+  const inventory::ArchCount ptx{"nvidia", "ptx", "compute_90", 1, 4'000, {}, 0};
   inventory::PruneSummary prune;
   prune.output_size = 9;
   prune.bytes = {{device::Reason::kServesTarget, 5}, {device::Reason::kDropPtx, 7}};

@@ -31,7 +31,7 @@ Result<void> repack_layer(const image::Image& image, std::size_t index, Progress
   while (true) {
     TRY(const Bytes chunk, tar->next(1u << 20));
     if (chunk.empty()) return {};
-    if (progress != nullptr) progress->add(chunk.size());
+    if (progress != nullptr) TRY_DO(progress->add(chunk.size()));
     TRY_DO(to.write(chunk));
   }
 }
@@ -66,6 +66,11 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   }
   TRY_DO(sink->finish());
   out.stored = sink->result();
+  // The first reading verified the layer; a file that changed since must not pass.
+  if (edits.edits.empty() && image.entries() == nullptr && !layer.diff_id.empty() &&
+      out.stored.diff_id != layer.diff_id)
+    return bad_input("layer {} unpacks to {}, not {}: it changed while it was read", index + 1,
+                     out.stored.diff_id, layer.diff_id);
   return out;
 }
 

@@ -220,7 +220,7 @@ Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const Lay
       case Action::kPlace:
         break;
     }
-    if (progress != nullptr) progress->add(edit.bytes_before);
+    if (progress != nullptr) TRY_DO(progress->add(edit.bytes_before));
   }
   TRY_DO(tree.update_lists());
   return tree.take();

@@ -78,6 +78,36 @@ class Atomic(harness.Case):
         print(f"{KILLS} kills: {interrupted} interrupted a run, {complete} outputs were complete, none was partial")
         self.assertGreater(interrupted, KILLS // 4)
 
+    def test_interrupt(self):
+        """Ctrl-C and a batch system's SIGTERM leave nothing beside the output, and end as signals do."""
+        seconds = self.reference()
+        draw = random.Random(3)
+        interrupted = number = 0
+        # Some runs end before the signal; enough must not.
+        while interrupted < 6 and number < 120:
+            number += 1
+            form = FORMS[number % len(FORMS)]
+            sent = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP][number % 3]
+            os.mkdir(self.path("try"))
+            out = self.path("try/out")
+            process = subprocess.Popen(self.command(form, out), env=self.env, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
+            time.sleep(seconds[form] * draw.uniform(0.1, 0.9))
+            process.send_signal(sent)
+            message = process.communicate(timeout=60)[1].decode()
+            whole = self.accept(form, out)
+            left = [name for name in os.listdir(self.path("try")) if name.startswith(".")]
+            self.assertEqual(left, [], form)
+            if process.returncode == 0:
+                self.assertTrue(whole)
+            else:
+                self.assertEqual(process.returncode, -sent, message)
+                self.assertFalse(whole)
+                interrupted += message.startswith("error: interrupted")
+            subprocess.run(["rm", "-rf", self.path("try")], check=True)
+        print(f"{interrupted} of {number} runs were interrupted, none left anything behind")
+        self.assertEqual(interrupted, 6)
+
     def test_kill_in_place(self):
         """In-place slimming is atomic per file: each file is the old or the new one."""
         import shutil

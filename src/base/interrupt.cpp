@@ -1,0 +1,72 @@
+#include "base/interrupt.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+
+namespace flense {
+
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    // A signal that the caller had ignored (nohup) stays so.
+    struct sigaction action{};
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
+      sigaddset(&set, signal);
+  }
+  return set;
+}
+
+[[noreturn]] void end_by(int signal) {
+  std::signal(signal, SIG_DFL);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  ::kill(::getpid(), signal);
+  ::_exit(128 + signal);
+}
+
+}  // namespace
+
+InterruptWatch::InterruptWatch() {
+  const sigset_t set = stop_signals();
+  signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
+  quit_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
+  // Without the descriptors the signals keep their own meaning: to end the process.
+  if (signals_.get() < 0 || quit_.get() < 0) return;
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  watcher_ = std::jthread([this] { watch(); });
+}
+
+InterruptWatch::~InterruptWatch() {
+  const std::uint64_t one = 1;
+  if (watcher_.joinable()) static_cast<void>(::write(quit_.get(), &one, sizeof one) < 0);
+}
+
+void InterruptWatch::watch() {
+  std::array<pollfd, 2> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{quit_.get(), POLLIN, 0}};
+  while (true) {
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (fds[1].revents != 0) return;
+    signalfd_siginfo info{};
+    if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
+    const int signal = static_cast<int>(info.ssi_signo);
+    if (signal_.exchange(signal) != 0) end_by(signal);
+    source_.request_stop();
+  }
+}
+
+void InterruptWatch::end_as_signalled() {
+  if (const int signal = signal_.load(); signal != 0) end_by(signal);
+}
+
+}  // namespace flense

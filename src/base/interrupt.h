@@ -1,0 +1,36 @@
+// The wish to stop (Ctrl-C, a batch system's SIGTERM) as a value: long loops ask for it, unwind,
+// and so remove what they had begun.
+#pragma once
+
+#include <atomic>
+#include <stop_token>
+#include <thread>
+
+#include "base/file.h"
+
+namespace flense {
+
+/// Takes SIGINT, SIGTERM and SIGHUP for the whole process; to be made before any other thread. The
+/// first of them requests a stop, a second one ends the process on the spot.
+class InterruptWatch {
+ public:
+  InterruptWatch();
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  ~InterruptWatch();
+
+  std::stop_token token() const { return source_.get_token(); }
+  /// Ends the process by the signal that came, as callers expect (status 130, 143); returns when
+  /// none did.
+  void end_as_signalled();
+
+ private:
+  void watch();
+
+  std::stop_source source_;
+  UniqueFd signals_, quit_;
+  std::atomic<int> signal_ = 0;
+  std::jthread watcher_;
+};
+
+}  // namespace flense

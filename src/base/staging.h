@@ -1,0 +1,26 @@
+// The temporary names beside an output: ".OUT.flense-XXXXXX". Whoever writes one holds a lock on
+// it, so that what a killed process left behind can be told from what is being written.
+#pragma once
+
+#include <ctime>
+#include <filesystem>
+#include <string>
+
+namespace flense {
+
+/// The directory an output lies in; "." for a bare name.
+std::filesystem::path parent_of(const std::filesystem::path& path);
+
+/// Pattern for mkostemp and mkdtemp.
+std::string staging_pattern(const std::filesystem::path& output);
+
+/// Marks a file or directory as being written until `fd` is closed. Best effort: where there are
+/// no locks, nothing is ever taken for stale.
+void mark_as_written(int fd);
+
+/// Removes staging files and directories of this output, a minute old and more, that nobody
+/// writes. Best effort.
+void remove_stale_staging(const std::filesystem::path& output,
+                          std::time_t now = std::time(nullptr));
+
+}  // namespace flense

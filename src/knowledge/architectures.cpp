@@ -1,0 +1,69 @@
+#include "knowledge/architectures.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "knowledge/drivers.h"
+#include "knowledge/version.h"
+
+namespace flense::knowledge {
+
+using text::Json;
+
+Architectures Architectures::read(const TableSet& tables) {
+  constexpr std::string_view kTable = "gpu_arch";
+  Architectures out;
+  const Json& table = tables.table(kTable);
+  out.date = table["date"].text();
+  for (const Json& row : table["architectures"]["rows"].items()) {
+    if (row["vendor"].text() != "nvidia") continue;
+    ArchitectureRow made;
+    made.architecture = row["architecture"].text();
+    made.codename = row["codename"].text();
+    made.first_cuda = row["first_cuda"].text();
+    made.last_cuda = row["last_cuda"].text();
+    made.least_driver = row["least_driver"].text();
+    if (const auto branch = row["least_driver_branch"].unsigned_or(0);
+        branch != 0 && made.least_driver.empty())
+      made.least_driver = fmt::format("{}", branch);
+    made.least_driver_certain = row["least_driver_confidence"].text() != "low";
+    made.last_driver_branch = row["last_driver_branch"].unsigned_or(0);
+    made.source = row_source(tables, kTable, "architectures", made.architecture, row);
+    out.rows.push_back(std::move(made));
+  }
+  for (const Json& row : table["ptx"]["rows"].items()) {
+    const std::string isa(row["isa"].text());
+    out.ptx.push_back({isa, std::string(row["cuda"].text()),
+                       row_source(tables, kTable, "ptx", "PTX ISA " + isa, row)});
+  }
+  return out;
+}
+
+const ArchitectureRow* Architectures::find(std::string_view architecture) const {
+  const auto at = std::ranges::find(rows, architecture, &ArchitectureRow::architecture);
+  return at == rows.end() ? nullptr : &*at;
+}
+
+const PtxRow* Architectures::ptx_of_cuda(std::string_view cuda) const {
+  const PtxRow* out = nullptr;
+  for (const PtxRow& row : ptx)
+    if (at_least(cuda, row.cuda) && (out == nullptr || compare_versions(row.isa, out->isa) > 0))
+      out = &row;
+  return out;
+}
+
+const PtxRow* Architectures::ptx_of_isa(std::string_view isa) const {
+  const PtxRow* out = nullptr;
+  for (const PtxRow& row : ptx)
+    if (at_least(row.isa, isa) && (out == nullptr || compare_versions(row.isa, out->isa) < 0))
+      out = &row;
+  return out;
+}
+
+const PtxRow* Architectures::newest_ptx() const {
+  const auto at = std::ranges::max_element(
+      ptx, [](const PtxRow& a, const PtxRow& b) { return compare_versions(a.isa, b.isa) < 0; });
+  return at == ptx.end() ? nullptr : &*at;
+}
+
+}  // namespace flense::knowledge

@@ -1,0 +1,45 @@
+// CUDA architectures by compute capability, and PTX by its ISA version: rows of data/gpu_arch.json.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "knowledge/table_set.h"
+
+namespace flense::knowledge {
+
+struct ArchitectureRow {
+  std::string architecture;  ///< "9.0"
+  std::string codename;      ///< "Hopper"
+  // Empty or 0 where the table does not tell, or there is no such bound.
+  std::string first_cuda, last_cuda;     ///< toolkits that compile for it
+  std::string least_driver;              ///< "520.61.05", or the branch alone, "580"
+  bool least_driver_certain = false;     ///< false: the row is of low confidence
+  std::uint64_t last_driver_branch = 0;  ///< the last that drives it
+  std::string source;
+};
+
+struct PtxRow {
+  std::string isa;   ///< "8.4", the .version directive
+  std::string cuda;  ///< the first whose driver compiles it
+  std::string source;
+};
+
+struct Architectures {
+  static Architectures read(const TableSet& tables);
+
+  std::vector<ArchitectureRow> rows;
+  std::vector<PtxRow> ptx;
+  std::string date;
+
+  const ArchitectureRow* find(std::string_view architecture) const;
+  /// The newest PTX that a driver of this CUDA compiles; null below every row.
+  const PtxRow* ptx_of_cuda(std::string_view cuda) const;
+  /// The row of an ISA version, or the next newer one; null for what is newer than the table.
+  const PtxRow* ptx_of_isa(std::string_view isa) const;
+  const PtxRow* newest_ptx() const;
+};
+
+}  // namespace flense::knowledge
