@@ -42,9 +42,11 @@ int run(const std::vector<std::string>& args, Io& io);
 // One function per command file.
 const Command& inspect_command();
 const Command& slim_command();
+const Command& check_command();
 const Command& host_command();
 const Command& explain_command();
 const Command& cache_command();
+const Command& doctor_command();
 const Command& completion_command();
 const Command& help_command();
 

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/places.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
 #include "report/fleet.h"
@@ -46,23 +47,6 @@ Examples:
   docker build $(flense host --build-args) .
   kubectl label node --overwrite gpu-7 $(flense host --root /host --labels)
   flense host --labels > /etc/kubernetes/node-feature-discovery/features.d/flense)";
-
-Result<host::Places> places_of(const ParsedArgs& args) {
-  host::Places out;
-  const auto directory = [&](const char* option, std::filesystem::path& place) -> Result<void> {
-    if (!args.has(option)) return {};
-    place = args.value(option);
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(place, ignored))
-      return bad_input("{} {} is no directory", option, place.string());
-    return {};
-  };
-  TRY_DO(directory("--root", out.root));
-  TRY_DO(directory("--proc", out.proc));
-  TRY_DO(directory("--sys", out.sys));
-  TRY_DO(directory("--dev", out.dev));
-  return out;
-}
 
 /// Build arguments without an architecture would build for GPUs that are not here.
 Result<int> print_build_args(const host::Profile& profile, Io& io) {
@@ -166,10 +150,6 @@ Result<int> host_function(const ParsedArgs& args, Io& io) {
 
 constexpr std::size_t kMostHosts = 100'000;
 
-constexpr OptionSpec place_option(std::string_view name, std::string_view help) {
-  return {name, "", "DIR", help, false, {}, Completion::kDirectory};
-}
-
 }  // namespace
 
 const Command& host_command() {
@@ -186,10 +166,10 @@ const Command& host_command() {
                  "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)"},
       OptionSpec{"--build-args", "", "", "print arguments for a build on this machine"},
       OptionSpec{"--labels", "", "", "print labels for this machine as a Kubernetes node"},
-      place_option("--root", "read the machine whose root is mounted here (default: /)"),
-      place_option("--proc", "its /proc"),
-      place_option("--sys", "its /sys"),
-      place_option("--dev", "its /dev")};
+      kRootOption,
+      kProcOption,
+      kSysOption,
+      kDevOption};
   static const Command kCommand{
       "host",       "Hosts", "show what a machine offers to GPU containers",
       "[HOST...]",  0,       kMostHosts,

@@ -113,6 +113,7 @@ Machine::Machine(const Places& places)
     : root(places.root, "/"),
       proc(places.proc.empty() ? places.root / "proc" : places.proc, "/proc"),
       sys(places.sys.empty() ? places.root / "sys" : places.sys, "/sys"),
-      dev(places.dev.empty() ? places.root / "dev" : places.dev, "/dev") {}
+      dev(places.dev.empty() ? places.root / "dev" : places.dev, "/dev",
+          (places.dev.empty() ? places.root / "dev" : places.dev) != "/dev") {}
 
 }  // namespace flense::host

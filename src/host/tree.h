@@ -1,6 +1,10 @@
 // A part of a machine's file system that may lie somewhere else: /proc of a fixture, the root of a
 // mounted host. Links are followed inside the tree, so a hostile tree cannot show us files of the
 // machine we run on; devices, sockets and pipes are never opened.
+//
+// In a copied tree a regular file may stand for a device node, since only root can make one:
+// "c MAJOR MINOR MODE UID GID", MODE octal, optionally followed by what the kernel answers to who
+// asks to read and write: "EACCES" (mode), "EPERM" (device rules of the control group).
 #pragma once
 
 #include <cstdint>
@@ -15,14 +19,32 @@
 
 namespace flense::host {
 
+/// What a name in /dev stands for, found without opening it.
+struct DeviceNode {
+  enum class Kind : std::uint8_t { kDevice, kFile, kDirectory, kOther };
+  Kind kind = Kind::kOther;  ///< kDevice: a character device
+  std::uint32_t major = 0, minor = 0;
+  std::uint32_t mode = 0;  ///< permission bits
+  std::uint32_t uid = 0, gid = 0;
+  /// The kernel's answer to this process, if it could be asked: 0, EACCES or EPERM.
+  std::optional<int> refusal;
+  bool operator==(const DeviceNode&) const = default;
+};
+
+/// A stand-in's text as a node; nullopt when it is none.
+std::optional<DeviceNode> parse_stand_in(std::string_view text);
+
 class Tree {
  public:
   static constexpr std::uint64_t kSmall = 64u << 10;
   static constexpr std::size_t kMaxNames = 4096;
 
   /// `where` is the directory; `name` is what it stands for ("/proc") in evidence and messages.
-  Tree(std::filesystem::path where, std::string name)
-      : where_(std::move(where)), name_(std::move(name)) {}
+  /// A copy may hold stand-ins for device nodes.
+  Tree(std::filesystem::path where, std::string name, bool copy = false)
+      : where_(std::move(where)), name_(std::move(name)), copy_(copy) {}
+
+  bool is_copy() const { return copy_; }
 
   /// How a file is called in evidence: "/proc/driver/nvidia/version".
   std::string label(std::string_view path) const;
@@ -35,12 +57,15 @@ class Tree {
   std::vector<std::string> list(std::string_view path) const;
   /// The path with every link followed, without a leading slash; nullopt when it does not exist.
   std::optional<std::string> resolve(std::string_view path) const;
+  /// nullopt when it does not exist. Nothing is opened but a stand-in.
+  std::optional<DeviceNode> node(std::string_view path) const;
 
  private:
   Result<UniqueFd> open(std::string_view path) const;
 
   std::filesystem::path where_;
   std::string name_;
+  bool copy_ = false;
 };
 
 /// Where the parts of a machine lie. Those that are not named are below `root`.

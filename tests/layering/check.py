@@ -20,7 +20,7 @@ LAYERS = {
     "elf": 2, "image": 2,
     "device": 3, "knowledge": 3,
     "inventory": 4, "host": 4,
-    "compat": 5, "slim": 5, "cdi": 5, "lint": 5,
+    "compat": 5, "doctor": 5, "slim": 5, "cdi": 5, "lint": 5,
     "launch": 6, "report": 6,
     "cli": 7,
 }

@@ -1,0 +1,95 @@
+#include "doctor/python.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/path.h"
+#include "host/parse.h"
+
+namespace flense::doctor {
+
+namespace {
+
+constexpr std::string_view kDefaultPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view without_slash(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return path;
+}
+
+/// PREFIX/lib/python3.11/site-packages and their like.
+void add_packages(const host::Tree& root, std::string_view prefix, std::vector<std::string>& out) {
+  for (const char* library : {"lib", "lib64", "local/lib"}) {
+    const std::string folder = prefix.empty() ? library : fmt::format("{}/{}", prefix, library);
+    for (const std::string& name : root.list(folder)) {
+      if (!name.starts_with("python3")) continue;
+      for (const char* kind : {"site-packages", "dist-packages"}) {
+        const std::string path = fmt::format("{}/{}/{}", folder, name, kind);
+        if (root.is_directory(path) && std::find(out.begin(), out.end(), path) == out.end())
+          out.push_back(path);
+      }
+    }
+  }
+}
+
+/// The text between quotes; nullopt for None and everything else.
+std::optional<std::string> quoted(std::string_view text) {
+  const std::size_t start = text.find_first_not_of(" \t");
+  if (start == std::string_view::npos || (text[start] != '\'' && text[start] != '"'))
+    return std::nullopt;
+  const std::size_t end = text.find(text[start], start + 1);
+  if (end == std::string_view::npos) return std::nullopt;
+  return host::clean(text.substr(start + 1, end - start - 1));
+}
+
+}  // namespace
+
+std::optional<TorchVersion> parse_torch_version(std::string_view text) {
+  TorchVersion out;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::size_t equal = line.find('=');
+    if (equal == std::string_view::npos) continue;
+    // "cuda: Optional[str] = '12.6'"
+    const std::string_view left = line.substr(0, equal);
+    const std::string name = host::clean(left.substr(0, left.find(':')));
+    const std::string_view value = line.substr(equal + 1);
+    if (name == "__version__")
+      out.version = quoted(value).value_or("");
+    else if (name == "cuda")
+      out.cuda = quoted(value);
+    else if (name == "hip")
+      out.hip = quoted(value);
+    else if (name == "xpu")
+      out.xpu = quoted(value);
+  }
+  return out.version.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
+Python visible_python(const Scene& scene) {
+  const host::Tree& root = scene.machine.root;
+  Python out;
+  const std::string* list = scene.variable("PYTHONPATH");
+  if (list != nullptr)
+    for (const std::string& folder : directories_of(*list))
+      out.packages.emplace_back(without_slash(folder));
+  const std::string* path = scene.variable("PATH");
+  for (const std::string& folder :
+       directories_of(path != nullptr ? std::string_view(*path) : kDefaultPath)) {
+    for (const char* name : {"python3", "python"}) {
+      const std::string program = fmt::format("{}/{}", folder, name);
+      if (!root.exists(program)) continue;
+      out.program = program;
+      if (const std::string* home = scene.variable("HOME"))
+        add_packages(root, fmt::format("{}/.local", without_slash(*home)), out.packages);
+      // The prefix of a virtual environment is where its link lies, not where it leads to.
+      add_packages(root, without_slash(parent_path(folder)), out.packages);
+      return out;
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::doctor

@@ -1,0 +1,207 @@
+// NVIDIA's device nodes: there, with the numbers that the kernel uses now, and open to this user.
+#include <algorithm>
+
+#include "base/format.h"
+#include "doctor/groups.h"
+#include "doctor/nodes.h"
+#include "host/parse.h"
+
+namespace flense::doctor {
+
+namespace {
+
+constexpr std::uint32_t kMajor = 195;  // registered with LANANA
+constexpr std::uint32_t kControl = 255;
+constexpr const char* kUvm = "nvidia-uvm";
+
+std::string make_nodes(const Scene& scene) {
+  return scene.in_container()
+             ? "start the container again with all device nodes (--gpus all, --device "
+               "nvidia.com/gpu=all); a CDI specification written before the nodes existed has to "
+               "be "
+               "generated again"
+             : "nvidia-modprobe -u -c 0, or nvidia-smi once as root; to have them at every boot "
+               "enable "
+               "nvidia-persistenced";
+}
+
+/// nullopt: nothing there.
+std::optional<host::DeviceNode> look(const Scene& scene, const std::string& name, Step& step) {
+  const auto node = scene.machine.dev.node(name);
+  const std::string label = scene.machine.dev.label(name);
+  step.saw(!node ? label + ": missing"
+                 : fmt::format("{}: {}, {}", label, describe(*node), rights_of(scene, *node)));
+  return node;
+}
+
+/// Every node that the GPUs of this machine need, uvm and MIG aside.
+std::vector<std::string> wanted_nodes(const Scene& scene) {
+  std::vector<std::string> out = {"nvidiactl"};
+  // In a container the GPUs given are those whose nodes are there.
+  if (!scene.in_container())
+    for (const host::Gpu* gpu : scene.gpus("nvidia"))
+      if (gpu->minor.value) out.push_back(fmt::format("nvidia{}", *gpu->minor.value));
+  for (const std::uint64_t minor : scene.nvidia_nodes())
+    out.push_back(fmt::format("nvidia{}", minor));
+  std::sort(out.begin() + 1, out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+void present(const Scene& scene, std::vector<Step>& steps) {
+  Step& step = ask(steps, "nvidia-nodes", "the device nodes of the GPUs are there");
+  const std::vector<std::string> wanted = wanted_nodes(scene);
+  for (const std::string& name : wanted) {
+    const auto node = look(scene, name, step);
+    const std::string label = scene.machine.dev.label(name);
+    if (!node)
+      return step.broken(label + " is missing", make_nodes(scene),
+                         "NVIDIA driver README, chapter FAQ");
+    if (node->kind == host::DeviceNode::Kind::kDevice) continue;
+    if (scene.machine.dev.is_copy() && node->kind == host::DeviceNode::Kind::kFile)
+      return step.unknown(label + " is a plain file in this copy and does not tell its numbers",
+                          "copy device nodes as root, or write stand-ins", false);
+    return step.broken(fmt::format("{} is {}, no device node", label, describe(*node)),
+                       scene.in_container() ? "an image keeps what an engine once mounted there: "
+                                              "rebuild it without docker commit, and "
+                                              "start with --gpus all instead of -v /dev/…"
+                                            : "remove it, then " + make_nodes(scene));
+  }
+  if (wanted.size() == 1)
+    return scene.in_container()
+               ? step.broken("there is /dev/nvidiactl, but no GPU's node", make_nodes(scene))
+               : step.unknown("no GPU tells its minor number, so its node cannot be named",
+                              "run nvidia-smi once as root", false);
+  step.ok(fmt::format("{}", fmt::join(wanted, ", ")));
+}
+
+void numbers(const Scene& scene, std::vector<Step>& steps) {
+  Step& step = ask(steps, "node-numbers", "the nodes have the kernel's numbers");
+  if (scene.majors.empty())
+    return step.unknown("the kernel's device numbers cannot be read",
+                        "mount /proc, or name it with --proc", false);
+  const auto major_of = [&](std::string_view name) -> std::optional<std::uint32_t> {
+    const auto at = scene.majors.find(name);
+    return at == scene.majors.end() ? std::nullopt : std::optional(at->second);
+  };
+  std::size_t compared = 0;
+  std::vector<std::pair<std::string, std::string>> nodes = {{kUvm, kUvm}};
+  for (const std::string& name : wanted_nodes(scene)) nodes.emplace_back(name, "nvidia");
+  for (const std::string& name : scene.machine.dev.list("nvidia-caps"))
+    nodes.emplace_back("nvidia-caps/" + name, "nvidia-caps");
+  for (const auto& [name, driver] : nodes) {
+    const auto node = scene.machine.dev.node(name);
+    if (!node || node->kind != host::DeviceNode::Kind::kDevice) continue;
+    auto major = major_of(driver);
+    if (!major && driver == "nvidia") major = major_of("nvidia-frontend").value_or(kMajor);
+    if (!major) continue;
+    ++compared;
+    const std::string label = scene.machine.dev.label(name);
+    step.saw(fmt::format("{}: {}; /proc/devices: {} {}", label, describe(*node), *major, driver));
+    if (node->major != *major) {
+      step.smi_unaffected = driver != "nvidia";
+      return step.broken(
+          fmt::format("{} has major number {}, and the kernel uses {}", label, node->major, *major),
+          scene.in_container()
+              ? "on the host generate the CDI specification again (nvidia-ctk cdi generate "
+                "--output=/var/run/cdi/nvidia.yaml): its numbers are of an earlier boot"
+              : "remove the node, then " + make_nodes(scene),
+          "NVIDIA/nvidia-container-toolkit#1934");
+    }
+    if (name == "nvidiactl" && node->minor != kControl)
+      return step.broken(fmt::format("{} has minor number {}, not 255", label, node->minor),
+                         "remove the node, then " + make_nodes(scene));
+  }
+  if (compared == 0) return step.skip("no node to compare");
+  step.ok(counted(compared, "node agrees", "nodes agree"));
+}
+
+void uvm(const Scene& scene, std::vector<Step>& steps) {
+  Step& step = ask(steps, "nvidia-uvm", "CUDA's memory driver has its node");
+  step.smi_unaffected = true;
+  const bool module = scene.machine.sys.exists("module/nvidia_uvm") || scene.majors.contains(kUvm);
+  step.saw(fmt::format("module nvidia_uvm: {}", module ? "loaded" : "not loaded"));
+  const auto node = look(scene, kUvm, step);
+  constexpr const char* kSource = "CUDA error 999; NVIDIA/nvidia-container-toolkit#50";
+  if (!node)
+    return step.broken(
+        module ? "/dev/nvidia-uvm is missing: cuInit fails, though nvidia-smi works"
+               : "nvidia_uvm is not loaded and /dev/nvidia-uvm is missing: cuInit fails, though "
+                 "nvidia-smi works",
+        scene.in_container() ? "on the host: nvidia-modprobe -u -c 0; then " + make_nodes(scene)
+                             : "nvidia-modprobe -u -c 0; at every boot: put nvidia-uvm into "
+                               "/etc/modules-load.d/nvidia.conf",
+        kSource);
+  if (node->kind == host::DeviceNode::Kind::kDevice || scene.machine.dev.is_copy())
+    return step.ok("/dev/nvidia-uvm is there");
+  step.broken("/dev/nvidia-uvm is " + describe(*node), "remove it, then " + make_nodes(scene),
+              kSource);
+}
+
+void openable(const Scene& scene, std::vector<Step>& steps) {
+  Step& step = ask(steps, "node-access", "this user may open the nodes");
+  step.saw(scene.user.evidence);
+  std::vector<std::string> names = wanted_nodes(scene);
+  names.emplace_back(kUvm);
+  bool unknown = false, any = false;
+  for (const std::string& name : names) {
+    const auto node = scene.machine.dev.node(name);
+    if (!node || node->kind != host::DeviceNode::Kind::kDevice) continue;
+    any = true;
+    const std::string label = scene.machine.dev.label(name);
+    const std::string rights = rights_of(scene, *node);
+    step.saw(fmt::format("{}: {}", label, rights));
+    step.smi_unaffected = name == kUvm;
+    switch (access_of(*node, scene.user)) {
+      case Access::kYes:
+        break;
+      case Access::kUnknown:
+        unknown = true;
+        break;
+      case Access::kDenied:
+        return step.broken(
+            fmt::format("the control group forbids {}: the kernel answers EPERM", label),
+            "start the container again; engines that edit device rules behind systemd lose them at "
+            "systemctl daemon-reload: use CDI (--device nvidia.com/gpu=all), or the cgroupfs "
+            "driver",
+            "NVIDIA/nvidia-container-toolkit#48");
+      case Access::kNo:
+        return step.broken(
+            fmt::format("user {} may not read and write {} ({})", scene.user.uid, label, rights),
+            scene.in_container()
+                ? fmt::format(
+                      "run with a group that may: --group-add {}, or --group-add keep-groups "
+                      "under rootless Podman",
+                      node->gid)
+                : fmt::format("usermod -aG {} USER and log in again, or let the driver make nodes "
+                              "for all: options nvidia NVreg_DeviceFileMode=0666",
+                              group_name(scene.machine.root, node->gid)));
+    }
+  }
+  step.smi_unaffected = false;
+  if (!any) return step.skip("no node to ask about");
+  if (unknown)
+    return step.unknown("the user namespace hides who owns the nodes",
+                        "open one: head -c0 /dev/nvidiactl", false);
+  step.ok(scene.user.known ? fmt::format("user {} may read and write them", scene.user.uid)
+                           : "everybody may read and write them");
+}
+
+}  // namespace
+
+void steps_nvidia_nodes(const Scene& scene, std::vector<Step>& steps) {
+  if (!scene.nvidia || scene.wsl || scene.tegra) return;
+  // Nodes come with the module.
+  if (!scene.profile.nvidia.module_version.value && !scene.in_container() &&
+      scene.nvidia_nodes().empty())
+    return;
+  if (scene.in_container() && scene.nvidia_nodes().empty() &&
+      !scene.machine.dev.exists("nvidiactl"))
+    return;
+  present(scene, steps);
+  uvm(scene, steps);
+  numbers(scene, steps);
+  openable(scene, steps);
+}
+
+}  // namespace flense::doctor
