@@ -40,6 +40,7 @@ struct Check {
 struct HostVerdict {
   std::string name;
   std::string launcher;
+  std::string launcher_reason;  ///< why that one: "podman is installed", "--launcher"
   Verdict verdict = Verdict::kOk;
   std::vector<Check> checks;  ///< in the order of decision
 };

@@ -93,7 +93,9 @@ std::string verdict_text(std::string_view target, std::span<const HostVerdict> h
   for (const VerdictGroup& group : groups) {
     const std::string head = single ? fmt::format("{} on {}", what, who(group)) : "\n" + who(group);
     const std::string launcher = printable(group.first->launcher);
-    out += fmt::format("{}{}: {}\n", head, launcher.empty() ? "" : " by " + launcher,
+    const std::string reason = printable(group.first->launcher_reason);
+    out += fmt::format("{}{}{}: {}\n", head, launcher.empty() ? "" : " by " + launcher,
+                       options.all && !reason.empty() ? fmt::format(" ({})", reason) : "",
                        painted(group.first->verdict, options.style));
     out += group_lines(group, options);
   }
