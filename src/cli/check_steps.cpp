@@ -71,7 +71,7 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
     return inventory::config_needs(*image);
   }
   TRY(const auto image, open_target(target, args, io));
-  const auto cache = open_inventory_cache(args, io);
+  TRY(const auto cache, open_inventory_cache(args, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)

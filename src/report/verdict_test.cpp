@@ -28,7 +28,7 @@ Check check(std::string id, Verdict verdict, std::string message) {
 }
 
 HostVerdict host(std::string name, std::vector<Check> checks) {
-  HostVerdict out{std::move(name), "docker", compat::worst(checks), std::move(checks)};
+  HostVerdict out{std::move(name), "docker", "docker is installed", compat::worst(checks), std::move(checks)};
   return out;
 }
 
