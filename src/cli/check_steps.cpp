@@ -51,8 +51,7 @@ Result<void> known_check(const std::string& id, const knowledge::Knowledge& tabl
       near.empty() ? "flense explain lists the checks" : fmt::format("did you mean {}?", near));
 }
 
-int verdict_status(const std::vector<compat::HostVerdict>& verdicts,
-                   const Allowances& allowances) {
+int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances) {
   bool unknown = false;
   for (const compat::HostVerdict& host : verdicts) {
     if (host.checks.empty()) unknown = true;
