@@ -71,21 +71,7 @@ class Check(harness.Case):
         self.assertEqual(there["checks"], here["checks"])
 
     def nodes(self, count, driver):
-        items = []
-        for number in range(count):
-            major, minor, revision = driver(number)
-            items.append({"kind": "Node", "metadata": {"name": f"gpu-{number:04}", "labels": {
-                "kubernetes.io/arch": "amd64", "nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": "8",
-                "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.compute.major": "9",
-                "nvidia.com/gpu.compute.minor": "0", "nvidia.com/cuda.driver.major": major,
-                "nvidia.com/cuda.driver.minor": minor, "nvidia.com/cuda.driver.rev": revision}},
-                "status": {"nodeInfo": {"kernelVersion": f"5.15.0-{number}", "osImage": "Ubuntu 22.04.4 LTS",
-                                        "architecture": "amd64", "containerRuntimeVersion": "containerd://1.7.22"},
-                           "capacity": {"nvidia.com/gpu": "8"}}})
-        path = self.path("nodes.json")
-        with open(path, "w") as out:
-            json.dump({"apiVersion": "v1", "kind": "List", "items": items}, out)
-        return path
+        return hosts.kubernetes_nodes(self.path("nodes.json"), count, driver)
 
     def test_a_cluster_is_one_answer_by_groups(self):
         path = self.nodes(40, lambda n: ("580", "65", "06") if n % 4 else ("550", "54", "15"))
