@@ -243,7 +243,10 @@ void visible(const Scene& scene, std::vector<Step>& steps) {
                                      count == 1 ? "is" : "are", count),
                          remedy, kSource);
   }
-  if (!any) return step.ok("none is set: all GPUs are visible");
+  if (!any) {
+    step.saw(fmt::format("{}: not set", fmt::join(names, ", ")));
+    return step.ok("none is set: all GPUs are visible");
+  }
   step.ok("they name devices that exist");
 }
 

@@ -2,6 +2,7 @@
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
+#include "host/parse.h"
 
 namespace flense::doctor {
 
@@ -59,9 +60,14 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
     step.saw(fmt::format("{}: {}", dev.label(name), there ? "there" : "missing"));
     return there;
   };
-  const bool memory = has("nvmap"), old = has("nvhost-gpu"), current = has("nvgpu/igpu0/ctrl");
-  if (memory && (old || current)) {
-    for (const char* name : {"nvmap", "nvhost-gpu", "nvgpu/igpu0/ctrl"}) {
+  // From Thor on the GPU is driven by the same module as cards are.
+  const auto gpus = scene.gpus("nvidia");
+  const bool thor = !gpus.empty() && gpus.front()->architecture.value &&
+                    host::version_at_least(*gpus.front()->architecture.value, "10.0");
+  const bool memory = has("nvmap");
+  const bool gpu = thor ? has("nvidia0") : has("nvhost-gpu") || has("nvgpu/igpu0/ctrl");
+  if (memory && gpu) {
+    for (const char* name : {"nvmap", "nvhost-gpu", "nvgpu/igpu0/ctrl", "nvidia0"}) {
       const auto node = dev.node(name);
       if (!node || access_of(*node, scene.user) != Access::kNo) continue;
       return step.broken(
