@@ -509,6 +509,29 @@ TEST(Doctor, ForwardCompatibilityOnDataCentreGpusIsFine) {
   EXPECT_EQ(findings(machine.diagnosis()), "");
 }
 
+/// Cards of both vendors on the bus, and nodes of one of them.
+TEST(Doctor, ContainersAreAskedAboutWhatTheyWereGiven) {
+  for (const bool given_amd : {false, true}) {
+    host::testing::ScratchTree tree;
+    const TestMachine machine(tree);
+    machine.nvidia_container();
+    machine.amd_host();
+    machine.file("sys/bus/pci/drivers/amdgpu/bind");
+    if (given_amd) {
+      for (const char* name : {"nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"})
+        machine.remove(std::string("dev/") + name);
+      machine.library(TestMachine::kLib, TestMachine::kVersion);
+      machine.remove(std::string(TestMachine::kLib) + "libcuda.so.1");
+      machine.environment.clear();
+      machine.torch("2.9.0+rocm6.4", "None", "'6.4.0'");
+    } else {
+      machine.remove("dev/kfd");
+      machine.remove("dev/dri");
+    }
+    EXPECT_EQ(findings(machine.diagnosis()), "") << given_amd;
+  }
+}
+
 /// The same version beside the driver's own changes nothing.
 TEST(Doctor, CompatibilityPackageOfTheDriversVersionIsFine) {
   host::testing::ScratchTree tree;

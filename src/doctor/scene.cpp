@@ -151,6 +151,13 @@ Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environm
     else
       amd = true;
   }
+  // A container sees every card of the machine on the bus; it was given those with nodes.
+  if (in_container() && nvidia && amd) {
+    const bool given = !nvidia_nodes().empty() || machine.dev.exists("nvidiactl");
+    const bool given_amd = machine.dev.exists("kfd");
+    nvidia = given || !given_amd;
+    amd = given_amd || !given;
+  }
   user = read_user(machine.proc);
   majors = read_majors(machine.proc);
   const std::string* path = variable("LD_LIBRARY_PATH");

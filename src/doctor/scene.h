@@ -38,8 +38,9 @@ struct Scene {
 
   std::string container;  ///< the mark that tells a container; empty: a host
   bool wsl = false, tegra = false;
-  bool nvidia = false;  ///< such a GPU is on the bus, or its nodes are in /dev
-  bool amd = false;     ///< such a GPU is on the bus, displays aside
+  /// Such a GPU is on the bus, or its nodes are in /dev; not one that a container was not given.
+  bool nvidia = false;
+  bool amd = false;  ///< the same, displays aside
   /// AMD's display controllers beside NVIDIA GPUs: nobody expects them to compute.
   std::vector<const host::Gpu*> displays;
   User user;

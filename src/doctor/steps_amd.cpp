@@ -256,8 +256,6 @@ void steps_amd(const Scene& scene, std::vector<Step>& steps) {
   if (!scene.amd) return;
   module(scene, steps);
   topology(scene, steps);
-  // A container on a machine of both vendors was given one of them.
-  if (scene.in_container() && scene.nvidia && !scene.machine.dev.exists("kfd")) return;
   nodes(scene, steps);
   access(scene, steps);
   override_target(scene, steps);
