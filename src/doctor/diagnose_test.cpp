@@ -40,6 +40,7 @@ constexpr Healthy kHealthy[] = {{"nvidia_host", &TestMachine::nvidia_host},
                                 {"operator_host", &TestMachine::operator_host},
                                 {"amd_host", &TestMachine::amd_host},
                                 {"wsl", &TestMachine::wsl},
+                                {"wsl_container", &TestMachine::wsl_container},
                                 {"jetson", &TestMachine::jetson}};
 
 TEST(Doctor, HealthyMachinesHaveNoFinding) {

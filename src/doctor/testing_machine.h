@@ -288,6 +288,16 @@ class TestMachine {
     link("usr/lib/wsl/lib/libcuda.so.1", "libcuda.so.1.1");
     cache({{"libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"}});
   }
+  /// As NVIDIA's toolkit mounts the driver there.
+  void wsl_container() const {
+    wsl();
+    remove("usr/lib/wsl/lib");
+    const std::string store = "usr/lib/wsl/drivers/nv_dispi.inf_amd64_0123456789abcdef/";
+    file(store + "libcuda.so.1.1", elf_header(kX86_64));
+    link(store + "libcuda.so.1", "libcuda.so.1.1");
+    cache({{"libcuda.so.1", "/" + store + "libcuda.so.1"}});
+    file(".dockerenv");
+  }
   void jetson() const {
     base("aarch64", "5.15.136-tegra");
     file("etc/nv_tegra_release",
