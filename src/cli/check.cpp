@@ -16,7 +16,8 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp = R"(Judges whether images run on hosts, before anyone launches them:
+constexpr std::string_view kHelp =
+    R"(Judges whether images run on hosts, before anyone launches them:
   driver          against the image's CUDA: native, minor-version mode, compat libraries
   device code     of every library against each GPU: native, compiled from PTX, or none
   frameworks      CPU-only builds, mixed CUDA versions, missing libraries and compilers
@@ -97,8 +98,8 @@ Result<void> print_requirements(const inventory::Needs& needs, const Request& re
                                 const ParsedArgs& args, Io& io) {
   const compat::Requirements sheet = compat::requirements_of(needs, request.tables);
   if (request.emit == "node-affinity" || request.emit == "nfd") {
-    TRY(const std::string rules, request.emit == "nfd" ? report::nfd_compatibility(sheet)
-                                                       : report::node_affinity(sheet));
+    TRY(const std::string rules,
+        request.emit == "nfd" ? report::nfd_compatibility(sheet) : report::node_affinity(sheet));
     return write_text(io, rules);
   }
   if (request.emit == "labels") {
@@ -108,8 +109,8 @@ Result<void> print_requirements(const inventory::Needs& needs, const Request& re
   }
   if (request.format == "json")
     return write_text(io, text::dump_json(report::requirements_json(sheet), 2) + "\n");
-  return write_text(
-      io, report::requirements_text(sheet, {output_style(args, io), args.has("--all")}));
+  return write_text(io,
+                    report::requirements_text(sheet, {output_style(args, io), args.has("--all")}));
 }
 
 Result<void> print_verdicts(const std::string& target,
@@ -165,8 +166,13 @@ Result<int> check(const ParsedArgs& args, Io& io) {
 
 const Command& check_command() {
   static const std::vector<std::string_view> kLaunchers = compat::launcher_words();
-  static const std::array<OptionSpec, 20> kOptions = {
-      OptionSpec{"--host", "", "HOST", "a machine to judge for; may be repeated", true, {},
+  static const std::array<OptionSpec, 19> kOptions = {
+      OptionSpec{"--host",
+                 "",
+                 "HOST",
+                 "a machine to judge for; may be repeated",
+                 true,
+                 {},
                  Completion::kFile},
       OptionSpec{"--launcher", "", "NAME", "what starts the container (default: the likely one)",
                  false, kLaunchers},
@@ -180,7 +186,12 @@ const Command& check_command() {
       OptionSpec{"--allow-unknown", "", "ID", "let this check be unknown", true},
       OptionSpec{"--allow-unsupported", "", "ID", "let this check be unsupported", true},
       OptionSpec{"--redistribution", "", "", "also check what licences let you pass on"},
-      OptionSpec{"--data", "", "DIR", "tables whose rows come before flense's own", false, {},
+      OptionSpec{"--data",
+                 "",
+                 "DIR",
+                 "tables whose rows come before flense's own",
+                 false,
+                 {},
                  Completion::kDirectory},
       kNoCacheOption,
       kPlatformOption,
@@ -189,16 +200,11 @@ const Command& check_command() {
       kProcOption,
       kSysOption,
       kDevOption};
-  static const Command kCommand{"check",
-                                "Hosts",
-                                "tell whether an image will run on a host, and why not",
-                                "TARGET",
-                                1,
-                                64,
-                                kOptions,
-                                kHelp,
-                                {},
-                                check};
+  static const Command kCommand{
+      "check",  "Hosts", "tell whether an image will run on a host, and why not",
+      "TARGET", 1,       64,
+      kOptions, kHelp,   {},
+      check};
   return kCommand;
 }
 

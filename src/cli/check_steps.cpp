@@ -51,8 +51,7 @@ Result<void> known_check(const std::string& id, const knowledge::Knowledge& tabl
       near.empty() ? "flense explain lists the checks" : fmt::format("did you mean {}?", near));
 }
 
-int verdict_status(const std::vector<compat::HostVerdict>& verdicts,
-                   const Allowances& allowances) {
+int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances) {
   bool unknown = false;
   for (const compat::HostVerdict& host : verdicts) {
     if (host.checks.empty()) unknown = true;
@@ -71,7 +70,7 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
     return inventory::config_needs(*image);
   }
   TRY(const auto image, open_target(target, args, io));
-  const auto cache = open_inventory_cache(args, io);
+  TRY(const auto cache, open_inventory_cache(args, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)

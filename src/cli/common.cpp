@@ -132,8 +132,9 @@ CachePlaces places_of(const Io& io) {
 
 Result<OpenedStore> open_entry_store(const Io& io) {
   std::uint64_t most = inventory::EntryStore::kDefaultBytes;
-  if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty())
+  if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty()) {
     TRY(most, with_context(inventory::parse_size(text), "reading FLENSE_CACHE_MAX"));
+  }
   std::vector<std::filesystem::path> places = places_of(io).inventories;
   for (std::filesystem::path& place : places) place /= "inventories";
   OpenedStore out;

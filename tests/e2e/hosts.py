@@ -2,6 +2,7 @@
 /sys, /dev and /etc, written down by hand. No vendor bytes; libraries are ELF headers, device nodes
 are the stand-ins of src/host/tree.h. All but "mismatch" and "no_gpu" are in good health."""
 
+import json
 import os
 import struct
 
@@ -331,3 +332,25 @@ def make(name, root):
     if not os.path.exists(root):
         ALL[name](Host(root))
     return root
+
+
+def kubernetes_nodes(path, count, driver):
+    """Writes what `kubectl get nodes -o json` prints of H100 nodes; driver(number) gives the three parts
+    of each driver's version. No two nodes are equal."""
+    items = []
+    for number in range(count):
+        major, minor, revision = driver(number)
+        labels = {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": f"gpu-{number:04}",
+                  "nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": "8", "nvidia.com/gpu.memory": "81559",
+                  "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.compute.major": "9",
+                  "nvidia.com/gpu.compute.minor": "0", "nvidia.com/cuda.driver.major": major,
+                  "nvidia.com/cuda.driver.minor": minor, "nvidia.com/cuda.driver.rev": revision,
+                  "feature.node.kubernetes.io/cpu-cpuid.AVX512F": "true"}
+        items.append({"kind": "Node", "metadata": {"name": f"gpu-{number:04}", "labels": labels},
+                      "status": {"nodeInfo": {"kernelVersion": f"5.15.0-{number}", "osImage": "Ubuntu 22.04.4 LTS",
+                                              "architecture": "amd64", "operatingSystem": "linux",
+                                              "containerRuntimeVersion": "containerd://1.7.22"},
+                                 "capacity": {"nvidia.com/gpu": "8"}}})
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({"apiVersion": "v1", "kind": "List", "items": items}, out)
+    return path
