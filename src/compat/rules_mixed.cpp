@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 #include "knowledge/table_rows.h"
@@ -39,7 +40,7 @@ Check mixed(std::string message, std::string fix) {
 
 /// True when it found something.
 bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>& checks) {
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   const std::string built = torch ? knowledge::cuda_of_variant(torch->variant) : std::string();
   const auto major = knowledge::first_number(built);
   if (major) {
@@ -93,10 +94,10 @@ bool judge_cudnn(const Question& question, std::vector<Check>& checks) {
   const Majors cudnn = majors_of(question.image, {"cuDNN"});
   if (cudnn.empty()) return false;
   bool found = false;
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   for (const std::string_view name :
        {"torch", "tensorflow", "jax-cuda12-plugin", "jax-cuda13-plugin", "onnxruntime-gpu"}) {
-    const InstalledPackage* installed = find_package(question.image, name);
+    const InstalledPackage* installed = find_package(question.facts->packages, name);
     if (installed == nullptr) continue;
     if (name == "torch" && (!torch || !torch->variant.starts_with("cu"))) continue;
     const auto* row = question.tables.frameworks.cudnn_of(name, installed->package.version);
