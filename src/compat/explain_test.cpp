@@ -80,6 +80,9 @@ TEST_F(Explain, PartsOfMessagesAndWholeLines) {
   EXPECT_THAT(
       titles("nvidia-container-cli: initialization error: nvml error: driver not loaded")[0],
       HasSubstr("NVML 9"));
+  EXPECT_THAT(titles("nvidia-container-cli: initialization error: load library failed: "
+                     "libnvidia-ml.so.1: cannot open shared object file")[0],
+              HasSubstr("NVML 12"));
   EXPECT_THAT(titles("error"), IsEmpty());
 }
 
