@@ -6,6 +6,7 @@
 #include "cli/places.h"
 #include "cli/suggest.h"
 #include "compat/explain.h"
+#include "compat/image_facts.h"
 #include "host/spec.h"
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
@@ -111,13 +112,14 @@ std::vector<compat::HostVerdict> judge_hosts(const inventory::Needs& image,
                                              bool redistribution) {
   std::vector<compat::HostVerdict> out;
   out.reserve(hosts.size());
+  const compat::ImageFacts facts(image, tables);
   for (const host::Profile& host : hosts) {
     compat::ChosenLauncher chosen{compat::Launcher::kNone, "the files start on the host itself"};
     if (launcher)
       chosen = {*launcher, "--launcher"};
     else if (!stands_alone(image))
       chosen = compat::likely_launcher(host);
-    out.push_back(compat::judge({image, host, tables, chosen.launcher, redistribution}));
+    out.push_back(compat::judge({image, host, tables, chosen.launcher, redistribution, &facts}));
     out.back().launcher_reason = chosen.reason;
   }
   return out;

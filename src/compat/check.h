@@ -25,7 +25,7 @@ struct Evidence {
   bool operator==(const Evidence&) const = default;
 };
 
-/// Which part of the world a check speaks of; `--all` groups by it.
+/// One answer, and what it rests on.
 struct Check {
   std::string id;  ///< stable: "driver-cuda"; `flense explain ID` knows it
   Verdict verdict = Verdict::kOk;
