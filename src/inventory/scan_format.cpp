@@ -14,7 +14,7 @@ using Listing = std::shared_ptr<const image::LayerListing>;
 using Entry = image::LayerListing::Entry;
 
 /// Raised when what stands in a scan changes its meaning without changing its form.
-constexpr std::string_view kRevision = "scan-1";
+constexpr std::string_view kRevision = "scan-2";
 
 void put_listing(const image::LayerListing& listing, BinaryWriter& to) {
   std::size_t text = 0;
@@ -122,9 +122,9 @@ std::optional<LayerScan> decode_scan(Bytes bytes) {
   std::apply([&](auto&... member) { (get(member), ...); }, tie_members(out));
   const std::size_t members = out.listing->size();
   const bool whole = in.good() && in.at_end() && out.content_bytes <= out.unpacked_bytes &&
-                     lies_in(out.elf, members) && lies_in(out.packages, members) &&
-                     lies_in(out.texts, members) && lies_in(out.scripts, members) &&
-                     lies_in(out.stored, members) &&
+                     lies_in(out.elf, members) && lies_in(out.bare_code, members) &&
+                     lies_in(out.packages, members) && lies_in(out.texts, members) &&
+                     lies_in(out.scripts, members) && lies_in(out.stored, members) &&
                      std::all_of(out.elf.begin(), out.elf.end(),
                                  [](const auto& item) { return known_reasons(item.second); });
   if (!whole) return std::nullopt;
