@@ -105,7 +105,7 @@ TEST(LayerPump, AnInterruptIsAnErrorOfTheReader) {
   for (const bool hash : {true, false}) {
     std::stop_source stop;
     Progress progress(false, 80, stop.get_token());
-    LayerPump pump(std::make_unique<ScriptedDecoder>(sample_text(40'000'000), 1u << 20),
+    LayerPump pump(std::make_unique<ScriptedDecoder>(sample_text(16'000'000), 1u << 20),
                    {hash, kNoLimit, &progress});
     EXPECT_FALSE(must(pump.next(1)).empty());
     stop.request_stop();
