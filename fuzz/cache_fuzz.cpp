@@ -1,5 +1,5 @@
-// Entries of the cache: the file around a payload, and the payload of a layer, which is tried by
-// itself too, since no mutation hits a SHA-256.
+// Entries of the cache: the file around a payload, and the payloads of a layer and of needs, which
+// are tried by themselves too, since no mutation hits a SHA-256.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 
 #include "image/merged_tree.h"
 #include "inventory/entry_store.h"
+#include "inventory/needs_json.h"
 #include "inventory/scan_cache.h"
 #include "inventory/scan_format.h"
 
@@ -21,9 +22,9 @@ void expect(bool condition) {
 
 /// What a scan of the cache is used for.
 void use(const flense::inventory::LayerScan& scan) {
-  for (std::uint32_t i = 0; i < scan.listing->size(); ++i)
-    static_cast<void>(scan.stored_bytes(i));
+  for (std::uint32_t i = 0; i < scan.listing->size(); ++i) static_cast<void>(scan.stored_bytes(i));
   for (const auto& [index, facts] : scan.elf) expect(index < scan.listing->size());
+  for (const auto& [index, code] : scan.bare_code) expect(index < scan.listing->size());
   for (const auto& [index, list] : scan.packages) expect(index < scan.listing->size());
   for (const auto& [index, text] : scan.texts) expect(index < scan.listing->size());
   static_cast<void>(flense::image::MergedTree::build({scan.listing, scan.listing}));
@@ -39,6 +40,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto entry = flense::inventory::decode_entry(std::string(text)))
     static_cast<void>(flense::inventory::is_sound(*entry));
+  if (const auto json = flense::text::parse_json(text, "needs")) {
+    if (const auto needs = flense::inventory::needs_from_json(*json, "needs")) {
+      const auto again =
+          flense::inventory::needs_from_json(flense::inventory::needs_to_json(*needs), "needs");
+      expect(again.has_value() && *again == *needs);
+    }
+  }
   if (const auto scan = flense::inventory::decode_scan(as_bytes(text))) use(*scan);
   return 0;
 }

@@ -28,6 +28,8 @@ PLANTED = {
     "doctor": ("src/doctor/loader_cache.cpp", "if (offset >= text.size()) return std::nullopt;", ""),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
             "in_file && section.offset > bytes_.size()"),
+    "facts": ("src/elf/notes.cpp", "!range_fits(at + kHeader, size, properties.size())",
+              "at + kHeader > properties.size()"),
     "fatbin": ("src/device/fatbin.cpp", "!range_fits(entry.header_size, entry.payload_size, rest.size())",
                "entry.payload_size > (1u << 30)"),
     "host": ("src/host/parse.cpp", "if (out.size() == most) break;",

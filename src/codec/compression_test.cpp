@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "codec/test_support.h"
+#include "codec/zstd_frame.h"
 
 namespace flense::codec {
 namespace {
@@ -375,6 +376,19 @@ RC_GTEST_PROP(Codec, RoundTrip, (const std::string& text, bool zstd, std::uint8_
   const std::size_t step = 1 + static_cast<std::size_t>(*rc::gen::inRange(0, 100));
   RC_ASSERT(unpack(std::make_unique<TrickleSource>(packed, step), zstd ? Way::kZstd : Way::kZlib)
                 .value_or("refused") == text);
+}
+
+TEST(ZstdFrame, EndsWhereItsBlocksDo) {
+  StringSink packed;
+  auto encoder = compress(packed, Compression::kZstd, {});
+  ASSERT_TRUE((*encoder)->write(as_bytes(testing::sample(300'000))));
+  ASSERT_TRUE((*encoder)->finish());
+  const std::string frame = packed.take();
+  EXPECT_EQ(zstd_frame_size(as_bytes(frame)), frame.size());
+  EXPECT_EQ(zstd_frame_size(as_bytes(frame + "and more")), frame.size());
+  EXPECT_EQ(zstd_frame_size(as_bytes(frame.substr(0, frame.size() - 1))), std::nullopt);
+  EXPECT_EQ(zstd_frame_size(as_bytes("no frame")), std::nullopt);
+  EXPECT_EQ(zstd_frame_size({}), std::nullopt);
 }
 
 }  // namespace

@@ -68,6 +68,8 @@ FLENSE_CLMUL std::uint32_t crc32_by_folding(std::uint32_t sum, Bytes bytes) {
 }  // namespace
 
 std::uint32_t crc32(std::uint32_t sum, Bytes bytes) {
+  // For zlib no buffer at all means to begin anew.
+  if (bytes.empty()) return sum;
 #ifdef __x86_64__
   const std::size_t folded = bytes.size() - bytes.size() % kLane;
   if (folded >= kStep && __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1")) {

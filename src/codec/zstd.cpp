@@ -6,6 +6,7 @@
 
 #include "codec/block_encoder.h"
 #include "codec/decoders.h"
+#include "codec/zstd_frame.h"
 
 namespace flense::codec {
 
@@ -100,6 +101,13 @@ class FramePacker final : public BlockPacker {
 };
 
 }  // namespace
+
+std::optional<std::size_t> zstd_frame_size(Bytes bytes) {
+  if (bytes.size() < 4 || load_le<std::uint32_t>(bytes, 0) != ZSTD_MAGICNUMBER) return std::nullopt;
+  const std::size_t size = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
+  if (ZSTD_isError(size) != 0) return std::nullopt;
+  return size;
+}
 
 std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source) {
   return std::make_unique<ZstdDecoder>(std::move(source));

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/stream.h"
 #include "codec/compression.h"
+#include "codec/zstd_frame.h"
 #include "device/amd_target.h"
 
 namespace flense::device {
@@ -22,6 +23,12 @@ constexpr std::uint64_t kMostId = 4096;
 constexpr std::size_t kMostTable = 64u << 10;
 /// Each one costs a decoder.
 constexpr std::size_t kMostUnpacked = 10'000;
+/// Magics that turn out not to begin a bundle: each may cost a walk over a table.
+constexpr std::size_t kMostFalseHits = 10'000;
+/// What a frame without an end counts as: the walk over its blocks may reach the end of the file.
+constexpr std::size_t kDamagedFrame = 100;
+/// Method of a compressed bundle.
+constexpr std::uint16_t kZstd = 1;
 
 struct Table {
   std::vector<AmdEntry> entries;
@@ -38,6 +45,7 @@ std::optional<Table> parse_table(Bytes bytes, std::uint64_t limit) {
   if (count > kMostEntriesPerBundle) return std::nullopt;
   at += 8;
   Table table;
+  std::uint64_t claimed = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     if (!range_fits(at, kEntryHeader, bytes.size())) return std::nullopt;
     AmdEntry entry;
@@ -46,8 +54,10 @@ std::optional<Table> parse_table(Bytes bytes, std::uint64_t limit) {
     const auto id_size = load_le<std::uint64_t>(bytes, at + 16);
     at += kEntryHeader;
     if (id_size > kMostId || !range_fits(at, id_size, bytes.size()) ||
-        !range_fits(entry.offset, entry.size, limit))
+        !range_fits(entry.offset, entry.size, limit) || entry.size > limit - claimed)
       return std::nullopt;
+    // Code objects lie apart: together they hold no more than the bundle does.
+    claimed += entry.size;
     table.end = std::max(table.end, entry.offset + entry.size);
     entry.target = amd_target_of_entry(as_text(bytes.subspan(at, id_size)));
     at += id_size;
@@ -97,21 +107,22 @@ std::optional<Compressed> parse_compressed(Bytes bytes) {
 
 /// The first bytes of what a zstd stream unpacks to; the decoder stops when they are there.
 Result<std::string> unpack_start(Bytes packed, std::uint64_t size) {
-  TRY(const std::unique_ptr<Source> source,
-      codec::decompress(std::make_unique<MemorySource>(packed), codec::Compression::kZstd, {}));
-  const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(size, kMostTable));
-  std::string out;
-  while (out.size() < wanted) {
-    TRY(const Bytes bytes, source->next(wanted - out.size()));
-    if (bytes.empty()) break;
-    out += as_text(bytes);
+  TRY(const auto decoder,
+      codec::open_decoder(std::make_unique<MemorySource>(packed), codec::Compression::kZstd, {}));
+  std::string out(static_cast<std::size_t>(std::min<std::uint64_t>(size, kMostTable)), '\0');
+  const MutableBytes room = std::as_writable_bytes(std::span(out));
+  std::size_t filled = 0;
+  while (filled < out.size()) {
+    TRY(const std::size_t got, decoder->read(room.subspan(filled)));
+    if (got == 0) break;
+    filled += got;
   }
+  out.resize(filled);
   return out;
 }
 
 void read_compressed(Bytes packed, const Compressed& header, std::size_t& budget,
                      AmdBundle& bundle) {
-  constexpr std::uint16_t kZstd = 1;
   if (header.method != kZstd) {
     bundle.unread =
         fmt::format("compressed by method {}, which flense does not read", header.method);
@@ -148,6 +159,19 @@ std::size_t next_bundle(std::string_view text, std::size_t from) {
   return text.size();
 }
 
+/// Version 1 does not state its size; the frame in it does. Without one it ends where the next
+/// bundle begins.
+std::size_t size_of_version_1(Bytes bytes, const Compressed& header, std::size_t& false_hits) {
+  if (header.method == kZstd) {
+    // What is packed may hold the magic of a plain bundle as it is, so that looking for it is
+    // wrong.
+    if (const auto frame = codec::zstd_frame_size(bytes.subspan(header.header)))
+      return header.header + *frame;
+    false_hits += kDamagedFrame;
+  }
+  return next_bundle(as_text(bytes), header.header);
+}
+
 }  // namespace
 
 bool looks_like_amd_bundle(Bytes bytes) {
@@ -160,7 +184,7 @@ bool looks_like_amd_bundle(Bytes bytes) {
 Result<std::vector<AmdBundle>> read_amd_bundles(Bytes bytes) {
   const std::string_view text = as_text(bytes);
   std::vector<AmdBundle> out;
-  std::size_t entries = 0, budget = kMostUnpacked;
+  std::size_t entries = 0, budget = kMostUnpacked, false_hits = 0;
   std::size_t at = next_bundle(text, 0);
   while (at < bytes.size()) {
     const Bytes rest = bytes.subspan(at);
@@ -176,14 +200,17 @@ Result<std::vector<AmdBundle>> read_amd_bundles(Bytes bytes) {
         found = true;
       }
     } else if (const auto header = parse_compressed(rest)) {
-      // Version 1 does not state its size: it ends where the next one begins.
-      end = header->total != 0 ? at + header->total : next_bundle(text, at + header->header);
+      end =
+          at + (header->total != 0 ? header->total : size_of_version_1(rest, *header, false_hits));
       bundle.size = end - at;
       bundle.compressed = header->version;
       read_compressed(rest.subspan(header->header, bundle.size - header->header), *header, budget,
                       bundle);
       found = true;
     }
+    false_hits += found ? 0 : 1;
+    if (false_hits > kMostFalseHits)
+      return bad_input("too many broken offload bundles; the last at offset {:#x}", at);
     if (found) {
       entries += bundle.entries.size();
       if (out.size() >= kMostBundles || entries > kMostEntries)
@@ -202,6 +229,8 @@ Result<AmdCode> find_amd_code(const elf::File& file) {
   for (const elf::Section& section : file.sections()) {
     if (section.name != ".hip_fatbin" || (section.flags & kFlagCompressed) != 0) continue;
     const Bytes bytes = file.section_bytes(section);
+    if (bytes.size() > file.bytes().size() - out.section_bytes)
+      return bad_input("{}: sections .hip_fatbin overlap", file.name());
     TRY(std::vector<AmdBundle> bundles,
         with_context(read_amd_bundles(bytes), "reading section {} of {}", section.name,
                      file.name()));

@@ -33,7 +33,7 @@ struct AmdBundle {
 bool looks_like_amd_bundle(Bytes bytes);
 
 /// Bundles one after another, with anything between them. Plain ones whose header is damaged are
-/// passed over. Bad input: more than 100,000 bundles or a million entries.
+/// passed over. Bad input: more than 100,000 bundles, a million entries or 10,000 damaged headers.
 Result<std::vector<AmdBundle>> read_amd_bundles(Bytes bytes);
 
 /// What one ELF file holds: all bundles of its `.hip_fatbin` sections, offsets from the file's

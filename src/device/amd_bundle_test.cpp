@@ -149,6 +149,46 @@ TEST(AmdBundle, DamagedHeadersArePassedOver) {
   EXPECT_THAT(read(total), IsEmpty()) << "unknown version";
 }
 
+TEST(AmdBundle, EntriesTakeNoMoreThanTheBundleHas) {
+  std::string bytes = amd_bundle({{"hipv4-amdgcn-amd-amdhsa--gfx906", "0123456789"},
+                                  {"hipv4-amdgcn-amd-amdhsa--gfx942", "b"}});
+  const std::string id = "hipv4-amdgcn-amd-amdhsa--gfx906";
+  ASSERT_EQ(read(bytes).size(), 1U);
+  // Each lies in the bundle, together they do not.
+  for (const std::size_t entry : {std::size_t{32}, 32 + 24 + id.size()}) {
+    put(bytes, entry, std::uint64_t{0});
+    put(bytes, entry + 8, std::uint64_t{bytes.size()});
+  }
+  EXPECT_THAT(read(bytes), IsEmpty());
+}
+
+TEST(AmdBundle, FilesFullOfDamagedHeadersAreRefused) {
+  std::string bad = amd_bundle({});
+  put(bad, 24, ~std::uint64_t{0});
+  std::string bytes;
+  for (int i = 0; i < 10'000; ++i) bytes += bad;
+  EXPECT_THAT(read(bytes), IsEmpty());
+  const auto refused = read_amd_bundles(as_bytes(bytes + bad));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("too many broken offload bundles"));
+}
+
+TEST(AmdBundle, SectionsThatOverlapAreRefused) {
+  elf::testing::Builder builder;
+  const std::string content(4096, 'x');
+  for (int i = 0; i < 3; ++i)
+    builder.add({.name = ".hip_fatbin", .flags = SHF_ALLOC, .address = 0x2000, .bytes = content});
+  const std::string bytes = builder.build();
+  const auto file = elf::File::parse(as_bytes(bytes), "x");
+  ASSERT_TRUE(file.has_value());
+  // 0x2000 bytes stand before them.
+  EXPECT_TRUE(find_amd_code(*file));
+  for (int i = 0; i < 3; ++i)
+    builder.add({.name = ".hip_fatbin", .flags = SHF_ALLOC, .address = 0x2000, .bytes = content});
+  const std::string more = builder.build();
+  EXPECT_FALSE(find_amd_code(*elf::File::parse(as_bytes(more), "x")));
+}
+
 TEST(AmdBundle, InTheSectionsOfAFile) {
   const std::string one = amd_bundle({{"hipv4-amdgcn-amd-amdhsa--gfx906", "a"}});
   elf::testing::Builder builder;

@@ -249,6 +249,11 @@ TEST(Scan, RefusesFilesMadeToExhaustIt) {
   put(broken, 16 + 4, std::uint32_t{8});
   SectionCode three;
   EXPECT_FALSE(scan_section(as_bytes(broken + broken), three, false_hits));
+  ScanBudget overlapping;
+  overlapping.bytes = 2 * bytes.size() - 1;
+  SectionCode four, five;
+  EXPECT_TRUE(scan_section(as_bytes(bytes), four, overlapping));
+  EXPECT_FALSE(scan_section(as_bytes(bytes), five, overlapping));
 }
 
 TEST(Standalone, AFatbinFileIsOneSection) {

@@ -44,6 +44,7 @@ Result<FileCode> find_device_code(const elf::File& file) {
   FileCode code;
   if (file.machine() == kMachineCuda) return code;
   ScanBudget budget;
+  budget.bytes = file.bytes().size();
   const auto& sections = file.sections();
   for (std::size_t i = 0; i < sections.size(); ++i) {
     const elf::Section& section = sections[i];

@@ -41,6 +41,9 @@ std::size_t find_region_header(Bytes bytes, std::size_t from) {
 }
 
 Result<void> scan_section(Bytes section, SectionCode& code, ScanBudget& budget) {
+  if (section.size() > budget.bytes)
+    return bad_input("the sections hold more bytes than the file: they overlap");
+  budget.bytes -= section.size();
   const std::uint64_t base = code.address != 0 ? code.address : code.offset;
   const auto aligned = [&](std::uint64_t position) {
     return position + (kRegionAlignment - (base + position) % kRegionAlignment) % kRegionAlignment;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -19,6 +21,8 @@ struct ScanBudget {
   std::size_t entries = 1'000'000;
   /// Headers that turn out not to be regions: each costs a walk over its entries.
   std::size_t false_hits = 10'000;
+  /// Of all sections that are searched: those of a sound file do not overlap.
+  std::uint64_t bytes = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// Fills regions and gaps of `code` from the section's bytes; `code` carries the section's offset

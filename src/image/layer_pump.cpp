@@ -30,11 +30,11 @@ LayerPump::LayerPump(std::unique_ptr<codec::Decoder> decoder, const Options& opt
   if (options_.hash) hasher_ = std::jthread([this] { hash(); });
 }
 
-LayerPump::~LayerPump() {
-  spare_.close();
-  unpacked_.close();
-  hashed_.close();
-  decoder_->cancel();
+LayerPump::Stop::~Stop() {
+  pump.spare_.close();
+  pump.unpacked_.close();
+  pump.hashed_.close();
+  pump.decoder_->cancel();
 }
 
 Result<Bytes> LayerPump::next(std::size_t max) {

@@ -24,7 +24,6 @@ class LayerPump final : public Source {
     Progress* progress = nullptr;
   };
   LayerPump(std::unique_ptr<codec::Decoder> decoder, const Options& options);
-  ~LayerPump() override;
 
   Result<Bytes> next(std::size_t max) override;
   /// After the end of the stream, with Options::hash.
@@ -36,6 +35,12 @@ class LayerPump final : public Source {
     std::unique_ptr<std::byte[]> data;
     std::size_t size = 0;
     Bytes bytes() const { return {data.get(), size}; }
+  };
+  /// Has the threads end soon. The last member, so that its destructor is the first to run: also
+  /// when the constructor could start one thread and not the other.
+  struct Stop {
+    LayerPump& pump;
+    ~Stop();
   };
   Result<void> unpack();
   void hash();
@@ -52,6 +57,7 @@ class LayerPump final : public Source {
   Block current_;
   std::size_t used_ = 0;
   std::jthread unpacker_, hasher_;
+  Stop stop_{*this};
 };
 
 }  // namespace flense::image

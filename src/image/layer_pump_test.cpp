@@ -101,6 +101,22 @@ TEST(LayerPump, TooMuchIsRefused) {
   }
 }
 
+TEST(LayerPump, AnInterruptIsAnErrorOfTheReader) {
+  for (const bool hash : {true, false}) {
+    std::stop_source stop;
+    Progress progress(false, 80, stop.get_token());
+    LayerPump pump(std::make_unique<ScriptedDecoder>(sample_text(16'000'000), 1u << 20),
+                   {hash, kNoLimit, &progress});
+    EXPECT_FALSE(must(pump.next(1)).empty());
+    stop.request_stop();
+    // What is on its way already may still arrive: eight blocks, two of them in hands.
+    const auto rest = read_all(pump, kNoLimit, "layer");
+    ASSERT_FALSE(rest);
+    EXPECT_EQ(rest.error().code, Code::kInterrupted);
+    EXPECT_FALSE(pump.next(1)) << "and stays one";
+  }
+}
+
 TEST(LayerPump, EndsEarly) {
   for (const bool hash : {true, false}) {
     for (const int reads : {0, 1, 5}) {

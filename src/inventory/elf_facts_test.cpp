@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "elf/testing_library.h"
+#include "inventory/testing_needs.h"
 
 namespace flense::inventory {
 namespace {
@@ -67,6 +68,24 @@ TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
     if (const elf::Section* section = file->find_section(name)) expected += section->size;
   ASSERT_GT(expected, 0U);
   EXPECT_EQ(read_elf_facts(as_bytes(bytes), "x", nullptr)->symbol_bytes, expected);
+}
+
+TEST(ElfFacts, CountsDeviceCodeByKindAndArchitecture) {
+  const std::string bytes = testing::rich_library();
+  const auto facts = read_elf_facts(as_bytes(bytes), "usr/lib/librich.so", nullptr);
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->unreadable, "");
+  // 8.10 is newer than 8.4, and the runtime needs a driver that unpacks Zstandard for one of two.
+  const std::vector<ArchCount> expected = {
+      {"nvidia", "ptx", "compute_80", 2, 256, "8.10", 1},
+      {"nvidia", "cubin", "sm_90a", 2, 256, "", 1},
+      {"amd", "code-object", "gfx90a:xnack-", 1, 14, "", 0},
+      {"amd", "code-object", "gfx942", 1, 4, "", 0},
+  };
+  EXPECT_EQ(facts->code, expected);
+  EXPECT_EQ(facts->regions, 3U);
+  EXPECT_EQ(facts->x86_isa, 7U);
+  EXPECT_EQ(facts->forward, (ForwardNote{"12.9", {535, 550}, {1, 2}}));
 }
 
 TEST(ElfFacts, ReadsTheBannerOfGlibc) {

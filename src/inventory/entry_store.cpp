@@ -18,7 +18,7 @@
 namespace flense::inventory {
 
 constexpr std::size_t member_count(const EntryHead*) {
-  return 4;
+  return 5;
 }
 
 namespace {
@@ -209,18 +209,20 @@ std::optional<std::string> EntryStore::read(const std::string& name, std::uint64
   if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
       status.st_uid != ::geteuid() || status.st_size < 0)
     return std::nullopt;
-  const auto size = std::min(static_cast<std::uint64_t>(status.st_size), limit);
+  const auto size =
+      static_cast<std::size_t>(std::min(static_cast<std::uint64_t>(status.st_size), limit));
   std::string out;
   bool whole = true;
-  out.resize_and_overwrite(static_cast<std::size_t>(size), [&](char* to, std::size_t room) {
+  // GCC 12's library tells the function of more room than was asked for.
+  out.resize_and_overwrite(size, [&](char* to, std::size_t /*room*/) {
     std::size_t have = 0;
-    while (have < room) {
-      const ssize_t count = ::read(fd.get(), to + have, room - have);
+    while (have < size) {
+      const ssize_t count = ::read(fd.get(), to + have, size - have);
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) break;
       have += static_cast<std::size_t>(count);
     }
-    whole = have == room;
+    whole = have == size;
     return have;
   });
   if (!whole) return std::nullopt;

@@ -24,6 +24,7 @@ namespace flense::inventory {
 struct EntryHead {
   std::string kind;       ///< lower-case letters: "layer"; also the suffix of the file
   std::string key;        ///< 64 hexadecimal digits
+  std::string form;       ///< of the payload: differs where another build writes another one
   std::string label;      ///< for people
   std::int64_t made = 0;  ///< seconds since 1970
   bool operator==(const EntryHead&) const = default;

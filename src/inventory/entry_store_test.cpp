@@ -25,7 +25,7 @@ std::string key(char digit) {
 }
 
 EntryHead head(char digit, const std::string& kind = "layer") {
-  return {kind, key(digit), "label", 1'700'000'000};
+  return {kind, key(digit), "form", "label", 1'700'000'000};
 }
 
 class EntryStoreTest : public ::testing::Test {

@@ -13,8 +13,10 @@ namespace {
 /// Splits at ':' and expands $ORIGIN, as image paths. Empty elements mean the current directory of
 /// the process, which nobody can know here; they are left out.
 std::vector<std::string> expand_path_list(std::string_view list, std::string_view origin) {
+  // No kernel opens a longer path. Many short words of a hostile list would expand to gigabytes.
+  constexpr std::size_t kMostPath = 4096, kMostDirectories = 1000;
   std::vector<std::string> out;
-  while (!list.empty()) {
+  while (!list.empty() && out.size() < kMostDirectories) {
     const std::size_t colon = list.find(':');
     std::string item(list.substr(0, colon));
     list = colon == std::string_view::npos ? std::string_view{} : list.substr(colon + 1);
@@ -22,13 +24,13 @@ std::vector<std::string> expand_path_list(std::string_view list, std::string_vie
     for (const std::string_view token :
          {std::string_view("${ORIGIN}"), std::string_view("$ORIGIN")}) {
       std::size_t at = 0;
-      while ((at = item.find(token, at)) != std::string::npos) {
+      while (item.size() <= kMostPath && (at = item.find(token, at)) != std::string::npos) {
         const std::string absolute = fmt::format("/{}", origin);
         item.replace(at, token.size(), absolute);
         at += absolute.size();
       }
     }
-    out.push_back(resolve_link_text("", item));
+    if (item.size() <= kMostPath) out.push_back(resolve_link_text("", item));
   }
   return out;
 }

@@ -22,6 +22,15 @@ TEST(LibraryCandidates, LoaderOrder) {
   EXPECT_EQ(library_candidates(file, "b.so", paths).front(), "old/b.so");
 }
 
+TEST(LibraryCandidates, HostileListsStaySmall) {
+  LinkFacts file{std::string(200, 'd') + "/a.so", {}, "", "", ""};
+  for (int i = 0; i < 9000; ++i) file.runpath += "$ORIGIN";
+  EXPECT_THAT(library_candidates(file, "b.so", {}), ElementsAre()) << "longer than any path";
+  file.runpath.clear();
+  for (int i = 0; i < 9000; ++i) file.runpath += "/a:";
+  EXPECT_EQ(library_candidates(file, "b.so", {}).size(), 1000U);
+}
+
 TEST(ParseInterpreter, AsKernelAndEnvDo) {
   const auto parse = [](std::string_view line) {
     const Interpreter out = parse_interpreter(line);

@@ -42,6 +42,13 @@ TEST(NeedsJson, RoundTripKeepsEveryMember) {
   EXPECT_EQ(*back, needs);
 }
 
+TEST(NeedsJson, TheSignatureNamesEveryMember) {
+  const std::string& signature = needs_signature();
+  EXPECT_NE(signature.find("code:[{path:sdevice_bytes:uentries:[{vendor:s"), std::string::npos);
+  EXPECT_NE(signature.find("cpu:[{level:spath:s}]"), std::string::npos);
+  EXPECT_NE(signature.find("environment:mlabels:m"), std::string::npos);
+}
+
 TEST(NeedsJson, WhatIsMissingKeepsItsDefault) {
   const auto json = text::parse_json("{}", "needs");
   const auto back = needs_from_json(*json, "needs");

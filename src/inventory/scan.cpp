@@ -1,7 +1,8 @@
 #include "inventory/scan.h"
 
 #include <algorithm>
-#include <numeric>
+#include <map>
+#include <tuple>
 
 #include "base/clock.h"
 #include "base/parallel.h"
@@ -143,17 +144,39 @@ bool wants_text(std::string_view path) {
   return path == "usr/share/flense/slim.json";
 }
 
+namespace {
+
+/// For each layer the first one that is the same (the empty layer above all), which is read for
+/// both. The same bytes and not only the same digests: what an archive holds need not be what it
+/// claims.
+std::vector<std::size_t> same_layers(const image::Image& image) {
+  using Claim = std::tuple<std::string_view, std::string_view, std::filesystem::path,
+                           const std::byte*, std::size_t>;
+  std::vector<std::size_t> out(image.layers.size());
+  std::map<Claim, std::size_t> known;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const image::Layer& layer = image.layers[i];
+    out[i] = i;
+    const auto stored = image.open_layer(i);
+    const Bytes bytes = stored ? (*stored)->direct() : Bytes();
+    if (layer.blob.digest.empty() || bytes.empty()) continue;
+    // A file of its own is mapped once for each layer.
+    const auto file = image.layer_file(i);
+    const Claim claim{layer.blob.digest, layer.diff_id, file.value_or(""),
+                      file ? nullptr : bytes.data(), bytes.size()};
+    out[i] = known.try_emplace(claim, i).first->second;
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options) {
   const std::size_t count = image.layers.size();
-  // Equal blobs (the empty layer above all) are read once.
-  std::vector<std::size_t> source(count);
-  std::map<std::string_view, std::size_t> by_digest;
+  const std::vector<std::size_t> source = same_layers(image);
   std::vector<std::size_t> work;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string& digest = image.layers[i].blob.digest;
-    source[i] = digest.empty() ? i : by_digest.try_emplace(digest, i).first->second;
+  for (std::size_t i = 0; i < count; ++i)
     if (source[i] == i) work.push_back(i);
-  }
   // The largest first: the last one to finish decides.
   std::stable_sort(work.begin(), work.end(), [&](std::size_t a, std::size_t b) {
     return image.layers[a].blob.size > image.layers[b].blob.size;

@@ -7,15 +7,15 @@
 #include "base/version.h"
 #include "codec/sha256.h"
 #include "inventory/needs_json.h"
+#include "inventory/own_build.h"
 #include "inventory/scan_format.h"
 
 namespace flense::inventory {
 
 namespace {
 
-/// Raised when what stands in an entry of the kind changes its meaning; layers have a signature.
-constexpr std::string_view kNeedsRevision = "needs-1", kFileRevision = "file-1";
-constexpr std::size_t kMaxLabel = 200;
+constexpr std::string_view kFileForm = "file-1";
+constexpr std::size_t kMaxLabel = 200, kFormDigits = 16;
 
 /// A key of parts none of which can run into the next.
 class KeyMaker {
@@ -42,23 +42,50 @@ std::string prune_text(const InventoryCache::Prune& prune) {
                      prune->keep_ptx, prune->drop_debug, prune->drop_symtab);
 }
 
+/// What entries of this kind look like and mean to this build: a part of their key, so that what
+/// another one would have made otherwise is not taken for ours. The signatures are for programs
+/// that were linked without a build id.
+std::string form_of(std::string_view kind) {
+  // That a file was hashed means the same to all of them.
+  if (kind == kFileKind) return std::string(kFileForm);
+  static const std::string kBuild = own_build();
+  KeyMaker out(kind);
+  out.add(kVersion).add(kBuild).add(scan_signature());
+  if (kind == kNeedsKind) out.add(needs_signature());
+  return out.key().substr(0, kFormDigits);
+}
+
 /// Both digests: what was hashed is that these stored bytes unpack to that archive.
 std::string scan_key(const image::Layer& layer, const InventoryCache::Prune& prune) {
   return KeyMaker(kLayerKind)
-      .add(kVersion)
-      .add(scan_signature())
+      .add(form_of(kLayerKind))
       .add(layer.blob.digest)
       .add(layer.diff_id)
       .add(prune_text(prune))
       .key();
 }
 
-std::string file_key(const image::Layer& layer, const FileIdentity& file) {
+/// Of the very bytes: an archive may hold several members of which each claims the same digest.
+/// Empty where they cannot be told.
+std::string file_key(const image::Image& image, std::size_t index) {
+  const MappedFile* file = image.layer_mapping(index);
+  if (file == nullptr || !file->identity()) return {};
+  const auto stored = image.open_layer(index);
+  if (!stored) return {};
+  const Bytes bytes = (*stored)->direct();
+  const std::byte* const begin = file->bytes().data();
+  if (bytes.empty() || bytes.data() < begin ||
+      bytes.data() + bytes.size() > begin + file->bytes().size())
+    return {};
+  const FileIdentity& identity = *file->identity();
+  const image::Layer& layer = image.layers[index];
   return KeyMaker(kFileKind)
-      .add(kFileRevision)
+      .add(form_of(kFileKind))
       .add(layer.blob.digest)
       .add(layer.diff_id)
-      .add(fmt::format("{} {} {} {}", file.inode, file.size, file.modified, file.changed))
+      .add(fmt::format("{} {} {} {}", identity.inode, identity.size, identity.modified,
+                       identity.changed))
+      .add(fmt::format("{} {}", bytes.data() - begin, bytes.size()))
       .key();
 }
 
@@ -66,7 +93,7 @@ std::string file_key(const image::Layer& layer, const FileIdentity& file) {
 std::string needs_key(const image::Image& image, std::string_view basis) {
   if (image.config_digest.empty() || image.entries() != nullptr) return {};
   KeyMaker out(kNeedsKind);
-  out.add(kVersion).add(kNeedsRevision).add(scan_signature()).add(image.config_digest).add(basis);
+  out.add(form_of(kNeedsKind)).add(image.config_digest).add(basis);
   for (const image::Layer& layer : image.layers) {
     if (!has_digest(layer)) return {};
     out.add(layer.blob.digest).add(layer.diff_id);
@@ -90,6 +117,8 @@ std::string label_of(std::string text) {
 }  // namespace
 
 bool is_sound(const StoredEntry& entry) {
+  // Another build's: its sum is right, and nobody here reads more of it.
+  if (entry.head.form != form_of(entry.head.kind)) return true;
   if (entry.head.kind == kLayerKind) return decode_scan(entry.payload()).has_value();
   if (entry.head.kind == kFileKind) return entry.payload().empty();
   return entry.head.kind == kNeedsKind && parse_needs(entry.payload());
@@ -111,9 +140,9 @@ namespace {
 /// When the file that holds the layer was last hashed as it is now.
 std::optional<std::int64_t> hashed_at(const EntryStore& store, const image::Image& image,
                                       std::size_t index) {
-  const MappedFile* file = image.layer_mapping(index);
-  if (file == nullptr || !file->identity()) return std::nullopt;
-  const auto entry = store.load(kFileKind, file_key(image.layers[index], *file->identity()));
+  const std::string key = file_key(image, index);
+  if (key.empty()) return std::nullopt;
+  const auto entry = store.load(kFileKind, key);
   if (!entry) return std::nullopt;
   return entry->head.made;
 }
@@ -153,13 +182,16 @@ void InventoryCache::store_scan(const image::Image& image, std::size_t layer, co
       "{} of {}", facts.diff_id.empty() ? facts.blob.digest : facts.diff_id, image.name));
   head.made = started / kSecond;
   head.kind = kLayerKind;
+  head.form = form_of(kLayerKind);
   head.key = scan_key(facts, prune);
   store_.store(head, encode_scan(scan));
   if (file == nullptr || !file->identity()) return;
   const FileIdentity& identity = *file->identity();
   if (started - std::max(identity.modified, identity.changed) < settle_) return;
   head.kind = kFileKind;
-  head.key = file_key(facts, identity);
+  head.form = form_of(kFileKind);
+  head.key = file_key(image, layer);
+  if (head.key.empty()) return;
   head.label = label_of(file->name());
   store_.store(head, {});
 }
@@ -194,6 +226,7 @@ void InventoryCache::store_needs(const image::Image& image, std::string_view bas
   head.key = needs_key(image, basis);
   if (head.key.empty()) return;
   head.kind = kNeedsKind;
+  head.form = form_of(kNeedsKind);
   head.label = label_of(fmt::format("{} ({})", image.name, image.config_digest));
   head.made = wall_clock() / 1'000'000'000;
   store_.store(head, text::dump_json(needs_to_json(needs)));

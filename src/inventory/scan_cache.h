@@ -70,7 +70,8 @@ class InventoryCache {
   std::int64_t settle_;
 };
 
-/// Whether the payload of an entry is what its kind promises.
+/// Whether the payload of an entry is what its kind promises; of an entry that another version or
+/// build wrote only the sum around it is known to be right.
 bool is_sound(const StoredEntry& entry);
 
 /// Places in order of preference; the first that can be used. `complaints` gets why others cannot.

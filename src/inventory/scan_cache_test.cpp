@@ -11,7 +11,7 @@
 
 #include "image/image_fixture.h"
 #include "inventory/contents.h"
-#include "inventory/needs.h"
+#include "inventory/testing_needs.h"
 #include "inventory/testing_scan.h"
 
 namespace flense::inventory {
@@ -40,7 +40,10 @@ class ScanCacheTest : public ::testing::Test {
     image::OpenOptions options;
     options.platform = "linux/amd64";
     options.scratch_directory = dir_.path();
-    return must(image::open_image((dir_ / name).string(), options));
+    // "app.tar:app:1" names one image of several.
+    const bool one = name.find(':') != std::string::npos;
+    return must(
+        image::open_image((one ? "docker-archive:" : "") + (dir_ / name).string(), options));
   }
   void write_layout(const std::string& name, const std::vector<TestLayer>& content) const {
     Oci oci;
@@ -81,6 +84,110 @@ TEST_F(ScanCacheTest, TheSecondTimeNothingIsRead) {
     EXPECT_TRUE(second.origin.hashed && second.origin.same_files);
     for (std::size_t i = 0; i < 2; ++i)
       EXPECT_TRUE(testing::same(*first.scans[i], *second.scans[i])) << i;
+  }
+}
+
+TEST_F(ScanCacheTest, NothingThatWasReadIsLost) {
+  Tar tar;
+  tar.file("usr/lib/librich.so.1", testing::rich_library());
+  tar.file("opt/rocm/lib/kernels.co",
+           flense::testing::compressed_bundle(
+               3, flense::testing::amd_bundle({{"hipv4-amdgcn-amd-amdhsa--gfx1100", "abc"}})));
+  tar.file("usr/bin/run", "#!/usr/bin/env python3\npass\n", 0755);
+  tar.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+  tar.file("var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 2\n\n");
+  const std::string packed = tar.bytes();
+  write_layout("rich", {{packed, Compression::kGzip, "ADD"}});
+  ScanOptions pruned = options();
+  pruned.prune = device::PruneOptions{};
+  pruned.prune->targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  const LayerScan read = *must(scan_layers(*open("rich"), pruned)).scans[0];
+  const LayerScans again = must(scan_layers(*open("rich"), pruned));
+  ASSERT_EQ(again.origin.cached, 1U);
+  const LayerScan& kept = *again.scans[0];
+  EXPECT_TRUE(testing::same(read, kept));
+
+  // Named one by one, apart from the list of members that writing, reading and comparing share.
+  ASSERT_EQ(kept.elf.size(), 1U);
+  const ElfFacts &a = read.elf.begin()->second, &b = kept.elf.begin()->second;
+  EXPECT_EQ(kept.listing->at(kept.elf.begin()->first).path, "usr/lib/librich.so.1");
+  EXPECT_EQ(b.machine, EM_X86_64);
+  EXPECT_EQ(b.type, ET_DYN);
+  EXPECT_EQ(b.soname, "librich.so.1");
+  EXPECT_EQ(b.runpath, "$ORIGIN/../lib");
+  EXPECT_EQ(b.interpreter, "/lib64/ld-linux-x86-64.so.2");
+  EXPECT_EQ(b.needed, (std::vector<std::string>{"libc.so.6", "libcudart.so.12"}));
+  EXPECT_EQ(b.code, a.code);
+  ASSERT_EQ(b.code.size(), 4U);
+  EXPECT_EQ(b.code[0].version, "8.10");
+  EXPECT_EQ(b.code[0].zstd, 1U);
+  EXPECT_EQ(b.code[2].arch, "gfx90a:xnack-");
+  EXPECT_EQ(b.regions, 3U);
+  EXPECT_EQ(b.device_bytes, a.device_bytes);
+  EXPECT_EQ(b.x86_isa, 7U);
+  EXPECT_EQ(b.forward, (ForwardNote{"12.9", {535, 550}, {1, 2}}));
+  ASSERT_TRUE(a.prune && b.prune);
+  EXPECT_EQ(b.prune->left_alone, a.prune->left_alone);
+  EXPECT_EQ(b.prune->bytes, a.prune->bytes);
+  ASSERT_EQ(kept.bare_code.size(), 1U);
+  const BareCode& bundle = kept.bare_code.begin()->second;
+  EXPECT_EQ(bundle.regions, 1U);
+  EXPECT_GT(bundle.device_bytes, 0U);
+  ASSERT_EQ(bundle.code.size(), 1U);
+  EXPECT_EQ(bundle.code[0].arch, "gfx1100");
+  ASSERT_EQ(kept.scripts.size(), 1U);
+  EXPECT_EQ(kept.scripts.begin()->second, "/usr/bin/env python3");
+  ASSERT_EQ(kept.texts.size(), 1U);
+  ASSERT_EQ(kept.packages.size(), 1U);
+  EXPECT_EQ(kept.packages.begin()->second[0].name, "a");
+  EXPECT_EQ(kept.unpacked_bytes, packed.size());
+  EXPECT_EQ(kept.content_bytes, read.content_bytes);
+}
+
+TEST_F(ScanCacheTest, AnArchiveMayHoldTwoImagesThatClaimTheSame) {
+  // Two images of one archive name the same diff_id; only the first one's file has it.
+  std::vector<TestLayer> both = layers();
+  image::fixture::Files files = image::fixture::docker_files({both[0]}, "good:1");
+  text::Json good = *text::parse_json(files["manifest.json"], "manifest");
+  image::fixture::Files bad = image::fixture::docker_files({both[0]}, "bad:1", {"other/layer.tar"});
+  text::Json manifest = text::Json::array().push(good.items()[0]);
+  manifest.push(text::parse_json(bad["manifest.json"], "manifest")->items()[0]);
+  files["manifest.json"] = text::dump_json(manifest);
+  std::string forged = both[0].tar;
+  forged[600] = static_cast<char>(forged[600] ^ 1);
+  files["other/layer.tar"] = forged;
+  image::fixture::write_file(dir_ / "two.tar", image::fixture::tar_of(files));
+  EXPECT_EQ(scan("two.tar:good:1", options()).cached, 0U);
+  EXPECT_EQ(scan("two.tar:good:1", options()).cached, 1U);
+  const auto read = scan_layers(*open("two.tar:bad:1"), options());
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("digest"), std::string::npos);
+}
+
+TEST_F(ScanCacheTest, LayersThatClaimTheSameAreEachRead) {
+  std::vector<TestLayer> one = layers();
+  image::fixture::Files files =
+      image::fixture::docker_files({one[0], one[0]}, "app:1", {"a/layer.tar", "b/layer.tar"});
+  files["a/layer.tar"] = one[0].tar;
+  files["b/layer.tar"] = one[0].tar;
+  image::fixture::write_file(dir_ / "same.tar", image::fixture::tar_of(files));
+  EXPECT_TRUE(scan_layers(*open("same.tar"), options()));
+  files["b/layer.tar"][600] = static_cast<char>(files["b/layer.tar"][600] ^ 1);
+  image::fixture::write_file(dir_ / "forged.tar", image::fixture::tar_of(files));
+  EXPECT_FALSE(scan_layers(*open("forged.tar"), options()));
+}
+
+TEST_F(ScanCacheTest, AnotherBuildsEntriesAreNoDamage) {
+  write_layout("image", layers());
+  scan("image", options());
+  for (const ListedEntry& entry : cache_.store().list()) {
+    EntryHead head = *cache_.store().peek_head(entry);
+    if (head.kind != kLayerKind) continue;
+    cache_.store().store(head, "no scan");
+    EXPECT_FALSE(is_sound(*cache_.store().peek(entry)));
+    head.form = "of another build";
+    cache_.store().store(head, "no scan");
+    EXPECT_TRUE(is_sound(*cache_.store().peek(entry)));
   }
 }
 
@@ -230,8 +337,11 @@ TEST_F(ScanCacheTest, NeedsOfAnImage) {
   // Another configuration over the same layers.
   std::vector<TestLayer> other = layers();
   other[1].instruction = "RUN something else";
-  write_archive("two.tar", other);
-  EXPECT_FALSE(cache_.load_needs(*open("two.tar"), "rows 1", CacheTrust::kDigest));
+  write_layout("one", layers());
+  write_layout("two", other);
+  cache_.store_needs(*open("one"), "rows 1", needs);
+  EXPECT_TRUE(cache_.load_needs(*open("one"), "rows 1", CacheTrust::kDigest));
+  EXPECT_FALSE(cache_.load_needs(*open("two"), "rows 1", CacheTrust::kDigest));
 }
 
 TEST_F(ScanCacheTest, ManyReadersAndWriters) {

@@ -9,6 +9,7 @@
 #include "elf/testing_builder.h"
 #include "image/image_fixture.h"
 #include "inventory/needs_collect.h"
+#include "support/amd_builder.h"
 
 namespace flense::inventory::testing {
 
@@ -83,6 +84,46 @@ inline elf::testing::TestSection note_section(const std::string& name, const std
           .address = address,
           .bytes = padded(head + owner + '\0') + padded(descriptor),
           .alignment = 8};
+}
+
+/// A library with something in nearly every member of its ElfFacts: device code of NVIDIA (PTX of
+/// two ISA versions, of which one entry is compressed with Zstandard) and AMD, notes, names.
+inline std::string rich_library() {
+  using flense::testing::entry_bytes;
+  constexpr std::uint64_t kZstdFlag = 0x8000;
+  std::string older = entry_bytes({.kind = 1, .architecture = 80});
+  std::string newer = entry_bytes({.kind = 1, .architecture = 80, .flags = 0x11 | kZstdFlag});
+  // The minor and the major number of the ISA stand at 24 and 26 of the header.
+  flense::testing::put(older, 24, std::uint16_t{4});
+  flense::testing::put(newer, 24, std::uint16_t{10});
+  const std::string regions =
+      flense::testing::region_of(newer + older) +
+      flense::testing::region_of(entry_bytes({.architecture = 90, .flags = 0x100011}) +
+                                 entry_bytes({.architecture = 90, .flags = 0x100011 | kZstdFlag}));
+  elf::testing::Builder builder = elf_builder({.soname = "librich.so.1",
+                                               .needed = {"libc.so.6", "libcudart.so.12"},
+                                               .runpath = "$ORIGIN/../lib",
+                                               .interpreter = "/lib64/ld-linux-x86-64.so.2"});
+  builder.add({.name = ".nv_fatbin",
+               .flags = SHF_ALLOC,
+               .address = 0x2000,
+               .bytes = regions,
+               .alignment = 8});
+  builder.add({.name = ".hip_fatbin",
+               .flags = SHF_ALLOC,
+               .address = 0x4000,
+               .bytes = flense::testing::amd_bundle(
+                   {{"host-x86_64-unknown-linux--", ""},
+                    {"hipv4-amdgcn-amd-amdhsa--gfx90a:xnack-", "code of gfx90a"},
+                    {"hipv4-amdgcn-amd-amdhsa--gfx942", "code"}})});
+  builder.add(note_section(
+      ".note.gnu.property", "GNU", 5,
+      elf::testing::pack(0xc0008002U, std::uint32_t{4}, std::uint32_t{7}, std::uint32_t{0}),
+      0x5000));
+  builder.add(note_section(".note.cuda.fwd_compatibility", "NVIDIA Corporation", 1,
+                           R"({"CUDA version": "12.9", "driver": [535, 550], "device": [1, 2]})",
+                           0x5100));
+  return builder.build();
 }
 
 /// The configuration of the image's containers: "Env", "Labels", "User", "Entrypoint", …
