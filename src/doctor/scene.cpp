@@ -161,8 +161,10 @@ Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environm
   user = read_user(machine.proc);
   majors = read_majors(machine.proc);
   const std::string* path = variable("LD_LIBRARY_PATH");
-  libcuda = find_library(machine.root, "libcuda.so.1", path != nullptr ? *path : "",
-                         elf_machine(profile.system.architecture.value.value_or("")));
+  const std::string folders = path != nullptr ? *path : "";
+  const std::uint16_t processor = elf_machine(profile.system.architecture.value.value_or(""));
+  libcuda = find_library(machine.root, "libcuda.so.1", folders, processor);
+  nvml = find_library(machine.root, "libnvidia-ml.so.1", folders, processor).found.has_value();
 }
 
 const std::string* Scene::variable(std::string_view name) const {

@@ -45,6 +45,7 @@ struct Scene {
   std::vector<const host::Gpu*> displays;
   User user;
   LibrarySearch libcuda;
+  bool nvml = false;  ///< the loader finds libnvidia-ml.so.1, all that nvidia-smi needs
   /// Major numbers of character devices by driver; empty when /proc/devices cannot be read.
   std::map<std::string, std::uint32_t, std::less<>> majors;
 

@@ -50,7 +50,7 @@ std::string index_url(const Scene& scene) {
 }
 
 void torch_build(const Scene& scene, const std::optional<Torch>& torch, Step& step) {
-  step.smi_unaffected = true;
+  step.smi_unaffected = scene.nvidia;
   if (!torch) return step.skip("PyTorch is not installed in the Python that this environment runs");
   const TorchVersion& build = torch->version;
   if (build.xpu && !build.cuda && !build.hip)
@@ -80,7 +80,7 @@ std::string major_of(std::string_view version) {
 
 void torch_driver(const Scene& scene, const std::optional<Torch>& torch, std::vector<Step>& steps) {
   Step& step = ask(steps, "torch-driver", "the driver runs PyTorch's CUDA");
-  step.smi_unaffected = true;
+  step.smi_unaffected = scene.nvidia;
   if (!torch || !torch->version.cuda || !scene.nvidia || scene.tegra)
     return step.skip("no PyTorch for CUDA");
   // A compatibility package brings the CUDA of its own driver.
@@ -127,7 +127,7 @@ std::vector<std::string> distributions(const Scene& scene, const Python& python)
 
 void others(const Scene& scene, const Python& python, std::vector<Step>& steps) {
   Step& step = ask(steps, "framework-builds", "other frameworks are built for GPUs");
-  step.smi_unaffected = true;
+  step.smi_unaffected = scene.nvidia;
   const std::vector<std::string> names = distributions(scene, python);
   const auto has = [&](std::string_view start, std::string_view end = {}) {
     return std::any_of(names.begin(), names.end(), [&](const std::string& name) {

@@ -76,7 +76,7 @@ void injected(const Scene& scene, std::vector<Step>& steps) {
 void capabilities(const Scene& scene, std::vector<Step>& steps) {
   Step& step = ask(steps, "driver-capabilities", "NVIDIA_DRIVER_CAPABILITIES includes compute");
   const std::string* value = scene.variable("NVIDIA_DRIVER_CAPABILITIES");
-  step.smi_unaffected = true;
+  step.smi_unaffected = scene.nvml;
   step.saw(value == nullptr ? "NVIDIA_DRIVER_CAPABILITIES is not set"
                             : fmt::format("NVIDIA_DRIVER_CAPABILITIES='{}'", host::clean(*value)));
   step.saw(scene.libcuda.found ? "libcuda.so.1: " + scene.libcuda.found->path

@@ -62,7 +62,7 @@ void libc(const Scene& scene, std::vector<Step>& steps) {
 
 void findable(const Scene& scene, std::vector<Step>& steps) {
   Step& step = ask(steps, "driver-library", "the loader finds libcuda.so.1");
-  step.smi_unaffected = true;
+  step.smi_unaffected = scene.nvml;
   const LibrarySearch& search = scene.libcuda;
   for (const std::string& line : search.looked_at) step.saw(line);
   if (search.found)

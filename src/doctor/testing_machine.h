@@ -147,7 +147,9 @@ class TestMachine {
     node("nvidia-uvm", 511, 0);
     library(kLib, version);
     library(kLib, version, "libnvidia-ptxjitcompiler.so.");
-    cache({{"libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1"},
+    library(kLib, version, "libnvidia-ml.so.");
+    cache({{"libnvidia-ml.so.1", "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"},
+           {"libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1"},
            {"libnvidia-ptxjitcompiler.so.1",
             "/usr/lib/x86_64-linux-gnu/libnvidia-ptxjitcompiler.so.1"}});
   }
@@ -261,7 +263,7 @@ class TestMachine {
   void operator_host() const {
     nvidia_host();
     cache({});
-    for (const char* name : {"libcuda.so.", "libnvidia-ptxjitcompiler.so."}) {
+    for (const char* name : {"libcuda.so.", "libnvidia-ptxjitcompiler.so.", "libnvidia-ml.so."}) {
       remove(std::string(kLib) + name + "1");
       remove(std::string(kLib) + name + kVersion);
     }

@@ -126,7 +126,7 @@ class Host:
         self.node("nvidiactl", MAJORS["nvidia"], 255)
         self.node("nvidia-uvm", MAJORS["nvidia-uvm"], 0)
         self.node("nvidia-uvm-tools", MAJORS["nvidia-uvm"], 1)
-        names = ("libcuda.so", "libnvidia-ptxjitcompiler.so")
+        names = ("libcuda.so", "libnvidia-ml.so", "libnvidia-ptxjitcompiler.so")
         self.libraries(os.path.join(root, libdir), names, library or module, arch)
         if cached:
             self.cache(*(f"/{libdir}/{name}.1" for name in names), arch=arch)
@@ -244,10 +244,11 @@ def laptop(host):
     host.base(kernel="6.1.0-25-amd64", distribution=("debian", "12", "Debian GNU/Linux 12 (bookworm)"), level=3, glibc="2.36")
     # Debian's alternatives: the loader's directory holds links only.
     host.nvidia_driver("535.183.01", libdir=LIB + "/nvidia/current", cached=False)
-    for name in ("libcuda.so.1", "libnvidia-ptxjitcompiler.so.1"):
+    names = ("libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-ptxjitcompiler.so.1")
+    for name in names:
         host.link(f"etc/alternatives/glx--{name}-x86_64-linux-gnu", f"/{LIB}/nvidia/current/{name}")
         host.link(f"{LIB}/{name}", f"/etc/alternatives/glx--{name}-x86_64-linux-gnu")
-    host.cache(*(f"/{LIB}/{name}" for name in ("libcuda.so.1", "libnvidia-ptxjitcompiler.so.1")))
+    host.cache(*(f"/{LIB}/{name}" for name in names))
     host.pci("0000:00:02.0", "8086", "46a6", "030000", "i915")
     host.nvidia_gpu("0000:01:00.0", 0, "NVIDIA GeForce RTX 4060 Laptop GPU", "28e0", kind="030200", numa=-1,
                     width=(8, 16), speed=("2.5", "16.0"), port=8, uuid="GPU-????????-????-????-????-????????????")
