@@ -23,7 +23,13 @@ RUNTIMES_BY_LIBRARY = {
     "libnvinfer": "TensorRT", "libamdhip64": "HIP runtime", "libonnxruntime": "ONNX Runtime"}
 # SONAME: the major of the toolkit. Others have numbers of their own.
 CUDA_LIBRARIES = r"lib(?:cudart|cublas|cublasLt|nvrtc)\.so\.(\d+)"
-HIP_LIBRARIES = r"lib(?:amdhip64)\.so\.(\d+)"
+HIP_LIBRARIES = r"libamdhip64\.so\.(\d+)"
+# PTX ISA, "Release Notes": the first CUDA that writes a version.
+CUDA_OF_PTX = {
+    "7.0": "11.0", "7.1": "11.1", "7.2": "11.2", "7.3": "11.3", "7.4": "11.4", "7.5": "11.5",
+    "7.6": "11.6", "7.7": "11.7", "7.8": "11.8", "8.0": "12.0", "8.1": "12.1", "8.2": "12.2",
+    "8.3": "12.3", "8.4": "12.4", "8.5": "12.5", "8.6": "12.7", "8.7": "12.8", "8.8": "12.9",
+    "9.0": "13.0", "9.1": "13.1", "9.2": "13.2"}
 
 
 def normalised(name):
@@ -57,7 +63,8 @@ class Library:
         self.path = path
         text = readelf("-dW", path)
         self.needed = re.findall(r"\(NEEDED\).*\[(.*)\]", text)
-        self.sections = set(re.findall(r"^ *\[ *\d+\] (\.\w[\w.]*)", readelf("-SW", path), re.M))
+        soname = re.search(r"\(SONAME\).*\[(.*)\]", text)
+        self.soname = soname[1] if soname else path.name
         needs = readelf("-VW", path).partition("Version needs section")[2]
         versions = re.findall(r"\bName: GLIBC_(\d+)\.(\d+)", needs)
         self.glibc = max((tuple(map(int, version)) for version in versions), default=None)
@@ -99,10 +106,11 @@ class Installed:
                 if fnmatch.fnmatch(package, pattern):
                     out.add((name, self.version(package)))
         for library in self.libraries:
-            found = re.fullmatch(r"(lib[a-z0-9]+)(?:-[0-9a-f]{8})?\.so\.([\d.]+)",
-                                 library.path.name)
-            if found and found[1] in RUNTIMES_BY_LIBRARY:
-                out.add((RUNTIMES_BY_LIBRARY[found[1]], found[2]))
+            # Wheels rename what they bundle and keep its SONAME.
+            for name in (library.path.name, library.soname):
+                found = re.fullmatch(r"(lib[a-z0-9]+)(?:-[0-9a-f]{8})?\.so\.([\d.]+)", name)
+                if found and found[1] in RUNTIMES_BY_LIBRARY:
+                    out.add((RUNTIMES_BY_LIBRARY[found[1]], found[2]))
         own = assigned(self.site / "torch/version.py", "__version__")
         if own:
             out.add(("PyTorch", own))
