@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
 import fixtures  # noqa: E402
+import hosts  # noqa: E402
 
 CACHE = os.environ.get("FLENSE_CACHE") or os.path.expanduser("~/.cache/flense")
 FLENSE = os.environ.get("FLENSE_BINARY") or os.path.join(TOP, "build/release/flense")
@@ -141,6 +142,27 @@ class Bench:
         # dive verifies no digest; like for like is without.
         self.compare("the same, no digests verified", [FLENSE, "inspect", "--no-cache", "--no-verify", self.archive], peer, 0.1)
 
+    def check(self):
+        """The second check of an image: nothing is read but what is kept by its digests."""
+        warm(self.archive)
+        env = {**environment(), "XDG_CACHE_HOME": os.path.join(WORK, "kept")}
+        clean_work("kept")
+        ours = [FLENSE, "check", self.archive, "--host", "h100@580.65.06"]
+        self.compare("first check, docker-archive", ours, {"flense inspect": [FLENSE, "inspect", "--no-cache", self.archive]}, None)
+        once(ours, env)
+        self.compare("cached check", (ours, env), {"true": ["true"]}, None)
+
+    def cluster(self):
+        """1,000 nodes, no two alike."""
+        warm(self.archive)
+        env = {**environment(), "XDG_CACHE_HOME": os.path.join(WORK, "kept")}
+        nodes = hosts.kubernetes_nodes(os.path.join(WORK, "nodes.json"), 1000,
+                                       lambda n: (str(580 + n % 3 * 5), str(60 + n // 10 % 90), f"{n % 10:02}"))
+        ours = [FLENSE, "check", self.archive, "--host", nodes, "--json"]
+        once(ours, env)
+        self.compare("check for 1,000 nodes", (ours, env), {
+            "python3 json.load": [sys.executable, "-c", f"import json; json.load(open({nodes!r}))"]}, None)
+
     def dive_program(self):
         venv = os.path.join(CACHE, "venv-bench")
         if not os.path.exists(f"{venv}/bin/dive"):
@@ -184,7 +206,7 @@ class Bench:
         return layout
 
 
-MEASUREMENTS = ["inspect", "inspect_gzip", "slim", "slim_gzip_input", "dive", "memory"]
+MEASUREMENTS = ["inspect", "inspect_gzip", "slim", "slim_gzip_input", "dive", "check", "cluster", "memory"]
 
 
 def machine():

@@ -165,8 +165,9 @@ Result<int> list(const ParsedArgs& args, Io& io, const Caches& caches) {
 
 Result<int> prune(const ParsedArgs& args, Io& io, const Caches& caches) {
   std::uint64_t most = caches.store.max_bytes();
-  if (args.has("--max-size"))
+  if (args.has("--max-size")) {
     TRY(most, with_context(inventory::parse_size(args.value("--max-size")), "reading --max-size"));
+  }
   const bool all = args.has("--all");
   const bool by_age = args.has("--older-than");
   std::int64_t oldest = 0;

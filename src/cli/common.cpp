@@ -85,14 +85,39 @@ device::Level level_of(const ParsedArgs& args) {
   return level == "aggressive" ? device::Level::kAggressive : device::Level::kStandard;
 }
 
-Result<std::unique_ptr<image::Image>> open_target(const ParsedArgs& args, const Io& io) {
-  const std::string& target = args.positionals().front();
-  TRY_DO(check_transport(target));
+namespace {
+
+image::OpenOptions open_options(const ParsedArgs& args, const Io& io) {
   image::OpenOptions options;
   options.platform = args.value("--platform");
   options.scratch_directory = scratch_directory(args, io);
   options.cache_directory = places_of(io).images;
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<image::Image>> open_target(const std::string& target, const ParsedArgs& args,
+                                                  const Io& io) {
+  TRY_DO(check_transport(target));
+  return image::open_image(target, open_options(args, io));
+}
+
+Result<std::unique_ptr<image::Image>> open_config(const std::string& target, const ParsedArgs& args,
+                                                  const Io& io) {
+  TRY_DO(check_transport(target));
+  image::OpenOptions options = open_options(args, io);
+  options.config_only = true;
   return image::open_image(target, options);
+}
+
+std::uint64_t unpacked_size(const image::Image& image) {
+  std::uint64_t total = 0;
+  for (const image::Layer& layer : image.layers) {
+    if (layer.compression != codec::Compression::kNone) return 0;
+    total += layer.blob.size;
+  }
+  return total;
 }
 
 CachePlaces places_of(const Io& io) {
@@ -107,8 +132,9 @@ CachePlaces places_of(const Io& io) {
 
 Result<OpenedStore> open_entry_store(const Io& io) {
   std::uint64_t most = inventory::EntryStore::kDefaultBytes;
-  if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty())
+  if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty()) {
     TRY(most, with_context(inventory::parse_size(text), "reading FLENSE_CACHE_MAX"));
+  }
   std::vector<std::filesystem::path> places = places_of(io).inventories;
   for (std::filesystem::path& place : places) place /= "inventories";
   OpenedStore out;

@@ -29,8 +29,15 @@ std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io);
 /// --level with its default, standard.
 device::Level level_of(const ParsedArgs& args);
 
-/// The first positional as an image, with --platform and --tmpdir. A misspelt transport is told.
-Result<std::unique_ptr<image::Image>> open_target(const ParsedArgs& args, const Io& io);
+/// TARGET as an image, with --platform and --tmpdir. A misspelt transport is told.
+Result<std::unique_ptr<image::Image>> open_target(const std::string& target, const ParsedArgs& args,
+                                                  const Io& io);
+/// The same, of a registry by manifest and configuration alone.
+Result<std::unique_ptr<image::Image>> open_config(const std::string& target, const ParsedArgs& args,
+                                                  const Io& io);
+
+/// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is compressed.
+std::uint64_t unpacked_size(const image::Image& image);
 
 /// Where caches may lie, by the environment.
 CachePlaces places_of(const Io& io);

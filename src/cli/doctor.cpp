@@ -21,14 +21,14 @@ namespace {
 constexpr std::uint64_t kMaxLog = 256u << 20;
 
 constexpr std::string_view kHelp =
-    R"(Walks from the hardware up and stops nowhere, so that every finding is seen; the first broken step is
-the answer and comes with its fix:
+    R"(Walks from the hardware up and looks at everything, so that every finding is seen; the first broken step
+is the answer and comes with its fix:
   machine         what this is, GPUs on the bus, what a container was given
   driver          kernel module, device nodes, who may open them, libcuda and its version
   variables       CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES, MIG, ROCR_VISIBLE_DEVICES, LD_LIBRARY_PATH
+  frameworks      PyTorch and others in the Python on PATH: built for these GPUs and this driver
   services        Fabric Manager, MPS, PCI links, RDMA
   engines         Docker, Podman, containerd, CRI-O, enroot; CDI specifications; SELinux
-  frameworks      PyTorch and others in the Python on PATH: built for these GPUs and this driver
 
 Run it where the program fails: inside the container, as the same user. Only plain files are read: no
 device is opened, no vendor library loaded, nothing executed. -v shows what each step looked at.

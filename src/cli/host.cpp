@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/places.h"
+#include "host/driver_query.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
 #include "report/fleet.h"
@@ -25,8 +26,9 @@ constexpr std::string_view kHelp = R"(Reads this machine and shows
   engines         Docker, Podman, containerd, CRI-O, Apptainer, enroot; CDI on or off
 
 Only plain files are read: no vendor library, no program, no root rights. What files do not tell is
-"?", with the reason. --root reads a mounted or copied machine; --proc, --sys and --dev name the
-parts that lie elsewhere (default: below --root).
+"?", with the reason. --ask-driver also runs nvidia-smi: exact memory, compute mode, persistence and
+MIG mode, NVLink. --root reads a mounted or copied machine; --proc, --sys and --dev name the parts
+that lie elsewhere (default: below --root).
 
 --host names other machines: a file, GPUs and a driver, or an instance type (aws, gcp, azure, oci,
 lambda). A file is told by its content: a profile or a list of them, kubectl get nodes -o json,
@@ -76,6 +78,10 @@ Result<std::vector<std::string>> host_words_of(const ParsedArgs& args) {
   words.insert(words.end(), more.begin(), more.end());
   if (words.empty()) words.emplace_back("this");
   const bool this_one = std::ranges::find(words, "this") != words.end();
+  if (args.has("--ask-driver") && (!this_one || names_places(args)))
+    return fail(Code::kUsage,
+                "--ask-driver asks the driver that runs here, and {} names another machine",
+                this_one ? "--root" : "--host");
   for (const char* option : {"--root", "--proc", "--sys", "--dev"})
     if (!this_one && args.has(option))
       return fail(Code::kUsage, "{} belongs to this machine, and --host names another", option);
@@ -89,6 +95,10 @@ Result<std::vector<host::Profile>> read_hosts(const ParsedArgs& args) {
   for (const std::string& word : words) {
     TRY(std::vector<host::Profile> profiles,
         with_context(host::profiles_of(word, places), "reading the host '{}'", word));
+    if (word == "this" && args.has("--ask-driver")) {
+      TRY(const host::DriverAnswer answer, host::ask_driver());
+      host::add_answer(profiles.front(), answer);
+    }
     std::ranges::move(profiles, std::back_inserter(out));
   }
   return out;
@@ -153,7 +163,7 @@ constexpr std::size_t kMostHosts = 100'000;
 }  // namespace
 
 const Command& host_command() {
-  static const std::array<OptionSpec, 9> kOptions = {
+  static const std::array<OptionSpec, 10> kOptions = {
       OptionSpec{"--host",
                  "",
                  "HOST",
@@ -166,6 +176,7 @@ const Command& host_command() {
                  "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)"},
       OptionSpec{"--build-args", "", "", "print arguments for a build on this machine"},
       OptionSpec{"--labels", "", "", "print labels for this machine as a Kubernetes node"},
+      OptionSpec{"--ask-driver", "", "", "also run nvidia-smi, which asks NVIDIA's driver"},
       kRootOption,
       kProcOption,
       kSysOption,

@@ -52,16 +52,6 @@ Result<inventory::Budgets> budgets_of(const ParsedArgs& args) {
   return out;
 }
 
-/// What the walks will report; 0 (unknown) as soon as one layer is compressed.
-std::uint64_t unpacked_size(const image::Image& image) {
-  std::uint64_t total = 0;
-  for (const image::Layer& layer : image.layers) {
-    if (layer.compression != codec::Compression::kNone) return 0;
-    total += layer.blob.size;
-  }
-  return total;
-}
-
 Result<int> inspect(const ParsedArgs& args, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
   TRY(const inventory::Budgets budgets, budgets_of(args));
@@ -73,7 +63,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   options.scan.verify_digests = !args.has("--no-verify");
   if (args.has("--all") || args.has("--json")) options.largest = 100;
 
-  TRY(const std::unique_ptr<image::Image> image, open_target(args, io));
+  TRY(const std::unique_ptr<image::Image> image, open_target(args.positionals().front(), args, io));
   const std::unique_ptr<Progress> progress = make_progress(args, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();

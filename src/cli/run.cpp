@@ -70,8 +70,9 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 
 std::span<const Command* const> commands() {
   static const std::array<const Command*, 9> kCommands = {
-      &inspect_command(), &slim_command(),  &check_command(),      &host_command(), &doctor_command(),
-      &explain_command(), &cache_command(), &completion_command(), &help_command()};
+      &inspect_command(), &slim_command(),       &check_command(),
+      &host_command(),    &doctor_command(),     &explain_command(),
+      &cache_command(),   &completion_command(), &help_command()};
   return kCommands;
 }
 

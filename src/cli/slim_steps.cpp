@@ -143,7 +143,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
 Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
                                       const Io& io) {
   SlimSubject out;
-  TRY(out.image, open_target(args, io));
+  TRY(out.image, open_target(request.target, args, io));
   if (request.in_place && out.image->form != image::Form::kDirectory)
     return usage("--in-place is for directories and ELF files",
                  "an image needs an output: -o oci:DIR");

@@ -68,18 +68,17 @@ std::string gfx_of_override(std::string_view version) {
   return plain && minor && step ? fmt::format("gfx{}{}{}", major, *minor, *step) : std::string();
 }
 
-Seen image_rocm(const Question& question) {
-  const auto torch = torch_build(question.image, question.tables);
+Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch) {
   if (torch && torch->variant.starts_with("rocm") && torch->variant.size() > 4)
     return {knowledge::major_minor(std::string_view(torch->variant).substr(4)), torch->evidence};
   for (const std::string_view name : {"ROCm", "HIP runtime"})
-    for (const Seen& seen : versions_of(question.image, name))
+    for (const Seen& seen : versions_of(image, name))
       // libamdhip64.so.6 alone does not tell the release.
       if (seen.version.find('.') != std::string::npos)
         return {knowledge::major_minor(seen.version),
                 fmt::format("{} {} ({})", name, seen.version, seen.evidence)};
-  const auto at = question.image.environment.find("ROCM_VERSION");
-  if (at != question.image.environment.end() && knowledge::first_number(at->second))
+  const auto at = image.environment.find("ROCM_VERSION");
+  if (at != image.environment.end() && knowledge::first_number(at->second))
     return {knowledge::major_minor(at->second), "environment ROCM_VERSION=" + at->second};
   return {};
 }

@@ -2,12 +2,13 @@
 // Backend": Target ID.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "compat/judge.h"
 #include "compat/software.h"
+#include "knowledge/knowledge.h"
 
 namespace flense::compat {
 
@@ -30,6 +31,6 @@ std::string gfx_of_override(std::string_view version);
 
 /// The ROCm user space of the image, major and minor: the framework's own before the base image's.
 /// Without a version where nothing tells.
-Seen image_rocm(const Question& question);
+Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch);
 
 }  // namespace flense::compat

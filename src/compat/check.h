@@ -25,7 +25,7 @@ struct Evidence {
   bool operator==(const Evidence&) const = default;
 };
 
-/// Which part of the world a check speaks of; `--all` groups by it.
+/// One answer, and what it rests on.
 struct Check {
   std::string id;  ///< stable: "driver-cuda"; `flense explain ID` knows it
   Verdict verdict = Verdict::kOk;
@@ -40,6 +40,7 @@ struct Check {
 struct HostVerdict {
   std::string name;
   std::string launcher;
+  std::string launcher_reason;  ///< why that one: "podman is installed", "--launcher"
   Verdict verdict = Verdict::kOk;
   std::vector<Check> checks;  ///< in the order of decision
 };

@@ -24,13 +24,16 @@ struct FileService {
   const inventory::CodeFile* file = nullptr;
   Served how = Served::kNone;
   std::uint64_t bytes = 0;      ///< of device code
+  bool core = false;            ///< without its code a framework does nothing on a GPU
   std::uint64_t ptx_bytes = 0;  ///< kPtx: what is compiled
-  std::string ptx;              ///< kPtx, kPtxTooNew: "PTX ISA 8.7"
-  bool zstd = false;            ///< what serves is compressed with Zstandard, at least in part
+  const inventory::ArchCount* ptx = nullptr;  ///< that the driver would take, if it needs any
+  bool zstd = false;  ///< what serves is compressed with Zstandard, at least in part
 };
 
 /// Every file with CUDA code that could be loaded at all.
 std::vector<FileService> code_services(const Question& question, device::CudaArch gpu);
+/// "PTX ISA 8.7"; the architecture where the version is not told.
+std::string ptx_text(const FileService& service);
 
 /// What a finding about `part` means for the image: kFail where the image lives by it (a main
 /// library of a framework, most of the bytes, or every file), kWarn for the rest, kOk for nothing.

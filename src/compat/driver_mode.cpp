@@ -67,7 +67,41 @@ bool on_library_path(const inventory::Needs& image, const CompatPackage& package
   }
 }
 
-/// What NVIDIA's toolkit decides, by version alone: it does not look at the kind of GPU.
+/// Which word of the compat library the container toolkit on the host goes by.
+enum class Reads : std::uint8_t { kMajors, kNote, kEither };
+
+Reads reads_of(const Question& question) {
+  const auto& toolkit = question.host.nvidia.toolkit_version.value;
+  const knowledge::ForwardCompat& tables = question.tables.forward_compat;
+  if (!toolkit) return Reads::kEither;
+  if (at_least(*toolkit, tables.note_drivers_toolkit)) return Reads::kNote;
+  return at_least(*toolkit, tables.note_toolkit) ? Reads::kEither : Reads::kMajors;
+}
+
+struct Decision {
+  bool use = false;
+  std::string reason;
+};
+
+Decision by_note(const CompatPackage& package, const HostDriver& driver) {
+  if (std::ranges::find(package.drivers, driver.branch) == package.drivers.end())
+    return {false, fmt::format("the note of the compat library does not list driver branch {}",
+                               driver.branch)};
+  if (compare_versions(package.version, driver.version) > 0)
+    return {true, fmt::format("the note of the compat library lists driver branch {}, and {} is "
+                              "newer than {}",
+                              driver.branch, package.version, driver.version)};
+  return {false, fmt::format("the compat library {} is not newer than driver {}", package.version,
+                             driver.version)};
+}
+
+Decision by_majors(const CompatPackage& package, const HostDriver& driver) {
+  const bool newer = first_number(package.version).value_or(0) > driver.branch;
+  return {newer, fmt::format("compat library {} is {}of a newer branch than driver {}",
+                             package.version, newer ? "" : "not ", driver.version)};
+}
+
+/// What NVIDIA's toolkit decides: by versions, it does not look at the kind of GPU.
 CompatUse toolkit_decision(const Question& question, CompatUse use) {
   const CompatPackage& package = *use.package;
   const auto with = [&](State state, std::string reason) {
@@ -87,28 +121,15 @@ CompatUse toolkit_decision(const Question& question, CompatUse use) {
                                              parent_path(package.path)));
   const auto driver = host_driver(question.host);
   if (!driver) return with(State::kUnknown, driver_unknown_reason(question.host));
-  if (package.note) {
-    const bool listed = std::ranges::find(package.drivers, driver->branch) != package.drivers.end();
-    if (!listed)
-      return with(State::kNotUsed, fmt::format("the note of the compat library does not list "
-                                               "driver branch {}",
-                                               driver->branch));
-    return compare_versions(package.version, driver->version) > 0
-               ? with(State::kUsed,
-                      fmt::format("the note of the compat library lists driver branch "
-                                  "{}, and {} is newer than {}",
-                                  driver->branch, package.version, driver->version))
-               : with(State::kNotUsed, fmt::format("the compat library {} is not newer than driver "
-                                                   "{}",
-                                                   package.version, driver->version));
-  }
-  return first_number(package.version).value_or(0) > driver->branch
-             ? with(State::kUsed, fmt::format("compat library {} is of a newer branch than driver "
-                                              "{}",
-                                              package.version, driver->version))
-             : with(State::kNotUsed, fmt::format("compat library {} is not of a newer branch than "
-                                                 "driver {}",
-                                                 package.version, driver->version));
+  const Decision majors = by_majors(package, *driver);
+  const Reads reads = package.note ? reads_of(question) : Reads::kMajors;
+  const Decision decision = reads == Reads::kMajors ? majors : by_note(package, *driver);
+  if (reads == Reads::kEither && majors.use != decision.use)
+    return with(State::kUnknown,
+                fmt::format("{}, which container toolkits heed from {} on, and the host's is {}",
+                            decision.reason, question.tables.forward_compat.note_drivers_toolkit,
+                            question.host.nvidia.toolkit_version.value.value_or("unknown")));
+  return with(decision.use ? State::kUsed : State::kNotUsed, decision.reason);
 }
 
 bool injects_by_cdi(Launcher launcher) {
@@ -142,8 +163,12 @@ CompatUse by_hook(const Question& question, CompatUse use) {
 
 DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
                    std::string_view driver_cuda, std::string_view wanted) {
-  if (at_least(driver_cuda, knowledge::major_minor(wanted))) return DriverMode::kNative;
   const auto major = first_number(wanted);
+  // Of "12" the minor is not told, and only a driver of a newer major is surely as new.
+  const bool whole = wanted.find('.') != std::string_view::npos;
+  if (whole ? at_least(driver_cuda, knowledge::major_minor(wanted))
+            : first_number(driver_cuda) > major)
+    return DriverMode::kNative;
   if (!major || first_number(driver_cuda) != major) return DriverMode::kTooOld;
   const knowledge::MinorVersionRow* row = drivers.minor_version(*major);
   // A major newer than the table goes by the rule of its predecessors from 11 on.
@@ -218,14 +243,15 @@ std::optional<DriverCuda> effective_cuda(const Question& question) {
                       fmt::format("the image's compat library {} supports CUDA {}",
                                   use.package->version, use.cuda),
                       "/" + use.package->path};
-  if (use.state == State::kUnknown) return std::nullopt;
-  return driver_cuda(question);
+  // Should the compat library be in use, it is the newer one.
+  auto own = driver_cuda(question);
+  if (own && use.state == State::kUnknown) own->exact = false;
+  return own;
 }
 
-Answer compiles_ptx(const Question& question, std::string_view isa) {
-  const auto cuda = effective_cuda(question);
+Answer compiles_ptx(const knowledge::Architectures& tables, const std::optional<DriverCuda>& cuda,
+                    std::string_view isa) {
   if (!cuda || isa.empty()) return Answer::kUnknown;
-  const knowledge::Architectures& tables = question.tables.architectures;
   const knowledge::PtxRow* needed = tables.ptx_of_isa(isa);
   const knowledge::PtxRow* newest = tables.newest_ptx();
   if (needed != nullptr && at_least(cuda->cuda, needed->cuda)) return Answer::kYes;

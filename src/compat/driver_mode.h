@@ -39,10 +39,11 @@ struct CompatUse {
 CompatUse compat_use(const Question& question);
 
 /// The CUDA of the libcuda that programs of the image will load: the driver's, or the compat
-/// library's where it is in use. Nullopt when unknown.
+/// library's where it is in use; a lower bound where that is not known. Nullopt when unknown.
 std::optional<DriverCuda> effective_cuda(const Question& question);
 
-/// Does that libcuda compile PTX of this ISA version ("8.4")?
-Answer compiles_ptx(const Question& question, std::string_view isa);
+/// Does a libcuda of this CUDA compile PTX of this ISA version ("8.4")?
+Answer compiles_ptx(const knowledge::Architectures& tables, const std::optional<DriverCuda>& cuda,
+                    std::string_view isa);
 
 }  // namespace flense::compat

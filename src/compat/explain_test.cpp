@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -79,6 +80,9 @@ TEST_F(Explain, PartsOfMessagesAndWholeLines) {
   EXPECT_THAT(
       titles("nvidia-container-cli: initialization error: nvml error: driver not loaded")[0],
       HasSubstr("NVML 9"));
+  EXPECT_THAT(titles("nvidia-container-cli: initialization error: load library failed: "
+                     "libnvidia-ml.so.1: cannot open shared object file")[0],
+              HasSubstr("NVML 12"));
   EXPECT_THAT(titles("error"), IsEmpty());
 }
 
@@ -110,7 +114,7 @@ TEST_F(Explain, EveryCheckOfTheScenariosIsExplained) {
 TEST_F(Explain, EveryIdInTheRulesIsExplained) {
   const std::regex ids(
       R"re((?:\bid = |unknown\(|check_of\()"([a-z0-9-]+)"|"([a-z0-9-]+)",\s*Verdict::)re");
-  std::size_t seen = 0;
+  std::string all;
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(FLENSE_SOURCE_DIR) + "/src/compat")) {
     const std::string name = entry.path().filename().string();
@@ -120,10 +124,33 @@ TEST_F(Explain, EveryIdInTheRulesIsExplained) {
     for (std::sregex_iterator at(text->begin(), text->end(), ids), end; at != end; ++at) {
       const std::string id = (*at)[1].matched ? (*at)[1].str() : (*at)[2].str();
       EXPECT_TRUE(known.contains(id)) << id << " in " << name;
-      ++seen;
+    }
+    all += *text;
+  }
+  for (const std::string& id : known)
+    EXPECT_NE(all.find('"' + id + '"'), std::string::npos) << id << " has no rule";
+}
+
+TEST_F(Explain, ChecksComeInTheOrderOfTheTable) {
+  const std::vector<std::string> ids = explained_checks(tables);
+  const auto scenarios =
+      testing::read_scenarios(std::string(FLENSE_SOURCE_DIR) + "/tests/scenarios");
+  ASSERT_TRUE(scenarios.has_value()) << render(scenarios.error());
+  std::set<std::string> seen;
+  for (const testing::Scenario& one : *scenarios) {
+    auto from = ids.begin();
+    for (const Check& check :
+         judge({.image = one.image, .host = one.host, .tables = tables, .launcher = one.launcher})
+             .checks) {
+      const auto at = std::find(ids.begin(), ids.end(), check.id);
+      EXPECT_TRUE(at != ids.end() && at >= from) << check.id << " in " << one.name;
+      if (at != ids.end()) from = at;
+      seen.insert(check.id);
     }
   }
-  EXPECT_GT(seen, 20u);
+  // Each is brought about by some row, but for the group that is only there when asked for.
+  for (const std::string& id : ids)
+    if (!id.starts_with("redistribution-")) EXPECT_TRUE(seen.contains(id)) << id;
 }
 
 TEST_F(Explain, TheTablesAreWhole) {

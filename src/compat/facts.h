@@ -7,25 +7,22 @@
 #include <string_view>
 #include <vector>
 
+#include "compat/image_facts.h"
 #include "compat/judge.h"
-#include "device/target.h"
 
 namespace flense::compat {
 
-enum class Answer : std::uint8_t { kNo, kUnknown, kYes };
+inline const std::optional<ImageCuda>& image_cuda(const Question& question) {
+  return question.facts->cuda;
+}
+inline Answer needs_cuda(const Question& question) {
+  return question.facts->needs_cuda;
+}
 
-/// The CUDA whose runtime the image brings.
-struct ImageCuda {
-  std::string version;  ///< "12.4", "12.4.127"
-  bool exact = true;    ///< false: at least this
-  std::string evidence;
-};
-/// A framework's own runtime wins over the base image's variable; nullopt when nothing tells.
-std::optional<ImageCuda> image_cuda(const Question& question);
-/// Does the image use CUDA? Unknown where the layers were not read and the configuration is silent.
-Answer needs_cuda(const Question& question);
-
-std::vector<const host::Gpu*> nvidia_gpus(const host::Profile& host);
+std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_view vendor);
+inline std::vector<const host::Gpu*> nvidia_gpus(const host::Profile& host) {
+  return gpus_of(host, "nvidia");
+}
 bool has_gpus_of_others(const host::Profile& host);
 /// "H100 (9.0)", "GPU of architecture 9.0", "unknown GPU".
 std::string gpu_text(const host::Gpu& gpu);
@@ -65,8 +62,5 @@ std::string newer_than_table(std::string_view date);
 
 /// Environment variable of the image; nullopt when it is not set.
 std::optional<std::string_view> variable(const inventory::Needs& image, const std::string& name);
-
-/// Code of "sm_90a", "compute_100f": with its variant, which GPU names do not have.
-std::optional<device::CudaArch> code_arch(std::string_view text);
 
 }  // namespace flense::compat

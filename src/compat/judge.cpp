@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 
 namespace flense::compat {
@@ -17,30 +18,30 @@ std::span<const Rule> rules() {
       rule_driver_mismatch,
       rule_driver_cuda,
       rule_forward_compat,
-      rule_device_code,
-      rule_fatbin_zstd,
+      rule_module_kind,
       rule_arch_too_new,
       rule_arch_dropped,
-      rule_module_kind,
-      rule_driver_branch_ended,
+      rule_rocm_driver,
+      rule_rocm_gpu,
+      rule_device_code,
+      rule_fatbin_zstd,
+      rule_gfx_code,
+      rule_framework_cpu_only,
+      rule_framework_build,
+      rule_runtime_mixed,
+      rule_library_missing,
+      rule_run_time_compiler,
+      rule_libc,
+      rule_cpu_level,
+      rule_kernel_distance,
+      rule_rdma_userspace,
       rule_require,
       rule_visible_devices,
       rule_driver_capabilities,
       rule_driver_baked,
       rule_stub_in_path,
-      rule_framework_cpu_only,
-      rule_runtime_mixed,
-      rule_framework_build,
-      rule_rocm_driver,
-      rule_rocm_gpu,
-      rule_gfx_code,
       rule_amd_nodes,
-      rule_library_missing,
-      rule_libc,
-      rule_cpu_level,
-      rule_kernel_distance,
-      rule_run_time_compiler,
-      rule_rdma_userspace,
+      rule_driver_branch_ended,
       rule_weights_memory,
       rule_redistribution,
   });
@@ -48,11 +49,17 @@ std::span<const Rule> rules() {
   return kRules;
 }
 
-HostVerdict judge(const Question& question) {
+HostVerdict judge(const Question& asked) {
+  if (asked.facts == nullptr) {
+    const ImageFacts facts(asked.image, asked.tables);
+    Question question = asked;
+    question.facts = &facts;
+    return judge(question);
+  }
   HostVerdict out;
-  out.name = question.host.source;
-  out.launcher = to_string(question.launcher);
-  for (const Rule rule : rules()) rule(question, out.checks);
+  out.name = asked.host.source;
+  out.launcher = to_string(asked.launcher);
+  for (const Rule rule : rules()) rule(asked, out.checks);
   out.verdict = worst(out.checks);
   return out;
 }

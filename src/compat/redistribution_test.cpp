@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 #include "compat/testing_scenarios.h"
 
@@ -17,8 +18,10 @@ class RedistributionRules : public ::testing::Test {
   }
   std::map<std::string, std::string> ids(bool asked = true) const {
     HostVerdict out;
-    rule_redistribution({.image = image, .host = host, .tables = tables, .redistribution = asked},
-                        out.checks);
+    const ImageFacts facts(image, tables);
+    rule_redistribution(
+        {.image = image, .host = host, .tables = tables, .redistribution = asked, .facts = &facts},
+        out.checks);
     return testing::verdicts_by_id(out);
   }
   using Ids = std::map<std::string, std::string>;

@@ -29,10 +29,6 @@ host::Profile ideal_machine() {
   return out;
 }
 
-std::string unread(const Needs& image) {
-  return image.unread.empty() ? "the layers were not read" : image.unread;
-}
-
 void drivers(const ImageCuda& cuda, const Knowledge& tables, Requirements& out) {
   const std::string wanted = knowledge::major_minor(cuda.version);
   out.cuda = Text::known(wanted, cuda.exact ? cuda.evidence : "at least, by " + cuda.evidence);
@@ -195,7 +191,7 @@ void narrowest(const Needs& image, Requirements& out) {
     NarrowLibrary library{file.path, file.device_bytes, {}};
     std::set<std::string> code;
     for (const ArchCount& entry : file.entries)
-      if (entry.kind != "lto-ir" && !entry.arch.empty()) code.insert(entry.arch);
+      if (entry.kind != "ltoir" && !entry.arch.empty()) code.insert(entry.arch);
     if (code.empty()) continue;
     library.code.assign(code.begin(), code.end());
     all.insert(code.begin(), code.end());
@@ -243,7 +239,8 @@ std::string_view to_string(Service service) {
 
 Requirements requirements_of(const Needs& image, const Knowledge& tables) {
   const host::Profile ideal = ideal_machine();
-  const Question question{image, ideal, tables};
+  const ImageFacts facts(image, tables);
+  const Question question{.image = image, .host = ideal, .tables = tables, .facts = &facts};
   Requirements out;
   out.name = image.name;
   out.platform = image.platform.empty() ? Text::unknown("the image does not tell its platform")
@@ -251,8 +248,8 @@ Requirements requirements_of(const Needs& image, const Knowledge& tables) {
   if (const auto cuda = image_cuda(question))
     drivers(*cuda, tables, out);
   else if (needs_cuda(question) != Answer::kNo)
-    out.cuda = out.driver_native = out.driver_minor =
-        Text::unknown(image.contents ? "nothing in the image tells its CUDA" : unread(image));
+    out.cuda = out.driver_native = out.driver_minor = Text::unknown(
+        image.contents ? "nothing in the image tells its CUDA" : unread_reason(image));
   compat_library(image, out);
   out.rocm = rocm_of(image);
   if (image.contents) {
@@ -268,7 +265,7 @@ Requirements requirements_of(const Needs& image, const Knowledge& tables) {
     if (image.cpu) out.cpu_level = Text::known(image.cpu->level, image.cpu->path);
     out.disk_bytes = host::Number::known(image.unpacked_bytes, "unpacked layers");
   } else {
-    const std::string reason = unread(image);
+    const std::string reason = unread_reason(image);
     out.driver_ptx = out.libc = out.cpu_level = Text::unknown(reason);
     out.disk_bytes = host::Number::unknown(reason);
     out.notices.push_back(fmt::format("which GPUs the image serves is unknown: {}", reason));

@@ -11,7 +11,7 @@ namespace flense::compat {
 namespace {
 
 bool concerns_amd(const Question& question) {
-  return !rocm_evidence(question.image).empty() && !gpus_of(question.host, "amd").empty();
+  return !question.facts->rocm_evidence.empty() && !gpus_of(question.host, "amd").empty();
 }
 
 /// The release of amdgpu, from what the module says.
@@ -35,14 +35,14 @@ std::string range(const knowledge::RocmDriverRow& row) {
 
 void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
   if (!concerns_amd(question)) return;
-  const Seen rocm = image_rocm(question);
+  const Seen& rocm = question.facts->rocm;
   const Driver driver = driver_of(question);
   const std::string table = question.tables.tables.state("rocm");
   Check check;
   check.id = "rocm-driver";
   check.decisive = false;  // outside the matrix much runs, and code that cannot run fails elsewhere
   check.evidence = {
-      {"image", rocm.version.empty() ? rocm_evidence(question.image) : rocm.evidence},
+      {"image", rocm.version.empty() ? question.facts->rocm_evidence : rocm.evidence},
       {"host", driver.release.empty() ? unknown_because(question.host.amd.driver_version)
                                       : driver.evidence}};
   check.source = fmt::format("rocm.json, drivers ({})", table);
@@ -88,7 +88,7 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
 
 void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
   if (!concerns_amd(question)) return;
-  const Seen rocm = image_rocm(question);
+  const Seen& rocm = question.facts->rocm;
   const auto* row = question.tables.rocm.gpus_of(rocm.version);
   if (row == nullptr) return;  // the driver's rule says that the ROCm is unknown or new
   std::vector<std::string> seen;
@@ -114,15 +114,15 @@ void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
-  if (rocm_evidence(question.image).empty()) return;
+  if (question.facts->rocm_evidence.empty()) return;
   const auto gpus = gpus_of(question.host, "amd");
   Check check;
   check.id = "amd-nodes";
-  check.evidence = {{"image", rocm_evidence(question.image)}};
+  check.evidence = {{"image", question.facts->rocm_evidence}};
   check.source = "the host's sysfs and KFD topology";
   if (gpus.empty()) {
     // GPUs of the other vendor: vendor-mismatch. An image for both may have meant the other one.
-    if (!question.host.gpus.empty() || !cuda_evidence(question.image).empty()) return;
+    if (!question.host.gpus.empty() || !question.facts->cuda_evidence.empty()) return;
     const bool none = question.host.gpu_count.value == 0u;
     check.verdict = none ? Verdict::kFail : Verdict::kUnknown;
     check.message = none ? "the image is built for ROCm, and the host has no GPU"
@@ -147,11 +147,15 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
       nodes.push_back(fmt::format("/dev/dri/renderD{}", *gpu->minor.value));
       check.evidence.push_back(
           {"host", fmt::format("{}: {}", gpu_text(*gpu), gpu->minor.evidence)});
-    } else if (gpu->kernel_driver.value) {
+    } else if (gpu->kernel_driver.value || !gpu->kernel_driver.evidence.empty()) {
+      const bool bound = gpu->kernel_driver.value.has_value();
       Check unknown = check;
       unknown.verdict = Verdict::kUnknown;
-      unknown.message = fmt::format("{} has no known render node", gpu_text(*gpu));
-      unknown.evidence.push_back({"host", unknown_because(gpu->minor)});
+      unknown.message =
+          bound ? fmt::format("{} has no known render node", gpu_text(*gpu))
+                : fmt::format("which kernel driver holds {} is unknown", gpu_text(*gpu));
+      unknown.evidence.push_back(
+          {"host", bound ? unknown_because(gpu->minor) : unknown_because(gpu->kernel_driver)});
       unknown.fix = "look for the GPU in /sys/class/kfd/kfd/topology/nodes and in dmesg";
       checks.push_back(std::move(unknown));
     }

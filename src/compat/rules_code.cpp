@@ -67,7 +67,7 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
         "{} {} for {} only {}, which the driver does not know (error 222): "
         "{}",
         share_of(all, part), part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu),
-        part.front()->ptx, names_of(part));
+        ptx_text(*part.front()), names_of(part));
     check.fix = "update the driver, or rebuild with cubins for " + device::to_string(*kind.arch);
     if (cuda) check.evidence.push_back({"host", cuda->statement});
     const knowledge::PtxRow* newest = question.tables.architectures.newest_ptx();
@@ -196,7 +196,7 @@ void rule_device_code(const Question& question, std::vector<Check>& checks) {
         {"device-code",
          Verdict::kUnknown,
          "the layers were not read, so it is unknown for which GPUs the image has code",
-         {{"image", image.unread.empty() ? "configuration only" : image.unread}},
+         {{"image", unread_reason(image)}},
          "let flense read the layers: without --config-only",
          kSource});
     return;

@@ -1,5 +1,6 @@
 // The host's driver: is there one, is it whole, and does it support the image's CUDA?
 #include <algorithm>
+#include <array>
 
 #include "base/format.h"
 #include "compat/driver_mode.h"
@@ -94,11 +95,25 @@ std::string newness(const Question& question, const ImageCuda& wanted) {
                      newer_than_table(question.tables.drivers.date));
 }
 
-/// Compilers whose output reaches the driver as PTX; Triton and Inductor bring a ptxas.
+/// Compilers that may hand PTX to the driver: those that use NVRTC or NVVM. Triton, torch.compile
+/// and what starts nvcc have a ptxas, and hand over machine code.
 std::string ptx_compilers(const inventory::Needs& image) {
+  constexpr std::array<std::string_view, 12> kWithoutPtxas = {"NVRTC",
+                                                              "CuPy",
+                                                              "Numba",
+                                                              "cuda-core",
+                                                              "cuda-cccl",
+                                                              "cuda-parallel",
+                                                              "nvmath-python",
+                                                              "cuda-cooperative",
+                                                              "transformer-engine",
+                                                              "pynvrtc",
+                                                              "pykeops",
+                                                              "keopscore"};
   std::vector<std::string> names;
   for (const inventory::RunTimeCompiler& compiler : image.compilers)
-    if (compiler.name != "Triton" && compiler.name != "Inductor") names.push_back(compiler.name);
+    if (std::ranges::find(kWithoutPtxas, compiler.name) != kWithoutPtxas.end())
+      names.push_back(compiler.name);
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -110,9 +125,10 @@ void set_minor_version(const Question& question, const ImageCuda& wanted, const 
   check.source =
       row != nullptr ? row->source : "NVIDIA CUDA Compatibility guide: within one major from 11 on";
   check.message = fmt::format(
-      "CUDA {} runs in minor-version mode{}: {}, so cubins load and PTX newer than the driver does "
-      "not",
-      minor, newness(question, wanted), cuda.statement);
+      "CUDA {} runs {}in minor-version mode{}: {}, so cubins load, and PTX newer than the driver, "
+      "NVRTC's too, does not",
+      minor, minor.find('.') == std::string::npos ? "at least " : "", newness(question, wanted),
+      cuda.statement);
   if (row != nullptr)
     check.evidence.push_back(
         {"table", fmt::format("least driver {} for CUDA {}.x", row->driver, row->cuda_major)});
@@ -120,9 +136,8 @@ void set_minor_version(const Question& question, const ImageCuda& wanted, const 
   if (compilers.empty()) return;
   check.verdict = Verdict::kWarn;
   check.message = fmt::format(
-      "CUDA {} runs in minor-version mode, in which the driver refuses the PTX that {} makes at "
-      "run "
-      "time (error 222)",
+      "CUDA {} runs in minor-version mode, in which the driver refuses PTX that {} may make at "
+      "run time (error 222)",
       minor, compilers);
   check.evidence.push_back({"image", "compiles at run time: " + compilers});
   check.fix =
@@ -289,14 +304,14 @@ void rule_driver_cuda(const Question& question, std::vector<Check>& checks) {
       "host", cuda ? cuda->statement : "driver: " + driver_unknown_reason(question.host)};
   if (!wanted) {
     const bool read = question.image.contents;
-    Check check =
-        unknown("driver-cuda",
-                read ? "which CUDA the image was built for is unknown"
-                     : "the layers were not read, and the configuration names no CUDA version",
-                {{"image", read ? "no CUDA runtime, package or variable" : question.image.unread},
-                 host_side},
-                read ? "set CUDA_VERSION in the image"
-                     : "let flense read the layers: without --config-only");
+    Check check = unknown(
+        "driver-cuda",
+        read ? "which CUDA the image was built for is unknown"
+             : "the layers were not read, and the configuration names no CUDA version",
+        {{"image", read ? "no CUDA runtime, package or variable" : unread_reason(question.image)},
+         host_side},
+        read ? "set CUDA_VERSION in the image"
+             : "let flense read the layers: without --config-only");
     check.decisive = !read;
     checks.push_back(std::move(check));
     return;

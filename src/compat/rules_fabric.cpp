@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/path.h"
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 
@@ -26,19 +27,6 @@ std::string_view provider_of(const host::Network& card) {
   return {};
 }
 
-/// NCCL or MPI in the image: what would use several machines.
-std::string multi_node_evidence(const inventory::Needs& image) {
-  for (const Seen& seen : versions_of(image, "NCCL"))
-    return fmt::format("NCCL {} ({})", seen.version, seen.evidence);
-  for (const inventory::InstalledPackage& installed : image.packages) {
-    const std::string name = inventory::normalised_python_name(installed.package.name);
-    for (const std::string_view prefix : {"openmpi", "libopenmpi", "mpich", "libmpich", "mpi4py",
-                                          "libnccl", "nvidia-nccl", "rccl", "nvidia-nvshmem"})
-      if (name.starts_with(prefix)) return describe(installed);
-  }
-  return {};
-}
-
 const inventory::Sighting* find(const inventory::Needs& image, std::string_view library) {
   // By the file's name: providers lie in a folder named libibverbs.
   const auto at = std::ranges::find_if(image.rdma, [&](const inventory::Sighting& one) {
@@ -51,7 +39,7 @@ const inventory::Sighting* find(const inventory::Needs& image, std::string_view 
 
 void rule_rdma_userspace(const Question& question, std::vector<Check>& checks) {
   if (question.host.networks.empty()) return;
-  const std::string user = multi_node_evidence(question.image);
+  const std::string& user = question.facts->multi_node;
   if (user.empty()) return;
   std::vector<std::string_view> seen;
   for (const host::Network& card : question.host.networks) {

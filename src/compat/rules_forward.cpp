@@ -212,9 +212,17 @@ void rule_forward_compat(const Question& question, std::vector<Check>& checks) {
   for (const host::Gpu* gpu : nvidia_gpus(question.host))
     findings.push_back(judge_gpu(question, *use.package, *gpu));
   if (needed) findings.push_back(judge_reach(question, use));
-  if (needed || use.state == State::kUnknown) findings.push_back(judge_use(use, question.launcher));
+  if (needed) findings.push_back(judge_use(use, question.launcher));
 
-  const auto worst = std::ranges::max_element(findings, {}, &Finding::verdict);
+  auto worst = std::ranges::max_element(findings, {}, &Finding::verdict);
+  // Whether it is put in front matters only where it does not run and nobody needs it.
+  const bool open = !needed && use.state == State::kUnknown;
+  if (open && worst->verdict == Verdict::kOk) return;
+  if (open) {
+    worst->message += fmt::format(", and whether {} uses it is unknown: {}",
+                                  to_string(question.launcher), use.reason);
+    worst->verdict = Verdict::kUnknown;
+  }
   Check check{"forward-compat", worst->verdict, worst->message, {}, worst->fix, worst->source};
   if (!needed && worst->verdict != Verdict::kOk)
     check.message += ", though the driver supports the image's CUDA without it";

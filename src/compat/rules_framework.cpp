@@ -37,38 +37,31 @@ struct CpuOnly {
   bool aside = false;
 };
 
-bool has_any(const Needs& image, std::initializer_list<std::string_view> prefixes) {
-  return std::ranges::any_of(image.packages, [&](const InstalledPackage& installed) {
-    const std::string name = inventory::normalised_python_name(installed.package.name);
-    return std::ranges::any_of(prefixes,
-                               [&](std::string_view prefix) { return name.starts_with(prefix); });
-  });
-}
-
 std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
-  const Needs& image = question.image;
+  const Packages& packages = question.facts->packages;
   std::vector<CpuOnly> out;
   for (const knowledge::CpuOnlyRow& row : question.tables.frameworks.cpu_only) {
-    const InstalledPackage* installed = find_package(image, row.package);
+    const InstalledPackage* installed = find_package(packages, row.package);
     if (installed == nullptr) continue;
     const std::string local = knowledge::local_version(installed->package.version);
     if (!row.suffix.empty() && !local.starts_with(row.suffix)) continue;
     // The GPU build is a package of its own, installed beside.
-    if (find_package(image, row.package + "-gpu") != nullptr) continue;
+    if (find_package(packages, row.package + "-gpu") != nullptr) continue;
     out.push_back({fmt::format("{} {}", row.package, installed->package.version),
                    describe(*installed), row.fix, row.source, row.aside});
   }
-  const InstalledPackage* jax = find_package(image, "jax");
-  const InstalledPackage* jaxlib = find_package(image, "jaxlib");
-  if (jax != nullptr && !has_any(image, {"jax-cuda", "jax-rocm", "jax-metal"}) &&
+  const InstalledPackage* jax = find_package(packages, "jax");
+  const InstalledPackage* jaxlib = find_package(packages, "jaxlib");
+  if (jax != nullptr && !has_package_like(packages, {"jax-cuda", "jax-rocm", "jax-metal"}) &&
       (jaxlib == nullptr || knowledge::local_version(jaxlib->package.version).empty()))
     out.push_back({"jax " + jax->package.version,
                    describe(*jax) + ", and no jax-cuda or jax-rocm plugin",
                    "install jax[cuda12] or jax[cuda13]", "JAX installation guide"});
-  const auto torch = torch_build(image, question.tables);
+  const auto& torch = question.facts->torch;
   // Wheels with CUDA ask for its runtime: with one of those, code was merely not found.
-  if (torch && torch->variant.empty() && image.code.empty() && rocm_evidence(image).empty() &&
-      !has_any(image, {"nvidia-cuda-runtime", "nvidia-cublas"}))
+  if (torch && torch->variant.empty() && question.image.code.empty() &&
+      question.facts->rocm_evidence.empty() &&
+      !has_package_like(packages, {"nvidia-cuda-runtime", "nvidia-cublas"}))
     out.push_back({"torch " + torch->version, torch->evidence + ", and no device code in any file",
                    "install the wheel of a CUDA or ROCm variant", "device code of the image"});
   return out;
@@ -182,7 +175,7 @@ void rule_framework_cpu_only(const Question& question, std::vector<Check>& check
 void rule_framework_build(const Question& question, std::vector<Check>& checks) {
   // What the files hold beats what a table says of them.
   if (question.image.contents || question.host.gpus.empty()) return;
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   if (!torch) return;
   judge_libc(question, *torch, checks);
   // NVIDIA's own images carry builds of their own ("2.5.0a0+872d972e41").

@@ -1,6 +1,7 @@
 // Is there a code object for each AMD GPU? There is no PTX to fall back on.
 #include <algorithm>
 
+#include "base/path.h"
 #include "compat/amd.h"
 #include "compat/facts.h"
 #include "compat/rules.h"
@@ -13,31 +14,39 @@ using inventory::CodeFile;
 
 constexpr std::size_t kShown = 5;
 
-/// Files by how they serve a GPU, and the targets that were seen.
+/// Files by how they serve a GPU.
 struct Service {
   std::vector<const CodeFile*> served, depends, bare;
-  std::vector<std::string> targets;
 };
 
+/// Libraries of kernels have a file for each GPU, named for it ("Kernels.so-000-gfx90a.hsaco"): one
+/// for another GPU lacks nothing.
+bool is_for_another(std::string_view path, const std::string& processor) {
+  const std::string_view name = base_name(path);
+  const std::size_t at = name.find("gfx");
+  const bool named = at != std::string_view::npos && at + 3 < name.size() && name[at + 3] >= '0' &&
+                     name[at + 3] <= '9';
+  return named && name.find(processor) == std::string_view::npos;
+}
+
 Service serve(const Question& question, const std::string& gfx, bool xnack) {
-  Service out;
+  const AmdCode& code = question.facts->amd_code;
   const AmdTarget gpu = parse_amd_target(gfx);
-  for (const CodeFile& file : question.image.code) {
-    std::optional<AmdMatch> best;
-    for (const inventory::ArchCount& entry : file.entries) {
-      if (entry.vendor != "amd") continue;
-      if (std::ranges::find(out.targets, entry.arch) == out.targets.end())
-        out.targets.push_back(entry.arch);
-      const AmdMatch match = entry.arch == "unknown" ? AmdMatch::kDepends
-                                                     : amd_match(parse_amd_target(entry.arch), gpu,
-                                                                 xnack, question.tables.rocm);
-      best = best ? std::max(*best, match) : match;
-    }
-    if (!best) continue;
-    (*best == AmdMatch::kYes       ? out.served
-     : *best == AmdMatch::kDepends ? out.depends
-                                   : out.bare)
-        .push_back(&file);
+  std::vector<AmdMatch> matches;  // of each target; files are thousands, targets few
+  for (std::size_t i = 0; i < code.targets.size(); ++i)
+    matches.push_back(code.names[i] == "unknown"
+                          ? AmdMatch::kDepends
+                          : amd_match(code.targets[i], gpu, xnack, question.tables.rocm));
+  Service out;
+  for (const AmdCode::File& file : code.files) {
+    AmdMatch best = AmdMatch::kNo;
+    for (const std::size_t target : file.targets) best = std::max(best, matches[target]);
+    if (best == AmdMatch::kYes)
+      out.served.push_back(file.file);
+    else if (best == AmdMatch::kDepends)
+      out.depends.push_back(file.file);
+    else if (!is_for_another(file.file->path, gpu.processor))
+      out.bare.push_back(file.file);
   }
   return out;
 }
@@ -52,7 +61,7 @@ void add_files(const std::vector<const CodeFile*>& files, std::string_view what,
 /// By the table of published builds, where no code object was seen.
 void judge_by_build(const Question& question, const host::Gpu& gpu, const std::string& gfx,
                     std::vector<Check>& checks) {
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   const auto* build =
       torch && torch->variant.starts_with("rocm")
           ? question.tables.frameworks.build("torch", torch->version, torch->variant,
@@ -61,13 +70,13 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
   if (build != nullptr && !question.image.contents) return;  // framework-build has judged it
   Check check;
   check.id = "gfx-code";
-  check.evidence = {{"image", rocm_evidence(question.image)}, {"host", gpu_text(gpu)}};
+  check.evidence = {{"image", question.facts->rocm_evidence}, {"host", gpu_text(gpu)}};
   if (build == nullptr || build->confidence == "low") {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether the image has code for {} is unknown", gfx);
-    check.evidence.push_back({"image", !question.image.unread.empty()
-                                           ? question.image.unread
-                                           : "no code object for AMD GPUs was seen"});
+    check.evidence.push_back({"image", question.image.contents
+                                           ? "no code object for AMD GPUs was seen"
+                                           : unread_reason(question.image)});
     check.fix = "check the image with its layers read; rocminfo on the host names the target";
     check.source = "device code of the image";
   } else {
@@ -133,7 +142,7 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
 }  // namespace
 
 void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
-  if (rocm_evidence(question.image).empty()) return;
+  if (question.facts->rocm_evidence.empty()) return;
   const auto wish = question.image.environment.find("HSA_XNACK");
   const bool xnack = wish != question.image.environment.end() && wish->second == "1";
   std::vector<std::string> seen;
@@ -162,13 +171,13 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     }
     const std::string& effective = overridden ? asked.gfx : processor;
     const Service service = overridden ? serve(question, effective, xnack) : own;
-    if (service.targets.empty()) {
+    if (question.facts->amd_code.files.empty()) {
       judge_by_build(question, *gpu, effective, checks);
       continue;
     }
-    check.evidence = {
-        {"image", fmt::format("code objects for {}", fmt::join(service.targets, ", "))},
-        {"host", gpu_text(*gpu)}};
+    check.evidence = {{"image", fmt::format("code objects for {}",
+                                            fmt::join(question.facts->amd_code.names, ", "))},
+                      {"host", gpu_text(*gpu)}};
     if (service.served.empty() && service.depends.empty()) {
       check.verdict = Verdict::kFail;
       check.message = fmt::format("no file of the image has code for {}", effective);

@@ -65,9 +65,7 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
     check.verdict = Verdict::kUnknown;
     check.decisive = false;
     check.message = "whether the image has all libraries that its files need is unknown";
-    check.evidence = {{"image", question.image.unread.empty()
-                                    ? std::string("the layers were not read")
-                                    : question.image.unread}};
+    check.evidence = {{"image", unread_reason(question.image)}};
     check.fix = "check the image with its layers read (without --config-only)";
     checks.push_back(std::move(check));
     return;

@@ -2,9 +2,7 @@
 // more than the weights, so that "fits" is no promise.
 #include <algorithm>
 #include <limits>
-#include <map>
 
-#include "base/path.h"
 #include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
@@ -12,28 +10,6 @@
 namespace flense::compat {
 
 namespace {
-
-struct Weights {
-  std::string folder;
-  std::uint64_t bytes = 0;
-  std::size_t files = 0;
-};
-
-/// The folder with the most: the shards of one model lie beside each other.
-Weights largest_model(const inventory::Needs& image) {
-  std::map<std::string, Weights, std::less<>> folders;
-  for (const inventory::Sighting& file : image.weights) {
-    const std::string folder(parent_path(file.path));
-    Weights& sum = folders[folder];
-    sum.folder = folder;
-    sum.bytes += std::min(file.bytes, std::numeric_limits<std::uint64_t>::max() - sum.bytes);
-    ++sum.files;
-  }
-  Weights out;
-  for (const auto& [folder, sum] : folders)
-    if (sum.bytes > out.bytes) out = sum;
-  return out;
-}
 
 /// The most that the largest of `instances` MIG slices of a GPU can have. GPUs with MIG have up to
 /// eight slices of memory and seven of compute; sizes are 1, 2, 4 and 8 slices of memory.
@@ -84,7 +60,7 @@ Room room_of(const host::Profile& host) {
 }  // namespace
 
 void rule_weights_memory(const Question& question, std::vector<Check>& checks) {
-  const Weights weights = largest_model(question.image);
+  const ModelWeights& weights = question.facts->weights;
   if (weights.bytes == 0 || question.host.gpus.empty()) return;
   const Room room = room_of(question.host);
   Check check;

@@ -1,8 +1,8 @@
 // Several CUDA runtimes or cuDNN in one image, and which of them the framework was built with.
 #include <algorithm>
-#include <array>
 #include <map>
 
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 #include "knowledge/table_rows.h"
@@ -39,7 +39,7 @@ Check mixed(std::string message, std::string fix) {
 
 /// True when it found something.
 bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>& checks) {
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   const std::string built = torch ? knowledge::cuda_of_variant(torch->variant) : std::string();
   const auto major = knowledge::first_number(built);
   if (major) {
@@ -66,17 +66,16 @@ bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>
   return true;
 }
 
-bool judge_conda(const Needs& image, std::vector<Check>& checks) {
+bool judge_conda(const Packages& packages, std::vector<Check>& checks) {
   const InstalledPackage *conda = nullptr, *pip = nullptr;
-  constexpr std::array<std::string_view, 3> kConda = {"cudatoolkit", "cuda-cudart", "cuda-runtime"};
-  for (const InstalledPackage& installed : image.packages) {
-    const inventory::Package& package = installed.package;
-    if (package.type == "conda" && std::ranges::find(kConda, package.name) != kConda.end())
-      conda = &installed;
-    if (package.type == "pip" &&
-        inventory::normalised_python_name(package.name).starts_with("nvidia-cuda-runtime"))
-      pip = &installed;
-  }
+  for (const std::string_view name : {"cudatoolkit", "cuda-cudart", "cuda-runtime"})
+    if (const auto* found = find_package(packages, name);
+        found != nullptr && found->package.type == "conda")
+      conda = found;
+  constexpr std::string_view kWheel = "nvidia-cuda-runtime";
+  for (auto at = packages.lower_bound(kWheel);
+       at != packages.end() && at->first.starts_with(kWheel); ++at)
+    if (at->second->package.type == "pip") pip = at->second;
   if (conda == nullptr || pip == nullptr) return false;
   const auto first = knowledge::first_number(conda->package.version),
              second = knowledge::first_number(pip->package.version);
@@ -93,10 +92,10 @@ bool judge_cudnn(const Question& question, std::vector<Check>& checks) {
   const Majors cudnn = majors_of(question.image, {"cuDNN"});
   if (cudnn.empty()) return false;
   bool found = false;
-  const auto torch = torch_build(question.image, question.tables);
+  const auto& torch = question.facts->torch;
   for (const std::string_view name :
        {"torch", "tensorflow", "jax-cuda12-plugin", "jax-cuda13-plugin", "onnxruntime-gpu"}) {
-    const InstalledPackage* installed = find_package(question.image, name);
+    const InstalledPackage* installed = find_package(question.facts->packages, name);
     if (installed == nullptr) continue;
     if (name == "torch" && (!torch || !torch->variant.starts_with("cu"))) continue;
     const auto* row = question.tables.frameworks.cudnn_of(name, installed->package.version);
@@ -129,7 +128,7 @@ void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
     return;  // one variable of the configuration cannot contradict itself
   const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
   bool found = judge_cuda(question, cuda, checks);
-  if (!found) found = judge_conda(question.image, checks);
+  if (!found) found = judge_conda(question.facts->packages, checks);
   found = judge_cudnn(question, checks) || found;
   if (found || cuda.empty()) return;
   Check check = mixed(fmt::format("all CUDA libraries are of CUDA {}", cuda.begin()->first), {});

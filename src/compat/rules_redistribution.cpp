@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/path.h"
+#include "compat/image_facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 
@@ -102,15 +103,13 @@ void licences(const Question& question, std::vector<Check>& checks) {
 
 void rule_redistribution(const Question& question, std::vector<Check>& checks) {
   if (!question.redistribution) return;
-  if (!question.image.contents && !cuda_evidence(question.image).empty()) {
+  if (!question.image.contents && !question.facts->cuda_evidence.empty()) {
     Check check;
     check.id = "redistribution-licences";
     check.verdict = Verdict::kUnknown;
     check.decisive = false;
     check.message = "which NVIDIA files the image holds is unknown";
-    check.evidence = {{"image", question.image.unread.empty()
-                                    ? std::string("the layers were not read")
-                                    : question.image.unread}};
+    check.evidence = {{"image", unread_reason(question.image)}};
     check.fix = "check the image with its layers read";
     check.source = "the image's files";
     checks.push_back(std::move(check));

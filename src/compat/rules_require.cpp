@@ -96,11 +96,13 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
   Check check{"require", Verdict::kOk, "", {}, "", ""};
   check.source = "libnvidia-container, requirement language; " + launcher.source;
   check.decisive = evaluated;
-  check.evidence = {{"image", fmt::format("{}={}", found.variable, shortened(found.expression))},
-                    {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
-                    {"launcher", fmt::format("{} {}", who,
-                                             evaluated ? "has nvidia-container-cli evaluate it"
-                                                       : "evaluates no requirement")}};
+  check.evidence = {
+      {"image", fmt::format("{}={}", found.variable, shortened(found.expression))},
+      {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
+      {"launcher", fmt::format("{} {}", who,
+                               evaluated ? "has nvidia-container-cli evaluate it; the "
+                                           "toolkit's default mode since 1.18 would not"
+                                         : "evaluates no requirement")}};
   const std::string nobody = fmt::format(", though nobody evaluates it with {}", who);
   switch (found.answer) {
     case Requirement::kMet:

@@ -1,6 +1,8 @@
 // What flense slim wrote into the image: the GPUs it was cut down for and the least driver.
 #include <algorithm>
 
+#include "compat/driver_mode.h"
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 #include "device/target.h"
@@ -44,6 +46,32 @@ bool concerns(const SlimMark& mark, const host::Gpu& gpu) {
   return std::ranges::any_of(mark.targets, [&](const std::string& target) {
     return target.starts_with("gfx") == (gpu.vendor == "amd");
   });
+}
+
+/// The floor is that of native support. Within one CUDA major older drivers run machine code, which
+/// is what slimming leaves; across majors only compat libraries help.
+void judge_below_floor(const Question& question, const HostDriver& driver, Check& check) {
+  const knowledge::Drivers& drivers = question.tables.drivers;
+  const std::string& floor = question.image.slim->driver_floor;
+  const auto branch = knowledge::first_number(floor);
+  const knowledge::BranchRow* row = branch ? drivers.branch(*branch) : nullptr;
+  const auto cuda = driver_cuda(question);
+  const bool minor = row != nullptr && cuda &&
+                     mode_of(drivers, driver.version, cuda->cuda, row->cuda) != DriverMode::kTooOld;
+  check.fix = fmt::format("update the driver to {}, or use an image of an older CUDA", floor);
+  check.message =
+      fmt::format("the slim image needs driver {}, and the host has {}", floor, driver.version);
+  if (minor) {
+    check.verdict = Verdict::kWarn;
+    check.message += ": CUDA's minor-version mode runs its machine code";
+    check.evidence.push_back({"table", row->source});
+  } else if (!question.image.compat.empty()) {
+    check.verdict = Verdict::kUnsupported;
+    check.message += ", where only its compat library could help";
+    check.evidence.push_back({"image", "/" + question.image.compat[0].path});
+  } else {
+    check.verdict = Verdict::kFail;
+  }
 }
 
 }  // namespace
@@ -108,43 +136,21 @@ void rule_slim_driver_floor(const Question& question, std::vector<Check>& checks
       gpus_of(question.host, "nvidia").empty())
     return;
   const SlimMark& mark = *question.image.slim;
-  const host::Nvidia& nvidia = question.host.nvidia;
-  const host::Text& driver =
-      nvidia.library_version.value ? nvidia.library_version : nvidia.module_version;
+  const auto driver = host_driver(question.host);
   Check check;
   check.id = "slim-driver-floor";
   check.evidence = {
       {"image", fmt::format("needs driver {} ({})", mark.driver_floor, mark.evidence)},
-      {"host", driver.value ? fmt::format("driver {} ({})", *driver.value, driver.evidence)
-                            : unknown_because(driver)}};
+      {"host", driver ? driver->evidence : driver_unknown_reason(question.host)}};
   check.source = "mark of flense slim in the image";
-  if (!driver.value) {
+  if (!driver) {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether the driver is {} or newer is unknown", mark.driver_floor);
     check.fix = "name the driver, as in --host h100@550.54.15";
-  } else if (knowledge::at_least(*driver.value, mark.driver_floor)) {
-    check.message = fmt::format("driver {} is as new as the slim image needs", *driver.value);
+  } else if (knowledge::at_least(driver->version, mark.driver_floor)) {
+    check.message = fmt::format("driver {} is as new as the slim image needs", driver->version);
   } else {
-    // The floor is that of native support. Within one CUDA major older drivers run its machine
-    // code, which is what slimming leaves.
-    const auto floor_cuda = knowledge::first_number(knowledge::cuda_of_driver(mark.driver_floor)),
-               host_cuda = knowledge::first_number(nvidia.cuda.value
-                                                       ? *nvidia.cuda.value
-                                                       : knowledge::cuda_of_driver(*driver.value));
-    const bool same_major = floor_cuda && floor_cuda == host_cuda;
-    check.verdict = same_major ? Verdict::kUnsupported : Verdict::kFail;
-    check.message = fmt::format("the slim image needs driver {}, and the host has {}",
-                                mark.driver_floor, *driver.value);
-    check.fix = fmt::format("upgrade the driver to {}, or use an image of an older CUDA",
-                            mark.driver_floor);
-    if (same_major)
-      check.evidence.push_back(
-          {"table", fmt::format("both drivers are of CUDA {}: minor-version mode", *floor_cuda)});
-    if (!question.image.compat.empty() && !same_major) {
-      check.verdict = Verdict::kUnsupported;
-      check.evidence.push_back(
-          {"image", "compat libraries for older drivers: " + question.image.compat[0].path});
-    }
+    judge_below_floor(question, *driver, check);
   }
   checks.push_back(std::move(check));
 }

@@ -24,60 +24,6 @@ bool runs_architecture(std::string_view image, std::string_view host) {
   return image == host || (image == "386" && host == "amd64");
 }
 
-struct Libc {
-  std::string kind, version;  ///< "glibc", "2.35"; empty: unknown
-  std::string evidence, source;
-};
-
-/// Of the image; by its distribution's name or labels where the library itself was not seen.
-Libc libc_of(const Question& question) {
-  const Needs& image = question.image;
-  Libc out;
-  out.kind = image.libc;
-  if (!image.libc_version.empty()) {
-    out.version = image.libc_version;
-    out.evidence = fmt::format("{} {}", image.libc, image.libc_version);
-    out.source = "the image's C library";
-    return out;
-  }
-  if (image.libc == "musl") {
-    out.evidence = "musl, by its loader";
-    out.source = "the image's C library";
-    return out;
-  }
-  const knowledge::DistributionRow* row = nullptr;
-  for (const Seen& seen : versions_of(image, "distribution")) {
-    if (row == nullptr) row = question.tables.glibc.by_name(seen.version);
-    out.evidence = fmt::format("distribution {} ({})", seen.version, seen.evidence);
-  }
-  const auto label = [&](const char* name) {
-    const auto at = image.labels.find(name);
-    return at == image.labels.end() ? std::string() : at->second;
-  };
-  // What Canonical's images carry, and all that are built on them.
-  const std::string name = label("org.opencontainers.image.ref.name"),
-                    version = label("org.opencontainers.image.version");
-  if (row == nullptr && !name.empty()) {
-    row = question.tables.glibc.by_id(name, version);
-    out.evidence = fmt::format("labels org.opencontainers.image: {} {}", name, version);
-  }
-  if (row == nullptr) {
-    out.evidence.clear();
-    return out;
-  }
-  out.kind = "glibc";
-  out.version = row->glibc;
-  out.source = row->source;
-  return out;
-}
-
-/// The branch of NVIDIA's driver whose libraries would be injected.
-std::optional<std::uint64_t> driver_branch(const host::Profile& host) {
-  const auto& fact =
-      host.nvidia.library_version.value ? host.nvidia.library_version : host.nvidia.module_version;
-  return fact.value ? knowledge::first_number(*fact.value) : std::nullopt;
-}
-
 Check libc_check(const Libc& libc) {
   Check out;
   out.id = "libc";
@@ -90,15 +36,15 @@ Check libc_check(const Libc& libc) {
 
 void judge_injected(const Question& question, const Libc& libc, std::vector<Check>& checks) {
   Check check = libc_check(libc);
-  const auto branch = driver_branch(question.host);
-  const auto* row = branch ? question.tables.glibc.driver(*branch) : nullptr;
+  const auto driver = host_driver(question.host);
+  const auto* row = driver ? question.tables.glibc.driver(driver->branch) : nullptr;
   if (libc.version.empty() || row == nullptr) {
     check.verdict = Verdict::kUnknown;
     check.message = libc.version.empty()
                         ? "the C library of the image is unknown, and the driver's needs glibc"
                         : "which glibc the driver's libraries need is unknown";
-    check.evidence.push_back({"host", branch
-                                          ? fmt::format("driver branch {}", *branch)
+    check.evidence.push_back({"host", driver
+                                          ? fmt::format("driver branch {}", driver->branch)
                                           : unknown_because(question.host.nvidia.module_version)});
     check.fix = libc.version.empty() ? "check the image with its layers read"
                                      : "readelf --version-info libcuda.so.1 on the host";
@@ -107,14 +53,14 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
     return;
   }
   check.evidence.push_back(
-      {"host", fmt::format("driver branch {}, whose libraries would be injected", *branch)});
+      {"host", fmt::format("driver branch {}, whose libraries would be injected", driver->branch)});
   check.evidence.push_back(
       {"table", fmt::format("libraries of driver {} need glibc {}", row->driver, row->glibc)});
   check.source = row->source;
   // Of newer drivers nothing was measured; but NVIDIA's own images of the newest CUDA, which take
   // their libraries in, have no newer glibc than CUDA itself needs.
   const auto* promise = question.tables.glibc.newest_cuda();
-  const bool measured = question.tables.glibc.measured(*branch);
+  const bool measured = question.tables.glibc.measured(driver->branch);
   if (!knowledge::at_least(libc.version, row->glibc)) {
     check.verdict = Verdict::kFail;
     check.message = fmt::format("the driver's libraries need glibc {}, and the image has {}",
@@ -127,7 +73,7 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
   } else {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether glibc {} is enough for driver branch {} is unknown",
-                                libc.version, *branch);
+                                libc.version, driver->branch);
     check.fix = "readelf --version-info libcuda.so.1 on the host";
   }
   checks.push_back(std::move(check));
@@ -186,7 +132,7 @@ void judge_level(const std::string& level, const std::string& evidence, const st
 void judge_flags(const Question& question, std::vector<Check>& checks) {
   const host::List& flags = question.host.system.cpu_flags;
   for (const knowledge::CpuFlagRow& row : question.tables.cpu_isa.flags) {
-    const auto* installed = find_package(question.image, row.package);
+    const auto* installed = find_package(question.facts->packages, row.package);
     if (installed == nullptr || !knowledge::at_least(installed->package.version, row.since))
       continue;
     if (flags.value && std::ranges::find(*flags.value, row.flag) != flags.value->end()) continue;
@@ -253,7 +199,7 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
 void rule_libc(const Question& question, std::vector<Check>& checks) {
   // Nothing is injected for AMD, and nothing without a container.
   if (question.launcher == Launcher::kNone || !concerns_nvidia(question)) return;
-  const Libc libc = libc_of(question);
+  const Libc& libc = question.facts->libc;
   if (libc.kind == "musl") {
     Check check = libc_check(libc);
     check.verdict = Verdict::kFail;
@@ -286,7 +232,7 @@ void rule_cpu_level(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_kernel_distance(const Question& question, std::vector<Check>& checks) {
-  const Libc libc = libc_of(question);
+  const Libc& libc = question.facts->libc;
   if (libc.kind != "glibc" || libc.version.empty()) return;
   for (const knowledge::LibcFloorRow& row : question.tables.glibc.floors) {
     if (!knowledge::at_least(libc.version, row.glibc)) continue;

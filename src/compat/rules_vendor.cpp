@@ -1,11 +1,12 @@
 // Is the image for GPUs of this vendor at all?
+#include "compat/facts.h"
 #include "compat/rules.h"
 #include "compat/software.h"
 
 namespace flense::compat {
 
 void rule_vendor_mismatch(const Question& question, std::vector<Check>& checks) {
-  const std::string cuda = cuda_evidence(question.image), rocm = rocm_evidence(question.image);
+  const std::string &cuda = question.facts->cuda_evidence, &rocm = question.facts->rocm_evidence;
   if ((cuda.empty() && rocm.empty()) || question.host.gpus.empty()) return;
   const auto nvidia = gpus_of(question.host, "nvidia"), amd = gpus_of(question.host, "amd");
   const bool fits = (!cuda.empty() && !nvidia.empty()) || (!rocm.empty() && !amd.empty());

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "compat/image_facts.h"
 #include "compat/testing_scenarios.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
@@ -165,6 +166,19 @@ TEST_F(Scenarios, EveryCheckIsComplete) {
         EXPECT_FALSE(check.fix.empty()) << where;
       }
     }
+}
+
+TEST_F(Scenarios, FactsOfTheImageMayBeShared) {
+  for (const Scenario& one : scenarios) {
+    const ImageFacts facts(one.image, tables);
+    const Question question{.image = one.image,
+                            .host = one.host,
+                            .tables = tables,
+                            .launcher = one.launcher,
+                            .facts = &facts};
+    EXPECT_EQ(judge(question).checks, verdict_of(one).checks) << one.name;
+    EXPECT_EQ(judge(question).checks, verdict_of(one).checks) << one.name << ", again";
+  }
 }
 
 TEST_F(Scenarios, NamesAreUnique) {

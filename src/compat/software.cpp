@@ -39,15 +39,6 @@ std::string variable_evidence(const Needs& image, std::initializer_list<std::str
   return {};
 }
 
-/// "torch/version.py (built for CUDA 12.4)" of a runtime's evidence.
-std::string built_for(std::string_view evidence, std::string_view product) {
-  const std::string mark = fmt::format("(built for {} ", product);
-  const std::size_t at = evidence.find(mark);
-  if (at == std::string_view::npos) return {};
-  const std::string_view rest = evidence.substr(at + mark.size());
-  return std::string(rest.substr(0, rest.find(')')));
-}
-
 /// "cu124" of "12.4", "rocm6.2" of "6.2.41134".
 std::string variant_of(std::string_view product, std::string_view version) {
   std::string number = knowledge::major_minor(version);
@@ -97,14 +88,28 @@ std::vector<Seen> versions_of(const Needs& image, std::string_view runtime) {
   return out;
 }
 
-const InstalledPackage* find_package(const Needs& image, std::string_view name) {
+Packages packages_of(const Needs& image) {
+  Packages out;
   for (const InstalledPackage& installed : image.packages) {
     const inventory::Package& package = installed.package;
-    if ((package.type == "pip" && inventory::normalised_python_name(package.name) == name) ||
-        (package.type == "conda" && package.name == name))
-      return &installed;
+    if (package.type == "pip")
+      out.emplace(inventory::normalised_python_name(package.name), &installed);
+    else if (package.type == "conda")
+      out.emplace(package.name, &installed);
   }
-  return nullptr;
+  return out;
+}
+
+const InstalledPackage* find_package(const Packages& packages, std::string_view name) {
+  const auto at = packages.find(name);
+  return at == packages.end() ? nullptr : at->second;
+}
+
+bool has_package_like(const Packages& packages, std::initializer_list<std::string_view> stems) {
+  return std::ranges::any_of(stems, [&](std::string_view stem) {
+    const auto at = packages.lower_bound(stem);
+    return at != packages.end() && at->first.starts_with(stem);
+  });
 }
 
 std::string describe(const InstalledPackage& installed) {
@@ -113,12 +118,13 @@ std::string describe(const InstalledPackage& installed) {
                      installed.path.empty() ? "" : ", ", installed.path);
 }
 
-std::optional<TorchBuild> torch_build(const Needs& image, const knowledge::Knowledge& tables) {
+std::optional<TorchBuild> torch_build(const Needs& image, const Packages& packages,
+                                      const knowledge::Knowledge& tables) {
   TorchBuild out;
-  if (const InstalledPackage* installed = find_package(image, "torch")) {
+  if (const InstalledPackage* installed = find_package(packages, "torch")) {
     out.version = installed->package.version;
     out.evidence = describe(*installed);
-  } else if (const InstalledPackage* conda = find_package(image, "pytorch")) {
+  } else if (const InstalledPackage* conda = find_package(packages, "pytorch")) {
     out.version = conda->package.version;
     out.evidence = describe(*conda);
   } else if (const std::vector<Seen> seen = versions_of(image, "PyTorch"); !seen.empty()) {
@@ -167,18 +173,63 @@ std::string rocm_evidence(const Needs& image) {
   return {};
 }
 
+std::string built_for(std::string_view evidence, std::string_view product) {
+  const std::string mark = fmt::format("(built for {} ", product);
+  const std::size_t at = evidence.find(mark);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = evidence.substr(at + mark.size());
+  return std::string(rest.substr(0, rest.find(')')));
+}
+
+Libc libc_of(const Needs& image, const knowledge::Glibc& tables) {
+  Libc out;
+  out.kind = image.libc;
+  if (!image.libc_version.empty()) {
+    out.version = image.libc_version;
+    out.evidence = fmt::format("{} {}", image.libc, image.libc_version);
+    out.source = "the image's C library";
+    return out;
+  }
+  if (image.libc == "musl") {
+    out.evidence = "musl, by its loader";
+    out.source = "the image's C library";
+    return out;
+  }
+  const knowledge::DistributionRow* row = nullptr;
+  for (const Seen& seen : versions_of(image, "distribution")) {
+    if (row == nullptr) row = tables.by_name(seen.version);
+    out.evidence = fmt::format("distribution {} ({})", seen.version, seen.evidence);
+  }
+  const auto label = [&](const char* name) {
+    const auto at = image.labels.find(name);
+    return at == image.labels.end() ? std::string() : at->second;
+  };
+  // What Canonical's images carry, and all that are built on them.
+  const std::string name = label("org.opencontainers.image.ref.name"),
+                    version = label("org.opencontainers.image.version");
+  if (row == nullptr && !name.empty()) {
+    row = tables.by_id(name, version);
+    out.evidence = fmt::format("labels org.opencontainers.image: {} {}", name, version);
+  }
+  if (row == nullptr) {
+    out.evidence.clear();
+    return out;
+  }
+  out.kind = "glibc";
+  out.version = row->glibc;
+  out.source = row->source;
+  return out;
+}
+
+std::string unread_reason(const Needs& image) {
+  return image.unread.empty() ? "the layers were not read" : image.unread;
+}
+
 std::string_view architecture_of(std::string_view platform) {
   const std::size_t slash = platform.find('/');
   if (slash == std::string_view::npos) return {};
   const std::string_view rest = platform.substr(slash + 1);
   return rest.substr(0, rest.find('/'));
-}
-
-std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_view vendor) {
-  std::vector<const host::Gpu*> out;
-  for (const host::Gpu& gpu : host.gpus)
-    if (gpu.vendor == vendor) out.push_back(&gpu);
-  return out;
 }
 
 std::string describe(const std::vector<const host::Gpu*>& gpus) {

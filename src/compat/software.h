@@ -2,6 +2,7 @@
 // runtimes, the build of a framework, whose GPUs the image is for. No input or output.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,9 +22,13 @@ struct Seen {
 /// All runtimes of this name with a version ("CUDA runtime", "cuDNN", "ROCm").
 std::vector<Seen> versions_of(const inventory::Needs& image, std::string_view runtime);
 
-/// A Python or conda package by its normalised name; null when it is not there.
-const inventory::InstalledPackage* find_package(const inventory::Needs& image,
-                                                std::string_view name);
+/// Python and conda packages by their normalised names; of several the first.
+using Packages = std::map<std::string, const inventory::InstalledPackage*, std::less<>>;
+Packages packages_of(const inventory::Needs& image);
+/// Null when it is not there.
+const inventory::InstalledPackage* find_package(const Packages& packages, std::string_view name);
+/// One whose name begins with one of these is there.
+bool has_package_like(const Packages& packages, std::initializer_list<std::string_view> stems);
 /// "torch 2.6.0+cu124 (pip, PATH)".
 std::string describe(const inventory::InstalledPackage& installed);
 
@@ -36,17 +41,30 @@ struct TorchBuild {
 };
 /// From the package, or torch/version.py, or for images that were not read PYTORCH_VERSION. The
 /// variant of a wheel without one comes from the table of PyPI's wheels, for amd64.
-std::optional<TorchBuild> torch_build(const inventory::Needs& image,
+std::optional<TorchBuild> torch_build(const inventory::Needs& image, const Packages& packages,
                                       const knowledge::Knowledge& tables);
 
 /// What shows that the image is for GPUs of a vendor; empty when nothing does.
 std::string cuda_evidence(const inventory::Needs& image);
 std::string rocm_evidence(const inventory::Needs& image);
 
+/// "12.4" of "torch/version.py (built for CUDA 12.4)"; empty where that is not said.
+std::string built_for(std::string_view evidence, std::string_view product);
+
+/// The C library of an image.
+struct Libc {
+  std::string kind, version;  ///< "glibc", "2.35"; empty: unknown
+  std::string evidence, source;
+};
+/// By its distribution's name or labels where the library itself was not seen.
+Libc libc_of(const inventory::Needs& image, const knowledge::Glibc& tables);
+
+/// Why nothing inside the image is known, where its layers were not read.
+std::string unread_reason(const inventory::Needs& image);
+
 /// "amd64" of "linux/amd64/v3".
 std::string_view architecture_of(std::string_view platform);
 
-std::vector<const host::Gpu*> gpus_of(const host::Profile& host, std::string_view vendor);
 /// "NVIDIA A100 (8.0) ×4, NVIDIA T400 (7.5)".
 std::string describe(const std::vector<const host::Gpu*>& gpus);
 /// "unknown: REASON".

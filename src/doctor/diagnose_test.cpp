@@ -36,8 +36,11 @@ constexpr Healthy kHealthy[] = {{"nvidia_host", &TestMachine::nvidia_host},
                                 {"rdma_host", &TestMachine::rdma_host},
                                 {"mig_host", &TestMachine::mig_host},
                                 {"nvidia_container", &TestMachine::nvidia_container},
+                                {"hybrid_laptop", &TestMachine::hybrid_laptop},
+                                {"operator_host", &TestMachine::operator_host},
                                 {"amd_host", &TestMachine::amd_host},
                                 {"wsl", &TestMachine::wsl},
+                                {"wsl_container", &TestMachine::wsl_container},
                                 {"jetson", &TestMachine::jetson}};
 
 TEST(Doctor, HealthyMachinesHaveNoFinding) {
@@ -56,9 +59,10 @@ struct Variant {
   const char* name;
   Make make;
   std::function<void(const TestMachine&)> change;
-  const char* first;                   ///< the step that is broken first
-  const char* says;                    ///< part of its message
-  Verdict verdict = Verdict::kBroken;  ///< kWarn: the first step that warns, nothing is broken
+  const char* first;  ///< the step that is broken first
+  const char* says;   ///< part of its message
+  /// Others than kBroken: the first step of that verdict, and nothing is broken.
+  Verdict verdict = Verdict::kBroken;
 };
 
 const std::vector<Variant>& variants() {
@@ -164,6 +168,18 @@ const std::vector<Variant>& variants() {
       {"device rules lost at a reload", kBox,
        [](M m) { m.node("nvidiactl", 195, 255, 0666, 0, "EPERM"); }, "node-access",
        "control group forbids /dev/nvidiactl"},
+      {"nodes that the first program has made", kHost,
+       [](M m) {
+         m.remove("dev/nvidia-uvm");
+         m.set_user_id("usr/bin/nvidia-modprobe");
+       },
+       "nvidia-uvm", "until the first CUDA program", kWarn},
+      {"nodes that a helper without rights cannot make", kHost,
+       [](M m) {
+         m.remove("dev/nvidia-uvm");
+         m.file("usr/bin/nvidia-modprobe");
+       },
+       "nvidia-uvm", "is missing: cuInit fails"},
       // Libraries.
       {"a driver upgraded under its module", kHost,
        [](M m) { m.library(TestMachine::kLib, "550.90.07"); }, "driver-match",
@@ -183,6 +199,15 @@ const std::vector<Variant>& variants() {
          m.library("opt/nvidia/lib/", TestMachine::kVersion);
          m.file("etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n");
          m.file("etc/ld.so.conf.d/nvidia.conf", "# driver\n/opt/nvidia/lib\n");
+       },
+       "driver-library", "/etc/ld.so.cache does not name it"},
+      {"a cache that does not know, by a relative include", kHost,
+       [](M m) {
+         m.cache({});
+         m.remove("usr/lib/x86_64-linux-gnu/libcuda.so.1");
+         m.library("opt/nvidia/lib/", TestMachine::kVersion);
+         m.file("etc/ld.so.conf", "include ld.so.conf.d/*.conf\n");
+         m.file("etc/ld.so.conf.d/nvidia.conf", "/opt/nvidia/lib\n");
        },
        "driver-library", "/etc/ld.so.cache does not name it"},
       {"a library for another processor", kBox,
@@ -285,6 +310,14 @@ const std::vector<Variant>& variants() {
        "535.129.03"},
       {"a Fabric Manager that stopped", kSwitch, [](M m) { m.remove("proc/812"); },
        "fabric-manager", "does not run"},
+      {"a Fabric Manager behind hidepid", kSwitch,
+       [](M m) {
+         m.remove("proc/812");
+         m.remove("proc/1");
+       },
+       "fabric-manager", "/proc hides processes", Verdict::kUnknown},
+      {"MPS that was killed", kHost, [](M m) { m.file("tmp/nvidia-mps/control"); }, "mps",
+       "no MPS daemon runs", kWarn},
       {"MPS named, but not there", kBox,
        [](M m) { m.environment["CUDA_MPS_PIPE_DIRECTORY"] = "/mps"; }, "mps", "805", kWarn},
       {"half the lanes", kHost,
@@ -302,6 +335,13 @@ const std::vector<Variant>& variants() {
        "rdma-memlock", "8.4 MB", kWarn},
       {"no verbs", kRdma, [](M m) { m.remove("dev/infiniband"); }, "rdma-nodes", "uverbs", kWarn},
       // Engines.
+      {"a toolkit that images break out of", kDocker,
+       [](M m) {
+         m.packages({{"docker-ce", "5:27.3.1-1"}, {"nvidia-container-toolkit-base", "1.17.7-1"}});
+       },
+       "toolkit", "open to CVE-2025-23266, CVE-2025-23267, fixed in 1.17.8", kWarn},
+      {"Podman beside a Docker that has all", kDocker, [](M m) { m.file("usr/bin/podman"); },
+       "engine-podman", "docker can give them out", kWarn},
       {"no toolkit", kPodman,
        [](M m) {
          m.remove("usr/bin/nvidia-ctk");
@@ -363,6 +403,14 @@ const std::vector<Variant>& variants() {
        "torch-build", "ROCm"},
       {"PyTorch for a newer CUDA", kBox, [](M m) { m.torch("2.9.0+cu130", "'13.0'", "None"); },
        "torch-driver", "too old"},
+      // The program that fails runs here, so it is asked before the engines.
+      {"PyTorch for CPUs on a host without toolkit", kPodman,
+       [](M m) {
+         m.remove("usr/bin/nvidia-ctk");
+         m.remove("etc/cdi");
+         m.torch("2.7.1+cpu", "None", "None");
+       },
+       "torch-build", "for CPUs only"},
       {"JAX without plugin", kBox,
        [](M m) { m.file("opt/venv/lib/python3.11/site-packages/jax-0.5.0.dist-info/METADATA"); },
        "framework-builds", "JAX has no GPU plugin", kWarn},
@@ -422,7 +470,7 @@ TEST(Doctor, EachChangeHasItsFirstBrokenStep) {
     one.change(machine);
     const Diagnosis diagnosis = machine.diagnosis();
     const Step* step = diagnosis.first(one.verdict);
-    if (one.verdict == Verdict::kWarn)
+    if (one.verdict != Verdict::kBroken)
       EXPECT_EQ(diagnosis.first_broken(), nullptr) << findings(diagnosis);
     ASSERT_NE(step, nullptr) << findings(diagnosis);
     EXPECT_EQ(step->id, one.first) << findings(diagnosis);
@@ -460,6 +508,78 @@ TEST(Doctor, ForwardCompatibilityOnDataCentreGpusIsFine) {
   machine.environment["LD_LIBRARY_PATH"] = "/usr/local/cuda-13.0/compat";
   machine.torch("2.9.0+cu130", "'13.0'", "None");
   EXPECT_EQ(findings(machine.diagnosis()), "");
+}
+
+/// Cards of both vendors on the bus, and nodes of one of them.
+TEST(Doctor, ContainersAreAskedAboutWhatTheyWereGiven) {
+  for (const bool given_amd : {false, true}) {
+    host::testing::ScratchTree tree;
+    const TestMachine machine(tree);
+    machine.nvidia_container();
+    machine.amd_host();
+    machine.file("sys/bus/pci/drivers/amdgpu/bind");
+    if (given_amd) {
+      for (const char* name : {"nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"})
+        machine.remove(std::string("dev/") + name);
+      machine.library(TestMachine::kLib, TestMachine::kVersion);
+      machine.remove(std::string(TestMachine::kLib) + "libcuda.so.1");
+      machine.environment.clear();
+      machine.torch("2.9.0+rocm6.4", "None", "'6.4.0'");
+    } else {
+      machine.remove("dev/kfd");
+      machine.remove("dev/dri");
+    }
+    EXPECT_EQ(findings(machine.diagnosis()), "") << given_amd;
+  }
+}
+
+/// The same version beside the driver's own changes nothing.
+TEST(Doctor, CompatibilityPackageOfTheDriversVersionIsFine) {
+  host::testing::ScratchTree tree;
+  const TestMachine machine(tree);
+  machine.nvidia_container();
+  machine.library("usr/local/cuda-12.4/compat/", TestMachine::kVersion);
+  machine.environment["LD_LIBRARY_PATH"] = "/usr/local/cuda-12.4/compat";
+  EXPECT_EQ(findings(machine.diagnosis()), "");
+}
+
+TEST(Doctor, ThePythonsOwnPackagesAreAsked) {
+  host::testing::ScratchTree tree;
+  const TestMachine machine(tree);
+  machine.nvidia_container();
+  const std::string cpu = "__version__ = '2.7.1+cpu'\ncuda = None\nhip = None\n";
+  machine.environment["HOME"] = "/home/u";
+  machine.file("opt/venv/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n");
+  // Of the user, of another version, of the system: a virtual environment sees none of them.
+  for (const char* place : {"home/u/.local/lib/python3.11/site-packages/torch/version.py",
+                            "opt/venv/lib/python3.8/site-packages/torch/version.py",
+                            "usr/local/lib/python3.11/dist-packages/torch/version.py"})
+    machine.file(place, cpu);
+  machine.remove("opt/venv/bin/python3");
+  machine.file("usr/bin/python3.11");
+  machine.link("opt/venv/bin/python3", "/usr/bin/python3.11");
+  EXPECT_EQ(findings(machine.diagnosis()), "");
+
+  machine.environment["PATH"] = "/usr/bin";
+  machine.link("usr/bin/python3", "python3.11");
+  EXPECT_EQ(machine.diagnosis().first_broken()->looked_at.back(),
+            "/home/u/.local/lib/python3.11/site-packages/torch/version.py: 2.7.1+cpu, cuda None, "
+            "hip None");
+  machine.environment.erase("HOME");
+  EXPECT_THAT(machine.diagnosis().first_broken()->looked_at.back(),
+              ::testing::HasSubstr("/usr/local/lib/python3.11/dist-packages"));
+}
+
+TEST(Doctor, AContainerWithoutAnyMark) {
+  host::testing::ScratchTree tree;
+  const TestMachine machine(tree);
+  machine.nvidia_container();
+  machine.remove(".dockerenv");
+  machine.file("proc/self/mountinfo",
+               "611 590 0:52 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/a\n");
+  EXPECT_EQ(machine.diagnosis().steps.front().message.substr(0, 6), "a host");
+  machine.file("proc/1/comm", "python3\n");
+  EXPECT_THAT(machine.diagnosis().steps.front().message, ::testing::HasSubstr("a container"));
 }
 
 TEST(Doctor, WithoutAGpuTheWalkEnds) {

@@ -62,7 +62,9 @@ void read_configuration(const host::Tree& root, const std::string& path, bool in
       out.push_back(word);
     } else if (includes && word.starts_with("include ")) {
       const std::string pattern = host::clean(std::string_view(word).substr(8));
-      const std::string folder(parent_path(pattern));
+      // Fedora's and Red Hat's are relative, to the directory of the file itself.
+      std::string folder(parent_path(pattern));
+      if (!pattern.starts_with('/')) folder = fmt::format("{}/{}", parent_path(path), folder);
       for (const std::string& name : root.list(folder))
         if (glob_match(base_name(pattern), name))
           read_configuration(root, folder + "/" + name, false, out);

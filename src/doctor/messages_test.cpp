@@ -72,6 +72,10 @@ TEST_F(Messages, ALogHasSeveralEachOnce) {
 
 TEST_F(Messages, OtherTextIsNotRecognised) {
   EXPECT_THAT(in(""), IsEmpty());
+  // A variable that is set, another program's file, a shell's symbol.
+  EXPECT_THAT(in("export HSA_OVERRIDE_GFX_VERSION=10.3.0\nfile creation failed: disk full\n"
+                 "Unknown symbol x\n"),
+              IsEmpty());
   EXPECT_THAT(in("Epoch 1: loss 0.34\nGPU 0: NVIDIA H100 80GB HBM3\nInitialising model\n"),
               IsEmpty());
 }

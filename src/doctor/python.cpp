@@ -18,12 +18,16 @@ std::string_view without_slash(std::string_view path) {
   return path;
 }
 
-/// PREFIX/lib/python3.11/site-packages and their like.
-void add_packages(const host::Tree& root, std::string_view prefix, std::vector<std::string>& out) {
-  for (const char* library : {"lib", "lib64", "local/lib"}) {
+/// PREFIX/lib/python3.11/site-packages and their like, in the order of sys.path; `version` is
+/// "python3.11", or empty where the program does not tell.
+void add_packages(const host::Tree& root, std::string_view prefix, std::string_view version,
+                  std::vector<std::string>& out) {
+  for (const char* library : {"local/lib", "lib", "lib64"}) {
     const std::string folder = prefix.empty() ? library : fmt::format("{}/{}", prefix, library);
     for (const std::string& name : root.list(folder)) {
-      if (!name.starts_with("python3")) continue;
+      // Debian's own packages lie in "python3", for all versions.
+      if (version.empty() ? !name.starts_with("python3") : name != version && name != "python3")
+        continue;
       for (const char* kind : {"site-packages", "dist-packages"}) {
         const std::string path = fmt::format("{}/{}/{}", folder, name, kind);
         if (root.is_directory(path) && std::find(out.begin(), out.end(), path) == out.end())
@@ -82,10 +86,20 @@ Python visible_python(const Scene& scene) {
       const std::string program = fmt::format("{}/{}", folder, name);
       if (!root.exists(program)) continue;
       out.program = program;
-      if (const std::string* home = scene.variable("HOME"))
-        add_packages(root, fmt::format("{}/.local", without_slash(*home)), out.packages);
+      const std::string real = root.resolve(program).value_or("");
+      const std::string_view version =
+          base_name(real).starts_with("python3.") ? base_name(real) : std::string_view();
       // The prefix of a virtual environment is where its link lies, not where it leads to.
-      add_packages(root, without_slash(parent_path(folder)), out.packages);
+      const std::string prefix(without_slash(parent_path(folder)));
+      const Result<std::string> venv = root.read(prefix + "/pyvenv.cfg");
+      const bool shared =
+          !venv || host::toml_value(*venv, "include-system-site-packages") == "true";
+      if (venv) add_packages(root, prefix, version, out.packages);
+      const std::string* home = scene.variable("HOME");
+      if (shared && home != nullptr)
+        add_packages(root, fmt::format("{}/.local", without_slash(*home)), version, out.packages);
+      if (!venv) add_packages(root, prefix, version, out.packages);
+      if (venv && shared) add_packages(root, parent_path(parent_path(real)), version, out.packages);
       return out;
     }
   }

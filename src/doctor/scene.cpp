@@ -5,38 +5,30 @@
 
 #include "base/format.h"
 #include "host/parse.h"
+#include "host/probe_support.h"
 
 namespace flense::doctor {
 
 namespace {
 
-constexpr std::array<std::string_view, 28> kVariables = {"NVIDIA_VISIBLE_DEVICES",
+constexpr std::array<std::string_view, 19> kVariables = {"NVIDIA_VISIBLE_DEVICES",
                                                          "NVIDIA_DRIVER_CAPABILITIES",
                                                          "CUDA_VISIBLE_DEVICES",
                                                          "CUDA_MPS_PIPE_DIRECTORY",
-                                                         "CUDA_FORCE_PTX_JIT",
-                                                         "CUDA_DISABLE_PTX_JIT",
                                                          "ROCR_VISIBLE_DEVICES",
                                                          "HIP_VISIBLE_DEVICES",
                                                          "GPU_DEVICE_ORDINAL",
                                                          "HSA_OVERRIDE_GFX_VERSION",
                                                          "LD_LIBRARY_PATH",
-                                                         "LD_PRELOAD",
                                                          "PATH",
                                                          "HOME",
                                                          "PYTHONPATH",
-                                                         "VIRTUAL_ENV",
-                                                         "CONDA_PREFIX",
                                                          "DOCKER_HOST",
-                                                         "XDG_RUNTIME_DIR",
                                                          "KUBERNETES_SERVICE_HOST",
                                                          "APPTAINER_CONTAINER",
                                                          "SINGULARITY_CONTAINER",
                                                          "container",
                                                          "SLURM_JOB_ID",
-                                                         "SLURM_JOB_GPUS",
-                                                         "CUDA_DEVICE_ORDER",
-                                                         "NVIDIA_DISABLE_REQUIRE",
                                                          "JAX_PLATFORMS"};
 
 std::vector<std::uint32_t> numbers(std::string_view text) {
@@ -97,6 +89,23 @@ std::map<std::string, std::uint32_t, std::less<>> read_majors(const host::Tree& 
   return out;
 }
 
+/// Lines of mountinfo: "36 35 98:0 / / rw,noatime - overlay overlay rw,lowerdir=…".
+bool overlay_root(const host::Tree& proc) {
+  constexpr std::uint64_t kMaxMounts = 8u << 20;
+  const Result<std::string> text = proc.read("self/mountinfo", kMaxMounts);
+  if (!text) return false;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const std::size_t root = line.find(" / / "), dash = line.find(" - ");
+    if (root == std::string_view::npos || dash == std::string_view::npos) continue;
+    const std::string_view kind = line.substr(dash + 3);
+    if (kind.starts_with("overlay ") || kind.starts_with("fuse.fuse-overlayfs ")) return true;
+  }
+  return false;
+}
+
 std::string container_mark(const host::Machine& machine, const host::Profile& profile,
                            const Environment& environment) {
   if (profile.system.in_container.value == true) return profile.system.in_container.evidence;
@@ -108,7 +117,20 @@ std::string container_mark(const host::Machine& machine, const host::Profile& pr
     for (const char* word : {"kubepods", "/docker/", "docker-", "libpod", "/lxc", "cri-containerd"})
       if (groups->find(word) != std::string::npos)
         return fmt::format("{} says {}", machine.proc.label("1/cgroup"), word);
+  // containerd leaves no mark at all. Live and diskless systems also have an overlay as their root,
+  // but an init.
+  const Result<std::string> init = machine.proc.read("1/comm");
+  if (init && *init != "systemd\n" && *init != "init\n" && overlay_root(machine.proc))
+    return fmt::format("{} shows an overlay as root, and process 1 is {}",
+                       machine.proc.label("self/mountinfo"), host::clean(*init));
   return {};
+}
+
+/// A VGA controller, as boards have one of their own: AMD's in a processor or of a server's console
+/// beside an NVIDIA GPU is not meant for computing.
+bool drives_a_display(const host::Machine& machine, const host::Gpu& gpu) {
+  return gpu.pci_address.value &&
+         host::pci_facts(machine.sys, *gpu.pci_address.value).device_class.starts_with("0300");
 }
 
 }  // namespace
@@ -122,12 +144,20 @@ Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environm
   container = container_mark(machine, profile, environment);
   wsl = profile.system.wsl2.value == true;
   tegra = profile.system.jetson.value.has_value();
-  for (const host::Gpu& gpu : profile.gpus) {
-    nvidia |= gpu.vendor == "nvidia";
-    amd |= gpu.vendor == "amd";
+  nvidia = wsl || !gpus("nvidia").empty() || !nvidia_nodes().empty();
+  for (const host::Gpu* gpu : gpus("amd")) {
+    if (nvidia && drives_a_display(machine, *gpu))
+      displays.push_back(gpu);
+    else
+      amd = true;
   }
-  nvidia |= wsl || !nvidia_nodes().empty();
-  amd |= machine.dev.exists("kfd") && !profile.gpus.empty() && amd;
+  // A container sees every card of the machine on the bus; it was given those with nodes.
+  if (in_container() && nvidia && amd) {
+    const bool given = !nvidia_nodes().empty() || machine.dev.exists("nvidiactl");
+    const bool given_amd = machine.dev.exists("kfd");
+    nvidia = given || !given_amd;
+    amd = given_amd || !given;
+  }
   user = read_user(machine.proc);
   majors = read_majors(machine.proc);
   const std::string* path = variable("LD_LIBRARY_PATH");
@@ -143,7 +173,8 @@ const std::string* Scene::variable(std::string_view name) const {
 std::vector<const host::Gpu*> Scene::gpus(std::string_view vendor) const {
   std::vector<const host::Gpu*> out;
   for (const host::Gpu& gpu : profile.gpus)
-    if (gpu.vendor == vendor) out.push_back(&gpu);
+    if (gpu.vendor == vendor && std::find(displays.begin(), displays.end(), &gpu) == displays.end())
+      out.push_back(&gpu);
   return out;
 }
 
@@ -156,6 +187,17 @@ std::vector<std::uint64_t> Scene::nvidia_nodes() const {
         out.push_back(*minor);
   std::sort(out.begin(), out.end());
   return out;
+}
+
+std::optional<bool> process_runs(const host::Tree& proc, std::string_view name) {
+  constexpr std::size_t kKept = 15, kMaxComm = 64;
+  for (const std::string& process : proc.list("", host::Tree::kMaxProcesses)) {
+    if (!host::parse_number(process)) continue;
+    const Result<std::string> comm = proc.read(process + "/comm", kMaxComm);
+    if (comm && host::clean(*comm) == name.substr(0, kKept)) return true;
+  }
+  // Process 1 belongs to root: who sees it sees all.
+  return proc.read("1/comm", kMaxComm) ? std::optional(false) : std::nullopt;
 }
 
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {

@@ -38,7 +38,11 @@ struct Scene {
 
   std::string container;  ///< the mark that tells a container; empty: a host
   bool wsl = false, tegra = false;
-  bool nvidia = false, amd = false;  ///< such a GPU is on the bus, or its nodes are in /dev
+  /// Such a GPU is on the bus, or its nodes are in /dev; not one that a container was not given.
+  bool nvidia = false;
+  bool amd = false;  ///< the same, displays aside
+  /// AMD's display controllers beside NVIDIA GPUs: nobody expects them to compute.
+  std::vector<const host::Gpu*> displays;
   User user;
   LibrarySearch libcuda;
   /// Major numbers of character devices by driver; empty when /proc/devices cannot be read.
@@ -49,10 +53,15 @@ struct Scene {
   const std::string* variable(std::string_view name) const;
   /// Module version, else empty.
   std::string module_version() const { return profile.nvidia.module_version.value.value_or(""); }
+  /// Displays aside.
   std::vector<const host::Gpu*> gpus(std::string_view vendor) const;
   /// Minors of /dev/nvidiaN, sorted.
   std::vector<std::uint64_t> nvidia_nodes() const;
 };
+
+/// Whether a process of that name runs; of the name the kernel keeps 15 bytes. nullopt when not
+/// every process is listed: /proc mounted with hidepid, or not at all.
+std::optional<bool> process_runs(const host::Tree& proc, std::string_view name);
 
 /// "2 GPUs", "1 GPU".
 std::string counted(std::size_t count, std::string_view one, std::string_view many);

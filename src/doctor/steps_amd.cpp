@@ -243,7 +243,10 @@ void visible(const Scene& scene, std::vector<Step>& steps) {
                                      count == 1 ? "is" : "are", count),
                          remedy, kSource);
   }
-  if (!any) return step.ok("none is set: all GPUs are visible");
+  if (!any) {
+    step.saw(fmt::format("{}: not set", fmt::join(names, ", ")));
+    return step.ok("none is set: all GPUs are visible");
+  }
   step.ok("they name devices that exist");
 }
 
@@ -253,8 +256,6 @@ void steps_amd(const Scene& scene, std::vector<Step>& steps) {
   if (!scene.amd) return;
   module(scene, steps);
   topology(scene, steps);
-  // A container on a machine of both vendors was given one of them.
-  if (scene.in_container() && scene.nvidia && !scene.machine.dev.exists("kfd")) return;
   nodes(scene, steps);
   access(scene, steps);
   override_target(scene, steps);

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "doctor/cdi_spec.h"
 #include "doctor/groups.h"
+#include "host/container_toolkit.h"
 #include "host/parse.h"
 #include "text/json.h"
 
@@ -71,6 +72,10 @@ void toolkit(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps)
   const host::Text& version = scene.profile.nvidia.toolkit_version;
   const std::string tool = program(scene.machine.root, "nvidia-ctk");
   step.saw(version.evidence);
+  if (version.value)
+    if (std::string warning = host::toolkit_warning(*version.value); !warning.empty())
+      return step.warn(std::move(warning), "upgrade nvidia-container-toolkit",
+                       "data/container_toolkit.json; NVIDIA security bulletins");
   if (!tool.empty() || !bridge.hook.empty())
     return step.ok(version.value.value_or(tool.empty() ? bridge.hook : tool));
   if (bridge.has_spec())
@@ -215,10 +220,15 @@ void podman(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
   if (found->cdi.value == false)
     return step.broken("this Podman is too old for CDI, and NVIDIA's hook is not there",
                        "upgrade to 4.1 or newer", "Podman release notes 4.1");
-  step.broken(
-      "there is no CDI specification of NVIDIA's GPUs, which Podman needs",
-      std::string("as root: ") + kGenerate + "; nvidia-cdi-refresh.service keeps it up to date",
-      "NVIDIA Container Toolkit documentation, CDI");
+  const std::string text = "there is no CDI specification of NVIDIA's GPUs, which Podman needs";
+  const std::string remedy =
+      std::string("as root: ") + kGenerate + "; nvidia-cdi-refresh.service keeps it up to date";
+  constexpr const char* kSource = "NVIDIA Container Toolkit documentation, CDI";
+  // Where another engine serves GPUs, Podman may be there for other things.
+  for (const host::Engine& other : scene.profile.engines)
+    if (other.name != "podman" && other.nvidia_runtime.value == true)
+      return step.warn(fmt::format("{}; {} can give them out", text, other.name), remedy, kSource);
+  step.broken(text, remedy, kSource);
 }
 
 /// containerd and CRI-O, as Kubernetes uses them. Docker brings a containerd that nobody asks.

@@ -30,18 +30,6 @@ std::string package_version(const Scene& scene) {
   return {};
 }
 
-/// nullopt: processes cannot be listed.
-std::optional<bool> running(const Scene& scene) {
-  bool any = false;
-  for (const std::string& name : scene.machine.proc.list("")) {
-    if (!host::parse_number(name)) continue;
-    const Result<std::string> comm = scene.machine.proc.read(name + "/comm", 64);
-    any |= comm.has_value();
-    if (comm && comm->starts_with("nv-fabricmanage")) return true;
-  }
-  return any ? std::optional(false) : std::nullopt;
-}
-
 }  // namespace
 
 void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
@@ -69,7 +57,7 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
       "install nvidia-fabricmanager-{} of exactly the driver's version, then systemctl enable "
       "--now nvidia-fabricmanager",
       branch.empty() ? "BRANCH" : branch);
-  const auto alive = running(scene);
+  const auto alive = process_runs(scene.machine.proc, "nv-fabricmanager");
   if (alive)
     step.saw(fmt::format("processes: nv-fabricmanager {}", *alive ? "runs" : "does not run"));
   if (!program && version.empty() && alive != true)
@@ -86,7 +74,7 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
         "the Fabric Manager does not run: cuInit fails with error 802",
         "systemctl enable --now nvidia-fabricmanager; its journal says why it stopped", kSource);
   if (!alive)
-    return step.unknown("whether the Fabric Manager runs cannot be told: no process is listed",
+    return step.unknown("whether the Fabric Manager runs cannot be told: /proc hides processes",
                         "systemctl status nvidia-fabricmanager", true);
   step.ok(version.empty() ? "it runs" : version);
 }

@@ -147,6 +147,12 @@ void others(const Scene& scene, const Python& python, std::vector<Step>& steps) 
         "JAX has no GPU plugin: it falls back to the CPU",
         scene.nvidia ? "pip install 'jax[cuda12]' or 'jax[cuda13]'" : "pip install 'jax[rocm]'",
         "JAX documentation, installation");
+  if (const std::string* platforms = scene.variable("JAX_PLATFORMS");
+      has("jax") && platforms != nullptr && host::clean(*platforms) == "cpu") {
+    step.saw("JAX_PLATFORMS=cpu");
+    return step.warn("JAX_PLATFORMS is cpu: JAX leaves the GPUs alone", "unset JAX_PLATFORMS",
+                     "JAX documentation, configuration options");
+  }
   if (has("tensorflow_cpu") && !has("tensorflow"))
     return step.warn("tensorflow-cpu runs on no GPU",
                      "pip uninstall tensorflow-cpu; pip install 'tensorflow[and-cuda]'",

@@ -156,6 +156,7 @@ void compat(const Scene& scene, std::vector<Step>& steps) {
   if (module.empty() || library.empty())
     return step.unknown("whether the package is newer than the driver cannot be told",
                         "compare its version with nvidia-smi's", true);
+  if (module == library) return step.ok(library + ", the version of the module");
   if (host::version_at_least(module, library))
     return step.broken(
         fmt::format("the compatibility package is of {}, and the driver is {}: error 803", library,

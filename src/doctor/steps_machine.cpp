@@ -31,6 +31,8 @@ void gpu_present(const Scene& scene, std::vector<Step>& steps) {
   step.saw(profile.gpu_count.evidence);
   for (const host::Gpu& gpu : profile.gpus)
     step.saw(fmt::format("{}: {}", gpu.pci_address.evidence, gpu_name(gpu)));
+  for (const host::Gpu* gpu : scene.displays)
+    step.saw(gpu_name(*gpu) + " drives a display and is not asked about");
   if (!profile.gpus.empty())
     return step.ok(counted(profile.gpus.size(), "GPU", "GPUs") + ": " +
                    gpu_name(profile.gpus.front()));
@@ -49,8 +51,11 @@ void gpu_present(const Scene& scene, std::vector<Step>& steps) {
                         "mount /sys, or name it with --sys", true);
   step.broken(
       "there is no NVIDIA or AMD GPU on the PCI bus",
-      "look for it with lspci; on a virtual machine ask for a GPU to be passed through; on a "
-      "server reseat the card and its power cable");
+      scene.in_container()
+          ? "this container runs on a machine without a GPU: ask the scheduler for one with "
+            "(nvidia.com/gpu or amd.com/gpu in Kubernetes, --gpus in Slurm)"
+          : "look for it with lspci; on a virtual machine ask for a GPU to be passed through; on a "
+            "server reseat the card and its power cable");
 }
 
 /// A dead card still has its directory, but its configuration space reads as ones.

@@ -11,6 +11,7 @@ namespace flense::doctor {
 namespace {
 
 constexpr std::uint64_t kMaxIndex = 8u << 20, kMaxModule = 256u << 20;
+constexpr std::size_t kMaxKernels = 64;
 constexpr std::string_view kSecureBoot =
     "firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
@@ -74,7 +75,7 @@ void built(const Scene& scene, std::vector<Step>& steps) {
                                       : host::clean(here)));
   if (!here.empty()) return step.ok("nvidia.ko is there for " + kernel);
   std::string other;
-  for (const std::string& name : root.list("lib/modules")) {
+  for (const std::string& name : root.list("lib/modules", kMaxKernels)) {
     bool ignored = false;
     if (name != kernel && !module_path(root, name, ignored).empty()) other = host::clean(name);
   }

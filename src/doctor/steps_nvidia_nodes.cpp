@@ -25,6 +25,20 @@ std::string make_nodes(const Scene& scene) {
                "nvidia-persistenced";
 }
 
+/// libcuda and nvidia-smi have missing nodes made and modules loaded by this program, where it may.
+bool made_on_demand(const Scene& scene, Step& step) {
+  constexpr std::string_view kHelper = "usr/bin/nvidia-modprobe";
+  constexpr std::uint32_t kSetUser = 04000;
+  if (scene.in_container()) return false;
+  const auto helper = scene.machine.root.node(kHelper);
+  const bool may = helper && (helper->mode & kSetUser) != 0;
+  step.saw(fmt::format("{}: {}", scene.machine.root.label(kHelper),
+                       !helper ? "missing"
+                       : may   ? "there, set-user-ID"
+                               : "there, but not set-user-ID"));
+  return may;
+}
+
 /// nullopt: nothing there.
 std::optional<host::DeviceNode> look(const Scene& scene, const std::string& name, Step& step) {
   const auto node = scene.machine.dev.node(name);
@@ -54,6 +68,11 @@ void present(const Scene& scene, std::vector<Step>& steps) {
   for (const std::string& name : wanted) {
     const auto node = look(scene, name, step);
     const std::string label = scene.machine.dev.label(name);
+    if (!node && made_on_demand(scene, step))
+      return step.warn(label +
+                           " is missing until the first program has nvidia-modprobe make it: "
+                           "containers started before that have no GPU",
+                       make_nodes(scene), "NVIDIA driver README, nvidia-modprobe");
     if (!node)
       return step.broken(label + " is missing", make_nodes(scene),
                          "NVIDIA driver README, chapter FAQ");
@@ -123,6 +142,11 @@ void uvm(const Scene& scene, std::vector<Step>& steps) {
   step.saw(fmt::format("module nvidia_uvm: {}", module ? "loaded" : "not loaded"));
   const auto node = look(scene, kUvm, step);
   constexpr const char* kSource = "CUDA error 999; NVIDIA/nvidia-container-toolkit#50";
+  if (!node && made_on_demand(scene, step))
+    return step.warn(
+        "/dev/nvidia-uvm is missing until the first CUDA program has nvidia-modprobe "
+        "make it: containers started before that fail in cuInit",
+        make_nodes(scene), kSource);
   if (!node)
     return step.broken(
         module ? "/dev/nvidia-uvm is missing: cuInit fails, though nvidia-smi works"

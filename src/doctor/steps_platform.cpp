@@ -2,6 +2,7 @@
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
+#include "host/parse.h"
 
 namespace flense::doctor {
 
@@ -33,9 +34,11 @@ void wsl_driver(const Scene& scene, std::vector<Step>& steps) {
   Step& step = ask(steps, "wsl-driver", "Windows's driver is the one in use");
   const host::Tree& root = scene.machine.root;
   const std::string path = fmt::format("{}/libcuda.so.1", kWslFolder);
-  const bool there = root.exists(path);
-  step.saw(fmt::format("{}: {}", root.label(path), there ? "there" : "missing"));
   const auto& found = scene.libcuda.found;
+  const bool windows = found && found->real.starts_with("/usr/lib/wsl/");
+  // Containers get it from the store of drivers beside that folder.
+  const bool there = root.exists(path) || (windows && scene.in_container());
+  step.saw(fmt::format("{}: {}", root.label(path), root.exists(path) ? "there" : "missing"));
   step.saw(found ? "the loader takes " + found->path : "the loader finds no libcuda.so.1");
   if (!there)
     return step.broken(root.label(path) + " is missing: Windows brings it",
@@ -43,12 +46,12 @@ void wsl_driver(const Scene& scene, std::vector<Step>& steps) {
                            ? "start the container with --gpus all"
                            : "install NVIDIA's driver on Windows, then wsl --shutdown",
                        kWslGuide);
-  if (found && found->real.find("/usr/lib/wsl/") == std::string::npos)
+  if (found && !windows)
     return step.broken(found->path + " of a Linux driver is found before Windows's libcuda",
                        "remove the Linux driver from WSL (apt purge 'libnvidia-compute-*' "
                        "'nvidia-driver-*'); only the CUDA toolkit belongs there",
                        kWslGuide);
-  step.ok(root.label(path));
+  step.ok(windows ? found->real : root.label(path));
 }
 
 void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
@@ -59,9 +62,14 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
     step.saw(fmt::format("{}: {}", dev.label(name), there ? "there" : "missing"));
     return there;
   };
-  const bool memory = has("nvmap"), old = has("nvhost-gpu"), current = has("nvgpu/igpu0/ctrl");
-  if (memory && (old || current)) {
-    for (const char* name : {"nvmap", "nvhost-gpu", "nvgpu/igpu0/ctrl"}) {
+  // From Thor on the GPU is driven by the same module as cards are.
+  const auto gpus = scene.gpus("nvidia");
+  const bool thor = !gpus.empty() && gpus.front()->architecture.value &&
+                    host::version_at_least(*gpus.front()->architecture.value, "10.0");
+  const bool memory = has("nvmap");
+  const bool gpu = thor ? has("nvidia0") : has("nvhost-gpu") || has("nvgpu/igpu0/ctrl");
+  if (memory && gpu) {
+    for (const char* name : {"nvmap", "nvhost-gpu", "nvgpu/igpu0/ctrl", "nvidia0"}) {
       const auto node = dev.node(name);
       if (!node || access_of(*node, scene.user) != Access::kNo) continue;
       return step.broken(

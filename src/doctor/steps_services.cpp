@@ -47,15 +47,13 @@ void mps(const Scene& scene, std::vector<Step>& steps) {
   if (!pipe) return step.skip(directory ? "no daemon" : "not in use");
   // The daemon cannot be seen from another PID namespace.
   if (scene.in_container()) return step.ok(root.label(folder + "/control"));
-  for (const std::string& name : scene.machine.proc.list(""))
-    if (host::parse_number(name)) {
-      // 15 bytes of a process's name are kept.
-      const Result<std::string> comm = scene.machine.proc.read(name + "/comm", 64);
-      if (comm && comm->starts_with("nvidia-cuda-mps")) {
-        step.saw(scene.machine.proc.label(name + "/comm") + ": " + host::clean(*comm));
-        return step.ok("the daemon runs");
-      }
-    }
+  const auto alive = process_runs(scene.machine.proc, "nvidia-cuda-mps-control");
+  if (alive)
+    step.saw(fmt::format("processes: nvidia-cuda-mps {}", *alive ? "runs" : "is not there"));
+  if (alive == true) return step.ok("the daemon runs");
+  if (!alive)
+    return step.unknown("whether an MPS daemon runs cannot be told: /proc hides processes",
+                        "echo get_server_list | nvidia-cuda-mps-control", false);
   step.warn(root.label(folder + "/control") + " is left over: no MPS daemon runs",
             "remove the directory, or start nvidia-cuda-mps-control -d", kSource);
 }

@@ -60,6 +60,11 @@ class TestMachine {
 
   void file(const std::string& path, std::string_view text = "") const { tree.file(path, text); }
   void link(const std::string& path, const std::string& to) const { tree.link(path, to); }
+  void set_user_id(const std::string& path) const {
+    file(path);
+    std::filesystem::permissions(
+        tree.top() / path, std::filesystem::perms::set_uid | std::filesystem::perms::owner_all);
+  }
   void remove(const std::string& path) const { std::filesystem::remove_all(tree.top() / path); }
   void node(const std::string& name, unsigned major, unsigned minor, unsigned mode = 0666,
             unsigned gid = 0, std::string_view answer = "") const {
@@ -242,6 +247,26 @@ class TestMachine {
                      "hip: Optional[str] = {}\nxpu: Optional[str] = None\n",
                      version, cuda, hip));
   }
+  /// A card beside the graphics of AMD's processor, which the compute driver does not know.
+  void hybrid_laptop() const {
+    base();
+    nvidia_software();
+    gpu("0000:01:00.0", 0, "NVIDIA GeForce RTX 4060 Laptop GPU");
+    pci("0000:06:00.0", "1002", "1681", "030000", "amdgpu");
+    file("sys/module/amdgpu/refcnt", "1\n");
+    node("kfd", 236, 0, 0660, 109);
+    node("dri/renderD128", 226, 128, 0660, 4000);
+  }
+  /// The driver as the GPU operator installs it, out of the loader's sight.
+  void operator_host() const {
+    nvidia_host();
+    cache({});
+    for (const char* name : {"libcuda.so.", "libnvidia-ptxjitcompiler.so."}) {
+      remove(std::string(kLib) + name + "1");
+      remove(std::string(kLib) + name + kVersion);
+    }
+    library(std::string("run/nvidia/driver/") + kLib, kVersion);
+  }
   void amd_host() const {
     base();
     file("sys/module/amdgpu/version", "6.10.5\n");
@@ -262,6 +287,16 @@ class TestMachine {
     file("usr/lib/wsl/lib/libcuda.so.1.1", elf_header(kX86_64));
     link("usr/lib/wsl/lib/libcuda.so.1", "libcuda.so.1.1");
     cache({{"libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"}});
+  }
+  /// As NVIDIA's toolkit mounts the driver there.
+  void wsl_container() const {
+    wsl();
+    remove("usr/lib/wsl/lib");
+    const std::string store = "usr/lib/wsl/drivers/nv_dispi.inf_amd64_0123456789abcdef/";
+    file(store + "libcuda.so.1.1", elf_header(kX86_64));
+    link(store + "libcuda.so.1", "libcuda.so.1.1");
+    cache({{"libcuda.so.1", "/" + store + "libcuda.so.1"}});
+    file(".dockerenv");
   }
   void jetson() const {
     base("aarch64", "5.15.136-tegra");

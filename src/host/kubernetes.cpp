@@ -377,10 +377,13 @@ Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_v
     if (items.size() > kMaxNodes)
       return bad_input("{} has {} items, more than {}", file, items.size(), kMaxNodes);
     const bool typed = json["kind"].text() == "NodeList";  // its items have no kind of their own
+    std::size_t gpus = 0;
     for (std::size_t i = 0; i < items.size(); ++i) {
       if (!typed && items[i]["kind"].text() != "Node") continue;
       TRY(Profile profile, with_context(node_profile(items[i], i, tables, any_gpu_label),
                                         "reading the nodes in {}", file));
+      gpus += profile.gpus.size();
+      if (gpus > kMaxGpusOfList) return bad_input("{} has more than {} GPUs", file, kMaxGpusOfList);
       out.push_back(std::move(profile));
     }
   }

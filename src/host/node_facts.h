@@ -19,6 +19,8 @@ namespace flense::host {
 /// More nodes than this in one list are refused; the largest Kubernetes clusters have 15,000.
 inline constexpr std::size_t kMaxNodes = 20'000;
 inline constexpr std::uint64_t kMaxGpusOfNode = 64;
+/// A line of sinfo may claim 64 GPUs for each of 20,000 nodes; that is gigabytes of nothing.
+inline constexpr std::size_t kMaxGpusOfList = 200'000;
 
 /// Answers of the tables, kept while a list is read.
 class NodeTables {

@@ -268,6 +268,19 @@ TEST(Slurm, LinesOfSinfo) {
   EXPECT_EQ(read("PARTITION AVAIL NODELIST GRES\nmain* up n1 gpu:t4:1\n")[0].source, "n1");
 }
 
+/// A partition with holes has a long host list.
+TEST(Slurm, HostListsAreLong) {
+  std::string names = "n[";
+  for (int i = 1000; i < 1400; i += 2) names += fmt::format("{}{}", i == 1000 ? "" : ",", i);
+  EXPECT_EQ(read(names + "] gpu:a100:1 x\n").size(), 200u);
+}
+
+TEST(Slurm, ALineCannotClaimMillionsOfGpus) {
+  const auto profiles = parse_profiles("n[1-20000] gpu:h100:64 x\n", "nodes");
+  ASSERT_FALSE(profiles);
+  EXPECT_THAT(profiles.error().message, HasSubstr("more than 200000 GPUs"));
+}
+
 TEST(Hostlist, ExpandsAsSlurmDoes) {
   const auto expand = [](std::string_view list) { return expand_hostlist(list, 100).value(); };
   EXPECT_THAT(expand("a"), ElementsAre("a"));

@@ -10,7 +10,7 @@ namespace flense::host {
 
 namespace {
 
-constexpr std::size_t kMaxText = 256, kMaxPairs = 16384;
+constexpr std::size_t kMaxPairs = 16384;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -83,11 +83,11 @@ std::optional<std::string> stanza_version(std::string_view text, std::string_vie
 
 }  // namespace
 
-std::string clean(std::string_view text) {
+std::string clean(std::string_view text, std::size_t most) {
   std::string out;
   for (const char c : trimmed(text)) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) continue;
-    if (out.size() == kMaxText) break;
+    if (out.size() == most) break;
     out += c;
   }
   return out;

@@ -13,8 +13,8 @@ namespace flense::host {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-/// One line of printable text: trimmed, control characters dropped, at most 256 bytes.
-std::string clean(std::string_view text);
+/// One line of printable text: trimmed, control characters dropped, at most `most` bytes.
+std::string clean(std::string_view text, std::size_t most = 256);
 
 /// "Model: \t NVIDIA H100" -> {"Model", "NVIDIA H100"}: /proc/cpuinfo, gpus/*/information.
 Pairs colon_pairs(std::string_view text);

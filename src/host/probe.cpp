@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "host/container_toolkit.h"
 #include "host/probe_support.h"
 
 namespace flense::host {
@@ -24,7 +25,8 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
   const bool loaded = nvidia.module_version.value.has_value();
   if (has_nvidia && !loaded && !jetson)
     out.emplace_back("there are NVIDIA GPUs, but their kernel module is not loaded");
-  if (has_nvidia && loaded)
+  // A Jetson's module of that name drives its display.
+  if (has_nvidia && loaded && !jetson)
     for (const char* node : {"nvidiactl", "nvidia-uvm"})
       if (!machine.dev.exists(node))
         out.push_back(fmt::format("{} is missing: CUDA needs it", machine.dev.label(node)));
@@ -39,6 +41,9 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
           fmt::format("the GPU at {} belongs to vfio-pci: it is set aside for a virtual "
                       "machine",
                       gpu.pci_address.value.value_or("?")));
+  if (const auto& toolkit = nvidia.toolkit_version.value)
+    if (std::string warning = toolkit_warning(*toolkit); !warning.empty())
+      out.push_back(std::move(warning));
   if (profile.system.in_container.value == true)
     out.emplace_back(
         "this is seen from inside a container: engines and libraries of the host may "

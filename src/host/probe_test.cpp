@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/container_toolkit.h"
 #include "host/testing_tree.h"
 
 namespace flense::host {
@@ -112,6 +113,38 @@ TEST(Probe, DistancesCountOnlineNodes) {
   EXPECT_THAT(cards[0].pci_address.value, Optional(std::string("0000:18:00.0")));
   EXPECT_THAT(cards[0].distances,
               ElementsAre(Distance{"0000:17:00.0", 10}, Distance{"0000:c1:00.0", 21}));
+}
+
+TEST(Probe, ToolkitsWithKnownVulnerabilities) {
+  const auto names = [](std::string_view version) {
+    std::string out;
+    for (const Vulnerability& one : toolkit_vulnerabilities(version)) out += one.cve + " ";
+    return out;
+  };
+  EXPECT_EQ(names("1.17.8-1"), "");
+  EXPECT_EQ(names("1.20.0-1"), "");
+  EXPECT_EQ(names("1.17.7-1"), "CVE-2025-23266 CVE-2025-23267 ");
+  EXPECT_THAT(names("1.16.1-1"), HasSubstr("CVE-2024-0132"));
+
+  const testing::ScratchTree scratch;
+  scratch.file("usr/bin/nvidia-ctk", "");
+  scratch.file("var/lib/dpkg/status",
+               "Package: nvidia-container-toolkit\nStatus: install ok installed\n"
+               "Version: 1.16.1-1\n");
+  EXPECT_THAT(probe(scratch.machine()).notices,
+              ElementsAre(::testing::AllOf(HasSubstr("1.16.1-1 is open to CVE-2024-0132"),
+                                           HasSubstr("fixed in 1.17.8"))));
+}
+
+/// A Jetson's nvidia.ko drives its display, and CUDA needs none of its nodes.
+TEST(Probe, AJetsonsDisplayModuleAsksForNoNodes) {
+  const testing::ScratchTree scratch;
+  scratch.file("etc/nv_tegra_release", "# R36 (release), REVISION: 3.0, GCID: 1\n");
+  scratch.file("proc/device-tree/compatible", std::string_view("nvidia,tegra234\0", 16));
+  scratch.file(kVersion, kNvrm);
+  const Profile profile = probe(scratch.machine());
+  EXPECT_EQ(profile.gpus.size(), 1u);
+  EXPECT_THAT(profile.notices, ::testing::IsEmpty());
 }
 
 TEST(Probe, UserNamespacesAndTheirSwitches) {

@@ -87,6 +87,9 @@ struct Gpu {
   Number link_width, link_width_max;
   Flag mig;
   Number mig_instances;
+  Text compute_mode;  ///< "Default", "Exclusive_Process", "Prohibited"
+  Flag persistence;   ///< the driver keeps the GPU's state while nobody uses it
+  List nvlink_peers;  ///< PCI addresses
   Text partition;     ///< AMD compute partition: "SPX", "CPX"
   Number partitions;  ///< how many devices ROCm sees on this card
   bool operator==(const Gpu&) const = default;

@@ -69,6 +69,9 @@ void each_field(FieldsOf<Gpu> auto& gpu, auto&& see) {
   see("link_width_max", gpu.link_width_max);
   see("mig", gpu.mig);
   see("mig_instances", gpu.mig_instances);
+  see("compute_mode", gpu.compute_mode);
+  see("persistence", gpu.persistence);
+  see("nvlink_peers", gpu.nvlink_peers);
   see("partition", gpu.partition);
   see("partitions", gpu.partitions);
 }

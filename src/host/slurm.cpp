@@ -24,11 +24,11 @@ struct SlurmNode {
 };
 
 std::vector<std::string> split(std::string_view text, char at) {
-  constexpr std::size_t kMostParts = 256;
+  constexpr std::size_t kMostParts = 256, kMostPart = 64u << 10;  // a fragmented host list is long
   std::vector<std::string> out;
   while (!text.empty() && out.size() < kMostParts) {
     const std::size_t end = std::min(text.find(at), text.size());
-    if (std::string part = clean(text.substr(0, end)); !part.empty())
+    if (std::string part = clean(text.substr(0, end), kMostPart); !part.empty())
       out.push_back(std::move(part));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
@@ -156,9 +156,12 @@ Result<std::vector<Profile>> profiles_of_nodes(const std::vector<SlurmNode>& nod
   std::vector<Profile> out;
   NodeTables tables;
   bool any_gpu = false;
+  std::size_t gpus = 0;
   for (const SlurmNode& node : nodes) {
     out.push_back(profile_of_node(node, tables));
     any_gpu |= out.back().gpu_count.value != 0;
+    gpus += out.back().gpus.size();
+    if (gpus > kMaxGpusOfList) return bad_input("{} has more than {} GPUs", file, kMaxGpusOfList);
   }
   if (out.empty())
     return with_hint(Result<std::vector<Profile>>(bad_input("{} lists no Slurm node", file)),

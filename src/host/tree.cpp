@@ -96,13 +96,13 @@ bool Tree::is_directory(std::string_view path) const {
   return real && ::lstat((where_ / *real).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-std::vector<std::string> Tree::list(std::string_view path) const {
+std::vector<std::string> Tree::list(std::string_view path, std::size_t limit) const {
   std::vector<std::string> names;
   const std::optional<std::string> real = resolve(path);
   if (!real) return names;
   std::error_code error;
   std::filesystem::directory_iterator at(where_ / *real, error);
-  for (; !error && at != std::filesystem::directory_iterator() && names.size() < kMaxNames;
+  for (; !error && at != std::filesystem::directory_iterator() && names.size() < limit;
        at.increment(error))
     names.push_back(at->path().filename().string());
   std::sort(names.begin(), names.end());

@@ -38,6 +38,8 @@ class Tree {
  public:
   static constexpr std::uint64_t kSmall = 64u << 10;
   static constexpr std::size_t kMaxNames = 4096;
+  /// Of /proc itself: as many processes as Linux allows by default on the largest machines.
+  static constexpr std::size_t kMaxProcesses = 4u << 20;
 
   /// `where` is the directory; `name` is what it stands for ("/proc") in evidence and messages.
   /// A copy may hold stand-ins for device nodes.
@@ -53,8 +55,8 @@ class Tree {
   Result<MappedFile> map(std::string_view path) const;
   bool exists(std::string_view path) const;
   bool is_directory(std::string_view path) const;
-  /// Names in a directory, sorted, without "." and ".."; at most kMaxNames. Empty when unreadable.
-  std::vector<std::string> list(std::string_view path) const;
+  /// Names in a directory, sorted, without "." and ".."; at most `limit`. Empty when unreadable.
+  std::vector<std::string> list(std::string_view path, std::size_t limit = kMaxNames) const;
   /// The path with every link followed, without a leading slash; nullopt when it does not exist.
   std::optional<std::string> resolve(std::string_view path) const;
   /// nullopt when it does not exist. Nothing is opened but a stand-in.

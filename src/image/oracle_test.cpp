@@ -215,13 +215,14 @@ TEST(Oracle, RegistryThereAndBack) {
   // Its configuration can be asked for before anything is pulled.
   OpenOptions config_only;
   config_only.config_only = true;
+  config_only.cache_directory = options.cache_directory;
   const auto remote = must(open_image(name, config_only));
   const auto local = must(open_image(path.string(), {}));
   EXPECT_EQ(remote->config_text, local->config_text);
   EXPECT_EQ(remote->layers.size(), local->layers.size());
   EXPECT_EQ(remote->layers[1].diff_id, local->layers[1].diff_id);
   EXPECT_FALSE(remote->open_layer(0));
-  EXPECT_TRUE(must(list_cached_images()).empty());
+  EXPECT_TRUE(must(list_cached_images(options.cache_directory)).empty());
   for (int round = 0; round < 2; ++round) {
     const auto image = must(open_image(name, options));
     EXPECT_EQ(image->name, name);

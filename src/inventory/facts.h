@@ -28,7 +28,7 @@ struct ArchCount {
   /// PTX: the newest ISA version among them, "8.4"; else empty.
   std::string version;
   std::uint64_t zstd =
-      0;  ///< how many are compressed with Zstandard: a driver of CUDA 12.4 or newer
+      0;  ///< so many compressed with Zstandard, which drivers know from CUDA 12.4 on
   bool operator==(const ArchCount&) const = default;
 };
 

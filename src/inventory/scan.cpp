@@ -83,8 +83,8 @@ class LayerScanner {
     constexpr std::size_t kMagic = 24;
     TRY(const Bytes head, content.peek(kMagic));
     if (!device::looks_like_amd_bundle(head)) return {};
-    TRY(const image::ContentView view, content.materialise());
-    if (auto code = read_bare_code(view.bytes())) scan_.bare_code.emplace(index, std::move(*code));
+    TRY(const Bytes bytes, content.materialise());
+    if (auto code = read_bare_code(bytes)) scan_.bare_code.emplace(index, std::move(*code));
     return {};
   }
 

@@ -122,9 +122,9 @@ std::optional<LayerScan> decode_scan(Bytes bytes) {
   std::apply([&](auto&... member) { (get(member), ...); }, tie_members(out));
   const std::size_t members = out.listing->size();
   const bool whole = in.good() && in.at_end() && out.content_bytes <= out.unpacked_bytes &&
-                     lies_in(out.elf, members) && lies_in(out.packages, members) &&
-                     lies_in(out.texts, members) && lies_in(out.scripts, members) &&
-                     lies_in(out.stored, members) &&
+                     lies_in(out.elf, members) && lies_in(out.bare_code, members) &&
+                     lies_in(out.packages, members) && lies_in(out.texts, members) &&
+                     lies_in(out.scripts, members) && lies_in(out.stored, members) &&
                      std::all_of(out.elf.begin(), out.elf.end(),
                                  [](const auto& item) { return known_reasons(item.second); });
   if (!whole) return std::nullopt;

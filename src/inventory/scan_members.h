@@ -14,14 +14,20 @@ constexpr std::size_t member_count(const ArchCount*) {
 constexpr std::size_t member_count(const PruneSummary*) {
   return 5;
 }
+constexpr std::size_t member_count(const ForwardNote*) {
+  return 3;
+}
+constexpr std::size_t member_count(const BareCode*) {
+  return 3;
+}
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 17;
+  return 19;
 }
 constexpr std::size_t member_count(const Package*) {
   return 3;
 }
 constexpr std::size_t member_count(const LayerScan*) {
-  return 8;
+  return 9;
 }
 
 }  // namespace flense::inventory

@@ -79,6 +79,8 @@ ForwardCompat ForwardCompat::read(const TableSet& tables) {
     out.brands.push_back({row["number"].unsigned_or(0), std::string(row["name"].text())});
   const Json& hook = table["hook"];
   out.hook_toolkit = hook["first_toolkit"].text();
+  out.note_toolkit = hook["note_toolkit"].text();
+  out.note_drivers_toolkit = hook["note_drivers_toolkit"].text();
   out.hook_folder = hook["folder"].text();
   out.hook_source = row_source(tables, kTable, "hook", "enable-cuda-compat", hook);
   return out;

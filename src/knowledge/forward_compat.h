@@ -49,8 +49,11 @@ struct ForwardCompat {
   std::vector<GpuClass> classes;
   std::vector<Brand> brands;
   std::string date;
-  std::string hook_toolkit;  ///< first container toolkit with the hook: "1.17"
-  std::string hook_folder;   ///< where the hook looks: "usr/local/cuda/compat"
+  // Container toolkits, the first of each kind: with the hook ("1.17"), whose hook looks at the
+  // note
+  // ("1.19"), and whose hook goes by the note's list of drivers ("1.20").
+  std::string hook_toolkit, note_toolkit, note_drivers_toolkit;
+  std::string hook_folder;  ///< where the hook looks: "usr/local/cuda/compat"
   std::string hook_source;
 
   const CompatRow* row(std::string_view cuda) const;

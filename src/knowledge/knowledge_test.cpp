@@ -30,6 +30,9 @@ TEST(Version, ComparesNumberByNumber) {
   EXPECT_EQ(first_number("550.54.15"), 550u);
   EXPECT_EQ(first_number("x"), std::nullopt);
   EXPECT_EQ(first_number(""), std::nullopt);
+  EXPECT_TRUE(is_version("12.4") && is_version("580"));
+  EXPECT_FALSE(is_version("") || is_version(".5") || is_version("12.4-rc1"));
+  EXPECT_FALSE(is_version(std::string(33, '1')));
 }
 
 TEST(Knowledge, RowsNameThemselves) {

@@ -30,7 +30,7 @@ TEST(TableRows, PatternsOfNames) {
   EXPECT_FALSE(matches_pattern("*a*a*a*b", std::string(2000, 'a'))) << "and soon";
 }
 
-class Tables : public ::testing::Test {
+class TypedTables : public ::testing::Test {
  protected:
   void SetUp() override {
     auto loaded = Knowledge::load();
@@ -40,7 +40,7 @@ class Tables : public ::testing::Test {
   Knowledge known;
 };
 
-TEST_F(Tables, EverySectionSaysWhereItIsFrom) {
+TEST_F(TypedTables, EverySectionSaysWhereItIsFrom) {
   for (const char* name :
        {"checks", "cpu_isa", "errors", "framework_builds", "glibc", "redistribution", "rocm"}) {
     const text::Json& table = known.tables.table(name);
@@ -54,7 +54,7 @@ TEST_F(Tables, EverySectionSaysWhereItIsFrom) {
   }
 }
 
-TEST_F(Tables, RocmTranslatesTheModulesNumber) {
+TEST_F(TypedTables, RocmTranslatesTheModulesNumber) {
   ASSERT_NE(known.rocm.module("6.10.5"), nullptr);
   EXPECT_EQ(known.rocm.module("6.10.5")->driver, "6.3");
   EXPECT_EQ(known.rocm.module("6.3.2"), nullptr) << "a release, no module";
@@ -69,7 +69,7 @@ TEST_F(Tables, RocmTranslatesTheModulesNumber) {
     EXPECT_FALSE(known.rocm.rows_of(row.driver).empty()) << row.module;
 }
 
-TEST_F(Tables, DistributionsByTheNamesThatTheyGiveThemselves) {
+TEST_F(TypedTables, DistributionsByTheNamesThatTheyGiveThemselves) {
   const auto glibc = [&](std::string_view name) {
     const DistributionRow* row = known.glibc.by_name(name);
     return row == nullptr ? std::string() : row->glibc;
@@ -86,7 +86,7 @@ TEST_F(Tables, DistributionsByTheNamesThatTheyGiveThemselves) {
   EXPECT_EQ(known.glibc.by_id("ubuntu", ""), nullptr);
 }
 
-TEST_F(Tables, BuildsByVersionVariantAndPlatform) {
+TEST_F(TypedTables, BuildsByVersionVariantAndPlatform) {
   const Frameworks& frameworks = known.frameworks;
   const FrameworkBuild* build = frameworks.build("torch", "2.6.0+cu124", "cu124", "amd64");
   ASSERT_NE(build, nullptr);
@@ -99,7 +99,9 @@ TEST_F(Tables, BuildsByVersionVariantAndPlatform) {
   EXPECT_EQ(frameworks.libc_of("torch", "2.6.0", "cu124")->glibc, "2.17");
   EXPECT_EQ(frameworks.libc_of("torch", "2.6.0", "cu126")->glibc, "2.28");
   EXPECT_TRUE(frameworks.is_core_library("opt/venv/lib/torch/lib/libtorch_cuda.so"));
-  EXPECT_FALSE(frameworks.is_core_library("opt/mytorch/lib/libtorch_cuda.so"));
+  EXPECT_FALSE(frameworks.is_core_library("opt/lib/libmytorch_cuda.so"));
+  EXPECT_TRUE(frameworks.is_core_library("usr/lib/python3/dist-packages/vllm/_C.abi3.so"));
+  EXPECT_FALSE(frameworks.is_core_library("usr/lib/python3/dist-packages/myvllm/_C.abi3.so"));
 }
 
 TEST(Frameworks, VariantsAndLocalVersions) {
@@ -113,7 +115,7 @@ TEST(Frameworks, VariantsAndLocalVersions) {
   EXPECT_EQ(cuda_of_variant("rocm6.2"), "");
 }
 
-TEST_F(Tables, ProcessorLevels) {
+TEST_F(TypedTables, ProcessorLevels) {
   EXPECT_EQ(cpu_level_number("x86-64"), 1u);
   EXPECT_EQ(cpu_level_number("x86-64-v4"), 4u);
   EXPECT_EQ(cpu_level_number("x86-64-v"), 0u);
@@ -123,7 +125,7 @@ TEST_F(Tables, ProcessorLevels) {
   EXPECT_FALSE(known.cpu_isa.first_processors("x86-64-v3").empty());
 }
 
-TEST_F(Tables, FilesOfTheLicence) {
+TEST_F(TypedTables, FilesOfTheLicence) {
   EXPECT_NE(known.redistribution.listed_file("libcublasLt.so.12.4.5.8"), nullptr);
   EXPECT_EQ(known.redistribution.listed_file("libnvidia-ml.so.550.54.15"), nullptr);
   ASSERT_NE(known.redistribution.listed_file("libcuda.so.550.54.15"), nullptr);

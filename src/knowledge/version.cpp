@@ -38,4 +38,9 @@ std::optional<std::uint64_t> first_number(std::string_view version) {
   return next_number(version);
 }
 
+bool is_version(std::string_view text) {
+  return !text.empty() && text.size() <= 32 && text[0] != '.' &&
+         text.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 }  // namespace flense::knowledge

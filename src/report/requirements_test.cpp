@@ -34,7 +34,9 @@ Requirements full() {
   out.gpus = {{"nvidia", "8.0", "native", 0, {}, {}},
               {"nvidia", "8.6", "native", 0, {}, {}},
               {"nvidia", "9.0", "partly", 0, {}, {"usr/lib/libnarrow.so"}},
-              {"nvidia", "10.0", "ptx", 5'000'000, {"usr/lib/libwide.so"}, {}}};
+              {"nvidia", "10.0", "ptx", 5'000'000, {"usr/lib/libwide.so"}, {}},
+              {"nvidia", "12.0", "partly", 0, {}, {"usr/lib/libnarrow.so"}},
+              {"nvidia", "12.1", "partly", 0, {}, {"usr/lib/libother.so"}}};
   out.ptx_onwards = Text::known("9.0", "compute_90 of usr/lib/libwide.so");
   out.narrowest = {{"usr/lib/libnarrow.so", 1000, {"sm_80"}}};
   out.libc = Text::known("glibc 2.35", "C library");
@@ -48,21 +50,22 @@ TEST(RequirementsSheet, Text) {
   EXPECT_EQ(requirements_text(full(), {}),
             "image.tar needs\n"
             "note: a notice\n"
-            "  platform        linux/amd64\n"
-            "  CUDA            12.4\n"
-            "  driver          550.54.14\n"
-            "                  525.60.13    with machine code for the GPU, and nothing compiled at "
-            "run time\n"
-            "  driver for PTX  550.54.14\n"
-            "  compat library  CUDA 12.4    on data-centre GPUs with driver branch 470, 535\n"
-            "  ROCm            ?            without a version\n"
-            "  GPUs, native    8.0 8.6\n"
-            "  GPUs, by PTX    10.0         compiled at first use, up to 5.0 MB of PTX\n"
-            "  GPUs, in part   9.0          without libnarrow.so\n"
-            "  GPUs to come    by PTX       of 9.0 and above\n"
-            "  C library       glibc 2.35\n"
-            "  processor       x86-64-v3\n"
-            "  disk            5.0 GB       unpacked layers\n");
+            "  platform         linux/amd64\n"
+            "  CUDA             12.4\n"
+            "  driver           550.54.14    supports this CUDA itself\n"
+            "  driver, least    525.60.13    minor-version mode: machine code for the GPU, nothing "
+            "compiled at run time\n"
+            "  driver, for PTX  550.54.14    compiles all PTX that the image holds\n"
+            "  compat library   CUDA 12.4    on data-centre GPUs with driver branch 470, 535\n"
+            "  ROCm             ?            without a version\n"
+            "  GPUs, native     8.0 8.6\n"
+            "  GPUs, by PTX     10.0         compiled at first use, up to 5.0 MB of PTX\n"
+            "  GPUs, in part    9.0 12.0     without libnarrow.so\n"
+            "  GPUs, in part    12.1         without libother.so\n"
+            "  GPUs to come     by PTX       of 9.0 and above\n"
+            "  C library        glibc 2.35\n"
+            "  processor        x86-64-v3\n"
+            "  disk             5.0 GB       unpacked layers\n");
   const std::string all = requirements_text(full(), {{}, true});
   EXPECT_THAT(all, HasSubstr("libcudart.so.12.4.127"));
   EXPECT_THAT(all, HasSubstr("NARROWEST LIBRARIES"));
@@ -90,7 +93,7 @@ TEST(RequirementsSheet, LabelsLeaveOutWhatIsUnknown) {
                           Pair("dev.flense.requires.driver-ptx", "550.54.14"),
                           Pair("dev.flense.requires.gpus", "sm_80,sm_86"),
                           Pair("dev.flense.requires.gpus-ptx", "sm_100"),
-                          Pair("dev.flense.requires.gpus-partly", "sm_90"),
+                          Pair("dev.flense.requires.gpus-partly", "sm_90,sm_120,sm_121"),
                           Pair("dev.flense.requires.libc", "glibc-2.35"),
                           Pair("dev.flense.requires.cpu", "x86-64-v3"),
                           Pair("dev.flense.requires.disk-bytes", "5000000000")));

@@ -72,12 +72,17 @@ class Sheet {
 
 void drivers(const Requirements& needs, const Options& options, Sheet& sheet) {
   sheet.fact("CUDA", needs.cuda);
-  sheet.fact("driver", needs.driver_native);
+  const auto driver = [&](const char* name, const host::Text& fact, const char* why) {
+    if (fact.value && !options.all)
+      sheet.add(name, *fact.value, why);
+    else
+      sheet.fact(name, fact);
+  };
+  driver("driver", needs.driver_native, "supports this CUDA itself");
   if (needs.driver_minor.value && needs.driver_minor.value != needs.driver_native.value)
-    sheet.add("", *needs.driver_minor.value,
-              options.all ? needs.driver_minor.evidence
-                          : "with machine code for the GPU, and nothing compiled at run time");
-  sheet.fact("driver for PTX", needs.driver_ptx);
+    driver("driver, least", needs.driver_minor,
+           "minor-version mode: machine code for the GPU, nothing compiled at run time");
+  driver("driver, for PTX", needs.driver_ptx, "compiles all PTX that the image holds");
   if (needs.compat.value || !needs.compat.evidence.empty()) {
     const std::string branches = needs.compat_branches.value
                                      ? fmt::format("on data-centre GPUs with driver branch {}",
@@ -98,9 +103,17 @@ void gpus(const Requirements& needs, Sheet& sheet) {
   for (const ServedGpu& gpu : needs.gpus) most = std::max(most, gpu.ptx_bytes);
   line("GPUs, by PTX", Service::kPtx,
        fmt::format("compiled at first use, up to {} of PTX", human_bytes(most)));
-  for (const ServedGpu& gpu : needs.gpus)
-    if (is(gpu, Service::kPartly))
-      sheet.add("GPUs, in part", gpu.architecture, "without " + names_of(gpu.without));
+  // Architectures that the same libraries leave out share a line.
+  std::vector<std::pair<const ServedGpu*, std::string>> partly;
+  for (const ServedGpu& gpu : needs.gpus) {
+    if (!is(gpu, Service::kPartly)) continue;
+    if (!partly.empty() && partly.back().first->without == gpu.without)
+      partly.back().second += " " + gpu.architecture;
+    else
+      partly.emplace_back(&gpu, gpu.architecture);
+  }
+  for (auto& [first, architectures] : partly)
+    sheet.add("GPUs, in part", std::move(architectures), "without " + names_of(first->without));
   if (needs.ptx_onwards.value)
     sheet.add("GPUs to come", "by PTX", "of " + *needs.ptx_onwards.value + " and above");
   if (needs.gpus.empty() && needs.disk_bytes.value) sheet.add("GPUs", "none", "no device code");

@@ -52,6 +52,7 @@ Json verdict_json(std::string_view target, std::span<const HostVerdict> hosts) {
     one.set("name", host.name);
     one.set("verdict", compat::to_string(host.verdict));
     one.set("launcher", host.launcher);
+    one.set("launcher_reason", host.launcher_reason);
     one.set("checks", std::move(checks));
     list.push(std::move(one));
   }

@@ -28,7 +28,8 @@ Check check(std::string id, Verdict verdict, std::string message) {
 }
 
 HostVerdict host(std::string name, std::vector<Check> checks) {
-  HostVerdict out{std::move(name), "docker", compat::worst(checks), std::move(checks)};
+  HostVerdict out{std::move(name), "docker", "docker is installed", compat::worst(checks),
+                  std::move(checks)};
   return out;
 }
 
@@ -78,6 +79,27 @@ TEST(VerdictText, OnlyWhatMattersOfAHostThatFails) {
             "image.tar on this machine by docker: fail\n"
             "  fail  driver-cuda: CUDA 12.4 needs driver 525.60.13\n"
             "    fix: install a newer driver\n");
+}
+
+TEST(VerdictText, UnknownsThatDecideNothingShareALine) {
+  HostVerdict one = bad("n");
+  one.launcher_reason = "--launcher";
+  for (const char* id : {"platform", "cpu-level"}) {
+    Check open = one.checks[0];
+    open.id = id;
+    open.verdict = Verdict::kUnknown;
+    open.decisive = false;
+    one.checks.push_back(open);
+  }
+  const std::vector<HostVerdict> hosts = {one};
+  EXPECT_EQ(verdict_text("i", hosts, {}),
+            "i on n by docker: fail\n"
+            "  fail  driver-cuda: CUDA 12.4 needs driver 525.60.13\n"
+            "    fix: install a newer driver\n"
+            "  unknown  platform, cpu-level (not decisive; --all tells what is missing)\n");
+  const std::string all = verdict_text("i", hosts, {{}, true});
+  EXPECT_THAT(all, HasSubstr("by docker (--launcher): fail"));
+  EXPECT_THAT(all, HasSubstr("  unknown  cpu-level: "));
 }
 
 TEST(VerdictText, EqualHostsAreOneGroupWorstFirst) {

@@ -58,8 +58,17 @@ std::string group_lines(const VerdictGroup& group, const Options& options) {
   std::string out;
   if (options.all && group.names.size() > 1)
     out += fmt::format("  evidence of {}\n", printable_name(host.name));
-  for (const Check& check : host.checks)
-    if (options.all || check.verdict != Verdict::kOk) out += check_lines(check, options);
+  std::vector<std::string> open;
+  for (const Check& check : host.checks) {
+    if (!options.all && check.verdict == Verdict::kUnknown && !check.decisive)
+      open.push_back(printable(check.id));
+    else if (options.all || check.verdict != Verdict::kOk)
+      out += check_lines(check, options);
+  }
+  // What decides nothing and cannot be known of a host in words would bury what does.
+  if (!open.empty())
+    out += fmt::format("  {}  {} (not decisive; --all tells what is missing)\n",
+                       painted(Verdict::kUnknown, options.style), fmt::join(open, ", "));
   if (host.verdict == Verdict::kOk && !options.all)
     for (const auto& [reason, count] : group.reasons)
       out += group.reasons.size() == 1
@@ -93,7 +102,9 @@ std::string verdict_text(std::string_view target, std::span<const HostVerdict> h
   for (const VerdictGroup& group : groups) {
     const std::string head = single ? fmt::format("{} on {}", what, who(group)) : "\n" + who(group);
     const std::string launcher = printable(group.first->launcher);
-    out += fmt::format("{}{}: {}\n", head, launcher.empty() ? "" : " by " + launcher,
+    const std::string reason = printable(group.first->launcher_reason);
+    out += fmt::format("{}{}{}: {}\n", head, launcher.empty() ? "" : " by " + launcher,
+                       options.all && !reason.empty() ? fmt::format(" ({})", reason) : "",
                        painted(group.first->verdict, options.style));
     out += group_lines(group, options);
   }

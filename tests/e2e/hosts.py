@@ -1,7 +1,10 @@
 """Machines made of files: what the kernel and the distributions of real GPU hosts show in /proc,
-/sys, /dev and /etc, written down by hand. No vendor bytes; libraries are empty files."""
+/sys, /dev and /etc, written down by hand. No vendor bytes; libraries are ELF headers, device nodes
+are the stand-ins of src/host/tree.h. All but "mismatch" and "no_gpu" are in good health."""
 
+import json
 import os
+import struct
 
 NVRM = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  Thu Oct 19 18:56:32 UTC 2023\n"
 NVRM_OPEN = ("NVRM version: NVIDIA UNIX Open Kernel Module for {}  {}  Release Build  (dvs-builder@U16)  "
@@ -13,6 +16,25 @@ FLAGS = {
     4: "avx512f avx512dq avx512cd avx512bw avx512vl",
 }
 LIB = "usr/lib/x86_64-linux-gnu"
+MACHINES = {"x86_64": (62, 0x0303), "aarch64": (183, 0x0a03)}  # e_machine, flags in ld.so.cache
+USER, VIDEO, RENDER = 1000, 44, 109
+MAJORS = {"nvidia": 195, "drm": 226, "kfd": 236, "nvidia-caps": 508, "nvidia-uvm": 511}
+
+
+def elf_header(arch):
+    """The first 64 bytes of a shared library."""
+    return b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HH", 3, MACHINES[arch][0]).ljust(48, b"\0")
+
+
+def loader_cache(paths, arch):
+    """What ldconfig writes for these libraries."""
+    flags, table, strings = MACHINES[arch][1], 48 + 24 * len(paths), b""
+    entries = b""
+    for path in paths:
+        name = os.path.basename(path).encode() + b"\0"
+        entries += struct.pack("<IIIIQ", flags, table + len(strings), table + len(strings) + len(name), 0, 0)
+        strings += name + path.encode() + b"\0"
+    return b"glibc-ld.so.cache1.1" + struct.pack("<IIB3x16x", len(paths), len(strings), 2) + entries + strings
 
 
 class Host:
@@ -24,8 +46,20 @@ class Host:
     def file(self, path, text=""):
         whole = os.path.join(self.root, path)
         os.makedirs(os.path.dirname(whole), exist_ok=True)
-        with open(whole, "w", encoding="utf-8", newline="") as out:
-            out.write(text)
+        with open(whole, "wb") as out:
+            out.write(text if isinstance(text, bytes) else text.encode())
+
+    def node(self, name, major, minor, mode=0o666, gid=0):
+        self.file(f"dev/{name}", f"c {major} {minor} {mode:04o} 0 {gid}")
+
+    def libraries(self, folder, names, version, arch="x86_64"):
+        """Files named by version, the links that programs ask for, and the loader's cache."""
+        for name in names:
+            self.file(f"{folder}/{name}.{version}", elf_header(arch))
+            self.link(f"{folder}/{name}.1", f"{name}.{version}")
+
+    def cache(self, *paths, arch="x86_64"):
+        self.file("etc/ld.so.cache", loader_cache(paths, arch))
 
     def link(self, path, target):
         whole = os.path.join(self.root, path)
@@ -49,6 +83,13 @@ class Host:
         self.file("proc/sys/user/max_user_namespaces", "256000\n")
         self.file("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
         self.file("dev/fuse")
+        self.file("proc/self/status", f"Name:\tpython3\nUid:\t{USER}\t{USER}\t{USER}\t{USER}\n"
+                                      f"Gid:\t{USER}\t{USER}\t{USER}\t{USER}\nGroups:\t{VIDEO} {RENDER} {USER} \n")
+        self.file("proc/self/limits", "Max locked memory         unlimited            unlimited            bytes     \n")
+        self.file("proc/devices", "Character devices:\n  1 mem\n" +
+                  "".join(f"{major} {name}\n" for name, major in MAJORS.items()) + "\nBlock devices:\n  8 sd\n")
+        self.file("proc/1/comm", "systemd\n")
+        self.file("etc/group", f"root:x:0:\nvideo:x:{VIDEO}:\nrender:x:{RENDER}:\n")
         os.makedirs(os.path.join(self.root, "sys/bus/pci/devices"), exist_ok=True)
         ident, version, pretty = distribution
         self.file("usr/lib/os-release", f'PRETTY_NAME="{pretty}"\nID={ident}\nVERSION_ID="{version}"\n')
@@ -57,9 +98,12 @@ class Host:
         self.link("lib", "usr/lib")
         self.file(f"{libdir}/libc.so.6", f"\x7fELF…GNU C Library (Example) stable release version {glibc}.\n")
 
-    def pci(self, address, vendor, device, kind, driver="", numa=0, speed=("16.0", "16.0"), width=(16, 16)):
-        """A function as sysfs shows it: a directory under devices/, a link under bus/pci."""
-        folder = f"sys/devices/pci0000:00/{address}"
+    def pci(self, address, vendor, device, kind, driver="", numa=0, speed=("16.0", "16.0"), width=(16, 16), port=16):
+        """A function as sysfs shows it: a directory below its port's under devices/, a link under bus/pci."""
+        top = "devices/pci0000:00/0000:00:01.0"
+        self.file(f"sys/{top}/max_link_width", f"{port}\n")
+        folder = f"sys/{top}/{address}"
+        self.file(f"{folder}/config", bytes.fromhex(vendor)[::-1] + bytes.fromhex(device)[::-1])
         self.file(f"{folder}/vendor", f"0x{vendor}\n")
         self.file(f"{folder}/device", f"0x{device}\n")
         self.file(f"{folder}/class", f"0x{kind}\n")
@@ -70,20 +114,22 @@ class Host:
         self.file(f"{folder}/max_link_width", f"{width[1]}\n")
         if driver:
             self.file(f"sys/bus/pci/drivers/{driver}/bind")
-            self.link(f"{folder}/driver", f"../../../bus/pci/drivers/{driver}")
-        self.link(f"sys/bus/pci/devices/{address}", f"../../../devices/pci0000:00/{address}")
+            self.link(f"{folder}/driver", f"../../../../bus/pci/drivers/{driver}")
+        self.link(f"sys/bus/pci/devices/{address}", f"../../../{top}/{address}")
         return folder
 
-    def nvidia_driver(self, module, library=None, opened=False, root="", libdir=LIB, arch="x86_64"):
+    def nvidia_driver(self, module, library=None, opened=False, root="", libdir=LIB, arch="x86_64", cached=True):
         text = NVRM_OPEN.format(arch, module) if opened else NVRM.format(module)
         self.file("proc/driver/nvidia/version", text + "GCC version:  gcc version 12.2.0\n")
         self.file("sys/module/nvidia/version", module + "\n")
-        for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"):
-            self.file(f"dev/{node}")
-        folder = os.path.join(root, libdir)
-        library = library or module
-        self.file(f"{folder}/libcuda.so.{library}")
-        self.link(f"{folder}/libcuda.so.1", f"libcuda.so.{library}")
+        self.file("sys/module/nvidia_uvm/refcnt", "1\n")
+        self.node("nvidiactl", MAJORS["nvidia"], 255)
+        self.node("nvidia-uvm", MAJORS["nvidia-uvm"], 0)
+        self.node("nvidia-uvm-tools", MAJORS["nvidia-uvm"], 1)
+        names = ("libcuda.so", "libnvidia-ptxjitcompiler.so")
+        self.libraries(os.path.join(root, libdir), names, library or module, arch)
+        if cached:
+            self.cache(*(f"/{libdir}/{name}.1" for name in names), arch=arch)
 
     def nvidia_gpu(self, address, minor, model, device, gi=(), kind="030200", uuid=None, **pci):
         self.pci(address, "10de", device, kind, "nvidia", **pci)
@@ -92,10 +138,13 @@ class Host:
                   f"Model: \t\t {model}\nIRQ:   \t\t 115\nGPU UUID: \t {uuid}\nVideo BIOS: \t 96.00.74.00.01\n"
                   f"Bus Type: \t PCIe\nDMA Size: \t 52 bits\nDMA Mask: \t 0xfffffffffffff\nBus Location: \t {address}\n"
                   f"Device Minor: \t {minor}\nGPU Firmware: \t 535.129.03\nGPU Excluded:\t No\n")
-        self.file(f"dev/nvidia{minor}")
+        self.node(f"nvidia{minor}", MAJORS["nvidia"], minor)
         for number in gi:
-            self.file(f"proc/driver/nvidia/capabilities/gpu{minor}/mig/gi{number}/access", "DeviceFileMinor: 30\n")
-            self.file(f"proc/driver/nvidia/capabilities/gpu{minor}/mig/gi{number}/ci0/access", "DeviceFileMinor: 31\n")
+            folder = f"proc/driver/nvidia/capabilities/gpu{minor}/mig/gi{number}"
+            # As mig-minors counts: 135 capabilities a GPU, nine an instance.
+            for place, cap in ((folder, 3 + 135 * minor + 9 * number), (f"{folder}/ci0", 4 + 135 * minor + 9 * number)):
+                self.file(f"{place}/access", f"DeviceFileMinor: {cap}\nDeviceFileMode: 292\nDeviceFileModify: 1\n")
+                self.node(f"nvidia-caps/nvidia-cap{cap}", MAJORS["nvidia-caps"], cap, 0o444)
 
     def amd_gpu(self, address, device, nodes, name, vram, kind="120000", partition=None, **pci):
         """nodes: (number, gfx_target_version, unique_id, render minor, bytes) for each KFD node of the card."""
@@ -108,7 +157,7 @@ class Host:
         for number, gfx, unique, render, memory in nodes:
             self.kfd_node(number, f"simd_count 304\ngfx_target_version {gfx}\nvendor_id 4098\nlocation_id {bus}\n"
                                   f"domain {int(address[:4], 16)}\ndrm_render_minor {render}\nunique_id {unique}\n", memory)
-            self.file(f"dev/dri/renderD{render}")
+            self.node(f"dri/renderD{render}", MAJORS["drm"], render, 0o660, RENDER)
 
     def kfd_node(self, number, properties, memory=0):
         folder = f"sys/class/kfd/kfd/topology/nodes/{number}"
@@ -116,7 +165,7 @@ class Host:
         self.file(f"{folder}/mem_banks/0/properties", f"heap_type {1 if memory else 0}\nsize_in_bytes {memory or 1 << 36}\n")
 
     def amd_driver(self, version=None):
-        self.file("dev/kfd")
+        self.node("kfd", MAJORS["kfd"], 0, 0o660, RENDER)
         self.file("sys/module/amdgpu/refcnt", "1\n")
         if version:
             self.file("sys/module/amdgpu/version", version + "\n")
@@ -129,7 +178,9 @@ class Host:
     def infiniband(self, name, address, layer="InfiniBand", rate="400 Gb/sec (4X NDR)", numa=0):
         self.pci(address, "15b3", "1021", "020700", "mlx5_core", numa=numa, speed=("32.0", "32.0"))
         folder = f"sys/class/infiniband/{name}"
-        self.link(f"{folder}/device", f"../../../devices/pci0000:00/{address}")
+        self.link(f"{folder}/device", f"../../../devices/pci0000:00/0000:00:01.0/{address}")
+        self.node("infiniband/uverbs0", 231, 192)
+        self.file("sys/module/nvidia_peermem/refcnt", "0\n")
         self.file(f"{folder}/fw_ver", "28.39.1002\n")
         self.file(f"{folder}/ports/1/link_layer", layer + "\n")
         self.file(f"{folder}/ports/1/state", "4: ACTIVE\n")
@@ -138,6 +189,14 @@ class Host:
     def packages(self, *pairs):
         self.file("var/lib/dpkg/status", "\n".join(
             f"Package: {name}\nStatus: install ok installed\nVersion: {version}\n" for name, version in pairs))
+
+    def cdi(self, path, version, minors, libdir=LIB):
+        """As nvidia-ctk cdi generate writes it."""
+        nodes = "".join(f"  - containerEdits:\n      deviceNodes:\n        - path: /dev/nvidia{n}\n    name: \"{n}\"\n" for n in minors)
+        self.file(path, f"---\ncdiVersion: 0.5.0\ncontainerEdits:\n  deviceNodes:\n    - path: /dev/nvidiactl\n"
+                        f"    - path: /dev/nvidia-uvm\n  mounts:\n    - containerPath: /{libdir}/libcuda.so.{version}\n"
+                        f"      hostPath: /{libdir}/libcuda.so.{version}\n      options: [ro, nosuid, nodev]\n"
+                        f"devices:\n{nodes}kind: nvidia.com/gpu\n")
 
 
 def h100(host):
@@ -149,10 +208,10 @@ def h100(host):
     host.infiniband("mlx5_0", "0000:18:00.0")
     host.packages(("docker-ce", "5:27.3.1-1~ubuntu.22.04~jammy"), ("containerd.io", "1.7.22-1"),
                   ("nvidia-container-toolkit-base", "1.17.9-1"))
-    for program in ("dockerd", "containerd", "nvidia-ctk"):
+    for program in ("dockerd", "containerd", "nvidia-ctk", "nvidia-container-runtime", "nvidia-container-runtime-hook"):
         host.file(f"usr/bin/{program}")
     host.file("etc/docker/daemon.json", '{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
-    host.file("var/run/cdi/nvidia.yaml")
+    host.cdi("var/run/cdi/nvidia.yaml", "535.129.03", (0, 1))
     host.file("run/nvidia-persistenced/socket")
 
 
@@ -163,6 +222,11 @@ def a100_mig(host):
         # The first two are cut into instances.
         host.nvidia_gpu(f"0000:{0x07 + 8 * minor:02x}:00.0", minor, "NVIDIA A100-SXM4-40GB", "20b0",
                         gi=(3, 4, 5) if minor == 0 else (1,) if minor == 1 else ())
+    for number in range(6):
+        host.pci(f"0000:{0xc0 + number:02x}:00.0", "10de", "1af1", "068000", "nvidia-nvswitch")
+    host.packages(("nvidia-fabricmanager-550", "550.54.15-1"))
+    host.file("usr/bin/nv-fabricmanager")
+    host.file("proc/1812/comm", "nv-fabricmanage\n")
 
 
 def rtx4090(host):
@@ -171,15 +235,22 @@ def rtx4090(host):
     host.nvidia_driver("560.35.03", opened=True)
     host.nvidia_gpu("0000:01:00.0", 0, "NVIDIA GeForce RTX 4090", "2684", kind="030000", numa=-1, speed=("2.5", "16.0"))
     host.file("usr/bin/podman")
-    host.packages(("podman", "4.9.3+ds1-1ubuntu0.2"))
+    host.file("usr/bin/nvidia-ctk")
+    host.packages(("podman", "4.9.3+ds1-1ubuntu0.2"), ("nvidia-container-toolkit-base", "1.17.8-1"))
+    host.cdi("etc/cdi/nvidia.yaml", "560.35.03", (0,))
 
 
 def laptop(host):
     host.base(kernel="6.1.0-25-amd64", distribution=("debian", "12", "Debian GNU/Linux 12 (bookworm)"), level=3, glibc="2.36")
-    host.nvidia_driver("535.183.01", libdir=LIB + "/nvidia/current")
+    # Debian's alternatives: the loader's directory holds links only.
+    host.nvidia_driver("535.183.01", libdir=LIB + "/nvidia/current", cached=False)
+    for name in ("libcuda.so.1", "libnvidia-ptxjitcompiler.so.1"):
+        host.link(f"etc/alternatives/glx--{name}-x86_64-linux-gnu", f"/{LIB}/nvidia/current/{name}")
+        host.link(f"{LIB}/{name}", f"/etc/alternatives/glx--{name}-x86_64-linux-gnu")
+    host.cache(*(f"/{LIB}/{name}" for name in ("libcuda.so.1", "libnvidia-ptxjitcompiler.so.1")))
     host.pci("0000:00:02.0", "8086", "46a6", "030000", "i915")
     host.nvidia_gpu("0000:01:00.0", 0, "NVIDIA GeForce RTX 4060 Laptop GPU", "28e0", kind="030200", numa=-1,
-                    width=(8, 16), speed=("2.5", "16.0"), uuid="GPU-????????-????-????-????-????????????")
+                    width=(8, 16), speed=("2.5", "16.0"), port=8, uuid="GPU-????????-????-????-????-????????????")
 
 
 def mi300x(host):
@@ -213,11 +284,12 @@ def mixed(host):
 
 def wsl2(host):
     host.base(kernel="5.15.167.4-microsoft-standard-WSL2", level=3)
-    host.file("dev/dxg")
+    host.node("dxg", 10, 125)
     host.pci("8d2c:00:00.0", "1414", "008e", "030200", "dxgkrnl", numa=-1)
     for name in ("libcuda.so.1.1", "libdxcore.so", "libnvidia-ml.so.1", "nvidia-smi"):
-        host.file(f"usr/lib/wsl/lib/{name}")
+        host.file(f"usr/lib/wsl/lib/{name}", elf_header("x86_64"))
     host.link("usr/lib/wsl/lib/libcuda.so.1", "libcuda.so.1.1")
+    host.cache("/usr/lib/wsl/lib/libcuda.so.1")
 
 
 def jetson(host):
@@ -226,8 +298,11 @@ def jetson(host):
                                       "DATE: Fri Jul 19 23:24:25 UTC 2024\n")
     host.file("proc/device-tree/model", "NVIDIA Jetson AGX Orin Developer Kit\0")
     host.file("proc/device-tree/compatible", "nvidia,p3737-0000+p3701-0000\0nvidia,p3701-0000\0nvidia,tegra234\0")
-    host.file("usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1")
+    host.file("usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", elf_header("aarch64"))
     host.link("usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1", "libcuda.so.1.1")
+    host.cache("/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1", arch="aarch64")
+    for name, major, minor in (("nvmap", 10, 120), ("nvhost-gpu", 501, 0), ("nvgpu/igpu0/ctrl", 505, 0)):
+        host.node(name, major, minor, 0o660, VIDEO)
 
 
 def mismatch(host):
@@ -239,7 +314,8 @@ def mismatch(host):
 def operator(host):
     """The GPU operator's driver container: nothing of NVIDIA's in the host's own directories."""
     host.base()
-    host.nvidia_driver("550.54.15", root="run/nvidia/driver")
+    host.nvidia_driver("550.54.15", root="run/nvidia/driver", cached=False)
+    host.cache()
     host.nvidia_gpu("0000:17:00.0", 0, "NVIDIA H100 NVL", "2321")
 
 
@@ -256,3 +332,25 @@ def make(name, root):
     if not os.path.exists(root):
         ALL[name](Host(root))
     return root
+
+
+def kubernetes_nodes(path, count, driver):
+    """Writes what `kubectl get nodes -o json` prints of H100 nodes; driver(number) gives the three parts
+    of each driver's version. No two nodes are equal."""
+    items = []
+    for number in range(count):
+        major, minor, revision = driver(number)
+        labels = {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": f"gpu-{number:04}",
+                  "nvidia.com/gpu.present": "true", "nvidia.com/gpu.count": "8", "nvidia.com/gpu.memory": "81559",
+                  "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3", "nvidia.com/gpu.compute.major": "9",
+                  "nvidia.com/gpu.compute.minor": "0", "nvidia.com/cuda.driver.major": major,
+                  "nvidia.com/cuda.driver.minor": minor, "nvidia.com/cuda.driver.rev": revision,
+                  "feature.node.kubernetes.io/cpu-cpuid.AVX512F": "true"}
+        items.append({"kind": "Node", "metadata": {"name": f"gpu-{number:04}", "labels": labels},
+                      "status": {"nodeInfo": {"kernelVersion": f"5.15.0-{number}", "osImage": "Ubuntu 22.04.4 LTS",
+                                              "architecture": "amd64", "operatingSystem": "linux",
+                                              "containerRuntimeVersion": "containerd://1.7.22"},
+                                 "capacity": {"nvidia.com/gpu": "8"}}})
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({"apiVersion": "v1", "kind": "List", "items": items}, out)
+    return path

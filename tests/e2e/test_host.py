@@ -66,7 +66,8 @@ EXPECTED = {
     "rtx4090": {
         "system": {**SYSTEM, "kernel": "6.8.0-45-generic", "distribution": "Ubuntu 24.04.1 LTS",
                    "distribution_version": "24.04", "libc_version": "2.39", "cpu_level": "x86-64-v3"},
-        "isolation": {**ISOLATION, "user_namespaces": False}, "nvidia": driver("560.35.03", "12.6", "open"),
+        "isolation": {**ISOLATION, "user_namespaces": False},
+        "nvidia": driver("560.35.03", "12.6", "open", toolkit_version="1.17.8-1"), "cdi_specs": ["/etc/cdi/nvidia.yaml"],
         "gpus": [nvidia(0, "0000:01:00.0", "NVIDIA GeForce RTX 4090", "2684", "8.9", numa_node=None, link_speed="2.5 GT/s")],
         "engines": [{**ENGINE, "name": "podman", "path": "/usr/bin/podman", "version": "4.9.3+ds1-1ubuntu0.2", "cdi": True}]},
     "laptop": {

@@ -1,0 +1,29 @@
+# The headers that nearly every file includes, read once for each kind of target. Only presets for
+# machines set FLENSE_PRECOMPILE; the others show includes that a file forgot.
+set(FLENSE_COMMON_HEADERS
+  <algorithm> <array> <cstdint> <expected> <filesystem> <functional> <map> <memory> <optional> <set>
+  <span> <string> <string_view> <utility> <variant> <vector> ${CMAKE_SOURCE_DIR}/src/base/format.h
+  ${CMAKE_SOURCE_DIR}/src/base/result.h)
+
+function(flense_precompiled_set NAME)
+  cmake_parse_arguments(ARG "" "" "OPTIONS;HEADERS;LIBS" ${ARGN})
+  file(WRITE ${CMAKE_BINARY_DIR}/${NAME}.cpp "")
+  add_library(${NAME} OBJECT ${CMAKE_BINARY_DIR}/${NAME}.cpp)
+  target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_compile_options(${NAME} PRIVATE ${ARG_OPTIONS})
+  target_link_libraries(${NAME} PRIVATE Threads::Threads ${ARG_LIBS})
+  target_precompile_headers(${NAME} PRIVATE ${ARG_HEADERS})
+endfunction()
+
+if(FLENSE_PRECOMPILE)
+  flense_precompiled_set(flense_headers HEADERS ${FLENSE_COMMON_HEADERS})
+  flense_precompiled_set(flense_test_headers OPTIONS ${FLENSE_TEST_OPTIONS} LIBS GTest::gmock
+    HEADERS ${FLENSE_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
+endif()
+
+# Lets TARGET start from the headers that SET has read.
+function(flense_precompiled TARGET SET)
+  if(FLENSE_PRECOMPILE)
+    target_precompile_headers(${TARGET} REUSE_FROM ${SET})
+  endif()
+endfunction()

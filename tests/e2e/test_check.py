@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""flense check: verdicts of one machine and of many, the requirements sheet, every output form, and
+what a wrong command line is told."""
+
+import json
+import os
+import subprocess
+import time
+
+import fixtures
+import harness
+import hosts
+import schema
+
+NEW_DRIVER = "h100@580.65.06"
+
+
+class Check(harness.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = harness.tempfile.mkdtemp(prefix="flense-check-")
+        cls.image, cls.library = fixtures.sample_archive(cls.folder)
+        cls.addClassCleanup(harness.shutil.rmtree, cls.folder)
+
+    def verdict(self, *arguments, expect=0):
+        document = self.flense("check", self.image, "--json", *arguments, expect=expect).json
+        self.assertEqual(schema.complaints(document, "flense/verdict/v1"), [])
+        return document
+
+    def checks(self, host):
+        return {check["id"]: check["verdict"] for check in host["checks"]}
+
+    def machine(self, name):
+        root = self.path(name)
+        hosts.make(name, root)
+        return root
+
+    def test_every_check_has_evidence_and_every_problem_a_fix(self):
+        for words, expect in ((NEW_DRIVER, 0), ("h100@550.54.15", 1), ("mi300x", 1), ("b200@580.65.06", 0)):
+            for check in self.verdict("--host", words, expect=expect)["hosts"][0]["checks"]:
+                self.assertTrue(check["evidence"], check)
+                self.assertTrue(check["source"], check)
+                self.assertTrue(check["verdict"] == "ok" or check["fix"], check)
+
+    def test_words_that_name_machines(self):
+        one = self.verdict("--host", "h100@550.54.15", expect=1)["hosts"][0]
+        self.assertEqual(self.checks(one)["driver-cuda"], "fail")
+        self.assertEqual(one["name"], "h100@550.54.15")
+        self.assertEqual(self.checks(self.verdict("--host", "mi300x", expect=1)["hosts"][0])["vendor-mismatch"], "fail")
+        new = self.checks(self.verdict("--host", NEW_DRIVER)["hosts"][0])
+        # No library of the image tells its CUDA, only PTX that needs 13.0 at least.
+        self.assertEqual((new["driver-cuda"], new["device-code"]), ("unknown", "ok"))
+        instance = self.verdict("--host", "aws:p5.48xlarge@580.65.06")["hosts"][0]
+        self.assertEqual(self.checks(instance)["device-code"], "ok")
+
+    def test_machines_made_of_files(self):
+        old = self.verdict("--root", self.machine("h100"), expect=1)["hosts"][0]
+        self.assertEqual(old["name"], "this")
+        self.assertEqual(self.checks(old)["driver-cuda"], "fail")
+        self.assertEqual(self.checks(old)["platform"], "ok")
+        broken = self.verdict("--root", self.machine("mismatch"), expect=1)["hosts"][0]
+        self.assertEqual(self.checks(broken)["driver-mismatch"], "fail")
+
+    def test_a_profile_says_the_same_as_its_machine(self):
+        root = self.machine("rtx4090")
+        with open(self.path("profile.json"), "w") as out:
+            out.write(self.flense("host", "--root", root, "--json").out)
+        there = self.verdict("--root", root, expect=None)["hosts"][0]
+        here = self.verdict("--host", self.path("profile.json"), expect=None)["hosts"][0]
+        self.assertEqual(there["checks"], here["checks"])
+
+    def nodes(self, count, driver):
+        return hosts.kubernetes_nodes(self.path("nodes.json"), count, driver)
+
+    def test_a_cluster_is_one_answer_by_groups(self):
+        path = self.nodes(40, lambda n: ("580", "65", "06") if n % 4 else ("550", "54", "15"))
+        text = self.flense("check", self.image, "--host", path, expect=1).out
+        self.assertIn("on 40 hosts: 10 fail", text)
+        self.assertLess(len(text.splitlines()), 30, text)
+        document = self.verdict("--host", path, expect=1)
+        self.assertEqual(len(document["hosts"]), 40)
+        self.assertEqual(document["verdict"], "fail")
+        self.assertEqual([host["name"] for host in document["hosts"]][:2], ["gpu-0000", "gpu-0001"])
+        self.assertEqual({host["launcher"] for host in document["hosts"]}, {"kubernetes"})
+
+    def test_a_node_without_labels_is_unknown_and_never_ok(self):
+        path = self.path("bare.json")
+        with open(path, "w") as out:
+            json.dump({"apiVersion": "v1", "kind": "List", "items": [
+                {"kind": "Node", "metadata": {"name": "n1", "labels": {}}, "status": {"capacity": {"nvidia.com/gpu": "1"}}}]}, out)
+        host = self.verdict("--host", path, expect=5)["hosts"][0]
+        self.assertEqual(host["verdict"], "unknown")
+        open_checks = [check for check in host["checks"] if check["verdict"] == "unknown" and check["decisive"]]
+        self.assertTrue(open_checks)
+        self.assertTrue(all(check["fix"] for check in open_checks))
+        allowed = [word for check in open_checks for word in ("--allow-unknown", check["id"])]
+        self.verdict("--host", path, *allowed)
+
+    def test_the_launcher_matters_and_is_named(self):
+        default = self.verdict("--host", NEW_DRIVER)["hosts"][0]
+        self.assertTrue(default["launcher_reason"])
+        named = self.verdict("--host", NEW_DRIVER, "--launcher", "podman")["hosts"][0]
+        self.assertEqual((named["launcher"], named["launcher_reason"]), ("podman", "--launcher"))
+
+    def test_sarif_and_markdown(self):
+        log = self.flense("check", self.image, "--host", "h100@550.54.15", "--format", "sarif", expect=1).json
+        self.assertEqual(log["version"], "2.1.0")
+        run = log["runs"][0]
+        rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        self.assertIn("driver-cuda", [result["ruleId"] for result in run["results"]])
+        for result in run["results"]:
+            self.assertEqual(rules[result["ruleIndex"]], result["ruleId"])
+        text = self.flense("check", self.image, "--host", "h100@550.54.15", "--format", "markdown", expect=1).out
+        self.assertRegex(text, r"(?m)^\| h100@550\.54\.15 \| docker \| fail \| driver-cuda \|")
+
+    def test_several_images(self):
+        result = self.flense("check", self.image, self.library, "--host", "h100@550.54.15", expect=1)
+        self.assertIn("app.tar on h100@550.54.15", result.out)
+        self.assertIn("libfake.so.1 on h100@550.54.15", result.out)
+
+    def test_requirements_sheet(self):
+        root = self.machine("no_gpu")
+        text = self.flense("check", self.image, "--root", root).out
+        self.assertIn(" needs\n", text)
+        self.assertRegex(text, r"GPUs, native +7\.0 7\.5 8\.0 8\.6 8\.9 9\.0 10\.0")
+        sheet = self.flense("check", self.image, "--requirements", "--json").json
+        self.assertEqual(schema.complaints(sheet, "flense/requirements/v1"), [])
+        self.assertEqual(sheet["cuda"]["value"], "13.0")
+        self.assertEqual(sheet["driver_native"]["value"], "580.65.06")
+        native = {gpu["architecture"] for gpu in sheet["gpus"] if gpu["service"] == "native"}
+        self.assertLessEqual({"7.0", "8.0", "8.6", "9.0", "10.0"}, native)
+
+    def test_requirements_for_clusters_and_as_labels(self):
+        affinity = self.flense("check", self.image, "--emit", "node-affinity").out
+        self.assertIn("nodeSelectorTerms:", affinity)
+        self.assertIn("nvidia.com/cuda.driver.major", affinity)
+        nfd = self.flense("check", self.image, "--emit", "nfd").out
+        self.assertIn("compatibilities:", nfd)
+        labels = dict(line.split("=", 1) for line in self.flense("check", self.image, "--emit", "labels").out.splitlines())
+        self.assertEqual(labels["dev.flense.requires.cuda"], "13.0")
+        self.assertNotRegex("".join(labels.values()), r"\s")
+
+    def test_configuration_alone(self):
+        host = self.verdict("--config-only", "--host", NEW_DRIVER, expect=5)["hosts"][0]
+        self.assertNotEqual(self.checks(host).get("device-code"), "ok")
+        self.assertTrue(any(check["verdict"] == "unknown" for check in host["checks"]))
+
+    def test_what_slim_leaves_is_refused_elsewhere(self):
+        slim = self.path("slim.tar")
+        self.flense("slim", self.image, "--gpu", "sm_90", "-o", f"docker-archive:{slim}")
+        document = self.flense("check", slim, "--json", "--host", "a100@580.65.06", expect=1).json
+        self.assertEqual(self.checks(document["hosts"][0])["slim-target"], "fail")
+        document = self.flense("check", slim, "--json", "--host", NEW_DRIVER).json
+        self.assertEqual(self.checks(document["hosts"][0])["slim-target"], "ok")
+        early = self.flense("check", slim, "--config-only", "--json", "--host", "a100@580.65.06", expect=1).json
+        self.assertEqual(self.checks(early["hosts"][0])["slim-target"], "fail")
+
+    def test_the_second_time_nothing_is_read(self):
+        time.sleep(2.2)
+        first = self.flense("check", self.image, "--json", "--host", NEW_DRIVER).out
+        strace = harness.shutil.which("strace")
+        if strace is None:
+            self.skipTest("needs strace")
+        log = self.path("strace")
+        env = {**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache"), "NO_COLOR": "1"}
+        done = subprocess.run([strace, "-f", "-e", "trace=read,pread64,openat", "-o", log, harness.BINARY, "check", self.image,
+                               "--json", "--host", NEW_DRIVER], stdout=subprocess.PIPE, check=True, env=env)
+        self.assertEqual(done.stdout.decode(), first)
+        with open(log) as lines:
+            read = sum(int(line.rsplit("= ", 1)[1].split()[0]) for line in lines
+                       if "read" in line and line.rstrip()[-1].isdigit() and "= -" not in line)
+        self.assertLess(read, os.path.getsize(self.image) // 10)
+
+    def test_own_tables(self):
+        folder = self.path("data")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "cuda_driver.json"), "w") as out:
+            out.write("{ broken")
+        result = self.flense("check", self.image, "--host", NEW_DRIVER, "--data", folder, expect=3)
+        self.assertIn("cuda_driver.json", result.err)
+
+    def test_wrong_command_lines_name_the_way_out(self):
+        for arguments, status, words in (
+                (["--host", "h1000@550.54.15"], 2, "h100"),
+                (["--host", "h100@latest"], 2, "latest"),
+                (["--host", NEW_DRIVER, "--launcher", "dokcer"], 2, "docker"),
+                (["--host", NEW_DRIVER, "--allow-unknown", "driver-cude"], 2, "driver-cuda"),
+                (["--host", NEW_DRIVER, "--json", "--format", "sarif"], 2, "exclude"),
+                (["--host", NEW_DRIVER, "--requirements"], 2, "--requirements"),
+                (["--requirements", "--format", "sarif"], 2, "--host"),
+                (["--host", self.path("nothing.json")], None, "nothing.json")):
+            result = self.flense("check", self.image, *arguments, expect=status)
+            self.assertIn("error: ", result.err)
+            self.assertIn(words, result.err, arguments)
+            self.assertEqual(result.out, "")
+        self.assertIn("error: ", self.flense("check", self.path("missing.tar"), "--host", NEW_DRIVER, expect=None).err)
+
+
+if __name__ == "__main__":
+    harness.main()

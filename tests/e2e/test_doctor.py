@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""flense doctor on the machines of hosts.py: no finding on those in good health, and the first broken
+step of each that one change broke."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import harness
+import hosts
+import schema
+
+SICK = {"mismatch": "driver-match", "no_gpu": "gpu-present"}
+HEALTHY = sorted(set(hosts.ALL) - set(SICK))
+UVM = hosts.MAJORS["nvidia-uvm"]
+
+
+def replace(host, path, text=""):
+    remove(host, path)
+    host.file(path, text)
+
+
+def remove(host, *paths):
+    for path in paths:
+        whole = os.path.join(host.root, path)
+        if os.path.isdir(whole) and not os.path.islink(whole):
+            shutil.rmtree(whole)
+        else:
+            os.unlink(whole)
+
+
+def renode(host, name, *numbers, **more):
+    remove(host, f"dev/{name}")
+    host.node(name, *numbers, **more)
+
+
+def torch(host, version, cuda, hip="None"):
+    host.file("opt/venv/bin/python3")
+    host.file("opt/venv/lib/python3.12/site-packages/torch/version.py",
+              f"__version__ = '{version}'\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = {hip}\n")
+
+
+VENV = "PATH=/opt/venv/bin:/usr/bin"
+CPU, CUDA = ("2.9.0+cpu", "None"), ("2.9.0+cu130", "'13.0'")
+
+# name: (machine, what is changed, variables, first broken step, whether nvidia-smi works all the same)
+BROKEN = {
+    "PyTorch for CPUs": ("h100", lambda h: torch(h, *CPU), (VENV,), "torch-build", True),
+    "PyTorch newer than the driver": ("h100", lambda h: torch(h, *CUDA), (VENV,), "torch-driver", True),
+    "no uvm node": ("h100", lambda h: remove(h, "dev/nvidia-uvm"), (), "nvidia-uvm", True),
+    "hidden": ("h100", None, ("CUDA_VISIBLE_DEVICES=",), "cuda-visible-devices", True),
+    "hidden by Slurm": ("a100_mig", None, ("SLURM_JOB_ID=1", "CUDA_VISIBLE_DEVICES=NoDevFiles"), "cuda-visible-devices", True),
+    "uvm of an earlier boot": ("h100", lambda h: renode(h, "nvidia-uvm", UVM - 1, 0), (), "node-numbers", True),
+    "no control node": ("h100", lambda h: remove(h, "dev/nvidiactl"), (), "nvidia-nodes", False),
+    "nodes of another group": ("h100", lambda h: renode(h, "nvidia1", 195, 1, mode=0o660, gid=33), (), "node-access", False),
+    "an older specification": ("h100", lambda h: h.cdi(
+        "var/run/cdi/nvidia.yaml", "535.104.05", (0, 1)), (), "cdi-spec", False),
+    "a runtime that is gone": ("h100", lambda h: remove(h, "usr/bin/nvidia-container-runtime"), (), "engine-docker", False),
+    "MIG without nodes": ("a100_mig", lambda h: remove(h, "dev/nvidia-caps"), (), "mig", True),
+    "MIG without compute instance": ("a100_mig", lambda h: remove(
+        h, "proc/driver/nvidia/capabilities/gpu1/mig/gi1/ci0"), (), "mig", True),
+    "no Fabric Manager": ("a100_mig", lambda h: remove(h, "proc/1812"), (), "fabric-manager", False),
+    "a stub in the path": ("rtx4090", lambda h: (h.file("usr/local/cuda/lib64/stubs/libcuda.so.1", hosts.elf_header("x86_64"))),
+                           ("LD_LIBRARY_PATH=/usr/local/cuda/lib64/stubs",), "library-usable", True),
+    "forward compatibility on GeForce": ("rtx4090", lambda h: h.libraries(
+        "usr/local/cuda-13.0/compat", ("libcuda.so",), "580.65.06"),
+        ("LD_LIBRARY_PATH=/usr/local/cuda-13.0/compat",), "compat-library", True),
+    "no specification for Podman": ("rtx4090", lambda h: remove(h, "etc/cdi/nvidia.yaml"), (), "engine-podman", False),
+    "no toolkit": ("rtx4090", lambda h: remove(h, "etc/cdi", "usr/bin/nvidia-ctk"), (), "toolkit", False),
+    "a broken link of Debian's alternatives": ("laptop", lambda h: remove(
+        h, "usr/lib/x86_64-linux-gnu/nvidia/current/libcuda.so.535.183.01"), (), "driver-library", True),
+    "given to a virtual machine": ("laptop", lambda h: (
+        h.file("sys/bus/pci/drivers/vfio-pci/bind"), remove(h, "sys/bus/pci/devices/0000:01:00.0/driver"),
+        h.link("sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/driver", "../../../../bus/pci/drivers/vfio-pci")),
+        (), "gpu-free", False),
+    "a GPU that the module left": ("operator", lambda h: remove(h, "proc/driver/nvidia/gpus/0000:17:00.0"), (),
+                                   "module-gpus", False),
+    "a GPU without power": ("operator", lambda h: replace(
+        h, "sys/devices/pci0000:00/0000:00:01.0/0000:17:00.0/config", b"\xff" * 64), (), "gpu-bus", False),
+    "no /dev/kfd": ("mi300x", lambda h: remove(h, "dev/kfd"), (), "amd-nodes", False),
+    "not in the group render": ("mi300x", lambda h: replace(
+        h, "proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nGroups:\t1000\n"), (),
+        "amd-access", False),
+    "PyTorch for CUDA on AMD": ("mi300x", lambda h: torch(h, *CUDA), (VENV,), "torch-build", False),
+    "hidden by ROCR": ("mi250x", None, ("ROCR_VISIBLE_DEVICES=2",), "rocm-visible-devices", False),
+    "a target of another generation": ("mi250x", None, ("HSA_OVERRIDE_GFX_VERSION=11.0.0",), "hsa-override", False),
+    "amdgpu not loaded": ("mixed", lambda h: remove(h, "sys/module/amdgpu"), (), "amdgpu-loaded", False),
+    "nouveau beside an AMD card": ("mixed", lambda h: (
+        h.file("sys/bus/pci/drivers/nouveau/bind"), remove(h, "sys/bus/pci/devices/0000:81:00.0/driver"),
+        h.link("sys/devices/pci0000:00/0000:00:01.0/0000:81:00.0/driver", "../../../../bus/pci/drivers/nouveau")),
+        (), "module-conflict", False),
+    "a Linux driver in WSL2": ("wsl2", lambda h: (h.libraries(hosts.LIB, ("libcuda.so",), "550.54.15"), remove(
+        h, "etc/ld.so.cache"), h.cache(f"/{hosts.LIB}/libcuda.so.1")), (), "wsl-driver", False),
+    "WSL2 without its device": ("wsl2", lambda h: remove(h, "dev/dxg"), (), "gpu-present", False),
+    "Jetson without memory node": ("jetson", lambda h: remove(h, "dev/nvmap"), (), "tegra-nodes", False),
+    "Jetson, not in the group video": ("jetson", lambda h: renode(h, "nvhost-gpu", 501, 0, mode=0o660, gid=45), (),
+                                       "tegra-nodes", False),
+    "upgraded under its module": ("mismatch", None, (), "driver-match", False),
+}
+
+
+class Doctor(harness.Case):
+    def diagnose(self, root, *variables, **more):
+        options = [word for one in variables for word in ("--env", one)]
+        done = self.flense("doctor", "--root", root, "--json", *options, **more).json
+        self.assertEqual(schema.complaints(done, "flense/doctor/v1"), [])
+        return done
+
+    def test_machines_in_good_health_have_no_finding(self):
+        self.assertEqual(len(HEALTHY), 10)
+        for name in HEALTHY:
+            with self.subTest(name):
+                done = self.diagnose(hosts.make(name, self.path(name)))
+                self.assertEqual([step for step in done["steps"] if step["verdict"] not in ("ok", "skipped")], [])
+                self.assertEqual(done["verdict"], "ok")
+                self.assertNotIn("first_broken", done)
+
+    def test_each_change_has_its_first_broken_step(self):
+        self.assertGreaterEqual(len(BROKEN), 25)
+        for number, (name, (machine, change, variables, first, works)) in enumerate(BROKEN.items()):
+            with self.subTest(name):
+                root = hosts.make(machine, self.path(f"{number}"))
+                if change:
+                    change(hosts.Host(root))
+                done = self.diagnose(root, *variables, expect=1)
+                self.assertEqual(done.get("first_broken"), first)
+                step = next(one for one in done["steps"] if one["id"] == first)
+                self.assertTrue(step["fix"] and step["looked_at"])
+                self.assertEqual(step["nvidia_smi_unaffected"], works)
+                self.assertNotIn(self.work, str(done))
+
+    def test_no_gpu(self):
+        done = self.diagnose(hosts.make("no_gpu", self.path("none")), expect=4)
+        self.assertEqual((done["verdict"], done["first_broken"]), ("no-gpu", "gpu-present"))
+
+    def test_an_empty_root_is_unknown(self):
+        os.mkdir(self.path("empty"))
+        done = self.diagnose(self.path("empty"), expect=5)
+        self.assertEqual(done["verdict"], "unknown")
+
+    def test_the_classic_case_in_words(self):
+        root = hosts.make("h100", self.path("classic"))
+        torch(hosts.Host(root), *CPU)
+        text = self.flense("doctor", "--root", root, "--env", VENV, expect=1).out
+        for part in ("FIRST BROKEN STEP: torch-build", "PyTorch 2.9.0+cpu is built for CPUs only", "pip uninstall torch",
+                     "nvidia-smi works while torch.cuda.is_available() is False",
+                     "/opt/venv/lib/python3.12/site-packages/torch/version.py"):
+            self.assertIn(part, text)
+        self.assertIn("torch-build", self.flense("doctor", "--message", "torch.cuda.is_available() returned False", expect=1).out)
+
+    def test_pipes_sockets_and_loops_do_not_block(self):
+        """Wherever a machine has a file, a hostile tree has something else."""
+        root = hosts.make("h100", self.path("hostile"))
+        makers = (lambda path: os.mkfifo(path), lambda path: os.symlink(os.path.basename(path), path),
+                  lambda path: os.symlink("/proc/self/mem", path), lambda path: os.mkdir(path))
+        count = 0
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                os.unlink(path)
+                makers[count % len(makers)](path)
+                count += 1
+        self.assertGreater(count, 60)
+        self.flense("doctor", "--root", root, expect=None, timeout=30)
+        self.flense("host", "--root", root, expect=None, timeout=30)
+
+    def test_no_device_is_opened(self):
+        strace = shutil.which("strace")
+        if not strace or subprocess.run([strace, "-o", "/dev/null", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("strace does not run here")
+        log = self.path("log")
+        for command in ("doctor", "host"):
+            subprocess.run([strace, "-f", "-e", "trace=open,openat", "-o", log, harness.BINARY, command], check=False,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+            with open(log, encoding="utf-8", errors="replace") as calls:
+                opened = [line for line in calls if "open" in line]
+            self.assertGreater(len(opened), 10)
+            self.assertEqual([line for line in opened if re.search(r'"/dev/[^"]', line) and "O_DIRECTORY" not in line], [])
+
+    def test_this_machine(self):
+        done = self.flense("doctor", "--json", expect=None)
+        self.assertIn(done.status, (0, 1, 4, 5))
+        self.assertEqual(schema.complaints(done.json, "flense/doctor/v1"), [])
+
+    def test_wrong_usage(self):
+        self.flense("doctor", "--env", "CUDA_VISIBLE_DEVICES", expect=2)
+        self.flense("doctor", "--message", "x", "--log", "-", expect=2)
+        self.flense("doctor", "--message", "x", "--root", "/", expect=2)
+        self.flense("doctor", "--root", self.path("nowhere"), expect=3)
+        self.flense("doctor", "--log", self.path("nowhere"), expect=4)
+        self.flense("doctor", "--message", "all is well", expect=5)
+
+
+if __name__ == "__main__":
+    harness.main()
