@@ -16,6 +16,8 @@ function(flense_precompiled_set NAME)
 endfunction()
 
 if(FLENSE_PRECOMPILE)
+  # Else a fresh checkout's times make every kept object of a compiler cache worthless.
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
   flense_precompiled_set(flense_headers HEADERS ${FLENSE_COMMON_HEADERS})
   flense_precompiled_set(flense_test_headers OPTIONS ${FLENSE_TEST_OPTIONS} LIBS GTest::gmock
     HEADERS ${FLENSE_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)

@@ -13,6 +13,8 @@ parts=("$@")
 scripts/setup.sh build test
 FLENSE_COMPILER_LAUNCHER=${FLENSE_COMPILER_LAUNCHER:-$(command -v ccache || true)}
 export FLENSE_COMPILER_LAUNCHER
+# Precompiled headers are the same when what they were made from is.
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 
 say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
