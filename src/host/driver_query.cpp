@@ -17,6 +17,8 @@ namespace flense::host {
 namespace {
 
 constexpr std::size_t kMostOutput = 1u << 20;
+constexpr std::size_t kMostGpus = 256;
+constexpr const char* kAsked = "nvidia-smi --query-gpu";
 constexpr auto kPatience = std::chrono::seconds(30);
 
 std::vector<std::string_view> split(std::string_view text, char by) {
@@ -104,7 +106,7 @@ Flag enabled(std::string_view value, const std::string& evidence) {
 }
 
 void take(const std::vector<std::string>& row, Gpu& gpu, std::vector<std::string>& notices) {
-  const std::string evidence = "nvidia-smi --query-gpu";
+  const std::string evidence = kAsked;
   const auto text = [&](Column column, Text& fact, const char* what) {
     const std::string& value = row[column];
     if (says_nothing(value)) return;
@@ -172,9 +174,10 @@ Result<DriverAnswer> ask_driver() {
 }
 
 void add_answer(Profile& profile, const DriverAnswer& answer) {
-  std::map<std::string, Gpu*> by_address;
-  for (Gpu& gpu : profile.gpus)
-    if (gpu.vendor == "nvidia" && gpu.pci_address.value) by_address[*gpu.pci_address.value] = &gpu;
+  std::map<std::string, std::size_t> by_address;
+  for (std::size_t i = 0; i < profile.gpus.size(); ++i)
+    if (const Gpu& gpu = profile.gpus[i]; gpu.vendor == "nvidia" && gpu.pci_address.value)
+      by_address[*gpu.pci_address.value] = i;
   std::map<std::uint64_t, std::string> address_of;
   for (const std::string_view line : split(answer.gpus, '\n')) {
     if (clean(line).empty()) continue;
@@ -186,15 +189,22 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
           fmt::format("nvidia-smi says what cannot be read: {}", clean(line.substr(0, 80))));
       continue;
     }
-    row[kAddress] = kernel_address(row[kAddress]);
-    const auto found = by_address.find(row[kAddress]);
+    const std::string address = row[kAddress] = kernel_address(row[kAddress]);
+    // WSL2 shows no GPU in /sys.
+    if (!by_address.contains(address) && profile.system.wsl2.value == true &&
+        profile.gpus.size() < kMostGpus) {
+      by_address[address] = profile.gpus.size();
+      profile.gpus.push_back({.vendor = "nvidia", .pci_address = Text::known(address, kAsked)});
+      profile.gpu_count = Number::known(profile.gpus.size(), kAsked);
+    }
+    const auto found = by_address.find(address);
     if (found == by_address.end()) {
-      profile.notices.push_back(fmt::format("nvidia-smi names a GPU at {} that /sys does not show",
-                                            clean(row[kAddress])));
+      profile.notices.push_back(
+          fmt::format("nvidia-smi names a GPU at {} that /sys does not show", address));
       continue;
     }
-    address_of[*index] = row[kAddress];
-    take(row, *found->second, profile.notices);
+    address_of[*index] = address;
+    take(row, profile.gpus[found->second], profile.notices);
   }
   for (const auto& [index, peers] : nvlinks(answer.topology)) {
     const auto here = address_of.find(index);
@@ -203,7 +213,7 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
     for (const std::uint64_t peer : peers)
       if (const auto there = address_of.find(peer); there != address_of.end())
         addresses.push_back(there->second);
-    by_address[here->second]->nvlink_peers =
+    profile.gpus[by_address[here->second]].nvlink_peers =
         List::known(std::move(addresses), "nvidia-smi topo -m");
   }
 }

@@ -71,6 +71,18 @@ TEST(DriverQuery, WhatAGpuDoesNotHaveStaysUnknown) {
   EXPECT_FALSE(profile.gpus[0].nvlink_peers.value);
 }
 
+TEST(DriverQuery, GpusThatWindowsLends) {
+  Profile profile;
+  profile.system.wsl2 = Flag::known(true, "/proc/version");
+  profile.gpu_count = Number::unknown("WSL2");
+  add_answer(profile, {kGpus, ""});
+  ASSERT_EQ(profile.gpus.size(), 2u);
+  EXPECT_THAT(profile.gpu_count.value, Optional(2u));
+  EXPECT_THAT(profile.gpus[1].name.value, Optional(std::string("NVIDIA H100 80GB HBM3")));
+  EXPECT_THAT(profile.gpus[1].architecture.value, Optional(std::string("9.0")));
+  EXPECT_THAT(profile.notices, IsEmpty());
+}
+
 TEST(DriverQuery, ContradictionsAndStrangersAreToldAndNothingIsLost) {
   Profile profile = two_gpus();
   const Profile before = profile;

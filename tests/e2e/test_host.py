@@ -334,6 +334,27 @@ class Host(harness.Case):
         self.flense("host", *(f"--host={one}" for one in equal), "--labels", expect=2)
         self.assertIn("aws:p5.48xlarge", self.flense("host", "--host", "aws:p5.48xlrge", expect=2).err)
 
+    def test_asking_the_driver(self):
+        folder = self.path("bin")
+        os.mkdir(folder)
+        tool = os.path.join(folder, "nvidia-smi")
+
+        def smi(script):
+            with open(tool, "w") as out:
+                out.write("#!/bin/sh\n" + script)
+            os.chmod(tool, 0o755)
+        path = {"PATH": folder + ":" + os.environ["PATH"]}
+        smi('[ "$1" = topo ] && exit 1\necho "0, 00000000:FE:1F.0, GPU-1, NVIDIA H100, 9.0, 81559, Default, Enabled, Disabled, 550.54.15"\n')
+        profile = self.flense("host", "--ask-driver", "--json", env=path).json
+        self.assertEqual(schema.complaints(profile, "flense/host/v1"), [])
+        self.assertIn("0000:fe:1f.0", "".join(profile["notices"]))
+        smi("echo NVIDIA-SMI has failed\nexit 9\n")
+        failed = self.flense("host", "--ask-driver", env=path, expect=4)
+        self.assertIn("status 9: NVIDIA-SMI has failed", failed.err)
+        self.assertEqual(failed.out, "")
+        for arguments in (["--root", folder], ["--host", "h100@550.54.15"]):
+            self.assertIn("another machine", self.flense("host", "--ask-driver", *arguments, expect=2).err)
+
     def test_wrong_usage(self):
         self.flense("host", "--json", "--labels", expect=2)
         self.flense("host", "there", expect=2)
