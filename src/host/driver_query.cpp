@@ -194,7 +194,9 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
     if (!by_address.contains(address) && profile.system.wsl2.value == true &&
         profile.gpus.size() < kMostGpus) {
       by_address[address] = profile.gpus.size();
-      profile.gpus.push_back({.vendor = "nvidia", .pci_address = Text::known(address, kAsked)});
+      Gpu& gpu = profile.gpus.emplace_back();
+      gpu.vendor = "nvidia";
+      gpu.pci_address = Text::known(address, kAsked);
       profile.gpu_count = Number::known(profile.gpus.size(), kAsked);
     }
     const auto found = by_address.find(address);
