@@ -23,7 +23,7 @@ void expect(bool holds) {
 }
 
 void loader(std::string_view text) {
-  for (const std::uint16_t machine : {62, 183, 0})
+  for (const std::uint16_t machine : std::initializer_list<std::uint16_t>{62, 183, 0})
     for (const char* name : {"libcuda.so.1", "libc.so.6"})
       if (const auto paths = cached_paths(flense::as_bytes(text), name, machine)) {
         expect(paths->size() <= 64);

@@ -21,11 +21,12 @@ struct Allowances {
 /// A usage error, with the nearest ids, for one that no check has.
 Result<void> known_check(const std::string& id, const knowledge::Knowledge& tables);
 
-/// Exit status of verdicts: 1 when something fails or is unsupported, else 5 when something decisive
-/// is unknown, else 0.
+/// Exit status of verdicts: 1 when something fails or is unsupported, else 5 when something
+/// decisive is unknown, else 0.
 int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances);
 
-/// What TARGET needs: from the cache, from its layers, or with --config-only from its configuration.
+/// What TARGET needs: from the cache, from its layers, or with --config-only from its
+/// configuration.
 Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& args, Io& io);
 
 /// The hosts that --host names; this machine without it.

@@ -36,7 +36,8 @@ Result<std::unique_ptr<image::Image>> open_target(const std::string& target, con
 Result<std::unique_ptr<image::Image>> open_config(const std::string& target, const ParsedArgs& args,
                                                   const Io& io);
 
-/// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is compressed.
+/// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
+/// compressed.
 std::uint64_t unpacked_size(const image::Image& image);
 
 /// Where caches may lie, by the environment.

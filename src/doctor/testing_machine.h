@@ -16,7 +16,8 @@
 namespace flense::doctor::testing {
 
 inline void append_le(std::string& out, std::uint64_t value, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
+  for (std::size_t i = 0; i < size; ++i)
+    out += i < sizeof(value) ? static_cast<char>(value >> (8 * i) & 0xff) : '\0';
 }
 
 constexpr std::uint16_t kX86_64 = 62, kAArch64 = 183;
