@@ -1,5 +1,5 @@
-# The headers that nearly every file includes, read once for each kind of target. Only presets for
-# machines set FLENSE_PRECOMPILE; the others show includes that a file forgot.
+# The headers that nearly every file includes, read once for each kind of target. The presets dev
+# and tidy go without, and show the includes that a file forgot.
 set(FLENSE_COMMON_HEADERS
   <algorithm> <array> <cstdint> <expected> <filesystem> <functional> <map> <memory> <optional> <set>
   <span> <string> <string_view> <utility> <variant> <vector> ${CMAKE_SOURCE_DIR}/src/base/format.h
@@ -7,7 +7,9 @@ set(FLENSE_COMMON_HEADERS
 
 function(flense_precompiled_set NAME)
   cmake_parse_arguments(ARG "" "" "OPTIONS;HEADERS;LIBS" ${ARGN})
-  file(WRITE ${CMAKE_BINARY_DIR}/${NAME}.cpp "")
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/${NAME}.cpp)
+    file(WRITE ${CMAKE_BINARY_DIR}/${NAME}.cpp "")
+  endif()
   add_library(${NAME} OBJECT ${CMAKE_BINARY_DIR}/${NAME}.cpp)
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_compile_options(${NAME} PRIVATE ${ARG_OPTIONS})
@@ -17,10 +19,14 @@ endfunction()
 
 if(FLENSE_PRECOMPILE)
   # Else a fresh checkout's times make every kept object of a compiler cache worthless.
-  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+  endif()
   flense_precompiled_set(flense_headers HEADERS ${FLENSE_COMMON_HEADERS})
-  flense_precompiled_set(flense_test_headers OPTIONS ${FLENSE_TEST_OPTIONS} LIBS GTest::gmock
-    HEADERS ${FLENSE_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
+  if(FLENSE_TESTS)
+    flense_precompiled_set(flense_test_headers OPTIONS ${FLENSE_TEST_OPTIONS} LIBS GTest::gmock
+      HEADERS ${FLENSE_COMMON_HEADERS} <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
 endif()
 
 # Lets TARGET start from the headers that SET has read.
