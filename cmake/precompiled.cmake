@@ -12,8 +12,9 @@ function(flense_precompiled_set NAME)
   endif()
   add_library(${NAME} OBJECT ${CMAKE_BINARY_DIR}/${NAME}.cpp)
   target_include_directories(${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  # Also the warnings: some of them (-Wpedantic) change what is predefined.
   target_compile_options(${NAME} PRIVATE ${ARG_OPTIONS})
-  target_link_libraries(${NAME} PRIVATE Threads::Threads ${ARG_LIBS})
+  target_link_libraries(${NAME} PRIVATE flense_warnings Threads::Threads ${ARG_LIBS})
   target_precompile_headers(${NAME} PRIVATE ${ARG_HEADERS})
 endfunction()
 
