@@ -132,6 +132,7 @@ std::vector<CudaFile> cuda_code_of(const Needs& image, const knowledge::Framewor
     CudaFile made{&file, device_bytes(file), frameworks.is_core_library(file.path), false, {}, {}};
     for (const ArchCount& entry : file.entries) {
       if (entry.vendor != "nvidia" || entry.kind == "ltoir") continue;
+      if (entry.count > 0 && entry.hollow == entry.count) continue;
       const auto arch = code_arch(entry.arch);
       if (arch && entry.kind == "cubin")
         made.cubins.push_back({&entry, *arch});

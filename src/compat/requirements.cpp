@@ -191,7 +191,8 @@ void narrowest(const Needs& image, Requirements& out) {
     NarrowLibrary library{file.path, file.device_bytes, {}};
     std::set<std::string> code;
     for (const ArchCount& entry : file.entries)
-      if (entry.kind != "ltoir" && !entry.arch.empty()) code.insert(entry.arch);
+      if (entry.kind != "ltoir" && !entry.arch.empty() && entry.hollow < entry.count)
+        code.insert(entry.arch);
     if (code.empty()) continue;
     library.code.assign(code.begin(), code.end());
     all.insert(code.begin(), code.end());

@@ -28,6 +28,7 @@ struct Entry {
   std::uint16_t version_major = 0, version_minor = 0;  ///< PTX: ISA version
   std::uint64_t uncompressed_size = 0;
   std::uint64_t size() const { return header_size + payload_size; }
+  bool compressed() const { return (flags & (0x2000 | 0x8000)) != 0; }
   bool zstd() const { return (flags & 0x8000) != 0; }  ///< the payload is a Zstandard frame
 };
 

@@ -1,5 +1,7 @@
 #include "inventory/elf_facts.h"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -50,7 +52,21 @@ std::string libc_release(const elf::File& file, const std::string& name) {
   return std::string(rest);
 }
 
-void add_code(ElfFacts& facts, const device::FileCode& code) {
+/// nvcc writes a cubin for each source file, also for one without kernels.
+bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& entry) {
+  constexpr std::uint64_t kMost = 16u << 10;
+  if (entry.kind != device::EntryKind::kCubin || entry.compressed() || entry.payload_size > kMost)
+    return false;
+  const Bytes payload = bytes.subspan(region.offset + entry.offset + entry.header_size,
+                                      static_cast<std::size_t>(entry.payload_size));
+  const Result<elf::File> cubin = elf::File::parse(payload, "cubin");
+  if (!cubin || cubin->sections().empty()) return false;
+  return std::ranges::none_of(cubin->sections(), [](const elf::Section& section) {
+    return (section.flags & SHF_ALLOC) != 0;
+  });
+}
+
+void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
   using Key = std::tuple<device::EntryKind, device::CudaArch>;
   std::map<Key, ArchCount> counts;
   std::map<Key, std::pair<std::uint16_t, std::uint16_t>> newest;
@@ -63,6 +79,7 @@ void add_code(ElfFacts& facts, const device::FileCode& code) {
         ++count.count;
         count.bytes += entry.size();
         if (entry.zstd()) ++count.zstd;
+        if (is_hollow(bytes, region, entry)) ++count.hollow;
         auto& version = newest[{entry.kind, entry.arch}];
         version = std::max(version, std::pair(entry.version_major, entry.version_minor));
       }
@@ -216,7 +233,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     facts.unreadable = code.error().message;
     return facts;
   }
-  add_code(facts, *code);
+  add_code(bytes, facts, *code);
   add_amd_code(*file, facts);
   if (prune == nullptr) return facts;
   const device::PruneOptions options = device::options_for_file(*prune, name);

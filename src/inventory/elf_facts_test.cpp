@@ -4,6 +4,7 @@
 
 #include "elf/testing_library.h"
 #include "inventory/testing_needs.h"
+#include "support/fatbin_builder.h"
 
 namespace flense::inventory {
 namespace {
@@ -68,6 +69,38 @@ TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
     if (const elf::Section* section = file->find_section(name)) expected += section->size;
   ASSERT_GT(expected, 0U);
   EXPECT_EQ(read_elf_facts(as_bytes(bytes), "x", nullptr)->symbol_bytes, expected);
+}
+
+/// One region with one cubin, an ELF file with one section of these flags.
+std::string library_with_cubin(std::uint64_t section_flags) {
+  elf::testing::Builder cubin(ET_EXEC, 190);
+  cubin.add({.name = ".text.kernel", .flags = section_flags, .bytes = std::string(64, 'k')});
+  std::string payload = cubin.build();
+  payload.resize((payload.size() + 7) / 8 * 8);
+  flense::testing::EntrySpec spec;
+  spec.architecture = 75;
+  spec.payload_size = payload.size();
+  std::string entry = flense::testing::entry_bytes(spec);
+  entry.replace(entry.size() - payload.size(), payload.size(), payload);
+  elf::testing::Builder builder(ET_DYN, EM_X86_64);
+  builder.add({.name = ".nv_fatbin",
+               .flags = SHF_ALLOC,
+               .address = 0x3000,
+               .bytes = flense::testing::region_of(entry),
+               .alignment = 8});
+  return builder.build();
+}
+
+TEST(ElfFacts, CubinsWithoutCodeOrDataAreHollow) {
+  for (const std::uint64_t flags : {std::uint64_t{0}, std::uint64_t{SHF_ALLOC}}) {
+    const std::string bytes = library_with_cubin(flags);
+    const auto facts = read_elf_facts(as_bytes(bytes), "usr/lib/libshell.so", nullptr);
+    ASSERT_TRUE(facts);
+    ASSERT_EQ(facts->code.size(), 1u);
+    EXPECT_EQ(facts->code[0].arch, "sm_75");
+    EXPECT_EQ(facts->code[0].count, 1u);
+    EXPECT_EQ(facts->code[0].hollow, flags == 0 ? 1u : 0u);
+  }
 }
 
 TEST(ElfFacts, CountsDeviceCodeByKindAndArchitecture) {

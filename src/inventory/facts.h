@@ -27,8 +27,9 @@ struct ArchCount {
   std::uint64_t bytes = 0;
   /// PTX: the newest ISA version among them, "8.4"; else empty.
   std::string version;
-  std::uint64_t zstd =
-      0;  ///< so many compressed with Zstandard, which drivers know from CUDA 12.4 on
+  std::uint64_t zstd = 0;  ///< compressed with Zstandard, which drivers know from CUDA 12.4 on
+  /// Cubins with nothing in them to load, neither code nor data: no GPU misses them.
+  std::uint64_t hollow = 0;
   bool operator==(const ArchCount&) const = default;
 };
 

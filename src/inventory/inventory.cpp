@@ -109,6 +109,7 @@ void add_totals(DeviceCode& code) {
       total.count += entry.count;
       total.bytes += entry.bytes;
       total.zstd += entry.zstd;
+      total.hollow += entry.hollow;
       if (version_before(total.version, entry.version)) total.version = entry.version;
     }
   }

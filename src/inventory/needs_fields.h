@@ -17,6 +17,7 @@ void each_field(FieldsOf<ArchCount> auto& row, auto&& see) {
   see("bytes", row.bytes);
   see("version", row.version);
   see("zstd", row.zstd);
+  see("hollow", row.hollow);
 }
 
 void each_field(FieldsOf<Runtime> auto& runtime, auto&& see) {

@@ -9,7 +9,7 @@
 namespace flense::inventory {
 
 constexpr std::size_t member_count(const ArchCount*) {
-  return 7;
+  return 8;
 }
 constexpr std::size_t member_count(const PruneSummary*) {
   return 5;

@@ -47,6 +47,7 @@ Json arch_json(const inventory::ArchCount& count) {
   out.set("bytes", count.bytes);
   if (!count.version.empty()) out.set("version", count.version);
   if (count.zstd > 0) out.set("zstd", count.zstd);
+  if (count.hollow > 0) out.set("hollow", count.hollow);
   return out;
 }
 
