@@ -217,7 +217,10 @@ def check_set(name, scratch, seen):
         except DIFFERENCES as problem:
             row[column] = "DIFFERENT"
             row["failed"].append(f"{column}: {problem}")
-    check_that_it_can_fail(target, [one for one in CHECKS if row[one] != "DIFFERENT"], seen)
+    try:
+        check_that_it_can_fail(target, [one for one in CHECKS if row[one] != "DIFFERENT"], seen)
+    except libraries.Failed as problem:
+        row["failed"].append(str(problem))
     return row
 
 
