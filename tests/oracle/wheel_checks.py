@@ -101,8 +101,19 @@ def check_amd(report, root, scratch):
     return sum(sum(counts.values()) for counts, _bundles in seen.values()), stated
 
 
+def check_completeness(target):
+    """No library with a region is missing in the report, in whatever section the region lies."""
+    reported = {file["path"].lstrip("/") for file in target.report["device_code"]["files"]}
+    for library in target.facts.libraries:
+        inside = str(library.path.relative_to(target.root))
+        if inside not in reported and any(
+                region.entries for region in cuobjdump_check.Library(library.path).regions):
+            raise libraries.Failed(f"{inside} has device code and is not in the report")
+
+
 def check_device_code(target):
     report, root, scratch = target.report, target.root, target.scratch
+    check_completeness(target)
     told = scratch / "inspect.json"
     told.write_text(json.dumps(report))
     text = libraries.checked([sys.executable, libraries.HERE / "cuobjdump_check.py", "inspect", told,
@@ -185,8 +196,9 @@ def check_cuda(target):
     at_least = fact["evidence"].startswith("at least")
     if not at_least and not built:
         raise libraries.Failed(f"told {fact}, and no wheel says exactly which CUDA")
+    # A library may be built by a newer CUDA than the runtime beside it, as cuDNN is.
     floor = wheel_facts.CUDA_OF_PTX[target.newest_ptx] if target.newest_ptx else "0.0"
-    if wheel_facts.minor(value) < wheel_facts.minor(floor):
+    if at_least and wheel_facts.minor(value) < wheel_facts.minor(floor):
         raise libraries.Failed(f"told {fact}, PTX {target.newest_ptx} is of CUDA {floor}")
     for source, version in built.items():
         order = (wheel_facts.minor(value) > wheel_facts.minor(version)) - (
