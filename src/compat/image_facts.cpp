@@ -100,6 +100,20 @@ std::optional<ImageCuda> cuda_of_code(const std::vector<CudaFile>& code,
   return best;
 }
 
+/// A runtime that is asked for and not in the image must come from elsewhere, in this version.
+std::optional<ImageCuda> needed_cuda(const Needs& image) {
+  constexpr std::string_view kCudart = "libcudart.so.";
+  std::optional<ImageCuda> best;
+  for (const inventory::MissingLibrary& missing : image.missing_libraries) {
+    if (!missing.library.starts_with(kCudart)) continue;
+    std::string version = numbers_of(missing.library.substr(kCudart.size()));
+    if (version == "11.0") version = "11";
+    consider(best,
+             {std::move(version), true, fmt::format("{} needs {}", missing.user, missing.library)});
+  }
+  return best;
+}
+
 std::optional<ImageCuda> cuda_of(const Needs& image, const std::vector<CudaFile>& code,
                                  const knowledge::Architectures& tables) {
   if (auto own = framework_cuda(image)) return own;
@@ -109,6 +123,7 @@ std::optional<ImageCuda> cuda_of(const Needs& image, const std::vector<CudaFile>
   if (const auto at = image.environment.find("CUDA_VERSION"); at != image.environment.end())
     consider(out, {numbers_of(at->second), true,
                    fmt::format("environment CUDA_VERSION={}", at->second.substr(0, 32))});
+  if (!out) out = needed_cuda(image);
   return out ? out : cuda_of_code(code, tables);
 }
 

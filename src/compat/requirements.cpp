@@ -221,6 +221,17 @@ Text rocm_of(const Needs& image) {
                        fmt::format("{} without a version: {}", runtime.name, runtime.evidence))
                  : Text::known(runtime.version,
                                fmt::format("{}: {}", runtime.name, runtime.evidence));
+  // A runtime that must come from elsewhere tells its major version by its SONAME.
+  constexpr std::string_view kHip = "libamdhip64.so.";
+  for (const inventory::MissingLibrary& missing : image.missing_libraries)
+    if (missing.library.starts_with(kHip))
+      return Text::known(missing.library.substr(kHip.size()),
+                         fmt::format("{} needs {}", missing.user, missing.library));
+  for (const CodeFile& file : image.code)
+    for (const ArchCount& entry : file.entries)
+      if (entry.vendor == "amd")
+        return Text::unknown(
+            fmt::format("{} holds AMD device code, and no library tells of which ROCm", file.path));
   return {};
 }
 

@@ -21,7 +21,9 @@ constexpr std::size_t kMostWeights = 50;
 Needs from_config(const image::Image& image) {
   Needs out;
   out.name = image.name;
-  out.platform = image.platform.text();
+  // Directories and single files name none.
+  if (!image.platform.os.empty() || !image.platform.architecture.empty())
+    out.platform = image.platform.text();
   out.environment = environment(image);
   for (const auto& [name, value] : image.config["config"]["Labels"].members())
     out.labels.emplace(name, value.text());

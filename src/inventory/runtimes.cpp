@@ -56,7 +56,7 @@ constexpr Name kTritonPypi[] = {"triton", "pytorch-triton", "triton-windows"};
 constexpr Name kTritonServer[] = {"libtritonserver"};
 constexpr Name kVllmPypi[] = {"vllm"};
 constexpr Name kSglangPypi[] = {"sglang"};
-constexpr Name kCupyPypi[] = {"cupy", "cupy-cuda*"};
+constexpr Name kCupyPypi[] = {"cupy", "cupy-cuda*", "cupy-rocm*"};
 constexpr Name kRocmLib[] = {"libamdhip64"};
 
 constexpr std::array<Product, 15> kProducts = {{
@@ -94,16 +94,17 @@ bool any_matches(Names patterns, std::string_view name) {
                      [&](std::string_view pattern) { return name_matches(pattern, name); });
 }
 
-/// "12.4.127" of "libcudart.so.12.4.127" and "libcudart-9335f6a2.so.12.4.127" (auditwheel);
+/// "12.4.127" of "libcudart.so.12.4.127", "libcudart-9335f6a2.so.12.4.127" (auditwheel) and
+/// "libcudart.9335f6a2.so.12.4.127" (PyTorch's own wheels);
 /// nullopt when the file is another library, empty text when it has no version.
 std::optional<std::string_view> library_version(std::string_view file, std::string_view stem) {
   if (!file.starts_with(stem)) return std::nullopt;
   file.remove_prefix(stem.size());
-  if (file.starts_with('-')) {
-    const std::size_t dot = file.find('.');
-    const std::string_view hash = file.substr(1, dot == std::string_view::npos ? dot : dot - 1);
-    if (hash.size() != 8 || !std::all_of(hash.begin(), hash.end(), is_hex)) return std::nullopt;
-    file.remove_prefix(9);
+  constexpr std::size_t kHash = 8;
+  if (file.starts_with('-') || (file.starts_with('.') && !file.starts_with(".so"))) {
+    const std::string_view hash = file.substr(1, kHash);
+    if (hash.size() != kHash || !std::all_of(hash.begin(), hash.end(), is_hex)) return std::nullopt;
+    file.remove_prefix(1 + kHash);
   }
   if (!file.starts_with(".so")) return std::nullopt;
   file.remove_prefix(3);

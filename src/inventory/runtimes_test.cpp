@@ -39,11 +39,15 @@ TEST(Runtimes, MergesWhatSaysTheSameLessExactly) {
 
 TEST(Runtimes, TwoCopiesAreTwoRows) {
   RuntimeClues clues;
-  clues.paths = {"usr/local/cuda-12.4/lib64/libcudart.so.12.4.127", "opt/app/libcudart.so.12.8.90",
-                 "opt/other/libcudart.so.12", "opt/wheel/libcudart-9335f6a2.so.11.0.221"};
+  clues.paths = {"usr/local/cuda-12.4/lib64/libcudart.so.12.4.127",
+                 "opt/app/libcudart.so.12.8.90",
+                 "opt/other/libcudart.so.12",
+                 "opt/wheel/libcudart-9335f6a2.so.11.0.221",
+                 "torchvision.libs/libcudart.e8e8b82a.so.10",
+                 "opt/libcudart.static.so.9"};
   Versions found = versions(find_runtimes(clues), "CUDA runtime");
   std::sort(found.begin(), found.end());
-  EXPECT_EQ(found, (Versions{"11.0.221", "12.4.127", "12.8.90"}));
+  EXPECT_EQ(found, (Versions{"10", "11.0.221", "12.4.127", "12.8.90"}));
 }
 
 TEST(Runtimes, SystemFacts) {
@@ -68,6 +72,14 @@ TEST(Runtimes, SystemFacts) {
   EXPECT_EQ(versions(runtimes, "ROCm"), Versions{"6.2.0"});
   EXPECT_EQ(versions(runtimes, "NCCL"), Versions{"2.21.5"});
   EXPECT_EQ(versions(runtimes, "cuDNN"), Versions{"9.1.0.70"});
+}
+
+TEST(Runtimes, CuPyOfBothVendors) {
+  for (const char* name : {"cupy-cuda12x", "cupy-rocm-7-0"}) {
+    RuntimeClues clues;
+    clues.packages = {package("pip", name, "14.2.0")};
+    EXPECT_EQ(versions(find_runtimes(clues), "CuPy"), Versions{"14.2.0"}) << name;
+  }
 }
 
 TEST(Runtimes, NothingFromNothing) {

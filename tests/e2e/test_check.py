@@ -119,6 +119,18 @@ class Check(harness.Case):
         self.assertIn("app.tar on h100@550.54.15", result.out)
         self.assertIn("libfake.so.1 on h100@550.54.15", result.out)
 
+    def test_a_directory_has_no_platform_of_its_own(self):
+        folder = self.path("venv/lib")
+        os.makedirs(folder)
+        harness.shutil.copy(self.library, folder)
+        document = self.flense("check", self.path("venv"), "--json", "--root", self.machine("h100"), expect=None).json
+        host = document["hosts"][0]
+        self.assertEqual(host["launcher"], "none")
+        self.assertNotEqual(self.checks(host).get("platform"), "fail")
+        self.assertEqual(self.checks(host)["device-code"], "ok")
+        sheet = self.flense("check", self.path("venv"), "--requirements", "--json").json
+        self.assertIsNone(sheet["platform"]["value"])
+
     def test_requirements_sheet(self):
         root = self.machine("no_gpu")
         text = self.flense("check", self.image, "--root", root).out
