@@ -157,7 +157,7 @@ class Bench:
         warm(self.archive)
         env = {**environment(), "XDG_CACHE_HOME": os.path.join(WORK, "kept")}
         nodes = hosts.kubernetes_nodes(os.path.join(WORK, "nodes.json"), 1000,
-                                       lambda n: (str(580 + n % 3 * 5), str(60 + n // 10 % 90), f"{n % 10:02}"))
+                                       lambda n: (str(580 + n % 3 * 5), str(70 + n // 10 % 20), f"{n % 10:02}"))
         ours = [FLENSE, "check", self.archive, "--host", nodes, "--json"]
         once(ours, env)
         self.compare("check for 1,000 nodes", (ours, env), {
