@@ -194,7 +194,8 @@ def check_cuda(target):
     if not value or major not in (None, wheel_facts.minor(value)[0]):
         raise libraries.Failed(f"told {fact}, the wheels say {major}: {facts.cuda_majors()}")
     at_least = fact["evidence"].startswith("at least")
-    if not at_least and not built:
+    # A runtime's SONAME tells the major alone.
+    if not at_least and not built and value != str(major):
         raise libraries.Failed(f"told {fact}, and no wheel says exactly which CUDA")
     # A library may be built by a newer CUDA than the runtime beside it, as cuDNN is.
     floor = wheel_facts.CUDA_OF_PTX[target.newest_ptx] if target.newest_ptx else "0.0"
