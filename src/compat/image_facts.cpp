@@ -123,8 +123,12 @@ std::optional<ImageCuda> cuda_of(const Needs& image, const std::vector<CudaFile>
   if (const auto at = image.environment.find("CUDA_VERSION"); at != image.environment.end())
     consider(out, {numbers_of(at->second), true,
                    fmt::format("environment CUDA_VERSION={}", at->second.substr(0, 32))});
-  if (!out) out = needed_cuda(image);
-  return out ? out : cuda_of_code(code, tables);
+  if (out) return out;
+  // A SONAME tells the major alone; device code of that major often tells more.
+  const std::optional<ImageCuda> needed = needed_cuda(image);
+  std::optional<ImageCuda> of_code = cuda_of_code(code, tables);
+  const bool finer = needed && of_code && of_code->version.starts_with(needed->version + ".");
+  return needed && !finer ? needed : of_code;
 }
 
 bool has_code_of(const Needs& image, std::string_view vendor) {

@@ -163,8 +163,9 @@ def without_native(vendor):
     def change(target):
         rows = [row for row in target.sheet["gpus"]
                 if (row["vendor"], row["service"]) == (vendor, "native")]
+        # The newest: of the oldest, which no driver serves any more, only flense speaks.
         if rows:
-            target.sheet["gpus"].remove(rows[0])
+            target.sheet["gpus"].remove(rows[-1])
         return rows
     return change
 
