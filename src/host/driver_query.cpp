@@ -205,6 +205,11 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
           fmt::format("nvidia-smi names a GPU at {} that /sys does not show", address));
       continue;
     }
+    if (const Text& module = profile.nvidia.module_version; address_of.empty() && module.value &&
+                                                            !says_nothing(row[kDriver]) &&
+                                                            row[kDriver] != *module.value)
+      profile.notices.push_back(fmt::format("the driver is {} by {} and {} by nvidia-smi",
+                                            *module.value, module.evidence, row[kDriver]));
     address_of[*index] = address;
     take(row, profile.gpus[found->second], profile.notices);
   }

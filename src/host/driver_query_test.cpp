@@ -71,6 +71,18 @@ TEST(DriverQuery, WhatAGpuDoesNotHaveStaysUnknown) {
   EXPECT_FALSE(profile.gpus[0].nvlink_peers.value);
 }
 
+TEST(DriverQuery, AnotherDriverThanTheFilesSayIsToldOnce) {
+  Profile profile = two_gpus();
+  profile.nvidia.module_version = Text::known("550.54.15", "/proc/driver/nvidia/version");
+  add_answer(profile, {kGpus, kTopology});
+  EXPECT_THAT(profile.notices, IsEmpty());
+  profile.nvidia.module_version = Text::known("535.129.03", "/proc/driver/nvidia/version");
+  add_answer(profile, {kGpus, kTopology});
+  EXPECT_THAT(profile.notices,
+              ElementsAre("the driver is 535.129.03 by /proc/driver/nvidia/version "
+                          "and 550.54.15 by nvidia-smi"));
+}
+
 TEST(DriverQuery, GpusThatWindowsLends) {
   Profile profile;
   profile.system.wsl2 = Flag::known(true, "/proc/version");
