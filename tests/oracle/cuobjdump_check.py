@@ -164,6 +164,20 @@ class Library:
                     wrappers.append((version, pointers.get(address + at + 8, word)))
         return wrappers
 
+    def hollow(self, entry):
+        """A cubin stored plainly of which no section is loaded: its source has neither kernels nor
+        device variables."""
+        if entry.kind != "cubin" or entry.unpacked:
+            return False
+        start = entry.position + entry.header
+        cubin = self.data[start:start + entry.payload]
+        if cubin[:6] != b"\x7fELF\x02\x01":
+            return False
+        table, = struct.unpack_from("<Q", cubin, 0x28)
+        count, = struct.unpack_from("<H", cubin, 0x3C)
+        flags = [struct.unpack_from("<Q", cubin, table + 64 * number + 8)[0] for number in range(count)]
+        return bool(flags) and not any(one & 2 for one in flags)
+
     def stored(self, entry):
         return self.data[entry.position:entry.position + entry.size]
 

@@ -111,6 +111,17 @@ def check_completeness(target):
             raise libraries.Failed(f"{inside} has device code and is not in the report")
 
 
+def check_hollow(file, path):
+    if not any(row["vendor"] == "nvidia" for row in file["entries"]):
+        return
+    library = cuobjdump_check.Library(path)
+    seen = collections.Counter(entry.arch for region in library.regions for entry in region.entries
+                               if library.hollow(entry))
+    told = {row["arch"]: row["hollow"] for row in file["entries"] if row.get("hollow")}
+    if told != dict(seen):
+        raise libraries.Failed(f"{file['path']}: {told} cubins are told to be hollow, {dict(seen)} are")
+
+
 def check_device_code(target):
     report, root, scratch = target.report, target.root, target.scratch
     check_completeness(target)
@@ -124,6 +135,7 @@ def check_device_code(target):
     for file in report["device_code"]["files"]:
         path = root / file["path"].lstrip("/")
         versions |= set(check_ptx_versions(file, path, cuobjdump, scratch).values())
+        check_hollow(file, path)
     target.newest_ptx = max(versions, key=wheel_facts.minor, default=None)
     objects, stated = check_amd(report, root, scratch)
     archs = {row["arch"] for row in report["device_code"]["totals"]}
@@ -232,7 +244,8 @@ def check_rocm(target):
 def served(library, gpu):
     """How one file serves a GPU: native; PTX and the stored bytes of it; not at all. None for files
     without anything that could be loaded."""
-    entries = [entry for region in library.regions for entry in region.entries]
+    entries = [entry for region in library.regions for entry in region.entries
+               if not library.hollow(entry)]
     if all(entry.kind == "ltoir" for entry in entries):
         return None
     if any(entry.kind == "cubin" and cuobjdump_check.certain(entry, gpu) for entry in entries):
@@ -274,8 +287,9 @@ def check_nvidia_gpus(target, told):
 
 
 def check_narrowest(target):
-    """Link-time IR is no code that a GPU could run."""
-    files = {file["path"]: {row["arch"] for row in file["entries"] if row["kind"] != "ltoir"}
+    """Link-time IR is no code that a GPU could run, and of hollow cubins none is missed."""
+    files = {file["path"]: {row["arch"] for row in file["entries"]
+                            if row["kind"] != "ltoir" and row.get("hollow") != row["count"]}
              for file in target.report["device_code"]["files"]}
     for row in target.sheet["narrowest"]:
         if set(row["code"]) != files[row["path"]]:

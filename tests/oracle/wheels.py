@@ -110,6 +110,13 @@ def one_more(vendor, kind):
     return change
 
 
+def one_more_hollow(target):
+    row = entry_of(target, "nvidia", "cubin")
+    if row:
+        row["hollow"] = row.get("hollow", 0) + 1
+    return row
+
+
 def older_ptx(target):
     row = entry_of(target, "nvidia", "ptx")
     if row:
@@ -173,6 +180,7 @@ def without_native(vendor):
 # (column, what is wrong, how a report becomes so): nothing is returned where it does not apply.
 WRONG = [
     ("device code", "a cubin too many", one_more("nvidia", "cubin")),
+    ("device code", "a hollow cubin too many", one_more_hollow),
     ("device code", "a code object too many", one_more("amd", "code-object")),
     ("device code", "an older PTX version", older_ptx),
     ("device code", "a file left out", without_last("device_code", "files")),
