@@ -12,7 +12,7 @@
 #include "doctor/messages.h"
 #include "doctor/python.h"
 #include "host/tree.h"
-#include "knowledge/table_set.h"
+#include "knowledge/explained.h"
 
 namespace {
 
@@ -43,9 +43,10 @@ void specification(std::string_view text) {
 }
 
 void log(std::string_view text) {
-  static const auto tables = flense::knowledge::TableSet::load();
+  static const auto known =
+      flense::knowledge::Explained::read(flense::knowledge::TableSet::load().value());
   std::uint64_t last = 0;
-  for (const Recognised& one : recognise(text, tables.value())) {
+  for (const Recognised& one : recognise(text, known)) {
     expect(one.number > last && one.line.size() <= 256 && !one.cause.empty());
     expect(std::ranges::none_of(one.line, [](unsigned char c) { return c < 0x20; }));
     last = one.number;

@@ -73,7 +73,7 @@ Result<int> recognise_messages(const ParsedArgs& args, const report::DoctorTextO
                                Io& io) {
   TRY(const std::string log, log_of(args));
   TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load());
-  const std::vector<doctor::Recognised> found = doctor::recognise(log, tables.tables);
+  const std::vector<doctor::Recognised> found = doctor::recognise(log, tables.explained);
   if (args.has("--json"))
     TRY_DO(write_text(io, text::dump_json(report::doctor_json(found), 2) + "\n"));
   else if (found.empty())

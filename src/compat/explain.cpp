@@ -39,16 +39,22 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
 }
 
 Explanation explanation(const CheckRow& row) {
-  return {"check", row.id, row.asks, row.detect, row.fix, {}, row.documents, row.source};
+  return {"check", row.id, row.asks, row.detect, row.fix, {}, {}, row.documents, row.source};
 }
 
 Explanation explanation(const ErrorRow& row) {
   std::string title = row.layer;
   if (row.code) title += fmt::format(" {}", *row.code);
   if (!row.names.empty()) title += fmt::format(", {}", fmt::join(row.names, ", "));
-  return {"error",   std::move(title), fmt::format("{}", fmt::join(row.messages, " / ")),
-          row.cause, row.fix,          row.checks,
-          {},        row.source};
+  return {"error",
+          std::move(title),
+          fmt::format("{}", fmt::join(row.messages, " / ")),
+          row.cause,
+          row.fix,
+          row.checks,
+          row.step,
+          {},
+          row.source};
 }
 
 Explanation explanation(const ExitStatusRow& row) {
@@ -57,6 +63,7 @@ Explanation explanation(const ExitStatusRow& row) {
           row.meaning,
           {},
           row.next,
+          {},
           {},
           {"docs/exit-codes.md"},
           row.source};
@@ -170,6 +177,7 @@ text::Json to_json(const std::vector<Explanation>& explanations) {
     row.set("cause", one.cause);
     row.set("fix", one.fix);
     row.set("checks", list(one.checks));
+    row.set("step", one.step);
     row.set("documents", list(one.documents));
     row.set("source", one.source);
     all.push(std::move(row));

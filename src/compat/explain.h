@@ -18,6 +18,7 @@ struct Explanation {
   std::string cause;  ///< of an error; for a check from what it is answered
   std::string fix;
   std::vector<std::string> checks;     ///< ids that foresee the error
+  std::string step;                    ///< of `flense doctor`, which looks into the error
   std::vector<std::string> documents;  ///< further reading
   std::string source;                  ///< table and row
 };

@@ -9,8 +9,6 @@ namespace flense::doctor {
 
 namespace {
 
-using text::Json;
-
 constexpr std::size_t kMaxLine = 16u << 10, kMaxFound = 64;
 
 /// Lower case, one blank between words, without control characters (terminals colour their logs).
@@ -27,40 +25,28 @@ std::string plain(std::string_view text) {
 
 struct Pattern {
   std::string text;
-  const Json* row = nullptr;
-  const Json* section = nullptr;
+  const knowledge::ErrorRow* row = nullptr;
 };
 
 /// Longer texts before shorter ones: "Failed to initialize NVML: Unknown Error" is not
 /// "unknown error".
-std::vector<Pattern> patterns(const knowledge::TableSet& tables) {
+std::vector<Pattern> patterns(const knowledge::Explained& known) {
   std::vector<Pattern> out;
-  for (const char* table : {"messages", "errors"}) {
-    const Json& section = tables.table(table)["errors"];
-    for (const Json& row : section["rows"].items())
-      for (const Json& message : row["messages"].items())
-        if (std::string text = plain(message.text()); text.size() >= 6)
-          out.push_back({std::move(text), &row, &section});
-  }
+  for (const knowledge::ErrorRow& row : known.errors)
+    for (const std::string& message : row.messages)
+      if (std::string text = plain(message); text.size() >= 6)
+        out.push_back({std::move(text), &row});
   std::stable_sort(out.begin(), out.end(), [](const Pattern& a, const Pattern& b) {
     return a.text.size() > b.text.size();
   });
   return out;
 }
 
-std::string step_of(const Json& row, const knowledge::TableSet& tables) {
-  if (const std::string_view step = row["step"].text(); !step.empty()) return std::string(step);
-  for (const Json& link : tables.table("messages")["steps"]["rows"].items())
-    if (link["api"] == row["api"] && link["code"] == row["code"])
-      return std::string(link["step"].text());
-  return {};
-}
-
 }  // namespace
 
-std::vector<Recognised> recognise(std::string_view log, const knowledge::TableSet& tables) {
-  const std::vector<Pattern> known = patterns(tables);
-  std::vector<const Json*> seen;
+std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known) {
+  const std::vector<Pattern> texts = patterns(known);
+  std::vector<const knowledge::ErrorRow*> seen;
   std::vector<Recognised> out;
   std::uint64_t number = 0;
   while (!log.empty() && out.size() < kMaxFound) {
@@ -68,21 +54,21 @@ std::vector<Recognised> recognise(std::string_view log, const knowledge::TableSe
     log.remove_prefix(std::min(log.size(), line.size() + 1));
     ++number;
     const std::string text = plain(line);
-    const auto at = std::find_if(known.begin(), known.end(), [&](const Pattern& pattern) {
+    const auto at = std::find_if(texts.begin(), texts.end(), [&](const Pattern& pattern) {
       return text.find(pattern.text) != std::string::npos;
     });
-    if (at == known.end() || std::find(seen.begin(), seen.end(), at->row) != seen.end()) continue;
+    if (at == texts.end() || std::find(seen.begin(), seen.end(), at->row) != seen.end()) continue;
     seen.push_back(at->row);
-    const Json& row = *at->row;
+    const knowledge::ErrorRow& row = *at->row;
     Recognised one;
-    one.says = row["api"].text();
-    if (row["code"].is_number()) one.says += fmt::format(" {}", row["code"].unsigned_or(0));
+    one.says = row.layer;
+    if (row.code) one.says += fmt::format(" {}", *row.code);
     one.line = host::clean(line);
     one.number = number;
-    one.cause = row["cause"].text();
-    one.fix = row["fix"].text();
-    one.step = step_of(row, tables);
-    one.source = row["source"].is_string() ? row["source"].text() : (*at->section)["source"].text();
+    one.cause = row.cause;
+    one.fix = row.fix;
+    one.step = row.step;
+    one.source = row.source;
     out.push_back(std::move(one));
   }
   return out;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "knowledge/table_set.h"
+#include "knowledge/explained.h"
 
 namespace flense::doctor {
 
@@ -21,9 +21,9 @@ struct Recognised {
   bool operator==(const Recognised&) const = default;
 };
 
-/// Rows of the tables `messages` and `errors`, the longest text that a line holds first; each row
-/// once, by its first line. At most 64. Lines are compared without regard to case and to the number
-/// of blanks, their first 16 KiB.
-std::vector<Recognised> recognise(std::string_view log, const knowledge::TableSet& tables);
+/// The errors whose messages stand in `log`, by the longest text that a line holds; each once, by
+/// its first line. At most 64. Lines are compared without regard to case and to the number of
+/// blanks, their first 16 KiB.
+std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known);
 
 }  // namespace flense::doctor

@@ -19,12 +19,14 @@ Explained Explained::read(const TableSet& tables) {
     made.cause = text_at(row, "cause");
     made.fix = text_at(row, "fix");
     made.checks = texts_at(row, "checks");
+    made.step = text_at(row, "step");
     const std::string name = made.code             ? fmt::format("{} {}", made.layer, *made.code)
                              : !made.names.empty() ? made.names.front()
                              : made.messages.empty()
                                  ? made.layer
                                  : fmt::format("{}, '{}'", made.layer, made.messages.front());
     made.source = errors.source(row, name);
+    if (const std::string own = text_at(row, "source"); !own.empty()) made.source += "; " + own;
     out.errors.push_back(std::move(made));
   });
   const TableRows checks(tables, "checks", "checks");

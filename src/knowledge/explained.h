@@ -18,6 +18,7 @@ struct ErrorRow {
   std::vector<std::string> messages;  ///< or the part of them that does not vary
   std::string cause, fix;
   std::vector<std::string> checks;  ///< ids of those that foresee it
+  std::string step;                 ///< of `doctor`, which looks into it; may be empty
   std::string source;
 };
 

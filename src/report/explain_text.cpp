@@ -57,6 +57,8 @@ std::string explanation_text(const compat::Explanation& explanation, const Style
   add(labels.cause, explanation.cause);
   add(labels.fix, explanation.fix);
   add("checks", fmt::format("{}", fmt::join(explanation.checks, ", ")));
+  if (!explanation.step.empty())
+    add("look", fmt::format("flense doctor, step {}", explanation.step));
   add("see", fmt::format("{}", fmt::join(explanation.documents, "; ")));
   add("source", explanation.source);
   return out;
