@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -76,3 +77,33 @@ def umoci_unpack(layout, bundle):
     tag = output(["umoci", "list", "--layout", layout]).split()[0]
     output(["umoci", "unpack", "--image", f"{layout}:{tag}", bundle])
     return os.path.join(bundle, "rootfs")
+
+
+class Registry:
+    """docker-registry on a free loopback port, plain HTTP, below `root`."""
+
+    def __init__(self, root):
+        os.makedirs(root)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        config = os.path.join(root, "config.yml")
+        with open(config, "w") as out:
+            out.write(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n"
+                      f"http:\n  addr: {self.address}\n")
+        with open(os.path.join(root, "log"), "wb") as log:
+            self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        for _ in range(100):
+            try:
+                with socket.create_connection(tuple(self.address.split(":")), 1):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError("docker-registry does not answer")
+
+    def push(self, source, name):
+        output(["skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", source, f"docker://{self.address}/{name}"])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
