@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/parallel.h"
 #include "base/stream.h"
 #include "codec/decoder.h"
 
@@ -16,9 +17,15 @@ std::string_view to_string(Compression compression);
 /// Told by the first bytes: 1f 8b, 28 b5 2f fd (and zstd skippable frames), else kNone.
 Compression detect_compression(Bytes first_bytes);
 
+/// igzip decodes faster than zlib, but its output takes a copy through a pipe: with two processors,
+/// one of them hashing, the pipe costs more than it saves.
+constexpr std::uint64_t igzip_worth_from(unsigned processors) {
+  return processors > 2 ? 4u << 20 : 0;
+}
+
 struct DecodeOptions {
   /// Pipe gzip through `igzip` when it is on PATH and the input is at least this long; 0 = never.
-  std::uint64_t igzip_from_bytes = 4u << 20;
+  std::uint64_t igzip_from_bytes = igzip_worth_from(processor_count());
   std::uint64_t input_bytes = 0;  ///< size of the compressed stream where known
   /// The file that is the compressed stream, where there is one: saves a copy through a pipe.
   std::filesystem::path input_file = {};

@@ -1,4 +1,5 @@
-// ISA-L's igzip as a child process: twice as fast as zlib, and not to be had as a static library.
+// ISA-L's igzip as a child process: it decodes faster than zlib, and is not to be had as a static
+// library.
 #include <fcntl.h>
 #include <pthread.h>
 #include <unistd.h>
