@@ -1,6 +1,8 @@
 # flense_module(NAME DEPS room... LIBS library...)
 # One folder of src/ is one static library flense_NAME; *_test.cpp beside the code becomes the
 # program flense_NAME_test, registered as one ctest entry.
+set(FLENSE_STREAMING_ROOMS base codec text elf image device)
+
 function(flense_module NAME)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -14,7 +16,12 @@ function(flense_module NAME)
     target_link_libraries(flense_${NAME} PUBLIC flense_${dep})
   endforeach()
   target_link_libraries(flense_${NAME} PRIVATE ${ARG_LIBS})
-  flense_precompiled(flense_${NAME} flense_headers)
+  if(NAME IN_LIST FLENSE_STREAMING_ROOMS)
+    flense_precompiled(flense_${NAME} flense_headers)
+  else()
+    target_compile_options(flense_${NAME} PRIVATE ${FLENSE_TEST_OPTIONS})
+    flense_precompiled(flense_${NAME} flense_plain_headers)
+  endif()
   if(tests AND FLENSE_TESTS)
     add_executable(flense_${NAME}_test ${tests})
     target_include_directories(flense_${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
