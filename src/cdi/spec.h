@@ -86,6 +86,9 @@ struct Spec {
 /// Larger documents are refused.
 inline constexpr std::uint64_t kMaxSpecBytes = std::uint64_t{16} << 20;
 
+/// Who wants to see more of one document has other problems.
+inline constexpr std::size_t kMaxViolations = 100;
+
 /// A rule of the specification that a document breaks.
 struct Violation {
   std::string rule;     ///< stable, in kebab case: "unknown-field", "version-too-low"
