@@ -104,7 +104,11 @@ const OptionSpec kSpecDirOption{"--spec-dir",
 const OptionSpec kCdiJsonOption{"--json", "", "", "print JSON (schema flense/cdi-ACTION/v1)"};
 
 std::span<const CdiAction* const> cdi_actions() {
-  static const std::array kActions = {&cdi_list_action()};
+  static const std::array kActions = {
+      &cdi_list_action(),
+      &cdi_validate_action(),
+      &cdi_apply_action(),
+  };
   return kActions;
 }
 

@@ -30,12 +30,14 @@ std::span<const CdiAction* const> cdi_actions();
 
 // One function per action file.
 const CdiAction& cdi_list_action();
+const CdiAction& cdi_validate_action();
+const CdiAction& cdi_apply_action();
 
 /// The directories of specifications: --spec-dir, or those of the machine that --root names and,
 /// where that is this one, of the user.
 Result<std::vector<std::filesystem::path>> spec_directories_of(const ParsedArgs& args,
                                                                const Io& io);
 
-extern const OptionSpec kSpecDirOption, kCdiJsonOption;
+extern const OptionSpec kSpecDirOption, kCdiJsonOption, kCdiOutputOption;
 
 }  // namespace flense::cli
