@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <functional>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 
 #include "base/file.h"
@@ -18,8 +19,6 @@ namespace {
 using text::Json;
 
 constexpr std::size_t kMaxItems = 65536;
-/// Who wants to see more of one file has other problems.
-constexpr std::size_t kMaxViolations = 100;
 
 /// Reads the fields that there are, and complains about everything else.
 class Examiner {
@@ -31,9 +30,12 @@ class Examiner {
             {"annotations", annotations_into(spec_.annotations)},
             {"devices", list_into(spec_.devices, [this](auto&... a) { device(a...); }), true},
             {"containerEdits", edits_into(spec_.edits)}});
+    if (!document.is_object()) return {std::move(spec_), std::move(found_)};
     if (!reported("$.cdiVersion")) version();
-    for (Violation& violation : violations_of(spec_))
-      if (!reported(violation.place)) found_.push_back(std::move(violation));
+    // What could not be read is no empty value on top of that.
+    std::vector<Violation> more = violations_of(spec_);
+    std::erase_if(more, [this](const Violation& one) { return reported(one.place); });
+    std::ranges::move(more, std::back_inserter(found_));
     found_.resize(std::min(found_.size(), kMaxViolations));
     return {std::move(spec_), std::move(found_)};
   }
@@ -51,8 +53,13 @@ class Examiner {
       found_.push_back({std::move(rule), std::move(place), std::move(message)});
   }
 
+  /// The place, or something in it.
   bool reported(std::string_view place) const {
-    return std::ranges::find(found_, place, &Violation::place) != found_.end();
+    return std::ranges::any_of(found_, [&](const Violation& one) {
+      return one.place.starts_with(place) &&
+             (one.place.size() == place.size() || one.place[place.size()] == '.' ||
+              one.place[place.size()] == '[');
+    });
   }
 
   /// As in the reference library, null is no value.

@@ -47,7 +47,8 @@ class Rules {
 
  private:
   void complain(std::string rule, std::string place, std::string message) {
-    violations_.push_back({std::move(rule), std::move(place), std::move(message)});
+    if (violations_.size() < kMaxViolations)
+      violations_.push_back({std::move(rule), std::move(place), std::move(message)});
   }
 
   void kind(const std::string& text) {

@@ -104,8 +104,10 @@ const OptionSpec kSpecDirOption{"--spec-dir",
 const OptionSpec kCdiJsonOption{"--json", "", "", "print JSON (schema flense/cdi-ACTION/v1)"};
 
 std::span<const CdiAction* const> cdi_actions() {
-  static const std::array kActions = {&cdi_generate_action(), &cdi_list_action(),
-                                      &cdi_diff_action()};
+  static const std::array kActions = {
+      &cdi_generate_action(), &cdi_list_action(),    &cdi_validate_action(), &cdi_diff_action(),
+      &cdi_apply_action(),    &cdi_install_action(), &cdi_uninstall_action(),
+  };
   return kActions;
 }
 

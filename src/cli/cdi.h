@@ -32,12 +32,16 @@ std::span<const CdiAction* const> cdi_actions();
 const CdiAction& cdi_list_action();
 const CdiAction& cdi_generate_action();
 const CdiAction& cdi_diff_action();
+const CdiAction& cdi_validate_action();
+const CdiAction& cdi_apply_action();
+const CdiAction& cdi_install_action();
+const CdiAction& cdi_uninstall_action();
 
 /// The directories of specifications: --spec-dir, or those of the machine that --root names and,
 /// where that is this one, of the user.
 Result<std::vector<std::filesystem::path>> spec_directories_of(const ParsedArgs& args,
                                                                const Io& io);
 
-extern const OptionSpec kSpecDirOption, kCdiJsonOption;
+extern const OptionSpec kSpecDirOption, kCdiJsonOption, kCdiOutputOption;
 
 }  // namespace flense::cli
