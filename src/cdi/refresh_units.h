@@ -1,0 +1,20 @@
+// systemd units and a udev rule that make the specification anew: when a driver is loaded, when its
+// files change, and every minute, since nothing tells of a change of MIG instances.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace flense::cdi {
+
+struct RefreshUnits {
+  std::vector<std::pair<std::string, std::string>> files;  ///< path, text
+  std::vector<std::pair<std::string, std::string>> links;  ///< path, target: what enabling makes
+};
+
+/// `program` is flense's own path; `spec_file` what it writes. A user's units have no udev rule.
+RefreshUnits refresh_units(const std::string& program, const std::string& spec_file, bool user,
+                           const std::string& config_home);
+
+}  // namespace flense::cdi
