@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What flense prints and leaves behind as JSON conforms to docs/schemas, and its figures add up."""
 
+import glob
 import json
 import os
+import re
 
 import fixtures
 import harness
@@ -104,6 +106,21 @@ class Documents(harness.Case):
         copy = self.slim("-o", f"dir:{self.path('copy')}", target=tree)
         self.conforms(copy, "flense/slim/v1")
         self.conforms(self.slim("--in-place", target=tree), "flense/slim/v1")
+
+    def test_the_tests_that_a_table_names_exist(self):
+        """docs/cdi.md proves each line by a test: `Suite.Name`, `test_name` or `test_file.py`."""
+        with open(os.path.join(harness.TOP, "docs/cdi.md")) as text:
+            rows = [line.split("|")[3] for line in text if line.startswith("|") and line.count("|") == 4]
+        named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+        self.assertGreater(len(named), 20)
+        known = {os.path.basename(path) for path in glob.glob(os.path.join(harness.TOP, "tests/e2e/test_*.py"))}
+        for path in glob.glob(os.path.join(harness.TOP, "src/*/*_test.cpp")):
+            with open(path) as text:
+                known.update(f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", text.read(), re.M))
+        for path in glob.glob(os.path.join(harness.TOP, "tests/e2e/test_*.py")):
+            with open(path) as text:
+                known.update(re.findall(r"^    def (test_\w+)", text.read(), re.M))
+        self.assertEqual(sorted(named - known), [])
 
 
 if __name__ == "__main__":
