@@ -26,6 +26,7 @@ PLANTED = {
     "cdi": ("src/cdi/spec_write.cpp", '  set_text(out, "type", node.type);\n', ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
+    "discover": ("src/cdi/jetson_csv.cpp", '(std::string(path) + "/").find("/../")', 'path.find("/../")'),
     "doctor": ("src/doctor/loader_cache.cpp", "if (offset >= text.size()) return std::nullopt;", ""),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
             "in_file && section.offset > bytes_.size()"),

@@ -41,11 +41,11 @@ class Installer {
       TRY_DO(keep_older(done, older));
       edits.push_back(std::move(done));
     }
-    TRY_DO(check_own(what.spec_file, what.spec_text));
+    for (const auto& [path, text] : what.specs) TRY_DO(check_own(path, text));
     for (const auto& [path, text] : what.plan.files) TRY_DO(check_own(path, text));
     for (const auto& [path, text] : what.units.files) TRY_DO(check_own(path, text));
 
-    TRY_DO(put(mine, what.spec_file, what.spec_text));
+    for (const auto& [path, text] : what.specs) TRY_DO(put(mine, path, text));
     for (const auto& [path, text] : what.plan.files) TRY_DO(put(mine, path, text));
     for (const auto& [path, text] : what.units.files) TRY_DO(put(mine, path, text));
     for (const auto& [path, target] : what.units.links) TRY_DO(put_link(mine, path, target));

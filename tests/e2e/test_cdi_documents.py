@@ -8,8 +8,9 @@ import subprocess
 import tomllib
 import unittest
 
+import hosts
 from engines import Podman
-from harness import Case, digest_tree, main
+from harness import BINARY, Case, digest_tree, main
 from schema import cdi_specification, complaints
 
 BUSYBOX = shutil.which("busybox") or "/bin/busybox"
@@ -297,10 +298,29 @@ class Install(CdiCase):
         self.install("docker", expect=3)
         self.assertEqual(digest_tree(self.path("host")), before)
 
-    def test_refresh_units_are_valid(self):
-        self.write("host/proc/driver/nvidia/version", "")
-        self.flense("cdi", "install", "--engine", "podman", "--root", self.path("host"), "--spec", self.spec,
-                    "--refresh", expect=2)
+    def test_refresh_units(self):
+        root = hosts.make("h100", self.path("gpu"))
+        self.flense("cdi", "install", "--engine", "podman", "--root", root, "--spec", self.spec, "--refresh", expect=2)
+        before = digest_tree(root)
+        result = self.flense("cdi", "install", "--engine", "podman", "--root", root, "--refresh")
+        self.assertIn("systemctl daemon-reload", result.out)
+        with open(os.path.join(root, "etc/cdi/flense-nvidia.com-gpu.json")) as text:
+            self.assertEqual(complaints(json.load(text), cdi_specification()), [])
+        units = os.path.join(root, "etc/systemd/system")
+        with open(os.path.join(units, "flense-cdi-refresh.service")) as text:
+            self.assertIn(f'ExecStart="{os.path.realpath(BINARY)}" cdi generate --mode nvidia --output '
+                          '"/etc/cdi/flense-nvidia.com-gpu.json"', text.read())
+        for link in ("multi-user.target.wants/flense-cdi-refresh.path", "timers.target.wants/flense-cdi-refresh.timer"):
+            self.assertTrue(os.path.exists(os.path.join(units, link)), link)
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(
+                os.path.join(units, f"flense-cdi-refresh.{kind}") for kind in ("service", "path", "timer"))],
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            about_ours = [line for line in done.stdout.decode().splitlines() if "flense" in line]
+            self.assertEqual(about_ours, [])
+        self.flense("cdi", "uninstall", "--engine", "podman", "--root", root)
+        shutil.rmtree(os.path.join(root, "var/lib/flense"), ignore_errors=True)
+        self.assertEqual(digest_tree(root), before)
 
 
 if __name__ == "__main__":
