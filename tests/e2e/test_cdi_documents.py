@@ -1,5 +1,7 @@
+#!/usr/bin/env python3
 """CDI specifications as documents, and engines' configuration: written by flense, taken by Podman and runc."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -78,6 +80,33 @@ class Engines(CdiCase):
         self.assertNotIn("DEVICE_1", text)
         self.assertNotIn("/dev/fake1", text)
 
+    def in_podman(self, specs, device, script):
+        """What a script in a container says that got the device of a specification in this directory."""
+        # Podman 4 reads /etc/cdi and /var/run/cdi only: ours lies over the latter, for this one process.
+        there = os.path.isdir("/var/run/cdi")
+        os.makedirs("/var/run/cdi", exist_ok=True)
+        try:
+            podman = Podman(self.path("storage"), "vfs")
+            return self.run_tool(
+                "unshare", "-m", "sh", "-c", 'mount --bind "$0" /var/run/cdi && exec "$@"', specs, *podman.base, "run",
+                "--rm", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--device",
+                device, "--rootfs", self.root_fs(), "/bin/busybox", "sh", "-c", script)
+        finally:
+            if not there:
+                with contextlib.suppress(OSError):
+                    os.rmdir("/var/run/cdi")
+
+    @unittest.skipUnless(shutil.which("podman"), "needs podman")
+    @unittest.skipUnless(os.geteuid() == 0 and may_mount(), "needs a mount namespace")
+    def test_podman_reads_the_yaml_form(self):
+        os.makedirs(self.path("nodes/dev"))
+        os.mknod(self.path("nodes/dev/gdrdrv"), stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        spec = self.path("spec/gdr.yaml")
+        self.flense("cdi", "generate", "--mode", "gdrcopy", "--dev-root", self.path("nodes"), "--vendor", "flense.test",
+                    "-o", spec)
+        text = self.in_podman(os.path.dirname(spec), "flense.test/gdrcopy=all", "stat -c '%n %t:%T' /dev/gdrdrv")
+        self.assertIn("/dev/gdrdrv 1:3", text)
+
     @unittest.skipUnless(shutil.which("podman"), "needs podman")
     @unittest.skipUnless(os.geteuid() == 0 and may_mount(), "needs a mount namespace")
     def test_podman_takes_what_install_writes(self):
@@ -89,17 +118,7 @@ class Engines(CdiCase):
             self.assertEqual(complaints(json.load(text), cdi_specification()), [])
         self.assertEqual(stat.S_IMODE(os.stat(installed).st_mode), 0o644)
 
-        # Podman 4 reads /etc/cdi and /var/run/cdi only: ours lies over the latter, for this one process.
-        there = os.path.isdir("/var/run/cdi")
-        os.makedirs("/var/run/cdi", exist_ok=True)
-        if not there:
-            self.addCleanup(os.rmdir, "/var/run/cdi")
-        podman = Podman(self.path("storage"), "vfs")
-        command = [*podman.base, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit",
-                   "nproc=4096:4096", "--device", "flense.test/gpu=0", "--rootfs", self.root_fs(),
-                   "/bin/busybox", "sh", "-c", self.SCRIPT]
-        text = self.run_tool("unshare", "-m", "sh", "-c", 'mount --bind "$0" /var/run/cdi && exec "$@"',
-                             os.path.dirname(installed), *command)
+        text = self.in_podman(os.path.dirname(installed), "flense.test/gpu=0", self.SCRIPT)
         self.check_container(text)
         self.flense("cdi", "uninstall", "--engine", "podman", "--root", root)
         self.assertFalse(os.path.exists(installed))
