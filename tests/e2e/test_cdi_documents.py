@@ -12,7 +12,7 @@ import unittest
 
 import hosts
 from engines import Podman
-from harness import BINARY, Case, digest_tree, main
+from harness import BINARY, TOP, Case, digest_tree, main
 from schema import cdi_specification, complaints
 
 BUSYBOX = shutil.which("busybox") or "/bin/busybox"
@@ -226,6 +226,32 @@ class Documents(CdiCase):
         self.assertEqual(self.read("config.json"), before)
         self.flense("cdi", "apply", "--engine", "docker", config, expect=2)
         self.flense("cdi", "aply", expect=2)
+
+
+class Specification(CdiCase):
+    """What flense writes, by the specification's own text and not by our reader."""
+
+    def test_golden_files_conform(self):
+        folder = os.path.join(TOP, "tests/cdi/golden")
+        names = [name for name in sorted(os.listdir(folder)) if name.endswith(".json")]
+        self.assertGreater(len(names), 10)
+        for name in names:
+            with open(os.path.join(folder, name)) as text:
+                self.assertEqual(complaints(json.load(text), cdi_specification()), [], name)
+
+    def test_the_schema_can_fail(self):
+        good = specification("/x")
+        self.assertEqual(complaints(good, cdi_specification()), [])
+        def broken(change):
+            document = json.loads(json.dumps(good))
+            change(document)
+            return complaints(document, cdi_specification())
+        edits = lambda document: document["devices"][0]["containerEdits"]
+        for change in (lambda d: d.pop("kind"), lambda d: d.update(kind="gpu"), lambda d: d.update(cdiVersion="0.9.0"),
+                       lambda d: d.update(more=1), lambda d: d["devices"][0].update(name="-"),
+                       lambda d: edits(d)["deviceNodes"][0].update(major="195"),
+                       lambda d: edits(d)["deviceNodes"][0].update(type="x"), lambda d: edits(d).update(env=["=1"])):
+            self.assertNotEqual(broken(change), [])
 
 
 class Install(CdiCase):
