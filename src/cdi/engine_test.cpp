@@ -58,19 +58,9 @@ TEST(DockerPlan, ForeignKeysAndOtherFeaturesStay) {
       "{\"containerd-snapshotter\": true},\n    \"max\": 9007199254740993\n}\n";
   const std::string after =
       changed(scene("docker", "27.3.1", {{"/etc/docker/daemon.json", before}}));
-  EXPECT_EQ(after, R"({
-    "runtimes": {
-        "nvidia": {
-            "path": "x"
-        }
-    },
-    "features": {
-        "containerd-snapshotter": true,
-        "cdi": true
-    },
-    "max": 9007199254740993
-}
-)");
+  std::string expected = before;
+  expected.insert(expected.find("true}") + 4, ", \"cdi\": true");
+  EXPECT_EQ(after, expected);
 }
 
 TEST(DockerPlan, OnlyWhereTheVersionNeedsIt) {
