@@ -203,6 +203,15 @@ class Documents(CdiCase):
             result = self.flense("cdi", "validate", "--root", self.path("host"), "--json", expect=status).json
             self.assertEqual([finding["rule"] for finding in result["files"][0]["findings"]], rules, (major, version))
 
+    def test_what_is_generated_is_valid_there(self):
+        for name in ("h100", "a100_mig", "mi300x", "wsl2", "operator"):
+            with self.subTest(name):
+                root = hosts.make(name, self.path(name))
+                self.flense("cdi", "install", "--engine", "podman", "--root", root)
+                result = self.flense("cdi", "validate", "--root", root, "--json").json
+                self.assertEqual([finding for file in result["files"] for finding in file["findings"]], [])
+                self.assertTrue(result["files"])
+
     def test_hostile_documents(self):
         bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
