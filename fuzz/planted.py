@@ -23,6 +23,7 @@ PLANTED = {
             "id_size > kMostId || at > bytes.size()"),
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
     "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
+    "cdi": ("src/cdi/spec_write.cpp", '  set_text(out, "type", node.type);\n', ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "discover": ("src/cdi/jetson_csv.cpp", '(std::string(path) + "/").find("/../")', 'path.find("/../")'),
@@ -45,6 +46,8 @@ PLANTED = {
                  "begin > image_.size()"),
     "tar": ("src/codec/tar_writer.cpp", "put_octal(block, tar::kMode, member.mode & 07777U);",
             "put_octal(block, tar::kMode, member.mode & 06777U);"),
+    "toml": ("src/text/toml.cpp", "if (says(candidate, expected)) return", "if (!candidate.empty()) return"),
+    "yaml": ("src/text/yaml_dump.cpp", "text.front() != '=' && !is_ambiguous(text);", "text.front() != '=';"),
 }
 
 

@@ -176,6 +176,17 @@ TEST(PodmanPlan, ADropInForAUser) {
   EXPECT_THAT(made.notices, IsEmpty());
 }
 
+TEST(EnginePlan, WhatAnEngineHasNoUseForIsRefused) {
+  EngineScene podman = scene("podman", "5.2");
+  podman.config = "/etc/containers/containers.conf";
+  EXPECT_EQ(plan_engine(podman).error().code, Code::kUsage);
+  for (const char* name : {"crio", "containerd"}) {
+    EngineScene user = scene(name, std::nullopt);
+    user.user = true;
+    EXPECT_EQ(plan_engine(user).error().code, Code::kUsage) << name;
+  }
+}
+
 TEST(EnginePlan, AnotherNameIsNone) {
   EXPECT_EQ(plan_engine(scene("lxd", std::nullopt)).error().code, Code::kUsage);
 }

@@ -174,7 +174,8 @@ Result<void> write_all(const ParsedArgs& args, Io& io, const std::vector<cdi::Ge
     if (!found.empty() && !args.has("--replace")) return refuse(found.front());
     clashes.insert(clashes.end(), found.begin(), found.end());
   }
-  // Ours first: what fails on the way leaves theirs. One that ours takes the name of is overwritten.
+  // Ours first: what fails on the way leaves theirs. One that ours takes the name of is
+  // overwritten.
   for (std::size_t i = 0; i < all.size(); ++i)
     TRY_DO(cdi::write_spec(all[i].spec, outputs[i].path, outputs[i].format));
   for (const Clash& clash : clashes) {
