@@ -122,9 +122,12 @@ struct Clash {
 Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, const Output& output,
                                       const cdi::Spec& spec) {
   TRY(const auto directories, spec_directories_of(args, io));
-  const bool seen = std::ranges::any_of(directories, [&](const fs::path& directory) {
-    return same_file(directory, output.path.parent_path());
-  });
+  const fs::path folder = output.path.parent_path();
+  // Of a mounted root, directories that are still to be made are told by their name.
+  const bool seen = folder.string().ends_with("/etc/cdi") ||
+                    std::ranges::any_of(directories, [&](const fs::path& directory) {
+                      return same_file(directory, folder);
+                    });
   std::vector<Clash> out;
   if (!seen) return out;
   for (const cdi::SpecFile& file : cdi::read_registry(directories).files) {
