@@ -1,7 +1,6 @@
 #include "cdi/config_edit.h"
 
-#include <algorithm>
-
+#include "text/json_edit.h"
 #include "text/toml.h"
 
 namespace flense::cdi {
@@ -22,61 +21,28 @@ const Json* held(const Json& document, const Assignment& assignment) {
   return text::toml_table(document, assignment.table).find(assignment.key);
 }
 
-/// As the file is indented: by its first indented line. Tabs become two blanks.
-int indent_of(std::string_view text) {
-  const std::size_t line = text.find('\n');
-  if (line == std::string_view::npos) return text.empty() ? 2 : -1;
-  const std::size_t first = text.find_first_not_of(' ', line + 1);
-  const std::size_t width = first == std::string_view::npos ? 0 : first - line - 1;
-  constexpr std::size_t kWidest = 8;
-  return width == 0 || width > kWidest ? 2 : static_cast<int>(width);
-}
-
-Result<void> set_json(Json& document, const Assignment& assignment, const std::string& file) {
-  Json* at = &document;
-  for (const std::string& name : assignment.table) {
-    if (at->find(name) == nullptr) at->set(name, Json::object());
-    at = at->find_mutable(name);
-    if (!at->is_object()) return bad_input("{}: \"{}\" is no object", file, name);
+/// Without the key, and without the objects around it that are empty then and were not there
+/// `before`.
+Result<std::string> erase_json(std::string text, const Assignment& assignment, const Json& before,
+                               const std::string& file) {
+  std::vector<std::string> place = assignment.table;
+  TRY(text, text::erase_member(text, place, assignment.key, file));
+  while (!place.empty()) {
+    TRY(const Json document, text::parse_json(text, file));
+    if (!text::toml_table(document, place).members().empty() ||
+        !text::toml_table(before, place).is_null())
+      break;
+    const std::string name = place.back();
+    place.pop_back();
+    TRY(text, text::erase_member(text, place, name, file));
   }
-  at->set(assignment.key, assignment.value);
-  return {};
+  return text;
 }
 
-/// Erases the key, and the objects around it that are empty then and were not there `before`.
-void erase_json(Json& document, const Assignment& assignment, const Json& before) {
-  Json* at = &document;
-  for (const std::string& name : assignment.table)
-    if (at = at->find_mutable(name); at == nullptr) return;
-  at->erase(assignment.key);
-  for (std::size_t depth = assignment.table.size(); depth > 0; --depth) {
-    const std::vector<std::string> table(assignment.table.begin(),
-                                         assignment.table.begin() + static_cast<long>(depth));
-    const Json& now = text::toml_table(document, table);
-    if (!now.is_object() || !now.members().empty() || !text::toml_table(before, table).is_null())
-      return;
-    Json* parent = &document;
-    for (std::size_t i = 0; i + 1 < depth; ++i) parent = parent->find_mutable(table[i]);
-    parent->erase(table.back());
-  }
-}
-
-std::string json_text(const Json& document, std::string_view like) {
-  return text::dump_json(document, indent_of(like)) +
-         (like.ends_with('\n') || like.empty() ? "\n" : "");
-}
-
-Result<std::string> set_all(const std::string& text, const DoneEdit& done) {
-  std::string out = text;
-  if (done.syntax == Syntax::kToml) {
-    for (const Assignment& one : done.assignments) {
-      TRY(out, text::set_toml(out, one.table, one.key, one.value, done.file));
-    }
-    return out;
-  }
-  TRY(Json document, parse(done.syntax, text, done.file));
-  for (const Assignment& one : done.assignments) TRY_DO(set_json(document, one, done.file));
-  return json_text(document, text);
+Result<std::string> set_one(const std::string& text, Syntax syntax, const Assignment& one,
+                            const std::string& file) {
+  return syntax == Syntax::kToml ? text::set_toml(text, one.table, one.key, one.value, file)
+                                 : text::set_member(text, one.table, one.key, one.value, file);
 }
 
 }  // namespace
@@ -90,7 +56,10 @@ Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::stri
     if (const Json* now = held(document, one); now == nullptr || *now != one.value)
       done.assignments.push_back(one);
   if (done.assignments.empty()) return done;
-  TRY(done.after, set_all(start, done));
+  done.after = start;
+  for (const Assignment& one : done.assignments) {
+    TRY(done.after, set_one(done.after, done.syntax, one, done.file));
+  }
   return done;
 }
 
@@ -110,18 +79,17 @@ Result<std::optional<std::string>> take_back(const DoneEdit& done,
     // Somebody else has decided otherwise since.
     if (present == nullptr || *present != one.value) continue;
     const Json* old = held(before, one);
-    if (done.syntax == Syntax::kToml) {
-      TRY(text, old == nullptr ? text::erase_toml(text, one.table, one.key, done.file)
-                               : text::set_toml(text, one.table, one.key, *old, done.file));
-    } else if (old == nullptr) {
-      erase_json(document, one, before);
+    if (old != nullptr) {
+      TRY(text, set_one(text, done.syntax, {one.table, one.key, *old}, done.file));
+    } else if (done.syntax == Syntax::kToml) {
+      TRY(text, text::erase_toml(text, one.table, one.key, done.file));
     } else {
-      TRY_DO(set_json(document, {one.table, one.key, *old}, done.file));
+      TRY(text, erase_json(std::move(text), one, before, done.file));
     }
   }
-  if (done.syntax == Syntax::kToml) return Text(std::move(text));
+  TRY(document, parse(done.syntax, text, done.file));
   if (!done.before && document.members().empty()) return Text();
-  return Text(json_text(document, *now));
+  return Text(std::move(text));
 }
 
 namespace {

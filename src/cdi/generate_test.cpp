@@ -376,6 +376,30 @@ TEST(Generate, HooksNeedTheirProgram) {
   expect_missing(machine, "there is no /usr/bin/nvidia-cdi-hook", options);
 }
 
+TEST(Generate, HooksWhereTheyDoNotApply) {
+  const TestMachine machine;
+  healthy(machine);
+  GenerateOptions options;
+  options.all_hooks = true;
+  options.hook_program = "/usr/bin/nvidia-cdi-hook";
+  const auto words = [&] {
+    std::vector<std::string> out;
+    for (const Hook& hook : machine.generated(options)->spec.edits.hooks)
+      out.push_back(hook.args.at(1));
+    return out;
+  };
+  EXPECT_THAT(words(), Contains("disable-device-node-modification"));
+  options.mode = Mode::kManagement;
+  EXPECT_THAT(words(), Not(Contains("disable-device-node-modification")));
+  options.mode = Mode::kWsl;
+  machine.node("dxg", 10, 125);
+  options.allow_missing = true;
+  EXPECT_THAT(words(), Not(Contains("enable-cuda-compat")));
+  options.mode = Mode::kRdma;
+  options.with = {"gds"};
+  EXPECT_EQ(machine.generated(options).error().code, Code::kUsage);
+}
+
 TEST(Generate, DriverRootsThatAreNotThere) {
   const TestMachine machine;
   healthy(machine);

@@ -83,8 +83,8 @@ Result<void> HostFiles::remove(const std::string& path) const {
   return {};
 }
 
-void HostFiles::remove_directory(const std::string& path) const {
-  ::rmdir(place(path).c_str());
+bool HostFiles::remove_directory(const std::string& path) const {
+  return ::rmdir(place(path).c_str()) == 0 || errno == ENOENT;
 }
 
 }  // namespace flense::cdi

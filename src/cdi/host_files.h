@@ -31,8 +31,8 @@ class HostFiles {
   std::optional<std::string> link_text(const std::string& path) const;
   /// A file or link, and nothing where there is none.
   Result<void> remove(const std::string& path) const;
-  /// Only if it is empty.
-  void remove_directory(const std::string& path) const;
+  /// Only if it is empty; whether it is gone.
+  bool remove_directory(const std::string& path) const;
 
  private:
   /// Where it lies, with every directory on the way followed inside the root.

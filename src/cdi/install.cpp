@@ -41,11 +41,11 @@ class Installer {
       TRY_DO(keep_older(done, older));
       edits.push_back(std::move(done));
     }
-    TRY_DO(check_own(what.spec_file, what.spec_text));
+    for (const auto& [path, text] : what.specs) TRY_DO(check_own(path, text));
     for (const auto& [path, text] : what.plan.files) TRY_DO(check_own(path, text));
     for (const auto& [path, text] : what.units.files) TRY_DO(check_own(path, text));
 
-    TRY_DO(put(mine, what.spec_file, what.spec_text));
+    for (const auto& [path, text] : what.specs) TRY_DO(put(mine, path, text));
     for (const auto& [path, text] : what.plan.files) TRY_DO(put(mine, path, text));
     for (const auto& [path, text] : what.units.files) TRY_DO(put(mine, path, text));
     for (const auto& [path, target] : what.units.links) TRY_DO(put_link(mine, path, target));
@@ -133,15 +133,23 @@ class Remover {
     // The engine's configuration first: it may name what goes next.
     for (auto edit = mine.edits.rbegin(); edit != mine.edits.rend(); ++edit) TRY_DO(undo(*edit));
     for (auto file = mine.files.rbegin(); file != mine.files.rend(); ++file) TRY_DO(drop(*file));
+    remove_directories(mine.directories);
     TRY_DO(write_record(files_, path_, record_));
-    for (auto directory = mine.directories.rbegin(); directory != mine.directories.rend();
-         ++directory)
-      files_.remove_directory(*directory);
     if (record_.engines.empty()) files_.remove_directory(std::string(parent_path(path_)));
     return std::move(report_);
   }
 
  private:
+  /// What others still need goes with the last of them.
+  void remove_directories(const std::vector<std::string>& made) {
+    std::vector<std::string> left;
+    for (auto directory = made.rbegin(); directory != made.rend(); ++directory)
+      if (!files_.remove_directory(*directory)) left.insert(left.begin(), *directory);
+    if (record_.engines.empty()) return;
+    std::vector<std::string>& heirs = record_.engines.begin()->second.directories;
+    heirs.insert(heirs.begin(), left.begin(), left.end());
+  }
+
   Result<void> undo(const DoneEdit& done) {
     TRY(const std::optional<std::string> now, files_.read(done.file));
     const Result<std::optional<std::string>> text = take_back(done, now);

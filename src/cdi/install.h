@@ -16,8 +16,7 @@ namespace flense::cdi {
 
 struct Installation {
   std::string engine;
-  std::string spec_file;  ///< on the host
-  std::string spec_text;
+  std::vector<std::pair<std::string, std::string>> specs;  ///< path on the host, text
   EnginePlan plan;
   RefreshUnits units;  ///< empty without --refresh
 };

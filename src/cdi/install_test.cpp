@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr const char* kRecord = "/var/lib/flense/cdi-install.json";
+constexpr const char* kSpec = "/etc/cdi/flense-vendor.com-gpu.json";
 constexpr const char* kDaemon = "/etc/docker/daemon.json";
 
 class CdiInstall : public ::testing::Test {
@@ -23,8 +24,7 @@ class CdiInstall : public ::testing::Test {
   static Installation docker() {
     Installation out;
     out.engine = "docker";
-    out.spec_file = "/etc/cdi/flense-vendor.com-gpu.json";
-    out.spec_text = spec_text(testing::small_spec(), Format::kJson);
+    out.specs = {{kSpec, spec_text(testing::small_spec(), Format::kJson)}};
     out.plan.edits = {{kDaemon, Syntax::kJson, "", {{{"features"}, "cdi", text::Json(true)}}}};
     return out;
   }
@@ -135,27 +135,27 @@ TEST_F(CdiInstall, AFileOfTwoEnginesStaysForTheOther) {
   installed(docker());
   installed(podman);
   EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("another engine uses it")));
-  EXPECT_NE(text(docker().spec_file), "(none)");
+  EXPECT_NE(text(kSpec), "(none)");
   taken_back("podman");
-  EXPECT_EQ(text(docker().spec_file), "(none)");
+  EXPECT_EQ(text(kSpec), "(none)");
   EXPECT_THAT(everything(), ::testing::ElementsAre("var", "var/lib"));
 }
 
 TEST_F(CdiInstall, OurNameTakenBySomebodyElseIsLeftAlone) {
-  put(docker().spec_file, "{}");
+  put(kSpec, "{}");
   const auto report = install(docker(), files_, kRecord);
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("flense did not write it"));
-  EXPECT_EQ(text(docker().spec_file), "{}");
+  EXPECT_EQ(text(kSpec), "{}");
   EXPECT_EQ(text(kDaemon), "(none)");
 }
 
 TEST_F(CdiInstall, UnitsComeAndGo) {
   Installation what = docker();
-  what.units = refresh_units("/usr/bin/flense", what.spec_file, false, "");
+  what.units = refresh_units("/usr/bin/flense", {{"nvidia", kSpec}}, false, "");
   installed(what);
   EXPECT_THAT(text("/etc/systemd/system/flense-cdi-refresh.service"),
-              HasSubstr("ExecStart=\"/usr/bin/flense\" cdi generate --output "
+              HasSubstr("ExecStart=\"/usr/bin/flense\" cdi generate --mode nvidia --output "
                         "\"/etc/cdi/flense-vendor.com-gpu.json\"\n"));
   EXPECT_EQ(files_.link_text("/etc/systemd/system/timers.target.wants/flense-cdi-refresh.timer"),
             "../flense-cdi-refresh.timer");

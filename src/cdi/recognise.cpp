@@ -104,7 +104,10 @@ void recognise_folders(const Edits& all, GenerateOptions& out) {
   std::vector<std::string> found;
   for (const Mount& mount : all.mounts)
     if (base_name(mount.container_path).starts_with("libcuda.so.") &&
-        mount.container_path.find("/i386-linux-gnu/") == std::string::npos) {
+        mount.container_path.find("/i386-linux-gnu/") == std::string::npos &&
+        // Jetson's lists have libraries at their own place, too.
+        (out.mode != Mode::kJetson ||
+         parent_path(mount.host_path) != parent_path(mount.container_path))) {
       std::string folder(parent_path(mount.container_path));
       if (std::ranges::find(found, folder) == found.end()) found.push_back(std::move(folder));
     }

@@ -19,14 +19,18 @@ std::string quoted(const std::string& word) {
 
 }  // namespace
 
-RefreshUnits refresh_units(const std::string& program, const std::string& spec_file, bool user,
-                           const std::string& config_home) {
+RefreshUnits refresh_units(const std::string& program, const std::vector<Refreshed>& specs,
+                           bool user, const std::string& config_home) {
   constexpr std::string_view kName = "flense-cdi-refresh";
   const std::string folder = user ? config_home + "/systemd/user" : "/etc/systemd/system";
   const std::string wanted = user ? "default.target" : "multi-user.target";
   const auto unit = [&](std::string_view suffix) {
     return fmt::format("{}/{}.{}", folder, kName, suffix);
   };
+  std::string commands;
+  for (const Refreshed& spec : specs)
+    commands += fmt::format("ExecStart={} cdi generate --mode {} --output {}\n", quoted(program),
+                            spec.mode, quoted(spec.file));
   RefreshUnits out;
   // An unchanged specification is not written again, so that engines do not read it again.
   out.files.emplace_back(unit("service"), fmt::format(R"([Unit]
@@ -37,12 +41,11 @@ ConditionPathExists=|/dev/dxg
 
 [Service]
 Type=oneshot
-ExecStart={} cdi generate --output {}
-
+{}
 [Install]
 WantedBy={}
 )",
-                                                      quoted(program), quoted(spec_file), wanted));
+                                                      commands, wanted));
   out.files.emplace_back(unit("path"), fmt::format(R"([Unit]
 Description=Watch for device nodes of GPU drivers
 

@@ -13,8 +13,13 @@ struct RefreshUnits {
   std::vector<std::pair<std::string, std::string>> links;  ///< path, target: what enabling makes
 };
 
-/// `program` is flense's own path; `spec_file` what it writes. A user's units have no udev rule.
-RefreshUnits refresh_units(const std::string& program, const std::string& spec_file, bool user,
-                           const std::string& config_home);
+/// One specification: the mode of generation, as a word, and the file.
+struct Refreshed {
+  std::string mode, file;
+};
+
+/// `program` is flense's own path. A user's units have no udev rule.
+RefreshUnits refresh_units(const std::string& program, const std::vector<Refreshed>& specs,
+                           bool user, const std::string& config_home);
 
 }  // namespace flense::cdi

@@ -122,9 +122,12 @@ struct Clash {
 Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, const Output& output,
                                       const cdi::Spec& spec) {
   TRY(const auto directories, spec_directories_of(args, io));
-  const bool seen = std::ranges::any_of(directories, [&](const fs::path& directory) {
-    return same_file(directory, output.path.parent_path());
-  });
+  const fs::path folder = output.path.parent_path();
+  // Of a mounted root, directories that are still to be made are told by their name.
+  const bool seen = folder.string().ends_with("/etc/cdi") ||
+                    std::ranges::any_of(directories, [&](const fs::path& directory) {
+                      return same_file(directory, folder);
+                    });
   std::vector<Clash> out;
   if (!seen) return out;
   for (const cdi::SpecFile& file : cdi::read_registry(directories).files) {
@@ -171,7 +174,8 @@ Result<void> write_all(const ParsedArgs& args, Io& io, const std::vector<cdi::Ge
     if (!found.empty() && !args.has("--replace")) return refuse(found.front());
     clashes.insert(clashes.end(), found.begin(), found.end());
   }
-  // Ours first: what fails on the way leaves theirs. One that ours takes the name of is overwritten.
+  // Ours first: what fails on the way leaves theirs. One that ours takes the name of is
+  // overwritten.
   for (std::size_t i = 0; i < all.size(); ++i)
     TRY_DO(cdi::write_spec(all[i].spec, outputs[i].path, outputs[i].format));
   for (const Clash& clash : clashes) {

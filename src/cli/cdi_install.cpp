@@ -12,6 +12,7 @@
 #include "cli/common.h"
 #include "cli/places.h"
 #include "host/probe.h"
+#include "report/style.h"
 
 namespace flense::cli {
 
@@ -62,16 +63,34 @@ Result<std::string> engine_of(const ParsedArgs& args, std::string_view action) {
   return fail(Code::kUsage, "cdi {} needs --engine: {}", action, fmt::join(kEngines, ", "));
 }
 
-Result<cdi::Spec> spec_to_install(const ParsedArgs& args, const host::Machine& machine, Io& io) {
+struct NewSpec {
+  cdi::Spec spec;
+  std::string mode;  ///< of generation; empty: it came in a file
+};
+
+/// One for each vendor whose GPUs are here.
+Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host::Machine& machine,
+                                              Io& io) {
+  std::vector<NewSpec> out;
   if (args.has("--spec")) {
     const std::string path = args.value("--spec");
     TRY(const std::string text, cdi::read_spec_text(path));
-    return cdi::read_spec(text, path);
+    TRY(cdi::Spec spec, cdi::read_spec(text, path));
+    out.push_back({std::move(spec), ""});
+    return out;
   }
-  TRY(cdi::Generated made, cdi::generate(machine, {}));
-  for (const std::string& notice : made.notices)
-    TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
-  return std::move(made.spec);
+  std::vector<cdi::Mode> modes = cdi::modes_here(machine);
+  // Says what is missing.
+  if (modes.empty()) modes = {cdi::Mode::kAuto};
+  for (const cdi::Mode mode : modes) {
+    cdi::GenerateOptions options;
+    options.mode = mode;
+    TRY(cdi::Generated made, cdi::generate(machine, options));
+    for (const std::string& notice : made.notices)
+      TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(notice)))));
+    out.push_back({std::move(made.spec), std::string(cdi::mode_word(mode))});
+  }
+  return out;
 }
 
 /// The same device in another file of the directory would be lost for every engine.
@@ -86,8 +105,9 @@ Result<void> check_conflicts(const cdi::Spec& spec, const std::filesystem::path&
             Result<void>(fail(Code::kEnvironment,
                               "{} has the device {}={} already: of two files engines take neither",
                               file.path.string(), spec.kind, device.name)),
-            "remove that file and what refreshes it, or install with --spec a specification that "
-            "flense cdi generate --vendor wrote");
+            "remove that file and what refreshes it, or install with --spec what flense cdi "
+            "generate "
+            "--vendor flense.dev wrote");
   }
   return {};
 }
@@ -127,7 +147,7 @@ std::string told(const cdi::InstallReport& report) {
 
 Result<void> tell_notices(const std::vector<std::string>& notices, Io& io) {
   for (const std::string& notice : notices)
-    TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
+    TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(notice)))));
   return {};
 }
 
@@ -150,16 +170,19 @@ Result<int> install(const ParsedArgs& args, const std::vector<std::string>& /*po
   if (!scene.version)
     what.plan.notices.push_back(
         fmt::format("the version of {} is unknown: CDI is switched on to be sure", engine));
-  TRY(const cdi::Spec spec, spec_to_install(args, machine, io));
-  std::string name = fmt::format("flense-{}.json", spec.kind);
-  std::ranges::replace(name, '/', '-');
-  what.spec_file = fmt::format("{}/{}", setting.spec_directory, name);
-  what.spec_text = cdi::spec_text(spec, cdi::Format::kJson);
-  if (const auto inside = machine.root.resolve(setting.spec_directory))
-    TRY_DO(check_conflicts(spec, places.root / *inside, name));
+  TRY(const std::vector<NewSpec> specs, specs_to_install(args, machine, io));
+  std::vector<cdi::Refreshed> refreshed;
+  for (const auto& [spec, mode] : specs) {
+    std::string name = fmt::format("flense-{}.json", spec.kind);
+    std::ranges::replace(name, '/', '-');
+    const std::string path = fmt::format("{}/{}", setting.spec_directory, name);
+    what.specs.emplace_back(path, cdi::spec_text(spec, cdi::Format::kJson));
+    refreshed.push_back({mode, path});
+    if (const auto inside = machine.root.resolve(setting.spec_directory))
+      TRY_DO(check_conflicts(spec, places.root / *inside, name));
+  }
   if (args.has("--refresh"))
-    what.units =
-        cdi::refresh_units(own_program(), what.spec_file, setting.user, setting.config_home);
+    what.units = cdi::refresh_units(own_program(), refreshed, setting.user, setting.config_home);
   TRY(const cdi::InstallReport report, cdi::install(what, files, setting.record));
 
   TRY_DO(tell_notices(report.notices, io));

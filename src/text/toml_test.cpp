@@ -53,9 +53,9 @@ TEST(TomlSet, AValueIsReplacedWhereItStands) {
   expected.replace(expected.find("= false"), 7, "= true");
   EXPECT_EQ(*out, expected);
   // Behind characters of several bytes.
-  const auto unicode = set_toml("a = { é = \"ü\", b = 1 } # ö\n", {"a"}, "b", Json(2), "f");
+  const auto unicode = set_toml("a = { \"é\" = \"ü\", b = 1 } # ö\n", {"a"}, "b", Json(2), "f");
   ASSERT_TRUE(unicode);
-  EXPECT_EQ(*unicode, "a = { é = \"ü\", b = 2 } # ö\n");
+  EXPECT_EQ(*unicode, "a = { \"é\" = \"ü\", b = 2 } # ö\n");
   const auto list = set_toml("a = [\n  1,\n  2, # two\n]\nb = 3\n", {}, "a",
                              parse_json("[\"x\"]", "j").value(), "f");
   ASSERT_TRUE(list);

@@ -1,5 +1,7 @@
+#!/usr/bin/env python3
 """CDI specifications as documents, and engines' configuration: written by flense, taken by Podman and runc."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -8,8 +10,9 @@ import subprocess
 import tomllib
 import unittest
 
+import hosts
 from engines import Podman
-from harness import Case, digest_tree, main
+from harness import BINARY, TOP, Case, digest_tree, main
 from schema import cdi_specification, complaints
 
 BUSYBOX = shutil.which("busybox") or "/bin/busybox"
@@ -77,6 +80,33 @@ class Engines(CdiCase):
         self.assertNotIn("DEVICE_1", text)
         self.assertNotIn("/dev/fake1", text)
 
+    def in_podman(self, specs, device, script):
+        """What a script in a container says that got the device of a specification in this directory."""
+        # Podman 4 reads /etc/cdi and /var/run/cdi only: ours lies over the latter, for this one process.
+        there = os.path.isdir("/var/run/cdi")
+        os.makedirs("/var/run/cdi", exist_ok=True)
+        try:
+            podman = Podman(self.path("storage"), "vfs")
+            return self.run_tool(
+                "unshare", "-m", "sh", "-c", 'mount --bind "$0" /var/run/cdi && exec "$@"', specs, *podman.base, "run",
+                "--rm", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096", "--device",
+                device, "--rootfs", self.root_fs(), "/bin/busybox", "sh", "-c", script)
+        finally:
+            if not there:
+                with contextlib.suppress(OSError):
+                    os.rmdir("/var/run/cdi")
+
+    @unittest.skipUnless(shutil.which("podman"), "needs podman")
+    @unittest.skipUnless(os.geteuid() == 0 and may_mount(), "needs a mount namespace")
+    def test_podman_reads_the_yaml_form(self):
+        os.makedirs(self.path("nodes/dev"))
+        os.mknod(self.path("nodes/dev/gdrdrv"), stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        spec = self.path("spec/gdr.yaml")
+        self.flense("cdi", "generate", "--mode", "gdrcopy", "--dev-root", self.path("nodes"), "--vendor", "flense.test",
+                    "-o", spec)
+        text = self.in_podman(os.path.dirname(spec), "flense.test/gdrcopy=all", "stat -c '%n %t:%T' /dev/gdrdrv")
+        self.assertIn("/dev/gdrdrv 1:3", text)
+
     @unittest.skipUnless(shutil.which("podman"), "needs podman")
     @unittest.skipUnless(os.geteuid() == 0 and may_mount(), "needs a mount namespace")
     def test_podman_takes_what_install_writes(self):
@@ -88,17 +118,7 @@ class Engines(CdiCase):
             self.assertEqual(complaints(json.load(text), cdi_specification()), [])
         self.assertEqual(stat.S_IMODE(os.stat(installed).st_mode), 0o644)
 
-        # Podman 4 reads /etc/cdi and /var/run/cdi only: ours lies over the latter, for this one process.
-        there = os.path.isdir("/var/run/cdi")
-        os.makedirs("/var/run/cdi", exist_ok=True)
-        if not there:
-            self.addCleanup(os.rmdir, "/var/run/cdi")
-        podman = Podman(self.path("storage"), "vfs")
-        command = [*podman.base, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit",
-                   "nproc=4096:4096", "--device", "flense.test/gpu=0", "--rootfs", self.root_fs(),
-                   "/bin/busybox", "sh", "-c", self.SCRIPT]
-        text = self.run_tool("unshare", "-m", "sh", "-c", 'mount --bind "$0" /var/run/cdi && exec "$@"',
-                             os.path.dirname(installed), *command)
+        text = self.in_podman(os.path.dirname(installed), "flense.test/gpu=0", self.SCRIPT)
         self.check_container(text)
         self.flense("cdi", "uninstall", "--engine", "podman", "--root", root)
         self.assertFalse(os.path.exists(installed))
@@ -183,6 +203,15 @@ class Documents(CdiCase):
             result = self.flense("cdi", "validate", "--root", self.path("host"), "--json", expect=status).json
             self.assertEqual([finding["rule"] for finding in result["files"][0]["findings"]], rules, (major, version))
 
+    def test_what_is_generated_is_valid_there(self):
+        for name in ("h100", "a100_mig", "mi300x", "wsl2", "operator"):
+            with self.subTest(name):
+                root = hosts.make(name, self.path(name))
+                self.flense("cdi", "install", "--engine", "podman", "--root", root)
+                result = self.flense("cdi", "validate", "--root", root, "--json").json
+                self.assertEqual([finding for file in result["files"] for finding in file["findings"]], [])
+                self.assertTrue(result["files"])
+
     def test_hostile_documents(self):
         bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
@@ -206,6 +235,32 @@ class Documents(CdiCase):
         self.assertEqual(self.read("config.json"), before)
         self.flense("cdi", "apply", "--engine", "docker", config, expect=2)
         self.flense("cdi", "aply", expect=2)
+
+
+class Specification(CdiCase):
+    """What flense writes, by the specification's own text and not by our reader."""
+
+    def test_golden_files_conform(self):
+        folder = os.path.join(TOP, "tests/cdi/golden")
+        names = [name for name in sorted(os.listdir(folder)) if name.endswith(".json")]
+        self.assertGreater(len(names), 10)
+        for name in names:
+            with open(os.path.join(folder, name)) as text:
+                self.assertEqual(complaints(json.load(text), cdi_specification()), [], name)
+
+    def test_the_schema_can_fail(self):
+        good = specification("/x")
+        self.assertEqual(complaints(good, cdi_specification()), [])
+        def broken(change):
+            document = json.loads(json.dumps(good))
+            change(document)
+            return complaints(document, cdi_specification())
+        edits = lambda document: document["devices"][0]["containerEdits"]
+        for change in (lambda d: d.pop("kind"), lambda d: d.update(kind="gpu"), lambda d: d.update(cdiVersion="0.9.0"),
+                       lambda d: d.update(more=1), lambda d: d["devices"][0].update(name="-"),
+                       lambda d: edits(d)["deviceNodes"][0].update(major="195"),
+                       lambda d: edits(d)["deviceNodes"][0].update(type="x"), lambda d: edits(d).update(env=["=1"])):
+            self.assertNotEqual(broken(change), [])
 
 
 class Install(CdiCase):
@@ -297,10 +352,29 @@ class Install(CdiCase):
         self.install("docker", expect=3)
         self.assertEqual(digest_tree(self.path("host")), before)
 
-    def test_refresh_units_are_valid(self):
-        self.write("host/proc/driver/nvidia/version", "")
-        self.flense("cdi", "install", "--engine", "podman", "--root", self.path("host"), "--spec", self.spec,
-                    "--refresh", expect=2)
+    def test_refresh_units(self):
+        root = hosts.make("h100", self.path("gpu"))
+        self.flense("cdi", "install", "--engine", "podman", "--root", root, "--spec", self.spec, "--refresh", expect=2)
+        before = digest_tree(root)
+        result = self.flense("cdi", "install", "--engine", "podman", "--root", root, "--refresh")
+        self.assertIn("systemctl daemon-reload", result.out)
+        with open(os.path.join(root, "etc/cdi/flense-nvidia.com-gpu.json")) as text:
+            self.assertEqual(complaints(json.load(text), cdi_specification()), [])
+        units = os.path.join(root, "etc/systemd/system")
+        with open(os.path.join(units, "flense-cdi-refresh.service")) as text:
+            self.assertIn(f'ExecStart="{os.path.realpath(BINARY)}" cdi generate --mode nvidia --output '
+                          '"/etc/cdi/flense-nvidia.com-gpu.json"', text.read())
+        for link in ("multi-user.target.wants/flense-cdi-refresh.path", "timers.target.wants/flense-cdi-refresh.timer"):
+            self.assertTrue(os.path.exists(os.path.join(units, link)), link)
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(
+                os.path.join(units, f"flense-cdi-refresh.{kind}") for kind in ("service", "path", "timer"))],
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            about_ours = [line for line in done.stdout.decode().splitlines() if "flense" in line]
+            self.assertEqual(about_ours, [])
+        self.flense("cdi", "uninstall", "--engine", "podman", "--root", root)
+        shutil.rmtree(os.path.join(root, "var/lib/flense"), ignore_errors=True)
+        self.assertEqual(digest_tree(root), before)
 
 
 if __name__ == "__main__":

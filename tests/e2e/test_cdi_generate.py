@@ -216,7 +216,7 @@ class Diff(CdiCase):
         self.assertEqual(found["file"], os.path.join(root, "etc/cdi/nvidia.yaml"))
         self.assertIn("no specification of amd.com/gpu",
                       self.flense("cdi", "diff", "amd.com/gpu", "--root", root, expect=4).err)
-        self.flense("cdi", "diff", self.path("absent.json"), expect=3)
+        self.flense("cdi", "diff", self.path("absent.json"), expect=4)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,7 @@ class InPodman(harness.Case):
 
     def test_amd(self):
         self.host.file("sys/module/amdgpu/refcnt", "1\n")
+        os.makedirs(os.path.join(self.top, "proc"))
         self.host.kfd_node(0, "cpu_cores_count 96\ngfx_target_version 0\n")
         for number, address in enumerate(("0000:05:00.0", "0000:15:00.0")):
             self.host.amd_gpu(address, "74a1", [(1 + number, 90402, 0x100 + number, 128 + number, 1 << 37)], "MI300X", 1 << 37)
