@@ -15,7 +15,7 @@ constexpr std::uint32_t kLittleEndian = 2;
 constexpr std::uint32_t kExtensionMagic = 0xeaa42174, kHwcapsTag = 1;
 constexpr std::size_t kExtensionHeader = 8, kExtensionSection = 16;
 constexpr std::size_t kMaxEntries = 65536, kMaxText = 4096;
-constexpr std::uint64_t kMaxBytes = UINT32_MAX;
+constexpr std::uint64_t kMaxBytes = 64U << 20;
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -121,8 +121,8 @@ Result<std::string> write_loader_cache(std::span<const elf::CacheEntry> entries)
     append(table, entry.os_version, 4);
     append(table, hwcap, 8);
     bytes = kHeader + table.size() + strings.bytes().size();
-    if (bytes > kMaxBytes / 2)
-      return bad_input("the loader cache grows beyond what it can address");
+    if (bytes > kMaxBytes)
+      return bad_input("the loader cache grows beyond {} MiB", kMaxBytes >> 20);
   }
   std::vector<std::uint32_t> names;
   for (const auto& [name, index] : hwcaps) names.push_back(strings.offset_of(name));

@@ -18,7 +18,7 @@ int compare_cached_names(std::string_view a, std::string_view b);
 
 /// Entries may come in any order; of one name and one kind an earlier one comes before a later one.
 /// Bad input: a text that is empty, or holds a NUL or a byte beyond ASCII, more entries than
-/// read_loader_cache() takes, or more than 4 GiB.
+/// read_loader_cache() takes, or more than 64 MiB.
 Result<std::string> write_loader_cache(std::span<const elf::CacheEntry> entries);
 
 /// `own` first and then those of `image` whose name and kind `own` does not have.
