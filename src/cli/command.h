@@ -46,6 +46,7 @@ const Command& check_command();
 const Command& host_command();
 const Command& explain_command();
 const Command& cache_command();
+const Command& cdi_command();
 const Command& doctor_command();
 const Command& completion_command();
 const Command& help_command();
