@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,9 +19,10 @@ struct DeviceNode {
   std::string path;       ///< in the container
   std::string host_path;  ///< empty: the same
   std::string type;       ///< "c", "b", "u", "p"; empty: as the node is
+  /// Open: as the node is. A document without "minor" means 0 where "major" is there.
   std::optional<std::int64_t> major, minor;
   std::optional<std::uint32_t> file_mode;
-  std::string permissions;  ///< subset of "rwm"; empty: all of it
+  std::string permissions;  ///< subset of "rwm"; empty: all of it; "none"
   std::optional<std::uint32_t> uid, gid;
   bool operator==(const DeviceNode&) const = default;
 };
@@ -80,5 +82,66 @@ struct Spec {
   Edits edits;  ///< for every container that gets any of the devices
   bool operator==(const Spec&) const = default;
 };
+
+/// Larger documents are refused.
+inline constexpr std::uint64_t kMaxSpecBytes = std::uint64_t{16} << 20;
+
+/// Who wants to see more of one document has other problems.
+inline constexpr std::size_t kMaxViolations = 100;
+
+/// A rule of the specification that a document breaks.
+struct Violation {
+  std::string rule;     ///< stable, in kebab case: "unknown-field", "version-too-low"
+  std::string place;    ///< "$.devices[0].name"
+  std::string message;  ///< what is there and what is allowed
+  bool operator==(const Violation&) const = default;
+};
+
+struct ExaminedSpec {
+  Spec spec;  ///< what could be understood
+  std::vector<Violation> violations;
+};
+
+/// JSON or YAML, told apart by content; an error where it is neither.
+Result<text::Json> read_document(std::string_view text, std::string_view what);
+/// Every rule that the document breaks, in its order.
+ExaminedSpec examine_spec(const text::Json& document);
+/// Strictly: the first violation is an error. `what` names the document in errors.
+Result<Spec> read_spec(std::string_view text, std::string_view what);
+/// A regular file of at most kMaxSpecBytes; a pipe or a device is refused without waiting for it.
+Result<std::string> read_spec_text(const std::filesystem::path& path);
+
+/// The rules about values that hold for any version; empty when there is nothing to complain about.
+std::vector<Violation> violations_of(const Spec& spec);
+/// The lowest version of the specification that has all the fields in use: "0.5.0".
+std::string least_version(const Spec& spec);
+/// Whether `version` is one of 0.1.0 … 1.1.0 that were released.
+bool is_known_version(std::string_view version);
+
+/// With cdiVersion the least that will do, in a fixed order, without empty fields.
+text::Json to_json(const Spec& spec);
+
+enum class Format { kJson, kYaml };
+/// Of a file's extension: .json, .yaml. Others, which no engine reads, are a usage error.
+Result<Format> format_of(const std::filesystem::path& path);
+/// The whole text of a file: indented JSON, or YAML.
+std::string spec_text(const Spec& spec, Format format);
+/// Atomically, world-readable, with the directories on the way. Bad input when the specification
+/// breaks a rule; a usage error when the path's extension contradicts the format.
+Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, Format format);
+
+/// "nvidia.com/gpu=0" in its parts.
+struct QualifiedName {
+  std::string vendor, device_class, device;
+  std::string kind() const { return vendor + "/" + device_class; }
+  bool operator==(const QualifiedName&) const = default;
+};
+/// nullopt for what is no CDI name, such as a path.
+std::optional<QualifiedName> parse_qualified_name(std::string_view text);
+
+// What is wrong with a part of a name; empty when nothing is.
+std::string complaint_about_vendor(std::string_view vendor);
+std::string complaint_about_class(std::string_view device_class);
+std::string complaint_about_device(std::string_view device);
 
 }  // namespace flense::cdi

@@ -51,6 +51,7 @@ const Command& check_command();
 const Command& host_command();
 const Command& explain_command();
 const Command& cache_command();
+const Command& cdi_command();
 const Command& doctor_command();
 const Command& run_image_command();
 const Command& exec_command();

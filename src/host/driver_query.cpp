@@ -85,16 +85,6 @@ Result<std::string> answer_of(const std::vector<std::string>& argv) {
   return out;
 }
 
-/// "00000000:17:00.0" -> "0000:17:00.0", as the kernel writes it.
-std::string kernel_address(std::string_view bus_id) {
-  std::string out(bus_id);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
-  });
-  if (out.size() == 16 && out.starts_with("0000")) out.erase(0, 4);
-  return out;
-}
-
 /// NVML says "[N/A]" or "[Not Supported]" of what a GPU does not have.
 bool says_nothing(std::string_view value) {
   return value.empty() || value.starts_with('[') || value == "N/A";
@@ -159,17 +149,31 @@ std::map<std::uint64_t, std::vector<std::uint64_t>> nvlinks(std::string_view top
 
 }  // namespace
 
-Result<DriverAnswer> ask_driver() {
+std::string kernel_address(std::string_view bus_id) {
+  std::string out(bus_id);
+  std::ranges::transform(out, out.begin(), [](char c) {
+    return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
+  });
+  if (out.size() == 16 && out.starts_with("0000")) out.erase(0, 4);
+  return out;
+}
+
+Result<std::string> ask_nvidia_smi(const std::vector<std::string>& arguments) {
   // Windows' driver brings the one of WSL2, outside PATH.
   std::string program = find_program("nvidia-smi").value_or("/usr/lib/wsl/lib/nvidia-smi");
   if (::access(program.c_str(), X_OK) != 0)
     return with_hint(
-        Result<DriverAnswer>(fail(Code::kEnvironment, "there is no nvidia-smi on PATH")),
+        Result<std::string>(fail(Code::kEnvironment, "there is no nvidia-smi on PATH")),
         "it comes with NVIDIA's driver; inside containers with the capability utility");
+  std::vector<std::string> argv = {std::move(program)};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return with_context(answer_of(argv), "asking the driver");
+}
+
+Result<DriverAnswer> ask_driver() {
   DriverAnswer out;
-  TRY(out.gpus, with_context(answer_of({program, kQuery, "--format=csv,noheader,nounits"}),
-                             "asking the driver"));
-  if (auto topology = answer_of({program, "topo", "-m"})) out.topology = *std::move(topology);
+  TRY(out.gpus, ask_nvidia_smi({kQuery, "--format=csv,noheader,nounits"}));
+  if (auto topology = ask_nvidia_smi({"topo", "-m"})) out.topology = *std::move(topology);
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "host/profile.h"
@@ -15,6 +16,12 @@ struct DriverAnswer {
   std::string gpus;      ///< nvidia-smi --query-gpu=… --format=csv,noheader,nounits
   std::string topology;  ///< nvidia-smi topo -m; empty where it does not answer
 };
+
+/// Standard output of nvidia-smi, which may take 30 seconds. An environment error when it is not
+/// there, does not answer or fails.
+Result<std::string> ask_nvidia_smi(const std::vector<std::string>& arguments);
+/// "00000000:17:00.0" -> "0000:17:00.0": NVML's way to write an address, and the kernel's.
+std::string kernel_address(std::string_view bus_id);
 
 /// Runs nvidia-smi, for at most 30 seconds each time. An environment error when it is not there,
 /// does not answer or fails.

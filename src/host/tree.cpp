@@ -96,6 +96,12 @@ bool Tree::is_directory(std::string_view path) const {
   return real && ::lstat((where_ / *real).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+std::optional<Tree> Tree::below(std::string_view path, std::string name, bool copy) const {
+  const std::optional<std::string> real = resolve(path);
+  if (!real || !is_directory(*real)) return std::nullopt;
+  return Tree(where_ / *real, std::move(name), copy);
+}
+
 std::vector<std::string> Tree::list(std::string_view path, std::size_t limit) const {
   std::vector<std::string> names;
   const std::optional<std::string> real = resolve(path);

@@ -48,6 +48,10 @@ class Tree {
 
   bool is_copy() const { return copy_; }
 
+  /// A directory as a tree of its own, which links cannot leave: the root of a driver, its /dev.
+  /// `name` and `copy` as above; nullopt when there is no such directory.
+  std::optional<Tree> below(std::string_view path, std::string name, bool copy = false) const;
+
   /// How a file is called in evidence: "/proc/driver/nvidia/version".
   std::string label(std::string_view path) const;
   /// A regular file of at most `limit` bytes.

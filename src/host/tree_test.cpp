@@ -30,6 +30,23 @@ TEST(Tree, LinksStayInside) {
   EXPECT_FALSE(tree.read("../etc/secret"));
 }
 
+TEST(Tree, ADirectoryAsATreeOfItsOwn) {
+  const testing::ScratchTree scratch;
+  scratch.file("secret", "of the host");
+  scratch.file("run/driver/usr/lib/libcuda.so.1", "library");
+  scratch.link("run/driver/absolute", "/usr/lib/libcuda.so.1");
+  scratch.link("run/driver/up", "../../secret");
+  scratch.link("var/run", "/run");
+  const Tree tree(scratch.top(), "/");
+  const auto below = tree.below("var/run/driver", "/run/driver");
+  ASSERT_TRUE(below);
+  EXPECT_EQ(below->read("absolute").value(), "library");
+  EXPECT_FALSE(below->read("up"));
+  EXPECT_EQ(below->label("usr"), "/run/driver/usr");
+  EXPECT_FALSE(tree.below("secret", "/secret"));
+  EXPECT_FALSE(tree.below("nowhere", "/nowhere"));
+}
+
 TEST(Tree, OnlyRegularFilesOfBoundedSize) {
   const testing::ScratchTree scratch;
   scratch.file("large", std::string(Tree::kSmall + 1, 'x'));

@@ -1,0 +1,85 @@
+#include "cdi/discovery.h"
+
+#include <algorithm>
+
+namespace flense::cdi {
+
+namespace {
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+template <class T, class Key>
+void sort_once(std::vector<T>& items, Key key) {
+  std::ranges::stable_sort(items, {}, key);
+  const auto repeated = std::ranges::unique(items, {}, key);
+  items.erase(repeated.begin(), repeated.end());
+}
+
+}  // namespace
+
+bool Discovery::wants_any(AnyOf capabilities) const {
+  return std::ranges::any_of(options.capabilities,
+                             [&](Capability one) { return capabilities.contains(one); });
+}
+
+void Discovery::note(std::string text) {
+  if (std::ranges::find(notices, text) == notices.end()) notices.push_back(std::move(text));
+}
+
+Result<void> Discovery::missing(std::string what, std::string hint) {
+  if (!options.allow_missing)
+    return with_hint(Result<void>(fail(Code::kEnvironment, "{}", what)),
+                     hint + "; --allow-missing goes on without it");
+  note(std::move(what));
+  return {};
+}
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && name.front() != '.' &&
+         std::ranges::all_of(name, [](char c) {
+           return is_alphanumeric(c) || c == '.' || c == '_' || c == '+' || c == '-';
+         });
+}
+
+bool is_device_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && is_alphanumeric(name.front()) &&
+         is_alphanumeric(name.back()) && std::ranges::all_of(name, [](char c) {
+           return is_alphanumeric(c) || c == '_' || c == '.' || c == ':' || c == '-';
+         });
+}
+
+Mount read_only_mount(std::string host_path, std::string container_path) {
+  return {std::move(host_path),
+          std::move(container_path),
+          "",
+          {"ro", "nosuid", "nodev", "rbind", "rprivate"}};
+}
+
+Mount shared_mount(std::string host_path, std::string container_path) {
+  return {std::move(host_path),
+          std::move(container_path),
+          "",
+          {"nosuid", "nodev", "noexec", "rbind", "rprivate"}};
+}
+
+void normalise(Edits& edits) {
+  sort_once(edits.env, [](const std::string& one) { return one; });
+  sort_once(edits.device_nodes, &DeviceNode::path);
+  sort_once(edits.mounts, &Mount::container_path);
+  sort_once(edits.additional_gids, [](std::uint32_t one) { return one; });
+}
+
+void append(Edits& to, const Edits& from) {
+  const auto add = [](auto& list, const auto& more) {
+    list.insert(list.end(), more.begin(), more.end());
+  };
+  add(to.env, from.env);
+  add(to.device_nodes, from.device_nodes);
+  add(to.mounts, from.mounts);
+  add(to.hooks, from.hooks);
+  add(to.additional_gids, from.additional_gids);
+}
+
+}  // namespace flense::cdi

@@ -1,0 +1,131 @@
+#include "cdi/registry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "cdi/testing_spec.h"
+
+namespace flense::cdi {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CdiRegistry : public ::testing::Test {
+ protected:
+  CdiRegistry() { std::filesystem::remove_all(dir_); }
+  ~CdiRegistry() override { std::filesystem::remove_all(dir_); }
+
+  void write(const std::string& path, const Spec& spec) const {
+    ASSERT_TRUE(write_spec(spec, dir_ / path, Format::kJson));
+  }
+  void write_text(const std::string& path, std::string_view text) const {
+    std::filesystem::create_directories((dir_ / path).parent_path());
+    std::ofstream(dir_ / path) << text;
+  }
+  Registry read() const { return read_registry({dir_ / "etc", dir_ / "run", dir_ / "absent"}); }
+
+  std::filesystem::path dir_ = std::filesystem::path(::testing::TempDir()) /
+                               (std::string("flense-registry-") +
+                                ::testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+Spec spec_with(const std::string& env, const std::vector<std::string>& devices) {
+  Spec spec;
+  spec.kind = "vendor.com/gpu";
+  for (const std::string& name : devices) {
+    spec.devices.push_back({name, {}, {}});
+    spec.devices.back().edits.env = {fmt::format("{}={}", name, env)};
+  }
+  spec.edits.env = {"FILE=" + env};
+  return spec;
+}
+
+TEST_F(CdiRegistry, TheLaterDirectoryWins) {
+  write("etc/a.json", spec_with("etc", {"one", "two"}));
+  write("run/a.json", spec_with("run", {"one"}));
+  const Registry registry = read();
+  EXPECT_THAT(registry.problems, IsEmpty());
+  EXPECT_THAT(registry.devices(), ElementsAre("vendor.com/gpu=one", "vendor.com/gpu=two"));
+  const auto edits = registry.resolve({"vendor.com/gpu=one"});
+  ASSERT_TRUE(edits);
+  EXPECT_THAT(edits->env, ElementsAre("FILE=run", "one=run"));
+}
+
+TEST_F(CdiRegistry, EditsOfAFileComeOnceAndFirst) {
+  write("etc/a.json", spec_with("a", {"one", "two"}));
+  Spec other = spec_with("b", {"x"});
+  other.kind = "vendor.com/net";
+  write("etc/b.json", other);
+  const auto edits = read().resolve(
+      {"vendor.com/gpu=two", "vendor.com/net=x", "vendor.com/gpu=one", "vendor.com/gpu=two"});
+  ASSERT_TRUE(edits);
+  EXPECT_THAT(edits->env, ElementsAre("FILE=a", "two=a", "FILE=b", "x=b", "one=a"));
+}
+
+TEST_F(CdiRegistry, TwoFilesOfOneDirectoryLoseTheDevice) {
+  write("etc/a.json", spec_with("a", {"one", "two"}));
+  write("etc/b.json", spec_with("b", {"one"}));
+  const Registry registry = read();
+  EXPECT_THAT(registry.devices(), ElementsAre("vendor.com/gpu=two"));
+  ASSERT_EQ(registry.problems.size(), 2U);
+  EXPECT_EQ(registry.problems[0].path, dir_ / "etc/a.json");
+  EXPECT_EQ(registry.problems[1].path, dir_ / "etc/b.json");
+  const auto edits = registry.resolve({"vendor.com/gpu=one"});
+  ASSERT_FALSE(edits);
+  EXPECT_THAT(render(edits.error()), HasSubstr("b.json as well"));
+  // A directory above decides it.
+  write("run/c.json", spec_with("c", {"one"}));
+  const auto above = read().resolve({"vendor.com/gpu=one"});
+  ASSERT_TRUE(above);
+  EXPECT_THAT(above->env, ElementsAre("FILE=c", "one=c"));
+}
+
+TEST_F(CdiRegistry, OtherFilesArePassedOver) {
+  write("etc/a.json", spec_with("a", {"one"}));
+  write_text("etc/b.yml", "not read");
+  write_text("etc/deeper/c.json", "not read");
+  write_text("etc/d.json", "{");
+  write_text("etc/e.yaml", "kind: x\n");
+  std::filesystem::create_directories(dir_ / "etc/f.json");
+  const Registry registry = read();
+  EXPECT_THAT(registry.devices(), ElementsAre("vendor.com/gpu=one"));
+  ASSERT_EQ(registry.problems.size(), 3U);
+  EXPECT_THAT(registry.problems[0].message, HasSubstr("not valid JSON"));
+  EXPECT_THAT(registry.problems[1].message, HasSubstr("cdiVersion"));
+  EXPECT_THAT(registry.problems[2].message, HasSubstr("not a regular file"));
+}
+
+TEST_F(CdiRegistry, AnUnknownNameIsToldTheNearest) {
+  EXPECT_THAT(read().resolve({"vendor.com/gpu=one"}).error().hint, HasSubstr("cdi generate"));
+  write("etc/a.json", spec_with("a", {"one"}));
+  const Registry registry = read();
+  const auto slip = registry.resolve({"vendor.com/gpu=onne"});
+  ASSERT_FALSE(slip);
+  EXPECT_EQ(slip.error().code, Code::kEnvironment);
+  EXPECT_EQ(slip.error().hint, "did you mean vendor.com/gpu=one?");
+  EXPECT_EQ(registry.resolve({"gpu0"}).error().code, Code::kUsage);
+  EXPECT_FALSE(registry.resolve({"vendor.com/gpu=one", "vendor.com/gpu=9999999"}));
+}
+
+TEST(CdiDirectories, AreTheUsersToo) {
+  using Paths = std::vector<std::filesystem::path>;
+  const std::map<std::string, std::string, std::less<>> set = {{"HOME", "/home/u"},
+                                                               {"XDG_RUNTIME_DIR", "/run/user/1"}};
+  const auto variable = [&](std::string_view name) -> std::optional<std::string> {
+    const auto at = set.find(name);
+    return at == set.end() ? std::nullopt : std::optional(at->second);
+  };
+  EXPECT_EQ(spec_directories(false, variable), (Paths{"/etc/cdi", "/var/run/cdi"}));
+  EXPECT_EQ(spec_directories(true, variable),
+            (Paths{"/etc/cdi", "/var/run/cdi", "/home/u/.config/cdi", "/run/user/1/cdi"}));
+  EXPECT_EQ(
+      spec_directories(true, [](std::string_view) { return std::optional<std::string>("."); }),
+      (Paths{"/etc/cdi", "/var/run/cdi"}));
+}
+
+}  // namespace
+}  // namespace flense::cdi
