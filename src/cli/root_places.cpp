@@ -34,7 +34,7 @@ Result<OpenedRoots> open_root_store(const Io& io) {
     if (on_network_file_system(store->directory()))
       note = fmt::format("{} is on a network file system, where roots start slowly",
                          store->directory().string());
-    return OpenedRoots{std::move(*store), std::move(note)};
+    return OpenedRoots{std::move(*store), place / "injected", std::move(note)};
   }
   return with_hint(
       Result<OpenedRoots>(fail(Code::kEnvironment, "there is no place for unpacked images: {}",

@@ -1,6 +1,7 @@
 // Where unpacked roots are kept, for the commands that use and clear them.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "cli/io.h"
@@ -10,6 +11,7 @@ namespace flense::cli {
 
 struct OpenedRoots {
   launch::RootStore store;
+  std::filesystem::path prepared;  ///< beside it: driver libraries fitted to images
   std::string note;  ///< why not in the usual place, or that it is on a network file system
 };
 

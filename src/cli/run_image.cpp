@@ -6,12 +6,16 @@
 #include <charconv>
 #include <filesystem>
 
+#include "cdi/registry.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/places.h"
 #include "cli/root_places.h"
 #include "image/reference.h"
 #include "inventory/budget.h"
+#include "launch/gpu_devices.h"
 #include "launch/launch.h"
+#include "launch/process_plan.h"
 #include "launch/running.h"
 
 namespace flense::cli {
@@ -103,6 +107,15 @@ Result<void> read_network(const ParsedArgs& args, launch::RunOptions& out) {
   return {};
 }
 
+void read_gpus(const ParsedArgs& args, launch::RunOptions& out) {
+  out.gpu.gpus = args.values("--gpus");
+  out.gpu.devices = args.values("--device");
+  out.gpu.nvidia = args.has("--nv");
+  out.gpu.rocm = args.has("--rocm");
+  out.cdi_directories = args.values("--cdi-spec-dir");
+  out.rdma = args.has("--rdma");
+}
+
 Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
   launch::RunOptions out;
   out.command.assign(args.positionals().begin() + 1, args.positionals().end());
@@ -126,6 +139,7 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
     TRY(const double cpus, parse_cpus(args.value("--cpus")));
     out.cpus = cpus;
   }
+  read_gpus(args, out);
   if (args.has("--name")) {
     TRY(out.name, launch::check_name(args.value("--name")));
   }
@@ -136,6 +150,7 @@ struct Opened {
   std::unique_ptr<image::Image> image;
   launch::RootFs root;
   std::string place;  ///< where roots are kept, and complaints about other places
+  std::filesystem::path prepared;  ///< where prepared driver libraries are kept
 };
 
 /// A directory is used where it lies; anything else is unpacked.
@@ -152,6 +167,7 @@ Result<Opened> open_root(const ParsedArgs& args, Io& io) {
     return out;
   }
   TRY(OpenedRoots roots, open_root_store(io));
+  out.prepared = roots.prepared;
   const std::unique_ptr<Progress> progress = make_progress(args, io);
   TRY(out.root, roots.store.obtain(*out.image, *progress));
   progress->clear();
@@ -164,6 +180,30 @@ Result<void> tell(Io& io, std::string_view prefix, const std::vector<std::string
   for (const std::string& line : lines)
     TRY_DO(io.err.write(as_bytes(fmt::format("{}{}\n", prefix, line))));
   return {};
+}
+
+/// What --gpus and the like come to; nullopt when nothing was asked for.
+Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOptions& options,
+                                                         Opened& opened,
+                                                         const host::Machine& machine, Io& io) {
+  if (!launch::asks_for_devices(options.gpu)) return std::nullopt;
+  if (opened.prepared.empty()) {
+    TRY(const OpenedRoots roots, open_root_store(io));
+    opened.prepared = roots.prepared;
+  }
+  std::vector<std::filesystem::path> directories(options.cdi_directories.begin(),
+                                                 options.cdi_directories.end());
+  if (directories.empty())
+    directories = cdi::spec_directories(::geteuid() != 0, io.environment);
+  TRY(const launch::ImageSettings settings, launch::image_settings(opened.image->config));
+  std::vector<std::string> env = settings.env;
+  env.insert(env.end(), options.env.begin(), options.env.end());
+  TRY(launch::GpuDevices devices,
+      launch::plan_devices({options.gpu, machine, io.environment, directories,
+                            options.rdma ? std::set<std::string>{"rdma"} : std::set<std::string>{},
+                            opened.root, opened.prepared,
+                            launch::variable_in(env, "LD_LIBRARY_PATH").value_or("")}));
+  return devices;
 }
 
 /// 126 or 127, told as shells do; nullopt when the command can be tried.
@@ -208,7 +248,17 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   if (opened.root.unpacked_now && args.has("--verbose"))
     TRY_DO(tell(io, "notice: ", opened.root.notices));
 
-  const launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};
+  TRY(const host::Places where, places_of(args));
+  const host::Machine machine(where);
+  TRY(const auto devices, choose_devices(options, opened, machine, io));
+  launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};
+  if (devices) {
+    TRY_DO(tell(io, "notice: ", devices->notices));
+    if (args.has("--explain")) TRY_DO(tell(io, "", devices->reasons));
+    input.amend = [&](text::Json& config) {
+      return launch::add_devices(*devices, machine.dev, config);
+    };
+  }
   if (args.has("--bundle")) return bundle(args, io, input, engine);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
   if (args.has("--explain")) {
@@ -230,7 +280,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 25> kOptions = {
+  static const std::array<OptionSpec, 35> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -261,6 +311,14 @@ const Command& run_image_command() {
       OptionSpec{"--network", "", "KIND", "host (default) or none", false, kNetworks},
       OptionSpec{"--no-home", "", "", "do not bind the home directory"},
       OptionSpec{"--fake-root", "", "", "be uid 0 in the container; chown and the like pretend"},
+      OptionSpec{"--gpus", "", "GPUS",
+                 "all, 0,1, device=UUID, MIG instances, CDI names, a number, none", true},
+      OptionSpec{"--nv", "", "", "NVIDIA GPUs, if there are any"},
+      OptionSpec{"--rocm", "", "", "AMD GPUs, if there are any"},
+      OptionSpec{"--device", "", "NAME", "a CDI device or a node of /dev", true},
+      OptionSpec{"--rdma", "", "", "the InfiniBand and RoCE cards beside the GPUs"},
+      OptionSpec{"--cdi-spec-dir", "", "DIR", "CDI specifications (default: /etc/cdi, /var/run/cdi)",
+                 true, {}, Completion::kDirectory},
       OptionSpec{"--bundle",
                  "",
                  "DIR",
@@ -269,6 +327,10 @@ const Command& run_image_command() {
                  {},
                  Completion::kDirectory},
       OptionSpec{"--explain", "", "", "say every decision on standard error"},
+      kRootOption,
+      kProcOption,
+      kSysOption,
+      kDevOption,
       kPlatformOption,
       kTmpdirOption};
   static const Command kCommand{.name = "run",
