@@ -82,25 +82,20 @@ class Roots {
     args.insert(args.end(), options.begin(), options.end());
     gcc(args);
   }
-  /// A library that needs these versions of libc.so.6.
+  /// A library that needs these versions of libc.so.6; `options` is empty, or -m32.
   void library(const std::filesystem::path& path, const std::string& soname,
                const std::vector<std::string>& versions,
                const std::vector<std::string>& options = {}) const {
-    libc(work("sdk/libc.so.6"), kAll, options);
+    const std::string sdk = work(options.empty() ? "sdk/libc.so.6" : "sdk32/libc.so.6");
+    if (!std::filesystem::exists(sdk)) libc(sdk, kAll, options);
     std::string source = "int who(void) { return 42; }\n";
     for (const std::string& version : versions)
       source += "int " + symbol_of(version) + "(void);\nint use_" + symbol_of(version) +
                 "(void) { return " + symbol_of(version) + "(); }\n";
     write(work("library.c"), source);
     std::filesystem::create_directories(path.parent_path());
-    std::vector<std::string> args = {"-shared",
-                                     "-nostdlib",
-                                     "-fPIC",
-                                     "-o",
-                                     path,
-                                     work("library.c"),
-                                     "-Wl,--no-as-needed",
-                                     work("sdk/libc.so.6")};
+    std::vector<std::string> args = {"-shared",         "-nostdlib",          "-fPIC", "-o", path,
+                                     work("library.c"), "-Wl,--no-as-needed", sdk};
     if (!soname.empty()) args.push_back("-Wl,-soname," + soname);
     args.insert(args.end(), options.begin(), options.end());
     gcc(args);
