@@ -149,7 +149,7 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
 struct Opened {
   std::unique_ptr<image::Image> image;
   launch::RootFs root;
-  std::string place;  ///< where roots are kept, and complaints about other places
+  std::string place;               ///< where roots are kept, and complaints about other places
   std::filesystem::path prepared;  ///< where prepared driver libraries are kept
 };
 
@@ -193,8 +193,7 @@ Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOption
   }
   std::vector<std::filesystem::path> directories(options.cdi_directories.begin(),
                                                  options.cdi_directories.end());
-  if (directories.empty())
-    directories = cdi::spec_directories(::geteuid() != 0, io.environment);
+  if (directories.empty()) directories = cdi::spec_directories(::geteuid() != 0, io.environment);
   TRY(const launch::ImageSettings settings, launch::image_settings(opened.image->config));
   std::vector<std::string> env = settings.env;
   env.insert(env.end(), options.env.begin(), options.env.end());
@@ -241,6 +240,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const launch::RunOptions options, run_options(args, io));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
+  launch::forget_dead(places);
   if (!options.name.empty() && !args.has("--bundle"))
     TRY_DO(launch::clear_dead(places, options.name));
   TRY(Opened opened, open_root(args, io));
@@ -317,8 +317,13 @@ const Command& run_image_command() {
       OptionSpec{"--rocm", "", "", "AMD GPUs, if there are any"},
       OptionSpec{"--device", "", "NAME", "a CDI device or a node of /dev", true},
       OptionSpec{"--rdma", "", "", "the InfiniBand and RoCE cards beside the GPUs"},
-      OptionSpec{"--cdi-spec-dir", "", "DIR", "CDI specifications (default: /etc/cdi, /var/run/cdi)",
-                 true, {}, Completion::kDirectory},
+      OptionSpec{"--cdi-spec-dir",
+                 "",
+                 "DIR",
+                 "CDI specifications (default: /etc/cdi, /var/run/cdi)",
+                 true,
+                 {},
+                 Completion::kDirectory},
       OptionSpec{"--bundle",
                  "",
                  "DIR",
