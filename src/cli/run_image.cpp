@@ -223,8 +223,9 @@ Result<std::optional<int>> refuse_command(const launch::Launch& plan, const Open
 }
 
 Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& input,
-                   const launch::Engine& engine) {
-  TRY(const launch::Bundle written, launch::write_bundle(input, engine, args.value("--bundle")));
+                   const launch::Engine& engine, const launch::RuntimePlaces& places) {
+  TRY(const launch::Bundle written,
+      launch::write_bundle(input, engine, places, args.value("--bundle")));
   if (args.has("--explain")) TRY_DO(tell(io, "", written.reasons));
   TRY_DO(tell(io, "notice: ", written.notices));
   std::string line;
@@ -259,7 +260,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
       return launch::add_devices(*devices, machine.dev, config);
     };
   }
-  if (args.has("--bundle")) return bundle(args, io, input, engine);
+  if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
   if (args.has("--explain")) {
     TRY_DO(tell(io, "", {fmt::format("image: {} ({})", opened.image->name, opened.place)}));
