@@ -17,7 +17,8 @@ and environment, so that the ranks of a node share one container.
 
 Options end at NAME; everything behind it belongs to the command.
 
-Exit status: the command's own; 125 flense failed.
+Exit status: the command's own; 125 flense failed, 126 the command cannot be executed, 127 there is
+no such command.
 
 Examples:
   flense exec job nvidia-smi
@@ -31,39 +32,39 @@ Exit status: the shell's own; 125 flense failed.
 Example:
   flense shell job)";
 
-Result<launch::ExecPlan> plan_exec(const ParsedArgs& args, Io& io, bool terminal,
-                                   const std::vector<std::string>& command) {
+Result<int> start(const ParsedArgs& args, Io& io, const std::vector<std::string>& command,
+                  bool terminal) {
+  constexpr int kCannotExecute = 126, kNotFound = 127;
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
-  launch::ExecPlan out;
-  TRY(out.container, launch::find_running(places, args.positionals().front()));
-  out.argv = {engine.program, "--root", places.state(), "--cgroup-manager=disabled", "exec"};
-  if (terminal && ::isatty(STDIN_FILENO) == 1) out.argv.emplace_back("--tty");
+  TRY(const launch::Running container, launch::find_running(places, args.positionals().front()));
+  launch::ExecRequest request;
+  request.command = command;
+  request.terminal = terminal && ::isatty(STDIN_FILENO) == 1;
+  if (args.has("--workdir")) request.workdir = args.value("--workdir");
   for (const std::string& text : args.values("--env")) {
-    TRY(const auto item, launch::parse_variable(text, io.environment));
-    if (item) out.argv.push_back("--env=" + *item);
+    TRY(auto item, launch::parse_variable(text, io.environment));
+    if (item) request.env.push_back(std::move(*item));
   }
-  if (args.has("--workdir")) out.argv.push_back("--cwd=" + args.value("--workdir"));
-  out.argv.push_back(out.container.id);
-  out.argv.insert(out.argv.end(), command.begin(), command.end());
-  return out;
-}
-
-void start_last(Io& io, launch::ExecPlan plan) {
+  TRY(launch::ExecPlan plan, launch::plan_exec(container, request, engine, places));
+  const bool missing = plan.command == launch::CommandState::kMissing;
+  if (missing || plan.command == launch::CommandState::kNotExecutable) {
+    TRY_DO(io.err.write(
+        as_bytes(fmt::format("error: '{}' {} in {}\n", command.front(),
+                             missing ? "is not there" : "cannot be executed", container.id))));
+    return missing ? kNotFound : kCannotExecute;
+  }
   io.last_step = [plan = std::move(plan)] { return launch::start_exec(plan); };
+  return 0;
 }
 
 Result<int> exec(const ParsedArgs& args, Io& io) {
-  const std::vector<std::string> command(args.positionals().begin() + 1, args.positionals().end());
-  TRY(launch::ExecPlan plan, plan_exec(args, io, args.has("--tty"), command));
-  start_last(io, std::move(plan));
-  return 0;
+  return start(args, io, {args.positionals().begin() + 1, args.positionals().end()},
+               args.has("--tty"));
 }
 
 Result<int> shell(const ParsedArgs& args, Io& io) {
-  TRY(launch::ExecPlan plan, plan_exec(args, io, true, {"/bin/sh"}));
-  start_last(io, std::move(plan));
-  return 0;
+  return start(args, io, {"/bin/sh"}, true);
 }
 
 const OptionSpec kEnv{"--env", "-e", "NAME=VALUE", "set a variable; NAME alone takes it along",

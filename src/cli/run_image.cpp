@@ -149,7 +149,7 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
 struct Opened {
   std::unique_ptr<image::Image> image;
   launch::RootFs root;
-  std::string place;  ///< where roots are kept, and complaints about other places
+  std::string place;               ///< where roots are kept, and complaints about other places
   std::filesystem::path prepared;  ///< where prepared driver libraries are kept
 };
 
@@ -193,8 +193,7 @@ Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOption
   }
   std::vector<std::filesystem::path> directories(options.cdi_directories.begin(),
                                                  options.cdi_directories.end());
-  if (directories.empty())
-    directories = cdi::spec_directories(::geteuid() != 0, io.environment);
+  if (directories.empty()) directories = cdi::spec_directories(::geteuid() != 0, io.environment);
   TRY(const launch::ImageSettings settings, launch::image_settings(opened.image->config));
   std::vector<std::string> env = settings.env;
   env.insert(env.end(), options.env.begin(), options.env.end());
@@ -224,8 +223,9 @@ Result<std::optional<int>> refuse_command(const launch::Launch& plan, const Open
 }
 
 Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& input,
-                   const launch::Engine& engine) {
-  TRY(const launch::Bundle written, launch::write_bundle(input, engine, args.value("--bundle")));
+                   const launch::Engine& engine, const launch::RuntimePlaces& places) {
+  TRY(const launch::Bundle written,
+      launch::write_bundle(input, engine, places, args.value("--bundle")));
   if (args.has("--explain")) TRY_DO(tell(io, "", written.reasons));
   TRY_DO(tell(io, "notice: ", written.notices));
   std::string line;
@@ -241,6 +241,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const launch::RunOptions options, run_options(args, io));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
+  launch::forget_dead(places);
   if (!options.name.empty() && !args.has("--bundle"))
     TRY_DO(launch::clear_dead(places, options.name));
   TRY(Opened opened, open_root(args, io));
@@ -259,7 +260,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
       return launch::add_devices(*devices, machine.dev, config);
     };
   }
-  if (args.has("--bundle")) return bundle(args, io, input, engine);
+  if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
   if (args.has("--explain")) {
     TRY_DO(tell(io, "", {fmt::format("image: {} ({})", opened.image->name, opened.place)}));
@@ -317,8 +318,13 @@ const Command& run_image_command() {
       OptionSpec{"--rocm", "", "", "AMD GPUs, if there are any"},
       OptionSpec{"--device", "", "NAME", "a CDI device or a node of /dev", true},
       OptionSpec{"--rdma", "", "", "the InfiniBand and RoCE cards beside the GPUs"},
-      OptionSpec{"--cdi-spec-dir", "", "DIR", "CDI specifications (default: /etc/cdi, /var/run/cdi)",
-                 true, {}, Completion::kDirectory},
+      OptionSpec{"--cdi-spec-dir",
+                 "",
+                 "DIR",
+                 "CDI specifications (default: /etc/cdi, /var/run/cdi)",
+                 true,
+                 {},
+                 Completion::kDirectory},
       OptionSpec{"--bundle",
                  "",
                  "DIR",

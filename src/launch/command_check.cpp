@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
@@ -11,6 +13,18 @@
 namespace flense::launch {
 
 namespace {
+
+/// ELF, or "#!"; what cannot be read is not judged.
+bool has_program_magic(int root, const std::string& path) {
+  const auto fd = open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  std::array<char, 4> head{};
+  if (!fd || ::pread(fd->get(), head.data(), head.size(), 0) < 2) return !fd;
+  const std::string_view text(head.data(), head.size());
+  return text ==
+             "\x7f"
+             "ELF" ||
+         text.starts_with("#!");
+}
 
 CommandState look_at(int root, const std::string& path, const std::vector<OciMount>& mounts) {
   const bool mounted = std::any_of(mounts.begin(), mounts.end(), [&](const OciMount& mount) {
@@ -26,7 +40,8 @@ CommandState look_at(int root, const std::string& path, const std::vector<OciMou
   }
   if (::fstat(fd->get(), &status) != 0) return CommandState::kUnknown;
   const bool executable = S_ISREG(status.st_mode) && (status.st_mode & 0111U) != 0;
-  return executable ? CommandState::kFound : CommandState::kNotExecutable;
+  return executable && has_program_magic(root, path) ? CommandState::kFound
+                                                     : CommandState::kNotExecutable;
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ std::string complaint_about(const cdi::Registry& registry, const std::vector<std
                             const host::Machine& machine) {
   for (const cdi::ListedDevice& device : registry.listed()) {
     if (std::find(names.begin(), names.end(), device.name) == names.end()) continue;
-    for (const inventory::Finding& finding :
-         cdi::compare_with_machine(device.file->spec, machine))
+    for (const inventory::Finding& finding : cdi::compare_with_machine(device.file->spec, machine))
       if (finding.severity == inventory::Severity::kError)
         return fmt::format("{}: {}", device.file->path.string(), finding.evidence);
   }
@@ -40,9 +39,8 @@ Result<cdi::Generated> generate_kind(const std::string& kind, const GpuInput& in
   options.device_class = slash == std::string::npos ? "" : kind.substr(slash + 1);
   const bool amd = options.vendor.starts_with("amd");
   const std::vector<cdi::Mode> modes = cdi::modes_here(input.machine);
-  const auto mode = std::find_if(modes.begin(), modes.end(), [&](cdi::Mode one) {
-    return (one == cdi::Mode::kAmd) == amd;
-  });
+  const auto mode = std::find_if(modes.begin(), modes.end(),
+                                 [&](cdi::Mode one) { return (one == cdi::Mode::kAmd) == amd; });
   options.mode = mode != modes.end() ? *mode : amd ? cdi::Mode::kAmd : cdi::Mode::kNvidia;
   options.with = input.with;
   return cdi::generate(input.machine, options);
@@ -70,14 +68,16 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   const std::string complaint = listed ? complaint_about(registry, names, input.machine) : "";
   // What belongs to the fabric is in a specification only if that was asked for when it was made.
   if (listed && complaint.empty() && input.with.empty()) {
-    out.reasons.push_back(fmt::format("devices: {} as a specification on this machine says",
-                                      fmt::join(names, ", ")));
+    out.reasons.push_back(
+        fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
     merge(*listed, out.edits);
     return {};
   }
   if (!complaint.empty())
-    out.notices.push_back(fmt::format("the CDI specification does not fit this machine, made anew for "
-                                      "this launch: {}", complaint));
+    out.notices.push_back(
+        fmt::format("the CDI specification does not fit this machine, made anew for "
+                    "this launch: {}",
+                    complaint));
   auto generated = generate_kind(kind, input);
   if (!generated) {
     if (!listed && kind != "nvidia.com/gpu" && kind != "amd.com/gpu")
@@ -87,8 +87,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   cdi::Registry own;
   own.files.push_back({"made now", std::move(generated->spec), 0});
   TRY(const cdi::Edits edits, own.resolve(names));
-  out.reasons.push_back(
-      fmt::format("devices: {} as the machine is now", fmt::join(names, ", ")));
+  out.reasons.push_back(fmt::format("devices: {} as the machine is now", fmt::join(names, ", ")));
   out.reasons.insert(out.reasons.end(), generated->notices.begin(), generated->notices.end());
   merge(edits, out.edits);
   return {};

@@ -23,8 +23,8 @@ struct GpuInput {
   const GpuRequest& request;
   const host::Machine& machine;
   std::function<std::optional<std::string>(std::string_view)> variable;  ///< of the host
-  std::vector<std::filesystem::path> cdi_directories;  ///< least precedence first
-  std::set<std::string> with;                          ///< "rdma"
+  std::vector<std::filesystem::path> cdi_directories;                    ///< least precedence first
+  std::set<std::string> with;                                            ///< "rdma"
   const RootFs& root;
   std::filesystem::path prepared;  ///< directory for prepared libraries, ours
   std::string library_path;        ///< LD_LIBRARY_PATH as the container will have it

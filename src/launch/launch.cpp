@@ -266,7 +266,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
 }
 
 Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
-                            const std::filesystem::path& directory) {
+                            const RuntimePlaces& places, const std::filesystem::path& directory) {
   if (input.options.writable)
     return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
   std::error_code error;
@@ -283,15 +283,14 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                                  assembled.missing.front().path)),
         "mount below /mnt, or start from another working directory");
   Bundle out;
-  const std::string run = fmt::format("{} --cgroup-manager=disabled run --no-new-keyring -b {} {}",
-                                      engine.program, place.string(), id);
+  out.command = {
+      engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
+      "--no-new-keyring", id};
   // crun refuses a hybrid view; a namespace in which that half is covered has none.
   if (hybrid)
     out.command = {"unshare", "-Urm", "sh", "-c",
-                   "mount -t tmpfs tmpfs /sys/fs/cgroup/unified && exec " + run};
-  else
-    out.command = {
-        engine.program, "--cgroup-manager=disabled", "run", "--no-new-keyring", "-b", place, id};
+                   fmt::format("mount -t tmpfs tmpfs /sys/fs/cgroup/unified && exec {}",
+                               fmt::join(out.command, " "))};
   TRY(AtomicDirectory output, AtomicDirectory::create(place));
   plan.files.emplace_back("config.json", text::dump_json(assembled.config, 2) + "\n");
   plan.files.emplace_back(

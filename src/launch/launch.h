@@ -51,6 +51,6 @@ struct Bundle {
 /// in the cache. Bad input when a mount's target is missing in the image: a bundle has no stage to
 /// make it in.
 Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
-                            const std::filesystem::path& directory);
+                            const RuntimePlaces& places, const std::filesystem::path& directory);
 
 }  // namespace flense::launch

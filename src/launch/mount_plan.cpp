@@ -54,7 +54,11 @@ class Planner {
       add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
     else
       bind("/proc", "/proc");
-    bind("/sys", "/sys", true);
+    // The kernel lets a network namespace have its own view of the devices in it.
+    if (options_.host_network)
+      bind("/sys", "/sys", true);
+    else
+      add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
   }
 
   /// crun itself makes null, zero, full, random, urandom, tty and the links in it.

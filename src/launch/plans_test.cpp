@@ -39,7 +39,8 @@ TEST(Volumes, AsDockerAndApptainerWriteThem) {
   EXPECT_EQ(must(parse_volume("/a", "/w")).target, "/a");
   EXPECT_EQ(must(parse_volume("./data:/b/../c/", "/w")).source, "/w/data");
   EXPECT_EQ(must(parse_volume("./data:/b/../c/", "/w")).target, "/c");
-  for (const char* bad : {"name:/b", "/a:b", "/a:/", "/a:/..", "/a:/b:sometimes", "/a:/b:ro:x", ""}) {
+  for (const char* bad :
+       {"name:/b", "/a:b", "/a:/", "/a:/..", "/a:/b:sometimes", "/a:/b:ro:x", ""}) {
     const auto parsed = parse_volume(bad, "/w");
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().code, Code::kUsage) << bad;
@@ -53,7 +54,8 @@ TEST(Mounts, AsDockerWritesThem) {
   const MountRequest memory = must(parse_mount("type=tmpfs,dst=/scratch,size=1MiB", "/w"));
   EXPECT_EQ(memory.kind, MountRequest::Kind::kTmpfs);
   EXPECT_EQ(memory.size, 1u << 20);
-  for (const char* bad : {"type=volume,dst=/b", "type=bind,dst=/b", "src=/a", "src=/a,dst=/b,what=1"})
+  for (const char* bad :
+       {"type=volume,dst=/b", "type=bind,dst=/b", "src=/a", "src=/a,dst=/b,what=1"})
     EXPECT_FALSE(parse_mount(bad, "/w")) << bad;
 }
 
@@ -115,7 +117,8 @@ TEST(Settings, OfAnImage) {
 
 struct Process {
   RunOptions options;
-  ImageSettings image{{"PATH=/bin", "A=image", "LD_PRELOAD=/evil.so"}, {"/entry"}, {"cmd"}, "/app", "app"};
+  ImageSettings image{
+      {"PATH=/bin", "A=image", "LD_PRELOAD=/evil.so"}, {"/entry"}, {"cmd"}, "/app", "app"};
   Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/home/me/work"};
   bool bound = true;
   std::vector<std::string> host{"SLURM_PROCID=3", "SECRET=1", "TERM=vt100"};
@@ -131,8 +134,8 @@ TEST(ProcessPlan, AsTheImageSays) {
   EXPECT_EQ(plan.cwd, "/app");
   EXPECT_EQ(plan.user.uid, 1001U);
   EXPECT_EQ(plan.user.gid, 1002U);
-  EXPECT_THAT(plan.env, ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so",
-                                    "SLURM_PROCID=3", "HOME=/home/me", "USER=me"));
+  EXPECT_THAT(plan.env, ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so", "SLURM_PROCID=3",
+                                    "HOME=/home/me", "USER=me"));
 }
 
 TEST(ProcessPlan, TheUsersWordAbove) {
@@ -180,10 +183,10 @@ struct Mounting {
   RunOptions options;
   Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/scratch/job"};
   std::map<std::string, FileKind, std::less<>> host{
-      {"/dev/shm", FileKind::kDirectory},  {"/tmp", FileKind::kDirectory},
-      {"/var/tmp", FileKind::kDirectory},  {"/home/me", FileKind::kDirectory},
-      {"/etc/hosts", FileKind::kFile},     {"/scratch/job", FileKind::kDirectory},
-      {"/data", FileKind::kDirectory},     {"/data/file", FileKind::kFile}};
+      {"/dev/shm", FileKind::kDirectory}, {"/tmp", FileKind::kDirectory},
+      {"/var/tmp", FileKind::kDirectory}, {"/home/me", FileKind::kDirectory},
+      {"/etc/hosts", FileKind::kFile},    {"/scratch/job", FileKind::kDirectory},
+      {"/data", FileKind::kDirectory},    {"/data/file", FileKind::kFile}};
   std::map<std::string, FileKind, std::less<>> image{{"/", FileKind::kDirectory},
                                                      {"/home", FileKind::kDirectory},
                                                      {"/opt", FileKind::kDirectory},
@@ -292,15 +295,16 @@ TEST(OciConfig, NothingMoreThanAsked) {
   input.env = {"A=1"};
   input.user = {1001, 1002};
   input.mounts = {{"/d", "bind", "/s", {"rbind", "ro"}}};
-  EXPECT_EQ(text::dump_json(oci_config(input)),
-            R"({"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":1001,"gid":1002},)"
-            R"("args":["a","b"],"env":["A=1"],"cwd":"/","capabilities":{"bounding":[],"effective":[],)"
-            R"("inheritable":[],"permitted":[],"ambient":[]},"noNewPrivileges":true},)"
-            R"("root":{"path":"/r","readonly":true},)"
-            R"("mounts":[{"destination":"/d","type":"bind","source":"/s","options":["rbind","ro"]}],)"
-            R"("linux":{"namespaces":[{"type":"mount"},{"type":"user"}],)"
-            R"("uidMappings":[{"containerID":1001,"hostID":0,"size":1}],)"
-            R"("gidMappings":[{"containerID":1002,"hostID":0,"size":1}]}})");
+  EXPECT_EQ(
+      text::dump_json(oci_config(input)),
+      R"({"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":1001,"gid":1002},)"
+      R"("args":["a","b"],"env":["A=1"],"cwd":"/","capabilities":{"bounding":[],"effective":[],)"
+      R"("inheritable":[],"permitted":[],"ambient":[]},"noNewPrivileges":true},)"
+      R"("root":{"path":"/r","readonly":true},)"
+      R"("mounts":[{"destination":"/d","type":"bind","source":"/s","options":["rbind","ro"]}],)"
+      R"("linux":{"namespaces":[{"type":"mount"},{"type":"user"}],)"
+      R"("uidMappings":[{"containerID":1001,"hostID":0,"size":1}],)"
+      R"("gidMappings":[{"containerID":1002,"hostID":0,"size":1}]}})");
 }
 
 TEST(OciConfig, LimitsNamespacesFakeRoot) {

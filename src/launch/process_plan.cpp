@@ -17,16 +17,6 @@ std::string_view name_of(std::string_view item) {
   return item.substr(0, item.find('='));
 }
 
-void set(std::vector<std::string>& env, std::string item) {
-  const auto at = std::find_if(env.begin(), env.end(), [&](const std::string& one) {
-    return name_of(one) == name_of(item);
-  });
-  if (at == env.end())
-    env.push_back(std::move(item));
-  else
-    *at = std::move(item);
-}
-
 Result<std::vector<std::string>> arguments(const ProcessInput& input) {
   const RunOptions& options = input.options;
   // As docker does: who replaces the entry point does not mean the image's arguments to it.
@@ -45,26 +35,36 @@ std::vector<std::string> environment(const ProcessInput& input) {
   const RunOptions& options = input.options;
   std::vector<std::string> env;
   for (const std::string& item : input.image.env)
-    if (item.find('=') != std::string::npos && item.front() != '=') set(env, item);
-  if (!variable_in(env, "PATH")) set(env, std::string(kDefaultPath));
+    if (item.find('=') != std::string::npos && item.front() != '=') set_variable(env, item);
+  if (!variable_in(env, "PATH")) set_variable(env, std::string(kDefaultPath));
   if (!options.isolate)
     for (const std::string& item : input.host_environment)
       for (const std::string_view prefix : kBatchVariables)
-        if (item.starts_with(prefix)) set(env, item);
+        if (item.starts_with(prefix)) set_variable(env, item);
   const Account& account = input.caller.account;
   if (options.home && !options.isolate && !account.home.empty())
-    set(env, "HOME=" + account.home);
+    set_variable(env, "HOME=" + account.home);
   else if (!variable_in(env, "HOME"))
-    set(env, "HOME=/tmp");
+    set_variable(env, "HOME=/tmp");
   if (!account.name.empty() && !options.fake_root && !options.user)
-    set(env, "USER=" + account.name);
+    set_variable(env, "USER=" + account.name);
   if (options.tty && !variable_in(env, "TERM"))
-    set(env, "TERM=" + variable_in(input.host_environment, "TERM").value_or("xterm"));
-  for (const std::string& item : options.env) set(env, item);
+    set_variable(env, "TERM=" + variable_in(input.host_environment, "TERM").value_or("xterm"));
+  for (const std::string& item : options.env) set_variable(env, item);
   return env;
 }
 
 }  // namespace
+
+void set_variable(std::vector<std::string>& env, std::string item) {
+  const auto at = std::find_if(env.begin(), env.end(), [&](const std::string& one) {
+    return name_of(one) == name_of(item);
+  });
+  if (at == env.end())
+    env.push_back(std::move(item));
+  else
+    *at = std::move(item);
+}
 
 std::optional<std::string> variable_in(const std::vector<std::string>& env, std::string_view name) {
   for (const std::string& item : env)

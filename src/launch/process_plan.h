@@ -41,6 +41,8 @@ struct ProcessInput {
 /// A usage error when neither the image nor the user names a command.
 Result<ProcessPlan> plan_process(const ProcessInput& input);
 
+/// Replaces the variable of "NAME=value" in a list, or appends it.
+void set_variable(std::vector<std::string>& env, std::string item);
 /// "NAME=value" of a list; nullopt when it is not set.
 std::optional<std::string> variable_in(const std::vector<std::string>& env, std::string_view name);
 

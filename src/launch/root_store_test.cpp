@@ -40,8 +40,8 @@ class RootStoreTest : public testing::Test {
     Oci oci;
     std::vector<image::fixture::TestLayer> layers;
     for (const std::string& tar : tars) layers.push_back({tar, codec::Compression::kNone, "COPY"});
-    oci.add(oci.image(layers, architecture.empty() ? image::host_platform().architecture
-                                                   : architecture));
+    oci.add(oci.image(layers,
+                      architecture.empty() ? image::host_platform().architecture : architecture));
     const auto place = work_ / fmt::format("image{}", ++images_);
     image::fixture::write_files(place, oci.all());
     image::OpenOptions options;
@@ -157,7 +157,8 @@ TEST_F(RootStoreTest, EntriesInUseStayAndDamagedOnesAreMadeAnew) {
 
 TEST_F(RootStoreTest, RefusesAnotherPlatformAndFalseDigests) {
   const std::string other = image::host_platform().architecture == "arm64" ? "amd64" : "arm64";
-  const auto foreign = store().obtain(*make_image({Tar().file("f", "1").bytes()}, other), progress_);
+  const auto foreign =
+      store().obtain(*make_image({Tar().file("f", "1").bytes()}, other), progress_);
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.error().code, Code::kEnvironment);
   EXPECT_THAT(foreign.error().message, HasSubstr("this machine is"));

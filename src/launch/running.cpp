@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 #include "base/file.h"
 #include "launch/host_kernel.h"
+#include "launch/process_plan.h"
 #include "launch/stage.h"
 #include "text/json.h"
 
@@ -23,7 +25,10 @@ namespace flense::launch {
 namespace {
 
 constexpr std::uint64_t kMaxStatus = 1u << 20, kMaxStat = 64u << 10;
+constexpr std::uint64_t kMaxConfig = 16u << 20;
 constexpr std::size_t kMostNames = 10;
+constexpr nlink_t kManyStates = 64;
+constexpr const char* kProcessFile = "process.json";
 
 /// Field 22 of /proc/PID/stat; 0 when there is no such process.
 std::uint64_t start_time_of(int pid) {
@@ -113,6 +118,50 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
   return {};
 }
 
+void forget_dead(const RuntimePlaces& places) {
+  // Where directories count their subdirectories, this is their number.
+  struct stat status{};
+  if (::stat(places.state().c_str(), &status) != 0 || status.st_nlink < kManyStates) return;
+  std::error_code error;
+  std::vector<std::filesystem::path> dead;
+  for (std::filesystem::directory_iterator at(places.state(), error), end; !error && at != end;
+       at.increment(error))
+    if (const auto one = read_status(at->path()); one && !lives(*one)) dead.push_back(at->path());
+  for (const std::filesystem::path& path : dead) std::filesystem::remove_all(path, error);
+}
+
+Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
+                           const Engine& engine, const RuntimePlaces& places) {
+  TRY(const std::string text, read_file(places.state() / container.id / "config.json", kMaxConfig));
+  TRY(const text::Json config, text::parse_json(text, "config.json of " + container.id));
+  ExecPlan out;
+  out.container = container;
+  out.place = places.stage();
+  out.process = config["process"];
+  if (!out.process.is_object()) return bad_input("the state of '{}' has no process", container.id);
+  std::vector<std::string> env;
+  for (const text::Json& item : out.process["env"].items()) env.emplace_back(item.text());
+  for (const std::string& item : request.env) set_variable(env, item);
+  const auto list = [](const std::vector<std::string>& items) {
+    text::Json json = text::Json::array();
+    for (const std::string& item : items) json.push(item);
+    return json;
+  };
+  if (request.workdir) out.process.set("cwd", *request.workdir);
+  out.process.set("args", list(request.command));
+  out.process.set("env", list(env));
+  out.process.set("terminal", request.terminal);
+  // What the first process sees as its root, with everything that is mounted there.
+  const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
+                             O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root)
+    out.command = check_command(root.get(), request.command, env,
+                                std::string(out.process["cwd"].text("/")), {});
+  out.argv = {engine.program, "--root",    places.state(),           "--cgroup-manager=disabled",
+              "exec",         "--process", out.place / kProcessFile, container.id};
+  return out;
+}
+
 Result<void> start_exec(const ExecPlan& plan) {
   // A descriptor for the process, so that its number cannot come to mean another one.
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, plan.container.pid, 0)));
@@ -132,6 +181,13 @@ Result<void> start_exec(const ExecPlan& plan) {
   if (cgroup_layout("/sys/fs/cgroup") == CgroupLayout::kHybrid &&
       ::mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") != 0)
     return system_error(errno, "cannot cover /sys/fs/cgroup/unified");
+  if (::mount("tmpfs", plan.place.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=16m") !=
+      0)
+    return system_error(errno, "cannot mount a tmpfs on " + plan.place.string());
+  const std::filesystem::path file = plan.place / kProcessFile;
+  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return system_error(errno, "cannot create " + file.string());
+  TRY_DO(write_fully(fd.get(), as_bytes(text::dump_json(plan.process)), file.string()));
   return become(plan.argv);
 }
 

@@ -3,11 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "launch/command_check.h"
 #include "launch/engine.h"
+#include "text/json.h"
 
 namespace flense::launch {
 
@@ -22,17 +26,33 @@ std::vector<Running> list_running(const RuntimePlaces& places);
 /// By name, or a beginning that only one has. A usage error that names those there are.
 Result<Running> find_running(const RuntimePlaces& places, const std::string& name);
 
+/// Forgets those whose processes are gone (crun was killed), when many have gathered.
+void forget_dead(const RuntimePlaces& places);
 /// Forgets a container of that name whose processes are gone (crun was killed); an environment
 /// error when it lives.
 Result<void> clear_dead(const RuntimePlaces& places, const std::string& name);
 
-struct ExecPlan {
-  Running container;
-  std::vector<std::string> argv;  ///< of crun; argv[0] is its path
+struct ExecRequest {
+  std::vector<std::string> command;
+  std::vector<std::string> env;  ///< "NAME=value", above the container's own
+  std::optional<std::string> workdir;
+  bool terminal = false;
 };
 
+struct ExecPlan {
+  Running container;
+  std::filesystem::path place;    ///< an empty directory: a tmpfs is mounted there
+  text::Json process;             ///< runtime-spec config.md, "process"
+  std::vector<std::string> argv;  ///< of crun; argv[0] is its path
+  CommandState command = CommandState::kUnknown;
+};
+
+/// The container's own process with another command: the same user, environment and capabilities.
+Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
+                           const Engine& engine, const RuntimePlaces& places);
+
 /// Joins the user namespace that the container was made in, with a mount namespace of our own where
-/// crun finds its state, and becomes `argv`. The process must have one thread.
+/// crun finds its state, and becomes crun. The process must have one thread.
 Result<void> start_exec(const ExecPlan& plan);
 
 }  // namespace flense::launch
