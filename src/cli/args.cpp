@@ -56,7 +56,7 @@ std::size_t end_of_options(const std::vector<std::string>& args,
   std::size_t at = 0;
   while (at < args.size() && args[at].size() > 1 && args[at].front() == '-') {
     if (args[at] == "--") return at + 1;
-    at += takes_next(args[at], options) ? 2 : 1;
+    at += takes_next(args[at], options) ? std::size_t{2} : std::size_t{1};
   }
   return std::min(at, args.size());
 }
