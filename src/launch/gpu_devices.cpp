@@ -82,6 +82,9 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   if (!generated) {
     if (!listed && kind != "nvidia.com/gpu" && kind != "amd.com/gpu")
       return std::unexpected(listed.error());
+    if (!complaint.empty())
+      generated.error().context.push_back(
+          fmt::format("replacing the CDI specification, which does not fit: {}", complaint));
     return std::unexpected(std::move(generated).error());
   }
   cdi::Registry own;
