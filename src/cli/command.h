@@ -50,6 +50,7 @@ const Command& slim_command();
 const Command& check_command();
 const Command& host_command();
 const Command& explain_command();
+const Command& bench_command();
 const Command& cache_command();
 const Command& cdi_command();
 const Command& doctor_command();

@@ -74,8 +74,8 @@ std::span<const Command* const> commands() {
   static const std::array kCommands = {
       &inspect_command(),    &slim_command(),      &check_command(), &host_command(),
       &doctor_command(),     &run_image_command(), &exec_command(),  &shell_command(),
-      &explain_command(),    &cdi_command(),       &cache_command(), &completion_command(),
-      &help_command(),
+      &bench_command(),      &explain_command(),   &cdi_command(),   &cache_command(),
+      &completion_command(), &help_command(),
   };
   return kCommands;
 }

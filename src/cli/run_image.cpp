@@ -11,6 +11,7 @@
 #include "cli/common.h"
 #include "cli/places.h"
 #include "cli/root_places.h"
+#include "cli/run_checks.h"
 #include "image/reference.h"
 #include "inventory/budget.h"
 #include "launch/gpu_devices.h"
@@ -182,11 +183,17 @@ Result<void> tell(Io& io, std::string_view prefix, const std::vector<std::string
   return {};
 }
 
+using Preflight = std::function<Result<bool>(const std::vector<std::string>&)>;
+
 /// What --gpus and the like come to; nullopt when nothing was asked for.
 Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOptions& options,
                                                          Opened& opened,
-                                                         const host::Machine& machine, Io& io) {
-  if (!launch::asks_for_devices(options.gpu)) return std::nullopt;
+                                                         const host::Machine& machine, Io& io,
+                                                         const Preflight& preflight) {
+  if (!launch::asks_for_devices(options.gpu)) {
+    TRY_DO(preflight({}));
+    return std::nullopt;
+  }
   if (opened.prepared.empty()) {
     TRY(const OpenedRoots roots, open_root_store(io));
     opened.prepared = roots.prepared;
@@ -201,7 +208,7 @@ Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOption
       launch::plan_devices({options.gpu, machine, io.environment, directories,
                             options.rdma ? std::set<std::string>{"rdma"} : std::set<std::string>{},
                             opened.root, opened.prepared,
-                            launch::variable_in(env, "LD_LIBRARY_PATH").value_or("")}));
+                            launch::variable_in(env, "LD_LIBRARY_PATH").value_or(""), preflight}));
   return devices;
 }
 
@@ -251,7 +258,10 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
   TRY(const host::Places where, places_of(args));
   const host::Machine machine(where);
-  TRY(const auto devices, choose_devices(options, opened, machine, io));
+  const Preflight preflight = [&](const std::vector<std::string>& names) {
+    return check_image(args, io, *opened.image, where, opened.root, names);
+  };
+  TRY(const auto devices, choose_devices(options, opened, machine, io, preflight));
   launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};
   if (devices) {
     TRY_DO(tell(io, "notice: ", devices->notices));
@@ -267,6 +277,8 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     TRY_DO(tell(io, "", plan.reasons));
   }
   if (!args.has("--quiet")) TRY_DO(tell(io, "notice: ", plan.notices));
+  TRY_DO(check_data(args, io, plan.config, opened.root,
+                    opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan, opened, io));
   if (refused) return *refused;
   // The root stays held: its descriptor goes along.
@@ -281,7 +293,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 35> kOptions = {
+  static const std::array<OptionSpec, 36> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -332,6 +344,7 @@ const Command& run_image_command() {
                  false,
                  {},
                  Completion::kDirectory},
+      OptionSpec{"--no-preflight", "", "", "start without asking whether the image runs here"},
       OptionSpec{"--explain", "", "", "say every decision on standard error"},
       kRootOption,
       kProcOption,

@@ -7,8 +7,8 @@
 #include "cdi/generate.h"
 #include "cdi/registry.h"
 #include "cdi/validate.h"
-#include "host/probe.h"
 #include "launch/inject.h"
+#include "launch/preflight_host.h"
 
 namespace flense::launch {
 
@@ -100,12 +100,16 @@ bool asks_for_devices(const GpuRequest& request) {
 }
 
 Result<GpuDevices> plan_devices(const GpuInput& input) {
-  const host::Profile profile = host::probe(input.machine);
+  const host::Profile profile = probe_gpus(input.machine);
   TRY(GpuChoice choice, choose_gpus(input.request, profile, input.variable,
                                     openable_minors(input.machine.dev, profile)));
   GpuDevices out;
   out.reasons = std::move(choice.reasons);
   out.notices = std::move(choice.notices);
+  InjectOptions options;
+  if (input.preflight) {
+    TRY(options.use_image_compat, input.preflight(choice.names));
+  }
   std::map<std::string, std::vector<std::string>> kinds;
   for (const std::string& name : choice.names) kinds[kind_of(name)].push_back(name);
   if (!kinds.empty()) {
@@ -121,7 +125,6 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
   }
   for (const std::string& item : choice.env) out.edits.env.push_back(item);
 
-  InjectOptions options;
   options.image_key = input.root.key;
   options.directory = input.prepared;
   options.library_path = input.library_path;

@@ -28,6 +28,9 @@ struct GpuInput {
   const RootFs& root;
   std::filesystem::path prepared;  ///< directory for prepared libraries, ours
   std::string library_path;        ///< LD_LIBRARY_PATH as the container will have it
+  /// Asked with the qualified names before anything is prepared for them; true when the image's
+  /// compat libraries serve. May be empty.
+  std::function<Result<bool>(const std::vector<std::string>&)> preflight;
 };
 
 struct GpuDevices {
