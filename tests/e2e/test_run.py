@@ -27,6 +27,7 @@ def busybox_layer():
     for name in APPLETS:
         layer.symlink(f"bin/{name}", "busybox")
     layer.folder("etc").file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:33:44::/srv:/bin/sh\n")
+    layer.file("etc/plain", "no program\n")
     return layer.file("etc/group", "root:x:0:\nweb:x:44:\n")
 
 
@@ -124,7 +125,7 @@ class Run(harness.Case):
         self.sh("exit 7", expect=7)
         self.sh("kill -9 $$", expect=137)
         self.assertIn("no command 'nosuch'", self.run_image(self.image, "nosuch", expect=127).err)
-        self.run_image(self.image, "/etc/passwd", expect=126)
+        self.run_image(self.image, "/etc/plain", expect=126)
         self.run_image(self.image, "/etc", expect=126)
         self.assertIn("did you mean", self.run_image("--volum", "x", self.image, expect=125).err)
         self.run_image(self.path("missing.tar"), "true", expect=125)
@@ -187,8 +188,8 @@ class Run(harness.Case):
                   f"for d in /tmp /var/tmp /run /dev/shm {self.home}; do touch $d/flense-x-$$ || echo no $d; "
                   "rm $d/flense-x-$$; done; dd if=/dev/zero of=/dev/null count=1 2>/dev/null && echo null")
         self.assertEqual(self.sh(script).out, "null\n")
-        self.assertEqual(self.sh("touch /x /etc/y && rm /etc/passwd && ls /", "--writable").out.count("x\n"), 1)
-        self.sh("test ! -e /x && test -e /etc/passwd")
+        self.assertEqual(self.sh("touch /x /etc/y && rm /etc/plain && ls /", "--writable").out.count("x\n"), 1)
+        self.sh("test ! -e /x && test -e /etc/plain")
         self.assertIn("copies all of it", self.sh("true", "--writable").err)
         kept = os.path.join(self.home, "kept")
         os.mkdir(kept)
@@ -209,9 +210,12 @@ class Run(harness.Case):
         self.assertEqual(out[:4], ["1", "0", "no home", "lo"])
         self.assertTrue(out[4].startswith("flense-"))
         with socket.create_server(("127.0.0.1", 0)) as server:
-            port = str(server.getsockname()[1])
-            self.run_image(self.image, "nc", "-z", "127.0.0.1", port)
-            self.run_image("--isolate", self.image, "nc", "-z", "127.0.0.1", port, expect=1)
+            script = f"nc -w 5 127.0.0.1 {server.getsockname()[1]} < /dev/null"
+            process = self.start("run", self.image, "sh", "-c", script)
+            server.settimeout(60)
+            server.accept()[0].close()
+            self.done(process)
+            self.sh(script, "--isolate", expect=1)
 
     def test_a_terminal(self):
         leader, follower = pty.openpty()
