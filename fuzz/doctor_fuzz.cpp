@@ -8,9 +8,9 @@
 
 #include "doctor/cdi_spec.h"
 #include "doctor/loader.h"
-#include "doctor/loader_cache.h"
 #include "doctor/messages.h"
 #include "doctor/python.h"
+#include "elf/loader_cache.h"
 #include "host/tree.h"
 #include "knowledge/explained.h"
 
@@ -25,7 +25,7 @@ void expect(bool holds) {
 void loader(std::string_view text) {
   for (const std::uint16_t machine : std::initializer_list<std::uint16_t>{62, 183, 0})
     for (const char* name : {"libcuda.so.1", "libc.so.6"})
-      if (const auto paths = cached_paths(flense::as_bytes(text), name, machine)) {
+      if (const auto paths = flense::elf::cached_paths(flense::as_bytes(text), name, machine)) {
         expect(paths->size() <= 64);
         for (const std::string& path : *paths) expect(path.size() <= 4096);
       }

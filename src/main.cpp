@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,12 +49,18 @@ unsigned terminal_columns() {
   return 80;
 }
 
+std::vector<std::string> environment() {
+  std::vector<std::string> out;
+  for (char** item = environ; *item != nullptr; ++item) out.emplace_back(*item);
+  return out;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     std::signal(SIGPIPE, SIG_IGN);
-    flense::InterruptWatch interrupts;
+    std::optional<flense::InterruptWatch> interrupts(std::in_place);
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");
     flense::cli::Io io{out,
@@ -66,10 +73,16 @@ int main(int argc, char** argv) {
                          if (value == nullptr) return std::nullopt;
                          return std::string(value);
                        },
-                       interrupts.token()};
-    const int status = flense::cli::run(std::vector<std::string>(argv + 1, argv + argc), io);
-    if (status == flense::exit_status(flense::Code::kInterrupted)) interrupts.end_as_signalled();
-    return status;
+                       interrupts->token(),
+                       environment()};
+    const std::vector<std::string> args(argv + 1, argv + argc);
+    const int status = flense::cli::run(args, io);
+    if (status == flense::exit_status(flense::Code::kInterrupted)) interrupts->end_as_signalled();
+    if (status != 0 || !io.last_step) return status;
+    interrupts->end_as_signalled();
+    interrupts.reset();
+    const flense::Result<void> done = io.last_step();
+    return done ? 0 : flense::cli::report_failure(done.error(), args, io);
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory\n", stderr);
     return 4;

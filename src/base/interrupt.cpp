@@ -43,13 +43,17 @@ InterruptWatch::InterruptWatch() {
   quit_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
   // Without the descriptors the signals keep their own meaning: to end the process.
   if (signals_.get() < 0 || quit_.get() < 0) return;
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  blocking_ = pthread_sigmask(SIG_BLOCK, &set, &before_) == 0;
   watcher_ = std::jthread([this] { watch(); });
 }
 
 InterruptWatch::~InterruptWatch() {
   const std::uint64_t one = 1;
-  if (watcher_.joinable()) static_cast<void>(::write(quit_.get(), &one, sizeof one) < 0);
+  if (watcher_.joinable()) {
+    static_cast<void>(::write(quit_.get(), &one, sizeof one) < 0);
+    watcher_.join();
+  }
+  if (blocking_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 void InterruptWatch::watch() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 #include <stop_token>
 #include <thread>
 
@@ -17,6 +18,7 @@ class InterruptWatch {
   InterruptWatch();
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
+  /// Gives the signals back: they mean again what they meant before.
   ~InterruptWatch();
 
   std::stop_token token() const { return source_.get_token(); }
@@ -28,6 +30,8 @@ class InterruptWatch {
   void watch();
 
   std::stop_source source_;
+  sigset_t before_{};  ///< the signals that were blocked
+  bool blocking_ = false;
   UniqueFd signals_, quit_;
   std::atomic<int> signal_ = 0;
   std::jthread watcher_;

@@ -20,7 +20,10 @@ Result<Bytes> MemorySource::next(std::size_t max) {
 }
 
 FdSource::FdSource(int fd, std::string name)
-    : fd_(fd), name_(std::move(name)), buffer_(std::make_unique<std::byte[]>(kBlock)) {}
+    : fd_(fd),
+      name_(std::move(name)),
+      // Pages that a small file does not fill are never touched.
+      buffer_(std::make_unique_for_overwrite<std::byte[]>(kBlock)) {}
 FdSource::~FdSource() = default;
 
 Result<Bytes> FdSource::next(std::size_t max) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "cli/suggest.h"
@@ -29,6 +30,37 @@ std::unexpected<Error> unknown_option(std::string_view word, std::span<const Opt
                near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
 }
 
+const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
+  for (const OptionSpec& option : options)
+    if (option.name == name || option.short_name == name) return &option;
+  return nullptr;
+}
+
+/// Whether the option `word` ("--name", "-n", a cluster "-it") takes the next word as its value.
+bool takes_next(std::string_view word, std::span<const OptionSpec> options) {
+  if (word.starts_with("--")) {
+    const OptionSpec* option = find_option(options, word);
+    return option != nullptr && !option->value.empty();
+  }
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    const std::array<char, 2> name = {'-', word[i]};
+    const OptionSpec* option = find_option(options, {name.data(), name.size()});
+    if (option != nullptr && !option->value.empty()) return i + 1 == word.size();
+  }
+  return false;
+}
+
+/// Where the first positional stands.
+std::size_t end_of_options(const std::vector<std::string>& args,
+                           std::span<const OptionSpec> options) {
+  std::size_t at = 0;
+  while (at < args.size() && args[at].size() > 1 && args[at].front() == '-') {
+    if (args[at] == "--") return at + 1;
+    at += takes_next(args[at], options) ? std::size_t{2} : std::size_t{1};
+  }
+  return std::min(at, args.size());
+}
+
 }  // namespace
 
 std::size_t ParsedArgs::count(std::string_view option) const {
@@ -47,7 +79,16 @@ std::vector<std::string> ParsedArgs::values(std::string_view option) const {
 }
 
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
-                              std::span<const OptionSpec> options, std::string_view command) {
+                              std::span<const OptionSpec> options, std::string_view command,
+                              Positionals positionals) {
+  if (positionals == Positionals::kEndOptions) {
+    const auto rest = args.begin() + static_cast<std::ptrdiff_t>(end_of_options(args, options));
+    TRY(ParsedArgs out, parse_args({args.begin(), rest}, options, command));
+    if (rest != args.end() && rest->empty())
+      return usage("an empty argument", "is a shell variable unset?");
+    out.positionals_.insert(out.positionals_.end(), rest, args.end());
+    return out;
+  }
   // An unset shell variable must not mean "the default".
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (!args[i].empty()) continue;

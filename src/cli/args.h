@@ -25,6 +25,11 @@ struct OptionSpec {
   Completion completion = Completion::kNone;
 };
 
+enum class Positionals {
+  kAnywhere,    ///< between options too; "--" ends the options
+  kEndOptions,  ///< from the first one on nothing is an option
+};
+
 class ParsedArgs {
  public:
   bool has(std::string_view option) const { return count(option) > 0; }
@@ -37,7 +42,7 @@ class ParsedArgs {
 
  private:
   friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const OptionSpec>,
-                                       std::string_view);
+                                       std::string_view, Positionals);
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
   std::vector<std::string> positionals_;
 };
@@ -45,6 +50,7 @@ class ParsedArgs {
 /// Usage errors for unknown options (with the nearest known one as hint), missing values and
 /// values that are no choice. `command` is for messages.
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
-                              std::span<const OptionSpec> options, std::string_view command);
+                              std::span<const OptionSpec> options, std::string_view command,
+                              Positionals positionals = Positionals::kAnywhere);
 
 }  // namespace flense::cli

@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/root_places.h"
 #include "image/skopeo.h"
 #include "inventory/budget.h"
 #include "report/table.h"
@@ -22,17 +23,18 @@ using text::Json;
 
 constexpr std::string_view kSchema = "flense/cache/v1";
 
-constexpr std::string_view kHelp = R"(Keeps two things that can be had again:
+constexpr std::string_view kHelp = R"(Keeps three things that can be had again:
   inventories     what reading a layer or an image has yielded, by digest; at most
                   $FLENSE_CACHE_MAX (default 1GiB), the least recently used go first
   images          pulled from registries and Podman's storage, until they are pruned
+  roots           unpacked for flense run, until they are pruned; what a container uses stays
 
 ACTION is one of
   ls              lists them, the most recently used first
   prune           removes the least recently used inventories until the rest fits
   verify          reads everything and says what is damaged
 
-Inventories lie in $FLENSE_CACHE, else in $SLURM_TMPDIR, else in $XDG_CACHE_HOME/flense or
+Inventories and roots lie in $FLENSE_CACHE, else in $SLURM_TMPDIR, else in $XDG_CACHE_HOME/flense or
 ~/.cache/flense; when that is on a network file system, $TMPDIR comes before it. Images never go to
 $SLURM_TMPDIR or $TMPDIR. Any number of processes and machines may share a cache: there are no locks.
 
@@ -55,7 +57,8 @@ struct Row {
 
 struct Caches {
   EntryStore store;
-  std::filesystem::path images;  ///< may be empty
+  std::filesystem::path images;            ///< may be empty
+  std::optional<launch::RootStore> roots;  ///< nullopt: no place can be used
 };
 
 Result<Caches> open_caches(const Io& io) {
@@ -64,7 +67,9 @@ Result<Caches> open_caches(const Io& io) {
     return fail(Code::kEnvironment, "there is no cache: {}",
                 opened.complaints.empty() ? "neither FLENSE_CACHE nor HOME is set"
                                           : fmt::format("{}", fmt::join(opened.complaints, "; ")));
-  return Caches{std::move(*opened.store), places_of(io).images};
+  Caches out{std::move(*opened.store), places_of(io).images, std::nullopt};
+  if (auto roots = open_root_store(io)) out.roots = std::move(roots->store);
+  return out;
 }
 
 std::int64_t pulled_at(const image::CachedImage& image) {
@@ -120,6 +125,9 @@ Result<int> list(const ParsedArgs& args, Io& io, const Caches& caches) {
   for (const image::CachedImage& image : images)
     rows.push_back(
         {"image", image.manifest_digest, image.layout.string(), image.bytes, pulled_at(image)});
+  if (caches.roots)
+    for (const launch::ListedRoot& root : caches.roots->list())
+      rows.push_back({"root", root.key, root.label, root.bytes, root.used});
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return std::tie(b.used, a.what, a.kind, a.name) < std::tie(a.used, b.what, b.kind, b.name);
   });
@@ -201,6 +209,14 @@ Result<int> prune(const ParsedArgs& args, Io& io, const Caches& caches) {
           return drop;
         }));
   }
+  std::uint64_t root_bytes = 0, roots = 0;
+  if ((all || by_age) && caches.roots)
+    for (const launch::ListedRoot& root : caches.roots->list())
+      // One that a container uses stays.
+      if (goes(root.used) && caches.roots->remove(root.key)) {
+        root_bytes += root.bytes;
+        ++roots;
+      }
   if (args.has("--json")) {
     Json out = document("prune", caches);
     out.set("bytes", sum(after));
@@ -208,12 +224,15 @@ Result<int> prune(const ParsedArgs& args, Io& io, const Caches& caches) {
     out.set("removed_bytes", freed);
     out.set("removed_images", images);
     out.set("removed_image_bytes", image_bytes);
+    out.set("removed_roots", roots);
+    out.set("removed_root_bytes", root_bytes);
     TRY_DO(print(io, out));
     return 0;
   }
   TRY_DO(write_text(
-      io, fmt::format("removed {} inventories ({}) and {} images ({})\n", grouped(removed),
-                      human_bytes(freed), grouped(images), human_bytes(image_bytes))));
+      io, fmt::format("removed {} inventories ({}), {} images ({}) and {} roots ({})\n",
+                      grouped(removed), human_bytes(freed), grouped(images),
+                      human_bytes(image_bytes), grouped(roots), human_bytes(root_bytes))));
   return 0;
 }
 
@@ -228,7 +247,20 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
   if (!caches.images.empty()) {
     TRY(blobs, image::verify_cached_blobs(caches.images));
   }
-  const int status = damaged.empty() && blobs.empty() ? 0 : 1;
+  std::vector<std::string> roots;
+  std::size_t root_count = 0;
+  if (caches.roots) {
+    const std::unique_ptr<Progress> progress = make_progress(args, io);
+    progress->begin("reading unpacked roots", 0);
+    for (const launch::ListedRoot& root : caches.roots->list()) {
+      ++root_count;
+      const auto verified = caches.roots->verify(root.key, *progress);
+      if (verified) continue;
+      if (verified.error().code == Code::kInterrupted) return std::unexpected(verified.error());
+      roots.push_back(fmt::format("{} ({}): {}", root.key, root.label, verified.error().message));
+    }
+  }
+  const int status = damaged.empty() && blobs.empty() && roots.empty() ? 0 : 1;
   if (args.has("--json")) {
     Json out = document("verify", caches);
     out.set("checked", std::uint64_t{entries.size()});
@@ -239,6 +271,8 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
     };
     out.set("damaged", texts(damaged));
     out.set("damaged_blobs", texts(blobs));
+    out.set("checked_roots", std::uint64_t{root_count});
+    out.set("damaged_roots", texts(roots));
     TRY_DO(print(io, out));
     return status;
   }
@@ -248,8 +282,13 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
   for (const std::string& digest : blobs)
     out += fmt::format("damaged blob of a pulled image: {} (flense cache prune --all drops it)\n",
                        digest);
-  out += fmt::format("{} inventories checked, {} damaged; {} blobs damaged\n",
-                     grouped(entries.size()), grouped(damaged.size()), grouped(blobs.size()));
+  for (const std::string& root : roots)
+    out += fmt::format("damaged root {} (flense cache prune --all drops it)\n",
+                       report::printable(root));
+  out += fmt::format(
+      "{} inventories checked, {} damaged; {} blobs damaged; {} roots checked, {} damaged\n",
+      grouped(entries.size()), grouped(damaged.size()), grouped(blobs.size()), grouped(root_count),
+      grouped(roots.size()));
   TRY_DO(write_text(io, out));
   return status;
 }
@@ -272,7 +311,7 @@ Result<int> cache(const ParsedArgs& args, Io& io) {
 const Command& cache_command() {
   static const std::array<OptionSpec, 4> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/cache/v1)"},
-      OptionSpec{"--all", "", "", "prune: everything, pulled images too"},
+      OptionSpec{"--all", "", "", "prune: everything, pulled images and roots too"},
       OptionSpec{"--max-size", "", "SIZE", "prune: what may remain of the inventories"},
       OptionSpec{"--older-than", "", "AGE",
                  "prune: also what was not used for so long: 12h, 30d, 4w"}};

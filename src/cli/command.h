@@ -24,6 +24,9 @@ struct Command {
   std::span<const std::string_view> words = {};  ///< completions of the first positional
   /// The exit status, or an error that run() prints and turns into one.
   Result<int> (*function)(const ParsedArgs& args, Io& io) = nullptr;
+  /// Options end at the first positional: what follows belongs to another program.
+  bool takes_command = false;
+  int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
 };
 
 /// All commands, in the order of the overview.
@@ -38,6 +41,8 @@ std::vector<OptionSpec> all_options(const Command& command);
 /// What main() calls, and tests with strings: parses, dispatches, prints errors. `args` is without
 /// the program's name. Returns the exit status (docs/exit-codes.md).
 int run(const std::vector<std::string>& args, Io& io);
+/// Prints the error; its exit status, or the one that the command has for all.
+int report_failure(const Error& error, const std::vector<std::string>& args, Io& io);
 
 // One function per command file.
 const Command& inspect_command();
@@ -45,9 +50,13 @@ const Command& slim_command();
 const Command& check_command();
 const Command& host_command();
 const Command& explain_command();
+const Command& bench_command();
 const Command& cache_command();
 const Command& cdi_command();
 const Command& doctor_command();
+const Command& run_image_command();
+const Command& exec_command();
+const Command& shell_command();
 const Command& completion_command();
 const Command& help_command();
 

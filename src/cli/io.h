@@ -7,7 +7,9 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/result.h"
 #include "base/stream.h"
 
 namespace flense::cli {
@@ -20,6 +22,11 @@ struct Io {
   unsigned columns = 0;  ///< of the terminal; 0 when there is none
   std::function<std::optional<std::string>(std::string_view)> environment;
   std::stop_token stop = {};  ///< requested when the user wants us to end
+  /// All of the environment, "NAME=value".
+  std::vector<std::string> variables = {};
+  /// Set by a command that turns the process into another program: what is left to do once no other
+  /// thread runs and signals have their own meaning again. Returns only on failure.
+  std::function<Result<void>()> last_step = {};
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();

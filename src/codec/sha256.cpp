@@ -1,5 +1,6 @@
 #include "codec/sha256.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <array>
@@ -14,10 +15,22 @@ struct FreeContext {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
+/// A digest needs nothing of openssl.cnf, reading it takes longer than most digests, and it may
+/// name modules to load.
+void skip_configuration() {
+  static const int kDone = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+  static_cast<void>(kDone);
+}
+
+EVP_MD_CTX* new_context() {
+  skip_configuration();
+  return EVP_MD_CTX_new();
+}
+
 }  // namespace
 
 struct Sha256::State {
-  std::unique_ptr<EVP_MD_CTX, FreeContext> context{EVP_MD_CTX_new()};
+  std::unique_ptr<EVP_MD_CTX, FreeContext> context{new_context()};
   State() { EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr); }
   Raw finish() {
     Raw raw{};
@@ -60,6 +73,7 @@ std::string sha256_digest(Bytes bytes) {
 std::string sha256_record(Bytes bytes) {
   Raw raw{};
   unsigned size = 0;
+  skip_configuration();
   EVP_Digest(bytes.data(), bytes.size(), raw.data(), &size, EVP_sha256(), nullptr);
   std::array<unsigned char, 48> text{};
   const int length = EVP_EncodeBlock(text.data(), raw.data(), static_cast<int>(raw.size()));

@@ -4,7 +4,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "doctor/loader_cache.h"
+#include "elf/loader_cache.h"
 #include "elf/file.h"
 #include "host/parse.h"
 
@@ -119,7 +119,7 @@ LibrarySearch find_library(const host::Tree& root, std::string_view name,
   const std::string cache_label = root.label(kCache);
   std::vector<std::string> cached;
   if (const Result<std::string> bytes = root.read(kCache, kMaxCache)) {
-    Result<std::vector<std::string>> paths = cached_paths(as_bytes(*bytes), name, machine);
+    Result<std::vector<std::string>> paths = elf::cached_paths(as_bytes(*bytes), name, machine);
     if (paths)
       cached = *std::move(paths);
     else

@@ -17,12 +17,20 @@
 #include <utility>
 
 #include "base/path.h"
+#include "codec/sha256.h"
 
 namespace flense::image {
 
 namespace {
 
 constexpr int kMaxDepth = 1024;
+constexpr std::uint32_t kPrivilegeBits = S_ISUID | S_ISGID;
+
+/// Attributes that mean nothing to the kernel. What overlayfs reads is none of them: an image could
+/// lead its mounts elsewhere.
+bool is_plain_attribute(std::string_view name) {
+  return name.starts_with("user.") && !name.starts_with("user.overlay.");
+}
 
 struct DirCloser {
   void operator()(DIR* dir) const { ::closedir(dir); }
@@ -80,11 +88,12 @@ Result<void> remove_tree(int dir, const std::string& name, int depth,
 
 }  // namespace
 
-Result<Extractor> Extractor::create(const std::filesystem::path& root) {
+Result<Extractor> Extractor::create(const std::filesystem::path& root, Ownership ownership) {
   Extractor out;
+  out.as_caller_ = ownership == Ownership::kCaller;
   out.root_ = UniqueFd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!out.root_) return system_error(errno, "cannot open " + root.string());
-  out.privileged_ = ::geteuid() == 0;
+  out.privileged_ = !out.as_caller_ && ::geteuid() == 0;
   return out;
 }
 
@@ -175,16 +184,30 @@ Result<void> Extractor::clear_place(const Parent& parent, const std::string& nam
                      [this](std::uint64_t inode) { directories_.erase(inode); });
 }
 
+std::uint32_t Extractor::mode_for(std::uint64_t inode, const codec::TarMember& member) {
+  const std::uint32_t mode = member.mode & 07777U;
+  if (!as_caller_) return mode;
+  WrittenFile& written = written_[inode];
+  written.mode = mode;
+  written.uid = member.uid;
+  written.gid = member.gid;
+  const bool directory = member.type == codec::MemberType::kDirectory;
+  if (!directory && (mode & kPrivilegeBits) != 0) ++dropped_bits_;
+  return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);
+}
+
 Result<void> Extractor::set_metadata(int fd, const codec::TarMember& member,
                                      const std::string& path) {
   if (privileged_ &&
       ::fchown(fd, static_cast<uid_t>(member.uid), static_cast<gid_t>(member.gid)) != 0) {
     return system_error(errno, "cannot set the owner of " + path);
   }
-  if (::fchmod(fd, member.mode & 07777U) != 0) {
+  TRY(const std::uint64_t inode, inode_of(fd));
+  if (::fchmod(fd, mode_for(inode, member)) != 0) {
     return system_error(errno, "cannot set the mode of " + path);
   }
   for (const auto& [name, value] : member.xattrs) {
+    if (as_caller_ && !is_plain_attribute(name)) continue;
     if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) ++skipped_xattrs_;
   }
   const auto times = times_of(member);
@@ -200,10 +223,16 @@ Result<void> Extractor::write_file(const Parent& parent, const std::string& name
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return system_error(errno, "cannot create " + entry.path);
   if (content != nullptr) {
-    FdSink sink(fd.get(), entry.path);
+    FdSink file(fd.get(), entry.path);
+    codec::HashingSink hashing(file);
+    Sink& sink = as_caller_ ? static_cast<Sink&>(hashing) : file;
     TRY(const std::uint64_t written, copy_all(content->stream(), sink));
     if (written != content->size()) {
       return bad_input("{} has {} bytes, its header says {}", entry.path, written, content->size());
+    }
+    if (as_caller_) {
+      TRY(const std::uint64_t inode, inode_of(fd.get()));
+      written_[inode].sha256 = hashing.digest().substr(std::string_view("sha256:").size());
     }
   }
   return set_metadata(fd.get(), entry.member, entry.path);
@@ -241,6 +270,9 @@ Result<void> Extractor::write_special(const Parent& parent, const std::string& n
     status = ::symlinkat(entry.link.c_str(), parent.fd, name.c_str());
   } else if (member.type == codec::MemberType::kFifo) {
     status = ::mkfifoat(parent.fd, name.c_str(), 0600);
+  } else if (as_caller_) {
+    ++skipped_devices_;
+    return {};
   } else {
     const mode_t kind = member.type == codec::MemberType::kCharDevice ? S_IFCHR : S_IFBLK;
     if (::mknodat(parent.fd, name.c_str(), kind | 0600U,
@@ -258,8 +290,10 @@ Result<void> Extractor::write_special(const Parent& parent, const std::string& n
     return system_error(errno, "cannot set the owner of " + entry.path);
   }
   // We have just created it and it is no link, so following is safe.
+  struct stat made{};
   if (member.type != codec::MemberType::kSymlink &&
-      ::fchmodat(parent.fd, name.c_str(), member.mode & 07777U, 0) != 0) {
+      (::fstatat(parent.fd, name.c_str(), &made, AT_SYMLINK_NOFOLLOW) != 0 ||
+       ::fchmodat(parent.fd, name.c_str(), mode_for(std::uint64_t{made.st_ino}, member), 0) != 0)) {
     return system_error(errno, "cannot set the mode of " + entry.path);
   }
   const auto times = times_of(member);
@@ -380,10 +414,13 @@ Result<void> Extractor::finish() {
 
 std::vector<std::string> Extractor::notices() const {
   std::vector<std::string> out;
-  if (!privileged_) out.emplace_back("owners were not set: that needs root");
+  if (!privileged_ && !as_caller_) out.emplace_back("owners were not set: that needs root");
   if (skipped_devices_ > 0) {
-    out.push_back(
-        fmt::format("{} device nodes were not created: that needs privilege", skipped_devices_));
+    out.push_back(fmt::format("{} device nodes were not created{}", skipped_devices_,
+                              as_caller_ ? "" : ": that needs privilege"));
+  }
+  if (dropped_bits_ > 0) {
+    out.push_back(fmt::format("{} files are not setuid or setgid here", dropped_bits_));
   }
   if (skipped_others_ > 0) {
     out.push_back(fmt::format("{} members of unknown type were left out", skipped_others_));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -15,10 +16,26 @@
 
 namespace flense::image {
 
+/// What the layers say of a file that was written otherwise.
+struct WrittenFile {
+  std::uint32_t mode = 0;  ///< permission bits with setuid, setgid and sticky
+  std::uint64_t uid = 0, gid = 0;
+  std::string sha256;  ///< of a regular file's content: 64 hexadecimal digits
+};
+
+/// How files come out.
+enum class Ownership {
+  kAsStored,  ///< owners, modes and device nodes as the layers say, as far as we may
+  /// Everything is the caller's and within his reach: no owners, no device nodes, no setuid and
+  /// setgid bits, none but "user." attributes; directories u+rwx, files u+r.
+  kCaller,
+};
+
 class Extractor {
  public:
-  /// `root` is an empty directory that is ours. Owners and device nodes are written when we may.
-  static Result<Extractor> create(const std::filesystem::path& root);
+  /// `root` is an empty directory that is ours.
+  static Result<Extractor> create(const std::filesystem::path& root,
+                                  Ownership ownership = Ownership::kAsStored);
   Extractor(Extractor&&) noexcept = default;
   Extractor& operator=(Extractor&&) noexcept = default;
   ~Extractor() = default;
@@ -31,6 +48,9 @@ class Extractor {
   Result<void> finish();
   /// What could not be written as the layers say, with counts.
   std::vector<std::string> notices() const;
+  /// By inode, with Ownership::kCaller: what was stored for the files there are, and for some that
+  /// later layers have removed.
+  const std::unordered_map<std::uint64_t, WrittenFile>& written() const { return written_; }
 
  private:
   struct Parent {
@@ -55,8 +75,12 @@ class Extractor {
   Result<bool> empty_lower(int dir, int depth);
   static std::string key(std::uint64_t dir_inode, std::string_view name);
 
+  /// The mode to be set; remembers what the layer says where that may differ.
+  std::uint32_t mode_for(std::uint64_t inode, const codec::TarMember& member);
+
   UniqueFd root_;
   bool privileged_ = false;
+  bool as_caller_ = false;
   UniqueFd cached_;
   std::string cached_path_;
   std::uint64_t cached_inode_ = 0;
@@ -68,7 +92,9 @@ class Extractor {
     codec::TarMember member;
   };
   std::map<std::uint64_t, Directory> directories_;
+  std::unordered_map<std::uint64_t, WrittenFile> written_;
   std::uint64_t skipped_devices_ = 0, skipped_others_ = 0, skipped_xattrs_ = 0;
+  std::uint64_t dropped_bits_ = 0;
 };
 
 }  // namespace flense::image

@@ -2,14 +2,17 @@
 // qualified CDI device names.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "host/profile.h"
+#include "host/tree.h"
 
 namespace flense::launch {
 
@@ -24,11 +27,21 @@ struct GpuChoice {
   std::vector<std::string> nodes;    ///< plain nodes of /dev
   std::vector<std::string> env;      ///< that goes with it: "CUDA_VISIBLE_DEVICES=…"
   std::vector<std::string> reasons;  ///< for --explain
+  std::vector<std::string> notices;  ///< words that have no effect here
 };
 
 /// `variable` reads the caller's environment (Slurm's SLURM_JOB_GPUS, CUDA_VISIBLE_DEVICES, …).
+/// `openable` are the minors N of /dev/nvidiaN that this process may open; nullopt: not asked.
+/// Within a Slurm job, indices count the job's GPUs, and "all" are those. A usage error for a value
+/// that is not understood; an environment error for a GPU that is not there, naming those that are.
 Result<GpuChoice> choose_gpus(
     const GpuRequest& request, const host::Profile& host,
-    const std::function<std::optional<std::string>(std::string_view)>& variable);
+    const std::function<std::optional<std::string>(std::string_view)>& variable,
+    const std::optional<std::set<std::uint64_t>>& openable = std::nullopt);
+
+/// Of the NVIDIA GPUs of `host`, whose nodes the kernel lets us open; nullopt where it was not to
+/// be asked (a copied tree, nodes that are missing).
+std::optional<std::set<std::uint64_t>> openable_minors(const host::Tree& dev,
+                                                       const host::Profile& host);
 
 }  // namespace flense::launch

@@ -22,8 +22,9 @@ struct Decision {
 };
 
 struct Injection {
-  cdi::Edits
-      edits;  ///< to be applied: the given ones, libraries replaced by the prepared directory
+  /// To be applied: the given ones, libraries replaced by binds at /run/flense and a loader cache
+  /// over /etc/ld.so.cache. Targets may be missing in the image.
+  cdi::Edits edits;
   std::vector<Decision> decisions;
   std::vector<std::string> notices;
 };
@@ -32,6 +33,7 @@ struct InjectOptions {
   std::string image_key;            ///< names the unpacked root: 64 hexadecimal digits
   std::filesystem::path directory;  ///< of prepared directories, ours, node-local
   bool use_image_compat = false;    ///< the image's forward-compatibility libraries serve here
+  std::string library_path;         ///< LD_LIBRARY_PATH as the container will have it
 };
 
 /// `root` is the image's unpacked root directory; nothing in it is opened but by openat2 below it.

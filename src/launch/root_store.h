@@ -1,10 +1,17 @@
 // Root file systems, unpacked once per image and used read-only: a content-addressed directory on
-// this machine, shared by any number of processes. An entry appears whole or not at all; readers
-// take no lock.
+// this machine, shared by any number of processes. An entry appears whole or not at all.
+//
+//   roots/KEY/root/       the tree: the caller's own files, see image::Ownership::kCaller
+//   roots/KEY/listing     what it consists of (root_listing.h)
+//   roots/KEY/entry.json  its label, notices and size; without it there is no entry
+//
+// Who uses an entry holds a shared lock on its directory and never waits for it; who unpacks or
+// removes one holds roots/.KEY.lock. Locks want a file system of this machine.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +28,10 @@ struct RootFs {
   std::filesystem::path path;        ///< the root directory
   UniqueFd directory;                ///< the same, open (O_PATH)
   std::vector<std::string> notices;  ///< of unpacking; kept with the entry
+  /// Holds the entry: it is not removed while this is open, also by the program that we become.
+  /// Empty for a directory that is used where it lies.
+  UniqueFd held;
+  bool unpacked_now = false;
 };
 
 struct ListedRoot {
@@ -34,19 +45,29 @@ class RootStore {
   /// The directory is made for this user alone. An environment error when it cannot be used.
   static Result<RootStore> open(const std::filesystem::path& directory);
 
-  /// The key of an image: its layers' diff_ids, in order.
+  /// The key of an image: its layers' diff_ids, in order; of a squashfs, which names no digest of
+  /// its content, the file that it is (path, inode, size, times).
   static Result<std::string> key_of(const image::Image& image);
+  /// A directory of the user's as it is: nothing is copied, and nothing made in it.
+  static Result<RootFs> in_place(const std::filesystem::path& directory);
   /// What is there; an entry of another form or a damaged one is not.
   Result<std::optional<RootFs>> find(const std::string& key) const;
   /// The same, unpacked now where it is missing. Of many that ask at once one unpacks.
   Result<RootFs> obtain(const image::Image& image, Progress& progress) const;
 
   std::vector<ListedRoot> list() const;
+  /// An environment error while something uses it.
   Result<void> remove(const std::string& key) const;
   /// Walks the tree again and compares with what was unpacked; the first difference as an error.
-  Result<void> verify(const std::string& key) const;
+  Result<void> verify(const std::string& key, Progress& progress) const;
+  const std::filesystem::path& directory() const { return directory_; }
 
  private:
+  explicit RootStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  std::filesystem::path entry(const std::string& key) const { return directory_ / key; }
+  Result<void> unpack(const image::Image& image, const std::string& key, Progress& progress) const;
+  Result<void> discard(const std::string& key) const;
+
   std::filesystem::path directory_;
 };
 

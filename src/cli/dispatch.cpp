@@ -33,7 +33,9 @@ std::unexpected<Error> unknown_command(std::string_view word) {
 
 Result<int> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
   const std::vector<OptionSpec> options = all_options(command);
-  TRY(const ParsedArgs parsed, parse_args(args, options, command.name));
+  TRY(const ParsedArgs parsed,
+      parse_args(args, options, command.name,
+                 command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
   if (parsed.has("--help")) {
     TRY_DO(write_text(io, command_help(command)));
     return 0;
@@ -70,8 +72,9 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 
 std::span<const Command* const> commands() {
   static const std::array kCommands = {
-      &inspect_command(),    &slim_command(),    &check_command(), &host_command(),
-      &doctor_command(),     &explain_command(), &cdi_command(),   &cache_command(),
+      &inspect_command(),    &slim_command(),      &check_command(), &host_command(),
+      &doctor_command(),     &run_image_command(), &exec_command(),  &shell_command(),
+      &bench_command(),      &explain_command(),   &cdi_command(),   &cache_command(),
       &completion_command(), &help_command(),
   };
   return kCommands;
@@ -89,20 +92,31 @@ std::span<const OptionSpec> common_options() {
 
 std::vector<OptionSpec> all_options(const Command& command) {
   std::vector<OptionSpec> out(command.options.begin(), command.options.end());
-  out.insert(out.end(), kCommon.begin(), kCommon.end());
+  for (OptionSpec option : kCommon) {
+    // A command may have another meaning for the letter (-v of run).
+    for (const OptionSpec& own : command.options)
+      if (own.short_name == option.short_name) option.short_name = {};
+    out.push_back(option);
+  }
   return out;
 }
 
 int run(const std::vector<std::string>& args, Io& io) {
   const Result<int> status = dispatch(args, io);
-  if (status) return *status;
-  std::string text = render(status.error());
+  return status ? *status : report_failure(status.error(), args, io);
+}
+
+int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
+  std::string text = render(error);
   const bool colour = io.err_is_terminal && io.variable("NO_COLOR").empty() &&
                       std::find(args.begin(), args.end(), "--no-color") == args.end();
   if (colour && text.starts_with("error:")) text = "\x1b[31merror:\x1b[0m" + text.substr(6);
   // There is nowhere left to report that standard error cannot be written.
   static_cast<void>(io.err.write(as_bytes(text)));
-  return exit_status(status.error().code);
+  const Command* command = args.empty() ? nullptr : find_command(args.front());
+  const bool own =
+      command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;
+  return own ? command->failure_status : exit_status(error.code);
 }
 
 }  // namespace flense::cli

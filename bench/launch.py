@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Start latency of /bin/true from an OCI layout that is unpacked already: flense run against crun on flense's own
+bundle and against podman run, interleaved in one go, as medians and ratios.
+
+launch.py [--runs N] [--json]     needs root, crun and podman; runs flense and crun as a user
+
+Where control groups are hybrid, everything is measured in a mount namespace that shows crun a plain version 1 view,
+since crun refuses the other one. podman runs as root, which is the faster way for it."""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tests/e2e"))
+import fixtures  # noqa: E402
+
+BINARY = os.environ.get("FLENSE_BINARY") or os.path.join(TOP, "build/release/flense")
+USER = 65124
+INSIDE = "FLENSE_BENCH_INSIDE"
+UNIFIED = "/sys/fs/cgroup/unified"
+
+
+def make_layout(work):
+    """A small image as an OCI layout, through skopeo; with its docker-archive for podman."""
+    layer = fixtures.Layer().folder("bin").disk_file("bin/busybox", fixtures.BUSYBOX)
+    layer.symlink("bin/true", "busybox").symlink("bin/sh", "busybox").folder("etc")
+    layer.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n").file("etc/group", "root:x:0:\n")
+    archive = os.path.join(work, "image.tar")
+    fixtures.docker_archive(archive, [layer.done()], ["COPY"], tag="localhost/launch:1")
+    layout = os.path.join(work, "layout")
+    subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", f"docker-archive:{archive}", f"oci:{layout}:1"],
+                   check=True)
+    return archive, layout
+
+
+def measure(argv, env, cwd):
+    begin = time.perf_counter()
+    pid = os.posix_spawn(argv[0], argv, env, file_actions=[
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+    _, status = os.waitpid(pid, 0)
+    took = time.perf_counter() - begin
+    if status != 0:
+        sys.exit(f"{' '.join(argv)}: status {status} in {cwd}")
+    return took * 1000
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=41)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("needs root: it becomes an ordinary user by itself")
+    if os.path.exists(os.path.join(UNIFIED, "cgroup.controllers")) and INSIDE not in os.environ:
+        words = [sys.executable, os.path.abspath(__file__), *sys.argv[1:]]
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", ["unshare", "-m", "sh", "-c", f"umount {UNIFIED} && exec {shlex.join(words)}"])
+
+    work = tempfile.mkdtemp(prefix="flb-", dir="/var/tmp")
+    podman = None
+    try:
+        os.chmod(work, 0o755)
+        home = os.path.join(work, "home")
+        runtime = os.path.join(work, "run")
+        for folder in (home, runtime):
+            os.mkdir(folder, 0o700)
+            os.chown(folder, USER, USER)
+        binary = os.path.join(work, "flense")
+        shutil.copy(BINARY, binary)
+        archive, layout = make_layout(work)
+        subprocess.run(["chmod", "-R", "a+rX", layout], check=True)
+        env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": runtime}
+        user = [shutil.which("setpriv"), f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+        os.chdir(home)
+        bundle = os.path.join(home, "bundle")
+        printed = subprocess.run([*user, binary, "run", "--bundle", bundle, layout, "/bin/true"], check=True, env=env,
+                                 stdout=subprocess.PIPE).stdout.decode()
+        cases = {
+            "spawn": [*user, "/bin/true"],
+            "crun": [*user, *shlex.split(printed)],
+            "flense": [*user, binary, "run", layout, "/bin/true"]}
+        if shutil.which("podman"):
+            podman = [shutil.which("podman"), "--root", os.path.join(work, "p"), "--runroot", os.path.join(work, "r")]
+            subprocess.run([*podman, "load", "-q", "-i", archive], check=True, stdout=subprocess.DEVNULL)
+            cases["podman"] = [*podman, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024",
+                               "--ulimit", "nproc=4096:4096", "localhost/launch:1", "/bin/true"]
+        podman_env = {"PATH": os.environ["PATH"], "HOME": work}
+        times = {name: [] for name in cases}
+        for number in range(options.runs + 3):
+            for name, argv in cases.items():
+                took = measure(argv, podman_env if name == "podman" else env, home)
+                if number >= 3:  # the first ones warm caches
+                    times[name].append(took)
+    finally:
+        if podman:
+            subprocess.run([*podman, "system", "reset", "--force"], check=False, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+        shutil.rmtree(work, ignore_errors=True)
+
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    with open(BINARY, "rb") as data:
+        digest = hashlib.file_digest(data, "sha256").hexdigest()
+    result = {"runs": options.runs, "kernel": platform.release(), "processors": os.cpu_count(), "binary": digest,
+              "median_ms": {name: round(value, 2) for name, value in medians.items()},
+              "quartiles_ms": {name: [round(q, 2) for q in statistics.quantiles(values, n=4)[::2]]
+                               for name, values in times.items()},
+              "flense_to_crun": round(medians["flense"] / medians["crun"], 3)}
+    if podman:
+        result["podman_to_flense"] = round(medians["podman"] / medians["flense"], 1)
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    for name, value in medians.items():
+        low, high = result["quartiles_ms"][name]
+        print(f"{name:<8} {value:8.2f} ms   (quartiles {low:.2f} to {high:.2f}, {options.runs} runs)")
+    print(f"flense / crun of its own bundle: {result['flense_to_crun']:.3f}  (at most 1.4)")
+    if podman:
+        print(f"podman / flense: {result['podman_to_flense']:.1f}  (at least 15)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+#include "cli/run_checks.h"
+
+#include <algorithm>
+
+#include "base/cache_places.h"
+#include "cli/common.h"
+#include "launch/data_path.h"
+#include "launch/in_root.h"
+#include "launch/preflight.h"
+
+namespace flense::cli {
+
+namespace {
+
+Result<void> warn(const ParsedArgs& args, Io& io, const std::string& text) {
+  if (args.has("--quiet")) return {};
+  return io.err.write(as_bytes(fmt::format("warning: {}\n", text)));
+}
+
+std::vector<std::string> texts_of(const text::Json& list) {
+  std::vector<std::string> out;
+  for (const text::Json& item : list.items()) out.emplace_back(item.text());
+  return out;
+}
+
+launch::DataPathQuestion question_of(const text::Json& config) {
+  launch::DataPathQuestion out;
+  const text::Json& process = config["process"];
+  out.command = texts_of(process["args"]);
+  out.environment = texts_of(process["env"]);
+  out.workdir = process["cwd"].text("/");
+  out.writable_root = !config["root"]["readonly"].bool_or(false);
+  for (const text::Json& mount : config["mounts"].items()) {
+    const std::vector<std::string> options = texts_of(mount["options"]);
+    const bool read_only = std::ranges::find(options, "ro") != options.end();
+    (read_only ? out.read_only : out.writable).emplace_back(mount["destination"].text());
+  }
+  return out;
+}
+
+/// Where a path of the container lies on the host, as far as a bind mount tells.
+std::string on_host(const text::Json& config, const std::string& path) {
+  std::string out;
+  std::size_t best = 0;
+  for (const text::Json& mount : config["mounts"].items()) {
+    const std::string target(mount["destination"].text());
+    const bool holds = path == target || path.starts_with(target + "/");
+    if (!holds || target.size() < best) continue;
+    best = target.size();
+    const std::string_view source = mount["source"].text();
+    out = source.starts_with('/') ? std::string(source) + path.substr(target.size()) : "";
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,
+                         const host::Places& places, const launch::RootFs& root,
+                         const std::vector<std::string>& devices) {
+  if (args.has("--no-preflight")) return false;
+  TRY(const auto cache, open_inventory_cache(args, io));
+  const auto progress = make_progress(args, io);
+  launch::PreflightOptions options;
+  options.devices = devices;
+  options.places = places;
+  options.cache = cache.get();
+  options.read_layers = root.unpacked_now;
+  options.scratch_directory = scratch_directory(args, io);
+  options.progress = progress.get();
+  TRY(const launch::Preflight verdict,
+      with_context(launch::preflight(image, options), "checking {}", image.name));
+  progress->clear();
+  TRY_DO(launch::refuse(verdict));
+  for (const launch::PreflightFinding& finding : verdict.warnings)
+    TRY_DO(warn(args, io, fmt::format("{} ({})", finding.message, finding.id)));
+  if (!args.has("--quiet"))
+    for (const std::string& notice : verdict.notices)
+      TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
+  return verdict.use_image_compat;
+}
+
+Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config,
+                        const launch::RootFs& root, bool in_place) {
+  const launch::DataPathQuestion question = question_of(config);
+  const auto in_image = [&](const std::string& path) {
+    return launch::kind_in_root(root.directory.get(), path) != launch::FileKind::kMissing;
+  };
+  for (const std::string& text : launch::data_path_warnings(question, in_image))
+    TRY_DO(warn(args, io, text));
+  launch::PlaceQuestion places;
+  (in_place ? places.sandbox : places.roots) = root.path.string();
+  if (args.has("--verbose")) places.workdir = on_host(config, question.workdir);
+  for (launch::DataPath one : launch::data_paths(question))
+    if (one.use == launch::DataPath::Use::kCache) {
+      one.path = on_host(config, one.path);
+      places.caches.push_back(std::move(one));
+    }
+  for (const std::string& text : launch::place_warnings(
+           places, [](const std::string& path) { return on_network_file_system(path); }))
+    TRY_DO(warn(args, io, text));
+  return {};
+}
+
+}  // namespace flense::cli

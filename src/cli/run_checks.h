@@ -1,0 +1,29 @@
+// What flense run looks at before it starts anything: will the image run here, and does the command
+// write where that lasts?
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/args.h"
+#include "cli/io.h"
+#include "host/tree.h"
+#include "image/image.h"
+#include "launch/root_store.h"
+#include "text/json.h"
+
+namespace flense::cli {
+
+/// Judges the image for this machine with these devices (launch/preflight.h), unless
+/// --no-preflight; says warnings on standard error. True when the image's compat libraries serve.
+/// The layers of an image that was unpacked just now are read, so that later runs know them.
+Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,
+                         const host::Places& places, const launch::RootFs& root,
+                         const std::vector<std::string>& devices);
+
+/// Warns of words and variables of the command that point into the read-only root, and of places on
+/// network file systems. `config` is the OCI configuration that is started.
+Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config,
+                        const launch::RootFs& root, bool in_place);
+
+}  // namespace flense::cli

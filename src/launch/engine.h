@@ -1,0 +1,48 @@
+// crun as found on PATH, its version, and the place where it keeps the state of this user's
+// containers.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace flense::launch {
+
+struct Version {
+  std::uint32_t major = 0, minor = 0, patch = 0;
+  auto operator<=>(const Version&) const = default;
+  std::string text() const { return fmt::format("{}.{}.{}", major, minor, patch); }
+};
+
+/// The least one that is known to serve, and the first without CVE-2026-47766 (a link in the place
+/// of /dev was followed).
+constexpr Version kLeastCrun{1, 8, 0}, kMendedCrun{1, 28, 0};
+
+/// First line of `crun --version`.
+std::optional<Version> parse_crun_version(std::string_view text);
+
+struct Engine {
+  std::string program;  ///< absolute
+  Version version;
+};
+
+/// Directories of this user on this machine, lost with the next boot.
+struct RuntimePlaces {
+  std::filesystem::path base;
+  std::filesystem::path state() const { return base / "crun"; }
+  /// An empty directory, mounted on in each launch's own mount namespace.
+  std::filesystem::path stage() const { return base / "stage"; }
+};
+
+/// $XDG_RUNTIME_DIR/flense, /run/user/UID/flense, else /tmp/flense-UID; made for this user alone.
+Result<RuntimePlaces> open_runtime_places(
+    const std::function<std::optional<std::string>(std::string_view)>& variable);
+
+/// The version is asked once for a file and kept in `places`.
+Result<Engine> find_engine(const RuntimePlaces& places);
+
+}  // namespace flense::launch

@@ -1,0 +1,313 @@
+#include "launch/launch.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+
+#include "launch/host_kernel.h"
+#include "launch/mount_plan.h"
+#include "launch/process_plan.h"
+
+namespace flense::launch {
+
+namespace {
+
+constexpr std::uint64_t kMaxAccounts = 4u << 20;
+constexpr const char* kCgroups = "/sys/fs/cgroup";
+
+FileKind on_host(std::string_view path) {
+  struct stat status{};
+  if (::stat(std::string(path).c_str(), &status) != 0) return FileKind::kMissing;
+  if (S_ISDIR(status.st_mode)) return FileKind::kDirectory;
+  return S_ISREG(status.st_mode) ? FileKind::kFile : FileKind::kOther;
+}
+
+/// By /etc/passwd alone: what a name service says needs its libraries, which a static program
+/// cannot load.
+Caller find_caller(const std::vector<std::string>& environment) {
+  Caller out;
+  const auto passwd = read_file("/etc/passwd", kMaxAccounts);
+  const auto group = read_file("/etc/group", kMaxAccounts);
+  if (const auto known = passwd ? find_account(*passwd, ::geteuid()) : std::nullopt)
+    out.account = *known;
+  out.account.uid = ::geteuid();
+  out.account.gid = ::getegid();
+  if (out.account.name.empty()) out.account.name = variable_in(environment, "USER").value_or("");
+  if (const auto home = variable_in(environment, "HOME")) out.account.home = *home;
+  if (out.account.shell.empty()) out.account.shell = "/bin/sh";
+  if (group) out.group = group_name(*group, out.account.gid);
+  std::array<char, PATH_MAX> directory{};
+  if (::getcwd(directory.data(), directory.size()) != nullptr) out.directory = directory.data();
+  if (!out.directory.starts_with('/')) out.directory.clear();
+  return out;
+}
+
+Result<std::string> new_id(const RunOptions& options) {
+  if (!options.name.empty()) return options.name;
+  std::array<unsigned char, 6> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return system_error(errno, "cannot make up a name");
+  std::string out = "flense-";
+  for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
+  return out;
+}
+
+/// How a launch is set up, before its targets are looked at.
+struct Draft {
+  OciInput oci;
+  std::vector<std::pair<std::string, std::string>> files;
+  std::vector<std::string> reasons;
+};
+
+struct Surroundings {
+  std::filesystem::path files;  ///< where generated files will lie
+  std::string root;
+  Identity host;
+  std::string id;
+};
+
+std::vector<std::string> namespaces_of(const RunOptions& options) {
+  std::vector<std::string> out;
+  if (options.isolate) out = {"pid", "ipc", "uts"};
+  if (!options.host_network) out.emplace_back("network");
+  return out;
+}
+
+TargetInput target_input(int root) {
+  return {on_host, [root](std::string_view path) { return kind_in_root(root, path); },
+          [root](std::string_view path) { return is_empty_directory(root, path); }};
+}
+
+Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
+  const RunOptions& options = input.options;
+  const int root = input.root.directory.get();
+  const Caller caller = find_caller(input.environment);
+  TRY(const ImageSettings settings, image_settings(input.image_config));
+  const std::string passwd = read_in_root(root, "etc/passwd", kMaxAccounts).value_or("");
+  const std::string group = read_in_root(root, "etc/group", kMaxAccounts).value_or("");
+
+  Draft out;
+  const TargetInput look = target_input(root);
+  MountInput mounts{options, caller, look.on_host, look.in_image, look.is_empty_in_image, "", ""};
+  if (const auto text = passwd_with(passwd, caller.account)) {
+    out.files.emplace_back("passwd", *text);
+    mounts.passwd_file = at.files / "passwd";
+  }
+  if (const auto text = group_with(group, caller.group, caller.account.gid)) {
+    out.files.emplace_back("group", *text);
+    mounts.group_file = at.files / "group";
+  }
+  // They are written by whoever starts this, later.
+  mounts.on_host = [&](std::string_view path) {
+    return path == mounts.passwd_file || path == mounts.group_file ? FileKind::kFile
+                                                                   : on_host(path);
+  };
+  TRY(MountPlan mount_plan, plan_mounts(mounts));
+  TRY(ProcessPlan process, plan_process({options, settings, caller, passwd, group,
+                                         mount_plan.directory_bound, input.environment}));
+
+  OciInput& oci = out.oci;
+  oci.root = at.root;
+  oci.root_read_only = !options.writable;
+  oci.args = std::move(process.args);
+  oci.env = std::move(process.env);
+  oci.cwd = std::move(process.cwd);
+  oci.terminal = options.tty && ::isatty(STDIN_FILENO) == 1;
+  oci.user = process.user;
+  oci.host = at.host;
+  oci.namespaces = namespaces_of(options);
+  oci.mounts = std::move(mount_plan.mounts);
+  oci.fake_root = options.fake_root;
+  oci.memory = options.memory;
+  oci.cpus = options.cpus;
+  if (options.isolate) oci.hostname = at.id;
+  if (options.memory || options.cpus) {
+    TRY(const std::string own,
+        delegated_cgroup("/proc", kCgroups, options.memory.has_value(), options.cpus.has_value()));
+    oci.cgroup_path = own + (own.ends_with('/') ? "" : "/") + at.id;
+  }
+  out.reasons = std::move(process.reasons);
+  out.reasons.push_back(options.host_network
+                            ? "network: the host's (--isolate gives a container its own, empty one)"
+                            : "network: none but loopback");
+  out.reasons.insert(out.reasons.end(), mount_plan.reasons.begin(), mount_plan.reasons.end());
+  return out;
+}
+
+std::vector<OciMount> mounts_of(const text::Json& config) {
+  std::vector<OciMount> out;
+  for (const text::Json& item : config["mounts"].items()) {
+    OciMount mount{std::string(item["destination"].text()),
+                   std::string(item["type"].text()),
+                   std::string(item["source"].text()),
+                   {}};
+    for (const text::Json& option : item["options"].items())
+      mount.options.emplace_back(option.text());
+    // A bind mount may be told by its options alone.
+    for (const std::string& option : mount.options)
+      if (mount.type.empty() && (option == "bind" || option == "rbind")) mount.type = "bind";
+    out.push_back(std::move(mount));
+  }
+  return out;
+}
+
+std::vector<std::string> env_of(const text::Json& config) {
+  std::vector<std::string> out;
+  for (const text::Json& item : config["process"]["env"].items()) out.emplace_back(item.text());
+  return out;
+}
+
+/// The working directory must be there; docker would make it, in a layer on top.
+Result<void> check_directory(int root, const OciInput& oci) {
+  if (kind_in_root(root, oci.cwd) == FileKind::kDirectory) return {};
+  for (const OciMount& mount : oci.mounts)
+    if (is_below(oci.cwd, mount.destination)) return {};
+  return with_hint(Result<void>(fail(Code::kEnvironment,
+                                     "the working directory {} is not in the image", oci.cwd)),
+                   "-w DIR names another one, -v DIR:DIR brings one along");
+}
+
+struct Assembled {
+  text::Json config;
+  std::vector<MissingTarget> missing;
+  CommandState command = CommandState::kUnknown;
+};
+
+/// The configuration with everything merged and every mount's target thought of.
+Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
+  const int root = input.root.directory.get();
+  text::Json config = oci_config(plan.oci);
+  if (input.amend) TRY_DO(input.amend(config));
+  TargetInput look = target_input(root);
+  look.on_host = [&](std::string_view path) {
+    for (const auto& [name, text] : plan.files)
+      if (path.ends_with("/" + name)) return FileKind::kFile;
+    return on_host(path);
+  };
+  plan.oci.mounts = mounts_of(config);
+  Assembled out;
+  if (!input.options.writable) {
+    TRY(TargetPlan targets, plan_targets(plan.oci.mounts, look));
+    plan.oci.mounts = std::move(targets.mounts);
+    out.missing = std::move(targets.missing);
+    plan.reasons.insert(plan.reasons.end(), targets.reasons.begin(), targets.reasons.end());
+  }
+  OciInput mounted;
+  mounted.mounts = plan.oci.mounts;
+  const text::Json listed = oci_config(mounted);
+  config.set("mounts", listed["mounts"]);
+  TRY_DO(check_directory(root, plan.oci));
+  out.command = check_command(root, plan.oci.args, env_of(config), plan.oci.cwd, plan.oci.mounts);
+  out.config = std::move(config);
+  return out;
+}
+
+void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) {
+  std::string how = "read-only, no overlay";
+  if (input.options.writable)
+    how = input.options.overlay
+              ? fmt::format("writable, changes are kept in {}", *input.options.overlay)
+              : "writable, changes are kept in memory and lost at the end";
+  reasons.insert(reasons.begin(), fmt::format("root: {}, {}", input.root.path.string(), how));
+}
+
+}  // namespace
+
+Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
+                           const RuntimePlaces& places) {
+  const RunOptions& options = input.options;
+  Launch out;
+  TRY(out.id, new_id(options));
+  const std::filesystem::path place = places.stage();
+  TRY(Draft plan, draft(input, {place, staged_root(place), {0, 0}, out.id}));
+  TRY(Assembled assembled, assemble(input, plan));
+  if (options.overlay) TRY_DO(check_overlay_place(*options.overlay));
+
+  const CgroupLayout layout = cgroup_layout(kCgroups);
+  out.stage.place = place;
+  out.stage.root = input.root.path;
+  out.stage.missing = std::move(assembled.missing);
+  out.stage.writable = options.writable;
+  out.stage.overlay = options.overlay.value_or("");
+  out.stage.cover_unified = layout == CgroupLayout::kHybrid;
+  out.stage.files = std::move(plan.files);
+  out.stage.files.emplace_back("config.json", text::dump_json(assembled.config));
+  const bool limits = options.memory || options.cpus;
+  out.stage.argv = {
+      engine.program, "--root",
+      places.state(), limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",
+      "run",          "-b",
+      place};
+  // A keyring for each container would meet the user's quota of a few hundred.
+  if (!options.isolate) out.stage.argv.emplace_back("--no-new-keyring");
+  out.stage.argv.push_back(out.id);
+  out.config = std::move(assembled.config);
+  out.command = assembled.command;
+  out.program = plan.oci.args.front();
+  out.reasons = std::move(plan.reasons);
+  describe_root(input, out.reasons);
+  out.reasons.push_back(fmt::format("engine: {} {}, control groups: {}{}", engine.program,
+                                    engine.version.text(), to_string(layout),
+                                    out.stage.cover_unified ? ", version 2 covered" : ""));
+  if (engine.version < kMendedCrun)
+    out.reasons.push_back(fmt::format(
+        "crun before {} follows a link in the place of /dev (CVE-2026-47766); here it could reach "
+        "no more than the caller can",
+        kMendedCrun.text()));
+  if (options.writable)
+    out.notices.emplace_back(
+        "--writable: the first write to a large file of the image copies all of it, and chmod does "
+        "too; keep data on -v mounts");
+  return out;
+}
+
+Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
+                            const RuntimePlaces& places, const std::filesystem::path& directory) {
+  if (input.options.writable)
+    return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
+  std::error_code error;
+  const std::filesystem::path place = std::filesystem::absolute(directory, error);
+  if (error) return system_error(error.value(), "cannot use " + directory.string());
+  const bool hybrid = cgroup_layout(kCgroups) == CgroupLayout::kHybrid;
+  const Identity host = hybrid ? Identity{0, 0} : Identity{::geteuid(), ::getegid()};
+  const std::string id = input.options.name.empty() ? "flense-bundle" : input.options.name;
+  TRY(Draft plan, draft(input, {place, input.root.path, host, id}));
+  TRY(const Assembled assembled, assemble(input, plan));
+  if (!assembled.missing.empty())
+    return with_hint(
+        Result<Bundle>(bad_input("the image has no /{} to mount on, and a bundle cannot make one",
+                                 assembled.missing.front().path)),
+        "mount below /mnt, or start from another working directory");
+  Bundle out;
+  out.command = {
+      engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
+      "--no-new-keyring", id};
+  // crun refuses a hybrid view; a namespace in which that half is covered has none.
+  if (hybrid)
+    out.command = {"unshare", "-Urm", "sh", "-c",
+                   fmt::format("mount -t tmpfs tmpfs /sys/fs/cgroup/unified && exec {}",
+                               fmt::join(out.command, " "))};
+  TRY(AtomicDirectory output, AtomicDirectory::create(place));
+  plan.files.emplace_back("config.json", text::dump_json(assembled.config, 2) + "\n");
+  plan.files.emplace_back(
+      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n  {}\n\n"
+                            "The root file system is {}.\n",
+                            hybrid ? fmt::format("unshare -Urm sh -c '{}'", out.command.back())
+                                   : fmt::format("{}", fmt::join(out.command, " ")),
+                            input.root.path.string()));
+  for (const auto& [name, text] : plan.files) {
+    TRY(AtomicFile file, AtomicFile::create(output.staging() / name));
+    TRY_DO(write_fully(file.fd(), as_bytes(text), name));
+    TRY_DO(file.commit());
+  }
+  TRY_DO(output.commit());
+  out.reasons = std::move(plan.reasons);
+  describe_root(input, out.reasons);
+  return out;
+}
+
+}  // namespace flense::launch

@@ -1,0 +1,56 @@
+// One launch, from what was asked for to what is done: decisions first, as values that can be shown
+// and written down, then start_stage() or a bundle.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "launch/command_check.h"
+#include "launch/engine.h"
+#include "launch/root_store.h"
+#include "launch/run_options.h"
+#include "launch/stage.h"
+#include "text/json.h"
+
+namespace flense::launch {
+
+struct LaunchInput {
+  const RunOptions& options;
+  const text::Json& image_config;  ///< null for a directory and a squashfs
+  const RootFs& root;
+  /// The environment of the host, "NAME=value".
+  std::vector<std::string> environment;
+  /// Devices and libraries merged into the configuration; may be empty.
+  std::function<Result<void>(text::Json&)> amend;
+};
+
+struct Launch {
+  std::string id;
+  StagePlan stage;
+  text::Json config;
+  CommandState command = CommandState::kUnknown;
+  std::string program;               ///< what `command` speaks of
+  std::vector<std::string> reasons;  ///< for --explain
+  std::vector<std::string> notices;
+};
+
+Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
+                           const RuntimePlaces& places);
+
+struct Bundle {
+  std::vector<std::string> command;  ///< that starts it, for this user on this machine
+  std::vector<std::string> reasons, notices;
+};
+
+/// Writes config.json and the files it names into `directory`, which must not exist. The root stays
+/// in the cache. Bad input when a mount's target is missing in the image: a bundle has no stage to
+/// make it in.
+Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
+                            const RuntimePlaces& places, const std::filesystem::path& directory);
+
+}  // namespace flense::launch

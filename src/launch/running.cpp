@@ -1,0 +1,194 @@
+#include "launch/running.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+
+#include "base/file.h"
+#include "launch/host_kernel.h"
+#include "launch/process_plan.h"
+#include "launch/stage.h"
+#include "text/json.h"
+
+namespace flense::launch {
+
+namespace {
+
+constexpr std::uint64_t kMaxStatus = 1u << 20, kMaxStat = 64u << 10;
+constexpr std::uint64_t kMaxConfig = 16u << 20;
+constexpr std::size_t kMostNames = 10;
+constexpr nlink_t kManyStates = 64;
+constexpr const char* kProcessFile = "process.json";
+
+/// Field 22 of /proc/PID/stat; 0 when there is no such process.
+std::uint64_t start_time_of(int pid) {
+  const auto text = read_file(fmt::format("/proc/{}/stat", pid), kMaxStat);
+  if (!text) return 0;
+  // The name, in parentheses, may hold anything.
+  const std::size_t close = text->rfind(')');
+  if (close == std::string::npos) return 0;
+  std::string_view rest = std::string_view(*text).substr(close + 1);
+  for (int field = 2; field < 22; ++field) {
+    const std::size_t space = rest.find(' ');
+    if (space == std::string_view::npos) return 0;
+    rest.remove_prefix(space + 1);
+  }
+  std::uint64_t out = 0;
+  std::from_chars(rest.data(), rest.data() + rest.size(), out);
+  return out;
+}
+
+std::optional<Running> read_status(const std::filesystem::path& directory) {
+  const auto text = read_file(directory / "status", kMaxStatus);
+  if (!text) return std::nullopt;
+  const auto json = text::parse_json(*text, "status");
+  if (!json) return std::nullopt;
+  Running out;
+  out.id = directory.filename().string();
+  const std::uint64_t pid = (*json)["pid"].unsigned_or(0);
+  if (pid == 0 || pid > INT32_MAX) return std::nullopt;
+  out.pid = static_cast<int>(pid);
+  out.start_time = (*json)["process-start-time"].unsigned_or(0);
+  return out;
+}
+
+bool lives(const Running& container) {
+  const std::uint64_t now = start_time_of(container.pid);
+  return now != 0 && now == container.start_time;
+}
+
+}  // namespace
+
+std::vector<Running> list_running(const RuntimePlaces& places) {
+  std::vector<Running> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(places.state(), error), end; !error && at != end;
+       at.increment(error))
+    if (auto one = read_status(at->path()); one && lives(*one)) out.push_back(std::move(*one));
+  std::sort(out.begin(), out.end(), [](const Running& a, const Running& b) { return a.id < b.id; });
+  return out;
+}
+
+Result<Running> find_running(const RuntimePlaces& places, const std::string& name) {
+  const std::vector<Running> all = list_running(places);
+  std::vector<const Running*> near;
+  for (const Running& one : all) {
+    if (one.id == name) return one;
+    if (one.id.starts_with(name)) near.push_back(&one);
+  }
+  if (near.size() == 1) return *near.front();
+  std::vector<std::string> names;
+  for (const Running& one : all)
+    if (names.size() < kMostNames) names.push_back(one.id);
+  return with_hint(
+      Result<Running>(fail(Code::kUsage, "{} '{}'",
+                           near.empty() ? "no running container is called" : "several begin with",
+                           name)),
+      names.empty() ? "flense run --name NAME gives one a name"
+                    : fmt::format("running: {}", fmt::join(names, ", ")));
+}
+
+Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
+  const std::filesystem::path directory = places.state() / name;
+  std::error_code error;
+  if (!std::filesystem::exists(directory, error)) return {};
+  const auto status = read_status(directory);
+  if (status && lives(*status))
+    return with_hint(Result<void>(fail(Code::kEnvironment, "a container '{}' runs already", name)),
+                     fmt::format("flense exec {} COMMAND starts something in it", name));
+  // Without a readable state it may be about to start.
+  if (!status)
+    return with_hint(Result<void>(fail(Code::kEnvironment,
+                                       "a container '{}' is being started, or "
+                                       "what is left of one lies in {}",
+                                       name, directory.string())),
+                     "choose another --name");
+  std::filesystem::remove_all(directory, error);
+  if (error) return system_error(error.value(), "cannot remove " + directory.string());
+  return {};
+}
+
+void forget_dead(const RuntimePlaces& places) {
+  // Where directories count their subdirectories, this is their number.
+  struct stat status{};
+  if (::stat(places.state().c_str(), &status) != 0 || status.st_nlink < kManyStates) return;
+  std::error_code error;
+  std::vector<std::filesystem::path> dead;
+  for (std::filesystem::directory_iterator at(places.state(), error), end; !error && at != end;
+       at.increment(error))
+    if (const auto one = read_status(at->path()); one && !lives(*one)) dead.push_back(at->path());
+  for (const std::filesystem::path& path : dead) std::filesystem::remove_all(path, error);
+}
+
+Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
+                           const Engine& engine, const RuntimePlaces& places) {
+  TRY(const std::string text, read_file(places.state() / container.id / "config.json", kMaxConfig));
+  TRY(const text::Json config, text::parse_json(text, "config.json of " + container.id));
+  ExecPlan out;
+  out.container = container;
+  out.place = places.stage();
+  out.process = config["process"];
+  if (!out.process.is_object()) return bad_input("the state of '{}' has no process", container.id);
+  std::vector<std::string> env;
+  for (const text::Json& item : out.process["env"].items()) env.emplace_back(item.text());
+  for (const std::string& item : request.env) set_variable(env, item);
+  const auto list = [](const std::vector<std::string>& items) {
+    text::Json json = text::Json::array();
+    for (const std::string& item : items) json.push(item);
+    return json;
+  };
+  if (request.workdir) out.process.set("cwd", *request.workdir);
+  out.process.set("args", list(request.command));
+  out.process.set("env", list(env));
+  out.process.set("terminal", request.terminal);
+  // What the first process sees as its root, with everything that is mounted there.
+  const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
+                             O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root)
+    out.command = check_command(root.get(), request.command, env,
+                                std::string(out.process["cwd"].text("/")), {});
+  out.argv = {engine.program, "--root",    places.state(),           "--cgroup-manager=disabled",
+              "exec",         "--process", out.place / kProcessFile, container.id};
+  return out;
+}
+
+Result<void> start_exec(const ExecPlan& plan) {
+  // A descriptor for the process, so that its number cannot come to mean another one.
+  const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, plan.container.pid, 0)));
+  if (!process || !lives(plan.container))
+    return fail(Code::kEnvironment, "the container '{}' has ended", plan.container.id);
+  const UniqueFd inner(
+      ::open(fmt::format("/proc/{}/ns/user", plan.container.pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!inner)
+    return system_error(errno, fmt::format("cannot join the container '{}'", plan.container.id));
+  const UniqueFd outer(::ioctl(inner.get(), NS_GET_PARENT));
+  if (!outer) return system_error(errno, "cannot find the container's outer user namespace");
+  if (!lives(plan.container))
+    return fail(Code::kEnvironment, "the container '{}' has ended", plan.container.id);
+  if (::setns(outer.get(), CLONE_NEWUSER) != 0)
+    return system_error(errno, "cannot join the container's outer user namespace");
+  if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot make a mount namespace");
+  if (cgroup_layout("/sys/fs/cgroup") == CgroupLayout::kHybrid &&
+      ::mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") != 0)
+    return system_error(errno, "cannot cover /sys/fs/cgroup/unified");
+  if (::mount("tmpfs", plan.place.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=16m") !=
+      0)
+    return system_error(errno, "cannot mount a tmpfs on " + plan.place.string());
+  const std::filesystem::path file = plan.place / kProcessFile;
+  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return system_error(errno, "cannot create " + file.string());
+  TRY_DO(write_fully(fd.get(), as_bytes(text::dump_json(plan.process)), file.string()));
+  return become(plan.argv);
+}
+
+}  // namespace flense::launch

@@ -1,0 +1,257 @@
+#include "launch/stage.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/cache_places.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "launch/host_kernel.h"
+#include "launch/in_root.h"
+
+namespace flense::launch {
+
+namespace {
+
+constexpr const char* kUnified = "/sys/fs/cgroup/unified";
+
+Result<void> write_word(const char* path, const std::string& text) {
+  const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!fd) return system_error(errno, fmt::format("cannot open {}", path));
+  return write_fully(fd.get(), as_bytes(text), path);
+}
+
+Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return system_error(errno, "cannot create " + path.string());
+  return {};
+}
+
+Result<void> mount_memory(const std::filesystem::path& place, const char* options) {
+  if (::mount("tmpfs", place.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options) != 0)
+    return system_error(errno, "cannot mount a tmpfs on " + place.string());
+  return {};
+}
+
+Result<void> write_new(const std::filesystem::path& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!fd) return system_error(errno, "cannot create " + path.string());
+  return write_fully(fd.get(), as_bytes(text), path.string());
+}
+
+/// Flags of the mount that a remount in a user namespace must repeat.
+unsigned long locked_flags(const std::filesystem::path& path) {
+  struct statvfs found{};
+  if (::statvfs(path.c_str(), &found) != 0) return 0;
+  unsigned long out = 0;
+  if ((found.f_flag & ST_NODEV) != 0) out |= MS_NODEV;
+  if ((found.f_flag & ST_NOSUID) != 0) out |= MS_NOSUID;
+  if ((found.f_flag & ST_NOEXEC) != 0) out |= MS_NOEXEC;
+  if ((found.f_flag & ST_NOATIME) != 0) out |= MS_NOATIME;
+  if ((found.f_flag & ST_NODIRATIME) != 0) out |= MS_NODIRATIME;
+  if ((found.f_flag & ST_RELATIME) != 0) out |= MS_RELATIME;
+  return out;
+}
+
+Result<void> make_read_only(const std::filesystem::path& path) {
+  struct mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  if (::syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), AT_RECURSIVE, &attributes,
+                sizeof attributes) == 0)
+    return {};
+  if (errno != ENOSYS) return system_error(errno, "cannot make the root read-only");
+  // Before Linux 5.12.
+  if (::mount(nullptr, path.c_str(), nullptr,
+              MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | locked_flags(path),
+              nullptr) != 0)
+    return system_error(errno, "cannot make the root read-only");
+  return {};
+}
+
+/// What a path of the root really is there, links resolved, relative to it.
+Result<std::string> real_path(int root, const std::string& path) {
+  TRY(const UniqueFd fd, open_in_root(root, path, O_PATH));
+  std::array<std::string, 2> texts;
+  const std::array<int, 2> fds = {root, fd.get()};
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    std::array<char, 4096> text{};
+    const ssize_t size =
+        ::readlink(fmt::format("/proc/self/fd/{}", fds[i]).c_str(), text.data(), text.size());
+    if (size <= 0 || static_cast<std::size_t>(size) == text.size())
+      return system_error(ENAMETOOLONG, "cannot read where /" + path + " lies");
+    texts[i].assign(text.data(), static_cast<std::size_t>(size));
+  }
+  if (texts[1] == texts[0]) return std::string();
+  if (!texts[1].starts_with(texts[0] + "/"))
+    return fail(Code::kInternal, "/{} of the image leads out of it", path);
+  return texts[1].substr(texts[0].size() + 1);
+}
+
+/// Makes `path` in the skeleton, its directories with the modes that the root's have.
+Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
+                             const MissingTarget& target) {
+  std::string above(parent_path(target.path));
+  std::string rest(base_name(target.path));
+  while (!above.empty() && kind_in_root(root, above) == FileKind::kMissing) {
+    rest = std::string(base_name(above)) + "/" + rest;
+    above = parent_path(above);
+  }
+  TRY(const std::string real, real_path(root, above));
+  std::filesystem::path at = skeleton;
+  std::string inside;
+  for (const auto& part : std::filesystem::path(real)) {
+    at /= part;
+    inside += (inside.empty() ? "" : "/") + part.string();
+    TRY(const UniqueFd fd, open_in_root(root, inside, O_PATH));
+    struct stat status{};
+    if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot read /" + inside);
+    TRY_DO(make_directory(at, 0755));
+    if (::chmod(at.c_str(), status.st_mode & 07777U) != 0)
+      return system_error(errno, "cannot set a mode");
+  }
+  const std::filesystem::path below(rest);
+  for (auto part = below.begin(); part != below.end(); ++part) {
+    at /= *part;
+    const bool last = std::next(part) == below.end();
+    if (!last || target.directory) {
+      TRY_DO(make_directory(at, 0755));
+    } else if (::mknod(at.c_str(), S_IFREG | 0644, 0) != 0 && errno != EEXIST) {
+      return system_error(errno, "cannot create " + at.string());
+    }
+  }
+  return {};
+}
+
+Result<void> mount_overlay(const std::filesystem::path& target, const std::string& options,
+                           unsigned long flags) {
+  if (::mount("overlay", target.c_str(), "overlay", flags, options.c_str()) == 0) return {};
+  return with_hint(Result<void>(system_error(errno, "cannot mount an overlay in a user namespace")),
+                   "that needs Linux 5.11; without it mount only on places that the image has");
+}
+
+Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::path& target) {
+  const std::filesystem::path skeleton = plan.place / "skeleton";
+  TRY_DO(make_directory(skeleton, 0755));
+  // Named by descriptors: paths with ':' and ',' would need escapes.
+  const UniqueFd root(::open(plan.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct stat status{};
+  if (!root || ::fstat(root.get(), &status) != 0)
+    return system_error(errno, "cannot open " + plan.root.string());
+  if (::chmod(skeleton.c_str(), status.st_mode & 07777U) != 0)
+    return system_error(errno, "cannot set a mode");
+  for (const MissingTarget& missing : plan.missing)
+    TRY_DO(
+        with_context(add_to_skeleton(skeleton, root.get(), missing), "making /{}", missing.path));
+  const UniqueFd top(::open(skeleton.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!top) return system_error(errno, "cannot open " + skeleton.string());
+  return mount_overlay(
+      target,
+      fmt::format("lowerdir=/proc/self/fd/{}:/proc/self/fd/{},xino=off", top.get(), root.get()),
+      MS_RDONLY | MS_NOSUID | MS_NODEV);
+}
+
+Result<void> mount_writable(const StagePlan& plan, const std::filesystem::path& target) {
+  std::filesystem::path base = plan.overlay;
+  if (base.empty()) {
+    base = plan.place / "changes";
+    TRY_DO(make_directory(base, 0755));
+    TRY_DO(mount_memory(base, "mode=0755"));
+  }
+  TRY_DO(make_directory(base / "upper", 0755));
+  TRY_DO(make_directory(base / "work", 0755));
+  const UniqueFd root(::open(plan.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd upper(::open((base / "upper").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd work(::open((base / "work").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root || !upper || !work) return system_error(errno, "cannot open the overlay's directories");
+  return mount_overlay(
+      target,
+      fmt::format("lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{},"
+                  "userxattr,xino=off",
+                  root.get(), upper.get(), work.get()),
+      MS_NOSUID | MS_NODEV);
+}
+
+Result<void> mount_plain(const StagePlan& plan, const std::filesystem::path& target) {
+  // Recursive: mounts below it are locked together with it.
+  if (::mount(plan.root.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    return system_error(errno, "cannot bind " + plan.root.string());
+  return make_read_only(target);
+}
+
+}  // namespace
+
+std::filesystem::path staged_root(const std::filesystem::path& place) {
+  return place / "root";
+}
+
+Result<void> enter_namespaces() {
+  const uid_t uid = ::geteuid();
+  const gid_t gid = ::getegid();
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+    return std::unexpected(explain_user_namespace(errno, "/proc"));
+  // Supplementary groups stay, since nobody may set others.
+  TRY_DO(write_word("/proc/self/setgroups", "deny"));
+  TRY_DO(write_word("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
+  return write_word("/proc/self/gid_map", fmt::format("0 {} 1", gid));
+}
+
+Result<void> mount_stage(const StagePlan& plan) {
+  if (plan.cover_unified) TRY_DO(mount_memory(kUnified, "mode=0755,size=64k"));
+  TRY_DO(mount_memory(plan.place, "mode=0700,size=64m"));
+  for (const auto& [name, text] : plan.files) TRY_DO(write_new(plan.place / name, text));
+  const std::filesystem::path target = staged_root(plan.place);
+  TRY_DO(make_directory(target, 0755));
+  if (plan.writable) return mount_writable(plan, target);
+  return plan.missing.empty() ? mount_plain(plan, target) : mount_with_skeleton(plan, target);
+}
+
+Result<void> become(const std::vector<std::string>& argv) {
+  std::vector<std::string> copy = argv;
+  std::vector<char*> arguments;
+  for (std::string& argument : copy) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  const char* path = std::getenv("PATH");
+  std::string variable = fmt::format("PATH={}", path == nullptr ? "/usr/bin:/bin" : path);
+  const std::array<char*, 2> environment = {variable.data(), nullptr};
+  // Ours was to ignore it; an ignored signal stays so across execve.
+  std::signal(SIGPIPE, SIG_DFL);
+  if (::chdir("/") != 0) return system_error(errno, "cannot change to /");
+  ::execve(arguments[0], arguments.data(), environment.data());
+  return system_error(errno, "cannot start " + argv.front());
+}
+
+Result<void> start_stage(const StagePlan& plan) {
+  TRY_DO(enter_namespaces());
+  TRY_DO(mount_stage(plan));
+  return become(plan.argv);
+}
+
+Result<void> check_overlay_place(const std::filesystem::path& directory) {
+  struct statfs found{};
+  if (::statfs(directory.c_str(), &found) != 0)
+    return system_error(errno, "cannot use --overlay " + directory.string());
+  const auto magic = static_cast<std::uint32_t>(found.f_type);
+  if (on_network_file_system(directory) || magic == FUSE_SUPER_MAGIC ||
+      magic == OVERLAYFS_SUPER_MAGIC)
+    return with_hint(Result<void>(fail(Code::kEnvironment,
+                                       "--overlay {}: an overlay cannot keep its changes on a "
+                                       "network file system, on FUSE or on another overlay",
+                                       directory.string())),
+                     "name a directory on a disk of this machine");
+  return {};
+}
+
+}  // namespace flense::launch

@@ -1,0 +1,47 @@
+// From this process to crun: a user and a mount namespace of our own, the root file system in it,
+// then execve. Nothing is left behind on the host, since all of it lies in a tmpfs of that
+// namespace; and nothing of the image is executed.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "launch/engine.h"
+#include "launch/mount_targets.h"
+
+namespace flense::launch {
+
+struct StagePlan {
+  std::filesystem::path place;         ///< an empty directory: a tmpfs is mounted there
+  std::filesystem::path root;          ///< the unpacked root
+  std::vector<MissingTarget> missing;  ///< of a read-only root
+  bool writable = false;
+  std::filesystem::path overlay;  ///< for what a writable root changes; empty: memory
+  bool cover_unified = false;     ///< hide the hybrid half of the control groups from crun
+  std::vector<std::pair<std::string, std::string>> files;  ///< names in `place`, contents
+  std::vector<std::string> argv;                           ///< of crun; argv[0] is its path
+};
+
+/// Where in `place` the root file system is mounted.
+std::filesystem::path staged_root(const std::filesystem::path& place);
+
+/// A user namespace in which the caller is root, and a mount namespace with it. The process must
+/// have one thread.
+Result<void> enter_namespaces();
+/// Mounts as the plan says; after enter_namespaces().
+Result<void> mount_stage(const StagePlan& plan);
+/// Becomes the program: an environment with PATH alone, signals as a program expects them.
+/// Returns only on failure.
+Result<void> become(const std::vector<std::string>& argv);
+
+/// The three in a row.
+Result<void> start_stage(const StagePlan& plan);
+
+/// Whether an overlay can keep its upper layer there: an environment error on network file
+/// systems and FUSE, where it fails or harms.
+Result<void> check_overlay_place(const std::filesystem::path& directory);
+
+}  // namespace flense::launch
