@@ -16,10 +16,11 @@ namespace {
 constexpr std::size_t kMostNames = 1u << 17;
 
 /// The versions that files of this library are named by, and a file of each.
-std::map<std::string, std::string> versions_of(const host::Tree& root, std::string_view stem) {
+std::map<std::string, std::string> versions_of(const GenerateOptions& options,
+                                               const host::Tree& root, std::string_view stem) {
   std::map<std::string, std::string> out;
   const std::string start = std::string(stem) + ".so.";
-  for (const std::string& folder : library_folders(root))
+  for (const std::string& folder : library_folders(options, root))
     for (const std::string& name : root.list(folder, kMostNames)) {
       if (!name.starts_with(start)) continue;
       const std::string version = name.substr(start.size());
@@ -49,8 +50,8 @@ std::optional<std::string> loaded_version(const host::Tree& root, std::string_vi
 Result<std::string> driver_version(Discovery& discovery, const DriverRoot& root) {
   const host::Text module = host::probe_nvidia(discovery.machine, {}).module_version;
   std::string_view stem = "libcuda";
-  std::map<std::string, std::string> versions = versions_of(root.tree, stem);
-  if (versions.empty()) versions = versions_of(root.tree, stem = "libnvidia-ml");
+  std::map<std::string, std::string> versions = versions_of(discovery.options, root.tree, stem);
+  if (versions.empty()) versions = versions_of(discovery.options, root.tree, stem = "libnvidia-ml");
   const auto loaded = loaded_version(root.tree, stem, versions);
   const std::string where = root.tree.label("");
   if (!module.value) {

@@ -50,6 +50,8 @@ struct GenerateOptions {
   std::set<std::string> with;
   std::string driver_root;  ///< on the host: "/", "/run/nvidia/driver"; empty: found
   std::string dev_root;     ///< the same for /dev; empty: as the driver's root needs it
+  /// Directories of the driver's root that are searched for libraries before the usual ones.
+  std::vector<std::string> library_search;
   bool all_hooks = false, compat_hook = false;
   std::string hook_program;  ///< on the host; empty: found
   bool allow_missing = false;

@@ -156,6 +156,23 @@ TEST(Generate, FoldersOfTheLoadersConfiguration) {
   EXPECT_TRUE(machine.generated());
 }
 
+TEST(Generate, FoldersThatAreNamed) {
+  const TestMachine machine;
+  machine.module();
+  machine.control_nodes();
+  machine.gpu(0, "0000:17:00.0");
+  machine.library("nix/store/driver/lib", "libcuda", TestMachine::kVersion);
+  machine.library("nix/store/driver/lib", "libnvidia-ml", TestMachine::kVersion);
+  EXPECT_FALSE(machine.generated());
+  GenerateOptions options;
+  options.library_search = {"/nix/store/driver/lib"};
+  const auto made = machine.generated(options);
+  ASSERT_TRUE(made) << render(made.error());
+  EXPECT_THAT(made->spec.edits.mounts,
+              Contains(AllOf(Field(&Mount::host_path, "/nix/store/driver/lib/libcuda.so.550.54.15"),
+                             Field(&Mount::container_path, "/usr/lib64/libcuda.so.1"))));
+}
+
 // A driver root is somebody else's file system: its links lead nowhere but into it.
 TEST(Generate, HostileLinksOfADriverRootStayInside) {
   const TestMachine machine;

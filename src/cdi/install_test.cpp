@@ -152,7 +152,7 @@ TEST_F(CdiInstall, OurNameTakenBySomebodyElseIsLeftAlone) {
 
 TEST_F(CdiInstall, UnitsComeAndGo) {
   Installation what = docker();
-  what.units = refresh_units("/usr/bin/flense", {{"nvidia", kSpec}}, false, "");
+  what.units = refresh_units("/usr/bin/flense", {{"nvidia", "", kSpec}}, false, "");
   installed(what);
   EXPECT_THAT(text("/etc/systemd/system/flense-cdi-refresh.service"),
               HasSubstr("ExecStart=\"/usr/bin/flense\" cdi generate --mode nvidia --output "

@@ -169,8 +169,11 @@ std::string_view multiarch(Abi abi) {
   return "";
 }
 
-std::vector<std::string> library_folders(const host::Tree& root) {
-  std::vector<std::string> out(kFolders.begin(), kFolders.end());
+std::vector<std::string> library_folders(const GenerateOptions& options, const host::Tree& root) {
+  std::vector<std::string> out;
+  for (const std::string& folder : options.library_search)
+    out.push_back(folder.substr(std::min(folder.find_first_not_of('/'), folder.size())));
+  out.insert(out.end(), kFolders.begin(), kFolders.end());
   configured_folders(root, out);
   return out;
 }
@@ -217,7 +220,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
 std::vector<Library> find_libraries(Discovery& discovery, const DriverRoot& root,
                                     std::string_view version) {
   Search search(discovery, root, version);
-  for (const std::string& folder : library_folders(root.tree)) {
+  for (const std::string& folder : library_folders(discovery.options, root.tree)) {
     search.folder(folder, "");
     search.folder(folder.empty() ? "vdpau" : folder + "/vdpau", "vdpau");
   }

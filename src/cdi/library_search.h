@@ -29,7 +29,7 @@ struct Library {
 };
 
 /// Directories below the root that may hold libraries, those first that win.
-std::vector<std::string> library_folders(const host::Tree& root);
+std::vector<std::string> library_folders(const GenerateOptions& options, const host::Tree& root);
 
 /// Those of `version`, and those that have versions of their own, 32-bit ones included; of several
 /// files of one name and ABI the first. What is no ELF file is told and left out.

@@ -29,8 +29,9 @@ RefreshUnits refresh_units(const std::string& program, const std::vector<Refresh
   };
   std::string commands;
   for (const Refreshed& spec : specs)
-    commands += fmt::format("ExecStart={} cdi generate --mode {} --output {}\n", quoted(program),
-                            spec.mode, quoted(spec.file));
+    commands += fmt::format(
+        "ExecStart={} cdi generate --mode {}{} --output {}\n", quoted(program), spec.mode,
+        spec.vendor.empty() ? "" : " --vendor " + quoted(spec.vendor), quoted(spec.file));
   RefreshUnits out;
   // An unchanged specification is not written again, so that engines do not read it again.
   out.files.emplace_back(unit("service"), fmt::format(R"([Unit]

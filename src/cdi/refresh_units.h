@@ -13,9 +13,10 @@ struct RefreshUnits {
   std::vector<std::pair<std::string, std::string>> links;  ///< path, target: what enabling makes
 };
 
-/// One specification: the mode of generation, as a word, and the file.
+/// One specification: the mode of generation, as a word, the vendor if it is not the mode's, and
+/// the file.
 struct Refreshed {
-  std::string mode, file;
+  std::string mode, vendor, file;
 };
 
 /// `program` is flense's own path. A user's units have no udev rule.

@@ -73,6 +73,7 @@ Result<cdi::GenerateOptions> options_for(const cdi::Spec& spec, const ParsedArgs
   }
   if (args.has("--hook-path")) out.hook_program = asked.hook_program;
   if (args.has("--groups")) out.groups = true;
+  out.library_search = asked.library_search;
   out.mps_pipe_directory = asked.mps_pipe_directory;
   out.mps_log_directory = asked.mps_log_directory;
   out.mig = asked.mig;

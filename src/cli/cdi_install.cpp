@@ -26,7 +26,8 @@ $XDG_CONFIG_HOME/cdi, and switches CDI on where the engine's version has it off:
 byte of its configuration stays. --refresh adds systemd units and a udev rule that make the
 specification anew when a driver is loaded and when MIG instances change. Nothing is restarted.
   flense cdi install --engine docker --refresh
-  flense cdi install --engine podman --user)";
+  flense cdi install --engine podman --user
+  flense cdi install --engine docker --vendor flense.dev)";
 
 constexpr std::string_view kUninstallHelp =
     R"(Takes back what cdi install did for the engine, and nothing else: a configuration that nobody has
@@ -85,6 +86,7 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
   for (const cdi::Mode mode : modes) {
     cdi::GenerateOptions options;
     options.mode = mode;
+    options.vendor = args.value("--vendor");
     TRY(cdi::Generated made, cdi::generate(machine, options));
     for (const std::string& notice : made.notices)
       TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(notice)))));
@@ -93,23 +95,36 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
   return out;
 }
 
-/// The same device in another file of the directory would be lost for every engine.
-Result<void> check_conflicts(const cdi::Spec& spec, const std::filesystem::path& directory,
+/// Of two files in one directory engines take neither device; of two directories the later one's,
+/// so that one of the two specifications would be there in vain.
+Result<void> check_conflicts(const cdi::Spec& spec,
+                             const std::vector<std::filesystem::path>& directories,
                              const std::string& own) {
-  const cdi::Registry registry = cdi::read_registry({directory});
+  const cdi::Registry registry = cdi::read_registry(directories);
   for (const cdi::SpecFile& file : registry.files) {
     if (file.path.filename() == own || file.spec.kind != spec.kind) continue;
     for (const cdi::Device& device : file.spec.devices)
       if (std::ranges::find(spec.devices, device.name, &cdi::Device::name) != spec.devices.end())
         return with_hint(
-            Result<void>(fail(Code::kEnvironment,
-                              "{} has the device {}={} already: of two files engines take neither",
+            Result<void>(fail(Code::kEnvironment, "{} has the device {}={} already",
                               file.path.string(), spec.kind, device.name)),
-            "remove that file and what refreshes it, or install with --spec what flense cdi "
-            "generate "
-            "--vendor flense.dev wrote");
+            "--vendor flense.dev gives ours names of their own; or remove that file and what "
+            "refreshes it (nvidia-cdi-refresh)");
   }
   return {};
+}
+
+/// Where engines look, below the root.
+std::vector<std::filesystem::path> directories_of(const Setting& setting,
+                                                  const host::Places& places,
+                                                  const host::Machine& machine) {
+  std::vector<std::filesystem::path> out;
+  for (const std::string& directory :
+       {std::string("/etc/cdi"), std::string("/var/run/cdi"), setting.spec_directory})
+    if (const auto inside = machine.root.resolve(directory))
+      if (std::ranges::find(out, places.root / *inside) == out.end())
+        out.push_back(places.root / *inside);
+  return out;
 }
 
 cdi::EngineScene scene_of(const std::string& engine, const ParsedArgs& args, const Setting& setting,
@@ -156,6 +171,11 @@ Result<int> install(const ParsedArgs& args, const std::vector<std::string>& /*po
   TRY(const std::string engine, engine_of(args, "install"));
   if (args.has("--refresh") && args.has("--spec"))
     return fail(Code::kUsage, "--refresh makes specifications anew: it has no use for --spec");
+  if (const std::string why = cdi::complaint_about_vendor(args.value("--vendor"));
+      args.has("--vendor") && !why.empty())
+    return fail(Code::kUsage, "--vendor '{}' {}", report::printable(args.value("--vendor")), why);
+  if (args.has("--vendor") && args.has("--spec"))
+    return fail(Code::kUsage, "--vendor is for what is generated: --spec has its own");
   if (args.has("--config") && !args.value("--config").starts_with('/'))
     return fail(Code::kUsage, "--config takes an absolute path");
   TRY(const Setting setting, setting_of(args, io));
@@ -177,9 +197,8 @@ Result<int> install(const ParsedArgs& args, const std::vector<std::string>& /*po
     std::ranges::replace(name, '/', '-');
     const std::string path = fmt::format("{}/{}", setting.spec_directory, name);
     what.specs.emplace_back(path, cdi::spec_text(spec, cdi::Format::kJson));
-    refreshed.push_back({mode, path});
-    if (const auto inside = machine.root.resolve(setting.spec_directory))
-      TRY_DO(check_conflicts(spec, places.root / *inside, name));
+    refreshed.push_back({mode, args.value("--vendor"), path});
+    TRY_DO(check_conflicts(spec, directories_of(setting, places, machine), name));
   }
   if (args.has("--refresh"))
     what.units = cdi::refresh_units(own_program(), refreshed, setting.user, setting.config_home);
@@ -229,6 +248,7 @@ const CdiAction& cdi_install_action() {
                  false,
                  {},
                  Completion::kFile},
+      OptionSpec{"--vendor", "", "NAME", "of the kind, instead of the mode's"},
       kUserOption,
       OptionSpec{"--refresh", "", "", "units that make it anew when drivers or MIG change"},
       kRootOption,

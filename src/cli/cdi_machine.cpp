@@ -86,6 +86,8 @@ std::span<const OptionSpec> machine_options() {
                  false,
                  {},
                  Completion::kDirectory},
+      OptionSpec{"--library-search-path", "", "DIR",
+                 "of the driver's root: look for libraries here first", true},
       OptionSpec{"--vendor", "", "NAME", "of the kind, instead of the mode's"},
       OptionSpec{"--class", "", "NAME", "of the kind, instead of the mode's"},
       OptionSpec{"--library-dir", "", "DIR", "of the container: libraries go here", true},
@@ -120,6 +122,11 @@ Result<cdi::GenerateOptions> generate_options_of(const ParsedArgs& args, const I
   for (std::string& word : words_of(args, "--with")) out.with.insert(std::move(word));
   TRY(out.driver_root, absolute(args, "--driver-root"));
   TRY(out.dev_root, absolute(args, "--dev-root"));
+  out.library_search = args.values("--library-search-path");
+  for (const std::string& directory : out.library_search)
+    if (directory.front() != '/')
+      return fail(Code::kUsage, "--library-search-path takes a path from the root, not '{}'",
+                  report::printable(directory));
   for (const std::string& directory : args.values("--library-dir")) {
     if (directory.front() != '/' || (directory + "/").find("/../") != std::string::npos)
       return fail(Code::kUsage, "--library-dir takes a path from the container's root, not '{}'",

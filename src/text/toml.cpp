@@ -20,24 +20,65 @@ constexpr std::size_t kMaxBytes = std::size_t{4} << 20, kMaxDepth = 100;
 /// In the names and numbers of one line.
 constexpr std::size_t kMaxDots = 50;
 
-/// toml++ caps the nesting of values, but not that of "a.a.a.a", and frees it by recursion.
-bool has_deep_name(std::string_view text) {
-  std::size_t dots = 0;
-  char quote = 0;
-  for (const char c : text) {
-    if (c == '\n') {
-      dots = 0;
-      quote = 0;
-    } else if (quote != 0) {
-      quote = c == quote ? '\0' : quote;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == '.' && ++dots > kMaxDots) {
-      return true;
+/// Goes over what is neither a string nor a comment, before toml++ does: that caps the nesting of
+/// values, but not of "a.a.a.a", and frees it by recursion; and its 3.3 has undefined behaviour for
+/// characters beyond ASCII there, which TOML does not allow.
+class Prescan {
+ public:
+  explicit Prescan(std::string_view text) : text_(text) {}
+
+  /// The line of the first trouble, and what it is.
+  std::optional<std::pair<std::size_t, std::string_view>> trouble() {
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'')
+        string(c);
+      else if (c == '#')
+        at_ = std::min(text_.find('\n', at_), text_.size());
+      else if (static_cast<unsigned char>(c) >= 0x80U)
+        return std::pair(line_, "a character that belongs between quotes");
+      else if (c == '.' && ++dots_ > kMaxDots)
+        return std::pair(line_, "a name of too many parts");
+      else
+        step();
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void step() {
+    if (text_[at_++] != '\n') return;
+    ++line_;
+    dots_ = 0;
+  }
+
+  /// To behind the string's end; of one without an end, which toml++ refuses, to the line's.
+  void string(char quote) {
+    const std::string three(3, quote);
+    const bool lines = text_.substr(at_).starts_with(three);
+    at_ += lines ? 3 : 1;
+    while (at_ < text_.size()) {
+      if (!lines && text_[at_] == '\n') return;
+      if (quote == '"' && text_[at_] == '\\') {
+        ++at_;
+        if (at_ < text_.size()) step();
+        continue;
+      }
+      const bool ends = lines ? text_.substr(at_).starts_with(three) : text_[at_] == quote;
+      if (!ends) {
+        step();
+        continue;
+      }
+      at_ += lines ? 3 : 1;
+      // The text itself may end with two more quotes.
+      for (int i = 0; lines && i < 2 && at_ < text_.size() && text_[at_] == quote; ++i) ++at_;
+      return;
     }
   }
-  return false;
-}
+
+  std::string_view text_;
+  std::size_t at_ = 0, line_ = 1, dots_ = 0;
+};
 
 /// nullopt beyond kMaxDepth.
 std::optional<Json> as_json(const toml::node& node, std::size_t depth) {
@@ -74,8 +115,10 @@ std::optional<Json> as_json(const toml::node& node, std::size_t depth) {
 Result<toml::table> parse(std::string_view text, std::string_view what) {
   if (text.size() > kMaxBytes)
     return bad_input("{} is larger than {}", what, human_bytes(kMaxBytes));
-  if (has_deep_name(text))
-    return bad_input("{}: a line with names of more than {} parts", what, kMaxDots);
+  // The mark is no part of the first name.
+  const std::string_view content = text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+  if (const auto trouble = Prescan(content).trouble())
+    return bad_input("{} is not valid TOML: line {}: {}", what, trouble->first, trouble->second);
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {

@@ -38,12 +38,24 @@ TEST(Toml, AsJson) {
 TEST(Toml, DepthIsCapped) {
   std::string deep = "a";
   for (int i = 0; i < 60; ++i) deep += ".a";
-  EXPECT_THAT(parse_toml(deep + " = 1\n", "f").error().message, HasSubstr("more than 50 parts"));
+  EXPECT_THAT(parse_toml(deep + " = 1\n", "f").error().message,
+              HasSubstr("line 1: a name of too many parts"));
   // Headers of 40 parts, and inline tables in one another.
   std::string nested = "x = ";
   for (int i = 0; i < 120; ++i) nested += "[";
   EXPECT_FALSE(parse_toml(nested + std::string(120, ']'), "f"));
   EXPECT_FALSE(parse_toml("x = " + std::string(5000, '[') + std::string(5000, ']'), "f"));
+}
+
+TEST(Toml, BeyondAsciiOnlyInStringsAndComments) {
+  const std::string fine =
+      "# ö\na = 'ö' # ü\n\"ö\" = \"\\\"ö\"\nb = \"\"\"ö\n\"\" ö\"\"\"\"\"\nc = \'\'\'\nö\\\'\'\'\n"
+      "d = \"\"\nl = [ # é\n 1,\n]\n";
+  EXPECT_EQ(as_json(fine), R"({"a":"ö","b":"ö\n\"\" ö\"\"","c":"ö\\","d":"","l":[1],"ö":"\"ö"})");
+  for (const std::string bare :
+       {"ö = 1", "a = ö", "a = 1 ö", "[ö]", "a.ö = 1", "a = \"\"\"x\"\"\"\" ö"})
+    EXPECT_THAT(parse_toml("x = 'y'\n" + bare + "\n", "f").error().message, HasSubstr("line 2"))
+        << bare;
 }
 
 TEST(TomlSet, AValueIsReplacedWhereItStands) {

@@ -207,7 +207,7 @@ class Documents(CdiCase):
         for name in ("h100", "a100_mig", "mi300x", "wsl2", "operator"):
             with self.subTest(name):
                 root = hosts.make(name, self.path(name))
-                self.flense("cdi", "install", "--engine", "podman", "--root", root)
+                self.flense("cdi", "install", "--engine", "podman", "--root", root, "--vendor", "flense.dev")
                 result = self.flense("cdi", "validate", "--root", root, "--json").json
                 self.assertEqual([finding for file in result["files"] for finding in file["findings"]], [])
                 self.assertTrue(result["files"])
@@ -341,10 +341,14 @@ class Install(CdiCase):
         self.assertFalse(os.path.exists(self.path("home/.config")))
 
     def test_a_device_of_another_file_is_not_taken_away(self):
-        self.write("host/etc/cdi/vendor.json", specification("/dev/null"))
-        result = self.install("podman", expect=4)
-        self.assertIn("vendor.json has the device flense.test/gpu=0 already", result.err)
-        self.assertEqual(os.listdir(self.path("host/etc/cdi")), ["vendor.json"])
+        for directory in ("etc/cdi", "var/run/cdi"):
+            with self.subTest(directory):
+                other = self.write(f"host/{directory}/vendor.json", specification("/dev/null"))
+                result = self.install("podman", expect=4)
+                self.assertIn("vendor.json has the device flense.test/gpu=0 already", result.err)
+                self.assertEqual(os.listdir(os.path.dirname(other)), ["vendor.json"])
+                os.unlink(other)
+        self.install("podman")
 
     def test_nothing_changes_when_the_configuration_cannot_be_read(self):
         self.write("host/etc/docker/daemon.json", '{"features": ')
@@ -356,14 +360,18 @@ class Install(CdiCase):
         root = hosts.make("h100", self.path("gpu"))
         self.flense("cdi", "install", "--engine", "podman", "--root", root, "--spec", self.spec, "--refresh", expect=2)
         before = digest_tree(root)
-        result = self.flense("cdi", "install", "--engine", "podman", "--root", root, "--refresh")
+        # The vendor's own service has been here.
+        install = ("cdi", "install", "--engine", "podman", "--root", root, "--refresh")
+        self.assertIn("nvidia.yaml has the device nvidia.com/gpu=0 already", self.flense(*install, expect=4).err)
+        self.assertEqual(digest_tree(root), before)
+        result = self.flense(*install, "--vendor", "flense.dev")
         self.assertIn("systemctl daemon-reload", result.out)
-        with open(os.path.join(root, "etc/cdi/flense-nvidia.com-gpu.json")) as text:
+        with open(os.path.join(root, "etc/cdi/flense-flense.dev-gpu.json")) as text:
             self.assertEqual(complaints(json.load(text), cdi_specification()), [])
         units = os.path.join(root, "etc/systemd/system")
         with open(os.path.join(units, "flense-cdi-refresh.service")) as text:
-            self.assertIn(f'ExecStart="{os.path.realpath(BINARY)}" cdi generate --mode nvidia --output '
-                          '"/etc/cdi/flense-nvidia.com-gpu.json"', text.read())
+            self.assertIn(f'ExecStart="{os.path.realpath(BINARY)}" cdi generate --mode nvidia --vendor "flense.dev" '
+                          '--output "/etc/cdi/flense-flense.dev-gpu.json"', text.read())
         for link in ("multi-user.target.wants/flense-cdi-refresh.path", "timers.target.wants/flense-cdi-refresh.timer"):
             self.assertTrue(os.path.exists(os.path.join(units, link)), link)
         if shutil.which("systemd-analyze"):
