@@ -8,9 +8,9 @@
 
 #include "doctor/cdi_spec.h"
 #include "doctor/loader.h"
-#include "elf/loader_cache.h"
 #include "doctor/messages.h"
 #include "doctor/python.h"
+#include "elf/loader_cache.h"
 #include "host/tree.h"
 #include "knowledge/explained.h"
 

@@ -23,9 +23,11 @@ PLANTED = {
             "id_size > kMostId || at > bytes.size()"),
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
     "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
+    "cdi": ("src/cdi/spec_write.cpp", '  set_text(out, "type", node.type);\n', ""),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "doctor": ("src/elf/loader_cache.cpp", "if (offset >= text.size()) return std::nullopt;", ""),
+    "discover": ("src/cdi/jetson_csv.cpp", '(std::string(path) + "/").find("/../")', 'path.find("/../")'),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
             "in_file && section.offset > bytes_.size()"),
     "facts": ("src/elf/notes.cpp", "!range_fits(at + kHeader, size, properties.size())",
@@ -45,6 +47,8 @@ PLANTED = {
                  "begin > image_.size()"),
     "tar": ("src/codec/tar_writer.cpp", "put_octal(block, tar::kMode, member.mode & 07777U);",
             "put_octal(block, tar::kMode, member.mode & 06777U);"),
+    "toml": ("src/text/toml.cpp", "if (says(candidate, expected)) return", "if (!candidate.empty()) return"),
+    "yaml": ("src/text/yaml_dump.cpp", "text.front() != '=' && !is_ambiguous(text);", "text.front() != '=';"),
 }
 
 

@@ -153,6 +153,8 @@ Result<void> generate_amd(Discovery& discovery, Spec& spec) {
     TRY_DO(discovery.missing(fmt::format("there is no device node {}", folder.path("kfd")), kLoad));
   spec.devices = std::move(devices).finish();
   note_groups(discovery, folder);
+  if (discovery.options.all_hooks || discovery.options.compat_hook)
+    discovery.note("hooks are NVIDIA's: containers of AMD's GPUs need none");
   if (!nodes.empty())
     discovery.note(
         "/dev/kfd sees all GPUs: a container is held to its own by render nodes and device rules, "

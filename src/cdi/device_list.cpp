@@ -14,7 +14,7 @@ void DeviceList::add(std::string_view name, const Edits& edits) {
 void DeviceList::add_alias(int kind, std::string_view name, const Edits& edits) {
   const bool taken =
       std::ranges::any_of(devices_, [&](const auto& one) { return one.second.name == name; });
-  if (taken || !is_device_name(name) || name == "all") {
+  if (taken || !complaint_about_device(name).empty() || name == "all") {
     discovery_.note(fmt::format("a device is not listed as '{}': {}", host::clean(name),
                                 taken ? "another has this name" : "that is no name for CDI"));
     return;

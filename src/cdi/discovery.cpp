@@ -43,13 +43,6 @@ bool is_plain_name(std::string_view name) {
          });
 }
 
-bool is_device_name(std::string_view name) {
-  return !name.empty() && name.size() <= 255 && is_alphanumeric(name.front()) &&
-         is_alphanumeric(name.back()) && std::ranges::all_of(name, [](char c) {
-           return is_alphanumeric(c) || c == '_' || c == '.' || c == ':' || c == '-';
-         });
-}
-
 Mount read_only_mount(std::string host_path, std::string container_path) {
   return {std::move(host_path),
           std::move(container_path),

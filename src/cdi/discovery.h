@@ -28,8 +28,6 @@ struct Discovery {
 /// Names that may stand in a path and in a specification as they are: what file systems hold is
 /// anybody's.
 bool is_plain_name(std::string_view name);
-/// Device names of CDI: letters and digits, between them also "_.:-".
-bool is_device_name(std::string_view name);
 
 /// Bind mounts as the field writes them: files and directories that nobody may change.
 Mount read_only_mount(std::string host_path, std::string container_path);

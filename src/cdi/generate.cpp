@@ -125,6 +125,12 @@ Result<void> generate_management(Discovery& discovery, Spec& spec) {
 }
 
 Result<void> generate_fabric(Discovery& discovery, Spec& spec) {
+  if (!discovery.options.with.empty())
+    return with_hint(
+        Result<void>(fail(Code::kUsage,
+                          "--with adds to the containers of a GPU, and --mode {} is none",
+                          mode_word(discovery.options.mode))),
+        "generate one specification for each");
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, "", "nvidiactl"));
   DeviceList devices(discovery);
   TRY_DO(add_fabric_devices(discovery, folder, devices));
@@ -133,7 +139,7 @@ Result<void> generate_fabric(Discovery& discovery, Spec& spec) {
   return {};
 }
 
-/// --with for the vendors whose own mode does not know it.
+/// --with for the modes that do not add it themselves.
 Result<void> add_with(Discovery& discovery, Spec& spec) {
   if (discovery.options.with.empty()) return {};
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, "", "nvidiactl"));

@@ -42,6 +42,20 @@ Hook hook(const std::string& program, std::vector<std::string> args) {
   return out;
 }
 
+/// False, with a notice, where the hook has nothing to compare the image's libraries with.
+bool add_compat(Discovery& discovery, const std::string& program, std::string_view version,
+                Edits& edits) {
+  if (version.empty()) {
+    discovery.note(
+        "the hook that chooses an image's cuda-compat libraries is left out: no file tells the "
+        "driver's version here");
+    return false;
+  }
+  edits.hooks.push_back(
+      hook(program, {"enable-cuda-compat", fmt::format("--host-driver-version={}", version)}));
+  return true;
+}
+
 }  // namespace
 
 Result<void> add_hooks(Discovery& discovery, std::string_view version, Edits& edits) {
@@ -66,13 +80,12 @@ Result<void> add_hooks(Discovery& discovery, std::string_view version, Edits& ed
       }
     }
     if (links.size() > 1) edits.hooks.push_back(hook(program, links));
-    edits.hooks.push_back(
-        hook(program, {"enable-cuda-compat", fmt::format("--host-driver-version={}", version)}));
+    add_compat(discovery, program, version, edits);
     edits.hooks.push_back(hook(program, folders));
-    edits.hooks.push_back(hook(program, {"disable-device-node-modification"}));
-  } else {
-    edits.hooks.push_back(
-        hook(program, {"enable-cuda-compat", fmt::format("--host-driver-version={}", version)}));
+    // Whoever manages the driver makes its nodes.
+    if (options.mode != Mode::kManagement)
+      edits.hooks.push_back(hook(program, {"disable-device-node-modification"}));
+  } else if (add_compat(discovery, program, version, edits)) {
     // Its choice takes effect through the loader's cache.
     edits.hooks.push_back(hook(program, {"update-ldcache"}));
   }

@@ -51,9 +51,11 @@ std::optional<std::uint32_t> parse_access(std::string_view text) {
   return minor_of(host::value_of(host::colon_pairs(text), "DeviceFileMinor"));
 }
 
-std::vector<MigDevice> mig_devices(Discovery& discovery, std::uint64_t gpu_minor) {
+std::optional<std::vector<MigDevice>> mig_devices(Discovery& discovery, std::uint64_t gpu_minor) {
   const host::Tree& proc = discovery.machine.proc;
   const std::string gpu = fmt::format("driver/nvidia/capabilities/gpu{}/mig", gpu_minor);
+  const std::vector<std::uint64_t> gpu_instances = instances(proc, gpu, "gi");
+  if (gpu_instances.empty()) return std::nullopt;
   std::vector<MigDevice> out;
   std::optional<std::map<std::string, std::uint32_t>> minors;  // read when it is needed
   const auto cap = [&](const std::string& folder,
@@ -67,7 +69,7 @@ std::vector<MigDevice> mig_devices(Discovery& discovery, std::uint64_t gpu_minor
     const auto at = minors->find(key);
     return at == minors->end() ? std::nullopt : std::optional(at->second);
   };
-  for (const std::uint64_t gi : instances(proc, gpu, "gi")) {
+  for (const std::uint64_t gi : gpu_instances) {
     const std::string folder = fmt::format("{}/gi{}", gpu, gi);
     const auto gpu_cap = cap(folder, fmt::format("gpu{}/gi{}/access", gpu_minor, gi));
     for (const std::uint64_t ci : instances(proc, folder, "ci")) {

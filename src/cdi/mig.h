@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,8 @@ struct MigDevice {
   std::uint32_t gpu_cap = 0, compute_cap = 0;  ///< N of /dev/nvidia-caps/nvidia-capN
 };
 
-/// Those of the GPU with this minor, by gpu instance and compute instance. An instance whose
-/// capability nodes no file names is left out with a notice.
-std::vector<MigDevice> mig_devices(Discovery& discovery, std::uint64_t gpu_minor);
+/// Those of the GPU with this minor, by gpu instance and compute instance; nullopt when it has no
+/// instance. One whose capability nodes no file names is left out with a notice.
+std::optional<std::vector<MigDevice>> mig_devices(Discovery& discovery, std::uint64_t gpu_minor);
 
 }  // namespace flense::cdi

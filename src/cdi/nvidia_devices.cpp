@@ -101,9 +101,14 @@ Result<void> add_instances(Discovery& discovery, const NvidiaGpu& gpu,
 
 Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, DeviceList& devices) {
   for (const NvidiaGpu& gpu : gpus_of(discovery)) {
-    const std::vector<MigDevice> instances = mig_devices(discovery, gpu.minor);
-    if (!instances.empty()) {
-      TRY_DO(add_instances(discovery, gpu, instances, folder, devices));
+    const auto instances = mig_devices(discovery, gpu.minor);
+    if (instances && !instances->empty()) {
+      TRY_DO(add_instances(discovery, gpu, *instances, folder, devices));
+    } else if (instances) {
+      discovery.note(fmt::format(
+          "the GPU {} at {} is left out: MIG is on and it has no compute instance (nvidia-smi mig "
+          "-cci)",
+          gpu.index, gpu.address));
     } else if (discovery.options.mig && discovery.options.mig->enabled.contains(gpu.address)) {
       discovery.note(fmt::format(
           "the GPU {} at {} is left out: MIG is on and has no instances (nvidia-smi mig -cgi … -C)",

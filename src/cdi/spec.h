@@ -126,8 +126,9 @@ enum class Format { kJson, kYaml };
 Result<Format> format_of(const std::filesystem::path& path);
 /// The whole text of a file: indented JSON, or YAML.
 std::string spec_text(const Spec& spec, Format format);
-/// Atomically, world-readable, with the directories on the way. Bad input when the specification
-/// breaks a rule; a usage error when the path's extension contradicts the format.
+/// Atomically, world-readable, with the directories on the way; a file that holds this already
+/// stays as it is. Bad input when the specification breaks a rule; a usage error when the path's
+/// extension contradicts the format.
 Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, Format format);
 
 /// "nvidia.com/gpu=0" in its parts.

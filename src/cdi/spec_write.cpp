@@ -154,11 +154,14 @@ Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, For
   if (const std::vector<Violation> broken = violations_of(spec); !broken.empty())
     return bad_input("{} would be no valid CDI specification: {}: {}", path.string(),
                      broken.front().place, broken.front().message);
+  const std::string text = spec_text(spec, format);
+  // Engines watch the directory: what has not changed is not written again.
+  if (const auto present = read_spec_text(path); present && *present == text) return {};
   std::error_code error;
   std::filesystem::create_directories(parent_of(path), error);
   if (error) return system_error(error.value(), "cannot create " + parent_of(path).string());
   TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_DO(write_fully(file.fd(), as_bytes(spec_text(spec, format)), path.string()));
+  TRY_DO(write_fully(file.fd(), as_bytes(text), path.string()));
   return file.commit();
 }
 

@@ -124,7 +124,9 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
     std::vector<std::string> reversed(std::make_reverse_iterator(dashes), args.rend());
     app.parse(reversed);
     for (std::size_t i = 0; i < options.size(); ++i) {
-      if (options[i].value.empty()) values[i].assign(handles[i]->count(), "");
+      if (options[i].value.empty())
+        for (const std::string& word : handles[i]->results())
+          values[i].push_back(options[i].choices.empty() || word == "true" ? std::string() : word);
       if (!values[i].empty()) out.values_[std::string(options[i].name)] = std::move(values[i]);
     }
     out.positionals_ = app.remaining();
@@ -139,6 +141,7 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
   for (const OptionSpec& option : options) {
     if (option.choices.empty()) continue;
     for (const std::string& value : out.values(option.name)) {
+      if (option.value.empty() && value.empty()) continue;
       if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end())
         continue;
       const std::string near = nearest(value, option.choices);

@@ -20,7 +20,8 @@ struct OptionSpec {
   std::string_view value;       ///< placeholder "ARCH"; empty: a flag
   std::string_view help;        ///< one line, no full stop
   bool repeatable = false;
-  std::span<const std::string_view> choices = {};  ///< the only values accepted, when any
+  /// The only values accepted, when any. Of a flag: --flag=CHOICE, besides --flag.
+  std::span<const std::string_view> choices = {};
   Completion completion = Completion::kNone;
 };
 

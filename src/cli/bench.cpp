@@ -22,7 +22,7 @@ constexpr std::string_view kHelp =
   overlay   a writable layer over the image, as --writable and other engines have it
 
 Reading one large file of the image in order and at random, the first write to such a file (which
-makes an overlay copy it as a whole), creating files, walking a tree. The page cache is told to
+makes an overlay copy it as a whole), creating files, looking at files by their paths. The page cache is told to
 forget the file before it is read in order; reads at random go past it (O_DIRECT) where the file
 system can. No privileges are used, so a disk that caches by itself still may.
 

@@ -105,9 +105,8 @@ const OptionSpec kCdiJsonOption{"--json", "", "", "print JSON (schema flense/cdi
 
 std::span<const CdiAction* const> cdi_actions() {
   static const std::array kActions = {
-      &cdi_list_action(),
-      &cdi_validate_action(),
-      &cdi_apply_action(),
+      &cdi_generate_action(), &cdi_list_action(),    &cdi_validate_action(),  &cdi_diff_action(),
+      &cdi_apply_action(),    &cdi_install_action(), &cdi_uninstall_action(),
   };
   return kActions;
 }

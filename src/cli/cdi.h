@@ -30,8 +30,12 @@ std::span<const CdiAction* const> cdi_actions();
 
 // One function per action file.
 const CdiAction& cdi_list_action();
+const CdiAction& cdi_generate_action();
+const CdiAction& cdi_diff_action();
 const CdiAction& cdi_validate_action();
 const CdiAction& cdi_apply_action();
+const CdiAction& cdi_install_action();
+const CdiAction& cdi_uninstall_action();
 
 /// The directories of specifications: --spec-dir, or those of the machine that --root names and,
 /// where that is this one, of the user.

@@ -18,7 +18,7 @@
 namespace flense::launch {
 namespace {
 
-constexpr std::size_t kFiles = 500;
+constexpr std::size_t kFiles = 500, kEntries = 2000;
 
 /// A directory of ours in the user's, gone at the end.
 class Scratch {
@@ -99,8 +99,13 @@ Result<IoReport> bench_io(const IoBenchOptions& options) {
 
   const std::filesystem::path own = scratch.path() / "file", tree = scratch.path() / "tree";
   TRY_DO(write_file(own, found->bytes, options.stop));
-  TRY(out.mount.create_microseconds, create_files(tree, kFiles));
-  measure_reading(own, out.bytes, tree, out.mount);
+  TRY(out.mount.create_microseconds, create_files(scratch.path() / "new", kFiles));
+  // The same names as in the image: how deep they lie decides as much as where.
+  const std::vector<std::string> entries = sample_entries(options.root, kEntries);
+  if (::mkdir(tree.c_str(), 0700) != 0)
+    return system_error(errno, "cannot create " + tree.string());
+  TRY_DO(mirror_entries(entries, options.root, tree));
+  measure_reading(own, out.bytes, tree, entries, out.mount);
   TRY(out.mount.first_write_milliseconds, write_first(own));
   std::error_code ignored;
   std::filesystem::remove(own, ignored);
@@ -108,16 +113,16 @@ Result<IoReport> bench_io(const IoBenchOptions& options) {
 
   TRY(const Reading sequential, read_sequentially(found->path, out.bytes));
   TRY(const Reading random, read_randomly(found->path, out.bytes));
-  TRY(const auto walked, walk(options.root));
   out.sequential_method = sequential.method;
   out.random_method = random.method;
   out.image.sequential_bytes_per_second = sequential.value;
   out.image.random_microseconds = random.value;
-  out.image.stat_microseconds = walked.first;
-  out.entries = walked.second;
+  TRY(out.image.stat_microseconds, stat_entries(options.root, entries));
+  out.entries = entries.size();
   if (options.stop.stop_requested()) return fail(Code::kInterrupted, "interrupted");
 
-  TRY(out.overlay, measure_overlay(options.root, found->path, out.bytes, scratch.path(), kFiles));
+  TRY(out.overlay,
+      measure_overlay(options.root, found->path, out.bytes, scratch.path(), entries, kFiles));
   return out;
 }
 

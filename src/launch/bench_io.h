@@ -26,14 +26,14 @@ struct IoFigures {
   std::optional<double> random_microseconds;       ///< one read of 4 KiB
   std::optional<double> first_write_milliseconds;  ///< of 4 KiB into the large file that exists
   std::optional<double> create_microseconds;       ///< one file of one byte
-  std::optional<double> stat_microseconds;         ///< one entry of a walk
+  std::optional<double> stat_microseconds;         ///< one entry, by its whole path
   std::string problem;
 };
 
 struct IoReport {
   std::string file;  ///< of the image that is read; absolute there
   std::uint64_t bytes = 0;
-  std::uint64_t entries = 0;  ///< of the walk through the image
+  std::uint64_t entries = 0;  ///< of the image that were looked at
   std::string sequential_method, random_method;
   IoFigures mount, image, overlay;
 };

@@ -20,7 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBlock = 4096, kChunk = 1U << 20;
-constexpr std::size_t kRandomReads = 1000, kMaxEntries = 200'000, kWalked = 20'000;
+constexpr std::size_t kRandomReads = 1000, kMaxEntries = 200'000;
 constexpr std::chrono::seconds kMost{5};
 
 double seconds_since(Clock::time_point start) {
@@ -44,20 +44,6 @@ Result<UniqueFd> open_file(const std::filesystem::path& file, int flags) {
   if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode))
     return bad_input("{} is no regular file", file.string());
   return fd;
-}
-
-std::uint64_t walk_once(const std::filesystem::path& root) {
-  std::uint64_t entries = 0;
-  std::error_code error;
-  std::filesystem::recursive_directory_iterator at(
-      root, std::filesystem::directory_options::skip_permission_denied, error);
-  for (; !error && at != std::filesystem::recursive_directory_iterator() && entries < kWalked;
-       at.increment(error)) {
-    struct stat status{};
-    static_cast<void>(::lstat(at->path().c_str(), &status));
-    ++entries;
-  }
-  return entries;
 }
 
 }  // namespace
@@ -151,16 +137,51 @@ Result<double> create_files(const std::filesystem::path& directory, std::size_t 
   return seconds_since(start) * 1e6 / static_cast<double>(count);
 }
 
-Result<std::pair<double, std::uint64_t>> walk(const std::filesystem::path& root) {
-  static_cast<void>(walk_once(root));
+std::vector<std::string> sample_entries(const std::filesystem::path& root, std::size_t count) {
+  std::vector<std::string> out;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator at(
+      root, std::filesystem::directory_options::skip_permission_denied, error);
+  const std::size_t start = root.string().size() + 1;
+  for (; !error && at != std::filesystem::recursive_directory_iterator() && out.size() < count;
+       at.increment(error))
+    out.push_back(at->path().string().substr(start));
+  return out;
+}
+
+Result<void> mirror_entries(const std::vector<std::string>& entries,
+                            const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const std::string& name : entries) {
+    struct stat status{};
+    const std::filesystem::path path = to / name;
+    const bool folder = ::lstat((from / name).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (folder && ::mkdir(path.c_str(), 0700) != 0)
+      return system_error(errno, "cannot create " + path.string());
+    if (folder) continue;
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd) return system_error(errno, "cannot create " + path.string());
+  }
+  return {};
+}
+
+Result<double> stat_entries(const std::filesystem::path& root,
+                            const std::vector<std::string>& entries) {
+  if (entries.empty()) return bad_input("{} has no entries", root.string());
+  const auto round = [&] {
+    for (const std::string& name : entries) {
+      struct stat status{};
+      static_cast<void>(::lstat((root / name).c_str(), &status));
+    }
+  };
+  round();
   const auto start = Clock::now();
-  const std::uint64_t entries = walk_once(root);
-  if (entries == 0) return bad_input("{} has no entries", root.string());
-  return std::pair(seconds_since(start) * 1e6 / static_cast<double>(entries), entries);
+  round();
+  return seconds_since(start) * 1e6 / static_cast<double>(entries.size());
 }
 
 void measure_reading(const std::filesystem::path& file, std::uint64_t bytes,
-                     const std::filesystem::path& tree, IoFigures& out) {
+                     const std::filesystem::path& root, const std::vector<std::string>& entries,
+                     IoFigures& out) {
   const auto note = [&](const Error& error) {
     if (out.problem.empty()) out.problem = error.message;
   };
@@ -172,8 +193,8 @@ void measure_reading(const std::filesystem::path& file, std::uint64_t bytes,
     out.random_microseconds = one->value;
   else
     note(one.error());
-  if (const auto one = walk(tree))
-    out.stat_microseconds = one->first;
+  if (const auto one = stat_entries(root, entries))
+    out.stat_microseconds = *one;
   else
     note(one.error());
 }

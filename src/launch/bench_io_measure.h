@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "launch/bench_io.h"
@@ -33,11 +34,18 @@ Result<Reading> read_randomly(const std::filesystem::path& file, std::uint64_t b
 Result<double> write_first(const std::filesystem::path& file);
 /// Microseconds a file; they are left in the directory, which must not exist.
 Result<double> create_files(const std::filesystem::path& directory, std::size_t count);
-/// Microseconds an entry of a second walk, when the first has filled the caches; and entries.
-Result<std::pair<double, std::uint64_t>> walk(const std::filesystem::path& root);
+/// Names of entries below a directory, relative to it, in the order of a walk: at most `count`.
+std::vector<std::string> sample_entries(const std::filesystem::path& root, std::size_t count);
+/// Directories and empty files of these names below a directory that exists.
+Result<void> mirror_entries(const std::vector<std::string>& entries,
+                            const std::filesystem::path& from, const std::filesystem::path& to);
+/// Microseconds a stat(2) of one of the entries, when an earlier round has filled the caches.
+Result<double> stat_entries(const std::filesystem::path& root,
+                            const std::vector<std::string>& entries);
 
-/// Reads and walks: what a place that is not written to allows.
+/// What a place that is not written to allows.
 void measure_reading(const std::filesystem::path& file, std::uint64_t bytes,
-                     const std::filesystem::path& tree, IoFigures& out);
+                     const std::filesystem::path& root, const std::vector<std::string>& entries,
+                     IoFigures& out);
 
 }  // namespace flense::launch

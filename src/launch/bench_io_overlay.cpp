@@ -79,9 +79,9 @@ IoFigures from_json(const text::Json& json) {
 }
 
 IoFigures measure(const std::filesystem::path& merged, const std::filesystem::path& file,
-                  std::uint64_t bytes, std::size_t files) {
+                  std::uint64_t bytes, const std::vector<std::string>& entries, std::size_t files) {
   IoFigures out;
-  measure_reading(merged / file, bytes, merged, out);
+  measure_reading(merged / file, bytes, merged, entries, out);
   // Last, since they change what is read: the file moves to the upper layer as a whole.
   if (const auto one = create_files(merged / ".flense-bench", files))
     out.create_microseconds = *one;
@@ -98,7 +98,8 @@ IoFigures measure(const std::filesystem::path& merged, const std::filesystem::pa
 
 Result<IoFigures> measure_overlay(const std::filesystem::path& root,
                                   const std::filesystem::path& file, std::uint64_t bytes,
-                                  const std::filesystem::path& scratch, std::size_t files) {
+                                  const std::filesystem::path& scratch,
+                                  const std::vector<std::string>& entries, std::size_t files) {
   for (const char* name : {"upper", "work", "merged"}) {
     const std::filesystem::path folder = scratch / name;
     if (::mkdir(folder.c_str(), 0700) != 0)
@@ -120,7 +121,7 @@ Result<IoFigures> measure_overlay(const std::filesystem::path& root,
     static_cast<void>(::sigprocmask(SIG_SETMASK, &none, nullptr));
     IoFigures figures;
     if (const auto mounted = mount_overlay(root, scratch, user, group))
-      figures = measure(scratch / "merged", inside, bytes, files);
+      figures = measure(scratch / "merged", inside, bytes, entries, files);
     else
       figures.problem = mounted.error().message;
     const std::string answer = text::dump_json(as_json(figures));

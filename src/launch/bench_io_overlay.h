@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "launch/bench_io.h"
@@ -11,9 +13,10 @@
 namespace flense::launch {
 
 /// Measures on an overlay of `root`, whose upper layer is made in `scratch`; `file` lies below
-/// `root`. Where none can be mounted, the result holds the reason alone.
+/// `root`, and so do `entries`. Where none can be mounted, the result holds the reason alone.
 Result<IoFigures> measure_overlay(const std::filesystem::path& root,
                                   const std::filesystem::path& file, std::uint64_t bytes,
-                                  const std::filesystem::path& scratch, std::size_t files);
+                                  const std::filesystem::path& scratch,
+                                  const std::vector<std::string>& entries, std::size_t files);
 
 }  // namespace flense::launch

@@ -82,6 +82,9 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   if (!generated) {
     if (!listed && kind != "nvidia.com/gpu" && kind != "amd.com/gpu")
       return std::unexpected(listed.error());
+    if (!complaint.empty())
+      generated.error().context.push_back(
+          fmt::format("replacing the CDI specification, which does not fit: {}", complaint));
     return std::unexpected(std::move(generated).error());
   }
   cdi::Registry own;
@@ -128,6 +131,7 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
   options.image_key = input.root.key;
   options.directory = input.prepared;
   options.library_path = input.library_path;
+  options.root_may_change = !input.root.held;
   TRY(Injection injection, with_context(plan_injection(out.edits, input.root.directory, options),
                                         "fitting the driver's libraries to the image"));
   out.edits = std::move(injection.edits);

@@ -85,6 +85,9 @@ Fit fit_of(const HostLibrary& library, ImageLibraries& image,
 
 /// As numbers where both have one: libdrm.so.2.4.0 and libdrm.so.2.123.0.
 bool image_is_older(const HostLibrary& library, const ImageLibrary& own) {
+  // A file that bears the bare SONAME says nothing of its version.
+  const std::string soname = library.name();
+  if (base_name(library.real) == soname || base_name(own.real) == soname) return false;
   const std::string_view host = version_in_name(library.real), image = version_in_name(own.real);
   if (!knowledge::is_version(host) || !knowledge::is_version(image)) return false;
   return knowledge::compare_versions(image, host) < 0;

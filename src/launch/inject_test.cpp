@@ -167,11 +167,12 @@ TEST(Injection, TheImagesOwnLibrariesWinUnlessTheyAreTheDrivers) {
   both("libGL.so.1.7.0", "libGL.so.1.2.0", "libGL.so.1");            // older, and still its own
   both("libdrm.so.2.4.0", "libdrm.so.2.123.0", "libdrm.so.2");       // newer
   both("libnuma.so.1.0.0", "libnuma.so.1.0.0", "libnuma.so.1");      // the same
+  both("libz.so.1.3.1", "libz.so.1", "libz.so.1");                   // of unknown version
   both("libffi.so.8.1.2", "libffi.so.8.1.0", "libffi.so.8");         // older
   both("libcuda.so.550.54.15", "libcuda.so.560.1", "libcuda.so.1");  // the driver's
   roots.library(roots.host(kLib + "libOpenCL.so.1.0.0"), "libOpenCL.so.1", {});
   cdi::Edits edits;
-  for (const char* name : {"libGL.so.1.7.0", "libdrm.so.2.4.0", "libnuma.so.1.0.0",
+  for (const char* name : {"libGL.so.1.7.0", "libdrm.so.2.4.0", "libnuma.so.1.0.0", "libz.so.1.3.1",
                            "libffi.so.8.1.2", "libcuda.so.550.54.15", "libOpenCL.so.1.0.0"})
     edits.mounts.push_back(roots.mount(kLib + name));
   const auto injection = roots.plan(edits);
@@ -183,6 +184,7 @@ TEST(Injection, TheImagesOwnLibrariesWinUnlessTheyAreTheDrivers) {
             "the image has its own libGL.so.1, /usr/lib/x86_64-linux-gnu/libGL.so.1.2.0");
   EXPECT_FALSE(injected("libdrm.so.2.4.0"));
   EXPECT_FALSE(injected("libnuma.so.1.0.0"));
+  EXPECT_FALSE(injected("libz.so.1.3.1"));
   EXPECT_TRUE(injected("libffi.so.8.1.2"));
   EXPECT_THAT(reason("libffi.so.8.1.2"), HasSubstr("is older"));
   EXPECT_TRUE(injected("libcuda.so.550.54.15"));
@@ -397,6 +399,23 @@ TEST(Injection, ALaunchReusesWhatIsPrepared) {
   ASSERT_TRUE(third);
   EXPECT_EQ(third->edits, edits) << "no library any more";
   EXPECT_THAT(third->decisions, IsEmpty());
+}
+
+TEST(Injection, ARootThatMayChangeIsLookedAtAgain) {
+  const Roots roots;
+  roots.glibc_image(Roots::kAll);
+  roots.library(roots.host(kLib + "libdrm.so.2.4.0"), "libdrm.so.2", {});
+  cdi::Edits edits;
+  edits.mounts = {roots.mount(kLib + "libdrm.so.2.4.0")};
+  InjectOptions options;
+  options.root_may_change = true;
+  const auto before = roots.plan(edits, options);
+  ASSERT_TRUE(before);
+  EXPECT_TRUE(decision(*before, "libdrm.so.2.4.0").injected);
+  roots.library(roots.image(kLib + "libdrm.so.2"), "libdrm.so.2", {});
+  const auto after = roots.plan(edits, options);
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(decision(*after, "libdrm.so.2.4.0").injected);
 }
 
 TEST(Injection, ADamagedDirectoryIsMadeAgain) {

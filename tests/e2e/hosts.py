@@ -154,10 +154,17 @@ class Host:
         if partition:
             self.file(f"{folder}/current_compute_partition", partition + "\n")
         bus = int(address[5:7], 16) << 8 | int(address[8:10], 16) << 3 | int(address[11:], 16)
-        for number, gfx, unique, render, memory in nodes:
+        for place, (number, gfx, unique, render, memory) in enumerate(nodes):
+            # The kernel makes a platform device of each further partition.
+            self.drm(folder if place == 0 else f"sys/devices/platform/amdgpu_xcp_{place - 1}", number, render)
             self.kfd_node(number, f"simd_count 304\ngfx_target_version {gfx}\nvendor_id 4098\nlocation_id {bus}\n"
                                   f"domain {int(address[:4], 16)}\ndrm_render_minor {render}\nunique_id {unique}\n", memory)
-            self.node(f"dri/renderD{render}", MAJORS["drm"], render, 0o660, RENDER)
+
+    def drm(self, device, card, render):
+        """The display and render node of a device below sys/."""
+        for name, minor, gid in ((f"card{card}", card, VIDEO), (f"renderD{render}", render, RENDER)):
+            self.file(f"{device}/drm/{name}/dev", f"{MAJORS['drm']}:{minor}\n")
+            self.node(f"dri/{name}", MAJORS["drm"], minor, 0o660, gid)
 
     def kfd_node(self, number, properties, memory=0):
         folder = f"sys/class/kfd/kfd/topology/nodes/{number}"
@@ -291,6 +298,7 @@ def wsl2(host):
         host.file(f"usr/lib/wsl/lib/{name}", elf_header("x86_64"))
     host.link("usr/lib/wsl/lib/libcuda.so.1", "libcuda.so.1.1")
     host.cache("/usr/lib/wsl/lib/libcuda.so.1")
+    host.file("usr/lib/wsl/drivers/nv_dispi.inf_amd64_0afec3f2050014a0/libcuda.so.1.1", elf_header("x86_64"))
 
 
 def jetson(host):
@@ -302,6 +310,10 @@ def jetson(host):
     host.file("usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", elf_header("aarch64"))
     host.link("usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1", "libcuda.so.1.1")
     host.cache("/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1", arch="aarch64")
+    lists = "etc/nvidia-container-runtime/host-files-for-container.d"
+    host.file(f"{lists}/devices.csv", "dev, /dev/nvmap\ndev, /dev/nvhost-*\ndev, /dev/nvgpu/igpu0/*\n")
+    host.file(f"{lists}/drivers.csv", "lib, /usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1\n"
+                                      "sym, /usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1\n")
     for name, major, minor in (("nvmap", 10, 120), ("nvhost-gpu", 501, 0), ("nvgpu/igpu0/ctrl", 505, 0)):
         host.node(name, major, minor, 0o660, VIDEO)
 

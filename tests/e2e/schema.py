@@ -7,8 +7,14 @@ import os
 import re
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schemas")
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+TYPES = {"number": (int, float), "object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
 SILENT = {"$schema", "$id", "title", "description", "definitions"}
+
+
+def cdi_specification():
+    """The schema of CDI specifications, which are not ours."""
+    with open(os.path.join(FOLDER, "../../tests/support/cdi-specification.json")) as source:
+        return json.load(source)
 
 
 def load(name):
@@ -19,8 +25,9 @@ def load(name):
 
 
 def complaints(document, name):
-    """What is wrong with `document` by the schema `name` ("flense/plan/v1"); empty when it conforms."""
-    root, found = load(name), []
+    """What is wrong with `document` by a schema, or by the name of one of ours ("flense/plan/v1"); empty when it
+    conforms."""
+    root, found = name if isinstance(name, dict) else load(name), []
 
     def check(schema, value, place):
         def complain(what):

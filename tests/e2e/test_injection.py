@@ -234,7 +234,8 @@ class Injection(harness.Case):
         os.unlink(self.driver)
         image = self.archive(self.layer(), command=("/bin/load",))
         done = self.load(image, expect=125)
-        self.assertIn("does not exist", done.err)
+        self.assertIn("the CDI specification", done.err)
+        self.assertIn(self.driver, done.err)
 
 
 class InjectionAsUser(Injection):

@@ -1,0 +1,53 @@
+// Single keys of an engine's configuration set, and taken back: everything else in the file is
+// somebody else's and stays, also what changed in between.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "text/json.h"
+
+namespace flense::cdi {
+
+enum class Syntax { kJson, kToml };
+
+struct Assignment {
+  std::vector<std::string> table;  ///< {"features"}; empty: the top
+  std::string key;
+  text::Json value;
+  bool operator==(const Assignment&) const = default;
+};
+
+struct ConfigEdit {
+  std::string file;  ///< on the host, absolute
+  Syntax syntax = Syntax::kJson;
+  std::string blank;  ///< what a missing file is taken for
+  std::vector<Assignment> assignments;
+};
+
+/// What has to be known to take an edit back; kept between install and uninstall.
+struct DoneEdit {
+  std::string file;
+  Syntax syntax = Syntax::kJson;
+  std::optional<std::string> before;  ///< the whole text; nullopt: there was no file
+  std::string after;                  ///< the whole text as it was written
+  std::vector<Assignment> assignments;
+  bool operator==(const DoneEdit&) const = default;
+};
+
+/// `text` is the file as it is now, nullopt where there is none. Changes nothing when everything is
+/// set already (before == after then).
+Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::string>& text);
+
+/// The text to be written back, nullopt for no file: byte for byte what was there before where
+/// nobody has changed the file since; else the present text without our keys, or with what they
+/// held before, if they still hold what we set.
+Result<std::optional<std::string>> take_back(const DoneEdit& done,
+                                             const std::optional<std::string>& now);
+
+text::Json to_json(const DoneEdit& done);
+Result<DoneEdit> done_edit_from(const text::Json& json);
+
+}  // namespace flense::cdi

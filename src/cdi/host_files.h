@@ -1,0 +1,46 @@
+// Files of a machine whose root may be mounted somewhere else, read and changed: links are followed
+// inside that root only, what is written appears whole or not at all, and keeps mode and owner.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "host/tree.h"
+
+namespace flense::cdi {
+
+class HostFiles {
+ public:
+  static constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 20;
+
+  explicit HostFiles(std::filesystem::path root);
+
+  /// nullopt when there is no such file.
+  Result<std::optional<std::string>> read(const std::string& path) const;
+  /// Sorted; empty for what is no directory.
+  std::vector<std::string> list(const std::string& path) const;
+  /// Makes the directories on the way; those that were made, outermost first. Leaves a file alone
+  /// that holds this already.
+  Result<std::vector<std::string>> write(const std::string& path, std::string_view text,
+                                         unsigned mode = 0644) const;
+  Result<std::vector<std::string>> link(const std::string& path, const std::string& target) const;
+  /// A link's text; nullopt for anything else.
+  std::optional<std::string> link_text(const std::string& path) const;
+  /// A file or link, and nothing where there is none.
+  Result<void> remove(const std::string& path) const;
+  /// Only if it is empty; whether it is gone.
+  bool remove_directory(const std::string& path) const;
+
+ private:
+  /// Where it lies, with every directory on the way followed inside the root.
+  std::filesystem::path place(const std::string& path) const;
+  Result<std::vector<std::string>> make_directories(const std::string& path) const;
+
+  std::filesystem::path root_;
+  host::Tree tree_;
+};
+
+}  // namespace flense::cdi

@@ -1,0 +1,34 @@
+// TOML 1.0 as JSON values, and changes of single keys that leave every other byte of a document as
+// it is: comments, order, spelling.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "text/json.h"
+
+namespace flense::text {
+
+/// Tables as objects in the order of their names, dates and times as texts. Errors carry line and
+/// column. At most 4 MiB, 100 levels, 50 dots
+/// outside of quotes in a line.
+Result<Json> parse_toml(std::string_view text, std::string_view what);
+
+/// The names of a table from the root: {"plugins", "io.containerd.grpc.v1.cri"}.
+using TomlTable = std::vector<std::string>;
+
+/// The document with this key of this table set: the value replaced where it stands, or a line
+/// below the table's header, or a new table at the end. What comes out is parsed again and compared
+/// with what was meant; bad input where that fails.
+Result<std::string> set_toml(std::string_view text, const TomlTable& table, const std::string& key,
+                             const Json& value, std::string_view what);
+/// The document without the line of this key. Bad input when it shares lines with others.
+Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
+                               const std::string& key, std::string_view what);
+
+/// The object of this table in a parsed document; null where there is none.
+const Json& toml_table(const Json& document, const TomlTable& table);
+
+}  // namespace flense::text

@@ -1,0 +1,106 @@
+#include "text/toml.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace flense::text {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string as_json(std::string_view text) {
+  const Result<Json> json = parse_toml(text, "file");
+  EXPECT_TRUE(json) << (json ? "" : render(json.error()));
+  return json ? dump_json(*json) : "";
+}
+
+constexpr std::string_view kCommented = R"(# Managed by hand.
+version = 2   # the form
+imports = ["/etc/containerd/conf.d/*.toml"]
+
+[plugins]
+  # Kubernetes' side.
+  [plugins."io.containerd.grpc.v1.cri"]
+    sandbox_image = "pause:3.9" # größer
+    enable_cdi = false # not yet
+    [plugins."io.containerd.grpc.v1.cri".containerd]
+      default_runtime_name = 'runc'
+)";
+const TomlTable kCri = {"plugins", "io.containerd.grpc.v1.cri"};
+
+TEST(Toml, AsJson) {
+  EXPECT_EQ(as_json("b = 1\na = [1.5, 'x']\n[t.\"u v\"]\nd = 1979-05-27\nf = true\n"),
+            R"({"a":[1.5,"x"],"b":1,"t":{"u v":{"d":"1979-05-27","f":true}}})");
+  EXPECT_THAT(parse_toml("a = \n", "f").error().message, HasSubstr("f is not valid TOML: line 1"));
+  EXPECT_THAT(parse_toml("a = 1\na = 2\n", "f").error().message, HasSubstr("line 2"));
+}
+
+TEST(Toml, DepthIsCapped) {
+  std::string deep = "a";
+  for (int i = 0; i < 60; ++i) deep += ".a";
+  EXPECT_THAT(parse_toml(deep + " = 1\n", "f").error().message, HasSubstr("more than 50 parts"));
+  // Headers of 40 parts, and inline tables in one another.
+  std::string nested = "x = ";
+  for (int i = 0; i < 120; ++i) nested += "[";
+  EXPECT_FALSE(parse_toml(nested + std::string(120, ']'), "f"));
+  EXPECT_FALSE(parse_toml("x = " + std::string(5000, '[') + std::string(5000, ']'), "f"));
+}
+
+TEST(TomlSet, AValueIsReplacedWhereItStands) {
+  const auto out = set_toml(kCommented, kCri, "enable_cdi", Json(true), "f");
+  ASSERT_TRUE(out);
+  std::string expected(kCommented);
+  expected.replace(expected.find("= false"), 7, "= true");
+  EXPECT_EQ(*out, expected);
+  // Behind characters of several bytes.
+  const auto unicode = set_toml("a = { \"é\" = \"ü\", b = 1 } # ö\n", {"a"}, "b", Json(2), "f");
+  ASSERT_TRUE(unicode);
+  EXPECT_EQ(*unicode, "a = { \"é\" = \"ü\", b = 2 } # ö\n");
+  const auto list = set_toml("a = [\n  1,\n  2, # two\n]\nb = 3\n", {}, "a",
+                             parse_json("[\"x\"]", "j").value(), "f");
+  ASSERT_TRUE(list);
+  EXPECT_EQ(*list, "a = [\"x\"]\nb = 3\n");
+}
+
+TEST(TomlSet, ANewKeyGoesBelowTheHeader) {
+  const auto out =
+      set_toml(kCommented, kCri, "cdi_spec_dirs", parse_json(R"(["/etc/cdi"])", "j").value(), "f");
+  ASSERT_TRUE(out);
+  std::string expected(kCommented);
+  expected.insert(expected.find("    sandbox_image"), "    cdi_spec_dirs = [\"/etc/cdi\"]\n");
+  EXPECT_EQ(*out, expected);
+}
+
+TEST(TomlSet, AMissingTableComesLast) {
+  for (const std::string text : {"", "version = 2", "version = 2\n",
+                                 "[plugins.\"io.containerd.grpc.v1.cri\".containerd]\nx = 1\n"}) {
+    const auto out = set_toml(text, kCri, "enable_cdi", Json(true), "f");
+    ASSERT_TRUE(out) << text;
+    EXPECT_TRUE(out->starts_with(text));
+    EXPECT_TRUE(out->ends_with("[plugins.\"io.containerd.grpc.v1.cri\"]\n  enable_cdi = true\n"))
+        << *out;
+  }
+}
+
+TEST(TomlSet, WhatCannotBeDoneIsLeftAlone) {
+  const auto out = set_toml("plugins = { cri = 5 }\n", {"plugins", "x"}, "y", Json(true), "f");
+  ASSERT_FALSE(out);
+  EXPECT_THAT(out.error().hint, HasSubstr("y = true"));
+}
+
+TEST(TomlErase, TakesTheLineOut) {
+  for (const TomlTable& table : {TomlTable(), kCri, TomlTable{"plugins", "new"}}) {
+    const auto set = set_toml(kCommented, table, "key", Json("v"), "f");
+    ASSERT_TRUE(set);
+    const auto out = erase_toml(*set, table, "key", "f");
+    ASSERT_TRUE(out);
+    EXPECT_THAT(*out, HasSubstr(kCommented.substr(0, 40)));
+    EXPECT_EQ(out->find("key ="), std::string::npos);
+  }
+  EXPECT_EQ(*erase_toml("a = [\n1,\n]\nb = 1\n", {}, "a", "f"), "b = 1\n");
+  EXPECT_EQ(*erase_toml("b = 1\n", {}, "a", "f"), "b = 1\n");
+  EXPECT_FALSE(erase_toml("t = { a = 1, b = 2 }\n", {"t"}, "a", "f"));
+}
+
+}  // namespace
+}  // namespace flense::text
