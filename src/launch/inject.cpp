@@ -24,9 +24,10 @@ constexpr const char* kLinks = "/run/flense/lib";
 constexpr const char* kLinks32 = "/run/flense/lib32";
 constexpr const char* kLoaderCache = "/etc/ld.so.cache";
 
-/// Everything that a decision rests on. The root is named by its key and not looked at again.
+/// Everything that a decision rests on. An unpacked root is named by its key and not looked at
+/// again.
 std::string key_of(const cdi::Edits& edits, const std::vector<LibraryMount>& mounts,
-                   const InjectOptions& options) {
+                   const InjectOptions& options, const ImageRoot& root) {
   std::string text;
   const auto add = [&](std::string_view part) {
     text += fmt::format("{}:", part.size());
@@ -37,6 +38,9 @@ std::string key_of(const cdi::Edits& edits, const std::vector<LibraryMount>& mou
   add(options.image_key);
   add(options.use_image_compat ? "compat" : "");
   add(options.library_path);
+  if (options.root_may_change)
+    for (const std::string& place : decisive_places(options.library_path))
+      add(root.identity(place));
   for (const LibraryMount& one : mounts) {
     const cdi::Mount& mount = edits.mounts[one.index];
     add(mount.host_path);
@@ -227,10 +231,10 @@ Result<Injection> plan_injection(const cdi::Edits& edits, const UniqueFd& root,
   const bool hooks = std::ranges::any_of(
       edits.hooks, [](const cdi::Hook& hook) { return known_hook(hook).has_value(); });
   if (mounts.empty() && !hooks) return Injection{edits, {}, {}};
-  const std::filesystem::path place = options.directory / key_of(edits, mounts, options);
+  const ImageRoot image(root);
+  const std::filesystem::path place = options.directory / key_of(edits, mounts, options, image);
   std::optional<Prepared> prepared = load_prepared(place);
   if (!prepared) {
-    const ImageRoot image(root);
     Preparation work(edits, options, image);
     TRY_DO(work.run(mounts));
     std::error_code error;

@@ -34,6 +34,7 @@ struct InjectOptions {
   std::filesystem::path directory;  ///< of prepared directories, ours, node-local
   bool use_image_compat = false;    ///< the image's forward-compatibility libraries serve here
   std::string library_path;         ///< LD_LIBRARY_PATH as the container will have it
+  bool root_may_change = false;  ///< a directory of the user's, which image_key names by its place
 };
 
 /// `root` is the image's unpacked root directory; nothing in it is opened but by openat2 below it.

@@ -73,6 +73,14 @@ bool ImageRoot::exists(std::string_view path) const {
   return open(path, O_PATH).has_value();
 }
 
+std::string ImageRoot::identity(std::string_view path) const {
+  const auto place = open(path, O_PATH);
+  struct stat status{};
+  if (!place || ::fstat(place->get(), &status) != 0) return {};
+  return fmt::format("{} {} {}.{} {}.{}", status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+}
+
 std::vector<std::string> ImageRoot::list(std::string_view path) const {
   std::vector<std::string> names;
   const auto fd = open(path, O_RDONLY | O_DIRECTORY);

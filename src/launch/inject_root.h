@@ -24,6 +24,8 @@ class ImageRoot {
   Result<std::string> read(std::string_view path, std::uint64_t limit) const;
   Result<MappedFile> map(std::string_view path) const;
   bool exists(std::string_view path) const;
+  /// Inode, size and times of a file or directory in one text; empty when there is none.
+  std::string identity(std::string_view path) const;
   /// Names in a directory, sorted; at most kMaxNames. Empty when there is none.
   std::vector<std::string> list(std::string_view path) const;
   /// The path of a regular file with every link followed, with a leading slash: "/lib/libm.so.6"

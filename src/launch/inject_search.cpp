@@ -95,6 +95,21 @@ std::vector<std::string> default_library_directories(std::uint16_t machine) {
   }
 }
 
+std::vector<std::string> decisive_places(std::string_view library_path) {
+  std::vector<std::string> out = directories_of(library_path);
+  for (const std::uint16_t machine : {EM_X86_64, EM_386, EM_AARCH64})
+    for (const std::string& folder : default_library_directories(machine)) {
+      out.push_back(folder);
+      out.push_back(folder + "/libc.so.6");
+    }
+  out.emplace_back(kCache);
+  out.emplace_back("/usr/local");
+  std::ranges::sort(out);
+  const auto rest = std::ranges::unique(out);
+  out.erase(rest.begin(), rest.end());
+  return out;
+}
+
 ImageLibraries::ImageLibraries(const ImageRoot& root, std::uint16_t machine,
                                std::string library_path)
     : root_(root),

@@ -71,6 +71,10 @@ class ImageLibraries {
   std::map<std::string, std::optional<ImageLibrary>> found_;
 };
 
+/// By what a root that may change is told from what it was: its loader cache, C libraries, and the
+/// directories in which libraries are looked for, whose times change with their names.
+std::vector<std::string> decisive_places(std::string_view library_path);
+
 /// Directories in which a loader of the machine looks without being told; absolute.
 std::vector<std::string> default_library_directories(std::uint16_t machine);
 

@@ -401,6 +401,23 @@ TEST(Injection, ALaunchReusesWhatIsPrepared) {
   EXPECT_THAT(third->decisions, IsEmpty());
 }
 
+TEST(Injection, ARootThatMayChangeIsLookedAtAgain) {
+  const Roots roots;
+  roots.glibc_image(Roots::kAll);
+  roots.library(roots.host(kLib + "libdrm.so.2.4.0"), "libdrm.so.2", {});
+  cdi::Edits edits;
+  edits.mounts = {roots.mount(kLib + "libdrm.so.2.4.0")};
+  InjectOptions options;
+  options.root_may_change = true;
+  const auto before = roots.plan(edits, options);
+  ASSERT_TRUE(before);
+  EXPECT_TRUE(decision(*before, "libdrm.so.2.4.0").injected);
+  roots.library(roots.image(kLib + "libdrm.so.2"), "libdrm.so.2", {});
+  const auto after = roots.plan(edits, options);
+  ASSERT_TRUE(after);
+  EXPECT_FALSE(decision(*after, "libdrm.so.2.4.0").injected);
+}
+
 TEST(Injection, ADamagedDirectoryIsMadeAgain) {
   const Roots roots;
   roots.glibc_image(Roots::kAll);
