@@ -86,10 +86,10 @@ class InPodman(harness.Case):
         self.host = hosts.Host(self.top)
         self.vendor = f"test-{os.getpid()}.flense.dev"
         self.spec = os.path.join(SPECS, f"{self.vendor}.json")
-        made = not os.path.isdir(SPECS)
-        self.addCleanup(lambda: os.path.exists(self.spec) and os.unlink(self.spec))
-        if made:
+        # Cleanups run backwards: the file goes before the directory.
+        if not os.path.isdir(SPECS):
             self.addCleanup(lambda: os.path.isdir(SPECS) and not os.listdir(SPECS) and os.rmdir(SPECS))
+        self.addCleanup(lambda: os.path.exists(self.spec) and os.unlink(self.spec))
         self.podman = engines.Podman(self.path("p"), "vfs")
 
     def real_node(self, name, major, minor):
