@@ -41,7 +41,6 @@ constexpr std::array<std::string_view, 25> kFolders = {"usr/lib/x86_64-linux-gnu
                                                        ""};
 
 /// Of a directory of libraries: a desktop's has thousands of names.
-constexpr std::size_t kMostNames = 1u << 17;
 constexpr std::size_t kMostFolders = 128;
 constexpr std::size_t kMostLibraries = 1024;
 constexpr std::size_t kAbiBytes = 20;  // up to and with e_machine
@@ -114,7 +113,7 @@ class Search {
   void folder(const std::string& folder, std::string_view subfolder) {
     const auto real = root_.tree.resolve(folder);
     if (!real || !seen_.insert(*real).second) return;
-    const std::vector<std::string> names = root_.tree.list(*real, kMostNames);
+    const std::vector<std::string> names = root_.tree.list(*real);
     for (const std::string& name : names) {
       if (!is_wanted(name) || found_.size() >= kMostLibraries) continue;
       const std::string path = real->empty() ? name : fmt::format("{}/{}", *real, name);

@@ -37,7 +37,8 @@ std::optional<DeviceNode> parse_stand_in(std::string_view text);
 class Tree {
  public:
   static constexpr std::uint64_t kSmall = 64u << 10;
-  static constexpr std::size_t kMaxNames = 4096;
+  /// A desktop has some ten thousand libraries in one directory.
+  static constexpr std::size_t kMaxNames = 1u << 17;
   /// Of /proc itself: as many processes as Linux allows by default on the largest machines.
   static constexpr std::size_t kMaxProcesses = 4u << 20;
 
