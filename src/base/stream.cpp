@@ -11,7 +11,10 @@ namespace flense {
 
 namespace {
 constexpr std::size_t kBlock = 1u << 20;
-}
+/// Most files of /proc and /sys end in it; for those the kernel allocates and clears as much memory
+/// as is asked for.
+constexpr std::size_t kFirstBlock = 16u << 10;
+}  // namespace
 
 Result<Bytes> MemorySource::next(std::size_t max) {
   Bytes out = rest_.first(std::min(max, rest_.size()));
@@ -28,9 +31,10 @@ FdSource::~FdSource() = default;
 
 Result<Bytes> FdSource::next(std::size_t max) {
   if (begin_ == end_) {
+    const std::size_t room = end_ == 0 ? kFirstBlock : kBlock;
     ssize_t got = 0;
     do {
-      got = ::read(fd_, buffer_.get(), kBlock);
+      got = ::read(fd_, buffer_.get(), room);
     } while (got < 0 && errno == EINTR);
     if (got < 0) return system_error(errno, "cannot read " + name_);
     begin_ = 0;

@@ -12,7 +12,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/file.h"
 #include "launch/host_kernel.h"
@@ -67,6 +69,17 @@ bool lives(const Running& container) {
   return now != 0 && now == container.start_time;
 }
 
+/// crun writes the state when the container's first process runs already, and may be heard of.
+void await_status(const std::filesystem::path& directory) {
+  constexpr int kTries = 200;
+  constexpr auto kPause = std::chrono::milliseconds(10);
+  std::error_code error;
+  for (int i = 0; i < kTries && std::filesystem::is_directory(directory, error); ++i) {
+    if (read_status(directory)) return;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 }  // namespace
 
 std::vector<Running> list_running(const RuntimePlaces& places) {
@@ -80,6 +93,7 @@ std::vector<Running> list_running(const RuntimePlaces& places) {
 }
 
 Result<Running> find_running(const RuntimePlaces& places, const std::string& name) {
+  await_status(places.state() / name);
   const std::vector<Running> all = list_running(places);
   std::vector<const Running*> near;
   for (const Running& one : all) {

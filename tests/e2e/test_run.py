@@ -272,7 +272,7 @@ class Run(harness.Case):
         os.mkdir(data)
         process = self.start("run", "--name", "job", "-e", "X=1", "-v", f"{data}:/in", self.image, "sh", "-c",
                              "echo up; trap 'exit 5' TERM; while :; do sleep 0.05; done")
-        self.addCleanup(process.kill)
+        self.addCleanup(self.end, process)
         self.assertEqual(process.stdout.readline(), b"up\n")
         out = self.done(self.start("exec", "job", "sh", "-c", "id -u; echo $X; ls -d /in; exit 3"), 3).out
         self.assertEqual(out.split(), [str(self.caller()), "1", "/in"])
@@ -290,6 +290,12 @@ class Run(harness.Case):
         process.send_signal(signal.SIGTERM)
         self.done(process, 5)
         self.done(self.start("exec", "job", "true"), 125)
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
 
     # The store.
 
