@@ -103,7 +103,12 @@ bool asks_for_devices(const GpuRequest& request) {
 }
 
 Result<GpuDevices> plan_devices(const GpuInput& input) {
-  const host::Profile profile = probe_gpus(input.machine);
+  // Devices that are named need no look at the machine.
+  const bool named = !input.request.nvidia && !input.request.rocm &&
+                     std::ranges::all_of(input.request.gpus, [](const std::string& value) {
+                       return value.find('/') != std::string::npos;
+                     });
+  const host::Profile profile = named ? host::Profile{} : probe_gpus(input.machine);
   TRY(GpuChoice choice, choose_gpus(input.request, profile, input.variable,
                                     openable_minors(input.machine.dev, profile)));
   GpuDevices out;

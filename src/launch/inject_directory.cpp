@@ -83,9 +83,8 @@ Result<void> publish_prepared(const std::filesystem::path& directory, const Prep
   TRY_DO(write_links(output.staging() / "lib", files.links));
   if (!files.links32.empty()) TRY_DO(write_links(output.staging() / "lib32", files.links32));
   if (files.loader_cache) TRY_DO(write_new(output.staging() / "ld.so.cache", *files.loader_cache));
-  text::Json json = text::Json::object();
+  text::Json json = text::fields_to_json(prepared);
   json.set("form", kForm);
-  for (const auto& [name, value] : text::fields_to_json(prepared).members()) json.set(name, value);
   TRY_DO(write_new(output.staging() / kFile, text::dump_json(json, 1) + "\n"));
   auto committed = output.commit();
   if (!committed && load_prepared(directory)) return {};

@@ -97,8 +97,9 @@ std::vector<std::string> default_library_directories(std::uint16_t machine) {
 
 std::vector<std::string> decisive_places(std::string_view library_path) {
   std::vector<std::string> out = directories_of(library_path);
-  for (const std::uint16_t machine : {EM_X86_64, EM_386, EM_AARCH64})
-    for (const std::string& folder : default_library_directories(machine)) {
+  for (const int machine : {EM_X86_64, EM_386, EM_AARCH64})
+    for (const std::string& folder :
+         default_library_directories(static_cast<std::uint16_t>(machine))) {
       out.push_back(folder);
       out.push_back(folder + "/libc.so.6");
     }
