@@ -333,7 +333,8 @@ class Run(harness.Case):
                                             *self.words("run", self.image, "echo", "ran")], env=self.environment(),
                                            cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         outs = [half.communicate(timeout=1200) for half in halves]
-        self.assertEqual(sum(out.decode().count("ran\n") for out, _ in outs), count, outs[0][1][-2000:])
+        self.assertEqual(sum(out.decode().count("ran\n") for out, _ in outs), count,
+                         [err.decode()[-2000:] for _, err in outs])
         self.assertEqual(len(self.roots()), 1)
         names = os.listdir(os.path.dirname(self.roots()[0]))
         self.assertEqual(len(names), 2, names)  # the root and its lock
