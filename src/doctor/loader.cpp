@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "elf/loader_cache.h"
 #include "elf/file.h"
+#include "elf/loader_cache.h"
 #include "host/parse.h"
 
 namespace flense::doctor {

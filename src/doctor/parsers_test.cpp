@@ -7,17 +7,17 @@
 
 #include "doctor/cdi_spec.h"
 #include "doctor/loader.h"
-#include "elf/loader_cache.h"
 #include "doctor/nodes.h"
 #include "doctor/python.h"
 #include "doctor/testing_machine.h"
+#include "elf/loader_cache.h"
 
 namespace flense::doctor {
 namespace {
 
+using elf::cached_paths;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using elf::cached_paths;
 using testing::kAArch64;
 using testing::kX86_64;
 using testing::loader_cache;
