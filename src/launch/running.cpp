@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "launch/alone.h"
 #include "launch/host_kernel.h"
 #include "launch/process_plan.h"
 #include "launch/stage.h"
@@ -189,8 +190,8 @@ Result<void> start_exec(const ExecPlan& plan) {
   if (!outer) return system_error(errno, "cannot find the container's outer user namespace");
   if (!lives(plan.container))
     return fail(Code::kEnvironment, "the container '{}' has ended", plan.container.id);
-  if (::setns(outer.get(), CLONE_NEWUSER) != 0)
-    return system_error(errno, "cannot join the container's outer user namespace");
+  if (const int error = once_alone([&] { return ::setns(outer.get(), CLONE_NEWUSER); }))
+    return system_error(error, "cannot join the container's outer user namespace");
   if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot make a mount namespace");
   if (cgroup_layout("/sys/fs/cgroup") == CgroupLayout::kHybrid &&
       ::mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") != 0)

@@ -19,6 +19,7 @@
 #include "base/cache_places.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "launch/alone.h"
 #include "launch/host_kernel.h"
 #include "launch/in_root.h"
 
@@ -200,8 +201,8 @@ std::filesystem::path staged_root(const std::filesystem::path& place) {
 Result<void> enter_namespaces() {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-    return std::unexpected(explain_user_namespace(errno, "/proc"));
+  if (const int error = once_alone([] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNS); }))
+    return std::unexpected(explain_user_namespace(error, "/proc"));
   // Supplementary groups stay, since nobody may set others.
   TRY_DO(write_word("/proc/self/setgroups", "deny"));
   TRY_DO(write_word("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
