@@ -128,6 +128,8 @@ void ImageLibraries::read_cache() {
     cache_problem_ = bytes.error().message;
     return;
   }
+  // A file that is there to be mounted on.
+  if (bytes->empty()) return;
   cache_bytes_ = *std::move(bytes);
   Result<std::vector<elf::CacheEntry>> entries = elf::read_loader_cache(as_bytes(cache_bytes_));
   if (entries)

@@ -284,6 +284,12 @@ TEST(Injection, TheImagesCacheIsKeptAndOursComesFirst) {
   ASSERT_TRUE(injection);
   EXPECT_THAT(cached(*injection, "libcuda.so.1"), ElementsAre("/run/flense/lib/libcuda.so.1"));
   EXPECT_THAT(cached(*injection, "libz.so.1"), ElementsAre("/opt/v3/libz.so.1", "/opt/libz.so.1"));
+  // As unpacking leaves it where the image has none.
+  std::filesystem::remove_all(roots.prepared());
+  roots.write(roots.image("etc/ld.so.cache"), "");
+  injection = roots.plan(edits);
+  ASSERT_TRUE(injection);
+  EXPECT_THAT(injection->notices, IsEmpty());
   // A damaged one is told, and does not stop the launch.
   std::filesystem::remove_all(roots.prepared());
   roots.write(roots.image("etc/ld.so.cache"), "glibc-ld.so.cache1.1\xff\xff\xff\xff");
