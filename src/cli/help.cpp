@@ -43,7 +43,7 @@ Result<int> help(const ParsedArgs& args, Io& io) {
 
 std::string overview() {
   std::string out =
-      "flense: see what a GPU container image holds, and cut what its GPUs never use\n\n"
+      "flense: GPU container images seen through, made light, checked against a host, and run\n\n"
       "Usage: flense COMMAND [options]\n";
   std::vector<std::string_view> groups;
   for (const Command* command : commands())
