@@ -152,6 +152,19 @@ class Run(harness.Case):
         self.assertNotIn("SLURM", isolated)
         self.assertNotIn(self.home, isolated)
 
+    def test_the_engines_environment(self):
+        folder = self.path("engine")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "crun"), "w", encoding="utf-8") as out:
+            out.write(f"#!/bin/sh\n/usr/bin/env | /usr/bin/sed 's/^/crun has /' >&2\nexec {shutil.which('crun')} \"$@\"\n")
+        os.chmod(os.path.join(folder, "crun"), 0o755)
+        hostile = {"SECRET": "host", "LD_LIBRARY_PATH": "/evil", "PATH": f"{folder}:{os.environ['PATH']}"}
+        result = self.run_image("-e", "LD_AUDIT=/evil.so", self.image, "true", env=hostile)
+        # What the shell of this script adds by itself stays out of account.
+        names = {line.split("=")[0] for line in result.err.splitlines() if line.startswith("crun has ")}
+        self.assertLessEqual({"crun has PATH"}, names)
+        self.assertLessEqual(names, {"crun has PATH", "crun has PWD", "crun has _", "crun has SHLVL", "crun has OLDPWD"})
+
     def test_the_caller(self):
         uid = self.caller()
         self.assertIn(f"uid={uid}", self.run_image(self.image, "id").out)

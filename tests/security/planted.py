@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Shows that each guard against a hostile image or driver root is held up by a test: takes the guard out in a copy
+of the tree, builds it there, and runs the test, which has to fail.
+
+  tests/security/planted.py [--tree DIR] [NAME...]      needs what scripts/setup.sh installs, and root
+
+--tree names a copy with a configured build in build/dev to work in, instead of one made for this run. Exit status:
+0 every test noticed, 1 some test did not."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+RESOLVE = "how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;"
+
+# name: (what it is like, file, the guard, without it, test). A test is a unit test's room and filter, or a file of
+# tests/e2e and a test in it.
+GUARDS = {
+    "mount-targets": (
+        "CVE-2024-0132, CVE-2025-23359: a path of the image resolved on the host", "src/launch/in_root.cpp", RESOLVE,
+        "how.resolve = 0;", ("e2e", "test_run.py", "RunAsUser.test_nothing_outside_the_root")),
+    "libraries": (
+        "CVE-2024-0132: libraries of the image looked up on the host", "src/launch/inject_root.cpp", RESOLVE,
+        "how.resolve = 0;", ("unit", "launch", "Injection.LinksOfTheImageDoNotLeaveIt")),
+    "unpacking": (
+        "CVE-2024-0133, CVE-2024-0134: files and links made outside of the root", "src/image/extract.cpp", RESOLVE,
+        "how.resolve = 0;", ("unit", "image", "Extraction.*")),
+    "environment": (
+        "CVE-2025-23266: an engine that starts with what somebody else put into the environment",
+        "src/launch/stage.cpp", "::execve(arguments[0], arguments.data(), environment.data());",
+        "::execve(arguments[0], arguments.data(), environ);",
+        ("e2e", "test_run.py", "RunAsUser.test_the_engines_environment")),
+    "set-uid": (
+        "set-uid files of an image as files of the caller", "src/image/extract.cpp",
+        "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
+        ("e2e", "test_run.py", "RunAsUser.test_privileges_stay_behind")),
+    "new-privileges": (
+        "CVE-2024-0135 to 0137: privileges inside the container", "src/launch/oci_config.cpp",
+        'out.set("noNewPrivileges", true);', 'out.set("noNewPrivileges", false);',
+        ("e2e", "test_run.py", "RunAsUser.test_the_caller")),
+    "driver-root": (
+        "CVE-2025-23267: links of a driver's root followed on the host", "src/host/tree.cpp",
+        "if (target.front() == '/') done.clear();", "if (target.front() == '/') return target;",
+        ("unit", "cdi", "Generate.HostileLinksOfADriverRootStayInside")),
+    "driver-lists": (
+        "a list of the driver that names files above its root", "src/cdi/jetson_csv.cpp",
+        """if ((std::string(path) + "/").find("/../") != std::string::npos) return "holds '..'";""", "",
+        ("unit", "cdi", "JetsonCsv.WhatCannotBeAPath")),
+}
+
+
+def build(tree, target):
+    subprocess.run(["cmake", "--build", str(tree / "build/dev"), f"-j{os.cpu_count()}", "--target", target], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def run_test(tree, test):
+    kind, where, what = test
+    if kind == "unit":
+        build(tree, f"flense_{where}_test")
+        command, env = [str(tree / f"build/dev/src/{where}/flense_{where}_test"), f"--gtest_filter={what}"], os.environ
+    else:
+        build(tree, "flense")
+        command = [sys.executable, str(tree / "tests/e2e" / where), what]
+        env = {**os.environ, "FLENSE_BINARY": str(tree / "build/dev/flense")}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    text = done.stdout.decode(errors="replace")
+    ran = "[       OK ]" in text or "[  FAILED  ]" in text if kind == "unit" else "Ran 1 test" in text and "skipped" not in text
+    return done.returncode, ran, text
+
+
+def noticed(tree, name):
+    likeness, file, guard, without, test = GUARDS[name]
+    path = tree / file
+    original = path.read_text()
+    if original.count(guard) != 1:
+        raise SystemExit(f"planted: {file} holds {original.count(guard)} times {guard!r}, expected once")
+    status, ran, text = run_test(tree, test)
+    if status != 0 or not ran:
+        raise SystemExit(f"planted: {test[2]} does not pass with the guard in place\n{text[-2000:]}")
+    try:
+        path.write_text(original.replace(guard, without))
+        status, ran, text = run_test(tree, test)
+    finally:
+        path.write_text(original)
+    found = status != 0 and ran
+    print(f"{name:16} {'noticed' if found else 'NOT NOTICED'} by {test[2]}   ({likeness})", flush=True)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=pathlib.Path)
+    parser.add_argument("names", nargs="*", default=sorted(GUARDS))
+    args = parser.parse_args()
+    if args.tree:
+        return 0 if all([noticed(args.tree.resolve(), name) for name in args.names]) else 1
+    work = pathlib.Path(tempfile.mkdtemp(prefix="flense-planted-"))
+    tree = work / "tree"
+    os.environ.update(CCACHE_BASEDIR=str(tree), CCACHE_NOHASHDIR="1")
+    try:
+        subprocess.run(["git", "-C", str(TOP), "worktree", "add", "-q", "--detach", str(tree)], check=True)
+        subprocess.run(["cmake", "--preset", "dev"], cwd=tree, check=True, stdout=subprocess.DEVNULL)
+        return 0 if all([noticed(tree, name) for name in args.names]) else 1
+    finally:
+        subprocess.run(["git", "-C", str(TOP), "worktree", "remove", "--force", str(tree)], check=False)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("FLENSE_COMPILER_LAUNCHER", shutil.which("ccache") or "")
+    sys.exit(main())
