@@ -23,7 +23,8 @@ struct Running {
 
 /// Those whose first process lives, sorted by name.
 std::vector<Running> list_running(const RuntimePlaces& places);
-/// By name, or a beginning that only one has; waits for one that is being started. A usage error that names those there are.
+/// By name, or a beginning that only one has; waits for one that is being started. A usage error
+/// that names those there are.
 Result<Running> find_running(const RuntimePlaces& places, const std::string& name);
 
 /// Forgets those whose processes are gone (crun was killed), when many have gathered.
