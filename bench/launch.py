@@ -43,15 +43,43 @@ def make_layout(work):
     return archive, layout
 
 
-def measure(argv, env, cwd):
-    begin = time.perf_counter()
-    pid = os.posix_spawn(argv[0], argv, env, file_actions=[
-        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
-    _, status = os.waitpid(pid, 0)
-    took = time.perf_counter() - begin
-    if status != 0:
-        sys.exit(f"{' '.join(argv)}: status {status} in {cwd}")
-    return took * 1000
+class Starter:
+    """Starts and times programs as `user`: a process that already is that user, so that becoming it takes no time."""
+
+    def __init__(self, user):
+        (read, self.ask), (self.answer, write) = os.pipe(), os.pipe()
+        self.process = os.fork()
+        if self.process:
+            os.close(read)
+            os.close(write)
+            self.answer = os.fdopen(self.answer)
+            return
+        os.close(self.ask)
+        if user:
+            os.setgroups([])
+            os.setgid(user)
+            os.setuid(user)
+        for line in os.fdopen(read):
+            argv, env = json.loads(line)
+            begin = time.perf_counter()
+            pid = os.posix_spawn(argv[0], argv, env, file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+            _, status = os.waitpid(pid, 0)
+            took = time.perf_counter() - begin
+            os.write(write, f"{took * 1000} {status}\n".encode())
+        os._exit(0)
+
+    def measure(self, argv, env):
+        """Milliseconds."""
+        os.write(self.ask, (json.dumps([argv, env]) + "\n").encode())
+        took, status = self.answer.readline().split()
+        if status != "0":
+            sys.exit(f"{' '.join(argv)}: status {status}")
+        return float(took)
+
+    def stop(self):
+        os.close(self.ask)
+        os.waitpid(self.process, 0)
 
 
 def main():
@@ -86,21 +114,26 @@ def main():
         printed = subprocess.run([*user, binary, "run", "--bundle", bundle, layout, "/bin/true"], check=True, env=env,
                                  stdout=subprocess.PIPE).stdout.decode()
         cases = {
-            "spawn": [*user, "/bin/true"],
-            "crun": [*user, *shlex.split(printed)],
-            "flense": [*user, binary, "run", layout, "/bin/true"]}
+            "spawn": ["/bin/true"],
+            "crun": shlex.split(printed),
+            "flense": [binary, "run", layout, "/bin/true"]}
         if shutil.which("podman"):
             podman = [shutil.which("podman"), "--root", os.path.join(work, "p"), "--runroot", os.path.join(work, "r")]
             subprocess.run([*podman, "load", "-q", "-i", archive], check=True, stdout=subprocess.DEVNULL)
             cases["podman"] = [*podman, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024",
                                "--ulimit", "nproc=4096:4096", "localhost/launch:1", "/bin/true"]
         podman_env = {"PATH": os.environ["PATH"], "HOME": work}
+        cases = {name: [shutil.which(argv[0]), *argv[1:]] for name, argv in cases.items()}
         times = {name: [] for name in cases}
+        ordinary, root = Starter(USER), Starter(0)
         for number in range(options.runs + 3):
             for name, argv in cases.items():
-                took = measure(argv, podman_env if name == "podman" else env, home)
+                took = root.measure(argv, podman_env) if name == "podman" else ordinary.measure(argv, env)
                 if number >= 3:  # the first ones warm caches
                     times[name].append(took)
+        # The one that was made last also holds the other's pipe.
+        root.stop()
+        ordinary.stop()
     finally:
         if podman:
             subprocess.run([*podman, "system", "reset", "--force"], check=False, stdout=subprocess.DEVNULL,

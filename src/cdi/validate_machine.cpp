@@ -104,9 +104,12 @@ class Comparison {
       hook(edits.hooks[i], fmt::format("{}.hooks[{}]", place, i));
   }
 
-  bool exists(std::string_view path) const {
+  /// A library is there under several names, each a mount.
+  bool exists(const std::string& path) {
+    const auto known = exists_.find(path);
+    if (known != exists_.end()) return known->second;
     const Placed placed = place_of(machine_, path);
-    return placed.tree.exists(placed.path);
+    return exists_[path] = placed.tree.exists(placed.path);
   }
 
   /// The same path in several devices is one finding.
@@ -216,6 +219,7 @@ class Comparison {
   /// Each version once, with the first place and file that carries it.
   std::map<std::string, std::pair<std::string, std::string>> versions_;
   std::set<std::string> seen_;
+  std::map<std::string, bool> exists_;
   std::vector<Finding> findings_;
 };
 

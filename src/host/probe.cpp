@@ -61,6 +61,7 @@ Profile probe(const Machine& machine) {
   out.nvidia = probe_nvidia(machine, out.system);
   out.amd = probe_amd(machine);
   out.gpus = probe_nvidia_gpus(machine, out.system);
+  add_models(out.gpus);
   for (Gpu& gpu : probe_amd_gpus(machine)) out.gpus.push_back(std::move(gpu));
   const bool hidden =
       out.gpus.empty() && out.system.wsl2.value == true && machine.dev.exists("dxg");

@@ -15,7 +15,11 @@ System probe_system(const Machine& machine);
 Isolation probe_isolation(const Machine& machine, const System& system);
 Nvidia probe_nvidia(const Machine& machine, const System& system);
 Amd probe_amd(const Machine& machine);
+/// What the driver and the bus say of them; their models' facts are add_models()'s.
 std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system);
+/// Architecture and memory by the name, of the table of products, which takes a millisecond to
+/// read.
+void add_models(std::vector<Gpu>& gpus);
 std::vector<Gpu> probe_amd_gpus(const Machine& machine);
 std::vector<Network> probe_networks(const Machine& machine, const std::vector<Gpu>& gpus);
 std::vector<Engine> probe_engines(const Machine& machine);

@@ -230,12 +230,17 @@ std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system)
   for (const auto& [address, slot] : slots) {
     Gpu gpu = pci_gpu(machine.sys, address, "nvidia");
     apply_information(machine, slot, gpu);
-    apply_model(gpu);
     out.push_back(std::move(gpu));
   }
   if (out.empty())
     if (auto gpu = tegra_gpu(machine, system)) out.push_back(*std::move(gpu));
   return out;
+}
+
+void add_models(std::vector<Gpu>& gpus) {
+  for (Gpu& gpu : gpus)
+    // An integrated one has told by itself.
+    if (!gpu.architecture.value) apply_model(gpu);
 }
 
 }  // namespace flense::host

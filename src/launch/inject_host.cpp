@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
 #include <memory>
 
 #include "base/path.h"
@@ -70,9 +71,15 @@ std::vector<std::string> values_of(const std::vector<std::string>& args, std::st
 
 Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
   std::vector<LibraryMount> out;
+  // A library is there under several names, each a mount.
+  std::map<std::string_view, FileIdentity> known;
   for (std::size_t i = 0; i < edits.mounts.size(); ++i) {
     const cdi::Mount& mount = edits.mounts[i];
     if (!is_library_name(base_name(mount.container_path)) || mount.host_path.empty()) continue;
+    if (const auto seen = known.find(mount.host_path); seen != known.end()) {
+      out.push_back({i, seen->second});
+      continue;
+    }
     struct stat status{};
     if (::stat(mount.host_path.c_str(), &status) != 0)
       return with_hint(
@@ -86,6 +93,7 @@ Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
     if (!identity) continue;
     if (out.size() == kMaxLibraries)
       return bad_input("the devices bring more than {} libraries", kMaxLibraries);
+    known.emplace(mount.host_path, *identity);
     out.push_back({i, *identity});
   }
   return out;
