@@ -138,6 +138,13 @@ Result<void> write_fully(int fd, Bytes bytes, std::string_view name) {
   return {};
 }
 
+Result<void> write_new_file(const std::filesystem::path& path, std::string_view text,
+                            unsigned mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd) return system_error(errno, "cannot create " + path.string());
+  return write_fully(fd.get(), as_bytes(text), path.string());
+}
+
 Result<void> fsync_path(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error(errno, "cannot open " + path.string());

@@ -101,6 +101,10 @@ class AtomicDirectory {
 };
 
 Result<void> write_fully(int fd, Bytes bytes, std::string_view name);
+/// A file that is not there yet, in a directory that nobody else sees before it is whole: nothing
+/// is renamed or fsynced.
+Result<void> write_new_file(const std::filesystem::path& path, std::string_view text,
+                            unsigned mode = 0644);
 Result<void> fsync_path(const std::filesystem::path& path);
 
 }  // namespace flense

@@ -2,9 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/in_root.h"
 #include "base/path.h"
 #include "codec/sha256.h"
 
@@ -106,17 +105,7 @@ std::string Extractor::key(std::uint64_t dir_inode, std::string_view name) {
 }
 
 Result<UniqueFd> Extractor::open_in_root(const std::string& path, std::uint64_t flags) const {
-  struct open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  const long fd =
-      ::syscall(SYS_openat2, root_.get(), path.empty() ? "." : path.c_str(), &how, sizeof how);
-  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-  if (errno == ENOSYS) {
-    return fail(Code::kEnvironment,
-                "this kernel lacks openat2 (Linux 5.6), which safe extraction needs");
-  }
-  return system_error(errno, "cannot open " + path);
+  return flense::open_in_root(root_.get(), path, flags);
 }
 
 Result<UniqueFd> Extractor::make_directories(const std::string& path) {

@@ -2,12 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <memory>
 
 #include "base/stream.h"
@@ -22,20 +19,6 @@ struct CloseDirectory {
 
 }  // namespace
 
-Result<UniqueFd> open_in_root(int root, std::string_view path, std::uint64_t flags) {
-  struct open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  const std::string name(path.empty() ? "." : path);
-  const long fd = ::syscall(SYS_openat2, root, name.c_str(), &how, sizeof how);
-  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-  if (errno == ENOSYS)
-    return fail(Code::kEnvironment,
-                "this kernel lacks openat2 (Linux 5.6), without which paths of an image cannot be "
-                "resolved safely");
-  return system_error(errno, "cannot open " + name + " in the image");
-}
-
 FileKind kind_in_root(int root, std::string_view path) {
   const auto fd = open_in_root(root, path, O_PATH);
   struct stat status{};
@@ -45,11 +28,7 @@ FileKind kind_in_root(int root, std::string_view path) {
 }
 
 Result<std::string> read_in_root(int root, std::string_view path, std::uint64_t limit) {
-  // Without O_NONBLOCK a pipe of that name would hold us for ever.
-  TRY(const UniqueFd fd, open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode))
-    return bad_input("{} of the image is no regular file", path);
+  TRY(const UniqueFd fd, open_file_in_root(root, path));
   FdSource source(fd.get(), std::string(path));
   return read_all(source, limit, path);
 }

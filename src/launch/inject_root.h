@@ -34,7 +34,6 @@ class ImageRoot {
 
  private:
   Result<UniqueFd> open(std::string_view path, std::uint64_t flags) const;
-  Result<UniqueFd> open_file(std::string_view path) const;
 
   const UniqueFd& root_;
 };

@@ -1,0 +1,71 @@
+#include "base/in_root.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/format.h"
+
+namespace flense {
+
+namespace {
+
+Result<std::string> place_of(int fd) {
+  std::array<char, 4096> text{};
+  const ssize_t size =
+      ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), text.data(), text.size());
+  if (size <= 0) return system_error(errno, "cannot read where an open file lies");
+  if (static_cast<std::size_t>(size) == text.size())
+    return system_error(ENAMETOOLONG, "cannot read where an open file lies");
+  return std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+Result<UniqueFd> open_in_root(int root, std::string_view path, std::uint64_t flags) {
+  struct open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const std::string name(path.empty() ? "." : path);
+  const long fd = ::syscall(SYS_openat2, root, name.c_str(), &how, sizeof how);
+  if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+  if (errno == ENOSYS)
+    return fail(Code::kEnvironment,
+                "this kernel lacks openat2 (Linux 5.6), without which paths of an image cannot be "
+                "resolved safely");
+  return system_error(errno, "cannot open " + name + " in the image");
+}
+
+Result<UniqueFd> open_file_in_root(int root, std::string_view path) {
+  const auto check = [&](int fd) -> Result<void> {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+      return bad_input("{} of the image is no regular file", path);
+    return {};
+  };
+  // What a device does when it is opened is not to be known, so the kind is asked for first;
+  // without O_NONBLOCK a pipe that took the name since would hold us for ever.
+  TRY(const UniqueFd place, open_in_root(root, path, O_PATH));
+  TRY_DO(check(place.get()));
+  TRY(UniqueFd fd, open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  TRY_DO(check(fd.get()));
+  return fd;
+}
+
+Result<std::string> real_path_in_root(int root, std::string_view path) {
+  TRY(const UniqueFd fd, open_in_root(root, path, O_PATH));
+  TRY(const std::string top, place_of(root));
+  TRY(const std::string place, place_of(fd.get()));
+  if (place == top) return std::string();
+  const std::string prefix = top == "/" ? top : top + "/";
+  if (!place.starts_with(prefix))
+    return fail(Code::kInternal, "/{} of the image leads out of it", path);
+  return place.substr(prefix.size());
+}
+
+}  // namespace flense
