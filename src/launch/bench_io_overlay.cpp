@@ -1,8 +1,6 @@
 #include "launch/bench_io_overlay.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +14,7 @@
 #include "base/file.h"
 #include "base/stream.h"
 #include "launch/bench_io_measure.h"
+#include "launch/stage.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -23,31 +22,11 @@ namespace {
 
 constexpr std::uint64_t kMaxAnswer = 64U << 10;
 
-Result<void> write_text(const char* path, std::string_view text) {
-  const UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
-  if (!fd) return system_error(errno, std::string("cannot open ") + path);
-  return write_fully(fd.get(), as_bytes(text), path);
-}
-
-Result<void> mount_overlay(const std::filesystem::path& root, const std::filesystem::path& scratch,
-                           uid_t user, gid_t group) {
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
-    return system_error(errno, "no user namespace can be made");
-  static_cast<void>(write_text("/proc/self/setgroups", "deny"));
-  TRY_DO(write_text("/proc/self/uid_map", fmt::format("0 {} 1", user)));
-  TRY_DO(write_text("/proc/self/gid_map", fmt::format("0 {} 1", group)));
-  // Paths are named relative to open directories: a comma or a colon in them would end an option.
-  const UniqueFd lower(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd upper(::open((scratch / "upper").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd work(::open((scratch / "work").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!lower || !upper || !work) return system_error(errno, "cannot open the overlay's layers");
-  const std::string options = fmt::format(
-      "userxattr,lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/"
-      "self/fd/{}",
-      lower.get(), upper.get(), work.get());
-  if (::mount("overlay", (scratch / "merged").c_str(), "overlay", 0, options.c_str()) != 0)
-    return system_error(errno, "no overlay can be mounted here");
-  return {};
+/// As `flense run --writable` does it.
+Result<void> mount_overlay(const std::filesystem::path& root,
+                           const std::filesystem::path& scratch) {
+  TRY_DO(enter_namespaces());
+  return mount_changes(root, scratch, scratch / "merged");
 }
 
 text::Json as_json(const IoFigures& figures) {
@@ -100,17 +79,13 @@ Result<IoFigures> measure_overlay(const std::filesystem::path& root,
                                   const std::filesystem::path& file, std::uint64_t bytes,
                                   const std::filesystem::path& scratch,
                                   const std::vector<std::string>& entries, std::size_t files) {
-  for (const char* name : {"upper", "work", "merged"}) {
-    const std::filesystem::path folder = scratch / name;
-    if (::mkdir(folder.c_str(), 0700) != 0)
-      return system_error(errno, "cannot create " + folder.string());
-  }
+  const std::filesystem::path merged = scratch / "merged";
+  if (::mkdir(merged.c_str(), 0700) != 0)
+    return system_error(errno, "cannot create " + merged.string());
   const std::filesystem::path inside = std::filesystem::relative(file, root);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
   UniqueFd reading(ends[0]), writing(ends[1]);
-  const uid_t user = ::geteuid();
-  const gid_t group = ::getegid();
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "cannot start a process");
   if (child == 0) {
@@ -120,8 +95,8 @@ Result<IoFigures> measure_overlay(const std::filesystem::path& root,
     sigemptyset(&none);
     static_cast<void>(::sigprocmask(SIG_SETMASK, &none, nullptr));
     IoFigures figures;
-    if (const auto mounted = mount_overlay(root, scratch, user, group))
-      figures = measure(scratch / "merged", inside, bytes, entries, files);
+    if (const auto mounted = mount_overlay(root, scratch))
+      figures = measure(merged, inside, bytes, entries, files);
     else
       figures.problem = mounted.error().message;
     const std::string answer = text::dump_json(as_json(figures));

@@ -39,12 +39,6 @@ constexpr std::uint64_t kMaxDecisions = 4U << 20;
 constexpr const char* kForm = "flense/injection/v1";
 constexpr const char* kFile = "decisions.json";
 
-Result<void> write_new(const std::filesystem::path& path, std::string_view text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!fd) return system_error(errno, "cannot create " + path.string());
-  return write_fully(fd.get(), as_bytes(text), path.string());
-}
-
 Result<void> write_links(const std::filesystem::path& folder,
                          const std::map<std::string, std::string>& links) {
   std::error_code error;
@@ -82,10 +76,11 @@ Result<void> publish_prepared(const std::filesystem::path& directory, const Prep
   TRY(AtomicDirectory output, std::move(staged));
   TRY_DO(write_links(output.staging() / "lib", files.links));
   if (!files.links32.empty()) TRY_DO(write_links(output.staging() / "lib32", files.links32));
-  if (files.loader_cache) TRY_DO(write_new(output.staging() / "ld.so.cache", *files.loader_cache));
+  if (files.loader_cache)
+    TRY_DO(write_new_file(output.staging() / "ld.so.cache", *files.loader_cache));
   text::Json json = text::fields_to_json(prepared);
   json.set("form", kForm);
-  TRY_DO(write_new(output.staging() / kFile, text::dump_json(json, 1) + "\n"));
+  TRY_DO(write_new_file(output.staging() / kFile, text::dump_json(json, 1) + "\n"));
   auto committed = output.commit();
   if (!committed && load_prepared(directory)) return {};
   return committed;

@@ -45,12 +45,6 @@ std::string sum_of(const std::string& text) {
   return hash.hex();
 }
 
-Result<void> write_small(const std::filesystem::path& path, std::string_view text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd) return system_error(errno, "cannot create " + path.string());
-  return write_fully(fd.get(), as_bytes(text), path.string());
-}
-
 text::Json entry_json(const std::string& key, const image::Image& image,
                       const std::vector<std::string>& notices, const Listing& listing) {
   text::Json out = text::Json::object();
@@ -237,9 +231,10 @@ Result<void> RootStore::unpack(const image::Image& image, const std::string& key
 
   progress.begin("listing the unpacked files", 0);
   TRY(const Listing listing, list_root(directory.get(), &extractor.written(), progress));
-  TRY_DO(write_small(output.staging() / "listing", encode_listing(listing)));
-  TRY_DO(write_small(output.staging() / "entry.json",
-                     text::dump_json(entry_json(key, image, extractor.notices(), listing), 2)));
+  TRY_DO(write_new_file(output.staging() / "listing", encode_listing(listing), 0600));
+  TRY_DO(write_new_file(output.staging() / "entry.json",
+                        text::dump_json(entry_json(key, image, extractor.notices(), listing), 2),
+                        0600));
   return output.commit();
 }
 

@@ -47,12 +47,6 @@ Result<void> mount_memory(const std::filesystem::path& place, const char* option
   return {};
 }
 
-Result<void> write_new(const std::filesystem::path& path, std::string_view text) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!fd) return system_error(errno, "cannot create " + path.string());
-  return write_fully(fd.get(), as_bytes(text), path.string());
-}
-
 /// Flags of the mount that a remount in a user namespace must repeat.
 unsigned long locked_flags(const std::filesystem::path& path) {
   struct statvfs found{};
@@ -82,25 +76,6 @@ Result<void> make_read_only(const std::filesystem::path& path) {
   return {};
 }
 
-/// What a path of the root really is there, links resolved, relative to it.
-Result<std::string> real_path(int root, const std::string& path) {
-  TRY(const UniqueFd fd, open_in_root(root, path, O_PATH));
-  std::array<std::string, 2> texts;
-  const std::array<int, 2> fds = {root, fd.get()};
-  for (std::size_t i = 0; i < fds.size(); ++i) {
-    std::array<char, 4096> text{};
-    const ssize_t size =
-        ::readlink(fmt::format("/proc/self/fd/{}", fds[i]).c_str(), text.data(), text.size());
-    if (size <= 0 || static_cast<std::size_t>(size) == text.size())
-      return system_error(ENAMETOOLONG, "cannot read where /" + path + " lies");
-    texts[i].assign(text.data(), static_cast<std::size_t>(size));
-  }
-  if (texts[1] == texts[0]) return std::string();
-  if (!texts[1].starts_with(texts[0] + "/"))
-    return fail(Code::kInternal, "/{} of the image leads out of it", path);
-  return texts[1].substr(texts[0].size() + 1);
-}
-
 /// Makes `path` in the skeleton, its directories with the modes that the root's have.
 Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
                              const MissingTarget& target) {
@@ -110,7 +85,7 @@ Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
     rest = std::string(base_name(above)) + "/" + rest;
     above = parent_path(above);
   }
-  TRY(const std::string real, real_path(root, above));
+  TRY(const std::string real, real_path_in_root(root, above));
   std::filesystem::path at = skeleton;
   std::string inside;
   for (const auto& part : std::filesystem::path(real)) {
@@ -165,24 +140,13 @@ Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::p
 }
 
 Result<void> mount_writable(const StagePlan& plan, const std::filesystem::path& target) {
-  std::filesystem::path base = plan.overlay;
-  if (base.empty()) {
-    base = plan.place / "changes";
-    TRY_DO(make_directory(base, 0755));
-    TRY_DO(mount_memory(base, "mode=0755"));
+  std::filesystem::path changes = plan.overlay;
+  if (changes.empty()) {
+    changes = plan.place / "changes";
+    TRY_DO(make_directory(changes, 0755));
+    TRY_DO(mount_memory(changes, "mode=0755"));
   }
-  TRY_DO(make_directory(base / "upper", 0755));
-  TRY_DO(make_directory(base / "work", 0755));
-  const UniqueFd root(::open(plan.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd upper(::open((base / "upper").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd work(::open((base / "work").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root || !upper || !work) return system_error(errno, "cannot open the overlay's directories");
-  return mount_overlay(
-      target,
-      fmt::format("lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{},"
-                  "userxattr,xino=off",
-                  root.get(), upper.get(), work.get()),
-      MS_NOSUID | MS_NODEV);
+  return mount_changes(plan.root, changes, target);
 }
 
 Result<void> mount_plain(const StagePlan& plan, const std::filesystem::path& target) {
@@ -209,10 +173,28 @@ Result<void> enter_namespaces() {
   return write_word("/proc/self/gid_map", fmt::format("0 {} 1", gid));
 }
 
+Result<void> mount_changes(const std::filesystem::path& root, const std::filesystem::path& changes,
+                           const std::filesystem::path& target) {
+  TRY_DO(make_directory(changes / "upper", 0755));
+  TRY_DO(make_directory(changes / "work", 0755));
+  // Named by descriptors: paths with ':' and ',' would need escapes.
+  const UniqueFd lower(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd upper(::open((changes / "upper").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd work(::open((changes / "work").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!lower || !upper || !work)
+    return system_error(errno, "cannot open the overlay's directories");
+  return mount_overlay(
+      target,
+      fmt::format("lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{},"
+                  "userxattr,xino=off",
+                  lower.get(), upper.get(), work.get()),
+      MS_NOSUID | MS_NODEV);
+}
+
 Result<void> mount_stage(const StagePlan& plan) {
   if (plan.cover_unified) TRY_DO(mount_memory(kUnified, "mode=0755,size=64k"));
   TRY_DO(mount_memory(plan.place, "mode=0700,size=64m"));
-  for (const auto& [name, text] : plan.files) TRY_DO(write_new(plan.place / name, text));
+  for (const auto& [name, text] : plan.files) TRY_DO(write_new_file(plan.place / name, text));
   const std::filesystem::path target = staged_root(plan.place);
   TRY_DO(make_directory(target, 0755));
   if (plan.writable) return mount_writable(plan, target);

@@ -31,6 +31,10 @@ std::filesystem::path staged_root(const std::filesystem::path& place);
 /// A user namespace in which the caller is root, and a mount namespace with it. The process must
 /// have one thread.
 Result<void> enter_namespaces();
+/// An overlay over `root` on `target` that keeps what is changed in `changes`; after
+/// enter_namespaces().
+Result<void> mount_changes(const std::filesystem::path& root, const std::filesystem::path& changes,
+                           const std::filesystem::path& target);
 /// Mounts as the plan says; after enter_namespaces().
 Result<void> mount_stage(const StagePlan& plan);
 /// Becomes the program: an environment with PATH alone, signals as a program expects them.
