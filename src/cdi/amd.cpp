@@ -82,7 +82,7 @@ struct Names {
   static void add(std::map<std::string, Edits>& all, std::vector<std::string>& order,
                   const std::string& name, const Edits& edits) {
     if (!all.contains(name)) order.push_back(name);
-    append(all[name], edits);
+    merge(edits, all[name]);
   }
 };
 

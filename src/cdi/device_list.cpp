@@ -29,7 +29,7 @@ std::vector<Device> DeviceList::finish() && {
   std::vector<Device> out;
   Device all{"all", {}, std::move(all_)};
   for (auto& [kind, device] : devices_) {
-    append(all.edits, device.edits);
+    merge(device.edits, all.edits);
     out.push_back(std::move(device));
   }
   normalise(all.edits);

@@ -64,15 +64,4 @@ void normalise(Edits& edits) {
   sort_once(edits.additional_gids, [](std::uint32_t one) { return one; });
 }
 
-void append(Edits& to, const Edits& from) {
-  const auto add = [](auto& list, const auto& more) {
-    list.insert(list.end(), more.begin(), more.end());
-  };
-  add(to.env, from.env);
-  add(to.device_nodes, from.device_nodes);
-  add(to.mounts, from.mounts);
-  add(to.hooks, from.hooks);
-  add(to.additional_gids, from.additional_gids);
-}
-
 }  // namespace flense::cdi

@@ -36,6 +36,5 @@ Mount shared_mount(std::string host_path, std::string container_path);
 
 /// Each node, mount and group once, sorted by its place in the container.
 void normalise(Edits& edits);
-void append(Edits& to, const Edits& from);
 
 }  // namespace flense::cdi

@@ -13,7 +13,7 @@ namespace {
 /// All edits of the specification in one.
 Edits everything(const Spec& spec) {
   Edits out = spec.edits;
-  for (const Device& device : spec.devices) append(out, device.edits);
+  for (const Device& device : spec.devices) merge(device.edits, out);
   return out;
 }
 

@@ -60,19 +60,6 @@ std::map<std::string, Owner> owners_of(const std::vector<SpecFile>& files) {
   return out;
 }
 
-void append(Edits& out, const Edits& more) {
-  const auto add = [](auto& list, const auto& items) {
-    list.insert(list.end(), items.begin(), items.end());
-  };
-  add(out.env, more.env);
-  add(out.device_nodes, more.device_nodes);
-  add(out.net_devices, more.net_devices);
-  add(out.mounts, more.mounts);
-  add(out.hooks, more.hooks);
-  add(out.additional_gids, more.additional_gids);
-  if (more.intel_rdt) out.intel_rdt = more.intel_rdt;
-}
-
 }  // namespace
 
 std::vector<ListedDevice> Registry::listed() const {
@@ -125,8 +112,8 @@ Result<Edits> Registry::resolve(const std::vector<std::string>& names) const {
     if (at == owners.end() || at->second.rival != nullptr) return unresolved(*this, name);
     if (!seen.insert(name).second) continue;
     const Owner& owner = at->second;
-    if (used.insert(owner.file).second) append(out, owner.file->spec.edits);
-    append(out, owner.device->edits);
+    if (used.insert(owner.file).second) merge(owner.file->spec.edits, out);
+    merge(owner.device->edits, out);
   }
   return out;
 }

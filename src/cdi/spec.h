@@ -67,6 +67,9 @@ struct Edits {
   bool operator==(const Edits&) const = default;
 };
 
+/// What `to` lacks of `from`, behind what it has.
+void merge(const Edits& from, Edits& to);
+
 struct Device {
   std::string name;  ///< "0", "GPU-…", "all"
   std::map<std::string, std::string> annotations;

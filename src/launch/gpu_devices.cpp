@@ -46,20 +46,6 @@ Result<cdi::Generated> generate_kind(const std::string& kind, const GpuInput& in
   return cdi::generate(input.machine, options);
 }
 
-void merge(const cdi::Edits& from, cdi::Edits& to) {
-  const auto append = [](const auto& items, auto& all) {
-    for (const auto& item : items)
-      if (std::find(all.begin(), all.end(), item) == all.end()) all.push_back(item);
-  };
-  append(from.env, to.env);
-  append(from.device_nodes, to.device_nodes);
-  append(from.net_devices, to.net_devices);
-  append(from.mounts, to.mounts);
-  append(from.hooks, to.hooks);
-  append(from.additional_gids, to.additional_gids);
-  if (from.intel_rdt) to.intel_rdt = from.intel_rdt;
-}
-
 /// The edits of the named devices of one kind: by a specification that is there and fits, else by
 /// one made now, which is not kept.
 Result<void> resolve_kind(const std::string& kind, const std::vector<std::string>& names,
@@ -70,7 +56,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   if (listed && complaint.empty() && input.with.empty()) {
     out.reasons.push_back(
         fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
-    merge(*listed, out.edits);
+    cdi::merge(*listed, out.edits);
     return {};
   }
   if (!complaint.empty())
@@ -92,7 +78,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   TRY(const cdi::Edits edits, own.resolve(names));
   out.reasons.push_back(fmt::format("devices: {} as the machine is now", fmt::join(names, ", ")));
   out.reasons.insert(out.reasons.end(), generated->notices.begin(), generated->notices.end());
-  merge(edits, out.edits);
+  cdi::merge(edits, out.edits);
   return {};
 }
 
