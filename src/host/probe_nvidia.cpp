@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "host/driver_places.h"
 #include "host/gpu_models.h"
 #include "host/probe.h"
 #include "host/probe_support.h"
@@ -17,32 +18,14 @@ namespace {
 constexpr std::string_view kVendor = "10de";
 constexpr std::string_view kStem = "libcuda.so.";
 
-/// Roots of user-space drivers: the host's own, the GPU operator's, those of COS and of snaps.
-constexpr std::array<std::string_view, 4> kDriverRoots = {
-    "", "run/nvidia/driver", "home/kubernetes/bin/nvidia", "var/lib/nvidia"};
-constexpr std::array<std::string_view, 13> kLibraryFolders = {
-    "usr/lib/x86_64-linux-gnu",
-    "usr/lib/aarch64-linux-gnu",
-    "usr/lib64",
-    "usr/lib",
-    "lib/x86_64-linux-gnu",
-    "lib64",
-    "usr/lib/x86_64-linux-gnu/nvidia/current",
-    "usr/lib/aarch64-linux-gnu/nvidia/current",
-    "usr/lib/aarch64-linux-gnu/nvidia",
-    "usr/lib/aarch64-linux-gnu/tegra",
-    "usr/local/nvidia/lib64",
-    "usr/lib/wsl/lib",
-    "run/opengl-driver/lib"};
-
 std::string joined(std::string_view folder, std::string_view name) {
   return folder.empty() ? std::string(name) : fmt::format("{}/{}", folder, name);
 }
 
 void probe_library(const Machine& machine, Nvidia& out) {
   const Tree& root = machine.root;
-  for (const std::string_view driver_root : kDriverRoots) {
-    for (const std::string_view below : kLibraryFolders) {
+  for (const std::string_view driver_root : kNvidiaDriverRoots) {
+    for (const std::string_view below : kNvidiaLibraryFolders) {
       const std::string folder = joined(driver_root, below);
       const std::string loaded = joined(folder, "libcuda.so.1");
       const auto real = root.resolve(loaded);

@@ -3,11 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
-
 #include "base/file.h"
 #include "base/format.h"
 #include "codec/sha256.h"
+#include "host/driver_places.h"
 #include "host/probe.h"
 #include "launch/gpu_job.h"
 
@@ -52,25 +51,10 @@ void add_nodes(const host::Places& places, const host::Tree& dev, Fingerprint& o
 
 /// Where probing looks for libcuda.so.1: by inode and times, since updates keep the name.
 void add_libcuda(const std::filesystem::path& root, Fingerprint& out) {
-  constexpr std::array<const char*, 4> kRoots = {"", "run/nvidia/driver",
-                                                 "home/kubernetes/bin/nvidia", "var/lib/nvidia"};
-  constexpr std::array<const char*, 13> kFolders = {"usr/lib/x86_64-linux-gnu",
-                                                    "usr/lib/aarch64-linux-gnu",
-                                                    "usr/lib64",
-                                                    "usr/lib",
-                                                    "lib/x86_64-linux-gnu",
-                                                    "lib64",
-                                                    "usr/lib/x86_64-linux-gnu/nvidia/current",
-                                                    "usr/lib/aarch64-linux-gnu/nvidia/current",
-                                                    "usr/lib/aarch64-linux-gnu/nvidia",
-                                                    "usr/lib/aarch64-linux-gnu/tegra",
-                                                    "usr/local/nvidia/lib64",
-                                                    "usr/lib/wsl/lib",
-                                                    "run/opengl-driver/lib"};
-  for (const char* driver : kRoots) {
+  for (const std::string_view driver : host::kNvidiaDriverRoots) {
     struct stat status{};
-    if (*driver != '\0' && ::stat((root / driver).c_str(), &status) != 0) continue;
-    for (const char* folder : kFolders)
+    if (!driver.empty() && ::stat((root / driver).c_str(), &status) != 0) continue;
+    for (const std::string_view folder : host::kNvidiaLibraryFolders)
       if (const auto file = file_identity(root / driver / folder / "libcuda.so.1"))
         out.add(fmt::format("{}/{} {} {} {} {}", driver, folder, file->inode, file->size,
                             file->modified, file->changed));
