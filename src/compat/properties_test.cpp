@@ -223,8 +223,10 @@ host::Profile generated_amd_host() {
   out.system.architecture = host::Text::known("x86_64", "/proc");
   for (host::Gpu& gpu : out.gpus) {
     if (!chance(7)) continue;
-    gpu.kernel_driver = host::Text::known(chance(8) ? "amdgpu" : "vfio-pci", "/sys");
-    if (chance(8)) gpu.minor = host::Number::known(128, "KFD");
+    const bool bound = chance(8);
+    gpu.kernel_driver = host::Text::known(bound ? "amdgpu" : "vfio-pci", "/sys");
+    // Only amdgpu makes a render node.
+    if (bound && chance(8)) gpu.minor = host::Number::known(128, "KFD");
   }
   return out;
 }
