@@ -1,9 +1,12 @@
 # The headers that nearly every file includes, read once for each kind of target. The presets dev
 # and tidy go without, and show the includes that a file forgot.
 set(FLENSE_COMMON_HEADERS
-  <algorithm> <array> <cstdint> <expected> <filesystem> <functional> <map> <memory> <optional> <set>
-  <span> <string> <string_view> <utility> <variant> <vector> ${CMAKE_SOURCE_DIR}/src/base/format.h
-  ${CMAKE_SOURCE_DIR}/src/base/result.h)
+  <algorithm> <array> <atomic> <cerrno> <charconv> <chrono> <condition_variable> <cstdint> <deque>
+  <expected> <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <set> <span>
+  <stop_token> <string> <string_view> <thread> <utility> <variant> <vector>)
+foreach(header base/format.h base/result.h base/stream.h base/file.h base/parallel.h text/json.h)
+  list(APPEND FLENSE_COMMON_HEADERS ${CMAKE_SOURCE_DIR}/src/${header})
+endforeach()
 
 function(flense_precompiled_set NAME)
   cmake_parse_arguments(ARG "" "" "OPTIONS;HEADERS;LIBS" ${ARGN})
@@ -21,7 +24,7 @@ endfunction()
 if(FLENSE_PRECOMPILE)
   # Else a fresh checkout's times make every kept object of a compiler cache worthless.
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+    add_compile_options("SHELL:-Xclang -fno-pch-timestamp" -fpch-instantiate-templates)
   endif()
   flense_precompiled_set(flense_headers HEADERS ${FLENSE_COMMON_HEADERS})
   if(FLENSE_TEST_OPTIONS)

@@ -13,6 +13,29 @@ const T* as(const auto& value) {
 
 }  // namespace
 
+Json::Json(bool value) : value_(value) {}
+Json::Json(int value) : value_(std::int64_t{value}) {}
+Json::Json(unsigned value) : value_(std::int64_t{value}) {}
+Json::Json(std::int64_t value) : value_(value) {}
+Json::Json(std::uint64_t value) {
+  if (value <= static_cast<std::uint64_t>(INT64_MAX))
+    value_ = static_cast<std::int64_t>(value);
+  else
+    value_ = value;
+}
+Json::Json(double value) : value_(value) {}
+Json::Json(const char* value) : value_(std::string(value)) {}
+Json::Json(std::string_view value) : value_(std::string(value)) {}
+Json::Json(std::string value) : value_(std::move(value)) {}
+Json::Json(Array value) : value_(std::move(value)) {}
+Json::Json(Object value) : value_(std::move(value)) {}
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+bool Json::operator==(const Json&) const = default;
+
 bool Json::is_number() const {
   return std::holds_alternative<std::int64_t>(value_) ||
          std::holds_alternative<std::uint64_t>(value_) || std::holds_alternative<double>(value_);

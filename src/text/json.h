@@ -21,23 +21,24 @@ class Json {
 
   Json() = default;
   Json(std::nullptr_t) {}
-  Json(bool value) : value_(value) {}
-  Json(int value) : value_(std::int64_t{value}) {}
-  Json(unsigned value) : value_(std::int64_t{value}) {}
-  Json(std::int64_t value) : value_(value) {}
+  Json(bool value);
+  Json(int value);
+  Json(unsigned value);
+  Json(std::int64_t value);
   /// Kept signed where it fits, so that equal numbers compare equal however they were made.
-  Json(std::uint64_t value) {
-    if (value <= static_cast<std::uint64_t>(INT64_MAX))
-      value_ = static_cast<std::int64_t>(value);
-    else
-      value_ = value;
-  }
-  Json(double value) : value_(value) {}
-  Json(const char* value) : value_(std::string(value)) {}
-  Json(std::string_view value) : value_(std::string(value)) {}
-  Json(std::string value) : value_(std::move(value)) {}
-  Json(Array value) : value_(std::move(value)) {}
-  Json(Object value) : value_(std::move(value)) {}
+  Json(std::uint64_t value);
+  Json(double value);
+  Json(const char* value);
+  Json(std::string_view value);
+  Json(std::string value);
+  Json(Array value);
+  Json(Object value);
+  // Out of line: the variant's visitors would be instantiated in every file that holds a value.
+  Json(const Json&);
+  Json(Json&&) noexcept;
+  Json& operator=(const Json&);
+  Json& operator=(Json&&) noexcept;
+  ~Json();
 
   static Json array() { return Json(Array{}); }
   static Json object() { return Json(Object{}); }
@@ -68,7 +69,7 @@ class Json {
   Json* find_mutable(std::string_view key);
   void erase(std::string_view key);
 
-  bool operator==(const Json&) const = default;
+  bool operator==(const Json&) const;
 
  private:
   friend struct JsonWriter;
