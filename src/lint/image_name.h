@@ -1,0 +1,23 @@
+// Names of images as build and launch files write them (distribution reference grammar).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace flense::lint {
+
+struct ImageName {
+  std::string registry;    ///< "docker.io" where none is written
+  std::string repository;  ///< "library/ubuntu", "nvidia/cuda"
+  std::string tag;         ///< empty: not written
+  std::string digest;      ///< "sha256:…"; empty: not written
+
+  /// "nvidia/cuda" for Docker Hub, "nvcr.io/nvidia/pytorch" for others, "ubuntu" for the library.
+  std::string familiar() const;
+};
+
+/// nullopt for what is no reference; "scratch" is none either.
+std::optional<ImageName> parse_image_name(std::string_view text);
+
+}  // namespace flense::lint

@@ -1,0 +1,36 @@
+// The rules, one file per family (rules_*.cpp). A family looks at the whole project and reports
+// through the sink, which knows severities and ids from data/lint_rules.json.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/finding.h"
+#include "lint/project.h"
+
+namespace flense::lint {
+
+class FindingSink {
+ public:
+  explicit FindingSink(std::vector<Finding>& out) : out_(out) {}
+
+  /// The finding may be completed by the caller: evidence, fix, edits.
+  Finding& add(std::string_view rule, const ProjectFile& file, Span span, std::string message);
+
+ private:
+  std::vector<Finding>& out_;
+};
+
+struct RuleFamily {
+  std::string_view name;
+  /// Ids of the rules that it may report.
+  std::span<const std::string_view> rules;
+  void (*run)(const Project& project, FindingSink& sink);
+};
+
+/// All families, in the order of the documentation.
+std::span<const RuleFamily> rule_families();
+
+}  // namespace flense::lint
