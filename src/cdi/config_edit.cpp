@@ -94,7 +94,7 @@ Result<std::optional<std::string>> take_back(const DoneEdit& done,
 
 namespace {
 
-Json texts(const std::vector<std::string>& all) {
+Json text_list(const std::vector<std::string>& all) {
   Json out = Json::array();
   for (const std::string& one : all) out.push(one);
   return out;
@@ -111,7 +111,7 @@ Json to_json(const DoneEdit& done) {
   Json assignments = Json::array();
   for (const Assignment& one : done.assignments) {
     Json item = Json::object();
-    item.set("table", texts(one.table));
+    item.set("table", text_list(one.table));
     item.set("key", one.key);
     item.set("value", one.value);
     assignments.push(std::move(item));

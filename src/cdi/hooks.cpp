@@ -11,16 +11,17 @@ namespace flense::cdi {
 namespace {
 
 constexpr std::string_view kUsual = "/usr/bin/nvidia-cdi-hook";
-constexpr std::array<std::string_view, 6> kPrograms = {"usr/bin/nvidia-cdi-hook",
-                                                       "usr/local/nvidia/toolkit/nvidia-cdi-hook",
-                                                       "usr/local/bin/nvidia-cdi-hook",
-                                                       "usr/bin/nvidia-ctk",
-                                                       "usr/local/nvidia/toolkit/nvidia-ctk",
-                                                       "usr/local/bin/nvidia-ctk"};
+constexpr std::array<std::string_view, 6> kHookPrograms = {
+    "usr/bin/nvidia-cdi-hook",
+    "usr/local/nvidia/toolkit/nvidia-cdi-hook",
+    "usr/local/bin/nvidia-cdi-hook",
+    "usr/bin/nvidia-ctk",
+    "usr/local/nvidia/toolkit/nvidia-ctk",
+    "usr/local/bin/nvidia-ctk"};
 
 Result<std::string> hook_program(Discovery& discovery) {
   if (!discovery.options.hook_program.empty()) return discovery.options.hook_program;
-  for (const std::string_view path : kPrograms)
+  for (const std::string_view path : kHookPrograms)
     if (discovery.machine.root.exists(path)) return fmt::format("/{}", path);
   TRY_DO(
       discovery.missing(fmt::format("there is no {}, which --hooks would have engines run", kUsual),

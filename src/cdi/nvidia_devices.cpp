@@ -11,7 +11,7 @@ namespace flense::cdi {
 
 namespace {
 
-constexpr int kByUuid = 1, kByAddress = 2;
+constexpr int kNamedByUuid = 1, kNamedByAddress = 2;
 constexpr const char* kMakeNodes = "nvidia-modprobe -u -c0 loads the modules and makes the nodes";
 
 struct NvidiaGpu {
@@ -59,8 +59,8 @@ Result<void> add_gpu(Discovery& discovery, const NvidiaGpu& gpu, DeviceFolder& f
         gpu.address));
   if (edits.empty()) return {};
   devices.add(fmt::format("{}", gpu.index), edits);
-  if (!gpu.uuid.empty()) devices.add_alias(kByUuid, gpu.uuid, edits);
-  devices.add_alias(kByAddress, gpu.address, edits);
+  if (!gpu.uuid.empty()) devices.add_alias(kNamedByUuid, gpu.uuid, edits);
+  devices.add_alias(kNamedByAddress, gpu.address, edits);
   return {};
 }
 
@@ -88,7 +88,7 @@ Result<void> add_instances(Discovery& discovery, const NvidiaGpu& gpu,
     if (edits.empty()) continue;
     const host::MigInstance* const answer = told(discovery, gpu, instance);
     devices.add(fmt::format("{}:{}", gpu.index, answer ? answer->index : i), edits);
-    if (answer && !answer->uuid.empty()) devices.add_alias(kByUuid, answer->uuid, edits);
+    if (answer && !answer->uuid.empty()) devices.add_alias(kNamedByUuid, answer->uuid, edits);
   }
   if (!discovery.options.mig)
     discovery.note(

@@ -72,9 +72,9 @@ std::string version_in(std::string_view path) {
   return host::is_driver_version(version) ? std::string(version) : std::string();
 }
 
-class Comparison {
+class MachineComparison {
  public:
-  explicit Comparison(const host::Machine& machine)
+  explicit MachineComparison(const host::Machine& machine)
       : machine_(machine), majors_(majors_of(machine)) {
     if (const auto text = machine.proc.read("driver/nvidia/version"))
       if (const auto module = host::parse_nvidia_version(*text)) running_ = module->version;
@@ -226,7 +226,7 @@ class Comparison {
 }  // namespace
 
 std::vector<Finding> compare_with_machine(const Spec& spec, const host::Machine& machine) {
-  return Comparison(machine).compare(spec);
+  return MachineComparison(machine).compare(spec);
 }
 
 }  // namespace flense::cdi

@@ -10,7 +10,7 @@ namespace flense::cdi {
 
 namespace {
 
-constexpr std::string_view kLibraries = "usr/lib/wsl/lib";
+constexpr std::string_view kWslLibraries = "usr/lib/wsl/lib";
 constexpr std::string_view kStores = "usr/lib/wsl/drivers";
 
 bool for_drawing(std::string_view stem) {
@@ -34,12 +34,12 @@ bool wanted(const Discovery& discovery, std::string_view stem) {
 Result<void> add_loaded(Discovery& discovery, const DriverRoot& root, Edits& edits,
                         std::vector<std::string>& folders) {
   std::set<std::string> stems;
-  for (const std::string& name : root.tree.list(kLibraries)) {
+  for (const std::string& name : root.tree.list(kWslLibraries)) {
     const std::size_t mark = name.find(".so");
     if (!name.starts_with("lib") || mark == std::string::npos || !is_plain_name(name) ||
         !wanted(discovery, std::string_view(name).substr(0, mark)))
       continue;
-    const auto library = read_library(discovery, root, fmt::format("{}/{}", kLibraries, name));
+    const auto library = read_library(discovery, root, fmt::format("{}/{}", kWslLibraries, name));
     if (!library) continue;
     mount_library(*library, discovery.options, edits);
     folders = container_folders(library->abi, discovery.options);
@@ -50,9 +50,9 @@ Result<void> add_loaded(Discovery& discovery, const DriverRoot& root, Edits& edi
   for (const std::string_view stem : needed)
     if (!stems.contains(std::string(stem)))
       TRY_DO(discovery.missing(
-          fmt::format("there is no {}.so in {}", stem, root.tree.label(kLibraries)),
+          fmt::format("there is no {}.so in {}", stem, root.tree.label(kWslLibraries)),
           "wsl --update, and NVIDIA's driver for Windows, bring it"));
-  if (const auto program = root.on_host(fmt::format("{}/nvidia-smi", kLibraries));
+  if (const auto program = root.on_host(fmt::format("{}/nvidia-smi", kWslLibraries));
       program && discovery.wants(Capability::kUtility))
     edits.mounts.push_back(read_only_mount(*program, "/usr/bin/nvidia-smi"));
   return {};

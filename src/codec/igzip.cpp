@@ -18,7 +18,7 @@ namespace flense::codec {
 
 namespace {
 
-constexpr std::size_t kBlock = 1u << 20;
+constexpr std::size_t kPipeBlock = 1u << 20;
 
 class IgzipDecoder final : public Decoder {
  public:
@@ -26,12 +26,12 @@ class IgzipDecoder final : public Decoder {
   IgzipDecoder(std::unique_ptr<Source> from, std::unique_ptr<ChildProcess> child, bool fed)
       : from_(std::move(from)), whole_(from_->direct()), child_(std::move(child)) {
     // Fewer switches between the processes; a refusal only costs speed.
-    ::fcntl(child_->stdout_fd(), F_SETPIPE_SZ, kBlock);
+    ::fcntl(child_->stdout_fd(), F_SETPIPE_SZ, kPipeBlock);
     if (!fed) {
       fed_ = whole_.size();
       return;
     }
-    ::fcntl(child_->stdin_fd(), F_SETPIPE_SZ, kBlock);
+    ::fcntl(child_->stdin_fd(), F_SETPIPE_SZ, kPipeBlock);
     feeder_ = std::jthread([this] { feed(); });
   }
   // Killing the child breaks the feeder's pipe, so that the join returns.
@@ -93,7 +93,7 @@ class IgzipDecoder final : public Decoder {
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     bool open = true;
     while (true) {
-      const Result<Bytes> chunk = from_->next(kBlock);
+      const Result<Bytes> chunk = from_->next(kPipeBlock);
       if (!chunk) {
         input_error_ = chunk.error();
         break;

@@ -9,7 +9,7 @@ namespace flense::codec {
 
 namespace {
 
-using Raw = std::array<unsigned char, 32>;
+using RawDigest = std::array<unsigned char, 32>;
 
 struct FreeContext {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
@@ -32,8 +32,8 @@ EVP_MD_CTX* new_context() {
 struct Sha256::State {
   std::unique_ptr<EVP_MD_CTX, FreeContext> context{new_context()};
   State() { EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr); }
-  Raw finish() {
-    Raw raw{};
+  RawDigest finish() {
+    RawDigest raw{};
     unsigned size = 0;
     EVP_DigestFinal_ex(context.get(), raw.data(), &size);
     return raw;
@@ -71,7 +71,7 @@ std::string sha256_digest(Bytes bytes) {
 }
 
 std::string sha256_record(Bytes bytes) {
-  Raw raw{};
+  RawDigest raw{};
   unsigned size = 0;
   skip_configuration();
   EVP_Digest(bytes.data(), bytes.size(), raw.data(), &size, EVP_sha256(), nullptr);

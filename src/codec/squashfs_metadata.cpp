@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kSuperblockSize = 96;
 constexpr std::uint32_t kMagic = 0x73717368;  // "hsqs"
-constexpr std::uint16_t kStoredPlain = 0x8000;
+constexpr std::uint16_t kStoredWhole = 0x8000;
 
 }  // namespace
 
@@ -62,12 +62,12 @@ Result<const MetadataReader::Block*> MetadataReader::load(std::uint64_t begin) {
   if (!range_fits(begin, 2, image_.size()))
     return bad("a metadata block at offset {:#x} lies outside of the image", begin);
   const auto word = load_le<std::uint16_t>(image_, begin);
-  const std::uint16_t size = word & static_cast<std::uint16_t>(~kStoredPlain);
+  const std::uint16_t size = word & static_cast<std::uint16_t>(~kStoredWhole);
   if (size == 0 || size > kMetadataSize || !range_fits(begin + 2, size, image_.size()))
     return bad("the metadata block at offset {:#x} claims {} bytes", begin, size);
   const Bytes stored = image_.subspan(begin + 2, size);
   slot.begin = kNoTable;
-  if ((word & kStoredPlain) != 0) {
+  if ((word & kStoredWhole) != 0) {
     slot.data.assign(stored.begin(), stored.end());
   } else {
     slot.data.resize(kMetadataSize);

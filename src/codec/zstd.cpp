@@ -12,7 +12,7 @@ namespace flense::codec {
 
 namespace {
 
-constexpr std::size_t kBlock = 1u << 20;
+constexpr std::size_t kFrameBlock = 1u << 20;
 /// 128 MiB of window, what `zstd --long=27` writes; more would let a layer claim our memory.
 constexpr int kWindowLogMax = 27;
 
@@ -37,7 +37,7 @@ class ZstdDecoder final : public Decoder {
       bool ended = false;
       if (in_.pos == in_.size) {
         consumed_ += in_.size;
-        TRY(const Bytes chunk, from_->next(kBlock));
+        TRY(const Bytes chunk, from_->next(kFrameBlock));
         in_ = {chunk.data(), chunk.size(), 0};
         ended = chunk.empty();
         // No frame at all is no stream; between frames is where it may end.

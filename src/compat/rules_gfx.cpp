@@ -15,7 +15,7 @@ using inventory::CodeFile;
 constexpr std::size_t kShown = 5;
 
 /// Files by how they serve a GPU.
-struct Service {
+struct GfxService {
   std::vector<const CodeFile*> served, depends, bare;
 };
 
@@ -29,7 +29,7 @@ bool is_for_another(std::string_view path, const std::string& processor) {
   return named && name.find(processor) == std::string_view::npos;
 }
 
-Service serve(const Question& question, const std::string& gfx, bool xnack) {
+GfxService serve(const Question& question, const std::string& gfx, bool xnack) {
   const AmdCode& code = question.facts->amd_code;
   const AmdTarget gpu = parse_amd_target(gfx);
   std::vector<AmdMatch> matches;  // of each target; files are thousands, targets few
@@ -37,7 +37,7 @@ Service serve(const Question& question, const std::string& gfx, bool xnack) {
     matches.push_back(code.names[i] == "unknown"
                           ? AmdMatch::kDepends
                           : amd_match(code.targets[i], gpu, xnack, question.tables.rocm));
-  Service out;
+  GfxService out;
   for (const AmdCode::File& file : code.files) {
     AmdMatch best = AmdMatch::kNo;
     for (const std::size_t target : file.targets) best = std::max(best, matches[target]);
@@ -164,13 +164,13 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     const std::string processor = parse_amd_target(gfx).processor;
     const Override asked = override_of(question, processor);
     const bool overridden = !asked.text.empty() && asked.gfx != processor;
-    const Service own = serve(question, gfx, xnack);
+    const GfxService own = serve(question, gfx, xnack);
     if (overridden) {
       judge_override(asked, *gpu, own.served.empty(), checks);
       if (!asked.family) continue;
     }
     const std::string& effective = overridden ? asked.gfx : processor;
-    const Service service = overridden ? serve(question, effective, xnack) : own;
+    const GfxService service = overridden ? serve(question, effective, xnack) : own;
     if (question.facts->amd_code.files.empty()) {
       judge_by_build(question, *gpu, effective, checks);
       continue;

@@ -12,7 +12,7 @@ namespace {
 using inventory::MissingLibrary;
 using inventory::RunTimeCompiler;
 
-constexpr std::size_t kShown = 5;
+constexpr std::size_t kLibrariesShown = 5;
 
 /// Libraries without which a framework does not reach a GPU. TensorRT is not among them: providers
 /// for it lie in wheels that work without.
@@ -28,8 +28,8 @@ bool is_gpu_library(std::string_view name) {
 std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
   std::vector<Evidence> out;
   for (const MissingLibrary* one : missing) {
-    if (out.size() == kShown) {
-      out.push_back({"image", fmt::format("and {} more", missing.size() - kShown)});
+    if (out.size() == kLibrariesShown) {
+      out.push_back({"image", fmt::format("and {} more", missing.size() - kLibrariesShown)});
       break;
     }
     out.push_back({"image", fmt::format("{} asks for {} ({})", one->user, one->library, one->how)});

@@ -12,7 +12,7 @@ namespace flense::compat {
 
 namespace {
 
-constexpr std::size_t kShown = 8;
+constexpr std::size_t kFilesShown = 8;
 constexpr const char* kCaveat = "these are facts for a person to decide with, not legal advice";
 
 /// Evidence by component, so that ten packages of one tool are one line.
@@ -25,9 +25,10 @@ Check check_of(std::string id, Verdict verdict, std::string message, const Findi
   out.message = std::move(message);
   for (const auto& [component, things] : findings) {
     std::string text = component + ": ";
-    for (std::size_t i = 0; i < std::min(kShown, things.size()); ++i)
+    for (std::size_t i = 0; i < std::min(kFilesShown, things.size()); ++i)
       text += (i == 0 ? "" : ", ") + things[i];
-    if (things.size() > kShown) text += fmt::format(" and {} more", things.size() - kShown);
+    if (things.size() > kFilesShown)
+      text += fmt::format(" and {} more", things.size() - kFilesShown);
     out.evidence.push_back({"image", std::move(text)});
   }
   return out;

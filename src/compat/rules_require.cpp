@@ -11,7 +11,7 @@ namespace flense::compat {
 
 namespace {
 
-struct Finding {
+struct TermFinding {
   Requirement answer = Requirement::kMet;
   std::string variable, expression, term;
 };
@@ -66,10 +66,10 @@ RequireResult evaluate_on(const Question& question, const host::Gpu* gpu,
   return *out;
 }
 
-Finding worst_of(const Question& question) {
+TermFinding worst_of(const Question& question) {
   std::vector<const host::Gpu*> gpus = nvidia_gpus(question.host);
   if (gpus.empty()) gpus.push_back(nullptr);
-  Finding worst;
+  TermFinding worst;
   for (const auto& [variable, expression] : requirements_of(question.image))
     for (const host::Gpu* gpu : gpus) {
       RequireResult one = evaluate_on(question, gpu, expression);
@@ -88,7 +88,7 @@ std::string shortened(std::string_view text) {
 
 void rule_require(const Question& question, std::vector<Check>& checks) {
   if (!concerns_nvidia(question) || requirements_of(question.image).empty()) return;
-  const Finding found = worst_of(question);
+  const TermFinding found = worst_of(question);
   const LauncherTraits launcher = traits_on(question.launcher, question.host);
   const bool evaluated = launcher.evaluates_requirements;
   const std::string_view who = to_string(question.launcher);

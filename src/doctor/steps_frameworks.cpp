@@ -13,7 +13,7 @@ namespace flense::doctor {
 
 namespace {
 
-constexpr const char* kInstall = "pytorch.org, Get Started";
+constexpr const char* kInstallFramework = "pytorch.org, Get Started";
 
 struct Torch {
   std::string path;
@@ -55,21 +55,21 @@ void torch_build(const Scene& scene, const std::optional<Torch>& torch, Step& st
   const TorchVersion& build = torch->version;
   if (build.xpu && !build.cuda && !build.hip)
     return step.broken(fmt::format("PyTorch {} is built for Intel GPUs", build.version),
-                       "install it from " + index_url(scene), kInstall);
+                       "install it from " + index_url(scene), kInstallFramework);
   if (!build.cuda && !build.hip)
     return step.broken(
         fmt::format("PyTorch {} is built for CPUs only: torch.cuda.is_available() is False",
                     build.version),
         "pip uninstall torch torchvision torchaudio, then install them from " + index_url(scene),
-        kInstall);
+        kInstallFramework);
   if (build.hip && scene.nvidia && !scene.amd)
     return step.broken(
         fmt::format("PyTorch {} is built for ROCm, and the GPUs are NVIDIA's", build.version),
-        "install it from " + index_url(scene), kInstall);
+        "install it from " + index_url(scene), kInstallFramework);
   if (build.cuda && scene.amd && !scene.nvidia)
     return step.broken(
         fmt::format("PyTorch {} is built for CUDA, and the GPUs are AMD's", build.version),
-        "install it from " + index_url(scene), kInstall);
+        "install it from " + index_url(scene), kInstallFramework);
   step.ok(fmt::format("PyTorch {}, {} {}", build.version, build.cuda ? "CUDA" : "ROCm",
                       build.cuda ? *build.cuda : *build.hip));
 }

@@ -9,7 +9,7 @@ namespace flense::doctor {
 
 namespace {
 
-constexpr const char* kGuide = "CUDA C++ Programming Guide, environment variables";
+constexpr const char* kVisibleGuide = "CUDA C++ Programming Guide, environment variables";
 
 std::vector<std::string> words(std::string_view list) {
   std::vector<std::string> out;
@@ -102,7 +102,8 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
                                    "lists them; inside a container "
                                    "the count begins anew at 0";
   if (shown.empty())
-    return step.broken("CUDA_VISIBLE_DEVICES is set and empty: no GPU is visible", remedy, kGuide);
+    return step.broken("CUDA_VISIBLE_DEVICES is set and empty: no GPU is visible", remedy,
+                       kVisibleGuide);
 
   const std::vector<std::string> list = words(*value);
   bool unknown = false;
@@ -114,9 +115,10 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
     }
     if (judged.match != Match::kNo) continue;
     // The first that is wrong hides itself and all behind it.
-    if (i == 0) return step.broken(judged.why + ", so CUDA sees none at all", remedy, kGuide);
+    if (i == 0)
+      return step.broken(judged.why + ", so CUDA sees none at all", remedy, kVisibleGuide);
     return step.warn(fmt::format("{}: CUDA sees only the {} named before it", judged.why, i),
-                     remedy, kGuide);
+                     remedy, kVisibleGuide);
   }
   if (unknown)
     return step.unknown("whether the devices named exist cannot be told from files",

@@ -10,8 +10,8 @@
 namespace flense::elf {
 namespace {
 
-constexpr std::size_t kMaxName = 4096, kMaxVersionName = 256;
-constexpr std::size_t kMaxNeeded = 4096, kMaxVersions = 4096;
+constexpr std::size_t kMaxName = 4096, kMaxAbiVersionName = 256;
+constexpr std::size_t kMaxAbiNeeded = 4096, kMaxAbiVersions = 4096;
 constexpr std::size_t kMaxDynamic = 65536;
 
 struct Load {
@@ -97,20 +97,20 @@ void Reader::read_needs(AbiFacts& out) const {
   std::size_t seen = 0;
   for (std::uint64_t i = 0; i < *count && range_fits(at, kSize, table.size()); ++i) {
     const auto versions = load_le<std::uint16_t>(table, at + 2);
-    const std::string library = text(load_le<std::uint32_t>(table, at + 4), kMaxVersionName);
+    const std::string library = text(load_le<std::uint32_t>(table, at + 4), kMaxAbiVersionName);
     std::uint64_t aux = at + load_le<std::uint32_t>(table, at + 8);
     for (unsigned j = 0; j < versions && range_fits(aux, kSize, table.size()); ++j) {
-      if (++seen > kMaxVersions) return;
+      if (++seen > kMaxAbiVersions) return;
       const auto flags = load_le<std::uint16_t>(table, aux + 4);
       if ((flags & VER_FLG_WEAK) == 0)
         out.needs.push_back(
-            {library, text(load_le<std::uint32_t>(table, aux + 8), kMaxVersionName)});
+            {library, text(load_le<std::uint32_t>(table, aux + 8), kMaxAbiVersionName)});
       const auto next = load_le<std::uint32_t>(table, aux + 12);
       if (next == 0) break;
       aux += next;
     }
     const auto next = load_le<std::uint32_t>(table, at + 12);
-    if (next == 0 || ++seen > kMaxVersions) break;
+    if (next == 0 || ++seen > kMaxAbiVersions) break;
     at += next;
   }
 }
@@ -122,13 +122,13 @@ void Reader::read_definitions(AbiFacts& out) const {
   constexpr std::size_t kSize = 20, kAuxSize = 8;
   std::uint64_t at = 0;
   for (std::uint64_t i = 0;
-       i < std::min<std::uint64_t>(*count, kMaxVersions) && range_fits(at, kSize, table.size());
+       i < std::min<std::uint64_t>(*count, kMaxAbiVersions) && range_fits(at, kSize, table.size());
        ++i) {
     const auto flags = load_le<std::uint16_t>(table, at + 2);
     const std::uint64_t aux = at + load_le<std::uint32_t>(table, at + 12);
     // The base definition is the file's own name.
     if ((flags & VER_FLG_BASE) == 0 && range_fits(aux, kAuxSize, table.size()))
-      out.defines.push_back(text(load_le<std::uint32_t>(table, aux), kMaxVersionName));
+      out.defines.push_back(text(load_le<std::uint32_t>(table, aux), kMaxAbiVersionName));
     const auto next = load_le<std::uint32_t>(table, at + 16);
     if (next == 0) break;
     at += next;
@@ -169,7 +169,7 @@ Result<AbiFacts> Reader::read(std::string_view name) {
   }
   if (const auto soname = value(DT_SONAME)) out.soname = text(*soname, kMaxName);
   for (const auto& [tag, offset] : dynamic_) {
-    if (tag != DT_NEEDED || out.needed.size() == kMaxNeeded) continue;
+    if (tag != DT_NEEDED || out.needed.size() == kMaxAbiNeeded) continue;
     if (std::string one = text(offset, kMaxName); !one.empty())
       out.needed.push_back(std::move(one));
   }

@@ -10,7 +10,7 @@ namespace flense::host {
 
 namespace {
 
-constexpr std::size_t kMaxNodes = 1024;
+constexpr std::size_t kMaxNumaNodes = 1024;
 
 /// NUMA nodes in order, each with its row of distances. A row counts the nodes that are online, not
 /// their numbers, so that both are needed.
@@ -18,12 +18,12 @@ std::map<std::uint64_t, std::vector<std::uint64_t>> numa_rows(const Tree& sys) {
   std::map<std::uint64_t, std::vector<std::uint64_t>> out;
   for (const std::string& name : sys.list("devices/system/node")) {
     const auto number = name.starts_with("node") ? parse_number(name.substr(4)) : std::nullopt;
-    if (!number || out.size() >= kMaxNodes) continue;
+    if (!number || out.size() >= kMaxNumaNodes) continue;
     std::vector<std::uint64_t>& row = out[*number];
     const Result<std::string> text = sys.read("devices/system/node/" + name + "/distance");
     if (!text) continue;
     std::string_view rest = *text;
-    while (!rest.empty() && row.size() < kMaxNodes) {
+    while (!rest.empty() && row.size() < kMaxNumaNodes) {
       const std::size_t end = rest.find_first_of(" \n");
       if (const auto distance = parse_number(rest.substr(0, end))) row.push_back(*distance);
       if (end == std::string_view::npos) break;

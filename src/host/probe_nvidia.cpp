@@ -15,7 +15,7 @@ namespace flense::host {
 
 namespace {
 
-constexpr std::string_view kVendor = "10de";
+constexpr std::string_view kNvidiaVendor = "10de";
 constexpr std::string_view kStem = "libcuda.so.";
 
 std::string joined(std::string_view folder, std::string_view name) {
@@ -205,7 +205,7 @@ std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system)
   for (const std::string& name : machine.proc.list("driver/nvidia/gpus"))
     if (const auto address = pci_address(name)) slots.emplace(*address, name);
   for (const std::string& address : pci_functions(machine.sys, [](const PciFacts& facts) {
-         return facts.vendor == kVendor && facts.device_class.starts_with("03");
+         return facts.vendor == kNvidiaVendor && facts.device_class.starts_with("03");
        }))
     slots.emplace(address, address);
 

@@ -23,7 +23,7 @@ struct SlurmNode {
   std::optional<std::uint64_t> cpus, memory_mib;
 };
 
-std::vector<std::string> split(std::string_view text, char at) {
+std::vector<std::string> parts_of(std::string_view text, char at) {
   constexpr std::size_t kMostParts = 256, kMostPart = 64u << 10;  // a fragmented host list is long
   std::vector<std::string> out;
   while (!text.empty() && out.size() < kMostParts) {
@@ -54,7 +54,7 @@ struct GpuGres {
 
 /// gpu[:type]:count, or gpu alone for one; nullopt for other resources.
 std::optional<GpuGres> parse_gpu_gres(std::string_view text) {
-  const std::vector<std::string> parts = split(text, ':');
+  const std::vector<std::string> parts = parts_of(text, ':');
   if (parts.empty() || parts[0] != "gpu") return std::nullopt;
   GpuGres out;
   out.count = 1;
@@ -140,7 +140,7 @@ Profile profile_of_node(const SlurmNode& node, NodeTables& tables) {
   if (node.memory_mib && *node.memory_mib < (std::uint64_t{1} << 40))
     out.system.memory_bytes = Number::known(*node.memory_mib << 20, evidence("RealMemory"));
   bool any = false;
-  for (const std::string& part : split(without_parentheses(node.gres), ',')) {
+  for (const std::string& part : parts_of(without_parentheses(node.gres), ',')) {
     const auto gres = parse_gpu_gres(part);
     if (!gres || gres->count == 0) continue;
     any = true;
@@ -179,7 +179,7 @@ std::optional<std::uint64_t> number_of(const Json& json) {
 }
 
 std::vector<std::string> features_of(const Json& json) {
-  if (!json.is_array()) return split(json.text(), ',');
+  if (!json.is_array()) return parts_of(json.text(), ',');
   std::vector<std::string> out;
   for (const Json& item : json.items()) out.push_back(clean(item.text()));
   return out;
@@ -225,8 +225,8 @@ Result<std::vector<SlurmNode>> scontrol_nodes(std::string_view text) {
     node.architecture = clean(value_of(pairs, "Arch"));
     node.os = clean(value_of(pairs, "OS"));
     node.gres = std::string(value_of(pairs, "Gres")).substr(0, 4096);
-    node.features = split(value_of(pairs, "ActiveFeatures"), ',');
-    if (node.features.empty()) node.features = split(value_of(pairs, "AvailableFeatures"), ',');
+    node.features = parts_of(value_of(pairs, "ActiveFeatures"), ',');
+    if (node.features.empty()) node.features = parts_of(value_of(pairs, "AvailableFeatures"), ',');
     node.cpus = parse_number(value_of(pairs, "CPUTot"));
     node.memory_mib = parse_number(value_of(pairs, "RealMemory"));
     if (out.size() == kMaxNodes) return bad_input("more than {} nodes", kMaxNodes);
@@ -243,7 +243,7 @@ struct SinfoColumns {
 };
 
 SinfoColumns sinfo_columns(std::string_view line) {
-  const std::vector<std::string> words = split(line, ' ');
+  const std::vector<std::string> words = parts_of(line, ' ');
   constexpr std::size_t kNone = SIZE_MAX;
   const auto column = [&](std::initializer_list<std::string_view> titles) {
     for (std::size_t i = 0; i < words.size(); ++i)
@@ -271,7 +271,7 @@ Result<std::vector<SlurmNode>> sinfo_nodes(std::string_view text) {
     const std::string_view line = first_line(text);
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     if (std::exchange(skip, false)) continue;
-    const std::vector<std::string> words = split(line, ' ');
+    const std::vector<std::string> words = parts_of(line, ' ');
     if (words.empty()) continue;
     if (words.size() <= std::max(columns.names, columns.gres))
       return bad_input("line {} has no column for {}", line_number,
@@ -284,7 +284,7 @@ Result<std::vector<SlurmNode>> sinfo_nodes(std::string_view text) {
       SlurmNode node;
       node.name = clean(name);
       node.gres = words[columns.gres];
-      if (columns.features < words.size()) node.features = split(words[columns.features], ',');
+      if (columns.features < words.size()) node.features = parts_of(words[columns.features], ',');
       out.push_back(std::move(node));
     }
   }
@@ -323,7 +323,7 @@ bool is_slurm_text(std::string_view text) {
   if (text.starts_with(kNodeName)) return true;
   const std::string_view line = first_line(text);
   if (sinfo_columns(line).header) return true;
-  const std::vector<std::string> words = split(line, ' ');
+  const std::vector<std::string> words = parts_of(line, ' ');
   return (words.size() == 2 || words.size() == 3) &&
          (words[1] == "(null)" || words[1].starts_with("gpu:"));
 }

@@ -22,7 +22,7 @@ namespace flense::image {
 
 namespace {
 
-constexpr int kMaxDepth = 1024;
+constexpr int kMaxNesting = 1024;
 constexpr std::uint32_t kPrivilegeBits = S_ISUID | S_ISGID;
 
 /// Attributes that mean nothing to the kernel. What overlayfs reads is none of them: an image could
@@ -31,13 +31,13 @@ bool is_plain_attribute(std::string_view name) {
   return name.starts_with("user.") && !name.starts_with("user.overlay.");
 }
 
-struct DirCloser {
+struct StreamCloser {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
 Result<std::vector<std::string>> list_names(int dir) {
   const int copy = ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, DirCloser> stream(copy < 0 ? nullptr : ::fdopendir(copy));
+  const std::unique_ptr<DIR, StreamCloser> stream(copy < 0 ? nullptr : ::fdopendir(copy));
   if (!stream) {
     const int error = errno;
     if (copy >= 0) ::close(copy);
@@ -70,7 +70,8 @@ Result<void> remove_tree(int dir, const std::string& name, int depth,
                          const std::function<void(std::uint64_t)>& removed) {
   if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return system_error(errno, "cannot remove " + name);
-  if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
+  if (depth > kMaxNesting)
+    return bad_input("directories are nested more than {} deep", kMaxNesting);
   const UniqueFd child(
       ::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!child) return system_error(errno, "cannot open " + name);
@@ -293,7 +294,8 @@ Result<void> Extractor::write_special(const Parent& parent, const std::string& n
 }
 
 Result<bool> Extractor::empty_lower(int dir, int depth) {
-  if (depth > kMaxDepth) return bad_input("directories are nested more than {} deep", kMaxDepth);
+  if (depth > kMaxNesting)
+    return bad_input("directories are nested more than {} deep", kMaxNesting);
   TRY(const std::uint64_t inode, inode_of(dir));
   TRY(const auto names, list_names(dir));
   bool empty = true;

@@ -9,7 +9,7 @@ namespace flense::image {
 
 namespace {
 
-constexpr std::size_t kBlock = 1u << 20;
+constexpr std::size_t kPumpBlock = 1u << 20;
 /// One in the hands of each thread, and some between them.
 constexpr std::size_t kBlocks = 8;
 
@@ -55,11 +55,11 @@ Result<Bytes> LayerPump::next(std::size_t max) {
 
 Result<void> LayerPump::unpack() {
   while (std::optional<Block> block = spare_.pop()) {
-    if (!block->data) block->data = std::make_unique_for_overwrite<std::byte[]>(kBlock);
+    if (!block->data) block->data = std::make_unique_for_overwrite<std::byte[]>(kPumpBlock);
     block->size = 0;
     Result<std::size_t> got = 1;
-    while (got && *got > 0 && block->size < kBlock) {
-      got = decoder_->read(MutableBytes(block->data.get() + block->size, kBlock - block->size));
+    while (got && *got > 0 && block->size < kPumpBlock) {
+      got = decoder_->read(MutableBytes(block->data.get() + block->size, kPumpBlock - block->size));
       if (got) block->size += *got;
     }
     const bool last = !got || *got == 0;

@@ -30,7 +30,7 @@ Result<Descriptor> parse_descriptor(const Json& json, std::string_view what) {
   return out;
 }
 
-Platform parse_platform(const Json& json) {
+Platform platform_member(const Json& json) {
   return {std::string(json["os"].text()), std::string(json["architecture"].text()),
           std::string(json["variant"].text())};
 }
@@ -144,7 +144,7 @@ Result<std::vector<ManifestRef>> parse_index(std::string_view text, std::string_
   for (const Json& item : manifests.items()) {
     ManifestRef ref;
     TRY(ref.descriptor, parse_descriptor(item, what));
-    ref.platform = parse_platform(item["platform"]);
+    ref.platform = platform_member(item["platform"]);
     const Json& annotations = item["annotations"];
     ref.ref_name = annotations["org.opencontainers.image.ref.name"].text();
     ref.image_name = annotations["io.containerd.image.name"].text();
@@ -184,7 +184,7 @@ Result<Config> parse_config(std::string_view text, std::string_view what) {
   Config out;
   TRY(out.json, text::parse_json(text, what));
   if (!out.json.is_object()) return bad_input("{}: expected a JSON object", what);
-  out.platform = parse_platform(out.json);
+  out.platform = platform_member(out.json);
   const Json& diff_ids = out.json["rootfs"]["diff_ids"];
   if (!diff_ids.is_array()) {
     return bad_input("{}: not an image configuration: \"rootfs.diff_ids\" is missing", what);

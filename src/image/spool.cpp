@@ -13,7 +13,7 @@ namespace flense::image {
 namespace {
 
 constexpr std::size_t kSniff = 16;
-constexpr std::size_t kBlock = 1u << 20;
+constexpr std::size_t kSpoolBlock = 1u << 20;
 /// Decompression stops before the scratch file system is full.
 constexpr std::uint64_t kReserve = 64u << 20;
 
@@ -62,7 +62,7 @@ Result<MappedFile> spool(Source& from, const std::string& name,
   TRY(const UniqueFd fd, open_scratch(scratch));
   std::uint64_t written = 0, checked = 0;
   while (true) {
-    TRY(const Bytes chunk, source->next(kBlock));
+    TRY(const Bytes chunk, source->next(kSpoolBlock));
     if (chunk.empty()) break;
     TRY_DO(with_hint(write_fully(fd.get(), chunk, "a scratch file"),
                      "choose a roomier scratch directory with --tmpdir"));

@@ -52,7 +52,7 @@ constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     {"keopscore", kHostCompiler | kCudaHeaders, "compiles formulas with NVRTC"},
 });
 
-bool matches(std::string_view pattern, std::string_view name) {
+bool names_package(std::string_view pattern, std::string_view name) {
   if (!pattern.ends_with('*')) return pattern == name;
   pattern.remove_suffix(1);
   return name.starts_with(pattern);
@@ -92,7 +92,7 @@ void add_torch_extensions(const BuildTools& tools, const Package& torch, BuildNe
 
 const RuntimeBuilder* runtime_builder(std::string_view package) {
   const auto* found = std::ranges::find_if(
-      kBuilders, [&](const RuntimeBuilder& one) { return matches(one.package, package); });
+      kBuilders, [&](const RuntimeBuilder& one) { return names_package(one.package, package); });
   return found == kBuilders.end() ? nullptr : found;
 }
 

@@ -13,7 +13,7 @@ namespace flense::inventory {
 
 namespace {
 
-bool starts_with_any(std::string_view text, std::span<const std::string_view> beginnings) {
+bool begins_with_any(std::string_view text, std::span<const std::string_view> beginnings) {
   return std::ranges::any_of(
       beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
 }
@@ -75,7 +75,7 @@ bool is_driver_library(std::string_view name) {
   static constexpr std::array<std::string_view, 3> kOthers = {
       "libnvidia-container", "libnvidia-egl-wayland", "libnvidia-egl-gbm"};
   if (name.find(".so") == std::string_view::npos) return false;
-  return starts_with_any(name, kDriver) && !starts_with_any(name, kOthers);
+  return begins_with_any(name, kDriver) && !begins_with_any(name, kOthers);
 }
 
 bool is_weights_file(std::string_view path) {

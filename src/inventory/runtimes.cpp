@@ -80,7 +80,7 @@ constexpr std::array<Product, 15> kProducts = {{
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_hex(char c) {
+bool is_hex_digit(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f');
 }
 
@@ -103,7 +103,8 @@ std::optional<std::string_view> library_version(std::string_view file, std::stri
   constexpr std::size_t kHash = 8;
   if (file.starts_with('-') || (file.starts_with('.') && !file.starts_with(".so"))) {
     const std::string_view hash = file.substr(1, kHash);
-    if (hash.size() != kHash || !std::all_of(hash.begin(), hash.end(), is_hex)) return std::nullopt;
+    if (hash.size() != kHash || !std::all_of(hash.begin(), hash.end(), is_hex_digit))
+      return std::nullopt;
     file.remove_prefix(1 + kHash);
   }
   if (!file.starts_with(".so")) return std::nullopt;

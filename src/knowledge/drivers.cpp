@@ -10,7 +10,7 @@ namespace flense::knowledge {
 namespace {
 
 using text::Json;
-constexpr std::string_view kTable = "cuda_driver";
+constexpr std::string_view kDriverTable = "cuda_driver";
 
 std::string text_of(const Json& json) {
   return std::string(json.text());
@@ -34,7 +34,7 @@ std::string row_source(const TableSet& tables, std::string_view table, std::stri
 
 Drivers Drivers::read(const TableSet& tables) {
   Drivers out;
-  const Json& table = tables.table(kTable);
+  const Json& table = tables.table(kDriverTable);
   const auto rows = [&](std::string_view section, auto&& take) {
     for (const Json& row : table[section]["rows"].items()) take(row);
   };
@@ -43,23 +43,23 @@ Drivers Drivers::read(const TableSet& tables) {
     const std::string cuda = text_of(row["cuda"]);
     const std::uint64_t update = row["update"].unsigned_or(0);
     const std::string name = fmt::format("CUDA {} update {}", cuda, update);
-    out.toolkits.push_back(
-        {cuda, update, text_of(row["driver"]), row_source(tables, kTable, "toolkits", name, row)});
+    out.toolkits.push_back({cuda, update, text_of(row["driver"]),
+                            row_source(tables, kDriverTable, "toolkits", name, row)});
   });
   rows("minor_version", [&](const Json& row) {
     const std::uint64_t major = row["cuda_major"].unsigned_or(0);
     const std::string name = fmt::format("CUDA {}", major);
-    out.minor_versions.push_back(
-        {major, text_of(row["driver"]), row_source(tables, kTable, "minor_version", name, row)});
+    out.minor_versions.push_back({major, text_of(row["driver"]),
+                                  row_source(tables, kDriverTable, "minor_version", name, row)});
   });
   rows("branches", [&](const Json& row) {
     out.branches.push_back({row["branch"].unsigned_or(0), text_of(row["cuda_native"]),
                             text_of(row["type"]), text_of(row["eol"]),
-                            row_source(tables, kTable, "branches", branch_name(row), row)});
+                            row_source(tables, kDriverTable, "branches", branch_name(row), row)});
   });
   rows("open_modules", [&](const Json& row) {
     const std::string kind = text_of(row["kind"]);
-    ModuleKindRow made{kind, {}, row_source(tables, kTable, "open_modules", kind, row)};
+    ModuleKindRow made{kind, {}, row_source(tables, kDriverTable, "open_modules", kind, row)};
     for (const Json& name : row["does_not_drive"].items())
       made.does_not_drive.push_back(text_of(name));
     out.module_kinds.push_back(std::move(made));
@@ -67,7 +67,7 @@ Drivers Drivers::read(const TableSet& tables) {
   rows("formats", [&](const Json& row) {
     const std::string name = text_of(row["format"]);
     out.formats.push_back(
-        {name, text_of(row["cuda"]), row_source(tables, kTable, "formats", name, row)});
+        {name, text_of(row["cuda"]), row_source(tables, kDriverTable, "formats", name, row)});
   });
   return out;
 }

@@ -12,7 +12,7 @@ namespace flense::knowledge {
 namespace {
 
 using text::Json;
-constexpr std::string_view kTable = "forward_compat";
+constexpr std::string_view kCompatTable = "forward_compat";
 constexpr std::size_t kMaxModel = 256;
 
 std::optional<CompatCell> cell_of(std::string_view letter) {
@@ -38,7 +38,7 @@ CompatRow compat_row(const TableSet& tables, const Json& row) {
     std::from_chars(branch.data(), branch.data() + branch.size(), number);
     if (const auto cell = cell_of(letter.text()); cell && number != 0) out.cells[number] = *cell;
   }
-  out.source = row_source(tables, kTable, "matrix", "CUDA " + out.cuda, row);
+  out.source = row_source(tables, kCompatTable, "matrix", "CUDA " + out.cuda, row);
   return out;
 }
 
@@ -49,7 +49,7 @@ GpuClass gpu_class(const TableSet& tables, const Json& row) {
   for (const Json& word : row["words"].items()) out.words.emplace_back(word.text());
   for (const Json& product : row["products"].items()) out.products.emplace_back(product.text());
   for (const Json& brand : row["brands"].items()) out.brands.push_back(brand.unsigned_or(0));
-  out.source = row_source(tables, kTable, "classes", out.name, row);
+  out.source = row_source(tables, kCompatTable, "classes", out.name, row);
   return out;
 }
 
@@ -69,7 +69,7 @@ std::vector<std::string> words_of(std::string_view model) {
 
 ForwardCompat ForwardCompat::read(const TableSet& tables) {
   ForwardCompat out;
-  const Json& table = tables.table(kTable);
+  const Json& table = tables.table(kCompatTable);
   out.date = table["date"].text();
   for (const Json& row : table["matrix"]["rows"].items())
     out.matrix.push_back(compat_row(tables, row));
@@ -82,7 +82,7 @@ ForwardCompat ForwardCompat::read(const TableSet& tables) {
   out.note_toolkit = hook["note_toolkit"].text();
   out.note_drivers_toolkit = hook["note_drivers_toolkit"].text();
   out.hook_folder = hook["folder"].text();
-  out.hook_source = row_source(tables, kTable, "hook", "enable-cuda-compat", hook);
+  out.hook_source = row_source(tables, kCompatTable, "hook", "enable-cuda-compat", hook);
   return out;
 }
 

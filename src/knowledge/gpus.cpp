@@ -12,11 +12,11 @@
 namespace flense::knowledge {
 namespace {
 
-using Architectures = std::vector<std::string>;
+using ArchitectureList = std::vector<std::string>;
 
 struct NamedList {
   std::string name;
-  Architectures architectures;
+  ArchitectureList architectures;
 };
 
 /// data/gpu_arch.json as values. The text is our own; a unit test checks that it parses.
@@ -24,11 +24,11 @@ struct GpuTable {
   std::vector<GpuProduct> products;
   std::vector<NamedList> presets;
   std::vector<NamedList> families;
-  Architectures architectures;
+  ArchitectureList architectures;
 };
 
-Architectures strings_of(const text::Json& list) {
-  Architectures out;
+ArchitectureList strings_of(const text::Json& list) {
+  ArchitectureList out;
   for (const text::Json& item : list.items()) out.emplace_back(item.text());
   return out;
 }
@@ -126,7 +126,7 @@ bool is_newer_than_table(std::string_view number) {
   return value > latest && value < kBeyondBelief;
 }
 
-std::optional<Architectures> resolve_cuda(const CudaWord& word) {
+std::optional<ArchitectureList> resolve_cuda(const CudaWord& word) {
   if (word.suffix == 'f') {
     for (const NamedList& family : gpu_table().families)
       if (family.name == word.number + "f") return family.architectures;
@@ -135,7 +135,7 @@ std::optional<Architectures> resolve_cuda(const CudaWord& word) {
   const auto& known = gpu_table().architectures;
   if (std::ranges::find(known, architecture) == known.end() && !is_newer_than_table(word.number))
     return std::nullopt;
-  return Architectures{architecture};
+  return ArchitectureList{architecture};
 }
 
 const GpuProduct* find_product(std::string_view name) {
@@ -189,12 +189,12 @@ const GpuProduct* find_product_as_typed(std::string name) {
   return nullptr;
 }
 
-std::optional<Architectures> resolve_amd(std::string_view word) {
+std::optional<ArchitectureList> resolve_amd(std::string_view word) {
   const std::string name = plain_spelling(word.substr(0, word.find(':')));
   const auto& known = gpu_table().architectures;
   if (!name.starts_with("gfx") || std::ranges::find(known, name) == known.end())
     return std::nullopt;
-  return Architectures{name};
+  return ArchitectureList{name};
 }
 
 std::vector<std::string> all_names() {
@@ -220,7 +220,7 @@ Result<std::vector<std::string>> resolve_gpu_word(std::string_view word) {
   const std::string name = plain_spelling(word);
   if (name.empty()) return fail(Code::kUsage, "empty GPU name");
   if (const GpuProduct* product = find_product_as_typed(name))
-    return Architectures{product->architecture};
+    return ArchitectureList{product->architecture};
   for (const NamedList& preset : gpu_table().presets)
     if (preset.name == name) return preset.architectures;
   if (const auto cuda = cuda_word(word)) {

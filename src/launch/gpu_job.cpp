@@ -8,11 +8,11 @@
 namespace flense::launch {
 namespace {
 
-constexpr std::size_t kMaxWords = 4096;
+constexpr std::size_t kMaxJobWords = 4096;
 
 std::vector<std::string> words_of(std::string_view list) {
   std::vector<std::string> out;
-  while (!list.empty() && out.size() < kMaxWords) {
+  while (!list.empty() && out.size() < kMaxJobWords) {
     const std::size_t end = std::min(list.find(','), list.size());
     if (std::string word = host::clean(list.substr(0, end)); !word.empty())
       out.push_back(std::move(word));
@@ -27,7 +27,7 @@ std::vector<std::string> numbers_of(const std::string& word) {
   const auto first = host::parse_number(std::string_view(word).substr(0, dash));
   const auto last =
       dash == word.npos ? first : host::parse_number(std::string_view(word).substr(dash + 1));
-  if (!first || !last || *last < *first || *last - *first >= kMaxWords) return {word};
+  if (!first || !last || *last < *first || *last - *first >= kMaxJobWords) return {word};
   std::vector<std::string> out;
   for (std::uint64_t i = *first; i <= *last; ++i) out.push_back(fmt::format("{}", i));
   return out;

@@ -4,7 +4,7 @@ namespace flense::launch {
 
 namespace {
 
-constexpr std::size_t kMaxWords = 4096, kMaxWordBytes = 128u << 10;
+constexpr std::size_t kMaxImageWords = 4096, kMaxWordBytes = 128u << 10;
 
 Result<std::string> word(const text::Json& json, std::string_view what) {
   if (!json.is_string() && !json.is_null())
@@ -17,9 +17,9 @@ Result<std::string> word(const text::Json& json, std::string_view what) {
 
 Result<std::vector<std::string>> words(const text::Json& json, std::string_view what) {
   std::vector<std::string> out;
-  if (json.items().size() > kMaxWords)
+  if (json.items().size() > kMaxImageWords)
     return bad_input("the configuration's {} has {} items; at most {} are read", what,
-                     json.items().size(), kMaxWords);
+                     json.items().size(), kMaxImageWords);
   for (const text::Json& item : json.items()) {
     TRY(std::string text, word(item, what));
     out.push_back(std::move(text));

@@ -36,7 +36,7 @@ void each_field(P& value, See see) {
 namespace {
 
 constexpr std::uint64_t kMaxDecisions = 4U << 20;
-constexpr const char* kForm = "flense/injection/v1";
+constexpr const char* kPreparedForm = "flense/injection/v1";
 constexpr const char* kFile = "decisions.json";
 
 Result<void> write_links(const std::filesystem::path& folder,
@@ -57,7 +57,7 @@ std::optional<Prepared> load_prepared(const std::filesystem::path& directory) {
   const Result<std::string> text = read_file(directory / kFile, kMaxDecisions);
   if (!text) return std::nullopt;
   const Result<text::Json> json = text::parse_json(*text, kFile);
-  if (!json || (*json)["form"].text() != kForm) return std::nullopt;
+  if (!json || (*json)["form"].text() != kPreparedForm) return std::nullopt;
   Prepared out;
   text::FieldReader reader(kFile);
   reader.read(*json, "$", out);
@@ -79,7 +79,7 @@ Result<void> publish_prepared(const std::filesystem::path& directory, const Prep
   if (files.loader_cache)
     TRY_DO(write_new_file(output.staging() / "ld.so.cache", *files.loader_cache));
   text::Json json = text::fields_to_json(prepared);
-  json.set("form", kForm);
+  json.set("form", kPreparedForm);
   TRY_DO(write_new_file(output.staging() / kFile, text::dump_json(json, 1) + "\n"));
   auto committed = output.commit();
   if (!committed && load_prepared(directory)) return {};

@@ -14,7 +14,7 @@ constexpr std::size_t kHeader = 48, kEntry = 24;
 constexpr std::uint32_t kLittleEndian = 2;
 constexpr std::uint32_t kExtensionMagic = 0xeaa42174, kHwcapsTag = 1;
 constexpr std::size_t kExtensionHeader = 8, kExtensionSection = 16;
-constexpr std::size_t kMaxEntries = 65536, kMaxText = 4096;
+constexpr std::size_t kMaxCacheEntries = 65536, kMaxText = 4096;
 constexpr std::uint64_t kMaxBytes = 64U << 20;
 
 bool is_digit(char c) {
@@ -91,9 +91,9 @@ int compare_cached_names(std::string_view a, std::string_view b) {
 }
 
 Result<std::string> write_loader_cache(std::span<const elf::CacheEntry> entries) {
-  if (entries.size() > kMaxEntries)
+  if (entries.size() > kMaxCacheEntries)
     return bad_input("{} libraries are more than the {} of a loader cache", entries.size(),
-                     kMaxEntries);
+                     kMaxCacheEntries);
   std::vector<elf::CacheEntry> sorted(entries.begin(), entries.end());
   std::ranges::stable_sort(sorted, comes_before);
 

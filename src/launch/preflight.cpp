@@ -40,7 +40,7 @@ void each_field(P& value, See see) {
 
 namespace {
 
-constexpr std::string_view kKind = "verdict", kForm = "verdict-1";
+constexpr std::string_view kKind = "verdict", kVerdictForm = "verdict-1";
 constexpr const char* kNotRead =
     "what is in the image's layers was not checked: flense check reads them once, and later runs "
     "know";
@@ -62,15 +62,15 @@ std::string key_of(const std::string& image, const std::string& host,
   std::ranges::sort(devices);
   codec::Sha256 sum;
   sum.update(
-      as_bytes(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", kForm, kVersion, inventory::own_build(),
-                           image, host, layers, fmt::join(devices, "\n"))));
+      as_bytes(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", kVerdictForm, kVersion,
+                           inventory::own_build(), image, host, layers, fmt::join(devices, "\n"))));
   return sum.hex();
 }
 
 /// The entry, as it was made; damaged ones count as missing.
 std::optional<Preflight> load(const inventory::InventoryCache& cache, const std::string& key) {
   const auto entry = cache.store().load(kKind, key);
-  if (!entry || entry->head.form != kForm) return std::nullopt;
+  if (!entry || entry->head.form != kVerdictForm) return std::nullopt;
   const auto json = text::parse_json(as_text(entry->payload()), "cached verdict");
   if (!json) return std::nullopt;
   Preflight out;
@@ -85,7 +85,7 @@ void keep(inventory::InventoryCache& cache, const std::string& key, const image:
   inventory::EntryHead head;
   head.kind = kKind;
   head.key = key;
-  head.form = kForm;
+  head.form = kVerdictForm;
   head.label = image.name.substr(0, 200);
   head.made = wall_clock() / 1'000'000'000;
   cache.store().store(head, text::dump_json(text::fields_to_json(verdict)));

@@ -27,18 +27,18 @@ constexpr std::size_t member_count(const Listing*) {
 
 namespace {
 
-constexpr std::string_view kMagic = "flenseL1";
+constexpr std::string_view kListingMagic = "flenseL1";
 constexpr std::size_t kSumBytes = 64;
 constexpr int kMaxDepth = 512;
 constexpr std::size_t kMaxFiles = 5'000'000;
 
-struct CloseDirectory {
+struct CloseListing {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
 Result<std::vector<std::string>> names_of(int directory, const std::string& path) {
   const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseDirectory> stream(own < 0 ? nullptr : ::fdopendir(own));
+  const std::unique_ptr<DIR, CloseListing> stream(own < 0 ? nullptr : ::fdopendir(own));
   if (!stream) {
     const int error = errno;
     if (own >= 0) ::close(own);
@@ -173,7 +173,7 @@ Result<Listing> list_root(int root, const WrittenFiles* written, Progress& progr
 
 std::string encode_listing(const Listing& listing) {
   BinaryWriter out;
-  out.raw(kMagic);
+  out.raw(kListingMagic);
   out.put(listing);
   std::string text = out.take();
   text += sum_of(text);
@@ -182,11 +182,11 @@ std::string encode_listing(const Listing& listing) {
 
 Result<Listing> decode_listing(Bytes bytes) {
   const std::string_view text = as_text(bytes);
-  if (text.size() < kMagic.size() + kSumBytes || !text.starts_with(kMagic))
+  if (text.size() < kListingMagic.size() + kSumBytes || !text.starts_with(kListingMagic))
     return bad_input("the listing is none of this version");
   const std::string_view whole = text.substr(0, text.size() - kSumBytes);
   if (sum_of(whole) != text.substr(whole.size())) return bad_input("the listing is damaged");
-  BinaryReader in(as_bytes(whole.substr(kMagic.size())));
+  BinaryReader in(as_bytes(whole.substr(kListingMagic.size())));
   Listing out;
   in.get(out);
   if (!in.good() || !in.at_end()) return bad_input("the listing is damaged");

@@ -26,7 +26,7 @@ namespace flense::launch {
 
 namespace {
 
-constexpr std::string_view kForm = "flense-root/1";
+constexpr std::string_view kEntryForm = "flense-root/1";
 constexpr std::uint64_t kMaxEntryJson = 1u << 20, kMaxListing = 2ull << 30;
 constexpr std::size_t kKeyDigits = 64;
 /// A use is noted once an hour, as in the cache of inventories.
@@ -48,7 +48,7 @@ std::string sum_of(const std::string& text) {
 text::Json entry_json(const std::string& key, const image::Image& image,
                       const std::vector<std::string>& notices, const Listing& listing) {
   text::Json out = text::Json::object();
-  out.set("form", kForm);
+  out.set("form", kEntryForm);
   out.set("key", key);
   out.set("label", image.name);
   out.set("bytes", listing.bytes);
@@ -64,7 +64,8 @@ std::optional<text::Json> read_entry(const std::filesystem::path& entry, const s
   const auto text = read_file(entry / "entry.json", kMaxEntryJson);
   if (!text) return std::nullopt;
   auto json = text::parse_json(*text, "entry.json");
-  if (!json || (*json)["form"].text() != kForm || (*json)["key"].text() != key) return std::nullopt;
+  if (!json || (*json)["form"].text() != kEntryForm || (*json)["key"].text() != key)
+    return std::nullopt;
   return std::move(*json);
 }
 
@@ -116,7 +117,7 @@ Result<RootStore> RootStore::open(const std::filesystem::path& directory) {
 }
 
 Result<std::string> RootStore::key_of(const image::Image& image) {
-  std::string text = fmt::format("{}\n", kForm);
+  std::string text = fmt::format("{}\n", kEntryForm);
   if (image.entries() != nullptr) {
     const image::Form form = image.form;
     if (form != image::Form::kSquashfs && form != image::Form::kSif)
@@ -145,7 +146,7 @@ Result<RootFs> RootStore::in_place(const std::filesystem::path& directory) {
   struct stat status{};
   if (!out.directory || ::fstat(out.directory.get(), &status) != 0)
     return system_error(errno, "cannot open " + out.path.string());
-  out.key = sum_of(fmt::format("{}\ndirectory {}\n{} {}\n", kForm, out.path.string(),
+  out.key = sum_of(fmt::format("{}\ndirectory {}\n{} {}\n", kEntryForm, out.path.string(),
                                std::uint64_t{status.st_dev}, std::uint64_t{status.st_ino}));
   return out;
 }

@@ -8,7 +8,7 @@ namespace flense::launch {
 
 namespace {
 
-constexpr std::size_t kMaxEnvLines = 10'000, kMaxName = 128;
+constexpr std::size_t kMaxEnvLines = 10'000, kMaxContainerName = 128;
 
 std::unexpected<Error> usage(std::string message, std::string hint) {
   return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
@@ -142,7 +142,7 @@ Result<std::vector<std::string>> parse_env_file(
 Result<std::string> check_name(std::string_view name) {
   constexpr std::string_view kFirst =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-  const bool good = !name.empty() && name.size() <= kMaxName &&
+  const bool good = !name.empty() && name.size() <= kMaxContainerName &&
                     kFirst.find(name.front()) != std::string_view::npos &&
                     name.find_first_not_of(std::string(kFirst) + "_.-") == std::string_view::npos;
   if (!good)

@@ -22,8 +22,6 @@ namespace flense::slim {
 
 namespace {
 
-constexpr std::uint64_t kRecordLimit = 64u << 20;
-
 /// Owner, mode, times and extended attributes of `from` for the new file; security.ima would lie.
 Result<void> copy_metadata(int from, int to, const std::string& name) {
   struct stat status{};
@@ -78,13 +76,6 @@ void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenEl
       result.device_bytes_removed == 0 ? saved : std::min(saved, result.debug_bytes_removed);
   count(outcome, "debug-sections", debug);
   count(outcome, "device-code", saved - debug);
-}
-
-RewriteOptions rewrite_options(const SlimOptions& options) {
-  RewriteOptions out;
-  out.prune = rewrite_rules(options);
-  out.scratch_directory = options.scratch_directory;
-  return out;
 }
 
 using Inode = std::pair<dev_t, ino_t>;
@@ -150,7 +141,7 @@ class InPlace {
   /// Package lists that may name an edited file: all in the tree.
   Result<void> update_lists() {
     for (const std::string& path : tree_.lists) {
-      Result<std::string> text = read_file(root_ / path, kRecordLimit);
+      Result<std::string> text = read_file(root_ / path, kMaxRecord);
       if (!text) continue;
       Result<std::optional<std::string>> updated =
           update_record(*record_kind(path), path, *text, fates_);

@@ -8,15 +8,6 @@ namespace flense::slim {
 
 namespace {
 
-constexpr std::uint64_t kRecordLimit = 64u << 20;
-
-RewriteOptions rewrite_options(const SlimOptions& options) {
-  RewriteOptions out;
-  out.prune = rewrite_rules(options);
-  out.scratch_directory = options.scratch_directory;
-  return out;
-}
-
 /// Bytes of the layer that are content of this member: less than its size when stored sparse.
 std::uint64_t stored_size(const image::LayerEntry& entry, const codec::TarReader* raw) {
   return raw != nullptr ? entry.member.stored_size : entry.member.size;
@@ -56,8 +47,7 @@ Result<void> LayerEditor::visit(const image::LayerEntry& entry, image::EntryCont
                      position, entry.path, found->second.path);
   // A marker of an earlier run gives way to the one this run writes.
   const bool replaced = added_paths_.contains(entry.path);
-  const bool list =
-      content != nullptr && record_kind(entry.path) && content->size() <= kRecordLimit;
+  const bool list = content != nullptr && record_kind(entry.path) && content->size() <= kMaxRecord;
   if (!edited && !replaced && !list && !must_wait(entry)) return keep(entry, content, raw);
   // What is not copied as stored leaves its global headers behind, which others may need.
   if (globals_ && raw != nullptr) TRY_DO(tar_.copy_globals(*raw));
@@ -135,7 +125,7 @@ Result<void> LayerEditor::edit_placed(const Edit& edit, image::LayerEntry entry,
     defer_member(std::move(entry));
     return {};
   }
-  if (content != nullptr && content->size() <= kRecordLimit)
+  if (content != nullptr && content->size() <= kMaxRecord)
     if (const auto kind = record_kind(entry.path))
       return defer_list(*kind, std::move(entry), content->stream());
   return keep(entry, content, nullptr);
@@ -213,7 +203,7 @@ Result<void> LayerEditor::release(const image::LayerEntry& link) {
   const std::unique_ptr<Source> content = held_.open(held);
   fates_.erase(link.path);
   if (auto fate = held_fates_.extract(link.path); fate) fates_.insert(std::move(fate));
-  if (const auto kind = record_kind(link.path); kind && held.member.size <= kRecordLimit) {
+  if (const auto kind = record_kind(link.path); kind && held.member.size <= kMaxRecord) {
     image::LayerEntry entry;
     entry.path = link.path;
     entry.member = std::move(held.member);
@@ -241,7 +231,7 @@ bool LayerEditor::must_wait(const image::LayerEntry& entry) const {
 }
 
 Result<void> LayerEditor::defer_list(RecordKind kind, image::LayerEntry entry, Source& content) {
-  TRY(std::string text, read_all(content, kRecordLimit, entry.path));
+  TRY(std::string text, read_all(content, kMaxRecord, entry.path));
   deferred_paths_.insert(entry.path);
   deferred_.push_back({kind, std::move(entry), std::move(text)});
   return {};

@@ -14,6 +14,9 @@
 
 namespace flense::slim {
 
+/// A list of files beyond this is left as it is.
+inline constexpr std::uint64_t kMaxRecord = 64U << 20;
+
 /// What became of one file of the layer.
 struct FileFate {
   bool dropped = false;

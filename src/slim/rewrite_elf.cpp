@@ -75,6 +75,13 @@ std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) 
 
 }  // namespace
 
+RewriteOptions rewrite_options(const SlimOptions& options) {
+  RewriteOptions out;
+  out.prune = rewrite_rules(options);
+  out.scratch_directory = options.scratch_directory;
+  return out;
+}
+
 Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
                           const device::PrunePlan& plan, const elf::File& output) {
   TRY(const FileCode output_code, device::find_device_code(output));

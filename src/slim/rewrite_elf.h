@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "device/prune.h"
+#include "slim/options.h"
 
 namespace flense::slim {
 
@@ -16,6 +17,8 @@ struct RewriteOptions {
   bool device_code = true;  ///< false: debug and symbol tables only
   std::filesystem::path scratch_directory;
 };
+
+RewriteOptions rewrite_options(const SlimOptions& options);
 
 struct RewrittenElf {
   bool changed = false;
