@@ -1,12 +1,11 @@
-// Adapter over libyaml's events: its own document builder knows no limits and no line numbers.
-#include <yaml.h>
-
+// Builds values from the events.
 #include <algorithm>
 #include <map>
 #include <optional>
 #include <unordered_set>
 
 #include "text/yaml.h"
+#include "text/yaml_events.h"
 #include "text/yaml_scalar.h"
 
 namespace flense::text {
@@ -19,53 +18,6 @@ constexpr std::size_t kMaxValues = std::size_t{1} << 20;
 constexpr std::size_t kMaxCopiedValues = 65536, kMaxCopiedBytes = std::size_t{4} << 20;
 /// Objects with more members than this look up their keys in a hash set: no quadratic time.
 constexpr std::size_t kLinearKeys = 16;
-
-std::string_view view(const yaml_char_t* text) {
-  return text == nullptr ? std::string_view() : reinterpret_cast<const char*>(text);
-}
-
-class Parser {
- public:
-  explicit Parser(std::string_view text) : fine_(yaml_parser_initialize(&parser_) == 1) {
-    if (!fine_) return;
-    yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
-                                 text.size());
-  }
-  Parser(const Parser&) = delete;
-  Parser& operator=(const Parser&) = delete;
-  ~Parser() {
-    if (fine_) yaml_parser_delete(&parser_);
-  }
-  bool next(yaml_event_t& event) { return fine_ && yaml_parser_parse(&parser_, &event) == 1; }
-  std::string problem() const {
-    if (!fine_) return "out of memory";
-    // Errors of the reader, such as a byte that is no UTF-8, come with an offset only.
-    if (parser_.error == YAML_READER_ERROR)
-      return fmt::format("byte {}: {}", parser_.problem_offset,
-                         parser_.problem == nullptr ? "unreadable" : parser_.problem);
-    return fmt::format("line {}, column {}: {}", parser_.problem_mark.line + 1,
-                       parser_.problem_mark.column + 1,
-                       parser_.problem == nullptr ? "out of memory" : parser_.problem);
-  }
-
- private:
-  yaml_parser_t parser_{};
-  bool fine_ = false;
-};
-
-class Event {
- public:
-  Event() = default;
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  ~Event() { yaml_event_delete(&event_); }
-  yaml_event_t& operator*() { return event_; }
-  yaml_event_t* operator->() { return &event_; }
-
- private:
-  yaml_event_t event_{};
-};
 
 struct Weight {
   std::size_t values = 0, bytes = 0, depth = 0;
@@ -92,29 +44,27 @@ Weight weigh(const Json& value) {
 /// Builds the documents. Every event returns whether to go on.
 class Builder {
  public:
-  bool take(const yaml_event_t& event) {
-    mark_ = event.start_mark;
-    switch (event.type) {
-      case YAML_DOCUMENT_START_EVENT:
+  bool take(const YamlEvent& event) {
+    place_ = event.begin;
+    switch (event.kind) {
+      case YamlEventKind::kDocumentStart:
         anchors_.clear();
         root_ = Json();
         return documents_.size() < kMaxDocuments || refuse("more than 4096 documents");
-      case YAML_DOCUMENT_END_EVENT:
+      case YamlEventKind::kDocumentEnd:
         documents_.push_back(std::move(root_));
         return true;
-      case YAML_MAPPING_START_EVENT:
-        return open(true, view(event.data.mapping_start.tag), "map",
-                    view(event.data.mapping_start.anchor));
-      case YAML_SEQUENCE_START_EVENT:
-        return open(false, view(event.data.sequence_start.tag), "seq",
-                    view(event.data.sequence_start.anchor));
-      case YAML_MAPPING_END_EVENT:
-      case YAML_SEQUENCE_END_EVENT:
+      case YamlEventKind::kMappingStart:
+        return open(true, event.tag, "map", event.anchor);
+      case YamlEventKind::kSequenceStart:
+        return open(false, event.tag, "seq", event.anchor);
+      case YamlEventKind::kMappingEnd:
+      case YamlEventKind::kSequenceEnd:
         return close();
-      case YAML_SCALAR_EVENT:
+      case YamlEventKind::kScalar:
         return scalar(event);
-      case YAML_ALIAS_EVENT:
-        return alias(std::string(view(event.data.alias.anchor)));
+      case YamlEventKind::kAlias:
+        return alias(event.anchor);
       default:
         return true;
     }
@@ -138,7 +88,7 @@ class Builder {
   };
 
   bool refuse(const std::string& why) {
-    problem_ = fmt::format("line {}, column {}: {}", mark_.line + 1, mark_.column + 1, why);
+    problem_ = fmt::format("line {}, column {}: {}", place_.line, place_.column, why);
     return false;
   }
 
@@ -146,28 +96,26 @@ class Builder {
     return !levels_.empty() && levels_.back().is_object && !levels_.back().key;
   }
 
-  bool scalar(const yaml_event_t& event) {
-    const auto& data = event.data.scalar;
-    const std::string text(reinterpret_cast<const char*>(data.value), data.length);
-    const bool plain = data.style == YAML_PLAIN_SCALAR_STYLE;
-    const std::string_view tag = view(data.tag);
-    if (wants_key()) return key(text, plain && tag.empty(), view(data.anchor));
-    if (tag.empty() && !plain) return finish(Json(text), view(data.anchor));
-    if (tag == "!" || tag == YAML_STR_TAG) return finish(Json(text), view(data.anchor));
+  bool scalar(const YamlEvent& event) {
+    const std::string &text = event.text, &tag = event.tag;
+    if (wants_key()) return key(text, event.plain && tag.empty(), event.anchor);
+    if (tag.empty() && !event.plain) return finish(Json(text), event.anchor);
+    if (tag == "!" || tag == "tag:yaml.org,2002:str") return finish(Json(text), event.anchor);
     const std::optional<PlainScalar> known = plain_scalar(text);
-    if (tag.empty() && !known) return finish(Json(text), view(data.anchor));
+    if (tag.empty() && !known) return finish(Json(text), event.anchor);
     if (known && known->bad)
       return refuse(fmt::format("the number {} cannot be held", text.substr(0, 40)));
     if (!tag.empty() && (!known || !has_tag(known->value, tag)))
       return refuse(fmt::format("'{}' is no {}", text.substr(0, 40), tag));
-    return finish(known->value, view(data.anchor));
+    return finish(known->value, event.anchor);
   }
 
   static bool has_tag(const Json& value, std::string_view tag) {
-    if (tag == YAML_NULL_TAG) return value.is_null();
-    if (tag == YAML_BOOL_TAG) return value.is_bool();
-    if (tag == YAML_INT_TAG) return value.is_number() && value != Json(value.number_or(0));
-    return tag == YAML_FLOAT_TAG && value.is_number();
+    if (tag == "tag:yaml.org,2002:null") return value.is_null();
+    if (tag == "tag:yaml.org,2002:bool") return value.is_bool();
+    if (tag == "tag:yaml.org,2002:int")
+      return value.is_number() && value != Json(value.number_or(0));
+    return tag == "tag:yaml.org,2002:float" && value.is_number();
   }
 
   bool key(const std::string& text, bool plain, std::string_view anchor) {
@@ -245,7 +193,7 @@ class Builder {
   std::map<std::string, Anchor> anchors_;
   std::vector<Json> documents_;
   Json root_;
-  yaml_mark_t mark_{};
+  YamlPlace place_;
   std::size_t values_ = 0;
   Weight copied_;
   std::string problem_;
@@ -257,13 +205,13 @@ Result<std::vector<Json>> parse_yaml_documents(std::string_view text, std::strin
   // The mark is no part of the first word.
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (text.empty()) return std::vector<Json>();
-  Parser parser(text);
+  YamlEvents events(text);
+  YamlEvent event;
   Builder builder;
   while (true) {
-    Event event;
-    if (!parser.next(*event)) return bad_input("{} is not valid YAML: {}", what, parser.problem());
-    if (event->type == YAML_STREAM_END_EVENT) return builder.documents();
-    if (!builder.take(*event))
+    if (!events.next(event)) return bad_input("{} is not valid YAML: {}", what, events.problem());
+    if (event.kind == YamlEventKind::kStreamEnd) return builder.documents();
+    if (!builder.take(event))
       return bad_input("{} cannot be read as YAML: {}", what, builder.problem());
   }
 }
