@@ -60,6 +60,18 @@ Frameworks Frameworks::read(const TableSet& tables) {
     out.cudnn.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
                          row["major"].unsigned_or(0), cudnn.source(row, row_name(row))});
   });
+  const TableRows cuda = section("cuda");
+  cuda.each([&](const Json& row) {
+    out.cuda.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
+                        text_at(row, "cuda"), cuda.source(row, row_name(row))});
+  });
+  const TableRows variants = section("variants");
+  variants.each([&](const Json& row) {
+    VariantSetRow made{
+        texts_at(row, "packages"), text_at(row, "effect"), text_at(row, "document"), {}};
+    made.source = variants.source(row, made.packages.empty() ? "" : made.packages.front());
+    out.variants.push_back(std::move(made));
+  });
   const TableRows libc = section("glibc");
   libc.each([&](const Json& row) {
     out.libc.push_back({text_at(row, "package"), text_at(row, "from"), text_at(row, "to"),
@@ -95,6 +107,12 @@ const DefaultVariantRow* Frameworks::default_variant(std::string_view torch) con
 
 const CudnnRow* Frameworks::cudnn_of(std::string_view package, std::string_view version) const {
   for (const CudnnRow& row : cudnn)
+    if (row.package == package && within(version, row.from, row.to)) return &row;
+  return nullptr;
+}
+
+const NeededCudaRow* Frameworks::cuda_of(std::string_view package, std::string_view version) const {
+  for (const NeededCudaRow& row : cuda)
     if (row.package == package && within(version, row.from, row.to)) return &row;
   return nullptr;
 }

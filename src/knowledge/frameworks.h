@@ -32,6 +32,18 @@ struct CudnnRow {
   std::string source;
 };
 
+/// The CUDA that wheels which bring none take from the system; of a major alone ("12") every minor.
+struct NeededCudaRow {
+  std::string package, from, to, cuda, source;
+};
+
+/// Packages that hold the same module: only one of them may be installed. The first is the one that
+/// uses the GPU.
+struct VariantSetRow {
+  std::vector<std::string> packages;
+  std::string effect, document, source;
+};
+
 struct FrameworkLibcRow {
   std::string package, from, to, variant, glibc, source;
 };
@@ -50,6 +62,8 @@ struct Frameworks {
   std::vector<FrameworkBuild> builds;
   std::vector<DefaultVariantRow> defaults;
   std::vector<CudnnRow> cudnn;
+  std::vector<NeededCudaRow> cuda;
+  std::vector<VariantSetRow> variants;
   std::vector<FrameworkLibcRow> libc;
   std::vector<CpuOnlyRow> cpu_only;
   std::vector<std::string> core_libraries;  ///< ends of paths
@@ -59,6 +73,7 @@ struct Frameworks {
                               std::string_view variant, std::string_view platform) const;
   const DefaultVariantRow* default_variant(std::string_view torch) const;
   const CudnnRow* cudnn_of(std::string_view package, std::string_view version) const;
+  const NeededCudaRow* cuda_of(std::string_view package, std::string_view version) const;
   const FrameworkLibcRow* libc_of(std::string_view package, std::string_view version,
                                   std::string_view variant) const;
   bool is_core_library(std::string_view path) const;

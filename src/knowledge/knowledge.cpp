@@ -13,6 +13,10 @@ Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& di
   out.cpu_isa = CpuIsa::read(out.tables);
   out.frameworks = Frameworks::read(out.tables);
   out.redistribution = Redistribution::read(out.tables);
+  out.build = BuildFacts::read(out.tables);
+  out.images = Images::read(out.tables);
+  out.launch = LaunchFacts::read(out.tables);
+  out.releases = Releases::read(out.tables);
   out.explained = Explained::read(out.tables);
   return out;
 }

@@ -6,13 +6,17 @@
 
 #include "base/result.h"
 #include "knowledge/architectures.h"
+#include "knowledge/build_facts.h"
 #include "knowledge/cpu_isa.h"
 #include "knowledge/drivers.h"
 #include "knowledge/explained.h"
 #include "knowledge/forward_compat.h"
 #include "knowledge/frameworks.h"
 #include "knowledge/glibc.h"
+#include "knowledge/images.h"
+#include "knowledge/launch_facts.h"
 #include "knowledge/redistribution.h"
+#include "knowledge/releases.h"
 #include "knowledge/rocm.h"
 #include "knowledge/table_set.h"
 
@@ -31,6 +35,10 @@ struct Knowledge {
   CpuIsa cpu_isa;
   Frameworks frameworks;
   Redistribution redistribution;
+  BuildFacts build;
+  Images images;
+  LaunchFacts launch;
+  Releases releases;
   Explained explained;
 };
 

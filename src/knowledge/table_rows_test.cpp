@@ -41,8 +41,8 @@ class TypedTables : public ::testing::Test {
 };
 
 TEST_F(TypedTables, EverySectionSaysWhereItIsFrom) {
-  for (const char* name :
-       {"checks", "cpu_isa", "errors", "framework_builds", "glibc", "redistribution", "rocm"}) {
+  for (const char* name : {"checks", "cpu_isa", "errors", "framework_builds", "glibc", "launch",
+                           "redistribution", "rocm"}) {
     const text::Json& table = known.tables.table(name);
     EXPECT_FALSE(table["date"].text().empty()) << name;
     for (const auto& [section, value] : table.members()) {
@@ -133,6 +133,25 @@ TEST_F(TypedTables, FilesOfTheLicence) {
   EXPECT_NE(known.redistribution.tool("cuda-nvcc-12-4"), nullptr);
   EXPECT_EQ(known.redistribution.tool("cuda-cudart-12-4"), nullptr);
   EXPECT_NE(known.redistribution.licence("nvidia-cudnn-cu12"), nullptr);
+}
+
+TEST_F(TypedTables, LaunchFactsByName) {
+  ASSERT_NE(known.launch.image("vllm/vllm-openai"), nullptr);
+  EXPECT_EQ(known.launch.image("vllm/vllm-openai")->role, "serve");
+  ASSERT_NE(known.launch.image("rocm/dev-ubuntu-24.04"), nullptr);
+  EXPECT_EQ(known.launch.image("rocm/dev-ubuntu-24.04")->vendor, "amd");
+  EXPECT_TRUE(known.launch.image("rocm/pytorch")->large) << "the first row that matches";
+  EXPECT_EQ(known.launch.image("library/debian"), nullptr);
+  ASSERT_NE(known.launch.argument("--data-dir"), nullptr);
+  EXPECT_EQ(known.launch.argument("--data-dir")->means, "data");
+  ASSERT_NE(known.launch.variable("HF_HOME"), nullptr);
+  EXPECT_NE(known.launch.variable("HF_HOME")->source.find("launch.json, variables, HF_HOME"),
+            std::string::npos);
+  for (const auto* rows : {&known.launch.arguments, &known.launch.variables})
+    for (const LaunchPathRow& row : *rows)
+      EXPECT_TRUE(row.means == "data" || row.means == "output" || row.means == "model" ||
+                  row.means == "cache" || row.means == "scratch")
+          << row.name;
 }
 
 }  // namespace
