@@ -17,6 +17,9 @@ struct ImageName {
   std::string familiar() const;
 };
 
+/// "sha256:" and 64 hexadecimal digits, or the same of sha384 and sha512.
+bool is_digest(std::string_view text);
+
 /// nullopt for what is no reference; "scratch" is none either.
 std::optional<ImageName> parse_image_name(std::string_view text);
 

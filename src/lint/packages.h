@@ -23,6 +23,8 @@ struct PackageRequest {
   std::string specifier;  ///< "==2.6.0+cu124", ">=2,<3"; empty: any
   std::string version;    ///< where the specifier fixes one: "2.6.0+cu124"
   std::string url;        ///< of a direct reference
+  std::string index;      ///< URL of the index it is bound to: [tool.uv.sources], a lock's registry
+  std::string group;      ///< extra or group of pyproject.toml; empty: always asked for
   std::string path;       ///< the file that holds it
   Span span;
 };
@@ -34,9 +36,19 @@ struct PackageList {
   Span span;  ///< the command; empty: the file as a whole
   std::vector<PackageRequest> packages;
   std::vector<Word> indexes;  ///< --index-url, --extra-index-url, channels, [[tool.uv.index]]
-  std::vector<Word> requirement_files;  ///< -r FILE, -f environment.yml, as written
-  std::vector<std::string> options;     ///< "--no-cache-dir", "--no-install-recommends", "-y"
-  bool installs = true;                 ///< false: download, wheel, lock
+  /// -r FILE, -f environment.yml, as written; DIR/pyproject.toml of `pip install DIR`, and
+  /// pyproject.toml of `uv sync` and `poetry install`.
+  std::vector<Word> requirement_files;
+  /// "--no-cache-dir", "--no-install-recommends", "-y"; one with a value as "--name=value".
+  std::vector<std::string> options;
+  std::string name;      ///< of an environment.yml: the environment's; empty: none
+  std::string program;   ///< of a command: "pip", "micromamba", "apt-get"; empty for a file
+  std::string verb;      ///< "install", "create", "sync"
+  bool installs = true;  ///< false: download, wheel, lock
+
+  bool has_option(std::string_view option) const;
+  /// The first of these names; null when none is asked for.
+  const PackageRequest* find(std::string_view wanted) const;
 };
 
 /// The package commands of a text of commands; `$NAME` replaced where the environment knows it.

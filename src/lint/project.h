@@ -11,10 +11,13 @@
 
 #include "host/profile.h"
 #include "knowledge/knowledge.h"
+#include "lint/apptainer.h"
+#include "lint/build_target.h"
 #include "lint/dockerfile.h"
 #include "lint/packages.h"
 #include "lint/source.h"
 #include "lint/workload.h"
+#include "text/yaml_nodes.h"
 
 namespace flense::lint {
 
@@ -55,11 +58,26 @@ struct ProjectFile {
   SourceText source;
   FileKind kind = FileKind::kUnknown;
   std::optional<Dockerfile> dockerfile;
+  std::optional<ApptainerDefinition> apptainer;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
-  std::vector<ParseProblem> problems;  ///< of all but Dockerfiles
-  std::string template_language;       ///< "Helm", "Jinja"; empty: it is no template
+  std::vector<BuildTarget> targets;            ///< of bake files
+  std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
+  std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
+  std::string template_language;               ///< "Helm", "Jinja"; empty: it is no template
 };
+
+// Paths of a project are texts with '/'; these do not look at the file system.
+/// Without ".", ".." inside and a slash at the end.
+std::string normal_path(std::string_view path);
+/// `path` as seen from a directory; an absolute one stays.
+std::string path_below(std::string_view directory, std::string_view path);
+/// "." for a name alone.
+std::string directory_of(std::string_view path);
+
+struct Project;
+/// Directories of build contexts that the files name, or that hold a Dockerfile.
+std::vector<std::string> context_directories(const Project& project);
 
 struct Project {
   std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path

@@ -7,19 +7,25 @@
 #include <string_view>
 #include <vector>
 
+#include "knowledge/lint_rules.h"
 #include "lint/finding.h"
 #include "lint/project.h"
 
 namespace flense::lint {
 
+/// "error", "warning", "info".
+Severity severity_of(std::string_view word);
+
 class FindingSink {
  public:
-  explicit FindingSink(std::vector<Finding>& out) : out_(out) {}
+  FindingSink(const knowledge::LintRules& rules, std::vector<Finding>& out)
+      : rules_(rules), out_(out) {}
 
-  /// The finding may be completed by the caller: evidence, fix, edits.
+  /// With the severity of its row. The caller completes it: evidence, fix, edits.
   Finding& add(std::string_view rule, const ProjectFile& file, Span span, std::string message);
 
  private:
+  const knowledge::LintRules& rules_;
   std::vector<Finding>& out_;
 };
 

@@ -1,6 +1,8 @@
 // Commands of a shell text, as far as a linter needs them: words with their places, assignments,
-// redirections, what joins commands. POSIX XCU chapter 2 without executing anything: substitutions
-// and control words are kept as words. Never fails: what cannot be read ends the list, and says so.
+// redirections, what joins commands. POSIX XCU chapter 2, and what bash adds, without executing
+// anything: substitutions are kept in words, and the commands inside them are listed too; control
+// words (if, then, do, {, !, …) are stepped over, but `for`, `select` and `case` stay as commands.
+// Never fails: what cannot be read ends the list, and says so.
 #pragma once
 
 #include <map>
@@ -39,7 +41,7 @@ struct ShellCommand {
   std::vector<ShellRedirection> redirections;
   std::string joined_by;  ///< what follows: "&&", "||", ";", "|", "&", "\n", "" at the end
   Span span;
-  unsigned depth = 0;  ///< of ( … ), { … ; }, if, for, while, case around it
+  unsigned depth = 0;  ///< of ( … ), { … ; }, if, for, while, case, $( … ), sh -c '…' around it
 };
 
 struct ShellDialect {
@@ -56,7 +58,8 @@ struct ShellText {
 ShellText split_shell(std::string_view file, Span span, const ShellDialect& dialect = {});
 
 /// $NAME, ${NAME}, ${NAME:-word}, ${NAME:+word} (and without the colon) replaced; nullopt where a
-/// value is unknown or the form is another.
+/// value is unknown or the form is another. A name that is in no table counts as unset for the
+/// forms with a word, and as unknown for the others.
 std::optional<std::string> expand(std::string_view text, const Environment& environment);
 
 /// The program's name without its folder; leading `sudo`, `env`, `exec`, `time`, `nice` and
@@ -66,5 +69,11 @@ struct Program {
   std::size_t first = 0;
 };
 Program program_of(const ShellCommand& command);
+
+/// sh, bash, dash, ash, zsh, ksh, with or without a folder.
+bool is_shell(std::string_view program);
+
+/// Where the last command is `sh -c '…'`, the commands of that text are added behind it.
+void add_shell_argument(std::string_view file, std::vector<ShellCommand>& commands);
 
 }  // namespace flense::lint

@@ -12,6 +12,7 @@
 #include "lint/dockerfile.h"
 #include "lint/finding.h"
 #include "lint/source.h"
+#include "text/yaml_nodes.h"
 
 namespace flense::lint {
 
@@ -82,6 +83,11 @@ struct Workload {
   std::optional<Word> runtime;     ///< "nvidia"
   std::optional<std::uint64_t> memory_limit;
   bool writable_root = true;
+  bool init_container = false;  ///< of a pod: it ends before the others start
+  // Where the rest can be looked up, for Compose and Kubernetes; owned by ProjectFile::yaml.
+  const text::YamlNode* node = nullptr;    ///< the service, the container
+  const text::YamlNode* pod = nullptr;     ///< the pod's spec
+  const text::YamlNode* object = nullptr;  ///< the object that holds it
 };
 
 }  // namespace flense::lint

@@ -21,6 +21,7 @@ LAYERS = {
     "device": 3, "knowledge": 3,
     "inventory": 4, "host": 4,
     "compat": 5, "doctor": 5, "slim": 5, "cdi": 5, "lint": 5,
+    "scaffold": 6,
     "launch": 6, "report": 6,
     "cli": 7,
 }

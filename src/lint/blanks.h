@@ -1,0 +1,78 @@
+// White space as Go's unicode.IsSpace sees it in UTF-8, and ASCII letters: what the readers of
+// build files share.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace flense::lint {
+
+inline bool is_blank(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/// Bytes of the white space that begins at `at`; 0 for another character.
+inline std::size_t space_at(std::string_view text, std::size_t at) {
+  if (at >= text.size()) return 0;
+  if (is_blank(text[at])) return 1;
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const unsigned first = byte(at), second = byte(at + 1), third = byte(at + 2);
+  if (first < 0xc2) return 0;
+  if (first == 0xc2) return second == 0x85 || second == 0xa0 ? 2 : 0;
+  if (first == 0xe1) return second == 0x9a && third == 0x80 ? 3 : 0;
+  if (first == 0xe3) return second == 0x80 && third == 0x80 ? 3 : 0;
+  if (first != 0xe2) return 0;
+  if (second == 0x80)
+    return (third >= 0x80 && third <= 0x8a) || third == 0xa8 || third == 0xa9 || third == 0xaf ? 3
+                                                                                               : 0;
+  return second == 0x81 && third == 0x9f ? 3 : 0;
+}
+
+inline std::string_view trim_left(std::string_view text) {
+  while (const std::size_t width = space_at(text, 0)) text.remove_prefix(width);
+  return text;
+}
+
+inline std::string_view trim(std::string_view text) {
+  text = trim_left(text);
+  while (!text.empty()) {
+    std::size_t width = 1;
+    while (width <= 3 && width <= text.size() && space_at(text, text.size() - width) != width)
+      ++width;
+    if (width > 3 || width > text.size()) break;
+    text.remove_suffix(width);
+  }
+  return text;
+}
+
+inline bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+inline bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+inline char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+inline char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+inline std::string to_lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), lower);
+  return out;
+}
+inline std::string to_upper(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), upper);
+  return out;
+}
+inline bool same_text(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,56 @@
+// The whole of a linting: files in, findings out. Nothing here touches a disk.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "knowledge/lint_rules.h"
+#include "lint/finding.h"
+#include "lint/project.h"
+
+namespace flense::lint {
+
+struct Input {
+  std::string path;
+  std::string text;
+};
+
+/// Reads every file by its kind; what cannot be read is among the problems of the file.
+Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
+                     std::vector<host::Profile> hosts, const knowledge::Knowledge& knowledge);
+
+/// A finding that a team lives with for a while.
+struct Waiver {
+  std::string rule;   ///< id, number or alias
+  std::string path;   ///< pattern with '*'; empty: every file
+  std::string until;  ///< "2026-12-31", the last day; empty: for good
+  std::string reason;
+};
+
+struct Policy {
+  std::vector<std::string> ignored;                         ///< rule words
+  std::vector<std::string> only;                            ///< rule words; empty: all rules
+  std::map<std::string, Severity, std::less<>> severities;  ///< by rule id
+  std::vector<Waiver> waivers;
+  std::string today;  ///< "2026-11-21", for the waivers
+};
+
+struct Outcome {
+  std::vector<Finding> findings;  ///< by path, place and rule
+  std::size_t ignored = 0;        ///< by comments and policy
+  std::size_t waived = 0;
+};
+
+Outcome lint(const Project& project, const knowledge::LintRules& rules, const Policy& policy);
+
+/// Findings of one file with a mechanical mend, applied from the end to the beginning; those that
+/// overlap others are left out.
+struct Mended {
+  std::string text;
+  std::size_t applied = 0;  ///< findings
+};
+Mended mend(const SourceText& source, const std::vector<Finding>& findings);
+
+}  // namespace flense::lint

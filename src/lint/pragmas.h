@@ -1,0 +1,23 @@
+// Comments that switch rules off: "# flense ignore=rule,rule" for the instruction or line below
+// (or the line it stands on), "# flense global ignore=rule" for the file; hadolint's form of both
+// with the ids of rules that mean the same.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lint/project.h"
+
+namespace flense::lint {
+
+struct Pragma {
+  std::vector<std::string> rules;  ///< ids, numbers, aliases as written
+  bool global = false;
+  bool of_hadolint = false;
+  Span comment;
+  Span covers;  ///< findings that begin here; of the file when global
+};
+
+std::vector<Pragma> pragmas_of(const ProjectFile& file);
+
+}  // namespace flense::lint

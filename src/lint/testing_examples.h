@@ -1,0 +1,33 @@
+// The examples of tests/lint/rules/ID.txt: what a rule finds, what it lets pass, and what its mend
+// makes of it. The documentation shows the same ones.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lint/lint.h"
+
+namespace flense::lint {
+
+struct ExampleFix {
+  std::string path, text;
+};
+
+struct Example {
+  std::string rule;  ///< the file's name
+  std::string kind;  ///< "bad", "good", "tricky"
+  std::string title;
+  std::vector<Input> files;
+  std::vector<ContextFile> context;
+  std::vector<std::string> hosts;
+  std::vector<std::string> expected;  ///< "Dockerfile:3", sorted
+  std::vector<ExampleFix> fixes;
+  std::string fault;  ///< what is wrong with the example's own form
+};
+
+/// Sorted by rule, in the order of each file.
+std::vector<Example> read_examples(const std::filesystem::path& directory);
+
+}  // namespace flense::lint
