@@ -1,0 +1,1 @@
+export V=2 && pip install -qU torch==$V --extra-index-url=https://x/cu124 git+https://g/a.git && conda install -yc p a=1 && apt-get install -y a=1 b:arm64 && uv pip install --index p=https://x c && apk add -t b d~=1 && dnf install e-1.2
