@@ -1,0 +1,107 @@
+#include "lint/lint.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+#include "lint/pragmas.h"
+#include "lint/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::LintRules;
+
+std::set<std::string, std::less<>> ids_of(const std::vector<std::string>& words,
+                                          const LintRules& rules) {
+  std::set<std::string, std::less<>> out;
+  for (const std::string& word : words)
+    for (const knowledge::LintRuleRow* row : rules.named(word)) out.insert(row->id);
+  return out;
+}
+
+/// What comments of one file switch off.
+struct Silence {
+  std::set<std::string, std::less<>> everywhere;
+  std::vector<std::pair<Span, std::set<std::string, std::less<>>>> places;
+
+  bool covers(const Finding& finding) const {
+    if (everywhere.contains(finding.rule)) return true;
+    return std::ranges::any_of(places, [&](const auto& place) {
+      return !finding.span.empty() && place.first.begin <= finding.span.begin &&
+             finding.span.begin < place.first.end && place.second.contains(finding.rule);
+    });
+  }
+};
+
+Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink& sink) {
+  Silence out;
+  for (const Pragma& pragma : pragmas_of(file)) {
+    const auto ids = ids_of(pragma.rules, rules);
+    if (pragma.global)
+      out.everywhere.insert(ids.begin(), ids.end());
+    else
+      out.places.emplace_back(pragma.covers, ids);
+    if (pragma.of_hadolint) continue;  // its own rules are none of ours
+    for (const std::string& word : pragma.rules)
+      if (rules.named(word).empty())
+        sink.add("unknown-rule", file, pragma.comment,
+                 fmt::format("the comment ignores '{}', and no rule has that name", word));
+  }
+  return out;
+}
+
+bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
+  return std::ranges::any_of(policy.waivers, [&](const Waiver& waiver) {
+    return (waiver.until.empty() || policy.today <= waiver.until) &&
+           (waiver.path.empty() ||
+            knowledge::matches_pattern(waiver.path, normal_path(finding.path))) &&
+           std::ranges::any_of(rules.named(waiver.rule),
+                               [&](const auto* row) { return row->id == finding.rule; });
+  });
+}
+
+}  // namespace
+
+Outcome lint(const Project& project, const LintRules& rules, const Policy& policy) {
+  std::vector<Finding> found;
+  FindingSink sink(rules, found);
+  for (const RuleFamily& family : rule_families()) family.run(project, sink);
+
+  std::map<std::string, Silence, std::less<>> silences;
+  for (const auto& file : project.files)
+    silences.emplace(file->source.path(), silence_of(*file, rules, sink));
+
+  const auto ignored = ids_of(policy.ignored, rules), only = ids_of(policy.only, rules);
+  Outcome out;
+  for (Finding& finding : found) {
+    const auto silence = silences.find(finding.path);
+    if (ignored.contains(finding.rule) || (!only.empty() && !only.contains(finding.rule)) ||
+        (silence != silences.end() && silence->second.covers(finding))) {
+      ++out.ignored;
+      continue;
+    }
+    if (waived(finding, policy, rules)) {
+      ++out.waived;
+      continue;
+    }
+    if (const auto at = policy.severities.find(finding.rule); at != policy.severities.end())
+      finding.severity = at->second;
+    out.findings.push_back(std::move(finding));
+  }
+  const auto key = [](const Finding& finding) {
+    return std::tie(finding.path, finding.span.begin, finding.span.end, finding.rule,
+                    finding.message);
+  };
+  std::ranges::stable_sort(out.findings,
+                           [&](const Finding& a, const Finding& b) { return key(a) < key(b); });
+  const auto same = std::ranges::unique(
+      out.findings, [&](const Finding& a, const Finding& b) { return key(a) == key(b); });
+  out.findings.erase(same.begin(), same.end());
+  return out;
+}
+
+}  // namespace flense::lint
