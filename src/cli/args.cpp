@@ -78,6 +78,10 @@ std::vector<std::string> ParsedArgs::values(std::string_view option) const {
   return at == values_.end() ? std::vector<std::string>{} : at->second;
 }
 
+void ParsedArgs::set_default(std::string_view option, std::vector<std::string> values) {
+  values_.try_emplace(std::string(option), std::move(values));
+}
+
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
                               std::span<const OptionSpec> options, std::string_view command,
                               Positionals positionals) {

@@ -23,7 +23,14 @@ struct OptionSpec {
   /// The only values accepted, when any. Of a flag: --flag=CHOICE, besides --flag.
   std::span<const std::string_view> choices = {};
   Completion completion = Completion::kNone;
+  bool configurable = false;  ///< .flense.toml may give it
 };
+
+/// The same option, which .flense.toml may give too.
+constexpr OptionSpec configurable(OptionSpec option) {
+  option.configurable = true;
+  return option;
+}
 
 enum class Positionals {
   kAnywhere,    ///< between options too; "--" ends the options
@@ -39,6 +46,8 @@ class ParsedArgs {
   std::string value(std::string_view option, std::string_view fallback = {}) const;
   std::vector<std::string> values(std::string_view option) const;
   const std::vector<std::string>& positionals() const { return positionals_; }
+  /// For an option that was not given.
+  void set_default(std::string_view option, std::vector<std::string> values);
 
  private:
   friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const OptionSpec>,

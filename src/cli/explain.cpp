@@ -1,5 +1,7 @@
 // flense explain: what a check asks, what an error means.
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "cli/command.h"
 #include "cli/common.h"
@@ -12,11 +14,12 @@ namespace {
 
 constexpr std::string_view kHelp = R"(WORD is one of
   the id of a check     driver-cuda, gfx-code, slim-target
+  a rule of lint        cuda-tag-missing, DL3042 (what hadolint calls the same), "rule 12"
   an error's number     804, 209 (CUDA, HIP and NVML)
   an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
   a part of a message   "no kernel image", or a whole line of a log
   an exit status        "exit 5"
-Several words are one text, with or without quotes. Without WORD: all checks. Everything comes from
+Several words are one text, with or without quotes. Without WORD: all checks and rules. All comes from
 tables inside the program; --data DIR lays your own rows over them.
 
 Exit status: 0 explained, 2 nobody knows the word, 3 bad rows in DIR.
@@ -41,20 +44,25 @@ Result<int> explain_function(const ParsedArgs& args, Io& io) {
   std::optional<std::filesystem::path> data;
   if (args.has("--data")) data = args.value("--data");
   TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load(data));
+  TRY(const knowledge::LintRules rules, knowledge::LintRules::load());
   std::vector<compat::Explanation> found;
   if (args.positionals().empty()) {
     if (!args.has("--json")) {
-      TRY_DO(write_text(io, report::check_list(tables)));
+      TRY_DO(write_text(io, "Checks of flense check\n" + report::check_list(tables) +
+                                "\nRules of flense lint\n" + report::rule_list(rules)));
       return 0;
     }
     for (const std::string& id : compat::explained_checks(tables))
       for (compat::Explanation& one : compat::explain(id, tables).found)
         found.push_back(std::move(one));
+    for (const knowledge::LintRuleRow& row : rules.rows)
+      std::ranges::move(compat::explain_rule(row.id, rules), std::back_inserter(found));
   } else {
     const std::string words = fmt::format("{}", fmt::join(args.positionals(), " "));
     compat::Lookup lookup = compat::explain(words, tables);
-    if (lookup.found.empty()) return unknown_words(words, lookup.near);
-    found = std::move(lookup.found);
+    found = compat::explain_rule(words, rules);
+    std::ranges::move(lookup.found, std::back_inserter(found));
+    if (found.empty()) return unknown_words(words, lookup.near);
   }
   if (args.has("--json")) {
     TRY_DO(write_text(io, text::dump_json(compat::to_json(found), 2) + "\n"));

@@ -67,12 +67,13 @@ std::string command_help(const Command& command) {
   std::string out = fmt::format(
       "flense {}: {}\n\nUsage: flense {} [options]{}{}\n\n{}\n", command.name, command.summary,
       command.name, command.positionals.empty() ? "" : " ", command.positionals, command.help);
-  if (!command.options.empty()) {
-    out += "\nOptions:\n";
-    for (const OptionSpec& option : command.options) out += option_line(option);
+  const std::vector<OptionSpec> options = all_options(command);
+  const std::size_t own = command.options.size();
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (i == 0 && own > 0) out += "\nOptions:\n";
+    if (i == own) out += "\nCommon options:\n";
+    out += option_line(options[i]);
   }
-  out += "\nCommon options:\n";
-  for (const OptionSpec& option : common_options()) out += option_line(option);
   return out;
 }
 

@@ -100,10 +100,13 @@ const Command& inspect_command() {
       kGpuOption,
       kLevelOption,
       OptionSpec{"--keep-ptx", "", "", "count no PTX as cuttable"},
-      OptionSpec{"--max-size", "", "SIZE", "fail when the image as stored is larger: 10GiB"},
-      OptionSpec{"--max-unpacked", "", "SIZE", "fail when the unpacked layers are larger"},
-      OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"},
-      OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"},
+      configurable(
+          OptionSpec{"--max-size", "", "SIZE", "fail when the image as stored is larger: 10GiB"}),
+      configurable(
+          OptionSpec{"--max-unpacked", "", "SIZE", "fail when the unpacked layers are larger"}),
+      configurable(OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"}),
+      configurable(
+          OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"}),
       OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
       OptionSpec{"--no-verify", "", "", "do not hash the layers: faster, for archives you trust"},
       kNoCacheOption,

@@ -64,10 +64,10 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 3> kCompressions = {"zstd", "gzip", "none"};
   static const std::array<OptionSpec, 19> kOptions = {
-      kGpuOption,
+      configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
-      kLevelOption,
+      configurable(kLevelOption),
       OptionSpec{"--in-place", "", "", "change a directory or an ELF file where it lies"},
       OptionSpec{"--dry-run", "", "", "print the plan, write nothing"},
       OptionSpec{"--plan",
@@ -77,8 +77,8 @@ const Command& slim_command() {
                  false,
                  {},
                  Completion::kFile},
-      OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true},
-      OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"},
+      configurable(OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true}),
+      configurable(OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"}),
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},

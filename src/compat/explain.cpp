@@ -156,6 +156,27 @@ Lookup explain(std::string_view typed, const knowledge::Knowledge& tables) {
   return out;
 }
 
+std::vector<Explanation> explain_rule(std::string_view words, const knowledge::LintRules& rules) {
+  constexpr std::string_view kNumber = "rule ";
+  const bool numbered = words.starts_with(kNumber);
+  if (numbered) words.remove_prefix(kNumber.size());
+  std::vector<Explanation> out;
+  for (const knowledge::LintRuleRow* row : rules.named(words)) {
+    // A bare number is an error's.
+    if (!numbered && words == std::to_string(row->number)) continue;
+    Explanation one;
+    one.kind = "rule";
+    one.title = row->id;
+    one.what = row->summary;
+    one.cause = row->why;
+    one.fix = row->fix;
+    one.documents.push_back(fmt::format("docs/rules/{}.md", row->id));
+    one.source = fmt::format("lint_{}.json, rule {}; {}", row->family, row->number, row->source);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 std::vector<std::string> explained_checks(const knowledge::Knowledge& tables) {
   std::vector<std::string> out;
   for (const CheckRow& row : tables.explained.checks) out.push_back(row.id);

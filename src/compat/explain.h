@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "knowledge/knowledge.h"
+#include "knowledge/lint_rules.h"
 #include "text/json.h"
 
 namespace flense::compat {
 
 struct Explanation {
-  std::string kind;   ///< "check", "error", "exit status"
+  std::string kind;   ///< "check", "rule", "error", "exit status"
   std::string title;  ///< "driver-cuda"; "CUDA 804, CUDA_ERROR_…"; "exit status 5"
   std::string what;   ///< the question, or the message
   std::string cause;  ///< of an error; for a check from what it is answered
@@ -31,6 +32,9 @@ struct Lookup {
 /// `words` as typed or pasted: "driver-cuda", "804", "cudaErrorNoDevice", a whole line of a log,
 /// "exit 5".
 Lookup explain(std::string_view words, const knowledge::Knowledge& tables);
+
+/// Rules of `flense lint`: by id, by an alias ("DL3042"), by number ("rule 12").
+std::vector<Explanation> explain_rule(std::string_view words, const knowledge::LintRules& rules);
 
 /// Ids of all checks that can be explained, in the order of decision.
 std::vector<std::string> explained_checks(const knowledge::Knowledge& tables);

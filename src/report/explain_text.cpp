@@ -40,6 +40,7 @@ struct Labels {
 Labels labels_of(std::string_view kind) {
   if (kind == "error") return {"says", "cause", "fix"};
   if (kind == "check") return {"asks", "detected", "fix"};
+  if (kind == "rule") return {"finds", "why", "fix"};
   return {"means", "cause", "next"};
 }
 
@@ -68,6 +69,13 @@ std::string check_list(const knowledge::Knowledge& tables) {
   std::string out;
   for (const knowledge::CheckRow& row : tables.explained.checks)
     out += fmt::format("{:<26}{}\n", row.id, row.asks);
+  return out;
+}
+
+std::string rule_list(const knowledge::LintRules& rules) {
+  std::string out;
+  for (const knowledge::LintRuleRow& row : rules.rows)
+    out += fmt::format("{:<38}{:<9}{}\n", row.id, row.severity, row.summary);
   return out;
 }
 

@@ -15,4 +15,7 @@ std::string explanation_text(const compat::Explanation& explanation, const Style
 /// All checks that can be explained, one line each.
 std::string check_list(const knowledge::Knowledge& tables);
 
+/// One line for each rule of `flense lint`.
+std::string rule_list(const knowledge::LintRules& rules);
+
 }  // namespace flense::report

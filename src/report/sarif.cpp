@@ -27,16 +27,6 @@ Json message(std::string_view text) {
   return Json::object().set("text", text);
 }
 
-/// FNV-1a: an identity needs no secrecy, only equality from run to run.
-std::string fingerprint(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3U;
-  }
-  return fmt::format("{:016x}", hash);
-}
-
 Json location(const SarifFinding& finding) {
   Json physical = Json::object();
   physical.set("artifactLocation", Json::object().set("uri", uri_of(finding.artifact)));
@@ -44,6 +34,8 @@ Json location(const SarifFinding& finding) {
     Json region = Json::object();
     region.set("startLine", finding.line);
     if (finding.column > 0) region.set("startColumn", finding.column);
+    if (finding.end_line > 0) region.set("endLine", finding.end_line);
+    if (finding.end_column > 0) region.set("endColumn", finding.end_column);
     physical.set("region", std::move(region));
   }
   Json out = Json::object();
@@ -54,6 +46,27 @@ Json location(const SarifFinding& finding) {
     out.set("logicalLocations", Json::array().push(std::move(logical)));
   }
   return out;
+}
+
+/// One fix of one file.
+Json fixes_json(const SarifFinding& finding) {
+  Json replacements = Json::array();
+  for (const SarifEdit& edit : finding.edits) {
+    Json region = Json::object();
+    region.set("startLine", edit.line).set("startColumn", edit.column);
+    region.set("endLine", edit.end_line).set("endColumn", edit.end_column);
+    Json one = Json::object();
+    one.set("deletedRegion", std::move(region));
+    one.set("insertedContent", message(edit.text));
+    replacements.push(std::move(one));
+  }
+  Json change = Json::object();
+  change.set("artifactLocation", Json::object().set("uri", uri_of(finding.artifact)));
+  change.set("replacements", std::move(replacements));
+  Json fix = Json::object();
+  if (!finding.fix.empty()) fix.set("description", message(finding.fix));
+  fix.set("artifactChanges", Json::array().push(std::move(change)));
+  return Json::array().push(std::move(fix));
 }
 
 Json rule_json(const SarifRule& rule) {
@@ -77,6 +90,7 @@ Json result_json(const SarifFinding& finding, std::size_t rule) {
   if (!finding.identity.empty())
     out.set("partialFingerprints",
             Json::object().set("flenseIdentity/v1", fingerprint(finding.identity)));
+  if (!finding.edits.empty()) out.set("fixes", fixes_json(finding));
   Json properties = Json::object();
   if (!finding.verdict.empty()) properties.set("verdict", finding.verdict);
   if (!finding.evidence.empty()) {
@@ -89,6 +103,16 @@ Json result_json(const SarifFinding& finding, std::size_t rule) {
 }
 
 }  // namespace
+
+/// FNV-1a: an identity needs no secrecy, only equality from run to run.
+std::string fingerprint(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : text) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x100000001b3U;
+  }
+  return fmt::format("{:016x}", hash);
+}
 
 std::string uri_of(std::string_view artifact) {
   // Unreserved characters, and those that separate the parts of a path. A colon before the first
@@ -124,6 +148,7 @@ Json sarif_log(std::span<const SarifFinding> findings, std::span<const SarifRule
   driver.set("rules", std::move(rule_list));
   Json run = Json::object();
   run.set("tool", Json::object().set("driver", std::move(driver)));
+  run.set("columnKind", "unicodeCodePoints");
   run.set("results", std::move(results));
   Json out = Json::object();
   out.set("$schema", "https://json.schemastore.org/sarif-2.1.0.json");

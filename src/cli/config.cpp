@@ -1,0 +1,161 @@
+#include "cli/config.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/file.h"
+#include "cli/suggest.h"
+#include "text/toml.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kName = ".flense.toml";
+constexpr std::uint64_t kMaxConfig = 1U << 20;
+constexpr std::string_view kWaivers = "waivers";
+
+std::optional<std::filesystem::path> nearest_file() {
+  std::error_code error;
+  std::filesystem::path directory = std::filesystem::current_path(error);
+  if (error) return std::nullopt;
+  while (true) {
+    if (std::filesystem::is_regular_file(directory / kName, error)) return directory / kName;
+    if (std::filesystem::exists(directory / ".git", error)) return std::nullopt;
+    if (!directory.has_relative_path()) return std::nullopt;
+    directory = directory.parent_path();
+  }
+}
+
+Result<void> check_tables(const Config& config) {
+  std::vector<std::string_view> names{kWaivers};
+  for (const Command* command : commands()) names.push_back(command->name);
+  for (const auto& [name, value] : config.json.members()) {
+    if (std::ranges::find(names, name) != names.end()) continue;
+    const std::string near = nearest(name, names);
+    return with_hint(
+        Result<void>(fail(Code::kUsage, "{}: there is no command '{}'", config.path, name)),
+        near.empty() ? "tables are named as commands: [lint], [check]"
+                     : fmt::format("did you mean [{}]?", near));
+  }
+  return {};
+}
+
+/// What an option is given by a TOML value: texts, numbers, true, lists of them, and of a table
+/// "key=value" each.
+Result<std::vector<std::string>> words_of(const text::Json& value, const std::string& place) {
+  std::vector<std::string> out;
+  const auto add = [&](const text::Json& one, const std::string& before) -> Result<void> {
+    if (one.is_string())
+      out.push_back(before + std::string(one.text()));
+    else if (one.is_number())
+      out.push_back(before + text::dump_json(one));
+    else
+      return fail(Code::kUsage, "{} is neither a text nor a number", place);
+    return {};
+  };
+  if (value.is_bool()) {
+    if (value.bool_or(false)) out.emplace_back();
+    return out;
+  }
+  if (value.is_object()) {
+    for (const auto& [key, one] : value.members()) TRY_DO(add(one, key + "="));
+  } else if (value.is_array()) {
+    for (const text::Json& one : value.items()) TRY_DO(add(one, ""));
+  } else {
+    TRY_DO(add(value, ""));
+  }
+  return out;
+}
+
+Result<void> apply_key(const std::string& place, const std::string& key, const text::Json& value,
+                       const Command& command, ParsedArgs& args) {
+  const std::string name = "--" + key;
+  std::vector<std::string_view> known;
+  const OptionSpec* option = nullptr;
+  for (const OptionSpec& one : command.options) {
+    if (!one.configurable) continue;
+    known.push_back(one.name.substr(2));
+    if (one.name == name) option = &one;
+  }
+  if (option == nullptr) {
+    const std::string near = nearest(key, known);
+    return with_hint(Result<void>(fail(Code::kUsage, "{}: no such setting", place)),
+                     !near.empty() ? fmt::format("did you mean {}?", near)
+                     : known.empty()
+                         ? fmt::format("flense {} has no settings", command.name)
+                         : fmt::format("flense {} takes {}", command.name, fmt::join(known, ", ")));
+  }
+  TRY(std::vector<std::string> words, words_of(value, place));
+  if (option->value.empty() != value.is_bool())
+    return fail(Code::kUsage, "{} is {}", place,
+                value.is_bool() ? "true or false, and the option takes a value"
+                                : "no truth value, and the option is a switch");
+  if (words.size() > 1 && !option->repeatable)
+    return fail(Code::kUsage, "{} is a list, and the option takes one value", place);
+  for (const std::string& word : words)
+    if (!option->choices.empty() && !option->value.empty() &&
+        std::ranges::find(option->choices, word) == option->choices.end())
+      return fail(Code::kUsage, "{} takes {}, not '{}'", place, fmt::join(option->choices, ", "),
+                  word);
+  if (!words.empty()) args.set_default(name, std::move(words));
+  return {};
+}
+
+bool is_date(std::string_view text) {
+  constexpr std::string_view kForm = "0000-00-00";
+  return text.size() == kForm.size() && std::ranges::equal(text, kForm, [](char c, char form) {
+           return form == '-' ? c == '-' : c >= '0' && c <= '9';
+         });
+}
+
+}  // namespace
+
+Result<std::optional<Config>> find_config(const ParsedArgs& args) {
+  if (args.has("--no-config")) return std::optional<Config>();
+  std::filesystem::path path = args.value("--config");
+  if (path.empty()) {
+    const auto found = nearest_file();
+    if (!found) return std::optional<Config>();
+    path = *found;
+  }
+  TRY(const std::string text, with_context(read_file(path, kMaxConfig), "reading the settings"));
+  Config out{path.string(), {}};
+  TRY(out.json, text::parse_toml(text, out.path));
+  TRY_DO(check_tables(out));
+  return std::optional<Config>(std::move(out));
+}
+
+Result<void> apply_config(const Config& config, const Command& command, ParsedArgs& args) {
+  const text::Json& table = config.json[command.name];
+  for (const auto& [key, value] : table.members())
+    TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command.name, key), key, value, command,
+                     args));
+  return {};
+}
+
+Result<std::vector<lint::Waiver>> waivers_of(const Config& config) {
+  constexpr std::array<std::string_view, 4> kKeys = {"rule", "path", "until", "reason"};
+  std::vector<lint::Waiver> out;
+  for (const text::Json& row : config.json[kWaivers].items()) {
+    const std::string place = fmt::format("{}: waivers[{}]", config.path, out.size());
+    lint::Waiver waiver;
+    for (const auto& [key, value] : row.members()) {
+      if (std::ranges::find(kKeys, key) == kKeys.end())
+        return bad_input("{} has no key '{}': rule, path, until and reason are known", place, key);
+      if (!value.is_string()) return bad_input("{}.{} is no text", place, key);
+    }
+    waiver.rule = row["rule"].text();
+    waiver.path = row["path"].text();
+    waiver.until = row["until"].text();
+    waiver.reason = row["reason"].text();
+    if (waiver.rule.empty()) return bad_input("{} names no rule", place);
+    if (!waiver.until.empty() && !is_date(waiver.until))
+      return bad_input("{}.until is '{}', and a date is written 2026-12-31", place, waiver.until);
+    out.push_back(std::move(waiver));
+  }
+  return out;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,34 @@
+// .flense.toml: a project's own defaults for the options of every command, and the findings that it
+// lives with for a while. Tables are named as the commands, keys as their options. Only options
+// that judge may stand there: a file that came with somebody's repository writes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/args.h"
+#include "cli/command.h"
+#include "lint/lint.h"
+#include "text/json.h"
+
+namespace flense::cli {
+
+struct Config {
+  std::string path;
+  text::Json json;
+};
+
+/// --config FILE, or the nearest .flense.toml of this directory and those above it, up to the root
+/// of a repository; none with --no-config.
+Result<std::optional<Config>> find_config(const ParsedArgs& args);
+
+/// Options that the command line does not give, from the command's table. A usage error for a key
+/// that is no such option, or a value that it does not take.
+Result<void> apply_config(const Config& config, const Command& command, ParsedArgs& args);
+
+/// The list [[waivers]]. Bad input without a rule, or with a date that is none.
+Result<std::vector<lint::Waiver>> waivers_of(const Config& config);
+
+}  // namespace flense::cli

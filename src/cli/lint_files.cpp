@@ -1,0 +1,120 @@
+#include "cli/lint_files.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/format.h"
+
+namespace flense::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxFile = 16U << 20;
+constexpr std::size_t kMaxFiles = 200'000;
+constexpr int kMaxDepth = 64;
+
+bool left_out(const fs::path& directory) {
+  constexpr std::array<std::string_view, 8> kNames = {".git",        "node_modules", "__pycache__",
+                                                      ".venv",       "venv",         ".tox",
+                                                      ".mypy_cache", "site-packages"};
+  const std::string name = directory.filename();
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+/// By the name alone: what is worth reading.
+bool may_be_known(const fs::path& path) {
+  constexpr std::array<std::string_view, 16> kEndings = {
+      ".yaml", ".yml",  ".json",   ".hcl",   ".txt",       ".toml", ".lock",    ".def",
+      ".sh",   ".bash", ".sbatch", ".slurm", ".container", ".pod",  ".service", ".dockerfile"};
+  const std::string name = path.filename(), ending = path.extension();
+  return std::ranges::find(kEndings, ending) != kEndings.end() ||
+         name.find("ockerfile") != std::string::npos ||
+         name.find("ontainerfile") != std::string::npos || name.ends_with(".dockerignore") ||
+         name == "Singularity" || name.starts_with("Singularity.");
+}
+
+Result<lint::Input> read_input(const fs::path& path) {
+  TRY(std::string text, read_file(path, kMaxFile));
+  return lint::Input{path.generic_string(), std::move(text)};
+}
+
+Result<void> read_directory(const fs::path& directory, std::vector<lint::Input>& out) {
+  std::error_code error;
+  auto at = fs::recursive_directory_iterator(directory,
+                                             fs::directory_options::skip_permission_denied, error);
+  if (error) return system_error(error.value(), "cannot list " + directory.string());
+  for (std::size_t seen = 0; at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (error) return system_error(error.value(), "cannot list " + directory.string());
+    if (++seen > kMaxFiles)
+      return with_hint(
+          Result<void>(bad_input("{} holds more than {} files", directory.string(), kMaxFiles)),
+          "name the files, or a directory further down");
+    std::error_code ignored;
+    if (at->is_directory(ignored) && (left_out(at->path()) || at.depth() >= kMaxDepth)) {
+      at.disable_recursion_pending();
+      continue;
+    }
+    if (!at->is_regular_file(ignored) || !may_be_known(at->path())) continue;
+    if (at->file_size(ignored) > kMaxFile) continue;
+    auto input = read_input(at->path().lexically_normal());
+    if (input && lint::kind_of(input->path, input->text) != lint::FileKind::kUnknown)
+      out.push_back(std::move(*input));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<lint::Input>> lint_inputs(const std::vector<std::string>& names) {
+  std::vector<lint::Input> out;
+  for (const std::string& name : names) {
+    std::error_code error;
+    if (name == "-") {
+      FdSource source(STDIN_FILENO, "standard input");
+      TRY(std::string text, read_all(source, kMaxFile, "standard input"));
+      out.push_back({"-", std::move(text)});
+    } else if (fs::is_directory(name, error)) {
+      TRY_DO(read_directory(fs::path(name).lexically_normal(), out));
+    } else {
+      TRY(lint::Input input, with_context(read_input(name), "reading {}", name));
+      out.push_back(std::move(input));
+    }
+  }
+  return out;
+}
+
+std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories) {
+  std::vector<lint::Context> out;
+  for (const std::string& directory : directories) {
+    lint::Context context;
+    context.directory = directory;
+    std::error_code error;
+    auto at = fs::recursive_directory_iterator(
+        directory, fs::directory_options::skip_permission_denied, error);
+    while (!error && at != fs::recursive_directory_iterator()) {
+      std::error_code ignored;
+      if (context.files.size() >= kMaxFiles || at.depth() >= kMaxDepth) {
+        context.complete = false;
+        break;
+      }
+      if (at->is_regular_file(ignored) && !at->is_symlink(ignored)) {
+        const auto bytes = at->file_size(ignored);
+        context.files.push_back({at->path().lexically_relative(directory).generic_string(),
+                                 ignored ? 0 : std::uint64_t{bytes}});
+      }
+      at.increment(error);
+    }
+    if (error) context.complete = false;
+    std::ranges::sort(context.files, {}, &lint::ContextFile::path);
+    out.push_back(std::move(context));
+  }
+  return out;
+}
+
+}  // namespace flense::cli

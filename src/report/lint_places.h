@@ -1,0 +1,25 @@
+// What the forms of lint's findings share: where a finding is, in lines and columns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "lint/lint.h"
+
+namespace flense::report {
+
+struct LintPlace {
+  const lint::SourceText* source = nullptr;  ///< null: the file is not part of the project
+  bool whole_file = true;
+  lint::Position begin, end;  ///< the end is behind the last byte
+};
+
+LintPlace place_of(const lint::Project& project, const lint::Finding& finding);
+
+/// Equal from run to run while the same thing is wrong in the same file, wherever its line moves.
+std::string lint_identity(const LintPlace& place, const lint::Finding& finding);
+
+/// Text of an element or attribute of XML 1.0; characters that it cannot hold become '?'.
+std::string xml_text(std::string_view text);
+
+}  // namespace flense::report

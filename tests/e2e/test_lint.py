@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""flense lint: files and directories, every output form, comments and settings, --fix and --diff, bad input."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import harness
+import schema
+
+BAD = "FROM nvidia/cuda\nRUN pip install torch\n"
+
+
+class Lint(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.path("project")
+        os.makedirs(self.folder)
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def lint(self, *arguments, expect=0, stdin=None):
+        done = subprocess.run([harness.BINARY, "lint", *arguments], cwd=self.folder, input=stdin, text=True,
+                              capture_output=True, timeout=120)
+        self.assertEqual(done.returncode, expect, done.stdout + done.stderr)
+        return done
+
+    def findings(self, *arguments, expect=0, stdin=None):
+        document = json.loads(self.lint("--json", *arguments, expect=expect, stdin=stdin).stdout)
+        self.assertEqual(schema.complaints(document, "flense/lint/v1"), [])
+        return document["findings"]
+
+    def rules(self, *arguments, expect=0, stdin=None):
+        return sorted({finding["rule"] for finding in self.findings(*arguments, expect=expect, stdin=stdin)})
+
+    def test_text_names_place_evidence_and_fix(self):
+        self.write("Dockerfile", BAD)
+        text = self.lint(expect=1).stdout
+        self.assertIn("Dockerfile:1:6: error: ", text)
+        self.assertIn("  1 | FROM nvidia/cuda\n    |      ^~~~~~~~~~~\n", text)
+        self.assertIn("[cuda-tag-missing]", text)
+        self.assertIn("  fix: ", text)
+        self.assertRegex(text, r"\d+ errors?, \d+ warnings?, \d+ hints? in 1 file")
+        self.assertNotIn("\x1b", text)
+
+    def test_directories_and_standard_input(self):
+        self.write("docker/Dockerfile", BAD)
+        self.write(".venv/lib/Dockerfile", BAD)
+        self.write("notes.txt", "nothing\n")
+        self.assertEqual({finding["path"] for finding in self.findings(expect=1)}, {"docker/Dockerfile"})
+        self.assertIn("cuda-tag-missing", self.rules("-", stdin=BAD, expect=1))
+        pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n    - name: a\n      image: a:1\n" \
+              "      resources: {requests: {nvidia.com/gpu: 1}}\n"
+        self.assertTrue(self.findings("-", stdin=pod, expect=1))
+
+    def test_every_form(self):
+        self.write("Dockerfile", BAD)
+        self.write("compose.yaml", "services:\n  a: {image: a:1}\n")
+        count = len(self.findings(expect=1))
+        self.assertGreater(count, 1)
+        form = lambda name: self.lint("--format", name, expect=1).stdout
+        sarif = json.loads(form("sarif"))["runs"][0]
+        self.assertEqual(len(sarif["results"]), count)
+        named = {rule["id"] for rule in sarif["tool"]["driver"]["rules"]}
+        self.assertTrue({result["ruleId"] for result in sarif["results"]} <= named)
+        region = sarif["results"][0]["locations"][0]["physicalLocation"]["region"]
+        self.assertTrue({"startLine", "startColumn", "endLine", "endColumn"} <= region.keys())
+        github = form("github").splitlines()
+        self.assertEqual(len(github), count)
+        self.assertTrue(all(line.startswith("::") and "file=" in line and "title=flense" in line for line in github))
+        gitlab = json.loads(form("gitlab"))
+        self.assertEqual(len(gitlab), count)
+        self.assertEqual({"description", "check_name", "fingerprint", "severity", "location"}, set(gitlab[0]))
+        self.assertEqual(len({one["fingerprint"] for one in gitlab}), count)
+        checkstyle = xml.etree.ElementTree.fromstring(form("checkstyle"))
+        self.assertEqual(len(checkstyle.findall("./file/error")), count)
+        self.assertEqual(len(checkstyle.findall("./file")), 2)
+        junit = xml.etree.ElementTree.fromstring(form("junit"))
+        self.assertEqual((len(junit.findall(".//failure")), junit.get("failures")), (count, str(count)))
+        self.assertEqual(form("markdown").count("\n| "), count + 1)
+
+    def test_threshold_and_severity(self):
+        self.write("Dockerfile", BAD)
+        self.lint("--fail-on", "never")
+        only = ("--only", "cuda-tag-missing")
+        self.lint(*only, expect=1)
+        self.lint(*only, "--severity", "cuda-tag-missing=info")
+        self.lint(*only, "--severity", "1=warning", "--fail-on", "warning", expect=1)
+        self.assertIn("did you mean cuda-tag-missing?", self.lint("--ignore", "cuda-tag-mising", expect=2).stderr)
+
+    def test_comments(self):
+        self.write("Dockerfile", "# flense ignore=cuda-tag-missing  it is our own mirror's\n" + BAD)
+        self.assertNotIn("cuda-tag-missing", self.rules(expect=0))
+        self.write("Dockerfile", BAD.replace("RUN", "# flense ignore=cuda-tag-missing\nRUN"))
+        self.assertIn("cuda-tag-missing", self.rules(expect=1))
+        self.write("Dockerfile", BAD + "# flense global ignore=1\n")
+        self.assertNotIn("cuda-tag-missing", self.rules(expect=0))
+
+    def test_settings(self):
+        self.write("sub/Dockerfile", BAD)
+        self.write(".flense.toml", '[lint]\nignore = ["cuda-tag-missing"]\nfail-on = "never"\n')
+        self.assertNotIn("cuda-tag-missing", self.rules())
+        self.assertIn("cuda-tag-missing", self.rules("--no-config", expect=1))
+        self.write(".flense.toml", '[lint.severity]\ncuda-tag-missing = "info"\n')
+        found = [one for one in self.findings() if one["rule"] == "cuda-tag-missing"]
+        self.assertEqual(found[0]["severity"], "info")
+        self.write(".flense.toml", '[[waivers]]\nrule = "cuda-tag-missing"\npath = "sub/*"\nuntil = "2999-12-31"\n')
+        self.assertNotIn("cuda-tag-missing", self.rules())
+        self.write(".flense.toml", '[[waivers]]\nrule = "cuda-tag-missing"\nuntil = "2020-01-01"\nreason = "old"\n')
+        self.assertIn("cuda-tag-missing", self.rules(expect=1))
+        for text, status, said in (('[lint]\nfix = true\n', 2, "no such setting"), ('[lnt]\n', 2, "did you mean [lint]?"),
+                                   ('[lint]\nfail-on = "often"\n', 2, "error, warning"), ('[lint\n', 3, ".flense.toml"),
+                                   ('[[waivers]]\nrule = "nobody"\n', 2, "no rule"),
+                                   ('[[waivers]]\nrule = "syntax"\nuntil = "soon"\n', 3, "2026-12-31")):
+            self.write(".flense.toml", text)
+            self.assertIn(said, self.lint(expect=status).stderr)
+
+    def test_mending(self):
+        text = "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\nRUN uv pip install --system torch\nENV NVIDIA_VISIBLE_DEVICES=all\n"
+        path = self.write("Dockerfile", text, mode=0o640)
+        before = self.findings(expect=self.status_of("Dockerfile"))
+        mendable = [one for one in before if one.get("edits")]
+        self.assertTrue(mendable)
+        diff = self.lint("--diff", expect=self.status_of("Dockerfile")).stdout
+        with open(path, encoding="utf-8") as unchanged:
+            self.assertEqual(unchanged.read(), text)
+        subprocess.run(["patch", "-p0", "--quiet"], cwd=self.folder, input=diff, text=True, check=True)
+        with open(path, encoding="utf-8") as patched:
+            by_patch = patched.read()
+        self.write("Dockerfile", text, mode=0o640)
+        left = json.loads(subprocess.run([harness.BINARY, "lint", "--fix", "--json"], cwd=self.folder, text=True,
+                                         capture_output=True, check=False).stdout)["findings"]
+        with open(path, encoding="utf-8") as fixed:
+            self.assertEqual(fixed.read(), by_patch)
+        self.assertFalse([one for one in left if one.get("edits")])
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o640)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["Dockerfile"])
+
+    def status_of(self, name):
+        done = subprocess.run([harness.BINARY, "lint", name], cwd=self.folder, capture_output=True, check=False)
+        self.assertIn(done.returncode, (0, 1))
+        return done.returncode
+
+    def test_bad_input(self):
+        self.assertIn("no file that lint knows", self.lint(expect=3).stderr)
+        self.assertIn("while reading nothing.yaml", self.lint("nothing.yaml", expect=4).stderr)
+        self.write("Dockerfile", "FROM debian:12\0\n")
+        self.write("bomb.yaml", "services:\n" + "  a0: &a0 [x, x]\n"
+                   + "".join(f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)))
+        self.write("compose.yaml", "services: [unfinished\n")
+        self.write("ok/Dockerfile", BAD)
+        rules = self.findings(expect=1)
+        self.assertEqual({one["path"] for one in rules if one["rule"] == "syntax"} - {"bomb.yaml"}, {"Dockerfile", "compose.yaml"})
+        self.assertIn("ok/Dockerfile", {one["path"] for one in rules})
+        with open(os.path.join(self.folder, "huge.yaml"), "w", encoding="utf-8") as huge:
+            huge.truncate(100 << 20)
+        self.assertIn("huge.yaml", self.lint("huge.yaml", expect=3).stderr)
+
+    def test_pages_of_the_rules_are_up_to_date(self):
+        subprocess.run([sys.executable, os.path.join(harness.TOP, "scripts", "rule_docs.py"), "--check"], check=True)
+
+
+if __name__ == "__main__":
+    harness.main()
