@@ -1,0 +1,1 @@
+"""An inference service: the model in model.py, the HTTP interface in main.py."""
