@@ -1,13 +1,30 @@
 #include "lint/project.h"
 
 #include <algorithm>
-
 #include <filesystem>
 #include <set>
 
 namespace flense::lint {
 
+namespace {
+
+/// Nothing to resolve: no "//", no part of dots, no slash at the end.
+bool is_normal(std::string_view path) {
+  if (path.empty() || path.ends_with('/')) return false;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, slash);
+    if (part == "." || part == ".." || (part.empty() && slash != 0)) return false;
+    path.remove_prefix(std::min(slash + 1, path.size()));
+    if (path.starts_with('/')) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::string normal_path(std::string_view path) {
+  if (is_normal(path)) return std::string(path);
   const std::string out = std::filesystem::path(path).lexically_normal().generic_string();
   return out.size() > 1 && out.ends_with('/') ? out.substr(0, out.size() - 1) : out;
 }
@@ -23,45 +40,49 @@ std::string directory_of(std::string_view path) {
   return std::string(slash == 0 ? "/" : path.substr(0, slash));
 }
 
+void Project::index() {
+  by_path_.clear();
+  contexts_.clear();
+  for (const auto& file : files) by_path_.try_emplace(normal_path(file->source.path()), file.get());
+  const auto builds = [&](const ProjectFile& file, std::string_view context,
+                          std::string_view dockerfile) {
+    const std::string directory = path_below(directory_of(file.source.path()), context);
+    contexts_.try_emplace(path_below(directory, dockerfile), directory);
+  };
+  for (const auto& file : files) {
+    for (const Workload& one : file->workloads)
+      if (one.build_context)
+        builds(*file, one.build_context->text,
+               one.dockerfile ? one.dockerfile->text : "Dockerfile");
+    for (const BuildTarget& one : file->targets)
+      if (!one.inline_dockerfile)
+        builds(*file, one.context.text.empty() ? "." : one.context.text,
+               one.dockerfile.text.empty() ? "Dockerfile" : one.dockerfile.text);
+  }
+}
+
 const ProjectFile* Project::find(std::string_view path) const {
-  const std::string wanted = normal_path(path);
-  for (const auto& file : files)
-    if (normal_path(file->source.path()) == wanted) return file.get();
-  return nullptr;
+  const auto at = is_normal(path) ? by_path_.find(path) : by_path_.find(normal_path(path));
+  return at == by_path_.end() ? nullptr : at->second;
 }
 
-namespace {
-
-/// The Compose service that builds the Dockerfile may say where from; else it is its own directory.
-std::string context_directory(const Project& project, const ProjectFile& dockerfile) {
+std::string Project::context_directory(const ProjectFile& dockerfile) const {
   const std::string own = normal_path(dockerfile.source.path());
-  for (const auto& file : project.files)
-    for (const Workload& one : file->workloads) {
-      if (!one.build_context) continue;
-      const std::string context =
-          path_below(directory_of(file->source.path()), one.build_context->text);
-      const std::string named =
-          path_below(context, one.dockerfile ? one.dockerfile->text : "Dockerfile");
-      if (named == own) return context;
-    }
-  return normal_path(directory_of(own));
+  const auto at = contexts_.find(own);
+  return at == contexts_.end() ? normal_path(directory_of(own)) : at->second;
 }
-
-}  // namespace
 
 std::vector<std::string> context_directories(const Project& project) {
   std::set<std::string> out;
   for (const auto& file : project.files)
     if (file->dockerfile && file->source.path() != "-")
-      out.insert(context_directory(project, *file));
+      out.insert(project.context_directory(*file));
   return {out.begin(), out.end()};
 }
 
 const Context* Project::context_of(const ProjectFile& dockerfile) const {
-  const std::string directory = context_directory(*this, dockerfile);
-  for (const Context& context : contexts)
-    if (normal_path(context.directory) == directory) return &context;
-  return nullptr;
+  const auto at = std::ranges::find(contexts, context_directory(dockerfile), &Context::directory);
+  return at == contexts.end() ? nullptr : &*at;
 }
 
 std::vector<const ProjectFile*> Project::of_kind(FileKind kind) const {

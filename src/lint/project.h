@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,7 +50,8 @@ struct ContextFile {
 };
 
 struct Context {
-  std::string directory;  ///< as part of the paths of the project's files; "." for the working one
+  std::string directory;  ///< normal_path(); as part of the paths of the project's files; "." for
+                          ///< the working one
   std::vector<ContextFile> files;
   bool complete = true;  ///< false: too many files, the rest was not listed
 };
@@ -85,6 +87,8 @@ struct Project {
   std::vector<host::Profile> hosts;  ///< of --host; may be empty
   const knowledge::Knowledge* knowledge = nullptr;
 
+  /// To be called when all files are there: what the questions below are answered from.
+  void index();
   /// By path, "." and ".." resolved; null when it is not part of the call.
   const ProjectFile* find(std::string_view path) const;
   /// The build context of a Dockerfile: of the Compose service or bake target that builds it, else
@@ -92,6 +96,12 @@ struct Project {
   const Context* context_of(const ProjectFile& dockerfile) const;
   /// Files of a kind.
   std::vector<const ProjectFile*> of_kind(FileKind kind) const;
+  /// The directory of context_of(), listed or not.
+  std::string context_directory(const ProjectFile& dockerfile) const;
+
+ private:
+  std::map<std::string, const ProjectFile*, std::less<>> by_path_;
+  std::map<std::string, std::string, std::less<>> contexts_;  ///< by the path of the Dockerfile
 };
 
 }  // namespace flense::lint

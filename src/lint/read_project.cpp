@@ -69,6 +69,7 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
     read_file(*file);
     out.files.push_back(std::move(file));
   }
+  out.index();
   return out;
 }
 
