@@ -165,7 +165,7 @@ bool LineReader::here_document(Heredoc& document) {
       document.body.end = line.begin;
       return true;
     }
-    document.body.end = at_;
+    document.body.end = end_;
   }
   return false;
 }

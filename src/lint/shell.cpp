@@ -350,7 +350,7 @@ class Splitter {
       ++end;
     std::size_t name = end;
     if (written.substr(end).starts_with("+=")) ++end;
-    if (end == 0 || end >= written.size() || written[end] != '=') return false;
+    if (name == 0 || end >= written.size() || written[end] != '=') return false;
     // NAME=( … ): an array.
     if (end + 1 == written.size() && cursor_.peek() == '(') {
       cursor_.skip();
