@@ -167,6 +167,9 @@ bool LineReader::here_document(Heredoc& document) {
     }
     document.body.end = end_;
   }
+  // What is missing lies at the end of the last line, not on one behind it.
+  document.body.begin = std::min(document.body.begin, end_);
+  document.body.end = std::min(document.body.end, end_);
   return false;
 }
 
