@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -123,6 +124,18 @@ class Lint(harness.Case):
                                    ('[[waivers]]\nrule = "syntax"\nuntil = "soon"\n', 3, "2026-12-31")):
             self.write(".flense.toml", text)
             self.assertIn(said, self.lint(expect=status).stderr)
+
+    def test_the_settings_and_comments_of_the_manual_are_accepted(self):
+        with open(os.path.join(harness.TOP, "docs", "lint.md"), encoding="utf-8") as text:
+            manual = text.read()
+        settings = re.search(r"```toml\n(.*?)```", manual, re.DOTALL)[1]
+        self.write(".flense.toml", settings)
+        self.write("Dockerfile", BAD)
+        self.findings(expect=1)
+        named = re.findall(r"flense (?:global )?ignore=([a-z][a-z-]+)|flense explain ([a-z][a-z-]+)", manual)
+        self.assertGreaterEqual(len(named), 2)
+        for ignored, explained in named:
+            self.flense("explain", ignored or explained)
 
     def test_mending(self):
         text = "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\nRUN uv pip install --system torch\nENV NVIDIA_VISIBLE_DEVICES=all\n"
