@@ -70,14 +70,10 @@ Result<Allowances> allowances_of(const ParsedArgs& args, const knowledge::Knowle
 
 Result<Request> understand(const ParsedArgs& args) {
   Request out;
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
-  TRY(out.tables, with_context(knowledge::Knowledge::load(data), "reading the tables"));
+  TRY(out.tables, tables_of(args));
   TRY(out.allowances, allowances_of(args, out.tables));
-  out.format = args.has("--json") ? "json" : args.value("--format", "text");
+  TRY(out.format, format_of(args));
   out.emit = args.value("--emit");
-  if (args.has("--json") && args.has("--format"))
-    return fail(Code::kUsage, "--json and --format exclude each other");
   if (args.has("--launcher")) {
     TRY(out.launcher, compat::parse_launcher(args.value("--launcher")));
   }
@@ -188,13 +184,7 @@ const Command& check_command() {
       configurable(
           OptionSpec{"--allow-unsupported", "", "ID", "let this check be unsupported", true}),
       OptionSpec{"--redistribution", "", "", "also check what licences let you pass on"},
-      configurable(OptionSpec{"--data",
-                              "",
-                              "DIR",
-                              "tables whose rows come before flense's own",
-                              false,
-                              {},
-                              Completion::kDirectory}),
+      configurable(kDataOption),
       kNoCacheOption,
       kPlatformOption,
       kTmpdirOption,

@@ -37,6 +37,14 @@ Result<void> check_transport(const std::string& target) {
 
 }  // namespace
 
+const OptionSpec kDataOption{"--data",
+                             "",
+                             "DIR",
+                             "tables whose rows come before flense's own",
+                             false,
+                             {},
+                             Completion::kDirectory};
+
 const OptionSpec kPlatformOption{"--platform", "", "OS/ARCH",
                                  "which image of a multi-platform index (default: this machine's)"};
 const OptionSpec kTmpdirOption{"--tmpdir",
@@ -77,6 +85,18 @@ std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
   if (const std::string dir = io.variable("TMPDIR"); !dir.empty()) return dir;
   std::error_code ignored;
   return std::filesystem::is_directory("/var/tmp", ignored) ? "/var/tmp" : "/tmp";
+}
+
+Result<knowledge::Knowledge> tables_of(const ParsedArgs& args) {
+  std::optional<std::filesystem::path> data;
+  if (args.has("--data")) data = args.value("--data");
+  return with_context(knowledge::Knowledge::load(data), "reading the tables");
+}
+
+Result<std::string> format_of(const ParsedArgs& args) {
+  if (args.has("--json") && args.has("--format"))
+    return fail(Code::kUsage, "--json and --format exclude each other");
+  return args.has("--json") ? "json" : args.value("--format", "text");
 }
 
 device::Level level_of(const ParsedArgs& args) {

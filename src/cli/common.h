@@ -11,6 +11,7 @@
 #include "device/prune.h"
 #include "image/image.h"
 #include "inventory/scan_cache.h"
+#include "knowledge/knowledge.h"
 #include "report/style.h"
 
 namespace flense::cli {
@@ -25,6 +26,12 @@ Result<void> write_text(Io& io, std::string_view text);
 
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io);
+
+/// The tables that verdicts lean on, with the rows of --data in front of flense's own.
+Result<knowledge::Knowledge> tables_of(const ParsedArgs& args);
+
+/// --format, or "json" for --json; a usage error when both are given.
+Result<std::string> format_of(const ParsedArgs& args);
 
 /// --level with its default, standard.
 device::Level level_of(const ParsedArgs& args);
@@ -59,6 +66,7 @@ Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const Pa
 Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache);
 
 // Options that commands share.
-extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption;
+extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption,
+    kDataOption;
 
 }  // namespace flense::cli

@@ -41,9 +41,7 @@ std::unexpected<Error> unknown_words(const std::string& words,
 }
 
 Result<int> explain_function(const ParsedArgs& args, Io& io) {
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
-  TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load(data));
+  TRY(const knowledge::Knowledge tables, tables_of(args));
   TRY(const knowledge::LintRules rules, knowledge::LintRules::load());
   std::vector<compat::Explanation> found;
   if (args.positionals().empty()) {

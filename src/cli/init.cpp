@@ -106,10 +106,7 @@ Result<int> init(const ParsedArgs& args, Io& io) {
   if (args.positionals().empty())
     return usage("init needs a TEMPLATE", "flense init --list shows them");
   TRY(const scaffold::Template chosen, scaffold::find_template(args.positionals().front()));
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
-  TRY(const knowledge::Knowledge tables,
-      with_context(knowledge::Knowledge::load(data), "reading the tables"));
+  TRY(const knowledge::Knowledge tables, tables_of(args));
   TRY(const std::vector<host::Profile> hosts, hosts_for(args));
   TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
   const std::string directory = args.value("--output", ".");
@@ -152,13 +149,7 @@ const Command& init_command() {
       OptionSpec{"--dry-run", "", "", "only show the choices and the files with their sizes"},
       OptionSpec{"--json", "", "", "print JSON (schema flense/init/v1)"},
       OptionSpec{"--list", "", "", "list the templates"},
-      OptionSpec{"--data",
-                 "",
-                 "DIR",
-                 "tables whose rows come before flense's own",
-                 false,
-                 {},
-                 Completion::kDirectory},
+      kDataOption,
       kRootOption,
       kProcOption,
       kSysOption,

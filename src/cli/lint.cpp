@@ -108,14 +108,10 @@ Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRule
 
 Result<Request> understand(const ParsedArgs& args) {
   Request out;
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
-  TRY(out.tables, with_context(knowledge::Knowledge::load(data), "reading the tables"));
+  TRY(out.tables, tables_of(args));
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(args, out.rules));
-  if (args.has("--json") && args.has("--format"))
-    return fail(Code::kUsage, "--json and --format exclude each other");
-  out.format = args.has("--json") ? "json" : args.value("--format", "text");
+  TRY(out.format, format_of(args));
   out.threshold = args.value("--fail-on", "error");
   if (args.has("--fix") && args.has("--diff"))
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
@@ -234,13 +230,7 @@ const Command& lint_command() {
       configurable(OptionSpec{"--severity", "", "RULE=LEVEL", "another severity for a rule", true}),
       OptionSpec{"--fix", "", "", "mend what is mechanical, in the files"},
       OptionSpec{"--diff", "", "", "show what --fix would change"},
-      configurable(OptionSpec{"--data",
-                              "",
-                              "DIR",
-                              "tables whose rows come before flense's own",
-                              false,
-                              {},
-                              Completion::kDirectory})};
+      configurable(kDataOption)};
   static const Command kCommand{"lint",          "Files", "check build and launch files for GPUs",
                                 "[FILE|DIR|-]…", 0,       4096,
                                 kOptions,        kHelp,   {},
