@@ -184,6 +184,7 @@ Marks marks_for(const Project& project, const Knowledge& tables) {
       {"host_arguments", fmt::format("{}", fmt::join(arguments, " "))},
       {"build_image", build_image(project.chosen, candidate, tables)},
       {"run_image", run_image(project.chosen, candidate, tables)},
+      {"environment", project.chosen.stack == Stack::kConda ? "/opt/conda/envs/app" : "/opt/venv"},
       {"version", candidate.version},
       {"cuda", candidate.cuda},
       {"cuda_minor", knowledge::major_minor(candidate.cuda)},
@@ -244,8 +245,7 @@ Result<Project> make_project(const Template& chosen, const std::vector<Profile>&
   Marks marks = marks_for(out, tables);
   TRY(marks["why"], render(embedded_text("common/why.md"), marks, "common/why.md"));
   for (const TemplateFile& file : chosen.files) {
-    const std::string_view text = embedded_text(file.source);
-    if (text.empty()) return fail(Code::kInternal, "template file {} is missing", file.source);
+    TRY(const std::string text, template_text(file.source));
     TRY(std::string rendered, render(text, marks, file.source));
     out.files.push_back({file.path, std::move(rendered)});
   }

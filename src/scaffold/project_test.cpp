@@ -90,7 +90,12 @@ TEST(ProjectTest, EveryTextIsUsedAndEveryUseHasATrueText) {
   ASSERT_TRUE(all);
   std::set<std::string, std::less<>> used = {"templates.json", "common/why.md"};
   for (const Template& one : *all)
-    for (const TemplateFile& file : one.files) used.insert(file.source);
+    for (const TemplateFile& file : one.files) {
+      used.insert(file.source);
+      std::istringstream lines{std::string(embedded_text(file.source))};
+      for (std::string line; std::getline(lines, line);)
+        if (line.starts_with("@@include ")) used.insert(line.substr(10, line.size() - 12));
+    }
   for (const std::string_view path : embedded_paths()) {
     EXPECT_TRUE(used.contains(path)) << path << " is in no template";
     used.erase(std::string(path));

@@ -48,6 +48,29 @@ Result<std::vector<Template>> templates() {
   return out;
 }
 
+Result<std::string> template_text(std::string_view path) {
+  constexpr std::string_view kBegin = "@@include ", kEnd = "@@\n";
+  std::string_view text = embedded_text(path);
+  if (text.empty()) return fail(Code::kInternal, "template file {} is missing", path);
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n') + 1);
+    if (line.empty()) return out.append(text);
+    text.remove_prefix(line.size());
+    if (!line.starts_with(kBegin) || !line.ends_with(kEnd)) {
+      out += line;
+      continue;
+    }
+    const std::string_view part =
+        line.substr(kBegin.size(), line.size() - kBegin.size() - kEnd.size());
+    const std::string_view included = embedded_text(part);
+    if (included.empty())
+      return fail(Code::kInternal, "template file {} includes {}, which is missing", path, part);
+    out += included;
+  }
+  return out;
+}
+
 Result<Template> find_template(std::string_view name) {
   TRY(const std::vector<Template> all, templates());
   std::vector<std::string> names;

@@ -1,5 +1,6 @@
 // What `flense init` can write: templates and the files each is made of. The texts lie in data/init
 // and travel inside the program; data/init/templates.json says which template takes which of them.
+// A line `@@include PATH@@` stands for the text at PATH, which includes nothing itself.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,11 @@ Result<std::vector<Template>> templates();
 /// A usage error with the nearest names for one that does not exist.
 Result<Template> find_template(std::string_view name);
 
-/// The text of a file below data/init; empty when there is none.
+/// The text of a file below data/init with what it includes. An internal error when a text is
+/// missing.
+Result<std::string> template_text(std::string_view path);
+
+/// One file below data/init as it lies there; empty when there is none.
 std::string_view embedded_text(std::string_view path);
 std::vector<std::string_view> embedded_paths();
 
