@@ -72,5 +72,22 @@ TEST(Images, MonthsBetweenDates) {
   EXPECT_EQ(months_between("never", "2026-11"), 0u);
 }
 
+/// init pins only what lint would let pass.
+TEST(Images, TheToolkitsOfNewProjectsAreAmongTheImages) {
+  const Releases releases = Knowledge::load()->releases;
+  ASSERT_FALSE(releases.toolkits.empty());
+  for (const ToolkitImage& toolkit : releases.toolkits) {
+    const CudaImageRow* image = images().cuda_version(toolkit.cuda);
+    ASSERT_NE(image, nullptr) << toolkit.cuda;
+    for (const std::string& name : toolkit.distributions) {
+      const CudaDistributionRow* base = images().cuda_distribution(name);
+      ASSERT_NE(base, nullptr) << name;
+      EXPECT_TRUE(at_least(toolkit.cuda, base->first)) << toolkit.cuda << " " << name;
+      EXPECT_TRUE(base->last.empty() || at_least(base->last, toolkit.cuda))
+          << toolkit.cuda << " " << name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flense::knowledge

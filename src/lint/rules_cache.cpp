@@ -87,6 +87,29 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
   return out;
 }
 
+/// An installation by a tool that keeps a cache, where it happens and where that cache lies.
+struct ToolInstall {
+  const Install* install;
+  const Step* step;
+  const ShellCommand* command;
+  const knowledge::ToolCacheRow* tool;
+  std::string directory;
+};
+
+std::vector<ToolInstall> tool_installs(const FileView& view, const StageView& stage,
+                                       const StageSteps& steps) {
+  std::vector<ToolInstall> out;
+  for (const Install& install : view.installs) {
+    if (install.stage != stage.index) continue;
+    const Step* step = steps.find(install.instruction);
+    const auto* tool = tool_of(view, install.command);
+    if (step == nullptr || tool == nullptr) continue;
+    const ShellCommand* command = command_at(*install.instruction, install.command.span);
+    out.push_back({&install, step, command, tool, cache_directory(*step, command, *tool)});
+  }
+  return out;
+}
+
 void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   if (!is_gpu_file(view)) return;
   for (const CachedInstall& one : cached_installs(view, steps)) {
@@ -195,17 +218,12 @@ Span with_blank(std::string_view text, Span word) {
 
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
-  for (const Install& install : view.installs) {
-    if (install.stage != stage.index) continue;
-    const Instruction& run = *install.instruction;
-    const Step* step = steps.find(&run);
-    const auto* tool = tool_of(view, install.command);
-    if (step == nullptr || tool == nullptr) continue;
-    const ShellCommand* command = command_at(run, install.command.span);
-    const std::string directory = cache_directory(*step, command, *tool);
+  for (const ToolInstall& one : tool_installs(view, stage, steps)) {
+    const auto& [install, step, command, tool, directory] = one;
+    const Instruction& run = *install->instruction;
     for (const CacheMount& mount : cache_mounts(run)) {
       if (!lies_in(directory, mount.target)) continue;
-      const std::string off = switched_off(run, command, install.command, *tool);
+      const std::string off = switched_off(run, command, install->command, *tool);
       const bool emptied = off.empty() && empties(run, directory, tool->tool);
       if (off.empty() && !emptied) continue;
       Finding& found = sink.add(
@@ -310,16 +328,10 @@ Span target_value(const FileView& view, const CacheMount& mount) {
 void mount_targets(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
   std::set<const Flag*> said;
-  for (const Install& install : view.installs) {
-    if (install.stage != stage.index) continue;
-    const Instruction& run = *install.instruction;
-    const Step* step = steps.find(&run);
-    const auto* tool = tool_of(view, install.command);
-    if (step == nullptr || tool == nullptr) continue;
-    const ShellCommand* command = command_at(run, install.command.span);
-    if (!switched_off(run, command, install.command, *tool).empty()) continue;
-    const std::string directory = cache_directory(*step, command, *tool);
-    if (directory.empty()) continue;
+  for (const ToolInstall& one : tool_installs(view, stage, steps)) {
+    const auto& [install, step, command, tool, directory] = one;
+    const Instruction& run = *install->instruction;
+    if (directory.empty() || !switched_off(run, command, install->command, *tool).empty()) continue;
     const std::vector<CacheMount> mounts = cache_mounts(run);
     const CacheMount* covering = nullptr;
     const CacheMount* meant = nullptr;

@@ -11,22 +11,36 @@ namespace {
 // The last is found where comments are read, in lint.cpp.
 constexpr std::array<std::string_view, 3> kRules = {"syntax", "template-language", "unknown-rule"};
 
+std::vector<ParseProblem> problems_of(const ProjectFile& file) {
+  std::vector<ParseProblem> out = file.problems;
+  if (file.dockerfile)
+    out.insert(out.end(), file.dockerfile->problems.begin(), file.dockerfile->problems.end());
+  return out;
+}
+
+/// What is no syntax here may be syntax once the values are in.
+void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
+                    FindingSink& sink) {
+  Finding& found =
+      sink.add("template-language", file, problems.empty() ? Span{} : problems.front().span,
+               fmt::format("the file is a {} template: it is judged as far as it can "
+                           "be read without its values",
+                           file.template_language));
+  for (const ParseProblem& problem : problems) found.evidence.push_back(problem.message);
+  found.fix = file.template_language == "Helm"
+                  ? "lint what it renders to: helm template . | flense lint -"
+                  : "lint the rendered file";
+}
+
 void run(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files) {
+    const std::vector<ParseProblem> problems = problems_of(*file);
     if (!file->template_language.empty()) {
-      Finding& found = sink.add("template-language", *file, {},
-                                fmt::format("the file is a {} template: it is judged as far as it "
-                                            "can be read without its values",
-                                            file->template_language));
-      found.fix = file->template_language == "Helm"
-                      ? "lint what it renders to: helm template . | flense lint -"
-                      : "lint the rendered file";
+      judge_template(*file, problems, sink);
+      continue;
     }
-    for (const ParseProblem& problem : file->problems)
+    for (const ParseProblem& problem : problems)
       sink.add("syntax", *file, problem.span, problem.message);
-    if (file->dockerfile)
-      for (const ParseProblem& problem : file->dockerfile->problems)
-        sink.add("syntax", *file, problem.span, problem.message);
   }
 }
 
