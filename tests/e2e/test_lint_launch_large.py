@@ -9,16 +9,14 @@ import json
 import os
 import subprocess
 import sys
-import venv
 
 import harness
+import tools
 
 sys.path.insert(0, os.path.join(harness.TOP, "tests/lint"))
 import launch_corpus  # noqa: E402
 
 CORPUS = os.path.join(harness.TOP, "tests/lint/launch")
-COMPOSE = os.path.join(harness.CACHE, "venv-compose")
-KUBERNETES = os.path.join(harness.CACHE, "venv-kubernetes")
 # PyYAML keeps the last of two equal keys; Go's yaml.v3, which both engines use, refuses them.
 PYYAML_IS_LENIENT = {"duplicate.compose.yaml", "duplicate.kubernetes.yaml"}
 
@@ -35,31 +33,22 @@ print(json.dumps(out))
 """
 
 
-def environment(path, *packages):
-    if not os.path.exists(os.path.join(path, "bin/pip")):
-        venv.create(path, with_pip=True)
-    marker = os.path.join(path, "complete")
-    if not os.path.exists(marker):
-        subprocess.run([f"{path}/bin/pip", "install", "--quiet", *packages], check=True)
-        open(marker, "w").close()
-
-
 class LaunchFiles(harness.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        environment(COMPOSE, "compose-spec==0.2.1", "pyyaml")
-        environment(KUBERNETES, "kubernetes-validate")
+        cls.compose = tools.environment("venv-compose", "compose-spec==0.2.1", "pyyaml")
+        cls.kubernetes = tools.environment("venv-kubernetes", "kubernetes-validate")
 
     def paths(self, pattern):
         return sorted(glob.glob(os.path.join(CORPUS, pattern)))
 
     def compose_says(self, paths):
-        done = subprocess.run([f"{COMPOSE}/bin/python", "-c", ASK_COMPOSE, *paths], check=True, stdout=subprocess.PIPE)
+        done = subprocess.run([f"{self.compose}/bin/python", "-c", ASK_COMPOSE, *paths], check=True, stdout=subprocess.PIPE)
         return json.loads(done.stdout)
 
     def kubernetes_says(self, path):
-        done = subprocess.run([f"{KUBERNETES}/bin/kubernetes-validate", "--strict", "-k", "1.34.0", path], check=False,
+        done = subprocess.run([f"{self.kubernetes}/bin/kubernetes-validate", "--strict", "-k", "1.34.0", path], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return "" if done.returncode == 0 else done.stdout.decode(errors="replace") or "refused"
 

@@ -5,12 +5,10 @@ PyPI, which is fetched into the cache."""
 import glob
 import os
 import subprocess
-import venv
 
 import harness
+import tools
 
-VENV = os.path.join(harness.CACHE, "venv-kubernetes")
-PROGRAM = os.path.join(VENV, "bin/kubernetes-validate")
 # The first one with backoffLimitPerIndex by default, and a newer one.
 VERSIONS = ("1.29.0", "1.34.0")
 
@@ -19,12 +17,10 @@ class Manifests(harness.Case):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        if not os.path.exists(PROGRAM):
-            venv.create(VENV, with_pip=True)
-            subprocess.run([f"{VENV}/bin/pip", "install", "--quiet", "kubernetes-validate"], check=True)
+        cls.program = os.path.join(tools.environment("venv-kubernetes", "kubernetes-validate"), "bin/kubernetes-validate")
 
     def status(self, manifest, version):
-        return subprocess.run([PROGRAM, "--strict", "-k", version, manifest], check=False, stdout=subprocess.DEVNULL,
+        return subprocess.run([self.program, "--strict", "-k", version, manifest], check=False, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode
 
     def test_all_are_valid(self):
