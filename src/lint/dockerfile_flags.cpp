@@ -180,8 +180,14 @@ bool is_known(std::string_view value, std::initializer_list<std::string_view> kn
   return std::ranges::find(known, value) != known.end();
 }
 
+/// As BuildKit reads it: strconv.ParseInt, which takes a sign.
 bool is_numeric_owner(std::string_view owner) {
-  return std::ranges::all_of(owner, [](char c) { return is_digit(c) || c == ':'; });
+  bool first = true;
+  return std::ranges::all_of(owner, [&](char c) {
+    const bool sign = first && (c == '-' || c == '+');
+    first = c == ':';
+    return is_digit(c) || first || sign;
+  });
 }
 
 std::string value_problem(const Instruction& instruction, const Flag& flag, const Scope& scope,

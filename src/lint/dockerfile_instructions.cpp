@@ -62,13 +62,15 @@ class Reader {
       : line_(line), text_(line.text), escape_(escape), problems_(problems), at_once_(at_once) {}
 
   std::optional<RawInstruction> read(Range range) {
+    const bool whole = range.begin == 0;  // else it is what ONBUILD triggers
     range = trimmed(text_, range);
     RawInstruction raw;
     Instruction& out = raw.instruction;
     const Range word = take_word(text_, range);
     out.keyword = to_upper(text_.substr(word.begin, word.end - word.begin));
     out.keyword_span = line_.source_of(word.begin, word.end);
-    out.span = {out.keyword_span.begin, line_.span.end};
+    // A lone escape character on a line before the keyword belongs to it.
+    out.span = {whole ? line_.span.begin : out.keyword_span.begin, line_.span.end};
     const std::size_t before = problems_.size();
     const Known* kind = known(out.keyword);
     if (kind == nullptr) {

@@ -59,6 +59,13 @@ TEST(Dockerfile, SpansAreThoseOfTheFile) {
   EXPECT_EQ(p.slice(p.at(0, 0).words[0].span), "debian:12");
 }
 
+TEST(Dockerfile, ALoneEscapeCharacterBelongsToTheInstructionBelow) {
+  const Parsed p("FROM scratch\n  \\\n  RUN x\nONBUILD RUN y\n");
+  ASSERT_EQ(p.problems(), "");
+  EXPECT_EQ(p.source.position(p.at(0, 1).span.begin).line, 2U);
+  EXPECT_EQ(p.source.position(p.at(0, 1).keyword_span.begin).line, 3U);
+}
+
 TEST(Dockerfile, DirectivesStandInFrontOfEverything) {
   EXPECT_EQ(Parsed("# syntax=docker/dockerfile:1 x\n# escape=`\nFROM a\n").file.syntax,
             "docker/dockerfile:1");

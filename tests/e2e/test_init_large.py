@@ -256,6 +256,8 @@ class Built(harness.Case):
 
     def checked(self, image, host):
         archive = self.path("image.tar")
+        # Wheels and the environment of the tests would lie on the disk a second time.
+        self.run_tool(*self.docker().base, "builder", "prune", "--all", "--force")
         self.run_tool(*self.docker().base, "save", "-o", archive, image)
         report = self.flense("check", archive, "--host", host, "--json", timeout=3000)
         verdict = report.json["hosts"][0]["verdict"]
