@@ -49,6 +49,17 @@ Result<inventory::Budgets> budgets_of(const ParsedArgs& args) {
   TRY(out.max_unpacked, size_option(args, "--max-unpacked"));
   TRY(out.max_layer, size_option(args, "--max-layer"));
   TRY(out.max_waste, size_option(args, "--max-waste"));
+  TRY(const std::vector<knowledge::PlatformBudget> known, knowledge::platform_budgets());
+  for (const std::string& name : args.values("--budget"))
+    out.platforms.push_back(*std::ranges::find(known, name, &knowledge::PlatformBudget::name));
+  return out;
+}
+
+/// What --budget takes.
+std::vector<std::string> platform_names() {
+  std::vector<std::string> out;
+  if (const auto known = knowledge::platform_budgets())
+    for (const knowledge::PlatformBudget& row : *known) out.push_back(row.name);
   return out;
 }
 
@@ -95,7 +106,9 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& inspect_command() {
-  static const std::array<OptionSpec, 13> kOptions = {
+  static const std::vector<std::string> kNames = platform_names();
+  static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
+  static const std::array<OptionSpec, 14> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
       kGpuOption,
       kLevelOption,
@@ -107,6 +120,9 @@ const Command& inspect_command() {
       configurable(OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"}),
       configurable(
           OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"}),
+      configurable(OptionSpec{"--budget", "", "NAME",
+                              "fail when it is too large for sagemaker, lambda or github", true,
+                              kPlatforms}),
       OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
       OptionSpec{"--no-verify", "", "", "do not hash the layers: faster, for archives you trust"},
       kNoCacheOption,

@@ -69,6 +69,27 @@ BudgetResult judge(std::string_view name, std::uint64_t limit, std::uint64_t act
   return result;
 }
 
+BudgetResult judge_platform(const knowledge::PlatformBudget& platform, const Inventory& inventory,
+                            const std::string& fix) {
+  BudgetResult result;
+  result.name = platform.name;
+  result.limit_bytes = platform.unpacked_bytes;
+  result.actual_bytes = inventory.unpacked_bytes;
+  result.exceeded = result.actual_bytes > result.limit_bytes;
+  if (!result.exceeded) return result;
+  result.finding = {
+      fmt::format("budget-{}", platform.name),
+      Severity::kError,
+      inventory.target,
+      fmt::format("unpacked size: {} ({} bytes)", human_bytes(result.actual_bytes),
+                  grouped(result.actual_bytes)),
+      fmt::format("{} take {} ({} bytes); over by {} [{}]", platform.what,
+                  human_bytes(result.limit_bytes), grouped(result.limit_bytes),
+                  human_bytes(result.actual_bytes - result.limit_bytes), platform.source),
+      fix};
+  return result;
+}
+
 }  // namespace
 
 std::string_view to_string(Severity severity) {
@@ -142,6 +163,8 @@ std::vector<BudgetResult> check_budgets(const Inventory& inventory, const Budget
     out.push_back(judge("max-waste", *budgets.max_waste, inventory.waste_bytes, inventory.target,
                         "overwritten and deleted bytes",
                         "delete files in the instruction that writes them, or flense slim"));
+  for (const knowledge::PlatformBudget& platform : budgets.platforms)
+    out.push_back(judge_platform(platform, inventory, slim));
   return out;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "inventory/finding.h"
+#include "knowledge/budgets.h"
 
 namespace flense::inventory {
 
@@ -22,10 +23,11 @@ struct Budgets {
   std::optional<std::uint64_t> max_unpacked;
   std::optional<std::uint64_t> max_layer;  ///< of the largest layer as stored
   std::optional<std::uint64_t> max_waste;  ///< overwritten and deleted bytes, unpacked
+  std::vector<knowledge::PlatformBudget> platforms = {};
 };
 
 struct BudgetResult {
-  std::string name;  ///< "max-size"
+  std::string name;  ///< "max-size", or of a platform: "lambda"
   std::uint64_t limit_bytes = 0, actual_bytes = 0;
   bool exceeded = false;
   Finding finding;  ///< meaningful when exceeded

@@ -30,6 +30,25 @@ TEST(Budget, RefusesWhatIsNoSize) {
   }
 }
 
+TEST(Budget, JudgesPlatforms) {
+  const auto known = knowledge::platform_budgets();
+  ASSERT_TRUE(known);
+  ASSERT_EQ(known->size(), 3U);
+  Budgets budgets;
+  budgets.platforms = *known;
+  Inventory inventory;
+  inventory.target = "app";
+  inventory.unpacked_bytes = (10ULL << 30) + 1;
+  const std::vector<BudgetResult> results = check_budgets(inventory, budgets);
+  ASSERT_EQ(results.size(), 3U);
+  EXPECT_EQ(results[1].name, "lambda");
+  EXPECT_TRUE(results[0].exceeded && results[1].exceeded && !results[2].exceeded);
+  EXPECT_EQ(results[1].finding.rule, "budget-lambda");
+  EXPECT_NE(results[1].finding.why.find("over by 1 B"), std::string::npos)
+      << results[1].finding.why;
+  EXPECT_NE(results[1].finding.why.find("Lambda quotas"), std::string::npos);
+}
+
 TEST(Budget, JudgesEachLimit) {
   Inventory inventory;
   inventory.target = "app";

@@ -56,6 +56,9 @@ class Inspect(harness.Case):
         self.flense("inspect", self.input, "--max-waste", "10KiB", expect=1)
         self.flense("inspect", self.input, "--max-layer", "1KiB", expect=1)
         self.flense("inspect", self.input, "--max-size", "many", expect=2)
+        said = self.flense("inspect", self.input, "--budget", "lambda", "--budget", "github").out
+        self.assertRegex(said, r"ok.*lambda: .* of 10\.7 GB")
+        self.flense("inspect", self.input, "--budget", "lamda", expect=2)
 
 
 if __name__ == "__main__":
