@@ -22,13 +22,13 @@ RESOLVE = "how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;"
 # tests/e2e and a test in it.
 GUARDS = {
     "mount-targets": (
-        "CVE-2024-0132, CVE-2025-23359: a path of the image resolved on the host", "src/launch/in_root.cpp", RESOLVE,
+        "CVE-2024-0132, CVE-2025-23359: a path of the image resolved on the host", "src/base/in_root.cpp", RESOLVE,
         "how.resolve = 0;", ("e2e", "test_run.py", "RunAsUser.test_nothing_outside_the_root")),
     "libraries": (
-        "CVE-2024-0132: libraries of the image looked up on the host", "src/launch/inject_root.cpp", RESOLVE,
+        "CVE-2024-0132: libraries of the image looked up on the host", "src/base/in_root.cpp", RESOLVE,
         "how.resolve = 0;", ("unit", "launch", "Injection.LinksOfTheImageDoNotLeaveIt")),
     "unpacking": (
-        "CVE-2024-0133, CVE-2024-0134: files and links made outside of the root", "src/image/extract.cpp", RESOLVE,
+        "CVE-2024-0133, CVE-2024-0134: files and links made outside of the root", "src/base/in_root.cpp", RESOLVE,
         "how.resolve = 0;", ("unit", "image", "Extraction.*")),
     "environment": (
         "CVE-2025-23266: an engine that starts with what somebody else put into the environment",
