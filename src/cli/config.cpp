@@ -99,7 +99,9 @@ Result<void> apply_key(const std::string& place, const std::string& key, const t
         std::ranges::find(option->choices, word) == option->choices.end())
       return fail(Code::kUsage, "{} takes {}, not '{}'", place, fmt::join(option->choices, ", "),
                   word);
-  if (!words.empty()) args.set_default(name, std::move(words));
+  // --json is another way to name the format, and the command line is nearer than the settings.
+  const bool chosen = name == "--format" && args.has("--json");
+  if (!words.empty() && !chosen) args.set_default(name, std::move(words));
   return {};
 }
 

@@ -114,6 +114,9 @@ class Lint(harness.Case):
         self.write(".flense.toml", '[lint.severity]\ncuda-tag-missing = "info"\n')
         found = [one for one in self.findings() if one["rule"] == "cuda-tag-missing"]
         self.assertEqual(found[0]["severity"], "info")
+        self.write(".flense.toml", '[lint]\nformat = "markdown"\n')
+        self.assertTrue(self.lint(expect=1).stdout.startswith("#"))
+        self.assertIn("cuda-tag-missing", self.rules(expect=1))
         self.write(".flense.toml", '[[waivers]]\nrule = "cuda-tag-missing"\npath = "sub/*"\nuntil = "2999-12-31"\n')
         self.assertNotIn("cuda-tag-missing", self.rules())
         self.write(".flense.toml", '[[waivers]]\nrule = "cuda-tag-missing"\nuntil = "2020-01-01"\nreason = "old"\n')
