@@ -16,7 +16,7 @@ namespace {
 using text::Json;
 
 const knowledge::Knowledge& tables() {
-  static const knowledge::Knowledge kTables = *knowledge::Knowledge::load();
+  static const knowledge::Knowledge kTables = *knowledge::Knowledge::load_for_verdicts();
   return kTables;
 }
 

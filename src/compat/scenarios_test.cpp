@@ -117,7 +117,7 @@ namespace {
 class Scenarios : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto loaded = knowledge::Knowledge::load();
+    auto loaded = knowledge::Knowledge::load_for_verdicts();
     ASSERT_TRUE(loaded.has_value()) << render(loaded.error());
     tables = *std::move(loaded);
     auto read = read_scenarios(std::string(FLENSE_SOURCE_DIR) + "/tests/scenarios");

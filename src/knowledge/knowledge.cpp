@@ -1,10 +1,22 @@
 #include "knowledge/knowledge.h"
 
+#include <utility>
+
 namespace flense::knowledge {
 
 Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory) {
+  TRY(TableSet tables, TableSet::load(directory));
+  return read(std::move(tables));
+}
+
+Result<Knowledge> Knowledge::load_for_verdicts() {
+  TRY(TableSet tables, TableSet::load({}, TableSet::Scope::kVerdicts));
+  return read(std::move(tables));
+}
+
+Knowledge Knowledge::read(TableSet tables) {
   Knowledge out;
-  TRY(out.tables, TableSet::load(directory));
+  out.tables = std::move(tables);
   out.drivers = Drivers::read(out.tables);
   out.architectures = Architectures::read(out.tables);
   out.forward_compat = ForwardCompat::read(out.tables);

@@ -25,6 +25,9 @@ namespace flense::knowledge {
 struct Knowledge {
   /// `directory` is the user's own (--data).
   static Result<Knowledge> load(const std::optional<std::filesystem::path>& directory = {});
+  /// For the start of a container, which a millisecond counts for: `build`, `images`, `launch`,
+  /// `releases` and `explained` stay empty.
+  static Result<Knowledge> load_for_verdicts();
 
   TableSet tables;
   Drivers drivers;
@@ -40,6 +43,9 @@ struct Knowledge {
   LaunchFacts launch;
   Releases releases;
   Explained explained;
+
+ private:
+  static Knowledge read(TableSet tables);
 };
 
 }  // namespace flense::knowledge

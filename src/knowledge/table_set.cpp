@@ -1,5 +1,7 @@
 #include "knowledge/table_set.h"
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 #include <vector>
 
@@ -33,6 +35,13 @@ void lay_over(Json& base, const Json& own) {
   }
 }
 
+/// Of the tables that are read, those that no verdict leans on.
+bool is_for_words_alone(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"budgets", "build_files", "checks", "errors", "images", "instances", "launch", "releases"});
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
 Result<std::vector<std::filesystem::path>> own_tables(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> out;
   std::error_code error;
@@ -46,10 +55,12 @@ Result<std::vector<std::filesystem::path>> own_tables(const std::filesystem::pat
 
 }  // namespace
 
-Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& directory) {
+Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& directory,
+                                Scope scope) {
   TableSet out;
   for (const std::string_view name : embedded_table_names()) {
     if (name.starts_with(kLintTables)) continue;  // read by LintRules alone
+    if (scope == Scope::kVerdicts && is_for_words_alone(name)) continue;
     TRY(Json json, text::parse_json(embedded_table(name), fmt::format("data/{}.json", name)));
     out.tables_[std::string(name)].json = std::move(json);
   }

@@ -1,6 +1,7 @@
 // The data tables as JSON: those compiled in, and over them the rows of a user's directory.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -14,10 +15,17 @@ namespace flense::knowledge {
 
 class TableSet {
  public:
+  /// Which tables are read.
+  enum class Scope : std::uint8_t {
+    kAll,      ///< but those of LintRules
+    kVerdicts  ///< what compat judges by: a third of the text
+  };
+
   /// With a directory, each of its NAME.json is laid over the table of that name: rows of a list
   /// `rows` come before the table's own, so that the first row that matches wins; other members
   /// replace. A file that is no JSON, or no known table, is bad input.
-  static Result<TableSet> load(const std::optional<std::filesystem::path>& directory = {});
+  static Result<TableSet> load(const std::optional<std::filesystem::path>& directory = {},
+                               Scope scope = Scope::kAll);
 
   /// Null when there is no such table.
   const text::Json& table(std::string_view name) const;

@@ -135,7 +135,7 @@ bool is_settled(std::string_view id) {
 
 Result<Preflight> judge(const inventory::Needs& needs, const PreflightOptions& options) {
   TRY(const knowledge::Knowledge tables,
-      with_context(knowledge::Knowledge::load(), "reading the tables"));
+      with_context(knowledge::Knowledge::load_for_verdicts(), "reading the tables"));
   host::Profile host = host::probe(host::Machine(options.places));
   const bool gpus = asks_for_gpu(options.devices);
   if (gpus)
