@@ -47,6 +47,7 @@ int report_failure(const Error& error, const std::vector<std::string>& args, Io&
 // One function per command file.
 const Command& inspect_command();
 const Command& slim_command();
+const Command& diff_command();
 const Command& check_command();
 const Command& lint_command();
 const Command& host_command();

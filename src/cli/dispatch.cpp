@@ -96,10 +96,11 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 
 std::span<const Command* const> commands() {
   static const std::array kCommands = {
-      &inspect_command(), &slim_command(),  &check_command(),      &lint_command(),
-      &init_command(),    &host_command(),  &doctor_command(),     &run_image_command(),
-      &exec_command(),    &shell_command(), &bench_command(),      &explain_command(),
-      &cdi_command(),     &cache_command(), &completion_command(), &help_command(),
+      &inspect_command(),   &slim_command(), &diff_command(),  &check_command(),
+      &lint_command(),      &init_command(), &host_command(),  &doctor_command(),
+      &run_image_command(), &exec_command(), &shell_command(), &bench_command(),
+      &explain_command(),   &cdi_command(),  &cache_command(), &completion_command(),
+      &help_command(),
   };
   return kCommands;
 }

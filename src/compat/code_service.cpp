@@ -20,9 +20,9 @@ bool is_on(const inventory::Needs& image, const std::string& name) {
 }
 
 /// One GPU, and the libcuda that would load code for it.
-class Service {
+class Servicing {
  public:
-  Service(const Question& question, CudaArch gpu)
+  Servicing(const Question& question, CudaArch gpu)
       : tables_(question.tables.architectures),
         gpu_(gpu),
         use_cubins_(!is_on(question.image, "CUDA_FORCE_PTX_JIT")),
@@ -97,7 +97,7 @@ std::uint64_t bytes_of(const std::vector<const FileService*>& files) {
 }  // namespace
 
 std::vector<FileService> code_services(const Question& question, CudaArch gpu) {
-  Service service(question, gpu);
+  Servicing service(question, gpu);
   std::vector<FileService> out;
   out.reserve(question.facts->cuda_code.size());
   for (const CudaFile& file : question.facts->cuda_code) out.push_back(service.of(file));

@@ -31,7 +31,8 @@ host::Profile ideal_machine() {
 
 void drivers(const ImageCuda& cuda, const Knowledge& tables, Requirements& out) {
   const std::string wanted = knowledge::major_minor(cuda.version);
-  out.cuda = Text::known(wanted, cuda.exact ? cuda.evidence : "at least, by " + cuda.evidence);
+  out.cuda =
+      Text::known(wanted, cuda.exact ? cuda.evidence : std::string(kAtLeast) + cuda.evidence);
   const std::string newer =
       fmt::format("CUDA {} is {}", wanted, newer_than_table(tables.drivers.date));
   const knowledge::ToolkitRow* toolkit = tables.drivers.toolkit(wanted);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/profile.h"
@@ -60,6 +61,10 @@ struct Requirements {
   std::vector<std::string> notices;
   bool operator==(const Requirements&) const = default;
 };
+
+/// How the evidence of `cuda` begins where it is a lower bound, told by the device code alone; the
+/// drivers for it are then lower bounds too.
+inline constexpr std::string_view kAtLeast = "at least, by ";
 
 /// Pure. What the configuration alone does not tell is unknown with that reason.
 Requirements requirements_of(const inventory::Needs& image, const knowledge::Knowledge& tables);

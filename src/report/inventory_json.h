@@ -2,11 +2,12 @@
 #pragma once
 
 #include "inventory/inventory.h"
+#include "inventory/saved.h"
 #include "text/json.h"
 
 namespace flense::report {
 
-inline constexpr const char* kInventorySchema = "flense/inventory/v1";
+using inventory::kInventorySchema;
 
 text::Json inventory_json(const inventory::Inventory& inventory);
 

@@ -2,6 +2,7 @@
 
 #include "base/format.h"
 #include "report/host_names.h"
+#include "report/markdown.h"
 #include "report/verdict_groups.h"
 
 namespace flense::report {
@@ -78,16 +79,6 @@ std::string group_lines(const VerdictGroup& group, const Options& options) {
   return out;
 }
 
-/// Text that cannot end its table cell, start a tag or a link, or be read as emphasis.
-std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : printable(text)) {
-    if (std::string_view("\\`*_[]<>|&#~!").find(c) != std::string_view::npos) out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string verdict_text(std::string_view target, std::span<const HostVerdict> hosts,
@@ -112,24 +103,26 @@ std::string verdict_text(std::string_view target, std::span<const HostVerdict> h
 }
 
 std::string verdict_markdown(std::string_view target, std::span<const HostVerdict> hosts) {
-  std::string out = fmt::format("### {}: {}\n\n", cell(target),
+  std::string out = fmt::format("### {}: {}\n\n", markdown_cell(target),
                                 hosts.empty() ? "no host to judge" : verdict_counts(hosts));
   if (hosts.empty()) return out;
   out += "| Hosts | Launcher | Verdict | Check | What | Fix |\n|---|---|---|---|---|---|\n";
   for (const VerdictGroup& group : verdict_groups(hosts, false)) {
     const HostVerdict& host = *group.first;
-    const std::string begin = fmt::format("| {} | {} ", cell(who(group)), cell(host.launcher));
+    const std::string begin =
+        fmt::format("| {} | {} ", markdown_cell(who(group)), markdown_cell(host.launcher));
     bool any = false;
     for (const Check& check : host.checks) {
       if (check.verdict == Verdict::kOk) continue;
       any = true;
       out += fmt::format("{}| {} | {} | {} | {} |\n", begin, compat::to_string(check.verdict),
-                         cell(check.id), cell(check.message), cell(check.fix));
+                         markdown_cell(check.id), markdown_cell(check.message),
+                         markdown_cell(check.fix));
     }
     if (any) continue;
     const std::string reason = group.reasons.empty() ? std::string() : group.reasons[0].first;
     out += fmt::format("{}| {} |  | {} |  |\n", begin, compat::to_string(host.verdict),
-                       cell(host.checks.empty() ? "nothing could be checked" : reason));
+                       markdown_cell(host.checks.empty() ? "nothing could be checked" : reason));
   }
   return out;
 }

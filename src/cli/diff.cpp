@@ -1,0 +1,193 @@
+// flense diff: what changed between two images, and what that means for hosts.
+#include <algorithm>
+#include <array>
+
+#include "cli/check_steps.h"
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/diff_steps.h"
+#include "cli/places.h"
+#include "report/diff_text.h"
+
+namespace flense::cli {
+
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(Compares two images and lists what differs, largest first:
+  size            as stored, unpacked, by reason
+  for hosts       least driver, GPUs served, C library, processor level; with --host the verdicts
+  software        packages, runtimes and frameworks that came, went or changed
+  device code     by architecture and by file
+  files           added, removed, changed: by content; layers shared or not; configuration
+
+Files of equal path and size are read and compared, unless a layer that both images share settles it;
+--no-content leaves them unread and says so.
+
+A and B are images in any form that inspect takes, or files that `flense inspect --json` wrote. Those
+tell neither files nor configuration nor what hosts need, which is then unknown.
+
+--fail-on GATE (several with commas) fails the run when a gate is hit:
+  size[:+LIMIT], unpacked[:+LIMIT]   it grew (by more than +5% or +200MB)
+  driver-floor, driver-native, ptx-driver, arch, cold-start, future-gpus, glibc, cpu, platform
+                                     fewer hosts run it than before
+  host                               a check for a --host fails that did not
+  packages, runtimes, files, configuration, any
+                                     something of that kind differs
+
+Exit status: 0 compared, 1 a gate was hit, 2 wrong usage, 3 bad input, 4 environment, 5 no gate was
+hit but one could not be told.
+
+Examples:
+  flense diff app-1.tar app-2.tar
+  flense diff oci:app oci:app-slim --all
+  flense diff docker://app:1 docker-archive:build.tar --fail-on driver-floor,arch,size:+5%
+  flense diff last-release.json oci:build --format markdown >> pull-request.md)";
+
+constexpr auto kFormats = std::to_array<std::string_view>({"text", "json", "markdown"});
+constexpr std::size_t kListed = 100;  ///< files in JSON, as of inspect
+
+Result<std::vector<compat::Gate>> gates_of(const ParsedArgs& args) {
+  std::vector<compat::Gate> out;
+  for (const std::string& words : args.values("--fail-on")) {
+    std::size_t start = 0;
+    while (start <= words.size()) {
+      const std::size_t end = std::min(words.find(',', start), words.size());
+      TRY(compat::Gate gate,
+          compat::parse_gate(std::string_view(words).substr(start, end - start)));
+      out.push_back(std::move(gate));
+      start = end + 1;
+    }
+  }
+  return out;
+}
+
+/// The command line, once understood.
+struct Request {
+  knowledge::Knowledge tables;
+  std::vector<host::Profile> hosts;
+  std::vector<compat::Gate> gates;
+  std::string format = "text";
+};
+
+Result<Request> understand(const ParsedArgs& args) {
+  Request out;
+  std::optional<std::filesystem::path> data;
+  if (args.has("--data")) data = args.value("--data");
+  TRY(out.tables, with_context(knowledge::Knowledge::load(data), "reading the tables"));
+  if (args.has("--json") && args.has("--format"))
+    return fail(Code::kUsage, "--json and --format exclude each other");
+  out.format = args.has("--json") ? "json" : args.value("--format", "text");
+  TRY(out.gates, gates_of(args));
+  if (args.has("--host")) {
+    TRY(out.hosts, hosts_of(args));
+  }
+  const bool asks_host =
+      std::ranges::any_of(out.gates, [](const compat::Gate& gate) { return gate.id == "host"; });
+  if (asks_host && out.hosts.empty())
+    return with_hint(Result<Request>(fail(Code::kUsage, "--fail-on host needs a --host")),
+                     "name one: --host h100@550.54.15");
+  return out;
+}
+
+void add_notices(const char* side, const inventory::Snapshot& snapshot, report::ImageDiff& out) {
+  for (const std::string& notice : snapshot.inventory.notices)
+    out.notices.push_back(fmt::format("{}: {}", side, notice));
+  if (!snapshot.whole)
+    out.notices.push_back(
+        fmt::format("{}: a saved inventory tells neither files nor configuration, nor what hosts "
+                    "need",
+                    side));
+}
+
+compat::ComparedNeeds needs_of_side(const DiffSide& side) {
+  return {side.sheet ? &*side.sheet : nullptr,
+          side.snapshot.glibc ? &*side.snapshot.glibc : nullptr};
+}
+
+report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
+                                const Request& request) {
+  report::ImageDiff out;
+  out.changes = inventory::compare(before.snapshot, after.snapshot);
+  out.hosts = compat::compare_requirements(needs_of_side(before), needs_of_side(after));
+  if (before.needs && after.needs && !request.hosts.empty())
+    out.verdicts = compat::compare_verdicts(
+        judge_hosts(*before.needs, request.hosts, request.tables, std::nullopt, false),
+        judge_hosts(*after.needs, request.hosts, request.tables, std::nullopt, false));
+  out.gates = compat::check_gates(request.gates, out.changes, out.hosts, out.verdicts);
+  add_notices("before", before.snapshot, out);
+  add_notices("after", after.snapshot, out);
+  if (out.changes.files_unread > 0)
+    out.notices.push_back(fmt::format(
+        "the contents of {} files of equal path and size were not read", out.changes.files_unread));
+  return out;
+}
+
+int status_of(const report::ImageDiff& diff) {
+  const auto any = [&](std::string_view status) {
+    return std::ranges::any_of(diff.gates,
+                               [&](const compat::GateResult& one) { return one.status == status; });
+  };
+  if (any("failed")) return 1;
+  return any("unknown") ? 5 : 0;
+}
+
+Result<int> diff(const ParsedArgs& args, Io& io) {
+  // Everything that can be wrong about the command line comes before any reading.
+  TRY(const Request request, understand(args));
+  TRY(DiffSide before, read_diff_side(args.positionals()[0], request.tables, args, io));
+  TRY(DiffSide after, read_diff_side(args.positionals()[1], request.tables, args, io));
+  if (!args.has("--no-content")) TRY_DO(read_undecided(before, after, args, io));
+  const report::ImageDiff found = compare_sides(before, after, request);
+  const bool all = args.has("--all");
+  if (request.format == "json") {
+    const auto json = report::diff_json(found, all ? SIZE_MAX : kListed);
+    TRY_DO(write_text(io, text::dump_json(json, 2) + "\n"));
+  } else if (request.format == "markdown") {
+    TRY_DO(write_text(io, report::diff_markdown(found, all)));
+  } else {
+    TRY_DO(write_text(io, report::diff_text(found, output_style(args, io), all)));
+  }
+  return status_of(found);
+}
+
+}  // namespace
+
+const Command& diff_command() {
+  static const std::array<OptionSpec, 14> kOptions = {
+      OptionSpec{"--all", "", "", "list everything that differs"},
+      OptionSpec{"--json", "", "", "print JSON (schema flense/diff/v1)"},
+      OptionSpec{"--format", "", "FORMAT", "text, json or markdown", false, kFormats},
+      configurable(
+          OptionSpec{"--fail-on", "", "GATE", "fail when this got worse or differs", true}),
+      configurable(OptionSpec{"--host",
+                              "",
+                              "HOST",
+                              "also compare the verdicts for this machine",
+                              true,
+                              {},
+                              Completion::kFile}),
+      OptionSpec{"--no-content", "", "", "do not read files of equal path and size"},
+      configurable(OptionSpec{"--data",
+                              "",
+                              "DIR",
+                              "tables whose rows come before flense's own",
+                              false,
+                              {},
+                              Completion::kDirectory}),
+      kNoCacheOption,
+      kPlatformOption,
+      kTmpdirOption,
+      kRootOption,
+      kProcOption,
+      kSysOption,
+      kDevOption};
+  static const Command kCommand{
+      "diff",   "Images", "show what changed between two images, and what it means for hosts",
+      "A B",    2,        2,
+      kOptions, kHelp,    {},
+      diff};
+  return kCommand;
+}
+
+}  // namespace flense::cli

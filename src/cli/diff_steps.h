@@ -1,0 +1,34 @@
+// The steps of `flense diff`, in the order in which diff.cpp calls them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/args.h"
+#include "cli/io.h"
+#include "compat/requirements.h"
+#include "image/image.h"
+#include "inventory/needs.h"
+#include "inventory/snapshot.h"
+
+namespace flense::cli {
+
+/// One side of the comparison, as read. Of a saved inventory only the snapshot.
+struct DiffSide {
+  std::unique_ptr<image::Image> image;
+  inventory::Snapshot snapshot;
+  std::optional<inventory::Needs> needs;
+  std::optional<compat::Requirements> sheet;
+};
+
+/// TARGET is an image, or a file that `flense inspect --json` wrote.
+Result<DiffSide> read_diff_side(const std::string& target, const knowledge::Knowledge& tables,
+                                const ParsedArgs& args, Io& io);
+
+/// Reads the contents of files that have equal path and size in both, where the layers do not
+/// settle it, and sets their digests.
+Result<void> read_undecided(DiffSide& before, DiffSide& after, const ParsedArgs& args, Io& io);
+
+}  // namespace flense::cli
