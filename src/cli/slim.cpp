@@ -62,8 +62,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& slim_command() {
-  static constexpr std::array<std::string_view, 3> kCompressions = {"zstd", "gzip", "none"};
-  static const std::array<OptionSpec, 19> kOptions = {
+  static const std::array<OptionSpec, 20> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -82,9 +81,10 @@ const Command& slim_command() {
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
-      OptionSpec{"--compression", "", "KIND", "of all written layers (default: each keeps its own)",
-                 false, kCompressions},
+      OptionSpec{"--compression", "", "KIND[:LEVEL]",
+                 "zstd, gzip or none for all written layers (default: each keeps its own)"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
+      OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},
       OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
       OptionSpec{"--provenance",
                  "",

@@ -1,11 +1,11 @@
 #include "cli/slim_steps.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 #include <system_error>
 
 #include "cli/common.h"
+#include "cli/slim_packing.h"
 #include "codec/tar.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
@@ -54,15 +54,6 @@ Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
   return out;
 }
 
-Result<int> parse_level(const std::string& text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    return usage(fmt::format("--compression-level takes a number, not '{}'", text),
-                 "zstd: 1 to 19, gzip: 1 to 9");
-  return value;
-}
-
 bool is_elf_file(const std::string& target) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(target, ignored)) return false;
@@ -94,6 +85,15 @@ bool is_tree(const image::Image& image) {
          image.form == image::Form::kSif;
 }
 
+/// Only images have layers to split.
+Result<void> check_split(const SlimRequest& request) {
+  if (request.options.split_bytes == 0) return {};
+  const bool tree =
+      request.in_place || request.output.starts_with("dir:") || is_elf_file(request.target);
+  if (!tree) return {};
+  return usage("--split is for images: a file or directory has no layers", "leave it out");
+}
+
 }  // namespace
 
 Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
@@ -107,13 +107,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.options.modify_vendor = !args.has("--no-modify-vendor");
   out.options.keep = args.values("--keep");
   out.options.scratch_directory = scratch_directory(args, io);
-  const std::string compression = args.value("--compression");
-  if (compression == "zstd") out.options.compression = codec::Compression::kZstd;
-  if (compression == "gzip") out.options.compression = codec::Compression::kGzip;
-  if (compression == "none") out.options.compression = codec::Compression::kNone;
-  if (args.has("--compression-level")) {
-    TRY(out.options.compression_level, parse_level(args.value("--compression-level")));
-  }
+  TRY_DO(read_packing(args, out.options));
   out.in_place = args.has("--in-place");
   out.dry_run = args.has("--dry-run");
   out.output = args.value("--output");
@@ -126,6 +120,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   if (out.options.squash && out.in_place)
     return usage("--squash is for images: --in-place changes a tree, which has no layers",
                  "leave one of them out");
+  TRY_DO(check_split(out));
   if (!out.output.empty() && out.options.compression == codec::Compression::kZstd) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     if (spec.form == image::OutputForm::kDockerArchive)
@@ -249,6 +244,7 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
   slim::SlimOptions plain = subject.options;
   plain.compression = codec::Compression::kNone;
+  plain.split_bytes = 0;
   slim::SlimOptions unsquashed = plain;
   unsquashed.squash = false;
   const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};

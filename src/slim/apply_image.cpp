@@ -6,6 +6,7 @@
 
 #include "base/parallel.h"
 #include "slim/labels.h"
+#include "slim/layer_parts.h"
 
 namespace flense::slim {
 
@@ -37,40 +38,70 @@ Result<void> repack_layer(const image::Image& image, std::size_t index, Progress
 }
 
 struct WrittenLayer {
-  image::ImageWriter::LayerResult stored;
+  std::vector<image::ImageWriter::LayerResult> stored;  ///< several when it was split
   LayerOutcome outcome;
 };
 
+/// The first reading verified the layer; a file that changed since must not pass.
+Result<void> check_unchanged(const image::Layer& layer, std::size_t index,
+                             const std::string& diff_id) {
+  if (layer.diff_id.empty() || diff_id == layer.diff_id) return {};
+  return bad_input("layer {} unpacks to {}, not {}: it changed while it was read", index + 1,
+                   diff_id, layer.diff_id);
+}
+
+/// The layer as an uncompressed tar, with its edits made.
+Result<LayerOutcome> write_tar(const image::Image& image, std::size_t index, const LayerPlan& edits,
+                               const SlimOptions& options, Progress* progress, Sink& to) {
+  if (edits.edits.empty() && image.entries() == nullptr) {
+    TRY_DO(repack_layer(image, index, progress, to));
+    return LayerOutcome{};
+  }
+  std::vector<AddedFile> added;
+  if (!edits.edits.empty()) added.push_back(marker_file(options));
+  return apply_layer(image, index, edits, options, added, progress, to);
+}
+
 Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, const Plan& plan,
-                                 const SlimOptions& options, image::ImageWriter& writer,
-                                 Progress* progress) {
+                                 const SlimOptions& options, std::uint64_t unpacked,
+                                 image::ImageWriter& writer, Progress* progress) {
   const image::Layer& layer = image.layers[index];
   const LayerPlan& edits = plan.layers[index];
   const codec::Compression compression = wanted_compression(layer, options);
   WrittenLayer out;
-  if (edits.edits.empty() && compression == layer.compression) {
-    TRY(out.stored, writer.copy_layer(image, index));
+  const bool split = options.split_bytes > 0 && unpacked > options.split_bytes;
+  if (edits.edits.empty() && compression == layer.compression && !split) {
+    TRY(auto stored, writer.copy_layer(image, index));
+    out.stored.push_back(std::move(stored));
     return out;
   }
   codec::EncodeOptions encode;
   encode.level = options.compression_level;
   encode.threads = std::min(processor_count(), kPackers);
-  TRY(const auto sink, writer.begin_layer(compression, encode));
-  if (edits.edits.empty() && image.entries() == nullptr) {
-    TRY_DO(repack_layer(image, index, progress, *sink));
-  } else if (edits.edits.empty()) {
-    TRY(out.outcome, apply_layer(image, index, edits, options, {}, progress, *sink));
-  } else {
-    TRY(out.outcome,
-        apply_layer(image, index, edits, options, {marker_file(options)}, progress, *sink));
+  const bool same_tar = edits.edits.empty() && image.entries() == nullptr;
+  if (split) {
+    TRY(const auto spool, LayerSpool::create(options.scratch_directory));
+    TRY(out.outcome, write_tar(image, index, edits, options, progress, *spool));
+    if (same_tar) TRY_DO(check_unchanged(layer, index, spool->diff_id()));
+    TRY(const Bytes tar, spool->tar());
+    TRY(LayerParts parts, write_parts(tar, fmt::format("layer {}", index + 1), options.split_bytes,
+                                      compression, encode, writer));
+    if (!parts.whole.empty())
+      out.outcome.notices.push_back(
+          fmt::format("layer {} was not split: {}", index + 1, parts.whole));
+    out.stored = std::move(parts.stored);
+    if (!out.stored.empty()) return out;
+    const bool as_it_was = same_tar && compression == layer.compression;
+    TRY(auto stored, as_it_was ? writer.copy_layer(image, index)
+                               : write_whole(tar, compression, encode, writer));
+    out.stored.push_back(std::move(stored));
+    return out;
   }
+  TRY(const auto sink, writer.begin_layer(compression, encode));
+  TRY(out.outcome, write_tar(image, index, edits, options, progress, *sink));
   TRY_DO(sink->finish());
-  out.stored = sink->result();
-  // The first reading verified the layer; a file that changed since must not pass.
-  if (edits.edits.empty() && image.entries() == nullptr && !layer.diff_id.empty() &&
-      out.stored.diff_id != layer.diff_id)
-    return bad_input("layer {} unpacks to {}, not {}: it changed while it was read", index + 1,
-                     out.stored.diff_id, layer.diff_id);
+  if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
+  out.stored.push_back(sink->result());
   return out;
 }
 
@@ -90,6 +121,22 @@ std::vector<std::size_t> by_size(const std::vector<std::uint64_t>& unpacked) {
 
 }  // namespace
 
+LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
+                      const image::ImageWriter::LayerResult& stored, std::size_t part,
+                      std::size_t parts) {
+  LayerSizes out;
+  out.instruction = layer.instruction;
+  if (parts > 1) out.instruction += fmt::format(" (part {} of {})", part + 1, parts);
+  out.digest_after = stored.blob.digest;
+  out.stored_after = stored.blob.size;
+  out.unpacked_after = stored.unpacked_bytes;
+  if (part > 0) return out;
+  out.digest_before = layer.blob.digest;
+  out.stored_before = layer.blob.size;
+  out.unpacked_before = unpacked;
+  return out;
+}
+
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
@@ -102,38 +149,43 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
       count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {
         const std::size_t index = order[turn];
         TRY(written[index],
-            with_context(write_layer(image, index, plan, options, writer, progress),
-                         "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
+            with_context(
+                write_layer(image, index, plan, options, unpacked[index], writer, progress),
+                "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
         return {};
       }));
 
   SlimOutcome out;
   out.changed = !plan.empty();
   std::vector<std::string> diff_ids;
+  std::vector<std::size_t> parts;
   std::vector<image::ImageWriter::LayerResult> stored;
   for (std::size_t i = 0; i < count; ++i) {
     WrittenLayer& layer = written[i];
-    diff_ids.push_back(layer.stored.diff_id);
-    LayerSizes sizes;
-    sizes.instruction = image.layers[i].instruction;
-    sizes.digest_before = image.layers[i].blob.digest;
-    sizes.digest_after = layer.stored.blob.digest;
-    sizes.stored_before = image.layers[i].blob.size;
-    sizes.stored_after = layer.stored.blob.size;
-    sizes.unpacked_before = unpacked[i];
-    sizes.unpacked_after = plan.layers[i].edits.empty() ? unpacked[i] : layer.stored.unpacked_bytes;
-    out.layers.push_back(std::move(sizes));
+    parts.push_back(layer.stored.size());
+    for (std::size_t part = 0; part < layer.stored.size(); ++part) {
+      image::ImageWriter::LayerResult& one = layer.stored[part];
+      LayerSizes sizes = part_sizes(image.layers[i], unpacked[i], one, part, layer.stored.size());
+      if (layer.stored.size() == 1 && plan.layers[i].edits.empty())
+        sizes.unpacked_after = unpacked[i];
+      out.layers.push_back(std::move(sizes));
+      diff_ids.push_back(one.diff_id);
+      stored.push_back(std::move(one));
+    }
     add_counts(out.bytes_by_pass, layer.outcome.bytes_by_pass);
     add_counts(out.files_by_pass, layer.outcome.files_by_pass);
     std::ranges::move(layer.outcome.left_alone, std::back_inserter(out.left_alone));
     std::ranges::move(layer.outcome.notices, std::back_inserter(out.notices));
-    stored.push_back(std::move(layer.stored));
   }
+  if (options.split_bytes > 0) TRY_DO(check_layer_count(stored.size(), options.split_bytes));
   const bool keep_config = plan.empty() && already_labelled(image.config, options);
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
+  const bool keep_layers = stored.size() == count;
   const text::Json config =
-      keep_config ? image.config : slim_config(image.config, diff_ids, options, floor, digest);
+      keep_config && keep_layers
+          ? image.config
+          : slim_config(split_history(image.config, parts), diff_ids, options, floor, digest);
   TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, stored));
   return out;
 }

@@ -31,6 +31,11 @@ struct SlimOutcome {
   std::vector<std::string> notices;
 };
 
+/// Of one part of a layer that was split into `parts`; the first carries what there was before.
+LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
+                      const image::ImageWriter::LayerResult& stored, std::size_t part,
+                      std::size_t parts);
+
 /// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer.
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,

@@ -1,6 +1,7 @@
 // What the user asked slim to do; a value that every pass reads.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -24,6 +25,8 @@ struct SlimOptions {
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;
   int compression_level = 0;
+  /// Layers that unpack to more become several of about so many bytes; 0: none does.
+  std::uint64_t split_bytes = 0;
   std::filesystem::path scratch_directory;
 };
 

@@ -17,6 +17,7 @@ text::Json options_json(const SlimOptions& options) {
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")
       .set("compression_level", options.compression_level);
+  if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "image/layer_walk.h"
 #include "slim/labels.h"
 #include "slim/layer_editor.h"
+#include "slim/layer_parts.h"
 
 namespace flense::slim {
 
@@ -191,8 +192,17 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   codec::EncodeOptions encode;
   encode.level = options.compression_level;
   encode.threads = processor_count();
-  TRY(const auto sink, writer.begin_layer(squashed_compression(image, options), encode));
-  LayerEditor editor(options, {marker_file(options)}, false, *sink);
+  const codec::Compression compression = squashed_compression(image, options);
+  // A layer that is to be split must lie still first.
+  std::unique_ptr<LayerSpool> spool;
+  std::unique_ptr<image::ImageWriter::LayerSink> sink;
+  if (options.split_bytes > 0) {
+    TRY(spool, LayerSpool::create(options.scratch_directory));
+  } else {
+    TRY(sink, writer.begin_layer(compression, encode));
+  }
+  Sink& to = spool ? static_cast<Sink&>(*spool) : *sink;
+  LayerEditor editor(options, {marker_file(options)}, false, to);
   image::WalkOptions walk;
   walk.scratch_directory = options.scratch_directory;
   walk.progress = progress;
@@ -205,29 +215,45 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
         "adding layer {} ({})", i + 1, image.layers[i].blob.digest));
   }
   TRY_DO(editor.finish());
-  TRY_DO(sink->finish());
-  const image::ImageWriter::LayerResult& stored = sink->result();
+  LayerParts parts;
+  if (spool) {
+    TRY(const Bytes tar, spool->tar());
+    TRY(parts, write_parts(tar, "the layer", options.split_bytes, compression, encode, writer));
+    if (parts.stored.empty()) {
+      TRY(auto stored, write_whole(tar, compression, encode, writer));
+      parts.stored.push_back(std::move(stored));
+    }
+  } else {
+    TRY_DO(sink->finish());
+    parts.stored.push_back(sink->result());
+  }
 
   SlimOutcome out;
   out.changed = true;
-  LayerSizes sizes;
-  sizes.instruction = "flense slim --squash";
-  sizes.digest_after = stored.blob.digest;
-  for (const image::Layer& layer : image.layers) sizes.stored_before += layer.blob.size;
-  sizes.stored_after = stored.blob.size;
-  sizes.unpacked_before = std::accumulate(unpacked.begin(), unpacked.end(), std::uint64_t{0});
-  sizes.unpacked_after = stored.unpacked_bytes;
-  out.layers.push_back(std::move(sizes));
+  image::Layer before;
+  before.instruction = "flense slim --squash";
+  for (const image::Layer& layer : image.layers) before.blob.size += layer.blob.size;
+  const std::uint64_t unpacked_before =
+      std::accumulate(unpacked.begin(), unpacked.end(), std::uint64_t{0});
+  std::vector<std::string> diff_ids;
+  for (std::size_t i = 0; i < parts.stored.size(); ++i) {
+    out.layers.push_back(
+        part_sizes(before, unpacked_before, parts.stored[i], i, parts.stored.size()));
+    diff_ids.push_back(parts.stored[i].diff_id);
+  }
+  if (!parts.whole.empty()) out.notices.push_back("the layer was not split: " + parts.whole);
   LayerOutcome layer = editor.take();
   out.bytes_by_pass = std::move(layer.bytes_by_pass);
   out.files_by_pass = std::move(layer.files_by_pass);
   out.left_alone = std::move(layer.left_alone);
-  out.notices = std::move(layer.notices);
+  std::ranges::move(layer.notices, std::back_inserter(out.notices));
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
-  const text::Json config = squashed_history(
-      slim_config(image.config, {stored.diff_id}, options, floor, digest), image.layers.size());
-  TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, {stored}));
+  const text::Json config =
+      split_history(squashed_history(slim_config(image.config, diff_ids, options, floor, digest),
+                                     image.layers.size()),
+                    {parts.stored.size()});
+  TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, parts.stored));
   return out;
 }
 

@@ -1,0 +1,150 @@
+#include "slim/layer_parts.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/parallel.h"
+#include "base/path.h"
+#include "codec/tar.h"
+#include "slim/split_plan.h"
+
+namespace flense::slim {
+
+namespace {
+
+constexpr unsigned kPartsAtOnce = 2;  ///< each compresses on threads of its own
+
+Result<std::vector<SplitMember>> list_members(Bytes tar, const std::string& name, bool& globals) {
+  MemorySource source(tar);
+  codec::TarReader reader(source, name, {});
+  std::vector<SplitMember> out;
+  while (true) {
+    TRY(const auto member, reader.next());
+    if (!member) break;
+    SplitMember one;
+    TRY(one.path, with_context(normalise_member_path(member->name), "reading {}", name));
+    one.type = member->type;
+    if (one.type == codec::MemberType::kHardLink) {
+      TRY(one.link, with_context(normalise_member_path(member->link), "reading {}", name));
+    }
+    const std::uint64_t headers = reader.raw_header().size();
+    NullSink nowhere;
+    CountingSink count(nowhere);
+    codec::TarWriter probe(count);
+    TRY_DO(probe.copy_globals(reader));
+    globals = globals || count.count() > 0;
+    const auto padded = align_up(member->stored_size, 512);
+    if (!padded) return bad_input("{}: {} has an impossible size", name, one.path);
+    one.bytes = headers + *padded;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<image::ImageWriter::LayerResult> write_part(Bytes tar, const std::string& name,
+                                                   const std::vector<std::uint32_t>& members,
+                                                   codec::Compression compression,
+                                                   const codec::EncodeOptions& encode,
+                                                   image::ImageWriter& writer) {
+  TRY(const auto sink, writer.begin_layer(compression, encode));
+  MemorySource source(tar);
+  codec::TarReader reader(source, name, {});
+  codec::TarWriter out(*sink);
+  std::uint32_t position = 0;
+  for (const std::uint32_t wanted : members) {
+    for (;; ++position) {
+      TRY(const auto member, reader.next());
+      if (!member) return fail(Code::kInternal, "{} has no member {}", name, wanted);
+      if (position == wanted) break;
+    }
+    ++position;
+    TRY_DO(out.copy_raw(reader));
+  }
+  TRY_DO(out.finish());
+  TRY_DO(sink->finish());
+  return sink->result();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LayerSpool>> LayerSpool::create(const std::filesystem::path& scratch) {
+  TRY(UniqueFd fd, open_scratch(scratch));
+  return std::unique_ptr<LayerSpool>(new LayerSpool(std::move(fd)));
+}
+
+Result<void> LayerSpool::write(Bytes bytes) {
+  return with_hint(hash_.write(bytes), "choose a roomier scratch directory with --tmpdir");
+}
+
+Result<Bytes> LayerSpool::tar() {
+  TRY(map_, MappedFile::map(fd_.get(), "a scratch file"));
+  return map_.bytes();
+}
+
+Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t limit,
+                               codec::Compression compression, const codec::EncodeOptions& encode,
+                               image::ImageWriter& writer) {
+  bool globals = false;
+  TRY(const std::vector<SplitMember> members, list_members(tar, name, globals));
+  SplitPlan plan;
+  if (globals)
+    plan.whole = "it has global PAX headers";
+  else
+    plan = plan_split(members, limit);
+  LayerParts out;
+  out.whole = plan.whole;
+  if (plan.parts.size() <= 1) return out;
+  TRY_DO(check_layer_count(plan.parts.size(), limit));
+  out.stored.resize(plan.parts.size());
+  TRY_DO(parallel_for(plan.parts.size(), std::min(processor_count(), kPartsAtOnce),
+                      [&](std::size_t part) -> Result<void> {
+                        TRY(out.stored[part],
+                            write_part(tar, name, plan.parts[part], compression, encode, writer));
+                        return {};
+                      }));
+  return out;
+}
+
+Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, codec::Compression compression,
+                                                    const codec::EncodeOptions& encode,
+                                                    image::ImageWriter& writer) {
+  TRY(const auto sink, writer.begin_layer(compression, encode));
+  TRY_DO(sink->write(tar));
+  TRY_DO(sink->finish());
+  return sink->result();
+}
+
+Result<void> check_layer_count(std::size_t layers, std::uint64_t limit) {
+  if (layers <= kMaxLayers) return {};
+  return with_hint(
+      Result<void>(fail(Code::kUsage,
+                        "--split {} would make {} layers or more, and engines take at most {}",
+                        human_bytes(limit), layers, kMaxLayers)),
+      "name a larger size");
+}
+
+text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts) {
+  const text::Json::Array& before = config["history"].items();
+  const auto is_layer = [](const text::Json& entry) {
+    return !entry["empty_layer"].bool_or(false);
+  };
+  if (static_cast<std::size_t>(std::ranges::count_if(before, is_layer)) != parts.size())
+    return config;
+  text::Json history = text::Json::array();
+  std::size_t layer = 0;
+  for (const text::Json& entry : before) {
+    history.push(entry);
+    if (!is_layer(entry)) continue;
+    const std::size_t count = parts[layer++];
+    for (std::size_t part = 2; part <= count; ++part) {
+      text::Json further = entry;
+      further.set("comment", fmt::format("part {} of {}, by flense slim --split", part, count));
+      history.push(std::move(further));
+    }
+  }
+  text::Json out = config;
+  out.set("history", std::move(history));
+  return out;
+}
+
+}  // namespace flense::slim
