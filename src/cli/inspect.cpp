@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/html_file.h"
 #include "inventory/inventory.h"
 #include "inventory/targets.h"
 #include "report/inventory_json.h"
@@ -20,6 +21,7 @@ constexpr std::string_view kHelp = R"(Reads the image once and shows
   largest         files and directories, and files that later layers hide
   base image      the smallest CUDA base that would do, and which library asks for more
   cuts            what could go, by reason; with --gpu also device code
+--html FILE draws all of it as one page that needs nothing else (docs/html.md).
 
 A layer that was read before is answered from a cache (flense cache), if its file has not changed
 since; the report says so. --no-cache reads it again.
@@ -34,6 +36,7 @@ Examples:
   flense inspect docker-archive:app.tar
   flense inspect --gpu h100,a100 --level safe docker://vllm/vllm-openai:latest
   flense inspect --json .venv > inventory.json
+  flense inspect --gpu h100 --html report.html oci:app
   flense inspect --max-size 10GiB --max-waste 100MB oci:build/image)";
 
 Result<std::optional<std::uint64_t>> size_option(const ParsedArgs& args, std::string_view name) {
@@ -65,6 +68,7 @@ std::vector<std::string> platform_names() {
 
 Result<int> inspect(const ParsedArgs& args, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
+  TRY_DO(check_html(args));
   TRY(const inventory::Budgets budgets, budgets_of(args));
   inventory::InventoryOptions options;
   TRY(options.targets, inventory::parse_targets(args.values("--gpu")));
@@ -73,6 +77,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   options.scan.scratch_directory = scratch_directory(args, io);
   options.scan.verify_digests = !args.has("--no-verify");
   if (args.has("--all") || args.has("--json")) options.largest = 100;
+  options.file_cuts = args.has("--html");
 
   TRY(const std::unique_ptr<image::Image> image, open_target(args.positionals().front(), args, io));
   const std::unique_ptr<Progress> progress = make_progress(args, io);
@@ -82,13 +87,17 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   options.scan.cache = cache.get();
   // Who asks for no verification asks about what the digests name.
   if (!options.scan.verify_digests) options.scan.trust = inventory::CacheTrust::kDigest;
-  TRY(inventory::Inventory inventory,
-      with_context(inventory::take_inventory(*image, options), "inspecting {}", image->name));
+  TRY(const inventory::Contents contents,
+      with_context(inventory::read_contents(*image, options), "inspecting {}", image->name));
+  TRY(inventory::Inventory inventory, inventory::describe(*image, contents, options));
   progress->clear();
   TRY_DO(report_cache(args, io, cache.get()));
   inventory.budgets = inventory::check_budgets(inventory, budgets);
 
-  if (args.has("--json")) {
+  TRY_DO(write_html(args, {inventory, contents}, io));
+  if (html_on_output(args)) {
+    // The page is the output.
+  } else if (args.has("--json")) {
     TRY_DO(write_text(io, text::dump_json(report::inventory_json(inventory), 2) + "\n"));
   } else {
     report::InventoryTextOptions text;
@@ -108,8 +117,9 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 const Command& inspect_command() {
   static const std::vector<std::string> kNames = platform_names();
   static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
-  static const std::array<OptionSpec, 14> kOptions = {
+  static const std::array<OptionSpec, 15> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
+      kHtmlOption,
       kGpuOption,
       kLevelOption,
       OptionSpec{"--keep-ptx", "", "", "count no PTX as cuttable"},

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/html_file.h"
 #include "cli/slim_steps.h"
 #include "report/slim_report.h"
 
@@ -29,7 +30,8 @@ Levels
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory). -t pushes to
 docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was done is written
-beside the output as OUT.provenance.json.
+beside the output as OUT.provenance.json. --html FILE draws what went and what stayed, and why, as one
+page that needs nothing else (docs/html.md).
 
 Exit status: 0 fine, 1 the proof failed (a link or --verify), 2 wrong usage, 3 bad input,
 4 environment.
@@ -37,7 +39,7 @@ Exit status: 0 fine, 1 the proof failed (a link or --verify), 2 wrong usage, 3 b
 Examples:
   flense slim docker-archive:app.tar --gpu h100 -o oci:app-slim
   flense slim app:1 --gpu a100,a10 -t docker-daemon:app:slim
-  flense slim oci:app --gpu sm_90 --dry-run --plan plan.json
+  flense slim oci:app --gpu sm_90 --dry-run --plan plan.json --html plan.html
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'")";
 
@@ -48,7 +50,10 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
   TRY(SlimSubject subject, read_slim_subject(request, args, io));
   TRY_DO(save_plan(request, subject.plan));
   if (!subject.broken.empty()) return report_broken(subject, io);
-  if (request.dry_run) return report_dry_run(subject, args, io);
+  if (request.dry_run) {
+    TRY_DO(write_html(args, html_of(request, subject, nullptr), io));
+    return report_dry_run(subject, args, io);
+  }
 
   if (!request.verify_command.empty()) {
     TRY(const bool holds, verify_by_running(request, subject, io));
@@ -56,13 +61,14 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
   }
   TRY(const slim::SlimOutcome outcome, write_output(request, subject));
   TRY_DO(write_provenance(request, subject, outcome));
+  TRY_DO(write_html(args, html_of(request, subject, &outcome), io));
   return report_outcome(request, subject, outcome, args, io);
 }
 
 }  // namespace
 
 const Command& slim_command() {
-  static const std::array<OptionSpec, 20> kOptions = {
+  static const std::array<OptionSpec, 21> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -86,6 +92,7 @@ const Command& slim_command() {
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
       OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},
       OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
+      kHtmlOption,
       OptionSpec{"--provenance",
                  "",
                  "FILE",

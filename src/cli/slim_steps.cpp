@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "cli/common.h"
+#include "cli/html_file.h"
 #include "cli/slim_packing.h"
 #include "codec/tar.h"
 #include "elf/file.h"
@@ -97,6 +98,7 @@ Result<void> check_split(const SlimRequest& request) {
 }  // namespace
 
 Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
+  TRY_DO(check_html(args));
   SlimRequest out;
   out.target = args.positionals().front();
   const std::filesystem::path proc = args.value("--proc", "/proc");
@@ -347,11 +349,18 @@ text::Json json_of(const report::SlimReport& report) {
 }
 
 Result<void> print_report(const report::SlimReport& report, const ParsedArgs& args, Io& io) {
+  if (html_on_output(args)) return {};
   if (args.has("--json")) return write_text(io, text::dump_json(json_of(report), 2) + "\n");
   return write_text(io, report::slim_text(report, output_style(args, io), args.has("--verbose")));
 }
 
 }  // namespace
+
+report::HtmlReport html_of(const SlimRequest& request, const SlimSubject& subject,
+                           const slim::SlimOutcome* outcome) {
+  return {subject.inventory, *subject.contents, &subject.plan, outcome,
+          outcome == nullptr ? std::string() : where(request)};
+}
 
 Result<int> report_broken(const SlimSubject& subject, Io& io) {
   std::string text = "error: the plan would break the image; nothing was written\n";
@@ -395,9 +404,10 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   if (!request.push_to.empty()) return usage("an ELF file cannot be pushed", "use -o FILE");
   if (request.options.squash)
     return usage("--squash is for images: a file has no layers", "leave --squash out");
-  if (request.dry_run)
-    return usage("--dry-run is for images and directories",
-                 "flense inspect --gpu GPU FILE shows what could go");
+  if (request.dry_run || args.has("--html"))
+    return usage(fmt::format("{} is for images and directories",
+                             request.dry_run ? "--dry-run" : "slim --html"),
+                 "flense inspect --gpu GPU FILE shows what could go, with --html too");
   const std::filesystem::path output = request.in_place ? request.target : request.output;
   std::error_code ignored;
   if (!request.in_place && std::filesystem::exists(output, ignored))

@@ -14,6 +14,7 @@
 #include "image/writer.h"
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
+#include "report/html_report.h"
 #include "slim/apply_image.h"
 #include "slim/options.h"
 #include "slim/plan.h"
@@ -57,6 +58,10 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
 Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject);
 Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
                               const slim::SlimOutcome& outcome);
+
+/// Refers to `subject` and `outcome`; the latter is null for a dry run.
+report::HtmlReport html_of(const SlimRequest& request, const SlimSubject& subject,
+                           const slim::SlimOutcome* outcome);
 
 // Closing reports; the value is the exit status.
 Result<int> report_broken(const SlimSubject& subject, Io& io);

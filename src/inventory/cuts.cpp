@@ -30,9 +30,14 @@ std::uint64_t dropped(const PruneSummary& summary, device::Reason reason) {
 /// Collects cuts by id and reason of being held back.
 class Collector {
  public:
+  explicit Collector(std::vector<FileCut>* each) : each_(each) {}
+
   void add(std::string_view id, device::Level level, std::string_view reason,
            std::string_view held_back, SizedPath file) {
     if (file.bytes == 0) return;
+    if (each_ != nullptr)
+      each_->push_back(
+          {std::string(id), std::string(held_back), file.path, file.layer, file.bytes});
     Cut& cut = cuts_[{std::string(id), std::string(held_back)}];
     cut.id = id;
     cut.level = level;
@@ -58,6 +63,7 @@ class Collector {
   }
 
  private:
+  std::vector<FileCut>* each_;
   std::map<std::pair<std::string, std::string>, Cut> cuts_;
 };
 
@@ -93,7 +99,7 @@ void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneS
 }  // namespace
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
-  Collector collector;
+  Collector collector(inputs.each);
   for (const WastedFile& file : inputs.wasted)
     collector.add("shadowed-files", device::Level::kSafe,
                   "files overwritten or deleted by later layers", {},

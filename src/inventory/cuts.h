@@ -18,6 +18,7 @@ struct CutInputs {
   device::Level level = device::Level::kStandard;
   const device::Targets& targets;
   bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
+  std::vector<FileCut>* each = nullptr;  ///< also gets the cuts file by file
 };
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs);

@@ -66,6 +66,10 @@ bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& e
   });
 }
 
+std::string arch_name(device::EntryKind kind, device::CudaArch arch) {
+  return device::to_string(arch, kind == device::EntryKind::kPtx ? "compute" : "sm");
+}
+
 void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
   using Key = std::tuple<device::EntryKind, device::CudaArch>;
   std::map<Key, ArchCount> counts;
@@ -89,9 +93,9 @@ void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
     const auto& [kind, arch] = key;
     count.vendor = "nvidia";
     count.kind = device::to_string(kind);
-    const bool ptx = kind == device::EntryKind::kPtx;
-    count.arch = device::to_string(arch, ptx ? "compute" : "sm");
-    if (ptx) count.version = fmt::format("{}.{}", newest[key].first, newest[key].second);
+    count.arch = arch_name(kind, arch);
+    if (kind == device::EntryKind::kPtx)
+      count.version = fmt::format("{}.{}", newest[key].first, newest[key].second);
     facts.code.push_back(std::move(count));
   }
 }
@@ -167,6 +171,22 @@ std::optional<ForwardNote> forward_note(const elf::File& file) {
   return out;
 }
 
+std::vector<CodeFate> fates_of(const device::FileCode& code, const device::PrunePlan& plan) {
+  std::map<std::tuple<device::EntryKind, device::CudaArch, device::Reason>, CodeFate> fates;
+  for (const device::EntryDecision& decision : plan.decisions) {
+    const device::Entry& entry =
+        code.sections[decision.section].regions[decision.region].entries[decision.entry];
+    CodeFate& fate = fates[{entry.kind, entry.arch, decision.reason}];
+    if (fate.bytes == 0)
+      fate = {std::string(device::to_string(entry.kind)), arch_name(entry.kind, entry.arch),
+              decision.reason, 0};
+    fate.bytes += entry.size();
+  }
+  std::vector<CodeFate> out;
+  for (auto& [key, fate] : fates) out.push_back(std::move(fate));
+  return out;
+}
+
 PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code,
                              const device::PruneOptions& options) {
   PruneSummary summary;
@@ -177,6 +197,7 @@ PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code
     return summary;
   }
   summary.bytes = plan->bytes;
+  summary.code = fates_of(code, *plan);
   summary.bolder = device::bolder_gains(code, *plan, options);
   summary.left_alone = plan->left_alone;
   if (!summary.left_alone.empty()) return summary;

@@ -33,6 +33,14 @@ struct ArchCount {
   bool operator==(const ArchCount&) const = default;
 };
 
+/// Device code of one kind and architecture within a file whose entries share one fate.
+struct CodeFate {
+  std::string kind, arch;  ///< as ArchCount names them
+  device::Reason reason = device::Reason::kServesTarget;
+  std::uint64_t bytes = 0;
+  bool operator==(const CodeFate&) const = default;
+};
+
 /// What pruning one file for the asked targets would do.
 struct PruneSummary {
   std::map<device::Reason, std::uint64_t> bytes;  ///< entry bytes by reason
@@ -40,6 +48,7 @@ struct PruneSummary {
   std::uint64_t removed_debug_bytes = 0;
   std::string left_alone;                       ///< why it cannot; then output_size = input
   std::map<std::string, std::uint64_t> bolder;  ///< what bolder rules would give on top
+  std::vector<CodeFate> code;                   ///< `bytes` by kind and architecture as well
 };
 
 /// The note .note.cuda.fwd_compatibility of a libcuda: what it says it loads on.

@@ -185,13 +185,17 @@ bool forces_ptx(const std::map<std::string, std::string>& variables) {
 
 }  // namespace
 
-Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options) {
+Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options) {
   ScanOptions scan = options.scan;
   if (!options.targets.cuda.empty()) {
     scan.prune = device::prune_options(options.targets, options.level,
                                        options.keep_ptx || forces_ptx(environment(image)));
   }
-  TRY(const Contents contents, Contents::read(image, scan));
+  return Contents::read(image, scan);
+}
+
+Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options) {
+  TRY(const Contents contents, read_contents(image, options));
   return describe(image, contents, options);
 }
 
@@ -229,6 +233,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   const SelfChecked self_checked = find_self_checked(contents);
   CutInputs inputs{
       needs, used, self_checked, wasted, options.level, options.targets, view.musl && !view.glibc};
+  if (options.file_cuts) inputs.each = &out.file_cuts;
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
   if (!out.origin.hashed || !out.origin.same_files)

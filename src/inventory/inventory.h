@@ -90,6 +90,13 @@ struct Cut {
   std::vector<SizedPath> largest;  ///< up to five examples
 };
 
+/// What one file gives to a cut.
+struct FileCut {
+  std::string id, held_back;
+  std::string path;
+  std::uint64_t layer = 0, bytes = 0;
+};
+
 struct Inventory {
   std::string target, form, found_in, platform, digest;
   std::vector<std::string> tags;
@@ -107,7 +114,8 @@ struct Inventory {
   BaseFlavour base_flavour;
   device::Targets targets;  ///< that the device cuts were computed for; may be empty
   device::Level level = device::Level::kStandard;
-  std::vector<Cut> cuts;  ///< largest first, those held back last
+  std::vector<Cut> cuts;           ///< largest first, those held back last
+  std::vector<FileCut> file_cuts;  ///< `cuts` file by file, when asked for
   std::vector<std::string> notices;
   std::vector<BudgetResult> budgets;
   ScanOrigin origin;
@@ -119,7 +127,11 @@ struct InventoryOptions {
   device::Level level = device::Level::kStandard;
   bool keep_ptx = false;
   std::size_t largest = 20;  ///< files, directories and wasted files to list
+  bool file_cuts = false;    ///< Inventory::file_cuts
 };
+
+/// Reads all layers, with what the options ask to know of each file.
+Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options);
 
 /// Reads all layers and draws up the inventory.
 Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options);

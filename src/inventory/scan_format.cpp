@@ -91,9 +91,14 @@ bool lies_in(const Map& map, std::size_t size) {
 
 /// An enumeration is only as good as its values.
 bool known_reasons(const ElfFacts& facts) {
-  return !facts.prune || facts.prune->bytes.empty() ||
-         (facts.prune->bytes.begin()->first >= device::Reason::kServesTarget &&
-          facts.prune->bytes.rbegin()->first <= device::Reason::kFileLeft);
+  const auto known = [](device::Reason reason) {
+    return reason >= device::Reason::kServesTarget && reason <= device::Reason::kFileLeft;
+  };
+  if (!facts.prune) return true;
+  return std::ranges::all_of(facts.prune->bytes,
+                             [&](const auto& one) { return known(one.first); }) &&
+         std::ranges::all_of(facts.prune->code,
+                             [&](const CodeFate& one) { return known(one.reason); });
 }
 
 }  // namespace

@@ -11,8 +11,11 @@ namespace flense::inventory {
 constexpr std::size_t member_count(const ArchCount*) {
   return 8;
 }
+constexpr std::size_t member_count(const CodeFate*) {
+  return 4;
+}
 constexpr std::size_t member_count(const PruneSummary*) {
-  return 5;
+  return 6;
 }
 constexpr std::size_t member_count(const ForwardNote*) {
   return 3;

@@ -30,15 +30,8 @@ std::string short_bytes(std::uint64_t bytes) {
   return fmt::format("{:.0f}{}", std::max(1.0, value), kUnits[unit]);
 }
 
-/// "sm_90a"; "ptx_90" for PTX of "compute_90"; "gfx942".
 std::string column_title(const ArchCount& count) {
-  if (count.vendor == "amd") return count.kind == "code-object" ? count.arch : "amd unknown";
-  const std::size_t underscore = count.arch.find('_');
-  const std::string number =
-      underscore == std::string::npos ? count.arch : count.arch.substr(underscore + 1);
-  if (count.kind == "cubin") return count.arch;
-  if (count.kind == "ptx") return "ptx_" + number;
-  return count.kind + " " + number;
+  return code_name(count.vendor, count.kind, count.arch);
 }
 
 const ArchCount* find(const std::vector<ArchCount>& counts, const ArchCount& key) {
@@ -122,6 +115,16 @@ std::string narrow(const DeviceCode& code, std::size_t limit, const Style& style
 }
 
 }  // namespace
+
+std::string code_name(std::string_view vendor, std::string_view kind, std::string_view arch) {
+  if (vendor == "amd") return kind == "code-object" ? std::string(arch) : "amd unknown";
+  const std::size_t underscore = arch.find('_');
+  const std::string_view number =
+      underscore == std::string_view::npos ? arch : arch.substr(underscore + 1);
+  if (kind == "cubin") return std::string(arch);
+  if (kind == "ptx") return fmt::format("ptx_{}", number);
+  return fmt::format("{} {}", kind, number);
+}
 
 std::string device_matrix(const DeviceCode& code, std::size_t limit, const Style& style) {
   const bool all = limit == 0;

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "inventory/inventory.h"
 #include "report/style.h"
 
 namespace flense::report {
+
+/// What device code is called: "sm_90a"; "ptx_90" for PTX of compute_90; "gfx942".
+std::string code_name(std::string_view vendor, std::string_view kind, std::string_view arch);
 
 /// At most `limit` files (0: all) and a line of totals. The heaviest architectures that fit get a
 /// column, the rest is summed under "others"; where not even two fit, each file gets a list of its

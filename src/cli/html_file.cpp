@@ -1,0 +1,38 @@
+#include "cli/html_file.h"
+
+#include "base/file.h"
+#include "cli/common.h"
+
+namespace flense::cli {
+
+const OptionSpec kHtmlOption{"--html",
+                             "",
+                             "FILE",
+                             "write a report to look at, one file for any browser (- for stdout)",
+                             false,
+                             {},
+                             Completion::kFile};
+
+bool html_on_output(const ParsedArgs& args) {
+  return args.value("--html") == "-";
+}
+
+Result<void> check_html(const ParsedArgs& args) {
+  if (!html_on_output(args) || !args.has("--json")) return {};
+  return std::unexpected(Error{Code::kUsage,
+                               "--html - and --json both write to standard output",
+                               {},
+                               "name a file: --html report.html"});
+}
+
+Result<void> write_html(const ParsedArgs& args, const report::HtmlReport& report, Io& io) {
+  if (!args.has("--html")) return {};
+  const std::string page = report::html_report(report);
+  if (html_on_output(args)) return write_text(io, page);
+  const std::string path = args.value("--html");
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_DO(write_fully(file.fd(), as_bytes(page), path));
+  return file.commit();
+}
+
+}  // namespace flense::cli

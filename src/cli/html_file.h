@@ -1,0 +1,19 @@
+// --html FILE: the HTML report, for the commands that have one.
+#pragma once
+
+#include "cli/args.h"
+#include "cli/io.h"
+#include "report/html_report.h"
+
+namespace flense::cli {
+
+/// A usage error when --html and --json both want standard output.
+Result<void> check_html(const ParsedArgs& args);
+/// Whether standard output is the HTML report's ("-").
+bool html_on_output(const ParsedArgs& args);
+/// Writes the report where --html says, whole or not at all; nothing without the option.
+Result<void> write_html(const ParsedArgs& args, const report::HtmlReport& report, Io& io);
+
+extern const OptionSpec kHtmlOption;
+
+}  // namespace flense::cli

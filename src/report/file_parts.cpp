@@ -1,0 +1,157 @@
+#include "report/file_parts.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "report/device_matrix.h"
+
+namespace flense::report {
+
+namespace {
+
+using inventory::ArchCount;
+using inventory::CodeFate;
+
+constexpr std::string_view kDeviceCode = "device-code", kPtx = "device-ptx",
+                           kDebug = "debug-sections";
+/// More architectures in one file are shown as one.
+constexpr std::size_t kMostCodes = 48;
+
+/// value * part / whole without overflow; whole > 0.
+std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(Wide{value} * part / whole);
+}
+
+/// `total` in the proportion of `weights`, to the byte.
+std::vector<std::uint64_t> divide(std::uint64_t total, const std::vector<std::uint64_t>& weights) {
+  const std::uint64_t sum = std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
+  std::vector<std::uint64_t> out(weights.size(), 0);
+  if (sum == 0) return out;
+  std::uint64_t given = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    out[i] = share(total, weights[i], sum);
+    given += out[i];
+  }
+  const auto largest = std::ranges::max_element(weights) - weights.begin();
+  out[static_cast<std::size_t>(largest)] += total - given;
+  return out;
+}
+
+/// Hands out the bytes of the file: what was said first gets them.
+class Parts {
+ public:
+  explicit Parts(std::uint64_t stored) : left_(stored) {}
+
+  void add(PartKind kind, std::string name, Verdict verdict, std::string_view reason,
+           std::uint64_t bytes) {
+    bytes = std::min(bytes, left_);
+    if (bytes == 0) return;
+    left_ -= bytes;
+    parts_.push_back({kind, std::move(name), verdict, std::string(reason), bytes});
+  }
+  std::uint64_t left() const { return left_; }
+  std::vector<FilePart> take() { return std::move(parts_); }
+
+ private:
+  std::uint64_t left_;
+  std::vector<FilePart> parts_;
+};
+
+std::string_view cut_of(device::Reason reason) {
+  return reason == device::Reason::kDropPtx ? kPtx : kDeviceCode;
+}
+
+std::vector<CodeFate> code_of(const inventory::ElfFacts& elf) {
+  std::vector<CodeFate> out = elf.prune->code;
+  if (out.size() <= kMostCodes) return out;
+  std::ranges::stable_sort(out, std::greater<>(), &CodeFate::bytes);
+  std::map<device::Reason, std::uint64_t> rest;
+  for (std::size_t i = kMostCodes; i < out.size(); ++i) rest[out[i].reason] += out[i].bytes;
+  out.resize(kMostCodes);
+  for (const auto& [reason, bytes] : rest)
+    out.push_back({"", "other architectures", reason, bytes});
+  return out;
+}
+
+std::string name_of(const CodeFate& code) {
+  return code.kind.empty() ? code.arch : code_name("nvidia", code.kind, code.arch);
+}
+
+/// What leaves the file: debug sections first, the rest in the proportion of the dropped entries.
+void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& elf,
+              const std::vector<CodeFate>& code) {
+  std::vector<std::uint64_t> dropped;
+  for (const CodeFate& one : code) dropped.push_back(device::is_drop(one.reason) ? one.bytes : 0);
+  const std::uint64_t all = std::accumulate(dropped.begin(), dropped.end(), std::uint64_t{0});
+  const std::uint64_t debug =
+      all == 0 ? fate.given_back
+               : std::min(fate.given_back, elf.prune ? elf.prune->removed_debug_bytes : 0);
+  const bool other_pass =
+      fate.reason != kDeviceCode && fate.reason != kPtx && fate.reason != kDebug;
+  if (other_pass && all == 0) {
+    parts.add(PartKind::kRest, "what goes", Verdict::kGoes, fate.reason, debug);
+    return;
+  }
+  const std::vector<std::uint64_t> goes = divide(fate.given_back - debug, dropped);
+  for (std::size_t i = 0; i < code.size(); ++i)
+    parts.add(PartKind::kCode, name_of(code[i]), Verdict::kGoes, cut_of(code[i].reason), goes[i]);
+  parts.add(PartKind::kDebug, "debug sections and symbol tables", Verdict::kGoes, kDebug, debug);
+}
+
+void add_kept_code(Parts& parts, const MemberFate& fate, const std::vector<CodeFate>& code) {
+  for (const CodeFate& one : code) {
+    const bool drop = device::is_drop(one.reason);
+    if (drop && fate.given_back > 0) continue;
+    if (!fate.held_back.empty() && (drop || one.reason == device::Reason::kFileLeft))
+      parts.add(PartKind::kCode, name_of(one), Verdict::kHeldBack, kDeviceCode, one.bytes);
+    else
+      parts.add(PartKind::kCode, name_of(one), Verdict::kStays, device::to_string(one.reason),
+                one.bytes);
+  }
+}
+
+void add_counted_code(Parts& parts, const std::vector<ArchCount>& code, std::string_view vendor) {
+  for (const ArchCount& count : code)
+    if (vendor.empty() || count.vendor == vendor)
+      parts.add(PartKind::kCode, code_name(count.vendor, count.kind, count.arch), Verdict::kStays,
+                "device code", count.bytes);
+}
+
+}  // namespace
+
+std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
+                                 const inventory::ElfFacts* elf, const inventory::BareCode* bare) {
+  Parts parts(stored);
+  if (fate.whole) {
+    parts.add(PartKind::kRest, {}, Verdict::kGoes, fate.reason, stored);
+    return parts.take();
+  }
+  MemberFate partial = fate;
+  partial.given_back = std::min(partial.given_back, stored);
+  if (elf != nullptr && elf->prune) {
+    const std::vector<CodeFate> code = code_of(*elf);
+    if (partial.given_back > 0) add_cuts(parts, partial, *elf, code);
+    add_kept_code(parts, partial, code);
+    add_counted_code(parts, elf->code, "amd");
+  } else {
+    if (partial.given_back > 0) {
+      const bool debug = partial.reason == kDebug;
+      parts.add(debug ? PartKind::kDebug : PartKind::kRest,
+                debug ? "debug sections and symbol tables" : "what goes", Verdict::kGoes,
+                partial.reason, partial.given_back);
+    }
+    if (elf != nullptr) add_counted_code(parts, elf->code, {});
+    if (bare != nullptr) add_counted_code(parts, bare->code, {});
+  }
+  const bool alone = parts.left() == stored;
+  if (alone && !fate.held_back.empty())
+    parts.add(PartKind::kRest, {}, Verdict::kHeldBack, fate.reason, stored);
+  else
+    parts.add(PartKind::kRest, alone ? "" : "everything else in the file", Verdict::kStays, {},
+              parts.left());
+  return parts.take();
+}
+
+}  // namespace flense::report

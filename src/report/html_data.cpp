@@ -1,0 +1,233 @@
+#include <algorithm>
+#include <map>
+
+#include "base/version.h"
+#include "report/device_matrix.h"
+#include "report/html_report.h"
+#include "report/shown_name.h"
+
+namespace flense::report {
+
+namespace {
+
+using text::Json;
+
+template <class Items, class Fn>
+Json list(const Items& items, Fn to_json) {
+  Json out = Json::array();
+  for (const auto& item : items) out.push(to_json(item));
+  return out;
+}
+
+std::string_view word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kStays:
+      return "stays";
+    case Verdict::kGoes:
+      return "goes";
+    case Verdict::kHeldBack:
+      break;
+  }
+  return "held";
+}
+
+/// One letter a kind: i image, l layer, d directory, f file, c code, p part, g group, a archive.
+char letter(NodeKind kind) {
+  return "ildfcpga"[static_cast<std::size_t>(kind)];
+}
+
+/// Columns, one item a node: name, distance to the parent, letter of the kind, and of leaves bytes
+/// and reason.
+Json tree_json(const SizeTree& tree) {
+  Json names = Json::array(), parents = Json::array(), bytes = Json::array(),
+       reasons = Json::array(), counts = Json::object();
+  std::string kinds;
+  for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
+    const SizeNode& node = tree.nodes[i];
+    names.push(shown_name(node.name));
+    parents.push(static_cast<std::uint64_t>(i - node.parent));
+    kinds += letter(node.kind);
+    bytes.push(node.bytes);
+    reasons.push(static_cast<std::uint64_t>(node.reason));
+    if (node.files > 0) counts.set(std::to_string(i), node.files);
+  }
+  Json out = Json::object();
+  out.set("names", std::move(names)).set("parents", std::move(parents));
+  out.set("kinds", std::move(kinds)).set("bytes", std::move(bytes));
+  out.set("reasons", std::move(reasons)).set("counts", std::move(counts));
+  out.set("grouped_below", tree.grouped_below);
+  return out;
+}
+
+struct CutText {
+  std::string text, level;
+};
+
+/// What the ids of cuts mean. Passes of a plan say it as they did, inspections as they would.
+std::map<std::string, CutText> cut_texts(const HtmlReport& report) {
+  std::map<std::string, CutText> out;
+  for (const inventory::Cut& cut : report.inventory.cuts)
+    out[cut.id] = {cut.reason, std::string(device::to_string(cut.level))};
+  if (report.plan != nullptr)
+    for (const slim::PassTotal& pass : report.plan->passes)
+      if (CutText& one = out[pass.pass]; one.text.empty()) one.text = pass.description;
+  out["device-code"] = {"device code for other GPUs", "safe"};
+  out["device-ptx"] = {"PTX that no target needs", "standard"};
+  out["archive"] = {"tar headers and padding", ""};
+  return out;
+}
+
+Json reasons_json(const HtmlReport& report, const SizeTree& tree) {
+  const std::map<std::string, CutText> texts = cut_texts(report);
+  return list(tree.reasons, [&](const SizeReason& reason) {
+    Json out = Json::object();
+    out.set("verdict", word(reason.verdict)).set("id", reason.id);
+    if (const auto at = texts.find(reason.id); at != texts.end()) {
+      out.set("text", at->second.text);
+      if (!at->second.level.empty()) out.set("level", at->second.level);
+    }
+    if (!reason.held_back.empty()) out.set("why", shown_name(reason.held_back));
+    return out;
+  });
+}
+
+Json layers_json(const HtmlReport& report) {
+  const std::vector<inventory::LayerFacts>& layers = report.inventory.layers;
+  const bool same_count =
+      report.outcome != nullptr && report.outcome->layers.size() == layers.size();
+  Json out = Json::array();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const inventory::LayerFacts& layer = layers[i];
+    Json row = Json::object();
+    row.set("instruction", shown_name(layer.instruction)).set("digest", layer.digest);
+    row.set("stored", layer.size_bytes).set("unpacked", layer.unpacked_bytes);
+    row.set("waste", layer.waste_bytes).set("files", layer.files);
+    if (same_count) {
+      const slim::LayerSizes& after = report.outcome->layers[i];
+      row.set("stored_after", after.stored_after).set("unpacked_after", after.unpacked_after);
+      row.set("same", after.digest_before == after.digest_after);
+    }
+    out.push(std::move(row));
+  }
+  return out;
+}
+
+std::uint64_t code_that_goes(const HtmlReport& report, const MemberFates& fates,
+                             const inventory::DeviceFile& file, const inventory::ArchCount& count) {
+  const auto found = report.contents.tree().find(file.path);
+  if (!found || !found->content) return 0;
+  const auto& layer = fates[found->content->layer];
+  const auto fate = layer.find(found->content->index);
+  if (fate == layer.end() || fate->second.given_back == 0) return 0;
+  if (fate->second.whole) return count.bytes;
+  std::uint64_t out = 0;
+  if (file.prune && count.vendor == "nvidia")
+    for (const inventory::CodeFate& code : file.prune->code)
+      if (device::is_drop(code.reason) && code.kind == count.kind && code.arch == count.arch)
+        out += code.bytes;
+  return std::min(out, count.bytes);
+}
+
+/// Columns are those of the totals; a cell is [column, bytes, bytes that go, entries].
+Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
+  const inventory::DeviceCode& code = report.inventory.device_code;
+  std::map<std::string, std::uint64_t> columns;
+  Json titles = Json::array();
+  for (const inventory::ArchCount& total : code.totals) {
+    const std::string title = code_name(total.vendor, total.kind, total.arch);
+    if (columns.emplace(title, columns.size()).second) titles.push(shown_name(title));
+  }
+  Json files = list(code.files, [&](const inventory::DeviceFile& file) {
+    Json row = Json::object();
+    row.set("path", shown_name(file.path)).set("layer", file.layer);
+    row.set("size", file.size_bytes).set("device", file.device_bytes);
+    if (file.prune && !file.prune->left_alone.empty())
+      row.set("left", shown_name(file.prune->left_alone));
+    row.set("cells", list(file.entries, [&](const inventory::ArchCount& count) {
+              Json cell = Json::array();
+              cell.push(columns[code_name(count.vendor, count.kind, count.arch)]);
+              cell.push(count.bytes).push(code_that_goes(report, fates, file, count));
+              return std::move(cell.push(count.count));
+            }));
+    return row;
+  });
+  return Json::object()
+      .set("device", code.device_bytes)
+      .set("columns", std::move(titles))
+      .set("files", std::move(files));
+}
+
+Json budget_json(const inventory::BudgetResult& budget) {
+  Json out = Json::object();
+  out.set("name", budget.name).set("limit", budget.limit_bytes).set("actual", budget.actual_bytes);
+  out.set("exceeded", budget.exceeded);
+  if (!budget.exceeded) return out;
+  out.set("why", shown_name(budget.finding.why)).set("fix", shown_name(budget.finding.fix));
+  return out.set("evidence", shown_name(budget.finding.evidence));
+}
+
+std::vector<std::string> notices_of(const HtmlReport& report) {
+  std::vector<std::string> out = report.inventory.notices;
+  const auto add = [&](const std::vector<std::string>& more) {
+    for (const std::string& notice : more)
+      if (std::ranges::find(out, notice) == out.end()) out.push_back(notice);
+  };
+  if (report.plan != nullptr) add(report.plan->notices);
+  if (report.outcome != nullptr) add(report.outcome->notices);
+  return out;
+}
+
+void add_slim(const HtmlReport& report, Json& out) {
+  if (report.plan == nullptr) return;
+  std::vector<slim::LeftAlone> left = report.plan->left_alone;
+  if (report.outcome != nullptr)
+    left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
+  out.set("left_alone", list(left, [](const slim::LeftAlone& file) {
+            Json row = Json::array();
+            row.push(shown_name(file.path)).push(file.bytes);
+            return std::move(row.push(shown_name(file.why)));
+          }));
+  Json bolder = Json::array();
+  for (const auto& [rule, bytes] : report.plan->bolder)
+    if (bytes > 0) bolder.push(Json::array().push(rule).push(bytes));
+  out.set("bolder", std::move(bolder));
+  if (report.outcome == nullptr) return;
+  std::uint64_t stored = 0;
+  for (const slim::LayerSizes& layer : report.outcome->layers) stored += layer.stored_after;
+  out.set("stored_after", stored);
+  out.set("output", shown_name(report.output));
+  out.set("output_digest", report.outcome->manifest_digest);
+}
+
+}  // namespace
+
+Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTree& tree) {
+  const inventory::Inventory& inventory = report.inventory;
+  const auto& targets = report.plan != nullptr ? report.plan->targets : inventory.targets;
+  Json out = Json::object();
+  out.set("flense", kVersion);
+  out.set("did", report.plan == nullptr ? "inspect" : report.outcome == nullptr ? "plan" : "slim");
+  out.set("target", shown_name(inventory.target));
+  out.set("tags", list(inventory.tags, [](const std::string& tag) { return shown_name(tag); }));
+  out.set("platform", shown_name(inventory.platform)).set("digest", inventory.digest);
+  out.set("gpus", targets.text());
+  out.set("level",
+          device::to_string(report.plan != nullptr ? report.plan->level : inventory.level));
+  out.set("stored", inventory.size_bytes).set("files", inventory.files);
+  out.set("layers", layers_json(report));
+  out.set("reasons", reasons_json(report, tree));
+  out.set("tree", tree_json(tree));
+  out.set("matrix", matrix_json(report, fates));
+  out.set("runtimes", list(inventory.runtimes, [](const inventory::Runtime& runtime) {
+            Json row = Json::array();
+            row.push(shown_name(runtime.name)).push(shown_name(runtime.version));
+            return std::move(row.push(shown_name(runtime.evidence)));
+          }));
+  out.set("budgets", list(inventory.budgets, budget_json));
+  out.set("notices",
+          list(notices_of(report), [](const std::string& notice) { return shown_name(notice); }));
+  add_slim(report, out);
+  return out;
+}
+
+}  // namespace flense::report

@@ -1,0 +1,42 @@
+// The few colours of the report and what they mean. A reason belongs to one class; the names of the
+// classes are also those of the colours in report.css.
+
+export const CLASSES = [
+  { name: "stays", label: "files that stay" },
+  { name: "code", label: "device code that stays" },
+  { name: "other", label: "for other GPUs only" },
+  { name: "shadowed", label: "hidden by later layers" },
+  { name: "debug", label: "debug sections and symbols" },
+  { name: "unneeded", label: "not needed in production" },
+  { name: "held", label: "could go, but stays" },
+];
+
+const GONE = {
+  "device-code": "other", "device-ptx": "other", "gpu-files": "other", "amd-code": "other",
+  "drop-vendor": "other", "shadowed-files": "shadowed", "debug-sections": "debug",
+};
+
+const index = (name) => CLASSES.findIndex((one) => one.name === name);
+export const OTHER_GPUS = index("other");
+
+/// `kind` is the letter of the node's kind: what stays is told apart by what it is.
+export function classOf(reason, kind) {
+  if (reason.verdict === "held") return index("held");
+  if (reason.verdict === "goes") return index(GONE[reason.id] ?? "unneeded");
+  return index(kind === "c" ? "code" : "stays");
+}
+
+const STAYS = {
+  "serves a target": "a named GPU can load it",
+  "device code": "device code; which of it could go depends on the GPUs",
+  "archive": "headers and padding of the layer's archive",
+};
+
+/// One line on why these bytes stay or go.
+export function reasonText(reason, kind) {
+  if (reason.verdict === "held") return `${reason.text ?? reason.id}: stays, ${reason.why}`;
+  if (reason.verdict === "goes") return reason.text ?? reason.id;
+  if (reason.id in STAYS) return STAYS[reason.id];
+  if (reason.id) return reason.id;
+  return kind === "p" ? "host code and data" : "files";
+}

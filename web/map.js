@@ -1,0 +1,202 @@
+// The map of the image: cells that are a tree to assistive technology and to the keyboard. Enter
+// and click go in, Escape and Backspace out; arrows move along parents, children and siblings.
+
+import { select } from "d3-selection";
+import { CLASSES, classOf } from "./classes.js";
+import { element } from "./dom.js";
+import { percent, size } from "./format.js";
+import { boxes, icicle } from "./layout.js";
+
+const CHARACTER = 6.7; // pixels of one at the size of the labels, on average
+
+/// Directories show in a strip what they hold, by class.
+function strip(model, node) {
+  const all = model.before[node];
+  const stops = [];
+  let at = 0;
+  CLASSES.forEach((one, kind) => {
+    const bytes = model.sum(node, kind);
+    if (bytes === 0) return;
+    const end = at + (100 * bytes) / all;
+    stops.push(`var(--${one.name}) ${at.toFixed(2)}% ${end.toFixed(2)}%`);
+    at = end;
+  });
+  return `linear-gradient(to bottom, ${stops.join(", ")})`;
+}
+
+/// The end of a long path says more than its beginning.
+function fitted(text, width) {
+  const room = Math.floor(width / CHARACTER);
+  if (text.length <= room || !text.includes("/")) return text;
+  const parts = text.split("/");
+  let out = parts.pop();
+  while (parts.length > 0 && out.length + parts.at(-1).length + 3 <= room) out = `${parts.pop()}/${out}`;
+  return `…/${out}`;
+}
+
+export class TreeMap {
+  constructor(model, state, actions) {
+    this.model = model;
+    this.state = state;
+    this.actions = actions;
+    this.node = element("div", {
+      class: "map", role: "tree", "aria-label": "Where the bytes are: layers, directories, files, device code",
+      onclick: (event) => this.#click(event), onkeydown: (event) => this.#key(event),
+      onmouseover: (event) => this.#point(event), onfocusin: (event) => this.#point(event),
+      onmouseleave: () => this.actions.show(this.state.selected),
+    });
+    this.gone = element("div", { class: "gone", "aria-hidden": "true" });
+    this.frame = element("div", { class: "frame" }, this.gone, this.node);
+    this.cells = new Map();
+    new ResizeObserver(() => this.draw()).observe(this.frame);
+  }
+
+  #shown(node) {
+    return this.state.after ? this.model.after[node] : this.model.before[node];
+  }
+
+  #cells() {
+    const width = this.frame.clientWidth, height = this.frame.clientHeight;
+    const options = {
+      root: this.state.root, shown: (node) => this.#shown(node), scale: this.model.before[this.state.root],
+      width, height, columns: width > 1100 ? 7 : width > 760 ? 6 : width > 480 ? 4 : 3, depth: 6,
+    };
+    return this.state.boxes ? boxes(this.model, options) : icicle(this.model, options);
+  }
+
+  draw() {
+    if (this.frame.clientWidth === 0) return;
+    const { model, state } = this;
+    const cells = this.#cells();
+    this.cells = new Map(cells.map((one) => [one.node, one]));
+    if (!this.cells.has(state.focus)) state.focus = state.root;
+    const places = new Map();
+    for (const one of cells) {
+      const row = places.get(one.above) ?? [];
+      row.push(one);
+      places.set(one.above, row);
+      one.place = row.length;
+    }
+    const joined = select(this.node).selectAll(".cell").data(cells, (one) => one.node);
+    joined.exit().remove();
+    const entered = joined.enter().append(() => element("div", { role: "treeitem" }, element("span", { class: "name" }), element("span", { class: "bytes" })));
+    entered.merge(joined).order().each((one, i, nodes) => this.#paint(nodes[i], one, places));
+    const left = model.before[state.root] - this.#shown(state.root);
+    this.gone.hidden = !state.after || left <= 0;
+    this.gone.textContent = left > 0 ? `${size(left)} gone` : "";
+    if (!this.gone.hidden) {
+      const part = this.#shown(state.root) / model.before[state.root];
+      this.gone.style.top = state.boxes ? "0" : `${part * 100}%`;
+    }
+  }
+
+  #paint(cell, one, places) {
+    const { model, state } = this;
+    const node = one.node, leaf = model.isLeaf(node);
+    const style = cell.style;
+    style.left = `${one.left}px`;
+    style.top = `${one.top}px`;
+    style.width = `${Math.max(1, one.width - (one.box ? 0 : 1))}px`;
+    style.height = `${Math.max(1, one.height - (one.height > 6 ? 1 : 0.5))}px`;
+    const kind = leaf ? CLASSES[classOf(model.reason(node), model.kinds[node])].name : "above";
+    cell.className = `cell is-${kind}${one.box ? " box" : ""}${this.#dimmed(node) ? " dim" : ""}`;
+    if (!leaf) style.setProperty("--strip", strip(model, node));
+    const tall = one.height >= 13 && one.width >= 34;
+    const [name, bytes] = cell.children;
+    const wide = one.width >= 110;
+    name.textContent = tall ? fitted(model.label(node), one.width - (wide ? 76 : 14)) : "";
+    bytes.textContent = tall && wide ? size(this.#shown(node)) : "";
+    cell.dataset.node = node;
+    cell.tabIndex = node === state.focus ? 0 : -1;
+    cell.setAttribute("aria-level", one.depth + 1);
+    cell.setAttribute("aria-posinset", one.place);
+    cell.setAttribute("aria-setsize", places.get(one.above).length);
+    cell.setAttribute("aria-selected", node === state.selected);
+    if (leaf) cell.removeAttribute("aria-expanded");
+    else cell.setAttribute("aria-expanded", this.#firstChild(node) !== undefined);
+    cell.setAttribute("aria-label", this.#spoken(node));
+  }
+
+  #spoken(node) {
+    const { model } = this;
+    const goes = model.before[node] - model.after[node];
+    return `${model.label(node)}, ${size(this.#shown(node))}, ${percent(this.#shown(node), model.before[0])} of the image` +
+      (goes > 0 && !this.state.after ? `, ${goes === model.before[node] ? "all of it" : size(goes)} goes` : "");
+  }
+
+  #dimmed(node) {
+    if (this.state.lit !== null && !this.state.lit[node]) return true;
+    return this.state.only !== null && this.model.sum(node, this.state.only) === 0;
+  }
+
+  #of(event) {
+    const cell = event.target.closest?.(".cell");
+    return cell ? Number(cell.dataset.node) : undefined;
+  }
+
+  #point(event) {
+    const node = this.#of(event);
+    if (node !== undefined) this.actions.show(node);
+  }
+
+  #click(event) {
+    const node = this.#of(event);
+    if (node === undefined) return;
+    this.#enter(node, false);
+  }
+
+  #enter(node, keyboard) {
+    const { model, state } = this;
+    if (node === state.root && node !== 0) return this.actions.zoom(model.parents[node], keyboard ? node : undefined);
+    if (model.isLeaf(node) || node === state.root) return this.actions.choose(node);
+    this.actions.zoom(node, keyboard ? node : undefined);
+  }
+
+  #firstChild(node) {
+    for (const child of this.model.children(node)) if (this.cells.has(child)) return child;
+    return undefined;
+  }
+
+  #sibling(node, step) {
+    const { depth } = this.cells.get(node);
+    const row = [...this.cells.values()].filter((one) => one.depth === depth).sort((a, b) => a.top - b.top || a.left - b.left);
+    return row[row.findIndex((one) => one.node === node) + step]?.node;
+  }
+
+  #key(event) {
+    const node = this.#of(event);
+    if (node === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    const { model, state } = this;
+    const keys = {
+      ArrowRight: () => this.#firstChild(node),
+      ArrowLeft: () => (node === state.root ? undefined : model.parents[node]),
+      ArrowDown: () => this.#sibling(node, 1),
+      ArrowUp: () => this.#sibling(node, -1),
+      Home: () => state.root,
+      End: () => [...this.cells.keys()].at(-1),
+    };
+    if (event.key in keys) {
+      const next = keys[event.key]();
+      if (next !== undefined) this.focus(next);
+      else if (event.key === "ArrowLeft" && state.root !== 0) this.actions.zoom(model.parents[state.root], node);
+      else if (event.key === "ArrowRight" && !model.isLeaf(node) && node !== state.root) this.actions.zoom(node, node);
+    } else if (event.key === "Enter" || event.key === " ") {
+      this.#enter(node, true);
+    } else if ((event.key === "Escape" || event.key === "Backspace") && state.root !== 0) {
+      this.actions.zoom(model.parents[state.root], state.root);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  focus(node) {
+    if (!this.cells.has(node)) return;
+    this.state.focus = node;
+    for (const cell of this.node.children) {
+      const here = Number(cell.dataset.node) === node;
+      cell.tabIndex = here ? 0 : -1;
+      if (here) cell.focus({ preventScroll: false });
+    }
+  }
+}

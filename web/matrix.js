@@ -1,0 +1,64 @@
+// Device code, file by architecture, as a heat map: the hue says whether it stays, the depth how
+// much it is.
+
+import { element } from "./dom.js";
+import { count, plural, shortSize, size } from "./format.js";
+
+const FEW = 25;
+
+function summed(files, columns) {
+  const out = columns.map((_, i) => [i, 0, 0, 0]);
+  for (const file of files)
+    for (const [column, bytes, goes, entries] of file.cells) {
+      out[column][1] += bytes;
+      out[column][2] += goes;
+      out[column][3] += entries;
+    }
+  return out;
+}
+
+function cellOf(found, most, column) {
+  if (found === undefined || found[1] === 0) return element("td", { class: "none" });
+  const [, bytes, goes, entries] = found;
+  const depth = 16 + 84 * Math.sqrt(bytes / most);
+  const part = (100 * goes) / bytes;
+  const fate = goes === 0 ? "stays" : goes === bytes ? "goes" : `${size(goes)} of it goes`;
+  return element("td", {
+    class: `number heat${depth > 62 ? " deep" : ""}`, title: `${column}: ${size(bytes)} in ${plural(entries, "entry", "entries")}, ${fate}`,
+    css: { "--depth": `${depth.toFixed(0)}%`, "--part": `${part.toFixed(1)}%` },
+  }, shortSize(bytes));
+}
+
+export function matrix(model, actions) {
+  const { columns, files, device } = model.data.matrix;
+  if (files.length === 0) return null;
+  const judged = model.data.gpus !== "";
+  const totals = summed(files, columns);
+  const most = Math.max(...files.flatMap((file) => file.cells.map((cell) => cell[1])), 1);
+  const mostTotal = Math.max(...totals.map((one) => one[1]), 1);
+  const body = element("tbody");
+  const row = (file) => element("tr", {},
+    element("th", { scope: "row" }, element("button", {
+      class: "link", title: `/${file.path}${file.left ? `\nleft as it is: ${file.left}` : ""}`, onclick: () => actions.revealPath(file.path, file.layer),
+    }, element("bdi", {}, file.path.split("/").pop())), file.left && element("span", { class: "quiet" }, " left as it is")),
+    element("td", { class: "number" }, shortSize(file.device)),
+    ...columns.map((column, i) => cellOf(file.cells.find((cell) => cell[0] === i), most, column)));
+  body.append(...files.slice(0, FEW).map(row));
+  const more = files.length > FEW && element("button", { class: "more", onclick: () => {
+    body.append(...files.slice(FEW).map(row));
+    more.remove();
+  } }, `Show ${count(files.length - FEW)} more files`);
+  return element("section", { id: "device-code" },
+    element("h2", {}, "Device code"),
+    element("p", { class: "quiet" }, `${size(device)} in ${plural(files.length, "file", "files")}, by GPU architecture. `,
+      judged && element("span", { class: "key" }, element("i", { class: "swatch is-code", "aria-hidden": "true" }), " stays ",
+        element("i", { class: "swatch is-other", "aria-hidden": "true" }), " goes; the deeper, the more bytes")),
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Device code by file and architecture" },
+      element("table", { class: "matrix" },
+        element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "File"), element("th", { scope: "col", class: "number" }, "All"),
+          ...columns.map((column) => element("th", { scope: "col", class: "number" }, column)))),
+        element("tbody", { class: "sum" }, element("tr", {}, element("th", { scope: "row" }, "all files"),
+          element("td", { class: "number" }, shortSize(totals.reduce((sum, one) => sum + one[1], 0))),
+          ...columns.map((column, i) => cellOf(totals[i], mostTotal, column)))),
+        body)), more);
+}

@@ -1,0 +1,169 @@
+// The tree as columns of numbers: node i has a parent before it, sums over all below, and children
+// in the order of their size.
+
+import { CLASSES, classOf } from "./classes.js";
+
+export class Model {
+  constructor(data) {
+    const tree = data.tree;
+    this.data = data;
+    this.names = tree.names;
+    this.kinds = tree.kinds;
+    this.reasonOf = tree.reasons;
+    this.counts = tree.counts;
+    this.length = tree.names.length;
+    this.parents = Uint32Array.from(tree.parents, (distance, i) => i - distance);
+    this.before = Float64Array.from(tree.bytes);
+    this.after = new Float64Array(this.length);
+    this.sums = new Float64Array(this.length * CLASSES.length);
+    this.#addUp();
+    this.#orderChildren();
+    this.layerOf = new Map();
+    for (let i = 0, layer = 0; i < this.length; ++i) if (this.kinds[i] === "l") this.layerOf.set(i, layer++);
+  }
+
+  #addUp() {
+    const width = CLASSES.length;
+    for (let i = 0; i < this.length; ++i) {
+      if (this.before[i] === 0) continue;
+      const reason = this.data.reasons[this.reasonOf[i]];
+      if (reason.verdict !== "goes") this.after[i] = this.before[i];
+      this.sums[i * width + classOf(reason, this.kinds[i])] = this.before[i];
+    }
+    for (let i = this.length - 1; i > 0; --i) {
+      const parent = this.parents[i];
+      this.before[parent] += this.before[i];
+      this.after[parent] += this.after[i];
+      for (let k = 0; k < width; ++k) this.sums[parent * width + k] += this.sums[i * width + k];
+    }
+  }
+
+  #orderChildren() {
+    this.starts = new Uint32Array(this.length + 1);
+    for (let i = 1; i < this.length; ++i) ++this.starts[this.parents[i] + 1];
+    for (let i = 0; i < this.length; ++i) this.starts[i + 1] += this.starts[i];
+    const next = this.starts.slice();
+    this.list = new Uint32Array(Math.max(0, this.length - 1));
+    for (let i = 1; i < this.length; ++i) this.list[next[this.parents[i]]++] = i;
+    for (let i = 0; i < this.length; ++i) {
+      // Layers keep their order: it is the one they were made in.
+      if (this.starts[i + 1] - this.starts[i] < 2 || this.kinds[this.list[this.starts[i]]] === "l") continue;
+      this.list.subarray(this.starts[i], this.starts[i + 1]).sort((a, b) => this.before[b] - this.before[a] || a - b);
+    }
+  }
+
+  children(node) {
+    return this.list.subarray(this.starts[node], this.starts[node + 1]);
+  }
+  isLeaf(node) {
+    return this.starts[node] === this.starts[node + 1];
+  }
+  sum(node, kind) {
+    return this.sums[node * CLASSES.length + kind];
+  }
+  reason(leaf) {
+    return this.data.reasons[this.reasonOf[leaf]];
+  }
+
+  /// From the image down to the node.
+  ancestors(node) {
+    const out = [node];
+    while (node !== 0) out.push((node = this.parents[node]));
+    return out.reverse();
+  }
+
+  label(node) {
+    switch (this.kinds[node]) {
+      case "i": return this.data.tags[0] ?? this.data.target;
+      case "l": return `layer ${this.layerOf.get(node) + 1}`;
+      case "a": return "tar headers and padding";
+      case "g": {
+        const files = this.counts[node] ?? 0;
+        return files > 0 ? `${files.toLocaleString("en-US")} small files` : "parts of small files";
+      }
+      default: return this.names[node];
+    }
+  }
+
+  layer(node) {
+    for (const one of this.ancestors(node)) if (this.kinds[one] === "l") return this.layerOf.get(one);
+    return this.data.layers.length === 1 ? 0 : undefined;
+  }
+
+  /// As inside of the image, without the layer; empty for the image and its layers.
+  path(node) {
+    return this.ancestors(node).filter((one) => "df".includes(this.kinds[one])).map((one) => this.names[one]).join("/");
+  }
+
+  /// Bytes below the node by reason, largest first: [reason, kind of a leaf, bytes, files].
+  reasonsBelow(node) {
+    const found = new Map();
+    const stack = [node];
+    while (stack.length > 0) {
+      const one = stack.pop();
+      if (!this.isLeaf(one)) {
+        for (const child of this.children(one)) stack.push(child);
+        continue;
+      }
+      if (this.before[one] === 0) continue;
+      const key = `${this.reasonOf[one]} ${classOf(this.reason(one), this.kinds[one])}`;
+      const row = found.get(key) ?? { reason: this.reason(one), kind: this.kinds[one], bytes: 0 };
+      row.bytes += this.before[one];
+      found.set(key, row);
+    }
+    return [...found.values()].sort((a, b) => b.bytes - a.bytes);
+  }
+
+  /// The cuts of the image: files and bytes by reason, with the largest examples.
+  cuts() {
+    const found = new Map();
+    for (let i = 0; i < this.length; ++i) {
+      if (!this.isLeaf(i) || this.before[i] === 0) continue;
+      const reason = this.reason(i);
+      if (reason.verdict === "stays") continue;
+      const cut = found.get(this.reasonOf[i]) ?? { reason, kind: classOf(reason, this.kinds[i]), bytes: 0, files: 0, last: -1, examples: new Map() };
+      found.set(this.reasonOf[i], cut);
+      cut.bytes += this.before[i];
+      if (this.kinds[i] === "a") continue;
+      if (this.kinds[i] === "g") {
+        cut.files += this.counts[i] ?? 0;
+        continue;
+      }
+      const file = "cp".includes(this.kinds[i]) ? this.parents[i] : i;
+      if (file !== cut.last) ++cut.files;
+      cut.last = file;
+      cut.examples.set(file, (cut.examples.get(file) ?? 0) + this.before[i]);
+    }
+    return [...found.values()].sort((a, b) => b.bytes - a.bytes).map((cut) => ({
+      ...cut, examples: [...cut.examples].sort((a, b) => b[1] - a[1]).slice(0, 8),
+    }));
+  }
+
+  /// Nodes whose name, or with a '/' whose path, holds the text; those inside of one that does are
+  /// not listed again.
+  search(text) {
+    const wanted = text.toLowerCase();
+    const whole = wanted.includes("/");
+    const inside = new Uint8Array(this.length);
+    const found = [];
+    const paths = whole ? new Array(this.length) : null;
+    for (let i = 1; i < this.length; ++i) {
+      const parent = this.parents[i];
+      if (whole) paths[i] = "df".includes(this.kinds[i]) ? `${paths[parent] ?? ""}/${this.names[i]}` : paths[parent];
+      if (inside[parent]) {
+        inside[i] = 1;
+        continue;
+      }
+      if (!"dfc".includes(this.kinds[i])) continue;
+      const name = whole ? (this.kinds[i] === "c" ? "" : paths[i]) : this.names[i];
+      if (!name.toLowerCase().includes(wanted)) continue;
+      inside[i] = 1;
+      found.push(i);
+    }
+    found.sort((a, b) => this.before[b] - this.before[a]);
+    // What leads to a match, or lies in one.
+    const lit = inside.slice();
+    for (let i = this.length - 1; i > 0; --i) if (lit[i]) lit[this.parents[i]] = 1;
+    return { found, lit, bytes: found.reduce((sum, one) => sum + this.before[one], 0) };
+  }
+}
