@@ -4,10 +4,10 @@
 export const CLASSES = [
   { name: "stays", label: "files that stay" },
   { name: "code", label: "device code that stays" },
-  { name: "other", label: "for other GPUs only" },
-  { name: "shadowed", label: "hidden by later layers" },
-  { name: "debug", label: "debug sections and symbols" },
-  { name: "unneeded", label: "not needed in production" },
+  { name: "other", label: "for other GPUs only", goes: true },
+  { name: "shadowed", label: "hidden by later layers", goes: true },
+  { name: "debug", label: "debug sections and symbols", goes: true },
+  { name: "unneeded", label: "not needed in production", goes: true },
   { name: "held", label: "could go, but stays" },
 ];
 
@@ -18,12 +18,13 @@ const GONE = {
 
 const index = (name) => CLASSES.findIndex((one) => one.name === name);
 export const OTHER_GPUS = index("other");
+const CODE = index("code"), FILES = index("stays"), HELD = index("held"), UNNEEDED = index("unneeded");
 
 /// `kind` is the letter of the node's kind: what stays is told apart by what it is.
 export function classOf(reason, kind) {
-  if (reason.verdict === "held") return index("held");
-  if (reason.verdict === "goes") return index(GONE[reason.id] ?? "unneeded");
-  return index(kind === "c" ? "code" : "stays");
+  if (reason.verdict === "held") return HELD;
+  if (reason.verdict === "goes") return reason.id in GONE ? index(GONE[reason.id]) : UNNEEDED;
+  return kind === "c" ? CODE : FILES;
 }
 
 const STAYS = {

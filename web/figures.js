@@ -17,7 +17,7 @@ export function figures(model) {
   const first = figure("Unpacked", whole,
     `${stored}${plural(data.layers.length, "layer", "layers")}, ${plural(data.files, "file", "files")}`);
   const second = data.gpus !== ""
-    ? figure(`${data.gpus} can never load`, never, `${percent(never, whole)} of the image: device code for other GPUs`, "other")
+    ? figure(`${data.gpus} can never load`, never, `${percent(never, whole)} of the image: device code and files for other GPUs`, "other")
     : figure("Device code", data.matrix.device,
       data.matrix.files.length > 0 ? `${percent(data.matrix.device, whole)} of the image; --gpu tells what a GPU can never load` : "no device code found", "code");
   const more = whole - after - never;

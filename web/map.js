@@ -2,21 +2,21 @@
 // and click go in, Escape and Backspace out; arrows move along parents, children and siblings.
 
 import { select } from "d3-selection";
-import { CLASSES, classOf } from "./classes.js";
+import { CLASSES } from "./classes.js";
 import { element } from "./dom.js";
 import { percent, size } from "./format.js";
-import { boxes, icicle } from "./layout.js";
+import { boxes, icicle, unwrapped } from "./layout.js";
 
 const CHARACTER = 6.7; // pixels of one at the size of the labels, on average
 
 /// Directories show in a strip what they hold, by class.
-function strip(model, node) {
-  const all = model.before[node];
+function strip(model, node, after) {
+  const all = after ? model.after[node] : model.before[node];
   const stops = [];
   let at = 0;
   CLASSES.forEach((one, kind) => {
     const bytes = model.sum(node, kind);
-    if (bytes === 0) return;
+    if (bytes === 0 || (after && one.goes)) return;
     const end = at + (100 * bytes) / all;
     stops.push(`var(--${one.name}) ${at.toFixed(2)}% ${end.toFixed(2)}%`);
     at = end;
@@ -59,7 +59,7 @@ export class TreeMap {
     const width = this.frame.clientWidth, height = this.frame.clientHeight;
     const options = {
       root: this.state.root, shown: (node) => this.#shown(node), scale: this.model.before[this.state.root],
-      width, height, columns: width > 1100 ? 7 : width > 760 ? 6 : width > 480 ? 4 : 3, depth: 6,
+      width, height, columns: width > 1100 ? 7 : width > 760 ? 6 : width > 480 ? 4 : 3,
     };
     return this.state.boxes ? boxes(this.model, options) : icicle(this.model, options);
   }
@@ -70,7 +70,7 @@ export class TreeMap {
     const cells = this.#cells();
     this.cells = new Map(cells.map((one) => [one.node, one]));
     if (!this.cells.has(state.focus)) state.focus = state.root;
-    const places = new Map();
+    const places = (this.rows = new Map());
     for (const one of cells) {
       const row = places.get(one.above) ?? [];
       row.push(one);
@@ -83,7 +83,8 @@ export class TreeMap {
     entered.merge(joined).order().each((one, i, nodes) => this.#paint(nodes[i], one, places));
     const left = model.before[state.root] - this.#shown(state.root);
     this.gone.hidden = !state.after || left <= 0;
-    this.gone.textContent = left > 0 ? `${size(left)} gone` : "";
+    this.gone.textContent = left > 0 ? `${size(left)} ${model.data.did === "slim" ? "gone" : "would go"}` : "";
+    this.gone.classList.toggle("boxed", state.boxes);
     if (!this.gone.hidden) {
       const part = this.#shown(state.root) / model.before[state.root];
       this.gone.style.top = state.boxes ? "0" : `${part * 100}%`;
@@ -98,20 +99,21 @@ export class TreeMap {
     style.top = `${one.top}px`;
     style.width = `${Math.max(1, one.width - (one.box ? 0 : 1))}px`;
     style.height = `${Math.max(1, one.height - (one.height > 6 ? 1 : 0.5))}px`;
-    const kind = leaf ? CLASSES[classOf(model.reason(node), model.kinds[node])].name : "above";
-    cell.className = `cell is-${kind}${one.box ? " box" : ""}${this.#dimmed(node) ? " dim" : ""}`;
-    if (!leaf) style.setProperty("--strip", strip(model, node));
-    const tall = one.height >= 13 && one.width >= 34;
+    const tall = one.height >= 13 && one.width >= 48;
+    style.lineHeight = `${Math.min(17, one.height - 1)}px`;
+    const kind = leaf ? CLASSES[model.classes[node]].name : one.inner || !one.box ? "above" : "closed";
+    cell.className = `cell is-${kind}${one.box ? " box" : one.depth === 0 ? " root" : ""}${this.#dimmed(node) ? " dim" : ""}${tall ? "" : " bare"}`;
+    if (!leaf) style.setProperty("--strip", strip(model, node, state.after));
     const [name, bytes] = cell.children;
     const wide = one.width >= 110;
-    name.textContent = tall ? fitted(model.label(node), one.width - (wide ? 76 : 14)) : "";
+    name.textContent = tall ? fitted(model.label(node, one.outer), one.width - (wide ? 76 : 14)) : "";
     bytes.textContent = tall && wide ? size(this.#shown(node)) : "";
     cell.dataset.node = node;
     cell.tabIndex = node === state.focus ? 0 : -1;
     cell.setAttribute("aria-level", one.depth + 1);
     cell.setAttribute("aria-posinset", one.place);
     cell.setAttribute("aria-setsize", places.get(one.above).length);
-    cell.setAttribute("aria-selected", node === state.selected);
+    cell.setAttribute("aria-selected", node === state.selected && node !== state.root);
     if (leaf) cell.removeAttribute("aria-expanded");
     else cell.setAttribute("aria-expanded", this.#firstChild(node) !== undefined);
     cell.setAttribute("aria-label", this.#spoken(node));
@@ -147,14 +149,20 @@ export class TreeMap {
 
   #enter(node, keyboard) {
     const { model, state } = this;
-    if (node === state.root && node !== 0) return this.actions.zoom(model.parents[node], keyboard ? node : undefined);
+    if (node === state.root && node !== 0) return this.actions.zoom(this.#around(), keyboard ? node : undefined);
     if (model.isLeaf(node) || node === state.root) return this.actions.choose(node);
     this.actions.zoom(node, keyboard ? node : undefined);
   }
 
+  /// What the root lies in, but for directories that only wrap it.
+  #around() {
+    let out = this.model.parents[this.state.root];
+    while (unwrapped(this.model, out, (node) => this.#shown(node)) !== out) out = this.model.parents[out];
+    return out;
+  }
+
   #firstChild(node) {
-    for (const child of this.model.children(node)) if (this.cells.has(child)) return child;
-    return undefined;
+    return this.rows.get(node)?.[0].node;
   }
 
   #sibling(node, step) {
@@ -169,7 +177,7 @@ export class TreeMap {
     const { model, state } = this;
     const keys = {
       ArrowRight: () => this.#firstChild(node),
-      ArrowLeft: () => (node === state.root ? undefined : model.parents[node]),
+      ArrowLeft: () => this.cells.get(node)?.above,
       ArrowDown: () => this.#sibling(node, 1),
       ArrowUp: () => this.#sibling(node, -1),
       Home: () => state.root,
@@ -178,12 +186,12 @@ export class TreeMap {
     if (event.key in keys) {
       const next = keys[event.key]();
       if (next !== undefined) this.focus(next);
-      else if (event.key === "ArrowLeft" && state.root !== 0) this.actions.zoom(model.parents[state.root], node);
+      else if (event.key === "ArrowLeft" && state.root !== 0) this.actions.zoom(this.#around(), node);
       else if (event.key === "ArrowRight" && !model.isLeaf(node) && node !== state.root) this.actions.zoom(node, node);
     } else if (event.key === "Enter" || event.key === " ") {
       this.#enter(node, true);
     } else if ((event.key === "Escape" || event.key === "Backspace") && state.root !== 0) {
-      this.actions.zoom(model.parents[state.root], state.root);
+      this.actions.zoom(this.#around(), state.root);
     } else {
       return;
     }

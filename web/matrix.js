@@ -5,6 +5,7 @@ import { element } from "./dom.js";
 import { count, plural, shortSize, size } from "./format.js";
 
 const FEW = 25;
+const LIGHT = 0.001;
 
 function summed(files, columns) {
   const out = columns.map((_, i) => [i, 0, 0, 0]);
@@ -15,6 +16,25 @@ function summed(files, columns) {
       out[column][3] += entries;
     }
   return out;
+}
+
+/// Columns that hold next to nothing become one.
+function gathered({ columns, files }) {
+  const totals = summed(files, columns);
+  const whole = totals.reduce((sum, one) => sum + one[1], 0);
+  const kept = columns.map((_, i) => i).filter((i) => totals[i][1] >= whole * LIGHT);
+  if (columns.length - kept.length < 2) return { columns, files, light: [] };
+  const place = new Map(kept.map((column, i) => [column, i]));
+  return {
+    columns: [...kept.map((i) => columns[i]), "others"],
+    light: columns.filter((_, i) => !place.has(i)),
+    files: files.map((file) => {
+      const cells = kept.map((_, i) => [i, 0, 0, 0]).concat([[kept.length, 0, 0, 0]]);
+      for (const [column, ...numbers] of file.cells)
+        numbers.forEach((number, i) => { cells[place.get(column) ?? kept.length][i + 1] += number; });
+      return { ...file, cells: cells.filter((one) => one[1] > 0) };
+    }),
+  };
 }
 
 function cellOf(found, most, column) {
@@ -30,7 +50,8 @@ function cellOf(found, most, column) {
 }
 
 export function matrix(model, actions) {
-  const { columns, files, device } = model.data.matrix;
+  const { device } = model.data.matrix;
+  const { columns, files, light } = gathered(model.data.matrix);
   if (files.length === 0) return null;
   const judged = model.data.gpus !== "";
   const totals = summed(files, columns);
@@ -52,7 +73,8 @@ export function matrix(model, actions) {
     element("h2", {}, "Device code"),
     element("p", { class: "quiet" }, `${size(device)} in ${plural(files.length, "file", "files")}, by GPU architecture. `,
       judged && element("span", { class: "key" }, element("i", { class: "swatch is-code", "aria-hidden": "true" }), " stays ",
-        element("i", { class: "swatch is-other", "aria-hidden": "true" }), " goes; the deeper, the more bytes")),
+        element("i", { class: "swatch is-other", "aria-hidden": "true" }), " goes; the deeper, the more bytes."),
+      light.length > 0 && ` Others: ${light.join(", ")}.`),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Device code by file and architecture" },
       element("table", { class: "matrix" },
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "File"), element("th", { scope: "col", class: "number" }, "All"),

@@ -16,6 +16,7 @@ export class Model {
     this.before = Float64Array.from(tree.bytes);
     this.after = new Float64Array(this.length);
     this.sums = new Float64Array(this.length * CLASSES.length);
+    this.classes = new Uint8Array(this.length); // of leaves
     this.#addUp();
     this.#orderChildren();
     this.layerOf = new Map();
@@ -23,33 +24,42 @@ export class Model {
   }
 
   #addUp() {
+    const { length, before, after, sums, parents, kinds, reasonOf } = this;
     const width = CLASSES.length;
-    for (let i = 0; i < this.length; ++i) {
-      if (this.before[i] === 0) continue;
-      const reason = this.data.reasons[this.reasonOf[i]];
-      if (reason.verdict !== "goes") this.after[i] = this.before[i];
-      this.sums[i * width + classOf(reason, this.kinds[i])] = this.before[i];
+    const files = this.data.reasons.map((reason) => classOf(reason, "f"));
+    const code = this.data.reasons.map((reason) => classOf(reason, "c"));
+    const goes = this.data.reasons.map((reason) => reason.verdict === "goes");
+    for (let i = 0; i < length; ++i) {
+      if (before[i] === 0) continue;
+      const reason = reasonOf[i];
+      this.classes[i] = kinds[i] === "c" ? code[reason] : files[reason];
+      if (!goes[reason]) after[i] = before[i];
+      sums[i * width + this.classes[i]] = before[i];
     }
-    for (let i = this.length - 1; i > 0; --i) {
-      const parent = this.parents[i];
-      this.before[parent] += this.before[i];
-      this.after[parent] += this.after[i];
-      for (let k = 0; k < width; ++k) this.sums[parent * width + k] += this.sums[i * width + k];
+    for (let i = length - 1; i > 0; --i) {
+      const to = parents[i] * width, from = i * width;
+      before[parents[i]] += before[i];
+      after[parents[i]] += after[i];
+      for (let k = 0; k < width; ++k) sums[to + k] += sums[from + k];
     }
   }
 
   #orderChildren() {
-    this.starts = new Uint32Array(this.length + 1);
-    for (let i = 1; i < this.length; ++i) ++this.starts[this.parents[i] + 1];
-    for (let i = 0; i < this.length; ++i) this.starts[i + 1] += this.starts[i];
-    const next = this.starts.slice();
-    this.list = new Uint32Array(Math.max(0, this.length - 1));
-    for (let i = 1; i < this.length; ++i) this.list[next[this.parents[i]]++] = i;
-    for (let i = 0; i < this.length; ++i) {
+    const { length, parents, before, kinds } = this;
+    const starts = new Uint32Array(length + 1);
+    for (let i = 1; i < length; ++i) ++starts[parents[i] + 1];
+    for (let i = 0; i < length; ++i) starts[i + 1] += starts[i];
+    const next = starts.slice();
+    const list = new Uint32Array(Math.max(0, length - 1));
+    for (let i = 1; i < length; ++i) list[next[parents[i]]++] = i;
+    const larger = (a, b) => before[b] - before[a] || a - b;
+    for (let i = 0; i < length; ++i) {
       // Layers keep their order: it is the one they were made in.
-      if (this.starts[i + 1] - this.starts[i] < 2 || this.kinds[this.list[this.starts[i]]] === "l") continue;
-      this.list.subarray(this.starts[i], this.starts[i + 1]).sort((a, b) => this.before[b] - this.before[a] || a - b);
+      if (starts[i + 1] - starts[i] < 2 || kinds[list[starts[i]]] === "l") continue;
+      list.subarray(starts[i], starts[i + 1]).sort(larger);
     }
+    this.starts = starts;
+    this.list = list;
   }
 
   children(node) {
@@ -72,7 +82,9 @@ export class Model {
     return out.reverse();
   }
 
-  label(node) {
+  /// With `outer`, a directory above it, the names of all from there on.
+  label(node, outer = node) {
+    if (outer !== node) return `${this.label(this.parents[node], outer)}/${this.names[node]}`;
     switch (this.kinds[node]) {
       case "i": return this.data.tags[0] ?? this.data.target;
       case "l": return `layer ${this.layerOf.get(node) + 1}`;
@@ -106,10 +118,10 @@ export class Model {
         continue;
       }
       if (this.before[one] === 0) continue;
-      const key = `${this.reasonOf[one]} ${classOf(this.reason(one), this.kinds[one])}`;
-      const row = found.get(key) ?? { reason: this.reason(one), kind: this.kinds[one], bytes: 0 };
+      const key = this.reasonOf[one] * CLASSES.length + this.classes[one];
+      let row = found.get(key);
+      if (row === undefined) found.set(key, (row = { reason: this.reason(one), kind: this.kinds[one], bytes: 0 }));
       row.bytes += this.before[one];
-      found.set(key, row);
     }
     return [...found.values()].sort((a, b) => b.bytes - a.bytes);
   }
@@ -121,8 +133,9 @@ export class Model {
       if (!this.isLeaf(i) || this.before[i] === 0) continue;
       const reason = this.reason(i);
       if (reason.verdict === "stays") continue;
-      const cut = found.get(this.reasonOf[i]) ?? { reason, kind: classOf(reason, this.kinds[i]), bytes: 0, files: 0, last: -1, examples: new Map() };
-      found.set(this.reasonOf[i], cut);
+      let cut = found.get(this.reasonOf[i]);
+      if (cut === undefined)
+        found.set(this.reasonOf[i], (cut = { reason, kind: this.classes[i], bytes: 0, files: 0, last: -1, examples: new Map() }));
       cut.bytes += this.before[i];
       if (this.kinds[i] === "a") continue;
       if (this.kinds[i] === "g") {

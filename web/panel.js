@@ -2,7 +2,7 @@
 
 import { CLASSES, classOf, reasonText } from "./classes.js";
 import { element, empty } from "./dom.js";
-import { percent, plural, size } from "./format.js";
+import { percent, size } from "./format.js";
 
 const WHAT = { i: "image", l: "layer", d: "directory", f: "file", c: "device code", p: "part of a file", g: "small files", a: "archive" };
 
@@ -18,13 +18,13 @@ export class Panel {
     const path = model.path(node), layer = model.layer(node), kind = model.kinds[node];
     const rows = model.reasonsBelow(node);
     const shown = rows.slice(0, 9), rest = rows.slice(9).reduce((sum, one) => sum + one.bytes, 0);
-    empty(this.node).append(
+    const facts = [
       element("p", { class: "what" }, WHAT[kind]),
       element("h2", { class: "name" }, element("bdi", {}, model.label(node))),
       element("p", { class: "figure" }, size(before)),
       element("p", { class: "quiet" }, `${percent(before, model.before[0])} of the image`,
         node !== 0 ? ` · ${percent(before, model.before[model.parents[node]])} of what is around it` : ""),
-      goes > 0 && element("p", { class: "balance" }, `${size(goes)} ${this.#verb()}, ${size(before - goes)} stays`),
+      goes > 0 && element("p", { class: "balance" }, goes === before ? `all of it ${this.#verb()}` : `${size(goes)} ${this.#verb()}, ${size(before - goes)} stays`),
       element("table", { class: "reasons" }, element("tbody", {}, ...shown.map((row) => element("tr", {},
         element("td", {}, element("i", { class: `swatch is-${CLASSES[classOf(row.reason, row.kind)].name}`, "aria-hidden": "true" })),
         element("td", {}, reasonText(row.reason, row.kind)),
@@ -33,7 +33,9 @@ export class Panel {
       kind === "g" && model.data.tree.grouped_below > 0 &&
         element("p", { class: "quiet" }, `Files of less than ${size(model.data.tree.grouped_below)} are shown together.`),
       path !== "" && element("dl", {}, element("dt", {}, "Path"), element("dd", {}, element("bdi", { class: "path" }, `/${path}`))),
-      layer !== undefined && this.#layer(layer));
+      layer !== undefined && this.#layer(layer),
+    ];
+    empty(this.node).append(...facts.filter(Boolean));
   }
 
   #verb() {
@@ -43,7 +45,7 @@ export class Panel {
   #layer(index) {
     const layer = this.model.data.layers[index];
     if (layer === undefined || (layer.instruction === "" && this.model.data.layers.length === 1)) return null;
-    return element("dl", {}, element("dt", {}, `Layer ${index + 1} of ${plural(this.model.data.layers.length, "layer", "layers").split(" ")[0]}`),
+    return element("dl", {}, element("dt", {}, `Layer ${index + 1} of ${this.model.data.layers.length}`),
       element("dd", {}, element("bdi", { class: "code" }, layer.instruction || "no instruction recorded")));
   }
 }

@@ -10,6 +10,7 @@ import { Panel } from "./panel.js";
 import { Search } from "./search.js";
 import { budgets, cuts, layers, leftAlone, notices, runtimes } from "./tables.js";
 
+const NAV = { cuts: "Cuts", "device-code": "Device code", "left-alone": "Left alone", layers: "Layers", runtimes: "Runtimes", budgets: "Budgets", notices: "Notices" };
 const DID = { inspect: "inspection", plan: "plan, nothing written", slim: "slim image" };
 
 function themeSwitch() {
@@ -28,9 +29,9 @@ function themeSwitch() {
 }
 
 /// Two buttons of which one is on.
-function choice(label, options, chosen) {
+function choice(label, options, now, chosen) {
   const buttons = options.map(([text, value], i) => element("button", {
-    "aria-pressed": String(i === 0), onclick: () => {
+    "aria-pressed": String(value === now), onclick: () => {
       buttons.forEach((one, k) => one.setAttribute("aria-pressed", String(k === i)));
       chosen(value);
     },
@@ -41,7 +42,7 @@ function choice(label, options, chosen) {
 function main() {
   const model = new Model(JSON.parse(document.getElementById("data").textContent));
   const { data } = model;
-  const state = { root: 0, focus: 0, selected: 0, after: false, boxes: false, only: null, lit: null };
+  const state = { root: 0, focus: 0, selected: 0, after: false, boxes: true, only: null, lit: null };
   const panel = new Panel(model);
   const crumbs = element("nav", { class: "crumbs", "aria-label": "Where the map is" });
   const said = element("p", { class: "spoken", role: "status" });
@@ -93,11 +94,11 @@ function main() {
   const map = new TreeMap(model, state, actions);
   const search = new Search(model, actions);
   const cut = model.before[0] > model.after[0];
-  const mode = cut ? choice("Before or after the cut", [["Before", false], ["After", true]], (after) => {
+  const mode = cut ? choice("Before or after the cut", [["Before", false], ["After", true]], state.after, (after) => {
     state.after = after;
     map.draw();
   }) : element("span");
-  const shape = choice("Shape of the map", [["Columns", false], ["Boxes", true]], (asBoxes) => {
+  const shape = choice("Shape of the map", [["Boxes", true], ["Columns", false]], state.boxes, (asBoxes) => {
     state.boxes = asBoxes;
     map.draw();
   });
@@ -122,7 +123,7 @@ function main() {
     element("header", {},
       element("div", { class: "title" }, element("h1", {}, element("bdi", {}, data.tags[0] ?? data.target)),
         element("p", { class: "quiet" }, `${DID[data.did]} · ${place}`)),
-      element("nav", { class: "sections", "aria-label": "Sections" }, ...[["map", "Map"], ...sections.map((one) => [one.id, one.querySelector("h2").textContent])]
+      element("nav", { class: "sections", "aria-label": "Sections" }, ...[["map", "Map"], ...sections.map((one) => [one.id, NAV[one.id]])]
         .map(([id, text]) => element("a", { href: `#${id}` }, text))), themeSwitch()),
     element("main", {}, figures(model), composition(model, actions), frame, ...sections),
     element("footer", {}, element("p", { class: "quiet" }, `flense ${data.flense} · `, element("bdi", {}, data.target),

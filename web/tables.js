@@ -5,6 +5,7 @@ import { element } from "./dom.js";
 import { count, percent, plural, size } from "./format.js";
 
 const FEW = 12;
+const LESS = ["Cut", "Level", "#Files", "#Hidden"]; // columns that narrow screens do without
 
 function section(id, title, note, ...children) {
   return element("section", { id }, element("h2", {}, title), note && element("p", { class: "quiet" }, note), ...children);
@@ -16,10 +17,10 @@ function scroll(label, table) {
 
 function head(...columns) {
   return element("thead", {}, element("tr", {}, ...columns.map((column) =>
-    element("th", { scope: "col", class: column.startsWith("#") ? "number" : undefined }, column.replace("#", "")))));
+    element("th", { scope: "col", class: `${column.startsWith("#") ? "number" : ""}${LESS.includes(column) ? " less" : ""}` }, column.replace("#", "")))));
 }
 
-const number = (text) => element("td", { class: "number" }, text);
+const number = (text, more = "") => element("td", { class: `number ${more}` }, text);
 const text = (value) => element("td", {}, element("bdi", {}, value));
 const bar = (part, kind) => element("td", { class: "bar", "aria-hidden": "true" },
   element("i", { class: `is-${kind}`, css: { width: `${Math.max(0.5, 100 * part)}%` } }));
@@ -47,9 +48,9 @@ function cutRow(model, cut, most, actions) {
       element("ul", { class: "examples" }, ...cut.examples.map(([file, bytes]) => element("li", {},
         element("span", { class: "number" }, size(bytes)), " ",
         element("button", { class: "link", onclick: () => actions.reveal(file) }, element("bdi", {}, `/${model.path(file)}`))))))),
-    element("td", { class: "id" }, reason.id),
-    element("td", { class: "id" }, reason.level ?? ""),
-    number(cut.files > 0 ? count(cut.files) : ""),
+    element("td", { class: "id less" }, reason.id),
+    element("td", { class: "id less" }, reason.level ?? ""),
+    number(cut.files > 0 ? count(cut.files) : "", "less"),
     number(size(cut.bytes)), number(percent(cut.bytes, whole)),
     bar(cut.bytes / most, CLASSES[cut.kind].name));
 }
@@ -96,7 +97,7 @@ export function layers(model, actions) {
         layer.same && element("span", { class: "quiet" }, " same digest")),
         number(size(layer.stored)), after && number(size(layer.stored_after)),
         number(size(layer.unpacked)), after && number(size(layer.unpacked_after)),
-        number(layer.waste > 0 ? size(layer.waste) : ""), number(count(layer.files)), bar(layer.unpacked / most, "stays")))))));
+        number(layer.waste > 0 ? size(layer.waste) : "", "less"), number(count(layer.files), "less"), bar(layer.unpacked / most, "stays")))))));
 }
 
 export function runtimes(model) {

@@ -24,18 +24,22 @@ std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole
   return static_cast<std::uint64_t>(Wide{value} * part / whole);
 }
 
-/// `total` in the proportion of `weights`, to the byte.
-std::vector<std::uint64_t> divide(std::uint64_t total, const std::vector<std::uint64_t>& weights) {
-  const std::uint64_t sum = std::accumulate(weights.begin(), weights.end(), std::uint64_t{0});
+std::uint64_t total(const std::vector<std::uint64_t>& numbers) {
+  return std::accumulate(numbers.begin(), numbers.end(), std::uint64_t{0});
+}
+
+/// `whole` in the proportion of `weights`, to the byte; nothing when there are none.
+std::vector<std::uint64_t> divide(std::uint64_t whole, const std::vector<std::uint64_t>& weights) {
+  const std::uint64_t sum = total(weights);
   std::vector<std::uint64_t> out(weights.size(), 0);
   if (sum == 0) return out;
   std::uint64_t given = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    out[i] = share(total, weights[i], sum);
+    out[i] = share(whole, weights[i], sum);
     given += out[i];
   }
   const auto largest = std::ranges::max_element(weights) - weights.begin();
-  out[static_cast<std::size_t>(largest)] += total - given;
+  out[static_cast<std::size_t>(largest)] += whole - given;
   return out;
 }
 
@@ -82,21 +86,32 @@ std::string name_of(const CodeFate& code) {
 /// What leaves the file: debug sections first, the rest in the proportion of the dropped entries.
 void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& elf,
               const std::vector<CodeFate>& code) {
-  std::vector<std::uint64_t> dropped;
-  for (const CodeFate& one : code) dropped.push_back(device::is_drop(one.reason) ? one.bytes : 0);
-  const std::uint64_t all = std::accumulate(dropped.begin(), dropped.end(), std::uint64_t{0});
+  std::vector<std::uint64_t> native, ptx;
+  std::uint64_t other = 0;
+  for (const CodeFate& one : code) {
+    const bool is_ptx = one.reason == device::Reason::kDropPtx;
+    ptx.push_back(is_ptx ? one.bytes : 0);
+    native.push_back(device::is_drop(one.reason) && !is_ptx ? one.bytes : 0);
+    if (one.reason == device::Reason::kDropOtherArch) other += one.bytes;
+  }
+  const std::uint64_t all_ptx = total(ptx), all = total(native) + all_ptx;
   const std::uint64_t debug =
-      all == 0 ? fate.given_back
-               : std::min(fate.given_back, elf.prune ? elf.prune->removed_debug_bytes : 0);
+      all == 0 ? fate.given_back : std::min(fate.given_back, elf.prune->removed_debug_bytes);
   const bool other_pass =
       fate.reason != kDeviceCode && fate.reason != kPtx && fate.reason != kDebug;
   if (other_pass && all == 0) {
     parts.add(PartKind::kRest, "what goes", Verdict::kGoes, fate.reason, debug);
     return;
   }
-  const std::vector<std::uint64_t> goes = divide(fate.given_back - debug, dropped);
+  // The same division as in the list of cuts (inventory/cuts.cpp).
+  const std::uint64_t device = fate.given_back - debug;
+  const std::uint64_t ptx_share =
+      other + all_ptx == 0 ? 0 : share(device, all_ptx, other + all_ptx);
+  const std::vector<std::uint64_t> ptx_goes = divide(ptx_share, ptx);
+  const std::vector<std::uint64_t> native_goes = divide(device - ptx_share, native);
   for (std::size_t i = 0; i < code.size(); ++i)
-    parts.add(PartKind::kCode, name_of(code[i]), Verdict::kGoes, cut_of(code[i].reason), goes[i]);
+    parts.add(PartKind::kCode, name_of(code[i]), Verdict::kGoes, cut_of(code[i].reason),
+              ptx_goes[i] + native_goes[i]);
   parts.add(PartKind::kDebug, "debug sections and symbol tables", Verdict::kGoes, kDebug, debug);
 }
 
@@ -149,7 +164,7 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
   if (alone && !fate.held_back.empty())
     parts.add(PartKind::kRest, {}, Verdict::kHeldBack, fate.reason, stored);
   else
-    parts.add(PartKind::kRest, alone ? "" : "everything else in the file", Verdict::kStays, {},
+    parts.add(PartKind::kRest, alone ? "" : "host code and data", Verdict::kStays, {},
               parts.left());
   return parts.take();
 }

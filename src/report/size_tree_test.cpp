@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-
 #include "report/shown_name.h"
 #include "slim/testing_image.h"
 

@@ -142,13 +142,13 @@ class Browser:
     def click(self, selector):
         place = self.run(f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
                          "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
-                         "return [r.left + Math.min(r.width / 2, 20), r.top + r.height / 2]; })()")
+                         "return [r.left + Math.min(r.width / 2, 20), r.top + Math.min(r.height / 2, 8)]; })()")
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
     def point(self, selector):
         place = self.run(f"(() => {{ const r = document.querySelector({json.dumps(selector)}).getBoundingClientRect(); "
-                         "return [r.left + Math.min(r.width / 2, 20), r.top + r.height / 2]; })()")
+                         "return [r.left + Math.min(r.width / 2, 20), r.top + Math.min(r.height / 2, 8)]; })()")
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
 
     def screenshot(self, path, whole=False):
