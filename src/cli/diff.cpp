@@ -72,12 +72,8 @@ struct Request {
 
 Result<Request> understand(const ParsedArgs& args) {
   Request out;
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
-  TRY(out.tables, with_context(knowledge::Knowledge::load(data), "reading the tables"));
-  if (args.has("--json") && args.has("--format"))
-    return fail(Code::kUsage, "--json and --format exclude each other");
-  out.format = args.has("--json") ? "json" : args.value("--format", "text");
+  TRY(out.tables, tables_of(args));
+  TRY(out.format, format_of(args));
   TRY(out.gates, gates_of(args));
   if (args.has("--host")) {
     TRY(out.hosts, hosts_of(args));
@@ -168,13 +164,7 @@ const Command& diff_command() {
                               {},
                               Completion::kFile}),
       OptionSpec{"--no-content", "", "", "do not read files of equal path and size"},
-      configurable(OptionSpec{"--data",
-                              "",
-                              "DIR",
-                              "tables whose rows come before flense's own",
-                              false,
-                              {},
-                              Completion::kDirectory}),
+      configurable(kDataOption),
       kNoCacheOption,
       kPlatformOption,
       kTmpdirOption,
