@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/html_file.h"
+#include "cli/slim_fleet.h"
 #include "cli/slim_steps.h"
 #include "report/slim_report.h"
 
@@ -28,7 +29,9 @@ Levels
   aggressive  also compiled Python files, tests, JIT caches
 
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
-anything else an OCI layout (an ELF file gives a file, a directory a directory). -t pushes to
+anything else an OCI layout (an ELF file gives a file, a directory a directory); squashfs:FILE and
+sif:FILE are file systems for machines that mount images. Of several TARGETs OUT is a directory, and a
+layer that they share is read, cut and written once. -t pushes to
 docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was done is written
 beside the output as OUT.provenance.json. --html FILE draws what went and what stayed, and why, as one
 page that needs nothing else (docs/html.md).
@@ -41,9 +44,11 @@ Examples:
   flense slim app:1 --gpu a100,a10 -t docker-daemon:app:slim
   flense slim oci:app --gpu sm_90 --dry-run --plan plan.json --html plan.html
   flense slim /opt/venv --gpu sm_90 --in-place
+  flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'")";
 
 Result<int> slim(const ParsedArgs& args, Io& io) {
+  if (args.positionals().size() > 1) return slim_fleet(args, io);
   TRY(const SlimRequest request, read_slim_request(args, io));
   if (request.elf_file) return slim_one_file(request, args, io);
 
@@ -68,7 +73,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& slim_command() {
-  static const std::array<OptionSpec, 21> kOptions = {
+  static const std::array<OptionSpec, 22> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -90,6 +95,8 @@ const Command& slim_command() {
       OptionSpec{"--compression", "", "KIND[:LEVEL]",
                  "zstd, gzip or none for all written layers (default: each keeps its own)"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
+      configurable(
+          OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"}),
       OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},
       OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
       kHtmlOption,
@@ -110,7 +117,7 @@ const Command& slim_command() {
                  {},
                  Completion::kDirectory}};
   static const Command kCommand{
-      "slim", "Images", "cut what the named GPUs can never use", "TARGET", 1, 1, kOptions, kHelp,
+      "slim", "Images", "cut what the named GPUs can never use", "TARGET", 1, 64, kOptions, kHelp,
       {},     slim};
   return kCommand;
 }

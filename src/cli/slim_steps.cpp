@@ -7,10 +7,12 @@
 #include "cli/common.h"
 #include "cli/html_file.h"
 #include "cli/slim_packing.h"
+#include "cli/work_directory.h"
 #include "codec/tar.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
 #include "image/push.h"
+#include "image/sif_output.h"
 #include "inventory/targets.h"
 #include "report/slim_report.h"
 #include "slim/in_place.h"
@@ -76,7 +78,8 @@ Result<void> check_destination(const SlimRequest& request) {
 }
 
 std::string without_prefix(const std::string& output) {
-  for (const char* prefix : {"oci:", "oci-archive:", "docker-archive:", "dir:"})
+  for (const char* prefix :
+       {"oci:", "oci-archive:", "docker-archive:", "dir:", "squashfs:", "sif:"})
     if (output.starts_with(prefix)) return output.substr(std::string_view(prefix).size());
   return output;
 }
@@ -86,13 +89,23 @@ bool is_tree(const image::Image& image) {
          image.form == image::Form::kSif;
 }
 
-/// Only images have layers to split.
-Result<void> check_split(const SlimRequest& request) {
-  if (request.options.split_bytes == 0) return {};
-  const bool tree =
-      request.in_place || request.output.starts_with("dir:") || is_elf_file(request.target);
-  if (!tree) return {};
-  return usage("--split is for images: a file or directory has no layers", "leave it out");
+bool is_file_system(std::string_view output) {
+  return output.starts_with("squashfs:") || output.starts_with("sif:");
+}
+
+/// Only images have layers to split or to keep.
+Result<void> check_layer_options(const SlimRequest& request) {
+  const bool tree = request.in_place || request.output.starts_with("dir:") ||
+                    is_file_system(request.output) || is_elf_file(request.target);
+  if (request.options.split_bytes > 0 && tree)
+    return usage("--split is for images: a file or directory has no layers", "leave it out");
+  if (!request.keep_base.empty() && (tree || request.options.squash))
+    return usage("--keep-base keeps layers, and the result would have none of its own",
+                 "leave it out");
+  if (request.output.starts_with("squashfs:") &&
+      request.options.compression == codec::Compression::kNone)
+    return usage("a squashfs file is compressed", "use --compression zstd or gzip");
+  return {};
 }
 
 }  // namespace
@@ -122,8 +135,10 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   if (out.options.squash && out.in_place)
     return usage("--squash is for images: --in-place changes a tree, which has no layers",
                  "leave one of them out");
-  TRY_DO(check_split(out));
-  if (!out.output.empty() && out.options.compression == codec::Compression::kZstd) {
+  out.keep_base = args.value("--keep-base");
+  TRY_DO(check_layer_options(out));
+  if (!out.output.empty() && !is_file_system(out.output) &&
+      out.options.compression == codec::Compression::kZstd) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     if (spec.form == image::OutputForm::kDockerArchive)
       return usage("a docker archive cannot hold zstd layers: docker load refuses them",
@@ -137,8 +152,27 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   return out;
 }
 
+namespace {
+
+/// How many layers at the bottom of `image` are those of the base, which must all be there.
+Result<std::size_t> base_layers(const image::Image& image, const std::string& reference,
+                                const ParsedArgs& args, const Io& io) {
+  TRY(const auto base, with_context(open_config(reference, args, io), "reading the base"));
+  const std::size_t count = base->layers.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string& wanted = base->layers[i].diff_id;
+    if (!wanted.empty() && i < image.layers.size() && image.layers[i].diff_id == wanted) continue;
+    return usage(fmt::format("{} is not built on {}: layer {} of {} differs", image.name,
+                             base->name, i + 1, count),
+                 "name the very image that was its FROM, by digest");
+  }
+  return count;
+}
+
+}  // namespace
+
 Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
-                                      const Io& io) {
+                                      const Io& io, inventory::InventoryCache* cache) {
   SlimSubject out;
   TRY(out.image, open_target(request.target, args, io));
   if (request.in_place && out.image->form != image::Form::kDirectory)
@@ -146,9 +180,15 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
                  "an image needs an output: -o oci:DIR");
   out.options = request.options;
   out.options.keep_ptx |= slim::forces_ptx(*out.image);
+  if (!request.keep_base.empty()) {
+    TRY(out.options.kept_layers, base_layers(*out.image, request.keep_base, args, io));
+  }
   out.progress = make_progress(args, io);
 
   inventory::InventoryOptions options;
+  options.scan.cache = cache;
+  // It holds what this run has hashed.
+  if (cache != nullptr) options.scan.trust = inventory::CacheTrust::kDigest;
   options.targets = out.options.targets;
   options.level = out.options.level;
   options.keep_ptx = out.options.keep_ptx;
@@ -165,6 +205,9 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   TRY(out.inventory, inventory::describe(*out.image, *out.contents, options));
   TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options));
   for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
+  if (out.options.kept_layers > 0)
+    out.plan.notices.push_back(fmt::format("the lowest {} layers stay as they are: {}",
+                                           out.options.kept_layers, request.keep_base));
   out.broken = slim::verify_plan(*out.image, *out.contents, out.plan);
   for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
 
@@ -187,16 +230,18 @@ Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan) {
 namespace {
 
 Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
-                                      const slim::Plan& plan, const slim::SlimOptions& options) {
+                                      const slim::Plan& plan, const slim::SlimOptions& options,
+                                      slim::LayerPool* pool = nullptr) {
   TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
   slim::SlimOutcome outcome;
-  if (options.squash && subject.image->layers.size() > 1) {
+  const bool several = options.squash && subject.image->layers.size() > 1;
+  if (several || (spec.form == image::OutputForm::kSquashfs && !is_tree(*subject.image))) {
     TRY(outcome, slim::apply_squashed(*subject.image, subject.contents->tree(), plan, options,
                                       subject.unpacked, subject.driver_floor, *writer,
                                       subject.progress.get()));
   } else {
     TRY(outcome, slim::apply_image(*subject.image, plan, options, subject.unpacked,
-                                   subject.driver_floor, *writer, subject.progress.get()));
+                                   subject.driver_floor, *writer, subject.progress.get(), pool));
   }
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
@@ -214,30 +259,6 @@ slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
   return out;
 }
 
-/// A private directory for the two root file systems; gone at the end, whatever happens.
-class WorkDirectory {
- public:
-  static Result<WorkDirectory> create(const std::filesystem::path& parent) {
-    std::string name = (parent / "flense-verify-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      return system_error(errno, "cannot create a directory in " + parent.string());
-    WorkDirectory out;
-    out.path_ = name;
-    return out;
-  }
-  WorkDirectory(WorkDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  WorkDirectory& operator=(WorkDirectory&&) = delete;
-  ~WorkDirectory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  WorkDirectory() = default;
-  std::filesystem::path path_;
-};
-
 }  // namespace
 
 Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io) {
@@ -247,6 +268,7 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   slim::SlimOptions plain = subject.options;
   plain.compression = codec::Compression::kNone;
   plain.split_bytes = 0;
+  plain.kept_layers = 0;
   slim::SlimOptions unsquashed = plain;
   unsquashed.squash = false;
   const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};
@@ -275,7 +297,24 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   return false;
 }
 
-Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject) {
+namespace {
+
+Result<slim::SlimOutcome> write_sif(const std::filesystem::path& output, SlimSubject& subject) {
+  std::error_code ignored;
+  if (std::filesystem::exists(output, ignored))
+    return fail(Code::kEnvironment, "{} already exists", output.string());
+  TRY(const std::string builder, image::find_sif_builder());
+  TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+  const image::OutputSpec spec{image::OutputForm::kOciArchive, work.path() / "image.tar", {}};
+  TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
+  TRY_DO(image::build_sif(builder, spec.path, work.path(), output));
+  return outcome;
+}
+
+}  // namespace
+
+Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject,
+                                       slim::LayerPool* pool) {
   subject.progress->begin(
       "writing layers",
       std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0}));
@@ -301,12 +340,13 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
     TRY_DO(image::push_image(spec.path, request.push_to));
     return outcome;
   }
+  if (request.output.starts_with("sif:")) return write_sif(without_prefix(request.output), subject);
   TRY(image::OutputSpec spec, image::parse_output(request.output, request.tag));
   // A tree has no configuration of its own: a bare path means a directory again.
   if (is_tree(*subject.image) && without_prefix(request.output) == request.output)
     spec.form = image::OutputForm::kDirectory;
   if (spec.tag.empty() && !subject.image->tags.empty()) spec.tag = subject.image->tags.front();
-  return write_image(spec, subject, subject.plan, subject.options);
+  return write_image(spec, subject, subject.plan, subject.options, pool);
 }
 
 namespace {
@@ -383,9 +423,8 @@ Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, I
   return 0;
 }
 
-Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subject,
-                           const slim::SlimOutcome& outcome, const ParsedArgs& args, Io& io) {
-  subject.progress->clear();
+report::SlimReport outcome_report(const SlimRequest& request, const SlimSubject& subject,
+                                  const slim::SlimOutcome& outcome) {
   const std::uint64_t before = unpacked_before(subject);
   std::uint64_t after = 0;
   for (const slim::LayerSizes& layer : outcome.layers) after += layer.unpacked_after;
@@ -394,9 +433,14 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
     for (const auto& [pass, bytes] : outcome.bytes_by_pass) gain += bytes;
     after = before - std::min(before, gain);
   }
-  const report::SlimReport report{subject.plan, &outcome, where(request),
-                                  before,       after,    changes_vendor_objects(subject.plan)};
-  TRY_DO(print_report(report, args, io));
+  return {subject.plan, &outcome, where(request),
+          before,       after,    changes_vendor_objects(subject.plan)};
+}
+
+Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subject,
+                           const slim::SlimOutcome& outcome, const ParsedArgs& args, Io& io) {
+  subject.progress->clear();
+  TRY_DO(print_report(outcome_report(request, subject, outcome), args, io));
   return 0;
 }
 

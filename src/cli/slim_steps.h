@@ -14,7 +14,9 @@
 #include "image/writer.h"
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
+#include "inventory/scan_cache.h"
 #include "report/html_report.h"
+#include "report/slim_report.h"
 #include "slim/apply_image.h"
 #include "slim/options.h"
 #include "slim/plan.h"
@@ -32,6 +34,7 @@ struct SlimRequest {
   std::string tag;      ///< -t without one
   std::string plan_file, provenance_file;
   std::string verify_command;
+  std::string keep_base;  ///< --keep-base
 };
 Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io);
 
@@ -47,15 +50,17 @@ struct SlimSubject {
   std::string driver_floor;
   std::unique_ptr<Progress> progress;
 };
+/// `cache` holds what earlier images of this run were read to.
 Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
-                                      const Io& io);
+                                      const Io& io, inventory::InventoryCache* cache = nullptr);
 
 Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan);
 
 /// False when the slim root answers otherwise than the original; says so on stderr.
 Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io);
 
-Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject);
+Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject,
+                                       slim::LayerPool* pool = nullptr);
 Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
                               const slim::SlimOutcome& outcome);
 
@@ -66,6 +71,8 @@ report::HtmlReport html_of(const SlimRequest& request, const SlimSubject& subjec
 // Closing reports; the value is the exit status.
 Result<int> report_broken(const SlimSubject& subject, Io& io);
 Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, Io& io);
+report::SlimReport outcome_report(const SlimRequest& request, const SlimSubject& subject,
+                                  const slim::SlimOutcome& outcome);
 Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subject,
                            const slim::SlimOutcome& outcome, const ParsedArgs& args, Io& io);
 

@@ -16,6 +16,7 @@
 #include "image/entry_source.h"
 #include "image/model.h"
 #include "image/reference.h"
+#include "image/squashfs_writer.h"
 #include "image/stored_image.h"
 
 namespace flense::image {
@@ -278,6 +279,11 @@ class StoreWriter final : public ImageWriter {
   std::map<std::string, std::unique_ptr<Source>> taken_;
 };
 
+/// Forms with a manifest and names.
+bool is_image(OutputForm form) {
+  return form != OutputForm::kDirectory && form != OutputForm::kSquashfs;
+}
+
 }  // namespace
 
 Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
@@ -288,7 +294,8 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
   constexpr Prefix kPrefixes[] = {{"oci-archive:", OutputForm::kOciArchive},
                                   {"oci:", OutputForm::kOciLayout},
                                   {"docker-archive:", OutputForm::kDockerArchive},
-                                  {"dir:", OutputForm::kDirectory}};
+                                  {"dir:", OutputForm::kDirectory},
+                                  {"squashfs:", OutputForm::kSquashfs}};
   OutputSpec out;
   out.tag = tag;
   std::string_view rest = text;
@@ -302,7 +309,7 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
   }
   if (!prefixed) {
     out.form = rest.ends_with(".tar") ? OutputForm::kDockerArchive : OutputForm::kOciLayout;
-  } else if (out.form != OutputForm::kDirectory) {
+  } else if (is_image(out.form)) {
     if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
       if (out.tag.empty()) out.tag = rest.substr(colon + 1);
       rest = rest.substr(0, colon);
@@ -316,7 +323,7 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
         "images go to engines and registries with -t");
   }
   out.path = rest;
-  if (!out.tag.empty() && out.form != OutputForm::kDirectory && !normalise_reference(out.tag)) {
+  if (!out.tag.empty() && is_image(out.form) && !normalise_reference(out.tag)) {
     return fail(Code::kUsage, "\"{}\" is not an image name", out.tag);
   }
   return out;
@@ -324,6 +331,7 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
 
 Result<std::unique_ptr<ImageWriter>> ImageWriter::create(const OutputSpec& spec) {
   if (spec.form == OutputForm::kDirectory) return create_directory_writer(spec);
+  if (spec.form == OutputForm::kSquashfs) return create_squashfs_writer(spec);
   TRY(auto writer, StoreWriter::create(spec));
   return std::unique_ptr<ImageWriter>(std::move(writer));
 }

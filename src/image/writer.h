@@ -1,4 +1,5 @@
-// Outputs that appear whole or not at all: OCI layout, OCI archive, docker-archive, directory.
+// Outputs that appear whole or not at all: OCI layout, OCI archive, docker-archive, directory,
+// squashfs.
 #pragma once
 
 #include <filesystem>
@@ -11,7 +12,7 @@
 
 namespace flense::image {
 
-enum class OutputForm { kOciLayout, kOciArchive, kDockerArchive, kDirectory };
+enum class OutputForm { kOciLayout, kOciArchive, kDockerArchive, kDirectory, kSquashfs };
 
 struct OutputSpec {
   OutputForm form = OutputForm::kOciLayout;
@@ -19,7 +20,8 @@ struct OutputSpec {
   std::string tag;  ///< reference name: "app:slim"; may be empty
 };
 
-/// "oci:DIR[:TAG]", "oci-archive:F.tar[:TAG]", "docker-archive:F.tar[:NAME]", "dir:DIR"; a bare
+/// "oci:DIR[:TAG]", "oci-archive:F.tar[:TAG]", "docker-archive:F.tar[:NAME]", "dir:DIR",
+/// "squashfs:FILE"; a bare
 /// path by its look: *.tar -> docker-archive, else OCI layout. `tag`, when given, wins over the
 /// suffix.
 Result<OutputSpec> parse_output(std::string_view text, std::string_view tag);

@@ -40,6 +40,7 @@ Result<void> repack_layer(const image::Image& image, std::size_t index, Progress
 struct WrittenLayer {
   std::vector<image::ImageWriter::LayerResult> stored;  ///< several when it was split
   LayerOutcome outcome;
+  bool shared = false;  ///< taken over from another image of the run
 };
 
 /// The first reading verified the layer; a file that changed since must not pass.
@@ -67,9 +68,11 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
                                  image::ImageWriter& writer, Progress* progress) {
   const image::Layer& layer = image.layers[index];
   const LayerPlan& edits = plan.layers[index];
-  const codec::Compression compression = wanted_compression(layer, options);
+  const bool kept = index < options.kept_layers;
+  const codec::Compression compression =
+      kept ? layer.compression : wanted_compression(layer, options);
   WrittenLayer out;
-  const bool split = options.split_bytes > 0 && unpacked > options.split_bytes;
+  const bool split = !kept && options.split_bytes > 0 && unpacked > options.split_bytes;
   if (edits.edits.empty() && compression == layer.compression && !split) {
     TRY(auto stored, writer.copy_layer(image, index));
     out.stored.push_back(std::move(stored));
@@ -103,6 +106,13 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
   out.stored.push_back(sink->result());
   return out;
+}
+
+/// What a layer of an earlier image of the run became, once more.
+Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter& writer) {
+  for (std::size_t part = 0; part < known.stored.size(); ++part)
+    TRY_DO(writer.copy_layer(*known.from, known.first + part));
+  return WrittenLayer{known.stored, known.outcome, true};
 }
 
 void add_counts(std::map<std::string, std::uint64_t>& to,
@@ -141,13 +151,21 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const std::string& floor, image::ImageWriter& writer,
-                                Progress* progress) {
+                                Progress* progress, LayerPool* pool) {
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);
+  std::vector<std::string> keys(count);
+  if (pool != nullptr)
+    for (std::size_t i = 0; i < count; ++i)
+      keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options, i < options.kept_layers);
   const std::vector<std::size_t> order = by_size(unpacked);
   TRY_DO(parallel_for(
       count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {
         const std::size_t index = order[turn];
+        if (const LayerPool::Entry* known = pool != nullptr ? pool->find(keys[index]) : nullptr) {
+          TRY(written[index], take_over(*known, writer));
+          return {};
+        }
         TRY(written[index],
             with_context(
                 write_layer(image, index, plan, options, unpacked[index], writer, progress),
@@ -157,20 +175,23 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
 
   SlimOutcome out;
   out.changed = !plan.empty();
+  out.keys = keys;
   std::vector<std::string> diff_ids;
   std::vector<std::size_t> parts;
   std::vector<image::ImageWriter::LayerResult> stored;
   for (std::size_t i = 0; i < count; ++i) {
     WrittenLayer& layer = written[i];
     parts.push_back(layer.stored.size());
+    out.shared_layers += layer.shared ? 1 : 0;
+    if (pool != nullptr) out.written.push_back({nullptr, 0, layer.stored, layer.outcome});
     for (std::size_t part = 0; part < layer.stored.size(); ++part) {
-      image::ImageWriter::LayerResult& one = layer.stored[part];
+      const image::ImageWriter::LayerResult& one = layer.stored[part];
       LayerSizes sizes = part_sizes(image.layers[i], unpacked[i], one, part, layer.stored.size());
       if (layer.stored.size() == 1 && plan.layers[i].edits.empty())
         sizes.unpacked_after = unpacked[i];
       out.layers.push_back(std::move(sizes));
       diff_ids.push_back(one.diff_id);
-      stored.push_back(std::move(one));
+      stored.push_back(one);
     }
     add_counts(out.bytes_by_pass, layer.outcome.bytes_by_pass);
     add_counts(out.files_by_pass, layer.outcome.files_by_pass);

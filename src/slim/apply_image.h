@@ -9,6 +9,7 @@
 #include "image/image.h"
 #include "image/writer.h"
 #include "slim/apply_layer.h"
+#include "slim/layer_pool.h"
 #include "slim/options.h"
 #include "slim/plan.h"
 
@@ -29,6 +30,10 @@ struct SlimOutcome {
   std::map<std::string, std::uint64_t> files_by_pass;
   std::vector<LeftAlone> left_alone;
   std::vector<std::string> notices;
+  // With a pool: how many layers came from it, and what it shall learn of this image.
+  std::size_t shared_layers = 0;
+  std::vector<std::string> keys;
+  std::vector<LayerPool::Entry> written;
 };
 
 /// Of one part of a layer that was split into `parts`; the first carries what there was before.
@@ -36,11 +41,12 @@ LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
                       const image::ImageWriter::LayerResult& stored, std::size_t part,
                       std::size_t parts);
 
-/// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer.
+/// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer. `pool` holds
+/// what earlier images of the run became.
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const std::string& floor, image::ImageWriter& writer,
-                                Progress* progress);
+                                Progress* progress, LayerPool* pool = nullptr);
 
 }  // namespace flense::slim

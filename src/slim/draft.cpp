@@ -6,11 +6,12 @@
 
 namespace flense::slim {
 
-Draft::Draft(const inventory::Contents& contents, std::vector<std::string> keep)
-    : keep_(std::move(keep)), layers_(contents.scans().size()) {}
+Draft::Draft(const inventory::Contents& contents, std::vector<std::string> keep,
+             std::size_t kept_layers)
+    : keep_(std::move(keep)), kept_layers_(kept_layers), layers_(contents.scans().size()) {}
 
 bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
-  if (layers_[ref.layer].contains(ref.index)) return false;
+  if (ref.layer < kept_layers_ || layers_[ref.layer].contains(ref.index)) return false;
   return std::ranges::none_of(keep_,
                               [&](const std::string& glob) { return glob_match(glob, path); });
 }

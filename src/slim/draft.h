@@ -26,7 +26,9 @@ struct PassContext {
 
 class Draft {
  public:
-  Draft(const inventory::Contents& contents, std::vector<std::string> keep);
+  /// Nothing of the lowest `kept_layers` layers is claimed.
+  Draft(const inventory::Contents& contents, std::vector<std::string> keep,
+        std::size_t kept_layers = 0);
 
   /// False when the path is under --keep or the member is claimed already.
   bool may_claim(image::EntryRef ref, std::string_view path) const;
@@ -48,6 +50,7 @@ class Draft {
 
  private:
   std::vector<std::string> keep_;
+  std::size_t kept_layers_;
   std::vector<std::map<std::uint64_t, Edit>> layers_;
   std::map<std::string, PassTotal> passes_;
   struct Share {

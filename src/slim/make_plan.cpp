@@ -29,7 +29,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
                        const inventory::Inventory& inventory, const SlimOptions& options) {
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
   const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree())};
-  Draft draft(contents, options.keep);
+  Draft draft(contents, options.keep, options.kept_layers);
   shadowed_files_pass(context, draft);
   waste_files_pass(context, draft);
   gpu_files_pass(context, draft);

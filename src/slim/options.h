@@ -25,6 +25,8 @@ struct SlimOptions {
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;
   int compression_level = 0;
+  /// So many layers at the bottom stay as they are, digest included: a base that others share.
+  std::size_t kept_layers = 0;
   /// Layers that unpack to more become several of about so many bytes; 0: none does.
   std::uint64_t split_bytes = 0;
   std::filesystem::path scratch_directory;

@@ -108,6 +108,7 @@ std::vector<SplitMember> any_members() {
 TEST(SplitPlan, EveryMemberStandsInOnePartAndMayStandThere) {
   EXPECT_TRUE(rc::check([] {
     const std::vector<SplitMember> members = any_members();
+    RC_PRE(!members.empty());
     const std::uint64_t limit = *rc::gen::inRange<std::uint64_t>(1000, 20'000);
     const SplitPlan plan = plan_split(members, limit);
     std::map<std::string, std::size_t> part_of;
