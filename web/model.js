@@ -152,31 +152,29 @@ export class Model {
     }));
   }
 
-  /// Nodes whose name, or with a '/' whose path, holds the text; those inside of one that does are
-  /// not listed again.
+  /// Nodes whose name holds the text, heaviest first; where the text has a '/', those whose path does
+  /// and that of the directory around them does not. `bytes` counts what lies in two of them once.
   search(text) {
     const wanted = text.toLowerCase();
     const whole = wanted.includes("/");
     const inside = new Uint8Array(this.length);
     const found = [];
     const paths = whole ? new Array(this.length) : null;
+    let bytes = 0;
     for (let i = 1; i < this.length; ++i) {
       const parent = this.parents[i];
-      if (whole) paths[i] = "df".includes(this.kinds[i]) ? `${paths[parent] ?? ""}/${this.names[i]}` : paths[parent];
-      if (inside[parent]) {
-        inside[i] = 1;
-        continue;
-      }
-      if (!"dfc".includes(this.kinds[i])) continue;
-      const name = whole ? (this.kinds[i] === "c" ? "" : paths[i]) : this.names[i];
-      if (!name.toLowerCase().includes(wanted)) continue;
-      inside[i] = 1;
+      if (whole) paths[i] = "df".includes(this.kinds[i]) ? `${paths[parent] ?? ""}/${this.names[i].toLowerCase()}` : "";
+      inside[i] = inside[parent];
+      if (!"dfc".includes(this.kinds[i]) || (whole && inside[i])) continue;
+      if (!(whole ? paths[i] : this.names[i].toLowerCase()).includes(wanted)) continue;
       found.push(i);
+      if (!inside[i]) bytes += this.before[i];
+      inside[i] = 1;
     }
     found.sort((a, b) => this.before[b] - this.before[a]);
     // What leads to a match, or lies in one.
     const lit = inside.slice();
     for (let i = this.length - 1; i > 0; --i) if (lit[i]) lit[this.parents[i]] = 1;
-    return { found, lit, bytes: found.reduce((sum, one) => sum + this.before[one], 0) };
+    return { found, lit, bytes };
   }
 }

@@ -1,5 +1,8 @@
 #include "cli/html_file.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "base/file.h"
 #include "cli/common.h"
 
@@ -18,11 +21,19 @@ bool html_on_output(const ParsedArgs& args) {
 }
 
 Result<void> check_html(const ParsedArgs& args) {
-  if (!html_on_output(args) || !args.has("--json")) return {};
-  return std::unexpected(Error{Code::kUsage,
-                               "--html - and --json both write to standard output",
-                               {},
-                               "name a file: --html report.html"});
+  if (html_on_output(args)) {
+    if (!args.has("--json")) return {};
+    return std::unexpected(Error{Code::kUsage,
+                                 "--html - and --json both write to standard output",
+                                 {},
+                                 "name a file: --html report.html"});
+  }
+  // Better now than after minutes of work.
+  const std::filesystem::path folder = std::filesystem::path(args.value("--html")).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
+    return fail(Code::kEnvironment, "--html: there is no directory {}", folder.string());
+  return {};
 }
 
 Result<void> write_html(const ParsedArgs& args, const report::HtmlReport& report, Io& io) {

@@ -7,7 +7,8 @@
 
 namespace flense::cli {
 
-/// A usage error when --html and --json both want standard output.
+/// Before any reading: a usage error when --html and --json both want standard output, an
+/// environment error when the report would have no directory to be in.
 Result<void> check_html(const ParsedArgs& args);
 /// Whether standard output is the HTML report's ("-").
 bool html_on_output(const ParsedArgs& args);

@@ -16,10 +16,12 @@ class Large(harness.Case):
     def open(self, page):
         with browser.Browser() as page_browser:
             page_browser.look(1360, 860)
-            page_browser.open(page)  # The first page of a browser also starts it.
-            times = sorted(page_browser.open(page) for _ in range(3))
-            self.assertEqual(page_browser.messages, [])
-            return times[1]
+            times = []
+            for _ in range(5):
+                times.append(page_browser.open(page))
+                self.assertEqual(page_browser.messages, [])
+            # What else the machine does makes a page slower, never faster.
+            return min(times)
 
     def test_pytorch(self):
         subprocess.run([sys.executable, os.path.join(harness.TOP, "scripts/make-image.py"), "clean"], check=True,
