@@ -15,13 +15,13 @@ export function figures(model) {
   const never = model.sum(0, OTHER_GPUS);
   const stored = data.stored !== whole ? `${size(data.stored)} stored, ` : "";
   const first = figure("Unpacked", whole,
-    `${stored}${plural(data.layers.length, "layer", "layers")}, ${plural(data.files, "file", "files")}`);
+    `${stored}${data.layers.length > 1 ? `${plural(data.layers.length, "layer", "layers")}, ` : ""}${plural(data.files, "file", "files")}`);
   const second = data.gpus !== ""
     ? figure(`${data.gpus} can never load`, never, `${percent(never, whole)} of the image: device code and files for other GPUs`, "other")
     : figure("Device code", data.matrix.device,
       data.matrix.files.length > 0 ? `${percent(data.matrix.device, whole)} of the image; --gpu tells what a GPU can never load` : "no device code found", "code");
   const more = whole - after - never;
-  const also = more > 0 ? `${size(more)} more ${done ? "went" : "can go"} for other reasons` : "";
+  const also = more > 0 ? `${size(more)} ${never > 0 ? "more " : ""}${done ? "went" : "can go"}${never > 0 ? " for other reasons" : ""}` : "";
   const third = figure(done ? "Remains" : "Would remain", after,
     [percent(after, whole), data.stored_after !== undefined ? `${size(data.stored_after)} stored` : "", also].filter((one) => one !== "").join("; "));
   return element("dl", { class: "facts" }, first, second, third);
@@ -30,7 +30,9 @@ export function figures(model) {
 /// A bar that is its own legend; its keys show one class alone in the map.
 export function composition(model, actions) {
   const whole = Math.max(model.before[0], 1);
-  const present = CLASSES.map((one, kind) => ({ ...one, kind, bytes: model.sum(0, kind) })).filter((one) => one.bytes > 0);
+  const present = CLASSES.map((one, kind) => ({
+    ...one, kind, bytes: model.sum(0, kind), label: one.name === "code" && model.data.gpus === "" ? "device code" : one.label,
+  })).filter((one) => one.bytes > 0);
   const bar = element("div", { class: "composition", "aria-hidden": "true" }, ...present.map((one) =>
     element("i", { class: `is-${one.name}`, css: { "flex-grow": String(one.bytes / whole) } })));
   const keys = present.map((one) => element("button", {

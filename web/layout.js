@@ -5,6 +5,7 @@ import { hierarchy, partition, treemap, treemapSquarify } from "d3-hierarchy";
 const LEAST = 2.5;      // pixels: what is lower is not drawn
 const LEAST_AREA = 36;  // the same for boxes, in square pixels
 const DEEPEST = 24;     // levels of boxes
+export const NAMED = 35; // pixels of height from which on a box has a line for its name
 const ROOT = 18;        // pixels of the root's column: its name stands above the map
 const WRAPS = 0.98;     // the share of a directory that makes another one stand for it
 
@@ -65,7 +66,7 @@ export function boxes(model, { root, shown, scale, width, height }) {
   const top = tree(model, root, shown, DEEPEST, (LEAST_AREA * scale) / (width * height));
   const part = Math.sqrt(shown(root) / scale);
   treemap().tile(treemapSquarify.ratio(1.4)).round(true).size([width * part, height * part])
-    .paddingTop((one) => (one.y1 - one.y0 > 34 && one.x1 - one.x0 > 40 ? 18 : 2)).paddingInner(1)
+    .paddingTop((one) => (one.y1 - one.y0 >= NAMED && one.x1 - one.x0 > 40 ? 18 : 2)).paddingInner(1)
     .paddingRight(2).paddingBottom(2).paddingLeft(2)(top);
   return top.descendants().filter((one) => one.x1 - one.x0 >= LEAST && one.y1 - one.y0 >= LEAST).map((one) => ({
     node: one.data.node, depth: one.depth, left: one.x0, top: one.y0, width: one.x1 - one.x0,

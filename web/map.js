@@ -5,7 +5,7 @@ import { select } from "d3-selection";
 import { CLASSES } from "./classes.js";
 import { element } from "./dom.js";
 import { percent, size } from "./format.js";
-import { boxes, icicle, unwrapped } from "./layout.js";
+import { boxes, icicle, NAMED, unwrapped } from "./layout.js";
 
 const CHARACTER = 6.7; // pixels of one at the size of the labels, on average
 
@@ -99,7 +99,8 @@ export class TreeMap {
     style.top = `${one.top}px`;
     style.width = `${Math.max(1, one.width - (one.box ? 0 : 1))}px`;
     style.height = `${Math.max(1, one.height - (one.height > 6 ? 1 : 0.5))}px`;
-    const tall = one.height >= 13 && one.width >= 48;
+    // Boxes around others have a line for their name where layout.js leaves one.
+    const tall = one.height >= (one.box && one.inner ? NAMED : 13) && one.width >= 48;
     style.lineHeight = `${Math.min(17, one.height - 1)}px`;
     const kind = leaf ? CLASSES[model.classes[node]].name : one.inner || !one.box ? "above" : "closed";
     cell.className = `cell is-${kind}${one.box ? " box" : one.depth === 0 ? " root" : ""}${this.#dimmed(node) ? " dim" : ""}${tall ? "" : " bare"}`;

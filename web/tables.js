@@ -46,7 +46,7 @@ function cutRow(model, cut, most, actions) {
         element("i", { class: `swatch is-${CLASSES[cut.kind].name}`, "aria-hidden": "true" }), reason.text ?? reason.id,
         reason.why && element("span", { class: "quiet" }, ` stays: ${reason.why}`)),
       element("ul", { class: "examples" }, ...cut.examples.map(([file, bytes]) => element("li", {},
-        element("span", { class: "number" }, size(bytes)), " ",
+        element("span", { class: "number" }, size(bytes)),
         element("button", { class: "link", onclick: () => actions.reveal(file) }, element("bdi", {}, `/${model.path(file)}`))))))),
     element("td", { class: "id less" }, reason.id),
     element("td", { class: "id less" }, reason.level ?? ""),
