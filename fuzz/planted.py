@@ -21,6 +21,8 @@ CORPUS = TOP / "fuzz/corpus"
 PLANTED = {
     "amd": ("src/device/amd_bundle.cpp", "id_size > kMostId || !range_fits(at, id_size, bytes.size())",
             "id_size > kMostId || at > bytes.size()"),
+    "amd_prune": ("src/device/amd_repack.cpp", "TRY_DO(copied(kept[i].from, row.size));",
+                  "TRY_DO(copied(row.offset, row.size));"),
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
     "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
     "cdi": ("src/cdi/spec_write.cpp", '  set_text(out, "type", node.type);\n', ""),

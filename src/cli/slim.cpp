@@ -19,14 +19,15 @@ constexpr std::string_view kHelp =
 Layers that no cut touches keep their digest. The input is never changed; the output appears whole
 or not at all.
 
---gpu names the GPUs to serve: products (h100, a100, l4), architectures (sm_90, 9.0), several with
-commas, or "host" for the GPUs of this machine. Device code that any of them could load stays.
+--gpu names the GPUs to serve: products (h100, l4, mi300x), architectures (sm_90, 9.0, gfx942),
+several with commas, or "host" for the GPUs of this machine. Device code that any of them could load
+stays, and where targets of one vendor alone are named, all code of the other (but at aggressive).
 
 Levels
   safe        caches, files that later layers hide, device code for other GPUs; PTX stays
   standard    also PTX where every target has native code, files named for other GPUs, debug
               sections and symbol tables, headers, static libraries, documentation, locales
-  aggressive  also compiled Python files, tests, JIT caches
+  aggressive  also compiled Python files, tests, JIT caches, device code of a vendor without target
 
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory); squashfs:FILE and
@@ -73,7 +74,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& slim_command() {
-  static const std::array<OptionSpec, 22> kOptions = {
+  static const std::array<OptionSpec, 23> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -89,6 +90,8 @@ const Command& slim_command() {
                  Completion::kFile},
       configurable(OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true}),
       configurable(OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"}),
+      OptionSpec{"--drop-vendor", "", "",
+                 "targets of one vendor: drop all device code of the other"},
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},

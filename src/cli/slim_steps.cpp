@@ -119,6 +119,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   TRY(out.options.targets, inventory::parse_targets(words));
   out.options.level = level_of(args);
   out.options.keep_ptx = args.has("--keep-ptx");
+  out.options.drop_vendor = args.has("--drop-vendor");
   out.options.modify_vendor = !args.has("--no-modify-vendor");
   out.options.keep = args.values("--keep");
   out.options.scratch_directory = scratch_directory(args, io);
@@ -183,6 +184,7 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   if (!request.keep_base.empty()) {
     TRY(out.options.kept_layers, base_layers(*out.image, request.keep_base, args, io));
   }
+  out.options.amd_override = inventory::amd_override(inventory::environment(*out.image));
   out.progress = make_progress(args, io);
 
   inventory::InventoryOptions options;
@@ -192,10 +194,10 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   options.targets = out.options.targets;
   options.level = out.options.level;
   options.keep_ptx = out.options.keep_ptx;
+  options.drop_vendor = out.options.drop_vendor;
   options.scan.scratch_directory = out.options.scratch_directory;
   options.scan.progress = out.progress.get();
-  // Without a CUDA target the image's CUDA code is none of our business: it stays.
-  if (!out.options.targets.cuda.empty()) options.scan.prune = slim::rewrite_rules(out.options);
+  options.scan.prune = slim::rewrite_rules(out.options);
   const std::uint64_t total = std::accumulate(
       out.image->layers.begin(), out.image->layers.end(), std::uint64_t{0},
       [](std::uint64_t sum, const image::Layer& layer) { return sum + layer.blob.size; });

@@ -28,6 +28,27 @@ std::string md5_hex(Bytes bytes) {
   return out;
 }
 
+struct Md5::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  State() { EVP_DigestInit_ex(context, EVP_md5(), nullptr); }
+  ~State() { EVP_MD_CTX_free(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+};
+
+Md5::Md5() : state_(std::make_unique<State>()) {}
+Md5::~Md5() = default;
+
+void Md5::update(Bytes bytes) {
+  EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+}
+
+std::array<std::byte, 16> Md5::take() {
+  std::array<std::byte, 16> out{};
+  EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(out.data()), nullptr);
+  return out;
+}
+
 std::string sha1_base64(Bytes bytes) {
   const Raw raw = digest(bytes, EVP_sha1());
   std::array<unsigned char, 64> text{};

@@ -1,7 +1,6 @@
 #include "compat/amd.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/format.h"
 #include "knowledge/version.h"
@@ -34,14 +33,6 @@ AmdMatch feature_match(char code, char gpu, char expected) {
   return code == expected ? AmdMatch::kYes : AmdMatch::kDepends;
 }
 
-std::optional<std::string> hex_digit(std::string_view text) {
-  if (text.size() == 1 && text[0] >= 'a' && text[0] <= 'f') return std::string(text);
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value > 15) return std::nullopt;
-  return fmt::format("{:x}", value);
-}
-
 }  // namespace
 
 AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
@@ -55,17 +46,6 @@ AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
   // which these accelerators have, runs with sramecc on.
   return std::min(feature_match(setting(code, "xnack"), setting(gpu, "xnack"), xnack ? '+' : '-'),
                   feature_match(setting(code, "sramecc"), setting(gpu, "sramecc"), '+'));
-}
-
-std::string gfx_of_override(std::string_view version) {
-  const std::size_t first = version.find('.'), second = version.rfind('.');
-  if (first == std::string_view::npos || first == second) return {};
-  const std::string_view major = version.substr(0, first);
-  const auto minor = hex_digit(version.substr(first + 1, second - first - 1));
-  const auto step = hex_digit(version.substr(second + 1));
-  const bool plain = !major.empty() && major.size() <= 2 &&
-                     major.find_first_not_of("0123456789") == std::string_view::npos;
-  return plain && minor && step ? fmt::format("gfx{}{}{}", major, *minor, *step) : std::string();
 }
 
 Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch) {

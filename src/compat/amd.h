@@ -25,10 +25,6 @@ enum class AmdMatch { kNo, kDepends, kYes };
 AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
                    const knowledge::Rocm& tables);
 
-/// HSA_OVERRIDE_GFX_VERSION: "10.3.0" -> "gfx1030", "9.0.10" and "9.0.a" -> "gfx90a"; empty when
-/// not of that form.
-std::string gfx_of_override(std::string_view version);
-
 /// The ROCm user space of the image, major and minor: the framework's own before the base image's.
 /// Without a version where nothing tells.
 Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch);

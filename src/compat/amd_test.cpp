@@ -45,15 +45,5 @@ TEST(AmdTarget, GenericTargets) {
   EXPECT_EQ(match("gfx13-generic", "gfx942"), AmdMatch::kNo);
 }
 
-TEST(AmdTarget, OverrideOfTheVersion) {
-  EXPECT_EQ(gfx_of_override("10.3.0"), "gfx1030");
-  EXPECT_EQ(gfx_of_override("9.4.2"), "gfx942");
-  EXPECT_EQ(gfx_of_override("9.0.10"), "gfx90a");
-  EXPECT_EQ(gfx_of_override("9.0.a"), "gfx90a");
-  for (const char* bad : {"", "10", "10.3", "10.3.16", "a.3.0", "10.3.x", "10..0", ".3.0", "10.3.",
-                          "100.3.0", "gfx1030"})
-    EXPECT_EQ(gfx_of_override(bad), "") << bad;
-}
-
 }  // namespace
 }  // namespace flense::compat

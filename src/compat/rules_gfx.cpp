@@ -5,6 +5,7 @@
 #include "compat/amd.h"
 #include "compat/facts.h"
 #include "compat/rules.h"
+#include "device/amd_target.h"
 
 namespace flense::compat {
 
@@ -102,7 +103,7 @@ struct Override {
 Override override_of(const Question& question, const std::string& gfx) {
   const auto at = question.image.environment.find("HSA_OVERRIDE_GFX_VERSION");
   if (at == question.image.environment.end() || at->second.empty()) return {};
-  Override out{at->second, gfx_of_override(at->second), false};
+  Override out{at->second, device::amd_target_of_override(at->second), false};
   const auto* generic = question.tables.rocm.generic_for(gfx);
   out.family = generic != nullptr && std::ranges::find(generic->gfx, out.gfx) != generic->gfx.end();
   return out;

@@ -9,7 +9,6 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "elf/file.h"
 
 namespace flense::device {
 
@@ -36,12 +35,8 @@ bool looks_like_amd_bundle(Bytes bytes);
 /// passed over. Bad input: more than 100,000 bundles, a million entries or 10,000 damaged headers.
 Result<std::vector<AmdBundle>> read_amd_bundles(Bytes bytes);
 
-/// What one ELF file holds: all bundles of its `.hip_fatbin` sections, offsets from the file's
-/// start.
-struct AmdCode {
-  std::vector<AmdBundle> bundles;
-  std::uint64_t section_bytes = 0;
-};
-Result<AmdCode> find_amd_code(const elf::File& file);
+/// The stored bytes of a bundle that count for each of its entries: what an entry takes, or of a
+/// compressed bundle its share, so that the shares add up to the bundle.
+std::vector<std::uint64_t> stored_shares(const AmdBundle& bundle);
 
 }  // namespace flense::device

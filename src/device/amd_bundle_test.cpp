@@ -1,4 +1,5 @@
 #include "device/amd_bundle.h"
+#include "device/amd_code.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -69,6 +70,32 @@ TEST(AmdTarget, OfCodeObjects) {
   EXPECT_EQ(target(2, 0x04c, EM_X86_64), std::nullopt);
 }
 
+TEST(AmdTarget, CodeRunsOnItsProcessorAndOnMembersOfAGenericOne) {
+  EXPECT_TRUE(amd_code_runs_on("gfx942", "gfx942"));
+  EXPECT_FALSE(amd_code_runs_on("gfx90a", "gfx942"));
+  EXPECT_TRUE(amd_code_runs_on("gfx90a:sramecc+:xnack-", "gfx90a"));
+  EXPECT_TRUE(amd_code_runs_on("gfx90a", "gfx90a:xnack+"));
+  EXPECT_TRUE(amd_code_runs_on("gfx90a:sramecc+", "gfx90a:xnack+"));
+  EXPECT_FALSE(amd_code_runs_on("gfx90a:xnack-", "gfx90a:xnack+"));
+  EXPECT_TRUE(amd_code_runs_on("gfx9-4-generic", "gfx942"));
+  EXPECT_TRUE(amd_code_runs_on("gfx9-4-generic:xnack+", "gfx950"));
+  EXPECT_FALSE(amd_code_runs_on("gfx9-4-generic", "gfx90a"));
+  EXPECT_FALSE(amd_code_runs_on("gfx13-generic", "gfx942"));
+  EXPECT_EQ(amd_processor_at("gfx90a6e.kdb"), "gfx90a");
+  EXPECT_EQ(amd_processor_at("gfx90878"), "gfx908");
+  EXPECT_EQ(amd_processor_at("gfx"), "");
+}
+
+TEST(AmdTarget, OverrideOfTheVersion) {
+  EXPECT_EQ(amd_target_of_override("10.3.0"), "gfx1030");
+  EXPECT_EQ(amd_target_of_override("9.4.2"), "gfx942");
+  EXPECT_EQ(amd_target_of_override("9.0.10"), "gfx90a");
+  EXPECT_EQ(amd_target_of_override("9.0.a"), "gfx90a");
+  for (const char* bad : {"", "10", "10.3", "10.3.16", "a.3.0", "10.3.x", "10..0", ".3.0", "10.3.",
+                          "100.3.0", "gfx1030"})
+    EXPECT_EQ(amd_target_of_override(bad), "") << bad;
+}
+
 TEST(AmdBundle, ReadsTheEntriesAndNotTheHost) {
   const std::string bytes = amd_bundle({{"host-x86_64-unknown-linux--", ""},
                                         {"hipv4-amdgcn-amd-amdhsa--gfx1100", "code"},
@@ -115,12 +142,12 @@ TEST(AmdBundle, AnyVersionOfTheCompressedHeader) {
 TEST(AmdBundle, WhatCannotBeUnpackedIsUnknownAndSaysWhy) {
   const std::string plain = amd_bundle({{"hipv4-amdgcn-amd-amdhsa--gfx942", "code"}});
   std::string method = compressed_bundle(2, plain);
-  put(method, 6, std::uint16_t{0});
+  put(method, 6, std::uint16_t{2});
   std::string damaged = compressed_bundle(2, plain);
   damaged[26] = '!';
   const std::string other = compressed_bundle(2, "no bundle at all, only text");
   for (const auto& [bytes, why] :
-       {std::pair(method, "compressed by method 0"), std::pair(damaged, "zstd"),
+       {std::pair(method, "compressed by method 2"), std::pair(damaged, "Zstandard"),
         std::pair(other, "no offload bundle after unpacking")}) {
     const auto bundles = read(bytes);
     ASSERT_EQ(bundles.size(), 1U);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <vector>
 
 namespace flense::device {
@@ -37,6 +38,42 @@ constexpr auto kMachines = std::to_array<Machine>({
     {0x53, "gfx10-3-generic"}, {0x54, "gfx11-generic"}, {0x55, "gfx1152"},
     {0x58, "gfx1153"},         {0x59, "gfx12-generic"}, {0x5f, "gfx9-4-generic"},
 });
+
+struct Generic {
+  std::string_view name;
+  std::vector<std::string_view> members;
+};
+
+/// LLVM AMDGPUUsage, "Generic Processors"; the same rows as data/rocm.json, which rules about
+/// verdicts read.
+const std::vector<Generic>& generics() {
+  static const std::vector<Generic> kRows = {
+      {"gfx9-generic", {"gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"}},
+      {"gfx9-4-generic", {"gfx940", "gfx941", "gfx942", "gfx950"}},
+      {"gfx10-1-generic", {"gfx1010", "gfx1011", "gfx1012", "gfx1013"}},
+      {"gfx10-3-generic",
+       {"gfx1030", "gfx1031", "gfx1032", "gfx1033", "gfx1034", "gfx1035", "gfx1036"}},
+      {"gfx11-generic",
+       {"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"}},
+      {"gfx12-generic", {"gfx1200", "gfx1201"}},
+  };
+  return kRows;
+}
+
+/// '+', '-', or 0 when the target does not speak of the feature.
+char setting_of(std::string_view target, std::string_view feature) {
+  const std::size_t at = target.find(fmt::format(":{}", feature));
+  const std::size_t sign = at + 1 + feature.size();
+  return at == std::string_view::npos || sign >= target.size() ? '\0' : target[sign];
+}
+
+std::optional<std::string> hexadecimal_digit(std::string_view text) {
+  if (text.size() == 1 && text[0] >= 'a' && text[0] <= 'f') return std::string(text);
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value > 15) return std::nullopt;
+  return fmt::format("{:x}", value);
+}
 
 bool is_feature(std::string_view word) {
   return word == "sramecc+" || word == "sramecc-" || word == "xnack+" || word == "xnack-";
@@ -99,6 +136,47 @@ std::optional<std::string> amd_target_of_code_object(const elf::File& file) {
     if ((flags & 0x100) != 0) out += ":xnack+";
   }
   return out;
+}
+
+std::vector<std::string> amd_generic_members(std::string_view processor) {
+  const auto row = std::ranges::find(generics(), processor, &Generic::name);
+  if (row == generics().end()) return {};
+  return {row->members.begin(), row->members.end()};
+}
+
+bool amd_code_runs_on(std::string_view code, std::string_view gpu) {
+  const std::string_view built_for = code.substr(0, code.find(':'));
+  const std::string_view has = gpu.substr(0, gpu.find(':'));
+  if (built_for != has) {
+    const auto row = std::ranges::find(generics(), built_for, &Generic::name);
+    if (row == generics().end() || std::ranges::find(row->members, has) == row->members.end())
+      return false;
+  }
+  return std::ranges::all_of(std::array<std::string_view, 2>{"sramecc", "xnack"},
+                             [&](std::string_view feature) {
+                               const char wanted = setting_of(code, feature);
+                               const char given = setting_of(gpu, feature);
+                               return wanted == 0 || given == 0 || wanted == given;
+                             });
+}
+
+std::string amd_target_of_override(std::string_view version) {
+  const std::size_t first = version.find('.'), second = version.rfind('.');
+  if (first == std::string_view::npos || first == second) return {};
+  const std::string_view major = version.substr(0, first);
+  const auto minor = hexadecimal_digit(version.substr(first + 1, second - first - 1));
+  const auto step = hexadecimal_digit(version.substr(second + 1));
+  const bool plain = !major.empty() && major.size() <= 2 &&
+                     major.find_first_not_of("0123456789") == std::string_view::npos;
+  return plain && minor && step ? fmt::format("gfx{}{}{}", major, *minor, *step) : std::string();
+}
+
+std::string_view amd_processor_at(std::string_view text) {
+  std::string_view longest;
+  for (const Machine& machine : kMachines)
+    if (text.starts_with(machine.name) && machine.name.size() > longest.size())
+      longest = machine.name;
+  return longest;
 }
 
 }  // namespace flense::device

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "elf/file.h"
 
@@ -22,5 +23,21 @@ std::string amd_target_of_entry(std::string_view id);
 /// The target of a code object, an ELF file of machine EM_AMDGPU, from e_flags; "unknown" for a
 /// processor that this table does not have. nullopt for other files.
 std::optional<std::string> amd_target_of_code_object(const elf::File& file);
+
+/// GPUs that run code for a generic processor ("gfx9-4-generic"); empty for other names.
+std::vector<std::string> amd_generic_members(std::string_view processor);
+
+/// Can a GPU load code for `code`? Both are target ids. The processor is the GPU's own, or a
+/// generic one of which the GPU is a member; a feature that both name has the same setting in both.
+/// A GPU named without a setting may be run with either.
+bool amd_code_runs_on(std::string_view code, std::string_view gpu);
+
+/// What HSA_OVERRIDE_GFX_VERSION makes of every GPU: "10.3.0" -> "gfx1030", "9.0.10" and "9.0.a" ->
+/// "gfx90a"; empty when not of that form.
+std::string amd_target_of_override(std::string_view version);
+
+/// The longest processor that this table knows at the start of `text`; empty when none: "gfx90a6e"
+/// -> "gfx90a", "gfx90878" -> "gfx908".
+std::string_view amd_processor_at(std::string_view text);
 
 }  // namespace flense::device

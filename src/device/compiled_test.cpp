@@ -268,7 +268,21 @@ TEST_F(Compiled, AnAmdOnlyTargetLeavesCudaCodeAlone) {
   auto plan = plan_prune(*file, find_device_code(*file).value(),
                          {.targets = make_targets({"gfx942"}).value()});
   ASSERT_TRUE(plan);
-  EXPECT_THAT(plan->left_alone, ::testing::HasSubstr("no CUDA architecture"));
+  EXPECT_EQ(plan->left_alone, "");
+  EXPECT_TRUE(plan->edit.sections.empty());
+  ASSERT_FALSE(plan->decisions.empty());
+  for (const EntryDecision& decision : plan->decisions)
+    EXPECT_EQ(decision.reason, Reason::kOtherVendor);
+  auto none = plan_prune(*file, find_device_code(*file).value(), {});
+  ASSERT_TRUE(none);
+  EXPECT_THAT(none->left_alone, ::testing::HasSubstr("no GPU is among the targets"));
+  auto drop = plan_prune(*file, find_device_code(*file).value(),
+                         {.targets = make_targets({"gfx942"}).value(), .drop_vendor = true});
+  ASSERT_TRUE(drop);
+  EXPECT_FALSE(drop->edit.sections.empty());
+  EXPECT_GT(drop->bytes.at(Reason::kDropVendor), 0U);
+  EXPECT_EQ(drop->bytes.count(Reason::kDropOtherArch), 0U);
+  EXPECT_GT(drop->bytes.at(Reason::kLastEntry), 0U);
 }
 
 TEST_F(Compiled, KeptPtxAndNothingToDrop) {

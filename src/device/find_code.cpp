@@ -23,10 +23,11 @@ bool holds_device_code_by_name(std::string_view name) {
 }
 
 /// Sections that a compiler puts constant or initialised data in; tables of fixed purpose are left
-/// out because they are large and cannot hold a fat binary.
+/// out because they are large and cannot hold a fat binary, and so is code for AMD.
 bool may_hold_device_code(const elf::Section& section) {
-  constexpr std::array<std::string_view, 5> kTables = {
-      ".eh_frame", ".eh_frame_hdr", ".gcc_except_table", ".dynstr", ".nvFatBinSegment"};
+  constexpr std::array<std::string_view, 6> kTables = {".eh_frame",         ".eh_frame_hdr",
+                                                       ".gcc_except_table", ".dynstr",
+                                                       ".nvFatBinSegment",  ".hip_fatbin"};
   return section.type == kSectionProgBits && (section.flags & kFlagAlloc) != 0 &&
          (section.flags & (kFlagExecute | kFlagCompressed)) == 0 &&
          section.size >= kLeastDataSection &&

@@ -1,7 +1,6 @@
 #include "device/layout.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace flense::device {
 namespace {
@@ -9,8 +8,8 @@ namespace {
 /// Keeps what alignment a region had, as far as a cache line; code may copy it with wide loads.
 constexpr std::uint64_t kMostAlignment = 64;
 
-std::uint64_t natural_alignment(std::uint64_t address) {
-  return std::min(kMostAlignment, std::uint64_t{1} << std::countr_zero(address));
+std::uint64_t natural_alignment(std::uint64_t address, std::uint64_t most) {
+  return std::min(most, address & (~address + 1));
 }
 
 elf::Piece unchanged(std::uint64_t address, std::uint64_t offset, std::uint64_t size) {
@@ -48,9 +47,9 @@ elf::Piece rewritten(const Region& region, const std::vector<bool>& kept) {
 
 }  // namespace
 
-elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionStanding>& standings,
-                         const std::set<std::size_t>& pinned_gaps,
-                         const std::vector<std::vector<bool>>& kept) {
+elf::SectionEdit place(const SectionCode& section, const std::vector<RegionStanding>& standings,
+                       const std::set<std::size_t>& pinned_gaps, std::vector<elf::Piece> pieces,
+                       std::uint64_t most_alignment) {
   std::vector<elf::Piece> fixed;
   for (std::size_t g = 0; g < section.gaps.size(); ++g) {
     const Gap& gap = section.gaps[g];
@@ -73,8 +72,8 @@ elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionSta
   for (std::size_t j = 0; j < section.regions.size(); ++j) {
     const Region& region = section.regions[j];
     if (!standings[j].movable) continue;
-    elf::Piece piece = rewritten(region, kept[j]);
-    const std::uint64_t alignment = natural_alignment(region.address);
+    elf::Piece& piece = pieces[j];
+    const std::uint64_t alignment = natural_alignment(region.address, most_alignment);
     const auto aligned = [&](std::uint64_t at) { return (at + alignment - 1) & ~(alignment - 1); };
     std::uint64_t place = aligned(cursor);
     while (obstacle < fixed.size() && place + piece.new_size > fixed[obstacle].new_address) {
@@ -93,6 +92,15 @@ elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionSta
                      std::make_move_iterator(moved.end()));
   std::ranges::sort(edit.pieces, {}, &elf::Piece::new_address);
   return edit;
+}
+
+elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionStanding>& standings,
+                         const std::set<std::size_t>& pinned_gaps,
+                         const std::vector<std::vector<bool>>& kept) {
+  std::vector<elf::Piece> pieces;
+  for (std::size_t j = 0; j < section.regions.size(); ++j)
+    pieces.push_back(rewritten(section.regions[j], kept[j]));
+  return place(section, standings, pinned_gaps, std::move(pieces), kMostAlignment);
 }
 
 }  // namespace flense::device

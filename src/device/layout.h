@@ -17,4 +17,11 @@ elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionSta
                          const std::set<std::size_t>& pinned_gaps,
                          const std::vector<std::vector<bool>>& kept);
 
+/// The same with the pieces given: `pieces[region]` is what becomes of a movable region, no larger
+/// than it was; new_address is set here. A piece keeps what alignment its region had, up to
+/// `most_alignment`.
+elf::SectionEdit place(const SectionCode& section, const std::vector<RegionStanding>& standings,
+                       const std::set<std::size_t>& pinned_gaps, std::vector<elf::Piece> pieces,
+                       std::uint64_t most_alignment);
+
 }  // namespace flense::device

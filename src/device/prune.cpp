@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "device/amd_prune.h"
 #include "device/layout.h"
 #include "device/rules.h"
 #include "device/standing.h"
@@ -26,22 +27,35 @@ std::uint64_t drop_bytes(const FileCode& code, const std::vector<EntryDecision>&
 }
 
 /// Why a file is out of question before its references are read; empty when it is not.
-std::string reason_to_leave(const elf::File& file, const FileCode& code,
+std::string reason_to_leave(const elf::File& file, const FileCode& code, const AmdCode& amd,
                             const PruneOptions& options) {
-  if (!code.any()) return {};
-  if (options.targets.cuda.empty()) return "no CUDA architecture is among the targets";
+  if (!code.any() && !amd.places.any()) return {};
+  if (options.targets.cuda.empty() && options.targets.amd.empty())
+    return "no GPU is among the targets";
   if (file.type() != kTypeShared && file.type() != kTypeExecutable)
     return "not a shared library or executable";
   if (file.machine() != kMachineX86_64 && file.machine() != kMachineAarch64)
     return "neither x86-64 nor aarch64";
   std::vector<const SectionCode*> by_offset;
   for (const SectionCode& section : code.sections) by_offset.push_back(&section);
+  for (const SectionCode& section : amd.places.sections) by_offset.push_back(&section);
   std::ranges::sort(by_offset, {}, &SectionCode::offset);
   for (std::size_t i = 1; i < by_offset.size(); ++i)
     if (by_offset[i]->offset - by_offset[i - 1]->offset < by_offset[i - 1]->size)
       return fmt::format("sections {} and {} overlap", by_offset[i - 1]->section,
                          by_offset[i]->section);
   return {};
+}
+
+/// Targets of AMD alone say nothing of CUDA code.
+void judge_other_vendor(const PruneOptions& options, std::vector<EntryDecision>& decisions) {
+  if (!options.targets.cuda.empty()) return;
+  for (EntryDecision& decision : decisions) {
+    if (!options.drop_vendor)
+      decision.reason = Reason::kOtherVendor;
+    else if (is_drop(decision.reason))
+      decision.reason = Reason::kDropVendor;
+  }
 }
 
 std::vector<elf::SectionEdit> section_edits(const FileCode& code, const Classified& classified,
@@ -75,11 +89,14 @@ Standings untouched(const FileCode& code) {
 void leave_alone(PrunePlan& plan, std::string why) {
   plan.left_alone = std::move(why);
   plan.edit = {};
+  plan.packed.clear();
   for (EntryDecision& decision : plan.decisions) decision.reason = Reason::kFileLeft;
+  for (AmdDecision& decision : plan.amd) decision.reason = Reason::kFileLeft;
 }
 
 void add_up(const FileCode& code, PrunePlan& plan) {
   plan.bytes.clear();
+  for (const AmdDecision& decision : plan.amd) plan.bytes[decision.reason] += decision.bytes;
   for (const EntryDecision& decision : plan.decisions)
     plan.bytes[decision.reason] += entry_of(code, decision).size();
 }
@@ -116,12 +133,22 @@ std::string_view to_string(Reason reason) {
       return "region that no wrapper registers";
     case Reason::kUnknownKind:
       return "entry of an unknown kind";
+    case Reason::kOtherVendor:
+      return "code of another vendor";
+    case Reason::kAmdKept:
+      return "kept for HSA_OVERRIDE_GFX_VERSION";
+    case Reason::kNotUnderstood:
+      return "bundle that does not check out";
+    case Reason::kNotSmaller:
+      return "bundle that would not shrink";
     case Reason::kDropOtherArch:
       return "other architecture";
     case Reason::kDropPtx:
       return "PTX not needed";
     case Reason::kDropNotBest:
       return "a later minor serves the targets";
+    case Reason::kDropVendor:
+      return "no target of this vendor";
     case Reason::kFileLeft:
       break;
   }
@@ -130,7 +157,7 @@ std::string_view to_string(Reason reason) {
 
 bool is_drop(Reason reason) {
   return reason == Reason::kDropOtherArch || reason == Reason::kDropPtx ||
-         reason == Reason::kDropNotBest;
+         reason == Reason::kDropNotBest || reason == Reason::kDropVendor;
 }
 
 PruneOptions prune_options(Targets targets, Level level, bool keep_ptx) {
@@ -138,6 +165,7 @@ PruneOptions prune_options(Targets targets, Level level, bool keep_ptx) {
   out.targets = std::move(targets);
   out.level = level;
   out.keep_ptx = keep_ptx;
+  out.drop_vendor = level == Level::kAggressive;
   out.drop_debug = out.drop_symtab = level != Level::kSafe;
   return out;
 }
@@ -156,14 +184,15 @@ bool worth_stripping(const elf::Strippable& strippable, const PruneOptions& opti
          (options.drop_symtab && strippable.symbols >= kSmallSymbols);
 }
 
-Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
-                             const PruneOptions& options) {
+Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const AmdCode& amd,
+                             const PruneOptions& options, PlanUse use) {
   PrunePlan plan;
   plan.edit.drop_debug = options.drop_debug;
   plan.edit.drop_symtab = options.drop_symtab;
-  std::string why_not = reason_to_leave(file, code, options);
+  std::string why_not = reason_to_leave(file, code, amd, options);
   Classified classified{untouched(code), std::vector<std::set<std::size_t>>(code.sections.size())};
-  if (why_not.empty() && code.any()) {
+  const bool judged = !options.targets.cuda.empty() || options.drop_vendor;
+  if (why_not.empty() && code.any() && judged) {
     if (auto references = references_into(file, code)) {
       classified = classify(code, *references);
     } else {
@@ -171,7 +200,16 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
     }
   }
   plan.decisions = decide(code, classified.standings, rule_options(options));
-  if (why_not.empty()) plan.edit.sections = section_edits(code, classified, plan.decisions);
+  judge_other_vendor(options, plan.decisions);
+  TRY(AmdPlan of_amd, plan_amd(file, amd, options, why_not.empty(), use));
+  plan.amd = std::move(of_amd.decisions);
+  if (why_not.empty()) {
+    plan.edit.sections = section_edits(code, classified, plan.decisions);
+    plan.edit.sections.insert(plan.edit.sections.end(),
+                              std::make_move_iterator(of_amd.sections.begin()),
+                              std::make_move_iterator(of_amd.sections.end()));
+    plan.packed = std::move(of_amd.packed);
+  }
   const bool edits = !plan.edit.sections.empty() || plan.edit.drop_debug || plan.edit.drop_symtab;
   if (why_not.empty() && edits) {
     if (auto measured = elf::measure(file, plan.edit); !measured)
@@ -180,6 +218,11 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
   if (!why_not.empty()) leave_alone(plan, std::move(why_not));
   add_up(code, plan);
   return plan;
+}
+
+Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
+                             const PruneOptions& options) {
+  return plan_prune(file, code, {}, options);
 }
 
 std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const PrunePlan& plan,
@@ -191,7 +234,9 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
   };
   gains["empty registered regions"] = bytes_of(Reason::kLastEntry);
   gains["all PTX"] = bytes_of(Reason::kPtxNeeded) + bytes_of(Reason::kPtxKept);
-  if (plan.left_alone.empty()) {
+  if (plan.left_alone.empty() && options.targets.cuda.empty()) {
+    gains["code of another vendor"] = bytes_of(Reason::kOtherVendor);
+  } else if (plan.left_alone.empty()) {
     // The plan's reasons say how each region stood; what-if plans start from there.
     Standings standings = untouched(code);
     std::vector<std::uint64_t> linked;
@@ -232,6 +277,12 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
     best.best_fit = true;
     gains["best fit only"] = beyond_now(decide(code, standings, best));
   }
+  // What of these is CUDA's is counted above; the sums by reason are of both vendors.
+  std::uint64_t last_of_amd = 0;
+  for (const AmdDecision& decision : plan.amd)
+    if (decision.reason == Reason::kLastEntry) last_of_amd += decision.bytes;
+  gains["empty registered regions"] -= last_of_amd;
+  add_amd_gains(plan.amd, gains);
   std::erase_if(gains, [](const auto& gain) { return gain.second == 0; });
   return gains;
 }

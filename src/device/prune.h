@@ -1,11 +1,14 @@
 // Which device code of one ELF file serves the targets, and the edit that drops the rest.
-// Decides only; elf::apply writes. The rules: docs/device-code-rules.md.
+// Decides only (bundles of AMD are unpacked, and packed anew, to do so); elf::apply writes. The
+// rules: docs/device-code-rules.md.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "device/amd_code.h"
 #include "device/fatbin.h"
 #include "device/target.h"
 #include "elf/edit.h"
@@ -19,8 +22,14 @@ struct PruneOptions {
   Targets targets = {};
   Level level = Level::kStandard;
   bool keep_ptx = false;
+  /// Targets of one vendor alone let all code of the other go.
+  bool drop_vendor = false;
+  /// The image makes its AMD GPUs pass for what cannot be told: all code for AMD stays.
+  bool keep_amd = false;
   bool drop_debug = false;  ///< carried into the edit
   bool drop_symtab = false;
+  /// Where bundles are unpacked that are too large for memory; no part of the rules.
+  std::filesystem::path scratch_directory = {};
 };
 
 /// What a level means for one ELF file.
@@ -44,9 +53,14 @@ enum class Reason {
   kPinned,         ///< the region is addressed by code or by nothing known
   kUnregistered,   ///< no wrapper points here (.cask_resource, data sections)
   kUnknownKind,    ///< an entry kind this version does not know
+  kOtherVendor,    ///< code for another vendor's GPUs than the targets
+  kAmdKept,        ///< AMD code kept because of HSA_OVERRIDE_GFX_VERSION
+  kNotUnderstood,  ///< of an AMD bundle that contradicts itself or cannot be unpacked
+  kNotSmaller,     ///< of an AMD bundle that would not become smaller, or takes too much room
   kDropOtherArch,  ///< goes: no target can load it
   kDropPtx,        ///< goes: every target has a loadable cubin
   kDropNotBest,    ///< goes at aggressive: a later minor of the same region serves every target
+  kDropVendor,     ///< goes by choice: no target is of this vendor
   kFileLeft,       ///< the whole file is left alone (PrunePlan::left_alone)
 };
 std::string_view to_string(Reason reason);
@@ -57,20 +71,41 @@ struct EntryDecision {
   Reason reason = Reason::kServesTarget;
 };
 
+/// What becomes of one entry of an AMD bundle.
+struct AmdDecision {
+  static constexpr std::size_t kWhole = ~std::size_t{0};
+  std::size_t bundle = 0;   ///< index into AmdCode::bundles
+  std::size_t entry = 0;    ///< index into AmdBundle::entries; kWhole: nothing is known
+  std::uint64_t bytes = 0;  ///< as stored, see stored_shares
+  Reason reason = Reason::kServesTarget;
+  Reason by_rule = Reason::kServesTarget;  ///< were the bundle registered and sound
+};
+
 struct PrunePlan {
-  std::vector<EntryDecision> decisions;   ///< one per entry, in file order
+  std::vector<EntryDecision> decisions;   ///< one per entry of CUDA code, in file order
+  std::vector<AmdDecision> amd;           ///< one per entry of AMD code, in file order
   std::map<Reason, std::uint64_t> bytes;  ///< entry bytes by reason
   elf::EditPlan edit;                     ///< empty sections/holes: nothing to do
   std::string left_alone;                 ///< non-empty: why the file is not touched
+  /// Bundles packed anew, which parts of `edit` point at.
+  std::vector<std::vector<std::byte>> packed;
 };
 
+/// What a plan is for: one that is only measured does not hold the bundles that it packs, and must
+/// not be applied.
+enum class PlanUse : std::uint8_t { kMeasure, kApply };
+
 /// Bytes a bolder rule would give on top, by rule name ("empty registered regions",
-/// "unregistered regions", "pinned regions", "all PTX", "best fit only"): for the report. Rules
+/// "unregistered regions", "pinned regions", "all PTX", "best fit only", "code of another vendor"):
+/// for the report. Rules
 /// that would give nothing are left out.
 std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const PrunePlan& plan,
                                                   const PruneOptions& options);
 
 /// Decides and lays out. What keeps a file from being edited is no error but `left_alone`.
+Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const AmdCode& amd,
+                             const PruneOptions& options, PlanUse use = PlanUse::kApply);
+/// The same for a file without code for AMD.
 Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code,
                              const PruneOptions& options);
 

@@ -75,7 +75,8 @@ std::set<std::uint64_t> prelinked_regions(
 
 bool is_compactable(const SectionCode& section) {
   return section.address != 0 &&
-         (section.section == ".nv_fatbin" || section.section == "__nv_relfatbin");
+         (section.section == ".nv_fatbin" || section.section == "__nv_relfatbin" ||
+          section.section == ".hip_fatbin");
 }
 
 namespace {

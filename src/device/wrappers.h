@@ -1,4 +1,5 @@
-// The wrappers of .nvFatBinSegment: what __cudaRegisterFatBinary is called with.
+// The wrappers of .nvFatBinSegment and .hipFatBinSegment: what __cudaRegisterFatBinary and
+// __hipRegisterFatBinary are called with.
 #pragma once
 
 #include <vector>
@@ -13,5 +14,7 @@ namespace flense::device {
 /// time (RELATIVE entries), else from the words in place (RELR, ET_EXEC). Empty for
 /// relocatable objects, whose pointers are not known before linking.
 Result<std::vector<Wrapper>> read_wrappers(const elf::File& file);
+/// The same of HIP, whose second pointer means nothing: Wrapper::extra stays 0.
+Result<std::vector<Wrapper>> read_hip_wrappers(const elf::File& file);
 
 }  // namespace flense::device

@@ -51,8 +51,9 @@ std::vector<Extent> section_content(const SectionEdit& edit, const Range& range,
       content.push_back(Extent::zero(item.range.size() - headers.size()));
     } else {
       for (const PiecePart& part : item.piece->parts)
-        content.push_back(part.literal.empty() ? Extent::input(part.file_offset, part.size)
-                                               : Extent::bytes(part.literal));
+        content.push_back(part.from_input()   ? Extent::input(part.file_offset, part.size)
+                          : part.held.empty() ? Extent::bytes(part.literal)
+                                              : Extent::held(part.held));
     }
     at = item.range.end;
   }

@@ -13,12 +13,14 @@
 
 namespace flense::elf {
 
-/// Where the bytes of a piece come from: a range of the input file, or literal bytes (a rewritten
-/// region header).
+/// Where the bytes of a piece come from: a range of the input file, literal bytes (a rewritten
+/// region header), or bytes that whoever made the plan holds (a bundle packed anew).
 struct PiecePart {
-  std::uint64_t file_offset = 0;  ///< used when `literal` is empty
+  std::uint64_t file_offset = 0;  ///< used when neither of the others holds anything
   std::uint64_t size = 0;
-  std::vector<std::byte> literal;
+  std::vector<std::byte> literal = {};
+  Bytes held = {};  ///< must outlive the plan
+  bool from_input() const { return literal.empty() && held.empty(); }
 };
 
 /// One region of a section: where it was, where it goes, what it now holds. `pinned` pieces have

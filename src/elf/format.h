@@ -32,6 +32,7 @@ inline constexpr std::size_t kSymbolLength = 16;
 /// Wrappers of device code, 24 bytes each in .nvFatBinSegment (docs/formats/cuda-fatbin.md).
 inline constexpr std::size_t kWrapperSize = 24;
 inline constexpr std::uint32_t kWrapperMagic = 0x466243B1;
+inline constexpr std::uint32_t kHipWrapperMagic = 0x48495046;
 
 /// A half-open range of addresses or offsets.
 struct Range {

@@ -19,9 +19,10 @@ Result<Move> check_piece(const File& file, const Section& section, const Piece& 
                 section.name);
   std::uint64_t size = 0;
   for (const PiecePart& part : piece.parts) {
-    const bool sound = part.literal.empty()
+    const bool sound = part.from_input()
                            ? range_fits(part.file_offset, part.size, file.bytes().size())
-                           : part.literal.size() == part.size;
+                           : part.literal.size() + part.held.size() == part.size &&
+                                 (part.literal.empty() || part.held.empty());
     const auto sum = checked_add(size, part.size);
     if (!sound || !sum)
       return fail(Code::kInternal, "a part of the piece at {:#x} is out of bounds",
@@ -34,7 +35,7 @@ Result<Move> check_piece(const File& file, const Section& section, const Piece& 
   const std::uint64_t offset = section.offset + (piece.old_address - section.address);
   const bool identical = piece.old_address == piece.new_address &&
                          piece.old_size == piece.new_size && piece.parts.size() == 1 &&
-                         piece.parts[0].literal.empty() && piece.parts[0].file_offset == offset;
+                         piece.parts[0].from_input() && piece.parts[0].file_offset == offset;
   return Move{piece.old_address, piece.old_size, piece.new_address, piece.new_size, identical};
 }
 

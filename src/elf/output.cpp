@@ -117,14 +117,17 @@ class Writer {
 }  // namespace
 
 Extent Extent::input(std::uint64_t offset, std::uint64_t size) {
-  return {Kind::kInput, offset, size, {}};
+  return {.kind = Kind::kInput, .offset = offset, .size = size};
 }
 Extent Extent::zero(std::uint64_t size) {
-  return {Kind::kZero, 0, size, {}};
+  return {.kind = Kind::kZero, .size = size};
 }
 Extent Extent::bytes(std::vector<std::byte> literal) {
   const std::uint64_t size = literal.size();
-  return {Kind::kLiteral, 0, size, std::move(literal)};
+  return {.kind = Kind::kLiteral, .size = size, .literal = std::move(literal)};
+}
+Extent Extent::held(Bytes elsewhere) {
+  return {.kind = Kind::kHeld, .size = elsewhere.size(), .elsewhere = elsewhere};
 }
 
 void Output::add(Extent extent) {
@@ -168,6 +171,9 @@ Result<void> Output::write(Bytes input, const Changes& changes, Sink& to) const 
         break;
       case Extent::Kind::kLiteral:
         TRY_DO(to.write(extent.literal));
+        break;
+      case Extent::Kind::kHeld:
+        TRY_DO(to.write(extent.elsewhere));
         break;
       case Extent::Kind::kZero:
         TRY_DO(writer.write_zeros(extent.size));

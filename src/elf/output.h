@@ -15,17 +15,19 @@
 
 namespace flense::elf {
 
-/// A run of output bytes: a range of the input, literal bytes, or zeros.
+/// A run of output bytes: a range of the input, literal bytes, bytes held elsewhere, or zeros.
 struct Extent {
-  enum class Kind : std::uint8_t { kInput, kLiteral, kZero };
+  enum class Kind : std::uint8_t { kInput, kLiteral, kHeld, kZero };
   Kind kind = Kind::kZero;
   std::uint64_t offset = 0;  ///< kInput
   std::uint64_t size = 0;
-  std::vector<std::byte> literal;
+  std::vector<std::byte> literal = {};
+  Bytes elsewhere = {};  ///< kHeld
 
   static Extent input(std::uint64_t offset, std::uint64_t size);
   static Extent zero(std::uint64_t size);
   static Extent bytes(std::vector<std::byte> literal);
+  static Extent held(Bytes elsewhere);
 };
 
 /// Extents that take the place of a range of the input; their sizes add up to its size.

@@ -1,4 +1,4 @@
-// Pointer words of the wrappers in .nvFatBinSegment.
+// Pointer words of the wrappers in .nvFatBinSegment and .hipFatBinSegment.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace flense::elf {
 
 /// Addresses of the words that point at device code: the second word of each 24-byte record with
-/// the wrapper magic, and the third of records of version 2. Not sorted.
+/// a wrapper magic, and the third of CUDA's of version 2. Not sorted.
 std::vector<std::uint64_t> wrapper_words(const File& file);
 
 }  // namespace flense::elf

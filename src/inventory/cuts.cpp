@@ -73,7 +73,8 @@ void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneS
                      bool musl) {
   using device::Level;
   using device::Reason;
-  const std::uint64_t other = dropped(summary, Reason::kDropOtherArch);
+  const std::uint64_t other =
+      dropped(summary, Reason::kDropOtherArch) + dropped(summary, Reason::kDropVendor);
   const std::uint64_t ptx = dropped(summary, Reason::kDropPtx);
   const auto place = [&](std::uint64_t bytes) {
     return SizedPath{std::string(file.path), bytes, file.content.layer};
@@ -114,7 +115,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   contents.for_each_file([&](const VisibleFile& file) {
     std::uint8_t& known = verdict[file.content.layer][file.content.index];
     const WasteRule* rule = classifier.classify(file.path);
-    if (rule == nullptr || !applies_at(*rule, inputs.level)) {
+    if (rule == nullptr || !applies_at(*rule, inputs.rules.level)) {
       known = kStays;
     } else if (known == kUnseen) {
       known = static_cast<std::uint8_t>(rule - rules.data());
@@ -123,7 +124,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
 
   std::vector<std::set<std::uint32_t>> for_other_gpus;
   for (const auto& scan : contents.scans())
-    for_other_gpus.push_back(files_for_other_gpus(*scan->listing, inputs.targets));
+    for_other_gpus.push_back(files_for_other_gpus(*scan, inputs.rules));
 
   contents.for_each_file([&](const VisibleFile& file) {
     if (!file.first) return;
@@ -146,7 +147,8 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     if (elf == nullptr || inputs.self_checked.contains(file.path)) return;
     if (elf->prune) {
       add_device_cuts(collector, file, *elf->prune, inputs.musl);
-    } else if (inputs.level >= device::Level::kStandard && inputs.targets.cuda.empty()) {
+    } else if (inputs.rules.level >= device::Level::kStandard &&
+               inputs.rules.targets.cuda.empty() && inputs.rules.targets.amd.empty()) {
       collector.add(
           "debug-sections", device::Level::kStandard, kDebug, {},
           {std::string(file.path), elf->debug_bytes + elf->symbol_bytes, file.content.layer});

@@ -15,8 +15,7 @@ struct CutInputs {
   const UsedPlaces& used;
   const SelfChecked& self_checked;
   const std::vector<WastedFile>& wasted;  ///< all of them
-  device::Level level = device::Level::kStandard;
-  const device::Targets& targets;
+  device::PruneOptions rules;             ///< of the level, for the targets
   bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
   std::vector<FileCut>* each = nullptr;  ///< also gets the cuts file by file
 };

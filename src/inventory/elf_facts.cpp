@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "device/amd_bundle.h"
+#include "device/amd_code.h"
 #include "device/amd_target.h"
 #include "device/fatbin.h"
 #include "elf/edit.h"
@@ -17,6 +18,10 @@
 namespace flense::inventory {
 
 namespace {
+
+// How ArchCount and CodeFate name what AMD's bundles hold.
+constexpr const char* kCodeObject = "code-object";
+constexpr const char* kUnknownCode = "unknown";
 
 /// "2.28" of "GLIBC_2.28" as a number that orders; 0 when it is no such name.
 std::uint64_t glibc_order(std::string_view version) {
@@ -112,38 +117,31 @@ void add_bundles(const std::vector<device::AmdBundle>& bundles, std::vector<Arch
     count.bytes += bytes;
   };
   for (const device::AmdBundle& bundle : bundles) {
-    if (!bundle.unread.empty()) add("unknown", "unknown", bundle.size);
-    double unpacked = 0;
-    for (const device::AmdEntry& entry : bundle.entries)
-      unpacked += static_cast<double>(entry.size);
-    for (const device::AmdEntry& entry : bundle.entries) {
-      std::uint64_t bytes = entry.size;
-      if (bundle.compressed != 0)
-        bytes = unpacked == 0
-                    ? 0
-                    : static_cast<std::uint64_t>(static_cast<double>(bundle.size) *
-                                                 (static_cast<double>(entry.size) / unpacked));
-      add("code-object", entry.target, bytes);
-    }
+    if (!bundle.unread.empty()) add(kUnknownCode, kUnknownCode, bundle.size);
+    const std::vector<std::uint64_t> shares = device::stored_shares(bundle);
+    for (std::size_t i = 0; i < bundle.entries.size(); ++i)
+      add(kCodeObject, bundle.entries[i].target, shares[i]);
   }
   for (auto& [key, count] : counts) code.push_back(std::move(count));
 }
 
-void add_amd_code(const elf::File& file, ElfFacts& facts) {
+/// What the bundles of the file are; nothing of a code object, which is one itself.
+device::AmdCode add_amd_code(const elf::File& file, ElfFacts& facts) {
   if (auto target = device::amd_target_of_code_object(file)) {
     facts.regions = 1;
     facts.device_bytes = file.bytes().size();
-    facts.code.push_back({"amd", "code-object", std::move(*target), 1, facts.device_bytes, {}, 0});
-    return;
+    facts.code.push_back({"amd", kCodeObject, std::move(*target), 1, facts.device_bytes, {}, 0});
+    return {};
   }
-  const Result<device::AmdCode> code = device::find_amd_code(file);
+  Result<device::AmdCode> code = device::find_amd_code(file);
   if (!code) {
     facts.unreadable = code.error().message;
-    return;
+    return {};
   }
   facts.regions += code->bundles.size();
   facts.device_bytes += code->section_bytes;
   add_bundles(code->bundles, facts.code);
+  return *std::move(code);
 }
 
 /// NVIDIA writes one line of JSON into the note; the toolkit's reader takes its keys in any case.
@@ -171,33 +169,43 @@ std::optional<ForwardNote> forward_note(const elf::File& file) {
   return out;
 }
 
-std::vector<CodeFate> fates_of(const device::FileCode& code, const device::PrunePlan& plan) {
-  std::map<std::tuple<device::EntryKind, device::CudaArch, device::Reason>, CodeFate> fates;
+std::vector<CodeFate> fates_of(const device::FileCode& code, const device::AmdCode& amd,
+                               const device::PrunePlan& plan) {
+  std::map<std::tuple<std::string, std::string, device::Reason>, std::uint64_t> fates;
   for (const device::EntryDecision& decision : plan.decisions) {
     const device::Entry& entry =
         code.sections[decision.section].regions[decision.region].entries[decision.entry];
-    CodeFate& fate = fates[{entry.kind, entry.arch, decision.reason}];
-    if (fate.bytes == 0)
-      fate = {std::string(device::to_string(entry.kind)), arch_name(entry.kind, entry.arch),
-              decision.reason, 0};
-    fate.bytes += entry.size();
+    fates[{std::string(device::to_string(entry.kind)), arch_name(entry.kind, entry.arch),
+           decision.reason}] += entry.size();
+  }
+  for (const device::AmdDecision& decision : plan.amd) {
+    const bool whole = decision.entry == device::AmdDecision::kWhole;
+    const std::string target =
+        whole ? kUnknownCode : amd.bundles[decision.bundle].entries[decision.entry].target;
+    fates[{whole ? kUnknownCode : kCodeObject, target, decision.reason}] += decision.bytes;
   }
   std::vector<CodeFate> out;
-  for (auto& [key, fate] : fates) out.push_back(std::move(fate));
+  for (const auto& [key, bytes] : fates) {
+    const auto& [kind, arch, reason] = key;
+    out.push_back({kind, arch, reason, bytes});
+  }
   return out;
 }
 
 PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code,
-                             const device::PruneOptions& options) {
+                             const device::AmdCode& amd, const device::PruneOptions& options) {
   PruneSummary summary;
   summary.output_size = file.bytes().size();
-  const Result<device::PrunePlan> plan = device::plan_prune(file, code, options);
+  const Result<device::PrunePlan> plan =
+      device::plan_prune(file, code, amd, options, device::PlanUse::kMeasure);
   if (!plan) {
     summary.left_alone = plan.error().message;
     return summary;
   }
   summary.bytes = plan->bytes;
-  summary.code = fates_of(code, *plan);
+  summary.code = fates_of(code, amd, *plan);
+  for (const device::AmdDecision& decision : plan->amd)
+    if (device::is_drop(decision.reason)) summary.amd_dropped += decision.bytes;
   summary.bolder = device::bolder_gains(code, *plan, options);
   summary.left_alone = plan->left_alone;
   if (!summary.left_alone.empty()) return summary;
@@ -255,11 +263,11 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     return facts;
   }
   add_code(bytes, facts, *code);
-  add_amd_code(*file, facts);
+  const device::AmdCode amd = add_amd_code(*file, facts);
   if (prune == nullptr) return facts;
   const device::PruneOptions options = device::options_for_file(*prune, name);
-  if (code->any() || device::worth_stripping(strippable, options))
-    facts.prune = summarise_prune(*file, *code, options);
+  if (code->any() || amd.places.any() || device::worth_stripping(strippable, options))
+    facts.prune = summarise_prune(*file, *code, amd, options);
   return facts;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/path.h"
 #include "image/layer_walk.h"
+#include "inventory/amd_files.h"
 
 namespace flense::inventory {
 
@@ -25,7 +26,8 @@ constexpr Range kRanges[] = {
     // triton/profiler/profile.py takes cupti-blackwell where arch >= 100, else cupti.
     {"triton/backends/nvidia/lib/cupti-blackwell/", 100, 10'000},
     {"triton/backends/nvidia/lib/cupti/", 0, 100},
-    // triton/backends/amd/compiler.py opens these when it compiles for a gfx target, not before.
+    // For no CUDA GPU: triton/backends/amd/compiler.py opens these when it compiles for a gfx
+    // target, not before.
     {"triton/backends/amd/lib/", 0, 0},
 };
 
@@ -71,12 +73,66 @@ bool serves(unsigned arch, const std::set<unsigned>& family, const device::Targe
   });
 }
 
+bool serves_any(std::string_view name, const device::Targets& targets) {
+  return std::ranges::any_of(targets.amd,
+                             [&](const std::string& gpu) { return amd_name_serves(name, gpu); });
+}
+
+/// A stand-alone code object or bundle: all that is in it is known and for other GPUs.
+bool holds_for_others_only(const std::vector<ArchCount>& code, const device::Targets& targets) {
+  return !code.empty() && std::ranges::all_of(code, [&](const ArchCount& one) {
+    return one.vendor == "amd" && one.kind == "code-object" && one.arch != "unknown" &&
+           !serves_any(one.arch, targets);
+  });
+}
+
+std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
+                                             const device::Targets& targets) {
+  constexpr std::uint16_t kMachineAmdGpu = 224;
+  std::set<std::uint32_t> out;
+  for (const auto& [index, facts] : scan.elf)
+    if (facts.machine == kMachineAmdGpu && holds_for_others_only(facts.code, targets))
+      out.insert(index);
+  for (const auto& [index, facts] : scan.bare_code)
+    if (holds_for_others_only(facts.code, targets)) out.insert(index);
+
+  // A wheel of another family goes where one beside it serves.
+  std::set<std::string> served;
+  std::vector<std::pair<std::uint32_t, std::string>> of_other_families;
+  const image::LayerListing& layer = *scan.listing;
+  for (std::uint32_t index = 0; index < layer.size(); ++index) {
+    const image::LayerListing::Entry entry = layer.at(index);
+    if (entry.type != codec::MemberType::kFile ||
+        image::whiteout_kind(entry.path) != image::Whiteout::kNone)
+      continue;
+    const std::vector<std::string> names = amd_targets_of_file(entry.path);
+    if (!names.empty() && std::ranges::none_of(names, [&](const std::string& name) {
+          return serves_any(name, targets);
+        }))
+      out.insert(index);
+    AmdWheelPath wheel = amd_wheel_of(entry.path);
+    if (wheel.family.empty()) continue;
+    if (serves_any(wheel.family, targets))
+      served.insert(std::move(wheel.siblings));
+    else
+      of_other_families.emplace_back(index, std::move(wheel.siblings));
+  }
+  for (const auto& [index, siblings] : of_other_families)
+    if (served.contains(siblings)) out.insert(index);
+  return out;
+}
+
 }  // namespace
 
-std::set<std::uint32_t> files_for_other_gpus(const image::LayerListing& layer,
-                                             const device::Targets& targets) {
+std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
+                                             const device::PruneOptions& rules) {
+  const device::Targets& targets = rules.targets;
   std::set<std::uint32_t> out;
-  if (targets.cuda.empty() || !targets.amd.empty()) return out;
+  if (targets.cuda.empty() && targets.amd.empty()) return out;
+  if (!rules.keep_amd && (!targets.amd.empty() || rules.drop_vendor))
+    out = amd_files_for_others(scan, targets);
+  if (targets.cuda.empty()) return out;
+  const image::LayerListing& layer = *scan.listing;
   struct Member {
     std::uint32_t index = 0;
     unsigned arch = 0;
@@ -91,8 +147,11 @@ std::set<std::uint32_t> files_for_other_gpus(const image::LayerListing& layer,
       families[std::move(member->first)].push_back({index, member->second});
       continue;
     }
-    for (const Range& range : kRanges)
+    for (const Range& range : kRanges) {
+      const bool of_amd = range.below == 0;
+      if (of_amd && !targets.amd.empty()) continue;
       if (!serves(range, targets) && is_below(entry.path, range.directory)) out.insert(index);
+    }
   }
   for (const auto& [stem, members] : families) {
     std::set<unsigned> family;

@@ -5,25 +5,28 @@
 namespace flense::inventory {
 namespace {
 
-image::LayerListing listing(const std::vector<std::string>& paths) {
-  image::LayerListing out;
+LayerScan scan_of(const std::vector<std::string>& paths) {
+  const auto listing = std::make_shared<image::LayerListing>();
   for (const std::string& path : paths) {
     image::LayerListing::Entry entry;
     entry.path = path;
     entry.size = 100;
-    EXPECT_TRUE(out.add(entry));
+    EXPECT_TRUE(listing->add(entry));
   }
+  LayerScan out;
+  out.listing = listing;
   return out;
 }
 
 std::vector<std::string> dropped(const std::vector<std::string>& paths,
-                                 const std::vector<std::string>& gpus) {
-  const image::LayerListing layer = listing(paths);
-  device::Targets targets;
-  if (!gpus.empty()) targets = device::make_targets(gpus).value();
+                                 const std::vector<std::string>& gpus, bool drop_vendor = false) {
+  const LayerScan scan = scan_of(paths);
+  device::PruneOptions rules;
+  if (!gpus.empty()) rules.targets = device::make_targets(gpus).value();
+  rules.drop_vendor = drop_vendor;
   std::vector<std::string> out;
-  for (const std::uint32_t index : files_for_other_gpus(layer, targets))
-    out.emplace_back(layer.at(index).path);
+  for (const std::uint32_t index : files_for_other_gpus(scan, rules))
+    out.emplace_back(scan.listing->at(index).path);
   return out;
 }
 
@@ -67,9 +70,46 @@ TEST(GpuFiles, TritonsOtherBackends) {
 TEST(GpuFiles, NothingWithoutTargetsOrWithTargetsOfBothMakes) {
   const std::vector<std::string> all = {bitcode("75"), "triton/backends/amd/lib/ockl.bc"};
   EXPECT_TRUE(dropped(all, {}).empty());
-  device::Targets both = device::make_targets({"sm_90"}).value();
-  both.amd = {"gfx942"};
-  EXPECT_TRUE(files_for_other_gpus(listing(all), both).empty());
+  EXPECT_TRUE(dropped(all, {"sm_90", "gfx942"}).empty());
+}
+
+TEST(GpuFiles, StandAloneCodeForAmdGoesByWhatItHolds) {
+  LayerScan scan = scan_of({"a.hsaco", "b.co", "c.co", "d.co", "libx.so"});
+  const auto code = [](const std::string& arch) {
+    return ArchCount{"amd", "code-object", arch, 1, 10, {}, 0, 0};
+  };
+  scan.elf[0].machine = 224;
+  scan.elf[0].code = {code("gfx906")};
+  scan.bare_code[1].code = {code("gfx906"), code("gfx90a:xnack+")};
+  scan.bare_code[2].code = {code("gfx906"), code("gfx942")};
+  scan.bare_code[3].code = {code("gfx906"), code("unknown")};
+  scan.elf[4].machine = 62;
+  scan.elf[4].code = {code("gfx906")};
+  device::PruneOptions rules;
+  rules.targets.amd = {"gfx942"};
+  EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0, 1}));
+  rules.targets.amd = {"gfx90a"};
+  EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0}));
+  rules.keep_amd = true;
+  EXPECT_TRUE(files_for_other_gpus(scan, rules).empty());
+  rules = {};
+  rules.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  EXPECT_TRUE(files_for_other_gpus(scan, rules).empty());
+  rules.drop_vendor = true;
+  EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0, 1, 2}));
+}
+
+TEST(GpuFiles, WheelsOfOtherFamiliesGoWhereOneServes) {
+  const std::string site = "opt/venv/lib/python3.12/site-packages/";
+  const std::vector<std::string> all = {
+      site + "_rocm_sdk_core/lib/libamdhip64.so.7",
+      site + "_rocm_sdk_libraries_gfx110X_all/lib/librocblas.so.5",
+      site + "_rocm_sdk_libraries_gfx94X_dcgpu/lib/librocblas.so.5",
+      site + "_rocm_sdk_libraries_gfx94X_dcgpu/share/x.txt"};
+  EXPECT_EQ(dropped(all, {"gfx942"}), (std::vector{all[1]}));
+  EXPECT_EQ(dropped(all, {"gfx1101"}), (std::vector{all[2], all[3]}));
+  EXPECT_TRUE(dropped(all, {"gfx90a"}).empty()) << "what is there is all there is";
+  EXPECT_TRUE(dropped(all, {"gfx942", "gfx1100"}).empty());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "image/layer_walk.h"
+#include "inventory/amd_override.h"
 #include "inventory/build_needs.h"
 #include "inventory/cuts.h"
 #include "inventory/flavour.h"
@@ -183,14 +184,22 @@ bool forces_ptx(const std::map<std::string, std::string>& variables) {
   return at != variables.end() && at->second != "0" && !at->second.empty();
 }
 
+/// What could go from this image for the targets.
+device::PruneOptions rules_of(const image::Image& image, const InventoryOptions& options) {
+  const auto variables = environment(image);
+  device::PruneOptions rules = device::prune_options(options.targets, options.level,
+                                                     options.keep_ptx || forces_ptx(variables));
+  rules.drop_vendor |= options.drop_vendor;
+  honour(amd_override(variables), rules);
+  return rules;
+}
+
 }  // namespace
 
 Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options) {
   ScanOptions scan = options.scan;
-  if (!options.targets.cuda.empty()) {
-    scan.prune = device::prune_options(options.targets, options.level,
-                                       options.keep_ptx || forces_ptx(environment(image)));
-  }
+  if (!options.targets.cuda.empty() || !options.targets.amd.empty())
+    scan.prune = rules_of(image, options);
   return Contents::read(image, scan);
 }
 
@@ -232,7 +241,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   const UsedPlaces used = UsedPlaces::find(image, contents.tree());
   const SelfChecked self_checked = find_self_checked(contents);
   CutInputs inputs{
-      needs, used, self_checked, wasted, options.level, options.targets, view.musl && !view.glibc};
+      needs, used, self_checked, wasted, rules_of(image, options), view.musl && !view.glibc};
   if (options.file_cuts) inputs.each = &out.file_cuts;
   out.cuts = find_cuts(contents, inputs);
   add_notices(image, view, forces_ptx(view.clues.environment), out);

@@ -126,6 +126,7 @@ struct InventoryOptions {
   device::Targets targets;
   device::Level level = device::Level::kStandard;
   bool keep_ptx = false;
+  bool drop_vendor = false;  ///< as at aggressive: see device::PruneOptions
   std::size_t largest = 20;  ///< files, directories and wasted files to list
   bool file_cuts = false;    ///< Inventory::file_cuts
 };

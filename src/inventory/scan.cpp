@@ -19,7 +19,9 @@ namespace {
 class LayerScanner {
  public:
   explicit LayerScanner(const ScanOptions& options)
-      : options_(options), listing_(std::make_shared<image::LayerListing>()) {}
+      : prune_(options.prune), listing_(std::make_shared<image::LayerListing>()) {
+    if (prune_) prune_->scratch_directory = options.scratch_directory;
+  }
 
   Result<void> visit(const image::LayerEntry& entry, image::EntryContent* content, bool archived) {
     const auto index = static_cast<std::uint32_t>(listing_->size());
@@ -72,8 +74,7 @@ class LayerScanner {
       return {};
     }
     TRY(const Bytes bytes, content.materialise());
-    std::optional<ElfFacts> facts =
-        read_elf_facts(bytes, path, options_.prune ? &*options_.prune : nullptr);
+    std::optional<ElfFacts> facts = read_elf_facts(bytes, path, prune_ ? &*prune_ : nullptr);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
     return {};
@@ -101,7 +102,7 @@ class LayerScanner {
     return text;
   }
 
-  const ScanOptions& options_;
+  std::optional<device::PruneOptions> prune_;
   std::shared_ptr<image::LayerListing> listing_;
   LayerScan scan_;
 };

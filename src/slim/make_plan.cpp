@@ -18,6 +18,31 @@ const Edit* edit_of(const Plan& plan, image::EntryRef ref) {
   return found == edits.end() ? nullptr : &found->second;
 }
 
+bool drops_amd_code(const inventory::Contents& contents) {
+  return std::ranges::any_of(contents.scans(), [](const auto& scan) {
+    return std::ranges::any_of(scan->elf, [](const auto& item) {
+      return item.second.prune && item.second.prune->left_alone.empty() &&
+             item.second.prune->amd_dropped > 0;
+    });
+  });
+}
+
+void add_amd_notices(const inventory::Contents& contents, const SlimOptions& options, Plan& plan) {
+  const inventory::AmdOverride& asked = options.amd_override;
+  if (!options.targets.amd.empty() && !asked.evidence.empty())
+    plan.notices.push_back(
+        asked.unclear
+            ? fmt::format("all device code for AMD stays: the image sets {}", asked.evidence)
+            : fmt::format("device code for {} stays too: the image sets {}",
+                          fmt::join(asked.targets, ", "), asked.evidence));
+  const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
+  const bool files = gpu_files != plan.passes.end() && !options.targets.amd.empty();
+  if (files || (options.modify_vendor && drops_amd_code(contents)))
+    plan.notices.emplace_back(
+        "ROCm code is pruned by the formats alone: what flense leaves of it has not run on AMD "
+        "hardware, so try it there before you rely on it");
+}
+
 }  // namespace
 
 bool forces_ptx(const image::Image& image) {
@@ -50,11 +75,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
     if (!evidence.empty() && told.insert(evidence).second)
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
-  if (!options.targets.amd.empty())
-    plan.notices.emplace_back(
-        options.targets.cuda.empty()
-            ? "no device code is pruned: this version prunes for NVIDIA targets alone"
-            : "AMD device code stays: this version prunes for NVIDIA targets alone");
+  add_amd_notices(contents, options, plan);
   return plan;
 }
 

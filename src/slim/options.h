@@ -10,6 +10,7 @@
 #include "codec/compression.h"
 #include "device/prune.h"
 #include "device/target.h"
+#include "inventory/amd_override.h"
 
 namespace flense::slim {
 
@@ -17,6 +18,9 @@ struct SlimOptions {
   device::Targets targets;
   device::Level level = device::Level::kStandard;
   bool keep_ptx = false;
+  /// Targets of one vendor alone let all code of the other go, as at aggressive.
+  bool drop_vendor = false;
+  inventory::AmdOverride amd_override = {};  ///< of the image
   /// False (--no-modify-vendor): whole files may go, no ELF file is changed.
   bool modify_vendor = true;
   /// Image paths that stay as they are (base/path.h globs).
@@ -34,7 +38,11 @@ struct SlimOptions {
 
 /// The rules for one ELF file under these options; the same for planning and for applying.
 inline device::PruneOptions rewrite_rules(const SlimOptions& options) {
-  return device::prune_options(options.targets, options.level, options.keep_ptx);
+  device::PruneOptions out =
+      device::prune_options(options.targets, options.level, options.keep_ptx);
+  out.drop_vendor |= options.drop_vendor;
+  inventory::honour(options.amd_override, out);
+  return out;
 }
 
 }  // namespace flense::slim

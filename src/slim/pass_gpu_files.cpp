@@ -8,10 +8,11 @@ void gpu_files_pass(const PassContext& context, Draft& draft) {
   draft.describe_pass(std::string(inventory::kGpuFiles), std::string(inventory::kGpuFilesSummary),
                       false);
   const image::MergedTree& tree = context.contents.tree();
+  const device::PruneOptions rules = rewrite_rules(context.options);
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     const image::LayerListing& listing = tree.layer(layer);
     for (const std::uint32_t index :
-         inventory::files_for_other_gpus(listing, context.options.targets)) {
+         inventory::files_for_other_gpus(*context.contents.scans()[layer], rules)) {
       const image::LayerListing::Entry entry = listing.at(index);
       const image::EntryRef ref{layer, index};
       if (!draft.may_claim(ref, entry.path)) continue;

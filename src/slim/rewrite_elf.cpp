@@ -78,6 +78,7 @@ std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) 
 RewriteOptions rewrite_options(const SlimOptions& options) {
   RewriteOptions out;
   out.prune = rewrite_rules(options);
+  out.prune.scratch_directory = options.scratch_directory;
   out.scratch_directory = options.scratch_directory;
   return out;
 }
@@ -157,14 +158,20 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   if (!file) return leave(file.error().message);
 
   FileCode code;
+  device::AmdCode amd;
   device::PrunePlan plan;
   if (options.device_code) {
     Result<FileCode> found = device::find_device_code(*file);
     if (!found) return leave(found.error().message);
     code = std::move(*found);
+    Result<device::AmdCode> bundles = device::find_amd_code(*file);
+    if (!bundles) return leave(bundles.error().message);
+    amd = std::move(*bundles);
   }
-  if (code.any()) {
-    Result<device::PrunePlan> planned = device::plan_prune(*file, code, rules);
+  if (code.any() || amd.places.any()) {
+    Result<device::PrunePlan> planned = device::plan_prune(*file, code, amd, rules);
+    if (!planned && planned.error().code == Code::kEnvironment)
+      return std::unexpected(planned.error());
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);
     out.left_alone = plan.left_alone;
@@ -189,6 +196,11 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   if (!reparsed) return leave("the edited file does not parse: " + reparsed.error().message);
   if (code.any()) {
     const Result<void> proof = prove_pruned(*file, code, plan, *reparsed);
+    if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
+  }
+  if (amd.places.any()) {
+    const Result<void> proof =
+        prove_amd_pruned(*file, amd, plan, rules.targets, *reparsed, options.scratch_directory);
     if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
   }
   out.changed = true;

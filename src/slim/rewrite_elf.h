@@ -40,4 +40,12 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
 Result<void> prove_pruned(const elf::File& input, const device::FileCode& input_code,
                           const device::PrunePlan& plan, const elf::File& output);
 
+/// The same for offload bundles (prove_amd.cpp): every wrapper points at a bundle that holds what
+/// the plan keeps, in the same order, with the code objects unpacked byte-identical and the headers
+/// true; and where targets are named, a bundle that lost entries holds nothing that serves none of
+/// them but a last entry. `scratch` as in UnpackedBlock.
+Result<void> prove_amd_pruned(const elf::File& input, const device::AmdCode& input_code,
+                              const device::PrunePlan& plan, const device::Targets& targets,
+                              const elf::File& output, const std::filesystem::path& scratch);
+
 }  // namespace flense::slim

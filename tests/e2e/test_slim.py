@@ -260,11 +260,13 @@ class Slim(harness.Case):
         result = self.flense("slim", self.input, "--gpu", "h1000", "-o", f"oci:{self.path('none')}", expect=2)
         self.assertFalse(os.path.exists(self.path("none")))
 
-    def test_amd_targets_say_what_is_not_done(self):
-        for gpu, words in (("gfx942", "no device code is pruned"), ("sm_90,gfx942", "AMD device code stays")):
-            plan = self.flense("slim", self.input, "--gpu", gpu, "--dry-run", "--json").json
-            self.assertEqual([n for n in plan["notices"] if words in n], plan["notices"])
-            self.assertEqual(len(plan["notices"]), 1)
+    def test_targets_of_one_vendor_leave_the_code_of_the_other(self):
+        plan = self.flense("slim", self.input, "--gpu", "gfx942", "--dry-run", "--json").json
+        self.assertNotIn("device-code", [one["id"] for one in plan["passes"]])
+        self.assertGreater(plan["bolder_rules"]["code of another vendor"], 0)
+        for more in (["--drop-vendor"], ["--level", "aggressive"]):
+            plan = self.flense("slim", self.input, "--gpu", "gfx942", "--dry-run", "--json", *more).json
+            self.assertIn("device-code", [one["id"] for one in plan["passes"]])
 
     def test_verify_runs_in_both_roots(self):
         if subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode != 0:

@@ -1,0 +1,51 @@
+// One compressed block inside of another format: a single Zstandard frame (RFC 8878) or a single
+// zlib stream (RFC 1950), as LLVM's bundles hold them. Unlike compression.h this stops at the
+// block's end, says where that is, and writes one frame whatever its size.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/stream.h"
+
+namespace flense::codec {
+
+enum class BlockMethod : std::uint8_t { kZlib, kZstd };
+
+/// The first bytes of what the block at the front of `packed` holds, at most `most`. Needs no more
+/// memory than that and one block of the format, whatever window the frame asks for.
+Result<std::string> unpack_block_start(Bytes packed, BlockMethod method, std::size_t most);
+
+/// The content of a block: in memory, or in a scratch file that is mapped where it is large.
+class UnpackedBlock {
+ public:
+  /// The block at the front of `packed` must hold `size` bytes. Bad input: corrupt, truncated or of
+  /// another size. Environment: no room in `scratch`.
+  static Result<UnpackedBlock> make(Bytes packed, BlockMethod method, std::uint64_t size,
+                                    const std::filesystem::path& scratch);
+  UnpackedBlock(UnpackedBlock&& other) noexcept
+      : memory_(std::move(other.memory_)),
+        mapped_(std::exchange(other.mapped_, {})),
+        consumed_(other.consumed_) {}
+  UnpackedBlock& operator=(UnpackedBlock&&) = delete;
+  ~UnpackedBlock();
+
+  Bytes bytes() const { return mapped_.empty() ? as_bytes(memory_) : Bytes(mapped_); }
+  /// How many of the packed bytes the block takes.
+  std::size_t consumed() const { return consumed_; }
+
+ private:
+  UnpackedBlock() = default;
+  std::string memory_;
+  MutableBytes mapped_;
+  std::size_t consumed_ = 0;
+};
+
+/// Packs what is written, `size` bytes in all, and passes it on to `to`; a frame states its size.
+/// finish() must be called. Deterministic for one version of the library.
+std::unique_ptr<Sink> write_block(Sink& to, BlockMethod method, int level, std::uint64_t size);
+
+}  // namespace flense::codec

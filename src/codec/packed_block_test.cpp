@@ -1,0 +1,94 @@
+#include "codec/packed_block.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "codec/test_support.h"
+#include "codec/zstd_frame.h"
+
+namespace flense::codec {
+namespace {
+
+std::string pack(const std::string& text, BlockMethod method, std::size_t step = 100'000) {
+  StringSink out;
+  const auto sink = write_block(out, method, 6, text.size());
+  for (std::size_t at = 0; at < text.size(); at += step)
+    EXPECT_TRUE(sink->write(as_bytes(text).subspan(at, std::min(step, text.size() - at))));
+  EXPECT_TRUE(sink->finish());
+  return out.take();
+}
+
+Result<UnpackedBlock> unpack(const std::string& packed, BlockMethod method, std::size_t size) {
+  return UnpackedBlock::make(as_bytes(packed), method, size,
+                             std::filesystem::temp_directory_path());
+}
+
+class PackedBlock : public ::testing::TestWithParam<BlockMethod> {};
+
+TEST_P(PackedBlock, ComesBackAndSaysWhereItEnds) {
+  for (const std::size_t size : {0u, 1u, 70'000u, 3'000'000u}) {
+    const std::string text = testing::sample(size);
+    const std::string packed = pack(text, GetParam());
+    const auto back = unpack(packed + "what follows", GetParam(), size);
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(as_text(back->bytes()), text);
+    EXPECT_EQ(back->consumed(), packed.size());
+    EXPECT_EQ(pack(text, GetParam()), packed);
+    const auto start = unpack_block_start(as_bytes(packed), GetParam(), 50'000);
+    ASSERT_TRUE(start);
+    EXPECT_EQ(*start, text.substr(0, 50'000));
+  }
+}
+
+TEST_P(PackedBlock, ALargeOneIsKeptInAScratchFile) {
+  const std::string text(40u << 20, 'x');
+  const std::string packed = pack(text, GetParam(), 10u << 20);
+  auto back = unpack(packed, GetParam(), text.size());
+  ASSERT_TRUE(back) << back.error().message;
+  const UnpackedBlock moved = *std::move(back);
+  EXPECT_TRUE(as_text(moved.bytes()) == text);
+  const auto none =
+      UnpackedBlock::make(as_bytes(packed), GetParam(), text.size(), "/nowhere/at/all");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Code::kEnvironment);
+}
+
+TEST_P(PackedBlock, TruncatedAndCorruptBlocksAreErrors) {
+  const std::string text = testing::sample(300'000);
+  const std::string packed = pack(text, GetParam());
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{3}, packed.size() / 2, packed.size() - 1})
+    EXPECT_FALSE(unpack(packed.substr(0, size), GetParam(), text.size())) << size;
+  EXPECT_FALSE(unpack(packed, GetParam(), text.size() - 1));
+  EXPECT_FALSE(unpack(packed, GetParam(), text.size() + 1));
+  EXPECT_FALSE(unpack("__CLANG_OFFLOAD", GetParam(), 10));
+  EXPECT_FALSE(unpack_block_start(as_bytes("__CLANG_OFFLOAD"), GetParam(), 10));
+  EXPECT_FALSE(unpack_block_start(as_bytes(packed.substr(0, 20)), GetParam(), 1000));
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, PackedBlock,
+                         ::testing::Values(BlockMethod::kZlib, BlockMethod::kZstd));
+
+TEST(PackedBlockZstd, IsOneFrameThatOtherReadersKnow) {
+  const std::string text = testing::sample(20u << 20);
+  const std::string packed = pack(text, BlockMethod::kZstd, 1u << 20);
+  EXPECT_EQ(zstd_frame_size(as_bytes(packed)), packed.size());
+  const testing::ScratchDirectory scratch;
+  testing::write_text(scratch / "block.zst", packed);
+  EXPECT_EQ(testing::run({"zstd", "-dc", scratch / "block.zst"}), text);
+}
+
+TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
+  // A frame of LLVM's: one segment, so that its window is all of its 200 MiB.
+  const std::string text(200u << 20, 'y');
+  const testing::ScratchDirectory scratch;
+  testing::write_text(scratch / "text", text);
+  const std::string packed = testing::run({"zstd", "-qc1", "--long=28", scratch / "text"});
+  const auto start = unpack_block_start(as_bytes(packed), BlockMethod::kZstd, 64u << 10);
+  ASSERT_TRUE(start) << start.error().message;
+  EXPECT_EQ(*start, text.substr(0, 64u << 10));
+}
+
+}  // namespace
+}  // namespace flense::codec
