@@ -89,7 +89,7 @@ TEST(GpuFiles, StandAloneCodeForAmdGoesByWhatItHolds) {
   rules.targets.amd = {"gfx942"};
   EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0, 1}));
   rules.targets.amd = {"gfx90a"};
-  EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0}));
+  EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0, 2}));
   rules.keep_amd = true;
   EXPECT_TRUE(files_for_other_gpus(scan, rules).empty());
   rules = {};

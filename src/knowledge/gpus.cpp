@@ -189,12 +189,20 @@ const GpuProduct* find_product_as_typed(std::string name) {
   return nullptr;
 }
 
+/// "gfx942", or a family as AMD's packages write it: "gfx11xx", "gfx94X".
 std::optional<ArchitectureList> resolve_amd(std::string_view word) {
+  constexpr std::string_view kGfx = "gfx";
   const std::string name = plain_spelling(word.substr(0, word.find(':')));
-  const auto& known = gpu_table().architectures;
-  if (!name.starts_with("gfx") || std::ranges::find(known, name) == known.end())
-    return std::nullopt;
-  return ArchitectureList{name};
+  if (!name.starts_with(kGfx)) return std::nullopt;
+  ArchitectureList out;
+  for (const std::string& known : gpu_table().architectures)
+    if (known.starts_with(kGfx) &&
+        std::ranges::equal(std::string_view(name).substr(kGfx.size()),
+                           std::string_view(known).substr(kGfx.size()),
+                           [](char open, char digit) { return open == digit || open == 'x'; }))
+      out.push_back(known);
+  if (out.empty()) return std::nullopt;
+  return out;
 }
 
 std::vector<std::string> all_names() {

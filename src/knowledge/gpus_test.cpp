@@ -103,6 +103,8 @@ TEST(GpuWord, ResolvesArchitectures) {
   EXPECT_THAT(resolve("sm_120f"), ElementsAre("12.0", "12.1"));
   EXPECT_THAT(resolve("gfx942"), ElementsAre("gfx942"));
   EXPECT_THAT(resolve("gfx90a:xnack+"), ElementsAre("gfx90a"));
+  EXPECT_THAT(resolve("gfx94X"), ElementsAre("gfx940", "gfx941", "gfx942"));
+  EXPECT_THAT(resolve("gfx120x"), ElementsAre("gfx1200", "gfx1201"));
   EXPECT_THAT(resolve("sm_130"), ElementsAre("13.0")) << "newer than the table";
 }
 
