@@ -74,6 +74,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   TRY(options.targets, inventory::parse_targets(args.values("--gpu")));
   options.level = level_of(args);
   options.keep_ptx = args.has("--keep-ptx");
+  options.drop_vendor = args.has("--drop-vendor");
   options.scan.scratch_directory = scratch_directory(args, io);
   options.scan.verify_digests = !args.has("--no-verify");
   if (args.has("--all") || args.has("--json")) options.largest = 100;
@@ -117,12 +118,13 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 const Command& inspect_command() {
   static const std::vector<std::string> kNames = platform_names();
   static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
-  static const std::array<OptionSpec, 15> kOptions = {
+  static const std::array<OptionSpec, 16> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
       kHtmlOption,
       kGpuOption,
       kLevelOption,
       OptionSpec{"--keep-ptx", "", "", "count no PTX as cuttable"},
+      OptionSpec{"--drop-vendor", "", "", "count code of a vendor without target as cuttable"},
       configurable(
           OptionSpec{"--max-size", "", "SIZE", "fail when the image as stored is larger: 10GiB"}),
       configurable(

@@ -469,6 +469,8 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
         {pass,
          pass == "device-code" ? "device code no target needs" : "debug sections and symbol tables",
          1, bytes, false});
+  if (!plan.targets.amd.empty() && layer.bytes_by_pass.contains("device-code"))
+    plan.notices.emplace_back(slim::kRocmNotice);
   slim::SlimOutcome outcome;
   outcome.changed = layer.content_after != layer.content_before;
   outcome.bytes_by_pass = layer.bytes_by_pass;

@@ -38,9 +38,7 @@ void add_amd_notices(const inventory::Contents& contents, const SlimOptions& opt
   const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
   const bool files = gpu_files != plan.passes.end() && !options.targets.amd.empty();
   if (files || (options.modify_vendor && drops_amd_code(contents)))
-    plan.notices.emplace_back(
-        "ROCm code is pruned by the formats alone: what flense leaves of it has not run on AMD "
-        "hardware, so try it there before you rely on it");
+    plan.notices.emplace_back(kRocmNotice);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/image.h"
@@ -11,6 +12,11 @@
 #include "slim/plan.h"
 
 namespace flense::slim {
+
+/// What the user must know of a plan that takes ROCm code out of files.
+inline constexpr std::string_view kRocmNotice =
+    "ROCm code is pruned by the formats alone: what flense leaves of it has not run on AMD "
+    "hardware, so try it there before you rely on it";
 
 /// `contents` must have been read with rewrite_rules(options), after forces_ptx() was honoured.
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
