@@ -47,6 +47,7 @@ PLANTED = {
     "loader_cache": ("src/elf/loader_cache.cpp", "if (index < names.size() / 4)", "if (index <= names.size())"),
     "manifest": ("src/image/model.cpp", 'digest.starts_with("sha256:") && is_hex64(digest.substr(7))',
                  'digest.starts_with("sha256:") && (digest.size() < 40 || is_hex64(digest.substr(7)))'),
+    "model": ("src/inventory/model_file.cpp", "if (bytes > file_size)", "if (bytes / 2 > file_size)"),
     "nodes": ("src/host/hostlist.cpp", "if (names.size() > most - out.size())", "if (names.size() > most)"),
     "packages": ("src/inventory/packages.cpp", "if (line.ends_with('\\r')) line.remove_suffix(1);",
                  "if (end != text.npos) line.remove_suffix(1);"),

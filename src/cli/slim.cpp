@@ -74,7 +74,8 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& slim_command() {
-  static const std::array<OptionSpec, 23> kOptions = {
+  static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
+  static const std::array<OptionSpec, 24> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -93,6 +94,8 @@ const Command& slim_command() {
       OptionSpec{"--drop-vendor", "", "",
                  "targets of one vendor: drop all device code of the other"},
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
+      OptionSpec{"--pyc", "", "WHAT", "compiled Python files (default: drop at aggressive)", false,
+                 kPyc},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
       OptionSpec{"--compression", "", "KIND[:LEVEL]",

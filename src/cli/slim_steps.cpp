@@ -122,6 +122,8 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.options.drop_vendor = args.has("--drop-vendor");
   out.options.modify_vendor = !args.has("--no-modify-vendor");
   out.options.keep = args.values("--keep");
+  if (args.has("--pyc"))
+    out.options.pyc = args.value("--pyc") == "drop" ? slim::Pyc::kDrop : slim::Pyc::kKeep;
   out.options.scratch_directory = scratch_directory(args, io);
   TRY_DO(read_packing(args, out.options));
   out.in_place = args.has("--in-place");

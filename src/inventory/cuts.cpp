@@ -7,7 +7,12 @@
 #include <set>
 #include <utility>
 
+#include "inventory/cuda_copies.h"
+#include "inventory/equal_files.h"
 #include "inventory/gpu_files.h"
+#include "inventory/hub_cache.h"
+#include "inventory/jit_caches.h"
+#include "inventory/log_files.h"
 
 namespace flense::inventory {
 
@@ -97,6 +102,32 @@ void add_device_cuts(Collector& collector, const VisibleFile& file, const PruneS
   collector.add("debug-sections", Level::kStandard, kDebug, {}, place(debug));
 }
 
+/// What speaks against a rule for this path.
+std::string_view held_by(const WasteRule& rule, std::string_view path, const CutInputs& inputs) {
+  std::string_view held = held_back(rule, inputs.needs);
+  if (held.empty() && rule.by_place) held = inputs.used.holder(path);
+  return held;
+}
+
+/// Copies that become links, in the order in which slim plans them; `linked` gets what goes.
+void add_links(const Contents& contents, const CutInputs& inputs, const Stays& stays,
+               std::set<std::pair<std::uint32_t, std::uint32_t>>& linked, Collector& collector) {
+  using device::Level;
+  if (inputs.rules.level < Level::kStandard) return;
+  const auto add = [&](std::string_view id, Level level, std::string_view summary, const auto& file,
+                       std::string_view held) {
+    collector.add(id, level, summary, held, {file.path, file.bytes, file.entry.layer});
+    if (held.empty()) linked.emplace(file.entry.layer, file.entry.index);
+  };
+  for (const HubCopy& copy : find_hub_copies(contents, stays))
+    add(kHubCache, Level::kStandard, kHubCacheSummary, copy, {});
+  if (inputs.rules.level >= Level::kAggressive)
+    for (const CudaCopy& copy : find_cuda_copies(inputs.image, contents, stays))
+      add(kCudaCopies, Level::kAggressive, kCudaCopiesSummary, copy, copy.stays);
+  for (const EqualFile& file : find_equal_files(contents, inputs.self_checked, stays))
+    add(kEqualFiles, Level::kStandard, kEqualFilesSummary, file, {});
+}
+
 }  // namespace
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
@@ -112,10 +143,12 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   std::vector<std::vector<std::uint8_t>> verdict;
   for (const auto& scan : contents.scans()) verdict.emplace_back(scan->listing->size(), kUnseen);
   const std::span<const WasteRule> rules = waste_rules();
+  const JitCaches jit = JitCaches::find(contents, inputs.rules.targets);
   contents.for_each_file([&](const VisibleFile& file) {
     std::uint8_t& known = verdict[file.content.layer][file.content.index];
     const WasteRule* rule = classifier.classify(file.path);
-    if (rule == nullptr || !applies_at(*rule, inputs.rules.level)) {
+    if (rule == nullptr || !jit.takes(*rule, file.path, inputs.rules.level) ||
+        is_for_a_user(*rule, contents.tree().entry(file.content))) {
       known = kStays;
     } else if (known == kUnseen) {
       known = static_cast<std::uint8_t>(rule - rules.data());
@@ -126,13 +159,21 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   for (const auto& scan : contents.scans())
     for_other_gpus.push_back(files_for_other_gpus(*scan, inputs.rules));
 
+  std::set<std::pair<std::uint32_t, std::uint32_t>> linked;
+  const Stays stays = [&](image::EntryRef entry, std::string_view path) {
+    const std::uint8_t known = verdict[entry.layer][entry.index];
+    const bool goes = known < rules.size() && held_by(rules[known], path, inputs).empty();
+    return !goes && !for_other_gpus[entry.layer].contains(entry.index) &&
+           !linked.contains({entry.layer, entry.index});
+  };
+  add_links(contents, inputs, stays, linked, collector);
+
   contents.for_each_file([&](const VisibleFile& file) {
-    if (!file.first) return;
+    if (!file.first || linked.contains({file.content.layer, file.content.index})) return;
     const std::uint8_t known = verdict[file.content.layer][file.content.index];
     if (known < rules.size()) {
       const WasteRule& rule = rules[known];
-      std::string_view held = held_back(rule, inputs.needs);
-      if (held.empty() && rule.by_place) held = inputs.used.holder(file.path);
+      const std::string_view held = held_by(rule, file.path, inputs);
       collector.add(rule.id, rule.level, rule.summary, held,
                     {std::string(file.path), file.size, file.content.layer});
       // What goes as a whole has no device code left to cut.

@@ -11,6 +11,7 @@
 namespace flense::inventory {
 
 struct CutInputs {
+  const image::Image& image;
   const BuildNeeds& needs;
   const UsedPlaces& used;
   const SelfChecked& self_checked;

@@ -13,6 +13,7 @@
 #include "elf/edit.h"
 #include "elf/file.h"
 #include "elf/notes.h"
+#include "inventory/mentions.h"
 #include "text/json.h"
 
 namespace flense::inventory {
@@ -251,6 +252,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
       facts.glibc = version.substr(6);
     }
   }
+  facts.mentions = mentioned_libraries(*file);
   facts.x86_isa = elf::x86_isa_needed(*file);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);

@@ -13,6 +13,7 @@
 
 #include "device/prune.h"
 #include "image/merged_tree.h"
+#include "inventory/model_file.h"
 #include "inventory/packages.h"
 
 namespace flense::inventory {
@@ -80,7 +81,8 @@ struct ElfFacts {
   std::uint32_t x86_isa = 0;       ///< levels that the file needs (elf/notes.h); 0: not stated
   std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
-  std::string unreadable;  ///< why device code could not be read, though ELF
+  std::string unreadable;             ///< why device code could not be read, though ELF
+  std::vector<std::string> mentions;  ///< CUDA libraries named in its data (mentions.h)
 };
 
 struct LayerScan {
@@ -91,12 +93,21 @@ struct LayerScan {
   std::map<std::uint32_t, std::string> texts;     ///< small files kept whole (see wants_text)
   std::map<std::uint32_t, std::string> scripts;   ///< first lines of executable scripts, after "#!"
   std::map<std::uint32_t, std::uint64_t> stored;  ///< content bytes in the layer of sparse files
-  std::uint64_t unpacked_bytes = 0;               ///< of the uncompressed archive
-  std::uint64_t content_bytes = 0;  ///< of all members; the rest is headers and padding
+  std::map<std::uint32_t, std::vector<std::string>> mentions;  ///< of scripts and settings
+  std::map<std::uint32_t, ModelFile> models;
+  /// Of the first 4 KiB of files from kMinCompared bytes on: what differs here differs.
+  std::map<std::uint32_t, std::uint64_t> heads;
+  /// SHA-256 in hex of those that have an equal one in this layer (equal_files.h).
+  std::map<std::uint32_t, std::string> hashes;
+  std::uint64_t unpacked_bytes = 0;  ///< of the uncompressed archive
+  std::uint64_t content_bytes = 0;   ///< of all members; the rest is headers and padding
 
   /// Bytes of the layer that are content of this member.
   std::uint64_t stored_bytes(std::uint32_t index) const;
 };
+
+/// Smaller files are not compared with each other.
+inline constexpr std::uint64_t kMinCompared = 64U << 10;
 
 /// Small files whose text later steps read: os-release, version files, pyvenv.cfg, passwd, the
 /// loader's configuration, what flense slim left.

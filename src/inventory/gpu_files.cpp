@@ -39,6 +39,23 @@ struct Family {
 
 constexpr Family kFamilies[] = {{"libnvshmem_device_sm_", ".bc"}};
 
+/// What TensorRT's builder opens for the GPU at hand: libnvinfer_builder_resource_sm86.so.10.8.0.
+/// One of an older minor serves where a GPU has none of its own (sm_87 takes that of sm_86), so all
+/// of a target's major up to its minor stay. `_ptx` serves all.
+constexpr std::string_view kBuilderResource = "libnvinfer_builder_resource_sm";
+
+bool is_resource_for_others(std::string_view path, const device::Targets& targets) {
+  std::string_view name = base_name(path);
+  if (!name.starts_with(kBuilderResource)) return false;
+  name.remove_prefix(kBuilderResource.size());
+  const std::size_t end = name.find(".so");
+  if (end == std::string_view::npos) return false;
+  const auto arch = device::parse_cuda_arch(name.substr(0, end));
+  return arch && std::ranges::none_of(targets.cuda, [&](device::CudaArch gpu) {
+           return gpu.number / 10 == arch->number / 10 && arch->number <= gpu.number;
+         });
+}
+
 /// What the members of a family in one directory have in common, and for which GPU this one is.
 std::optional<std::pair<std::string, unsigned>> family_member(std::string_view path) {
   const std::string_view name = base_name(path);
@@ -147,6 +164,7 @@ std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
       families[std::move(member->first)].push_back({index, member->second});
       continue;
     }
+    if (is_resource_for_others(entry.path, targets)) out.insert(index);
     for (const Range& range : kRanges) {
       const bool of_amd = range.below == 0;
       if (of_amd && !targets.amd.empty()) continue;

@@ -55,6 +55,23 @@ TEST(GpuFiles, OnlyWhatTheNameSaysForSure) {
                   .empty());
 }
 
+TEST(GpuFiles, BuilderResourcesOfTensorRt) {
+  const auto resource = [](const std::string& arch) {
+    return "usr/lib/x86_64-linux-gnu/libnvinfer_builder_resource" + arch + ".so.10.8.0";
+  };
+  const std::vector<std::string> all = {
+      resource("_sm75"), resource("_sm80"), resource("_sm86"),
+      resource("_sm89"), resource("_sm90"), resource("_sm120"),
+      resource("_ptx"),  resource(""),      "lib/libnvinfer.so.10"};
+  EXPECT_EQ(dropped(all, {"sm_90"}),
+            (std::vector{resource("_sm75"), resource("_sm80"), resource("_sm86"), resource("_sm89"),
+                         resource("_sm120")}));
+  // Orin has no file of its own and takes that of sm_86.
+  EXPECT_EQ(dropped(all, {"sm_87"}), (std::vector{resource("_sm75"), resource("_sm89"),
+                                                  resource("_sm90"), resource("_sm120")}));
+  EXPECT_TRUE(dropped(all, {}).empty());
+}
+
 TEST(GpuFiles, TritonsOtherBackends) {
   const std::string root = "opt/venv/lib/python3.11/site-packages/triton/backends/";
   const std::vector<std::string> all = {

@@ -12,12 +12,27 @@
 #include "inventory/cuts.h"
 #include "inventory/flavour.h"
 #include "inventory/largest.h"
+#include "inventory/models.h"
 #include "inventory/runtimes.h"
 #include "inventory/start.h"
 
 namespace flense::inventory {
 
 namespace {
+
+/// The file that took the place of a hidden one has its size and its beginning.
+bool looks_equal(const Contents& contents, image::EntryRef hidden) {
+  const LayerScan& scan = contents.scan(hidden);
+  const auto head = scan.heads.find(hidden.index);
+  if (head == scan.heads.end()) return false;
+  const image::LayerListing::Entry entry = scan.listing->at(hidden.index);
+  const auto now = contents.tree().find(entry.path);
+  if (!now || !now->content) return false;
+  const auto& heads = contents.scan(*now->content).heads;
+  const auto found = heads.find(now->content->index);
+  return found != heads.end() && found->second == head->second &&
+         contents.tree().entry(*now->content).size == entry.size;
+}
 
 /// Members that no container sees: overwritten, deleted, or AUFS bookkeeping.
 std::vector<WastedFile> find_waste(const Contents& contents) {
@@ -32,8 +47,9 @@ std::vector<WastedFile> find_waste(const Contents& contents) {
       const image::MergedTree::Shadow shadow = tree.shadow(ref);
       const std::uint64_t by =
           shadow.by_layer == image::MergedTree::kNoLayer ? layer : shadow.by_layer;
-      out.push_back({std::string(scan.listing->at(index).path), bytes, layer, by,
-                     shadow.state != image::EntryState::kOverwritten});
+      const bool deleted = shadow.state != image::EntryState::kOverwritten;
+      out.push_back({std::string(scan.listing->at(index).path), bytes, layer, by, deleted,
+                     !deleted && looks_equal(contents, ref)});
     }
   }
   std::stable_sort(out.begin(), out.end(),
@@ -167,6 +183,21 @@ void add_file(const Contents& contents, const VisibleFile& file, Inventory& out,
                                    elf->device_bytes, elf->regions, elf->code, elf->prune});
 }
 
+/// Layers that exist to change a mode or an owner carry every file once more.
+void add_copied(const std::vector<WastedFile>& wasted, Inventory& out) {
+  std::uint64_t files = 0, bytes = 0;
+  for (const WastedFile& file : wasted) {
+    if (!file.looks_equal) continue;
+    ++files;
+    bytes += file.bytes;
+  }
+  if (files == 0) return;
+  out.notices.push_back(
+      fmt::format("{} {} overwritten by one of equal size and beginning, mostly to change mode, "
+                  "owner or time ({}): COPY --chown and --chmod do it without a copy",
+                  files, files == 1 ? "file was" : "files were", human_bytes(bytes)));
+}
+
 void add_notices(const image::Image& image, const View& view, bool keep_ptx, Inventory& out) {
   out.notices = image.notices;
   if (view.rpm)
@@ -241,10 +272,12 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   const UsedPlaces used = UsedPlaces::find(image, contents.tree());
   const SelfChecked self_checked = find_self_checked(contents);
   CutInputs inputs{
-      needs, used, self_checked, wasted, rules_of(image, options), view.musl && !view.glibc};
+      image, needs, used, self_checked, wasted, rules_of(image, options), view.musl && !view.glibc};
   if (options.file_cuts) inputs.each = &out.file_cuts;
   out.cuts = find_cuts(contents, inputs);
+  out.models = find_models(contents);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
+  add_copied(wasted, out);
   if (!out.origin.hashed || !out.origin.same_files)
     out.notices.emplace_back("the digests of the layers were not verified");
   if (wasted.size() > options.largest) wasted.resize(options.largest);

@@ -78,6 +78,8 @@ struct WastedFile {
   std::uint64_t bytes = 0, layer = 0;
   std::uint64_t by_layer = 0;  ///< where it was overwritten or deleted
   bool deleted = false;
+  /// What overwrote it has its size and its first 4 KiB: mostly a change of mode, owner or time.
+  bool looks_equal = false;
 };
 
 /// Something that could go, with what it gives back. `held_back` says why flense would not.
@@ -97,6 +99,17 @@ struct FileCut {
   std::uint64_t layer = 0, bytes = 0;
 };
 
+/// Model weights in the image.
+struct ModelEntry {
+  std::string path;
+  std::uint64_t layer = 0, size_bytes = 0;
+  ModelFile file;
+  std::uint64_t half_saves = 0;  ///< bytes that 16-bit copies of wider floats would save
+  /// Another format in the same directory that loaders take instead, and what says so; empty when
+  /// this one is it.
+  std::string instead;
+};
+
 struct Inventory {
   std::string target, form, found_in, platform, digest;
   std::vector<std::string> tags;
@@ -114,6 +127,7 @@ struct Inventory {
   BaseFlavour base_flavour;
   device::Targets targets;  ///< that the device cuts were computed for; may be empty
   device::Level level = device::Level::kStandard;
+  std::vector<ModelEntry> models;  ///< largest first
   std::vector<Cut> cuts;           ///< largest first, those held back last
   std::vector<FileCut> file_cuts;  ///< `cuts` file by file, when asked for
   std::vector<std::string> notices;

@@ -11,6 +11,9 @@
 #include "elf/file.h"
 #include "image/layer_walk.h"
 #include "inventory/elf_facts.h"
+#include "inventory/equal_files.h"
+#include "inventory/jit_caches.h"
+#include "inventory/mentions.h"
 
 namespace flense::inventory {
 
@@ -62,21 +65,43 @@ class LayerScanner {
       TRY(scan_.texts[index], read_text(content, kMaxText));
       return {};
     }
+    if (entry.member.size >= kMinCompared) {
+      TRY(const Bytes first, content.peek(kHeadBytes));
+      scan_.heads.emplace(index, fingerprint(first));
+    }
     TRY(const Bytes head, content.peek(4));
     if (!elf::looks_like_elf(head)) {
       if (as_text(head) == "__CL" || as_text(head) == "CCOB") return read_bundles(content, index);
-      constexpr unsigned kAnyExecute = 0111;
-      if ((entry.member.mode & kAnyExecute) == 0 || !as_text(head).starts_with("#!")) return {};
-      // The kernel looks at this many bytes.
-      TRY(const Bytes begin, content.peek(256));
-      const std::string_view line = as_text(begin).substr(2);
-      scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
-      return {};
+      return read_other(entry, content, index);
     }
     TRY(const Bytes bytes, content.materialise());
     std::optional<ElfFacts> facts = read_elf_facts(bytes, path, prune_ ? &*prune_ : nullptr);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
+    return {};
+  }
+
+  /// Scripts, settings, models.
+  Result<void> read_other(const image::LayerEntry& entry, image::EntryContent& content,
+                          std::uint32_t index) {
+    // The kernel looks at this many bytes of a script.
+    TRY(const Bytes begin, content.peek(256));
+    constexpr unsigned kAnyExecute = 0111;
+    const bool script = (entry.member.mode & kAnyExecute) != 0 && as_text(begin).starts_with("#!");
+    if (script) {
+      const std::string_view line = as_text(begin).substr(2);
+      scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
+    }
+    if (const auto format = model_format(entry.path, begin)) {
+      // Of a pickle nothing is read.
+      const std::uint64_t wanted = *format == ModelFormat::kPickle ? 1 : kMaxModelHeader;
+      TRY(const std::string head, read_text(content, wanted));
+      scan_.models.emplace(index, read_model_file(*format, as_bytes(head), entry.member.size));
+    } else if (entry.member.size <= kMaxMentioning && may_mention_libraries(entry.path, script)) {
+      TRY(const std::string text, read_text(content, kMaxMentioning));
+      if (auto names = mentioned_libraries(text); !names.empty())
+        scan_.mentions.emplace(index, std::move(names));
+    }
     return {};
   }
 
@@ -120,7 +145,9 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
           [&](const image::LayerEntry& entry, image::EntryContent* content, codec::TarReader* raw) {
             return scanner.visit(entry, content, raw != nullptr);
           }));
-  return scanner.finish(result);
+  TRY(LayerScan scan, scanner.finish(result));
+  TRY_DO(hash_equal_files(image, index, options, scan));
+  return scan;
 }
 
 }  // namespace
@@ -140,6 +167,7 @@ bool wants_text(std::string_view path) {
   if (name == "version.json" || name == "version.txt")
     return base_name(dir).starts_with("cuda") && dir.starts_with("usr/local/cuda");
   if (name == "version") return base_name(dir) == ".info" && dir.starts_with("opt/rocm");
+  if (is_jit_metadata(path)) return true;
   if (dir == "etc") return name == "ld.so.conf" || name == "passwd";
   if (dir == "etc/ld.so.conf.d") return name.ends_with(".conf");
   return path == "usr/share/flense/slim.json";

@@ -24,13 +24,19 @@ constexpr std::size_t member_count(const BareCode*) {
   return 3;
 }
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 19;
+  return 20;
 }
 constexpr std::size_t member_count(const Package*) {
   return 3;
 }
+constexpr std::size_t member_count(const TensorType*) {
+  return 4;
+}
+constexpr std::size_t member_count(const ModelFile*) {
+  return 4;
+}
 constexpr std::size_t member_count(const LayerScan*) {
-  return 9;
+  return 13;
 }
 
 }  // namespace flense::inventory

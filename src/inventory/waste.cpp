@@ -41,6 +41,12 @@ bool matches(std::string_view glob, std::string_view path) {
   return glob_match(glob, path);
 }
 
+/// "libnccl" of "a/libnccl.so.2" and of "**/libnccl.so*": what a name begins with.
+std::string_view stem(std::string_view path) {
+  const std::string_view name = base_name(path);
+  return name.substr(0, name.find('.'));
+}
+
 bool matches_any(std::span<const std::string_view> globs, std::string_view path) {
   return std::any_of(globs.begin(), globs.end(),
                      [&](std::string_view glob) { return matches(glob, path); });
@@ -72,6 +78,7 @@ bool is_licence_text(std::string_view path) {
 }
 
 std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs) {
+  if (!rule.reported.empty()) return rule.reported;
   const bool any = rule.guard == Guard::kAnyCompiler;
   const bool headers = any || rule.guard == Guard::kCudaHeaders;
   const bool cuda = headers || rule.guard == Guard::kCudaCompiler;
@@ -88,9 +95,11 @@ WasteClassifier::WasteClassifier() {
     for (std::string_view glob : rules[rule].patterns) {
       Pattern pattern{glob, glob.substr(0, glob.find_first_of("*?[\\")), rule};
       // "**/*.deb" has no literal component; "**/libcu*_static.a" neither: both end in a literal
-      // extension.
+      // extension. "**/libnccl.so*" begins with a literal stem.
       if (const std::string_view key = key_component(glob); !key.empty())
         by_component_[key].push_back(pattern);
+      else if (!is_literal(extension(glob)))
+        by_component_[stem(glob)].push_back(pattern);
       else
         by_extension_[extension(glob)].push_back(pattern);
     }
@@ -118,6 +127,8 @@ const WasteRule* WasteClassifier::classify(std::string_view path) const {
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }
+  if (auto at = by_component_.find(stem(path)); at != by_component_.end())
+    consider(at->second, path, best);
   if (auto at = by_extension_.find(extension(path)); at != by_extension_.end())
     consider(at->second, path, best);
   if (best == rules.size() || is_licence_text(path)) return nullptr;

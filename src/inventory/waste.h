@@ -34,6 +34,8 @@ struct WasteRule {
   /// The place is all that speaks against the files: what the image names there stays
   /// (used_places.h).
   bool by_place = false;
+  /// Said instead of cutting, at every level: what only the image's owner can decide.
+  std::string_view reported = {};
 };
 
 /// All categories, in order of precedence: a path belongs to the first that takes it.

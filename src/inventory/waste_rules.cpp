@@ -51,6 +51,76 @@ constexpr Patterns kArchives[] = {"**/*.deb", "**/*.rpm", "**/cuda_*_linux.run",
                                   "**/NVIDIA-Linux-*.run"};
 constexpr Patterns kArchivesKeep[] = {"opt/nvidia/**"};
 
+// Wheels that a package was installed from. venv and virtualenv install pip from theirs.
+constexpr Patterns kWheels[] = {"**/*.whl"};
+constexpr Patterns kWheelsKeep[] = {"**/ensurepip/**", "**/virtualenv/**", "usr/share/**",
+                                    "**/share/python-wheels/**"};
+
+// Where people unpack by hand. Elsewhere an archive may well be what the image serves.
+constexpr Patterns kLeftArchives[] = {
+    "*.tar",         "*.tar.gz",   "*.tgz",         "*.tar.bz2",      "*.tar.xz",
+    "root/*.tar.gz", "root/*.tgz", "root/*.tar.xz", "root/*.tar.bz2", "usr/src/*.tar.*",
+    "opt/*.tar.gz",  "opt/*.tgz",  "opt/*.tar.xz",  "opt/*.tar.bz2"};
+
+constexpr Patterns kLogs[] = {"var/log/*.log",      "var/log/*.log.*",  "var/log/*/*.log",
+                              "var/log/*/*.log.*",  "var/log/btmp*",    "var/log/wtmp*",
+                              "var/log/journal/**", "var/log/messages", "var/log/syslog*",
+                              "var/log/anaconda/**"};
+
+// NVRTC's second build and its built-ins: nothing in the CUDA libraries lists or names them, and
+// programs that know them try the first one first. Elsewhere (Nix) they are the only ones.
+constexpr Patterns kNvrtcAlternative[] = {"**/site-packages/nvidia/**/libnvrtc*.alt.*",
+                                          "**/dist-packages/nvidia/**/libnvrtc*.alt.*",
+                                          "usr/local/cuda*/**/libnvrtc*.alt.*"};
+
+constexpr Patterns kCommunication[] = {"**/libnccl.so*",
+                                       "**/librccl.so*",
+                                       "**/libnccl-net.so*",
+                                       "**/libnvshmem.so*",
+                                       "**/libnvshmem_host.so*",
+                                       "**/nvshmem_transport_ibrc.so*",
+                                       "**/nvshmem_transport_ibgda.so*",
+                                       "**/nvshmem_transport_ibdevx.so*",
+                                       "**/nvshmem_transport_ucx.so*",
+                                       "**/nvshmem_transport_libfabric.so*",
+                                       "**/libmpi.so*",
+                                       "**/libopen-pal.so*",
+                                       "**/libopen-rte.so*",
+                                       "**/libucp.so*",
+                                       "**/libuct.so*",
+                                       "**/libucs.so*",
+                                       "**/libucm.so*",
+                                       "opt/hpcx/**"};
+
+constexpr Patterns kProcessorVariants[] = {
+    "**/libmkl_avx.so*",        "**/libmkl_avx2.so*",       "**/libmkl_avx512.so*",
+    "**/libmkl_avx512_mic.so*", "**/libmkl_mc.so*",         "**/libmkl_mc2.so*",
+    "**/libmkl_mc3.so*",        "**/libmkl_def.so*",        "**/libmkl_vml_avx.so*",
+    "**/libmkl_vml_avx2.so*",   "**/libmkl_vml_avx512.so*", "**/libmkl_vml_avx512_mic.so*",
+    "**/libmkl_vml_mc.so*",     "**/libmkl_vml_mc2.so*",    "**/libmkl_vml_mc3.so*",
+    "**/libmkl_vml_def.so*",    "**/libmkl_vml_cmpt.so*"};
+
+constexpr Patterns kDataSets[] = {"**/*.parquet",         "**/*.arrow",  "**/*.tfrecord",
+                                  "**/*.tfrecords",       "**/*.lmdb",   "**/wandb/run-*/**",
+                                  "**/lightning_logs/**", "**/mlruns/**"};
+// Small examples for the tests of packages.
+constexpr Patterns kDataSetsKeep[] = {"**/site-packages/**", "**/dist-packages/**"};
+
+constexpr Patterns kSecrets[] = {"root/.netrc",
+                                 "home/*/.netrc",
+                                 "**/.aws/credentials",
+                                 "**/.config/gcloud/application_default_credentials.json",
+                                 "**/.cache/huggingface/token",
+                                 "**/.cache/huggingface/stored_tokens",
+                                 "**/.git-credentials",
+                                 "root/.docker/config.json",
+                                 "home/*/.docker/config.json",
+                                 "**/.kaggle/kaggle.json",
+                                 "root/.pypirc",
+                                 "home/*/.pypirc",
+                                 "root/.ssh/id_*",
+                                 "home/*/.ssh/id_*"};
+
 constexpr Patterns kGit[] = {"**/.git/**"};
 
 constexpr Patterns kCudaStatic[] = {"usr/local/cuda*/**/*.a",
@@ -208,6 +278,21 @@ constexpr WasteRule kRules[] = {
      true},
     {"installers", Level::kStandard, Guard::kNone, "installers left behind", kArchives,
      kArchivesKeep},
+    {"logs", Level::kStandard, Guard::kNone, "log files", kLogs, {}, true},
+    {"nvrtc-alternative",
+     Level::kAggressive,
+     Guard::kNone,
+     "the second build of NVRTC",
+     kNvrtcAlternative,
+     {}},
+    {"wheels", Level::kAggressive, Guard::kNone, "wheels left behind", kWheels, kWheelsKeep, true},
+    {"left-archives",
+     Level::kAggressive,
+     Guard::kNone,
+     "archives left behind",
+     kLeftArchives,
+     {},
+     true},
     {"git", Level::kAggressive, Guard::kNone, "git history", kGit, {}},
     {"cuda-static-libs", Level::kStandard, Guard::kCudaCompiler, "CUDA static libraries",
      kCudaStatic, kCudaStaticKeep},
@@ -259,6 +344,32 @@ constexpr WasteRule kRules[] = {
      "driver libraries that the host supplies",
      kDriverLibraries,
      {}},
+    {"communication",
+     Level::kStandard,
+     Guard::kNone,
+     "libraries for several GPUs and machines",
+     kCommunication,
+     {},
+     false,
+     "frameworks list them as needed, and one GPU does not tell a job of one GPU"},
+    {"processor-variants",
+     Level::kStandard,
+     Guard::kNone,
+     "one library for each processor generation",
+     kProcessorVariants,
+     {},
+     false,
+     "the processor that it runs on chooses"},
+    {"data-sets", Level::kStandard, Guard::kNone, "data sets and records of training", kDataSets,
+     kDataSetsKeep, false, "only the image's owner knows what it serves; mount what changes"},
+    {"secrets",
+     Level::kSafe,
+     Guard::kNone,
+     "files that hold passwords and tokens",
+     kSecrets,
+     {},
+     false,
+     "what was published is known: revoke it, and mount secrets while building"},
 };
 
 }  // namespace

@@ -107,6 +107,27 @@ Json flavour_json(const inventory::BaseFlavour& base) {
   return out;
 }
 
+Json model_json(const inventory::ModelEntry& model) {
+  Json out = Json::object();
+  out.set("path", model.path);
+  out.set("layer", model.layer);
+  out.set("size_bytes", model.size_bytes);
+  out.set("format", model.file.format);
+  if (!model.file.architecture.empty()) out.set("architecture", model.file.architecture);
+  out.set("types", list(model.file.types, [](const inventory::TensorType& type) {
+            Json row = Json::object();
+            row.set("type", type.type);
+            row.set("tensors", type.tensors);
+            row.set("parameters", type.parameters);
+            row.set("bytes", type.bytes);
+            return row;
+          }));
+  out.set("half_precision_saves", model.half_saves);
+  if (!model.instead.empty()) out.set("instead", model.instead);
+  if (!model.file.unreadable.empty()) out.set("unreadable", model.file.unreadable);
+  return out;
+}
+
 Json cut_json(const inventory::Cut& cut) {
   Json out = Json::object();
   out.set("id", cut.id);
@@ -173,6 +194,7 @@ Json inventory_json(const Inventory& inventory) {
             row.set("layer", file.layer);
             row.set("by_layer", file.by_layer);
             row.set("how", file.deleted ? "deleted" : "overwritten");
+            if (file.looks_equal) row.set("looks_equal", true);
             return row;
           }));
   Json targets = Json::object();
@@ -181,6 +203,7 @@ Json inventory_json(const Inventory& inventory) {
   targets.set("amd", strings(inventory.targets.amd));
   out.set("targets", std::move(targets));
   out.set("level", device::to_string(inventory.level));
+  out.set("models", list(inventory.models, model_json));
   out.set("cuts", list(inventory.cuts, cut_json));
   out.set("notices", strings(inventory.notices));
   out.set("budgets", list(inventory.budgets, budget_json));

@@ -139,7 +139,10 @@ std::string wasted(const Inventory& inventory, const Options& options) {
   for (std::size_t i = 0; i < limit; ++i) {
     const inventory::WastedFile& file = inventory.wasted_files[i];
     table.add({human_bytes(file.bytes), std::to_string(file.layer + 1),
-               std::to_string(file.by_layer + 1), file.deleted ? "deleted" : "overwritten",
+               std::to_string(file.by_layer + 1),
+               file.deleted       ? "deleted"
+               : file.looks_equal ? "copied"
+                                  : "overwritten",
                file.path});
   }
   return heading(options, "WASTED FILES", human_bytes(inventory.waste_bytes)) +
@@ -202,6 +205,48 @@ std::string cuts(const Inventory& inventory, const Options& options) {
   return heading(options, "COULD BE CUT", note) + table.text(options.style);
 }
 
+std::string types_cell(const inventory::ModelEntry& model) {
+  std::string out;
+  std::uint64_t parameters = 0;
+  for (const inventory::TensorType& type : model.file.types) {
+    parameters += type.parameters;
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", type.type);
+  }
+  if (!out.empty()) out += fmt::format(", {} parameters", grouped(parameters));
+  return out;
+}
+
+std::string model_note(const inventory::ModelEntry& model) {
+  if (!model.file.unreadable.empty()) return "cannot be read: " + model.file.unreadable;
+  if (!model.instead.empty()) return model.instead;
+  if (model.file.format == "pickle") return "loading a pickle runs what is in it";
+  if (model.half_saves > 0)
+    return fmt::format("16-bit floats would save {}", human_bytes(model.half_saves));
+  return {};
+}
+
+std::string models(const Inventory& inventory, const Options& options) {
+  if (inventory.models.empty()) return {};
+  Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
+               {"FORMAT", Align::kLeft, Column::Flex::kNone},
+               {"TYPES", Align::kLeft, Column::Flex::kNone},
+               {"PATH", Align::kLeft, Column::Flex::kStart},
+               {"NOTE", Align::kLeft, Column::Flex::kEnd}});
+  const std::size_t limit =
+      options.all ? inventory.models.size() : std::min(kFewLargest, inventory.models.size());
+  std::uint64_t total = 0;
+  for (const inventory::ModelEntry& model : inventory.models) total += model.size_bytes;
+  for (std::size_t i = 0; i < limit; ++i) {
+    const inventory::ModelEntry& model = inventory.models[i];
+    table.add({human_bytes(model.size_bytes), model.file.format, types_cell(model), model.path,
+               model_note(model)});
+  }
+  return heading(options, "MODELS",
+                 fmt::format("{} in {} {}", human_bytes(total), inventory.models.size(),
+                             inventory.models.size() == 1 ? "file" : "files")) +
+         table.text(options.style);
+}
+
 std::string budgets(const Inventory& inventory, const Options& options) {
   if (inventory.budgets.empty()) return {};
   std::string out = heading(options, "BUDGETS");
@@ -249,6 +294,7 @@ std::string inventory_text(const Inventory& inventory, const Options& options) {
     out += sized("LARGEST FILES", inventory.largest_files, options);
     out += sized("LARGEST DIRECTORIES", inventory.largest_directories, options);
     out += wasted(inventory, options);
+    out += models(inventory, options);
     out += base_image(inventory, options);
     out += cuts(inventory, options);
   }

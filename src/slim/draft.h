@@ -73,6 +73,16 @@ void waste_files_pass(const PassContext& context, Draft& draft);
 /// Files that serve other GPUs only, told by their names: inventory/gpu_files.h.
 void gpu_files_pass(const PassContext& context, Draft& draft);
 
+/// Copies in the cache of the Hugging Face hub that its own links replace: inventory/hub_cache.h.
+void hub_cache_pass(const PassContext& context, Draft& draft);
+
+/// Libraries of a CUDA installation that nothing loads, since packages bring their own:
+/// inventory/cuda_copies.h. Looks across layers.
+void cuda_copies_pass(const PassContext& context, Draft& draft);
+
+/// Equal files of one layer: inventory/equal_files.h.
+void equal_files_pass(const PassContext& context, Draft& draft);
+
 /// Device code that no target can load, and debug sections, inside ELF files.
 void device_code_pass(const PassContext& context, Draft& draft);
 

@@ -138,6 +138,19 @@ class InPlace {
     return {};
   }
 
+  /// The link takes the file's name atomically.
+  Result<void> become_link(const Edit& edit) {
+    const bool hard = edit.action == Action::kLink;
+    TRY_DO(put_link(hard, edit.new_path, edit.path));
+    const auto target = fates_.find(edit.new_path);
+    if (!hard)
+      fates_[edit.path].dropped = true;
+    else if (target != fates_.end())
+      fates_.insert_or_assign(edit.path, FileFate(target->second));
+    count(outcome_, edit.pass, edit.bytes_before - edit.bytes_after);
+    return {};
+  }
+
   /// Package lists that may name an edited file: all in the tree.
   Result<void> update_lists() {
     for (const std::string& path : tree_.lists) {
@@ -171,17 +184,23 @@ class InPlace {
       if (name == renewed || ::lstat(path.c_str(), &status) != 0 ||
           Inode{status.st_dev, status.st_ino} != old)
         continue;
-      const std::filesystem::path beside = path.string() + ".flense-link";
-      if (::link((root_ / renewed).c_str(), beside.c_str()) != 0)
-        return system_error(errno, fmt::format("cannot link {} to {}", name, renewed));
-      if (::rename(beside.c_str(), path.c_str()) != 0) {
-        const int error = errno;
-        ::unlink(beside.c_str());
-        return system_error(error, "cannot replace " + name);
-      }
+      TRY_DO(put_link(true, renewed, name));
       fates_.insert_or_assign(name, FileFate(fates_.at(renewed)));
     }
     return {};
+  }
+
+  /// `name` becomes a link: a hard one to the path `to`, or a symbolic one with that text.
+  Result<void> put_link(bool hard, const std::string& to, const std::string& name) {
+    const std::filesystem::path path = root_ / name;
+    const std::filesystem::path beside = path.string() + ".flense-link";
+    if ((hard ? ::link((root_ / to).c_str(), beside.c_str())
+              : ::symlink(to.c_str(), beside.c_str())) != 0)
+      return system_error(errno, fmt::format("cannot link {} to {}", name, to));
+    if (::rename(beside.c_str(), path.c_str()) == 0) return {};
+    const int error = errno;
+    ::unlink(beside.c_str());
+    return system_error(error, "cannot replace " + name);
   }
 
   std::filesystem::path root_;
@@ -205,6 +224,10 @@ Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const Lay
       case Action::kDrop:
       case Action::kRename:
         TRY_DO(tree.drop(edit));
+        break;
+      case Action::kLink:
+      case Action::kSymlink:
+        TRY_DO(tree.become_link(edit));
         break;
       case Action::kMoved:
       case Action::kRetarget:

@@ -147,10 +147,33 @@ Result<void> LayerEditor::edit(const Edit& edit, const image::LayerEntry& entry,
       return retarget(edit, entry);
     case Action::kRewrite:
       return rewrite(edit, entry, content, raw);
+    case Action::kLink:
+    case Action::kSymlink:
+      return become_link(edit, entry, raw);
     case Action::kPlace:
       return keep(entry, content, raw);
   }
   return {};
+}
+
+/// The file gives way to a link under its own name.
+Result<void> LayerEditor::become_link(const Edit& edit, const image::LayerEntry& entry,
+                                      const codec::TarReader* raw) {
+  count(edit.pass, stored_size(entry, raw));
+  codec::TarMember member = entry.member;
+  member.size = member.stored_size = 0;
+  std::erase_if(member.pax, [](const auto& item) { return item.first.starts_with("GNU.sparse"); });
+  member.link = edit.new_path;
+  if (edit.action == Action::kLink) {
+    member.type = codec::MemberType::kHardLink;
+    fates_.erase(entry.path);
+    note_link(entry, edit.new_path);
+  } else {
+    member.type = codec::MemberType::kSymlink;
+    member.mode = 0777;
+    note_drop(edit, entry.path);
+  }
+  return write_stream(std::move(member), nullptr);
 }
 
 Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& entry,

@@ -56,6 +56,9 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   shadowed_files_pass(context, draft);
   waste_files_pass(context, draft);
   gpu_files_pass(context, draft);
+  hub_cache_pass(context, draft);
+  cuda_copies_pass(context, draft);
+  equal_files_pass(context, draft);
   device_code_pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();
@@ -74,6 +77,11 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
+  if (std::ranges::any_of(plan.passes,
+                          [](const PassTotal& pass) { return pass.pass == "pycache"; }))
+    plan.notices.emplace_back(
+        "compiled Python files go: the first import compiles, on a read-only root at every start "
+        "(--pyc keep leaves them)");
   return plan;
 }
 

@@ -14,6 +14,13 @@
 
 namespace flense::slim {
 
+/// What becomes of compiled Python files (__pycache__).
+enum class Pyc {
+  kByLevel,  ///< they go at aggressive
+  kKeep,
+  kDrop,
+};
+
 struct SlimOptions {
   device::Targets targets;
   device::Level level = device::Level::kStandard;
@@ -25,6 +32,7 @@ struct SlimOptions {
   bool modify_vendor = true;
   /// Image paths that stay as they are (base/path.h globs).
   std::vector<std::string> keep;
+  Pyc pyc = Pyc::kByLevel;
   bool squash = false;  ///< one layer out of all
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;

@@ -1,3 +1,5 @@
+#include "inventory/jit_caches.h"
+#include "inventory/log_files.h"
 #include "inventory/used_places.h"
 #include "inventory/waste.h"
 #include "slim/draft.h"
@@ -12,12 +14,20 @@ bool looks_at_image(const inventory::WasteRule& rule) {
   return rule.guard != inventory::Guard::kNone;
 }
 
+bool wanted(const inventory::WasteRule& rule, std::string_view path,
+            const inventory::JitCaches& jit, const SlimOptions& options) {
+  if (rule.id == "pycache" && options.pyc != Pyc::kByLevel) return options.pyc == Pyc::kDrop;
+  return jit.takes(rule, path, options.level);
+}
+
 }  // namespace
 
 void waste_files_pass(const PassContext& context, Draft& draft) {
   const inventory::WasteClassifier classifier;
   const inventory::UsedPlaces used =
       inventory::UsedPlaces::find(context.image, context.contents.tree());
+  const inventory::JitCaches jit =
+      inventory::JitCaches::find(context.contents, context.options.targets);
   const image::MergedTree& tree = context.contents.tree();
   for (const inventory::WasteRule& rule : inventory::waste_rules())
     draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
@@ -31,7 +41,8 @@ void waste_files_pass(const PassContext& context, Draft& draft) {
       // A whiteout deletes in lower layers; it is not content to drop.
       if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) continue;
       const inventory::WasteRule* rule = classifier.classify(entry.path);
-      if (rule == nullptr || !inventory::applies_at(*rule, context.options.level) ||
+      if (rule == nullptr || inventory::is_for_a_user(*rule, entry) ||
+          !wanted(*rule, entry.path, jit, context.options) ||
           !inventory::held_back(*rule, context.needs).empty() || !draft.may_claim(ref, entry.path))
         continue;
       if (rule->by_place && !used.holder(entry.path).empty()) {

@@ -18,6 +18,10 @@ std::string_view to_string(Action action) {
       return "moved";
     case Action::kRetarget:
       return "retarget";
+    case Action::kLink:
+      return "link";
+    case Action::kSymlink:
+      return "symlink";
     case Action::kPlace:
       return "place";
   }

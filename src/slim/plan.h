@@ -23,6 +23,8 @@ enum class Action {
   kRename,    ///< a dropped hard-link target moves its content to `new_path`
   kMoved,     ///< a hard link whose name the content took by kRename
   kRetarget,  ///< a hard link gets the target `new_path`
+  kLink,      ///< a hard link to `new_path` takes the place of an equal file
+  kSymlink,   ///< a symbolic link with the text `new_path` takes the member's place
   kPlace,     ///< squashing: the member stays, under `place`
 };
 std::string_view to_string(Action action);
@@ -31,7 +33,7 @@ struct Edit {
   Action action = Action::kDrop;
   std::string pass;  ///< id of the pass that decided: "device-code", "apt-lists", …
   std::string path;
-  std::string new_path;  ///< kRename, kRetarget
+  std::string new_path;  ///< kRename, kRetarget, kLink, kSymlink
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
   bool rewrite = false;           ///< kRename: the content is rewritten as well

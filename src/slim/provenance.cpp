@@ -13,6 +13,9 @@ text::Json options_json(const SlimOptions& options) {
   out.set("keep_ptx", options.keep_ptx)
       .set("modify_vendor", options.modify_vendor)
       .set("keep", std::move(keep))
+      .set("pyc", options.pyc == Pyc::kKeep   ? "keep"
+                  : options.pyc == Pyc::kDrop ? "drop"
+                                              : "by level")
       .set("squash", options.squash)
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")

@@ -80,7 +80,8 @@ class Squasher {
     if (entry.type == MemberType::kHardLink && !found.content) return;
     mark(ref);
     if (const Edit* edit = planned(ref);
-        edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRewrite))
+        edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRewrite ||
+                            edit->action == Action::kLink || edit->action == Action::kSymlink))
       edit_at(ref) = *edit;
     // A name that leads through a symbolic link would lead elsewhere once that link has changed.
     if (path != entry.path && !name_goes(ref)) edit_at(ref).place = path;

@@ -1,0 +1,35 @@
+// Kernels that earlier runs have compiled, by the GPU that they are for. Triton writes it beside
+// them: `.triton/cache/KEY/NAME.json` has "target": {"backend": "cuda", "arch": 90} (triton
+// compiler/compiler.py), and the key is made from it, so that no other GPU ever looks there.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "device/target.h"
+#include "inventory/contents.h"
+#include "inventory/waste.h"
+
+namespace flense::inventory {
+
+class JitCaches {
+ public:
+  enum class Fit { kUnknown, kServes, kOtherGpu };
+
+  static JitCaches find(const Contents& contents, const device::Targets& targets);
+  /// Of a file in a cache; kUnknown where nothing says for which GPU it is.
+  Fit fit(std::string_view path) const;
+
+  /// Whether the rule takes the path at `level`: what serves a target stays at every level, what
+  /// serves none goes from standard on.
+  bool takes(const WasteRule& rule, std::string_view path, device::Level level) const;
+
+ private:
+  std::map<std::string, Fit, std::less<>> folders_;
+};
+
+/// `.triton/cache/KEY/NAME.json`: a text that the scan keeps.
+bool is_jit_metadata(std::string_view path);
+
+}  // namespace flense::inventory

@@ -1,0 +1,84 @@
+#include "inventory/mentions.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/path.h"
+#include "inventory/flavour.h"
+#include "inventory/waste.h"
+
+namespace flense::inventory {
+
+namespace {
+
+constexpr std::size_t kMostNames = 64;
+
+bool is_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+void collect(std::string_view text, std::set<std::string>& out) {
+  constexpr std::string_view kMark = ".so";
+  // The longest of the vendor's names has 25 characters before it.
+  constexpr std::size_t kLongest = 40;
+  for (std::size_t at = text.find(kMark); at != std::string_view::npos && out.size() < kMostNames;
+       at = text.find(kMark, at + kMark.size())) {
+    std::size_t begin = at;
+    while (begin > 0 && at - begin < kLongest && is_name(text[begin - 1])) --begin;
+    std::size_t end = at + kMark.size();
+    while (end < text.size() && end - at < kLongest &&
+           (text[end] == '.' || (text[end] >= '0' && text[end] <= '9')))
+      ++end;
+    while (text[end - 1] == '.') --end;
+    const std::string_view name = text.substr(begin, end - begin);
+    if (name.starts_with("lib") && flavour_of_library(name)) out.emplace(name);
+  }
+}
+
+std::vector<std::string> listed(const std::set<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
+
+std::vector<std::string> mentioned_libraries(std::string_view text) {
+  std::set<std::string> names;
+  collect(text, names);
+  return listed(names);
+}
+
+std::vector<std::string> mentioned_libraries(const elf::File& file) {
+  // These hold device code; what the host part opens stands in its own strings.
+  constexpr std::array<std::string_view, 4> kDevice = {".nv_fatbin", "__nv_relfatbin",
+                                                       ".hip_fatbin", ".nvFatBinSegment"};
+  std::set<std::string> names;
+  for (const elf::Section& section : file.sections()) {
+    if (section.type != SHT_PROGBITS || (section.flags & SHF_ALLOC) == 0 ||
+        (section.flags & SHF_EXECINSTR) != 0 || section.name.starts_with(".eh_frame") ||
+        section.name.starts_with(".gcc_except") ||
+        std::ranges::find(kDevice, section.name) != kDevice.end())
+      continue;
+    collect(as_text(file.section_bytes(section)), names);
+  }
+  return listed(names);
+}
+
+bool may_mention_libraries(std::string_view path, bool script) {
+  constexpr auto kEndings =
+      std::to_array<std::string_view>({".py", ".sh", ".json", ".pth", ".toml", ".yaml", ".yml",
+                                       ".conf", ".cfg", ".lua", ".jl", ".R", ".pl", ".js"});
+  if (!script && std::ranges::none_of(
+                     kEndings, [&](std::string_view ending) { return path.ends_with(ending); }))
+    return false;
+  constexpr auto kForPeople = std::to_array<std::string_view>(
+      {".dist-info/", ".egg-info/", "conda-meta/", "share/doc/", "var/lib/dpkg/"});
+  return !is_licence_text(path) && std::ranges::none_of(kForPeople, [&](std::string_view part) {
+    return path.find(part) != std::string_view::npos;
+  });
+}
+
+}  // namespace flense::inventory

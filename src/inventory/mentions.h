@@ -1,0 +1,25 @@
+// Names of CUDA libraries that a file holds as text: what it may open by name, beside what it lists
+// as DT_NEEDED.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "elf/file.h"
+
+namespace flense::inventory {
+
+/// "libcublas.so.12", "libnvrtc.so": names that flavour_of_library() knows, sorted, each once, at
+/// most 64. A pattern ("libcublas.so.*[0-9]") counts as the name before its first wildcard.
+std::vector<std::string> mentioned_libraries(std::string_view text);
+
+/// The same of the read-only data of an ELF file.
+std::vector<std::string> mentioned_libraries(const elf::File& file);
+
+/// Texts in which programs and their settings name libraries to open; not licences, records of
+/// package managers and documentation, which name them for people.
+bool may_mention_libraries(std::string_view path, bool script);
+inline constexpr std::uint64_t kMaxMentioning = 256U << 10;
+
+}  // namespace flense::inventory
