@@ -180,10 +180,24 @@ class Copies {
     return !one.elf->soname.empty() && flavour_of_library(one.elf->soname).has_value();
   }
 
+  /// Any user of the container can read the file.
+  bool is_public(const Library& file) const {
+    constexpr unsigned kRead = 0004, kSearch = 0001;
+    const image::MergedTree& tree = contents_.tree();
+    if ((tree.entry(file.entry).mode & kRead) == 0) return false;
+    for (std::string_view folder = parent_path(file.path); !folder.empty();
+         folder = parent_path(folder)) {
+      const auto found = tree.find(folder);
+      if (found && found->entry && (tree.entry(*found->entry).mode & kSearch) == 0) return false;
+    }
+    return true;
+  }
+
   /// What can be said without looking at users that may themselves go.
   std::string against(const Pair& pair) const {
     const auto entry = contents_.tree().find(pair.copy->path);
     if (!entry || entry->entry != pair.copy->entry) return "it has several names";
+    if (!is_public(*pair.twin)) return "that is not for every user to read";
     const std::string_view version = library_file_version(pair.copy->path);
     const std::string twin = package_version(contents_, pair.twin->path);
     if (version.empty() || twin.empty()) return "their versions cannot be compared";

@@ -123,7 +123,8 @@ void add_links(const Contents& contents, const CutInputs& inputs, const Stays& s
     add(kHubCache, Level::kStandard, kHubCacheSummary, copy, {});
   if (inputs.rules.level >= Level::kAggressive)
     for (const CudaCopy& copy : find_cuda_copies(inputs.image, contents, stays))
-      add(kCudaCopies, Level::kAggressive, kCudaCopiesSummary, copy, copy.stays);
+      add(kCudaCopies, Level::kAggressive, kCudaCopiesSummary, copy,
+          copy.stays.empty() ? "" : "something may load them; slim says for each what does");
   for (const EqualFile& file : find_equal_files(contents, inputs.self_checked, stays))
     add(kEqualFiles, Level::kStandard, kEqualFilesSummary, file, {});
 }

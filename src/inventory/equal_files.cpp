@@ -22,7 +22,8 @@ using Entry = image::LayerListing::Entry;
 std::set<std::uint32_t> candidates(const LayerScan& scan) {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::vector<std::uint32_t>> groups;
   for (const auto& [index, head] : scan.heads)
-    groups[{scan.listing->at(index).size, head}].push_back(index);
+    // A sparse file may show a terabyte of zeros.
+    if (!scan.stored.contains(index)) groups[{scan.listing->at(index).size, head}].push_back(index);
   std::set<std::uint32_t> out;
   std::uint64_t gain = 0;
   for (const auto& [key, members] : groups) {

@@ -129,6 +129,13 @@ TEST(CudaCopies, AnOlderTwinDoesNotServe) {
   EXPECT_THAT(judged(newer).at(kBlas), "");
 }
 
+TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
+  Tar tar;
+  tar.dir("usr/lib/python3", 0700);
+  two_copies(tar);
+  EXPECT_EQ(judged(tar).at(kBlas), "that is not for every user to read");
+}
+
 TEST(CudaCopies, VersionsCompareAsNumbers) {
   using inventory::at_least;
   EXPECT_TRUE(at_least("12.10", "12.9"));

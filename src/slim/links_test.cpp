@@ -178,5 +178,21 @@ TEST(HubCache, CopiesBecomeTheLinksOfTheHub) {
   EXPECT_EQ(plan.bytes_given_back(), 2 * kLarge);
 }
 
+TEST(HubCache, ALinkLetsNobodyReadMoreOrLess) {
+  const std::string hub = "srv/hub/models--org--name/";
+  const TestImage other_mode({Tar()
+                                  .file(hub + "blobs/digest", large('a'), 0600)
+                                  .file(hub + "snapshots/rev1/model", large('a'))
+                                  .bytes()});
+  EXPECT_THAT(edits_of(other_mode.plan()), IsEmpty());
+  const TestImage other_folder({Tar()
+                                    .dir(hub + "blobs", 0700)
+                                    .dir(hub + "snapshots")
+                                    .file(hub + "blobs/digest", large('a'))
+                                    .file(hub + "snapshots/rev1/model", large('a'))
+                                    .bytes()});
+  EXPECT_THAT(edits_of(other_folder.plan()), IsEmpty());
+}
+
 }  // namespace
 }  // namespace flense::slim
