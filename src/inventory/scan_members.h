@@ -15,7 +15,7 @@ constexpr std::size_t member_count(const CodeFate*) {
   return 4;
 }
 constexpr std::size_t member_count(const PruneSummary*) {
-  return 6;
+  return 7;
 }
 constexpr std::size_t member_count(const ForwardNote*) {
   return 3;
