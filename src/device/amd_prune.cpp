@@ -98,15 +98,16 @@ class Planner {
       }
       unpacked_ += unpacked;
     }
+    const std::uint64_t room = std::min(bundle.size, kMostPacked - packed_);
     Result<Repacked> repacked =
-        repack(file_.bytes(), bundle, keep, measure, options_.scratch_directory);
+        repack(file_.bytes(), bundle, keep, measure ? 0 : room, options_.scratch_directory);
     if (!repacked) {
       if (repacked.error().code != Code::kBadInput) return std::unexpected(repacked.error());
       set_reason(decisions, Reason::kNotUnderstood);
       return {};
     }
     const std::uint64_t held = bundle.compressed != 0 ? repacked->size : 0;
-    if (repacked->size >= bundle.size || held > kMostPacked - packed_) {
+    if (repacked->size >= bundle.size || held > room) {
       set_reason(decisions, Reason::kNotSmaller);
       return {};
     }

@@ -62,13 +62,21 @@ std::vector<KeptRow> lay_out(const AmdTable& table, const std::vector<bool>& kee
   std::vector<AmdRow> rows;
   for (const KeptRow& one : kept) rows.push_back(one.row);
   std::uint64_t at = amd_table_bytes(rows).size();
+  // Empty contents, as the host's, stand where the next one does.
+  std::vector<std::size_t> empty;
   for (const std::size_t i : by_offset(rows)) {
+    if (rows[i].size == 0) {
+      empty.push_back(i);
+      continue;
+    }
     AmdRow& row = kept[i].row;
     const std::uint64_t alignment = alignment_of(row.offset);
     row.offset = (at + alignment - 1) & ~(alignment - 1);
-    // Empty contents, as the host's, stand where the next one does.
-    if (row.size != 0) at = row.end();
+    at = row.end();
+    for (const std::size_t before : empty) kept[before].row.offset = row.offset;
+    empty.clear();
   }
+  for (const std::size_t behind : empty) kept[behind].row.offset = at;
   return kept;
 }
 
@@ -92,20 +100,23 @@ Result<std::uint64_t> for_each_part(const std::vector<KeptRow>& kept, Literal li
   return at;
 }
 
-/// Counts what comes, and keeps it if it is to be kept.
+/// Counts what comes, and keeps it as long as it is no more than `most` bytes.
 class PackedSink final : public Sink {
  public:
-  explicit PackedSink(bool keep) : keep_(keep) {}
+  explicit PackedSink(std::uint64_t most) : most_(most) {}
   Result<void> write(Bytes bytes) override {
     size_ += bytes.size();
-    if (keep_) bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    if (size_ <= most_)
+      bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    else
+      bytes_ = {};
     return {};
   }
   std::uint64_t size() const { return size_; }
   std::vector<std::byte> take() { return std::move(bytes_); }
 
  private:
-  bool keep_;
+  std::uint64_t most_;
   std::uint64_t size_ = 0;
   std::vector<std::byte> bytes_;
 };
@@ -128,13 +139,13 @@ Result<Repacked> repack_plain(const PlainBundle& plain, const AmdBundle& bundle,
 }
 
 Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed header,
-                                   const std::vector<bool>& keep, bool measure_only) {
+                                   const std::vector<bool>& keep, std::uint64_t most_held) {
   const std::vector<KeptRow> kept = lay_out(plain.table, keep);
   TRY(header.unpacked, for_each_part(
                            kept, [](const std::vector<std::byte>&) -> Result<void> { return {}; },
                            [](std::uint64_t, std::uint64_t) -> Result<void> { return {}; }));
   const codec::BlockMethod method = *header.block_method();
-  PackedSink packed(!measure_only);
+  PackedSink packed(most_held);
   const auto writer = codec::write_block(
       packed, method, method == codec::BlockMethod::kZstd ? kZstdLevel : kZlibLevel,
       header.unpacked);
@@ -158,7 +169,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
   Repacked out;
   out.size = packed.size();
   out.packed = packed.take();
-  if (!measure_only) std::ranges::copy(*front, out.packed.begin());
+  if (!out.packed.empty()) std::ranges::copy(*front, out.packed.begin());
   return out;
 }
 
@@ -192,14 +203,14 @@ Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
 }
 
 Result<Repacked> repack(Bytes file, const AmdBundle& bundle, const std::vector<bool>& keep,
-                        bool measure_only, const std::filesystem::path& scratch) {
+                        std::uint64_t most_held, const std::filesystem::path& scratch) {
   const Bytes stored = file.subspan(bundle.offset, bundle.size);
   Repacked out;
   TRY_DO(with_plain_bundle(stored, bundle, scratch, [&](const PlainBundle& plain) -> Result<void> {
     if (bundle.compressed == 0) {
       TRY(out, repack_plain(plain, bundle, keep));
     } else {
-      TRY(out, repack_compressed(plain, *parse_amd_compressed(stored), keep, measure_only));
+      TRY(out, repack_compressed(plain, *parse_amd_compressed(stored), keep, most_held));
     }
     return {};
   }));

@@ -37,12 +37,13 @@ Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
 struct Repacked {
   std::uint64_t size = 0;
   std::vector<elf::PiecePart> parts;  ///< of a plain bundle; ranges are those of the file
-  std::vector<std::byte> packed;      ///< of a compressed one, unless it is only measured
+  std::vector<std::byte> packed;      ///< of a compressed one; empty when beyond `most_held`
 };
 
-/// `keep` has an item for each of bundle.entries; what is no code of a GPU always stays. Errors as
-/// those of with_plain_bundle; bad input also when a number of the header no longer fits.
+/// At most `most_held` bytes of a compressed bundle are held; 0 to measure only. `keep` has an item
+/// for each of bundle.entries; what is no code of a GPU always stays. Errors as those of
+/// with_plain_bundle; bad input also when a number of the header no longer fits.
 Result<Repacked> repack(Bytes file, const AmdBundle& bundle, const std::vector<bool>& keep,
-                        bool measure_only, const std::filesystem::path& scratch);
+                        std::uint64_t most_held, const std::filesystem::path& scratch);
 
 }  // namespace flense::device

@@ -11,6 +11,7 @@ text::Json options_json(const SlimOptions& options) {
   for (const std::string& glob : options.keep) keep.push(glob);
   text::Json out = text::Json::object();
   out.set("keep_ptx", options.keep_ptx)
+      .set("drop_vendor", options.drop_vendor)
       .set("modify_vendor", options.modify_vendor)
       .set("keep", std::move(keep))
       .set("pyc", options.pyc == Pyc::kKeep   ? "keep"
