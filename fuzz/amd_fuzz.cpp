@@ -5,6 +5,7 @@
 
 #include "codec/compression.h"
 #include "device/amd_bundle.h"
+#include "device/amd_code.h"
 #include "device/amd_target.h"
 #include "elf/file.h"
 #include "elf/notes.h"
