@@ -55,8 +55,9 @@ export function matrix(model, actions) {
   if (files.length === 0) return null;
   const judged = model.data.gpus !== "";
   const totals = summed(files, columns);
-  const most = Math.max(...files.flatMap((file) => file.cells.map((cell) => cell[1])), 1);
-  const mostTotal = Math.max(...totals.map((one) => one[1]), 1);
+  const largest = (cells) => cells.reduce((most, cell) => Math.max(most, cell[1]), 1);
+  const most = files.reduce((found, file) => Math.max(found, largest(file.cells)), 1);
+  const mostTotal = largest(totals);
   const body = element("tbody");
   const row = (file) => element("tr", {},
     element("th", { scope: "row" }, element("button", {

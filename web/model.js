@@ -10,7 +10,8 @@ export class Model {
     this.names = tree.names;
     this.kinds = tree.kinds;
     this.reasonOf = tree.reasons;
-    this.counts = tree.counts;
+    this.counts = new Map();
+    for (let i = 0; i < tree.counts.length; i += 2) this.counts.set(tree.counts[i], tree.counts[i + 1]);
     this.length = tree.names.length;
     this.parents = Uint32Array.from(tree.parents, (distance, i) => i - distance);
     this.before = Float64Array.from(tree.bytes);
@@ -90,7 +91,7 @@ export class Model {
       case "l": return `layer ${this.layerOf.get(node) + 1}`;
       case "a": return "tar headers and padding";
       case "g": {
-        const files = this.counts[node] ?? 0;
+        const files = this.counts.get(node) ?? 0;
         return files > 0 ? `${files.toLocaleString("en-US")} small files` : "parts of small files";
       }
       default: return this.names[node];
@@ -139,7 +140,7 @@ export class Model {
       cut.bytes += this.before[i];
       if (this.kinds[i] === "a") continue;
       if (this.kinds[i] === "g") {
-        cut.files += this.counts[i] ?? 0;
+        cut.files += this.counts.get(i) ?? 0;
         continue;
       }
       const file = "cp".includes(this.kinds[i]) ? this.parents[i] : i;

@@ -20,13 +20,6 @@ namespace {
 
 constexpr std::size_t kExamples = 5;
 
-/// value * part / whole without overflow; whole > 0.
-std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
-  return static_cast<std::uint64_t>(static_cast<long double>(value) *
-                                    static_cast<long double>(part) /
-                                    static_cast<long double>(whole));
-}
-
 std::uint64_t dropped(const PruneSummary& summary, device::Reason reason) {
   const auto at = summary.bytes.find(reason);
   return at == summary.bytes.end() ? 0 : at->second;
@@ -130,6 +123,11 @@ void add_links(const Contents& contents, const CutInputs& inputs, const Stays& s
 }
 
 }  // namespace
+
+std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(Wide{value} * part / whole);
+}
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   Collector collector(inputs.each);

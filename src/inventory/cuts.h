@@ -1,6 +1,7 @@
 // What could go from an image, by category, with each content counted once.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "inventory/contents.h"
@@ -20,6 +21,9 @@ struct CutInputs {
   bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
   std::vector<FileCut>* each = nullptr;  ///< also gets the cuts file by file
 };
+
+/// value * part / whole without overflow, rounded down; part <= whole, whole > 0.
+std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole);
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs);
 

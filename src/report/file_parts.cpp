@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <set>
+#include <utility>
 
+#include "inventory/cuts.h"
 #include "report/device_matrix.h"
 
 namespace flense::report {
@@ -12,17 +15,12 @@ namespace {
 
 using inventory::ArchCount;
 using inventory::CodeFate;
+using inventory::share;
 
 constexpr std::string_view kDeviceCode = "device-code", kPtx = "device-ptx",
                            kDebug = "debug-sections";
 /// More architectures in one file are shown as one.
 constexpr std::size_t kMostCodes = 48;
-
-/// value * part / whole without overflow; whole > 0.
-std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>(Wide{value} * part / whole);
-}
 
 std::uint64_t total(const std::vector<std::uint64_t>& numbers) {
   return std::accumulate(numbers.begin(), numbers.end(), std::uint64_t{0});
@@ -80,7 +78,8 @@ std::vector<CodeFate> code_of(const inventory::ElfFacts& elf) {
 }
 
 std::string name_of(const CodeFate& code) {
-  return code.kind.empty() ? code.arch : code_name("nvidia", code.kind, code.arch);
+  if (code.kind.empty()) return code.arch;
+  return code_name(code.kind == "code-object" ? "amd" : "nvidia", code.kind, code.arch);
 }
 
 /// What leaves the file: debug sections first, the rest in the proportion of the dropped entries.
@@ -127,11 +126,22 @@ void add_kept_code(Parts& parts, const MemberFate& fate, const std::vector<CodeF
   }
 }
 
-void add_counted_code(Parts& parts, const std::vector<ArchCount>& code, std::string_view vendor) {
-  for (const ArchCount& count : code)
-    if (vendor.empty() || count.vendor == vendor)
+/// Code of which only the amount is known; what is in `judged` has been told already.
+void add_counted_code(Parts& parts, const std::vector<ArchCount>& code,
+                      const std::vector<CodeFate>& judged) {
+  std::set<std::pair<std::string_view, std::string_view>> told;
+  for (const CodeFate& one : judged) told.emplace(one.kind, one.arch);
+  std::size_t shown = 0;
+  std::uint64_t rest = 0;
+  for (const ArchCount& count : code) {
+    if (told.contains({count.kind, count.arch})) continue;
+    if (++shown > kMostCodes)
+      rest += count.bytes;
+    else
       parts.add(PartKind::kCode, code_name(count.vendor, count.kind, count.arch), Verdict::kStays,
                 "device code", count.bytes);
+  }
+  parts.add(PartKind::kCode, "other architectures", Verdict::kStays, "device code", rest);
 }
 
 }  // namespace
@@ -149,7 +159,7 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
     const std::vector<CodeFate> code = code_of(*elf);
     if (partial.given_back > 0) add_cuts(parts, partial, *elf, code);
     add_kept_code(parts, partial, code);
-    add_counted_code(parts, elf->code, "amd");
+    add_counted_code(parts, elf->code, elf->prune->code);
   } else {
     if (partial.given_back > 0) {
       const bool debug = partial.reason == kDebug;

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <map>
+#include <utility>
 
 #include "base/version.h"
 #include "report/device_matrix.h"
@@ -37,10 +39,10 @@ char letter(NodeKind kind) {
 }
 
 /// Columns, one item a node: name, distance to the parent, letter of the kind, and of leaves bytes
-/// and reason.
+/// and reason. `counts` alternates between a group and its number of files.
 Json tree_json(const SizeTree& tree) {
   Json names = Json::array(), parents = Json::array(), bytes = Json::array(),
-       reasons = Json::array(), counts = Json::object();
+       reasons = Json::array(), counts = Json::array();
   std::string kinds;
   for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
     const SizeNode& node = tree.nodes[i];
@@ -49,7 +51,7 @@ Json tree_json(const SizeTree& tree) {
     kinds += letter(node.kind);
     bytes.push(node.bytes);
     reasons.push(static_cast<std::uint64_t>(node.reason));
-    if (node.files > 0) counts.set(std::to_string(i), node.files);
+    if (node.files > 0) counts.push(static_cast<std::uint64_t>(i)).push(node.files);
   }
   Json out = Json::object();
   out.set("names", std::move(names)).set("parents", std::move(parents));
@@ -112,21 +114,35 @@ Json layers_json(const HtmlReport& report) {
   return out;
 }
 
-std::uint64_t code_that_goes(const HtmlReport& report, const MemberFates& fates,
-                             const inventory::DeviceFile& file, const inventory::ArchCount& count) {
+/// What leaves one file of its device code.
+struct DroppedCode {
+  bool all = false;
+  std::map<std::pair<std::string_view, std::string_view>, std::uint64_t> bytes;  ///< kind, arch
+
+  std::uint64_t of(const inventory::ArchCount& count) const {
+    if (all) return count.bytes;
+    const auto at = bytes.find({count.kind, count.arch});
+    return at == bytes.end() ? 0 : std::min(at->second, count.bytes);
+  }
+};
+
+DroppedCode dropped_code(const HtmlReport& report, const MemberFates& fates,
+                         const inventory::DeviceFile& file) {
+  DroppedCode out;
   const auto found = report.contents.tree().find(file.path);
-  if (!found || !found->content) return 0;
+  if (!found || !found->content) return out;
   const auto& layer = fates[found->content->layer];
   const auto fate = layer.find(found->content->index);
-  if (fate == layer.end() || fate->second.given_back == 0) return 0;
-  if (fate->second.whole) return count.bytes;
-  std::uint64_t out = 0;
-  if (file.prune && count.vendor == "nvidia")
+  if (fate == layer.end() || fate->second.given_back == 0) return out;
+  out.all = fate->second.whole;
+  if (file.prune)
     for (const inventory::CodeFate& code : file.prune->code)
-      if (device::is_drop(code.reason) && code.kind == count.kind && code.arch == count.arch)
-        out += code.bytes;
-  return std::min(out, count.bytes);
+      if (device::is_drop(code.reason)) out.bytes[{code.kind, code.arch}] += code.bytes;
+  return out;
 }
+
+/// Architectures beyond share the last column; real images have some forty.
+constexpr std::size_t kMostColumns = 200;
 
 /// Columns are those of the totals; a cell is [column, bytes, bytes that go, entries].
 Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
@@ -134,22 +150,32 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
   std::map<std::string, std::uint64_t> columns;
   Json titles = Json::array();
   for (const inventory::ArchCount& total : code.totals) {
+    if (columns.size() == kMostColumns) break;
     const std::string title = code_name(total.vendor, total.kind, total.arch);
     if (columns.emplace(title, columns.size()).second) titles.push(shown_name(title));
   }
+  if (columns.size() == kMostColumns) titles.push("more");
   Json files = list(code.files, [&](const inventory::DeviceFile& file) {
     Json row = Json::object();
     row.set("path", shown_name(file.path)).set("layer", file.layer);
     row.set("size", file.size_bytes).set("device", file.device_bytes);
     if (file.prune && !file.prune->left_alone.empty())
       row.set("left", shown_name(file.prune->left_alone));
-    row.set("cells", list(file.entries, [&](const inventory::ArchCount& count) {
-              Json cell = Json::array();
-              cell.push(columns[code_name(count.vendor, count.kind, count.arch)]);
-              cell.push(count.bytes).push(code_that_goes(report, fates, file, count));
-              return std::move(cell.push(count.count));
-            }));
-    return row;
+    const DroppedCode dropped = dropped_code(report, fates, file);
+    std::map<std::uint64_t, std::array<std::uint64_t, 3>> cells;
+    for (const inventory::ArchCount& count : file.entries) {
+      const auto at = columns.find(code_name(count.vendor, count.kind, count.arch));
+      auto& cell = cells[at == columns.end() ? kMostColumns : at->second];
+      cell[0] += count.bytes;
+      cell[1] += dropped.of(count);
+      cell[2] += count.count;
+    }
+    return row.set("cells", list(cells, [](const auto& cell) {
+                     Json out = Json::array();
+                     out.push(cell.first);
+                     for (const std::uint64_t number : cell.second) out.push(number);
+                     return out;
+                   }));
   });
   return Json::object()
       .set("device", code.device_bytes)
