@@ -3,53 +3,16 @@
 #include <pthread.h>
 #include <csignal>
 
-#include <cstdlib>
-#include <set>
 #include <system_error>
 
 #include "base/file.h"
-#include "base/path.h"
 #include "base/process.h"
 #include "codec/sha256.h"
-#include "codec/tar.h"
 #include "image/blob_stage.h"
 
 namespace flense::image {
 
 namespace {
-
-/// Directories that only the paths of others imply, parents first. sqfstar would give them the time
-/// of the run, and the root mode 0777.
-Result<std::set<std::string>> implied_directories(Bytes tar) {
-  MemorySource source(tar);
-  codec::TarReader reader(source, "the layer", {});
-  std::set<std::string> named, implied = {""};
-  while (true) {
-    TRY(const auto member, reader.next());
-    if (!member) break;
-    TRY(const std::string path, normalise_member_path(member->name));
-    if (member->type == codec::MemberType::kDirectory) named.insert(path);
-    for (std::string_view above = parent_path(path); !above.empty(); above = parent_path(above))
-      if (!implied.emplace(above).second) break;
-  }
-  std::erase_if(implied, [&](const std::string& path) { return named.contains(path); });
-  return implied;
-}
-
-/// Members for `directories`, without the end mark: the layer's own members follow.
-Result<std::string> directory_members(const std::set<std::string>& directories) {
-  StringSink out;
-  codec::TarWriter tar(out);
-  for (const std::string& path : directories) {
-    codec::TarMember member;
-    member.name = path.empty() ? "./" : path + "/";
-    member.type = codec::MemberType::kDirectory;
-    member.mode = 0755;
-    TRY_DO(tar.begin(member));
-    TRY_DO(tar.end());
-  }
-  return out.take();
-}
 
 /// While it lives, a child that gives up early shows as EPIPE, not as a signal that ends us.
 class NoPipeSignal {
@@ -144,31 +107,28 @@ class SquashfsWriter final : public ImageWriter {
   std::filesystem::path made_path() const { return stage_.staging() / "image.squashfs"; }
 
   Result<void> make(Bytes tar, codec::Compression compression, int level) {
-    TRY(const auto implied, implied_directories(tar));
-    TRY(const std::string directories, directory_members(implied));
     const bool gzip = compression == codec::Compression::kGzip;
-    std::vector<std::string> command = {program_, "-quiet", "-no-progress", "-comp",
-                                        gzip ? "gzip" : "zstd"};
+    std::vector<std::string> command = {program_,
+                                        "--quiet",
+                                        "--no-skip",
+                                        "--compressor",
+                                        gzip ? "gzip" : "zstd",
+                                        "--defaults",
+                                        "uid=0,gid=0,mode=0755,mtime=0"};
     if (level > 0) {
-      command.emplace_back("-Xcompression-level");
-      command.push_back(std::to_string(level));
-    }
-    // The variable says the same, and both at once are refused.
-    if (std::getenv("SOURCE_DATE_EPOCH") == nullptr) {
-      command.emplace_back("-mkfs-time");
-      command.emplace_back("0");
+      command.emplace_back("--comp-extra");
+      command.push_back(fmt::format("level={}", level));
     }
     command.push_back(made_path());
     ChildProcess::Options options;
     options.pipe_stdin = true;
     TRY(const auto child, ChildProcess::start(command, options));
     const NoPipeSignal guard;
-    FdSink to(child->stdin_fd(), "the pipe to sqfstar");
-    Result<void> fed = to.write(as_bytes(directories));
-    if (fed) fed = to.write(tar);
+    FdSink to(child->stdin_fd(), "the pipe to tar2sqfs");
+    const Result<void> fed = to.write(tar);
     child->close_stdin();
     TRY(const int status, child->wait());
-    if (status != 0) return fail(Code::kEnvironment, "sqfstar ended with status {}", status);
+    if (status != 0) return fail(Code::kEnvironment, "tar2sqfs ended with status {}", status);
     return fed;
   }
 
@@ -185,10 +145,11 @@ Result<std::unique_ptr<ImageWriter>> create_squashfs_writer(const OutputSpec& sp
   std::error_code ignored;
   if (std::filesystem::exists(spec.path, ignored))
     return fail(Code::kEnvironment, "{} already exists", spec.path.string());
-  const auto program = find_program("sqfstar");
+  const auto program = find_program("tar2sqfs");
   if (!program)
-    return with_hint(Out(fail(Code::kEnvironment, "sqfstar is not on PATH, and writes squashfs")),
-                     "install squashfs-tools 4.5 or newer");
+    return with_hint(
+        Out(fail(Code::kEnvironment, "tar2sqfs is not on PATH, which writes squashfs files")),
+        "install squashfs-tools-ng");
   std::filesystem::path stage = spec.path;
   stage += ".stage";
   TRY(AtomicDirectory directory, AtomicDirectory::create(stage));

@@ -1,6 +1,7 @@
 // A squashfs file as output, for machines that mount images instead of unpacking them. The file is
-// made by sqfstar (squashfs-tools 4.5 and newer), which takes a tar stream, so that owners survive
-// without root. Needs one layer: the writer of several is an internal error.
+// made by tar2sqfs (squashfs-tools-ng), which takes a tar stream, so that owners survive without
+// root, and gives the same bytes every time. Needs one layer: the writer of several is an internal
+// error.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,7 @@
 
 namespace flense::image {
 
-/// An environment error when sqfstar is not on PATH.
+/// An environment error when tar2sqfs is not on PATH.
 Result<std::unique_ptr<ImageWriter>> create_squashfs_writer(const OutputSpec& spec);
 
 }  // namespace flense::image

@@ -72,6 +72,8 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   const codec::Compression compression =
       kept ? layer.compression : wanted_compression(layer, options);
   WrittenLayer out;
+  if (kept && !edits.edits.empty())
+    return fail(Code::kInternal, "layer {} shall stay, and the plan changes it", index + 1);
   const bool split = !kept && options.split_bytes > 0 && unpacked > options.split_bytes;
   if (edits.edits.empty() && compression == layer.compression && !split) {
     TRY(auto stored, writer.copy_layer(image, index));

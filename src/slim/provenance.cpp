@@ -21,6 +21,7 @@ text::Json options_json(const SlimOptions& options) {
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")
       .set("compression_level", options.compression_level);
+  if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
   if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
   return out;
 }
