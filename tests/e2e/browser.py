@@ -124,6 +124,11 @@ class Browser:
         return self.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => "
                         "done(performance.now() / 1000))))")
 
+    def processor_time(self):
+        """Seconds that the page's process has computed so far."""
+        self.call("Performance.enable")
+        return {one["name"]: one["value"] for one in self.call("Performance.getMetrics")["metrics"]}["ProcessTime"]
+
     def press(self, key, text=None):
         code = {" ": "Space"}.get(key, key)
         number = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9,

@@ -13,23 +13,30 @@ SECONDS = float(os.environ.get("FLENSE_HTML_SECONDS", "2"))
 
 
 class Large(harness.Case):
-    def open(self, page):
-        with browser.Browser() as page_browser:
-            page_browser.look(1360, 860)
-            times = []
+    def check_opening(self, what, page):
+        """The page in under two seconds: of the clock where the machine has nothing else to do, and of the
+        processor anywhere."""
+        with browser.Browser() as shown:
+            shown.look(1360, 860)
+            shown.open(page)  # The first page of a browser gets a new process.
+            clock, processor = [], []
             for _ in range(5):
-                times.append(page_browser.open(page))
-                self.assertEqual(page_browser.messages, [])
-            # What else the machine does makes a page slower, never faster.
-            return min(times)
+                before = shown.processor_time()
+                clock.append(shown.open(page))
+                processor.append(shown.processor_time() - before)
+                self.assertEqual(shown.messages, [])
+        # What else the machine does makes a page slower, never faster.
+        print(f"{what}: {os.path.getsize(page)} bytes, open in {min(clock):.2f} s, {min(processor):.2f} s of a processor")
+        self.assertGreater(min(processor), 0)
+        self.assertLess(min(processor), SECONDS)
+        if os.getloadavg()[0] <= (os.cpu_count() or 1):
+            self.assertLess(min(clock), SECONDS)
 
     def test_pytorch(self):
         subprocess.run([sys.executable, os.path.join(harness.TOP, "scripts/make-image.py"), "clean"], check=True,
                        stdout=subprocess.DEVNULL)
         self.flense("inspect", os.path.join(harness.CACHE, "images/clean.tar"), "--gpu", "sm_90", "--html", self.path("r.html"))
-        seconds = self.open(self.path("r.html"))
-        print(f"PyTorch: {os.path.getsize(self.path('r.html'))} bytes, open in {seconds:.2f} s")
-        self.assertLess(seconds, SECONDS)
+        self.check_opening("PyTorch", self.path("r.html"))
 
     def test_hundred_thousand_files(self):
         layer = fixtures.Layer()
@@ -38,11 +45,8 @@ class Large(harness.Case):
                        b"x" * (100 + number * 7919 % 9000))
         fixtures.docker_archive(self.path("app.tar"), [layer.done()], ["COPY . /"])
         self.flense("inspect", self.path("app.tar"), "--html", self.path("r.html"))
-        size = os.path.getsize(self.path("r.html"))
-        seconds = self.open(self.path("r.html"))
-        print(f"100,000 files: {size} bytes, open in {seconds:.2f} s")
-        self.assertLess(size, 4_000_000)
-        self.assertLess(seconds, SECONDS)
+        self.assertLess(os.path.getsize(self.path("r.html")), 4_000_000)
+        self.check_opening("100,000 files", self.path("r.html"))
 
 
 if __name__ == "__main__":
