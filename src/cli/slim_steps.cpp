@@ -13,6 +13,7 @@
 #include "host/gpu_models.h"
 #include "image/push.h"
 #include "image/sif_output.h"
+#include "inventory/start.h"
 #include "inventory/targets.h"
 #include "report/slim_report.h"
 #include "slim/in_place.h"
