@@ -101,8 +101,7 @@ const Command& slim_command() {
       OptionSpec{"--compression", "", "KIND[:LEVEL]",
                  "zstd, gzip or none for all written layers (default: each keeps its own)"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
-      configurable(
-          OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"}),
+      OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"},
       OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},
       OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
       kHtmlOption,

@@ -20,8 +20,9 @@ std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
 
 ComparedSide side_of(const Snapshot& image) {
   const Inventory& from = image.inventory;
-  return {from.target,         from.digest,     from.platform, !image.whole,      from.size_bytes,
-          from.unpacked_bytes, from.file_bytes, from.files,    from.layers.size(), image.packages_known};
+  return {from.target,        from.digest,         from.platform,   !image.whole,
+          from.size_bytes,    from.unpacked_bytes, from.file_bytes, from.files,
+          from.layers.size(), image.packages_known};
 }
 
 /// What two maps hold under each key, in the order of keys.

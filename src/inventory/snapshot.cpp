@@ -102,9 +102,8 @@ Snapshot snapshot_of_saved(Inventory inventory) {
   Snapshot out;
   out.reasons = reasons_of(inventory);
   // Its files are unknown, but it says so itself.
-  out.packages_known = std::ranges::none_of(inventory.notices, [](const std::string& notice) {
-    return notice.contains("rpm database");
-  });
+  out.packages_known = std::ranges::none_of(
+      inventory.notices, [](const std::string& notice) { return notice.contains("rpm database"); });
   out.inventory = std::move(inventory);
   return out;
 }

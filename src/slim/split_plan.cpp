@@ -55,6 +55,8 @@ std::map<std::uint32_t, std::vector<std::uint32_t>> links_of(
   std::map<std::uint32_t, std::vector<std::uint32_t>> out;
   for (std::uint32_t i = 0; i < members.size(); ++i) {
     if (members[i].type != MemberType::kHardLink) continue;
+    // Of a whiteout only the name counts.
+    if (image::whiteout_kind(members[i].path) != Whiteout::kNone) continue;
     // A link may lead to a link; cycles end, as no step is taken twice.
     std::uint32_t at = i;
     std::set<std::uint32_t> seen;

@@ -126,14 +126,14 @@ TEST(SplitPlan, EveryMemberStandsInOnePartAndMayStandThere) {
         RC_ASSERT(part_of.emplace(member.path, part).second);
         if (member.path.find(".wh.") != std::string::npos) RC_ASSERT(part == 0u);
       }
-      RC_ASSERT(!plan.parts[part].empty());
+      RC_ASSERT(members.empty() || !plan.parts[part].empty());
     }
     std::size_t wanted = 0;
     for (const SplitMember& member : members)
       wanted += member.type != MemberType::kDirectory ? 1 : 0;
     RC_ASSERT(total == wanted);
     for (const SplitMember& member : members)
-      if (member.type == MemberType::kHardLink)
+      if (member.type == MemberType::kHardLink && member.path.find(".wh.") == std::string::npos)
         RC_ASSERT(part_of.at(member.path) == part_of.at(member.link));
   }));
 }
