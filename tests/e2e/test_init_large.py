@@ -203,7 +203,7 @@ class Built(harness.Case):
     def test_hadolint_has_nothing_to_say(self):
         count = 0
         for row in self.flense("init", "--list", "--json").json["templates"]:
-            for host in (["mi300x@6.10.5"], ["mi250x"]) if row["vendor"] == "amd" else (
+            for host in (["mi300x@6.10.5"], ["mi250x"], ["mi210@6.16.13"]) if row["vendor"] == "amd" else (
                     ["h100@550.54.15"], ["l4"], ["b200@580.95.05", "h100@580.95.05"]):
                 out = self.path(f"{row['name']}-{count}")
                 self.flense("init", row["name"], *[word for one in host for word in ("--host", one)], "-o", out)
