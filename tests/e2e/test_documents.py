@@ -73,7 +73,7 @@ class Documents(harness.Case):
         self.conforms(record, "flense/provenance/v1")
         self.conforms(record["plan"], "flense/plan/v1")
         self.assertEqual(record["output_digest"], image.manifest_digest)
-        self.assertEqual(record["options"], {"keep_ptx": False, "modify_vendor": True, "keep": ["etc/**"],
+        self.assertEqual(record["options"], {"keep_ptx": False, "drop_vendor": False, "modify_vendor": True, "keep": ["etc/**"],
                                              "pyc": "by level", "squash": False, "compression": "gzip", "compression_level": 0})
         # Given back and planned agree, since nothing was left alone on the way.
         self.assertEqual({p["id"]: p["bytes"] for p in report["passes"]},
