@@ -3,9 +3,9 @@
 #include <set>
 #include <system_error>
 
+#include "base/temporary_directory.h"
 #include "cli/common.h"
 #include "cli/slim_steps.h"
-#include "cli/work_directory.h"
 #include "report/slim_fleet_report.h"
 #include "slim/layer_pool.h"
 
@@ -94,7 +94,7 @@ Result<std::vector<SlimRequest>> requests_of(const SlimRequest& common, const Pa
 }
 
 /// A cache for this run alone, so that a layer is read once; null where none can be had.
-std::unique_ptr<inventory::InventoryCache> cache_of_run(const WorkDirectory& work) {
+std::unique_ptr<inventory::InventoryCache> cache_of_run(const TemporaryDirectory& work) {
   constexpr std::uint64_t kMost = 4ull << 30;
   auto store = inventory::EntryStore::open(work.path() / "inventories", kMost);
   if (!store) return nullptr;
@@ -125,7 +125,8 @@ Result<int> slim_fleet(const ParsedArgs& args, Io& io) {
   TRY(const SlimRequest common, read_slim_request(args, io));
   TRY(const std::vector<SlimRequest> requests, requests_of(common, args));
   TRY_DO(make_directory(requests.front()));
-  TRY(const WorkDirectory work, WorkDirectory::create(common.options.scratch_directory));
+  TRY(const TemporaryDirectory work,
+      TemporaryDirectory::create(common.options.scratch_directory, "flense-work"));
   const auto cache = cache_of_run(work);
   slim::LayerPool pool;
   report::SlimFleetReport fleet;

@@ -4,10 +4,10 @@
 #include <numeric>
 #include <system_error>
 
+#include "base/temporary_directory.h"
 #include "cli/common.h"
 #include "cli/html_file.h"
 #include "cli/slim_packing.h"
-#include "cli/work_directory.h"
 #include "codec/tar.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
@@ -267,7 +267,8 @@ slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
 }  // namespace
 
 Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io) {
-  TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+  TRY(const TemporaryDirectory work,
+      TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
   slim::Plan nothing = subject.plan;
   for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
   slim::SlimOptions plain = subject.options;
@@ -309,7 +310,8 @@ Result<slim::SlimOutcome> write_sif(const std::filesystem::path& output, SlimSub
   if (std::filesystem::exists(output, ignored))
     return fail(Code::kEnvironment, "{} already exists", output.string());
   TRY(const std::string builder, image::find_sif_builder());
-  TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+  TRY(const TemporaryDirectory work,
+      TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
   const image::OutputSpec spec{image::OutputForm::kOciArchive, work.path() / "image.tar", {}};
   TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
   TRY_DO(image::build_sif(builder, spec.path, work.path(), output));
@@ -339,7 +341,8 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
     if (!push.allows_zstd && subject.options.compression == codec::Compression::kZstd)
       return usage(fmt::format("{} does not take zstd layers", request.push_to),
                    "use --compression gzip");
-    TRY(const WorkDirectory work, WorkDirectory::create(subject.options.scratch_directory));
+    TRY(const TemporaryDirectory work,
+        TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
     const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
     TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
     TRY_DO(image::push_image(spec.path, request.push_to));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/process.h"
+#include "base/temporary_directory.h"
 #include "codec/sha256.h"
 #include "image/platform.h"
 #include "image/remote_config.h"
@@ -104,22 +105,6 @@ Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
   return std::unique_ptr<Image>(std::move(image));
 }
 
-/// A directory entry that vanishes with the object unless renamed away.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(std::filesystem::path path) : path_(std::move(path)) {}
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// By digest where the source can be named so: a tag that moves meanwhile does no harm.
 Result<std::string> fetch_document(const SourceName& source,
                                    const std::vector<std::string>& arguments,
@@ -165,11 +150,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     if (image) return image;
     std::filesystem::remove_all(layout, ignored);
   }
-  std::string name = (cache.layouts / ".new-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) {
-    return system_error(errno, "cannot create a directory in " + cache.layouts.string());
-  }
-  const TemporaryDirectory staging(name);
+  TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
   std::vector<std::string> copy = {"--override-os", platform.os, "--override-arch",
                                    platform.architecture};
   if (!platform.variant.empty()) {

@@ -12,7 +12,6 @@
 #include "inventory/gpu_files.h"
 #include "inventory/hub_cache.h"
 #include "inventory/jit_caches.h"
-#include "inventory/log_files.h"
 
 namespace flense::inventory {
 
@@ -147,7 +146,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     std::uint8_t& known = verdict[file.content.layer][file.content.index];
     const WasteRule* rule = classifier.classify(file.path);
     if (rule == nullptr || !jit.takes(*rule, file.path, inputs.rules.level) ||
-        is_for_a_user(*rule, contents.tree().entry(file.content))) {
+        spares(*rule, contents.tree().entry(file.content))) {
       known = kStays;
     } else if (known == kUnseen) {
       known = static_cast<std::uint8_t>(rule - rules.data());

@@ -66,7 +66,7 @@ Fit JitCaches::fit(std::string_view path) const {
 }
 
 bool JitCaches::takes(const WasteRule& rule, std::string_view path, device::Level level) const {
-  const Fit fit = rule.id == "jit-caches" ? this->fit(path) : Fit::kUnknown;
+  const Fit fit = rule.by_gpu ? this->fit(path) : Fit::kUnknown;
   if (fit == Fit::kServes) return false;
   if (fit == Fit::kOtherGpu && level >= device::Level::kStandard) return true;
   return applies_at(rule, level);

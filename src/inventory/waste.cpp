@@ -89,6 +89,12 @@ std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs) {
   return {};
 }
 
+bool spares(const WasteRule& rule, const image::LayerListing::Entry& entry) {
+  constexpr unsigned kOthersWrite = 022;
+  return rule.spares_users_files &&
+         (entry.size == 0 || entry.uid != 0 || (entry.mode & kOthersWrite) != 0);
+}
+
 WasteClassifier::WasteClassifier() {
   const std::span<const WasteRule> rules = waste_rules();
   for (std::size_t rule = 0; rule < rules.size(); ++rule) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "device/prune.h"
+#include "image/merged_tree.h"
 
 namespace flense::inventory {
 
@@ -36,6 +37,11 @@ struct WasteRule {
   bool by_place = false;
   /// Said instead of cutting, at every level: what only the image's owner can decide.
   std::string_view reported = {};
+  /// `touch /var/log/app.log && chown app` lets a user write where only root may create files: such
+  /// a file stays, with what is in it.
+  bool spares_users_files = false;
+  /// Caches of compiled kernels: one that serves a GPU that stays, stays (jit_caches.h).
+  bool by_gpu = false;
 };
 
 /// All categories, in order of precedence: a path belongs to the first that takes it.
@@ -47,6 +53,9 @@ struct BuildNeeds {
   std::string cuda_compiler = {};
   std::string cuda_headers = {};
 };
+
+/// True when the rule leaves this file to the user it was made for.
+bool spares(const WasteRule& rule, const image::LayerListing::Entry& entry);
 
 /// Why the rule may not be applied to an image with these needs; empty when it may.
 std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs);

@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <system_error>
 
 #include "base/file.h"
+#include "base/temporary_directory.h"
 #include "launch/bench_io_measure.h"
 #include "launch/bench_io_overlay.h"
 
@@ -20,31 +20,17 @@ namespace {
 
 constexpr std::size_t kFiles = 500, kEntries = 2000;
 
-/// A directory of ours in the user's, gone at the end.
-class Scratch {
+/// An overlay leaves a directory that nobody may list, and so nobody could remove.
+class OverlayScratch {
  public:
-  static Result<Scratch> make(const std::filesystem::path& directory) {
-    std::string name = (directory / ".flense-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      return system_error(errno, "cannot create a directory in " + directory.string());
-    Scratch out;
-    out.path_ = name;
-    return out;
-  }
-  Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Scratch& operator=(Scratch&&) = delete;
-  ~Scratch() {
-    if (path_.empty()) return;
-    // An overlay leaves a directory there that nobody may list.
-    static_cast<void>(::chmod((path_ / "work" / "work").c_str(), 0700));
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
+  explicit OverlayScratch(const std::filesystem::path& scratch)
+      : inner_(scratch / "work" / "work") {}
+  OverlayScratch(const OverlayScratch&) = delete;
+  OverlayScratch& operator=(const OverlayScratch&) = delete;
+  ~OverlayScratch() { static_cast<void>(::chmod(inner_.c_str(), 0700)); }
 
  private:
-  Scratch() = default;
-  std::filesystem::path path_;
+  std::filesystem::path inner_;
 };
 
 /// Bytes that no file system stores smaller than they are.
@@ -95,7 +81,9 @@ Result<IoReport> bench_io(const IoBenchOptions& options) {
   out.file = "/" + std::filesystem::relative(found->path, options.root).string();
   // Copying up takes the file as a whole, however little of it is read.
   TRY_DO(check_room(options.directory, found->bytes));
-  TRY(const Scratch scratch, Scratch::make(options.directory));
+  TRY(const TemporaryDirectory scratch,
+      TemporaryDirectory::create(options.directory, ".flense-bench"));
+  const OverlayScratch listable(scratch.path());
 
   const std::filesystem::path own = scratch.path() / "file", tree = scratch.path() / "tree";
   TRY_DO(write_file(own, found->bytes, options.stop));

@@ -1,5 +1,4 @@
 #include "inventory/jit_caches.h"
-#include "inventory/log_files.h"
 #include "inventory/used_places.h"
 #include "inventory/waste.h"
 #include "slim/draft.h"
@@ -41,7 +40,7 @@ void waste_files_pass(const PassContext& context, Draft& draft) {
       // A whiteout deletes in lower layers; it is not content to drop.
       if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) continue;
       const inventory::WasteRule* rule = classifier.classify(entry.path);
-      if (rule == nullptr || inventory::is_for_a_user(*rule, entry) ||
+      if (rule == nullptr || inventory::spares(*rule, entry) ||
           !wanted(*rule, entry.path, jit, context.options) ||
           !inventory::held_back(*rule, context.needs).empty() || !draft.may_claim(ref, entry.path))
         continue;
