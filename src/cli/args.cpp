@@ -11,10 +11,6 @@ namespace flense::cli {
 
 namespace {
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 std::string help_hint(std::string_view command) {
   return command.empty() ? "flense help lists the commands"
                          : fmt::format("flense help {} lists the options", command);
@@ -26,8 +22,8 @@ std::unexpected<Error> unknown_option(std::string_view word, std::span<const Opt
   std::vector<std::string_view> names;
   for (const OptionSpec& option : options) names.push_back(option.name);
   const std::string near = nearest(name, names);
-  return usage(fmt::format("unknown option '{}'", name),
-               near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
+  return usage_error(fmt::format("unknown option '{}'", name),
+                     near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
 }
 
 const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
@@ -89,16 +85,16 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
     const auto rest = args.begin() + static_cast<std::ptrdiff_t>(end_of_options(args, options));
     TRY(ParsedArgs out, parse_args({args.begin(), rest}, options, command));
     if (rest != args.end() && rest->empty())
-      return usage("an empty argument", "is a shell variable unset?");
+      return usage_error("an empty argument", "is a shell variable unset?");
     out.positionals_.insert(out.positionals_.end(), rest, args.end());
     return out;
   }
   // An unset shell variable must not mean "the default".
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (!args[i].empty()) continue;
-    return usage(i == 0 ? std::string("an empty argument")
-                        : fmt::format("an empty argument after {}", args[i - 1]),
-                 "is a shell variable unset?");
+    return usage_error(i == 0 ? std::string("an empty argument")
+                              : fmt::format("an empty argument after {}", args[i - 1]),
+                       "is a shell variable unset?");
   }
 
   ParsedArgs out;
@@ -135,7 +131,7 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
     }
     out.positionals_ = app.remaining();
   } catch (const CLI::ParseError& error) {
-    return usage(error.what(), help_hint(command));
+    return usage_error(error.what(), help_hint(command));
   }
   for (const std::string& word : out.positionals_)
     if (word.size() > 1 && word.front() == '-') return unknown_option(word, options, command);
@@ -149,7 +145,7 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
       if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end())
         continue;
       const std::string near = nearest(value, option.choices);
-      return usage(
+      return usage_error(
           fmt::format("{} takes {}, not '{}'", option.name, fmt::join(option.choices, ", "), value),
           near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
     }

@@ -6,11 +6,17 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 
 namespace flense::cli {
+
+/// What the user typed is wrong, and what to type instead.
+inline std::unexpected<Error> usage_error(std::string message, std::string hint) {
+  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+}
 
 enum class Completion { kNone, kFile, kDirectory };
 

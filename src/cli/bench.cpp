@@ -15,7 +15,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kBenchHelp =
     R"(io measures what reading and writing costs in three places, each against the first:
   mount     a directory of your own disk (--dir, default: the working directory), as -v shows it
   image     the unpacked image, as flense run uses it
@@ -33,7 +33,7 @@ Examples:
   flense bench io app.tar --dir /scratch/me --size 1GiB
   flense bench io oci:./app --json)";
 
-constexpr auto kActions = std::to_array<std::string_view>({"io"});
+constexpr auto kBenchActions = std::to_array<std::string_view>({"io"});
 constexpr std::uint64_t kLeast = 1u << 20, kMost = 64ull << 30;
 
 struct Root {
@@ -41,7 +41,7 @@ struct Root {
   launch::RootFs root;
 };
 
-Result<Root> open_root(const std::string& target, const ParsedArgs& args, Io& io) {
+Result<Root> open_measured_root(const std::string& target, const ParsedArgs& args, Io& io) {
   Root out;
   std::error_code ignored;
   if (std::filesystem::is_directory(target, ignored)) {
@@ -63,14 +63,14 @@ Result<Root> open_root(const std::string& target, const ParsedArgs& args, Io& io
 }
 
 /// A row: how long it takes against the mount, and the figure itself.
-struct Row {
+struct IoRow {
   const char* name;
   const char* json;
   std::optional<double> launch::IoFigures::* value;
   bool is_rate;  ///< more is better
   const char* unit;
 };
-constexpr std::array<Row, 5> kRows = {{
+constexpr std::array<IoRow, 5> kRows = {{
     {"read in order", "sequential_bytes_per_second",
      &launch::IoFigures::sequential_bytes_per_second, true, ""},
     {"read 4 KiB at random", "random_microseconds", &launch::IoFigures::random_microseconds, false,
@@ -83,14 +83,14 @@ constexpr std::array<Row, 5> kRows = {{
 }};
 
 /// How many times the time of the mount; nullopt where one of the two is missing.
-std::optional<double> ratio(const Row& row, const launch::IoFigures& mount,
+std::optional<double> ratio(const IoRow& row, const launch::IoFigures& mount,
                             const launch::IoFigures& other) {
   const auto base = mount.*row.value, value = other.*row.value;
   if (!base || !value || *base <= 0 || *value <= 0) return std::nullopt;
   return row.is_rate ? *base / *value : *value / *base;
 }
 
-std::string figure(const Row& row, const launch::IoFigures& place) {
+std::string figure(const IoRow& row, const launch::IoFigures& place) {
   const auto value = place.*row.value;
   if (!value) return "-";
   if (row.is_rate) return human_bytes(static_cast<std::uint64_t>(*value)) + "/s";
@@ -101,7 +101,7 @@ std::string times(const std::optional<double>& value) {
   return value ? fmt::format("{:.{}f}×", *value, *value < 10 ? 2 : 0) : "";
 }
 
-std::string as_text(const launch::IoReport& report, const std::string& directory,
+std::string io_text(const launch::IoReport& report, const std::string& directory,
                     const report::Style& style) {
   std::string out = fmt::format("{} ({}), beside a file of that size in {}\n\n", report.file,
                                 human_bytes(report.bytes), directory);
@@ -111,7 +111,7 @@ std::string as_text(const launch::IoReport& report, const std::string& directory
                        {"time", report::Align::kRight},
                        {"overlay", report::Align::kRight},
                        {"time", report::Align::kRight}});
-  for (const Row& row : kRows)
+  for (const IoRow& row : kRows)
     table.add({row.name, figure(row, report.mount), figure(row, report.image),
                times(ratio(row, report.mount, report.image)), figure(row, report.overlay),
                times(ratio(row, report.mount, report.overlay))});
@@ -128,7 +128,7 @@ std::string as_text(const launch::IoReport& report, const std::string& directory
 text::Json place_json(const launch::IoFigures& place, const launch::IoFigures& mount) {
   text::Json out = text::Json::object();
   text::Json ratios = text::Json::object();
-  for (const Row& row : kRows) {
+  for (const IoRow& row : kRows) {
     if (const auto value = place.*row.value) out.set(row.json, *value);
     if (const auto one = ratio(row, mount, place)) ratios.set(row.json, *one);
   }
@@ -137,7 +137,7 @@ text::Json place_json(const launch::IoFigures& place, const launch::IoFigures& m
   return out;
 }
 
-text::Json as_json(const launch::IoReport& report, const std::string& target,
+text::Json io_json(const launch::IoReport& report, const std::string& target,
                    const std::string& directory) {
   text::Json out = text::Json::object();
   out.set("schema", "flense/bench-io/v1").set("flense", kVersion);
@@ -167,16 +167,16 @@ Result<int> bench(const ParsedArgs& args, Io& io) {
   InterruptWatch interrupts;
   options.stop = interrupts.token();
   options.directory = std::filesystem::absolute(args.value("--dir", "."));
-  TRY(const Root root, with_context(open_root(target, args, io), "opening {}", target));
+  TRY(const Root root, with_context(open_measured_root(target, args, io), "opening {}", target));
   options.root = root.root.path;
   const auto measured = with_context(launch::bench_io(options), "measuring {}", target);
   if (!measured) interrupts.end_as_signalled();
   TRY(const launch::IoReport report, measured);
   const std::string directory = options.directory.lexically_normal().string();
   if (args.has("--json"))
-    TRY_DO(write_text(io, text::dump_json(as_json(report, root.image->name, directory), 2) + "\n"));
+    TRY_DO(write_text(io, text::dump_json(io_json(report, root.image->name, directory), 2) + "\n"));
   else
-    TRY_DO(write_text(io, as_text(report, directory, output_style(args, io))));
+    TRY_DO(write_text(io, io_text(report, directory, output_style(args, io))));
   return 0;
 }
 
@@ -201,8 +201,8 @@ const Command& bench_command() {
                                 1,
                                 2,
                                 kOptions,
-                                kHelp,
-                                kActions,
+                                kBenchHelp,
+                                kBenchActions,
                                 bench};
   return kCommand;
 }

@@ -21,9 +21,9 @@ using inventory::EntryStore;
 using inventory::ListedEntry;
 using text::Json;
 
-constexpr std::string_view kSchema = "flense/cache/v1";
+constexpr std::string_view kCacheSchema = "flense/cache/v1";
 
-constexpr std::string_view kHelp = R"(Keeps three things that can be had again:
+constexpr std::string_view kCacheHelp = R"(Keeps three things that can be had again:
   inventories     what reading a layer or an image has yielded, by digest; at most
                   $FLENSE_CACHE_MAX (default 1GiB), the least recently used go first
   images          pulled from registries and Podman's storage, until they are pruned
@@ -46,10 +46,10 @@ Examples:
   flense cache prune --max-size 200MiB
   flense cache prune --all)";
 
-constexpr std::array<std::string_view, 3> kActions = {"ls", "prune", "verify"};
+constexpr std::array<std::string_view, 3> kCacheActions = {"ls", "prune", "verify"};
 
 /// An inventory or a pulled image.
-struct Row {
+struct CacheRow {
   std::string kind, name, what;
   std::uint64_t bytes = 0;
   std::int64_t used = 0;  ///< of images: when they were pulled
@@ -99,7 +99,7 @@ Result<std::int64_t> parse_age(std::string_view text) {
 
 Json document(std::string_view action, const Caches& caches) {
   Json out = Json::object();
-  out.set("schema", kSchema);
+  out.set("schema", kCacheSchema);
   out.set("flense", kVersion);
   out.set("action", action);
   out.set("directory", caches.store.directory().string());
@@ -111,8 +111,8 @@ Result<void> print(Io& io, const Json& json) {
   return write_text(io, text::dump_json(json, 2) + "\n");
 }
 
-Result<int> list(const ParsedArgs& args, Io& io, const Caches& caches) {
-  std::vector<Row> rows;
+Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
+  std::vector<CacheRow> rows;
   std::uint64_t bytes = 0;
   for (const ListedEntry& entry : caches.store.list()) {
     const auto head = caches.store.peek_head(entry);
@@ -128,14 +128,14 @@ Result<int> list(const ParsedArgs& args, Io& io, const Caches& caches) {
   if (caches.roots)
     for (const launch::ListedRoot& root : caches.roots->list())
       rows.push_back({"root", root.key, root.label, root.bytes, root.used});
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+  std::sort(rows.begin(), rows.end(), [](const CacheRow& a, const CacheRow& b) {
     return std::tie(b.used, a.what, a.kind, a.name) < std::tie(a.used, b.what, b.kind, b.name);
   });
   if (args.has("--json")) {
     Json out = document("ls", caches);
     out.set("bytes", bytes);
     Json list = Json::array();
-    for (const Row& row : rows) {
+    for (const CacheRow& row : rows) {
       Json item = Json::object();
       item.set("kind", row.kind);
       item.set("name", row.name);
@@ -154,7 +154,7 @@ Result<int> list(const ParsedArgs& args, Io& io, const Caches& caches) {
                        {"LAST USE", report::Align::kLeft, report::Column::Flex::kNone},
                        {"WHAT", report::Align::kLeft, report::Column::Flex::kEnd}});
   std::size_t files = 0;
-  for (const Row& row : rows) {
+  for (const CacheRow& row : rows) {
     // Thousands of marks that a file was hashed say little.
     const bool mark = row.kind == inventory::kFileKind && !args.has("--verbose");
     files += mark ? 1 : 0;
@@ -295,14 +295,14 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
 
 Result<int> cache(const ParsedArgs& args, Io& io) {
   const std::string& action = args.positionals().front();
-  if (std::find(kActions.begin(), kActions.end(), action) == kActions.end())
+  if (std::find(kCacheActions.begin(), kCacheActions.end(), action) == kCacheActions.end())
     return with_hint(Result<int>(fail(Code::kUsage, "cache has no action '{}'", action)),
                      "ls, prune or verify");
   for (const std::string_view option : {"--all", "--max-size", "--older-than"})
     if (args.has(option) && action != "prune")
       return fail(Code::kUsage, "{} belongs to cache prune", option);
   TRY(const Caches caches, open_caches(io));
-  if (action == "ls") return list(args, io, caches);
+  if (action == "ls") return list_entries(args, io, caches);
   return action == "prune" ? prune(args, io, caches) : verify(args, io, caches);
 }
 
@@ -316,9 +316,9 @@ const Command& cache_command() {
       OptionSpec{"--older-than", "", "AGE",
                  "prune: also what was not used for so long: 12h, 30d, 4w"}};
   static const Command kCommand{
-      "cache",  "Other", "list, prune or verify what flense keeps to answer faster",
-      "ACTION", 1,       1,
-      kOptions, kHelp,   kActions,
+      "cache",  "Other",    "list, prune or verify what flense keeps to answer faster",
+      "ACTION", 1,          1,
+      kOptions, kCacheHelp, kCacheActions,
       cache};
   return kCommand;
 }

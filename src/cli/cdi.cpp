@@ -24,10 +24,6 @@ CRI-O and flense run give a container its devices, with the libraries that belon
 ACTION is one of
 )";
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 bool takes(const CdiAction& action, std::string_view option) {
   return std::ranges::find(action.options, option, &OptionSpec::name) != action.options.end();
 }
@@ -41,8 +37,8 @@ Result<void> check_options(const CdiAction& action, const ParsedArgs& args) {
       std::vector<std::string_view> owners;
       for (const CdiAction* owner : cdi_actions())
         if (takes(*owner, option.name)) owners.push_back(owner->name);
-      return usage(fmt::format("{} belongs to cdi {}", option.name, fmt::join(owners, ", ")),
-                   "flense help cdi lists the options");
+      return usage_error(fmt::format("{} belongs to cdi {}", option.name, fmt::join(owners, ", ")),
+                         "flense help cdi lists the options");
     }
   return {};
 }
@@ -54,9 +50,9 @@ Result<int> cdi(const ParsedArgs& args, Io& io) {
     std::vector<std::string_view> names;
     for (const CdiAction* action : cdi_actions()) names.push_back(action->name);
     const std::string near = nearest(word, names);
-    return usage(fmt::format("cdi has no action '{}'", word),
-                 near.empty() ? fmt::format("{}", fmt::join(names, ", "))
-                              : fmt::format("did you mean flense cdi {}?", near));
+    return usage_error(fmt::format("cdi has no action '{}'", word),
+                       near.empty() ? fmt::format("{}", fmt::join(names, ", "))
+                                    : fmt::format("did you mean flense cdi {}?", near));
   }
   const CdiAction& action = **at;
   TRY_DO(check_options(action, args));
@@ -64,9 +60,9 @@ Result<int> cdi(const ParsedArgs& args, Io& io) {
   const std::string hint = fmt::format("usage: flense cdi {} [options]{}{}", action.name,
                                        action.positionals.empty() ? "" : " ", action.positionals);
   if (rest.size() < action.min_positionals)
-    return usage(fmt::format("cdi {} needs {}", action.name, action.positionals), hint);
+    return usage_error(fmt::format("cdi {} needs {}", action.name, action.positionals), hint);
   if (rest.size() > action.max_positionals)
-    return usage(
+    return usage_error(
         fmt::format("cdi {} has no use for '{}'", action.name, rest[action.max_positionals]), hint);
   return action.function(args, rest, io);
 }
@@ -104,11 +100,11 @@ const OptionSpec kSpecDirOption{"--spec-dir",
 const OptionSpec kCdiJsonOption{"--json", "", "", "print JSON (schema flense/cdi-ACTION/v1)"};
 
 std::span<const CdiAction* const> cdi_actions() {
-  static const std::array kActions = {
+  static const std::array kCdiActions = {
       &cdi_generate_action(), &cdi_list_action(),    &cdi_validate_action(),  &cdi_diff_action(),
       &cdi_apply_action(),    &cdi_install_action(), &cdi_uninstall_action(),
   };
-  return kActions;
+  return kCdiActions;
 }
 
 Result<std::vector<std::filesystem::path>> spec_directories_of(const ParsedArgs& args,
@@ -127,7 +123,7 @@ Result<std::vector<std::filesystem::path>> spec_directories_of(const ParsedArgs&
 }
 
 const Command& cdi_command() {
-  static const std::string kHelp = help_text();
+  static const std::string kCdiHelp = help_text();
   static const std::vector<OptionSpec> kOptions = all_action_options();
   static const std::vector<std::string_view> kWords = [] {
     std::vector<std::string_view> words;
@@ -142,7 +138,7 @@ const Command& cdi_command() {
                                 1,
                                 1 + kMostFiles,
                                 kOptions,
-                                kHelp,
+                                kCdiHelp,
                                 kWords,
                                 cdi};
   return kCommand;

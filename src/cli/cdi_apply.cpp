@@ -17,7 +17,7 @@ using text::Json;
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{16} << 20;
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCdiApplyHelp =
     R"(Merges the edits of the named devices into an OCI runtime configuration, as an engine does, and
 prints it, or writes it with -o (the same file is fine). Either all of it is applied or nothing.
 --rootless binds the host's nodes, since only root may make any.
@@ -67,7 +67,8 @@ const CdiAction& cdi_apply_action() {
       kRootOption,
       kDevOption};
   static const CdiAction kAction{
-      "apply", "merge devices into an OCI config.json", "CONFIG", 1, 1, kOptions, kHelp, apply};
+      "apply", "merge devices into an OCI config.json", "CONFIG", 1, 1, kOptions, kCdiApplyHelp,
+      apply};
   return kAction;
 }
 

@@ -17,9 +17,9 @@ namespace {
 
 using text::Json;
 
-constexpr std::string_view kSchema = "flense/cdi-diff/v1";
+constexpr std::string_view kCdiDiffSchema = "flense/cdi-diff/v1";
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCdiDiffHelp =
     R"(Compares a specification, by file or kind, with what `cdi generate` would write now: devices that
 came or went, device nodes, files that are gone or have another version. The options of that
 generation are told by the file's content; those on the command line go before it.
@@ -80,7 +80,7 @@ Result<cdi::GenerateOptions> options_for(const cdi::Spec& spec, const ParsedArgs
   return out;
 }
 
-Json as_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all) {
+Json diff_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all) {
   Json list = Json::array();
   for (const cdi::Difference& one : all) {
     Json item = Json::object();
@@ -93,7 +93,7 @@ Json as_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all)
     list.push(std::move(item));
   }
   Json out = Json::object();
-  out.set("schema", kSchema);
+  out.set("schema", kCdiDiffSchema);
   out.set("flense", kVersion);
   out.set("file", file.path.string());
   out.set("kind", file.spec.kind);
@@ -102,8 +102,8 @@ Json as_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all)
   return out;
 }
 
-std::string as_text(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all,
-                    const report::Style& style) {
+std::string diff_text(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all,
+                      const report::Style& style) {
   if (all.empty())
     return report::printable(file.path.string()) + " is as it would be written now\n";
   using report::Column;
@@ -119,15 +119,16 @@ std::string as_text(const cdi::SpecFile& file, const std::vector<cdi::Difference
   return fmt::format("{}\n{}", report::printable(file.path.string()), table.text(style));
 }
 
-Result<int> diff(const ParsedArgs& args, const std::vector<std::string>& positionals, Io& io) {
+Result<int> diff_specs(const ParsedArgs& args, const std::vector<std::string>& positionals,
+                       Io& io) {
   TRY(const cdi::SpecFile file, read_one(positionals.front(), args, io));
   TRY(const host::Places places, places_of(args));
   const host::Machine machine(places);
   TRY(const cdi::GenerateOptions options, options_for(file.spec, args, io, machine));
   TRY(const cdi::Generated now, cdi::generate(machine, options));
   const std::vector<cdi::Difference> all = cdi::differences(file.spec, now.spec);
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(as_json(file, all), 2) + "\n"
-                                           : as_text(file, all, output_style(args, io))));
+  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(diff_json(file, all), 2) + "\n"
+                                           : diff_text(file, all, output_style(args, io))));
   if (args.has("--verbose"))
     for (const std::string& text : now.notices)
       TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(text)))));
@@ -145,10 +146,14 @@ const CdiAction& cdi_diff_action() {
         options.push_back(option);
     return options;
   }();
-  static const CdiAction kAction{"diff",      "a specification against what would be written now",
-                                 "FILE|KIND", 1,
-                                 1,           kOptions,
-                                 kHelp,       diff};
+  static const CdiAction kAction{"diff",
+                                 "a specification against what would be written now",
+                                 "FILE|KIND",
+                                 1,
+                                 1,
+                                 kOptions,
+                                 kCdiDiffHelp,
+                                 diff_specs};
   return kAction;
 }
 

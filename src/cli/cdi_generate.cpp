@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCdiGenerateHelp =
     R"(Writes what the containers of this machine's GPUs need: device nodes, the driver's libraries,
 programs, configuration and sockets. Devices are named by index, UUID and PCI address; MIG instances
 as GPU:INSTANCE; `all` is every one. Plain files tell it all: neither the vendor's library nor a GPU
@@ -225,9 +225,14 @@ const CdiAction& cdi_generate_action() {
     options.insert(options.end(), machine.begin(), machine.end());
     return options;
   }();
-  static const CdiAction kAction{
-      "generate", "write the specification of this machine's GPUs", "", 0, 0, kOptions, kHelp,
-      generate};
+  static const CdiAction kAction{"generate",
+                                 "write the specification of this machine's GPUs",
+                                 "",
+                                 0,
+                                 0,
+                                 kOptions,
+                                 kCdiGenerateHelp,
+                                 generate};
   return kAction;
 }
 

@@ -15,16 +15,16 @@ namespace {
 
 using text::Json;
 
-constexpr std::string_view kSchema = "flense/cdi-list/v1";
+constexpr std::string_view kCdiListSchema = "flense/cdi-list/v1";
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCdiListHelp =
     R"(Devices by the name that engines take (--device NAME), from /etc/cdi and /var/run/cdi, and for a
 user from $XDG_CONFIG_HOME/cdi and $XDG_RUNTIME_DIR/cdi. A device of a later directory hides one of
 the same name; files that engines pass over are listed with the reason.
   flense cdi list
   flense cdi list --json --spec-dir /etc/cdi)";
 
-Json as_json(const cdi::Registry& registry) {
+Json list_json(const cdi::Registry& registry) {
   Json devices = Json::array();
   for (const cdi::ListedDevice& device : registry.listed()) {
     Json one = Json::object();
@@ -43,14 +43,14 @@ Json as_json(const cdi::Registry& registry) {
     problems.push(std::move(one));
   }
   Json out = Json::object();
-  out.set("schema", kSchema);
+  out.set("schema", kCdiListSchema);
   out.set("flense", kVersion);
   out.set("devices", std::move(devices));
   out.set("problems", std::move(problems));
   return out;
 }
 
-std::string as_text(const cdi::Registry& registry, const report::Style& style) {
+std::string list_text(const cdi::Registry& registry, const report::Style& style) {
   using report::Column;
   report::Table devices({{"device"}, {"file", report::Align::kLeft, Column::Flex::kStart}});
   for (const cdi::ListedDevice& device : registry.listed())
@@ -64,11 +64,12 @@ std::string as_text(const cdi::Registry& registry, const report::Style& style) {
   return out + "\n" + problems.text(style);
 }
 
-Result<int> list(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/, Io& io) {
+Result<int> list_devices(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/,
+                         Io& io) {
   TRY(const auto directories, spec_directories_of(args, io));
   const cdi::Registry registry = cdi::read_registry(directories);
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(as_json(registry), 2) + "\n"
-                                           : as_text(registry, output_style(args, io))));
+  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(list_json(registry), 2) + "\n"
+                                           : list_text(registry, output_style(args, io))));
   return 0;
 }
 
@@ -76,9 +77,14 @@ Result<int> list(const ParsedArgs& args, const std::vector<std::string>& /*posit
 
 const CdiAction& cdi_list_action() {
   static const std::array kOptions = {kSpecDirOption, kCdiJsonOption, kRootOption};
-  static const CdiAction kAction{
-      "list", "the devices that engines offer, and files they pass over", "", 0, 0, kOptions, kHelp,
-      list};
+  static const CdiAction kAction{"list",
+                                 "the devices that engines offer, and files they pass over",
+                                 "",
+                                 0,
+                                 0,
+                                 kOptions,
+                                 kCdiListHelp,
+                                 list_devices};
   return kAction;
 }
 

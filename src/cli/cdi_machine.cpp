@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 7> kCapabilities = {
 constexpr std::array<std::string_view, 2> kHooks = {"all", "compat"};
 
 /// Words between commas, of all times that the option was given.
-std::vector<std::string> words_of(const ParsedArgs& args, std::string_view option) {
+std::vector<std::string> split_option(const ParsedArgs& args, std::string_view option) {
   std::vector<std::string> out;
   for (const std::string& value : args.values(option)) {
     std::string_view rest = value;
@@ -35,7 +35,7 @@ std::vector<std::string> words_of(const ParsedArgs& args, std::string_view optio
 
 Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
   std::set<cdi::Capability> out;
-  for (const std::string& word : words_of(args, "--capabilities")) {
+  for (const std::string& word : split_option(args, "--capabilities")) {
     if (word == "all") {
       // As NVIDIA_DRIVER_CAPABILITIES means it: 32-bit libraries are asked for by name.
       for (const std::string_view name : kCapabilities)
@@ -119,7 +119,7 @@ Result<cdi::GenerateOptions> generate_options_of(const ParsedArgs& args, const I
   if (args.has("--capabilities")) {
     TRY(out.capabilities, capabilities_of(args));
   }
-  for (std::string& word : words_of(args, "--with")) out.with.insert(std::move(word));
+  for (std::string& word : split_option(args, "--with")) out.with.insert(std::move(word));
   TRY(out.driver_root, absolute(args, "--driver-root"));
   TRY(out.dev_root, absolute(args, "--dev-root"));
   out.library_search = args.values("--library-search-path");

@@ -16,9 +16,9 @@ namespace {
 using inventory::Severity;
 using text::Json;
 
-constexpr std::string_view kSchema = "flense/cdi-validate/v1";
+constexpr std::string_view kCdiValidateSchema = "flense/cdi-validate/v1";
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCdiValidateHelp =
     R"(Checks each FILE, or all files that engines read here: the rules of the specification; that every
 path and node it names is there, with the type and the numbers that it says; that libraries are of the
 driver that runs; that files do not take each other's devices. Exit status 0: fine (warnings do not
@@ -34,7 +34,7 @@ std::size_t count(const std::vector<cdi::ValidatedFile>& files, Severity severit
   return total;
 }
 
-Json as_json(const std::vector<cdi::ValidatedFile>& files) {
+Json validate_json(const std::vector<cdi::ValidatedFile>& files) {
   Json list = Json::array();
   for (const cdi::ValidatedFile& file : files) {
     Json one = Json::object();
@@ -50,7 +50,7 @@ Json as_json(const std::vector<cdi::ValidatedFile>& files) {
     list.push(std::move(one));
   }
   Json out = Json::object();
-  out.set("schema", kSchema);
+  out.set("schema", kCdiValidateSchema);
   out.set("flense", kVersion);
   out.set("files", std::move(list));
   out.set("errors", std::uint64_t{count(files, Severity::kError)});
@@ -58,7 +58,8 @@ Json as_json(const std::vector<cdi::ValidatedFile>& files) {
   return out;
 }
 
-std::string as_text(const std::vector<cdi::ValidatedFile>& files, const report::Style& style) {
+std::string validate_text(const std::vector<cdi::ValidatedFile>& files,
+                          const report::Style& style) {
   std::string out;
   for (const cdi::ValidatedFile& file : files) {
     out += fmt::format("{}: {}\n", report::printable(file.path.string()),
@@ -84,8 +85,8 @@ Result<int> validate(const ParsedArgs& args, const std::vector<std::string>& pos
   } else if (args.has("--spec-dir")) {
     return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
   }
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(as_json(files), 2) + "\n"
-                                           : as_text(files, output_style(args, io))));
+  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(validate_json(files), 2) + "\n"
+                                           : validate_text(files, output_style(args, io))));
   if (!std::ranges::all_of(files, &cdi::ValidatedFile::readable))
     return exit_status(Code::kBadInput);
   return count(files, Severity::kError) == 0 ? 0 : 1;
@@ -97,10 +98,11 @@ const CdiAction& cdi_validate_action() {
   static constexpr std::size_t kMostFiles = 1024;
   static const std::array kOptions = {kSpecDirOption, kCdiJsonOption, kRootOption,
                                       kProcOption,    kSysOption,     kDevOption};
-  static const CdiAction kAction{"validate",  "specifications against the rules and this machine",
-                                 "[FILE...]", 0,
-                                 kMostFiles,  kOptions,
-                                 kHelp,       validate};
+  static const CdiAction kAction{
+      "validate",       "specifications against the rules and this machine",
+      "[FILE...]",      0,
+      kMostFiles,       kOptions,
+      kCdiValidateHelp, validate};
   return kAction;
 }
 

@@ -16,7 +16,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kCheckHelp =
     R"(Judges whether images run on hosts, before anyone launches them:
   driver          against the image's CUDA: native, minor-version mode, compat libraries
   device code     of every library against each GPU: native, compiled from PTX, or none
@@ -43,11 +43,12 @@ Examples:
   flense check app.tar --requirements
   flense check app.tar --emit node-affinity >> pod.yaml)";
 
-constexpr auto kFormats = std::to_array<std::string_view>({"text", "json", "sarif", "markdown"});
+constexpr auto kCheckFormats =
+    std::to_array<std::string_view>({"text", "json", "sarif", "markdown"});
 constexpr auto kEmits = std::to_array<std::string_view>({"node-affinity", "nfd", "labels"});
 
 /// The command line, once understood.
-struct Request {
+struct CheckRequest {
   knowledge::Knowledge tables;
   std::vector<host::Profile> hosts;
   std::optional<compat::Launcher> launcher;
@@ -68,8 +69,8 @@ Result<Allowances> allowances_of(const ParsedArgs& args, const knowledge::Knowle
   return out;
 }
 
-Result<Request> understand(const ParsedArgs& args) {
-  Request out;
+Result<CheckRequest> understand_check(const ParsedArgs& args) {
+  CheckRequest out;
   TRY(out.tables, tables_of(args));
   TRY(out.allowances, allowances_of(args, out.tables));
   TRY(out.format, format_of(args));
@@ -85,12 +86,13 @@ Result<Request> understand(const ParsedArgs& args) {
     return fail(Code::kUsage, "{} speaks of the image alone, and --host names machines",
                 out.emit.empty() ? "--requirements" : "--emit");
   if (out.requirements && (out.format == "sarif" || out.format == "markdown"))
-    return with_hint(Result<Request>(fail(Code::kUsage, "--format {} needs a --host", out.format)),
-                     "without one, requirements are printed as text or --json");
+    return with_hint(
+        Result<CheckRequest>(fail(Code::kUsage, "--format {} needs a --host", out.format)),
+        "without one, requirements are printed as text or --json");
   return out;
 }
 
-Result<void> print_requirements(const inventory::Needs& needs, const Request& request,
+Result<void> print_requirements(const inventory::Needs& needs, const CheckRequest& request,
                                 const ParsedArgs& args, Io& io) {
   const compat::Requirements sheet = compat::requirements_of(needs, request.tables);
   if (request.emit == "node-affinity" || request.emit == "nfd") {
@@ -111,7 +113,7 @@ Result<void> print_requirements(const inventory::Needs& needs, const Request& re
 
 Result<void> print_verdicts(const std::string& target,
                             const std::vector<compat::HostVerdict>& verdicts,
-                            const Request& request, const ParsedArgs& args, Io& io) {
+                            const CheckRequest& request, const ParsedArgs& args, Io& io) {
   if (request.format == "json")
     return write_text(io, text::dump_json(report::verdict_json(target, verdicts), 2) + "\n");
   if (request.format == "markdown")
@@ -132,7 +134,7 @@ std::vector<report::SarifRule> sarif_rules(const knowledge::Knowledge& tables) {
 
 Result<int> check(const ParsedArgs& args, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const Request request, understand(args));
+  TRY(const CheckRequest request, understand_check(args));
   std::vector<compat::HostVerdict> all;
   std::vector<report::SarifFinding> findings;
   for (const std::string& target : args.positionals()) {
@@ -175,7 +177,7 @@ const Command& check_command() {
                               kLaunchers}),
       OptionSpec{"--all", "", "", "show every check with its evidence and source"},
       OptionSpec{"--json", "", "", "print JSON (flense/verdict/v1 or flense/requirements/v1)"},
-      OptionSpec{"--format", "", "FORMAT", "text, json, sarif or markdown", false, kFormats},
+      OptionSpec{"--format", "", "FORMAT", "text, json, sarif or markdown", false, kCheckFormats},
       OptionSpec{"--requirements", "", "", "show what the image asks of any machine"},
       OptionSpec{"--emit", "", "KIND", "print node-affinity, nfd or labels for the image", false,
                  kEmits},
@@ -193,9 +195,9 @@ const Command& check_command() {
       kSysOption,
       kDevOption};
   static const Command kCommand{
-      "check",  "Hosts", "tell whether an image will run on a host, and why not",
-      "TARGET", 1,       64,
-      kOptions, kHelp,   {},
+      "check",  "Hosts",    "tell whether an image will run on a host, and why not",
+      "TARGET", 1,          64,
+      kOptions, kCheckHelp, {},
       check};
   return kCommand;
 }

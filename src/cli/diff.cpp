@@ -13,7 +13,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kDiffHelp =
     R"(Compares two images and lists what differs, largest first:
   size            as stored, unpacked, by reason
   for hosts       least driver, GPUs served, C library, processor level; with --host the verdicts
@@ -44,7 +44,7 @@ Examples:
   flense diff docker://app:1 docker-archive:build.tar --fail-on driver-floor,arch,size:+5%
   flense diff last-release.json oci:build --format markdown >> pull-request.md)";
 
-constexpr auto kFormats = std::to_array<std::string_view>({"text", "json", "markdown"});
+constexpr auto kDiffFormats = std::to_array<std::string_view>({"text", "json", "markdown"});
 constexpr std::size_t kListed = 100;  ///< files in JSON, as of inspect
 
 Result<std::vector<compat::Gate>> gates_of(const ParsedArgs& args) {
@@ -63,15 +63,15 @@ Result<std::vector<compat::Gate>> gates_of(const ParsedArgs& args) {
 }
 
 /// The command line, once understood.
-struct Request {
+struct DiffRequest {
   knowledge::Knowledge tables;
   std::vector<host::Profile> hosts;
   std::vector<compat::Gate> gates;
   std::string format = "text";
 };
 
-Result<Request> understand(const ParsedArgs& args) {
-  Request out;
+Result<DiffRequest> understand_diff(const ParsedArgs& args) {
+  DiffRequest out;
   TRY(out.tables, tables_of(args));
   TRY(out.format, format_of(args));
   TRY(out.gates, gates_of(args));
@@ -81,7 +81,7 @@ Result<Request> understand(const ParsedArgs& args) {
   const bool asks_host =
       std::ranges::any_of(out.gates, [](const compat::Gate& gate) { return gate.id == "host"; });
   if (asks_host && out.hosts.empty())
-    return with_hint(Result<Request>(fail(Code::kUsage, "--fail-on host needs a --host")),
+    return with_hint(Result<DiffRequest>(fail(Code::kUsage, "--fail-on host needs a --host")),
                      "name one: --host h100@550.54.15");
   return out;
 }
@@ -102,7 +102,7 @@ compat::ComparedNeeds needs_of_side(const DiffSide& side) {
 }
 
 report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
-                                const Request& request) {
+                                const DiffRequest& request) {
   report::ImageDiff out;
   out.changes = inventory::compare(before.snapshot, after.snapshot);
   out.hosts = compat::compare_requirements(needs_of_side(before), needs_of_side(after));
@@ -119,7 +119,7 @@ report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
   return out;
 }
 
-int status_of(const report::ImageDiff& diff) {
+int diff_status(const report::ImageDiff& diff) {
   const auto any = [&](std::string_view status) {
     return std::ranges::any_of(diff.gates,
                                [&](const compat::GateResult& one) { return one.status == status; });
@@ -130,7 +130,7 @@ int status_of(const report::ImageDiff& diff) {
 
 Result<int> diff(const ParsedArgs& args, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const Request request, understand(args));
+  TRY(const DiffRequest request, understand_diff(args));
   TRY(DiffSide before, read_diff_side(args.positionals()[0], request.tables, args, io));
   TRY(DiffSide after, read_diff_side(args.positionals()[1], request.tables, args, io));
   if (!args.has("--no-content")) TRY_DO(read_undecided(before, after, args, io));
@@ -144,7 +144,7 @@ Result<int> diff(const ParsedArgs& args, Io& io) {
   } else {
     TRY_DO(write_text(io, report::diff_text(found, output_style(args, io), all)));
   }
-  return status_of(found);
+  return diff_status(found);
 }
 
 }  // namespace
@@ -153,7 +153,7 @@ const Command& diff_command() {
   static const std::array<OptionSpec, 14> kOptions = {
       OptionSpec{"--all", "", "", "list everything that differs"},
       OptionSpec{"--json", "", "", "print JSON (schema flense/diff/v1)"},
-      OptionSpec{"--format", "", "FORMAT", "text, json or markdown", false, kFormats},
+      OptionSpec{"--format", "", "FORMAT", "text, json or markdown", false, kDiffFormats},
       configurable(
           OptionSpec{"--fail-on", "", "GATE", "fail when this got worse or differs", true}),
       configurable(OptionSpec{"--host",
@@ -173,9 +173,9 @@ const Command& diff_command() {
       kSysOption,
       kDevOption};
   static const Command kCommand{
-      "diff",   "Images", "show what changed between two images, and what it means for hosts",
-      "A B",    2,        2,
-      kOptions, kHelp,    {},
+      "diff",   "Images",  "show what changed between two images, and what it means for hosts",
+      "A B",    2,         2,
+      kOptions, kDiffHelp, {},
       diff};
   return kCommand;
 }

@@ -33,18 +33,14 @@ bool has_settings(const Command& command) {
   return std::ranges::any_of(command.options, &OptionSpec::configurable);
 }
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 std::unexpected<Error> unknown_command(std::string_view word) {
   std::vector<std::string_view> names;
   for (const Command* command : commands()) names.push_back(command->name);
   const std::string near = nearest(word, names);
   const bool option = word.starts_with('-');
-  return usage(fmt::format("unknown {} '{}'", option ? "option" : "command", word),
-               near.empty() ? "flense help lists the commands"
-                            : fmt::format("did you mean flense {}?", near));
+  return usage_error(fmt::format("unknown {} '{}'", option ? "option" : "command", word),
+                     near.empty() ? "flense help lists the commands"
+                                  : fmt::format("did you mean flense {}?", near));
 }
 
 /// Only commands that have settings look for the file.
@@ -68,16 +64,16 @@ Result<int> run_command(const Command& command, const std::vector<std::string>& 
   const std::string hint = fmt::format("usage: flense {} [options]{}{}", command.name,
                                        command.positionals.empty() ? "" : " ", command.positionals);
   if (count < command.min_positionals)
-    return usage(fmt::format("{} needs {}", command.name, command.positionals), hint);
+    return usage_error(fmt::format("{} needs {}", command.name, command.positionals), hint);
   if (count > command.max_positionals)
-    return usage(fmt::format("{} has no use for '{}'", command.name,
-                             parsed.positionals()[command.max_positionals]),
-                 hint);
+    return usage_error(fmt::format("{} has no use for '{}'", command.name,
+                                   parsed.positionals()[command.max_positionals]),
+                       hint);
   return command.function(parsed, io);
 }
 
 Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
-  if (args.empty()) return usage("no command given", "flense help lists the commands");
+  if (args.empty()) return usage_error("no command given", "flense help lists the commands");
   const std::string& word = args.front();
   if (word == "--help" || word == "-h") {
     TRY_DO(write_text(io, overview()));

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t kMaxLog = 256u << 20;
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kDoctorHelp =
     R"(Walks from the hardware up and looks at everything, so that every finding is seen; the first broken step
 is the answer and comes with its fix:
   machine         what this is, GPUs on the bus, what a container was given
@@ -83,7 +83,7 @@ Result<int> recognise_messages(const ParsedArgs& args, const report::DoctorTextO
   return found.empty() ? 5 : 1;
 }
 
-int status_of(const doctor::Diagnosis& diagnosis) {
+int doctor_status(const doctor::Diagnosis& diagnosis) {
   if (diagnosis.gpu == false) return exit_status(Code::kEnvironment);
   switch (diagnosis.verdict()) {
     case doctor::Verdict::kBroken:
@@ -113,7 +113,7 @@ Result<int> doctor_function(const ParsedArgs& args, Io& io) {
   TRY_DO(write_text(io, args.has("--json")
                             ? text::dump_json(report::doctor_json(diagnosis), 2) + "\n"
                             : report::doctor_text(diagnosis, options)));
-  return status_of(diagnosis);
+  return doctor_status(diagnosis);
 }
 
 }  // namespace
@@ -141,7 +141,7 @@ const Command& doctor_command() {
                                 0,
                                 0,
                                 kOptions,
-                                kHelp,
+                                kDoctorHelp,
                                 {},
                                 doctor_function};
   return kCommand;

@@ -12,7 +12,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp = R"(WORD is one of
+constexpr std::string_view kExplainHelp = R"(WORD is one of
   the id of a check     driver-cuda, gfx-code, slim-target
   a rule of lint        cuda-tag-missing, DL3042 (what hadolint calls the same), "rule 12"
   an error's number     804, 209 (CUDA, HIP and NVML)
@@ -84,11 +84,16 @@ const Command& explain_command() {
                  false,
                  {},
                  Completion::kDirectory}};
-  static const Command kCommand{
-      "explain",       "Hosts", "say what a check or an error means, and what to do",
-      "[WORD]…",       0,       64,
-      kOptions,        kHelp,   {},
-      explain_function};
+  static const Command kCommand{"explain",
+                                "Hosts",
+                                "say what a check or an error means, and what to do",
+                                "[WORD]…",
+                                0,
+                                64,
+                                kOptions,
+                                kExplainHelp,
+                                {},
+                                explain_function};
   return kCommand;
 }
 

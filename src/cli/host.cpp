@@ -18,7 +18,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp = R"(Reads this machine and shows
+constexpr std::string_view kHostHelp = R"(Reads this machine and shows
   GPUs            architecture, memory, PCI link, NUMA node, MIG instances or partitions
   drivers         NVIDIA's kernel module and libcuda, the CUDA they run, amdgpu, ROCm
   network         InfiniBand and RoCE cards, and how far they are from each GPU
@@ -182,9 +182,9 @@ const Command& host_command() {
       kSysOption,
       kDevOption};
   static const Command kCommand{
-      "host",       "Hosts", "show what a machine offers to GPU containers",
-      "[HOST...]",  0,       kMostHosts,
-      kOptions,     kHelp,   {},
+      "host",       "Hosts",   "show what a machine offers to GPU containers",
+      "[HOST...]",  0,         kMostHosts,
+      kOptions,     kHostHelp, {},
       host_function};
   return kCommand;
 }

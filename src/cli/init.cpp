@@ -14,7 +14,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kInitHelp =
     R"(Writes a project whose versions fit the named hosts: Dockerfile, Compose, bake and Kubernetes files,
 a dev container, a CI workflow, and a small application with a test. Every candidate is judged for
 every host by the same rules as flense check; the newest that runs on all is taken, and README.md of
@@ -39,16 +39,12 @@ constexpr std::array<std::string_view, 8> kTemplates = {
     "pytorch-inference", "pytorch-training", "cuda-cpp", "jax", "rocm-pytorch", "conda",
     "distroless-cuda",   "apptainer"};
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 /// --gpu and --driver as one of the forms that --host takes.
 Result<std::vector<host::Profile>> named_hosts(const ParsedArgs& args) {
   if (args.has("--driver") && !args.has("--gpu"))
-    return usage("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
+    return usage_error("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
   if (args.has("--gpu") && args.has("--host"))
-    return usage("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
+    return usage_error("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
   if (!args.has("--gpu")) return hosts_of(args);
   std::vector<host::Profile> out;
   for (const std::string& gpu : args.values("--gpu")) {
@@ -63,8 +59,8 @@ Result<std::vector<host::Profile>> named_hosts(const ParsedArgs& args) {
 Result<std::vector<host::Profile>> hosts_for(const ParsedArgs& args) {
   TRY(std::vector<host::Profile> hosts, named_hosts(args));
   if (!args.has("--gpu") && !args.has("--host") && hosts.front().gpus.empty())
-    return usage("no host is named, and this machine has no GPU",
-                 "name the machine that the image will run on: --host h100@550.54.15");
+    return usage_error("no host is named, and this machine has no GPU",
+                       "name the machine that the image will run on: --host h100@550.54.15");
   return hosts;
 }
 
@@ -100,11 +96,11 @@ std::string describe(const scaffold::Project& project, const std::string& direct
 Result<int> init(const ParsedArgs& args, Io& io) {
   if (args.has("--list")) {
     if (!args.positionals().empty())
-      return usage("--list shows all templates", "flense init --list");
+      return usage_error("--list shows all templates", "flense init --list");
     return list_templates(args, io);
   }
   if (args.positionals().empty())
-    return usage("init needs a TEMPLATE", "flense init --list shows them");
+    return usage_error("init needs a TEMPLATE", "flense init --list shows them");
   TRY(const scaffold::Template chosen, scaffold::find_template(args.positionals().front()));
   TRY(const knowledge::Knowledge tables, tables_of(args));
   TRY(const std::vector<host::Profile> hosts, hosts_for(args));
@@ -156,9 +152,9 @@ const Command& init_command() {
       kDevOption,
   };
   static const Command kCommand{
-      "init",       "Files", "write a project that fits its hosts, with the reasons",
-      "[TEMPLATE]", 0,       1,
-      kOptions,     kHelp,   kTemplates,
+      "init",       "Files",   "write a project that fits its hosts, with the reasons",
+      "[TEMPLATE]", 0,         1,
+      kOptions,     kInitHelp, kTemplates,
       init};
   return kCommand;
 }

@@ -14,7 +14,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp = R"(Reads the image once and shows
+constexpr std::string_view kInspectHelp = R"(Reads the image once and shows
   layers          size as stored and unpacked, waste, instruction
   device code     which file holds code for which GPU architecture
   runtimes        CUDA, cuDNN, NCCL, PyTorch, Python, libc, … with the evidence
@@ -140,11 +140,16 @@ const Command& inspect_command() {
       kNoCacheOption,
       kPlatformOption,
       kTmpdirOption};
-  static const Command kCommand{
-      "inspect", "Images", "show what an image holds and what could be cut",
-      "TARGET",  1,        1,
-      kOptions,  kHelp,    {},
-      inspect};
+  static const Command kCommand{"inspect",
+                                "Images",
+                                "show what an image holds and what could be cut",
+                                "TARGET",
+                                1,
+                                1,
+                                kOptions,
+                                kInspectHelp,
+                                {},
+                                inspect};
   return kCommand;
 }
 

@@ -19,7 +19,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kLintHelp =
     R"(Reads build and launch files together and says what goes wrong with GPUs, before anything is built
 or launched: bases and versions that do not fit each other, device code for no GPU of yours, driver
 libraries baked in, gigabytes that nobody needs, devices and shared memory that are missing, data
@@ -48,12 +48,12 @@ Examples:
   flense lint --diff Dockerfile
   flense lint --format sarif . > lint.sarif)";
 
-constexpr auto kFormats = std::to_array<std::string_view>(
+constexpr auto kLintFormats = std::to_array<std::string_view>(
     {"text", "json", "sarif", "github", "gitlab", "checkstyle", "junit", "markdown"});
 constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning", "info", "never"});
 
 /// The command line, once understood.
-struct Request {
+struct LintRequest {
   knowledge::Knowledge tables;
   knowledge::LintRules rules;
   lint::Policy policy;
@@ -106,8 +106,8 @@ Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRule
   return out;
 }
 
-Result<Request> understand(const ParsedArgs& args) {
-  Request out;
+Result<LintRequest> understand_lint(const ParsedArgs& args) {
+  LintRequest out;
   TRY(out.tables, tables_of(args));
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(args, out.rules));
@@ -121,13 +121,13 @@ Result<Request> understand(const ParsedArgs& args) {
   return out;
 }
 
-lint::Project project_of(std::vector<lint::Input> inputs, const Request& request) {
+lint::Project project_of(std::vector<lint::Input> inputs, const LintRequest& request) {
   lint::Project out = lint::read_project(std::move(inputs), {}, request.hosts, request.tables);
   out.contexts = list_contexts(lint::context_directories(out));
   return out;
 }
 
-std::string rendered(const report::LintReport& report, const Request& request,
+std::string rendered(const report::LintReport& report, const LintRequest& request,
                      const ParsedArgs& args, const Io& io) {
   const auto json = [](const text::Json& value) { return text::dump_json(value, 2) + "\n"; };
   if (request.format == "json") return json(report::lint_json(report));
@@ -140,7 +140,7 @@ std::string rendered(const report::LintReport& report, const Request& request,
   return report::lint_text(report, output_style(args, io), args.has("--quiet"));
 }
 
-int status_of(const std::vector<lint::Finding>& findings, std::string_view threshold) {
+int lint_status(const std::vector<lint::Finding>& findings, std::string_view threshold) {
   if (threshold == "never") return 0;
   const auto least = lint::severity_of(threshold);  // the most severe comes first
   return std::ranges::any_of(findings,
@@ -173,7 +173,7 @@ Result<void> replace_file(const lint::Input& changed) {
 }
 
 Result<int> lint_function(const ParsedArgs& args, Io& io) {
-  TRY(const Request request, understand(args));
+  TRY(const LintRequest request, understand_lint(args));
   std::vector<std::string> names = args.positionals();
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));
@@ -187,7 +187,7 @@ Result<int> lint_function(const ParsedArgs& args, Io& io) {
     for (const lint::Input& changed : mended(project, outcome.findings))
       TRY_DO(
           write_text(io, report::unified_diff(project.find(changed.path)->source, changed.text)));
-    return status_of(outcome.findings, request.threshold);
+    return lint_status(outcome.findings, request.threshold);
   }
   if (args.has("--fix")) {
     // One mend may uncover another.
@@ -204,7 +204,7 @@ Result<int> lint_function(const ParsedArgs& args, Io& io) {
     }
   }
   TRY_DO(write_text(io, rendered({project, outcome, request.rules}, request, args, io)));
-  return status_of(outcome.findings, request.threshold);
+  return lint_status(outcome.findings, request.threshold);
 }
 
 }  // namespace
@@ -220,7 +220,7 @@ const Command& lint_command() {
                               Completion::kFile}),
       configurable(OptionSpec{"--format", "", "FORMAT",
                               "text, json, sarif, github, gitlab, checkstyle, junit or markdown",
-                              false, kFormats}),
+                              false, kLintFormats}),
       OptionSpec{"--json", "", "", "print JSON (schema flense/lint/v1)"},
       configurable(OptionSpec{"--fail-on", "", "LEVEL",
                               "what makes the status 1: error (default), warning, info, never",
@@ -231,9 +231,9 @@ const Command& lint_command() {
       OptionSpec{"--fix", "", "", "mend what is mechanical, in the files"},
       OptionSpec{"--diff", "", "", "show what --fix would change"},
       configurable(kDataOption)};
-  static const Command kCommand{"lint",          "Files", "check build and launch files for GPUs",
-                                "[FILE|DIR|-]…", 0,       4096,
-                                kOptions,        kHelp,   {},
+  static const Command kCommand{"lint",          "Files",   "check build and launch files for GPUs",
+                                "[FILE|DIR|-]…", 0,         4096,
+                                kOptions,        kLintHelp, {},
                                 lint_function};
   return kCommand;
 }

@@ -23,7 +23,7 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::string_view kHelp =
+constexpr std::string_view kRunImageHelp =
     R"(Starts a command in an image: as you, without root, daemon or overlay, through crun. The image is
 unpacked once on this machine ($FLENSE_CACHE, else $SLURM_TMPDIR, else the cache directory unless it
 is on a network file system, else $TMPDIR) and used read-only by every run.
@@ -359,7 +359,7 @@ const Command& run_image_command() {
                                 .min_positionals = 1,
                                 .max_positionals = SIZE_MAX,
                                 .options = kOptions,
-                                .help = kHelp,
+                                .help = kRunImageHelp,
                                 .function = run_image,
                                 .takes_command = true,
                                 .failure_status = 125};

@@ -13,10 +13,6 @@ namespace flense::cli {
 
 namespace {
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 /// What the results are called in the output directory: "app" of dir/app.tar, "app-1" of
 /// docker://host/team/app:1.
 std::string name_of(std::string target) {
@@ -47,25 +43,25 @@ Result<Destination> destination_of(const std::string& output) {
       out = {archive, output.substr(std::string_view(archive).size()), ".tar"};
   for (const char* other : {"dir:", "squashfs:", "sif:"})
     if (output.starts_with(other))
-      return usage(fmt::format("-o {} is for one image at a time", other),
-                   "several images go into a directory of OCI layouts or archives: -o DIR, "
-                   "-o docker-archive:DIR");
-  if (out.directory.empty()) return usage("-o names no directory", "-o DIR");
+      return usage_error(fmt::format("-o {} is for one image at a time", other),
+                         "several images go into a directory of OCI layouts or archives: -o DIR, "
+                         "-o docker-archive:DIR");
+  if (out.directory.empty()) return usage_error("-o names no directory", "-o DIR");
   return out;
 }
 
 /// One request for each image; nothing has been read yet.
 Result<std::vector<SlimRequest>> requests_of(const SlimRequest& common, const ParsedArgs& args) {
   if (common.in_place || !common.push_to.empty() || !common.tag.empty())
-    return usage("several images need -o DIR", "push the results with skopeo, or one by one");
+    return usage_error("several images need -o DIR", "push the results with skopeo, or one by one");
   for (const char* option : {"--plan", "--provenance", "--html"})
     if (args.has(option) && args.value(option) != "none")
-      return usage(fmt::format("{} is for one image at a time", option), "leave it out");
+      return usage_error(fmt::format("{} is for one image at a time", option), "leave it out");
   if (common.options.squash)
-    return usage("--squash is for one image at a time: a squashed layer shares nothing",
-                 "leave it out");
+    return usage_error("--squash is for one image at a time: a squashed layer shares nothing",
+                       "leave it out");
   if (common.dry_run && args.has("--json"))
-    return usage("--dry-run --json prints the plan of one image at a time", "name one image");
+    return usage_error("--dry-run --json prints the plan of one image at a time", "name one image");
   Destination to;
   if (!common.dry_run) {
     TRY(to, destination_of(common.output));
@@ -75,11 +71,11 @@ Result<std::vector<SlimRequest>> requests_of(const SlimRequest& common, const Pa
   for (const std::string& target : args.positionals()) {
     const std::string name = name_of(target);
     if (name.empty() || name == "." || name == "..")
-      return usage(fmt::format("no name for the result follows from '{}'", target),
-                   "slim it alone, with an output of its own");
+      return usage_error(fmt::format("no name for the result follows from '{}'", target),
+                         "slim it alone, with an output of its own");
     if (!names.insert(name).second)
-      return usage(fmt::format("two images would be written as '{}'", name),
-                   "rename one of them, or slim it alone");
+      return usage_error(fmt::format("two images would be written as '{}'", name),
+                         "rename one of them, or slim it alone");
     SlimRequest one = common;
     one.target = target;
     one.elf_file = false;

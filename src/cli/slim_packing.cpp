@@ -12,25 +12,21 @@ using codec::Compression;
 
 constexpr std::uint64_t kLeastSplit = 1u << 20;  ///< below, directories would be most of a part
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 constexpr const char* kKinds = "zstd[:LEVEL] with 1 to 19, gzip[:LEVEL] with 1 to 9, or none";
 
 Result<int> parse_level(std::string_view text, int most) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > most)
-    return usage(fmt::format("a compression level is a number from 1 to {}, not '{}'", most, text),
-                 kKinds);
+    return usage_error(
+        fmt::format("a compression level is a number from 1 to {}, not '{}'", most, text), kKinds);
   return value;
 }
 
 Result<Compression> parse_kind(std::string_view text) {
   for (const Compression kind : {Compression::kZstd, Compression::kGzip, Compression::kNone})
     if (text == codec::to_string(kind)) return kind;
-  return usage(fmt::format("--compression knows no '{}'", text), kKinds);
+  return usage_error(fmt::format("--compression knows no '{}'", text), kKinds);
 }
 
 int most_of(Compression kind) {
@@ -47,9 +43,9 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
     options.compression = kind;
     if (colon != std::string::npos) {
       if (kind == Compression::kNone)
-        return usage("--compression none has no level", "leave it out");
+        return usage_error("--compression none has no level", "leave it out");
       if (args.has("--compression-level"))
-        return usage("the compression level is given twice", "leave --compression-level out");
+        return usage_error("the compression level is given twice", "leave --compression-level out");
       TRY(options.compression_level,
           parse_level(std::string_view(text).substr(colon + 1), most_of(kind)));
     }
@@ -63,7 +59,7 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
     TRY(options.split_bytes,
         with_context(inventory::parse_size(args.value("--split")), "reading --split"));
     if (options.split_bytes < kLeastSplit)
-      return usage("--split takes a size of at least 1MiB", "--split 512MiB");
+      return usage_error("--split takes a size of at least 1MiB", "--split 512MiB");
   }
   return {};
 }

@@ -27,10 +27,6 @@ namespace flense::cli {
 
 namespace {
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
-}
-
 constexpr const char* kHowToName =
     "name the GPUs to serve: --gpu h100, --gpu sm_80,sm_90, or --gpu host on the machine itself";
 
@@ -47,9 +43,9 @@ Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
     }
     const std::vector<std::string> models = host::nvidia_models(proc);
     if (models.empty())
-      return usage(asked ? "--gpu host: this machine has no NVIDIA GPU with a loaded driver"
-                         : "no GPU is named, and this machine has none to go by",
-                   kHowToName);
+      return usage_error(asked ? "--gpu host: this machine has no NVIDIA GPU with a loaded driver"
+                               : "no GPU is named, and this machine has none to go by",
+                         kHowToName);
     for (const std::string& model : models) {
       TRY(std::string architecture, host::architecture_of_model(model));
       out.push_back(std::move(architecture));
@@ -70,11 +66,13 @@ Result<void> check_destination(const SlimRequest& request) {
   const int destinations = (request.output.empty() ? 0 : 1) + (request.in_place ? 1 : 0) +
                            (request.push_to.empty() ? 0 : 1);
   if (destinations == 0 && !request.dry_run)
-    return usage("slim needs to know where the result goes",
-                 "add -o oci:DIR, -o docker-archive:FILE, -t docker-daemon:NAME, or --in-place for "
-                 "a directory; --dry-run only shows the plan");
+    return usage_error(
+        "slim needs to know where the result goes",
+        "add -o oci:DIR, -o docker-archive:FILE, -t docker-daemon:NAME, or --in-place for "
+        "a directory; --dry-run only shows the plan");
   if (destinations > 1)
-    return usage("-o, -t with a transport and --in-place exclude each other", "give one of them");
+    return usage_error("-o, -t with a transport and --in-place exclude each other",
+                       "give one of them");
   return {};
 }
 
@@ -99,13 +97,13 @@ Result<void> check_layer_options(const SlimRequest& request) {
   const bool tree = request.in_place || request.output.starts_with("dir:") ||
                     is_file_system(request.output) || is_elf_file(request.target);
   if (request.options.split_bytes > 0 && tree)
-    return usage("--split is for images: a file or directory has no layers", "leave it out");
+    return usage_error("--split is for images: a file or directory has no layers", "leave it out");
   if (!request.keep_base.empty() && (tree || request.options.squash))
-    return usage("--keep-base keeps layers, and the result would have none of its own",
-                 "leave it out");
+    return usage_error("--keep-base keeps layers, and the result would have none of its own",
+                       "leave it out");
   if (request.output.starts_with("squashfs:") &&
       request.options.compression == codec::Compression::kNone)
-    return usage("a squashfs file is compressed", "use --compression zstd or gzip");
+    return usage_error("a squashfs file is compressed", "use --compression zstd or gzip");
   return {};
 }
 
@@ -137,16 +135,16 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   TRY_DO(check_destination(out));
   out.options.squash = args.has("--squash");
   if (out.options.squash && out.in_place)
-    return usage("--squash is for images: --in-place changes a tree, which has no layers",
-                 "leave one of them out");
+    return usage_error("--squash is for images: --in-place changes a tree, which has no layers",
+                       "leave one of them out");
   out.keep_base = args.value("--keep-base");
   TRY_DO(check_layer_options(out));
   if (!out.output.empty() && !is_file_system(out.output) &&
       out.options.compression == codec::Compression::kZstd) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     if (spec.form == image::OutputForm::kDockerArchive)
-      return usage("a docker archive cannot hold zstd layers: docker load refuses them",
-                   "write -o oci-archive:FILE, or use --compression gzip");
+      return usage_error("a docker archive cannot hold zstd layers: docker load refuses them",
+                         "write -o oci-archive:FILE, or use --compression gzip");
   }
   out.provenance_file = args.value(
       "--provenance", out.output.empty() || out.dry_run
@@ -166,9 +164,9 @@ Result<std::size_t> base_layers(const image::Image& image, const std::string& re
   for (std::size_t i = 0; i < count; ++i) {
     const std::string& wanted = base->layers[i].diff_id;
     if (!wanted.empty() && i < image.layers.size() && image.layers[i].diff_id == wanted) continue;
-    return usage(fmt::format("{} is not built on {}: layer {} of {} differs", image.name,
-                             base->name, i + 1, count),
-                 "name the very image that was its FROM, by digest");
+    return usage_error(fmt::format("{} is not built on {}: layer {} of {} differs", image.name,
+                                   base->name, i + 1, count),
+                       "name the very image that was its FROM, by digest");
   }
   return count;
 }
@@ -180,8 +178,8 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   SlimSubject out;
   TRY(out.image, open_target(request.target, args, io));
   if (request.in_place && out.image->form != image::Form::kDirectory)
-    return usage("--in-place is for directories and ELF files",
-                 "an image needs an output: -o oci:DIR");
+    return usage_error("--in-place is for directories and ELF files",
+                       "an image needs an output: -o oci:DIR");
   out.options = request.options;
   out.options.keep_ptx |= slim::forces_ptx(*out.image);
   if (!request.keep_base.empty()) {
@@ -339,8 +337,8 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
   if (!request.push_to.empty()) {
     TRY(const image::PushPlan push, image::plan_push(request.push_to));
     if (!push.allows_zstd && subject.options.compression == codec::Compression::kZstd)
-      return usage(fmt::format("{} does not take zstd layers", request.push_to),
-                   "use --compression gzip");
+      return usage_error(fmt::format("{} does not take zstd layers", request.push_to),
+                         "use --compression gzip");
     TRY(const TemporaryDirectory work,
         TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
     const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
@@ -453,13 +451,13 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
 }
 
 Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
-  if (!request.push_to.empty()) return usage("an ELF file cannot be pushed", "use -o FILE");
+  if (!request.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
   if (request.options.squash)
-    return usage("--squash is for images: a file has no layers", "leave --squash out");
+    return usage_error("--squash is for images: a file has no layers", "leave --squash out");
   if (request.dry_run || args.has("--html"))
-    return usage(fmt::format("{} is for images and directories",
-                             request.dry_run ? "--dry-run" : "slim --html"),
-                 "flense inspect --gpu GPU FILE shows what could go, with --html too");
+    return usage_error(fmt::format("{} is for images and directories",
+                                   request.dry_run ? "--dry-run" : "slim --html"),
+                       "flense inspect --gpu GPU FILE shows what could go, with --html too");
   const std::filesystem::path output = request.in_place ? request.target : request.output;
   std::error_code ignored;
   if (!request.in_place && std::filesystem::exists(output, ignored))

@@ -11,7 +11,7 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostStages = 1000, kMostSections = 10'000, kMostFiles = 100'000;
-constexpr std::size_t kMostProblems = 100, kLongestValue = 4096;
+constexpr std::size_t kMostDefinitionProblems = 100, kLongestHeaderValue = 4096;
 
 constexpr std::array<std::string_view, 9> kShellSections = {
     "pre",         "setup", "post",       "environment", "runscript",
@@ -31,9 +31,9 @@ bool holds(const Table& table, std::string_view name) {
   return std::ranges::find(table, name) != table.end();
 }
 
-class Reader {
+class DefinitionReader {
  public:
-  Reader(const SourceText& source, std::vector<ParseProblem>& problems)
+  DefinitionReader(const SourceText& source, std::vector<ParseProblem>& problems)
       : source_(source), problems_(problems) {}
 
   ApptainerDefinition read() {
@@ -47,7 +47,7 @@ class Reader {
 
  private:
   void refuse(Span span, std::string why) {
-    if (problems_.size() < kMostProblems) problems_.push_back({span, std::move(why)});
+    if (problems_.size() < kMostDefinitionProblems) problems_.push_back({span, std::move(why)});
   }
 
   Word word(std::string_view text) const {
@@ -154,7 +154,7 @@ class Reader {
   static void set_environment(ApptainerStage& stage, const ShellText& text) {
     const auto assign = [&](const std::string& name, std::string_view value, unsigned depth) {
       auto known = depth == 0 ? expand(value, stage.environment) : std::nullopt;
-      if (known && known->size() > kLongestValue) known = std::nullopt;
+      if (known && known->size() > kLongestHeaderValue) known = std::nullopt;
       stage.environment[name] = std::move(known);
     };
     for (const ShellCommand& command : text.commands) {
@@ -200,7 +200,7 @@ std::vector<const ApptainerSection*> ApptainerDefinition::sections(std::string_v
 }
 
 ApptainerDefinition parse_apptainer(const SourceText& source, std::vector<ParseProblem>& problems) {
-  return Reader(source, problems).read();
+  return DefinitionReader(source, problems).read();
 }
 
 void read_apptainer(ProjectFile& file) {

@@ -1,9 +1,11 @@
-// White space as Go's unicode.IsSpace sees it in UTF-8, and ASCII letters: what the readers of
-// build files share.
+// White space as Go's unicode.IsSpace sees it in UTF-8, ASCII letters, words and paths: what the
+// readers of build files share.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -70,6 +72,20 @@ inline std::string to_upper(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(), upper);
   return out;
+}
+inline bool holds(std::string_view text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
+inline bool is_one_of(std::string_view text, std::span<const std::string_view> names) {
+  return std::ranges::find(names, text) != names.end();
+}
+inline bool is_one_of(std::string_view text, std::initializer_list<std::string_view> names) {
+  return std::ranges::find(names, text) != names.end();
+}
+/// The last component of a path as people write it, which may end in slashes.
+inline std::string_view file_name(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  return path.substr(path.rfind('/') + 1);
 }
 inline bool same_text(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);

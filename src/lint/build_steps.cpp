@@ -11,16 +11,11 @@ namespace flense::lint {
 namespace {
 
 /// Rules compare paths with each other.
-constexpr std::size_t kMostPaths = 2'000;
+constexpr std::size_t kMostStepPaths = 2'000;
 /// Commands of one instruction that may set a variable.
-constexpr std::size_t kMostCommands = 1'000;
+constexpr std::size_t kMostStepCommands = 1'000;
 /// Of a path or a user's name: every step keeps its own.
 constexpr std::size_t kLongest = 4'096;
-
-std::string_view base_name(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return path.substr(path.rfind('/') + 1);
-}
 
 std::string absolute(std::string_view directory, std::string_view path, std::string_view home) {
   if (path.empty() || path.find('$') != path.npos) return {};
@@ -144,7 +139,7 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
   };
   std::size_t seen = 0;
   for (const ShellCommand& one : instruction.commands) {
-    if (++seen > kMostCommands) break;
+    if (++seen > kMostStepCommands) break;
     const bool own = &one == command;
     if (own || one.words.empty())
       for (const ShellAssignment& set : one.assignments)
@@ -236,7 +231,7 @@ class RunPaths {
  private:
   void add(std::string_view path, std::string_view how, const StepCommand& command, bool download) {
     const std::string full = absolute(directory_, path, home_);
-    if (full.empty() || full == "/dev/null" || out_.size() >= kMostPaths) return;
+    if (full.empty() || full == "/dev/null" || out_.size() >= kMostStepPaths) return;
     for (const std::string& mount : mounts_)
       if (lies_in(full, mount)) return;
     out_.push_back({&run_, full, std::string(how), command.shell->span, download});
@@ -291,7 +286,7 @@ class RunPaths {
     for (const Argument& word : options.positional) {
       if (word.text.find("://") == std::string::npos) continue;
       const std::string_view url = std::string_view(word.text).substr(0, word.text.find('?'));
-      add((folder.empty() ? "" : folder + "/") + std::string(base_name(url)), command.program,
+      add((folder.empty() ? "" : folder + "/") + std::string(file_name(url)), command.program,
           command, true);
     }
   }
@@ -304,7 +299,7 @@ class RunPaths {
     if (words.size() < 2 || (words[0] != "clone" && words[0] != "lfs")) return;
     const std::size_t first = words[0] == "lfs" ? 2 : 1;
     if (words.size() <= first) return;
-    std::string folder(base_name(words[first]));
+    std::string folder(file_name(words[first]));
     if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
     add(words.size() > first + 1 ? words[first + 1] : folder, "git clone", command, true);
   }
@@ -357,16 +352,17 @@ std::vector<Written> written_paths(const StageSteps& steps) {
   for (const Step& at : steps.all()) {
     const Instruction& step = *at.instruction;
     if (step.keyword == "RUN") RunPaths(step, at.directory, at.home, out).read();
-    if (out.size() >= kMostPaths) break;
+    if (out.size() >= kMostStepPaths) break;
     if ((step.keyword != "COPY" && step.keyword != "ADD") || step.words.size() < 2) continue;
     const std::string target = replaced(step.words.back().text, environment_of(step));
     const std::string full = absolute(at.directory.empty() ? "/" : at.directory, target, {});
     if (full.empty()) continue;
     const bool folder = target.ends_with('/') || target == "." || step.words.size() > 2;
-    for (std::size_t word = 0; word + 1 < step.words.size() && out.size() < kMostPaths; ++word) {
+    for (std::size_t word = 0; word + 1 < step.words.size() && out.size() < kMostStepPaths;
+         ++word) {
       const std::string& source = step.words[word].text;
       // A directory's content goes to the target itself, a file into the folder.
-      const std::string_view name = base_name(source);
+      const std::string_view name = file_name(source);
       const bool file = folder && name.find('.') != name.npos && name != "." && name != "..";
       out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full, step.keyword,
                      step.words[word].span, source.find("://") != std::string::npos});

@@ -9,7 +9,7 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kLongestValue = 4096;
+constexpr std::size_t kLongestWord = 4096;
 
 enum class Starter { kNone, kDocker, kApptainer, kSrun };
 
@@ -66,7 +66,7 @@ class Lines {
   void assign(const std::string& name, std::string_view value, unsigned depth) {
     // What an `if` or a loop assigns may not have happened.
     auto known = depth == 0 ? expand(value, environment_) : std::nullopt;
-    if (known && known->size() > kLongestValue) known = std::nullopt;
+    if (known && known->size() > kLongestWord) known = std::nullopt;
     environment_[name] = std::move(known);
   }
 

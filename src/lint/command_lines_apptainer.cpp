@@ -6,8 +6,9 @@
 namespace flense::lint {
 namespace {
 
-constexpr OptionNames kGlobal{"dhqsv", " --debug --nocolor --quiet --silent --verbose --help "};
-constexpr OptionNames kRun{
+constexpr OptionNames kApptainerOptions{"dhqsv",
+                                        " --debug --nocolor --quiet --silent --verbose --help "};
+constexpr OptionNames kApptainerRunOptions{
     "cCefinpuw",
     " --allow-setuid --boot --cleanenv --compat --contain --containall --disable-cache "
     "--docker-login --drop-caps-all --fakeroot --help --ignore-fakeroot-command --ignore-subuid "
@@ -24,7 +25,7 @@ WorkloadMount bind_of(const Word& word) {
   return out;
 }
 
-void ask(Workload& workload, std::string_view vendor, Span span) {
+void ask_vendor(Workload& workload, std::string_view vendor, Span span) {
   GpuAsk out;
   out.vendor = vendor;
   out.all = true;
@@ -40,9 +41,9 @@ void take(Workload& workload, const LaunchOption& option, Habits& habits) {
   const std::string& name = option.name;
   const Word& value = option.value;
   if (name == "--nv" || name == "--nvccli") {
-    if (workload.gpus.empty()) ask(workload, "nvidia", value.span);
+    if (workload.gpus.empty()) ask_vendor(workload, "nvidia", value.span);
   } else if (name == "--rocm") {
-    ask(workload, "amd", value.span);
+    ask_vendor(workload, "amd", value.span);
   } else if (name == "-w" || name == "--writable" || name == "--writable-tmpfs") {
     workload.writable_root = true;
   } else if (name == "-c" || name == "--contain" || name == "-C" || name == "--containall") {
@@ -78,7 +79,7 @@ void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at
   base.writable_root = false;
   // The host's memory is the container's, /dev/shm with it.
   base.host_ipc = true;
-  LaunchOptions global(words, at + 1, kGlobal);
+  LaunchOptions global(words, at + 1, kApptainerOptions);
   while (global.next()) {
   }
   std::size_t verb = global.at();
@@ -90,7 +91,7 @@ void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at
   if (instance ? name != "start" && name != "run"
                : name != "exec" && name != "run" && name != "shell")
     return;
-  LaunchOptions options(words, verb + 1, kRun);
+  LaunchOptions options(words, verb + 1, kApptainerRunOptions);
   Habits habits;
   while (const auto option = options.next()) take(base, *option, habits);
   if (options.at() >= words.size()) return;

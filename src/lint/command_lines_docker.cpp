@@ -6,10 +6,10 @@
 namespace flense::lint {
 namespace {
 
-constexpr OptionNames kGlobal{"Dv",
-                              " --debug --tls --tlsverify --version --remote --syslog "
-                              "--experimental --insecure-registry "};
-constexpr OptionNames kRun{
+constexpr OptionNames kDockerOptions{"Dv",
+                                     " --debug --tls --tlsverify --version --remote --syslog "
+                                     "--experimental --insecure-registry "};
+constexpr OptionNames kDockerRunOptions{
     "ditPq",
     " --detach --disable-content-trust --env-host --help --http-proxy --init --interactive "
     "--no-healthcheck --no-hosts --no-hostname --oom-kill-disable --passwd --privileged "
@@ -20,7 +20,7 @@ bool switched_on(const LaunchOption& option) {
   return !option.has_value || option.value.text == "true" || option.value.text == "1";
 }
 
-void take(Workload& workload, const LaunchOption& option) {
+void take_docker(Workload& workload, const LaunchOption& option) {
   const std::string& name = option.name;
   const Word& value = option.value;
   if (name == "--privileged") {
@@ -71,7 +71,7 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
                  std::vector<Workload>& out) {
   base.kind =
       words[at].word.text.ends_with("podman") ? WorkloadKind::kPodman : WorkloadKind::kDocker;
-  LaunchOptions global(words, at + 1, kGlobal);
+  LaunchOptions global(words, at + 1, kDockerOptions);
   while (global.next()) {
   }
   std::size_t verb = global.at();
@@ -79,8 +79,8 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
   if (verb >= words.size()) return;
   const std::string& name = words[verb].word.text;
   if (name != "run" && name != "create") return;
-  LaunchOptions options(words, verb + 1, kRun);
-  while (const auto option = options.next()) take(base, *option);
+  LaunchOptions options(words, verb + 1, kDockerRunOptions);
+  while (const auto option = options.next()) take_docker(base, *option);
   if (options.at() >= words.size()) return;
   set_image(base, words[options.at()].word);
   base.arguments = words_from(words, options.at() + 1);

@@ -31,7 +31,7 @@ std::optional<std::uint64_t> count_of(std::string_view text) {
   return out;
 }
 
-void ask(Workload& workload, std::string_view text, Span span) {
+void ask_gres(Workload& workload, std::string_view text, Span span) {
   GpuAsk out;
   out.count = count_of(text).value_or(1);
   if (text.contains('$')) out.count = std::nullopt;
@@ -39,7 +39,7 @@ void ask(Workload& workload, std::string_view text, Span span) {
   workload.gpus.push_back(std::move(out));
 }
 
-void take(Workload& workload, const LaunchOption& option) {
+void take_slurm(Workload& workload, const LaunchOption& option) {
   const std::string& name = option.name;
   const Word& value = option.value;
   if (name == "--container-writable") {
@@ -76,10 +76,11 @@ void take(Workload& workload, const LaunchOption& option) {
     workload.name = value.text;
   } else if (name == "--gpus" || name == "-G" || name == "--gpus-per-node" ||
              name == "--gpus-per-task") {
-    ask(workload, value.text, value.span);
+    ask_gres(workload, value.text, value.span);
   } else if (name == "--gres") {
     for (const Word& part : split_commas(value))
-      if (part.text == "gpu" || part.text.starts_with("gpu:")) ask(workload, part.text, part.span);
+      if (part.text == "gpu" || part.text.starts_with("gpu:"))
+        ask_gres(workload, part.text, part.span);
   }
 }
 
@@ -98,7 +99,7 @@ std::size_t read_srun(const std::vector<LaunchWord>& words, std::size_t at, Work
                       std::vector<Workload>& out) {
   Workload workload = prepared(std::move(base));
   LaunchOptions options(words, at + 1, kSrun);
-  while (const auto option = options.next()) take(workload, *option);
+  while (const auto option = options.next()) take_slurm(workload, *option);
   if (!workload.image.text.empty() || !workload.name.empty()) {
     workload.arguments = words_from(words, options.at());
     out.push_back(std::move(workload));
@@ -126,7 +127,7 @@ BatchOptions read_batch_options(const SourceText& source, const Environment& env
       LaunchOptions options(words, 0, kSrun);
       while (const auto option = options.next()) {
         if (option->name == "--container-image") out.workload.span = command.span;
-        take(out.workload, *option);
+        take_slurm(out.workload, *option);
       }
     }
   }

@@ -14,7 +14,7 @@ using text::Json;
 
 namespace {
 
-constexpr std::size_t kMaxRequests = 50'000;
+constexpr std::size_t kMaxCondaRequests = 50'000;
 
 /// Items of lists, by the text behind "- ". The search goes on from the last one found.
 class ItemPlaces {
@@ -62,7 +62,7 @@ class EnvironmentReader {
       list_.indexes.push_back({std::string(channel.text()), places_.item(channel.text())});
     places_.restart();
     for (const Json& item : document["dependencies"].items()) {
-      if (list_.packages.size() >= kMaxRequests) break;
+      if (list_.packages.size() >= kMaxCondaRequests) break;
       if (item.is_string()) {
         const Span span = places_.item(item.text());
         add(parse_conda_spec(item.text()), PackageManager::kConda, span);

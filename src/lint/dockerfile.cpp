@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostBytes = 16U << 20;
 constexpr std::size_t kMostInstructions = 100'000;
-constexpr std::size_t kMostProblems = 200;
+constexpr std::size_t kMostFileProblems = 200;
 
 bool may_hold_heredoc(const Instruction& instruction) {
   const Instruction& inner = instruction.trigger != nullptr ? *instruction.trigger : instruction;
@@ -71,7 +71,7 @@ void tidy_problems(Dockerfile& out) {
                      "is read only as far as it makes sense without"};
     out.problems.assign(1, std::move(one));
   }
-  if (out.problems.size() > kMostProblems) out.problems.resize(kMostProblems);
+  if (out.problems.size() > kMostFileProblems) out.problems.resize(kMostFileProblems);
 }
 
 }  // namespace

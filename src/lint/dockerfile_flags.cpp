@@ -10,7 +10,7 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kMostProblems = 2000;
+constexpr std::size_t kMostFlagProblems = 2000;
 
 enum class Kind { kBool, kText, kRepeated };
 
@@ -19,7 +19,7 @@ struct Rule {
   Kind kind;
 };
 
-constexpr Rule kRules[] = {
+constexpr Rule kFlagRules[] = {
     {"ADD", "checksum", Kind::kText},
     {"ADD", "chmod", Kind::kText},
     {"ADD", "chown", Kind::kText},
@@ -46,14 +46,14 @@ constexpr Rule kRules[] = {
 };
 
 const Rule* rule_of(std::string_view keyword, std::string_view name) {
-  for (const Rule& rule : kRules)
+  for (const Rule& rule : kFlagRules)
     if (rule.keyword == keyword && rule.name == name) return &rule;
   return nullptr;
 }
 
 std::string known_flags(std::string_view keyword) {
   std::string out;
-  for (const Rule& rule : kRules)
+  for (const Rule& rule : kFlagRules)
     if (rule.keyword == keyword) out += fmt::format("{}--{}", out.empty() ? "" : ", ", rule.name);
   return out;
 }
@@ -254,7 +254,7 @@ void check_flags(const Instruction& instruction, std::vector<ParseProblem>& prob
   std::set<std::string_view> seen;
   for (const Flag& flag : instruction.flags)
     if (std::string why = problem_of(instruction, flag, seen);
-        !why.empty() && problems.size() < kMostProblems)
+        !why.empty() && problems.size() < kMostFlagProblems)
       problems.push_back({flag.span, std::move(why)});
 }
 
@@ -265,7 +265,7 @@ void check_flag_values(const Instruction& instruction, const Scope& scope, char 
   for (const Flag& flag : instruction.flags)
     if (flag.has_value && rule_of(instruction.keyword, flag.name) != nullptr)
       if (std::string why = value_problem(instruction, flag, scope, escape, linked);
-          !why.empty() && problems.size() < kMostProblems)
+          !why.empty() && problems.size() < kMostFlagProblems)
         problems.push_back({flag.span, std::move(why)});
 }
 

@@ -54,11 +54,11 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return table[a.size()][b.size()];
 }
 
-class Reader {
+class InstructionReader {
  public:
   /// What even a trigger is refused for where it stands goes to `at_once`.
-  Reader(const LogicalLine& line, char escape, std::vector<ParseProblem>& problems,
-         std::vector<ParseProblem>& at_once)
+  InstructionReader(const LogicalLine& line, char escape, std::vector<ParseProblem>& problems,
+                    std::vector<ParseProblem>& at_once)
       : line_(line), text_(line.text), escape_(escape), problems_(problems), at_once_(at_once) {}
 
   std::optional<RawInstruction> read(Range range) {
@@ -305,7 +305,7 @@ class Reader {
       return;
     }
     // A trigger's own problems show where it runs.
-    Reader reader(line_, escape_, raw.later, problems_);
+    InstructionReader reader(line_, escape_, raw.later, problems_);
     if (auto inner = reader.read(range))
       out.trigger = std::make_unique<Instruction>(std::move(inner->instruction));
   }
@@ -321,7 +321,7 @@ class Reader {
 
 std::optional<RawInstruction> read_instruction(const LogicalLine& line, char escape,
                                                std::vector<ParseProblem>& problems) {
-  return Reader(line, escape, problems, problems).read({0, line.text.size()});
+  return InstructionReader(line, escape, problems, problems).read({0, line.text.size()});
 }
 
 std::string nearest_keyword(std::string_view word) {

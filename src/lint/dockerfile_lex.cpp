@@ -10,14 +10,14 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostGrowth = 8U << 10;  // of the result, above twice the word
-constexpr unsigned kMostDepth = 64;
+constexpr unsigned kMostExpansionDepth = 64;
 constexpr int kEnd = -1;
 
 bool is_special(char c) {
   return std::string_view("@*#?-$!0").contains(c);
 }
 
-bool is_name_byte(char c) {
+bool is_variable_byte(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 
@@ -103,7 +103,7 @@ class Lexer {
   /// Reads until `stop` or the end.
   bool until(int stop, bool raw_escapes, bool pattern, std::string& result,
              std::vector<std::string>* out) {
-    if (++depth_ > kMostDepth) return refuse("substitutions are nested too deeply");
+    if (++depth_ > kMostExpansionDepth) return refuse("substitutions are nested too deeply");
     const bool before = raw_escapes_;
     raw_escapes_ = raw_escapes;
     const bool fine = read_until(stop, pattern, result, out);
@@ -238,7 +238,7 @@ class Lexer {
     } else if (is_special(text_[at_])) {
       ++at_;
     } else {
-      while (at_ < text_.size() && is_name_byte(text_[at_])) ++at_;
+      while (at_ < text_.size() && is_variable_byte(text_[at_])) ++at_;
     }
     return text_.substr(begin, at_ - begin);
   }

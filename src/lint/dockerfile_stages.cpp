@@ -17,7 +17,7 @@ namespace {
 // more.
 constexpr std::size_t kMostCopied = 64U << 20;
 constexpr std::size_t kLongestValue = 4096;
-constexpr std::size_t kMostProblems = 2000;
+constexpr std::size_t kMostStageProblems = 2000;
 
 constexpr std::string_view kDefaultPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -64,7 +64,7 @@ Lexed StageBuilder::lex(std::string_view word, const Scope& scope, Span span) {
 }
 
 void StageBuilder::refuse(Span span, std::string why) {
-  if (out_.problems.size() < kMostProblems) out_.problems.push_back({span, std::move(why)});
+  if (out_.problems.size() < kMostStageProblems) out_.problems.push_back({span, std::move(why)});
 }
 
 bool StageBuilder::may_copy(const Environment& values) {
@@ -168,7 +168,7 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
     stage.environment = out_.stages[found->second].environment;
     if (!may_copy(stage.environment)) stage.environment.clear();
     for (const ParseProblem& problem : parent.triggers) {
-      if (out_.problems.size() >= kMostProblems) break;
+      if (out_.problems.size() >= kMostStageProblems) break;
       refuse(problem.span, problem.message);
     }
     return;

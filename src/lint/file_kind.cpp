@@ -3,6 +3,8 @@
 #include <array>
 #include <initializer_list>
 
+#include "lint/blanks.h"
+
 #include "lint/project.h"
 
 namespace flense::lint {
@@ -11,17 +13,6 @@ namespace {
 
 /// As much of a text as decides.
 constexpr std::size_t kMostLooked = std::size_t{1} << 20;
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-  return std::ranges::find(words, word) != words.end();
-}
 
 bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> ends) {
   return std::ranges::any_of(ends, [&](std::string_view end) { return name.ends_with(end); });
@@ -150,7 +141,7 @@ bool looks_like_dockerfile(std::string_view text) {
     const std::size_t indent = line.find_first_not_of(" \t");
     if (indent == line.npos || line[indent] == '#') continue;
     const std::string word =
-        lowered(line.substr(indent, line.find_first_of(" \t", indent) - indent));
+        to_lower(line.substr(indent, line.find_first_of(" \t", indent) - indent));
     return word == "from" || word == "arg";
   }
   return false;
@@ -175,20 +166,20 @@ std::string_view to_string(FileKind kind) {
 FileKind kind_of(std::string_view path, std::string_view whole) {
   const std::string_view text = whole.substr(0, kMostLooked);
   const std::size_t slash = path.rfind('/');
-  const std::string name = lowered(slash == path.npos ? path : path.substr(slash + 1));
+  const std::string name = to_lower(slash == path.npos ? path : path.substr(slash + 1));
   if (name == ".dockerignore" || name.ends_with(".dockerignore") || name == ".containerignore")
     return FileKind::kDockerignore;
   if (is_dockerfile_name(name)) return FileKind::kDockerfile;
   if (name == "pyproject.toml") return FileKind::kPyproject;
   if (name == "uv.lock") return FileKind::kUvLock;
-  if (is_requirements_name(lowered(path), name)) return FileKind::kRequirements;
+  if (is_requirements_name(to_lower(path), name)) return FileKind::kRequirements;
   if (name.starts_with("docker-bake.") || name.ends_with(".bake.hcl") || name == "bake.hcl") {
     if (name.ends_with(".hcl")) return FileKind::kBakeHcl;
     if (name.ends_with(".json")) return FileKind::kBakeJson;
   }
   if (name.ends_with(".def")) {
     // Windows' module definitions have the same ending.
-    const std::string begin = lowered(text.substr(0, 4096));
+    const std::string begin = to_lower(text.substr(0, 4096));
     if (begin.find("bootstrap") != begin.npos) return FileKind::kApptainer;
     return FileKind::kUnknown;
   }

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "knowledge/version.h"
+#include "lint/blanks.h"
 #include "lint/gpu_image.h"
 
 namespace flense::lint {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "lint/blanks.h"
 
 namespace flense::lint {
 
@@ -13,14 +14,6 @@ constexpr std::size_t kMostItems = 200;
 
 bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
 }
 
 /// "8.6", "90a", "120f", "sm_86", "compute_90": the capability as "8.6", "9.0a"; empty for others.
@@ -58,7 +51,7 @@ ListedArchitecture torch_item(std::string_view text) {
   constexpr auto kNames =
       std::to_array<std::string_view>({"all", "common", "kepler", "maxwell", "pascal", "volta",
                                        "turing", "ampere", "ada", "hopper", "blackwell"});
-  const std::string word = lower(text.substr(0, text.find('+')));
+  const std::string word = to_lower(text.substr(0, text.find('+')));
   if (std::ranges::find(kNames, std::string_view(word)) != kNames.end()) {
     out.keyword = word;
     return out;
@@ -78,7 +71,7 @@ ListedArchitecture cmake_item(std::string_view text) {
       end = suffix;
       text.remove_suffix(suffix.size());
     }
-  if (const std::string word = lower(text);
+  if (const std::string word = to_lower(text);
       word == "native" || word == "all" || word == "all-major" || word == "off") {
     out.keyword = word;
     return out;
@@ -104,7 +97,7 @@ ListedArchitecture nvcc_item(std::string_view text) {
 ListedArchitecture rocm_item(std::string_view text) {
   ListedArchitecture out;
   out.text = text;
-  const std::string word = lower(text);
+  const std::string word = to_lower(text);
   if (word == "native" || word == "all") {
     out.keyword = word;
     return out;

@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "knowledge/version.h"
+#include "lint/blanks.h"
 
 namespace flense::lint {
 
@@ -14,10 +15,6 @@ using knowledge::Images;
 namespace {
 
 constexpr std::string_view kDigits = "0123456789";
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
   std::vector<std::string_view> out;

@@ -1,6 +1,7 @@
 #include "lint/hcl.h"
 
 #include "base/format.h"
+#include "lint/blanks.h"
 
 namespace flense::lint {
 
@@ -16,10 +17,6 @@ bool is_name_start(char c) {
 
 bool is_name(char c) {
   return is_name_start(c) || c == '-' || (c >= '0' && c <= '9');
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
 }
 
 class Parser {

@@ -3,22 +3,19 @@
 
 #include <algorithm>
 
+#include "lint/blanks.h"
+
 #include "lint/gpu_image.h"
 
 namespace flense::lint {
 
 namespace {
 
-std::string_view base_name(std::string_view path) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  return path.substr(path.rfind('/') + 1);
-}
-
 /// Paths below the build context that a path inside the stage may be of, likely ones first.
 std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage,
                                        const Instruction& run, std::string_view path) {
   std::vector<std::string> out;
-  const std::string_view wanted = base_name(path);
+  const std::string_view wanted = file_name(path);
   for (const Flag* mount : run.flags_of("mount")) {
     std::string source, target, from;
     for (const auto& [key, value] : mount->pairs()) {
@@ -26,7 +23,7 @@ std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage
       if (key == "target" || key == "dst" || key == "destination") target = value;
       if (key == "from") from = value;
     }
-    if (from.empty() && base_name(target) == wanted) out.push_back(source);
+    if (from.empty() && file_name(target) == wanted) out.push_back(source);
   }
   std::vector<std::string> folders;
   for (const std::size_t one : file.lineage(stage)) {
@@ -36,7 +33,7 @@ std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage
       if (copy.flag("from") != nullptr || copy.words.size() < 2) continue;
       for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
         const std::string& source = copy.words[at].text;
-        if (base_name(source) == wanted)
+        if (file_name(source) == wanted)
           out.push_back(source);
         else if (source == "." || source == "./" || source.find('.') == std::string::npos)
           folders.push_back(source);
@@ -93,7 +90,7 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
           for (const std::string& path : context_paths(file, stage, run, named.text)) {
             const std::string full = path_below(root, path);
             const ProjectFile* found = nullptr;
-            if (list.manager == PackageManager::kUv && base_name(path) == "pyproject.toml")
+            if (list.manager == PackageManager::kUv && file_name(path) == "pyproject.toml")
               found = find(path_below(directory_of(full), "uv.lock"));
             if (found == nullptr) found = find(full);
             if (found == nullptr) continue;

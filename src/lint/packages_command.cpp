@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "lint/blanks.h"
 #include "lint/command_words.h"
 #include "lint/packages.h"
 #include "lint/packages_system.h"
@@ -17,7 +18,7 @@ namespace {
 using Names = std::span<const std::string_view>;
 
 constexpr std::size_t kMaxLists = 10'000;
-constexpr unsigned kMaxNesting = 4;
+constexpr unsigned kMaxNestedFiles = 4;
 
 constexpr auto kPipValues = std::to_array<std::string_view>({
     "-r",
@@ -153,10 +154,6 @@ constexpr auto kPoetryValues = std::to_array<std::string_view>(
     {"-G", "--group", "-E", "--extras", "--source", "--python", "--platform", "--with", "--without",
      "--only", "-C", "--directory", "-P", "--project"});
 
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, text) != names.end();
-}
-
 /// "pip3.11" is pip; "python3.12" is python.
 bool is_versioned(std::string_view name, std::string_view program) {
   if (!name.starts_with(program)) return false;
@@ -237,7 +234,7 @@ void CommandReader::read(const ShellCommand& command, const Environment& environ
 
 void CommandReader::dispatch(std::string_view program, Arguments arguments,
                              const Environment& environment, Span span, unsigned nesting) {
-  if (nesting > kMaxNesting) return;
+  if (nesting > kMaxNestedFiles) return;
   if (is_versioned(program, "pip")) {
     pip("pip", arguments, environment, span, PackageManager::kPip);
   } else if (is_versioned(program, "python") || is_versioned(program, "pypy")) {

@@ -15,7 +15,7 @@ using text::Json;
 
 namespace {
 
-constexpr std::size_t kMaxRequests = 50'000;
+constexpr std::size_t kMaxProjectRequests = 50'000;
 
 class PyprojectReader {
  public:
@@ -45,7 +45,7 @@ class PyprojectReader {
   void poetry(const Json& table, const std::string& header, const std::string& group = {});
   void bind();
   void add(PackageRequest request, Span span) {
-    if (list_.packages.size() >= kMaxRequests) return;
+    if (list_.packages.size() >= kMaxProjectRequests) return;
     request.path = list_.path;
     request.span = span;
     list_.packages.push_back(std::move(request));

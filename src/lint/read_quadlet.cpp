@@ -10,7 +10,7 @@ namespace flense::lint {
 
 namespace {
 
-bool is_true(std::string_view value) {
+bool is_switched_on(std::string_view value) {
   return value == "true" || value == "yes" || value == "on" || value == "1";
 }
 
@@ -37,7 +37,7 @@ class Container {
     if (key == "GroupAdd") out_.groups.push_back(value);
     if (key == "ShmSize") out_.shm_bytes = docker_bytes(value.text);
     if (key == "Memory") out_.memory_limit = docker_bytes(value.text);
-    if (key == "ReadOnly") out_.writable_root = !is_true(value.text);
+    if (key == "ReadOnly") out_.writable_root = !is_switched_on(value.text);
     if (key == "PodmanArgs") engine_arguments(words(value));
   }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/format.h"
+#include "lint/blanks.h"
 #include "lint/templates.h"
 
 namespace flense::lint {
@@ -13,18 +14,8 @@ namespace {
 
 using text::YamlNode;
 
-bool is_blank(char c) {
+bool separates_words(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
 }
 
 bool is_name(char c, bool first) {
@@ -176,14 +167,14 @@ std::vector<Word> split_words(std::string_view text, std::size_t at) {
   std::vector<Word> out;
   std::size_t i = 0;
   while (i < text.size()) {
-    while (i < text.size() && is_blank(text[i])) ++i;
+    while (i < text.size() && separates_words(text[i])) ++i;
     if (i == text.size()) break;
     Word word;
     word.span.begin = at + i;
     char quote = '\0';
     for (; i < text.size(); ++i) {
       const char c = text[i];
-      if (quote == '\0' && is_blank(c)) break;
+      if (quote == '\0' && separates_words(c)) break;
       if (quote == '\0' && (c == '"' || c == '\'')) {
         quote = c;
       } else if (c == quote && quote != '\0') {
@@ -230,7 +221,7 @@ std::optional<std::uint64_t> docker_bytes(std::string_view text) {
   const std::optional<double> number = take_number(rest);
   if (!number) return std::nullopt;
   while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
-  std::string unit = lowered(rest);
+  std::string unit = to_lower(rest);
   if (unit.ends_with("ib"))
     unit.resize(unit.size() - 2);
   else if (unit.size() > 1 && unit.ends_with('b'))

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "lint/blanks.h"
+
 namespace flense::lint {
 
 namespace {
@@ -16,12 +18,6 @@ bool is_alnum(char c) {
 
 bool is_name_char(char c) {
   return is_alnum(c) || c == '-' || c == '_' || c == '.';
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
 std::string without_blanks(std::string_view text) {
@@ -45,7 +41,7 @@ std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty() && out.size() < kMaxExtras) {
     const std::size_t comma = text.find(',');
-    if (const auto item = trimmed(text.substr(0, comma)); !item.empty())
+    if (const auto item = trim(text.substr(0, comma)); !item.empty())
       out.push_back(normalised_name(item));
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
@@ -85,10 +81,10 @@ std::string normalised_name(std::string_view name) {
 std::string fixed_version(std::string_view specifier) {
   while (!specifier.empty()) {
     const std::size_t comma = specifier.find(',');
-    std::string_view part = trimmed(specifier.substr(0, comma));
+    std::string_view part = trim(specifier.substr(0, comma));
     if (part.starts_with("==")) {
       part.remove_prefix(part.starts_with("===") ? 3 : 2);
-      if (std::string version = version_of_pattern(trimmed(part)); !version.empty()) return version;
+      if (std::string version = version_of_pattern(trim(part)); !version.empty()) return version;
     }
     if (comma == std::string_view::npos) break;
     specifier.remove_prefix(comma + 1);
@@ -97,24 +93,24 @@ std::string fixed_version(std::string_view specifier) {
 }
 
 std::optional<PackageRequest> parse_requirement(std::string_view text) {
-  text = trimmed(text);
+  text = trim(text);
   const std::string_view name = take_name(text);
   if (name.empty()) return std::nullopt;
   PackageRequest out;
   out.name = normalised_name(name);
-  text = trimmed(text);
+  text = trim(text);
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
     out.extras = split_list(text.substr(1, close - 1));
-    text = trimmed(text.substr(close + 1));
+    text = trim(text.substr(close + 1));
   }
   if (text.starts_with('@')) {
-    text = trimmed(text.substr(1));
+    text = trim(text.substr(1));
     out.url = text.substr(0, text.find_first_of(" \t"));
     return out;
   }
-  text = trimmed(text.substr(0, text.find(';')));
+  text = trim(text.substr(0, text.find(';')));
   if (text.starts_with('(') && text.ends_with(')')) text = text.substr(1, text.size() - 2);
   out.specifier = without_blanks(text);
   if (!out.specifier.empty() &&
@@ -125,7 +121,7 @@ std::optional<PackageRequest> parse_requirement(std::string_view text) {
 }
 
 std::optional<PackageRequest> parse_conda_spec(std::string_view text) {
-  text = trimmed(text);
+  text = trim(text);
   if (const std::size_t channel = text.rfind("::"); channel != std::string_view::npos)
     text.remove_prefix(channel + 2);
   const std::string_view name = take_name(text);
@@ -136,7 +132,7 @@ std::optional<PackageRequest> parse_conda_spec(std::string_view text) {
   std::ranges::transform(out.name, out.name.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  text = trimmed(text);
+  text = trim(text);
   if (text.starts_with('[')) {
     // name[version=">=2", build="…"]: only the version matters here.
     const std::size_t at = text.find("version=");
@@ -174,10 +170,10 @@ bool is_for_linux(std::string_view marker) {
   for (const auto& [variable, here] : kTests) {
     const std::size_t at = marker.find(variable);
     if (at == std::string_view::npos) continue;
-    std::string_view rest = trimmed(marker.substr(at + variable.size()));
+    std::string_view rest = trim(marker.substr(at + variable.size()));
     const bool equal = rest.starts_with("==");
     if (!equal && !rest.starts_with("!=")) continue;
-    rest = trimmed(rest.substr(2));
+    rest = trim(rest.substr(2));
     const char quote = rest.empty() ? '\0' : rest.front();
     if (quote != '\'' && quote != '"') continue;
     const std::string_view value = rest.substr(1, rest.find(quote, 1) - 1);

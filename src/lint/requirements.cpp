@@ -12,10 +12,10 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::size_t kMaxRequests = 50'000;
+constexpr std::size_t kMaxFileRequests = 50'000;
 constexpr std::size_t kMaxProblems = 100;
 
-bool is_blank(char c) {
+bool parts_words(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
@@ -28,7 +28,7 @@ class RequirementsReader {
 
   PackageList read() {
     std::size_t at = text_.starts_with("\xef\xbb\xbf") ? 3 : 0;
-    while (at < text_.size() && list_.packages.size() < kMaxRequests) at = logical_line(at);
+    while (at < text_.size() && list_.packages.size() < kMaxFileRequests) at = logical_line(at);
     return std::move(list_);
   }
 
@@ -60,7 +60,7 @@ std::size_t RequirementsReader::logical_line(std::size_t at) {
       ++at;
       break;
     }
-    if (comment || is_blank(c)) {
+    if (comment || parts_words(c)) {
       ++at;
       continue;
     }
@@ -74,7 +74,7 @@ std::size_t RequirementsReader::logical_line(std::size_t at) {
       continue;
     }
     const std::size_t begin = at;
-    while (at < text_.size() && text_[at] != '\n' && !is_blank(text_[at])) {
+    while (at < text_.size() && text_[at] != '\n' && !parts_words(text_[at])) {
       const std::size_t next = std::min(text_.find_first_not_of('\r', at + 1), text_.size());
       if (text_[at] == '\\' && (next == text_.size() || text_[next] == '\n')) break;
       ++at;

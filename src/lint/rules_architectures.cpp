@@ -14,7 +14,7 @@ namespace {
 
 using knowledge::compare_versions;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kArchitecturesRules = std::to_array<std::string_view>({
     "torch-arch-list",
     "cuda-architectures",
     "nvcc-uncompressed",
@@ -368,7 +368,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
     }
 }
 
-void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_architectures(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
       torch_lists(view, stage, sink);
@@ -382,7 +382,7 @@ void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) 
 }  // namespace
 
 StageRules architectures_rules() {
-  return {kRules, run};
+  return {kArchitecturesRules, judge_architectures};
 }
 
 }  // namespace flense::lint

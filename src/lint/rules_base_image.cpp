@@ -13,7 +13,7 @@ namespace {
 
 using knowledge::compare_versions;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kBaseImageRules = std::to_array<std::string_view>({
     "cuda-tag-missing",
     "cuda-tag-deleted",
     "cuda-tag-unsupported",
@@ -349,7 +349,7 @@ void rocm_builder(const FileView& view, FindingSink& sink) {
   found.fix = "begin the final stage with " + row->instead;
 }
 
-void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_base_image(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       missing_tag(view, stage, sink);
@@ -369,7 +369,7 @@ void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) 
 }  // namespace
 
 StageRules base_image_rules() {
-  return {kRules, run};
+  return {kBaseImageRules, judge_base_image};
 }
 
 }  // namespace flense::lint

@@ -16,7 +16,7 @@ namespace {
 
 using knowledge::compare_versions;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kBaseStagesRules = std::to_array<std::string_view>({
     "platform-mismatch",
     "stage-cuda-mismatch",
     "stage-libc-mismatch",
@@ -385,7 +385,7 @@ void several_architectures(const FileView& view, FindingSink& sink) {
   }
 }
 
-void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_base_stages(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
   for (const FileView& view : views) {
     const std::vector<StageCopy> copies = copies_of(view);
     const std::vector<bool> libraries = with_libstdcxx(view, copies);
@@ -405,7 +405,7 @@ void run(const Project&, const std::vector<FileView>& views, FindingSink& sink) 
 }  // namespace
 
 StageRules base_stages_rules() {
-  return {kRules, run};
+  return {kBaseStagesRules, judge_base_stages};
 }
 
 }  // namespace flense::lint

@@ -11,17 +11,13 @@ namespace flense::lint {
 
 namespace {
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kBuildRules = std::to_array<std::string_view>({
     "secret-in-build-variable",
     "secret-on-command-line",
     "cuda-repository-key",
     "package-signature-off",
     "apt-key",
 });
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
 
 bool is_token_letter(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || c == '-';
@@ -293,7 +289,8 @@ void apt_key(const FileView& view, FindingSink& sink) {
       }
 }
 
-void run(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
+                 FindingSink& sink) {
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);
@@ -306,7 +303,7 @@ void run(const Project& /*project*/, const std::vector<FileView>& views, Finding
 }  // namespace
 
 StageRules build_rules() {
-  return {kRules, run};
+  return {kBuildRules, judge_build};
 }
 
 }  // namespace flense::lint

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "lint/blanks.h"
 #include "lint/build_steps.h"
 #include "lint/stage_rules.h"
 
@@ -11,7 +12,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kCacheRules = std::to_array<std::string_view>({
     "package-cache-in-layer",
     "conda-not-cleaned",
     "cache-mount-unused",
@@ -20,10 +21,6 @@ constexpr auto kRules = std::to_array<std::string_view>({
     "cache-mount-target",
     "apt-cache-emptied",
 });
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
 
 /// Where a word may be put in front of everything else of a RUN.
 Span behind_keyword(const Instruction& run) {
@@ -428,7 +425,8 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
   }
 }
 
-void run(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_cache(const Project& /*project*/, const std::vector<FileView>& views,
+                 FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps last(view, view.stages.size() - 1);
     left_in_layer(view, last, sink);
@@ -450,7 +448,7 @@ void run(const Project& /*project*/, const std::vector<FileView>& views, Finding
 }  // namespace
 
 StageRules cache_rules() {
-  return {kRules, run};
+  return {kCacheRules, judge_cache};
 }
 
 }  // namespace flense::lint

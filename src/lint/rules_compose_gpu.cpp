@@ -14,7 +14,7 @@ namespace {
 
 using text::YamlNode;
 
-constexpr std::array<std::string_view, 7> kRules = {
+constexpr std::array<std::string_view, 7> kComposeGpuRules = {
     "compose-gpu-capabilities", "compose-gpu-count-and-ids", "compose-gpu-driver",
     "compose-gpus-form",        "compose-runtime-nvidia",    "gpu-shared-by-services",
     "memory-limit-for-gpu"};
@@ -300,7 +300,7 @@ void shared(FindingSink& sink, const ProjectFile& file) {
   }
 }
 
-void run(const Project& project, FindingSink& sink) {
+void judge_compose_gpu(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kCompose) continue;
     for (const Workload& service : file->workloads)
@@ -312,7 +312,7 @@ void run(const Project& project, FindingSink& sink) {
 }  // namespace
 
 const RuleFamily& compose_gpu_rules() {
-  static const RuleFamily kFamily{"compose-gpu", kRules, run};
+  static const RuleFamily kFamily{"compose-gpu", kComposeGpuRules, judge_compose_gpu};
   return kFamily;
 }
 

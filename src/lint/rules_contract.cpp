@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
+#include "lint/blanks.h"
 #include "lint/build_steps.h"
 #include "lint/stage_rules.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 using knowledge::matches_pattern;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kContractRules = std::to_array<std::string_view>({
     "visible-devices-unset",
     "driver-capability-missing",
     "driver-capabilities-all",
@@ -260,17 +261,12 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
     }
 }
 
-std::string_view base_name(std::string_view path) {
-  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  return path.substr(path.rfind('/') + 1);
-}
-
 const knowledge::NamePatternRow* driver_library(const FileView& view, std::string_view path) {
   // Forward compatibility is a package of libraries for this very purpose; stubs are for linking.
   if (path.size() > 1'000 || path.find("/compat/") != path.npos ||
       path.find("/stubs/") != path.npos || path.find("libnvidia-container") != path.npos)
     return nullptr;
-  return find_pattern(view.project->knowledge->build.driver_libraries, base_name(path));
+  return find_pattern(view.project->knowledge->build.driver_libraries, file_name(path));
 }
 
 void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink& sink) {
@@ -279,7 +275,7 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
         sink.add("driver-library-copied", *view.file, span,
                  fmt::format("{} is a library of the driver: the host's must be used, and this one "
                              "hides or clashes with it",
-                             base_name(path)));
+                             file_name(path)));
     found.evidence = {source, "a libcuda of another version than the kernel module: error 803"};
     found.fix =
         "delete the copy: the container toolkit mounts the host's files; for linking use "
@@ -293,7 +289,7 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
         report(span, path, row->source);
         return true;
       }
-      const std::string_view name = base_name(path);
+      const std::string_view name = file_name(path);
       if (name != "libnv*" && name != "libnvidia*" && name != "libcuda*" && name != "libnvidia-*")
         return false;
       report(span, path, globs);
@@ -314,7 +310,7 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
 
 bool is_stubs(std::string_view part) {
   while (part.ends_with('/')) part.remove_suffix(1);
-  return base_name(part) == "stubs" && part.find('/') != part.npos;
+  return file_name(part) == "stubs" && part.find('/') != part.npos;
 }
 
 /// The ENV lines whose words are in the final value.
@@ -438,7 +434,8 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
   }
 }
 
-void run(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_contract(const Project& /*project*/, const std::vector<FileView>& views,
+                    FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     visible_devices(view, steps, sink);
@@ -454,7 +451,7 @@ void run(const Project& /*project*/, const std::vector<FileView>& views, Finding
 }  // namespace
 
 StageRules contract_rules() {
-  return {kRules, run};
+  return {kContractRules, judge_contract};
 }
 
 }  // namespace flense::lint

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
+#include "lint/blanks.h"
 #include "lint/build_steps.h"
 #include "lint/stage_rules.h"
 #include "lint/workload_facts.h"
@@ -13,7 +14,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kContractRunRules = std::to_array<std::string_view>({
     "gpu-call-at-build",
     "root-user-gpu",
     "ngc-entrypoint-dropped",
@@ -23,10 +24,6 @@ constexpr auto kRules = std::to_array<std::string_view>({
 });
 
 constexpr std::size_t kMostScript = 100'000;
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
 
 /// Why a Python text cannot run without a GPU; empty: it can.
 std::string gpu_in_python(std::string_view script) {
@@ -338,7 +335,8 @@ void pickles(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   }
 }
 
-void run(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_contract_run(const Project& project, const std::vector<FileView>& views,
+                        FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     gpu_calls(view, sink);
@@ -354,7 +352,7 @@ void run(const Project& project, const std::vector<FileView>& views, FindingSink
 }  // namespace
 
 StageRules contract_run_rules() {
-  return {kRules, run};
+  return {kContractRunRules, judge_contract_run};
 }
 
 }  // namespace flense::lint

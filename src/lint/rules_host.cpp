@@ -14,7 +14,7 @@ namespace {
 using knowledge::compare_versions;
 using knowledge::first_number;
 
-constexpr auto kRules =
+constexpr auto kHostRules =
     std::to_array<std::string_view>({"host-driver-too-old", "host-gpu-unsupported"});
 
 /// What decides the CUDA of the final image: the last torch wheel, else the base.
@@ -171,7 +171,7 @@ void judge_gpu(const FileView& view, const host::Profile& profile, const Decidin
   }
 }
 
-void run(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_host(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   if (project.hosts.empty()) return;
   for (const FileView& view : views) {
     const auto deciding = deciding_of(view);
@@ -186,7 +186,7 @@ void run(const Project& project, const std::vector<FileView>& views, FindingSink
 }  // namespace
 
 StageRules host_rules() {
-  return {kRules, run};
+  return {kHostRules, judge_host};
 }
 
 }  // namespace flense::lint

@@ -12,7 +12,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::array<std::string_view, 9> kRules = {
+constexpr std::array<std::string_view, 9> kIoRules = {
     "data-writable",      "model-writable",       "output-in-container",
     "output-in-emptydir", "cache-in-container",   "cache-in-emptydir",
     "transformers-cache", "scratch-in-container", "small-files-on-network"};
@@ -259,7 +259,7 @@ std::set<std::string_view> network_volumes(const ProjectFile& file) {
   return out;
 }
 
-void run(const Project& project, FindingSink& sink) {
+void judge_io(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
@@ -270,7 +270,7 @@ void run(const Project& project, FindingSink& sink) {
 }  // namespace
 
 const RuleFamily& io_rules() {
-  static const RuleFamily kFamily{"io", kRules, run};
+  static const RuleFamily kFamily{"io", kIoRules, judge_io};
   return kFamily;
 }
 

@@ -15,7 +15,7 @@ namespace {
 using text::YamlMember;
 using text::YamlNode;
 
-constexpr std::array<std::string_view, 11> kRules = {
+constexpr std::array<std::string_view, 11> kKubernetesGpuRules = {
     "kubernetes-gpu-limits",  "kubernetes-gpu-fraction",      "kubernetes-gpu-vendors",
     "kubernetes-shm",         "kubernetes-memory-volume",     "kubernetes-visible-devices",
     "kubernetes-pull-always", "kubernetes-ephemeral-storage", "kubernetes-startup-probe",
@@ -301,7 +301,7 @@ void host_ipc(FindingSink& sink, const ProjectFile& file, const Workload& worklo
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }
 
-void run(const Project& project, FindingSink& sink) {
+void judge_kubernetes_gpu(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes) continue;
     std::set<const YamlNode*> pods;
@@ -317,7 +317,7 @@ void run(const Project& project, FindingSink& sink) {
 }  // namespace
 
 const RuleFamily& kubernetes_gpu_rules() {
-  static const RuleFamily kFamily{"kubernetes-gpu", kRules, run};
+  static const RuleFamily kFamily{"kubernetes-gpu", kKubernetesGpuRules, judge_kubernetes_gpu};
   return kFamily;
 }
 

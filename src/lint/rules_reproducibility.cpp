@@ -13,7 +13,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kReproducibilityRules = std::to_array<std::string_view>({
     "gpu-base-digest",
     "gpu-wheel-unpinned",
     "floating-installer",
@@ -288,7 +288,8 @@ void redirected(const FileView& view, FindingSink& sink) {
       }
 }
 
-void run(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_reproducibility(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
   unpinned_lists(project, views, sink);
   for (const FileView& view : views) {
     digests(view, sink);
@@ -302,7 +303,7 @@ void run(const Project& project, const std::vector<FileView>& views, FindingSink
 }  // namespace
 
 StageRules reproducibility_rules() {
-  return {kRules, run};
+  return {kReproducibilityRules, judge_reproducibility};
 }
 
 }  // namespace flense::lint

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
+#include "lint/blanks.h"
 #include "lint/build_steps.h"
 #include "lint/sent_files.h"
 #include "lint/stage_rules.h"
@@ -16,7 +17,7 @@ namespace {
 
 using knowledge::matches_pattern;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kSizeRules = std::to_array<std::string_view>({
     "apt-recommends-gpu",
     "cuda-toolkit-final",
     "weights-in-image",
@@ -24,10 +25,6 @@ constexpr auto kRules = std::to_array<std::string_view>({
     "git-clone-full",
     "layer-too-large",
 });
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
 
 void recommends(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->build.recommending_packages;
@@ -373,7 +370,7 @@ void large_layers(const FileView& view, const StageSteps& steps, const SentFiles
   }
 }
 
-void run(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_size(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     const SentFiles sent(view);
@@ -389,7 +386,7 @@ void run(const Project& /*project*/, const std::vector<FileView>& views, Finding
 }  // namespace
 
 StageRules size_rules() {
-  return {kRules, run};
+  return {kSizeRules, judge_size};
 }
 
 }  // namespace flense::lint

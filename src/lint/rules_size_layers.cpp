@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "lint/blanks.h"
 #include "lint/build_steps.h"
 #include "lint/sent_files.h"
 #include "lint/stage_rules.h"
@@ -13,7 +14,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kSizeLayersRules = std::to_array<std::string_view>({
     "removed-in-later-layer",
     "chown-in-own-layer",
     "copy-link",
@@ -22,10 +23,6 @@ constexpr auto kRules = std::to_array<std::string_view>({
 constexpr std::size_t kMostQuestions = 2'000;
 /// What is worth a finding where the size is known.
 constexpr std::uint64_t kWorth = 10'000'000;
-
-bool holds(std::string_view text, std::string_view part) {
-  return text.find(part) != text.npos;
-}
 
 /// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
 std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
@@ -301,7 +298,7 @@ bool is_link_in_bases(std::string_view path) {
   return false;
 }
 
-bool is_number(std::string_view text) {
+bool is_numeric_owner(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789:") == text.npos;
 }
 
@@ -322,7 +319,7 @@ void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, 
     const std::string& target = copy.words.back().text;
     if (!target.starts_with('/') || holds(target, "$") || is_link_in_bases(target)) continue;
     // Names are looked up in the base's /etc/passwd, which a linked layer does not see.
-    if (const Flag* owner = copy.flag("chown"); owner != nullptr && !is_number(owner->value))
+    if (const Flag* owner = copy.flag("chown"); owner != nullptr && !is_numeric_owner(owner->value))
       continue;
     const Flag* from = copy.flag("from");
     std::string why;
@@ -349,7 +346,8 @@ void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, 
   }
 }
 
-void run(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& views,
+                       FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
     const SentFiles sent(view);
@@ -361,7 +359,7 @@ void run(const Project& /*project*/, const std::vector<FileView>& views, Finding
 }  // namespace
 
 StageRules size_layers_rules() {
-  return {kRules, run};
+  return {kSizeLayersRules, judge_size_layers};
 }
 
 }  // namespace flense::lint

@@ -17,7 +17,7 @@ const std::vector<StageRules>& parts() {
   return kParts;
 }
 
-void run(const Project& project, FindingSink& sink) {
+void judge_stages(const Project& project, FindingSink& sink) {
   const std::vector<FileView> views = views_of(project);
   for (const StageRules& part : parts()) part.run(project, views, sink);
 }
@@ -31,7 +31,7 @@ const RuleFamily& stages_rules() {
       ids.insert(ids.end(), part.rules.begin(), part.rules.end());
     return ids;
   }();
-  static const RuleFamily kFamily{"stages", kIds, run};
+  static const RuleFamily kFamily{"stages", kIds, judge_stages};
   return kFamily;
 }
 

@@ -9,7 +9,8 @@ namespace flense::lint {
 namespace {
 
 // The last is found where comments are read, in lint.cpp.
-constexpr std::array<std::string_view, 3> kRules = {"syntax", "template-language", "unknown-rule"};
+constexpr std::array<std::string_view, 3> kSyntaxRules = {"syntax", "template-language",
+                                                          "unknown-rule"};
 
 std::vector<ParseProblem> problems_of(const ProjectFile& file) {
   std::vector<ParseProblem> out = file.problems;
@@ -32,7 +33,7 @@ void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& pr
                   : "lint the rendered file";
 }
 
-void run(const Project& project, FindingSink& sink) {
+void judge_syntax(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::vector<ParseProblem> problems = problems_of(*file);
     if (!file->template_language.empty()) {
@@ -47,7 +48,7 @@ void run(const Project& project, FindingSink& sink) {
 }  // namespace
 
 const RuleFamily& syntax_rules() {
-  static const RuleFamily kFamily{"syntax", kRules, run};
+  static const RuleFamily kFamily{"syntax", kSyntaxRules, judge_syntax};
   return kFamily;
 }
 

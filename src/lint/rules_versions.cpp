@@ -15,7 +15,7 @@ namespace {
 using knowledge::first_number;
 using knowledge::major_minor;
 
-constexpr auto kRules = std::to_array<std::string_view>({
+constexpr auto kVersionsRules = std::to_array<std::string_view>({
     "wheel-cuda-mismatch",
     "cuda-major-mixed",
     "package-variants-clash",
@@ -459,7 +459,7 @@ void additive_index(const PlacedList& place, FindingSink& sink) {
     found.edits.push_back({{at, at + 17}, "--index-url"});
 }
 
-void run(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   for (const PlacedList& place : placed_lists(project, views)) {
     wheel_against_index(place, sink);
     wheel_against_base(project, place, sink);
@@ -492,7 +492,7 @@ void run(const Project& project, const std::vector<FileView>& views, FindingSink
 }  // namespace
 
 StageRules versions_rules() {
-  return {kRules, run};
+  return {kVersionsRules, judge_versions};
 }
 
 }  // namespace flense::lint

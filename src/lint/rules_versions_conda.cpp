@@ -14,7 +14,7 @@ namespace {
 using knowledge::first_number;
 using knowledge::major_minor;
 
-constexpr auto kRules = std::to_array<std::string_view>({"conda-cuda-mismatch"});
+constexpr auto kVersionsCondaRules = std::to_array<std::string_view>({"conda-cuda-mismatch"});
 
 struct CudaClaim {
   const PackageRequest* request = nullptr;
@@ -87,7 +87,8 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
   found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";
 }
 
-void run(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+void judge_versions_conda(const Project& project, const std::vector<FileView>& views,
+                          FindingSink& sink) {
   std::vector<const PackageList*> seen;
   for (const FileView& view : views)
     for (const Install& install : view.installs)
@@ -104,7 +105,7 @@ void run(const Project& project, const std::vector<FileView>& views, FindingSink
 }  // namespace
 
 StageRules versions_conda_rules() {
-  return {kRules, run};
+  return {kVersionsCondaRules, judge_versions_conda};
 }
 
 }  // namespace flense::lint

@@ -12,7 +12,7 @@ namespace flense::lint {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kRules = {
+constexpr std::array<std::string_view, 7> kWorkloadRules = {
     "shm-too-small", "privileged-for-gpu",  "nvidia-devices-by-hand", "rocm-devices",
     "rocm-groups",   "docker-gpus-quoting", "gpu-not-requested"};
 
@@ -294,7 +294,7 @@ class WorkloadRules {
   const knowledge::LaunchImageRow* image_;
 };
 
-void run(const Project& project, FindingSink& sink) {
+void judge_workload(const Project& project, FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads)
       WorkloadRules(sink, project, *file, workload).run();
@@ -303,7 +303,7 @@ void run(const Project& project, FindingSink& sink) {
 }  // namespace
 
 const RuleFamily& workload_rules() {
-  static const RuleFamily kFamily{"workload", kRules, run};
+  static const RuleFamily kFamily{"workload", kWorkloadRules, judge_workload};
   return kFamily;
 }
 

@@ -5,7 +5,7 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostResult = 64U << 10;
-constexpr unsigned kMostDepth = 16;
+constexpr unsigned kMostNestedValues = 16;
 
 bool is_name_byte(char c) {
   return is_letter(c) || is_digit(c) || c == '_';
@@ -53,7 +53,7 @@ std::optional<std::string> braces(std::string_view inside, const Environment& en
 
 std::optional<std::string> expand_at(std::string_view text, const Environment& environment,
                                      unsigned depth) {
-  if (depth > kMostDepth) return std::nullopt;
+  if (depth > kMostNestedValues) return std::nullopt;
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     if (out.size() > kMostResult || text[at] == '`') return std::nullopt;

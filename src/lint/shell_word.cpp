@@ -5,7 +5,7 @@
 namespace flense::lint {
 namespace {
 
-bool ends_word(char c) {
+bool ends_shell_word(char c) {
   return is_blank(c) || std::string_view(";&|()<>").contains(c);
 }
 
@@ -23,7 +23,7 @@ class WordReader {
         if (!substitution(1, ')')) return std::nullopt;
         continue;
       }
-      if (ends_word(c)) break;
+      if (ends_shell_word(c)) break;
       if (!part(c)) return std::nullopt;
       word_.span.end = cursor_.at();
     }

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "lint/blanks.h"
+
 namespace flense::lint {
 
 namespace {
-
-bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
 
 /// The place of a value within a word: behind its quotes.
 void place_value(const FileView& view, Span word, Setting& out) {

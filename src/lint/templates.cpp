@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "lint/blanks.h"
+
 namespace flense::lint {
 
 namespace {
@@ -15,14 +17,14 @@ struct Expression {
   std::string_view body;
 };
 
-bool is_blank(char c) {
+bool is_padding(char c) {
   return c == ' ' || c == '\t' || c == '\r';
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (is_blank(text.front()) || text.front() == '\n' || text.front() == '-'))
+std::string_view trim_padding(std::string_view text) {
+  while (!text.empty() && (is_padding(text.front()) || text.front() == '\n' || text.front() == '-'))
     text.remove_prefix(1);
-  while (!text.empty() && (is_blank(text.back()) || text.back() == '\n' || text.back() == '-'))
+  while (!text.empty() && (is_padding(text.back()) || text.back() == '\n' || text.back() == '-'))
     text.remove_suffix(1);
   return text;
 }
@@ -30,10 +32,6 @@ std::string_view trim(std::string_view text) {
 std::string_view first_word(std::string_view text) {
   const std::size_t end = text.find_first_of(" \t\r\n.(\"");
   return text.substr(0, end);
-}
-
-bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
-  return std::ranges::find(words, word) != words.end();
 }
 
 /// Where a text occurs next; asked with rising places, it never looks at a byte twice.
@@ -89,9 +87,9 @@ bool is_quoted_value(std::string_view text, const Expression& one) {
   const char quote = text[one.span.begin - 1];
   if (quote != '"' && quote != '\'') return false;
   std::size_t before = one.span.begin - 1;
-  while (before > 0 && is_blank(text[before - 1])) --before;
+  while (before > 0 && is_padding(text[before - 1])) --before;
   const char c = before == 0 ? '\n' : text[before - 1];
-  const std::string_view body = trim(one.body);
+  const std::string_view body = trim_padding(one.body);
   const bool name = !body.empty() && ((body[0] >= 'a' && body[0] <= 'z') || body[0] == '_');
   return (c == ':' || c == '-') && name &&
          !is_one_of(first_word(body), {"range", "if", "with", "json", "printf", "index", "end"});
@@ -101,7 +99,7 @@ std::string language_of(const std::vector<Expression>& all, std::string_view tex
                         bool reads_as_yaml) {
   bool jinja = false;
   for (const Expression& one : all) {
-    if (one.form == '{' && speaks_of_helm(trim(one.body))) return "Helm";
+    if (one.form == '{' && speaks_of_helm(trim_padding(one.body))) return "Helm";
     if (one.form == '{' && !jinja) jinja = is_quoted_value(text, one);
   }
   // What reads as it stands holds other programs' formats in its texts.
@@ -109,7 +107,7 @@ std::string language_of(const std::vector<Expression>& all, std::string_view tex
   for (const Expression& one : all) {
     if (one.form == '%') return "Jinja";
     if (one.form != '{') continue;
-    const std::string_view body = trim(one.body);
+    const std::string_view body = trim_padding(one.body);
     if (body.starts_with("/*") ||
         is_one_of(first_word(body), {"include", "template", "define", "range", "with", "end"}))
       return "Helm";
@@ -118,10 +116,10 @@ std::string language_of(const std::vector<Expression>& all, std::string_view tex
   for (const Expression& one : all) {
     if (one.form != '{') continue;
     std::size_t before = one.span.begin;
-    while (before > 0 && is_blank(text[before - 1])) --before;
+    while (before > 0 && is_padding(text[before - 1])) --before;
     const char c = before == 0 ? '\n' : text[before - 1];
     if ((c == ':' || c == '-' || c == '\n') && before != one.span.begin)
-      return trim(one.body).starts_with('.') ? "Helm" : "Jinja";
+      return trim_padding(one.body).starts_with('.') ? "Helm" : "Jinja";
   }
   return jinja ? "Jinja" : "";
 }
@@ -129,8 +127,8 @@ std::string language_of(const std::vector<Expression>& all, std::string_view tex
 /// Whether nothing but directives stands on the lines of an expression.
 bool fills_its_lines(std::string_view text, Span span) {
   std::size_t begin = span.begin, end = span.end;
-  while (begin > 0 && is_blank(text[begin - 1])) --begin;
-  while (end < text.size() && is_blank(text[end])) ++end;
+  while (begin > 0 && is_padding(text[begin - 1])) --begin;
+  while (end < text.size() && is_padding(text[end])) ++end;
   return (begin == 0 || text[begin - 1] == '\n') && (end == text.size() || text[end] == '\n');
 }
 
@@ -162,7 +160,7 @@ TemplateText strip_templates(std::string_view text, bool reads_as_yaml) {
   std::vector<Block> open;
   for (const Expression& one : all) {
     if (out.language == "Helm" && one.form != '{') continue;
-    const std::string_view word = first_word(trim(one.body));
+    const std::string_view word = first_word(trim_padding(one.body));
     if (fills_its_lines(text, one.span)) {
       if (opens(one, word) && open.size() < kMaxOpen) open.push_back({});
       if (is_one_of(word, {"else", "elif"}) && !open.empty() && open.back().otherwise == 0)

@@ -4,19 +4,15 @@
 #include <charconv>
 #include <string>
 
+#include "lint/blanks.h"
+
 namespace flense::lint {
 
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
-}
-
 /// "[ a . b ]" -> "a.b", quotes kept out; empty for a line that is no header.
 std::string header_name(std::string_view line) {
-  line = trimmed(line);
+  line = trim(line);
   if (!line.starts_with('[')) return {};
   const bool twice = line.starts_with("[[");
   line.remove_prefix(twice ? 2 : 1);
@@ -106,7 +102,7 @@ Span TomlPlaces::key(std::string_view key) {
         const std::size_t behind =
             text_.find_first_not_of(" \t", name + key.size() + (quoted ? 1 : 0));
         if (behind < stop && (text_[behind] == '=' || text_[behind] == '.')) {
-          const std::string_view whole = trimmed(text_.substr(first, stop - first));
+          const std::string_view whole = trim(text_.substr(first, stop - first));
           return {first, first + whole.size()};
         }
       }

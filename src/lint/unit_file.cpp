@@ -8,13 +8,13 @@ namespace {
 
 constexpr std::size_t kMaxEntries = 100000, kMaxProblems = 20;
 
-bool is_blank(char c) {
+bool is_tab_or_space(char c) {
   return c == ' ' || c == '\t';
 }
 
 Span trimmed(std::string_view text, Span span) {
-  while (!span.empty() && is_blank(text[span.begin])) ++span.begin;
-  while (!span.empty() && is_blank(text[span.end - 1])) --span.end;
+  while (!span.empty() && is_tab_or_space(text[span.begin])) ++span.begin;
+  while (!span.empty() && is_tab_or_space(text[span.end - 1])) --span.end;
   return span;
 }
 

@@ -35,7 +35,7 @@ std::string growth(std::uint64_t before, std::uint64_t after) {
   return out + fmt::format(" ({:+.1f} %)", 100 * share);
 }
 
-std::string joined(const std::vector<std::string>& items) {
+std::string with_commas(const std::vector<std::string>& items) {
   return fmt::format("{}", fmt::join(items, " "));
 }
 
@@ -173,7 +173,7 @@ class Sections {
     // Of files that came or went as a whole the list would only repeat the totals.
     const auto names = [](const inventory::CodeFileChange& one,
                           const std::vector<std::string>& list) {
-      return one.bytes_before == 0 || one.bytes_after == 0 ? std::string() : joined(list);
+      return one.bytes_before == 0 || one.bytes_after == 0 ? std::string() : with_commas(list);
     };
     for (const inventory::CodeFileChange& one : changes_.code_files)
       section.rows.push_back(

@@ -9,19 +9,18 @@ namespace flense::report {
 namespace {
 
 using doctor::Step;
-using doctor::Verdict;
 
-Ink ink_of(Verdict verdict) {
+Ink step_ink(doctor::Verdict verdict) {
   switch (verdict) {
-    case Verdict::kOk:
+    case doctor::Verdict::kOk:
       return Ink::kGreen;
-    case Verdict::kWarn:
+    case doctor::Verdict::kWarn:
       return Ink::kYellow;
-    case Verdict::kBroken:
+    case doctor::Verdict::kBroken:
       return Ink::kRed;
-    case Verdict::kUnknown:
+    case doctor::Verdict::kUnknown:
       return Ink::kCyan;
-    case Verdict::kSkipped:
+    case doctor::Verdict::kSkipped:
       return Ink::kDim;
   }
   return Ink::kPlain;
@@ -29,7 +28,7 @@ Ink ink_of(Verdict verdict) {
 
 std::string line_of(const Step& step, std::size_t width, const Style& style) {
   const std::string verdict = fmt::format("{:<8}", doctor::to_string(step.verdict));
-  return fmt::format("{}{:<{}}  {}: {}\n", style.paint(ink_of(step.verdict), verdict), step.id,
+  return fmt::format("{}{:<{}}  {}: {}\n", style.paint(step_ink(step.verdict), verdict), step.id,
                      width, step.title, printable(step.message));
 }
 
@@ -55,16 +54,16 @@ std::string answer(const doctor::Diagnosis& diagnosis, const Style& style) {
           "  needs neither libcuda nor /dev/nvidia-uvm nor the framework's build.\n";
     return out;
   }
-  const auto count = [&](Verdict verdict) {
+  const auto count = [&](doctor::Verdict verdict) {
     return std::count_if(diagnosis.steps.begin(), diagnosis.steps.end(),
                          [&](const Step& step) { return step.verdict == verdict; });
   };
   switch (diagnosis.verdict()) {
-    case Verdict::kUnknown:
+    case doctor::Verdict::kUnknown:
       return fmt::format("Nothing is broken as far as can be seen; {} unknown.\n",
-                         count(Verdict::kUnknown));
-    case Verdict::kWarn:
-      return fmt::format("Nothing is broken; {} to know about.\n", count(Verdict::kWarn));
+                         count(doctor::Verdict::kUnknown));
+    case doctor::Verdict::kWarn:
+      return fmt::format("Nothing is broken; {} to know about.\n", count(doctor::Verdict::kWarn));
     default:
       return "Nothing is broken.\n";
   }
@@ -79,7 +78,7 @@ std::string doctor_text(const doctor::Diagnosis& diagnosis, const DoctorTextOpti
   const Step* first = diagnosis.first_broken();
   if (!options.quiet) {
     for (const Step& step : diagnosis.steps) {
-      if (step.verdict == Verdict::kSkipped && !options.verbose) continue;
+      if (step.verdict == doctor::Verdict::kSkipped && !options.verbose) continue;
       out += line_of(step, width, options.style);
       if (options.verbose) add_list(out, "looked at", step.looked_at);
       // That of the first broken step stands in the answer.

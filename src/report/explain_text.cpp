@@ -8,21 +8,21 @@ namespace flense::report {
 
 namespace {
 
-constexpr std::size_t kIndent = 12;
+constexpr std::size_t kTextIndent = 12;
 constexpr unsigned kWidth = 100, kNarrowest = 40;
 
 std::string paragraph(std::string_view label, std::string_view text, std::size_t width) {
   if (text.empty()) return {};
-  std::string out = fmt::format("  {:<{}}", label, kIndent - 2);
-  std::size_t column = kIndent;
+  std::string out = fmt::format("  {:<{}}", label, kTextIndent - 2);
+  std::size_t column = kTextIndent;
   bool first = true;
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(std::min(text.size(), word.size() + 1));
     const std::size_t size = display_width(word);
     if (!first && column + 1 + size > width) {
-      out += '\n' + std::string(kIndent, ' ');
-      column = kIndent;
+      out += '\n' + std::string(kTextIndent, ' ');
+      column = kTextIndent;
       first = true;
     }
     if (!first) out += ' ';

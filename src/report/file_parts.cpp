@@ -46,7 +46,7 @@ class Parts {
  public:
   explicit Parts(std::uint64_t stored) : left_(stored) {}
 
-  void add(PartKind kind, std::string name, Verdict verdict, std::string_view reason,
+  void add(PartKind kind, std::string name, PartVerdict verdict, std::string_view reason,
            std::uint64_t bytes) {
     bytes = std::min(bytes, left_);
     if (bytes == 0) return;
@@ -65,7 +65,7 @@ std::string_view cut_of(device::Reason reason) {
   return reason == device::Reason::kDropPtx ? kPtx : kDeviceCode;
 }
 
-std::vector<CodeFate> code_of(const inventory::ElfFacts& elf) {
+std::vector<CodeFate> device_code_of(const inventory::ElfFacts& elf) {
   std::vector<CodeFate> out = elf.prune->code;
   if (out.size() <= kMostCodes) return out;
   std::ranges::stable_sort(out, std::greater<>(), &CodeFate::bytes);
@@ -99,7 +99,7 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
   const bool other_pass =
       fate.reason != kDeviceCode && fate.reason != kPtx && fate.reason != kDebug;
   if (other_pass && all == 0) {
-    parts.add(PartKind::kRest, "what goes", Verdict::kGoes, fate.reason, debug);
+    parts.add(PartKind::kRest, "what goes", PartVerdict::kGoes, fate.reason, debug);
     return;
   }
   // The same division as in the list of cuts (inventory/cuts.cpp).
@@ -109,9 +109,10 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
   const std::vector<std::uint64_t> ptx_goes = divide(ptx_share, ptx);
   const std::vector<std::uint64_t> native_goes = divide(device - ptx_share, native);
   for (std::size_t i = 0; i < code.size(); ++i)
-    parts.add(PartKind::kCode, name_of(code[i]), Verdict::kGoes, cut_of(code[i].reason),
+    parts.add(PartKind::kCode, name_of(code[i]), PartVerdict::kGoes, cut_of(code[i].reason),
               ptx_goes[i] + native_goes[i]);
-  parts.add(PartKind::kDebug, "debug sections and symbol tables", Verdict::kGoes, kDebug, debug);
+  parts.add(PartKind::kDebug, "debug sections and symbol tables", PartVerdict::kGoes, kDebug,
+            debug);
 }
 
 void add_kept_code(Parts& parts, const MemberFate& fate, const std::vector<CodeFate>& code) {
@@ -119,9 +120,9 @@ void add_kept_code(Parts& parts, const MemberFate& fate, const std::vector<CodeF
     const bool drop = device::is_drop(one.reason);
     if (drop && fate.given_back > 0) continue;
     if (!fate.held_back.empty() && (drop || one.reason == device::Reason::kFileLeft))
-      parts.add(PartKind::kCode, name_of(one), Verdict::kHeldBack, kDeviceCode, one.bytes);
+      parts.add(PartKind::kCode, name_of(one), PartVerdict::kHeldBack, kDeviceCode, one.bytes);
     else
-      parts.add(PartKind::kCode, name_of(one), Verdict::kStays, device::to_string(one.reason),
+      parts.add(PartKind::kCode, name_of(one), PartVerdict::kStays, device::to_string(one.reason),
                 one.bytes);
   }
 }
@@ -138,10 +139,10 @@ void add_counted_code(Parts& parts, const std::vector<ArchCount>& code,
     if (++shown > kMostCodes)
       rest += count.bytes;
     else
-      parts.add(PartKind::kCode, code_name(count.vendor, count.kind, count.arch), Verdict::kStays,
-                "device code", count.bytes);
+      parts.add(PartKind::kCode, code_name(count.vendor, count.kind, count.arch),
+                PartVerdict::kStays, "device code", count.bytes);
   }
-  parts.add(PartKind::kCode, "other architectures", Verdict::kStays, "device code", rest);
+  parts.add(PartKind::kCode, "other architectures", PartVerdict::kStays, "device code", rest);
 }
 
 }  // namespace
@@ -150,13 +151,13 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
                                  const inventory::ElfFacts* elf, const inventory::BareCode* bare) {
   Parts parts(stored);
   if (fate.whole) {
-    parts.add(PartKind::kRest, {}, Verdict::kGoes, fate.reason, stored);
+    parts.add(PartKind::kRest, {}, PartVerdict::kGoes, fate.reason, stored);
     return parts.take();
   }
   MemberFate partial = fate;
   partial.given_back = std::min(partial.given_back, stored);
   if (elf != nullptr && elf->prune) {
-    const std::vector<CodeFate> code = code_of(*elf);
+    const std::vector<CodeFate> code = device_code_of(*elf);
     if (partial.given_back > 0) add_cuts(parts, partial, *elf, code);
     add_kept_code(parts, partial, code);
     add_counted_code(parts, elf->code, elf->prune->code);
@@ -164,7 +165,7 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
     if (partial.given_back > 0) {
       const bool debug = partial.reason == kDebug;
       parts.add(debug ? PartKind::kDebug : PartKind::kRest,
-                debug ? "debug sections and symbol tables" : "what goes", Verdict::kGoes,
+                debug ? "debug sections and symbol tables" : "what goes", PartVerdict::kGoes,
                 partial.reason, partial.given_back);
     }
     if (elf != nullptr) add_counted_code(parts, elf->code, {});
@@ -172,9 +173,9 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
   }
   const bool alone = parts.left() == stored;
   if (alone && !fate.held_back.empty())
-    parts.add(PartKind::kRest, {}, Verdict::kHeldBack, fate.reason, stored);
+    parts.add(PartKind::kRest, {}, PartVerdict::kHeldBack, fate.reason, stored);
   else
-    parts.add(PartKind::kRest, alone ? "" : "host code and data", Verdict::kStays, {},
+    parts.add(PartKind::kRest, alone ? "" : "host code and data", PartVerdict::kStays, {},
               parts.left());
   return parts.take();
 }

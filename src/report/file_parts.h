@@ -13,12 +13,12 @@ namespace flense::report {
 
 enum class PartKind : std::uint8_t { kCode, kDebug, kRest };
 /// kHeldBack: could go, and stays for a reason that the report gives.
-enum class Verdict : std::uint8_t { kStays, kGoes, kHeldBack };
+enum class PartVerdict : std::uint8_t { kStays, kGoes, kHeldBack };
 
 struct FilePart {
   PartKind kind = PartKind::kRest;
   std::string name;  ///< "sm_90", "ptx_90", "gfx942", "debug sections and symbol tables"
-  Verdict verdict = Verdict::kStays;
+  PartVerdict verdict = PartVerdict::kStays;
   std::string reason;  ///< id of the cut; of what stays: why, empty for files as such
   std::uint64_t bytes = 0;
 };

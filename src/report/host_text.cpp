@@ -13,9 +13,8 @@ namespace {
 using host::Fact;
 using host::Gpu;
 using host::Profile;
-using Options = HostTextOptions;
 
-std::string heading(const Options& options, std::string_view title) {
+std::string heading(const HostTextOptions& options, std::string_view title) {
   return "\n" + options.style.paint(Ink::kBold, title) + "\n";
 }
 
@@ -54,7 +53,7 @@ void add(Table& table, std::string name, const Fact<T>& fact, Ink ink = Ink::kPl
   table.add({std::move(name), cell(fact), fact.evidence}, fact.value ? ink : Ink::kDim);
 }
 
-std::string summary(const Profile& profile, const Options& options) {
+std::string summary(const Profile& profile, const HostTextOptions& options) {
   std::string out = options.style.paint(
       Ink::kBold, profile.source == "this" ? "this machine" : printable(profile.source));
   for (const host::Text* fact :
@@ -63,7 +62,7 @@ std::string summary(const Profile& profile, const Options& options) {
   return out + "\n";
 }
 
-std::string notices(const Profile& profile, const Options& options) {
+std::string notices(const Profile& profile, const HostTextOptions& options) {
   std::string out;
   for (const std::string& notice : profile.notices)
     out += options.style.paint(Ink::kYellow, "note: ") + printable(notice) + "\n";
@@ -89,7 +88,7 @@ std::string split_cell(const Gpu& gpu) {
   return "-";
 }
 
-std::string gpus(const Profile& profile, const Options& options) {
+std::string gpus(const Profile& profile, const HostTextOptions& options) {
   if (profile.gpus.empty()) {
     if (!profile.gpu_count.value && profile.gpu_count.evidence.empty()) return {};
     const std::string text =
@@ -127,7 +126,7 @@ std::string gpus(const Profile& profile, const Options& options) {
   return out;
 }
 
-std::string driver(const Profile& profile, const Options& options) {
+std::string driver(const Profile& profile, const HostTextOptions& options) {
   const host::Nvidia& nvidia = profile.nvidia;
   std::string out;
   const bool any = nvidia.module_version.value || nvidia.library_version.value ||
@@ -155,7 +154,7 @@ std::string driver(const Profile& profile, const Options& options) {
   return out;
 }
 
-std::string system(const Profile& profile, const Options& options) {
+std::string system(const Profile& profile, const HostTextOptions& options) {
   const host::System& system = profile.system;
   Table table = fact_table();
   add(table, "kernel", system.kernel);
@@ -181,7 +180,7 @@ std::string system(const Profile& profile, const Options& options) {
   return heading(options, "SYSTEM") + table.text(options.style);
 }
 
-std::string networks(const Profile& profile, const Options& options) {
+std::string networks(const Profile& profile, const HostTextOptions& options) {
   if (profile.networks.empty()) return {};
   Table table({{"CARD", Align::kLeft, Column::Flex::kNone},
                {"LINK LAYER", Align::kLeft, Column::Flex::kNone},
@@ -205,7 +204,7 @@ std::string networks(const Profile& profile, const Options& options) {
   return heading(options, "NETWORK") + table.text(options.style);
 }
 
-std::string engines(const Profile& profile, const Options& options) {
+std::string engines(const Profile& profile, const HostTextOptions& options) {
   if (profile.engines.empty()) return {};
   Table table({{"ENGINE", Align::kLeft, Column::Flex::kNone},
                {"VERSION", Align::kLeft, Column::Flex::kEnd},
@@ -223,7 +222,7 @@ std::string engines(const Profile& profile, const Options& options) {
 
 }  // namespace
 
-std::string host_text(const Profile& profile, const Options& options) {
+std::string host_text(const Profile& profile, const HostTextOptions& options) {
   std::string out = summary(profile, options) + notices(profile, options);
   out += gpus(profile, options);
   if (options.quiet) return out;

@@ -15,19 +15,19 @@ namespace {
 using text::Json;
 
 template <class Items, class Fn>
-Json list(const Items& items, Fn to_json) {
+Json list_of(const Items& items, Fn to_json) {
   Json out = Json::array();
   for (const auto& item : items) out.push(to_json(item));
   return out;
 }
 
-std::string_view word(Verdict verdict) {
+std::string_view word(PartVerdict verdict) {
   switch (verdict) {
-    case Verdict::kStays:
+    case PartVerdict::kStays:
       return "stays";
-    case Verdict::kGoes:
+    case PartVerdict::kGoes:
       return "goes";
-    case Verdict::kHeldBack:
+    case PartVerdict::kHeldBack:
       break;
   }
   return "held";
@@ -81,7 +81,7 @@ std::map<std::string, CutText> cut_texts(const HtmlReport& report) {
 
 Json reasons_json(const HtmlReport& report, const SizeTree& tree) {
   const std::map<std::string, CutText> texts = cut_texts(report);
-  return list(tree.reasons, [&](const SizeReason& reason) {
+  return list_of(tree.reasons, [&](const SizeReason& reason) {
     Json out = Json::object();
     out.set("verdict", word(reason.verdict)).set("id", reason.id);
     if (const auto at = texts.find(reason.id); at != texts.end()) {
@@ -142,7 +142,7 @@ DroppedCode dropped_code(const HtmlReport& report, const MemberFates& fates,
 }
 
 /// Architectures beyond share the last column; real images have some forty.
-constexpr std::size_t kMostColumns = 200;
+constexpr std::size_t kMostCodeColumns = 200;
 
 /// Columns are those of the totals; a cell is [column, bytes, bytes that go, entries].
 Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
@@ -150,12 +150,12 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
   std::map<std::string, std::uint64_t> columns;
   Json titles = Json::array();
   for (const inventory::ArchCount& total : code.totals) {
-    if (columns.size() == kMostColumns) break;
+    if (columns.size() == kMostCodeColumns) break;
     const std::string title = code_name(total.vendor, total.kind, total.arch);
     if (columns.emplace(title, columns.size()).second) titles.push(shown_name(title));
   }
-  if (columns.size() == kMostColumns) titles.push("more");
-  Json files = list(code.files, [&](const inventory::DeviceFile& file) {
+  if (columns.size() == kMostCodeColumns) titles.push("more");
+  Json files = list_of(code.files, [&](const inventory::DeviceFile& file) {
     Json row = Json::object();
     row.set("path", shown_name(file.path)).set("layer", file.layer);
     row.set("size", file.size_bytes).set("device", file.device_bytes);
@@ -165,12 +165,12 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
     std::map<std::uint64_t, std::array<std::uint64_t, 3>> cells;
     for (const inventory::ArchCount& count : file.entries) {
       const auto at = columns.find(code_name(count.vendor, count.kind, count.arch));
-      auto& cell = cells[at == columns.end() ? kMostColumns : at->second];
+      auto& cell = cells[at == columns.end() ? kMostCodeColumns : at->second];
       cell[0] += count.bytes;
       cell[1] += dropped.of(count);
       cell[2] += count.count;
     }
-    return row.set("cells", list(cells, [](const auto& cell) {
+    return row.set("cells", list_of(cells, [](const auto& cell) {
                      Json out = Json::array();
                      out.push(cell.first);
                      for (const std::uint64_t number : cell.second) out.push(number);
@@ -183,7 +183,7 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
       .set("files", std::move(files));
 }
 
-Json budget_json(const inventory::BudgetResult& budget) {
+Json budget_data(const inventory::BudgetResult& budget) {
   Json out = Json::object();
   out.set("name", budget.name).set("limit", budget.limit_bytes).set("actual", budget.actual_bytes);
   out.set("exceeded", budget.exceeded);
@@ -208,7 +208,7 @@ void add_slim(const HtmlReport& report, Json& out) {
   std::vector<slim::LeftAlone> left = report.plan->left_alone;
   if (report.outcome != nullptr)
     left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
-  out.set("left_alone", list(left, [](const slim::LeftAlone& file) {
+  out.set("left_alone", list_of(left, [](const slim::LeftAlone& file) {
             Json row = Json::array();
             row.push(shown_name(file.path)).push(file.bytes);
             return std::move(row.push(shown_name(file.why)));
@@ -234,7 +234,7 @@ Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTre
   out.set("flense", kVersion);
   out.set("did", report.plan == nullptr ? "inspect" : report.outcome == nullptr ? "plan" : "slim");
   out.set("target", shown_name(inventory.target));
-  out.set("tags", list(inventory.tags, [](const std::string& tag) { return shown_name(tag); }));
+  out.set("tags", list_of(inventory.tags, [](const std::string& tag) { return shown_name(tag); }));
   out.set("platform", shown_name(inventory.platform)).set("digest", inventory.digest);
   out.set("gpus", targets.text());
   out.set("level",
@@ -244,14 +244,14 @@ Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTre
   out.set("reasons", reasons_json(report, tree));
   out.set("tree", tree_json(tree));
   out.set("matrix", matrix_json(report, fates));
-  out.set("runtimes", list(inventory.runtimes, [](const inventory::Runtime& runtime) {
+  out.set("runtimes", list_of(inventory.runtimes, [](const inventory::Runtime& runtime) {
             Json row = Json::array();
             row.push(shown_name(runtime.name)).push(shown_name(runtime.version));
             return std::move(row.push(shown_name(runtime.evidence)));
           }));
-  out.set("budgets", list(inventory.budgets, budget_json));
-  out.set("notices",
-          list(notices_of(report), [](const std::string& notice) { return shown_name(notice); }));
+  out.set("budgets", list_of(inventory.budgets, budget_data));
+  out.set("notices", list_of(notices_of(report),
+                             [](const std::string& notice) { return shown_name(notice); }));
   add_slim(report, out);
   return out;
 }

@@ -29,7 +29,7 @@ std::string policy() {
 }
 
 /// What is said also where scripts do not run: in mail, in previews.
-std::string summary(const HtmlReport& report, const SizeTree& tree) {
+std::string page_summary(const HtmlReport& report, const SizeTree& tree) {
   std::string out =
       fmt::format("{}: {} unpacked", shown_name(report.inventory.target), human_bytes(tree.bytes));
   if (tree.given_back > 0)
@@ -136,7 +136,7 @@ std::string html_report(const HtmlReport& report) {
       report.inventory.tags.empty() ? report.inventory.target : report.inventory.tags.front());
   return fill(web_page(), {{"title", html_text(title)},
                            {"policy", policy()},
-                           {"summary", html_text(summary(report, tree))},
+                           {"summary", html_text(page_summary(report, tree))},
                            {"style", std::string(web_style())},
                            {"data", script_json(html_data(report, fates, tree))},
                            {"script", std::string(web_script())}});

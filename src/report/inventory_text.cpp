@@ -13,7 +13,6 @@ namespace flense::report {
 namespace {
 
 using inventory::Inventory;
-using Options = InventoryTextOptions;
 
 constexpr std::size_t kFewFiles = 12, kFewWasted = 8, kFewLargest = 8;
 
@@ -21,13 +20,14 @@ std::string size_cell(std::uint64_t bytes) {
   return bytes == 0 ? "-" : human_bytes(bytes);
 }
 
-std::string heading(const Options& options, std::string_view title, std::string_view note = {}) {
+std::string heading(const InventoryTextOptions& options, std::string_view title,
+                    std::string_view note = {}) {
   std::string out = "\n" + options.style.paint(Ink::kBold, title);
   if (!note.empty()) out += "  " + options.style.paint(Ink::kDim, note);
   return out + "\n";
 }
 
-std::string summary(const Inventory& inventory, const Options& options) {
+std::string summary(const Inventory& inventory, const InventoryTextOptions& options) {
   std::string out = options.style.paint(Ink::kBold, printable(inventory.target));
   for (const std::string& tag : inventory.tags) out += "  " + printable(tag);
   if (!inventory.platform.empty()) out += "  " + printable(inventory.platform);
@@ -48,7 +48,7 @@ std::string summary(const Inventory& inventory, const Options& options) {
   return out + "\n";
 }
 
-std::string layers(const Inventory& inventory, const Options& options) {
+std::string layers(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.layers.size() < 2 && !options.verbose) return {};
   std::vector<Column> columns = {{"#", Align::kRight, Column::Flex::kNone},
                                  {"PACKED", Align::kRight, Column::Flex::kNone},
@@ -69,7 +69,7 @@ std::string layers(const Inventory& inventory, const Options& options) {
   return heading(options, "LAYERS") + table.text(options.style);
 }
 
-std::string device_code(const Inventory& inventory, const Options& options) {
+std::string device_code(const Inventory& inventory, const InventoryTextOptions& options) {
   const inventory::DeviceCode& code = inventory.device_code;
   if (code.files.empty()) return {};
   std::string out =
@@ -82,7 +82,7 @@ std::string device_code(const Inventory& inventory, const Options& options) {
   return out;
 }
 
-std::string runtimes(const Inventory& inventory, const Options& options) {
+std::string runtimes(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.runtimes.empty()) return {};
   Table table({{"NAME", Align::kLeft, Column::Flex::kNone},
                {"VERSION", Align::kLeft, Column::Flex::kNone},
@@ -92,7 +92,7 @@ std::string runtimes(const Inventory& inventory, const Options& options) {
   return heading(options, "RUNTIMES") + table.text(options.style);
 }
 
-std::string packages(const Inventory& inventory, const Options& options) {
+std::string packages(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.packages.empty()) return {};
   std::vector<std::pair<std::string, std::size_t>> counts;
   for (const inventory::InstalledPackage& installed : inventory.packages) {
@@ -118,7 +118,7 @@ std::string packages(const Inventory& inventory, const Options& options) {
 }
 
 std::string sized(std::string_view title, const std::vector<inventory::SizedPath>& rows,
-                  const Options& options) {
+                  const InventoryTextOptions& options) {
   if (rows.empty()) return {};
   Table table(
       {{"SIZE", Align::kRight, Column::Flex::kNone}, {"PATH", Align::kLeft, Column::Flex::kStart}});
@@ -127,7 +127,7 @@ std::string sized(std::string_view title, const std::vector<inventory::SizedPath
   return heading(options, title) + table.text(options.style);
 }
 
-std::string wasted(const Inventory& inventory, const Options& options) {
+std::string wasted(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.wasted_files.empty()) return {};
   Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
                {"WRITTEN IN", Align::kRight, Column::Flex::kNone},
@@ -149,7 +149,7 @@ std::string wasted(const Inventory& inventory, const Options& options) {
          table.text(options.style);
 }
 
-std::string base_image(const Inventory& inventory, const Options& options) {
+std::string base_image(const Inventory& inventory, const InventoryTextOptions& options) {
   const inventory::BaseFlavour& base = inventory.base_flavour;
   if (inventory.device_code.files.empty() && base.reasons.empty()) return {};
   std::string note;
@@ -180,7 +180,7 @@ std::string base_image(const Inventory& inventory, const Options& options) {
   return out + table.text(options.style);
 }
 
-std::string cuts(const Inventory& inventory, const Options& options) {
+std::string cuts(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.cuts.empty()) return {};
   std::uint64_t total = 0;
   for (const inventory::Cut& cut : inventory.cuts)
@@ -225,7 +225,7 @@ std::string model_note(const inventory::ModelEntry& model) {
   return {};
 }
 
-std::string models(const Inventory& inventory, const Options& options) {
+std::string models(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.models.empty()) return {};
   Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
                {"FORMAT", Align::kLeft, Column::Flex::kNone},
@@ -247,7 +247,7 @@ std::string models(const Inventory& inventory, const Options& options) {
          table.text(options.style);
 }
 
-std::string budgets(const Inventory& inventory, const Options& options) {
+std::string budgets(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.budgets.empty()) return {};
   std::string out = heading(options, "BUDGETS");
   for (const inventory::BudgetResult& budget : inventory.budgets) {
@@ -262,7 +262,7 @@ std::string budgets(const Inventory& inventory, const Options& options) {
   return out;
 }
 
-std::string notices(const Inventory& inventory, const Options& options) {
+std::string notices(const Inventory& inventory, const InventoryTextOptions& options) {
   if (inventory.notices.empty()) return {};
   std::string out = heading(options, "NOTICES");
   for (const std::string& notice : inventory.notices)
@@ -271,7 +271,7 @@ std::string notices(const Inventory& inventory, const Options& options) {
 }
 
 /// That figures are not of now is said wherever they are shown.
-std::string reading(const Inventory& inventory, const Options& options) {
+std::string reading(const Inventory& inventory, const InventoryTextOptions& options) {
   const inventory::ScanOrigin& origin = inventory.origin;
   if (origin.cached == 0) return {};
   const std::string when = utc_time(origin.since);
@@ -284,7 +284,7 @@ std::string reading(const Inventory& inventory, const Options& options) {
 
 }  // namespace
 
-std::string inventory_text(const Inventory& inventory, const Options& options) {
+std::string inventory_text(const Inventory& inventory, const InventoryTextOptions& options) {
   std::string out = summary(inventory, options);
   if (!options.quiet) {
     out += layers(inventory, options);

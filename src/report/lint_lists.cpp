@@ -30,7 +30,7 @@ std::string with_fix(const Finding& finding) {
 }
 
 /// A cell of a Markdown table: neither its bars nor HTML are the file's to write.
-std::string cell(std::string_view text) {
+std::string markdown_cell(std::string_view text) {
   std::string out;
   for (const char c : printable(text)) {
     if (c == '|' || c == '\\' || c == '`' || c == '*' || c == '_' || c == '[') out += '\\';
@@ -75,9 +75,9 @@ std::string lint_markdown(const LintReport& report) {
   for (const Finding& finding : findings) {
     const LintPlace place = place_of(report.project, finding);
     out += fmt::format("| {} | {}{} | {} | {} | {} |\n", inventory::to_string(finding.severity),
-                       cell(finding.path),
+                       markdown_cell(finding.path),
                        place.whole_file ? "" : fmt::format(":{}", place.begin.line),
-                       cell(finding.message), cell(finding.fix), finding.rule);
+                       markdown_cell(finding.message), markdown_cell(finding.fix), finding.rule);
   }
   return out;
 }

@@ -12,7 +12,7 @@ namespace {
 using lint::Finding;
 using lint::Severity;
 
-Ink ink_of(Severity severity) {
+Ink severity_ink(Severity severity) {
   switch (severity) {
     case Severity::kError:
       return Ink::kRed;
@@ -55,7 +55,7 @@ std::string counted(std::size_t number, std::string_view word) {
   return fmt::format("{} {}{}", number, word, number == 1 ? "" : "s");
 }
 
-std::string summary(const LintReport& report, const Style& style) {
+std::string lint_summary(const LintReport& report, const Style& style) {
   std::size_t errors = 0, warnings = 0, hints = 0, mendable = 0;
   for (const Finding& finding : report.outcome.findings) {
     errors += finding.severity == Severity::kError ? 1U : 0U;
@@ -84,7 +84,7 @@ std::string lint_text(const LintReport& report, const Style& style, bool quiet) 
   std::string out;
   for (const Finding& finding : report.outcome.findings) {
     const LintPlace place = place_of(report.project, finding);
-    const Ink ink = ink_of(finding.severity);
+    const Ink ink = severity_ink(finding.severity);
     out += place.whole_file ? fmt::format("{}: ", printable(finding.path))
                             : fmt::format("{}:{}:{}: ", printable(finding.path), place.begin.line,
                                           place.begin.column);
@@ -97,7 +97,7 @@ std::string lint_text(const LintReport& report, const Style& style, bool quiet) 
     if (!finding.fix.empty()) out += fmt::format("  fix: {}\n", printable(finding.fix));
     out += "\n";
   }
-  if (!quiet) out += summary(report, style);
+  if (!quiet) out += lint_summary(report, style);
   return out;
 }
 

@@ -15,7 +15,6 @@ namespace {
 using compat::Requirements;
 using compat::ServedGpu;
 using compat::Service;
-using Options = RequirementsTextOptions;
 
 bool is(const ServedGpu& gpu, Service service) {
   return gpu.service == compat::to_string(service);
@@ -48,7 +47,7 @@ std::string names_of(const std::vector<std::string>& paths) {
 
 class Sheet {
  public:
-  explicit Sheet(const Options& options)
+  explicit Sheet(const RequirementsTextOptions& options)
       : options_(options),
         table_({{"", Align::kLeft, Column::Flex::kNone},
                 {"", Align::kLeft, Column::Flex::kEnd},
@@ -66,11 +65,11 @@ class Sheet {
   std::string text() const { return table_.text(options_.style); }
 
  private:
-  const Options& options_;
+  const RequirementsTextOptions& options_;
   Table table_;
 };
 
-void drivers(const Requirements& needs, const Options& options, Sheet& sheet) {
+void drivers(const Requirements& needs, const RequirementsTextOptions& options, Sheet& sheet) {
   sheet.fact("CUDA", needs.cuda);
   const auto driver = [&](const char* name, const host::Text& fact, const char* why) {
     if (fact.value && !options.all)
@@ -93,7 +92,7 @@ void drivers(const Requirements& needs, const Options& options, Sheet& sheet) {
   sheet.fact("ROCm", needs.rocm);
 }
 
-void gpus(const Requirements& needs, Sheet& sheet) {
+void gpu_rows(const Requirements& needs, Sheet& sheet) {
   const auto line = [&](const char* name, Service service, std::string why) {
     if (const auto list = served(needs, service); !list.empty())
       sheet.add(name, fmt::format("{}", fmt::join(list, " ")), std::move(why));
@@ -120,7 +119,7 @@ void gpus(const Requirements& needs, Sheet& sheet) {
 }
 
 /// Kept to what may stand in a shell word unquoted.
-std::string label_value(std::string_view text) {
+std::string shell_word(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -132,14 +131,14 @@ std::string label_value(std::string_view text) {
 
 }  // namespace
 
-std::string requirements_text(const Requirements& needs, const Options& options) {
+std::string requirements_text(const Requirements& needs, const RequirementsTextOptions& options) {
   std::string out = options.style.paint(Ink::kBold, printable(needs.name)) + " needs\n";
   for (const std::string& notice : needs.notices)
     out += options.style.paint(Ink::kYellow, "note: ") + printable(notice) + "\n";
   Sheet sheet(options);
   sheet.fact("platform", needs.platform);
   drivers(needs, options, sheet);
-  gpus(needs, sheet);
+  gpu_rows(needs, sheet);
   sheet.fact("C library", needs.libc);
   sheet.fact("processor", needs.cpu_level);
   if (needs.disk_bytes.value)
@@ -171,7 +170,7 @@ std::vector<std::pair<std::string, std::string>> requirements_labels(const Requi
   std::vector<std::pair<std::string, std::string>> out;
   const auto add = [&](const char* name, std::string_view value) {
     if (!value.empty())
-      out.emplace_back(std::string("dev.flense.requires.") + name, label_value(value));
+      out.emplace_back(std::string("dev.flense.requires.") + name, shell_word(value));
   };
   const auto list = [&](Service service) {
     std::vector<std::string> names;

@@ -11,7 +11,7 @@ namespace {
 
 using text::Json;
 
-std::string_view word(SarifLevel level) {
+std::string_view level_word(SarifLevel level) {
   switch (level) {
     case SarifLevel::kError:
       return "error";
@@ -81,7 +81,7 @@ Json result_json(const SarifFinding& finding, std::size_t rule) {
   Json out = Json::object();
   out.set("ruleId", finding.rule);
   out.set("ruleIndex", std::uint64_t{rule});
-  out.set("level", word(finding.level));
+  out.set("level", level_word(finding.level));
   std::string text = finding.message;
   if (!finding.fix.empty()) text += ". Fix: " + finding.fix;
   out.set("message", message(text));

@@ -104,9 +104,13 @@ class Builder {
     const std::uint64_t goes = layer < options_.archive_given_back.size()
                                    ? std::min(archive, options_.archive_given_back[layer])
                                    : 0;
-    leaf({{}, top, NodeKind::kArchive, reason({Verdict::kGoes, "archive", {}}), goes, 0});
-    leaf(
-        {{}, top, NodeKind::kArchive, reason({Verdict::kStays, "archive", {}}), archive - goes, 0});
+    leaf({{}, top, NodeKind::kArchive, reason({PartVerdict::kGoes, "archive", {}}), goes, 0});
+    leaf({{},
+          top,
+          NodeKind::kArchive,
+          reason({PartVerdict::kStays, "archive", {}}),
+          archive - goes,
+          0});
   }
 
   SizeTree take() { return std::move(out_); }
@@ -124,7 +128,7 @@ class Builder {
   void leaf(SizeNode node) {
     if (node.bytes == 0) return;
     out_.bytes += node.bytes;
-    if (out_.reasons[node.reason].verdict == Verdict::kGoes) out_.given_back += node.bytes;
+    if (out_.reasons[node.reason].verdict == PartVerdict::kGoes) out_.given_back += node.bytes;
     add(std::move(node));
   }
 
@@ -172,7 +176,7 @@ class Builder {
                    bare == scan.bare_code.end() ? nullptr : &bare->second);
     const auto reason_of = [&](const FilePart& part) {
       return reason({part.verdict, part.reason,
-                     part.verdict == Verdict::kHeldBack ? fate.held_back : std::string()});
+                     part.verdict == PartVerdict::kHeldBack ? fate.held_back : std::string()});
     };
     if (file.bytes < out_.grouped_below) {
       for (const FilePart& part : parts) {

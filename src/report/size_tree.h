@@ -33,7 +33,7 @@ struct SizeNode {
 };
 
 struct SizeReason {
-  Verdict verdict = Verdict::kStays;
+  PartVerdict verdict = PartVerdict::kStays;
   std::string id;         ///< of the cut; of what stays: why, empty for files as such
   std::string held_back;  ///< why it stays although it could go
   auto operator<=>(const SizeReason&) const = default;

@@ -19,7 +19,7 @@ using ::testing::UnorderedElementsAre;
 std::uint64_t sum(const std::vector<FilePart>& parts, bool going) {
   std::uint64_t out = 0;
   for (const FilePart& part : parts)
-    if (!going || part.verdict == Verdict::kGoes) out += part.bytes;
+    if (!going || part.verdict == PartVerdict::kGoes) out += part.bytes;
   return out;
 }
 
@@ -47,7 +47,7 @@ TEST(FileParts, CutsAreDividedByArchitectureToTheByte) {
   EXPECT_EQ(parts[2].kind, PartKind::kDebug);
   EXPECT_EQ(parts[2].bytes, 50U);
   EXPECT_EQ(parts[3].name, "sm_90");
-  EXPECT_EQ(parts[3].verdict, Verdict::kStays);
+  EXPECT_EQ(parts[3].verdict, PartVerdict::kStays);
   EXPECT_EQ(parts[3].bytes, 300U);
   EXPECT_EQ(parts[4].bytes, 2000U - 751 - 300);
   EXPECT_EQ(sum(parts, false), 2000U);
@@ -57,11 +57,11 @@ TEST(FileParts, WhatIsHeldBackSaysSo) {
   const inventory::ElfFacts elf = library_facts();
   const auto parts = file_parts(2000, {0, false, "device-code", "musl"}, &elf, nullptr);
   EXPECT_EQ(sum(parts, true), 0U);
-  EXPECT_EQ(parts[0].verdict, Verdict::kHeldBack);
-  EXPECT_EQ(parts[1].verdict, Verdict::kStays);
+  EXPECT_EQ(parts[0].verdict, PartVerdict::kHeldBack);
+  EXPECT_EQ(parts[1].verdict, PartVerdict::kStays);
   const auto whole = file_parts(70, {0, false, "headers", "triton compiles"}, nullptr, nullptr);
   ASSERT_EQ(whole.size(), 1U);
-  EXPECT_EQ(whole[0].verdict, Verdict::kHeldBack);
+  EXPECT_EQ(whole[0].verdict, PartVerdict::kHeldBack);
 }
 
 TEST(FileParts, SumUpWhateverTheFactsSay) {
@@ -216,7 +216,7 @@ TEST(MemberFates, OfAnInventoryAreItsCuts) {
   for (const inventory::Cut& cut : inventory.cuts)
     if (cut.held_back.empty()) by_cut[cut.id] += cut.bytes;
   for (const SizeNode& node : tree.nodes)
-    if (node.bytes > 0 && tree.reasons[node.reason].verdict == Verdict::kGoes)
+    if (node.bytes > 0 && tree.reasons[node.reason].verdict == PartVerdict::kGoes)
       by_leaf[tree.reasons[node.reason].id] += node.bytes;
   EXPECT_EQ(by_leaf, by_cut);
   EXPECT_THAT(by_leaf, UnorderedElementsAre(

@@ -10,7 +10,7 @@ namespace flense::report {
 
 namespace {
 
-constexpr std::size_t kFewFiles = 8;
+constexpr std::size_t kFewRewritten = 8;
 
 constexpr std::string_view kLicenceNote =
     "note: vendor libraries were changed. Their licences let you use the result yourself; passing "
@@ -74,7 +74,7 @@ std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Sty
   Table table({{"COULD GIVE", Align::kRight, Column::Flex::kNone},
                {"FILE", Align::kLeft, Column::Flex::kStart},
                {"WHY", Align::kLeft, Column::Flex::kEnd}});
-  const std::size_t shown = verbose ? files.size() : std::min(files.size(), kFewFiles);
+  const std::size_t shown = verbose ? files.size() : std::min(files.size(), kFewRewritten);
   for (std::size_t i = 0; i < shown; ++i)
     table.add({human_bytes(files[i].bytes), files[i].path, files[i].why});
   out += table.text(style);

@@ -10,7 +10,7 @@ bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U;
 }
 
-std::string_view code_of(Ink ink) {
+std::string_view escape_code(Ink ink) {
   switch (ink) {
     case Ink::kPlain:
       return "";
@@ -33,7 +33,7 @@ std::string_view code_of(Ink ink) {
 }  // namespace
 
 std::string Style::paint(Ink ink, std::string_view text) const {
-  const std::string_view code = code_of(ink);
+  const std::string_view code = escape_code(ink);
   if (!colour || code.empty() || text.empty()) return std::string(text);
   std::string out = "\x1b[";
   out += code;

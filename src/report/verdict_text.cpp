@@ -12,7 +12,6 @@ namespace {
 using compat::Check;
 using compat::HostVerdict;
 using compat::Verdict;
-using Options = VerdictTextOptions;
 
 Ink ink_of(Verdict verdict) {
   switch (verdict) {
@@ -40,7 +39,7 @@ std::string who(const VerdictGroup& group) {
   return fmt::format("{} ({} hosts)", folded_names(group.names), grouped(group.names.size()));
 }
 
-std::string check_lines(const Check& check, const Options& options) {
+std::string check_lines(const Check& check, const VerdictTextOptions& options) {
   std::string out = fmt::format("  {}  {}: {}\n", painted(check.verdict, options.style),
                                 printable(check.id), printable(check.message));
   const auto line = [&](std::string_view label, std::string_view text) {
@@ -54,7 +53,7 @@ std::string check_lines(const Check& check, const Options& options) {
   return out;
 }
 
-std::string group_lines(const VerdictGroup& group, const Options& options) {
+std::string group_lines(const VerdictGroup& group, const VerdictTextOptions& options) {
   const HostVerdict& host = *group.first;
   std::string out;
   if (options.all && group.names.size() > 1)
@@ -82,7 +81,7 @@ std::string group_lines(const VerdictGroup& group, const Options& options) {
 }  // namespace
 
 std::string verdict_text(std::string_view target, std::span<const HostVerdict> hosts,
-                         const Options& options) {
+                         const VerdictTextOptions& options) {
   const std::string what = options.style.paint(Ink::kBold, printable(target));
   if (hosts.empty()) return fmt::format("{}: there is no host to judge\n", what);
   const std::vector<VerdictGroup> groups = verdict_groups(hosts, options.all);
