@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Builds the project's real test images without a container engine.
 
-    make-image.py clean|fat|small [--oci] [--force]
+    make-image.py NAME [--oci] [--force]
 
   clean  Debian, python3 and the dependency closure of PyTorch's CUDA build, nothing else
   fat    examples/pytorch-inference with the mistakes that people make
   small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
+
+  and those of bench/real_images.py: devel, jax, onnx, rocm, tensorflow, vllm
 
 Needs root (owners, chroot); starts itself again through sudo otherwise. The images go to
 $FLENSE_CACHE/images/NAME.tar (docker-archive, plain layers) and, with --oci, NAME.oci (OCI layout,
@@ -33,8 +35,9 @@ IMAGES = {
     "clean": ("tests/images/clean", "torch"),
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
+    **{name: (f"tests/images/{name}", name) for name in ("devel", "jax", "onnx", "rocm", "tensorflow", "vllm")},
 }
-PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1"]
+PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1"]
 
 
 def wheel_present(folder, name, version):
@@ -46,6 +49,8 @@ def wheel_present(folder, name, version):
 def fetch_wheels(requirements, folder):
     """Downloads what the pinned file names for the images' Python (3.11), whatever this machine's is."""
     os.makedirs(folder, exist_ok=True)
+    if not os.path.exists(requirements):
+        return
     with open(requirements, encoding="utf-8") as source:
         pins = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", source.read(), re.M)
     missing = [name for name, version in pins if not wheel_present(folder, name, version)]

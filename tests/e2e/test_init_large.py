@@ -19,7 +19,7 @@ import engines
 import harness
 import tools
 
-WANTED = os.environ.get("FLENSE_INIT", "cuda-cpp distroless-cuda jax pytorch-inference").split()
+WANTED = os.environ.get("FLENSE_INIT", "cuda-cpp distroless-cuda jax pytorch-inference pytorch-training").split()
 BUILD_PACKAGES = "ccache,cmake,ninja-build,g++"
 # The host decides the wheels: what PyPI itself has is CUDA 13.0 of PyTorch, so that build can be installed here.
 HOST = "rtx4090@580.95.05"
@@ -283,22 +283,24 @@ class Built(harness.Case):
         self.build(project, "test")
         self.shipped(self.build(project), "jax")
 
-    def test_pytorch_inference(self):
-        self.wanted("pytorch-inference")
-        torch = wheels("torch-cu130", f"torch=={TORCH}")
-        with open(os.path.join(harness.TOP, "data/init/service/requirements.txt")) as one, \
-                open(os.path.join(harness.TOP, "data/init/service/requirements-dev.txt")) as two:
-            pins = one.read().split() + two.read().split()
-        rest = wheels("init-service", "pip", *pins)
-        self.python_base(torch, rest)
-        project = self.project("pytorch-inference", HOST)
+    def torch_project(self, template, folder):
+        """The project of a template after its test stage, with the real wheels of PyTorch and its closure."""
+        pins = []
+        for name in ("requirements.txt", "requirements-dev.txt"):
+            with open(os.path.join(harness.TOP, "data/init", folder, name)) as source:
+                pins += source.read().split()
+        self.python_base(wheels("torch-cu130", f"torch=={TORCH}"), wheels(f"init-{folder}", "pip", *pins))
+        project = self.project(template, HOST)
         # PyPI names its CUDA 13.0 build without the suffix that PyTorch's own index gives it.
         self.build(project, "test", TORCH_VERSION=TORCH)
         free = harness.shutil.disk_usage(self.folder).free
         if free < 13e9:
-            print(f"    the final stage is not built: it copies 5.6 GB, and {free / 1e9:.1f} GB of disk are free")
-            return
-        image = self.build(project, TORCH_VERSION=TORCH)
+            self.skipTest(f"the final stage copies 5.6 GB, and {free / 1e9:.1f} GB of disk are free")
+        return project
+
+    def test_pytorch_inference(self):
+        self.wanted("pytorch-inference")
+        image = self.build(self.torch_project("pytorch-inference", "service"), TORCH_VERSION=TORCH)
         config = self.shipped(image, "pytorch-inference")
         self.assertIn("Healthcheck", config)
         started = self.run_tool(*self.docker().base, "run", "-d", "--network", "none", "--read-only", "--tmpfs", "/tmp",
@@ -313,6 +315,23 @@ class Built(harness.Case):
             self.assertEqual(told.returncode, 0)
         finally:
             self.run_tool(*self.docker().base, "rm", "-f", started)
+        self.checked(image, HOST)
+
+    def test_pytorch_training(self):
+        self.wanted("pytorch-training")
+        image = self.build(self.torch_project("pytorch-training", "training"), TORCH_VERSION=TORCH)
+        self.shipped(image, "pytorch-training")
+        outputs = self.path("outputs")
+        os.makedirs(outputs)
+        os.chown(outputs, 10001, 10001)
+        for epochs in ("2", "3"):
+            told = self.run_tool(*self.docker().base, "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp",
+                                 "--cap-drop", "ALL", "--shm-size", "256m", "-v", f"{outputs}:/outputs", image,
+                                 "--out", "/outputs", "--epochs", epochs)
+            print("    |", told.strip().replace("\n", "; "))
+        # The second job went on where the first one stopped.
+        self.assertEqual(told.count("epoch "), 1)
+        self.assertEqual(sorted(os.listdir(outputs)), ["checkpoint.pt", "model.safetensors"])
         self.checked(image, HOST)
 
 
