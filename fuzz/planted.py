@@ -58,6 +58,7 @@ PLANTED = {
     "tar": ("src/codec/tar_writer.cpp", "put_octal(block, tar::kMode, member.mode & 07777U);",
             "put_octal(block, tar::kMode, member.mode & 06777U);"),
     "toml": ("src/text/toml.cpp", "if (says(candidate, expected)) return", "if (!candidate.empty()) return"),
+    "trace": ("src/slim/trace_file.cpp", "if (path.empty()) continue;\n", "\n"),
     "yaml_nodes": ("src/text/yaml_nodes.cpp", ' || text == "NULL"', ""),
     "yaml": ("src/text/yaml_dump.cpp", "text.front() != '=' && !is_ambiguous(text);", "text.front() != '=';"),
 }

@@ -21,6 +21,14 @@ enum class Pyc {
   kDrop,
 };
 
+/// Where paths in SlimOptions::traced are from.
+struct TraceSource {
+  std::string command;       ///< as it was run; empty when the paths were read from a file
+  std::string file;          ///< the name of that file
+  std::uint64_t used = 0;    ///< paths that were opened, executed or read as links
+  std::uint64_t looked = 0;  ///< paths that were asked about only; a file does not tell them apart
+};
+
 struct SlimOptions {
   device::Targets targets;
   device::Level level = device::Level::kStandard;
@@ -41,6 +49,10 @@ struct SlimOptions {
   std::size_t kept_layers = 0;
   /// Layers that unpack to more become several of about so many bytes; 0: none does.
   std::uint64_t split_bytes = 0;
+  /// Image paths that traced runs met, sorted: files, symbolic links, and directories, which stand
+  /// for themselves and not for what is in them. Not every one is in the image.
+  std::vector<std::string> traced;
+  std::vector<TraceSource> traces;
   std::filesystem::path scratch_directory;
 };
 

@@ -54,7 +54,7 @@ std::vector<std::string> sandbox_arguments(const std::string& bwrap,
                                            const std::filesystem::path& root,
                                            const std::string& command,
                                            const SandboxEnvironment& environment, bool shell,
-                                           const std::vector<std::string>& scratch) {
+                                           const std::vector<std::string>& scratch, int filter) {
   std::vector<std::string> argv = {bwrap,
                                    "--unshare-all",
                                    "--die-with-parent",
@@ -77,6 +77,7 @@ std::vector<std::string> sandbox_arguments(const std::string& bwrap,
   argv.insert(argv.end(),
               {"--chdir", environment.working_directory.empty() ? std::string("/")
                                                                 : environment.working_directory});
+  if (filter >= 0) argv.insert(argv.end(), {"--seccomp", std::to_string(filter)});
   // Whatever the command begins with, it is no option of bubblewrap.
   argv.emplace_back("--");
   if (shell) {
@@ -87,13 +88,14 @@ std::vector<std::string> sandbox_arguments(const std::string& bwrap,
   return argv;
 }
 
-Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
-                               const SandboxEnvironment& environment) {
+Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const std::string& command,
+                                     const SandboxEnvironment& environment, std::string_view option,
+                                     int filter) {
   const auto bwrap = find_program("bwrap");
   if (!bwrap) {
-    return with_hint(
-        Result<SandboxRun>(fail(Code::kEnvironment, "--verify needs bubblewrap (bwrap) on PATH")),
-        "install the package bubblewrap, or leave --verify out");
+    return with_hint(Result<SandboxStart>(
+                         fail(Code::kEnvironment, "{} needs bubblewrap (bwrap) on PATH", option)),
+                     fmt::format("install the package bubblewrap, or leave {} out", option));
   }
   // A mount point must exist in the read-only root; images may lack these.
   std::vector<std::string> scratch;
@@ -102,15 +104,29 @@ Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::str
     if (std::filesystem::is_directory(std::filesystem::symlink_status(root / directory, ignored)))
       scratch.emplace_back(directory);
   }
-  const std::vector<std::string> argv =
-      sandbox_arguments(*bwrap, root, command, environment, has_shell(root), scratch);
-  TRY(ProcessOutput output, run_process(argv, kOutputLimit));
-  if (output.status != 0 && output.err.starts_with("bwrap: ")) {
-    return with_hint(Result<SandboxRun>(fail(Code::kEnvironment, "the sandbox did not start: {}",
-                                             output.err.substr(0, output.err.find('\n')))),
-                     "bubblewrap needs user namespaces, or root");
-  }
-  return SandboxRun{output.status, std::move(output.out), std::move(output.err)};
+  SandboxStart out;
+  out.argv =
+      sandbox_arguments(*bwrap, root, command, environment, has_shell(root), scratch, filter);
+  out.covered = std::move(scratch);
+  out.covered.insert(out.covered.end(), {"proc", "dev"});
+  return out;
+}
+
+std::optional<Error> sandbox_failure(const SandboxRun& run) {
+  if (run.status == 0 || !run.err.starts_with("bwrap: ")) return std::nullopt;
+  return Error{Code::kEnvironment,
+               fmt::format("the sandbox did not start: {}", run.err.substr(0, run.err.find('\n'))),
+               {},
+               "bubblewrap needs user namespaces, or root"};
+}
+
+Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
+                               const SandboxEnvironment& environment) {
+  TRY(const SandboxStart start, prepare_sandbox(root, command, environment, "--verify"));
+  TRY(ProcessOutput output, run_process(start.argv, kOutputLimit));
+  SandboxRun run{output.status, std::move(output.out), std::move(output.err)};
+  if (auto failure = sandbox_failure(run)) return std::unexpected(*std::move(failure));
+  return run;
 }
 
 SandboxComparison compare_runs(SandboxRun original, SandboxRun slim) {

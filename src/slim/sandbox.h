@@ -1,8 +1,11 @@
-// `--verify CMD`: the user's own proof, run in the original and in the slim root file system.
+// `--verify CMD`: the user's own proof, run in the original and in the slim root file system; and
+// how any command is run in a root.
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -24,12 +27,27 @@ struct SandboxEnvironment {
 Result<void> add_mount_points(const std::filesystem::path& root);
 
 /// The argument vector for that: `bwrap` is the program, `shell` whether the root has /bin/sh.
-/// `scratch` are the directories of the root that get a fresh tmpfs.
+/// `scratch` are the directories of the root that get a fresh tmpfs; `filter` is a descriptor of a
+/// seccomp program that bubblewrap puts on the command, or -1.
 std::vector<std::string> sandbox_arguments(const std::string& bwrap,
                                            const std::filesystem::path& root,
                                            const std::string& command,
                                            const SandboxEnvironment& environment, bool shell,
-                                           const std::vector<std::string>& scratch);
+                                           const std::vector<std::string>& scratch,
+                                           int filter = -1);
+
+/// What starts a command in a root.
+struct SandboxStart {
+  std::vector<std::string> argv;
+  std::vector<std::string> covered;  ///< image paths that hold nothing of the image inside
+};
+/// `option` is what the user asked for ("--verify"). Environment error when bwrap is missing.
+Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const std::string& command,
+                                     const SandboxEnvironment& environment, std::string_view option,
+                                     int filter = -1);
+
+/// Why the sandbox itself did not start; nullopt when it did.
+std::optional<Error> sandbox_failure(const SandboxRun& run);
 
 /// Runs `command` by the image's /bin/sh -c, or directly when the image has no shell, inside `root`
 /// through bubblewrap: root read-only, /tmp and /run fresh, /proc and /dev minimal, no network, own
