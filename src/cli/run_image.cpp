@@ -12,6 +12,7 @@
 #include "cli/places.h"
 #include "cli/root_places.h"
 #include "cli/run_checks.h"
+#include "cli/run_trace.h"
 #include "image/reference.h"
 #include "inventory/budget.h"
 #include "launch/gpu_devices.h"
@@ -43,6 +44,7 @@ Examples:
   flense run app.tar
   flense run --gpus all docker://nvcr.io/nvidia/pytorch:25.01-py3 python train.py
   flense run -v /scratch/data:/data:ro -e EPOCHS=3 oci:./app python /app/train.py
+  flense run --trace serve.trace --gpus all app.tar python /app/serve.py --selftest
   flense run --name job --gpus 0,1 app.sif sleep infinity &
   flense exec job nvidia-smi
   flense run -it --isolate debian.tar bash)";
@@ -244,6 +246,13 @@ Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& in
   return 0;
 }
 
+std::string command_text(const text::Json& config) {
+  std::string out;
+  for (const text::Json& word : config["process"]["args"].items())
+    out += fmt::format("{}{}", out.empty() ? "" : " ", word.text());
+  return out;
+}
+
 Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const launch::RunOptions options, run_options(args, io));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
@@ -266,10 +275,15 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   if (devices) {
     TRY_DO(tell(io, "notice: ", devices->notices));
     if (args.has("--explain")) TRY_DO(tell(io, "", devices->reasons));
-    input.amend = [&](text::Json& config) {
-      return launch::add_devices(*devices, machine.dev, config);
-    };
   }
+  const bool traced = args.has("--trace");
+  if (traced && args.has("--bundle"))
+    return fail(Code::kUsage, "--trace and --bundle do not go together: a bundle starts nothing");
+  input.amend = [&](text::Json& config) -> Result<void> {
+    if (devices) TRY_DO(launch::add_devices(*devices, machine.dev, config));
+    if (traced) stop_at_traced_calls(config);
+    return {};
+  };
   if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
   if (args.has("--explain")) {
@@ -281,6 +295,10 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
                     opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan, opened, io));
   if (refused) return *refused;
+  if (traced)
+    return run_and_trace(
+        {plan, opened.root, command_text(plan.config), args.value("--trace"), args.has("--quiet")},
+        io);
   // The root stays held: its descriptor goes along.
   io.last_step = [stage = std::move(plan.stage),
                   held = std::make_shared<launch::RootFs>(std::move(opened.root))] {
@@ -293,7 +311,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 36> kOptions = {
+  static const std::array<OptionSpec, 37> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -344,6 +362,13 @@ const Command& run_image_command() {
                  false,
                  {},
                  Completion::kDirectory},
+      OptionSpec{"--trace",
+                 "",
+                 "FILE",
+                 "write the image paths that the command meets, for slim --trace-file",
+                 false,
+                 {},
+                 Completion::kFile},
       OptionSpec{"--no-preflight", "", "", "start without asking whether the image runs here"},
       OptionSpec{"--explain", "", "", "say every decision on standard error"},
       kRootOption,

@@ -7,6 +7,7 @@
 #include "cli/common.h"
 #include "cli/html_file.h"
 #include "cli/slim_fleet.h"
+#include "cli/slim_run.h"
 #include "cli/slim_steps.h"
 #include "report/slim_report.h"
 
@@ -29,6 +30,11 @@ Levels
               sections and symbol tables, headers, static libraries, documentation, locales
   aggressive  also compiled Python files, tests, JIT caches, device code of a vendor without target
 
+--trace runs a command of the image in a sandbox (bubblewrap, read-only, no network, no root) and keeps
+every file that it opens, executes or asks about, for runs that no reading of the image foresees.
+--trace-file keeps the paths in a file, as flense run --trace writes it on a machine with the GPUs.
+It adds to what is kept and never takes away (docs/trace.md).
+
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory); squashfs:FILE and
 sif:FILE are file systems for machines that mount images. Of several TARGETs OUT is a directory, and a
@@ -37,7 +43,7 @@ docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was 
 beside the output as OUT.provenance.json. --html FILE draws what went and what stayed, and why, as one
 page that needs nothing else (docs/html.md).
 
-Exit status: 0 fine, 1 the proof failed (a link or --verify), 2 wrong usage, 3 bad input,
+Exit status: 0 fine, 1 the proof failed (a link, --trace or --verify), 2 wrong usage, 3 bad input,
 4 environment.
 
 Examples:
@@ -46,7 +52,8 @@ Examples:
   flense slim oci:app --gpu sm_90 --dry-run --plan plan.json --html plan.html
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
-  flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'")";
+  flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
+  flense slim app.tar --gpu h100 --level aggressive -o oci:app-slim --trace "python3 /app/serve.py --selftest")";
 
 Result<int> slim(const ParsedArgs& args, Io& io) {
   if (args.positionals().size() > 1) return slim_fleet(args, io);
@@ -54,6 +61,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
   if (request.elf_file) return slim_one_file(request, args, io);
 
   TRY(SlimSubject subject, read_slim_subject(request, args, io));
+  if (!subject.failed_trace.empty()) return report_failed_trace(subject, io);
   TRY_DO(save_plan(request, subject.plan));
   if (!subject.broken.empty()) return report_broken(subject, io);
   if (request.dry_run) {
@@ -75,7 +83,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
-  static const std::array<OptionSpec, 24> kOptions = {
+  static const std::array<OptionSpec, 27> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -98,6 +106,22 @@ const Command& slim_command() {
                  kPyc},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
+      OptionSpec{"--trace", "", "CMD", "run CMD in the original and keep every file that it meets",
+                 true},
+      OptionSpec{"--trace-file",
+                 "",
+                 "FILE",
+                 "keep the image paths in FILE (docs/trace.md)",
+                 true,
+                 {},
+                 Completion::kFile},
+      OptionSpec{"--save-trace",
+                 "",
+                 "FILE",
+                 "write what the traced commands met, for --trace-file",
+                 false,
+                 {},
+                 Completion::kFile},
       OptionSpec{"--compression", "", "KIND[:LEVEL]",
                  "zstd, gzip or none for all written layers (default: each keeps its own)"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},

@@ -5,6 +5,7 @@
 
 #include "base/temporary_directory.h"
 #include "cli/common.h"
+#include "cli/slim_run.h"
 #include "cli/slim_steps.h"
 #include "report/slim_fleet_report.h"
 #include "slim/layer_pool.h"
@@ -54,7 +55,7 @@ Result<Destination> destination_of(const std::string& output) {
 Result<std::vector<SlimRequest>> requests_of(const SlimRequest& common, const ParsedArgs& args) {
   if (common.in_place || !common.push_to.empty() || !common.tag.empty())
     return usage_error("several images need -o DIR", "push the results with skopeo, or one by one");
-  for (const char* option : {"--plan", "--provenance", "--html"})
+  for (const char* option : {"--plan", "--provenance", "--html", "--save-trace"})
     if (args.has(option) && args.value(option) != "none")
       return usage_error(fmt::format("{} is for one image at a time", option), "leave it out");
   if (common.options.squash)
@@ -129,6 +130,7 @@ Result<int> slim_fleet(const ParsedArgs& args, Io& io) {
   for (const SlimRequest& request : requests) {
     TRY(SlimSubject subject, with_context(read_slim_subject(request, args, io, cache.get()),
                                           "slimming {}", request.target));
+    if (!subject.failed_trace.empty()) return report_failed_trace(subject, io);
     if (!subject.broken.empty()) return report_broken(subject, io);
     if (request.dry_run) {
       TRY_DO(report_dry_run(subject, args, io));

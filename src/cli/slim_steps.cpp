@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/html_file.h"
 #include "cli/slim_packing.h"
+#include "cli/slim_run.h"
 #include "codec/tar.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
@@ -20,7 +21,6 @@
 #include "slim/labels.h"
 #include "slim/make_plan.h"
 #include "slim/provenance.h"
-#include "slim/sandbox.h"
 #include "slim/squash.h"
 
 namespace flense::cli {
@@ -130,6 +130,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.output = args.value("--output");
   out.plan_file = args.value("--plan");
   out.verify_command = args.value("--verify");
+  TRY_DO(read_tracing(args, out));
   const std::string name = args.value("--to");
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
@@ -206,13 +207,16 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   TRY(out.contents, with_context(inventory::Contents::read(*out.image, options.scan), "reading {}",
                                  out.image->name));
   TRY(out.inventory, inventory::describe(*out.image, *out.contents, options));
+  for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
+  TRY_DO(add_traces(request, out, io));
+  if (!out.failed_trace.empty()) return out;
   TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options));
   for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
+  for (const std::string& notice : out.trace_notices) out.plan.notices.push_back(notice);
   if (out.options.kept_layers > 0)
     out.plan.notices.push_back(fmt::format("the lowest {} layers stay as they are: {}",
                                            out.options.kept_layers, request.keep_base));
   out.broken = slim::verify_plan(*out.image, *out.contents, out.plan);
-  for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
 
   std::vector<std::string> cuda;
   for (const inventory::Runtime& runtime : out.inventory.runtimes)
@@ -230,11 +234,9 @@ Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan) {
   return file.commit();
 }
 
-namespace {
-
 Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
                                       const slim::Plan& plan, const slim::SlimOptions& options,
-                                      slim::LayerPool* pool = nullptr) {
+                                      slim::LayerPool* pool) {
   TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
   slim::SlimOutcome outcome;
   const bool several = options.squash && subject.image->layers.size() > 1;
@@ -249,56 +251,6 @@ Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
   return outcome;
-}
-
-slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
-  slim::SandboxEnvironment out;
-  for (const text::Json& variable : image.config["config"]["Env"].items())
-    out.environment.emplace_back(variable.text());
-  if (out.environment.empty())
-    out.environment.emplace_back(
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  out.working_directory = image.config["config"]["WorkingDir"].text("/");
-  return out;
-}
-
-}  // namespace
-
-Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io) {
-  TRY(const TemporaryDirectory work,
-      TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
-  slim::Plan nothing = subject.plan;
-  for (slim::LayerPlan& layer : nothing.layers) layer.edits.clear();
-  slim::SlimOptions plain = subject.options;
-  plain.compression = codec::Compression::kNone;
-  plain.split_bytes = 0;
-  plain.kept_layers = 0;
-  slim::SlimOptions unsquashed = plain;
-  unsquashed.squash = false;
-  const image::OutputSpec original{image::OutputForm::kDirectory, work.path() / "original", {}};
-  const image::OutputSpec slimmed{image::OutputForm::kDirectory, work.path() / "slim", {}};
-  subject.progress->begin("unpacking the original", 0);
-  TRY_DO(
-      with_context(write_image(original, subject, nothing, unsquashed), "unpacking the original"));
-  subject.progress->begin("unpacking the slim image", 0);
-  TRY_DO(
-      with_context(write_image(slimmed, subject, subject.plan, plain), "unpacking the slim image"));
-  subject.progress->clear();
-  TRY_DO(slim::add_mount_points(original.path));
-  TRY_DO(slim::add_mount_points(slimmed.path));
-  TRY(const slim::SandboxComparison result,
-      slim::compare_in_roots(original.path, slimmed.path, request.verify_command,
-                             sandbox_environment(*subject.image)));
-  if (result.equal) {
-    TRY_DO(io.err.write(
-        as_bytes(fmt::format("verified: '{}' ends with {} and prints the same in both\n",
-                             request.verify_command, result.original.status))));
-    return true;
-  }
-  TRY_DO(io.err.write(as_bytes(fmt::format(
-      "error: the slim image does not pass '{}': {}\n{}", request.verify_command, result.difference,
-      result.original.status != 0 ? result.original.err : result.slim.err))));
-  return false;
 }
 
 namespace {
@@ -416,6 +368,11 @@ Result<int> report_broken(const SlimSubject& subject, Io& io) {
   return 1;
 }
 
+Result<int> report_failed_trace(const SlimSubject& subject, Io& io) {
+  TRY_DO(io.err.write(as_bytes("error: " + subject.failed_trace)));
+  return 1;
+}
+
 Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, Io& io) {
   const std::uint64_t before = unpacked_before(subject);
   const std::uint64_t gain = subject.plan.bytes_given_back();
@@ -454,6 +411,9 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   if (!request.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
   if (request.options.squash)
     return usage_error("--squash is for images: a file has no layers", "leave --squash out");
+  if (!request.trace_commands.empty() || !request.trace_files.empty())
+    return usage_error("--trace is for images and directories: nothing runs in a file",
+                       "leave it out");
   if (request.dry_run || args.has("--html"))
     return usage_error(fmt::format("{} is for images and directories",
                                    request.dry_run ? "--dry-run" : "slim --html"),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "base/temporary_directory.h"
 #include "cli/args.h"
 #include "cli/io.h"
 #include "image/image.h"
@@ -34,7 +35,9 @@ struct SlimRequest {
   std::string tag;      ///< -t without one
   std::string plan_file, provenance_file;
   std::string verify_command;
-  std::string keep_base;  ///< --keep-base
+  std::vector<std::string> trace_commands, trace_files;
+  std::string save_trace;  ///< where what the commands met goes
+  std::string keep_base;   ///< --keep-base
 };
 Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io);
 
@@ -49,6 +52,11 @@ struct SlimSubject {
   std::vector<std::uint64_t> unpacked;
   std::string driver_floor;
   std::unique_ptr<Progress> progress;
+  std::vector<std::string> trace_notices;
+  std::string failed_trace;  ///< why a --trace proves nothing; then there is no plan
+  /// What --trace and --verify run in: made when it is first asked for (cli/slim_run.h).
+  std::unique_ptr<TemporaryDirectory> work;
+  std::filesystem::path original_root;
 };
 /// `cache` holds what earlier images of this run were read to.
 Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedArgs& args,
@@ -56,9 +64,10 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
 
 Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan);
 
-/// False when the slim root answers otherwise than the original; says so on stderr.
-Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io);
-
+/// Writes the image of `plan`, which may be another than the subject's.
+Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
+                                      const slim::Plan& plan, const slim::SlimOptions& options,
+                                      slim::LayerPool* pool = nullptr);
 Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& subject,
                                        slim::LayerPool* pool = nullptr);
 Result<void> write_provenance(const SlimRequest& request, const SlimSubject& subject,
@@ -70,6 +79,7 @@ report::HtmlReport html_of(const SlimRequest& request, const SlimSubject& subjec
 
 // Closing reports; the value is the exit status.
 Result<int> report_broken(const SlimSubject& subject, Io& io);
+Result<int> report_failed_trace(const SlimSubject& subject, Io& io);
 Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, Io& io);
 report::SlimReport outcome_report(const SlimRequest& request, const SlimSubject& subject,
                                   const slim::SlimOutcome& outcome);

@@ -97,6 +97,17 @@ std::string bolder_text(const slim::Plan& plan, const Style& style) {
   return out + table.text(style);
 }
 
+std::string traces_text(const std::vector<slim::TraceSource>& traces) {
+  std::string out;
+  for (const slim::TraceSource& trace : traces)
+    out +=
+        trace.file.empty()
+            ? fmt::format("traced: {} paths used by '{}', {} more asked about\n",
+                          grouped(trace.used), printable(trace.command), grouped(trace.looked))
+            : fmt::format("traced: {} paths of {}\n", grouped(trace.used), printable(trace.file));
+  return out.empty() ? out : "\n" + out;
+}
+
 }  // namespace
 
 std::string slim_text(const SlimReport& report, const Style& style, bool verbose) {
@@ -113,6 +124,7 @@ std::string slim_text(const SlimReport& report, const Style& style, bool verbose
   std::vector<slim::LeftAlone> left = plan.left_alone;
   if (report.outcome != nullptr)
     left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
+  out += traces_text(plan.traces);
   out += left_alone_text(left, style, verbose);
   out += bolder_text(plan, style);
   std::vector<std::string> notices = plan.notices;
@@ -164,6 +176,7 @@ text::Json slim_json(const SlimReport& report, const slim::SlimOutcome& outcome)
   Json bolder = Json::object();
   for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));
+  if (!plan.traces.empty()) out.set("traces", slim::traces_json(plan.traces));
   Json notices = Json::array();
   for (const std::string& notice : plan.notices) notices.push(notice);
   for (const std::string& notice : outcome.notices) notices.push(notice);

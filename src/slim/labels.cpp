@@ -27,6 +27,23 @@ bool version_less(std::string_view a, std::string_view b) {
   return false;
 }
 
+/// "python3 app.py --selftest (1234 paths); gpu.trace (5678 paths)"; empty without a trace.
+std::string traced_label(const SlimOptions& options) {
+  std::string out;
+  for (const TraceSource& trace : options.traces)
+    out += fmt::format("{}{} ({} paths)", out.empty() ? "" : "; ",
+                       trace.file.empty() ? trace.command : trace.file, trace.used + trace.looked);
+  return out;
+}
+
+void set_or_erase(text::Json& labels, const char* name, const std::string& value) {
+  if (value.empty()) {
+    labels.erase(name);
+  } else {
+    labels.set(name, value);
+  }
+}
+
 }  // namespace
 
 std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code) {
@@ -69,11 +86,8 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   labels.set(kLabelLevel, device::to_string(options.level));
   labels.set(kLabelVersion, kVersion);
   labels.set(kLabelInput, input_digest);
-  if (floor.empty()) {
-    labels.erase(kLabelDriverFloor);
-  } else {
-    labels.set(kLabelDriverFloor, floor);
-  }
+  set_or_erase(labels, kLabelDriverFloor, floor);
+  set_or_erase(labels, kLabelTraced, traced_label(options));
   container.set("Labels", std::move(labels));
   out.set("config", std::move(container));
   return out;
@@ -83,7 +97,8 @@ bool already_labelled(const text::Json& config, const SlimOptions& options) {
   const text::Json& labels = config["config"]["Labels"];
   return labels[kLabelTargets].text() == options.targets.text() &&
          labels[kLabelLevel].text() == device::to_string(options.level) &&
-         labels[kLabelVersion].text() == kVersion;
+         labels[kLabelVersion].text() == kVersion &&
+         labels[kLabelTraced].text() == traced_label(options);
 }
 
 }  // namespace flense::slim

@@ -16,6 +16,7 @@ using inventory::kLabelDriverFloor;
 using inventory::kLabelInput;
 using inventory::kLabelLevel;
 using inventory::kLabelTargets;
+using inventory::kLabelTraced;
 using inventory::kLabelVersion;
 using inventory::kMarkerPath;
 

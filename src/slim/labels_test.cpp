@@ -33,6 +33,18 @@ TEST(SlimConfig, KeepsEverythingElse) {
   EXPECT_FALSE(already_labelled(after, other));
 }
 
+TEST(SlimConfig, NamesTheTracesOrNone) {
+  SlimOptions traced = options();
+  traced.traces = {{"python3 app.py", "", 1200, 34}, {"", "gpu.trace", 56, 0}};
+  const text::Json after = slim_config(text::Json::object(), {}, traced, "", "sha256:in");
+  EXPECT_EQ(after["config"]["Labels"][kLabelTraced].text(),
+            "python3 app.py (1234 paths); gpu.trace (56 paths)");
+  EXPECT_TRUE(already_labelled(after, traced));
+  EXPECT_FALSE(already_labelled(after, options()));
+  const text::Json again = slim_config(after, {}, options(), "", "sha256:in");
+  EXPECT_TRUE(again["config"]["Labels"][kLabelTraced].text().empty());
+}
+
 TEST(DriverFloor, NewestRuntimeRules) {
   EXPECT_EQ(driver_floor({}, false), "");
   const std::string twelve = driver_floor({"12.4"}, false);

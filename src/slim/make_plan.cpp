@@ -67,6 +67,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   plan.input_digest = image.manifest_digest;
   plan.targets = options.targets;
   plan.level = options.level;
+  plan.traces = options.traces;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layers[i].digest = image.layers[i].blob.digest;
     plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;

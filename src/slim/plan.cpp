@@ -66,6 +66,20 @@ text::Json left_alone_json(const std::vector<LeftAlone>& files) {
   return out;
 }
 
+text::Json traces_json(const std::vector<TraceSource>& traces) {
+  text::Json out = text::Json::array();
+  for (const TraceSource& trace : traces) {
+    text::Json one = text::Json::object();
+    if (trace.file.empty()) {
+      one.set("command", trace.command).set("used", trace.used).set("looked_at", trace.looked);
+    } else {
+      one.set("file", trace.file).set("paths", trace.used);
+    }
+    out.push(std::move(one));
+  }
+  return out;
+}
+
 namespace {
 
 text::Json edit_json(std::uint64_t position, const Edit& edit) {
@@ -106,6 +120,7 @@ text::Json to_json(const Plan& plan) {
   Json bolder = Json::object();
   for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));
+  if (!plan.traces.empty()) out.set("traces", traces_json(plan.traces));
   Json notices = Json::array();
   for (const std::string& notice : plan.notices) notices.push(notice);
   out.set("notices", std::move(notices));

@@ -10,6 +10,7 @@
 
 #include "device/prune.h"
 #include "device/target.h"
+#include "slim/options.h"
 #include "text/json.h"
 
 namespace flense::slim {
@@ -73,6 +74,7 @@ struct Plan {
   std::vector<PassTotal> passes;
   /// Bytes that a bolder rule would give on top, by rule.
   std::map<std::string, std::uint64_t> bolder;
+  std::vector<TraceSource> traces;  ///< what SlimOptions::traced is from
   std::vector<std::string> notices;
 
   std::uint64_t bytes_given_back() const;
@@ -86,5 +88,6 @@ text::Json to_json(const device::Targets& targets);
 /// Members that the plan and the report share.
 text::Json passes_json(const std::vector<PassTotal>& passes);
 text::Json left_alone_json(const std::vector<LeftAlone>& files);
+text::Json traces_json(const std::vector<TraceSource>& traces);
 
 }  // namespace flense::slim

@@ -1,0 +1,30 @@
+// flense run --trace FILE: the container under the tracer of flense slim, for a trace from a
+// machine that has what the image needs (a GPU).
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/io.h"
+#include "launch/launch.h"
+#include "launch/root_store.h"
+#include "text/json.h"
+
+namespace flense::cli {
+
+/// Adds to a runtime configuration that the container stops at the traced calls; what the
+/// configuration says about a call already stays.
+void stop_at_traced_calls(text::Json& config);
+
+struct TracedLaunch {
+  const launch::Launch& plan;  ///< with stop_at_traced_calls()
+  const launch::RootFs& root;
+  std::string command;  ///< as the user would write it
+  std::string file;     ///< where the trace goes, also when the command fails
+  bool quiet = false;
+};
+
+/// Starts the container in a process of its own and follows it to its end; the value is its status.
+Result<int> run_and_trace(const TracedLaunch& launch, Io& io);
+
+}  // namespace flense::cli

@@ -1,0 +1,21 @@
+// Commands that slim runs in the image's root, in a sandbox: --trace before the plan, --verify
+// behind it. The original is unpacked once for both.
+#pragma once
+
+#include "cli/args.h"
+#include "cli/io.h"
+#include "cli/slim_steps.h"
+
+namespace flense::cli {
+
+/// --trace, --trace-file and --save-trace; a usage error where nothing would look at a trace.
+Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request);
+
+/// Runs the commands of --trace, reads the files of --trace-file, and puts into the subject's
+/// options what they met. A command that fails leaves subject.failed_trace.
+Result<void> add_traces(const SlimRequest& request, SlimSubject& subject, const Io& io);
+
+/// False when the slim root answers otherwise than the original; says so on stderr.
+Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject, Io& io);
+
+}  // namespace flense::cli
