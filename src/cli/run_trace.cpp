@@ -1,5 +1,6 @@
 #include "cli/run_trace.h"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -18,6 +19,15 @@ namespace flense::cli {
 namespace {
 
 constexpr int kNotStarted = 125;
+
+/// What a runtime's filter must know so that programs of other architectures go on: they are told
+/// apart by the tracer, and are killed where a filter does not know them.
+#if defined(__x86_64__)
+constexpr auto kArchitectures =
+    std::to_array<const char*>({"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"});
+#else
+constexpr auto kArchitectures = std::to_array<const char*>({"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"});
+#endif
 
 /// Image paths that something else is mounted on.
 std::vector<std::string> covered_places(const text::Json& config) {
@@ -45,6 +55,11 @@ void stop_at_traced_calls(text::Json& config) {
   text::Json part = config["linux"].is_object() ? config["linux"] : text::Json::object();
   text::Json seccomp = part["seccomp"].is_object() ? part["seccomp"] : text::Json::object();
   if (seccomp["defaultAction"].text().empty()) seccomp.set("defaultAction", "SCMP_ACT_ALLOW");
+  if (seccomp["architectures"].items().empty()) {
+    text::Json architectures = text::Json::array();
+    for (const char* name : kArchitectures) architectures.push(name);
+    seccomp.set("architectures", std::move(architectures));
+  }
   text::Json rules = text::Json::array();
   std::set<std::string_view> ruled;
   for (const text::Json& rule : seccomp["syscalls"].items()) {
@@ -70,8 +85,10 @@ Result<int> run_and_trace(const TracedLaunch& launch, Io& io) {
   std::optional<Result<slim::TracedEnd>> end;
   const auto start = [&] {
     const Result<void> failed = launch::start_stage(launch.plan.stage);
-    // Nobody is left to tell when this fails.
-    if (!failed) static_cast<void>(io.err.write(as_bytes(render(failed.error()))));
+    if (!failed) {
+      // Nobody is left to tell when this fails.
+      [[maybe_unused]] const Result<void> told = io.err.write(as_bytes(render(failed.error())));
+    }
     return kNotStarted;
   };
   // Processes are traced by a thread, and what the container leaves running ends with it.

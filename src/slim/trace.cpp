@@ -58,6 +58,7 @@ Result<TracedRun> trace_in_root(const std::filesystem::path& root, const std::st
   UniqueFd errors_in(ends[1]);
 
   std::vector<char*> arguments;
+  arguments.reserve(start.argv.size() + 1);
   for (std::string& argument : start.argv) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   // After a fork of a process with threads: system calls alone.
@@ -84,11 +85,11 @@ Result<TracedRun> trace_in_root(const std::filesystem::path& root, const std::st
   if (stop.stop_requested()) return fail(Code::kInterrupted, "interrupted");
   if (recorder.full())
     return fail(Code::kEnvironment, "'{}' meets more files than a trace may hold", command);
-  TRY(TracedEnd ended, *std::move(end));
+  TRY(const TracedEnd ended, *std::move(end));
   out.run.status = ended.status;
   if (auto failure = sandbox_failure(out.run)) return std::unexpected(*std::move(failure));
   out.met = recorder.take();
-  out.gaps = std::move(ended.gaps);
+  out.gaps = ended.gaps;
   return out;
 }
 

@@ -20,7 +20,7 @@ namespace {
 constexpr unsigned kMostLinks = 40;        // as the kernel: MAXSYMLINKS
 constexpr unsigned kMostInterpreters = 5;  // as the kernel: scripts of scripts
 constexpr std::size_t kFirstLine = 256;    // as the kernel: BINPRM_BUF_SIZE
-constexpr std::size_t kMostQuestions = 4'000'000;
+constexpr std::size_t kMostQuestions = 500'000;
 
 std::optional<std::string> link_text(int root, const std::string& path) {
   std::array<char, PATH_MAX> text{};
@@ -116,7 +116,7 @@ std::optional<PathRecorder::Found> PathRecorder::look_up(std::string_view direct
     const auto target = link_text(root_, candidate);
     if (!target || links.size() > kMostLinks) return std::nullopt;
     if (target->starts_with('/')) at.clear();
-    rest = *target + rest;
+    rest.insert(0, *target);
     if (rest.size() > 2 * std::size_t{PATH_MAX}) return std::nullopt;
   }
   if (is_covered(at)) return std::nullopt;

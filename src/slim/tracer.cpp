@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -31,7 +32,7 @@ constexpr auto kGrace = std::chrono::seconds(1);
 template <class T>
 void* pointer_of(T value) {
   // ptrace(2) takes numbers in its pointer arguments.
-  return reinterpret_cast<void*>(static_cast<std::uintptr_t>(value));
+  return std::bit_cast<void*>(static_cast<std::uintptr_t>(value));
 }
 
 void go_on(pid_t thread, int signal) {

@@ -22,6 +22,18 @@ MET = ({"bin/busybox", "bin/sh", "bin/cat", "bin/env", "srv/model", "srv/current
         "srv/config"}, {"srv", "srv/weights", "srv/marker"})
 
 
+# Opens /srv/config by the calls of i386; status 9 when it is not there.
+THIRTY_TWO_BITS = """
+.globl _start
+_start: movl $5, %eax; movl $name, %ebx; xorl %ecx, %ecx; int $0x80
+        testl %eax, %eax; js missing
+        movl $1, %eax; xorl %ebx, %ebx; int $0x80
+missing: movl $1, %eax; movl $9, %ebx; int $0x80
+.data
+name: .asciz "/srv/config"
+"""
+
+
 def image_layer():
     """Busybox with names that lead to it, and files to be met or not."""
     layer = fixtures.Layer().folder("bin").disk_file("bin/busybox", fixtures.BUSYBOX)
@@ -193,8 +205,116 @@ class InAContainer(Trace):
         self.run_traced("--fake-root", self.input, "cat", "/srv/config")
         self.assertIn("srv/config", read_trace(self.path("trace"))[0])
 
+    def test_programs_of_another_architecture_run_on_and_are_named(self):
+        source = self.path("old.s")
+        with open(source, "w", encoding="utf-8") as text:
+            text.write(THIRTY_TWO_BITS)
+        for command in (["as", "--32", "-o", source + ".o", source], ["ld", "-m", "elf_i386", "-o", self.path("old"), source + ".o"]):
+            self.run_tool(*command)
+        try:
+            if subprocess.run([self.path("old")], check=False).returncode != 9:
+                self.skipTest("no 32-bit programs here")
+        except OSError:
+            self.skipTest("no 32-bit programs here")
+        image = self.path("old.tar")
+        layer = image_layer().disk_file("srv/old", self.path("old"))
+        fixtures.docker_archive(image, [layer.done()], ["COPY"], command=("/srv/old",))
+        result = self.run_traced(image)
+        self.assertIn("notice: the trace has a gap: a program of another architecture", result.err)
+
     def test_no_bundle_is_traced(self):
         self.run_traced("--bundle", self.path("bundle"), self.input, expect=125)
+
+
+class AsAnOrdinaryUser(Trace):
+    """The same without privileges: tracing is of processes that one has started oneself."""
+    USER = 65123  # nobody's
+
+    def test_without_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("the other tests are this one")
+        become = ["setpriv", f"--reuid={self.USER}", f"--regid={self.USER}", "--clear-groups", "--no-new-privs"]
+        os.chmod(self.work, 0o777)
+        shutil.copy(harness.BINARY, self.path("flense"))
+        sandbox = [*become, "bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"]
+        if subprocess.run(sandbox, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("bubblewrap needs root here")
+        self.run_tool(*become, self.path("flense"), "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--dry-run",
+                      "--tmpdir", self.work, "--trace", COMMAND, "--save-trace", self.path("trace"),
+                      env={**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache")})
+        self.assertEqual(read_trace(self.path("trace")), MET)
+
+
+class Sufficient(harness.Case):
+    """A root that holds what was traced and nothing else does the same: real Python, as this machine has it."""
+    PROGRAM = ("import concurrent.futures, decimal, email.mime.text, encodings.idna, hashlib, json, sqlite3, subprocess, zlib;"
+               "db = sqlite3.connect(':memory:');"
+               "inner = subprocess.run(['/bin/sh', '-c', 'cat /etc/settings'], capture_output=True, check=True).stdout.decode();"
+               "pool = concurrent.futures.ThreadPoolExecutor(4);"
+               "numbers = list(pool.map(decimal.Decimal, range(4)));"
+               "pool.shutdown();"
+               "print(json.dumps([inner, str(sum(numbers)), 'ü.de'.encode('idna').decode(), zlib.crc32(b'x'),"
+               " db.execute('select 6*7').fetchone(), hashlib.sha256(b'y').hexdigest(),"
+               " email.mime.text.MIMEText('z').as_string()]))")
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("crun") or not os.path.exists("/usr/bin/python3"):
+            self.skipTest("crun or the system's Python is missing")
+        if subprocess.run(["unshare", "-Urm", "true"], check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("this kernel makes no user namespaces")
+        os.mkdir(self.path("runtime"), 0o700)
+
+    def python_root(self, root):
+        library = self.run_tool("/usr/bin/python3", "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))").strip()
+        shutil.copytree(library, root + library, symlinks=True,
+                        ignore=shutil.ignore_patterns("test", "tests", "idlelib", "ensurepip", "config-*", "dist-packages"))
+        programs = [os.path.realpath(path) for path in ("/usr/bin/python3", "/bin/sh", "/bin/cat")]
+        modules = [os.path.join(library, "lib-dynload", name) for name in os.listdir(os.path.join(library, "lib-dynload"))]
+        needed = set()
+        for path in programs + [module for module in modules if module.endswith(".so")]:
+            needed.update(word for word in self.run_tool("ldd", path).split() if word.startswith("/"))
+        # What the C library may open by itself, when a thread is made to end.
+        needed.update(os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in list(needed) if "/libc.so" in path)
+        for path in [*programs, *needed]:
+            os.makedirs(os.path.dirname(root + path), exist_ok=True)
+            shutil.copy2(path, root + path)
+        for name, path in zip(("/usr/bin/python3", "/bin/sh", "/bin/cat"), programs):
+            if not os.path.lexists(root + name):
+                os.makedirs(os.path.dirname(root + name), exist_ok=True)
+                os.symlink(path, root + name)
+        for folder in ("proc", "dev", "tmp", "etc"):
+            os.makedirs(os.path.join(root, folder), exist_ok=True)
+        with open(os.path.join(root, "etc/settings"), "w", encoding="utf-8") as settings:
+            settings.write("as they are\n")
+
+    def only(self, root, paths, out):
+        for path in sorted(paths):
+            source, target = os.path.join(root, path), os.path.join(out, path)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            if os.path.islink(source):
+                os.symlink(os.readlink(source), target)
+            elif os.path.isdir(source):
+                os.makedirs(target, exist_ok=True)
+            else:
+                shutil.copy2(source, target)
+        for folder in ("proc", "dev", "tmp"):
+            os.makedirs(os.path.join(out, folder), exist_ok=True)
+
+    def run_in(self, root, *options):
+        return self.flense("run", "--isolate", "--no-preflight", *options, root, "/usr/bin/python3", "-c", self.PROGRAM,
+                           env={"XDG_RUNTIME_DIR": self.path("runtime")}).out
+
+    def test_what_was_traced_is_enough(self):
+        whole, part = self.path("whole"), self.path("part")
+        self.python_root(whole)
+        told = self.run_in(whole, "--trace", self.path("trace"))
+        self.assertIn("as they are", told)
+        used, looked = read_trace(self.path("trace"))
+        self.only(whole, used | looked, part)
+        count = [sum(len(files) for _, _, files in os.walk(root)) for root in (whole, part)]
+        self.assertLess(count[1], count[0] / 2)
+        self.assertEqual(self.run_in(part), told)
 
 
 class Usage(Trace):
