@@ -36,14 +36,6 @@ std::string traced_label(const SlimOptions& options) {
   return out;
 }
 
-void set_or_erase(text::Json& labels, const char* name, const std::string& value) {
-  if (value.empty()) {
-    labels.erase(name);
-  } else {
-    labels.set(name, value);
-  }
-}
-
 }  // namespace
 
 std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code) {
@@ -86,8 +78,13 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   labels.set(kLabelLevel, device::to_string(options.level));
   labels.set(kLabelVersion, kVersion);
   labels.set(kLabelInput, input_digest);
-  set_or_erase(labels, kLabelDriverFloor, floor);
-  set_or_erase(labels, kLabelTraced, traced_label(options));
+  if (floor.empty()) {
+    labels.erase(kLabelDriverFloor);
+  } else {
+    labels.set(kLabelDriverFloor, floor);
+  }
+  // An earlier run's word stays true: what it took is still missing.
+  if (!options.traces.empty()) labels.set(kLabelTraced, traced_label(options));
   container.set("Labels", std::move(labels));
   out.set("config", std::move(container));
   return out;
@@ -98,7 +95,7 @@ bool already_labelled(const text::Json& config, const SlimOptions& options) {
   return labels[kLabelTargets].text() == options.targets.text() &&
          labels[kLabelLevel].text() == device::to_string(options.level) &&
          labels[kLabelVersion].text() == kVersion &&
-         labels[kLabelTraced].text() == traced_label(options);
+         (options.traces.empty() || labels[kLabelTraced].text() == traced_label(options));
 }
 
 }  // namespace flense::slim
