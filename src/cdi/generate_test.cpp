@@ -156,6 +156,27 @@ TEST(Generate, FoldersOfTheLoadersConfiguration) {
   EXPECT_TRUE(machine.generated());
 }
 
+TEST(Generate, FoldersOfTheLoadersCache) {
+  const TestMachine machine;
+  machine.module();
+  machine.control_nodes();
+  machine.gpu(0, "0000:17:00.0");
+  machine.library("opt/elsewhere/lib64", "libcuda", TestMachine::kVersion);
+  machine.library("opt/elsewhere/lib64", "libnvidia-ml", TestMachine::kVersion);
+  EXPECT_FALSE(machine.generated());
+  const std::string cache = testing::loader_cache_bytes(
+      {"/opt/elsewhere/lib64/libcuda.so.1", "relative/libcuda.so.1", "/../../libcuda.so.1"});
+  machine.file("etc/ld.so.cache", cache);
+  const auto made = machine.generated();
+  ASSERT_TRUE(made) << render(made.error());
+  EXPECT_THAT(made->spec.edits.mounts,
+              Contains(AllOf(Field(&Mount::host_path, "/opt/elsewhere/lib64/libcuda.so.550.54.15"),
+                             Field(&Mount::container_path, "/usr/lib64/libcuda.so.1"))));
+  // A damaged one is none.
+  machine.file("etc/ld.so.cache", cache.substr(0, 60));
+  EXPECT_FALSE(machine.generated());
+}
+
 TEST(Generate, FoldersThatAreNamed) {
   const TestMachine machine;
   machine.module();

@@ -130,6 +130,40 @@ TEST(Golden, DriverRootOfTheGpuOperator) {
   expect_golden("operator", machine);
 }
 
+TEST(Golden, RedHatsDirectories) {
+  const TestMachine machine;
+  machine.red_hat_driver();
+  machine.gpu(0, "0000:01:00.0");
+  machine.drm("bus/pci/devices/0000:01:00.0", 1, 129);
+  const std::string lib = "usr/lib64";
+  for (const char* stem : {"libnvidia-glcore", "libnvidia-eglcore", "libnvidia-tls"})
+    machine.library(lib, stem, TestMachine::kVersion, "");
+  for (const char* stem : {"libnvidia-encode", "libnvcuvid", "libnvidia-allocator"})
+    machine.library(lib, stem, TestMachine::kVersion);
+  machine.library(lib, "libGLX_nvidia", TestMachine::kVersion, ".0");
+  machine.library(lib, "libnvidia-egl-gbm", "1.1.1");
+  machine.library(lib + "/vdpau", "libvdpau_nvidia", TestMachine::kVersion);
+  // 32-bit ones beside what is no library of the driver.
+  machine.file("usr/lib/libcuda.so.550.54.15", testing::library_bytes_32());
+  machine.link("usr/lib/libcuda.so.1", "libcuda.so.550.54.15");
+  machine.file("usr/share/glvnd/egl_vendor.d/10_nvidia.json", "{}");
+  machine.file("usr/share/vulkan/icd.d/nvidia_icd.x86_64.json", "{}");
+  machine.file("usr/lib64/xorg/modules/drivers/nvidia_drv.so",
+               testing::library_bytes("nvidia_drv.so"));
+  machine.file("usr/lib64/xorg/modules/extensions/libglxserver_nvidia.so.550.54.15",
+               testing::library_bytes("libglxserver_nvidia.so"));
+  GenerateOptions options;
+  options.capabilities = testing::kEverything;
+  expect_golden("red-hat", machine, options);
+}
+
+TEST(Golden, RedHatsDirectoriesInADriverRoot) {
+  const TestMachine machine;
+  machine.red_hat_driver("run/nvidia/driver/");
+  machine.gpu(0, "0000:17:00.0");
+  expect_golden("red-hat-operator", machine);
+}
+
 TEST(Golden, DeviceNodesApartFromTheDriver) {
   const TestMachine machine;
   machine.driver("opt/driver/");

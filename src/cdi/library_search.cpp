@@ -9,6 +9,7 @@
 #include "cdi/driver_files.h"
 #include "elf/file.h"
 #include "elf/format.h"
+#include "elf/loader_cache.h"
 
 namespace flense::cdi {
 
@@ -67,6 +68,22 @@ void configured_folders(const host::Tree& root, std::vector<std::string>& out) {
       while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
       if (line.starts_with('/') && out.size() < kMostFolders) out.emplace_back(line.substr(1));
     }
+  }
+}
+
+/// Directories where the loader's cache has the driver: what ldconfig was told on its command line
+/// or by a file that ld.so.conf includes from elsewhere stands there alone.
+void cached_folders(const host::Tree& root, std::vector<std::string>& out) {
+  const Result<MappedFile> cache = root.map("etc/ld.so.cache");
+  if (!cache) return;
+  const auto entries = elf::read_loader_cache(cache->bytes());
+  if (!entries) return;
+  for (const elf::CacheEntry& entry : *entries) {
+    if (!entry.path.starts_with('/') || out.size() >= kMostFolders) continue;
+    if (!entry.name.starts_with("libcuda.so.") && !entry.name.starts_with("libnvidia-ml.so."))
+      continue;
+    std::string folder(parent_path(entry.path.substr(1)));
+    if (std::ranges::find(out, folder) == out.end()) out.push_back(std::move(folder));
   }
 }
 
@@ -174,6 +191,7 @@ std::vector<std::string> library_folders(const GenerateOptions& options, const h
     out.push_back(folder.substr(std::min(folder.find_first_not_of('/'), folder.size())));
   out.insert(out.end(), kFolders.begin(), kFolders.end());
   configured_folders(root, out);
+  cached_folders(root, out);
   return out;
 }
 

@@ -50,6 +50,26 @@ inline std::string library_bytes_32() {
   return out;
 }
 
+/// What ldconfig writes for these paths (dl-cache.h), of libraries for x86-64.
+inline std::string loader_cache_bytes(const std::vector<std::string>& paths) {
+  using elf::testing::pack;
+  constexpr std::uint32_t kFlags = 0x0303;  // FLAG_ELF_LIBC6, FLAG_X8664_LIB64
+  const auto table = static_cast<std::uint32_t>(48 + 24 * paths.size());
+  std::string entries, strings;
+  for (const std::string& path : paths) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    const auto at = static_cast<std::uint32_t>(table + strings.size());
+    entries += pack(kFlags, at, static_cast<std::uint32_t>(at + name.size() + 1), std::uint32_t{0},
+                    std::uint64_t{0});
+    strings += name + '\0' + path + '\0';
+  }
+  std::string out = "glibc-ld.so.cache1.1";
+  out += pack(static_cast<std::uint32_t>(paths.size()), static_cast<std::uint32_t>(strings.size()),
+              std::uint32_t{2});
+  out.append(16, '\0');
+  return out + entries + strings;
+}
+
 class TestMachine {
  public:
   static constexpr const char* kVersion = "550.54.15";
@@ -98,6 +118,25 @@ class TestMachine {
     library(root + kLib, "libnvidia-gpucomp", kVersion, "");
     file(root + "usr/bin/nvidia-smi", "program");
     file(fmt::format("{}lib/firmware/nvidia/{}/gsp_ga10x.bin", root, kVersion), "firmware");
+  }
+
+  /// The same where libraries of 64 bits lie in lib64 and those of 32 in lib, without directories
+  /// of an architecture, as Red Hat's family has it.
+  void red_hat_driver(const std::string& root = "") const {
+    module();
+    control_nodes();
+    for (const char* name : {"lib", "lib64", "bin"}) link(root + name, std::string("usr/") + name);
+    const std::string lib = root + "usr/lib64";
+    std::vector<std::string> cached;
+    for (const char* stem : {"libcuda", "libnvidia-ml", "libnvidia-ptxjitcompiler"}) {
+      library(lib, stem, kVersion);
+      cached.push_back(fmt::format("/lib64/{}.so.1", stem));
+    }
+    library(lib, "libnvidia-gpucomp", kVersion, "");
+    file(root + "etc/ld.so.cache", loader_cache_bytes(cached));
+    file(root + "etc/ld.so.conf", "include ld.so.conf.d/*.conf\n");
+    file(root + "usr/bin/nvidia-smi", "program");
+    file(fmt::format("{}usr/lib/firmware/nvidia/{}/gsp_ga10x.bin", root, kVersion), "firmware");
   }
 
   /// Everything else that a desktop's driver brings.
