@@ -42,6 +42,13 @@ std::string staging_pattern(const std::filesystem::path& output) {
   return (parent_of(output) / (prefix_of(output) + std::string(kRandom, 'X'))).string();
 }
 
+std::string output_of_staging(std::string_view name) {
+  if (!name.starts_with('.') || name.size() <= 1 + kMark.size() + kRandom) return {};
+  const std::string_view front = name.substr(0, name.size() - kRandom);
+  if (!front.ends_with(kMark)) return {};
+  return std::string(front.substr(1, front.size() - 1 - kMark.size()));
+}
+
 void mark_as_written(int fd) {
   static_cast<void>(::flock(fd, LOCK_SH | LOCK_NB));
 }

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace flense {
 
@@ -13,6 +14,10 @@ std::filesystem::path parent_of(const std::filesystem::path& path);
 
 /// Pattern for mkostemp and mkdtemp.
 std::string staging_pattern(const std::filesystem::path& output);
+
+/// The output's name that a temporary one stands for: "OUT" of ".OUT.flense-XXXXXX"; empty when the
+/// name is none of these.
+std::string output_of_staging(std::string_view name);
 
 /// Marks a file or directory as being written until `fd` is closed. Best effort: where there are
 /// no locks, nothing is ever taken for stale.

@@ -1,42 +1,42 @@
 // flense cache: what flense keeps to answer faster, and getting rid of it.
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <ctime>
+#include <map>
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "cli/cache_steps.h"
 #include "cli/command.h"
-#include "cli/common.h"
 #include "cli/root_places.h"
-#include "image/skopeo.h"
-#include "inventory/budget.h"
+#include "launch/kept_directory.h"
 #include "report/table.h"
 
 namespace flense::cli {
 
 namespace {
 
-using inventory::EntryStore;
 using inventory::ListedEntry;
 using text::Json;
 
 constexpr std::string_view kCacheSchema = "flense/cache/v1";
 
-constexpr std::string_view kCacheHelp = R"(Keeps three things that can be had again:
+constexpr std::string_view kCacheHelp = R"(Keeps four things that can be had again:
   inventories     what reading a layer or an image has yielded, by digest; at most
                   $FLENSE_CACHE_MAX (default 1GiB), the least recently used go first
   images          pulled from registries and Podman's storage, until they are pruned
   roots           unpacked for flense run, until they are pruned; what a container uses stays
+  libraries       of drivers, fitted to a root; they go with it, or when they are pruned
 
 ACTION is one of
   ls              lists them, the most recently used first
-  prune           removes the least recently used inventories until the rest fits
+  prune           removes the least recently used inventories until the rest fits, and what killed
+                  runs left; with --kind the least recently used of other kinds
   verify          reads everything and says what is damaged
 
 Inventories and roots lie in $FLENSE_CACHE, else in $SLURM_TMPDIR, else in $XDG_CACHE_HOME/flense or
 ~/.cache/flense; when that is on a network file system, $TMPDIR comes before it. Images never go to
-$SLURM_TMPDIR or $TMPDIR. Any number of processes and machines may share a cache: there are no locks.
+$SLURM_TMPDIR or $TMPDIR. Any number of processes and machines may share a cache: there are no locks
+but on roots and libraries, which are of one machine.
 
 Exit status: 0 fine, 1 something is damaged (verify), 2 wrong usage, 4 environment.
 
@@ -44,6 +44,7 @@ Examples:
   flense cache ls
   flense cache prune --older-than 30d
   flense cache prune --max-size 200MiB
+  flense cache prune --kind root --max-size 50GiB
   flense cache prune --all)";
 
 constexpr std::array<std::string_view, 3> kCacheActions = {"ls", "prune", "verify"};
@@ -55,55 +56,68 @@ struct CacheRow {
   std::int64_t used = 0;  ///< of images: when they were pulled
 };
 
-struct Caches {
-  EntryStore store;
-  std::filesystem::path images;            ///< may be empty
-  std::optional<launch::RootStore> roots;  ///< nullopt: no place can be used
-};
-
 Result<Caches> open_caches(const Io& io) {
   TRY(OpenedStore opened, open_entry_store(io));
   if (!opened.store)
     return fail(Code::kEnvironment, "there is no cache: {}",
                 opened.complaints.empty() ? "neither FLENSE_CACHE nor HOME is set"
                                           : fmt::format("{}", fmt::join(opened.complaints, "; ")));
-  Caches out{std::move(*opened.store), places_of(io).images, std::nullopt};
-  if (auto roots = open_root_store(io)) out.roots = std::move(roots->store);
+  Caches out{std::move(*opened.store), places_of(io).images, std::nullopt, {}};
+  if (auto roots = open_root_store(io)) {
+    out.roots = std::move(roots->store);
+    out.prepared = std::move(roots->prepared);
+  }
   return out;
 }
 
-std::int64_t pulled_at(const image::CachedImage& image) {
-  const auto identity = file_identity(image.layout);
-  return identity ? identity->modified / 1'000'000'000 : 0;
+/// Unpacked roots, the driver libraries fitted to them, and what killed runs left.
+void add_roots(const Caches& caches, std::vector<CacheRow>& rows) {
+  if (!caches.roots) return;
+  std::map<std::string, std::string> labels;
+  for (const launch::ListedRoot& root : caches.roots->list()) {
+    rows.push_back({"root", root.key, root.label, root.bytes, root.used});
+    labels[root.key] = root.label;
+  }
+  for (const launch::ListedPrepared& one : prepared_libraries(caches)) {
+    const auto label = labels.find(one.image);
+    rows.push_back({"libraries", one.key,
+                    one.image.empty()       ? "damaged"
+                    : label == labels.end() ? "driver libraries for a root that is not kept here"
+                                            : "driver libraries for " + label->second,
+                    one.bytes, one.used});
+  }
+  for (const launch::LeftBehind& one : launch::left_behind(caches.roots->directory()))
+    rows.push_back({"unfinished", one.key, one.path.string(), one.bytes, one.used});
 }
 
-Result<std::vector<image::CachedImage>> pulled_images(const Caches& caches) {
-  if (caches.images.empty()) return std::vector<image::CachedImage>();
-  return image::list_cached_images(caches.images);
+struct Count {
+  std::uint64_t entries = 0, bytes = 0;
+};
+
+/// By kind, the inventories as one.
+std::map<std::string, Count> count_rows(const std::vector<CacheRow>& rows) {
+  std::map<std::string, Count> out;
+  for (const CacheRow& row : rows) {
+    const bool other = row.kind == "image" || row.kind == "root" || row.kind == "libraries" ||
+                       row.kind == "unfinished";
+    Count& count = out[other ? row.kind : "inventory"];
+    ++count.entries;
+    count.bytes += row.bytes;
+  }
+  return out;
 }
 
-/// "30d": s, m, h, d, w.
-Result<std::int64_t> parse_age(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-      {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
-  constexpr std::int64_t kMost = 100'000;
-  for (const auto& [name, seconds] : kUnits)
-    if (error == std::errc() && unit == name && count >= 0 && count <= kMost)
-      return count * seconds;
-  return with_hint(Result<std::int64_t>(fail(Code::kUsage, "'{}' is not an age", text)),
-                   "a number and a unit: 12h, 30d, 4w");
-}
-
-Json document(std::string_view action, const Caches& caches) {
-  Json out = Json::object();
-  out.set("schema", kCacheSchema);
-  out.set("flense", kVersion);
-  out.set("action", action);
-  out.set("directory", caches.store.directory().string());
-  out.set("max_bytes", caches.store.max_bytes());
+std::string counted(const std::map<std::string, Count>& counts) {
+  constexpr std::pair<const char*, const char*> kWords[] = {
+      {"image", "images"},
+      {"root", "roots"},
+      {"libraries", "sets of driver libraries"},
+      {"unfinished", "roots that were never finished"}};
+  std::string out;
+  for (const auto& [kind, words] : kWords)
+    if (const auto at = counts.find(kind); at != counts.end())
+      out += fmt::format("{} {}, {}\n", grouped(at->second.entries), words,
+                         human_bytes(at->second.bytes));
   return out;
 }
 
@@ -125,14 +139,13 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
   for (const image::CachedImage& image : images)
     rows.push_back(
         {"image", image.manifest_digest, image.layout.string(), image.bytes, pulled_at(image)});
-  if (caches.roots)
-    for (const launch::ListedRoot& root : caches.roots->list())
-      rows.push_back({"root", root.key, root.label, root.bytes, root.used});
+  add_roots(caches, rows);
   std::sort(rows.begin(), rows.end(), [](const CacheRow& a, const CacheRow& b) {
     return std::tie(b.used, a.what, a.kind, a.name) < std::tie(a.used, b.what, b.kind, b.name);
   });
+  const std::map<std::string, Count> counts = count_rows(rows);
   if (args.has("--json")) {
-    Json out = document("ls", caches);
+    Json out = cache_document("ls", caches);
     out.set("bytes", bytes);
     Json list = Json::array();
     for (const CacheRow& row : rows) {
@@ -145,6 +158,14 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
       list.push(std::move(item));
     }
     out.set("entries", std::move(list));
+    Json kinds = Json::object();
+    for (const auto& [kind, count] : counts) {
+      Json one = Json::object();
+      one.set("entries", count.entries);
+      one.set("bytes", count.bytes);
+      kinds.set(kind, std::move(one));
+    }
+    out.set("kinds", std::move(kinds));
     TRY_DO(print(io, out));
     return 0;
   }
@@ -165,74 +186,10 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
       fmt::format("{}: {} inventories, {} of at most {}\n",
                   report::printable(caches.store.directory().string()), grouped(inventories),
                   human_bytes(bytes), human_bytes(caches.store.max_bytes()));
+  out += counted(counts);
   if (!table.empty()) out += "\n" + table.text(style);
   if (files > 0) out += fmt::format("\nand {} marks of files that were hashed (-v)\n", files);
   TRY_DO(write_text(io, out));
-  return 0;
-}
-
-Result<int> prune(const ParsedArgs& args, Io& io, const Caches& caches) {
-  std::uint64_t most = caches.store.max_bytes();
-  if (args.has("--max-size")) {
-    TRY(most, with_context(inventory::parse_size(args.value("--max-size")), "reading --max-size"));
-  }
-  const bool all = args.has("--all");
-  const bool by_age = args.has("--older-than");
-  std::int64_t oldest = 0;
-  if (by_age) {
-    TRY(const std::int64_t age,
-        with_context(parse_age(args.value("--older-than")), "reading --older-than"));
-    oldest = std::time(nullptr) - age;
-  }
-  const auto goes = [&](std::int64_t used) { return all || (by_age && used < oldest); };
-
-  const std::vector<ListedEntry> before = caches.store.list();
-  for (const ListedEntry& entry : before)
-    if (goes(entry.used)) caches.store.remove(entry);
-  caches.store.shrink(all ? 0 : most);
-  const std::vector<ListedEntry> after = caches.store.list();
-  const auto sum = [](const std::vector<ListedEntry>& entries) {
-    std::uint64_t total = 0;
-    for (const ListedEntry& entry : entries) total += entry.bytes;
-    return total;
-  };
-  // Others may add meanwhile.
-  const std::uint64_t freed = sum(before) - std::min(sum(before), sum(after));
-  const std::size_t removed = before.size() - std::min(before.size(), after.size());
-
-  std::uint64_t image_bytes = 0, images = 0;
-  if ((all || by_age) && !caches.images.empty()) {
-    TRY(image_bytes,
-        image::prune_cached_images(caches.images, [&](const image::CachedImage& image) {
-          const bool drop = goes(pulled_at(image));
-          images += drop ? 1 : 0;
-          return drop;
-        }));
-  }
-  std::uint64_t root_bytes = 0, roots = 0;
-  if ((all || by_age) && caches.roots)
-    for (const launch::ListedRoot& root : caches.roots->list())
-      // One that a container uses stays.
-      if (goes(root.used) && caches.roots->remove(root.key)) {
-        root_bytes += root.bytes;
-        ++roots;
-      }
-  if (args.has("--json")) {
-    Json out = document("prune", caches);
-    out.set("bytes", sum(after));
-    out.set("removed", std::uint64_t{removed});
-    out.set("removed_bytes", freed);
-    out.set("removed_images", images);
-    out.set("removed_image_bytes", image_bytes);
-    out.set("removed_roots", roots);
-    out.set("removed_root_bytes", root_bytes);
-    TRY_DO(print(io, out));
-    return 0;
-  }
-  TRY_DO(write_text(
-      io, fmt::format("removed {} inventories ({}), {} images ({}) and {} roots ({})\n",
-                      grouped(removed), human_bytes(freed), grouped(images),
-                      human_bytes(image_bytes), grouped(roots), human_bytes(root_bytes))));
   return 0;
 }
 
@@ -260,9 +217,14 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
       roots.push_back(fmt::format("{} ({}): {}", root.key, root.label, verified.error().message));
     }
   }
-  const int status = damaged.empty() && blobs.empty() && roots.empty() ? 0 : 1;
+  std::vector<std::string> libraries;
+  const std::vector<launch::ListedPrepared> prepared = prepared_libraries(caches);
+  for (const launch::ListedPrepared& one : prepared)
+    if (const auto verified = launch::verify_prepared(caches.prepared / one.key); !verified)
+      libraries.push_back(fmt::format("{}: {}", one.key, verified.error().message));
+  const int status = damaged.empty() && blobs.empty() && roots.empty() && libraries.empty() ? 0 : 1;
   if (args.has("--json")) {
-    Json out = document("verify", caches);
+    Json out = cache_document("verify", caches);
     out.set("checked", std::uint64_t{entries.size()});
     const auto texts = [](const std::vector<std::string>& items) {
       Json list = Json::array();
@@ -273,6 +235,8 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
     out.set("damaged_blobs", texts(blobs));
     out.set("checked_roots", std::uint64_t{root_count});
     out.set("damaged_roots", texts(roots));
+    out.set("checked_libraries", std::uint64_t{prepared.size()});
+    out.set("damaged_libraries", texts(libraries));
     TRY_DO(print(io, out));
     return status;
   }
@@ -285,10 +249,14 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
   for (const std::string& root : roots)
     out += fmt::format("damaged root {} (flense cache prune --all drops it)\n",
                        report::printable(root));
+  for (const std::string& one : libraries)
+    out += fmt::format("damaged driver libraries {} (flense cache prune --all drops them)\n",
+                       report::printable(one));
   out += fmt::format(
-      "{} inventories checked, {} damaged; {} blobs damaged; {} roots checked, {} damaged\n",
+      "{} inventories checked, {} damaged; {} blobs damaged; {} roots checked, {} damaged; {} sets "
+      "of driver libraries checked, {} damaged\n",
       grouped(entries.size()), grouped(damaged.size()), grouped(blobs.size()), grouped(root_count),
-      grouped(roots.size()));
+      grouped(roots.size()), grouped(prepared.size()), grouped(libraries.size()));
   TRY_DO(write_text(io, out));
   return status;
 }
@@ -298,21 +266,49 @@ Result<int> cache(const ParsedArgs& args, Io& io) {
   if (std::find(kCacheActions.begin(), kCacheActions.end(), action) == kCacheActions.end())
     return with_hint(Result<int>(fail(Code::kUsage, "cache has no action '{}'", action)),
                      "ls, prune or verify");
-  for (const std::string_view option : {"--all", "--max-size", "--older-than"})
+  for (const std::string_view option : {"--all", "--kind", "--max-size", "--older-than"})
     if (args.has(option) && action != "prune")
       return fail(Code::kUsage, "{} belongs to cache prune", option);
   TRY(const Caches caches, open_caches(io));
   if (action == "ls") return list_entries(args, io, caches);
-  return action == "prune" ? prune(args, io, caches) : verify(args, io, caches);
+  return action == "prune" ? prune_caches(args, io, caches) : verify(args, io, caches);
 }
 
 }  // namespace
 
+Result<std::vector<image::CachedImage>> pulled_images(const Caches& caches) {
+  if (caches.images.empty()) return std::vector<image::CachedImage>();
+  return image::list_cached_images(caches.images);
+}
+
+std::int64_t pulled_at(const image::CachedImage& image) {
+  const auto identity = file_identity(image.layout);
+  return identity ? identity->modified / 1'000'000'000 : 0;
+}
+
+std::vector<launch::ListedPrepared> prepared_libraries(const Caches& caches) {
+  if (caches.prepared.empty()) return {};
+  return launch::list_prepared(caches.prepared);
+}
+
+Json cache_document(std::string_view action, const Caches& caches) {
+  Json out = Json::object();
+  out.set("schema", kCacheSchema);
+  out.set("flense", kVersion);
+  out.set("action", action);
+  out.set("directory", caches.store.directory().string());
+  out.set("max_bytes", caches.store.max_bytes());
+  return out;
+}
+
 const Command& cache_command() {
-  static const std::array<OptionSpec, 4> kOptions = {
+  static const std::array<OptionSpec, 5> kOptions = {
       OptionSpec{"--json", "", "", "print JSON (schema flense/cache/v1)"},
       OptionSpec{"--all", "", "", "prune: everything, pulled images and roots too"},
-      OptionSpec{"--max-size", "", "SIZE", "prune: what may remain of the inventories"},
+      OptionSpec{"--kind", "", "KIND", "prune: only inventory, image, root or libraries", true,
+                 kCacheKinds},
+      OptionSpec{"--max-size", "", "SIZE",
+                 "prune: what may remain of the inventories, or of each --kind"},
       OptionSpec{"--older-than", "", "AGE",
                  "prune: also what was not used for so long: 12h, 30d, 4w"}};
   static const Command kCommand{

@@ -270,7 +270,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   const Preflight preflight = [&](const std::vector<std::string>& names) {
     return check_image(args, io, *opened.image, where, opened.root, names);
   };
-  TRY(const auto devices, choose_devices(options, opened, machine, io, preflight));
+  TRY(auto devices, choose_devices(options, opened, machine, io, preflight));
   launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};
   if (devices) {
     TRY_DO(tell(io, "notice: ", devices->notices));
@@ -299,11 +299,11 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     return run_and_trace(
         {plan, opened.root, command_text(plan.config), args.value("--trace"), args.has("--quiet")},
         io);
-  // The root stays held: its descriptor goes along.
+  // The root and the prepared libraries stay held: their descriptors go along.
   io.last_step = [stage = std::move(plan.stage),
-                  held = std::make_shared<launch::RootFs>(std::move(opened.root))] {
-    return launch::start_stage(stage);
-  };
+                  held = std::make_shared<launch::RootFs>(std::move(opened.root)),
+                  libraries = std::make_shared<std::optional<launch::GpuDevices>>(
+                      std::move(devices))] { return launch::start_stage(stage); };
   return 0;
 }
 

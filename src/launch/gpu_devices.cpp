@@ -126,6 +126,7 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
   TRY(Injection injection, with_context(plan_injection(out.edits, input.root.directory, options),
                                         "fitting the driver's libraries to the image"));
   out.edits = std::move(injection.edits);
+  out.held = std::move(injection.held);
   for (const Decision& decision : injection.decisions)
     out.reasons.push_back(fmt::format("{} {}: {}", decision.injected ? "library" : "left out",
                                       decision.file, decision.reason));

@@ -36,6 +36,7 @@ struct GpuInput {
 struct GpuDevices {
   cdi::Edits edits;
   std::vector<std::string> reasons, notices;
+  UniqueFd held;  ///< Injection::held
 };
 
 /// Whether anything was asked for at all: if not, the machine is not looked at.

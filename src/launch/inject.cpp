@@ -3,9 +3,11 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <system_error>
+#include <thread>
 
 #include "base/path.h"
 #include "codec/sha256.h"
@@ -201,6 +203,7 @@ void Preparation::add_library_path() {
 }
 
 Result<void> Preparation::run(const std::vector<LibraryMount>& mounts) {
+  prepared.image = options_.image_key;
   TRY(libraries_, host_libraries(edits_, mounts));
   read_hooks();
   choose_compat();
@@ -223,6 +226,24 @@ Result<void> Preparation::run(const std::vector<LibraryMount>& mounts) {
   return {};
 }
 
+/// Again where somebody prunes it before it is held.
+Result<HeldPrepared> publish_and_hold(const std::filesystem::path& place,
+                                      const std::filesystem::path& directory,
+                                      const Preparation& work) {
+  constexpr int kTries = 100;
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return system_error(error.value(), "cannot create " + directory.string());
+  for (int i = 0; i < kTries; ++i) {
+    if (i > 0) std::this_thread::sleep_for(kPause);
+    TRY_DO(with_context(publish_prepared(place, work.prepared, work.files),
+                        "preparing the driver's libraries"));
+    if (auto held = hold_prepared(place)) return std::move(*held);
+  }
+  return fail(Code::kEnvironment, "{} was removed whenever it was made", place.string());
+}
+
 }  // namespace
 
 Result<Injection> plan_injection(const cdi::Edits& edits, const UniqueFd& root,
@@ -230,21 +251,17 @@ Result<Injection> plan_injection(const cdi::Edits& edits, const UniqueFd& root,
   TRY(const std::vector<LibraryMount> mounts, library_mounts(edits));
   const bool hooks = std::ranges::any_of(
       edits.hooks, [](const cdi::Hook& hook) { return known_hook(hook).has_value(); });
-  if (mounts.empty() && !hooks) return Injection{edits, {}, {}};
+  if (mounts.empty() && !hooks) return Injection{edits, {}, {}, {}};
   const ImageRoot image(root);
   const std::filesystem::path place = options.directory / key_of(edits, mounts, options, image);
-  std::optional<Prepared> prepared = load_prepared(place);
-  if (!prepared) {
+  std::optional<HeldPrepared> held = hold_prepared(place);
+  if (!held) {
     Preparation work(edits, options, image);
     TRY_DO(work.run(mounts));
-    std::error_code error;
-    std::filesystem::create_directories(options.directory, error);
-    if (error) return system_error(error.value(), "cannot create " + options.directory.string());
-    TRY_DO(with_context(publish_prepared(place, work.prepared, work.files),
-                        "preparing the driver's libraries"));
-    prepared = std::move(work.prepared);
+    TRY(held, publish_and_hold(place, options.directory, work));
   }
-  return Injection{edits_with(edits, *prepared, place), prepared->decisions, prepared->notices};
+  return Injection{edits_with(edits, held->prepared, place), held->prepared.decisions,
+                   held->prepared.notices, std::move(held->held)};
 }
 
 }  // namespace flense::launch

@@ -27,6 +27,8 @@ struct Injection {
   cdi::Edits edits;
   std::vector<Decision> decisions;
   std::vector<std::string> notices;
+  /// Keeps the prepared directory from being removed while it is open; empty when none is used.
+  UniqueFd held;
 };
 
 struct InjectOptions {

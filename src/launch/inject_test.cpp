@@ -6,8 +6,12 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "elf/loader_cache.h"
+#include "launch/inject_directory.h"
+#include "launch/kept_directory.h"
 #include "launch/loader_cache_writer.h"
 #include "launch/testing_root.h"
 
@@ -430,10 +434,18 @@ TEST(Injection, ADamagedDirectoryIsMadeAgain) {
   roots.library(roots.host(kCuda), "libcuda.so.1", {});
   cdi::Edits edits;
   edits.mounts = {roots.mount(kCuda)};
-  const auto first = roots.plan(edits);
+  auto first = roots.plan(edits);
   ASSERT_TRUE(first);
   const std::filesystem::path place =
       std::filesystem::path(host_of(*first, "/run/flense/lib")).parent_path();
+  {
+    // Not under a container that uses it.
+    roots.write(place / "decisions.json", "");
+    const auto again = roots.plan(edits);
+    ASSERT_FALSE(again);
+    EXPECT_THAT(again.error().message, HasSubstr("a container uses it"));
+  }
+  first->held = UniqueFd();
   for (const char* text : {"", "{", "{\"form\":\"flense/injection/v1\",\"binds\":7}"}) {
     roots.write(place / "decisions.json", text);
     const auto again = roots.plan(edits);
@@ -441,6 +453,70 @@ TEST(Injection, ADamagedDirectoryIsMadeAgain) {
     EXPECT_EQ(again->edits, first->edits);
     EXPECT_THAT(text_of(place / "decisions.json"), HasSubstr("libcuda"));
   }
+}
+
+TEST(Injection, WhatIsInUseStaysAndEveryChangeIsFound) {
+  const Roots roots;
+  roots.glibc_image(Roots::kAll);
+  roots.library(roots.host(kCuda), "libcuda.so.1", {});
+  cdi::Edits edits;
+  edits.mounts = {roots.mount(kCuda)};
+  auto injection = roots.plan(edits);
+  ASSERT_TRUE(injection);
+  const auto listed = list_prepared(roots.prepared());
+  ASSERT_EQ(listed.size(), 1U);
+  EXPECT_EQ(listed[0].image, std::string(64, 'a'));
+  EXPECT_GT(listed[0].bytes, 100U);
+  const std::filesystem::path place = roots.prepared() / listed[0].key;
+  EXPECT_TRUE(verify_prepared(place));
+  EXPECT_FALSE(discard_directory(place).value());
+  EXPECT_TRUE(verify_prepared(place));
+
+  const auto complaint = [&] {
+    const auto verified = verify_prepared(place);
+    return verified ? std::string() : verified.error().message;
+  };
+  std::filesystem::remove(place / "lib/libcuda.so.1");
+  EXPECT_THAT(complaint(), HasSubstr("lib/libcuda.so.1 is not the link"));
+  roots.link(place / "lib/libcuda.so.1", "/elsewhere");
+  EXPECT_THAT(complaint(), HasSubstr("lib/libcuda.so.1 is not the link"));
+  injection->held = UniqueFd();
+  EXPECT_TRUE(discard_directory(place).value());
+  ASSERT_TRUE(injection = roots.plan(edits));
+  EXPECT_EQ(complaint(), "");
+  roots.write(place / "lib/more", "");
+  EXPECT_THAT(complaint(), HasSubstr("lib/more is no link"));
+  std::filesystem::remove(place / "lib/more");
+  roots.write(place / "ld.so.cache", "other");
+  EXPECT_EQ(complaint(), "ld.so.cache has another content");
+  roots.write(place / "decisions.json", "{");
+  EXPECT_THAT(complaint(), HasSubstr("no whole entry"));
+  EXPECT_EQ(list_prepared(roots.prepared())[0].image, "");
+}
+
+TEST(Injection, MadeAgainWhilePruned) {
+  const Roots roots;
+  roots.glibc_image(Roots::kAll);
+  roots.library(roots.host(kCuda), "libcuda.so.1", {});
+  cdi::Edits edits;
+  edits.mounts = {roots.mount(kCuda)};
+  std::atomic<bool> done = false;
+  std::atomic<int> removed = 0;
+  std::thread pruning([&] {
+    while (!done)
+      for (const ListedPrepared& one : list_prepared(roots.prepared()))
+        if (const auto gone = discard_directory(roots.prepared() / one.key); gone && *gone)
+          ++removed;
+  });
+  for (int i = 0; i < 100; ++i) {
+    const auto injection = roots.plan(edits);
+    ASSERT_TRUE(injection) << injection.error().message;
+    EXPECT_TRUE(verify_prepared(
+        std::filesystem::path(host_of(*injection, "/run/flense/lib")).parent_path()));
+  }
+  done = true;
+  pruning.join();
+  EXPECT_GT(removed, 0);
 }
 
 TEST(Injection, AMissingFileIsAStaleSpecification) {

@@ -19,7 +19,9 @@
 #include "image/extract.h"
 #include "image/layer_walk.h"
 #include "image/platform.h"
+#include "launch/kept_directory.h"
 #include "launch/mount_points.h"
+#include "launch/room.h"
 #include "launch/root_listing.h"
 
 namespace flense::launch {
@@ -28,16 +30,8 @@ namespace {
 
 constexpr std::string_view kEntryForm = "flense-root/1";
 constexpr std::uint64_t kMaxEntryJson = 1u << 20, kMaxListing = 2ull << 30;
-constexpr std::size_t kKeyDigits = 64;
-/// A use is noted once an hour, as in the cache of inventories.
-constexpr std::time_t kTouchSeconds = 3600;
 constexpr auto kFirstPause = std::chrono::milliseconds(5),
                kLongestPause = std::chrono::milliseconds(100);
-
-bool is_key(std::string_view text) {
-  return text.size() == kKeyDigits &&
-         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 std::string sum_of(const std::string& text) {
   codec::Sha256 hash;
@@ -69,18 +63,6 @@ std::optional<text::Json> read_entry(const std::filesystem::path& entry, const s
   return std::move(*json);
 }
 
-bool same_file(int fd, const std::filesystem::path& path) {
-  struct stat open{}, named{};
-  return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         open.st_ino == named.st_ino && open.st_dev == named.st_dev;
-}
-
-void note_use(int entry) {
-  struct stat status{};
-  if (::fstat(entry, &status) == 0 && std::time(nullptr) - status.st_mtim.tv_sec >= kTouchSeconds)
-    static_cast<void>(::futimens(entry, nullptr));
-}
-
 /// The lock of a key, and a file that nobody removes: a lock on a removed file would hold nobody.
 Result<UniqueFd> lock_file(const std::filesystem::path& directory, const std::string& key) {
   const std::filesystem::path path = directory / ("." + key + ".lock");
@@ -95,10 +77,8 @@ void remove_left_behind(const std::filesystem::path& entry) {
   remove_stale_staging(entry, std::time(nullptr) + kHour);
 }
 
-std::string room_hint(const std::filesystem::path& directory) {
-  return fmt::format(
-      "flense cache prune frees what is not used; FLENSE_CACHE=DIR chooses another place than {}",
-      directory.string());
+std::string place_hint(const std::filesystem::path& directory) {
+  return fmt::format("FLENSE_CACHE=DIR chooses another place than {}", directory.string());
 }
 
 Result<void> check_platform(const image::Image& image) {
@@ -155,12 +135,9 @@ Result<std::optional<RootFs>> RootStore::find(const std::string& key) const {
   if (!is_key(key)) return fail(Code::kInternal, "'{}' is no key of a root", key);
   RootFs out;
   out.key = key;
-  // Inherited by the program that we become.
-  out.held = UniqueFd(::open(entry(key).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  if (!out.held) return std::nullopt;
-  // Refused while somebody removes it; without locks (a network file system) nobody can tell.
-  if (::flock(out.held.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;
-  if (!same_file(out.held.get(), entry(key))) return std::nullopt;
+  auto held = hold_directory(entry(key));
+  if (!held) return std::nullopt;
+  out.held = std::move(*held);
   const auto json = read_entry(entry(key), key);
   if (!json) return std::nullopt;
   out.path = entry(key) / "root";
@@ -168,7 +145,6 @@ Result<std::optional<RootFs>> RootStore::find(const std::string& key) const {
       UniqueFd(::openat(out.held.get(), "root", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!out.directory) return std::nullopt;
   for (const text::Json& line : (*json)["notices"].items()) out.notices.emplace_back(line.text());
-  note_use(out.held.get());
   return std::optional<RootFs>(std::move(out));
 }
 
@@ -177,7 +153,10 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
   TRY(const std::string key, key_of(image));
   TRY(auto there, find(key));
   if (there) return std::move(*there);
-  TRY(const UniqueFd lock, with_hint(lock_file(directory_, key), room_hint(directory_)));
+  auto locked = with_hint(lock_file(directory_, key), place_hint(directory_));
+  if (!locked)
+    return std::unexpected(with_need(std::move(locked).error(), image, 0, 0, room_in(directory_)));
+  const UniqueFd lock = std::move(*locked);
   progress.begin("waiting for another flense that unpacks the image", 0);
   for (auto pause = kFirstPause; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
        pause = std::min(2 * pause, kLongestPause)) {
@@ -192,7 +171,7 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
   // Whoever had the lock may have done it.
   TRY(there, find(key));
   if (there) return std::move(*there);
-  TRY_DO(with_context(with_hint(unpack(image, key, progress), room_hint(directory_)),
+  TRY_DO(with_context(with_hint(unpack(image, key, progress), place_hint(directory_)),
                       "unpacking {}", image.name));
   TRY(there, find(key));
   if (!there)
@@ -204,11 +183,37 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
 Result<void> RootStore::unpack(const image::Image& image, const std::string& key,
                                Progress& progress) const {
   remove_left_behind(entry(key));
-  TRY_DO(discard(key));
-  TRY(AtomicDirectory output, AtomicDirectory::create(entry(key)));
-  if (::chmod(output.staging().c_str(), 0700) != 0)
-    return system_error(errno, "cannot set the mode of " + output.staging().string());
-  const std::filesystem::path root = output.staging() / "root";
+  TRY(const bool free, discard_directory(entry(key)));
+  if (!free) return fail(Code::kEnvironment, "a container uses {}", entry(key).string());
+  const Room before = room_in(directory_);
+  auto output = AtomicDirectory::create(entry(key));
+  if (!output) return std::unexpected(with_need(std::move(output).error(), image, 0, 0, before));
+  std::size_t layer = 0;
+  auto filled = fill(image, key, output->staging(), layer, progress);
+  if (filled) filled = output->commit();
+  if (filled) return {};
+  // While what was written is still there.
+  return std::unexpected(with_need(std::move(filled).error(), image, layer + 1,
+                                   bytes_below(output->staging()), before));
+}
+
+/// The failure, with what is needed where the disk is full: what was written, and the layers from
+/// `next` on as they are stored, which is the least that they come to.
+Error RootStore::with_need(Error error, const image::Image& image, std::size_t next,
+                           std::uint64_t written, const Room& before) const {
+  if (!is_full(error)) return error;
+  for (std::size_t i = next; i < image.layers.size(); ++i) written += image.layers[i].blob.size;
+  return no_room(std::move(error),
+                 {image.name, directory_, before, written, room_in(directory_).no_inodes});
+}
+
+/// The entry, in a directory that nobody else sees yet; `layer` is the one that is being unpacked.
+Result<void> RootStore::fill(const image::Image& image, const std::string& key,
+                             const std::filesystem::path& staging, std::size_t& layer,
+                             Progress& progress) const {
+  if (::chmod(staging.c_str(), 0700) != 0)
+    return system_error(errno, "cannot set the mode of " + staging.string());
+  const std::filesystem::path root = staging / "root";
   if (::mkdir(root.c_str(), 0755) != 0)
     return system_error(errno, "cannot create " + root.string());
   const UniqueFd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -218,44 +223,24 @@ Result<void> RootStore::unpack(const image::Image& image, const std::string& key
   image::WalkOptions options;
   options.scratch_directory = directory_;
   options.progress = &progress;
-  for (std::size_t i = 0; i < image.layers.size(); ++i) {
-    progress.begin(fmt::format("unpacking layer {} of {}", i + 1, image.layers.size()), 0);
+  for (layer = 0; layer < image.layers.size(); ++layer) {
+    progress.begin(fmt::format("unpacking layer {} of {}", layer + 1, image.layers.size()), 0);
     extractor.begin_layer();
     TRY_DO(with_context(
-        image::walk_layer(image, i, options,
+        image::walk_layer(image, layer, options,
                           [&](const image::LayerEntry& member, image::EntryContent* content,
                               codec::TarReader*) { return extractor.add(member, content); }),
-        "reading layer {} ({})", i + 1, image.layers[i].diff_id));
+        "reading layer {} ({})", layer + 1, image.layers[layer].diff_id));
   }
   TRY_DO(make_mount_points(directory.get()));
   TRY_DO(extractor.finish());
 
   progress.begin("listing the unpacked files", 0);
   TRY(const Listing listing, list_root(directory.get(), &extractor.written(), progress));
-  TRY_DO(write_new_file(output.staging() / "listing", encode_listing(listing), 0600));
-  TRY_DO(write_new_file(output.staging() / "entry.json",
+  TRY_DO(write_new_file(staging / "listing", encode_listing(listing), 0600));
+  return write_new_file(staging / "entry.json",
                         text::dump_json(entry_json(key, image, extractor.notices(), listing), 2),
-                        0600));
-  return output.commit();
-}
-
-/// Takes away what is there: first the name, so that nobody finds half of it.
-Result<void> RootStore::discard(const std::string& key) const {
-  const UniqueFd held(::open(entry(key).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!held)
-    return errno == ENOENT ? Result<void>()
-                           : system_error(errno, "cannot open " + entry(key).string());
-  if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::kEnvironment, "a container uses {}", entry(key).string());
-  std::string aside = staging_pattern(entry(key));
-  if (::mkdtemp(aside.data()) == nullptr)
-    return system_error(errno, "cannot create a directory in " + directory_.string());
-  if (::rename(entry(key).c_str(), aside.c_str()) != 0)
-    return system_error(errno, "cannot rename " + entry(key).string());
-  std::error_code error;
-  std::filesystem::remove_all(aside, error);
-  if (error) return system_error(error.value(), "cannot remove " + aside);
-  return {};
+                        0600);
 }
 
 std::vector<ListedRoot> RootStore::list() const {
@@ -282,13 +267,24 @@ std::vector<ListedRoot> RootStore::list() const {
   return out;
 }
 
-Result<void> RootStore::remove(const std::string& key) const {
+Result<bool> RootStore::remove(const std::string& key) const {
   if (!is_key(key)) return fail(Code::kInternal, "'{}' is no key of a root", key);
   TRY(const UniqueFd lock, lock_file(directory_, key));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::kEnvironment, "{} is being unpacked", entry(key).string());
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return false;
   remove_left_behind(entry(key));
-  return discard(key);
+  return discard_directory(entry(key));
+}
+
+std::uint64_t RootStore::clear_left_behind() const {
+  std::uint64_t bytes = 0;
+  for (const LeftBehind& one : left_behind(directory_)) {
+    const auto lock = lock_file(directory_, one.key);
+    if (!lock || ::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) continue;
+    remove_left_behind(entry(one.key));
+    std::error_code error;
+    if (!std::filesystem::exists(one.path, error)) bytes += one.bytes;
+  }
+  return bytes;
 }
 
 Result<void> RootStore::verify(const std::string& key, Progress& progress) const {

@@ -5,8 +5,8 @@
 //   roots/KEY/listing     what it consists of (root_listing.h)
 //   roots/KEY/entry.json  its label, notices and size; without it there is no entry
 //
-// Who uses an entry holds a shared lock on its directory and never waits for it; who unpacks or
-// removes one holds roots/.KEY.lock. Locks want a file system of this machine.
+// Who uses an entry holds it (kept_directory.h); who unpacks or removes one has the lock of
+// roots/.KEY.lock.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "base/result.h"
 #include "image/image.h"
+#include "launch/room.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -56,8 +57,10 @@ class RootStore {
   Result<RootFs> obtain(const image::Image& image, Progress& progress) const;
 
   std::vector<ListedRoot> list() const;
-  /// An environment error while something uses it.
-  Result<void> remove(const std::string& key) const;
+  /// False while a container uses it, or somebody unpacks it.
+  Result<bool> remove(const std::string& key) const;
+  /// Removes what killed processes left of roots (kept_directory.h); the bytes that are gone.
+  std::uint64_t clear_left_behind() const;
   /// Walks the tree again and compares with what was unpacked; the first difference as an error.
   Result<void> verify(const std::string& key, Progress& progress) const;
   const std::filesystem::path& directory() const { return directory_; }
@@ -66,7 +69,11 @@ class RootStore {
   explicit RootStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
   std::filesystem::path entry(const std::string& key) const { return directory_ / key; }
   Result<void> unpack(const image::Image& image, const std::string& key, Progress& progress) const;
-  Result<void> discard(const std::string& key) const;
+  Error with_need(Error error, const image::Image& image, std::size_t next, std::uint64_t written,
+                  const Room& before) const;
+  Result<void> fill(const image::Image& image, const std::string& key,
+                    const std::filesystem::path& staging, std::size_t& layer,
+                    Progress& progress) const;
 
   std::filesystem::path directory_;
 };

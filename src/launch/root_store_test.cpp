@@ -141,9 +141,7 @@ TEST_F(RootStoreTest, EntriesInUseStayAndDamagedOnesAreMadeAnew) {
   const std::string key = must(RootStore::key_of(*image));
   {
     const RootFs root = must(store().obtain(*image, progress_));
-    const auto removed = store().remove(key);
-    ASSERT_FALSE(removed);
-    EXPECT_THAT(removed.error().message, HasSubstr("a container uses"));
+    EXPECT_FALSE(must(store().remove(key)));
     ASSERT_EQ(store().list().size(), 1U);
     EXPECT_EQ(store().list().front().key, key);
     EXPECT_EQ(store().list().front().bytes, 1U);
@@ -151,7 +149,7 @@ TEST_F(RootStoreTest, EntriesInUseStayAndDamagedOnesAreMadeAnew) {
   std::filesystem::resize_file(work_ / "roots" / key / "entry.json", 7);
   EXPECT_FALSE(must(store().find(key)));
   EXPECT_TRUE(must(store().obtain(*image, progress_)).unpacked_now);
-  must(store().remove(key));
+  EXPECT_TRUE(must(store().remove(key)));
   EXPECT_TRUE(store().list().empty());
 }
 

@@ -44,7 +44,7 @@ class Injection(harness.Case):
     start, done, run_image = test_run.Run.start, test_run.Run.done, test_run.Run.run_image
 
     def setUp(self):
-        super().setUp()
+        harness.Case.setUp(self)
         reason = test_run.why_not()
         if reason:
             self.skipTest(reason)

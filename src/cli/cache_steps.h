@@ -1,0 +1,38 @@
+// What the actions of flense cache share.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "cli/common.h"
+#include "image/skopeo.h"
+#include "launch/inject_directory.h"
+#include "launch/root_store.h"
+#include "text/json.h"
+
+namespace flense::cli {
+
+struct Caches {
+  inventory::EntryStore store;
+  std::filesystem::path images;            ///< may be empty
+  std::optional<launch::RootStore> roots;  ///< nullopt: no place can be used
+  std::filesystem::path prepared;          ///< driver libraries; empty without roots
+};
+
+Result<std::vector<image::CachedImage>> pulled_images(const Caches& caches);
+/// Seconds since 1970.
+std::int64_t pulled_at(const image::CachedImage& image);
+/// The driver libraries that are prepared.
+std::vector<launch::ListedPrepared> prepared_libraries(const Caches& caches);
+
+/// The head of what --json prints (docs/schemas/cache-v1.json).
+text::Json cache_document(std::string_view action, const Caches& caches);
+
+/// What --kind takes.
+constexpr std::array<std::string_view, 4> kCacheKinds = {"inventory", "image", "root", "libraries"};
+
+Result<int> prune_caches(const ParsedArgs& args, Io& io, const Caches& caches);
+
+}  // namespace flense::cli
