@@ -7,6 +7,8 @@
 #include "cli/config.h"
 #include "cli/help.h"
 #include "cli/suggest.h"
+#include "launch/numa.h"
+#include "launch/stage.h"
 
 namespace flense::cli {
 
@@ -72,6 +74,18 @@ Result<int> run_command(const Command& command, const std::vector<std::string>& 
   return command.function(parsed, io);
 }
 
+/// What `run` has the container start in front of its command: no command of the user's.
+Result<int> place(const std::vector<std::string>& args, Io& io) {
+  if (args.size() < 4) return usage_error("flense run starts this in a container", "");
+  TRY(const std::vector<std::string> notices, launch::place_here({args[1], args[2]}));
+  for (const std::string& notice : notices)
+    TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
+  io.last_step = [command = std::vector<std::string>(args.begin() + 3, args.end())] {
+    return launch::become_command(command);
+  };
+  return 0;
+}
+
 Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
   if (args.empty()) return usage_error("no command given", "flense help lists the commands");
   const std::string& word = args.front();
@@ -83,6 +97,7 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
     TRY_DO(write_text(io, fmt::format("flense {}\n", kVersion)));
     return 0;
   }
+  if (word == launch::kPlaceWord) return place(args, io);
   const Command* command = find_command(word);
   if (command == nullptr) return unknown_command(word);
   return run_command(*command, {args.begin() + 1, args.end()}, io);

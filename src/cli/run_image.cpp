@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <set>
 
 #include "cdi/registry.h"
 #include "cli/command.h"
@@ -17,6 +18,7 @@
 #include "inventory/budget.h"
 #include "launch/gpu_devices.h"
 #include "launch/launch.h"
+#include "launch/preflight_host.h"
 #include "launch/process_plan.h"
 #include "launch/running.h"
 
@@ -117,6 +119,7 @@ void read_gpus(const ParsedArgs& args, launch::RunOptions& out) {
   out.gpu.rocm = args.has("--rocm");
   out.cdi_directories = args.values("--cdi-spec-dir");
   out.rdma = args.has("--rdma");
+  out.bind_numa = args.has("--bind-numa");
 }
 
 Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
@@ -143,6 +146,10 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
     out.cpus = cpus;
   }
   read_gpus(args, out);
+  if (out.bind_numa && !launch::asks_for_devices(out.gpu))
+    return with_hint(Result<launch::RunOptions>(
+                         fail(Code::kUsage, "--bind-numa binds to GPUs, and none was asked for")),
+                     "--gpus all, or --nv, --rocm, --device");
   if (args.has("--name")) {
     TRY(out.name, launch::check_name(args.value("--name")));
   }
@@ -212,6 +219,24 @@ Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOption
                             opened.root, opened.prepared,
                             launch::variable_in(env, "LD_LIBRARY_PATH").value_or(""), preflight}));
   return devices;
+}
+
+/// Where the command runs: beside its GPUs, or where the batch system has put us.
+Result<void> choose_place(const ParsedArgs& args, Io& io, const launch::Engine& engine,
+                          const host::Machine& machine, const launch::GpuDevices* devices,
+                          launch::LaunchInput& input) {
+  const std::set<unsigned> allowed = launch::allowed_cpus();
+  if (input.options.bind_numa && devices != nullptr) {
+    std::vector<std::string> nodes;
+    for (const cdi::DeviceNode& node : devices->edits.device_nodes) nodes.push_back(node.path);
+    launch::PlacementPlan plan =
+        launch::plan_placement(launch::probe_gpus(machine), machine.sys, nodes, allowed);
+    TRY_DO(tell(io, "notice: ", plan.notices));
+    if (args.has("--explain")) TRY_DO(tell(io, "", plan.reasons));
+    input.placement = std::move(plan.placement);
+  }
+  if (!input.placement) input.placement = launch::inherited_placement(engine, machine.sys, allowed);
+  return {};
 }
 
 /// 126 or 127, told as shells do; nullopt when the command can be tried.
@@ -284,6 +309,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     if (traced) stop_at_traced_calls(config);
     return {};
   };
+  TRY_DO(choose_place(args, io, engine, machine, devices ? &*devices : nullptr, input));
   if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
   if (args.has("--explain")) {
@@ -311,7 +337,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 37> kOptions = {
+  static const std::array<OptionSpec, 38> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -348,6 +374,7 @@ const Command& run_image_command() {
       OptionSpec{"--rocm", "", "", "AMD GPUs, if there are any"},
       OptionSpec{"--device", "", "NAME", "a CDI device or a node of /dev", true},
       OptionSpec{"--rdma", "", "", "the InfiniBand and RoCE cards beside the GPUs"},
+      OptionSpec{"--bind-numa", "", "", "run on the processors and in the memory beside the GPUs"},
       OptionSpec{"--cdi-spec-dir",
                  "",
                  "DIR",

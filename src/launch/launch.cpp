@@ -7,6 +7,7 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <system_error>
 
 #include "launch/host_kernel.h"
 #include "launch/mount_plan.h"
@@ -44,6 +45,16 @@ Caller find_caller(const std::vector<std::string>& environment) {
   if (::getcwd(directory.data(), directory.size()) != nullptr) out.directory = directory.data();
   if (!out.directory.starts_with('/')) out.directory.clear();
   return out;
+}
+
+/// This program's file, which the container gets too.
+Result<std::string> own_program() {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error || !std::filesystem::exists(path, error))
+    return fail(Code::kEnvironment, "cannot find this program's own file: {}",
+                error ? error.message() : path.string() + " is gone");
+  return path.string();
 }
 
 Result<std::string> new_id(const RunOptions& options) {
@@ -121,6 +132,10 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   oci.host = at.host;
   oci.namespaces = namespaces_of(options);
   oci.mounts = std::move(mount_plan.mounts);
+  if (input.placement) {
+    TRY(const std::string program, own_program());
+    oci.mounts.push_back({kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}});
+  }
   oci.fake_root = options.fake_root;
   oci.memory = options.memory;
   oci.cpus = options.cpus;
@@ -171,6 +186,16 @@ Result<void> check_directory(int root, const OciInput& oci) {
                    "-w DIR names another one, -v DIR:DIR brings one along");
 }
 
+/// The command behind the words that place it.
+void place_command(const Placement& placement, text::Json& config) {
+  text::Json process = config["process"];
+  text::Json args = text::Json::array();
+  for (const std::string& word : placing_words(placement)) args.push(word);
+  for (const text::Json& word : process["args"].items()) args.push(word);
+  process.set("args", std::move(args));
+  config.set("process", std::move(process));
+}
+
 struct Assembled {
   text::Json config;
   std::vector<MissingTarget> missing;
@@ -202,6 +227,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   config.set("mounts", listed["mounts"]);
   TRY_DO(check_directory(root, plan.oci));
   out.command = check_command(root, plan.oci.args, env_of(config), plan.oci.cwd, plan.oci.mounts);
+  if (input.placement) place_command(*input.placement, config);
   out.config = std::move(config);
   return out;
 }

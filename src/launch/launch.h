@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "launch/command_check.h"
 #include "launch/engine.h"
+#include "launch/numa.h"
 #include "launch/root_store.h"
 #include "launch/run_options.h"
 #include "launch/stage.h"
@@ -27,6 +28,8 @@ struct LaunchInput {
   std::vector<std::string> environment;
   /// Devices and libraries merged into the configuration; may be empty.
   std::function<Result<void>(text::Json&)> amend;
+  /// Processors and memory of the command; nullopt: those of whoever starts it.
+  std::optional<Placement> placement = std::nullopt;
 };
 
 struct Launch {

@@ -41,7 +41,8 @@ struct RunOptions {
   std::optional<double> cpus;
   GpuRequest gpu;
   std::vector<std::string> cdi_directories;  ///< empty: the standard ones
-  bool bind_numa = false, rdma = false;
+  bool bind_numa = false;                    ///< beside the GPUs
+  bool rdma = false;
   std::string name;  ///< of the container; empty: made up
 };
 

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "launch/alone.h"
 #include "launch/host_kernel.h"
+#include "launch/numa.h"
 #include "launch/process_plan.h"
 #include "launch/stage.h"
 #include "text/json.h"
@@ -162,8 +163,13 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
     for (const std::string& item : items) json.push(item);
     return json;
   };
+  // Where the container's command runs, what joins it does, too.
+  std::vector<std::string> args;
+  for (const text::Json& item : out.process["args"].items()) args.emplace_back(item.text());
+  args = placing_words_of(args);
+  args.insert(args.end(), request.command.begin(), request.command.end());
   if (request.workdir) out.process.set("cwd", *request.workdir);
-  out.process.set("args", list(request.command));
+  out.process.set("args", list(args));
   out.process.set("env", list(env));
   out.process.set("terminal", request.terminal);
   // What the first process sees as its root, with everything that is mounted there.

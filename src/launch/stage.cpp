@@ -216,6 +216,16 @@ Result<void> become(const std::vector<std::string>& argv) {
   return system_error(errno, "cannot start " + argv.front());
 }
 
+Result<void> become_command(const std::vector<std::string>& argv) {
+  std::vector<std::string> copy = argv;
+  std::vector<char*> arguments;
+  for (std::string& argument : copy) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  std::signal(SIGPIPE, SIG_DFL);
+  ::execvp(arguments[0], arguments.data());
+  return system_error(errno, "cannot start " + argv.front());
+}
+
 Result<void> start_stage(const StagePlan& plan) {
   TRY_DO(enter_namespaces());
   TRY_DO(mount_stage(plan));

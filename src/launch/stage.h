@@ -41,7 +41,10 @@ Result<void> mount_stage(const StagePlan& plan);
 /// Returns only on failure.
 Result<void> become(const std::vector<std::string>& argv);
 
-/// The three in a row.
+/// The same with the environment as it is, and the program looked for on PATH.
+Result<void> become_command(const std::vector<std::string>& argv);
+
+/// Namespaces, mounts, the program.
 Result<void> start_stage(const StagePlan& plan);
 
 /// Whether an overlay can keep its upper layer there: an environment error on network file

@@ -43,7 +43,7 @@ class Run(harness.Case):
     uid = None  # of the caller; None: as the tests themselves
 
     def setUp(self):
-        super().setUp()
+        harness.Case.setUp(self)
         reason = why_not()
         if reason:
             self.skipTest(reason)
