@@ -1,9 +1,12 @@
 #include "launch/host_kernel.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -14,6 +17,9 @@ namespace flense::launch {
 namespace {
 
 constexpr std::uint64_t kSmall = 64u << 10;
+constexpr std::string_view kLeaf = "/flense.launch";
+constexpr const char* kDelegationHint =
+    "let the batch system set limits, or start below: systemd-run --user --scope -p Delegate=yes";
 
 std::uint32_t magic_of(const std::filesystem::path& path) {
   struct statfs found{};
@@ -34,6 +40,13 @@ bool has_word(std::string_view line, std::string_view word) {
     line = end == std::string_view::npos ? std::string_view() : line.substr(end + 1);
   }
   return false;
+}
+
+/// One write, as these files want it; 0, or the errno.
+int write_control(const std::filesystem::path& path, std::string_view text) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return errno;
+  return ::write(fd.get(), text.data(), text.size()) < 0 ? errno : 0;
 }
 
 }  // namespace
@@ -62,16 +75,13 @@ std::string_view to_string(CgroupLayout layout) {
   return "none";
 }
 
-Result<std::string> delegated_cgroup(const std::filesystem::path& proc,
-                                     const std::filesystem::path& directory, bool memory,
-                                     bool cpu) {
-  constexpr const char* kHint =
-      "let the batch system set limits, or start below: systemd-run --user --scope -p Delegate=yes";
+Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
+                                    const std::filesystem::path& directory, bool memory, bool cpu) {
   const auto refused = [&](std::string why) {
     return std::unexpected(Error{Code::kEnvironment,
                                  "--memory and --cpus need a delegated control group: " + why,
                                  {},
-                                 kHint});
+                                 kDelegationHint});
   };
   const CgroupLayout layout = cgroup_layout(directory);
   if (layout != CgroupLayout::kUnified)
@@ -80,16 +90,55 @@ Result<std::string> delegated_cgroup(const std::filesystem::path& proc,
   const std::size_t at = text ? text->find("0::/") : std::string::npos;
   if (at == std::string::npos) return refused("/proc/self/cgroup names none of version 2");
   const std::size_t begin = at + 3;
-  std::string own = text->substr(begin, text->find('\n', begin) - begin);
-  const std::filesystem::path place = directory / own.substr(1);
-  if (::access(place.c_str(), W_OK) != 0 ||
-      ::access((place / "cgroup.subtree_control").c_str(), W_OK) != 0)
-    return refused(own + " is not the caller's");
-  const std::string controllers = line_of(place / "cgroup.controllers");
-  if (memory && !has_word(controllers, "memory"))
-    return refused("the memory controller is not in " + own);
-  if (cpu && !has_word(controllers, "cpu")) return refused("the cpu controller is not in " + own);
-  return own;
+  Delegation out;
+  out.path = text->substr(begin, text->find('\n', begin) - begin);
+  // What divide_cgroup() made for another launch of ours.
+  if (out.path.ends_with(kLeaf))
+    out.path.resize(std::max<std::size_t>(out.path.size() - kLeaf.size(), 1));
+  out.group = directory / out.path.substr(1);
+  for (const char* file : {"", "cgroup.subtree_control", "cgroup.procs"})
+    if (::access((out.group / file).c_str(), W_OK) != 0)
+      return refused(out.path + " is not the caller's");
+  const std::string controllers = line_of(out.group / "cgroup.controllers");
+  if (memory) out.controllers.emplace_back("memory");
+  if (cpu) out.controllers.emplace_back("cpu");
+  for (const std::string& one : out.controllers)
+    if (!has_word(controllers, one))
+      return refused(fmt::format("the {} controller is not in {}", one, out.path));
+  return out;
+}
+
+Result<void> divide_cgroup(const Delegation& delegation) {
+  const std::filesystem::path leaf = delegation.group / kLeaf.substr(1);
+  if (::mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST)
+    return system_error(errno, "cannot create " + leaf.string());
+  if (const int error = write_control(leaf / "cgroup.procs", "0"))
+    return system_error(error, "cannot move to " + leaf.string());
+  for (const std::string& controller : delegation.controllers) {
+    const int error = write_control(delegation.group / "cgroup.subtree_control", "+" + controller);
+    if (error == EBUSY)
+      return with_hint(
+          Result<void>(fail(Code::kEnvironment,
+                            "--memory and --cpus need a control group of their own: other "
+                            "processes run in {}",
+                            delegation.path)),
+          "systemd-run --user --scope -p Delegate=yes flense run … starts one there alone");
+    if (error != 0)
+      return system_error(error, fmt::format("cannot hand the {} controller on in {}", controller,
+                                             delegation.path));
+  }
+  return {};
+}
+
+Result<void> join_divided_cgroup(const std::filesystem::path& directory, const std::string& path) {
+  const std::filesystem::path leaf =
+      directory / std::filesystem::path(path).relative_path().parent_path() / kLeaf.substr(1);
+  const int error = write_control(leaf / "cgroup.procs", "0");
+  if (error == 0 || error == ENOENT) return {};
+  return with_hint(
+      Result<void>(system_error(error, "the container has limits, and its control group " + path +
+                                           " cannot be joined from ours")),
+      "start it where the container was started, or below: systemd-run --user --scope");
 }
 
 Error explain_user_namespace(int error, const std::filesystem::path& proc) {

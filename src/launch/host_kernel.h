@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -20,10 +21,26 @@ enum class CgroupLayout {
 CgroupLayout cgroup_layout(const std::filesystem::path& directory);
 std::string_view to_string(CgroupLayout layout);
 
-/// The control group of this process in version 2, below /sys/fs/cgroup, when the caller may make
-/// groups in it and the controllers are there; an environment error that says why not.
-Result<std::string> delegated_cgroup(const std::filesystem::path& proc,
-                                     const std::filesystem::path& directory, bool memory, bool cpu);
+/// Where limits can be set: below a control group of version 2 that the caller may divide.
+struct Delegation {
+  std::filesystem::path group;  ///< absolute, below /sys/fs/cgroup
+  std::string path;             ///< the same as /proc/PID/cgroup writes it: "/user.slice/…"
+  std::vector<std::string> controllers;  ///< that are wanted: "memory", "cpu"
+};
+
+/// The control group of this process when the caller may make groups in it and the controllers are
+/// there; an environment error that says why not.
+Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
+                                    const std::filesystem::path& directory, bool memory, bool cpu);
+
+/// Hands the controllers on to the groups below. A group that does so must have no processes of its
+/// own (cgroup-v2.rst, "No Internal Process Constraint"), so this one moves to "flense.launch" in
+/// it; an environment error when others are left there.
+Result<void> divide_cgroup(const Delegation& delegation);
+
+/// Beside a container that has limits, so that crun may move what joins it into its group: `path`
+/// is that group's. An environment error where the kernel lets nobody move there from our group.
+Result<void> join_divided_cgroup(const std::filesystem::path& directory, const std::string& path);
 
 /// Why unshare(CLONE_NEWUSER) failed with this errno, and what to do, by the policies that `proc`
 /// (/proc) shows.

@@ -72,6 +72,7 @@ struct Draft {
   OciInput oci;
   std::vector<std::pair<std::string, std::string>> files;
   std::vector<std::string> reasons;
+  std::optional<Delegation> delegation;  ///< for limits
 };
 
 struct Surroundings {
@@ -141,8 +142,9 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   oci.cpus = options.cpus;
   if (options.isolate) oci.hostname = at.id;
   if (options.memory || options.cpus) {
-    TRY(const std::string own,
+    TRY(out.delegation,
         delegated_cgroup("/proc", kCgroups, options.memory.has_value(), options.cpus.has_value()));
+    const std::string& own = out.delegation->path;
     oci.cgroup_path = own + (own.ends_with('/') ? "" : "/") + at.id;
   }
   out.reasons = std::move(process.reasons);
@@ -260,6 +262,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   out.stage.writable = options.writable;
   out.stage.overlay = options.overlay.value_or("");
   out.stage.cover_unified = layout == CgroupLayout::kHybrid;
+  out.stage.delegation = std::move(plan.delegation);
   out.stage.files = std::move(plan.files);
   out.stage.files.emplace_back("config.json", text::dump_json(assembled.config));
   const bool limits = options.memory || options.cpus;

@@ -154,6 +154,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   out.container = container;
   out.place = places.stage();
   out.process = config["process"];
+  out.cgroup = config["linux"]["cgroupsPath"].text();
   if (!out.process.is_object()) return bad_input("the state of '{}' has no process", container.id);
   std::vector<std::string> env;
   for (const text::Json& item : out.process["env"].items()) env.emplace_back(item.text());
@@ -196,6 +197,7 @@ Result<void> start_exec(const ExecPlan& plan) {
   if (!outer) return system_error(errno, "cannot find the container's outer user namespace");
   if (!lives(plan.container))
     return fail(Code::kEnvironment, "the container '{}' has ended", plan.container.id);
+  if (!plan.cgroup.empty()) TRY_DO(join_divided_cgroup("/sys/fs/cgroup", plan.cgroup));
   if (const int error = once_alone([&] { return ::setns(outer.get(), CLONE_NEWUSER); }))
     return system_error(error, "cannot join the container's outer user namespace");
   if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot make a mount namespace");

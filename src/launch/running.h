@@ -44,6 +44,7 @@ struct ExecPlan {
   Running container;
   std::filesystem::path place;    ///< an empty directory: a tmpfs is mounted there
   text::Json process;             ///< runtime-spec config.md, "process"
+  std::string cgroup;             ///< the container's, where it has limits; else empty
   std::vector<std::string> argv;  ///< of crun; argv[0] is its path
   CommandState command = CommandState::kUnknown;
 };

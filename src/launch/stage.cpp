@@ -227,6 +227,7 @@ Result<void> become_command(const std::vector<std::string>& argv) {
 }
 
 Result<void> start_stage(const StagePlan& plan) {
+  if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
   TRY_DO(enter_namespaces());
   TRY_DO(mount_stage(plan));
   return become(plan.argv);

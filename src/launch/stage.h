@@ -4,12 +4,14 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "launch/engine.h"
+#include "launch/host_kernel.h"
 #include "launch/mount_targets.h"
 
 namespace flense::launch {
@@ -19,8 +21,9 @@ struct StagePlan {
   std::filesystem::path root;          ///< the unpacked root
   std::vector<MissingTarget> missing;  ///< of a read-only root
   bool writable = false;
-  std::filesystem::path overlay;  ///< for what a writable root changes; empty: memory
-  bool cover_unified = false;     ///< hide the hybrid half of the control groups from crun
+  std::filesystem::path overlay;         ///< for what a writable root changes; empty: memory
+  bool cover_unified = false;            ///< hide the hybrid half of the control groups from crun
+  std::optional<Delegation> delegation;  ///< what limits are set below
   std::vector<std::pair<std::string, std::string>> files;  ///< names in `place`, contents
   std::vector<std::string> argv;                           ///< of crun; argv[0] is its path
 };
@@ -44,7 +47,7 @@ Result<void> become(const std::vector<std::string>& argv);
 /// The same with the environment as it is, and the program looked for on PATH.
 Result<void> become_command(const std::vector<std::string>& argv);
 
-/// Namespaces, mounts, the program.
+/// Control groups, namespaces, mounts, the program.
 Result<void> start_stage(const StagePlan& plan);
 
 /// Whether an overlay can keep its upper layer there: an environment error on network file
