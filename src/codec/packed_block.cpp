@@ -1,7 +1,8 @@
-// Adapter over libzstd and zlib.
+// Adapter over libzstd, zlib and liblz4.
 #include "codec/packed_block.h"
 
 #include <fcntl.h>
+#include <lz4.h>
 #include <sys/mman.h>
 #include <zlib.h>
 // The decoder that works block by block in the caller's buffer is part of the static library only.
@@ -211,7 +212,7 @@ class ZlibBlockWriter final : public Sink {
 Result<MutableBytes> map_scratch(std::uint64_t size, const std::filesystem::path& directory) {
   TRY(const UniqueFd scratch, open_scratch(directory));
   if (const int error = ::posix_fallocate(scratch.get(), 0, static_cast<off_t>(size)); error != 0)
-    return system_error(error, "cannot keep an unpacked bundle in " + directory.string());
+    return system_error(error, "cannot keep an unpacked block in " + directory.string());
   void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, scratch.get(), 0);
   if (at == MAP_FAILED) return system_error(errno, "cannot map a scratch file");
   return MutableBytes(static_cast<std::byte*>(at), static_cast<std::size_t>(size));
@@ -231,17 +232,36 @@ Result<std::string> unpack_block_start(Bytes packed, BlockMethod method, std::si
 Result<UnpackedBlock> UnpackedBlock::make(Bytes packed, BlockMethod method, std::uint64_t size,
                                           const std::filesystem::path& scratch) {
   UnpackedBlock out;
-  MutableBytes to;
-  if (size <= kMostInMemory) {
-    out.memory_.resize(static_cast<std::size_t>(size));
-    to = std::as_writable_bytes(std::span(out.memory_));
-  } else {
-    TRY(out.mapped_, map_scratch(size, scratch));
-    to = out.mapped_;
-  }
+  TRY(const MutableBytes to, out.reserve(size, scratch));
   TRY(out.consumed_,
       method == BlockMethod::kZstd ? unpack_zstd(packed, to) : unpack_zlib(packed, to));
   return out;
+}
+
+Result<UnpackedBlock> UnpackedBlock::of_lz4(Bytes packed, std::uint64_t size,
+                                            const std::filesystem::path& scratch) {
+  if (packed.size() > LZ4_MAX_INPUT_SIZE || size > LZ4_MAX_INPUT_SIZE)
+    return bad_input("an LZ4 block of {} bytes for {} is too large", packed.size(), size);
+  UnpackedBlock out;
+  TRY(const MutableBytes to, out.reserve(size, scratch));
+  const int got = LZ4_decompress_safe(reinterpret_cast<const char*>(packed.data()),
+                                      reinterpret_cast<char*>(to.data()),
+                                      static_cast<int>(packed.size()), static_cast<int>(size));
+  if (got < 0) return bad_input("the LZ4 block is corrupt or truncated");
+  if (std::cmp_not_equal(got, size))
+    return bad_input("the LZ4 block holds {} bytes, {} were expected", got, size);
+  out.consumed_ = packed.size();
+  return out;
+}
+
+Result<MutableBytes> UnpackedBlock::reserve(std::uint64_t size,
+                                            const std::filesystem::path& scratch) {
+  if (size > kMostInMemory) {
+    TRY(mapped_, map_scratch(size, scratch));
+    return mapped_;
+  }
+  memory_.resize(static_cast<std::size_t>(size));
+  return std::as_writable_bytes(std::span(memory_));
 }
 
 UnpackedBlock::~UnpackedBlock() {
@@ -251,6 +271,14 @@ UnpackedBlock::~UnpackedBlock() {
 std::unique_ptr<Sink> write_block(Sink& to, BlockMethod method, int level, std::uint64_t size) {
   if (method == BlockMethod::kZlib) return std::make_unique<ZlibBlockWriter>(to, level);
   return std::make_unique<ZstdBlockWriter>(to, level, size);
+}
+
+std::uint64_t zstd_memory(int level, std::uint64_t size) {
+  return kOutBlock + ZSTD_estimateCStreamSize_usingCParams(ZSTD_getCParams(level, size, 0));
+}
+
+std::uint64_t unpacked_memory(std::uint64_t size) {
+  return size > kMostInMemory ? 0 : size;
 }
 
 }  // namespace flense::codec

@@ -1,6 +1,7 @@
 // One compressed block inside of another format: a single Zstandard frame (RFC 8878) or a single
-// zlib stream (RFC 1950), as LLVM's bundles hold them. Unlike compression.h this stops at the
-// block's end, says where that is, and writes one frame whatever its size.
+// zlib stream (RFC 1950), as LLVM's bundles hold them, or a bare LZ4 block, as fat binaries do.
+// Unlike compression.h this stops at the block's end, says where that is, and writes one frame
+// whatever its size.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,9 @@ class UnpackedBlock {
   /// another size. Environment: no room in `scratch`.
   static Result<UnpackedBlock> make(Bytes packed, BlockMethod method, std::uint64_t size,
                                     const std::filesystem::path& scratch);
+  /// The same for one LZ4 block without frame (lz4_Block_format.md), which `packed` is as a whole.
+  static Result<UnpackedBlock> of_lz4(Bytes packed, std::uint64_t size,
+                                      const std::filesystem::path& scratch);
   UnpackedBlock(UnpackedBlock&& other) noexcept
       : memory_(std::move(other.memory_)),
         mapped_(std::exchange(other.mapped_, {})),
@@ -39,6 +43,8 @@ class UnpackedBlock {
 
  private:
   UnpackedBlock() = default;
+  /// Room for `size` bytes.
+  Result<MutableBytes> reserve(std::uint64_t size, const std::filesystem::path& scratch);
   std::string memory_;
   MutableBytes mapped_;
   std::size_t consumed_ = 0;
@@ -47,5 +53,11 @@ class UnpackedBlock {
 /// Packs what is written, `size` bytes in all, and passes it on to `to`; a frame states its size.
 /// finish() must be called. Deterministic for one version of the library.
 std::unique_ptr<Sink> write_block(Sink& to, BlockMethod method, int level, std::uint64_t size);
+
+/// Bytes of memory that write_block takes to pack `size` bytes by kZstd.
+std::uint64_t zstd_memory(int level, std::uint64_t size);
+
+/// What UnpackedBlock holds in memory for a block of `size` bytes; the rest is in its scratch file.
+std::uint64_t unpacked_memory(std::uint64_t size);
 
 }  // namespace flense::codec

@@ -90,5 +90,37 @@ TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
   EXPECT_EQ(*start, text.substr(0, 64u << 10));
 }
 
+/// The reference tool's only block, without its frame (lz4_Frame_format.md): magic, 3 bytes of
+/// descriptor and 4 of block size before it, 4 of end mark behind.
+std::string lz4_block(const std::string& text) {
+  const testing::ScratchDirectory scratch;
+  testing::write_text(scratch / "text", text);
+  const std::string frame =
+      testing::run({"lz4", "-qc9", "-B7", "--no-frame-crc", scratch / "text"});
+  return frame.substr(11, frame.size() - 11 - 4);
+}
+
+TEST(PackedBlockLz4, ComesBackWhole) {
+  const auto directory = std::filesystem::temp_directory_path();
+  const std::string text = testing::sample(300'000);
+  const std::string packed = lz4_block(text);
+  ASSERT_LT(packed.size(), text.size());
+  const auto back = UnpackedBlock::of_lz4(as_bytes(packed), text.size(), directory);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(as_text(back->bytes()), text);
+  EXPECT_EQ(back->consumed(), packed.size());
+  for (const std::size_t size : {text.size() - 1, text.size() + 1, std::size_t{0}})
+    EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed), size, directory)) << size;
+  for (const std::size_t size : {std::size_t{0}, packed.size() / 2, packed.size() - 1})
+    EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed).first(size), text.size(), directory));
+  EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed), 1ULL << 40, directory));
+}
+
+TEST(PackedBlockZstd, MemoryIsEstimatedByLevelAndSize) {
+  EXPECT_GT(zstd_memory(19, 100u << 20), zstd_memory(19, 1u << 20));
+  EXPECT_GT(zstd_memory(19, 100u << 20), zstd_memory(5, 100u << 20));
+  EXPECT_LT(zstd_memory(19, 1u << 30), 160u << 20);
+}
+
 }  // namespace
 }  // namespace flense::codec
