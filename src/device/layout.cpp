@@ -17,31 +17,38 @@ elf::Piece unchanged(std::uint64_t address, std::uint64_t offset, std::uint64_t 
 }
 
 /// The region with the dropped entries left out; new_address is set by the caller.
-elf::Piece rewritten(const Region& region, const std::vector<bool>& kept) {
+elf::Piece rewritten(const Region& region, const std::vector<bool>& kept,
+                     const std::vector<Bytes>& instead) {
   elf::Piece piece;
   piece.old_address = region.address;
   piece.old_size = region.size;
-  if (std::ranges::find(kept, false) == kept.end()) {
+  const auto replaced = [](Bytes bytes) { return !bytes.empty(); };
+  if (std::ranges::find(kept, false) == kept.end() && std::ranges::none_of(instead, replaced)) {
     piece.new_size = region.size;
     piece.parts.push_back({region.offset, region.size, {}});
     return piece;
   }
   std::uint64_t entries_size = 0;
-  std::vector<elf::PiecePart> ranges;
+  std::vector<elf::PiecePart> parts;
   for (std::size_t k = 0; k < region.entries.size(); ++k) {
     if (!kept[k]) continue;
     const Entry& entry = region.entries[k];
     const std::uint64_t offset = region.offset + entry.offset;
-    entries_size += entry.size();
-    if (!ranges.empty() && ranges.back().file_offset + ranges.back().size == offset) {
-      ranges.back().size += entry.size();
+    const bool other = !instead.empty() && replaced(instead[k]);
+    const std::uint64_t size = other ? instead[k].size() : entry.size();
+    entries_size += size;
+    if (other) {
+      parts.push_back({0, size, {}, instead[k]});
+    } else if (!parts.empty() && parts.back().from_input() &&
+               parts.back().file_offset + parts.back().size == offset) {
+      parts.back().size += size;
     } else {
-      ranges.push_back({offset, entry.size(), {}});
+      parts.push_back({offset, size, {}});
     }
   }
   piece.new_size = kRegionHeaderSize + entries_size;
   piece.parts.push_back({0, kRegionHeaderSize, region_header(entries_size)});
-  piece.parts.insert(piece.parts.end(), ranges.begin(), ranges.end());
+  piece.parts.insert(piece.parts.end(), parts.begin(), parts.end());
   return piece;
 }
 
@@ -96,10 +103,12 @@ elf::SectionEdit place(const SectionCode& section, const std::vector<RegionStand
 
 elf::SectionEdit compact(const SectionCode& section, const std::vector<RegionStanding>& standings,
                          const std::set<std::size_t>& pinned_gaps,
-                         const std::vector<std::vector<bool>>& kept) {
+                         const std::vector<std::vector<bool>>& kept,
+                         const std::vector<std::vector<Bytes>>& instead) {
   std::vector<elf::Piece> pieces;
   for (std::size_t j = 0; j < section.regions.size(); ++j)
-    pieces.push_back(rewritten(section.regions[j], kept[j]));
+    pieces.push_back(rewritten(section.regions[j], kept[j],
+                               instead.empty() ? std::vector<Bytes>() : instead[j]));
   return place(section, standings, pinned_gaps, std::move(pieces), kMostAlignment);
 }
 

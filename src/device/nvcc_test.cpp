@@ -171,6 +171,77 @@ TEST_F(Nvcc, RelocatableDeviceCodeIsOneGroup) {
   EXPECT_EQ(newer.at("ptx sm_90"), 2U);
 }
 
+/// The bytes of all entries of a library, in file order, with what was parsed of them.
+std::vector<std::pair<Entry, std::string>> entries_of(Bytes bytes, const FileCode& code) {
+  std::vector<std::pair<Entry, std::string>> out;
+  for (const SectionCode& section : code.sections)
+    for (const Region& region : section.regions)
+      for (const Entry& entry : region.entries)
+        out.emplace_back(entry, as_text(bytes.subspan(region.offset + entry.offset, entry.size())));
+  return out;
+}
+
+TEST_F(Nvcc, RecompressedIsWhatFatbinaryWrites) {
+  const std::vector<std::string> architectures = {
+      "-gencode", "arch=compute_80,code=[sm_80,compute_80]",
+      "-gencode", "arch=compute_90a,code=sm_90a",
+      "-gencode", "arch=compute_100f,code=sm_100f"};
+  const auto built = [&](std::vector<std::string> options, const std::string& name) {
+    options.insert(options.end(), {"-shared", "-Xcompiler", "-fPIC"});
+    options.insert(options.end(), architectures.begin(), architectures.end());
+    return compile(options, {"caller.cu", "callee.cu"}, name);
+  };
+  for (const char* rest : {"-rdc=true", "-lineinfo"}) {
+    if (rest == std::string("-lineinfo")) write("caller.cu", kPlain);
+    // "speed" stores cubins raw and PTX as LZ4, and both as LZ4 with line information.
+    const std::string before =
+        built({rest, "--compress-mode=speed"}, fmt::format("speed{}.so", rest));
+    const std::string theirs =
+        built({rest, "--compress-mode=size"}, fmt::format("size{}.so", rest));
+    const auto mapped = MappedFile::open(before);
+    const auto file = elf::File::parse(mapped->bytes(), before);
+    const auto code = find_device_code(*file);
+    PruneOptions options{.targets = make_targets({"8.0", "9.0", "10.0"}).value()};
+    options.keep_ptx = true;
+    options.recompress = CodeCompression::kSize;
+    options.scratch_directory = std::filesystem::temp_directory_path();
+    const auto plan = plan_prune(*file, *code, options);
+    ASSERT_TRUE(plan) << plan.error().message;
+    ASSERT_EQ(plan->left_alone, "");
+    EXPECT_GT(plan->recompressed.raised, 4U);
+    StringSink sink;
+    ASSERT_TRUE(elf::apply(*file, plan->edit, sink));
+    const std::string ours = before + ".ours";
+    std::ofstream(ours) << sink.text();
+    EXPECT_EQ(listed(ours), listed(before));
+
+    const auto their_file = MappedFile::open(theirs);
+    const auto our_elf = elf::File::parse(as_bytes(sink.text()), ours);
+    const auto their_elf = elf::File::parse(their_file->bytes(), theirs);
+    ASSERT_TRUE(our_elf && their_elf);
+    const auto our_entries = entries_of(our_elf->bytes(), find_device_code(*our_elf).value());
+    const auto their_entries = entries_of(their_elf->bytes(), find_device_code(*their_elf).value());
+    ASSERT_EQ(our_entries.size(), their_entries.size());
+    for (std::size_t i = 0; i < our_entries.size(); ++i) {
+      const auto& [mine, my_bytes] = our_entries[i];
+      const auto& [other, other_bytes] = their_entries[i];
+      if (mine.flags != other.flags) {
+        // fatbinary packs some hundred bytes of PTX even where nothing is gained.
+        EXPECT_LT(mine.payload_size, 128U) << i;
+        EXPECT_GE(other.payload_size, mine.payload_size) << i;
+        continue;
+      }
+      EXPECT_EQ(mine.uncompressed_size, other.uncompressed_size) << i;
+      // The sizes apart, which versions of libzstd differ in by a few bytes, the headers are equal.
+      EXPECT_EQ(my_bytes.substr(0, 8), other_bytes.substr(0, 8)) << i;
+      EXPECT_EQ(my_bytes.substr(20, mine.header_size - 20),
+                other_bytes.substr(20, other.header_size - 20))
+          << i;
+      EXPECT_LE(mine.payload_size, other.payload_size * 103 / 100 + 16) << i;
+    }
+  }
+}
+
 TEST_F(Nvcc, EveryKindAndFlagIsRead) {
   const std::string fatbin = compile({"-fatbin", "-lineinfo", "--compress-mode=size", "-gencode",
                                       "arch=compute_80,code=[sm_80,compute_80,lto_80]"},

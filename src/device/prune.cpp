@@ -58,23 +58,46 @@ void judge_other_vendor(const PruneOptions& options, std::vector<EntryDecision>&
   }
 }
 
+/// What is packed anew: all that stays of registered regions that may move.
+std::vector<EntryPlace> places_to_pack(const Standings& standings,
+                                       const std::vector<EntryDecision>& decisions) {
+  std::vector<EntryPlace> places;
+  for (const EntryDecision& decision : decisions) {
+    const RegionStanding& standing = standings[decision.section][decision.region];
+    if (!is_drop(decision.reason) && standing.movable && standing.standing == Standing::kRegistered)
+      places.push_back({decision.section, decision.region, decision.entry});
+  }
+  return places;
+}
+
 std::vector<elf::SectionEdit> section_edits(const FileCode& code, const Classified& classified,
-                                            const std::vector<EntryDecision>& decisions) {
+                                            const std::vector<EntryDecision>& decisions,
+                                            const std::vector<EntryPlace>& places,
+                                            const std::vector<Bytes>& packed) {
   std::vector<std::vector<std::vector<bool>>> kept(code.sections.size());
+  std::vector<std::vector<std::vector<Bytes>>> instead(code.sections.size());
   std::vector<bool> changed(code.sections.size());
-  for (std::size_t i = 0; i < code.sections.size(); ++i)
-    for (const Region& region : code.sections[i].regions)
+  for (std::size_t i = 0; i < code.sections.size(); ++i) {
+    for (const Region& region : code.sections[i].regions) {
       kept[i].emplace_back(region.entries.size(), true);
+      instead[i].emplace_back(region.entries.size());
+    }
+  }
   for (const EntryDecision& decision : decisions) {
     if (!is_drop(decision.reason)) continue;
     kept[decision.section][decision.region][decision.entry] = false;
     changed[decision.section] = true;
   }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (packed[i].empty()) continue;
+    instead[places[i].section][places[i].region][places[i].entry] = packed[i];
+    changed[places[i].section] = true;
+  }
   std::vector<elf::SectionEdit> edits;
   for (std::size_t i = 0; i < code.sections.size(); ++i)
     if (changed[i])
-      edits.push_back(
-          compact(code.sections[i], classified.standings[i], classified.pinned_gaps[i], kept[i]));
+      edits.push_back(compact(code.sections[i], classified.standings[i], classified.pinned_gaps[i],
+                              kept[i], instead[i]));
   return edits;
 }
 
@@ -90,6 +113,8 @@ void leave_alone(PrunePlan& plan, std::string why) {
   plan.left_alone = std::move(why);
   plan.edit = {};
   plan.packed.clear();
+  plan.recompressed = {};
+  plan.frames.reset();
   for (EntryDecision& decision : plan.decisions) decision.reason = Reason::kFileLeft;
   for (AmdDecision& decision : plan.amd) decision.reason = Reason::kFileLeft;
 }
@@ -204,7 +229,13 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const 
   TRY(AmdPlan of_amd, plan_amd(file, amd, options, why_not.empty(), use));
   plan.amd = std::move(of_amd.decisions);
   if (why_not.empty()) {
-    plan.edit.sections = section_edits(code, classified, plan.decisions);
+    const std::vector<EntryPlace> places = places_to_pack(classified.standings, plan.decisions);
+    TRY(Recompressed packed,
+        recompress(file.bytes(), code, places,
+                   {options.recompress, options.frames, options.scratch_directory}));
+    plan.edit.sections = section_edits(code, classified, plan.decisions, places, packed.entries);
+    plan.recompressed = packed.totals;
+    plan.frames = std::move(packed.frames);
     plan.edit.sections.insert(plan.edit.sections.end(),
                               std::make_move_iterator(of_amd.sections.begin()),
                               std::make_move_iterator(of_amd.sections.end()));

@@ -5,11 +5,14 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "device/amd_code.h"
 #include "device/fatbin.h"
+#include "device/recompress.h"
 #include "device/target.h"
 #include "elf/edit.h"
 
@@ -28,8 +31,11 @@ struct PruneOptions {
   bool keep_amd = false;
   bool drop_debug = false;  ///< carried into the edit
   bool drop_symtab = false;
+  CodeCompression recompress = CodeCompression::kKeep;  ///< of the CUDA code that stays
   /// Where bundles are unpacked that are too large for memory; no part of the rules.
   std::filesystem::path scratch_directory = {};
+  /// Shared by all that is done with the same options; no part of the rules. May be null.
+  std::shared_ptr<FrameStore> frames = {};
 };
 
 /// What a level means for one ELF file.
@@ -85,10 +91,12 @@ struct PrunePlan {
   std::vector<EntryDecision> decisions;   ///< one per entry of CUDA code, in file order
   std::vector<AmdDecision> amd;           ///< one per entry of AMD code, in file order
   std::map<Reason, std::uint64_t> bytes;  ///< entry bytes by reason
+  RecompressTotals recompressed;          ///< `bytes` count these entries as they were
   elf::EditPlan edit;                     ///< empty sections/holes: nothing to do
   std::string left_alone;                 ///< non-empty: why the file is not touched
-  /// Bundles packed anew, which parts of `edit` point at.
+  /// Bundles and entries packed anew, which parts of `edit` point at.
   std::vector<std::vector<std::byte>> packed;
+  std::optional<MappedFile> frames;
 };
 
 /// What a plan is for: one that is only measured does not hold the bundles that it packs, and must
