@@ -12,7 +12,7 @@ export const CLASSES = [
 ];
 
 const GONE = {
-  "device-code": "other", "device-ptx": "other", "gpu-files": "other", "amd-code": "other",
+  "device-code": "other", "device-ptx": "other", "recompressed-code": "other", "gpu-files": "other", "amd-code": "other",
   "drop-vendor": "other", "shadowed-files": "shadowed", "debug-sections": "debug",
 };
 

@@ -83,7 +83,8 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
-  static const std::array<OptionSpec, 27> kOptions = {
+  static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
+  static const std::array<OptionSpec, 28> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -101,6 +102,8 @@ const Command& slim_command() {
       configurable(OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"}),
       OptionSpec{"--drop-vendor", "", "",
                  "targets of one vendor: drop all device code of the other"},
+      OptionSpec{"--recompress-code", "", "MODE",
+                 "compress kept device code anew; needs a driver of CUDA 12.4", false, kRecompress},
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
       OptionSpec{"--pyc", "", "WHAT", "compiled Python files (default: drop at aggressive)", false,
                  kPyc},

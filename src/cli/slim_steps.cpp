@@ -83,6 +83,13 @@ std::string without_prefix(const std::string& output) {
   return output;
 }
 
+device::CodeCompression code_compression_of(const ParsedArgs& args) {
+  const std::string mode = args.value("--recompress-code");
+  for (const auto known : {device::CodeCompression::kBalance, device::CodeCompression::kSize})
+    if (mode == device::to_string(known)) return known;
+  return device::CodeCompression::kKeep;
+}
+
 bool is_tree(const image::Image& image) {
   return image.form == image::Form::kDirectory || image.form == image::Form::kSquashfs ||
          image.form == image::Form::kSif;
@@ -124,6 +131,10 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   if (args.has("--pyc"))
     out.options.pyc = args.value("--pyc") == "drop" ? slim::Pyc::kDrop : slim::Pyc::kKeep;
   out.options.scratch_directory = scratch_directory(args, io);
+  out.options.recompress = code_compression_of(args);
+  if (out.options.recompress != device::CodeCompression::kKeep) {
+    TRY(out.options.frames, device::FrameStore::create(out.options.scratch_directory));
+  }
   TRY_DO(read_packing(args, out.options));
   out.in_place = args.has("--in-place");
   out.dry_run = args.has("--dry-run");
@@ -221,7 +232,7 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   std::vector<std::string> cuda;
   for (const inventory::Runtime& runtime : out.inventory.runtimes)
     if (runtime.name == "CUDA runtime" && !runtime.version.empty()) cuda.push_back(runtime.version);
-  out.driver_floor = slim::driver_floor(cuda, false);
+  out.driver_floor = slim::driver_floor(cuda, out.plan.raises_driver_floor);
   out.progress->clear();
   return out;
 }
@@ -407,6 +418,17 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
   return 0;
 }
 
+namespace {
+
+/// What a pass takes of a single ELF file.
+std::string part_of_file(std::string_view pass) {
+  if (pass == "device-code") return "device code no target needs";
+  if (pass == "recompressed-code") return "device code that stays, compressed anew with zstd";
+  return "debug sections and symbol tables";
+}
+
+}  // namespace
+
 Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
   if (!request.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
   if (request.options.squash)
@@ -429,16 +451,14 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   plan.targets = request.options.targets;
   plan.level = request.options.level;
   for (const auto& [pass, bytes] : layer.bytes_by_pass)
-    plan.passes.push_back(
-        {pass,
-         pass == "device-code" ? "device code no target needs" : "debug sections and symbol tables",
-         1, bytes, false});
+    plan.passes.push_back({pass, part_of_file(pass), 1, bytes, false});
   if (!plan.targets.amd.empty() && layer.bytes_by_pass.contains("device-code"))
     plan.notices.emplace_back(slim::kRocmNotice);
   slim::SlimOutcome outcome;
   outcome.changed = layer.content_after != layer.content_before;
   outcome.bytes_by_pass = layer.bytes_by_pass;
   outcome.left_alone = layer.left_alone;
+  outcome.notices = layer.notices;
   const report::SlimReport report{
       plan, &outcome, output.string(), layer.content_before, layer.content_after, outcome.changed};
   TRY_DO(print_report(report, args, io));

@@ -50,7 +50,7 @@ struct SlimSubject {
   slim::Plan plan;
   std::vector<std::string> broken;  ///< links that the plan would break
   std::vector<std::uint64_t> unpacked;
-  std::string driver_floor;
+  slim::DriverFloor driver_floor;
   std::unique_ptr<Progress> progress;
   std::vector<std::string> trace_notices;
   std::string failed_trace;  ///< why a --trace proves nothing; then there is no plan

@@ -212,6 +212,10 @@ void slim_mark(const Needs& image, Requirements& out) {
   if (!image.slim) return;
   out.notices.push_back(fmt::format("the image was cut to {} by flense slim ({})",
                                     fmt::join(image.slim->targets, ", "), image.slim->evidence));
+  if (!image.slim->code_floor.empty())
+    out.notices.push_back(
+        fmt::format("its device code was compressed anew, which drivers before {} do not read",
+                    image.slim->code_floor));
 }
 
 Text rocm_of(const Needs& image) {

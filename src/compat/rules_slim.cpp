@@ -74,6 +74,16 @@ void judge_below_floor(const Question& question, const HostDriver& driver, Check
   }
 }
 
+/// What was compressed anew is read by no older libcuda in any mode; a compat library of the image
+/// that is newer reads it.
+bool reads_code(const Question& question, const HostDriver& driver) {
+  const std::string& floor = question.image.slim->code_floor;
+  if (floor.empty() || knowledge::at_least(driver.version, floor)) return true;
+  const auto cuda = effective_cuda(question);
+  const knowledge::FormatRow* row = question.tables.drivers.format("zstd-fatbin");
+  return cuda && cuda->exact && row != nullptr && knowledge::at_least(cuda->cuda, row->cuda);
+}
+
 }  // namespace
 
 void rule_slim_target(const Question& question, std::vector<Check>& checks) {
@@ -147,6 +157,17 @@ void rule_slim_driver_floor(const Question& question, std::vector<Check>& checks
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether the driver is {} or newer is unknown", mark.driver_floor);
     check.fix = "name the driver, as in --host h100@550.54.15";
+  } else if (!reads_code(question, *driver)) {
+    check.verdict = Verdict::kFail;
+    check.evidence.push_back(
+        {"image", fmt::format("device code compressed anew with zstd, for driver {} or newer",
+                              mark.code_floor)});
+    check.message = fmt::format(
+        "the device code of the slim image was compressed anew for driver {} or newer, and the "
+        "host's {} does not read it",
+        mark.code_floor, driver->version);
+    check.fix =
+        fmt::format("update the driver to {}, or slim without --recompress-code", mark.code_floor);
   } else if (knowledge::at_least(driver->version, mark.driver_floor)) {
     check.message = fmt::format("driver {} is as new as the slim image needs", driver->version);
   } else {

@@ -216,6 +216,8 @@ PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code
   } else if (result->output_size < result->input_size) {
     summary.output_size = result->output_size;
     summary.removed_debug_bytes = result->debug_bytes_removed;
+    summary.recompressed_bytes = plan->recompressed.saved();
+    summary.raised_entries = plan->recompressed.raised;
   }
   return summary;
 }

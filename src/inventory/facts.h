@@ -47,8 +47,11 @@ struct PruneSummary {
   std::map<device::Reason, std::uint64_t> bytes;  ///< entry bytes by reason
   std::uint64_t output_size = 0;                  ///< of the file, when it can be rewritten
   std::uint64_t removed_debug_bytes = 0;
-  std::uint64_t amd_dropped = 0;                ///< of `bytes`, what goes of code for AMD
-  std::string left_alone;                       ///< why it cannot; then output_size = input
+  std::uint64_t recompressed_bytes = 0;  ///< by which kept entries become smaller
+  std::uint64_t raised_entries =
+      0;                          ///< kept ones that drivers before CUDA 12.4 read, and no longer
+  std::uint64_t amd_dropped = 0;  ///< of `bytes`, what goes of code for AMD
+  std::string left_alone;         ///< why it cannot; then output_size = input
   std::map<std::string, std::uint64_t> bolder;  ///< what bolder rules would give on top
   std::vector<CodeFate> code;                   ///< `bytes` by kind and architecture as well
 };

@@ -78,6 +78,8 @@ struct SlimMark {
   std::vector<std::string> targets;  ///< "sm_90", "gfx942"
   std::string driver_floor, level, version;
   std::string evidence;  ///< label or file
+  /// Older drivers read none of the device code that was compressed anew; empty: there is none.
+  std::string code_floor = {};
   bool operator==(const SlimMark&) const = default;
 };
 

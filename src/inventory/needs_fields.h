@@ -80,6 +80,7 @@ void each_field(FieldsOf<CpuNeed> auto& need, auto&& see) {
 void each_field(FieldsOf<SlimMark> auto& mark, auto&& see) {
   see("targets", mark.targets);
   see("driver_floor", mark.driver_floor);
+  see("code_floor", mark.code_floor);
   see("level", mark.level);
   see("version", mark.version);
   see("evidence", mark.evidence);

@@ -35,6 +35,7 @@ TEST(PassesDocument, HasEveryPassOnceAndNoOther) {
       {"shadowed-files", "safe"},
       {"device-code", "safe"},
       {"device-ptx", "standard"},
+      {"recompressed-code", "`--recompress-code`"},
       {"debug-sections", "standard"},
       {std::string(kGpuFiles), "standard"},
       {std::string(kHubCache), "standard"},

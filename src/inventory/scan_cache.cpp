@@ -38,9 +38,9 @@ bool has_digest(const image::Layer& layer) {
 
 std::string prune_text(const InventoryCache::Prune& prune) {
   if (!prune) return {};
-  return fmt::format("{} {} {}{}{}{}{}", prune->targets.text(), device::to_string(prune->level),
-                     prune->keep_ptx, prune->drop_debug, prune->drop_symtab, prune->drop_vendor,
-                     prune->keep_amd);
+  return fmt::format("{} {} {} {}{}{}{}{}", prune->targets.text(), device::to_string(prune->level),
+                     device::to_string(prune->recompress), prune->keep_ptx, prune->drop_debug,
+                     prune->drop_symtab, prune->drop_vendor, prune->keep_amd);
 }
 
 /// What entries of this kind look like and mean to this build: a part of their key, so that what

@@ -15,7 +15,7 @@ constexpr std::size_t member_count(const CodeFate*) {
   return 4;
 }
 constexpr std::size_t member_count(const PruneSummary*) {
-  return 7;
+  return 9;
 }
 constexpr std::size_t member_count(const ForwardNote*) {
   return 3;

@@ -27,6 +27,7 @@ std::optional<SlimMark> mark_of_labels(const std::map<std::string, std::string>&
     rest.remove_prefix(std::min(comma + 1, rest.size()));
   }
   mark.driver_floor = value_of(labels, kLabelDriverFloor);
+  mark.code_floor = value_of(labels, kLabelCodeFloor);
   mark.level = value_of(labels, kLabelLevel);
   mark.version = value_of(labels, kLabelVersion);
   mark.evidence = std::string("label ") + kLabelTargets;

@@ -13,6 +13,9 @@ namespace flense::inventory {
 
 inline constexpr const char* kLabelTargets = "dev.flense.targets";
 inline constexpr const char* kLabelDriverFloor = "dev.flense.driver-floor";
+/// The part of the floor that no minor-version mode lowers: of the form of the device code.
+inline constexpr const char* kLabelCodeFloor = "dev.flense.code-driver-floor";
+inline constexpr const char* kLabelRecompressed = "dev.flense.recompressed-code";
 inline constexpr const char* kLabelLevel = "dev.flense.level";
 inline constexpr const char* kLabelVersion = "dev.flense.version";
 inline constexpr const char* kLabelInput = "dev.flense.input-digest";

@@ -18,7 +18,7 @@ using inventory::CodeFate;
 using inventory::share;
 
 constexpr std::string_view kDeviceCode = "device-code", kPtx = "device-ptx",
-                           kDebug = "debug-sections";
+                           kDebug = "debug-sections", kRecompressed = "recompressed-code";
 /// More architectures in one file are shown as one.
 constexpr std::size_t kMostCodes = 48;
 
@@ -82,7 +82,13 @@ std::string name_of(const CodeFate& code) {
   return code_name(code.kind == "code-object" ? "amd" : "nvidia", code.kind, code.arch);
 }
 
-/// What leaves the file: debug sections first, the rest in the proportion of the dropped entries.
+/// What of the file's loss is due to entries that were packed anew.
+std::uint64_t recompressed_bytes(const MemberFate& fate, const inventory::ElfFacts& elf) {
+  return fate.given_back == 0 ? 0 : elf.prune->recompressed_bytes;
+}
+
+/// What leaves the file: debug sections first, what packing anew gives, and the rest in the
+/// proportion of the dropped entries.
 void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& elf,
               const std::vector<CodeFate>& code) {
   std::vector<std::uint64_t> native, ptx;
@@ -94,8 +100,9 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
     if (one.reason == device::Reason::kDropOtherArch) other += one.bytes;
   }
   const std::uint64_t all_ptx = total(ptx), all = total(native) + all_ptx;
-  const std::uint64_t debug =
-      all == 0 ? fate.given_back : std::min(fate.given_back, elf.prune->removed_debug_bytes);
+  const std::uint64_t debug = all == 0 && elf.prune->recompressed_bytes == 0
+                                  ? fate.given_back
+                                  : std::min(fate.given_back, elf.prune->removed_debug_bytes);
   const bool other_pass =
       fate.reason != kDeviceCode && fate.reason != kPtx && fate.reason != kDebug;
   if (other_pass && all == 0) {
@@ -103,7 +110,8 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
     return;
   }
   // The same division as in the list of cuts (inventory/cuts.cpp).
-  const std::uint64_t device = fate.given_back - debug;
+  const std::uint64_t packed = std::min(fate.given_back - debug, recompressed_bytes(fate, elf));
+  const std::uint64_t device = fate.given_back - debug - packed;
   const std::uint64_t ptx_share =
       other + all_ptx == 0 ? 0 : share(device, all_ptx, other + all_ptx);
   const std::vector<std::uint64_t> ptx_goes = divide(ptx_share, ptx);
@@ -111,11 +119,25 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
   for (std::size_t i = 0; i < code.size(); ++i)
     parts.add(PartKind::kCode, name_of(code[i]), PartVerdict::kGoes, cut_of(code[i].reason),
               ptx_goes[i] + native_goes[i]);
+  parts.add(PartKind::kCode, "compressed anew", PartVerdict::kGoes, kRecompressed, packed);
   parts.add(PartKind::kDebug, "debug sections and symbol tables", PartVerdict::kGoes, kDebug,
             debug);
 }
 
-void add_kept_code(Parts& parts, const MemberFate& fate, const std::vector<CodeFate>& code) {
+/// Reasons of entries that may be packed anew.
+bool may_be_packed(device::Reason reason) {
+  using device::Reason;
+  return reason == Reason::kServesTarget || reason == Reason::kPtxNeeded ||
+         reason == Reason::kPtxKept || reason == Reason::kLastEntry;
+}
+
+/// `packed`: by how much packing anew makes them smaller.
+void add_kept_code(Parts& parts, const MemberFate& fate, std::vector<CodeFate> code,
+                   std::uint64_t packed) {
+  std::vector<std::uint64_t> weights;
+  for (const CodeFate& one : code) weights.push_back(may_be_packed(one.reason) ? one.bytes : 0);
+  const std::vector<std::uint64_t> less = divide(packed, weights);
+  for (std::size_t i = 0; i < code.size(); ++i) code[i].bytes -= std::min(code[i].bytes, less[i]);
   for (const CodeFate& one : code) {
     const bool drop = device::is_drop(one.reason);
     if (drop && fate.given_back > 0) continue;
@@ -159,7 +181,7 @@ std::vector<FilePart> file_parts(std::uint64_t stored, const MemberFate& fate,
   if (elf != nullptr && elf->prune) {
     const std::vector<CodeFate> code = device_code_of(*elf);
     if (partial.given_back > 0) add_cuts(parts, partial, *elf, code);
-    add_kept_code(parts, partial, code);
+    add_kept_code(parts, partial, code, recompressed_bytes(partial, *elf));
     add_counted_code(parts, elf->code, elf->prune->code);
   } else {
     if (partial.given_back > 0) {

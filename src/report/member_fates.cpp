@@ -8,7 +8,8 @@ namespace {
 
 /// Cuts that take a part of a file; all others take files whole.
 bool takes_part(std::string_view id) {
-  return id == "device-code" || id == "device-ptx" || id == "debug-sections";
+  return id == "device-code" || id == "device-ptx" || id == "debug-sections" ||
+         id == "recompressed-code";
 }
 
 void add_shadowed(const inventory::Contents& contents, MemberFates& fates) {

@@ -152,7 +152,7 @@ LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
-                                const std::string& floor, image::ImageWriter& writer,
+                                const DriverFloor& floor, image::ImageWriter& writer,
                                 Progress* progress, LayerPool* pool) {
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);

@@ -9,6 +9,7 @@
 #include "image/image.h"
 #include "image/writer.h"
 #include "slim/apply_layer.h"
+#include "slim/labels.h"
 #include "slim/layer_pool.h"
 #include "slim/options.h"
 #include "slim/plan.h"
@@ -46,7 +47,7 @@ LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
-                                const std::string& floor, image::ImageWriter& writer,
+                                const DriverFloor& floor, image::ImageWriter& writer,
                                 Progress* progress, LayerPool* pool = nullptr);
 
 }  // namespace flense::slim

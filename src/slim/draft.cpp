@@ -69,6 +69,7 @@ Plan Draft::finish() && {
   std::ranges::stable_sort(
       plan.left_alone, [](const LeftAlone& a, const LeftAlone& b) { return a.bytes > b.bytes; });
   plan.bolder = std::move(bolder_);
+  plan.raises_driver_floor = raises_driver_floor_;
   return plan;
 }
 

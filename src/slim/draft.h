@@ -40,6 +40,7 @@ class Draft {
   void describe_pass(std::string id, std::string description, bool breaks_sharing);
   void leave_alone(LeftAlone file) { left_alone_.push_back(std::move(file)); }
   void add_bolder(const std::string& rule, std::uint64_t bytes) { bolder_[rule] += bytes; }
+  void raise_driver_floor() { raises_driver_floor_ = true; }
   /// Bytes of a rewrite that belong to another pass than the edit's own.
   void split(const std::string& pass, std::uint64_t bytes);
 
@@ -59,6 +60,7 @@ class Draft {
   std::map<std::string, Share> split_;
   std::vector<LeftAlone> left_alone_;
   std::map<std::string, std::uint64_t> bolder_;
+  bool raises_driver_floor_ = false;
 };
 
 // The passes, in the order in which they claim.

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/path.h"
+#include "slim/labels.h"
 #include "slim/records.h"
 #include "slim/rewrite_elf.h"
 
@@ -71,11 +72,10 @@ void count(LayerOutcome& outcome, const std::string& pass, std::uint64_t bytes) 
 }
 
 void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenElf& result) {
-  // Where no device code went, headers and padding that went with the debug sections are theirs.
-  const std::uint64_t debug =
-      result.device_bytes_removed == 0 ? saved : std::min(saved, result.debug_bytes_removed);
-  count(outcome, "debug-sections", debug);
-  count(outcome, "device-code", saved - debug);
+  const RewriteShares shares = shares_of(result, saved);
+  count(outcome, "debug-sections", shares.debug);
+  count(outcome, "recompressed-code", shares.recompressed);
+  count(outcome, "device-code", shares.device_code);
 }
 
 using Inode = std::pair<dev_t, ino_t>;
@@ -252,6 +252,7 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   if (!result.left_alone.empty())
     outcome.left_alone.push_back({input.string(), 0, result.left_alone});
   if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
+  if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice());
   if (input != output) {
     TRY_DO(replace_file(input, output, bytes));
   } else if (result.changed) {

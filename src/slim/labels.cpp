@@ -10,6 +10,9 @@ namespace flense::slim {
 
 namespace {
 
+/// The CUDA whose drivers read device code in zstd frames.
+constexpr std::string_view kZstdCode = "12.4";
+
 /// Dotted numbers, compared number by number: "525.60.13" < "525.105.17".
 bool version_less(std::string_view a, std::string_view b) {
   const auto next = [](std::string_view& text) {
@@ -36,17 +39,31 @@ std::string traced_label(const SlimOptions& options) {
   return out;
 }
 
+/// The label's text; empty without --recompress-code.
+std::string recompressed(const SlimOptions& options) {
+  if (options.recompress == device::CodeCompression::kKeep) return {};
+  return std::string(device::to_string(options.recompress));
+}
+
 }  // namespace
 
-std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code) {
-  std::vector<std::string> floors;
+DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool raised) {
+  DriverFloor out;
+  if (raised) out.code = knowledge::driver_floor_for_cuda(kZstdCode);
+  std::vector<std::string> floors = {out.code};
   for (const std::string& version : cuda_versions)
     floors.push_back(knowledge::driver_floor_for_cuda(version));
-  if (zstd_device_code) floors.push_back(knowledge::driver_floor_for_cuda("12.4"));
-  std::string floor;
   for (std::string& candidate : floors)
-    if (version_less(floor, candidate)) floor = std::move(candidate);
-  return floor;
+    if (version_less(out.driver, candidate)) out.driver = std::move(candidate);
+  return out;
+}
+
+std::string driver_floor_notice() {
+  return fmt::format(
+      "device code was compressed anew with zstd, which drivers before CUDA {} ({}) do not read. "
+      "Code "
+      "compressed so by flense has not run on a GPU",
+      kZstdCode, knowledge::driver_floor_for_cuda(kZstdCode));
 }
 
 AddedFile marker_file(const SlimOptions& options) {
@@ -56,6 +73,8 @@ AddedFile marker_file(const SlimOptions& options) {
   out.set("targets", to_json(options.targets));
   out.set("level", device::to_string(options.level));
   out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
+  if (options.recompress != device::CodeCompression::kKeep)
+    out.set("recompressed_code", device::to_string(options.recompress));
   out.set("note",
           "Device code for other GPUs was removed from this layer. Vendor libraries changed this "
           "way are for your own use; their licence does not cover passing them on.");
@@ -63,7 +82,7 @@ AddedFile marker_file(const SlimOptions& options) {
 }
 
 text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
-                       const SlimOptions& options, const std::string& floor,
+                       const SlimOptions& options, const DriverFloor& floor,
                        const std::string& input_digest) {
   text::Json out = config;
   text::Json ids = text::Json::array();
@@ -78,11 +97,16 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   labels.set(kLabelLevel, device::to_string(options.level));
   labels.set(kLabelVersion, kVersion);
   labels.set(kLabelInput, input_digest);
-  if (floor.empty()) {
-    labels.erase(kLabelDriverFloor);
-  } else {
-    labels.set(kLabelDriverFloor, floor);
-  }
+  const auto set_or_erase = [&](const char* label, const std::string& value) {
+    if (value.empty()) {
+      labels.erase(label);
+    } else {
+      labels.set(label, value);
+    }
+  };
+  set_or_erase(kLabelDriverFloor, floor.driver);
+  set_or_erase(kLabelCodeFloor, floor.code);
+  set_or_erase(kLabelRecompressed, recompressed(options));
   // An earlier run's word stays true: what it took is still missing.
   if (!options.traces.empty()) labels.set(kLabelTraced, traced_label(options));
   container.set("Labels", std::move(labels));
@@ -94,6 +118,7 @@ bool already_labelled(const text::Json& config, const SlimOptions& options) {
   const text::Json& labels = config["config"]["Labels"];
   return labels[kLabelTargets].text() == options.targets.text() &&
          labels[kLabelLevel].text() == device::to_string(options.level) &&
+         labels[kLabelRecompressed].text() == recompressed(options) &&
          labels[kLabelVersion].text() == kVersion &&
          (options.traces.empty() || labels[kLabelTraced].text() == traced_label(options));
 }

@@ -12,24 +12,35 @@
 
 namespace flense::slim {
 
+using inventory::kLabelCodeFloor;
 using inventory::kLabelDriverFloor;
 using inventory::kLabelInput;
 using inventory::kLabelLevel;
+using inventory::kLabelRecompressed;
 using inventory::kLabelTargets;
 using inventory::kLabelTraced;
 using inventory::kLabelVersion;
 using inventory::kMarkerPath;
 
-/// Oldest driver for the image: by the newest CUDA runtime in it and by compressed device code
-/// (zstd fat binaries need a driver of CUDA 12.4). Empty when nothing is known.
-std::string driver_floor(const std::vector<std::string>& cuda_versions, bool zstd_device_code);
+/// Oldest drivers for an image; empty where nothing is known.
+struct DriverFloor {
+  std::string driver;  ///< by the newest CUDA runtime and by `code`, whichever is newer
+  std::string code;    ///< by device code that was compressed anew; empty: there is none
+};
+
+/// `raised`: device code was compressed with zstd that was not before, which drivers read from CUDA
+/// 12.4 on.
+DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool raised);
+
+/// What the user must know of code that was compressed anew.
+std::string driver_floor_notice();
 
 /// Schema flense/marker/v1 (docs/schemas/marker-v1.json).
 AddedFile marker_file(const SlimOptions& options);
 
 /// The configuration of the output: new diff_ids, labels set; everything else as it was.
 text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
-                       const SlimOptions& options, const std::string& floor,
+                       const SlimOptions& options, const DriverFloor& floor,
                        const std::string& input_digest);
 
 /// True when the labels already say what a run with `options` would say.

@@ -18,7 +18,7 @@ TEST(SlimConfig, KeepsEverythingElse) {
       "config");
   ASSERT_TRUE(before);
   const text::Json after =
-      slim_config(*before, {"sha256:new"}, options(), "525.60.13", "sha256:in");
+      slim_config(*before, {"sha256:new"}, options(), {"525.60.13", ""}, "sha256:in");
   EXPECT_EQ(after["architecture"].text(), "amd64");
   EXPECT_EQ(after["config"]["Env"], (*before)["config"]["Env"]);
   EXPECT_EQ(after["config"]["Labels"]["x"].text(), "y");
@@ -48,11 +48,36 @@ TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {
 }
 
 TEST(DriverFloor, NewestRuntimeRules) {
-  EXPECT_EQ(driver_floor({}, false), "");
-  const std::string twelve = driver_floor({"12.4"}, false);
+  EXPECT_EQ(driver_floor({}, false).driver, "");
+  const std::string twelve = driver_floor({"12.4"}, false).driver;
   EXPECT_FALSE(twelve.empty());
-  EXPECT_EQ(driver_floor({"11.8"}, true), twelve);
-  EXPECT_EQ(driver_floor({"12.4", "11.8"}, false), twelve);
+  EXPECT_EQ(driver_floor({"12.4", "11.8"}, false).driver, twelve);
+  EXPECT_EQ(driver_floor({"12.4"}, false).code, "");
+}
+
+TEST(DriverFloor, CodeCompressedAnewHasAFloorOfItsOwn) {
+  const std::string twelve = driver_floor({"12.4"}, false).driver;
+  EXPECT_EQ(driver_floor({"11.8"}, true).driver, twelve);
+  EXPECT_EQ(driver_floor({"11.8"}, true).code, twelve);
+  const DriverFloor thirteen = driver_floor({"13.0"}, true);
+  EXPECT_NE(thirteen.driver, twelve) << "the runtime's is newer";
+  EXPECT_EQ(thirteen.code, twelve);
+}
+
+TEST(SlimConfig, SaysWhatWasCompressedAnew) {
+  const auto before =
+      text::parse_json(R"({"config":{"Labels":{"dev.flense.code-driver-floor":"1"}}})", "config");
+  ASSERT_TRUE(before);
+  EXPECT_EQ(slim_config(*before, {}, options(), {}, "")["config"]["Labels"].find(kLabelCodeFloor),
+            nullptr);
+  SlimOptions packed = options();
+  packed.recompress = device::CodeCompression::kSize;
+  const text::Json after = slim_config(*before, {}, packed, {"580.65.06", "550.54.14"}, "");
+  EXPECT_EQ(after["config"]["Labels"][kLabelCodeFloor].text(), "550.54.14");
+  EXPECT_EQ(after["config"]["Labels"][kLabelRecompressed].text(), "size");
+  EXPECT_TRUE(already_labelled(after, packed));
+  EXPECT_FALSE(already_labelled(after, options()));
+  EXPECT_NE(marker_file(packed).text, marker_file(options()).text);
 }
 
 TEST(Marker, DependsOnOptionsAlone) {

@@ -13,11 +13,6 @@ std::uint64_t stored_size(const image::LayerEntry& entry, const codec::TarReader
   return raw != nullptr ? entry.member.stored_size : entry.member.size;
 }
 
-/// Where no device code went, headers and padding that went with the debug sections are theirs.
-std::uint64_t debug_share(const RewrittenElf& result) {
-  return result.device_bytes_removed == 0 ? UINT64_MAX : result.debug_bytes_removed;
-}
-
 }  // namespace
 
 LayerEditor::LayerEditor(const SlimOptions& options, std::vector<AddedFile> added, bool globals,
@@ -193,7 +188,7 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
   fates_[entry.path] = fate_of(bytes);
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
-  count_rewrite(original.size() - bytes.size(), debug_share(result));
+  count_rewrite(shares_of(result, original.size() - bytes.size()));
   return write_bytes(std::move(member), bytes);
 }
 
@@ -208,7 +203,7 @@ Result<void> LayerEditor::hold(const Edit& edit, const image::LayerEntry& entry,
   const Bytes bytes = result.changed ? result.content.bytes() : original;
   if (result.changed) {
     forget_signatures(member, edit.new_path);
-    count_rewrite(original.size() - bytes.size(), debug_share(result));
+    count_rewrite(shares_of(result, original.size() - bytes.size()));
     held_fates_.insert_or_assign(edit.new_path, fate_of(bytes));
   } else if (!result.left_alone.empty()) {
     outcome_.left_alone.push_back(
@@ -315,11 +310,11 @@ void LayerEditor::count(const std::string& pass, std::uint64_t bytes) {
   ++outcome_.files_by_pass[pass];
 }
 
-void LayerEditor::count_rewrite(std::uint64_t saved, std::uint64_t debug) {
-  // A file can give both; the smaller part is named by its own pass.
-  debug = std::min(saved, debug);
-  if (debug > 0) count("debug-sections", debug);
-  if (saved > debug) count("device-code", saved - debug);
+void LayerEditor::count_rewrite(const RewriteShares& shares) {
+  // A file can give all of them; each is named by its own pass.
+  if (shares.debug > 0) count("debug-sections", shares.debug);
+  if (shares.recompressed > 0) count("recompressed-code", shares.recompressed);
+  if (shares.device_code > 0) count("device-code", shares.device_code);
 }
 
 }  // namespace flense::slim

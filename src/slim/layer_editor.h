@@ -61,7 +61,7 @@ class LayerEditor {
   Result<void> write_stream(codec::TarMember member, Source* content);
   Result<void> write_bytes(codec::TarMember member, Bytes bytes);
   void count(const std::string& pass, std::uint64_t bytes);
-  void count_rewrite(std::uint64_t saved, std::uint64_t debug);
+  void count_rewrite(const RewriteShares& shares);
 
   RewriteOptions rewrite_;
   std::vector<AddedFile> added_;

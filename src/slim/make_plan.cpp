@@ -7,6 +7,7 @@
 #include "inventory/start.h"
 #include "slim/closure.h"
 #include "slim/draft.h"
+#include "slim/labels.h"
 
 namespace flense::slim {
 
@@ -78,6 +79,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
+  if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice());
   if (std::ranges::any_of(plan.passes,
                           [](const PassTotal& pass) { return pass.pass == "pycache"; }))
     plan.notices.emplace_back(

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,9 @@ struct SlimOptions {
   /// Targets of one vendor alone let all code of the other go, as at aggressive.
   bool drop_vendor = false;
   inventory::AmdOverride amd_override = {};  ///< of the image
+  /// --recompress-code, and what was packed so far.
+  device::CodeCompression recompress = device::CodeCompression::kKeep;
+  std::shared_ptr<device::FrameStore> frames = {};
   /// False (--no-modify-vendor): whole files may go, no ELF file is changed.
   bool modify_vendor = true;
   /// Image paths that stay as they are (base/path.h globs).
@@ -61,6 +65,9 @@ inline device::PruneOptions rewrite_rules(const SlimOptions& options) {
   device::PruneOptions out =
       device::prune_options(options.targets, options.level, options.keep_ptx);
   out.drop_vendor |= options.drop_vendor;
+  out.recompress = options.recompress;
+  out.frames = options.frames;
+  out.scratch_directory = options.scratch_directory;
   inventory::honour(options.amd_override, out);
   return out;
 }

@@ -76,6 +76,8 @@ struct Plan {
   std::map<std::string, std::uint64_t> bolder;
   std::vector<TraceSource> traces;  ///< what SlimOptions::traced is from
   std::vector<std::string> notices;
+  /// Device code becomes what drivers before CUDA 12.4 do not read, though they read it before.
+  bool raises_driver_floor = false;
 
   std::uint64_t bytes_given_back() const;
   bool empty() const;

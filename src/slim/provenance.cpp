@@ -21,6 +21,8 @@ text::Json options_json(const SlimOptions& options) {
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")
       .set("compression_level", options.compression_level);
+  if (options.recompress != device::CodeCompression::kKeep)
+    out.set("recompress_code", device::to_string(options.recompress));
   if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
   if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
   return out;
@@ -29,7 +31,7 @@ text::Json options_json(const SlimOptions& options) {
 }  // namespace
 
 text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOutcome& outcome,
-                      const std::string& output, const std::string& driver_floor) {
+                      const std::string& output, const DriverFloor& floor) {
   text::Json out = text::Json::object();
   out.set("schema", "flense/provenance/v1");
   out.set("flense", kVersion);
@@ -37,7 +39,8 @@ text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOu
   out.set("digest", plan.input_digest);
   out.set("output", output);
   out.set("output_digest", outcome.manifest_digest);
-  out.set("driver_floor", driver_floor);
+  out.set("driver_floor", floor.driver);
+  if (!floor.code.empty()) out.set("code_driver_floor", floor.code);
   out.set("options", options_json(options));
   out.set("plan", to_json(plan));
   return out;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "slim/apply_image.h"
+#include "slim/labels.h"
 #include "slim/options.h"
 #include "slim/plan.h"
 #include "text/json.h"
@@ -12,6 +13,6 @@ namespace flense::slim {
 
 /// Schema flense/provenance/v1 (docs/schemas/provenance-v1.json). `output` as the user named it.
 text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOutcome& outcome,
-                      const std::string& output, const std::string& driver_floor);
+                      const std::string& output, const DriverFloor& floor);
 
 }  // namespace flense::slim

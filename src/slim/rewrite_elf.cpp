@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codec/sha256.h"
+#include "device/entry_content.h"
 #include "elf/edit.h"
 #include "elf/file.h"
 
@@ -43,17 +44,32 @@ std::vector<KeptRegion> kept_regions(const FileCode& code, const device::PrunePl
   return out;
 }
 
+/// What the entries that were packed anew add up to, as far as they were compared.
+struct Comparison {
+  const std::filesystem::path& scratch;
+  device::RecompressTotals packed_anew = {};
+};
+
 Result<void> compare_region(const elf::File& input, const KeptRegion& before,
-                            const elf::File& output, const Region& after) {
+                            const elf::File& output, const Region& after, Comparison& comparison) {
   if (before.kept.size() != after.entries.size())
     return bad_input("the region at {:#x} keeps {} entries, the output has {} at {:#x}",
                      before.region->offset, before.kept.size(), after.entries.size(), after.offset);
   for (std::size_t i = 0; i < after.entries.size(); ++i) {
     const Bytes old_bytes = entry_bytes(input.bytes(), *before.region, *before.kept[i]);
     const Bytes new_bytes = entry_bytes(output.bytes(), after, after.entries[i]);
-    if (!std::ranges::equal(old_bytes, new_bytes))
-      return bad_input("entry {} of the region at {:#x} differs in the output at {:#x}", i,
-                       before.region->offset, after.offset);
+    if (std::ranges::equal(old_bytes, new_bytes)) continue;
+    const device::Entry& entry = after.entries[i];
+    const Result<void> same =
+        device::same_entry(old_bytes, *before.kept[i], new_bytes, entry, comparison.scratch);
+    if (!same && same.error().code != Code::kBadInput) return same;
+    if (!same || !entry.zstd() || new_bytes.size() >= old_bytes.size())
+      return bad_input("entry {} of the region at {:#x} differs in the output at {:#x}{}", i,
+                       before.region->offset, after.offset,
+                       same ? "" : ": " + same.error().message);
+    ++comparison.packed_anew.entries;
+    comparison.packed_anew.before += old_bytes.size();
+    comparison.packed_anew.after += new_bytes.size();
   }
   return {};
 }
@@ -78,13 +94,13 @@ std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) 
 RewriteOptions rewrite_options(const SlimOptions& options) {
   RewriteOptions out;
   out.prune = rewrite_rules(options);
-  out.prune.scratch_directory = options.scratch_directory;
   out.scratch_directory = options.scratch_directory;
   return out;
 }
 
 Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
-                          const device::PrunePlan& plan, const elf::File& output) {
+                          const device::PrunePlan& plan, const elf::File& output,
+                          const std::filesystem::path& scratch) {
   TRY(const FileCode output_code, device::find_device_code(output));
   if (input_code.wrappers.size() != output_code.wrappers.size())
     return bad_input("{} wrappers became {}", input_code.wrappers.size(),
@@ -94,6 +110,7 @@ Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
   for (const KeptRegion& region : kept) kept_by_address[region.region->address] = &region;
   const auto after_by_address = regions_by_address(output_code);
 
+  Comparison comparison{scratch};
   std::map<const KeptRegion*, const Region*> paired;
   for (std::size_t i = 0; i < input_code.wrappers.size(); ++i) {
     const device::Wrapper& before = input_code.wrappers[i];
@@ -105,9 +122,19 @@ Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
     const auto new_region = after_by_address.find(after.data);
     if (new_region == after_by_address.end())
       return bad_input("wrapper {} at {:#x} no longer points at a region", i, after.address);
-    TRY_DO(compare_region(input, *old_region->second, output, *new_region->second));
-    paired[old_region->second] = new_region->second;
+    // Several wrappers may point at one region.
+    const auto [pair, fresh] = paired.try_emplace(old_region->second, new_region->second);
+    if (pair->second != new_region->second)
+      return bad_input("wrappers of the region at {:#x} point at two",
+                       old_region->second->region->offset);
+    if (fresh)
+      TRY_DO(compare_region(input, *old_region->second, output, *new_region->second, comparison));
   }
+  const device::RecompressTotals& seen = comparison.packed_anew;
+  if (seen.entries != plan.recompressed.entries || seen.before != plan.recompressed.before ||
+      seen.after != plan.recompressed.after)
+    return bad_input("{} entries were packed anew, the output has {}", plan.recompressed.entries,
+                     seen.entries);
 
   std::map<std::string, int> unpaired;
   std::size_t total_before = 0, total_after = 0;
@@ -195,7 +222,9 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   const Result<elf::File> reparsed = elf::File::parse(out.content.bytes(), name);
   if (!reparsed) return leave("the edited file does not parse: " + reparsed.error().message);
   if (code.any()) {
-    const Result<void> proof = prove_pruned(*file, code, plan, *reparsed);
+    const Result<void> proof =
+        prove_pruned(*file, code, plan, *reparsed, options.scratch_directory);
+    if (!proof && proof.error().code == Code::kEnvironment) return std::unexpected(proof.error());
     if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
   }
   if (amd.places.any()) {
@@ -206,6 +235,18 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   out.changed = true;
   out.device_bytes_removed = applied.device_bytes_removed;
   out.debug_bytes_removed = applied.debug_bytes_removed;
+  out.recompressed_bytes = plan.recompressed.saved();
+  out.raises_driver_floor = plan.recompressed.raised > 0;
+  return out;
+}
+
+RewriteShares shares_of(const RewrittenElf& rewritten, std::uint64_t saved) {
+  RewriteShares out;
+  // Where no device code went, headers and padding that went with the debug sections are theirs.
+  out.debug =
+      rewritten.device_bytes_removed == 0 ? saved : std::min(saved, rewritten.debug_bytes_removed);
+  out.recompressed = std::min(saved - out.debug, rewritten.recompressed_bytes);
+  out.device_code = saved - out.debug - out.recompressed;
   return out;
 }
 

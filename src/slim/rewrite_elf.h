@@ -26,7 +26,15 @@ struct RewrittenElf {
   MappedFile content;      ///< the new file when changed
   std::uint64_t device_bytes_removed = 0;
   std::uint64_t debug_bytes_removed = 0;
+  std::uint64_t recompressed_bytes = 0;  ///< by which entries packed anew became smaller
+  bool raises_driver_floor = false;      ///< drivers before CUDA 12.4 read it before, not now
 };
+
+/// What `saved` bytes of a rewritten file are due to.
+struct RewriteShares {
+  std::uint64_t debug = 0, recompressed = 0, device_code = 0;
+};
+RewriteShares shares_of(const RewrittenElf& rewritten, std::uint64_t saved);
 
 /// Rewrites the ELF file in `bytes`. A file that cannot be rewritten with certainty, or whose
 /// output does not prove itself, comes back unchanged with the reason. Errors are of the
@@ -36,9 +44,11 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
 
 /// The proof, on its own for tests: `output` parses, holds the same wrappers, and every entry that
 /// the plan keeps is found by the loader's path (wrapper, region, entry) with identical bytes, and
-/// nothing else is. An error names the first difference.
+/// nothing else is. Where the plan packed entries anew, those unpack to the same. An error names
+/// the first difference. `scratch` as in UnpackedBlock.
 Result<void> prove_pruned(const elf::File& input, const device::FileCode& input_code,
-                          const device::PrunePlan& plan, const elf::File& output);
+                          const device::PrunePlan& plan, const elf::File& output,
+                          const std::filesystem::path& scratch);
 
 /// The same for offload bundles (prove_amd.cpp): every wrapper points at a bundle that holds what
 /// the plan keeps, in the same order, with the code objects unpacked byte-identical and the headers

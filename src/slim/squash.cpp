@@ -187,7 +187,7 @@ text::Json squashed_history(const text::Json& config, std::size_t layers) {
 Result<SlimOutcome> apply_squashed(const image::Image& image, const image::MergedTree& tree,
                                    const Plan& plan, const SlimOptions& options,
                                    const std::vector<std::uint64_t>& unpacked,
-                                   const std::string& floor, image::ImageWriter& writer,
+                                   const DriverFloor& floor, image::ImageWriter& writer,
                                    Progress* progress) {
   const Plan squashed = squash_plan(tree, plan);
   codec::EncodeOptions encode;
