@@ -133,7 +133,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.options.scratch_directory = scratch_directory(args, io);
   out.options.recompress = code_compression_of(args);
   if (out.options.recompress != device::CodeCompression::kKeep) {
-    TRY(out.options.frames, device::FrameStore::create(out.options.scratch_directory));
+    TRY(out.options.frames, device::FrameStore::create(out.options.scratch_directory, io.stop));
   }
   TRY_DO(read_packing(args, out.options));
   out.in_place = args.has("--in-place");

@@ -4,9 +4,10 @@
 
 namespace flense::device {
 
-Result<std::shared_ptr<FrameStore>> FrameStore::create(const std::filesystem::path& directory) {
+Result<std::shared_ptr<FrameStore>> FrameStore::create(const std::filesystem::path& directory,
+                                                       std::stop_token stop) {
   TRY(UniqueFd file, open_scratch(directory));
-  return std::shared_ptr<FrameStore>(new FrameStore(std::move(file)));
+  return std::shared_ptr<FrameStore>(new FrameStore(std::move(file), std::move(stop)));
 }
 
 std::optional<FrameStore::Frame> FrameStore::find(const std::string& key) const {

@@ -2,12 +2,15 @@
 // takes far longer than anything else, and is done once.
 #pragma once
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "base/bytes.h"
@@ -15,6 +18,41 @@
 #include "base/result.h"
 
 namespace flense::device {
+
+/// What packing may take of memory at one time, by all who share a store.
+inline constexpr std::uint64_t kMostPackingMemory = 192U << 20;
+
+/// Lets so many tasks work at a time as their memory allows.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(std::uint64_t total) : free_(total), total_(total) {}
+
+  class Share {
+   public:
+    Share(MemoryBudget& budget, std::uint64_t size)
+        : budget_(budget), size_(std::min(size, budget.total_)) {
+      std::unique_lock lock(budget_.mutex_);
+      budget_.changed_.wait(lock, [&] { return budget_.free_ >= size_; });
+      budget_.free_ -= size_;
+    }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+    ~Share() {
+      const std::lock_guard lock(budget_.mutex_);
+      budget_.free_ += size_;
+      budget_.changed_.notify_all();
+    }
+
+   private:
+    MemoryBudget& budget_;
+    std::uint64_t size_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t free_, total_;
+};
 
 /// For several threads.
 class FrameStore {
@@ -24,8 +62,12 @@ class FrameStore {
     std::uint64_t offset = 0, size = 0;
   };
 
-  /// Environment: no scratch file in `directory`.
-  static Result<std::shared_ptr<FrameStore>> create(const std::filesystem::path& directory);
+  /// Environment: no scratch file in `directory`. Packing ends with Code::kInterrupted once `stop`
+  /// is requested.
+  static Result<std::shared_ptr<FrameStore>> create(const std::filesystem::path& directory,
+                                                    std::stop_token stop = {});
+  bool stopped() const { return stop_.stop_requested(); }
+  MemoryBudget& memory() { return memory_; }
 
   /// `key` names the input and how it was to be packed.
   std::optional<Frame> find(const std::string& key) const;
@@ -35,9 +77,12 @@ class FrameStore {
   Result<std::optional<MappedFile>> map() const;
 
  private:
-  explicit FrameStore(UniqueFd file) : file_(std::move(file)) {}
+  FrameStore(UniqueFd file, std::stop_token stop)
+      : file_(std::move(file)), stop_(std::move(stop)) {}
 
   UniqueFd file_;
+  std::stop_token stop_;
+  MemoryBudget memory_{kMostPackingMemory};
   mutable std::mutex mutex_;
   std::uint64_t size_ = 0;
   std::map<std::string, Frame> frames_;

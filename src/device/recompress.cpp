@@ -1,8 +1,6 @@
 #include "device/recompress.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -20,44 +18,10 @@ constexpr int kSizeLevel = 19;
 /// What a zstd frame may be smaller than at kBalanceLevel and still count as packed at that level:
 /// versions of libzstd differ by less.
 constexpr std::uint64_t kSameLevelPercent = 97;
-/// Memory for packing at one time.
-constexpr std::uint64_t kMostMemory = 192U << 20;
 /// What the entries of one file may unpack to, in all.
 constexpr std::uint64_t kMostContentOfFile = 64ULL << 30;
 constexpr std::uint16_t kMachineCuda = 190;
 constexpr std::uint64_t kEntryPadding = 8;
-
-/// Lets so many tasks work at a time as their memory allows.
-class MemoryBudget {
- public:
-  explicit MemoryBudget(std::uint64_t total) : free_(total), total_(total) {}
-
-  class Share {
-   public:
-    Share(MemoryBudget& budget, std::uint64_t size)
-        : budget_(budget), size_(std::min(size, budget.total_)) {
-      std::unique_lock lock(budget_.mutex_);
-      budget_.changed_.wait(lock, [&] { return budget_.free_ >= size_; });
-      budget_.free_ -= size_;
-    }
-    Share(const Share&) = delete;
-    Share& operator=(const Share&) = delete;
-    ~Share() {
-      const std::lock_guard lock(budget_.mutex_);
-      budget_.free_ += size_;
-      budget_.changed_.notify_all();
-    }
-
-   private:
-    MemoryBudget& budget_;
-    std::uint64_t size_;
-  };
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::uint64_t free_, total_;
-};
 
 /// Holds what comes as long as it is no more than `most` bytes.
 class CappedSink final : public Sink {
@@ -159,14 +123,15 @@ std::vector<Task> tasks_of(Bytes file, const FileCode& code, const std::vector<E
   return tasks;
 }
 
-Result<FrameStore::Frame> run(const Task& task, const RecompressOptions& options, FrameStore& store,
-                              MemoryBudget& memory) {
+Result<FrameStore::Frame> run(const Task& task, const RecompressOptions& options,
+                              FrameStore& store) {
+  if (store.stopped()) return fail(Code::kInterrupted, "interrupted");
   codec::Sha256 hash;
   hash.update(as_bytes(to_string(options.mode)));
   hash.update(task.bytes);
   const std::string key = hash.hex();
   if (const auto known = store.find(key)) return *known;
-  const MemoryBudget::Share share(memory, memory_for(*task.entry, task.form, options.mode));
+  const MemoryBudget::Share share(store.memory(), memory_for(*task.entry, task.form, options.mode));
   std::vector<std::byte> packed;
   const auto outcome = with_entry_content(
       task.bytes, *task.entry, options.scratch_directory, [&](Bytes content) -> Result<void> {
@@ -212,9 +177,8 @@ Result<Recompressed> recompress(Bytes file, const FileCode& code,
   std::ranges::stable_sort(order, std::greater{},
                            [&](std::size_t i) { return tasks[i].form.unpacked; });
   std::vector<FrameStore::Frame> frames(tasks.size());
-  MemoryBudget memory(kMostMemory);
   TRY_DO(parallel_for(order.size(), processor_count(), [&](std::size_t i) -> Result<void> {
-    TRY(frames[order[i]], run(tasks[order[i]], options, *store, memory));
+    TRY(frames[order[i]], run(tasks[order[i]], options, *store));
     return {};
   }));
 

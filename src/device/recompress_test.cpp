@@ -206,6 +206,18 @@ TEST(SameEntry, NamesTheDifference) {
               HasSubstr("contents differ"));
 }
 
+TEST(Recompress, EndsWhenItIsStopped) {
+  std::stop_source source;
+  const auto store =
+      FrameStore::create(std::filesystem::temp_directory_path(), source.get_token()).value();
+  const Subject subject(raw_entry("sm90:0", cubin_of(machine_code(20'000))));
+  source.request_stop();
+  const auto out = recompress(as_bytes(subject.bytes), subject.code, subject.places,
+                              {CodeCompression::kSize, store, "/tmp"});
+  ASSERT_FALSE(out);
+  EXPECT_EQ(out.error().code, Code::kInterrupted);
+}
+
 TEST(FrameStore, NeedsAPlace) {
   const auto store = FrameStore::create("/dev/null/below");
   ASSERT_FALSE(store);

@@ -197,7 +197,8 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   }
   if (code.any() || amd.places.any()) {
     Result<device::PrunePlan> planned = device::plan_prune(*file, code, amd, rules);
-    if (!planned && planned.error().code == Code::kEnvironment)
+    if (!planned &&
+        (planned.error().code == Code::kEnvironment || planned.error().code == Code::kInterrupted))
       return std::unexpected(planned.error());
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);

@@ -42,6 +42,15 @@ status=0
 echo "== every kept region through cuModuleLoadFatBinary"
 "$python" "$here/regions.py" "$site" "$work/slim" || status=1
 
+echo "== the same with what is kept compressed anew"
+cp -a --reflink=auto "$work/slim" "$work/packed"
+"$flense" slim "$work/packed" --gpu "$gpu" --recompress-code size --in-place
+"$python" "$here/regions.py" "$site" "$work/packed" || status=1
+PYTHONPATH=$site CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/original.json"
+PYTHONPATH=$work/packed CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/packed.json"
+"$python" "$here/compare.py" "$work/original.json" "$work/packed.json" || status=1
+rm -r "$work/packed"
+
 for loading in LAZY EAGER; do
   echo "== the same computations with the original and the slim PyTorch, module loading $loading"
   for which in original slim; do
