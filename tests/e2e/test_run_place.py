@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""flense run --bind-numa: a command beside its GPUs, on fixture machines whose NUMA nodes are processors of
-this one."""
+"""Where a command runs and how much it may take: --bind-numa, on fixture machines whose NUMA nodes are
+processors of this one; --memory and --cpus, where control groups of version 2 can be delegated."""
 
 import json
 import os
 import subprocess
+import time
 
 import harness
 import hosts
@@ -112,6 +113,52 @@ class Place(harness.Case):
         done = subprocess.run([*user, "sh", "-c", line], stdout=subprocess.PIPE, env=self.environment(), check=True,
                               cwd=self.home)
         self.assertEqual(done.stdout.split()[-1].decode(), cpu)
+
+    # Limits.
+
+    def delegated(self):
+        """A control group that the caller may divide."""
+        top = "/sys/fs/cgroup"
+        if os.geteuid() != 0 or not os.path.exists(f"{top}/cgroup.controllers"):
+            self.skipTest("needs root and control groups of version 2")
+        group = f"{top}/flense-e2e-{os.getpid()}"
+        try:
+            with open(f"{top}/cgroup.subtree_control", "w", encoding="utf-8") as out:
+                out.write("+memory +cpu")
+            os.mkdir(group)
+        except OSError as error:
+            self.skipTest(f"memory and cpu cannot be delegated: {error}")
+        self.addCleanup(lambda: [os.rmdir(path) for path in (f"{group}/flense.launch", group) if os.path.isdir(path)])
+        for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+            os.chown(os.path.join(group, name), self.caller(), self.caller())
+        return group
+
+    @staticmethod
+    def processes(group):
+        with open(f"{group}/cgroup.procs", encoding="utf-8") as data:
+            return data.read().split()
+
+    def in_group(self, group, *arguments):
+        words = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "-", *self.words(*arguments)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(),
+                                cwd=self.home)
+
+    def test_limits_in_a_delegated_group(self):
+        group = self.delegated()
+        other = subprocess.Popen(["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec sleep 60"])
+        try:
+            while not self.processes(group):
+                time.sleep(0.01)
+            err = self.done(self.in_group(group, "run", "--memory", "64m", self.image, "true"), 125).err
+            self.assertIn("other processes run in", err)
+        finally:
+            other.kill()
+            other.wait()
+        script = ('g=/sys/fs/cgroup$(grep -o "/.*" /proc/self/cgroup); cat $g/memory.max $g/cpu.max; '
+                  "dd if=/dev/zero of=/dev/null bs=200M count=1; echo dd $?")
+        out = self.done(self.in_group(group + "/flense.launch", "run", "--memory", "64m", "--cpus", "0.5", self.image,
+                                      "sh", "-c", script)).out
+        self.assertEqual(out.splitlines(), ["67108864", "50000 100000", "dd 137"])
 
 
 if __name__ == "__main__":
