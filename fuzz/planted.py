@@ -51,6 +51,7 @@ PLANTED = {
     "nodes": ("src/host/hostlist.cpp", "if (names.size() > most - out.size())", "if (names.size() > most)"),
     "packages": ("src/inventory/packages.cpp", "if (line.ends_with('\\r')) line.remove_suffix(1);",
                  "if (end != text.npos) line.remove_suffix(1);"),
+    "run": ("src/launch/numa.cpp", "|| out > kMostNumber)", "|| out > 2 * kMostNumber)"),
     "shell": ("src/lint/shell_cursor.cpp", "at_ = std::min(at_ + 2, text_.size());", "at_ += 2;"),
     "requests": ("src/lint/requirements.cpp", "value.begin += equal + 1;", "value.begin += equal + 9;"),
     "squashfs": ("src/codec/squashfs_metadata.cpp", "!range_fits(begin + 2, size, image_.size())",

@@ -53,12 +53,6 @@ Result<std::vector<std::string>> names_of(int directory, const std::string& path
   return names;
 }
 
-std::string sum_of(std::string_view bytes) {
-  codec::Sha256 hash;
-  hash.update(as_bytes(bytes));
-  return hash.hex();
-}
-
 class Walk {
  public:
   Walk(const WrittenFiles* written, Progress& progress) : written_(written), progress_(progress) {}
@@ -171,12 +165,18 @@ Result<Listing> list_root(int root, const WrittenFiles* written, Progress& progr
   return walk.take();
 }
 
+std::string listing_sum(std::string_view bytes) {
+  codec::Sha256 hash;
+  hash.update(as_bytes(bytes));
+  return hash.hex();
+}
+
 std::string encode_listing(const Listing& listing) {
   BinaryWriter out;
   out.raw(kListingMagic);
   out.put(listing);
   std::string text = out.take();
-  text += sum_of(text);
+  text += listing_sum(text);
   return text;
 }
 
@@ -185,7 +185,7 @@ Result<Listing> decode_listing(Bytes bytes) {
   if (text.size() < kListingMagic.size() + kSumBytes || !text.starts_with(kListingMagic))
     return bad_input("the listing is none of this version");
   const std::string_view whole = text.substr(0, text.size() - kSumBytes);
-  if (sum_of(whole) != text.substr(whole.size())) return bad_input("the listing is damaged");
+  if (listing_sum(whole) != text.substr(whole.size())) return bad_input("the listing is damaged");
   BinaryReader in(as_bytes(whole.substr(kListingMagic.size())));
   Listing out;
   in.get(out);

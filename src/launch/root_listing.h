@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -41,6 +42,8 @@ Result<Listing> list_root(int root, const WrittenFiles* written, Progress& progr
 
 /// Magic, fields, SHA-256 of all before.
 std::string encode_listing(const Listing& listing);
+/// The sum at the end, over all before.
+std::string listing_sum(std::string_view bytes);
 /// Bad input for bytes that are no listing, or a damaged one.
 Result<Listing> decode_listing(Bytes bytes);
 
