@@ -30,6 +30,12 @@ Levels
               sections and symbol tables, headers, static libraries, documentation, locales
   aggressive  also compiled Python files, tests, JIT caches, device code of a vendor without target
 
+--closure (at aggressive) also drops what the entry point, the command, the health check and programs
+named by --also do not reach: libraries as the loader finds them and as they are known to be opened,
+interpreters, words of shell scripts, Python imports. Packages stay whole. It refuses where the start
+cannot be followed. --minimal leaves nothing but the closure of one compiled program, with
+certificates and users, as a distroless image has it. Prove either with --verify (docs/closure.md).
+
 --trace runs a command of the image in a sandbox (bubblewrap, read-only, no network, no root) and keeps
 every file that it opens, executes or asks about, for runs that no reading of the image foresees.
 --trace-file keeps the paths in a file, as flense run --trace writes it on a machine with the GPUs.
@@ -84,7 +90,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
   static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
-  static const std::array<OptionSpec, 28> kOptions = {
+  static const std::array<OptionSpec, 32> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -107,6 +113,10 @@ const Command& slim_command() {
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
       OptionSpec{"--pyc", "", "WHAT", "compiled Python files (default: drop at aggressive)", false,
                  kPyc},
+      OptionSpec{"--closure", "", "", "drop what the start of the image does not reach"},
+      OptionSpec{"--also", "", "PROGRAM", "for --closure: this is started, too", true},
+      OptionSpec{"--minimal", "", "", "nothing but the closure of one program, in one layer"},
+      OptionSpec{"--with-tzdata", "", "", "for --minimal: with time zones"},
       OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
       OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
       OptionSpec{"--trace", "", "CMD", "run CMD in the original and keep every file that it meets",

@@ -21,6 +21,7 @@
 #include "slim/labels.h"
 #include "slim/make_plan.h"
 #include "slim/provenance.h"
+#include "slim/read_closure.h"
 #include "slim/squash.h"
 
 namespace flense::cli {
@@ -99,6 +100,29 @@ bool is_file_system(std::string_view output) {
   return output.starts_with("squashfs:") || output.starts_with("sif:");
 }
 
+/// The options of the closure, which is the boldest of all passes.
+Result<void> read_closure_options(const ParsedArgs& args, SlimRequest& request) {
+  slim::SlimOptions& options = request.options;
+  options.minimal = args.has("--minimal");
+  options.closure = args.has("--closure") || options.minimal;
+  options.also = args.values("--also");
+  options.time_zones = args.has("--with-tzdata");
+  if (!options.closure && !options.also.empty())
+    return usage_error("--also names what --closure follows", "add --closure");
+  if (options.time_zones && !options.minimal)
+    return usage_error("--with-tzdata is for --minimal: otherwise time zones stay", "leave it out");
+  if (!options.closure) return {};
+  if (options.level != device::Level::kAggressive)
+    return usage_error("--closure takes what nothing is seen to need", "add --level aggressive");
+  if (is_elf_file(request.target))
+    return usage_error("--closure is for images and directories", "leave it out");
+  if (options.minimal && request.in_place)
+    return usage_error("--minimal makes one new layer: --in-place changes a tree",
+                       "use -o dir:DIR");
+  options.squash |= options.minimal;
+  return {};
+}
+
 /// Only images have layers to split or to keep.
 Result<void> check_layer_options(const SlimRequest& request) {
   const bool tree = request.in_place || request.output.starts_with("dir:") ||
@@ -146,6 +170,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
   out.options.squash = args.has("--squash");
+  TRY_DO(read_closure_options(args, out));
   if (out.options.squash && out.in_place)
     return usage_error("--squash is for images: --in-place changes a tree, which has no layers",
                        "leave one of them out");
@@ -221,7 +246,18 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
   TRY_DO(add_traces(request, out, io));
   if (!out.failed_trace.empty()) return out;
-  TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options));
+  std::optional<inventory::Reach> reach;
+  if (out.options.closure) {
+    out.progress->begin("reading names", total);
+    TRY(reach, slim::read_closure(*out.image, *out.contents, out.inventory, out.options,
+                                  out.progress.get()));
+  }
+  TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options,
+                                reach ? &*reach : nullptr));
+  if (reach && request.verify_command.empty())
+    out.plan.notices.emplace_back(
+        "the closure is drawn from files alone, nothing was run: --verify CMD proves that CMD "
+        "still works (docs/closure.md)");
   for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
   for (const std::string& notice : out.trace_notices) out.plan.notices.push_back(notice);
   if (out.options.kept_layers > 0)

@@ -37,6 +37,7 @@ TEST(PassesDocument, HasEveryPassOnceAndNoOther) {
       {"device-ptx", "standard"},
       {"recompressed-code", "`--recompress-code`"},
       {"debug-sections", "standard"},
+      {"unreachable", "aggressive"},
       {std::string(kGpuFiles), "standard"},
       {std::string(kHubCache), "standard"},
       {std::string(kCudaCopies), "aggressive"},

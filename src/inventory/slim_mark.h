@@ -21,6 +21,7 @@ inline constexpr const char* kLabelVersion = "dev.flense.version";
 inline constexpr const char* kLabelInput = "dev.flense.input-digest";
 /// What was run to find out which files the image needs: commands, or files of traces.
 inline constexpr const char* kLabelTraced = "dev.flense.traced";
+inline constexpr const char* kLabelClosure = "dev.flense.closure";
 inline constexpr const char* kMarkerPath = "usr/share/flense/slim.json";
 
 std::optional<SlimMark> mark_of_labels(const std::map<std::string, std::string>& labels);

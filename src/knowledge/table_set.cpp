@@ -37,8 +37,9 @@ void lay_over(Json& base, const Json& own) {
 
 /// Of the tables that are read, those that no verdict leans on.
 bool is_for_words_alone(std::string_view name) {
-  constexpr auto kNames = std::to_array<std::string_view>(
-      {"budgets", "build_files", "checks", "errors", "images", "instances", "launch", "releases"});
+  constexpr auto kNames =
+      std::to_array<std::string_view>({"budgets", "build_files", "checks", "dlopen", "errors",
+                                       "images", "instances", "launch", "releases"});
   return std::ranges::find(kNames, name) != kNames.end();
 }
 

@@ -10,7 +10,7 @@ namespace flense::report {
 
 namespace {
 
-constexpr std::size_t kFewRewritten = 8;
+constexpr std::size_t kFewRows = 8;
 
 constexpr std::string_view kLicenceNote =
     "note: vendor libraries were changed. Their licences let you use the result yourself; passing "
@@ -74,12 +74,36 @@ std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Sty
   Table table({{"COULD GIVE", Align::kRight, Column::Flex::kNone},
                {"FILE", Align::kLeft, Column::Flex::kStart},
                {"WHY", Align::kLeft, Column::Flex::kEnd}});
-  const std::size_t shown = verbose ? files.size() : std::min(files.size(), kFewRewritten);
+  const std::size_t shown = verbose ? files.size() : std::min(files.size(), kFewRows);
   for (std::size_t i = 0; i < shown; ++i)
     table.add({human_bytes(files[i].bytes), files[i].path, files[i].why});
   out += table.text(style);
   if (shown < files.size())
     out += fmt::format("  and {} more (-v lists them)\n", files.size() - shown);
+  return out;
+}
+
+std::string closure_section(const slim::Plan& plan, const Style& style, bool verbose) {
+  if (!plan.closure) return {};
+  const slim::ClosureRecord& closure = *plan.closure;
+  std::string out =
+      "\n" + style.paint(Ink::kBold, "Not reached") + "  " + slim::closure_text(closure) + "\n";
+  for (const std::string& start : closure.starts) out += "  from " + printable(start) + "\n";
+  Table table({{"GONE", Align::kRight, Column::Flex::kNone},
+               {"FILES", Align::kRight, Column::Flex::kNone},
+               {"PACKAGE", Align::kLeft, Column::Flex::kEnd},
+               {"", Align::kLeft, Column::Flex::kNone}});
+  const std::size_t shown =
+      verbose ? closure.packages.size() : std::min(closure.packages.size(), kFewRows);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const inventory::UnreachedPackage& one = closure.packages[i];
+    table.add({human_bytes(one.bytes), grouped(one.files),
+               fmt::format("{} {} {}", one.type, printable(one.name), printable(one.version)),
+               one.whole ? "whole" : "in part"});
+  }
+  if (!table.empty()) out += table.text(style);
+  if (shown < closure.packages.size())
+    out += fmt::format("  and {} more (-v lists them)\n", closure.packages.size() - shown);
   return out;
 }
 
@@ -119,6 +143,7 @@ std::string slim_text(const SlimReport& report, const Style& style, bool verbose
                      percent(report.unpacked_after, report.unpacked_before),
                      report.outcome == nullptr ? ", planned" : "");
   out += passes_text(report, style);
+  out += closure_section(plan, style, verbose);
   if (report.outcome != nullptr && report.outcome->layers.size() > 0)
     out += "\n" + layers_text(*report.outcome, style);
   std::vector<slim::LeftAlone> left = plan.left_alone;
@@ -181,6 +206,7 @@ text::Json slim_json(const SlimReport& report, const slim::SlimOutcome& outcome)
   for (const std::string& notice : plan.notices) notices.push(notice);
   for (const std::string& notice : outcome.notices) notices.push(notice);
   out.set("notices", std::move(notices));
+  if (plan.closure) out.set("closure", slim::closure_json(*plan.closure));
   return out;
 }
 

@@ -208,7 +208,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   const text::Json config =
       keep_config && keep_layers
           ? image.config
-          : slim_config(split_history(image.config, parts), diff_ids, options, floor, digest);
+          : slim_config(split_history(image.config, parts), diff_ids, options, floor, digest, plan);
   TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, stored));
   return out;
 }

@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "inventory/contents.h"
 #include "inventory/inventory.h"
+#include "inventory/reach.h"
 #include "slim/options.h"
 #include "slim/plan.h"
 
@@ -21,7 +22,8 @@ struct PassContext {
   const inventory::Contents& contents;
   const SlimOptions& options;
   const inventory::BuildNeeds& needs;
-  bool musl = false;  ///< the image's C library is musl
+  bool musl = false;                        ///< the image's C library is musl
+  const inventory::Reach* reach = nullptr;  ///< with --closure
 };
 
 class Draft {
@@ -35,6 +37,7 @@ class Draft {
   void claim(image::EntryRef ref, Edit edit);
   void withdraw(image::EntryRef ref);
   const Edit* edit_at(image::EntryRef ref) const;
+  std::size_t kept_layers() const { return kept_layers_; }
 
   /// Names a pass for the report; bytes and files are summed from its edits.
   void describe_pass(std::string id, std::string description, bool breaks_sharing);
@@ -77,6 +80,9 @@ void gpu_files_pass(const PassContext& context, Draft& draft);
 
 /// Copies in the cache of the Hugging Face hub that its own links replace: inventory/hub_cache.h.
 void hub_cache_pass(const PassContext& context, Draft& draft);
+
+/// Files that nothing reaches from the start of the image: inventory/reach.h. Looks across layers.
+void unreachable_pass(const PassContext& context, Draft& draft);
 
 /// Libraries of a CUDA installation that nothing loads, since packages bring their own:
 /// inventory/cuda_copies.h. Looks across layers.

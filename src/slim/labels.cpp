@@ -75,6 +75,7 @@ AddedFile marker_file(const SlimOptions& options) {
   out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
   if (options.recompress != device::CodeCompression::kKeep)
     out.set("recompressed_code", device::to_string(options.recompress));
+  if (options.closure) out.set("closure", true);
   out.set("note",
           "Device code for other GPUs was removed from this layer. Vendor libraries changed this "
           "way are for your own use; their licence does not cover passing them on.");
@@ -83,7 +84,7 @@ AddedFile marker_file(const SlimOptions& options) {
 
 text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
                        const SlimOptions& options, const DriverFloor& floor,
-                       const std::string& input_digest) {
+                       const std::string& input_digest, const Plan& plan) {
   text::Json out = config;
   text::Json ids = text::Json::array();
   for (const std::string& id : diff_ids) ids.push(id);
@@ -109,6 +110,7 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   set_or_erase(kLabelRecompressed, recompressed(options));
   // An earlier run's word stays true: what it took is still missing.
   if (!options.traces.empty()) labels.set(kLabelTraced, traced_label(options));
+  if (plan.closure) labels.set(kLabelClosure, closure_text(*plan.closure));
   container.set("Labels", std::move(labels));
   out.set("config", std::move(container));
   return out;

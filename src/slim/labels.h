@@ -8,10 +8,12 @@
 #include "inventory/slim_mark.h"
 #include "slim/apply_layer.h"
 #include "slim/options.h"
+#include "slim/plan.h"
 #include "text/json.h"
 
 namespace flense::slim {
 
+using inventory::kLabelClosure;
 using inventory::kLabelCodeFloor;
 using inventory::kLabelDriverFloor;
 using inventory::kLabelInput;
@@ -38,10 +40,11 @@ std::string driver_floor_notice();
 /// Schema flense/marker/v1 (docs/schemas/marker-v1.json).
 AddedFile marker_file(const SlimOptions& options);
 
-/// The configuration of the output: new diff_ids, labels set; everything else as it was.
+/// The configuration of the output: new diff_ids, labels set; everything else as it was. `plan` is
+/// what was done.
 text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
                        const SlimOptions& options, const DriverFloor& floor,
-                       const std::string& input_digest);
+                       const std::string& input_digest, const Plan& plan = {});
 
 /// True when the labels already say what a run with `options` would say.
 bool already_labelled(const text::Json& config, const SlimOptions& options);

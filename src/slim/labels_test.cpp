@@ -36,14 +36,14 @@ TEST(SlimConfig, KeepsEverythingElse) {
 TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {
   SlimOptions traced = options();
   traced.traces = {{"python3 app.py", "", 1200, 34}, {"", "gpu.trace", 56, 0}};
-  const text::Json after = slim_config(text::Json::object(), {}, traced, "", "sha256:in");
+  const text::Json after = slim_config(text::Json::object(), {}, traced, {}, "sha256:in");
   EXPECT_EQ(after["config"]["Labels"][kLabelTraced].text(),
             "python3 app.py (1234 paths); gpu.trace (56 paths)");
   EXPECT_TRUE(already_labelled(after, traced));
   EXPECT_TRUE(already_labelled(after, options()));
   traced.traces.pop_back();
   EXPECT_FALSE(already_labelled(after, traced));
-  const text::Json again = slim_config(after, {}, options(), "", "sha256:in");
+  const text::Json again = slim_config(after, {}, options(), {}, "sha256:in");
   EXPECT_EQ(again["config"]["Labels"][kLabelTraced], after["config"]["Labels"][kLabelTraced]);
 }
 

@@ -42,6 +42,28 @@ void add_amd_notices(const inventory::Contents& contents, const SlimOptions& opt
     plan.notices.emplace_back(kRocmNotice);
 }
 
+void record_closure(const inventory::Reach& reach, Plan& plan) {
+  ClosureRecord& out = plan.closure.emplace();
+  out.starts = reach.starts;
+  out.kept = reach.kept;
+  out.packages = reach.packages;
+  out.idle_scripts = reach.idle_scripts;
+  for (const LayerPlan& layer : plan.layers) {
+    for (const auto& [position, edit] : layer.edits) {
+      if (edit.pass != kUnreachable) continue;
+      ++out.files;
+      out.bytes += edit.bytes_before - edit.bytes_after;
+    }
+  }
+  plan.notices.insert(plan.notices.end(), reach.notices.begin(), reach.notices.end());
+}
+
+/// Scripts in databases and settings are nobody's to run in a closure; their interpreters may go.
+bool is_checked_script(const Plan& plan, std::string_view path) {
+  return !plan.closure || !(path.starts_with("var/lib/") || path.starts_with("etc/") ||
+                            plan.closure->idle_scripts.contains(std::string(path)));
+}
+
 }  // namespace
 
 bool forces_ptx(const image::Image& image) {
@@ -50,14 +72,17 @@ bool forces_ptx(const image::Image& image) {
 }
 
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
-                       const inventory::Inventory& inventory, const SlimOptions& options) {
+                       const inventory::Inventory& inventory, const SlimOptions& options,
+                       const inventory::Reach* reach) {
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
-  const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree())};
+  const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
+                            reach};
   Draft draft(contents, options.keep, options.kept_layers);
   shadowed_files_pass(context, draft);
   waste_files_pass(context, draft);
   gpu_files_pass(context, draft);
   hub_cache_pass(context, draft);
+  unreachable_pass(context, draft);
   cuda_copies_pass(context, draft);
   equal_files_pass(context, draft);
   device_code_pass(context, draft);
@@ -80,6 +105,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
   if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice());
+  if (reach != nullptr) record_closure(*reach, plan);
   if (std::ranges::any_of(plan.passes,
                           [](const PassTotal& pass) { return pass.pass == "pycache"; }))
     plan.notices.emplace_back(
@@ -94,7 +120,8 @@ std::vector<std::string> verify_plan(const image::Image& image, const inventory:
   ClosureInput input;
   contents.for_each_file([&](const inventory::VisibleFile& file) {
     const auto& scripts = contents.scan(file.content).scripts;
-    if (const auto script = scripts.find(file.content.index); script != scripts.end())
+    if (const auto script = scripts.find(file.content.index);
+        script != scripts.end() && is_checked_script(plan, file.path))
       input.scripts.push_back({std::string(file.path), script->second});
     const inventory::ElfFacts* facts = contents.elf(file.content);
     if (facts == nullptr) return;

@@ -46,6 +46,12 @@ struct SlimOptions {
   std::vector<std::string> keep;
   Pyc pyc = Pyc::kByLevel;
   bool squash = false;  ///< one layer out of all
+  /// Files that the start of the image does not reach go (--closure; inventory/reach.h).
+  bool closure = false;
+  /// Nothing but the closure of one program stays (--minimal); with time zones if asked for.
+  bool minimal = false, time_zones = false;
+  /// Programs that are started beside the image's own command (--also).
+  std::vector<std::string> also;
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;
   int compression_level = 0;
@@ -54,7 +60,8 @@ struct SlimOptions {
   /// Layers that unpack to more become several of about so many bytes; 0: none does.
   std::uint64_t split_bytes = 0;
   /// Image paths that traced runs met, sorted: files, symbolic links, and directories, which stand
-  /// for themselves and not for what is in them. Not every one is in the image.
+  /// for themselves and not for what is in them. Not every one is in the image. They count as
+  /// reached.
   std::vector<std::string> traced;
   std::vector<TraceSource> traces;
   std::filesystem::path scratch_directory;

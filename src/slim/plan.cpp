@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "base/version.h"
 
 namespace flense::slim {
@@ -80,6 +81,31 @@ text::Json traces_json(const std::vector<TraceSource>& traces) {
   return out;
 }
 
+text::Json closure_json(const ClosureRecord& closure) {
+  text::Json starts = text::Json::array(), packages = text::Json::array();
+  for (const std::string& start : closure.starts) starts.push(start);
+  for (const inventory::UnreachedPackage& one : closure.packages)
+    packages.push(text::Json::object()
+                      .set("type", one.type)
+                      .set("name", one.name)
+                      .set("version", one.version)
+                      .set("files", one.files)
+                      .set("bytes", one.bytes)
+                      .set("whole", one.whole));
+  return text::Json::object()
+      .set("starts", std::move(starts))
+      .set("files", closure.files)
+      .set("bytes", closure.bytes)
+      .set("packages", std::move(packages));
+}
+
+std::string closure_text(const ClosureRecord& closure) {
+  const auto whole = std::ranges::count_if(
+      closure.packages, [](const inventory::UnreachedPackage& one) { return one.whole; });
+  return fmt::format("{} files; {} packages whole, {} in part", closure.files, whole,
+                     closure.packages.size() - static_cast<std::size_t>(whole));
+}
+
 namespace {
 
 text::Json edit_json(std::uint64_t position, const Edit& edit) {
@@ -124,6 +150,12 @@ text::Json to_json(const Plan& plan) {
   Json notices = Json::array();
   for (const std::string& notice : plan.notices) notices.push(notice);
   out.set("notices", std::move(notices));
+  if (plan.closure) {
+    Json kept = Json::array();
+    for (const auto& [path, why] : plan.closure->kept)
+      kept.push(Json::object().set("path", path).set("why", why));
+    out.set("closure", closure_json(*plan.closure).set("kept", std::move(kept)));
+  }
   return out;
 }
 

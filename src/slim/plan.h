@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "device/prune.h"
 #include "device/target.h"
+#include "inventory/reach.h"
 #include "slim/options.h"
 #include "text/json.h"
 
@@ -17,6 +20,9 @@ namespace flense::slim {
 
 /// The pass that drops what no container sees; what it drops changes nothing that anybody sees.
 inline constexpr std::string_view kShadowedFiles = "shadowed-files";
+
+/// The pass that drops what the start of the image does not reach.
+inline constexpr std::string_view kUnreachable = "unreachable";
 
 enum class Action {
   kDrop,      ///< the member goes
@@ -64,6 +70,15 @@ struct PassTotal {
   bool breaks_sharing = false;  ///< depends on more than the one layer and the options
 };
 
+/// What the closure of the start said (inventory/reach.h).
+struct ClosureRecord {
+  std::vector<std::string> starts;
+  std::map<std::string, std::string> kept;  ///< why each file stays
+  std::vector<inventory::UnreachedPackage> packages;
+  std::set<std::string> idle_scripts;  ///< stay without their interpreter
+  std::uint64_t files = 0, bytes = 0;  ///< that went
+};
+
 struct Plan {
   std::string input;         ///< target as opened
   std::string input_digest;  ///< manifest digest; empty for directories
@@ -78,6 +93,7 @@ struct Plan {
   std::vector<std::string> notices;
   /// Device code becomes what drivers before CUDA 12.4 do not read, though they read it before.
   bool raises_driver_floor = false;
+  std::optional<ClosureRecord> closure;  ///< set with --closure
 
   std::uint64_t bytes_given_back() const;
   bool empty() const;
@@ -91,5 +107,9 @@ text::Json to_json(const device::Targets& targets);
 text::Json passes_json(const std::vector<PassTotal>& passes);
 text::Json left_alone_json(const std::vector<LeftAlone>& files);
 text::Json traces_json(const std::vector<TraceSource>& traces);
+/// Starts, sums and packages; not why each file stays.
+text::Json closure_json(const ClosureRecord& closure);
+/// "1204 files of 31 packages" for people and the image's label.
+std::string closure_text(const ClosureRecord& closure);
 
 }  // namespace flense::slim

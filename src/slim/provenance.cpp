@@ -23,6 +23,15 @@ text::Json options_json(const SlimOptions& options) {
       .set("compression_level", options.compression_level);
   if (options.recompress != device::CodeCompression::kKeep)
     out.set("recompress_code", device::to_string(options.recompress));
+  if (options.closure) {
+    text::Json also = text::Json::array();
+    for (const std::string& program : options.also) also.push(program);
+    out.set("closure", true)
+        .set("also", std::move(also))
+        .set("minimal", options.minimal)
+        .set("time_zones", options.time_zones)
+        .set("traced_files", std::uint64_t{options.traced.size()});
+  }
   if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
   if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
   return out;

@@ -250,10 +250,10 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   std::ranges::move(layer.notices, std::back_inserter(out.notices));
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
-  const text::Json config =
-      split_history(squashed_history(slim_config(image.config, diff_ids, options, floor, digest),
-                                     image.layers.size()),
-                    {parts.stored.size()});
+  const text::Json config = split_history(
+      squashed_history(slim_config(image.config, diff_ids, options, floor, digest, plan),
+                       image.layers.size()),
+      {parts.stored.size()});
   TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, parts.stored));
   return out;
 }

@@ -177,8 +177,10 @@ def config_for(layers, instructions, command):
             "history": [{"created": "2026-01-01T00:00:00Z", "created_by": text} for text in instructions]}
 
 
-def docker_archive(path, layers, instructions, command=("/bin/sh",), tag="test/app:1"):
-    config = json.dumps(config_for(layers, instructions, list(command))).encode()
+def docker_archive(path, layers, instructions, command=("/bin/sh",), tag="test/app:1", container=None):
+    """`container` replaces what the configuration says of containers."""
+    document = config_for(layers, instructions, list(command))
+    config = json.dumps({**document, "config": container} if container is not None else document).encode()
     name = hashlib.sha256(config).hexdigest() + ".json"
     names = [f"{hashlib.sha256(layer).hexdigest()}/layer.tar" for layer in layers]
     manifest = json.dumps([{"Config": name, "RepoTags": [tag], "Layers": names}]).encode()
