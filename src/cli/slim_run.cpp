@@ -129,10 +129,9 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
   if ((commands || !request.trace_files.empty()) &&
       request.options.level != device::Level::kAggressive)
     return with_hint(Result<void>(fail(Code::kUsage,
-                                       "{} says what unreachable files are, and those go at the "
-                                       "level aggressive alone",
+                                       "{} adds to what --closure keeps, and is nothing without it",
                                        commands ? "--trace" : "--trace-file")),
-                     "add --level aggressive, or leave it out");
+                     "add --closure --level aggressive, or leave it out");
   return {};
 }
 

@@ -165,12 +165,12 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.output = args.value("--output");
   out.plan_file = args.value("--plan");
   out.verify_command = args.value("--verify");
-  TRY_DO(read_tracing(args, out));
   const std::string name = args.value("--to");
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
   out.options.squash = args.has("--squash");
   TRY_DO(read_closure_options(args, out));
+  TRY_DO(read_tracing(args, out));
   if (out.options.squash && out.in_place)
     return usage_error("--squash is for images: --in-place changes a tree, which has no layers",
                        "leave one of them out");

@@ -74,7 +74,7 @@ class Trace(harness.Case):
         return self.flense("slim", self.input, "--gpu", "sm_90", *options, **more)
 
     def aggressive(self, *options, **more):
-        return self.slim("--level", "aggressive", *options, **more)
+        return self.slim("--level", "aggressive", "--closure", *options, **more)
 
 
 class InTheSandbox(Trace):
@@ -98,7 +98,12 @@ class InTheSandbox(Trace):
         self.assertEqual(schema.complaints(report.json, "flense/slim/v1"), [])
         counts = [trace["used"] + trace["looked_at"] for trace in report.json["traces"]]
         self.assertEqual(len(counts), 2)
-        labels = imagetree.read_image(out).labels
+        image = imagetree.read_image(out)
+        kept = set(imagetree.merged(image.layers))
+        # What only the run shows stays, and nothing but that.
+        self.assertLessEqual(MET[0], kept)
+        self.assertNotIn("srv/unused", kept)
+        labels = image.labels
         self.assertEqual(labels["dev.flense.traced"], f"{COMMAND} ({counts[0]} paths); true ({counts[1]} paths)")
         with open(out + ".provenance.json", encoding="utf-8") as text:
             record = json.load(text)
@@ -128,7 +133,7 @@ class InTheSandbox(Trace):
         os.mkdir(scratch)
         word = f"97{os.getpid()}"
         process = subprocess.Popen(
-            [harness.BINARY, "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--dry-run", "--tmpdir", scratch,
+            [harness.BINARY, "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--closure", "--dry-run", "--tmpdir", scratch,
              "--trace", f"sleep {word} & sleep {word}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=harness.surroundings())
         self.addCleanup(process.kill)
 
@@ -147,7 +152,7 @@ class InTheSandbox(Trace):
     def test_killed_it_leaves_no_process(self):
         word = f"98{os.getpid()}"
         process = subprocess.Popen(
-            [harness.BINARY, "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--dry-run", "--tmpdir", self.work,
+            [harness.BINARY, "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--closure", "--dry-run", "--tmpdir", self.work,
              "--trace", f"sleep {word}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=harness.surroundings())
 
         def sleepers():
@@ -239,7 +244,7 @@ class AsAnOrdinaryUser(Trace):
         sandbox = [*become, "bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"]
         if subprocess.run(sandbox, check=False, stderr=subprocess.DEVNULL).returncode != 0:
             self.skipTest("bubblewrap needs root here")
-        self.run_tool(*become, self.path("flense"), "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--dry-run",
+        self.run_tool(*become, self.path("flense"), "slim", self.input, "--gpu", "sm_90", "--level", "aggressive", "--closure", "--dry-run",
                       "--tmpdir", self.work, "--trace", COMMAND, "--save-trace", self.path("trace"),
                       env={**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache")})
         self.assertEqual(read_trace(self.path("trace")), MET)
@@ -322,7 +327,7 @@ class Usage(Trace):
         self.slim("--dry-run", "--trace", "true", expect=2)
         self.slim("--dry-run", "--trace-file", "/dev/null", expect=2)
         self.aggressive("--dry-run", "--save-trace", self.path("t"), expect=2)
-        self.flense("slim", "/bin/true", "--gpu", "sm_90", "--level", "aggressive", "-o", self.path("o"), "--trace", "true",
+        self.flense("slim", "/bin/true", "--gpu", "sm_90", "--level", "aggressive", "--closure", "-o", self.path("o"), "--trace", "true",
                     expect=2)
 
     def test_without_bubblewrap(self):
