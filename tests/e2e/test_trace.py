@@ -42,7 +42,8 @@ def image_layer():
     layer.folder("srv").folder("srv/weights")
     layer.file("srv/weights/v2", "weights\n").symlink("srv/model", "current").symlink("srv/current", "weights/v2")
     layer.file("srv/start", "#!/bin/env sh\n[ -e /srv/marker ] && read line < ../config\n", mode=0o755)
-    layer.file("srv/marker", "").file("srv/config", "x\n").file("srv/unused", "never\n")
+    layer.file("srv/marker", "").file("srv/config", "x\n")
+    layer.folder("opt").file("opt/unused", "never\n")
     return layer
 
 
@@ -102,7 +103,7 @@ class InTheSandbox(Trace):
         kept = set(imagetree.merged(image.layers))
         # What only the run shows stays, and nothing but that.
         self.assertLessEqual(MET[0], kept)
-        self.assertNotIn("srv/unused", kept)
+        self.assertNotIn("opt/unused", kept)
         labels = image.labels
         self.assertEqual(labels["dev.flense.traced"], f"{COMMAND} ({counts[0]} paths); true ({counts[1]} paths)")
         with open(out + ".provenance.json", encoding="utf-8") as text:
