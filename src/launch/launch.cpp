@@ -298,6 +298,10 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                             const RuntimePlaces& places, const std::filesystem::path& directory) {
   if (input.options.writable)
     return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
+  if (input.options.memory || input.options.cpus)
+    return fail(Code::kUsage,
+                "--bundle does not go together with --memory and --cpus: whoever starts it says in "
+                "which control group");
   std::error_code error;
   const std::filesystem::path place = std::filesystem::absolute(directory, error);
   if (error) return system_error(error.value(), "cannot use " + directory.string());

@@ -277,6 +277,8 @@ class Run(harness.Case):
         self.assertEqual((done.returncode, done.stdout.decode()), (6, f"{self.caller()}\n{self.home}\n"))
         self.verify()
         self.run_image("--bundle", bundle, self.image, "true", expect=125)
+        for option in (["--memory", "1g"], ["--cpus", "1"], ["--writable"]):
+            self.assertIn("together", self.run_image("--bundle", bundle + "2", *option, self.image, "true", expect=125).err)
 
     # Into a running one.
 
