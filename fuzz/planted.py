@@ -19,7 +19,7 @@ CORPUS = TOP / "fuzz/corpus"
 
 # target: (file, what is there, what is put in its place)
 PLANTED = {
-    "amd": ("src/device/amd_bundle.cpp", "id_size > kMostId || !range_fits(at, id_size, bytes.size())",
+    "amd": ("src/device/amd_table.cpp", "id_size > kMostId || !range_fits(at, id_size, bytes.size())",
             "id_size > kMostId || at > bytes.size()"),
     "amd_prune": ("src/device/amd_repack.cpp", "TRY_DO(copied(kept[i].from, row.size));",
                   "TRY_DO(copied(row.offset, row.size));"),
@@ -30,7 +30,8 @@ PLANTED = {
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "doctor": ("src/elf/loader_cache.cpp", "if (offset >= text.size()) return std::nullopt;", ""),
     "discover": ("src/cdi/jetson_csv.cpp", '(std::string(path) + "/").find("/../")', 'path.find("/../")'),
-    "dockerfile": ("src/lint/dockerfile_words.cpp", "end += text[end] == '\\\\' ? 2 : 1;", "end += 1;"),
+    "dockerfile": ("src/lint/dockerfile_words.cpp", "end += text[end] == '\\\\' ? std::size_t{2} : std::size_t{1};",
+                   "end += 1;"),
     "elf": ("src/elf/file.cpp", "in_file && !range_fits(section.offset, section.size, bytes_.size())",
             "in_file && section.offset > bytes_.size()"),
     "facts": ("src/inventory/links.cpp", 'if (word.starts_with("-S")) word.remove_prefix(2);',
