@@ -46,6 +46,6 @@ function(flense_module NAME)
       GTest::gmock GTest::gtest_main ${ARG_TEST_LIBS})
     add_test(NAME unit_${NAME} COMMAND flense_${NAME}_test)
     # Generated inputs are the same in every run: who wants others sets RC_PARAMS and runs the program.
-    set_tests_properties(unit_${NAME} PROPERTIES LABELS unit ENVIRONMENT "RC_PARAMS=seed=20261121")
+    set_tests_properties(unit_${NAME} PROPERTIES LABELS unit TIMEOUT 600 ENVIRONMENT "RC_PARAMS=seed=20261121")
   endif()
 endfunction()
