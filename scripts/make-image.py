@@ -37,7 +37,8 @@ IMAGES = {
     "small": ("tests/images/small", "small"),
     **{name: (f"tests/images/{name}", name) for name in ("devel", "jax", "onnx", "rocm", "tensorflow", "vllm")},
 }
-PLATFORMS = ["manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux_2_5", "manylinux1"]
+# What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
+PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
 
 
 def wheel_present(folder, name, version):
