@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "elf/file.h"
 #include "image/layer_walk.h"
+#include "inventory/begin_of.h"
 #include "inventory/packages.h"
 #include "inventory/reach_places.h"
 #include "inventory/start.h"
@@ -230,17 +231,6 @@ class ReachReader {
     const bool import = how == PythonMention::kImport || how == PythonMention::kCall;
     if (out.seen.insert((import ? "import " : "") + std::string(name)).second)
       out.text.mentions.push_back({std::string(name), line, how});
-  }
-
-  static Result<std::string> begin_of(image::EntryContent& content, std::uint64_t limit) {
-    std::string text;
-    Source& source = content.stream();
-    while (text.size() < limit) {
-      TRY(const Bytes bytes, source.next(static_cast<std::size_t>(limit - text.size())));
-      if (bytes.empty()) break;
-      text += as_text(bytes);
-    }
-    return text;
   }
 
   /// Lists speak of /lib where the image has it in /usr/lib; what is not there is left out.

@@ -10,6 +10,7 @@
 #include "device/amd_bundle.h"
 #include "elf/file.h"
 #include "image/layer_walk.h"
+#include "inventory/begin_of.h"
 #include "inventory/elf_facts.h"
 #include "inventory/equal_files.h"
 #include "inventory/jit_caches.h"
@@ -57,12 +58,12 @@ class LayerScanner {
       return {};
     }
     if (package != PackageFile::kNone) {
-      TRY(const std::string text, read_text(content, package_file_limit(package)));
+      TRY(const std::string text, begin_of(content, package_file_limit(package)));
       scan_.packages[index] = parse_packages(package, text);
       return {};
     }
     if (wants_text(path)) {
-      TRY(scan_.texts[index], read_text(content, kMaxText));
+      TRY(scan_.texts[index], begin_of(content, kMaxText));
       return {};
     }
     if (entry.member.size >= kMinCompared) {
@@ -95,10 +96,10 @@ class LayerScanner {
     if (const auto format = model_format(entry.path, begin)) {
       // Of a pickle nothing is read.
       const std::uint64_t wanted = *format == ModelFormat::kPickle ? 1 : kMaxModelHeader;
-      TRY(const std::string head, read_text(content, wanted));
+      TRY(const std::string head, begin_of(content, wanted));
       scan_.models.emplace(index, read_model_file(*format, as_bytes(head), entry.member.size));
     } else if (entry.member.size <= kMaxMentioning && may_mention_libraries(entry.path, script)) {
-      TRY(const std::string text, read_text(content, kMaxMentioning));
+      TRY(const std::string text, begin_of(content, kMaxMentioning));
       if (auto names = mentioned_libraries(text); !names.empty())
         scan_.mentions.emplace(index, std::move(names));
     }
@@ -113,18 +114,6 @@ class LayerScanner {
     TRY(const Bytes bytes, content.materialise());
     if (auto code = read_bare_code(bytes)) scan_.bare_code.emplace(index, std::move(*code));
     return {};
-  }
-
-  /// The first `limit` bytes.
-  static Result<std::string> read_text(image::EntryContent& content, std::uint64_t limit) {
-    std::string text;
-    Source& source = content.stream();
-    while (text.size() < limit) {
-      TRY(const Bytes bytes, source.next(static_cast<std::size_t>(limit - text.size())));
-      if (bytes.empty()) break;
-      text += as_text(bytes);
-    }
-    return text;
   }
 
   std::optional<device::PruneOptions> prune_;
