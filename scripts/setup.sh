@@ -13,7 +13,7 @@ test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblew
   elfutils patchelf gdb llvm-19 clang-19 clang-tools-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache skopeo umoci
   podman buildah crun uidmap docker.io docker-registry squashfs-tools squashfs-tools-ng isal zstd xz-utils openssl attr libcap2-bin busybox-static strace
   python3-yaml patch slurmctld slurmd slurm-client munge chromium"
-bench="python3 python3-pip python3-venv libbenchmark-dev skopeo isal openssl gzip zstd"
+bench="python3 python3-pip python3-venv libbenchmark-dev skopeo isal openssl gzip zstd podman docker-registry iproute2"
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build demo test bench)

@@ -59,7 +59,7 @@ Examples:
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
-  flense slim app.tar --gpu h100 --level aggressive -o oci:app-slim --trace "python3 /app/serve.py --selftest")";
+  flense slim app.tar --gpu h100 --level aggressive --closure -o oci:app-slim --trace "python3 /app/serve.py")";
 
 Result<int> slim(const ParsedArgs& args, Io& io) {
   if (args.positionals().size() > 1) return slim_fleet(args, io);
