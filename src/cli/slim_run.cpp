@@ -126,8 +126,7 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
   if (!request.save_trace.empty() && !commands)
     return with_hint(Result<void>(fail(Code::kUsage, "--save-trace has no trace to save")),
                      "name a command with --trace CMD");
-  if ((commands || !request.trace_files.empty()) &&
-      request.options.level != device::Level::kAggressive)
+  if ((commands || !request.trace_files.empty()) && !request.options.closure)
     return with_hint(Result<void>(fail(Code::kUsage,
                                        "{} adds to what --closure keeps, and is nothing without it",
                                        commands ? "--trace" : "--trace-file")),

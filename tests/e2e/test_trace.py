@@ -326,6 +326,8 @@ class Sufficient(harness.Case):
 class Usage(Trace):
     def test_where_a_trace_means_nothing(self):
         self.slim("--dry-run", "--trace", "true", expect=2)
+        # Without the closure nothing would heed what the run met.
+        self.assertIn("--closure", self.slim("--level", "aggressive", "--dry-run", "--trace", "true", expect=2).err)
         self.slim("--dry-run", "--trace-file", "/dev/null", expect=2)
         self.aggressive("--dry-run", "--save-trace", self.path("t"), expect=2)
         self.flense("slim", "/bin/true", "--gpu", "sm_90", "--level", "aggressive", "--closure", "-o", self.path("o"), "--trace", "true",
