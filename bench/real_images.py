@@ -26,6 +26,7 @@ LEVELS = {
     "standard": ["--level", "standard"],
     "aggressive": ["--level", "aggressive"],
     "closure": ["--level", "aggressive", "--closure"],
+    "traced": ["--level", "aggressive", "--closure"],
 }
 SEARCH = "python3 /opt/search.py query /opt/index.faiss"
 INFER = "python3 /opt/infer.py"
@@ -44,6 +45,8 @@ IMAGES = {
 
 # An image that starts a bare interpreter does not say what it is for: the program's own run says it.
 STARTS = {"clean": ["--also", "python3", "--trace", "{verify}"]}
+# What the program's own run says of packages, in every image.
+TRACED = ["--trace", "{verify}", "--trace-decides"]
 
 
 def image(name):
@@ -118,8 +121,10 @@ def main():
         for level in args.levels.split(","):
             with tempfile.TemporaryDirectory(prefix="real-", dir=CACHE) as work:
                 options = LEVELS[level]
-                if level == "closure":
-                    options = [*options, *(word.format(verify=verify) for word in STARTS.get(name, []))]
+                more = STARTS.get(name, []) if level in ("closure", "traced") else []
+                if level == "traced":
+                    more = [word for word in more if word not in ("--trace", "{verify}")] + TRACED
+                options = [*options, *(word.format(verify=verify) for word in more)]
                 row = slim(archive, args.gpu or gpu, options, verify, work)
             results.setdefault(name, {})[level] = row
             with open(path, "w", encoding="utf-8") as out:

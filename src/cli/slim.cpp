@@ -39,7 +39,8 @@ certificates and users, as a distroless image has it. Prove either with --verify
 --trace runs a command of the image in a sandbox (bubblewrap, read-only, no network, no root) and keeps
 every file that it opens, executes or asks about, for runs that no reading of the image foresees.
 --trace-file keeps the paths in a file, as flense run --trace writes it on a machine with the GPUs.
-It adds to what is kept and never takes away (docs/trace.md).
+It adds to what is kept and never takes away, unless --trace-decides lets it judge which of the Python
+packages that others import or require are used (docs/trace.md).
 
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory); squashfs:FILE and
@@ -90,7 +91,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 const Command& slim_command() {
   static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
   static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
-  static const std::array<OptionSpec, 32> kOptions = {
+  static const std::array<OptionSpec, 33> kOptions = {
       configurable(kGpuOption),
       OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
       OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
@@ -128,6 +129,8 @@ const Command& slim_command() {
                  true,
                  {},
                  Completion::kFile},
+      OptionSpec{"--trace-decides", "", "",
+                 "drop Python packages that others want and no traced run used"},
       OptionSpec{"--save-trace",
                  "",
                  "FILE",

@@ -5,7 +5,9 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "cli/args.h"
 #include "cli/common.h"
+#include "report/style.h"
 #include "slim/sandbox.h"
 #include "slim/trace.h"
 #include "slim/trace_file.h"
@@ -85,11 +87,12 @@ Result<void> run_trace(const std::string& command, SlimSubject& subject, const I
   if (traced.run.status != 0) {
     subject.failed_trace =
         fmt::format("the trace of '{}' proves nothing, in the original it ends with {}\n{}",
-                    command, traced.run.status, traced.run.err);
+                    report::brief_command(command), traced.run.status, traced.run.err);
     return {};
   }
   for (const std::string& gap : traced.gaps.sentences())
-    subject.trace_notices.push_back(fmt::format("the trace of '{}' has a gap: {}", command, gap));
+    subject.trace_notices.push_back(
+        fmt::format("the trace of '{}' has a gap: {}", report::brief_command(command), gap));
   saved += slim::trace_text(command, traced.met);
   subject.options.traces.push_back({command, "", traced.met.used.size(), traced.met.looked.size()});
   add_paths(std::move(traced.met.used), subject.options.traced);
@@ -131,6 +134,13 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
                                        "{} adds to what --closure keeps, and is nothing without it",
                                        commands ? "--trace" : "--trace-file")),
                      "add --closure --level aggressive, or leave it out");
+  request.options.trace_decides = args.has("--trace-decides");
+  if (request.options.trace_decides && !commands && request.trace_files.empty())
+    return usage_error("--trace-decides has no trace to go by",
+                       "add --trace CMD or --trace-file FILE");
+  if (request.options.trace_decides && request.options.minimal)
+    return usage_error("--trace-decides is about packages, and --minimal keeps none whole",
+                       "leave it out");
   return {};
 }
 
@@ -158,14 +168,15 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   subject.work.reset();
   subject.original_root.clear();
   if (result.equal) {
-    TRY_DO(io.err.write(
-        as_bytes(fmt::format("verified: '{}' ends with {} and prints the same in both\n",
-                             request.verify_command, result.original.status))));
+    TRY_DO(io.err.write(as_bytes(
+        fmt::format("verified: '{}' ends with {} and prints the same in both\n",
+                    report::brief_command(request.verify_command), result.original.status))));
     return true;
   }
-  TRY_DO(io.err.write(as_bytes(fmt::format(
-      "error: the slim image does not pass '{}': {}\n{}", request.verify_command, result.difference,
-      result.original.status != 0 ? result.original.err : result.slim.err))));
+  TRY_DO(io.err.write(
+      as_bytes(fmt::format("error: the slim image does not pass '{}': {}\n{}",
+                           report::brief_command(request.verify_command), result.difference,
+                           result.original.status != 0 ? result.original.err : result.slim.err))));
   return false;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/path.h"
 #include "inventory/reach_places.h"
+#include "inventory/reach_traced.h"
 #include "inventory/reach_words.h"
 #include "inventory/start.h"
 #include "inventory/waste.h"
@@ -141,8 +142,10 @@ class Closure {
       for (PathId id = 0; id < context_.tree.size(); ++id)
         if (!context_.tree.is_directory(id) && glob_match(glob, context_.tree.path(id)))
           marks_.keep(id, Follow::kUse, fmt::format("named by --keep {}", glob));
+    // What a run met of a distribution without using it: it listed what is installed.
     for (const std::string& path : options_.traced)
-      marks_.keep_path(path, Follow::kUse, "opened by the traced run");
+      if (const auto id = context_.tree.find(path); !id || !context_.is_of_idle(*id))
+        marks_.keep_path(path, Follow::kUse, "opened by the traced run");
     if (options_.compiles.empty()) return;
     static constexpr auto kCompilers =
         std::to_array<std::string_view>({"cc", "c++", "gcc", "g++", "clang", "clang++", "cpp", "ld",
@@ -328,6 +331,12 @@ class Closure {
           "closure: {} scripts stay as data, since nothing is seen to run them; their interpreters "
           "go: /{}",
           out_.idle_scripts.size(), *out_.idle_scripts.begin()));
+    for (const UnitId unit : python_.passed_over())
+      if (!marks_.reached(unit)) out_.idle_distributions.push_back(context_.units.at(unit).text());
+    if (!out_.idle_distributions.empty())
+      out_.notices.push_back(
+          fmt::format("closure: these go, which packages want and no traced run used: {}",
+                      fmt::join(out_.idle_distributions, ", ")));
     describe_packages();
     if (options_.minimal) find_empty_directories();
     return std::move(out_);
@@ -423,6 +432,8 @@ Result<Reach> find_reach(const image::Image& image, const Contents& contents,
   const Inventory nothing;
   ReachTree tree(contents.tree());
   ReachUnits units(tree, facts);
+  std::vector<bool> idle;
+  if (options.trace_decides) idle = idle_distributions(tree, units, options.traced);
   const ReachContext context{image,
                              contents,
                              facts,
@@ -431,6 +442,7 @@ Result<Reach> find_reach(const image::Image& image, const Contents& contents,
                              std::move(tree),
                              std::move(units),
                              survey(image, contents, nothing),
+                             std::move(idle),
                              program_path(image),
                              resolve_link_text("", image.config["config"]["WorkingDir"].text())};
   return Closure(context).draw();

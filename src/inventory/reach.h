@@ -22,6 +22,9 @@ struct ReachOptions {
   std::vector<std::string> keep;    ///< globs over image paths: these stay, with what they need
   std::vector<std::string> also;    ///< programs that are started too: paths, or names in PATH
   std::vector<std::string> traced;  ///< image paths that a run opened
+  /// What packages import or require of other Python distributions counts only where a traced run
+  /// used code of these; what the image's own sources import counts always.
+  bool trace_decides = false;
   /// Nothing but the closure of one program stays, with what every process finds in a distroless
   /// image.
   bool minimal = false;
@@ -37,12 +40,13 @@ struct UnreachedPackage {
 };
 
 struct Reach {
-  std::vector<std::string> starts;             ///< as the image or the user says them
-  std::map<std::string, std::string> kept;     ///< files and links: why they stay
-  std::vector<std::string> unreached;          ///< files and links, in path order
-  std::vector<std::string> empty_directories;  ///< minimal: nothing of them is needed
-  std::set<std::string> idle_scripts;          ///< stay as data, without their interpreter
-  std::vector<UnreachedPackage> packages;      ///< most bytes first
+  std::vector<std::string> starts;              ///< as the image or the user says them
+  std::map<std::string, std::string> kept;      ///< files and links: why they stay
+  std::vector<std::string> unreached;           ///< files and links, in path order
+  std::vector<std::string> empty_directories;   ///< minimal: nothing of them is needed
+  std::set<std::string> idle_scripts;           ///< stay as data, without their interpreter
+  std::vector<UnreachedPackage> packages;       ///< most bytes first
+  std::vector<std::string> idle_distributions;  ///< wanted by packages, and no traced run used them
   std::vector<std::string> notices;
 };
 

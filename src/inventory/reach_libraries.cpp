@@ -56,16 +56,11 @@ bool ReachLibraries::keep_found(const LinkFacts& user, const std::string& name,
   return found;
 }
 
-void ReachLibraries::keep_everywhere(const std::string& name, const std::string& why) {
-  for (const PathId id : context_.tree.matching(name))
-    marks_.keep_path(context_.tree.path(id), Follow::kUse, why);
-}
-
 void ReachLibraries::keep_library(const LinkFacts& user, const std::string& name,
                                   const std::string& why) {
   const bool first = asked_.insert(name).second;
   if (!keep_found(user, name, why) && name.find('/') == std::string::npos)
-    keep_everywhere(name, why);
+    marks_.keep_matching(name, Follow::kUse, why);
   if (!first || name.find('/') != std::string::npos) return;
   // An RPATH serves also what the libraries of its file load.
   for (const LinkFacts& one : search_paths_)

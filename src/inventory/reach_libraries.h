@@ -24,7 +24,6 @@ class ReachLibraries {
 
  private:
   bool keep_found(const LinkFacts& user, const std::string& name, const std::string& why);
-  void keep_everywhere(const std::string& name, const std::string& why);
   void follow_names(PathId id, const ElfFacts& elf, const LinkFacts& links);
   void follow_table(PathId id, const ElfFacts& elf);
   void follow_calls(PathId id, const std::vector<std::string>& calls);

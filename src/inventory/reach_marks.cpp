@@ -21,6 +21,12 @@ const std::string* ReachContext::script_line(PathId id) const {
   return at == scripts.end() ? nullptr : &at->second;
 }
 
+bool ReachContext::is_of_idle(PathId id) const {
+  if (idle.empty()) return false;
+  const std::vector<UnitId>& owners = units.owners(id);
+  return !owners.empty() && std::ranges::all_of(owners, [&](UnitId unit) { return is_idle(unit); });
+}
+
 void ReachMarks::keep(PathId id, Follow follow, const std::string& why) {
   Mark& mark = marks_[id];
   if (mark.follow >= follow) return;
@@ -84,7 +90,7 @@ void ReachMarks::keep_named(std::string_view path, Follow follow, const std::str
 
 void ReachMarks::keep_matching(std::string_view pattern, Follow follow, const std::string& why) {
   for (const PathId id : context_.tree.matching(pattern))
-    keep_path(context_.tree.path(id), follow, why);
+    if (!context_.is_of_idle(id)) keep_path(context_.tree.path(id), follow, why);
 }
 
 void ReachMarks::keep_unit(UnitId unit, const std::string& why) {

@@ -36,12 +36,16 @@ struct ReachContext {
   ReachTree tree;
   ReachUnits units;
   Survey survey;
+  std::vector<bool> idle;  ///< ReachOptions::trace_decides: units that no traced run used
   std::vector<std::string> program_path;
   std::string working_directory;
 
   const ElfFacts* elf(PathId id) const;
   /// Of an executable script, what follows "#!"; null for others.
   const std::string* script_line(PathId id) const;
+  bool is_idle(UnitId unit) const { return !idle.empty() && idle[unit]; }
+  /// A file of idle distributions alone.
+  bool is_of_idle(PathId id) const;
 };
 
 class ReachMarks {
@@ -57,6 +61,7 @@ class ReachMarks {
   void keep_tree(PathId directory, Follow follow, const std::string& why);
   /// A path that a text names: a file, or a directory that is somebody's own.
   void keep_named(std::string_view path, Follow follow, const std::string& why);
+  /// Idle distributions apart: only code of theirs, which did not run, leads a loader there.
   void keep_matching(std::string_view pattern, Follow follow, const std::string& why);
   /// All of a package; what Python distributions require is the caller's business.
   void keep_unit(UnitId unit, const std::string& why);

@@ -145,10 +145,11 @@ void ReachPython::add_site(const std::string& directory, const std::string& why)
       if (asks == context_.facts.requirements.end()) continue;
       for (const Requirement& one : asks->second)
         if (one.for_extra.empty())
-          demand_distribution(one.name, one.extras, fmt::format("required by /{}/{}", *real, name));
+          demand_distribution(one.name, one.extras, Wanted::kByPackage,
+                              fmt::format("required by /{}/{}", *real, name));
     }
   }
-  for (const auto& [module, asked] : std::map(modules_)) locate(*real, module, asked);
+  for (const auto& [module, demand] : std::map(modules_)) locate(*real, module, demand);
 }
 
 /// site.py: each line is a directory that is imported from, or code that runs.
@@ -168,7 +169,7 @@ void ReachPython::follow_path_file(const std::string& site, PathId id) {
   if (facts == context_.facts.path_files.end()) return;
   for (const ReachMention& mention : facts->second.mentions) {
     if (mention.how != PythonMention::kText) {
-      demand_module(mention.name, true, why);
+      demand_module(mention.name, true, Wanted::kByImage, why);
       continue;
     }
     const std::string path = resolve_link_text(site, mention.name);
@@ -180,7 +181,8 @@ void ReachPython::follow_path_file(const std::string& site, PathId id) {
   }
 }
 
-void ReachPython::demand_module(std::string_view name, bool import, const std::string& why) {
+void ReachPython::demand_module(std::string_view name, bool import, Wanted wanted,
+                                const std::string& why) {
   name = name.substr(0, name.find(':'));
   const std::string_view top = name.substr(0, name.find('.'));
   if (is_optional_module(top)) {
@@ -188,13 +190,24 @@ void ReachPython::demand_module(std::string_view name, bool import, const std::s
       keep_optional(std::string(top), why);
     return;
   }
-  if (name.empty() || !modules_.try_emplace(std::string(name), why).second) return;
-  for (const std::string& site : std::set(sites_)) locate(site, name, why);
+  if (name.empty()) return;
+  const auto [known, first] = modules_.try_emplace(std::string(name), Demand{wanted, why});
+  if (!first && known->second.wanted >= wanted) return;
+  known->second = {wanted, why};
+  for (const std::string& site : std::set(sites_)) locate(site, name, {wanted, why});
+}
+
+void ReachPython::keep_unit(UnitId unit, const Demand& demand) {
+  if (demand.wanted == Wanted::kByPackage && context_.is_idle(unit))
+    passed_over_.insert(unit);
+  else
+    marks_.keep_unit(unit, demand.why);
 }
 
 /// All owners of a file, or the module itself where it has none.
-void ReachPython::keep_owned(PathId id, const std::string& why) {
-  for (const UnitId unit : context_.units.owners(id)) marks_.keep_unit(unit, why);
+void ReachPython::keep_owned(PathId id, const Demand& demand) {
+  const std::string& why = demand.why;
+  for (const UnitId unit : context_.units.owners(id)) keep_unit(unit, demand);
   if (!context_.units.owners(id).empty()) return;
   const std::string_view path = context_.tree.path(id);
   std::string_view site = python_site(path);
@@ -211,7 +224,8 @@ void ReachPython::keep_owned(PathId id, const std::string& why) {
 
 /// Down the packages until one distribution alone has the directory. A directory that several have
 /// is a namespace (PEP 420), or a package into which others install.
-void ReachPython::locate(const std::string& site, std::string_view module, const std::string& why) {
+void ReachPython::locate(const std::string& site, std::string_view module, const Demand& demand) {
+  const std::string& why = demand.why;
   std::string at = site;
   while (true) {
     const std::size_t dot = std::min(module.find('.'), module.size());
@@ -226,14 +240,14 @@ void ReachPython::locate(const std::string& site, std::string_view module, const
         if (module_of_file(name) == part && name != part)
           if (const auto file = context_.tree.find(fmt::format("{}/{}", at, name));
               file && !context_.tree.is_directory(*file))
-            keep_owned(*file, why);
+            keep_owned(*file, demand);
       return;
     }
     if (*real != folder) marks_.keep_path(folder, Follow::kData, why);
     const std::vector<UnitId>& owners = context_.units.owners_below(*id);
     if (owners.size() <= 1) {
       if (owners.size() == 1) {
-        marks_.keep_unit(owners.front(), why);
+        keep_unit(owners.front(), demand);
       } else if (python_site(*real + "/x") != *real) {
         marks_.keep_tree(*id, Follow::kData, why);
       }
@@ -241,9 +255,9 @@ void ReachPython::locate(const std::string& site, std::string_view module, const
     }
     const auto init = context_.tree.find(*real + "/__init__.py");
     if (init) {
-      keep_owned(*init, why);
+      keep_owned(*init, demand);
     } else if (last) {
-      for (const UnitId unit : owners) marks_.keep_unit(unit, why);
+      for (const UnitId unit : owners) keep_unit(unit, demand);
     }
     if (last) return;
     at = *real;
@@ -251,15 +265,15 @@ void ReachPython::locate(const std::string& site, std::string_view module, const
 }
 
 void ReachPython::demand_distribution(std::string_view name, const std::vector<std::string>& extras,
-                                      const std::string& why) {
+                                      Wanted wanted, const std::string& why) {
   for (const UnitId unit : context_.units.distribution(normalised_python_name(name))) {
-    marks_.keep_unit(unit, why);
+    keep_unit(unit, {wanted, why});
     for (const std::string& extra : extras) require(unit, extra);
   }
 }
 
-void ReachPython::demand_plugins(std::string_view group, const std::string& why) {
-  for (const UnitId unit : context_.units.plugins(group)) marks_.keep_unit(unit, why);
+void ReachPython::demand_plugins(std::string_view group, Wanted wanted, const std::string& why) {
+  for (const UnitId unit : context_.units.plugins(group)) keep_unit(unit, {wanted, why});
 }
 
 void ReachPython::follow_unit(UnitId unit) {
@@ -267,7 +281,7 @@ void ReachPython::follow_unit(UnitId unit) {
   require(unit, "");
   for (const std::string& name : one.depends)
     for (const UnitId other : context_.units.conda(name))
-      marks_.keep_unit(other, fmt::format("required by {}", one.text()));
+      keep_unit(other, {Wanted::kByPackage, fmt::format("required by {}", one.text())});
 }
 
 void ReachPython::require(UnitId unit, const std::string& extra) {
@@ -279,7 +293,8 @@ void ReachPython::require(UnitId unit, const std::string& extra) {
     const auto [one, for_extra] = asked_[i];
     const std::string why = fmt::format("required by {}", context_.units.at(one).text());
     for (const Requirement& asked : context_.units.at(one).requirements)
-      if (asked.for_extra == for_extra) demand_distribution(asked.name, asked.extras, why);
+      if (asked.for_extra == for_extra)
+        demand_distribution(asked.name, asked.extras, Wanted::kByPackage, why);
   }
   asked_.clear();
 }

@@ -226,7 +226,8 @@ class ReachPythonTest : public ReachTest {
     const std::string info = name + "-1.0.dist-info/";
     std::string record = info + "RECORD,,\n" + info + "METADATA,,\n";
     for (const auto& [path, text] : files) {
-      tar.file(site(path), text);
+      path.starts_with("../../../") ? tar.file("usr/local/" + path.substr(9), text, 0755)
+                                    : tar.file(site(path), text);
       record += path + ",,\n";
     }
     tar.file(site(info + "METADATA"), "Name: " + name + "\nVersion: 1.0\n" + metadata + "\n");
@@ -288,6 +289,80 @@ TEST_F(ReachPythonTest, DistributionsByImportsNamesAndRequirements) {
     EXPECT_THAT(reach.unreached, Contains(site(path))) << path;
   EXPECT_THAT(reach.unreached, Contains("usr/local/lib/python3.11/tkinter/__init__.py"));
   EXPECT_THAT(reach.unreached, Contains("usr/local/lib/python3.11/test/test_os.py"));
+}
+
+TEST_F(ReachPythonTest, ATraceDecidesWhatPackagesWantOfEachOther) {
+  Tar tar;
+  python(tar);
+  wheel(tar, "direct",
+        {{"direct/__init__.py",
+          "def late():\n  import jit\n  run(['jitc'])\nKNOWN = ['libjit.so', 'libshared.so']"},
+         {"direct/core.cpython-311-x86_64-linux-gnu.so", elf_file({.needed = {"libfast.so.1"}})}},
+        "Requires-Dist: jit\nRequires-Dist: used\nRequires-Dist: libs\nRequires-Dist: loose\n");
+  wheel(tar, "jit",
+        {{"jit/__init__.py", "x = 1"},
+         {"jit/libjit.so", elf_file({})},
+         {"jit/libshared.so", elf_file({})},
+         {"../../../bin/jitc", "#!/usr/local/bin/python3\nimport jit\n"}});
+  wheel(tar, "used", {{"used/__init__.py", "x = 1"}});
+  wheel(tar, "loose", {{"loose.py", "x = 1"}});
+  wheel(tar, "libs",
+        {{"libs/__init__.py", ""},
+         {"libs/lib/libs.so.1", elf_file({})},
+         {"libs/lib/libshared.so", elf_file({})}});
+  wheel(tar, "native", {{"native/__init__.py", "x = 1"}, {"native/data", "d"}});
+  wheel(tar, "mine", {{"mine/__init__.py", "x = 1"}});
+  const auto compiled = [](const std::string& folder, const std::string& name) {
+    return site(folder + "__pycache__/" + name + ".cpython-311.pyc");
+  };
+  tar.file(compiled("direct/", "__init__"), "c")
+      .file(compiled("jit/", "__init__"), "c")
+      .file(compiled("", "loose"), "c")
+      .file("usr/lib/libfast.so.1", elf_file({.soname = "libfast.so.1"}))
+      .file("app/main.py", "#!/usr/local/bin/python3\nimport direct\ndef f(): import mine\n", 0755);
+  ReachOptions options;
+  // Of jit a program that lists what is installed has read the metadata, and a look for the module
+  // has ended at its source; of `used`, which has no compiled file, the source is the code.
+  options.traced = {"app/main.py",
+                    compiled("direct/", "__init__"),
+                    site("direct/__init__.py"),
+                    site("jit-1.0.dist-info/METADATA"),
+                    site("jit/__init__.py"),
+                    site("jit"),
+                    site("used/__init__.py"),
+                    compiled("", "loose")};
+  const Reach all = reached(tar, {"/app/main.py"}, options);
+  EXPECT_THAT(all.kept, Contains(Key(site("jit/libjit.so")))) << "a trace only adds by itself";
+  EXPECT_THAT(all.kept, Contains(Key("usr/local/bin/jitc")));
+  EXPECT_THAT(all.idle_distributions, IsEmpty());
+
+  options.trace_decides = true;
+  const Reach reach = reached(tar, {"/app/main.py"}, options);
+  for (const char* path :
+       {"jit/libjit.so", "jit/libshared.so", "jit/__init__.py", "jit-1.0.dist-info/METADATA"})
+    EXPECT_THAT(reach.unreached, Contains(site(path))) << path;
+  EXPECT_THAT(reach.unreached, Contains("usr/local/bin/jitc"));
+  for (const char* path : {"used/__init__.py", "loose.py", "libs/lib/libs.so.1"})
+    EXPECT_THAT(reach.kept, Contains(Key(site(path)))) << path;
+  EXPECT_THAT(reach.kept,
+              Contains(Pair(site("mine/__init__.py"), HasSubstr("/app/main.py line 3"))));
+  EXPECT_THAT(reach.idle_distributions, ElementsAre("jit 1.0"));
+  EXPECT_THAT(reach.notices, Contains(HasSubstr("no traced run used: jit 1.0")));
+
+  // A library that something kept loads brings its distribution, whatever the trace says.
+  Tar loaded;
+  python(loaded);
+  wheel(loaded, "direct",
+        {{"direct.py", "import native"},
+         {"direct.cpython-311-x86_64-linux-gnu.so",
+          elf_file({.needed = {"libnative.so.1"}, .runpath = "$ORIGIN/native"})}});
+  wheel(loaded, "native",
+        {{"native/__init__.py", "x = 1"},
+         {"native/data", "d"},
+         {"native/libnative.so.1", elf_file({.soname = "libnative.so.1"})}});
+  loaded.file("app/main.py", "#!/usr/local/bin/python3\nimport direct\n", 0755);
+  options.traced = {site("direct.py")};
+  EXPECT_THAT(reached(loaded, {"/app/main.py"}, options).kept, Contains(Key(site("native/data"))));
 }
 
 TEST_F(ReachPythonTest, NamespacesAreSharedAndTakenApart) {

@@ -52,7 +52,7 @@ void ReachWords::follow_command(const StartCommand& command) {
     follow_shell_text(word, why);
     scan_python(word, [&](std::string_view name, PythonMention how, std::uint32_t) {
       if (how == PythonMention::kImport || how == PythonMention::kCall)
-        python_.demand_module(name, true, why);
+        python_.demand_module(name, true, Wanted::kByImage, why);
     });
   }
 }
@@ -76,8 +76,14 @@ bool ReachWords::is_program_name(std::string_view word, bool runs) const {
   return !is_word(context_.opened.shell_tools) && !is_word(context_.opened.shell_words);
 }
 
+bool ReachWords::is_idle_program(std::string_view word) const {
+  const std::string path = start_program(context_, std::string(word));
+  const auto id = context_.tree.find(path);
+  return id && context_.is_of_idle(*id);
+}
+
 void ReachWords::follow_word(std::string_view word, std::string_view from, bool runs,
-                             const std::string& why) {
+                             const std::string& why, Wanted wanted) {
   constexpr Follow follow = Follow::kRun;
   for (std::size_t at = 0; at != std::string_view::npos && at < word.size();) {
     // "--config=/etc/app.conf", "main:app"
@@ -95,9 +101,10 @@ void ReachWords::follow_word(std::string_view word, std::string_view from, bool 
     if (runs && !relative.empty() && context_.survey.exists(relative))
       marks_.keep_path(relative, follow, why);
     if (piece.find('/') != std::string_view::npos) continue;
-    if (is_program_name(piece, runs)) marks_.keep_program(piece, follow, why);
-    python_.demand_module(piece, false, why);
-    python_.demand_distribution(piece, {}, why);
+    if (is_program_name(piece, runs) && (wanted == Wanted::kByImage || !is_idle_program(piece)))
+      marks_.keep_program(piece, follow, why);
+    python_.demand_module(piece, false, wanted, why);
+    python_.demand_distribution(piece, {}, wanted, why);
     if (piece.find(".so") != std::string_view::npos)
       libraries_.keep_library({std::string(from) + "/x", {}, {}, {}, {}}, std::string(piece), why);
   }
@@ -161,16 +168,17 @@ void ReachWords::follow_script(PathId id, Follow follow) {
 
 void ReachWords::follow_source(PathId id, const ReachText& text) {
   const std::string user = marks_.name(id);
+  const Wanted wanted = python_.wanted_by(id);
   const std::string from(parent_path(context_.tree.path(id)));
   for (const ReachMention& mention : text.mentions) {
     if (mention.how == PythonMention::kImport || mention.how == PythonMention::kCall) {
-      python_.demand_module(mention.name, true,
+      python_.demand_module(mention.name, true, wanted,
                             fmt::format("imported by {} line {}", user, mention.line));
       continue;
     }
     const std::string why = fmt::format("named by {} line {}", user, mention.line);
-    python_.demand_plugins(mention.name, why);
-    follow_word(mention.name, from, mention.how != PythonMention::kText, why);
+    python_.demand_plugins(mention.name, wanted, why);
+    follow_word(mention.name, from, mention.how != PythonMention::kText, why, wanted);
   }
 }
 

@@ -31,8 +31,11 @@ class ReachWords {
 
  private:
   /// `runs`: it stands where something is run, so that an everyday word may be a program.
-  void follow_word(std::string_view word, std::string_view from, bool runs, const std::string& why);
+  void follow_word(std::string_view word, std::string_view from, bool runs, const std::string& why,
+                   Wanted wanted = Wanted::kByImage);
   bool is_program_name(std::string_view word, bool runs) const;
+  /// The program of this name belongs to a distribution that no traced run used.
+  bool is_idle_program(std::string_view word) const;
   void follow_shell_text(std::string_view text, const std::string& why);
   bool is_idle(PathId id, const std::string& line, Follow follow) const;
   bool belongs_to_a_distribution(PathId id) const;

@@ -197,6 +197,9 @@ TEST(Style, ShortensByColumns) {
   EXPECT_EQ(shorten("äöüß", 3), "äö…");
   EXPECT_EQ(shorten_path("äöüß", 3), "…üß");
   EXPECT_EQ(shorten("abcd", 0), "");
+  EXPECT_EQ(brief_command("python3 app.py"), "python3 app.py");
+  EXPECT_EQ(brief_command("python3 - <<E\nimport x\nE"), "python3 - <<E…");
+  EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
   EXPECT_EQ(shorten_path("abcd", 1), "…");
   Style colour;
   colour.colour = true;

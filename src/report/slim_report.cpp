@@ -127,7 +127,7 @@ std::string traces_text(const std::vector<slim::TraceSource>& traces) {
     out +=
         trace.file.empty()
             ? fmt::format("traced: {} paths used by '{}', {} more asked about\n",
-                          grouped(trace.used), printable(trace.command), grouped(trace.looked))
+                          grouped(trace.used), brief_command(trace.command), grouped(trace.looked))
             : fmt::format("traced: {} paths of {}\n", grouped(trace.used), printable(trace.file));
   return out.empty() ? out : "\n" + out;
 }

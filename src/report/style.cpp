@@ -59,6 +59,13 @@ std::string shorten(std::string_view text, std::size_t width) {
   return std::string(text.substr(0, at)) + "…";
 }
 
+std::string brief_command(std::string_view command) {
+  constexpr std::size_t kMost = 72;
+  const std::string_view line = command.substr(0, command.find('\n'));
+  const std::string text = shorten(printable(line), kMost);
+  return line.size() == command.size() || text.ends_with("…") ? text : text + "…";
+}
+
 std::string shorten_path(std::string_view text, std::size_t width) {
   std::size_t total = display_width(text);
   if (total <= width) return std::string(text);

@@ -24,6 +24,9 @@ std::size_t display_width(std::string_view text);
 std::string shorten(std::string_view text, std::size_t width);
 std::string shorten_path(std::string_view text, std::size_t width);
 
+/// A shell command in a sentence: its first line, at most 72 columns of it, and "…" for more.
+std::string brief_command(std::string_view command);
+
 /// Control characters as '?': names in an image are hostile to terminals.
 std::string printable(std::string_view text);
 

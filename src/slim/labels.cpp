@@ -36,6 +36,7 @@ std::string traced_label(const SlimOptions& options) {
   for (const TraceSource& trace : options.traces)
     out += fmt::format("{}{} ({} paths)", out.empty() ? "" : "; ",
                        trace.file.empty() ? trace.command : trace.file, trace.used + trace.looked);
+  if (options.trace_decides) out += "; decides among packages";
   return out;
 }
 

@@ -40,6 +40,8 @@ TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {
   EXPECT_EQ(after["config"]["Labels"][kLabelTraced].text(),
             "python3 app.py (1234 paths); gpu.trace (56 paths)");
   EXPECT_TRUE(already_labelled(after, traced));
+  traced.trace_decides = true;
+  EXPECT_FALSE(already_labelled(after, traced)) << "fewer packages would stay";
   EXPECT_TRUE(already_labelled(after, options()));
   traced.traces.pop_back();
   EXPECT_FALSE(already_labelled(after, traced));

@@ -64,6 +64,9 @@ struct SlimOptions {
   /// reached.
   std::vector<std::string> traced;
   std::vector<TraceSource> traces;
+  /// Python distributions that only packages want go where no traced run used them
+  /// (--trace-decides).
+  bool trace_decides = false;
   std::filesystem::path scratch_directory;
 };
 

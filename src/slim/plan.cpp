@@ -102,7 +102,7 @@ text::Json closure_json(const ClosureRecord& closure) {
 std::string closure_text(const ClosureRecord& closure) {
   const auto whole = std::ranges::count_if(
       closure.packages, [](const inventory::UnreachedPackage& one) { return one.whole; });
-  return fmt::format("{} files; {} packages whole, {} in part", closure.files, whole,
+  return fmt::format("{} files; {} packages whole, {} in part", grouped(closure.files), whole,
                      closure.packages.size() - static_cast<std::size_t>(whole));
 }
 

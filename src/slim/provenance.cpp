@@ -30,7 +30,8 @@ text::Json options_json(const SlimOptions& options) {
         .set("also", std::move(also))
         .set("minimal", options.minimal)
         .set("time_zones", options.time_zones)
-        .set("traced_files", std::uint64_t{options.traced.size()});
+        .set("traced_files", std::uint64_t{options.traced.size()})
+        .set("trace_decides", options.trace_decides);
   }
   if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
   if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);

@@ -24,6 +24,7 @@ Result<inventory::Reach> read_closure(const image::Image& image,
   reach.keep = options.keep;
   reach.also = options.also;
   reach.traced = options.traced;
+  reach.trace_decides = options.trace_decides;
   reach.minimal = options.minimal;
   reach.time_zones = options.time_zones;
   reach.compiles = needs.cuda_compiler.empty() ? needs.host_compiler : needs.cuda_compiler;

@@ -330,6 +330,7 @@ class Usage(Trace):
         self.assertIn("--closure", self.slim("--level", "aggressive", "--dry-run", "--trace", "true", expect=2).err)
         self.slim("--dry-run", "--trace-file", "/dev/null", expect=2)
         self.aggressive("--dry-run", "--save-trace", self.path("t"), expect=2)
+        self.aggressive("--dry-run", "--trace-decides", expect=2)
         self.flense("slim", "/bin/true", "--gpu", "sm_90", "--level", "aggressive", "--closure", "-o", self.path("o"), "--trace", "true",
                     expect=2)
 
