@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -105,14 +106,41 @@ std::set<std::string> names_of(const std::string& path, const ElfFacts& elf) {
   return out;
 }
 
-/// Versions of the packages that bring libraries, by their directory: ".../nvidia/cublas/lib" ->
-/// "12.4.5.8".
+/// "cublas" of nvidia-cublas-cu12, "nvrtc" of nvidia-cuda-nvrtc: what a package is about.
+std::string subject_of_package(std::string_view name) {
+  std::string out = normalised_python_name(name);
+  for (const std::string_view beginning : {"nvidia-", "cuda-"})
+    if (out.starts_with(beginning)) out.erase(0, beginning.size());
+  const std::size_t end = out.rfind("-cu");
+  if (end != std::string::npos && out.find_first_not_of("0123456789", end + 3) == std::string::npos)
+    out.resize(end);
+  return out;
+}
+
+/// "cublas" of libcublasLt.so.13 among these subjects: the longest that the library's name begins
+/// with.
+std::string_view subject_of_library(std::string_view file,
+                                    const std::map<std::string, std::string>& versions) {
+  std::string name(base_name(file));
+  name = name.substr(0, name.find(".so"));
+  if (name.starts_with("lib")) name.erase(0, 3);
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name == "cudart") name = "runtime";
+  if (name == "nvblas") name = "cublas";
+  std::string_view best;
+  for (const auto& [subject, version] : versions)
+    if (name.starts_with(subject) && subject.size() > best.size()) best = subject;
+  return best;
+}
+
+/// Version of the package that brings a library. It lies in a directory of the package's own
+/// (nvidia/cublas/lib, "12.4.5.8"), since CUDA 13 in one that all share (nvidia/cu13/lib).
 std::string package_version(const Contents& contents, std::string_view library) {
-  const std::string_view folder = parent_path(parent_path(library));  // .../nvidia/cublas
+  const std::string_view folder = parent_path(parent_path(library));
   const std::string_view vendor = parent_path(folder), site = parent_path(vendor);
   if (base_name(vendor) != "nvidia" || base_name(parent_path(library)) != "lib") return {};
-  const std::string wanted = normalised_python_name(fmt::format("nvidia-{}", base_name(folder)));
-  std::string found;
+  std::map<std::string, std::string> versions;
   for (const std::string& name : contents.tree().list(site)) {
     if (!name.starts_with("nvidia_") || !name.ends_with(".dist-info")) continue;
     const auto file = contents.tree().find(fmt::format("{}/{}/METADATA", site, name));
@@ -120,12 +148,15 @@ std::string package_version(const Contents& contents, std::string_view library) 
     const LayerScan& scan = contents.scan(*file->content);
     const auto packages = scan.packages.find(file->content->index);
     if (packages == scan.packages.end()) continue;
-    for (const Package& package : packages->second) {
-      const std::string normal = normalised_python_name(package.name);
-      if (normal == wanted || normal.starts_with(wanted + "-cu")) found = package.version;
-    }
+    for (const Package& package : packages->second)
+      versions[subject_of_package(package.name)] = package.version;
   }
-  return found;
+  const std::string_view shared = base_name(folder);
+  const bool by_file = shared.starts_with("cu") &&
+                       shared.find_first_not_of("0123456789", 2) == std::string_view::npos;
+  const auto found = versions.find(by_file ? std::string(subject_of_library(library, versions))
+                                           : subject_of_package(shared));
+  return found == versions.end() ? std::string() : found->second;
 }
 
 class Copies {

@@ -129,6 +129,28 @@ TEST(CudaCopies, AnOlderTwinDoesNotServe) {
   EXPECT_THAT(judged(newer).at(kBlas), "");
 }
 
+TEST(CudaCopies, TheDirectoryThatPackagesOfCuda13Share) {
+  const std::string shared = kSite + "nvidia/cu13/lib/";
+  Tar tar;
+  tar.file("etc/ld.so.conf.d/cuda.conf", "/usr/local/cuda-12.8/targets/x86_64-linux/lib\n");
+  for (const auto& [soname, minor] :
+       {std::pair("libcublasLt.so.13", ".4.1.3"), std::pair("libcudart.so.13", ".2.86"),
+        std::pair("libcusolver.so.12", ".9.0.1"), std::pair("libcufft.so.12", ".2.0.57")}) {
+    tar.file(kSystem + soname + minor, elf_file({.soname = soname}) + "system");
+    tar.file(shared + soname, elf_file({.soname = soname}));
+  }
+  for (const auto& [name, version] :
+       {std::pair("nvidia_cublas", "13.4.1.3"), std::pair("nvidia_cuda_runtime", "13.2.86"),
+        std::pair("nvidia_cusolver", "12.2.0.11"), std::pair("nvidia_cuda_nvrtc", "13.2.86")})
+    tar.file(kSite + name + "-1.dist-info/METADATA",
+             fmt::format("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", name, version));
+  const auto why = judged(tar);
+  EXPECT_EQ(why.at("libcublasLt.so.13.4.1.3"), "");
+  EXPECT_EQ(why.at("libcudart.so.13.2.86"), "");
+  EXPECT_EQ(why.at("libcusolver.so.12.9.0.1"), "it is newer: 12.9.0.1, the package has 12.2.0.11");
+  EXPECT_EQ(why.at("libcufft.so.12.2.0.57"), "their versions cannot be compared");
+}
+
 TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
   Tar tar;
   tar.dir("usr/lib/python3", 0700);

@@ -198,6 +198,26 @@ def docker_archive(path, layers, instructions, command=("/bin/sh",), tag="test/a
 BUSYBOX = "/bin/busybox"
 
 
+def with_layer(archive, data, out, instruction):
+    """A docker archive with one more layer on top."""
+    with tarfile.open(archive) as old, tarfile.open(out, "w") as new:
+        manifest, = json.load(old.extractfile("manifest.json"))
+        config = json.load(old.extractfile(manifest["Config"]))
+        for name in manifest["Layers"]:
+            member = old.getmember(name)
+            new.addfile(member, old.extractfile(member))
+        name = "added-layer.tar"
+        manifest["Layers"].append(name)
+        config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(data).hexdigest())
+        config.setdefault("history", []).append({"created_by": instruction})
+        content = json.dumps(config).encode()
+        manifest["Config"] = hashlib.sha256(content).hexdigest() + ".json"
+        for path, text in ((name, data), (manifest["Config"], content), ("manifest.json", json.dumps([manifest]).encode())):
+            info = tarfile.TarInfo(path)
+            info.size = len(text)
+            new.addfile(info, io.BytesIO(text))
+
+
 def sample_layers(work, library_archs=None):
     """Three layers: a runnable base, a CUDA library with its packages, a layer of late changes."""
     library = f"{work}/libfake.so.1"

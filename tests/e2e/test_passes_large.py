@@ -4,14 +4,11 @@
 Needs the small image of scripts/make-image.py (built here when missing) and some 6 GB of disk."""
 
 import glob
-import hashlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 
 import fixtures
@@ -140,25 +137,8 @@ class Large(harness.Case):
                     # Not the very same bytes, as another build is not.
                     layer.file(f"{SYSTEM}/{base}{version}", wheel.read(name) + b"\0" * 8, 0o755)
                     layer.symlink(f"{SYSTEM}/{base}", base + version)
-        data = layer.done()
         out = self.path("two.tar")
-        with tarfile.open(archive) as old, tarfile.open(out, "w") as new:
-            manifest, = json.load(old.extractfile("manifest.json"))
-            config = json.load(old.extractfile(manifest["Config"]))
-            for name in manifest["Layers"]:
-                member = old.getmember(name)
-                new.addfile(member, old.extractfile(member))
-            name = "second-cuda.tar"
-            manifest["Layers"].append(name)
-            config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(data).hexdigest())
-            config.setdefault("history", []).append({"created_by": "ADD a second CUDA"})
-            content = json.dumps(config).encode()
-            manifest["Config"] = hashlib.sha256(content).hexdigest() + ".json"
-            for path, content in ((name, data), (manifest["Config"], content),
-                                  ("manifest.json", json.dumps([manifest]).encode())):
-                info = tarfile.TarInfo(path)
-                info.size = len(content)
-                new.addfile(info, io.BytesIO(content))
+        fixtures.with_layer(archive, layer.done(), out, "ADD a second CUDA")
         return out
 
     def run_workload(self, root):
