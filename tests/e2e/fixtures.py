@@ -17,6 +17,7 @@ import tarfile
 EPOCH = 1_700_000_000
 PTX, CUBIN = 1, 2
 ARCH_SPECIFIC = 0x100000
+REGION = struct.pack("<IHH", 0xBA55ED50, 1, 16)
 
 
 def noise(seed, size):
@@ -39,24 +40,25 @@ def region(entries):
     return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body
 
 
-def cubin_payload(seed, size):
+def cubin_payload(seed, size, repeats=1):
     # e_machine 190 in an otherwise opaque ELF header, as cubins have.
     head = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + struct.pack("<HHI", 2, 190, 1)
-    return head + noise(seed, size - len(head))
+    return head + (noise(seed, (size - len(head)) // repeats + 1) * repeats)[:size - len(head)]
 
 
 DEFAULT_ARCHS = [(CUBIN, 70, ""), (CUBIN, 80, ""), (CUBIN, 86, ""), (CUBIN, 90, ""), (CUBIN, 90, "a"),
                  (CUBIN, 100, ""), (PTX, 90, "")]
 
 
-def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake"):
-    """A shared library with `regions` registered regions; each holds one entry per item of archs."""
+def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repeats=1):
+    """A shared library with `regions` registered regions; each holds one entry per item of archs. The code repeats
+    itself so many times: a compressor makes it smaller by that."""
     archs = archs or DEFAULT_ARCHS
     work = path + ".build"
     os.makedirs(work, exist_ok=True)
     assembly = [".section .nv_fatbin,\"a\",@progbits", ".balign 8"]
     for number in range(regions):
-        blob = region([entry(kind, arch, cubin_payload(f"{name}{number}{arch}{suffix}", payload)
+        blob = region([entry(kind, arch, cubin_payload(f"{name}{number}{arch}{suffix}", payload, repeats)
                              if kind == CUBIN else b".version 9.0\n.target sm_%d\n" % arch
                              + noise(f"{name}{number}ptx", payload).hex().encode()[:payload], suffix)
                        for kind, arch, suffix in archs])
@@ -78,6 +80,23 @@ def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake"):
                     f"{work}/host.c", f"{work}/code.s", "-Wl,-soname," + os.path.basename(path),
                     "-Wl,--build-id=sha1"], check=True)
     subprocess.run(["rm", "-r", work], check=True)
+
+
+def stored_entries(data):
+    """[kind, arch, form, content] of all entries in a file's bytes; form 0x8000: a zstd frame, which is the content."""
+    result, at = [], data.find(REGION)
+    while at >= 0:
+        size, = struct.unpack_from("<Q", data, at + 8)
+        position, end = at + 16, at + 16 + size
+        while position < end:
+            kind, _, header, payload, packed = struct.unpack_from("<HHIQI", data, position)
+            arch, = struct.unpack_from("<I", data, position + 28)
+            flags, = struct.unpack_from("<Q", data, position + 40)
+            start = position + header
+            result.append([kind, arch, flags & 0xF000, data[start:start + (packed or payload)]])
+            position = start + payload
+        at = data.find(REGION, end)
+    return result
 
 
 def loaded_entries(path):

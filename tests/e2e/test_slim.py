@@ -284,5 +284,52 @@ class Slim(harness.Case):
         self.assertFalse(os.path.exists(self.path("bad")))
 
 
+class Recompressed(harness.Case):
+    """--recompress-code on an image: other frames of the same code, and everybody who launches it is told."""
+
+    def setUp(self):
+        super().setUp()
+        library = self.path("libpacked.so.1")
+        fixtures.cuda_library(library, regions=3, name="packed", repeats=8)
+        with open(library, "rb") as data:
+            self.before = fixtures.stored_entries(data.read())
+        layer = fixtures.Layer()
+        for folder in ["usr", "usr/lib"]:
+            layer.folder(folder)
+        layer.disk_file("usr/lib/libpacked.so.1", library)
+        self.input = self.path("in.tar")
+        fixtures.docker_archive(self.input, [layer.done()], ["ADD library"])
+
+    def slim(self, *options):
+        out = self.path("out" + "".join(options))
+        self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{out}", *options)
+        image = imagetree.read_image(out, "oci")
+        return image, fixtures.stored_entries(imagetree.merged(image.layers)["usr/lib/libpacked.so.1"]["data"])
+
+    def test_the_code_stays_what_it_was(self):
+        plain, raw = self.slim()
+        self.assertTrue(all(form == 0 for _, _, form, _ in raw))
+        self.assertNotIn("dev.flense.code-driver-floor", plain.labels)
+        sizes = {None: sum(len(content) for *_, content in raw)}
+        for mode in ["balance", "size"]:
+            image, packed = self.slim("--recompress-code", mode)
+            self.assertEqual(len(packed), 6)
+            for (kind, arch, form, content), old in zip(packed, raw):
+                self.assertEqual([kind, arch], old[:2])
+                self.assertEqual(form, 0x8000)
+                self.assertEqual(imagetree.unpacked(content), old[3])
+                self.assertIn(old, self.before)
+            self.assertRegex(image.labels["dev.flense.code-driver-floor"], r"^550\.54\.")
+            sizes[mode] = sum(len(content) for *_, content in packed)
+        self.assertLess(max(sizes["balance"], sizes["size"]) * 4, sizes[None])
+
+    def test_it_is_done_once(self):
+        out = self.path("first.tar")
+        self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"docker-archive:{out}", "--recompress-code", "size")
+        again = self.path("again.tar")
+        self.flense("slim", out, "--gpu", "sm_90", "-o", f"docker-archive:{again}", "--recompress-code", "size")
+        self.assertEqual(imagetree.read_image(out, "docker").diff_ids, imagetree.read_image(again, "docker").diff_ids)
+
+
 if __name__ == "__main__":
     harness.main()
