@@ -50,9 +50,10 @@ DEFAULT_ARCHS = [(CUBIN, 70, ""), (CUBIN, 80, ""), (CUBIN, 86, ""), (CUBIN, 90, 
                  (CUBIN, 100, ""), (PTX, 90, "")]
 
 
-def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repeats=1):
+def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repeats=1, loose=False):
     """A shared library with `regions` registered regions; each holds one entry per item of archs. The code repeats
-    itself so many times: a compressor makes it smaller by that."""
+    itself so many times: a compressor makes it smaller by that. `loose`: the same regions again, where no wrapper
+    registers them."""
     archs = archs or DEFAULT_ARCHS
     work = path + ".build"
     os.makedirs(work, exist_ok=True)
@@ -69,6 +70,9 @@ def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repea
                  ".globl fatbin_wrappers", ".protected fatbin_wrappers", "fatbin_wrappers:"]
     for number in range(regions):
         assembly += [".long 0x466243b1, 1", f".quad .Lregion{number}", ".quad 0"]
+    if loose:
+        assembly += [".section .cask_resource,\"a\",@progbits", ".balign 64"]
+        assembly += [f".incbin \"{work}/r{number}.bin\"" for number in range(regions)]
     assembly += [".section .note.GNU-stack,\"\",@progbits"]
     with open(f"{work}/code.s", "w") as out:
         out.write("\n".join(assembly) + "\n")

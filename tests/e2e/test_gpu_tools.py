@@ -62,6 +62,30 @@ class GpuTools(harness.Case):
         self.assertEqual(done.returncode, 1, done.stdout)
         self.assertIn(b"6 regions, 0 load, 6 differences", done.stdout)
 
+    def test_the_experiment_changes_what_it_says(self):
+        """unregistered.py: nothing that a wrapper registers or the GPU runs, and of the rest no header (`payload`)."""
+        archs = [(fixtures.CUBIN, 90, "a"), (fixtures.CUBIN, 80, ""), (fixtures.PTX, 90, "")]
+        for mode in ("payload", "stub"):
+            os.mkdir(self.path(mode))
+            library = self.path(f"{mode}/libloose.so")
+            fixtures.cuda_library(library, regions=3, archs=archs if mode == "payload" else archs[1:2], loose=True)
+            registered = fixtures.loaded_entries(library)
+            with open(library, "rb") as data:
+                before = data.read()
+            told = self.run_tool(sys.executable, os.path.join(GPU, "unregistered.py"), self.path(mode), "sm_90", mode)
+            self.assertIn("libloose.so: 3 cubins, 0.1 MB", told)
+            self.assertEqual(fixtures.loaded_entries(library), registered)
+            with open(library, "rb") as data:
+                after = data.read()
+            self.assertEqual(len(after), len(before))
+            if mode == "payload":
+                pairs = list(zip(fixtures.stored_entries(before), fixtures.stored_entries(after), strict=True))
+                changed = [new for old, new in pairs if old != new]
+                self.assertEqual([(kind, arch, set(content)) for kind, arch, _, content in changed],
+                                 [(fixtures.CUBIN, 80, {0})] * 3)
+            else:
+                self.assertEqual(len(fixtures.stored_entries(after)), 3)
+
 
 if __name__ == "__main__":
     harness.main()

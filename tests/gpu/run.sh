@@ -51,6 +51,20 @@ PYTHONPATH=$work/packed CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$p
 "$python" "$here/compare.py" "$work/original.json" "$work/packed.json" || status=1
 rm -r "$work/packed"
 
+# An experiment, no test: what flense keeps because nobody has seen that it may go.
+for mode in payload stub; do
+  echo "== experiment: code of other architectures that no wrapper registers, $mode"
+  cp -a --reflink=auto "$work/slim" "$work/bold"
+  "$python" "$here/unregistered.py" "$work/bold" "$gpu" "$mode"
+  if PYTHONPATH=$work/bold CUBLAS_WORKSPACE_CONFIG=:4096:8 CUDA_CACHE_DISABLE=1 "$python" "$here/compute.py" >"$work/bold.json" &&
+    "$python" "$here/compare.py" "$work/original.json" "$work/bold.json"; then
+    echo "experiment: $mode is not noticed"
+  else
+    echo "experiment: $mode breaks something"
+  fi
+  rm -r "$work/bold"
+done
+
 for loading in LAZY EAGER; do
   echo "== the same computations with the original and the slim PyTorch, module loading $loading"
   for which in original slim; do
