@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/interrupt.h"
@@ -41,6 +42,16 @@ class StandardSink final : public flense::Sink {
   const char* name_;
 };
 
+/// A mapped file that another process cuts short, or whose file system fails, is noticed by the
+/// kernel alone. Nothing can unwind from there: temporaries go with the next run, as after a kill.
+[[noreturn]] void end_on_lost_page(int) {
+  static constexpr std::string_view kMessage =
+      "error: a file became shorter while it was read, or its file system failed\n"
+      "hint: run it again when nobody writes to the files\n";
+  static_cast<void>(::write(STDERR_FILENO, kMessage.data(), kMessage.size()) < 0);
+  ::_exit(4);
+}
+
 unsigned terminal_columns() {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     winsize size{};
@@ -60,6 +71,7 @@ std::vector<std::string> environment() {
 int main(int argc, char** argv) {
   try {
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGBUS, end_on_lost_page);
     std::optional<flense::InterruptWatch> interrupts(std::in_place);
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");

@@ -2,13 +2,18 @@
 """Hostile and broken inputs: a clear error and status 3, or a file left as it is with its reason;
 never a partial output, never a crash, never a write outside the output."""
 
+import collections
 import gzip
 import hashlib
 import io
 import json
 import os
+import random
+import shutil
 import struct
+import subprocess
 import tarfile
+import time
 
 import fixtures
 import harness
@@ -44,6 +49,26 @@ class BadInput(harness.Case):
                 out.write(data[:int(len(data) * share)])
             with self.subTest(share):
                 self.refused(path)
+
+    def test_a_file_that_is_cut_short_while_it_is_read(self):
+        layer = fixtures.Layer()
+        layer.file("data", fixtures.noise("cut", 1 << 20) * 120)
+        archive = self.archive_of(layer.done(), name="whole.tar")
+        draw, ends = random.Random(5), collections.Counter()
+        for _ in range(12):
+            path = self.path("victim.tar")
+            shutil.copy(archive, path)
+            process = subprocess.Popen([harness.BINARY, "inspect", "--no-cache", path], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE)
+            time.sleep(draw.uniform(0.005, 0.08))
+            os.truncate(path, 70_000)
+            message = process.communicate(timeout=60)[1].decode()
+            ends[process.returncode] += 1
+            self.assertIn(process.returncode, (0, 3, 4), message)
+            if process.returncode != 0:
+                self.assertTrue(message.startswith("error: "), message)
+        print(f"ends: {dict(ends)}")
+        self.assertTrue(ends[3] + ends[4] > 0)
 
     def test_flipped_layer_byte_is_a_digest_mismatch(self):
         with open(self.archive, "rb") as source:
