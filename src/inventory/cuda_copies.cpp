@@ -106,14 +106,22 @@ std::set<std::string> names_of(const std::string& path, const ElfFacts& elf) {
   return out;
 }
 
-/// "cublas" of nvidia-cublas-cu12, "nvrtc" of nvidia-cuda-nvrtc: what a package is about.
-std::string subject_of_package(std::string_view name) {
-  std::string out = normalised_python_name(name);
+/// What a package of NVIDIA's is about: "cublas" of nvidia-cublas-cu12, "nvrtc" of
+/// nvidia-cuda-nvrtc; and whether its name says for which CUDA it is, as all do whose directory is
+/// their own.
+struct Subject {
+  std::string name;
+  bool for_one_cuda = false;
+};
+
+Subject subject_of_package(std::string_view package) {
+  Subject out{normalised_python_name(package)};
   for (const std::string_view beginning : {"nvidia-", "cuda-"})
-    if (out.starts_with(beginning)) out.erase(0, beginning.size());
-  const std::size_t end = out.rfind("-cu");
-  if (end != std::string::npos && out.find_first_not_of("0123456789", end + 3) == std::string::npos)
-    out.resize(end);
+    if (out.name.starts_with(beginning)) out.name.erase(0, beginning.size());
+  const std::size_t end = out.name.rfind("-cu");
+  out.for_one_cuda = end != std::string::npos && end + 3 < out.name.size() &&
+                     out.name.find_first_not_of("0123456789", end + 3) == std::string::npos;
+  if (out.for_one_cuda) out.name.resize(end);
   return out;
 }
 
@@ -134,13 +142,15 @@ std::string_view subject_of_library(std::string_view file,
   return best;
 }
 
-/// Version of the package that brings a library. It lies in a directory of the package's own
-/// (nvidia/cublas/lib, "12.4.5.8"), since CUDA 13 in one that all share (nvidia/cu13/lib).
+/// Version of the package that brings a library; empty when that is not certain. It lies in a
+/// directory of the package's own (nvidia/cublas/lib, "12.4.5.8"), since CUDA 13 in one that all
+/// share (nvidia/cu13/lib), and both may be there.
 std::string package_version(const Contents& contents, std::string_view library) {
   const std::string_view folder = parent_path(parent_path(library));
   const std::string_view vendor = parent_path(folder), site = parent_path(vendor);
   if (base_name(vendor) != "nvidia" || base_name(parent_path(library)) != "lib") return {};
-  std::map<std::string, std::string> versions;
+  using Versions = std::map<std::string, std::string>;
+  Versions plain, for_one_cuda;
   for (const std::string& name : contents.tree().list(site)) {
     if (!name.starts_with("nvidia_") || !name.ends_with(".dist-info")) continue;
     const auto file = contents.tree().find(fmt::format("{}/{}/METADATA", site, name));
@@ -148,15 +158,21 @@ std::string package_version(const Contents& contents, std::string_view library) 
     const LayerScan& scan = contents.scan(*file->content);
     const auto packages = scan.packages.find(file->content->index);
     if (packages == scan.packages.end()) continue;
-    for (const Package& package : packages->second)
-      versions[subject_of_package(package.name)] = package.version;
+    for (const Package& package : packages->second) {
+      const Subject subject = subject_of_package(package.name);
+      Versions& versions = subject.for_one_cuda ? for_one_cuda : plain;
+      const auto [known, first] = versions.emplace(subject.name, package.version);
+      if (!first && known->second != package.version) known->second.clear();
+    }
   }
   const std::string_view shared = base_name(folder);
-  const bool by_file = shared.starts_with("cu") &&
+  const bool by_file = shared.starts_with("cu") && shared.size() > 2 &&
                        shared.find_first_not_of("0123456789", 2) == std::string_view::npos;
-  const auto found = versions.find(by_file ? std::string(subject_of_library(library, versions))
-                                           : subject_of_package(shared));
-  return found == versions.end() ? std::string() : found->second;
+  const std::string subject =
+      by_file ? std::string(subject_of_library(library, plain)) : subject_of_package(shared).name;
+  for (const Versions* versions : {by_file ? &plain : &for_one_cuda, &plain})
+    if (const auto found = versions->find(subject); found != versions->end()) return found->second;
+  return {};
 }
 
 class Copies {

@@ -292,9 +292,9 @@ void ReachPython::require(UnitId unit, const std::string& extra) {
   for (std::size_t i = 0; i < asked_.size(); ++i) {
     const auto [one, for_extra] = asked_[i];
     const std::string why = fmt::format("required by {}", context_.units.at(one).text());
+    const Wanted wanted = context_.is_idle(one) ? Wanted::kByImage : Wanted::kByPackage;
     for (const Requirement& asked : context_.units.at(one).requirements)
-      if (asked.for_extra == for_extra)
-        demand_distribution(asked.name, asked.extras, Wanted::kByPackage, why);
+      if (asked.for_extra == for_extra) demand_distribution(asked.name, asked.extras, wanted, why);
   }
   asked_.clear();
 }

@@ -37,9 +37,11 @@ class ReachPython {
   void demand_plugins(std::string_view group, Wanted wanted, const std::string& why);
   /// What a unit that stays requires.
   void follow_unit(UnitId unit);
-  /// A source that belongs to a distribution speaks for that, others for the image.
+  /// A source that belongs to a distribution speaks for that, others for the image. So do those of
+  /// a distribution that stays although no traced run used it: of its ways nothing is known.
   Wanted wanted_by(PathId source) const {
-    return context_.units.owners(source).empty() ? Wanted::kByImage : Wanted::kByPackage;
+    const std::vector<UnitId>& owners = context_.units.owners(source);
+    return owners.empty() || context_.is_of_idle(source) ? Wanted::kByImage : Wanted::kByPackage;
   }
   /// Units that packages want and no traced run used.
   const std::set<UnitId>& passed_over() const { return passed_over_; }

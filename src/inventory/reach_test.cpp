@@ -349,6 +349,20 @@ TEST_F(ReachPythonTest, ATraceDecidesWhatPackagesWantOfEachOther) {
   EXPECT_THAT(reach.idle_distributions, ElementsAre("jit 1.0"));
   EXPECT_THAT(reach.notices, Contains(HasSubstr("no traced run used: jit 1.0")));
 
+  // Of what stays although it did not run nothing is known, so that all it wants stays.
+  Tar served;
+  python(served);
+  wheel(served, "server",
+        {{"server/__init__.py", "import late"},
+         {"../../../bin/serve", "#!/usr/local/bin/python3\nimport server\n"}},
+        "Requires-Dist: needed\n");
+  wheel(served, "late", {{"late.py", "x = 1"}});
+  wheel(served, "needed", {{"needed.py", "x = 1"}});
+  options.traced = {"usr/local/bin/python3"};
+  const Reach started = reached(served, {"serve"}, options);
+  EXPECT_THAT(started.kept, Contains(Key(site("late.py"))));
+  EXPECT_THAT(started.kept, Contains(Key(site("needed.py"))));
+
   // A library that something kept loads brings its distribution, whatever the trace says.
   Tar loaded;
   python(loaded);

@@ -149,6 +149,19 @@ TEST(CudaCopies, TheDirectoryThatPackagesOfCuda13Share) {
   EXPECT_EQ(why.at("libcudart.so.13.2.86"), "");
   EXPECT_EQ(why.at("libcusolver.so.12.9.0.1"), "it is newer: 12.9.0.1, the package has 12.2.0.11");
   EXPECT_EQ(why.at("libcufft.so.12.2.0.57"), "their versions cannot be compared");
+
+  // Beside it the wheels of CUDA 12, one of which has the same SONAME.
+  Tar both;
+  both.file(kSystem + "libcusparse.so.12.6.0.0", elf_file({.soname = "libcusparse.so.12"}) + "s");
+  both.file(kSite + "nvidia/cusparse/lib/libcusparse.so.12",
+            elf_file({.soname = "libcusparse.so.12"}));
+  both.file("etc/ld.so.conf.d/cuda.conf", "/usr/local/cuda-12.8/targets/x86_64-linux/lib\n");
+  for (const auto& [name, version] :
+       {std::pair("nvidia_cusparse_cu12", "12.5.8.93"), std::pair("nvidia_cusparse", "12.7.10.12")})
+    both.file(kSite + name + "-1.dist-info/METADATA",
+              fmt::format("Metadata-Version: 2.1\nName: {}\nVersion: {}\n", name, version));
+  EXPECT_EQ(judged(both).at("libcusparse.so.12.6.0.0"),
+            "it is newer: 12.6.0.0, the package has 12.5.8.93");
 }
 
 TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
