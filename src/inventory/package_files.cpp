@@ -214,7 +214,8 @@ std::vector<Requirement> parse_requirements(std::string_view metadata) {
     std::size_t end = 0;
     while (end < rest.size() && in_requirement_name(rest[end])) ++end;
     if (end == 0) continue;
-    Requirement one{normalised_python_name(rest.substr(0, end)), {}, {}};
+    Requirement one;
+    one.name = normalised_python_name(rest.substr(0, end));
     rest = trimmed(rest.substr(end));
     if (rest.starts_with('[')) {
       std::string_view extras = rest.substr(1, rest.find(']') - 1);
@@ -225,8 +226,12 @@ std::vector<Requirement> parse_requirements(std::string_view metadata) {
         extras.remove_prefix(std::min(comma + 1, extras.size()));
       }
     }
-    if (const std::size_t marker = rest.find(';'); marker != std::string_view::npos)
-      one.for_extra = extra_of(rest.substr(marker));
+    if (const std::size_t at = rest.find(';'); at != std::string_view::npos) {
+      const std::string_view marker = trimmed(rest.substr(at + 1));
+      one.for_extra = extra_of(marker);
+      one.conditional = one.for_extra.empty() || marker.find(" and ") != std::string_view::npos ||
+                        marker.find(" or ") != std::string_view::npos;
+    }
     out.push_back(std::move(one));
   }
   return out;

@@ -44,6 +44,7 @@ struct Requirement {
   std::string name;  ///< normalised (PEP 503)
   std::vector<std::string> extras;
   std::string for_extra;
+  bool conditional = false;  ///< there are other conditions
   bool operator==(const Requirement&) const = default;
 };
 /// The fields Requires-Dist of METADATA.

@@ -64,10 +64,11 @@ TEST(PackageFiles, RequirementsWithExtrasAndMarkers) {
       parse_requirements("Name: x\nRequires-Dist: Typing_Extensions>=4.8\n"
                          "Requires-Dist: uvicorn[standard,http2] (>=0.12); extra == 'all'\n"
                          "Requires-Dist: colorama; sys_platform == \"win32\"\nRequires-Dist: \n"
+                         "Requires-Dist: uvloop; (os_name != 'nt') and extra == 'all'\n"
                          "\nRequires-Dist: not-a-field\n"),
-      ElementsAre(Requirement{"typing-extensions", {}, {}},
-                  Requirement{"uvicorn", {"standard", "http2"}, "all"},
-                  Requirement{"colorama", {}, {}}));
+      ElementsAre(Requirement{"typing-extensions", {}, {}, false},
+                  Requirement{"uvicorn", {"standard", "http2"}, "all", false},
+                  Requirement{"colorama", {}, {}, true}, Requirement{"uvloop", {}, "all", true}));
 }
 
 TEST(PackageFiles, PluginGroupsWithoutScripts) {

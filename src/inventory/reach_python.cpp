@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/path.h"
 #include "inventory/packages.h"
@@ -276,9 +277,27 @@ void ReachPython::demand_plugins(std::string_view group, Wanted wanted, const st
   for (const UnitId unit : context_.units.plugins(group)) keep_unit(unit, {wanted, why});
 }
 
+/// An extra that is there as a whole was asked for by whoever installed the distribution, which is
+/// written nowhere: the libraries of tensorflow[and-cuda], that it opens by names which it puts
+/// together.
+std::set<std::string> ReachPython::installed_extras(UnitId unit) const {
+  std::set<std::string> some, lacking;
+  for (const Requirement& asked : context_.units.at(unit).requirements) {
+    if (asked.for_extra.empty()) continue;
+    if (!context_.units.distribution(asked.name).empty())
+      some.insert(asked.for_extra);
+    else if (!asked.conditional)
+      lacking.insert(asked.for_extra);
+  }
+  std::set<std::string> out;
+  std::ranges::set_difference(some, lacking, std::inserter(out, out.end()));
+  return out;
+}
+
 void ReachPython::follow_unit(UnitId unit) {
   const ReachUnit& one = context_.units.at(unit);
   require(unit, "");
+  for (const std::string& extra : installed_extras(unit)) require(unit, extra);
   for (const std::string& name : one.depends)
     for (const UnitId other : context_.units.conda(name))
       keep_unit(other, {Wanted::kByPackage, fmt::format("required by {}", one.text())});

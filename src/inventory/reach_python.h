@@ -60,6 +60,7 @@ class ReachPython {
   void keep_owned(PathId id, const Demand& demand);
   void keep_unit(UnitId unit, const Demand& demand);
   void require(UnitId unit, const std::string& extra);
+  std::set<std::string> installed_extras(UnitId unit) const;
 
   const ReachContext& context_;
   ReachMarks& marks_;

@@ -252,7 +252,8 @@ TEST_F(ReachPythonTest, DistributionsByImportsNamesAndRequirements) {
   Tar tar;
   python(tar);
   wheel(tar, "direct", {{"direct/__init__.py", "from lazy import x"}, {"direct/data.bin", "d"}},
-        "Requires-Dist: Needed-Dist[fast]>=1\nRequires-Dist: optional; extra == 'all'\n");
+        "Requires-Dist: Needed-Dist[fast]>=1\nRequires-Dist: optional; extra == 'all'\n"
+        "Requires-Dist: nowhere; extra == 'all'\n");
   wheel(tar, "lazy", {{"lazy/__init__.py", ""}});
   wheel(tar, "needed_dist", {{"needed/__init__.py", ""}},
         "Requires-Dist: speedup; extra == \"fast\"\n");
@@ -289,6 +290,38 @@ TEST_F(ReachPythonTest, DistributionsByImportsNamesAndRequirements) {
     EXPECT_THAT(reach.unreached, Contains(site(path))) << path;
   EXPECT_THAT(reach.unreached, Contains("usr/local/lib/python3.11/tkinter/__init__.py"));
   EXPECT_THAT(reach.unreached, Contains("usr/local/lib/python3.11/test/test_os.py"));
+}
+
+TEST_F(ReachPythonTest, AnExtraThatIsThereAsAWholeWasAskedFor) {
+  Tar tar;
+  python(tar);
+  wheel(tar, "flow", {{"flow.py", "x = 1"}},
+        "Requires-Dist: blas; extra == 'and-gpu'\nRequires-Dist: fft; extra == 'and-gpu'\n"
+        "Requires-Dist: winblas; sys_platform == 'win32' and extra == 'and-gpu'\n"
+        "Requires-Dist: checker; extra == 'dev'\nRequires-Dist: nowhere; extra == 'dev'\n");
+  wheel(tar, "blas", {{"blas/libblas.so.1", elf_file({})}});
+  wheel(tar, "fft", {{"fft/libfft.so.1", elf_file({})}});
+  wheel(tar, "checker", {{"checker.py", ""}});
+  tar.file("app/main.py", "#!/usr/local/bin/python3\nimport flow\n", 0755);
+  const Reach reach = reached(tar, {"/app/main.py"});
+  EXPECT_THAT(reach.kept, Contains(Pair(site("blas/libblas.so.1"), HasSubstr("required by flow"))));
+  EXPECT_THAT(reach.kept, Contains(Key(site("fft/libfft.so.1"))));
+  EXPECT_THAT(reach.unreached, Contains(site("checker.py")));
+}
+
+TEST_F(ReachElf, XlaPutsTheNamesOfItsLibrariesTogether) {
+  Tar tar;
+  system(tar)
+      .file("usr/bin/app", elf_file({.needed = {"libtensorflow_cc.so.2"}, .interpreter = kLoader}),
+            0755)
+      .file("usr/lib/libtensorflow_cc.so.2", elf_file({.soname = "libtensorflow_cc.so.2"}))
+      .file("usr/local/cuda/lib64/libcusolver.so.11", elf_file({.soname = "libcusolver.so.11"}))
+      .file("usr/local/cuda/lib64/libnppc.so.12", elf_file({.soname = "libnppc.so.12"}))
+      .file("usr/local/cuda/bin/ptxas", elf_file({}), 0755);
+  const Reach reach = reached(tar, {"app"});
+  EXPECT_THAT(reach.kept, Contains(Key("usr/local/cuda/lib64/libcusolver.so.11")));
+  EXPECT_THAT(reach.kept, Contains(Key("usr/local/cuda/bin/ptxas")));
+  EXPECT_THAT(reach.unreached, Contains("usr/local/cuda/lib64/libnppc.so.12"));
 }
 
 TEST_F(ReachPythonTest, ATraceDecidesWhatPackagesWantOfEachOther) {
