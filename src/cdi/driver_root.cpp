@@ -15,7 +15,7 @@ Result<DriverRoot> find_driver_root(Discovery& discovery) {
   const host::Tree& root = discovery.machine.root;
   std::string where = discovery.options.driver_root;
   if (where.empty())
-    where = host::probe_nvidia(discovery.machine, {}).driver_root.value.value_or("/");
+    where = host::probe_nvidia_driver(discovery.machine).driver_root.value.value_or("/");
   const auto real = root.resolve(where);
   const auto tree = real ? root.below(*real, where) : std::nullopt;
   if (!tree)

@@ -48,7 +48,7 @@ std::optional<std::string> loaded_version(const host::Tree& root, std::string_vi
 }  // namespace
 
 Result<std::string> driver_version(Discovery& discovery, const DriverRoot& root) {
-  const host::Text module = host::probe_nvidia(discovery.machine, {}).module_version;
+  const host::Text module = host::probe_nvidia_module(discovery.machine).module_version;
   std::string_view stem = "libcuda";
   std::map<std::string, std::string> versions = versions_of(discovery.options, root.tree, stem);
   if (versions.empty()) versions = versions_of(discovery.options, root.tree, stem = "libnvidia-ml");

@@ -1,5 +1,6 @@
 #include "codec/legacy_digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <array>
@@ -13,8 +14,15 @@ struct Raw {
   unsigned size = 0;
 };
 
+/// A digest needs nothing of openssl.cnf, which may name modules to load.
+void skip_configuration() {
+  static const int kDone = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+  static_cast<void>(kDone);
+}
+
 Raw digest(Bytes bytes, const EVP_MD* kind) {
   Raw raw;
+  skip_configuration();
   EVP_Digest(bytes.data(), bytes.size(), raw.bytes.data(), &raw.size, kind, nullptr);
   return raw;
 }

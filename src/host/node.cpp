@@ -51,9 +51,9 @@ std::optional<DeviceNode> parse_stand_in(std::string_view text) {
 std::optional<DeviceNode> Tree::node(std::string_view path) const {
   const std::optional<std::string> real = resolve(path);
   if (!real) return std::nullopt;
-  const std::filesystem::path file = where_ / *real;
+  const char* file = real->empty() ? "." : real->c_str();
   struct stat status{};
-  if (::lstat(file.c_str(), &status) != 0) return std::nullopt;
+  if (::fstatat(top_->get(), file, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   DeviceNode out;
   out.mode = status.st_mode & 07777u;
   out.uid = status.st_uid;
@@ -64,7 +64,7 @@ std::optional<DeviceNode> Tree::node(std::string_view path) const {
     out.minor = minor(status.st_rdev);
     // The kernel knows access control lists, user namespaces and the control group's device rules,
     // which no mode shows.
-    out.refusal = ::faccessat(AT_FDCWD, file.c_str(), R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
+    out.refusal = ::faccessat(top_->get(), file, R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
   } else if (S_ISDIR(status.st_mode)) {
     out.kind = DeviceNode::Kind::kDirectory;
   } else if (S_ISREG(status.st_mode)) {

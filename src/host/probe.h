@@ -14,6 +14,9 @@ Profile probe(const Machine& machine);
 System probe_system(const Machine& machine);
 Isolation probe_isolation(const Machine& machine, const System& system);
 Nvidia probe_nvidia(const Machine& machine, const System& system);
+/// Of it what a start can wait for: the module alone; module, library and root of the driver.
+Nvidia probe_nvidia_module(const Machine& machine);
+Nvidia probe_nvidia_driver(const Machine& machine);
 Amd probe_amd(const Machine& machine);
 /// What the driver and the bus say of them; their models' facts are add_models()'s.
 std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system);

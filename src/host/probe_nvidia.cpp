@@ -22,38 +22,67 @@ std::string joined(std::string_view folder, std::string_view name) {
   return folder.empty() ? std::string(name) : fmt::format("{}/{}", folder, name);
 }
 
+std::vector<std::string> versions_in(const Tree& root, const std::string& folder) {
+  std::vector<std::string> out;
+  for (const std::string& name : root.list(folder))
+    if (name.starts_with(kStem) && is_driver_version(name.substr(kStem.size())))
+      out.push_back(name.substr(kStem.size()));
+  return out;
+}
+
+/// In the directory that has a libcuda.so.1; false when this one has none.
+bool take_linked(const Tree& root, const std::string& folder, Nvidia& out) {
+  const std::string loaded = joined(folder, "libcuda.so.1");
+  const auto real = root.resolve(loaded);
+  if (!real) return false;
+  const std::string target(base_name(*real));
+  out.library_path = Text::known("/" + *real, root.label(loaded));
+  if (target.starts_with(kStem) && is_driver_version(target.substr(kStem.size()))) {
+    out.library_version = Text::known(target.substr(kStem.size()), root.label(*real));
+    return true;
+  }
+  const std::vector<std::string> versions = versions_in(root, folder);
+  if (versions.size() == 1) {
+    const std::string path = joined(folder, std::string(kStem) + versions.front());
+    out.library_version = Text::known(versions.front(), root.label(path));
+    out.library_path = Text::known("/" + path, root.label(path));
+  } else {
+    out.library_version = Text::unknown(
+        versions.empty()
+            ? fmt::format("{} does not carry its version", root.label(loaded))
+            : fmt::format("{} holds {} versions of libcuda", root.label(folder), versions.size()));
+  }
+  return true;
+}
+
+/// Without the link nothing loads it, but the version says what was installed.
+bool take_named(const Tree& root, const std::string& folder, Nvidia& out) {
+  const std::vector<std::string> versions = versions_in(root, folder);
+  if (versions.empty()) return false;
+  const std::string path = joined(folder, std::string(kStem) + versions.front());
+  if (versions.size() == 1) {
+    out.library_version = Text::known(versions.front(), root.label(path));
+    out.library_path = Text::known("/" + path, root.label(path));
+  } else {
+    out.library_version = Text::unknown(
+        fmt::format("{} holds {} versions of libcuda", root.label(folder), versions.size()));
+  }
+  return true;
+}
+
 void probe_library(const Machine& machine, Nvidia& out) {
   const Tree& root = machine.root;
-  for (const std::string_view driver_root : kNvidiaDriverRoots) {
-    for (const std::string_view below : kNvidiaLibraryFolders) {
-      const std::string folder = joined(driver_root, below);
-      const std::string loaded = joined(folder, "libcuda.so.1");
-      const auto real = root.resolve(loaded);
-      // Without the link nothing loads it, but the version says what was installed.
-      std::vector<std::string> versions;
-      for (const std::string& name : root.list(folder))
-        if (name.starts_with(kStem) && is_driver_version(name.substr(kStem.size())))
-          versions.push_back(name.substr(kStem.size()));
-      if (!real && versions.empty()) continue;
-      out.driver_root = Text::known("/" + std::string(driver_root), root.label(folder));
-      const std::string target = real ? std::string(base_name(*real)) : std::string();
-      if (target.starts_with(kStem) && is_driver_version(target.substr(kStem.size()))) {
-        out.library_version = Text::known(target.substr(kStem.size()), root.label(*real));
-        out.library_path = Text::known("/" + *real, root.label(loaded));
-      } else if (versions.size() == 1) {
-        const std::string path = joined(folder, std::string(kStem) + versions.front());
-        out.library_version = Text::known(versions.front(), root.label(path));
-        out.library_path = Text::known("/" + path, root.label(path));
-      } else {
-        out.library_version = Text::unknown(
-            versions.empty() ? fmt::format("{} does not carry its version", root.label(loaded))
-                             : fmt::format("{} holds {} versions of libcuda", root.label(folder),
-                                           versions.size()));
-        if (real) out.library_path = Text::known("/" + *real, root.label(loaded));
+  // First what a loader would take: links are found by name, and directories of libraries are long.
+  for (const auto take : {take_linked, take_named})
+    for (const std::string_view driver_root : kNvidiaDriverRoots) {
+      if (!driver_root.empty() && !root.is_directory(driver_root)) continue;
+      for (const std::string_view below : kNvidiaLibraryFolders) {
+        const std::string folder = joined(driver_root, below);
+        if (!take(root, folder, out)) continue;
+        out.driver_root = Text::known("/" + std::string(driver_root), root.label(folder));
+        return;
       }
-      return;
     }
-  }
   out.library_version = Text::unknown("no libcuda.so.1 in the library directories");
   out.library_path = out.driver_root = out.library_version;
 }
@@ -161,10 +190,20 @@ std::optional<Gpu> tegra_gpu(const Machine& machine, const System& system) {
 
 }  // namespace
 
-Nvidia probe_nvidia(const Machine& machine, const System& system) {
+Nvidia probe_nvidia_module(const Machine& machine) {
   Nvidia out;
   probe_module(machine, out);
+  return out;
+}
+
+Nvidia probe_nvidia_driver(const Machine& machine) {
+  Nvidia out = probe_nvidia_module(machine);
   probe_library(machine, out);
+  return out;
+}
+
+Nvidia probe_nvidia(const Machine& machine, const System& system) {
+  Nvidia out = probe_nvidia_driver(machine);
   if (system.wsl2.value.value_or(false) && !out.module_version.value)
     out.module_version = out.module_kind =
         Text::unknown("on WSL2 the driver is Windows's; only its library tells the version");

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,8 +45,7 @@ class Tree {
 
   /// `where` is the directory; `name` is what it stands for ("/proc") in evidence and messages.
   /// A copy may hold stand-ins for device nodes.
-  Tree(std::filesystem::path where, std::string name, bool copy = false)
-      : where_(std::move(where)), name_(std::move(name)), copy_(copy) {}
+  Tree(std::filesystem::path where, std::string name, bool copy = false);
 
   bool is_copy() const { return copy_; }
 
@@ -69,8 +69,11 @@ class Tree {
 
  private:
   Result<UniqueFd> open(std::string_view path) const;
+  std::optional<bool> exists_without_links(const std::string& path) const;
+  std::optional<std::optional<std::string>> resolve_by_kernel(const std::string& path) const;
 
   std::filesystem::path where_;
+  std::shared_ptr<const UniqueFd> top_;  ///< the directory, open; of no descriptor without one
   std::string name_;
   bool copy_ = false;
 };

@@ -26,6 +26,15 @@ TEST(Tree, LinksStayInside) {
   EXPECT_EQ(tree.read("absolute").value(), "ID=fixture\n");
   EXPECT_EQ(tree.read("a/folder/os-release").value(), "ID=fixture\n");
   EXPECT_THAT(tree.resolve("/a/folder/../absolute"), Optional(std::string("etc/os-release")));
+  // However a path is written.
+  for (const char* path : {"etc/os-release", "/etc//os-release/", "./etc/os-release",
+                           "etc/./os-release", "nothing/../etc/../etc/os-release/."})
+    EXPECT_EQ(tree.resolve(path).value_or("none"),
+              std::string_view(path).starts_with("nothing") ? "none" : "etc/os-release")
+        << path;
+  EXPECT_THAT(tree.resolve(""), Optional(std::string()));
+  EXPECT_THAT(tree.resolve("/"), Optional(std::string()));
+  EXPECT_FALSE(tree.resolve("etc/os-release/below"));
   EXPECT_FALSE(tree.exists("loop"));
   EXPECT_FALSE(tree.read("../etc/secret"));
 }
