@@ -1,6 +1,5 @@
 #include "cli/run_trace.h"
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -9,6 +8,8 @@
 
 #include "base/file.h"
 #include "base/path.h"
+#include "image/platform.h"
+#include "launch/oci_config.h"
 #include "launch/stage.h"
 #include "slim/trace_calls.h"
 #include "slim/trace_file.h"
@@ -19,15 +20,6 @@ namespace flense::cli {
 namespace {
 
 constexpr int kNotStarted = 125;
-
-/// What a runtime's filter must know so that programs of other architectures go on: they are told
-/// apart by the tracer, and are killed where a filter does not know them.
-#if defined(__x86_64__)
-constexpr auto kArchitectures =
-    std::to_array<const char*>({"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"});
-#else
-constexpr auto kArchitectures = std::to_array<const char*>({"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"});
-#endif
 
 /// Image paths that something else is mounted on.
 std::vector<std::string> covered_places(const text::Json& config) {
@@ -55,9 +47,12 @@ void stop_at_traced_calls(text::Json& config) {
   text::Json part = config["linux"].is_object() ? config["linux"] : text::Json::object();
   text::Json seccomp = part["seccomp"].is_object() ? part["seccomp"] : text::Json::object();
   if (seccomp["defaultAction"].text().empty()) seccomp.set("defaultAction", "SCMP_ACT_ALLOW");
+  // Programs of other architectures go on: they are told apart by the tracer.
   if (seccomp["architectures"].items().empty()) {
     text::Json architectures = text::Json::array();
-    for (const char* name : kArchitectures) architectures.push(name);
+    for (const std::string& name :
+         launch::seccomp_architectures(image::host_platform().architecture))
+      architectures.push(name);
     seccomp.set("architectures", std::move(architectures));
   }
   text::Json rules = text::Json::array();

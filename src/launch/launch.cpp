@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "image/platform.h"
 #include "launch/host_kernel.h"
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
@@ -138,6 +139,7 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
     oci.mounts.push_back({kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}});
   }
   oci.fake_root = options.fake_root;
+  oci.architecture = image::host_platform().architecture;
   oci.memory = options.memory;
   oci.cpus = options.cpus;
   if (options.isolate) oci.hostname = at.id;

@@ -13,10 +13,14 @@ constexpr std::array<const char*, 8> kRootCapabilities = {
     "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",  "CAP_FSETID",
     "CAP_SETGID", "CAP_SETUID",       "CAP_SETFCAP", "CAP_KILL"};
 
-/// With one id there is nobody to give a file to: these report success and change nothing.
-constexpr std::array<const char*, 14> kPretended = {
-    "chown",    "fchown",    "lchown",    "fchownat", "setuid",   "setgid",    "setreuid",
-    "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups", "mknod"};
+/// With one id there is nobody to give a file to: these report success and change nothing. Those
+/// with 32 are of 32-bit programs, whose plain ones take ids of 16 bits.
+constexpr std::array<const char*, 26> kPretended = {
+    "chown",      "fchown",     "lchown",     "fchownat",    "setuid",      "setgid",
+    "setreuid",   "setregid",   "setresuid",  "setresgid",   "setfsuid",    "setfsgid",
+    "setgroups",  "mknod",      "chown32",    "fchown32",    "lchown32",    "setuid32",
+    "setgid32",   "setreuid32", "setregid32", "setresuid32", "setresgid32", "setfsuid32",
+    "setfsgid32", "setgroups32"};
 
 constexpr std::uint64_t kCpuPeriod = 100'000;  // microseconds
 
@@ -71,7 +75,7 @@ Json namespaces(const OciInput& input) {
   return out;
 }
 
-Json pretences() {
+Json pretences(std::string_view architecture) {
   Json rule = Json::object();
   rule.set("names", list(kPretended));
   rule.set("action", "SCMP_ACT_ERRNO");
@@ -80,6 +84,8 @@ Json pretences() {
   rules.push(std::move(rule));
   Json out = Json::object();
   out.set("defaultAction", "SCMP_ACT_ALLOW");
+  const std::vector<std::string> architectures = seccomp_architectures(architecture);
+  if (!architectures.empty()) out.set("architectures", list(architectures));
   out.set("syscalls", std::move(rules));
   return out;
 }
@@ -105,7 +111,7 @@ Json linux_part(const OciInput& input) {
   out.set("namespaces", namespaces(input));
   out.set("uidMappings", mapping(input.user.uid, input.host.uid));
   out.set("gidMappings", mapping(input.user.gid, input.host.gid));
-  if (input.fake_root) out.set("seccomp", pretences());
+  if (input.fake_root) out.set("seccomp", pretences(input.architecture));
   if (input.memory || input.cpus) out.set("resources", resources(input));
   if (!input.cgroup_path.empty()) out.set("cgroupsPath", input.cgroup_path);
   return out;
@@ -125,6 +131,17 @@ Json mounts(const OciInput& input) {
 }
 
 }  // namespace
+
+std::vector<std::string> seccomp_architectures(std::string_view architecture) {
+  if (architecture == "amd64" || architecture == "386")
+    return {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"};
+  if (architecture == "arm64" || architecture == "arm")
+    return {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"};
+  if (architecture == "ppc64le") return {"SCMP_ARCH_PPC64LE"};
+  if (architecture == "s390x") return {"SCMP_ARCH_S390X", "SCMP_ARCH_S390"};
+  if (architecture == "riscv64") return {"SCMP_ARCH_RISCV64"};
+  return {};
+}
 
 Json oci_config(const OciInput& input) {
   Json root = Json::object();

@@ -31,11 +31,16 @@ struct OciInput {
   /// The caller as uid 0 of the container with the capabilities that package managers use; calls
   /// that change owners and ids succeed without effect, as there is only one id to change to.
   bool fake_root = false;
+  std::string architecture;             ///< of this machine, as images name it: "amd64"
   std::optional<std::uint64_t> memory;  ///< bytes
   std::optional<double> cpus;
   std::string cgroup_path;  ///< empty: none
   std::string hostname;     ///< with the namespace "uts"
 };
+
+/// All that the kernel of such a machine runs, as seccomp's users write them. A filter knows
+/// nothing of the others: their calls kill the program. Empty for a machine that we do not know.
+std::vector<std::string> seccomp_architectures(std::string_view architecture);
 
 /// ociVersion 1.0.0, which every crun reads. No capabilities, no new privileges, no resources
 /// unless asked for: without them crun needs no control group.

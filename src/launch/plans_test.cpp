@@ -320,6 +320,13 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   EXPECT_EQ(config["linux"]["cgroupsPath"].text(), "/user/x");
   EXPECT_EQ(config["linux"]["namespaces"].items().size(), 4U);
   EXPECT_EQ(config["linux"]["seccomp"]["syscalls"].items()[0]["errnoRet"].integer_or(-1), 0);
+  EXPECT_TRUE(config["linux"]["seccomp"]["architectures"].items().empty());
+  input.architecture = "arm64";
+  const text::Json arm = oci_config(input)["linux"]["seccomp"]["architectures"];
+  ASSERT_EQ(arm.items().size(), 2U);
+  EXPECT_EQ(arm.items()[1].text(), "SCMP_ARCH_ARM");
+  EXPECT_THAT(seccomp_architectures("amd64"),
+              testing::ElementsAre("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"));
   EXPECT_FALSE(config["process"]["capabilities"]["bounding"].items().empty());
 }
 

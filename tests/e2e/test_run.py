@@ -22,6 +22,31 @@ APPLETS = ("sh ls cat id true false env sleep mount pwd touch mkdir kill rm echo
            "test dd grep hostname ln nc tr").split()
 
 
+# Its status has a bit for each call that failed: as 64, 32 bits and x32.
+CALLS = r"""
+static char made[] = "/tmp";
+static long call32(long n, long a, long b, long c) {
+  long r;
+  __asm__ volatile("int $0x80" : "=a"(r) : "a"(n), "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
+  return r;
+}
+static long call64(long n, long a, long b, long c) {
+  long r;
+  __asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "memory", "rcx", "r11");
+  return r;
+}
+void _start(void) {
+  long failed = 0;
+  failed |= (call64(92, (long)made, 33, 44) != 0) << 0;
+  failed |= (call32(212, (long)made, 33, 44) != 0) << 1;
+  failed |= (call32(182, (long)made, 33, 44) != 0) << 2;
+  failed |= (call32(213, 33, 0, 0) != 0) << 3;
+  failed |= (call64(0x40000000 | 92, (long)made, 33, 44) != 0) << 4;
+  call64(231, failed, 0, 0);
+}
+"""
+
+
 def busybox_layer():
     layer = fixtures.Layer().folder("bin").disk_file("bin/busybox", fixtures.BUSYBOX)
     for name in APPLETS:
@@ -176,6 +201,19 @@ class Run(harness.Case):
         self.assertIn("uid=33(app) gid=44(web)", self.run_image("-u", "app", self.image, "id").out)
         self.assertIn("no user 'nobody'", self.run_image("--user", "nobody", self.image, "id", expect=125).err)
         self.assertEqual(self.sh("id -u; chown 33:44 made; echo $?", "--fake-root").out.split(), ["0", "0"])
+
+    def test_the_pretence_of_other_architectures(self):
+        """A program may call the kernel as one of 32 bits, or of x32: neither is killed, and neither changes a thing."""
+        if os.uname().machine != "x86_64" or not shutil.which("gcc"):
+            self.skipTest("needs gcc for x86_64")
+        program = self.path("calls")
+        subprocess.run(["gcc", "-x", "c", "-", "-O1", "-static", "-nostdlib", "-fno-stack-protector", "-no-pie", "-o",
+                        program], input=CALLS.encode(), check=True)
+        layer = busybox_layer().disk_file("bin/calls", program)
+        image = self.archive(layer, "calls.tar")
+        # Without the pretence each of them is refused; what the kernel lacks it refuses as well.
+        self.assertNotEqual(self.run_image(image, "calls", expect=None).status, 0)
+        self.assertEqual(self.run_image("--fake-root", image, "calls").status, 0)
 
     # What is mounted.
 
