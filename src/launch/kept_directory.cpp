@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "base/staging.h"
+#include "launch/mount_users.h"
 
 namespace flense::launch {
 
@@ -48,6 +49,7 @@ std::optional<UniqueFd> hold_directory(const std::filesystem::path& directory) {
   if (::flock(held.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;
   if (!same_directory(held.get(), directory)) return std::nullopt;
   note_use(held.get());
+  note_pid_namespace(held.get());
   return held;
 }
 
@@ -60,6 +62,8 @@ Result<bool> discard_directory(const std::filesystem::path& directory) {
   if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0) return false;
   // Another one was quicker, and what has this name now is new.
   if (!same_directory(held.get(), directory)) return true;
+  // The lock ends with the first process of a container; others may go on.
+  if (is_used_out_of_sight(held.get()) || is_mounted(directory)) return false;
   // First the name: the lock goes along with what is renamed.
   std::string aside = staging_pattern(directory);
   if (::mkdtemp(aside.data()) == nullptr)

@@ -1,7 +1,7 @@
 // Directories that many processes use at once: named by a key, whole or absent, and never removed
 // while one of them is held. Who uses one holds a shared lock on it and never waits; who removes
-// one takes the lock alone, so that nobody finds half of it. Locks want a file system of this
-// machine.
+// one takes the lock alone, so that nobody finds half of it, and looks for processes that still
+// have it mounted (mount_users.h). Locks want a file system of this machine.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ bool is_key(std::string_view text);
 /// there, or when somebody removes it. A use is noted in its time, to the hour.
 std::optional<UniqueFd> hold_directory(const std::filesystem::path& directory);
 
-/// Removes the directory with all that is below it; false while somebody holds it.
+/// Removes the directory with all that is below it; false while somebody holds it, or runs in it.
 Result<bool> discard_directory(const std::filesystem::path& directory);
 
 /// What killed processes left of entries that they were making or removing (base/staging.h).

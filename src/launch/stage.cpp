@@ -111,9 +111,11 @@ Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
   return {};
 }
 
-Result<void> mount_overlay(const std::filesystem::path& target, const std::string& options,
-                           unsigned long flags) {
-  if (::mount("overlay", target.c_str(), "overlay", flags, options.c_str()) == 0) return {};
+/// `root` as the source says to who looks at mounts what this one is made of: the layers are named
+/// by descriptors.
+Result<void> mount_overlay(const std::filesystem::path& root, const std::filesystem::path& target,
+                           const std::string& options, unsigned long flags) {
+  if (::mount(root.c_str(), target.c_str(), "overlay", flags, options.c_str()) == 0) return {};
   return with_hint(Result<void>(system_error(errno, "cannot mount an overlay in a user namespace")),
                    "that needs Linux 5.11; without it mount only on places that the image has");
 }
@@ -134,7 +136,7 @@ Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::p
   const UniqueFd top(::open(skeleton.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!top) return system_error(errno, "cannot open " + skeleton.string());
   return mount_overlay(
-      target,
+      plan.root, target,
       fmt::format("lowerdir=/proc/self/fd/{}:/proc/self/fd/{},xino=off", top.get(), root.get()),
       MS_RDONLY | MS_NOSUID | MS_NODEV);
 }
@@ -184,7 +186,7 @@ Result<void> mount_changes(const std::filesystem::path& root, const std::filesys
   if (!lower || !upper || !work)
     return system_error(errno, "cannot open the overlay's directories");
   return mount_overlay(
-      target,
+      root, target,
       fmt::format("lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{},"
                   "userxattr,xino=off",
                   lower.get(), upper.get(), work.get()),

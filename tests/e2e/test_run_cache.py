@@ -99,6 +99,70 @@ class Kept(harness.Case):
         self.cache("prune", "--all")
         self.assertEqual(self.kinds(), [])
 
+    def prune_when_unused(self):
+        for _ in range(100):
+            document = self.cache("prune", "--all")
+            if document["in_use"] == 0:
+                return document
+            time.sleep(0.05)
+        return document
+
+    def test_what_outlives_the_lock(self):
+        """Where crun is killed the container goes on, and nobody holds a lock."""
+        self.specification(self.driver)
+        layer = self.layer().disk_file("bin/busybox", fixtures.BUSYBOX)
+        for name in ("sh", "cat", "echo"):
+            layer.symlink(f"bin/{name}", "busybox")
+        image = self.archive(layer.file("etc/word", "still here\n"))
+        device = ("--cdi-spec-dir", self.path("cdi"), "--device", "test.org/gpu=0")
+        go, out = os.path.join(self.home, "go"), os.path.join(self.home, "out")
+        for options in ((), ("-v", f"{self.home}:/nowhere/before"), ("--writable",), device):
+            os.mkfifo(go)
+            os.chmod(go, 0o666)
+            process = self.start("run", *options, image, "sh", "-c", "echo up; exec </dev/null >/dev/null 2>&1; "
+                                 "echo $(cat go; cat /etc/word) > part; /bin/busybox mv part out")
+            self.assertEqual(process.stdout.readline(), b"up\n")
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            document = self.cache("prune", "--all")
+            self.assertEqual((document["removed_roots"], document["in_use"]), (0, 2 if options == device else 1), options)
+            with open(go, "w", encoding="utf-8") as pipe:
+                pipe.write("and ")
+            for _ in range(200):
+                if os.path.exists(out):
+                    break
+                time.sleep(0.05)
+            with open(out, encoding="utf-8") as text:
+                self.assertEqual(text.read(), "and still here\n", options)
+            os.unlink(out)
+            os.unlink(go)
+            self.assertEqual((self.prune_when_unused()["removed_roots"], self.kinds()), (1, []), options)
+
+    def test_what_joined_and_stayed(self):
+        image = self.archive(test_run.busybox_layer())
+        first = self.start("run", "--name", "job", image, "sh", "-c", "echo up; while [ ! -e end ]; do sleep 0.05; done")
+        self.assertEqual(first.stdout.readline(), b"up\n")
+        second = self.start("exec", "job", "sh", "-c", "echo up; while [ ! -e stop ]; do sleep 0.05; done; cat /etc/plain",
+                            stdin=subprocess.DEVNULL)
+        self.assertEqual(second.stdout.readline(), b"up\n")
+        for name, process, used, said in (("end", first, 1, ""), ("stop", second, 0, "no program\n")):
+            with open(os.path.join(self.home, name), "w", encoding="utf-8"):
+                pass
+            self.assertEqual(self.done(process).out, said)
+            document = self.cache("prune", "--all") if used else self.prune_when_unused()
+            self.assertEqual((document["removed_roots"], document["in_use"]), (1 - used, used), name)
+
+    def test_who_cannot_see_the_users(self):
+        """A PID namespace hides the processes of another: what was started there stays."""
+        self.run_image(self.archive(test_run.busybox_layer()), "true")
+        prune = self.words("cache", "prune", "--all", "--json")
+        at = prune.index(self.binary)
+        done = subprocess.Popen([*prune[:at], "unshare", "-Urpf", "--mount-proc", *prune[at:]], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=self.environment(), cwd=self.home)
+        document = self.done(done).json
+        self.assertEqual((document["removed_roots"], document["in_use"]), (0, 1))
+        self.assertEqual(self.cache("prune", "--all")["removed_roots"], 1)
+
     def test_the_least_recently_used_go(self):
         for number in range(4):
             layer = test_run.busybox_layer().file(f"opt/{number}", fixtures.noise(number, 100_000))
