@@ -137,6 +137,9 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
   out.fake_root = args.has("--fake-root");
   if (out.fake_root && out.user)
     return fail(Code::kUsage, "--fake-root and --user do not go together");
+  out.sub_ids = args.has("--sub-ids");
+  if (out.fake_root && out.sub_ids)
+    return fail(Code::kUsage, "--fake-root and --sub-ids do not go together");
   if (args.has("--overlay")) out.overlay = args.value("--overlay");
   out.writable = args.has("--writable") || out.overlay.has_value();
   TRY(out.shm_size, parse_bytes(args, "--shm-size"));
@@ -337,7 +340,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 38> kOptions = {
+  static const std::array<OptionSpec, 39> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -368,6 +371,7 @@ const Command& run_image_command() {
       OptionSpec{"--network", "", "KIND", "host (default) or none", false, kNetworks},
       OptionSpec{"--no-home", "", "", "do not bind the home directory"},
       OptionSpec{"--fake-root", "", "", "be uid 0 in the container; chown and the like pretend"},
+      OptionSpec{"--sub-ids", "", "", "be the image's user (or -u), with the ids of /etc/subuid"},
       OptionSpec{"--gpus", "", "GPUS",
                  "all, 0,1, device=UUID, MIG instances, CDI names, a number, none", true},
       OptionSpec{"--nv", "", "", "NVIDIA GPUs, if there are any"},

@@ -74,6 +74,7 @@ struct Draft {
   std::vector<std::pair<std::string, std::string>> files;
   std::vector<std::string> reasons;
   std::optional<Delegation> delegation;  ///< for limits
+  std::optional<SubIds> sub_ids;
 };
 
 struct Surroundings {
@@ -106,11 +107,13 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   Draft out;
   const TargetInput look = target_input(root);
   MountInput mounts{options, caller, look.on_host, look.in_image, look.is_empty_in_image, "", ""};
-  if (const auto text = passwd_with(passwd, caller.account)) {
+  // With ids of the range the image's own users are there, and the caller is root to them.
+  const auto added = [&](auto text) { return options.sub_ids ? std::nullopt : std::move(text); };
+  if (const auto text = added(passwd_with(passwd, caller.account))) {
     out.files.emplace_back("passwd", *text);
     mounts.passwd_file = at.files / "passwd";
   }
-  if (const auto text = group_with(group, caller.group, caller.account.gid)) {
+  if (const auto text = added(group_with(group, caller.group, caller.account.gid))) {
     out.files.emplace_back("group", *text);
     mounts.group_file = at.files / "group";
   }
@@ -124,6 +127,12 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
                                          mount_plan.directory_bound, input.environment}));
 
   OciInput& oci = out.oci;
+  if (options.sub_ids) {
+    TRY(out.sub_ids, find_sub_ids(caller.account));
+    TRY_DO(check_in_range(*out.sub_ids, process.user));
+    oci.uids = out.sub_ids->uids.count + 1;
+    oci.gids = out.sub_ids->gids.count + 1;
+  }
   oci.root = at.root;
   oci.root_read_only = !options.writable;
   oci.args = std::move(process.args);
@@ -265,6 +274,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   out.stage.overlay = options.overlay.value_or("");
   out.stage.cover_unified = layout == CgroupLayout::kHybrid;
   out.stage.delegation = std::move(plan.delegation);
+  out.stage.sub_ids = std::move(plan.sub_ids);
   out.stage.files = std::move(plan.files);
   out.stage.files.emplace_back("config.json", text::dump_json(assembled.config));
   const bool limits = options.memory || options.cpus;
@@ -300,6 +310,10 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                             const RuntimePlaces& places, const std::filesystem::path& directory) {
   if (input.options.writable)
     return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
+  if (input.options.sub_ids)
+    return fail(
+        Code::kUsage,
+        "--bundle and --sub-ids do not go together: flense maps the ids before crun starts");
   if (input.options.memory || input.options.cpus)
     return fail(Code::kUsage,
                 "--bundle does not go together with --memory and --cpus: whoever starts it says in "

@@ -21,7 +21,9 @@ class Planner {
     kernel();
     devices();
     scratch();
-    if (!options_.isolate) {
+    if (options_.sub_ids)
+      explain("home and working directory: not bound, they are another user's there (--sub-ids)");
+    else if (!options_.isolate) {
       home();
       directory();
     }
@@ -66,7 +68,7 @@ class Planner {
     add("/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "mode=755", "size=1m"});
     add("/dev/pts", "devpts", "devpts",
         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"});
-    const bool own_ipc = options_.isolate || options_.shm_size.has_value();
+    const bool own_ipc = own_scratch() || options_.shm_size.has_value();
     if (own_ipc || input_.on_host("/dev/shm") != FileKind::kDirectory) {
       add("/dev/shm", "tmpfs", "shm",
           {"nosuid", "noexec", "nodev", "mode=1777",
@@ -81,16 +83,20 @@ class Planner {
       bind("/dev/mqueue", "/dev/mqueue");
   }
 
+  /// The caller could not remove what another id left in the host's.
+  bool own_scratch() const { return options_.isolate || options_.sub_ids; }
+
   void scratch() {
     add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});
     for (const char* place : {"/tmp", "/var/tmp"}) {
-      if (options_.isolate || input_.on_host(place) != FileKind::kDirectory)
+      if (own_scratch() || input_.on_host(place) != FileKind::kDirectory)
         add(place, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=1777"});
       else
         bind(place, place);
     }
-    explain(options_.isolate ? "/tmp, /var/tmp: fresh memory (--isolate)"
-                             : "/tmp, /var/tmp: the host's, writable");
+    explain(own_scratch() ? fmt::format("/tmp, /var/tmp: fresh memory ({})",
+                                        options_.isolate ? "--isolate" : "--sub-ids")
+                          : std::string("/tmp, /var/tmp: the host's, writable"));
   }
 
   void home() {

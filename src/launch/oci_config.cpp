@@ -30,10 +30,10 @@ Json list(const auto& items) {
   return out;
 }
 
-Json capabilities(bool fake_root) {
+Json capabilities(bool some) {
   Json out = Json::object();
   for (const char* set : {"bounding", "effective", "inheritable", "permitted", "ambient"})
-    out.set(set, fake_root ? list(kRootCapabilities) : Json::array());
+    out.set(set, some ? list(kRootCapabilities) : Json::array());
   return out;
 }
 
@@ -47,18 +47,28 @@ Json process(const OciInput& input) {
   out.set("args", list(input.args));
   out.set("env", list(input.env));
   out.set("cwd", input.cwd);
-  out.set("capabilities", capabilities(input.fake_root));
+  out.set("capabilities", capabilities(input.fake_root || (input.uids > 1 && input.user.uid == 0)));
   out.set("noNewPrivileges", true);
   return out;
 }
 
-Json mapping(std::uint32_t inside, std::uint32_t outside) {
-  Json one = Json::object();
-  one.set("containerID", inside);
-  one.set("hostID", outside);
-  one.set("size", 1);
+Json extent(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
+  Json out = Json::object();
+  out.set("containerID", inside);
+  out.set("hostID", outside);
+  out.set("size", count);
+  return out;
+}
+
+/// The kernel takes no extent that crosses from one of the outer namespace's to another.
+Json mapping(std::uint32_t inside, std::uint32_t outside, std::uint32_t count) {
   Json out = Json::array();
-  out.push(std::move(one));
+  if (count > 1) {
+    out.push(extent(0, 0, 1));
+    out.push(extent(1, 1, count - 1));
+  } else {
+    out.push(extent(inside, outside, 1));
+  }
   return out;
 }
 
@@ -109,8 +119,8 @@ Json resources(const OciInput& input) {
 Json linux_part(const OciInput& input) {
   Json out = Json::object();
   out.set("namespaces", namespaces(input));
-  out.set("uidMappings", mapping(input.user.uid, input.host.uid));
-  out.set("gidMappings", mapping(input.user.gid, input.host.gid));
+  out.set("uidMappings", mapping(input.user.uid, input.host.uid, input.uids));
+  out.set("gidMappings", mapping(input.user.gid, input.host.gid, input.gids));
   if (input.fake_root) out.set("seccomp", pretences(input.architecture));
   if (input.memory || input.cpus) out.set("resources", resources(input));
   if (!input.cgroup_path.empty()) out.set("cgroupsPath", input.cgroup_path);
@@ -154,6 +164,12 @@ Json oci_config(const OciInput& input) {
   if (!input.hostname.empty()) out.set("hostname", input.hostname);
   out.set("mounts", mounts(input));
   out.set("linux", linux_part(input));
+  if (input.uids > 1) {
+    // Else crun drops the groups that render nodes and shared directories open to.
+    Json annotations = Json::object();
+    annotations.set("run.oci.keep_original_groups", "1");
+    out.set("annotations", std::move(annotations));
+  }
   return out;
 }
 

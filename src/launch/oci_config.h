@@ -31,6 +31,9 @@ struct OciInput {
   /// The caller as uid 0 of the container with the capabilities that package managers use; calls
   /// that change owners and ids succeed without effect, as there is only one id to change to.
   bool fake_root = false;
+  /// More than 1: that many ids, of which 0 is the caller, as in the namespace that crun is started
+  /// in; uid 0 has capabilities over them, and the caller's groups are kept.
+  std::uint32_t uids = 1, gids = 1;
   std::string architecture;             ///< of this machine, as images name it: "amd64"
   std::optional<std::uint64_t> memory;  ///< bytes
   std::optional<double> cpus;

@@ -325,6 +325,17 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   const text::Json arm = oci_config(input)["linux"]["seccomp"]["architectures"];
   ASSERT_EQ(arm.items().size(), 2U);
   EXPECT_EQ(arm.items()[1].text(), "SCMP_ARCH_ARM");
+  input.fake_root = false;
+  input.uids = input.gids = 1001;
+  input.user = {0, 0};
+  const text::Json ranged = oci_config(input);
+  // An extent of the inner namespace lies in one of the outer's: the caller's id, or the range.
+  EXPECT_EQ(text::dump_json(ranged["linux"]["uidMappings"]),
+            R"([{"containerID":0,"hostID":0,"size":1},{"containerID":1,"hostID":1,"size":1000}])");
+  EXPECT_FALSE(ranged["process"]["capabilities"]["effective"].items().empty());
+  EXPECT_FALSE(ranged["annotations"].is_null());
+  input.user = {33, 44};
+  EXPECT_TRUE(oci_config(input)["process"]["capabilities"]["effective"].items().empty());
   EXPECT_THAT(seccomp_architectures("amd64"),
               testing::ElementsAre("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"));
   EXPECT_FALSE(config["process"]["capabilities"]["bounding"].items().empty());

@@ -42,11 +42,11 @@ std::vector<std::string> environment(const ProcessInput& input) {
       for (const std::string_view prefix : kBatchVariables)
         if (item.starts_with(prefix)) set_variable(env, item);
   const Account& account = input.caller.account;
-  if (options.home && !options.isolate && !account.home.empty())
+  if (options.home && !options.isolate && !options.sub_ids && !account.home.empty())
     set_variable(env, "HOME=" + account.home);
   else if (!variable_in(env, "HOME"))
     set_variable(env, "HOME=/tmp");
-  if (!account.name.empty() && !options.fake_root && !options.user)
+  if (!account.name.empty() && !options.fake_root && !options.user && !options.sub_ids)
     set_variable(env, "USER=" + account.name);
   if (options.tty && !variable_in(env, "TERM"))
     set_variable(env, "TERM=" + variable_in(input.host_environment, "TERM").value_or("xterm"));
@@ -82,6 +82,24 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
   if (options.fake_root) {
     out.user = {0, 0};
     out.reasons.emplace_back("user: uid 0 in the container, the caller outside (--fake-root)");
+  } else if (options.sub_ids) {
+    const std::string name = options.user.value_or(input.image.user);
+    if (!name.empty()) {
+      TRY(out.user,
+          with_context(resolve_user(name, input.passwd, input.group), "reading the user {}", name));
+    } else {
+      out.user = {0, 0};
+    }
+    out.reasons.push_back(
+        out.user.uid == 0
+            ? "user: uid 0 in the container, the caller outside (--sub-ids)"
+            : fmt::format("user: {}:{} in the container, an id of the caller's range outside "
+                          "(--sub-ids)",
+                          out.user.uid, out.user.gid));
+    const auto known = find_account(input.passwd, out.user.uid);
+    if (known && known->home.starts_with('/') && !variable_in(input.image.env, "HOME") &&
+        !variable_in(options.env, "HOME"))
+      set_variable(out.env, "HOME=" + known->home);
   } else if (options.user) {
     TRY(out.user, with_context(resolve_user(*options.user, input.passwd, input.group),
                                "reading --user {}", *options.user));

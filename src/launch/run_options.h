@@ -35,6 +35,7 @@ struct RunOptions {
   bool isolate = false;  ///< own pid, ipc, uts and network namespaces, nothing of the host bound
   bool host_network = true;
   bool fake_root = false;
+  bool sub_ids = false;  ///< the image's user, or `user`, as an id of the caller's range
   bool writable = false;
   std::optional<std::string> overlay;             ///< directory for what a writable root changes
   std::optional<std::uint64_t> shm_size, memory;  ///< bytes

@@ -158,6 +158,12 @@ Result<void> mount_plain(const StagePlan& plan, const std::filesystem::path& tar
   return make_read_only(target);
 }
 
+Result<void> unshare_namespaces() {
+  if (const int error = once_alone([] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNS); }))
+    return std::unexpected(explain_user_namespace(error, "/proc"));
+  return {};
+}
+
 }  // namespace
 
 std::filesystem::path staged_root(const std::filesystem::path& place) {
@@ -167,8 +173,7 @@ std::filesystem::path staged_root(const std::filesystem::path& place) {
 Result<void> enter_namespaces() {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  if (const int error = once_alone([] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNS); }))
-    return std::unexpected(explain_user_namespace(error, "/proc"));
+  TRY_DO(unshare_namespaces());
   // Supplementary groups stay, since nobody may set others.
   TRY_DO(write_word("/proc/self/setgroups", "deny"));
   TRY_DO(write_word("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
@@ -230,7 +235,10 @@ Result<void> become_command(const std::vector<std::string>& argv) {
 
 Result<void> start_stage(const StagePlan& plan) {
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
-  TRY_DO(enter_namespaces());
+  if (plan.sub_ids)
+    TRY_DO(enter_with_sub_ids(*plan.sub_ids, unshare_namespaces));
+  else
+    TRY_DO(enter_namespaces());
   TRY_DO(mount_stage(plan));
   return become(plan.argv);
 }

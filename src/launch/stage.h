@@ -13,6 +13,7 @@
 #include "launch/engine.h"
 #include "launch/host_kernel.h"
 #include "launch/mount_targets.h"
+#include "launch/sub_ids.h"
 
 namespace flense::launch {
 
@@ -24,6 +25,7 @@ struct StagePlan {
   std::filesystem::path overlay;         ///< for what a writable root changes; empty: memory
   bool cover_unified = false;            ///< hide the hybrid half of the control groups from crun
   std::optional<Delegation> delegation;  ///< what limits are set below
+  std::optional<SubIds> sub_ids;         ///< nullopt: the caller's id alone
   std::vector<std::pair<std::string, std::string>> files;  ///< names in `place`, contents
   std::vector<std::string> argv;                           ///< of crun; argv[0] is its path
 };
