@@ -72,26 +72,29 @@ std::optional<bool> Tree::exists_without_links(const std::string& path) const {
   return std::nullopt;
 }
 
-/// The same for a path with links. nullopt where the kernel's answer is not to be had: what then
-/// walks answers it.
-std::optional<std::optional<std::string>> Tree::resolve_by_kernel(const std::string& path) const {
+/// The same for a path with links: resolve()'s answer, and false where the kernel's is not to be
+/// had.
+bool Tree::resolve_by_kernel(const std::string& path, std::optional<std::string>& out) const {
   struct open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   const UniqueFd fd(
       static_cast<int>(::syscall(SYS_openat2, top_->get(), name_of(path), &how, sizeof how)));
-  if (!fd)
-    return errno == ENOENT || errno == ENOTDIR ? std::optional(std::optional<std::string>())
-                                               : std::nullopt;
+  out.reset();
+  if (!fd) return errno == ENOENT || errno == ENOTDIR;
   const std::string top = place_of(top_->get()), place = place_of(fd.get());
-  if (top.empty() || place.empty()) return std::nullopt;
-  if (place == top) return std::optional<std::string>(std::string());
+  if (top.empty() || place.empty()) return false;
+  if (place == top) {
+    out.emplace();
+    return true;
+  }
   const std::string prefix = top == "/" ? top : top + "/";
   // Whatever else stands there: the place was removed meanwhile, or lies where we cannot see it.
-  if (!place.starts_with(prefix)) return std::nullopt;
-  const std::string real = place.substr(prefix.size());
-  if (exists_without_links(real) != true) return std::nullopt;
-  return real;
+  if (!place.starts_with(prefix)) return false;
+  std::string real = place.substr(prefix.size());
+  if (exists_without_links(real) != true) return false;
+  out = std::move(real);
+  return true;
 }
 
 std::optional<std::string> Tree::resolve(std::string_view path) const {
@@ -103,7 +106,7 @@ std::optional<std::string> Tree::resolve(std::string_view path) const {
       rest.find("//") == std::string::npos)
     if (const auto there = exists_without_links(rest))
       return *there ? std::optional(std::move(rest)) : std::nullopt;
-  if (auto real = resolve_by_kernel(rest)) return *std::move(real);
+  if (std::optional<std::string> real; resolve_by_kernel(rest, real)) return real;
   int links = 0;
   while (true) {
     const std::string_view left = without_slashes(rest);

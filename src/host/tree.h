@@ -70,7 +70,7 @@ class Tree {
  private:
   Result<UniqueFd> open(std::string_view path) const;
   std::optional<bool> exists_without_links(const std::string& path) const;
-  std::optional<std::optional<std::string>> resolve_by_kernel(const std::string& path) const;
+  bool resolve_by_kernel(const std::string& path, std::optional<std::string>& out) const;
 
   std::filesystem::path where_;
   std::shared_ptr<const UniqueFd> top_;  ///< the directory, open; of no descriptor without one
