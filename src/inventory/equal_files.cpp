@@ -123,32 +123,22 @@ class LayerTwins {
   const Stays& stays_;
 };
 
-}  // namespace
+using MembersByHash = std::map<std::string, std::vector<std::uint32_t>>;
 
-std::uint64_t fingerprint(Bytes head) {
-  codec::Sha256 hash;
-  hash.update(head);
-  std::uint64_t out = 0;
-  for (const char c : hash.hex().substr(0, 16))
-    out = out * 16 + static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
-  return out;
-}
-
-Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
-                              const ScanOptions& options, LayerScan& scan) {
-  const std::set<std::uint32_t> wanted = candidates(scan);
+Result<void> hash_members(const image::Image& image, std::size_t layer, const ScanOptions& options,
+                          const LayerScan& scan, const std::set<std::uint32_t>& wanted,
+                          MembersByHash& by_hash) {
   if (wanted.empty()) return {};
   image::WalkOptions walk;
   walk.scratch_directory = options.scratch_directory;
   walk.verify_digests = false;
-  std::map<std::string, std::vector<std::uint32_t>> by_hash;
   std::uint32_t index = 0;
   TRY_DO(image::walk_layer(
       image, layer, walk,
       [&](const image::LayerEntry& entry, image::EntryContent* content,
           codec::TarReader*) -> Result<void> {
         const std::uint32_t at = index++;
-        if (content == nullptr || !wanted.contains(at) || !entry.member.xattrs.empty()) return {};
+        if (content == nullptr || !wanted.contains(at) || !may_have_equals(entry)) return {};
         if (at >= scan.listing->size() || scan.listing->at(at).path != entry.path)
           return bad_input("member {} is {} now: the input changed while it was read", at,
                            entry.path);
@@ -161,6 +151,37 @@ Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
         by_hash[hash.hex()].push_back(at);
         return {};
       }));
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t fingerprint(Bytes head) {
+  codec::Sha256 hash;
+  hash.update(head);
+  std::uint64_t out = 0;
+  for (const char c : hash.hex().substr(0, 16))
+    out = out * 16 + static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+  return out;
+}
+
+bool may_have_equals(const image::LayerEntry& entry) {
+  return entry.member.xattrs.empty() && !entry.member.sparse;
+}
+
+Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
+                              const ScanOptions& options, const MemberDigests& known,
+                              LayerScan& scan) {
+  MembersByHash by_hash;
+  std::set<std::uint32_t> wanted;
+  for (const std::uint32_t member : candidates(scan)) {
+    if (const auto digest = known.find(member); digest != known.end())
+      by_hash[digest->second].push_back(member);
+    else
+      wanted.insert(member);
+  }
+  // Of a layer all are known or none.
+  if (known.empty()) TRY_DO(hash_members(image, layer, options, scan, wanted, by_hash));
   for (const auto& [hash, members] : by_hash)
     if (members.size() > 1)
       for (const std::uint32_t member : members) scan.hashes.emplace(member, hash);

@@ -1,10 +1,11 @@
 // Files of one layer with equal content under several names. Told by size and first bytes while the
-// layer is read, then by the digests of those few, so that nothing else is hashed.
+// layer is read, then by the digests of those few, so that nothing else of a plain layer is hashed.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,17 @@ inline constexpr std::string_view kEqualFilesSummary = "equal files that become 
 inline constexpr std::size_t kHeadBytes = 4096;
 std::uint64_t fingerprint(Bytes head);
 
-/// Fills `scan.hashes`, which takes a second look at the layer where equal files could give back a
-/// thousandth of it or more. Files with extended attributes are left out. Depends on the layer
-/// alone.
+/// SHA-256 by member.
+using MemberDigests = std::map<std::uint32_t, std::string>;
+
+/// Files with extended attributes are left out; a sparse file may show a terabyte of zeros.
+bool may_have_equals(const image::LayerEntry& entry);
+
+/// Fills `scan.hashes` where equal files could give back a thousandth of the layer or more. Takes a
+/// second look at the layer for those that are not `known`. Depends on the layer alone.
 Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
-                              const ScanOptions& options, LayerScan& scan);
+                              const ScanOptions& options, const MemberDigests& known,
+                              LayerScan& scan);
 
 /// `path` can become a hard link to `target`, which comes before it in the same layer.
 struct EqualFile {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "base/path.h"
+#include "codec/sha256.h"
 #include "device/amd_bundle.h"
 #include "elf/file.h"
 #include "image/layer_walk.h"
@@ -23,7 +24,9 @@ namespace {
 class LayerScanner {
  public:
   explicit LayerScanner(const ScanOptions& options)
-      : prune_(options.prune), listing_(std::make_shared<image::LayerListing>()) {
+      : prune_(options.prune),
+        listing_(std::make_shared<image::LayerListing>()),
+        scratch_(options.scratch_directory) {
     if (prune_) prune_->scratch_directory = options.scratch_directory;
   }
 
@@ -36,7 +39,9 @@ class LayerScanner {
       scan_.stored.emplace(index, entry.member.stored_size);
     const bool whiteout = image::whiteout_kind(entry.path) != image::Whiteout::kNone;
     if (content == nullptr || entry.member.size == 0 || whiteout) return {};
-    return read_content(entry, *content, index);
+    // Unpacking a layer again costs more than hashing all of it.
+    const bool unpacked_once = archived && content->stream().direct().empty();
+    return read_content(entry, *content, index, unpacked_once);
   }
 
   Result<LayerScan> finish(const image::WalkResult& walk) {
@@ -47,10 +52,24 @@ class LayerScanner {
     scan_.listing = std::move(listing_);
     return std::move(scan_);
   }
+  /// Of the members that can be read only once and may have equals.
+  const MemberDigests& digests() const { return digests_; }
 
  private:
+  /// Hashes what is read through it.
+  struct HashedContent final : Source {
+    explicit HashedContent(Source& source) : from(source) {}
+    Result<Bytes> next(std::size_t max) override {
+      TRY(const Bytes out, from.next(max));
+      hash.update(out);
+      return out;
+    }
+    Source& from;
+    codec::Sha256 hash;
+  };
+
   Result<void> read_content(const image::LayerEntry& entry, image::EntryContent& content,
-                            std::uint32_t index) {
+                            std::uint32_t index, bool hash) {
     const std::string& path = entry.path;
     const PackageFile package = package_file(path);
     if (package == PackageFile::kRpmDatabase) {
@@ -69,7 +88,27 @@ class LayerScanner {
     if (entry.member.size >= kMinCompared) {
       TRY(const Bytes first, content.peek(kHeadBytes));
       scan_.heads.emplace(index, fingerprint(first));
+      if (hash && may_have_equals(entry)) return read_hashed(entry, content, index);
     }
+    return read_by_kind(entry, content, index);
+  }
+
+  Result<void> read_hashed(const image::LayerEntry& entry, image::EntryContent& content,
+                           std::uint32_t index) {
+    HashedContent source(content.stream());
+    image::EntryContent hashed(source, entry.member.size, scratch_);
+    TRY_DO(read_by_kind(entry, hashed, index));
+    while (true) {
+      TRY(const Bytes rest, source.next(1U << 20));
+      if (rest.empty()) break;
+    }
+    digests_.emplace(index, source.hash.hex());
+    return {};
+  }
+
+  Result<void> read_by_kind(const image::LayerEntry& entry, image::EntryContent& content,
+                            std::uint32_t index) {
+    const std::string& path = entry.path;
     TRY(const Bytes head, content.peek(4));
     if (!elf::looks_like_elf(head)) {
       if (as_text(head) == "__CL" || as_text(head) == "CCOB") return read_bundles(content, index);
@@ -118,6 +157,8 @@ class LayerScanner {
 
   std::optional<device::PruneOptions> prune_;
   std::shared_ptr<image::LayerListing> listing_;
+  image::ContentScratch scratch_;
+  MemberDigests digests_;
   LayerScan scan_;
 };
 
@@ -135,7 +176,7 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
             return scanner.visit(entry, content, raw != nullptr);
           }));
   TRY(LayerScan scan, scanner.finish(result));
-  TRY_DO(hash_equal_files(image, index, options, scan));
+  TRY_DO(hash_equal_files(image, index, options, scanner.digests(), scan));
   return scan;
 }
 
