@@ -80,8 +80,11 @@ def plant(tree, target):
 def find_bug(tree, build, target, seconds):
     path, original = plant(tree, target)
     try:
-        subprocess.run(["cmake", "--build", str(build), "--target", f"{target}_fuzz"], check=True,
-                       stdout=subprocess.DEVNULL)
+        built = subprocess.run(["cmake", "--build", str(build), "--target", f"{target}_fuzz"], check=False,
+                               stdout=subprocess.PIPE, text=True)
+        if built.returncode != 0:
+            print(f"{target:12} MISSED: {PLANTED[target][0]} does not build with its bug: {built.stdout[-500:]}")
+            return False
         with tempfile.TemporaryDirectory() as scratch:
             done = subprocess.run(
                 [str(build / "fuzz" / f"{target}_fuzz"), f"-max_total_time={seconds}", "-timeout=20", "-max_len=65536",
