@@ -34,7 +34,8 @@ bool is_code(const ReachTree& tree, PathId id) {
     return entry && tree.merged().entry(*entry).size > 0;
   }
   const std::string_view name = base_name(path);
-  return name.find(".cpython-") != std::string_view::npos || name.ends_with(".abi3.so");
+  return name.ends_with(".so") &&
+         (name.find(".cpython-") != std::string_view::npos || name.ends_with(".abi3.so"));
 }
 
 bool shows_use(const ReachTree& tree, PathId id) {
