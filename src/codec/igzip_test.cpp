@@ -93,8 +93,7 @@ TEST_F(FakeIgzip, WithoutOneThereIsZlib) {
 }  // namespace
 TEST(Igzip, OnlyWhereAProcessorIsToSpare) {
   EXPECT_EQ(igzip_worth_from(1), 0u);
-  EXPECT_EQ(igzip_worth_from(2), 0u);
-  EXPECT_GT(igzip_worth_from(3), 0u);
+  EXPECT_GT(igzip_worth_from(2), 0u);
 }
 
 }  // namespace flense::codec
