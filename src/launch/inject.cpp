@@ -237,8 +237,8 @@ Result<HeldPrepared> publish_and_hold(const std::filesystem::path& place,
   if (error) return system_error(error.value(), "cannot create " + directory.string());
   for (int i = 0; i < kTries; ++i) {
     if (i > 0) std::this_thread::sleep_for(kPause);
-    const Result<void> published = with_context(
-        publish_prepared(place, work.prepared, work.files), "preparing the driver's libraries");
+    const Result<void> published = with_context(publish_prepared(place, work.prepared, work.files),
+                                                "preparing the driver's libraries");
     // What stood in the way may be gone a moment later.
     if (!published && i < kFewTries) continue;
     TRY_DO(published);
