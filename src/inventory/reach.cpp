@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/path.h"
+#include "inventory/flavour.h"
 #include "inventory/reach_places.h"
 #include "inventory/reach_traced.h"
 #include "inventory/reach_words.h"
@@ -337,9 +338,25 @@ class Closure {
       out_.notices.push_back(
           fmt::format("closure: these go, which packages want and no traced run used: {}",
                       fmt::join(out_.idle_distributions, ", ")));
+    warn_of_gpu_libraries();
     describe_packages();
     if (options_.minimal) find_empty_directories();
     return std::move(out_);
+  }
+
+  /// A run without a GPU answers the same without them.
+  void warn_of_gpu_libraries() {
+    std::set<std::string> names;
+    for (const std::string& path : out_.unreached)
+      if (const auto id = context_.tree.find(path))
+        if (const ElfFacts* elf = context_.elf(*id);
+            elf != nullptr && flavour_of_library(elf->soname).has_value())
+          names.insert(elf->soname);
+    if (names.empty() || options_.minimal) return;
+    out_.notices.push_back(
+        fmt::format("closure: nothing is seen to load these CUDA libraries, so they go, and only a "
+                    "run on a GPU would miss them (--keep GLOB leaves them): {}",
+                    fmt::join(names, ", ")));
   }
 
   bool is_without_interpreter(PathId id) const {

@@ -322,6 +322,7 @@ TEST_F(ReachElf, XlaPutsTheNamesOfItsLibrariesTogether) {
   EXPECT_THAT(reach.kept, Contains(Key("usr/local/cuda/lib64/libcusolver.so.11")));
   EXPECT_THAT(reach.kept, Contains(Key("usr/local/cuda/bin/ptxas")));
   EXPECT_THAT(reach.unreached, Contains("usr/local/cuda/lib64/libnppc.so.12"));
+  EXPECT_THAT(reach.notices, Contains(HasSubstr("libnppc.so.12"))) << "no run without a GPU tells";
 }
 
 TEST_F(ReachPythonTest, ATraceDecidesWhatPackagesWantOfEachOther) {
