@@ -287,10 +287,8 @@ class Closure {
 
   void keep_compiled_sources() {
     for (PathId id = 0; id < context_.tree.size(); ++id) {
-      const std::string_view path = context_.tree.path(id), folder = parent_path(path);
-      if (marks_.follow(id) != Follow::kNot || base_name(folder) != "__pycache__") continue;
-      const auto source = context_.tree.find(
-          fmt::format("{}/{}.py", parent_path(folder), module_of_file(base_name(path))));
+      if (marks_.follow(id) != Follow::kNot) continue;
+      const auto source = context_.tree.find(source_of_compiled(context_.tree.path(id)));
       if (source && marks_.follow(*source) != Follow::kNot)
         marks_.keep(id, Follow::kKeep, "compiled from " + marks_.name(*source));
     }
@@ -332,16 +330,21 @@ class Closure {
           "closure: {} scripts stay as data, since nothing is seen to run them; their interpreters "
           "go: /{}",
           out_.idle_scripts.size(), *out_.idle_scripts.begin()));
-    for (const UnitId unit : python_.passed_over())
-      if (!marks_.reached(unit)) out_.idle_distributions.push_back(context_.units.at(unit).text());
-    if (!out_.idle_distributions.empty())
-      out_.notices.push_back(
-          fmt::format("closure: these go, which packages want and no traced run used: {}",
-                      fmt::join(out_.idle_distributions, ", ")));
+    tell_of_idle_distributions();
     warn_of_gpu_libraries();
     describe_packages();
     if (options_.minimal) find_empty_directories();
     return std::move(out_);
+  }
+
+  void tell_of_idle_distributions() {
+    std::vector<std::string> names;
+    for (const UnitId unit : python_.passed_over())
+      if (!marks_.reached(unit)) names.push_back(context_.units.at(unit).text());
+    if (!names.empty())
+      out_.notices.push_back(
+          fmt::format("closure: these go, which packages want and no traced run used: {}",
+                      fmt::join(names, ", ")));
   }
 
   /// A run without a GPU answers the same without them.

@@ -40,13 +40,12 @@ struct UnreachedPackage {
 };
 
 struct Reach {
-  std::vector<std::string> starts;              ///< as the image or the user says them
-  std::map<std::string, std::string> kept;      ///< files and links: why they stay
-  std::vector<std::string> unreached;           ///< files and links, in path order
-  std::vector<std::string> empty_directories;   ///< minimal: nothing of them is needed
-  std::set<std::string> idle_scripts;           ///< stay as data, without their interpreter
-  std::vector<UnreachedPackage> packages;       ///< most bytes first
-  std::vector<std::string> idle_distributions;  ///< wanted by packages, and no traced run used them
+  std::vector<std::string> starts;             ///< as the image or the user says them
+  std::map<std::string, std::string> kept;     ///< files and links: why they stay
+  std::vector<std::string> unreached;          ///< files and links, in path order
+  std::vector<std::string> empty_directories;  ///< minimal: nothing of them is needed
+  std::set<std::string> idle_scripts;          ///< stay as data, without their interpreter
+  std::vector<UnreachedPackage> packages;      ///< most bytes first
   std::vector<std::string> notices;
 };
 

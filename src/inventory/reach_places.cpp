@@ -110,6 +110,12 @@ std::string_view module_of_file(std::string_view name) {
   return name.substr(0, name.find('.'));
 }
 
+std::string source_of_compiled(std::string_view path) {
+  const std::string_view folder = parent_path(path);
+  if (base_name(folder) != "__pycache__") return {};
+  return fmt::format("{}/{}.py", parent_path(folder), module_of_file(base_name(path)));
+}
+
 ScriptLanguage script_language(std::string_view program) {
   static constexpr auto kShells = std::to_array<std::string_view>(
       {"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox"});

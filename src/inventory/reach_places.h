@@ -35,6 +35,9 @@ inline bool is_python_standard(std::string_view path) {
 /// "numpy" of "numpy", "numpy.py" and "numpy.cpython-311-x86_64-linux-gnu.so".
 std::string_view module_of_file(std::string_view name);
 
+/// "a/b.py" of "a/__pycache__/b.cpython-311.pyc"; empty for other paths.
+std::string source_of_compiled(std::string_view path);
+
 enum class ScriptLanguage { kNone, kPython, kShell, kOther };
 /// By the name of the program that runs the script: "python3.11", "bash".
 ScriptLanguage script_language(std::string_view program);

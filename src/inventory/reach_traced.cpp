@@ -46,10 +46,8 @@ bool shows_use(const ReachTree& tree, PathId id) {
 
 /// A compiled file that no list names belongs to who has its source.
 const std::vector<UnitId>& owners_of(const ReachTree& tree, const ReachUnits& units, PathId id) {
-  const std::string_view path = tree.path(id), folder = parent_path(path);
-  if (units.owners(id).empty() && base_name(folder) == "__pycache__")
-    if (const auto source = tree.find(
-            fmt::format("{}/{}.py", parent_path(folder), module_of_file(base_name(path)))))
+  if (units.owners(id).empty())
+    if (const auto source = tree.find(source_of_compiled(tree.path(id))))
       return units.owners(*source);
   return units.owners(id);
 }
