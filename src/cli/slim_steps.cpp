@@ -256,8 +256,11 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
                                 reach ? &*reach : nullptr));
   if (reach && request.verify_command.empty())
     out.plan.notices.emplace_back(
-        "the closure is drawn from files alone, nothing was run: --verify CMD proves that CMD "
-        "still works (docs/closure.md)");
+        out.options.traces.empty()
+            ? "the closure is drawn from files alone, nothing was run: --verify CMD proves that "
+              "CMD still works (docs/closure.md)"
+            : "the slim image itself was not run: --verify CMD proves that CMD still works in it "
+              "(docs/trace.md)");
   for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
   for (const std::string& notice : out.trace_notices) out.plan.notices.push_back(notice);
   if (out.options.kept_layers > 0)
