@@ -37,18 +37,8 @@ def clean_work(*names):
             os.unlink(path)
 
 
-def environment(igzip=True):
-    env = {**os.environ, "XDG_CACHE_HOME": os.path.join(WORK, "cache"), "NO_COLOR": "1"}
-    if not igzip:
-        # A PATH that holds everything but igzip.
-        folder = os.path.join(WORK, "path")
-        os.makedirs(folder, exist_ok=True)
-        for tool in ("gzip", "zstd", "skopeo", "tar"):
-            target = shutil.which(tool)
-            if target and not os.path.lexists(f"{folder}/{tool}"):
-                os.symlink(target, f"{folder}/{tool}")
-        env["PATH"] = folder
-    return env
+def environment():
+    return {**os.environ, "XDG_CACHE_HOME": os.path.join(WORK, "cache"), "NO_COLOR": "1"}
 
 
 def once(command, env=None):
@@ -128,7 +118,6 @@ class Bench:
         warm(self.layout)
         peers = {"igzip -dc, layers in sequence": " && ".join(f"igzip -dc <{layer} >/dev/null" for layer in self.layers())}
         self.compare("inspect, gzip OCI layout", [FLENSE, "inspect", "--no-cache", self.layout], peers, 1.5)
-        self.compare("inspect, gzip, no igzip on PATH", ([FLENSE, "inspect", "--no-cache", self.layout], environment(False)), peers, 1.5)
 
     def slim(self):
         out = os.path.join(WORK, "out")
@@ -145,14 +134,6 @@ class Bench:
             self.skip("slim to zstd, gzip OCI layout", "skopeo copy to zstd", "this skopeo keeps gzip layers as they are; 1.14 has --dest-force-compress-format")
             return
         self.compare("slim to zstd, gzip OCI layout", [FLENSE, *ours, self.layout], peer, 0.8)
-        self.compare("slim to zstd, no igzip on PATH", ([FLENSE, *ours, self.layout], environment(False)), peer, 0.8)
-
-    def slim_gzip_input(self):
-        """The gzip layout has no like-for-like peer in old skopeo: stated in seconds, both ways."""
-        out = os.path.join(WORK, "out")
-        ours = [FLENSE, "slim", self.layout, "--gpu", "sm_90", "--compression", "zstd", "-o", f"oci:{out}"]
-        warm(self.layout)
-        self.compare("slim gzip OCI to zstd", ours, {"the same without igzip": (ours, environment(False))}, None)
 
     def dive(self):
         tool = self.dive_program()
@@ -229,7 +210,7 @@ class Bench:
         return layout
 
 
-MEASUREMENTS = ["inspect", "inspect_gzip", "slim", "slim_gzip_input", "dive", "check", "cluster", "memory"]
+MEASUREMENTS = ["inspect", "inspect_gzip", "slim", "dive", "check", "cluster", "memory"]
 
 
 def machine():
@@ -237,7 +218,6 @@ def machine():
         text = source.read()
     model = next((l.split(":")[1].strip() for l in text.splitlines() if l.startswith("model name")), "")
     return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "sha_ni": " sha_ni" in text,
-            "igzip": shutil.which("igzip") is not None,
             "load_before": os.getloadavg()[0]}
 
 

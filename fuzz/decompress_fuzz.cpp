@@ -31,7 +31,7 @@ class PiecewiseSource final : public flense::Source {
 
 Result<std::string> decode(Bytes bytes, Compression compression, std::size_t piece) {
   TRY(auto source,
-      flense::codec::decompress(std::make_unique<PiecewiseSource>(bytes, piece), compression, {}));
+      flense::codec::decompress(std::make_unique<PiecewiseSource>(bytes, piece), compression));
   return flense::read_all(*source, 1u << 22, "output");
 }
 

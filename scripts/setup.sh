@@ -4,10 +4,11 @@
 #
 #   scripts/setup.sh [build] [demo] [test] [bench]     default: build demo test bench
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 build="cmake ninja-build g++ pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev
   librapidcheck-dev libzstd-dev zlib1g-dev libssl-dev libsquashfs-dev liblzma-dev liblz4-dev liblzo2-dev
-  libbz2-dev libyaml-dev libtomlplusplus-dev make git esbuild node-d3-hierarchy node-d3-selection"
+  libbz2-dev libyaml-dev libtomlplusplus-dev dpkg-dev nasm make git esbuild node-d3-hierarchy node-d3-selection"
 demo="python3 python3-pip mmdebstrap debian-archive-keyring bubblewrap ca-certificates tar gzip isal"
 test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblewrap ca-certificates binutils
   elfutils patchelf gdb llvm-19 clang-19 clang-tools-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache skopeo umoci
@@ -31,22 +32,24 @@ for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
   status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+if [ ${#missing[@]} -gt 0 ]; then
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "setup: run as root, or install sudo: ${missing[*]}" >&2; exit 4; }
+    as_root=(sudo)
+  fi
+  apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@"; }
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "setup: run as root, or install sudo: ${missing[*]}" >&2; exit 4; }
-  as_root=(sudo)
+  echo "setup: installing ${missing[*]}"
+  # Lists are refreshed only when the packages cannot be found in those at hand.
+  if ! apt install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1; then
+    apt update
+  fi
+  if ! apt install --no-install-recommends "${missing[@]}"; then
+    # The lists may be older than the mirror.
+    apt update
+    apt install --no-install-recommends "${missing[@]}"
+  fi
 fi
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@"; }
 
-echo "setup: installing ${missing[*]}"
-# Lists are refreshed only when the packages cannot be found in those at hand.
-if ! apt install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1; then
-  apt update
-fi
-if ! apt install --no-install-recommends "${missing[@]}"; then
-  # The lists may be older than the mirror.
-  apt update
-  apt install --no-install-recommends "${missing[@]}"
-fi
+case " ${groups[*]} " in *" build "*) scripts/isal.sh ;; esac

@@ -2,8 +2,6 @@
 
 #include <cstring>
 
-#include "base/file.h"
-#include "base/process.h"
 #include "codec/decoders.h"
 
 namespace flense::codec {
@@ -57,33 +55,22 @@ Compression detect_compression(Bytes first_bytes) {
 }
 
 Result<std::unique_ptr<Decoder>> open_decoder(std::unique_ptr<Source> compressed,
-                                              Compression compression,
-                                              const DecodeOptions& options) {
+                                              Compression compression) {
   switch (compression) {
     case Compression::kNone:
       return std::make_unique<PlainDecoder>(std::move(compressed));
     case Compression::kZstd:
       return zstd_decoder(std::move(compressed));
-    case Compression::kGzip: {
-      if (options.igzip_from_bytes > 0 && options.input_bytes >= options.igzip_from_bytes) {
-        if (const auto igzip = find_program("igzip")) {
-          UniqueFd file;
-          if (!options.input_file.empty()) {
-            TRY(file, open_read(options.input_file));
-          }
-          return igzip_decoder(std::move(compressed), *igzip, file ? file.get() : -1);
-        }
-      }
+    case Compression::kGzip:
       return gzip_decoder(std::move(compressed));
-    }
   }
   return fail(Code::kInternal, "unknown compression");
 }
 
 Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
-                                           Compression compression, const DecodeOptions& options) {
+                                           Compression compression) {
   if (compression == Compression::kNone) return compressed;
-  TRY(auto decoder, open_decoder(std::move(compressed), compression, options));
+  TRY(auto decoder, open_decoder(std::move(compressed), compression));
   return on_thread(std::move(decoder));
 }
 

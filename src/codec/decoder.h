@@ -17,8 +17,6 @@ class Decoder {
   virtual ~Decoder() = default;
   /// At most out.size() bytes (out is not empty); 0 is the end. Not called again after an error.
   virtual Result<std::size_t> read(MutableBytes out) = 0;
-  /// From another thread: a read() in progress shall come back soon.
-  virtual void cancel() {}
 };
 
 }  // namespace flense::codec

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "base/stream.h"
 #include "codec/decoder.h"
@@ -14,11 +13,6 @@ std::unique_ptr<Source> on_thread(std::unique_ptr<Decoder> decoder);
 
 std::unique_ptr<Decoder> gzip_decoder(std::unique_ptr<Source> source);
 std::unique_ptr<Decoder> zstd_decoder(std::unique_ptr<Source> source);
-/// Pipes through the program `igzip`. Whatever it refuses is decoded again by zlib when the source
-/// lies in memory, so that result and error are zlib's. `file`, when not -1, is a descriptor at the
-/// start of the same bytes as the source's; the program then reads it itself.
-Result<std::unique_ptr<Decoder>> igzip_decoder(std::unique_ptr<Source> source,
-                                               const std::string& igzip, int file);
 
 Result<std::unique_ptr<Sink>> gzip_encoder(Sink& to, int level, unsigned threads);
 Result<std::unique_ptr<Sink>> zstd_encoder(Sink& to, int level, unsigned threads);

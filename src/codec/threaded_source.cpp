@@ -26,10 +26,9 @@ class ThreadedSource final : public Source {
     worker_ = std::jthread([this] { work(); });
   }
   ~ThreadedSource() override {
-    // The worker may wait for a buffer, for room, or inside the decoder.
+    // The worker may wait for a buffer or for room.
     full_.close();
     empty_.close();
-    decoder_->cancel();
   }
 
   Result<Bytes> next(std::size_t max) override {

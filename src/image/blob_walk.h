@@ -11,10 +11,9 @@ namespace flense::image {
 struct LayerBlob {
   std::unique_ptr<Source> raw;  ///< as stored
   codec::Compression compression = codec::Compression::kNone;
-  std::filesystem::path file = {};  ///< the file that is `raw`, where there is one
-  std::string name;                 ///< for messages: "layer 3 of app.tar"
-  std::string blob_digest;          ///< expected digest of the stored bytes; empty = unknown
-  std::string diff_id;              ///< expected digest of the tar; empty = unknown
+  std::string name;         ///< for messages: "layer 3 of app.tar"
+  std::string blob_digest;  ///< expected digest of the stored bytes; empty = unknown
+  std::string diff_id;      ///< expected digest of the tar; empty = unknown
 };
 
 Result<WalkResult> walk_blob(LayerBlob blob, const WalkOptions& options, const LayerVisitor& visit);

@@ -34,7 +34,6 @@ LayerPump::Stop::~Stop() {
   pump.spare_.close();
   pump.unpacked_.close();
   pump.hashed_.close();
-  pump.decoder_->cancel();
 }
 
 Result<Bytes> LayerPump::next(std::size_t max) {

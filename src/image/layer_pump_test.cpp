@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 
 #include "codec/sha256.h"
 #include "image/image_fixture.h"
@@ -32,26 +30,6 @@ class ScriptedDecoder : public codec::Decoder {
   std::string text_;
   std::size_t step_, at_ = 0;
   std::optional<Error> error_;
-};
-
-/// Waits in read() until it is told to stop.
-class StuckDecoder final : public codec::Decoder {
- public:
-  Result<std::size_t> read(MutableBytes) override {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stopped_; });
-    return 0;
-  }
-  void cancel() override {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopped_ = false;
 };
 
 std::string sample_text(std::size_t size) {
@@ -124,7 +102,6 @@ TEST(LayerPump, EndsEarly) {
                      {hash, kNoLimit, nullptr});
       for (int i = 0; i < reads; ++i) EXPECT_FALSE(must(pump.next(1u << 20)).empty());
     }
-    const LayerPump stuck(std::make_unique<StuckDecoder>(), {hash, kNoLimit, nullptr});
   }
 }
 

@@ -141,15 +141,12 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
   // The mapping behind `stored` lives as long as the source, which the pump owns: the hasher must
   // go first.
   std::shared_ptr<codec::Sha256> pulled;
-  codec::DecodeOptions decode;
-  decode.input_bytes = stored.size();
-  decode.input_file = blob.file;
   std::unique_ptr<Source> raw = std::move(blob.raw);
   if (hash_blob && stored.empty()) {
     pulled = std::make_shared<codec::Sha256>();
     raw = std::make_unique<HashingSource>(std::move(raw), pulled);
   }
-  TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression, decode));
+  TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression));
   LayerPump pump(std::move(decoder),
                  {options.verify_digests, options.max_unpacked_bytes, options.progress});
   std::optional<SpanHasher> hasher;
@@ -227,7 +224,6 @@ Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkO
   LayerBlob blob;
   TRY(blob.raw, image.open_layer(index));
   blob.compression = layer.compression;
-  blob.file = image.layer_file(index).value_or(std::filesystem::path());
   blob.name = fmt::format("layer {} of {}", index + 1, image.name);
   blob.blob_digest = layer.blob.digest;
   blob.diff_id = layer.diff_id;

@@ -57,7 +57,7 @@ Result<MappedFile> spool(Source& from, const std::string& name,
   const codec::Compression compression = codec::detect_compression(prefix);
   std::unique_ptr<Source> source = std::make_unique<PrefixedSource>(std::move(prefix), from);
   if (compression != codec::Compression::kNone) {
-    TRY(source, codec::decompress(std::move(source), compression, {}));
+    TRY(source, codec::decompress(std::move(source), compression));
   }
   TRY(const UniqueFd fd, open_scratch(scratch));
   std::uint64_t written = 0, checked = 0;

@@ -25,10 +25,8 @@ codec::Compression wanted_compression(const image::Layer& layer, const SlimOptio
 Result<void> repack_layer(const image::Image& image, std::size_t index, Progress* progress,
                           Sink& to) {
   TRY(std::unique_ptr<Source> blob, image.open_layer(index));
-  codec::DecodeOptions decode;
-  decode.input_bytes = image.layers[index].blob.size;
   TRY(const std::unique_ptr<Source> tar,
-      codec::decompress(std::move(blob), image.layers[index].compression, decode));
+      codec::decompress(std::move(blob), image.layers[index].compression));
   while (true) {
     TRY(const Bytes chunk, tar->next(1u << 20));
     if (chunk.empty()) return {};

@@ -33,6 +33,7 @@ ADAPTERS = {
     "CLI/": {"cli"},
     "openssl/": {"codec"},
     "zlib.h": {"codec"},
+    "isa-l/": {"codec"},
     "zstd": {"codec"},
     "sqfs/": {"codec"},
     "squashfs/": {"codec"},

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds ISA-L's inflate and checksums as a static library from the distribution's source package, which
+# packs it as a shared library alone. Nothing happens when it is there. Needs no root.
+#
+#   scripts/isal.sh        into $XDG_CACHE_HOME/flense/isal, by default below ~/.cache
+set -euo pipefail
+
+target=${XDG_CACHE_HOME:-$HOME/.cache}/flense/isal
+[ ! -f "$target/lib/libisal.a" ] || exit 0
+mkdir -p "$(dirname "$target")"
+work=$(mktemp -d "$target.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/lists/partial" "$work/sources" "$work/done/lib" "$work/done/include/isa-l"
+
+echo "setup: building ISA-L from its source package"
+# The sources beside the packages that the machine installs from; its own lists stay as they are.
+for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+  [ ! -f "$list" ] || sed -n 's/^[[:space:]]*deb[[:space:]]/deb-src /p' "$list" >>"$work/sources/all.list"
+done
+for list in /etc/apt/sources.list.d/*.sources; do
+  [ ! -f "$list" ] || sed 's/^Types:.*/Types: deb-src/' "$list" >"$work/sources/$(basename "$list")"
+done
+from=(-q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$work/sources"
+  -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o APT::Sandbox::User=root)
+cd "$work"
+# A source without source packages, somebody's own, is no matter.
+apt-get "${from[@]}" update >log 2>&1 || true
+apt-get "${from[@]}" source libisal >>log 2>&1 || { cat log >&2; exit 4; }
+cd libisal-*/
+make -s -f Makefile.unx -j"$(nproc)" units="crc igzip" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
+cp bin/isa-l.a "$work/done/lib/libisal.a"
+cp include/*.h "$work/done/include/isa-l/"
+sync "$work/done/lib/libisal.a"
+# Who comes second keeps what is there.
+mv -T "$work/done" "$target" 2>/dev/null || [ -f "$target/lib/libisal.a" ]
