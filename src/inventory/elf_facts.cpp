@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/parallel.h"
 #include "base/path.h"
 #include "device/amd_bundle.h"
 #include "device/amd_code.h"
@@ -41,6 +42,8 @@ std::uint64_t glibc_order(std::string_view version) {
   }
   return parts[0] * 100'000'000 + parts[1] * 10'000 + parts[2];
 }
+
+constexpr std::size_t kReadInTwo = 8u << 20;
 
 /// glibc prints its banner from .rodata: "… stable release version 2.36."
 std::string libc_release(const elf::File& file, const std::string& name) {
@@ -254,14 +257,23 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
       facts.glibc = version.substr(6);
     }
   }
-  facts.mentions = mentioned_libraries(*file);
   facts.x86_isa = elf::x86_isa_needed(*file);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);
   facts.debug_bytes = strippable.debug;
   facts.symbol_bytes = strippable.symbols;
 
-  const Result<device::FileCode> code = device::find_device_code(*file);
+  // Both read all of the file's data; of a large library at the same time.
+  std::optional<Result<device::FileCode>> found;
+  const auto read_part = [&](std::size_t part) -> Result<void> {
+    if (part == 0)
+      found = device::find_device_code(*file);
+    else
+      facts.mentions = mentioned_libraries(*file);
+    return {};
+  };
+  if (!parallel_for(2, bytes.size() >= kReadInTwo ? 2 : 1, read_part)) return std::nullopt;
+  const Result<device::FileCode>& code = *found;
   if (!code) {
     facts.unreadable = code.error().message;
     return facts;

@@ -21,12 +21,29 @@ bool is_name(char c) {
          c == '-';
 }
 
+constexpr std::string_view kMark = ".so";
+
+/// Where the next mark begins, or npos. Whole blocks first, without branches, at the speed of
+/// memory: the tables of a library are full of single dots.
+std::size_t next_mark(std::string_view text, std::size_t from) {
+  constexpr std::size_t kBlock = 256;
+  for (; from < text.size() && text.size() - from >= kBlock + kMark.size(); from += kBlock) {
+    const char* const at = text.data() + from;
+    unsigned hit = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const int off = (at[i] ^ kMark[0]) | (at[i + 1] ^ kMark[1]) | (at[i + 2] ^ kMark[2]);
+      hit |= static_cast<unsigned char>(off == 0);
+    }
+    if (hit != 0) break;
+  }
+  return text.find(kMark, from);
+}
+
 void collect(std::string_view text, std::set<std::string>& out) {
-  constexpr std::string_view kMark = ".so";
   // The longest of the vendor's names has 25 characters before it.
   constexpr std::size_t kLongest = 40;
-  for (std::size_t at = text.find(kMark); at != std::string_view::npos && out.size() < kMostNames;
-       at = text.find(kMark, at + kMark.size())) {
+  for (std::size_t at = next_mark(text, 0); at != std::string_view::npos && out.size() < kMostNames;
+       at = next_mark(text, at + kMark.size())) {
     std::size_t begin = at;
     while (begin > 0 && at - begin < kLongest && is_name(text[begin - 1])) --begin;
     std::size_t end = at + kMark.size();

@@ -502,7 +502,7 @@ TEST(Injection, MadeAgainWhilePruned) {
   edits.mounts = {roots.mount(kCuda)};
   std::atomic<bool> done = false;
   std::atomic<int> removed = 0;
-  std::thread pruning([&] {
+  std::jthread pruning([&] {
     while (!done)
       for (const ListedPrepared& one : list_prepared(roots.prepared()))
         if (const auto gone = discard_directory(roots.prepared() / one.key); gone && *gone)
@@ -510,7 +510,8 @@ TEST(Injection, MadeAgainWhilePruned) {
   });
   for (int i = 0; i < 100; ++i) {
     const auto injection = roots.plan(edits);
-    ASSERT_TRUE(injection) << injection.error().message;
+    EXPECT_TRUE(injection) << injection.error().message;
+    if (!injection) break;
     EXPECT_TRUE(verify_prepared(
         std::filesystem::path(host_of(*injection, "/run/flense/lib")).parent_path()));
   }

@@ -67,6 +67,8 @@ TEST(Variables, FromTheLineTheFileAndTheHost) {
   EXPECT_EQ(must(parse_variable("TOKEN", host)), "TOKEN=t=1");
   EXPECT_EQ(must(parse_variable("NONE", host)), std::nullopt);
   EXPECT_FALSE(parse_variable("=b", host));
+  EXPECT_FALSE(parse_variable(std::string_view("A=b\0c", 5), host));
+  EXPECT_FALSE(parse_env_file(std::string_view("A=b\0c\n", 6), "f", host));
   EXPECT_THAT(must(parse_env_file("# x\n\nA=1\r\nTOKEN\nNONE\nB= 2", "f", host)),
               ElementsAre("A=1", "TOKEN=t=1", "B= 2"));
   const auto bad = parse_env_file("A=1\n=2\n", "f", host);

@@ -116,6 +116,9 @@ Result<std::optional<std::string>> parse_variable(
   const std::string_view name = text.substr(0, equals);
   if (name.empty() || name.find_first_of(std::string_view("\0\n", 2)) != std::string_view::npos)
     return usage(fmt::format("'{}' names no variable", text), "NAME=value, or NAME");
+  if (text.find('\0') != std::string_view::npos)
+    return usage(fmt::format("the value of {} holds a zero byte, which no environment can", name),
+                 "NAME=value, or NAME");
   if (equals != std::string_view::npos) return std::string(text);
   const auto value = variable ? variable(name) : std::nullopt;
   if (!value) return std::nullopt;
