@@ -89,7 +89,7 @@ Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config
   for (const std::string& text : launch::data_path_warnings(question, in_image))
     TRY_DO(warn(args, io, text));
   launch::PlaceQuestion places;
-  (in_place ? places.sandbox : places.roots) = root.path.string();
+  if (!root.mounted) (in_place ? places.sandbox : places.roots) = root.path.string();
   if (args.has("--verbose")) places.workdir = on_host(config, question.workdir);
   for (launch::DataPath one : launch::data_paths(question))
     if (one.use == launch::DataPath::Use::kCache) {

@@ -18,6 +18,7 @@
 #include "inventory/budget.h"
 #include "launch/gpu_devices.h"
 #include "launch/launch.h"
+#include "launch/mounted_root.h"
 #include "launch/preflight_host.h"
 #include "launch/process_plan.h"
 #include "launch/running.h"
@@ -173,6 +174,11 @@ Result<Opened> open_root(const ParsedArgs& args, Io& io) {
   TRY(out.image, open_target(target, args, io));
   if (out.image->form == image::Form::kElfFile)
     return bad_input("{} is a program, no image", target);
+  if (args.has("--mount-image")) {
+    TRY(out.root, launch::mount_image(*out.image, image::parse_target(target).path));
+    out.place = "mounted by the kernel, nothing is unpacked";
+    return out;
+  }
   if (out.image->form == image::Form::kDirectory) {
     const std::string path = image::parse_target(target).path;
     TRY(out.root, launch::RootStore::in_place(path));
@@ -340,7 +346,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 39> kOptions = {
+  static const std::array<OptionSpec, 40> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -366,6 +372,8 @@ const Command& run_image_command() {
                  false,
                  {},
                  Completion::kDirectory},
+      OptionSpec{"--mount-image", "", "",
+                 "as root: have the kernel mount a squashfs or SIF, unpack nothing"},
       OptionSpec{"--isolate", "", "",
                  "own process, ipc, host name and network namespaces, nothing of the host bound"},
       OptionSpec{"--network", "", "KIND", "host (default) or none", false, kNetworks},

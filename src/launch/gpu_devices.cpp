@@ -122,7 +122,7 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
   options.image_key = input.root.key;
   options.directory = input.prepared;
   options.library_path = input.library_path;
-  options.root_may_change = !input.root.held;
+  options.root_may_change = !input.root.held && !input.root.mounted;
   TRY(Injection injection, with_context(plan_injection(out.edits, input.root.directory, options),
                                         "fitting the driver's libraries to the image"));
   out.edits = std::move(injection.edits);

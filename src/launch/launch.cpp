@@ -269,6 +269,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   const CgroupLayout layout = cgroup_layout(kCgroups);
   out.stage.place = place;
   out.stage.root = input.root.path;
+  if (input.root.mounted) out.stage.mounted_root = input.root.directory.get();
   out.stage.missing = std::move(assembled.missing);
   out.stage.writable = options.writable;
   out.stage.overlay = options.overlay.value_or("");
@@ -310,6 +311,9 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                             const RuntimePlaces& places, const std::filesystem::path& directory) {
   if (input.options.writable)
     return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
+  if (input.root.mounted)
+    return fail(Code::kUsage,
+                "--bundle and --mount-image do not go together: the mount ends with this process");
   if (input.options.sub_ids)
     return fail(
         Code::kUsage,

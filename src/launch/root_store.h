@@ -33,6 +33,9 @@ struct RootFs {
   /// Empty for a directory that is used where it lies.
   UniqueFd held;
   bool unpacked_now = false;
+  /// `directory` is a mount that is attached nowhere, and `path` the image that it shows
+  /// (mounted_root.h).
+  bool mounted = false;
 };
 
 struct ListedRoot {

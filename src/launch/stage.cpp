@@ -120,14 +120,26 @@ Result<void> mount_overlay(const std::filesystem::path& root, const std::filesys
                    "that needs Linux 5.11; without it mount only on places that the image has");
 }
 
-Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::path& target) {
+/// Where the root lies: a mount that is attached nowhere gets a place first.
+Result<std::filesystem::path> place_of_root(const StagePlan& plan) {
+  if (plan.mounted_root < 0) return plan.root;
+  std::filesystem::path out = plan.place / "image";
+  TRY_DO(make_directory(out, 0755));
+  if (::syscall(SYS_move_mount, plan.mounted_root, "", AT_FDCWD, out.c_str(),
+                MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return system_error(errno, "cannot attach the mount of " + plan.root.string());
+  return out;
+}
+
+Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::path& lower,
+                                 const std::filesystem::path& target) {
   const std::filesystem::path skeleton = plan.place / "skeleton";
   TRY_DO(make_directory(skeleton, 0755));
   // Named by descriptors: paths with ':' and ',' would need escapes.
-  const UniqueFd root(::open(plan.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const UniqueFd root(::open(lower.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat status{};
   if (!root || ::fstat(root.get(), &status) != 0)
-    return system_error(errno, "cannot open " + plan.root.string());
+    return system_error(errno, "cannot open " + lower.string());
   if (::chmod(skeleton.c_str(), status.st_mode & 07777U) != 0)
     return system_error(errno, "cannot set a mode");
   for (const MissingTarget& missing : plan.missing)
@@ -136,25 +148,26 @@ Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::p
   const UniqueFd top(::open(skeleton.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!top) return system_error(errno, "cannot open " + skeleton.string());
   return mount_overlay(
-      plan.root, target,
+      lower, target,
       fmt::format("lowerdir=/proc/self/fd/{}:/proc/self/fd/{},xino=off", top.get(), root.get()),
       MS_RDONLY | MS_NOSUID | MS_NODEV);
 }
 
-Result<void> mount_writable(const StagePlan& plan, const std::filesystem::path& target) {
+Result<void> mount_writable(const StagePlan& plan, const std::filesystem::path& lower,
+                            const std::filesystem::path& target) {
   std::filesystem::path changes = plan.overlay;
   if (changes.empty()) {
     changes = plan.place / "changes";
     TRY_DO(make_directory(changes, 0755));
     TRY_DO(mount_memory(changes, "mode=0755"));
   }
-  return mount_changes(plan.root, changes, target);
+  return mount_changes(lower, changes, target);
 }
 
-Result<void> mount_plain(const StagePlan& plan, const std::filesystem::path& target) {
+Result<void> mount_plain(const std::filesystem::path& root, const std::filesystem::path& target) {
   // Recursive: mounts below it are locked together with it.
-  if (::mount(plan.root.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
-    return system_error(errno, "cannot bind " + plan.root.string());
+  if (::mount(root.c_str(), target.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    return system_error(errno, "cannot bind " + root.string());
   return make_read_only(target);
 }
 
@@ -204,8 +217,9 @@ Result<void> mount_stage(const StagePlan& plan) {
   for (const auto& [name, text] : plan.files) TRY_DO(write_new_file(plan.place / name, text));
   const std::filesystem::path target = staged_root(plan.place);
   TRY_DO(make_directory(target, 0755));
-  if (plan.writable) return mount_writable(plan, target);
-  return plan.missing.empty() ? mount_plain(plan, target) : mount_with_skeleton(plan, target);
+  TRY(const std::filesystem::path root, place_of_root(plan));
+  if (plan.writable) return mount_writable(plan, root, target);
+  return plan.missing.empty() ? mount_plain(root, target) : mount_with_skeleton(plan, root, target);
 }
 
 Result<void> become(const std::vector<std::string>& argv) {

@@ -20,6 +20,7 @@ namespace flense::launch {
 struct StagePlan {
   std::filesystem::path place;         ///< an empty directory: a tmpfs is mounted there
   std::filesystem::path root;          ///< the unpacked root
+  int mounted_root = -1;               ///< instead of it: a mount that is attached nowhere
   std::vector<MissingTarget> missing;  ///< of a read-only root
   bool writable = false;
   std::filesystem::path overlay;         ///< for what a writable root changes; empty: memory
