@@ -109,13 +109,14 @@ class GzipDecoder final : public Decoder {
 
   Result<void> inflate() {
     // Without input, too: what the library holds back comes then.
-    const bool dry = input_.empty();
+    const std::size_t given = input_.size();
     const std::uint32_t room = state_->avail_out;
     TRY_DO(feed(input_, [&] { return isal_inflate(state_.get()); }));
     if (state_->block_state == ISAL_BLOCK_FINISH)
       at_ = At::kBetween;
-    else if (dry && state_->avail_out == room)
-      return truncated();
+    else if (state_->avail_out == room && input_.size() == given)
+      return given == 0 ? truncated()
+                        : bad_input("the gzip stream is corrupt at offset {:#x}", consumed_);
     return {};
   }
 
