@@ -54,6 +54,7 @@ PLANTED = {
                  "if (end != text.npos) line.remove_suffix(1);"),
     "run": ("src/launch/numa.cpp", "|| out > kMostNumber)", "|| out > 2 * kMostNumber)"),
     "reach": ("src/inventory/package_files.cpp", "if (!real.empty()) out.push_back", "out.push_back"),
+    "saved": ("src/inventory/saved.cpp", "layer.waste_bytes > layer.content_bytes)", "false)"),
     "shell": ("src/lint/shell_cursor.cpp", "at_ = std::min(at_ + 2, text_.size());", "at_ += 2;"),
     "requests": ("src/lint/requirements.cpp", "value.begin += equal + 1;", "value.begin += equal + 9;"),
     "squashfs": ("src/codec/squashfs_metadata.cpp", "!range_fits(begin + 2, size, image_.size())",
