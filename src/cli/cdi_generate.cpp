@@ -83,6 +83,7 @@ Result<std::vector<Output>> outputs_of(const ParsedArgs& args,
   std::error_code ignored;
   if (named.ends_with('/') || fs::is_directory(named, ignored)) {
     std::vector<Output> out;
+    out.reserve(all.size());
     for (const cdi::Generated& one : all)
       out.push_back({fs::path(named) / file_name(one.spec.kind, stated), stated});
     return out;

@@ -112,7 +112,7 @@ inline std::string digest_of(const std::string& bytes) {
 using Files = std::map<std::string, std::string>;
 
 inline std::string media_type(Compression compression) {
-  const std::string base = "application/vnd.oci.image.layer.v1.tar";
+  std::string base = "application/vnd.oci.image.layer.v1.tar";
   if (compression == Compression::kGzip) return base + "+gzip";
   if (compression == Compression::kZstd) return base + "+zstd";
   return base;
@@ -255,7 +255,8 @@ struct Seen {
   std::vector<std::string> lines;
   std::map<std::string, std::string> content;
 };
-inline Result<Seen> walk_all(const Image& image, std::size_t index, WalkOptions options = {}) {
+inline Result<Seen> walk_all(const Image& image, std::size_t index,
+                             const WalkOptions& options = {}) {
   Seen seen;
   auto result = walk_layer(
       image, index, options,

@@ -22,11 +22,9 @@ std::string_view take_list_line(std::string_view& text) {
 }
 
 void add_listed(std::string_view folder, std::string_view path, std::vector<std::string>& out) {
-  if (path.empty() || path.size() > kLongestListed || out.size() >= kMostListed ||
-      path.find('\0') != std::string_view::npos)
-    return;
+  if (path.empty() || path.size() > kLongestListed || out.size() >= kMostListed) return;
   std::string real = resolve_link_text(folder, path);
-  if (!real.empty()) out.push_back(std::move(real));
+  if (!real.empty() && real.find('\0') == std::string::npos) out.push_back(std::move(real));
 }
 
 /// The first field of a line of comma-separated values (RFC 4180).

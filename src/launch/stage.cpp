@@ -90,7 +90,8 @@ Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
   std::string inside;
   for (const auto& part : std::filesystem::path(real)) {
     at /= part;
-    inside += (inside.empty() ? "" : "/") + part.string();
+    if (!inside.empty()) inside += '/';
+    inside += part.string();
     TRY(const UniqueFd fd, open_in_root(root, inside, O_PATH));
     struct stat status{};
     if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot read /" + inside);
@@ -225,6 +226,7 @@ Result<void> mount_stage(const StagePlan& plan) {
 Result<void> become(const std::vector<std::string>& argv) {
   std::vector<std::string> copy = argv;
   std::vector<char*> arguments;
+  arguments.reserve(copy.size() + 1);
   for (std::string& argument : copy) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   const char* path = std::getenv("PATH");
@@ -240,6 +242,7 @@ Result<void> become(const std::vector<std::string>& argv) {
 Result<void> become_command(const std::vector<std::string>& argv) {
   std::vector<std::string> copy = argv;
   std::vector<char*> arguments;
+  arguments.reserve(copy.size() + 1);
   for (std::string& argument : copy) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   std::signal(SIGPIPE, SIG_DFL);
