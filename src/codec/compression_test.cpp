@@ -80,7 +80,7 @@ TEST_P(EveryKind, RoundTripOfAllSizes) {
 TEST_P(EveryKind, ManyStreamsInARowAreOne) {
   std::string packed, text;
   for (unsigned i = 0; i < 50; ++i) {
-    const std::string part = sample(i * 997, i);
+    const std::string part = sample(std::size_t{997} * i, i);
     text += part;
     packed += pack(part, GetParam());
   }
@@ -143,7 +143,9 @@ TEST_P(EveryKind, AnErrorOfTheSourceIsTheStreamsError) {
 }
 
 TEST_P(EveryKind, AbandoningAStreamEndsItAtOnce) {
-  const std::string packed = pack(std::string(100'000'000, 'x'), GetParam());
+  std::string zeros;
+  zeros.resize(100'000'000);
+  const std::string packed = pack(zeros, GetParam());
   for (const int reads : {0, 1, 7}) {
     for (const bool trickle : {false, true}) {
       std::unique_ptr<Source> from;

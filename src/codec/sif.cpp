@@ -24,7 +24,8 @@ std::string architecture_name(std::string_view code) {
                                        "mips", "mipsle", "mips64", "mips64le", "s390x", "riscv64"});
   if (code.size() < 2 || code[0] < '0' || code[0] > '9' || code[1] < '0' || code[1] > '9')
     return {};
-  const auto index = static_cast<std::size_t>((code[0] - '0') * 10 + (code[1] - '0'));
+  const auto digit = [&](std::size_t at) { return static_cast<std::size_t>(code[at] - '0'); };
+  const std::size_t index = digit(0) * 10 + digit(1);
   return index < kNames.size() ? std::string(kNames[index]) : std::string();
 }
 

@@ -112,7 +112,7 @@ std::vector<std::string> decisive_places(std::string_view library_path) {
 }
 
 ImageLibraries::ImageLibraries(const ImageRoot& root, std::uint16_t machine,
-                               std::string library_path)
+                               const std::string& library_path)
     : root_(root),
       machine_(machine),
       library_path_(directories_of(library_path)),
@@ -221,8 +221,10 @@ void ImageLibraries::find_store_libc() {
 const ImageLibrary* ImageLibraries::find(const std::string& name) {
   const auto [at, is_new] = found_.try_emplace(name);
   if (is_new)
-    for (const std::string& path : places_of(name))
-      if ((at->second = usable(path))) break;
+    for (const std::string& path : places_of(name)) {
+      at->second = usable(path);
+      if (at->second) break;
+    }
   return at->second ? &*at->second : nullptr;
 }
 

@@ -28,7 +28,7 @@ class ImageLibraries {
   enum class Libc : std::uint8_t { kGlibc, kMusl, kNone };
 
   /// For libraries of one ELF machine; `library_path` is LD_LIBRARY_PATH as the container has it.
-  ImageLibraries(const ImageRoot& root, std::uint16_t machine, std::string library_path);
+  ImageLibraries(const ImageRoot& root, std::uint16_t machine, const std::string& library_path);
 
   Libc libc() const { return libc_; }
   /// libc.so.6; null unless kGlibc.
