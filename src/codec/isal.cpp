@@ -127,7 +127,9 @@ class GzipDecoder final : public Decoder {
         const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(input.data()));
     state_->avail_in = static_cast<std::uint32_t>(input.size());
     const int status = step();
-    const std::size_t taken = input.size() - state_->avail_in;
+    // Where a symbol is wrong close to the end, the library counts a byte that it never read.
+    const std::size_t left = state_->avail_in > input.size() ? 0 : state_->avail_in;
+    const std::size_t taken = input.size() - left;
     input = input.subspan(taken);
     consumed_ += taken;
     if (status >= 0) return status;

@@ -148,6 +148,22 @@ device::AmdCode add_amd_code(const elf::File& file, ElfFacts& facts) {
   return *std::move(code);
 }
 
+/// A file that is a cubin itself, as libraries ship them by the thousand to choose from.
+void add_cubin(const elf::File& file, ElfFacts& facts) {
+  const auto arch = device::cubin_arch(file);
+  if (!arch) return;
+  facts.regions = 1;
+  facts.device_bytes = file.bytes().size();
+  facts.code.push_back({"nvidia",
+                        std::string(device::to_string(device::EntryKind::kCubin)),
+                        arch_name(device::EntryKind::kCubin, *arch),
+                        1,
+                        facts.device_bytes,
+                        {},
+                        0,
+                        0});
+}
+
 /// NVIDIA writes one line of JSON into the note; the toolkit's reader takes its keys in any case.
 std::optional<ForwardNote> forward_note(const elf::File& file) {
   constexpr std::size_t kMostText = 64u << 10, kMostNumbers = 1000;
@@ -279,6 +295,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     return facts;
   }
   add_code(bytes, facts, *code);
+  add_cubin(*file, facts);
   const device::AmdCode amd = add_amd_code(*file, facts);
   if (prune == nullptr) return facts;
   const device::PruneOptions options = device::options_for_file(*prune, name);

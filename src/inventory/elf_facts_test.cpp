@@ -16,6 +16,27 @@ TEST(ElfFacts, WhatIsNoElfFileIsData) {
   EXPECT_FALSE(read_elf_facts({}, "x", nullptr));
 }
 
+TEST(ElfFacts, AStandAloneCubinTellsItsArchitecture) {
+  // As FlashInfer ships them: ABI version 8, flags of sm_100.
+  std::string cubin(64, '\0');
+  cubin.replace(0, 9,
+                std::string("\x7f"
+                            "ELF\x02\x01\x01\x41\x08",
+                            9));
+  cubin[16] = 2;
+  cubin[18] = static_cast<char>(190);
+  cubin[20] = 1;
+  cubin.replace(48, 4, std::string("\x02\x64\x00\x06", 4));
+  cubin[52] = 64;
+  const auto facts = read_elf_facts(as_bytes(cubin), "k.cubin", nullptr);
+  ASSERT_TRUE(facts);
+  ASSERT_EQ(facts->code.size(), 1U);
+  EXPECT_EQ(facts->code[0].arch, "sm_100");
+  EXPECT_EQ(facts->code[0].kind, "cubin");
+  EXPECT_EQ(facts->device_bytes, cubin.size());
+  EXPECT_EQ(facts->regions, 1U);
+}
+
 TEST(ElfFacts, SumsDebugSections) {
   elf::testing::Library library = elf::testing::make_library();
   const std::string plain = library.builder.build();

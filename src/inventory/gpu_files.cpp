@@ -103,6 +103,20 @@ bool holds_for_others_only(const std::vector<ArchCount>& code, const device::Tar
   });
 }
 
+/// A stand-alone cubin that no target can load. The header does not tell variants: what may be
+/// sm_100 stays for every 10.x.
+bool is_cubin_for_others(const ElfFacts& facts, const device::Targets& targets) {
+  constexpr std::uint16_t kMachineCuda = 190;
+  return facts.machine == kMachineCuda && !facts.code.empty() &&
+         std::ranges::all_of(facts.code, [&](const ArchCount& one) {
+           const auto arch = device::parse_cuda_arch(one.arch);
+           return one.kind == "cubin" && arch &&
+                  std::ranges::none_of(targets.cuda, [&](device::CudaArch gpu) {
+                    return device::cubin_runs_on(*arch, gpu);
+                  });
+         });
+}
+
 std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
                                              const device::Targets& targets) {
   constexpr std::uint16_t kMachineAmdGpu = 224;
@@ -149,6 +163,8 @@ std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
   if (!rules.keep_amd && (!targets.amd.empty() || rules.drop_vendor))
     out = amd_files_for_others(scan, targets);
   if (targets.cuda.empty()) return out;
+  for (const auto& [index, facts] : scan.elf)
+    if (is_cubin_for_others(facts, targets)) out.insert(index);
   const image::LayerListing& layer = *scan.listing;
   struct Member {
     std::uint32_t index = 0;

@@ -1,5 +1,5 @@
-// Whole files that serve other GPUs only, told by their names or, of stand-alone AMD code, by what
-// they hold: what a vendor ships once for each architecture or each make of GPU. Sees one layer
+// Whole files that serve other GPUs only, told by their names or, of stand-alone code, by what they
+// hold: what a vendor ships once for each architecture or each make of GPU. Sees one layer
 // alone.
 #pragma once
 

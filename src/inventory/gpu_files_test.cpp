@@ -116,6 +116,35 @@ TEST(GpuFiles, StandAloneCodeForAmdGoesByWhatItHolds) {
   EXPECT_EQ(files_for_other_gpus(scan, rules), (std::set<std::uint32_t>{0, 1, 2}));
 }
 
+TEST(GpuFiles, StandAloneCubinsGoByWhatTheyHold) {
+  const std::vector<std::string> paths = {"a/sm90.cubin", "a/sm100a.cubin", "a/sm103.cubin",
+                                          "a/none.cubin"};
+  const auto dropped_for = [&](const std::vector<std::string>& gpus) {
+    LayerScan scan = scan_of(paths);
+    for (std::uint32_t index = 0; index < 3; ++index) {
+      ElfFacts facts;
+      facts.machine = 190;
+      const std::string arch = std::vector<std::string>{"sm_90", "sm_100", "sm_103"}[index];
+      facts.code = {{"nvidia", "cubin", arch, 1, 100, {}, 0, 0}};
+      scan.elf.emplace(index, facts);
+    }
+    // One that told no architecture.
+    ElfFacts unknown;
+    unknown.machine = 190;
+    scan.elf.emplace(3U, unknown);
+    device::PruneOptions rules;
+    rules.targets = device::make_targets(gpus).value();
+    std::vector<std::string> out;
+    for (const std::uint32_t index : files_for_other_gpus(scan, rules))
+      out.emplace_back(scan.listing->at(index).path);
+    return out;
+  };
+  EXPECT_EQ(dropped_for({"sm_90"}), (std::vector<std::string>{"a/sm100a.cubin", "a/sm103.cubin"}));
+  EXPECT_EQ(dropped_for({"sm_103"}), (std::vector<std::string>{"a/sm90.cubin"}));
+  EXPECT_EQ(dropped_for({"sm_100", "sm_90"}), (std::vector<std::string>{"a/sm103.cubin"}));
+  EXPECT_EQ(dropped_for({"gfx942"}), std::vector<std::string>{});
+}
+
 TEST(GpuFiles, WheelsOfOtherFamiliesGoWhereOneServes) {
   const std::string site = "opt/venv/lib/python3.12/site-packages/";
   const std::vector<std::string> all = {
