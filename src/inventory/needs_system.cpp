@@ -30,7 +30,7 @@ std::string stated_version(const Survey& survey, std::string_view libc) {
 /// means, and for a script its interpreter.
 std::optional<std::string> start_program(const Survey& survey) {
   for (const std::string& path : start_paths(survey.image)) {
-    const auto real = survey.resolve(path);
+    auto real = survey.resolve(path);
     if (!real) continue;
     if (survey.elf_at(*real) != nullptr) return real;
     const image::EntryRef ref = *survey.contents.tree().find(*real)->content;
