@@ -34,7 +34,8 @@ constexpr Name kCublasPypi[] = {"nvidia-cublas*"};
 constexpr Name kCublasDeb[] = {"libcublas-1*", "libcublas1*"};
 constexpr Name kCublasConda[] = {"libcublas"};
 constexpr Name kCudnnLib[] = {"libcudnn"};
-constexpr Name kCudnnPypi[] = {"nvidia-cudnn*"};
+// Not nvidia-cudnn-frontend, which has versions of its own.
+constexpr Name kCudnnPypi[] = {"nvidia-cudnn", "nvidia-cudnn-cu*"};
 constexpr Name kCudnnDeb[] = {"libcudnn8", "libcudnn9-cuda*", "libcudnn7"};
 constexpr Name kCudnnConda[] = {"cudnn"};
 constexpr Name kNcclLib[] = {"libnccl"};
