@@ -88,7 +88,7 @@ bool is_weights_file(std::string_view path) {
 }
 
 std::optional<std::string> Survey::resolve(std::string_view path) const {
-  const auto real = contents.tree().resolve(path);
+  auto real = contents.tree().resolve(path);
   if (!real) return std::nullopt;
   const auto found = contents.tree().find(*real);
   if (!found || !found->content || found->type == codec::MemberType::kDirectory)

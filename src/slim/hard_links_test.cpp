@@ -8,7 +8,6 @@
 namespace flense::slim {
 namespace {
 
-using ::testing::Contains;
 using testing::edits_of;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
