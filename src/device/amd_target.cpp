@@ -1,5 +1,7 @@
 #include "device/amd_target.h"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -8,7 +10,6 @@
 namespace flense::device {
 namespace {
 
-constexpr std::uint16_t kMachineAmdGpu = 224;
 constexpr std::string_view kUnknown = "unknown";
 
 struct Machine {
@@ -118,7 +119,7 @@ std::string amd_target_of_entry(std::string_view id) {
 
 std::optional<std::string> amd_target_of_code_object(const elf::File& file) {
   constexpr std::size_t kAbiVersionOffset = 8, kFlagsOffset = 48;
-  if (file.machine() != kMachineAmdGpu || file.bytes().size() < 64) return std::nullopt;
+  if (file.machine() != EM_AMDGPU || file.bytes().size() < 64) return std::nullopt;
   const auto abi = load_le<std::uint8_t>(file.bytes(), kAbiVersionOffset);
   const auto flags = load_le<std::uint32_t>(file.bytes(), kFlagsOffset);
   const auto machine = std::ranges::find(kMachines, flags & 0xff, &Machine::number);

@@ -1,3 +1,5 @@
+#include <elf.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -14,7 +16,6 @@ constexpr std::uint64_t kFlagAlloc = 2;
 constexpr std::uint64_t kFlagExecute = 4;
 constexpr std::uint64_t kFlagCompressed = 0x800;
 constexpr std::uint64_t kLeastDataSection = 4096;
-constexpr std::uint16_t kMachineCuda = 190;
 
 bool holds_device_code_by_name(std::string_view name) {
   constexpr std::array<std::string_view, 4> kNames = {".nv_fatbin", "__nv_fatbin", "__nv_relfatbin",
@@ -43,7 +44,7 @@ bool has_entries(const SectionCode& code) {
 
 Result<FileCode> find_device_code(const elf::File& file) {
   FileCode code;
-  if (file.machine() == kMachineCuda) return code;
+  if (file.machine() == EM_CUDA) return code;
   ScanBudget budget;
   budget.bytes = file.bytes().size();
   const auto& sections = file.sections();
@@ -84,7 +85,7 @@ std::optional<FileCode> find_standalone_fatbin(Bytes bytes) {
 std::optional<CudaArch> cubin_arch(const elf::File& file) {
   constexpr std::size_t kAbiVersionOffset = 8;
   constexpr std::size_t kFlagsOffset = 48;
-  if (file.machine() != kMachineCuda || file.bytes().size() < 64) return std::nullopt;
+  if (file.machine() != EM_CUDA || file.bytes().size() < 64) return std::nullopt;
   const auto abi = load_le<std::uint8_t>(file.bytes(), kAbiVersionOffset);
   const auto flags = load_le<std::uint32_t>(file.bytes(), kFlagsOffset);
   // LLVM's ELF.h, EF_CUDA_SM: the field moved with ABI version 8. nvcc 13 writes the same flags for

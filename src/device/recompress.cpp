@@ -1,5 +1,7 @@
 #include "device/recompress.h"
 
+#include <elf.h>
+
 #include <algorithm>
 
 #include "base/checked.h"
@@ -20,7 +22,6 @@ constexpr int kSizeLevel = 19;
 constexpr std::uint64_t kSameLevelPercent = 97;
 /// What the entries of one file may unpack to, in all.
 constexpr std::uint64_t kMostContentOfFile = 64ULL << 30;
-constexpr std::uint16_t kMachineCuda = 190;
 constexpr std::uint64_t kEntryPadding = 8;
 
 /// Holds what comes as long as it is no more than `most` bytes.
@@ -74,7 +75,7 @@ Result<std::vector<std::byte>> pack_entry(Bytes entry_bytes, const Entry& entry,
 bool is_cubin(Bytes content) {
   constexpr std::size_t kMachine = 18;
   return elf::looks_like_elf(content) && content.size() >= kMachine + 2 &&
-         load_le<std::uint16_t>(content, kMachine) == kMachineCuda;
+         load_le<std::uint16_t>(content, kMachine) == EM_CUDA;
 }
 
 /// Whether the mode packs what is stored like this.

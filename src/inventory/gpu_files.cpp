@@ -1,5 +1,7 @@
 #include "inventory/gpu_files.h"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -106,8 +108,7 @@ bool holds_for_others_only(const std::vector<ArchCount>& code, const device::Tar
 /// A stand-alone cubin that no target can load. The header does not tell variants: what may be
 /// sm_100 stays for every 10.x.
 bool is_cubin_for_others(const ElfFacts& facts, const device::Targets& targets) {
-  constexpr std::uint16_t kMachineCuda = 190;
-  return facts.machine == kMachineCuda && !facts.code.empty() &&
+  return facts.machine == EM_CUDA && !facts.code.empty() &&
          std::ranges::all_of(facts.code, [&](const ArchCount& one) {
            const auto arch = device::parse_cuda_arch(one.arch);
            return one.kind == "cubin" && arch &&
@@ -119,11 +120,9 @@ bool is_cubin_for_others(const ElfFacts& facts, const device::Targets& targets) 
 
 std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
                                              const device::Targets& targets) {
-  constexpr std::uint16_t kMachineAmdGpu = 224;
   std::set<std::uint32_t> out;
   for (const auto& [index, facts] : scan.elf)
-    if (facts.machine == kMachineAmdGpu && holds_for_others_only(facts.code, targets))
-      out.insert(index);
+    if (facts.machine == EM_AMDGPU && holds_for_others_only(facts.code, targets)) out.insert(index);
   for (const auto& [index, facts] : scan.bare_code)
     if (holds_for_others_only(facts.code, targets)) out.insert(index);
 

@@ -1,5 +1,6 @@
 #include "inventory/gpu_files.h"
 
+#include <elf.h>
 #include <gtest/gtest.h>
 
 namespace flense::inventory {
@@ -95,7 +96,7 @@ TEST(GpuFiles, StandAloneCodeForAmdGoesByWhatItHolds) {
   const auto code = [](const std::string& arch) {
     return ArchCount{"amd", "code-object", arch, 1, 10, {}, 0, 0};
   };
-  scan.elf[0].machine = 224;
+  scan.elf[0].machine = EM_AMDGPU;
   scan.elf[0].code = {code("gfx906")};
   scan.bare_code[1].code = {code("gfx906"), code("gfx90a:xnack+")};
   scan.bare_code[2].code = {code("gfx906"), code("gfx942")};
@@ -123,14 +124,14 @@ TEST(GpuFiles, StandAloneCubinsGoByWhatTheyHold) {
     LayerScan scan = scan_of(paths);
     for (std::uint32_t index = 0; index < 3; ++index) {
       ElfFacts facts;
-      facts.machine = 190;
+      facts.machine = EM_CUDA;
       const std::string arch = std::vector<std::string>{"sm_90", "sm_100", "sm_103"}[index];
       facts.code = {{"nvidia", "cubin", arch, 1, 100, {}, 0, 0}};
       scan.elf.emplace(index, facts);
     }
     // One that told no architecture.
     ElfFacts unknown;
-    unknown.machine = 190;
+    unknown.machine = EM_CUDA;
     scan.elf.emplace(3U, unknown);
     device::PruneOptions rules;
     rules.targets = device::make_targets(gpus).value();

@@ -1,5 +1,7 @@
 // Device code, and libraries of the driver that lie in the image: for older drivers, by mistake, as
 // stubs.
+#include <elf.h>
+
 #include <algorithm>
 #include <set>
 
@@ -92,11 +94,10 @@ void add_stubs(const Survey& survey, Needs& needs) {
 }  // namespace
 
 void collect_code(const Survey& survey, Needs& needs) {
-  constexpr std::uint16_t kMachineCuda = 190;
   // Of stand-alone cubins a program takes the one that fits: that others lie beside it is no lack.
   std::set<std::string_view> cubins;
   for (const SurveyFile& file : survey.files)
-    if (file.elf != nullptr && file.elf->machine == kMachineCuda) cubins.insert(file.path);
+    if (file.elf != nullptr && file.elf->machine == EM_CUDA) cubins.insert(file.path);
   for (const DeviceFile& file : survey.inventory.device_code.files)
     if (!file.entries.empty() && !cubins.contains(file.path))
       needs.code.push_back({file.path, file.device_bytes, file.entries});

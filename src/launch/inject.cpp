@@ -230,17 +230,18 @@ Result<void> Preparation::run(const std::vector<LibraryMount>& mounts) {
 Result<HeldPrepared> publish_and_hold(const std::filesystem::path& place,
                                       const std::filesystem::path& directory,
                                       const Preparation& work) {
-  constexpr int kTries = 100, kFewTries = 3;
+  constexpr int kTries = 100, kMostFailures = 10;
   constexpr auto kPause = std::chrono::milliseconds(5);
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return system_error(error.value(), "cannot create " + directory.string());
+  int failures = 0;
   for (int i = 0; i < kTries; ++i) {
     if (i > 0) std::this_thread::sleep_for(kPause);
     const Result<void> published = with_context(publish_prepared(place, work.prepared, work.files),
                                                 "preparing the driver's libraries");
     // What stood in the way may be gone a moment later.
-    if (!published && i < kFewTries) continue;
+    if (!published && ++failures < kMostFailures) continue;
     TRY_DO(published);
     if (auto held = hold_prepared(place)) return std::move(*held);
   }

@@ -125,13 +125,8 @@ Result<void> publish_prepared(const std::filesystem::path& directory, const Prep
     if (!free)
       return fail(Code::kEnvironment, "{} is damaged, and a container uses it", directory.string());
   }
-  // Who prunes meanwhile takes away what was in the way a moment ago.
-  constexpr int kTries = 16;
   auto staged = AtomicDirectory::create(directory);
-  for (int tries = 1; !staged && tries < kTries; ++tries) {
-    if (load_prepared(directory)) return {};
-    staged = AtomicDirectory::create(directory);
-  }
+  if (!staged && load_prepared(directory)) return {};
   TRY(AtomicDirectory output, std::move(staged));
   TRY_DO(write_links(output.staging() / "lib", files.links));
   if (!files.links32.empty()) TRY_DO(write_links(output.staging() / "lib32", files.links32));

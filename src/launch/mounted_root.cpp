@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <string>
 
 #include "base/file.h"
 #include "codec/sif.h"
@@ -17,9 +17,9 @@ namespace flense::launch {
 
 namespace {
 
-Error explained(int error, const char* what) {
-  Error out = system_error(error, what).error();
-  out.hint = "without --mount-image the image is unpacked once, which needs no privilege";
+std::unexpected<Error> explained(int error, std::string what) {
+  auto out = system_error(error, std::move(what));
+  out.error().hint = "without --mount-image the image is unpacked once, which needs no root";
   return out;
 }
 
@@ -27,7 +27,7 @@ Error explained(int error, const char* what) {
 Result<UniqueFd> attach_loop(int file, std::uint64_t offset, std::uint64_t size,
                              std::string& device) {
   const UniqueFd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
-  if (!control) return std::unexpected(explained(errno, "cannot open /dev/loop-control"));
+  if (!control) return explained(errno, "cannot open /dev/loop-control");
   struct loop_config config{};
   config.fd = static_cast<std::uint32_t>(file);
   config.info.lo_offset = offset;
@@ -37,16 +37,14 @@ Result<UniqueFd> attach_loop(int file, std::uint64_t offset, std::uint64_t size,
   constexpr int kTries = 64;
   for (int tries = 0; tries < kTries; ++tries) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
-    if (number < 0) return std::unexpected(explained(errno, "cannot get a loop device"));
+    if (number < 0) return explained(errno, "cannot get a loop device");
     device = fmt::format("/dev/loop{}", number);
     UniqueFd loop(::open(device.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!loop && errno != ENOENT && errno != ENXIO)
-      return std::unexpected(explained(errno, "cannot open a loop device"));
-    if (loop && ::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0) return loop;
-    if (loop && errno != EBUSY)
-      return std::unexpected(explained(errno, "cannot set up a loop device"));
+    if (!loop) return explained(errno, "cannot open " + device);
+    if (::ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0) return loop;
+    if (errno != EBUSY) return explained(errno, "cannot set up " + device);
   }
-  return std::unexpected(explained(EBUSY, "cannot get a loop device"));
+  return explained(EBUSY, "cannot get a loop device");
 }
 
 /// What the kernel says about a mount that failed stands in its context.
@@ -54,12 +52,15 @@ std::string last_word(int context) {
   char text[256];
   const ssize_t got = ::read(context, text, sizeof text);
   if (got <= 2) return "";
-  return fmt::format(" ({})", std::string_view(text + 2, static_cast<std::size_t>(got) - 2));
+  // "e squashfs: …\n"
+  std::string_view said(text + 2, static_cast<std::size_t>(got) - 2);
+  while (said.ends_with('\n')) said.remove_suffix(1);
+  return fmt::format(" ({})", said);
 }
 
 Result<UniqueFd> mount_device(const std::string& device) {
   const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "squashfs", FSOPEN_CLOEXEC)));
-  if (!context) return std::unexpected(explained(errno, "cannot mount a squashfs"));
+  if (!context) return explained(errno, "cannot mount a squashfs");
   const auto configure = [&](unsigned command, const char* key, const char* value) {
     return ::syscall(SYS_fsconfig, context.get(), command, key, value, 0) == 0;
   };
@@ -67,13 +68,12 @@ Result<UniqueFd> mount_device(const std::string& device) {
       !configure(FSCONFIG_SET_FLAG, "ro", nullptr) ||
       !configure(FSCONFIG_CMD_CREATE, nullptr, nullptr)) {
     const int error = errno;
-    return std::unexpected(explained(
-        error, ("the kernel does not mount this squashfs" + last_word(context.get())).c_str()));
+    return explained(error, "the kernel does not mount this squashfs" + last_word(context.get()));
   }
   UniqueFd mount(
       static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
                                  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
-  if (!mount) return std::unexpected(explained(errno, "cannot mount a squashfs"));
+  if (!mount) return explained(errno, "cannot mount a squashfs");
   return mount;
 }
 

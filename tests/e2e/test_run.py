@@ -419,6 +419,7 @@ class Run(harness.Case):
             else:
                 broken += 1
         print(f"{broken} kills before the root was whole, {whole} after")
+        self.assertGreater(broken, 0)
         self.run_image(image, "true")
         first = self.listing()
         self.verify()
