@@ -203,7 +203,7 @@ std::string_view mode_word(Mode mode) {
 
 std::vector<Mode> modes_here(const host::Machine& machine) {
   std::vector<Mode> out;
-  const host::System system = host::probe_system(machine);
+  const host::System system = host::probe_platform(machine);
   const host::Nvidia nvidia = host::probe_nvidia_module(machine);
   const std::vector<host::Gpu> gpus = host::probe_nvidia_gpus(machine, system);
   const bool on_bus =

@@ -56,20 +56,19 @@ std::string on_host(const text::Json& config, const std::string& path) {
 }  // namespace
 
 Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,
-                         const host::Places& places, const launch::RootFs& root,
+                         const host::Machine& machine, const launch::RootFs& root,
                          const std::vector<std::string>& devices) {
   if (args.has("--no-preflight")) return false;
   TRY(const auto cache, open_inventory_cache(args, io));
   const auto progress = make_progress(args, io);
   launch::PreflightOptions options;
   options.devices = devices;
-  options.places = places;
   options.cache = cache.get();
   options.read_layers = root.unpacked_now;
   options.scratch_directory = scratch_directory(args, io);
   options.progress = progress.get();
   TRY(const launch::Preflight verdict,
-      with_context(launch::preflight(image, options), "checking {}", image.name));
+      with_context(launch::preflight(image, machine, options), "checking {}", image.name));
   progress->clear();
   TRY_DO(launch::refuse(verdict));
   for (const launch::PreflightFinding& finding : verdict.warnings)

@@ -18,7 +18,7 @@ namespace flense::cli {
 /// --no-preflight; says warnings on standard error. True when the image's compat libraries serve.
 /// The layers of an image that was unpacked just now are read, so that later runs know them.
 Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,
-                         const host::Places& places, const launch::RootFs& root,
+                         const host::Machine& machine, const launch::RootFs& root,
                          const std::vector<std::string>& devices);
 
 /// Warns of words and variables of the command that point into the read-only root, and of places on

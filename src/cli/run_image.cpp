@@ -302,7 +302,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const host::Places where, places_of(args));
   const host::Machine machine(where);
   const Preflight preflight = [&](const std::vector<std::string>& names) {
-    return check_image(args, io, *opened.image, where, opened.root, names);
+    return check_image(args, io, *opened.image, machine, opened.root, names);
   };
   TRY(auto devices, choose_devices(options, opened, machine, io, preflight));
   launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};

@@ -53,7 +53,7 @@ std::optional<DeviceNode> Tree::node(std::string_view path) const {
   if (!real) return std::nullopt;
   const char* file = real->empty() ? "." : real->c_str();
   struct stat status{};
-  if (::fstatat(top_->get(), file, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (::fstatat(memory_->top(), file, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   DeviceNode out;
   out.mode = status.st_mode & 07777u;
   out.uid = status.st_uid;
@@ -64,7 +64,7 @@ std::optional<DeviceNode> Tree::node(std::string_view path) const {
     out.minor = minor(status.st_rdev);
     // The kernel knows access control lists, user namespaces and the control group's device rules,
     // which no mode shows.
-    out.refusal = ::faccessat(top_->get(), file, R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
+    out.refusal = ::faccessat(memory_->top(), file, R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
   } else if (S_ISDIR(status.st_mode)) {
     out.kind = DeviceNode::Kind::kDirectory;
   } else if (S_ISREG(status.st_mode)) {

@@ -12,6 +12,8 @@ Profile probe(const Machine& machine);
 
 // The parts, in the order in which later ones use earlier ones.
 System probe_system(const Machine& machine);
+/// Of it only what kind of machine it is: kernel, WSL2, Jetson, board, container.
+System probe_platform(const Machine& machine);
 Isolation probe_isolation(const Machine& machine, const System& system);
 Nvidia probe_nvidia(const Machine& machine, const System& system);
 /// Of it what a start can wait for: the module alone; module, library and root of the driver.

@@ -59,6 +59,10 @@ void probe_cpu(const Tree& proc, System& out) {
     out.architecture = Text::known("aarch64", label + ", CPU implementer");
 }
 
+Text kernel_release(const Tree& proc) {
+  return text_fact(proc, "sys/kernel/osrelease");
+}
+
 void probe_distribution(const Tree& root, System& out) {
   const std::string path = root.exists("etc/os-release") ? "etc/os-release" : "usr/lib/os-release";
   const Result<std::string> text = root.read(path);
@@ -103,7 +107,7 @@ void probe_libc(const Tree& root, System& out) {
   out.libc = out.libc_version = Text::unknown("neither glibc nor musl in the library directories");
 }
 
-void probe_platform(const Machine& machine, System& out) {
+void add_platform(const Machine& machine, System& out) {
   const std::string kernel = out.kernel.value.value_or("");
   const bool named = kernel.find("WSL2") != std::string::npos ||
                      kernel.find("microsoft-standard") != std::string::npos;
@@ -149,14 +153,21 @@ Flag filesystem(const Machine& machine, const System& system, std::string_view n
 
 }  // namespace
 
+System probe_platform(const Machine& machine) {
+  System out;
+  out.kernel = kernel_release(machine.proc);
+  add_platform(machine, out);
+  return out;
+}
+
 System probe_system(const Machine& machine) {
   System out;
-  out.kernel = text_fact(machine.proc, "sys/kernel/osrelease");
+  out.kernel = kernel_release(machine.proc);
   out.architecture = text_fact(machine.proc, "sys/kernel/arch");
   probe_cpu(machine.proc, out);
   probe_distribution(machine.root, out);
   probe_libc(machine.root, out);
-  probe_platform(machine, out);
+  add_platform(machine, out);
   out.memory_bytes = parsed_fact<std::uint64_t>(
       machine.proc, "meminfo", [](std::string_view text) -> std::optional<std::uint64_t> {
         const Pairs pairs = colon_pairs(text);

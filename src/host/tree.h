@@ -17,6 +17,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "host/tree_memory.h"
 
 namespace flense::host {
 
@@ -44,8 +45,11 @@ class Tree {
   static constexpr std::size_t kMaxProcesses = 4u << 20;
 
   /// `where` is the directory; `name` is what it stands for ("/proc") in evidence and messages.
-  /// A copy may hold stand-ins for device nodes.
-  Tree(std::filesystem::path where, std::string name, bool copy = false);
+  /// A copy may hold stand-ins for device nodes. With kKeep the same question gets the answer that
+  /// it got the first time, except for node() and the bytes of map(): for what is only looked at.
+  using Recall = TreeMemory::Recall;
+  Tree(std::filesystem::path where, std::string name, bool copy = false,
+       Recall recall = Recall::kNone);
 
   bool is_copy() const { return copy_; }
 
@@ -68,12 +72,20 @@ class Tree {
   std::optional<DeviceNode> node(std::string_view path) const;
 
  private:
+  Tree(std::shared_ptr<TreeMemory> memory, std::filesystem::path where, std::string name,
+       bool copy);
+
   Result<UniqueFd> open(std::string_view path) const;
+  UniqueFd open_without_links(const std::string& path, int flags) const;
   std::optional<bool> exists_without_links(const std::string& path) const;
   bool resolve_by_kernel(const std::string& path, std::optional<std::string>& out) const;
+  std::string through_parent(const std::string& path) const;
+  std::string link_to_neighbour(const std::string& path) const;
+  std::optional<std::string> resolve_by_steps(std::string path) const;
+  std::optional<std::string> resolve_anew(const std::string& path) const;
 
+  std::shared_ptr<TreeMemory> memory_;  ///< holds the directory open
   std::filesystem::path where_;
-  std::shared_ptr<const UniqueFd> top_;  ///< the directory, open; of no descriptor without one
   std::string name_;
   bool copy_ = false;
 };
@@ -82,10 +94,14 @@ class Tree {
 struct Places {
   std::filesystem::path root = "/";
   std::filesystem::path proc, sys, dev;
+
+  Places with_all_named() const;
 };
 
+/// A machine at one time: its trees keep their answers.
 struct Machine {
-  explicit Machine(const Places& places);
+  explicit Machine(const Places& where);
+  Places places;  ///< with all named
   Tree root, proc, sys, dev;
 };
 

@@ -76,6 +76,56 @@ TEST(Tree, AnOlderKernel) {
       ::testing::ExitedWithCode(0), "");
 }
 
+TEST(Tree, AMachineKeepsItsAnswers) {
+  const testing::ScratchTree scratch;
+  scratch.file("sys/devices/one/vendor", "0x10de\n");
+  scratch.file("sys/devices/one/class", "0x0302\n");
+  scratch.link("sys/bus/one", "../devices/one");
+  const Machine machine = scratch.machine();
+  const Tree now(scratch.top() / "sys", "/sys");
+  const Tree of_machine = *machine.root.below("sys/bus/one", "/sys/bus/one");
+  for (const Tree* tree : {&machine.sys, &now}) {
+    EXPECT_EQ(tree->read("bus/one/vendor").value(), "0x10de\n");
+    EXPECT_EQ(tree->read("bus/one/class").value(), "0x0302\n");
+    EXPECT_THAT(tree->list("bus/one"), ElementsAre("class", "vendor"));
+    EXPECT_FALSE(tree->exists("bus/one/driver"));
+  }
+  EXPECT_FALSE(of_machine.exists("driver"));
+  scratch.file("sys/devices/one/vendor", "0x1002\n");
+  scratch.file("sys/devices/one/driver", "");
+  // As the first time: also for a copy, and for a tree below that is asked for again.
+  const Machine copy = machine;
+  EXPECT_EQ(copy.sys.read("bus/one/vendor").value(), "0x10de\n");
+  EXPECT_FALSE(machine.sys.read("bus/one/vendor", 3)) << "too large, known or not";
+  EXPECT_THAT(copy.sys.list("bus/one"), ElementsAre("class", "vendor"));
+  EXPECT_THAT(copy.sys.list("bus/one", 1), ElementsAre("class"));
+  EXPECT_FALSE(copy.sys.exists("bus/one/driver"));
+  EXPECT_FALSE(machine.root.below("sys/bus/one", "/sys/bus/one")->exists("driver"));
+  // The others look again.
+  EXPECT_EQ(now.read("bus/one/vendor").value(), "0x1002\n");
+  EXPECT_THAT(now.list("bus/one"), ElementsAre("class", "driver", "vendor"));
+  EXPECT_TRUE(now.exists("bus/one/driver"));
+  EXPECT_TRUE(scratch.machine().sys.exists("bus/one/driver"));
+}
+
+TEST(TreeMemory, IsBounded) {
+  TreeMemory memory(UniqueFd(), TreeMemory::Recall::kKeep);
+  memory.keep_text("small", "a");
+  memory.keep_text("large", std::string(TreeMemory::kMaxText + 1, 'x'));
+  EXPECT_THAT(memory.text("small"), Optional(std::string("a")));
+  EXPECT_FALSE(memory.text("large"));
+  memory.keep_names("folder", {std::string(TreeMemory::kMost, 'x')});
+  EXPECT_FALSE(memory.names("folder"));
+  const std::string page(TreeMemory::kMaxText, 'x');
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < TreeMemory::kMost / page.size(); ++i) {
+    memory.keep_text(std::to_string(i), page);
+    if (memory.text(std::to_string(i))) ++kept;
+  }
+  EXPECT_GT(kept, TreeMemory::kMost / page.size() / 2);
+  EXPECT_LT(kept, TreeMemory::kMost / page.size());
+}
+
 TEST(Tree, ADirectoryAsATreeOfItsOwn) {
   const testing::ScratchTree scratch;
   scratch.file("secret", "of the host");

@@ -96,10 +96,9 @@ TEST_F(NumaTest, WhatIsUnknownIsToldAndNotBound) {
 
 TEST_F(NumaTest, WhatTheBatchSystemGaveIsRenewedWhereCrunTakesIt) {
   const Engine old{"/usr/bin/crun", {1, 8, 1}}, taking{"/usr/bin/crun", {1, 28, 0}};
-  const host::Machine machine = tree_.machine();
-  EXPECT_FALSE(
-      inherited_placement(taking, machine.sys, {0, 1}));  // nobody knows how many there are
+  EXPECT_FALSE(inherited_placement(taking, tree_.machine().sys, {0, 1}));  // nobody knows how many
   tree_.file("sys/devices/system/cpu/online", "0-15\n");
+  const host::Machine machine = tree_.machine();
   EXPECT_FALSE(inherited_placement(old, machine.sys, {0, 1}));
   EXPECT_FALSE(inherited_placement(taking, machine.sys, all_));
   EXPECT_EQ(inherited_placement(taking, machine.sys, {0, 1, 5}), (Placement{"0-1,5", ""}));

@@ -133,10 +133,11 @@ bool is_settled(std::string_view id) {
   return id == "driver-baked" || id == "stub-in-path" || id == "visible-devices";
 }
 
-Result<Preflight> judge(const inventory::Needs& needs, const PreflightOptions& options) {
+Result<Preflight> judge(const inventory::Needs& needs, const host::Machine& machine,
+                        const PreflightOptions& options) {
   TRY(const knowledge::Knowledge tables,
       with_context(knowledge::Knowledge::load_for_verdicts(), "reading the tables"));
-  host::Profile host = host::probe(host::Machine(options.places));
+  host::Profile host = host::probe(machine);
   const bool gpus = asks_for_gpu(options.devices);
   if (gpus)
     keep_chosen(host, options.devices);
@@ -180,7 +181,8 @@ Result<inventory::Needs> read_needs(const image::Image& image, const PreflightOp
 
 }  // namespace
 
-Result<Preflight> preflight(const image::Image& image, const PreflightOptions& options) {
+Result<Preflight> preflight(const image::Image& image, const host::Machine& machine,
+                            const PreflightOptions& options) {
   const std::string name = image_key(image);
   const bool gpus = asks_for_gpu(options.devices);
   const bool read_layers = options.read_layers && gpus;
@@ -196,10 +198,10 @@ Result<Preflight> preflight(const image::Image& image, const PreflightOptions& o
       return out;
     }
     TRY(const inventory::Needs needs, read_needs(image, options));
-    return judge(needs, options);
+    return judge(needs, machine, options);
   }
   inventory::InventoryCache& cache = *options.cache;
-  const std::string host = host_fingerprint(options.places);
+  const std::string host = host_fingerprint(machine);
   const std::string whole = key_of(name, host, options, true);
   if (auto known = load(cache, whole)) return *std::move(known);
   auto needs = cache.load_needs(image, {}, inventory::CacheTrust::kDigest);
@@ -208,13 +210,13 @@ Result<Preflight> preflight(const image::Image& image, const PreflightOptions& o
       TRY(inventory::Needs read, read_needs(image, options));
       needs = inventory::Cached<inventory::Needs>{std::move(read), 0};
     }
-    TRY(Preflight out, judge(needs->value, options));
+    TRY(Preflight out, judge(needs->value, machine, options));
     keep(cache, whole, image, out);
     return out;
   }
   const std::string bare = key_of(name, host, options, false);
   if (auto known = load(cache, bare)) return *std::move(known);
-  TRY(Preflight out, judge(inventory::config_needs(image), options));
+  TRY(Preflight out, judge(inventory::config_needs(image), machine, options));
   keep(cache, bare, image, out);
   return out;
 }

@@ -32,7 +32,6 @@ struct Preflight {
 struct PreflightOptions {
   /// Qualified CDI names; without one of a GPU only what any program needs is asked.
   std::vector<std::string> devices;
-  host::Places places;
   inventory::InventoryCache* cache = nullptr;  ///< null: nothing is known, and nothing kept
   /// Reads the layers of an image that the cache does not know, as `flense check` does: seconds to
   /// minutes. Else its configuration alone is judged, with a notice.
@@ -41,7 +40,8 @@ struct PreflightOptions {
   Progress* progress = nullptr;             ///< of reading
 };
 
-Result<Preflight> preflight(const image::Image& image, const PreflightOptions& options);
+Result<Preflight> preflight(const image::Image& image, const host::Machine& machine,
+                            const PreflightOptions& options);
 
 /// The first failure as an error, with the others as its context; fine without failures.
 Result<void> refuse(const Preflight& preflight);

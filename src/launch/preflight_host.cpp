@@ -37,16 +37,15 @@ class Fingerprint {
 };
 
 /// Number, owner and mode of what a container's process has to open.
-void add_nodes(const host::Places& places, const host::Tree& dev, Fingerprint& out) {
-  const std::filesystem::path folder = places.dev.empty() ? places.root / "dev" : places.dev;
-  for (const std::string& name : dev.list("")) {
+void add_nodes(const host::Machine& machine, Fingerprint& out) {
+  for (const std::string& name : machine.dev.list("")) {
     if (!name.starts_with("nvidia") && name != "kfd" && name != "dri" && name != "dxg") continue;
     struct stat status{};
-    if (::stat((folder / name).c_str(), &status) != 0) continue;
+    if (::stat((machine.places.dev / name).c_str(), &status) != 0) continue;
     out.add(fmt::format("{} {} {:o} {} {}", name, status.st_rdev, status.st_mode, status.st_uid,
                         status.st_gid));
   }
-  out.add_names(dev, "dri");
+  out.add_names(machine.dev, "dri");
 }
 
 /// Where probing looks for libcuda.so.1: by inode and times, since updates keep the name.
@@ -63,8 +62,7 @@ void add_libcuda(const std::filesystem::path& root, Fingerprint& out) {
 
 }  // namespace
 
-std::string host_fingerprint(const host::Places& places) {
-  const host::Machine machine(places);
+std::string host_fingerprint(const host::Machine& machine) {
   Fingerprint out;
   out.add_file(machine.proc, "sys/kernel/random/boot_id");
   out.add_file(machine.proc, "sys/kernel/osrelease");
@@ -81,8 +79,8 @@ std::string host_fingerprint(const host::Places& places) {
   for (const std::string& gpu : machine.proc.list("driver/nvidia/capabilities"))
     out.add_names(machine.proc, "driver/nvidia/capabilities/" + gpu + "/mig");
   for (const std::string& card : machine.sys.list("class/kfd/kfd/topology/nodes")) out.add(card);
-  add_nodes(places, machine.dev, out);
-  add_libcuda(places.root, out);
+  add_nodes(machine, out);
+  add_libcuda(machine.places.root, out);
   out.add(fmt::format("{} {}", ::geteuid(), ::getegid()));
   return out.hex();
 }

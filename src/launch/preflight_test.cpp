@@ -29,7 +29,6 @@ class PreflightTest : public inventory::testing::NeedsTest {
     EXPECT_TRUE(store);
     cache_.emplace(std::move(*store), 0);
     options_.devices = {"nvidia.com/gpu=all"};
-    options_.places.root = tree_.top();
     options_.cache = &*cache_;
     options_.scratch_directory = dir_.path();
   }
@@ -43,6 +42,10 @@ class PreflightTest : public inventory::testing::NeedsTest {
                 text::Json::object().set("Env", text::Json::array().push("CUDA_VERSION=13.0.0")));
   }
 
+  Result<Preflight> ask(const image::Image& image) {
+    return preflight(image, tree_.machine(), options_);
+  }
+
   host::testing::ScratchTree tree_;
   doctor::testing::TestMachine machine_;
   std::optional<inventory::InventoryCache> cache_;
@@ -51,7 +54,7 @@ class PreflightTest : public inventory::testing::NeedsTest {
 
 TEST_F(PreflightTest, OfTheConfigurationWhenNothingElseIsKnown) {
   const auto image = cuda13();
-  const auto verdict = preflight(*image, options_);
+  const auto verdict = ask(*image);
   ASSERT_TRUE(verdict) << verdict.error().message;
   EXPECT_FALSE(verdict->layers_known);
   EXPECT_THAT(verdict->failures, Contains(Id("driver-cuda")));
@@ -61,12 +64,12 @@ TEST_F(PreflightTest, OfTheConfigurationWhenNothingElseIsKnown) {
   EXPECT_EQ(refused.error().code, Code::kEnvironment);
   EXPECT_THAT(refused.error().message, HasSubstr("the image will not run here: "));
   EXPECT_THAT(refused.error().hint, HasSubstr("--no-preflight"));
-  EXPECT_EQ(preflight(*image, options_).value(), *verdict) << "from the cache";
+  EXPECT_EQ(ask(*image).value(), *verdict) << "from the cache";
 }
 
 TEST_F(PreflightTest, WithoutGpusThatIsNobodysTrouble) {
   options_.devices = {"vendor.org/nic=0"};
-  const auto verdict = preflight(*cuda13(), options_);
+  const auto verdict = ask(*cuda13());
   ASSERT_TRUE(verdict) << verdict.error().message;
   EXPECT_THAT(verdict->failures, IsEmpty());
   EXPECT_THAT(verdict->warnings, IsEmpty());
@@ -77,28 +80,28 @@ TEST_F(PreflightTest, WithoutGpusThatIsNobodysTrouble) {
 TEST_F(PreflightTest, AnotherMachineArchitectureFailsAlways) {
   options_.devices.clear();
   tree_.file("proc/sys/kernel/arch", "aarch64\n");
-  const auto verdict = preflight(*cuda13(), options_);
+  const auto verdict = ask(*cuda13());
   ASSERT_TRUE(verdict);
   EXPECT_THAT(verdict->failures, ElementsAre(Id("platform")));
 }
 
 TEST_F(PreflightTest, LayersThatWereReadMeanwhileCount) {
   const auto image = cuda13();
-  ASSERT_FALSE(preflight(*image, options_)->layers_known);
+  ASSERT_FALSE(ask(*image)->layers_known);
   options_.read_layers = true;
-  const auto read = preflight(*image, options_);
+  const auto read = ask(*image);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_TRUE(read->layers_known);
   EXPECT_THAT(read->notices, IsEmpty());
   options_.read_layers = false;
-  EXPECT_EQ(preflight(*image, options_).value(), *read);
+  EXPECT_EQ(ask(*image).value(), *read);
 }
 
 TEST_F(PreflightTest, ANewDriverIsAskedAnew) {
   const auto image = cuda13();
-  ASSERT_THAT(preflight(*image, options_)->failures, Contains(Id("driver-cuda")));
+  ASSERT_THAT(ask(*image)->failures, Contains(Id("driver-cuda")));
   machine_.nvidia_software("580.95.05");
-  EXPECT_THAT(preflight(*image, options_)->failures, Not(Contains(Id("driver-cuda"))));
+  EXPECT_THAT(ask(*image)->failures, Not(Contains(Id("driver-cuda"))));
 }
 
 TEST_F(PreflightTest, OnlyTheGpusOfTheContainerAreAsked) {
@@ -106,41 +109,39 @@ TEST_F(PreflightTest, OnlyTheGpusOfTheContainerAreAsked) {
   machine_.nvidia_software("580.95.05");
   // CUDA 13 has no code for Volta any more.
   machine_.gpu("0000:65:00.0", 1, "Tesla V100-SXM2-32GB");
-  EXPECT_THAT(preflight(*image, options_)->failures, Contains(Id("arch-dropped")));
+  EXPECT_THAT(ask(*image)->failures, Contains(Id("arch-dropped")));
   options_.devices = {"nvidia.com/gpu=0"};
-  EXPECT_THAT(preflight(*image, options_)->failures, Not(Contains(Id("arch-dropped"))));
+  EXPECT_THAT(ask(*image)->failures, Not(Contains(Id("arch-dropped"))));
   options_.devices = {"nvidia.com/gpu=GPU-00000001-1111-2222-3333-444444444444"};
-  EXPECT_THAT(preflight(*image, options_)->failures, Contains(Id("arch-dropped")));
+  EXPECT_THAT(ask(*image)->failures, Contains(Id("arch-dropped")));
 }
 
 TEST_F(PreflightTest, ADamagedEntryIsMadeAgain) {
   const auto image = cuda13();
-  const auto first = preflight(*image, options_).value();
+  const auto first = ask(*image).value();
   for (const auto& file : std::filesystem::recursive_directory_iterator(dir_ / "cache"))
     if (file.is_regular_file()) std::ofstream(file.path()) << "damaged";
-  EXPECT_EQ(preflight(*image, options_).value(), first);
+  EXPECT_EQ(ask(*image).value(), first);
 }
 
 TEST_F(PreflightTest, WithoutACacheNothingIsJudged) {
   options_.cache = nullptr;
-  const auto verdict = preflight(*cuda13(), options_);
+  const auto verdict = ask(*cuda13());
   ASSERT_TRUE(verdict);
   EXPECT_THAT(verdict->failures, IsEmpty());
   EXPECT_THAT(verdict->notices, ElementsAre(HasSubstr("was not checked")));
   options_.read_layers = true;
-  EXPECT_THAT(preflight(*cuda13(), options_)->failures, Contains(Id("driver-cuda")));
+  EXPECT_THAT(ask(*cuda13())->failures, Contains(Id("driver-cuda")));
 }
 
 TEST(HostFingerprint, ChangesWithWhatAVerdictRestsOn) {
   host::testing::ScratchTree tree;
   const doctor::testing::TestMachine machine(tree);
   machine.nvidia_host();
-  host::Places places;
-  places.root = tree.top();
-  std::string last = host_fingerprint(places);
-  EXPECT_EQ(last, host_fingerprint(places));
+  std::string last = host_fingerprint(tree.machine());
+  EXPECT_EQ(last, host_fingerprint(tree.machine()));
   const auto changed = [&](const char* what) {
-    const std::string now = host_fingerprint(places);
+    const std::string now = host_fingerprint(tree.machine());
     EXPECT_NE(now, last) << what;
     last = now;
   };
