@@ -31,7 +31,8 @@ FdSource::~FdSource() = default;
 
 Result<Bytes> FdSource::next(std::size_t max) {
   if (begin_ == end_) {
-    const std::size_t room = end_ == 0 ? kFirstBlock : kBlock;
+    // A short one is the last as a rule, and some of the kernel's files make room for all of it.
+    const std::size_t room = end_ < kFirstBlock ? kFirstBlock : kBlock;
     ssize_t got = 0;
     do {
       got = ::read(fd_, buffer_.get(), room);
