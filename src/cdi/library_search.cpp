@@ -197,12 +197,13 @@ std::vector<std::string> library_folders(const GenerateOptions& options, const h
 
 std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root,
                                     const std::string& path) {
+  // In this order, since opening answers both.
+  const Result<MappedFile> file = root.tree.map(path);
   const auto real = root.tree.resolve(path);
   if (!real) {
     discovery.note(fmt::format("{} leads nowhere: left out", root.tree.label(path)));
     return std::nullopt;
   }
-  const Result<MappedFile> file = root.tree.map(*real);
   if (!file) {
     discovery.note(file.error().message + ": left out");
     return std::nullopt;
