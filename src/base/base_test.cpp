@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/glob.h"
 #include "base/parallel.h"
 #include "base/path.h"
 #include "base/process.h"
@@ -137,6 +138,26 @@ TEST(Glob, EveryShortPatternAndPath) {
   for (const std::string& pattern : texts_of("ab/*?", 5)) {
     for (const std::string& path : paths)
       ASSERT_EQ(glob_match(pattern, path), matches_slowly(pattern, path)) << pattern << ' ' << path;
+  }
+}
+
+TEST(Glob, EveryFewComponents) {
+  const std::vector<std::string_view> parts = {"a", "**", "*b", "a*b*", "?", ""};
+  std::vector<std::string> patterns;
+  for (const std::string_view first : parts) {
+    patterns.emplace_back(first);
+    for (const std::string_view second : parts)
+      for (const std::string_view third : parts) {
+        patterns.push_back(fmt::format("{}/{}/{}", first, second, third));
+        for (const std::string_view fourth : parts)
+          patterns.push_back(fmt::format("{}/{}/{}/{}", first, second, third, fourth));
+      }
+  }
+  const std::vector<std::string> paths = texts_of("ab/", 6);
+  for (const std::string& pattern : patterns) {
+    const std::string_view plain = std::string_view(pattern).substr(pattern.starts_with('/'));
+    for (const std::string& path : paths)
+      ASSERT_EQ(glob_match(pattern, path), matches_slowly(plain, path)) << pattern << ' ' << path;
   }
 }
 

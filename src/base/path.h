@@ -20,8 +20,4 @@ std::string resolve_link_text(std::string_view dir, std::string_view target);
 std::string_view parent_path(std::string_view path);
 std::string_view base_name(std::string_view path);
 
-/// Shell-like patterns over image paths: '*' and '?' stay within a component, "**" spans
-/// components, [a-z] classes. A leading '/' is ignored. Linear in pattern times text.
-bool glob_match(std::string_view pattern, std::string_view path);
-
 }  // namespace flense

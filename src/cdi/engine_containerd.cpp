@@ -3,6 +3,7 @@
 // and the others' settings are gone.
 #include <algorithm>
 
+#include "base/glob.h"
 #include "base/path.h"
 #include "cdi/engine.h"
 #include "text/toml.h"

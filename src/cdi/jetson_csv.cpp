@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/glob.h"
 #include "base/path.h"
 #include "cdi/device_folder.h"
 #include "cdi/device_list.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/glob.h"
 #include "base/path.h"
 #include "elf/file.h"
 #include "elf/loader_cache.h"

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/format.h"
 
 namespace flense::host {
@@ -11,10 +12,6 @@ namespace flense::host {
 namespace {
 
 constexpr std::size_t kMaxPairs = 16384;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/glob.h"
 #include "base/path.h"
 #include "inventory/flavour.h"
 #include "inventory/reach_places.h"

@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/path.h"
 
 namespace flense::inventory {
 
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 /// Where the component that begins at `at` ends.
 std::size_t component_end(std::string_view path, std::size_t at) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/glob.h"
 #include "base/path.h"
 #include "inventory/needs_survey.h"
 #include "knowledge/table_rows.h"

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/path.h"
 
 namespace flense::inventory {
@@ -78,9 +79,6 @@ constexpr std::array<Product, 15> kProducts = {{
     {"CuPy", {}, kCupyPypi, {}, {}, ""},
 }};
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_hex_digit(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f');
 }

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "base/path.h"
+#include "base/glob.h"
 
 namespace flense::inventory {
 namespace {

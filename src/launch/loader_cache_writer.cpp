@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace flense::launch {
 namespace {
 
@@ -16,10 +18,6 @@ constexpr std::uint32_t kExtensionMagic = 0xeaa42174, kHwcapsTag = 1;
 constexpr std::size_t kExtensionHeader = 8, kExtensionSection = 16;
 constexpr std::size_t kMaxCacheEntries = 65536, kMaxText = 4096;
 constexpr std::uint64_t kMaxBytes = 64U << 20;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 /// A run of digits at `at`, with the overflow that glibc's int has.
 std::int32_t take_number(std::string_view text, std::size_t& at) {

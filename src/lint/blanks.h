@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/ascii.h"
+
 namespace flense::lint {
 
 inline bool is_blank(char c) {
@@ -51,9 +53,6 @@ inline std::string_view trim(std::string_view text) {
   return text;
 }
 
-inline bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 inline bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }

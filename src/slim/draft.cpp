@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/path.h"
+#include "base/glob.h"
 
 namespace flense::slim {
 
