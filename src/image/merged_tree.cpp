@@ -1,6 +1,7 @@
 #include "image/merged_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -99,9 +100,12 @@ LayerListing::Entry LayerListing::at(std::size_t index) const {
 Result<MergedTree> MergedTree::build(std::vector<std::shared_ptr<const LayerListing>> layers) {
   MergedTree tree;
   tree.layers_ = std::move(layers);
+  std::size_t members = 0;
+  for (const auto& layer : tree.layers_) members += layer->size();
+  tree.nodes_.reserve(std::min(members + 1, kMaxNodes));
   tree.nodes_.emplace_back();
   tree.nodes_.front().exists = true;
-  tree.rehash(1024);
+  tree.rehash(std::bit_ceil(std::clamp<std::size_t>(members, 1024, kMaxNodes)));
   for (const auto& layer : tree.layers_) {
     tree.shadows_.emplace_back(layer->size());
     tree.live_content_.emplace_back(layer->size(), false);

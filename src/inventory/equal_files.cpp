@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/parallel.h"
 #include "base/path.h"
 #include "codec/sha256.h"
 #include "image/layer_walk.h"
@@ -154,6 +155,22 @@ Result<void> hash_members(const image::Image& image, std::size_t layer, const Sc
   return {};
 }
 
+Result<void> hash_in_place(const MembersSeen& seen, const std::set<std::uint32_t>& wanted,
+                           unsigned workers, MembersByHash& by_hash) {
+  std::vector<std::uint32_t> members;
+  std::ranges::copy_if(wanted, std::back_inserter(members),
+                       [&](std::uint32_t member) { return seen.bytes.contains(member); });
+  std::vector<std::string> digests(members.size());
+  TRY_DO(parallel_for(members.size(), workers, [&](std::size_t at) -> Result<void> {
+    codec::Sha256 hash;
+    hash.update(seen.bytes.at(members[at]));
+    digests[at] = hash.hex();
+    return {};
+  }));
+  for (std::size_t at = 0; at < members.size(); ++at) by_hash[digests[at]].push_back(members[at]);
+  return {};
+}
+
 }  // namespace
 
 std::uint64_t fingerprint(Bytes head) {
@@ -170,18 +187,21 @@ bool may_have_equals(const image::LayerEntry& entry) {
 }
 
 Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
-                              const ScanOptions& options, const MemberDigests& known,
+                              const ScanOptions& options, const MembersSeen& seen,
                               LayerScan& scan) {
   MembersByHash by_hash;
   std::set<std::uint32_t> wanted;
   for (const std::uint32_t member : candidates(scan)) {
-    if (const auto digest = known.find(member); digest != known.end())
+    if (const auto digest = seen.digests.find(member); digest != seen.digests.end())
       by_hash[digest->second].push_back(member);
     else
       wanted.insert(member);
   }
-  // Of a layer all are known or none.
-  if (known.empty()) TRY_DO(hash_members(image, layer, options, scan, wanted, by_hash));
+  // Of a layer all were seen in the one way or in the other, or none.
+  if (!seen.bytes.empty())
+    TRY_DO(hash_in_place(seen, wanted, options.workers, by_hash));
+  else if (seen.digests.empty())
+    TRY_DO(hash_members(image, layer, options, scan, wanted, by_hash));
   for (const auto& [hash, members] : by_hash)
     if (members.size() > 1)
       for (const std::uint32_t member : members) scan.hashes.emplace(member, hash);

@@ -22,17 +22,19 @@ inline constexpr std::string_view kEqualFilesSummary = "equal files that become 
 inline constexpr std::size_t kHeadBytes = 4096;
 std::uint64_t fingerprint(Bytes head);
 
-/// SHA-256 by member.
-using MemberDigests = std::map<std::uint32_t, std::string>;
+/// Of members that may have equals, what the first look at the layer left.
+struct MembersSeen {
+  std::map<std::uint32_t, std::string> digests;  ///< SHA-256, where content comes by only once
+  std::map<std::uint32_t, Bytes> bytes;          ///< content that stays where it is
+};
 
 /// Files with extended attributes are left out; a sparse file may show a terabyte of zeros.
 bool may_have_equals(const image::LayerEntry& entry);
 
 /// Fills `scan.hashes` where equal files could give back a thousandth of the layer or more. Takes a
-/// second look at the layer for those that are not `known`. Depends on the layer alone.
+/// second look at the layer where nothing was `seen`. Depends on the layer alone.
 Result<void> hash_equal_files(const image::Image& image, std::size_t layer,
-                              const ScanOptions& options, const MemberDigests& known,
-                              LayerScan& scan);
+                              const ScanOptions& options, const MembersSeen& seen, LayerScan& scan);
 
 /// `path` can become a hard link to `target`, which comes before it in the same layer.
 struct EqualFile {

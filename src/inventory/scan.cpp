@@ -1,6 +1,7 @@
 #include "inventory/scan.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <tuple>
 
@@ -13,6 +14,7 @@
 #include "image/layer_walk.h"
 #include "inventory/begin_of.h"
 #include "inventory/elf_facts.h"
+#include "inventory/elf_readers.h"
 #include "inventory/equal_files.h"
 #include "inventory/jit_caches.h"
 #include "inventory/mentions.h"
@@ -23,10 +25,14 @@ namespace {
 
 class LayerScanner {
  public:
-  explicit LayerScanner(const ScanOptions& options)
+  /// `mapped`: what stays in memory as long as the image; files that lie there are read beside the
+  /// walk.
+  LayerScanner(const ScanOptions& options, Bytes mapped)
       : prune_(options.prune),
+        mapped_(mapped),
         listing_(std::make_shared<image::LayerListing>()),
-        scratch_(options.scratch_directory) {
+        scratch_(options.scratch_directory),
+        readers_(options.workers, prune_ ? &*prune_ : nullptr) {
     if (prune_) prune_->scratch_directory = options.scratch_directory;
   }
 
@@ -50,10 +56,10 @@ class LayerScanner {
       return fail(Code::kInternal, "the members hold {} bytes, the archive only {}",
                   scan_.content_bytes, scan_.unpacked_bytes);
     scan_.listing = std::move(listing_);
+    scan_.elf.merge(readers_.finish());
     return std::move(scan_);
   }
-  /// Of the members that can be read only once and may have equals.
-  const MemberDigests& digests() const { return digests_; }
+  const MembersSeen& seen() const { return seen_; }
 
  private:
   /// Hashes what is read through it.
@@ -88,7 +94,10 @@ class LayerScanner {
     if (entry.member.size >= kMinCompared) {
       TRY(const Bytes first, content.peek(kHeadBytes));
       scan_.heads.emplace(index, fingerprint(first));
-      if (hash && may_have_equals(entry)) return read_hashed(entry, content, index);
+      if (!may_have_equals(entry)) return read_by_kind(entry, content, index);
+      if (hash) return read_hashed(entry, content, index);
+      if (const Bytes bytes = content.stream().direct(); bytes.size() == entry.member.size)
+        if (stays(bytes)) seen_.bytes.emplace(index, bytes);
     }
     return read_by_kind(entry, content, index);
   }
@@ -102,7 +111,7 @@ class LayerScanner {
       TRY(const Bytes rest, source.next(1U << 20));
       if (rest.empty()) break;
     }
-    digests_.emplace(index, source.hash.hex());
+    seen_.digests.emplace(index, source.hash.hex());
     return {};
   }
 
@@ -115,10 +124,20 @@ class LayerScanner {
       return read_other(entry, content, index);
     }
     TRY(const Bytes bytes, content.materialise());
+    if (stays(bytes)) {
+      readers_.add(index, bytes, path);
+      return {};
+    }
     std::optional<ElfFacts> facts = read_elf_facts(bytes, path, prune_ ? &*prune_ : nullptr);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
     return {};
+  }
+
+  bool stays(Bytes bytes) const {
+    const std::less_equal<> not_behind;
+    return !bytes.empty() && not_behind(mapped_.data(), bytes.data()) &&
+           not_behind(bytes.data() + bytes.size(), mapped_.data() + mapped_.size());
   }
 
   /// Scripts, settings, models.
@@ -156,10 +175,12 @@ class LayerScanner {
   }
 
   std::optional<device::PruneOptions> prune_;
+  Bytes mapped_;
   std::shared_ptr<image::LayerListing> listing_;
   image::ContentScratch scratch_;
-  MemberDigests digests_;
+  MembersSeen seen_;
   LayerScan scan_;
+  ElfReaders readers_;
 };
 
 Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
@@ -168,7 +189,8 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
   walk.scratch_directory = options.scratch_directory;
   walk.progress = options.progress;
   walk.verify_digests = options.verify_digests;
-  LayerScanner scanner(options);
+  const MappedFile* file = image.layer_mapping(index);
+  LayerScanner scanner(options, file != nullptr ? file->bytes() : Bytes());
   TRY(const image::WalkResult result,
       image::walk_layer(
           image, index, walk,
@@ -176,7 +198,7 @@ Result<LayerScan> scan_layer(const image::Image& image, std::size_t index,
             return scanner.visit(entry, content, raw != nullptr);
           }));
   TRY(LayerScan scan, scanner.finish(result));
-  TRY_DO(hash_equal_files(image, index, options, scanner.digests(), scan));
+  TRY_DO(hash_equal_files(image, index, options, scanner.seen(), scan));
   return scan;
 }
 
