@@ -29,7 +29,9 @@ constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // Programs that start nvcc.
     {"pycuda", kHostCompiler | kNvcc, "compiles every SourceModule"},
     {"deepspeed", kHostCompiler | kNvcc, "builds its operations on first use"},
-    {"flashinfer*", kHostCompiler | kNvcc, "builds kernels on first use"},
+    // flashinfer-cubin and flashinfer-jit-cache bring what is built already.
+    {"flashinfer", kHostCompiler | kNvcc, "builds kernels on first use"},
+    {"flashinfer-python", kHostCompiler | kNvcc, "builds kernels on first use"},
     {"tilelang", kHostCompiler | kNvcc, "builds every kernel"},
     {"deep-gemm", kHostCompiler | kNvcc, "builds every kernel"},
     {"sgl-kernel", kHostCompiler | kNvcc, "builds the kernels of DeepGEMM"},

@@ -72,6 +72,8 @@ TEST(BuildNeeds, NvccBringsTheHostCompiler) {
     EXPECT_NE(needs.host_compiler, "") << package;
   }
   EXPECT_NE(needs_of("cuda-python", kAll).host_compiler, "");
+  for (const char* package : {"flashinfer-cubin", "flashinfer_jit_cache"})
+    EXPECT_EQ(needs_of(package, kAll).cuda_compiler, "") << package;
 }
 
 TEST(BuildNeeds, NvrtcReadsHeadersWithoutAnyCompiler) {

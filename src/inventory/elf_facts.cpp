@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/parallel.h"
 #include "base/path.h"
 #include "device/amd_bundle.h"
 #include "device/amd_code.h"
@@ -42,8 +41,6 @@ std::uint64_t glibc_order(std::string_view version) {
   }
   return parts[0] * 100'000'000 + parts[1] * 10'000 + parts[2];
 }
-
-constexpr std::size_t kReadInTwo = 8u << 20;
 
 /// glibc prints its banner from .rodata: "… stable release version 2.36."
 std::string libc_release(const elf::File& file, const std::string& name) {
@@ -279,17 +276,8 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
   facts.debug_bytes = strippable.debug;
   facts.symbol_bytes = strippable.symbols;
 
-  // Both read all of the file's data; of a large library at the same time.
-  std::optional<Result<device::FileCode>> found;
-  const auto read_part = [&](std::size_t part) -> Result<void> {
-    if (part == 0)
-      found = device::find_device_code(*file);
-    else
-      facts.mentions = mentioned_libraries(*file);
-    return {};
-  };
-  if (!parallel_for(2, bytes.size() >= kReadInTwo ? 2 : 1, read_part)) return std::nullopt;
-  const Result<device::FileCode>& code = *found;
+  const Result<device::FileCode> code = device::find_device_code(*file);
+  facts.mentions = mentioned_libraries(*file, code ? *code : device::FileCode());
   if (!code) {
     facts.unreadable = code.error().message;
     return facts;

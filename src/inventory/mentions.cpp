@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "base/path.h"
@@ -56,6 +57,19 @@ void collect(std::string_view text, std::set<std::string>& out) {
   }
 }
 
+/// Of a section with what `code` found in it, in order.
+void collect_beside(Bytes section, const device::SectionCode* code, std::set<std::string>& out) {
+  std::size_t from = 0;
+  if (code != nullptr)
+    for (const device::Region& region : code->regions) {
+      const std::size_t begin = region.offset - code->offset;
+      if (begin < from || begin > section.size() || region.size > section.size() - begin) break;
+      collect(as_text(section.subspan(from, begin - from)), out);
+      from = begin + region.size;
+    }
+  collect(as_text(section.subspan(from)), out);
+}
+
 std::vector<std::string> listed(const std::set<std::string>& names) {
   return {names.begin(), names.end()};
 }
@@ -68,18 +82,24 @@ std::vector<std::string> mentioned_libraries(std::string_view text) {
   return listed(names);
 }
 
-std::vector<std::string> mentioned_libraries(const elf::File& file) {
+std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code) {
   // These hold device code; what the host part opens stands in its own strings.
-  constexpr std::array<std::string_view, 4> kDevice = {".nv_fatbin", "__nv_relfatbin",
-                                                       ".hip_fatbin", ".nvFatBinSegment"};
+  constexpr std::array<std::string_view, 5> kDevice = {
+      ".nv_fatbin", "__nv_relfatbin", ".cask_resource", ".hip_fatbin", ".nvFatBinSegment"};
+  std::map<std::size_t, const device::SectionCode*> with_code;
+  for (const device::SectionCode& section : code.sections)
+    with_code.emplace(section.section_index, &section);
   std::set<std::string> names;
-  for (const elf::Section& section : file.sections()) {
+  for (std::size_t index = 0; index < file.sections().size(); ++index) {
+    const elf::Section& section = file.sections()[index];
     if (section.type != SHT_PROGBITS || (section.flags & SHF_ALLOC) == 0 ||
         (section.flags & SHF_EXECINSTR) != 0 || section.name.starts_with(".eh_frame") ||
         section.name.starts_with(".gcc_except") ||
         std::ranges::find(kDevice, section.name) != kDevice.end())
       continue;
-    collect(as_text(file.section_bytes(section)), names);
+    const Bytes bytes = file.section_bytes(section);
+    const auto found = with_code.find(index);
+    collect_beside(bytes, found == with_code.end() ? nullptr : found->second, names);
   }
   return listed(names);
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/fatbin.h"
 #include "elf/file.h"
 
 namespace flense::inventory {
@@ -14,8 +15,8 @@ namespace flense::inventory {
 /// most 64. A pattern ("libcublas.so.*[0-9]") counts as the name before its first wildcard.
 std::vector<std::string> mentioned_libraries(std::string_view text);
 
-/// The same of the read-only data of an ELF file.
-std::vector<std::string> mentioned_libraries(const elf::File& file);
+/// The same of the data of an ELF file, without the device code in it.
+std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code);
 
 /// Texts in which programs and their settings name libraries to open; not licences, records of
 /// package managers and documentation, which name them for people.
