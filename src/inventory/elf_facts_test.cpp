@@ -17,17 +17,7 @@ TEST(ElfFacts, WhatIsNoElfFileIsData) {
 }
 
 TEST(ElfFacts, AStandAloneCubinTellsItsArchitecture) {
-  // As FlashInfer ships them: ABI version 8, flags of sm_100.
-  std::string cubin(64, '\0');
-  cubin.replace(0, 9,
-                std::string("\x7f"
-                            "ELF\x02\x01\x01\x41\x08",
-                            9));
-  cubin[16] = 2;
-  cubin[18] = static_cast<char>(190);
-  cubin[20] = 1;
-  cubin.replace(48, 4, std::string("\x02\x64\x00\x06", 4));
-  cubin[52] = 64;
+  const std::string cubin = testing::stand_alone_cubin(100);
   const auto facts = read_elf_facts(as_bytes(cubin), "k.cubin", nullptr);
   ASSERT_TRUE(facts);
   ASSERT_EQ(facts->code.size(), 1U);

@@ -3,7 +3,9 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/path.h"
 #include "inventory/needs_survey.h"
@@ -91,16 +93,56 @@ void add_stubs(const Survey& survey, Needs& needs) {
   }
 }
 
+/// What they are, as a name in the directory that holds them all.
+std::string place_of(const std::vector<const DeviceFile*>& cubins) {
+  if (cubins.size() == 1) return cubins.front()->path;
+  std::string_view folder = parent_path(cubins.front()->path);
+  const auto holds = [&](const DeviceFile* file) {
+    return file->path.starts_with(folder) && file->path.substr(folder.size()).starts_with('/');
+  };
+  while (!folder.empty() && !std::ranges::all_of(cubins, holds)) folder = parent_path(folder);
+  return fmt::format("{}{}{} stand-alone cubins", folder, folder.empty() ? "" : "/", cubins.size());
+}
+
+/// Of stand-alone cubins a program takes the one that fits: that others lie beside it is no lack.
+/// So they count together, and not at all beside code that the driver chooses from.
+void add_cubins(const std::vector<const DeviceFile*>& cubins, Needs& needs) {
+  const auto is_nvidia = [](const ArchCount& entry) { return entry.vendor == "nvidia"; };
+  if (cubins.empty() || std::ranges::any_of(needs.code, [&](const CodeFile& file) {
+        return std::ranges::any_of(file.entries, is_nvidia);
+      }))
+    return;
+  CodeFile together{place_of(cubins), 0, {}};
+  std::map<std::string_view, ArchCount> by_arch;
+  for (const DeviceFile* file : cubins) {
+    together.device_bytes += file->device_bytes;
+    for (const ArchCount& entry : file->entries) {
+      const auto [at, fresh] = by_arch.try_emplace(entry.arch, entry);
+      if (fresh) continue;
+      at->second.count += entry.count;
+      at->second.bytes += entry.bytes;
+      at->second.hollow += entry.hollow;
+    }
+  }
+  for (auto& [arch, entry] : by_arch) together.entries.push_back(std::move(entry));
+  needs.code.push_back(std::move(together));
+}
+
 }  // namespace
 
 void collect_code(const Survey& survey, Needs& needs) {
-  // Of stand-alone cubins a program takes the one that fits: that others lie beside it is no lack.
-  std::set<std::string_view> cubins;
+  std::set<std::string_view> stand_alone;
   for (const SurveyFile& file : survey.files)
-    if (file.elf != nullptr && file.elf->machine == EM_CUDA) cubins.insert(file.path);
-  for (const DeviceFile& file : survey.inventory.device_code.files)
-    if (!file.entries.empty() && !cubins.contains(file.path))
+    if (file.elf != nullptr && file.elf->machine == EM_CUDA) stand_alone.insert(file.path);
+  std::vector<const DeviceFile*> cubins;
+  for (const DeviceFile& file : survey.inventory.device_code.files) {
+    if (file.entries.empty()) continue;
+    if (stand_alone.contains(file.path))
+      cubins.push_back(&file);
+    else
       needs.code.push_back({file.path, file.device_bytes, file.entries});
+  }
+  add_cubins(cubins, needs);
   for (const SurveyFile& file : survey.files) {
     if (!is_driver_library(base_name(file.path))) continue;
     if (in_compat_directory(file.path))

@@ -60,6 +60,34 @@ TEST_F(NeedsCollect, DeviceCodeWithPtxVersionAndCompression) {
                           ArchCount{"nvidia", "cubin", "sm_90a", 1, 128, "", 1}));
 }
 
+TEST_F(NeedsCollect, StandAloneCubinsCountTogether) {
+  using testing::stand_alone_cubin;
+  const auto add_cubins = [](Tar& tar) {
+    tar.file("opt/app/kernels/a_sm90.cubin", stand_alone_cubin(90));
+    tar.file("opt/app/kernels/b_sm90.cubin", stand_alone_cubin(90));
+    tar.file("opt/app/more/a_sm100.cubin", stand_alone_cubin(100));
+  };
+  Tar cubins;
+  add_cubins(cubins);
+  const Needs alone = needs_of(cubins);
+  ASSERT_THAT(alone.code, SizeIs(1));
+  EXPECT_EQ(alone.code[0].path, "opt/app/3 stand-alone cubins");
+  EXPECT_EQ(alone.code[0].device_bytes, 3 * 64);
+  EXPECT_THAT(alone.code[0].entries,
+              ElementsAre(ArchCount{"nvidia", "cubin", "sm_100", 1, 64, "", 0},
+                          ArchCount{"nvidia", "cubin", "sm_90", 2, 128, "", 0}));
+  Tar one;
+  one.file("opt/a.cubin", stand_alone_cubin(90));
+  EXPECT_EQ(needs_of(one).code.at(0).path, "opt/a.cubin");
+  // Beside code that the driver chooses from they are somebody's choice of kernels.
+  Tar both;
+  add_cubins(both);
+  both.file("opt/libk.so", cuda_library());
+  const Needs beside = needs_of(both);
+  ASSERT_THAT(beside.code, SizeIs(1));
+  EXPECT_EQ(beside.code[0].path, "opt/libk.so");
+}
+
 TEST_F(NeedsCollect, AmdCodeInLibrariesAndInFilesOfItsOwn) {
   const std::string bundle =
       flense::testing::amd_bundle({{"host-x86_64-unknown-linux--", ""},

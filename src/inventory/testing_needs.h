@@ -64,6 +64,22 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
     builder.segment(PT_INTERP, PF_R, kInterpreter, kInterpreter + text.interpreter.size() + 1, 1);
   return builder;
 }
+/// As FlashInfer ships them: ABI version 8; `arch` as in sm_100.
+inline std::string stand_alone_cubin(std::uint8_t arch) {
+  std::string out(64, '\0');
+  out.replace(0, 9,
+              std::string("\x7f"
+                          "ELF\x02\x01\x01\x41\x08",
+                          9));
+  out[16] = 2;
+  out[18] = static_cast<char>(190);
+  out[20] = 1;
+  out.replace(48, 4, std::string("\x02\x00\x00\x06", 4));
+  out[49] = static_cast<char>(arch);
+  out[52] = 64;
+  return out;
+}
+
 inline std::string elf_file(const ElfText& text) {
   return elf_builder(text).build();
 }
