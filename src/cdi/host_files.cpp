@@ -12,7 +12,7 @@
 
 namespace flense::cdi {
 
-HostFiles::HostFiles(std::filesystem::path root) : root_(root), tree_(std::move(root), "/") {}
+HostFiles::HostFiles(const std::filesystem::path& root) : root_(root), tree_(root, "/") {}
 
 std::filesystem::path HostFiles::place(const std::string& path) const {
   if (const auto whole = tree_.resolve(path)) return root_ / *whole;

@@ -16,7 +16,7 @@ class HostFiles {
  public:
   static constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 20;
 
-  explicit HostFiles(std::filesystem::path root);
+  explicit HostFiles(const std::filesystem::path& root);
 
   /// nullopt when there is no such file.
   Result<std::optional<std::string>> read(const std::string& path) const;

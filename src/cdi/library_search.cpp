@@ -139,7 +139,8 @@ class Search {
       library->subfolder = subfolder;
       if (const auto target = root_.tree.resolve(path))
         add_links(root_.tree, *real, names, *target, *library);
-      found_.try_emplace({library->abi, library->name}, *std::move(library));
+      std::pair key(library->abi, library->name);
+      found_.try_emplace(std::move(key), *std::move(library));
     }
   }
 

@@ -48,7 +48,7 @@ struct CloseDirectory {
 
 }  // namespace
 
-Tree::Tree(std::filesystem::path where, std::string name, bool copy, Recall recall)
+Tree::Tree(const std::filesystem::path& where, std::string name, bool copy, Recall recall)
     : Tree(std::make_shared<TreeMemory>(UniqueFd(::open(where.empty() ? "." : where.c_str(),
                                                         O_PATH | O_DIRECTORY | O_CLOEXEC)),
                                         recall),
@@ -142,7 +142,7 @@ std::optional<std::string> Tree::resolve_anew(const std::string& path) const {
       if (const auto there = exists_without_links(name))
         return *there ? std::optional(std::move(name)) : std::nullopt;
   }
-  if (const std::string target = link_to_neighbour(name); !target.empty()) {
+  if (std::string target = link_to_neighbour(name); !target.empty()) {
     if (const auto known = memory_->place(target)) return *known;
     if (exists_without_links(target) == true) return target;
   }

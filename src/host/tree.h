@@ -48,7 +48,7 @@ class Tree {
   /// A copy may hold stand-ins for device nodes. With kKeep the same question gets the answer that
   /// it got the first time, except for node() and the bytes of map(): for what is only looked at.
   using Recall = TreeMemory::Recall;
-  Tree(std::filesystem::path where, std::string name, bool copy = false,
+  Tree(const std::filesystem::path& where, std::string name, bool copy = false,
        Recall recall = Recall::kNone);
 
   bool is_copy() const { return copy_; }

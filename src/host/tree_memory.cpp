@@ -63,7 +63,7 @@ std::optional<TreeMemory::Names> TreeMemory::names(const std::string& path) {
 
 void TreeMemory::keep_names(const std::string& path, const Names& names) {
   std::size_t size = 0;
-  for (const std::string& name : names) size += name.size() + sizeof name;
+  for (const std::string& name : names) size += name.size() + sizeof(std::string);
   keep(names_, path, names, size);
 }
 
