@@ -159,11 +159,11 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 Result<Json> parse_json(std::string_view text, std::string_view what) {
   // An empty view may have a null pointer, on which no arithmetic is allowed.
   if (text.empty()) return bad_input("{} is empty, JSON was expected", what);
-  const char* reached = text.data();
+  const char* const begin = text.data();
+  const char* reached = begin;
   Builder builder(text, reached);
-  const bool fine =
-      nlohmann::json::sax_parse(TrackedIterator(text.data(), &reached),
-                                TrackedIterator(text.data() + text.size(), &reached), &builder);
+  const bool fine = nlohmann::json::sax_parse(
+      TrackedIterator(begin, &reached), TrackedIterator(begin + text.size(), &reached), &builder);
   if (!fine || builder.problem())
     return bad_input("{} is not valid JSON: {}", what, builder.problem().value_or("unknown"));
   return builder.take();

@@ -197,9 +197,7 @@ class Builder {
     const bool flow = end > node.at.begin && event.end.index > event.begin.index;
     if (flow)
       node.at.end = end;
-    else if (node.is_mapping() && last_written_ > node.at.begin)
-      node.at.end = last_written_;
-    else if (node.is_sequence() && last_written_ > node.at.begin)
+    else if ((node.is_mapping() || node.is_sequence()) && last_written_ > node.at.begin)
       node.at.end = last_written_;
     ++level.weight.depth;
     return finish({&node, level.weight}, level.anchor);
