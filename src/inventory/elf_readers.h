@@ -1,6 +1,7 @@
 // ELF files read beside the walk over their layer, which goes on to the next member meanwhile.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -20,7 +21,7 @@ class ElfReaders {
   /// `prune` as for read_elf_facts(), and used by several threads; it must outlive this. Threads
   /// start with the first file.
   ElfReaders(unsigned workers, const device::PruneOptions* prune)
-      : workers_(workers), prune_(prune) {}
+      : workers_(std::max(1U, workers)), prune_(prune) {}
   ElfReaders(const ElfReaders&) = delete;
   ElfReaders& operator=(const ElfReaders&) = delete;
   /// What waits is given up.

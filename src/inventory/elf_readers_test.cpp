@@ -39,6 +39,9 @@ TEST(ElfReaders, CanBeGivenUpAndNeedNoFiles) {
   }
   ElfReaders none(2, nullptr);
   EXPECT_TRUE(none.finish().empty());
+  ElfReaders alone(0, nullptr);
+  alone.add(7, as_bytes(files[0]), "lib/a");
+  EXPECT_TRUE(alone.finish().contains(7));
 }
 
 }  // namespace
