@@ -16,7 +16,7 @@ import imagetree
 import schema
 
 PYTHON = os.path.realpath(sys.executable)
-SITE = os.path.join(sysconfig.get_path("stdlib"), "site-packages").lstrip("/")
+SITE = sysconfig.get_path("purelib").lstrip("/")
 NOT_OF_USE = shutil.ignore_patterns("__pycache__", "test", "tests", "idlelib", "site-packages", "dist-packages", "config-*",
                                     "ensurepip", "lib2to3", "*.a", "turtledemo", "pydoc_data", "distutils")
 MAIN = """import ctypes, importlib.metadata, os, pwd, socket
