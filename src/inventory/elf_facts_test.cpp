@@ -27,6 +27,40 @@ TEST(ElfFacts, AStandAloneCubinTellsItsArchitecture) {
   EXPECT_EQ(facts->regions, 1U);
 }
 
+TEST(ElfFacts, NamesAreReadBesideDeviceCodeAndNotInIt) {
+  // A data section as cuFFT's: names before, between and behind two regions, and one within each.
+  const auto padded = [](std::string text) {
+    text.resize(64, '\0');
+    return text;
+  };
+  std::string code = flense::testing::entry_bytes(flense::testing::entry_spec("sm90:64"));
+  code.replace(64, 64, padded("libcudnn.so.9"));
+  const std::string region = flense::testing::region_of(code);
+  std::string data = padded("libcublas.so.12") + region + padded("libcudart.so.12") + region +
+                     padded("libnvrtc.so.12");
+  data.resize(8192, '\0');
+  const auto mentions = [](std::string_view section, const std::string& bytes) {
+    elf::testing::Builder builder = testing::elf_builder({.soname = "libk.so"});
+    builder.add({.name = std::string(section),
+                 .flags = SHF_ALLOC,
+                 .address = 0x3000,
+                 .bytes = bytes,
+                 .alignment = 8});
+    const std::string file = builder.build();
+    return read_elf_facts(as_bytes(file), "libk.so", nullptr).value();
+  };
+  const ElfFacts facts = mentions(".ldata", data);
+  EXPECT_EQ(facts.regions, 2U);
+  EXPECT_EQ(facts.mentions,
+            (std::vector<std::string>{"libcublas.so.12", "libcudart.so.12", "libnvrtc.so.12"}));
+  // The same bytes where they are no device code.
+  data.replace(64, 4, "none");
+  EXPECT_EQ(mentions(".ldata", data).mentions,
+            (std::vector<std::string>{"libcublas.so.12", "libcudart.so.12", "libcudnn.so.9",
+                                      "libnvrtc.so.12"}));
+  EXPECT_TRUE(mentions(".cask_resource", padded("libcublas.so.12")).mentions.empty());
+}
+
 TEST(ElfFacts, SumsDebugSections) {
   elf::testing::Library library = elf::testing::make_library();
   const std::string plain = library.builder.build();

@@ -33,15 +33,6 @@ std::string_view key_component(std::string_view glob) {
   return found;
 }
 
-/// glob_match(), with the common case of a file extension made fast.
-bool matches(std::string_view glob, std::string_view path) {
-  constexpr std::string_view kAnyName = "**/*";
-  const std::string_view rest = glob.substr(std::min(glob.size(), kAnyName.size()));
-  if (glob.starts_with(kAnyName) && rest.find('/') == std::string_view::npos && is_literal(rest))
-    return path.ends_with(rest);
-  return glob_match(glob, path);
-}
-
 /// "libnccl" of "a/libnccl.so.2" and of "**/libnccl.so*": what a name begins with.
 std::string_view stem(std::string_view path) {
   const std::string_view name = base_name(path);
@@ -50,7 +41,7 @@ std::string_view stem(std::string_view path) {
 
 bool matches_any(std::span<const std::string_view> globs, std::string_view path) {
   return std::any_of(globs.begin(), globs.end(),
-                     [&](std::string_view glob) { return matches(glob, path); });
+                     [&](std::string_view glob) { return glob_match(glob, path); });
 }
 
 bool starts_with_word(std::string_view name, std::string_view word) {
