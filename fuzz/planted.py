@@ -26,6 +26,7 @@ PLANTED = {
     "archive": ("src/image/merged_tree.cpp", "  --tree.live_count_;  // the root\n", ""),
     "cache": ("src/inventory/scan_format.cpp", "lies_in(out.elf, members) &&", ""),
     "cdi": ("src/cdi/spec_write.cpp", '  set_text(out, "type", node.type);\n', ""),
+    "compiled_python": ("src/slim/compiled_python.cpp", "if (size != 0)", "if (size > 64)"),
     "decompress": ("src/codec/gzip.cpp", "size_ += static_cast<std::uint32_t>(block.size());",
                    "size_ += static_cast<std::uint32_t>(block.size() & 0x3f);"),
     "doctor": ("src/elf/loader_cache.cpp", "if (offset >= text.size()) return std::nullopt;", ""),

@@ -89,7 +89,7 @@ Result<int> slim(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& slim_command() {
-  static constexpr std::array<std::string_view, 2> kPyc = {"keep", "drop"};
+  static constexpr std::array<std::string_view, 3> kPyc = {"keep", "drop", "compile"};
   static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
   static const std::array<OptionSpec, 33> kOptions = {
       configurable(kGpuOption),
@@ -112,7 +112,8 @@ const Command& slim_command() {
       OptionSpec{"--recompress-code", "", "MODE",
                  "compress kept device code anew; needs a driver of CUDA 12.4", false, kRecompress},
       OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
-      OptionSpec{"--pyc", "", "WHAT", "compiled Python files (default: drop at aggressive)", false,
+      OptionSpec{"--pyc", "", "WHAT",
+                 "compiled Python files (default: drop at aggressive); compile adds a layer", false,
                  kPyc},
       OptionSpec{"--closure", "", "", "drop what the start of the image does not reach"},
       OptionSpec{"--also", "", "PROGRAM", "for --closure: this is started, too", true},

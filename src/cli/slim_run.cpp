@@ -14,8 +14,6 @@
 
 namespace flense::cli {
 
-namespace {
-
 slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
   slim::SandboxEnvironment out;
   for (const text::Json& variable : image.config["config"]["Env"].items())
@@ -26,6 +24,8 @@ slim::SandboxEnvironment sandbox_environment(const image::Image& image) {
   out.working_directory = image.config["config"]["WorkingDir"].text("/");
   return out;
 }
+
+namespace {
 
 /// As the image is, or as it becomes: files in a directory, nothing packed.
 slim::SlimOptions unpacking(const slim::SlimOptions& options) {
@@ -45,6 +45,8 @@ Result<std::filesystem::path> work_directory(SlimSubject& subject) {
   return subject.work->path();
 }
 
+}  // namespace
+
 Result<std::filesystem::path> original_root(SlimSubject& subject) {
   if (!subject.original_root.empty()) return subject.original_root;
   TRY(const std::filesystem::path work, work_directory(subject));
@@ -60,6 +62,8 @@ Result<std::filesystem::path> original_root(SlimSubject& subject) {
   subject.original_root = spec.path;
   return spec.path;
 }
+
+namespace {
 
 Result<std::filesystem::path> slim_root(SlimSubject& subject) {
   TRY(const std::filesystem::path work, work_directory(subject));

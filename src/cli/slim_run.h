@@ -2,11 +2,21 @@
 // behind it. The original is unpacked once for both.
 #pragma once
 
+#include <filesystem>
+
 #include "cli/args.h"
 #include "cli/io.h"
 #include "cli/slim_steps.h"
+#include "image/image.h"
+#include "slim/sandbox.h"
 
 namespace flense::cli {
+
+/// What the image says its processes get.
+slim::SandboxEnvironment sandbox_environment(const image::Image& image);
+
+/// The input unpacked, once for a run, in the subject's work directory.
+Result<std::filesystem::path> original_root(SlimSubject& subject);
 
 /// --trace, --trace-file and --save-trace; a usage error where nothing would look at a trace.
 Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request);

@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/html_file.h"
 #include "cli/slim_packing.h"
+#include "cli/slim_python.h"
 #include "cli/slim_run.h"
 #include "codec/tar.h"
 #include "elf/file.h"
@@ -123,12 +124,22 @@ Result<void> read_closure_options(const ParsedArgs& args, SlimRequest& request) 
   return {};
 }
 
-/// Only images have layers to split or to keep.
+slim::Pyc pyc_of(std::string_view word) {
+  if (word == "keep") return slim::Pyc::kKeep;
+  if (word == "drop") return slim::Pyc::kDrop;
+  return word == "compile" ? slim::Pyc::kCompile : slim::Pyc::kByLevel;
+}
+
+/// Only images have layers to split, to keep, or to add to.
 Result<void> check_layer_options(const SlimRequest& request) {
   const bool tree = request.in_place || request.output.starts_with("dir:") ||
                     is_file_system(request.output) || is_elf_file(request.target);
   if (request.options.split_bytes > 0 && tree)
     return usage_error("--split is for images: a file or directory has no layers", "leave it out");
+  if (request.options.pyc == slim::Pyc::kCompile &&
+      (request.in_place || is_elf_file(request.target)))
+    return usage_error("--pyc compile adds a layer, and only images have layers",
+                       "in a directory, python3 -m compileall does the same");
   if (!request.keep_base.empty() && (tree || request.options.squash))
     return usage_error("--keep-base keeps layers, and the result would have none of its own",
                        "leave it out");
@@ -152,8 +163,7 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.options.drop_vendor = args.has("--drop-vendor");
   out.options.modify_vendor = !args.has("--no-modify-vendor");
   out.options.keep = args.values("--keep");
-  if (args.has("--pyc"))
-    out.options.pyc = args.value("--pyc") == "drop" ? slim::Pyc::kDrop : slim::Pyc::kKeep;
+  out.options.pyc = pyc_of(args.value("--pyc"));
   out.options.scratch_directory = scratch_directory(args, io);
   out.options.recompress = code_compression_of(args);
   if (out.options.recompress != device::CodeCompression::kKeep) {
@@ -267,6 +277,8 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
     out.plan.notices.push_back(fmt::format("the lowest {} layers stay as they are: {}",
                                            out.options.kept_layers, request.keep_base));
   out.broken = slim::verify_plan(*out.image, *out.contents, out.plan);
+  if (out.options.pyc == slim::Pyc::kCompile && out.broken.empty())
+    TRY_DO(with_context(add_compiled_python(out, io), "compiling Python files"));
 
   std::vector<std::string> cuda;
   for (const inventory::Runtime& runtime : out.inventory.runtimes)
@@ -291,9 +303,9 @@ Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject
   slim::SlimOutcome outcome;
   const bool several = options.squash && subject.image->layers.size() > 1;
   if (several || (spec.form == image::OutputForm::kSquashfs && !is_tree(*subject.image))) {
-    TRY(outcome, slim::apply_squashed(*subject.image, subject.contents->tree(), plan, options,
-                                      subject.unpacked, subject.driver_floor, *writer,
-                                      subject.progress.get()));
+    const inventory::Contents& whole = subject.extended ? *subject.extended : *subject.contents;
+    TRY(outcome, slim::apply_squashed(*subject.image, whole.tree(), plan, options, subject.unpacked,
+                                      subject.driver_floor, *writer, subject.progress.get()));
   } else {
     TRY(outcome, slim::apply_image(*subject.image, plan, options, subject.unpacked,
                                    subject.driver_floor, *writer, subject.progress.get(), pool));
@@ -381,7 +393,16 @@ Result<void> write_provenance(const SlimRequest& request, const SlimSubject& sub
 namespace {
 
 std::uint64_t unpacked_before(const SlimSubject& subject) {
-  return std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0});
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < subject.unpacked.size(); ++i)
+    if (!subject.image->layers[i].added) out += subject.unpacked[i];
+  return out;
+}
+
+/// What the layers hold that are not the input's.
+std::uint64_t unpacked_added(const SlimSubject& subject) {
+  return std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0}) -
+         unpacked_before(subject);
 }
 
 bool changes_vendor_objects(const slim::Plan& plan) {
@@ -430,7 +451,7 @@ Result<int> report_dry_run(const SlimSubject& subject, const ParsedArgs& args, I
                                   nullptr,
                                   {},
                                   before,
-                                  before - std::min(before, gain),
+                                  before - std::min(before, gain) + unpacked_added(subject),
                                   changes_vendor_objects(subject.plan)};
   TRY_DO(print_report(report, args, io));
   return 0;

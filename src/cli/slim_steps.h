@@ -44,7 +44,9 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io);
 /// The input as read, and what is to be done with it.
 struct SlimSubject {
   std::unique_ptr<image::Image> image;
-  std::optional<inventory::Contents> contents;
+  std::optional<inventory::Contents> contents;  ///< of the input
+  /// With the layer that --pyc compile adds to `image`, where it does.
+  std::optional<inventory::Contents> extended;
   inventory::Inventory inventory;
   slim::SlimOptions options;  ///< the request's, adapted to the image
   slim::Plan plan;

@@ -31,6 +31,7 @@ struct Layer {
   std::string diff_id;      ///< digest of the uncompressed tar; empty for form kDirectory
   std::string instruction;  ///< created_by of the history entry, trimmed; may be empty
   codec::Compression compression = codec::Compression::kNone;
+  bool added = false;  ///< made by this run, no part of the input (image/extended_image.h)
 };
 
 struct Platform {

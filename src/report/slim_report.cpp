@@ -107,6 +107,14 @@ std::string closure_section(const slim::Plan& plan, const Style& style, bool ver
   return out;
 }
 
+std::string compiled_text(const slim::Plan& plan) {
+  if (!plan.compiled) return {};
+  const slim::CompiledSources& sums = *plan.compiled;
+  return fmt::format(
+      "\nadded: {} compiled Python files, {}; {} were there; {} sources do not compile\n",
+      grouped(sums.files), human_bytes(sums.bytes), grouped(sums.current), grouped(sums.failed));
+}
+
 std::string bolder_text(const slim::Plan& plan, const Style& style) {
   std::vector<std::pair<std::string, std::uint64_t>> rules;
   for (const auto& [rule, bytes] : plan.bolder)
@@ -144,6 +152,7 @@ std::string slim_text(const SlimReport& report, const Style& style, bool verbose
                      report.outcome == nullptr ? ", planned" : "");
   out += passes_text(report, style);
   out += closure_section(plan, style, verbose);
+  out += compiled_text(plan);
   if (report.outcome != nullptr && report.outcome->layers.size() > 0)
     out += "\n" + layers_text(*report.outcome, style);
   std::vector<slim::LeftAlone> left = plan.left_alone;
@@ -202,6 +211,7 @@ text::Json slim_json(const SlimReport& report, const slim::SlimOutcome& outcome)
   for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));
   if (!plan.traces.empty()) out.set("traces", slim::traces_json(plan.traces));
+  if (plan.compiled) out.set("compiled_python", slim::compiled_json(*plan.compiled));
   Json notices = Json::array();
   for (const std::string& notice : plan.notices) notices.push(notice);
   for (const std::string& notice : outcome.notices) notices.push(notice);

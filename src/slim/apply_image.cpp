@@ -16,9 +16,11 @@ namespace {
 constexpr unsigned kLayersAtOnce = 2;
 constexpr unsigned kPackers = 4;  ///< threads that compress, for each layer
 
-/// The compression a layer shall have in the output.
-codec::Compression wanted_compression(const image::Layer& layer, const SlimOptions& options) {
-  return options.compression.value_or(layer.compression);
+/// The compression a layer shall have in the output; one that this run made follows the one below.
+codec::Compression wanted_compression(const image::Image& image, std::size_t index,
+                                      const SlimOptions& options) {
+  const bool follows = image.layers[index].added && index > 0;
+  return options.compression.value_or(image.layers[follows ? index - 1 : index].compression);
 }
 
 /// A layer without edits only changes its packing; the tar inside stays, byte for byte.
@@ -68,7 +70,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   const LayerPlan& edits = plan.layers[index];
   const bool kept = index < options.kept_layers;
   const codec::Compression compression =
-      kept ? layer.compression : wanted_compression(layer, options);
+      kept ? layer.compression : wanted_compression(image, index, options);
   WrittenLayer out;
   if (kept && !edits.edits.empty())
     return fail(Code::kInternal, "layer {} shall stay, and the plan changes it", index + 1);
@@ -140,7 +142,7 @@ LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
   out.digest_after = stored.blob.digest;
   out.stored_after = stored.blob.size;
   out.unpacked_after = stored.unpacked_bytes;
-  if (part > 0) return out;
+  if (part > 0 || layer.added) return out;
   out.digest_before = layer.blob.digest;
   out.stored_before = layer.blob.size;
   out.unpacked_before = unpacked;
@@ -157,7 +159,9 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   std::vector<std::string> keys(count);
   if (pool != nullptr)
     for (std::size_t i = 0; i < count; ++i)
-      keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options, i < options.kept_layers);
+      // What an added layer becomes depends on the one below.
+      if (!image.layers[i].added)
+        keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options, i < options.kept_layers);
   const std::vector<std::size_t> order = by_size(unpacked);
   TRY_DO(parallel_for(
       count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {

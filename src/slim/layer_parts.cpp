@@ -77,7 +77,7 @@ Result<void> LayerSpool::write(Bytes bytes) {
 }
 
 Result<Bytes> LayerSpool::tar() {
-  TRY(map_, MappedFile::map(fd_.get(), "a scratch file"));
+  TRY(map_, file());
   return map_.bytes();
 }
 

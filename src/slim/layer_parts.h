@@ -22,6 +22,8 @@ class LayerSpool final : public Sink {
   Result<void> write(Bytes bytes) override;
   /// The whole tar; valid as long as this object.
   Result<Bytes> tar();
+  /// The same, valid as long as any copy.
+  Result<MappedFile> file() const { return MappedFile::map(fd_.get(), "a scratch file"); }
   /// "sha256:…" of what was written; once, at the end.
   std::string diff_id() { return hash_.digest(); }
 

@@ -20,6 +20,7 @@ enum class Pyc {
   kByLevel,  ///< they go at aggressive
   kKeep,
   kDrop,
+  kCompile,  ///< they stay, and those that imports would make are made (slim/compile_python.h)
 };
 
 /// Where paths in SlimOptions::traced are from.

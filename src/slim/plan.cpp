@@ -36,6 +36,7 @@ std::uint64_t Plan::bytes_given_back() const {
 }
 
 bool Plan::empty() const {
+  if (compiled && compiled->files > 0) return false;
   return std::ranges::all_of(layers, [](const LayerPlan& layer) { return layer.edits.empty(); });
 }
 
@@ -99,6 +100,14 @@ text::Json closure_json(const ClosureRecord& closure) {
       .set("packages", std::move(packages));
 }
 
+text::Json compiled_json(const CompiledSources& compiled) {
+  return text::Json::object()
+      .set("files", compiled.files)
+      .set("bytes", compiled.bytes)
+      .set("current", compiled.current)
+      .set("failed", compiled.failed);
+}
+
 std::string closure_text(const ClosureRecord& closure) {
   const auto whole = std::ranges::count_if(
       closure.packages, [](const inventory::UnreachedPackage& one) { return one.whole; });
@@ -147,6 +156,7 @@ text::Json to_json(const Plan& plan) {
   for (const auto& [rule, bytes] : plan.bolder) bolder.set(rule, bytes);
   out.set("bolder_rules", std::move(bolder));
   if (!plan.traces.empty()) out.set("traces", traces_json(plan.traces));
+  if (plan.compiled) out.set("compiled_python", compiled_json(*plan.compiled));
   Json notices = Json::array();
   for (const std::string& notice : plan.notices) notices.push(notice);
   out.set("notices", std::move(notices));

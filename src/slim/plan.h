@@ -79,6 +79,13 @@ struct ClosureRecord {
   std::uint64_t files = 0, bytes = 0;  ///< that went
 };
 
+/// What --pyc compile did to the Python sources that stay.
+struct CompiledSources {
+  std::uint64_t files = 0, bytes = 0;  ///< compiled files that the added layer holds
+  std::uint64_t current = 0;  ///< sources whose compiled file was there and is what imports take
+  std::uint64_t failed = 0;   ///< sources that are no Python of their version
+};
+
 struct Plan {
   std::string input;         ///< target as opened
   std::string input_digest;  ///< manifest digest; empty for directories
@@ -93,7 +100,8 @@ struct Plan {
   std::vector<std::string> notices;
   /// Device code becomes what drivers before CUDA 12.4 do not read, though they read it before.
   bool raises_driver_floor = false;
-  std::optional<ClosureRecord> closure;  ///< set with --closure
+  std::optional<ClosureRecord> closure;     ///< set with --closure
+  std::optional<CompiledSources> compiled;  ///< set with --pyc compile; the last layer is added
 
   std::uint64_t bytes_given_back() const;
   bool empty() const;
@@ -109,6 +117,7 @@ text::Json left_alone_json(const std::vector<LeftAlone>& files);
 text::Json traces_json(const std::vector<TraceSource>& traces);
 /// Starts, sums and packages; not why each file stays.
 text::Json closure_json(const ClosureRecord& closure);
+text::Json compiled_json(const CompiledSources& compiled);
 /// "1204 files of 31 packages" for people and the image's label.
 std::string closure_text(const ClosureRecord& closure);
 

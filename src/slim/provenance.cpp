@@ -14,9 +14,10 @@ text::Json options_json(const SlimOptions& options) {
       .set("drop_vendor", options.drop_vendor)
       .set("modify_vendor", options.modify_vendor)
       .set("keep", std::move(keep))
-      .set("pyc", options.pyc == Pyc::kKeep   ? "keep"
-                  : options.pyc == Pyc::kDrop ? "drop"
-                                              : "by level")
+      .set("pyc", options.pyc == Pyc::kKeep      ? "keep"
+                  : options.pyc == Pyc::kDrop    ? "drop"
+                  : options.pyc == Pyc::kCompile ? "compile"
+                                                 : "by level")
       .set("squash", options.squash)
       .set("compression",
            options.compression ? codec::to_string(*options.compression) : "as it was")

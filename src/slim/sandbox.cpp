@@ -50,10 +50,15 @@ Result<void> add_mount_points(const std::filesystem::path& root) {
   return {};
 }
 
+std::vector<std::string> command_words(const std::string& command, bool shell) {
+  if (shell) return {"/bin/sh", "-c", command};
+  return split_words(command);
+}
+
 std::vector<std::string> sandbox_arguments(const std::string& bwrap,
                                            const std::filesystem::path& root,
-                                           const std::string& command,
-                                           const SandboxEnvironment& environment, bool shell,
+                                           const std::vector<std::string>& words,
+                                           const SandboxEnvironment& environment,
                                            const std::vector<std::string>& scratch, int filter) {
   std::vector<std::string> argv = {bwrap,
                                    "--unshare-all",
@@ -80,15 +85,12 @@ std::vector<std::string> sandbox_arguments(const std::string& bwrap,
   if (filter >= 0) argv.insert(argv.end(), {"--seccomp", std::to_string(filter)});
   // Whatever the command begins with, it is no option of bubblewrap.
   argv.emplace_back("--");
-  if (shell) {
-    argv.insert(argv.end(), {"/bin/sh", "-c", command});
-  } else {
-    for (std::string& word : split_words(command)) argv.push_back(std::move(word));
-  }
+  argv.insert(argv.end(), words.begin(), words.end());
   return argv;
 }
 
-Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const std::string& command,
+Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root,
+                                     const std::vector<std::string>& words,
                                      const SandboxEnvironment& environment, std::string_view option,
                                      int filter) {
   const auto bwrap = find_program("bwrap");
@@ -105,11 +107,17 @@ Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const st
       scratch.emplace_back(directory);
   }
   SandboxStart out;
-  out.argv =
-      sandbox_arguments(*bwrap, root, command, environment, has_shell(root), scratch, filter);
+  out.argv = sandbox_arguments(*bwrap, root, words, environment, scratch, filter);
   out.covered = std::move(scratch);
   out.covered.insert(out.covered.end(), {"proc", "dev"});
   return out;
+}
+
+Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const std::string& command,
+                                     const SandboxEnvironment& environment, std::string_view option,
+                                     int filter) {
+  return prepare_sandbox(root, command_words(command, has_shell(root)), environment, option,
+                         filter);
 }
 
 std::optional<Error> sandbox_failure(const SandboxRun& run) {

@@ -26,13 +26,16 @@ struct SandboxEnvironment {
 /// Makes the directories that the sandbox mounts over, where the (private) root lacks them.
 Result<void> add_mount_points(const std::filesystem::path& root);
 
-/// The argument vector for that: `bwrap` is the program, `shell` whether the root has /bin/sh.
-/// `scratch` are the directories of the root that get a fresh tmpfs; `filter` is a descriptor of a
-/// seccomp program that bubblewrap puts on the command, or -1.
+/// The words that start `command`: by the root's /bin/sh -c, or, without a `shell`, its own.
+std::vector<std::string> command_words(const std::string& command, bool shell);
+
+/// The argument vector that runs `words` in the root: `bwrap` is the program. `scratch` are the
+/// directories of the root that get a fresh tmpfs; `filter` is a descriptor of a seccomp program
+/// that bubblewrap puts on the command, or -1.
 std::vector<std::string> sandbox_arguments(const std::string& bwrap,
                                            const std::filesystem::path& root,
-                                           const std::string& command,
-                                           const SandboxEnvironment& environment, bool shell,
+                                           const std::vector<std::string>& words,
+                                           const SandboxEnvironment& environment,
                                            const std::vector<std::string>& scratch,
                                            int filter = -1);
 
@@ -42,6 +45,11 @@ struct SandboxStart {
   std::vector<std::string> covered;  ///< image paths that hold nothing of the image inside
 };
 /// `option` is what the user asked for ("--verify"). Environment error when bwrap is missing.
+Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root,
+                                     const std::vector<std::string>& words,
+                                     const SandboxEnvironment& environment, std::string_view option,
+                                     int filter = -1);
+/// The same for a command as a user writes it.
 Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root, const std::string& command,
                                      const SandboxEnvironment& environment, std::string_view option,
                                      int filter = -1);

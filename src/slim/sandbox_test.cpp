@@ -21,7 +21,7 @@ Words after(const Words& words, const std::string& word) {
 }
 
 TEST(Sandbox, NothingOfTheHostIsInside) {
-  const Words argv = sandbox_arguments("/bin/bwrap", "/work/root", "true", {}, true, {"tmp"});
+  const Words argv = sandbox_arguments("/bin/bwrap", "/work/root", {"true"}, {}, {"tmp"});
   EXPECT_EQ(argv.front(), "/bin/bwrap");
   EXPECT_THAT(argv,
               IsSupersetOf({"--unshare-all", "--die-with-parent", "--new-session", "--clearenv"}));
@@ -35,23 +35,21 @@ TEST(Sandbox, NothingOfTheHostIsInside) {
 
 TEST(Sandbox, EnvironmentAsTheImageSays) {
   const SandboxEnvironment environment{{"A=b=c", "EMPTY=", "broken", "=none", "B=x y"}, "/srv"};
-  const Words argv = sandbox_arguments("bwrap", "/r", "true", environment, true, {});
+  const Words argv = sandbox_arguments("bwrap", "/r", {"true"}, environment, {});
   Words set;
   for (std::size_t i = 0; i + 2 < argv.size(); ++i)
     if (argv[i] == "--setenv") set.push_back(argv[i + 1] + "=" + argv[i + 2]);
   EXPECT_THAT(set, ElementsAre("A=b=c", "EMPTY=", "B=x y"));
   EXPECT_EQ(after(argv, "--chdir").front(), "/srv");
-  EXPECT_EQ(after(sandbox_arguments("bwrap", "/r", "true", {{}, ""}, true, {}), "--chdir").front(),
+  EXPECT_EQ(after(sandbox_arguments("bwrap", "/r", {"true"}, {{}, ""}, {}), "--chdir").front(),
             "/");
 }
 
 TEST(Sandbox, CommandsByShellOrWordByWord) {
-  EXPECT_THAT(after(sandbox_arguments("bwrap", "/r", "a  'b c'", {}, true, {}), "--"),
-              ElementsAre("/bin/sh", "-c", "a  'b c'"));
-  EXPECT_THAT(after(sandbox_arguments("bwrap", "/r", "  /app  --flag\tx ", {}, false, {}), "--"),
-              ElementsAre("/app", "--flag", "x"));
+  EXPECT_THAT(command_words("a  'b c'", true), ElementsAre("/bin/sh", "-c", "a  'b c'"));
+  EXPECT_THAT(command_words("  /app  --flag\tx ", false), ElementsAre("/app", "--flag", "x"));
   // An option of the command is none of the sandbox.
-  EXPECT_THAT(after(sandbox_arguments("bwrap", "/r", "--bind / /", {}, false, {}), "--"),
+  EXPECT_THAT(after(sandbox_arguments("bwrap", "/r", {"--bind", "/", "/"}, {}, {}), "--"),
               ElementsAre("--bind", "/", "/"));
 }
 

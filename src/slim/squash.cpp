@@ -233,9 +233,12 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   out.changed = true;
   image::Layer before;
   before.instruction = "flense slim --squash";
-  for (const image::Layer& layer : image.layers) before.blob.size += layer.blob.size;
-  const std::uint64_t unpacked_before =
-      std::accumulate(unpacked.begin(), unpacked.end(), std::uint64_t{0});
+  std::uint64_t unpacked_before = 0;
+  for (std::size_t i = 0; i < image.layers.size(); ++i) {
+    if (image.layers[i].added) continue;
+    before.blob.size += image.layers[i].blob.size;
+    unpacked_before += unpacked[i];
+  }
   std::vector<std::string> diff_ids;
   for (std::size_t i = 0; i < parts.stored.size(); ++i) {
     out.layers.push_back(

@@ -1,0 +1,54 @@
+#include "cli/slim_python.h"
+
+#include "cli/common.h"
+#include "cli/slim_run.h"
+#include "image/extended_image.h"
+#include "slim/compile_python.h"
+#include "slim/layer_parts.h"
+
+namespace flense::cli {
+
+namespace {
+
+/// The image, its contents and the plan with the layer on top, which no edit touches.
+Result<void> add_layer(SlimSubject& subject, const image::LayerFile& layer) {
+  inventory::ScanOptions scan;
+  scan.scratch_directory = subject.options.scratch_directory;
+  TRY(inventory::LayerScans read, inventory::scan_layers(*image::layer_image(layer), scan));
+  std::vector<std::shared_ptr<const inventory::LayerScan>> scans = subject.contents->scans();
+  scans.push_back(read.scans.front());
+  TRY(subject.extended, inventory::Contents::build(scans, subject.contents->origin()));
+  subject.image = image::extended_image(std::move(subject.image), layer);
+  subject.unpacked.push_back(scans.back()->unpacked_bytes);
+  slim::LayerPlan untouched;
+  untouched.digest = subject.image->layers.back().blob.digest;
+  untouched.content_bytes = scans.back()->content_bytes;
+  subject.plan.layers.push_back(std::move(untouched));
+  return {};
+}
+
+}  // namespace
+
+Result<void> add_compiled_python(SlimSubject& subject, const Io& io) {
+  if (subject.image->entries() != nullptr)
+    return usage_error("--pyc compile adds a layer, and only images have layers",
+                       "in a directory, python3 -m compileall does the same");
+  const std::vector<inventory::PythonSources> sources =
+      slim::staying_sources(subject.contents->tree(), subject.plan);
+  slim::CompiledLayer compiled;
+  TRY(const auto spool, slim::LayerSpool::create(subject.options.scratch_directory));
+  if (!sources.empty()) {
+    TRY(const std::filesystem::path root, original_root(subject));
+    TRY(compiled, slim::compile_python(
+                      root, subject.contents->tree(), sources, sandbox_environment(*subject.image),
+                      subject.options.scratch_directory, io.stop, subject.progress.get(), *spool));
+    subject.progress->clear();
+  }
+  for (std::string& notice : compiled.notices) subject.plan.notices.push_back(std::move(notice));
+  subject.plan.compiled = compiled.sums;
+  if (compiled.sums.files == 0) return {};
+  TRY(const MappedFile tar, spool->file());
+  return add_layer(subject, {tar, spool->diff_id(), "flense slim --pyc compile"});
+}
+
+}  // namespace flense::cli
