@@ -33,19 +33,70 @@ Fit fit_of(const text::Json& target, const device::Targets& targets) {
   return Fit::kUnknown;
 }
 
+/// The part of `path` up to the end of the component that begins at `at`; empty when that is the
+/// last one.
+std::string_view up_to_component(std::string_view path, std::size_t at) {
+  const std::size_t slash = path.find('/', at);
+  return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
+}
+
+/// The cache of PyTorch's compiler that holds `path`; empty when there is none.
+std::string_view compiler_tree(std::string_view path) {
+  for (const std::string_view place : {"tmp/", "var/tmp/"})
+    if (path.starts_with(place) && path.substr(place.size()).starts_with("torchinductor_"))
+      return up_to_component(path, place.size());
+  constexpr std::string_view kVllm = ".cache/vllm/torch_compile_cache/";
+  const std::size_t at = path.find(kVllm);
+  if (at == std::string_view::npos || (at > 0 && path[at - 1] != '/')) return {};
+  return up_to_component(path, at + kVllm.size());
+}
+
+/// The GPUs that FlashInfer compiled for: "80_90a"; empty outside of its cache.
+std::string_view flashinfer_gpus(std::string_view path) {
+  constexpr std::string_view kCache = ".cache/flashinfer/";
+  const std::size_t at = path.find(kCache);
+  if (at == std::string_view::npos || (at > 0 && path[at - 1] != '/')) return {};
+  const std::string_view version = up_to_component(path, at + kCache.size());
+  if (version.empty()) return {};
+  const std::string_view folder = up_to_component(path, version.size() + 1);
+  return folder.empty() ? folder : base_name(folder);
+}
+
+Fit fit_of_list(std::string_view gpus, const device::Targets& targets) {
+  if (gpus.empty() || targets.cuda.empty()) return Fit::kUnknown;
+  Fit out = Fit::kOtherGpu;
+  while (!gpus.empty()) {
+    const std::size_t end = gpus.find('_');
+    const auto arch = device::parse_cuda_arch(gpus.substr(0, end));
+    if (!arch) return Fit::kUnknown;
+    if (std::ranges::any_of(targets.cuda,
+                            [&](device::CudaArch gpu) { return gpu.number == arch->number; }))
+      out = Fit::kServes;
+    gpus.remove_prefix(end == std::string_view::npos ? gpus.size() : end + 1);
+  }
+  return out;
+}
+
+/// What serves a target by one kernel stays as a whole.
+Fit merged(Fit one, Fit other) {
+  if (one == Fit::kServes || other == Fit::kServes) return Fit::kServes;
+  return one == other ? one : Fit::kUnknown;
+}
+
 }  // namespace
 
 bool is_jit_metadata(std::string_view path) {
-  constexpr std::string_view kCache = ".triton/cache/";
-  const std::size_t at = path.find(kCache);
-  if (at == std::string_view::npos || !path.ends_with(".json")) return false;
-  const std::string_view rest = path.substr(at + kCache.size());
   // "__grp__NAME.json" lists the files of the folder.
-  return std::ranges::count(rest, '/') == 1 && !base_name(path).starts_with("__grp__");
+  if (!path.ends_with(".json") || base_name(path).starts_with("__grp__")) return false;
+  const std::string_view cache = parent_path(parent_path(path));
+  if (cache == ".triton/cache" || cache.ends_with("/.triton/cache")) return true;
+  if (compiler_tree(path).empty()) return false;
+  return base_name(cache) == "triton_cache" || base_name(parent_path(cache)) == "triton";
 }
 
 JitCaches JitCaches::find(const Contents& contents, const device::Targets& targets) {
   JitCaches out;
+  out.targets_ = targets;
   for (const auto& scan : contents.scans()) {
     for (const auto& [index, text] : scan->texts) {
       const std::string_view path = scan->listing->at(index).path;
@@ -55,18 +106,26 @@ JitCaches JitCaches::find(const Contents& contents, const device::Targets& targe
       const auto [at, fresh] = out.folders_.try_emplace(std::string(parent_path(path)), fit);
       // Two answers for one folder are none.
       if (!fresh && at->second != fit) at->second = Fit::kUnknown;
+      if (const std::string_view tree = compiler_tree(path); !tree.empty()) {
+        const auto [known, first] = out.trees_.try_emplace(std::string(tree), fit);
+        known->second = merged(known->second, fit);
+      }
     }
   }
   return out;
 }
 
 Fit JitCaches::fit(std::string_view path) const {
-  const auto found = folders_.find(parent_path(path));
-  return found == folders_.end() ? Fit::kUnknown : found->second;
+  if (const auto tree = trees_.find(compiler_tree(path)); tree != trees_.end()) return tree->second;
+  if (const auto found = folders_.find(parent_path(path)); found != folders_.end())
+    return found->second;
+  return fit_of_list(flashinfer_gpus(path), targets_);
 }
 
 bool JitCaches::takes(const WasteRule& rule, std::string_view path, device::Level level) const {
-  const Fit fit = rule.by_gpu ? this->fit(path) : Fit::kUnknown;
+  // PyTorch's default place is one of temporary files.
+  const bool asked = rule.by_gpu || !compiler_tree(path).empty();
+  const Fit fit = asked ? this->fit(path) : Fit::kUnknown;
   if (fit == Fit::kServes) return false;
   if (fit == Fit::kOtherGpu && level >= device::Level::kStandard) return true;
   return applies_at(rule, level);

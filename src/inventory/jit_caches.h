@@ -1,6 +1,11 @@
-// Kernels that earlier runs have compiled, by the GPU that they are for. Triton writes it beside
-// them: `.triton/cache/KEY/NAME.json` has "target": {"backend": "cuda", "arch": 90} (triton
-// compiler/compiler.py), and the key is made from it, so that no other GPU ever looks there.
+// Kernels that earlier runs have compiled, by the GPU that they are for.
+//   - Triton writes it beside them: `.triton/cache/KEY/NAME.json` has "target": {"backend": "cuda",
+//     "arch": 90} (triton compiler/compiler.py), and the key is made from it, so that no other GPU
+//     ever looks there.
+//   - PyTorch's compiler puts Triton's cache beside its own: /tmp/torchinductor_USER/triton/DEVICE/
+//     (torch/_inductor/runtime/cache_dir_utils.py), and vLLM below torch_compile_cache/HASH/
+//     (vllm/compilation/compiler_interface.py). All of such a tree is for the GPU of its kernels.
+//   - FlashInfer's are in .cache/flashinfer/VERSION/80_90a/ (flashinfer/jit/env.py).
 #pragma once
 
 #include <map>
@@ -27,9 +32,12 @@ class JitCaches {
 
  private:
   std::map<std::string, Fit, std::less<>> folders_;
+  std::map<std::string, Fit, std::less<>> trees_;  ///< of PyTorch's compiler
+  device::Targets targets_;
 };
 
-/// `.triton/cache/KEY/NAME.json`: a text that the scan keeps.
+/// What Triton writes beside a kernel, in its own cache or in one of PyTorch's compiler: a text
+/// that the scan keeps.
 bool is_jit_metadata(std::string_view path);
 
 }  // namespace flense::inventory

@@ -128,6 +128,49 @@ TEST(JitCaches, TritonsNameTheirGpu) {
   EXPECT_EQ(dropped_at(kAggressive, bytes), all);
 }
 
+TEST(JitCaches, CompilersOfPyTorchKeepTritonsBesideTheirOwn) {
+  const std::string hopper = R"({"target": {"backend": "cuda", "arch": 90}})";
+  const std::string ampere = R"({"target": {"backend": "cuda", "arch": 80}})";
+  const std::string vllm = "root/.cache/vllm/torch_compile_cache/";
+  const std::string bytes = Tar()
+                                .file("tmp/torchinductor_root/triton/0/KEY/k.json", hopper)
+                                .file("tmp/torchinductor_root/triton/0/OLD/k.json", ampere)
+                                .file("tmp/torchinductor_root/fxgraph/ab/graph", "1")
+                                .file("tmp/torchinductor_ci/triton/0/KEY/k.json", ampere)
+                                .file("tmp/torchinductor_ci/fxgraph/ab/graph", "2")
+                                .file("tmp/torchinductor_cpu/fxgraph/ab/graph", "3")
+                                .file(vllm + "H100/rank_0_0/triton_cache/KEY/k.json", hopper)
+                                .file(vllm + "H100/rank_0_0/inductor_cache/ab/code.py", "4")
+                                .file(vllm + "A100/rank_0_0/triton_cache/KEY/k.json", ampere)
+                                .file(vllm + "A100/rank_0_0/inductor_cache/ab/code.py", "5")
+                                .file(vllm + "NONE/rank_0_0/inductor_cache/ab/code.py", "6")
+                                .bytes();
+  const std::vector<std::string> others = {
+      "tmp/torchinductor_ci/triton/0/KEY/k.json", "tmp/torchinductor_ci/fxgraph/ab/graph",
+      "tmp/torchinductor_cpu/fxgraph/ab/graph", vllm + "A100/rank_0_0/triton_cache/KEY/k.json",
+      vllm + "A100/rank_0_0/inductor_cache/ab/code.py"};
+  EXPECT_EQ(dropped_at(kStandard, bytes), others);
+  EXPECT_THAT(dropped_at(kSafe, bytes), IsEmpty());
+  std::vector<std::string> bold = others;
+  bold.push_back(vllm + "NONE/rank_0_0/inductor_cache/ab/code.py");
+  EXPECT_EQ(dropped_at(kAggressive, bytes), bold);
+}
+
+TEST(JitCaches, FlashInfersFoldersNameTheirGpus) {
+  const std::string root = "root/.cache/flashinfer/0.7.2/";
+  const std::string bytes = Tar()
+                                .file(root + "90a/cached_ops/op/op.so", "1")
+                                .file(root + "80_90a/cached_ops/op/op.so", "2")
+                                .file(root + "80/cached_ops/op/op.so", "3")
+                                .file(root + "none/cached_ops/op/op.so", "4")
+                                .file("root/.cache/flashinfer/cubins/x.cubin", "5")
+                                .bytes();
+  EXPECT_THAT(dropped_at(kStandard, bytes), ElementsAre(root + "80/cached_ops/op/op.so"));
+  EXPECT_THAT(dropped_at(kAggressive, bytes),
+              ElementsAre(root + "80/cached_ops/op/op.so", root + "none/cached_ops/op/op.so",
+                          "root/.cache/flashinfer/cubins/x.cubin"));
+}
+
 TEST(Reported, NothingIsCutThatOnlyTheOwnerCanKnow) {
   const std::string tar = Tar()
                               .file("usr/lib/x86_64-linux-gnu/libnccl.so.2.20.5", "1")
