@@ -140,7 +140,7 @@ const Command& slim_command() {
                  {},
                  Completion::kFile},
       OptionSpec{"--compression", "", "KIND[:LEVEL]",
-                 "zstd, gzip or none for all written layers (default: each keeps its own)"},
+                 "zstd, gzip, estargz (gzip for lazy pulls) or none for all written layers"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
       OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"},
       OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "image/reference.h"
 #include "inventory/budget.h"
 
 namespace flense::cli {
@@ -12,7 +13,11 @@ using codec::Compression;
 
 constexpr std::uint64_t kLeastSplit = 1u << 20;  ///< below, directories would be most of a part
 
-constexpr const char* kKinds = "zstd[:LEVEL] with 1 to 19, gzip[:LEVEL] with 1 to 9, or none";
+constexpr const char* kKinds =
+    "zstd[:LEVEL] with 1 to 19, gzip[:LEVEL] or estargz[:LEVEL] with 1 to 9, or none";
+/// Gzip layers that can be pulled lazily.
+constexpr std::string_view kLazy = "estargz";
+constexpr const char* kLazyOutputs = "use -o oci:DIR, -o oci-archive:FILE or -t docker://REF";
 
 Result<int> parse_level(std::string_view text, int most) {
   int value = 0;
@@ -24,6 +29,7 @@ Result<int> parse_level(std::string_view text, int most) {
 }
 
 Result<Compression> parse_kind(std::string_view text) {
+  if (text == kLazy) return Compression::kGzip;
   for (const Compression kind : {Compression::kZstd, Compression::kGzip, Compression::kNone})
     if (text == codec::to_string(kind)) return kind;
   return usage_error(fmt::format("--compression knows no '{}'", text), kKinds);
@@ -39,8 +45,10 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
   if (args.has("--compression")) {
     const std::string text = args.value("--compression");
     const std::size_t colon = text.find(':');
-    TRY(const Compression kind, parse_kind(std::string_view(text).substr(0, colon)));
+    const std::string_view word = std::string_view(text).substr(0, colon);
+    TRY(const Compression kind, parse_kind(word));
     options.compression = kind;
+    options.lazy = word == kLazy;
     if (colon != std::string::npos) {
       if (kind == Compression::kNone)
         return usage_error("--compression none has no level", "leave it out");
@@ -62,6 +70,25 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
       return usage_error("--split takes a size of at least 1MiB", "--split 512MiB");
   }
   return {};
+}
+
+Result<void> check_lazy_push(const slim::SlimOptions& options, const std::string& target) {
+  if (!options.lazy || image::parse_target(target).transport == image::Transport::kRegistry)
+    return {};
+  return usage_error("--compression estargz is for registries: engines keep layers unpacked",
+                     kLazyOutputs);
+}
+
+Result<void> check_lazy(const slim::SlimOptions& options, image::OutputForm form) {
+  if (!options.lazy || form == image::OutputForm::kOciLayout ||
+      form == image::OutputForm::kOciArchive)
+    return {};
+  if (form == image::OutputForm::kDockerArchive)
+    return usage_error(
+        "--compression estargz is for registries, where engines pull by its annotations: a docker "
+        "archive has none",
+        kLazyOutputs);
+  return usage_error("--compression estargz is for images: a tree has no layers", kLazyOutputs);
 }
 
 }  // namespace flense::cli

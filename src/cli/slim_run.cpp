@@ -31,6 +31,7 @@ namespace {
 slim::SlimOptions unpacking(const slim::SlimOptions& options) {
   slim::SlimOptions out = options;
   out.compression = codec::Compression::kNone;
+  out.lazy = false;
   out.split_bytes = 0;
   out.kept_layers = 0;
   return out;

@@ -143,6 +143,7 @@ Result<void> check_layer_options(const SlimRequest& request) {
   if (!request.keep_base.empty() && (tree || request.options.squash))
     return usage_error("--keep-base keeps layers, and the result would have none of its own",
                        "leave it out");
+  if (tree) TRY_DO(check_lazy(request.options, image::OutputForm::kDirectory));
   if (request.output.starts_with("squashfs:") &&
       request.options.compression == codec::Compression::kNone)
     return usage_error("a squashfs file is compressed", "use --compression zstd or gzip");
@@ -187,12 +188,14 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.keep_base = args.value("--keep-base");
   TRY_DO(check_layer_options(out));
   if (!out.output.empty() && !is_file_system(out.output) &&
-      out.options.compression == codec::Compression::kZstd) {
+      (out.options.compression == codec::Compression::kZstd || out.options.lazy)) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
-    if (spec.form == image::OutputForm::kDockerArchive)
+    TRY_DO(check_lazy(out.options, spec.form));
+    if (!out.options.lazy && spec.form == image::OutputForm::kDockerArchive)
       return usage_error("a docker archive cannot hold zstd layers: docker load refuses them",
                          "write -o oci-archive:FILE, or use --compression gzip");
   }
+  if (!out.push_to.empty()) TRY_DO(check_lazy_push(out.options, out.push_to));
   out.provenance_file = args.value(
       "--provenance", out.output.empty() || out.dry_run
                           ? std::string_view("none")
@@ -365,6 +368,7 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
   // A tree has no configuration of its own: a bare path means a directory again.
   if (is_tree(*subject.image) && without_prefix(request.output) == request.output)
     spec.form = image::OutputForm::kDirectory;
+  TRY_DO(check_lazy(subject.options, spec.form));
   if (spec.tag.empty() && !subject.image->tags.empty()) spec.tag = subject.image->tags.front();
   return write_image(spec, subject, subject.plan, subject.options, pool);
 }

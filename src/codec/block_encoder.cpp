@@ -1,14 +1,10 @@
 #include "codec/block_encoder.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
-#include "base/parallel.h"
+#include "codec/ordered_jobs.h"
 
 namespace flense::codec {
 
@@ -21,7 +17,6 @@ struct Job {
   bool last = false;
   std::vector<std::byte> packed;
   std::optional<Error> error;
-  bool done = false;
 
   Bytes before() const { return Bytes(input).first(context); }
   Bytes block() const { return Bytes(input).subspan(context); }
@@ -32,12 +27,12 @@ class BlockEncoder final : public Sink {
   BlockEncoder(Sink& to, BlockLayout layout, unsigned threads,
                const std::function<std::unique_ptr<BlockPacker>()>& packer,
                std::unique_ptr<BlockFraming> framing)
-      : to_(to), layout_(layout), framing_(std::move(framing)), limit_(threads), queue_(threads) {
+      : to_(to), layout_(layout), framing_(std::move(framing)), jobs_(threads, [&packer] {
+          return
+              [packer = std::shared_ptr<BlockPacker>(packer())](Job& job) { pack(*packer, job); };
+        }) {
     current_ = fresh({});
-    for (unsigned i = 0; i < threads; ++i)
-      workers_.emplace_back([this, packer = packer()] { work(*packer); });
   }
-  ~BlockEncoder() override { queue_.close(); }
 
   Result<void> write(Bytes bytes) override {
     while (!bytes.empty()) {
@@ -72,27 +67,21 @@ class BlockEncoder final : public Sink {
     job->input.assign(context.begin(), context.end());
     job->context = context.size();
     job->packed.clear();
-    job->last = job->done = false;
+    job->last = false;
     return job;
   }
 
   Result<void> submit(bool last) {
-    if (jobs_.size() >= limit_) TRY_DO(write_oldest());
+    if (jobs_.full()) TRY_DO(write_oldest());
     std::unique_ptr<Job> next = last ? nullptr : fresh(Bytes(current_->input));
     current_->last = last;
-    jobs_.push_back(std::move(current_));
+    jobs_.push(std::move(current_));
     current_ = std::move(next);
-    queue_.push(jobs_.back().get());
     return {};
   }
 
   Result<void> write_oldest() {
-    std::unique_ptr<Job> job = std::move(jobs_.front());
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return job->done; });
-    }
-    jobs_.pop_front();
+    std::unique_ptr<Job> job = jobs_.pop();
     if (job->error) return std::unexpected(std::move(*job->error));
     TRY_DO(start());
     if (framing_) framing_->passed(job->block());
@@ -106,29 +95,17 @@ class BlockEncoder final : public Sink {
     return framing_->begin(to_);
   }
 
-  void work(BlockPacker& packer) {
-    while (const auto next = queue_.pop()) {
-      Job& job = **next;
-      if (auto outcome = packer.pack(job.before(), job.block(), job.last, job.packed); !outcome)
-        job.error = std::move(outcome).error();
-      const std::lock_guard lock(mutex_);
-      job.done = true;
-      changed_.notify_all();
-    }
+  static void pack(BlockPacker& packer, Job& job) {
+    if (auto outcome = packer.pack(job.before(), job.block(), job.last, job.packed); !outcome)
+      job.error = std::move(outcome).error();
   }
 
   Sink& to_;
   BlockLayout layout_;
   std::unique_ptr<BlockFraming> framing_;
-  std::size_t limit_;
   bool started_ = false;
   std::unique_ptr<Job> current_, spare_;
-  std::mutex mutex_;  ///< guards Job::done
-  std::condition_variable changed_;
-  std::deque<std::unique_ptr<Job>> jobs_;  ///< in the order of the stream, oldest first
-  BoundedQueue<Job*> queue_;
-  // Last: joined before anything that a worker uses goes.
-  std::vector<std::jthread> workers_;
+  OrderedJobs<Job> jobs_;
 };
 
 }  // namespace

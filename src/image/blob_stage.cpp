@@ -106,6 +106,33 @@ Result<std::unique_ptr<ImageWriter::LayerSink>> BlobStage::begin(
   return std::unique_ptr<ImageWriter::LayerSink>(std::move(layer));
 }
 
+Result<ImageWriter::LayerResult> BlobStage::write_estargz(Bytes tar, const std::string& name,
+                                                          const codec::EstargzOrder& order,
+                                                          const codec::EncodeOptions& options) {
+  const std::filesystem::path part = temporary();
+  TRY(const UniqueFd fd, create_file(part));
+  const auto store = [&]() -> Result<ImageWriter::LayerResult> {
+    FdSink file(fd.get(), part.string());
+    codec::HashingSink stored(file);
+    TRY(const codec::EstargzLayer made,
+        codec::write_estargz(tar, name, order, {options.level, options.threads, directory_},
+                             stored));
+    ImageWriter::LayerResult out;
+    out.diff_id = made.diff_id;
+    out.unpacked_bytes = made.unpacked_bytes;
+    out.blob = {std::string(layer_media_type(codec::Compression::kGzip)),
+                stored.digest(),
+                stored.size(),
+                {{codec::kTocDigestAnnotation, made.toc_digest},
+                 {codec::kTarSizeAnnotation, std::to_string(made.unpacked_bytes)}}};
+    TRY_DO(rename_file(part, path(out.blob.digest)));
+    return out;
+  };
+  auto out = store();
+  if (!out) ::unlink(part.c_str());
+  return out;
+}
+
 Result<void> BlobStage::adopt(const Image& from, std::size_t index, const std::string& digest) {
   if (has(digest)) return {};
   const std::filesystem::path part = temporary();

@@ -20,6 +20,9 @@ class BlobStage {
   /// A sink whose blob lands in the directory on finish(). Thread-safe.
   Result<std::unique_ptr<ImageWriter::LayerSink>> begin(codec::Compression compression,
                                                         const codec::EncodeOptions& options);
+  Result<ImageWriter::LayerResult> write_estargz(Bytes tar, const std::string& name,
+                                                 const codec::EstargzOrder& order,
+                                                 const codec::EncodeOptions& options);
   /// Links, clones or copies `index` of `from`; copies are verified against the digest.
   Result<void> adopt(const Image& from, std::size_t index, const std::string& digest);
   /// A small document; returns its digest.

@@ -24,6 +24,7 @@ struct Descriptor {
   std::string media_type;
   std::string digest;  ///< "sha256:…"; for plain docker-archive layers the diff_id
   std::uint64_t size = 0;
+  std::map<std::string, std::string> annotations = {};  ///< of layers: what others say of the blob
 };
 
 struct Layer {

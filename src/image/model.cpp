@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "codec/estargz.h"
+
 namespace flense::image {
 
 namespace {
@@ -61,6 +63,11 @@ std::string_view layer_media_type(codec::Compression compression) {
       break;
   }
   return "application/vnd.oci.image.layer.v1.tar";
+}
+
+bool is_estargz(const Layer& layer) {
+  return layer.compression == codec::Compression::kGzip &&
+         layer.blob.annotations.contains(codec::kTocDigestAnnotation);
 }
 
 DocumentKind document_kind(std::string_view media_type) {
@@ -174,6 +181,8 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view what) {
   out.layers.reserve(layers.size());
   for (const Json& layer : layers) {
     TRY(Descriptor descriptor, parse_descriptor(layer, what));
+    for (const auto& [key, value] : layer["annotations"].members())
+      if (value.is_string()) descriptor.annotations.emplace(key, value.text());
     out.layers.push_back(std::move(descriptor));
   }
   out.annotations = json["annotations"];

@@ -24,6 +24,10 @@ inline constexpr std::string_view kOciManifestType = "application/vnd.oci.image.
 inline constexpr std::string_view kOciConfigType = "application/vnd.oci.image.config.v1+json";
 std::string_view layer_media_type(codec::Compression compression);
 
+/// Whether the manifest says that the layer can be pulled lazily. Annotations of the same name
+/// stand for other forms beside zstd layers.
+bool is_estargz(const Layer& layer);
+
 enum class DocumentKind { kIndex, kManifest, kOther };
 /// By media type; when that is empty, kManifest or kIndex is told by parse_* on the content.
 DocumentKind document_kind(std::string_view media_type);

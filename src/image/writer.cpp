@@ -72,7 +72,13 @@ Documents make_documents(const Json& config, const Json& annotations,
   Json list = Json::array();
   Json paths = Json::array();
   for (const ImageWriter::LayerResult& layer : layers) {
-    list.push(descriptor_json(layer.blob.media_type, layer.blob.digest, layer.blob.size));
+    Json one = descriptor_json(layer.blob.media_type, layer.blob.digest, layer.blob.size);
+    if (!layer.blob.annotations.empty()) {
+      Json all = Json::object();
+      for (const auto& [key, value] : layer.blob.annotations) all.set(key, value);
+      one.set("annotations", std::move(all));
+    }
+    list.push(std::move(one));
     paths.push(blob_path(layer.blob.digest));
   }
   manifest.set("layers", std::move(list));
@@ -129,6 +135,12 @@ class StoreWriter final : public ImageWriter {
                                                  const codec::EncodeOptions& options) override {
     TRY_DO(check_compression(compression));
     return stage_.begin(compression, options);
+  }
+
+  Result<LayerResult> write_estargz(Bytes tar, const std::string& name,
+                                    const codec::EstargzOrder& order,
+                                    const codec::EncodeOptions& options) override {
+    return stage_.write_estargz(tar, name, order, options);
   }
 
   Result<LayerResult> copy_layer(const Image& from, std::size_t index) override {
@@ -285,6 +297,12 @@ bool is_image(OutputForm form) {
 }
 
 }  // namespace
+
+Result<ImageWriter::LayerResult> ImageWriter::write_estargz(Bytes, const std::string& name,
+                                                            const codec::EstargzOrder&,
+                                                            const codec::EncodeOptions&) {
+  return fail(Code::kInternal, "{} cannot be pulled lazily from this output", name);
+}
 
 Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
   struct Prefix {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codec/compression.h"
+#include "codec/estargz.h"
 #include "image/image.h"
 
 namespace flense::image {
@@ -50,9 +51,15 @@ class ImageWriter {
   };
   virtual Result<std::unique_ptr<LayerSink>> begin_layer(codec::Compression compression,
                                                          const codec::EncodeOptions& options) = 0;
-  /// Takes a layer over unchanged (hard link, reflink or copy of the blob where possible). Its
-  /// `unpacked_bytes` is known for uncompressed layers only, else 0. The layer of a directory or
-  /// squashfs input is packed into a new uncompressed layer. `from` must outlive the writer.
+  /// A new layer in the eStargz form out of members of `tar`, with the annotations that belong to
+  /// it; for outputs that have a manifest to hold them.
+  virtual Result<LayerResult> write_estargz(Bytes tar, const std::string& name,
+                                            const codec::EstargzOrder& order,
+                                            const codec::EncodeOptions& options);
+  /// Takes a layer over unchanged (hard link, reflink or copy of the blob where possible), with its
+  /// annotations. Its `unpacked_bytes` is known for uncompressed layers only, else 0. The layer of
+  /// a directory or squashfs input is packed into a new uncompressed layer. `from` must outlive the
+  /// writer.
   virtual Result<LayerResult> copy_layer(const Image& from, std::size_t index) = 0;
   /// Writes config, manifest, index; fsyncs; renames. `config` is the new configuration with
   /// diff_ids and history already set. Returns the manifest's digest; for directories, which have

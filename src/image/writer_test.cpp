@@ -6,6 +6,7 @@
 
 #include "image/extract.h"
 #include "image/image_fixture.h"
+#include "image/model.h"
 
 namespace flense::image {
 namespace {
@@ -100,6 +101,33 @@ TEST(Writer, UntouchedLayersAreLinked) {
   must(rewrite(*input.image, spec_of(OutputForm::kOciLayout, path), Compression::kZstd));
   const std::string name = "blobs/sha256/" + input.image->layers[0].blob.digest.substr(7);
   EXPECT_TRUE(std::filesystem::equivalent(path / name, input.dir / ("in/" + name)));
+}
+
+TEST(Writer, LazyLayersAndTheirAnnotationsReadBack) {
+  const Input input(Compression::kGzip);
+  const auto path = input.dir / "lazy", again = input.dir / "again";
+  const auto writer = must(ImageWriter::create(spec_of(OutputForm::kOciLayout, path)));
+  const std::string tar = Tar().dir("d").file("d/a", "one").bytes();
+  const auto layer = must(writer->write_estargz(as_bytes(tar), "layer", {{0, 1}, 0}, {}));
+  Json config = input.image->config;
+  config.set(
+      "rootfs",
+      Json::object().set("type", "layers").set("diff_ids", Json::array().push(layer.diff_id)));
+  must(writer->commit(config, Json::object(), {layer}));
+  const auto image = must(open_image(path.string(), {}));
+  ASSERT_EQ(image->layers.size(), 1U);
+  EXPECT_TRUE(is_estargz(image->layers[0]));
+  EXPECT_EQ(image->layers[0].blob.annotations, layer.blob.annotations);
+  EXPECT_EQ(must(walk_all(*image, 0)).content.at("d/a"), "one");
+  // As they are when the layer is taken over.
+  const auto copy = must(ImageWriter::create(spec_of(OutputForm::kOciLayout, again)));
+  const auto taken = must(copy->copy_layer(*image, 0));
+  must(copy->commit(config, Json::object(), {taken}));
+  EXPECT_EQ(must(open_image(again.string(), {}))->layers[0].blob.annotations,
+            layer.blob.annotations);
+  const auto directory =
+      must(ImageWriter::create(spec_of(OutputForm::kDirectory, input.dir / "tree")));
+  EXPECT_FALSE(directory->write_estargz(as_bytes(tar), "layer", {{0, 1}, 0}, {}));
 }
 
 TEST(Writer, ZstdHasNoPlaceInDockerArchives) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "codec/estargz.h"
 #include "inventory/cuda_copies.h"
 #include "inventory/equal_files.h"
 #include "inventory/gpu_files.h"
@@ -130,10 +131,13 @@ std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole
 
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   Collector collector(inputs.each);
-  for (const WastedFile& file : inputs.wasted)
+  for (const WastedFile& file : inputs.wasted) {
+    // Each layer that is pulled lazily has its own.
+    if (codec::is_estargz_file(file.path)) continue;
     collector.add("shadowed-files", device::Level::kSafe,
                   "files overwritten or deleted by later layers", {},
                   {file.path, file.bytes, file.layer});
+  }
 
   // Content goes only when all its hard links go, so first find out what each name says.
   const WasteClassifier classifier;

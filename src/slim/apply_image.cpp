@@ -1,10 +1,12 @@
 #include "slim/apply_image.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <optional>
 
 #include "base/parallel.h"
+#include "image/model.h"
 #include "slim/labels.h"
 #include "slim/layer_parts.h"
 
@@ -21,6 +23,13 @@ codec::Compression wanted_compression(const image::Image& image, std::size_t ind
                                       const SlimOptions& options) {
   const bool follows = image.layers[index].added && index > 0;
   return options.compression.value_or(image.layers[follows ? index - 1 : index].compression);
+}
+
+/// Whether the layer is stored as it shall be in the output.
+bool packed_as_wanted(const image::Image& image, std::size_t index, const SlimOptions& options) {
+  const image::Layer& layer = image.layers[index];
+  return options.lazy ? image::is_estargz(layer)
+                      : wanted_compression(image, index, options) == layer.compression;
 }
 
 /// A layer without edits only changes its packing; the tar inside stays, byte for byte.
@@ -69,40 +78,44 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   const image::Layer& layer = image.layers[index];
   const LayerPlan& edits = plan.layers[index];
   const bool kept = index < options.kept_layers;
-  const codec::Compression compression =
-      kept ? layer.compression : wanted_compression(image, index, options);
   WrittenLayer out;
   if (kept && !edits.edits.empty())
     return fail(Code::kInternal, "layer {} shall stay, and the plan changes it", index + 1);
   const bool split = !kept && options.split_bytes > 0 && unpacked > options.split_bytes;
-  if (edits.edits.empty() && compression == layer.compression && !split) {
+  const bool packed = kept || packed_as_wanted(image, index, options);
+  if (edits.edits.empty() && packed && !split) {
     TRY(auto stored, writer.copy_layer(image, index));
     out.stored.push_back(std::move(stored));
     return out;
   }
-  codec::EncodeOptions encode;
-  encode.level = options.compression_level;
-  encode.threads = std::min(processor_count(), kPackers);
+  const LayerPacking packing{wanted_compression(image, index, options),
+                             {options.compression_level, std::min(processor_count(), kPackers)},
+                             options.lazy};
   const bool same_tar = edits.edits.empty() && image.entries() == nullptr;
-  if (split) {
+  // Both read the tar more than once.
+  if (split || packing.lazy) {
     TRY(const auto spool, LayerSpool::create(options.scratch_directory));
     TRY(out.outcome, write_tar(image, index, edits, options, progress, *spool));
     if (same_tar) TRY_DO(check_unchanged(layer, index, spool->diff_id()));
     TRY(const Bytes tar, spool->tar());
-    TRY(LayerParts parts, write_parts(tar, fmt::format("layer {}", index + 1), options.split_bytes,
-                                      compression, encode, writer));
-    if (!parts.whole.empty())
-      out.outcome.notices.push_back(
-          fmt::format("layer {} was not split: {}", index + 1, parts.whole));
+    const std::string name = fmt::format("layer {}", index + 1);
+    LayerParts parts;
+    if (split) {
+      TRY(parts, write_parts(tar, name, options.split_bytes, packing, writer));
+    }
+    if (parts.stored.empty() && packing.lazy && !(same_tar && packed))
+      TRY_DO(write_lazy(tar, name, packing, writer, parts));
+    if (parts.stored.empty()) {
+      const bool as_it_was = same_tar && packing.compression == layer.compression;
+      TRY(auto stored,
+          as_it_was ? writer.copy_layer(image, index) : write_whole(tar, packing, writer));
+      parts.stored.push_back(std::move(stored));
+    }
+    std::ranges::move(parts.notices(name), std::back_inserter(out.outcome.notices));
     out.stored = std::move(parts.stored);
-    if (!out.stored.empty()) return out;
-    const bool as_it_was = same_tar && compression == layer.compression;
-    TRY(auto stored, as_it_was ? writer.copy_layer(image, index)
-                               : write_whole(tar, compression, encode, writer));
-    out.stored.push_back(std::move(stored));
     return out;
   }
-  TRY(const auto sink, writer.begin_layer(compression, encode));
+  TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
   TRY(out.outcome, write_tar(image, index, edits, options, progress, *sink));
   TRY_DO(sink->finish());
   if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
@@ -191,7 +204,10 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
     for (std::size_t part = 0; part < layer.stored.size(); ++part) {
       const image::ImageWriter::LayerResult& one = layer.stored[part];
       LayerSizes sizes = part_sizes(image.layers[i], unpacked[i], one, part, layer.stored.size());
-      if (layer.stored.size() == 1 && plan.layers[i].edits.empty())
+      // Lazy layers hold a table of contents beside what was there; what was taken over says
+      // nothing.
+      const bool grown = options.lazy && sizes.unpacked_after > 0;
+      if (layer.stored.size() == 1 && plan.layers[i].edits.empty() && !grown)
         sizes.unpacked_after = unpacked[i];
       out.layers.push_back(std::move(sizes));
       diff_ids.push_back(one.diff_id);
@@ -206,7 +222,10 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   const bool keep_config = plan.empty() && already_labelled(image.config, options);
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
-  const bool keep_layers = stored.size() == count;
+  const bool keep_layers =
+      stored.size() == count &&
+      std::ranges::equal(stored, image.layers, {}, &image::ImageWriter::LayerResult::diff_id,
+                         &image::Layer::diff_id);
   const text::Json config =
       keep_config && keep_layers
           ? image.config

@@ -58,6 +58,16 @@ TEST(ApplyLayer, UntouchedMembersAreCopiedByteForByte) {
   EXPECT_EQ(image.apply(0, {}), tar);
 }
 
+TEST(ApplyLayer, WhatSpokeOfTheFormOfTheLayerGoes) {
+  const TestImage image({Tar()
+                             .file(".no.prefetch.landmark", "\x0f")
+                             .file("a", "1")
+                             .file("opt/stargz.index.json", "2")
+                             .file("stargz.index.json", "{}")
+                             .bytes()});
+  EXPECT_THAT(lines_of(image.apply(0, {})), ElementsAre("f a=1", "f opt/stargz.index.json=2"));
+}
+
 TEST(ApplyLayer, RewrittenFilesKeepTheirMetadata) {
   const std::string library = library_with_debug();
   for (const auto compression : {codec::Compression::kNone, codec::Compression::kGzip}) {

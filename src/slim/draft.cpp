@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/glob.h"
+#include "codec/estargz.h"
 
 namespace flense::slim {
 
@@ -12,6 +13,8 @@ Draft::Draft(const inventory::Contents& contents, std::vector<std::string> keep,
 
 bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
   if (ref.layer < kept_layers_ || layers_[ref.layer].contains(ref.index)) return false;
+  // Each layer has its own, also below the next one's; it goes when the layer changes.
+  if (codec::is_estargz_file(path)) return false;
   return std::ranges::none_of(keep_,
                               [&](const std::string& glob) { return glob_match(glob, path); });
 }

@@ -32,7 +32,8 @@ class Draft {
   Draft(const inventory::Contents& contents, std::vector<std::string> keep,
         std::size_t kept_layers = 0);
 
-  /// False when the path is under --keep or the member is claimed already.
+  /// False when the path is under --keep, the member is claimed already, or it speaks of the form
+  /// of its layer.
   bool may_claim(image::EntryRef ref, std::string_view path) const;
   void claim(image::EntryRef ref, Edit edit);
   void withdraw(image::EntryRef ref);

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "codec/estargz.h"
+
 namespace flense::slim {
 
 namespace {
@@ -40,8 +42,9 @@ Result<void> LayerEditor::visit(const image::LayerEntry& entry, image::EntryCont
   if (edited && found->second.path != entry.path)
     return bad_input("member {} is {}, but {} was planned: the input changed while it was read",
                      position, entry.path, found->second.path);
-  // A marker of an earlier run gives way to the one this run writes.
-  const bool replaced = added_paths_.contains(entry.path);
+  // A marker of an earlier run gives way to the one this run writes; what speaks of the form of the
+  // layer before would lie.
+  const bool replaced = added_paths_.contains(entry.path) || codec::is_estargz_file(entry.path);
   const bool list = content != nullptr && record_kind(entry.path) && content->size() <= kMaxRecord;
   if (!edited && !replaced && !list && !must_wait(entry)) return keep(entry, content, raw);
   // What is not copied as stored leaves its global headers behind, which others may need.

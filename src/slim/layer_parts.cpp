@@ -5,7 +5,10 @@
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "base/path.h"
+#include "base/utf8.h"
+#include "codec/estargz.h"
 #include "codec/tar.h"
+#include "slim/lazy_layer.h"
 #include "slim/split_plan.h"
 
 namespace flense::slim {
@@ -13,6 +16,14 @@ namespace flense::slim {
 namespace {
 
 constexpr unsigned kPartsAtOnce = 2;  ///< each compresses on threads of its own
+
+const char* why_unlisted(const codec::TarMember& member) {
+  if (member.sparse) return "is sparse";
+  if (member.type == codec::MemberType::kOther) return "is of a type of its own";
+  for (const std::string* text : {&member.name, &member.link, &member.user, &member.group})
+    if (!is_utf8(*text)) return "has a name, an owner or a target that is no UTF-8";
+  return nullptr;
+}
 
 Result<std::vector<SplitMember>> list_members(Bytes tar, const std::string& name, bool& globals) {
   MemorySource source(tar);
@@ -36,6 +47,7 @@ Result<std::vector<SplitMember>> list_members(Bytes tar, const std::string& name
     const auto padded = align_up(member->stored_size, 512);
     if (!padded) return bad_input("{}: {} has an impossible size", name, one.path);
     one.bytes = headers + *padded;
+    one.unlisted = why_unlisted(*member);
     out.push_back(std::move(one));
   }
   return out;
@@ -43,10 +55,10 @@ Result<std::vector<SplitMember>> list_members(Bytes tar, const std::string& name
 
 Result<image::ImageWriter::LayerResult> write_part(Bytes tar, const std::string& name,
                                                    const std::vector<std::uint32_t>& members,
-                                                   codec::Compression compression,
-                                                   const codec::EncodeOptions& encode,
+                                                   const LayerPacking& packing,
                                                    image::ImageWriter& writer) {
-  TRY(const auto sink, writer.begin_layer(compression, encode));
+  if (packing.lazy) return writer.write_estargz(tar, name, {members, 0}, packing.encode);
+  TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
   MemorySource source(tar);
   codec::TarReader reader(source, name, {});
   codec::TarWriter out(*sink);
@@ -82,8 +94,7 @@ Result<Bytes> LayerSpool::tar() {
 }
 
 Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t limit,
-                               codec::Compression compression, const codec::EncodeOptions& encode,
-                               image::ImageWriter& writer) {
+                               const LayerPacking& packing, image::ImageWriter& writer) {
   bool globals = false;
   TRY(const std::vector<SplitMember> members, list_members(tar, name, globals));
   SplitPlan plan;
@@ -95,23 +106,48 @@ Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t
   out.whole = plan.whole;
   if (plan.parts.size() <= 1) return out;
   TRY_DO(check_layer_count(plan.parts.size(), limit));
+  // What an earlier writer said of the layer as a whole holds for none of its parts.
+  for (std::vector<std::uint32_t>& part : plan.parts)
+    std::erase_if(part, [&](std::uint32_t i) { return codec::is_estargz_file(members[i].path); });
+  std::erase_if(plan.parts, [](const auto& part) { return part.empty(); });
+  LayerPacking part_packing = packing;
+  if (packing.lazy) out.ordinary = plan_lazy(members).ordinary;
+  part_packing.lazy = packing.lazy && out.ordinary.empty();
   out.stored.resize(plan.parts.size());
   TRY_DO(parallel_for(plan.parts.size(), std::min(processor_count(), kPartsAtOnce),
                       [&](std::size_t part) -> Result<void> {
                         TRY(out.stored[part],
-                            write_part(tar, name, plan.parts[part], compression, encode, writer));
+                            write_part(tar, name, plan.parts[part], part_packing, writer));
                         return {};
                       }));
   return out;
 }
 
-Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, codec::Compression compression,
-                                                    const codec::EncodeOptions& encode,
+Result<void> write_lazy(Bytes tar, const std::string& name, const LayerPacking& packing,
+                        image::ImageWriter& writer, LayerParts& parts) {
+  bool globals = false;
+  TRY(const std::vector<SplitMember> members, list_members(tar, name, globals));
+  LazyPlan plan = plan_lazy(members);
+  parts.ordinary = std::move(plan.ordinary);
+  if (!parts.ordinary.empty()) return {};
+  TRY(auto stored, writer.write_estargz(tar, name, plan.order, packing.encode));
+  parts.stored.push_back(std::move(stored));
+  return {};
+}
+
+Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, const LayerPacking& packing,
                                                     image::ImageWriter& writer) {
-  TRY(const auto sink, writer.begin_layer(compression, encode));
+  TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
   TRY_DO(sink->write(tar));
   TRY_DO(sink->finish());
   return sink->result();
+}
+
+std::vector<std::string> LayerParts::notices(const std::string& layer) const {
+  std::vector<std::string> out;
+  if (!whole.empty()) out.push_back(fmt::format("{} was not split: {}", layer, whole));
+  if (!ordinary.empty()) out.push_back(ordinary_notice(layer, ordinary));
+  return out;
 }
 
 Result<void> check_layer_count(std::size_t layers, std::uint64_t limit) {

@@ -36,19 +36,32 @@ class LayerSpool final : public Sink {
   MappedFile map_;
 };
 
+/// How layers are stored.
+struct LayerPacking {
+  codec::Compression compression = codec::Compression::kNone;
+  codec::EncodeOptions encode;
+  bool lazy = false;  ///< as eStargz layers, where that is possible
+};
+
 struct LayerParts {
   std::vector<image::ImageWriter::LayerResult> stored;  ///< empty: the layer is one part
-  std::string whole;  ///< why it is that though larger than the limit
+  std::string whole;     ///< why it is that though larger than the limit
+  std::string ordinary;  ///< why it is not lazy though asked for
+
+  /// Both as the user is told them; `layer` names it: "layer 3".
+  std::vector<std::string> notices(const std::string& layer) const;
 };
 
 /// `tar` in parts of about `limit` bytes; nothing is written when it is one part.
 Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t limit,
-                               codec::Compression compression, const codec::EncodeOptions& encode,
-                               image::ImageWriter& writer);
+                               const LayerPacking& packing, image::ImageWriter& writer);
 
-/// `tar` as one layer.
-Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, codec::Compression compression,
-                                                    const codec::EncodeOptions& encode,
+/// `tar` as one lazy layer, or `parts.ordinary`.
+Result<void> write_lazy(Bytes tar, const std::string& name, const LayerPacking& packing,
+                        image::ImageWriter& writer, LayerParts& parts);
+
+/// `tar` as one ordinary layer.
+Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, const LayerPacking& packing,
                                                     image::ImageWriter& writer);
 
 /// A usage error for more than kMaxLayers.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codec/compression.h"
@@ -56,6 +57,8 @@ struct SlimOptions {
   /// For every written layer; unset: each layer keeps its own.
   std::optional<codec::Compression> compression;
   int compression_level = 0;
+  /// With gzip: layers that engines can pull lazily (codec/estargz.h).
+  bool lazy = false;
   /// So many layers at the bottom stay as they are, digest included: a base that others share.
   std::size_t kept_layers = 0;
   /// Layers that unpack to more become several of about so many bytes; 0: none does.
@@ -70,6 +73,12 @@ struct SlimOptions {
   bool trace_decides = false;
   std::filesystem::path scratch_directory;
 };
+
+/// As --compression names it.
+inline std::string_view packing_name(const SlimOptions& options) {
+  if (options.lazy) return "estargz";
+  return options.compression ? codec::to_string(*options.compression) : "as it was";
+}
 
 /// The rules for one ELF file under these options; the same for planning and for applying.
 inline device::PruneOptions rewrite_rules(const SlimOptions& options) {

@@ -19,8 +19,7 @@ text::Json options_json(const SlimOptions& options) {
                   : options.pyc == Pyc::kCompile ? "compile"
                                                  : "by level")
       .set("squash", options.squash)
-      .set("compression",
-           options.compression ? codec::to_string(*options.compression) : "as it was")
+      .set("compression", packing_name(options))
       .set("compression_level", options.compression_level);
   if (options.recompress != device::CodeCompression::kKeep)
     out.set("recompress_code", device::to_string(options.recompress));

@@ -152,6 +152,11 @@ SplitPlan one_part(std::size_t members, std::string why) {
 
 }  // namespace
 
+std::string order_obstacle(const std::vector<SplitMember>& members) {
+  Paths paths;
+  return index_paths(members, paths);
+}
+
 SplitPlan plan_split(const std::vector<SplitMember>& members, std::uint64_t limit) {
   std::uint64_t total = 0;
   for (const SplitMember& member : members) total += member.bytes;

@@ -22,6 +22,8 @@ struct SplitMember {
   std::string link;  ///< of hard links: normalised target
   codec::MemberType type = codec::MemberType::kFile;
   std::uint64_t bytes = 0;  ///< in the archive: headers, content, padding
+  /// Why no table of contents can speak of it ("is sparse"); else null.
+  const char* unlisted = nullptr;
 };
 
 struct SplitPlan {
@@ -29,6 +31,9 @@ struct SplitPlan {
   std::vector<std::vector<std::uint32_t>> parts;
   std::string whole;  ///< why the layer stays one, though it is larger than the limit; else empty
 };
+
+/// Why the order of the members matters beyond links and the directories above them; else empty.
+std::string order_obstacle(const std::vector<SplitMember>& members);
 
 /// One part for a layer that is not larger than `limit` bytes. A file larger than that has a part
 /// of its own.

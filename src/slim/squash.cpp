@@ -190,17 +190,16 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
                                    const DriverFloor& floor, image::ImageWriter& writer,
                                    Progress* progress) {
   const Plan squashed = squash_plan(tree, plan);
-  codec::EncodeOptions encode;
-  encode.level = options.compression_level;
-  encode.threads = processor_count();
-  const codec::Compression compression = squashed_compression(image, options);
-  // A layer that is to be split must lie still first.
+  const LayerPacking packing{squashed_compression(image, options),
+                             {options.compression_level, processor_count()},
+                             options.lazy};
+  // A layer that is read more than once must lie still first.
   std::unique_ptr<LayerSpool> spool;
   std::unique_ptr<image::ImageWriter::LayerSink> sink;
-  if (options.split_bytes > 0) {
+  if (options.split_bytes > 0 || packing.lazy) {
     TRY(spool, LayerSpool::create(options.scratch_directory));
   } else {
-    TRY(sink, writer.begin_layer(compression, encode));
+    TRY(sink, writer.begin_layer(packing.compression, packing.encode));
   }
   Sink& to = spool ? static_cast<Sink&>(*spool) : *sink;
   LayerEditor editor(options, {marker_file(options)}, false, to);
@@ -219,9 +218,13 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   LayerParts parts;
   if (spool) {
     TRY(const Bytes tar, spool->tar());
-    TRY(parts, write_parts(tar, "the layer", options.split_bytes, compression, encode, writer));
+    if (options.split_bytes > 0) {
+      TRY(parts, write_parts(tar, "the layer", options.split_bytes, packing, writer));
+    }
+    if (parts.stored.empty() && packing.lazy)
+      TRY_DO(write_lazy(tar, "the layer", packing, writer, parts));
     if (parts.stored.empty()) {
-      TRY(auto stored, write_whole(tar, compression, encode, writer));
+      TRY(auto stored, write_whole(tar, packing, writer));
       parts.stored.push_back(std::move(stored));
     }
   } else {
@@ -245,7 +248,7 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
         part_sizes(before, unpacked_before, parts.stored[i], i, parts.stored.size()));
     diff_ids.push_back(parts.stored[i].diff_id);
   }
-  if (!parts.whole.empty()) out.notices.push_back("the layer was not split: " + parts.whole);
+  std::ranges::move(parts.notices("the layer"), std::back_inserter(out.notices));
   LayerOutcome layer = editor.take();
   out.bytes_by_pass = std::move(layer.bytes_by_pass);
   out.files_by_pass = std::move(layer.files_by_pass);

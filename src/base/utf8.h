@@ -1,0 +1,15 @@
+// UTF-8 as Unicode defines it: no overlong forms, no surrogates.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace flense {
+
+/// Length of the well-formed sequence at the front of `text` (Unicode table 3-7), 0 if none; `text`
+/// is not empty.
+std::size_t utf8_length(std::string_view text);
+
+bool is_utf8(std::string_view text);
+
+}  // namespace flense

@@ -1,0 +1,32 @@
+// Whole gzip members (RFC 1952), each readable without what precedes it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace flense::codec {
+
+/// The level that stands for 0, the default.
+int gzip_level(int level);
+
+/// One for each thread: holds zlib's state, used again for every member.
+class GzipMemberPacker {
+ public:
+  /// `level` is 1 to 9.
+  explicit GzipMemberPacker(int level);
+  GzipMemberPacker(const GzipMemberPacker&) = delete;
+  GzipMemberPacker& operator=(const GzipMemberPacker&) = delete;
+  ~GzipMemberPacker();
+  /// `parts`, one after the other, as one member in `out`.
+  Result<void> pack(std::span<const Bytes> parts, std::vector<std::byte>& out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flense::codec
