@@ -40,7 +40,8 @@ certificates and users, as a distroless image has it. Prove either with --verify
 every file that it opens, executes or asks about, for runs that no reading of the image foresees.
 --trace-file keeps the paths in a file, as flense run --trace writes it on a machine with the GPUs.
 It adds to what is kept and never takes away, unless --trace-decides lets it judge which of the Python
-packages that others import or require are used (docs/trace.md).
+packages that others import or require are used (docs/trace.md). With --compression estargz, also
+without --closure, what it opened comes first in the layers, for lazy pulls (docs/packing.md).
 
 OUT is oci:DIR, oci-archive:FILE, docker-archive:FILE, dir:DIR, or a path: *.tar is a docker archive,
 anything else an OCI layout (an ELF file gives a file, a directory a directory); squashfs:FILE and

@@ -81,6 +81,17 @@ void add_paths(std::vector<std::string> paths, std::vector<std::string>& to) {
   to.insert(to.end(), std::make_move_iterator(paths.begin()), std::make_move_iterator(paths.end()));
 }
 
+/// What a start opens is what a lazy pull should bring before it.
+void add_first(const std::vector<std::string>& paths, slim::SlimOptions& options) {
+  if (options.lazy) options.prefetch.insert(options.prefetch.end(), paths.begin(), paths.end());
+}
+
+void sort_once(std::vector<std::string>& paths) {
+  std::ranges::sort(paths);
+  const auto repeated = std::ranges::unique(paths);
+  paths.erase(repeated.begin(), repeated.end());
+}
+
 Result<void> run_trace(const std::string& command, SlimSubject& subject, const Io& io,
                        std::string& saved) {
   TRY(const std::filesystem::path root, original_root(subject));
@@ -100,6 +111,7 @@ Result<void> run_trace(const std::string& command, SlimSubject& subject, const I
         fmt::format("the trace of '{}' has a gap: {}", report::brief_command(command), gap));
   saved += slim::trace_text(command, traced.met);
   subject.options.traces.push_back({command, "", traced.met.used.size(), traced.met.looked.size()});
+  add_first(traced.met.used, subject.options);
   add_paths(std::move(traced.met.used), subject.options.traced);
   add_paths(std::move(traced.met.looked), subject.options.traced);
   return {};
@@ -114,6 +126,7 @@ Result<void> read_trace(const std::string& file, SlimSubject& subject) {
     subject.trace_notices.push_back(
         fmt::format("{} of the {} paths in {} are not in the image", missing, paths.size(), file));
   subject.options.traces.push_back({"", file, paths.size() - missing, 0});
+  add_first(paths, subject.options);
   add_paths(std::move(paths), subject.options.traced);
   return {};
 }
@@ -134,15 +147,21 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
   if (!request.save_trace.empty() && !commands)
     return with_hint(Result<void>(fail(Code::kUsage, "--save-trace has no trace to save")),
                      "name a command with --trace CMD");
-  if ((commands || !request.trace_files.empty()) && !request.options.closure)
-    return with_hint(Result<void>(fail(Code::kUsage,
-                                       "{} adds to what --closure keeps, and is nothing without it",
-                                       commands ? "--trace" : "--trace-file")),
-                     "add --closure --level aggressive, or leave it out");
+  if ((commands || !request.trace_files.empty()) && !request.options.closure &&
+      !request.options.lazy)
+    return with_hint(
+        Result<void>(fail(Code::kUsage,
+                          "{} adds to what --closure keeps and says what comes first in layers of "
+                          "--compression estargz; it is nothing without one of them",
+                          commands ? "--trace" : "--trace-file")),
+        "add --closure --level aggressive, or leave it out");
   request.options.trace_decides = args.has("--trace-decides");
   if (request.options.trace_decides && !commands && request.trace_files.empty())
     return usage_error("--trace-decides has no trace to go by",
                        "add --trace CMD or --trace-file FILE");
+  if (request.options.trace_decides && !request.options.closure)
+    return usage_error("--trace-decides is about what --closure keeps",
+                       "add --closure --level aggressive, or leave it out");
   if (request.options.trace_decides && request.options.minimal)
     return usage_error("--trace-decides is about packages, and --minimal keeps none whole",
                        "leave it out");
@@ -156,10 +175,16 @@ Result<void> add_traces(const SlimRequest& request, SlimSubject& subject, const 
     TRY_DO(run_trace(command, subject, io, saved));
     if (!subject.failed_trace.empty()) return {};
   }
-  std::vector<std::string>& paths = subject.options.traced;
-  std::ranges::sort(paths);
-  const auto repeated = std::ranges::unique(paths);
-  paths.erase(repeated.begin(), repeated.end());
+  sort_once(subject.options.traced);
+  sort_once(subject.options.prefetch);
+  if (!subject.options.closure && !subject.options.traces.empty()) {
+    // Nothing is kept for their sake.
+    subject.options.traced.clear();
+    subject.options.traces.clear();
+    subject.trace_notices.push_back(
+        fmt::format("{} paths that traced runs opened come first in their layers",
+                    subject.options.prefetch.size()));
+  }
   return request.save_trace.empty() ? Result<void>() : save_trace(request.save_trace, saved);
 }
 

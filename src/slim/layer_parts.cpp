@@ -1,6 +1,7 @@
 #include "slim/layer_parts.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checked.h"
 #include "base/parallel.h"
@@ -16,6 +17,11 @@ namespace flense::slim {
 namespace {
 
 constexpr unsigned kPartsAtOnce = 2;  ///< each compresses on threads of its own
+
+const std::vector<std::string>& wanted_first(const LayerPacking& packing) {
+  static const std::vector<std::string> kNothing;
+  return packing.prefetch != nullptr ? *packing.prefetch : kNothing;
+}
 
 const char* why_unlisted(const codec::TarMember& member) {
   if (member.sparse) return "is sparse";
@@ -57,7 +63,6 @@ Result<image::ImageWriter::LayerResult> write_part(Bytes tar, const std::string&
                                                    const std::vector<std::uint32_t>& members,
                                                    const LayerPacking& packing,
                                                    image::ImageWriter& writer) {
-  if (packing.lazy) return writer.write_estargz(tar, name, {members, 0}, packing.encode);
   TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
   MemorySource source(tar);
   codec::TarReader reader(source, name, {});
@@ -110,14 +115,21 @@ Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t
   for (std::vector<std::uint32_t>& part : plan.parts)
     std::erase_if(part, [&](std::uint32_t i) { return codec::is_estargz_file(members[i].path); });
   std::erase_if(plan.parts, [](const auto& part) { return part.empty(); });
-  LayerPacking part_packing = packing;
-  if (packing.lazy) out.ordinary = plan_lazy(members).ordinary;
-  part_packing.lazy = packing.lazy && out.ordinary.empty();
+  std::vector<codec::EstargzOrder> orders(plan.parts.size());
+  bool lazy = packing.lazy;
+  for (std::size_t part = 0; lazy && part < plan.parts.size(); ++part) {
+    LazyPlan one = plan_lazy(members, plan.parts[part], wanted_first(packing), globals);
+    out.ordinary = std::move(one.ordinary);
+    if (!one.unsorted.empty()) out.unsorted = std::move(one.unsorted);
+    orders[part] = std::move(one.order);
+    lazy = out.ordinary.empty();
+  }
   out.stored.resize(plan.parts.size());
   TRY_DO(parallel_for(plan.parts.size(), std::min(processor_count(), kPartsAtOnce),
                       [&](std::size_t part) -> Result<void> {
                         TRY(out.stored[part],
-                            write_part(tar, name, plan.parts[part], part_packing, writer));
+                            lazy ? writer.write_estargz(tar, name, orders[part], packing.encode)
+                                 : write_part(tar, name, plan.parts[part], packing, writer));
                         return {};
                       }));
   return out;
@@ -127,8 +139,11 @@ Result<void> write_lazy(Bytes tar, const std::string& name, const LayerPacking& 
                         image::ImageWriter& writer, LayerParts& parts) {
   bool globals = false;
   TRY(const std::vector<SplitMember> members, list_members(tar, name, globals));
-  LazyPlan plan = plan_lazy(members);
+  std::vector<std::uint32_t> positions(members.size());
+  std::iota(positions.begin(), positions.end(), 0U);
+  LazyPlan plan = plan_lazy(members, positions, wanted_first(packing), globals);
   parts.ordinary = std::move(plan.ordinary);
+  parts.unsorted = std::move(plan.unsorted);
   if (!parts.ordinary.empty()) return {};
   TRY(auto stored, writer.write_estargz(tar, name, plan.order, packing.encode));
   parts.stored.push_back(std::move(stored));
@@ -146,6 +161,9 @@ Result<image::ImageWriter::LayerResult> write_whole(Bytes tar, const LayerPackin
 std::vector<std::string> LayerParts::notices(const std::string& layer) const {
   std::vector<std::string> out;
   if (!whole.empty()) out.push_back(fmt::format("{} was not split: {}", layer, whole));
+  if (!unsorted.empty())
+    out.push_back(fmt::format(
+        "{} keeps its order, so nothing of it is fetched before it is read: {}", layer, unsorted));
   if (!ordinary.empty()) out.push_back(ordinary_notice(layer, ordinary));
   return out;
 }

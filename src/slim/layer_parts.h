@@ -41,11 +41,13 @@ struct LayerPacking {
   codec::Compression compression = codec::Compression::kNone;
   codec::EncodeOptions encode;
   bool lazy = false;  ///< as eStargz layers, where that is possible
+  const std::vector<std::string>* prefetch = nullptr;  ///< what comes first in such layers, sorted
 };
 
 struct LayerParts {
   std::vector<image::ImageWriter::LayerResult> stored;  ///< empty: the layer is one part
   std::string whole;     ///< why it is that though larger than the limit
+  std::string unsorted;  ///< why nothing of it comes first though wanted
   std::string ordinary;  ///< why it is not lazy though asked for
 
   /// Both as the user is told them; `layer` names it: "layer 3".

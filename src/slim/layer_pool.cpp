@@ -1,6 +1,9 @@
 #include "slim/layer_pool.h"
 
+#include <span>
+
 #include "base/format.h"
+#include "codec/sha256.h"
 
 namespace flense::slim {
 
@@ -11,6 +14,12 @@ std::string LayerPool::key(const image::Layer& layer, const LayerPlan& plan,
   std::string out = fmt::format("{} {} {}{}{}", layer.blob.digest, layer.diff_id,
                                 codec::to_string(layer.compression), options.keep_ptx ? " ptx" : "",
                                 kept ? " kept" : "");
+  if (options.lazy && !kept && !options.prefetch.empty()) {
+    codec::Sha256 wanted;
+    for (const std::string& path : options.prefetch)
+      wanted.update(Bytes(std::as_bytes(std::span(path.c_str(), path.size() + 1))));
+    out += " first " + wanted.hex();
+  }
   for (const auto& [position, edit] : plan.edits)
     out += fmt::format("\n{} {} {} {} {} {}{}{}{}{}{}{}{}", position, to_string(edit.action),
                        edit.bytes_before, edit.bytes_after, edit.rewrite, edit.pass, '\0',

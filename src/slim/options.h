@@ -59,6 +59,9 @@ struct SlimOptions {
   int compression_level = 0;
   /// With gzip: layers that engines can pull lazily (codec/estargz.h).
   bool lazy = false;
+  /// With lazy: image paths that a container wants at its start, sorted; they come first in their
+  /// layers.
+  std::vector<std::string> prefetch;
   /// So many layers at the bottom stay as they are, digest included: a base that others share.
   std::size_t kept_layers = 0;
   /// Layers that unpack to more become several of about so many bytes; 0: none does.

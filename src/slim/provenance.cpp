@@ -33,6 +33,7 @@ text::Json options_json(const SlimOptions& options) {
         .set("traced_files", std::uint64_t{options.traced.size()})
         .set("trace_decides", options.trace_decides);
   }
+  if (!options.prefetch.empty()) out.set("prefetch_paths", std::uint64_t{options.prefetch.size()});
   if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
   if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
   return out;

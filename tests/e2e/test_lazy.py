@@ -198,6 +198,32 @@ class Lazy(harness.Case):
         self.assertEqual(self.check(first), len(self.layers))
         self.assertEqual(manifest_of(other)[0]["layers"][:2], manifest_of(first)[0]["layers"][:2])
 
+    def test_what_a_trace_opened_comes_first(self):
+        with open(self.path("trace"), "w", encoding="utf-8") as out:
+            out.write(f"/srv/{4 << 20}\n/srv/again\n/srv\n/not/there\n")
+        options = ("--compression", "estargz:1", "--trace-file", self.path("trace"))
+        first, plain = self.slim("first", *options), self.slim("plain")
+        self.assert_same_tree(first, plain)
+        image = imagetree.read_image(first)
+        self.assertNotIn("dev.flense.traced", image.labels)
+        landmarks = []
+        for one, layer in zip(manifest_of(first)[0]["layers"], image.layers, strict=True):
+            names = tarfile.open(fileobj=io.BytesIO(layer)).getnames()
+            landmarks.append(".prefetch.landmark" if ".prefetch.landmark" in names else ".no.prefetch.landmark")
+            with open(os.path.join(first, "blobs/sha256", one["digest"][7:]), "rb") as data:
+                self.check_layer(data.read(), one["annotations"], landmarks[-1])
+        self.assertEqual(landmarks, [".no.prefetch.landmark"] * (len(landmarks) - 1) + [".prefetch.landmark"])
+        self.assertEqual(names[:4], ["srv", f"srv/{4 << 20}", "srv/again", ".prefetch.landmark"])
+        self.assertEqual(harness.digest_tree(first), harness.digest_tree(self.slim("again", *options)))
+        split = self.slim("split", *options, "--split", "5MiB")
+        self.assert_same_tree(split, plain)
+        squashed = self.slim("squashed", *options, "--squash")
+        self.assert_same_tree(squashed, plain)
+        self.assertEqual(self.check(squashed, landmark=".prefetch.landmark"), 1)
+        for wrong in (("--trace", "true"), ("--compression", "gzip", "--trace-file", self.path("trace")),
+                      (*options, "--trace-decides")):
+            self.slim("never", *wrong, expect=2)
+
     def test_layers_that_have_no_table(self):
         odd = []
         twice = fixtures.Layer()

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Layers of `flense slim --compression estargz` against the reference implementation, containerd's Go package.
 
-  estargz.py [--image ARCHIVE]… [--level N] [--judge PROGRAM] [--gpu GPU] [OPTION of slim…]
+  estargz.py [--image ARCHIVE]… [--level N] [--trace-file FILE] [--judge PROGRAM] [--gpu GPU] [OPTION of slim…]
 
 estargz_judge/ (built here with `go`, unless --judge names it) opens every layer with the package, verifies the table
 of contents by the annotation's digest and every chunk of every file by the table, compares all contents with the tar,
 and the table with the one that the package's own writer makes of the same tar. Beside it stands the size of the same
 layers as ordinary gzip, and what the reference needs at its gzip level N (default: ours).
 
-Without --image: a generated image of odd members, and `small` of scripts/make-image.py where it is. Exit status 77
-without go or its module.
+Without --image: a generated image of odd members, once more with some of them first, and `small` of
+scripts/make-image.py where it is. Exit status 77 without go or its module.
 """
 
 import argparse
@@ -102,10 +102,11 @@ def layers_of(layout):
         return read(json.load(text)["manifests"][0]["digest"])["layers"]
 
 
-def judge_image(judge, image, work, arguments, rest):
+def judge_image(judge, image, trace, work, arguments, rest):
     lazy, plain = os.path.join(work, "lazy"), os.path.join(work, "plain")
     level = f":{arguments.level}"
-    slim(image, lazy, arguments.gpu, ["--compression", "estargz" + level, *rest])
+    first = ["--trace-file", trace] if trace else []
+    slim(image, lazy, arguments.gpu, ["--compression", "estargz" + level, *first, *rest])
     slim(image, plain, arguments.gpu, ["--compression", "gzip" + level, *rest])
     said = subprocess.run([judge, lazy, str(arguments.level)], check=False, stdout=subprocess.PIPE,
                           env={**os.environ, "TMPDIR": work})
@@ -129,20 +130,24 @@ def main():
     parser.add_argument("--level", type=int, default=6)
     parser.add_argument("--gpu", default="h100")
     parser.add_argument("--judge")
+    parser.add_argument("--trace-file")
     arguments, rest = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="flense-estargz-", dir=os.environ.get("FLENSE_TEST_DIR")) as work:
         judge = arguments.judge or build_judge(work)
         if not judge:
             print("skipped: the reference implementation cannot be built here")
             return 77
-        images = arguments.image
+        images = [(image, arguments.trace_file) for image in arguments.image]
         if not images:
-            images = [os.path.join(work, "odd.tar")]
-            odd_image(images[0])
+            odd, trace = os.path.join(work, "odd.tar"), os.path.join(work, "odd.trace")
+            odd_image(odd)
+            with open(trace, "w", encoding="utf-8") as text:
+                text.write(f"/data/harder\n/data/{3 * CHUNK + 12_345}\n/data/link\n/data/0\n")
+            images = [(odd, None), (odd, trace)]
             small = os.path.join(CACHE, "images/small.tar")
             if os.path.exists(small):
-                images.append(small)
-        results = [judge_image(judge, image, work, arguments, rest) for image in images]
+                images.append((small, arguments.trace_file))
+        results = [judge_image(judge, image, trace, work, arguments, rest) for image, trace in images]
     return 0 if all(results) else 1
 
 
