@@ -33,10 +33,23 @@ constexpr Patterns kPythonCachesKeep[] = {"**/.cache/pypoetry/virtualenvs/**"};
 
 // The packages directory of conda holds what was unpacked for an installation; files of the
 // environment may be hard links into it, which the accounting follows.
-constexpr Patterns kCondaPackages[] = {"opt/conda/pkgs/**",        "opt/mamba/pkgs/**",
-                                       "opt/*conda*/pkgs/**",      "root/*conda*/pkgs/**",
-                                       "root/micromamba/pkgs/**",  "home/*/*conda*/pkgs/**",
-                                       "usr/local/*conda*/pkgs/**"};
+constexpr Patterns kCondaPackages[] = {"opt/mamba/pkgs/**",
+                                       "opt/micromamba/pkgs/**",
+                                       "opt/*conda*/pkgs/**",
+                                       "opt/mini*forge*/pkgs/**",
+                                       "opt/mambaforge*/pkgs/**",
+                                       "root/*conda*/pkgs/**",
+                                       "root/mini*forge*/pkgs/**",
+                                       "root/mambaforge*/pkgs/**",
+                                       "root/micromamba/pkgs/**",
+                                       "home/*/*conda*/pkgs/**",
+                                       "home/*/mini*forge*/pkgs/**",
+                                       "home/*/mambaforge*/pkgs/**",
+                                       "home/*/micromamba/pkgs/**",
+                                       "usr/local/*conda*/pkgs/**",
+                                       "usr/local/mini*forge*/pkgs/**",
+                                       "**/.local/share/mamba/pkgs/**",
+                                       "**/.cache/rattler/cache/pkgs/**"};
 
 constexpr Patterns kNodeCaches[] = {"**/.npm/_cacache/**", "**/.cache/yarn/**",
                                     "**/.cache/node-gyp/**"};
@@ -69,9 +82,11 @@ constexpr Patterns kLogs[] = {"var/log/*.log",      "var/log/*.log.*",  "var/log
 
 // NVRTC's second build and its built-ins: nothing in the CUDA libraries lists or names them, and
 // programs that know them try the first one first. Elsewhere (Nix) they are the only ones.
-constexpr Patterns kNvrtcAlternative[] = {"**/site-packages/nvidia/**/libnvrtc*.alt.*",
-                                          "**/dist-packages/nvidia/**/libnvrtc*.alt.*",
-                                          "usr/local/cuda*/**/libnvrtc*.alt.*"};
+constexpr Patterns kNvrtcAlternative[] = {
+    "**/site-packages/nvidia/**/libnvrtc*.alt.*", "**/dist-packages/nvidia/**/libnvrtc*.alt.*",
+    "usr/local/cuda*/**/libnvrtc*.alt.*",         "opt/*conda*/lib/libnvrtc*.alt.*",
+    "opt/*conda*/targets/*/lib/libnvrtc*.alt.*",  "**/envs/*/lib/libnvrtc*.alt.*",
+    "**/envs/*/targets/*/lib/libnvrtc*.alt.*"};
 
 constexpr Patterns kCommunication[] = {"**/libnccl.so*",
                                        "**/librccl.so*",
@@ -143,6 +158,8 @@ constexpr Patterns kStaticKeep[] = {"**/go/pkg/**", "**/rustlib/**", "**/libcuda
 
 constexpr Patterns kCudaHeaders[] = {"usr/local/cuda*/include/**",
                                      "usr/local/cuda*/targets/*/include/**",
+                                     "opt/*conda*/targets/*/include/**",
+                                     "**/envs/*/targets/*/include/**",
                                      "**/site-packages/nvidia/**/include/**",
                                      "**/dist-packages/nvidia/**/include/**",
                                      "nvidia/**/include/**",
@@ -155,7 +172,8 @@ constexpr Patterns kCudaHeaders[] = {"usr/local/cuda*/include/**",
 // Triton compiles against its own headers whenever a compiler is there; they are small.
 constexpr Patterns kHeaders[] = {"usr/include/**",
                                  "usr/local/include/**",
-                                 "opt/conda/include/**",
+                                 "opt/*conda*/include/**",
+                                 "opt/mini*forge*/include/**",
                                  "**/site-packages/**/include/**",
                                  "**/dist-packages/**/include/**",
                                  "torch/include/**",
@@ -196,7 +214,8 @@ constexpr Patterns kSamples[] = {
     "usr/src/cudnn_samples_*/**", "usr/src/tensorrt/samples/**"};
 
 constexpr Patterns kStubs[] = {"usr/local/cuda*/lib64/stubs/**",
-                               "usr/local/cuda*/targets/*/lib/stubs/**"};
+                               "usr/local/cuda*/targets/*/lib/stubs/**",
+                               "**/envs/*/targets/*/lib/stubs/**"};
 
 constexpr Patterns kDocumentation[] = {
     "**/share/doc/**",      "**/share/man/**",      "**/share/info/**", "**/share/gtk-doc/**",

@@ -25,6 +25,16 @@ TEST(Waste, TellsCategoriesByPath) {
   EXPECT_EQ(category("root/.cache/pypoetry/artifacts/a/b.whl"), "pip-cache");
   EXPECT_EQ(category("opt/conda/pkgs/python-3.11.tar.bz2"), "conda-pkgs");
   EXPECT_EQ(category("opt/miniconda3/pkgs/x/lib/libpython.so"), "conda-pkgs");
+  for (const char* root :
+       {"opt/miniforge3", "opt/mambaforge", "root/miniforge3", "home/me/micromamba",
+        "root/.local/share/mamba", "home/me/.cache/rattler/cache"})
+    EXPECT_EQ(category(std::string(root) + "/pkgs/zlib-1.3-h/lib/libz.so.1"), "conda-pkgs") << root;
+  EXPECT_EQ(category("opt/conda/envs/gpu/targets/x86_64-linux/include/cuda.h"), "cuda-headers");
+  EXPECT_EQ(category("opt/miniconda3/targets/x86_64-linux/include/cub/cub.cuh"), "cuda-headers");
+  EXPECT_EQ(category("opt/miniforge3/include/python3.11/Python.h"), "headers");
+  EXPECT_EQ(category("opt/conda/envs/gpu/targets/x86_64-linux/lib/libnvrtc.alt.so.12.9.86"),
+            "nvrtc-alternative");
+  EXPECT_EQ(category("opt/conda/envs/gpu/targets/x86_64-linux/lib/stubs/libcuda.so"), "stubs");
   EXPECT_EQ(category("srv/app/.git/objects/pack/p.pack"), "git");
   EXPECT_EQ(category("usr/local/cuda-12.4/targets/x86_64-linux/lib/libcublas_static.a"),
             "cuda-static-libs");

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "slim/records.h"
 #include "slim/testing_image.h"
 
 namespace flense::slim {
 namespace {
 
+using ::testing::AllOf;
 using testing::drop;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -191,6 +193,38 @@ TEST(PackageLists, WhatLaterLayersHideIsNoNews) {
   const std::string out =
       image.apply(0, plan_of({{1, drop("site-packages/pkg/a", 1, std::string(kShadowedFiles))}}));
   EXPECT_EQ(list_of(out), "pkg/a,sha256=X,1\n");
+}
+
+TEST(PackageLists, WhatGoesFromTheLayerAboveGoesFromTheList) {
+  // Another hard link to a file of the layer below: the whole file is in the upper layer again.
+  const std::string header = "opt/conda/include/x.h", meta = "opt/conda/conda-meta/x-1.json";
+  const std::string text =
+      R"({"name":"x","version":"1","files":["include/x.h","lib/x.txt"],"paths_data":{"paths":[]}})";
+  const TestImage image(
+      {Tar().file(meta, text).file(header, "1").file("opt/conda/lib/x.txt", "1").bytes(),
+       Tar().file(header, "1").hardlink("opt/conda/envs/e/include/x.h", header).bytes()});
+  const Plan plan = image.plan();
+  EXPECT_THAT(list_of(image.apply(0, plan.layers[0]), meta),
+              AllOf(HasSubstr("lib/x.txt"), Not(HasSubstr("include/x.h"))));
+}
+
+TEST(PackageLists, AListOfAnotherListFollowsIt) {
+  const std::string meta = "conda-meta/pkg-1.json";
+  const TestImage image(
+      {Tar()
+           .file(meta, R"({"files":[")" + kList + R"("],"paths_data":{"paths":[{"_path":")" +
+                           kList + R"(","sha256_in_prefix":"X","size_in_bytes":30}]}})")
+           .file(kList, "pkg/a,sha256=X,1\npkg/b,,\n")
+           .hardlink("env/" + kList, kList)
+           .file("env/" + meta, R"({"paths_data":{"paths":[{"_path":")" + kList + R"("}]}})")
+           .file("site-packages/pkg/a", "1")
+           .bytes()});
+  const std::string out = image.apply(0, plan_of({{4, drop("site-packages/pkg/a", 1)}}));
+  ASSERT_EQ(list_of(out), "pkg/b,,\n");
+  const std::string digest = fate_of(as_bytes("pkg/b,,\n")).sha256_hex;
+  for (const std::string& path : {meta, "env/" + meta})
+    EXPECT_THAT(list_of(out, path), AllOf(HasSubstr(digest), HasSubstr("\"size_in_bytes\": 8")))
+        << path;
 }
 
 TEST(PackageLists, APathThatStandsTwiceIsStillThere) {

@@ -151,28 +151,35 @@ class InPlace {
     return {};
   }
 
-  /// Package lists that may name an edited file: all in the tree.
+  /// Package lists that may name an edited file: all in the tree. What conda and dpkg list may be
+  /// the RECORD of a wheel, so those come first.
   Result<void> update_lists() {
-    for (const std::string& path : tree_.lists) {
-      Result<std::string> text = read_file(root_ / path, kMaxRecord);
-      if (!text) continue;
-      Result<std::optional<std::string>> updated =
-          update_record(*record_kind(path), path, *text, fates_);
-      if (!updated) {
-        outcome_.notices.push_back(
-            fmt::format("{} stays as it is: {}", path, updated.error().message));
-        continue;
-      }
-      if (!*updated) continue;
-      TRY_DO(replace_file(root_ / path, root_ / path, as_bytes(**updated)));
-      ++outcome_.files_by_pass["package-lists"];
-    }
+    for (const bool wheels : {true, false})
+      for (const std::string& path : tree_.lists)
+        if ((*record_kind(path) == RecordKind::kWheelRecord) == wheels) TRY_DO(update_list(path));
     return {};
   }
 
   LayerOutcome take() { return std::move(outcome_); }
 
  private:
+  Result<void> update_list(const std::string& path) {
+    Result<std::string> text = read_file(root_ / path, kMaxRecord);
+    if (!text) return {};
+    Result<std::optional<std::string>> updated =
+        update_record(*record_kind(path), path, *text, fates_);
+    if (!updated) {
+      outcome_.notices.push_back(
+          fmt::format("{} stays as it is: {}", path, updated.error().message));
+      return {};
+    }
+    if (!*updated) return {};
+    TRY_DO(replace_file(root_ / path, root_ / path, as_bytes(**updated)));
+    fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
+    ++outcome_.files_by_pass["package-lists"];
+    return {};
+  }
+
   /// The other names of the old content get the new one, each atomically. Names outside the tree
   /// keep the old: they are not ours.
   Result<void> relink(Inode old, const std::string& renewed) {

@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "slim/records.h"
 #include "slim/testing_image.h"
 
 namespace flense::slim {
@@ -115,6 +116,16 @@ TEST_F(InPlace, ListsFollowAndStrangersStay) {
   EXPECT_EQ(text_of(dir_ / "outside/x.dist-info/RECORD"), "../../tree/doc,,\n");
   EXPECT_TRUE(std::filesystem::exists(path("doc")));
   EXPECT_EQ(outcome.bytes_by_pass.at("apt-lists"), 4U);
+}
+
+TEST_F(InPlace, AListOfAnotherListFollowsIt) {
+  write("doc", "gone");
+  write("pkg-1.dist-info/RECORD", "doc,sha256=X,4\nother,,\n");
+  write("conda-meta/pkg-1.json",
+        R"({"paths_data":{"paths":[{"_path":"pkg-1.dist-info/RECORD","size_in_bytes":23}]}})");
+  apply({testing::drop("doc", 4)});
+  EXPECT_THAT(text_of(path("conda-meta/pkg-1.json")),
+              HasSubstr(fate_of(as_bytes("other,,\n")).sha256_hex));
 }
 
 TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {

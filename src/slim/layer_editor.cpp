@@ -59,9 +59,22 @@ Result<void> LayerEditor::visit(const image::LayerEntry& entry, image::EntryCont
 
 Result<void> LayerEditor::finish() {
   if (!held_.empty()) return fail(Code::kInternal, "a content found no name");
+  if (plan_ != nullptr)
+    for (const std::string& path : plan_->gone_above) fates_[path].dropped = true;
+  // What conda and dpkg list may be the RECORD of a wheel, so those come first.
+  for (Deferred& one : deferred_) {
+    if (one.kind == RecordKind::kWheelRecord) {
+      update_list(one);
+      if (one.changed) fates_.insert_or_assign(one.entry.path, fate_of(as_bytes(one.text)));
+    } else if (!one.kind && one.entry.member.type == codec::MemberType::kHardLink) {
+      note_link(one.entry, one.entry.link);
+    }
+  }
+  for (Deferred& one : deferred_)
+    if (one.kind && one.kind != RecordKind::kWheelRecord) update_list(one);
   for (const Deferred& one : deferred_) {
     if (one.kind) {
-      TRY_DO(finish_list(one));
+      TRY_DO(write_list(one));
     } else {
       TRY_DO(write_stream(one.entry.member, nullptr));
     }
@@ -76,20 +89,24 @@ Result<void> LayerEditor::finish() {
   return tar_.finish();
 }
 
-Result<void> LayerEditor::finish_list(const Deferred& list) {
+void LayerEditor::update_list(Deferred& list) {
   Result<std::optional<std::string>> updated =
       update_record(*list.kind, list.entry.path, list.text, fates_);
   // An unreadable list is the package manager's own business; it stays as it was.
   if (!updated)
     outcome_.notices.push_back(
         fmt::format("{} stays as it is: {}", list.entry.path, updated.error().message));
-  const bool changed = updated && updated->has_value();
+  list.changed = updated && updated->has_value();
+  if (list.changed) list.text = std::move(**updated);
+}
+
+Result<void> LayerEditor::write_list(const Deferred& list) {
   codec::TarMember member = list.entry.member;
-  if (changed) {
+  if (list.changed) {
     forget_signatures(member, list.entry.path);
     ++outcome_.files_by_pass["package-lists"];
   }
-  return write_bytes(std::move(member), as_bytes(changed ? **updated : list.text));
+  return write_bytes(std::move(member), as_bytes(list.text));
 }
 
 Result<void> LayerEditor::keep(const image::LayerEntry& entry, image::EntryContent* content,
@@ -254,13 +271,13 @@ bool LayerEditor::must_wait(const image::LayerEntry& entry) const {
 Result<void> LayerEditor::defer_list(RecordKind kind, image::LayerEntry entry, Source& content) {
   TRY(std::string text, read_all(content, kMaxRecord, entry.path));
   deferred_paths_.insert(entry.path);
-  deferred_.push_back({kind, std::move(entry), std::move(text)});
+  deferred_.push_back({kind, std::move(entry), std::move(text), false});
   return {};
 }
 
 void LayerEditor::defer_member(image::LayerEntry entry) {
   deferred_paths_.insert(entry.path);
-  deferred_.push_back({std::nullopt, std::move(entry), {}});
+  deferred_.push_back({std::nullopt, std::move(entry), {}, false});
 }
 
 /// A further name of a changed file is a changed file to the lists that name it.

@@ -37,6 +37,7 @@ class LayerEditor {
     std::optional<RecordKind> kind;
     image::LayerEntry entry;
     std::string text;
+    bool changed = false;  ///< `text` is no longer that of the input
   };
 
   Result<void> edit_placed(const Edit& edit, image::LayerEntry entry, image::EntryContent* content);
@@ -54,7 +55,8 @@ class LayerEditor {
   bool must_wait(const image::LayerEntry& entry) const;
   Result<void> defer_list(RecordKind kind, image::LayerEntry entry, Source& content);
   void defer_member(image::LayerEntry entry);
-  Result<void> finish_list(const Deferred& list);
+  void update_list(Deferred& list);
+  Result<void> write_list(const Deferred& list);
   void note_link(const image::LayerEntry& entry, std::string_view target);
   void note_drop(const Edit& edit, const std::string& path);
   void forget_signatures(codec::TarMember& member, const std::string& path);

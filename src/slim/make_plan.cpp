@@ -42,6 +42,24 @@ void add_amd_notices(const inventory::Contents& contents, const SlimOptions& opt
     plan.notices.emplace_back(kRocmNotice);
 }
 
+/// A package list lies in the layer that installed the package; a later layer that changed an owner
+/// or gave a file another hard link holds the copy that is seen.
+void note_gone_above(const image::MergedTree& tree, Plan& plan) {
+  for (std::uint32_t layer = 0; layer + 1 < tree.layer_count(); ++layer) {
+    // A layer without edits keeps its digest, and so its lists.
+    if (plan.layers[layer].edits.empty()) continue;
+    const image::LayerListing& listing = tree.layer(layer);
+    for (std::uint32_t index = 0; index < listing.size(); ++index) {
+      if (tree.shadow({layer, index}).state != image::EntryState::kOverwritten) continue;
+      const std::string_view path = listing.at(index).path;
+      const auto seen = tree.find(path);
+      const Edit* edit = seen && seen->entry ? edit_of(plan, *seen->entry) : nullptr;
+      if (edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRename))
+        plan.layers[layer].gone_above.emplace(path);
+    }
+  }
+}
+
 void record_closure(const inventory::Reach& reach, Plan& plan) {
   ClosureRecord& out = plan.closure.emplace();
   out.starts = reach.starts;
@@ -88,6 +106,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   device_code_pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();
+  note_gone_above(contents.tree(), plan);
 
   plan.input = image.name;
   plan.input_digest = image.manifest_digest;

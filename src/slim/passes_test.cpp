@@ -54,6 +54,35 @@ TEST(Logs, ThoseOfRootGoAndThoseForAUserStay) {
   EXPECT_THAT(dropped_at(kStandard, tar, container), ElementsAre("var/log/nginx/error.log"));
 }
 
+TEST(WasteLinks, ThoseThatLeadToWhatGoesGoToo) {
+  const std::string lib = "opt/conda/envs/gpu/lib/", real = "opt/conda/envs/gpu/targets/x/lib/";
+  const std::string tar =
+      Tar()
+          .file(real + "libnvrtc.alt.so.12.9", "1")
+          .symlink(real + "libnvrtc.alt.so.12", "libnvrtc.alt.so.12.9")
+          .symlink(lib + "libnvrtc.alt.so.12", "../targets/x/lib/libnvrtc.alt.so.12")
+          .file(real + "libnvrtc.so.12", "1")
+          .symlink(lib + "libnvrtc.so.12", "../targets/x/lib/libnvrtc.so.12")
+          .symlink(lib + "libnvrtc.alt.so.11", "/elsewhere/libnvrtc.alt.so.11")
+          // Not of the category, so somebody else's.
+          .symlink("usr/lib/mine.so", "/" + real + "libnvrtc.alt.so.12.9")
+          .bytes();
+  EXPECT_THAT(dropped_at(kAggressive, tar),
+              UnorderedElementsAre(real + "libnvrtc.alt.so.12.9", real + "libnvrtc.alt.so.12",
+                                   lib + "libnvrtc.alt.so.12"));
+  EXPECT_THAT(dropped_at(kStandard, tar), IsEmpty());
+}
+
+TEST(WasteLinks, WhatALaterLayerWroteAnewGoesThereByTheSameRule) {
+  const std::string bin = "opt/conda/pkgs/python-3.11/bin/";
+  const TestImage image(
+      {Tar().file(bin + "python3.11", "1").symlink(bin + "python", "python3.11").bytes(),
+       Tar().file(bin + "python3.11", "1").bytes()});
+  EXPECT_THAT(testing::edits_of(image.plan()),
+              ElementsAre("0:" + bin + "python3.11 drop", "0:" + bin + "python drop",
+                          "1:" + bin + "python3.11 drop"));
+}
+
 TEST(Leftovers, WheelsThatVenvInstallsFromStay) {
   const std::string tar =
       Tar()

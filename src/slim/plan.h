@@ -52,6 +52,9 @@ struct LayerPlan {
   /// By member position. Empty: the layer keeps its digest.
   std::map<std::uint64_t, Edit> edits;
   std::uint64_t content_bytes = 0;  ///< file contents of the layer before any edit
+  /// Paths of this layer that later ones wrote anew and that go there: lists of this layer that
+  /// name them follow.
+  std::set<std::string> gone_above = {};
 };
 
 /// A file that could give bytes but stays as it is.
