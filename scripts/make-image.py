@@ -7,7 +7,7 @@
   fat    examples/pytorch-inference with the mistakes that people make
   small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
 
-  and those of bench/real_images.py: devel, jax, onnx, rocm, tensorflow, vllm
+  and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, vllm
 
 Needs root (owners, chroot); starts itself again through sudo otherwise. The images go to
 $FLENSE_CACHE/images/NAME.tar (docker-archive, plain layers) and, with --oci, NAME.oci (OCI layout,
@@ -28,14 +28,14 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
-from imagebuild import builder, dockerfile, index, sandbox  # noqa: E402
+from imagebuild import builder, conda, dockerfile, index, sandbox  # noqa: E402
 
 # name: (build context, folder of wheels)
 IMAGES = {
     "clean": ("tests/images/clean", "torch"),
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
-    **{name: (f"tests/images/{name}", name) for name in ("devel", "jax", "onnx", "rocm", "tensorflow", "vllm")},
+    **{name: (f"tests/images/{name}", name) for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "vllm")},
 }
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
 PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
@@ -117,9 +117,13 @@ def main():
         "SOURCE_DATE_EPOCH": str(builder.EPOCH), "PYTHONHASHSEED": "0",
         "PIP": "python3 /run/pip.whl/pip",
     }
+    binds = [(pip, "/run/pip.whl")]
     try:
-        archive = builder.build_image(context, cache, out, f"flense-test/{args.image}:latest", step_env,
-                                      [(pip, "/run/pip.whl")], args.oci)
+        if os.path.exists(os.path.join(context, "packages.json")):
+            builder.say("building the conda channel")
+            more, env = conda.prepare(context, wheels, os.path.join(cache, "conda"), builder.EPOCH)
+            binds, step_env = binds + more, {**step_env, **env}
+        archive = builder.build_image(context, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci)
     except (dockerfile.DockerfileError, sandbox.StepFailed, subprocess.CalledProcessError) as error:
         print(f"make-image: {error}", file=sys.stderr)
         return 1
