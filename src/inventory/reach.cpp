@@ -60,6 +60,7 @@ class Closure {
     }
     TRY_DO(check_unclear());
     keep_compiled_sources();
+    keep_conda_records();
     keep_licences();
     return describe();
   }
@@ -292,6 +293,22 @@ class Closure {
       const auto source = context_.tree.find(source_of_compiled(context_.tree.path(id)));
       if (source && marks_.follow(*source) != Follow::kNot)
         marks_.keep(id, Follow::kKeep, "compiled from " + marks_.name(*source));
+    }
+  }
+
+  /// As a dist-info does, the record of a package of conda stays while any of the package does; and
+  /// the history, by which conda knows an environment.
+  void keep_conda_records() {
+    for (UnitId unit = 0; unit < context_.units.size(); ++unit) {
+      const ReachUnit& one = context_.units.at(unit);
+      if (!one.record || std::ranges::none_of(one.files, [&](PathId id) {
+            return marks_.follow(id) != Follow::kNot;
+          }))
+        continue;
+      marks_.keep(*one.record, Follow::kKeep, "record of " + one.text());
+      const std::string_view folder = parent_path(context_.tree.path(*one.record));
+      if (const auto history = context_.tree.find(fmt::format("{}/history", folder)))
+        marks_.keep(*history, Follow::kKeep, "record of an environment");
     }
   }
 

@@ -247,6 +247,23 @@ class ReachPythonTest : public ReachTest {
   }
 };
 
+TEST_F(ReachPythonTest, RecordsOfCondaStayWithTheirPackages) {
+  Tar tar;
+  python(tar);
+  tar.file(
+         "usr/local/conda-meta/python-3.11-0.json",
+         R"({"name":"python","version":"3.11","files":["bin/python3.11","lib/python3.11/os.py"]})")
+      .file("usr/local/conda-meta/idle-1-0.json",
+            R"({"name":"idle","version":"1","files":["lib/libidle.so"]})")
+      .file("usr/local/conda-meta/history", "")
+      .file("usr/local/lib/libidle.so", "1");
+  tar.file("app/main.py", "import os");
+  const Reach reach = reached(tar, {"python3", "/app/main.py"});
+  for (const char* path : {"python-3.11-0.json", "history"})
+    EXPECT_TRUE(reach.kept.contains(std::string("usr/local/conda-meta/") + path)) << path;
+  EXPECT_THAT(reach.unreached, Contains("usr/local/conda-meta/idle-1-0.json"));
+}
+
 TEST_F(ReachPythonTest, DistributionsByImportsNamesAndRequirements) {
   Tar tar;
   python(tar);

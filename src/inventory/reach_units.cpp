@@ -31,7 +31,7 @@ std::string ReachUnit::text() const {
 ReachUnits::ReachUnits(const ReachTree& tree, const ReachFacts& facts) : owners_(tree.size()) {
   for (const ListedPackage& package : facts.packages) {
     const auto unit = static_cast<UnitId>(units_.size());
-    ReachUnit out{package.type, package.name, package.version, {}, package.depends, {}, {}};
+    ReachUnit out{package.type, package.name, package.version, {}, package.depends, {}, {}, {}};
     for (const std::string& path : package.files) {
       const auto id = tree.find(path);
       if (!id || tree.is_directory(*id)) continue;
@@ -45,7 +45,10 @@ ReachUnits::ReachUnits(const ReachTree& tree, const ReachFacts& facts) : owners_
     }
     if (package.type == "pip")
       add_unit_once(distributions_[distribution_of(parent_path(package.list))], unit);
-    if (package.type == "conda") add_unit_once(conda_[package.name], unit);
+    if (package.type == "conda") {
+      add_unit_once(conda_[package.name], unit);
+      out.record = tree.find(package.list);
+    }
     units_.push_back(std::move(out));
   }
   attach_metadata(tree, facts);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,8 @@ struct ReachUnit {
   std::vector<std::string> depends;
   std::vector<Requirement> requirements;
   std::vector<std::string> plugin_groups;
-  std::string text() const;  ///< "numpy 1.26.4"
+  std::optional<PathId> record = {};  ///< conda: the file that lists it, which no package owns
+  std::string text() const;           ///< "numpy 1.26.4"
   bool is_python() const { return type == "pip" || type == "conda"; }
 };
 
