@@ -53,19 +53,25 @@ std::string index_paths(const std::vector<SplitMember>& members, Paths& paths) {
 std::map<std::uint32_t, std::vector<std::uint32_t>> links_of(
     const std::vector<SplitMember>& members, const Paths& paths) {
   std::map<std::uint32_t, std::vector<std::uint32_t>> out;
+  // Where the way from each link ends: a link may lead to a link, and no step is taken twice.
+  std::vector<std::uint32_t> ends(members.size(), kNone);
+  std::vector<bool> on_way(members.size(), false);
   for (std::uint32_t i = 0; i < members.size(); ++i) {
     if (members[i].type != MemberType::kHardLink) continue;
     // Of a whiteout only the name counts.
     if (image::whiteout_kind(members[i].path) != Whiteout::kNone) continue;
-    // A link may lead to a link; cycles end, as no step is taken twice.
+    std::vector<std::uint32_t> way;
     std::uint32_t at = i;
-    std::set<std::uint32_t> seen;
-    while (members[at].type == MemberType::kHardLink && seen.insert(at).second) {
+    while (members[at].type == MemberType::kHardLink && !on_way[at]) {
+      on_way[at] = true;
+      way.push_back(at);
       const auto target = paths.find(members[at].link);
       if (target == paths.end() || target->second.other == kNone) break;
       at = target->second.other;
     }
-    out[at].push_back(i);
+    const std::uint32_t end = ends[at] == kNone ? at : ends[at];
+    for (const std::uint32_t step : way) ends[step] = end;
+    out[end].push_back(i);
   }
   return out;
 }

@@ -84,6 +84,21 @@ TEST(SplitPlan, LeavesWholeWhereTheOrderMatters) {
               HasSubstr("behind lib"));
 }
 
+TEST(SplitPlan, LongChainsAndCirclesOfLinksStayTogether) {
+  // Each link leads to the one after it, so that the way from the first has all of them.
+  constexpr std::uint32_t kLinks = 100'000;
+  std::vector<SplitMember> members;
+  for (std::uint32_t i = 0; i < kLinks; ++i)
+    members.push_back(hard_link(fmt::format("a{}", i), fmt::format("a{}", i + 1)));
+  members.push_back(file(fmt::format("a{}", kLinks), 5000));
+  members.push_back(hard_link("b", "c"));
+  members.push_back(hard_link("c", "b"));
+  const SplitPlan plan = plan_split(members, 6000);
+  ASSERT_EQ(plan.parts.size(), 2u);
+  EXPECT_EQ(plan.parts[0].size(), kLinks + 1);
+  EXPECT_THAT(plan.parts[1], ElementsAre(kLinks + 1, kLinks + 2));
+}
+
 /// Trees of a few names, so that links, directories and sizes meet.
 std::vector<SplitMember> any_members() {
   std::vector<SplitMember> out;
