@@ -1,14 +1,31 @@
 #include "cli/slim_python.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "cli/common.h"
 #include "cli/slim_run.h"
 #include "image/extended_image.h"
+#include "inventory/reach_places.h"
 #include "slim/compile_python.h"
 #include "slim/layer_parts.h"
 
 namespace flense::cli {
 
 namespace {
+
+/// Where a traced run read a source, the next one reads what was compiled from it.
+void prefetch_compiled(const image::LayerListing& layer, std::vector<std::string>& prefetch) {
+  std::vector<std::string> compiled;
+  for (std::size_t i = 0; i < layer.size(); ++i) {
+    const std::string_view path = layer.at(i).path;
+    const std::string source = inventory::source_of_compiled(path);
+    if (!source.empty() && std::ranges::binary_search(prefetch, source))
+      compiled.emplace_back(path);
+  }
+  std::ranges::move(compiled, std::back_inserter(prefetch));
+  std::ranges::sort(prefetch);
+}
 
 /// The image, its contents and the plan with the layer on top, which no edit touches.
 Result<void> add_layer(SlimSubject& subject, const image::LayerFile& layer) {
@@ -20,6 +37,7 @@ Result<void> add_layer(SlimSubject& subject, const image::LayerFile& layer) {
   TRY(subject.extended, inventory::Contents::build(scans, subject.contents->origin()));
   subject.image = image::extended_image(std::move(subject.image), layer);
   subject.unpacked.push_back(scans.back()->unpacked_bytes);
+  prefetch_compiled(*scans.back()->listing, subject.options.prefetch);
   slim::LayerPlan untouched;
   untouched.digest = subject.image->layers.back().blob.digest;
   untouched.content_bytes = scans.back()->content_bytes;

@@ -167,6 +167,15 @@ class Pyc(harness.Case):
         self.assertIn(cache_of(f"{SITE}/acme/tables.py").replace(".pyc", ".opt-2.pyc"), names)
         self.assertIn(cache_of(f"{SITE}/acme/fresh.py"), names)
 
+    def test_what_a_traced_run_imports_comes_first_in_a_lazy_layer(self):
+        self.write_image(self.python_root())
+        self.compile("--compression", "estargz", "--trace", "python3 /srv/program.py", "-o", "oci:" + self.path("out"))
+        layer = list(contents(imagetree.read_image(self.path("out")).layers[-1]))
+        first = layer[:layer.index(".prefetch.landmark")]
+        self.assertIn(cache_of(f"{SITE}/acme/tables.py"), first)
+        self.assertNotIn(cache_of(f"{SITE}/acme/stale.py"), first)
+        self.assertIn(cache_of(f"{SITE}/acme/stale.py"), layer)
+
     def test_only_images_have_layers(self):
         root = self.python_root()
         for arguments in (["--in-place"], ["-o", "dir:" + self.path("out")]):
