@@ -38,6 +38,7 @@ IMAGES = {
     "tensorflow": ("TensorFlow with CUDA 12", "h100", INFER),
     "jax": ("JAX with CUDA 12", "h100", INFER),
     "onnx": ("ONNX Runtime with CUDA 12", "h100", INFER + " run /opt/model.onnx"),
+    "trt": ("ONNX Runtime and TensorRT with CUDA 12", "h100", INFER + " run /opt/model.onnx"),
     "conda": ("conda environment with faiss, CTranslate2, cuBLAS", "h100", "python /opt/search.py query /opt/index.faiss"),
     "vllm": ("vLLM and its closure", "h100", INFER),
     "devel": ("Debian's CUDA 11.8 toolkit and one program", "h100", "/usr/local/bin/spectrum"),

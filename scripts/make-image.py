@@ -7,7 +7,8 @@
   fat    examples/pytorch-inference with the mistakes that people make
   small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
 
-  and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, vllm
+  and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, trt,
+  vllm
 
 Needs root (owners, chroot); starts itself again through sudo otherwise. The images go to
 $FLENSE_CACHE/images/NAME.tar (docker-archive, plain layers) and, with --oci, NAME.oci (OCI layout,
@@ -19,6 +20,7 @@ import email.utils
 import fcntl
 import glob
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -28,14 +30,15 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
-from imagebuild import builder, conda, dockerfile, index, sandbox  # noqa: E402
+from imagebuild import builder, conda, dockerfile, index, jar, sandbox  # noqa: E402
 
 # name: (build context, folder of wheels)
 IMAGES = {
     "clean": ("tests/images/clean", "torch"),
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
-    **{name: (f"tests/images/{name}", name) for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "vllm")},
+    **{name: (f"tests/images/{name}", name)
+       for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "trt", "vllm")},
 }
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
 PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]
@@ -123,6 +126,13 @@ def main():
             builder.say("building the conda channel")
             more, env = conda.prepare(context, wheels, os.path.join(cache, "conda"), builder.EPOCH)
             binds, step_env = binds + more, {**step_env, **env}
+        if os.path.exists(os.path.join(context, "jar.json")):
+            with open(os.path.join(context, "jar.json"), encoding="utf-8") as source:
+                spec = json.load(source)
+            folder = os.path.join(cache, "jars", args.image)
+            builder.say(f"taking libraries out of {spec['url']}")
+            jar.libraries(spec, os.path.join(cache, "jars"), folder)
+            binds = [*binds, (folder, "/run/libraries")]
         archive = builder.build_image(context, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci)
     except (dockerfile.DockerfileError, sandbox.StepFailed, subprocess.CalledProcessError) as error:
         print(f"make-image: {error}", file=sys.stderr)

@@ -17,29 +17,15 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 import zipfile
+
+from .jar import digest, fetch
 
 ARCH = "linux-64"
 SITE = "lib/python3.11/site-packages"
 # As long as conda-build's, so that any real prefix fits in its place.
 PLACEHOLDER = "/opt/conda/conda-bld/flense_test_h_env" + "_placehold" * 20
 TARGET = "targets/x86_64-linux"
-
-
-def digest(path):
-    with open(path, "rb") as source:
-        return hashlib.sha256(source.read()).hexdigest()
-
-
-def fetch(url, sha256, folder):
-    path = os.path.join(folder, url.rpartition("/")[2])
-    if not os.path.exists(path):
-        urllib.request.urlretrieve(url, path + ".part")
-        if digest(path + ".part") != sha256:
-            raise ValueError(f"{url}: not the file that was pinned")
-        os.rename(path + ".part", path)
-    return path
 
 
 def write(path, text):
