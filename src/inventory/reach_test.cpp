@@ -89,6 +89,31 @@ TEST_F(ReachElf, NamesInDataAndTheTable) {
   EXPECT_THAT(reach.unreached, Contains("usr/lib/gconv/UTF-32.so"));
 }
 
+// ONNX Runtime's provider lists libnvinfer; nothing that libnvinfer opens can be read in its data.
+TEST_F(ReachElf, WhatTensorRtOpens) {
+  const std::string lib = "usr/lib/x86_64-linux-gnu/";
+  const std::vector<std::string> opened = {"libnvinfer_builder_resource.so.10.6.0",
+                                           "libnvinfer_builder_resource_ptx.so.10.15.1",
+                                           "libnvinfer_plugin.so.10",
+                                           "libcublas.so.12",
+                                           "libcublasLt.so.12",
+                                           "libcudnn.so.9",
+                                           "libcudnn_ops.so.9",
+                                           "libnvrtc.so.12",
+                                           "libnvrtc-builtins.so.12.6"};
+  Tar tar;
+  system(tar)
+      .file("usr/bin/app",
+            elf_with_names({.needed = {"libnvinfer.so.10"}, .interpreter = kLoader}, ""), 0755)
+      .file(lib + "libnvinfer.so.10", elf_file({.soname = "libnvinfer.so.10"}))
+      .file(lib + "libcufft.so.11", elf_file({.soname = "libcufft.so.11"}));
+  for (const std::string& name : opened) tar.file(lib + name, elf_file({.soname = name}));
+  const Reach reach = reached(tar, {"/usr/bin/app"});
+  for (const std::string& name : opened)
+    EXPECT_THAT(reach.kept, Contains(Pair(lib + name, HasSubstr("dlopen.json"))));
+  EXPECT_THAT(reach.unreached, Contains(lib + "libcufft.so.11"));
+}
+
 TEST_F(ReachElf, APackageStaysWhole) {
   Tar tar;
   system(tar)
