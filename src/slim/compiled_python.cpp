@@ -29,9 +29,11 @@ Result<PythonKind> parse_python_kind(std::string_view text) {
   const std::size_t space = text.find(' ');
   PythonKind out;
   if (space != std::string_view::npos && text.ends_with('\n')) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + space, out.magic);
+    const std::string_view magic = text.substr(0, space);
+    const char* last = magic.data() + magic.size();
+    const auto [end, error] = std::from_chars(magic.data(), last, out.magic);
     out.tag = text.substr(space + 1, text.size() - space - 2);
-    if (error == std::errc() && end == text.data() + space && is_tag(out.tag)) return out;
+    if (error == std::errc() && end == last && is_tag(out.tag)) return out;
   }
   return bad_input("an interpreter that does not say which compiled files it reads");
 }
