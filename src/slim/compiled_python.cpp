@@ -30,10 +30,9 @@ Result<PythonKind> parse_python_kind(std::string_view text) {
   PythonKind out;
   if (space != std::string_view::npos && text.ends_with('\n')) {
     const std::string_view magic = text.substr(0, space);
-    const char* last = magic.data() + magic.size();
-    const auto [end, error] = std::from_chars(magic.data(), last, out.magic);
+    const auto [end, error] = std::from_chars(magic.data(), magic.data() + magic.size(), out.magic);
     out.tag = text.substr(space + 1, text.size() - space - 2);
-    if (error == std::errc() && end == last && is_tag(out.tag)) return out;
+    if (error == std::errc() && end == magic.data() + magic.size() && is_tag(out.tag)) return out;
   }
   return bad_input("an interpreter that does not say which compiled files it reads");
 }
