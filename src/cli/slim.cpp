@@ -140,8 +140,9 @@ const Command& slim_command() {
                  false,
                  {},
                  Completion::kFile},
-      OptionSpec{"--compression", "", "KIND[:LEVEL]",
-                 "zstd, gzip, estargz (gzip for lazy pulls) or none for all written layers"},
+      OptionSpec{
+          "--compression", "", "KIND[:LEVEL]",
+          "zstd, gzip, estargz (lazy gzip) or none for written layers (default: as they are)"},
       OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
       OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"},
       OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "codec/base64.h"
+
 namespace flense::codec {
 
 namespace {
@@ -22,21 +24,6 @@ std::string json_string(std::string_view text) {
     }
   }
   return out += '"';
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    const std::string_view three = bytes.substr(at, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      bits = bits << 8 | (i < three.size() ? static_cast<unsigned char>(three[i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i)
-      out += i <= three.size() ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
-  }
-  return out;
 }
 
 /// RFC 3339, to the nearest second. Empty, which readers take for unknown, for the epoch, as the
@@ -131,7 +118,7 @@ Result<void> EstargzToc::add(const TarMember& member) {
     bool first = true;
     for (const auto& [name, value] : member.xattrs) {
       if (!std::exchange(first, false)) head += ',';
-      head += fmt::format("{}:\"{}\"", json_string(name), base64(value));
+      head += fmt::format("{}:\"{}\"", json_string(name), base64(as_bytes(value)));
     }
     head += '}';
   }

@@ -4,6 +4,9 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <span>
+
+#include "codec/base64.h"
 
 namespace flense::codec {
 
@@ -59,9 +62,7 @@ std::array<std::byte, 16> Md5::take() {
 
 std::string sha1_base64(Bytes bytes) {
   const Raw raw = digest(bytes, EVP_sha1());
-  std::array<unsigned char, 64> text{};
-  const int size = EVP_EncodeBlock(text.data(), raw.bytes.data(), static_cast<int>(raw.size));
-  return {text.begin(), text.begin() + size};
+  return base64(std::as_bytes(std::span(raw.bytes).first(raw.size)));
 }
 
 }  // namespace flense::codec

@@ -91,7 +91,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   const LayerPacking packing{wanted_compression(image, index, options),
                              {options.compression_level, std::min(processor_count(), kPackers)},
                              options.lazy,
-                             &options.prefetch};
+                             options.prefetch};
   const bool same_tar = edits.edits.empty() && image.entries() == nullptr;
   // Both read the tar more than once.
   if (split || packing.lazy) {

@@ -18,11 +18,6 @@ namespace {
 
 constexpr unsigned kPartsAtOnce = 2;  ///< each compresses on threads of its own
 
-const std::vector<std::string>& wanted_first(const LayerPacking& packing) {
-  static const std::vector<std::string> kNothing;
-  return packing.prefetch != nullptr ? *packing.prefetch : kNothing;
-}
-
 const char* why_unlisted(const codec::TarMember& member) {
   if (member.sparse) return "is sparse";
   if (member.type == codec::MemberType::kOther) return "is of a type of its own";
@@ -118,7 +113,7 @@ Result<LayerParts> write_parts(Bytes tar, const std::string& name, std::uint64_t
   std::vector<codec::EstargzOrder> orders(plan.parts.size());
   bool lazy = packing.lazy;
   for (std::size_t part = 0; lazy && part < plan.parts.size(); ++part) {
-    LazyPlan one = plan_lazy(members, plan.parts[part], wanted_first(packing), globals);
+    LazyPlan one = plan_lazy(members, plan.parts[part], packing.prefetch, globals);
     out.ordinary = std::move(one.ordinary);
     if (!one.unsorted.empty()) out.unsorted = std::move(one.unsorted);
     orders[part] = std::move(one.order);
@@ -141,7 +136,7 @@ Result<void> write_lazy(Bytes tar, const std::string& name, const LayerPacking& 
   TRY(const std::vector<SplitMember> members, list_members(tar, name, globals));
   std::vector<std::uint32_t> positions(members.size());
   std::iota(positions.begin(), positions.end(), 0U);
-  LazyPlan plan = plan_lazy(members, positions, wanted_first(packing), globals);
+  LazyPlan plan = plan_lazy(members, positions, packing.prefetch, globals);
   parts.ordinary = std::move(plan.ordinary);
   parts.unsorted = std::move(plan.unsorted);
   if (!parts.ordinary.empty()) return {};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,8 @@ class LayerSpool final : public Sink {
 struct LayerPacking {
   codec::Compression compression = codec::Compression::kNone;
   codec::EncodeOptions encode;
-  bool lazy = false;  ///< as eStargz layers, where that is possible
-  const std::vector<std::string>* prefetch = nullptr;  ///< what comes first in such layers, sorted
+  bool lazy = false;                           ///< as eStargz layers, where that is possible
+  std::span<const std::string> prefetch = {};  ///< what comes first in such layers, sorted
 };
 
 struct LayerParts {

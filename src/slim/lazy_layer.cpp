@@ -68,7 +68,7 @@ class LazyOrder {
   }
 
   bool has(const std::string& path) const { return files_.contains(path); }
-  void add_wanted(const std::vector<std::string>& prefetch) {
+  void add_wanted(std::span<const std::string> prefetch) {
     for (const std::uint32_t i : positions_)
       if (files_.contains(members_[i].path) &&
           std::ranges::binary_search(prefetch, members_[i].path))
@@ -121,7 +121,7 @@ class LazyOrder {
 
 LazyPlan plan_lazy(const std::vector<SplitMember>& members,
                    const std::vector<std::uint32_t>& positions,
-                   const std::vector<std::string>& prefetch, bool globals) {
+                   std::span<const std::string> prefetch, bool globals) {
   LazyPlan out;
   for (const SplitMember& member : members)
     if (member.unlisted != nullptr) {

@@ -2,6 +2,7 @@
 // members. Pure: members in, order out.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct LazyPlan {
 /// global PAX headers, which speak of what follows them.
 LazyPlan plan_lazy(const std::vector<SplitMember>& members,
                    const std::vector<std::uint32_t>& positions,
-                   const std::vector<std::string>& prefetch, bool globals);
+                   std::span<const std::string> prefetch, bool globals);
 
 /// What the user is told of such a layer.
 std::string ordinary_notice(const std::string& layer, const std::string& why);

@@ -123,7 +123,8 @@ TEST(LazyLayer, WhereTheOrderMattersItStays) {
 TEST(LazyLayer, APartHasItsOwnFirst) {
   const std::vector<SplitMember> members = {lazy_folder("d"), lazy_member("d/x"),
                                             lazy_member("d/y"), lazy_member("d/z")};
-  const LazyPlan plan = plan_lazy(members, {0, 2, 3}, {"d/x", "d/z"}, false);
+  const LazyPlan plan =
+      plan_lazy(members, {0, 2, 3}, std::vector<std::string>{"d/x", "d/z"}, false);
   EXPECT_THAT(plan.order.members, ElementsAre(0, 3, 2));
   EXPECT_EQ(plan.order.prefetch, 2U);
 }

@@ -193,7 +193,7 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   const LayerPacking packing{squashed_compression(image, options),
                              {options.compression_level, processor_count()},
                              options.lazy,
-                             &options.prefetch};
+                             options.prefetch};
   // A layer that is read more than once must lie still first.
   std::unique_ptr<LayerSpool> spool;
   std::unique_ptr<image::ImageWriter::LayerSink> sink;
