@@ -59,6 +59,21 @@ class Interpreters {
   std::map<std::string, std::string> best_;
 };
 
+std::optional<PythonSource> source_at(const std::string& path,
+                                      const image::MergedTree::Found& found,
+                                      const image::MergedTree& tree) {
+  auto content = found.content;
+  if (found.type == codec::MemberType::kSymlink) {
+    const auto real = tree.resolve(path);
+    const auto target = real ? tree.find(*real) : std::nullopt;
+    content = target ? target->content : std::nullopt;
+  }
+  if (!content) return std::nullopt;
+  const image::LayerListing::Entry entry = tree.entry(*content);
+  if (entry.type != codec::MemberType::kFile) return std::nullopt;
+  return PythonSource{path, entry.size, entry.mtime};
+}
+
 }  // namespace
 
 std::vector<PythonSources> find_python_sources(const image::MergedTree& tree) {
@@ -71,13 +86,13 @@ std::vector<PythonSources> find_python_sources(const image::MergedTree& tree) {
   static_cast<void>(tree.for_each(
       [&](const std::string& path, const image::MergedTree::Found& found) -> Result<void> {
         interpreters.add(path, tree);
-        if (!path.ends_with(".py") || !found.content || path.find('\n') != std::string::npos)
-          return {};
-        const image::LayerListing::Entry entry = tree.entry(*found.content);
-        if (entry.type != codec::MemberType::kFile) return {};
+        if (!path.ends_with(".py") || path.find('\n') != std::string::npos) return {};
+        // A link is imported by its own name, and compiled under it.
+        const auto source = source_at(path, found, tree);
+        if (!source) return {};
         std::string version(version_of(path));
         if (version.empty() && path.starts_with(kDebianPackages)) version = debian;
-        if (!version.empty()) files[version].push_back({path, entry.size, entry.mtime});
+        if (!version.empty()) files[version].push_back(*source);
         return {};
       }));
   std::vector<PythonSources> out;

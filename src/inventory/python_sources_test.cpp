@@ -46,12 +46,14 @@ TEST(PythonSources, EachVersionHasItsLibraryItsPackagesAndItsProgram) {
                    .symlink("usr/bin/python3", "python3.11")
                    .file("usr/lib/python3.11/os.py", "1")
                    .file("usr/lib/python3/dist-packages/apt/cache.py", "1")
+                   .symlink("usr/lib/python3.11/posix.py", "os.py")
                    .file("usr/lib64/python3.11/site-packages/six.py", "1")
                    .file("usr/local/bin/python3.12", "ELF", 0755)
                    .file("usr/local/lib/python3.12/json/__init__.py", "1")
                    .bytes()),
       ElementsAre("python3.11 usr/bin/python3.11: usr/lib/python3/dist-packages/apt/cache.py "
-                  "usr/lib/python3.11/os.py usr/lib64/python3.11/site-packages/six.py",
+                  "usr/lib/python3.11/os.py usr/lib/python3.11/posix.py "
+                  "usr/lib64/python3.11/site-packages/six.py",
                   "python3.12 usr/local/bin/python3.12: "
                   "opt/venv/lib/python3.12/site-packages/pkg/m.py "
                   "usr/local/lib/python3.12/json/__init__.py"));

@@ -97,7 +97,9 @@ class Pyc(harness.Case):
         self.assertEqual((layer["size_bytes_before"], layer["unpacked_bytes_before"], layer["digest_before"]), (0, 0, ""))
 
         old, new = members(before.layers[0]), members(after.layers[-1])
-        sources = [path for path in old if path.endswith(".py") and not path.startswith("srv/")]
+        # A link is imported by its own name; Debian has one that leads out of the library.
+        sources = [path for path in old if path.endswith(".py") and not path.startswith("srv/")
+                   and (not old[path].issym() or self.target(path, old) in old)]
         files = {path: member for path, member in new.items() if not member.isdir()}
         self.assertEqual(counts["files"] + counts["current"] + counts["failed"], len(sources))
         self.assertEqual((counts["current"], counts["failed"]), (2, 1))
@@ -128,6 +130,11 @@ class Pyc(harness.Case):
         told = self.imports("slim")
         self.assertNotRegex(told, r"(?m)code object from \S*\.py'?$")
         self.assertIn(f"code object from '/{cache_of(f'{SITE}/acme/stale.py')}'", told.replace('"', "'"))
+
+    @staticmethod
+    def target(path, members):
+        link = members[path].linkname
+        return os.path.normpath(os.path.join(os.path.dirname(path), link)).lstrip("/")
 
     def imports(self, name):
         """What python -v says of where code comes from."""
