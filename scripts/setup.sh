@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 build="cmake ninja-build g++ pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev
   librapidcheck-dev libzstd-dev zlib1g-dev libssl-dev libsquashfs-dev liblzma-dev liblz4-dev liblzo2-dev
-  libbz2-dev libyaml-dev libtomlplusplus-dev dpkg-dev nasm make git esbuild node-d3-hierarchy node-d3-selection"
+  libbz2-dev libseccomp-dev libyaml-dev libtomlplusplus-dev dpkg-dev nasm make git esbuild node-d3-hierarchy node-d3-selection"
 demo="python3 python3-pip mmdebstrap debian-archive-keyring bubblewrap ca-certificates tar gzip"
 test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblewrap ca-certificates binutils
   elfutils patchelf gdb llvm-19 clang-19 clang-tools-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache skopeo umoci

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/become.h"
 #include "base/interrupt.h"
 #include "cli/command.h"
 
@@ -60,16 +61,12 @@ unsigned terminal_columns() {
   return 80;
 }
 
-std::vector<std::string> environment() {
-  std::vector<std::string> out;
-  for (char** item = environ; *item != nullptr; ++item) out.emplace_back(*item);
-  return out;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
+    // What was handed to us is for no program that we start.
+    flense::close_on_exec();
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGBUS, end_on_lost_page);
     std::optional<flense::InterruptWatch> interrupts(std::in_place);
@@ -86,15 +83,15 @@ int main(int argc, char** argv) {
                          return std::string(value);
                        },
                        interrupts->token(),
-                       environment()};
+                       flense::environment_here()};
     const std::vector<std::string> args(argv + 1, argv + argc);
     const int status = flense::cli::run(args, io);
     if (status == flense::exit_status(flense::Code::kInterrupted)) interrupts->end_as_signalled();
     if (status != 0 || !io.last_step) return status;
     interrupts->end_as_signalled();
     interrupts.reset();
-    const flense::Result<void> done = io.last_step();
-    return done ? 0 : flense::cli::report_failure(done.error(), args, io);
+    const flense::Result<int> done = io.last_step();
+    return done ? *done : flense::cli::report_failure(done.error(), args, io);
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory\n", stderr);
     return 4;

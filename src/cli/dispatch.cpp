@@ -80,8 +80,11 @@ Result<int> place(const std::vector<std::string>& args, Io& io) {
   TRY(const std::vector<std::string> notices, launch::place_here({args[1], args[2]}));
   for (const std::string& notice : notices)
     TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
-  io.last_step = [command = std::vector<std::string>(args.begin() + 3, args.end())] {
-    return launch::become_command(command);
+  io.last_step =
+      [&io, command = std::vector<std::string>(args.begin() + 3, args.end())]() -> Result<int> {
+    const int status = launch::become_command(command);
+    TRY_DO(io.err.write(as_bytes(fmt::format("error: '{}' cannot be started\n", command.front()))));
+    return status;
   };
   return 0;
 }

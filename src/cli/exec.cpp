@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cli/command.h"
+#include "cli/run_checks.h"
 #include "launch/run_options.h"
 #include "launch/running.h"
 
@@ -34,7 +35,6 @@ Example:
 
 Result<int> start(const ParsedArgs& args, Io& io, const std::vector<std::string>& command,
                   bool terminal) {
-  constexpr int kCannotExecute = 126, kNotFound = 127;
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
   TRY(const launch::Running container, launch::find_running(places, args.positionals().front()));
@@ -47,13 +47,8 @@ Result<int> start(const ParsedArgs& args, Io& io, const std::vector<std::string>
     if (item) request.env.push_back(std::move(*item));
   }
   TRY(launch::ExecPlan plan, launch::plan_exec(container, request, engine, places));
-  const bool missing = plan.command == launch::CommandState::kMissing;
-  if (missing || plan.command == launch::CommandState::kNotExecutable) {
-    TRY_DO(io.err.write(
-        as_bytes(fmt::format("error: '{}' {} in {}\n", command.front(),
-                             missing ? "is not there" : "cannot be executed", container.id))));
-    return missing ? kNotFound : kCannotExecute;
-  }
+  TRY(const auto refused, refuse_command(plan.command, command.front(), container.id, io));
+  if (refused) return *refused;
   io.last_step = [plan = std::move(plan)] { return launch::start_exec(plan); };
   return 0;
 }

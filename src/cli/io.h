@@ -24,9 +24,9 @@ struct Io {
   std::stop_token stop = {};  ///< requested when the user wants us to end
   /// All of the environment, "NAME=value".
   std::vector<std::string> variables = {};
-  /// Set by a command that turns the process into another program: what is left to do once no other
-  /// thread runs and signals have their own meaning again. Returns only on failure.
-  std::function<Result<void>()> last_step = {};
+  /// Set by a command that turns the process into another program, or waits for one: what is left to
+  /// do once no other thread runs and signals have their own meaning again. The exit status.
+  std::function<Result<int>()> last_step = {};
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();

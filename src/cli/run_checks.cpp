@@ -101,4 +101,17 @@ Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config
   return {};
 }
 
+Result<std::optional<int>> refuse_command(const launch::CommandCheck& check,
+                                          std::string_view program, std::string_view where,
+                                          Io& io) {
+  constexpr int kCannotExecute = 126, kNotFound = 127;
+  const bool missing = check.state == launch::CommandState::kMissing;
+  if (!missing && check.state != launch::CommandState::kNotExecutable) return std::nullopt;
+  TRY_DO(io.err.write(
+      as_bytes(missing ? fmt::format("error: {} has no command '{}'\n", where, program)
+                       : fmt::format("error: '{}' of {} cannot be executed{}{}\n", program, where,
+                                     check.reason.empty() ? "" : ": ", check.reason))));
+  return missing ? kNotFound : kCannotExecute;
+}
+
 }  // namespace flense::cli

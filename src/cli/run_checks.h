@@ -2,7 +2,9 @@
 // write where that lasts?
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/args.h"
@@ -10,6 +12,7 @@
 #include "host/tree.h"
 #include "image/image.h"
 #include "launch/root_store.h"
+#include "launch/start_check.h"
 #include "text/json.h"
 
 namespace flense::cli {
@@ -25,5 +28,10 @@ Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& ima
 /// network file systems. `config` is the OCI configuration that is started.
 Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config,
                         const launch::RootFs& root, bool in_place);
+
+/// 126 or 127, told as shells do; nullopt when the command can be tried. `where` is the image or
+/// the container.
+Result<std::optional<int>> refuse_command(const launch::CommandCheck& check,
+                                          std::string_view program, std::string_view where, Io& io);
 
 }  // namespace flense::cli

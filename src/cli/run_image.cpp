@@ -107,6 +107,22 @@ Result<void> read_environment(const ParsedArgs& args, const Io& io, launch::RunO
   return {};
 }
 
+/// As docker and podman write it. What they switch off by the others is off, or cannot be on.
+Result<void> read_security(const ParsedArgs& args, launch::RunOptions& out) {
+  static constexpr std::array<std::string_view, 5> kAccepted = {
+      "no-new-privileges", "no-new-privileges:true", "no-new-privileges=true", "label=disable",
+      "apparmor=unconfined"};
+  for (const std::string& value : args.values("--security-opt")) {
+    if (value == "seccomp=unconfined" || value == "seccomp:unconfined")
+      out.filter = false;
+    else if (std::ranges::find(kAccepted, value) == kAccepted.end())
+      return with_hint(
+          Result<void>(fail(Code::kUsage, "--security-opt {} is not known", value)),
+          "seccomp=unconfined allows all system calls; no-new-privileges always holds");
+  }
+  return {};
+}
+
 Result<void> read_network(const ParsedArgs& args, launch::RunOptions& out) {
   const std::string network = args.value("--network", out.isolate ? "none" : "host");
   out.host_network = network == "host";
@@ -138,6 +154,8 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
   out.fake_root = args.has("--fake-root");
   if (out.fake_root && out.user)
     return fail(Code::kUsage, "--fake-root and --user do not go together");
+  out.die_with_parent = args.has("--die-with-parent");
+  TRY_DO(read_security(args, out));
   out.sub_ids = args.has("--sub-ids");
   if (out.fake_root && out.sub_ids)
     return fail(Code::kUsage, "--fake-root and --sub-ids do not go together");
@@ -154,6 +172,10 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
     return with_hint(Result<launch::RunOptions>(
                          fail(Code::kUsage, "--bind-numa binds to GPUs, and none was asked for")),
                      "--gpus all, or --nv, --rocm, --device");
+  if (out.die_with_parent && args.has("--name"))
+    return fail(Code::kUsage,
+                "--die-with-parent and --name do not go together: flense exec cannot join a "
+                "container that may end at any time");
   if (args.has("--name")) {
     TRY(out.name, launch::check_name(args.value("--name")));
   }
@@ -198,6 +220,15 @@ Result<Opened> open_root(const ParsedArgs& args, Io& io) {
 Result<void> tell(Io& io, std::string_view prefix, const std::vector<std::string>& lines) {
   for (const std::string& line : lines)
     TRY_DO(io.err.write(as_bytes(fmt::format("{}{}\n", prefix, line))));
+  return {};
+}
+
+/// One of the prepared libraries' places is enough to show that they are used.
+std::vector<std::filesystem::path> kept_of(const launch::GpuDevices& devices,
+                                           const std::filesystem::path& prepared) {
+  const std::string above = prepared.string() + "/";
+  for (const cdi::Mount& mount : devices.edits.mounts)
+    if (mount.host_path.starts_with(above)) return {mount.host_path};
   return {};
 }
 
@@ -248,23 +279,6 @@ Result<void> choose_place(const ParsedArgs& args, Io& io, const launch::Engine& 
   return {};
 }
 
-/// 126 or 127, told as shells do; nullopt when the command can be tried.
-Result<std::optional<int>> refuse_command(const launch::Launch& plan, const Opened& opened,
-                                          Io& io) {
-  constexpr int kCannotExecute = 126, kNotFound = 127;
-  if (plan.command == launch::CommandState::kMissing) {
-    TRY_DO(tell(
-        io, "error: ", {fmt::format("{} has no command '{}'", opened.image->name, plan.program)}));
-    return kNotFound;
-  }
-  if (plan.command == launch::CommandState::kNotExecutable) {
-    TRY_DO(tell(io, "error: ",
-                {fmt::format("'{}' of {} cannot be executed", plan.program, opened.image->name)}));
-    return kCannotExecute;
-  }
-  return std::nullopt;
-}
-
 Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& input,
                    const launch::Engine& engine, const launch::RuntimePlaces& places) {
   TRY(const launch::Bundle written,
@@ -272,10 +286,8 @@ Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& in
   if (args.has("--explain")) TRY_DO(tell(io, "", written.reasons));
   TRY_DO(tell(io, "notice: ", written.notices));
   std::string line;
-  for (const std::string& word : written.command) {
-    const bool plain = word.find_first_of(" &'\"$") == std::string::npos;
-    line += fmt::format("{}{}", line.empty() ? "" : " ", plain ? word : "'" + word + "'");
-  }
+  for (const std::string& word : written.command)
+    line += (line.empty() ? "" : " ") + launch::shell_word(word);
   TRY_DO(write_text(io, line + "\n"));
   return 0;
 }
@@ -315,9 +327,10 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     return fail(Code::kUsage, "--trace and --bundle do not go together: a bundle starts nothing");
   input.amend = [&](text::Json& config) -> Result<void> {
     if (devices) TRY_DO(launch::add_devices(*devices, machine.dev, config));
-    if (traced) stop_at_traced_calls(config);
     return {};
   };
+  if (traced) input.traced = traced_call_names();
+  if (devices) input.kept = kept_of(*devices, opened.prepared);
   TRY_DO(choose_place(args, io, engine, machine, devices ? &*devices : nullptr, input));
   if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
@@ -328,13 +341,13 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   if (!args.has("--quiet")) TRY_DO(tell(io, "notice: ", plan.notices));
   TRY_DO(check_data(args, io, plan.config, opened.root,
                     opened.image->form == image::Form::kDirectory));
-  TRY(const auto refused, refuse_command(plan, opened, io));
+  TRY(const auto refused, refuse_command(plan.command, plan.program, opened.image->name, io));
   if (refused) return *refused;
   if (traced)
     return run_and_trace(
         {plan, opened.root, command_text(plan.config), args.value("--trace"), args.has("--quiet")},
         io);
-  // The root and the prepared libraries stay held: their descriptors go along.
+  // The root and the prepared libraries stay held until they are mounted.
   io.last_step = [stage = std::move(plan.stage),
                   held = std::make_shared<launch::RootFs>(std::move(opened.root)),
                   libraries = std::make_shared<std::optional<launch::GpuDevices>>(
@@ -346,7 +359,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 40> kOptions = {
+  static const std::array<OptionSpec, 42> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -379,6 +392,10 @@ const Command& run_image_command() {
       OptionSpec{"--network", "", "KIND", "host (default) or none", false, kNetworks},
       OptionSpec{"--no-home", "", "", "do not bind the home directory"},
       OptionSpec{"--fake-root", "", "", "be uid 0 in the container; chown and the like pretend"},
+      OptionSpec{"--die-with-parent", "", "",
+                 "all of the container ends with flense, and flense with what started it"},
+      OptionSpec{"--security-opt", "", "WORD",
+                 "seccomp=unconfined: no filter of system calls, as profilers need", true},
       OptionSpec{"--sub-ids", "", "", "be the image's user (or -u), with the ids of /etc/subuid"},
       OptionSpec{"--gpus", "", "GPUS",
                  "all, 0,1, device=UUID, MIG instances, CDI names, a number, none", true},

@@ -1,15 +1,11 @@
 #include "cli/run_trace.h"
 
-#include <cerrno>
 #include <csignal>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "base/file.h"
 #include "base/path.h"
-#include "image/platform.h"
-#include "launch/oci_config.h"
 #include "launch/stage.h"
 #include "slim/trace_calls.h"
 #include "slim/trace_file.h"
@@ -43,43 +39,17 @@ Result<void> write_trace(const TracedLaunch& launch, const slim::TracedEnd& end,
 
 }  // namespace
 
-void stop_at_traced_calls(text::Json& config) {
-  text::Json part = config["linux"].is_object() ? config["linux"] : text::Json::object();
-  text::Json seccomp = part["seccomp"].is_object() ? part["seccomp"] : text::Json::object();
-  if (seccomp["defaultAction"].text().empty()) seccomp.set("defaultAction", "SCMP_ACT_ALLOW");
-  // Programs of other architectures go on: they are told apart by the tracer.
-  if (seccomp["architectures"].items().empty()) {
-    text::Json architectures = text::Json::array();
-    for (const std::string& name :
-         launch::seccomp_architectures(image::host_platform().architecture))
-      architectures.push(name);
-    seccomp.set("architectures", std::move(architectures));
-  }
-  text::Json rules = text::Json::array();
-  std::set<std::string_view> ruled;
-  for (const text::Json& rule : seccomp["syscalls"].items()) {
-    for (const text::Json& name : rule["names"].items()) ruled.insert(name.text());
-    rules.push(rule);
-  }
-  text::Json names = text::Json::array();
-  for (const slim::TracedCall& call : slim::traced_calls())
-    if (!ruled.contains(call.name)) names.push(std::string(call.name));
-  rules.push(text::Json::object().set("names", std::move(names)).set("action", "SCMP_ACT_TRACE"));
-  // As slim/trace_calls.h: what is opened through it is seen by no filter.
-  rules.push(text::Json::object()
-                 .set("names", text::Json::array().push("io_uring_setup"))
-                 .set("action", "SCMP_ACT_ERRNO")
-                 .set("errnoRet", ENOSYS));
-  seccomp.set("syscalls", std::move(rules));
-  part.set("seccomp", std::move(seccomp));
-  config.set("linux", std::move(part));
+std::vector<std::string> traced_call_names() {
+  std::vector<std::string> out;
+  for (const slim::TracedCall& call : slim::traced_calls()) out.emplace_back(call.name);
+  return out;
 }
 
 Result<int> run_and_trace(const TracedLaunch& launch, Io& io) {
   slim::PathRecorder recorder(launch.root.directory.get(), covered_places(launch.plan.config));
   std::optional<Result<slim::TracedEnd>> end;
   const auto start = [&] {
-    const Result<void> failed = launch::start_stage(launch.plan.stage);
+    const Result<int> failed = launch::start_stage(launch.plan.stage);
     if (!failed) {
       // Nobody is left to tell when this fails.
       [[maybe_unused]] const Result<void> told = io.err.write(as_bytes(render(failed.error())));

@@ -3,21 +3,20 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/io.h"
 #include "launch/launch.h"
 #include "launch/root_store.h"
-#include "text/json.h"
 
 namespace flense::cli {
 
-/// Adds to a runtime configuration that the container stops at the traced calls; what the
-/// configuration says about a call already stays.
-void stop_at_traced_calls(text::Json& config);
+/// For LaunchInput::traced.
+std::vector<std::string> traced_call_names();
 
 struct TracedLaunch {
-  const launch::Launch& plan;  ///< with stop_at_traced_calls()
+  const launch::Launch& plan;  ///< with LaunchInput::traced
   const launch::RootFs& root;
   std::string command;  ///< as the user would write it
   std::string file;     ///< where the trace goes, also when the command fails

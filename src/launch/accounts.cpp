@@ -129,4 +129,22 @@ Result<Identity> resolve_user(std::string_view text, std::string_view passwd,
   return out;
 }
 
+std::vector<std::uint32_t> further_groups(std::string_view text, std::string_view passwd,
+                                          std::string_view group) {
+  constexpr std::size_t kMost = 65536;  // NGROUPS_MAX
+  std::vector<std::uint32_t> out;
+  if (text.find(':') != std::string_view::npos) return out;
+  const auto uid = number(text);
+  const auto account = uid ? find_account(passwd, *uid) : find_account(passwd, text);
+  if (!account) return out;
+  each_line(group, 4, [&](const std::vector<std::string_view>& parts) {
+    const auto gid = number(parts[2]);
+    const bool member =
+        fmt::format(",{},", parts[3]).find("," + account->name + ",") != std::string::npos;
+    if (gid && member && *gid != account->gid) out.push_back(*gid);
+    return out.size() == kMost;
+  });
+  return out;
+}
+
 }  // namespace flense::launch

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -36,5 +37,9 @@ struct Identity {
 /// "name", "uid", "name:group", "uid:gid"; names by the image's files.
 Result<Identity> resolve_user(std::string_view text, std::string_view passwd,
                               std::string_view group);
+/// The groups that list the user of such a text as a member, as docker adds them: none where the
+/// text names a group.
+std::vector<std::uint32_t> further_groups(std::string_view text, std::string_view passwd,
+                                          std::string_view group);
 
 }  // namespace flense::launch

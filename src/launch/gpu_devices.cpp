@@ -84,10 +84,6 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
 
 }  // namespace
 
-bool asks_for_devices(const GpuRequest& request) {
-  return request.nvidia || request.rocm || !request.gpus.empty() || !request.devices.empty();
-}
-
 Result<GpuDevices> plan_devices(const GpuInput& input) {
   // Devices that are named need no look at the machine.
   const bool named = !input.request.nvidia && !input.request.rocm &&

@@ -39,9 +39,6 @@ struct GpuDevices {
   UniqueFd held;  ///< Injection::held
 };
 
-/// Whether anything was asked for at all: if not, the machine is not looked at.
-bool asks_for_devices(const GpuRequest& request);
-
 Result<GpuDevices> plan_devices(const GpuInput& input);
 
 /// Merges them into an OCI configuration: nodes as bind mounts, no control group rules.

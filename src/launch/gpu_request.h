@@ -22,6 +22,11 @@ struct GpuRequest {
   bool nvidia = false, rocm = false;  ///< --nv, --rocm: what is there, nothing is no error
 };
 
+/// Whether anything was asked for at all: if not, the machine is not looked at.
+inline bool asks_for_devices(const GpuRequest& request) {
+  return request.nvidia || request.rocm || !request.gpus.empty() || !request.devices.empty();
+}
+
 struct GpuChoice {
   std::vector<std::string> names;    ///< qualified CDI names
   std::vector<std::string> nodes;    ///< plain nodes of /dev

@@ -17,6 +17,8 @@ Result<std::string> word(const text::Json& json, std::string_view what) {
 
 Result<std::vector<std::string>> words(const text::Json& json, std::string_view what) {
   std::vector<std::string> out;
+  if (!json.is_array() && !json.is_null())
+    return bad_input("the configuration's {} is no list", what);
   if (json.items().size() > kMaxImageWords)
     return bad_input("the configuration's {} has {} items; at most {} are read", what,
                      json.items().size(), kMaxImageWords);
@@ -37,6 +39,8 @@ Result<ImageSettings> image_settings(const text::Json& config) {
   TRY(out.command, words(said["Cmd"], "Cmd"));
   TRY(out.working_directory, word(said["WorkingDir"], "WorkingDir"));
   TRY(out.user, word(said["User"], "User"));
+  if (out.user.find('/') != std::string::npos)
+    return bad_input("the configuration's User '{}' is neither a name nor an id", out.user);
   return out;
 }
 

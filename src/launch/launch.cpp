@@ -13,6 +13,7 @@
 #include "launch/host_kernel.h"
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
+#include "launch/seccomp_filter.h"
 
 namespace flense::launch {
 
@@ -87,6 +88,9 @@ struct Surroundings {
 std::vector<std::string> namespaces_of(const RunOptions& options) {
   std::vector<std::string> out;
   if (options.isolate) out = {"pid", "ipc", "uts"};
+  // Its processes have numbers of their own then, as the engine's have.
+  else if (options.die_with_parent)
+    out = {"pid"};
   if (!options.host_network) out.emplace_back("network");
   return out;
 }
@@ -148,7 +152,13 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
     oci.mounts.push_back({kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}});
   }
   oci.fake_root = options.fake_root;
-  oci.architecture = image::host_platform().architecture;
+  oci.groups = std::move(process.groups);
+  if (options.filter) {
+    const FilterInput filter{image::host_platform().architecture, options.fake_root, input.traced};
+    TRY(const text::Json rules, seccomp_rules());
+    oci.filter = seccomp_section(rules, filter);
+    oci.compiled_filter = compiled_filter(filter);
+  }
   oci.memory = options.memory;
   oci.cpus = options.cpus;
   if (options.isolate) oci.hostname = at.id;
@@ -189,30 +199,23 @@ std::vector<std::string> env_of(const text::Json& config) {
   return out;
 }
 
-/// The working directory must be there; docker would make it, in a layer on top.
-Result<void> check_directory(int root, const OciInput& oci) {
-  if (kind_in_root(root, oci.cwd) == FileKind::kDirectory) return {};
-  for (const OciMount& mount : oci.mounts)
-    if (is_below(oci.cwd, mount.destination)) return {};
-  return with_hint(Result<void>(fail(Code::kEnvironment,
-                                     "the working directory {} is not in the image", oci.cwd)),
-                   "-w DIR names another one, -v DIR:DIR brings one along");
-}
-
-/// The command behind the words that place it.
-void place_command(const Placement& placement, text::Json& config) {
+/// The working directory, and the command behind the words that place it.
+void amend_process(const LaunchInput& input, const std::string& directory, text::Json& config) {
   text::Json process = config["process"];
-  text::Json args = text::Json::array();
-  for (const std::string& word : placing_words(placement)) args.push(word);
-  for (const text::Json& word : process["args"].items()) args.push(word);
-  process.set("args", std::move(args));
+  process.set("cwd", directory);
+  if (input.placement) {
+    text::Json args = text::Json::array();
+    for (const std::string& word : placing_words(*input.placement)) args.push(word);
+    for (const text::Json& word : process["args"].items()) args.push(word);
+    process.set("args", std::move(args));
+  }
   config.set("process", std::move(process));
 }
 
 struct Assembled {
   text::Json config;
   std::vector<MissingTarget> missing;
-  CommandState command = CommandState::kUnknown;
+  CommandCheck command;
 };
 
 /// The configuration with everything merged and every mount's target thought of.
@@ -234,15 +237,30 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
     out.missing = std::move(targets.missing);
     plan.reasons.insert(plan.reasons.end(), targets.reasons.begin(), targets.reasons.end());
   }
-  OciInput mounted;
-  mounted.mounts = plan.oci.mounts;
-  const text::Json listed = oci_config(mounted);
-  config.set("mounts", listed["mounts"]);
-  TRY_DO(check_directory(root, plan.oci));
-  out.command = check_command(root, plan.oci.args, env_of(config), plan.oci.cwd, plan.oci.mounts);
-  if (input.placement) place_command(*input.placement, config);
+  config.set("mounts", mount_list(plan.oci.mounts));
+  TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts));
+  // Without links: nothing is left for the engine to follow.
+  TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
+  TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
+  amend_process(input, plan.oci.cwd, config);
   out.config = std::move(config);
   return out;
+}
+
+constexpr const char* kSkeleton = "skeleton";
+constexpr const char* kLayeredRoot = "rootfs";
+
+/// For an overlay's lowerdir=, the uppermost first.
+Result<std::string> layers_text(const std::vector<std::string>& layers) {
+  for (const std::string& layer : layers)
+    if (layer.find_first_of(":,\\") != std::string::npos)
+      return with_hint(
+          Result<std::string>(fail(Code::kEnvironment,
+                                   "{} cannot be a layer of an overlay: its name has a "
+                                   "colon, a comma or a backslash",
+                                   layer)),
+          "write the bundle to another place, or set FLENSE_CACHE");
+  return fmt::format("{}", fmt::join(layers, ":"));
 }
 
 void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) {
@@ -255,6 +273,15 @@ void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) 
 }
 
 }  // namespace
+
+std::string shell_word(std::string_view text) {
+  if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789_@%+=:,./-") == std::string_view::npos)
+    return std::string(text);
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
 
 Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
                            const RuntimePlaces& places) {
@@ -276,19 +303,26 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   out.stage.cover_unified = layout == CgroupLayout::kHybrid;
   out.stage.delegation = std::move(plan.delegation);
   out.stage.sub_ids = std::move(plan.sub_ids);
+  out.stage.kept = input.kept;
+  const bool terminal = plan.oci.terminal;
+  if (input.traced.empty() && (options.die_with_parent || terminal || is_job()))
+    out.stage.supervise = Supervision{options.die_with_parent, terminal};
   out.stage.files = std::move(plan.files);
   out.stage.files.emplace_back("config.json", text::dump_json(assembled.config));
   const bool limits = options.memory || options.cpus;
+  // Numbers of processes that are not ours mean nothing to `flense exec`: their state ends with
+  // them.
+  const std::filesystem::path state = options.die_with_parent ? place / "crun" : places.state();
   out.stage.argv = {
       engine.program, "--root",
-      places.state(), limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",
+      state,          limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",
       "run",          "-b",
       place};
   // A keyring for each container would meet the user's quota of a few hundred.
   if (!options.isolate) out.stage.argv.emplace_back("--no-new-keyring");
   out.stage.argv.push_back(out.id);
   out.config = std::move(assembled.config);
-  out.command = assembled.command;
+  out.command = std::move(assembled.command);
   out.program = plan.oci.args.front();
   out.reasons = std::move(plan.reasons);
   describe_root(input, out.reasons);
@@ -322,36 +356,56 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
     return fail(Code::kUsage,
                 "--bundle does not go together with --memory and --cpus: whoever starts it says in "
                 "which control group");
+  if (input.options.die_with_parent)
+    return fail(
+        Code::kUsage,
+        "--bundle and --die-with-parent do not go together: whoever starts it sees to that");
   std::error_code error;
   const std::filesystem::path place = std::filesystem::absolute(directory, error);
   if (error) return system_error(error.value(), "cannot use " + directory.string());
   const bool hybrid = cgroup_layout(kCgroups) == CgroupLayout::kHybrid;
-  const Identity host = hybrid ? Identity{0, 0} : Identity{::geteuid(), ::getegid()};
   const std::string id = input.options.name.empty() ? "flense-bundle" : input.options.name;
-  TRY(Draft plan, draft(input, {place, input.root.path, host, id}));
-  TRY(const Assembled assembled, assemble(input, plan));
-  if (!assembled.missing.empty())
-    return with_hint(
-        Result<Bundle>(bad_input("the image has no /{} to mount on, and a bundle cannot make one",
-                                 assembled.missing.front().path)),
-        "mount below /mnt, or start from another working directory");
+  const Identity caller{::geteuid(), ::getegid()}, root_of_namespace{0, 0};
+  std::string root = input.root.path;
+  TRY(Draft plan, draft(input, {place, root, hybrid ? root_of_namespace : caller, id}));
+  TRY(Assembled assembled, assemble(input, plan));
+  const bool layered = !assembled.missing.empty();
+  if (layered) {
+    // What the image lacks is a layer above it, which only a mount brings together.
+    root = place / kLayeredRoot;
+    TRY(plan, draft(input, {place, root, root_of_namespace, id}));
+    TRY(assembled, assemble(input, plan));
+  }
   Bundle out;
   out.command = {
       engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
       "--no-new-keyring", id};
+  std::string mounts;
   // crun refuses a hybrid view; a namespace in which that half is covered has none.
-  if (hybrid)
+  if (hybrid) mounts += "mount -t tmpfs tmpfs /sys/fs/cgroup/unified && ";
+  if (layered) {
+    TRY(const std::string layers, layers_text({place / kSkeleton, input.root.path}));
+    mounts += fmt::format("mount -t overlay overlay -o {} {} && ",
+                          shell_word("ro,xino=off,lowerdir=" + layers), shell_word(root));
+  }
+  if (!mounts.empty()) {
+    for (std::string& word : out.command) word = shell_word(word);
     out.command = {"unshare", "-Urm", "sh", "-c",
-                   fmt::format("mount -t tmpfs tmpfs /sys/fs/cgroup/unified && exec {}",
-                               fmt::join(out.command, " "))};
+                   fmt::format("{}exec {}", mounts, fmt::join(out.command, " "))};
+  }
   TRY(AtomicDirectory output, AtomicDirectory::create(place));
+  if (layered) {
+    TRY_DO(make_skeleton(output.staging() / kSkeleton, input.root.directory, assembled.missing));
+    std::filesystem::create_directory(output.staging() / kLayeredRoot, error);
+    if (error) return system_error(error.value(), "cannot create " + root);
+  }
+  std::string line;
+  for (const std::string& word : out.command) line += " " + shell_word(word);
   plan.files.emplace_back("config.json", text::dump_json(assembled.config, 2) + "\n");
   plan.files.emplace_back(
-      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n  {}\n\n"
+      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n {}\n\n"
                             "The root file system is {}.\n",
-                            hybrid ? fmt::format("unshare -Urm sh -c '{}'", out.command.back())
-                                   : fmt::format("{}", fmt::join(out.command, " ")),
-                            input.root.path.string()));
+                            line, input.root.path.string()));
   for (const auto& [name, text] : plan.files) {
     TRY(AtomicFile file, AtomicFile::create(output.staging() / name));
     TRY_DO(write_fully(file.fd(), as_bytes(text), name));

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "base/result.h"
-#include "launch/command_check.h"
 #include "launch/engine.h"
 #include "launch/numa.h"
 #include "launch/root_store.h"
 #include "launch/run_options.h"
 #include "launch/stage.h"
+#include "launch/start_check.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -30,13 +30,17 @@ struct LaunchInput {
   std::function<Result<void>(text::Json&)> amend;
   /// Processors and memory of the command; nullopt: those of whoever starts it.
   std::optional<Placement> placement = std::nullopt;
+  /// System calls at which whoever traces the container is asked; empty: nobody does.
+  std::vector<std::string> traced = {};
+  /// What is bound from directories that could be pruned (StagePlan::kept).
+  std::vector<std::filesystem::path> kept = {};
 };
 
 struct Launch {
   std::string id;
   StagePlan stage;
   text::Json config;
-  CommandState command = CommandState::kUnknown;
+  CommandCheck command;
   std::string program;               ///< what `command` speaks of
   std::vector<std::string> reasons;  ///< for --explain
   std::vector<std::string> notices;
@@ -45,14 +49,17 @@ struct Launch {
 Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
                            const RuntimePlaces& places);
 
+/// As a shell reads it back.
+std::string shell_word(std::string_view text);
+
 struct Bundle {
   std::vector<std::string> command;  ///< that starts it, for this user on this machine
   std::vector<std::string> reasons, notices;
 };
 
 /// Writes config.json and the files it names into `directory`, which must not exist. The root stays
-/// in the cache. Bad input when a mount's target is missing in the image: a bundle has no stage to
-/// make it in.
+/// in the cache; what it has no place to mount on for is a layer above it, which the command
+/// mounts.
 Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                             const RuntimePlaces& places, const std::filesystem::path& directory);
 

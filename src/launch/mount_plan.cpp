@@ -52,13 +52,14 @@ class Planner {
   }
 
   void kernel() {
-    if (options_.isolate)
+    if (options_.isolate || options_.die_with_parent)
       add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
     else
       bind("/proc", "/proc");
-    // The kernel lets a network namespace have its own view of the devices in it.
+    // The kernel lets a network namespace have its own view of the devices in it. Control groups
+    // and the kernel's own file systems are mounts below: "rro" is for them, too.
     if (options_.host_network)
-      bind("/sys", "/sys", true);
+      add("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"});
     else
       add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
   }

@@ -71,6 +71,8 @@ TEST(Variables, FromTheLineTheFileAndTheHost) {
   EXPECT_FALSE(parse_env_file(std::string_view("A=b\0c\n", 6), "f", host));
   EXPECT_THAT(must(parse_env_file("# x\n\nA=1\r\nTOKEN\nNONE\nB= 2", "f", host)),
               ElementsAre("A=1", "TOKEN=t=1", "B= 2"));
+  EXPECT_THAT(must(parse_env_file("export A=1\nexport TOKEN\nexported=2", "f", host)),
+              ElementsAre("A=1", "TOKEN=t=1", "exported=2"));
   const auto bad = parse_env_file("A=1\n=2\n", "f", host);
   ASSERT_FALSE(bad);
   EXPECT_THAT(bad.error().context, Contains("reading f:2"));
@@ -98,6 +100,11 @@ TEST(Accounts, FoundCompletedResolved) {
   EXPECT_EQ(must(resolve_user("app", passwd, group)).gid, 44U);
   EXPECT_EQ(must(resolve_user("7:web", passwd, group)).gid, 44U);
   EXPECT_EQ(must(resolve_user("7", passwd, group)).gid, 0U);
+  const std::string groups = "web:x:44:you,app\nvideo:x:45:app\nown:x:44:app\nmine:x:46:apple\n";
+  EXPECT_THAT(further_groups("app", passwd, groups), ElementsAre(45U));
+  EXPECT_THAT(further_groups("33", passwd, groups), ElementsAre(45U));
+  EXPECT_THAT(further_groups("app:web", passwd, groups), testing::IsEmpty());
+  EXPECT_THAT(further_groups("7", passwd, groups), testing::IsEmpty());
   for (const char* bad : {"nobody", "app:staff", "4294967295", ""})
     EXPECT_FALSE(resolve_user(bad, passwd, group)) << bad;
 }
@@ -115,6 +122,8 @@ TEST(Settings, OfAnImage) {
   EXPECT_TRUE(must(read(R"({"config":{"Cmd":null}})")).command.empty());
   EXPECT_FALSE(read(R"({"config":{"Env":[1]}})"));
   EXPECT_FALSE(read(R"({"config":{"Cmd":["a\u0000b"]}})"));
+  EXPECT_FALSE(read(R"({"config":{"Entrypoint":"/bin/sh -c x"}})"));
+  EXPECT_FALSE(read(R"({"config":{"User":"/proc/self/fd/5"}})"));
 }
 
 struct Process {
@@ -306,7 +315,12 @@ TEST(OciConfig, NothingMoreThanAsked) {
       R"("mounts":[{"destination":"/d","type":"bind","source":"/s","options":["rbind","ro"]}],)"
       R"("linux":{"namespaces":[{"type":"mount"},{"type":"user"}],)"
       R"("uidMappings":[{"containerID":1001,"hostID":0,"size":1}],)"
-      R"("gidMappings":[{"containerID":1002,"hostID":0,"size":1}]}})");
+      R"("gidMappings":[{"containerID":1002,"hostID":0,"size":1}],)"
+      R"("maskedPaths":["/proc/acpi","/proc/asound","/proc/kcore","/proc/keys",)"
+      R"("/proc/latency_stats","/proc/sched_debug","/proc/scsi","/proc/timer_list",)"
+      R"("/proc/timer_stats","/sys/devices/virtual/powercap","/sys/firmware"],)"
+      R"("readonlyPaths":["/proc/bus","/proc/fs","/proc/irq","/proc/sys",)"
+      R"("/proc/sysrq-trigger"]}})");
 }
 
 TEST(OciConfig, LimitsNamespacesFakeRoot) {
@@ -321,12 +335,13 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   EXPECT_EQ(config["linux"]["resources"]["cpu"]["quota"].unsigned_or(0), 150'000U);
   EXPECT_EQ(config["linux"]["cgroupsPath"].text(), "/user/x");
   EXPECT_EQ(config["linux"]["namespaces"].items().size(), 4U);
-  EXPECT_EQ(config["linux"]["seccomp"]["syscalls"].items()[0]["errnoRet"].integer_or(-1), 0);
-  EXPECT_TRUE(config["linux"]["seccomp"]["architectures"].items().empty());
-  input.architecture = "arm64";
-  const text::Json arm = oci_config(input)["linux"]["seccomp"]["architectures"];
-  ASSERT_EQ(arm.items().size(), 2U);
-  EXPECT_EQ(arm.items()[1].text(), "SCMP_ARCH_ARM");
+  EXPECT_TRUE(config["linux"]["seccomp"].is_null());
+  EXPECT_TRUE(config["annotations"].is_null());
+  input.filter = text::Json::object().set("defaultAction", "SCMP_ACT_ERRNO");
+  input.compiled_filter = "AAAA";
+  const text::Json filtered = oci_config(input);
+  EXPECT_EQ(filtered["linux"]["seccomp"]["defaultAction"].text(), "SCMP_ACT_ERRNO");
+  EXPECT_EQ(filtered["annotations"]["run.oci.seccomp_bpf_data"].text(), "AAAA");
   input.fake_root = false;
   input.uids = input.gids = 1001;
   input.user = {0, 0};
@@ -335,11 +350,14 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   EXPECT_EQ(text::dump_json(ranged["linux"]["uidMappings"]),
             R"([{"containerID":0,"hostID":0,"size":1},{"containerID":1,"hostID":1,"size":1000}])");
   EXPECT_FALSE(ranged["process"]["capabilities"]["effective"].items().empty());
-  EXPECT_FALSE(ranged["annotations"].is_null());
+  EXPECT_EQ(ranged["annotations"]["run.oci.keep_original_groups"].text(), "1");
+  // The image's groups instead of the caller's.
+  input.groups = {44, 45};
+  const text::Json grouped = oci_config(input);
+  EXPECT_TRUE(grouped["annotations"]["run.oci.keep_original_groups"].is_null());
+  EXPECT_EQ(text::dump_json(grouped["process"]["user"]["additionalGids"]), "[44,45]");
   input.user = {33, 44};
   EXPECT_TRUE(oci_config(input)["process"]["capabilities"]["effective"].items().empty());
-  EXPECT_THAT(seccomp_architectures("amd64"),
-              testing::ElementsAre("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"));
   EXPECT_FALSE(config["process"]["capabilities"]["bounding"].items().empty());
 }
 

@@ -87,6 +87,7 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
     if (!name.empty()) {
       TRY(out.user,
           with_context(resolve_user(name, input.passwd, input.group), "reading the user {}", name));
+      out.groups = further_groups(name, input.passwd, input.group);
     } else {
       out.user = {0, 0};
     }
@@ -96,6 +97,15 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
             : fmt::format("user: {}:{} in the container, an id of the caller's range outside "
                           "(--sub-ids)",
                           out.user.uid, out.user.gid));
+    if (!out.groups.empty() && asks_for_devices(options.gpu)) {
+      out.reasons.push_back(
+          fmt::format("groups: yours, by which devices open; not the image's {} of its user",
+                      fmt::join(out.groups, ", ")));
+      out.groups.clear();
+    } else if (!out.groups.empty()) {
+      out.reasons.push_back(fmt::format("groups: the image's {} of its user, none of yours",
+                                        fmt::join(out.groups, ", ")));
+    }
     const auto known = find_account(input.passwd, out.user.uid);
     if (known && known->home.starts_with('/') && !variable_in(input.image.env, "HOME") &&
         !variable_in(options.env, "HOME"))

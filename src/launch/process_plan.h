@@ -24,6 +24,7 @@ struct Caller {
 struct ProcessPlan {
   std::vector<std::string> args, env;
   Identity user;
+  std::vector<std::uint32_t> groups;  ///< further ones that the image gives to the user
   std::string cwd;
   std::vector<std::string> reasons;  ///< for --explain
 };

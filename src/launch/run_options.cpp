@@ -134,6 +134,9 @@ Result<std::vector<std::string>> parse_env_file(
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
+    // Files that shells read, too.
+    if (constexpr std::string_view kExport = "export "; line.starts_with(kExport))
+      line.remove_prefix(kExport.size());
     if (out.size() >= kMaxEnvLines)
       return bad_input("{} sets more than {} variables", name, kMaxEnvLines);
     TRY(auto item, with_context(parse_variable(line, variable), "reading {}:{}", name, number));

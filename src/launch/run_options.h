@@ -35,6 +35,8 @@ struct RunOptions {
   bool isolate = false;  ///< own pid, ipc, uts and network namespaces, nothing of the host bound
   bool host_network = true;
   bool fake_root = false;
+  bool filter = true;  ///< of system calls
+  bool die_with_parent = false;
   bool sub_ids = false;  ///< the image's user, or `user`, as an id of the caller's range
   bool writable = false;
   std::optional<std::string> overlay;             ///< directory for what a writable root changes
@@ -60,7 +62,8 @@ Result<std::optional<std::string>> parse_variable(
     std::string_view text,
     const std::function<std::optional<std::string>(std::string_view)>& variable);
 
-/// Lines as parse_variable() takes them; "#" begins a comment line. `name` is for messages.
+/// Lines as parse_variable() takes them; "#" begins a comment line, and "export " before a name
+/// means nothing. `name` is for messages.
 Result<std::vector<std::string>> parse_env_file(
     std::string_view text, std::string_view name,
     const std::function<std::optional<std::string>(std::string_view)>& variable);

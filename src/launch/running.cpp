@@ -176,15 +176,20 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   // What the first process sees as its root, with everything that is mounted there.
   const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
                              O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (root)
-    out.command = check_command(root.get(), request.command, env,
-                                std::string(out.process["cwd"].text("/")), {});
+  if (root) {
+    const ContainerPaths paths(root.get());
+    TRY(const std::string directory,
+        check_directory(paths, std::string(out.process["cwd"].text("/"))));
+    TRY(out.command, check_command(paths, request.command, env, directory));
+    out.process.set("cwd", directory);
+  }
+  if (request.terminal || is_job()) out.supervise = Supervision{false, request.terminal};
   out.argv = {engine.program, "--root",    places.state(),           "--cgroup-manager=disabled",
               "exec",         "--process", out.place / kProcessFile, container.id};
   return out;
 }
 
-Result<void> start_exec(const ExecPlan& plan) {
+Result<int> start_exec(const ExecPlan& plan) {
   // A descriptor for the process, so that its number cannot come to mean another one.
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, plan.container.pid, 0)));
   if (!process || !lives(plan.container))
@@ -211,7 +216,10 @@ Result<void> start_exec(const ExecPlan& plan) {
   const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return system_error(errno, "cannot create " + file.string());
   TRY_DO(write_fully(fd.get(), as_bytes(text::dump_json(plan.process)), file.string()));
-  return become(plan.argv);
+  const auto become = [&] { return become_engine(plan.argv); };
+  if (plan.supervise) return supervise(*plan.supervise, become);
+  TRY_DO(become());
+  return 0;
 }
 
 }  // namespace flense::launch

@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "launch/command_check.h"
 #include "launch/engine.h"
+#include "launch/start_check.h"
+#include "launch/supervise.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -46,7 +47,8 @@ struct ExecPlan {
   text::Json process;             ///< runtime-spec config.md, "process"
   std::string cgroup;             ///< the container's, where it has limits; else empty
   std::vector<std::string> argv;  ///< of crun; argv[0] is its path
-  CommandState command = CommandState::kUnknown;
+  CommandCheck command;
+  std::optional<Supervision> supervise;  ///< nullopt: this process becomes crun
 };
 
 /// The container's own process with another command: the same user, environment and capabilities.
@@ -54,7 +56,8 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
                            const Engine& engine, const RuntimePlaces& places);
 
 /// Joins the user namespace that the container was made in, with a mount namespace of our own where
-/// crun finds its state, and becomes crun. The process must have one thread.
-Result<void> start_exec(const ExecPlan& plan);
+/// crun finds its state, and becomes crun. Its exit status where it is supervised, else returns
+/// only on failure. The process must have one thread.
+Result<int> start_exec(const ExecPlan& plan);
 
 }  // namespace flense::launch

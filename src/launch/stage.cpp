@@ -13,9 +13,9 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 
+#include "base/become.h"
 #include "base/cache_places.h"
 #include "base/file.h"
 #include "base/path.h"
@@ -132,20 +132,29 @@ Result<std::filesystem::path> place_of_root(const StagePlan& plan) {
   return out;
 }
 
+}  // namespace
+
+Result<void> make_skeleton(const std::filesystem::path& skeleton, const UniqueFd& root,
+                           const std::vector<MissingTarget>& missing) {
+  TRY_DO(make_directory(skeleton, 0755));
+  struct stat status{};
+  if (::fstat(root.get(), &status) != 0) return system_error(errno, "cannot read the root");
+  if (::chmod(skeleton.c_str(), status.st_mode & 07777U) != 0)
+    return system_error(errno, "cannot set a mode");
+  for (const MissingTarget& target : missing)
+    TRY_DO(with_context(add_to_skeleton(skeleton, root.get(), target), "making /{}", target.path));
+  return {};
+}
+
+namespace {
+
 Result<void> mount_with_skeleton(const StagePlan& plan, const std::filesystem::path& lower,
                                  const std::filesystem::path& target) {
   const std::filesystem::path skeleton = plan.place / "skeleton";
-  TRY_DO(make_directory(skeleton, 0755));
   // Named by descriptors: paths with ':' and ',' would need escapes.
   const UniqueFd root(::open(lower.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  struct stat status{};
-  if (!root || ::fstat(root.get(), &status) != 0)
-    return system_error(errno, "cannot open " + lower.string());
-  if (::chmod(skeleton.c_str(), status.st_mode & 07777U) != 0)
-    return system_error(errno, "cannot set a mode");
-  for (const MissingTarget& missing : plan.missing)
-    TRY_DO(
-        with_context(add_to_skeleton(skeleton, root.get(), missing), "making /{}", missing.path));
+  if (!root) return system_error(errno, "cannot open " + lower.string());
+  TRY_DO(make_skeleton(skeleton, root, plan.missing));
   const UniqueFd top(::open(skeleton.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!top) return system_error(errno, "cannot open " + skeleton.string());
   return mount_overlay(
@@ -172,9 +181,30 @@ Result<void> mount_plain(const std::filesystem::path& root, const std::filesyste
   return make_read_only(target);
 }
 
-Result<void> unshare_namespaces() {
-  if (const int error = once_alone([] { return ::unshare(CLONE_NEWUSER | CLONE_NEWNS); }))
+Result<void> unshare_namespaces(bool pids) {
+  const int flags = CLONE_NEWUSER | CLONE_NEWNS | (pids ? CLONE_NEWPID : 0);
+  if (const int error = once_alone([flags] { return ::unshare(flags); }))
     return std::unexpected(explain_user_namespace(error, "/proc"));
+  return {};
+}
+
+/// The PID namespace that this process is in, for crun.
+Result<void> mount_processes() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return {};
+  return with_hint(Result<void>(system_error(errno, "cannot mount a /proc for --die-with-parent")),
+                   "in a container whose own /proc is partly covered the kernel allows none");
+}
+
+Result<void> keep_mounted(const std::filesystem::path& kept, const std::filesystem::path& target) {
+  struct stat status{};
+  if (::stat(kept.c_str(), &status) != 0)
+    return system_error(errno, "cannot read " + kept.string());
+  if (S_ISDIR(status.st_mode))
+    TRY_DO(make_directory(target, 0755));
+  else
+    TRY_DO(write_new_file(target, ""));
+  if (::mount(kept.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0)
+    return system_error(errno, "cannot bind " + kept.string());
   return {};
 }
 
@@ -184,10 +214,10 @@ std::filesystem::path staged_root(const std::filesystem::path& place) {
   return place / "root";
 }
 
-Result<void> enter_namespaces() {
+Result<void> enter_namespaces(bool pids) {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
-  TRY_DO(unshare_namespaces());
+  TRY_DO(unshare_namespaces(pids));
   // Supplementary groups stay, since nobody may set others.
   TRY_DO(write_word("/proc/self/setgroups", "deny"));
   TRY_DO(write_word("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
@@ -216,6 +246,8 @@ Result<void> mount_stage(const StagePlan& plan) {
   if (plan.cover_unified) TRY_DO(mount_memory(kUnified, "mode=0755,size=64k"));
   TRY_DO(mount_memory(plan.place, "mode=0700,size=64m"));
   for (const auto& [name, text] : plan.files) TRY_DO(write_new_file(plan.place / name, text));
+  for (std::size_t i = 0; i < plan.kept.size(); ++i)
+    TRY_DO(keep_mounted(plan.kept[i], plan.place / fmt::format("kept-{}", i)));
   const std::filesystem::path target = staged_root(plan.place);
   TRY_DO(make_directory(target, 0755));
   TRY(const std::filesystem::path root, place_of_root(plan));
@@ -223,41 +255,47 @@ Result<void> mount_stage(const StagePlan& plan) {
   return plan.missing.empty() ? mount_plain(root, target) : mount_with_skeleton(plan, root, target);
 }
 
-Result<void> become(const std::vector<std::string>& argv) {
-  std::vector<std::string> copy = argv;
-  std::vector<char*> arguments;
-  arguments.reserve(copy.size() + 1);
-  for (std::string& argument : copy) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
+Result<void> become_engine(const std::vector<std::string>& argv) {
   const char* path = std::getenv("PATH");
-  std::string variable = fmt::format("PATH={}", path == nullptr ? "/usr/bin:/bin" : path);
-  const std::array<char*, 2> environment = {variable.data(), nullptr};
-  // Ours was to ignore it; an ignored signal stays so across execve.
-  std::signal(SIGPIPE, SIG_DFL);
+  const NextProgram engine(argv.front(), argv,
+                           {fmt::format("PATH={}", path == nullptr ? "/usr/bin:/bin" : path)});
   if (::chdir("/") != 0) return system_error(errno, "cannot change to /");
-  ::execve(arguments[0], arguments.data(), environment.data());
-  return system_error(errno, "cannot start " + argv.front());
+  return system_error(engine.become(), "cannot start " + argv.front());
 }
 
-Result<void> become_command(const std::vector<std::string>& argv) {
-  std::vector<std::string> copy = argv;
-  std::vector<char*> arguments;
-  arguments.reserve(copy.size() + 1);
-  for (std::string& argument : copy) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
-  std::signal(SIGPIPE, SIG_DFL);
-  ::execvp(arguments[0], arguments.data());
-  return system_error(errno, "cannot start " + argv.front());
+int become_command(const std::vector<std::string>& argv) {
+  constexpr int kCannotExecute = 126, kNotFound = 127;
+  const std::string& name = argv.front();
+  const bool named_by_path = name.find('/') != std::string::npos;
+  const char* path = std::getenv("PATH");
+  std::string_view rest = named_by_path ? "." : path == nullptr ? "" : path;
+  int error = ENOENT;
+  while (!rest.empty()) {
+    const std::string_view directory = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(rest.size(), directory.size() + 1));
+    const std::string program =
+        named_by_path ? name : fmt::format("{}/{}", directory.empty() ? "." : directory, name);
+    const int here = NextProgram(program, argv, environment_here()).become();
+    if (here != ENOENT && here != ENOTDIR) error = here;
+  }
+  return error == ENOENT ? kNotFound : kCannotExecute;
 }
 
-Result<void> start_stage(const StagePlan& plan) {
+Result<int> start_stage(const StagePlan& plan) {
+  const bool pids = plan.supervise && plan.supervise->die_with_parent;
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
   if (plan.sub_ids)
-    TRY_DO(enter_with_sub_ids(*plan.sub_ids, unshare_namespaces));
+    TRY_DO(enter_with_sub_ids(*plan.sub_ids, [&] { return unshare_namespaces(pids); }));
   else
-    TRY_DO(enter_namespaces());
+    TRY_DO(enter_namespaces(pids));
   TRY_DO(mount_stage(plan));
-  return become(plan.argv);
+  const auto become = [&]() -> Result<void> {
+    if (pids) TRY_DO(mount_processes());
+    return become_engine(plan.argv);
+  };
+  if (plan.supervise) return supervise(*plan.supervise, become);
+  TRY_DO(become());
+  return 0;
 }
 
 Result<void> check_overlay_place(const std::filesystem::path& directory) {

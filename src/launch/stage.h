@@ -14,6 +14,7 @@
 #include "launch/host_kernel.h"
 #include "launch/mount_targets.h"
 #include "launch/sub_ids.h"
+#include "launch/supervise.h"
 
 namespace flense::launch {
 
@@ -28,30 +29,39 @@ struct StagePlan {
   std::optional<Delegation> delegation;  ///< what limits are set below
   std::optional<SubIds> sub_ids;         ///< nullopt: the caller's id alone
   std::vector<std::pair<std::string, std::string>> files;  ///< names in `place`, contents
-  std::vector<std::string> argv;                           ///< of crun; argv[0] is its path
+  /// What crun will bind from directories that somebody could prune (kept_directory.h): mounted
+  /// here, it is seen to be in use from now on.
+  std::vector<std::filesystem::path> kept;
+  std::vector<std::string> argv;         ///< of crun; argv[0] is its path
+  std::optional<Supervision> supervise;  ///< nullopt: this process becomes crun
 };
 
 /// Where in `place` the root file system is mounted.
 std::filesystem::path staged_root(const std::filesystem::path& place);
 
-/// A user namespace in which the caller is root, and a mount namespace with it. The process must
-/// have one thread.
-Result<void> enter_namespaces();
+/// A user namespace in which the caller is root, and a mount namespace with it; `pids`: the next
+/// child is the first process of a PID namespace. The process must have one thread.
+Result<void> enter_namespaces(bool pids = false);
 /// An overlay over `root` on `target` that keeps what is changed in `changes`; after
 /// enter_namespaces().
 Result<void> mount_changes(const std::filesystem::path& root, const std::filesystem::path& changes,
                            const std::filesystem::path& target);
+/// The layer above a read-only root that has its missing targets, as an empty tree in `skeleton`.
+Result<void> make_skeleton(const std::filesystem::path& skeleton, const UniqueFd& root,
+                           const std::vector<MissingTarget>& missing);
 /// Mounts as the plan says; after enter_namespaces().
 Result<void> mount_stage(const StagePlan& plan);
-/// Becomes the program: an environment with PATH alone, signals as a program expects them.
-/// Returns only on failure.
-Result<void> become(const std::vector<std::string>& argv);
+/// Becomes the engine: an environment with PATH alone, signals as a program expects them. Returns
+/// only on failure.
+Result<void> become_engine(const std::vector<std::string>& argv);
 
-/// The same with the environment as it is, and the program looked for on PATH.
-Result<void> become_command(const std::vector<std::string>& argv);
+/// Becomes the command of a container, in the container: looked for on PATH, the environment as it
+/// is. Returns only on failure, with the status that stands for it (126, 127).
+int become_command(const std::vector<std::string>& argv);
 
-/// Control groups, namespaces, mounts, the program.
-Result<void> start_stage(const StagePlan& plan);
+/// Control groups, namespaces, mounts, the engine. Its exit status where it is supervised, else
+/// returns only on failure.
+Result<int> start_stage(const StagePlan& plan);
 
 /// Whether an overlay can keep its upper layer there: an environment error on network file
 /// systems and FUSE, where it fails or harms.

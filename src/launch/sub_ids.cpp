@@ -9,6 +9,7 @@
 #include <charconv>
 #include <vector>
 
+#include "base/become.h"
 #include "base/file.h"
 #include "base/process.h"
 
@@ -48,23 +49,17 @@ Result<std::string> mapper(const char* name) {
                    "apt-get install uidmap; without --sub-ids the command runs as you");
 }
 
-/// In a child, which ends: no memory is shared, and nothing of ours is to run.
-[[noreturn]] void execute(const std::string& program, const std::vector<std::string>& words) {
-  std::vector<std::string> copy = words;
-  std::vector<char*> argv;
-  for (std::string& word : copy) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  // Set-uid, and nothing of the user's surroundings matters to it.
-  const std::array<char*, 1> environment = {nullptr};
-  ::execve(program.c_str(), argv.data(), environment.data());
-  ::_exit(127);
-}
-
 bool run_mapper(const std::string& program, pid_t target, std::uint32_t own, const IdRange& range) {
+  // Set-uid, and nothing of the user's surroundings matters to it.
+  const NextProgram mapper(program,
+                           {program, fmt::format("{}", target), "0", fmt::format("{}", own), "1",
+                            "1", fmt::format("{}", range.start), fmt::format("{}", range.count)},
+                           {});
   const pid_t child = ::fork();
-  if (child == 0)
-    execute(program, {program, fmt::format("{}", target), "0", fmt::format("{}", own), "1", "1",
-                      fmt::format("{}", range.start), fmt::format("{}", range.count)});
+  if (child == 0) {
+    static_cast<void>(mapper.become());
+    ::_exit(127);
+  }
   int status = 0;
   while (child > 0 && ::waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return false;

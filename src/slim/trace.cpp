@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/become.h"
 #include "base/file.h"
 #include "slim/trace_calls.h"
 
@@ -47,7 +48,8 @@ Result<TracedRun> trace_in_root(const std::filesystem::path& root, const std::st
                                 const SandboxEnvironment& environment,
                                 const std::stop_token& stop) {
   TRY(const UniqueFd filter, filter_file());
-  TRY(SandboxStart start, prepare_sandbox(root, command, environment, "--trace", filter.get()));
+  TRY(const SandboxStart start,
+      prepare_sandbox(root, command, environment, "--trace", filter.get()));
   const UniqueFd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return system_error(errno, "cannot open " + root.string());
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -57,17 +59,14 @@ Result<TracedRun> trace_in_root(const std::filesystem::path& root, const std::st
   const UniqueFd errors(ends[0]);
   UniqueFd errors_in(ends[1]);
 
-  std::vector<char*> arguments;
-  arguments.reserve(start.argv.size() + 1);
-  for (std::string& argument : start.argv) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
+  const NextProgram sandbox(start.argv.front(), start.argv, environment_here());
   // After a fork of a process with threads: system calls alone.
   const auto become_sandbox = [&] {
     ::dup2(nothing.get(), STDIN_FILENO);
     ::dup2(nothing.get(), STDOUT_FILENO);
     ::dup2(errors_in.get(), STDERR_FILENO);
-    ::fcntl(filter.get(), F_SETFD, 0);
-    ::execv(arguments.front(), arguments.data());
+    const std::array<int, 1> kept = {filter.get()};
+    static_cast<void>(sandbox.become(kept));
     return 127;
   };
 

@@ -1,0 +1,37 @@
+// This process as another program. The one place that calls execve: what the other program gets of
+// us is decided here, and is its arguments, its environment and the descriptors 0, 1 and 2.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace flense {
+
+/// Descriptors from 3 on, ours and those that were handed to us, end with the next execve. An open
+/// directory is a way out of any root that is changed to afterwards.
+void close_on_exec() noexcept;
+
+/// All of the environment, "NAME=value".
+std::vector<std::string> environment_here();
+
+/// In the form that execve takes: made before a fork, used behind it.
+class NextProgram {
+ public:
+  /// `environment` holds "NAME=value".
+  NextProgram(std::string path, std::vector<std::string> argv,
+              std::vector<std::string> environment);
+  NextProgram(const NextProgram&) = delete;
+  NextProgram& operator=(const NextProgram&) = delete;
+
+  /// Returns only on failure, with errno. System calls alone; `kept` are descriptors that it gets
+  /// besides.
+  int become(std::span<const int> kept = {}) const noexcept;
+
+ private:
+  std::string path_;
+  std::vector<std::string> argv_, environment_;
+  std::vector<char*> arguments_, variables_;
+};
+
+}  // namespace flense

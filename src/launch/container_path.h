@@ -1,0 +1,56 @@
+// Where a path of a container leads, told before there is one: through the links of the image and
+// of what is mounted over it, as the kernel will follow them. What leads through /proc is a way to
+// whatever its processes have open (CVE-2024-21626), and is told apart.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "launch/in_root.h"
+#include "launch/oci_config.h"
+
+namespace flense::launch {
+
+struct ContainerPlace {
+  enum class State {
+    kFound,
+    kMissing,
+    kForbidden,  ///< a directory on the way cannot be searched
+    kLoop,       ///< more links than the kernel follows
+    kProc,       ///< in /proc, or by a link into it
+    kUnknown,    ///< in a file system that the kernel or crun fills
+  };
+  State state = State::kMissing;
+  std::string path;  ///< absolute, without links as far as they could be followed
+  FileKind kind = FileKind::kMissing;
+  UniqueFd fd;  ///< O_PATH, where it is found
+};
+
+class ContainerPaths {
+ public:
+  /// `root` is the image's root directory, and outlives the object.
+  explicit ContainerPaths(int root) : root_(root) {}
+
+  /// In the order in which they are mounted: each is looked for among those before it. Where the
+  /// target leads.
+  ContainerPlace mount(const OciMount& mount);
+  /// `path` is absolute.
+  ContainerPlace find(std::string_view path) const;
+
+ private:
+  struct Mounted {
+    std::string target;  ///< without links
+    std::string type, source;
+  };
+  const Mounted* covering(std::string_view path) const;
+  /// Directories that crun makes for a mount below.
+  bool leads_to_mount(std::string_view path) const;
+  ContainerPlace look(const std::string& path) const;
+
+  int root_;
+  std::vector<Mounted> mounts_;
+};
+
+}  // namespace flense::launch

@@ -1,0 +1,195 @@
+#include "launch/start_check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "elf/file.h"
+#include "inventory/links.h"
+#include "launch/mount_plan.h"
+#include "launch/process_plan.h"
+
+namespace flense::launch {
+
+namespace {
+
+using State = ContainerPlace::State;
+
+constexpr int kMostInterpreters = 4;  // BINPRM_MAX_RECURSION of the kernel
+constexpr std::array<std::string_view, 3> kKernelPlaces = {"/proc", "/sys", "/dev"};
+
+Error leads_into_proc(std::string_view what, std::string_view path, std::string_view place) {
+  return {Code::kBadInput,
+          path == place ? fmt::format("{} {} is in /proc", what, path)
+                        : fmt::format("{} {} leads to {}", what, path, place),
+          {},
+          "nothing starts there: what its processes have open lies outside of the container"};
+}
+
+FileKind kind_on_host(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return FileKind::kMissing;
+  return S_ISDIR(status.st_mode) ? FileKind::kDirectory : FileKind::kFile;
+}
+
+Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
+  const bool of_kernel =
+      std::ranges::find(kKernelPlaces, std::string_view(mount.destination)) != kKernelPlaces.end();
+  if (of_kernel && place.path != mount.destination)
+    return bad_input("the image has a link to {} in the place of {}", place.path,
+                     mount.destination);
+  if (of_kernel) return {};
+  if (place.state == State::kProc)
+    return std::unexpected(leads_into_proc("the mount target", mount.destination, place.path));
+  if (place.state == State::kLoop)
+    return bad_input("the mount target {} is a loop of links in the image", mount.destination);
+  if (place.state != State::kFound || mount.source.empty()) return {};
+  const FileKind source = mount.type == "bind" ? kind_on_host(mount.source) : FileKind::kDirectory;
+  // What is written for this launch is not there yet.
+  if (source == FileKind::kMissing) return {};
+  const bool directory = place.kind == FileKind::kDirectory;
+  if (directory != (source == FileKind::kDirectory))
+    return with_hint(Result<void>(bad_input("{} cannot be mounted on: the image has a {} there",
+                                            mount.destination, directory ? "directory" : "file")),
+                     "mount on another place");
+  return {};
+}
+
+/// The first bytes, as far as the kernel reads them (BINPRM_BUF_SIZE).
+std::string head_of(int place) {
+  std::array<char, 256> head{};
+  const UniqueFd fd(::open(fmt::format("/proc/self/fd/{}", place).c_str(),
+                           O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  const ssize_t size = fd ? ::pread(fd.get(), head.data(), head.size(), 0) : 0;
+  return {head.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
+}
+
+/// PT_INTERP; empty for a static program, and where it cannot be told.
+std::string loader_of(int place, const std::string& path) {
+  const UniqueFd fd(::open(fmt::format("/proc/self/fd/{}", place).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return {};
+  const auto mapped = MappedFile::map(fd.get(), path);
+  if (!mapped) return {};
+  const auto file = elf::File::parse(mapped->bytes(), path);
+  return file ? file->interpreter() : std::string();
+}
+
+class Look {
+ public:
+  explicit Look(const ContainerPaths& paths) : paths_(paths) {}
+
+  Result<CommandCheck> at(const std::string& path, std::string_view what = "the command",
+                          int depth = 0) const {
+    const ContainerPlace place = paths_.find(path);
+    switch (place.state) {
+      case State::kProc:
+        return std::unexpected(leads_into_proc(what, path, place.path));
+      case State::kMissing:
+        return CommandCheck{CommandState::kMissing, "", ""};
+      case State::kUnknown:
+        return CommandCheck{CommandState::kUnknown, "", ""};
+      case State::kLoop:
+        return no("too many links");
+      case State::kForbidden:
+        return no("permission denied");
+      case State::kFound:
+        break;
+    }
+    struct stat status{};
+    if (place.kind == FileKind::kDirectory) return no("it is a directory");
+    if (!place.fd || ::fstat(place.fd.get(), &status) != 0)
+      return CommandCheck{CommandState::kUnknown, "", ""};
+    if (!S_ISREG(status.st_mode)) return no("it is no regular file");
+    if ((status.st_mode & 0111U) == 0) return no("permission denied");
+    return program(place, depth);
+  }
+
+ private:
+  static CommandCheck no(std::string reason) {
+    return {CommandState::kNotExecutable, std::move(reason), ""};
+  }
+
+  Result<CommandCheck> program(const ContainerPlace& place, int depth) const {
+    const std::string head = head_of(place.fd.get());
+    std::string next;
+    const bool script = head.starts_with("#!");
+    if (script) {
+      const std::string line = head.substr(2, head.find('\n') - 2);
+      next = inventory::parse_interpreter(line).path;
+      // A relative one is looked for by the kernel.
+      if (!next.empty()) next.insert(0, "/");
+    } else if (head.starts_with("\x7f"
+                                "ELF")) {
+      next = loader_of(place.fd.get(), place.path);
+    } else if (!head.empty()) {
+      return no("it is no program");
+    }
+    CommandCheck found{CommandState::kFound, "", place.path};
+    if (!next.starts_with('/')) return found;
+    if (depth == kMostInterpreters) return no("too many interpreters of interpreters");
+    TRY(const CommandCheck below, at(next, "the interpreter", depth + 1));
+    if (below.state == CommandState::kFound || below.state == CommandState::kUnknown) return found;
+    const std::string why = below.reason.empty() ? "is not there" : below.reason;
+    return no(fmt::format("its {} {}: {}", script ? "interpreter" : "loader", next, why));
+  }
+
+  const ContainerPaths& paths_;
+};
+
+}  // namespace
+
+Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts) {
+  ContainerPaths out(root);
+  for (const OciMount& mount : mounts) {
+    const ContainerPlace place = out.mount(mount);
+    TRY_DO(check_target(mount, place));
+  }
+  return out;
+}
+
+Result<std::string> check_directory(const ContainerPaths& paths, const std::string& directory) {
+  const ContainerPlace place = paths.find(directory);
+  if (place.state == State::kProc)
+    return std::unexpected(leads_into_proc("the working directory", directory, place.path));
+  if (place.state == State::kUnknown) return place.path;
+  const char* why = place.state == State::kMissing       ? "is not in the image"
+                    : place.state == State::kLoop        ? "is a loop of links"
+                    : place.state == State::kForbidden   ? "cannot be entered"
+                    : place.kind != FileKind::kDirectory ? "is no directory"
+                                                         : nullptr;
+  if (why == nullptr && place.fd && ::faccessat(place.fd.get(), "", X_OK, AT_EMPTY_PATH) != 0 &&
+      errno == EACCES)
+    why = "cannot be entered";
+  if (why == nullptr) return place.path;
+  return with_hint(
+      Result<std::string>(fail(Code::kEnvironment, "the working directory {} {}", directory, why)),
+      "-w DIR names another one, -v DIR:DIR brings one along");
+}
+
+Result<CommandCheck> check_command(const ContainerPaths& paths,
+                                   const std::vector<std::string>& args,
+                                   const std::vector<std::string>& env, const std::string& cwd) {
+  const Look look(paths);
+  const std::string& program = args.front();
+  if (program.empty()) return CommandCheck{CommandState::kMissing, "", ""};
+  if (program.find('/') != std::string::npos)
+    return look.at(program.front() == '/' ? program : cwd + "/" + program);
+  const std::string path = variable_in(env, "PATH").value_or("");
+  CommandCheck out{CommandState::kMissing, "", ""};
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    std::string directory = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (!directory.starts_with('/')) directory = cwd + "/" + directory;
+    TRY(CommandCheck here, look.at(directory + "/" + program));
+    if (here.state == CommandState::kFound || here.state == CommandState::kUnknown) return here;
+    if (here.state == CommandState::kNotExecutable) out = std::move(here);
+  }
+  return out;
+}
+
+}  // namespace flense::launch

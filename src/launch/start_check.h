@@ -1,0 +1,39 @@
+// What a container starts with, looked at before anything is started: nothing leads into /proc,
+// whatever the engine would make of that, and the exit status and the message are those that people
+// know (125, 126, 127).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "launch/container_path.h"
+#include "launch/oci_config.h"
+
+namespace flense::launch {
+
+/// The container's paths with the mounts, in their order. Bad input where the place of /proc, /sys
+/// or /dev is a link in the image, where a target leads into /proc, and where the kinds of source
+/// and target differ.
+Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts);
+
+/// The working directory without links. An environment error when there is none or it cannot be
+/// entered, bad input when it leads into /proc.
+Result<std::string> check_directory(const ContainerPaths& paths, const std::string& directory);
+
+enum class CommandState { kFound, kMissing, kNotExecutable, kUnknown };
+
+struct CommandCheck {
+  CommandState state = CommandState::kUnknown;
+  std::string reason;  ///< for a person, with kNotExecutable; may be empty
+  std::string path;    ///< without links, with kFound
+};
+
+/// `args[0]` as execvp would look for it, with the interpreters that the kernel starts for it.
+/// kUnknown in file systems that the kernel fills. Bad input when it leads into /proc
+/// (CVE-2019-5736 began with a program that was a link to /proc/self/exe).
+Result<CommandCheck> check_command(const ContainerPaths& paths,
+                                   const std::vector<std::string>& args,
+                                   const std::vector<std::string>& env, const std::string& cwd);
+
+}  // namespace flense::launch

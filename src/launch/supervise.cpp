@@ -1,0 +1,179 @@
+#include "launch/supervise.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+
+namespace flense::launch {
+
+namespace {
+
+constexpr int kNotStarted = 125, kSignalled = 128;
+/// For what the command does when its terminal hangs up.
+constexpr int kGraceMilliseconds = 1000;
+
+int status_of(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kSignalled + WTERMSIG(status);
+}
+
+class Supervisor {
+ public:
+  Supervisor(const Supervision& how, pid_t engine, UniqueFd proc, UniqueFd process,
+             UniqueFd signals)
+      : how_(how),
+        engine_(engine),
+        proc_(std::move(proc)),
+        process_(std::move(process)),
+        signals_(std::move(signals)) {}
+
+  int wait() {
+    while (true) {
+      // No event is asked for of the terminal: a hang-up is always told.
+      std::array<pollfd, 3> polled = {pollfd{process_.get(), POLLIN, 0},
+                                      pollfd{signals_.get(), POLLIN, 0},
+                                      pollfd{how_.terminal ? STDIN_FILENO : -1, 0, 0}};
+      if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return ended(0);
+      if (polled[0].revents != 0) return ended(0);
+      if (polled[1].revents != 0) take_signal();
+      if (polled[2].revents != 0) return hang_up();
+    }
+  }
+
+ private:
+  /// The container's first process leads a session and a group of its own.
+  void tell_container(int signal) const {
+    const std::string path = fmt::format("{0}/task/{0}/children", engine_);
+    const UniqueFd fd(::openat(proc_.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::array<char, 4096> text{};
+    const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+    std::string_view rest(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    while (!rest.empty()) {
+      const std::string_view word = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+      pid_t child = 0;
+      std::from_chars(word.data(), word.data() + word.size(), child);
+      if (child > 1 && ::kill(-child, signal) != 0) ::kill(child, signal);
+    }
+  }
+
+  void take_signal() const {
+    signalfd_siginfo info{};
+    if (::read(signals_.get(), &info, sizeof info) != sizeof info) return;
+    const int signal = static_cast<int>(info.ssi_signo);
+    switch (signal) {
+      case SIGCHLD:
+        return;
+      case SIGTSTP:
+        tell_container(SIGSTOP);
+        ::kill(::getpid(), SIGSTOP);
+        tell_container(SIGCONT);
+        return;
+      case SIGCONT:
+        return;
+      default:
+        // With a terminal of its own the engine is in our group, and has had what the terminal
+        // sent; else it is in one of its own.
+        if (!how_.terminal || info.ssi_code != SI_KERNEL) ::kill(engine_, signal);
+    }
+  }
+
+  int hang_up() const {
+    tell_container(SIGHUP);
+    pollfd end{process_.get(), POLLIN, 0};
+    if (::poll(&end, 1, kGraceMilliseconds) == 0) ::kill(engine_, SIGKILL);
+    return ended(kSignalled + SIGHUP);
+  }
+
+  /// The engine's status, or another one in its place.
+  int ended(int instead) const {
+    int status = 0;
+    while (::waitpid(engine_, &status, 0) < 0)
+      if (errno != EINTR) return kNotStarted;
+    return instead != 0 ? instead : status_of(status);
+  }
+
+  Supervision how_;
+  pid_t engine_;
+  UniqueFd proc_, process_, signals_;
+};
+
+/// This process ends when the other one has, or does so from now on.
+Result<void> end_with(const UniqueFd& lifeline) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+    return system_error(errno, "cannot end with the process that started this");
+  // It may be gone already. Only it holds the other end of the pipe.
+  pollfd other{lifeline.get(), POLLIN, 0};
+  if (::poll(&other, 1, 0) != 0) ::kill(::getpid(), SIGKILL);
+  return {};
+}
+
+[[noreturn]] void child(const Supervision& how, const UniqueFd& lifeline, const sigset_t& mask,
+                        const std::function<Result<void>()>& become) {
+  // Its own group: what the terminal sends comes once, through us.
+  if (!how.terminal) ::setpgid(0, 0);
+  Result<void> done = how.die_with_parent ? end_with(lifeline) : Result<void>();
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+  if (done) done = become();
+  const std::string text = done ? std::string() : render(done.error());
+  static_cast<void>(::write(STDERR_FILENO, text.data(), text.size()) < 0);
+  ::_exit(kNotStarted);
+}
+
+}  // namespace
+
+bool is_job() {
+  const UniqueFd terminal(::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC));
+  if (!terminal) return false;
+  const pid_t group = ::getpgrp();
+  return group == ::getpid() || ::tcgetpgrp(terminal.get()) == group;
+}
+
+Result<int> supervise(const Supervision& how, const std::function<Result<void>()>& become) {
+  if (how.die_with_parent) {
+    const pid_t parent = ::getppid();
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+      return system_error(errno, "cannot end with the parent");
+    if (::getppid() != parent) return fail(Code::kEnvironment, "the parent process has ended");
+  }
+  UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!proc) return system_error(errno, "cannot open /proc");
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  const UniqueFd lifeline(ends[0]);
+  UniqueFd held(ends[1]);
+
+  sigset_t all, before;
+  sigfillset(&all);
+  if (::sigprocmask(SIG_SETMASK, &all, &before) != 0)
+    return system_error(errno, "cannot block signals");
+  UniqueFd signals(::signalfd(-1, &all, SFD_CLOEXEC));
+  if (!signals) return system_error(errno, "cannot wait for signals");
+  const pid_t engine = ::fork();
+  if (engine < 0) return system_error(errno, "cannot start a process");
+  if (engine == 0) {
+    held = UniqueFd();
+    child(how, lifeline, before, become);
+  }
+  UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, engine, 0)));
+  if (!process) {
+    const int error = errno;
+    ::kill(engine, SIGKILL);
+    return system_error(error, "cannot wait for a process");
+  }
+  return Supervisor(how, engine, std::move(proc), std::move(process), std::move(signals)).wait();
+}
+
+}  // namespace flense::launch
