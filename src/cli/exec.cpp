@@ -49,9 +49,8 @@ Result<int> start(const ParsedArgs& args, Io& io, const std::vector<std::string>
   TRY(launch::ExecPlan plan, launch::plan_exec(container, request, engine, places));
   const bool missing = plan.command == launch::CommandState::kMissing;
   if (missing || plan.command == launch::CommandState::kNotExecutable) {
-    TRY_DO(io.err.write(
-        as_bytes(fmt::format("error: '{}' {} in {}\n", command.front(),
-                             missing ? "is not there" : "cannot be executed", container.id))));
+    TRY_DO(io.err.line(fmt::format("error: '{}' {} in {}", command.front(),
+                                   missing ? "is not there" : "cannot be executed", container.id)));
     return missing ? kNotFound : kCannotExecute;
   }
   io.last_step = [plan = std::move(plan)] { return launch::start_exec(plan); };

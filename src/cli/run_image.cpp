@@ -196,8 +196,7 @@ Result<Opened> open_root(const ParsedArgs& args, Io& io) {
 }
 
 Result<void> tell(Io& io, std::string_view prefix, const std::vector<std::string>& lines) {
-  for (const std::string& line : lines)
-    TRY_DO(io.err.write(as_bytes(fmt::format("{}{}\n", prefix, line))));
+  for (const std::string& line : lines) TRY_DO(io.err.line(fmt::format("{}{}", prefix, line)));
   return {};
 }
 
@@ -276,7 +275,7 @@ Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& in
     const bool plain = word.find_first_of(" &'\"$") == std::string::npos;
     line += fmt::format("{}{}", line.empty() ? "" : " ", plain ? word : "'" + word + "'");
   }
-  TRY_DO(write_text(io, line + "\n"));
+  TRY_DO(io.out.exact(line + "\n"));
   return 0;
 }
 
