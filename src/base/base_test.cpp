@@ -256,5 +256,12 @@ TEST(Process, PipesBothWays) {
   EXPECT_EQ((*child)->wait().value(), 0);
 }
 
+TEST(Process, KeepsWhatAChildSaysFromTheTerminal) {
+  auto child = ChildProcess::start({"sh", "-c", "echo out; printf '\\033[2Jerr\\n' >&2"}, {});
+  ASSERT_TRUE(child);
+  EXPECT_EQ((*child)->wait().value(), 0);
+  EXPECT_EQ((*child)->said(), "out\n\x1b[2Jerr");
+}
+
 }  // namespace
 }  // namespace flense
