@@ -14,6 +14,7 @@
 
 #include "base/become.h"
 #include "base/interrupt.h"
+#include "base/printable.h"
 #include "cli/command.h"
 
 namespace {
@@ -72,10 +73,8 @@ int main(int argc, char** argv) {
     std::optional<flense::InterruptWatch> interrupts(std::in_place);
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");
-    flense::cli::Io io{out,
-                       err,
-                       isatty(STDOUT_FILENO) != 0,
-                       isatty(STDERR_FILENO) != 0,
+    flense::cli::Io io{flense::Screen(out, isatty(STDOUT_FILENO) != 0),
+                       flense::Screen(err, isatty(STDERR_FILENO) != 0),
                        terminal_columns(),
                        [](std::string_view name) -> std::optional<std::string> {
                          const char* value = std::getenv(std::string(name).c_str());
@@ -97,7 +96,7 @@ int main(int argc, char** argv) {
     return 4;
   } catch (const std::exception& exception) {
     std::fprintf(stderr, "error: internal error: %s\nhint: this is a bug in flense\n",
-                 exception.what());
+                 flense::printable(exception.what()).c_str());
     return 70;
   }
 }

@@ -62,6 +62,8 @@ TEST(ByteReader, ErrorsNameFileOffsetAndField) {
 
 TEST(Error, RendersCauseContextAndHint) {
   Error error{Code::kBadInput, "layer is truncated", {"reading app.tar"}, "save it again"};
+  EXPECT_EQ(render({Code::kUsage, "no 'a\nhint: b'", {"c\nd"}, ""}),
+            "error: no 'a\n    hint: b'\n  while c\n    d\n");
   EXPECT_EQ(render(error),
             "error: layer is truncated\n  while reading app.tar\nhint: save it again\n");
 }
@@ -252,6 +254,13 @@ TEST(Process, PipesBothWays) {
   FdSource source((*child)->stdout_fd(), "cat");
   EXPECT_EQ(read_all(source, 100, "cat").value(), "through");
   EXPECT_EQ((*child)->wait().value(), 0);
+}
+
+TEST(Process, KeepsWhatAChildSaysFromTheTerminal) {
+  auto child = ChildProcess::start({"sh", "-c", "echo out; printf '\\033[2Jerr\\n' >&2"}, {});
+  ASSERT_TRUE(child);
+  EXPECT_EQ((*child)->wait().value(), 0);
+  EXPECT_EQ((*child)->said(), "out\n\x1b[2Jerr");
 }
 
 }  // namespace

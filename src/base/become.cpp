@@ -13,7 +13,7 @@ namespace flense {
 
 namespace {
 
-constexpr int kFirst = STDERR_FILENO + 1;
+constexpr int kFirst = 3;  // behind standard error
 
 void mark(int fd) {
   const int flags = ::fcntl(fd, F_GETFD);

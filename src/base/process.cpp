@@ -4,9 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -141,14 +144,19 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::vector<std:
   } else {
     actions.null(0, O_RDONLY);
   }
+  if (options.discard_stderr) {
+    actions.null(2, O_WRONLY);
+  } else {
+    child->stderr_ = UniqueFd(::memfd_create("stderr", MFD_CLOEXEC));
+    if (child->stderr_.get() < 0) return system_error(errno, "cannot create a file in memory");
+    actions.dup(child->stderr_.get(), 2);
+  }
   if (options.pipe_stdout) {
     TRY(out, make_pipe());
     actions.dup(out.write.get(), 1);
   } else {
-    actions.dup(options.stdout_fd >= 0 ? options.stdout_fd : 2, 1);
+    actions.dup(2, 1);
   }
-  // After the duplication above, which may name our stderr.
-  if (options.discard_stderr) actions.null(2, O_WRONLY);
   TRY(child->pid_, spawn(argv, actions));
   child->stdin_ = std::move(in.write);
   child->stdout_ = std::move(out.read);
@@ -162,6 +170,18 @@ ChildProcess::~ChildProcess() {
   ::kill(pid_, SIGKILL);
   // Nobody is left to tell; the zombie must go all the same.
   [[maybe_unused]] const Result<int> status = reap(pid_);
+}
+
+std::string ChildProcess::said() const {
+  constexpr off_t kMost = 4096;
+  struct stat status{};
+  if (stderr_.get() < 0 || ::fstat(stderr_.get(), &status) != 0) return {};
+  std::string out(static_cast<std::size_t>(std::min(status.st_size, kMost)), '\0');
+  const ssize_t got =
+      ::pread(stderr_.get(), out.data(), out.size(), std::max<off_t>(0, status.st_size - kMost));
+  out.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  while (out.ends_with('\n')) out.pop_back();
+  return out;
 }
 
 void ChildProcess::kill() {

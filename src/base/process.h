@@ -26,14 +26,14 @@ struct ProcessOutput {
 Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
                                   std::uint64_t limit = 16u << 20);
 
-/// A running child whose stdin or stdout is a pipe to us. Destruction kills and reaps it.
+/// A running child whose stdin or stdout is a pipe to us. Destruction kills and reaps it. What it
+/// says on stderr reaches no terminal: it may repeat what stands in an image.
 class ChildProcess {
  public:
   struct Options {
     bool pipe_stdin = false;
-    bool pipe_stdout = false;
-    int stdin_fd = -1;   ///< when not piped: this descriptor, or /dev/null
-    int stdout_fd = -1;  ///< when not piped: this descriptor, or our own stderr
+    bool pipe_stdout = false;  ///< when not piped: to stderr
+    int stdin_fd = -1;         ///< when not piped: this descriptor, or /dev/null
     bool discard_stderr = false;
   };
   static Result<std::unique_ptr<ChildProcess>> start(const std::vector<std::string>& argv,
@@ -44,13 +44,15 @@ class ChildProcess {
   void close_stdin() { stdin_ = UniqueFd(); }
   /// Ends the child at once; it is still to be waited for.
   void kill();
+  /// The end of what it said on stderr so far, without the last newline; empty when discarded.
+  std::string said() const;
   /// Reaps; exit status or 128 + signal.
   Result<int> wait();
 
  private:
   ChildProcess() = default;
   int pid_ = -1;
-  UniqueFd stdin_, stdout_;
+  UniqueFd stdin_, stdout_, stderr_;
 };
 
 }  // namespace flense

@@ -3,13 +3,15 @@
 #include <cstdio>
 
 #include "base/format.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 
 namespace flense {
 
 void Progress::begin(std::string_view step, std::uint64_t total) {
   if (!enabled_) return;
   std::lock_guard lock(mutex_);
-  step_ = step;
+  step_ = printable(step);
   total_ = total;
   done_ = 0;
   started_ = std::chrono::steady_clock::now();
@@ -52,6 +54,7 @@ void Progress::draw(bool force) {
     line += fmt::format(
         "  {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)));
   if (columns_ > 1 && line.size() > columns_ - 1) line.resize(columns_ - 1);
+  while (!is_utf8(line)) line.pop_back();
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
   std::fflush(stderr);
   visible_ = true;

@@ -15,9 +15,19 @@ std::unexpected<Error> system_error(int errno_value, std::string what) {
 }
 
 std::string render(const Error& error) {
-  std::string out = "error: " + error.message + "\n";
-  for (const std::string& line : error.context) out += "  while " + line + "\n";
-  if (!error.hint.empty()) out += "hint: " + error.hint + "\n";
+  std::string out;
+  const auto add = [&out](std::string_view label, std::string_view text) {
+    out += label;
+    for (const char c : text) {
+      out += c;
+      // What comes behind it is no line of ours: a name could make it a hint.
+      if (c == '\n') out += "    ";
+    }
+    out += '\n';
+  };
+  add("error: ", error.message);
+  for (const std::string& line : error.context) add("  while ", line);
+  if (!error.hint.empty()) add("hint: ", error.hint);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "base/version.h"
 #include "cli/cache_steps.h"
 #include "cli/command.h"
@@ -182,10 +183,9 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
     if (!mark)
       table.add({row.kind, human_bytes(row.bytes), utc_time(row.used).substr(0, 16), row.what});
   }
-  std::string out =
-      fmt::format("{}: {} inventories, {} of at most {}\n",
-                  report::printable(caches.store.directory().string()), grouped(inventories),
-                  human_bytes(bytes), human_bytes(caches.store.max_bytes()));
+  std::string out = fmt::format("{}: {} inventories, {} of at most {}\n",
+                                printable(caches.store.directory().string()), grouped(inventories),
+                                human_bytes(bytes), human_bytes(caches.store.max_bytes()));
   out += counted(counts);
   if (!table.empty()) out += "\n" + table.text(style);
   if (files > 0) out += fmt::format("\nand {} marks of files that were hashed (-v)\n", files);
@@ -247,11 +247,10 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
     out += fmt::format("damaged blob of a pulled image: {} (flense cache prune --all drops it)\n",
                        digest);
   for (const std::string& root : roots)
-    out += fmt::format("damaged root {} (flense cache prune --all drops it)\n",
-                       report::printable(root));
+    out += fmt::format("damaged root {} (flense cache prune --all drops it)\n", printable(root));
   for (const std::string& one : libraries)
     out += fmt::format("damaged driver libraries {} (flense cache prune --all drops them)\n",
-                       report::printable(one));
+                       printable(one));
   out += fmt::format(
       "{} inventories checked, {} damaged; {} blobs damaged; {} roots checked, {} damaged; {} sets "
       "of driver libraries checked, {} damaged\n",

@@ -48,7 +48,7 @@ Result<int> apply(const ParsedArgs& args, const std::vector<std::string>& positi
   if (args.has("--output"))
     TRY_DO(write_file(args.value("--output"), out));
   else
-    TRY_DO(write_text(io, out));
+    TRY_DO(io.out.exact(out));
   return 0;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/printable.h"
 #include "base/version.h"
 #include "cdi/diff.h"
 #include "cdi/registry.h"
@@ -50,8 +51,7 @@ Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, 
   if (found.size() > 1)
     return with_hint(
         Result<cdi::SpecFile>(fail(Code::kUsage, "{} files are of kind {}: {} and {}", found.size(),
-                                   word, report::printable(found[0].path.string()),
-                                   report::printable(found[1].path.string()))),
+                                   word, found[0].path.string(), found[1].path.string())),
         "name one by its path");
   return std::move(found.front());
 }
@@ -104,8 +104,7 @@ Json diff_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& al
 
 std::string diff_text(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all,
                       const report::Style& style) {
-  if (all.empty())
-    return report::printable(file.path.string()) + " is as it would be written now\n";
+  if (all.empty()) return printable(file.path.string()) + " is as it would be written now\n";
   using report::Column;
   report::Table table({{"what"},
                        {"how"},
@@ -116,7 +115,7 @@ std::string diff_text(const cdi::SpecFile& file, const std::vector<cdi::Differen
     table.add({one.what, one.how,
                one.device.empty() ? one.name : fmt::format("{}: {}", one.device, one.name),
                one.was == one.name ? "" : one.was, one.now == one.name ? "" : one.now});
-  return fmt::format("{}\n{}", report::printable(file.path.string()), table.text(style));
+  return fmt::format("{}\n{}", printable(file.path.string()), table.text(style));
 }
 
 Result<int> diff_specs(const ParsedArgs& args, const std::vector<std::string>& positionals,
@@ -130,8 +129,7 @@ Result<int> diff_specs(const ParsedArgs& args, const std::vector<std::string>& p
   TRY_DO(write_text(io, args.has("--json") ? text::dump_json(diff_json(file, all), 2) + "\n"
                                            : diff_text(file, all, output_style(args, io))));
   if (args.has("--verbose"))
-    for (const std::string& text : now.notices)
-      TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(text)))));
+    for (const std::string& text : now.notices) TRY_DO(io.err.line(fmt::format("note: {}", text)));
   return all.empty() ? 0 : 1;
 }
 

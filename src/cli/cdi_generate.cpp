@@ -9,7 +9,6 @@
 #include "cli/cdi_machine.h"
 #include "cli/common.h"
 #include "cli/places.h"
-#include "report/style.h"
 
 namespace flense::cli {
 
@@ -143,14 +142,14 @@ Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, cons
 
 Result<void> refuse(const Clash& clash) {
   return with_hint(
-      Result<void>(fail(Code::kEnvironment, "{} defines {} already",
-                        report::printable(clash.path.string()), clash.device)),
+      Result<void>(
+          fail(Code::kEnvironment, "{} defines {} already", clash.path.string(), clash.device)),
       "--replace moves it out of the way, or --vendor flense.dev gives ours names of their own");
 }
 
 Result<void> note(const ParsedArgs& args, Io& io, const std::string& text) {
   if (args.has("--quiet")) return {};
-  return io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(text))));
+  return io.err.line(fmt::format("note: {}", text));
 }
 
 /// Out of the engines' sight, and there to be had again.
@@ -199,7 +198,7 @@ Result<int> generate(const ParsedArgs& args, const std::vector<std::string>& /*p
                                         "one kind")),
                        "-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
     TRY(const cdi::Format format, stated_format(args));
-    TRY_DO(write_text(io, cdi::spec_text(all.front().spec, format)));
+    TRY_DO(io.out.exact(cdi::spec_text(all.front().spec, format)));
   }
   for (const cdi::Generated& one : all)
     for (const std::string& text : one.notices) TRY_DO(note(args, io, text));

@@ -12,7 +12,6 @@
 #include "cli/common.h"
 #include "cli/places.h"
 #include "host/probe.h"
-#include "report/style.h"
 
 namespace flense::cli {
 
@@ -89,7 +88,7 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
     options.vendor = args.value("--vendor");
     TRY(cdi::Generated made, cdi::generate(machine, options));
     for (const std::string& notice : made.notices)
-      TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(notice)))));
+      TRY_DO(io.err.line(fmt::format("note: {}", notice)));
     out.push_back({std::move(made.spec), std::string(cdi::mode_word(mode))});
   }
   return out;
@@ -161,8 +160,7 @@ std::string told(const cdi::InstallReport& report) {
 }
 
 Result<void> tell_notices(const std::vector<std::string>& notices, Io& io) {
-  for (const std::string& notice : notices)
-    TRY_DO(io.err.write(as_bytes(fmt::format("note: {}\n", report::printable(notice)))));
+  for (const std::string& notice : notices) TRY_DO(io.err.line(fmt::format("note: {}", notice)));
   return {};
 }
 
@@ -173,7 +171,7 @@ Result<int> install(const ParsedArgs& args, const std::vector<std::string>& /*po
     return fail(Code::kUsage, "--refresh makes specifications anew: it has no use for --spec");
   if (const std::string why = cdi::complaint_about_vendor(args.value("--vendor"));
       args.has("--vendor") && !why.empty())
-    return fail(Code::kUsage, "--vendor '{}' {}", report::printable(args.value("--vendor")), why);
+    return fail(Code::kUsage, "--vendor '{}' {}", args.value("--vendor"), why);
   if (args.has("--vendor") && args.has("--spec"))
     return fail(Code::kUsage, "--vendor is for what is generated: --spec has its own");
   if (args.has("--config") && !args.value("--config").starts_with('/'))

@@ -5,7 +5,6 @@
 #include "cli/places.h"
 #include "cli/suggest.h"
 #include "host/driver_query.h"
-#include "report/style.h"
 
 namespace flense::cli {
 
@@ -45,10 +44,10 @@ Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
     const auto capability = cdi::capability_of(word);
     if (!capability) {
       const std::string near = nearest(word, kCapabilities);
-      return with_hint(Result<std::set<cdi::Capability>>(
-                           fail(Code::kUsage, "'{}' is no capability", report::printable(word))),
-                       near.empty() ? fmt::format("all, {}", fmt::join(kCapabilities, ", "))
-                                    : fmt::format("did you mean {}?", near));
+      return with_hint(
+          Result<std::set<cdi::Capability>>(fail(Code::kUsage, "'{}' is no capability", word)),
+          near.empty() ? fmt::format("all, {}", fmt::join(kCapabilities, ", "))
+                       : fmt::format("did you mean {}?", near));
     }
     out.insert(*capability);
   }
@@ -58,8 +57,7 @@ Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
 Result<std::string> absolute(const ParsedArgs& args, std::string_view option) {
   const std::string value = args.value(option);
   if (!value.empty() && value.front() != '/')
-    return fail(Code::kUsage, "{} takes a path from the root, not '{}'", option,
-                report::printable(value));
+    return fail(Code::kUsage, "{} takes a path from the root, not '{}'", option, value);
   return value;
 }
 
@@ -112,10 +110,10 @@ Result<cdi::GenerateOptions> generate_options_of(const ParsedArgs& args, const I
   out.device_class = args.value("--class");
   if (const std::string why = cdi::complaint_about_vendor(out.vendor);
       args.has("--vendor") && !why.empty())
-    return fail(Code::kUsage, "--vendor '{}' {}", report::printable(out.vendor), why);
+    return fail(Code::kUsage, "--vendor '{}' {}", out.vendor, why);
   if (const std::string why = cdi::complaint_about_class(out.device_class);
       args.has("--class") && !why.empty())
-    return fail(Code::kUsage, "--class '{}' {}", report::printable(out.device_class), why);
+    return fail(Code::kUsage, "--class '{}' {}", out.device_class, why);
   if (args.has("--capabilities")) {
     TRY(out.capabilities, capabilities_of(args));
   }
@@ -126,11 +124,11 @@ Result<cdi::GenerateOptions> generate_options_of(const ParsedArgs& args, const I
   for (const std::string& directory : out.library_search)
     if (directory.front() != '/')
       return fail(Code::kUsage, "--library-search-path takes a path from the root, not '{}'",
-                  report::printable(directory));
+                  directory);
   for (const std::string& directory : args.values("--library-dir")) {
     if (directory.front() != '/' || (directory + "/").find("/../") != std::string::npos)
       return fail(Code::kUsage, "--library-dir takes a path from the container's root, not '{}'",
-                  report::printable(directory));
+                  directory);
     out.library_dirs.push_back(directory);
     while (out.library_dirs.back().size() > 1 && out.library_dirs.back().ends_with('/'))
       out.library_dirs.back().pop_back();

@@ -22,7 +22,7 @@ struct Outcome {
 
 Outcome call(const std::vector<std::string>& args) {
   StringSink out, err;
-  Io io{out, err, false, false, 0, {}};
+  Io io{Screen(out), Screen(err), 0, {}};
   const int status = run(args, io);
   return {status, out.take(), err.take()};
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/printable.h"
 #include "base/version.h"
 #include "cdi/validate.h"
 #include "cli/cdi.h"
@@ -62,7 +63,7 @@ std::string validate_text(const std::vector<cdi::ValidatedFile>& files,
                           const report::Style& style) {
   std::string out;
   for (const cdi::ValidatedFile& file : files) {
-    out += fmt::format("{}: {}\n", report::printable(file.path.string()),
+    out += fmt::format("{}: {}\n", printable(file.path.string()),
                        file.findings.empty() ? "fine"
                        : file.kind.empty()   ? "?"
                                              : file.kind);

@@ -26,11 +26,7 @@ Outcome call(const std::vector<std::string>& args,
              std::map<std::string, std::string, std::less<>> environment = {},
              Terminal terminal = {}) {
   StringSink out, err;
-  Io io{out,
-        err,
-        terminal.out,
-        false,
-        terminal.columns,
+  Io io{Screen(out, terminal.out), Screen(err), terminal.columns,
         [&](std::string_view name) -> std::optional<std::string> {
           const auto at = environment.find(name);
           if (at == environment.end()) return std::nullopt;

@@ -65,19 +65,19 @@ const OptionSpec kNoCacheOption{"--no-cache", "", "",
 
 report::Style output_style(const ParsedArgs& args, const Io& io) {
   report::Style style;
-  style.columns = io.out_is_terminal ? io.columns : 0;
-  style.colour = io.out_is_terminal && !args.has("--no-color") && io.variable("NO_COLOR").empty() &&
-                 io.variable("TERM") != "dumb";
+  style.columns = io.out.is_terminal() ? io.columns : 0;
+  if (!args.has("--no-color") && io.variable("NO_COLOR").empty() && io.variable("TERM") != "dumb")
+    style.mark = io.out.mark();
   return style;
 }
 
 std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
-  const bool enabled = io.err_is_terminal && !args.has("--quiet");
+  const bool enabled = io.err.is_terminal() && !args.has("--quiet");
   return std::make_unique<Progress>(enabled, io.columns, io.stop);
 }
 
 Result<void> write_text(Io& io, std::string_view text) {
-  return io.out.write(as_bytes(text));
+  return io.out.text(text);
 }
 
 std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
@@ -168,7 +168,7 @@ Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const Pa
   TRY(OpenedStore opened, open_entry_store(io));
   if (args.has("--verbose"))
     for (const std::string& complaint : opened.complaints)
-      TRY_DO(io.err.write(as_bytes(fmt::format("notice: no cache there: {}\n", complaint))));
+      TRY_DO(io.err.line(fmt::format("notice: no cache there: {}", complaint)));
   if (!opened.store) return std::unique_ptr<inventory::InventoryCache>();
   return std::make_unique<inventory::InventoryCache>(std::move(*opened.store));
 }
@@ -177,7 +177,7 @@ Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::Inven
   if (cache == nullptr || !args.has("--verbose")) return {};
   const std::string complaint = cache->store().complaint();
   if (complaint.empty()) return {};
-  return io.err.write(as_bytes(fmt::format("notice: nothing was cached: {}\n", complaint)));
+  return io.err.line(fmt::format("notice: nothing was cached: {}", complaint));
 }
 
 }  // namespace flense::cli

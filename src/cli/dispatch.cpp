@@ -78,12 +78,11 @@ Result<int> run_command(const Command& command, const std::vector<std::string>& 
 Result<int> place(const std::vector<std::string>& args, Io& io) {
   if (args.size() < 4) return usage_error("flense run starts this in a container", "");
   TRY(const std::vector<std::string> notices, launch::place_here({args[1], args[2]}));
-  for (const std::string& notice : notices)
-    TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
+  for (const std::string& notice : notices) TRY_DO(io.err.line(fmt::format("notice: {}", notice)));
   io.last_step =
       [&io, command = std::vector<std::string>(args.begin() + 3, args.end())]() -> Result<int> {
     const int status = launch::become_command(command);
-    TRY_DO(io.err.write(as_bytes(fmt::format("error: '{}' cannot be started\n", command.front()))));
+    TRY_DO(io.err.line(fmt::format("error: '{}' cannot be started", command.front())));
     return status;
   };
   return 0;
@@ -147,12 +146,13 @@ int run(const std::vector<std::string>& args, Io& io) {
 }
 
 int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
-  std::string text = render(error);
-  const bool colour = io.err_is_terminal && io.variable("NO_COLOR").empty() &&
-                      std::find(args.begin(), args.end(), "--no-color") == args.end();
-  if (colour && text.starts_with("error:")) text = "\x1b[31merror:\x1b[0m" + text.substr(6);
+  constexpr std::string_view kWord = "error:";
+  report::Style style;
+  if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
+    style.mark = io.err.mark();
+  const std::string text = render(error);
   // There is nowhere left to report that standard error cannot be written.
-  static_cast<void>(io.err.write(as_bytes(text)));
+  static_cast<void>(io.err.text(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
   const Command* command = args.empty() ? nullptr : find_command(args.front());
   const bool own =
       command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;

@@ -31,8 +31,7 @@ Examples:
 
 std::unexpected<Error> unknown_words(const std::string& words,
                                      const std::vector<std::string>& near) {
-  Error error{
-      Code::kUsage, fmt::format("nothing is known about '{}'", report::printable(words)), {}, {}};
+  Error error{Code::kUsage, fmt::format("nothing is known about '{}'", words), {}, {}};
   error.hint = near.empty() ? std::string(
                                   "flense explain lists the checks; of a message give a part "
                                   "that does not vary")

@@ -62,8 +62,7 @@ Result<int> print_build_args(const host::Profile& profile, Io& io) {
     TRY_DO(write_text(io, fmt::format("--build-arg {}={}\n", name, value)));
   const std::vector<std::string> missing = report::gpus_without_architecture(profile);
   for (const std::string& name : missing)
-    TRY_DO(io.err.write(as_bytes(
-        fmt::format("warning: the architecture of '{}' is unknown\n", report::printable(name)))));
+    TRY_DO(io.err.line(fmt::format("warning: the architecture of '{}' is unknown", name)));
   return missing.empty() ? 0 : 5;
 }
 

@@ -39,7 +39,7 @@ Result<void> check_html(const ParsedArgs& args) {
 Result<void> write_html(const ParsedArgs& args, const report::HtmlReport& report, Io& io) {
   if (!args.has("--html")) return {};
   const std::string page = report::html_report(report);
-  if (html_on_output(args)) return write_text(io, page);
+  if (html_on_output(args)) return io.out.exact(page);
   const std::string path = args.value("--html");
   TRY(AtomicFile file, AtomicFile::create(path));
   TRY_DO(write_fully(file.fd(), as_bytes(page), path));

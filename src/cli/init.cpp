@@ -110,7 +110,7 @@ Result<int> init(const ParsedArgs& args, Io& io) {
   if (dry) {
     const auto there = scaffold::files_in_the_way(project.files, directory);
     if (!there.empty() && !args.has("--force") && !args.has("--json"))
-      TRY_DO(io.err.write(as_bytes(fmt::format("in the way: {}\n", fmt::join(there, ", ")))));
+      TRY_DO(io.err.line(fmt::format("in the way: {}", fmt::join(there, ", "))));
   } else {
     TRY_DO(scaffold::write_project(project.files, directory, args.has("--force")));
   }

@@ -10,15 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/stream.h"
+#include "base/screen.h"
 
 namespace flense::cli {
 
 struct Io {
-  Sink& out;  ///< results only
-  Sink& err;  ///< errors and hints
-  bool out_is_terminal = false;
-  bool err_is_terminal = false;
+  Screen out;            ///< results only
+  Screen err;            ///< errors and hints
   unsigned columns = 0;  ///< of the terminal; 0 when there is none
   std::function<std::optional<std::string>(std::string_view)> environment;
   std::stop_token stop = {};  ///< requested when the user wants us to end

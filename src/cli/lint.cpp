@@ -185,8 +185,7 @@ Result<int> lint_function(const ParsedArgs& args, Io& io) {
   lint::Outcome outcome = lint::lint(project, request.rules, request.policy);
   if (args.has("--diff")) {
     for (const lint::Input& changed : mended(project, outcome.findings))
-      TRY_DO(
-          write_text(io, report::unified_diff(project.find(changed.path)->source, changed.text)));
+      TRY_DO(io.out.exact(report::unified_diff(project.find(changed.path)->source, changed.text)));
     return lint_status(outcome.findings, request.threshold);
   }
   if (args.has("--fix")) {

@@ -14,7 +14,7 @@ namespace {
 
 Result<void> warn(const ParsedArgs& args, Io& io, const std::string& text) {
   if (args.has("--quiet")) return {};
-  return io.err.write(as_bytes(fmt::format("warning: {}\n", text)));
+  return io.err.line(fmt::format("warning: {}", text));
 }
 
 std::vector<std::string> texts_of(const text::Json& list) {
@@ -75,7 +75,7 @@ Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& ima
     TRY_DO(warn(args, io, fmt::format("{} ({})", finding.message, finding.id)));
   if (!args.has("--quiet"))
     for (const std::string& notice : verdict.notices)
-      TRY_DO(io.err.write(as_bytes(fmt::format("notice: {}\n", notice))));
+      TRY_DO(io.err.line(fmt::format("notice: {}", notice)));
   return verdict.use_image_compat;
 }
 
@@ -107,10 +107,9 @@ Result<std::optional<int>> refuse_command(const launch::CommandCheck& check,
   constexpr int kCannotExecute = 126, kNotFound = 127;
   const bool missing = check.state == launch::CommandState::kMissing;
   if (!missing && check.state != launch::CommandState::kNotExecutable) return std::nullopt;
-  TRY_DO(io.err.write(
-      as_bytes(missing ? fmt::format("error: {} has no command '{}'\n", where, program)
-                       : fmt::format("error: '{}' of {} cannot be executed{}{}\n", program, where,
-                                     check.reason.empty() ? "" : ": ", check.reason))));
+  TRY_DO(io.err.line(missing ? fmt::format("error: {} has no command '{}'", where, program)
+                             : fmt::format("error: '{}' of {} cannot be executed{}{}", program,
+                                           where, check.reason.empty() ? "" : ": ", check.reason)));
   return missing ? kNotFound : kCannotExecute;
 }
 

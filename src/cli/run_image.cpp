@@ -218,8 +218,7 @@ Result<Opened> open_root(const ParsedArgs& args, Io& io) {
 }
 
 Result<void> tell(Io& io, std::string_view prefix, const std::vector<std::string>& lines) {
-  for (const std::string& line : lines)
-    TRY_DO(io.err.write(as_bytes(fmt::format("{}{}\n", prefix, line))));
+  for (const std::string& line : lines) TRY_DO(io.err.line(fmt::format("{}{}", prefix, line)));
   return {};
 }
 
@@ -288,7 +287,7 @@ Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& in
   std::string line;
   for (const std::string& word : written.command)
     line += (line.empty() ? "" : " ") + launch::shell_word(word);
-  TRY_DO(write_text(io, line + "\n"));
+  TRY_DO(io.out.exact(line + "\n"));
   return 0;
 }
 

@@ -52,7 +52,7 @@ Result<int> run_and_trace(const TracedLaunch& launch, Io& io) {
     const Result<int> failed = launch::start_stage(launch.plan.stage);
     if (!failed) {
       // Nobody is left to tell when this fails.
-      [[maybe_unused]] const Result<void> told = io.err.write(as_bytes(render(failed.error())));
+      [[maybe_unused]] const Result<void> told = io.err.text(render(failed.error()));
     }
     return kNotStarted;
   };
@@ -62,12 +62,11 @@ Result<int> run_and_trace(const TracedLaunch& launch, Io& io) {
   const slim::MetPaths met = recorder.take();
   TRY_DO(write_trace(launch, ended, met));
   for (const std::string& gap : ended.gaps.sentences())
-    TRY_DO(io.err.write(as_bytes(fmt::format("notice: the trace has a gap: {}\n", gap))));
-  if (recorder.full())
-    TRY_DO(io.err.write(as_bytes("notice: the trace is cut: more files than it may hold\n")));
+    TRY_DO(io.err.line(fmt::format("notice: the trace has a gap: {}", gap)));
+  if (recorder.full()) TRY_DO(io.err.line("notice: the trace is cut: more files than it may hold"));
   if (!launch.quiet)
-    TRY_DO(io.err.write(as_bytes(fmt::format("traced: {} paths used, {} more asked about: {}\n",
-                                             met.used.size(), met.looked.size(), launch.file))));
+    TRY_DO(io.err.line(fmt::format("traced: {} paths used, {} more asked about: {}",
+                                   met.used.size(), met.looked.size(), launch.file)));
   return ended.status;
 }
 

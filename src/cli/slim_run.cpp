@@ -198,15 +198,15 @@ Result<bool> verify_by_running(const SlimRequest& request, SlimSubject& subject,
   subject.work.reset();
   subject.original_root.clear();
   if (result.equal) {
-    TRY_DO(io.err.write(as_bytes(
-        fmt::format("verified: '{}' ends with {} and prints the same in both\n",
-                    report::brief_command(request.verify_command), result.original.status))));
+    TRY_DO(io.err.line(fmt::format("verified: '{}' ends with {} and prints the same in both",
+                                   report::brief_command(request.verify_command),
+                                   result.original.status)));
     return true;
   }
-  TRY_DO(io.err.write(
-      as_bytes(fmt::format("error: the slim image does not pass '{}': {}\n{}",
-                           report::brief_command(request.verify_command), result.difference,
-                           result.original.status != 0 ? result.original.err : result.slim.err))));
+  TRY_DO(io.err.text(
+      fmt::format("error: the slim image does not pass '{}': {}\n{}",
+                  report::brief_command(request.verify_command), result.difference,
+                  result.original.status != 0 ? result.original.err : result.slim.err)));
   return false;
 }
 

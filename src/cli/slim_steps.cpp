@@ -439,12 +439,12 @@ Result<int> report_broken(const SlimSubject& subject, Io& io) {
   std::string text = "error: the plan would break the image; nothing was written\n";
   for (const std::string& line : subject.broken) text += "  " + line + "\n";
   text += "hint: keep the files with --keep GLOB, and please report this as a bug\n";
-  TRY_DO(io.err.write(as_bytes(text)));
+  TRY_DO(io.err.text(text));
   return 1;
 }
 
 Result<int> report_failed_trace(const SlimSubject& subject, Io& io) {
-  TRY_DO(io.err.write(as_bytes("error: " + subject.failed_trace)));
+  TRY_DO(io.err.text("error: " + subject.failed_trace));
   return 1;
 }
 

@@ -203,7 +203,8 @@ Result<std::optional<MappedFile>> podman_save(const std::string& reference,
   TRY(MappedFile file, spool(stream, "podman:" + reference, options.scratch_directory));
   TRY(const int status, child->wait());
   if (status != 0) {
-    return fail(Code::kEnvironment, "podman save {} failed with status {}", reference, status);
+    return fail(Code::kEnvironment, "podman save {} failed with status {}: {}", reference, status,
+                child->said());
   }
   return std::optional<MappedFile>(std::move(file));
 }

@@ -128,7 +128,8 @@ class SquashfsWriter final : public ImageWriter {
     const Result<void> fed = to.write(tar);
     child->close_stdin();
     TRY(const int status, child->wait());
-    if (status != 0) return fail(Code::kEnvironment, "tar2sqfs ended with status {}", status);
+    if (status != 0)
+      return fail(Code::kEnvironment, "tar2sqfs ended with status {}: {}", status, child->said());
     return fed;
   }
 

@@ -110,6 +110,15 @@ class Supervisor {
   UniqueFd proc_, process_, signals_;
 };
 
+struct Ends {
+  UniqueFd out, in;
+};
+Result<Ends> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 /// This process ends when the other one has, or does so from now on.
 Result<void> end_with(const UniqueFd& lifeline) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -120,15 +129,18 @@ Result<void> end_with(const UniqueFd& lifeline) {
   return {};
 }
 
-[[noreturn]] void child(const Supervision& how, const UniqueFd& lifeline, const sigset_t& mask,
-                        const std::function<Result<void>()>& become) {
+/// `complaint` gets what could not be done, and ends with the execve that could.
+[[noreturn]] void child(const Supervision& how, const UniqueFd& lifeline, const UniqueFd& complaint,
+                        const sigset_t& mask, const std::function<Result<void>()>& become) {
   // Its own group: what the terminal sends comes once, through us.
   if (!how.terminal) ::setpgid(0, 0);
   Result<void> done = how.die_with_parent ? end_with(lifeline) : Result<void>();
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   if (done) done = become();
-  const std::string text = done ? std::string() : render(done.error());
-  static_cast<void>(::write(STDERR_FILENO, text.data(), text.size()) < 0);
+  if (!done) {
+    const std::string text = done.error().message + '\n' + done.error().hint;
+    static_cast<void>(write_fully(complaint.get(), as_bytes(text), "a pipe"));
+  }
   ::_exit(kNotStarted);
 }
 
@@ -150,10 +162,8 @@ Result<int> supervise(const Supervision& how, const std::function<Result<void>()
   }
   UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return system_error(errno, "cannot open /proc");
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
-  const UniqueFd lifeline(ends[0]);
-  UniqueFd held(ends[1]);
+  TRY(Ends life, make_pipe());
+  TRY(Ends complaint, make_pipe());
 
   sigset_t all, before;
   sigfillset(&all);
@@ -164,16 +174,25 @@ Result<int> supervise(const Supervision& how, const std::function<Result<void>()
   const pid_t engine = ::fork();
   if (engine < 0) return system_error(errno, "cannot start a process");
   if (engine == 0) {
-    held = UniqueFd();
-    child(how, lifeline, before, become);
+    life.in = UniqueFd();
+    child(how, life.out, complaint.in, before, become);
   }
+  complaint.in = UniqueFd();
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, engine, 0)));
   if (!process) {
     const int error = errno;
     ::kill(engine, SIGKILL);
     return system_error(error, "cannot wait for a process");
   }
-  return Supervisor(how, engine, std::move(proc), std::move(process), std::move(signals)).wait();
+  const int status =
+      Supervisor(how, engine, std::move(proc), std::move(process), std::move(signals)).wait();
+  std::array<char, 4096> text{};
+  const ssize_t size = ::read(complaint.out.get(), text.data(), text.size());
+  if (size <= 0) return status;
+  const std::string said(text.data(), static_cast<std::size_t>(size));
+  const std::size_t end = said.find('\n');
+  return with_hint(Result<int>(fail(Code::kEnvironment, "{}", said.substr(0, end))),
+                   said.substr(std::min(end, said.size() - 1) + 1));
 }
 
 }  // namespace flense::launch

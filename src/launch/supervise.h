@@ -23,8 +23,7 @@ bool is_job();
 
 /// Forks; `become` turns the new process into the engine, or says why it cannot. Signals that come
 /// are handed on; a stop also reaches the container's first process and its group. The engine's
-/// exit status, 128 + N for a signal; 125 when it could not be started, which is told on standard
-/// error.
+/// exit status, 128 + N for a signal; an environment error when it could not be started.
 Result<int> supervise(const Supervision& how, const std::function<Result<void>()>& become);
 
 }  // namespace flense::launch

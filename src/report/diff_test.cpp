@@ -62,7 +62,7 @@ TEST(DiffReport, TextNamesWhatChangedAndNothingElse) {
 
 TEST(DiffReport, MarkdownCellsHold) {
   const std::string text = diff_markdown(full(), false);
-  EXPECT_THAT(text, HasSubstr("y\\|?"));
+  EXPECT_THAT(text, HasSubstr("y\\|\\\\x0a"));
   EXPECT_THAT(text, HasSubstr("| pip | torch | 2.5 | 2.9 |"));
 }
 

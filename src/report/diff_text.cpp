@@ -1,6 +1,7 @@
 #include "report/diff_text.h"
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "report/markdown.h"
 
 namespace flense::report {

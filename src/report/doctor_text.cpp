@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/printable.h"
 
 namespace flense::report {
 

@@ -1,6 +1,7 @@
 #include "report/findings.h"
 
 #include "base/format.h"
+#include "base/printable.h"
 
 namespace flense::report {
 

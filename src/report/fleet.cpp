@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "base/version.h"
 #include "report/host_names.h"
 #include "report/table.h"

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "report/style.h"
 
 namespace flense::report {

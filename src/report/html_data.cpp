@@ -3,10 +3,10 @@
 #include <map>
 #include <utility>
 
+#include "base/printable.h"
 #include "base/version.h"
 #include "report/device_matrix.h"
 #include "report/html_report.h"
-#include "report/shown_name.h"
 
 namespace flense::report {
 
@@ -46,7 +46,7 @@ Json tree_json(const SizeTree& tree) {
   std::string kinds;
   for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
     const SizeNode& node = tree.nodes[i];
-    names.push(shown_name(node.name));
+    names.push(printable(node.name));
     parents.push(static_cast<std::uint64_t>(i - node.parent));
     kinds += letter(node.kind);
     bytes.push(node.bytes);
@@ -88,7 +88,7 @@ Json reasons_json(const HtmlReport& report, const SizeTree& tree) {
       out.set("text", at->second.text);
       if (!at->second.level.empty()) out.set("level", at->second.level);
     }
-    if (!reason.held_back.empty()) out.set("why", shown_name(reason.held_back));
+    if (!reason.held_back.empty()) out.set("why", printable(reason.held_back));
     return out;
   });
 }
@@ -101,7 +101,7 @@ Json layers_json(const HtmlReport& report) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const inventory::LayerFacts& layer = layers[i];
     Json row = Json::object();
-    row.set("instruction", shown_name(layer.instruction)).set("digest", layer.digest);
+    row.set("instruction", printable(layer.instruction)).set("digest", layer.digest);
     row.set("stored", layer.size_bytes).set("unpacked", layer.unpacked_bytes);
     row.set("waste", layer.waste_bytes).set("files", layer.files);
     if (same_count) {
@@ -152,15 +152,15 @@ Json matrix_json(const HtmlReport& report, const MemberFates& fates) {
   for (const inventory::ArchCount& total : code.totals) {
     if (columns.size() == kMostCodeColumns) break;
     const std::string title = code_name(total.vendor, total.kind, total.arch);
-    if (columns.emplace(title, columns.size()).second) titles.push(shown_name(title));
+    if (columns.emplace(title, columns.size()).second) titles.push(printable(title));
   }
   if (columns.size() == kMostCodeColumns) titles.push("more");
   Json files = list_of(code.files, [&](const inventory::DeviceFile& file) {
     Json row = Json::object();
-    row.set("path", shown_name(file.path)).set("layer", file.layer);
+    row.set("path", printable(file.path)).set("layer", file.layer);
     row.set("size", file.size_bytes).set("device", file.device_bytes);
     if (file.prune && !file.prune->left_alone.empty())
-      row.set("left", shown_name(file.prune->left_alone));
+      row.set("left", printable(file.prune->left_alone));
     const DroppedCode dropped = dropped_code(report, fates, file);
     std::map<std::uint64_t, std::array<std::uint64_t, 3>> cells;
     for (const inventory::ArchCount& count : file.entries) {
@@ -188,8 +188,8 @@ Json budget_data(const inventory::BudgetResult& budget) {
   out.set("name", budget.name).set("limit", budget.limit_bytes).set("actual", budget.actual_bytes);
   out.set("exceeded", budget.exceeded);
   if (!budget.exceeded) return out;
-  out.set("why", shown_name(budget.finding.why)).set("fix", shown_name(budget.finding.fix));
-  return out.set("evidence", shown_name(budget.finding.evidence));
+  out.set("why", printable(budget.finding.why)).set("fix", printable(budget.finding.fix));
+  return out.set("evidence", printable(budget.finding.evidence));
 }
 
 std::vector<std::string> notices_of(const HtmlReport& report) {
@@ -210,8 +210,8 @@ void add_slim(const HtmlReport& report, Json& out) {
     left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
   out.set("left_alone", list_of(left, [](const slim::LeftAlone& file) {
             Json row = Json::array();
-            row.push(shown_name(file.path)).push(file.bytes);
-            return std::move(row.push(shown_name(file.why)));
+            row.push(printable(file.path)).push(file.bytes);
+            return std::move(row.push(printable(file.why)));
           }));
   Json bolder = Json::array();
   for (const auto& [rule, bytes] : report.plan->bolder)
@@ -221,7 +221,7 @@ void add_slim(const HtmlReport& report, Json& out) {
   std::uint64_t stored = 0;
   for (const slim::LayerSizes& layer : report.outcome->layers) stored += layer.stored_after;
   out.set("stored_after", stored);
-  out.set("output", shown_name(report.output));
+  out.set("output", printable(report.output));
   out.set("output_digest", report.outcome->manifest_digest);
 }
 
@@ -233,9 +233,9 @@ Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTre
   Json out = Json::object();
   out.set("flense", kVersion);
   out.set("did", report.plan == nullptr ? "inspect" : report.outcome == nullptr ? "plan" : "slim");
-  out.set("target", shown_name(inventory.target));
-  out.set("tags", list_of(inventory.tags, [](const std::string& tag) { return shown_name(tag); }));
-  out.set("platform", shown_name(inventory.platform)).set("digest", inventory.digest);
+  out.set("target", printable(inventory.target));
+  out.set("tags", list_of(inventory.tags, [](const std::string& tag) { return printable(tag); }));
+  out.set("platform", printable(inventory.platform)).set("digest", inventory.digest);
   out.set("gpus", targets.text());
   out.set("level",
           device::to_string(report.plan != nullptr ? report.plan->level : inventory.level));
@@ -246,12 +246,12 @@ Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTre
   out.set("matrix", matrix_json(report, fates));
   out.set("runtimes", list_of(inventory.runtimes, [](const inventory::Runtime& runtime) {
             Json row = Json::array();
-            row.push(shown_name(runtime.name)).push(shown_name(runtime.version));
-            return std::move(row.push(shown_name(runtime.evidence)));
+            row.push(printable(runtime.name)).push(printable(runtime.version));
+            return std::move(row.push(printable(runtime.evidence)));
           }));
   out.set("budgets", list_of(inventory.budgets, budget_data));
-  out.set("notices", list_of(notices_of(report),
-                             [](const std::string& notice) { return shown_name(notice); }));
+  out.set("notices",
+          list_of(notices_of(report), [](const std::string& notice) { return printable(notice); }));
   add_slim(report, out);
   return out;
 }

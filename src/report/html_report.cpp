@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/printable.h"
 #include "codec/sha256.h"
 #include "report/embedded_web.h"
-#include "report/shown_name.h"
 
 namespace flense::report {
 
@@ -31,7 +31,7 @@ std::string policy() {
 /// What is said also where scripts do not run: in mail, in previews.
 std::string page_summary(const HtmlReport& report, const SizeTree& tree) {
   std::string out =
-      fmt::format("{}: {} unpacked", shown_name(report.inventory.target), human_bytes(tree.bytes));
+      fmt::format("{}: {} unpacked", printable(report.inventory.target), human_bytes(tree.bytes));
   if (tree.given_back > 0)
     out += fmt::format(", {} {}, {} {}", human_bytes(tree.given_back),
                        report.outcome == nullptr ? "can go" : "gone",
@@ -132,7 +132,7 @@ std::string html_text(std::string_view text) {
 std::string html_report(const HtmlReport& report) {
   const MemberFates fates = report_fates(report);
   const SizeTree tree = report_tree(report, fates);
-  const std::string title = shown_name(
+  const std::string title = printable(
       report.inventory.tags.empty() ? report.inventory.target : report.inventory.tags.front());
   return fill(web_page(), {{"title", html_text(title)},
                            {"policy", policy()},

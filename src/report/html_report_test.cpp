@@ -4,7 +4,6 @@
 
 #include "codec/sha256.h"
 #include "report/embedded_web.h"
-#include "report/shown_name.h"
 #include "slim/testing_image.h"
 
 namespace flense::report {
@@ -13,26 +12,6 @@ namespace {
 using slim::testing::must;
 using slim::testing::Tar;
 using slim::testing::TestImage;
-
-TEST(ShownName, LeavesHonestTextAlone) {
-  for (const char* name : {"usr/lib/libone.so.1", "ünïcödé", "データ", "a b", "🐳", ""})
-    EXPECT_EQ(shown_name(name), name);
-}
-
-TEST(ShownName, ShowsWhatHidesOrIsNoText) {
-  EXPECT_EQ(shown_name("a\x1b[31m"), "a\\x1b[31m");
-  EXPECT_EQ(shown_name("a\nb\x7f"), "a\\x0ab\\x7f");
-  EXPECT_EQ(shown_name("\xff\xfe"), "\\xff\\xfe");
-  EXPECT_EQ(shown_name("safe\u202egnp.exe"), "safe\\u202egnp.exe");
-  EXPECT_EQ(shown_name("zero\u200bwidth\ufeff\u2066"), "zero\\u200bwidth\\ufeff\\u2066");
-  EXPECT_EQ(shown_name("\u0085\u2028"), "\\xc2\\x85\\u2028");
-  EXPECT_EQ(shown_name("\U000e0041"), "\\ue0041");
-  // Overlong '/', a surrogate, above U+10FFFF, cut short.
-  EXPECT_EQ(shown_name("\xc0\xaf"), "\\xc0\\xaf");
-  EXPECT_EQ(shown_name("\xed\xa0\x80"), "\\xed\\xa0\\x80");
-  EXPECT_EQ(shown_name("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
-  EXPECT_EQ(shown_name("\xe2\x82"), "\\xe2\\x82");
-}
 
 struct Page {
   explicit Page(const TestImage& image, const slim::Plan* plan = nullptr) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/printable.h"
 #include "report/device_matrix.h"
 #include "report/findings.h"
 #include "report/table.h"

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "report/lint_places.h"
 #include "report/lint_report.h"
 

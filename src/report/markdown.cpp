@@ -1,6 +1,6 @@
 #include "report/markdown.h"
 
-#include "report/style.h"
+#include "base/printable.h"
 
 namespace flense::report {
 

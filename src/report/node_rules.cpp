@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "device/target.h"
 #include "knowledge/version.h"
-#include "report/style.h"
 
 namespace flense::report {
 

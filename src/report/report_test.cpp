@@ -135,7 +135,7 @@ TEST(InventoryText, LinesFitTheTerminal) {
   for (const unsigned columns : {60U, 80U, 120U}) {
     InventoryTextOptions options;
     options.style.columns = columns;
-    options.style.colour = false;
+    options.style.mark.clear();
     Inventory inventory = full_inventory();
     inventory.layers[0].instruction = std::string(500, 'i');
     inventory.largest_files[0].path = "usr/" + std::string(300, 'p') + "/end.so";
@@ -202,7 +202,7 @@ TEST(Style, ShortensByColumns) {
   EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
   EXPECT_EQ(shorten_path("abcd", 1), "…");
   Style colour;
-  colour.colour = true;
+  colour.mark = "\x1b[";
   EXPECT_EQ(colour.paint(Ink::kRed, "x"), "\x1b[31mx\x1b[0m");
   EXPECT_EQ(Style{}.paint(Ink::kRed, "x"), "x");
 }

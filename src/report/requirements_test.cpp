@@ -199,7 +199,7 @@ TEST(NodeAffinity, AnUnknownDriverIsSaidAndNoGpuIsAnError) {
       Text::unknown("newer\nthan the table");
   EXPECT_THAT(node_affinity(needs).value(),
               HasSubstr("# No driver is asked for, as the least one is "
-                        "unknown: newer?than the table"));
+                        "unknown: newer\\x0athan the table"));
   needs.gpus.clear();
   needs.ptx_onwards = {};
   EXPECT_FALSE(node_affinity(needs));
@@ -224,10 +224,10 @@ TEST(NfdCompatibility, RulesOfTheSpecification) {
   needs.ptx_onwards = {};
   needs.driver_minor = Text::known("535", "table");
   EXPECT_EQ(nfd_compatibility(needs).value(),
-            "# What a\"b? needs of a node, by flense.\n"
+            "# What a\"b\\x1b needs of a node, by flense.\n"
             "version: v1alpha1\n"
             "compatibilities:\n"
-            "- description: \"GPU, driver and processor for a\\\"b?\"\n"
+            "- description: \"GPU, driver and processor for a\\\"b\\\\x1b\"\n"
             "  rules:\n"
             "  - name: \"gpu and driver\"\n"
             "    matchAny:\n"

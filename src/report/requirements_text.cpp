@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/printable.h"
 #include "base/version.h"
 #include "compat/requirements_fields.h"
 #include "report/table.h"

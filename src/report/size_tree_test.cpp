@@ -1,10 +1,10 @@
 #include "report/size_tree.h"
+#include "base/printable.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include "report/shown_name.h"
 #include "slim/testing_image.h"
 
 namespace flense::report {
@@ -98,7 +98,7 @@ std::vector<std::string> lines_of(const SizeTree& tree) {
     EXPECT_TRUE(i == 0 || node.parent < i);
     depth[i] = i == 0 ? 0 : depth[node.parent] + 1;
     if (node.kind == NodeKind::kArchive) continue;
-    out.push_back(fmt::format("{}{}{}{}", std::string(depth[i], ' '), shown_name(node.name),
+    out.push_back(fmt::format("{}{}{}{}", std::string(depth[i], ' '), printable(node.name),
                               node.bytes > 0 ? fmt::format(" {}", node.bytes) : "",
                               node.files > 0 ? fmt::format(" of {}", node.files) : ""));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "base/version.h"
 #include "report/table.h"
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/format.h"
+#include "base/printable.h"
+
 namespace flense::report {
 
 namespace {
@@ -34,13 +37,8 @@ std::string_view escape_code(Ink ink) {
 
 std::string Style::paint(Ink ink, std::string_view text) const {
   const std::string_view code = escape_code(ink);
-  if (!colour || code.empty() || text.empty()) return std::string(text);
-  std::string out = "\x1b[";
-  out += code;
-  out += 'm';
-  out += text;
-  out += "\x1b[0m";
-  return out;
+  if (mark.empty() || code.empty() || text.empty()) return std::string(text);
+  return fmt::format("{0}{1}m{2}{0}0m", mark, code, text);
 }
 
 std::size_t display_width(std::string_view text) {
@@ -76,13 +74,6 @@ std::string shorten_path(std::string_view text, std::size_t width) {
     ++at;
   }
   return "…" + std::string(text.substr(at));
-}
-
-std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return out;
 }
 
 }  // namespace flense::report

@@ -10,7 +10,8 @@ namespace flense::report {
 enum class Ink { kPlain, kBold, kDim, kRed, kYellow, kGreen, kCyan };
 
 struct Style {
-  bool colour = false;
+  /// What opens a colour (Screen::mark); empty: no colours.
+  std::string mark;
   /// Columns of the terminal; 0: not a terminal, lines are never shortened.
   unsigned columns = 0;
 
@@ -26,8 +27,5 @@ std::string shorten_path(std::string_view text, std::size_t width);
 
 /// A shell command in a sentence: its first line, at most 72 columns of it, and "…" for more.
 std::string brief_command(std::string_view command);
-
-/// Control characters as '?': names in an image are hostile to terminals.
-std::string printable(std::string_view text);
 
 }  // namespace flense::report

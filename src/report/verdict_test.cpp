@@ -138,7 +138,7 @@ TEST(VerdictText, HostileNamesAreHarmless) {
     EXPECT_THAT(verdict_text("t\x1b", hosts, {{}, all}), Not(HasSubstr("\x1b")));
   const std::string markdown = verdict_markdown("t|\n", hosts);
   EXPECT_THAT(markdown, Not(HasSubstr("\x1b")));
-  EXPECT_THAT(markdown, HasSubstr("\\| \\<b\\> \\[x\\](y)?z"));
+  EXPECT_THAT(markdown, HasSubstr("\\| \\<b\\> \\[x\\](y)\\\\x0az"));
 }
 
 TEST(VerdictMarkdown, OneRowForEachGroupAndCheck) {

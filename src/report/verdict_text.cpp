@@ -1,6 +1,7 @@
 #include "report/verdict_text.h"
 
 #include "base/format.h"
+#include "base/printable.h"
 #include "report/host_names.h"
 #include "report/markdown.h"
 #include "report/verdict_groups.h"

@@ -175,7 +175,7 @@ class Diff(harness.Case):
         after = self.archive("b.tar", layer({"a|b<img src=x>`\n": b"x" * 10}))
         out = self.flense("diff", before, after, "--format", "markdown").out
         row = next(line for line in out.splitlines() if "img" in line)
-        self.assertIn("a\\|b\\<img src=x\\>\\`?", row)
+        self.assertIn("a\\|b\\<img src=x\\>\\`\\\\x0a", row)
         self.assertEqual(row.count("|") - row.count("\\|"), 4)
 
     def test_directories_and_configuration(self):

@@ -5,8 +5,8 @@
 #include <seccomp.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 
 #include "base/file.h"
@@ -126,6 +126,6 @@ int main(int argc, char** argv) {
   if (argc != 4) return 2;
   const auto done = flense::launch::write_source(argv[1], argv[2], argv[3]);
   if (done) return 0;
-  std::fputs(flense::render(done.error()).c_str(), stderr);
+  std::cerr << flense::render(done.error());
   return 1;
 }

@@ -1,0 +1,95 @@
+#include "base/printable.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "base/format.h"
+#include "base/utf8.h"
+
+namespace flense {
+
+namespace {
+
+/// C1 controls, separators of lines, and Unicode's Default_Ignorable_Code_Point.
+constexpr std::array<std::pair<std::uint32_t, std::uint32_t>, 18> kHiding = {{
+    {0x80, 0x9f},
+    {0xad, 0xad},
+    {0x34f, 0x34f},
+    {0x61c, 0x61c},
+    {0x115f, 0x1160},
+    {0x17b4, 0x17b5},
+    {0x180b, 0x180f},
+    {0x200b, 0x200f},
+    {0x2028, 0x202e},
+    {0x2060, 0x206f},
+    {0x3164, 0x3164},
+    {0xfe00, 0xfe0f},
+    {0xfeff, 0xfeff},
+    {0xffa0, 0xffa0},
+    {0xfff0, 0xfffb},
+    {0x1bca0, 0x1bca3},
+    {0x1d173, 0x1d17a},
+    {0xe0000, 0xe0fff},
+}};
+
+bool hides(std::uint32_t point) {
+  return std::ranges::any_of(kHiding, [point](const auto& range) {
+    return point >= range.first && point <= range.second;
+  });
+}
+
+/// Of one well-formed sequence of two bytes or more.
+std::uint32_t point_of(std::string_view sequence) {
+  std::uint32_t point = static_cast<unsigned char>(sequence.front()) & (0x7fU >> sequence.size());
+  for (const char c : sequence.substr(1))
+    point = point << 6 | (static_cast<unsigned char>(c) & 0x3fU);
+  return point;
+}
+
+void append_escaped(std::string& out, std::uint32_t point) {
+  if (point < 0x10000) {
+    out += fmt::format("\\u{:04x}", point);
+  } else {
+    point -= 0x10000;
+    out += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (point >> 10), 0xdc00 + (point & 0x3ff));
+  }
+}
+
+std::string escaped(std::string_view text, std::string_view kept) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto plain = std::ranges::find_if_not(text, [&](char c) {
+      return (c >= 0x20 && c < 0x7f) || kept.find(c) != std::string_view::npos;
+    });
+    out.append(text.begin(), plain);
+    text.remove_prefix(static_cast<std::size_t>(plain - text.begin()));
+    if (text.empty()) break;
+    const std::size_t length = utf8_length(text);
+    const std::string_view sequence = text.substr(0, std::max<std::size_t>(length, 1));
+    if (length < 2) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(sequence.front()));
+    } else if (const std::uint32_t point = point_of(sequence); hides(point)) {
+      append_escaped(out, point);
+    } else {
+      out += sequence;
+    }
+    text.remove_prefix(sequence.size());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  return escaped(text, {});
+}
+
+std::string printable_lines(std::string_view text) {
+  return escaped(text, "\n\t");
+}
+
+}  // namespace flense

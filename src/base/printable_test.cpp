@@ -1,0 +1,76 @@
+#include "base/printable.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "base/utf8.h"
+
+namespace flense {
+namespace {
+
+TEST(Printable, LeavesHonestTextAlone) {
+  for (const char* name :
+       {"usr/lib/libone.so.1", "ünïcödé", "データ", "a b", "🐳", "\\x1b", "\u00a0", ""})
+    EXPECT_EQ(printable(name), name);
+  EXPECT_EQ(printable_lines("a\tb\nc\n"), "a\tb\nc\n");
+}
+
+TEST(Printable, ShowsWhatHidesOrIsNoText) {
+  EXPECT_EQ(printable("a\x1b[31m"), "a\\x1b[31m");
+  EXPECT_EQ(printable("a\nb\tc\x7f"), "a\\x0ab\\x09c\\x7f");
+  EXPECT_EQ(printable(std::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(printable_lines("a\r\nb\x1b]0;x\x07"), "a\\x0d\nb\\x1b]0;x\\x07");
+  EXPECT_EQ(printable("\xff\xfe"), "\\xff\\xfe");
+  EXPECT_EQ(printable("safe\u202egnp.exe"), "safe\\u202egnp.exe");
+  EXPECT_EQ(printable("zero\u200bwidth\ufeff\u2066"), "zero\\u200bwidth\\ufeff\\u2066");
+  EXPECT_EQ(printable("\u061c\u200e\u200f\u2069"), "\\u061c\\u200e\\u200f\\u2069");
+  // Terminals take C1 controls in UTF-8, and many the bare bytes too: CSI, OSC.
+  EXPECT_EQ(printable("\u0080\u0085\u009b\u009f\u2028\u2029"),
+            "\\u0080\\u0085\\u009b\\u009f\\u2028\\u2029");
+  EXPECT_EQ(printable("\x9b\x33\x31m\x9d"), "\\x9b31m\\x9d");
+  EXPECT_EQ(printable("\U000e0041\U0001d173"), "\\udb40\\udc41\\ud834\\udd73");
+  // Overlong '/', a surrogate, above U+10FFFF, cut short.
+  EXPECT_EQ(printable("\xc0\xaf"), "\\xc0\\xaf");
+  EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");
+  EXPECT_EQ(printable("\xe2\x82"), "\\xe2\\x82");
+}
+
+bool harmless(std::string_view text, std::string_view kept) {
+  if (!is_utf8(text)) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte < 0x20 && kept.find(text[i]) == std::string_view::npos) || byte == 0x7f) return false;
+    // U+0080 to U+009F.
+    if (byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) return false;
+  }
+  return text.find("\u202e") == std::string_view::npos &&
+         text.find("\u2066") == std::string_view::npos;
+}
+
+/// Bytes and characters of all kinds in any order.
+std::string anything() {
+  const auto piece =
+      rc::gen::oneOf(rc::gen::arbitrary<std::string>(),
+                     rc::gen::element<std::string>("\x1b[31m", "\u202e", "\u2066", "\u009b", "\x9b",
+                                                   "\xe2\x80", "\xae", "\xc2", "\n", "\t", "ä",
+                                                   "データ", "\U000e0041", "\\x1b"));
+  std::string out;
+  for (const std::string& one : *rc::gen::container<std::vector<std::string>>(piece)) out += one;
+  return out;
+}
+
+RC_GTEST_PROP(Printable, IsHarmlessForAllBytes, ()) {
+  const std::string text = anything();
+  RC_ASSERT(harmless(printable(text), ""));
+  RC_ASSERT(harmless(printable_lines(text), "\n\t"));
+}
+
+RC_GTEST_PROP(Printable, ChangesNothingTheSecondTime, ()) {
+  const std::string text = anything();
+  RC_ASSERT(printable(printable(text)) == printable(text));
+  RC_ASSERT(printable_lines(printable_lines(text)) == printable_lines(text));
+}
+
+}  // namespace
+}  // namespace flense

@@ -1,0 +1,35 @@
+// Where a person reads: the only way to standard output and standard error. Nothing gets there that
+// a terminal would obey, whoever wrote it; colours get there by a way that text cannot take.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/stream.h"
+
+namespace flense {
+
+class Screen {
+ public:
+  explicit Screen(Sink& to, bool terminal = false);
+
+  bool is_terminal() const { return terminal_; }
+  /// What opens a colour in text(), drawn anew in each process: a name in an image would have to
+  /// guess 128 bits. Empty: no terminal, no colours.
+  const std::string& mark() const { return mark_; }
+
+  /// Printable but for newlines, tabs and marked colours. JSON says the same afterwards.
+  Result<void> text(std::string_view text);
+  /// One line: a newline in it is shown, so that no name makes a line of its own.
+  Result<void> line(std::string_view text);
+  /// For output that a program takes: byte for byte, except on a terminal, where it is text.
+  Result<void> exact(std::string_view text);
+
+ private:
+  Sink& to_;
+  bool terminal_;
+  std::string mark_;
+};
+
+}  // namespace flense
