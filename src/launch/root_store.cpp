@@ -91,9 +91,10 @@ Result<void> check_platform(const image::Image& image) {
 
 }  // namespace
 
-Result<RootStore> RootStore::open(const std::filesystem::path& directory) {
+Result<RootStore> RootStore::open(const std::filesystem::path& directory,
+                                  std::optional<std::uint64_t> max_unpacked) {
   TRY_DO(open_private_directory(directory));
-  return RootStore(directory);
+  return RootStore(directory, max_unpacked);
 }
 
 Result<std::string> RootStore::key_of(const image::Image& image) {
@@ -219,13 +220,14 @@ Result<void> RootStore::fill(const image::Image& image, const std::string& key,
   const UniqueFd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return system_error(errno, "cannot open " + root.string());
 
-  TRY(auto extractor, image::Extractor::create(root, image::Ownership::kCaller));
+  TRY(auto extractor, image::Extractor::create(root, image::Ownership::kCaller,
+                                               image::UnpackLimit(image, max_unpacked_)));
   image::WalkOptions options;
   options.scratch_directory = directory_;
   options.progress = &progress;
   for (layer = 0; layer < image.layers.size(); ++layer) {
     progress.begin(fmt::format("unpacking layer {} of {}", layer + 1, image.layers.size()), 0);
-    extractor.begin_layer();
+    TRY_DO(extractor.begin_layer());
     TRY_DO(with_context(
         image::walk_layer(image, layer, options,
                           [&](const image::LayerEntry& member, image::EntryContent* content,

@@ -47,7 +47,9 @@ struct ListedRoot {
 class RootStore {
  public:
   /// The directory is made for this user alone. An environment error when it cannot be used.
-  static Result<RootStore> open(const std::filesystem::path& directory);
+  /// `max_unpacked`: instead of the limit that goes by the image's size (image/unpack_limit.h).
+  static Result<RootStore> open(const std::filesystem::path& directory,
+                                std::optional<std::uint64_t> max_unpacked = std::nullopt);
 
   /// The key of an image: its layers' diff_ids, in order; of a squashfs, which names no digest of
   /// its content, the file that it is (path, inode, size, times).
@@ -69,7 +71,8 @@ class RootStore {
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  explicit RootStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  RootStore(std::filesystem::path directory, std::optional<std::uint64_t> max_unpacked)
+      : directory_(std::move(directory)), max_unpacked_(max_unpacked) {}
   std::filesystem::path entry(const std::string& key) const { return directory_ / key; }
   Result<void> unpack(const image::Image& image, const std::string& key, Progress& progress) const;
   Error with_need(Error error, const image::Image& image, std::size_t next, std::uint64_t written,
@@ -79,6 +82,7 @@ class RootStore {
                     Progress& progress) const;
 
   std::filesystem::path directory_;
+  std::optional<std::uint64_t> max_unpacked_;
 };
 
 }  // namespace flense::launch
