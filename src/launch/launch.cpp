@@ -13,6 +13,7 @@
 #include "launch/host_kernel.h"
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
+#include "launch/root_programs.h"
 
 namespace flense::launch {
 
@@ -239,6 +240,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   const text::Json listed = oci_config(mounted);
   config.set("mounts", listed["mounts"]);
   TRY_DO(check_directory(root, plan.oci));
+  TRY_DO(check_program(input.root, plan.oci.args, env_of(config), plan.oci.cwd, plan.oci.mounts));
   out.command = check_command(root, plan.oci.args, env_of(config), plan.oci.cwd, plan.oci.mounts);
   if (input.placement) place_command(*input.placement, config);
   out.config = std::move(config);

@@ -3,6 +3,7 @@
 //
 //   roots/KEY/root/       the tree: the caller's own files, see image::Ownership::kCaller
 //   roots/KEY/listing     what it consists of (root_listing.h)
+//   roots/KEY/programs    its programs, for the check at each start (root_programs.h)
 //   roots/KEY/entry.json  its label, notices and size; without it there is no entry
 //
 // Who uses an entry holds it (kept_directory.h); who unpacks or removes one has the lock of
@@ -23,6 +24,8 @@
 #include "text/json.h"
 
 namespace flense::launch {
+
+inline constexpr const char* kEntryName = "entry.json";
 
 struct RootFs {
   std::string key;                   ///< 64 hexadecimal digits: what the layers hold
@@ -54,9 +57,11 @@ class RootStore {
   /// The key of an image: its layers' diff_ids, in order; of a squashfs, which names no digest of
   /// its content, the file that it is (path, inode, size, times).
   static Result<std::string> key_of(const image::Image& image);
-  /// A directory of the user's as it is: nothing is copied, and nothing made in it.
+  /// A directory as it is: nothing is copied, and nothing made in it. Who may write there chooses
+  /// what is started.
   static Result<RootFs> in_place(const std::filesystem::path& directory);
-  /// What is there; an entry of another form or a damaged one is not.
+  /// What is there; an entry of another form or a damaged one is not. An environment error for one
+  /// that others can reach: directories of an image may be anyone's to write.
   Result<std::optional<RootFs>> find(const std::string& key) const;
   /// The same, unpacked now where it is missing. Of many that ask at once one unpacks.
   Result<RootFs> obtain(const image::Image& image, Progress& progress) const;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What unpacking an image may cost, and what it leaves: members that claim more than they store, stops by signals and
-kills at random moments, AUFS bookkeeping and hostile names."""
+kills at random moments, AUFS bookkeeping, hostile names; and that a root which is no longer what was unpacked is not
+started."""
 
 import os
 import random
@@ -302,6 +303,84 @@ class Unpack(harness.Case):
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 self.assertEqual(harness.digest_tree(canary), before, number)
                 shutil.rmtree(out, ignore_errors=True)
+
+    # Roots that are not what was unpacked.
+
+    def test_a_damaged_program_is_not_started(self):
+        image = self.archive(test_run.busybox_layer())
+
+        def grown(path):
+            with open(path, "ab") as out:
+                out.write(b"x")
+
+        def replaced(path):
+            os.unlink(path)
+            shutil.copy(fixtures.BUSYBOX, path)
+            os.chmod(path, 0o755)
+
+        def a_directory(path):
+            os.unlink(path)
+            os.mkdir(path)
+        changes = ((grown, "has another size"), (lambda p: os.truncate(p, 0), "has another size"),
+                   (lambda p: os.utime(p), "has another time"), (lambda p: os.chmod(p, 0o644), "has another mode"),
+                   (os.unlink, "is missing"), (replaced, "has another time"), (a_directory, "has another type"))
+        for change, what in changes:
+            # By a link, as most are found.
+            name = "sh" if what != "is missing" else "busybox"
+            self.run_image(image, name, "-c" if name == "sh" else "true", "true")
+            root, = self.roots()
+            change(root + "/root/bin/busybox")
+            err = self.run_image(image, name, "-c" if name == "sh" else "true", "true", expect=125).err
+            self.assertIn(f"is damaged: bin/busybox {what}", err)
+            self.assertIn("hint: the next start unpacks it anew", err)
+            self.assertEqual(self.run_image(image, "sh", "-c", "echo whole").out, "whole\n")
+            self.verify()
+        root, = self.roots()
+        with open(root + "/root/bin/more", "w", encoding="utf-8") as out:
+            out.write("#!/bin/sh\n")
+        os.chmod(root + "/root/bin/more", 0o755)
+        self.assertIn("is damaged: bin/more was not unpacked", self.run_image(image, "more", expect=125).err)
+        # What is mounted over is none of the root's.
+        self.run_image(image, "true")
+        root, = self.roots()
+        grown(root + "/root/bin/busybox")
+        binaries = os.path.join(self.home, "bin")
+        os.mkdir(binaries)
+        shutil.copy(fixtures.BUSYBOX, binaries + "/true")
+        self.run_image("-v", f"{binaries}:/bin", image, "true")
+
+    def test_a_damaged_root_in_use(self):
+        image = self.archive(test_run.busybox_layer())
+        process = self.start("run", image, "sh", "-c", "echo up; while [ ! -e go ]; do sleep 0.05; done; cat /etc/passwd")
+        self.assertEqual(process.stdout.readline(), b"up\n")
+        root, = self.roots()
+        os.utime(root + "/root/bin/busybox")
+        self.assertIn("is damaged", self.run_image(image, "true", expect=125).err)
+        self.assertIn("a container uses", self.run_image(image, "true", expect=125).err)
+        with open(os.path.join(self.home, "go"), "w", encoding="utf-8"):
+            pass
+        self.assertIn("root:", self.done(process).out)
+        self.run_image(image, "true")
+        self.verify()
+
+    def test_a_root_that_others_can_reach(self):
+        image = self.archive(test_run.busybox_layer())
+        self.run_image(image, "true")
+        root, = self.roots()
+        os.chmod(root, 0o755)
+        err = self.run_image(image, "true", expect=125).err
+        self.assertIn(f"others can reach {root} and may have written there", err)
+        self.assertIn(f"hint: chmod 700 {root}", err)
+        os.chmod(root, 0o700)
+        self.run_image(image, "true")
+        os.chmod(self.place("roots"), 0o777)
+        self.assertIn("others may write to", self.run_image(image, "true", expect=125).err)
+        os.chmod(self.place("roots"), 0o700)
+        if self.uid is None:
+            return
+        os.chown(root, 0, 0)
+        self.assertIn("error: ", self.run_image(image, "true", expect=125).err)
+        os.chown(root, self.uid, self.uid)
 
 
 if __name__ == "__main__":
