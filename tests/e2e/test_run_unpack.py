@@ -382,6 +382,34 @@ class Unpack(harness.Case):
         self.assertIn("error: ", self.run_image(image, "true", expect=125).err)
         os.chown(root, self.uid, self.uid)
 
+    def test_a_place_that_another_user_has_taken(self):
+        if self.uid is None:
+            self.skipTest("needs root to be another user")
+        taken = f"/tmp/flense-{self.uid}"
+        if os.path.lexists(taken) or os.path.exists(f"/run/user/{self.uid}"):
+            self.skipTest(f"{taken} is in use")
+        os.mkdir(taken, 0o755)
+        self.addCleanup(lambda: os.path.islink(taken) and os.unlink(taken) or shutil.rmtree(taken, ignore_errors=True))
+        for how in ("directory", "link", "file"):
+            if how == "link":
+                os.rmdir(taken)
+                os.symlink(self.home, taken)
+            if how == "file":
+                os.unlink(taken)
+                with open(taken, "w", encoding="utf-8"):
+                    pass
+                self.addCleanup(lambda: os.path.lexists(taken) and os.unlink(taken))
+            away = {"XDG_RUNTIME_DIR": ""}
+            process = self.start("run", "--name", "job", self.image, "sh", "-c", "echo up; sleep 30", env=away)
+            self.assertEqual(process.stdout.readline(), b"up\n", how)
+            self.assertEqual(self.done(self.start("exec", "job", "echo", "in", env=away)).out, "in\n")
+            process.terminate()
+            err = process.communicate()[1].decode()
+            self.assertIn("notice: ", err)
+            self.assertIn(taken, err)
+            self.assertIn(self.place("runtime"), err)
+            self.assertEqual(os.listdir(taken) if how == "directory" else [], [])
+
 
 if __name__ == "__main__":
     harness.main()
