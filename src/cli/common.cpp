@@ -140,6 +140,14 @@ std::uint64_t unpacked_size(const image::Image& image) {
   return total;
 }
 
+Result<std::optional<std::uint64_t>> max_unpacked(const Io& io) {
+  const std::string text = io.variable("FLENSE_MAX_UNPACKED");
+  if (text.empty()) return std::nullopt;
+  TRY(const std::uint64_t most,
+      with_context(inventory::parse_size(text), "reading FLENSE_MAX_UNPACKED"));
+  return most;
+}
+
 CachePlaces places_of(const Io& io) {
   CacheSurroundings surroundings;
   surroundings.variable = [&io](std::string_view name) {

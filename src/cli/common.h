@@ -47,6 +47,9 @@ Result<std::unique_ptr<image::Image>> open_config(const std::string& target, con
 /// compressed.
 std::uint64_t unpacked_size(const image::Image& image);
 
+/// $FLENSE_MAX_UNPACKED; a usage error when that is no size.
+Result<std::optional<std::uint64_t>> max_unpacked(const Io& io);
+
 /// Where caches may lie, by the environment.
 CachePlaces places_of(const Io& io);
 

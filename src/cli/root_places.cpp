@@ -19,9 +19,10 @@ bool forbids_programs(const std::filesystem::path& directory) {
 }  // namespace
 
 Result<OpenedRoots> open_root_store(const Io& io) {
+  TRY(const auto most, max_unpacked(io));
   std::vector<std::string> complaints;
   for (const std::filesystem::path& place : places_of(io).inventories) {
-    auto store = launch::RootStore::open(place / "roots");
+    auto store = launch::RootStore::open(place / "roots", most);
     if (!store) {
       complaints.push_back(store.error().message);
       continue;

@@ -301,6 +301,7 @@ std::string command_text(const text::Json& config) {
 Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const launch::RunOptions options, run_options(args, io));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
+  if (!places.note.empty() && !args.has("--quiet")) TRY_DO(tell(io, "notice: ", {places.note}));
   TRY(const launch::Engine engine, launch::find_engine(places));
   launch::forget_dead(places);
   if (!options.name.empty() && !args.has("--bundle"))

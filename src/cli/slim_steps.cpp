@@ -237,6 +237,7 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   }
   out.options.amd_override = inventory::amd_override(inventory::environment(*out.image));
   out.progress = make_progress(args, io);
+  TRY(out.max_unpacked, max_unpacked(io));
 
   inventory::InventoryOptions options;
   options.scan.cache = cache;
@@ -302,7 +303,10 @@ Result<void> save_plan(const SlimRequest& request, const slim::Plan& plan) {
 Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject& subject,
                                       const slim::Plan& plan, const slim::SlimOptions& options,
                                       slim::LayerPool* pool) {
-  TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
+  image::OutputSpec bounded = spec;
+  bounded.limit = image::UnpackLimit(*subject.image, subject.max_unpacked);
+  bounded.progress = subject.progress.get();
+  TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(bounded));
   slim::SlimOutcome outcome;
   const bool several = options.squash && subject.image->layers.size() > 1;
   if (several || (spec.form == image::OutputForm::kSquashfs && !is_tree(*subject.image))) {

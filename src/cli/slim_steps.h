@@ -54,6 +54,7 @@ struct SlimSubject {
   std::vector<std::uint64_t> unpacked;
   slim::DriverFloor driver_floor;
   std::unique_ptr<Progress> progress;
+  std::optional<std::uint64_t> max_unpacked;  ///< $FLENSE_MAX_UNPACKED
   std::vector<std::string> trace_notices;
   std::string failed_trace;  ///< why a --trace proves nothing; then there is no plan
   /// What --trace and --verify run in: made when it is first asked for (cli/slim_run.h).

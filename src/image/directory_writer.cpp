@@ -18,8 +18,13 @@ namespace {
 /// in order.
 class DirectoryWriter final : public ImageWriter {
  public:
-  DirectoryWriter(AtomicDirectory output, AtomicDirectory spool)
-      : output_(std::move(output)), spool_(std::move(spool)), stage_(spool_.staging()) {}
+  DirectoryWriter(AtomicDirectory output, AtomicDirectory spool, const OutputSpec& spec)
+      : output_(std::move(output)),
+        spool_(std::move(spool)),
+        stage_(spool_.staging()),
+        limit_(spec.limit) {
+    walk_.progress = spec.progress;
+  }
 
   Result<std::unique_ptr<LayerSink>> begin_layer(codec::Compression,
                                                  const codec::EncodeOptions& options) override {
@@ -46,11 +51,11 @@ class DirectoryWriter final : public ImageWriter {
 
   Result<std::string> commit(const text::Json&, const text::Json&,
                              const std::vector<LayerResult>& layers) override {
-    TRY(Extractor extractor, Extractor::create(output_.staging()));
+    TRY(Extractor extractor, Extractor::create(output_.staging(), Ownership::kAsStored, limit_));
     for (const LayerResult& layer : layers) {
-      extractor.begin_layer();
+      TRY_DO(extractor.begin_layer());
       TRY(LayerBlob blob, open(layer));
-      TRY_DO(walk_blob(std::move(blob), WalkOptions{},
+      TRY_DO(walk_blob(std::move(blob), walk_,
                        [&](const LayerEntry& entry, EntryContent* content, codec::TarReader*) {
                          return extractor.add(entry, content);
                        }));
@@ -86,6 +91,8 @@ class DirectoryWriter final : public ImageWriter {
 
   AtomicDirectory output_, spool_;
   BlobStage stage_;
+  UnpackLimit limit_;
+  WalkOptions walk_;
   std::mutex mutex_;
   std::map<std::string, Taken> taken_;
 };
@@ -99,7 +106,7 @@ Result<std::unique_ptr<ImageWriter>> create_directory_writer(const OutputSpec& s
   beside += ".flense-layers";
   TRY(AtomicDirectory spool, AtomicDirectory::create(beside));
   return std::unique_ptr<ImageWriter>(
-      std::make_unique<DirectoryWriter>(std::move(output), std::move(spool)));
+      std::make_unique<DirectoryWriter>(std::move(output), std::move(spool), spec));
 }
 
 }  // namespace flense::image

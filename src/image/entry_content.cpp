@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/hole_sink.h"
 #include "image/layer_walk.h"
 
 namespace flense::image {
@@ -19,7 +20,7 @@ constexpr std::uint64_t kMaxBuffer = 64u << 20;
 
 /// Replays what peek() has taken, then goes on with the source.
 struct EntryContent::Rest final : Source {
-  explicit Rest(Source& from) : source(from) {}
+  Rest(Source& from, Progress* progress) : source(from), watched(progress) {}
 
   Result<Bytes> next(std::size_t max) override {
     if (used < held.size()) {
@@ -27,23 +28,26 @@ struct EntryContent::Rest final : Source {
       used += out.size();
       return out;
     }
+    if (watched != nullptr) TRY_DO(watched->add(0));
     return source.next(max);
   }
   Bytes direct() const override { return held.empty() ? source.direct() : Bytes(); }
 
   Source& source;
+  Progress* watched;
   std::vector<std::byte> held;
   std::size_t used = 0;
 };
 
-EntryContent::EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch)
-    : source_(source), size_(size), scratch_(scratch) {}
+EntryContent::EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch,
+                           Progress* watched)
+    : source_(source), size_(size), scratch_(scratch), watched_(watched) {}
 
 Result<Bytes> EntryContent::peek(std::size_t count) {
   const std::size_t wanted = std::min(
       {count, kMaxPeek, static_cast<std::size_t>(std::min<std::uint64_t>(size_, kMaxPeek))});
   if (wanted == 0) return Bytes();
-  if (!rest_) rest_ = std::make_shared<Rest>(source_);
+  if (!rest_) rest_ = std::make_shared<Rest>(source_, watched_);
   if (const Bytes direct = rest_->direct(); direct.size() >= wanted) return direct.first(wanted);
   while (rest_->held.size() < wanted) {
     TRY(const Bytes more, source_.next(wanted - rest_->held.size()));
@@ -55,7 +59,7 @@ Result<Bytes> EntryContent::peek(std::size_t count) {
 }
 
 Source& EntryContent::stream() {
-  if (!rest_) rest_ = std::make_shared<Rest>(source_);
+  if (!rest_) rest_ = std::make_shared<Rest>(source_, watched_);
   return *rest_;
 }
 
@@ -91,17 +95,16 @@ Result<Bytes> ContentScratch::spill(Source& from, std::uint64_t size) {
   if (!file_) {
     TRY(file_, open_scratch(directory_));
   }
-  if (::lseek(file_.get(), 0, SEEK_SET) != 0)
-    return system_error(errno, "cannot rewind a scratch file");
+  HoleSink to(file_.get(), "a scratch file");
   std::uint64_t filled = 0;
   while (filled < size) {
     TRY(const Bytes chunk,
         from.next(static_cast<std::size_t>(std::min<std::uint64_t>(kBlock, size - filled))));
     if (chunk.empty()) return bad_input("content ends after {} of {} bytes", filled, size);
-    TRY_DO(with_hint(write_fully(file_.get(), chunk, "a scratch file"),
-                     "choose a roomier scratch directory with --tmpdir"));
+    TRY_DO(with_hint(to.write(chunk), "choose a roomier scratch directory with --tmpdir"));
     filled += chunk.size();
   }
+  TRY_DO(to.finish());
   if (mapped_.bytes().size() < size) {
     TRY(mapped_, MappedFile::map(file_.get(), "scratch file"));
   }

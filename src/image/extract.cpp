@@ -14,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/hole_sink.h"
 #include "base/in_root.h"
 #include "base/path.h"
 #include "codec/sha256.h"
@@ -88,8 +89,10 @@ Result<void> remove_tree(int dir, const std::string& name, int depth,
 
 }  // namespace
 
-Result<Extractor> Extractor::create(const std::filesystem::path& root, Ownership ownership) {
+Result<Extractor> Extractor::create(const std::filesystem::path& root, Ownership ownership,
+                                    const UnpackLimit& limit) {
   Extractor out;
+  out.limit_ = limit;
   out.as_caller_ = ownership == Ownership::kCaller;
   out.root_ = UniqueFd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!out.root_) return system_error(errno, "cannot open " + root.string());
@@ -97,8 +100,16 @@ Result<Extractor> Extractor::create(const std::filesystem::path& root, Ownership
   return out;
 }
 
-void Extractor::begin_layer() {
+Result<void> Extractor::begin_layer() {
   placed_.clear();
+  return remove_aufs_links();
+}
+
+/// They serve the hard links of one layer.
+Result<void> Extractor::remove_aufs_links() {
+  if (!std::exchange(aufs_links_, false)) return {};
+  cache_valid_ = false;
+  return remove_tree(root_.get(), std::string(kAufsLinks), 0, [](std::uint64_t) {});
 }
 
 std::string Extractor::key(std::uint64_t dir_inode, std::string_view name) {
@@ -213,10 +224,11 @@ Result<void> Extractor::write_file(const Parent& parent, const std::string& name
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return system_error(errno, "cannot create " + entry.path);
   if (content != nullptr) {
-    FdSink file(fd.get(), entry.path);
+    HoleSink file(fd.get(), entry.path);
     codec::HashingSink hashing(file);
     Sink& sink = as_caller_ ? static_cast<Sink&>(hashing) : file;
     TRY(const std::uint64_t written, copy_all(content->stream(), sink));
+    TRY_DO(sink.finish());
     if (written != content->size()) {
       return bad_input("{} has {} bytes, its header says {}", entry.path, written, content->size());
     }
@@ -351,8 +363,12 @@ Result<void> Extractor::apply_whiteout(const LayerEntry& entry) {
 
 Result<void> Extractor::add(const LayerEntry& entry, EntryContent* content) {
   if (whiteout_kind(entry.path) != Whiteout::kNone) return apply_whiteout(entry);
-  if (is_aufs_metadata(entry.path)) return {};
   const codec::MemberType type = entry.member.type;
+  if (is_aufs_metadata(entry.path)) {
+    if (!is_aufs_link_content(entry.path, type)) return {};
+    aufs_links_ = true;
+  }
+  TRY_DO(limit_.add(entry));
   if (type == codec::MemberType::kOther) {
     ++skipped_others_;
     return {};
@@ -387,6 +403,7 @@ Result<void> Extractor::remember_directory(int fd, const LayerEntry& entry) {
 }
 
 Result<void> Extractor::finish() {
+  TRY_DO(remove_aufs_links());
   std::vector<std::pair<std::uint64_t, const Directory*>> order;
   order.reserve(directories_.size());
   for (const auto& [inode, directory] : directories_) order.emplace_back(inode, &directory);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "image/layer_walk.h"
+#include "image/unpack_limit.h"
 
 namespace flense::image {
 
@@ -35,13 +36,14 @@ class Extractor {
  public:
   /// `root` is an empty directory that is ours.
   static Result<Extractor> create(const std::filesystem::path& root,
-                                  Ownership ownership = Ownership::kAsStored);
+                                  Ownership ownership = Ownership::kAsStored,
+                                  const UnpackLimit& limit = {});
   Extractor(Extractor&&) noexcept = default;
   Extractor& operator=(Extractor&&) noexcept = default;
   ~Extractor() = default;
 
   /// Whiteouts act on what lay there before this call.
-  void begin_layer();
+  Result<void> begin_layer();
   /// One member; entries of a layer in archive order. `content` as the walk hands it out.
   Result<void> add(const LayerEntry& entry, EntryContent* content);
   /// Sets modes and times of directories, which writing into them would have changed.
@@ -71,6 +73,7 @@ class Extractor {
   Result<void> set_metadata(int fd, const codec::TarMember& member, const std::string& path);
   Result<void> remember_directory(int fd, const LayerEntry& entry);
   Result<void> apply_whiteout(const LayerEntry& entry);
+  Result<void> remove_aufs_links();
   Result<bool> remove_lower(int dir, std::uint64_t dir_inode, const std::string& name, int depth);
   Result<bool> empty_lower(int dir, int depth);
   static std::string key(std::uint64_t dir_inode, std::string_view name);
@@ -79,12 +82,14 @@ class Extractor {
   std::uint32_t mode_for(std::uint64_t inode, const codec::TarMember& member);
 
   UniqueFd root_;
+  UnpackLimit limit_;
   bool privileged_ = false;
   bool as_caller_ = false;
   UniqueFd cached_;
   std::string cached_path_;
   std::uint64_t cached_inode_ = 0;
   bool cache_valid_ = false;
+  bool aufs_links_ = false;                 ///< the layer has brought some
   std::unordered_set<std::string> placed_;  ///< "parent inode/name" written by this layer
   /// Directories whose metadata finish() sets, by inode: a path may lead to another one by then.
   struct Directory {

@@ -102,7 +102,7 @@ Result<void> visit_members(Source& tar, const std::string& name, const WalkOptio
       TRY_DO(visit(entry, nullptr, &reader));
       continue;
     }
-    EntryContent content(reader.content(), entry.member.size, scratch);
+    EntryContent content(reader.content(), entry.member.size, scratch, options.progress);
     TRY_DO(visit(entry, &content, &reader));
   }
   // Digests cover what follows the end marker too.
@@ -113,6 +113,12 @@ Result<void> expect_digest(std::string_view what, const std::string& actual,
                            const std::string& expected) {
   if (expected.empty() || actual == expected) return {};
   return bad_input("the {} has digest {}, expected {}", what, actual, expected);
+}
+
+/// Whether a directory on the way is AUFS bookkeeping.
+bool is_below_aufs(std::string_view path) {
+  const std::string_view parent = parent_path(path);
+  return parent.starts_with(kAufsPrefix) || parent.find("/.wh..wh.") != std::string_view::npos;
 }
 
 using Consumer = std::function<Result<void>(Source& tar, Progress* progress)>;
@@ -179,6 +185,7 @@ Result<WalkResult> run(LayerBlob blob, const WalkOptions& options, const Consume
 
 Whiteout whiteout_kind(std::string_view path) {
   const std::string_view name = base_name(path);
+  if (is_below_aufs(path)) return Whiteout::kNone;
   if (name == kOpaqueName) return Whiteout::kOpaque;
   if (!name.starts_with(kWhiteoutPrefix) || name.starts_with(kAufsPrefix)) return Whiteout::kNone;
   // ".wh." alone names nothing; ".wh..." would hide the parent.
@@ -196,7 +203,13 @@ std::string whiteout_target(std::string_view path) {
 
 bool is_aufs_metadata(std::string_view path) {
   const std::string_view name = base_name(path);
-  return name.starts_with(kWhiteoutPrefix) && whiteout_kind(path) == Whiteout::kNone;
+  return is_below_aufs(path) ||
+         (name.starts_with(kWhiteoutPrefix) && whiteout_kind(path) == Whiteout::kNone);
+}
+
+bool is_aufs_link_content(std::string_view path, codec::MemberType type) {
+  return type == codec::MemberType::kFile && path.starts_with(kAufsLinks) &&
+         path.substr(kAufsLinks.size()).starts_with('/');
 }
 
 Result<WalkResult> walk_blob(LayerBlob blob, const WalkOptions& options,

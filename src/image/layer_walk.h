@@ -21,13 +21,19 @@ struct LayerEntry {
 
 enum class Whiteout { kNone, kFile, kOpaque };
 /// ".wh.name" hides `name`; ".wh..wh..opq" hides everything below its directory in lower layers.
-/// Other ".wh..wh." names are AUFS metadata (treated as kNone, never extracted).
+/// AUFS metadata is kNone.
 Whiteout whiteout_kind(std::string_view path);
 /// Path hidden by a kFile whiteout, or the directory of a kOpaque one.
 std::string whiteout_target(std::string_view path);
 
-/// ".wh..wh.plnk" and the like: AUFS bookkeeping that is no content of the image.
+/// ".wh..wh.plnk" and the like, and what lies below: AUFS bookkeeping that is no content of the
+/// image.
 bool is_aufs_metadata(std::string_view path);
+
+/// Where AUFS keeps what has several names. A hard link of the same layer may lead to a file there,
+/// which then has its content from it, as in Docker and containerd.
+inline constexpr std::string_view kAufsLinks = ".wh..wh.plnk";
+bool is_aufs_link_content(std::string_view path, codec::MemberType type);
 
 /// Holds one content at a time: a buffer up to 64 MiB, else an unlinked file that is mapped. Both
 /// are used again for the next content, since fresh pages cost more than the copy into them.
@@ -50,7 +56,9 @@ class ContentScratch {
 /// Content of a regular file, while its member is visited.
 class EntryContent {
  public:
-  EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch);
+  /// `watched` ends a stream once a stop was requested: few stored bytes may stand for many.
+  EntryContent(Source& source, std::uint64_t size, ContentScratch& scratch,
+               Progress* watched = nullptr);
   /// First bytes (at most 4096 asked for) without consuming.
   Result<Bytes> peek(std::size_t count);
   /// Everything, without a copy where it lies in memory already. Call at most once, and not after
@@ -65,6 +73,7 @@ class EntryContent {
   Source& source_;
   std::uint64_t size_;
   ContentScratch& scratch_;
+  Progress* watched_;
   std::shared_ptr<Rest> rest_;
 };
 

@@ -49,6 +49,18 @@ TEST(Whiteouts, Kinds) {
   EXPECT_EQ(whiteout_target("a/.wh..wh..opq"), "a");
   EXPECT_EQ(whiteout_kind("a/.wh..wh.plnk"), Whiteout::kNone);
   EXPECT_TRUE(is_aufs_metadata("a/.wh..wh.plnk"));
+  // And what lies below, whatever its name.
+  for (const char* path : {".wh..wh.plnk/1.2", ".wh..wh.plnk/.wh.x", "a/.wh..wh.orph/b/c",
+                           ".wh..wh.plnk/.wh..wh..opq"}) {
+    EXPECT_EQ(whiteout_kind(path), Whiteout::kNone) << path;
+    EXPECT_TRUE(is_aufs_metadata(path)) << path;
+  }
+  EXPECT_FALSE(is_aufs_metadata("a/.wh..wh..opq"));
+  EXPECT_FALSE(is_aufs_metadata("a.wh..wh.b/c"));
+  EXPECT_TRUE(is_aufs_link_content(".wh..wh.plnk/1.2", MemberType::kFile));
+  EXPECT_FALSE(is_aufs_link_content(".wh..wh.plnk/1.2", MemberType::kSymlink));
+  EXPECT_FALSE(is_aufs_link_content(".wh..wh.plnkx/1.2", MemberType::kFile));
+  EXPECT_FALSE(is_aufs_link_content("a/.wh..wh.plnk/1.2", MemberType::kFile));
   EXPECT_EQ(whiteout_kind("a/.wh."), Whiteout::kNone);
   EXPECT_EQ(whiteout_kind("a/.wh..."), Whiteout::kNone);
   EXPECT_EQ(whiteout_kind("a/b"), Whiteout::kNone);

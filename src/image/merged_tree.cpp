@@ -146,8 +146,14 @@ Result<void> MergedTree::apply(std::uint32_t layer) {
     remove_below(node, layer);
     retire(node, EntryState::kDeleted, layer);
   }
+  aufs_links_.clear();
   for (std::size_t i = 0; i < listing.size(); ++i) {
-    if (shadows_[layer][i].state == EntryState::kMarker) continue;
+    if (shadows_[layer][i].state == EntryState::kMarker) {
+      const LayerListing::Entry entry = listing.at(i);
+      if (is_aufs_link_content(entry.path, entry.type))
+        aufs_links_[entry.path] = {layer, static_cast<std::uint32_t>(i)};
+      continue;
+    }
     TRY_DO(place(layer, static_cast<std::uint32_t>(i)));
   }
   return {};
@@ -187,6 +193,10 @@ Result<void> MergedTree::place(std::uint32_t layer, std::uint32_t index) {
              type_of(nodes_[target]) != codec::MemberType::kDirectory) {
     node.has_content = true;
     node.content = nodes_[target].has_content ? nodes_[target].content : nodes_[target].entry;
+  } else if (entry.type == codec::MemberType::kHardLink) {
+    const auto kept = aufs_links_.find(entry.link);
+    node.has_content = kept != aufs_links_.end();
+    if (node.has_content) node.content = kept->second;
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -138,6 +139,8 @@ class MergedTree {
   std::vector<std::vector<bool>> live_content_;
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> buckets_;
+  /// By path, of the layer that is being applied: see is_aufs_link_content().
+  std::unordered_map<std::string_view, EntryRef> aufs_links_;
   std::uint64_t live_count_ = 0;
 };
 

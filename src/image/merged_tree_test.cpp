@@ -157,6 +157,21 @@ TEST(Merge, RootCannotBeReplaced) {
   EXPECT_FALSE(MergedTree::build({listing}));
 }
 
+TEST(Merge, HardLinksIntoAufsBookkeeping) {
+  const MergedTree tree =
+      merge({{dir(".wh..wh.plnk"), file(".wh..wh.plnk/1.2", 9), hardlink("a", ".wh..wh.plnk/1.2")},
+             {hardlink("b", ".wh..wh.plnk/1.2"), file("x/.wh..wh.plnk/y")}});
+  EXPECT_THAT(tree.list(""), ElementsAre("a", "b"));
+  const auto found = tree.find("a");
+  ASSERT_TRUE(found && found->content);
+  EXPECT_EQ(*found->content, (EntryRef{0, 1}));
+  EXPECT_EQ(found->type, MemberType::kFile);
+  EXPECT_TRUE(tree.content_is_live({0, 1}));
+  EXPECT_EQ(tree.shadow({0, 1}).state, EntryState::kMarker);
+  // Of one layer alone.
+  EXPECT_FALSE(tree.find("b")->content);
+}
+
 TEST(Merge, Lists) {
   const MergedTree tree = merge({{file("d/b"), file("d/a"), file("d/c/x")}});
   EXPECT_THAT(tree.list("d"), ElementsAre("a", "b", "c"));
@@ -211,7 +226,7 @@ TEST(Merge, AgreesWithExtraction) {
         return whiteout_kind(entry.path) != Whiteout::kNone;
       });
       auto listing = std::make_shared<LayerListing>();
-      extractor.begin_layer();
+      must(extractor.begin_layer());
       for (const LayerEntry& entry : entries) {
         must(listing->add(entry));
         MemorySource nothing{Bytes()};

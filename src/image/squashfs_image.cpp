@@ -35,7 +35,7 @@ class SquashfsEntries final : public EntrySource {
       }
       result.unpacked_bytes += entry.member.size;
       if (options.progress != nullptr) TRY_DO(options.progress->add(entry.member.size));
-      EntryContent content(reader->content(), entry.member.size, scratch);
+      EntryContent content(reader->content(), entry.member.size, scratch, options.progress);
       TRY_DO(visit(entry, &content, nullptr));
     }
   }

@@ -10,6 +10,7 @@
 #include "codec/compression.h"
 #include "codec/estargz.h"
 #include "image/image.h"
+#include "image/unpack_limit.h"
 
 namespace flense::image {
 
@@ -19,6 +20,9 @@ struct OutputSpec {
   OutputForm form = OutputForm::kOciLayout;
   std::filesystem::path path;
   std::string tag;  ///< reference name: "app:slim"; may be empty
+  // Of a directory.
+  UnpackLimit limit = {};
+  Progress* progress = nullptr;  ///< ends it when a stop was requested
 };
 
 /// "oci:DIR[:TAG]", "oci-archive:F.tar[:TAG]", "docker-archive:F.tar[:NAME]", "dir:DIR",

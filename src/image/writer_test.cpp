@@ -240,7 +240,7 @@ class Extraction : public testing::Test {
     write_file(outside_ / "secret", "secret");
     std::filesystem::create_directories(root());
     extractor_ = must(Extractor::create(root()));
-    extractor_.begin_layer();
+    must(extractor_.begin_layer());
   }
   std::filesystem::path root() const { return outside_ / "root"; }
   std::string secret() const { return must(read_file(outside_ / "secret", 100)); }
@@ -276,10 +276,44 @@ TEST_F(Extraction, HardLinksNeverLeadOut) {
 
 TEST_F(Extraction, WhiteoutsStayInside) {
   must(add(entry(MemberType::kSymlink, "out", "../..")));
-  extractor_.begin_layer();
+  must(extractor_.begin_layer());
   must(add(entry(MemberType::kFile, "out/.wh.secret")));
   must(add(entry(MemberType::kFile, "out/.wh..wh..opq")));
   EXPECT_EQ(secret(), "secret");
+}
+
+TEST_F(Extraction, MergedUsrBackToTheRootStaysInside) {
+  must(add(entry(MemberType::kSymlink, "usr", "/")));
+  must(add(entry(MemberType::kSymlink, "lib64", "/")));
+  must(add(entry(MemberType::kFile, "usr/lib64/usr/made"), "inside"));
+  EXPECT_EQ(must(read_file(root() / "made", 100)), "inside");
+  EXPECT_FALSE(std::filesystem::exists("/made"));
+}
+
+TEST_F(Extraction, AufsBookkeepingIsNoContent) {
+  must(add(entry(MemberType::kDirectory, ".wh..wh.plnk")));
+  must(add(entry(MemberType::kFile, ".wh..wh.aufs")));
+  must(add(entry(MemberType::kFile, ".wh..wh.orph/lost"), "x"));
+  must(add(entry(MemberType::kFile, "d/.wh..wh.plnk/x"), "x"));
+  must(add(entry(MemberType::kFile, ".wh..wh.plnk/.wh.kept")));
+  must(add(entry(MemberType::kSymlink, ".wh..wh.plnk/out", outside_.path().string())));
+  must(add(entry(MemberType::kFile, ".wh..wh.plnk/1.2"), "shared"));
+  must(add(entry(MemberType::kHardLink, "a", ".wh..wh.plnk/1.2")));
+  must(add(entry(MemberType::kHardLink, "b", ".wh..wh.plnk/1.2")));
+  must(extractor_.begin_layer());
+  // Of one layer alone.
+  EXPECT_FALSE(add(entry(MemberType::kHardLink, "c", ".wh..wh.plnk/1.2")));
+  must(add(entry(MemberType::kFile, ".wh..wh.plnk/3.4"), "more"));
+  must(add(entry(MemberType::kHardLink, "d", ".wh..wh.plnk/3.4")));
+  must(extractor_.finish());
+  EXPECT_EQ(must(read_file(root() / "a", 100)), "shared");
+  EXPECT_EQ(std::filesystem::hard_link_count(root() / "b"), 2U);
+  EXPECT_EQ(must(read_file(root() / "d", 100)), "more");
+  std::vector<std::string> names;
+  for (const auto& item : std::filesystem::recursive_directory_iterator(root()))
+    names.push_back(item.path().lexically_relative(root()).string());
+  std::ranges::sort(names);
+  EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "d"}));
 }
 
 TEST_F(Extraction, HardLinkOntoItself) {
@@ -308,7 +342,7 @@ TEST_F(Extraction, AReplacedDirectoryGivesItsMetadataToNobody) {
   directory("lib/x", 200);
   directory("opt", 300);
   directory("opt/y", 400);
-  extractor_.begin_layer();
+  must(extractor_.begin_layer());
   directory("usr", 500);
   directory("usr/lib", 600);
   directory("usr/lib/x", 700);
@@ -316,7 +350,7 @@ TEST_F(Extraction, AReplacedDirectoryGivesItsMetadataToNobody) {
   must(add(entry(MemberType::kFile, ".wh.opt")));
   directory("usr/y", 800);
   must(add(entry(MemberType::kSymlink, "opt", "usr")));
-  extractor_.begin_layer();
+  must(extractor_.begin_layer());
   directory("lib/z", 900);
   must(extractor_.finish());
   const auto mtime = [&](const std::string& path) {

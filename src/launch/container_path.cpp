@@ -102,10 +102,13 @@ ContainerPlace ContainerPaths::look(const std::string& path) const {
     const int flags = O_PATH | O_CLOEXEC | (below.empty() ? 0 : O_NOFOLLOW);
     UniqueFd fd(::open((mount->source + std::string(below)).c_str(), flags));
     const int error = errno;
-    return opened(std::move(fd), error, path);
+    ContainerPlace out = opened(std::move(fd), error, path);
+    out.mounted = true;
+    return out;
   }
   ContainerPlace out;
   out.path = path;
+  out.mounted = true;
   if (leads_to_mount(path)) {
     out.state = State::kFound;
     out.kind = FileKind::kDirectory;

@@ -25,7 +25,8 @@ struct ContainerPlace {
   State state = State::kMissing;
   std::string path;  ///< absolute, without links as far as they could be followed
   FileKind kind = FileKind::kMissing;
-  UniqueFd fd;  ///< O_PATH, where it is found
+  UniqueFd fd;           ///< O_PATH, where it is found
+  bool mounted = false;  ///< the image does not show there
 };
 
 class ContainerPaths {

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/cache_places.h"
 #include "base/file.h"
 #include "base/private_directory.h"
 #include "base/process.h"
@@ -20,6 +21,18 @@ bool is_own_directory(const std::filesystem::path& path) {
   struct stat status{};
   return ::lstat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode) &&
          status.st_uid == ::geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+std::optional<std::filesystem::path> place_of_this_boot(
+    const std::function<std::optional<std::string>(std::string_view)>& variable) {
+  constexpr std::uint64_t kMaxId = 64;
+  const CachePlaces places = cache_places({variable, {}, ::geteuid()});
+  const auto boot = read_file("/proc/sys/kernel/random/boot_id", kMaxId);
+  const auto& above = places.images.empty() && !places.inventories.empty()
+                          ? places.inventories.front()
+                          : places.images;
+  if (above.empty() || !boot) return std::nullopt;
+  return above / "runtime" / boot->substr(0, boot->find('\n'));
 }
 
 Result<std::string> ask_version(const std::string& program) {
@@ -68,16 +81,25 @@ std::optional<Version> parse_crun_version(std::string_view text) {
 }
 
 Result<RuntimePlaces> open_runtime_places(
-    const std::function<std::optional<std::string>(std::string_view)>& variable) {
+    const std::function<std::optional<std::string>(std::string_view)>& variable,
+    const std::filesystem::path& shared) {
   std::filesystem::path above = variable ? variable("XDG_RUNTIME_DIR").value_or("") : std::string();
   if (!above.is_absolute() || !is_own_directory(above))
     above = fmt::format("/run/user/{}", ::geteuid());
   RuntimePlaces out;
-  out.base = is_own_directory(above)
-                 ? above / "flense"
-                 : std::filesystem::path(fmt::format("/tmp/flense-{}", ::geteuid()));
-  TRY_DO(with_hint(open_private_directory(out.base),
-                   "set XDG_RUNTIME_DIR to a directory of yours on this machine"));
+  out.base =
+      is_own_directory(above) ? above / "flense" : shared / fmt::format("flense-{}", ::geteuid());
+  if (auto opened = open_private_directory(out.base); !opened) {
+    const auto instead = place_of_this_boot(variable);
+    if (!instead || !open_private_directory(*instead))
+      return std::unexpected(
+          with_hint(std::move(opened),
+                    "set XDG_RUNTIME_DIR to a directory of yours on this machine")
+              .error());
+    out.note = fmt::format("{}: what runs is noted in {} instead", opened.error().message,
+                           instead->string());
+    out.base = *instead;
+  }
   TRY_DO(open_private_directory(out.state()));
   TRY_DO(open_private_directory(out.stage()));
   return out;

@@ -33,14 +33,18 @@ struct Engine {
 /// Directories of this user on this machine, lost with the next boot.
 struct RuntimePlaces {
   std::filesystem::path base;
+  std::string note;  ///< why it is not the usual one
   std::filesystem::path state() const { return base / "crun"; }
   /// An empty directory, mounted on in each launch's own mount namespace.
   std::filesystem::path stage() const { return base / "stage"; }
 };
 
-/// $XDG_RUNTIME_DIR/flense, /run/user/UID/flense, else /tmp/flense-UID; made for this user alone.
+/// $XDG_RUNTIME_DIR/flense, /run/user/UID/flense, else `shared`/flense-UID; made for this user
+/// alone. Where somebody else has taken that name, a directory below the cache, named for this boot
+/// of this machine: homes may be on many.
 Result<RuntimePlaces> open_runtime_places(
-    const std::function<std::optional<std::string>(std::string_view)>& variable);
+    const std::function<std::optional<std::string>(std::string_view)>& variable,
+    const std::filesystem::path& shared = "/tmp");
 
 /// The version is asked once for a file and kept in `places`.
 Result<Engine> find_engine(const RuntimePlaces& places);

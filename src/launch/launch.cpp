@@ -13,6 +13,7 @@
 #include "launch/host_kernel.h"
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
+#include "launch/root_programs.h"
 #include "launch/seccomp_filter.h"
 
 namespace flense::launch {
@@ -242,6 +243,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   // Without links: nothing is left for the engine to follow.
   TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
   TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
+  TRY_DO(check_program(input.root, out.command));
   amend_process(input, plan.oci.cwd, config);
   out.config = std::move(config);
   return out;

@@ -23,12 +23,13 @@
 #include "launch/mount_points.h"
 #include "launch/room.h"
 #include "launch/root_listing.h"
+#include "launch/root_programs.h"
 
 namespace flense::launch {
 
 namespace {
 
-constexpr std::string_view kEntryForm = "flense-root/1";
+constexpr std::string_view kEntryForm = "flense-root/2";
 constexpr std::uint64_t kMaxEntryJson = 1u << 20, kMaxListing = 2ull << 30;
 constexpr auto kFirstPause = std::chrono::milliseconds(5),
                kLongestPause = std::chrono::milliseconds(100);
@@ -55,9 +56,9 @@ text::Json entry_json(const std::string& key, const image::Image& image,
 
 /// nullopt for what is no entry of this form.
 std::optional<text::Json> read_entry(const std::filesystem::path& entry, const std::string& key) {
-  const auto text = read_file(entry / "entry.json", kMaxEntryJson);
+  const auto text = read_file(entry / kEntryName, kMaxEntryJson);
   if (!text) return std::nullopt;
-  auto json = text::parse_json(*text, "entry.json");
+  auto json = text::parse_json(*text, kEntryName);
   if (!json || (*json)["form"].text() != kEntryForm || (*json)["key"].text() != key)
     return std::nullopt;
   return std::move(*json);
@@ -77,6 +78,18 @@ void remove_left_behind(const std::filesystem::path& entry) {
   remove_stale_staging(entry, std::time(nullptr) + kHour);
 }
 
+Result<void> check_private(int held, const std::filesystem::path& entry) {
+  struct stat status{};
+  if (::fstat(held, &status) != 0) return system_error(errno, "cannot read " + entry.string());
+  if (status.st_uid != ::geteuid())
+    return fail(Code::kEnvironment, "{} belongs to another user", entry.string());
+  if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0) return {};
+  return with_hint(
+      Result<void>(fail(Code::kEnvironment, "others can reach {} and may have written there",
+                        entry.string())),
+      fmt::format("chmod 700 {}; flense cache verify says whether it is whole", entry.string()));
+}
+
 std::string place_hint(const std::filesystem::path& directory) {
   return fmt::format("FLENSE_CACHE=DIR chooses another place than {}", directory.string());
 }
@@ -91,9 +104,10 @@ Result<void> check_platform(const image::Image& image) {
 
 }  // namespace
 
-Result<RootStore> RootStore::open(const std::filesystem::path& directory) {
+Result<RootStore> RootStore::open(const std::filesystem::path& directory,
+                                  std::optional<std::uint64_t> max_unpacked) {
   TRY_DO(open_private_directory(directory));
-  return RootStore(directory);
+  return RootStore(directory, max_unpacked);
 }
 
 Result<std::string> RootStore::key_of(const image::Image& image) {
@@ -138,6 +152,7 @@ Result<std::optional<RootFs>> RootStore::find(const std::string& key) const {
   auto held = hold_directory(entry(key));
   if (!held) return std::nullopt;
   out.held = std::move(*held);
+  TRY_DO(check_private(out.held.get(), entry(key)));
   const auto json = read_entry(entry(key), key);
   if (!json) return std::nullopt;
   out.path = entry(key) / "root";
@@ -219,13 +234,14 @@ Result<void> RootStore::fill(const image::Image& image, const std::string& key,
   const UniqueFd directory(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return system_error(errno, "cannot open " + root.string());
 
-  TRY(auto extractor, image::Extractor::create(root, image::Ownership::kCaller));
+  TRY(auto extractor, image::Extractor::create(root, image::Ownership::kCaller,
+                                               image::UnpackLimit(image, max_unpacked_)));
   image::WalkOptions options;
   options.scratch_directory = directory_;
   options.progress = &progress;
   for (layer = 0; layer < image.layers.size(); ++layer) {
     progress.begin(fmt::format("unpacking layer {} of {}", layer + 1, image.layers.size()), 0);
-    extractor.begin_layer();
+    TRY_DO(extractor.begin_layer());
     TRY_DO(with_context(
         image::walk_layer(image, layer, options,
                           [&](const image::LayerEntry& member, image::EntryContent* content,
@@ -238,7 +254,8 @@ Result<void> RootStore::fill(const image::Image& image, const std::string& key,
   progress.begin("listing the unpacked files", 0);
   TRY(const Listing listing, list_root(directory.get(), &extractor.written(), progress));
   TRY_DO(write_new_file(staging / "listing", encode_listing(listing), 0600));
-  return write_new_file(staging / "entry.json",
+  TRY_DO(write_new_file(staging / kProgramsName, encode_programs(listing), 0600));
+  return write_new_file(staging / kEntryName,
                         text::dump_json(entry_json(key, image, extractor.notices(), listing), 2),
                         0600);
 }

@@ -3,6 +3,7 @@
 //
 //   roots/KEY/root/       the tree: the caller's own files, see image::Ownership::kCaller
 //   roots/KEY/listing     what it consists of (root_listing.h)
+//   roots/KEY/programs    its programs, for the check at each start (root_programs.h)
 //   roots/KEY/entry.json  its label, notices and size; without it there is no entry
 //
 // Who uses an entry holds it (kept_directory.h); who unpacks or removes one has the lock of
@@ -23,6 +24,8 @@
 #include "text/json.h"
 
 namespace flense::launch {
+
+inline constexpr const char* kEntryName = "entry.json";
 
 struct RootFs {
   std::string key;                   ///< 64 hexadecimal digits: what the layers hold
@@ -47,14 +50,18 @@ struct ListedRoot {
 class RootStore {
  public:
   /// The directory is made for this user alone. An environment error when it cannot be used.
-  static Result<RootStore> open(const std::filesystem::path& directory);
+  /// `max_unpacked`: instead of the limit that goes by the image's size (image/unpack_limit.h).
+  static Result<RootStore> open(const std::filesystem::path& directory,
+                                std::optional<std::uint64_t> max_unpacked = std::nullopt);
 
   /// The key of an image: its layers' diff_ids, in order; of a squashfs, which names no digest of
   /// its content, the file that it is (path, inode, size, times).
   static Result<std::string> key_of(const image::Image& image);
-  /// A directory of the user's as it is: nothing is copied, and nothing made in it.
+  /// A directory as it is: nothing is copied, and nothing made in it. Who may write there chooses
+  /// what is started.
   static Result<RootFs> in_place(const std::filesystem::path& directory);
-  /// What is there; an entry of another form or a damaged one is not.
+  /// What is there; an entry of another form or a damaged one is not. An environment error for one
+  /// that others can reach: directories of an image may be anyone's to write.
   Result<std::optional<RootFs>> find(const std::string& key) const;
   /// The same, unpacked now where it is missing. Of many that ask at once one unpacks.
   Result<RootFs> obtain(const image::Image& image, Progress& progress) const;
@@ -69,7 +76,8 @@ class RootStore {
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  explicit RootStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  RootStore(std::filesystem::path directory, std::optional<std::uint64_t> max_unpacked)
+      : directory_(std::move(directory)), max_unpacked_(max_unpacked) {}
   std::filesystem::path entry(const std::string& key) const { return directory_ / key; }
   Result<void> unpack(const image::Image& image, const std::string& key, Progress& progress) const;
   Error with_need(Error error, const image::Image& image, std::size_t next, std::uint64_t written,
@@ -79,6 +87,7 @@ class RootStore {
                     Progress& progress) const;
 
   std::filesystem::path directory_;
+  std::optional<std::uint64_t> max_unpacked_;
 };
 
 }  // namespace flense::launch

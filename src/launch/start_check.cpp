@@ -85,32 +85,29 @@ class Look {
   Result<CommandCheck> at(const std::string& path, std::string_view what = "the command",
                           int depth = 0) const {
     const ContainerPlace place = paths_.find(path);
-    switch (place.state) {
-      case State::kProc:
-        return std::unexpected(leads_into_proc(what, path, place.path));
-      case State::kMissing:
-        return CommandCheck{CommandState::kMissing, "", ""};
-      case State::kUnknown:
-        return CommandCheck{CommandState::kUnknown, "", ""};
-      case State::kLoop:
-        return no("too many links");
-      case State::kForbidden:
-        return no("permission denied");
-      case State::kFound:
-        break;
-    }
-    struct stat status{};
-    if (place.kind == FileKind::kDirectory) return no("it is a directory");
-    if (!place.fd || ::fstat(place.fd.get(), &status) != 0)
-      return CommandCheck{CommandState::kUnknown, "", ""};
-    if (!S_ISREG(status.st_mode)) return no("it is no regular file");
-    if ((status.st_mode & 0111U) == 0) return no("permission denied");
-    return program(place, depth);
+    if (place.state == State::kProc)
+      return std::unexpected(leads_into_proc(what, path, place.path));
+    TRY(CommandCheck out, judge(place, depth));
+    if (!place.mounted) out.looked.push_back(place.path);
+    return out;
   }
 
  private:
   static CommandCheck no(std::string reason) {
-    return {CommandState::kNotExecutable, std::move(reason), ""};
+    return {CommandState::kNotExecutable, std::move(reason), {}};
+  }
+
+  Result<CommandCheck> judge(const ContainerPlace& place, int depth) const {
+    if (place.state == State::kMissing) return CommandCheck{CommandState::kMissing, "", {}};
+    if (place.state == State::kLoop) return no("too many links");
+    if (place.state == State::kForbidden) return no("permission denied");
+    if (place.kind == FileKind::kDirectory) return no("it is a directory");
+    struct stat status{};
+    if (place.state == State::kUnknown || !place.fd || ::fstat(place.fd.get(), &status) != 0)
+      return CommandCheck{};
+    if (!S_ISREG(status.st_mode)) return no("it is no regular file");
+    if ((status.st_mode & 0111U) == 0) return no("permission denied");
+    return program(place, depth);
   }
 
   Result<CommandCheck> program(const ContainerPlace& place, int depth) const {
@@ -128,7 +125,7 @@ class Look {
     } else if (!head.empty()) {
       return no("it is no program");
     }
-    CommandCheck found{CommandState::kFound, "", place.path};
+    CommandCheck found{CommandState::kFound, "", {}};
     if (!next.starts_with('/')) return found;
     if (depth == kMostInterpreters) return no("too many interpreters of interpreters");
     TRY(const CommandCheck below, at(next, "the interpreter", depth + 1));
@@ -175,19 +172,25 @@ Result<CommandCheck> check_command(const ContainerPaths& paths,
                                    const std::vector<std::string>& env, const std::string& cwd) {
   const Look look(paths);
   const std::string& program = args.front();
-  if (program.empty()) return CommandCheck{CommandState::kMissing, "", ""};
+  CommandCheck out{CommandState::kMissing, "", {}};
+  if (program.empty()) return out;
   if (program.find('/') != std::string::npos)
     return look.at(program.front() == '/' ? program : cwd + "/" + program);
   const std::string path = variable_in(env, "PATH").value_or("");
-  CommandCheck out{CommandState::kMissing, "", ""};
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find(':', begin), path.size());
     std::string directory = path.substr(begin, end - begin);
     begin = end + 1;
     if (!directory.starts_with('/')) directory = cwd + "/" + directory;
     TRY(CommandCheck here, look.at(directory + "/" + program));
-    if (here.state == CommandState::kFound || here.state == CommandState::kUnknown) return here;
-    if (here.state == CommandState::kNotExecutable) out = std::move(here);
+    here.looked.insert(here.looked.begin(), out.looked.begin(), out.looked.end());
+    const bool missing = here.state == CommandState::kMissing;
+    if (missing) {
+      out.looked = std::move(here.looked);
+      continue;
+    }
+    out = std::move(here);
+    if (out.state != CommandState::kNotExecutable) return out;
   }
   return out;
 }

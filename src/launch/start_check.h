@@ -26,7 +26,9 @@ enum class CommandState { kFound, kMissing, kNotExecutable, kUnknown };
 struct CommandCheck {
   CommandState state = CommandState::kUnknown;
   std::string reason;  ///< for a person, with kNotExecutable; may be empty
-  std::string path;    ///< without links, with kFound
+  /// Where the image was looked into, without links; with kFound the last is the program, unless
+  /// that is mounted.
+  std::vector<std::string> looked;
 };
 
 /// `args[0]` as execvp would look for it, with the interpreters that the kernel starts for it.
