@@ -244,6 +244,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
   TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
   TRY_DO(check_program(input.root, out.command));
+  describe_contents(plan.oci, env_of(config), plan.reasons);
   amend_process(input, plan.oci.cwd, config);
   out.config = std::move(config);
   return out;
@@ -263,6 +264,19 @@ Result<std::string> layers_text(const std::vector<std::string>& layers) {
                                    layer)),
           "write the bundle to another place, or set FLENSE_CACHE");
   return fmt::format("{}", fmt::join(layers, ":"));
+}
+
+/// All that is of the host in the container, and what the image and the options add: what a program
+/// in it sees is this list, what crun makes in /dev, and the root.
+void describe_contents(const OciInput& oci, const std::vector<std::string>& env,
+                       std::vector<std::string>& reasons) {
+  reasons.emplace_back("descriptors: 0 1 2");
+  std::string names = "environment:";
+  for (const std::string& item : env) names += " " + item.substr(0, item.find('='));
+  reasons.push_back(std::move(names));
+  for (const OciMount& mount : oci.mounts)
+    reasons.push_back(fmt::format("mount: {} {} {} {}", mount.destination, mount.type, mount.source,
+                                  fmt::join(mount.options, ",")));
 }
 
 void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) {
