@@ -110,9 +110,10 @@ class Attack(harness.Case):
         return test_sub_ids.why_not() is None
 
     def start(self, *arguments, env=None, under=(), **more):
-        """In a mount namespace with our own accounts, so that every caller has a home and a range of ids."""
+        """In a mount namespace with our own accounts, so that every caller has a home and a range of ids; what is left
+        running after a minute is ended."""
         mounts = [f"mount --bind {self.path(name)} /etc/{name}" for name in self.etc]
-        words = shlex.join([*under, *self.words(*arguments)])
+        words = shlex.join(["timeout", "-k", "5", "60", *under, *self.words(*arguments)])
         return subprocess.Popen(["unshare", "-m", "sh", "-c", " && ".join([*mounts, f"exec {words}"])],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 env={**self.environment(), **(env or {})}, cwd=more.pop("cwd", self.home), **more)
@@ -164,6 +165,29 @@ class Attack(harness.Case):
         yield {"PATH": f"{folder}:{os.environ['PATH']}"}
         with open(log, encoding="utf-8") as text:
             self.assertNotIn(" run ", text.read(), "crun was called")
+
+    @contextlib.contextmanager
+    def running(self, *arguments, **more):
+        """A container named job, for as long as this lasts."""
+        process = self.start("run", "--name", "job", *arguments, "sh", "-c",
+                             "echo up; trap 'exit 0' TERM; while :; do sleep 0.05; done", **more)
+        try:
+            self.assertEqual(process.stdout.readline(), b"up\n")
+            yield process
+        finally:
+            test_run.Run.end(process)
+
+    @contextlib.contextmanager
+    def exchanging(self, one, other):
+        """As long as this lasts, two names take turns."""
+        process = subprocess.Popen([probe(), "exchange", one, other], stdout=subprocess.PIPE)
+        try:
+            self.assertEqual(process.stdout.readline(), b"exchanging\n")
+            yield
+            self.assertIsNone(process.poll(), "the exchange came to an end")
+        finally:
+            process.kill()
+            process.communicate()
 
     def facts(self, text, kind):
         """The probe's lines of one kind, in words."""

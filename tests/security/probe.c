@@ -136,6 +136,12 @@ static void watch(int milliseconds) {
   }
 }
 
+/* exchange A B: each takes the other's place, for ever. */
+static void exchange(const char* a, const char* b) {
+  puts("exchanging");
+  for (;;) syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, 2 /* RENAME_EXCHANGE */);
+}
+
 int main(int count, char** words) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   const char* what = count > 1 ? words[1] : "";
@@ -146,6 +152,7 @@ int main(int count, char** words) {
   if (!strcmp(what, "keyed") && count > 4) return with_key(words + 2);
   if (!strcmp(what, "overwrite") && count > 2) return overwrite(words[2]);
   if (!strcmp(what, "watch") && count > 2) return watch(atoi(words[2])), 0;
+  if (!strcmp(what, "exchange") && count > 3) return exchange(words[2], words[3]), 1;
   if (!strcmp(what, "crash")) {
     const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_CORE, &all);

@@ -4,7 +4,6 @@ no descriptor but 0 to 2 in any mode, and nothing that an image or a command lin
 
 import json
 import os
-import signal
 import subprocess
 
 import attack
@@ -71,20 +70,14 @@ class Descriptors(attack.Attack):
 
     @in_modes()
     def test_cve_2024_21626_descriptors_of_exec(self, mode):
-        process = self.start("run", "--name", "job", *mode, self.image, "sh", "-c",
-                             "probe fds; echo up; trap 'exit 0' TERM; while :; do sleep 0.05; done")
-        self.addCleanup(attack.test_run.Run.end, process)
-        while (line := process.stdout.readline()) not in (b"up\n", b""):
-            self.assertRegex(line.decode(), "^fd [012] ")
-        self.standard(self.done(self.start("exec", "job", "probe", "fds", stdin=subprocess.DEVNULL)).out)
-        # The second half of the CVE: --cwd of exec.
-        results = []
-        for place in PLACES:
-            results.append(self.done(self.start("exec", "-w", place, "job", "sh", "-c", self.steal()), None))
-            self.check_host(results[-1])
-        self.all_refused(results)
-        process.send_signal(signal.SIGTERM)
-        self.done(process)
+        with self.running(*mode, self.image):
+            self.standard(self.done(self.start("exec", "job", "probe", "fds", stdin=subprocess.DEVNULL)).out)
+            # The second half of the CVE: --cwd of exec.
+            results = []
+            for place in PLACES:
+                results.append(self.done(self.start("exec", "-w", place, "job", "sh", "-c", self.steal()), None))
+                self.check_host(results[-1])
+            self.all_refused(results)
 
     @in_modes()
     def test_cve_2024_21626_working_directory(self, mode):
