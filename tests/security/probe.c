@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +156,7 @@ int main(int count, char** words) {
     const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_CORE, &all);
     puts("crashing");
-    raise(SIGSEGV);
+    *(volatile int*)8 = 0; /* a signal would not reach the first process of a namespace */
   }
   if (!strcmp(what, "magic") && count > 2) {
     struct statfs found;
