@@ -21,7 +21,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 RESOLVE = "how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;"
 
 # name: (what it is like, file, the guard, without it, test). A test is a unit test's room and filter, or a file of
-# tests/e2e and a test in it.
+# tests/e2e or tests/security and a test in it.
 GUARDS = {
     "mount-targets": (
         "CVE-2024-0132, CVE-2025-23359: a path of the image resolved on the host", "src/base/in_root.cpp", RESOLVE,
@@ -46,14 +46,86 @@ GUARDS = {
         'out.set("noNewPrivileges", true);', 'out.set("noNewPrivileges", false);',
         ("e2e", "test_run.py", "RunAsUser.test_the_caller")),
     "driver-root": (
-        "CVE-2025-23267: links of a driver's root followed on the host", "src/host/tree.cpp",
-        "if (std::optional<std::string> real; resolve_by_kernel(rest, real)) return real;",
-        "std::error_code error; if (auto real = std::filesystem::canonical(where_ / rest, error); !error) return real.string();",
+        "CVE-2025-23267: links of a driver's root followed on the host", "src/host/tree.cpp", RESOLVE, "how.resolve = 0;",
         ("unit", "cdi", "Generate.HostileLinksOfADriverRootStayInside")),
     "driver-lists": (
         "a list of the driver that names files above its root", "src/cdi/jetson_csv.cpp",
         """if ((std::string(path) + "/").find("/../") != std::string::npos) return "holds '..'";""", "",
         ("unit", "cdi", "JetsonCsv.WhatCannotBeAPath")),
+    "compat-links": (
+        "CVE-2024-0132: links of the image under the driver's mounts", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0132_links_under_mounts")),
+    "links-outside": (
+        "CVE-2024-0134: links that a specification asks for, made through those of the image", "src/base/in_root.cpp", RESOLVE,
+        "how.resolve = 0;", ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0134_links_outside")),
+    "loader-cache": (
+        "CVE-2025-23267: the loader's cache through a link", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2025_23267_loader_cache_through_links")),
+    "tar-traversal": (
+        "members, hard links and whiteouts of a layer outside of the root", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_unpacking.py", "UnpackingAsUser.test_tar_traversal_run")),
+    "mount-stubs": (
+        "CVE-2024-23652: what a mount needs made outside of the root", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_teardown.py", "TeardownAsUser.test_cve_2024_23652_mount_points_are_not_removed")),
+    "accounts": (
+        "CVE-2024-21626: accounts read through links of the image", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_user")),
+    "working-directory-links": (
+        "CVE-2024-21626: a working directory through links of the image", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
+    "placer": (
+        "CVE-2024-0135: a program of the host in the container, writable", "src/launch/launch.cpp",
+        '{kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}}', '{kPlacer, "bind", program, {"bind", "nosuid", "nodev"}}',
+        ("security", "test_engine_binary.py", "EngineBinaryAsUser.test_cve_2024_0135_program_in_the_container")),
+    "vendor-hooks": (
+        "CVE-2024-0136: programs run beside the container", "src/launch/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0136_programs_of_the_image")),
+    "hooks-environment": (
+        "CVE-2025-23266: a vendor's hook that starts at all", "src/launch/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2025_23266_hooks_with_the_images_environment")),
+    "devices": (
+        "CVE-2024-0136: devices that a root brings", "src/launch/stage.cpp",
+        "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0136_devices")),
+    "network": (
+        "CVE-2024-0137: the host's network", "src/launch/launch.cpp",
+        'if (!options.host_network) out.emplace_back("network");', "",
+        ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0137_network_namespace")),
+    "abstract-sockets": (
+        "sockets without a path", "src/launch/launch.cpp", 'if (!options.host_network) out.emplace_back("network");', "",
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_abstract_sockets_need_the_network")),
+    "capabilities": (
+        "CVE-2024-23653: privileges that nobody gave", "src/launch/oci_config.cpp",
+        "capabilities(input.fake_root || (input.uids > 1 && input.user.uid == 0))", "capabilities(true)",
+        ("security", "test_teardown.py", "TeardownAsUser.test_cve_2024_23653_privileges_of_an_image")),
+    "agents": (
+        "sockets of agents in /tmp", "src/launch/mount_plan.cpp",
+        "return options_.isolate || options_.sub_ids;", "return false;",
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_agents_in_tmp_are_not_there")),
+    "run": (
+        "sockets of D-Bus and systemd in /run", "src/launch/mount_plan.cpp",
+        'add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});', 'bind("/run", "/run");',
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_sockets_of_run_are_not_there")),
+    "keyring": (
+        "the caller's session keyring", "src/launch/launch.cpp",
+        'if (!options.isolate) out.stage.argv.emplace_back("--no-new-keyring");',
+        'out.stage.argv.emplace_back("--no-new-keyring");',
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_session_keyring_is_another")),
+    "home": (
+        "the home directory where it was left out", "src/launch/mount_plan.cpp", "if (!options_.home) return", "if (false) return",
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_home_is_out_of_reach")),
+    "session-variables": (
+        "the caller's environment", "src/launch/process_plan.cpp", "if (item.starts_with(prefix)) set_variable(env, item);",
+        "if (!prefix.empty()) set_variable(env, item);",
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_variables_of_the_session_stay_outside")),
+    "processes": (
+        "other processes of the caller", "src/launch/launch.cpp", 'if (options.isolate) out = {"pid", "ipc", "uts"};',
+        'if (options.isolate) out = {"ipc", "uts"};',
+        ("security", "test_surroundings.py", "SurroundingsAsUser.test_other_processes_are_not_there")),
+    "privilege-bits": (
+        "set-uid files of an image as files of the caller", "src/image/extract.cpp",
+        "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
+        ("security", "test_unpacking.py", "UnpackingAsUser.test_what_is_unpacked_is_the_callers")),
 }
 
 
@@ -75,7 +147,7 @@ def run_test(tree, test):
         command = [str(tree / f"build/asan/src/{where}/flense_{where}_test"), f"--gtest_filter={what}"]
         env = os.environ
     else:
-        command = [sys.executable, str(tree / "tests/e2e" / where), what]
+        command = [sys.executable, str(tree / "tests" / kind / where), what]
         env = {**os.environ, "FLENSE_BINARY": str(tree / "build/release/flense")}
     done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     text = done.stdout.decode(errors="replace")
@@ -105,7 +177,7 @@ def noticed(tree, name, jobs):
     finally:
         path.write_text(original)
     found = ran and not passed
-    print(f"{name:16} {'noticed' if found else 'NOT NOTICED'} by {test[2]} in {time.monotonic() - started:.0f} s   ({likeness})",
+    print(f"{name:24} {'noticed' if found else 'NOT NOTICED'} by {test[2]} in {time.monotonic() - started:.0f} s   ({likeness})",
           flush=True)
     if not found:
         print(text[-2000:])
