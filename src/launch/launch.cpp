@@ -219,6 +219,20 @@ struct Assembled {
   CommandCheck command;
 };
 
+/// All that is of the host in the container, and what the image and the options add: what a program
+/// in it sees is this list, what crun makes in /dev, and the root.
+void describe_contents(const OciInput& oci, const std::vector<std::string>& env,
+                       std::vector<std::string>& reasons) {
+  reasons.emplace_back("descriptors: 0, 1, 2");
+  std::vector<std::string_view> names;
+  for (const std::string& item : env)
+    names.push_back(std::string_view(item).substr(0, item.find('=')));
+  reasons.push_back(fmt::format("environment: {}", fmt::join(names, ", ")));
+  for (const OciMount& mount : oci.mounts)
+    reasons.push_back(fmt::format("mount: {} {} {} {}", mount.destination, mount.type, mount.source,
+                                  fmt::join(mount.options, ",")));
+}
+
 /// The configuration with everything merged and every mount's target thought of.
 Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   const int root = input.root.directory.get();
@@ -264,19 +278,6 @@ Result<std::string> layers_text(const std::vector<std::string>& layers) {
                                    layer)),
           "write the bundle to another place, or set FLENSE_CACHE");
   return fmt::format("{}", fmt::join(layers, ":"));
-}
-
-/// All that is of the host in the container, and what the image and the options add: what a program
-/// in it sees is this list, what crun makes in /dev, and the root.
-void describe_contents(const OciInput& oci, const std::vector<std::string>& env,
-                       std::vector<std::string>& reasons) {
-  reasons.emplace_back("descriptors: 0 1 2");
-  std::string names = "environment:";
-  for (const std::string& item : env) names += " " + item.substr(0, item.find('='));
-  reasons.push_back(std::move(names));
-  for (const OciMount& mount : oci.mounts)
-    reasons.push_back(fmt::format("mount: {} {} {} {}", mount.destination, mount.type, mount.source,
-                                  fmt::join(mount.options, ",")));
 }
 
 void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) {

@@ -143,7 +143,7 @@ class Descriptors(attack.Attack):
         layer = attack.layer().symlink("in", "/proc/self/fd").symlink("deep", "/proc/self").symlink("cwd", "/proc/self/cwd")
         image = self.archive(layer, "t.tar")
         with self.engine_stays_out() as env:
-            for target in ("/proc/self/fd/5", "/proc/self/fd/5/made", "/in/5", "/in/5/../../made", "/deep/fd/7/x", "/cwd/x",
+            for target in ("/proc/self/fd/5", "/proc/self/fd/5/made", "/in/5", "/deep/fd/7/x", "/cwd/x",
                            "/etc/../proc/self/fd/5", "//proc/self/attr/exec"):
                 for option in (["-v", f"{source}:{target}"], ["--mount", f"type=bind,src={source},dst={target}"],
                                ["--mount", f"type=tmpfs,dst={target}"]):

@@ -35,7 +35,7 @@ class KernelFiles(attack.Attack):
                 self.assertNotEqual(said, "opened", path)
 
     def look(self):
-        folders = " ".join(f"$(ls -A {path} 2>/dev/null | head -1)" for path in MASKED)
+        folders = " ".join(f"$(ls -A {path}/ 2>/dev/null | head -1)" for path in MASKED)
         return (f"echo started; for f in {folders}; do echo listed $f; done; "
                 f"for p in {' '.join(READ_ONLY)}; do touch $p/flense-new 2>/dev/null && echo created in $p; done; "
                 f"probe open r {' '.join(MASKED)}; probe open w {' '.join(SETTINGS)}; mount -o remount,rw /proc/sys; "
