@@ -5,6 +5,7 @@ The engine and flense belong to the caller here, so that nothing but their defen
 import os
 import platform
 import subprocess
+import time
 
 import attack
 from attack import in_modes
@@ -52,9 +53,10 @@ class EngineBinary(attack.Attack):
         before = self.programs(folder)
         for command in (["/bin/self"], ["/bin/exe"], ["/proc/self/exe"], ["/proc/1/exe"], []):
             result = self.attack(*mode, image, *command, env={"PATH": f"{folder}:{os.environ['PATH']}"})
+            time.sleep(0.05)  # for what stays behind
             self.assertEqual(self.programs(folder), before, result.out)
-            # Or flense, or crun, had none of it.
-            self.assertTrue("overwrite " in result.out or result.status in (125, 126, 127), result.out + result.err)
+            # Or somebody had none of it: flense, crun, or crun as it found itself in a container.
+            self.assertTrue("overwrite " in result.out or result.status != 0, result.out + result.err)
 
     @in_modes()
     def test_cve_2019_5736_exec(self, mode):
@@ -62,11 +64,13 @@ class EngineBinary(attack.Attack):
         folder, _ = self.engine()
         before = self.programs(folder)
         env = {"PATH": f"{folder}:{os.environ['PATH']}"}
-        process = self.start("run", "--name", "job", *mode, self.image, "sh", "-c", "echo up; probe watch 500", env=env)
+        process = self.start("run", "--name", "job", *mode, self.image, "sh", "-c", "echo up; probe watch 600", env=env)
         self.addCleanup(attack.test_run.Run.end, process)
         self.assertEqual(process.stdout.readline(), b"up\n")
-        for _ in range(8):
-            self.done(self.start("exec", "job", "sleep", "0.05", env=env))
+        joined = 0
+        while process.poll() is None:
+            joined += self.done(self.start("exec", "job", "sleep", "0.05", env=env), None).status == 0
+        self.assertGreater(joined, 1)
         seen = self.done(process).out
         self.check_host()
         self.assertEqual(self.programs(folder), before, seen)

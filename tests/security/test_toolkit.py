@@ -161,7 +161,11 @@ class Toolkit(attack.Attack):
         root = self.path("rootdir")
         if not os.path.exists(root):
             os.mkdir(root)
-            subprocess.run(["tar", "-C", root, "-xf", "-"], input=self.base().done(), check=True)
+            # With all that is mounted on: then it is bound as it is, and no overlay keeps its devices out.
+            layer = self.base().file("etc/hosts", "").file("etc/resolv.conf", "")
+            for name in ("proc", "sys", "dev", "dev/pts", "dev/shm", "dev/mqueue", "run", "tmp", "var", "var/tmp"):
+                layer.folder(name)
+            subprocess.run(["tar", "-C", root, "-xf", "-"], input=layer.done(), check=True)
             for name, kind, major, minor in (("kmsg", 0o020666, 1, 11), ("mem", 0o020666, 1, 1), ("disk", 0o060666, 254, 0),
                                              ("null", 0o020666, 1, 3)):
                 os.mknod(f"{root}/opt-{name}", kind, os.makedev(major, minor))
