@@ -15,7 +15,7 @@ constexpr std::array<const char*, 8> kRootCapabilities = {
 
 /// As runc and podman have them: what would tell of the host, and what would change it. A place
 /// that this kernel does not have costs one look.
-constexpr std::array<std::string_view, 12> kMasked = {
+constexpr std::array<std::string_view, 11> kMasked = {
     "/proc/acpi",   "/proc/asound",
 
     "/proc/kcore",  "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",

@@ -232,7 +232,7 @@ TEST(MountPlan, TheCallersPlacesByDefault) {
     ASSERT_NE(Mounting::at(plan, place), nullptr) << place;
     EXPECT_EQ(*Mounting::at(plan, place), (OciMount{place, "bind", place, {"rbind", "rw"}}));
   }
-  EXPECT_THAT(Mounting::at(plan, "/sys")->options, Contains("ro"));
+  EXPECT_THAT(Mounting::at(plan, "/sys")->options, Contains("rro"));
   EXPECT_EQ(Mounting::at(plan, "/dev")->type, "tmpfs");
   EXPECT_TRUE(plan.directory_bound);
 }

@@ -34,7 +34,7 @@ TEST(Filter, ContainersCommonsListAndMovePages) {
   for (const char* allowed : {"read", "ptrace", "unshare", "set_mempolicy", "mbind", "move_pages",
                               "process_vm_readv", "mount", "pivot_root", "arch_prctl"})
     EXPECT_EQ(of.at(allowed), "ALLOW -1") << allowed;
-  for (const char* refused : {"bpf", "kexec_load", "init_module", "open_by_handle_at", "setns",
+  for (const char* refused : {"bpf", "kexec_load", "init_module", "open_by_handle_at",
                               "perf_event_open", "userfaultfd", "settimeofday", "quotactl"})
     EXPECT_EQ(of.at(refused), "ERRNO 1") << refused;
   // What nobody knows is not there: programs do without it then.

@@ -1,6 +1,7 @@
 // Where the paths of a container lead, and what is refused before anything is started.
 #include "launch/start_check.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -6,6 +6,7 @@ and writes elsewhere: /dev/null replaced under a masked path (CVE-2025-31133), /
 import os
 import pty
 import subprocess
+import tempfile
 
 import attack
 from attack import in_modes
@@ -77,12 +78,11 @@ class KernelFiles(attack.Attack):
     @in_modes()
     def test_cve_2025_31133_null_replaced_meanwhile(self, mode):
         """As published: somebody with the same directories swaps it while the engine mounts."""
-        root = self.path("rootdir")
-        if not os.path.exists(root):
-            os.mkdir(root)
-            layer = attack.layer().folder("dev").file("dev/null", "").symlink("dev/swap", "/proc/sys/kernel/core_pattern")
-            layer.symlink("swap", self.canary)
-            subprocess.run(["tar", "-C", root, "-xf", "-"], input=layer.done(), check=True)
+        root = tempfile.mkdtemp(dir=self.work)
+        os.chmod(root, 0o755)
+        layer = attack.layer().folder("dev").file("dev/null", "").symlink("dev/swap", "/proc/sys/kernel/core_pattern")
+        layer.symlink("swap", self.canary)
+        subprocess.run(["tar", "-C", root, "-xf", "-"], input=layer.done(), check=True)
         started = 0
         with self.exchanging(f"{root}/dev/null", f"{root}/dev/swap"):
             for _ in range(6):
