@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/in_root.h"
 #include "base/path.h"
 #include "slim/labels.h"
 #include "slim/records.h"
@@ -104,13 +105,24 @@ Tree survey(const std::filesystem::path& root) {
   return out;
 }
 
+/// A name in a directory that is held: whoever swaps a directory of the path for a link meanwhile
+/// leads nothing out of the tree.
+struct Place {
+  UniqueFd directory;
+  std::filesystem::path path;
+};
+
 class InPlace {
  public:
-  InPlace(std::filesystem::path root, const SlimOptions& options)
-      : root_(std::move(root)), rewrite_(rewrite_options(options)), tree_(survey(root_)) {}
+  static Result<InPlace> open(const std::filesystem::path& root, const SlimOptions& options) {
+    UniqueFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) return system_error(errno, "cannot open " + root.string());
+    return InPlace(root, std::move(fd), options);
+  }
 
   Result<void> rewrite(const Edit& edit) {
-    const std::filesystem::path path = root_ / edit.path;
+    TRY(const Place place, place_of(edit.path));
+    const std::filesystem::path& path = place.path;
     TRY(const MappedFile original, MappedFile::open(path));
     TRY(const RewrittenElf result, rewrite_elf(original.bytes(), edit.path, rewrite_));
     if (!result.changed) {
@@ -124,14 +136,15 @@ class InPlace {
     const std::uint64_t saved = original.bytes().size() - bytes.size();
     struct stat before{};
     if (::lstat(path.c_str(), &before) != 0) return system_error(errno, "cannot read " + edit.path);
-    TRY_DO(replace_file(path, path, bytes));
+    TRY_DO(with_context(replace_file(path, path, bytes), "writing {}", edit.path));
     TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
     count_rewrite(outcome_, saved, result);
     return {};
   }
 
   Result<void> drop(const Edit& edit) {
-    if (::unlink((root_ / edit.path).c_str()) != 0 && errno != ENOENT)
+    TRY(const Place place, place_of(edit.path));
+    if (::unlink(place.path.c_str()) != 0 && errno != ENOENT)
       return system_error(errno, "cannot remove " + edit.path);
     fates_[edit.path].dropped = true;
     count(outcome_, edit.pass, edit.bytes_before - edit.bytes_after);
@@ -164,7 +177,9 @@ class InPlace {
 
  private:
   Result<void> update_list(const std::string& path) {
-    Result<std::string> text = read_file(root_ / path, kMaxRecord);
+    const Result<Place> place = place_of(path);
+    if (!place) return {};
+    Result<std::string> text = read_file(place->path, kMaxRecord);
     if (!text) return {};
     Result<std::optional<std::string>> updated =
         update_record(*record_kind(path), path, *text, fates_);
@@ -174,7 +189,8 @@ class InPlace {
       return {};
     }
     if (!*updated) return {};
-    TRY_DO(replace_file(root_ / path, root_ / path, as_bytes(**updated)));
+    TRY_DO(with_context(replace_file(place->path, place->path, as_bytes(**updated)), "writing {}",
+                        path));
     fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
     ++outcome_.files_by_pass["package-lists"];
     return {};
@@ -186,9 +202,9 @@ class InPlace {
     const auto names = tree_.hard_links.find(old);
     if (names == tree_.hard_links.end()) return {};
     for (const std::string& name : names->second) {
-      const std::filesystem::path path = root_ / name;
+      const Result<Place> place = place_of(name);
       struct stat status{};
-      if (name == renewed || ::lstat(path.c_str(), &status) != 0 ||
+      if (name == renewed || !place || ::lstat(place->path.c_str(), &status) != 0 ||
           Inode{status.st_dev, status.st_ino} != old)
         continue;
       TRY_DO(put_link(true, renewed, name));
@@ -199,9 +215,14 @@ class InPlace {
 
   /// `name` becomes a link: a hard one to the path `to`, or a symbolic one with that text.
   Result<void> put_link(bool hard, const std::string& to, const std::string& name) {
-    const std::filesystem::path path = root_ / name;
+    TRY(const Place place, place_of(name));
+    const std::filesystem::path& path = place.path;
     const std::filesystem::path beside = path.string() + ".flense-link";
-    if ((hard ? ::link((root_ / to).c_str(), beside.c_str())
+    Place target;
+    if (hard) {
+      TRY(target, place_of(to));
+    }
+    if ((hard ? ::link(target.path.c_str(), beside.c_str())
               : ::symlink(to.c_str(), beside.c_str())) != 0)
       return system_error(errno, fmt::format("cannot link {} to {}", name, to));
     if (::rename(beside.c_str(), path.c_str()) == 0) return {};
@@ -210,7 +231,17 @@ class InPlace {
     return system_error(error, "cannot replace " + name);
   }
 
-  std::filesystem::path root_;
+  InPlace(const std::filesystem::path& root, UniqueFd fd, const SlimOptions& options)
+      : root_(std::move(fd)), rewrite_(rewrite_options(options)), tree_(survey(root)) {}
+
+  Result<Place> place_of(const std::string& path) const {
+    TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));
+    std::filesystem::path named =
+        fmt::format("/proc/self/fd/{}/{}", directory.get(), base_name(path));
+    return Place{std::move(directory), std::move(named)};
+  }
+
+  UniqueFd root_;
   RewriteOptions rewrite_;
   Tree tree_;
   Fates fates_;
@@ -221,7 +252,7 @@ class InPlace {
 
 Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
                                     const SlimOptions& options, Progress* progress) {
-  InPlace tree(root, options);
+  TRY(InPlace tree, InPlace::open(root, options));
   for (const auto& [position, edit] : plan.edits) {
     switch (edit.action) {
       case Action::kRewrite:
