@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,21 +77,29 @@ static int with_key(char** words) {
   return perror(words[2]), 1;
 }
 
-/* overwrite FD: writes into what the descriptor is of; by a child that stays behind, too, until
- * nobody executes it. */
+/* overwrite FD: writes into what the descriptor is of; by a child, too, which first ends who
+ * executes it. */
 static int overwrite(const char* fd) {
   char name[64], place[4096];
   snprintf(name, sizeof name, "/proc/self/fd/%s", fd);
   const ssize_t size = readlink(name, place, sizeof place - 1);
   place[size < 0 ? 0 : size] = 0;
   printf("overwrite %s\n", place);
+  const pid_t engine = getppid();
   const int child = fork() == 0;
-  if (child) setsid();
-  for (int tries = 0; tries < (child ? 800 : 20); ++tries) {
+  if (child) {
+    setsid();
+    usleep(20000);
+    if (engine > 1) kill(engine, SIGKILL);
+  }
+  for (int tries = 0; tries < (child ? 200 : 20); ++tries) {
     const int out = open(name, O_WRONLY);
-    if (out < 0 && errno != ETXTBSY) break;
-    if (out >= 0) return write(out, "overwritten", 11) != 11;
-    usleep(2000);
+    if (out < 0 && errno == ETXTBSY) {
+      usleep(2000);
+      continue;
+    }
+    printf("last %s\n", out < 0 ? strerror(errno) : "opened");
+    return out >= 0 && write(out, "overwritten", 11) != 11;
   }
   return 0;
 }
