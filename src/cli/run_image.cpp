@@ -19,6 +19,7 @@
 #include "launch/gpu_devices.h"
 #include "launch/launch.h"
 #include "launch/mounted_root.h"
+#include "launch/other_id.h"
 #include "launch/preflight_host.h"
 #include "launch/process_plan.h"
 #include "launch/running.h"
@@ -155,6 +156,12 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
   if (out.fake_root && out.user)
     return fail(Code::kUsage, "--fake-root and --user do not go together");
   out.die_with_parent = args.has("--die-with-parent");
+  out.other_id = args.value("--userns", "host") == "auto";
+  if (out.other_id)
+    for (const char* option : {"--sub-ids", "--name", "--bundle", "--mount-image", "--overlay",
+                               "--memory", "--cpus", "--trace"})
+      if (args.has(option))
+        return fail(Code::kUsage, "--userns auto and {} do not go together", option);
   TRY_DO(read_security(args, out));
   out.sub_ids = args.has("--sub-ids");
   if (out.fake_root && out.sub_ids)
@@ -185,6 +192,7 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
 struct Opened {
   std::unique_ptr<image::Image> image;
   launch::RootFs root;
+  std::optional<launch::OtherId> other;  ///< --userns auto
   std::string place;               ///< where roots are kept, and complaints about other places
   std::filesystem::path prepared;  ///< where prepared driver libraries are kept
 };
@@ -229,6 +237,23 @@ std::vector<std::filesystem::path> kept_of(const launch::GpuDevices& devices,
   for (const cdi::Mount& mount : devices.edits.mounts)
     if (mount.host_path.starts_with(above)) return {mount.host_path};
   return {};
+}
+
+/// The root as a mount for an id that nobody has.
+Result<void> give_to_another(Opened& opened) {
+  TRY(opened.other, launch::draw_other_id());
+  TRY(opened.root.directory, launch::mount_for(*opened.other, opened.root.path));
+  opened.root.mounted = true;
+  return {};
+}
+
+/// The prepared libraries, likewise.
+Result<UniqueFd> libraries_for(const launch::OtherId& other, launch::LaunchInput& input) {
+  if (input.kept.empty()) return UniqueFd();
+  input.library_directory = input.kept.front().parent_path();
+  TRY(UniqueFd out, launch::mount_for(other, input.library_directory));
+  input.libraries = out.get();
+  return out;
 }
 
 using Preflight = std::function<Result<bool>(const std::vector<std::string>&)>;
@@ -311,6 +336,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   if (opened.root.unpacked_now && args.has("--verbose"))
     TRY_DO(tell(io, "notice: ", opened.root.notices));
 
+  if (options.other_id) TRY_DO(give_to_another(opened));
   TRY(const host::Places where, places_of(args));
   const host::Machine machine(where);
   const Preflight preflight = [&](const std::vector<std::string>& names) {
@@ -331,6 +357,11 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   };
   if (traced) input.traced = traced_call_names();
   if (devices) input.kept = kept_of(*devices, opened.prepared);
+  UniqueFd libraries;
+  if (opened.other) {
+    input.other = &*opened.other;
+    TRY(libraries, libraries_for(*opened.other, input));
+  }
   TRY_DO(choose_place(args, io, engine, machine, devices ? &*devices : nullptr, input));
   if (args.has("--bundle")) return bundle(args, io, input, engine, places);
   TRY(launch::Launch plan, launch::plan_launch(input, engine, places));
@@ -350,6 +381,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   // The root and the prepared libraries stay held until they are mounted.
   io.last_step = [stage = std::move(plan.stage),
                   held = std::make_shared<launch::RootFs>(std::move(opened.root)),
+                  trees = std::make_shared<UniqueFd>(std::move(libraries)),
                   libraries = std::make_shared<std::optional<launch::GpuDevices>>(
                       std::move(devices))] { return launch::start_stage(stage); };
   return 0;
@@ -359,7 +391,8 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
 
 const Command& run_image_command() {
   static constexpr std::array<std::string_view, 2> kNetworks = {"host", "none"};
-  static const std::array<OptionSpec, 42> kOptions = {
+  static constexpr std::array<std::string_view, 2> kUserNamespaces = {"host", "auto"};
+  static const std::array<OptionSpec, 43> kOptions = {
       OptionSpec{"--volume", "-v", "SRC:DST", "bind SRC of the host at DST; :ro for read-only",
                  true},
       OptionSpec{"--bind", "-B", "SRC:DST", "the same, as apptainer calls it", true},
@@ -394,6 +427,9 @@ const Command& run_image_command() {
       OptionSpec{"--fake-root", "", "", "be uid 0 in the container; chown and the like pretend"},
       OptionSpec{"--die-with-parent", "", "",
                  "all of the container ends with flense, and flense with what started it"},
+      OptionSpec{"--userns", "", "KIND",
+                 "host (default), or auto: as root, an id of the host that nobody has", false,
+                 kUserNamespaces},
       OptionSpec{"--security-opt", "", "WORD",
                  "seccomp=unconfined: no filter of system calls, as profilers need", true},
       OptionSpec{"--sub-ids", "", "", "be the image's user (or -u), with the ids of /etc/subuid"},

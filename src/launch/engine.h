@@ -21,6 +21,9 @@ struct Version {
 /// The least one that is known to serve, and the first without CVE-2026-47766 (a link in the place
 /// of /dev was followed).
 constexpr Version kLeastCrun{1, 8, 0}, kMendedCrun{1, 28, 0};
+/// The newest one that was tried: its manual calls the annotation for compiled filters
+/// experimental.
+constexpr Version kTriedCrun{1, 28, 0};
 
 /// First line of `crun --version`.
 std::optional<Version> parse_crun_version(std::string_view text);

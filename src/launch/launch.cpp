@@ -84,6 +84,8 @@ struct Surroundings {
   std::string root;
   Identity host;
   std::string id;
+  /// The engine takes the compiled filter for certain, and the other form would only be read.
+  bool compiled_filter_alone = false;
 };
 
 std::vector<std::string> namespaces_of(const RunOptions& options) {
@@ -156,9 +158,11 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   oci.groups = std::move(process.groups);
   if (options.filter) {
     const FilterInput filter{image::host_platform().architecture, options.fake_root, input.traced};
-    TRY(const text::Json rules, seccomp_rules());
-    oci.filter = seccomp_section(rules, filter);
     oci.compiled_filter = compiled_filter(filter);
+    if (oci.compiled_filter.empty() || !at.compiled_filter_alone) {
+      TRY(const text::Json rules, seccomp_rules());
+      oci.filter = seccomp_section(rules, filter);
+    }
   }
   oci.memory = options.memory;
   oci.cpus = options.cpus;
@@ -264,6 +268,18 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   return out;
 }
 
+constexpr const char* kLibraries = "libraries";
+
+/// Binds of `from` and below come from `to`.
+void move_sources(const std::filesystem::path& from, const std::filesystem::path& to,
+                  text::Json& config) {
+  std::vector<OciMount> mounts = mounts_of(config);
+  for (OciMount& mount : mounts)
+    if (is_below(mount.source, from.string()))
+      mount.source = to.string() + mount.source.substr(from.string().size());
+  config.set("mounts", mount_list(mounts));
+}
+
 constexpr const char* kSkeleton = "skeleton";
 constexpr const char* kLayeredRoot = "rootfs";
 
@@ -305,8 +321,12 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   const RunOptions& options = input.options;
   Launch out;
   TRY(out.id, new_id(options));
-  const std::filesystem::path place = places.stage();
-  TRY(Draft plan, draft(input, {place, staged_root(place), {0, 0}, out.id}));
+  std::filesystem::path place = places.stage();
+  if (options.other_id) {
+    TRY(place, open_common_stage());
+  }
+  TRY(Draft plan,
+      draft(input, {place, staged_root(place), {0, 0}, out.id, engine.version <= kTriedCrun}));
   TRY(Assembled assembled, assemble(input, plan));
   if (options.overlay) TRY_DO(check_overlay_place(*options.overlay));
 
@@ -320,7 +340,13 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   out.stage.cover_unified = layout == CgroupLayout::kHybrid;
   out.stage.delegation = std::move(plan.delegation);
   out.stage.sub_ids = std::move(plan.sub_ids);
-  out.stage.kept = input.kept;
+  if (input.other != nullptr) out.stage.other_id = input.other->id;
+  if (input.libraries >= 0) {
+    out.stage.trees.emplace_back(kLibraries, input.libraries);
+    move_sources(input.library_directory, place / kLibraries, assembled.config);
+  } else {
+    out.stage.kept = input.kept;
+  }
   const bool terminal = plan.oci.terminal;
   if (input.traced.empty() && (options.die_with_parent || terminal || is_job()))
     out.stage.supervise = Supervision{options.die_with_parent, terminal};
@@ -329,7 +355,8 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   const bool limits = options.memory || options.cpus;
   // Numbers of processes that are not ours mean nothing to `flense exec`: their state ends with
   // them.
-  const std::filesystem::path state = options.die_with_parent ? place / "crun" : places.state();
+  const std::filesystem::path state =
+      options.die_with_parent || options.other_id ? place / "crun" : places.state();
   out.stage.argv = {
       engine.program, "--root",
       state,          limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "launch/engine.h"
 #include "launch/numa.h"
+#include "launch/other_id.h"
 #include "launch/root_store.h"
 #include "launch/run_options.h"
 #include "launch/stage.h"
@@ -34,6 +35,11 @@ struct LaunchInput {
   std::vector<std::string> traced = {};
   /// What is bound from directories that could be pruned (StagePlan::kept).
   std::vector<std::filesystem::path> kept = {};
+  /// With RunOptions::other_id; the root is a mount for it then, and so is `libraries`, which
+  /// stands for the directory of that name on the host wherever that is bound.
+  const OtherId* other = nullptr;
+  std::filesystem::path library_directory = {};
+  int libraries = -1;
 };
 
 struct Launch {

@@ -21,8 +21,8 @@ class Planner {
     kernel();
     devices();
     scratch();
-    if (options_.sub_ids)
-      explain("home and working directory: not bound, they are another user's there (--sub-ids)");
+    if (options_.sub_ids || options_.other_id)
+      explain("home and working directory: not bound, they are another user's there");
     else if (!options_.isolate) {
       home();
       directory();
@@ -85,7 +85,7 @@ class Planner {
   }
 
   /// The caller could not remove what another id left in the host's.
-  bool own_scratch() const { return options_.isolate || options_.sub_ids; }
+  bool own_scratch() const { return options_.isolate || options_.sub_ids || options_.other_id; }
 
   void scratch() {
     add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});
@@ -95,9 +95,8 @@ class Planner {
       else
         bind(place, place);
     }
-    explain(own_scratch() ? fmt::format("/tmp, /var/tmp: fresh memory ({})",
-                                        options_.isolate ? "--isolate" : "--sub-ids")
-                          : std::string("/tmp, /var/tmp: the host's, writable"));
+    explain(own_scratch() ? "/tmp, /var/tmp: fresh memory"
+                          : "/tmp, /var/tmp: the host's, writable");
   }
 
   void home() {

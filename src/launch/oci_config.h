@@ -33,9 +33,9 @@ struct OciInput {
   /// More than 1: that many ids, of which 0 is the caller, as in the namespace that crun is started
   /// in; uid 0 has capabilities over them, and the caller's groups are kept.
   std::uint32_t uids = 1, gids = 1;
-  std::vector<std::uint32_t> groups;  ///< further ones of the user; empty: the caller's are kept
-  std::optional<text::Json> filter;   ///< linux.seccomp; nullopt: every call is allowed
-  std::string_view compiled_filter;   ///< the same for the kernel, in base64; empty: crun compiles
+  std::vector<std::uint32_t> groups;    ///< further ones of the user; empty: the caller's are kept
+  std::optional<text::Json> filter;     ///< linux.seccomp; nullopt: every call is allowed
+  std::string_view compiled_filter;     ///< the same for the kernel, in base64
   std::optional<std::uint64_t> memory;  ///< bytes
   std::optional<double> cpus;
   std::string cgroup_path;  ///< empty: none

@@ -42,7 +42,8 @@ std::vector<std::string> environment(const ProcessInput& input) {
       for (const std::string_view prefix : kBatchVariables)
         if (item.starts_with(prefix)) set_variable(env, item);
   const Account& account = input.caller.account;
-  if (options.home && !options.isolate && !options.sub_ids && !account.home.empty())
+  if (options.home && !options.isolate && !options.sub_ids && !options.other_id &&
+      !account.home.empty())
     set_variable(env, "HOME=" + account.home);
   else if (!variable_in(env, "HOME"))
     set_variable(env, "HOME=/tmp");

@@ -37,7 +37,8 @@ struct RunOptions {
   bool fake_root = false;
   bool filter = true;  ///< of system calls
   bool die_with_parent = false;
-  bool sub_ids = false;  ///< the image's user, or `user`, as an id of the caller's range
+  bool other_id = false;  ///< root's container as an id that nobody has
+  bool sub_ids = false;   ///< the image's user, or `user`, as an id of the caller's range
   bool writable = false;
   std::optional<std::string> overlay;             ///< directory for what a writable root changes
   std::optional<std::uint64_t> shm_size, memory;  ///< bytes

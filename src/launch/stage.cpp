@@ -22,6 +22,7 @@
 #include "launch/alone.h"
 #include "launch/host_kernel.h"
 #include "launch/in_root.h"
+#include "launch/other_id.h"
 
 namespace flense::launch {
 
@@ -121,15 +122,12 @@ Result<void> mount_overlay(const std::filesystem::path& root, const std::filesys
                    "that needs Linux 5.11; without it mount only on places that the image has");
 }
 
-/// Where the root lies: a mount that is attached nowhere gets a place first.
-Result<std::filesystem::path> place_of_root(const StagePlan& plan) {
-  if (plan.mounted_root < 0) return plan.root;
-  std::filesystem::path out = plan.place / "image";
-  TRY_DO(make_directory(out, 0755));
-  if (::syscall(SYS_move_mount, plan.mounted_root, "", AT_FDCWD, out.c_str(),
-                MOVE_MOUNT_F_EMPTY_PATH) != 0)
-    return system_error(errno, "cannot attach the mount of " + plan.root.string());
-  return out;
+/// A mount that is attached nowhere gets a place.
+Result<std::filesystem::path> attach(int tree, const std::filesystem::path& place) {
+  TRY_DO(make_directory(place, 0755));
+  if (::syscall(SYS_move_mount, tree, "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+    return system_error(errno, "cannot attach a mount to " + place.string());
+  return place;
 }
 
 }  // namespace
@@ -250,7 +248,11 @@ Result<void> mount_stage(const StagePlan& plan) {
     TRY_DO(keep_mounted(plan.kept[i], plan.place / fmt::format("kept-{}", i)));
   const std::filesystem::path target = staged_root(plan.place);
   TRY_DO(make_directory(target, 0755));
-  TRY(const std::filesystem::path root, place_of_root(plan));
+  for (const auto& [name, tree] : plan.trees) TRY_DO(attach(tree, plan.place / name));
+  std::filesystem::path root = plan.root;
+  if (plan.mounted_root >= 0) {
+    TRY(root, attach(plan.mounted_root, plan.place / "image"));
+  }
   if (plan.writable) return mount_writable(plan, root, target);
   return plan.missing.empty() ? mount_plain(root, target) : mount_with_skeleton(plan, root, target);
 }
@@ -284,6 +286,7 @@ int become_command(const std::vector<std::string>& argv) {
 Result<int> start_stage(const StagePlan& plan) {
   const bool pids = plan.supervise && plan.supervise->die_with_parent;
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
+  if (plan.other_id) TRY_DO(become_other_id(*plan.other_id));
   if (plan.sub_ids)
     TRY_DO(enter_with_sub_ids(*plan.sub_ids, [&] { return unshare_namespaces(pids); }));
   else

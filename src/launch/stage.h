@@ -24,10 +24,13 @@ struct StagePlan {
   int mounted_root = -1;               ///< instead of it: a mount that is attached nowhere
   std::vector<MissingTarget> missing;  ///< of a read-only root
   bool writable = false;
-  std::filesystem::path overlay;         ///< for what a writable root changes; empty: memory
-  bool cover_unified = false;            ///< hide the hybrid half of the control groups from crun
-  std::optional<Delegation> delegation;  ///< what limits are set below
-  std::optional<SubIds> sub_ids;         ///< nullopt: the caller's id alone
+  std::filesystem::path overlay;          ///< for what a writable root changes; empty: memory
+  bool cover_unified = false;             ///< hide the hybrid half of the control groups from crun
+  std::optional<Delegation> delegation;   ///< what limits are set below
+  std::optional<SubIds> sub_ids;          ///< nullopt: the caller's id alone
+  std::optional<std::uint32_t> other_id;  ///< what root becomes first (other_id.h)
+  /// Mounts that are attached nowhere, and the names in `place` that they get.
+  std::vector<std::pair<std::string, int>> trees;
   std::vector<std::pair<std::string, std::string>> files;  ///< names in `place`, contents
   /// What crun will bind from directories that somebody could prune (kept_directory.h): mounted
   /// here, it is seen to be in use from now on.
