@@ -36,7 +36,7 @@ Result<std::string> read_in_root(int root, std::string_view path, std::uint64_t 
 bool is_empty_directory(int root, std::string_view path) {
   auto opened = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
   if (!opened) return false;
-  const int own = ::dup(opened->get());
+  const int own = ::fcntl(opened->get(), F_DUPFD_CLOEXEC, 0);
   const std::unique_ptr<DIR, CloseDirectory> listing(own < 0 ? nullptr : ::fdopendir(own));
   if (!listing) {
     if (own >= 0) ::close(own);

@@ -43,7 +43,7 @@ bool is_key(std::string_view text) {
 }
 
 std::optional<UniqueFd> hold_directory(const std::filesystem::path& directory) {
-  UniqueFd held(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  UniqueFd held(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!held) return std::nullopt;
   // Without locks (a network file system) nobody can tell.
   if (::flock(held.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;

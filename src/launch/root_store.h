@@ -32,7 +32,7 @@ struct RootFs {
   std::filesystem::path path;        ///< the root directory
   UniqueFd directory;                ///< the same, open (O_PATH)
   std::vector<std::string> notices;  ///< of unpacking; kept with the entry
-  /// Holds the entry: it is not removed while this is open, also by the program that we become.
+  /// Holds the entry until it is mounted: it is not removed while this is open.
   /// Empty for a directory that is used where it lies.
   UniqueFd held;
   bool unpacked_now = false;

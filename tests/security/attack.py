@@ -31,7 +31,9 @@ MODES = {"default": [], "no-home": ["--no-home"], "isolate": ["--isolate"], "sub
 MORE_MODES = {**MODES, "fake-root": ["--fake-root"], "writable": ["--writable"], "other id": ["-u", "7:7"],
               "no network": ["--network", "none"], "own memory": ["--shm-size", "1m"],
               "sub-ids isolate": ["--sub-ids", "--isolate"], "sub-ids app": ["--sub-ids", "-u", "app"],
-              "isolate writable": ["--isolate", "--writable"], "isolate network": ["--isolate", "--network", "host"]}
+              "isolate writable": ["--isolate", "--writable"], "isolate network": ["--isolate", "--network", "host"],
+              "die with parent": ["--die-with-parent"], "userns auto": ["--userns", "auto"],
+              "userns auto isolate": ["--userns", "auto", "--isolate"]}
 
 
 def in_modes(*names, more=False):
@@ -43,7 +45,7 @@ def in_modes(*names, more=False):
         def in_each(self):
             ran = 0
             for name in names or known:
-                if "sub-ids" in name and not self.has_sub_ids():
+                if "sub-ids" in name and not self.has_sub_ids() or "userns" in name and self.caller() != 0:
                     continue
                 with self.subTest(mode=name, caller=self.caller()):
                     test(self, known[name])

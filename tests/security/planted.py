@@ -34,8 +34,8 @@ GUARDS = {
         "how.resolve = 0;", ("unit", "image", "Extraction.*")),
     "environment": (
         "CVE-2025-23266: an engine that starts with what somebody else put into the environment",
-        "src/launch/stage.cpp", "::execve(arguments[0], arguments.data(), environment.data());",
-        "static_cast<void>(environment); ::execve(arguments[0], arguments.data(), environ);",
+        "src/base/become.cpp", "::execve(path_.c_str(), arguments_.data(), variables_.data());",
+        "::execve(path_.c_str(), arguments_.data(), environ);",
         ("e2e", "test_run.py", "RunAsUser.test_the_engines_environment")),
     "set-uid": (
         "set-uid files of an image as files of the caller", "src/image/extract.cpp",
