@@ -134,7 +134,8 @@ GUARDS = {
         ' || !clean.starts_with("/dev/"))', ")", ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
     "cdi-mount": (
         "CVE-2025-31133, -52881: a mount over what the engine sets up and masks", "src/cdi/spec_hazards.cpp",
-        "if (below || holds(kOfTheEngine, target))", "if (false)", ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
+        "if (below || holds(kOfTheEngine, target))", "if (below && holds(kOfTheEngine, target))",
+        ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
     "cdi-apply": (
         "edits that came past the reader of specifications", "src/cdi/apply.cpp",
         'hazards_of(edits, "edits"); !hazards.empty())', 'hazards_of(Edits(), "edits"); !hazards.empty())',
@@ -153,7 +154,7 @@ GUARDS = {
         ("unit", "cdi", "CdiRegistry.WhatOthersMayWriteIsNotRead")),
     "cdi-mode": (
         "device nodes that engines of root open to everybody", "src/cdi/device_folder.cpp",
-        "out.file_mode = node->mode & kPermissionBits;", "",
+        "out.file_mode = node->mode & kPermissionBits;", "out.file_mode = 0666 & kPermissionBits;",
         ("unit", "cdi", "Generate.NodesHaveTheModeAndOwnerOfTheHost")),
 }
 
