@@ -1,20 +1,15 @@
 #include "cdi/apply.h"
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <string_view>
+
+#include "cdi/host_node.h"
 
 namespace flense::cdi {
 
 namespace {
 
 using text::Json;
-
-constexpr std::string_view kDev = "/dev/";
 
 /// The member of that name, made where it is missing; bad input when it is something else.
 Result<Json*> member(Json& parent, const char* name, bool list) {
@@ -58,56 +53,27 @@ bool has_user_namespace(const Json& config) {
                              [](const Json& space) { return space["type"].text() == "user"; });
 }
 
-/// A device with everything that the runtime needs to know.
-struct KnownNode {
-  std::string type;
-  std::int64_t major = 0, minor = 0;
-};
-
-const std::string& host_path_of(const DeviceNode& node) {
-  return node.host_path.empty() ? node.path : node.host_path;
-}
-
-/// What the machine says. Paths below /dev are those of `dev`, which may be a copy; others, such as
-/// the /dev of a driver's own root, are this machine's.
-std::optional<KnownNode> look_up(const std::string& path, const host::Tree& dev) {
-  if (path.starts_with(kDev)) {
-    const auto node = dev.node(std::string_view(path).substr(kDev.size()));
-    if (!node || node->kind != host::DeviceNode::Kind::kDevice) return std::nullopt;
-    return KnownNode{"c", node->major, node->minor};
-  }
-  struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
-  KnownNode out;
-  if (S_ISFIFO(status.st_mode)) return KnownNode{"p"};
-  if (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode)) return std::nullopt;
-  out.type = S_ISCHR(status.st_mode) ? "c" : "b";
-  out.major = static_cast<std::int64_t>(major(status.st_rdev));
-  out.minor = static_cast<std::int64_t>(minor(status.st_rdev));
-  return out;
-}
-
-std::unexpected<Error> missing(const DeviceNode& node) {
+std::unexpected<Error> missing(const DeviceNode& node, const host::Tree& dev) {
   return std::unexpected(
       Error{Code::kEnvironment,
-            fmt::format("the device node {} is not there", host_path_of(node)),
+            fmt::format("the device node {}", why_missing(host_path_of(node), dev)),
             {},
             "the driver is not loaded, or the specification is of an earlier boot: flense cdi "
             "validate tells, flense cdi generate makes it anew"});
 }
 
 /// As the reference library: numbers in the specification win, a missing minor is 0 then.
-Result<KnownNode> complete(const DeviceNode& node, const host::Tree& dev) {
+Result<HostNode> complete(const DeviceNode& node, const host::Tree& dev) {
   const std::int64_t major = node.major.value_or(0);
   if (!node.type.empty() && (major != 0 || node.type == "p"))
-    return KnownNode{node.type, major, node.minor.value_or(0)};
-  const std::optional<KnownNode> found = look_up(host_path_of(node), dev);
-  if (!found) return missing(node);
+    return HostNode{host_path_of(node), node.type, major, node.minor.value_or(0)};
+  const std::optional<HostNode> found = look_up(host_path_of(node), dev);
+  if (!found) return missing(node, dev);
   const std::string type = node.type == "u" ? "c" : node.type;
   if (!type.empty() && type != found->type)
     return bad_input("{} is of type {}, the specification says {}", host_path_of(node), found->type,
                      node.type);
-  KnownNode out = *found;
+  HostNode out = *found;
   if (!node.type.empty()) out.type = node.type;
   if (major != 0) {
     out.major = major;
@@ -133,7 +99,7 @@ Result<void> apply_env(const Edits& edits, Json& config) {
   return {};
 }
 
-Json device_json(const DeviceNode& node, const KnownNode& known, const Json& user) {
+Json device_json(const DeviceNode& node, const HostNode& known, const Json& user) {
   Json out = Json::object();
   out.set("path", node.path);
   out.set("type", known.type);
@@ -150,7 +116,7 @@ Json device_json(const DeviceNode& node, const KnownNode& known, const Json& use
   return out;
 }
 
-Json rule_json(const DeviceNode& node, const KnownNode& known) {
+Json rule_json(const DeviceNode& node, const HostNode& known) {
   Json out = Json::object();
   out.set("allow", true);
   out.set("type", known.type == "u" ? "c" : known.type);
@@ -166,12 +132,11 @@ Result<void> apply_nodes(const Edits& edits, const host::Tree& dev, Json& config
   TRY(Json * linux_part, member(config, "linux", false));
   TRY(Json * resources, member(*linux_part, "resources", false));
   TRY(List rules, List::in(*resources, "devices"));
+  TRY(List devices, List::in(*linux_part, "devices"));
   for (const DeviceNode& node : edits.device_nodes) {
-    TRY(const KnownNode known, complete(node, dev));
-    TRY(List devices, List::in(*linux_part, "devices"));
+    TRY(const HostNode known, complete(node, dev));
     devices.drop("path", node.path);
     devices.items().push_back(device_json(node, known, user));
-    devices.put_back();
     // No permissions at all is no rule; a pipe has none.
     if (known.type == "p" || node.permissions == "none") continue;
     Json rule = rule_json(node, known);
@@ -179,6 +144,7 @@ Result<void> apply_nodes(const Edits& edits, const host::Tree& dev, Json& config
       rules.items().push_back(std::move(rule));
   }
   rules.put_back();
+  devices.put_back();
   return {};
 }
 
@@ -207,12 +173,13 @@ Json mount_json(const Mount& mount, bool idmapped) {
   return out;
 }
 
-/// The host's node itself. Its own mode and owner decide who may open it.
-Json bound_node(const DeviceNode& node) {
+/// The host's node itself, under the name that was looked at. Its own mode and owner decide who may
+/// open it.
+Json bound_node(const DeviceNode& node, const HostNode& known) {
   Json out = Json::object();
   out.set("destination", node.path);
   out.set("type", "bind");
-  out.set("source", host_path_of(node));
+  out.set("source", known.path);
   out.set("options", texts({"rbind", "rprivate", "nosuid", "noexec", "rw"}));
   return out;
 }
@@ -236,8 +203,9 @@ Result<void> apply_mounts(const Edits& edits, const host::Tree& dev, const Apply
   std::vector<Json> added;
   if (options.rootless)
     for (const DeviceNode& node : edits.device_nodes) {
-      if (!look_up(host_path_of(node), dev)) return missing(node);
-      added.push_back(bound_node(node));
+      const std::optional<HostNode> known = look_up(host_path_of(node), dev);
+      if (!known) return missing(node, dev);
+      added.push_back(bound_node(node, *known));
     }
   const bool idmapped = !options.rootless && has_user_namespace(config);
   for (const Mount& mount : edits.mounts) added.push_back(mount_json(mount, idmapped));
@@ -316,6 +284,8 @@ Result<void> apply_intel_rdt(const Edits& edits, Json& config) {
 Result<void> apply(const Edits& edits, const host::Tree& dev, const ApplyOptions& options,
                    Json& config) {
   if (!config.is_object()) return bad_input("the OCI configuration is no object");
+  if (const std::vector<Violation> hazards = hazards_of(edits, "edits"); !hazards.empty())
+    return bad_input("{}: {}", hazards.front().place, hazards.front().message);
   // On a copy: a configuration is changed by all of the edits or by none.
   Json draft = config;
   TRY_DO(apply_env(edits, draft));

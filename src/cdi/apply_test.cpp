@@ -98,6 +98,51 @@ TEST_F(CdiApply, AMissingNodeOrAnotherTypeIsAnError) {
   EXPECT_THAT(refused(edits, "{}").message, HasSubstr("type c"));
 }
 
+TEST_F(CdiApply, WhatIsHazardousIsRefused) {
+  Edits edits;
+  edits.env = {"A=1"};
+  edits.device_nodes = {node("/dev/../../etc/passwd", "/dev/nvidia0")};
+  for (const bool rootless : {false, true})
+    EXPECT_THAT(refused(edits, "{}", rootless).message,
+                HasSubstr("'/dev/../../etc/passwd' is no path below /dev"));
+  edits.device_nodes = {node("/dev/x", "/dev/../etc/passwd")};
+  EXPECT_EQ(refused(edits, "{}", true).code, Code::kBadInput);
+  edits.device_nodes.clear();
+  edits.mounts = {{"/a", "/proc", "", {}}};
+  EXPECT_EQ(refused(edits, "{}", true).code, Code::kBadInput);
+}
+
+TEST_F(CdiApply, LinksOfDevAreBoundAsWhatTheyLeadTo) {
+  tree_.link("dev/first", "nvidia0");
+  tree_.link("dev/out", "../../../../../../dev/null");
+  Edits edits;
+  edits.device_nodes = {node("/dev/first")};
+  const Json config = applied(edits, "{}", true);
+  EXPECT_EQ(config["mounts"].items().at(0)["destination"].text(), "/dev/first");
+  EXPECT_EQ(config["mounts"].items().at(0)["source"].text(), "/dev/nvidia0");
+  edits.device_nodes = {node("/dev/out")};
+  EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is a link to nothing in /dev"));
+  // Outside of /dev nobody follows them.
+  tree_.link("else/dev/null", "/dev/null");
+  edits.device_nodes = {node("/dev/x", (tree_.top() / "else/dev/null").string())};
+  EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is no device node"));
+}
+
+TEST_F(CdiApply, ModeAndOwnerOfTheSpecification) {
+  Edits edits;
+  edits.device_nodes = {node("/dev/nvidia0")};
+  edits.device_nodes[0].file_mode = 0660;
+  edits.device_nodes[0].uid = 0;
+  edits.device_nodes[0].gid = 44;
+  const std::string user = R"({"process":{"user":{"uid":1000,"gid":100}}})";
+  const Json device = applied(edits, user)["linux"]["devices"].items().at(0);
+  EXPECT_EQ(device["fileMode"].integer_or(-1), 0660);
+  EXPECT_EQ(device["uid"].integer_or(-1), 0);
+  EXPECT_EQ(device["gid"].integer_or(-1), 44);
+  // Bound, a node has the host's own.
+  EXPECT_EQ(applied(edits, user, true).find("linux"), nullptr);
+}
+
 TEST_F(CdiApply, TheContainersUserOwnsWhatHasNoOwner) {
   Edits edits;
   edits.device_nodes = {node("/dev/nvidia0")};

@@ -10,6 +10,7 @@ namespace flense::cdi {
 namespace {
 
 constexpr std::uint32_t kEverybodyReadsAndWrites = 06;
+constexpr std::uint32_t kPermissionBits = 0777;
 constexpr std::size_t kMostDevices = 1u << 16;
 
 bool is_device(const std::optional<host::DeviceNode>& node) {
@@ -51,7 +52,13 @@ bool DeviceFolder::add(std::string_view name, Edits& edits, std::string_view con
   if (!is_device(node)) return false;
   DeviceNode out;
   out.path = container_path.empty() ? fmt::format("/dev/{}", name) : std::string(container_path);
-  if (std::string host = path(name); host != out.path) out.host_path = std::move(host);
+  // Engines look at the node itself: a link that stands for it is none to them.
+  if (std::string host = path(tree_.resolve(name).value_or(std::string(name))); host != out.path)
+    out.host_path = std::move(host);
+  // Without them an engine of root makes a node that everybody may open.
+  out.file_mode = node->mode & kPermissionBits;
+  out.uid = node->uid;
+  out.gid = node->gid;
   out.permissions = "rw";
   edits.device_nodes.push_back(std::move(out));
   if (node->gid != 0 && (node->mode & kEverybodyReadsAndWrites) != kEverybodyReadsAndWrites &&

@@ -1,5 +1,5 @@
-// The device nodes of a machine as nodes of a container: with the fewest fields, since numbers may
-// be others after the next boot.
+// The device nodes of a machine as nodes of a container: with mode and owner as they are here, and
+// without numbers, which may be others after the next boot.
 #pragma once
 
 #include <set>

@@ -219,6 +219,14 @@ std::vector<Mode> modes_here(const host::Machine& machine) {
   return out;
 }
 
+std::vector<Mode> modes_of(std::string_view kind) {
+  std::vector<Mode> out;
+  for (const ModeRow& row : kModes)
+    if (row.mode != Mode::kAuto && fmt::format("{}/{}", row.vendor, row.device_class) == kind)
+      out.push_back(row.mode);
+  return out;
+}
+
 Result<Generated> generate(const host::Machine& machine, const GenerateOptions& options) {
   TRY(const Mode mode, decide_mode(machine, options.mode));
   GenerateOptions decided = options;

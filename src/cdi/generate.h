@@ -72,6 +72,10 @@ struct Generated {
 /// The modes that kAuto stands for on this machine: NVIDIA's before AMD's, empty without a driver.
 std::vector<Mode> modes_here(const host::Machine& machine);
 
+/// The modes whose specifications are of that kind; empty for another vendor's, which only his tool
+/// makes.
+std::vector<Mode> modes_of(std::string_view kind);
+
 /// An environment error that names the first missing piece, unless options.allow_missing. kAuto on
 /// a machine with GPUs of two vendors is a usage error: one specification has one kind.
 Result<Generated> generate(const host::Machine& machine, const GenerateOptions& options);

@@ -7,6 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
+#include <map>
+
 #include "cdi/testing_machine.h"
 
 namespace flense::cdi {
@@ -451,18 +454,111 @@ TEST(Generate, DriverRootsThatAreNotThere) {
   EXPECT_THAT(machine.generated(options).error().message, HasSubstr("/nowhere/dev"));
 }
 
+std::vector<DeviceNode> all_nodes(const Spec& spec) {
+  std::vector<DeviceNode> nodes = spec.edits.device_nodes;
+  for (const Device& device : spec.devices)
+    nodes.insert(nodes.end(), device.edits.device_nodes.begin(), device.edits.device_nodes.end());
+  return nodes;
+}
+
 TEST(Generate, NodesHaveNoNumbers) {
   const TestMachine machine;
   healthy(machine);
   const Generated made = machine.generated().value();
   EXPECT_EQ(least_version(made.spec), "0.5.0");
-  std::vector<DeviceNode> nodes = made.spec.edits.device_nodes;
-  for (const Device& device : made.spec.devices)
-    nodes.insert(nodes.end(), device.edits.device_nodes.begin(), device.edits.device_nodes.end());
-  for (const DeviceNode& node : nodes) {
-    EXPECT_FALSE(node.major || node.minor || node.uid || node.gid || node.file_mode);
+  for (const DeviceNode& node : all_nodes(made.spec)) {
+    EXPECT_FALSE(node.major || node.minor) << node.path;
     EXPECT_EQ(node.permissions, "rw");
   }
+}
+
+TEST(Generate, NodesHaveTheModeAndOwnerOfTheHost) {
+  const TestMachine machine;
+  healthy(machine);
+  machine.mig(0, 1, 12);
+  machine.drm("bus/pci/devices/0000:17:00.0", 0, 128);
+  // The node that configures MIG is root's alone, others may be anybody's.
+  machine.node("nvidia-caps/nvidia-cap1", 508, 1, 0400);
+  machine.file("dev/nvidia-uvm", "c 511 0 4660 1000 27");
+  GenerateOptions options;
+  options.mode = Mode::kManagement;
+  std::map<std::string, std::array<std::uint32_t, 3>> found;
+  const auto add = [&](const Generated& made) {
+    for (const DeviceNode& node : all_nodes(made.spec)) {
+      ASSERT_TRUE(node.file_mode && node.uid && node.gid) << node.path;
+      found[node.path] = {*node.file_mode, *node.uid, *node.gid};
+    }
+  };
+  add(machine.generated(options).value());
+  options.mode = Mode::kNvidia;
+  options.capabilities = testing::kEverything;
+  machine.remove("proc/driver/nvidia/capabilities");
+  add(machine.generated(options).value());
+  using Owned = std::array<std::uint32_t, 3>;
+  EXPECT_EQ(found["/dev/nvidia-caps/nvidia-cap1"], (Owned{0400, 0, 0}));
+  EXPECT_EQ(found["/dev/nvidia-caps/nvidia-cap12"], (Owned{0444, 0, 0}));
+  EXPECT_EQ(found["/dev/nvidia0"], (Owned{0666, 0, 0}));
+  EXPECT_EQ(found["/dev/dri/card0"], (Owned{0660, 0, 44}));
+  EXPECT_EQ(found["/dev/dri/by-path/pci-0000:17:00.0-render"], (Owned{0660, 0, 44}));
+  // Only what opening asks.
+  EXPECT_EQ(found["/dev/nvidia-uvm"], (Owned{0660, 1000, 27}));
+}
+
+TEST(Generate, ALinkOfDevIsWhatItLeadsTo) {
+  const TestMachine machine;
+  healthy(machine);
+  machine.remove("dev/nvidia0");
+  machine.node("nv/gpu-a", 195, 0, 0660, 44);
+  machine.link("dev/nvidia0", "nv/gpu-a");
+  const Generated made = machine.generated().value();
+  const DeviceNode& node = made.spec.devices.at(0).edits.device_nodes.at(0);
+  EXPECT_EQ(node.path, "/dev/nvidia0");
+  EXPECT_EQ(node.host_path, "/dev/nv/gpu-a");
+  EXPECT_EQ(node.file_mode, 0660U);
+  // Out of /dev it leads nowhere.
+  machine.node("../elsewhere/gpu", 195, 0);
+  machine.remove("dev/nvidia0");
+  machine.link("dev/nvidia0", "../elsewhere/gpu");
+  EXPECT_THAT(machine.generated().error().message, HasSubstr("/dev/nvidia0"));
+}
+
+TEST(Generate, FilesOfStorageAreOfTheDriversRoot) {
+  const auto mounts = [](const TestMachine& machine, const char* root) {
+    GenerateOptions options;
+    options.mode = Mode::kGds;
+    options.driver_root = root;
+    const Result<Generated> made = machine.generated(options);
+    std::map<std::string, std::string> out;
+    if (!made) return out;
+    for (const Mount& mount : made->spec.devices.at(0).edits.mounts)
+      out[mount.container_path] = mount.host_path;
+    for (const std::string& notice : made->notices) out["notice"] += notice;
+    return out;
+  };
+  const TestMachine machine;
+  machine.node("nvidia-fs0", 237, 0);
+  machine.file("opt/driver/usr/lib/x");
+  machine.file("etc/cufile.json", "of the host");
+  machine.file("run/udev/control");
+  // The host's configuration is not this driver's; its udev is the one that runs.
+  auto found = mounts(machine, "/opt/driver");
+  EXPECT_FALSE(found.contains("/etc/cufile.json"));
+  EXPECT_EQ(found["/run/udev"], "/run/udev");
+  EXPECT_THAT(found["notice"], HasSubstr("there is no /opt/driver/etc/cufile.json"));
+  machine.file("opt/driver/etc/cufile.json", "of the driver");
+  machine.file("opt/driver/run/udev/control");
+  found = mounts(machine, "/opt/driver");
+  EXPECT_EQ(found["/etc/cufile.json"], "/opt/driver/etc/cufile.json");
+  EXPECT_EQ(found["/run/udev"], "/opt/driver/run/udev");
+  EXPECT_EQ(found["notice"], "");
+  // Nothing of it is lost without a word, and no link leads out of the root.
+  machine.remove("run/udev");
+  machine.remove("opt/driver/run/udev");
+  machine.remove("opt/driver/etc/cufile.json");
+  machine.link("opt/driver/etc/cufile.json", "../../../etc/cufile.json");
+  found = mounts(machine, "/opt/driver");
+  EXPECT_FALSE(found.contains("/etc/cufile.json") || found.contains("/run/udev"));
+  EXPECT_THAT(found["notice"], HasSubstr("there is no /opt/driver/run/udev"));
 }
 
 }  // namespace

@@ -1,10 +1,18 @@
 #include "cdi/registry.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <map>
+#include <memory>
 #include <set>
 #include <system_error>
 
+#include "cdi/generate.h"
 #include "knowledge/spelling.h"
 
 namespace flense::cdi {
@@ -17,28 +25,72 @@ std::string qualified(const Spec& spec, const Device& device) {
   return fmt::format("{}={}", spec.kind, device.name);
 }
 
-/// Names of specifications in one directory, sorted, as engines look for them: not in folders
-/// below, and not *.yml.
-std::vector<std::filesystem::path> spec_files(const std::filesystem::path& directory,
-                                              std::vector<SpecProblem>& problems) {
-  std::vector<std::filesystem::path> out;
-  std::error_code error;
-  std::filesystem::directory_iterator at(directory, error);
-  for (const std::filesystem::directory_iterator end; !error && at != end; at.increment(error)) {
-    const std::filesystem::path extension = at->path().extension();
-    if (extension != ".json" && extension != ".yaml") continue;
-    if (out.size() == kMaxFiles) {
-      problems.push_back(
-          {directory, fmt::format("more than {} files: the others are not read", kMaxFiles), {}});
-      break;
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+/// Reads one directory after the other into a registry.
+class Reader {
+ public:
+  Reader(Registry& out, Trust trust) : out_(out), trust_(trust) {}
+
+  void read(const std::filesystem::path& directory) {
+    SearchedDirectory& searched = out_.searched.emplace_back();
+    searched.path = directory;
+    // Whatever takes its name meanwhile: what was judged is what is read.
+    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, CloseDirectory> listing(fd < 0 ? nullptr : ::fdopendir(fd));
+    struct stat status{};
+    if (!listing || ::fstat(fd, &status) != 0) {
+      if (errno != ENOENT) problem(directory, fmt::format("cannot be listed: {}", error_text()));
+      if (fd >= 0 && !listing) ::close(fd);
+      return;
     }
-    out.push_back(at->path());
+    searched.there = true;
+    searched.distrust = distrust(status);
+    if (!searched.distrust.empty() && trust_ == Trust::kOwners)
+      return problem(directory, searched.distrust);
+    for (const std::filesystem::path& path : files(*listing, directory)) read_file(path, fd);
+    ++precedence_;
   }
-  if (error && error != std::errc::no_such_file_or_directory)
-    problems.push_back({directory, fmt::format("cannot be listed: {}", error.message()), {}});
-  std::ranges::sort(out);
-  return out;
-}
+
+ private:
+  static std::string error_text() {
+    return std::error_code(errno, std::generic_category()).message();
+  }
+  void problem(const std::filesystem::path& path, std::string message) {
+    out_.problems.push_back({path, std::move(message), {}});
+  }
+
+  /// Sorted, as engines look for them: not in folders below, and not *.yml.
+  std::vector<std::filesystem::path> files(DIR& listing, const std::filesystem::path& directory) {
+    std::vector<std::filesystem::path> out;
+    while (const dirent* item = ::readdir(&listing)) {
+      std::filesystem::path path = directory / static_cast<const char*>(item->d_name);
+      if (path.extension() != ".json" && path.extension() != ".yaml") continue;
+      if (out.size() == kMaxFiles) {
+        problem(directory, fmt::format("more than {} files: the others are not read", kMaxFiles));
+        break;
+      }
+      out.push_back(std::move(path));
+    }
+    std::ranges::sort(out);
+    return out;
+  }
+
+  void read_file(const std::filesystem::path& path, int directory) {
+    Result<SpecText> file = read_spec_text(path, directory);
+    if (!file) return problem(path, file.error().message);
+    if (!file->distrust.empty() && trust_ == Trust::kOwners) return problem(path, file->distrust);
+    Result<Spec> spec = read_spec(file->text, "it");
+    if (!spec) return problem(path, spec.error().message);
+    out_.files.push_back({path, std::move(*spec), precedence_});
+  }
+
+  Registry& out_;
+  Trust trust_;
+  std::size_t precedence_ = 0;
+};
 
 /// Which file has a device: the highest directory that defines it, unless two files there do.
 struct Owner {
@@ -77,7 +129,22 @@ std::vector<std::string> Registry::devices() const {
 
 namespace {
 
-std::unexpected<Error> unresolved(const Registry& registry, const std::string& name) {
+/// What to do about a device that no file has.
+std::string hint_for(const Registry& registry, const QualifiedName& name) {
+  const std::vector<std::string> near = knowledge::near_matches(
+      fmt::format("{}={}", name.kind(), name.device), registry.devices(), 1);
+  if (!near.empty()) return fmt::format("did you mean {}?", near.front());
+  if (!registry.problems.empty())
+    return fmt::format("{} was passed over: flense cdi validate says why",
+                       registry.problems.front().path.string());
+  if (!registry.files.empty()) return "flense cdi list shows what there is";
+  return modes_of(name.kind()).empty()
+             ? fmt::format("the vendor's own tool writes the specification of {}", name.kind())
+             : "no CDI specification was found: flense cdi generate makes one";
+}
+
+std::unexpected<Error> unresolved(const Registry& registry, const QualifiedName& asked) {
+  const std::string name = fmt::format("{}={}", asked.kind(), asked.device);
   const auto conflict = std::ranges::find(registry.problems, name, &SpecProblem::device);
   if (conflict != registry.problems.end())
     return std::unexpected(Error{Code::kEnvironment,
@@ -85,16 +152,12 @@ std::unexpected<Error> unresolved(const Registry& registry, const std::string& n
                                              conflict->path.string(), conflict->message),
                                  {},
                                  "remove one of the two files, or rename its device"});
-  const std::vector<std::string> near = knowledge::near_matches(name, registry.devices(), 1);
-  std::string hint = near.empty() ? "flense cdi list shows what there is"
-                                  : fmt::format("did you mean {}?", near.front());
-  if (near.empty() && registry.files.empty() && registry.problems.empty())
-    hint = "no CDI specification was found: flense cdi generate makes one";
-  else if (near.empty() && !registry.problems.empty())
-    hint = fmt::format("{} was passed over: flense cdi validate says why",
-                       registry.problems.front().path.string());
-  return std::unexpected(Error{
-      Code::kEnvironment, fmt::format("there is no CDI device {}", name), {}, std::move(hint)});
+  const std::string where = registry.looked_at();
+  return std::unexpected(
+      Error{Code::kEnvironment,
+            fmt::format("there is no CDI device {}{}{}", name, where.empty() ? "" : " in ", where),
+            {},
+            hint_for(registry, asked)});
 }
 
 }  // namespace
@@ -105,11 +168,12 @@ Result<Edits> Registry::resolve(const std::vector<std::string>& names) const {
   std::set<std::string_view> seen;
   Edits out;
   for (const std::string& name : names) {
-    if (!parse_qualified_name(name))
+    const std::optional<QualifiedName> parts = parse_qualified_name(name);
+    if (!parts)
       return with_hint(Result<Edits>(fail(Code::kUsage, "'{}' is no name of a CDI device", name)),
                        "they read VENDOR/CLASS=NAME: nvidia.com/gpu=0");
     const auto at = owners.find(name);
-    if (at == owners.end() || at->second.rival != nullptr) return unresolved(*this, name);
+    if (at == owners.end() || at->second.rival != nullptr) return unresolved(*this, *parts);
     if (!seen.insert(name).second) continue;
     const Owner& owner = at->second;
     if (used.insert(owner.file).second) merge(owner.file->spec.edits, out);
@@ -118,18 +182,36 @@ Result<Edits> Registry::resolve(const std::vector<std::string>& names) const {
   return out;
 }
 
-Registry read_registry(const std::vector<std::filesystem::path>& directories) {
-  Registry out;
-  for (std::size_t i = 0; i < directories.size(); ++i) {
-    for (const std::filesystem::path& path : spec_files(directories[i], out.problems)) {
-      const Result<std::string> text = read_spec_text(path);
-      Result<Spec> spec = text ? read_spec(*text, "it") : std::unexpected(text.error());
-      if (spec)
-        out.files.push_back({path, std::move(*spec), i});
-      else
-        out.problems.push_back({path, spec.error().message, {}});
-    }
+std::string Registry::looked_at() const {
+  static constexpr std::size_t kMostNames = 8;
+  const auto some = [](std::vector<std::string> names) {
+    const std::size_t count = names.size();
+    names.resize(std::min(count, kMostNames));
+    std::string out = fmt::format("{}", fmt::join(names, ", "));
+    return count > kMostNames ? fmt::format("{} and {} more", out, count - kMostNames) : out;
+  };
+  std::vector<std::string> places, passed_over;
+  for (const SearchedDirectory& directory : searched) {
+    std::vector<std::string> names;
+    for (const SpecFile& file : files)
+      if (file.path.parent_path() == directory.path) names.push_back(file.path.filename());
+    places.push_back(fmt::format("{} ({})", directory.path.string(),
+                                 !directory.there ? "missing"
+                                 : names.empty()  ? "no specification"
+                                                  : some(std::move(names))));
   }
+  for (const SpecProblem& problem : problems)
+    if (problem.device.empty())
+      passed_over.push_back(fmt::format("{} ({})", problem.path.string(), problem.message));
+  std::string out = fmt::format("{}", fmt::join(places, ", "));
+  if (!passed_over.empty()) out += "; passed over: " + some(std::move(passed_over));
+  return out;
+}
+
+Registry read_registry(const std::vector<std::filesystem::path>& directories, Trust trust) {
+  Registry out;
+  Reader reader(out, trust);
+  for (const std::filesystem::path& directory : directories) reader.read(directory);
   for (const auto& [name, owner] : owners_of(out.files)) {
     if (owner.rival == nullptr) continue;
     const auto complain = [&](const SpecFile& file, const SpecFile& other) {

@@ -34,21 +34,35 @@ struct ListedDevice {
   const Device* device;  ///< of that file
 };
 
+/// Engines believe whoever may write where they look; we do root and the caller.
+enum class Trust { kOwners, kAnybody };
+
+struct SearchedDirectory {
+  std::filesystem::path path;
+  bool there = false;
+  std::string distrust;  ///< why others may write there; empty: they may not
+};
+
 struct Registry {
+  std::vector<SearchedDirectory> searched;   ///< in order
   std::vector<SpecFile> files;               ///< those that are valid, least precedence first
   std::vector<SpecProblem> problems;         ///< files passed over, devices in conflict
   std::vector<std::string> devices() const;  ///< qualified names, sorted
   /// The same with their places. Pointers are into *this.
   std::vector<ListedDevice> listed() const;
   /// The edits of the named devices ("nvidia.com/gpu=0"), those of each file once and before its
-  /// devices'. One name that cannot be resolved fails the whole, with the nearest name as a hint.
+  /// devices'. One name that cannot be resolved fails the whole, with what was looked at and the
+  /// nearest name as a hint.
   Result<Edits> resolve(const std::vector<std::string>& names) const;
+  /// "/etc/cdi (nvidia.json), /var/run/cdi (missing); passed over: …"
+  std::string looked_at() const;
 };
 
 /// Reads the *.json and *.yaml of each directory, which may be missing; least precedence first. A
 /// device that two directories define is the later one's; one that two files of the same directory
-/// define is nobody's.
-Registry read_registry(const std::vector<std::filesystem::path>& directories);
+/// define is nobody's. With Trust::kOwners, what others may write is a problem and not read.
+Registry read_registry(const std::vector<std::filesystem::path>& directories,
+                       Trust trust = Trust::kOwners);
 
 /// /etc/cdi and /var/run/cdi; for a user also $XDG_CONFIG_HOME/cdi (else ~/.config/cdi) and
 /// $XDG_RUNTIME_DIR/cdi, which rootless engines read. Least precedence first.

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -10,6 +12,7 @@
 namespace flense::cdi {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -100,7 +103,6 @@ TEST_F(CdiRegistry, OtherFilesArePassedOver) {
 }
 
 TEST_F(CdiRegistry, AnUnknownNameIsToldTheNearest) {
-  EXPECT_THAT(read().resolve({"vendor.com/gpu=one"}).error().hint, HasSubstr("cdi generate"));
   write("etc/a.json", spec_with("a", {"one"}));
   const Registry registry = read();
   const auto slip = registry.resolve({"vendor.com/gpu=onne"});
@@ -109,6 +111,58 @@ TEST_F(CdiRegistry, AnUnknownNameIsToldTheNearest) {
   EXPECT_EQ(slip.error().hint, "did you mean vendor.com/gpu=one?");
   EXPECT_EQ(registry.resolve({"gpu0"}).error().code, Code::kUsage);
   EXPECT_FALSE(registry.resolve({"vendor.com/gpu=one", "vendor.com/gpu=9999999"}));
+}
+
+TEST_F(CdiRegistry, AnUnresolvedNameSaysWhatWasLookedAt) {
+  write("etc/a.json", spec_with("a", {"one"}));
+  write_text("run/broken.json", "{");
+  const auto none = read().resolve({"foo.com/gpu=1"});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Code::kEnvironment);
+  EXPECT_THAT(none.error().message,
+              AllOf(HasSubstr("there is no CDI device foo.com/gpu=1 in "),
+                    HasSubstr((dir_ / "etc").string() + " (a.json), "),
+                    HasSubstr((dir_ / "run").string() + " (no specification), "),
+                    HasSubstr((dir_ / "absent").string() + " (missing); passed over: "),
+                    HasSubstr((dir_ / "run/broken.json").string() + " (")));
+  for (int i = 0; i < 20; ++i) {
+    Spec spec = spec_with("x", {"one"});
+    spec.kind = fmt::format("v{}.com/gpu", i);
+    write(fmt::format("etc/b{}.json", i), spec);
+  }
+  EXPECT_THAT(read().looked_at(), HasSubstr(" and 13 more)"));
+  // Who could make it depends on the vendor.
+  const Registry empty = read_registry({dir_ / "absent"});
+  EXPECT_THAT(empty.resolve({"foo.com/gpu=1"}).error().hint, HasSubstr("vendor's own tool"));
+  EXPECT_THAT(empty.resolve({"nvidia.com/gpu=1"}).error().hint, HasSubstr("cdi generate"));
+}
+
+TEST_F(CdiRegistry, WhatOthersMayWriteIsNotRead) {
+  write("etc/a.json", spec_with("a", {"one"}));
+  write("run/b.json", spec_with("b", {"one", "two"}));
+  const auto mode = [&](const char* path, mode_t bits) {
+    ASSERT_EQ(::chmod((dir_ / path).c_str(), bits), 0);
+  };
+  const auto engines = [&] { return read_registry({dir_ / "etc", dir_ / "run"}, Trust::kAnybody); };
+  EXPECT_EQ(read().resolve({"vendor.com/gpu=one"}).value().env.front(), "FILE=b");
+  mode("run/b.json", 0664);
+  EXPECT_EQ(read().resolve({"vendor.com/gpu=one"}).value().env.front(), "FILE=a");
+  const auto two = read().resolve({"vendor.com/gpu=two"});
+  ASSERT_FALSE(two);
+  EXPECT_THAT(two.error().message,
+              HasSubstr((dir_ / "run/b.json").string() + " (has mode 0664: others may write it)"));
+  EXPECT_EQ(engines().resolve({"vendor.com/gpu=one"}).value().env.front(), "FILE=b");
+  mode("run/b.json", 0644);
+  mode("run", 0777);
+  EXPECT_EQ(read().resolve({"vendor.com/gpu=one"}).value().env.front(), "FILE=a");
+  ASSERT_EQ(read().problems.size(), 1U);
+  EXPECT_EQ(read().problems.front().path, dir_ / "run");
+  EXPECT_EQ(engines().resolve({"vendor.com/gpu=one"}).value().env.front(), "FILE=b");
+  mode("run", 0755);
+  if (::geteuid() != 0) return;
+  ASSERT_EQ(::chown((dir_ / "run/b.json").c_str(), 12345, 0), 0);
+  EXPECT_THAT(read().resolve({"vendor.com/gpu=two"}).error().message,
+              HasSubstr("b.json (belongs to user 12345"));
 }
 
 TEST(CdiDirectories, AreTheUsersToo) {

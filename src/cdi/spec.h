@@ -2,6 +2,8 @@
 // strictly and written with the lowest version that its fields need.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -12,6 +14,8 @@
 
 #include "base/result.h"
 #include "text/json.h"
+
+struct stat;
 
 namespace flense::cdi {
 
@@ -109,13 +113,29 @@ struct ExaminedSpec {
 Result<text::Json> read_document(std::string_view text, std::string_view what);
 /// Every rule that the document breaks, in its order.
 ExaminedSpec examine_spec(const text::Json& document);
-/// Strictly: the first violation is an error. `what` names the document in errors.
+/// Strictly: the first violation is an error, and so is the first hazard. `what` names the document
+/// in errors.
 Result<Spec> read_spec(std::string_view text, std::string_view what);
+
+struct SpecText {
+  std::string text;
+  std::string distrust;  ///< of the file, as below
+};
 /// A regular file of at most kMaxSpecBytes; a pipe or a device is refused without waiting for it.
-Result<std::string> read_spec_text(const std::filesystem::path& path);
+/// With a directory's descriptor the file of that name in it.
+Result<SpecText> read_spec_text(const std::filesystem::path& path, int directory = AT_FDCWD);
+/// Why somebody else than root and the caller may have written it: its owner, its mode. Empty when
+/// nobody may.
+std::string distrust(const struct stat& status);
 
 /// The rules about values that hold for any version; empty when there is nothing to complain about.
 std::vector<Violation> violations_of(const Spec& spec);
+/// What the specification allows and no device needs: a path with "..", a node outside of /dev, a
+/// mount over /proc, …. Whoever applies edits refuses these.
+std::vector<Violation> hazards_of(const Spec& spec);
+std::vector<Violation> hazards_of(const Edits& edits, const std::string& place);
+/// What is wrong with a device's path in a container; empty when nothing is.
+std::string complaint_about_node(std::string_view path);
 /// The lowest version of the specification that has all the fields in use: "0.5.0".
 std::string least_version(const Spec& spec);
 /// Whether `version` is one of 0.1.0 … 1.1.0 that were released.

@@ -171,6 +171,67 @@ TEST(CdiSpec, WhatOthersAcceptIsAccepted) {
     EXPECT_THAT(rules_of(text), IsEmpty()) << text;
 }
 
+/// Rules of spec.h, whatever the machine: engines do as these documents say.
+TEST(CdiSpec, EachHazardHasItsName) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {R"({"deviceNodes":[{"path":"/dev/../../etc/passwd","hostPath":"/dev/null"}]})",
+       "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/etc/passwd","hostPath":"/dev/null"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev","hostPath":"/dev/null"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev//","hostPath":"/dev/null"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"dev/x","hostPath":"/dev/null"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev/x","hostPath":"/dev/../etc/shadow"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev/x","hostPath":"/etc/shadow"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev/x","hostPath":"dev/null"}]})", "path-relative"},
+      {R"({"deviceNodes":[{"path":"/dev/a\u001b[2Jb"}]})", "path-leaves"},
+      {R"({"deviceNodes":[{"path":"/dev/x","hostPath":"/dev/a\nb"}]})", "control-character"},
+      {R"({"mounts":[{"hostPath":"/a/../b","containerPath":"/b"}]})", "path-leaves"},
+      {R"({"mounts":[{"hostPath":"/b","containerPath":"/usr/../etc"}]})", "path-leaves"},
+      {R"({"mounts":[{"hostPath":"a","containerPath":"/b"}]})", "path-relative"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"b"}]})", "path-relative"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"//dev/./"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/proc"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/proc/sys/kernel"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/sys"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/sys/fs/cgroup"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"proc","containerPath":"/p","type":"proc"}]})", "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/b","options":["rbind","suid"]}]})",
+       "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/b","options":["rshared"]}]})",
+       "mount-unsafe"},
+      {R"({"mounts":[{"hostPath":"/a","containerPath":"/b","options":["a\tb"]}]})",
+       "control-character"},
+      {R"({"hooks":[{"hookName":"prestart","path":"/usr/bin/../../tmp/x"}]})", "path-leaves"},
+      {R"({"env":["A\u0007=b"]})", "control-character"},
+      {R"({"netDevices":[{"hostInterfaceName":"eth0","name":"../x"}]})", "path-leaves"},
+  };
+  for (const auto& [edits, rule] : cases) {
+    const std::string text = with_edits(edits);
+    const ExaminedSpec examined = examine_spec(text::parse_json(text, "it").value());
+    EXPECT_THAT(examined.violations, IsEmpty()) << text;
+    std::vector<std::string> rules;
+    for (const Violation& one : hazards_of(examined.spec)) rules.push_back(one.rule);
+    EXPECT_THAT(rules, ElementsAre(rule)) << text;
+    const auto read = read_spec(text, "it");
+    ASSERT_FALSE(read) << text;
+    EXPECT_THAT(read.error().message, HasSubstr("no harmless CDI specification"));
+  }
+}
+
+TEST(CdiSpec, WhatVendorsWriteIsNoHazard) {
+  for (
+      const char* edits :
+      {R"({"deviceNodes":[{"path":"/dev/dri/by-path/pci-0000:01:00.0-card","hostPath":"/run/nvidia/driver/dev/dri/card0"}]})",
+       R"({"deviceNodes":[{"path":"/dev/./nvidia0"},{"path":"/dev/a..b"}]})",
+       R"({"mounts":[{"hostPath":"/a","containerPath":"/proc/driver/nvidia/params","options":["ro","nosuid","nodev","rbind","rprivate","noexec"]}]})",
+       R"({"mounts":[{"hostPath":"tmpfs","containerPath":"/dev/shm","type":"tmpfs"}]})",
+       R"({"mounts":[{"hostPath":"/dev/infiniband","containerPath":"/dev/infiniband"}]})",
+       R"({"mounts":[{"hostPath":"/sys/class/x","containerPath":"/sys/class/x"}]})",
+       R"({"env":["PS1=\u001b[1m$ "]})"})
+    EXPECT_TRUE(read_spec(with_edits(edits), "it")) << edits;
+}
+
 TEST(CdiSpec, AnErrorNamesFileAndPlace) {
   const auto spec = read_spec(with_edits(R"({"env":["b"]})"), "/etc/cdi/x.json");
   ASSERT_FALSE(spec);
@@ -184,8 +245,11 @@ TEST(CdiSpec, AnErrorNamesFileAndPlace) {
 
 TEST(CdiSpec, ViolationsAreCapped) {
   std::string env = "[\"x\"";
-  for (int i = 0; i < 5000; ++i) env += ",\"x\"";
+  for (int i = 1; i < 4096; ++i) env += ",\"x\"";
   EXPECT_EQ(rules_of(with_edits("{\"env\":" + env + "]}")).size(), 100U);
+  // More than that nobody compares with one another.
+  const std::string more = with_edits("{\"env\":" + env + ",\"x\"]}");
+  EXPECT_THAT(read_spec(more, "it").error().message, HasSubstr("at most 4096 items"));
 }
 
 TEST(CdiSpec, QualifiedNames) {
@@ -218,7 +282,8 @@ TEST_F(CdiWrite, MakesDirectoriesAndAReadableFile) {
   EXPECT_EQ(status.st_mode & 07777U, 0644U);
   const auto text = read_spec_text(path);
   ASSERT_TRUE(text);
-  EXPECT_EQ(*text, spec_text(testing::small_spec(), Format::kJson));
+  EXPECT_EQ(text->text, spec_text(testing::small_spec(), Format::kJson));
+  EXPECT_EQ(text->distrust, "");
   // Nothing else lies there that an engine could read.
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}), 1);
 }
@@ -234,7 +299,37 @@ TEST_F(CdiWrite, RefusesWhatNoEngineWouldRead) {
   Spec broken = testing::small_spec();
   broken.devices.clear();
   EXPECT_EQ(write_spec(broken, dir_ / "a.json", Format::kJson).error().code, Code::kBadInput);
+  broken = testing::small_spec();
+  broken.edits.device_nodes = {testing::node("/dev/../x")};
+  EXPECT_EQ(write_spec(broken, dir_ / "a.json", Format::kJson).error().code, Code::kBadInput);
   EXPECT_TRUE(std::filesystem::is_empty(dir_));
+}
+
+TEST_F(CdiWrite, NobodyElseMayWriteWhatIsMade) {
+  const mode_t before = ::umask(0);
+  const auto written = write_spec(testing::small_spec(), dir_ / "a/cdi/v.json", Format::kJson);
+  ::umask(before);
+  ASSERT_TRUE(written);
+  for (const char* path : {"a", "a/cdi", "a/cdi/v.json"}) {
+    struct stat status{};
+    ASSERT_EQ(::stat((dir_ / path).c_str(), &status), 0);
+    EXPECT_EQ(distrust(status), "") << path;
+  }
+}
+
+TEST_F(CdiWrite, WhoElseMayWriteIsTold) {
+  struct stat status{};
+  status.st_mode = S_IFREG | 0644;
+  EXPECT_EQ(distrust(status), "");
+  status.st_uid = ::geteuid();
+  EXPECT_EQ(distrust(status), "");
+  status.st_mode = S_IFREG | 0664;
+  EXPECT_THAT(distrust(status), HasSubstr("has mode 0664"));
+  status.st_mode = S_IFDIR | 01777;
+  EXPECT_THAT(distrust(status), HasSubstr("has mode 1777"));
+  status.st_mode = S_IFREG | 0600;
+  status.st_uid = ::geteuid() + 7;
+  EXPECT_THAT(distrust(status), HasSubstr("neither root nor the caller"));
 }
 
 TEST_F(CdiWrite, APipeIsNotWaitedFor) {

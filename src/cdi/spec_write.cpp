@@ -1,3 +1,6 @@
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <system_error>
 
 #include "base/file.h"
@@ -112,6 +115,16 @@ Json edits_json(const Edits& edits) {
   return out;
 }
 
+/// For nobody else to write, whatever the caller's umask: what others may write is not believed.
+Result<void> make_directories(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  if (directory.empty() || std::filesystem::is_directory(directory, ignored)) return {};
+  TRY_DO(make_directories(directory.parent_path()));
+  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    return system_error(errno, "cannot create " + directory.string());
+  return {};
+}
+
 }  // namespace
 
 Json to_json(const Spec& spec) {
@@ -151,15 +164,15 @@ Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, For
   if (named != format)
     return fail(Code::kUsage, "{} is to be written as {}: the extension says otherwise",
                 path.string(), format == Format::kJson ? "JSON" : "YAML");
-  if (const std::vector<Violation> broken = violations_of(spec); !broken.empty())
+  std::vector<Violation> broken = violations_of(spec);
+  if (broken.empty()) broken = hazards_of(spec);
+  if (!broken.empty())
     return bad_input("{} would be no valid CDI specification: {}: {}", path.string(),
                      broken.front().place, broken.front().message);
   const std::string text = spec_text(spec, format);
   // Engines watch the directory: what has not changed is not written again.
-  if (const auto present = read_spec_text(path); present && *present == text) return {};
-  std::error_code error;
-  std::filesystem::create_directories(parent_of(path), error);
-  if (error) return system_error(error.value(), "cannot create " + parent_of(path).string());
+  if (const auto present = read_spec_text(path); present && present->text == text) return {};
+  TRY_DO(make_directories(parent_of(path)));
   TRY(AtomicFile file, AtomicFile::create(path));
   TRY_DO(write_fully(file.fd(), as_bytes(text), path.string()));
   return file.commit();

@@ -22,6 +22,16 @@ void check_mode(const std::filesystem::path& path, std::vector<Finding>& finding
                       "Engines of other users cannot read it.", "chmod a+r"});
 }
 
+/// Engines ask neither for the owner nor for the mode.
+Finding distrusted(std::string rule, std::string why) {
+  return {std::move(rule),
+          Severity::kError,
+          "$",
+          std::move(why),
+          "Who writes it decides what engines bind and run; flense run and cdi apply pass it over.",
+          "let it be root's or yours, and chmod go-w"};
+}
+
 void check_version(const Spec& spec, std::vector<Finding>& findings) {
   if (const std::string least = least_version(spec); spec.version > least)
     findings.push_back({"version-higher-than-needed", Severity::kInfo, "$.cdiVersion",
@@ -35,9 +45,9 @@ void check_version(const Spec& spec, std::vector<Finding>& findings) {
 ValidatedFile validate_file(const std::filesystem::path& path, const host::Machine& machine) {
   ValidatedFile out;
   out.path = path;
-  const Result<std::string> text = read_spec_text(path);
+  const Result<SpecText> file = read_spec_text(path);
   const Result<text::Json> document =
-      text ? read_document(*text, path.string()) : std::unexpected(text.error());
+      file ? read_document(file->text, path.string()) : std::unexpected(file.error());
   if (!document) {
     out.findings.push_back({"document-unreadable", Severity::kError, "$", document.error().message,
                             "Engines pass the file over.", std::string(kAnew)});
@@ -52,13 +62,17 @@ ValidatedFile validate_file(const std::filesystem::path& path, const host::Machi
                             fmt::format("the name ends in '{}'", path.extension().string()),
                             "Engines read .json and .yaml only.", "rename it"});
   check_mode(path, out.findings);
-  if (!examined.violations.empty()) {
-    for (Violation& violation : examined.violations)
-      out.findings.push_back({std::move(violation.rule), Severity::kError,
-                              std::move(violation.place), std::move(violation.message),
-                              "Engines pass the whole file over.", std::string(kAnew)});
-    return out;
-  }
+  if (!file->distrust.empty())
+    out.findings.push_back(distrusted("document-untrusted", "the file " + file->distrust));
+  const bool valid = examined.violations.empty();
+  if (valid) examined.violations = hazards_of(examined.spec);
+  for (Violation& violation : examined.violations)
+    out.findings.push_back({std::move(violation.rule), Severity::kError, std::move(violation.place),
+                            std::move(violation.message),
+                            valid ? "Engines do it; flense run and cdi apply refuse the file."
+                                  : "Engines pass the whole file over.",
+                            std::string(kAnew)});
+  if (!examined.violations.empty()) return out;
   check_version(examined.spec, out.findings);
   std::vector<Finding> more = compare_with_machine(examined.spec, machine);
   std::ranges::move(more, std::back_inserter(out.findings));
@@ -67,8 +81,15 @@ ValidatedFile validate_file(const std::filesystem::path& path, const host::Machi
 
 std::vector<ValidatedFile> validate_directories(
     const std::vector<std::filesystem::path>& directories, const host::Machine& machine) {
-  const Registry registry = read_registry(directories);
+  const Registry registry = read_registry(directories, Trust::kAnybody);
   std::vector<ValidatedFile> out;
+  for (const SearchedDirectory& directory : registry.searched)
+    if (!directory.distrust.empty()) {
+      ValidatedFile& one = out.emplace_back();
+      one.path = directory.path;
+      one.readable = true;
+      one.findings = {distrusted("directory-untrusted", "the directory " + directory.distrust)};
+    }
   const auto known = [&](const std::filesystem::path& path) {
     return std::ranges::find(out, path, &ValidatedFile::path);
   };

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "cdi/host_node.h"
 #include "cdi/validate.h"
 #include "host/parse.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 using inventory::Finding;
 using inventory::Severity;
+using Kind = host::DeviceNode::Kind;
 
 /// The tree that a path of the host lies in, and the path there.
 struct Placed {
@@ -118,30 +120,46 @@ class MachineComparison {
   }
 
   void node(const DeviceNode& node, const std::string& place) {
-    const std::string& path = node.host_path.empty() ? node.path : node.host_path;
+    const std::string& path = host_path_of(node);
     if (!first_time("node", path)) return;
-    relative(node.path, place);
     const Placed placed = place_of(machine_, path);
     const auto there = placed.tree.node(placed.path);
     if (!there)
-      add("node-missing", Severity::kError, place, fmt::format("{} is not there", path),
+      add("node-missing", Severity::kError, place,
+          path.starts_with("/dev/") ? why_missing(path, machine_.dev)
+                                    : fmt::format("{} is not there", path),
           "An engine refuses every container that asks for the device.",
           "load the driver, or make the specification anew");
-    else if (there->kind != host::DeviceNode::Kind::kDevice && node.type != "b" && node.type != "p")
+    else if (there->kind != Kind::kDevice &&
+             (there->kind != Kind::kOther || (node.type != "b" && node.type != "p")))
       add("node-type-differs", Severity::kError, place,
           fmt::format("{} is no character device", path), "", "make the specification anew");
-    else if (node.type == "b" && there->kind == host::DeviceNode::Kind::kDevice)
+    else if (node.type == "b" && there->kind == Kind::kDevice)
       add("node-type-differs", Severity::kError, place,
           fmt::format("{} is a character device, the specification says b", path), "",
           "make the specification anew");
+    if (there && there->kind == Kind::kDevice) mode(node, path, *there, place);
     numbers(node, path, there, place);
+  }
+
+  void mode(const DeviceNode& node, const std::string& path, const host::DeviceNode& there,
+            const std::string& place) {
+    // What crun and runc make of a node without a mode.
+    constexpr std::uint32_t kOpen = 0666, kAll = 0777;
+    const std::uint32_t given = node.file_mode.value_or(kOpen) & kAll;
+    if ((given & ~there.mode) == 0) return;
+    add("node-mode-looser", Severity::kWarning, place,
+        fmt::format("{} has mode {:04o} here, and {:04o} in containers of root", path,
+                    there.mode & kAll, given),
+        node.file_mode ? "" : "Without a fileMode engines make nodes that everybody may open.",
+        "make the specification anew: flense cdi generate writes mode and owner");
   }
 
   void numbers(const DeviceNode& node, const std::string& path,
                const std::optional<host::DeviceNode>& there, const std::string& place) {
     const std::string_view driver = driver_of(path);
     const auto kernel = majors_.find(driver);
-    const bool is_device = there && there->kind == host::DeviceNode::Kind::kDevice;
+    const bool is_device = there && there->kind == Kind::kDevice;
     if (is_device && kernel != majors_.end() && kernel->second != there->major)
       add("node-outdated", Severity::kError, place,
           fmt::format("{} has major {}, the kernel's {} has {}", path, there->major, driver,
@@ -172,7 +190,6 @@ class MachineComparison {
 
   void mount(const Mount& mount, const std::string& place) {
     if (!first_time("mount", mount.host_path + " " + mount.container_path)) return;
-    relative(mount.container_path, place);
     // Other types name no file of the host.
     if (!mount.type.empty() && mount.type != "bind" && mount.type != "none") return;
     const bool found = mount.host_path.starts_with('/') && exists(mount.host_path);
@@ -189,13 +206,6 @@ class MachineComparison {
     add("hook-missing", Severity::kError, place, fmt::format("{} is not there", hook.path),
         "The container does not start without it.",
         "install it, or make a specification without hooks: flense cdi generate");
-  }
-
-  void relative(const std::string& path, const std::string& place) {
-    if (path.starts_with('/')) return;
-    add("path-relative", Severity::kWarning, place,
-        fmt::format("'{}' in the container is no absolute path", path),
-        "Runtimes differ in what they make of it.", "write it from the root");
   }
 
   void versions() {

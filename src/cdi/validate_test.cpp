@@ -76,6 +76,59 @@ TEST_F(CdiValidate, APersistedMajorThatTheKernelNoLongerHas) {
   EXPECT_THAT(found(), ElementsAre("node-outdated", "node-major-differs"));
 }
 
+TEST_F(CdiValidate, ANodeThatOpensMoreThanTheHosts) {
+  tree_.file("dev/nvidia0", "c 195 0 660 0 44\n");
+  EXPECT_THAT(found(), ElementsAre("node-mode-looser"));
+  node(0).file_mode = 0661;
+  EXPECT_THAT(found(), ElementsAre("node-mode-looser"));
+  node(0).file_mode = 0640;
+  EXPECT_THAT(found(), IsEmpty());
+}
+
+TEST_F(CdiValidate, LinksOfDevStayInIt) {
+  const auto evidence = [&] { return compare_with_machine(spec_, machine()).at(0).evidence; };
+  std::filesystem::remove(tree_.top() / "dev/nvidia0");
+  tree_.file("dev/nv/a", "c 195 0 666 0 0\n");
+  tree_.link("dev/nvidia0", "nv/a");
+  EXPECT_THAT(found(), IsEmpty());
+  std::filesystem::remove(tree_.top() / "dev/nvidia0");
+  tree_.link("dev/nvidia0", "../usr/bin/hook");
+  EXPECT_THAT(found(), ElementsAre("node-missing"));
+  EXPECT_EQ(evidence(), "/dev/nvidia0 is a link to nothing in /dev");
+  std::filesystem::remove(tree_.top() / "dev/nvidia0");
+  EXPECT_EQ(evidence(), "/dev/nvidia0 is not there");
+  // A file is no device, whatever type the specification gives it.
+  tree_.file("dev/nvidia0", "x");
+  node(0).type = "b";
+  EXPECT_THAT(found(), ElementsAre("node-type-differs"));
+}
+
+TEST_F(CdiValidate, HazardsAreErrors) {
+  std::string text = spec_text(spec_, Format::kJson);
+  text.replace(text.find("/dev/nvidia0"), 12, "/dev/../../etc/passwd");
+  tree_.file("x.json", text);
+  const ValidatedFile file = validate_file(tree_.top() / "x.json", machine());
+  ASSERT_EQ(file.findings.size(), 1U);
+  EXPECT_EQ(file.findings[0].rule, "path-leaves");
+  EXPECT_EQ(file.findings[0].severity, inventory::Severity::kError);
+  EXPECT_EQ(file.findings[0].place, "$.devices[0].containerEdits.deviceNodes[0].path");
+}
+
+TEST_F(CdiValidate, WhatOthersMayWriteIsAnError) {
+  const auto folder = tree_.top() / "etc/cdi";
+  ASSERT_TRUE(write_spec(spec_, folder / "a.json", Format::kJson));
+  ASSERT_TRUE(validate_directories({folder}, machine()).front().findings.empty());
+  ::chmod((folder / "a.json").c_str(), 0666);
+  EXPECT_THAT(rules(validate_directories({folder}, machine()).at(0).findings),
+              ElementsAre("document-untrusted"));
+  ::chmod(folder.c_str(), 0775);
+  const auto files = validate_directories({folder}, machine());
+  ASSERT_EQ(files.size(), 2U);
+  EXPECT_EQ(files[0].path, folder);
+  EXPECT_THAT(rules(files[0].findings), ElementsAre("directory-untrusted"));
+  ::chmod(folder.c_str(), 0755);
+}
+
 TEST_F(CdiValidate, NumbersThatNeverChangeMayBeThere) {
   node(0).major = 195;
   EXPECT_THAT(found(), IsEmpty());

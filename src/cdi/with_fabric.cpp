@@ -32,15 +32,33 @@ Result<void> add_rdma(Discovery& discovery, DeviceFolder& folder, Edits& edits) 
                    "the modules ib_uverbs and rdma_ucm make the nodes of RDMA cards");
 }
 
+/// The driver's file or directory at the same place in the container; false where there is none.
+bool add_beside(const DriverRoot& root, std::string_view path, host::DeviceNode::Kind kind,
+                Edits& edits) {
+  const auto node = root.tree.node(path);
+  if (!node || node->kind != kind) return false;
+  const auto real = root.on_host(path);
+  if (!real) return false;
+  edits.mounts.push_back(read_only_mount(*real, fmt::format("/{}", path)));
+  return true;
+}
+
 Result<void> add_storage(Discovery& discovery, DeviceFolder& folder, Edits& edits) {
   const bool found = add_all(folder, "", "nvidia-fs", edits);
   TRY_DO(need_some(discovery, found, folder.path("nvidia-fs*"),
                    "the module nvidia-fs makes the nodes of GPUDirect Storage"));
   if (!found) return {};
-  const host::Tree& root = discovery.machine.root;
-  for (const std::string_view path : {"run/udev", "etc/cufile.json"})
-    if (const auto real = root.resolve(path))
-      edits.mounts.push_back(read_only_mount("/" + *real, fmt::format("/{}", path)));
+  TRY(const DriverRoot root, find_driver_root(discovery));
+  using Kind = host::DeviceNode::Kind;
+  // The configuration is the driver's. The database of block devices is of the one udev that runs,
+  // which a driver's own root may show or not.
+  if (!add_beside(root, "etc/cufile.json", Kind::kFile, edits))
+    discovery.note(fmt::format("there is no {}: cuFile goes by its defaults",
+                               root.tree.label("etc/cufile.json")));
+  if (!add_beside(root, "run/udev", Kind::kDirectory, edits) &&
+      !add_beside({discovery.machine.root, ""}, "run/udev", Kind::kDirectory, edits))
+    discovery.note(fmt::format("there is no {}: cuFile does not see which disks are NVMe",
+                               root.tree.label("run/udev")));
   return {};
 }
 

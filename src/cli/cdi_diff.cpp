@@ -35,8 +35,8 @@ Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, 
                     cdi::complaint_about_class(word.substr(slash + 1)).empty();
   std::error_code ignored;
   if (!kind || std::filesystem::exists(word, ignored)) {
-    TRY(const std::string text, cdi::read_spec_text(word));
-    TRY(cdi::Spec spec, cdi::read_spec(text, word));
+    TRY(const cdi::SpecText file, cdi::read_spec_text(word));
+    TRY(cdi::Spec spec, cdi::read_spec(file.text, word));
     return cdi::SpecFile{word, std::move(spec)};
   }
   TRY(const auto directories, spec_directories_of(args, io));

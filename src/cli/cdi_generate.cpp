@@ -130,7 +130,8 @@ Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, cons
                     });
   std::vector<Clash> out;
   if (!seen) return out;
-  for (const cdi::SpecFile& file : cdi::read_registry(directories).files) {
+  // As engines read them.
+  for (const cdi::SpecFile& file : cdi::read_registry(directories, cdi::Trust::kAnybody).files) {
     // The vendor's own service writes this one at every boot.
     const bool refreshed = file.path.string().ends_with(kRefreshed);
     if (same_file(file.path, output.path) && !refreshed) continue;

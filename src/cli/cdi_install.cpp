@@ -74,8 +74,8 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
   std::vector<NewSpec> out;
   if (args.has("--spec")) {
     const std::string path = args.value("--spec");
-    TRY(const std::string text, cdi::read_spec_text(path));
-    TRY(cdi::Spec spec, cdi::read_spec(text, path));
+    TRY(const cdi::SpecText file, cdi::read_spec_text(path));
+    TRY(cdi::Spec spec, cdi::read_spec(file.text, path));
     out.push_back({std::move(spec), ""});
     return out;
   }
@@ -99,7 +99,8 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
 Result<void> check_conflicts(const cdi::Spec& spec,
                              const std::vector<std::filesystem::path>& directories,
                              const std::string& own) {
-  const cdi::Registry registry = cdi::read_registry(directories);
+  // As engines read them.
+  const cdi::Registry registry = cdi::read_registry(directories, cdi::Trust::kAnybody);
   for (const cdi::SpecFile& file : registry.files) {
     if (file.path.filename() == own || file.spec.kind != spec.kind) continue;
     for (const cdi::Device& device : file.spec.devices)

@@ -1,6 +1,7 @@
 #include "launch/gpu_devices.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "cdi/apply.h"
@@ -19,41 +20,70 @@ std::string kind_of(const std::string& name) {
   return name.substr(0, name.find('='));
 }
 
-/// Why the specification that defines a kind does not serve; empty when it does.
+/// Why the specifications that define the devices do not serve; empty when they do.
 std::string complaint_about(const cdi::Registry& registry, const std::vector<std::string>& names,
                             const host::Machine& machine) {
+  // A file's other devices may be as they like.
+  std::map<const cdi::SpecFile*, cdi::Spec> used;
   for (const cdi::ListedDevice& device : registry.listed()) {
     if (std::find(names.begin(), names.end(), device.name) == names.end()) continue;
-    for (const inventory::Finding& finding : cdi::compare_with_machine(device.file->spec, machine))
-      if (finding.severity == inventory::Severity::kError)
-        return fmt::format("{}: {}", device.file->path.string(), finding.evidence);
+    cdi::Spec& part = used[device.file];
+    part.edits = device.file->spec.edits;
+    part.devices.push_back(*device.device);
   }
+  for (const auto& [file, part] : used)
+    for (const inventory::Finding& finding : cdi::compare_with_machine(part, machine))
+      if (finding.severity == inventory::Severity::kError)
+        return fmt::format("{}: {}", file->path.string(), finding.evidence);
   return {};
 }
 
-/// A specification of the kind from this machine as it is now.
-Result<cdi::Generated> generate_kind(const std::string& kind, const GpuInput& input) {
-  const std::size_t slash = kind.find('/');
-  cdi::GenerateOptions options;
-  options.vendor = kind.substr(0, slash);
-  options.device_class = slash == std::string::npos ? "" : kind.substr(slash + 1);
-  const bool amd = options.vendor.starts_with("amd");
-  const std::vector<cdi::Mode> modes = cdi::modes_here(input.machine);
-  const auto mode = std::find_if(modes.begin(), modes.end(),
-                                 [&](cdi::Mode one) { return (one == cdi::Mode::kAmd) == amd; });
-  options.mode = mode != modes.end() ? *mode : amd ? cdi::Mode::kAmd : cdi::Mode::kNvidia;
-  options.with = input.with;
-  return cdi::generate(input.machine, options);
+/// Whether GenerateOptions::with belongs to it.
+bool is_of_gpus(cdi::Mode mode) {
+  constexpr std::array kModes = {cdi::Mode::kNvidia, cdi::Mode::kWsl, cdi::Mode::kJetson,
+                                 cdi::Mode::kAmd};
+  return std::find(kModes.begin(), kModes.end(), mode) != kModes.end();
+}
+
+/// Of the modes that make a kind the one that this machine has.
+cdi::Mode mode_here(const std::vector<cdi::Mode>& modes, const host::Machine& machine) {
+  if (modes.size() == 1) return modes.front();
+  const std::vector<cdi::Mode> here = cdi::modes_here(machine);
+  const auto at = std::find_first_of(here.begin(), here.end(), modes.begin(), modes.end());
+  return at != here.end() ? *at : modes.front();
+}
+
+/// Another vendor's devices: by his specification or not at all. Of what this machine has nothing
+/// stands for them.
+Result<void> resolve_foreign(const std::vector<std::string>& names, const cdi::Registry& registry,
+                             const host::Machine& machine, GpuDevices& out) {
+  TRY(const cdi::Edits edits, registry.resolve(names));
+  if (const std::string complaint = complaint_about(registry, names, machine); !complaint.empty())
+    return std::unexpected(
+        Error{Code::kEnvironment,
+              fmt::format("the CDI specification does not fit this machine: {}", complaint),
+              {},
+              "the tool that wrote it makes it anew; flense cdi validate says more"});
+  out.reasons.push_back(
+      fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
+  cdi::merge(edits, out.edits);
+  return {};
 }
 
 /// The edits of the named devices of one kind: by a specification that is there and fits, else by
 /// one made now, which is not kept.
 Result<void> resolve_kind(const std::string& kind, const std::vector<std::string>& names,
                           const cdi::Registry& registry, const GpuInput& input, GpuDevices& out) {
+  const std::vector<cdi::Mode> modes = cdi::modes_of(kind);
+  const bool of_gpus = !modes.empty() && is_of_gpus(modes.front());
+  if (!input.with.empty() && !of_gpus)
+    out.notices.push_back(fmt::format("{} gets no nodes of {}: they belong to GPUs",
+                                      fmt::join(names, ", "), fmt::join(input.with, ", ")));
+  if (modes.empty()) return resolve_foreign(names, registry, input.machine, out);
   const auto listed = registry.resolve(names);
   const std::string complaint = listed ? complaint_about(registry, names, input.machine) : "";
   // What belongs to the fabric is in a specification only if that was asked for when it was made.
-  if (listed && complaint.empty() && input.with.empty()) {
+  if (listed && complaint.empty() && (input.with.empty() || !of_gpus)) {
     out.reasons.push_back(
         fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
     cdi::merge(*listed, out.edits);
@@ -64,21 +94,33 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
         fmt::format("the CDI specification does not fit this machine, made anew for "
                     "this launch: {}",
                     complaint));
-  auto generated = generate_kind(kind, input);
+  else if (!listed)
+    for (const cdi::SpecProblem& problem : registry.problems)
+      out.notices.push_back(fmt::format("the CDI specification {} was passed over: {}",
+                                        problem.path.string(), problem.message));
+  cdi::GenerateOptions options;
+  options.mode = mode_here(modes, input.machine);
+  if (of_gpus) options.with = input.with;
+  auto generated = cdi::generate(input.machine, options);
   if (!generated) {
-    if (!listed && kind != "nvidia.com/gpu" && kind != "amd.com/gpu")
-      return std::unexpected(listed.error());
-    if (!complaint.empty())
-      generated.error().context.push_back(
-          fmt::format("replacing the CDI specification, which does not fit: {}", complaint));
+    generated.error().context.push_back(
+        complaint.empty()
+            ? fmt::format("looking for {} in {}", fmt::join(names, ", "), registry.looked_at())
+            : fmt::format("replacing the CDI specification, which does not fit: {}", complaint));
     return std::unexpected(std::move(generated).error());
   }
   cdi::Registry own;
   own.files.push_back({"made now", std::move(generated->spec), 0});
-  TRY(const cdi::Edits edits, own.resolve(names));
+  auto edits = own.resolve(names);
+  if (!edits) {
+    edits.error().context.push_back(
+        fmt::format("looking at this machine, which has {}, as {} does not serve",
+                    fmt::join(own.devices(), ", "), registry.looked_at()));
+    return std::unexpected(std::move(edits).error());
+  }
   out.reasons.push_back(fmt::format("devices: {} as the machine is now", fmt::join(names, ", ")));
   out.reasons.insert(out.reasons.end(), generated->notices.begin(), generated->notices.end());
-  cdi::merge(edits, out.edits);
+  cdi::merge(*edits, out.edits);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "cdi/spec.h"
 #include "host/parse.h"
 #include "knowledge/spelling.h"
 #include "launch/gpu_job.h"
@@ -300,7 +301,7 @@ Result<void> Chooser::take(const std::string& value) {
 }
 
 Result<void> Chooser::take_device(const std::string& value) {
-  if (value.starts_with('/')) {
+  if (cdi::complaint_about_node(value).empty()) {
     out_.nodes.push_back(value);
     return {};
   }

@@ -25,9 +25,17 @@ PROBE = r"""
 #include <dirent.h>
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+static const char* mode(const struct stat* status) {
+  static char text[64];
+  if (!getenv("MODES")) return "";
+  snprintf(text, sizeof text, " %04o %u %u", status->st_mode & 07777, status->st_uid, status->st_gid);
+  return text;
+}
 
 static void walk(const char* folder) {
   struct dirent** names;
@@ -40,7 +48,7 @@ static void walk(const char* folder) {
     if (lstat(path, &status) != 0) continue;
     if (S_ISDIR(status.st_mode) && (strstr(path, "nvidia") || strstr(path, "/dri"))) walk(path);
     if (S_ISCHR(status.st_mode) && (strstr(path, "nvidia") || strstr(path, "/dri") || strstr(path, "kfd")))
-      printf("%s %u:%u\n", path, major(status.st_rdev), minor(status.st_rdev));
+      printf("%s %u:%u%s\n", path, major(status.st_rdev), minor(status.st_rdev), mode(&status));
   }
 }
 
@@ -92,10 +100,12 @@ class InPodman(harness.Case):
         self.addCleanup(lambda: os.path.exists(self.spec) and os.unlink(self.spec))
         self.podman = engines.Podman(self.path("p"), "vfs")
 
-    def real_node(self, name, major, minor):
+    def real_node(self, name, major, minor, mode=0o666, owner=(0, 0)):
         path = os.path.join(self.top, "nodes/dev", name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
+        os.chmod(path, mode)
+        os.chown(path, *owner)
 
     def driver(self):
         for name, soname, number in (("libcuda", "libcuda.so.1", 42), ("libnvidia-ml", "libnvidia-ml.so.1", 17),
@@ -165,6 +175,31 @@ class InPodman(harness.Case):
                               "all": [first, cut, third, *caps]}.items():
             with self.subTest(device):
                 self.assertEqual(sorted(self.probe(root, device)), sorted(self.CONTROL + nodes))
+
+    def test_modes_of_the_host(self):
+        """Root's Podman makes nodes, and those without a mode are open to everybody."""
+        self.driver()
+        self.gpu(0, "0000:17:00.0", caps=(30,))
+        self.real_node("nvidia-caps/nvidia-cap1", 508, 1, 0o400)
+        self.host.drm("sys/bus/pci/devices/0000:17:00.0", 0, 128)
+        self.real_node("dri/card0", 226, 0, 0o660, (0, 44))
+        self.real_node("dri/renderD128", 226, 128, 0o660, (0, 109))
+        os.chmod(os.path.join(self.top, "nodes/dev/nvidia-uvm"), 0o640)
+        os.chown(os.path.join(self.top, "nodes/dev/nvidia-uvm"), 1000, 27)
+        root = self.root("distroless")
+        for options, expected in ((("--mode", "management"), {
+                "/dev/nvidia-caps/nvidia-cap1": "0400 0 0", "/dev/nvidia-caps/nvidia-cap30": "0666 0 0",
+                "/dev/nvidia0": "0666 0 0", "/dev/nvidia-uvm": "0640 1000 27"}), (("--capabilities", "graphics"), {
+                    "/dev/dri/card0": "0660 0 44", "/dev/dri/renderD128": "0660 0 109",
+                    "/dev/dri/by-path/pci-0000:17:00.0-render": "0660 0 109"})):
+            if "graphics" in options:
+                shutil.rmtree(os.path.join(self.top, "proc/driver/nvidia/capabilities"))
+            with self.subTest(options):
+                self.generate(*options)
+                for user in ((), ("--user", "1000:1000")):
+                    lines = self.probe(root, "all", options=("-e", "MODES=1", *user))
+                    found = {line.split()[0]: line.split(None, 2)[2] for line in lines}
+                    self.assertEqual({name: found.get(name) for name in expected}, expected)
 
     def test_the_driver_loads(self):
         self.driver()

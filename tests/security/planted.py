@@ -122,6 +122,40 @@ GUARDS = {
         "set-uid files of an image as files of the caller", "src/image/extract.cpp",
         "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
         ("security", "test_unpacking.py", "UnpackingAsUser.test_what_is_unpacked_is_the_callers")),
+    "cdi-vendor": (
+        "another vendor's device made of NVIDIA's", "src/cdi/generate.cpp",
+        'fmt::format("{}/{}", row.vendor, row.device_class) == kind)', 'row.vendor != "amd.com" && !kind.empty())',
+        ("unit", "launch", "GpuDevicesTest.AnotherVendorsDeviceIsNoneOfOurs")),
+    "cdi-parent": (
+        "a device node of a specification over /etc/passwd", "src/cdi/spec_hazards.cpp",
+        'if (part == "..") return true;', "", ("e2e", "test_cdi_untrusted.py", "Untrusted.test_hostile_paths_are_refused")),
+    "cdi-node": (
+        "a device node of a specification outside of /dev", "src/cdi/spec_hazards.cpp",
+        ' || !clean.starts_with("/dev/"))', ")", ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
+    "cdi-mount": (
+        "CVE-2025-31133, -52881: a mount over what the engine sets up and masks", "src/cdi/spec_hazards.cpp",
+        "if (below || holds(kOfTheEngine, target))", "if (below && holds(kOfTheEngine, target))",
+        ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
+    "cdi-apply": (
+        "edits that came past the reader of specifications", "src/cdi/apply.cpp",
+        'hazards_of(edits, "edits"); !hazards.empty())', 'hazards_of(Edits(), "edits"); !hazards.empty())',
+        ("unit", "cdi", "CdiApply.WhatIsHazardousIsRefused")),
+    "cdi-owner": (
+        "a specification of another user", "src/cdi/spec_file.cpp",
+        "if (status.st_uid != 0 && status.st_uid != ::geteuid())", "if (false)",
+        ("unit", "cdi", "CdiWrite.WhoElseMayWriteIsTold")),
+    "cdi-writable": (
+        "a specification that others may write", "src/cdi/spec_file.cpp",
+        "if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)", "if (false)",
+        ("e2e", "test_cdi_untrusted.py", "Untrusted.test_only_root_and_the_caller_write_specifications")),
+    "cdi-directory": (
+        "a directory of specifications that others may write", "src/cdi/registry.cpp",
+        "if (!searched.distrust.empty() && trust_ == Trust::kOwners)", "if (false)",
+        ("unit", "cdi", "CdiRegistry.WhatOthersMayWriteIsNotRead")),
+    "cdi-mode": (
+        "device nodes that engines of root open to everybody", "src/cdi/device_folder.cpp",
+        "out.file_mode = node->mode & kPermissionBits;", "out.file_mode = 0666 & kPermissionBits;",
+        ("unit", "cdi", "Generate.NodesHaveTheModeAndOwnerOfTheHost")),
 }
 
 
