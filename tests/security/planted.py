@@ -96,7 +96,7 @@ GUARDS = {
         ("security", "test_teardown.py", "TeardownAsUser.test_cve_2024_23653_privileges_of_an_image")),
     "agents": (
         "sockets of agents in /tmp", "src/launch/mount_plan.cpp",
-        "return options_.isolate || options_.sub_ids;", "return false;",
+        "return options_.isolate || options_.sub_ids || options_.other_id;", "return false;",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_agents_in_tmp_are_not_there")),
     "run": (
         "sockets of D-Bus and systemd in /run", "src/launch/mount_plan.cpp",
@@ -122,6 +122,42 @@ GUARDS = {
         "set-uid files of an image as files of the caller", "src/image/extract.cpp",
         "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
         ("security", "test_unpacking.py", "UnpackingAsUser.test_what_is_unpacked_is_the_callers")),
+    "descriptors": (
+        "CVE-2024-21626: what was left open goes along to the engine", "src/base/become.cpp",
+        "if (::syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC) != 0) mark_each();", "",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_descriptors_of_the_engine")),
+    "working-directory": (
+        "CVE-2024-21626: a working directory in /proc", "src/launch/launch.cpp",
+        "TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));", "",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory")),
+    "working-directory-link": (
+        "CVE-2024-21626: a working directory that leads into /proc", "src/launch/container_path.cpp",
+        'if (leads_into_proc || (is_below(next, "/proc") && link.empty()))', "if (false)",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
+    "commands": (
+        "CVE-2024-21626, CVE-2019-5736: a command in /proc", "src/launch/launch.cpp",
+        "TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));", "",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_command_and_entry_point")),
+    "targets-in-proc": (
+        "CVE-2025-52881: mounts on what leads into /proc", "src/launch/launch.cpp",
+        "TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts));", "const ContainerPaths paths(root);",
+        ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_mount_targets")),
+    "masked": (
+        "CVE-2025-31133: what tells of the host", "src/launch/oci_config.cpp", 'out.set("maskedPaths", list(kMasked));', "",
+        ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
+    "read-only": (
+        "CVE-2025-52881: settings of the kernel, as root", "src/launch/oci_config.cpp",
+        'out.set("readonlyPaths", list(kReadOnly));', "",
+        ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
+    "explained": (
+        "a mount that nobody is told of", "src/launch/launch.cpp", "describe_contents(plan.oci, env_of(config), plan.reasons);", "",
+        ("security", "test_explained.py", "ExplainedAsUser.test_what_explain_tells_is_all_there_is")),
+    "in-place": (
+        "CVE-2024-23651: directories that become links while slim works in them", "src/slim/in_place.cpp",
+        "TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));",
+        'UniqueFd directory(::open(fmt::format("/proc/self/fd/{}/{}", root_.get(), parent_path(path)).c_str(), '
+        "O_PATH | O_DIRECTORY | O_CLOEXEC));",
+        ("security", "test_teardown.py", "Slim.test_cve_2024_23651_links_that_change_in_place")),
     "cdi-vendor": (
         "another vendor's device made of NVIDIA's", "src/cdi/generate.cpp",
         'fmt::format("{}/{}", row.vendor, row.device_class) == kind)', 'row.vendor != "amd.com" && !kind.empty())',
