@@ -191,9 +191,9 @@ class Terminal(harness.Case):
                                             "devices": [{"name": WORD, "containerEdits": edits}]}, ensure_ascii=False))
 
     def fine_spec(self, name="fine/spec.json"):
-        """Of which all rules hold, so that it is used."""
-        edits = {"env": ["A=" + WORD], "mounts": [{"hostPath": "/etc/" + WORD, "containerPath": "/" + WORD}],
-                 "deviceNodes": [{"path": "/dev/" + WORD, "hostPath": "/dev/null"}]}
+        """Of which all rules hold, so that it is used: only values of variables may hold anything."""
+        edits = {"env": ["A=" + WORD], "mounts": [{"hostPath": "/etc/hostname", "containerPath": "/etc/of-host"}],
+                 "deviceNodes": [{"path": "/dev/fine", "hostPath": "/dev/null"}]}
         return self.write(name, json.dumps({"cdiVersion": "0.5.0", "kind": "flense.test/gpu",
                                             "devices": [{"name": "0", "containerEdits": edits}]}))
 
