@@ -86,6 +86,13 @@ bool ContainerPaths::leads_to_mount(std::string_view path) const {
 
 ContainerPlace ContainerPaths::look(const std::string& path) const {
   const Mounted* mount = covering(path);
+  if (!mount && made_.contains(path)) {
+    ContainerPlace out;
+    out.path = path;
+    out.state = State::kFound;
+    out.kind = FileKind::kDirectory;
+    return out;
+  }
   if (!mount) {
     auto fd = open_in_root(root_, std::string_view(path).substr(1), O_PATH | O_NOFOLLOW);
     const int error = errno;
@@ -109,6 +116,7 @@ ContainerPlace ContainerPaths::look(const std::string& path) const {
   ContainerPlace out;
   out.path = path;
   out.mounted = true;
+  out.fresh = mount->type == "tmpfs" && !is_below(path, "/dev");
   if (leads_to_mount(path)) {
     out.state = State::kFound;
     out.kind = FileKind::kDirectory;
@@ -173,6 +181,15 @@ ContainerPlace ContainerPaths::find(std::string_view path) const {
         at.empty() ? opened(UniqueFd(::fcntl(root_, F_DUPFD_CLOEXEC, 0)), errno, "/") : look(at);
   }
   return place;
+}
+
+void ContainerPaths::make(std::string_view path) {
+  // What is there stays; a link that leads nowhere is covered.
+  for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
+    const std::string_view part = path.substr(0, end);
+    if (kind_in_root(root_, part) == FileKind::kMissing) made_.insert("/" + std::string(part));
+    if (end == std::string_view::npos) return;
+  }
 }
 
 ContainerPlace ContainerPaths::mount(const OciMount& mount) {

@@ -3,6 +3,7 @@
 // whatever its processes have open (CVE-2024-21626), and is told apart.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ struct ContainerPlace {
   FileKind kind = FileKind::kMissing;
   UniqueFd fd;           ///< O_PATH, where it is found
   bool mounted = false;  ///< the image does not show there
+  bool fresh = false;    ///< but memory that is empty at the start
 };
 
 class ContainerPaths {
@@ -34,6 +36,8 @@ class ContainerPaths {
   /// `root` is the image's root directory, and outlives the object.
   explicit ContainerPaths(int root) : root_(root) {}
 
+  /// A directory or file that is made above the root, whatever the image has on the way: relative.
+  void make(std::string_view path);
   /// In the order in which they are mounted: each is looked for among those before it. Where the
   /// target leads.
   ContainerPlace mount(const OciMount& mount);
@@ -52,6 +56,7 @@ class ContainerPaths {
 
   int root_;
   std::vector<Mounted> mounts_;
+  std::set<std::string, std::less<>> made_;
 };
 
 }  // namespace flense::launch

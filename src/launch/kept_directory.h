@@ -1,7 +1,7 @@
 // Directories that many processes use at once: named by a key, whole or absent, and never removed
-// while one of them is held. Who uses one holds a shared lock on it until it is mounted, and never waits;
-// who removes one takes the lock alone, so that nobody finds half of it, and looks for processes that
-// have it mounted (mount_users.h). Locks want a file system of this machine.
+// while one of them is held. Who uses one holds a shared lock on it until it is mounted, and never
+// waits; who removes one takes the lock alone, so that nobody finds half of it, and looks for
+// processes that have it mounted (mount_users.h). Locks want a file system of this machine.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace flense::launch {
 /// 64 lower-case hexadecimal digits.
 bool is_key(std::string_view text);
 
-/// The directory, open and locked; what it is for must be mounted before the descriptor ends, at the
-/// latest with execve. nullopt when it is not there, or when somebody removes it. A use is noted in
-/// its time, to the hour.
+/// The directory, open and locked; what it is for must be mounted before the descriptor ends, at
+/// the latest with execve. nullopt when it is not there, or when somebody removes it. A use is
+/// noted in its time, to the hour.
 std::optional<UniqueFd> hold_directory(const std::filesystem::path& directory);
 
 /// Removes the directory with all that is below it; false while somebody holds it, or runs in it.

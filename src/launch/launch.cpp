@@ -157,7 +157,8 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   oci.fake_root = options.fake_root;
   oci.groups = std::move(process.groups);
   if (options.filter) {
-    const FilterInput filter{image::host_platform().architecture, options.fake_root, input.traced};
+    const FilterInput filter{image::host_platform().architecture, options.fake_root,
+                             options.isolate || options.other_id, input.traced};
     oci.compiled_filter = compiled_filter(filter);
     if (oci.compiled_filter.empty() || !at.compiled_filter_alone) {
       TRY(const text::Json rules, seccomp_rules());
@@ -257,7 +258,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
     plan.reasons.insert(plan.reasons.end(), targets.reasons.begin(), targets.reasons.end());
   }
   config.set("mounts", mount_list(plan.oci.mounts));
-  TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts));
+  TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts, out.missing));
   // Without links: nothing is left for the engine to follow.
   TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
   TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
@@ -320,6 +321,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
                            const RuntimePlaces& places) {
   const RunOptions& options = input.options;
   Launch out;
+  TRY_DO(check_standard_streams());
   TRY(out.id, new_id(options));
   std::filesystem::path place = places.stage();
   if (options.other_id) {

@@ -102,7 +102,11 @@ class Planner {
   void home() {
     const std::string& home = input_.caller.account.home;
     if (!options_.home) return explain("home: not bound (--no-home)");
-    if (!home.starts_with('/') || home == "/" || input_.on_host(home) != FileKind::kDirectory)
+    const bool of_system =
+        std::ranges::any_of(std::array{"/dev", "/run", "/proc", "/sys"},
+                            [&](const char* place) { return is_below(home, place); });
+    if (!home.starts_with('/') || home == "/" || of_system ||
+        input_.on_host(home) != FileKind::kDirectory)
       return explain("home: not bound, the caller has none");
     const FileKind there = input_.in_image(home);
     if (there == FileKind::kFile || there == FileKind::kOther)

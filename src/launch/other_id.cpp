@@ -83,6 +83,10 @@ Result<void> make_common(const char* path) {
   if (::mkdir(path, 0755) != 0 && errno != EEXIST)
     return system_error(errno, fmt::format("cannot create {}", path));
   struct stat status{};
+  // Whatever the umask is: everybody passes here.
+  if (::lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
+      (status.st_mode & 07777U) == 0700U)
+    ::chmod(path, 0755);
   if (::lstat(path, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != 0 ||
       (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return fail(Code::kEnvironment, "{} is not a directory that root alone can write to", path);

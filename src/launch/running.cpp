@@ -150,6 +150,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
                            const Engine& engine, const RuntimePlaces& places) {
   TRY(const std::string text, read_file(places.state() / container.id / "config.json", kMaxConfig));
   TRY(const text::Json config, text::parse_json(text, "config.json of " + container.id));
+  TRY_DO(check_standard_streams());
   ExecPlan out;
   out.container = container;
   out.place = places.stage();
@@ -173,6 +174,8 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   out.process.set("args", list(args));
   out.process.set("env", list(env));
   out.process.set("terminal", request.terminal);
+  // Whatever became of the state: it may lie where a container could write.
+  out.process.set("noNewPrivileges", true);
   // What the first process sees as its root, with everything that is mounted there.
   const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
                              O_PATH | O_DIRECTORY | O_CLOEXEC));

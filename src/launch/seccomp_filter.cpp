@@ -75,6 +75,10 @@ Json seccomp_section(const Json& rules, const FilterInput& input) {
     ruled.assign(kPretended.begin(), kPretended.end());
     list.push(error_for(ruled, 0));
   }
+  if (input.no_keys) {
+    // Without a rule they are not there, as all calls that nobody knows.
+    ruled.insert(ruled.end(), {"add_key", "keyctl", "request_key"});
+  }
   Names traced;
   for (const std::string& name : input.traced)
     if (!holds(ruled, name)) traced.push_back(name);

@@ -17,6 +17,8 @@ struct FilterInput {
   std::string architecture;  ///< of this machine, as images name it: "amd64"
   /// Calls that change owners and ids report success and change nothing.
   bool pretend = false;
+  /// The kernel's keyrings are not there: their keys are found by number, across all namespaces.
+  bool no_keys = false;
   /// Calls at which whoever traces the container is asked, and io_uring, which none could see, is
   /// not there.
   std::vector<std::string> traced;

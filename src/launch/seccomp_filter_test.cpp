@@ -29,7 +29,7 @@ std::map<std::string, std::string> actions(const FilterInput& input) {
 }
 
 TEST(Filter, ContainersCommonsListAndMovePages) {
-  const auto of = actions({"amd64", false, {}});
+  const auto of = actions({"amd64", false, false, {}});
   ASSERT_GT(of.size(), 350U);
   for (const char* allowed : {"read", "ptrace", "unshare", "set_mempolicy", "mbind", "move_pages",
                               "process_vm_readv", "mount", "pivot_root", "arch_prctl"})
@@ -39,30 +39,33 @@ TEST(Filter, ContainersCommonsListAndMovePages) {
     EXPECT_EQ(of.at(refused), "ERRNO 1") << refused;
   // What nobody knows is not there: programs do without it then.
   EXPECT_FALSE(of.contains("set_tls"));
-  EXPECT_TRUE(actions({"arm64", false, {}}).contains("set_tls"));
+  EXPECT_TRUE(actions({"arm64", false, false, {}}).contains("set_tls"));
 }
 
 TEST(Filter, PretendedAndTracedCallsHaveOneRule) {
-  const auto pretended = actions({"amd64", true, {}});
+  const auto pretended = actions({"amd64", true, false, {}});
   EXPECT_EQ(pretended.at("chown"), "ERRNO 0");
   EXPECT_EQ(pretended.at("read"), "ALLOW -1");
-  const auto both = actions({"amd64", true, {"openat", "chown"}});
+  const auto both = actions({"amd64", true, false, {"openat", "chown"}});
   EXPECT_EQ(both.at("openat"), "TRACE -1");
   EXPECT_EQ(both.at("chown"), "ERRNO 0");
   EXPECT_EQ(both.at("io_uring_setup"), "ERRNO 38");
   EXPECT_EQ(both.at("bpf"), "ERRNO 1");
+  EXPECT_EQ(both.at("keyctl"), "ALLOW -1");
+  EXPECT_FALSE(actions({"amd64", false, true, {}}).contains("keyctl"));
 }
 
 TEST(Filter, IsCompiledForThisMachine) {
   const std::string here = image::host_platform().architecture;
-  const std::string_view plain = compiled_filter({here, false, {}});
-  const std::string_view pretend = compiled_filter({here, true, {}});
+  const std::string_view plain = compiled_filter({here, false, false, {}});
+  const std::string_view pretend = compiled_filter({here, true, false, {}});
   // sock_filter is of eight bytes.
   EXPECT_GT(plain.size(), 4096U);
   EXPECT_GT(pretend.size(), 4096U);
   EXPECT_NE(plain, pretend);
-  EXPECT_TRUE(compiled_filter({here, false, {"openat"}}).empty());
-  EXPECT_TRUE(compiled_filter({"none", false, {}}).empty());
+  EXPECT_NE(plain, compiled_filter({here, false, true, {}}));
+  EXPECT_TRUE(compiled_filter({here, false, false, {"openat"}}).empty());
+  EXPECT_TRUE(compiled_filter({"none", false, false, {}}).empty());
 }
 
 TEST(Filter, ArchitecturesOfAMachine) {

@@ -186,6 +186,14 @@ Result<void> unshare_namespaces(bool pids) {
   return {};
 }
 
+/// In one, a nested user namespace could mount the host's control groups, writable where they are
+/// the caller's, and end or freeze what runs in them. The limit is of our namespace and all below.
+Result<void> forbid_cgroup_namespaces() {
+  constexpr const char* kLimit = "/proc/sys/user/max_cgroup_namespaces";
+  if (::access(kLimit, F_OK) != 0) return {};
+  return write_word(kLimit, "0");
+}
+
 /// The PID namespace that this process is in, for crun.
 Result<void> mount_processes() {
   if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return {};
@@ -222,16 +230,34 @@ Result<void> enter_namespaces(bool pids) {
   return write_word("/proc/self/gid_map", fmt::format("0 {} 1", gid));
 }
 
+namespace {
+
+/// The directory itself, made where it is missing. A container that had it in reach may have put a
+/// link there, or somebody else his own.
+Result<UniqueFd> open_changes(const std::filesystem::path& changes, const char* name) {
+  const UniqueFd above(::open(changes.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!above) return system_error(errno, "cannot open " + changes.string());
+  if (::mkdirat(above.get(), name, 0755) != 0 && errno != EEXIST)
+    return system_error(errno, "cannot create " + (changes / name).string());
+  UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status{};
+  if (!out || ::fstat(out.get(), &status) != 0)
+    return system_error(errno, "cannot open " + (changes / name).string());
+  if (status.st_uid != ::geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::kEnvironment, "{} is not yours, or others may write to it",
+                (changes / name).string());
+  return out;
+}
+
+}  // namespace
+
 Result<void> mount_changes(const std::filesystem::path& root, const std::filesystem::path& changes,
                            const std::filesystem::path& target) {
-  TRY_DO(make_directory(changes / "upper", 0755));
-  TRY_DO(make_directory(changes / "work", 0755));
+  TRY(const UniqueFd upper, open_changes(changes, "upper"));
+  TRY(const UniqueFd work, open_changes(changes, "work"));
   // Named by descriptors: paths with ':' and ',' would need escapes.
   const UniqueFd lower(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd upper(::open((changes / "upper").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const UniqueFd work(::open((changes / "work").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!lower || !upper || !work)
-    return system_error(errno, "cannot open the overlay's directories");
+  if (!lower) return system_error(errno, "cannot open " + root.string());
   return mount_overlay(
       root, target,
       fmt::format("lowerdir=/proc/self/fd/{},upperdir=/proc/self/fd/{},workdir=/proc/self/fd/{},"
@@ -284,6 +310,8 @@ int become_command(const std::vector<std::string>& argv) {
 }
 
 Result<int> start_stage(const StagePlan& plan) {
+  // What is made for the container can be reached by its other ids.
+  ::umask(S_IWGRP | S_IWOTH);
   const bool pids = plan.supervise && plan.supervise->die_with_parent;
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
   if (plan.other_id) TRY_DO(become_other_id(*plan.other_id));
@@ -291,6 +319,7 @@ Result<int> start_stage(const StagePlan& plan) {
     TRY_DO(enter_with_sub_ids(*plan.sub_ids, [&] { return unshare_namespaces(pids); }));
   else
     TRY_DO(enter_namespaces(pids));
+  TRY_DO(forbid_cgroup_namespaces());
   TRY_DO(mount_stage(plan));
   const auto become = [&]() -> Result<void> {
     if (pids) TRY_DO(mount_processes());

@@ -36,6 +36,16 @@ FileKind kind_on_host(const std::string& path) {
   return S_ISDIR(status.st_mode) ? FileKind::kDirectory : FileKind::kFile;
 }
 
+/// A link of the image leads to where the engine would make something, in what is bound or in what
+/// it sets up itself.
+bool is_led_astray(const OciMount& mount, const ContainerPlace& place) {
+  if (place.path == "/") return true;
+  for (const std::string_view of_kernel : {"/dev", "/sys"})
+    if (is_below(place.path, of_kernel) && !is_below(mount.destination, of_kernel)) return true;
+  return place.mounted && !place.fresh && place.state == State::kMissing &&
+         place.path != mount.destination;
+}
+
 Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
   const bool of_kernel =
       std::ranges::find(kKernelPlaces, std::string_view(mount.destination)) != kKernelPlaces.end();
@@ -45,6 +55,11 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
   if (of_kernel) return {};
   if (place.state == State::kProc)
     return std::unexpected(leads_into_proc("the mount target", mount.destination, place.path));
+  if (is_led_astray(mount, place))
+    return with_hint(
+        Result<void>(bad_input("the mount target {} leads to {}: nothing is made there",
+                               mount.destination, place.path)),
+        "the image has a link on the way; mount on another place");
   if (place.state == State::kLoop)
     return bad_input("the mount target {} is a loop of links in the image", mount.destination);
   if (place.state != State::kFound || mount.source.empty()) return {};
@@ -107,6 +122,7 @@ class Look {
       return CommandCheck{};
     if (!S_ISREG(status.st_mode)) return no("it is no regular file");
     if ((status.st_mode & 0111U) == 0) return no("permission denied");
+    if (status.st_size == 0) return no("it is empty");
     return program(place, depth);
   }
 
@@ -139,8 +155,10 @@ class Look {
 
 }  // namespace
 
-Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts) {
+Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts,
+                                    const std::vector<MissingTarget>& missing) {
   ContainerPaths out(root);
+  for (const MissingTarget& target : missing) out.make(target.path);
   for (const OciMount& mount : mounts) {
     const ContainerPlace place = out.mount(mount);
     TRY_DO(check_target(mount, place));
@@ -152,7 +170,9 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
   const ContainerPlace place = paths.find(directory);
   if (place.state == State::kProc)
     return std::unexpected(leads_into_proc("the working directory", directory, place.path));
-  if (place.state == State::kUnknown) return place.path;
+  // The engine makes it in memory.
+  if (place.state == State::kUnknown || (place.state == State::kMissing && place.fresh))
+    return place.path;
   const char* why = place.state == State::kMissing       ? "is not in the image"
                     : place.state == State::kLoop        ? "is a loop of links"
                     : place.state == State::kForbidden   ? "cannot be entered"
@@ -165,6 +185,16 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
   return with_hint(
       Result<std::string>(fail(Code::kEnvironment, "the working directory {} {}", directory, why)),
       "-w DIR names another one, -v DIR:DIR brings one along");
+}
+
+Result<void> check_standard_streams() {
+  for (const int fd : {0, 1, 2}) {
+    struct stat status{};
+    if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
+      return with_hint(Result<void>(fail(Code::kUsage, "the descriptor {} is a directory", fd)),
+                       "a container gets no open directory of the host: redirect a file, or -v it");
+  }
+  return {};
 }
 
 Result<CommandCheck> check_command(const ContainerPaths& paths,

@@ -8,18 +8,25 @@
 
 #include "base/result.h"
 #include "launch/container_path.h"
+#include "launch/mount_targets.h"
 #include "launch/oci_config.h"
 
 namespace flense::launch {
 
 /// The container's paths with the mounts, in their order. Bad input where the place of /proc, /sys
 /// or /dev is a link in the image, where a target leads into /proc, and where the kinds of source
-/// and target differ.
-Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts);
+/// and target differ; also where a link of the image would have a target made in something of the
+/// host. `missing` are made before the container is.
+Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts,
+                                    const std::vector<MissingTarget>& missing = {});
 
 /// The working directory without links. An environment error when there is none or it cannot be
 /// entered, bad input when it leads into /proc.
 Result<std::string> check_directory(const ContainerPaths& paths, const std::string& directory);
+
+/// A usage error where standard input, output or error is a directory: it would lead out of the
+/// root, as any open directory does.
+Result<void> check_standard_streams();
 
 enum class CommandState { kFound, kMissing, kNotExecutable, kUnknown };
 

@@ -32,23 +32,28 @@ int status_of(int status) {
 class Supervisor {
  public:
   Supervisor(const Supervision& how, pid_t engine, UniqueFd proc, UniqueFd process,
-             UniqueFd signals)
+             UniqueFd signals, UniqueFd parent)
       : how_(how),
         engine_(engine),
         proc_(std::move(proc)),
         process_(std::move(process)),
-        signals_(std::move(signals)) {}
+        signals_(std::move(signals)),
+        parent_(std::move(parent)) {}
 
   int wait() {
     while (true) {
       // No event is asked for of the terminal: a hang-up is always told.
-      std::array<pollfd, 3> polled = {pollfd{process_.get(), POLLIN, 0},
-                                      pollfd{signals_.get(), POLLIN, 0},
-                                      pollfd{how_.terminal ? STDIN_FILENO : -1, 0, 0}};
+      std::array<pollfd, 4> polled = {
+          pollfd{process_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+          pollfd{how_.terminal ? STDIN_FILENO : -1, 0, 0}, pollfd{parent_.get(), POLLIN, 0}};
       if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return ended(0);
       if (polled[0].revents != 0) return ended(0);
       if (polled[1].revents != 0) take_signal();
       if (polled[2].revents != 0) return hang_up();
+      if (polled[3].revents != 0) {
+        ::kill(engine_, SIGKILL);
+        return ended(kSignalled + SIGKILL);
+      }
     }
   }
 
@@ -107,7 +112,7 @@ class Supervisor {
 
   Supervision how_;
   pid_t engine_;
-  UniqueFd proc_, process_, signals_;
+  UniqueFd proc_, process_, signals_, parent_;
 };
 
 struct Ends {
@@ -154,12 +159,10 @@ bool is_job() {
 }
 
 Result<int> supervise(const Supervision& how, const std::function<Result<void>()>& become) {
-  if (how.die_with_parent) {
-    const pid_t parent = ::getppid();
-    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-      return system_error(errno, "cannot end with the parent");
-    if (::getppid() != parent) return fail(Code::kEnvironment, "the parent process has ended");
-  }
+  // By a descriptor: PR_SET_PDEATHSIG means the thread that started us.
+  const pid_t above = how.die_with_parent ? ::getppid() : 0;
+  UniqueFd parent(above > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, above, 0)) : -1);
+  if (above > 0 && !parent) return fail(Code::kEnvironment, "the parent process has ended");
   UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return system_error(errno, "cannot open /proc");
   TRY(Ends life, make_pipe());
@@ -184,8 +187,9 @@ Result<int> supervise(const Supervision& how, const std::function<Result<void>()
     ::kill(engine, SIGKILL);
     return system_error(error, "cannot wait for a process");
   }
-  const int status =
-      Supervisor(how, engine, std::move(proc), std::move(process), std::move(signals)).wait();
+  const int status = Supervisor(how, engine, std::move(proc), std::move(process),
+                                std::move(signals), std::move(parent))
+                         .wait();
   std::array<char, 4096> text{};
   const ssize_t size = ::read(complaint.out.get(), text.data(), text.size());
   if (size <= 0) return status;

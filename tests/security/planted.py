@@ -124,7 +124,8 @@ GUARDS = {
         ("security", "test_unpacking.py", "UnpackingAsUser.test_what_is_unpacked_is_the_callers")),
     "descriptors": (
         "CVE-2024-21626: what was left open goes along to the engine", "src/base/become.cpp",
-        "if (::syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC) != 0) mark_each();", "",
+        "if (::syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC) != 0) mark_each();",
+        "if (kFirst < 0) mark_each();",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_descriptors_of_the_engine")),
     "working-directory": (
         "CVE-2024-21626: a working directory in /proc", "src/launch/launch.cpp",

@@ -104,13 +104,15 @@ Result<void> write_source(const std::string& rules_file, const std::string& arch
       ")json\", \"seccomp/rules.json\");\n}\n\n"
       "std::string_view compiled_filter([[maybe_unused]] const FilterInput& input) {\n";
   const bool known = architecture == "amd64" || architecture == "arm64";
-  for (const bool pretend : {false, true}) {
+  for (const int kind : {0, 1, 2, 3}) {
     if (!known) break;
-    TRY(const std::string program, compiled(seccomp_section(rules, {architecture, pretend, {}})));
+    const bool pretend = (kind & 1) != 0, no_keys = (kind & 2) != 0;
+    TRY(const std::string program,
+        compiled(seccomp_section(rules, {architecture, pretend, no_keys, {}})));
     source += fmt::format(
-        "  if (input.traced.empty() && input.architecture == \"{}\" && input.pretend == {})\n"
-        "    return \"{}\";\n",
-        architecture, pretend, program);
+        "  if (input.traced.empty() && input.architecture == \"{}\" && input.pretend == {} &&\n"
+        "      input.no_keys == {})\n    return \"{}\";\n",
+        architecture, pretend, no_keys, program);
   }
   source += "  return {};\n}\n\n}  // namespace flense::launch\n";
   TRY(AtomicFile file, AtomicFile::create(out));
