@@ -1,5 +1,4 @@
 // The process around cli::run: real streams, the real terminal, one place for exceptions.
-#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -67,9 +66,7 @@ unsigned terminal_columns() {
 
 int main(int argc, char** argv) {
   try {
-    // A closed one would be taken by the next file that is opened.
-    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-      if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) return 4;
+    flense::open_standard_streams();
     // What was handed to us is for no program that we start.
     flense::close_on_exec();
     std::signal(SIGPIPE, SIG_IGN);

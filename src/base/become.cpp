@@ -42,6 +42,11 @@ void close_on_exec() noexcept {
   if (::syscall(SYS_close_range, kFirst, ~0U, CLOSE_RANGE_CLOEXEC) != 0) mark_each();
 }
 
+void open_standard_streams() noexcept {
+  for (int fd = 0; fd < kFirst; ++fd)
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+}
+
 std::vector<std::string> environment_here() {
   std::vector<std::string> out;
   for (char** item = environ; *item != nullptr; ++item) out.emplace_back(*item);

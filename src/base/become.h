@@ -12,6 +12,10 @@ namespace flense {
 /// directory is a way out of any root that is changed to afterwards.
 void close_on_exec() noexcept;
 
+/// Those of 0, 1 and 2 that are closed become /dev/null: else the next file that is opened gets
+/// their number, and with it what is written for a person.
+void open_standard_streams() noexcept;
+
 /// All of the environment, "NAME=value".
 std::vector<std::string> environment_here();
 

@@ -39,18 +39,24 @@ std::string joined(const std::string& path, const std::deque<std::string>& rest)
   return out;
 }
 
-State state_of(int error) {
-  if (error == EACCES) return State::kForbidden;
-  return error == ELOOP ? State::kLoop : State::kMissing;
+/// Its text, where it is a link.
+std::string link_text(int fd) {
+  std::array<char, PATH_MAX> text{};
+  const ssize_t size = ::readlinkat(fd, "", text.data(), text.size());
+  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
+}  // namespace
+
 /// What is there, itself and not what it links to.
-ContainerPlace opened(UniqueFd fd, int error, const std::string& path) {
+ContainerPlace ContainerPaths::opened(UniqueFd fd, int error, const std::string& path) const {
   ContainerPlace out;
   out.path = path;
   struct stat status{};
   if (!fd || ::fstat(fd.get(), &status) != 0) {
-    out.state = state_of(error);
+    out.state = error == EACCES  ? as_caller_ ? State::kForbidden : State::kUnknown
+                : error == ELOOP ? State::kLoop
+                                 : State::kMissing;
     return out;
   }
   out.state = State::kFound;
@@ -60,15 +66,6 @@ ContainerPlace opened(UniqueFd fd, int error, const std::string& path) {
   out.fd = std::move(fd);
   return out;
 }
-
-/// Its text, where it is a link.
-std::string link_text(int fd) {
-  std::array<char, PATH_MAX> text{};
-  const ssize_t size = ::readlinkat(fd, "", text.data(), text.size());
-  return size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string();
-}
-
-}  // namespace
 
 const ContainerPaths::Mounted* ContainerPaths::covering(std::string_view path) const {
   const Mounted* out = nullptr;
@@ -110,6 +107,11 @@ ContainerPlace ContainerPaths::look(const std::string& path) const {
     UniqueFd fd(::open((mount->source + std::string(below)).c_str(), flags));
     const int error = errno;
     ContainerPlace out = opened(std::move(fd), error, path);
+    // A file that is written for this launch.
+    if (out.state == State::kMissing && below.empty()) {
+      out.state = State::kFound;
+      out.kind = FileKind::kFile;
+    }
     out.mounted = true;
     return out;
   }
@@ -169,7 +171,7 @@ ContainerPlace ContainerPaths::find(std::string_view path) const {
       return place;
     }
     if (!rest.empty() && place.kind != FileKind::kDirectory) {
-      place.state = State::kMissing;
+      place.state = State::kBelowFile;
       place.path = joined(next, rest);
       return place;
     }

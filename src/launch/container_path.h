@@ -18,6 +18,7 @@ struct ContainerPlace {
   enum class State {
     kFound,
     kMissing,
+    kBelowFile,  ///< missing, since what lies above is no directory
     kForbidden,  ///< a directory on the way cannot be searched
     kLoop,       ///< more links than the kernel follows
     kProc,       ///< in /proc, or by a link into it
@@ -33,8 +34,9 @@ struct ContainerPlace {
 
 class ContainerPaths {
  public:
-  /// `root` is the image's root directory, and outlives the object.
-  explicit ContainerPaths(int root) : root_(root) {}
+  /// `root` is the image's root directory, and outlives the object. Who is another there than the
+  /// caller, or has capabilities there, may enter what is closed to us: nothing can be said of it.
+  explicit ContainerPaths(int root, bool as_caller = true) : root_(root), as_caller_(as_caller) {}
 
   /// A directory or file that is made above the root, whatever the image has on the way: relative.
   void make(std::string_view path);
@@ -43,6 +45,7 @@ class ContainerPaths {
   ContainerPlace mount(const OciMount& mount);
   /// `path` is absolute.
   ContainerPlace find(std::string_view path) const;
+  bool as_caller() const { return as_caller_; }
 
  private:
   struct Mounted {
@@ -54,7 +57,10 @@ class ContainerPaths {
   bool leads_to_mount(std::string_view path) const;
   ContainerPlace look(const std::string& path) const;
 
+  ContainerPlace opened(UniqueFd fd, int error, const std::string& path) const;
+
   int root_;
+  bool as_caller_;
   std::vector<Mounted> mounts_;
   std::set<std::string, std::less<>> made_;
 };

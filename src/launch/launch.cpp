@@ -91,9 +91,6 @@ struct Surroundings {
 std::vector<std::string> namespaces_of(const RunOptions& options) {
   std::vector<std::string> out;
   if (options.isolate) out = {"pid", "ipc", "uts"};
-  // Its processes have numbers of their own then, as the engine's have.
-  else if (options.die_with_parent)
-    out = {"pid"};
   if (!options.host_network) out.emplace_back("network");
   return out;
 }
@@ -156,9 +153,12 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
   }
   oci.fake_root = options.fake_root;
   oci.groups = std::move(process.groups);
-  if (options.filter) {
-    const FilterInput filter{image::host_platform().architecture, options.fake_root,
-                             options.isolate || options.other_id, input.traced};
+  const FilterInput filter{image::host_platform().architecture, options.fake_root,
+                           options.isolate || options.other_id, input.traced};
+  if (!options.filter && (filter.pretend || !filter.traced.empty())) {
+    oci.filter =
+        seccomp_section(text::Json::object().set("defaultAction", "SCMP_ACT_ALLOW"), filter);
+  } else if (options.filter) {
     oci.compiled_filter = compiled_filter(filter);
     if (oci.compiled_filter.empty() || !at.compiled_filter_alone) {
       TRY(const text::Json rules, seccomp_rules());
@@ -258,7 +258,8 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
     plan.reasons.insert(plan.reasons.end(), targets.reasons.begin(), targets.reasons.end());
   }
   config.set("mounts", mount_list(plan.oci.mounts));
-  TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts, out.missing));
+  const bool as_caller = !input.options.fake_root && !input.options.sub_ids;
+  TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts, out.missing, as_caller));
   // Without links: nothing is left for the engine to follow.
   TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
   TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
@@ -351,7 +352,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   }
   const bool terminal = plan.oci.terminal;
   if (input.traced.empty() && (options.die_with_parent || terminal || is_job()))
-    out.stage.supervise = Supervision{options.die_with_parent, terminal};
+    out.stage.supervise = Supervision{options.die_with_parent, terminal, options.isolate};
   out.stage.files = std::move(plan.files);
   out.stage.files.emplace_back("config.json", text::dump_json(assembled.config));
   const bool limits = options.memory || options.cpus;

@@ -52,7 +52,7 @@ class Planner {
   }
 
   void kernel() {
-    if (options_.isolate || options_.die_with_parent)
+    if (options_.isolate)
       add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
     else
       bind("/proc", "/proc");

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,22 +59,24 @@ Result<UniqueFd> namespace_of(pid_t child, std::uint32_t id) {
 
 Result<UniqueFd> make_map(std::uint32_t id) {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
-  const UniqueFd made(ends[0]);
-  UniqueFd making(ends[1]);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return system_error(errno, "cannot make a pipe");
+  UniqueFd made(ends[0]), making(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "cannot start a process");
   if (child == 0) {
-    const char byte = ::unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
-    static_cast<void>(::write(making.get(), &byte, 1) < 0);
-    while (true) ::pause();
+    made = UniqueFd();
+    char word = ::unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
+    // Until the other end is closed, by us or by what ends us.
+    if (::write(making.get(), &word, 1) == 1) static_cast<void>(::read(making.get(), &word, 1) < 0);
+    ::_exit(0);
   }
   making = UniqueFd();
   char byte = 0;
   const bool unshared = ::read(made.get(), &byte, 1) == 1 && byte == 1;
   Result<UniqueFd> out =
       unshared ? namespace_of(child, id) : fail(Code::kEnvironment, "cannot make a user namespace");
-  ::kill(child, SIGKILL);
+  made = UniqueFd();
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
   return out;

@@ -180,13 +180,15 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
                              O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root) {
-    const ContainerPaths paths(root.get());
+    const bool as_caller = out.process["capabilities"]["effective"].items().empty() &&
+                           config["linux"]["uidMappings"].items().size() == 1;
+    const ContainerPaths paths(root.get(), as_caller);
     TRY(const std::string directory,
         check_directory(paths, std::string(out.process["cwd"].text("/"))));
     TRY(out.command, check_command(paths, request.command, env, directory));
     out.process.set("cwd", directory);
   }
-  if (request.terminal || is_job()) out.supervise = Supervision{false, request.terminal};
+  if (request.terminal || is_job()) out.supervise = Supervision{false, request.terminal, false};
   out.argv = {engine.program, "--root",    places.state(),           "--cgroup-manager=disabled",
               "exec",         "--process", out.place / kProcessFile, container.id};
   return out;

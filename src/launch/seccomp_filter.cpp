@@ -95,11 +95,10 @@ Json seccomp_section(const Json& rules, const FilterInput& input) {
   Json machines = Json::array();
   for (std::string& name : seccomp_architectures(input.architecture))
     machines.push(std::move(name));
-  return Json::object()
-      .set("defaultAction", rules["defaultAction"])
-      .set("defaultErrnoRet", rules["defaultErrnoRet"])
-      .set("architectures", std::move(machines))
-      .set("syscalls", std::move(list));
+  Json out = Json::object().set("defaultAction", rules["defaultAction"]);
+  if (!rules["defaultErrnoRet"].is_null()) out.set("defaultErrnoRet", rules["defaultErrnoRet"]);
+  out.set("architectures", std::move(machines)).set("syscalls", std::move(list));
+  return out;
 }
 
 }  // namespace flense::launch

@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "elf/file.h"
-#include "inventory/links.h"
 #include "launch/mount_plan.h"
 #include "launch/process_plan.h"
 
@@ -62,6 +61,11 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
         "the image has a link on the way; mount on another place");
   if (place.state == State::kLoop)
     return bad_input("the mount target {} is a loop of links in the image", mount.destination);
+  if (place.state == State::kBelowFile)
+    return with_hint(
+        Result<void>(
+            bad_input("{} cannot be mounted on: the image has a file above it", mount.destination)),
+        "mount on another place");
   if (place.state != State::kFound || mount.source.empty()) return {};
   const FileKind source = mount.type == "bind" ? kind_on_host(mount.source) : FileKind::kDirectory;
   // What is written for this launch is not there yet.
@@ -93,9 +97,17 @@ std::string loader_of(int place, const std::string& path) {
   return file ? file->interpreter() : std::string();
 }
 
+/// The first word behind "#!", as the kernel takes it (binfmt_script).
+std::string interpreter_of(std::string_view line) {
+  const std::size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  line.remove_prefix(begin);
+  return std::string(line.substr(0, line.find_first_of(std::string_view(" \t\0", 3))));
+}
+
 class Look {
  public:
-  explicit Look(const ContainerPaths& paths) : paths_(paths) {}
+  Look(const ContainerPaths& paths, std::string_view cwd) : paths_(paths), cwd_(cwd) {}
 
   Result<CommandCheck> at(const std::string& path, std::string_view what = "the command",
                           int depth = 0) const {
@@ -113,7 +125,8 @@ class Look {
   }
 
   Result<CommandCheck> judge(const ContainerPlace& place, int depth) const {
-    if (place.state == State::kMissing) return CommandCheck{CommandState::kMissing, "", {}};
+    if (place.state == State::kMissing || place.state == State::kBelowFile)
+      return CommandCheck{CommandState::kMissing, "", {}};
     if (place.state == State::kLoop) return no("too many links");
     if (place.state == State::kForbidden) return no("permission denied");
     if (place.kind == FileKind::kDirectory) return no("it is a directory");
@@ -132,9 +145,8 @@ class Look {
     const bool script = head.starts_with("#!");
     if (script) {
       const std::string line = head.substr(2, head.find('\n') - 2);
-      next = inventory::parse_interpreter(line).path;
-      // A relative one is looked for by the kernel.
-      if (!next.empty()) next.insert(0, "/");
+      next = interpreter_of(line);
+      if (!next.empty() && next.front() != '/') next.insert(0, fmt::format("{}/", cwd_));
     } else if (head.starts_with("\x7f"
                                 "ELF")) {
       next = loader_of(place.fd.get(), place.path);
@@ -151,13 +163,14 @@ class Look {
   }
 
   const ContainerPaths& paths_;
+  std::string_view cwd_;
 };
 
 }  // namespace
 
 Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts,
-                                    const std::vector<MissingTarget>& missing) {
-  ContainerPaths out(root);
+                                    const std::vector<MissingTarget>& missing, bool as_caller) {
+  ContainerPaths out(root, as_caller);
   for (const MissingTarget& target : missing) out.make(target.path);
   for (const OciMount& mount : mounts) {
     const ContainerPlace place = out.mount(mount);
@@ -174,12 +187,13 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
   if (place.state == State::kUnknown || (place.state == State::kMissing && place.fresh))
     return place.path;
   const char* why = place.state == State::kMissing       ? "is not in the image"
+                    : place.state == State::kBelowFile   ? "is not in the image"
                     : place.state == State::kLoop        ? "is a loop of links"
                     : place.state == State::kForbidden   ? "cannot be entered"
                     : place.kind != FileKind::kDirectory ? "is no directory"
                                                          : nullptr;
-  if (why == nullptr && place.fd && ::faccessat(place.fd.get(), "", X_OK, AT_EMPTY_PATH) != 0 &&
-      errno == EACCES)
+  if (why == nullptr && paths.as_caller() && place.fd &&
+      ::faccessat(place.fd.get(), "", X_OK, AT_EMPTY_PATH) != 0 && errno == EACCES)
     why = "cannot be entered";
   if (why == nullptr) return place.path;
   return with_hint(
@@ -200,7 +214,7 @@ Result<void> check_standard_streams() {
 Result<CommandCheck> check_command(const ContainerPaths& paths,
                                    const std::vector<std::string>& args,
                                    const std::vector<std::string>& env, const std::string& cwd) {
-  const Look look(paths);
+  const Look look(paths, cwd);
   const std::string& program = args.front();
   CommandCheck out{CommandState::kMissing, "", {}};
   if (program.empty()) return out;

@@ -18,7 +18,8 @@ namespace flense::launch {
 /// and target differ; also where a link of the image would have a target made in something of the
 /// host. `missing` are made before the container is.
 Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts,
-                                    const std::vector<MissingTarget>& missing = {});
+                                    const std::vector<MissingTarget>& missing = {},
+                                    bool as_caller = true);
 
 /// The working directory without links. An environment error when there is none or it cannot be
 /// entered, bad input when it leads into /proc.

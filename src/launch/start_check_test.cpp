@@ -87,7 +87,7 @@ TEST_F(Container, LinksAreFollowedInTheContainer) {
   EXPECT_EQ(leads("/../..").kind, FileKind::kDirectory);
   EXPECT_EQ(leads("/srv/loop").state, State::kLoop);
   EXPECT_EQ(leads("/nowhere/x").state, State::kMissing);
-  EXPECT_EQ(leads("/etc/plain/x").state, State::kMissing);
+  EXPECT_EQ(leads("/etc/plain/x").state, State::kBelowFile);
   EXPECT_EQ(leads("/mnt").kind, FileKind::kDirectory);
   EXPECT_EQ(leads("/mnt/host/deep").kind, FileKind::kDirectory);
   EXPECT_EQ(leads("/mnt/host/fine").path, "/srv/app");

@@ -97,9 +97,17 @@ class Supervisor {
 
   int hang_up() const {
     tell_container(SIGHUP);
-    pollfd end{process_.get(), POLLIN, 0};
-    if (::poll(&end, 1, kGraceMilliseconds) == 0) ::kill(engine_, SIGKILL);
+    if (!ends_soon() && how_.first_process) {
+      tell_container(SIGKILL);
+      if (ends_soon()) return ended(kSignalled + SIGHUP);
+    }
+    ::kill(engine_, SIGKILL);
     return ended(kSignalled + SIGHUP);
+  }
+
+  bool ends_soon() const {
+    pollfd end{process_.get(), POLLIN, 0};
+    return ::poll(&end, 1, kGraceMilliseconds) != 0;
   }
 
   /// The engine's status, or another one in its place.
@@ -128,9 +136,10 @@ Result<Ends> make_pipe() {
 Result<void> end_with(const UniqueFd& lifeline) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
     return system_error(errno, "cannot end with the process that started this");
-  // It may be gone already. Only it holds the other end of the pipe.
+  // It may be gone already. Only it holds the other end of the pipe. The first process of a PID
+  // namespace cannot kill itself.
   pollfd other{lifeline.get(), POLLIN, 0};
-  if (::poll(&other, 1, 0) != 0) ::kill(::getpid(), SIGKILL);
+  if (::poll(&other, 1, 0) != 0) ::_exit(kNotStarted);
   return {};
 }
 

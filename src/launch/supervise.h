@@ -16,6 +16,9 @@ struct Supervision {
   /// Standard input is a terminal that the engine reads: when it hangs up, the engine is ended,
   /// which would go on asking it.
   bool terminal = false;
+  /// The command is the first process of a PID namespace, which gets no signal that it does not
+  /// handle: a hang-up ends it all the same.
+  bool first_process = false;
 };
 
 /// Whether a shell would stop and continue us as a job of its terminal.

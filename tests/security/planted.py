@@ -141,7 +141,8 @@ GUARDS = {
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_command_and_entry_point")),
     "targets-in-proc": (
         "CVE-2025-52881: mounts on what leads into /proc", "src/launch/launch.cpp",
-        "TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts));", "const ContainerPaths paths(root);",
+        "TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts, out.missing, as_caller));",
+        "const ContainerPaths paths(root, as_caller);",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_mount_targets")),
     "masked": (
         "CVE-2025-31133: what tells of the host", "src/launch/oci_config.cpp", 'out.set("maskedPaths", list(kMasked));', "",
