@@ -239,6 +239,17 @@ std::vector<std::filesystem::path> kept_of(const launch::GpuDevices& devices,
   return {};
 }
 
+/// Where flense keeps what containers trust. A home that is bound is within reach as a whole.
+std::vector<std::filesystem::path> own_places(const launch::RunOptions& options,
+                                              const launch::RuntimePlaces& places,
+                                              const Opened& opened) {
+  std::vector<std::filesystem::path> out = {places.base};
+  if (options.home && !options.isolate) return out;
+  if (opened.root.held) out.push_back(opened.root.path.parent_path().parent_path());
+  if (!opened.prepared.empty()) out.push_back(opened.prepared);
+  return out;
+}
+
 /// The root as a mount for an id that nobody has.
 Result<void> give_to_another(Opened& opened) {
   TRY(opened.other, launch::draw_other_id());
@@ -356,6 +367,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     return {};
   };
   if (traced) input.traced = traced_call_names();
+  input.own = own_places(options, places, opened);
   if (devices) input.kept = kept_of(*devices, opened.prepared);
   UniqueFd libraries;
   if (opened.other) {

@@ -83,11 +83,11 @@ bool ContainerPaths::leads_to_mount(std::string_view path) const {
 
 ContainerPlace ContainerPaths::look(const std::string& path) const {
   const Mounted* mount = covering(path);
-  if (!mount && made_.contains(path)) {
+  if (const auto made = made_.find(path); !mount && made != made_.end()) {
     ContainerPlace out;
     out.path = path;
     out.state = State::kFound;
-    out.kind = FileKind::kDirectory;
+    out.kind = made->second;
     return out;
   }
   if (!mount) {
@@ -185,11 +185,14 @@ ContainerPlace ContainerPaths::find(std::string_view path) const {
   return place;
 }
 
-void ContainerPaths::make(std::string_view path) {
-  // What is there stays; a link that leads nowhere is covered.
+void ContainerPaths::make(std::string_view path, bool directory) {
+  // What is there stays; a link that leads nowhere is covered, and one into /proc is not hidden.
   for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
     const std::string_view part = path.substr(0, end);
-    if (kind_in_root(root_, part) == FileKind::kMissing) made_.insert("/" + std::string(part));
+    const bool file = end == std::string_view::npos && !directory;
+    std::string at = "/" + std::string(part);
+    if (find(at).state == State::kMissing)
+      made_.emplace(std::move(at), file ? FileKind::kFile : FileKind::kDirectory);
     if (end == std::string_view::npos) return;
   }
 }

@@ -3,7 +3,7 @@
 // whatever its processes have open (CVE-2024-21626), and is told apart.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,7 +39,7 @@ class ContainerPaths {
   explicit ContainerPaths(int root, bool as_caller = true) : root_(root), as_caller_(as_caller) {}
 
   /// A directory or file that is made above the root, whatever the image has on the way: relative.
-  void make(std::string_view path);
+  void make(std::string_view path, bool directory);
   /// In the order in which they are mounted: each is looked for among those before it. Where the
   /// target leads.
   ContainerPlace mount(const OciMount& mount);
@@ -62,7 +62,7 @@ class ContainerPaths {
   int root_;
   bool as_caller_;
   std::vector<Mounted> mounts_;
-  std::set<std::string, std::less<>> made_;
+  std::map<std::string, FileKind, std::less<>> made_;
 };
 
 }  // namespace flense::launch

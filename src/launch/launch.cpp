@@ -224,6 +224,20 @@ struct Assembled {
   CommandCheck command;
 };
 
+/// What of flense's own directories lies in something that is bound is covered: who writes to the
+/// root or the state of another container is in that container.
+void cover_own(const std::vector<std::filesystem::path>& own, std::vector<OciMount>& mounts) {
+  std::vector<OciMount> covers;
+  for (const std::filesystem::path& place : own)
+    for (const OciMount& mount : mounts)
+      if (mount.type == "bind" && is_below(place.string(), mount.source))
+        covers.push_back({mount.destination + place.string().substr(mount.source.size()),
+                          "tmpfs",
+                          "tmpfs",
+                          {"nosuid", "nodev", "noexec", "ro", "mode=555", "size=4k"}});
+  mounts.insert(mounts.end(), covers.begin(), covers.end());
+}
+
 /// All that is of the host in the container, and what the image and the options add: what a program
 /// in it sees is this list, what crun makes in /dev, and the root.
 void describe_contents(const OciInput& oci, const std::vector<std::string>& env,
@@ -250,6 +264,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
     return on_host(path);
   };
   plan.oci.mounts = mounts_of(config);
+  cover_own(input.own, plan.oci.mounts);
   Assembled out;
   if (!input.options.writable) {
     TRY(TargetPlan targets, plan_targets(plan.oci.mounts, look));
@@ -340,6 +355,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   out.stage.missing = std::move(assembled.missing);
   out.stage.writable = options.writable;
   out.stage.overlay = options.overlay.value_or("");
+  out.stage.cgroup_namespaces = !options.isolate && !options.other_id;
   out.stage.cover_unified = layout == CgroupLayout::kHybrid;
   out.stage.delegation = std::move(plan.delegation);
   out.stage.sub_ids = std::move(plan.sub_ids);

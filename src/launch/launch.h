@@ -33,6 +33,8 @@ struct LaunchInput {
   std::optional<Placement> placement = std::nullopt;
   /// System calls at which whoever traces the container is asked; empty: nobody does.
   std::vector<std::string> traced = {};
+  /// Directories of flense's own that a bind must not bring along: state of containers, roots.
+  std::vector<std::filesystem::path> own = {};
   /// What is bound from directories that could be pruned (StagePlan::kept).
   std::vector<std::filesystem::path> kept = {};
   /// With RunOptions::other_id; the root is a mount for it then, and so is `libraries`, which

@@ -319,7 +319,7 @@ Result<int> start_stage(const StagePlan& plan) {
     TRY_DO(enter_with_sub_ids(*plan.sub_ids, [&] { return unshare_namespaces(pids); }));
   else
     TRY_DO(enter_namespaces(pids));
-  TRY_DO(forbid_cgroup_namespaces());
+  if (!plan.cgroup_namespaces) TRY_DO(forbid_cgroup_namespaces());
   TRY_DO(mount_stage(plan));
   const auto become = [&]() -> Result<void> {
     if (pids) TRY_DO(mount_processes());

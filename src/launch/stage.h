@@ -25,6 +25,7 @@ struct StagePlan {
   std::vector<MissingTarget> missing;  ///< of a read-only root
   bool writable = false;
   std::filesystem::path overlay;          ///< for what a writable root changes; empty: memory
+  bool cgroup_namespaces = true;          ///< may be made in the container
   bool cover_unified = false;             ///< hide the hybrid half of the control groups from crun
   std::optional<Delegation> delegation;   ///< what limits are set below
   std::optional<SubIds> sub_ids;          ///< nullopt: the caller's id alone

@@ -171,7 +171,7 @@ class Look {
 Result<ContainerPaths> check_mounts(int root, const std::vector<OciMount>& mounts,
                                     const std::vector<MissingTarget>& missing, bool as_caller) {
   ContainerPaths out(root, as_caller);
-  for (const MissingTarget& target : missing) out.make(target.path);
+  for (const MissingTarget& target : missing) out.make(target.path, target.directory);
   for (const OciMount& mount : mounts) {
     const ContainerPlace place = out.mount(mount);
     TRY_DO(check_target(mount, place));
