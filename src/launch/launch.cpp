@@ -229,12 +229,14 @@ struct Assembled {
 void cover_own(const std::vector<std::filesystem::path>& own, std::vector<OciMount>& mounts) {
   std::vector<OciMount> covers;
   for (const std::filesystem::path& place : own)
-    for (const OciMount& mount : mounts)
-      if (mount.type == "bind" && is_below(place.string(), mount.source))
-        covers.push_back({mount.destination + place.string().substr(mount.source.size()),
+    for (const OciMount& mount : mounts) {
+      const std::string source = mount.source.substr(0, mount.source.find_last_not_of('/') + 1);
+      if (mount.type == "bind" && (source.empty() || is_below(place.string(), source)))
+        covers.push_back({mount.destination + place.string().substr(source.size()),
                           "tmpfs",
                           "tmpfs",
                           {"nosuid", "nodev", "noexec", "ro", "mode=555", "size=4k"}});
+    }
   mounts.insert(mounts.end(), covers.begin(), covers.end());
 }
 

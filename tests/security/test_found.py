@@ -57,7 +57,9 @@ class Found(attack.Attack):
         env = {"XDG_CACHE_HOME": f"{place}/cache", "XDG_RUNTIME_DIR": "/nowhere", "FLENSE_CACHE": f"{place}/cache"}
         self.attack(*mode, "-w", "/", self.image, "true", env=env, cwd="/", expect=0)
         script = f"ls {place}/cache/roots /tmp/flense-{self.caller()}; touch {place}/cache/roots/x && echo made"
-        out = self.attack(*mode, "-v", f"{place}:{place}", "-w", "/", self.image, "sh", "-c", script, env=env, cwd="/")
+        self.assertEqual(self.attack(*mode, "-v", "/:/all", "-w", "/", self.image, "ls", f"/all{place}/cache/roots", env=env,
+                                     cwd="/", expect=0).out, "")
+        out = self.attack(*mode, "-v", f"{place}/:{place}", "-w", "/", self.image, "sh", "-c", script, env=env, cwd="/")
         self.assertNotIn("made", out.out)
         self.assertEqual([line for line in out.out.splitlines() if line and not line.endswith(":")], [], out.out)
 
