@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -167,6 +168,10 @@ Error explain_user_namespace(int error, const std::filesystem::path& proc) {
     out.hint = "a sandbox around us (a container's seccomp filter, a chroot) may forbid it";
   }
   return out;
+}
+
+bool has_mount_setattr() {
+  return ::syscall(SYS_mount_setattr, -1, "", 0, nullptr, 0) == 0 || errno != ENOSYS;
 }
 
 }  // namespace flense::launch

@@ -46,4 +46,7 @@ Result<void> join_divided_cgroup(const std::filesystem::path& directory, const s
 /// (/proc) shows.
 Error explain_user_namespace(int error, const std::filesystem::path& proc);
 
+/// mount_setattr(2): Linux 5.12. crun wants it for mounts that are read-only with all below.
+bool has_mount_setattr();
+
 }  // namespace flense::launch

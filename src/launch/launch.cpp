@@ -121,6 +121,7 @@ Result<Draft> draft(const LaunchInput& input, const Surroundings& at) {
     out.files.emplace_back("group", *text);
     mounts.group_file = at.files / "group";
   }
+  mounts.recursive_read_only = has_mount_setattr();
   // They are written by whoever starts this, later.
   mounts.on_host = [&](std::string_view path) {
     return path == mounts.passwd_file || path == mounts.group_file ? FileKind::kFile

@@ -59,7 +59,8 @@ class Planner {
     // The kernel lets a network namespace have its own view of the devices in it. Control groups
     // and the kernel's own file systems are mounts below: "rro" is for them, too.
     if (options_.host_network)
-      add("/sys", "bind", "/sys", {"rbind", "nosuid", "noexec", "nodev", "rro"});
+      add("/sys", "bind", "/sys",
+          {"rbind", "nosuid", "noexec", "nodev", input_.recursive_read_only ? "rro" : "ro"});
     else
       add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
   }

@@ -22,6 +22,8 @@ struct MountInput {
   std::function<FileKind(std::string_view)> in_image;
   std::function<bool(std::string_view)> is_empty_in_image;
   std::string passwd_file, group_file;  ///< made for this launch; empty: the image's own serve
+  /// The kernel makes a mount with all below it read-only at once (Linux 5.12).
+  bool recursive_read_only = true;
 };
 
 struct MountPlan {

@@ -233,6 +233,16 @@ TEST(MountPlan, TheCallersPlacesByDefault) {
     EXPECT_EQ(*Mounting::at(plan, place), (OciMount{place, "bind", place, {"rbind", "rw"}}));
   }
   EXPECT_THAT(Mounting::at(plan, "/sys")->options, Contains("rro"));
+  const TargetInput look = mounting.look();
+  MountInput old{mounting.options,
+                 mounting.caller,
+                 look.on_host,
+                 look.in_image,
+                 look.is_empty_in_image,
+                 "",
+                 ""};
+  old.recursive_read_only = false;
+  EXPECT_THAT(Mounting::at(must(plan_mounts(old)), "/sys")->options, Contains("ro"));
   EXPECT_EQ(Mounting::at(plan, "/dev")->type, "tmpfs");
   EXPECT_TRUE(plan.directory_bound);
 }
