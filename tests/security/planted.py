@@ -133,7 +133,7 @@ GUARDS = {
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory")),
     "working-directory-link": (
         "CVE-2024-21626: a working directory that leads into /proc", "src/launch/container_path.cpp",
-        'if (leads_into_proc || (is_below(next, "/proc") && link.empty()))', "if (false)",
+        'if (leads_into_proc || (is_below(next, "/proc") && link.empty()))', "if (leads_into_proc && links < 0)",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
     "commands": (
         "CVE-2024-21626, CVE-2019-5736: a command in /proc", "src/launch/launch.cpp",
@@ -152,7 +152,8 @@ GUARDS = {
         'out.set("readonlyPaths", list(kReadOnly));', "",
         ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
     "explained": (
-        "a mount that nobody is told of", "src/launch/launch.cpp", "describe_contents(plan.oci, env_of(config), plan.reasons);", "",
+        "a mount that nobody is told of", "src/launch/launch.cpp", "describe_contents(plan.oci, env_of(config), plan.reasons);",
+        "if (plan.reasons.empty()) describe_contents(plan.oci, env_of(config), plan.reasons);",
         ("security", "test_explained.py", "ExplainedAsUser.test_what_explain_tells_is_all_there_is")),
     "in-place": (
         "CVE-2024-23651: directories that become links while slim works in them", "src/slim/in_place.cpp",
@@ -160,6 +161,36 @@ GUARDS = {
         'UniqueFd directory(::open(fmt::format("/proc/self/fd/{}/{}", root_.get(), parent_path(path)).c_str(), '
         "O_PATH | O_DIRECTORY | O_CLOEXEC));",
         ("security", "test_teardown.py", "Slim.test_cve_2024_23651_links_that_change_in_place")),
+    "filter": (
+        "rare system calls", "src/launch/launch.cpp", "} else if (options.filter) {", "} else if (options.filter && options.tty) {",
+        ("e2e", "test_run_kernel.py", "FilterAsUser.test_calls")),
+    "links-in-binds": (
+        "CVE-2024-0134: what links of the image have made in bound directories", "src/launch/start_check.cpp",
+        "if (is_led_astray(mount, place))", "if (is_led_astray(mount, place) && place.fresh)",
+        ("security", "test_found.py", "FoundAsUser.test_links_have_nothing_made_in_what_is_bound")),
+    "overlay": (
+        "an overlay whose directories became links", "src/launch/stage.cpp",
+        "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));",
+        "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));",
+        ("security", "test_found.py", "FoundAsUser.test_an_overlay_takes_no_links")),
+    "covers": (
+        "state and roots of flense within a bind", "src/launch/launch.cpp", "cover_own(input.own, plan.oci.mounts);",
+        "cover_own({}, plan.oci.mounts);",
+        ("security", "test_found.py", "FoundAsUser.test_state_and_roots_are_covered")),
+    "streams": (
+        "CVE-2024-21626: a directory as standard input", "src/launch/launch.cpp",
+        "TRY_DO(check_standard_streams());\n  TRY(out.id, new_id(options));", "TRY(out.id, new_id(options));",
+        ("security", "test_found.py", "FoundAsUser.test_no_directory_as_standard_stream")),
+    "keyrings": (
+        "keys of others, by number", "src/launch/launch.cpp", "options.isolate || options.other_id, input.traced};",
+        "false, input.traced};", ("security", "test_found.py", "FoundAsUser.test_keys_and_control_groups_of_others")),
+    "control-groups": (
+        "control groups of others, by a namespace", "src/launch/launch.cpp",
+        "out.stage.cgroup_namespaces = !options.isolate && !options.other_id;", "out.stage.cgroup_namespaces = true;",
+        ("security", "test_found.py", "FoundAsUser.test_keys_and_control_groups_of_others")),
+    "die-with-parent": (
+        "what kill -9 leaves running", "src/launch/supervise.cpp", "if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)",
+        "if (lifeline.get() < 0)", ("e2e", "test_run_signals.py", "DieWithParentAsUser.test_kill_9_ends_all")),
     "cdi-vendor": (
         "another vendor's device made of NVIDIA's", "src/cdi/generate.cpp",
         'fmt::format("{}/{}", row.vendor, row.device_class) == kind)', 'row.vendor != "amd.com" && !kind.empty())',
