@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <thread>
 
@@ -34,7 +35,7 @@ constexpr std::size_t kMostNames = 10;
 constexpr nlink_t kManyStates = 64;
 constexpr const char* kProcessFile = "process.json";
 
-/// Field 22 of /proc/PID/stat; 0 when there is no such process.
+/// Field 22 of /proc/PID/stat; 0 when there is no such process, or it has ended.
 std::uint64_t start_time_of(int pid) {
   const auto text = read_file(fmt::format("/proc/{}/stat", pid), kMaxStat);
   if (!text) return 0;
@@ -42,6 +43,8 @@ std::uint64_t start_time_of(int pid) {
   const std::size_t close = text->rfind(')');
   if (close == std::string::npos) return 0;
   std::string_view rest = std::string_view(*text).substr(close + 1);
+  // One that has ended stays listed until its parent asks for it.
+  if (rest.starts_with(" Z") || rest.starts_with(" X")) return 0;
   for (int field = 2; field < 22; ++field) {
     const std::size_t space = rest.find(' ');
     if (space == std::string_view::npos) return 0;
@@ -69,6 +72,15 @@ std::optional<Running> read_status(const std::filesystem::path& directory) {
 bool lives(const Running& container) {
   const std::uint64_t now = start_time_of(container.pid);
   return now != 0 && now == container.start_time;
+}
+
+/// crun makes the directory some milliseconds before it writes the state; killed between, it leaves
+/// the directory alone.
+bool is_young(const std::filesystem::path& directory) {
+  constexpr std::time_t kLongestStart = 10;
+  struct stat status{};
+  return ::stat(directory.c_str(), &status) == 0 &&
+         std::time(nullptr) - status.st_mtim.tv_sec < kLongestStart;
 }
 
 /// crun writes the state when the container's first process runs already, and may be heard of.
@@ -122,8 +134,8 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
   if (status && lives(*status))
     return with_hint(Result<void>(fail(Code::kEnvironment, "a container '{}' runs already", name)),
                      fmt::format("flense exec {} COMMAND starts something in it", name));
-  // Without a readable state it may be about to start.
-  if (!status)
+  // Without a readable state it may be about to start, for a while.
+  if (!status && is_young(directory))
     return with_hint(Result<void>(fail(Code::kEnvironment,
                                        "a container '{}' is being started, or "
                                        "what is left of one lies in {}",
@@ -142,7 +154,8 @@ void forget_dead(const RuntimePlaces& places) {
   std::vector<std::filesystem::path> dead;
   for (std::filesystem::directory_iterator at(places.state(), error), end; !error && at != end;
        at.increment(error))
-    if (const auto one = read_status(at->path()); one && !lives(*one)) dead.push_back(at->path());
+    if (const auto one = read_status(at->path()); one ? !lives(*one) : !is_young(at->path()))
+      dead.push_back(at->path());
   for (const std::filesystem::path& path : dead) std::filesystem::remove_all(path, error);
 }
 

@@ -86,8 +86,6 @@ class Supervisor {
         ::kill(::getpid(), SIGSTOP);
         tell_container(SIGCONT);
         return;
-      case SIGCONT:
-        return;
       default:
         // With a terminal of its own the engine is in our group, and has had what the terminal
         // sent; else it is in one of its own.

@@ -159,7 +159,9 @@ class LayerTar {
 
   Result<void> add(const PythonSource& source, const std::string& path, Bytes bytes) {
     TRY_DO(add_directories(std::string(parent_path(path)), source));
-    codec::TarMember member = like(tree_.find(source.path), source);
+    // The mode is of what a link leads to, as imports take it.
+    const std::string real = tree_.resolve(source.path).value_or(source.path);
+    codec::TarMember member = like(tree_.find(real), source);
     member.name = path;
     member.mode &= 0666;
     member.size = bytes.size();

@@ -133,7 +133,7 @@ class KernelFiles(attack.Attack):
             if "started\n" in said:
                 started += 1
                 self.assertIn("/dev/pts/0", said)
-                opened = [path for how, path, *rest in self.facts(said, "open") if rest[0] == "opened"]
+                opened = [path for how, path, *rest in self.facts(said, "open") if rest[:1] == ["opened"]]
                 self.assertEqual(opened, [])
             else:
                 self.assertEqual(status, 125, said)
