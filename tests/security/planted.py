@@ -172,7 +172,7 @@ GUARDS = {
         "an overlay whose directories became links", "src/launch/stage.cpp",
         "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));",
         "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));",
-        ("security", "test_found.py", "FoundAsUser.test_an_overlay_takes_no_links")),
+        ("security", "test_found.py", "Found.test_an_overlay_takes_no_links")),
     "covers": (
         "state and roots of flense within a bind", "src/launch/launch.cpp", "cover_own(input.own, plan.oci.mounts);",
         "cover_own({}, plan.oci.mounts);",
