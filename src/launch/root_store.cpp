@@ -172,9 +172,10 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
   if (!locked)
     return std::unexpected(with_need(std::move(locked).error(), image, 0, 0, room_in(directory_)));
   const UniqueFd lock = std::move(*locked);
-  progress.begin("waiting for another flense that unpacks the image", 0);
   for (auto pause = kFirstPause; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
        pause = std::min(2 * pause, kLongestPause)) {
+    if (pause == kFirstPause)
+      progress.begin("waiting for another flense that unpacks the image", 0);
     if (errno != EWOULDBLOCK && errno != EINTR)
       return with_hint(Result<RootFs>(system_error(errno, "cannot lock in " + directory_.string())),
                        "FLENSE_CACHE=DIR names a directory of this machine");

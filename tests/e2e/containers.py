@@ -1,9 +1,12 @@
 """What tests of running containers share: one in which run_probe.c is, processes as /proc shows them, a terminal."""
 
+import atexit
 import functools
 import os
 import pty
+import re
 import select
+import shutil
 import subprocess
 import tempfile
 import time
@@ -15,14 +18,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 @functools.cache
-def probe():
-    """The compiled run_probe.c; the folder goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="flense-probe-")
-    os.chmod(folder.name, 0o755)
-    path = os.path.join(folder.name, "probe")
-    subprocess.run(["gcc", "-O1", "-static", "-o", path, os.path.join(HERE, "run_probe.c")], check=True)
-    probe.folder = folder
+def compiled(source):
+    """The program; its folder goes with the process."""
+    folder = tempfile.mkdtemp(prefix="flense-probe-")
+    atexit.register(shutil.rmtree, folder)
+    os.chmod(folder, 0o755)
+    path = os.path.join(folder, "probe")
+    subprocess.run(["gcc", "-O1", "-static", "-o", path, source], check=True)
     return path
+
+
+def probe():
+    return compiled(os.path.join(HERE, "run_probe.c"))
 
 
 def layer():
@@ -95,6 +102,13 @@ def below(pid):
     except OSError:
         pass
     return out
+
+
+def shown(output):
+    """What a container wrote to its terminal. What crun has not copied when a command ends it prints as messages of its
+    own, red, with the time before it (flush_fd_to_err in crun's container.c): one short command of 50."""
+    text = output.decode("utf-8", "replace").replace("\r", "")
+    return re.sub(r"\x1b\[1;3[13]m(?:[-0-9T:.]+Z: )?(.*?)\x1b\[0m\n", r"\1", text, flags=re.DOTALL)
 
 
 class Terminal:

@@ -56,7 +56,7 @@ class Modes(containers.Case):
         """What it says there; the image has been unpacked."""
         terminal = Terminal(self, self.words(*arguments))
         self.assertEqual(terminal.status(), 0, terminal.text)
-        return terminal.text.decode().replace("\r", "")
+        return containers.shown(terminal.text)
 
 
 class Descriptors(Modes):

@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 
 # pylint: disable=wrong-import-position
+import containers  # noqa: E402
 import fixtures  # noqa: E402
 import harness  # noqa: E402
 import test_run  # noqa: E402
@@ -55,15 +56,8 @@ def in_modes(*names, more=False):
     return around
 
 
-@functools.cache
 def probe():
-    """The compiled probe.c; the folder goes with the process."""
-    folder = tempfile.TemporaryDirectory(prefix="flense-probe-")
-    os.chmod(folder.name, 0o755)
-    path = os.path.join(folder.name, "probe")
-    subprocess.run(["gcc", "-O1", "-static", "-o", path, os.path.join(HERE, "probe.c")], check=True)
-    probe.folder = folder
-    return path
+    return containers.compiled(os.path.join(HERE, "probe.c"))
 
 
 def layer():

@@ -112,7 +112,7 @@ class KernelFiles(attack.Attack):
         except OSError:
             pass  # the other end is closed
         os.close(leader)
-        return process.wait(timeout=60), out.decode("utf-8", "replace").replace("\r", "")
+        return process.wait(timeout=60), attack.containers.shown(out)
 
     @in_modes()
     def test_cve_2025_52565_console_replaced(self, mode):
