@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <memory>
+#include <span>
 
 #include "base/file.h"
 #include "codec/base64.h"
+#include "launch/seccomp/ranges.h"
 #include "launch/seccomp_filter.h"
 
 namespace flense::launch {
@@ -89,8 +92,11 @@ Result<std::string> compiled(const Json& section) {
     return system_error(-status, "cannot compile the filter");
   if (::lseek(file.get(), 0, SEEK_SET) != 0) return system_error(errno, "cannot rewind a file");
   FdSource source(file.get(), "the filter");
-  TRY(const std::string program, read_all(source, kMaxProgram, "the filter"));
-  return codec::base64(as_bytes(program));
+  TRY(const std::string whole, read_all(source, kMaxProgram, "the filter"));
+  std::vector<sock_filter> program(whole.size() / sizeof(sock_filter));
+  std::memcpy(program.data(), whole.data(), program.size() * sizeof(sock_filter));
+  TRY(const std::vector<sock_filter> shorter, in_ranges(program));
+  return codec::base64(std::as_bytes(std::span(shorter)));
 }
 
 Result<void> write_source(const std::string& rules_file, const std::string& architecture,
