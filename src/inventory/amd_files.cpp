@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "device/amd_target.h"
 
@@ -91,10 +92,6 @@ std::size_t find_directory(std::string_view path, std::string_view directory) {
        at = path.find(directory, at + 1))
     if (at == 0 || path[at - 1] == '/') return at;
   return std::string_view::npos;
-}
-
-bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> ends) {
-  return std::ranges::any_of(ends, [&](std::string_view end) { return name.ends_with(end); });
 }
 
 /// The libraries of kernels that Tensile makes: files, or directories of files, for each processor.

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/checked.h"
 #include "base/path.h"
 #include "text/json.h"
@@ -193,10 +194,6 @@ Result<std::vector<TensorType>> read_gguf(Bytes head, std::uint64_t file_size,
   if (bytes > file_size)
     return bad_input("the tensors take {} bytes, the file has {}", bytes, file_size);
   return largest_first(std::move(types));
-}
-
-bool ends_with_any(std::string_view path, std::initializer_list<std::string_view> endings) {
-  return std::ranges::any_of(endings, [&](std::string_view one) { return path.ends_with(one); });
 }
 
 /// Python's pickle from protocol 2 on, or the archive that torch.save() makes of one.

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 
+#include "base/ascii.h"
 #include "base/path.h"
 
 namespace flense::launch {
@@ -43,10 +44,6 @@ std::string real_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
                                                          &std::free);
   return real ? std::string(real.get()) : path;
-}
-
-bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> stems) {
-  return std::ranges::any_of(stems, [&](std::string_view one) { return name.starts_with(one); });
 }
 
 /// "libcuda" of "libcuda.so.1".

@@ -3,6 +3,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "base/ascii.h"
 #include "lint/blanks.h"
 
 #include "lint/project.h"
@@ -13,10 +14,6 @@ namespace {
 
 /// As much of a text as decides.
 constexpr std::size_t kMostLooked = std::size_t{1} << 20;
-
-bool ends_with_any(std::string_view name, std::initializer_list<std::string_view> ends) {
-  return std::ranges::any_of(ends, [&](std::string_view end) { return name.ends_with(end); });
-}
 
 bool is_yaml_name(std::string_view name) {
   return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".yaml.j2") ||
