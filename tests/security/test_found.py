@@ -45,9 +45,14 @@ class Found(attack.Attack):
         words = [*mode, "-v", f"{project}:/project", "--overlay", overlay, "-w", "/", self.image, "sh", "-c"]
         self.attack(*words, "echo kept > /kept", expect=0)
         self.assertEqual(self.attack(*words, "cat /kept", expect=0).out, "kept\n")
-        self.attack(*words, f"mv /project/changes/upper /project/changes/old; ln -s {self.canary} /project/changes/upper",
-                    expect=0)
+        mine = os.path.join(os.path.dirname(project), "mine")  # of the caller alone, as upper has to be
+        os.mkdir(mine, 0o755)
+        if self.uid is not None:
+            os.chown(mine, self.uid, self.uid)
+        self.addCleanup(shutil.rmtree, mine)
+        self.attack(*words, f"mv /project/changes/upper /project/changes/old; ln -s {mine} /project/changes/upper", expect=0)
         result = self.attack(*words, "ls /; echo overwritten > /secret")
+        self.assertEqual(os.listdir(mine), [])
         self.assertEqual(result.status, 125, result.out + result.err)
 
     @in_modes("no-home")
