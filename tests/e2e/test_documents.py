@@ -112,7 +112,7 @@ class Documents(harness.Case):
         """Their last column holds `Suite.Name`, `Class.test_name`, `test_name`, `test_file.py`, or a pattern."""
         rows, proves = [], False
         for name in ("cdi.md", "cdi-generate.md"):
-            with open(os.path.join(harness.TOP, "docs", name)) as text:
+            with open(os.path.join(harness.TOP, "docs/commands", name)) as text:
                 for line in text:
                     proves = line.startswith("|") and (proves or line.endswith("| test |\n"))
                     if proves and line.count("|") == 4:

@@ -129,7 +129,7 @@ class Lint(harness.Case):
             self.assertIn(said, self.lint(expect=status).stderr)
 
     def test_the_settings_and_comments_of_the_manual_are_accepted(self):
-        with open(os.path.join(harness.TOP, "docs", "lint.md"), encoding="utf-8") as text:
+        with open(os.path.join(harness.TOP, "docs/commands/lint.md"), encoding="utf-8") as text:
             manual = text.read()
         settings = re.search(r"```toml\n(.*?)```", manual, re.DOTALL)[1]
         self.write(".flense.toml", settings)
