@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What flense prints and leaves behind as JSON conforms to docs/schemas, and its figures add up."""
+"""What flense prints and leaves behind as JSON conforms to docs/schemas, and its figures add up; and the pages of the manual
+agree with the program and with each other."""
 
 import fnmatch
 import glob
@@ -10,6 +11,7 @@ import re
 import fixtures
 import harness
 import imagetree
+import pages
 import schema
 
 MARKER = "usr/share/flense/slim.json"
@@ -134,6 +136,94 @@ class Documents(harness.Case):
                         known.update((test[1], f"{group}.{test[1]}"))
         missing = sorted(name for name in named if not fnmatch.filter(known, name))
         self.assertEqual(missing, [])
+
+
+# Options of other programs that pages name.
+FOREIGN = {
+    "docs/build.md": {"--always-copy", "--cache-to", "--no-cache-dir"},
+    "docs/commands/cdi-generate.md": {"--config-search-path", "--device-id", "--device-name-strategy", "--no-all-device"},
+    "docs/commands/cdi.md": {"--remove"},
+    "docs/commands/run.md": {"--cpu-bind"},
+    "docs/commands/slim.md": {"--compress-mode"},
+    "docs/elf-editing.md": {"--set-rpath", "--strip-all"},
+    "docs/formats/cuda-fatbin.md": {"--compress-mode"},
+    "docs/security.md": {"--unshare-all"},
+}
+
+
+class Manual(harness.Case):
+    maxDiff = None
+
+    def setUp(self):
+        super().setUp()
+        self.commands = re.findall(r"^  ([a-z]+) ", self.flense("help").out, re.M)
+        self.helps = {command: self.flense("help", command).out for command in self.commands}
+        self.options = {command: pages.options_of_help(text) for command, text in self.helps.items()}
+        self.assertGreater(len(self.commands), 15)
+        self.assertTrue(self.options["run"]["--volume"] and not self.options["run"]["--nv"])
+
+    def test_every_command_has_a_page(self):
+        wanted = [(f"docs/commands/{command}.md", f"# flense {command}") for command in self.commands]
+        for command, text in self.helps.items():
+            actions = re.findall(r"^  (\w+) .*", text.split("ACTION is one of\n")[1].split("\n\n")[0], re.M) \
+                if "ACTION is one of" in text else ["io"] if command == "bench" else []
+            wanted += [(f"docs/commands/{command}*.md", f"# flense {command} {action}") for action in actions]
+        self.assertGreater(len(wanted), len(self.commands) + 10)
+        for pattern, heading in wanted:
+            found = "\n".join(pages.read(page) for page in fnmatch.filter(pages.pages(), pattern))
+            self.assertTrue(re.search(f"(?m)^#*{heading}$", found), f"{pattern}: {heading}")
+
+    def test_every_option_stands_on_the_page_of_its_command(self):
+        common = pages.read("docs/common.md")
+        for command, text in self.helps.items():
+            own = pages.options_of_help(text.split("\nCommon options:")[0]) if "\nOptions:" in text else {}
+            page = "".join(pages.read(page) for page in fnmatch.filter(pages.pages(), f"docs/commands/{command}*.md"))
+            for where, wanted in ((page, own), (common, set(self.options[command]) - set(own))):
+                named = {word.split("=")[0] for span in pages.spans(where) for word in span.split()}
+                self.assertEqual(sorted(set(wanted) - named), [], command)
+
+    def test_no_page_names_an_option_that_is_not_there(self):
+        known = {option for options in self.options.values() for option in options} | {"--version"}
+        wrong, foreign, calls = [], {}, 0
+        for page in pages.pages():
+            text = pages.read(page)
+            for call in pages.calls(text):
+                if call[0] in self.commands:
+                    calls += 1
+                    own = self.options[call[0]]
+                    strange = set(pages.options_of_call(call, own)) - set(own)
+                    wrong += [f"{page}: flense {call[0]} {option}" for option in sorted(strange)]
+            if page.startswith("docs/rules/"):  # about docker, pip and apt
+                continue
+            if others := {option for option in pages.options_in(text) if option.startswith("--")} - known:
+                foreign[page] = others
+            if command := re.match(r"docs/commands/([a-z]+)", page):
+                rows = "\n".join(re.findall(r"^\| (`-.*?) \|", text, re.M))
+                strange = pages.options_in(rows) - set(self.options[command[1]]) - FOREIGN.get(page, set())
+                wrong += [f"{page}: {option} in a table" for option in sorted(strange)]
+        self.assertGreater(calls, 100)
+        self.assertEqual((wrong, foreign), ([], FOREIGN))
+
+    def test_links_lead_somewhere(self):
+        broken, seen = [], 0
+        for page in pages.pages():
+            for link in pages.links(pages.read(page)):
+                seen += 1
+                path, _, anchor = link.partition("#")
+                target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+                if not os.path.exists(os.path.join(harness.TOP, target)):
+                    broken.append(f"{page}: {link}")
+                elif anchor and anchor not in pages.anchors(pages.read(target)):
+                    broken.append(f"{page}: {link}")
+        self.assertGreater(seen, 100)
+        self.assertEqual(broken, [])
+
+    def test_the_index_lists_every_page(self):
+        links = pages.links(pages.read("docs/README.md"))
+        listed = {os.path.normpath(os.path.join("docs", link.partition("#")[0])) for link in links}
+        there = {page for page in pages.pages() if page.startswith("docs/") and page != "docs/README.md"
+                 and (not page.startswith("docs/rules/") or page == "docs/rules/README.md")}
+        self.assertEqual(sorted(there - listed), [])
 
 
 if __name__ == "__main__":
