@@ -218,6 +218,18 @@ class Manual(harness.Case):
         self.assertGreater(seen, 100)
         self.assertEqual(broken, [])
 
+    def test_pages_that_sources_name_are_there(self):
+        named = {}
+        for folder in ("src", "data", "scripts", "tests", "fuzz", "bench", "docs", "examples"):
+            for path in glob.glob(os.path.join(harness.TOP, folder, "**/*.*"), recursive=True):
+                if path.endswith((".h", ".cpp", ".py", ".sh", ".json", ".md")):
+                    with open(path, encoding="utf-8", errors="replace") as text:
+                        for name in re.findall(r"(?<![\w/.])docs/[\w/-]+\.md", text.read()):
+                            named.setdefault(name, os.path.relpath(path, harness.TOP))
+        self.assertGreater(len(named), 10)
+        there = set(pages.pages()) | {"docs/gguf.md"}  # ggml's
+        self.assertEqual({name: path for name, path in named.items() if name not in there}, {})
+
     def test_the_index_lists_every_page(self):
         links = pages.links(pages.read("docs/README.md"))
         listed = {os.path.normpath(os.path.join("docs", link.partition("#")[0])) for link in links}
