@@ -23,11 +23,13 @@ def read(page):
 
 def without_blocks(text):
     """The text and its code blocks, fenced or indented."""
-    prose, blocks, fence = [], [], None
+    prose, blocks, fenced = [], [], False
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
-            fence = None if fence is not None else blocks.append("") or True
-        elif fence:
+            fenced = not fenced
+            if fenced:
+                blocks.append("")
+        elif fenced:
             blocks[-1] += line + "\n"
         elif re.match(r" {4}(?! *[-*] )", line) and (not prose or not prose[-1].strip()):
             blocks.append(line.strip() + "\n")
