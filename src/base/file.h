@@ -1,6 +1,8 @@
 // Files of the host: descriptors, mappings, and outputs that appear whole or not at all.
 #pragma once
 
+#include <dirent.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -26,6 +28,11 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using UniqueDirectory = std::unique_ptr<DIR, CloseDirectory>;
 
 Result<UniqueFd> open_read(const std::filesystem::path& path);
 /// Whole file, refusing more than `limit` bytes.

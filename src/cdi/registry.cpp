@@ -12,6 +12,7 @@
 #include <set>
 #include <system_error>
 
+#include "base/file.h"
 #include "cdi/generate.h"
 #include "knowledge/spelling.h"
 
@@ -25,10 +26,6 @@ std::string qualified(const Spec& spec, const Device& device) {
   return fmt::format("{}={}", spec.kind, device.name);
 }
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
 /// Reads one directory after the other into a registry.
 class Reader {
  public:
@@ -39,7 +36,7 @@ class Reader {
     searched.path = directory;
     // Whatever takes its name meanwhile: what was judged is what is read.
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const std::unique_ptr<DIR, CloseDirectory> listing(fd < 0 ? nullptr : ::fdopendir(fd));
+    const UniqueDirectory listing(fd < 0 ? nullptr : ::fdopendir(fd));
     struct stat status{};
     if (!listing || ::fstat(fd, &status) != 0) {
       if (errno != ENOENT) problem(directory, fmt::format("cannot be listed: {}", error_text()));

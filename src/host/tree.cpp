@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <climits>
 
+#include "base/file.h"
 #include "base/path.h"
 #include "base/stream.h"
 
@@ -41,10 +42,6 @@ std::string join(const std::string& folder, std::string_view name) {
 const char* name_of(const std::string& real) {
   return real.empty() ? "." : real.c_str();
 }
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
 
 }  // namespace
 
@@ -265,7 +262,7 @@ std::vector<std::string> Tree::list(std::string_view path, std::size_t limit) co
   if (!real) return names;
   const int fd =
       ::openat(memory_->top(), name_of(*real), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseDirectory> listing(fd < 0 ? nullptr : ::fdopendir(fd));
+  const UniqueDirectory listing(fd < 0 ? nullptr : ::fdopendir(fd));
   if (!listing) {
     if (fd >= 0) ::close(fd);
     return names;

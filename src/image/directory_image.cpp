@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/file.h"
 #include "base/path.h"
 #include "image/tree_image.h"
 
@@ -26,11 +27,6 @@ namespace {
 
 /// Deeper trees are refused: one descriptor stays open per level.
 constexpr std::size_t kMaxDepth = 512;
-
-struct DirCloser {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-using DirPtr = std::unique_ptr<DIR, DirCloser>;
 
 /// File systems that show the kernel, not the image.
 bool is_kernel_file_system(int fd) {
@@ -153,7 +149,7 @@ class DirectoryWalk {
  private:
   Result<std::vector<std::string>> list(int fd, const std::string& path) const {
     const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    const DirPtr dir(copy < 0 ? nullptr : ::fdopendir(copy));
+    const UniqueDirectory dir(copy < 0 ? nullptr : ::fdopendir(copy));
     if (!dir) {
       const int error = errno;
       if (copy >= 0) ::close(copy);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/file.h"
 #include "base/hole_sink.h"
 #include "base/in_root.h"
 #include "base/path.h"
@@ -32,13 +33,9 @@ bool is_plain_attribute(std::string_view name) {
   return name.starts_with("user.") && !name.starts_with("user.overlay.");
 }
 
-struct StreamCloser {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
 Result<std::vector<std::string>> list_names(int dir) {
   const int copy = ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, StreamCloser> stream(copy < 0 ? nullptr : ::fdopendir(copy));
+  const UniqueDirectory stream(copy < 0 ? nullptr : ::fdopendir(copy));
   if (!stream) {
     const int error = errno;
     if (copy >= 0) ::close(copy);

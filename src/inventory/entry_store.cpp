@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/binary_fields.h"
+#include "base/file.h"
 #include "base/private_directory.h"
 #include "codec/sha256.h"
 
@@ -86,17 +87,13 @@ std::string hex_sum(std::string_view bytes) {
   return sum.hex();
 }
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
 /// Calls fn(name, status) for every regular file.
 template <class Fn>
 void for_each_file(int directory, Fn fn) {
   // A descriptor of its own: the position in a directory belongs to the open file.
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
-  const std::unique_ptr<DIR, CloseDirectory> listing(::fdopendir(fd));
+  const UniqueDirectory listing(::fdopendir(fd));
   if (!listing) {
     ::close(fd);
     return;

@@ -7,17 +7,12 @@
 
 #include <memory>
 
+#include "base/file.h"
 #include "base/stream.h"
 
 namespace flense::launch {
 
-namespace {
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-}  // namespace
+namespace {}  // namespace
 
 FileKind kind_in_root(int root, std::string_view path) {
   const auto fd = open_in_root(root, path, O_PATH);
@@ -37,7 +32,7 @@ bool is_empty_directory(int root, std::string_view path) {
   auto opened = open_in_root(root, path, O_RDONLY | O_DIRECTORY);
   if (!opened) return false;
   const int own = ::fcntl(opened->get(), F_DUPFD_CLOEXEC, 0);
-  const std::unique_ptr<DIR, CloseDirectory> listing(own < 0 ? nullptr : ::fdopendir(own));
+  const UniqueDirectory listing(own < 0 ? nullptr : ::fdopendir(own));
   if (!listing) {
     if (own >= 0) ::close(own);
     return false;

@@ -8,15 +8,12 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/file.h"
 #include "base/in_root.h"
 #include "base/stream.h"
 
 namespace flense::launch {
 namespace {
-
-struct DirCloser {
-  void operator()(DIR* dir) const { ::closedir(dir); }
-};
 
 std::string label(std::string_view path) {
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -56,7 +53,7 @@ std::vector<std::string> ImageRoot::list(std::string_view path) const {
   std::vector<std::string> names;
   const auto fd = open(path, O_RDONLY | O_DIRECTORY);
   if (!fd) return names;
-  const std::unique_ptr<DIR, DirCloser> dir(::fdopendir(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0)));
+  const UniqueDirectory dir(::fdopendir(::fcntl(fd->get(), F_DUPFD_CLOEXEC, 0)));
   while (dir != nullptr && names.size() < kMaxNames) {
     const dirent* entry = ::readdir(dir.get());
     if (entry == nullptr) break;

@@ -23,10 +23,6 @@ constexpr std::uint64_t kMaxMountinfo = 64u << 20, kMaxBootId = 64;
 constexpr std::string_view kFirstPidNamespace = "pid:[4026531836]";
 constexpr std::string_view kMark = ".used-from-";
 
-struct CloseListing {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
 bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -161,7 +157,7 @@ bool is_used_out_of_sight(int directory) {
   const std::string own = link_text("/proc/self/ns/pid");
   if (own == kFirstPidNamespace) return false;
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseListing> listing(fd < 0 ? nullptr : ::fdopendir(fd));
+  const UniqueDirectory listing(fd < 0 ? nullptr : ::fdopendir(fd));
   if (!listing) {
     if (fd >= 0) ::close(fd);
     return true;

@@ -32,13 +32,9 @@ constexpr std::size_t kSumBytes = 64;
 constexpr int kMaxDepth = 512;
 constexpr std::size_t kMaxFiles = 5'000'000;
 
-struct CloseListing {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
 Result<std::vector<std::string>> names_of(int directory, const std::string& path) {
   const int own = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const std::unique_ptr<DIR, CloseListing> stream(own < 0 ? nullptr : ::fdopendir(own));
+  const UniqueDirectory stream(own < 0 ? nullptr : ::fdopendir(own));
   if (!stream) {
     const int error = errno;
     if (own >= 0) ::close(own);
