@@ -2,6 +2,7 @@
 """flense run, exec and shell: what a container gets, what it cannot do, and that an image is unpacked
 once whatever happens. Containers are started by the real crun, as root and as an ordinary user."""
 
+import contextlib
 import json
 import os
 import pty
@@ -346,9 +347,11 @@ class Run(harness.Case):
 
     @staticmethod
     def end(process):
+        """What lives on and holds its output keeps no test."""
         if process.poll() is None:
             process.terminate()
-        process.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=20)
 
     # The store.
 

@@ -21,8 +21,10 @@ class DieWithParent(containers.Case):
     MODES = ([], ["--isolate"], ["--isolate", "--no-home"], ["--fake-root"], ["--writable"], ["--network", "none"])
 
     def mark(self):
-        """An argument that nothing else has."""
-        return f"mark-{os.path.basename(self.work)}-{time.monotonic_ns()}"
+        """An argument that nothing else has; what has it does not outlive the test."""
+        mark = f"mark-{os.path.basename(self.work)}-{time.monotonic_ns()}"
+        self.addCleanup(lambda: [os.kill(pid, signal.SIGKILL) for pid in processes(mark)])
+        return mark
 
     def test_kill_9_ends_all(self):
         """Also who has left the session and has another parent."""
