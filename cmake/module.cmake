@@ -1,9 +1,9 @@
 # flense_module(NAME DEPS room... LIBS library...)
-# One folder of src/ is one static library flense_NAME; *_test.cpp beside the code becomes the
-# program flense_NAME_test, registered as one ctest entry.
+# One room, a folder of src/ with its sub-rooms, is one static library flense_NAME; *_test.cpp beside the
+# code becomes the program flense_NAME_test, registered as one ctest entry.
 set(FLENSE_STREAMING_ROOMS base codec text elf image device)
 # Most of a compilation is reading headers: with FLENSE_UNITY several files of these rooms are
-# compiled as one, so a name in an unnamed namespace is the only one of its room there.
+# compiled as one, so a name in an unnamed namespace is the only one of its folder there.
 set(FLENSE_JOINED_ROOMS base codec elf image device knowledge inventory host compat lint doctor slim cdi
   scaffold launch report cli)
 
@@ -12,9 +12,22 @@ add_library(flense_joined INTERFACE)
 target_compile_options(flense_joined INTERFACE -Wno-shadow
   $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 
+# Joins files of one folder, ten at most, so that a change costs its neighbours and nobody else.
+function(flense_join)
+  foreach(source ${ARGN})
+    file(RELATIVE_PATH folder ${CMAKE_CURRENT_SOURCE_DIR}/.. ${source})
+    get_filename_component(folder ${folder} DIRECTORY)
+    string(MAKE_C_IDENTIFIER ${folder} folder)
+    list(APPEND seen_${folder} ${source})
+    list(LENGTH seen_${folder} count)
+    math(EXPR group "(${count} - 1) / 10")
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${folder}_${group})
+  endforeach()
+endfunction()
+
 function(flense_module NAME)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
@@ -29,7 +42,8 @@ function(flense_module NAME)
   endforeach()
   target_link_libraries(flense_${NAME} PRIVATE ${ARG_LIBS})
   if(FLENSE_UNITY AND NAME IN_LIST FLENSE_JOINED_ROOMS)
-    set_target_properties(flense_${NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    set_target_properties(flense_${NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    flense_join(${sources})
   endif()
   if(NAME IN_LIST FLENSE_STREAMING_ROOMS)
     flense_precompiled(flense_${NAME} flense_headers)

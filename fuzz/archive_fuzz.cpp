@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "image/image.h"
-#include "image/layer_walk.h"
-#include "image/merged_tree.h"
+#include "image/layers/layer_walk.h"
+#include "image/layers/merged_tree.h"
+#include "image/model/image.h"
 
 namespace {
 

@@ -6,11 +6,11 @@
 #include <string>
 #include <string_view>
 
-#include "image/merged_tree.h"
-#include "inventory/entry_store.h"
+#include "image/layers/merged_tree.h"
 #include "inventory/needs_json.h"
-#include "inventory/scan_cache.h"
-#include "inventory/scan_format.h"
+#include "inventory/scan/entry_store.h"
+#include "inventory/scan/scan_cache.h"
+#include "inventory/scan/scan_format.h"
 
 namespace {
 

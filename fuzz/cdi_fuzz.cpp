@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "cdi/apply.h"
-#include "cdi/spec.h"
+#include "cdi/spec/apply.h"
+#include "cdi/spec/spec.h"
 
 namespace {
 

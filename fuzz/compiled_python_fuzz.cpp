@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "slim/compiled_python.h"
+#include "slim/python/compiled_python.h"
 
 namespace {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "cdi/jetson_csv.h"
-#include "cdi/mig.h"
+#include "cdi/generate/jetson_csv.h"
+#include "cdi/generate/mig.h"
 #include "host/mig_query.h"
 #include "host/parse.h"
 

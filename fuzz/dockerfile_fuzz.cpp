@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "lint/dockerfile.h"
+#include "lint/dockerfile/dockerfile.h"
 
 namespace {
 

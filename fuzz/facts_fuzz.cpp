@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
-#include "inventory/elf_facts.h"
-#include "inventory/links.h"
-#include "inventory/scan_format.h"
+#include "inventory/describe/links.h"
+#include "inventory/scan/elf_facts.h"
+#include "inventory/scan/scan_format.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "lint/hcl.h"
+#include "lint/readers/hcl.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "lint/ignore_file.h"
+#include "lint/dockerfile/ignore_file.h"
 
 namespace {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "knowledge/knowledge.h"
-#include "lint/readers.h"
-#include "lint/rules_families.h"
+#include "lint/readers/readers.h"
+#include "lint/rules/families.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 
 #include "elf/abi_facts.h"
 #include "elf/loader_cache.h"
-#include "launch/loader_cache_writer.h"
+#include "launch/inject/loader_cache_writer.h"
 
 namespace {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "image/model.h"
-#include "image/platform.h"
-#include "image/reference.h"
+#include "image/model/model.h"
+#include "image/model/platform.h"
+#include "image/model/reference.h"
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "inventory/mentions.h"
-#include "inventory/model_file.h"
+#include "inventory/scan/mentions.h"
+#include "inventory/scan/model_file.h"
 
 namespace {
 

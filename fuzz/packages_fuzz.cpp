@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "inventory/packages.h"
-#include "inventory/runtimes.h"
-#include "inventory/waste.h"
+#include "inventory/describe/runtimes.h"
+#include "inventory/names/waste.h"
+#include "inventory/scan/packages.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using flense::inventory::PackageFile;

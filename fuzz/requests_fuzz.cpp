@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "lint/gpu_architectures.h"
-#include "lint/gpu_image.h"
-#include "lint/packages.h"
-#include "lint/requirement_text.h"
+#include "lint/facts/gpu_architectures.h"
+#include "lint/facts/gpu_image.h"
+#include "lint/packages/packages.h"
+#include "lint/packages/requirement_text.h"
 
 namespace {
 

@@ -9,11 +9,11 @@
 #include <string>
 #include <string_view>
 
-#include "launch/accounts.h"
-#include "launch/inject_directory.h"
-#include "launch/numa.h"
-#include "launch/root_listing.h"
-#include "launch/run_options.h"
+#include "launch/container/accounts.h"
+#include "launch/container/numa.h"
+#include "launch/container/run_options.h"
+#include "launch/inject/directory.h"
+#include "launch/rootfs/listing.h"
 
 namespace {
 

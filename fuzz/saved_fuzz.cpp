@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <numeric>
 
-#include "inventory/compare.h"
-#include "inventory/saved.h"
+#include "inventory/compare/compare.h"
+#include "inventory/compare/saved.h"
 
 namespace {
 

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "lint/image_name.h"
-#include "lint/shell.h"
+#include "lint/shell/shell.h"
+#include "lint/source/image_name.h"
 
 namespace {
 

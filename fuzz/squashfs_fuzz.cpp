@@ -4,7 +4,7 @@
 
 #include "base/stream.h"
 #include "codec/sif.h"
-#include "codec/squashfs.h"
+#include "codec/squashfs/squashfs.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flense::codec;

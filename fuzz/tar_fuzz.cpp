@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/stream.h"
-#include "codec/tar.h"
+#include "codec/tar/tar.h"
 
 namespace {
 

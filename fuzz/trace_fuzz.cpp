@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/path.h"
-#include "slim/trace_file.h"
+#include "slim/sandbox/trace_file.h"
 
 namespace {
 

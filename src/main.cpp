@@ -15,7 +15,7 @@
 #include "base/become.h"
 #include "base/interrupt.h"
 #include "base/printable.h"
-#include "cli/command.h"
+#include "cli/shared/command.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "cdi/generate.h"
-#include "cdi/spec.h"
+#include "cdi/generate/generate.h"
+#include "cdi/spec/spec.h"
 
 namespace flense::cdi {
 

@@ -3,8 +3,8 @@
 
 #include "base/path.h"
 #include "cdi/diff.h"
-#include "cdi/driver_files.h"
-#include "cdi/libraries.h"
+#include "cdi/generate/driver_files.h"
+#include "cdi/generate/libraries.h"
 
 namespace flense::cdi {
 

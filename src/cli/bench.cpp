@@ -4,12 +4,12 @@
 
 #include "base/interrupt.h"
 #include "base/version.h"
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/root_places.h"
-#include "inventory/budget.h"
-#include "launch/bench_io.h"
-#include "report/table.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/root_places.h"
+#include "inventory/compare/budget.h"
+#include "launch/bench/io.h"
+#include "report/format/table.h"
 
 namespace flense::cli {
 

@@ -7,10 +7,10 @@
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/cache_steps.h"
-#include "cli/command.h"
-#include "cli/root_places.h"
-#include "launch/kept_directory.h"
-#include "report/table.h"
+#include "cli/shared/command.h"
+#include "cli/shared/root_places.h"
+#include "launch/rootfs/kept_directory.h"
+#include "report/format/table.h"
 
 namespace flense::cli {
 

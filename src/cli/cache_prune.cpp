@@ -7,9 +7,9 @@
 #include <set>
 
 #include "cli/cache_steps.h"
-#include "inventory/budget.h"
-#include "launch/kept_directory.h"
-#include "report/table.h"
+#include "inventory/compare/budget.h"
+#include "launch/rootfs/kept_directory.h"
+#include "report/format/table.h"
 
 namespace flense::cli {
 

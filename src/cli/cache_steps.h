@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/common.h"
-#include "image/skopeo.h"
-#include "launch/inject_directory.h"
-#include "launch/root_store.h"
+#include "cli/shared/common.h"
+#include "image/sources/skopeo.h"
+#include "launch/inject/directory.h"
+#include "launch/rootfs/store.h"
 #include "text/json.h"
 
 namespace flense::cli {

@@ -1,16 +1,16 @@
 // flense check: will this image run on those hosts?
 #include <array>
 
-#include "cli/check_steps.h"
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/places.h"
+#include "cli/shared/check_steps.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
 #include "compat/requirements.h"
-#include "report/node_rules.h"
-#include "report/requirements_text.h"
-#include "report/sarif.h"
-#include "report/verdict_json.h"
-#include "report/verdict_text.h"
+#include "report/format/sarif.h"
+#include "report/verdicts/json.h"
+#include "report/verdicts/node_rules.h"
+#include "report/verdicts/requirements_text.h"
+#include "report/verdicts/text.h"
 
 namespace flense::cli {
 

@@ -5,9 +5,9 @@
 #include <map>
 
 #include "base/version.h"
-#include "cli/command.h"
-#include "cli/suggest.h"
-#include "image/image_fixture.h"
+#include "cli/shared/command.h"
+#include "cli/shared/suggest.h"
+#include "image/layers/testing_image.h"
 
 namespace flense::cli {
 namespace {

@@ -2,8 +2,8 @@
 #include <array>
 
 #include "base/format.h"
-#include "cli/command.h"
-#include "cli/common.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
 
 namespace flense::cli {
 

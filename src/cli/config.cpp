@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "base/file.h"
-#include "cli/suggest.h"
+#include "cli/shared/suggest.h"
 #include "text/toml.h"
 
 namespace flense::cli {

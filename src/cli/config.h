@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/args.h"
-#include "cli/command.h"
+#include "cli/shared/args.h"
+#include "cli/shared/command.h"
 #include "lint/lint.h"
 #include "text/json.h"
 

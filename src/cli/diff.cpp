@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <array>
 
-#include "cli/check_steps.h"
-#include "cli/command.h"
-#include "cli/common.h"
 #include "cli/diff_steps.h"
-#include "cli/places.h"
-#include "report/diff_text.h"
+#include "cli/shared/check_steps.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
+#include "report/images/diff_text.h"
 
 namespace flense::cli {
 

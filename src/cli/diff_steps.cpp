@@ -5,12 +5,12 @@
 #include <system_error>
 
 #include "base/file.h"
-#include "cli/common.h"
-#include "inventory/content_digests.h"
-#include "inventory/contents.h"
-#include "inventory/inventory.h"
+#include "cli/shared/common.h"
+#include "inventory/compare/saved.h"
+#include "inventory/describe/inventory.h"
 #include "inventory/needs_collect.h"
-#include "inventory/saved.h"
+#include "inventory/scan/content_digests.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::cli {
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "cli/args.h"
-#include "cli/io.h"
+#include "cli/shared/args.h"
+#include "cli/shared/io.h"
 #include "compat/requirements.h"
-#include "image/image.h"
+#include "image/model/image.h"
+#include "inventory/compare/snapshot.h"
 #include "inventory/needs.h"
-#include "inventory/snapshot.h"
 
 namespace flense::cli {
 

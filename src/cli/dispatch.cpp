@@ -2,13 +2,13 @@
 #include <array>
 
 #include "base/version.h"
-#include "cli/command.h"
-#include "cli/common.h"
 #include "cli/config.h"
 #include "cli/help.h"
-#include "cli/suggest.h"
-#include "launch/numa.h"
-#include "launch/stage.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/suggest.h"
+#include "launch/container/numa.h"
+#include "launch/container/stage.h"
 
 namespace flense::cli {
 

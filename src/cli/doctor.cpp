@@ -4,15 +4,15 @@
 #include <array>
 
 #include "base/file.h"
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/places.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
 #include "doctor/diagnose.h"
 #include "doctor/messages.h"
 #include "host/probe.h"
 #include "knowledge/knowledge.h"
-#include "report/doctor_json.h"
-#include "report/doctor_text.h"
+#include "report/hosts/doctor_json.h"
+#include "report/hosts/doctor_text.h"
 
 namespace flense::cli {
 

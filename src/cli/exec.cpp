@@ -3,9 +3,9 @@
 
 #include <array>
 
-#include "cli/command.h"
 #include "cli/run_checks.h"
-#include "launch/run_options.h"
+#include "cli/shared/command.h"
+#include "launch/container/run_options.h"
 #include "launch/running.h"
 
 namespace flense::cli {

@@ -3,10 +3,10 @@
 #include <array>
 #include <iterator>
 
-#include "cli/command.h"
-#include "cli/common.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
 #include "compat/explain.h"
-#include "report/explain_text.h"
+#include "report/verdicts/explain_text.h"
 
 namespace flense::cli {
 

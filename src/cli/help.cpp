@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "base/version.h"
-#include "cli/common.h"
-#include "cli/suggest.h"
+#include "cli/shared/common.h"
+#include "cli/shared/suggest.h"
 
 namespace flense::cli {
 

@@ -4,15 +4,15 @@
 #include <iterator>
 #include <system_error>
 
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/places.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
 #include "host/driver_query.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
-#include "report/fleet.h"
-#include "report/host_text.h"
-#include "report/host_words.h"
+#include "report/hosts/text.h"
+#include "report/hosts/words.h"
+#include "report/verdicts/fleet.h"
 
 namespace flense::cli {
 

@@ -1,10 +1,10 @@
 // flense init: a project that fits its hosts from the start.
 #include <array>
 
-#include "cli/check_steps.h"
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/places.h"
+#include "cli/shared/check_steps.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
 #include "host/spec.h"
 #include "scaffold/project.h"
 #include "scaffold/project_json.h"

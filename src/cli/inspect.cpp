@@ -2,13 +2,13 @@
 #include <algorithm>
 #include <array>
 
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/html_file.h"
-#include "inventory/inventory.h"
-#include "inventory/targets.h"
-#include "report/inventory_json.h"
-#include "report/inventory_text.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/html_file.h"
+#include "inventory/describe/inventory.h"
+#include "inventory/describe/targets.h"
+#include "report/images/inventory_json.h"
+#include "report/images/inventory_text.h"
 
 namespace flense::cli {
 

@@ -6,14 +6,14 @@
 #include <chrono>
 
 #include "base/file.h"
-#include "cli/check_steps.h"
-#include "cli/command.h"
-#include "cli/common.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
-#include "cli/suggest.h"
-#include "lint/rules.h"
-#include "report/lint_report.h"
+#include "cli/shared/check_steps.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/suggest.h"
+#include "lint/rules/rules.h"
+#include "report/lint/report.h"
 
 namespace flense::cli {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "base/cache_places.h"
-#include "cli/common.h"
-#include "launch/data_path.h"
-#include "launch/in_root.h"
-#include "launch/preflight.h"
+#include "cli/shared/common.h"
+#include "launch/container/data_path.h"
+#include "launch/gpus/preflight.h"
+#include "launch/rootfs/in_root.h"
 
 namespace flense::cli {
 

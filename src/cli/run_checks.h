@@ -7,17 +7,17 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/args.h"
-#include "cli/io.h"
+#include "cli/shared/args.h"
+#include "cli/shared/io.h"
 #include "host/tree.h"
-#include "image/image.h"
-#include "launch/root_store.h"
-#include "launch/start_check.h"
+#include "image/model/image.h"
+#include "launch/container/start_check.h"
+#include "launch/rootfs/store.h"
 #include "text/json.h"
 
 namespace flense::cli {
 
-/// Judges the image for this machine with these devices (launch/preflight.h), unless
+/// Judges the image for this machine with these devices (launch/gpus/preflight.h), unless
 /// --no-preflight; says warnings on standard error. True when the image's compat libraries serve.
 /// The layers of an image that was unpacked just now are read, so that later runs know them.
 Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,

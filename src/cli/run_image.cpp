@@ -7,21 +7,21 @@
 #include <filesystem>
 #include <set>
 
-#include "cdi/registry.h"
-#include "cli/command.h"
-#include "cli/common.h"
-#include "cli/places.h"
-#include "cli/root_places.h"
+#include "cdi/spec/registry.h"
 #include "cli/run_checks.h"
 #include "cli/run_trace.h"
-#include "image/reference.h"
-#include "inventory/budget.h"
-#include "launch/gpu_devices.h"
+#include "cli/shared/command.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
+#include "cli/shared/root_places.h"
+#include "image/model/reference.h"
+#include "inventory/compare/budget.h"
+#include "launch/container/other_id.h"
+#include "launch/container/process_plan.h"
+#include "launch/gpus/devices.h"
+#include "launch/gpus/preflight_host.h"
 #include "launch/launch.h"
-#include "launch/mounted_root.h"
-#include "launch/other_id.h"
-#include "launch/preflight_host.h"
-#include "launch/process_plan.h"
+#include "launch/rootfs/mounted_root.h"
 #include "launch/running.h"
 
 namespace flense::cli {

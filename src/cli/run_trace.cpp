@@ -6,10 +6,10 @@
 
 #include "base/file.h"
 #include "base/path.h"
-#include "launch/stage.h"
-#include "slim/trace_calls.h"
-#include "slim/trace_file.h"
-#include "slim/tracer.h"
+#include "launch/container/stage.h"
+#include "slim/sandbox/trace_calls.h"
+#include "slim/sandbox/trace_file.h"
+#include "slim/sandbox/tracer.h"
 
 namespace flense::cli {
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "cli/io.h"
+#include "cli/shared/io.h"
 #include "launch/launch.h"
-#include "launch/root_store.h"
+#include "launch/rootfs/store.h"
 
 namespace flense::cli {
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "codec/crc32.h"
-#include "codec/test_support.h"
+#include "codec/testing_support.h"
 #include "codec/zstd_frame.h"
 
 namespace flense::codec {

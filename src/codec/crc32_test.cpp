@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "codec/test_support.h"
+#include "codec/testing_support.h"
 
 namespace flense::codec {
 namespace {

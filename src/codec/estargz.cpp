@@ -13,7 +13,7 @@
 #include "codec/gzip_member.h"
 #include "codec/ordered_jobs.h"
 #include "codec/sha256.h"
-#include "codec/tar.h"
+#include "codec/tar/tar.h"
 
 namespace flense::codec {
 

@@ -9,8 +9,8 @@
 #include "codec/compression.h"
 #include "codec/estargz_toc.h"
 #include "codec/sha256.h"
-#include "codec/tar.h"
-#include "codec/test_support.h"
+#include "codec/tar/tar.h"
+#include "codec/testing_support.h"
 
 namespace flense::codec {
 namespace {

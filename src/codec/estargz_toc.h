@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "codec/sha256.h"
-#include "codec/tar.h"
+#include "codec/tar/tar.h"
 
 namespace flense::codec {
 

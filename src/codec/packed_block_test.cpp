@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "codec/test_support.h"
+#include "codec/testing_support.h"
 #include "codec/zstd_frame.h"
 
 namespace flense::codec {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "compat/requirements.h"
-#include "inventory/snapshot.h"
+#include "inventory/compare/snapshot.h"
 
 namespace flense::compat {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "compat/check.h"
+#include "compat/facts/check.h"
 
 namespace flense::compat {
 

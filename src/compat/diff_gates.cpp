@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/format.h"
-#include "inventory/budget.h"
+#include "inventory/compare/budget.h"
 
 namespace flense::compat {
 

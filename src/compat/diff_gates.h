@@ -11,7 +11,7 @@
 
 #include "compat/compare_requirements.h"
 #include "compat/compare_verdicts.h"
-#include "inventory/compare.h"
+#include "inventory/compare/compare.h"
 
 namespace flense::compat {
 

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "compat/image_facts.h"
-#include "compat/rules.h"
+#include "compat/facts/image_facts.h"
+#include "compat/rules/rules.h"
 
 namespace flense::compat {
 

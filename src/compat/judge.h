@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "compat/check.h"
-#include "compat/launcher.h"
+#include "compat/facts/check.h"
+#include "compat/facts/launcher.h"
 #include "host/profile.h"
 #include "inventory/needs.h"
 #include "knowledge/knowledge.h"

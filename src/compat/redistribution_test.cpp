@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "compat/image_facts.h"
-#include "compat/rules.h"
+#include "compat/facts/image_facts.h"
+#include "compat/rules/rules.h"
 #include "compat/testing_scenarios.h"
 
 namespace flense::compat {

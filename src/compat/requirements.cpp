@@ -5,8 +5,8 @@
 #include <set>
 
 #include "base/format.h"
-#include "compat/code_service.h"
-#include "compat/facts.h"
+#include "compat/facts/code_service.h"
+#include "compat/facts/facts.h"
 #include "knowledge/gpus.h"
 #include "knowledge/version.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
-#include "compat/image_facts.h"
+#include "compat/facts/image_facts.h"
 #include "compat/testing_scenarios.h"
 #include "host/profile_json.h"
 #include "host/spec.h"

@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include "base/format.h"
-#include "compat/image_facts.h"
-#include "compat/rules.h"
+#include "compat/facts/image_facts.h"
+#include "compat/rules/rules.h"
 #include "compat/testing_scenarios.h"
 #include "host/spec.h"
 

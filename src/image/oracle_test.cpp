@@ -2,11 +2,11 @@
 #include <gmock/gmock.h>
 
 #include "base/process.h"
-#include "image/image_fixture.h"
-#include "image/merged_tree.h"
-#include "image/push.h"
-#include "image/skopeo.h"
-#include "image/writer.h"
+#include "image/layers/merged_tree.h"
+#include "image/layers/testing_image.h"
+#include "image/output/push.h"
+#include "image/output/writer.h"
+#include "image/sources/skopeo.h"
 
 namespace flense::image {
 namespace {

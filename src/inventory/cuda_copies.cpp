@@ -11,8 +11,8 @@
 #include <set>
 
 #include "base/path.h"
-#include "inventory/flavour.h"
-#include "inventory/links.h"
+#include "inventory/describe/flavour.h"
+#include "inventory/describe/links.h"
 #include "inventory/needs_survey.h"
 
 namespace flense::inventory {

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "image/image.h"
-#include "inventory/contents.h"
+#include "image/model/image.h"
 #include "inventory/equal_files.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "inventory/contents.h"
-#include "inventory/inventory.h"
+#include "inventory/describe/inventory.h"
+#include "inventory/scan/contents.h"
 #include "inventory/self_checked.h"
 #include "inventory/used_places.h"
 

@@ -11,7 +11,7 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "codec/sha256.h"
-#include "image/layer_walk.h"
+#include "image/layers/layer_walk.h"
 
 namespace flense::inventory {
 

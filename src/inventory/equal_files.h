@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "inventory/contents.h"
-#include "inventory/scan.h"
+#include "inventory/scan/contents.h"
+#include "inventory/scan/scan.h"
 #include "inventory/self_checked.h"
 
 namespace flense::inventory {

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "image/image_fixture.h"
+#include "image/layers/testing_image.h"
 
 namespace flense::inventory {
 namespace {

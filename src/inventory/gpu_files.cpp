@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/path.h"
-#include "image/layer_walk.h"
-#include "inventory/amd_files.h"
+#include "image/layers/layer_walk.h"
+#include "inventory/scan/amd_files.h"
 
 namespace flense::inventory {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "device/prune.h"
-#include "inventory/facts.h"
+#include "inventory/scan/layer_scan.h"
 
 namespace flense::inventory {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "inventory/contents.h"
 #include "inventory/equal_files.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

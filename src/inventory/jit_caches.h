@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "device/target.h"
-#include "inventory/contents.h"
-#include "inventory/waste.h"
+#include "inventory/names/waste.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

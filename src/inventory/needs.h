@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "inventory/facts.h"
-#include "inventory/inventory.h"
+#include "inventory/describe/inventory.h"
+#include "inventory/scan/layer_scan.h"
 
 namespace flense::inventory {
 

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "base/path.h"
+#include "inventory/describe/runtimes.h"
+#include "inventory/describe/slim_mark.h"
+#include "inventory/describe/start.h"
 #include "inventory/needs_survey.h"
-#include "inventory/runtimes.h"
-#include "inventory/slim_mark.h"
-#include "inventory/start.h"
 
 namespace flense::inventory {
 

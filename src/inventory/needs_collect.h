@@ -2,10 +2,10 @@
 // output.
 #pragma once
 
-#include "image/image.h"
-#include "inventory/contents.h"
-#include "inventory/inventory.h"
+#include "image/model/image.h"
+#include "inventory/describe/inventory.h"
 #include "inventory/needs.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

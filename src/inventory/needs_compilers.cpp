@@ -4,7 +4,7 @@
 #include <initializer_list>
 
 #include "base/path.h"
-#include "inventory/build_needs.h"
+#include "inventory/describe/build_needs.h"
 #include "inventory/needs_survey.h"
 #include "inventory/run_user.h"
 

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "base/path.h"
-#include "inventory/flavour.h"
+#include "inventory/describe/flavour.h"
 #include "inventory/needs_survey.h"
 
 namespace flense::inventory {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/path.h"
-#include "inventory/start.h"
+#include "inventory/describe/start.h"
 
 namespace flense::inventory {
 

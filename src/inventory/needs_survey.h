@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "image/image.h"
-#include "inventory/contents.h"
-#include "inventory/inventory.h"
-#include "inventory/links.h"
+#include "image/model/image.h"
+#include "inventory/describe/inventory.h"
+#include "inventory/describe/links.h"
 #include "inventory/needs.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

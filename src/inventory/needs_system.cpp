@@ -3,8 +3,8 @@
 #include <bit>
 
 #include "base/path.h"
+#include "inventory/describe/start.h"
 #include "inventory/needs_survey.h"
-#include "inventory/start.h"
 
 namespace flense::inventory {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/path.h"
-#include "inventory/packages.h"
+#include "inventory/scan/packages.h"
 #include "text/json.h"
 
 namespace flense::inventory {

@@ -9,7 +9,7 @@
 #include "inventory/equal_files.h"
 #include "inventory/gpu_files.h"
 #include "inventory/hub_cache.h"
-#include "inventory/waste.h"
+#include "inventory/names/waste.h"
 
 namespace flense::inventory {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "image/merged_tree.h"
+#include "image/layers/merged_tree.h"
 
 namespace flense::inventory {
 

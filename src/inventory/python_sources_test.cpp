@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "image/image_fixture.h"
+#include "image/layers/testing_image.h"
 
 namespace flense::inventory {
 namespace {

@@ -5,12 +5,12 @@
 
 #include "base/glob.h"
 #include "base/path.h"
-#include "inventory/flavour.h"
+#include "inventory/describe/flavour.h"
+#include "inventory/describe/start.h"
+#include "inventory/names/waste.h"
 #include "inventory/reach_places.h"
 #include "inventory/reach_traced.h"
 #include "inventory/reach_words.h"
-#include "inventory/start.h"
-#include "inventory/waste.h"
 
 namespace flense::inventory {
 

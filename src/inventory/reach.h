@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-#include "image/image.h"
-#include "inventory/contents.h"
+#include "image/model/image.h"
 #include "inventory/reach_facts.h"
+#include "inventory/scan/contents.h"
 #include "knowledge/opened_files.h"
 
 namespace flense::inventory {

@@ -7,11 +7,11 @@
 #include "base/parallel.h"
 #include "base/path.h"
 #include "elf/file.h"
-#include "image/layer_walk.h"
-#include "inventory/begin_of.h"
-#include "inventory/packages.h"
+#include "image/layers/layer_walk.h"
+#include "inventory/describe/start.h"
 #include "inventory/reach_places.h"
-#include "inventory/start.h"
+#include "inventory/scan/begin_of.h"
+#include "inventory/scan/packages.h"
 
 namespace flense::inventory {
 

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "image/image.h"
-#include "inventory/content_digests.h"
-#include "inventory/contents.h"
+#include "image/model/image.h"
 #include "inventory/package_files.h"
 #include "inventory/python_imports.h"
+#include "inventory/scan/content_digests.h"
+#include "inventory/scan/contents.h"
 #include "inventory/shell_words.h"
 
 namespace flense::inventory {

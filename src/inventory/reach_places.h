@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "image/merged_tree.h"
-#include "inventory/links.h"
+#include "image/layers/merged_tree.h"
+#include "inventory/describe/links.h"
 
 namespace flense::inventory {
 

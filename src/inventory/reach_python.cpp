@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "base/path.h"
-#include "inventory/packages.h"
 #include "inventory/reach_places.h"
+#include "inventory/scan/packages.h"
 
 namespace flense::inventory {
 

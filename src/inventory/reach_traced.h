@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "inventory/contents.h"
 #include "inventory/reach_tree.h"
 #include "inventory/reach_units.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "image/merged_tree.h"
+#include "image/layers/merged_tree.h"
 
 namespace flense::inventory {
 

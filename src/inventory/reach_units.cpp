@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "inventory/packages.h"
 #include "inventory/reach_places.h"
+#include "inventory/scan/packages.h"
 
 namespace flense::inventory {
 

@@ -4,9 +4,9 @@
 #include <array>
 
 #include "base/path.h"
-#include "inventory/packages.h"
+#include "inventory/describe/start.h"
 #include "inventory/reach_places.h"
-#include "inventory/start.h"
+#include "inventory/scan/packages.h"
 
 namespace flense::inventory {
 

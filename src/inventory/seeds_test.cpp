@@ -5,11 +5,11 @@
 #include <cstdlib>
 
 #include "base/file.h"
-#include "inventory/entry_store.h"
 #include "inventory/needs_json.h"
-#include "inventory/scan_format.h"
+#include "inventory/scan/entry_store.h"
+#include "inventory/scan/scan_format.h"
+#include "inventory/scan/testing_scan.h"
 #include "inventory/testing_needs.h"
-#include "inventory/testing_scan.h"
 
 namespace flense::inventory {
 namespace {

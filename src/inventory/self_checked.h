@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "inventory/contents.h"
+#include "inventory/scan/contents.h"
 
 namespace flense::inventory {
 

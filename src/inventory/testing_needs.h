@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "elf/testing_builder.h"
-#include "image/image_fixture.h"
+#include "image/layers/testing_image.h"
 #include "inventory/needs_collect.h"
 #include "support/amd_builder.h"
 

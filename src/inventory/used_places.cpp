@@ -6,7 +6,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "inventory/waste.h"
+#include "inventory/names/waste.h"
 
 namespace flense::inventory {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "image/image.h"
-#include "image/merged_tree.h"
+#include "image/layers/merged_tree.h"
+#include "image/model/image.h"
 
 namespace flense::inventory {
 

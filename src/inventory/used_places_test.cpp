@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "image/image_fixture.h"
-#include "image/layer_walk.h"
+#include "image/layers/layer_walk.h"
+#include "image/layers/testing_image.h"
 
 namespace flense::inventory {
 namespace {

@@ -9,12 +9,12 @@
 #include <cstdlib>
 #include <system_error>
 
-#include "image/platform.h"
-#include "launch/host_kernel.h"
-#include "launch/mount_plan.h"
-#include "launch/process_plan.h"
-#include "launch/root_programs.h"
-#include "launch/seccomp_filter.h"
+#include "image/model/platform.h"
+#include "launch/container/host_kernel.h"
+#include "launch/container/mount_plan.h"
+#include "launch/container/process_plan.h"
+#include "launch/container/seccomp_filter.h"
+#include "launch/rootfs/programs.h"
 
 namespace flense::launch {
 

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "base/result.h"
-#include "launch/engine.h"
-#include "launch/numa.h"
-#include "launch/other_id.h"
-#include "launch/root_store.h"
-#include "launch/run_options.h"
-#include "launch/stage.h"
-#include "launch/start_check.h"
+#include "launch/container/crun.h"
+#include "launch/container/numa.h"
+#include "launch/container/other_id.h"
+#include "launch/container/run_options.h"
+#include "launch/container/stage.h"
+#include "launch/container/start_check.h"
+#include "launch/rootfs/store.h"
 #include "text/json.h"
 
 namespace flense::launch {

@@ -18,11 +18,11 @@
 #include <thread>
 
 #include "base/file.h"
-#include "launch/alone.h"
-#include "launch/host_kernel.h"
-#include "launch/numa.h"
-#include "launch/process_plan.h"
-#include "launch/stage.h"
+#include "launch/container/alone.h"
+#include "launch/container/host_kernel.h"
+#include "launch/container/numa.h"
+#include "launch/container/process_plan.h"
+#include "launch/container/stage.h"
 #include "text/json.h"
 
 namespace flense::launch {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "launch/engine.h"
-#include "launch/start_check.h"
-#include "launch/supervise.h"
+#include "launch/container/crun.h"
+#include "launch/container/start_check.h"
+#include "launch/container/supervise.h"
 #include "text/json.h"
 
 namespace flense::launch {

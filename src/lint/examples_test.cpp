@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/format.h"
 #include "host/spec.h"
-#include "lint/rules.h"
+#include "lint/rules/rules.h"
 #include "lint/testing_examples.h"
 
 namespace flense::lint {

@@ -7,7 +7,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/pragmas.h"
-#include "lint/rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 

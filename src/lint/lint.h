@@ -7,8 +7,8 @@
 
 #include "base/progress.h"
 #include "knowledge/lint_rules.h"
-#include "lint/finding.h"
-#include "lint/project.h"
+#include "lint/project/project.h"
+#include "lint/source/finding.h"
 
 namespace flense::lint {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "lint/blanks.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 

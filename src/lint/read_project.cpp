@@ -2,7 +2,7 @@
 #include <set>
 
 #include "lint/lint.h"
-#include "lint/readers.h"
+#include "lint/readers/readers.h"
 
 namespace flense::lint {
 

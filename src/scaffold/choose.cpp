@@ -4,8 +4,8 @@
 #include <set>
 
 #include "base/format.h"
-#include "compat/driver_mode.h"
-#include "compat/facts.h"
+#include "compat/facts/driver_mode.h"
+#include "compat/facts/facts.h"
 #include "compat/judge.h"
 #include "knowledge/gpus.h"
 #include "knowledge/spelling.h"

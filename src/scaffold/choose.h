@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "compat/check.h"
+#include "compat/facts/check.h"
 #include "host/profile.h"
 #include "knowledge/knowledge.h"
 #include "scaffold/candidate.h"

@@ -42,10 +42,9 @@ ADAPTERS = {
     "lz4": {"codec"},
     "lzo/": {"codec"},
     "bzlib.h": {"codec"},
-    "seccomp.h": {"launch"},
 }
-# main.cpp hands the streams to base/screen.h; the trace gives its child another standard error; a build step has none.
-STREAM_OWNERS = {"src/main.cpp", "src/base/progress.cpp", "src/slim/trace.cpp", "src/launch/seccomp/compile.cpp"}
+# main.cpp hands the streams to base/screen.h; the trace gives its child another standard error.
+STREAM_OWNERS = {"src/main.cpp", "src/base/progress.cpp", "src/slim/sandbox/trace.cpp"}
 # Other programs get three descriptors of us, which one file sees to.
 EXEC_OWNERS = {"src/base/become.cpp", "src/base/process.cpp"}
 EXEC = re.compile(r"\b(f?execv[ep]?|execvpe|execveat|execl[ep]?|posix_spawnp?|popen)\s*\(")
@@ -102,7 +101,7 @@ def check(root):
 def self_test():
     plants = {
         "src/base/up.cpp": '#include "elf/file.h"\n',
-        "src/elf/side.cpp": '#include "image/image.h"\n',
+        "src/elf/side.cpp": '#include "image/model/image.h"\n',
         "src/slim/json.cpp": "#include <nlohmann/json.hpp>\n",
         "src/device/packed.cpp": "#include <zstd.h>\n",
         "src/report/cli.cpp": "#include <CLI/CLI.hpp>\n",

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <string>
 
-#include "lint/dockerfile.h"
+#include "lint/dockerfile/dockerfile.h"
 #include "text/json.h"
 
 namespace {

@@ -7,7 +7,7 @@ flense; and their instructions' lines by npm's dockerfile-ast.
 
 --buildkit takes the program that buildkit_judge/ builds to (go build): today's BuildKit without a
 daemon. --dockerd starts the dockerd on PATH, whose BuildKit may be older: it gets only what that
-one knows. --write records a selection with its verdicts for src/lint/buildkit_test.cpp.
+one knows. --write records a selection with its verdicts for src/lint/dockerfile/buildkit_test.cpp.
 Exit status: 0 both agree on every file, 1 they do not."""
 
 import argparse
@@ -177,7 +177,7 @@ def main():
 
 
 def record(path, judge, texts, accepted):
-    """Adds cases for src/lint/buildkit_test.cpp, one a line: judge, verdict, the text as JSON. Short ones: a reader
+    """Adds cases for src/lint/dockerfile/buildkit_test.cpp, one a line: judge, verdict, the text as JSON. Short ones: a reader
     has to see what they are about."""
     short = [(text, yes) for text, yes in zip(texts, accepted) if len(text) < 600]
     step = max(1, len(short) // 70)

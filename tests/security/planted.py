@@ -38,11 +38,11 @@ GUARDS = {
         "::execve(path_.c_str(), arguments_.data(), environ);",
         ("e2e", "test_run.py", "RunAsUser.test_the_engines_environment")),
     "set-uid": (
-        "set-uid files of an image as files of the caller", "src/image/extract.cpp",
+        "set-uid files of an image as files of the caller", "src/image/layers/extract.cpp",
         "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
         ("e2e", "test_run.py", "RunAsUser.test_privileges_stay_behind")),
     "new-privileges": (
-        "CVE-2024-0135 to 0137: privileges inside the container", "src/launch/oci_config.cpp",
+        "CVE-2024-0135 to 0137: privileges inside the container", "src/launch/container/oci_config.cpp",
         'out.set("noNewPrivileges", true);', 'out.set("noNewPrivileges", false);',
         ("e2e", "test_run.py", "RunAsUser.test_the_caller")),
     "driver-root": (
@@ -51,7 +51,7 @@ GUARDS = {
         "std::error_code error; if (auto real = std::filesystem::canonical(where_ / name, error); !error) return real.string();",
         ("unit", "cdi", "Generate.HostileLinksOfADriverRootStayInside")),
     "driver-lists": (
-        "a list of the driver that names files above its root", "src/cdi/jetson_csv.cpp",
+        "a list of the driver that names files above its root", "src/cdi/generate/jetson_csv.cpp",
         """if ((std::string(path) + "/").find("/../") != std::string::npos) return "holds '..'";""", "",
         ("unit", "cdi", "JetsonCsv.WhatCannotBeAPath")),
     "compat-links": (
@@ -74,13 +74,13 @@ GUARDS = {
         '{kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}}', '{kPlacer, "bind", program, {"bind", "nosuid", "nodev"}}',
         ("security", "test_engine_binary.py", "EngineBinaryAsUser.test_cve_2024_0135_program_in_the_container")),
     "vendor-hooks": (
-        "CVE-2024-0136: programs run beside the container", "src/launch/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
+        "CVE-2024-0136: programs run beside the container", "src/launch/inject/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
         ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0136_programs_of_the_image")),
     "hooks-environment": (
-        "CVE-2025-23266: a vendor's hook that starts at all", "src/launch/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
+        "CVE-2025-23266: a vendor's hook that starts at all", "src/launch/inject/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
         ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2025_23266_hooks_with_the_images_environment")),
     "devices": (
-        "CVE-2024-0136: devices that a root brings", "src/launch/stage.cpp",
+        "CVE-2024-0136: devices that a root brings", "src/launch/container/stage.cpp",
         "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID",
         ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0136_devices")),
     "network": (
@@ -91,15 +91,15 @@ GUARDS = {
         "sockets without a path", "src/launch/launch.cpp", 'if (!options.host_network) out.emplace_back("network");', "",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_abstract_sockets_need_the_network")),
     "capabilities": (
-        "CVE-2024-23653: privileges that nobody gave", "src/launch/oci_config.cpp",
+        "CVE-2024-23653: privileges that nobody gave", "src/launch/container/oci_config.cpp",
         "capabilities(input.fake_root || (input.uids > 1 && input.user.uid == 0))", "capabilities(true)",
         ("security", "test_teardown.py", "TeardownAsUser.test_cve_2024_23653_privileges_of_an_image")),
     "agents": (
-        "sockets of agents in /tmp", "src/launch/mount_plan.cpp",
+        "sockets of agents in /tmp", "src/launch/container/mount_plan.cpp",
         "return options_.isolate || options_.sub_ids || options_.other_id;", "return false;",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_agents_in_tmp_are_not_there")),
     "run": (
-        "sockets of D-Bus and systemd in /run", "src/launch/mount_plan.cpp",
+        "sockets of D-Bus and systemd in /run", "src/launch/container/mount_plan.cpp",
         'add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});', 'bind("/run", "/run");',
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_sockets_of_run_are_not_there")),
     "keyring": (
@@ -108,10 +108,10 @@ GUARDS = {
         'out.stage.argv.emplace_back("--no-new-keyring");',
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_session_keyring_is_another")),
     "home": (
-        "the home directory where it was left out", "src/launch/mount_plan.cpp", "if (!options_.home) return", "if (false) return",
+        "the home directory where it was left out", "src/launch/container/mount_plan.cpp", "if (!options_.home) return", "if (false) return",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_home_is_out_of_reach")),
     "session-variables": (
-        "the caller's environment", "src/launch/process_plan.cpp", "if (item.starts_with(prefix)) set_variable(env, item);",
+        "the caller's environment", "src/launch/container/process_plan.cpp", "if (item.starts_with(prefix)) set_variable(env, item);",
         "if (!prefix.empty()) set_variable(env, item);",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_variables_of_the_session_stay_outside")),
     "processes": (
@@ -119,7 +119,7 @@ GUARDS = {
         'if (options.isolate) out = {"ipc", "uts"};',
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_other_processes_are_not_there")),
     "privilege-bits": (
-        "set-uid files of an image as files of the caller", "src/image/extract.cpp",
+        "set-uid files of an image as files of the caller", "src/image/layers/extract.cpp",
         "return (mode & ~kPrivilegeBits) | (directory ? 0700U : 0400U);", "return mode | (directory ? 0700U : 0400U);",
         ("security", "test_unpacking.py", "UnpackingAsUser.test_what_is_unpacked_is_the_callers")),
     "descriptors": (
@@ -132,7 +132,7 @@ GUARDS = {
         "TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));", "",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory")),
     "working-directory-link": (
-        "CVE-2024-21626: a working directory that leads into /proc", "src/launch/container_path.cpp",
+        "CVE-2024-21626: a working directory that leads into /proc", "src/launch/container/container_path.cpp",
         'if (leads_into_proc || (is_below(next, "/proc") && link.empty()))', "if (leads_into_proc && links < 0)",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
     "commands": (
@@ -145,10 +145,10 @@ GUARDS = {
         "const ContainerPaths paths(root, as_caller);",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_mount_targets")),
     "masked": (
-        "CVE-2025-31133: what tells of the host", "src/launch/oci_config.cpp", 'out.set("maskedPaths", list(kMasked));', "",
+        "CVE-2025-31133: what tells of the host", "src/launch/container/oci_config.cpp", 'out.set("maskedPaths", list(kMasked));', "",
         ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
     "read-only": (
-        "CVE-2025-52881: settings of the kernel, as root", "src/launch/oci_config.cpp",
+        "CVE-2025-52881: settings of the kernel, as root", "src/launch/container/oci_config.cpp",
         'out.set("readonlyPaths", list(kReadOnly));', "",
         ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
     "explained": (
@@ -156,7 +156,7 @@ GUARDS = {
         "if (plan.reasons.empty()) describe_contents(plan.oci, env_of(config), plan.reasons);",
         ("security", "test_explained.py", "ExplainedAsUser.test_what_explain_tells_is_all_there_is")),
     "in-place": (
-        "CVE-2024-23651: directories that become links while slim works in them", "src/slim/in_place.cpp",
+        "CVE-2024-23651: directories that become links while slim works in them", "src/slim/apply/in_place.cpp",
         "TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));",
         'UniqueFd directory(::open(fmt::format("/proc/self/fd/{}/{}", root_.get(), parent_path(path)).c_str(), '
         "O_PATH | O_DIRECTORY | O_CLOEXEC));",
@@ -165,11 +165,11 @@ GUARDS = {
         "rare system calls", "src/launch/launch.cpp", "} else if (options.filter) {", "} else if (options.filter && options.tty) {",
         ("e2e", "test_run_kernel.py", "FilterAsUser.test_calls")),
     "links-in-binds": (
-        "CVE-2024-0134: what links of the image have made in bound directories", "src/launch/start_check.cpp",
+        "CVE-2024-0134: what links of the image have made in bound directories", "src/launch/container/start_check.cpp",
         "if (is_led_astray(mount, place))", "if (is_led_astray(mount, place) && place.fresh)",
         ("security", "test_found.py", "FoundAsUser.test_links_have_nothing_made_in_what_is_bound")),
     "overlay": (
-        "an overlay whose directories became links", "src/launch/stage.cpp",
+        "an overlay whose directories became links", "src/launch/container/stage.cpp",
         "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));",
         "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));",
         ("security", "test_found.py", "Found.test_an_overlay_takes_no_links")),
@@ -189,40 +189,40 @@ GUARDS = {
         "out.stage.cgroup_namespaces = !options.isolate && !options.other_id;", "out.stage.cgroup_namespaces = true;",
         ("security", "test_found.py", "FoundAsUser.test_keys_and_control_groups_of_others")),
     "die-with-parent": (
-        "what kill -9 leaves running", "src/launch/supervise.cpp", "if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)",
+        "what kill -9 leaves running", "src/launch/container/supervise.cpp", "if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)",
         "if (lifeline.get() < 0)", ("e2e", "test_run_signals.py", "DieWithParentAsUser.test_kill_9_ends_all")),
     "cdi-vendor": (
-        "another vendor's device made of NVIDIA's", "src/cdi/generate.cpp",
+        "another vendor's device made of NVIDIA's", "src/cdi/generate/generate.cpp",
         'fmt::format("{}/{}", row.vendor, row.device_class) == kind)', 'row.vendor != "amd.com" && !kind.empty())',
         ("unit", "launch", "GpuDevicesTest.AnotherVendorsDeviceIsNoneOfOurs")),
     "cdi-parent": (
-        "a device node of a specification over /etc/passwd", "src/cdi/spec_hazards.cpp",
+        "a device node of a specification over /etc/passwd", "src/cdi/spec/hazards.cpp",
         'if (part == "..") return true;', "", ("e2e", "test_cdi_untrusted.py", "Untrusted.test_hostile_paths_are_refused")),
     "cdi-node": (
-        "a device node of a specification outside of /dev", "src/cdi/spec_hazards.cpp",
+        "a device node of a specification outside of /dev", "src/cdi/spec/hazards.cpp",
         ' || !clean.starts_with("/dev/"))', ")", ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
     "cdi-mount": (
-        "CVE-2025-31133, -52881: a mount over what the engine sets up and masks", "src/cdi/spec_hazards.cpp",
+        "CVE-2025-31133, -52881: a mount over what the engine sets up and masks", "src/cdi/spec/hazards.cpp",
         "if (below || holds(kOfTheEngine, target))", "if (below && holds(kOfTheEngine, target))",
         ("unit", "cdi", "CdiSpec.EachHazardHasItsName")),
     "cdi-apply": (
-        "edits that came past the reader of specifications", "src/cdi/apply.cpp",
+        "edits that came past the reader of specifications", "src/cdi/spec/apply.cpp",
         'hazards_of(edits, "edits"); !hazards.empty())', 'hazards_of(Edits(), "edits"); !hazards.empty())',
         ("unit", "cdi", "CdiApply.WhatIsHazardousIsRefused")),
     "cdi-owner": (
-        "a specification of another user", "src/cdi/spec_file.cpp",
+        "a specification of another user", "src/cdi/spec/file.cpp",
         "if (status.st_uid != 0 && status.st_uid != ::geteuid())", "if (false)",
         ("unit", "cdi", "CdiWrite.WhoElseMayWriteIsTold")),
     "cdi-writable": (
-        "a specification that others may write", "src/cdi/spec_file.cpp",
+        "a specification that others may write", "src/cdi/spec/file.cpp",
         "if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)", "if (false)",
         ("e2e", "test_cdi_untrusted.py", "Untrusted.test_only_root_and_the_caller_write_specifications")),
     "cdi-directory": (
-        "a directory of specifications that others may write", "src/cdi/registry.cpp",
+        "a directory of specifications that others may write", "src/cdi/spec/registry.cpp",
         "if (!searched.distrust.empty() && trust_ == Trust::kOwners)", "if (false)",
         ("unit", "cdi", "CdiRegistry.WhatOthersMayWriteIsNotRead")),
     "cdi-mode": (
-        "device nodes that engines of root open to everybody", "src/cdi/device_folder.cpp",
+        "device nodes that engines of root open to everybody", "src/cdi/generate/device_folder.cpp",
         "out.file_mode = node->mode & kPermissionBits;", "out.file_mode = 0666 & kPermissionBits;",
         ("unit", "cdi", "Generate.NodesHaveTheModeAndOwnerOfTheHost")),
 }

@@ -1,0 +1,215 @@
+#include "cdi/install/install.h"
+
+#include <algorithm>
+
+#include "base/path.h"
+#include "cdi/install/record.h"
+
+namespace flense::cdi {
+
+namespace {
+
+/// Takes over what a former installation of the same engine recorded: an uninstallation has to come
+/// back to the state before the first one, with what others have changed since.
+Result<void> keep_older(DoneEdit& done, const EngineRecord& older) {
+  const auto at = std::ranges::find(older.edits, done.file, &DoneEdit::file);
+  if (at == older.edits.end()) return {};
+  TRY(done.before, take_back(*at, done.before));
+  for (const Assignment& old : at->assignments) {
+    const bool again = std::ranges::any_of(done.assignments, [&](const Assignment& one) {
+      return old.table == one.table && old.key == one.key;
+    });
+    if (!again) done.assignments.push_back(old);
+  }
+  return {};
+}
+
+class Installer {
+ public:
+  Installer(const HostFiles& files, const std::string& path) : files_(files), path_(path) {}
+
+  Result<InstallReport> run(const Installation& what) {
+    TRY(record_, read_record(files_, path_));
+    const EngineRecord older = record_.engines[what.engine];
+    EngineRecord& mine = record_.engines[what.engine];
+    // All decisions before the first change.
+    std::vector<DoneEdit> edits;
+    for (const ConfigEdit& edit : what.plan.edits) {
+      TRY(const std::optional<std::string> text, files_.read(edit.file));
+      TRY(DoneEdit done, make_edit(edit, text));
+      if (done.assignments.empty()) continue;
+      TRY_DO(keep_older(done, older));
+      edits.push_back(std::move(done));
+    }
+    for (const auto& [path, text] : what.specs) TRY_DO(check_own(path, text));
+    for (const auto& [path, text] : what.plan.files) TRY_DO(check_own(path, text));
+    for (const auto& [path, text] : what.units.files) TRY_DO(check_own(path, text));
+
+    for (const auto& [path, text] : what.specs) TRY_DO(put(mine, path, text));
+    for (const auto& [path, text] : what.plan.files) TRY_DO(put(mine, path, text));
+    for (const auto& [path, text] : what.units.files) TRY_DO(put(mine, path, text));
+    for (const auto& [path, target] : what.units.links) TRY_DO(put_link(mine, path, target));
+    for (DoneEdit& done : edits) {
+      TRY_DO(put_edit(mine, std::move(done)));
+    }
+    report_.notices = what.plan.notices;
+    return std::move(report_);
+  }
+
+ private:
+  Result<void> save() { return write_record(files_, path_, record_); }
+
+  /// A file of that name that nobody recorded is somebody else's.
+  Result<void> check_own(const std::string& path, const std::string& text) const {
+    const bool recorded = std::ranges::any_of(record_.engines, [&](const auto& engine) {
+      return std::ranges::find(engine.second.files, path, &OwnFile::path) !=
+             engine.second.files.end();
+    });
+    if (recorded) return {};
+    TRY(const std::optional<std::string> present, files_.read(path));
+    if (!present || *present == text) return {};
+    return with_hint(Result<void>(fail(Code::kEnvironment,
+                                       "{} is there already, and flense did not write it", path)),
+                     "move it away");
+  }
+
+  Result<void> add_directories(EngineRecord& mine, const std::vector<std::string>& made) {
+    for (const std::string& directory : made)
+      if (std::ranges::find(mine.directories, directory) == mine.directories.end())
+        mine.directories.push_back(directory);
+    return save();
+  }
+
+  /// The record comes first: what it names in vain is found missing, what it does not name stays
+  /// behind.
+  Result<void> put(EngineRecord& mine, const std::string& path, const std::string& text) {
+    TRY(const std::optional<std::string> present, files_.read(path));
+    std::erase_if(mine.files, [&](const OwnFile& file) { return file.path == path; });
+    mine.files.push_back({path, text, false});
+    TRY_DO(save());
+    TRY(const std::vector<std::string> made, files_.write(path, text));
+    if (present != text) report_.changed.push_back(path);
+    return add_directories(mine, made);
+  }
+
+  Result<void> put_link(EngineRecord& mine, const std::string& path, const std::string& target) {
+    std::erase_if(mine.files, [&](const OwnFile& file) { return file.path == path; });
+    mine.files.push_back({path, target, true});
+    TRY_DO(save());
+    if (files_.link_text(path) == target) return {};
+    TRY(const std::vector<std::string> made, files_.link(path, target));
+    report_.changed.push_back(path);
+    return add_directories(mine, made);
+  }
+
+  Result<void> put_edit(EngineRecord& mine, DoneEdit done) {
+    const std::string file = done.file, after = done.after;
+    std::erase_if(mine.edits, [&](const DoneEdit& old) { return old.file == file; });
+    mine.edits.push_back(std::move(done));
+    TRY_DO(save());
+    TRY(const std::vector<std::string> made, files_.write(file, after));
+    report_.changed.push_back(file);
+    return add_directories(mine, made);
+  }
+
+  const HostFiles& files_;
+  const std::string& path_;
+  InstallRecord record_;
+  InstallReport report_;
+};
+
+class Remover {
+ public:
+  Remover(const HostFiles& files, const std::string& path) : files_(files), path_(path) {}
+
+  Result<InstallReport> run(const std::string& engine) {
+    TRY(record_, read_record(files_, path_));
+    const auto at = record_.engines.find(engine);
+    if (at == record_.engines.end())
+      return fail(Code::kEnvironment, "nothing is recorded as installed for {} (in {})", engine,
+                  path_);
+    const EngineRecord mine = std::move(at->second);
+    record_.engines.erase(at);
+    // The engine's configuration first: it may name what goes next.
+    for (auto edit = mine.edits.rbegin(); edit != mine.edits.rend(); ++edit) TRY_DO(undo(*edit));
+    for (auto file = mine.files.rbegin(); file != mine.files.rend(); ++file) TRY_DO(drop(*file));
+    remove_directories(mine.directories);
+    TRY_DO(write_record(files_, path_, record_));
+    if (record_.engines.empty()) files_.remove_directory(std::string(parent_path(path_)));
+    return std::move(report_);
+  }
+
+ private:
+  /// What others still need goes with the last of them.
+  void remove_directories(const std::vector<std::string>& made) {
+    std::vector<std::string> left;
+    for (auto directory = made.rbegin(); directory != made.rend(); ++directory)
+      if (!files_.remove_directory(*directory)) left.insert(left.begin(), *directory);
+    if (record_.engines.empty()) return;
+    std::vector<std::string>& heirs = record_.engines.begin()->second.directories;
+    heirs.insert(heirs.begin(), left.begin(), left.end());
+  }
+
+  Result<void> undo(const DoneEdit& done) {
+    TRY(const std::optional<std::string> now, files_.read(done.file));
+    const Result<std::optional<std::string>> text = take_back(done, now);
+    if (!text) {
+      report_.notices.push_back(
+          fmt::format("{} is left as it is: {}", done.file, text.error().message));
+      return {};
+    }
+    if (*text == now) return {};
+    report_.changed.push_back(done.file);
+    if (!*text) return files_.remove(done.file);
+    TRY_DO(files_.write(done.file, **text));
+    return {};
+  }
+
+  Result<void> drop(const OwnFile& file) {
+    const bool shared = std::ranges::any_of(record_.engines, [&](const auto& other) {
+      return std::ranges::find(other.second.files, file.path, &OwnFile::path) !=
+             other.second.files.end();
+    });
+    if (shared) {
+      report_.notices.push_back(file.path + " stays: another engine uses it");
+      return {};
+    }
+    std::optional<std::string> now;
+    if (file.is_link) {
+      now = files_.link_text(file.path);
+    } else {
+      TRY(now, files_.read(file.path));
+    }
+    if (!now) return {};
+    // A refreshed specification is still ours.
+    if (*now != file.text && !is_spec(file)) {
+      report_.notices.push_back(file.path + " stays: somebody has changed it");
+      return {};
+    }
+    report_.changed.push_back(file.path);
+    return files_.remove(file.path);
+  }
+
+  static bool is_spec(const OwnFile& file) {
+    return !file.is_link && (file.path.ends_with(".json") || file.path.ends_with(".yaml"));
+  }
+
+  const HostFiles& files_;
+  const std::string& path_;
+  InstallRecord record_;
+  InstallReport report_;
+};
+
+}  // namespace
+
+Result<InstallReport> install(const Installation& what, const HostFiles& files,
+                              const std::string& record) {
+  return Installer(files, record).run(what);
+}
+
+Result<InstallReport> uninstall(const std::string& engine, const HostFiles& files,
+                                const std::string& record) {
+  return Remover(files, record).run(engine);
+}
+
+}  // namespace flense::cdi

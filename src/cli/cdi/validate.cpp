@@ -1,0 +1,110 @@
+// flense cdi validate: are specifications valid, and is what they name still there?
+#include <algorithm>
+#include <array>
+
+#include "base/printable.h"
+#include "base/version.h"
+#include "cdi/spec/validate.h"
+#include "cli/cdi/cdi.h"
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
+#include "report/format/findings.h"
+
+namespace flense::cli {
+
+namespace {
+
+using inventory::Severity;
+using text::Json;
+
+constexpr std::string_view kCdiValidateSchema = "flense/cdi-validate/v1";
+
+constexpr std::string_view kCdiValidateHelp =
+    R"(Checks each FILE, or all files that engines read here: the rules of the specification; that every
+path and node it names is there, with the type and the numbers that it says; that libraries are of the
+driver that runs; that files do not take each other's devices. Exit status 0: fine (warnings do not
+count); 1: errors; 3: a file is neither JSON nor YAML.
+  flense cdi validate
+  flense cdi validate --json /etc/cdi/nvidia.yaml)";
+
+std::size_t count(const std::vector<cdi::ValidatedFile>& files, Severity severity) {
+  std::size_t total = 0;
+  for (const cdi::ValidatedFile& file : files)
+    for (const inventory::Finding& finding : file.findings)
+      total += finding.severity == severity ? 1 : 0;
+  return total;
+}
+
+Json validate_json(const std::vector<cdi::ValidatedFile>& files) {
+  Json list = Json::array();
+  for (const cdi::ValidatedFile& file : files) {
+    Json one = Json::object();
+    one.set("file", file.path.string());
+    one.set("kind", file.kind);
+    Json devices = Json::array();
+    for (const std::string& device : file.devices) devices.push(device);
+    one.set("devices", std::move(devices));
+    Json findings = Json::array();
+    for (const inventory::Finding& finding : file.findings)
+      findings.push(report::finding_json(finding));
+    one.set("findings", std::move(findings));
+    list.push(std::move(one));
+  }
+  Json out = Json::object();
+  out.set("schema", kCdiValidateSchema);
+  out.set("flense", kVersion);
+  out.set("files", std::move(list));
+  out.set("errors", std::uint64_t{count(files, Severity::kError)});
+  out.set("warnings", std::uint64_t{count(files, Severity::kWarning)});
+  return out;
+}
+
+std::string validate_text(const std::vector<cdi::ValidatedFile>& files,
+                          const report::Style& style) {
+  std::string out;
+  for (const cdi::ValidatedFile& file : files) {
+    out += fmt::format("{}: {}\n", printable(file.path.string()),
+                       file.findings.empty() ? "fine"
+                       : file.kind.empty()   ? "?"
+                                             : file.kind);
+    for (const inventory::Finding& finding : file.findings)
+      out += report::findings_text(finding, style);
+  }
+  const std::size_t errors = count(files, Severity::kError);
+  const std::size_t warnings = count(files, Severity::kWarning);
+  return out + fmt::format("{} files, {} errors, {} warnings\n", files.size(), errors, warnings);
+}
+
+Result<int> validate(const ParsedArgs& args, const std::vector<std::string>& positionals, Io& io) {
+  TRY(const host::Places places, places_of(args));
+  const host::Machine machine(places);
+  std::vector<cdi::ValidatedFile> files;
+  for (const std::string& path : positionals) files.push_back(cdi::validate_file(path, machine));
+  if (positionals.empty()) {
+    TRY(const auto directories, spec_directories_of(args, io));
+    files = cdi::validate_directories(directories, machine);
+  } else if (args.has("--spec-dir")) {
+    return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
+  }
+  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(validate_json(files), 2) + "\n"
+                                           : validate_text(files, output_style(args, io))));
+  if (!std::ranges::all_of(files, &cdi::ValidatedFile::readable))
+    return exit_status(Code::kBadInput);
+  return count(files, Severity::kError) == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+const CdiAction& cdi_validate_action() {
+  static constexpr std::size_t kMostFiles = 1024;
+  static const std::array kOptions = {kSpecDirOption, kCdiJsonOption, kRootOption,
+                                      kProcOption,    kSysOption,     kDevOption};
+  static const CdiAction kAction{
+      "validate",       "specifications against the rules and this machine",
+      "[FILE...]",      0,
+      kMostFiles,       kOptions,
+      kCdiValidateHelp, validate};
+  return kAction;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,156 @@
+#include "cli/shared/args.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "cli/shared/suggest.h"
+
+namespace flense::cli {
+
+namespace {
+
+std::string help_hint(std::string_view command) {
+  return command.empty() ? "flense help lists the commands"
+                         : fmt::format("flense help {} lists the options", command);
+}
+
+std::unexpected<Error> unknown_option(std::string_view word, std::span<const OptionSpec> options,
+                                      std::string_view command) {
+  const std::string_view name = word.substr(0, word.find('='));
+  std::vector<std::string_view> names;
+  for (const OptionSpec& option : options) names.push_back(option.name);
+  const std::string near = nearest(name, names);
+  return usage_error(fmt::format("unknown option '{}'", name),
+                     near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
+}
+
+const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
+  for (const OptionSpec& option : options)
+    if (option.name == name || option.short_name == name) return &option;
+  return nullptr;
+}
+
+/// Whether the option `word` ("--name", "-n", a cluster "-it") takes the next word as its value.
+bool takes_next(std::string_view word, std::span<const OptionSpec> options) {
+  if (word.starts_with("--")) {
+    const OptionSpec* option = find_option(options, word);
+    return option != nullptr && !option->value.empty();
+  }
+  for (std::size_t i = 1; i < word.size(); ++i) {
+    const std::array<char, 2> name = {'-', word[i]};
+    const OptionSpec* option = find_option(options, {name.data(), name.size()});
+    if (option != nullptr && !option->value.empty()) return i + 1 == word.size();
+  }
+  return false;
+}
+
+/// Where the first positional stands.
+std::size_t end_of_options(const std::vector<std::string>& args,
+                           std::span<const OptionSpec> options) {
+  std::size_t at = 0;
+  while (at < args.size() && args[at].size() > 1 && args[at].front() == '-') {
+    if (args[at] == "--") return at + 1;
+    at += takes_next(args[at], options) ? std::size_t{2} : std::size_t{1};
+  }
+  return std::min(at, args.size());
+}
+
+}  // namespace
+
+std::size_t ParsedArgs::count(std::string_view option) const {
+  const auto at = values_.find(option);
+  return at == values_.end() ? 0 : at->second.size();
+}
+
+std::string ParsedArgs::value(std::string_view option, std::string_view fallback) const {
+  const auto at = values_.find(option);
+  return at == values_.end() || at->second.empty() ? std::string(fallback) : at->second.back();
+}
+
+std::vector<std::string> ParsedArgs::values(std::string_view option) const {
+  const auto at = values_.find(option);
+  return at == values_.end() ? std::vector<std::string>{} : at->second;
+}
+
+void ParsedArgs::set_default(std::string_view option, std::vector<std::string> values) {
+  values_.try_emplace(std::string(option), std::move(values));
+}
+
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
+                              std::span<const OptionSpec> options, std::string_view command,
+                              Positionals positionals) {
+  if (positionals == Positionals::kEndOptions) {
+    const auto rest = args.begin() + static_cast<std::ptrdiff_t>(end_of_options(args, options));
+    TRY(ParsedArgs out, parse_args({args.begin(), rest}, options, command));
+    if (rest != args.end() && rest->empty())
+      return usage_error("an empty argument", "is a shell variable unset?");
+    out.positionals_.insert(out.positionals_.end(), rest, args.end());
+    return out;
+  }
+  // An unset shell variable must not mean "the default".
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (!args[i].empty()) continue;
+    return usage_error(i == 0 ? std::string("an empty argument")
+                              : fmt::format("an empty argument after {}", args[i - 1]),
+                       "is a shell variable unset?");
+  }
+
+  ParsedArgs out;
+  // CLI11 gives "--" no meaning once extras are allowed, so the split is done here.
+  const auto dashes = std::find(args.begin(), args.end(), "--");
+  try {
+    CLI::App app;
+    app.set_help_flag();
+    app.allow_extras();
+    std::vector<std::vector<std::string>> values(options.size());
+    std::vector<CLI::Option*> handles;
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      const OptionSpec& option = options[i];
+      std::string names(option.name);
+      if (!option.short_name.empty()) names = fmt::format("{},{}", option.short_name, names);
+      CLI::Option* handle = nullptr;
+      if (option.value.empty()) {
+        handle = app.add_flag(names);
+      } else {
+        handle = app.add_option(names, values[i]);
+        handle->allow_extra_args(false);
+        handle->take_all();
+      }
+      handles.push_back(handle);
+    }
+    // CLI11 takes the arguments in reverse order.
+    std::vector<std::string> reversed(std::make_reverse_iterator(dashes), args.rend());
+    app.parse(reversed);
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      if (options[i].value.empty())
+        for (const std::string& word : handles[i]->results())
+          values[i].push_back(options[i].choices.empty() || word == "true" ? std::string() : word);
+      if (!values[i].empty()) out.values_[std::string(options[i].name)] = std::move(values[i]);
+    }
+    out.positionals_ = app.remaining();
+  } catch (const CLI::ParseError& error) {
+    return usage_error(error.what(), help_hint(command));
+  }
+  for (const std::string& word : out.positionals_)
+    if (word.size() > 1 && word.front() == '-') return unknown_option(word, options, command);
+  if (dashes != args.end())
+    out.positionals_.insert(out.positionals_.end(), std::next(dashes), args.end());
+
+  for (const OptionSpec& option : options) {
+    if (option.choices.empty()) continue;
+    for (const std::string& value : out.values(option.name)) {
+      if (option.value.empty() && value.empty()) continue;
+      if (std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end())
+        continue;
+      const std::string near = nearest(value, option.choices);
+      return usage_error(
+          fmt::format("{} takes {}, not '{}'", option.name, fmt::join(option.choices, ", "), value),
+          near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,128 @@
+#include "cli/shared/check_steps.h"
+
+#include <algorithm>
+
+#include "cli/shared/common.h"
+#include "cli/shared/places.h"
+#include "cli/shared/suggest.h"
+#include "compat/explain.h"
+#include "compat/facts/image_facts.h"
+#include "host/spec.h"
+#include "inventory/describe/inventory.h"
+#include "inventory/needs_collect.h"
+#include "inventory/scan/contents.h"
+
+namespace flense::cli {
+
+namespace {
+
+using compat::Check;
+using compat::Verdict;
+
+/// 0, 5 or 1 for one check.
+int status_of(const Check& check, const Allowances& allowances) {
+  switch (check.verdict) {
+    case Verdict::kFail:
+      return 1;
+    case Verdict::kUnsupported:
+      return allowances.unsupported.contains(check.id) ? 0 : 1;
+    case Verdict::kUnknown:
+      return !check.decisive || allowances.unknown.contains(check.id) ? 0 : 5;
+    case Verdict::kWarn:
+    case Verdict::kOk:
+      break;
+  }
+  return 0;
+}
+
+/// Files without a container around them start on the host itself.
+bool stands_alone(const inventory::Needs& image) {
+  return image.contents && image.platform.empty() && image.libc.empty();
+}
+
+}  // namespace
+
+Result<void> known_check(const std::string& id, const knowledge::Knowledge& tables) {
+  const std::vector<std::string> ids = compat::explained_checks(tables);
+  if (std::ranges::find(ids, id) != ids.end()) return {};
+  const std::vector<std::string_view> words(ids.begin(), ids.end());
+  const std::string near = nearest(id, words);
+  return with_hint(
+      Result<void>(fail(Code::kUsage, "there is no check '{}'", id)),
+      near.empty() ? "flense explain lists the checks" : fmt::format("did you mean {}?", near));
+}
+
+int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances) {
+  bool unknown = false;
+  for (const compat::HostVerdict& host : verdicts) {
+    if (host.checks.empty()) unknown = true;
+    for (const Check& check : host.checks) {
+      const int status = status_of(check, allowances);
+      if (status == 1) return 1;
+      unknown = unknown || status == 5;
+    }
+  }
+  return unknown ? 5 : 0;
+}
+
+Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& args, Io& io) {
+  if (args.has("--config-only")) {
+    TRY(const auto image, open_config(target, args, io));
+    return inventory::config_needs(*image);
+  }
+  TRY(const auto image, open_target(target, args, io));
+  TRY(const auto cache, open_inventory_cache(args, io));
+  // What engines verify when they take an image in need not be read again to know what it needs.
+  constexpr auto kTrust = inventory::CacheTrust::kDigest;
+  if (cache != nullptr)
+    if (auto known = cache->load_needs(*image, {}, kTrust)) return std::move(known->value);
+
+  inventory::InventoryOptions options;
+  options.scan.scratch_directory = scratch_directory(args, io);
+  options.scan.cache = cache.get();
+  options.scan.trust = kTrust;
+  const auto progress = make_progress(args, io);
+  progress->begin("reading layers", unpacked_size(*image));
+  options.scan.progress = progress.get();
+  TRY(const inventory::Contents contents, inventory::Contents::read(*image, options.scan));
+  TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
+  progress->clear();
+  inventory::Needs needs = inventory::collect_needs(*image, contents, inventory);
+  if (cache != nullptr && contents.origin().hashed) cache->store_needs(*image, {}, needs);
+  return needs;
+}
+
+Result<std::vector<host::Profile>> hosts_of(const ParsedArgs& args) {
+  TRY(const host::Places places, places_of(args));
+  std::vector<std::string> specs = args.values("--host");
+  if (specs.empty()) specs.emplace_back("this");
+  std::vector<host::Profile> out;
+  for (const std::string& spec : specs) {
+    TRY(std::vector<host::Profile> profiles,
+        with_context(host::profiles_of(spec, places), "reading the host '{}'", spec));
+    std::ranges::move(profiles, std::back_inserter(out));
+  }
+  return out;
+}
+
+std::vector<compat::HostVerdict> judge_hosts(const inventory::Needs& image,
+                                             const std::vector<host::Profile>& hosts,
+                                             const knowledge::Knowledge& tables,
+                                             std::optional<compat::Launcher> launcher,
+                                             bool redistribution) {
+  std::vector<compat::HostVerdict> out;
+  out.reserve(hosts.size());
+  const compat::ImageFacts facts(image, tables);
+  for (const host::Profile& host : hosts) {
+    compat::ChosenLauncher chosen{compat::Launcher::kNone, "the files start on the host itself"};
+    if (launcher)
+      chosen = {*launcher, "--launcher"};
+    else if (!stands_alone(image))
+      chosen = compat::likely_launcher(host);
+    out.push_back(compat::judge({image, host, tables, chosen.launcher, redistribution, &facts}));
+    out.back().launcher_reason = chosen.reason;
+  }
+  return out;
+}
+
+}  // namespace flense::cli

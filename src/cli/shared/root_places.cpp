@@ -1,0 +1,48 @@
+#include "cli/shared/root_places.h"
+
+#include <sys/statvfs.h>
+
+#include <vector>
+
+#include "base/cache_places.h"
+#include "cli/shared/common.h"
+
+namespace flense::cli {
+
+namespace {
+
+bool forbids_programs(const std::filesystem::path& directory) {
+  struct statvfs found{};
+  return ::statvfs(directory.c_str(), &found) == 0 && (found.f_flag & ST_NOEXEC) != 0;
+}
+
+}  // namespace
+
+Result<OpenedRoots> open_root_store(const Io& io) {
+  TRY(const auto most, max_unpacked(io));
+  std::vector<std::string> complaints;
+  for (const std::filesystem::path& place : places_of(io).inventories) {
+    auto store = launch::RootStore::open(place / "roots", most);
+    if (!store) {
+      complaints.push_back(store.error().message);
+      continue;
+    }
+    if (forbids_programs(store->directory())) {
+      complaints.push_back(fmt::format("{} is mounted noexec", store->directory().string()));
+      continue;
+    }
+    std::string note = fmt::format("{}", fmt::join(complaints, "; "));
+    if (on_network_file_system(store->directory()))
+      note = fmt::format("{} is on a network file system, where roots start slowly",
+                         store->directory().string());
+    return OpenedRoots{std::move(*store), place / "injected", std::move(note)};
+  }
+  return with_hint(
+      Result<OpenedRoots>(fail(Code::kEnvironment, "there is no place for unpacked images: {}",
+                               complaints.empty()
+                                   ? std::string("neither FLENSE_CACHE, HOME nor TMPDIR is set")
+                                   : fmt::format("{}", fmt::join(complaints, "; ")))),
+      "set FLENSE_CACHE to a directory of yours on a disk of this machine");
+}
+
+}  // namespace flense::cli

@@ -1,0 +1,66 @@
+#include "compat/facts/amd.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+AmdTarget parse_amd_target(std::string_view text) {
+  AmdTarget out;
+  out.processor = text.substr(0, text.find(':'));
+  while (true) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) return out;
+    text.remove_prefix(colon + 1);
+    out.features.emplace_back(text.substr(0, text.find(':')));
+  }
+}
+
+namespace {
+
+/// '+', '-', or 0 when the target does not speak of the feature.
+char setting(const AmdTarget& target, std::string_view feature) {
+  for (const std::string& one : target.features)
+    if (one.size() == feature.size() + 1 && one.starts_with(feature)) return one.back();
+  return 0;
+}
+
+AmdMatch feature_match(char code, char gpu, char expected) {
+  if (code == 0 || code == gpu) return AmdMatch::kYes;
+  if (gpu != 0) return AmdMatch::kNo;
+  return code == expected ? AmdMatch::kYes : AmdMatch::kDepends;
+}
+
+}  // namespace
+
+AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
+                   const knowledge::Rocm& tables) {
+  if (code.processor != gpu.processor) {
+    const auto* generic = tables.generic_target(code.processor);
+    if (generic == nullptr || std::ranges::find(generic->gfx, gpu.processor) == generic->gfx.end())
+      return AmdMatch::kNo;
+  }
+  // Without a word of the machine: xnack is off unless asked for; memory with error correction,
+  // which these accelerators have, runs with sramecc on.
+  return std::min(feature_match(setting(code, "xnack"), setting(gpu, "xnack"), xnack ? '+' : '-'),
+                  feature_match(setting(code, "sramecc"), setting(gpu, "sramecc"), '+'));
+}
+
+Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch) {
+  if (torch && torch->variant.starts_with("rocm") && torch->variant.size() > 4)
+    return {knowledge::major_minor(std::string_view(torch->variant).substr(4)), torch->evidence};
+  for (const std::string_view name : {"ROCm", "HIP runtime"})
+    for (const Seen& seen : versions_of(image, name))
+      // libamdhip64.so.6 alone does not tell the release.
+      if (seen.version.find('.') != std::string::npos)
+        return {knowledge::major_minor(seen.version),
+                fmt::format("{} {} ({})", name, seen.version, seen.evidence)};
+  const auto at = image.environment.find("ROCM_VERSION");
+  if (at != image.environment.end() && knowledge::first_number(at->second))
+    return {knowledge::major_minor(at->second), "environment ROCM_VERSION=" + at->second};
+  return {};
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,148 @@
+#include "compat/facts/code_service.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/format.h"
+#include "base/path.h"
+#include "compat/facts/driver_mode.h"
+
+namespace flense::compat {
+
+namespace {
+
+using device::CudaArch;
+
+/// "1" as the driver reads its switches.
+bool is_on(const inventory::Needs& image, const std::string& name) {
+  const auto value = variable(image, name);
+  return value && !value->empty() && *value != "0";
+}
+
+/// One GPU, and the libcuda that would load code for it.
+class Servicing {
+ public:
+  Servicing(const Question& question, CudaArch gpu)
+      : tables_(question.tables.architectures),
+        gpu_(gpu),
+        use_cubins_(!is_on(question.image, "CUDA_FORCE_PTX_JIT")),
+        use_ptx_(!is_on(question.image, "CUDA_DISABLE_PTX_JIT")),
+        cuda_(effective_cuda(question)) {}
+
+  FileService of(const CudaFile& file) {
+    FileService out{file.file, Served::kNone, file.bytes, file.core, 0, nullptr, false};
+    bool doubtful = false;
+    for (const auto& [row, arch] : file.cubins) {
+      if (!use_cubins_ || !device::cubin_runs_on(arch, gpu_)) continue;
+      if (device::cubin_surely_runs_on(arch, gpu_)) out.how = Served::kCubin;
+      doubtful = true;
+      out.zstd = out.zstd || row->zstd != 0;
+    }
+    if (out.how == Served::kCubin) return out;
+    if (const inventory::ArchCount* ptx = use_ptx_ ? best_ptx(file) : nullptr) by_ptx(*ptx, out);
+    if (doubtful && out.how != Served::kPtx) out.how = Served::kDoubtful;
+    if (out.how == Served::kNone && file.unreadable) out.how = Served::kUnknown;
+    return out;
+  }
+
+ private:
+  /// The PTX that the driver takes: the newest architecture at or below the GPU's.
+  const inventory::ArchCount* best_ptx(const CudaFile& file) const {
+    const inventory::ArchCount* best = nullptr;
+    unsigned best_number = 0;
+    for (const auto& [row, arch] : file.ptx) {
+      if (!device::ptx_compiles_for(arch, gpu_)) continue;
+      if (best != nullptr && arch.number <= best_number) continue;
+      best = row;
+      best_number = arch.number;
+    }
+    return best;
+  }
+
+  void by_ptx(const inventory::ArchCount& ptx, FileService& out) {
+    out.zstd = ptx.zstd != 0;
+    out.ptx = &ptx;
+    out.ptx_bytes = ptx.bytes;
+    const Answer compiles = this->compiles(ptx.version);
+    out.how = compiles == Answer::kYes  ? Served::kPtx
+              : compiles == Answer::kNo ? Served::kPtxTooNew
+                                        : Served::kUnknown;
+  }
+
+  Answer compiles(const std::string& isa) {
+    const auto [at, added] = known_.emplace(isa, Answer::kUnknown);
+    if (added) at->second = compiles_ptx(tables_, cuda_, isa);
+    return at->second;
+  }
+
+  const knowledge::Architectures& tables_;
+  CudaArch gpu_;
+  bool use_cubins_, use_ptx_;
+  std::optional<DriverCuda> cuda_;
+  std::map<std::string, Answer> known_;  // files are many, PTX versions few
+};
+
+std::uint64_t bytes_of(std::span<const FileService> files) {
+  std::uint64_t out = 0;
+  for (const FileService& file : files) out += file.bytes;
+  return out;
+}
+
+std::uint64_t bytes_of(const std::vector<const FileService*>& files) {
+  std::uint64_t out = 0;
+  for (const FileService* file : files) out += file->bytes;
+  return out;
+}
+
+}  // namespace
+
+std::vector<FileService> code_services(const Question& question, CudaArch gpu) {
+  Servicing service(question, gpu);
+  std::vector<FileService> out;
+  out.reserve(question.facts->cuda_code.size());
+  for (const CudaFile& file : question.facts->cuda_code) out.push_back(service.of(file));
+  return out;
+}
+
+std::string ptx_text(const FileService& service) {
+  if (service.ptx == nullptr) return "PTX";
+  return service.ptx->version.empty() ? service.ptx->arch : "PTX ISA " + service.ptx->version;
+}
+
+Verdict weight_of(std::span<const FileService> all, const std::vector<const FileService*>& part) {
+  if (part.empty()) return Verdict::kOk;
+  const bool core = std::ranges::any_of(part, [](const FileService* one) { return one->core; });
+  const bool most = bytes_of(part) > bytes_of(all) / 2;
+  return core || most || part.size() == all.size() ? Verdict::kFail : Verdict::kWarn;
+}
+
+std::string names_of(const std::vector<const FileService*>& part) {
+  constexpr std::size_t kShown = 3;
+  std::vector<std::string_view> names;
+  for (const FileService* one : part)
+    if (names.size() < kShown) names.push_back(base_name(one->file->path));
+  std::string out = fmt::format("{}", fmt::join(names, ", "));
+  if (part.size() > kShown) out += fmt::format(" and {} more", part.size() - kShown);
+  return out;
+}
+
+std::string share_of(std::span<const FileService> all,
+                     const std::vector<const FileService*>& part) {
+  return fmt::format("{} of {} {} ({} of {} device code)", part.size(), all.size(),
+                     all.size() == 1 ? "library" : "libraries", human_bytes(bytes_of(part)),
+                     human_bytes(bytes_of(all)));
+}
+
+std::vector<GpuKind> gpu_kinds(const host::Profile& host) {
+  std::vector<GpuKind> out;
+  for (const host::Gpu* gpu : nvidia_gpus(host)) {
+    const auto arch =
+        gpu->architecture.value ? device::parse_cuda_arch(*gpu->architecture.value) : std::nullopt;
+    const auto known =
+        std::ranges::find_if(out, [&](const GpuKind& kind) { return kind.arch == arch; });
+    if (known == out.end()) out.push_back({gpu, arch});
+  }
+  return out;
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,54 @@
+// How the device code of an image's libraries serves one GPU, file by file, and how much weight a
+// part of the files has.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compat/facts/facts.h"
+
+namespace flense::compat {
+
+enum class Served : std::uint8_t {
+  kCubin,
+  kDoubtful,   ///< only by a cubin between embedded and discrete parts, which is not promised
+  kPtx,        ///< compiled by the driver at first use
+  kUnknown,    ///< entries that could not be read, or PTX of which nobody knows whether it compiles
+  kPtxTooNew,  ///< only PTX that the driver does not know: error 222
+  kNone,       ///< error 209
+};
+
+struct FileService {
+  const inventory::CodeFile* file = nullptr;
+  Served how = Served::kNone;
+  std::uint64_t bytes = 0;      ///< of device code
+  bool core = false;            ///< without its code a framework does nothing on a GPU
+  std::uint64_t ptx_bytes = 0;  ///< kPtx: what is compiled
+  const inventory::ArchCount* ptx = nullptr;  ///< that the driver would take, if it needs any
+  bool zstd = false;  ///< what serves is compressed with Zstandard, at least in part
+};
+
+/// Every file with CUDA code that could be loaded at all.
+std::vector<FileService> code_services(const Question& question, device::CudaArch gpu);
+/// "PTX ISA 8.7"; the architecture where the version is not told.
+std::string ptx_text(const FileService& service);
+
+/// What a finding about `part` means for the image: kFail where the image lives by it (a main
+/// library of a framework, most of the bytes, or every file), kWarn for the rest, kOk for nothing.
+Verdict weight_of(std::span<const FileService> all, const std::vector<const FileService*>& part);
+
+/// "libtorch_cuda.so, libfoo.so and 3 more".
+std::string names_of(const std::vector<const FileService*>& part);
+/// "2 of 12 libraries (1.2 GB of 3.4 GB device code)".
+std::string share_of(std::span<const FileService> all, const std::vector<const FileService*>& part);
+
+/// The host's GPUs, each architecture once. Nullopt architectures are those that nobody knows.
+struct GpuKind {
+  const host::Gpu* gpu = nullptr;
+  std::optional<device::CudaArch> arch;
+};
+std::vector<GpuKind> gpu_kinds(const host::Profile& host);
+
+}  // namespace flense::compat

@@ -1,0 +1,265 @@
+#include "compat/facts/driver_mode.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/path.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+using inventory::CompatPackage;
+using knowledge::at_least;
+using knowledge::compare_versions;
+using knowledge::first_number;
+using State = CompatUse::State;
+
+/// "12.9" of "usr/local/cuda-12.9/compat/libcuda.so.575.57.08".
+std::string cuda_in_path(std::string_view path) {
+  constexpr std::string_view kStem = "/cuda-";
+  const std::size_t at = path.find(kStem);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = path.substr(at + kStem.size());
+  const std::string_view version = rest.substr(0, rest.find('/'));
+  const bool plain = version.find('.') != std::string_view::npos &&
+                     version.find_first_not_of("0123456789.") == std::string_view::npos;
+  return plain ? std::string(version) : std::string();
+}
+
+std::string cuda_of(const CompatPackage& package, const knowledge::Drivers& drivers) {
+  if (!package.cuda.empty()) return package.cuda;
+  if (std::string cuda = cuda_in_path(package.path); !cuda.empty()) return cuda;
+  const auto branch = first_number(package.version);
+  const knowledge::BranchRow* row = branch ? drivers.branch(*branch) : nullptr;
+  return row == nullptr ? std::string() : row->cuda;
+}
+
+/// The hook looks in one folder; where the layers show several packages, the newest is the one that
+/// /usr/local/cuda leads to.
+const CompatPackage* chosen(const std::vector<CompatPackage>& packages) {
+  const auto at = std::ranges::max_element(packages, [](const auto& a, const auto& b) {
+    return compare_versions(a.version, b.version) < 0;
+  });
+  return at == packages.end() ? nullptr : &*at;
+}
+
+bool in_cuda_folder(std::string_view path) {
+  return path.starts_with("usr/local/cuda") && parent_path(path).ends_with("/compat");
+}
+
+/// The image's own LD_LIBRARY_PATH names the folder: no launcher needs to help.
+bool on_library_path(const inventory::Needs& image, const CompatPackage& package) {
+  const auto path = variable(image, "LD_LIBRARY_PATH");
+  if (!path) return false;
+  std::string_view rest = *path;
+  while (true) {
+    const std::size_t colon = rest.find(':');
+    std::string_view folder = rest.substr(0, colon);
+    while (folder.starts_with('/')) folder.remove_prefix(1);
+    while (folder.ends_with('/')) folder.remove_suffix(1);
+    if (!folder.empty() && (folder == parent_path(package.path) ||
+                            (folder == "usr/local/cuda/compat" && in_cuda_folder(package.path))))
+      return true;
+    if (colon == std::string_view::npos) return false;
+    rest.remove_prefix(colon + 1);
+  }
+}
+
+/// Which word of the compat library the container toolkit on the host goes by.
+enum class Reads : std::uint8_t { kMajors, kNote, kEither };
+
+Reads reads_of(const Question& question) {
+  const auto& toolkit = question.host.nvidia.toolkit_version.value;
+  const knowledge::ForwardCompat& tables = question.tables.forward_compat;
+  if (!toolkit) return Reads::kEither;
+  if (at_least(*toolkit, tables.note_drivers_toolkit)) return Reads::kNote;
+  return at_least(*toolkit, tables.note_toolkit) ? Reads::kEither : Reads::kMajors;
+}
+
+struct Decision {
+  bool use = false;
+  std::string reason;
+};
+
+Decision by_note(const CompatPackage& package, const HostDriver& driver) {
+  if (std::ranges::find(package.drivers, driver.branch) == package.drivers.end())
+    return {false, fmt::format("the note of the compat library does not list driver branch {}",
+                               driver.branch)};
+  if (compare_versions(package.version, driver.version) > 0)
+    return {true, fmt::format("the note of the compat library lists driver branch {}, and {} is "
+                              "newer than {}",
+                              driver.branch, package.version, driver.version)};
+  return {false, fmt::format("the compat library {} is not newer than driver {}", package.version,
+                             driver.version)};
+}
+
+Decision by_majors(const CompatPackage& package, const HostDriver& driver) {
+  const bool newer = first_number(package.version).value_or(0) > driver.branch;
+  return {newer, fmt::format("compat library {} is {}of a newer branch than driver {}",
+                             package.version, newer ? "" : "not ", driver.version)};
+}
+
+/// What NVIDIA's toolkit decides: by versions, it does not look at the kind of GPU.
+CompatUse toolkit_decision(const Question& question, CompatUse use) {
+  const CompatPackage& package = *use.package;
+  const auto with = [&](State state, std::string reason) {
+    use.state = state;
+    use.reason = std::move(reason);
+    return use;
+  };
+  if (!in_cuda_folder(package.path))
+    return with(State::kNotUsed, fmt::format("the toolkit looks in /{} only",
+                                             question.tables.forward_compat.hook_folder));
+  const auto beside = [&](const CompatPackage& other) {
+    return parent_path(other.path) == parent_path(package.path);
+  };
+  if (std::ranges::count_if(question.image.compat, beside) > 1)
+    return with(State::kNotUsed, fmt::format("/{} holds several libcuda, and the toolkit then uses "
+                                             "none",
+                                             parent_path(package.path)));
+  const auto driver = host_driver(question.host);
+  if (!driver) return with(State::kUnknown, driver_unknown_reason(question.host));
+  const Decision majors = by_majors(package, *driver);
+  const Reads reads = package.note ? reads_of(question) : Reads::kMajors;
+  const Decision decision = reads == Reads::kMajors ? majors : by_note(package, *driver);
+  if (reads == Reads::kEither && majors.use != decision.use)
+    return with(State::kUnknown,
+                fmt::format("{}, which container toolkits heed from {} on, and the host's is {}",
+                            decision.reason, question.tables.forward_compat.note_drivers_toolkit,
+                            question.host.nvidia.toolkit_version.value.value_or("unknown")));
+  return with(decision.use ? State::kUsed : State::kNotUsed, decision.reason);
+}
+
+bool injects_by_cdi(Launcher launcher) {
+  return launcher == Launcher::kDockerCdi || launcher == Launcher::kPodman ||
+         launcher == Launcher::kKubernetes;
+}
+
+CompatUse by_hook(const Question& question, CompatUse use) {
+  const knowledge::ForwardCompat& tables = question.tables.forward_compat;
+  use = toolkit_decision(question, std::move(use));
+  use.source = tables.hook_source;
+  if (use.state != State::kUsed || !injects_by_cdi(question.launcher)) return use;
+  const host::Text& toolkit = question.host.nvidia.toolkit_version;
+  if (!toolkit.value) {
+    use.state = State::kUnknown;
+    use.reason = fmt::format(
+        "the enable-cuda-compat hook came with container toolkit {}, and the "
+        "host's version is unknown",
+        tables.hook_toolkit);
+  } else if (!at_least(*toolkit.value, tables.hook_toolkit)) {
+    use.state = State::kNotUsed;
+    use.reason = fmt::format(
+        "container toolkit {} has no enable-cuda-compat hook, which came with "
+        "{}",
+        *toolkit.value, tables.hook_toolkit);
+  }
+  return use;
+}
+
+}  // namespace
+
+DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
+                   std::string_view driver_cuda, std::string_view wanted) {
+  const auto major = first_number(wanted);
+  // Of "12" the minor is not told, and only a driver of a newer major is surely as new.
+  const bool whole = wanted.find('.') != std::string_view::npos;
+  if (whole ? at_least(driver_cuda, knowledge::major_minor(wanted))
+            : first_number(driver_cuda) > major)
+    return DriverMode::kNative;
+  if (!major || first_number(driver_cuda) != major) return DriverMode::kTooOld;
+  const knowledge::MinorVersionRow* row = drivers.minor_version(*major);
+  // A major newer than the table goes by the rule of its predecessors from 11 on.
+  constexpr std::uint64_t kFirstMajor = 11;
+  if (row == nullptr) {
+    const knowledge::ToolkitRow* newest = drivers.newest_toolkit();
+    const bool newer = newest != nullptr && *major > first_number(newest->cuda).value_or(0);
+    return newer && *major >= kFirstMajor ? DriverMode::kMinorVersion : DriverMode::kTooOld;
+  }
+  if (driver.empty() || at_least(driver, row->driver)) return DriverMode::kMinorVersion;
+  return DriverMode::kTooOld;
+}
+
+DriverMode driver_mode(const Question& question) {
+  const auto wanted = image_cuda(question);
+  const auto cuda = driver_cuda(question);
+  if (!wanted || !cuda) return DriverMode::kUnknown;
+  const auto driver = host_driver(question.host);
+  const bool tegra = is_tegra(question.host);
+  const DriverMode mode =
+      mode_of(question.tables.drivers, driver && !tegra ? driver->version : std::string(),
+              cuda->cuda, wanted->version);
+  // Of a driver that is not in the table only the lower bound is known.
+  return mode == DriverMode::kTooOld && !cuda->exact ? DriverMode::kUnknown : mode;
+}
+
+CompatUse compat_use(const Question& question) {
+  CompatUse use;
+  use.package = chosen(question.image.compat);
+  if (use.package == nullptr) return use;
+  use.cuda = cuda_of(*use.package, question.tables.drivers);
+  use.state = State::kNotUsed;
+  use.source = traits(question.launcher).source;
+  if (question.launcher != Launcher::kNone && on_library_path(question.image, *use.package)) {
+    use.state = State::kUsed;
+    use.reason = "LD_LIBRARY_PATH of the image names its folder";
+    return use;
+  }
+  if (const Answer wsl = on_wsl(question.host); wsl != Answer::kNo) {
+    use.state = wsl == Answer::kYes ? State::kNotUsed : State::kUnknown;
+    use.reason = wsl == Answer::kYes
+                     ? "on WSL2 the driver is Windows's, for which there are no compat libraries"
+                     : "whether the host is WSL2 is unknown: " + question.host.system.wsl2.evidence;
+    return use;
+  }
+  switch (traits(question.launcher).compat) {
+    case LauncherTraits::Compat::kNo:
+      use.reason =
+          fmt::format("{} does not put it before the host's libcuda",
+                      question.launcher == Launcher::kNone ? "the loader" : "apptainer --nv");
+      return use;
+    case LauncherTraits::Compat::kAutomatic: {
+      const DriverMode mode = driver_mode(question);
+      use.state = mode == DriverMode::kTooOld    ? State::kUsed
+                  : mode == DriverMode::kUnknown ? State::kUnknown
+                                                 : State::kNotUsed;
+      use.reason = mode == DriverMode::kTooOld ? "flense run uses it, since the driver is too old"
+                   : mode == DriverMode::kUnknown ? "whether it helps is unknown"
+                                                  : "the driver suffices";
+      return use;
+    }
+    case LauncherTraits::Compat::kHook:
+      return by_hook(question, std::move(use));
+  }
+  return use;
+}
+
+std::optional<DriverCuda> effective_cuda(const Question& question) {
+  const CompatUse use = compat_use(question);
+  if (use.state == State::kUsed && !use.cuda.empty())
+    return DriverCuda{use.cuda, true,
+                      fmt::format("the image's compat library {} supports CUDA {}",
+                                  use.package->version, use.cuda),
+                      "/" + use.package->path};
+  // Should the compat library be in use, it is the newer one.
+  auto own = driver_cuda(question);
+  if (own && use.state == State::kUnknown) own->exact = false;
+  return own;
+}
+
+Answer compiles_ptx(const knowledge::Architectures& tables, const std::optional<DriverCuda>& cuda,
+                    std::string_view isa) {
+  if (!cuda || isa.empty()) return Answer::kUnknown;
+  const knowledge::PtxRow* needed = tables.ptx_of_isa(isa);
+  const knowledge::PtxRow* newest = tables.newest_ptx();
+  if (needed != nullptr && at_least(cuda->cuda, needed->cuda)) return Answer::kYes;
+  if (!cuda->exact) return Answer::kUnknown;
+  if (needed != nullptr) return Answer::kNo;
+  // PTX newer than the table is unknown to every driver that the table covers.
+  const bool covered = newest != nullptr && at_least(newest->cuda, cuda->cuda);
+  return covered ? Answer::kNo : Answer::kUnknown;
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,219 @@
+// The GPU's architecture against the host's driver and the image's toolkit.
+#include <algorithm>
+
+#include "base/format.h"
+#include "compat/facts/code_service.h"
+#include "compat/rules/rules.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+using knowledge::ArchitectureRow;
+using knowledge::at_least;
+
+std::string dotted(device::CudaArch arch) {
+  return fmt::format("{}.{}", arch.major(), arch.minor());
+}
+
+const ArchitectureRow* row_of(const Question& question, const GpuKind& kind) {
+  return kind.arch ? question.tables.architectures.find(dotted(*kind.arch)) : nullptr;
+}
+
+Check check_of(std::string id, const GpuKind& kind, std::string source) {
+  return {std::move(id),
+          Verdict::kOk,
+          "",
+          {{"host", fmt::format("{} ({})", gpu_text(*kind.gpu), kind.gpu->architecture.evidence)}},
+          "",
+          std::move(source)};
+}
+
+/// True when a verdict was found.
+bool judge_toolkit(const Question& question, const GpuKind& kind, const ArchitectureRow& row,
+                   Check& check) {
+  const auto wanted = image_cuda(question);
+  // Of code alone only a lower bound is known, and device-code judges code itself.
+  if (row.last_cuda.empty() || !wanted || !wanted->exact) return false;
+  const std::string minor = knowledge::major_minor(wanted->version);
+  if (at_least(row.last_cuda, minor)) return false;
+  check.verdict = Verdict::kFail;
+  check.message = fmt::format("CUDA {} has no code for {}: {} was last compiled for by CUDA {}",
+                              minor, gpu_text(*kind.gpu), row.codename, row.last_cuda);
+  check.evidence.push_back({"image", wanted->evidence});
+  check.fix = fmt::format("take an image built for CUDA {} or older", row.last_cuda);
+  return true;
+}
+
+/// Of a driver whose CUDA alone is known: it is not newer than the last branch.
+bool surely_driven(const Question& question, const ArchitectureRow& row) {
+  const auto cuda = driver_cuda(question);
+  const knowledge::BranchRow* last = question.tables.drivers.branch(row.last_driver_branch);
+  return row.last_driver_branch == 0 ||
+         (cuda && cuda->exact && last != nullptr && at_least(last->cuda, cuda->cuda));
+}
+
+void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
+  const ArchitectureRow* row = row_of(question, kind);
+  if (row == nullptr) return;
+  Check check = check_of("arch-dropped", kind, row->source);
+  const auto driver = host_driver(question.host);
+  const bool tegra = is_tegra(question.host);
+  const knowledge::BranchRow* newest = question.tables.drivers.newest_branch();
+  if (driver && !tegra) check.evidence.push_back({"host", driver->evidence});
+  if (judge_toolkit(question, kind, *row, check)) {
+  } else if (driver && !tegra && row->last_driver_branch != 0 &&
+             driver->branch > row->last_driver_branch) {
+    check.verdict = Verdict::kFail;
+    check.message =
+        fmt::format("driver {} does not drive {}: branch {} was the last for {}", driver->version,
+                    gpu_text(*kind.gpu), row->last_driver_branch, row->codename);
+    check.fix = fmt::format("install a driver of branch {}", row->last_driver_branch);
+  } else if (driver && !tegra && row->last_driver_branch == 0 && newest != nullptr &&
+             driver->branch > newest->branch) {
+    check.verdict = Verdict::kUnknown;
+    check.decisive = false;
+    check.message =
+        fmt::format("driver {} is {}, which cannot tell whether it still drives {}",
+                    driver->version, newer_than_table(question.tables.drivers.date), row->codename);
+    check.fix = "see whether nvidia-smi lists the GPU there, or add the driver's row (--data)";
+  } else if (row->last_cuda.empty() && row->last_driver_branch == 0) {
+    return;
+  } else if (!driver && !tegra && !surely_driven(question, *row)) {
+    check.verdict = Verdict::kUnknown;
+    check.decisive = false;
+    check.message = fmt::format(
+        "whether the driver still drives {} is unknown: branch {} was the "
+        "last for {}",
+        gpu_text(*kind.gpu), row->last_driver_branch, row->codename);
+    check.fix = driver_unknown_fix(question.host);
+  } else {
+    check.message = fmt::format(
+        "{} is still driven by branches up to {} and compiled for by CUDA up "
+        "to {}",
+        row->codename, row->last_driver_branch, row->last_cuda);
+  }
+  checks.push_back(std::move(check));
+}
+
+void judge_unlisted(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
+  const knowledge::Architectures& tables = question.tables.architectures;
+  const bool newer = std::ranges::all_of(tables.rows, [&](const ArchitectureRow& row) {
+    return knowledge::compare_versions(dotted(*kind.arch), row.architecture) > 0;
+  });
+  Check check =
+      check_of("arch-too-new", kind, "gpu_arch.json, architectures (" + tables.date + ")");
+  check.verdict = Verdict::kUnknown;
+  check.message =
+      fmt::format("which driver architecture {} needs is unknown: it is {}", dotted(*kind.arch),
+                  newer ? newer_than_table(tables.date) : "not in the table of " + tables.date);
+  check.fix = "add the architecture's row to a table of your own (--data)";
+  checks.push_back(std::move(check));
+}
+
+/// Of a driver whose CUDA alone is known: the first toolkit for the architecture bounds it.
+void judge_without_version(const Question& question, const GpuKind& kind,
+                           const ArchitectureRow& row, std::vector<Check>& checks) {
+  const auto cuda = driver_cuda(question);
+  if (cuda && at_least(cuda->cuda, row.first_cuda)) return;
+  Check check = check_of("arch-too-new", kind, row.source);
+  check.verdict = Verdict::kUnknown;
+  check.decisive = false;
+  check.message = fmt::format("whether the driver knows {} is unknown: it needs {} or newer",
+                              gpu_text(*kind.gpu), row.least_driver);
+  check.fix = driver_unknown_fix(question.host);
+  checks.push_back(std::move(check));
+}
+
+void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
+  if (!kind.arch) {
+    Check check = check_of("arch-too-new", kind, "what is not known is not judged");
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu));
+    check.fix = "name its architecture: --host sm_90@550.54.15";
+    checks.push_back(std::move(check));
+    return;
+  }
+  const ArchitectureRow* row = row_of(question, kind);
+  if (row == nullptr) return judge_unlisted(question, kind, checks);
+  const auto driver = host_driver(question.host);
+  if (row->least_driver.empty() || is_tegra(question.host)) return;
+  if (!driver) return judge_without_version(question, kind, *row, checks);
+  Check check = check_of("arch-too-new", kind, row->source);
+  check.evidence.push_back({"host", driver->evidence});
+  check.evidence.push_back({"table", fmt::format("least driver {} for architecture {}",
+                                                 row->least_driver, row->architecture)});
+  if (at_least(driver->version, row->least_driver)) {
+    check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
+  } else {
+    // A floor of low confidence is certain only below the toolkit that first had the architecture.
+    const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row->first_cuda);
+    const bool certain =
+        row->least_driver_certain || first == nullptr || !at_least(driver->version, first->driver);
+    check.verdict = certain ? Verdict::kFail : Verdict::kUnknown;
+    check.message =
+        certain ? fmt::format("driver {} is older than {}, which needs {} or newer",
+                              driver->version, gpu_text(*kind.gpu), row->least_driver)
+                : fmt::format(
+                      "whether driver {} knows {} is unknown: it came with CUDA {} or shortly "
+                      "after",
+                      driver->version, gpu_text(*kind.gpu), row->first_cuda);
+    check.fix = fmt::format("update the driver to {} or newer", row->least_driver);
+  }
+  checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+void rule_arch_too_new(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question)) return;
+  const auto kinds = gpu_kinds(question.host);
+  if (kinds.empty())
+    checks.push_back({"arch-too-new",
+                      Verdict::kUnknown,
+                      "which GPUs the host has is unknown, and so is what they need of the driver",
+                      {{"host", "no GPU is listed"}},
+                      "name the GPU: --host rtx4090@550.54.15",
+                      "what is not known is not judged"});
+  for (const GpuKind& kind : kinds) judge_too_new(question, kind, checks);
+}
+
+void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question)) return;
+  for (const GpuKind& kind : gpu_kinds(question.host)) judge_dropped(question, kind, checks);
+}
+
+void rule_module_kind(const Question& question, std::vector<Check>& checks) {
+  const host::Text& module = question.host.nvidia.module_kind;
+  // Of a described host nobody asked which kind it has.
+  if (!concerns_nvidia(question) || (!module.value && module.evidence.empty()) ||
+      on_wsl(question.host) == Answer::kYes || is_tegra(question.host))
+    return;
+  for (const GpuKind& kind : gpu_kinds(question.host)) {
+    const ArchitectureRow* row = row_of(question, kind);
+    for (const knowledge::ModuleKindRow& rule : question.tables.drivers.module_kinds) {
+      const auto& excluded = rule.does_not_drive;
+      if (row == nullptr || std::ranges::find(excluded, row->codename) == excluded.end()) continue;
+      if (module.value && *module.value != rule.kind) continue;
+      Check check = check_of("module-kind", kind, rule.source);
+      check.verdict = module.value ? Verdict::kFail : Verdict::kUnknown;
+      check.decisive = module.value.has_value();
+      check.message = module.value
+                          ? fmt::format("the {} kernel module does not drive {}", rule.kind,
+                                        gpu_text(*kind.gpu))
+                          : fmt::format(
+                                "which kernel module is loaded is unknown, and the {} one does "
+                                "not drive {}",
+                                rule.kind, gpu_text(*kind.gpu));
+      check.evidence.push_back(
+          {"host", fmt::format("kernel module {} ({})", module.value.value_or("unknown"),
+                               module.evidence)});
+      check.fix = fmt::format("install the driver with {} kernel modules",
+                              rule.kind == "open" ? "proprietary" : "open");
+      checks.push_back(std::move(check));
+    }
+  }
+}
+
+}  // namespace flense::compat

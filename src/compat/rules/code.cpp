@@ -1,0 +1,224 @@
+// The image's device code on the host's GPUs.
+#include <algorithm>
+
+#include "base/format.h"
+#include "compat/facts/code_service.h"
+#include "compat/facts/driver_mode.h"
+#include "compat/rules/rules.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+using Part = std::vector<const FileService*>;
+
+constexpr const char* kSource =
+    "CUDA C++ Programming Guide: binary and PTX compatibility, architecture- and family-specific "
+    "targets";
+
+Part part_of(const std::vector<FileService>& all, std::initializer_list<Served> how) {
+  Part out;
+  for (const FileService& one : all)
+    if (std::ranges::find(how, one.how) != how.end()) out.push_back(&one);
+  return out;
+}
+
+std::uint64_t ptx_bytes(const Part& part) {
+  std::uint64_t out = 0;
+  for (const FileService* one : part) out += one->ptx_bytes;
+  return out;
+}
+
+/// "cubins of sm_90a; PTX of compute_90a": what a file has, for the evidence.
+std::string content_of(const inventory::CodeFile& file) {
+  std::vector<std::string> words;
+  for (const inventory::ArchCount& entry : file.entries)
+    if (entry.vendor == "nvidia")
+      words.push_back(entry.version.empty()
+                          ? entry.arch
+                          : fmt::format("{} (PTX {})", entry.arch, entry.version));
+  constexpr std::size_t kShown = 12;
+  if (words.size() > kShown) {
+    const std::size_t more = words.size() - kShown;
+    words.resize(kShown);
+    words.push_back(fmt::format("{} more", more));
+  }
+  return fmt::format("/{}: {}", file.path, fmt::join(words, ", "));
+}
+
+void add_evidence(const Part& part, const GpuKind& kind, Check& check) {
+  constexpr std::size_t kShown = 4;
+  for (const FileService* one : part)
+    if (check.evidence.size() < kShown) check.evidence.push_back({"image", content_of(*one->file)});
+  check.evidence.push_back(
+      {"host", fmt::format("{} ({})", gpu_text(*kind.gpu), kind.gpu->architecture.evidence)});
+}
+
+/// Files that fail for certain: nothing loadable, or PTX that the driver refuses.
+Check failing(const Question& question, const GpuKind& kind, const std::vector<FileService>& all,
+              const Part& part) {
+  const bool ptx = std::ranges::all_of(
+      part, [](const FileService* one) { return one->how == Served::kPtxTooNew; });
+  const auto cuda = effective_cuda(question);
+  Check check{"device-code", weight_of(all, part), "", {}, "", kSource};
+  if (ptx) {
+    check.message = fmt::format(
+        "{} {} for {} only {}, which the driver does not know (error 222): "
+        "{}",
+        share_of(all, part), part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu),
+        ptx_text(*part.front()), names_of(part));
+    check.fix = "update the driver, or rebuild with cubins for " + device::to_string(*kind.arch);
+    if (cuda) check.evidence.push_back({"host", cuda->statement});
+    const knowledge::PtxRow* newest = question.tables.architectures.newest_ptx();
+    if (newest != nullptr) check.source += "; " + newest->source;
+  } else {
+    check.message =
+        fmt::format("{} {} no code that {} can load (error 209): {}", share_of(all, part),
+                    part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu), names_of(part));
+    check.fix = fmt::format("take a build that has {}, or PTX at or below it",
+                            device::to_string(*kind.arch));
+  }
+  add_evidence(part, kind, check);
+  return check;
+}
+
+Check undecided(const GpuKind& kind, const std::vector<FileService>& all, const Part& part) {
+  Check check{"device-code", Verdict::kUnknown, "", {}, "", kSource};
+  check.decisive = weight_of(all, part) == Verdict::kFail;
+  check.message = fmt::format(
+      "whether {} can load {} is unknown: {} has nothing but code that could "
+      "not be read, or PTX that an unknown driver would compile",
+      gpu_text(*kind.gpu), share_of(all, part), names_of(part));
+  check.fix = "name the host's driver, or rebuild with cubins for " + device::to_string(*kind.arch);
+  add_evidence(part, kind, check);
+  return check;
+}
+
+Check served(const GpuKind& kind, const std::vector<FileService>& all) {
+  Check check{"device-code", Verdict::kOk, "", {}, "", kSource};
+  const Part compiled = part_of(all, {Served::kPtx});
+  const Part doubtful = part_of(all, {Served::kDoubtful});
+  if (!compiled.empty()) {
+    check.verdict = Verdict::kWarn;
+    check.message =
+        fmt::format("{} would be compiled from {} of PTX at first use on {}, a slow cold start: {}",
+                    share_of(all, compiled), human_bytes(ptx_bytes(compiled)), gpu_text(*kind.gpu),
+                    names_of(compiled));
+    check.fix = fmt::format("rebuild with cubins for {}, or keep CUDA_CACHE_PATH on a volume",
+                            device::to_string(*kind.arch));
+    add_evidence(compiled, kind, check);
+  } else if (!doubtful.empty()) {
+    check.verdict = Verdict::kWarn;
+    check.message = fmt::format(
+        "{} {} for {} only cubins that are not promised to run across "
+        "embedded and discrete GPUs: {}",
+        share_of(all, doubtful), doubtful.size() == 1 ? "has" : "have", gpu_text(*kind.gpu),
+        names_of(doubtful));
+    check.fix = "rebuild with cubins for " + device::to_string(*kind.arch);
+    add_evidence(doubtful, kind, check);
+  } else {
+    const Part native = part_of(all, {Served::kCubin});
+    check.message = fmt::format("{} {} cubins for {}", share_of(all, native),
+                                native.size() == 1 ? "has" : "have", gpu_text(*kind.gpu));
+    add_evidence(native, kind, check);
+  }
+  return check;
+}
+
+void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
+  if (!kind.arch) {
+    checks.push_back(
+        {"device-code",
+         Verdict::kUnknown,
+         fmt::format("whether the device code runs on {} is unknown: {}", gpu_text(*kind.gpu),
+                     kind.gpu->architecture.evidence),
+         {{"image", fmt::format("{} files with device code", question.image.code.size())},
+          {"host", gpu_text(*kind.gpu)}},
+         "name its architecture: --host sm_90@550.54.15",
+         kSource});
+    return;
+  }
+  const std::vector<FileService> all = code_services(question, *kind.arch);
+  if (all.empty()) return;
+  const Part fail = part_of(all, {Served::kNone, Served::kPtxTooNew});
+  const Part open = part_of(all, {Served::kUnknown});
+  const Verdict weight = weight_of(all, fail);
+  // What fails for the whole image comes first, then what is not known, then what fails in part.
+  if (weight == Verdict::kFail || (!fail.empty() && open.empty()))
+    checks.push_back(failing(question, kind, all, fail));
+  else if (!open.empty())
+    checks.push_back(undecided(kind, all, open));
+  else
+    checks.push_back(served(kind, all));
+}
+
+void judge_zstd(const Question& question, const GpuKind& kind, const knowledge::FormatRow& row,
+                std::vector<Check>& checks) {
+  const std::vector<FileService> all = code_services(question, *kind.arch);
+  Part part;
+  for (const FileService& one : all)
+    if (one.zstd) part.push_back(&one);
+  if (part.empty()) return;
+  const auto cuda = effective_cuda(question);
+  Check check{"fatbin-zstd", Verdict::kOk, "", {}, "", row.source};
+  add_evidence(part, kind, check);
+  if (cuda) check.evidence.push_back({"host", cuda->statement});
+  if (cuda && knowledge::at_least(cuda->cuda, row.cuda)) {
+    check.message =
+        fmt::format("the driver reads device code compressed with Zstandard: {}", cuda->statement);
+  } else if (!cuda || !cuda->exact) {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format(
+        "{} {} compressed with Zstandard, and whether the driver reads it is "
+        "unknown: {}",
+        share_of(all, part), part.size() == 1 ? "is" : "are", names_of(part));
+    check.fix = driver_unknown_fix(question.host);
+    check.decisive = weight_of(all, part) == Verdict::kFail;
+  } else {
+    check.verdict = weight_of(all, part);
+    check.message = fmt::format(
+        "{} {} compressed with Zstandard, which drivers before CUDA {} do not "
+        "read: {}",
+        share_of(all, part), part.size() == 1 ? "is" : "are", row.cuda, names_of(part));
+    check.fix = "update the driver, or rebuild with nvcc --compress-mode=speed";
+  }
+  checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+void rule_device_code(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
+  const inventory::Needs& image = question.image;
+  if (!image.contents) {
+    checks.push_back(
+        {"device-code",
+         Verdict::kUnknown,
+         "the layers were not read, so it is unknown for which GPUs the image has code",
+         {{"image", unread_reason(image)}},
+         "let flense read the layers: without --config-only",
+         kSource});
+    return;
+  }
+  if (image.code.empty()) return;
+  const auto kinds = gpu_kinds(question.host);
+  if (kinds.empty())
+    checks.push_back({"device-code",
+                      Verdict::kUnknown,
+                      "which GPUs the host has is unknown, and so is whether the code serves them",
+                      {{"host", "no GPU is listed"}},
+                      "name the GPU: --host rtx4090@550.54.15",
+                      kSource});
+  for (const GpuKind& kind : kinds) judge_kind(question, kind, checks);
+}
+
+void rule_fatbin_zstd(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question) || !question.image.contents) return;
+  const knowledge::FormatRow* row = question.tables.drivers.format("zstd-fatbin");
+  if (row == nullptr) return;
+  for (const GpuKind& kind : gpu_kinds(question.host))
+    if (kind.arch) judge_zstd(question, kind, *row, checks);
+}
+
+}  // namespace flense::compat

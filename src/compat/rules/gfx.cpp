@@ -1,0 +1,211 @@
+// Is there a code object for each AMD GPU? There is no PTX to fall back on.
+#include <algorithm>
+
+#include "base/path.h"
+#include "compat/facts/amd.h"
+#include "compat/facts/facts.h"
+#include "compat/rules/rules.h"
+#include "device/amd_target.h"
+
+namespace flense::compat {
+
+namespace {
+
+using inventory::CodeFile;
+
+constexpr std::size_t kShown = 5;
+
+/// Files by how they serve a GPU.
+struct GfxService {
+  std::vector<const CodeFile*> served, depends, bare;
+};
+
+/// Libraries of kernels have a file for each GPU, named for it ("Kernels.so-000-gfx90a.hsaco"): one
+/// for another GPU lacks nothing.
+bool is_for_another(std::string_view path, const std::string& processor) {
+  const std::string_view name = base_name(path);
+  const std::size_t at = name.find("gfx");
+  const bool named = at != std::string_view::npos && at + 3 < name.size() && name[at + 3] >= '0' &&
+                     name[at + 3] <= '9';
+  return named && name.find(processor) == std::string_view::npos;
+}
+
+GfxService serve(const Question& question, const std::string& gfx, bool xnack) {
+  const AmdCode& code = question.facts->amd_code;
+  const AmdTarget gpu = parse_amd_target(gfx);
+  std::vector<AmdMatch> matches;  // of each target; files are thousands, targets few
+  for (std::size_t i = 0; i < code.targets.size(); ++i)
+    matches.push_back(code.names[i] == "unknown"
+                          ? AmdMatch::kDepends
+                          : amd_match(code.targets[i], gpu, xnack, question.tables.rocm));
+  GfxService out;
+  for (const AmdCode::File& file : code.files) {
+    AmdMatch best = AmdMatch::kNo;
+    for (const std::size_t target : file.targets) best = std::max(best, matches[target]);
+    if (best == AmdMatch::kYes)
+      out.served.push_back(file.file);
+    else if (best == AmdMatch::kDepends)
+      out.depends.push_back(file.file);
+    else if (!is_for_another(file.file->path, gpu.processor))
+      out.bare.push_back(file.file);
+  }
+  return out;
+}
+
+void add_files(const std::vector<const CodeFile*>& files, std::string_view what, Check& check) {
+  for (std::size_t i = 0; i < std::min(kShown, files.size()); ++i)
+    check.evidence.push_back({"image", fmt::format("{}: {}", files[i]->path, what)});
+  if (files.size() > kShown)
+    check.evidence.push_back({"image", fmt::format("and {} more files", files.size() - kShown)});
+}
+
+/// By the table of published builds, where no code object was seen.
+void judge_by_build(const Question& question, const host::Gpu& gpu, const std::string& gfx,
+                    std::vector<Check>& checks) {
+  const auto& torch = question.facts->torch;
+  const auto* build =
+      torch && torch->variant.starts_with("rocm")
+          ? question.tables.frameworks.build("torch", torch->version, torch->variant,
+                                             architecture_of(question.image.platform))
+          : nullptr;
+  if (build != nullptr && !question.image.contents) return;  // framework-build has judged it
+  Check check;
+  check.id = "gfx-code";
+  check.evidence = {{"image", question.facts->rocm_evidence}, {"host", gpu_text(gpu)}};
+  if (build == nullptr || build->confidence == "low") {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("whether the image has code for {} is unknown", gfx);
+    check.evidence.push_back({"image", question.image.contents
+                                           ? "no code object for AMD GPUs was seen"
+                                           : unread_reason(question.image)});
+    check.fix = "check the image with its layers read; rocminfo on the host names the target";
+    check.source = "device code of the image";
+  } else {
+    const bool covered = std::ranges::find(build->gfx, gfx) != build->gfx.end();
+    check.verdict = covered ? Verdict::kOk : Verdict::kFail;
+    check.message = fmt::format("the published torch {} has {} for {}", torch->version,
+                                covered ? "code" : "no code", gfx);
+    check.evidence.push_back({"image", torch->evidence});
+    check.evidence.push_back({"table", fmt::format("built for {}", fmt::join(build->gfx, ", "))});
+    if (!covered) check.fix = "install a torch whose targets include the GPU";
+    check.source = build->source;
+  }
+  checks.push_back(std::move(check));
+}
+
+/// HSA_OVERRIDE_GFX_VERSION: what the GPU passes for. The target, and true when it is of the same
+/// family as the GPU.
+struct Override {
+  std::string text, gfx;
+  bool family = false;
+};
+
+Override override_of(const Question& question, const std::string& gfx) {
+  const auto at = question.image.environment.find("HSA_OVERRIDE_GFX_VERSION");
+  if (at == question.image.environment.end() || at->second.empty()) return {};
+  Override out{at->second, device::amd_target_of_override(at->second), false};
+  const auto* generic = question.tables.rocm.generic_for(gfx);
+  out.family = generic != nullptr && std::ranges::find(generic->gfx, out.gfx) != generic->gfx.end();
+  return out;
+}
+
+void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
+                    std::vector<Check>& checks) {
+  Check check;
+  check.id = "gfx-code";
+  check.evidence = {{"image", "environment HSA_OVERRIDE_GFX_VERSION=" + asked.text},
+                    {"host", gpu_text(gpu)}};
+  check.source = "ROCm environment variables; generic targets of LLVM as families";
+  if (asked.gfx.empty()) {
+    check.verdict = Verdict::kFail;
+    check.message =
+        fmt::format("HSA_OVERRIDE_GFX_VERSION={} is no version of a target", asked.text);
+    check.fix = "write it as 10.3.0, or take it out of the image";
+  } else if (!asked.family) {
+    check.verdict = Verdict::kFail;
+    check.message = fmt::format(
+        "HSA_OVERRIDE_GFX_VERSION makes every GPU pass for {}, which is of "
+        "another family than {}",
+        asked.gfx, gpu_text(gpu));
+    check.fix = "take the variable out of the image (-e HSA_OVERRIDE_GFX_VERSION=)";
+  } else {
+    check.verdict = needed ? Verdict::kUnsupported : Verdict::kWarn;
+    check.message = fmt::format(
+        "HSA_OVERRIDE_GFX_VERSION makes {} pass for {}, which AMD does not "
+        "support",
+        gpu_text(gpu), asked.gfx);
+    check.fix = needed ? "use a build whose targets include the GPU"
+                       : "take the variable out: the image has code for the GPU itself";
+  }
+  checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
+  if (question.facts->rocm_evidence.empty()) return;
+  const auto wish = question.image.environment.find("HSA_XNACK");
+  const bool xnack = wish != question.image.environment.end() && wish->second == "1";
+  std::vector<std::string> seen;
+  for (const host::Gpu* gpu : gpus_of(question.host, "amd")) {
+    Check check;
+    check.id = "gfx-code";
+    check.source = "device code of the image; LLVM's rules of target ids";
+    if (!gpu->architecture.value) {
+      check.verdict = Verdict::kUnknown;
+      check.message = fmt::format("the target of {} is unknown", gpu_text(*gpu));
+      check.evidence = {{"host", unknown_because(gpu->architecture)}};
+      check.fix = "rocminfo on the host names it; as in --host mi300x@6.10.5";
+      checks.push_back(std::move(check));
+      continue;
+    }
+    const std::string& gfx = *gpu->architecture.value;
+    if (std::ranges::find(seen, gfx) != seen.end()) continue;
+    seen.push_back(gfx);
+    const std::string processor = parse_amd_target(gfx).processor;
+    const Override asked = override_of(question, processor);
+    const bool overridden = !asked.text.empty() && asked.gfx != processor;
+    const GfxService own = serve(question, gfx, xnack);
+    if (overridden) {
+      judge_override(asked, *gpu, own.served.empty(), checks);
+      if (!asked.family) continue;
+    }
+    const std::string& effective = overridden ? asked.gfx : processor;
+    const GfxService service = overridden ? serve(question, effective, xnack) : own;
+    if (question.facts->amd_code.files.empty()) {
+      judge_by_build(question, *gpu, effective, checks);
+      continue;
+    }
+    check.evidence = {{"image", fmt::format("code objects for {}",
+                                            fmt::join(question.facts->amd_code.names, ", "))},
+                      {"host", gpu_text(*gpu)}};
+    if (service.served.empty() && service.depends.empty()) {
+      check.verdict = Verdict::kFail;
+      check.message = fmt::format("no file of the image has code for {}", effective);
+      check.fix = "use a build whose targets include the GPU";
+      add_files(service.bare, "nothing for " + effective, check);
+    } else if (service.served.empty()) {
+      check.verdict = Verdict::kUnknown;
+      check.message = fmt::format(
+          "whether the image's code runs on {} depends on a setting of the "
+          "machine",
+          effective);
+      check.fix = "rocminfo on the host shows xnack and sramecc; HSA_XNACK=1 asks for xnack";
+      add_files(service.depends, "for another setting, or for a target that is not known", check);
+    } else if (!service.bare.empty() || !service.depends.empty()) {
+      check.verdict = Verdict::kWarn;
+      check.message = fmt::format(
+          "{} of {} files with AMD code have none for {}",
+          service.bare.size() + service.depends.size(),
+          service.bare.size() + service.depends.size() + service.served.size(), effective);
+      check.fix = "use a build whose targets include the GPU, if these files are used";
+      add_files(service.bare, "nothing for " + effective, check);
+      add_files(service.depends, "for another setting, or for a target that is not known", check);
+    } else {
+      check.message = fmt::format("every file with AMD code has some for {}", effective);
+    }
+    checks.push_back(std::move(check));
+  }
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,115 @@
+// Does everything that the image starts find its libraries and compilers?
+#include <algorithm>
+#include <array>
+
+#include "compat/facts/software.h"
+#include "compat/rules/rules.h"
+
+namespace flense::compat {
+
+namespace {
+
+using inventory::MissingLibrary;
+using inventory::RunTimeCompiler;
+
+constexpr std::size_t kLibrariesShown = 5;
+
+/// Libraries without which a framework does not reach a GPU. TensorRT is not among them: providers
+/// for it lie in wheels that work without.
+bool is_gpu_library(std::string_view name) {
+  constexpr std::array<std::string_view, 20> kStems = {
+      "libcudart",   "libcublas",   "libcudnn",  "libcufft",    "libcurand",
+      "libcusolver", "libcusparse", "libnccl",   "libnvrtc",    "libnvJitLink",
+      "libcupti",    "libnvshmem",  "libcufile", "libamdhip64", "libhsa-runtime64",
+      "librocblas",  "libhipblas",  "libMIOpen", "librccl",     "librocsolver"};
+  return std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); });
+}
+
+std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
+  std::vector<Evidence> out;
+  for (const MissingLibrary* one : missing) {
+    if (out.size() == kLibrariesShown) {
+      out.push_back({"image", fmt::format("and {} more", missing.size() - kLibrariesShown)});
+      break;
+    }
+    out.push_back({"image", fmt::format("{} asks for {} ({})", one->user, one->library, one->how)});
+  }
+  return out;
+}
+
+void report(const std::vector<const MissingLibrary*>& missing, bool core,
+            std::vector<Check>& checks) {
+  if (missing.empty()) return;
+  Check check;
+  check.id = "library-missing";
+  check.verdict = core ? Verdict::kFail : Verdict::kWarn;
+  check.message = missing.size() == 1
+                      ? fmt::format("{} is not in the image", missing[0]->library)
+                      : fmt::format("{} and {} more needed libraries are not in the image",
+                                    missing[0]->library, missing.size() - 1);
+  check.evidence = evidence_of(missing);
+  check.fix = core ? "install the libraries of the CUDA or ROCm that the framework was built with"
+                   : "install them if the files that ask for them are used";
+  check.source = core ? "dynamic sections of the framework's core libraries"
+                      : "dynamic sections of the image's files";
+  checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+void rule_library_missing(const Question& question, std::vector<Check>& checks) {
+  Check check;
+  check.id = "library-missing";
+  check.source = "dynamic sections of the image's files";
+  if (!question.image.contents) {
+    check.verdict = Verdict::kUnknown;
+    check.decisive = false;
+    check.message = "whether the image has all libraries that its files need is unknown";
+    check.evidence = {{"image", unread_reason(question.image)}};
+    check.fix = "check the image with its layers read (without --config-only)";
+    checks.push_back(std::move(check));
+    return;
+  }
+  std::vector<const MissingLibrary*> core, others;
+  for (const MissingLibrary& missing : question.image.missing_libraries) {
+    const bool vital =
+        is_gpu_library(missing.library) && question.tables.frameworks.is_core_library(missing.user);
+    (vital ? core : others).push_back(&missing);
+  }
+  report(core, true, checks);
+  report(others, false, checks);
+  if (!core.empty() || !others.empty()) return;
+  check.message = "every file finds the libraries that it asks for";
+  check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};
+  checks.push_back(std::move(check));
+}
+
+void rule_run_time_compiler(const Question& question, std::vector<Check>& checks) {
+  std::vector<std::string> complete;
+  for (const RunTimeCompiler& compiler : question.image.compilers) {
+    if (compiler.missing.empty()) {
+      complete.push_back(compiler.name);
+      continue;
+    }
+    Check check;
+    check.id = "run-time-compiler";
+    check.verdict = Verdict::kWarn;
+    check.message = fmt::format("{} compiles at run time and lacks: {}", compiler.name,
+                                fmt::join(compiler.missing, ", "));
+    check.evidence = {{"image", compiler.evidence}};
+    check.fix = "install what is missing, or mount a cache that was filled elsewhere";
+    check.source = "what the package starts or reads when it compiles";
+    checks.push_back(std::move(check));
+  }
+  if (complete.empty()) return;
+  Check check;
+  check.id = "run-time-compiler";
+  check.message =
+      fmt::format("what compiles at run time finds what it needs: {}", fmt::join(complete, ", "));
+  for (const RunTimeCompiler& compiler : question.image.compilers)
+    if (compiler.missing.empty()) check.evidence.push_back({"image", compiler.evidence});
+  check.source = "what the package starts or reads when it compiles";
+  checks.push_back(std::move(check));
+}
+
+}  // namespace flense::compat

@@ -1,0 +1,102 @@
+// A hint: would the weights in the image fit into the memory of the GPU or MIG slice? Programs need
+// more than the weights, so that "fits" is no promise.
+#include <algorithm>
+#include <limits>
+
+#include "compat/facts/facts.h"
+#include "compat/facts/software.h"
+#include "compat/rules/rules.h"
+
+namespace flense::compat {
+
+namespace {
+
+/// The most that the largest of `instances` MIG slices of a GPU can have. GPUs with MIG have up to
+/// eight slices of memory and seven of compute; sizes are 1, 2, 4 and 8 slices of memory.
+std::uint64_t largest_slice(std::uint64_t memory, std::uint64_t instances) {
+  if (instances <= 1) return memory;
+  if (instances <= 5) return memory / 2;
+  return instances == 6 ? memory / 4 : memory / 8;
+}
+
+struct Room {
+  std::uint64_t least = 0;  ///< what any device of this host surely has
+  std::uint64_t most = 0;   ///< what the largest can have
+  std::uint64_t all = 0;    ///< all GPUs together
+  std::string evidence, unknown;
+  bool slices = false;
+};
+
+Room room_of(const host::Profile& host) {
+  Room out;
+  out.least = std::numeric_limits<std::uint64_t>::max();
+  for (const host::Gpu& gpu : host.gpus) {
+    if (!gpu.memory_bytes.value) {
+      out.unknown =
+          fmt::format("memory of {} {}", gpu_text(gpu), unknown_because(gpu.memory_bytes));
+      continue;
+    }
+    const std::uint64_t memory = *gpu.memory_bytes.value;
+    const bool mig = gpu.mig.value.value_or(false);
+    const std::uint64_t slices = mig ? gpu.mig_instances.value.value_or(1) : 0;
+    const std::uint64_t partitions = std::max<std::uint64_t>(1, gpu.partitions.value.value_or(1));
+    const std::uint64_t most = slices > 0 ? largest_slice(memory, slices) : memory / partitions;
+    if (most > out.most) {
+      out.most = most;
+      out.evidence = fmt::format("{} with {}", gpu_text(gpu), human_bytes(memory));
+      if (mig && gpu.mig_instances.value)
+        out.evidence += fmt::format(", cut into {} MIG instances", slices);
+      else if (mig)
+        out.evidence += ", in MIG mode";
+      if (partitions > 1) out.evidence += fmt::format(", cut into {} partitions", partitions);
+    }
+    out.slices = out.slices || slices > 0;
+    out.least = std::min(out.least, slices > 0 ? memory / 8 : most);
+    out.all += std::min(memory, std::numeric_limits<std::uint64_t>::max() - out.all);
+  }
+  return out;
+}
+
+}  // namespace
+
+void rule_weights_memory(const Question& question, std::vector<Check>& checks) {
+  const ModelWeights& weights = question.facts->weights;
+  if (weights.bytes == 0 || question.host.gpus.empty()) return;
+  const Room room = room_of(question.host);
+  Check check;
+  check.id = "weights-memory";
+  check.decisive = false;
+  check.evidence = {
+      {"image", fmt::format("{} of weights in {} ({} file{})", human_bytes(weights.bytes),
+                            weights.folder, weights.files, weights.files == 1 ? "" : "s")},
+      {"host", room.most == 0 ? room.unknown : room.evidence}};
+  check.source = "sizes of files against the host's memory facts";
+  if (room.most == 0) {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("whether {} of weights fit is unknown", human_bytes(weights.bytes));
+    check.fix = "name a product whose memory is known, or check against a profile of the machine";
+  } else if (weights.bytes > room.all && room.unknown.empty()) {
+    check.verdict = Verdict::kWarn;
+    check.message = fmt::format("{} of weights are more than all GPUs have together ({})",
+                                human_bytes(weights.bytes), human_bytes(room.all));
+    check.fix = "use more or larger GPUs, or quantised weights";
+  } else if (weights.bytes > room.most) {
+    check.verdict = Verdict::kWarn;
+    check.message =
+        fmt::format("{} of weights are more than one {} can have ({})", human_bytes(weights.bytes),
+                    room.slices ? "MIG slice" : "GPU", human_bytes(room.most));
+    check.fix = room.slices ? "use a larger slice or a whole GPU"
+                            : "spread the model over GPUs, or use quantised weights";
+  } else if (weights.bytes > room.least) {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("whether {} of weights fit depends on which {} is given",
+                                human_bytes(weights.bytes), room.slices ? "MIG slice" : "GPU");
+    check.fix = "nvidia-smi -L and nvidia-smi mig -lgi show the sizes";
+  } else {
+    check.message = fmt::format("{} of weights fit into {}", human_bytes(weights.bytes),
+                                human_bytes(room.least));
+  }
+  checks.push_back(std::move(check));
+}
+
+}  // namespace flense::compat

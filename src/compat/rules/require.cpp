@@ -1,0 +1,144 @@
+// NVIDIA_REQUIRE_*: is it met, and who looks at it?
+#include <algorithm>
+
+#include "base/format.h"
+#include "compat/facts/facts.h"
+#include "compat/facts/require.h"
+#include "compat/rules/rules.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+struct TermFinding {
+  Requirement answer = Requirement::kMet;
+  std::string variable, expression, term;
+};
+
+/// From mild to bad, as one GPU that fails stops the whole container.
+int badness(Requirement answer) {
+  switch (answer) {
+    case Requirement::kMet:
+      return 0;
+    case Requirement::kUnknown:
+      return 1;
+    case Requirement::kUnmet:
+      return 2;
+    case Requirement::kInvalid:
+      return 3;
+  }
+  return 3;
+}
+
+/// The brands that NVML may report for a GPU; empty when its class is unknown.
+std::vector<std::string> brands_of(const knowledge::ForwardCompat& tables, const host::Gpu& gpu) {
+  std::vector<std::string> out;
+  const knowledge::GpuClass* row = gpu.name.value ? tables.class_of(*gpu.name.value) : nullptr;
+  if (row == nullptr) return out;
+  for (const std::uint64_t brand : row->brands) out.emplace_back(tables.brand_name(brand));
+  return out;
+}
+
+/// For every brand that the GPU may have; where they disagree, the answer is unknown.
+RequireResult evaluate_on(const Question& question, const host::Gpu* gpu,
+                          std::string_view expression) {
+  const auto cuda = driver_cuda(question);
+  RequireFacts facts;
+  if (cuda && cuda->exact) facts.cuda = cuda->cuda;
+  // The evaluator asks the kernel module.
+  const host::Nvidia& nvidia = question.host.nvidia;
+  facts.driver =
+      nvidia.module_version.value ? nvidia.module_version.value : nvidia.library_version.value;
+  if (gpu != nullptr) facts.arch = gpu->architecture.value;
+  const std::vector<std::string> brands =
+      gpu == nullptr ? std::vector<std::string>() : brands_of(question.tables.forward_compat, *gpu);
+  if (brands.empty()) return evaluate_requirement(expression, facts);
+  std::optional<RequireResult> out;
+  for (const std::string& brand : brands) {
+    facts.brand = brand;
+    RequireResult one = evaluate_requirement(expression, facts);
+    if (!out)
+      out = std::move(one);
+    else if (out->answer != one.answer)
+      out->answer = Requirement::kUnknown;
+  }
+  return *out;
+}
+
+TermFinding worst_of(const Question& question) {
+  std::vector<const host::Gpu*> gpus = nvidia_gpus(question.host);
+  if (gpus.empty()) gpus.push_back(nullptr);
+  TermFinding worst;
+  for (const auto& [variable, expression] : requirements_of(question.image))
+    for (const host::Gpu* gpu : gpus) {
+      RequireResult one = evaluate_on(question, gpu, expression);
+      if (worst.variable.empty() || badness(one.answer) > badness(worst.answer))
+        worst = {one.answer, variable, expression, std::move(one.term)};
+    }
+  return worst;
+}
+
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kShown = 160;
+  return text.size() <= kShown ? std::string(text) : std::string(text.substr(0, kShown)) + "…";
+}
+
+}  // namespace
+
+void rule_require(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question) || requirements_of(question.image).empty()) return;
+  const TermFinding found = worst_of(question);
+  const LauncherTraits launcher = traits_on(question.launcher, question.host);
+  const bool evaluated = launcher.evaluates_requirements;
+  const std::string_view who = to_string(question.launcher);
+  const auto driver = host_driver(question.host);
+  Check check{"require", Verdict::kOk, "", {}, "", ""};
+  check.source = "libnvidia-container, requirement language; " + launcher.source;
+  check.decisive = evaluated;
+  check.evidence = {
+      {"image", fmt::format("{}={}", found.variable, shortened(found.expression))},
+      {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
+      {"launcher", fmt::format("{} {}", who,
+                               evaluated ? "has nvidia-container-cli evaluate it; the "
+                                           "toolkit's default mode since 1.18 would not"
+                                         : "evaluates no requirement")}};
+  const std::string nobody = fmt::format(", though nobody evaluates it with {}", who);
+  switch (found.answer) {
+    case Requirement::kMet:
+      check.message = fmt::format("the requirement in {} is met{}", found.variable,
+                                  evaluated ? std::string() : nobody);
+      break;
+    case Requirement::kUnknown:
+      check.verdict = Verdict::kUnknown;
+      check.message = fmt::format(
+          "whether the requirement in {} is met is unknown: '{}' hangs on a "
+          "fact that is missing",
+          found.variable, shortened(found.term));
+      check.fix = "name product and driver of the host: --host h100@550.54.15";
+      break;
+    case Requirement::kUnmet:
+      check.verdict = evaluated ? Verdict::kFail : Verdict::kWarn;
+      check.message =
+          evaluated
+              ? fmt::format("{} refuses to start the container: unsatisfied condition '{}' of {}",
+                            who, shortened(found.term), found.variable)
+              : fmt::format("the requirement in {} is not met ('{}'){}", found.variable,
+                            shortened(found.term), nobody);
+      check.fix = "update the driver; NVIDIA_DISABLE_REQUIRE=1 switches only this check off";
+      break;
+    case Requirement::kInvalid:
+      check.verdict = evaluated ? Verdict::kFail : Verdict::kWarn;
+      check.message = evaluated ? fmt::format(
+                                      "{} refuses to start the container: '{}' of {} is an "
+                                      "invalid expression",
+                                      who, shortened(found.term), found.variable)
+                                : fmt::format("'{}' of {} is an invalid expression{}",
+                                              shortened(found.term), found.variable, nobody);
+      check.fix = "correct the variable in the image, or set NVIDIA_DISABLE_REQUIRE=1";
+      break;
+  }
+  checks.push_back(std::move(check));
+}
+
+}  // namespace flense::compat

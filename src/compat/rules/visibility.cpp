@@ -1,0 +1,278 @@
+// What reaches the container: devices, driver libraries by capability, and what in the image stands
+// in their way.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "base/path.h"
+#include "compat/facts/facts.h"
+#include "compat/rules/rules.h"
+#include "knowledge/version.h"
+
+namespace flense::compat {
+
+namespace {
+
+constexpr const char* kDevicesSource = "nvidia-container-toolkit, NVIDIA_VISIBLE_DEVICES";
+constexpr const char* kCapabilitiesSource =
+    "libnvidia-container, libraries by NVIDIA_DRIVER_CAPABILITIES";
+constexpr const char* kStubSource =
+    "CUDA toolkit: lib64/stubs is for linking; a stub libcuda fails with error 34";
+
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    if (comma != 0) out.push_back(text.substr(0, comma));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return out;
+}
+
+std::optional<std::uint64_t> index_of(std::string_view word) {
+  if (word.empty() || word.size() > 4 ||
+      word.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
+  return knowledge::first_number(word);
+}
+
+std::uint64_t gpu_count(const host::Profile& host) {
+  return host.gpu_count.value.value_or(nvidia_gpus(host).size());
+}
+
+/// An image from before NVIDIA_REQUIRE_CUDA: the toolkit then gives it all devices.
+bool is_legacy_image(const inventory::Needs& image) {
+  return variable(image, "CUDA_VERSION") && !variable(image, "NVIDIA_REQUIRE_CUDA");
+}
+
+std::string devices_trouble(const Question& question) {
+  const auto value = variable(question.image, "NVIDIA_VISIBLE_DEVICES");
+  if (!value && is_legacy_image(question.image) && question.launcher != Launcher::kEnroot)
+    return {};
+  if (!value) return "the image does not set NVIDIA_VISIBLE_DEVICES, and no GPU is injected";
+  if (value->empty() || *value == "void")
+    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image has nothing injected", *value);
+  if (*value == "none")
+    return "NVIDIA_VISIBLE_DEVICES=none of the image has driver libraries injected and no GPU";
+  for (const std::string_view word : words_of(*value))
+    if (const auto index = index_of(word); index && *index >= gpu_count(question.host))
+      return fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",
+                         *index, gpu_count(question.host));
+  return {};
+}
+
+void judge_injection(const Question& question, std::vector<Check>& checks) {
+  if (!traits_on(question.launcher, question.host).honours_visible_devices) return;
+  const auto value = variable(question.image, "NVIDIA_VISIBLE_DEVICES");
+  Check check{"visible-devices", Verdict::kOk, "", {}, "", kDevicesSource};
+  check.evidence = {{"image", value ? fmt::format("NVIDIA_VISIBLE_DEVICES={}", value->substr(0, 80))
+                                    : "NVIDIA_VISIBLE_DEVICES is not set"},
+                    {"launcher", traits(question.launcher).source}};
+  const std::string trouble = devices_trouble(question);
+  if (trouble.empty()) {
+    check.message =
+        fmt::format("{} injects the GPUs that the image asks for", to_string(question.launcher));
+  } else if (question.launcher == Launcher::kDocker) {
+    check.verdict = Verdict::kWarn;
+    check.message = trouble + ", unless --gpus names them";
+    check.fix = "docker run --gpus all";
+  } else {
+    check.verdict = Verdict::kFail;
+    check.message = trouble;
+    check.fix = "set NVIDIA_VISIBLE_DEVICES=all for the container";
+  }
+  checks.push_back(std::move(check));
+}
+
+/// CUDA's own variable works with every launcher; the first word that names no GPU ends the list.
+void judge_cuda_variable(const Question& question, std::vector<Check>& checks) {
+  const auto value = variable(question.image, "CUDA_VISIBLE_DEVICES");
+  if (!value) return;
+  const auto words = words_of(*value);
+  const auto first = words.empty() ? std::nullopt : index_of(words.front());
+  const bool hidden = words.empty() || words.front() == "-1" || words.front() == "NoDevFiles" ||
+                      (first && *first >= gpu_count(question.host));
+  if (!hidden) return;
+  checks.push_back(
+      {"visible-devices",
+       Verdict::kFail,
+       fmt::format("CUDA_VISIBLE_DEVICES={} of the image hides every GPU of the host (error 100)",
+                   value->substr(0, 40)),
+       {{"image", fmt::format("CUDA_VISIBLE_DEVICES={}", value->substr(0, 80))},
+        {"host", fmt::format("{} GPUs", gpu_count(question.host))}},
+       "remove the variable from the image, or set it at launch",
+       "CUDA C++ Programming Guide, environment variables"});
+}
+
+/// The words that count: those of the image, or the launcher's default.
+std::vector<std::string> capabilities_of(const Question& question) {
+  const auto value = variable(question.image, "NVIDIA_DRIVER_CAPABILITIES");
+  if (!value || value->empty())
+    return question.launcher == Launcher::kEnroot ? std::vector<std::string>{"utility"}
+                                                  : std::vector<std::string>{"utility", "compute"};
+  std::vector<std::string> out;
+  for (const std::string_view word : words_of(*value)) out.emplace_back(word);
+  return out;
+}
+
+bool grants(const std::vector<std::string>& granted, std::string_view capability) {
+  const auto has = [&](std::string_view word) {
+    return std::ranges::find(granted, word) != granted.end();
+  };
+  // "display" shares the libraries of "graphics".
+  return has(capability) || has("all") || (capability == "display" && has("graphics")) ||
+         (capability == "graphics" && has("display"));
+}
+
+/// "550.54.15" of "libcuda.so.550.54.15".
+std::string_view version_in_name(std::string_view path) {
+  const std::string_view name = base_name(path);
+  const std::size_t at = name.find(".so.");
+  if (at == std::string_view::npos) return {};
+  const std::string_view version = name.substr(at + 4);
+  const bool driver = version.size() >= 5 && version.find('.') == 3 &&
+                      version.find_first_not_of("0123456789.") == std::string_view::npos;
+  return driver ? version : std::string_view();
+}
+
+struct Baked {
+  Verdict verdict = Verdict::kOk;
+  std::string message, fix;
+};
+
+Baked judge_baked(const Question& question, const inventory::Sighting& file) {
+  const std::string_view version = version_in_name(file.path);
+  const std::string remove = "remove it from the image: the launcher brings the host's";
+  const auto driver = host_driver(question.host);
+  if (version.empty() || !base_name(file.path).starts_with("lib"))
+    return {Verdict::kWarn,
+            fmt::format("/{} belongs to a driver and is baked into the image", file.path), remove};
+  if (!driver)
+    return {
+        Verdict::kUnknown,
+        fmt::format("/{} of driver {} is baked into the image, and the host's driver is unknown",
+                    file.path, version),
+        remove};
+  const int order = knowledge::compare_versions(version, driver->version);
+  if (order == 0)
+    return {Verdict::kWarn,
+            fmt::format("/{} is baked into the image: it fits this host's driver only by chance",
+                        file.path),
+            remove};
+  // ldconfig links the SONAME to the newest file; apptainer searches the image's folders first.
+  if (order > 0 || question.launcher == Launcher::kApptainer)
+    return {Verdict::kFail,
+            fmt::format("/{} of driver {} is baked into the image and hides the host's {} (error "
+                        "803)",
+                        file.path, version, driver->version),
+            remove};
+  return {Verdict::kWarn,
+          fmt::format("/{} of driver {} is baked into the image, beside the host's {}", file.path,
+                      version, driver->version),
+          remove};
+}
+
+}  // namespace
+
+void rule_visible_devices(const Question& question, std::vector<Check>& checks) {
+  if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
+  judge_cuda_variable(question, checks);
+  judge_injection(question, checks);
+}
+
+void rule_driver_capabilities(const Question& question, std::vector<Check>& checks) {
+  const inventory::Needs& image = question.image;
+  const bool cuda = needs_cuda(question) == Answer::kYes;
+  if (nvidia_gpus(question.host).empty() || (!cuda && image.capabilities.empty())) return;
+  // The device plugin's node may still run the legacy hook.
+  const bool perhaps =
+      question.launcher == Launcher::kKubernetes && !question.host.nvidia.toolkit_version.value;
+  if (!perhaps && !traits_on(question.launcher, question.host).honours_capabilities) return;
+  const std::string_view condition =
+      perhaps ? ", should the container toolkit be older than 1.18" : "";
+  const std::vector<std::string> granted = capabilities_of(question);
+  const auto value = variable(image, "NVIDIA_DRIVER_CAPABILITIES");
+  const std::vector<Evidence> evidence = {
+      {"image", value ? fmt::format("NVIDIA_DRIVER_CAPABILITIES={}", value->substr(0, 80))
+                      : "NVIDIA_DRIVER_CAPABILITIES is not set"},
+      {"launcher",
+       fmt::format("{} injects for {}", to_string(question.launcher), fmt::join(granted, ", "))}};
+  const auto fix = [&](std::string_view capability) {
+    return fmt::format("set NVIDIA_DRIVER_CAPABILITIES={},{}", fmt::join(granted, ","), capability);
+  };
+  bool all = true;
+  if (cuda && !grants(granted, "compute")) {
+    all = false;
+    checks.push_back({"driver-capabilities", perhaps ? Verdict::kWarn : Verdict::kFail,
+                      fmt::format("{} does not inject libcuda: the capability 'compute' is "
+                                  "missing{}",
+                                  to_string(question.launcher), condition),
+                      evidence, fix("compute"), kCapabilitiesSource});
+  }
+  for (const inventory::CapabilityNeed& need : image.capabilities) {
+    if (grants(granted, need.capability)) continue;
+    all = false;
+    Check check{
+        "driver-capabilities",
+        Verdict::kWarn,
+        fmt::format("{} is not injected: the capability '{}' is missing, and /{} asks for it{}",
+                    need.library, need.capability, need.user, condition),
+        evidence,
+        fix(need.capability),
+        kCapabilitiesSource};
+    check.evidence.push_back({"image", fmt::format("/{} loads {}", need.user, need.library)});
+    checks.push_back(std::move(check));
+  }
+  if (all && !perhaps)
+    checks.push_back({"driver-capabilities", Verdict::kOk,
+                      "the capabilities cover the driver libraries that the image asks for",
+                      evidence, "", kCapabilitiesSource});
+}
+
+void rule_driver_baked(const Question& question, std::vector<Check>& checks) {
+  if (question.image.driver_files.empty() || has_gpus_of_others(question.host)) return;
+  std::optional<Baked> worst;
+  const inventory::Sighting* file = nullptr;
+  for (const inventory::Sighting& one : question.image.driver_files) {
+    Baked judged = judge_baked(question, one);
+    if (worst && judged.verdict <= worst->verdict) continue;
+    worst = std::move(judged);
+    file = &one;
+  }
+  const auto driver = host_driver(question.host);
+  Check check{
+      "driver-baked", worst->verdict,
+      worst->message, {},
+      worst->fix,     "libnvidia-container: ldconfig prefers the newest driver library it finds"};
+  if (question.image.driver_files.size() > 1)
+    check.message +=
+        fmt::format(", with {} more driver files", question.image.driver_files.size() - 1);
+  check.evidence = {{"image", fmt::format("/{}: {}", file->path, file->what)},
+                    {"host", driver ? driver->evidence : driver_unknown_reason(question.host)}};
+  checks.push_back(std::move(check));
+}
+
+void rule_stub_in_path(const Question& question, std::vector<Check>& checks) {
+  if (question.image.stubs_in_path.empty() || has_gpus_of_others(question.host)) return;
+  // Programs load libcuda.so.1; a stub that is named libcuda.so alone is met by dlopen of that.
+  const auto by_soname = [](const inventory::Sighting& stub) {
+    return base_name(stub.path).ends_with(".so.1");
+  };
+  const auto& stubs = question.image.stubs_in_path;
+  const auto at = std::ranges::find_if(stubs, by_soname);
+  const bool fatal = at != stubs.end();
+  const inventory::Sighting& stub = fatal ? *at : stubs.front();
+  checks.push_back(
+      {"stub-in-path",
+       fatal ? Verdict::kFail : Verdict::kWarn,
+       fatal
+           ? fmt::format("the stub /{} is found before the driver's library (error 34)", stub.path)
+           : fmt::format("the stub /{} lies where the loader looks: a program that loads it by "
+                         "that name gets no driver (error 34)",
+                         stub.path),
+       {{"image", fmt::format("/{}: {}", stub.path, stub.what)}},
+       "take the stubs folder off LD_LIBRARY_PATH and the loader's configuration",
+       kStubSource});
+}
+
+}  // namespace flense::compat

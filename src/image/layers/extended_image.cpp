@@ -1,0 +1,84 @@
+#include "image/layers/extended_image.h"
+
+#include <utility>
+
+#include "base/stream.h"
+
+namespace flense::image {
+
+namespace {
+
+Layer layer_of(const LayerFile& file) {
+  Layer out;
+  out.blob.digest = file.diff_id;
+  out.blob.size = file.tar.bytes().size();
+  out.diff_id = file.diff_id;
+  out.instruction = file.instruction;
+  out.added = true;
+  return out;
+}
+
+class FileLayerImage final : public Image {
+ public:
+  explicit FileLayerImage(MappedFile tar) : tar_(std::move(tar)) {}
+  Result<std::unique_ptr<Source>> open_layer(std::size_t) const override {
+    return std::make_unique<MemorySource>(tar_.bytes());
+  }
+  const MappedFile* layer_mapping(std::size_t) const override { return &tar_; }
+
+ private:
+  MappedFile tar_;
+};
+
+class ExtendedImage final : public Image {
+ public:
+  ExtendedImage(std::unique_ptr<Image> base, MappedFile tar)
+      : Image(*base), base_(std::move(base)), tar_(std::move(tar)) {}
+  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
+    if (index < base_->layers.size()) return base_->open_layer(index);
+    return std::make_unique<MemorySource>(tar_.bytes());
+  }
+  std::optional<std::filesystem::path> layer_file(std::size_t index) const override {
+    if (index < base_->layers.size()) return base_->layer_file(index);
+    return std::nullopt;
+  }
+  const MappedFile* layer_mapping(std::size_t index) const override {
+    return index < base_->layers.size() ? base_->layer_mapping(index) : &tar_;
+  }
+
+ private:
+  std::unique_ptr<Image> base_;
+  MappedFile tar_;
+};
+
+/// Nothing is made up for an image without a history.
+text::Json with_entry(const text::Json& config, const LayerFile& layer) {
+  text::Json out = config;
+  if (!config["history"].is_array() || config["history"].items().empty()) return out;
+  text::Json entry = text::Json::object();
+  if (const text::Json& created = config["history"].items().back()["created"]; created.is_string())
+    entry.set("created", created);
+  entry.set("created_by", layer.instruction);
+  text::Json history = config["history"];
+  history.push(std::move(entry));
+  out.set("history", std::move(history));
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<Image> layer_image(const LayerFile& layer) {
+  auto out = std::make_unique<FileLayerImage>(layer.tar);
+  out->name = layer.instruction;
+  out->layers.push_back(layer_of(layer));
+  return out;
+}
+
+std::unique_ptr<Image> extended_image(std::unique_ptr<Image> base, const LayerFile& layer) {
+  auto out = std::make_unique<ExtendedImage>(std::move(base), layer.tar);
+  out->config = with_entry(out->config, layer);
+  out->layers.push_back(layer_of(layer));
+  return out;
+}
+
+}  // namespace flense::image

@@ -1,0 +1,246 @@
+#include "image/layers/layer_walk.h"
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/path.h"
+#include "codec/sha256.h"
+#include "image/layers/blob_walk.h"
+#include "image/layers/entry_source.h"
+#include "image/layers/layer_pump.h"
+
+namespace flense::image {
+
+namespace {
+
+constexpr std::size_t kChunk = 1u << 20;
+constexpr std::size_t kMaxPathBytes = 16384;
+constexpr std::string_view kWhiteoutPrefix = ".wh.";
+constexpr std::string_view kOpaqueName = ".wh..wh..opq";
+constexpr std::string_view kAufsPrefix = ".wh..wh.";
+
+/// Hashes a view on a thread of its own; destruction stops it early.
+class SpanHasher {
+ public:
+  explicit SpanHasher(Bytes bytes)
+      : thread_([this, bytes] {
+          codec::Sha256 hash;
+          for (std::size_t at = 0; at < bytes.size() && !stop_.load(); at += kChunk) {
+            hash.update(bytes.subspan(at, std::min(kChunk, bytes.size() - at)));
+          }
+          digest_ = hash.digest();
+        }) {}
+  SpanHasher(const SpanHasher&) = delete;
+  SpanHasher& operator=(const SpanHasher&) = delete;
+  ~SpanHasher() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  const std::string& digest() {
+    thread_.join();
+    return digest_;
+  }
+
+ private:
+  std::atomic<bool> stop_ = false;
+  std::string digest_;
+  std::thread thread_;
+};
+
+/// Hashes what is pulled through it; for compressed layers that do not lie in memory.
+class HashingSource final : public Source {
+ public:
+  HashingSource(std::unique_ptr<Source> from, std::shared_ptr<codec::Sha256> hash)
+      : from_(std::move(from)), hash_(std::move(hash)) {}
+  Result<Bytes> next(std::size_t max) override {
+    TRY(const Bytes out, from_->next(max));
+    hash_->update(out);
+    return out;
+  }
+
+ private:
+  std::unique_ptr<Source> from_;
+  std::shared_ptr<codec::Sha256> hash_;
+};
+
+Result<LayerEntry> make_entry(codec::TarMember member) {
+  LayerEntry entry;
+  TRY(entry.path, normalise_member_path(member.name));
+  if (entry.path.size() > kMaxPathBytes) {
+    return bad_input("a member name has {} bytes; at most {} are read", entry.path.size(),
+                     kMaxPathBytes);
+  }
+  if (member.type == codec::MemberType::kHardLink) {
+    TRY(entry.link, normalise_member_path(member.link));
+  } else {
+    entry.link = member.link;
+  }
+  entry.member = std::move(member);
+  return entry;
+}
+
+Result<void> visit_members(Source& tar, const std::string& name, const WalkOptions& options,
+                           Progress* progress, const LayerVisitor& visit) {
+  codec::TarReader::Limits limits;
+  limits.max_total_bytes = options.max_unpacked_bytes;
+  codec::TarReader reader(tar, name, limits);
+  ContentScratch scratch(options.scratch_directory);
+  std::uint64_t reported = 0;
+  while (true) {
+    TRY(auto member, reader.next());
+    if (!member) break;
+    if (progress != nullptr) {
+      TRY_DO(progress->add(reader.content_offset() - reported));
+      reported = reader.content_offset();
+    }
+    TRY(const LayerEntry entry, make_entry(std::move(*member)));
+    if (entry.member.type != codec::MemberType::kFile) {
+      TRY_DO(visit(entry, nullptr, &reader));
+      continue;
+    }
+    EntryContent content(reader.content(), entry.member.size, scratch, options.progress);
+    TRY_DO(visit(entry, &content, &reader));
+  }
+  // Digests cover what follows the end marker too.
+  return reader.drain();
+}
+
+Result<void> expect_digest(std::string_view what, const std::string& actual,
+                           const std::string& expected) {
+  if (expected.empty() || actual == expected) return {};
+  return bad_input("the {} has digest {}, expected {}", what, actual, expected);
+}
+
+/// Whether a directory on the way is AUFS bookkeeping.
+bool is_below_aufs(std::string_view path) {
+  const std::string_view parent = parent_path(path);
+  return parent.starts_with(kAufsPrefix) || parent.find("/.wh..wh.") != std::string_view::npos;
+}
+
+using Consumer = std::function<Result<void>(Source& tar, Progress* progress)>;
+
+Result<WalkResult> run_plain(Bytes tar, const LayerBlob& blob, const WalkOptions& options,
+                             const Consumer& consume) {
+  std::optional<SpanHasher> hasher;
+  if (options.verify_digests) hasher.emplace(tar);
+  MemorySource source(tar);
+  TRY_DO(consume(source, options.progress));
+  WalkResult result;
+  result.unpacked_bytes = tar.size();
+  result.diff_id = blob.diff_id;
+  if (hasher) {
+    result.diff_id = hasher->digest();
+    TRY_DO(expect_digest("uncompressed tar", result.diff_id, blob.diff_id));
+    TRY_DO(expect_digest("blob", result.diff_id, blob.blob_digest));
+  }
+  return result;
+}
+
+Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const Consumer& consume) {
+  const Bytes stored = blob.raw->direct();
+  const bool hash_blob = options.verify_digests && !blob.blob_digest.empty() &&
+                         blob.compression != codec::Compression::kNone;
+  // The mapping behind `stored` lives as long as the source, which the pump owns: the hasher must
+  // go first.
+  std::shared_ptr<codec::Sha256> pulled;
+  std::unique_ptr<Source> raw = std::move(blob.raw);
+  if (hash_blob && stored.empty()) {
+    pulled = std::make_shared<codec::Sha256>();
+    raw = std::make_unique<HashingSource>(std::move(raw), pulled);
+  }
+  TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression));
+  LayerPump pump(std::move(decoder),
+                 {options.verify_digests, options.max_unpacked_bytes, options.progress});
+  std::optional<SpanHasher> hasher;
+  if (hash_blob && !stored.empty()) hasher.emplace(stored);
+  TRY_DO(consume(pump, nullptr));
+  while (true) {
+    TRY(const Bytes rest, pump.next(kChunk));
+    if (rest.empty()) break;
+  }
+  WalkResult result;
+  result.diff_id = options.verify_digests ? pump.digest() : blob.diff_id;
+  result.unpacked_bytes = pump.total();
+  if (!options.verify_digests) return result;
+  if (hasher) TRY_DO(expect_digest("blob", hasher->digest(), blob.blob_digest));
+  if (pulled) TRY_DO(expect_digest("blob", pulled->digest(), blob.blob_digest));
+  TRY_DO(expect_digest("uncompressed tar", result.diff_id, blob.diff_id));
+  return result;
+}
+
+Result<WalkResult> run(LayerBlob blob, const WalkOptions& options, const Consumer& consume) {
+  const std::string name = blob.name;
+  const Bytes stored = blob.raw->direct();
+  if (blob.compression == codec::Compression::kNone && !stored.empty()) {
+    return with_context(run_plain(stored, blob, options, consume), "reading {}", name);
+  }
+  return with_context(run_stream(std::move(blob), options, consume), "reading {}", name);
+}
+
+}  // namespace
+
+Whiteout whiteout_kind(std::string_view path) {
+  const std::string_view name = base_name(path);
+  if (is_below_aufs(path)) return Whiteout::kNone;
+  if (name == kOpaqueName) return Whiteout::kOpaque;
+  if (!name.starts_with(kWhiteoutPrefix) || name.starts_with(kAufsPrefix)) return Whiteout::kNone;
+  // ".wh." alone names nothing; ".wh..." would hide the parent.
+  const std::string_view hidden = name.substr(kWhiteoutPrefix.size());
+  if (hidden.empty() || hidden == "." || hidden == "..") return Whiteout::kNone;
+  return Whiteout::kFile;
+}
+
+std::string whiteout_target(std::string_view path) {
+  std::string dir(parent_path(path));
+  if (whiteout_kind(path) != Whiteout::kFile) return dir;
+  const std::string_view hidden = base_name(path).substr(kWhiteoutPrefix.size());
+  return dir.empty() ? std::string(hidden) : dir + "/" + std::string(hidden);
+}
+
+bool is_aufs_metadata(std::string_view path) {
+  const std::string_view name = base_name(path);
+  return is_below_aufs(path) ||
+         (name.starts_with(kWhiteoutPrefix) && whiteout_kind(path) == Whiteout::kNone);
+}
+
+bool is_aufs_link_content(std::string_view path, codec::MemberType type) {
+  return type == codec::MemberType::kFile && path.starts_with(kAufsLinks) &&
+         path.substr(kAufsLinks.size()).starts_with('/');
+}
+
+Result<WalkResult> walk_blob(LayerBlob blob, const WalkOptions& options,
+                             const LayerVisitor& visit) {
+  const std::string name = blob.name;
+  return run(std::move(blob), options, [&](Source& tar, Progress* progress) {
+    return visit_members(tar, name, options, progress, visit);
+  });
+}
+
+Result<WalkResult> unpack_blob(LayerBlob blob, const WalkOptions& options, Sink& to) {
+  return run(std::move(blob), options, [&](Source& tar, Progress*) -> Result<void> {
+    TRY_DO(copy_all(tar, to));
+    return {};
+  });
+}
+
+Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkOptions& options,
+                              const LayerVisitor& visit) {
+  if (index >= image.layers.size()) {
+    return fail(Code::kInternal, "layer {} of {} asked for", index, image.layers.size());
+  }
+  if (const EntrySource* entries = image.entries()) return entries->walk(options, visit);
+  const Layer& layer = image.layers[index];
+  LayerBlob blob;
+  TRY(blob.raw, image.open_layer(index));
+  blob.compression = layer.compression;
+  blob.name = fmt::format("layer {} of {}", index + 1, image.name);
+  blob.blob_digest = layer.blob.digest;
+  blob.diff_id = layer.diff_id;
+  return walk_blob(std::move(blob), options, visit);
+}
+
+}  // namespace flense::image

@@ -1,0 +1,96 @@
+// A container image as read: manifest, configuration, layers and where their bytes are.
+// OCI image-spec v1.1 (manifest, config, layer, image-layout), Docker image spec v1.2 and v2.2.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "codec/compression.h"
+#include "text/json.h"
+
+namespace flense::image {
+
+enum class Form { kOciLayout, kOciArchive, kDockerArchive, kDirectory, kElfFile, kSquashfs, kSif };
+std::string_view to_string(Form form);
+
+struct Descriptor {
+  std::string media_type;
+  std::string digest;  ///< "sha256:…"; for plain docker-archive layers the diff_id
+  std::uint64_t size = 0;
+  std::map<std::string, std::string> annotations = {};  ///< of layers: what others say of the blob
+};
+
+struct Layer {
+  Descriptor blob;
+  std::string diff_id;      ///< digest of the uncompressed tar; empty for form kDirectory
+  std::string instruction;  ///< created_by of the history entry, trimmed; may be empty
+  codec::Compression compression = codec::Compression::kNone;
+  bool added = false;  ///< made by this run, no part of the input (image/layers/extended_image.h)
+};
+
+struct Platform {
+  std::string os, architecture, variant;
+  std::string text() const;  ///< "linux/arm64/v8"
+};
+
+class EntrySource;
+
+/// An opened image. Directory, ELF and squashfs inputs have exactly one pseudo layer.
+class Image {
+ public:
+  virtual ~Image() = default;
+  Form form = Form::kOciLayout;
+  std::string name;               ///< what the user typed, resolved: "docker-archive:app.tar"
+  std::string found_in;           ///< for bare names: "docker", "podman", "registry"; else ""
+  std::vector<std::string> tags;  ///< repo:tag names in the archive
+  Platform platform;
+  std::string manifest_text;    ///< raw bytes; empty for directories
+  std::string manifest_digest;  ///< empty for docker-archives without an OCI index
+  std::string config_text;
+  std::string config_digest;
+  text::Json config;  ///< parsed; null for directories
+  text::Json manifest_annotations;
+  std::vector<Layer> layers;
+  std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
+
+  /// Raw (compressed) bytes of layer `index`; a mapped file gives a Source whose direct() is set.
+  /// Not verified: LayerWalk verifies digests as it streams.
+  virtual Result<std::unique_ptr<Source>> open_layer(std::size_t index) const = 0;
+  /// The blob as a file of its own, where there is one (OCI layout directories): lets writers link
+  /// instead of copy.
+  virtual std::optional<std::filesystem::path> layer_file(std::size_t) const { return {}; }
+  /// The mapped file that holds the stored bytes of the layer: itself, or an archive around it;
+  /// null for what lies in memory or is no tar.
+  virtual const MappedFile* layer_mapping(std::size_t) const { return nullptr; }
+  /// Set for inputs whose single layer is no tar (directories, single files, squashfs).
+  virtual const EntrySource* entries() const { return nullptr; }
+};
+
+struct OpenOptions {
+  std::string platform;                     ///< "linux/arm64"; empty = this machine's
+  std::filesystem::path scratch_directory;  ///< --tmpdir
+  bool config_only = false;                 ///< of a registry: no layer is pulled
+  std::filesystem::path cache_directory;    ///< for pulled images; empty: there is none
+};
+
+/// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,
+/// `docker-archive:`, `dir:`, `docker://`, `docker-daemon:`, `containers-storage:`), "-" for an
+/// archive on standard input, else a bare name looked for in docker, podman and the registry. An
+/// existing path wins over a name. Manifest and configuration are verified against their digests
+/// here, layers when they are walked.
+Result<std::unique_ptr<Image>> open_image(const std::string& target, const OpenOptions& options);
+
+/// The same for the bytes of an archive (docker-archive or OCI archive, uncompressed) that the
+/// caller keeps alive; `reference` picks one of several images.
+Result<std::unique_ptr<Image>> open_archive_bytes(Bytes bytes, const std::string& name,
+                                                  std::string_view reference,
+                                                  const OpenOptions& options);
+
+}  // namespace flense::image

@@ -1,0 +1,56 @@
+#include "image/output/push.h"
+
+#include "image/model/reference.h"
+#include "image/sources/docker_engine.h"
+#include "image/sources/skopeo.h"
+
+namespace flense::image {
+
+namespace {
+
+bool is_engine(Transport transport) {
+  return transport == Transport::kRegistry || transport == Transport::kDockerDaemon ||
+         transport == Transport::kContainersStorage;
+}
+
+}  // namespace
+
+bool is_push_target(std::string_view text) {
+  return is_engine(parse_target(text).transport);
+}
+
+Result<PushPlan> plan_push(std::string_view text) {
+  const Target target = parse_target(text);
+  if (!is_engine(target.transport)) {
+    return fail(Code::kUsage, "\"{}\" is no engine or registry", text);
+  }
+  if (!normalise_reference(target.reference)) {
+    return fail(Code::kUsage, "\"{}\" is not an image name", target.reference);
+  }
+  PushPlan out;
+  out.tag = target.reference;
+  if (target.transport == Transport::kDockerDaemon) {
+    out.form = OutputForm::kDockerArchive;
+    out.allows_zstd = false;
+  }
+  return out;
+}
+
+Result<void> push_image(const std::filesystem::path& written, std::string_view text) {
+  const Target target = parse_target(text);
+  switch (target.transport) {
+    case Transport::kDockerDaemon: {
+      TRY(const std::string address, docker_address());
+      return with_context(docker_load(address, written), "loading {} into Docker",
+                          target.reference);
+    }
+    case Transport::kRegistry:
+      return push_by_skopeo(written, "docker://" + target.reference);
+    case Transport::kContainersStorage:
+      return push_by_skopeo(written, "containers-storage:" + target.reference);
+    default:
+      return fail(Code::kUsage, "\"{}\" is no engine or registry", text);
+  }
+}
+
+}  // namespace flense::image

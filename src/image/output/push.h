@@ -1,0 +1,28 @@
+// Outputs that are engines and registries: written to a scratch file first, then handed over.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/output/writer.h"
+
+namespace flense::image {
+
+/// Whether `text` begins with docker://, docker-daemon: or containers-storage:.
+bool is_push_target(std::string_view text);
+
+/// What to write before push_image(): an OCI layout for registries and Podman's storage, a
+/// docker-archive for Docker, both without zstd where `allows_zstd` is false.
+struct PushPlan {
+  OutputForm form = OutputForm::kOciLayout;
+  std::string tag;  ///< name to write into the scratch image
+  bool allows_zstd = true;
+};
+Result<PushPlan> plan_push(std::string_view target);
+
+/// Hands a written image over: through skopeo, or through Docker's own API.
+Result<void> push_image(const std::filesystem::path& written, std::string_view target);
+
+}  // namespace flense::image

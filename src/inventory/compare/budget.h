@@ -1,0 +1,38 @@
+// Limits that an image must keep: sizes as users write them, and the verdict.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "inventory/compare/finding.h"
+#include "knowledge/budgets.h"
+
+namespace flense::inventory {
+
+struct Inventory;
+
+/// "10GiB", "500 MB", "1.5G", "1048576": decimal units with B or without, binary ones with i.
+Result<std::uint64_t> parse_size(std::string_view text);
+
+struct Budgets {
+  std::optional<std::uint64_t> max_size;  ///< of the image as stored (compressed layers)
+  std::optional<std::uint64_t> max_unpacked;
+  std::optional<std::uint64_t> max_layer;  ///< of the largest layer as stored
+  std::optional<std::uint64_t> max_waste;  ///< overwritten and deleted bytes, unpacked
+  std::vector<knowledge::PlatformBudget> platforms = {};
+};
+
+struct BudgetResult {
+  std::string name;  ///< "max-size", or of a platform: "lambda"
+  std::uint64_t limit_bytes = 0, actual_bytes = 0;
+  bool exceeded = false;
+  Finding finding;  ///< meaningful when exceeded
+};
+
+std::vector<BudgetResult> check_budgets(const Inventory& inventory, const Budgets& budgets);
+
+}  // namespace flense::inventory

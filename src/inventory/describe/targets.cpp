@@ -1,0 +1,54 @@
+#include "inventory/describe/targets.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "knowledge/gpus.h"
+
+namespace flense::inventory {
+
+namespace {
+
+template <class T>
+void sort_unique(std::vector<T>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+Result<void> add_word(std::string_view word, device::Targets& targets) {
+  TRY(const std::vector<std::string> names, knowledge::resolve_gpu_word(word));
+  for (const std::string& name : names) {
+    if (name.starts_with("gfx")) {
+      targets.amd.push_back(name);
+    } else if (auto arch = device::parse_cuda_arch(name)) {
+      arch->variant = device::CudaArch::Variant::kPlain;
+      targets.cuda.push_back(*arch);
+    } else {
+      return fail(Code::kUsage, "'{}' is no GPU architecture (from --gpu {})", name, word);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<device::Targets> parse_targets(const std::vector<std::string>& words) {
+  device::Targets targets;
+  for (const std::string& list : words) {
+    std::string_view rest = list;
+    bool more = true;
+    while (more) {
+      const std::size_t comma = rest.find(',');
+      const std::string_view word = rest.substr(0, comma);
+      if (word.empty()) return fail(Code::kUsage, "--gpu has an empty word in '{}'", list);
+      TRY_DO(add_word(word, targets));
+      more = comma != std::string_view::npos;
+      if (more) rest.remove_prefix(comma + 1);
+    }
+  }
+  sort_unique(targets.cuda);
+  sort_unique(targets.amd);
+  return targets;
+}
+
+}  // namespace flense::inventory

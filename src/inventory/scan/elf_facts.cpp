@@ -1,0 +1,295 @@
+#include "inventory/scan/elf_facts.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "base/path.h"
+#include "device/amd_bundle.h"
+#include "device/amd_code.h"
+#include "device/amd_target.h"
+#include "device/fatbin.h"
+#include "elf/edit.h"
+#include "elf/file.h"
+#include "elf/notes.h"
+#include "inventory/scan/mentions.h"
+#include "text/json.h"
+
+namespace flense::inventory {
+
+namespace {
+
+// How ArchCount and CodeFate name what AMD's bundles hold.
+constexpr const char* kCodeObject = "code-object";
+constexpr const char* kUnknownCode = "unknown";
+
+/// "2.28" of "GLIBC_2.28" as a number that orders; 0 when it is no such name.
+std::uint64_t glibc_order(std::string_view version) {
+  if (!version.starts_with("GLIBC_")) return 0;
+  version.remove_prefix(6);
+  std::uint64_t parts[3] = {0, 0, 0};
+  std::size_t part = 0;
+  for (const char c : version) {
+    if (c == '.') {
+      if (++part == 3) return 0;
+    } else if (c >= '0' && c <= '9' && parts[part] < 10000) {
+      parts[part] = parts[part] * 10 + static_cast<std::uint64_t>(c - '0');
+    } else {
+      return 0;  // GLIBC_PRIVATE
+    }
+  }
+  return parts[0] * 100'000'000 + parts[1] * 10'000 + parts[2];
+}
+
+/// glibc prints its banner from .rodata: "… stable release version 2.36."
+std::string libc_release(const elf::File& file, const std::string& name) {
+  const std::string_view base = base_name(name);
+  if (base != "libc.so.6" && !(base.starts_with("libc-2.") && base.ends_with(".so"))) return {};
+  const elf::Section* section = file.find_section(".rodata");
+  if (section == nullptr) return {};
+  const std::string_view text = as_text(file.section_bytes(*section));
+  constexpr std::string_view kBanner = "stable release version ";
+  const std::size_t at = text.find(kBanner);
+  if (at == std::string_view::npos) return {};
+  std::string_view rest = text.substr(at + kBanner.size(), 16);
+  rest = rest.substr(0, rest.find_first_not_of("0123456789."));
+  while (rest.ends_with('.')) rest.remove_suffix(1);
+  return std::string(rest);
+}
+
+/// nvcc writes a cubin for each source file, also for one without kernels.
+bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& entry) {
+  constexpr std::uint64_t kMost = 16u << 10;
+  if (entry.kind != device::EntryKind::kCubin || entry.compressed() || entry.payload_size > kMost)
+    return false;
+  const Bytes payload = bytes.subspan(region.offset + entry.offset + entry.header_size,
+                                      static_cast<std::size_t>(entry.payload_size));
+  const Result<elf::File> cubin = elf::File::parse(payload, "cubin");
+  if (!cubin || cubin->sections().empty()) return false;
+  return std::ranges::none_of(cubin->sections(), [](const elf::Section& section) {
+    return (section.flags & SHF_ALLOC) != 0;
+  });
+}
+
+std::string arch_name(device::EntryKind kind, device::CudaArch arch) {
+  return device::to_string(arch, kind == device::EntryKind::kPtx ? "compute" : "sm");
+}
+
+void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
+  using Key = std::tuple<device::EntryKind, device::CudaArch>;
+  std::map<Key, ArchCount> counts;
+  std::map<Key, std::pair<std::uint16_t, std::uint16_t>> newest;
+  for (const device::SectionCode& section : code.sections) {
+    facts.device_bytes += section.size;
+    facts.regions += section.regions.size();
+    for (const device::Region& region : section.regions) {
+      for (const device::Entry& entry : region.entries) {
+        ArchCount& count = counts[{entry.kind, entry.arch}];
+        ++count.count;
+        count.bytes += entry.size();
+        if (entry.zstd()) ++count.zstd;
+        if (is_hollow(bytes, region, entry)) ++count.hollow;
+        auto& version = newest[{entry.kind, entry.arch}];
+        version = std::max(version, std::pair(entry.version_major, entry.version_minor));
+      }
+    }
+  }
+  for (auto& [key, count] : counts) {
+    const auto& [kind, arch] = key;
+    count.vendor = "nvidia";
+    count.kind = device::to_string(kind);
+    count.arch = arch_name(kind, arch);
+    if (kind == device::EntryKind::kPtx)
+      count.version = fmt::format("{}.{}", newest[key].first, newest[key].second);
+    facts.code.push_back(std::move(count));
+  }
+}
+
+/// Sums bundles up by target; a bundle that could not be unpacked counts as one unknown.
+void add_bundles(const std::vector<device::AmdBundle>& bundles, std::vector<ArchCount>& code) {
+  std::map<std::pair<std::string, std::string>, ArchCount> counts;
+  const auto add = [&](std::string kind, const std::string& arch, std::uint64_t bytes) {
+    ArchCount& count = counts[{kind, arch}];
+    count.vendor = "amd";
+    count.kind = std::move(kind);
+    count.arch = arch;
+    ++count.count;
+    count.bytes += bytes;
+  };
+  for (const device::AmdBundle& bundle : bundles) {
+    if (!bundle.unread.empty()) add(kUnknownCode, kUnknownCode, bundle.size);
+    const std::vector<std::uint64_t> shares = device::stored_shares(bundle);
+    for (std::size_t i = 0; i < bundle.entries.size(); ++i)
+      add(kCodeObject, bundle.entries[i].target, shares[i]);
+  }
+  for (auto& [key, count] : counts) code.push_back(std::move(count));
+}
+
+/// What the bundles of the file are; nothing of a code object, which is one itself.
+device::AmdCode add_amd_code(const elf::File& file, ElfFacts& facts) {
+  if (auto target = device::amd_target_of_code_object(file)) {
+    facts.regions = 1;
+    facts.device_bytes = file.bytes().size();
+    facts.code.push_back({"amd", kCodeObject, std::move(*target), 1, facts.device_bytes, {}, 0});
+    return {};
+  }
+  Result<device::AmdCode> code = device::find_amd_code(file);
+  if (!code) {
+    facts.unreadable = code.error().message;
+    return {};
+  }
+  facts.regions += code->bundles.size();
+  facts.device_bytes += code->section_bytes;
+  add_bundles(code->bundles, facts.code);
+  return *std::move(code);
+}
+
+/// A file that is a cubin itself, as libraries ship them by the thousand to choose from.
+void add_cubin(const elf::File& file, ElfFacts& facts) {
+  const auto arch = device::cubin_arch(file);
+  if (!arch) return;
+  facts.regions = 1;
+  facts.device_bytes = file.bytes().size();
+  facts.code.push_back({"nvidia",
+                        std::string(device::to_string(device::EntryKind::kCubin)),
+                        arch_name(device::EntryKind::kCubin, *arch),
+                        1,
+                        facts.device_bytes,
+                        {},
+                        0,
+                        0});
+}
+
+/// NVIDIA writes one line of JSON into the note; the toolkit's reader takes its keys in any case.
+std::optional<ForwardNote> forward_note(const elf::File& file) {
+  constexpr std::size_t kMostText = 64u << 10, kMostNumbers = 1000;
+  const elf::Section* section = file.find_section(".note.cuda.fwd_compatibility");
+  if (section == nullptr) return std::nullopt;
+  const std::string_view text = as_text(elf::find_note(
+      file.section_bytes(*section), section->alignment, "NVIDIA Corporation", std::nullopt));
+  const std::string_view document = text.substr(0, text.find('\0'));
+  if (document.empty() || document.size() > kMostText) return std::nullopt;
+  const Result<text::Json> json = text::parse_json(document, file.name());
+  if (!json || !json->is_object()) return std::nullopt;
+  ForwardNote out;
+  const auto numbers = [&](const text::Json& list, std::vector<std::uint64_t>& to) {
+    for (const text::Json& item : list.items())
+      if (item.is_number() && to.size() < kMostNumbers) to.push_back(item.unsigned_or(0));
+  };
+  for (const auto& [name, value] : json->members()) {
+    if ((name == "CUDA version" || name == "CUDA Version") && value.text().size() <= 32)
+      out.cuda = value.text();
+    if (name == "driver") numbers(value, out.drivers);
+    if (name == "device") numbers(value, out.brands);
+  }
+  return out;
+}
+
+std::vector<CodeFate> fates_of(const device::FileCode& code, const device::AmdCode& amd,
+                               const device::PrunePlan& plan) {
+  std::map<std::tuple<std::string, std::string, device::Reason>, std::uint64_t> fates;
+  for (const device::EntryDecision& decision : plan.decisions) {
+    const device::Entry& entry =
+        code.sections[decision.section].regions[decision.region].entries[decision.entry];
+    fates[{std::string(device::to_string(entry.kind)), arch_name(entry.kind, entry.arch),
+           decision.reason}] += entry.size();
+  }
+  for (const device::AmdDecision& decision : plan.amd) {
+    const bool whole = decision.entry == device::AmdDecision::kWhole;
+    const std::string target =
+        whole ? kUnknownCode : amd.bundles[decision.bundle].entries[decision.entry].target;
+    fates[{whole ? kUnknownCode : kCodeObject, target, decision.reason}] += decision.bytes;
+  }
+  std::vector<CodeFate> out;
+  for (const auto& [key, bytes] : fates) {
+    const auto& [kind, arch, reason] = key;
+    out.push_back({kind, arch, reason, bytes});
+  }
+  return out;
+}
+
+PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code,
+                             const device::AmdCode& amd, const device::PruneOptions& options) {
+  PruneSummary summary;
+  summary.output_size = file.bytes().size();
+  const Result<device::PrunePlan> plan =
+      device::plan_prune(file, code, amd, options, device::PlanUse::kMeasure);
+  if (!plan) {
+    summary.left_alone = plan.error().message;
+    return summary;
+  }
+  summary.bytes = plan->bytes;
+  summary.code = fates_of(code, amd, *plan);
+  for (const device::AmdDecision& decision : plan->amd)
+    if (device::is_drop(decision.reason)) summary.amd_dropped += decision.bytes;
+  summary.bolder = device::bolder_gains(code, *plan, options);
+  summary.left_alone = plan->left_alone;
+  if (!summary.left_alone.empty()) return summary;
+  const Result<elf::EditResult> result = elf::measure(file, plan->edit);
+  if (!result) {
+    summary.left_alone = result.error().message;
+  } else if (result->output_size < result->input_size) {
+    summary.output_size = result->output_size;
+    summary.removed_debug_bytes = result->debug_bytes_removed;
+    summary.recompressed_bytes = plan->recompressed.saved();
+    summary.raised_entries = plan->recompressed.raised;
+  }
+  return summary;
+}
+
+}  // namespace
+
+std::optional<BareCode> read_bare_code(Bytes bytes) {
+  const Result<std::vector<device::AmdBundle>> bundles = device::read_amd_bundles(bytes);
+  if (!bundles || bundles->empty()) return std::nullopt;
+  BareCode out{bundles->size(), bytes.size(), {}};
+  add_bundles(*bundles, out.code);
+  return out;
+}
+
+std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
+                                       const device::PruneOptions* prune) {
+  const Result<elf::File> file = elf::File::parse(bytes, name);
+  if (!file) return std::nullopt;
+  ElfFacts facts;
+  facts.machine = file->machine();
+  facts.type = file->type();
+  facts.soname = file->soname();
+  facts.needed = file->needed();
+  facts.rpath = file->rpath();
+  facts.runpath = file->runpath();
+  facts.interpreter = file->interpreter();
+  facts.build_id = file->build_id();
+  facts.libc_release = libc_release(*file, name);
+
+  std::uint64_t newest = 0;
+  for (const auto& [library, version] : file->version_needs()) {
+    if (const std::uint64_t order = glibc_order(version); order > newest) {
+      newest = order;
+      facts.glibc = version.substr(6);
+    }
+  }
+  facts.x86_isa = elf::x86_isa_needed(*file);
+  facts.forward = forward_note(*file);
+  const elf::Strippable strippable = elf::strippable(*file);
+  facts.debug_bytes = strippable.debug;
+  facts.symbol_bytes = strippable.symbols;
+
+  const Result<device::FileCode> code = device::find_device_code(*file);
+  facts.mentions = mentioned_libraries(*file, code ? *code : device::FileCode());
+  if (!code) {
+    facts.unreadable = code.error().message;
+    return facts;
+  }
+  add_code(bytes, facts, *code);
+  add_cubin(*file, facts);
+  const device::AmdCode amd = add_amd_code(*file, facts);
+  if (prune == nullptr) return facts;
+  const device::PruneOptions options = device::options_for_file(*prune, name);
+  if (code->any() || amd.places.any() || device::worth_stripping(strippable, options))
+    facts.prune = summarise_prune(*file, *code, amd, options);
+  return facts;
+}
+
+}  // namespace flense::inventory

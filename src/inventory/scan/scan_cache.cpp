@@ -1,0 +1,236 @@
+#include "inventory/scan/scan_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "codec/sha256.h"
+#include "inventory/needs_json.h"
+#include "inventory/own_build.h"
+#include "inventory/scan/scan_format.h"
+
+namespace flense::inventory {
+
+namespace {
+
+constexpr std::string_view kFileForm = "file-1";
+constexpr std::size_t kMaxLabel = 200, kFormDigits = 16;
+
+/// A key of parts none of which can run into the next.
+class KeyMaker {
+ public:
+  explicit KeyMaker(std::string_view kind) { add(kind); }
+  KeyMaker& add(std::string_view part) {
+    sum_.update(as_bytes(fmt::format("{}:", part.size())));
+    sum_.update(as_bytes(part));
+    return *this;
+  }
+  std::string key() { return sum_.hex(); }
+
+ private:
+  codec::Sha256 sum_;
+};
+
+bool has_digest(const image::Layer& layer) {
+  return !layer.blob.digest.empty() || !layer.diff_id.empty();
+}
+
+std::string prune_text(const InventoryCache::Prune& prune) {
+  if (!prune) return {};
+  return fmt::format("{} {} {} {}{}{}{}{}", prune->targets.text(), device::to_string(prune->level),
+                     device::to_string(prune->recompress), prune->keep_ptx, prune->drop_debug,
+                     prune->drop_symtab, prune->drop_vendor, prune->keep_amd);
+}
+
+/// What entries of this kind look like and mean to this build: a part of their key, so that what
+/// another one would have made otherwise is not taken for ours. The signatures are for programs
+/// that were linked without a build id.
+std::string form_of(std::string_view kind) {
+  // That a file was hashed means the same to all of them.
+  if (kind == kFileKind) return std::string(kFileForm);
+  static const std::string kBuild = own_build();
+  KeyMaker out(kind);
+  out.add(kVersion).add(kBuild).add(scan_signature());
+  if (kind == kNeedsKind) out.add(needs_signature());
+  return out.key().substr(0, kFormDigits);
+}
+
+/// Both digests: what was hashed is that these stored bytes unpack to that archive.
+std::string scan_key(const image::Layer& layer, const InventoryCache::Prune& prune) {
+  return KeyMaker(kLayerKind)
+      .add(form_of(kLayerKind))
+      .add(layer.blob.digest)
+      .add(layer.diff_id)
+      .add(prune_text(prune))
+      .key();
+}
+
+/// Of the very bytes: an archive may hold several members of which each claims the same digest.
+/// Empty where they cannot be told.
+std::string file_key(const image::Image& image, std::size_t index) {
+  const MappedFile* file = image.layer_mapping(index);
+  if (file == nullptr || !file->identity()) return {};
+  const auto stored = image.open_layer(index);
+  if (!stored) return {};
+  const Bytes bytes = (*stored)->direct();
+  const std::byte* const begin = file->bytes().data();
+  if (bytes.empty() || bytes.data() < begin ||
+      bytes.data() + bytes.size() > begin + file->bytes().size())
+    return {};
+  const FileIdentity& identity = *file->identity();
+  const image::Layer& layer = image.layers[index];
+  return KeyMaker(kFileKind)
+      .add(form_of(kFileKind))
+      .add(layer.blob.digest)
+      .add(layer.diff_id)
+      .add(fmt::format("{} {} {} {}", identity.inode, identity.size, identity.modified,
+                       identity.changed))
+      .add(fmt::format("{} {}", bytes.data() - begin, bytes.size()))
+      .key();
+}
+
+/// Empty for images that cannot be told by digests.
+std::string needs_key(const image::Image& image, std::string_view basis) {
+  if (image.config_digest.empty() || image.entries() != nullptr) return {};
+  KeyMaker out(kNeedsKind);
+  out.add(form_of(kNeedsKind)).add(image.config_digest).add(basis);
+  for (const image::Layer& layer : image.layers) {
+    if (!has_digest(layer)) return {};
+    out.add(layer.blob.digest).add(layer.diff_id);
+  }
+  return out.key();
+}
+
+std::optional<Needs> parse_needs(Bytes payload) {
+  const auto json = text::parse_json(as_text(payload), "cached needs");
+  if (!json) return std::nullopt;
+  auto needs = needs_from_json(*json, "cached needs");
+  if (!needs) return std::nullopt;
+  return std::move(*needs);
+}
+
+std::string label_of(std::string text) {
+  if (text.size() > kMaxLabel) text.resize(kMaxLabel);
+  return text;
+}
+
+}  // namespace
+
+bool is_sound(const StoredEntry& entry) {
+  // Another build's: its sum is right, and nobody here reads more of it.
+  if (entry.head.form != form_of(entry.head.kind)) return true;
+  if (entry.head.kind == kLayerKind) return decode_scan(entry.payload()).has_value();
+  if (entry.head.kind == kFileKind) return entry.payload().empty();
+  return entry.head.kind == kNeedsKind && parse_needs(entry.payload());
+}
+
+std::optional<EntryStore> open_first(const std::vector<std::filesystem::path>& places,
+                                     std::uint64_t max_bytes,
+                                     std::vector<std::string>& complaints) {
+  for (const std::filesystem::path& place : places) {
+    auto store = EntryStore::open(place, max_bytes);
+    if (store) return std::move(*store);
+    complaints.push_back(store.error().message);
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+/// When the file that holds the layer was last hashed as it is now.
+std::optional<std::int64_t> hashed_at(const EntryStore& store, const image::Image& image,
+                                      std::size_t index) {
+  const std::string key = file_key(image, index);
+  if (key.empty()) return std::nullopt;
+  const auto entry = store.load(kFileKind, key);
+  if (!entry) return std::nullopt;
+  return entry->head.made;
+}
+
+}  // namespace
+
+std::optional<Cached<InventoryCache::Scan>> InventoryCache::load_scan(const image::Image& image,
+                                                                      std::size_t layer,
+                                                                      const Prune& prune,
+                                                                      CacheTrust trust) const {
+  if (image.entries() != nullptr || !has_digest(image.layers[layer])) return std::nullopt;
+  std::optional<std::int64_t> hashed;
+  if (trust == CacheTrust::kFile) {
+    hashed = hashed_at(store_, image, layer);
+    if (!hashed) return std::nullopt;
+  }
+  const auto entry = store_.load(kLayerKind, scan_key(image.layers[layer], prune));
+  if (!entry) return std::nullopt;
+  auto scan = decode_scan(entry->payload());
+  if (!scan) {
+    store_.remove(entry->head);
+    return std::nullopt;
+  }
+  return Cached<Scan>{std::make_shared<const LayerScan>(std::move(*scan)),
+                      hashed.value_or(entry->head.made)};
+}
+
+void InventoryCache::store_scan(const image::Image& image, std::size_t layer, const Prune& prune,
+                                const LayerScan& scan, std::int64_t started) {
+  const image::Layer& facts = image.layers[layer];
+  if (image.entries() != nullptr || !has_digest(facts)) return;
+  const MappedFile* file = image.layer_mapping(layer);
+  if (file != nullptr && !file->unchanged()) return;
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  EntryHead head;
+  head.label = label_of(fmt::format(
+      "{} of {}", facts.diff_id.empty() ? facts.blob.digest : facts.diff_id, image.name));
+  head.made = started / kSecond;
+  head.kind = kLayerKind;
+  head.form = form_of(kLayerKind);
+  head.key = scan_key(facts, prune);
+  store_.store(head, encode_scan(scan));
+  if (file == nullptr || !file->identity()) return;
+  const FileIdentity& identity = *file->identity();
+  if (started - std::max(identity.modified, identity.changed) < settle_) return;
+  head.kind = kFileKind;
+  head.form = form_of(kFileKind);
+  head.key = file_key(image, layer);
+  if (head.key.empty()) return;
+  head.label = label_of(file->name());
+  store_.store(head, {});
+}
+
+std::optional<Cached<Needs>> InventoryCache::load_needs(const image::Image& image,
+                                                        std::string_view basis,
+                                                        CacheTrust trust) const {
+  const std::string key = needs_key(image, basis);
+  if (key.empty()) return std::nullopt;
+  std::int64_t since = 0;
+  if (trust == CacheTrust::kFile) {
+    for (std::size_t i = 0; i < image.layers.size(); ++i) {
+      const auto hashed = hashed_at(store_, image, i);
+      if (!hashed) return std::nullopt;
+      since = i == 0 ? *hashed : std::min(since, *hashed);
+    }
+  }
+  const auto entry = store_.load(kNeedsKind, key);
+  if (!entry) return std::nullopt;
+  auto needs = parse_needs(entry->payload());
+  if (!needs) {
+    store_.remove(entry->head);
+    return std::nullopt;
+  }
+  needs->name = image.name;
+  return Cached<Needs>{std::move(*needs), since == 0 ? entry->head.made : since};
+}
+
+void InventoryCache::store_needs(const image::Image& image, std::string_view basis,
+                                 const Needs& needs) {
+  EntryHead head;
+  head.key = needs_key(image, basis);
+  if (head.key.empty()) return;
+  head.kind = kNeedsKind;
+  head.form = form_of(kNeedsKind);
+  head.label = label_of(fmt::format("{} ({})", image.name, image.config_digest));
+  head.made = wall_clock() / 1'000'000'000;
+  store_.store(head, text::dump_json(needs_to_json(needs)));
+}
+
+}  // namespace flense::inventory

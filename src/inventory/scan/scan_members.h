@@ -1,0 +1,42 @@
+// How many members the structures of a LayerScan have, for tie_members. A new member is kept, read
+// back and compared by the tests as soon as its structure's number here is right; until then it
+// does not compile.
+#pragma once
+
+#include "base/members.h"
+#include "inventory/scan/layer_scan.h"
+
+namespace flense::inventory {
+
+constexpr std::size_t member_count(const ArchCount*) {
+  return 8;
+}
+constexpr std::size_t member_count(const CodeFate*) {
+  return 4;
+}
+constexpr std::size_t member_count(const PruneSummary*) {
+  return 9;
+}
+constexpr std::size_t member_count(const ForwardNote*) {
+  return 3;
+}
+constexpr std::size_t member_count(const BareCode*) {
+  return 3;
+}
+constexpr std::size_t member_count(const ElfFacts*) {
+  return 20;
+}
+constexpr std::size_t member_count(const Package*) {
+  return 3;
+}
+constexpr std::size_t member_count(const TensorType*) {
+  return 4;
+}
+constexpr std::size_t member_count(const ModelFile*) {
+  return 4;
+}
+constexpr std::size_t member_count(const LayerScan*) {
+  return 13;
+}
+
+}  // namespace flense::inventory

@@ -1,0 +1,181 @@
+#include "launch/container/mount_plan.h"
+
+#include <algorithm>
+#include <array>
+
+namespace flense::launch {
+
+namespace {
+
+constexpr std::uint64_t kShmBytes = 64u << 20;  // as docker; only where it is our own
+
+std::ptrdiff_t depth(const OciMount& mount) {
+  return std::count(mount.destination.begin(), mount.destination.end(), '/');
+}
+
+class Planner {
+ public:
+  explicit Planner(const MountInput& input) : input_(input), options_(input.options) {}
+
+  Result<MountPlan> plan() {
+    kernel();
+    devices();
+    scratch();
+    if (options_.sub_ids || options_.other_id)
+      explain("home and working directory: not bound, they are another user's there");
+    else if (!options_.isolate) {
+      home();
+      directory();
+    }
+    host_files();
+    TRY_DO(requested());
+    // Parents first, else in the order above: nothing hides what was asked for.
+    std::stable_sort(out_.mounts.begin(), out_.mounts.end(),
+                     [](const OciMount& a, const OciMount& b) { return depth(a) < depth(b); });
+    return std::move(out_);
+  }
+
+ private:
+  void add(std::string destination, std::string type, std::string source,
+           std::vector<std::string> options) {
+    out_.mounts.push_back(
+        {std::move(destination), std::move(type), std::move(source), std::move(options)});
+  }
+  void bind(const std::string& source, const std::string& target, bool read_only = false) {
+    add(target, "bind", source, {"rbind", read_only ? "ro" : "rw"});
+  }
+  void explain(std::string reason) { out_.reasons.push_back(std::move(reason)); }
+  bool covered(std::string_view path) const {
+    return std::any_of(out_.mounts.begin(), out_.mounts.end(), [&](const OciMount& mount) {
+      return mount.type == "bind" && is_below(path, mount.destination);
+    });
+  }
+
+  void kernel() {
+    if (options_.isolate)
+      add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
+    else
+      bind("/proc", "/proc");
+    // The kernel lets a network namespace have its own view of the devices in it. Control groups
+    // and the kernel's own file systems are mounts below: "rro" is for them, too.
+    if (options_.host_network)
+      add("/sys", "bind", "/sys",
+          {"rbind", "nosuid", "noexec", "nodev", input_.recursive_read_only ? "rro" : "ro"});
+    else
+      add("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"});
+  }
+
+  /// crun itself makes null, zero, full, random, urandom, tty and the links in it.
+  void devices() {
+    add("/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "mode=755", "size=1m"});
+    add("/dev/pts", "devpts", "devpts",
+        {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"});
+    const bool own_ipc = own_scratch() || options_.shm_size.has_value();
+    if (own_ipc || input_.on_host("/dev/shm") != FileKind::kDirectory) {
+      add("/dev/shm", "tmpfs", "shm",
+          {"nosuid", "noexec", "nodev", "mode=1777",
+           fmt::format("size={}", options_.shm_size.value_or(kShmBytes))});
+    } else {
+      bind("/dev/shm", "/dev/shm");
+      explain("/dev/shm: the host's, so that ranks of a node share it (--shm-size gives its own)");
+    }
+    if (options_.isolate)
+      add("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"});
+    else if (input_.on_host("/dev/mqueue") == FileKind::kDirectory)
+      bind("/dev/mqueue", "/dev/mqueue");
+  }
+
+  /// The caller could not remove what another id left in the host's.
+  bool own_scratch() const { return options_.isolate || options_.sub_ids || options_.other_id; }
+
+  void scratch() {
+    add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});
+    for (const char* place : {"/tmp", "/var/tmp"}) {
+      if (own_scratch() || input_.on_host(place) != FileKind::kDirectory)
+        add(place, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=1777"});
+      else
+        bind(place, place);
+    }
+    explain(own_scratch() ? "/tmp, /var/tmp: fresh memory"
+                          : "/tmp, /var/tmp: the host's, writable");
+  }
+
+  void home() {
+    const std::string& home = input_.caller.account.home;
+    if (!options_.home) return explain("home: not bound (--no-home)");
+    const bool of_system =
+        std::ranges::any_of(std::array{"/dev", "/run", "/proc", "/sys"},
+                            [&](const char* place) { return is_below(home, place); });
+    if (!home.starts_with('/') || home == "/" || of_system ||
+        input_.on_host(home) != FileKind::kDirectory)
+      return explain("home: not bound, the caller has none");
+    const FileKind there = input_.in_image(home);
+    if (there == FileKind::kFile || there == FileKind::kOther)
+      return explain(fmt::format("home: not bound, {} is a file in the image", home));
+    bind(home, home);
+    explain(fmt::format("home: {} bound, writable (--no-home leaves it out)", home));
+  }
+
+  void directory() {
+    const std::string& cwd = input_.caller.directory;
+    if (cwd.empty() || cwd == "/") return;
+    if (covered(cwd)) {
+      out_.directory_bound = !is_below(cwd, "/proc") && !is_below(cwd, "/sys");
+      return;
+    }
+    const FileKind there = input_.in_image(cwd);
+    const bool free = there == FileKind::kMissing ||
+                      (there == FileKind::kDirectory && input_.is_empty_in_image(cwd));
+    if (!free || is_below(cwd, "/dev") || is_below(cwd, "/run"))
+      return explain(fmt::format("working directory: not bound, the image has its own {}", cwd));
+    bind(cwd, cwd);
+    out_.directory_bound = true;
+    explain(fmt::format("working directory: {} bound, writable", cwd));
+  }
+
+  void host_files() {
+    constexpr std::array<const char*, 2> kFiles = {"/etc/resolv.conf", "/etc/hosts"};
+    if (!options_.isolate || options_.host_network)
+      for (const char* file : kFiles)
+        if (input_.on_host(file) == FileKind::kFile) bind(file, file, true);
+    if (!input_.passwd_file.empty()) bind(input_.passwd_file, "/etc/passwd", true);
+    if (!input_.group_file.empty()) bind(input_.group_file, "/etc/group", true);
+  }
+
+  Result<void> requested() {
+    for (const MountRequest& mount : options_.mounts) {
+      if (is_below(mount.target, "/proc") || is_below(mount.target, "/sys"))
+        return fail(Code::kUsage, "nothing can be mounted on {}", mount.target);
+      // A later word for the same place replaces the earlier one.
+      std::erase_if(out_.mounts,
+                    [&](const OciMount& one) { return one.destination == mount.target; });
+      if (mount.kind == MountRequest::Kind::kTmpfs) {
+        std::vector<std::string> options = {"nosuid", "nodev", "mode=1777"};
+        if (mount.size) options.push_back(fmt::format("size={}", *mount.size));
+        add(mount.target, "tmpfs", "tmpfs", std::move(options));
+        continue;
+      }
+      if (input_.on_host(mount.source) == FileKind::kMissing)
+        return fail(Code::kEnvironment, "{} does not exist, or cannot be reached", mount.source);
+      bind(mount.source, mount.target, mount.read_only);
+    }
+    return {};
+  }
+
+  const MountInput& input_;
+  const RunOptions& options_;
+  MountPlan out_;
+};
+
+}  // namespace
+
+bool is_below(std::string_view path, std::string_view directory) {
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || directory == "/" || path[directory.size()] == '/');
+}
+
+Result<MountPlan> plan_mounts(const MountInput& input) {
+  return Planner(input).plan();
+}
+
+}  // namespace flense::launch

@@ -1,0 +1,52 @@
+// The OCI runtime configuration (runtime-spec config.md, config-linux.md) of a launch, from
+// decisions already made: the same values give the same bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch/container/accounts.h"
+#include "text/json.h"
+
+namespace flense::launch {
+
+struct OciMount {
+  std::string destination, type, source;
+  std::vector<std::string> options;
+  bool operator==(const OciMount&) const = default;
+};
+
+struct OciInput {
+  std::string root;  ///< absolute, or relative to the bundle
+  bool root_read_only = true;
+  std::vector<std::string> args, env;
+  std::string cwd = "/";
+  bool terminal = false;
+  Identity user;  ///< in the container
+  Identity host;  ///< what it is mapped to, in the namespace that crun is started in
+  std::vector<std::string> namespaces;  ///< besides mount and user: "pid", "ipc", "uts", "network"
+  std::vector<OciMount> mounts;
+  /// The caller as uid 0 of the container with the capabilities that package managers use.
+  bool fake_root = false;
+  /// More than 1: that many ids, of which 0 is the caller, as in the namespace that crun is started
+  /// in; uid 0 has capabilities over them, and the caller's groups are kept.
+  std::uint32_t uids = 1, gids = 1;
+  std::vector<std::uint32_t> groups;    ///< further ones of the user; empty: the caller's are kept
+  std::optional<text::Json> filter;     ///< linux.seccomp; nullopt: every call is allowed
+  std::string_view compiled_filter;     ///< the same for the kernel, in base64
+  std::optional<std::uint64_t> memory;  ///< bytes
+  std::optional<double> cpus;
+  std::string cgroup_path;  ///< empty: none
+  std::string hostname;     ///< with the namespace "uts"
+};
+
+/// ociVersion 1.0.0, which every crun reads. No capabilities, no new privileges, no resources
+/// unless asked for: without them crun needs no control group. What of /proc and /sys tells of the
+/// host or changes it is masked or read-only.
+text::Json oci_config(const OciInput& input);
+/// config.md, "mounts".
+text::Json mount_list(const std::vector<OciMount>& mounts);
+
+}  // namespace flense::launch

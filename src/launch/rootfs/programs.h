@@ -1,0 +1,25 @@
+// What the programs of an unpacked root were when it was unpacked: records of one size in order, so
+// that the one that is to be started is compared at every start, in microseconds, where
+// root_listing.h takes reading them all.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "launch/container/start_check.h"
+#include "launch/rootfs/listing.h"
+#include "launch/rootfs/store.h"
+
+namespace flense::launch {
+
+inline constexpr const char* kProgramsName = "programs";
+
+/// Of the regular files that may be executed.
+std::string encode_programs(const Listing& listing);
+
+/// The places of the image where the command was looked for, against the record: type, mode, size
+/// and time. Of a damaged root an environment error, and the next start unpacks it anew. Nothing is
+/// said of a root that is no entry of the store.
+Result<void> check_program(const RootFs& root, const CommandCheck& command);
+
+}  // namespace flense::launch

@@ -1,0 +1,32 @@
+// One instruction's own grammar: what its arguments must look like before any variable is replaced.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lint/dockerfile/dockerfile.h"
+#include "lint/dockerfile/lines.h"
+#include "lint/dockerfile/words.h"
+
+namespace flense::lint {
+
+/// An instruction with its arguments as they are written, quotes and all: what the lexer reads.
+struct RawInstruction {
+  Instruction instruction;
+  std::vector<std::string> words;  ///< one for each of Instruction::words
+  /// One for each of Instruction::pairs.
+  std::vector<std::pair<std::string, std::optional<std::string>>> pairs;
+  std::vector<ParseProblem> later;  ///< of an ONBUILD trigger: refused where it runs
+  bool fine = true;  ///< false: a problem was found, so the words need not make sense
+};
+
+/// nullopt where the line is no instruction.
+std::optional<RawInstruction> read_instruction(const LogicalLine& line, char escape,
+                                               std::vector<ParseProblem>& problems);
+
+/// "run" for "RNU"; empty: nothing is near.
+std::string nearest_keyword(std::string_view word);
+
+}  // namespace flense::lint

@@ -1,0 +1,400 @@
+#include "lint/facts/build_steps.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Rules compare paths with each other.
+constexpr std::size_t kMostStepPaths = 2'000;
+/// Commands of one instruction that may set a variable.
+constexpr std::size_t kMostStepCommands = 1'000;
+/// Of a path or a user's name: every step keeps its own.
+constexpr std::size_t kLongest = 4'096;
+
+std::string absolute(std::string_view directory, std::string_view path, std::string_view home) {
+  if (path.empty() || path.find('$') != path.npos) return {};
+  if (path == "~" || path.starts_with("~/")) {
+    if (home.empty()) return {};
+    return normal_path(std::string(home) + std::string(path.substr(1)));
+  }
+  if (path.starts_with('/')) return normal_path(path);
+  if (directory.empty()) return {};
+  return path_below(directory, path);
+}
+
+/// A value with its variables replaced; empty: one is not known.
+std::string replaced(std::string_view text, const Environment& environment) {
+  if (text.find('$') == text.npos) return std::string(text);
+  return expand(text, environment).value_or(std::string());
+}
+
+}  // namespace
+
+const Environment& environment_of(const Instruction& instruction) {
+  static const Environment kNone;
+  return instruction.environment ? *instruction.environment : kNone;
+}
+
+namespace {
+
+std::string home_of(std::string_view user, const Environment& environment) {
+  if (const auto at = environment.find("HOME"); at != environment.end())
+    return at->second.value_or(std::string());
+  if (is_root(user)) return "/root";
+  if (user.empty() || user.find_first_not_of("0123456789") == user.npos) return {};
+  return "/home/" + std::string(user);
+}
+
+}  // namespace
+
+StageSteps::StageSteps(const FileView& view, std::size_t stage) {
+  auto lineage = view.dockerfile->lineage(stage);
+  std::ranges::reverse(lineage);
+  std::string user = "root", directory;
+  for (const std::size_t one : lineage)
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
+      const Environment& environment = environment_of(instruction);
+      places_.emplace(&instruction, steps_.size());
+      steps_.push_back({&instruction, user, home_of(user, environment), directory});
+      if (instruction.words.empty()) continue;
+      if (instruction.keyword == "USER") {
+        user = replaced(instruction.words.front().text, environment);
+        user.resize(std::min(user.find(':'), user.size()));
+        if (user.size() > kLongest) user.clear();
+      } else if (instruction.keyword == "WORKDIR") {
+        const std::string path =
+            replaced(instruction.words.size() == 1 ? std::string_view(instruction.words[0].text)
+                                                   : view.text(instruction.arguments),
+                     environment);
+        if (path.starts_with('/'))
+          directory = normal_path(path);
+        else
+          directory =
+              path.empty() || directory.empty() ? std::string() : path_below(directory, path);
+        if (directory.size() > kLongest) directory.clear();
+      }
+    }
+}
+
+const Step* StageSteps::find(const Instruction* instruction) const {
+  const auto at = places_.find(instruction);
+  return at == places_.end() ? nullptr : &steps_[at->second];
+}
+
+bool StepCommand::has(std::string_view word) const {
+  return std::ranges::find(arguments, word, &Argument::text) != arguments.end();
+}
+
+std::string StepCommand::value_of(std::string_view option) const {
+  for (std::size_t at = 0; at < arguments.size(); ++at) {
+    const std::string_view text = arguments[at].text;
+    if (text == option) return at + 1 < arguments.size() ? arguments[at + 1].text : std::string();
+    if (text.starts_with(option) && text.size() > option.size() && text[option.size()] == '=')
+      return std::string(text.substr(option.size() + 1));
+  }
+  return {};
+}
+
+std::vector<StepCommand> commands_of(const Instruction& instruction) {
+  std::vector<StepCommand> out;
+  for (const ShellCommand& command : instruction.commands) {
+    const Program program = program_of(command);
+    if (program.name.empty() || program.first >= command.words.size()) continue;
+    StepCommand made;
+    made.shell = &command;
+    made.program = program.name;
+    made.program_span = command.words[program.first].span;
+    made.arguments = arguments_of(command, program.first + 1, environment_of(instruction));
+    out.push_back(std::move(made));
+  }
+  return out;
+}
+
+const ShellCommand* command_at(const Instruction& instruction, Span span) {
+  const auto at = std::ranges::find(instruction.commands, span, &ShellCommand::span);
+  return at == instruction.commands.end() ? nullptr : &*at;
+}
+
+bool VariableState::on() const {
+  if (!set) return false;
+  if (!value) return true;
+  const std::string low = to_lower(*value);
+  return !low.empty() && low != "0" && low != "false" && low != "no" && low != "off";
+}
+
+VariableState variable_at(const Instruction& instruction, const ShellCommand* command,
+                          std::string_view name) {
+  VariableState out;
+  const Environment& environment = environment_of(instruction);
+  if (const auto at = environment.find(name); at != environment.end()) out = {true, at->second};
+  const auto assign = [&](std::string_view text, bool dynamic) {
+    out.set = true;
+    out.value = dynamic ? expand(text, environment) : std::optional(std::string(text));
+  };
+  std::size_t seen = 0;
+  for (const ShellCommand& one : instruction.commands) {
+    if (++seen > kMostStepCommands) break;
+    const bool own = &one == command;
+    if (own || one.words.empty())
+      for (const ShellAssignment& set : one.assignments)
+        if (set.name == name) assign(set.value.text, set.value.dynamic);
+    if (!one.words.empty() && (own || one.words.front().text == "export"))
+      for (const ShellWord& word : one.words) {
+        // Behind the program there are arguments.
+        if (own && one.words.front().text != "env" && one.words.front().text != "sudo") break;
+        const std::string_view text = word.text;
+        if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=')
+          assign(text.substr(name.size() + 1), word.dynamic);
+      }
+    if (own) break;
+  }
+  return out;
+}
+
+bool is_root(std::string_view user) {
+  return user == "root" || user == "0";
+}
+
+std::vector<CacheMount> cache_mounts(const Instruction& instruction) {
+  std::vector<CacheMount> out;
+  for (const Flag* flag : instruction.flags_of("mount")) {
+    CacheMount made;
+    made.flag = flag;
+    bool cache = false;
+    std::string written;
+    for (const auto& [key, value] : flag->pairs()) {
+      if (key == "type") cache = value == "cache";
+      if (key == "target" || key == "dst" || key == "destination") written = value;
+      if (key == "uid") made.has_uid = true;
+    }
+    if (!cache) continue;
+    made.target = replaced(written, environment_of(instruction));
+    while (made.target.size() > 1 && made.target.ends_with('/')) made.target.pop_back();
+    out.push_back(std::move(made));
+  }
+  return out;
+}
+
+bool lies_in(std::string_view path, std::string_view directory) {
+  if (directory.empty() || path.empty()) return false;
+  if (directory == "/") return true;
+  return path.starts_with(directory) &&
+         (path.size() == directory.size() || path[directory.size()] == '/');
+}
+
+std::string cache_directory(const Step& step, const ShellCommand* command,
+                            const knowledge::ToolCacheRow& tool) {
+  const auto from = [&](std::string_view name) {
+    return variable_at(*step.instruction, command, name);
+  };
+  const std::string &home = step.home, &directory = step.directory;
+  if (command != nullptr)
+    for (std::size_t at = 0; at < command->words.size(); ++at) {
+      const std::string_view text = command->words[at].text;
+      std::string_view named;
+      if (text == "--cache-dir" && at + 1 < command->words.size())
+        named = command->words[at + 1].text;
+      if (text.starts_with("--cache-dir=")) named = text.substr(12);
+      if (!named.empty())
+        return absolute(directory, replaced(named, environment_of(*step.instruction)), home);
+    }
+  if (const auto own = from(tool.variable); own.set && own.value.value_or("?") != "")
+    return own.value ? absolute(directory, *own.value, home) : std::string();
+  if (const auto xdg = from("XDG_CACHE_HOME"); xdg.set && xdg.value.value_or("?") != "")
+    return xdg.value ? absolute(directory, *xdg.value + "/" + tool.xdg, home) : std::string();
+  return home.empty() ? std::string() : normal_path(home + "/" + tool.home);
+}
+
+namespace {
+
+/// The paths of one RUN: `cd` is followed at the top.
+class RunPaths {
+ public:
+  RunPaths(const Instruction& run, std::string directory, std::string home,
+           std::vector<Written>& out)
+      : run_(run), directory_(std::move(directory)), home_(std::move(home)), out_(out) {
+    for (const Flag* mount : run.flags_of("mount"))
+      for (const auto& [key, value] : mount->pairs())
+        if (key == "target" || key == "dst" || key == "destination") mounts_.push_back(value);
+  }
+
+  void read() {
+    for (const StepCommand& command : commands_of(run_)) one(command);
+  }
+
+ private:
+  void add(std::string_view path, std::string_view how, const StepCommand& command, bool download) {
+    const std::string full = absolute(directory_, path, home_);
+    if (full.empty() || full == "/dev/null" || out_.size() >= kMostStepPaths) return;
+    for (const std::string& mount : mounts_)
+      if (lies_in(full, mount)) return;
+    out_.push_back({&run_, full, std::string(how), command.shell->span, download});
+  }
+
+  /// The first argument that is neither an option nor the value of one of these.
+  static std::vector<std::string> positional(const StepCommand& command,
+                                             std::span<const std::string_view> valued) {
+    std::vector<std::string> out;
+    const Options options = read_options(command.arguments, valued);
+    for (const Argument& word : options.positional) out.push_back(word.text);
+    return out;
+  }
+
+  void fetched(const StepCommand& command) {
+    constexpr auto kWget = std::to_array<std::string_view>(
+        {"-O", "--output-document", "-P", "--directory-prefix", "-o", "--output-file", "-t",
+         "--tries", "-T", "--timeout", "-U", "--user-agent", "--header"});
+    constexpr auto kCurl = std::to_array<std::string_view>(
+        {"-o", "--output", "--output-dir", "-H", "--header", "--retry", "-A", "--user-agent", "-x",
+         "--proxy", "-d", "--data", "-u", "--user", "-m", "--max-time", "-X", "--request"});
+    const bool wget = command.program == "wget";
+    const bool aria = command.program == "aria2c";
+    const Options options =
+        wget ? read_options(command.arguments, kWget) : read_options(command.arguments, kCurl);
+    std::string file, folder;
+    bool remote_name = wget || aria;
+    for (const Option& option : options.options) {
+      if (wget && (option.name == "-O" || option.name == "--output-document")) file = option.value;
+      if (wget && (option.name == "-P" || option.name == "--directory-prefix"))
+        folder = option.value;
+      if (!wget && (option.name == "-o" || option.name == "--output")) file = option.value;
+      if (aria && option.name == "-d") folder = option.value;
+      if (!wget && option.name == "--output-dir") folder = option.value;
+      if (!wget && option.name == "--remote-name") remote_name = true;
+    }
+    // curl -LO, wget -qO FILE
+    for (std::size_t at = 0; at < command.arguments.size(); ++at) {
+      const std::string_view text = command.arguments[at].text;
+      if (text.size() < 2 || text[0] != '-' || text[1] == '-') continue;
+      const bool last = at + 1 < command.arguments.size();
+      if (wget && text.ends_with('O') && last) file = command.arguments[at + 1].text;
+      if (!wget && text.ends_with('o') && last) file = command.arguments[at + 1].text;
+      if (!wget && text.find('O') != text.npos) remote_name = true;
+    }
+    if (file == "-") return;
+    if (!file.empty()) {
+      add(folder.empty() ? file : folder + "/" + file, command.program, command, true);
+      return;
+    }
+    if (!remote_name) return;
+    for (const Argument& word : options.positional) {
+      if (word.text.find("://") == std::string::npos) continue;
+      const std::string_view url = std::string_view(word.text).substr(0, word.text.find('?'));
+      add((folder.empty() ? "" : folder + "/") + std::string(file_name(url)), command.program,
+          command, true);
+    }
+  }
+
+  void cloned(const StepCommand& command) {
+    constexpr auto kValued = std::to_array<std::string_view>(
+        {"-b", "--branch", "--depth", "-c", "--config", "-j", "--jobs", "-o", "--origin",
+         "--filter", "--reference", "--recurse-submodules", "-C"});
+    const auto words = positional(command, kValued);
+    if (words.size() < 2 || (words[0] != "clone" && words[0] != "lfs")) return;
+    const std::size_t first = words[0] == "lfs" ? 2 : 1;
+    if (words.size() <= first) return;
+    std::string folder(file_name(words[first]));
+    if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
+    add(words.size() > first + 1 ? words[first + 1] : folder, "git clone", command, true);
+  }
+
+  void one(const StepCommand& command) {
+    const std::string& program = command.program;
+    if (program == "cd" && !command.arguments.empty()) {
+      const std::string to = absolute(directory_, command.arguments.front().text, home_);
+      directory_ = command.shell->depth == 0 ? to : std::string();
+    } else if (program == "wget" || program == "curl" || program == "aria2c") {
+      fetched(command);
+    } else if (program == "git") {
+      cloned(command);
+    } else if (program == "huggingface-cli" || program == "hf") {
+      if (command.arguments.empty() || command.arguments.front().text != "download") return;
+      std::string folder = command.value_of("--local-dir");
+      if (folder.empty()) folder = command.value_of("--cache-dir");
+      add(folder.empty() ? "~/.cache/huggingface" : folder, program + " download", command, true);
+    } else if (program == "tar" || program == "bsdtar") {
+      std::string folder = command.value_of("-C");
+      if (folder.empty()) folder = command.value_of("--directory");
+      if (!folder.empty()) add(folder, "tar", command, false);
+    } else if (program == "unzip") {
+      const std::string folder = command.value_of("-d");
+      if (!folder.empty()) add(folder, "unzip", command, false);
+    } else if (program == "cp" || program == "mv") {
+      if (command.arguments.size() > 1) add(command.arguments.back().text, program, command, false);
+    } else if ((program.starts_with("python") && command.value_of("-m") == "venv") ||
+               program == "virtualenv" || (program == "uv" && command.has("venv"))) {
+      if (!command.arguments.empty() && command.arguments.back().text != "venv")
+        add(command.arguments.back().text, "the virtual environment", command, false);
+    } else if (is_shell(program) && command.has("-b") && !command.value_of("-p").empty()) {
+      add(command.value_of("-p"), "the conda installer", command, false);
+    } else if ((program == "aws" || program == "gsutil" || program == "gcloud") &&
+               command.arguments.size() > 2) {
+      add(command.arguments.back().text, program, command, true);
+    }
+  }
+
+  const Instruction& run_;
+  std::string directory_, home_;
+  std::vector<std::string> mounts_;
+  std::vector<Written>& out_;
+};
+
+}  // namespace
+
+std::vector<Written> written_paths(const StageSteps& steps) {
+  std::vector<Written> out;
+  for (const Step& at : steps.all()) {
+    const Instruction& step = *at.instruction;
+    if (step.keyword == "RUN") RunPaths(step, at.directory, at.home, out).read();
+    if (out.size() >= kMostStepPaths) break;
+    if ((step.keyword != "COPY" && step.keyword != "ADD") || step.words.size() < 2) continue;
+    const std::string target = replaced(step.words.back().text, environment_of(step));
+    const std::string full = absolute(at.directory.empty() ? "/" : at.directory, target, {});
+    if (full.empty()) continue;
+    const bool folder = target.ends_with('/') || target == "." || step.words.size() > 2;
+    for (std::size_t word = 0; word + 1 < step.words.size() && out.size() < kMostStepPaths;
+         ++word) {
+      const std::string& source = step.words[word].text;
+      // A directory's content goes to the target itself, a file into the folder.
+      const std::string_view name = file_name(source);
+      const bool file = folder && name.find('.') != name.npos && name != "." && name != "..";
+      out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full, step.keyword,
+                     step.words[word].span, source.find("://") != std::string::npos});
+    }
+  }
+  return out;
+}
+
+bool is_gpu_file(const FileView& view) {
+  for (const StageView& stage : view.stages)
+    if (stage.image.vendor.known()) return true;
+  for (const Install& install : view.installs)
+    for (const PackageList* list : lists_of(install))
+      for (const PackageRequest& request : list->packages)
+        if (is_gpu_package(request.name)) return true;
+  return false;
+}
+
+bool is_nvidia_final(const FileView& view, std::string& why) {
+  const std::size_t last = view.stages.size() - 1;
+  if (const Brought& vendor = view.stages[last].image.vendor; vendor.known()) {
+    why = vendor.evidence;
+    return vendor.value == "nvidia";
+  }
+  for (const Install* install : view.installs_in(last))
+    for (const PackageList* list : lists_of(*install))
+      for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
+        if (one.cuda.known()) {
+          why = fmt::format("{} brings CUDA {}", one.package, one.cuda.value);
+          return true;
+        }
+  return false;
+}
+
+}  // namespace flense::lint

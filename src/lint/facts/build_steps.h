@@ -1,0 +1,105 @@
+// What the steps of a Dockerfile do, as the rules on size and caches need it: commands with their
+// words expanded, the user and the working directory at a step, cache mounts, where tools keep
+// their caches, and which paths a step writes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "lint/facts/stage_view.h"
+#include "lint/shell/command_words.h"
+
+namespace flense::lint {
+
+const Environment& environment_of(const Instruction& instruction);
+
+/// An instruction and what holds where it begins.
+struct Step {
+  const Instruction* instruction = nullptr;
+  std::string user = "root";  ///< of the last USER; empty: not known
+  std::string home;           ///< of that user; empty: not known
+  std::string directory;      ///< of WORKDIR; empty: none is stated, or it is not known
+};
+
+/// The instructions of a stage and of those that it is built on, in the order of the build.
+class StageSteps {
+ public:
+  StageSteps() = default;
+  StageSteps(const FileView& view, std::size_t stage);
+
+  const std::vector<Step>& all() const { return steps_; }
+  /// Null for an instruction of another stage.
+  const Step* find(const Instruction* instruction) const;
+
+ private:
+  std::vector<Step> steps_;
+  std::unordered_map<const Instruction*, std::size_t> places_;
+};
+
+bool is_root(std::string_view user);
+
+/// A command of an instruction, wrappers such as sudo and env stepped over.
+struct StepCommand {
+  const ShellCommand* shell = nullptr;
+  std::string program;  ///< without its folder: "git"
+  Span program_span;
+  std::vector<Argument> arguments;
+
+  bool has(std::string_view word) const;
+  /// The value of --name VALUE or --name=VALUE; empty: none.
+  std::string value_of(std::string_view option) const;
+};
+std::vector<StepCommand> commands_of(const Instruction& instruction);
+
+/// The command that a list of packages was read from; null where it is not among them.
+const ShellCommand* command_at(const Instruction& instruction, Span span);
+
+/// A variable at a command: an assignment in front of it, an earlier one or an export of the same
+/// instruction, ENV or ARG.
+struct VariableState {
+  bool set = false;
+  std::optional<std::string> value;  ///< nullopt: not known
+
+  /// Set, and neither empty, 0, false, no nor off.
+  bool on() const;
+};
+VariableState variable_at(const Instruction& instruction, const ShellCommand* command,
+                          std::string_view name);
+
+struct CacheMount {
+  const Flag* flag = nullptr;
+  std::string target;  ///< variables replaced; empty: not known
+  bool has_uid = false;
+};
+/// --mount=type=cache of a RUN.
+std::vector<CacheMount> cache_mounts(const Instruction& instruction);
+
+/// True when `path` is `directory` or lies in it.
+bool lies_in(std::string_view path, std::string_view directory);
+
+/// The directory in which a tool of the table keeps its cache at a command; empty: not known.
+std::string cache_directory(const Step& step, const ShellCommand* command,
+                            const knowledge::ToolCacheRow& tool);
+
+/// A path that a step writes into the image.
+struct Written {
+  const Instruction* step = nullptr;
+  std::string path;  ///< absolute
+  std::string how;   ///< "COPY", "git clone", "wget"
+  Span span;         ///< of the word or command
+  bool download = false;
+};
+/// In the order of the build, at most 2,000. What goes to a mount is left out.
+std::vector<Written> written_paths(const StageSteps& steps);
+
+/// True for a file that GPU rules care about: a GPU base, or GPU packages.
+bool is_gpu_file(const FileView& view);
+
+/// True where the final stage is an NVIDIA one: by its base or by what it installs. `why` says by
+/// which.
+bool is_nvidia_final(const FileView& view, std::string& why);
+
+}  // namespace flense::lint

@@ -1,0 +1,165 @@
+#include "lint/facts/gpu_architectures.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMostItems = 200;
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+}
+
+/// "8.6", "90a", "120f", "sm_86", "compute_90": the capability as "8.6", "9.0a"; empty for others.
+std::string capability_of(std::string_view text) {
+  for (const std::string_view prefix : {"sm_", "compute_", "lto_"})
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+  std::string suffix;
+  if (text.ends_with('a') || text.ends_with('f')) {
+    suffix = text.back();
+    text.remove_suffix(1);
+  }
+  const std::size_t dot = text.find('.');
+  if (dot != text.npos) {
+    const std::string_view major = text.substr(0, dot), minor = text.substr(dot + 1);
+    if (!is_number(major) || !is_number(minor) || major.size() > 2 || minor.size() > 1) return {};
+    return fmt::format("{}.{}{}", major, minor, suffix);
+  }
+  if (!is_number(text) || text.size() < 2 || text.size() > 3) return {};
+  return fmt::format("{}.{}{}", text.substr(0, text.size() - 1), text.back(), suffix);
+}
+
+/// "86" of "8.6", "90a" of "9.0a".
+std::string without_dot(std::string_view capability) {
+  std::string out(capability);
+  std::erase(out, '.');
+  return out;
+}
+
+ListedArchitecture torch_item(std::string_view text) {
+  ListedArchitecture out;
+  out.text = text;
+  constexpr std::string_view kPtx = "+PTX";
+  const bool ptx = text.ends_with(kPtx);
+  if (ptx) text.remove_suffix(kPtx.size());
+  constexpr auto kNames =
+      std::to_array<std::string_view>({"all", "common", "kepler", "maxwell", "pascal", "volta",
+                                       "turing", "ampere", "ada", "hopper", "blackwell"});
+  const std::string word = to_lower(text.substr(0, text.find('+')));
+  if (std::ranges::find(kNames, std::string_view(word)) != kNames.end()) {
+    out.keyword = word;
+    return out;
+  }
+  out.architecture = capability_of(text);
+  if (!out.architecture.empty() && text != out.architecture)
+    out.meant = out.architecture + (ptx ? std::string(kPtx) : "");
+  return out;
+}
+
+ListedArchitecture cmake_item(std::string_view text) {
+  ListedArchitecture out;
+  out.text = text;
+  std::string_view end;
+  for (const std::string_view suffix : {"-real", "-virtual"})
+    if (text.ends_with(suffix)) {
+      end = suffix;
+      text.remove_suffix(suffix.size());
+    }
+  if (const std::string word = to_lower(text);
+      word == "native" || word == "all" || word == "all-major" || word == "off") {
+    out.keyword = word;
+    return out;
+  }
+  out.architecture = capability_of(text);
+  if (!out.architecture.empty() && text != without_dot(out.architecture))
+    out.meant = without_dot(out.architecture) + std::string(end);
+  return out;
+}
+
+ListedArchitecture nvcc_item(std::string_view text) {
+  ListedArchitecture out;
+  out.text = text;
+  if (text == "native" || text == "all" || text == "all-major") {
+    out.keyword = text;
+    return out;
+  }
+  if (text.starts_with("sm_") || text.starts_with("compute_") || text.starts_with("lto_"))
+    out.architecture = capability_of(text);
+  return out;
+}
+
+ListedArchitecture rocm_item(std::string_view text) {
+  ListedArchitecture out;
+  out.text = text;
+  const std::string word = to_lower(text);
+  if (word == "native" || word == "all") {
+    out.keyword = word;
+    return out;
+  }
+  const std::string_view plain = text.substr(0, text.find(':'));
+  if (plain.starts_with("gfx") && plain.size() >= 6) out.architecture = plain;
+  return out;
+}
+
+std::string_view separators_of(ArchitectureSyntax syntax) {
+  // Every list is cut at commas too: to know what a wrong one means.
+  return syntax == ArchitectureSyntax::kNvcc ? ",=[]'\" " : ";, \t";
+}
+
+}  // namespace
+
+bool ArchitectureList::has_keyword(std::string_view word) const {
+  return std::ranges::find(items, word, &ListedArchitecture::keyword) != items.end();
+}
+
+ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax syntax) {
+  ArchitectureList out;
+  const std::string_view separators = separators_of(syntax);
+  const bool comma = text.find(',') != text.npos;
+  // CMake's lists have semicolons; blanks are torch's other way.
+  const bool blank = text.find_first_of(" \t") != text.npos;
+  if (syntax == ArchitectureSyntax::kTorch || syntax == ArchitectureSyntax::kCmake)
+    out.well_spelt = !comma && !(blank && syntax == ArchitectureSyntax::kCmake);
+  bool clear = true;
+  while (!text.empty() && out.items.size() < kMostItems) {
+    const std::size_t begin = text.find_first_not_of(separators);
+    if (begin == text.npos) break;
+    const std::size_t end = std::min(text.find_first_of(separators, begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    text.remove_prefix(end);
+    ListedArchitecture item;
+    switch (syntax) {
+      case ArchitectureSyntax::kTorch:
+        item = torch_item(word);
+        break;
+      case ArchitectureSyntax::kCmake:
+        item = cmake_item(word);
+        break;
+      case ArchitectureSyntax::kNvcc:
+        item = nvcc_item(word);
+        break;
+      case ArchitectureSyntax::kRocm:
+        item = rocm_item(word);
+        break;
+    }
+    if (!item.meant.empty()) out.well_spelt = false;
+    const bool none = item.architecture.empty() && item.keyword.empty();
+    if (none && syntax != ArchitectureSyntax::kNvcc) {
+      out.well_spelt = false;
+      clear = false;
+    }
+    if (!out.mended.empty()) out.mended += ';';
+    out.mended += item.meant.empty() ? item.text : item.meant;
+    out.items.push_back(std::move(item));
+  }
+  if (!clear) out.mended.clear();
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,41 @@
+// Lists of GPU architectures as build tools take them: TORCH_CUDA_ARCH_LIST, CMake's
+// CUDA_ARCHITECTURES, nvcc's -arch and -gencode, ROCm's targets.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/source/source.h"
+
+namespace flense::lint {
+
+enum class ArchitectureSyntax : std::uint8_t {
+  kTorch,  ///< "8.0;8.6 9.0+PTX", "Ampere"
+  kCmake,  ///< "80;86-real;90a-virtual", "native", "all"
+  kNvcc,   ///< "sm_86", "arch=compute_80,code=[sm_80,compute_80]"
+  kRocm,   ///< "gfx90a;gfx942"
+};
+
+struct ListedArchitecture {
+  std::string text;          ///< as written
+  std::string architecture;  ///< "8.6", "9.0a", "gfx942"; empty: it is none
+  std::string keyword;       ///< "native", "all", "all-major", "common", a code name: lower case
+  std::string meant;         ///< what a wrong spelling means in this syntax: "8.6" for "86"
+};
+
+struct ArchitectureList {
+  std::vector<ListedArchitecture> items;
+  /// The list in the syntax's own spelling; differs from what was written only in separators and
+  /// spellings that have one meaning. Empty where an item has none.
+  std::string mended;
+  bool well_spelt = true;  ///< separators and spellings are right
+
+  bool has_keyword(std::string_view word) const;
+};
+
+/// At most 200 items.
+ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax syntax);
+
+}  // namespace flense::lint

@@ -1,0 +1,125 @@
+// Which package lists a Dockerfile installs: the commands of its RUN instructions, and the files
+// that they name, followed back through COPY, ADD and bind mounts to the build context.
+
+#include <algorithm>
+
+#include "lint/source/blanks.h"
+
+#include "lint/facts/gpu_image.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Paths below the build context that a path inside the stage may be of, likely ones first.
+std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage,
+                                       const Instruction& run, std::string_view path) {
+  std::vector<std::string> out;
+  const std::string_view wanted = file_name(path);
+  for (const Flag* mount : run.flags_of("mount")) {
+    std::string source, target, from;
+    for (const auto& [key, value] : mount->pairs()) {
+      if (key == "source" || key == "src") source = value;
+      if (key == "target" || key == "dst" || key == "destination") target = value;
+      if (key == "from") from = value;
+    }
+    if (from.empty() && file_name(target) == wanted) out.push_back(source);
+  }
+  std::vector<std::string> folders;
+  for (const std::size_t one : file.lineage(stage)) {
+    for (const Instruction& copy : file.stages[one].instructions) {
+      if (copy.span.begin >= run.span.begin && one == stage) break;
+      if (copy.keyword != "COPY" && copy.keyword != "ADD") continue;
+      if (copy.flag("from") != nullptr || copy.words.size() < 2) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+        const std::string& source = copy.words[at].text;
+        if (file_name(source) == wanted)
+          out.push_back(source);
+        else if (source == "." || source == "./" || source.find('.') == std::string::npos)
+          folders.push_back(source);
+      }
+    }
+  }
+  if (!path.starts_with('/')) out.emplace_back(path);
+  for (const std::string& folder : folders) {
+    out.push_back(folder + "/" + std::string(path));
+    out.push_back(folder + "/" + std::string(wanted));
+  }
+  if (out.empty() || path.starts_with('/')) out.emplace_back(wanted);
+  if (out.size() > 32) out.resize(32);
+  // "/" in front is the context's root.
+  for (std::string& one : out)
+    while (one.starts_with('/')) one.erase(0, 1);
+  return out;
+}
+
+}  // namespace
+
+ListFiles list_files_of(const Project& project) {
+  ListFiles out;
+  for (const auto& file : project.files)
+    if (file->packages) out.emplace(normal_path(file->source.path()), file.get());
+  return out;
+}
+
+std::vector<Install> installs_of(const Project& project, const ProjectFile& dockerfile,
+                                 const ListFiles& files) {
+  // Each named file is searched for among the instructions before it.
+  constexpr std::size_t kMostNamed = 1000;
+  std::size_t named_files = 0;
+  const auto find = [&](const std::string& path) -> const ProjectFile* {
+    const auto at = files.find(path);
+    return at == files.end() ? nullptr : at->second;
+  };
+  std::vector<Install> out;
+  if (!dockerfile.dockerfile) return out;
+  const Dockerfile& file = *dockerfile.dockerfile;
+  const Context* context = files.empty() ? nullptr : project.context_of(dockerfile);
+  const std::string root =
+      context != nullptr ? context->directory : directory_of(dockerfile.source.path());
+  static const Environment kNone;
+  for (std::size_t stage = 0; stage < file.stages.size(); ++stage) {
+    for (const Instruction& run : file.stages[stage].instructions) {
+      if (run.keyword != "RUN") continue;
+      auto lists = package_commands(dockerfile.source, run.commands,
+                                    run.environment ? *run.environment : kNone);
+      for (PackageList& list : lists) {
+        Install made;
+        for (const Word& named : list.requirement_files) {
+          if (files.empty() || ++named_files > kMostNamed) break;
+          for (const std::string& path : context_paths(file, stage, run, named.text)) {
+            const std::string full = path_below(root, path);
+            const ProjectFile* found = nullptr;
+            if (list.manager == PackageManager::kUv && file_name(path) == "pyproject.toml")
+              found = find(path_below(directory_of(full), "uv.lock"));
+            if (found == nullptr) found = find(full);
+            if (found == nullptr) continue;
+            made.files.push_back(found);
+            break;
+          }
+        }
+        made.command = std::move(list);
+        made.instruction = &run;
+        made.stage = stage;
+        out.push_back(std::move(made));
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<const PackageList*> lists_of(const Install& install) {
+  std::vector<const PackageList*> out{&install.command};
+  for (const ProjectFile* file : install.files)
+    if (std::ranges::find(out, &*file->packages) == out.end()) out.push_back(&*file->packages);
+  return out;
+}
+
+const ProjectFile& file_of(const Install& install, const PackageList& list,
+                           const ProjectFile& dockerfile) {
+  for (const ProjectFile* file : install.files)
+    if (&*file->packages == &list) return *file;
+  return dockerfile;
+}
+
+}  // namespace flense::lint

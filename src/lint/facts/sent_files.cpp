@@ -1,0 +1,61 @@
+#include "lint/facts/sent_files.h"
+
+#include <algorithm>
+
+#include "lint/facts/build_steps.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMostSources = 500;
+
+}  // namespace
+
+SentFiles::SentFiles(const FileView& view) {
+  const std::string& own = view.file->source.path();
+  const Context* context = view.project->context_of(*view.file);
+  const std::string root = context != nullptr ? context->directory : directory_of(own);
+  // BuildKit prefers NAME.dockerignore beside the Dockerfile.
+  const std::string special = own + ".dockerignore", usual = path_below(root, ".dockerignore");
+  ignore_ = view.project->find(special);
+  ignore_path_ = ignore_ != nullptr ? special : usual;
+  if (ignore_ == nullptr) ignore_ = view.project->find(usual);
+  if (context == nullptr) return;
+  if (ignore_ == nullptr)
+    for (const ContextFile& file : context->files) {
+      const std::string path = path_below(root, file.path);
+      unread_ignore_ = unread_ignore_ || path == usual || path == normal_path(special);
+    }
+  if (unread_ignore_) return;
+  known_ = true;
+  context_ = context;
+}
+
+const std::vector<const ContextFile*>& SentFiles::files() const {
+  if (files_) return *files_;
+  std::vector<const ContextFile*>& out = files_.emplace();
+  if (context_ == nullptr) return out;
+  const IgnoreFile ignore = ignore_ != nullptr ? read_ignore_file(ignore_->source) : IgnoreFile{};
+  for (const ContextFile& file : context_->files)
+    if (!ignore.ignores(file.path)) out.push_back(&file);
+  return out;
+}
+
+std::vector<const ContextFile*> SentFiles::below(std::string_view source) const {
+  std::vector<const ContextFile*> out;
+  if (++asked_ > kMostSources || source.find("://") != source.npos) return out;
+  while (source.starts_with('/')) source.remove_prefix(1);
+  const std::string path = source.empty() ? "." : normal_path(source);
+  for (const ContextFile* file : files())
+    if (path == "." || lies_in(file->path, path)) out.push_back(file);
+  return out;
+}
+
+std::uint64_t SentFiles::bytes_below(std::string_view source) const {
+  std::uint64_t out = 0;
+  for (const ContextFile* file : below(source)) out += file->bytes;
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,41 @@
+// What a build context gives to COPY: its files without those that .dockerignore leaves out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/dockerfile/ignore_file.h"
+#include "lint/facts/stage_view.h"
+
+namespace flense::lint {
+
+class SentFiles {
+ public:
+  explicit SentFiles(const FileView& view);
+
+  /// False: nobody listed the context, or its .dockerignore was not read.
+  bool known() const { return known_; }
+  bool has_ignore_file() const { return ignore_ != nullptr || unread_ignore_; }
+  /// The path of the .dockerignore that holds, or would.
+  const std::string& ignore_path() const { return ignore_path_; }
+
+  /// Files that COPY of this source takes. At most 500 different sources are looked up.
+  std::vector<const ContextFile*> below(std::string_view source) const;
+  std::uint64_t bytes_below(std::string_view source) const;
+
+ private:
+  /// Matched against the .dockerignore when first asked for.
+  const std::vector<const ContextFile*>& files() const;
+
+  bool known_ = false, unread_ignore_ = false;
+  const ProjectFile* ignore_ = nullptr;
+  const Context* context_ = nullptr;
+  std::string ignore_path_;
+  mutable std::optional<std::vector<const ContextFile*>> files_;
+  mutable std::size_t asked_ = 0;
+};
+
+}  // namespace flense::lint

@@ -1,0 +1,157 @@
+#include "lint/facts/stage_view.h"
+
+#include <algorithm>
+
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// The place of a value within a word: behind its quotes.
+void place_value(const FileView& view, Span word, Setting& out) {
+  out.span = word;
+  const std::string_view raw = view.text(word);
+  const std::size_t at = out.value.empty() ? raw.npos : raw.rfind(out.value);
+  if (at == raw.npos) return;
+  out.span = {word.begin + at, word.begin + at + out.value.size()};
+  out.exact = true;
+}
+
+class Settings {
+ public:
+  Settings(const FileView& view, std::span<const std::string_view> names, std::vector<Setting>& out)
+      : view_(view), names_(names), out_(out) {}
+
+  void take(const Instruction& instruction) {
+    static const Environment kNone;
+    const Environment& environment = instruction.environment ? *instruction.environment : kNone;
+    if (instruction.keyword == "ENV" || instruction.keyword == "ARG")
+      for (const KeyValue& pair : instruction.pairs)
+        if (pair.value && is_one_of(pair.key.text, names_))
+          add(pair.key.text, pair.value->text, pair.value->span, instruction, environment);
+    for (const ShellCommand& command : instruction.commands) {
+      for (const ShellAssignment& set : command.assignments)
+        if (is_one_of(set.name, names_))
+          add(set.name, set.value.text, set.value.span, instruction, environment);
+      for (const ShellWord& word : command.words) {
+        std::string_view text = word.text;
+        if (text.starts_with("-D")) {
+          text.remove_prefix(2);
+        } else if (command.words.front().text != "export" && command.words.front().text != "env" &&
+                   command.words.front().text != "make") {
+          continue;
+        }
+        const std::size_t equal = text.find('=');
+        if (equal == std::string_view::npos) continue;
+        // -DNAME:STRING=value
+        const std::string_view name = text.substr(0, std::min(text.find(':'), equal));
+        if (is_one_of(name, names_))
+          add(std::string(name), std::string(text.substr(equal + 1)), word.span, instruction,
+              environment);
+      }
+    }
+  }
+
+ private:
+  void add(const std::string& name, const std::string& value, Span span,
+           const Instruction& instruction, const Environment& environment) {
+    Setting made;
+    made.name = name;
+    made.instruction = &instruction;
+    made.value = value;
+    place_value(view_, span, made);
+    if (value.find('$') != std::string::npos) {
+      const auto known = expand(value, environment);
+      if (!known) return;
+      made.value = *known;
+      made.exact = false;
+    }
+    out_.push_back(std::move(made));
+  }
+
+  const FileView& view_;
+  std::span<const std::string_view> names_;
+  std::vector<Setting>& out_;
+};
+
+}  // namespace
+
+std::vector<const Install*> FileView::installs_in(std::size_t stage) const {
+  std::vector<bool> below(stages.size());
+  for (const std::size_t one : dockerfile->lineage(stage)) below[one] = true;
+  std::vector<const Install*> out;
+  for (const Install& install : installs)
+    if (below[install.stage]) out.push_back(&install);
+  return out;
+}
+
+std::vector<FileView> views_of(const Project& project) {
+  // More are no build that anyone has; each stage looks at those below it.
+  constexpr std::size_t kMostStages = 200;
+  const ListFiles lists = list_files_of(project);
+  std::vector<FileView> out;
+  for (const auto& file : project.files) {
+    if (!file->dockerfile || file->dockerfile->stages.empty() ||
+        file->dockerfile->stages.size() > kMostStages)
+      continue;
+    FileView view;
+    view.project = &project;
+    view.file = file.get();
+    view.dockerfile = &*file->dockerfile;
+    const std::size_t last = view.dockerfile->stages.size() - 1;
+    const auto final_lineage = view.dockerfile->lineage(last);
+    const auto reachable = view.dockerfile->reachable();
+    for (std::size_t at = 0; at <= last; ++at) {
+      StageView stage;
+      stage.stage = &view.dockerfile->stages[at];
+      stage.index = at;
+      stage.own_base = !stage.stage->parent;
+      stage.image = image_of_stage(*view.dockerfile, at, project.knowledge->images);
+      stage.final = std::ranges::find(final_lineage, at) != final_lineage.end();
+      stage.reachable = at < reachable.size() && reachable[at];
+      view.stages.push_back(std::move(stage));
+    }
+    view.installs = installs_of(project, *file, lists);
+    out.push_back(std::move(view));
+  }
+  return out;
+}
+
+std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
+                                 std::span<const std::string_view> names) {
+  std::vector<Setting> out;
+  Settings settings(view, names, out);
+  for (const Instruction& instruction : view.dockerfile->globals) settings.take(instruction);
+  auto lineage = view.dockerfile->lineage(stage);
+  std::ranges::reverse(lineage);
+  for (const std::size_t one : lineage)
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions)
+      settings.take(instruction);
+  return out;
+}
+
+bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
+                      const Instruction* before) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions) {
+      // The instruction itself counts: it may add a source and install from it.
+      if (before != nullptr && instruction.span.begin > before->span.begin) continue;
+      for (const ShellCommand& command : instruction.commands) {
+        for (const ShellWord& word : command.words)
+          if (word.text.find(text) != std::string::npos) return true;
+        for (const ShellRedirection& redirection : command.redirections)
+          if (redirection.target.text.find(text) != std::string::npos) return true;
+      }
+      for (const Word& word : instruction.words)
+        if (instruction.keyword != "RUN" && word.text.find(text) != std::string::npos) return true;
+    }
+  return false;
+}
+
+std::optional<std::size_t> source_stage(const Dockerfile& file, const Instruction& copy) {
+  if (const Flag* from = copy.flag("from")) return file.find_stage(from->value);
+  return std::nullopt;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,62 @@
+// A Dockerfile as the GPU rules look at it: each stage with what its base brings, what the file
+// installs, and where a variable is set.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/facts/gpu_image.h"
+#include "lint/project/project.h"
+
+namespace flense::lint {
+
+struct StageView {
+  const Stage* stage = nullptr;
+  std::size_t index = 0;
+  GpuImage image;          ///< of the base at the root of its lineage
+  bool own_base = false;   ///< FROM names that base itself, no other stage
+  bool final = false;      ///< it is the last stage, or one that the last is built on
+  bool reachable = false;  ///< the last stage needs it
+};
+
+struct FileView {
+  const Project* project = nullptr;
+  const ProjectFile* file = nullptr;
+  const Dockerfile* dockerfile = nullptr;
+  std::vector<StageView> stages;
+  std::vector<Install> installs;
+
+  std::string_view text(Span span) const { return file->source.slice(span); }
+  /// The installs of a stage and of those that it is built on.
+  std::vector<const Install*> installs_in(std::size_t stage) const;
+};
+
+/// Every Dockerfile of the project that has a stage.
+std::vector<FileView> views_of(const Project& project);
+
+/// A place that gives a variable its value: ENV, ARG, an assignment in front of a command, export,
+/// or -DNAME=value of cmake.
+struct Setting {
+  std::string name, value;
+  Span span;           ///< of the value, without its quotes where the text allows
+  bool exact = false;  ///< the text at `span` is the value, so it can be replaced
+  const Instruction* instruction = nullptr;
+};
+
+/// Settings of these names in a stage and in those that it is built on, in the order of the file.
+/// Values that are not known are left out.
+std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
+                                 std::span<const std::string_view> names);
+
+/// True where a word of a command of the stage, or of those that it is built on, holds the text.
+/// `before` ends the search; null: none.
+bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
+                      const Instruction* before = nullptr);
+
+/// A stage that an instruction's --from, or a mount of it, names.
+std::optional<std::size_t> source_stage(const Dockerfile& file, const Instruction& copy);
+
+}  // namespace flense::lint

@@ -1,0 +1,152 @@
+#include "lint/facts/workload_facts.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "lint/readers/reader_values.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Of one workload; each is looked up among its mounts.
+constexpr std::size_t kMostPaths = 256;
+
+bool has_blank(std::string_view text) {
+  return text.find_first_of(" \t\n") != text.npos;
+}
+
+/// The program of a shell's -c, or of bash -lc.
+bool is_script_flag(std::string_view word) {
+  return word.size() >= 2 && word.size() <= 5 && word[0] == '-' && word[1] != '-' &&
+         word.ends_with('c');
+}
+
+}  // namespace
+
+std::vector<Word> command_words(const Workload& workload) {
+  std::vector<Word> out;
+  const auto take = [&](const Word& word) {
+    const bool script =
+        has_blank(word.text) && ((!out.empty() && is_script_flag(out.back().text)) ||
+                                 word.text.find('\n') != word.text.npos);
+    if (!script) {
+      out.push_back(word);
+      return;
+    }
+    for (Word& inner : split_words(word.text, 0)) {
+      const bool exact = word.span.end - word.span.begin == word.text.size();
+      inner.span = exact
+                       ? Span{word.span.begin + inner.span.begin, word.span.begin + inner.span.end}
+                       : word.span;
+      out.push_back(std::move(inner));
+    }
+  };
+  for (const Word& word : workload.command) take(word);
+  for (const Word& word : workload.arguments) take(word);
+  return out;
+}
+
+std::vector<NamedPath> named_paths(const Workload& workload, const knowledge::Knowledge& known) {
+  std::vector<NamedPath> out;
+  const std::vector<Word> words = command_words(workload);
+  for (std::size_t i = 0; i < words.size() && out.size() < kMostPaths; ++i) {
+    if (!words[i].text.starts_with("--")) continue;
+    const std::size_t equals = words[i].text.find('=');
+    const knowledge::LaunchPathRow* row =
+        known.launch.argument(std::string_view(words[i].text).substr(0, equals));
+    if (row == nullptr) continue;
+    if (equals != std::string::npos)
+      out.push_back(
+          {row->means, row->name, words[i].text.substr(equals + 1), words[i].span, row->source});
+    else if (i + 1 < words.size() && !words[i + 1].text.starts_with("--"))
+      out.push_back({row->means, row->name, words[i + 1].text, words[i + 1].span, row->source});
+  }
+  for (const Variable& one : workload.variables) {
+    if (!one.value || one.value->empty() || out.size() >= kMostPaths) continue;
+    if (const knowledge::LaunchPathRow* row = known.launch.variable(one.name))
+      out.push_back({row->means, row->name, *one.value, one.span, row->source});
+  }
+  return out;
+}
+
+const WorkloadMount* mount_of(const Workload& workload, std::string_view path) {
+  const WorkloadMount* found = nullptr;
+  const std::string wanted = normal_path(path);
+  std::size_t longest = 0;
+  for (const WorkloadMount& mount : workload.mounts) {
+    const std::string target = normal_path(mount.target);
+    if (target.empty() || target.size() < longest) continue;
+    const bool covers = wanted == target || (wanted.starts_with(target) &&
+                                             (target == "/" || wanted[target.size()] == '/'));
+    if (!covers) continue;
+    found = &mount;
+    longest = target.size();
+  }
+  return found;
+}
+
+bool is_plain_path(std::string_view path) {
+  return path.starts_with('/') && path.size() > 1 && path.find_first_of("$%{}*") == path.npos;
+}
+
+bool is_hub_model(std::string_view value) {
+  const std::size_t slash = value.find('/');
+  return slash != value.npos && slash > 0 && slash + 1 < value.size() &&
+         value.find('/', slash + 1) == value.npos && value[0] != '.' && value[0] != '~' &&
+         value.find_first_of("$:\\ {}%") == value.npos;
+}
+
+const knowledge::LaunchImageRow* known_image(const Workload& workload,
+                                             const knowledge::Knowledge& known) {
+  if (!workload.image_name) return nullptr;
+  return known.launch.image(workload.image_name->familiar());
+}
+
+std::uint64_t gpu_count(const Workload& workload) {
+  std::uint64_t out = 0;
+  for (const GpuAsk& ask : workload.gpus)
+    out = std::max<std::uint64_t>(
+        out, std::max<std::uint64_t>(ask.count.value_or(1), ask.devices.size()));
+  return out;
+}
+
+bool takes_all_gpus(const Workload& workload) {
+  return std::ranges::any_of(workload.gpus, [](const GpuAsk& ask) { return ask.all; });
+}
+
+bool is_complete(const ProjectFile& file, const Workload& workload) {
+  if (!file.template_language.empty()) return false;
+  // docker run $OPTIONS image: the variable may hold anything.
+  if (workload.image.text.starts_with('$') && workload.node == nullptr) return false;
+  const bool manifest =
+      workload.kind == WorkloadKind::kCompose || workload.kind == WorkloadKind::kKubernetes;
+  if (!manifest || workload.node == nullptr) return true;
+  // Without an image it is an override file or a patch.
+  if (workload.image.text.empty() && !workload.build_context) return false;
+  return workload.node->find("extends") == nullptr;
+}
+
+const Variable* variable(const Workload& workload, std::string_view name) {
+  for (const Variable& one : workload.variables)
+    if (one.name == name) return &one;
+  return nullptr;
+}
+
+std::optional<std::string> key_indentation(std::string_view text, std::size_t key) {
+  constexpr std::size_t kDeepest = 200;
+  std::string out;
+  for (std::size_t at = key; at > 0 && text[at - 1] != '\n'; --at) {
+    if ((text[at - 1] != ' ' && text[at - 1] != '-') || out.size() == kDeepest) return std::nullopt;
+    out += ' ';
+  }
+  return out;
+}
+
+std::string title(const Workload& workload) {
+  const std::string_view what = workload.kind == WorkloadKind::kCompose ? "service" : "container";
+  if (workload.name.empty()) return fmt::format("the {}", what);
+  return fmt::format("the {} {}", what, workload.name);
+}
+
+}  // namespace flense::lint

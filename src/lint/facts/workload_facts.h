@@ -1,0 +1,57 @@
+// Questions that the rules ask of workloads: what their words and variables name, where paths
+// lie, how many GPUs they take.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/project/project.h"
+
+namespace flense::lint {
+
+/// Entry point and arguments in order; the text of `sh -c` split into its words.
+std::vector<Word> command_words(const Workload& workload);
+
+/// A directory, or a model, that an argument or a variable names.
+struct NamedPath {
+  std::string means;   ///< "data", "output", "model", "cache", "scratch"
+  std::string name;    ///< "--data-dir", "HF_HOME"
+  std::string value;   ///< "/data", "org/model"
+  Span span;           ///< of the value, or of the variable
+  std::string source;  ///< the table row
+};
+std::vector<NamedPath> named_paths(const Workload& workload, const knowledge::Knowledge& known);
+
+/// The mount that a path of the container lies on, the deepest; null: the container's own layer.
+const WorkloadMount* mount_of(const Workload& workload, std::string_view path);
+
+/// Whether a path is absolute and free of variables: one that can be judged.
+bool is_plain_path(std::string_view path);
+
+/// "org/name" of a model hub: something that is downloaded.
+bool is_hub_model(std::string_view value);
+
+const knowledge::LaunchImageRow* known_image(const Workload& workload,
+                                             const knowledge::Knowledge& known);
+
+/// Fewest GPUs that it takes; "all" counts as one, as nobody knows the machine.
+std::uint64_t gpu_count(const Workload& workload);
+bool takes_all_gpus(const Workload& workload);
+
+/// False where a part of it stands elsewhere: a template, `extends`, an override file or a patch.
+/// What is not there may then be there.
+bool is_complete(const ProjectFile& file, const Workload& workload);
+
+const Variable* variable(const Workload& workload, std::string_view name);
+
+/// The blanks that a line needs to stand beside a block's key; nullopt where something else than
+/// blanks and the dash of a list stands before it.
+std::optional<std::string> key_indentation(std::string_view text, std::size_t key);
+
+/// "the service vllm", "the container main".
+std::string title(const Workload& workload);
+
+}  // namespace flense::lint

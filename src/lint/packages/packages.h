@@ -1,0 +1,65 @@
+// Requests for packages, wherever they are written: command lines of pip, uv, conda, mamba, poetry,
+// apt, dnf, apk; requirements.txt, pyproject.toml, uv.lock, environment.yml.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/dockerfile/dockerfile.h"
+#include "lint/source/finding.h"
+#include "lint/source/source.h"
+
+namespace flense::lint {
+
+enum class PackageManager : std::uint8_t { kPip, kUv, kConda, kPoetry, kApt, kDnf, kApk };
+std::string_view to_string(PackageManager manager);
+
+struct PackageRequest {
+  PackageManager manager = PackageManager::kPip;
+  std::string name;  ///< Python's as PEP 503 normalises them: "onnxruntime-gpu"
+  std::vector<std::string> extras;
+  std::string specifier;  ///< "==2.6.0+cu124", ">=2,<3"; empty: any
+  std::string version;    ///< where the specifier fixes one: "2.6.0+cu124"
+  std::string url;        ///< of a direct reference
+  std::string index;      ///< URL of the index it is bound to: [tool.uv.sources], a lock's registry
+  std::string group;      ///< extra or group of pyproject.toml; empty: always asked for
+  std::string path;       ///< the file that holds it
+  Span span;
+};
+
+/// What one command line or one file asks for.
+struct PackageList {
+  PackageManager manager = PackageManager::kPip;
+  std::string path;
+  Span span;  ///< the command; empty: the file as a whole
+  std::vector<PackageRequest> packages;
+  std::vector<Word> indexes;  ///< --index-url, --extra-index-url, channels, [[tool.uv.index]]
+  /// -r FILE, -f environment.yml, as written; DIR/pyproject.toml of `pip install DIR`, and
+  /// pyproject.toml of `uv sync` and `poetry install`.
+  std::vector<Word> requirement_files;
+  /// "--no-cache-dir", "--no-install-recommends", "-y"; one with a value as "--name=value".
+  std::vector<std::string> options;
+  std::string name;      ///< of an environment.yml: the environment's; empty: none
+  std::string program;   ///< of a command: "pip", "micromamba", "apt-get"; empty for a file
+  std::string verb;      ///< "install", "create", "sync"
+  bool installs = true;  ///< false: download, wheel, lock
+
+  bool has_option(std::string_view option) const;
+  /// The first of these names; null when none is asked for.
+  const PackageRequest* find(std::string_view wanted) const;
+};
+
+/// The package commands of a text of commands; `$NAME` replaced where the environment knows it.
+std::vector<PackageList> package_commands(const SourceText& source,
+                                          const std::vector<ShellCommand>& commands,
+                                          const Environment& environment);
+
+// Each gives what could be read and adds a parse problem for what could not.
+PackageList read_requirements(const SourceText& source, std::vector<ParseProblem>& problems);
+PackageList read_pyproject(const SourceText& source, std::vector<ParseProblem>& problems);
+PackageList read_uv_lock(const SourceText& source, std::vector<ParseProblem>& problems);
+PackageList read_conda_environment(const SourceText& source, std::vector<ParseProblem>& problems);
+
+}  // namespace flense::lint

@@ -1,0 +1,186 @@
+#include "lint/packages/requirement_text.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMaxName = 200;
+constexpr std::size_t kMaxExtras = 64;
+
+bool is_alnum(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_name_char(char c) {
+  return is_alnum(c) || c == '-' || c == '_' || c == '.';
+}
+
+std::string without_blanks(std::string_view text) {
+  std::string out(text);
+  std::erase_if(out, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  return out;
+}
+
+/// Cuts a name off the front; empty: there is none.
+std::string_view take_name(std::string_view& text) {
+  std::size_t end = 0;
+  while (end < text.size() && is_name_char(text[end])) ++end;
+  while (end > 0 && !is_alnum(text[end - 1])) --end;
+  const std::string_view name = text.substr(0, end);
+  if (name.empty() || name.size() > kMaxName || !is_alnum(name.front())) return {};
+  text.remove_prefix(end);
+  return name;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty() && out.size() < kMaxExtras) {
+    const std::size_t comma = text.find(',');
+    if (const auto item = trim(text.substr(0, comma)); !item.empty())
+      out.push_back(normalised_name(item));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return out;
+}
+
+bool is_version_text(std::string_view text) {
+  return !text.empty() && is_alnum(text.front()) &&
+         std::ranges::all_of(text, [](char c) { return is_name_char(c) || c == '+' || c == '!'; });
+}
+
+/// "2.6.*" and "2.6" of conda's "=2.6" fix what they name.
+std::string version_of_pattern(std::string_view text) {
+  if (text.ends_with(".*"))
+    text.remove_suffix(2);
+  else if (text.ends_with('*'))
+    text.remove_suffix(1);
+  return is_version_text(text) ? std::string(text) : std::string();
+}
+
+}  // namespace
+
+std::string normalised_name(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    const bool joint = c == '-' || c == '_' || c == '.';
+    if (joint && !out.empty() && out.back() == '-') continue;
+    if (joint)
+      out += '-';
+    else
+      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
+std::string fixed_version(std::string_view specifier) {
+  while (!specifier.empty()) {
+    const std::size_t comma = specifier.find(',');
+    std::string_view part = trim(specifier.substr(0, comma));
+    if (part.starts_with("==")) {
+      part.remove_prefix(part.starts_with("===") ? 3 : 2);
+      if (std::string version = version_of_pattern(trim(part)); !version.empty()) return version;
+    }
+    if (comma == std::string_view::npos) break;
+    specifier.remove_prefix(comma + 1);
+  }
+  return {};
+}
+
+std::optional<PackageRequest> parse_requirement(std::string_view text) {
+  text = trim(text);
+  const std::string_view name = take_name(text);
+  if (name.empty()) return std::nullopt;
+  PackageRequest out;
+  out.name = normalised_name(name);
+  text = trim(text);
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    out.extras = split_list(text.substr(1, close - 1));
+    text = trim(text.substr(close + 1));
+  }
+  if (text.starts_with('@')) {
+    text = trim(text.substr(1));
+    out.url = text.substr(0, text.find_first_of(" \t"));
+    return out;
+  }
+  text = trim(text.substr(0, text.find(';')));
+  if (text.starts_with('(') && text.ends_with(')')) text = text.substr(1, text.size() - 2);
+  out.specifier = without_blanks(text);
+  if (!out.specifier.empty() &&
+      std::string_view("=<>!~").find(out.specifier.front()) == std::string_view::npos)
+    return std::nullopt;
+  out.version = fixed_version(out.specifier);
+  return out;
+}
+
+std::optional<PackageRequest> parse_conda_spec(std::string_view text) {
+  text = trim(text);
+  if (const std::size_t channel = text.rfind("::"); channel != std::string_view::npos)
+    text.remove_prefix(channel + 2);
+  const std::string_view name = take_name(text);
+  if (name.empty()) return std::nullopt;
+  PackageRequest out;
+  out.manager = PackageManager::kConda;
+  out.name = name;
+  std::ranges::transform(out.name, out.name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  text = trim(text);
+  if (text.starts_with('[')) {
+    // name[version=">=2", build="…"]: only the version matters here.
+    const std::size_t at = text.find("version=");
+    if (at == std::string_view::npos) return out;
+    text.remove_prefix(at + 8);
+    const char quote = text.empty() ? '\0' : text.front();
+    if (quote == '"' || quote == '\'') text = text.substr(1, text.find(quote, 1) - 1);
+    text = text.substr(0, text.find_first_of("]\"'"));
+    out.specifier = without_blanks(text);
+    const bool ranged = out.specifier.find_first_of("<>!~,|") != std::string::npos;
+    const std::size_t digits = std::min(out.specifier.find_first_not_of('='), out.specifier.size());
+    if (!ranged) out.version = version_of_pattern(std::string_view(out.specifier).substr(digits));
+    return out;
+  }
+  out.specifier = without_blanks(text);
+  std::string_view rest = out.specifier;
+  if (rest.find_first_of("<>!~|,") != std::string_view::npos) return out;
+  if (rest.starts_with('=')) {
+    rest.remove_prefix(std::min(rest.find_first_not_of('='), rest.size()));
+    out.version = version_of_pattern(rest.substr(0, rest.find('=')));
+  } else if (!rest.empty() && rest.front() >= '0' && rest.front() <= '9') {
+    // "python 3.11 h123" in a YAML list.
+    out.version = version_of_pattern(rest);
+  }
+  return out;
+}
+
+bool is_for_linux(std::string_view marker) {
+  if (marker.find(" or ") != std::string_view::npos) return true;
+  struct Test {
+    std::string_view variable, linux;
+  };
+  constexpr std::array<Test, 3> kTests{
+      {{"sys_platform", "linux"}, {"platform_system", "Linux"}, {"os_name", "posix"}}};
+  for (const auto& [variable, here] : kTests) {
+    const std::size_t at = marker.find(variable);
+    if (at == std::string_view::npos) continue;
+    std::string_view rest = trim(marker.substr(at + variable.size()));
+    const bool equal = rest.starts_with("==");
+    if (!equal && !rest.starts_with("!=")) continue;
+    rest = trim(rest.substr(2));
+    const char quote = rest.empty() ? '\0' : rest.front();
+    if (quote != '\'' && quote != '"') continue;
+    const std::string_view value = rest.substr(1, rest.find(quote, 1) - 1);
+    const bool linux_value = value == here || (variable == "sys_platform" && value == "linux2");
+    if (equal != linux_value) return false;
+  }
+  return true;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,84 @@
+#include <gtest/gtest.h>
+
+#include "lint/project/project.h"
+
+namespace flense::lint {
+namespace {
+
+struct Case {
+  std::string path, text;
+  FileKind kind;
+};
+
+TEST(FileKind, ByName) {
+  const std::vector<Case> cases = {
+      {"Dockerfile", "", FileKind::kDockerfile},
+      {"a/b/Dockerfile.gpu", "", FileKind::kDockerfile},
+      {"serve.Dockerfile", "", FileKind::kDockerfile},
+      {"serve.dockerfile", "", FileKind::kDockerfile},
+      {"Dockerfile-rocm", "", FileKind::kDockerfile},
+      {"Containerfile", "", FileKind::kDockerfile},
+      {"Dockerfile.dockerignore", "", FileKind::kDockerignore},
+      {"Dockerfile.md", "", FileKind::kUnknown},
+      {".dockerignore", "", FileKind::kDockerignore},
+      {"compose.yaml", "", FileKind::kCompose},
+      {"compose.gpu.yml", "", FileKind::kCompose},
+      {"docker-compose.override.yml", "", FileKind::kCompose},
+      {"environment.yml", "", FileKind::kCondaEnvironment},
+      {"environment-gpu.yaml", "", FileKind::kCondaEnvironment},
+      {"requirements.txt", "", FileKind::kRequirements},
+      {"requirements-dev.txt", "", FileKind::kRequirements},
+      {"requirements/gpu.txt", "", FileKind::kRequirements},
+      {"notes.txt", "", FileKind::kUnknown},
+      {"pyproject.toml", "", FileKind::kPyproject},
+      {"uv.lock", "", FileKind::kUvLock},
+      {"image.def", "Bootstrap: docker\nFrom: a\n", FileKind::kApptainer},
+      {"library.def", "LIBRARY x\nEXPORTS\n", FileKind::kUnknown},
+      {"docker-bake.hcl", "", FileKind::kBakeHcl},
+      {"docker-bake.override.hcl", "", FileKind::kBakeHcl},
+      {"docker-bake.json", "", FileKind::kBakeJson},
+      {"vllm.container", "", FileKind::kQuadlet},
+      {"vllm.pod", "", FileKind::kQuadlet},
+      {"vllm.kube", "", FileKind::kQuadlet},
+      {"vllm.service", "", FileKind::kSystemd},
+      {"train.sh", "", FileKind::kShell},
+      {"train.sbatch", "", FileKind::kShell},
+      {"train.slurm", "", FileKind::kShell},
+      {"main.cpp", "", FileKind::kUnknown},
+  };
+  for (const Case& one : cases) EXPECT_EQ(kind_of(one.path, one.text), one.kind) << one.path;
+}
+
+TEST(FileKind, ByContent) {
+  const std::vector<Case> cases = {
+      {"deploy.yaml", "# c\napiVersion: v1\nkind: Pod\n", FileKind::kKubernetes},
+      {"-", "kind: List\napiVersion: v1\nitems: []\n", FileKind::kKubernetes},
+      {"-", "{\n \"apiVersion\": \"v1\",\n \"kind\": \"List\"}", FileKind::kKubernetes},
+      {"pod.json", "{\"kind\":\"Pod\",\"apiVersion\":\"v1\"}", FileKind::kKubernetes},
+      {"package.json", "{\"name\": \"x\"}", FileKind::kUnknown},
+      {"stack.yml", "services:\n  web:\n    image: x\n", FileKind::kCompose},
+      {".gitlab-ci.yml", "services:\n  - docker:dind\nimage: x\n", FileKind::kUnknown},
+      {"workflow.yml", "on: push\njobs:\n  a:\n    services:\n      db:\n        image: x\n",
+       FileKind::kUnknown},
+      {"env.yaml", "name: a\nchannels: [x]\ndependencies:\n- python\n",
+       FileKind::kCondaEnvironment},
+      {"Chart.yaml", "apiVersion: v2\nname: x\ndependencies:\n  - name: y\n", FileKind::kUnknown},
+      {"start", "#!/bin/bash\ndocker run x\n", FileKind::kShell},
+      {"start", "#!/usr/bin/env -S bash -e\n", FileKind::kShell},
+      {"start", "#!/usr/bin/env python3\n", FileKind::kUnknown},
+      {"-", "# syntax=docker/dockerfile:1\nFROM x\n", FileKind::kDockerfile},
+      {"-", "", FileKind::kUnknown},
+      {"templates/deploy.yaml", "{{- if .Values.on }}\napiVersion: apps/v1\nkind: Deployment\n",
+       FileKind::kKubernetes},
+  };
+  for (const Case& one : cases)
+    EXPECT_EQ(kind_of(one.path, one.text), one.kind) << one.path << '\n' << one.text;
+}
+
+TEST(FileKind, EveryKindHasAName) {
+  for (int kind = 0; kind <= static_cast<int>(FileKind::kUnknown); ++kind)
+    EXPECT_NE(to_string(static_cast<FileKind>(kind)), "");
+}
+
+}  // namespace
+}  // namespace flense::lint

@@ -1,0 +1,95 @@
+#include "lint/project/project.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace flense::lint {
+
+namespace {
+
+/// Nothing to resolve: no "//", no part of dots, no slash at the end.
+bool is_normal(std::string_view path) {
+  if (path.empty() || path.ends_with('/')) return false;
+  while (!path.empty()) {
+    const std::size_t slash = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, slash);
+    if (part == "." || part == ".." || (part.empty() && slash != 0)) return false;
+    path.remove_prefix(std::min(slash + 1, path.size()));
+    if (path.starts_with('/')) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string normal_path(std::string_view path) {
+  if (is_normal(path)) return std::string(path);
+  const std::string out = std::filesystem::path(path).lexically_normal().generic_string();
+  return out.size() > 1 && out.ends_with('/') ? out.substr(0, out.size() - 1) : out;
+}
+
+std::string path_below(std::string_view directory, std::string_view path) {
+  if (path.starts_with('/')) return normal_path(path);
+  return normal_path((std::filesystem::path(directory) / path).generic_string());
+}
+
+std::string directory_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return std::string(slash == 0 ? "/" : path.substr(0, slash));
+}
+
+void Project::index() {
+  by_path_.clear();
+  contexts_.clear();
+  for (const auto& file : files) by_path_.try_emplace(normal_path(file->source.path()), file.get());
+  const auto builds = [&](const ProjectFile& file, std::string_view context,
+                          std::string_view dockerfile) {
+    const std::string directory = path_below(directory_of(file.source.path()), context);
+    contexts_.try_emplace(path_below(directory, dockerfile), directory);
+  };
+  for (const auto& file : files) {
+    for (const Workload& one : file->workloads)
+      if (one.build_context)
+        builds(*file, one.build_context->text,
+               one.dockerfile ? one.dockerfile->text : "Dockerfile");
+    for (const BuildTarget& one : file->targets)
+      if (!one.inline_dockerfile)
+        builds(*file, one.context.text.empty() ? "." : one.context.text,
+               one.dockerfile.text.empty() ? "Dockerfile" : one.dockerfile.text);
+  }
+}
+
+const ProjectFile* Project::find(std::string_view path) const {
+  const auto at = is_normal(path) ? by_path_.find(path) : by_path_.find(normal_path(path));
+  return at == by_path_.end() ? nullptr : at->second;
+}
+
+std::string Project::context_directory(const ProjectFile& dockerfile) const {
+  const std::string own = normal_path(dockerfile.source.path());
+  const auto at = contexts_.find(own);
+  return at == contexts_.end() ? normal_path(directory_of(own)) : at->second;
+}
+
+std::vector<std::string> context_directories(const Project& project) {
+  std::set<std::string> out;
+  for (const auto& file : project.files)
+    if (file->dockerfile && file->source.path() != "-")
+      out.insert(project.context_directory(*file));
+  return {out.begin(), out.end()};
+}
+
+const Context* Project::context_of(const ProjectFile& dockerfile) const {
+  const auto at = std::ranges::find(contexts, context_directory(dockerfile), &Context::directory);
+  return at == contexts.end() ? nullptr : &*at;
+}
+
+std::vector<const ProjectFile*> Project::of_kind(FileKind kind) const {
+  std::vector<const ProjectFile*> out;
+  for (const auto& file : files)
+    if (file->kind == kind) out.push_back(file.get());
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,107 @@
+// Everything that one call examines: the files, what was read from them, the tables and the hosts.
+// Rules see only this; no rule reads a file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/profile.h"
+#include "knowledge/knowledge.h"
+#include "lint/dockerfile/dockerfile.h"
+#include "lint/packages/packages.h"
+#include "lint/project/apptainer.h"
+#include "lint/project/build_target.h"
+#include "lint/project/workload.h"
+#include "lint/source/source.h"
+#include "text/yaml_nodes.h"
+
+namespace flense::lint {
+
+enum class FileKind : std::uint8_t {
+  kDockerfile,
+  kDockerignore,
+  kCompose,
+  kKubernetes,
+  kBakeHcl,
+  kBakeJson,
+  kCondaEnvironment,
+  kRequirements,
+  kPyproject,
+  kUvLock,
+  kApptainer,
+  kQuadlet,
+  kSystemd,
+  kShell,
+  kUnknown,
+};
+std::string_view to_string(FileKind kind);
+/// By name, and by content where the name is a common one (YAML, JSON, `-`).
+FileKind kind_of(std::string_view path, std::string_view text);
+
+/// A file of a build context that was not read.
+struct ContextFile {
+  std::string path;  ///< relative to the context, '/' between parts
+  std::uint64_t bytes = 0;
+};
+
+struct Context {
+  std::string directory;  ///< normal_path(); as part of the paths of the project's files; "." for
+                          ///< the working one
+  std::vector<ContextFile> files;
+  bool complete = true;  ///< false: too many files, the rest was not listed
+};
+
+struct ProjectFile {
+  SourceText source;
+  FileKind kind = FileKind::kUnknown;
+  std::optional<Dockerfile> dockerfile;
+  std::optional<ApptainerDefinition> apptainer;
+  std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
+  std::vector<Workload> workloads;
+  std::vector<BuildTarget> targets;            ///< of bake files
+  std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
+  std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
+  std::string template_language;               ///< "Helm", "Jinja"; empty: it is no template
+};
+
+// Paths of a project are texts with '/'; these do not look at the file system.
+/// Without ".", ".." inside and a slash at the end.
+std::string normal_path(std::string_view path);
+/// `path` as seen from a directory; an absolute one stays.
+std::string path_below(std::string_view directory, std::string_view path);
+/// "." for a name alone.
+std::string directory_of(std::string_view path);
+
+struct Project;
+/// Directories of build contexts that the files name, or that hold a Dockerfile.
+std::vector<std::string> context_directories(const Project& project);
+
+struct Project {
+  std::vector<std::unique_ptr<ProjectFile>> files;  ///< sorted by path
+  std::vector<Context> contexts;
+  std::vector<host::Profile> hosts;  ///< of --host; may be empty
+  const knowledge::Knowledge* knowledge = nullptr;
+
+  /// To be called when all files are there: what the questions below are answered from.
+  void index();
+  /// By path, "." and ".." resolved; null when it is not part of the call.
+  const ProjectFile* find(std::string_view path) const;
+  /// The build context of a Dockerfile: of the Compose service or bake target that builds it, else
+  /// its own directory.
+  const Context* context_of(const ProjectFile& dockerfile) const;
+  /// Files of a kind.
+  std::vector<const ProjectFile*> of_kind(FileKind kind) const;
+  /// The directory of context_of(), listed or not.
+  std::string context_directory(const ProjectFile& dockerfile) const;
+
+ private:
+  std::map<std::string, const ProjectFile*, std::less<>> by_path_;
+  std::map<std::string, std::string, std::less<>> contexts_;  ///< by the path of the Dockerfile
+};
+
+}  // namespace flense::lint

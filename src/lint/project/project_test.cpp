@@ -1,0 +1,57 @@
+#include "lint/project/project.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "lint/lint.h"
+
+namespace flense::lint {
+namespace {
+
+TEST(ProjectPaths, AreNormal) {
+  const std::map<std::string, std::string> cases = {
+      {"a/b", "a/b"},   {"./a", "a"},   {"a//b", "a/b"}, {"a/../b", "b"}, {"a/", "a"},
+      {".", "."},       {"/", "/"},     {"/a", "/a"},    {"//a", "/a"},   {"../a", "../a"},
+      {"a/./b", "a/b"}, {"..a", "..a"}, {"a..", "a.."}};
+  for (const auto& [path, normal] : cases) EXPECT_EQ(normal_path(path), normal) << path;
+  EXPECT_EQ(path_below("k8s/app", "../Dockerfile"), "k8s/Dockerfile");
+  EXPECT_EQ(path_below(".", "app"), "app");
+  EXPECT_EQ(path_below("app", "/etc"), "/etc");
+}
+
+TEST(ProjectFiles, AreFoundHoweverTheyAreNamed) {
+  const knowledge::Knowledge knowledge = *knowledge::Knowledge::load();
+  const Project project =
+      read_project({{"./docker/Dockerfile", "FROM a:1\n"}, {"x/../requirements.txt", "torch\n"}},
+                   {}, {}, knowledge);
+  ASSERT_NE(project.find("docker/Dockerfile"), nullptr);
+  EXPECT_EQ(project.find("docker/./Dockerfile"), project.find("docker/Dockerfile"));
+  EXPECT_NE(project.find("requirements.txt"), nullptr);
+  EXPECT_EQ(project.find("Dockerfile"), nullptr);
+}
+
+TEST(ProjectContexts, AreThoseOfWhatBuildsTheDockerfile) {
+  const knowledge::Knowledge knowledge = *knowledge::Knowledge::load();
+  Project project = read_project(
+      {{"alone/Dockerfile", "FROM a:1\n"},
+       {"compose.yaml",
+        "services:\n  a:\n    build: {context: app, dockerfile: docker/Dockerfile}\n"},
+       {"app/docker/Dockerfile", "FROM a:1\n"},
+       {"bake/docker-bake.hcl",
+        "target \"b\" {\n  context = \"..\"\n  dockerfile = \"bake/b.Dockerfile\"\n}\n"},
+       {"bake/b.Dockerfile", "FROM a:1\n"}},
+      {}, {}, knowledge);
+  EXPECT_EQ(context_directories(project), (std::vector<std::string>{".", "alone", "app"}));
+  project.contexts = {{".", {{"one", 1}}, true}, {"app", {{"two", 2}}, true}};
+  const auto listed = [&](std::string_view path) {
+    const Context* context = project.context_of(*project.find(path));
+    return context == nullptr ? std::string("none") : context->files[0].path;
+  };
+  EXPECT_EQ(listed("app/docker/Dockerfile"), "two");
+  EXPECT_EQ(listed("bake/b.Dockerfile"), "one");
+  EXPECT_EQ(listed("alone/Dockerfile"), "none");
+}
+
+}  // namespace
+}  // namespace flense::lint

@@ -1,0 +1,93 @@
+// What launches a container, in one form for Compose services, Kubernetes pods, Quadlets, systemd
+// units and command lines of docker, podman, apptainer and srun (pyxis): the I/O and runtime rules
+// read this and not the syntax.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lint/dockerfile/dockerfile.h"
+#include "lint/source/finding.h"
+#include "lint/source/source.h"
+#include "text/yaml_nodes.h"
+
+namespace flense::lint {
+
+enum class WorkloadKind : std::uint8_t {
+  kCompose,
+  kKubernetes,
+  kQuadlet,
+  kSystemd,
+  kDocker,
+  kPodman,
+  kApptainer,
+  kSrun,
+};
+std::string_view to_string(WorkloadKind kind);
+
+enum class MountKind : std::uint8_t {
+  kBind,
+  kVolume,
+  kTmpfs,
+  kEmptyDir,
+  kMemory,
+  kClaim,
+  kConfig,
+  kOther,
+};
+
+struct WorkloadMount {
+  MountKind kind = MountKind::kBind;
+  std::string source;  ///< path, volume or claim; empty: none
+  std::string target;  ///< path in the container
+  bool read_only = false;
+  std::optional<std::uint64_t> bytes;  ///< size limit
+  Span span;
+};
+
+struct GpuAsk {
+  std::string vendor;                  ///< "nvidia", "amd", "intel"
+  std::optional<std::uint64_t> count;  ///< nullopt: all, or not told
+  bool all = false;
+  std::vector<std::string> devices;  ///< ids, CDI names
+  std::string resource;              ///< "nvidia.com/gpu"; empty outside of Kubernetes
+  Span span;
+};
+
+struct Variable {
+  std::string name;
+  std::optional<std::string> value;  ///< nullopt: from elsewhere
+  Span span;
+};
+
+struct Workload {
+  WorkloadKind kind = WorkloadKind::kDocker;
+  std::string path;  ///< the file
+  Span span;         ///< the service's key, the container's name, the command line
+  std::string name;
+  Word image;  ///< empty text: none
+  std::optional<ImageName> image_name;
+  std::optional<Word> build_context, dockerfile;  ///< Compose's build:
+  std::vector<Word> command, arguments;           ///< entry point and arguments as stated
+  std::vector<Variable> variables;
+  std::vector<WorkloadMount> mounts;
+  std::vector<GpuAsk> gpus;
+  std::vector<Word> devices;  ///< mapped by hand: "/dev/nvidia0", "/dev/kfd"
+  std::vector<Word> groups;
+  std::optional<std::uint64_t> shm_bytes;
+  bool host_ipc = false;
+  std::optional<Word> privileged;  ///< the place where it is switched on
+  std::optional<Word> runtime;     ///< "nvidia"
+  std::optional<std::uint64_t> memory_limit;
+  bool writable_root = true;
+  bool init_container = false;  ///< of a pod: it ends before the others start
+  // Where the rest can be looked up, for Compose and Kubernetes; owned by ProjectFile::yaml.
+  const text::YamlNode* node = nullptr;    ///< the service, the container
+  const text::YamlNode* pod = nullptr;     ///< the pod's spec
+  const text::YamlNode* object = nullptr;  ///< the object that holds it
+};
+
+}  // namespace flense::lint

@@ -1,0 +1,130 @@
+#include "lint/readers/command_lines.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lint/readers/launch_words.h"
+#include "lint/readers/readers.h"
+
+namespace flense::lint {
+namespace {
+
+constexpr std::size_t kLongestWord = 4096;
+
+enum class Starter { kNone, kDocker, kApptainer, kSrun };
+
+Starter starter_of(std::string_view word) {
+  word.remove_prefix(word.rfind('/') + 1);
+  if (word == "docker" || word == "nerdctl" || word == "podman") return Starter::kDocker;
+  if (word == "apptainer" || word == "singularity") return Starter::kApptainer;
+  if (word == "srun") return Starter::kSrun;
+  return Starter::kNone;
+}
+
+/// Programs that start the program that follows their own options.
+bool is_launcher(std::string_view program) {
+  constexpr std::array<std::string_view, 12> kLaunchers = {
+      "mpirun", "mpiexec", "nohup",  "timeout", "numactl", "stdbuf",
+      "srun",   "xargs",   "ionice", "setsid",  "taskset", "watch"};
+  return std::ranges::find(kLaunchers, program) != kLaunchers.end();
+}
+
+class Lines {
+ public:
+  Lines(const std::string& path, Environment environment)
+      : path_(path), environment_(std::move(environment)) {}
+
+  void take(const ShellCommand& command) {
+    if (command.words.empty()) {
+      for (const ShellAssignment& assignment : command.assignments)
+        assign(assignment.name, assignment.value.text, command.depth);
+      return;
+    }
+    const Program program = program_of(command);
+    if (program.name == "export" || program.name == "declare" || program.name == "readonly" ||
+        program.name == "local") {
+      for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
+        const std::string& text = command.words[at].text;
+        if (const std::size_t equals = text.find('='); equals != text.npos)
+          assign(text.substr(0, equals), text.substr(equals + 1), command.depth);
+      }
+      return;
+    }
+    if (program.name == "for" && command.words.size() > 1) {
+      environment_[command.words[1].text] = std::nullopt;
+      return;
+    }
+    if (program.name == "read")
+      for (const ShellWord& word : command.words) environment_[word.text] = std::nullopt;
+    if (starter_of(program.name) != Starter::kNone || is_launcher(program.name))
+      start(command, program);
+  }
+
+  std::vector<Workload> finish() { return std::move(out_); }
+
+ private:
+  void assign(const std::string& name, std::string_view value, unsigned depth) {
+    // What an `if` or a loop assigns may not have happened.
+    auto known = depth == 0 ? expand(value, environment_) : std::nullopt;
+    if (known && known->size() > kLongestWord) known = std::nullopt;
+    environment_[name] = std::move(known);
+  }
+
+  void start(const ShellCommand& command, const Program& program) {
+    const std::vector<LaunchWord> words = launch_words(command, environment_);
+    Workload base;
+    base.path = path_;
+    base.span = command.span;
+    std::size_t at = std::min(program.first, words.size());
+    while (at < words.size()) {
+      switch (starter_of(words[at].word.text)) {
+        case Starter::kDocker:
+          return read_docker(words, at, std::move(base), out_);
+        case Starter::kApptainer:
+          return read_apptainer_command(words, at, std::move(base), out_);
+        case Starter::kSrun: {
+          const std::size_t before = out_.size();
+          at = read_srun(words, at, base, out_);
+          if (out_.size() != before) return;
+          if (at < words.size() && starter_of(words[at].word.text) != Starter::kNone) continue;
+          break;
+        }
+        case Starter::kNone:
+          break;
+      }
+      // Behind a launcher's own options.
+      do ++at;
+      while (at < words.size() && starter_of(words[at].word.text) == Starter::kNone);
+    }
+  }
+
+  const std::string& path_;
+  Environment environment_;
+  std::vector<Workload> out_;
+};
+
+}  // namespace
+
+std::vector<Workload> launched_by(const std::vector<ShellCommand>& commands,
+                                  const std::string& path, Environment environment) {
+  Lines lines(path, std::move(environment));
+  for (const ShellCommand& command : commands) lines.take(command);
+  return lines.finish();
+}
+
+void read_shell(ProjectFile& file) {
+  const std::string_view text = file.source.text();
+  const ShellText read = split_shell(text, {0, text.size()});
+  std::vector<Workload> found = launched_by(read.commands, file.source.path());
+  const BatchOptions batch = read_batch_options(file.source, {});
+  for (Workload& workload : found) {
+    const bool by_srun =
+        workload.kind == WorkloadKind::kSrun || workload.kind == WorkloadKind::kApptainer;
+    if (by_srun && workload.gpus.empty() && workload.kind == WorkloadKind::kSrun)
+      workload.gpus = batch.workload.gpus;
+  }
+  if (!batch.workload.image.text.empty()) found.push_back(batch.workload);
+  std::ranges::move(found, std::back_inserter(file.workloads));
+}
+
+}  // namespace flense::lint

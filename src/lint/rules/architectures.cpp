@@ -1,0 +1,388 @@
+// For which GPUs a build compiles: lists of architectures, their spelling, what the toolkit of the
+// base knows, and what the stated hosts have.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "knowledge/version.h"
+#include "lint/facts/gpu_architectures.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::compare_versions;
+
+constexpr auto kArchitecturesRules = std::to_array<std::string_view>({
+    "torch-arch-list",
+    "cuda-architectures",
+    "nvcc-uncompressed",
+    "extension-build-final",
+});
+
+constexpr auto kTorchNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});
+constexpr auto kTorchRocmNames = std::to_array<std::string_view>({"PYTORCH_ROCM_ARCH"});
+constexpr auto kCmakeNames =
+    std::to_array<std::string_view>({"CMAKE_CUDA_ARCHITECTURES", "CUDAARCHS"});
+constexpr auto kRocmNames = std::to_array<std::string_view>(
+    {"GPU_TARGETS", "AMDGPU_TARGETS", "CMAKE_HIP_ARCHITECTURES", "GPU_ARCHS"});
+
+/// The words of one place: a rule, what is judged and where.
+struct Listed {
+  std::string_view rule;
+  const FileView* view;
+  const StageView* stage;
+  std::string name;
+  Span span;
+  bool exact;
+};
+
+std::string plain(std::string_view architecture) {
+  while (architecture.ends_with('a') || architecture.ends_with('f')) architecture.remove_suffix(1);
+  return std::string(architecture);
+}
+
+void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
+  const Brought& cuda = at.stage->image.cuda;
+  if (!cuda.known()) return;
+  const std::string toolkit = knowledge::major_minor(cuda.value);
+  std::vector<std::string> said;
+  for (const ListedArchitecture& item : list.items) {
+    if (item.architecture.empty() || item.architecture.starts_with("gfx")) continue;
+    const std::string architecture = plain(item.architecture);
+    if (std::ranges::find(said, architecture) != said.end()) continue;
+    said.push_back(architecture);
+    const auto* row = at.view->project->knowledge->architectures.find(architecture);
+    std::string message;
+    std::string evidence = cuda.evidence;
+    if (row == nullptr) {
+      message = fmt::format("{} names {}, which is no architecture that the table knows", at.name,
+                            item.text);
+    } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
+      message = fmt::format("CUDA {} of the base cannot compile for {}: {} was the first", toolkit,
+                            item.text, row->first_cuda);
+      evidence = row->source;
+    } else if (!row->last_cuda.empty() && compare_versions(toolkit, row->last_cuda) > 0) {
+      message = fmt::format("CUDA {} of the base no longer compiles for {}: {} was the last",
+                            toolkit, item.text, row->last_cuda);
+      evidence = row->source;
+    } else {
+      continue;
+    }
+    Finding& found = sink.add(at.rule, *at.view->file, at.span, std::move(message));
+    found.evidence = {evidence, cuda.evidence};
+    found.fix = fmt::format("take {} out of {}, or another CUDA", item.text, at.name);
+  }
+}
+
+bool serves(const ListedArchitecture& item, const std::string& gpu) {
+  if (item.architecture.starts_with("gfx")) return item.architecture == gpu;
+  const bool exact = item.architecture.ends_with('a');
+  const std::string architecture = plain(item.architecture);
+  if (exact || item.text.ends_with("-real")) {
+    return knowledge::first_number(architecture) == knowledge::first_number(gpu) &&
+           (exact ? architecture == gpu : compare_versions(architecture, gpu) <= 0);
+  }
+  // Plain entries: a cubin of the major, or PTX that newer GPUs compile.
+  const bool ptx = item.text.ends_with("+PTX") || item.text.ends_with("-virtual") ||
+                   item.text.starts_with("compute_");
+  if (ptx && compare_versions(architecture, gpu) <= 0) return true;
+  return knowledge::first_number(architecture) == knowledge::first_number(gpu) &&
+         compare_versions(architecture, gpu) <= 0;
+}
+
+void judge_hosts(const Listed& at, const ArchitectureList& list, bool cmake, FindingSink& sink) {
+  const bool any = std::ranges::any_of(
+      list.items, [](const ListedArchitecture& item) { return !item.architecture.empty(); });
+  const bool keyword = std::ranges::any_of(
+      list.items, [](const ListedArchitecture& item) { return !item.keyword.empty(); });
+  if (!any || keyword) return;
+  std::vector<std::string> said;
+  for (const host::Profile& profile : at.view->project->hosts)
+    for (const host::Gpu& gpu : profile.gpus) {
+      if (!gpu.architecture.value) continue;
+      const std::string& wanted = *gpu.architecture.value;
+      const bool amd = wanted.starts_with("gfx");
+      const bool amd_list = list.items.front().architecture.starts_with("gfx");
+      if (amd != amd_list || std::ranges::find(said, wanted) != said.end()) continue;
+      const bool served = std::ranges::any_of(list.items, [&](const ListedArchitecture& item) {
+        // CMake's plain numbers bring PTX beside the cubin.
+        const bool with_ptx = cmake && item.text == item.text.substr(0, item.text.find('-'));
+        return !item.architecture.empty() &&
+               (serves(item, wanted) || (with_ptx && !item.architecture.ends_with('a') &&
+                                         compare_versions(plain(item.architecture), wanted) <= 0));
+      });
+      if (served) continue;
+      said.push_back(wanted);
+      Finding& found = sink.add(
+          at.rule, *at.view->file, at.span,
+          fmt::format("{} holds nothing for {}, the GPU of {}", at.name, wanted, profile.source));
+      found.evidence = {"--host " + profile.source};
+      found.fix = fmt::format("add {} to {}", wanted, at.name);
+    }
+}
+
+void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
+  for (const Setting& setting : settings_of(view, stage.index, kTorchNames)) {
+    const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
+    const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kTorch);
+    if (!list.well_spelt) {
+      Finding& found = sink.add(
+          at.rule, *view.file, at.span,
+          fmt::format("TORCH_CUDA_ARCH_LIST is \"{}\": torch wants capabilities as 8.6, with "
+                      "semicolons or blanks between them",
+                      setting.value));
+      found.evidence = {"torch.utils.cpp_extension: named architectures and 'N.N', 'N.N+PTX'"};
+      if (!list.mended.empty()) {
+        found.fix = fmt::format("write \"{}\"", list.mended);
+        if (setting.exact) found.edits.push_back({at.span, list.mended});
+      }
+    }
+    for (const std::string_view word : {"all", "common"})
+      if (list.has_keyword(word)) {
+        Finding& found = sink.add(at.rule, *view.file, at.span,
+                                  fmt::format("TORCH_CUDA_ARCH_LIST is '{}': every kernel is "
+                                              "compiled and shipped for GPUs that nobody has",
+                                              setting.value));
+        found.evidence = {"mmdetection#2108"};
+        found.fix = "name the GPUs it shall serve: \"8.0;9.0+PTX\"";
+      }
+    judge_toolkit(at, list, sink);
+    judge_hosts(at, list, false, sink);
+  }
+  for (const Setting& setting : settings_of(view, stage.index, kTorchRocmNames)) {
+    const Listed at{"torch-arch-list", &view, &stage, setting.name, setting.span, setting.exact};
+    judge_hosts(at, read_architectures(setting.value, ArchitectureSyntax::kRocm), false, sink);
+  }
+}
+
+/// Python packages that compile GPU code when they are installed.
+bool builds_extension(const PackageRequest& request) {
+  constexpr auto kSource = std::to_array<std::string_view>({"flash-attn",
+                                                            "flash-attention",
+                                                            "apex",
+                                                            "xformers",
+                                                            "vllm",
+                                                            "deepspeed",
+                                                            "pytorch3d",
+                                                            "detectron2",
+                                                            "diff-gaussian-rasterization",
+                                                            "simple-knn",
+                                                            "fused-ssim",
+                                                            "gsplat",
+                                                            "causal-conv1d",
+                                                            "mamba",
+                                                            "mamba-ssm",
+                                                            "transformerengine",
+                                                            "transformer-engine",
+                                                            "torch-scatter",
+                                                            "mmcv",
+                                                            "tiny-cuda-nn",
+                                                            "nvdiffrast"});
+  const bool source = request.url.starts_with("git+");
+  if (std::ranges::find(kSource, std::string_view(request.name)) == kSource.end()) return false;
+  // Without an address the index may hold a wheel; of these it holds sources.
+  return source || request.name == "mmcv" || request.name == "torch-scatter" ||
+         (request.name == "flash-attn" && request.url.empty());
+}
+
+struct ExtensionBuild {
+  const Install* install = nullptr;
+  const PackageRequest* request = nullptr;
+};
+
+std::optional<ExtensionBuild> extension_build(const FileView& view, std::size_t stage) {
+  for (const Install& install : view.installs) {
+    if (install.stage != stage) continue;
+    if (!install.command.indexes.empty()) continue;  // -f names an index of wheels
+    for (const PackageRequest& request : install.command.packages)
+      if (builds_extension(request)) return ExtensionBuild{&install, &request};
+  }
+  return std::nullopt;
+}
+
+void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
+  const auto build = extension_build(view, stage.index);
+  if (!build) return;
+  // NGC's images set it themselves.
+  const bool set = !settings_of(view, stage.index, kTorchNames).empty() ||
+                   stage.image.repository.starts_with("nvcr.io/nvidia/") ||
+                   commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST");
+  constexpr auto kFlash = std::to_array<std::string_view>({"FLASH_ATTN_CUDA_ARCHS"});
+  if (!set && settings_of(view, stage.index, kFlash).empty()) {
+    Finding& found =
+        sink.add("torch-arch-list", *view.file, build->request->span,
+                 fmt::format("{} is compiled where no wheel fits, and TORCH_CUDA_ARCH_LIST is not "
+                             "set: without a GPU at hand it "
+                             "is built for every architecture, or for none",
+                             build->request->name));
+    found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
+    found.fix = "set it in front of the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+  }
+  constexpr auto kJobs =
+      std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
+  if (!stage.final || !settings_of(view, stage.index, kJobs).empty()) return;
+  Finding& found = sink.add(
+      "extension-build-final", *view.file, build->request->span,
+      fmt::format("{} is compiled in the final image, with as many compilers at once as there are "
+                  "processors: builders run out of memory, and the toolkit stays in the image",
+                  build->request->name));
+  found.evidence = {stage.image.flavour.evidence, "no MAX_JOBS is set"};
+  found.fix = fmt::format(
+      "build the wheel in a stage of its own with MAX_JOBS=4 (pip wheel {}), "
+      "and COPY --from it",
+      build->request->name);
+}
+
+void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
+  for (const Setting& setting : settings_of(view, stage.index, kCmakeNames)) {
+    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
+    const ArchitectureList list = read_architectures(setting.value, ArchitectureSyntax::kCmake);
+    if (!list.well_spelt) {
+      Finding& found = sink.add(
+          at.rule, *view.file, at.span,
+          fmt::format("{} is \"{}\": CMake wants numbers without a dot, with semicolons between "
+                      "them",
+                      setting.name, setting.value));
+      found.evidence = {"CMake: CUDA_ARCHITECTURES"};
+      if (!list.mended.empty()) {
+        found.fix = fmt::format("write \"{}\"", list.mended);
+        const bool quoted =
+            at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
+                                  view.text({at.span.begin - 1, at.span.begin}) == "'");
+        // A semicolon outside of quotes would end the command.
+        if (setting.exact && (quoted || list.mended.find(';') == std::string::npos))
+          found.edits.push_back({at.span, list.mended});
+      }
+    }
+    if (list.has_keyword("native")) {
+      Finding& found =
+          sink.add(at.rule, *view.file, at.span,
+                   fmt::format("{} is native, and a build of an image has no GPU", setting.name));
+      found.severity = Severity::kError;
+      found.evidence = {
+          "GiantAI/pixtrack#12, colmap#2807: \"is set to native, but no GPU was "
+          "detected\"",
+          "nvidia-docker#370"};
+      found.fix = "name the GPUs it shall serve: \"80;90\"";
+    } else if (list.has_keyword("all") || list.has_keyword("all-major")) {
+      Finding& found = sink.add(at.rule, *view.file, at.span,
+                                fmt::format("{} is '{}': every kernel is compiled and shipped for "
+                                            "GPUs that nobody has",
+                                            setting.name, setting.value));
+      found.evidence = {"CMake: CUDA_ARCHITECTURES"};
+      found.fix = "name the GPUs it shall serve: \"80;90\"";
+    }
+    judge_toolkit(at, list, sink);
+    judge_hosts(at, list, true, sink);
+  }
+  for (const Setting& setting : settings_of(view, stage.index, kRocmNames)) {
+    const Listed at{"cuda-architectures", &view, &stage, setting.name, setting.span, setting.exact};
+    judge_hosts(at, read_architectures(setting.value, ArchitectureSyntax::kRocm), false, sink);
+  }
+}
+
+/// cmake -DGGML_CUDA=ON without any list of architectures.
+void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
+  if (!settings_of(view, stage.index, kCmakeNames).empty()) return;
+  for (const std::string_view word : {"CMAKE_CUDA_ARCHITECTURES", "CUDA_ARCH_BIN", "CUDAARCHS"})
+    if (commands_mention(view, stage.index, word)) return;
+  for (const Instruction& run : stage.stage->instructions)
+    for (const ShellCommand& command : run.commands) {
+      if (program_of(command).name != "cmake") continue;
+      for (const ShellWord& word : command.words) {
+        const std::string& text = word.text;
+        if (!text.starts_with("-D") || text.find("CUDA") == std::string::npos ||
+            !(text.ends_with("=ON") || text.ends_with("=1") || text.ends_with("=on")))
+          continue;
+        Finding& found = sink.add(
+            "cuda-architectures", *view.file, word.span,
+            "CUDA is switched on, and CMAKE_CUDA_ARCHITECTURES is not set: the project's default "
+            "decides, which is the builder's GPU, every GPU, or the oldest");
+        found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
+        found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
+        break;
+      }
+    }
+}
+
+void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink) {
+  for (const Instruction& run : stage.stage->instructions)
+    for (const ShellCommand& command : run.commands) {
+      const Program program = program_of(command);
+      if (program.name != "nvcc") continue;
+      unsigned targets = 0;
+      bool compressed = false;
+      for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
+        const ShellWord& word = command.words[at];
+        compressed = compressed || word.text.find("compress") != std::string::npos;
+        std::string_view value;
+        Span span = word.span;
+        for (const std::string_view option :
+             {"--gpu-architecture", "--generate-code", "-gencode", "-arch"}) {
+          if (!word.text.starts_with(option)) continue;
+          value = std::string_view(word.text).substr(option.size());
+          if (value.starts_with('=')) value.remove_prefix(1);
+          if (value.empty() && at + 1 < command.words.size()) {
+            value = command.words[at + 1].text;
+            span = command.words[at + 1].span;
+          }
+          break;
+        }
+        if (value.empty() || value.find('$') != value.npos) continue;
+        ++targets;
+        const Listed listed{"cuda-architectures", &view, &stage, "nvcc", span, false};
+        const ArchitectureList list = read_architectures(value, ArchitectureSyntax::kNvcc);
+        if (list.has_keyword("native")) {
+          Finding& found = sink.add(listed.rule, *view.file, span,
+                                    "nvcc is to compile for the GPU at hand, and a build of an "
+                                    "image has none");
+          found.severity = Severity::kError;
+          found.evidence = {"nvidia-docker#370"};
+          found.fix = "name the GPU it shall serve: -arch=sm_90";
+        }
+        judge_toolkit(listed, list, sink);
+        if (value.find("sm_") != value.npos && targets == 1 && command.words.size() < 200) {
+          const bool more = std::ranges::count_if(command.words, [](const ShellWord& other) {
+                              return other.text.starts_with("-gencode") ||
+                                     other.text.starts_with("--generate-code");
+                            }) > 1;
+          if (!more) judge_hosts(listed, list, false, sink);
+        }
+      }
+      if (compressed || targets < 2 || !stage.image.cuda.known() ||
+          !knowledge::at_least(stage.image.cuda.value, "12.8"))
+        continue;
+      const auto* format = view.project->knowledge->drivers.format("zstd-fatbin");
+      Finding& found = sink.add(
+          "nvcc-uncompressed", *view.file, command.words[program.first].span,
+          "code for several GPUs is written without a compress mode: CUDA 12.8 and later can make "
+          "it smaller");
+      found.evidence = {stage.image.cuda.evidence};
+      if (format != nullptr)
+        found.evidence.push_back(
+            fmt::format("{}: needs a driver of CUDA {}", format->source, format->cuda));
+    }
+}
+
+void judge_architectures(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const StageView& stage : view.stages) {
+      torch_lists(view, stage, sink);
+      extensions(view, stage, sink);
+      cmake_lists(view, stage, sink);
+      unset_lists(view, stage, sink);
+      nvcc_flags(view, stage, sink);
+    }
+}
+
+}  // namespace
+
+StageRules architectures_rules() {
+  return {kArchitecturesRules, judge_architectures};
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,375 @@
+// Which image a stage begins with: tags that do not exist or will go, flavours that are larger than
+// what is used, distributions and releases past their life.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "knowledge/version.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::compare_versions;
+
+constexpr auto kBaseImageRules = std::to_array<std::string_view>({
+    "cuda-tag-missing",
+    "cuda-tag-deleted",
+    "cuda-tag-unsupported",
+    "cuda-tag-unknown",
+    "devel-final-stage",
+    "base-cuda-unused",
+    "musl-base-gpu",
+    "old-cuda-repository",
+    "base-end-of-life",
+    "ngc-release-old",
+    "rocm-builder-final",
+});
+
+const knowledge::Images& images_of(const FileView& view) {
+  return view.project->knowledge->images;
+}
+
+/// A tag of the newest CUDA that has the flavour and distribution most people want.
+std::string current_tag(const FileView& view, std::string_view flavour) {
+  const auto* newest = images_of(view).newest_cuda();
+  return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,
+                     flavour);
+}
+
+bool is_cuda_tag(const StageView& stage) {
+  return stage.own_base && stage.image.official && stage.image.repository == "nvidia/cuda" &&
+         stage.stage->image && stage.stage->image->digest.empty();
+}
+
+void missing_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!is_cuda_tag(stage)) return;
+  const std::string& tag = stage.stage->image->tag;
+  if (!tag.empty() && tag != "latest") return;
+  Finding& found =
+      sink.add("cuda-tag-missing", *view.file, stage.stage->base.span,
+               fmt::format("nvidia/cuda has no tag 'latest'{}: the build ends with \"manifest "
+                           "unknown\"",
+                           tag.empty() ? ", which is what a name without a tag means" : ""));
+  found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
+  found.fix = "write version, flavour and distribution: " + current_tag(view, "base");
+}
+
+/// The tag with its version replaced; only where the words are in the file and the flavour is
+/// spelled alike.
+void replace_version(const FileView& view, const StageView& stage,
+                     const knowledge::CudaImageRow& now, const knowledge::CudaImageRow& better,
+                     Finding& found) {
+  const std::string& tag = stage.stage->image->tag;
+  const bool cudnn = tag.find("cudnn") != std::string::npos;
+  if (cudnn && now.cudnn != better.cudnn) return;
+  const Span word = stage.stage->base.span;
+  const std::string_view raw = view.text(word);
+  const std::size_t at = raw.find(":" + now.cuda + "-");
+  if (at == raw.npos) return;
+  const std::size_t begin = word.begin + at + 1;
+  found.edits.push_back({{begin, begin + now.cuda.size()}, better.cuda});
+}
+
+void retired_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!is_cuda_tag(stage)) return;
+  const auto* row = images_of(view).cuda_version(stage.image.cuda.value);
+  if (row == nullptr || row->state.empty()) return;
+  const auto* better = images_of(view).cuda_near(row->cuda);
+  const std::string instead =
+      better == nullptr
+          ? current_tag(view, stage.image.flavour.known() ? stage.image.flavour.value : "base")
+          : fmt::format("CUDA {}, which is maintained", better->cuda);
+  const bool deleted = row->state == "deleted";
+  Finding& found = sink.add(
+      deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *view.file, stage.stage->base.span,
+      deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: the build ends with "
+                            "\"manifest unknown\"",
+                            row->cuda)
+              : fmt::format("nvidia/cuda:{} is no longer supported: its tags get no fixes and are "
+                            "due for deletion",
+                            row->cuda));
+  found.evidence = {row->source};
+  if (!row->document.empty()) found.evidence.push_back(row->document);
+  found.fix = fmt::format("move to {}", instead);
+  const bool same_minor = better != nullptr &&
+                          knowledge::major_minor(better->cuda) == knowledge::major_minor(row->cuda);
+  if (!deleted && same_minor) replace_version(view, stage, *row, *better, found);
+}
+
+void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!is_cuda_tag(stage) || !stage.image.cuda.known()) return;
+  const knowledge::Images& images = images_of(view);
+  const std::string& cuda = stage.image.cuda.value;
+  const std::string& tag = stage.stage->image->tag;
+  const auto* newest = images.newest_cuda();
+  if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return;
+  std::string message, fix, evidence;
+  const auto* row = images.cuda_version(cuda);
+  const auto* better = images.cuda_near(cuda);
+  if (row != nullptr && row->state == "deleted") return;
+  if (compare_versions(cuda, "11.0.3") >= 0 && std::ranges::count(cuda, '.') == 1) {
+    message = fmt::format("tags of nvidia/cuda begin with three numbers, '{}' has two", cuda);
+    if (better != nullptr) fix = fmt::format("write {}", better->cuda);
+    evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
+  } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
+    // Of recent minors there may be updates that the table does not know yet.
+    const bool minor_known =
+        std::ranges::any_of(images.cuda, [&](const knowledge::CudaImageRow& other) {
+          return knowledge::major_minor(other.cuda) == knowledge::major_minor(cuda);
+        });
+    if (minor_known && compare_versions(cuda, "12.6") >= 0) return;
+    message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
+    if (better != nullptr) fix = fmt::format("write {}", better->cuda);
+    evidence = fmt::format("images.json, cuda_versions ({})", images.date);
+  } else if (row != nullptr && tag.find("cudnn") != std::string::npos) {
+    const std::size_t at = tag.find("cudnn");
+    const std::string spelt = tag.substr(at, tag.find('-', at) - at);
+    if (!row->cudnn.empty() && spelt != row->cudnn) {
+      message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
+      fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
+      evidence = row->source;
+    }
+  }
+  if (message.empty()) {
+    const auto* base = images.cuda_distribution(stage.image.distribution.value);
+    if (base == nullptr) return;
+    const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
+    const bool late =
+        !base->last.empty() && compare_versions(knowledge::major_minor(cuda), base->last) > 0;
+    if (!early && !late) return;
+    message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
+    fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)
+                : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
+    evidence = base->source;
+  }
+  Finding& found =
+      sink.add("cuda-tag-unknown", *view.file, stage.stage->base.span, std::move(message));
+  found.evidence = {std::move(evidence)};
+  if (!fix.empty()) found.fix = std::move(fix);
+}
+
+/// Packages that compile GPU code while they run.
+constexpr auto kCompileAtRun = std::to_array<std::string_view>(
+    {"vllm", "sglang", "flashinfer-python", "tensorrt-llm", "deepspeed", "pycuda", "tilelang"});
+
+bool compiles_at_run(const FileView& view, std::size_t stage) {
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      for (const std::string_view name : kCompileAtRun)
+        if (list->find(name) != nullptr) return true;
+  return false;
+}
+
+/// The last stage and those below it, once for each base: findings point at the base.
+const StageView* final_base(const FileView& view) {
+  for (const StageView& stage : view.stages)
+    if (stage.final && stage.own_base) return &stage;
+  return nullptr;
+}
+
+void devel_final(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr || base->image.flavour.value != "devel") return;
+  const std::string& repository = base->image.repository;
+  if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
+  if (compiles_at_run(view, view.stages.size() - 1)) return;
+  if (view.file->source.path().find("devcontainer") != std::string::npos) return;
+  const std::string& tag = base->stage->image->tag;
+  std::string smaller = tag;
+  if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
+    smaller.replace(at, 5, "runtime");
+  Finding& found = sink.add(
+      "devel-final-stage", *view.file, base->stage->base.span,
+      fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
+                  "travel with it",
+                  repository, tag));
+  found.evidence = {base->image.flavour.evidence,
+                    "images.json, flavours: devel is runtime and the whole toolkit"};
+  found.fix = fmt::format(
+      "compile in a stage of its own and begin the final one with {}:{}; COPY --from takes over "
+      "what was built",
+      repository, smaller);
+}
+
+bool uses_system_cuda(const PackageList& list) {
+  constexpr auto kUsers = std::to_array<std::string_view>(
+      {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
+       "faster-whisper", "paddlepaddle-gpu", "nvidia-dali"});
+  return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
+    return std::ranges::find(kUsers, request.name) != kUsers.end() ||
+           request.name.starts_with("cupy") || request.name.starts_with("nvidia-dali") ||
+           (request.name.starts_with("jax") && request.extras != std::vector<std::string>{});
+  });
+}
+
+void unused_cuda(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr || base->image.repository != "nvidia/cuda" ||
+      base->image.flavour.value != "runtime")
+    return;
+  const std::size_t last = view.stages.size() - 1;
+  const Install* torch = nullptr;
+  std::string variant;
+  for (const Install* install : view.installs_in(last)) {
+    for (const PackageList* list : lists_of(*install)) {
+      if (uses_system_cuda(*list)) return;
+      if (list->manager == PackageManager::kConda) continue;
+      for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
+        if (one.package == "torch" && one.variant.value != "cpu") {
+          torch = install;
+          variant = one.variant.value;
+        }
+    }
+  }
+  // What another stage compiled may be linked to the libraries of this base.
+  for (const std::size_t one : view.dockerfile->lineage(last))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (const auto from = source_stage(*view.dockerfile, copy);
+          from && view.stages[*from].image.vendor.known())
+        return;
+  if (torch == nullptr) return;
+  const std::string& tag = base->stage->image ? base->stage->image->tag : "";
+  std::string smaller = base->image.cuda.value + "-base-" + base->image.distribution.value;
+  Finding& found = sink.add(
+      "base-cuda-unused", *view.file, base->stage->base.span,
+      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of torch bring their own: "
+                  "the base's are never loaded",
+                  tag));
+  found.evidence = {
+      "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
+      "libnccl2",
+      "onprem#73, h2o-llmstudio PR#1081"};
+  if (!variant.empty()) found.evidence.push_back("torch of " + variant);
+  found.fix = fmt::format(
+      "begin with nvidia/cuda:{}, or with a slim Python image and "
+      "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+      smaller);
+}
+
+void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || stage.image.distribution.value != "alpine") return;
+  for (const Install& install : view.installs) {
+    const auto lineage = view.dockerfile->lineage(install.stage);
+    if (std::ranges::find(lineage, stage.index) == lineage.end()) continue;
+    for (const PackageList* list : lists_of(install)) {
+      if (list->manager == PackageManager::kConda) continue;
+      for (const PackageRequest& request : list->packages) {
+        if (!is_gpu_package(request.name)) continue;
+        Finding& found = sink.add(
+            "musl-base-gpu", *view.file, stage.stage->base.span,
+            fmt::format("{} has no build for musl, and this base is Alpine", request.name));
+        found.evidence = {stage.image.distribution.evidence,
+                          "PEP 600 and PEP 656: manylinux wheels need glibc; neither CUDA nor the "
+                          "driver's libraries exist for musl"};
+        return;
+      }
+    }
+  }
+  for (const StageView& user : view.stages) {
+    const auto lineage = view.dockerfile->lineage(user.index);
+    if (std::ranges::find(lineage, stage.index) == lineage.end()) continue;
+    for (const Instruction& copy : user.stage->instructions) {
+      const auto from = source_stage(*view.dockerfile, copy);
+      if (!from || view.stages[*from].image.repository != "nvidia/cuda" || copy.words.empty())
+        continue;
+      Finding& found = sink.add(
+          "musl-base-gpu", *view.file, copy.words.front().span,
+          "what was built on glibc in a CUDA image is copied to Alpine, whose libc is musl");
+      found.evidence = {stage.image.distribution.evidence,
+                        "PEP 600 and PEP 656: manylinux wheels need glibc; neither CUDA nor the "
+                        "driver's libraries exist for musl"};
+    }
+  }
+}
+
+void old_repository(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || !stage.stage->image) return;
+  const auto* row = images_of(view).old_repository(stage.stage->image->familiar());
+  if (row == nullptr) return;
+  Finding& found =
+      sink.add("old-cuda-repository", *view.file, stage.stage->base.span,
+               fmt::format("{} is a repository of the past: {}", row->repository, row->because));
+  found.evidence = {row->source};
+  found.fix = "begin with " + row->instead;
+}
+
+void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
+  if (!stage.own_base || !stage.reachable) return;
+  const auto* row = images_of(view).distribution(stage.image.distribution.value);
+  if (row == nullptr || knowledge::months_between(row->end, images_of(view).date) == 0) return;
+  bool gpu = stage.image.vendor.known();
+  for (const Install& install : view.installs)
+    if (const auto lineage = view.dockerfile->lineage(install.stage);
+        std::ranges::find(lineage, stage.index) != lineage.end())
+      for (const PackageList* list : lists_of(install))
+        gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+                return is_gpu_package(request.name);
+              });
+  if (!gpu) return;
+  Finding& found = sink.add(
+      "base-end-of-life", *view.file, stage.stage->base.span,
+      fmt::format("{} has had no updates since {}: new CUDA, drivers and wheels leave it behind",
+                  row->name, row->end));
+  found.evidence = {stage.image.distribution.evidence, row->source};
+}
+
+void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr unsigned kOldMonths = 18;
+  if (!stage.own_base || stage.image.release.empty()) return;
+  const std::string made =
+      "20" + stage.image.release.substr(0, 2) + "-" + stage.image.release.substr(3);
+  const unsigned age = knowledge::months_between(made, images_of(view).date);
+  if (age <= kOldMonths) return;
+  Finding& found = sink.add(
+      "ngc-release-old", *view.file, stage.stage->base.span,
+      fmt::format("{} {} is {} months old", stage.image.repository, stage.image.release, age));
+  found.evidence = {fmt::format("images.json ({})", images_of(view).date)};
+  if (stage.image.ngc != nullptr) found.evidence.push_back(stage.image.ngc->source);
+  const knowledge::NgcRow* newest = nullptr;
+  for (const knowledge::NgcRow& row : images_of(view).ngc)
+    if (newest == nullptr || compare_versions(row.release, newest->release) > 0) newest = &row;
+  if (newest != nullptr)
+    found.fix = fmt::format(
+        "take a newer month; the newest, {}, holds CUDA {} and was made for "
+        "driver {}",
+        newest->release, newest->cuda, newest->driver);
+}
+
+void rocm_builder(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr) return;
+  const auto* row = images_of(view).repository(base->image.repository);
+  if (row == nullptr || row->builder.empty()) return;
+  Finding& found =
+      sink.add("rocm-builder-final", *view.file, base->stage->base.span,
+               fmt::format("the final image is built on {}: {}", row->repository, row->builder));
+  found.evidence = {row->source, row->document};
+  found.fix = "begin the final stage with " + row->instead;
+}
+
+void judge_base_image(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const FileView& view : views) {
+    for (const StageView& stage : view.stages) {
+      missing_tag(view, stage, sink);
+      retired_tag(view, stage, sink);
+      unknown_tag(view, stage, sink);
+      musl_base(view, stage, sink);
+      old_repository(view, stage, sink);
+      past_its_life(view, stage, sink);
+      old_release(view, stage, sink);
+    }
+    devel_final(view, sink);
+    unused_cuda(view, sink);
+    rocm_builder(view, sink);
+  }
+}
+
+}  // namespace
+
+StageRules base_image_rules() {
+  return {kBaseImageRules, judge_base_image};
+}
+
+}  // namespace flense::lint

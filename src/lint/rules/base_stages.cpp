@@ -1,0 +1,411 @@
+// How stages and their bases fit together: what is built in one and copied to another, what a base
+// lacks, and platforms.
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/format.h"
+#include "inventory/describe/slim_mark.h"
+#include "knowledge/table_rows.h"
+#include "knowledge/version.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::compare_versions;
+
+constexpr auto kBaseStagesRules = std::to_array<std::string_view>({
+    "platform-mismatch",
+    "stage-cuda-mismatch",
+    "stage-libc-mismatch",
+    "stage-python-mismatch",
+    "host-needs-not-labelled",
+    "distroless-no-libstdcxx",
+    "package-not-in-distribution",
+    "multi-architecture",
+});
+
+/// COPY --from a stage of the file, with what it takes.
+struct StageCopy {
+  const Instruction* instruction;
+  const StageView* from;
+  const StageView* to;
+};
+
+std::vector<StageCopy> copies_of(const FileView& view) {
+  std::vector<StageCopy> out;
+  for (const StageView& to : view.stages) {
+    if (!to.reachable) continue;
+    for (const Instruction& copy : to.stage->instructions) {
+      if (copy.keyword != "COPY" || copy.words.size() < 2) continue;
+      if (const auto from = source_stage(*view.dockerfile, copy); from && *from < to.index)
+        out.push_back({&copy, &view.stages[*from], &to});
+    }
+  }
+  return out;
+}
+
+/// Sources that can be program code: not single files of text, not wheels.
+std::vector<const Word*> code_sources(const Instruction& copy) {
+  constexpr auto kText = std::to_array<std::string_view>(
+      {".txt", ".json", ".yaml", ".yml", ".toml", ".py",          ".sh",
+       ".md",  ".lock", ".cfg",  ".ini", ".onnx", ".safetensors", ".pt",
+       ".deb", ".html", ".js",   ".css", ".conf", ".crt",         ".pem"});
+  std::vector<const Word*> out;
+  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+    const std::string& path = copy.words[at].text;
+    if (std::ranges::none_of(kText, [&](std::string_view end) { return path.ends_with(end); }))
+      out.push_back(&copy.words[at]);
+  }
+  return out;
+}
+
+bool compiles(const FileView& view, std::size_t stage) {
+  constexpr auto kTools = std::to_array<std::string_view>(
+      {"nvcc", "cmake", "make", "ninja", "hipcc", "setup.py", "bdist_wheel", "meson", "cargo"});
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& run : view.dockerfile->stages[one].instructions)
+      for (const ShellCommand& command : run.commands)
+        for (const ShellWord& word : command.words)
+          if (std::ranges::find(kTools, std::string_view(word.text)) != kTools.end()) return true;
+  return false;
+}
+
+void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
+  const auto sources = code_sources(*copy.instruction);
+  if (sources.empty()) return;
+  const GpuImage& from = copy.from->image;
+  const GpuImage& to = copy.to->image;
+  std::string message, evidence;
+  const auto judge = [&](std::string_view what, const Brought& built, const Brought& here,
+                         bool newer_only) {
+    if (!message.empty() || !built.known() || !here.known()) return;
+    const std::string a = knowledge::major_minor(built.value);
+    const std::string b = knowledge::major_minor(here.value);
+    const bool major = knowledge::first_number(a) != knowledge::first_number(b);
+    if (!major && (!newer_only || compare_versions(a, b) <= 0)) return;
+    message = fmt::format("'{}' was built with {} {}, and this stage has {} {}",
+                          sources.front()->text, what, a, what, b);
+    evidence = fmt::format("{}; {}", built.evidence, here.evidence);
+  };
+  // A virtual environment brings its CUDA itself; what a compiler made takes the stage's.
+  if (to.flavour.value != "base" || from.flavour.value == "devel") {
+    const bool compiled = compiles(view, copy.from->index);
+    if (compiled) judge("CUDA", from.cuda, to.cuda, true);
+    if (compiled) judge("ROCm", from.rocm, to.rocm, true);
+    if (compiled) judge("cuDNN", from.cudnn, to.cudnn, false);
+  }
+  if (message.empty()) return;
+  Finding& found =
+      sink.add("stage-cuda-mismatch", *view.file, sources.front()->span, std::move(message));
+  found.evidence = {std::move(evidence)};
+}
+
+void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
+  const auto glibc_of = [&](const GpuImage& image) -> const knowledge::DistributionRow* {
+    const std::string& name = image.distribution.value;
+    const std::size_t digit = name.find_first_of("0123456789");
+    if (digit == std::string::npos) return nullptr;
+    std::string id = name.substr(0, digit);
+    if (id == "ubi") id = "rhel";
+    if (id == "rockylinux") id = "rocky";
+    return view.project->knowledge->glibc.by_id(id, name.substr(digit));
+  };
+  const auto* built = glibc_of(copy.from->image);
+  const auto* here = glibc_of(copy.to->image);
+  if (built == nullptr || here == nullptr || compare_versions(built->glibc, here->glibc) <= 0)
+    return;
+  // Wheels of an index are built for old C libraries; what is compiled here is not.
+  if (!compiles(view, copy.from->index)) return;
+  const auto sources = code_sources(*copy.instruction);
+  if (sources.empty()) return;
+  Finding& found = sink.add(
+      "stage-libc-mismatch", *view.file, sources.front()->span,
+      fmt::format("'{}' was compiled with glibc {} ({}), and this stage has {} ({}): it ends with "
+                  "\"version `GLIBC_{}' not found\"",
+                  sources.front()->text, built->glibc, copy.from->image.distribution.value,
+                  here->glibc, copy.to->image.distribution.value, built->glibc));
+  found.evidence = {built->source, here->source};
+  found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
+}
+
+/// Whether commands of a stage bring a Python that the distribution's table does not tell.
+bool other_python(const FileView& view, std::size_t stage) {
+  for (const Install* install : view.installs_in(stage)) {
+    if (install->command.manager == PackageManager::kConda) return true;
+    for (const PackageRequest& request : install->command.packages)
+      if (request.name.starts_with("python3.")) return true;
+  }
+  for (const std::string_view word : {"uv", "pyenv", "deadsnakes", "conda"})
+    if (commands_mention(view, stage, word)) return true;
+  return false;
+}
+
+void python_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
+  const GpuImage& from = copy.from->image;
+  const GpuImage& to = copy.to->image;
+  for (const Word* source : code_sources(*copy.instruction)) {
+    const std::string& path = source->text;
+    std::string built = from.python.value, evidence = from.python.evidence;
+    const std::size_t named = path.find("/python3.");
+    const bool packages = path.find("site-packages") != std::string::npos ||
+                          path.find("dist-packages") != std::string::npos;
+    if (named != std::string::npos) {
+      const std::size_t end = path.find_first_not_of("0123456789", named + 9);
+      built = path.substr(named + 7, end == std::string::npos ? end : end - named - 7);
+      evidence = "the path " + path;
+    } else if (!packages && path.find("venv") == std::string::npos) {
+      continue;
+    } else if (other_python(view, copy.from->index)) {
+      continue;
+    }
+    if (built.empty() || !to.python.known() || other_python(view, copy.to->index)) continue;
+    if (knowledge::major_minor(built) == knowledge::major_minor(to.python.value)) continue;
+    Finding& found = sink.add(
+        "stage-python-mismatch", *view.file, source->span,
+        fmt::format("'{}' belongs to Python {}, and this stage has Python {}: compiled modules do "
+                    "not load, and the interpreter's path is another",
+                    path, knowledge::major_minor(built), knowledge::major_minor(to.python.value)));
+    found.evidence = {evidence, to.python.evidence};
+  }
+}
+
+/// Stages that get a libstdc++ by COPY.
+std::vector<bool> with_libstdcxx(const FileView& view, const std::vector<StageCopy>& copies) {
+  std::vector<bool> out(view.stages.size());
+  for (const StageCopy& copy : copies)
+    for (const Word& word : copy.instruction->words)
+      if (word.text.find("libstdc++") != std::string::npos || word.text == "/usr/lib" ||
+          word.text == "/usr/lib/" || word.text == "/lib" || word.text == "/" ||
+          word.text.ends_with("-linux-gnu") || word.text.ends_with("-linux-gnu/"))
+        out[copy.to->index] = true;
+  return out;
+}
+
+void distroless(const FileView& view, const StageCopy& copy, FindingSink& sink) {
+  const auto* row = view.project->knowledge->images.distroless_image(copy.to->image.repository);
+  if (row == nullptr || row->libstdcxx) return;
+  bool gpu = copy.from->image.vendor.known();
+  for (const Install* install : view.installs_in(copy.from->index))
+    for (const PackageList* list : lists_of(*install))
+      gpu = gpu || std::ranges::any_of(list->packages, [](const PackageRequest& request) {
+              return is_gpu_package(request.name);
+            });
+  if (!gpu) return;
+  const auto sources = code_sources(*copy.instruction);
+  if (sources.empty()) return;
+  Finding& found = sink.add(
+      "distroless-no-libstdcxx", *view.file, sources.front()->span,
+      fmt::format("{} has no {}, which '{}' from a GPU stage needs", copy.to->image.repository,
+                  row->glibc ? "libstdc++ and libgcc_s" : "C library", sources.front()->text));
+  found.evidence = {row->source};
+  if (!row->instead.empty()) found.fix = "begin the stage with " + row->instead;
+}
+
+void labels(const FileView& view, FindingSink& sink) {
+  const StageView& last = view.stages.back();
+  if (!last.image.vendor.known()) return;
+  for (const std::size_t one : view.dockerfile->lineage(last.index))
+    for (const Instruction& label : view.dockerfile->stages[one].instructions) {
+      if (label.keyword != "LABEL") continue;
+      for (const KeyValue& pair : label.pairs)
+        for (const std::string_view word : {"driver", "cuda", "gpu", "rocm", "kernel", "targets"})
+          if (pair.key.text.find(word) != std::string::npos) return;
+    }
+  const bool amd = last.image.vendor.value == "amd";
+  std::string label = fmt::format("LABEL {}=\"gfx942\"", inventory::kLabelTargets);
+  std::string evidence = last.image.vendor.evidence;
+  if (!amd) {
+    const auto major = knowledge::first_number(last.image.cuda.value);
+    const auto* row = major ? view.project->knowledge->drivers.minor_version(*major) : nullptr;
+    label = fmt::format("LABEL {}=\"{}\"", inventory::kLabelDriverFloor,
+                        row == nullptr ? "…" : row->driver);
+    if (row != nullptr) evidence = row->source;
+  }
+  Finding& found = sink.add("host-needs-not-labelled", *view.file, last.stage->base.span,
+                            fmt::format("nothing in the image says which {} driver and GPUs it "
+                                        "needs",
+                                        amd ? "AMD" : "NVIDIA"));
+  found.evidence = {evidence};
+  found.fix = fmt::format("write what a host must offer where tools can read it: {}", label);
+}
+
+bool matches_any(const std::vector<std::string>& patterns, std::string_view text) {
+  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+    return knowledge::matches_pattern(pattern, text);
+  });
+}
+
+void missing_packages(const FileView& view, FindingSink& sink) {
+  const knowledge::Images& images = view.project->knowledge->images;
+  for (const Install& install : view.installs) {
+    if (install.command.manager != PackageManager::kApt) continue;
+    const GpuImage& image = view.stages[install.stage].image;
+    if (!image.distribution.known()) continue;
+    std::map<const knowledge::MissingPackageRow*, bool> known;
+    const auto supplied = [&](const knowledge::MissingPackageRow& row) {
+      const auto [at, added] = known.emplace(&row, false);
+      if (added)
+        at->second = std::ranges::any_of(row.supplied_by, [&](const std::string& word) {
+          return commands_mention(view, install.stage, word, install.instruction);
+        });
+      return at->second;
+    };
+    for (const PackageRequest& request : install.command.packages) {
+      const auto judge = [&](const std::vector<knowledge::MissingPackageRow>& rows,
+                             bool repository) {
+        for (const knowledge::MissingPackageRow& row : rows) {
+          if (!matches_any(row.packages, request.name) ||
+              !matches_any(row.distributions, image.distribution.value) || supplied(row))
+            continue;
+          Finding& found = sink.add(
+              "package-not-in-distribution", *view.file, request.span,
+              repository
+                  ? fmt::format("{} comes from NVIDIA's repository, which {} does not know",
+                                request.name, image.distribution.value)
+                  : fmt::format("{} has no package {}", image.distribution.value, request.name));
+          found.evidence = {row.source, image.distribution.evidence};
+          if (!row.document.empty()) found.evidence.push_back(row.document);
+          found.fix = repository ? "begin with nvidia/cuda, or install the package cuda-keyring of "
+                                   "this distribution first"
+                                 : "take " + row.instead;
+          return true;
+        }
+        return false;
+      };
+      if (judge(images.missing_packages, false) || image.vendor.known()) continue;
+      judge(images.nvidia_packages, true);
+    }
+  }
+}
+
+/// "amd64" or "arm64" where the word names a file of that processor; empty: neither.
+std::string_view processor_of(std::string_view word) {
+  const bool file = word.find("://") != word.npos || word.ends_with(".whl") ||
+                    word.ends_with(".deb") || word.ends_with(".sh") || word.ends_with(".run");
+  if (!file) return {};
+  for (const std::string_view name : {"aarch64", "arm64", "sbsa"})
+    if (word.find(name) != word.npos) return "arm64";
+  for (const std::string_view name : {"x86_64", "amd64", "linux-64", "x64"})
+    if (word.find(name) != word.npos) return "amd64";
+  return {};
+}
+
+template <class Take>
+void each_word(const Stage& stage, const Take& take) {
+  for (const Instruction& instruction : stage.instructions) {
+    for (const ShellCommand& command : instruction.commands)
+      for (const ShellWord& word : command.words) take(std::string_view(word.text), word.span);
+    if (instruction.keyword == "ADD")
+      for (const Word& word : instruction.words) take(std::string_view(word.text), word.span);
+  }
+}
+
+void platforms(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    const std::string written = stage.stage->platform.value_or("");
+    const std::string_view platform = written.ends_with("arm64")   ? "arm64"
+                                      : written.ends_with("amd64") ? "amd64"
+                                                                   : std::string_view();
+    const bool jetson = stage.image.platform == "jetson";
+    each_word(*stage.stage, [&](std::string_view word, Span span) {
+      const std::string_view processor = processor_of(word);
+      if (processor.empty()) return;
+      std::string message;
+      if (jetson && word.find("sbsa") != word.npos)
+        message = "packages for Arm servers (sbsa) do not fit Jetson's CUDA, whose base this is";
+      else if (jetson && processor == "amd64")
+        message = "this file is for x86-64, and the base is Jetson's";
+      else if (!platform.empty() && processor != platform)
+        message = fmt::format("this file is for {}, and the stage is for {}", processor, written);
+      if (message.empty()) return;
+      Finding& found = sink.add("platform-mismatch", *view.file, span, std::move(message));
+      found.evidence = {jetson ? "base " + stage.image.repository : "--platform=" + written};
+    });
+    if (jetson && platform == "amd64") {
+      Finding& found = sink.add("platform-mismatch", *view.file, stage.stage->base.span,
+                                fmt::format("{} exists for Arm only, and --platform says {}",
+                                            stage.image.repository, written));
+      found.evidence = {"base " + stage.image.repository};
+    }
+  }
+}
+
+bool builds_for_several(const FileView& view) {
+  for (const StageView& stage : view.stages) {
+    const std::string platform = stage.stage->platform.value_or("");
+    if (platform.find("BUILDPLATFORM") != platform.npos ||
+        platform.find("TARGETPLATFORM") != platform.npos)
+      return true;
+    for (const Instruction& instruction : stage.stage->instructions)
+      if (instruction.keyword == "ARG")
+        for (const KeyValue& pair : instruction.pairs)
+          if (pair.key.text == "TARGETARCH" || pair.key.text == "TARGETPLATFORM") return true;
+  }
+  return false;
+}
+
+void several_architectures(const FileView& view, FindingSink& sink) {
+  if (!builds_for_several(view)) return;
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable || stage.stage->platform.value_or("").ends_with("64")) continue;
+    // Commands that ask for the processor choose among the files themselves.
+    bool chosen = false;
+    each_word(*stage.stage, [&](std::string_view word, Span) {
+      for (const std::string_view name : {"TARGETARCH", "TARGETPLATFORM", "uname", "dpkg"})
+        chosen = chosen || word.find(name) != word.npos;
+    });
+    if (chosen) continue;
+    each_word(*stage.stage, [&](std::string_view word, Span span) {
+      if (processor_of(word).empty()) return;
+      Finding& found =
+          sink.add("multi-architecture", *view.file, span,
+                   fmt::format("the file is built for several processors, and this is for {} alone",
+                               processor_of(word)));
+      found.evidence = {"TARGETARCH, TARGETPLATFORM or BUILDPLATFORM is used in the file"};
+    });
+  }
+  for (const StageCopy& copy : copies_of(view)) {
+    const std::string from = copy.from->stage->platform.value_or("");
+    if (from.find("BUILDPLATFORM") == from.npos ||
+        copy.to->stage->platform.value_or("").find("BUILDPLATFORM") != from.npos)
+      continue;
+    if (!copy.from->image.vendor.known() || !compiles(view, copy.from->index)) continue;
+    const auto sources = code_sources(*copy.instruction);
+    if (sources.empty()) continue;
+    Finding& found = sink.add(
+        "multi-architecture", *view.file, sources.front()->span,
+        fmt::format("'{}' is compiled for the machine that builds (--platform={}) and copied into "
+                    "an image for another",
+                    sources.front()->text, from));
+    found.evidence = {"--platform of the stage, and a compiler in its commands"};
+    found.fix = "leave --platform out of the compiling stage, or cross-compile for $TARGETARCH";
+  }
+}
+
+void judge_base_stages(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const FileView& view : views) {
+    const std::vector<StageCopy> copies = copies_of(view);
+    const std::vector<bool> libraries = with_libstdcxx(view, copies);
+    for (const StageCopy& copy : copies) {
+      cuda_between(view, copy, sink);
+      libc_between(view, copy, sink);
+      python_between(view, copy, sink);
+      if (!libraries[copy.to->index]) distroless(view, copy, sink);
+    }
+    labels(view, sink);
+    missing_packages(view, sink);
+    platforms(view, sink);
+    several_architectures(view, sink);
+  }
+}
+
+}  // namespace
+
+StageRules base_stages_rules() {
+  return {kBaseStagesRules, judge_base_stages};
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,309 @@
+// Secrets that stay in an image's history, and package sources whose signatures are not checked.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/rules/stage_rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr auto kBuildRules = std::to_array<std::string_view>({
+    "secret-in-build-variable",
+    "secret-on-command-line",
+    "cuda-repository-key",
+    "package-signature-off",
+    "apt-key",
+});
+
+bool is_token_letter(char c) {
+  return is_letter(c) || is_digit(c) || c == '_' || c == '-';
+}
+
+/// A token by its form, somewhere in a text; null: none.
+const knowledge::SecretFormRow* token_in(std::string_view text,
+                                         const knowledge::BuildFacts& facts) {
+  for (const knowledge::SecretFormRow& row : facts.secret_forms) {
+    for (std::size_t at = text.find(row.prefix); at != text.npos;
+         at = text.find(row.prefix, at + 1)) {
+      if (at > 0 && is_token_letter(text[at - 1])) continue;
+      std::size_t end = at;
+      while (end < text.size() && end - at < row.length && is_token_letter(text[end])) ++end;
+      if (end - at < row.length) continue;
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+/// "https://user:password@host": the password is written, no variable.
+bool has_password(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos) return false;
+  std::string_view host = text.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/ \t\"'"));
+  const std::size_t at = host.rfind('@');
+  if (at == host.npos) return false;
+  const std::string_view user = host.substr(0, at);
+  const std::size_t colon = user.find(':');
+  return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$");
+}
+
+constexpr std::string_view kStays =
+    "docker history and the image's configuration show it to everyone who has the image";
+
+void variables(const FileView& view, FindingSink& sink) {
+  const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  const auto judge = [&](const Instruction& instruction) {
+    if (instruction.keyword != "ARG" && instruction.keyword != "ENV") return;
+    for (const KeyValue& pair : instruction.pairs) {
+      const auto* row = facts.secret(pair.key.text);
+      const std::string_view value =
+          pair.value ? std::string_view(pair.value->text) : std::string_view();
+      const auto* form = token_in(value, facts);
+      const bool password = has_password(value);
+      // ENV HF_TOKEN="" takes a value away.
+      const bool empty = instruction.keyword == "ENV" && value.empty();
+      if ((row == nullptr || empty) && form == nullptr && !password) continue;
+      Finding& found = sink.add(
+          "secret-in-build-variable", *view.file, row != nullptr ? pair.key.span : pair.value->span,
+          fmt::format("{} {} keeps {} in the image", instruction.keyword, pair.key.text,
+                      row != nullptr    ? std::string("a secret")
+                      : form != nullptr ? form->what
+                                        : std::string("a password")));
+      found.evidence = {row != nullptr    ? row->source
+                        : form != nullptr ? form->source
+                                          : std::string("the address holds user:password"),
+                        std::string(kStays)};
+      found.fix = fmt::format(
+          "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
+          "docker build --secret id={0}",
+          pair.key.text);
+    }
+  };
+  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction);
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions) judge(instruction);
+}
+
+/// True for what a secret mount brings: /run/secrets, or a variable of the mount.
+bool from_secret_mount(const Instruction& run, std::string_view word) {
+  if (holds(word, "/run/secrets")) return true;
+  for (const Flag* mount : run.flags_of("mount")) {
+    bool secret = false;
+    std::string target;
+    for (const auto& [key, value] : mount->pairs()) {
+      if (key == "type" && value == "secret") secret = true;
+      if ((key == "target" || key == "dst" || key == "env") && !value.empty()) target = value;
+    }
+    if (secret && (holds(word, "$(") || (!target.empty() && holds(word, target)))) return true;
+  }
+  return false;
+}
+
+/// The word of a command that is a secret by its place; null: none.
+const ShellWord* secret_word(const ShellCommand& command) {
+  const Program program = program_of(command);
+  const auto& words = command.words;
+  const auto text = [&](std::size_t at) {
+    return at < words.size() ? std::string_view(words[at].text) : std::string_view();
+  };
+  const std::size_t first = program.first;
+  const bool hub = program.name == "huggingface-cli" || program.name == "hf";
+  const bool login =
+      text(first + 1) == "login" || (text(first + 1) == "auth" && text(first + 2) == "login");
+  for (std::size_t at = first + 1; at < words.size(); ++at) {
+    if (hub && text(at) == "--token" && at + 1 < words.size()) return &words[at + 1];
+    if (hub && text(at).starts_with("--token=")) return &words[at];
+    if ((program.name == "docker" || program.name == "podman") && login &&
+        (text(at) == "-p" || text(at) == "--password") && at + 1 < words.size())
+      return &words[at + 1];
+    if (program.name == "ngc" && text(at) == "--api-key" && at + 1 < words.size())
+      return &words[at + 1];
+    if (program.name == "wandb" && login && at > first + 1 && !text(at).starts_with("-"))
+      return &words[at];
+  }
+  return nullptr;
+}
+
+void command_lines(const FileView& view, FindingSink& sink) {
+  const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  for (const StageView& stage : view.stages)
+    for (const Instruction& run : stage.stage->instructions) {
+      if (run.keyword != "RUN") continue;
+      const auto report = [&](Span span, const std::string& what, const std::string& evidence) {
+        Finding& found = sink.add("secret-on-command-line", *view.file, span,
+                                  fmt::format("{} on the line of a RUN stays in the history of the "
+                                              "image, and in the layer where the tool stores it",
+                                              what));
+        found.evidence = {evidence, std::string(kStays)};
+        found.fix =
+            "read it from a mount: RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN …; "
+            "huggingface-cli takes HF_TOKEN without a login";
+      };
+      for (const ShellCommand& command : run.commands) {
+        if (const ShellWord* word = secret_word(command);
+            word != nullptr && !from_secret_mount(run, word->text)) {
+          report(word->span, "a token", "the argument of a login or --token");
+          continue;
+        }
+        bool said = false;
+        for (const ShellAssignment& set : command.assignments) {
+          const auto* row = facts.secret(set.name);
+          if (row == nullptr || set.value.text.empty() || said ||
+              from_secret_mount(run, set.value.text))
+            continue;
+          // The ARG that it comes from is found already.
+          if (set.value.dynamic && !holds(set.value.text, "$(")) continue;
+          if (holds(set.value.text, "$(")) continue;
+          report(set.value.span, set.name, row->source);
+          said = true;
+        }
+        for (const ShellWord& word : command.words) {
+          if (said) break;
+          if (const auto* form = token_in(word.text, facts)) {
+            report(word.span, form->what, form->source);
+            said = true;
+          } else if (has_password(word.text)) {
+            report(word.span, "a password", "the address holds user:password");
+            said = true;
+          }
+        }
+      }
+    }
+}
+
+constexpr std::string_view kOldKey = "7fa2af80";
+
+void repository_key(const FileView& view, FindingSink& sink) {
+  const auto judge = [&](std::string_view word, Span span) {
+    const std::size_t at = word.find(kOldKey);
+    if (at == word.npos) return;
+    const bool rpm = holds(word, "/rhel") || holds(word, "/fedora") || holds(word, "/sles") ||
+                     holds(word, "/opensuse");
+    const bool learning = holds(word, "machine-learning");
+    Finding& found =
+        sink.add("cuda-repository-key", *view.file, span,
+                 "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
+                 "signatures do not match it, and apt-get update fails");
+    found.evidence = {
+        "NVIDIA, Updating the CUDA Linux GPG Repository Key (2022-04-27): 3bf863cc, "
+        "for RPM D42D0685"};
+    if (learning) {
+      found.fix =
+          "delete the nvidia-machine-learning repository: cuDNN, NCCL and TensorRT are in "
+          "the CUDA repository";
+      return;
+    }
+    const std::string_view now = rpm ? "D42D0685" : "3bf863cc";
+    found.fix = rpm ? "write D42D0685 in place of 7fa2af80"
+                    : "install cuda-keyring_1.1-1_all.deb of the same directory; at least write "
+                      "3bf863cc in place of 7fa2af80";
+    const std::string_view raw = view.text(span);
+    if (const std::size_t place = raw.find(kOldKey); place != raw.npos)
+      found.edits.push_back(
+          {{span.begin + place, span.begin + place + kOldKey.size()}, std::string(now)});
+  };
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions) {
+      for (const ShellCommand& command : instruction.commands) {
+        // `apt-key del 7fa2af80` is what NVIDIA tells to do.
+        const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
+          return word.text == "del" || word.text == "rm";
+        });
+        if (deletes) continue;
+        for (const ShellWord& word : command.words) judge(word.text, word.span);
+      }
+      if (instruction.keyword == "ADD")
+        for (const Word& word : instruction.words) judge(word.text, word.span);
+    }
+}
+
+struct Unchecked {
+  std::string_view word;
+  std::string_view says;
+};
+constexpr auto kUnchecked = std::to_array<Unchecked>({
+    {"--nogpgcheck", "--nogpgcheck"},
+    {"--no-gpg-checks", "--no-gpg-checks"},
+    {"gpgcheck=0", "gpgcheck=0"},
+    {"--allow-unauthenticated", "--allow-unauthenticated"},
+    {"trusted=yes", "trusted=yes"},
+    {"AllowInsecureRepositories=true", "AllowInsecureRepositories"},
+    {"AllowUnauthenticated=true", "AllowUnauthenticated"},
+});
+
+void signatures(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions)
+      for (const ShellCommand& command : instruction.commands)
+        for (const ShellWord& word : command.words) {
+          const auto at = std::ranges::find_if(
+              kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
+          if (at == kUnchecked.end()) continue;
+          // "repo_gpgcheck=0" leaves the packages' own signatures checked.
+          if (at->says == "gpgcheck=0") {
+            const std::size_t place = word.text.find("gpgcheck=0");
+            if (place > 0 && word.text[place - 1] == '_') continue;
+          }
+          Span span = word.span;
+          if (const std::size_t place = view.text(span).find(at->word); place != std::string::npos)
+            span = {span.begin + place, span.begin + place + at->word.size()};
+          Finding& found =
+              sink.add("package-signature-off", *view.file, span,
+                       fmt::format("{} installs packages that nobody signed, as root", at->says));
+          found.evidence = {fmt::format("the step says {}", at->word)};
+          found.fix =
+              "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
+              "--import of the repository's .pub for dnf, or signed-by= in the source line";
+        }
+}
+
+void apt_key(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions)
+      for (const StepCommand& command : commands_of(instruction)) {
+        if (command.program != "apt-key" || (!command.has("add") && !command.has("adv"))) continue;
+        const std::string& distribution = stage.image.distribution.value;
+        const bool gone = distribution == "debian13" || distribution == "ubuntu24.10" ||
+                          distribution == "ubuntu25.04" || distribution == "ubuntu25.10" ||
+                          distribution == "ubuntu26.04";
+        Finding& found = sink.add(
+            "apt-key", *view.file, command.program_span,
+            gone ? fmt::format("{} has no apt-key any more", distribution)
+                 : std::string("a key that apt-key adds is trusted for every repository, and "
+                               "newer distributions have no apt-key"));
+        found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
+        const bool nvidia =
+            std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {
+              return std::ranges::any_of(
+                  other.words, [](const ShellWord& word) { return holds(word.text, "nvidia"); });
+            });
+        found.fix = nvidia ? "install cuda-keyring_1.1-1_all.deb: it brings the key and the source "
+                             "line"
+                           : "write the key to /etc/apt/keyrings/NAME.gpg (gpg --dearmor) and "
+                             "[signed-by=/etc/apt/keyrings/NAME.gpg] into the source line";
+      }
+}
+
+void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
+                 FindingSink& sink) {
+  for (const FileView& view : views) {
+    variables(view, sink);
+    command_lines(view, sink);
+    repository_key(view, sink);
+    signatures(view, sink);
+    apt_key(view, sink);
+  }
+}
+
+}  // namespace
+
+StageRules build_rules() {
+  return {kBuildRules, judge_build};
+}
+
+}  // namespace flense::lint

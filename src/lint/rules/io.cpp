@@ -1,0 +1,277 @@
+// Where data come from and where results go: directories that arguments and variables name, against
+// the mounts.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/rules/families.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::array<std::string_view, 9> kIoRules = {
+    "data-writable",      "model-writable",       "output-in-container",
+    "output-in-emptydir", "cache-in-container",   "cache-in-emptydir",
+    "transformers-cache", "scratch-in-container", "small-files-on-network"};
+
+bool lies_below(std::string_view path, std::string_view directory) {
+  const std::string a = normal_path(path), b = normal_path(directory);
+  return a == b || (a.starts_with(b) && (b == "/" || a[b.size()] == '/'));
+}
+
+bool is_memory(MountKind kind) {
+  return kind == MountKind::kTmpfs || kind == MountKind::kMemory;
+}
+
+class IoRules {
+ public:
+  IoRules(FindingSink& sink, const Project& project, const ProjectFile& file,
+          const Workload& workload, const std::set<std::string_view>& network_volumes)
+      : sink_(sink),
+        project_(project),
+        file_(file),
+        workload_(workload),
+        network_volumes_(network_volumes),
+        paths_(named_paths(workload, *project.knowledge)) {}
+
+  void run() {
+    for (const NamedPath& one : paths_) {
+      if (one.name == "TRANSFORMERS_CACHE") deprecated(one);
+      if (!is_plain_path(one.value)) continue;
+      const WorkloadMount* mount = mount_of(workload_, one.value);
+      if (one.means == "data" || one.means == "model") input(one, mount);
+      if (one.means == "output") output(one, mount);
+      if (one.means == "cache") cache(one.span, one.value, one.name, one.source, mount);
+      if (one.means == "scratch") scratch(one, mount);
+    }
+    known_cache();
+  }
+
+ private:
+  bool is_apptainer() const {
+    return workload_.kind == WorkloadKind::kApptainer || workload_.kind == WorkloadKind::kSrun;
+  }
+  /// Whether "nothing is mounted there" can be said: not of templates, nor where the engine mounts
+  /// the caller's own directories.
+  bool knows_mounts() const {
+    return is_complete(file_, workload_) && !is_apptainer() &&
+           std::ranges::none_of(workload_.mounts, [](const WorkloadMount& mount) {
+             return mount.target.find_first_of("${%") != mount.target.npos;
+           });
+  }
+
+  std::string read_only_words(const WorkloadMount& mount) const {
+    switch (workload_.kind) {
+      case WorkloadKind::kKubernetes:
+        return "write readOnly: true into the volumeMount";
+      case WorkloadKind::kCompose:
+      case WorkloadKind::kQuadlet:
+        return fmt::format("mount it read-only: {}:{}:ro", mount.source, mount.target);
+      default:
+        return fmt::format("mount it read-only: -v {}:{}:ro", mount.source, mount.target);
+    }
+  }
+
+  bool is_written(const WorkloadMount& mount) const {
+    return std::ranges::any_of(paths_, [&](const NamedPath& one) {
+      return (one.means == "output" || one.means == "cache" || one.means == "scratch") &&
+             is_plain_path(one.value) &&
+             (lies_below(one.value, mount.target) && mount_of(workload_, one.value) == &mount);
+    });
+  }
+
+  void input(const NamedPath& one, const WorkloadMount* mount) {
+    if (mount == nullptr) return;
+    if (one.means == "data") network(one, *mount);
+    const bool shared = mount->kind == MountKind::kBind || mount->kind == MountKind::kVolume ||
+                        mount->kind == MountKind::kClaim || mount->kind == MountKind::kOther;
+    if (!shared || mount->read_only || is_written(*mount)) return;
+    // A claim whose state is not told here may be read-only by itself.
+    Finding& found =
+        sink_.add(one.means == "data" ? "data-writable" : "model-writable", file_, mount->span,
+                  fmt::format("{} reads its {} from {} ({}) and may write there", title(workload_),
+                              one.means == "data" ? "data" : "model", one.value, one.name));
+    found.evidence.push_back(one.source);
+    found.fix = read_only_words(*mount);
+    add_read_only(found, *mount);
+  }
+
+  /// ":ro" behind a short mount of Compose.
+  void add_read_only(Finding& found, const WorkloadMount& mount) {
+    const std::string_view text = file_.source.slice(mount.span);
+    if (workload_.kind != WorkloadKind::kCompose || text.find('\n') != text.npos ||
+        text != fmt::format("{}:{}", mount.source, mount.target))
+      return;
+    found.edits.push_back({{mount.span.end, mount.span.end}, ":ro"});
+  }
+
+  void network(const NamedPath& one, const WorkloadMount& mount) {
+    if (!is_network(mount)) return;
+    const std::string text = one.value + mount.source;
+    static constexpr std::array<std::string_view, 11> kSmallFiles = {
+        "imagenet", "ImageNet", "coco", "images", "jpeg", "frames",
+        "celeba",   "audio",    "wav",  "cifar",  "laion"};
+    const auto word = std::ranges::find_if(
+        kSmallFiles, [&](std::string_view name) { return text.find(name) != text.npos; });
+    if (word == kSmallFiles.end()) return;
+    Finding& found =
+        sink_.add("small-files-on-network", file_, mount.span,
+                  fmt::format("{} reads many small files ({}) over the network from {}",
+                              title(workload_), *word, mount.source));
+    found.evidence.push_back(one.source);
+    found.fix =
+        "pack them into shards (WebDataset tar files, Parquet, a squashfs image), or copy them to "
+        "a "
+        "local disk before the first epoch";
+  }
+
+  bool is_network(const WorkloadMount& mount) const {
+    if (mount.kind == MountKind::kOther && mount.source.find(':') != mount.source.npos) return true;
+    if (mount.kind == MountKind::kBind) {
+      for (const std::string_view prefix :
+           {"/nfs", "/mnt/nfs", "/efs", "/mnt/efs", "/lustre", "/mnt/lustre", "/gpfs", "/beegfs",
+            "/net/", "/mnt/smb", "/mnt/cifs", "/mnt/nas"})
+        if (mount.source.starts_with(prefix)) return true;
+      return false;
+    }
+    return mount.kind == MountKind::kVolume && network_volumes_.contains(mount.source);
+  }
+
+  void output(const NamedPath& one, const WorkloadMount* mount) {
+    if (mount == nullptr) {
+      if (!knows_mounts()) return;
+      Finding& found = sink_.add(
+          "output-in-container", file_, one.span,
+          fmt::format("{} writes to {} ({}), where nothing is mounted: the results go with the "
+                      "container",
+                      title(workload_), one.value, one.name));
+      found.evidence.push_back(one.source);
+      found.fix = mount_words(one.value, "results");
+      return;
+    }
+    if (mount->kind != MountKind::kEmptyDir && !is_memory(mount->kind)) return;
+    Finding& found =
+        sink_.add("output-in-emptydir", file_, one.span,
+                  fmt::format("{} writes to {} ({}), which lies {}: the results go with the {}",
+                              title(workload_), one.value, one.name,
+                              mount->kind == MountKind::kEmptyDir ? "in an emptyDir" : "in memory",
+                              workload_.kind == WorkloadKind::kKubernetes ? "pod" : "container"));
+    found.evidence.push_back(one.source);
+    found.fix = mount_words(one.value, "results");
+  }
+
+  std::string mount_words(std::string_view path, std::string_view name) const {
+    switch (workload_.kind) {
+      case WorkloadKind::kKubernetes:
+        return fmt::format("mount a persistentVolumeClaim at {}", path);
+      case WorkloadKind::kQuadlet:
+        return fmt::format("write Volume={}.volume:{}", name, path);
+      case WorkloadKind::kCompose:
+        return fmt::format("write volumes: [{}:{}] and declare {} under the file's volumes", name,
+                           path, name);
+      default:
+        return fmt::format("add -v {}:{}", name, path);
+    }
+  }
+
+  void cache(Span span, std::string_view path, std::string_view name, const std::string& source,
+             const WorkloadMount* mount) {
+    if (mount == nullptr) {
+      if (!knows_mounts()) return;
+      Finding& found = sink_.add(
+          "cache-in-container", file_, span,
+          fmt::format("{} keeps downloads in {} ({}), where nothing is mounted: every new "
+                      "container fetches them again",
+                      title(workload_), path, name));
+      found.evidence.push_back(source);
+      found.fix = mount_words(path, "model-cache");
+      return;
+    }
+    if (workload_.kind != WorkloadKind::kKubernetes || mount->kind != MountKind::kEmptyDir) return;
+    // Compiled kernels are made again in seconds; models are what hurts.
+    if (name.find("TRITON") != name.npos || name.find("INDUCTOR") != name.npos ||
+        name.find("NUMBA") != name.npos)
+      return;
+    Finding& found =
+        sink_.add("cache-in-emptydir", file_, span,
+                  fmt::format("{} keeps downloads in {} ({}), an emptyDir: every new pod "
+                              "fetches them again",
+                              title(workload_), path, name));
+    found.evidence.push_back(source);
+    found.fix = mount_words(path, "model-cache");
+  }
+
+  /// A known image downloads to its usual place, which no variable moves.
+  void known_cache() {
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    if (image == nullptr || image->cache.empty()) return;
+    const bool moved =
+        std::ranges::any_of(paths_, [](const NamedPath& one) { return one.means == "cache"; });
+    const auto model = std::ranges::find_if(paths_, [](const NamedPath& one) {
+      return one.means == "model" && is_hub_model(one.value);
+    });
+    if (moved || model == paths_.end()) return;
+    cache(model->span, image->cache, model->name, image->source, mount_of(workload_, image->cache));
+  }
+
+  void scratch(const NamedPath& one, const WorkloadMount* mount) {
+    if (mount != nullptr || !knows_mounts()) return;
+    Finding& found =
+        sink_.add("scratch-in-container", file_, one.span,
+                  fmt::format("{} keeps scratch files in {} ({}), on the container's overlay",
+                              title(workload_), one.value, one.name));
+    found.evidence.push_back(one.source);
+    found.fix = workload_.kind == WorkloadKind::kKubernetes
+                    ? fmt::format("mount an emptyDir with a sizeLimit at {}", one.value)
+                    : mount_words(one.value, "scratch");
+  }
+
+  void deprecated(const NamedPath& one) {
+    Finding& found = sink_.add("transformers-cache", file_, one.span,
+                               "TRANSFORMERS_CACHE is deprecated, and ignored by Transformers 5");
+    found.evidence.push_back(one.source);
+    found.fix = "write HF_HUB_CACHE for this directory, or HF_HOME for the one above it";
+    const Span name{one.span.begin, one.span.begin + one.name.size()};
+    if (file_.source.slice(name) == one.name && variable(workload_, "HF_HUB_CACHE") == nullptr)
+      found.edits.push_back({name, "HF_HUB_CACHE"});
+  }
+
+  FindingSink& sink_;
+  const Project& project_;
+  const ProjectFile& file_;
+  const Workload& workload_;
+  const std::set<std::string_view>& network_volumes_;
+  std::vector<NamedPath> paths_;
+};
+
+/// Named volumes of a Compose file whose driver mounts NFS or CIFS.
+std::set<std::string_view> network_volumes(const ProjectFile& file) {
+  std::set<std::string_view> out;
+  if (file.kind != FileKind::kCompose || file.yaml == nullptr) return out;
+  for (const text::YamlNode* document : file.yaml->documents)
+    for (const text::YamlMember& volume : (*document)["volumes"].members) {
+      const std::string_view type = (*volume.value)["driver_opts"]["type"].text_or();
+      if (type.starts_with("nfs") || type == "cifs") out.insert(volume.key);
+    }
+  return out;
+}
+
+void judge_io(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files) {
+    const std::set<std::string_view> network = network_volumes(*file);
+    for (const Workload& workload : file->workloads)
+      if (!workload.init_container) IoRules(sink, project, *file, workload, network).run();
+  }
+}
+
+}  // namespace
+
+const RuleFamily& io_rules() {
+  static const RuleFamily kFamily{"io", kIoRules, judge_io};
+  return kFamily;
+}
+
+}  // namespace flense::lint

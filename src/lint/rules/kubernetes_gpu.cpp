@@ -1,0 +1,324 @@
+// GPUs in Kubernetes manifests: resources, shared memory, probes, pulls, ephemeral storage.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/readers/reader_values.h"
+#include "lint/rules/families.h"
+
+namespace flense::lint {
+
+namespace {
+
+using text::YamlMember;
+using text::YamlNode;
+
+constexpr std::array<std::string_view, 11> kKubernetesGpuRules = {
+    "kubernetes-gpu-limits",  "kubernetes-gpu-fraction",      "kubernetes-gpu-vendors",
+    "kubernetes-shm",         "kubernetes-memory-volume",     "kubernetes-visible-devices",
+    "kubernetes-pull-always", "kubernetes-ephemeral-storage", "kubernetes-startup-probe",
+    "kubernetes-host-ipc",    "model-download-per-replica"};
+
+constexpr std::string_view kScheduling = "Kubernetes documentation, Schedule GPUs";
+
+bool is_gpu_resource(std::string_view name) {
+  return name.starts_with("nvidia.com/gpu") || name.starts_with("nvidia.com/mig-") ||
+         name == "amd.com/gpu" || name.starts_with("gpu.intel.com/");
+}
+
+std::optional<std::uint64_t> replicas_of(const Workload& workload) {
+  if (workload.object == nullptr) return std::nullopt;
+  const std::string_view kind = (*workload.object)["kind"].text_or();
+  if (kind == "DaemonSet") return 2;
+  if (kind != "Deployment" && kind != "StatefulSet" && kind != "ReplicaSet") return std::nullopt;
+  const auto count = (*workload.object)["spec"]["replicas"].integer();
+  if (!count || *count < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*count);
+}
+
+class ContainerRules {
+ public:
+  ContainerRules(FindingSink& sink, const Project& project, const ProjectFile& file,
+                 const Workload& workload)
+      : sink_(sink), project_(project), file_(file), workload_(workload), node_(*workload.node) {}
+
+  void run() {
+    limits();
+    vendors();
+    visible_devices();
+    pull_always();
+    ephemeral_storage();
+    if (workload_.init_container) return;
+    shared_memory();
+    startup_probe();
+    download_per_replica();
+  }
+
+ private:
+  void limits() {
+    const YamlNode& resources = node_["resources"];
+    const YamlNode &limits = resources["limits"], &requests = resources["requests"];
+    for (const YamlNode* part : {&limits, &requests})
+      for (const YamlMember& member : part->members)
+        if (is_gpu_resource(member.key)) fraction(member);
+    constexpr std::size_t kMostKinds = 64;
+    std::size_t kinds = 0;
+    for (const YamlMember& request : requests.members) {
+      if (!is_gpu_resource(request.key) || ++kinds > kMostKinds) continue;
+      const YamlNode* limit = limits.find(request.key);
+      if (limit == nullptr && resources.find("limits") != nullptr && limits.tag == "!template")
+        continue;
+      if (limit == nullptr && !is_complete(file_, workload_)) continue;
+      const auto asked = quantity(request.value->text_or());
+      const auto allowed = limit == nullptr ? std::nullopt : quantity(limit->text_or());
+      if (limit != nullptr && (!asked || !allowed || *asked == *allowed)) continue;
+      Finding& found = sink_.add(
+          "kubernetes-gpu-limits", file_, span_of(request.at),
+          limit == nullptr
+              ? fmt::format("{} requests {} without a limit: the API server refuses the pod",
+                            title(workload_), request.key)
+              : fmt::format("{} requests {} of {} and limits it to {}: they must be equal",
+                            title(workload_), *asked, request.key, *allowed));
+      found.evidence.emplace_back(kScheduling);
+      found.fix = fmt::format("write limits: {{{}: {}}}; the request follows from the limit",
+                              request.key, request.value->text_or("1"));
+    }
+  }
+
+  void fraction(const YamlMember& member) {
+    const std::string_view text = member.value->text_or();
+    if (text.empty()) return;
+    const bool whole = text.find_first_not_of("0123456789") == text.npos;
+    if (whole || !quantity(text) || text.ends_with('k') || text.ends_with('i')) return;
+    Finding& found = sink_.add("kubernetes-gpu-fraction", file_, word_of(*member.value).span,
+                               fmt::format("{} asks for {} of {}: GPUs are whole numbers",
+                                           title(workload_), text, member.key));
+    found.evidence.emplace_back("Kubernetes documentation, Extended resources: integers only");
+    found.fix =
+        "write 1 and let the cluster share it: time slicing or MPS of the device plugin "
+        "(nvidia.com/gpu.shared), or a MIG resource such as nvidia.com/mig-1g.10gb";
+  }
+
+  void vendors() {
+    std::set<std::string> vendors;
+    for (const GpuAsk& ask : workload_.gpus) vendors.insert(ask.vendor);
+    if (vendors.size() < 2) return;
+    Finding& found = sink_.add("kubernetes-gpu-vendors", file_, workload_.gpus.back().span,
+                               fmt::format("{} asks for GPUs of {} and {}: hardly a node has both",
+                                           title(workload_), *vendors.begin(), *vendors.rbegin()));
+    found.evidence.emplace_back(kScheduling);
+    found.fix = "keep the vendor that the image is built for";
+  }
+
+  void visible_devices() {
+    for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
+      const Variable* set = variable(workload_, name);
+      if (set == nullptr || set->value == "void" || set->value == "none") continue;
+      // Of ROCm it only narrows what the plugin gave.
+      if (name[0] == 'R' && workload_.gpus.empty()) continue;
+      Finding& found = sink_.add(
+          "kubernetes-visible-devices", file_, set->span,
+          workload_.gpus.empty()
+              ? fmt::format("{} takes GPUs past the scheduler by {}", title(workload_), name)
+              : fmt::format("{} sets {} beside a GPU resource, which the device plugin sets itself",
+                            title(workload_), name));
+      found.evidence.emplace_back(
+          "NVIDIA k8s-device-plugin documentation: the plugin passes the allotted devices in "
+          "NVIDIA_VISIBLE_DEVICES");
+      found.fix = workload_.gpus.empty()
+                      ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
+                      : fmt::format("delete {}", name);
+    }
+  }
+
+  void pull_always() {
+    const YamlNode& policy = node_["imagePullPolicy"];
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    if (policy.text_or() != "Always" || image == nullptr || !image->large) return;
+    // A moving tag is why somebody would want it.
+    if (workload_.image_name->digest.empty() &&
+        (workload_.image_name->tag.empty() || workload_.image_name->tag == "latest"))
+      return;
+    Finding& found = sink_.add("kubernetes-pull-always", file_, word_of(policy).span,
+                               fmt::format("{} asks the registry for {} at every start",
+                                           title(workload_), workload_.image_name->familiar()));
+    found.evidence.push_back(image->source);
+    found.fix = "write imagePullPolicy: IfNotPresent, and pin the image by digest";
+    found.edits.push_back({word_of(policy).span, "IfNotPresent"});
+  }
+
+  void ephemeral_storage() {
+    const YamlNode& limit = node_["resources"]["limits"]["ephemeral-storage"];
+    const auto allowed = quantity(limit.text_or());
+    if (!limit.is_scalar() || !allowed) return;
+    std::uint64_t volumes = 0;
+    for (const WorkloadMount& mount : workload_.mounts)
+      if (mount.kind == MountKind::kEmptyDir && mount.bytes)
+        volumes += std::min(*mount.bytes, std::uint64_t{1} << 50);
+    if (volumes > *allowed) {
+      Finding& found =
+          sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
+                    fmt::format("{} may use {} of ephemeral storage, and its emptyDir volumes {}",
+                                title(workload_), human_bytes(*allowed), human_bytes(volumes)));
+      storage_words(found, volumes);
+      return;
+    }
+    constexpr std::uint64_t kSmallModel = std::uint64_t{8} << 30;
+    if (*allowed >= kSmallModel || workload_.gpus.empty()) return;
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
+      if (one.means != "model" || !is_hub_model(one.value)) continue;
+      const std::string cache = cache_directory();
+      const WorkloadMount* mount = cache.empty() ? nullptr : mount_of(workload_, cache);
+      if (cache.empty() || (mount != nullptr && mount->kind != MountKind::kEmptyDir)) return;
+      Finding& found =
+          sink_.add("kubernetes-ephemeral-storage", file_, word_of(limit).span,
+                    fmt::format("{} downloads {} into ephemeral storage that is limited to {}",
+                                title(workload_), one.value, human_bytes(*allowed)));
+      storage_words(found, std::uint64_t{32} << 30);
+      return;
+    }
+  }
+
+  void storage_words(Finding& found, std::uint64_t wanted) {
+    found.evidence.emplace_back(
+        "Kubernetes documentation, Local ephemeral storage: the container's layer, logs and "
+        "emptyDir volumes count, and the pod is evicted above the limit; vllm#17163");
+    found.fix = fmt::format(
+        "raise limits.ephemeral-storage above {}, or put the model on a persistentVolumeClaim",
+        human_bytes(wanted));
+  }
+
+  /// Where downloads go: of a variable, or of the known image.
+  std::string cache_directory() {
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge))
+      if (one.means == "cache" && is_plain_path(one.value)) return one.value;
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    return image == nullptr ? std::string() : image->cache;
+  }
+
+  void shared_memory() {
+    for (const WorkloadMount& mount : workload_.mounts) {
+      if (mount.kind != MountKind::kMemory || mount.bytes || workload_.gpus.empty()) continue;
+      Finding& found =
+          sink_.add("kubernetes-memory-volume", file_, mount.span,
+                    fmt::format("the memory volume at {} has no sizeLimit", mount.target));
+      found.evidence.emplace_back(
+          "Kubernetes documentation, emptyDir: what is written to medium Memory counts as the "
+          "container's memory");
+      found.fix = "write emptyDir: {medium: Memory, sizeLimit: 8Gi}, below the memory limit";
+    }
+    if (gpu_count(workload_) < 2 || workload_.host_ipc || !is_complete(file_, workload_)) return;
+    const WorkloadMount* shm = mount_of(workload_, "/dev/shm");
+    if (shm != nullptr) return;
+    Finding& found = sink_.add("kubernetes-shm", file_, workload_.span,
+                               fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB",
+                                           title(workload_), gpu_count(workload_)));
+    found.evidence.emplace_back(
+        "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
+    found.fix =
+        "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
+        "/dev/shm";
+  }
+
+  void startup_probe() {
+    const YamlNode& liveness = node_["livenessProbe"];
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    const bool serves = (image != nullptr && image->role == "serve") || loads_model();
+    if (workload_.gpus.empty() || !serves) return;
+    const YamlNode& startup = node_["startupProbe"];
+    const bool has_startup = startup.is_mapping();
+    if (!has_startup && !liveness.is_mapping()) return;
+    const YamlNode& probe = has_startup ? startup : liveness;
+    const auto number = [&](std::string_view key, std::int64_t fallback) {
+      return std::clamp<std::int64_t>(probe[key].integer().value_or(fallback), 0, 1000000);
+    };
+    const std::int64_t seconds = number("initialDelaySeconds", 0) +
+                                 number("periodSeconds", 10) * number("failureThreshold", 3);
+    constexpr std::int64_t kModelLoad = 300;
+    if (seconds >= kModelLoad || (!has_startup && !is_complete(file_, workload_))) return;
+    const YamlMember* member = node_.member(has_startup ? "startupProbe" : "livenessProbe");
+    Finding& found = sink_.add(
+        "kubernetes-startup-probe", file_, span_of(member->at),
+        fmt::format("{} is restarted when it does not answer within {} seconds, and a model takes "
+                    "minutes to load",
+                    title(workload_), seconds));
+    found.evidence.push_back(
+        fmt::format("{}: initialDelaySeconds + periodSeconds × "
+                    "failureThreshold = {} s",
+                    member->key, seconds));
+    found.fix =
+        "add startupProbe with the same check, periodSeconds: 10 and failureThreshold: 60 (ten "
+        "minutes); livenessProbe counts only after it";
+  }
+
+  bool loads_model() {
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge))
+      if (one.means == "model") return true;
+    return false;
+  }
+
+  void download_per_replica() {
+    const auto replicas = replicas_of(workload_);
+    if (!replicas || *replicas < 2 || workload_.gpus.empty()) return;
+    const std::string cache = cache_directory();
+    if (cache.empty()) return;
+    const WorkloadMount* mount = mount_of(workload_, cache);
+    if (mount != nullptr && mount->kind != MountKind::kEmptyDir &&
+        mount->kind != MountKind::kMemory)
+      return;
+    if (mount == nullptr && !is_complete(file_, workload_)) return;
+    for (const NamedPath& one : named_paths(workload_, *project_.knowledge)) {
+      if (one.means != "model" || !is_hub_model(one.value)) continue;
+      Finding& found =
+          sink_.add("model-download-per-replica", file_, one.span,
+                    fmt::format("each replica downloads {} for itself: {} is {}", one.value, cache,
+                                mount == nullptr ? "in the container's own layer" : "an emptyDir"));
+      found.evidence.push_back(one.source);
+      found.fix = fmt::format(
+          "mount a persistentVolumeClaim (ReadOnlyMany or ReadWriteMany) with the model at {}, or "
+          "ship the model as an OCI artifact in a volume of type image",
+          cache);
+      return;
+    }
+  }
+
+  FindingSink& sink_;
+  const Project& project_;
+  const ProjectFile& file_;
+  const Workload& workload_;
+  const YamlNode& node_;
+};
+
+void host_ipc(FindingSink& sink, const ProjectFile& file, const Workload& workload) {
+  if (!workload.host_ipc || workload.gpus.empty()) return;
+  Finding& found =
+      sink.add("kubernetes-host-ipc", file, span_of(workload.pod->member("hostIPC")->at),
+               "the pod takes the node's IPC namespace for shared memory");
+  found.evidence.emplace_back(
+      "Kubernetes documentation, Pod Security Standards: hostIPC is forbidden from Baseline on");
+  found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
+}
+
+void judge_kubernetes_gpu(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files) {
+    if (file->kind != FileKind::kKubernetes) continue;
+    std::set<const YamlNode*> pods;
+    for (const Workload& workload : file->workloads) {
+      if (workload.node == nullptr || workload.pod == nullptr) continue;
+      ContainerRules(sink, project, *file, workload).run();
+      if (workload.host_ipc && !workload.gpus.empty() && pods.insert(workload.pod).second)
+        host_ipc(sink, *file, workload);
+    }
+  }
+}
+
+}  // namespace
+
+const RuleFamily& kubernetes_gpu_rules() {
+  static const RuleFamily kFamily{"kubernetes-gpu", kKubernetesGpuRules, judge_kubernetes_gpu};
+  return kFamily;
+}
+
+}  // namespace flense::lint

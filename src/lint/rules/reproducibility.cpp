@@ -1,0 +1,309 @@
+// What decides the CUDA of a build and may be another tomorrow: bases without a digest, wheels
+// without a version, installers of the day; and conda environments that are not what PATH says.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+#include "lint/packages/requirement_text.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr auto kReproducibilityRules = std::to_array<std::string_view>({
+    "gpu-base-digest",
+    "gpu-wheel-unpinned",
+    "floating-installer",
+    "conda-run-entrypoint",
+    "conda-environment-path",
+    "specifier-redirected",
+});
+
+void digests(const FileView& view, FindingSink& sink) {
+  std::set<std::string> said;
+  for (const StageView& stage : view.stages) {
+    if (!stage.own_base || !stage.reachable || !stage.image.vendor.known()) continue;
+    const auto& image = stage.stage->image;
+    // Without a tag another rule speaks.
+    if (!image || !image->digest.empty() || image->tag.empty()) continue;
+    if (!said.insert(stage.stage->base_resolved).second) continue;
+    Finding& found = sink.add("gpu-base-digest", *view.file, stage.stage->base.span,
+                              fmt::format("{}:{} is rebuilt under the same tag, and no digest is "
+                                          "written",
+                                          image->familiar(), image->tag));
+    found.evidence = {stage.image.vendor.evidence};
+    found.fix =
+        fmt::format("write {}:{}@sha256:… (docker buildx imagetools inspect {}:{} tells it)",
+                    image->familiar(), image->tag, image->familiar(), image->tag);
+  }
+}
+
+/// Packages whose version decides which CUDA comes.
+bool decides_cuda(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"torch", "tensorflow", "jax", "jaxlib", "vllm", "sglang", "onnxruntime-gpu",
+       "paddlepaddle-gpu", "pytorch", "pytorch-gpu", "tensorrt"});
+  return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("cupy-cuda");
+}
+
+bool has_constraints(const PackageList& list) {
+  return std::ranges::any_of(list.options, [](const std::string& option) {
+    return option.starts_with("-c=") || option.starts_with("--constraint") ||
+           option.starts_with("--override");
+  });
+}
+
+void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sink) {
+  if (has_constraints(list)) return;
+  for (const PackageRequest& request : list.packages) {
+    if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
+    // "==${TORCH_VERSION}" names one, though nobody here knows which.
+    if (request.specifier.find('$') != std::string::npos ||
+        request.specifier.find("==") != std::string::npos)
+      continue;
+    Finding& found = sink.add(
+        "gpu-wheel-unpinned", file, request.span,
+        fmt::format("{}{} leaves its version open, and the version decides the CUDA, the least "
+                    "driver and the GPUs",
+                    request.name, request.specifier));
+    found.evidence = {request.specifier.empty()
+                          ? "no version is written"
+                          : "the specifier leaves a choice: " + request.specifier};
+    found.fix = fmt::format("write one version: {}{}…", request.name,
+                            request.manager == PackageManager::kConda ? "=" : "==");
+    return;  // the others of the list follow from it
+  }
+}
+
+void unpinned_lists(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const FileView& view : views)
+    for (const Install& install : view.installs) {
+      const bool system = install.command.manager == PackageManager::kApt ||
+                          install.command.manager == PackageManager::kDnf ||
+                          install.command.manager == PackageManager::kApk;
+      if (!system && view.stages[install.stage].reachable && !has_constraints(install.command))
+        unpinned(*view.file, install.command, sink);
+    }
+  std::set<const ProjectFile*> held;
+  for (const FileView& view : views)
+    for (const Install& install : view.installs)
+      if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
+  // Ranges are the way of pyproject.toml; a lock fixes them.
+  for (const auto& file : project.files)
+    if (file->packages && !held.contains(file.get()) &&
+        (file->kind == FileKind::kRequirements || file->kind == FileKind::kCondaEnvironment))
+      unpinned(*file, *file->packages, sink);
+}
+
+void floating(const FileView& view, FindingSink& sink) {
+  const auto& rows = view.project->knowledge->images.floating_installers;
+  const auto judge = [&](std::string_view word, Span span) {
+    if (word.size() > 500) return;
+    for (const knowledge::FloatingInstallerRow& row : rows) {
+      if (!knowledge::matches_pattern(row.pattern, word)) continue;
+      Finding& found =
+          sink.add("floating-installer", *view.file, span, fmt::format("this is {}", row.what));
+      found.evidence = {row.source};
+      found.fix = "take " + row.instead;
+      return;
+    }
+  };
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    if (stage.own_base) judge(stage.stage->base_resolved, stage.stage->base.span);
+    for (const Instruction& instruction : stage.stage->instructions) {
+      for (const ShellCommand& command : instruction.commands)
+        for (const ShellWord& word : command.words) {
+          const auto known = word.dynamic && instruction.environment
+                                 ? expand(word.text, *instruction.environment)
+                                 : std::nullopt;
+          judge(known ? *known : word.text, word.span);
+        }
+      if (instruction.keyword == "ADD")
+        for (const Word& word : instruction.words) judge(word.text, word.span);
+      if (const Flag* from = instruction.flag("from")) judge(from->value, from->span);
+    }
+  }
+}
+
+bool is_conda_run(const std::vector<std::string>& words) {
+  if (words.size() < 2) return false;
+  const std::string_view program = std::string_view(words[0]).substr(words[0].rfind('/') + 1);
+  return (program == "conda" || program == "mamba") && words[1] == "run";
+}
+
+void conda_run(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    for (const Instruction& instruction : stage.stage->instructions) {
+      const bool shell = instruction.keyword == "SHELL";
+      if (!shell && instruction.keyword != "ENTRYPOINT" && instruction.keyword != "CMD") continue;
+      if (!shell && !stage.final) continue;
+      std::vector<std::string> words;
+      Span span = instruction.arguments;
+      if (instruction.exec_form || shell) {
+        for (const Word& word : instruction.words) words.push_back(word.text);
+        if (instruction.words.size() > 1)
+          span = {instruction.words[0].span.begin, instruction.words[1].span.end};
+      } else if (!instruction.commands.empty()) {
+        const ShellCommand& command = instruction.commands.front();
+        const Program program = program_of(command);
+        for (std::size_t at = program.first; at < command.words.size(); ++at)
+          words.push_back(command.words[at].text);
+        if (words.size() > 1)
+          span = {command.words[program.first].span.begin,
+                  command.words[program.first + 1].span.end};
+      }
+      if (!is_conda_run(words)) continue;
+      const bool live = std::ranges::any_of(words, [](const std::string& word) {
+        return word == "--no-capture-output" || word == "--live-stream" || word == "-s";
+      });
+      if (shell && live) continue;
+      Finding& found = sink.add(
+          "conda-run-entrypoint", *view.file, span,
+          shell ? "conda run as the shell holds back the output of every step until it has ended"
+                : fmt::format("conda run stays in front of the program: SIGTERM does not reach "
+                              "it{}",
+                              live ? "" : ", and its output is held back until it ends"));
+      found.evidence = {"conda/conda#10351, conda/conda#8586"};
+      found.fix = shell ? "add --no-capture-output, or put the environment's bin folder in front "
+                          "of PATH"
+                        : "call the program by its path: ENTRYPOINT "
+                          "[\"/opt/conda/envs/NAME/bin/python\", \"app.py\"], or put that folder "
+                          "in front of PATH";
+    }
+  }
+}
+
+/// "NAME" of ".../envs/NAME/…"; empty: none.
+std::string environment_in(std::string_view path) {
+  const std::size_t at = path.find("/envs/");
+  if (at == path.npos) return {};
+  const std::string_view rest = path.substr(at + 6);
+  const std::string_view name = rest.substr(0, rest.find_first_of("/:\"' "));
+  return name.find('$') == name.npos ? std::string(name) : std::string();
+}
+
+/// Names of the environments that a stage creates; false: one of them is not known.
+bool environments_of(const FileView& view, std::size_t stage, std::set<std::string>& out) {
+  bool any = false;
+  for (const Install* install : view.installs_in(stage)) {
+    const PackageList& list = install->command;
+    if (list.manager != PackageManager::kConda) continue;
+    if (list.verb != "create" && list.verb != "env create" && list.verb != "env update") continue;
+    any = true;
+    std::string name;
+    for (const std::string& option : list.options) {
+      for (const std::string_view prefix : {"-n=", "--name="})
+        if (option.starts_with(prefix)) name = option.substr(prefix.size());
+      for (const std::string_view prefix : {"-p=", "--prefix="})
+        if (option.starts_with(prefix)) {
+          const std::string path = option.substr(prefix.size());
+          name = environment_in(path + "/");
+          if (name.empty()) name = path;
+        }
+    }
+    if (name.empty() && install->files.size() == 1) name = install->files[0]->packages->name;
+    if (name.empty() || name.find('$') != std::string::npos) return false;
+    out.insert(name);
+  }
+  return any;
+}
+
+void environment_path(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    std::set<std::string> made;
+    if (!environments_of(view, stage.index, made)) continue;
+    const auto judge = [&](const std::string& name, Span span, std::string_view where) {
+      if (name.empty() || name == "base" || made.contains(name)) return;
+      std::string all;
+      for (const std::string& one : made) all += (all.empty() ? "" : ", ") + one;
+      Finding& found = sink.add(
+          "conda-environment-path", *view.file, span,
+          fmt::format("{} names the environment '{}', and the one that is made is called '{}'",
+                      where, name, all));
+      found.evidence = {"environments that the stage creates: " + all};
+      found.fix = fmt::format("write {} in place of {}", *made.begin(), name);
+    };
+    for (const Instruction& instruction : stage.stage->instructions) {
+      if (instruction.keyword == "ENV")
+        for (const KeyValue& pair : instruction.pairs) {
+          if (!pair.value) continue;
+          if (pair.key.text == "PATH")
+            judge(environment_in(pair.value->text), pair.value->span, "PATH");
+          if (pair.key.text == "CONDA_DEFAULT_ENV" &&
+              pair.value->text.find('$') == std::string::npos)
+            judge(pair.value->text, pair.value->span, "CONDA_DEFAULT_ENV");
+        }
+      if (instruction.exec_form || instruction.keyword == "SHELL") {
+        for (std::size_t at = 0; at + 1 < instruction.words.size(); ++at)
+          if (at > 0 &&
+              (instruction.words[at].text == "-n" || instruction.words[at].text == "--name") &&
+              is_conda_run({instruction.words[0].text, instruction.words[1].text}))
+            judge(instruction.words[at + 1].text, instruction.words[at + 1].span,
+                  instruction.keyword);
+      }
+    }
+  }
+}
+
+/// pip install torch>=2.0 without quotes: the shell writes a file "=2.0".
+void redirected(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& run : stage.stage->instructions)
+      for (const ShellCommand& command : run.commands) {
+        const std::string program = program_of(command).name;
+        if (!program.starts_with("pip") && program != "uv" && program != "conda" &&
+            program != "mamba" && program != "micromamba" && !program.starts_with("python"))
+          continue;
+        for (const ShellRedirection& redirection : command.redirections) {
+          const bool compares =
+              redirection.target.text.starts_with('=') ||
+              (redirection.target.text.size() > 1 &&
+               redirection.target.text.find_first_not_of("0123456789.") == std::string::npos);
+          if ((redirection.op != ">" && redirection.op != "<") || !compares) continue;
+          // The word that ends where the redirection begins is the package.
+          for (const ShellWord& word : command.words) {
+            const auto request = parse_requirement(word.text);
+            if (!request || !is_gpu_package(request->name) ||
+                word.span.end > redirection.target.span.begin ||
+                redirection.target.span.begin - word.span.end > redirection.op.size())
+              continue;
+            const Span whole{word.span.begin, redirection.target.span.end};
+            Finding& found = sink.add(
+                "specifier-redirected", *view.file, whole,
+                fmt::format("without quotes the shell reads '{}' as a file: {} is installed in any "
+                            "version",
+                            view.text({word.span.end, whole.end}), request->name));
+            found.evidence = {"POSIX shell: redirection"};
+            found.fix = fmt::format("write \"{}\" with quotes", view.text(whole));
+            if (!word.quoted)
+              found.edits.push_back({whole, fmt::format("\"{}\"", view.text(whole))});
+          }
+        }
+      }
+}
+
+void judge_reproducibility(const Project& project, const std::vector<FileView>& views,
+                           FindingSink& sink) {
+  unpinned_lists(project, views, sink);
+  for (const FileView& view : views) {
+    digests(view, sink);
+    floating(view, sink);
+    conda_run(view, sink);
+    environment_path(view, sink);
+    redirected(view, sink);
+  }
+}
+
+}  // namespace
+
+StageRules reproducibility_rules() {
+  return {kReproducibilityRules, judge_reproducibility};
+}
+
+}  // namespace flense::lint

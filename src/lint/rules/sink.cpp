@@ -1,0 +1,24 @@
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span span,
+                          std::string message) {
+  Finding& out = out_.emplace_back();
+  out.rule = rule;
+  out.path = file.source.path();
+  out.span = span;
+  out.message = std::move(message);
+  if (const knowledge::LintRuleRow* row = rules_.find(rule)) {
+    out.severity = severity_of(row->severity);
+    out.fix = row->fix;
+  }
+  return out;
+}
+
+Severity severity_of(std::string_view word) {
+  if (word == "error") return Severity::kError;
+  return word == "info" ? Severity::kInfo : Severity::kWarning;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,392 @@
+// What makes an image or its build large: recommended packages, toolkits, weights, whole
+// repositories, build contexts, single layers.
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/sent_files.h"
+#include "lint/rules/stage_rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::matches_pattern;
+
+constexpr auto kSizeRules = std::to_array<std::string_view>({
+    "apt-recommends-gpu",
+    "cuda-toolkit-final",
+    "weights-in-image",
+    "dockerignore-coverage",
+    "git-clone-full",
+    "layer-too-large",
+});
+
+void recommends(const FileView& view, FindingSink& sink) {
+  const auto& rows = view.project->knowledge->build.recommending_packages;
+  const std::size_t last = view.stages.size() - 1;
+  for (const Install* install : view.installs_in(last)) {
+    const PackageList& list = install->command;
+    if (list.manager != PackageManager::kApt || list.has_option("--no-install-recommends") ||
+        std::ranges::any_of(list.options, [](const std::string& option) {
+          return holds(option, "Install-Recommends");
+        }))
+      continue;
+    const PackageRequest* named = nullptr;
+    const knowledge::NamePatternRow* row = nullptr;
+    for (const PackageRequest& request : list.packages) {
+      if (named != nullptr) break;
+      row = find_pattern(rows, request.name);
+      if (row != nullptr) named = &request;
+    }
+    if (named == nullptr ||
+        commands_mention(view, last, "Install-Recommends", install->instruction))
+      continue;
+    const ShellCommand* command = command_at(*install->instruction, list.span);
+    Span verb = named->span;
+    if (command != nullptr)
+      for (const ShellWord& word : command->words)
+        if (word.text == list.verb) verb = word.span;
+    Finding& found = sink.add(
+        "apt-recommends-gpu", *view.file, verb,
+        fmt::format("{} is installed with what it recommends: Nsight, Java, documentation, "
+                    "graphics",
+                    named->name));
+    found.evidence = {row->source};
+    found.fix = "add --no-install-recommends";
+    if (command != nullptr && verb != named->span)
+      found.edits.push_back({{verb.end, verb.end}, " --no-install-recommends"});
+  }
+}
+
+/// Packages that call nvcc while they run.
+bool compiles_at_run(const FileView& view) {
+  for (const Install* install : view.installs_in(view.stages.size() - 1))
+    for (const PackageList* list : lists_of(*install))
+      for (const std::string_view name :
+           {"vllm", "sglang", "flashinfer-python", "deepspeed", "pycuda", "tilelang"})
+        if (list->find(name) != nullptr) return true;
+  return false;
+}
+
+void toolkit(const FileView& view, FindingSink& sink) {
+  const auto& rows = view.project->knowledge->build.toolkit_packages;
+  if (holds(view.file->source.path(), "devcontainer") || compiles_at_run(view)) return;
+  for (const Install* install : view.installs_in(view.stages.size() - 1)) {
+    const PackageManager manager = install->command.manager;
+    if (manager != PackageManager::kApt && manager != PackageManager::kDnf) continue;
+    for (const PackageRequest& request : install->command.packages) {
+      const auto* row = find_pattern(rows, request.name);
+      if (row == nullptr) continue;
+      Finding& found = sink.add(
+          "cuda-toolkit-final", *view.file, request.span,
+          fmt::format("{} brings compilers, headers, static libraries and profilers into the "
+                      "final image",
+                      request.name));
+      std::string instead = row->instead;
+      if (const std::size_t at = instead.find("{}"); at != std::string::npos)
+        instead.replace(at, 2, knowledge::trailing_numbers(request.name));
+      found.evidence = {row->source};
+      found.fix = fmt::format("compile in a stage of its own, and take {} here", instead);
+    }
+  }
+}
+
+bool is_weights(std::string_view path) {
+  path = path.substr(0, path.find('?'));
+  for (const std::string_view end :
+       {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".onnx", ".engine", ".plan"})
+    if (path.ends_with(end)) return true;
+  return holds(path, "pytorch_model") && path.ends_with(".bin");
+}
+
+struct Weights {
+  Span span;
+  std::string what;
+  std::string evidence;
+};
+
+/// What a command downloads; nothing where it is kept in a mount.
+std::optional<Weights> downloaded(const StepCommand& command) {
+  const Span span = command.shell->span;
+  const std::string& program = command.program;
+  const auto has_part = [&](std::string_view part) {
+    return std::ranges::any_of(command.arguments,
+                               [&](const Argument& word) { return holds(word.text, part); });
+  };
+  const std::string first = command.arguments.empty() ? "" : command.arguments.front().text;
+  if ((program == "huggingface-cli" || program == "hf") && first == "download") {
+    const bool data = command.value_of("--repo-type") == "dataset";
+    return Weights{span, data ? "a data set" : "a model", program + " download"};
+  }
+  if (program == "wget" || program == "curl" || program == "aria2c") {
+    for (const Argument& word : command.arguments)
+      if (holds(word.text, "://") && is_weights(word.text))
+        return Weights{word.span, "weights", word.text};
+  }
+  if (program == "git" && has_part("huggingface.co/") && first == "clone")
+    return Weights{span, "a model", "git clone of huggingface.co"};
+  if (program == "git" && first == "lfs" && (command.has("pull") || command.has("fetch")))
+    return Weights{span, "large files", "git lfs"};
+  if (program == "ollama" && first == "pull") return Weights{span, "a model", "ollama pull"};
+  if (program == "kaggle" && command.has("download"))
+    return Weights{span, "a data set", "kaggle download"};
+  if (program == "modelscope" && first == "download")
+    return Weights{span, "a model", "modelscope download"};
+  if (program.starts_with("python")) {
+    const std::string script = command.value_of("-c");
+    for (const std::string_view call :
+         {"from_pretrained(", "snapshot_download(", "hf_hub_download(", "load_dataset("})
+      if (holds(script, call))
+        return Weights{span, call == "load_dataset(" ? "a data set" : "a model",
+                       std::string(call) + "…)"};
+  }
+  return std::nullopt;
+}
+
+/// A cache mount where the hub's files go, or anything that the command names.
+bool goes_to_mount(const Instruction& run, const StepCommand& command) {
+  for (const CacheMount& mount : cache_mounts(run)) {
+    if (mount.target.empty() || holds(mount.target, "huggingface") ||
+        mount.target.ends_with("/.cache"))
+      return command.value_of("--local-dir").empty();
+    for (const Argument& word : command.arguments)
+      if (lies_in(word.text, mount.target)) return true;
+  }
+  return false;
+}
+
+/// The last layer, linked: it is taken over as it is whatever changes below.
+bool is_own_last_layer(const StageSteps& steps, const Instruction& copy) {
+  if (copy.flag("link") == nullptr) return false;
+  for (const Step& step : steps.all())
+    if (step.instruction->span.begin > copy.span.begin &&
+        (step.instruction->keyword == "RUN" || step.instruction->keyword == "COPY" ||
+         step.instruction->keyword == "ADD"))
+      return false;
+  return true;
+}
+
+void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
+             FindingSink& sink) {
+  const std::uint64_t least = view.project->knowledge->build.limit("weights");
+  bool code_before = false;
+  const auto report = [&](const Weights& one) {
+    Finding& found = sink.add(
+        "weights-in-image", *view.file, one.span,
+        fmt::format("{} of gigabytes in a layer: every host pulls and keeps it with each version "
+                    "of the image{}",
+                    one.what,
+                    code_before ? ", and as it stands behind the code, each change of the code "
+                                  "makes it anew"
+                                : ""));
+    found.evidence = {one.evidence};
+    found.fix =
+        "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
+        "image, put it into a stage of its own and end with COPY --link --from=weights";
+  };
+  for (const Step& step : steps.all()) {
+    const Instruction& one = *step.instruction;
+    const bool copies = one.keyword == "COPY" || one.keyword == "ADD";
+    if (one.keyword == "RUN") {
+      for (const StepCommand& command : commands_of(one))
+        if (const auto found = downloaded(command); found && !goes_to_mount(one, command)) {
+          report(*found);
+          break;
+        }
+    }
+    if (!copies || one.words.size() < 2) continue;
+    const bool from_context = one.flag("from") == nullptr;
+    for (std::size_t at = 0; at + 1 < one.words.size(); ++at) {
+      const Word& source = one.words[at];
+      if (is_weights(source.text) && !holds(source.text, "*")) {
+        const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
+        // A file that is known to be small is no burden.
+        if ((bytes > 0 && bytes < least) || is_own_last_layer(steps, one)) continue;
+        report({source.span, "weights", source.text});
+        break;
+      }
+      if (!from_context || !sent.known() || is_own_last_layer(steps, one)) continue;
+      std::uint64_t bytes = 0;
+      std::string example;
+      for (const ContextFile* file : sent.below(source.text))
+        if (is_weights(file->path)) {
+          bytes += file->bytes;
+          if (example.empty()) example = file->path;
+        }
+      if (bytes < least) continue;
+      report({source.span, fmt::format("{} of weights", human_bytes(bytes)),
+              fmt::format("{} in the build context", example)});
+      break;
+    }
+    if (from_context) code_before = true;
+  }
+}
+
+/// What one COPY takes along that is no part of a program.
+struct Waste {
+  std::uint64_t bytes = 0;
+  std::map<std::string, std::uint64_t> by_line;  ///< of .dockerignore
+};
+
+Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view source) {
+  Waste out;
+  for (const ContextFile* file : sent.below(source))
+    for (const auto& row : view.project->knowledge->build.context_waste) {
+      if (file->path.size() > 4'096 || !matches_pattern(row.pattern, file->path)) continue;
+      out.bytes += file->bytes;
+      out.by_line[row.ignore] += file->bytes;
+      break;
+    }
+  return out;
+}
+
+void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& sink) {
+  if (!sent.known() || !is_gpu_file(view)) return;
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    for (const Instruction& copy : stage.stage->instructions) {
+      if ((copy.keyword != "COPY" && copy.keyword != "ADD") || copy.flag("from") != nullptr)
+        continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+        const std::string& source = copy.words[at].text;
+        const bool whole = source == "." || source == "./" || source == "/";
+        const Waste waste = waste_below(view, sent, source);
+        const bool missing = whole && !sent.has_ignore_file();
+        // One that names the file itself means it.
+        const bool own = is_weights(source);
+        if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
+          continue;
+        Finding& found = sink.add(
+            "dockerignore-coverage", *view.file, copy.words[at].span,
+            missing ? fmt::format("there is no {}: {} takes the whole directory, history, "
+                                  "data and weights of the machine that builds",
+                                  sent.ignore_path(), copy.keyword)
+                    : fmt::format("{} takes {} along that {} does not leave out", copy.keyword,
+                                  human_bytes(waste.bytes), sent.ignore_path()));
+        std::string lines;
+        for (const auto& [line, bytes] : waste.by_line) {
+          found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
+          lines += (lines.empty() ? "" : ", ") + line;
+        }
+        if (found.evidence.empty()) found.evidence = {"no file " + sent.ignore_path()};
+        if (lines.empty())
+          lines =
+              ".git, .venv, data/, wandb/, checkpoints/, **/*.ckpt, **/*.pt, "
+              "**/*.safetensors";
+        found.fix = fmt::format("write into {}: {}", sent.ignore_path(), lines);
+        return;
+      }
+    }
+  }
+}
+
+/// "pytorch/pytorch" of an address.
+std::string owner_and_name(std::string_view url) {
+  while (url.ends_with('/')) url.remove_suffix(1);
+  if (url.ends_with(".git")) url.remove_suffix(4);
+  const std::size_t name = url.find_last_of("/:");
+  if (name == url.npos || name == 0) return {};
+  const std::size_t owner = url.find_last_of("/:", name - 1);
+  return std::string(url.substr(owner == url.npos ? 0 : owner + 1));
+}
+
+void clones(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    for (const Instruction& run : stage.stage->instructions) {
+      if (run.keyword != "RUN") continue;
+      const std::vector<StepCommand> commands = commands_of(run);
+      for (const StepCommand& command : commands) {
+        if (command.program != "git" || !command.has("clone")) continue;
+        const bool narrow = std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return word.text.starts_with("--depth") || word.text.starts_with("--filter") ||
+                 word.text.starts_with("--shallow");
+        });
+        if (narrow) continue;
+        const knowledge::LargeRepositoryRow* row = nullptr;
+        for (const Argument& word : command.arguments)
+          if (holds(word.text, "/") && row == nullptr && word.text.size() < 500)
+            row = view.project->knowledge->build.large_repository(owner_and_name(word.text));
+        if (row == nullptr) continue;
+        const bool other_commit = std::ranges::any_of(commands, [](const StepCommand& one) {
+          return one.program == "git" && (one.has("checkout") || one.has("reset") ||
+                                          one.has("describe") || one.has("switch"));
+        });
+        Finding& found =
+            sink.add("git-clone-full", *view.file, command.shell->span,
+                     fmt::format("the whole history is cloned: {} for a tree that needs a part of "
+                                 "it",
+                                 row->size));
+        found.evidence = {row->source};
+        if (stage.final)
+          found.evidence.push_back("this stage is part of the final image, .git with it");
+        found.fix = other_commit
+                        ? "fetch the one commit: git init, git fetch --depth 1 URL COMMIT, git "
+                          "checkout FETCH_HEAD"
+                        : "add --depth 1 --branch TAG, and --shallow-submodules";
+        if (row->tags)
+          found.fix +=
+              "; it takes its version from the tags, so set "
+              "SETUPTOOLS_SCM_PRETEND_VERSION";
+        if (other_commit || row->tags) continue;
+        for (const ShellWord& word : command.shell->words)
+          if (word.text == "clone") {
+            found.edits.push_back({{word.span.end, word.span.end}, " --depth 1"});
+            break;
+          }
+      }
+    }
+  }
+}
+
+void large_layers(const FileView& view, const StageSteps& steps, const SentFiles& sent,
+                  FindingSink& sink) {
+  if (!sent.known()) return;
+  const std::uint64_t most = view.project->knowledge->build.limit("layer");
+  for (const Step& step : steps.all()) {
+    const Instruction& copy = *step.instruction;
+    if ((copy.keyword != "COPY" && copy.keyword != "ADD") || copy.flag("from") != nullptr) continue;
+    std::uint64_t bytes = 0;
+    std::size_t files = 0;
+    for (std::size_t at = 0; at + 1 < copy.words.size(); ++at)
+      for (const ContextFile* file : sent.below(copy.words[at].text)) {
+        bytes += file->bytes;
+        ++files;
+      }
+    if (bytes < most) continue;
+    Finding& found = sink.add(
+        "layer-too-large", *view.file, copy.keyword_span,
+        fmt::format("this makes one layer of {} or more: it is pulled and unpacked in one stream",
+                    human_bytes(bytes)));
+    found.evidence = {fmt::format("{} files of the build context", files),
+                      "build_files.json, limits, layer; ROCm/ROCm-docker#166"};
+    found.fix = files > 1 ? "copy groups of files by several COPY lines, what changes least first"
+                          : "mount the file in place of copying it";
+  }
+}
+
+void judge_size(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const FileView& view : views) {
+    const StageSteps steps(view, view.stages.size() - 1);
+    const SentFiles sent(view);
+    recommends(view, sink);
+    toolkit(view, sink);
+    weights(view, steps, sent, sink);
+    ignore_coverage(view, sent, sink);
+    clones(view, sink);
+    large_layers(view, steps, sent, sink);
+  }
+}
+
+}  // namespace
+
+StageRules size_rules() {
+  return {kSizeRules, judge_size};
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,365 @@
+// Layers that undo or repeat what an earlier layer holds, and layers that depend on one for
+// nothing.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/sent_files.h"
+#include "lint/rules/stage_rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr auto kSizeLayersRules = std::to_array<std::string_view>({
+    "removed-in-later-layer",
+    "chown-in-own-layer",
+    "copy-link",
+});
+
+constexpr std::size_t kMostQuestions = 2'000;
+/// What is worth a finding where the size is known.
+constexpr std::uint64_t kWorth = 10'000'000;
+
+/// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
+std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
+  while (word.ends_with('*')) word.remove_suffix(1);
+  if (word.empty() || word.starts_with('-') || holds(word, "$") || holds(word, "*")) return {};
+  if (word.starts_with("~/") || word == "~")
+    return step.home.empty() ? std::string() : normal_path(step.home + std::string(word.substr(1)));
+  if (word.starts_with('/')) return normal_path(word);
+  return directory.empty() ? std::string() : path_below(directory, word);
+}
+
+/// Runs through the commands of a RUN with the directory that `cd` set.
+template <typename Take>
+void each_command(const Step& step, Take&& take) {
+  std::string directory = step.directory;
+  for (const StepCommand& command : commands_of(*step.instruction)) {
+    if (command.program == "cd") {
+      directory = command.arguments.empty() || command.shell->depth > 0
+                      ? std::string()
+                      : path_of(step, command.arguments.front().text, directory);
+      continue;
+    }
+    take(command, directory);
+  }
+}
+
+bool only_removes(const Instruction& run) {
+  return std::ranges::all_of(commands_of(run), [](const StepCommand& command) {
+    return command.program == "rm" || command.program == "cd" || command.program == "apt-get" ||
+           command.program == "echo" || command.program == "true";
+  });
+}
+
+class Layers {
+ public:
+  Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink)
+      : view_(view), steps_(steps), sent_(sent), sink_(sink), written_(written_paths(steps)) {}
+
+  void run() {
+    for (const Step& step : steps_.all()) {
+      if (step.instruction->keyword != "RUN") continue;
+      each_command(step, [&](const StepCommand& command, const std::string& directory) {
+        if (++asked_ > kMostQuestions) return;
+        if (command.program == "rm") removed(step, command, directory);
+        if (command.program == "chown" || command.program == "chmod" || command.program == "chgrp")
+          owned(step, command, directory);
+        if (command.program == "apt-get" || command.program == "apt") purged(step, command);
+        if (command.program == "conda" || command.program == "mamba" ||
+            command.program == "micromamba")
+          cleaned(step, command);
+      });
+    }
+  }
+
+ private:
+  bool before(const Instruction* one, const Step& step) const {
+    return one != step.instruction && one->span.begin < step.instruction->span.begin;
+  }
+
+  Finding& report(Span span, std::string message, const Instruction* maker, std::string seen) {
+    Finding& found = sink_.add("removed-in-later-layer", *view_.file, span, std::move(message));
+    found.evidence = {
+        fmt::format("line {}: {}", view_.file->source.position(maker->span.begin).line, seen),
+        "a layer cannot take back what an earlier one holds: OCI image "
+        "specification, whiteouts"};
+    return found;
+  }
+
+  /// Bytes of the context that COPY put at `path`; 0: none, or not known.
+  std::uint64_t copied_bytes(const Written& copy, const std::string& path) const {
+    if (!sent_.known() || copy.step->flag("from") != nullptr) return 0;
+    for (const Word& word : copy.step->words)
+      if (word.span == copy.span) {
+        const std::string rest =
+            path.size() > copy.path.size() ? path.substr(copy.path.size()) : std::string();
+        return sent_.bytes_below(word.text + rest);
+      }
+    return 0;
+  }
+
+  void removed(const Step& step, const StepCommand& command, const std::string& directory) {
+    for (const Argument& word : command.arguments) {
+      const std::string path = path_of(step, word.text, directory);
+      if (path.empty() || path == "/") continue;
+      if (removed_cache(step, word.span, path)) return;
+      for (const Written& one : written_) {
+        if (!before(one.step, step)) continue;
+        const bool part = lies_in(path, one.path);
+        if (!part && !lies_in(one.path, path)) continue;
+        const bool copy = one.how == "COPY" || one.how == "ADD";
+        const std::uint64_t bytes = copy ? copied_bytes(one, path) : 0;
+        // What lies inside may be what this very step made.
+        if (part && path != one.path && bytes == 0 && !only_removes(*step.instruction)) continue;
+        if (bytes > 0 && bytes < 1'000'000) continue;
+        Finding& found =
+            report(word.span,
+                   fmt::format("{} stays in the layer of {}: this only hides it{}", path, one.how,
+                               bytes > 0 ? ", " + human_bytes(bytes) : ""),
+                   one.step, fmt::format("{} writes {}", one.how, one.path));
+        found.fix =
+            copy ? fmt::format("leave it out by .dockerignore, or copy only what is needed{}",
+                               one.step->flag("from") != nullptr ? " from the stage" : "")
+                 : "delete it in the same RUN that makes it, or make it in a stage of its own";
+        return;
+      }
+    }
+  }
+
+  /// Directories that package managers fill.
+  bool removed_cache(const Step& step, Span span, const std::string& path) {
+    const Instruction* maker = nullptr;
+    std::string what;
+    for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
+      const PackageList& list = install->command;
+      if (!before(install->instruction, step) || maker != nullptr) continue;
+      if (install->instruction->flag("mount") != nullptr) continue;
+      const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
+      const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
+      const Step* own = steps_.find(install->instruction);
+      if (pip && tool != nullptr && own != nullptr) {
+        const ShellCommand* at = command_at(*install->instruction, list.span);
+        bool off = false;
+        for (const std::string& option : tool->options) off = off || list.has_option(option);
+        for (const std::string& name : tool->off)
+          off = off || variable_at(*install->instruction, at, name).on();
+        if (!off && lies_in(cache_directory(*own, at, *tool), path)) {
+          maker = install->instruction;
+          what = fmt::format("{} fills {}", tool->tool, path);
+        }
+      }
+      if (list.manager == PackageManager::kApt && lies_in("/var/lib/apt/lists", path)) {
+        const bool own_removal =
+            std::ranges::any_of(commands_of(*install->instruction), [](const StepCommand& command) {
+              return command.program == "rm" &&
+                     std::ranges::any_of(command.arguments, [](const Argument& word) {
+                       return word.text.starts_with("/var/lib/apt/lists");
+                     });
+            });
+        const bool updates =
+            std::ranges::any_of(commands_of(*install->instruction),
+                                [](const StepCommand& command) { return command.has("update"); });
+        // This very step may have updated too.
+        const bool here =
+            std::ranges::any_of(commands_of(*step.instruction),
+                                [](const StepCommand& command) { return command.has("update"); });
+        if (updates && !own_removal && !here) {
+          maker = install->instruction;
+          what = "apt-get update fills /var/lib/apt/lists";
+        }
+      }
+      if (list.manager == PackageManager::kConda && path.ends_with("/pkgs") &&
+          install->instruction != step.instruction) {
+        maker = install->instruction;
+        what = fmt::format("{} fills {}", list.program, path);
+      }
+    }
+    if (maker == nullptr) return false;
+    Finding& found =
+        report(span, fmt::format("{} stays in the layer that filled it: this only hides it", path),
+               maker, what);
+    found.fix =
+        "empty it in the same RUN, or mount a cache there: --mount=type=cache,target=" + path;
+    return true;
+  }
+
+  void purged(const Step& step, const StepCommand& command) {
+    if (!command.has("purge") && !command.has("remove")) return;
+    for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
+      if (install->command.manager != PackageManager::kApt || !before(install->instruction, step))
+        continue;
+      for (const PackageRequest& request : install->command.packages) {
+        const auto word = std::ranges::find(command.arguments, request.name, &Argument::text);
+        if (word == command.arguments.end()) continue;
+        Finding& found =
+            report(word->span,
+                   fmt::format("{} stays in the layer that installed it: this only hides its "
+                               "files",
+                               request.name),
+                   install->instruction, "apt-get install " + request.name);
+        found.fix = "install, use and remove it in one RUN, or build in a stage of its own";
+        return;
+      }
+    }
+  }
+
+  void cleaned(const Step& step, const StepCommand& command) {
+    if (!command.has("clean")) return;
+    for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
+      if (install->command.manager != PackageManager::kConda) continue;
+      if (install->instruction == step.instruction) return;
+      if (!before(install->instruction, step) || install->instruction->flag("mount") != nullptr)
+        continue;
+      Finding& found =
+          report(command.shell->span,
+                 "the packages stay in the layer that downloaded them: this clean "
+                 "only hides them",
+                 install->instruction,
+                 fmt::format("{} {}", install->command.program, install->command.verb));
+      found.fix = "put the clean behind the install, in the same RUN";
+      return;
+    }
+  }
+
+  void owned(const Step& step, const StepCommand& command, const std::string& directory) {
+    bool recursive = false;
+    for (const Argument& word : command.arguments)
+      recursive = recursive || word.text == "--recursive" ||
+                  (word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
+                   holds(word.text, "R"));
+    if (!recursive) return;
+    bool mode = true;  // the first word is the owner or the mode
+    for (const Argument& word : command.arguments) {
+      if (word.text.starts_with('-')) continue;
+      if (mode) {
+        mode = false;
+        continue;
+      }
+      const std::string path = path_of(step, word.text, directory);
+      if (path.empty()) continue;
+      for (const Written& one : written_) {
+        if (!before(one.step, step) || (!lies_in(path, one.path) && !lies_in(one.path, path)))
+          continue;
+        const bool copy = one.how == "COPY" || one.how == "ADD";
+        const bool context = copy && one.step->flag("from") == nullptr && !one.download;
+        std::uint64_t bytes = 0;
+        if (context && sent_.known()) {
+          bytes = copied_bytes(one, path);
+          if (bytes < kWorth) continue;
+        }
+        Finding& found = sink_.add(
+            "chown-in-own-layer", *view_.file, command.shell->span,
+            fmt::format("{} -R writes every file of {} into a second layer{}", command.program,
+                        path, bytes > 0 ? ": " + human_bytes(bytes) + " once more" : ""));
+        found.evidence = {
+            fmt::format("line {}: {} writes {}",
+                        view_.file->source.position(one.step->span.begin).line, one.how, one.path),
+            "overlay file systems copy a file whole when its owner or mode changes"};
+        found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,
+                                       command.program == "chmod" ? "chmod" : "chown")
+                         : fmt::format(
+                               "put the {} into the RUN that makes the files, or make them "
+                               "as that user",
+                               command.program);
+        return;
+      }
+    }
+  }
+
+  const FileView& view_;
+  const StageSteps& steps_;
+  const SentFiles& sent_;
+  FindingSink& sink_;
+  std::vector<Written> written_;
+  std::size_t asked_ = 0;
+};
+
+/// Directories whose names say that they are large.
+bool is_large_name(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  for (const std::string_view one :
+       {"venv", ".venv", "conda", "miniconda3", "miniforge3", "micromamba", "site-packages",
+        "dist-packages", "models", "model", "weights", "checkpoints", "rocm"})
+    if (name == one) return true;
+  return holds(path, "/envs/");
+}
+
+/// Directories that are links in the usual bases: --link would put a directory in their place.
+bool is_link_in_bases(std::string_view path) {
+  for (const std::string_view one :
+       {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/var/run", "/var/lock", "/usr/local/cuda"})
+    if (lies_in(path, one)) return true;
+  return false;
+}
+
+bool is_numeric_owner(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789:") == text.npos;
+}
+
+/// docker/dockerfile:1.0 to 1.3; --link came with 1.4.
+bool lacks_link(std::string_view syntax) {
+  const std::size_t at = syntax.rfind(":1.");
+  if (at == syntax.npos) return false;
+  const std::string_view minor = syntax.substr(at + 3);
+  return minor.size() >= 1 && minor[0] >= '0' && minor[0] <= '3' &&
+         (minor.size() == 1 || minor[1] == '.' || minor[1] == '-' || minor[1] == '@');
+}
+
+void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink) {
+  if (lacks_link(view.dockerfile->syntax)) return;
+  for (const Step& step : steps.all()) {
+    const Instruction& copy = *step.instruction;
+    if (copy.keyword != "COPY" || copy.words.size() < 2 || copy.flag("link") != nullptr) continue;
+    const std::string& target = copy.words.back().text;
+    if (!target.starts_with('/') || holds(target, "$") || is_link_in_bases(target)) continue;
+    // Names are looked up in the base's /etc/passwd, which a linked layer does not see.
+    if (const Flag* owner = copy.flag("chown"); owner != nullptr && !is_numeric_owner(owner->value))
+      continue;
+    const Flag* from = copy.flag("from");
+    std::string why;
+    for (std::size_t at = 0; at + 1 < copy.words.size() && why.empty(); ++at) {
+      const std::string& source = copy.words[at].text;
+      if (from != nullptr) {
+        if (is_large_name(source)) why = fmt::format("{} of {}", source, from->value);
+        continue;
+      }
+      if (!sent.known()) continue;
+      const std::uint64_t bytes = sent.bytes_below(source);
+      if (bytes >= view.project->knowledge->build.limit("link"))
+        why = fmt::format("{}: {}", source, human_bytes(bytes));
+    }
+    if (why.empty()) continue;
+    Finding& found =
+        sink.add("copy-link", *view.file, copy.keyword_span,
+                 "this large layer is made and pushed again whenever a layer below it changes");
+    found.evidence = {why,
+                      "Dockerfile reference, COPY --link: the layer does not depend on those "
+                      "below"};
+    found.fix = "write COPY --link";
+    found.edits.push_back({{copy.keyword_span.end, copy.keyword_span.end}, " --link"});
+  }
+}
+
+void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& views,
+                       FindingSink& sink) {
+  for (const FileView& view : views) {
+    const StageSteps steps(view, view.stages.size() - 1);
+    const SentFiles sent(view);
+    Layers(view, steps, sent, sink).run();
+    link(view, steps, sent, sink);
+  }
+}
+
+}  // namespace
+
+StageRules size_layers_rules() {
+  return {kSizeLayersRules, judge_size_layers};
+}
+
+}  // namespace flense::lint

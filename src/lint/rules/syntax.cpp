@@ -1,0 +1,55 @@
+// What could not be read, as findings: one for each cause, so that the rest is still judged.
+#include <array>
+
+#include "base/format.h"
+#include "lint/rules/families.h"
+
+namespace flense::lint {
+
+namespace {
+
+// The last is found where comments are read, in lint.cpp.
+constexpr std::array<std::string_view, 3> kSyntaxRules = {"syntax", "template-language",
+                                                          "unknown-rule"};
+
+std::vector<ParseProblem> problems_of(const ProjectFile& file) {
+  std::vector<ParseProblem> out = file.problems;
+  if (file.dockerfile)
+    out.insert(out.end(), file.dockerfile->problems.begin(), file.dockerfile->problems.end());
+  return out;
+}
+
+/// What is no syntax here may be syntax once the values are in.
+void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
+                    FindingSink& sink) {
+  Finding& found =
+      sink.add("template-language", file, problems.empty() ? Span{} : problems.front().span,
+               fmt::format("the file is a {} template: it is judged as far as it can "
+                           "be read without its values",
+                           file.template_language));
+  for (const ParseProblem& problem : problems) found.evidence.push_back(problem.message);
+  found.fix = file.template_language == "Helm"
+                  ? "lint what it renders to: helm template . | flense lint -"
+                  : "lint the rendered file";
+}
+
+void judge_syntax(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files) {
+    const std::vector<ParseProblem> problems = problems_of(*file);
+    if (!file->template_language.empty()) {
+      judge_template(*file, problems, sink);
+      continue;
+    }
+    for (const ParseProblem& problem : problems)
+      sink.add("syntax", *file, problem.span, problem.message);
+  }
+}
+
+}  // namespace
+
+const RuleFamily& syntax_rules() {
+  static const RuleFamily kFamily{"syntax", kSyntaxRules, judge_syntax};
+  return kFamily;
+}
+
+}  // namespace flense::lint

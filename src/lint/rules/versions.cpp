@@ -1,0 +1,498 @@
+// Versions that must fit each other: the CUDA or ROCm of wheels, of their index, of the base, and
+// of packages beside them.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/format.h"
+#include "knowledge/version.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::first_number;
+using knowledge::major_minor;
+
+constexpr auto kVersionsRules = std::to_array<std::string_view>({
+    "wheel-cuda-mismatch",
+    "cuda-major-mixed",
+    "package-variants-clash",
+    "torch-index-implicit",
+    "cudnn-major-mismatch",
+    "torch-installed-twice",
+    "tensorrt-cuda-mismatch",
+    "rocm-version-mismatch",
+    "extra-index-additive",
+});
+
+const knowledge::Frameworks& tables_of(const Project& project) {
+  return project.knowledge->frameworks;
+}
+
+/// A list with the stage that installs it; of a list that no Dockerfile of the call installs, no
+/// stage.
+struct PlacedList {
+  const PackageList* list = nullptr;
+  const ProjectFile* file = nullptr;
+  const FileView* view = nullptr;
+  const Install* install = nullptr;
+};
+
+std::vector<PlacedList> placed_lists(const Project& project, const std::vector<FileView>& views) {
+  std::vector<PlacedList> out;
+  std::vector<const PackageList*> installed;
+  for (const FileView& view : views)
+    for (const Install& install : view.installs)
+      for (const PackageList* list : lists_of(install)) {
+        out.push_back({list, &file_of(install, *list, *view.file), &view, &install});
+        installed.push_back(list);
+      }
+  for (const auto& file : project.files)
+    if (file->packages && std::ranges::find(installed, &*file->packages) == installed.end())
+      out.push_back({&*file->packages, file.get(), nullptr, nullptr});
+  return out;
+}
+
+void wheel_against_index(const PlacedList& place, FindingSink& sink) {
+  for (const PackageRequest& request : place.list->packages) {
+    const std::string local = knowledge::local_version(request.version);
+    const std::string wanted = knowledge::cuda_of_variant(local);
+    if (wanted.empty() || request.name != "torch") continue;
+    std::string offered;
+    for (const Word& index : place.list->indexes) {
+      const std::string variant = variant_of_index(index.text);
+      // An index without a variant may hold every wheel.
+      if (variant.empty() || (!offered.empty() && offered != variant)) {
+        offered.clear();
+        break;
+      }
+      offered = variant;
+    }
+    if (offered.empty() || offered == local) continue;
+    Finding& found =
+        sink.add("wheel-cuda-mismatch", *place.file, request.span,
+                 fmt::format("the index holds wheels of {}, and {}{} is of {}: pip finds none",
+                             offered, request.name, request.specifier, local));
+    found.evidence = {place.list->indexes.front().text};
+    found.fix = fmt::format("take https://download.pytorch.org/whl/{}", local);
+  }
+}
+
+void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  const std::string& flavour = image.flavour.value;
+  if (!image.cuda.known() || flavour == "base") return;
+  for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    const std::string wheel =
+        one.variant.known() ? knowledge::cuda_of_variant(one.variant.value) : std::string();
+    if (wheel.empty() || one.package != "torch") continue;
+    const std::string base = major_minor(image.cuda.value);
+    if (wheel == base) continue;
+    const bool major = first_number(wheel) != first_number(base);
+    const bool devel = flavour == "devel";
+    // Without a compiler, minors of one major only cost space.
+    if (!major && !devel) continue;
+    std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
+                                      one.variant.value, base);
+    message += devel && major
+                   ? ": extensions refuse to compile (\"The detected CUDA version mismatches\")"
+               : devel ? ": extensions are compiled with another CUDA than torch"
+                       : ": two CUDA installations of different majors in one image";
+    Finding& found =
+        sink.add("wheel-cuda-mismatch", *place.file, one.request->span, std::move(message));
+    found.evidence = {one.variant.evidence, image.cuda.evidence};
+    const auto* near = project.knowledge->images.cuda_near(wheel + ".0");
+    found.fix = fmt::format("take wheels of the base's CUDA, or a base of CUDA {}{}", wheel,
+                            near != nullptr && major_minor(near->cuda) == wheel
+                                ? ": nvidia/cuda:" + near->cuda + "-…"
+                                : "");
+    if (devel && !major) found.severity = Severity::kInfo;
+  }
+}
+
+void needed_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  if (!image.cuda.known() || image.flavour.value == "base") return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (request.version.empty() || !request.extras.empty()) continue;
+    const auto* row = tables_of(project).cuda_of(request.name, request.version);
+    if (row == nullptr) continue;
+    if (first_number(row->cuda) == first_number(image.cuda.value)) continue;
+    Finding& found =
+        sink.add("wheel-cuda-mismatch", *place.file, request.span,
+                 fmt::format("{} {} loads CUDA {} from the system, and the base has CUDA {}",
+                             request.name, request.version, row->cuda, image.cuda.value));
+    found.evidence = {row->source, image.cuda.evidence};
+    found.fix =
+        fmt::format("begin with a base of CUDA {}, or take the {} that is built for CUDA {}",
+                    row->cuda, request.name, first_number(image.cuda.value).value_or(0));
+  }
+}
+
+struct HeldList {
+  const PackageList* list = nullptr;
+  const ProjectFile* file = nullptr;
+};
+
+/// Extras of pyproject.toml are alternatives.
+bool together(const PackageRequest& a, const PackageRequest& b) {
+  return a.group.empty() || b.group.empty() || a.group == b.group;
+}
+
+/// Packages of one installation whose names or extras say different CUDA majors.
+void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
+  const PackageRequest* first = nullptr;
+  std::string first_cuda, first_source;
+  for (const auto& [list, file] : lists) {
+    for (const Framework& one : frameworks_of(*list, tables_of(project))) {
+      if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
+      if (first == nullptr) {
+        first = one.request;
+        first_cuda = one.cuda.value;
+        first_source = one.cuda.evidence;
+        continue;
+      }
+      if (first_number(one.cuda.value) == first_number(first_cuda) ||
+          !together(*first, *one.request))
+        continue;
+      Finding& found = sink.add(
+          "cuda-major-mixed", *file, one.request->span,
+          fmt::format("{} is for CUDA {}, and {} for CUDA {}: one of them finds no libraries, or "
+                      "both sets are installed",
+                      one.package, *first_number(one.cuda.value), first->name,
+                      *first_number(first_cuda)));
+      found.evidence = {one.cuda.evidence, first_source, "young-geng/EasyLM#92"};
+      found.fix = fmt::format("take the packages of CUDA {} throughout",
+                              std::max(*first_number(one.cuda.value), *first_number(first_cuda)));
+      return;
+    }
+  }
+}
+
+void clashing(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
+  for (const knowledge::VariantSetRow& row : tables_of(project).variants) {
+    const PackageRequest* first = nullptr;
+    const ProjectFile* first_file = nullptr;
+    for (const auto& [list, file] : lists)
+      for (const PackageRequest& request : list->packages) {
+        if (std::ranges::find(row.packages, request.name) == row.packages.end()) continue;
+        if (first == nullptr || first->name == request.name) {
+          if (first == nullptr) {
+            first = &request;
+            first_file = file;
+          }
+          continue;
+        }
+        if (!together(*first, request)) continue;
+        // The finding points at the one that should go.
+        const bool first_goes =
+            first->name != row.packages.front() && request.name == row.packages.front();
+        const PackageRequest& goes = first_goes ? *first : request;
+        const PackageRequest& stays = first_goes ? request : *first;
+        Finding& found = sink.add(
+            "package-variants-clash", first_goes ? *first_file : *file, goes.span,
+            fmt::format("{} and {} are installed together: {}", goes.name, stays.name, row.effect));
+        found.evidence = {row.source};
+        if (!row.document.empty()) found.evidence.push_back(row.document);
+        found.fix = fmt::format("keep {} alone", stays.name);
+      }
+  }
+}
+
+bool asks_for_gpu(const Project& project) {
+  return std::ranges::any_of(project.files, [](const auto& file) {
+    return std::ranges::any_of(file->workloads,
+                               [](const Workload& one) { return !one.gpus.empty(); });
+  });
+}
+
+void implicit_index(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
+  const StageView& stage = place.view->stages[place.install->stage];
+  if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project))
+    return;
+  if (stage.stage->environment.contains("NVIDIA_VISIBLE_DEVICES") ||
+      stage.image.distribution.value == "alpine")
+    return;
+  // The command decides where its files come from.
+  if (!place.install->command.indexes.empty() || !place.list->indexes.empty()) return;
+  for (const std::string& option : place.install->command.options)
+    if (option.starts_with("--torch-backend")) return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (request.name != "torch" || !request.index.empty() || !request.url.empty() ||
+        !knowledge::local_version(request.version).empty())
+      continue;
+    const auto* row = tables_of(project).default_variant(request.version);
+    Finding& found = sink.add(
+        "torch-index-implicit", *place.file, request.span,
+        row == nullptr || request.version.empty()
+            ? "on Linux this torch is a CUDA build of several GB, and nothing here uses a GPU"
+            : fmt::format("on Linux this torch is the {} build of several GB, and nothing here "
+                          "uses a GPU",
+                          row->variant));
+    found.evidence = {row == nullptr ? "framework_builds.json, pypi" : row->source};
+    found.fix =
+        "say which: --index-url https://download.pytorch.org/whl/cpu, or …/whl/cu128 with a base "
+        "for GPUs";
+  }
+}
+
+void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  if (!image.cudnn.known()) return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (request.version.empty()) continue;
+    const auto* row = tables_of(project).cudnn_of(request.name, request.version);
+    if (row == nullptr || fmt::format("{}", row->major) == image.cudnn.value) continue;
+    const bool own = request.name == "torch" ||
+                     std::ranges::find(request.extras, "and-cuda") != request.extras.end();
+    Finding& found = sink.add(
+        "cudnn-major-mismatch", *place.file, request.span,
+        own ? fmt::format(
+                  "{} {} brings cuDNN {}, and the base holds cuDNN {}: two majors, of which "
+                  "LD_LIBRARY_PATH may pick the wrong one",
+                  request.name, request.version, row->major, image.cudnn.value)
+            : fmt::format(
+                  "{} {} loads cuDNN {}, and the base holds cuDNN {}: libcudnn.so.{} is not "
+                  "there",
+                  request.name, request.version, row->major, image.cudnn.value, row->major));
+    found.evidence = {row->source, image.cudnn.evidence};
+    found.fix =
+        own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
+  }
+}
+
+/// Whether a version meets a specifier of Python; true where that cannot be told.
+bool meets(std::string_view version, std::string_view specifier) {
+  if (version.empty()) return true;
+  while (!specifier.empty()) {
+    const std::size_t comma = specifier.find(',');
+    const std::string_view part = specifier.substr(0, comma);
+    const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
+    const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
+    const int order = bound.empty() ? 0 : knowledge::compare_versions(version, bound);
+    if (knowledge::is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
+                                         (op == "<=" && order > 0) || (op == "<" && order >= 0)))
+      return false;
+    if (comma == std::string_view::npos) break;
+    specifier.remove_prefix(comma + 1);
+  }
+  return true;
+}
+
+/// torch as one installation asks for it.
+struct TorchInstall {
+  const Install* install = nullptr;
+  Framework torch;
+  const ProjectFile* file = nullptr;
+};
+
+void torch_twice(const Project& project, const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    std::vector<TorchInstall> all;
+    for (const Install* install : view.installs_in(stage.index)) {
+      if (!install->command.installs) continue;
+      for (const PackageList* list : lists_of(*install))
+        for (Framework& one : frameworks_of(*list, tables_of(project)))
+          if (one.package == "torch" || one.package == "pytorch")
+            all.push_back({install, std::move(one), &file_of(*install, *list, *view.file)});
+    }
+    if (all.empty()) continue;
+    const auto report = [&](const TorchInstall& again, std::string message, std::string evidence) {
+      Finding& found = sink.add("torch-installed-twice", *again.file, again.torch.request->span,
+                                std::move(message));
+      found.evidence = {std::move(evidence)};
+    };
+    const auto shown = [](const Framework& torch) {
+      return torch.version + (torch.variant.known() ? " (" + torch.variant.value + ")" : "");
+    };
+    if (stage.image.framework.value == "torch") {
+      const TorchInstall& again = all.front();
+      const std::string& has = stage.image.framework_version.value;
+      const std::string& wanted = again.torch.version;
+      const bool other = wanted.empty()
+                             ? !meets(has, again.torch.request->specifier)
+                             : has.empty() || knowledge::compare_versions(has, wanted) != 0;
+      // What the base holds meets a bare name, and most ranges.
+      if (other)
+        report(
+            again,
+            fmt::format("the base already holds torch{}{}, and this replaces it: both lie in the "
+                        "image's layers",
+                        has.empty() ? "" : " ", has),
+            stage.image.framework.evidence);
+    }
+    // conda's and pip's are two packages, whatever their versions: neither takes the other away.
+    const auto by_conda = [](const TorchInstall& one) {
+      return one.torch.request->manager == PackageManager::kConda;
+    };
+    const auto conda = std::ranges::find_if(all, by_conda);
+    const auto pip = std::ranges::find_if_not(all, by_conda);
+    if (conda != all.end() && pip != all.end() && conda->install != pip->install &&
+        (conda->torch.version.empty() || pip->torch.version.empty())) {
+      const TorchInstall& later = conda < pip ? *pip : *conda;
+      const TorchInstall& earlier = conda < pip ? *conda : *pip;
+      report(later, "torch is installed by conda and by pip: both are downloaded and shipped",
+             fmt::format("line {}",
+                         view.file->source.position(earlier.install->command.span.begin).line));
+    }
+    const TorchInstall* last = nullptr;
+    for (const TorchInstall& again : all) {
+      if (again.torch.version.empty()) continue;
+      const TorchInstall* earlier = std::exchange(last, &again);
+      if (earlier == nullptr || earlier->install == again.install ||
+          earlier->torch.request == again.torch.request)
+        continue;
+      const Framework& before = earlier->torch;
+      const Framework& now = again.torch;
+      const bool version = knowledge::compare_versions(before.version, now.version) != 0;
+      const bool variant = before.variant.known() && now.variant.known() &&
+                           before.variant.value != now.variant.value;
+      if (!version && !variant) continue;
+      report(again,
+             fmt::format("torch {} is installed over torch {} of an earlier layer: both are "
+                         "downloaded and shipped",
+                         shown(now), shown(before)),
+             fmt::format("line {}", view.file->source.position(before.request->span.begin).line));
+    }
+  }
+}
+
+void tensorrt(const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  const auto base = first_number(image.cuda.value);
+  if (!base) return;
+  for (const PackageRequest& request : place.list->packages) {
+    if (!request.name.starts_with("tensorrt") || request.name.starts_with("tensorrt-llm")) continue;
+    std::uint64_t wanted = 0;
+    std::string evidence;
+    if (const std::string named = cuda_of_package(request); !named.empty()) {
+      wanted = first_number(named).value_or(0);
+      evidence = request.name;
+    } else if (!request.version.empty() && *base < 12 &&
+               knowledge::at_least(request.version, "10.13.2")) {
+      wanted = 12;
+      evidence = "TensorRT support matrix: 10.13.2 and later are for CUDA 12 and 13";
+    }
+    if (wanted == 0 || wanted == *base) continue;
+    Finding& found =
+        sink.add("tensorrt-cuda-mismatch", *place.file, request.span,
+                 fmt::format("{}{} is for CUDA {}, and the base has CUDA {}", request.name,
+                             request.specifier, wanted, image.cuda.value));
+    found.evidence = {evidence, image.cuda.evidence};
+    found.fix = fmt::format("take tensorrt-cu{}, or a base of CUDA {}", *base, wanted);
+  }
+}
+
+void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink& sink) {
+  if (place.view == nullptr) return;
+  const GpuImage& image = place.view->stages[place.install->stage].image;
+  for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    if (one.package != "torch" || !one.variant.known()) continue;
+    std::string message;
+    std::string evidence = image.rocm.evidence;
+    if (one.variant.value.starts_with("rocm") && image.rocm.known()) {
+      const std::string wheel = major_minor(std::string_view(one.variant.value).substr(4));
+      const std::string base = major_minor(image.rocm.value);
+      if (wheel != base)
+        message = fmt::format("torch is of ROCm {}, the base of ROCm {}", wheel, base);
+    } else if (one.variant.value.starts_with("cu") && image.vendor.value == "amd") {
+      message =
+          fmt::format("torch is of CUDA ({}), and the base is for AMD GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    } else if (one.variant.value.starts_with("rocm") && image.vendor.value == "nvidia") {
+      message =
+          fmt::format("torch is of ROCm ({}), and the base is for NVIDIA GPUs", one.variant.value);
+      evidence = image.vendor.evidence;
+    }
+    if (message.empty()) continue;
+    Finding& found =
+        sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
+    found.evidence = {one.variant.evidence, evidence};
+  }
+}
+
+/// pip takes the newest of both indexes; uv asks the extra one first.
+void additive_index(const PlacedList& place, FindingSink& sink) {
+  const PackageList& list = *place.list;
+  const bool command = !list.program.empty();
+  if (command && list.manager != PackageManager::kPip) return;
+  if (!command && place.file->kind != FileKind::kRequirements) return;
+  const Word* extra = nullptr;
+  bool other = false;
+  for (const Word& index : list.indexes) {
+    const Span before{index.span.begin < 20 ? 0 : index.span.begin - 20, index.span.begin};
+    const bool is_extra =
+        place.file->source.slice(before).find("--extra-index-url") != std::string_view::npos;
+    if (is_extra && !variant_of_index(index.text).empty())
+      extra = &index;
+    else
+      other = true;
+  }
+  if (extra == nullptr || other) return;
+  const PackageRequest* loose = nullptr;
+  bool torch_alone = true;
+  for (const PackageRequest& request : list.packages) {
+    const bool family =
+        request.name == "torch" || request.name == "torchvision" || request.name == "torchaudio";
+    torch_alone = torch_alone && family;
+    if (family && loose == nullptr && request.version.empty() && request.index.empty())
+      loose = &request;
+  }
+  if (loose == nullptr) return;
+  Finding& found = sink.add(
+      "extra-index-additive", *place.file, loose->span,
+      fmt::format("{} without a version may come from either index: pip takes the newest, and "
+                  "PyPI's is of another CUDA",
+                  loose->name));
+  found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
+  const std::string_view text = place.file->source.text();
+  const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
+  if (command && torch_alone && list.requirement_files.empty() && at != text.npos)
+    found.edits.push_back({{at, at + 17}, "--index-url"});
+}
+
+void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const PlacedList& place : placed_lists(project, views)) {
+    wheel_against_index(place, sink);
+    wheel_against_base(project, place, sink);
+    needed_against_base(project, place, sink);
+    implicit_index(project, place, sink);
+    cudnn_of_base(project, place, sink);
+    tensorrt(place, sink);
+    rocm_of_wheel(project, place, sink);
+    additive_index(place, sink);
+    // A lock holds the packages of every extra.
+    if (place.view == nullptr && place.file->kind != FileKind::kUvLock) {
+      mixed_majors({{place.list, place.file}}, project, sink);
+      clashing({{place.list, place.file}}, project, sink);
+    }
+  }
+  for (const FileView& view : views) {
+    for (const StageView& stage : view.stages) {
+      std::vector<HeldList> lists;
+      for (const Install* install : view.installs_in(stage.index))
+        for (const PackageList* list : lists_of(*install))
+          if (file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
+            lists.push_back({list, &file_of(*install, *list, *view.file)});
+      mixed_majors(lists, project, sink);
+      clashing(lists, project, sink);
+    }
+    torch_twice(project, view, sink);
+  }
+}
+
+}  // namespace
+
+StageRules versions_rules() {
+  return {kVersionsRules, judge_versions};
+}
+
+}  // namespace flense::lint

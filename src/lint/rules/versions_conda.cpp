@@ -1,0 +1,111 @@
+// CUDA in conda: what the environment's packages say among themselves, beside pip's packages, and
+// against the base.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "knowledge/version.h"
+#include "lint/rules/stage_rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+using knowledge::first_number;
+using knowledge::major_minor;
+
+constexpr auto kVersionsCondaRules = std::to_array<std::string_view>({"conda-cuda-mismatch"});
+
+struct CudaClaim {
+  const PackageRequest* request = nullptr;
+  std::string cuda;  ///< "12.1", or the major alone
+};
+
+/// The CUDA that a conda package fixes: cudatoolkit=11.8, pytorch-cuda=12.1, a build string.
+std::string cuda_of_conda(const PackageRequest& request) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"cudatoolkit", "cuda-version", "pytorch-cuda", "cuda-toolkit", "cuda-runtime", "cuda",
+       "cuda-cudart", "cuda-nvcc"});
+  if (std::ranges::find(kNames, std::string_view(request.name)) != kNames.end())
+    return request.version.empty() ? std::string() : major_minor(request.version);
+  // pytorch=2.5.1=py3.11_cuda12.4_cudnn9.1.0_0
+  const std::size_t at = request.specifier.rfind("_cuda");
+  if (at == std::string::npos) return {};
+  const std::string_view rest = std::string_view(request.specifier).substr(at + 5);
+  const std::string_view number = rest.substr(0, rest.find_first_not_of("0123456789."));
+  return knowledge::is_version(number) ? major_minor(number) : std::string();
+}
+
+bool fit(const std::string& a, const std::string& b) {
+  if (a.find('.') == std::string::npos || b.find('.') == std::string::npos)
+    return first_number(a) == first_number(b);
+  return a == b;
+}
+
+void judge(const Project& project, const PackageList& list, const ProjectFile& file,
+           const GpuImage* image, FindingSink& sink) {
+  CudaClaim first;
+  for (const PackageRequest& request : list.packages) {
+    const bool conda = request.manager == PackageManager::kConda;
+    std::string cuda;
+    if (conda) {
+      cuda = cuda_of_conda(request);
+    } else {
+      cuda = cuda_of_package(request);
+      if (cuda.empty() && request.name == "torch") {
+        for (const Framework& one : frameworks_of(list, project.knowledge->frameworks))
+          if (one.request == &request) cuda = one.cuda.value;
+      }
+    }
+    if (cuda.empty()) continue;
+    if (first.request == nullptr) {
+      first = {&request, cuda};
+      continue;
+    }
+    // Two lists of pip are another rule's business.
+    if (!conda && first.request->manager != PackageManager::kConda) continue;
+    if (fit(cuda, first.cuda)) continue;
+    Finding& found = sink.add("conda-cuda-mismatch", file, request.span,
+                              fmt::format("{} is of CUDA {}, and {} of CUDA {}", request.name, cuda,
+                                          first.request->name, first.cuda));
+    found.evidence = {fmt::format("{}{}", request.name, request.specifier),
+                      fmt::format("{}{}", first.request->name, first.request->specifier),
+                      "zyrlia1018/CMD-GEN#1"};
+    found.fix = fmt::format("write one CUDA for both: {} in place of {}", first.cuda, cuda);
+    return;
+  }
+  if (image == nullptr || !image->cuda.known() || image->flavour.value != "devel" ||
+      first.request == nullptr || first.request->manager != PackageManager::kConda)
+    return;
+  if (first_number(first.cuda) == first_number(image->cuda.value)) return;
+  Finding& found =
+      sink.add("conda-cuda-mismatch", file, first.request->span,
+               fmt::format("{} is of CUDA {}, and the compiler of the base is of CUDA {}",
+                           first.request->name, first.cuda, image->cuda.value));
+  found.evidence = {fmt::format("{}{}", first.request->name, first.request->specifier),
+                    image->cuda.evidence};
+  found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";
+}
+
+void judge_versions_conda(const Project& project, const std::vector<FileView>& views,
+                          FindingSink& sink) {
+  std::vector<const PackageList*> seen;
+  for (const FileView& view : views)
+    for (const Install& install : view.installs)
+      for (const PackageList* list : lists_of(install)) {
+        seen.push_back(list);
+        judge(project, *list, file_of(install, *list, *view.file),
+              &view.stages[install.stage].image, sink);
+      }
+  for (const auto& file : project.files)
+    if (file->packages && std::ranges::find(seen, &*file->packages) == seen.end())
+      judge(project, *file->packages, *file, nullptr, sink);
+}
+
+}  // namespace
+
+StageRules versions_conda_rules() {
+  return {kVersionsCondaRules, judge_versions_conda};
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,310 @@
+// What every launcher has in common: shared memory, privileges, devices mapped by hand, AMD's
+// nodes and groups, images that need a GPU.
+#include <algorithm>
+#include <array>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/readers/reader_values.h"
+#include "lint/rules/families.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::array<std::string_view, 7> kWorkloadRules = {
+    "shm-too-small", "privileged-for-gpu",  "nvidia-devices-by-hand", "rocm-devices",
+    "rocm-groups",   "docker-gpus-quoting", "gpu-not-requested"};
+
+bool is_engine(WorkloadKind kind) {
+  return kind == WorkloadKind::kCompose || kind == WorkloadKind::kQuadlet ||
+         kind == WorkloadKind::kDocker || kind == WorkloadKind::kPodman ||
+         kind == WorkloadKind::kSystemd;
+}
+
+bool has_device(const Workload& workload, std::string_view prefix) {
+  return std::ranges::any_of(workload.devices,
+                             [&](const Word& one) { return one.text.starts_with(prefix); });
+}
+
+bool has_unknown_device(const Workload& workload) {
+  return std::ranges::any_of(workload.devices,
+                             [](const Word& one) { return one.text.find('$') != one.text.npos; });
+}
+
+bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* row) {
+  if (row != nullptr && row->vendor == "amd") return true;
+  return workload.image_name && (workload.image_name->tag.find("rocm") != std::string::npos ||
+                                 workload.image_name->repository.find("rocm") != std::string::npos);
+}
+
+/// Several processes that share memory, by their words: the workers of a loader or of NCCL.
+std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
+  for (const Word& word : command_words(workload)) {
+    const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
+    for (const std::string_view one :
+         {"torchrun", "deepspeed", "accelerate", "mpirun", "--nproc_per_node", "--nproc-per-node",
+          "--num-workers", "--num_workers", "--workers", "--tensor-parallel-size", "--tp",
+          "--tp-size", "--num-shard"})
+      if (name == one) return fmt::format("the command has {}", one);
+  }
+  if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
+  if (row != nullptr && row->shm) return row->source;
+  return {};
+}
+
+class WorkloadRules {
+ public:
+  WorkloadRules(FindingSink& sink, const Project& project, const ProjectFile& file,
+                const Workload& workload)
+      : sink_(sink),
+        project_(project),
+        file_(file),
+        workload_(workload),
+        image_(known_image(workload, *project.knowledge)) {}
+
+  void run() {
+    shared_memory();
+    privileged();
+    devices_by_hand();
+    rocm_devices();
+    rocm_groups();
+    gpus_quoting();
+    gpu_not_requested();
+  }
+
+ private:
+  const text::YamlNode* key(std::string_view name) const {
+    return workload_.node == nullptr ? nullptr : workload_.node->find(name);
+  }
+
+  void shared_memory() {
+    if (!is_engine(workload_.kind) || workload_.gpus.empty() || workload_.host_ipc ||
+        !is_complete(file_, workload_))
+      return;
+    // Of another container, or a value that is not known here.
+    const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
+    if (ipc != nullptr && ipc->text_or() != "private") return;
+    if (size != nullptr && !workload_.shm_bytes) return;
+    if (mount_of(workload_, "/dev/shm") != nullptr) return;
+    const std::string why = why_shared(workload_, image_);
+    constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
+    if (why.empty() || workload_.shm_bytes.value_or(0) >= kEnough) return;
+    Finding& found = sink_.add(
+        "shm-too-small", file_, size != nullptr ? span_of(size->at) : workload_.span,
+        workload_.shm_bytes
+            ? fmt::format("{} has {} of shared memory, and its processes exchange data through it",
+                          title(workload_), human_bytes(*workload_.shm_bytes))
+            : fmt::format("{} has the default 64 MiB of shared memory, and its processes exchange "
+                          "data through it",
+                          title(workload_)));
+    found.evidence.push_back(why);
+    found.fix = workload_.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
+                : workload_.kind == WorkloadKind::kQuadlet ? "write ShmSize=8g"
+                                                           : "add --shm-size=8g";
+    if (size != nullptr) {
+      found.edits.push_back({span_of(size->at), "8gb"});
+    } else if (workload_.kind == WorkloadKind::kCompose && workload_.node != nullptr) {
+      const std::size_t at = workload_.node->at.begin;
+      const std::string_view text = file_.source.text();
+      if (const auto indent = key_indentation(text, at);
+          indent && at < text.size() && text[at] != '{')
+        found.edits.push_back({{at, at}, fmt::format("shm_size: 8gb\n{}", *indent)});
+    }
+  }
+
+  void privileged() {
+    if (!workload_.privileged) return;
+    const bool gpu = !workload_.gpus.empty() || has_device(workload_, "/dev/nvidia") ||
+                     has_device(workload_, "/dev/kfd") || has_device(workload_, "/dev/dri") ||
+                     (image_ != nullptr && !image_->vendor.empty());
+    if (!gpu) return;
+    Finding& found =
+        sink_.add("privileged-for-gpu", file_, workload_.privileged->span,
+                  fmt::format("{} is privileged; a GPU does not need that", title(workload_)));
+    found.evidence.emplace_back(
+        "a privileged container has every device and capability of the host");
+    found.fix =
+        workload_.kind == WorkloadKind::kKubernetes
+            ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"
+            : "delete privileged; ask for GPUs by gpus: all, --gpus all or a CDI device, and "
+              "add single capabilities where something else needs them";
+  }
+
+  void devices_by_hand() {
+    const auto first = std::ranges::find_if(
+        workload_.devices, [](const Word& one) { return one.text.starts_with("/dev/nvidia"); });
+    if (first == workload_.devices.end()) return;
+    Finding& found =
+        sink_.add("nvidia-devices-by-hand", file_, first->span,
+                  fmt::format("{} maps {} by hand: the driver's libraries do not come with it",
+                              title(workload_), first->text));
+    found.evidence.emplace_back(
+        "NVIDIA Container Toolkit documentation, Support for Container Device Interface");
+    switch (workload_.kind) {
+      case WorkloadKind::kKubernetes:
+        found.fix = "ask by resources.limits: nvidia.com/gpu: 1 instead of hostPath volumes";
+        break;
+      case WorkloadKind::kQuadlet:
+        found.fix = "write AddDevice=nvidia.com/gpu=all";
+        break;
+      case WorkloadKind::kCompose:
+        found.fix = "write gpus: all, or devices: [nvidia.com/gpu=all] (CDI), for all of them";
+        break;
+      default:
+        found.fix = "write --device nvidia.com/gpu=all (CDI) or --gpus all";
+    }
+  }
+
+  void rocm_devices() {
+    if (!is_engine(workload_.kind) || !is_rocm_image(workload_, image_) || workload_.privileged ||
+        has_unknown_device(workload_) || !is_complete(file_, workload_))
+      return;
+    const bool by_name = std::ranges::any_of(workload_.gpus, [](const GpuAsk& ask) {
+      return ask.vendor == "amd" && !ask.devices.empty();
+    });
+    if (by_name || (workload_.runtime && workload_.runtime->text == "amd")) return;
+    const bool kfd = has_device(workload_, "/dev/kfd"), dri = has_device(workload_, "/dev/dri");
+    if (kfd && dri) return;
+    // A service that only builds or converts has neither, and no GPU in mind.
+    const bool wants =
+        kfd || dri || !workload_.gpus.empty() || (image_ != nullptr && image_->role == "serve");
+    if (!wants) return;
+    const std::string_view missing = kfd ? "/dev/dri" : dri ? "/dev/kfd" : "/dev/kfd and /dev/dri";
+    Finding& found = sink_.add(
+        "rocm-devices", file_, workload_.image.span.empty() ? workload_.span : workload_.image.span,
+        fmt::format("{} runs a ROCm image without {}", title(workload_), missing));
+    found.evidence.emplace_back("ROCm documentation, Running ROCm Docker containers");
+    found.fix = workload_.kind == WorkloadKind::kCompose
+                    ? "write devices: [/dev/kfd, /dev/dri] and group_add: [video, render]"
+                : workload_.kind == WorkloadKind::kQuadlet
+                    ? "write AddDevice=/dev/kfd, AddDevice=/dev/dri and GroupAdd=keep-groups"
+                    : "add --device /dev/kfd --device /dev/dri --group-add video";
+  }
+
+  void rocm_groups() {
+    if (!is_engine(workload_.kind) || !has_device(workload_, "/dev/kfd") ||
+        !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_))
+      return;
+    const std::string user = stated_user();
+    if (user.empty()) return;
+    Finding& found = sink_.add(
+        "rocm-groups", file_, device_span("/dev/kfd"),
+        fmt::format("{} runs as {} and joins neither video nor render: it may not open /dev/kfd",
+                    title(workload_), user));
+    found.evidence.emplace_back(
+        "ROCm documentation, prerequisites: /dev/kfd and /dev/dri/renderD* belong to group render");
+    found.fix = workload_.kind == WorkloadKind::kCompose
+                    ? "write group_add: [video, \"109\"], the second the host's number of render "
+                      "(getent group render)"
+                    : "add --group-add video --group-add $(getent group render | cut -d: -f3); "
+                      "Podman: --group-add keep-groups";
+  }
+
+  Span device_span(std::string_view path) const {
+    for (const Word& one : workload_.devices)
+      if (one.text.starts_with(path)) return one.span;
+    return workload_.span;
+  }
+
+  static bool is_root(std::string_view user) {
+    const std::string_view name = user.substr(0, user.find(':'));
+    return name.empty() || name == "0" || name == "root";
+  }
+
+  /// The user that is no root, where the service says it, or the Dockerfile that it builds.
+  std::string stated_user() const {
+    if (const text::YamlNode* user = key("user")) {
+      const auto known = interpolate(user->text_or());
+      return known && !is_root(*known) ? *known : std::string();
+    }
+    if (!workload_.build_context) return {};
+    const std::string context =
+        path_below(directory_of(workload_.path), workload_.build_context->text);
+    const ProjectFile* file = project_.find(
+        path_below(context, workload_.dockerfile ? workload_.dockerfile->text : "Dockerfile"));
+    if (file == nullptr || !file->dockerfile || file->dockerfile->final_stage() == nullptr)
+      return {};
+    std::string user;
+    for (const Instruction& one : file->dockerfile->final_stage()->instructions)
+      if (one.keyword == "USER" && !one.words.empty()) user = one.words.front().text;
+    return is_root(user) || user.find('$') != user.npos ? std::string() : user;
+  }
+
+  /// docker reads the value as CSV: device=0,1 is the pair device=0 and the count 1.
+  void gpus_quoting() {
+    if (workload_.kind != WorkloadKind::kDocker && workload_.kind != WorkloadKind::kSystemd) return;
+    for (const GpuAsk& ask : workload_.gpus) {
+      const std::string_view text = file_.source.slice(ask.span);
+      const std::size_t at = text.find("device=");
+      if (at == text.npos) continue;
+      if (at > 0 && text[at - 1] == '"' && at > 1 && (text[at - 2] == '\'' || text[at - 2] == '\\'))
+        continue;
+      const std::size_t comma = text.find(',', at);
+      if (comma == text.npos) continue;
+      const std::string_view next =
+          text.substr(comma + 1, text.find_first_of(",'\" ", comma + 1) - comma - 1);
+      if (next.empty() || next.find('=') != next.npos) continue;
+      std::string_view list = text.substr(at, text.find_first_of("'\" \\", at) - at);
+      Finding& found = sink_.add("docker-gpus-quoting", file_, ask.span,
+                                 fmt::format("docker splits {} at its comma and refuses it", list));
+      found.evidence.emplace_back(
+          "Docker documentation, docker run --gpus: the value is CSV, a list needs quotes of its "
+          "own");
+      found.fix = fmt::format("write --gpus '\"{}\"'", list);
+    }
+  }
+
+  void gpu_not_requested() {
+    const bool stated = workload_.kind == WorkloadKind::kCompose ||
+                        workload_.kind == WorkloadKind::kKubernetes ||
+                        workload_.kind == WorkloadKind::kQuadlet;
+    if (!stated || image_ == nullptr || image_->vendor.empty() || image_->role != "serve" ||
+        workload_.init_container || !is_complete(file_, workload_))
+      return;
+    const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
+                     workload_.privileged || workload_.runtime ||
+                     workload_.image_name->tag.find("cpu") != std::string::npos;
+    if (has || image_->vendor == "amd") return;
+    if (workload_.kind == WorkloadKind::kKubernetes &&
+        ((*workload_.node)["resources"].find("claims") != nullptr ||
+         variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr))
+      return;
+    // An override file adds to a service that stands elsewhere; what it gives is not known here.
+    const text::YamlNode* devices = key("deploy");
+    if (key("gpus") != nullptr ||
+        (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))
+      return;
+    Finding& found = sink_.add("gpu-not-requested", file_, workload_.image.span,
+                               fmt::format("{} runs {}, which needs a GPU, and asks for none",
+                                           title(workload_), workload_.image_name->familiar()));
+    found.evidence.push_back(image_->source);
+    found.fix = workload_.kind == WorkloadKind::kKubernetes
+                    ? "write resources.limits: {nvidia.com/gpu: 1}"
+                : workload_.kind == WorkloadKind::kQuadlet
+                    ? "write AddDevice=nvidia.com/gpu=all"
+                    : "write gpus: all, or reserve one: deploy.resources.reservations.devices with "
+                      "driver: nvidia, count: 1, capabilities: [gpu]";
+  }
+
+  FindingSink& sink_;
+  const Project& project_;
+  const ProjectFile& file_;
+  const Workload& workload_;
+  const knowledge::LaunchImageRow* image_;
+};
+
+void judge_workload(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files)
+    for (const Workload& workload : file->workloads)
+      WorkloadRules(sink, project, *file, workload).run();
+}
+
+}  // namespace
+
+const RuleFamily& workload_rules() {
+  static const RuleFamily kFamily{"workload", kWorkloadRules, judge_workload};
+  return kFamily;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,97 @@
+#include "lint/shell/command_words.h"
+
+#include <algorithm>
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMaxArguments = 10'000;
+
+/// The part of a word that a value begins in the middle of; exact where the word is as written.
+Span tail(const Argument& argument, std::size_t taken) {
+  const std::size_t length = argument.span.end - argument.span.begin;
+  if (length != argument.text.size() || taken > length) return argument.span;
+  return {argument.span.begin + taken, argument.span.end};
+}
+
+}  // namespace
+
+std::vector<Argument> arguments_of(const ShellCommand& command, std::size_t first,
+                                   const Environment& environment) {
+  std::vector<Argument> out;
+  for (std::size_t at = first; at < command.words.size() && out.size() < kMaxArguments; ++at) {
+    const ShellWord& word = command.words[at];
+    const auto known = word.dynamic ? expand(word.text, environment) : std::nullopt;
+    if (!known || word.quoted) {
+      out.push_back({known.value_or(word.text), word.span});
+      continue;
+    }
+    std::string_view rest = *known;
+    while (out.size() < kMaxArguments) {
+      const std::size_t begin = rest.find_first_not_of(" \t\n");
+      if (begin == std::string_view::npos) break;
+      const std::size_t end = std::min(rest.find_first_of(" \t\n", begin), rest.size());
+      out.push_back({std::string(rest.substr(begin, end - begin)), word.span});
+      rest.remove_prefix(end);
+    }
+  }
+  return out;
+}
+
+Options read_options(std::span<const Argument> arguments,
+                     std::span<const std::string_view> valued) {
+  Options out;
+  const auto takes_value = [&](std::string_view name) {
+    return std::ranges::find(valued, name) != valued.end();
+  };
+  for (std::size_t at = 0; at < arguments.size(); ++at) {
+    const Argument& word = arguments[at];
+    const auto next_value = [&](Option& option) {
+      if (at + 1 >= arguments.size()) return;
+      ++at;
+      option.value = arguments[at].text;
+      option.value_span = arguments[at].span;
+      option.has_value = true;
+    };
+    if (word.text == "--") {
+      out.positional.insert(out.positional.end(),
+                            arguments.begin() + static_cast<std::ptrdiff_t>(at + 1),
+                            arguments.end());
+      break;
+    }
+    if (word.text.starts_with("--")) {
+      const std::size_t equal = word.text.find('=');
+      Option option{word.text.substr(0, equal), {}, false, word.span, {}};
+      if (equal != std::string::npos) {
+        option.value = word.text.substr(equal + 1);
+        option.value_span = tail(word, equal + 1);
+        option.has_value = true;
+      } else if (takes_value(option.name)) {
+        next_value(option);
+      }
+      out.options.push_back(std::move(option));
+      continue;
+    }
+    if (word.text.size() < 2 || word.text.front() != '-') {
+      out.positional.push_back(word);
+      continue;
+    }
+    for (std::size_t letter = 1; letter < word.text.size() && letter < 16; ++letter) {
+      Option option{std::string{'-', word.text[letter]}, {}, false, word.span, {}};
+      const bool valued_here = takes_value(option.name);
+      if (valued_here && letter + 1 < word.text.size()) {
+        option.value = word.text.substr(letter + 1);
+        option.value_span = tail(word, letter + 1);
+        option.has_value = true;
+      } else if (valued_here) {
+        next_value(option);
+      }
+      out.options.push_back(std::move(option));
+      if (valued_here) break;
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,42 @@
+// A place in a shell text that steps over continued lines.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "lint/shell/shell.h"
+
+namespace flense::lint {
+
+class ShellCursor {
+ public:
+  ShellCursor(std::string_view file, Span span, const ShellDialect& dialect)
+      : text_(file.substr(0, span.end)), at_(span.begin), dialect_(dialect) {}
+
+  std::size_t at() const { return at_; }
+  void move_to(std::size_t at) { at_ = at; }
+  std::string_view text() const { return text_; }
+  bool done() const { return at_ >= text_.size(); }
+  char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
+  bool sees(std::string_view what) const { return text_.substr(at_).starts_with(what); }
+  void skip(std::size_t count = 1) { at_ += count; }
+  /// Whether lines are joined even inside single quotes.
+  bool joins_quoted() const { return dialect_.dockerfile_lines; }
+
+  /// Steps over an escaped end of line, and in a Dockerfile over the comments behind it.
+  bool skip_continuation();
+  void skip_blanks();
+  /// From '#' up to the end of the line, which stays.
+  void skip_comment();
+  /// From behind an opening $(, ${, ` or ( to behind `closer`; false where there is none.
+  bool skip_to(char closer);
+
+ private:
+  std::string_view text_;
+  std::size_t at_ = 0;
+  ShellDialect dialect_;
+};
+
+}  // namespace flense::lint

@@ -1,0 +1,172 @@
+#include "lint/shell/word.h"
+
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+namespace {
+
+bool ends_shell_word(char c) {
+  return is_blank(c) || std::string_view(";&|()<>").contains(c);
+}
+
+class WordReader {
+ public:
+  WordReader(ShellCursor& cursor, std::vector<Span>& inner) : cursor_(cursor), inner_(inner) {}
+
+  std::optional<ShellWord> read() {
+    word_.span.begin = word_.span.end = cursor_.at();
+    while (!cursor_.done()) {
+      if (cursor_.skip_continuation()) continue;
+      const char c = cursor_.peek();
+      if ((c == '<' || c == '>') && cursor_.peek(1) == '(') {
+        take();
+        if (!substitution(1, ')')) return std::nullopt;
+        continue;
+      }
+      if (ends_shell_word(c)) break;
+      if (!part(c)) return std::nullopt;
+      word_.span.end = cursor_.at();
+    }
+    return std::move(word_);
+  }
+
+ private:
+  bool part(char c) {
+    switch (c) {
+      case '\'':
+        return single_quotes();
+      case '"':
+        return double_quotes();
+      case '\\':
+        cursor_.skip();
+        word_.quoted = true;
+        if (!cursor_.done()) take();
+        return true;
+      case '$':
+      case '`':
+        return dollar();
+      default:
+        take();
+        return true;
+    }
+  }
+
+  void take() {
+    word_.text += cursor_.peek();
+    cursor_.skip();
+  }
+
+  bool single_quotes() {
+    word_.quoted = true;
+    cursor_.skip();
+    while (!cursor_.done() && cursor_.peek() != '\'') {
+      if (cursor_.joins_quoted() && cursor_.skip_continuation()) continue;
+      take();
+    }
+    if (cursor_.done()) return false;
+    cursor_.skip();
+    return true;
+  }
+
+  bool double_quotes() {
+    word_.quoted = true;
+    cursor_.skip();
+    while (!cursor_.done() && cursor_.peek() != '"') {
+      if (cursor_.skip_continuation()) continue;
+      const char c = cursor_.peek();
+      if (c == '$' || c == '`') {
+        if (!dollar()) return false;
+        continue;
+      }
+      if (c == '\\' && std::string_view("\"\\$`").contains(cursor_.peek(1)) &&
+          cursor_.peek(1) != '\0')
+        cursor_.skip();
+      if (!cursor_.done()) take();
+    }
+    if (cursor_.done()) return false;
+    cursor_.skip();
+    return true;
+  }
+
+  bool dollar() {
+    if (cursor_.peek() == '`') {
+      word_.dynamic = true;
+      return substitution(1, '`');
+    }
+    const char next = cursor_.peek(1);
+    if (next == '\'' && !word_.text.ends_with('\\')) {
+      // $'…': escapes stay as they are written.
+      word_.quoted = true;
+      cursor_.skip(2);
+      while (!cursor_.done() && cursor_.peek() != '\'') {
+        if (cursor_.peek() == '\\') take();
+        if (!cursor_.done()) take();
+      }
+      if (cursor_.done()) return false;
+      cursor_.skip();
+      return true;
+    }
+    if (next == '(' || next == '{') {
+      word_.dynamic = true;
+      return substitution(2, next == '(' ? ')' : '}');
+    }
+    if (is_letter(next) || is_digit(next) || next == '_' ||
+        (next != '\0' && std::string_view("@*#?-$!").contains(next)))
+      word_.dynamic = true;
+    take();
+    return true;
+  }
+
+  bool substitution(std::size_t opener, char closer) {
+    const std::size_t begin = cursor_.at();
+    const bool arithmetic = cursor_.sees("$((");
+    cursor_.skip(opener);
+    if (!cursor_.skip_to(closer)) return false;
+    word_.dynamic = true;
+    word_.text += cursor_.text().substr(begin, cursor_.at() - begin);
+    word_.span.end = cursor_.at();
+    if (closer != '}' && !arithmetic) inner_.push_back({begin + opener, cursor_.at() - 1});
+    return true;
+  }
+
+  ShellCursor& cursor_;
+  std::vector<Span>& inner_;
+  ShellWord word_;
+};
+
+}  // namespace
+
+std::optional<ShellWord> read_word(ShellCursor& cursor, std::vector<Span>& inner) {
+  return WordReader(cursor, inner).read();
+}
+
+std::optional<Span> shell_argument(std::string_view file, const ShellCommand& command) {
+  const Program program = program_of(command);
+  if (!is_shell(program.name)) return std::nullopt;
+  bool command_option = false;
+  for (std::size_t at = program.first + 1; at < command.words.size(); ++at) {
+    const ShellWord& word = command.words[at];
+    if (!command_option || word.text.starts_with('-')) {
+      if (!word.text.starts_with('-') && !word.text.starts_with('+')) return std::nullopt;
+      if (!word.text.starts_with("--") && word.text.contains('c')) command_option = true;
+      if (word.text == "-o" || word.text == "-O") ++at;
+      continue;
+    }
+    const std::string_view written = file.substr(word.span.begin, word.span.end - word.span.begin);
+    if (written.size() < 2 || (written.front() != '\'' && written.front() != '"'))
+      return std::nullopt;
+    const char quote = written.front();
+    // The quote must be one piece: no other inside it, but for escaped ones.
+    for (std::size_t i = 1; i + 1 < written.size(); ++i) {
+      if (quote == '"' && written[i] == '\\')
+        ++i;
+      else if (written[i] == quote)
+        return std::nullopt;
+    }
+    if (written.back() != quote) return std::nullopt;
+    return Span{word.span.begin + 1, word.span.end - 1};
+  }
+  return std::nullopt;
+}
+
+}  // namespace flense::lint

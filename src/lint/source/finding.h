@@ -1,0 +1,31 @@
+// What a rule has to say, with its place, its evidence and, where the mend is mechanical, the mend.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "inventory/compare/finding.h"
+#include "lint/source/source.h"
+
+namespace flense::lint {
+
+using inventory::Severity;
+
+/// Replaces a span of the finding's file; edits of one finding do not overlap.
+struct Edit {
+  Span span;
+  std::string text;
+};
+
+struct Finding {
+  std::string rule;  ///< stable id in kebab-case, a row of data/lint_rules.json
+  Severity severity = Severity::kWarning;
+  std::string path;                   ///< SourceText::path() of the file
+  Span span;                          ///< what the caret points at; empty: the file as a whole
+  std::string message;                ///< one sentence about this place: what is wrong, by name
+  std::vector<std::string> evidence;  ///< what was seen, and the table row or document that judged
+  std::string fix;                    ///< the next step, concrete: the very words to write
+  std::vector<Edit> edits;            ///< empty where a person must decide
+};
+
+}  // namespace flense::lint

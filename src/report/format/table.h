@@ -1,0 +1,42 @@
+// Aligned text tables.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "report/format/style.h"
+
+namespace flense::report {
+
+enum class Align { kLeft, kRight };
+
+struct Column {
+  std::string title;
+  Align align = Align::kLeft;
+  /// On a terminal this column gives way when the row is too long; kEnd keeps the beginning,
+  /// kStart the end (paths).
+  enum class Flex { kNone, kEnd, kStart } flex = Flex::kNone;
+};
+
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  /// One cell per column; missing cells are empty. Control characters are made harmless.
+  void add(std::vector<std::string> cells, Ink ink = Ink::kPlain);
+  bool empty() const { return rows_.empty(); }
+  /// Two spaces of indentation, a header line, rows without trailing blanks.
+  std::string text(const Style& style) const;
+
+ private:
+  struct Row {
+    std::vector<std::string> cells;
+    Ink ink = Ink::kPlain;
+  };
+  std::vector<std::size_t> widths(const Style& style) const;
+
+  std::vector<Column> columns_;
+  std::vector<Row> rows_;
+};
+
+}  // namespace flense::report

@@ -1,0 +1,21 @@
+// An inventory for people.
+#pragma once
+
+#include <string>
+
+#include "inventory/describe/inventory.h"
+#include "report/format/style.h"
+
+namespace flense::report {
+
+struct InventoryTextOptions {
+  Style style;
+  bool all = false;      ///< every file of the matrix, every package, every wasted file
+  bool quiet = false;    ///< the summary, budgets and notices only
+  bool verbose = false;  ///< digests, evidence in full, examples under each cut
+};
+
+std::string inventory_text(const inventory::Inventory& inventory,
+                           const InventoryTextOptions& options);
+
+}  // namespace flense::report

@@ -1,0 +1,211 @@
+#include <gtest/gtest.h>
+
+#include "report/format/findings.h"
+#include "report/format/table.h"
+#include "report/images/device_matrix.h"
+#include "report/images/inventory_json.h"
+#include "report/images/inventory_text.h"
+#include "report/testing_schema.h"
+
+namespace flense::report {
+namespace {
+
+using inventory::Inventory;
+
+/// One of everything, so that no member of the schema goes unseen.
+Inventory full_inventory() {
+  Inventory out;
+  out.target = "docker-archive:app.tar";
+  out.form = "docker-archive";
+  out.platform = "linux/amd64";
+  out.tags = {"app:1"};
+  out.size_bytes = 2'000'000'000;
+  out.unpacked_bytes = 5'000'000'000;
+  out.waste_bytes = 1'000'000;
+  out.files = 1234;
+  inventory::LayerFacts layer;
+  layer.digest = "sha256:a";
+  layer.compression = "gzip";
+  layer.size_bytes = 2'000'000'000;
+  layer.unpacked_bytes = 5'000'000'000;
+  layer.instruction = "RUN pip install torch";
+  out.layers = {layer, layer};
+  const inventory::ArchCount sm80{"nvidia", "cubin", "sm_80", 3, 1'500'000, {}, 0};
+  const inventory::ArchCount sm90{"nvidia", "cubin", "sm_90a", 2, 12'000'000, {}, 0};
+  const inventory::ArchCount ptx{"nvidia", "ptx", "compute_90", 1, 4'000, {}, 0};
+  inventory::PruneSummary prune;
+  prune.output_size = 9;
+  prune.bytes = {{device::Reason::kServesTarget, 5}, {device::Reason::kDropPtx, 7}};
+  out.device_code.files = {{"usr/lib/libone.so", 0, 90'000'000, 14'000'000, 4, {sm80, sm90}, prune},
+                           {"usr/lib/libtwo.so", 1, 1'000'000, 5'000, 1, {ptx}, {}}};
+  out.device_code.totals = {sm80, sm90, ptx};
+  out.device_code.device_bytes = 14'005'000;
+  out.runtimes = {{"CUDA runtime", "12.4.127", "usr/lib/libcudart.so.12.4.127"}};
+  out.packages = {{{"pip", "torch", "2.4.0"}, "torch.dist-info/METADATA"}};
+  out.largest_files = {{"usr/lib/libone.so", 90'000'000, 0}};
+  out.largest_directories = {{"usr/lib", 91'000'000, 0}};
+  out.wasted_files = {{"opt/old", 1'000'000, 0, 1, true}, {"opt/o", 1, 0, 1, false}};
+  out.base_flavour = {
+      inventory::Flavour::kRuntime,
+      {{inventory::Flavour::kRuntime, "libcublas.so.12", "usr/bin/app", "DT_NEEDED"}}};
+  out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  out.targets.amd = {"gfx942"};
+  out.cuts = {
+      {"device-code",
+       device::Level::kSafe,
+       "device code for other GPUs",
+       1,
+       1'500'000,
+       "",
+       {{"usr/lib/libone.so", 1'500'000, 0}}},
+      {"headers", device::Level::kStandard, "C and C++ headers", 7, 70, "triton compiles", {}}};
+  out.notices = {"something to know"};
+  out.budgets = inventory::check_budgets(out, {{1'000'000}, {9'000'000'000}, {}, {}});
+  return out;
+}
+
+TEST(InventoryJson, ConformsToItsSchema) {
+  const std::string path = std::string(FLENSE_SOURCE_DIR) + "/docs/schemas/inventory-v1.json";
+  const auto schema = text::parse_json(testing::read_whole(path), path);
+  ASSERT_TRUE(schema) << render(schema.error());
+  testing::SchemaChecker checker(*schema);
+  EXPECT_EQ(checker.check(inventory_json(full_inventory())), std::vector<std::string>{});
+  EXPECT_EQ(checker.check(inventory_json([] {
+    Inventory empty;
+    empty.target = "x";
+    return empty;
+  }())),
+            std::vector<std::string>{});
+  // The checker itself: a wrong type, a missing and an unknown member are seen.
+  text::Json broken = inventory_json(full_inventory());
+  broken.set("size_bytes", "large").set("surprise", 1);
+  broken.erase("layers");
+  EXPECT_EQ(checker.check(broken).size(), 4U);
+}
+
+TEST(InventoryJson, SurvivesReparsing) {
+  const text::Json json = inventory_json(full_inventory());
+  const auto again = text::parse_json(text::dump_json(json, 2), "test");
+  ASSERT_TRUE(again);
+  EXPECT_EQ((*again)["device_code"]["totals"].items().size(), 3U);
+  EXPECT_EQ((*again)["unpacked_bytes"].unsigned_or(0), 5'000'000'000U);
+  EXPECT_EQ((*again)["budgets"].items()[0]["finding"]["rule"].text(), "budget-size");
+}
+
+TEST(InventoryText, ShowsEverySection) {
+  const std::string text = inventory_text(full_inventory(), {});
+  for (const char* word : {"docker-archive:app.tar",
+                           "2.0 GB packed, 5.0 GB unpacked, 1.0 MB wasted",
+                           "LAYERS",
+                           "RUN pip install torch",
+                           "DEVICE CODE",
+                           "sm_80",
+                           "sm_90a",
+                           "ptx_90",
+                           "usr/lib/libone.so",
+                           "RUNTIMES",
+                           "12.4.127",
+                           "PACKAGES",
+                           "1 pip",
+                           "LARGEST FILES",
+                           "LARGEST DIRECTORIES",
+                           "WASTED FILES",
+                           "SMALLEST CUDA BASE IMAGE",
+                           "runtime suffices",
+                           "COULD BE CUT",
+                           "1.5 MB at level standard for sm_90",
+                           "kept: triton compiles",
+                           "BUDGETS",
+                           "budget-size",
+                           "NOTICES",
+                           "something to know"})
+    EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+}
+
+TEST(InventoryText, QuietKeepsTheEssential) {
+  InventoryTextOptions options;
+  options.quiet = true;
+  const std::string text = inventory_text(full_inventory(), options);
+  EXPECT_EQ(text.find("LAYERS"), std::string::npos);
+  EXPECT_NE(text.find("budget-size"), std::string::npos);
+}
+
+TEST(InventoryText, LinesFitTheTerminal) {
+  for (const unsigned columns : {60U, 80U, 120U}) {
+    InventoryTextOptions options;
+    options.style.columns = columns;
+    options.style.mark.clear();
+    Inventory inventory = full_inventory();
+    inventory.layers[0].instruction = std::string(500, 'i');
+    inventory.largest_files[0].path = "usr/" + std::string(300, 'p') + "/end.so";
+    inventory.budgets.clear();
+    inventory.base_flavour = {};
+    inventory.device_code.files[0].path = "usr/" + std::string(300, 'p') + "/end.so";
+    const std::string text = inventory_text(inventory, options);
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+      const std::size_t end = text.find('\n', begin);
+      const std::string line = text.substr(begin, end - begin);
+      if (!line.starts_with("docker-archive:") && line.starts_with("  ")) {
+        EXPECT_LE(display_width(line), columns) << line;
+      }
+      begin = end + 1;
+    }
+    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path is what tells
+  }
+}
+
+TEST(InventoryText, HostileNamesAreHarmless) {
+  Inventory inventory = full_inventory();
+  inventory.largest_files[0].path = "a\x1b[31mred\nnext";
+  inventory.target = "t\x1b]0;x";
+  inventory.notices = {"n\x1b[2J"};
+  EXPECT_EQ(inventory_text(inventory, {}).find('\x1b'), std::string::npos);
+}
+
+TEST(DeviceMatrix, ColumnsOrList) {
+  const Inventory inventory = full_inventory();
+  Style wide, narrow;
+  narrow.columns = 50;
+  const std::string matrix = device_matrix(inventory.device_code, 1, wide);
+  EXPECT_NE(matrix.find("2 files"), std::string::npos);
+  EXPECT_EQ(matrix.find("libtwo"), std::string::npos);
+  const std::string list = device_matrix(inventory.device_code, 0, narrow);
+  EXPECT_NE(list.find("sm_80 sm_90a"), std::string::npos) << list;
+  EXPECT_NE(list.find("libtwo"), std::string::npos);
+}
+
+TEST(Table, AlignsAndTrims) {
+  Table table(
+      {{"N", Align::kRight, Column::Flex::kNone}, {"NAME", Align::kLeft, Column::Flex::kEnd}});
+  table.add({"1", "a"});
+  table.add({"200", "ünïcödé"});
+  EXPECT_EQ(table.text({}), "    N  NAME\n    1  a\n  200  ünïcödé\n");
+  Style style;
+  style.columns = 12;
+  EXPECT_EQ(table.text(style), "    N  NAME\n    1  a\n  200  ünïcödé\n");
+  Table narrow({{"NAME", Align::kLeft, Column::Flex::kStart}});
+  narrow.add({"abcdefghijklmnopqrstuvwxyz"});
+  style.columns = 16;
+  EXPECT_EQ(narrow.text(style), "  NAME\n  …nopqrstuvwxyz\n");
+}
+
+TEST(Style, ShortensByColumns) {
+  EXPECT_EQ(shorten("abc", 3), "abc");
+  EXPECT_EQ(shorten("abcd", 3), "ab…");
+  EXPECT_EQ(shorten("äöüß", 3), "äö…");
+  EXPECT_EQ(shorten_path("äöüß", 3), "…üß");
+  EXPECT_EQ(shorten("abcd", 0), "");
+  EXPECT_EQ(brief_command("python3 app.py"), "python3 app.py");
+  EXPECT_EQ(brief_command("python3 - <<E\nimport x\nE"), "python3 - <<E…");
+  EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
+  EXPECT_EQ(shorten_path("abcd", 1), "…");
+  Style colour;
+  colour.mark = "\x1b[";
+  EXPECT_EQ(colour.paint(Ink::kRed, "x"), "\x1b[31mx\x1b[0m");
+  EXPECT_EQ(Style{}.paint(Ink::kRed, "x"), "x");
+}
+
+}  // namespace
+}  // namespace flense::report

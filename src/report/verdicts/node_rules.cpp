@@ -1,0 +1,257 @@
+#include "report/verdicts/node_rules.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/format.h"
+#include "base/printable.h"
+#include "device/target.h"
+#include "knowledge/version.h"
+
+namespace flense::report {
+
+namespace {
+
+using compat::Requirements;
+using compat::ServedGpu;
+
+struct Expression {
+  std::string key, op;
+  std::vector<std::string> values;
+};
+/// All must hold.
+using Term = std::vector<Expression>;
+/// One must hold.
+using Terms = std::vector<Term>;
+
+// GPU feature discovery writes each number of the driver's version as a label, under these older
+// and under newer names alike (cuda.driver-version.*).
+constexpr std::string_view kDriver[] = {
+    "nvidia.com/cuda.driver.major", "nvidia.com/cuda.driver.minor", "nvidia.com/cuda.driver.rev"};
+constexpr std::string_view kMajor = "nvidia.com/gpu.compute.major",
+                           kMinor = "nvidia.com/gpu.compute.minor";
+
+std::string yaml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : printable(text)) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::vector<unsigned> numbers_of(std::string_view version) {
+  std::vector<unsigned> out;
+  const char* at = version.data();
+  const char* const end = at + version.size();
+  while (at < end && out.size() < 3) {
+    unsigned number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc()) break;
+    out.push_back(number);
+    at = next < end && *next == '.' ? next + 1 : end;
+  }
+  return out;
+}
+
+/// Labels keep the leading zeros that versions have: 580.65.06.
+Expression equals(std::string_view key, unsigned number) {
+  Expression out{std::string(key), "In", {std::to_string(number)}};
+  if (number < 10) out.values.push_back(fmt::format("0{}", number));
+  return out;
+}
+
+Expression above(std::string_view key, unsigned number) {
+  return {std::string(key), "Gt", {std::to_string(number)}};
+}
+
+/// At least `version`: major above, or equal and minor above, or both equal and revision at least.
+Terms driver_at_least(const std::string& version) {
+  const std::vector<unsigned> numbers = numbers_of(version);
+  Terms out;
+  Term same;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const bool last = i + 1 == numbers.size();
+    Term term = same;
+    // The last number may be equal; at least 0 holds for whatever is there.
+    if (last && numbers[i] == 0) {
+      out.push_back(std::move(term));
+      break;
+    }
+    term.push_back(above(kDriver[i], last ? numbers[i] - 1 : numbers[i]));
+    out.push_back(std::move(term));
+    same.push_back(equals(kDriver[i], numbers[i]));
+  }
+  return out;
+}
+
+/// Compute capabilities by major: their minors.
+using Capabilities = std::map<unsigned, std::vector<unsigned>>;
+
+void add_capabilities(const std::string& driver, const Capabilities& capabilities, Terms& out) {
+  Terms drivers = driver_at_least(driver);
+  if (drivers.empty()) drivers.emplace_back();
+  for (const auto& [major, minors] : capabilities)
+    for (const Term& least : drivers) {
+      Term term = least;
+      term.push_back({std::string(kMajor), "In", {std::to_string(major)}});
+      Expression minor{std::string(kMinor), "In", {}};
+      for (const unsigned one : minors) minor.values.push_back(std::to_string(one));
+      term.push_back(std::move(minor));
+      out.push_back(std::move(term));
+    }
+}
+
+/// GPUs with machine code run in minor-version mode; what compiles PTX needs the newer driver.
+Terms nvidia_terms(const Requirements& needs) {
+  const std::string native = needs.driver_native.value.value_or("");
+  const std::string minor = needs.driver_minor.value.value_or(native);
+  std::string ptx = needs.driver_ptx.value.value_or(native);
+  if (knowledge::compare_versions(ptx, minor) < 0) ptx = minor;
+  Capabilities machine, compiled;
+  unsigned newest = 0;
+  for (const ServedGpu& gpu : needs.gpus) {
+    const auto arch = device::parse_cuda_arch(gpu.architecture);
+    if (gpu.vendor != "nvidia" || !arch) continue;
+    Capabilities& of = gpu.from_ptx.empty() || ptx == minor ? machine : compiled;
+    of[arch->major()].push_back(arch->minor());
+    newest = std::max(newest, arch->major());
+  }
+  Terms out;
+  add_capabilities(minor, machine, out);
+  add_capabilities(ptx, compiled, out);
+  if (!needs.ptx_onwards.value) return out;
+  Terms drivers = driver_at_least(ptx);
+  if (drivers.empty()) drivers.emplace_back();
+  for (Term& term : drivers) {
+    term.push_back(above(kMajor, newest));
+    out.push_back(std::move(term));
+  }
+  return out;
+}
+
+/// AMD's own labels do not carry the gfx target; flense host --labels writes it.
+Terms amd_terms(const Requirements& needs) {
+  Terms out;
+  for (const ServedGpu& gpu : needs.gpus)
+    if (gpu.vendor == "amd" && gpu.architecture.find("generic") == std::string::npos)
+      out.push_back({{"flense.dev/gpu." + gpu.architecture, "Exists", {}}});
+  return out;
+}
+
+/// What every alternative asks, whatever the GPU.
+Term common_terms(const Requirements& needs) {
+  Term out;
+  if (const std::string platform = needs.platform.value.value_or("");
+      platform.starts_with("linux/")) {
+    const std::string rest = platform.substr(6);
+    out.push_back({"kubernetes.io/os", "In", {"linux"}});
+    out.push_back({"kubernetes.io/arch", "In", {rest.substr(0, rest.find('/'))}});
+  }
+  return out;
+}
+
+/// The flags of a level that Node Feature Discovery labels by default.
+std::vector<std::string> flags_of_level(const Requirements& needs) {
+  const std::string level = needs.cpu_level.value.value_or("");
+  if (level == "x86-64-v3") return {"AVX2", "FMA3"};
+  if (level == "x86-64-v4") return {"AVX512BW", "AVX512CD", "AVX512DQ", "AVX512F", "AVX512VL"};
+  return {};
+}
+
+Terms gpu_terms(const Requirements& needs) {
+  Terms out = nvidia_terms(needs);
+  for (Term& term : amd_terms(needs)) out.push_back(std::move(term));
+  return out;
+}
+
+std::unexpected<Error> nothing_known(const Requirements& needs) {
+  return std::unexpected(Error{
+      Code::kEnvironment,
+      fmt::format("which GPUs {} serves is unknown or none, so no node can "
+                  "be chosen by them",
+                  needs.name),
+      {},
+      needs.disk_bytes.value ? "flense inspect shows its device code" : "let the layers be read"});
+}
+
+bool has(const Requirements& needs, std::string_view vendor) {
+  return std::ranges::find(needs.gpus, vendor, &ServedGpu::vendor) != needs.gpus.end();
+}
+
+std::string head(const Requirements& needs) {
+  std::string out = fmt::format("# What {} needs of a node, by flense.\n", printable(needs.name));
+  const bool driver = needs.driver_native.value || needs.driver_minor.value;
+  if (!driver && has(needs, "nvidia"))
+    out += fmt::format("# No driver is asked for, as the least one is unknown: {}.\n",
+                       printable(needs.driver_native.evidence));
+  if (has(needs, "amd"))
+    out += "# AMD's node labeller does not write the gfx target; flense host --labels does.\n";
+  return out;
+}
+
+std::string values_yaml(const std::vector<std::string>& values) {
+  std::string out;
+  for (const std::string& value : values) out += (out.empty() ? "" : ", ") + yaml_text(value);
+  return "[" + out + "]";
+}
+
+std::string feature_yaml(std::string_view indent, const Term& term) {
+  std::string out =
+      fmt::format("{}- feature: local.label\n{}  matchExpressions:\n", indent, indent);
+  for (const Expression& one : term) {
+    out += fmt::format("{}    {}: {{op: {}", indent, yaml_text(one.key), one.op);
+    if (!one.values.empty()) out += fmt::format(", value: {}", values_yaml(one.values));
+    out += "}\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> node_affinity(const Requirements& needs) {
+  Terms terms = gpu_terms(needs);
+  if (terms.empty()) return nothing_known(needs);
+  Term common = common_terms(needs);
+  for (const std::string& flag : flags_of_level(needs))
+    common.push_back({"feature.node.kubernetes.io/cpu-cpuid." + flag, "In", {"true"}});
+  std::string out = head(needs) +
+                    "affinity:\n"
+                    "  nodeAffinity:\n"
+                    "    requiredDuringSchedulingIgnoredDuringExecution:\n"
+                    "      nodeSelectorTerms:\n";
+  for (Term& term : terms) {
+    term.insert(term.end(), common.begin(), common.end());
+    out += "        - matchExpressions:\n";
+    for (const Expression& one : term) {
+      out += fmt::format("            - key: {}\n              operator: {}\n", yaml_text(one.key),
+                         one.op);
+      if (!one.values.empty())
+        out += fmt::format("              values: {}\n", values_yaml(one.values));
+    }
+  }
+  return out;
+}
+
+Result<std::string> nfd_compatibility(const Requirements& needs) {
+  const Terms terms = gpu_terms(needs);
+  if (terms.empty()) return nothing_known(needs);
+  std::string out = head(needs) + "version: v1alpha1\ncompatibilities:\n";
+  out += fmt::format("- description: {}\n  rules:\n",
+                     yaml_text("GPU, driver and processor for " + needs.name));
+  out += "  - name: \"gpu and driver\"\n    matchAny:\n";
+  for (const Term& term : terms) out += "    - matchFeatures:\n" + feature_yaml("      ", term);
+  if (const std::vector<std::string> flags = flags_of_level(needs); !flags.empty()) {
+    out +=
+        "  - name: \"processor\"\n    matchFeatures:\n    - feature: cpu.cpuid\n"
+        "      matchExpressions:\n";
+    for (const std::string& flag : flags)
+      out += fmt::format("        {}: {{op: Exists}}\n", yaml_text(flag));
+  }
+  return out;
+}
+
+}  // namespace flense::report

@@ -1,0 +1,238 @@
+#include "slim/apply/apply_image.h"
+
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+#include <optional>
+
+#include "base/parallel.h"
+#include "image/model/model.h"
+#include "slim/apply/layer_parts.h"
+#include "slim/plan/labels.h"
+
+namespace flense::slim {
+
+namespace {
+
+// Both bound the memory on machines with many cores; more would wait for the disk anyway.
+constexpr unsigned kLayersAtOnce = 2;
+constexpr unsigned kPackers = 4;  ///< threads that compress, for each layer
+
+/// The compression a layer shall have in the output; one that this run made follows the one below.
+codec::Compression wanted_compression(const image::Image& image, std::size_t index,
+                                      const SlimOptions& options) {
+  const bool follows = image.layers[index].added && index > 0;
+  return options.compression.value_or(image.layers[follows ? index - 1 : index].compression);
+}
+
+/// Whether the layer is stored as it shall be in the output.
+bool packed_as_wanted(const image::Image& image, std::size_t index, const SlimOptions& options) {
+  const image::Layer& layer = image.layers[index];
+  return options.lazy ? image::is_estargz(layer)
+                      : wanted_compression(image, index, options) == layer.compression;
+}
+
+/// A layer without edits only changes its packing; the tar inside stays, byte for byte.
+Result<void> repack_layer(const image::Image& image, std::size_t index, Progress* progress,
+                          Sink& to) {
+  TRY(std::unique_ptr<Source> blob, image.open_layer(index));
+  TRY(const std::unique_ptr<Source> tar,
+      codec::decompress(std::move(blob), image.layers[index].compression));
+  while (true) {
+    TRY(const Bytes chunk, tar->next(1u << 20));
+    if (chunk.empty()) return {};
+    if (progress != nullptr) TRY_DO(progress->add(chunk.size()));
+    TRY_DO(to.write(chunk));
+  }
+}
+
+struct WrittenLayer {
+  std::vector<image::ImageWriter::LayerResult> stored;  ///< several when it was split
+  LayerOutcome outcome;
+  bool shared = false;  ///< taken over from another image of the run
+};
+
+/// The first reading verified the layer; a file that changed since must not pass.
+Result<void> check_unchanged(const image::Layer& layer, std::size_t index,
+                             const std::string& diff_id) {
+  if (layer.diff_id.empty() || diff_id == layer.diff_id) return {};
+  return bad_input("layer {} unpacks to {}, not {}: it changed while it was read", index + 1,
+                   diff_id, layer.diff_id);
+}
+
+/// The layer as an uncompressed tar, with its edits made.
+Result<LayerOutcome> write_tar(const image::Image& image, std::size_t index, const LayerPlan& edits,
+                               const SlimOptions& options, Progress* progress, Sink& to) {
+  if (edits.edits.empty() && image.entries() == nullptr) {
+    TRY_DO(repack_layer(image, index, progress, to));
+    return LayerOutcome{};
+  }
+  std::vector<AddedFile> added;
+  if (!edits.edits.empty()) added.push_back(marker_file(options));
+  return apply_layer(image, index, edits, options, added, progress, to);
+}
+
+Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, const Plan& plan,
+                                 const SlimOptions& options, std::uint64_t unpacked,
+                                 image::ImageWriter& writer, Progress* progress) {
+  const image::Layer& layer = image.layers[index];
+  const LayerPlan& edits = plan.layers[index];
+  const bool kept = index < options.kept_layers;
+  WrittenLayer out;
+  if (kept && !edits.edits.empty())
+    return fail(Code::kInternal, "layer {} shall stay, and the plan changes it", index + 1);
+  const bool split = !kept && options.split_bytes > 0 && unpacked > options.split_bytes;
+  const bool packed = kept || packed_as_wanted(image, index, options);
+  if (edits.edits.empty() && packed && !split) {
+    TRY(auto stored, writer.copy_layer(image, index));
+    out.stored.push_back(std::move(stored));
+    return out;
+  }
+  const LayerPacking packing{wanted_compression(image, index, options),
+                             {options.compression_level, std::min(processor_count(), kPackers)},
+                             options.lazy,
+                             options.prefetch};
+  const bool same_tar = edits.edits.empty() && image.entries() == nullptr;
+  // Both read the tar more than once.
+  if (split || packing.lazy) {
+    TRY(const auto spool, LayerSpool::create(options.scratch_directory));
+    TRY(out.outcome, write_tar(image, index, edits, options, progress, *spool));
+    if (same_tar) TRY_DO(check_unchanged(layer, index, spool->diff_id()));
+    TRY(const Bytes tar, spool->tar());
+    const std::string name = fmt::format("layer {}", index + 1);
+    LayerParts parts;
+    if (split) {
+      TRY(parts, write_parts(tar, name, options.split_bytes, packing, writer));
+    }
+    if (parts.stored.empty() && packing.lazy && !(same_tar && packed))
+      TRY_DO(write_lazy(tar, name, packing, writer, parts));
+    if (parts.stored.empty()) {
+      const bool as_it_was = same_tar && packing.compression == layer.compression;
+      TRY(auto stored,
+          as_it_was ? writer.copy_layer(image, index) : write_whole(tar, packing, writer));
+      parts.stored.push_back(std::move(stored));
+    }
+    std::ranges::move(parts.notices(name), std::back_inserter(out.outcome.notices));
+    out.stored = std::move(parts.stored);
+    return out;
+  }
+  TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
+  TRY(out.outcome, write_tar(image, index, edits, options, progress, *sink));
+  TRY_DO(sink->finish());
+  if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
+  out.stored.push_back(sink->result());
+  return out;
+}
+
+/// What a layer of an earlier image of the run became, once more.
+Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter& writer) {
+  for (std::size_t part = 0; part < known.stored.size(); ++part)
+    TRY_DO(writer.copy_layer(*known.from, known.first + part));
+  return WrittenLayer{known.stored, known.outcome, true};
+}
+
+void add_counts(std::map<std::string, std::uint64_t>& to,
+                const std::map<std::string, std::uint64_t>& from) {
+  for (const auto& [name, value] : from) to[name] += value;
+}
+
+/// Layer positions, largest work first, so that two workers end at about the same time.
+std::vector<std::size_t> by_size(const std::vector<std::uint64_t>& unpacked) {
+  std::vector<std::size_t> order(unpacked.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return unpacked[a] > unpacked[b]; });
+  return order;
+}
+
+}  // namespace
+
+LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
+                      const image::ImageWriter::LayerResult& stored, std::size_t part,
+                      std::size_t parts) {
+  LayerSizes out;
+  out.instruction = layer.instruction;
+  if (parts > 1) out.instruction += fmt::format(" (part {} of {})", part + 1, parts);
+  out.digest_after = stored.blob.digest;
+  out.stored_after = stored.blob.size;
+  out.unpacked_after = stored.unpacked_bytes;
+  if (part > 0 || layer.added) return out;
+  out.digest_before = layer.blob.digest;
+  out.stored_before = layer.blob.size;
+  out.unpacked_before = unpacked;
+  return out;
+}
+
+Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
+                                const SlimOptions& options,
+                                const std::vector<std::uint64_t>& unpacked,
+                                const DriverFloor& floor, image::ImageWriter& writer,
+                                Progress* progress, LayerPool* pool) {
+  const std::size_t count = image.layers.size();
+  std::vector<WrittenLayer> written(count);
+  std::vector<std::string> keys(count);
+  if (pool != nullptr)
+    for (std::size_t i = 0; i < count; ++i)
+      // What an added layer becomes depends on the one below.
+      if (!image.layers[i].added)
+        keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options, i < options.kept_layers);
+  const std::vector<std::size_t> order = by_size(unpacked);
+  TRY_DO(parallel_for(
+      count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {
+        const std::size_t index = order[turn];
+        if (const LayerPool::Entry* known = pool != nullptr ? pool->find(keys[index]) : nullptr) {
+          TRY(written[index], take_over(*known, writer));
+          return {};
+        }
+        TRY(written[index],
+            with_context(
+                write_layer(image, index, plan, options, unpacked[index], writer, progress),
+                "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
+        return {};
+      }));
+
+  SlimOutcome out;
+  out.changed = !plan.empty();
+  out.keys = keys;
+  std::vector<std::string> diff_ids;
+  std::vector<std::size_t> parts;
+  std::vector<image::ImageWriter::LayerResult> stored;
+  for (std::size_t i = 0; i < count; ++i) {
+    WrittenLayer& layer = written[i];
+    parts.push_back(layer.stored.size());
+    out.shared_layers += layer.shared ? 1 : 0;
+    if (pool != nullptr) out.written.push_back({nullptr, 0, layer.stored, layer.outcome});
+    for (std::size_t part = 0; part < layer.stored.size(); ++part) {
+      const image::ImageWriter::LayerResult& one = layer.stored[part];
+      LayerSizes sizes = part_sizes(image.layers[i], unpacked[i], one, part, layer.stored.size());
+      // Lazy layers hold a table of contents beside what was there; what was taken over says
+      // nothing.
+      const bool grown = options.lazy && sizes.unpacked_after > 0;
+      if (layer.stored.size() == 1 && plan.layers[i].edits.empty() && !grown)
+        sizes.unpacked_after = unpacked[i];
+      out.layers.push_back(std::move(sizes));
+      diff_ids.push_back(one.diff_id);
+      stored.push_back(one);
+    }
+    add_counts(out.bytes_by_pass, layer.outcome.bytes_by_pass);
+    add_counts(out.files_by_pass, layer.outcome.files_by_pass);
+    std::ranges::move(layer.outcome.left_alone, std::back_inserter(out.left_alone));
+    std::ranges::move(layer.outcome.notices, std::back_inserter(out.notices));
+  }
+  if (options.split_bytes > 0) TRY_DO(check_layer_count(stored.size(), options.split_bytes));
+  const bool keep_config = plan.empty() && already_labelled(image.config, options);
+  const std::string& digest =
+      image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
+  const bool keep_layers =
+      stored.size() == count &&
+      std::ranges::equal(stored, image.layers, {}, &image::ImageWriter::LayerResult::diff_id,
+                         &image::Layer::diff_id);
+  const text::Json config =
+      keep_config && keep_layers
+          ? image.config
+          : slim_config(split_history(image.config, parts), diff_ids, options, floor, digest, plan);
+  TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, stored));
+  return out;
+}
+
+}  // namespace flense::slim

@@ -1,0 +1,38 @@
+// Executes the plan of one layer: a tar stream in, a tar stream out, in one pass.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "base/stream.h"
+#include "image/model/image.h"
+#include "slim/plan/options.h"
+#include "slim/plan/plan.h"
+
+namespace flense::slim {
+
+/// A small file added at the end of an edited layer.
+struct AddedFile {
+  std::string path;
+  std::string text;
+};
+
+struct LayerOutcome {
+  /// Bytes given back by pass, as reached.
+  std::map<std::string, std::uint64_t> bytes_by_pass;
+  std::map<std::string, std::uint64_t> files_by_pass;
+  std::vector<LeftAlone> left_alone;
+  std::vector<std::string> notices;  ///< dropped security.ima, rewritten package lists, …
+  std::uint64_t content_before = 0, content_after = 0;
+};
+
+/// Streams layer `index` of `image` into `to` as an uncompressed tar with the plan's edits made.
+/// The result depends on the layer's bytes, `plan`, `options` and `added` alone.
+Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
+                                 const LayerPlan& plan, const SlimOptions& options,
+                                 const std::vector<AddedFile>& added, Progress* progress, Sink& to);
+
+}  // namespace flense::slim

@@ -1,0 +1,24 @@
+// Slimming a directory or a file where it lies: each file changes atomically, nothing else moves.
+// Used inside a Dockerfile, in the same layer that installs.
+#pragma once
+
+#include <filesystem>
+
+#include "base/progress.h"
+#include "slim/apply/apply_layer.h"
+#include "slim/plan/options.h"
+#include "slim/plan/plan.h"
+
+namespace flense::slim {
+
+/// Executes the one layer of `plan` on the tree at `root`. Package lists follow after each file
+/// they list. A failure leaves every file whole, old or new.
+Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
+                                    const SlimOptions& options, Progress* progress);
+
+/// One ELF file into `output`, which may be the input's own path. The outcome names the reason when
+/// nothing could be changed; then `output`, if it is another path, is a copy.
+Result<LayerOutcome> slim_file(const std::filesystem::path& input,
+                               const std::filesystem::path& output, const SlimOptions& options);
+
+}  // namespace flense::slim

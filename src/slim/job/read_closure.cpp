@@ -1,0 +1,34 @@
+#include "slim/job/read_closure.h"
+
+#include "inventory/describe/build_needs.h"
+#include "inventory/reach_facts.h"
+#include "knowledge/opened_files.h"
+
+namespace flense::slim {
+
+Result<inventory::Reach> read_closure(const image::Image& image,
+                                      const inventory::Contents& contents,
+                                      const inventory::Inventory& inventory,
+                                      const SlimOptions& options, Progress* progress) {
+  TRY(const knowledge::TableSet tables, knowledge::TableSet::load());
+  const knowledge::OpenedFiles opened = knowledge::OpenedFiles::read(tables);
+  inventory::ReachFactsOptions reading;
+  reading.calls = inventory::reach_calls(opened);
+  reading.scratch_directory = options.scratch_directory;
+  reading.progress = progress;
+  TRY(const inventory::ReachFacts facts,
+      with_context(inventory::read_reach_facts(image, contents, reading), "reading what {} names",
+                   image.name));
+  const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
+  inventory::ReachOptions reach;
+  reach.keep = options.keep;
+  reach.also = options.also;
+  reach.traced = options.traced;
+  reach.trace_decides = options.trace_decides;
+  reach.minimal = options.minimal;
+  reach.time_zones = options.time_zones;
+  reach.compiles = needs.cuda_compiler.empty() ? needs.host_compiler : needs.cuda_compiler;
+  return inventory::find_reach(image, contents, facts, opened, reach);
+}
+
+}  // namespace flense::slim

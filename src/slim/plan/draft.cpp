@@ -1,0 +1,79 @@
+#include "slim/plan/draft.h"
+
+#include <algorithm>
+
+#include "base/glob.h"
+#include "codec/estargz.h"
+
+namespace flense::slim {
+
+Draft::Draft(const inventory::Contents& contents, std::vector<std::string> keep,
+             std::size_t kept_layers)
+    : keep_(std::move(keep)), kept_layers_(kept_layers), layers_(contents.scans().size()) {}
+
+bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
+  if (ref.layer < kept_layers_ || layers_[ref.layer].contains(ref.index)) return false;
+  // Each layer has its own, also below the next one's; it goes when the layer changes.
+  if (codec::is_estargz_file(path)) return false;
+  return std::ranges::none_of(keep_,
+                              [&](const std::string& glob) { return glob_match(glob, path); });
+}
+
+void Draft::claim(image::EntryRef ref, Edit edit) {
+  layers_[ref.layer].insert_or_assign(ref.index, std::move(edit));
+}
+
+void Draft::withdraw(image::EntryRef ref) {
+  layers_[ref.layer].erase(ref.index);
+}
+
+const Edit* Draft::edit_at(image::EntryRef ref) const {
+  const auto found = layers_[ref.layer].find(ref.index);
+  return found == layers_[ref.layer].end() ? nullptr : &found->second;
+}
+
+void Draft::describe_pass(std::string id, std::string description, bool breaks_sharing) {
+  PassTotal& pass = passes_[id];
+  pass.pass = std::move(id);
+  pass.description = std::move(description);
+  pass.breaks_sharing = breaks_sharing;
+}
+
+void Draft::split(const std::string& pass, std::uint64_t bytes) {
+  if (bytes == 0) return;
+  ++split_[pass].files;
+  split_[pass].bytes += bytes;
+}
+
+Plan Draft::finish() && {
+  Plan plan;
+  for (std::map<std::uint64_t, Edit>& edits : layers_) {
+    for (const auto& [position, edit] : edits) {
+      PassTotal& pass = passes_[edit.pass];
+      pass.pass = edit.pass;
+      pass.bytes += edit.bytes_before - edit.bytes_after;
+      if (edit.bytes_before > edit.bytes_after || edit.action == Action::kDrop) ++pass.files;
+    }
+    plan.layers.push_back({{}, std::move(edits), 0});
+  }
+  for (const auto& [id, share] : split_) {
+    PassTotal& from = passes_["device-code"];
+    const std::uint64_t moved = std::min(from.bytes, share.bytes);
+    passes_[id].files += share.files;
+    from.bytes -= moved;
+    passes_[id].pass = id;
+    passes_[id].bytes += moved;
+  }
+  for (auto& [id, pass] : passes_)
+    if (pass.bytes > 0 || pass.files > 0) plan.passes.push_back(std::move(pass));
+  std::ranges::stable_sort(
+      plan.passes, [](const PassTotal& a, const PassTotal& b) { return a.bytes > b.bytes; });
+  plan.left_alone = std::move(left_alone_);
+  std::ranges::stable_sort(
+      plan.left_alone, [](const LeftAlone& a, const LeftAlone& b) { return a.bytes > b.bytes; });
+  plan.bolder = std::move(bolder_);
+  plan.raises_driver_floor = raises_driver_floor_;
+  return plan;
+}
+
+}  // namespace flense::slim

@@ -1,0 +1,129 @@
+#include "slim/plan/labels.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/version.h"
+#include "knowledge/gpus.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// The CUDA whose drivers read device code in zstd frames.
+constexpr std::string_view kZstdCode = "12.4";
+
+/// Dotted numbers, compared number by number: "525.60.13" < "525.105.17".
+bool version_less(std::string_view a, std::string_view b) {
+  const auto next = [](std::string_view& text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const auto used = static_cast<std::size_t>(end - text.data());
+    text.remove_prefix(std::min(text.size(), used + 1));
+    return error == std::errc() ? value : 0U;
+  };
+  while (!a.empty() || !b.empty()) {
+    const unsigned left = next(a);
+    const unsigned right = next(b);
+    if (left != right) return left < right;
+  }
+  return false;
+}
+
+/// "python3 app.py --selftest (1234 paths); gpu.trace (5678 paths)"; empty without a trace.
+std::string traced_label(const SlimOptions& options) {
+  std::string out;
+  for (const TraceSource& trace : options.traces)
+    out += fmt::format("{}{} ({} paths)", out.empty() ? "" : "; ",
+                       trace.file.empty() ? trace.command : trace.file, trace.used + trace.looked);
+  if (options.trace_decides) out += "; decides among packages";
+  return out;
+}
+
+/// The label's text; empty without --recompress-code.
+std::string recompressed(const SlimOptions& options) {
+  if (options.recompress == device::CodeCompression::kKeep) return {};
+  return std::string(device::to_string(options.recompress));
+}
+
+}  // namespace
+
+DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool raised) {
+  DriverFloor out;
+  if (raised) out.code = knowledge::driver_floor_for_cuda(kZstdCode);
+  std::vector<std::string> floors = {out.code};
+  for (const std::string& version : cuda_versions)
+    floors.push_back(knowledge::driver_floor_for_cuda(version));
+  for (std::string& candidate : floors)
+    if (version_less(out.driver, candidate)) out.driver = std::move(candidate);
+  return out;
+}
+
+std::string driver_floor_notice() {
+  return fmt::format(
+      "device code was compressed anew with zstd, which drivers before CUDA {} ({}) do not read. "
+      "Code "
+      "compressed so by flense has not run on a GPU",
+      kZstdCode, knowledge::driver_floor_for_cuda(kZstdCode));
+}
+
+AddedFile marker_file(const SlimOptions& options) {
+  text::Json out = text::Json::object();
+  out.set("schema", "flense/marker/v1");
+  out.set("flense", kVersion);
+  out.set("targets", to_json(options.targets));
+  out.set("level", device::to_string(options.level));
+  out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
+  if (options.recompress != device::CodeCompression::kKeep)
+    out.set("recompressed_code", device::to_string(options.recompress));
+  if (options.closure) out.set("closure", true);
+  out.set("note",
+          "Device code for other GPUs was removed from this layer. Vendor libraries changed this "
+          "way are for your own use; their licence does not cover passing them on.");
+  return {kMarkerPath, text::dump_json(out, 2) + "\n"};
+}
+
+text::Json slim_config(const text::Json& config, const std::vector<std::string>& diff_ids,
+                       const SlimOptions& options, const DriverFloor& floor,
+                       const std::string& input_digest, const Plan& plan) {
+  text::Json out = config;
+  text::Json ids = text::Json::array();
+  for (const std::string& id : diff_ids) ids.push(id);
+  text::Json rootfs = config["rootfs"].is_object() ? config["rootfs"] : text::Json::object();
+  rootfs.set("type", "layers");
+  rootfs.set("diff_ids", std::move(ids));
+  out.set("rootfs", std::move(rootfs));
+  text::Json container = config["config"].is_object() ? config["config"] : text::Json::object();
+  text::Json labels = container["Labels"].is_object() ? container["Labels"] : text::Json::object();
+  labels.set(kLabelTargets, options.targets.text());
+  labels.set(kLabelLevel, device::to_string(options.level));
+  labels.set(kLabelVersion, kVersion);
+  labels.set(kLabelInput, input_digest);
+  const auto set_or_erase = [&](const char* label, const std::string& value) {
+    if (value.empty()) {
+      labels.erase(label);
+    } else {
+      labels.set(label, value);
+    }
+  };
+  set_or_erase(kLabelDriverFloor, floor.driver);
+  set_or_erase(kLabelCodeFloor, floor.code);
+  set_or_erase(kLabelRecompressed, recompressed(options));
+  // An earlier run's word stays true: what it took is still missing.
+  if (!options.traces.empty()) labels.set(kLabelTraced, traced_label(options));
+  if (plan.closure) labels.set(kLabelClosure, closure_text(*plan.closure));
+  container.set("Labels", std::move(labels));
+  out.set("config", std::move(container));
+  return out;
+}
+
+bool already_labelled(const text::Json& config, const SlimOptions& options) {
+  const text::Json& labels = config["config"]["Labels"];
+  return labels[kLabelTargets].text() == options.targets.text() &&
+         labels[kLabelLevel].text() == device::to_string(options.level) &&
+         labels[kLabelRecompressed].text() == recompressed(options) &&
+         labels[kLabelVersion].text() == kVersion &&
+         (options.traces.empty() || labels[kLabelTraced].text() == traced_label(options));
+}
+
+}  // namespace flense::slim

@@ -1,0 +1,174 @@
+#include "slim/plan/make_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "inventory/describe/build_needs.h"
+#include "inventory/describe/start.h"
+#include "slim/plan/broken_links.h"
+#include "slim/plan/draft.h"
+#include "slim/plan/labels.h"
+
+namespace flense::slim {
+
+namespace {
+
+const Edit* edit_of(const Plan& plan, image::EntryRef ref) {
+  const auto& edits = plan.layers[ref.layer].edits;
+  const auto found = edits.find(ref.index);
+  return found == edits.end() ? nullptr : &found->second;
+}
+
+bool drops_amd_code(const inventory::Contents& contents) {
+  return std::ranges::any_of(contents.scans(), [](const auto& scan) {
+    return std::ranges::any_of(scan->elf, [](const auto& item) {
+      return item.second.prune && item.second.prune->left_alone.empty() &&
+             item.second.prune->amd_dropped > 0;
+    });
+  });
+}
+
+void add_amd_notices(const inventory::Contents& contents, const SlimOptions& options, Plan& plan) {
+  const inventory::AmdOverride& asked = options.amd_override;
+  if (!options.targets.amd.empty() && !asked.evidence.empty())
+    plan.notices.push_back(
+        asked.unclear
+            ? fmt::format("all device code for AMD stays: the image sets {}", asked.evidence)
+            : fmt::format("device code for {} stays too: the image sets {}",
+                          fmt::join(asked.targets, ", "), asked.evidence));
+  const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
+  const bool files = gpu_files != plan.passes.end() && !options.targets.amd.empty();
+  if (files || (options.modify_vendor && drops_amd_code(contents)))
+    plan.notices.emplace_back(kRocmNotice);
+}
+
+/// A package list lies in the layer that installed the package; a later layer that changed an owner
+/// or gave a file another hard link holds the copy that is seen.
+void note_gone_above(const image::MergedTree& tree, Plan& plan) {
+  for (std::uint32_t layer = 0; layer + 1 < tree.layer_count(); ++layer) {
+    // A layer without edits keeps its digest, and so its lists.
+    if (plan.layers[layer].edits.empty()) continue;
+    const image::LayerListing& listing = tree.layer(layer);
+    for (std::uint32_t index = 0; index < listing.size(); ++index) {
+      if (tree.shadow({layer, index}).state != image::EntryState::kOverwritten) continue;
+      const std::string_view path = listing.at(index).path;
+      const auto seen = tree.find(path);
+      const Edit* edit = seen && seen->entry ? edit_of(plan, *seen->entry) : nullptr;
+      if (edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRename))
+        plan.layers[layer].gone_above.emplace(path);
+    }
+  }
+}
+
+void record_closure(const inventory::Reach& reach, Plan& plan) {
+  ClosureRecord& out = plan.closure.emplace();
+  out.starts = reach.starts;
+  out.kept = reach.kept;
+  out.packages = reach.packages;
+  out.idle_scripts = reach.idle_scripts;
+  for (const LayerPlan& layer : plan.layers) {
+    for (const auto& [position, edit] : layer.edits) {
+      if (edit.pass != kUnreachable) continue;
+      ++out.files;
+      out.bytes += edit.bytes_before - edit.bytes_after;
+    }
+  }
+  plan.notices.insert(plan.notices.end(), reach.notices.begin(), reach.notices.end());
+}
+
+/// Scripts in databases and settings are nobody's to run in a closure; their interpreters may go.
+bool is_checked_script(const Plan& plan, std::string_view path) {
+  return !plan.closure || !(path.starts_with("var/lib/") || path.starts_with("etc/") ||
+                            plan.closure->idle_scripts.contains(std::string(path)));
+}
+
+}  // namespace
+
+bool forces_ptx(const image::Image& image) {
+  const std::string forced = inventory::environment_value(image, "CUDA_FORCE_PTX_JIT");
+  return !forced.empty() && forced != "0";
+}
+
+Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
+                       const inventory::Inventory& inventory, const SlimOptions& options,
+                       const inventory::Reach* reach) {
+  const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
+  const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
+                            reach};
+  Draft draft(contents, options.keep, options.kept_layers);
+  shadowed_files_pass(context, draft);
+  waste_files_pass(context, draft);
+  gpu_files_pass(context, draft);
+  hub_cache_pass(context, draft);
+  unreachable_pass(context, draft);
+  cuda_copies_pass(context, draft);
+  equal_files_pass(context, draft);
+  device_code_pass(context, draft);
+  settle_hard_links(context, draft);
+  Plan plan = std::move(draft).finish();
+  note_gone_above(contents.tree(), plan);
+
+  plan.input = image.name;
+  plan.input_digest = image.manifest_digest;
+  plan.targets = options.targets;
+  plan.level = options.level;
+  plan.traces = options.traces;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    plan.layers[i].digest = image.layers[i].blob.digest;
+    plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
+  }
+  std::set<std::string> told;
+  for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler, needs.cuda_headers})
+    if (!evidence.empty() && told.insert(evidence).second)
+      plan.notices.push_back("build files stay: " + evidence);
+  if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
+  add_amd_notices(contents, options, plan);
+  if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice());
+  if (reach != nullptr) record_closure(*reach, plan);
+  if (std::ranges::any_of(plan.passes,
+                          [](const PassTotal& pass) { return pass.pass == "pycache"; }))
+    plan.notices.emplace_back(
+        "compiled Python files go: the first import compiles, on a read-only root at every start "
+        "(--pyc keep leaves them)");
+  return plan;
+}
+
+std::vector<std::string> verify_plan(const image::Image& image, const inventory::Contents& contents,
+                                     const Plan& plan) {
+  const image::MergedTree& tree = contents.tree();
+  ClosureInput input;
+  contents.for_each_file([&](const inventory::VisibleFile& file) {
+    const auto& scripts = contents.scan(file.content).scripts;
+    if (const auto script = scripts.find(file.content.index);
+        script != scripts.end() && is_checked_script(plan, file.path))
+      input.scripts.push_back({std::string(file.path), script->second});
+    const inventory::ElfFacts* facts = contents.elf(file.content);
+    if (facts == nullptr) return;
+    input.files.push_back(
+        {std::string(file.path), facts->needed, facts->rpath, facts->runpath, facts->interpreter});
+  });
+  input.libraries = inventory::library_paths(image);
+  input.program_path = inventory::program_path(image);
+  input.must_exist = inventory::start_paths(image);
+
+  const auto found = [&](const std::string& path) -> std::optional<image::MergedTree::Found> {
+    const auto real = tree.resolve(path);
+    if (!real) return std::nullopt;
+    const auto entry = tree.find(*real);
+    if (!entry || !entry->content) return std::nullopt;
+    return entry;
+  };
+  const Exists before = [&](const std::string& path) { return found(path).has_value(); };
+  const Exists after = [&](const std::string& path) {
+    const auto entry = found(path);
+    if (!entry) return false;
+    const Edit* own = edit_of(plan, *entry->entry);
+    if (own != nullptr && (own->action == Action::kDrop || own->action == Action::kRename))
+      return false;
+    const Edit* content = edit_of(plan, *entry->content);
+    return content == nullptr || content->action != Action::kDrop;
+  };
+  return broken_links(input, before, after);
+}
+
+}  // namespace flense::slim

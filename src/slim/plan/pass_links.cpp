@@ -1,0 +1,58 @@
+// Passes that put a link where a copy was.
+#include "inventory/cuda_copies.h"
+#include "inventory/equal_files.h"
+#include "inventory/hub_cache.h"
+#include "slim/plan/draft.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// Nothing has been planned for the member so far; what --keep names stays, too.
+inventory::Stays untouched(const Draft& draft) {
+  return
+      [&draft](image::EntryRef entry, std::string_view) { return draft.edit_at(entry) == nullptr; };
+}
+
+}  // namespace
+
+void hub_cache_pass(const PassContext& context, Draft& draft) {
+  if (context.options.level < device::Level::kStandard) return;
+  draft.describe_pass(std::string(inventory::kHubCache), std::string(inventory::kHubCacheSummary),
+                      false);
+  for (const inventory::HubCopy& copy :
+       inventory::find_hub_copies(context.contents, untouched(draft)))
+    if (draft.may_claim(copy.entry, copy.path))
+      draft.claim(copy.entry, {Action::kSymlink, std::string(inventory::kHubCache), copy.path,
+                               copy.link_text, copy.bytes, 0});
+}
+
+void cuda_copies_pass(const PassContext& context, Draft& draft) {
+  if (context.options.level < device::Level::kAggressive) return;
+  draft.describe_pass(std::string(inventory::kCudaCopies),
+                      std::string(inventory::kCudaCopiesSummary), true);
+  for (const inventory::CudaCopy& copy :
+       inventory::find_cuda_copies(context.image, context.contents, untouched(draft))) {
+    if (!draft.may_claim(copy.entry, copy.path)) continue;
+    if (copy.stays.empty())
+      draft.claim(copy.entry, {Action::kSymlink, std::string(inventory::kCudaCopies), copy.path,
+                               copy.link_text, copy.bytes, 0});
+    else
+      draft.leave_alone(
+          {copy.path, copy.bytes, fmt::format("a copy of /{}, but {}", copy.twin, copy.stays)});
+  }
+}
+
+void equal_files_pass(const PassContext& context, Draft& draft) {
+  if (context.options.level < device::Level::kStandard) return;
+  draft.describe_pass(std::string(inventory::kEqualFiles),
+                      std::string(inventory::kEqualFilesSummary), false);
+  const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);
+  for (const inventory::EqualFile& file :
+       inventory::find_equal_files(context.contents, self_checked, untouched(draft)))
+    if (draft.may_claim(file.entry, file.path))
+      draft.claim(file.entry, {Action::kLink, std::string(inventory::kEqualFiles), file.path,
+                               file.target_path, file.bytes, 0});
+}
+
+}  // namespace flense::slim

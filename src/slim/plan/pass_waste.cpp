@@ -1,0 +1,117 @@
+#include <set>
+
+#include "base/path.h"
+#include "inventory/jit_caches.h"
+#include "inventory/names/waste.h"
+#include "inventory/used_places.h"
+#include "slim/plan/draft.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// Whether the rule looks beyond the one layer: then equal layers of two images may end
+/// differently.
+bool looks_at_image(const inventory::WasteRule& rule) {
+  return rule.guard != inventory::Guard::kNone;
+}
+
+bool wanted(const inventory::WasteRule& rule, std::string_view path,
+            const inventory::JitCaches& jit, const SlimOptions& options) {
+  if (rule.id == "pycache" && options.pyc != Pyc::kByLevel) return options.pyc == Pyc::kDrop;
+  return jit.takes(rule, path, options.level);
+}
+
+/// One run over all layers.
+class WastePass {
+ public:
+  WastePass(const PassContext& context, Draft& draft)
+      : context_(context),
+        draft_(draft),
+        used_(inventory::UsedPlaces::find(context.image, context.contents.tree())),
+        jit_(inventory::JitCaches::find(context.contents, context.options.targets)) {}
+
+  void take_files(std::uint32_t layer) {
+    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
+      if (entry.type != codec::MemberType::kFile && entry.type != codec::MemberType::kHardLink)
+        return;
+      take(ref, entry, context_.contents.scan(ref).stored_bytes(ref.index));
+    });
+  }
+
+  /// Links of the category that lead to nothing but what goes, be it over other such links.
+  void take_links(std::uint32_t layer) {
+    std::set<std::string, std::less<>> gone;
+    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
+      const Edit* edit = draft_.edit_at(ref);
+      // What a later layer wrote anew goes there by the same rule.
+      if (edit != nullptr && (edit->pass != kShadowedFiles || rule_for(entry) != nullptr))
+        gone.emplace(entry.path);
+    });
+    for (bool more = !gone.empty(); more;) {
+      more = false;
+      for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
+        if (entry.type != codec::MemberType::kSymlink ||
+            !gone.contains(resolve_link_text(parent_path(entry.path), entry.link)) ||
+            !take(ref, entry, 0))
+          return;
+        gone.emplace(entry.path);
+        more = true;
+      });
+    }
+  }
+
+ private:
+  using Entry = image::LayerListing::Entry;
+
+  template <class Fn>
+  void for_each(std::uint32_t layer, const Fn& fn) const {
+    const image::LayerListing& listing = context_.contents.tree().layer(layer);
+    for (std::uint32_t index = 0; index < listing.size(); ++index)
+      fn(image::EntryRef{layer, index}, listing.at(index));
+  }
+
+  /// The rule by which the member goes, or null.
+  const inventory::WasteRule* rule_for(const Entry& entry) {
+    // A whiteout deletes in lower layers; it is not content to drop.
+    if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) return nullptr;
+    const inventory::WasteRule* rule = classifier_.classify(entry.path);
+    if (rule == nullptr || inventory::spares(*rule, entry) ||
+        !wanted(*rule, entry.path, jit_, context_.options) ||
+        !inventory::held_back(*rule, context_.needs).empty())
+      return nullptr;
+    if (!rule->by_place || used_.holder(entry.path).empty()) return rule;
+    // Another image on the same layer may not name the file.
+    draft_.describe_pass(std::string(rule->id), std::string(rule->summary), true);
+    return nullptr;
+  }
+
+  bool take(image::EntryRef ref, const Entry& entry, std::uint64_t bytes) {
+    if (!draft_.may_claim(ref, entry.path)) return false;
+    const inventory::WasteRule* rule = rule_for(entry);
+    if (rule == nullptr) return false;
+    draft_.claim(ref,
+                 {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});
+    return true;
+  }
+
+  const PassContext& context_;
+  Draft& draft_;
+  inventory::WasteClassifier classifier_;
+  inventory::UsedPlaces used_;
+  inventory::JitCaches jit_;
+};
+
+}  // namespace
+
+void waste_files_pass(const PassContext& context, Draft& draft) {
+  for (const inventory::WasteRule& rule : inventory::waste_rules())
+    draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
+  WastePass pass(context, draft);
+  for (std::uint32_t layer = 0; layer < context.contents.tree().layer_count(); ++layer) {
+    pass.take_files(layer);
+    pass.take_links(layer);
+  }
+}
+
+}  // namespace flense::slim
