@@ -9,7 +9,7 @@ Result<Bytes> slice(Bytes bytes, std::uint64_t offset, std::uint64_t size, std::
   return bytes.subspan(offset, size);
 }
 
-std::unexpected<Error> ByteReader::truncated(std::string_view field, std::uint64_t wanted) const {
+Failure ByteReader::truncated(std::string_view field, std::uint64_t wanted) const {
   return bad_input("{}: {} at offset {:#x} needs {} bytes, {} are left", what_, field,
                    base_ + position_, wanted, remaining());
 }

@@ -67,7 +67,7 @@ class ByteReader {
   std::size_t remaining() const { return bytes_.size() - position_; }
 
  private:
-  std::unexpected<Error> truncated(std::string_view field, std::uint64_t wanted) const;
+  Failure truncated(std::string_view field, std::uint64_t wanted) const;
 
   Bytes bytes_;
   std::string what_;

@@ -5,13 +5,13 @@
 
 namespace flense {
 
-std::unexpected<Error> system_error(int errno_value, std::string what) {
+Failure system_error(int errno_value, std::string what) {
   what += ": ";
   what += std::generic_category().message(errno_value);
   Error error{Code::kEnvironment, std::move(what), {}, {}};
   if (errno_value == ENOSPC)
     error.hint = "free some space, or name another directory with --tmpdir or -o";
-  return std::unexpected(std::move(error));
+  return Failure(std::move(error));
 }
 
 std::string render(const Error& error) {

@@ -33,19 +33,28 @@ struct Error {
 template <class T = void>
 using Result = std::expected<T, Error>;
 
+/// What a function that fails returns; fail(…).hint(…) names the user's next step. The first hint
+/// stands.
+struct [[nodiscard]] Failure : std::unexpected<Error> {
+  explicit Failure(Error error) : std::unexpected<Error>(std::move(error)) {}
+  Failure hint(std::string text) && {
+    if (error().hint.empty()) error().hint = std::move(text);
+    return std::move(*this);
+  }
+};
+
 template <class... Args>
-[[nodiscard]] std::unexpected<Error> fail(Code code, fmt::format_string<Args...> text,
-                                          Args&&... args) {
-  return std::unexpected(Error{code, fmt::format(text, std::forward<Args>(args)...), {}, {}});
+Failure fail(Code code, fmt::format_string<Args...> text, Args&&... args) {
+  return Failure({code, fmt::format(text, std::forward<Args>(args)...), {}, {}});
 }
 
 template <class... Args>
-[[nodiscard]] std::unexpected<Error> bad_input(fmt::format_string<Args...> text, Args&&... args) {
+Failure bad_input(fmt::format_string<Args...> text, Args&&... args) {
   return fail(Code::kBadInput, text, std::forward<Args>(args)...);
 }
 
 /// A failed system call: the text ends with strerror(errno_value).
-[[nodiscard]] std::unexpected<Error> system_error(int errno_value, std::string what);
+Failure system_error(int errno_value, std::string what);
 
 /// Adds a `while …` line to a failure; free on success.
 template <class T, class... Args>

@@ -154,8 +154,7 @@ text::Json io_json(const launch::IoReport& report, const std::string& target,
 Result<int> bench(const ParsedArgs& args, Io& io) {
   const std::string& action = args.positionals().front();
   if (action != "io")
-    return with_hint(Result<int>(fail(Code::kUsage, "bench has no action '{}'", action)),
-                     "flense bench io IMAGE");
+    return fail(Code::kUsage, "bench has no action '{}'", action).hint("flense bench io IMAGE");
   if (args.positionals().size() < 2) return fail(Code::kUsage, "bench io needs an IMAGE or DIR");
   const std::string& target = args.positionals()[1];
   launch::IoBenchOptions options;

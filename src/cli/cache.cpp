@@ -263,8 +263,7 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
 Result<int> cache(const ParsedArgs& args, Io& io) {
   const std::string& action = args.positionals().front();
   if (std::find(kCacheActions.begin(), kCacheActions.end(), action) == kCacheActions.end())
-    return with_hint(Result<int>(fail(Code::kUsage, "cache has no action '{}'", action)),
-                     "ls, prune or verify");
+    return fail(Code::kUsage, "cache has no action '{}'", action).hint("ls, prune or verify");
   for (const std::string_view option : {"--all", "--kind", "--max-size", "--older-than"})
     if (args.has(option) && action != "prune")
       return fail(Code::kUsage, "{} belongs to cache prune", option);

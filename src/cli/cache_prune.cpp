@@ -29,8 +29,7 @@ Result<std::int64_t> parse_age(std::string_view text) {
   for (const auto& [name, seconds] : kUnits)
     if (error == std::errc() && unit == name && count >= 0 && count <= kMost)
       return count * seconds;
-  return with_hint(Result<std::int64_t>(fail(Code::kUsage, "'{}' is not an age", text)),
-                   "a number and a unit: 12h, 30d, 4w");
+  return fail(Code::kUsage, "'{}' is not an age", text).hint("a number and a unit: 12h, 30d, 4w");
 }
 
 /// What was asked for.

@@ -81,11 +81,11 @@ Result<void> apply_key(const std::string& place, const std::string& key, const t
   }
   if (option == nullptr) {
     const std::string near = nearest(key, known);
-    return with_hint(Result<void>(fail(Code::kUsage, "{}: no such setting", place)),
-                     !near.empty() ? fmt::format("did you mean {}?", near)
-                     : known.empty()
-                         ? fmt::format("flense {} has no settings", command.name)
-                         : fmt::format("flense {} takes {}", command.name, fmt::join(known, ", ")));
+    return fail(Code::kUsage, "{}: no such setting", place)
+        .hint(!near.empty() ? fmt::format("did you mean {}?", near)
+              : known.empty()
+                  ? fmt::format("flense {} has no settings", command.name)
+                  : fmt::format("flense {} takes {}", command.name, fmt::join(known, ", ")));
   }
   TRY(std::vector<std::string> words, words_of(value, place));
   if (option->value.empty() != value.is_bool())

@@ -81,8 +81,8 @@ Result<DiffRequest> understand_diff(const ParsedArgs& args) {
   const bool asks_host =
       std::ranges::any_of(out.gates, [](const compat::Gate& gate) { return gate.id == "host"; });
   if (asks_host && out.hosts.empty())
-    return with_hint(Result<DiffRequest>(fail(Code::kUsage, "--fail-on host needs a --host")),
-                     "name one: --host h100@550.54.15");
+    return fail(Code::kUsage, "--fail-on host needs a --host")
+        .hint("name one: --host h100@550.54.15");
   return out;
 }
 

@@ -35,7 +35,7 @@ bool has_settings(const Command& command) {
   return std::ranges::any_of(command.options, &OptionSpec::configurable);
 }
 
-std::unexpected<Error> unknown_command(std::string_view word) {
+Failure unknown_command(std::string_view word) {
   std::vector<std::string_view> names;
   for (const Command* command : commands()) names.push_back(command->name);
   const std::string near = nearest(word, names);

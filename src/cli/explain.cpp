@@ -29,14 +29,11 @@ Examples:
   flense explain could not select device driver
   flense explain cudaErrorNoKernelImageForDevice --json)";
 
-std::unexpected<Error> unknown_words(const std::string& words,
-                                     const std::vector<std::string>& near) {
-  Error error{Code::kUsage, fmt::format("nothing is known about '{}'", words), {}, {}};
-  error.hint = near.empty() ? std::string(
-                                  "flense explain lists the checks; of a message give a part "
-                                  "that does not vary")
-                            : fmt::format("did you mean {}?", fmt::join(near, ", "));
-  return std::unexpected(std::move(error));
+Failure unknown_words(const std::string& words, const std::vector<std::string>& near) {
+  return fail(Code::kUsage, "nothing is known about '{}'", words)
+      .hint(near.empty() ? std::string("flense explain lists the checks; of a message give a part "
+                                       "that does not vary")
+                         : fmt::format("did you mean {}?", fmt::join(near, ", ")));
 }
 
 Result<int> explain_function(const ParsedArgs& args, Io& io) {

@@ -29,11 +29,9 @@ Result<int> help(const ParsedArgs& args, Io& io) {
     std::vector<std::string_view> names;
     for (const Command* one : commands()) names.push_back(one->name);
     const std::string near = nearest(name, names);
-    return std::unexpected(Error{Code::kUsage,
-                                 fmt::format("unknown command '{}'", name),
-                                 {},
-                                 near.empty() ? "flense help lists the commands"
-                                              : fmt::format("did you mean flense help {}?", near)});
+    return fail(Code::kUsage, "unknown command '{}'", name)
+        .hint(near.empty() ? "flense help lists the commands"
+                           : fmt::format("did you mean flense help {}?", near));
   }
   TRY_DO(write_text(io, command_help(*command)));
   return 0;

@@ -54,10 +54,9 @@ Examples:
 Result<int> print_build_args(const host::Profile& profile, Io& io) {
   const report::HostWords words = report::build_args(profile);
   if (words.empty() && profile.gpus.empty())
-    return with_hint(Result<int>(fail(Code::kEnvironment, "there is no GPU to build for{}",
-                                      profile.gpu_count.value ? std::string()
-                                                              : ": " + profile.gpu_count.evidence)),
-                     "flense host shows what was looked at");
+    return fail(Code::kEnvironment, "there is no GPU to build for{}",
+                profile.gpu_count.value ? std::string() : ": " + profile.gpu_count.evidence)
+        .hint("flense host shows what was looked at");
   for (const auto& [name, value] : words)
     TRY_DO(write_text(io, fmt::format("--build-arg {}={}\n", name, value)));
   const std::vector<std::string> missing = report::gpus_without_architecture(profile);
@@ -71,9 +70,8 @@ Result<std::vector<std::string>> host_words_of(const ParsedArgs& args) {
   std::vector<std::string> words = args.values("--host");
   const auto& more = args.positionals();
   if (!more.empty() && !args.has("--compare"))
-    return with_hint(Result<std::vector<std::string>>(
-                         fail(Code::kUsage, "host has no use for '{}'", more.front())),
-                     "name a host with --host, or several with --compare");
+    return fail(Code::kUsage, "host has no use for '{}'", more.front())
+        .hint("name a host with --host, or several with --compare");
   words.insert(words.end(), more.begin(), more.end());
   if (words.empty()) words.emplace_back("this");
   const bool this_one = std::ranges::find(words, "this") != words.end();

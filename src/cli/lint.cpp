@@ -163,8 +163,7 @@ std::vector<lint::Input> mended(const lint::Project& project,
 
 Result<void> replace_file(const lint::Input& changed) {
   if (changed.path == "-")
-    return with_hint(Result<void>(fail(Code::kUsage, "standard input cannot be changed")),
-                     "--diff shows the change");
+    return fail(Code::kUsage, "standard input cannot be changed").hint("--diff shows the change");
   struct stat status{};
   const bool known = ::stat(changed.path.c_str(), &status) == 0;
   TRY(AtomicFile file, AtomicFile::create(changed.path, known ? status.st_mode & 07777U : 0644U));

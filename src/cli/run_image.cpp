@@ -176,9 +176,8 @@ Result<launch::RunOptions> run_options(const ParsedArgs& args, const Io& io) {
   }
   read_gpus(args, out);
   if (out.bind_numa && !launch::asks_for_devices(out.gpu))
-    return with_hint(Result<launch::RunOptions>(
-                         fail(Code::kUsage, "--bind-numa binds to GPUs, and none was asked for")),
-                     "--gpus all, or --nv, --rocm, --device");
+    return fail(Code::kUsage, "--bind-numa binds to GPUs, and none was asked for")
+        .hint("--gpus all, or --nv, --rocm, --device");
   if (out.die_with_parent && args.has("--name"))
     return fail(Code::kUsage,
                 "--die-with-parent and --name do not go together: flense exec cannot join a "

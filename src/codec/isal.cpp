@@ -137,7 +137,7 @@ class GzipDecoder final : public Decoder {
                      isal_says(status));
   }
 
-  std::unexpected<Error> truncated() const {
+  Failure truncated() const {
     return bad_input("the gzip stream is truncated: it ends at offset {:#x}, inside a member",
                      consumed_);
   }

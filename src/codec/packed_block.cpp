@@ -39,7 +39,7 @@ Result<void> check_zstd_start(Bytes packed) {
   return {};
 }
 
-std::unexpected<Error> corrupt_zstd(std::size_t at, std::size_t error) {
+Failure corrupt_zstd(std::size_t at, std::size_t error) {
   return bad_input("the zstd frame is corrupt or truncated at offset {:#x}: {}", at,
                    ZSTD_getErrorName(error));
 }

@@ -19,8 +19,8 @@ constexpr auto kGates = std::to_array<std::string_view>(
      "future-gpus", "glibc", "host", "packages", "platform", "ptx-driver", "runtimes", "size",
      "unpacked"});
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+Failure usage(std::string message, std::string hint) {
+  return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
 Result<void> read_growth(std::string_view text, Gate& gate) {

@@ -65,9 +65,8 @@ Result<std::string> architecture_of_model(std::string_view model) {
     for (const std::string& alias : product.aliases) consider(alias);
   }
   if (best == nullptr)
-    return with_hint(Result<std::string>(fail(Code::kEnvironment,
-                                              "the GPU '{}' is not in the product table", model)),
-                     "name its architecture: --gpu sm_90");
+    return fail(Code::kEnvironment, "the GPU '{}' is not in the product table", model)
+        .hint("name its architecture: --gpu sm_90");
   return best->architecture;
 }
 

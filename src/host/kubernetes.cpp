@@ -388,8 +388,8 @@ Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_v
     }
   }
   if (out.empty())
-    return with_hint(Result<std::vector<Profile>>(bad_input("{} lists no Kubernetes node", file)),
-                     "kubectl get nodes -o json writes such a list");
+    return bad_input("{} lists no Kubernetes node", file)
+        .hint("kubectl get nodes -o json writes such a list");
   if (!any_gpu_label)
     for (Profile& profile : out)
       profile.notices.insert(profile.notices.begin(),

@@ -164,8 +164,8 @@ Result<std::vector<Profile>> profiles_of_nodes(const std::vector<SlurmNode>& nod
     if (gpus > kMaxGpusOfList) return bad_input("{} has more than {} GPUs", file, kMaxGpusOfList);
   }
   if (out.empty())
-    return with_hint(Result<std::vector<Profile>>(bad_input("{} lists no Slurm node", file)),
-                     "scontrol show node, scontrol show node --json and sinfo -o \"%N %G %f\" do");
+    return bad_input("{} lists no Slurm node", file)
+        .hint("scontrol show node, scontrol show node --json and sinfo -o \"%N %G %f\" do");
   if (!any_gpu)
     for (Profile& profile : out)
       profile.notices.push_back(fmt::format("no node of {} has a GPU among its Gres", file));

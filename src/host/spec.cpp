@@ -27,8 +27,8 @@ constexpr const char* kForms =
     "a host is 'this', a file (a profile, Kubernetes or Slurm nodes), GPU@DRIVER (h100@550.54.15), "
     "or an instance type (aws:p5.48xlarge)";
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+Failure usage(std::string message, std::string hint) {
+  return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
 Text name_of(std::string_view word) {
@@ -55,7 +55,7 @@ Result<void> add_gpus(std::string_view word, Profile& out) {
 }
 
 /// What people write where a driver version belongs.
-std::unexpected<Error> no_driver_version(std::string_view gpus, std::string_view driver) {
+Failure no_driver_version(std::string_view gpus, std::string_view driver) {
   std::string hint = fmt::format("a driver version has the form {}@550.54.15", gpus);
   const std::string cuda = knowledge::cuda_of_driver(driver);
   if (!cuda.empty()) {
@@ -172,8 +172,7 @@ Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::st
       "(also with --json) or sinfo -o \"%N %G %f\"";
   using Profiles = std::vector<Profile>;
   const std::size_t start = text.find_first_not_of(" \t\r\n");
-  if (start == std::string_view::npos)
-    return with_hint(Result<Profiles>(bad_input("{} is empty", name)), kHint);
+  if (start == std::string_view::npos) return bad_input("{} is empty", name).hint(kHint);
   if (is_slurm_text(text.substr(start))) return slurm_text_profiles(text.substr(start), name);
   if (text[start] != '{' && text[start] != '[')
     return with_hint(
@@ -197,7 +196,7 @@ Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::st
     if (profile.source.empty() || profile.source == "this") profile.source = place;
     out.push_back(std::move(profile));
   }
-  if (out.empty()) return with_hint(Result<Profiles>(bad_input("{} lists no host", name)), kHint);
+  if (out.empty()) return bad_input("{} lists no host", name).hint(kHint);
   return out;
 }
 

@@ -68,9 +68,8 @@ class Closure {
  private:
   bool user_names_more() const { return !options_.also.empty() || !options_.traced.empty(); }
 
-  std::unexpected<Error> refuse(std::string message, std::string hint = kHowToName) const {
-    return std::unexpected(
-        Error{Code::kUsage, "--closure: " + std::move(message), {}, std::move(hint)});
+  Failure refuse(std::string message, std::string hint = kHowToName) const {
+    return fail(Code::kUsage, "--closure: {}", message).hint(std::move(hint));
   }
   /// A refusal that the user lifts by naming what is started.
   Result<void> doubt(const std::string& message) {

@@ -236,15 +236,13 @@ Result<std::vector<std::string>> resolve_gpu_word(std::string_view word) {
   }
   if (auto architectures = resolve_amd(word)) return *std::move(architectures);
 
-  auto error = fail(Code::kUsage, "'{}' is no GPU or architecture that flense knows", word);
   std::vector<std::string> near = near_matches(name, all_names(), 3);
   for (std::string& match : near)
     if (match.starts_with("sm") && all_digits(std::string_view(match).substr(2)))
       match.insert(2, "_");
-  error.error().hint = near.empty()
-                           ? "name an architecture (sm_90, gfx942) or a product (h100, mi300x)"
-                           : fmt::format("did you mean {}?", fmt::join(near, " or "));
-  return error;
+  return fail(Code::kUsage, "'{}' is no GPU or architecture that flense knows", word)
+      .hint(near.empty() ? "name an architecture (sm_90, gfx942) or a product (h100, mi300x)"
+                         : fmt::format("did you mean {}?", fmt::join(near, " or ")));
 }
 
 std::string driver_floor_for_cuda(std::string_view cuda_version) {

@@ -72,8 +72,7 @@ Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& dire
     if (known == out.tables_.end()) {
       std::string names;
       for (const auto& [name, table] : out.tables_) names += (names.empty() ? "" : ", ") + name;
-      return with_hint(Result<TableSet>(bad_input("{} is no table of flense", path.string())),
-                       "the tables are " + names);
+      return bad_input("{} is no table of flense", path.string()).hint("the tables are " + names);
     }
     TRY(const std::string content, read_file(path, kMaxTable));
     TRY(const Json own, text::parse_json(content, path.string()));

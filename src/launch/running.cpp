@@ -132,15 +132,15 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
   if (!std::filesystem::exists(directory, error)) return {};
   const auto status = read_status(directory);
   if (status && lives(*status))
-    return with_hint(Result<void>(fail(Code::kEnvironment, "a container '{}' runs already", name)),
-                     fmt::format("flense exec {} COMMAND starts something in it", name));
+    return fail(Code::kEnvironment, "a container '{}' runs already", name)
+        .hint(fmt::format("flense exec {} COMMAND starts something in it", name));
   // Without a readable state it may be about to start, for a while.
   if (!status && is_young(directory))
-    return with_hint(Result<void>(fail(Code::kEnvironment,
-                                       "a container '{}' is being started, or "
-                                       "what is left of one lies in {}",
-                                       name, directory.string())),
-                     "choose another --name");
+    return fail(Code::kEnvironment,
+                "a container '{}' is being started, or "
+                "what is left of one lies in {}",
+                name, directory.string())
+        .hint("choose another --name");
   std::filesystem::remove_all(directory, error);
   if (error) return system_error(error.value(), "cannot remove " + directory.string());
   return {};

@@ -35,8 +35,8 @@ std::vector<std::string> architectures_of(const Profile& host, std::string_view 
   return out;
 }
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+Failure usage(std::string message, std::string hint) {
+  return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
 Result<void> check_vendor(const Template& chosen, const Profile& host) {
@@ -217,26 +217,24 @@ HostSide side_of(const Template& chosen, const Candidate& candidate, const Side&
   return out;
 }
 
-std::unexpected<Error> nothing_fits(const Template& chosen, const Choice& tried) {
+Failure nothing_fits(const Template& chosen, const Choice& tried) {
   if (tried.rejected.empty())
     return usage(fmt::format("the tables have no build for {}", chosen.name),
                  "add rows to releases.json (--data)");
   // The last one asks for least; what refuses even that is the fact to mend.
   const Rejection& last = tried.rejected.back();
   const Rejection& first = tried.rejected.front();
-  Error error{Code::kUsage,
-              fmt::format("no build of {} runs on {}: {}", chosen.name, last.host, last.why),
-              {},
-              {}};
+  Failure failure =
+      fail(Code::kUsage, "no build of {} runs on {}: {}", chosen.name, last.host, last.why);
+  std::vector<std::string>& context = failure.error().context;
   if (!last.source.empty())
-    error.context.push_back(fmt::format("trying {}, by {}", last.candidate, last.source));
+    context.push_back(fmt::format("trying {}, by {}", last.candidate, last.source));
   if (first.candidate != last.candidate)
-    error.context.push_back(
-        fmt::format("trying {}: on {} {}", first.candidate, first.host, first.why));
-  error.hint = tried.hosts.size() > 1
-                   ? "run flense init for groups of hosts, or update the oldest driver"
-                   : "update the host's driver, or choose another template (flense init --list)";
-  return std::unexpected(std::move(error));
+    context.push_back(fmt::format("trying {}: on {} {}", first.candidate, first.host, first.why));
+  return std::move(failure).hint(
+      tried.hosts.size() > 1
+          ? "run flense init for groups of hosts, or update the oldest driver"
+          : "update the host's driver, or choose another template (flense init --list)");
 }
 
 /// The product's name where the model is one, else the architecture: "h100" of "NVIDIA H100 80GB

@@ -79,9 +79,9 @@ Result<Template> find_template(std::string_view name) {
     names.push_back(one.name);
   }
   const std::vector<std::string> near = knowledge::near_matches(name, names, 2);
-  return with_hint(Result<Template>(fail(Code::kUsage, "there is no template '{}'", name)),
-                   near.empty() ? "flense init --list shows them"
-                                : fmt::format("did you mean {}?", fmt::join(near, " or ")));
+  return fail(Code::kUsage, "there is no template '{}'", name)
+      .hint(near.empty() ? "flense init --list shows them"
+                         : fmt::format("did you mean {}?", fmt::join(near, " or ")));
 }
 
 }  // namespace flense::scaffold

@@ -287,10 +287,11 @@ Result<std::string> set_toml(std::string_view text, const TomlTable& table, cons
     candidates.push_back(at_end(text, table, line));
   for (std::string& candidate : candidates)
     if (says(candidate, expected)) return std::move(candidate);
-  return with_hint(Result<std::string>(bad_input("{} is written so that {} cannot be set in [{}] "
-                                                 "without touching more",
-                                                 what, key, fmt::join(table, "."))),
-                   fmt::format("write \"{}\" there by hand", line));
+  return bad_input(
+             "{} is written so that {} cannot be set in [{}] "
+             "without touching more",
+             what, key, fmt::join(table, "."))
+      .hint(fmt::format("write \"{}\" there by hand", line));
 }
 
 Result<std::string> erase_toml(std::string_view text, const TomlTable& table,

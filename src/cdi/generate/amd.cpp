@@ -147,8 +147,7 @@ Result<void> generate_amd(Discovery& discovery, Spec& spec) {
   for (const std::string& address : names.addresses)
     devices.add_alias(kByAddress, address, names.by_address[address]);
   if (devices.empty())
-    return with_hint(Result<void>(fail(Code::kEnvironment, "there is no AMD GPU for a container")),
-                     kLoad);
+    return fail(Code::kEnvironment, "there is no AMD GPU for a container").hint(kLoad);
   if (!nodes.empty() && !folder.add("kfd", spec.edits))
     TRY_DO(discovery.missing(fmt::format("there is no device node {}", folder.path("kfd")), kLoad));
   spec.devices = std::move(devices).finish();

@@ -33,9 +33,8 @@ Result<DeviceFolder> DeviceFolder::find(Discovery& discovery, const std::string&
   };
   if (!options.dev_root.empty()) {
     if (auto folder = below(options.dev_root)) return *std::move(folder);
-    return with_hint(Result<DeviceFolder>(fail(Code::kEnvironment, "there is no {}",
-                                               machine.root.label(options.dev_root + "/dev"))),
-                     "--dev-root names the directory that holds dev/nvidiactl");
+    return fail(Code::kEnvironment, "there is no {}", machine.root.label(options.dev_root + "/dev"))
+        .hint("--dev-root names the directory that holds dev/nvidiactl");
   }
   DeviceFolder own(machine.dev, "", options.groups);
   if (!driver_prefix.empty() && !own.has(known))

@@ -30,8 +30,7 @@ void Discovery::note(std::string text) {
 
 Result<void> Discovery::missing(std::string what, std::string hint) {
   if (!options.allow_missing)
-    return with_hint(Result<void>(fail(Code::kEnvironment, "{}", what)),
-                     hint + "; --allow-missing goes on without it");
+    return fail(Code::kEnvironment, "{}", what).hint(hint + "; --allow-missing goes on without it");
   note(std::move(what));
   return {};
 }

@@ -114,9 +114,8 @@ Result<void> generate_management(Discovery& discovery, Spec& spec) {
   for (const std::string& name : folder.list("nvidia-caps-imex-channels", "channel"))
     folder.add(name, all);
   if (all.empty())
-    return with_hint(Result<void>(fail(Code::kEnvironment, "there is no device node {}",
-                                       folder.path("nvidia*"))),
-                     "nvidia-modprobe -u -c0 loads the modules and makes the nodes");
+    return fail(Code::kEnvironment, "there is no device node {}", folder.path("nvidia*"))
+        .hint("nvidia-modprobe -u -c0 loads the modules and makes the nodes");
   DeviceList devices(discovery);
   devices.set_all(std::move(all));
   spec.devices = std::move(devices).finish();

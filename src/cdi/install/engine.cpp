@@ -24,9 +24,9 @@ bool known_at_least(const EngineScene& scene, std::string_view version) {
 
 Result<void> require_version(const EngineScene& scene, std::string_view first) {
   if (!scene.version || host::version_at_least(*scene.version, first)) return {};
-  return with_hint(Result<void>(fail(Code::kEnvironment, "{} {} knows no CDI: {} is the first",
-                                     scene.name, *scene.version, first)),
-                   "flense run, and flense cdi apply with a runtime, work without it");
+  return fail(Code::kEnvironment, "{} {} knows no CDI: {} is the first", scene.name, *scene.version,
+              first)
+      .hint("flense run, and flense cdi apply with a runtime, work without it");
 }
 
 std::optional<text::Json> directories_with(const text::Json& present, const std::string& ours) {

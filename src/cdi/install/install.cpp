@@ -68,9 +68,8 @@ class Installer {
     if (recorded) return {};
     TRY(const std::optional<std::string> present, files_.read(path));
     if (!present || *present == text) return {};
-    return with_hint(Result<void>(fail(Code::kEnvironment,
-                                       "{} is there already, and flense did not write it", path)),
-                     "move it away");
+    return fail(Code::kEnvironment, "{} is there already, and flense did not write it", path)
+        .hint("move it away");
   }
 
   Result<void> add_directories(EngineRecord& mine, const std::vector<std::string>& made) {

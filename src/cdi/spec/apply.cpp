@@ -53,13 +53,11 @@ bool has_user_namespace(const Json& config) {
                              [](const Json& space) { return space["type"].text() == "user"; });
 }
 
-std::unexpected<Error> missing(const DeviceNode& node, const host::Tree& dev) {
-  return std::unexpected(
-      Error{Code::kEnvironment,
-            fmt::format("the device node {}", why_missing(host_path_of(node), dev)),
-            {},
-            "the driver is not loaded, or the specification is of an earlier boot: flense cdi "
-            "validate tells, flense cdi generate makes it anew"});
+Failure missing(const DeviceNode& node, const host::Tree& dev) {
+  return fail(Code::kEnvironment, "the device node {}", why_missing(host_path_of(node), dev))
+      .hint(
+          "the driver is not loaded, or the specification is of an earlier boot: flense cdi "
+          "validate tells, flense cdi generate makes it anew");
 }
 
 /// As the reference library: numbers in the specification win, a missing minor is 0 then.

@@ -140,21 +140,17 @@ std::string hint_for(const Registry& registry, const QualifiedName& name) {
              : "no CDI specification was found: flense cdi generate makes one";
 }
 
-std::unexpected<Error> unresolved(const Registry& registry, const QualifiedName& asked) {
+Failure unresolved(const Registry& registry, const QualifiedName& asked) {
   const std::string name = fmt::format("{}={}", asked.kind(), asked.device);
   const auto conflict = std::ranges::find(registry.problems, name, &SpecProblem::device);
   if (conflict != registry.problems.end())
-    return std::unexpected(Error{Code::kEnvironment,
-                                 fmt::format("the device {} cannot be had: {}: {}", name,
-                                             conflict->path.string(), conflict->message),
-                                 {},
-                                 "remove one of the two files, or rename its device"});
+    return fail(Code::kEnvironment, "the device {} cannot be had: {}: {}", name,
+                conflict->path.string(), conflict->message)
+        .hint("remove one of the two files, or rename its device");
   const std::string where = registry.looked_at();
-  return std::unexpected(
-      Error{Code::kEnvironment,
-            fmt::format("there is no CDI device {}{}{}", name, where.empty() ? "" : " in ", where),
-            {},
-            hint_for(registry, asked)});
+  return fail(Code::kEnvironment, "there is no CDI device {}{}{}", name,
+              where.empty() ? "" : " in ", where)
+      .hint(hint_for(registry, asked));
 }
 
 }  // namespace
@@ -167,8 +163,8 @@ Result<Edits> Registry::resolve(const std::vector<std::string>& names) const {
   for (const std::string& name : names) {
     const std::optional<QualifiedName> parts = parse_qualified_name(name);
     if (!parts)
-      return with_hint(Result<Edits>(fail(Code::kUsage, "'{}' is no name of a CDI device", name)),
-                       "they read VENDOR/CLASS=NAME: nvidia.com/gpu=0");
+      return fail(Code::kUsage, "'{}' is no name of a CDI device", name)
+          .hint("they read VENDOR/CLASS=NAME: nvidia.com/gpu=0");
     const auto at = owners.find(name);
     if (at == owners.end() || at->second.rival != nullptr) return unresolved(*this, *parts);
     if (!seen.insert(name).second) continue;

@@ -34,8 +34,7 @@ Result<int> apply(const ParsedArgs& args, const std::vector<std::string>& positi
   const std::string& path = positionals.front();
   const std::vector<std::string> names = args.values("--device");
   if (names.empty())
-    return with_hint(Result<int>(fail(Code::kUsage, "cdi apply needs --device")),
-                     "flense cdi list shows the names");
+    return fail(Code::kUsage, "cdi apply needs --device").hint("flense cdi list shows the names");
   TRY(const host::Places places, places_of(args));
   TRY(const std::string text, read_file(path, kMaxConfigBytes));
   TRY(Json config, text::parse_json(text, path));

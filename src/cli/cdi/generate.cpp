@@ -88,9 +88,8 @@ Result<std::vector<Output>> outputs_of(const ParsedArgs& args,
     return out;
   }
   if (all.size() > 1)
-    return with_hint(Result<std::vector<Output>>(fail(
-                         Code::kUsage, "there are GPUs of two vendors, and one file has one kind")),
-                     "-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
+    return fail(Code::kUsage, "there are GPUs of two vendors, and one file has one kind")
+        .hint("-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
   Output out{named, stated};
   if (!args.has("--format")) {
     TRY(out.format, cdi::format_of(out.path));
@@ -194,10 +193,10 @@ Result<int> generate(const ParsedArgs& args, const std::vector<std::string>& /*p
     TRY_DO(write_all(args, io, all));
   } else {
     if (all.size() > 1)
-      return with_hint(Result<int>(fail(Code::kUsage,
-                                        "there are GPUs of two vendors, and one specification has "
-                                        "one kind")),
-                       "-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
+      return fail(Code::kUsage,
+                  "there are GPUs of two vendors, and one specification has "
+                  "one kind")
+          .hint("-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
     TRY(const cdi::Format format, stated_format(args));
     TRY_DO(io.out.exact(cdi::spec_text(all.front().spec, format)));
   }

@@ -16,8 +16,8 @@ std::string help_hint(std::string_view command) {
                          : fmt::format("flense help {} lists the options", command);
 }
 
-std::unexpected<Error> unknown_option(std::string_view word, std::span<const OptionSpec> options,
-                                      std::string_view command) {
+Failure unknown_option(std::string_view word, std::span<const OptionSpec> options,
+                       std::string_view command) {
   const std::string_view name = word.substr(0, word.find('='));
   std::vector<std::string_view> names;
   for (const OptionSpec& option : options) names.push_back(option.name);

@@ -14,8 +14,8 @@
 namespace flense::cli {
 
 /// What the user typed is wrong, and what to type instead.
-inline std::unexpected<Error> usage_error(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+inline Failure usage_error(std::string message, std::string hint) {
+  return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
 enum class Completion { kNone, kFile, kDirectory };

@@ -29,10 +29,8 @@ Result<void> check_transport(const std::string& target) {
   // A short word is an image name with a tag ("dock:1"), a long one near a transport a slip.
   const std::string near = nearest(word, kTransports);
   if (near.empty() || word.size() < 6 || edit_distance(word, near) > 2) return {};
-  return std::unexpected(Error{Code::kUsage,
-                               fmt::format("unknown transport '{}:' in '{}'", word, target),
-                               {},
-                               fmt::format("did you mean {}{}?", near, target.substr(colon))});
+  return fail(Code::kUsage, "unknown transport '{}:' in '{}'", word, target)
+      .hint(fmt::format("did you mean {}{}?", near, target.substr(colon)));
 }
 
 }  // namespace

@@ -23,10 +23,8 @@ bool html_on_output(const ParsedArgs& args) {
 Result<void> check_html(const ParsedArgs& args) {
   if (html_on_output(args)) {
     if (!args.has("--json")) return {};
-    return std::unexpected(Error{Code::kUsage,
-                                 "--html - and --json both write to standard output",
-                                 {},
-                                 "name a file: --html report.html"});
+    return fail(Code::kUsage, "--html - and --json both write to standard output")
+        .hint("name a file: --html report.html");
   }
   // Better now than after minutes of work.
   const std::filesystem::path folder = std::filesystem::path(args.value("--html")).parent_path();

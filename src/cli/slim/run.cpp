@@ -145,8 +145,8 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
   request.save_trace = args.value("--save-trace");
   const bool commands = !request.trace_commands.empty();
   if (!request.save_trace.empty() && !commands)
-    return with_hint(Result<void>(fail(Code::kUsage, "--save-trace has no trace to save")),
-                     "name a command with --trace CMD");
+    return fail(Code::kUsage, "--save-trace has no trace to save")
+        .hint("name a command with --trace CMD");
   if ((commands || !request.trace_files.empty()) && !request.options.closure &&
       !request.options.lazy)
     return with_hint(

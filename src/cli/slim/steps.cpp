@@ -511,8 +511,8 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   const std::filesystem::path output = request.in_place ? request.target : request.output;
   std::error_code ignored;
   if (!request.in_place && std::filesystem::exists(output, ignored))
-    return with_hint(Result<int>(fail(Code::kEnvironment, "{} already exists", output.string())),
-                     "name another output, or use --in-place");
+    return fail(Code::kEnvironment, "{} already exists", output.string())
+        .hint("name another output, or use --in-place");
   TRY(const slim::LayerOutcome layer, slim::slim_file(request.target, output, request.options));
   slim::Plan plan;
   plan.input = request.target;

@@ -61,7 +61,7 @@ class MetadataReader {
                                    std::uint64_t entry_size) const;
 
   template <class... Args>
-  [[nodiscard]] std::unexpected<Error> bad(fmt::format_string<Args...> text, Args&&... args) const {
+  Failure bad(fmt::format_string<Args...> text, Args&&... args) const {
     return bad_input("{}: {}", name_, fmt::format(text, std::forward<Args>(args)...));
   }
   Bytes image() const { return image_; }

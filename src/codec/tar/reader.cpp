@@ -59,13 +59,11 @@ struct TarReader::State {
   Content content{*this};
   RawContent raw_content{*this};
 
-  std::unexpected<Error> bad_at(std::uint64_t offset, std::string_view what) const {
+  Failure bad_at(std::uint64_t offset, std::string_view what) const {
     return bad_input("{}: {}, at offset {:#x}", name, what, offset);
   }
   /// An error of the parsers below, which know neither archive nor offset.
-  std::unexpected<Error> bad_header(const Error& error) const {
-    return bad_at(header_begin, error.message);
-  }
+  Failure bad_header(const Error& error) const { return bad_at(header_begin, error.message); }
 
   /// Up to `max` bytes; empty at the end of the stream.
   Result<Bytes> take_some(std::uint64_t max) {

@@ -10,10 +10,10 @@ namespace flense::image {
 Result<std::string> find_sif_builder() {
   for (const char* name : {"apptainer", "singularity"})
     if (const auto found = find_program(name)) return *found;
-  return with_hint(Result<std::string>(fail(Code::kEnvironment,
-                                            "neither apptainer nor singularity is on PATH, which "
-                                            "build SIF files")),
-                   "install one of them, or write -o squashfs:FILE, which they run too");
+  return fail(Code::kEnvironment,
+              "neither apptainer nor singularity is on PATH, which "
+              "build SIF files")
+      .hint("install one of them, or write -o squashfs:FILE, which they run too");
 }
 
 Result<void> build_sif(const std::string& program, const std::filesystem::path& archive,

@@ -196,10 +196,10 @@ class StoreWriter final : public ImageWriter {
     if (spec_.form != OutputForm::kDockerArchive || compression != codec::Compression::kZstd) {
       return {};
     }
-    return with_hint(Result<void>(fail(Code::kUsage,
-                                       "a docker-archive cannot hold zstd layers: engines expect "
-                                       "plain or gzip ones there")),
-                     "write oci-archive: or oci: instead, or recompress with --compression gzip");
+    return fail(Code::kUsage,
+                "a docker-archive cannot hold zstd layers: engines expect "
+                "plain or gzip ones there")
+        .hint("write oci-archive: or oci: instead, or recompress with --compression gzip");
   }
 
   Result<void> write_file(const std::filesystem::path& path, std::string_view text) {

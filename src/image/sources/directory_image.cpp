@@ -213,8 +213,8 @@ class DirectoryWalk {
     UniqueFd child(::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!child) {
       if (errno == ENOENT) return {};
-      return with_hint(Result<void>(system_error(errno, "cannot open directory " + shown)),
-                       "run as a user who may read the whole tree");
+      return system_error(errno, "cannot open directory " + shown)
+          .hint("run as a user who may read the whole tree");
     }
     if (is_kernel_file_system(child.get())) return {};
     return descend(std::move(child), path, depth + 1);

@@ -80,10 +80,10 @@ Result<std::string> docker_address() {
                                   home + "/.docker/run/docker.sock"}) {
     if (is_socket(path)) return "unix://" + path;
   }
-  return with_hint(Result<std::string>(fail(Code::kEnvironment,
-                                            "no Docker engine is running here: there is no "
-                                            "/var/run/docker.sock and DOCKER_HOST is not set")),
-                   "start the engine, or give a saved archive (docker save -o image.tar NAME)");
+  return fail(Code::kEnvironment,
+              "no Docker engine is running here: there is no "
+              "/var/run/docker.sock and DOCKER_HOST is not set")
+      .hint("start the engine, or give a saved archive (docker save -o image.tar NAME)");
 }
 
 Result<bool> docker_has(const std::string& address, const std::string& reference) {

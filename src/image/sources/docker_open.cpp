@@ -47,11 +47,10 @@ Result<DockerEntry> choose(const FileTree& tree, std::vector<DockerEntry> entrie
                      list_tags(entries));
   }
   if (entries.size() > 1) {
-    return with_hint(Result<DockerEntry>(
-                         bad_input("{} holds several images: {}", tree.name(), list_tags(entries))),
-                     fmt::format("name one of them, as in docker-archive:FILE:{}",
-                                 entries.front().tags.empty() ? entries.front().config
-                                                              : entries.front().tags.front()));
+    return bad_input("{} holds several images: {}", tree.name(), list_tags(entries))
+        .hint(fmt::format(
+            "name one of them, as in docker-archive:FILE:{}",
+            entries.front().tags.empty() ? entries.front().config : entries.front().tags.front()));
   }
   return std::move(entries.front());
 }

@@ -139,11 +139,11 @@ Result<UniqueFd> connect_tcp(std::string_view host_port, const std::string& show
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
-    return with_hint(Result<UniqueFd>(fail(Code::kEnvironment,
-                                           "cannot reach the engine at {}: only local "
-                                           "sockets and numeric addresses are supported",
-                                           shown)),
-                     "save the image there with `docker save` and give the file");
+    return fail(Code::kEnvironment,
+                "cannot reach the engine at {}: only local "
+                "sockets and numeric addresses are supported",
+                shown)
+        .hint("save the image there with `docker save` and give the file");
   }
   return connect_to(AF_INET, address, shown);
 }
@@ -169,11 +169,11 @@ Result<UniqueFd> connect_engine(const std::string& address) {
     return connect_tcp(std::string_view(address).substr(6), address);
   }
   if (!address.starts_with("unix://")) {
-    return with_hint(Result<UniqueFd>(fail(Code::kEnvironment,
-                                           "cannot reach the engine at {}: only unix:// and "
-                                           "tcp:// are supported",
-                                           address)),
-                     "save the image there with `docker save` and give the file");
+    return fail(Code::kEnvironment,
+                "cannot reach the engine at {}: only unix:// and "
+                "tcp:// are supported",
+                address)
+        .hint("save the image there with `docker save` and give the file");
   }
   const std::string path = address.substr(7);
   sockaddr_un local{};

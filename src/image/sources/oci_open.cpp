@@ -149,17 +149,17 @@ Result<Candidate> pick_platform(const FileTree& tree, std::vector<Candidate> can
     fitting.push_back(std::move(candidate));
   }
   if (fitting.empty()) {
-    return with_hint(Result<Candidate>(bad_input("{} has no image for {}; it has {}", tree.name(),
-                                                 wanted.text(), join(platforms))),
-                     fmt::format("choose one of them, as in --platform {}", *platforms.begin()));
+    return bad_input("{} has no image for {}; it has {}", tree.name(), wanted.text(),
+                     join(platforms))
+        .hint(fmt::format("choose one of them, as in --platform {}", *platforms.begin()));
   }
   digests.clear();
   for (const Candidate& candidate : fitting) digests.insert(candidate.ref.descriptor.digest);
   if (digests.size() > 1) {
-    return with_hint(Result<Candidate>(bad_input("{} holds several images: {}", tree.name(),
-                                                 join(names_of(fitting)))),
-                     "name one of them after the path, as in oci:DIR:TAG or docker-archive:"
-                     "FILE:NAME:TAG");
+    return bad_input("{} holds several images: {}", tree.name(), join(names_of(fitting)))
+        .hint(
+            "name one of them after the path, as in oci:DIR:TAG or docker-archive:"
+            "FILE:NAME:TAG");
   }
   return std::move(fitting.front());
 }

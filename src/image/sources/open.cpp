@@ -48,9 +48,8 @@ Result<std::unique_ptr<StoredImage>> open_archive(Bytes bytes, std::optional<Map
     TRY(const auto index, tree->find("index.json"));
     TRY(const auto docker, tree->find("manifest.json"));
     if (!index && !docker) {
-      return with_hint(Result<std::unique_ptr<StoredImage>>(
-                           bad_input("{} is a tar of a root file system, not of an image", name)),
-                       "unpack it and give the directory, or import it into an engine");
+      return bad_input("{} is a tar of a root file system, not of an image", name)
+          .hint("unpack it and give the directory, or import it into an engine");
     }
   }
   TRY(auto image, open_tree(std::shared_ptr<const FileTree>(std::move(tree)), reference, options));

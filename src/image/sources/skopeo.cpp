@@ -38,10 +38,10 @@ Result<CachePaths> image_cache(const std::filesystem::path& root) {
 
 Result<std::string> skopeo_program() {
   if (auto program = find_program("skopeo")) return *program;
-  return with_hint(Result<std::string>(fail(Code::kEnvironment,
-                                            "skopeo is not installed; it is "
-                                            "needed for registries and Podman's storage")),
-                   "install skopeo, or save the image to a file and give that");
+  return fail(Code::kEnvironment,
+              "skopeo is not installed; it is "
+              "needed for registries and Podman's storage")
+      .hint("install skopeo, or save the image to a file and give that");
 }
 
 /// The message of a log line: time="…" level=fatal msg="…".

@@ -39,9 +39,8 @@ Result<void> check_space(int fd, std::uint64_t written) {
   struct statvfs status{};
   if (::fstatvfs(fd, &status) != 0) return {};
   if (std::uint64_t{status.f_bavail} * status.f_frsize > kReserve) return {};
-  return with_hint(Result<void>(fail(Code::kEnvironment, "the scratch directory is full after {}",
-                                     human_bytes(written))),
-                   "choose a roomier one with --tmpdir");
+  return fail(Code::kEnvironment, "the scratch directory is full after {}", human_bytes(written))
+      .hint("choose a roomier one with --tmpdir");
 }
 
 }  // namespace

@@ -43,11 +43,8 @@ std::string upper(std::string_view text) {
 }
 
 auto not_a_size(std::string_view text) {
-  Error error{Code::kUsage,
-              fmt::format("'{}' is not a size", text),
-              {},
-              "write a number and a unit, such as 500MB, 1.5GB or 10GiB"};
-  return std::unexpected(std::move(error));
+  return fail(Code::kUsage, "'{}' is not a size", text)
+      .hint("write a number and a unit, such as 500MB, 1.5GB or 10GiB");
 }
 
 BudgetResult judge(std::string_view name, std::uint64_t limit, std::uint64_t actual,

@@ -89,9 +89,9 @@ bool looks_like_json(std::string_view first_bytes) {
 Result<Inventory> parse_inventory(std::string_view text, std::string_view what) {
   TRY(const text::Json json, text::parse_json(text, what));
   if (json["schema"].text() != kInventorySchema)
-    return with_hint(Result<Inventory>(bad_input("{}: expected a document of schema {}, found '{}'",
-                                                 what, kInventorySchema, json["schema"].text())),
-                     "write one with: flense inspect --json IMAGE > FILE");
+    return bad_input("{}: expected a document of schema {}, found '{}'", what, kInventorySchema,
+                     json["schema"].text())
+        .hint("write one with: flense inspect --json IMAGE > FILE");
   Inventory out;
   text::FieldReader reader(what, kMaxItems);
   reader.read(json, "$", out);

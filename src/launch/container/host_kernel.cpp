@@ -79,10 +79,8 @@ std::string_view to_string(CgroupLayout layout) {
 Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
                                     const std::filesystem::path& directory, bool memory, bool cpu) {
   const auto refused = [&](std::string why) {
-    return std::unexpected(Error{Code::kEnvironment,
-                                 "--memory and --cpus need a delegated control group: " + why,
-                                 {},
-                                 kDelegationHint});
+    return fail(Code::kEnvironment, "--memory and --cpus need a delegated control group: {}", why)
+        .hint(kDelegationHint);
   };
   const CgroupLayout layout = cgroup_layout(directory);
   if (layout != CgroupLayout::kUnified)

@@ -24,12 +24,9 @@ bool lies_in_a_mount(const std::string& target, const std::vector<OciMount>& bef
   });
 }
 
-std::unexpected<Error> conflict(const std::string& target, std::string_view there) {
-  return std::unexpected(
-      Error{Code::kBadInput,
-            fmt::format("{} cannot be mounted on: the image has {} there", target, there),
-            {},
-            "mount on another place"});
+Failure conflict(const std::string& target, std::string_view there) {
+  return fail(Code::kBadInput, "{} cannot be mounted on: the image has {} there", target, there)
+      .hint("mount on another place");
 }
 
 }  // namespace

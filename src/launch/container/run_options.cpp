@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kMaxEnvLines = 10'000, kMaxContainerName = 128;
 
-std::unexpected<Error> usage(std::string message, std::string hint) {
-  return std::unexpected(Error{Code::kUsage, std::move(message), {}, std::move(hint)});
+Failure usage(std::string message, std::string hint) {
+  return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
 /// A place in the container, without "." and "..".

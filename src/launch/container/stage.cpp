@@ -118,8 +118,8 @@ Result<void> add_to_skeleton(const std::filesystem::path& skeleton, int root,
 Result<void> mount_overlay(const std::filesystem::path& root, const std::filesystem::path& target,
                            const std::string& options, unsigned long flags) {
   if (::mount(root.c_str(), target.c_str(), "overlay", flags, options.c_str()) == 0) return {};
-  return with_hint(Result<void>(system_error(errno, "cannot mount an overlay in a user namespace")),
-                   "that needs Linux 5.11; without it mount only on places that the image has");
+  return system_error(errno, "cannot mount an overlay in a user namespace")
+      .hint("that needs Linux 5.11; without it mount only on places that the image has");
 }
 
 /// A mount that is attached nowhere gets a place.
@@ -197,8 +197,8 @@ Result<void> forbid_cgroup_namespaces() {
 /// The PID namespace that this process is in, for crun.
 Result<void> mount_processes() {
   if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) return {};
-  return with_hint(Result<void>(system_error(errno, "cannot mount a /proc for --die-with-parent")),
-                   "in a container whose own /proc is partly covered the kernel allows none");
+  return system_error(errno, "cannot mount a /proc for --die-with-parent")
+      .hint("in a container whose own /proc is partly covered the kernel allows none");
 }
 
 Result<void> keep_mounted(const std::filesystem::path& kept, const std::filesystem::path& target) {
@@ -337,11 +337,11 @@ Result<void> check_overlay_place(const std::filesystem::path& directory) {
   const auto magic = static_cast<std::uint32_t>(found.f_type);
   if (on_network_file_system(directory) || magic == FUSE_SUPER_MAGIC ||
       magic == OVERLAYFS_SUPER_MAGIC)
-    return with_hint(Result<void>(fail(Code::kEnvironment,
-                                       "--overlay {}: an overlay cannot keep its changes on a "
-                                       "network file system, on FUSE or on another overlay",
-                                       directory.string())),
-                     "name a directory on a disk of this machine");
+    return fail(Code::kEnvironment,
+                "--overlay {}: an overlay cannot keep its changes on a "
+                "network file system, on FUSE or on another overlay",
+                directory.string())
+        .hint("name a directory on a disk of this machine");
   return {};
 }
 

@@ -72,9 +72,9 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
   if (source == FileKind::kMissing) return {};
   const bool directory = place.kind == FileKind::kDirectory;
   if (directory != (source == FileKind::kDirectory))
-    return with_hint(Result<void>(bad_input("{} cannot be mounted on: the image has a {} there",
-                                            mount.destination, directory ? "directory" : "file")),
-                     "mount on another place");
+    return bad_input("{} cannot be mounted on: the image has a {} there", mount.destination,
+                     directory ? "directory" : "file")
+        .hint("mount on another place");
   return {};
 }
 
@@ -205,8 +205,8 @@ Result<void> check_standard_streams() {
   for (const int fd : {0, 1, 2}) {
     struct stat status{};
     if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
-      return with_hint(Result<void>(fail(Code::kUsage, "the descriptor {} is a directory", fd)),
-                       "a container gets no open directory of the host: redirect a file, or -v it");
+      return fail(Code::kUsage, "the descriptor {} is a directory", fd)
+          .hint("a container gets no open directory of the host: redirect a file, or -v it");
   }
   return {};
 }

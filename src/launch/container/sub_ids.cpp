@@ -44,9 +44,8 @@ Result<IdRange> range_in(const char* file, const Account& account) {
 
 Result<std::string> mapper(const char* name) {
   if (const auto program = find_program(name)) return *program;
-  return with_hint(Result<std::string>(
-                       fail(Code::kEnvironment, "--sub-ids needs {}, which is not on PATH", name)),
-                   "apt-get install uidmap; without --sub-ids the command runs as you");
+  return fail(Code::kEnvironment, "--sub-ids needs {}, which is not on PATH", name)
+      .hint("apt-get install uidmap; without --sub-ids the command runs as you");
 }
 
 bool run_mapper(const std::string& program, pid_t target, std::uint32_t own, const IdRange& range) {
@@ -133,10 +132,9 @@ Result<void> enter_with_sub_ids(const SubIds& ids, const std::function<Result<vo
     if (errno != EINTR) return system_error(errno, "cannot wait for a process");
   TRY_DO(entered);
   if (!told || status != 0)
-    return with_hint(Result<void>(fail(Code::kEnvironment,
-                                       "newuidmap and newgidmap did not map the ids of {} and {}",
-                                       kSubUids, kSubGids)),
-                     "what they said stands above; without --sub-ids the command runs as you");
+    return fail(Code::kEnvironment, "newuidmap and newgidmap did not map the ids of {} and {}",
+                kSubUids, kSubGids)
+        .hint("what they said stands above; without --sub-ids the command runs as you");
   return {};
 }
 

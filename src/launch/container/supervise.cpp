@@ -202,8 +202,8 @@ Result<int> supervise(const Supervision& how, const std::function<Result<void>()
   if (size <= 0) return status;
   const std::string said(text.data(), static_cast<std::size_t>(size));
   const std::size_t end = said.find('\n');
-  return with_hint(Result<int>(fail(Code::kEnvironment, "{}", said.substr(0, end))),
-                   said.substr(std::min(end, said.size() - 1) + 1));
+  return fail(Code::kEnvironment, "{}", said.substr(0, end))
+      .hint(said.substr(std::min(end, said.size() - 1) + 1));
 }
 
 }  // namespace flense::launch

@@ -59,11 +59,9 @@ Result<void> resolve_foreign(const std::vector<std::string>& names, const cdi::R
                              const host::Machine& machine, GpuDevices& out) {
   TRY(const cdi::Edits edits, registry.resolve(names));
   if (const std::string complaint = complaint_about(registry, names, machine); !complaint.empty())
-    return std::unexpected(
-        Error{Code::kEnvironment,
-              fmt::format("the CDI specification does not fit this machine: {}", complaint),
-              {},
-              "the tool that wrote it makes it anew; flense cdi validate says more"});
+    return fail(Code::kEnvironment, "the CDI specification does not fit this machine: {}",
+                complaint)
+        .hint("the tool that wrote it makes it anew; flense cdi validate says more");
   out.reasons.push_back(
       fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
   cdi::merge(edits, out.edits);

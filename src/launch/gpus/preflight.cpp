@@ -224,15 +224,14 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
 Result<void> refuse(const Preflight& preflight) {
   if (preflight.failures.empty()) return {};
   const PreflightFinding& first = preflight.failures.front();
-  Error error{Code::kEnvironment,
-              fmt::format("the image will not run here: {} ({})", first.message, first.id),
-              {},
-              fmt::format("{}{}--no-preflight starts it nevertheless", first.fix,
-                          first.fix.empty() ? "" : "; ")};
+  Failure failure =
+      fail(Code::kEnvironment, "the image will not run here: {} ({})", first.message, first.id)
+          .hint(fmt::format("{}{}--no-preflight starts it nevertheless", first.fix,
+                            first.fix.empty() ? "" : "; "));
   for (std::size_t i = 1; i < preflight.failures.size(); ++i)
-    error.context.push_back(fmt::format("it also fails {}: {}", preflight.failures[i].id,
-                                        preflight.failures[i].message));
-  return std::unexpected(std::move(error));
+    failure.error().context.push_back(fmt::format(
+        "it also fails {}: {}", preflight.failures[i].id, preflight.failures[i].message));
+  return failure;
 }
 
 }  // namespace flense::launch

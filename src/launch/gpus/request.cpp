@@ -53,8 +53,8 @@ class Chooser {
   Result<void> take_count(const GpuWords& words, std::uint64_t count);
   Result<void> take_one(const GpuWords& words, const std::string& device);
   Result<void> take_slot(const GpuSlot& slot, std::string_view asked);
-  std::unexpected<Error> no_gpu(std::string_view asked) const;
-  std::unexpected<Error> unknown(std::string_view device) const;
+  Failure no_gpu(std::string_view asked) const;
+  Failure unknown(std::string_view device) const;
   void add(std::string name, std::string reason);
   std::vector<std::string> known_devices() const;
   void set_visible();
@@ -107,63 +107,50 @@ std::vector<std::string> Chooser::known_devices() const {
   return unique;
 }
 
-std::unexpected<Error> Chooser::no_gpu(std::string_view asked) const {
+Failure Chooser::no_gpu(std::string_view asked) const {
   if (job_)
-    return std::unexpected(Error{
-        Code::kEnvironment,
-        fmt::format("{} asks for a GPU, and the Slurm job has none ({})", asked, job_->evidence),
-        {},
-        "ask Slurm for them: --gres=gpu:1, --gpus=1"});
+    return fail(Code::kEnvironment, "{} asks for a GPU, and the Slurm job has none ({})", asked,
+                job_->evidence)
+        .hint("ask Slurm for them: --gres=gpu:1, --gpus=1");
   for (const host::Gpu& gpu : host_.gpus)
     if (gpu.vendor == "nvidia" || gpu.vendor == "amd")
-      return std::unexpected(
-          Error{Code::kEnvironment,
-                fmt::format("{} asks for a GPU, and the driver of {} at {} is not loaded: {}",
-                            asked, gpu.name.value.value_or(gpu.vendor + "'s GPU"),
-                            gpu.pci_address.value.value_or("an unknown address"),
-                            gpu.vendor == "nvidia" ? host_.nvidia.module_version.evidence
-                                                   : gpu.kernel_driver.evidence),
-                {},
-                kNoGpuHint});
+      return fail(Code::kEnvironment,
+                  "{} asks for a GPU, and the driver of {} at {} is not loaded: {}", asked,
+                  gpu.name.value.value_or(gpu.vendor + "'s GPU"),
+                  gpu.pci_address.value.value_or("an unknown address"),
+                  gpu.vendor == "nvidia" ? host_.nvidia.module_version.evidence
+                                         : gpu.kernel_driver.evidence)
+          .hint(kNoGpuHint);
   const std::string& why = host_.gpu_count.evidence;
-  return std::unexpected(Error{Code::kEnvironment,
-                               fmt::format("{} asks for a GPU, and there is none{}", asked,
-                                           why.empty() ? std::string() : fmt::format(" ({})", why)),
-                               {},
-                               kNoGpuHint});
+  return fail(Code::kEnvironment, "{} asks for a GPU, and there is none{}", asked,
+              why.empty() ? std::string() : fmt::format(" ({})", why))
+      .hint(kNoGpuHint);
 }
 
-std::unexpected<Error> Chooser::unknown(std::string_view device) const {
+Failure Chooser::unknown(std::string_view device) const {
   const std::vector<std::string> known = known_devices();
   const std::vector<std::string> near = knowledge::near_matches(device, known, 1);
-  return std::unexpected(Error{
-      Code::kEnvironment,
-      fmt::format("there is no GPU '{}'{}", device,
-                  job_ ? fmt::format(" in this Slurm job ({})", job_->evidence)
-                       : std::string(" on this machine")),
-      {},
-      near.empty()
-          ? fmt::format("there are: {}", fmt::join(known, ", "))
-          : fmt::format("did you mean {}? There are: {}", near.front(), fmt::join(known, ", "))});
+  return fail(Code::kEnvironment, "there is no GPU '{}'{}", device,
+              job_ ? fmt::format(" in this Slurm job ({})", job_->evidence)
+                   : std::string(" on this machine"))
+      .hint(near.empty() ? fmt::format("there are: {}", fmt::join(known, ", "))
+                         : fmt::format("did you mean {}? There are: {}", near.front(),
+                                       fmt::join(known, ", ")));
 }
 
 Result<void> Chooser::take_slot(const GpuSlot& slot, std::string_view asked) {
   if (slot.mig_without_instance)
-    return std::unexpected(
-        Error{Code::kEnvironment,
-              fmt::format("MIG is on for GPU {}, and it has no instances, so nothing can run on it",
-                          slot.index),
-              {},
-              "nvidia-smi mig -cgi … -C makes instances; nvidia-smi -mig 0 switches MIG off"});
+    return fail(Code::kEnvironment,
+                "MIG is on for GPU {}, and it has no instances, so nothing can run on it",
+                slot.index)
+        .hint("nvidia-smi mig -cgi … -C makes instances; nvidia-smi -mig 0 switches MIG off");
   if (slot.instances > 0)
-    return std::unexpected(
-        Error{Code::kEnvironment,
-              fmt::format("GPU {} is divided into {} MIG instances, and a program can use one of "
-                          "them",
-                          slot.index, slot.instances),
-              {},
-              fmt::format("name one: --gpus device={}:0, or its UUID; nvidia-smi -L lists them",
-                          slot.index)});
+    return fail(Code::kEnvironment,
+                "GPU {} is divided into {} MIG instances, and a program can use one of "
+                "them",
+                slot.index, slot.instances)
+        .hint(fmt::format("name one: --gpus device={}:0, or its UUID; nvidia-smi -L lists them",
+                          slot.index));
   const std::string index = fmt::format("{}", slot.index);
   std::string reason = fmt::format("asked for as {}", asked);
   if (slot.minor && slot.vendor == "nvidia") reason += fmt::format(", /dev/nvidia{}", *slot.minor);
@@ -216,12 +203,9 @@ Result<void> Chooser::take_count(const GpuWords& words, std::uint64_t count) {
   }
   if (usable.empty()) return no_gpu(asked);
   if (usable.size() < count)
-    return std::unexpected(
-        Error{Code::kEnvironment,
-              fmt::format("{} asks for {} GPUs, and {} has {}", asked, count,
-                          job_ ? "the Slurm job" : "this machine", usable.size()),
-              {},
-              "--gpus all takes those that there are"});
+    return fail(Code::kEnvironment, "{} asks for {} GPUs, and {} has {}", asked, count,
+                job_ ? "the Slurm job" : "this machine", usable.size())
+        .hint("--gpus all takes those that there are");
   for (std::size_t i = 0; i < count; ++i) TRY_DO(take_slot(usable[i], asked));
   return {};
 }
@@ -248,12 +232,10 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
                         host::parse_number(std::string_view(device).substr(colon + 1));
   if (number && (colon == device.npos || instance)) {
     if (vendors.size() > 1)
-      return std::unexpected(Error{
-          Code::kUsage,
-          fmt::format("--gpus {} could be a GPU of {}", device, fmt::join(vendors, " or of ")),
-          {},
-          fmt::format("say which: --device {} or --device {}", cdi_name(vendors[0], device),
-                      cdi_name(vendors[1], device))});
+      return fail(Code::kUsage, "--gpus {} could be a GPU of {}", device,
+                  fmt::join(vendors, " or of "))
+          .hint(fmt::format("say which: --device {} or --device {}", cdi_name(vendors[0], device),
+                            cdi_name(vendors[1], device)));
     if (slots_.empty()) {
       add(cdi_name(vendors.front(), device), "named");
       return {};
@@ -309,11 +291,8 @@ Result<void> Chooser::take_device(const std::string& value) {
     add(value, "named with --device");
     return {};
   }
-  return std::unexpected(
-      Error{Code::kUsage,
-            fmt::format("--device '{}' is neither a node of /dev nor a CDI device", value),
-            {},
-            "--device /dev/fuse, or --device nvidia.com/gpu=0; flense cdi list shows the devices"});
+  return fail(Code::kUsage, "--device '{}' is neither a node of /dev nor a CDI device", value)
+      .hint("--device /dev/fuse, or --device nvidia.com/gpu=0; flense cdi list shows the devices");
 }
 
 void Chooser::take_present(std::string_view vendor, std::string_view option) {
@@ -353,8 +332,7 @@ void Chooser::set_visible() {
 
 Result<GpuChoice> Chooser::end() {
   if (none_ && !out_.names.empty())
-    return std::unexpected(
-        Error{Code::kUsage, "--gpus none and other GPUs exclude each other", {}, {}});
+    return fail(Code::kUsage, "--gpus none and other GPUs exclude each other");
   set_visible();
   return std::move(out_);
 }

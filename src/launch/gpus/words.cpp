@@ -10,9 +10,8 @@ constexpr const char* kForms =
     "--gpus takes all, none, 0,1, device=0,1, a UUID, or a number of "
     "GPUs";
 
-std::unexpected<Error> not_understood(std::string_view value, std::string_view why) {
-  return std::unexpected(Error{
-      Code::kUsage, fmt::format("--gpus '{}' is not understood: {}", value, why), {}, kForms});
+Failure not_understood(std::string_view value, std::string_view why) {
+  return fail(Code::kUsage, "--gpus '{}' is not understood: {}", value, why).hint(kForms);
 }
 
 Result<std::uint64_t> count_of(std::string_view value, std::string_view word) {

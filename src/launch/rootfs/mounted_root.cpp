@@ -17,8 +17,8 @@ namespace flense::launch {
 
 namespace {
 
-std::unexpected<Error> explained(int error, std::string what) {
-  auto out = system_error(error, std::move(what));
+Failure explained(int error, std::string what) {
+  Failure out = system_error(error, std::move(what));
   out.error().hint = "without --mount-image the image is unpacked once, which needs no root";
   return out;
 }
@@ -81,9 +81,8 @@ Result<UniqueFd> mount_device(const std::string& device) {
 
 Result<RootFs> mount_image(const image::Image& image, const std::filesystem::path& file) {
   if (image.form != image::Form::kSquashfs && image.form != image::Form::kSif)
-    return with_hint(Result<RootFs>(fail(
-                         Code::kUsage, "--mount-image: {} is no squashfs and no SIF", image.name)),
-                     "other images are unpacked once; slim writes -o squashfs:FILE and sif:FILE");
+    return fail(Code::kUsage, "--mount-image: {} is no squashfs and no SIF", image.name)
+        .hint("other images are unpacked once; slim writes -o squashfs:FILE and sif:FILE");
   std::uint64_t offset = 0, size = 0;
   if (image.form == image::Form::kSif) {
     TRY(const MappedFile mapped, MappedFile::open(file));

@@ -100,16 +100,13 @@ const char* damage_at(int root, std::string_view path, const Programs& programs)
   return (status.st_mode & kExecuteBits) != 0 ? "was not unpacked" : nullptr;
 }
 
-std::unexpected<Error> damaged_root(const RootFs& root, std::string_view what) {
+Failure damaged_root(const RootFs& root, std::string_view what) {
   // Without it there is no entry (root_store.h); containers that use the root are not touched.
   static_cast<void>(::unlinkat(root.held.get(), kEntryName, 0));
-  Error error =
-      fail(Code::kEnvironment, "the unpacked root {} is damaged: {}", root.path.string(), what)
-          .error();
-  error.hint =
-      "the next start unpacks it anew, once no container uses it; flense cache verify looks at "
-      "all others";
-  return std::unexpected(std::move(error));
+  return fail(Code::kEnvironment, "the unpacked root {} is damaged: {}", root.path.string(), what)
+      .hint(
+          "the next start unpacks it anew, once no container uses it; flense cache verify looks at "
+          "all others");
 }
 
 }  // namespace

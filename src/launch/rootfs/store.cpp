@@ -97,9 +97,9 @@ std::string place_hint(const std::filesystem::path& directory) {
 Result<void> check_platform(const image::Image& image) {
   const image::Platform host = image::host_platform();
   if (image.platform.architecture.empty() || image::platform_match(host, image.platform)) return {};
-  return with_hint(Result<void>(fail(Code::kEnvironment, "{} is for {}, this machine is {}",
-                                     image.name, image.platform.text(), host.text())),
-                   "--platform picks another one of a multi-platform image");
+  return fail(Code::kEnvironment, "{} is for {}, this machine is {}", image.name,
+              image.platform.text(), host.text())
+      .hint("--platform picks another one of a multi-platform image");
 }
 
 }  // namespace
@@ -177,8 +177,8 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
     if (pause == kFirstPause)
       progress.begin("waiting for another flense that unpacks the image", 0);
     if (errno != EWOULDBLOCK && errno != EINTR)
-      return with_hint(Result<RootFs>(system_error(errno, "cannot lock in " + directory_.string())),
-                       "FLENSE_CACHE=DIR names a directory of this machine");
+      return system_error(errno, "cannot lock in " + directory_.string())
+          .hint("FLENSE_CACHE=DIR names a directory of this machine");
     TRY(there, find(key));
     if (there) return std::move(*there);
     TRY_DO(progress.add(0));

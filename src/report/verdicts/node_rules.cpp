@@ -168,14 +168,13 @@ Terms gpu_terms(const Requirements& needs) {
   return out;
 }
 
-std::unexpected<Error> nothing_known(const Requirements& needs) {
-  return std::unexpected(Error{
-      Code::kEnvironment,
-      fmt::format("which GPUs {} serves is unknown or none, so no node can "
-                  "be chosen by them",
-                  needs.name),
-      {},
-      needs.disk_bytes.value ? "flense inspect shows its device code" : "let the layers be read"});
+Failure nothing_known(const Requirements& needs) {
+  return fail(Code::kEnvironment,
+              "which GPUs {} serves is unknown or none, so no node can "
+              "be chosen by them",
+              needs.name)
+      .hint(needs.disk_bytes.value ? "flense inspect shows its device code"
+                                   : "let the layers be read");
 }
 
 bool has(const Requirements& needs, std::string_view vendor) {

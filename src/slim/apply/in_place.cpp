@@ -34,8 +34,8 @@ Result<void> copy_metadata(int from, int to, const std::string& name) {
   if (::fstat(to, &created) != 0) return system_error(errno, "cannot read " + name);
   if ((created.st_uid != status.st_uid || created.st_gid != status.st_gid) &&
       ::fchown(to, status.st_uid, status.st_gid) != 0)
-    return with_hint(Result<void>(system_error(errno, "cannot keep the owner of " + name)),
-                     "run as the owner of the tree, or as root");
+    return system_error(errno, "cannot keep the owner of " + name)
+        .hint("run as the owner of the tree, or as root");
   if (::fchmod(to, status.st_mode & 07777U) != 0)
     return system_error(errno, "cannot set the mode of " + name);
   std::string names(64u << 10, '\0');

@@ -95,9 +95,8 @@ Result<SandboxStart> prepare_sandbox(const std::filesystem::path& root,
                                      int filter) {
   const auto bwrap = find_program("bwrap");
   if (!bwrap) {
-    return with_hint(Result<SandboxStart>(
-                         fail(Code::kEnvironment, "{} needs bubblewrap (bwrap) on PATH", option)),
-                     fmt::format("install the package bubblewrap, or leave {} out", option));
+    return fail(Code::kEnvironment, "{} needs bubblewrap (bwrap) on PATH", option)
+        .hint(fmt::format("install the package bubblewrap, or leave {} out", option));
   }
   // A mount point must exist in the read-only root; images may lack these.
   std::vector<std::string> scratch;

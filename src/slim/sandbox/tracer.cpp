@@ -258,9 +258,10 @@ Result<TracedEnd> run_traced(const std::function<int()>& child, PathRecorder& re
     opening = UniqueFd();
     int ignored = 0;
     while (::waitpid(first, &ignored, 0) < 0 && errno == EINTR) continue;
-    return with_hint(Result<TracedEnd>(system_error(error, "cannot trace a process of our own")),
-                     "ptrace(2) must be allowed: sysctl kernel.yama.ptrace_scope at most 1, and no "
-                     "seccomp profile of a container around flense that forbids it");
+    return system_error(error, "cannot trace a process of our own")
+        .hint(
+            "ptrace(2) must be allowed: sysctl kernel.yama.ptrace_scope at most 1, and no "
+            "seccomp profile of a container around flense that forbids it");
   }
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, first, 0)));
   const std::stop_callback on_stop(settings.stop, [&] {
