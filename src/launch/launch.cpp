@@ -281,7 +281,7 @@ Result<Assembled> assemble(const LaunchInput& input, Draft& plan) {
   // Without links: nothing is left for the engine to follow.
   TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));
   TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));
-  TRY_DO(check_program(input.root, out.command));
+  TRY_DO(check_programs(input.root, out.command.looked));
   describe_contents(plan.oci, env_of(config), plan.reasons);
   amend_process(input, plan.oci.cwd, config);
   out.config = std::move(config);

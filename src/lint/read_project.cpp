@@ -34,7 +34,8 @@ void read_file(ProjectFile& file) {
       file.packages = read_uv_lock(file.source, file.problems);
       break;
     case FileKind::kApptainer:
-      return read_apptainer(file);
+      file.apptainer = parse_apptainer(file.source, file.problems);
+      break;
     case FileKind::kQuadlet:
       return read_quadlet(file);
     case FileKind::kSystemd:

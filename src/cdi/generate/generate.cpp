@@ -28,29 +28,6 @@ constexpr std::pair<std::string_view, Capability> kCapabilities[] = {
     {"compat32", Capability::kCompat32},
 };
 
-struct ModeRow {
-  Mode mode;
-  std::string_view word, vendor, device_class;
-};
-/// Kinds as the vendors' tools define them for each mode.
-constexpr ModeRow kModes[] = {
-    {Mode::kAuto, "auto", "", ""},
-    {Mode::kNvidia, "nvidia", "nvidia.com", "gpu"},
-    {Mode::kWsl, "wsl", "nvidia.com", "gpu"},
-    {Mode::kJetson, "jetson", "nvidia.com", "gpu"},
-    {Mode::kManagement, "management", "management.nvidia.com", "gpu"},
-    {Mode::kAmd, "amd", "amd.com", "gpu"},
-    {Mode::kRdma, "rdma", "nvidia.com", "mofed"},
-    {Mode::kGdrcopy, "gdrcopy", "nvidia.com", "gdrcopy"},
-    {Mode::kGds, "gds", "nvidia.com", "gds"},
-    {Mode::kNvswitch, "nvswitch", "nvidia.com", "nvswitch"},
-    {Mode::kImex, "imex", "nvidia.com", "imex-channel"},
-};
-
-const ModeRow& row_of(Mode mode) {
-  return *std::ranges::find(kModes, mode, &ModeRow::mode);
-}
-
 /// Everything of the driver but device nodes.
 Result<void> add_driver(Discovery& discovery, const DriverRoot& root, const std::string& version,
                         Edits& edits) {
@@ -191,15 +168,6 @@ std::optional<Capability> capability_of(std::string_view word) {
   return std::nullopt;
 }
 
-std::optional<Mode> mode_of(std::string_view word) {
-  const auto at = std::ranges::find(kModes, word, &ModeRow::word);
-  return at == std::end(kModes) ? std::nullopt : std::optional(at->mode);
-}
-
-std::string_view mode_word(Mode mode) {
-  return row_of(mode).word;
-}
-
 std::vector<Mode> modes_here(const host::Machine& machine) {
   std::vector<Mode> out;
   const host::System system = host::probe_platform(machine);
@@ -215,14 +183,6 @@ std::vector<Mode> modes_here(const host::Machine& machine) {
     out.push_back(Mode::kNvidia);
   if (machine.sys.exists("module/amdgpu") && !host::probe_amd_gpus(machine).empty())
     out.push_back(Mode::kAmd);
-  return out;
-}
-
-std::vector<Mode> modes_of(std::string_view kind) {
-  std::vector<Mode> out;
-  for (const ModeRow& row : kModes)
-    if (row.mode != Mode::kAuto && fmt::format("{}/{}", row.vendor, row.device_class) == kind)
-      out.push_back(row.mode);
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cdi/spec/modes.h"
 #include "cdi/spec/spec.h"
 #include "host/mig_query.h"
 #include "host/tree.h"
@@ -21,25 +22,6 @@ enum class Capability { kCompute, kUtility, kVideo, kGraphics, kDisplay, kNgx, k
 
 /// "compute"; nullopt for no capability.
 std::optional<Capability> capability_of(std::string_view word);
-
-enum class Mode {
-  kAuto,
-  kNvidia,
-  kWsl,
-  kJetson,
-  kManagement,
-  kAmd,
-  // What GPUs work with, as a kind of its own; GenerateOptions::with adds it to a GPU's.
-  kRdma,
-  kGdrcopy,
-  kGds,
-  kNvswitch,
-  kImex
-};
-
-/// "wsl", "jetson"; nullopt for no mode.
-std::optional<Mode> mode_of(std::string_view word);
-std::string_view mode_word(Mode mode);
 
 struct GenerateOptions {
   Mode mode = Mode::kAuto;
@@ -71,10 +53,6 @@ struct Generated {
 
 /// The modes that kAuto stands for on this machine: NVIDIA's before AMD's, empty without a driver.
 std::vector<Mode> modes_here(const host::Machine& machine);
-
-/// The modes whose specifications are of that kind; empty for another vendor's, which only his tool
-/// makes.
-std::vector<Mode> modes_of(std::string_view kind);
 
 /// An environment error that names the first missing piece, unless options.allow_missing. kAuto on
 /// a machine with GPUs of two vendors is a usage error: one specification has one kind.

@@ -13,7 +13,7 @@
 #include <system_error>
 
 #include "base/file.h"
-#include "cdi/generate/generate.h"
+#include "cdi/spec/modes.h"
 #include "knowledge/spelling.h"
 
 namespace flense::cdi {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "compat/facts/image_facts.h"
-#include "compat/judge.h"
+#include "compat/facts/question.h"
 
 namespace flense::compat {
 

@@ -126,11 +126,11 @@ std::string encode_programs(const Listing& listing) {
   return out;
 }
 
-Result<void> check_program(const RootFs& root, const CommandCheck& command) {
-  if (!root.held || command.looked.empty()) return {};
+Result<void> check_programs(const RootFs& root, const std::vector<std::string>& places) {
+  if (!root.held || places.empty()) return {};
   const auto programs = Programs::open(root.held.get());
   if (!programs) return damaged_root(root, "its record of programs is missing");
-  for (const std::string& place : command.looked) {
+  for (const std::string& place : places) {
     const std::string_view path = std::string_view(place).substr(1);
     if (const char* what = damage_at(root.directory.get(), path, *programs))
       return damaged_root(root, fmt::format("{} {}", path, what));

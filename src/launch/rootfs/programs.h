@@ -4,9 +4,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
-#include "launch/container/start_check.h"
 #include "launch/rootfs/listing.h"
 #include "launch/rootfs/store.h"
 
@@ -20,6 +20,6 @@ std::string encode_programs(const Listing& listing);
 /// The places of the image where the command was looked for, against the record: type, mode, size
 /// and time. Of a damaged root an environment error, and the next start unpacks it anew. Nothing is
 /// said of a root that is no entry of the store.
-Result<void> check_program(const RootFs& root, const CommandCheck& command);
+Result<void> check_programs(const RootFs& root, const std::vector<std::string>& places);
 
 }  // namespace flense::launch

@@ -41,7 +41,7 @@ class RootPrograms : public testing::Test {
     for (const OciMount& mount : mounts) paths.mount(mount);
     const CommandCheck command =
         must(check_command(paths, {program, "x"}, {"PATH=/sbin:/bin"}, "/usr"));
-    const auto result = check_program(*root_, command);
+    const auto result = check_programs(*root_, command.looked);
     return result ? "" : result.error().message;
   }
   std::filesystem::path at(const std::string& path) { return root_->path / path; }

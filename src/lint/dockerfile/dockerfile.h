@@ -15,12 +15,6 @@
 
 namespace flense::lint {
 
-/// A piece of an instruction as written, quotes removed.
-struct Word {
-  std::string text;
-  Span span;
-};
-
 /// --mount=type=cache,target=/root/.cache
 struct Flag {
   std::string name;  ///< "mount"
@@ -76,11 +70,6 @@ struct Stage {
   std::vector<Instruction> instructions;  ///< the first is FROM
   Environment environment;                ///< at its end: ENV alone, those of parents included
   Span span;
-};
-
-struct ParseProblem {
-  Span span;
-  std::string message;
 };
 
 struct Dockerfile {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lint/dockerfile/dockerfile.h"
+#include "lint/shell/shell.h"
 #include "lint/source/finding.h"
 #include "lint/source/source.h"
 

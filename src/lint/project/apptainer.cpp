@@ -4,7 +4,6 @@
 #include <array>
 
 #include "base/format.h"
-#include "lint/readers/readers.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -201,10 +200,6 @@ std::vector<const ApptainerSection*> ApptainerDefinition::sections(std::string_v
 
 ApptainerDefinition parse_apptainer(const SourceText& source, std::vector<ParseProblem>& problems) {
   return DefinitionReader(source, problems).read();
-}
-
-void read_apptainer(ProjectFile& file) {
-  file.apptainer = parse_apptainer(file.source, file.problems);
 }
 
 }  // namespace flense::lint

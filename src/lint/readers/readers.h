@@ -12,7 +12,6 @@ void read_bake_hcl(ProjectFile& file);
 void read_bake_json(ProjectFile& file);
 void read_quadlet(ProjectFile& file);
 void read_systemd(ProjectFile& file);
-void read_apptainer(ProjectFile& file);
 void read_shell(ProjectFile& file);
 
 }  // namespace flense::lint

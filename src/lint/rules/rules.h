@@ -1,4 +1,4 @@
-// The rules, one file per family (rules_*.cpp). A family looks at the whole project and reports
+// The rules, one file per family. A family looks at the whole project and reports
 // through the sink, which knows severities and ids from data/lint_rules.json.
 #pragma once
 

@@ -17,6 +17,18 @@ struct Span {
   bool operator==(const Span&) const = default;
 };
 
+/// A piece of a file as written, quotes removed.
+struct Word {
+  std::string text;
+  Span span;
+};
+
+/// What a format does not allow.
+struct ParseProblem {
+  Span span;
+  std::string message;
+};
+
 /// Both from 1; the column counts bytes.
 struct Position {
   std::uint32_t line = 1, column = 1;

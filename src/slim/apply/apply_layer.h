@@ -14,12 +14,6 @@
 
 namespace flense::slim {
 
-/// A small file added at the end of an edited layer.
-struct AddedFile {
-  std::string path;
-  std::string text;
-};
-
 struct LayerOutcome {
   /// Bytes given back by pass, as reached.
   std::map<std::string, std::uint64_t> bytes_by_pass;

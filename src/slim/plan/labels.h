@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "inventory/describe/slim_mark.h"
-#include "slim/apply/apply_layer.h"
 #include "slim/plan/options.h"
 #include "slim/plan/plan.h"
 #include "text/json.h"

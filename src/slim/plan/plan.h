@@ -57,6 +57,12 @@ struct LayerPlan {
   std::set<std::string> gone_above = {};
 };
 
+/// A small file added at the end of an edited layer.
+struct AddedFile {
+  std::string path;
+  std::string text;
+};
+
 /// A file that could give bytes but stays as it is.
 struct LeftAlone {
   std::string path;

@@ -1,0 +1,31 @@
+// What a verdict is about: an image, a machine, the tables; and what a rule makes of it.
+#pragma once
+
+#include <vector>
+
+#include "compat/facts/check.h"
+#include "compat/facts/launcher.h"
+#include "host/profile.h"
+#include "inventory/needs.h"
+#include "knowledge/knowledge.h"
+
+namespace flense::compat {
+
+struct ImageFacts;
+
+struct Question {
+  const inventory::Needs& image;
+  const host::Profile& host;
+  const knowledge::Knowledge& tables;
+  Launcher launcher = Launcher::kDocker;
+  bool redistribution = false;  ///< also the opt-in group of licence checks
+  /// Of `image` and `tables`, for who judges one image for many hosts; null: judge() works them
+  /// out.
+  const ImageFacts* facts = nullptr;
+};
+
+/// Adds its checks; none where the question does not arise (an image without CUDA, a host without
+/// GPUs of that vendor, …). A rule finds the facts of the image in its question.
+using Rule = void (*)(const Question& question, std::vector<Check>& checks);
+
+}  // namespace flense::compat
