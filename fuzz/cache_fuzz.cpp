@@ -9,6 +9,7 @@
 #include "image/layers/merged_tree.h"
 #include "inventory/needs_json.h"
 #include "inventory/scan/entry_store.h"
+#include "inventory/needs_cache.h"
 #include "inventory/scan/scan_cache.h"
 #include "inventory/scan/scan_format.h"
 

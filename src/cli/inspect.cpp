@@ -5,6 +5,8 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
+#include "inventory/compare/budget.h"
+#include "inventory/cuts.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/targets.h"
 #include "report/images/inventory_json.h"
@@ -91,6 +93,7 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   TRY(const inventory::Contents contents,
       with_context(inventory::read_contents(*image, options), "inspecting {}", image->name));
   TRY(inventory::Inventory inventory, inventory::describe(*image, contents, options));
+  inventory::add_cuts(*image, contents, options, inventory);
   progress->clear();
   TRY_DO(report_cache(args, io, cache.get()));
   inventory.budgets = inventory::check_budgets(inventory, budgets);

@@ -13,7 +13,7 @@
 #include "base/path.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/describe/links.h"
-#include "inventory/needs_survey.h"
+#include "inventory/describe/survey.h"
 
 namespace flense::inventory {
 
@@ -62,8 +62,7 @@ std::string relative_link(std::string_view from_file, std::string_view to) {
 
 class Loader {
  public:
-  Loader(const image::Image& image, const Contents& contents)
-      : survey_(survey(image, contents, nothing_)) {}
+  Loader(const image::Image& image, const Contents& contents) : survey_(survey(image, contents)) {}
 
   const Survey& seen() const { return survey_; }
 
@@ -88,7 +87,6 @@ class Loader {
   }
 
  private:
-  Inventory nothing_;
   Survey survey_;
 };
 

@@ -9,14 +9,29 @@
 
 #include "codec/estargz.h"
 #include "inventory/cuda_copies.h"
+#include "inventory/describe/build_needs.h"
+#include "inventory/describe/start.h"
 #include "inventory/equal_files.h"
 #include "inventory/gpu_files.h"
 #include "inventory/hub_cache.h"
 #include "inventory/jit_caches.h"
+#include "inventory/self_checked.h"
+#include "inventory/used_places.h"
 
 namespace flense::inventory {
 
 namespace {
+
+struct CutInputs {
+  const image::Image& image;
+  const BuildNeeds& needs;
+  const UsedPlaces& used;
+  const SelfChecked& self_checked;
+  const std::vector<WastedFile>& wasted;  ///< all of them
+  device::PruneOptions rules;             ///< of the level, for the targets
+  bool musl = false;  ///< the image's C library is musl: ELF files are left as they are
+  std::vector<FileCut>* each = nullptr;  ///< also gets the cuts file by file
+};
 
 constexpr std::size_t kExamples = 5;
 
@@ -122,13 +137,6 @@ void add_links(const Contents& contents, const CutInputs& inputs, const Stays& s
     add(kEqualFiles, Level::kStandard, kEqualFilesSummary, file, {});
 }
 
-}  // namespace
-
-std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
-  __extension__ using Wide = unsigned __int128;
-  return static_cast<std::uint64_t>(Wide{value} * part / whole);
-}
-
 std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
   Collector collector(inputs.each);
   for (const WastedFile& file : inputs.wasted) {
@@ -198,6 +206,30 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     }
   });
   return collector.take();
+}
+
+}  // namespace
+
+std::uint64_t share(std::uint64_t value, std::uint64_t part, std::uint64_t whole) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(Wide{value} * part / whole);
+}
+
+void add_cuts(const image::Image& image, const Contents& contents, const InventoryOptions& options,
+              Inventory& inventory) {
+  const BuildNeeds needs = find_build_needs(contents, inventory.packages);
+  const UsedPlaces used = UsedPlaces::find(image, contents.tree());
+  const SelfChecked self_checked = find_self_checked(contents);
+  const std::vector<WastedFile> wasted = find_waste(contents);
+  CutInputs inputs{image,
+                   needs,
+                   used,
+                   self_checked,
+                   wasted,
+                   cut_rules(image, options),
+                   uses_musl(contents.tree())};
+  if (options.file_cuts) inputs.each = &inventory.file_cuts;
+  inventory.cuts = find_cuts(contents, inputs);
 }
 
 }  // namespace flense::inventory

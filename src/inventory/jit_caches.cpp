@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/path.h"
+#include "inventory/names/jit_metadata.h"
 #include "text/json.h"
 
 namespace flense::inventory {
@@ -31,24 +32,6 @@ Fit fit_of(const text::Json& target, const device::Targets& targets) {
                : Fit::kOtherGpu;
   }
   return Fit::kUnknown;
-}
-
-/// The part of `path` up to the end of the component that begins at `at`; empty when that is the
-/// last one.
-std::string_view up_to_component(std::string_view path, std::size_t at) {
-  const std::size_t slash = path.find('/', at);
-  return slash == std::string_view::npos ? std::string_view{} : path.substr(0, slash);
-}
-
-/// The cache of PyTorch's compiler that holds `path`; empty when there is none.
-std::string_view compiler_tree(std::string_view path) {
-  for (const std::string_view place : {"tmp/", "var/tmp/"})
-    if (path.starts_with(place) && path.substr(place.size()).starts_with("torchinductor_"))
-      return up_to_component(path, place.size());
-  constexpr std::string_view kVllm = ".cache/vllm/torch_compile_cache/";
-  const std::size_t at = path.find(kVllm);
-  if (at == std::string_view::npos || (at > 0 && path[at - 1] != '/')) return {};
-  return up_to_component(path, at + kVllm.size());
 }
 
 /// The GPUs that FlashInfer compiled for: "80_90a"; empty outside of its cache.
@@ -84,15 +67,6 @@ Fit merged(Fit one, Fit other) {
 }
 
 }  // namespace
-
-bool is_jit_metadata(std::string_view path) {
-  // "__grp__NAME.json" lists the files of the folder.
-  if (!path.ends_with(".json") || base_name(path).starts_with("__grp__")) return false;
-  const std::string_view cache = parent_path(parent_path(path));
-  if (cache == ".triton/cache" || cache.ends_with("/.triton/cache")) return true;
-  if (compiler_tree(path).empty()) return false;
-  return base_name(cache) == "triton_cache" || base_name(parent_path(cache)) == "triton";
-}
 
 JitCaches JitCaches::find(const Contents& contents, const device::Targets& targets) {
   JitCaches out;

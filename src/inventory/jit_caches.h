@@ -36,8 +36,4 @@ class JitCaches {
   device::Targets targets_;
 };
 
-/// What Triton writes beside a kernel, in its own cache or in one of PyTorch's compiler: a text
-/// that the scan keeps.
-bool is_jit_metadata(std::string_view path);
-
 }  // namespace flense::inventory

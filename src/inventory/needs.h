@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "inventory/describe/inventory.h"
-#include "inventory/scan/layer_scan.h"
+#include "inventory/describe/slim_mark.h"
 
 namespace flense::inventory {
 
@@ -71,16 +71,6 @@ struct CpuNeed {
   std::string level;  ///< "x86-64-v2"
   std::string path;
   bool operator==(const CpuNeed&) const = default;
-};
-
-/// What flense slim wrote into the image.
-struct SlimMark {
-  std::vector<std::string> targets;  ///< "sm_90", "gfx942"
-  std::string driver_floor, level, version;
-  std::string evidence;  ///< label or file
-  /// Older drivers read none of the device code that was compressed anew; empty: there is none.
-  std::string code_floor = {};
-  bool operator==(const SlimMark&) const = default;
 };
 
 struct Needs {

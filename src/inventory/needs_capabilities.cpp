@@ -4,7 +4,8 @@
 #include <array>
 
 #include "base/path.h"
-#include "inventory/needs_survey.h"
+#include "inventory/names/file_names.h"
+#include "inventory/needs_collectors.h"
 
 namespace flense::inventory {
 
@@ -71,7 +72,7 @@ void add(std::string_view library, const std::string& user, Needs& needs) {
 
 }  // namespace
 
-void collect_capabilities(const Survey& survey, Needs& needs) {
+void collect_capabilities(const Survey& survey, const Inventory& inventory, Needs& needs) {
   for (const SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     const std::string_view name = base_name(file.path);
@@ -80,7 +81,7 @@ void collect_capabilities(const Survey& survey, Needs& needs) {
     for (const Opener& opener : kOpeners)
       if (name.starts_with(opener.name)) add(opener.opened, file.path, needs);
   }
-  for (const InstalledPackage& installed : survey.inventory.packages)
+  for (const InstalledPackage& installed : inventory.packages)
     if (installed.package.type == "pip" &&
         (installed.package.name == "nvidia-ml-py" || installed.package.name == "pynvml"))
       add("libnvidia-ml.so.1", installed.path, needs);

@@ -8,7 +8,8 @@
 #include <utility>
 
 #include "base/path.h"
-#include "inventory/needs_survey.h"
+#include "inventory/names/file_names.h"
+#include "inventory/needs_collectors.h"
 
 namespace flense::inventory {
 
@@ -130,12 +131,12 @@ void add_cubins(const std::vector<const DeviceFile*>& cubins, Needs& needs) {
 
 }  // namespace
 
-void collect_code(const Survey& survey, Needs& needs) {
+void collect_code(const Survey& survey, const Inventory& inventory, Needs& needs) {
   std::set<std::string_view> stand_alone;
   for (const SurveyFile& file : survey.files)
     if (file.elf != nullptr && file.elf->machine == EM_CUDA) stand_alone.insert(file.path);
   std::vector<const DeviceFile*> cubins;
-  for (const DeviceFile& file : survey.inventory.device_code.files) {
+  for (const DeviceFile& file : inventory.device_code.files) {
     if (file.entries.empty()) continue;
     if (stand_alone.contains(file.path))
       cubins.push_back(&file);

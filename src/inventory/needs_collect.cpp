@@ -8,7 +8,8 @@
 #include "inventory/describe/runtimes.h"
 #include "inventory/describe/slim_mark.h"
 #include "inventory/describe/start.h"
-#include "inventory/needs_survey.h"
+#include "inventory/names/file_names.h"
+#include "inventory/needs_collectors.h"
 
 namespace flense::inventory {
 
@@ -140,14 +141,14 @@ Needs collect_needs(const image::Image& image, const Contents& contents,
   out.unpacked_bytes = inventory.unpacked_bytes;
   add_packages(inventory, out);
 
-  const Survey seen = survey(image, contents, inventory);
+  const Survey seen = survey(image, contents);
   if (!out.slim) out.slim = mark_of_file(seen.text_at(kMarkerPath));
   add_weights(seen, out);
-  collect_code(seen, out);
+  collect_code(seen, inventory, out);
   collect_links(seen, out);
-  collect_capabilities(seen, out);
-  collect_compilers(seen, out);
-  collect_system(seen, out);
+  collect_capabilities(seen, inventory, out);
+  collect_compilers(seen, inventory, out);
+  collect_system(seen, inventory, out);
   return out;
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/path.h"
 #include "inventory/describe/build_needs.h"
-#include "inventory/needs_survey.h"
+#include "inventory/needs_collectors.h"
 #include "inventory/run_user.h"
 
 namespace flense::inventory {
@@ -18,9 +18,9 @@ struct Tools {
   bool ptxas = false, python_headers = false, cuda_headers = false;
 };
 
-Tools find_tools(const Survey& survey) {
+Tools find_tools(const Survey& survey, const Inventory& inventory) {
   Tools out;
-  out.build = find_build_tools(survey.contents, survey.inventory.packages);
+  out.build = find_build_tools(survey.contents, inventory.packages);
   survey.contents.for_each_file([&](const VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     out.ptxas |= name == "ptxas";
@@ -32,8 +32,11 @@ Tools find_tools(const Survey& survey) {
 
 class CompilerCollector {
  public:
-  CompilerCollector(const Survey& survey, Needs& needs)
-      : survey_(survey), tools_(find_tools(survey)), user_(run_user(survey)), needs_(needs) {}
+  CompilerCollector(const Survey& survey, const Inventory& inventory, Needs& needs)
+      : survey_(survey),
+        tools_(find_tools(survey, inventory)),
+        user_(run_user(survey)),
+        needs_(needs) {}
 
   void see(const InstalledPackage& installed) {
     const std::string name = normalised_python_name(installed.package.name);
@@ -115,9 +118,9 @@ class CompilerCollector {
 
 }  // namespace
 
-void collect_compilers(const Survey& survey, Needs& needs) {
-  CompilerCollector collector(survey, needs);
-  for (const InstalledPackage& installed : survey.inventory.packages)
+void collect_compilers(const Survey& survey, const Inventory& inventory, Needs& needs) {
+  CompilerCollector collector(survey, inventory, needs);
+  for (const InstalledPackage& installed : inventory.packages)
     if (installed.package.type == "pip" || installed.package.type == "conda")
       collector.see(installed);
 }

@@ -8,7 +8,8 @@
 
 #include "base/path.h"
 #include "inventory/describe/flavour.h"
-#include "inventory/needs_survey.h"
+#include "inventory/names/file_names.h"
+#include "inventory/needs_collectors.h"
 
 namespace flense::inventory {
 

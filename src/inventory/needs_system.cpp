@@ -4,7 +4,7 @@
 
 #include "base/path.h"
 #include "inventory/describe/start.h"
-#include "inventory/needs_survey.h"
+#include "inventory/needs_collectors.h"
 
 namespace flense::inventory {
 
@@ -20,8 +20,8 @@ std::string glibc_version(const Survey& survey) {
   return {};
 }
 
-std::string stated_version(const Survey& survey, std::string_view libc) {
-  for (const Runtime& runtime : survey.inventory.runtimes)
+std::string stated_version(const Inventory& inventory, std::string_view libc) {
+  for (const Runtime& runtime : inventory.runtimes)
     if (runtime.name == libc && !runtime.version.empty()) return runtime.version;
   return {};
 }
@@ -78,15 +78,15 @@ void add_cpu(const Survey& survey, Needs& needs) {
 
 }  // namespace
 
-void collect_system(const Survey& survey, Needs& needs) {
+void collect_system(const Survey& survey, const Inventory& inventory, Needs& needs) {
   bool glibc = survey.has_library("ld-linux*");
   if (uses_musl(survey.contents.tree())) {
     needs.libc = "musl";
-    needs.libc_version = stated_version(survey, "musl");
+    needs.libc_version = stated_version(inventory, "musl");
   } else if (glibc) {
     needs.libc = "glibc";
     needs.libc_version = glibc_version(survey);
-    if (needs.libc_version.empty()) needs.libc_version = stated_version(survey, "glibc");
+    if (needs.libc_version.empty()) needs.libc_version = stated_version(inventory, "glibc");
   }
   add_cpu(survey, needs);
 }

@@ -466,7 +466,6 @@ std::set<std::string, std::less<>> reach_calls(const knowledge::OpenedFiles& ope
 Result<Reach> find_reach(const image::Image& image, const Contents& contents,
                          const ReachFacts& facts, const knowledge::OpenedFiles& opened,
                          const ReachOptions& options) {
-  const Inventory nothing;
   ReachTree tree(contents.tree());
   ReachUnits units(tree, facts);
   std::vector<bool> idle;
@@ -478,7 +477,7 @@ Result<Reach> find_reach(const image::Image& image, const Contents& contents,
                              options,
                              std::move(tree),
                              std::move(units),
-                             survey(image, contents, nothing),
+                             survey(image, contents),
                              std::move(idle),
                              program_path(image),
                              resolve_link_text("", image.config["config"]["WorkingDir"].text())};

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/path.h"
+#include "inventory/names/file_names.h"
 #include "inventory/reach_places.h"
 #include "knowledge/table_rows.h"
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "inventory/needs_survey.h"
+#include "inventory/describe/survey.h"
 #include "inventory/reach.h"
 #include "inventory/reach_tree.h"
 #include "inventory/reach_units.h"

@@ -4,7 +4,8 @@
 
 #include "base/glob.h"
 #include "base/path.h"
-#include "inventory/needs_survey.h"
+#include "inventory/describe/survey.h"
+#include "inventory/names/file_names.h"
 #include "knowledge/table_rows.h"
 
 namespace flense::inventory {

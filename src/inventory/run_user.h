@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "inventory/needs_survey.h"
+#include "inventory/describe/survey.h"
 
 namespace flense::inventory {
 

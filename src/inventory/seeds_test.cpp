@@ -8,8 +8,8 @@
 #include "inventory/needs_json.h"
 #include "inventory/scan/entry_store.h"
 #include "inventory/scan/scan_format.h"
+#include "inventory/scan/testing_files.h"
 #include "inventory/scan/testing_scan.h"
-#include "inventory/testing_needs.h"
 
 namespace flense::inventory {
 namespace {

@@ -9,7 +9,7 @@
 #include "cdi/spec/registry.h"
 #include "cdi/spec/spec.h"
 #include "host/tree.h"
-#include "inventory/compare/finding.h"
+#include "inventory/describe/finding.h"
 
 namespace flense::cdi {
 

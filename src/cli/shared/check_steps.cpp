@@ -9,6 +9,7 @@
 #include "compat/facts/image_facts.h"
 #include "host/spec.h"
 #include "inventory/describe/inventory.h"
+#include "inventory/needs_cache.h"
 #include "inventory/needs_collect.h"
 #include "inventory/scan/contents.h"
 
@@ -75,7 +76,8 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)
-    if (auto known = cache->load_needs(*image, {}, kTrust)) return std::move(known->value);
+    if (auto known = inventory::load_needs(*cache, *image, {}, kTrust))
+      return std::move(known->value);
 
   inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(args, io);
@@ -88,7 +90,8 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
   TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
   progress->clear();
   inventory::Needs needs = inventory::collect_needs(*image, contents, inventory);
-  if (cache != nullptr && contents.origin().hashed) cache->store_needs(*image, {}, needs);
+  if (cache != nullptr && contents.origin().hashed)
+    inventory::store_needs(*cache, *image, {}, needs);
   return needs;
 }
 

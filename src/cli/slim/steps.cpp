@@ -15,6 +15,7 @@
 #include "host/gpu_models.h"
 #include "image/output/push.h"
 #include "image/output/sif_output.h"
+#include "inventory/cuts.h"
 #include "inventory/describe/start.h"
 #include "inventory/describe/targets.h"
 #include "report/images/slim_report.h"
@@ -257,6 +258,7 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   TRY(out.contents, with_context(inventory::Contents::read(*out.image, options.scan), "reading {}",
                                  out.image->name));
   TRY(out.inventory, inventory::describe(*out.image, *out.contents, options));
+  inventory::add_cuts(*out.image, *out.contents, options, out.inventory);
   for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
   TRY_DO(add_traces(request, out, io));
   if (!out.failed_trace.empty()) return out;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "inventory/compare/finding.h"
+#include "inventory/describe/finding.h"
 #include "knowledge/budgets.h"
 
 namespace flense::inventory {
@@ -24,13 +24,6 @@ struct Budgets {
   std::optional<std::uint64_t> max_layer;  ///< of the largest layer as stored
   std::optional<std::uint64_t> max_waste;  ///< overwritten and deleted bytes, unpacked
   std::vector<knowledge::PlatformBudget> platforms = {};
-};
-
-struct BudgetResult {
-  std::string name;  ///< "max-size", or of a platform: "lambda"
-  std::uint64_t limit_bytes = 0, actual_bytes = 0;
-  bool exceeded = false;
-  Finding finding;  ///< meaningful when exceeded
 };
 
 std::vector<BudgetResult> check_budgets(const Inventory& inventory, const Budgets& budgets);

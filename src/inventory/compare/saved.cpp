@@ -1,7 +1,7 @@
 #include "inventory/compare/saved.h"
 
 #include "base/checked.h"
-#include "inventory/needs_fields.h"
+#include "inventory/describe/fields.h"
 #include "text/fields.h"
 #include "text/json.h"
 

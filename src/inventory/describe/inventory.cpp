@@ -7,7 +7,6 @@
 
 #include "base/path.h"
 #include "image/layers/layer_walk.h"
-#include "inventory/cuts.h"
 #include "inventory/describe/amd_override.h"
 #include "inventory/describe/build_needs.h"
 #include "inventory/describe/flavour.h"
@@ -32,29 +31,6 @@ bool looks_equal(const Contents& contents, image::EntryRef hidden) {
   const auto found = heads.find(now->content->index);
   return found != heads.end() && found->second == head->second &&
          contents.tree().entry(*now->content).size == entry.size;
-}
-
-/// Members that no container sees: overwritten, deleted, or AUFS bookkeeping.
-std::vector<WastedFile> find_waste(const Contents& contents) {
-  std::vector<WastedFile> out;
-  const image::MergedTree& tree = contents.tree();
-  for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
-    const LayerScan& scan = *contents.scans()[layer];
-    for (std::uint32_t index = 0; index < scan.listing->size(); ++index) {
-      const std::uint64_t bytes = scan.stored_bytes(index);
-      const image::EntryRef ref{layer, index};
-      if (bytes == 0 || tree.content_is_live(ref)) continue;
-      const image::MergedTree::Shadow shadow = tree.shadow(ref);
-      const std::uint64_t by =
-          shadow.by_layer == image::MergedTree::kNoLayer ? layer : shadow.by_layer;
-      const bool deleted = shadow.state != image::EntryState::kOverwritten;
-      out.push_back({std::string(scan.listing->at(index).path), bytes, layer, by, deleted,
-                     !deleted && looks_equal(contents, ref)});
-    }
-  }
-  std::stable_sort(out.begin(), out.end(),
-                   [](const WastedFile& a, const WastedFile& b) { return a.bytes > b.bytes; });
-  return out;
 }
 
 void add_layers(const image::Image& image, const Contents& contents,
@@ -215,8 +191,31 @@ bool forces_ptx(const std::map<std::string, std::string>& variables) {
   return at != variables.end() && at->second != "0" && !at->second.empty();
 }
 
-/// What could go from this image for the targets.
-device::PruneOptions rules_of(const image::Image& image, const InventoryOptions& options) {
+}  // namespace
+
+std::vector<WastedFile> find_waste(const Contents& contents) {
+  std::vector<WastedFile> out;
+  const image::MergedTree& tree = contents.tree();
+  for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
+    const LayerScan& scan = *contents.scans()[layer];
+    for (std::uint32_t index = 0; index < scan.listing->size(); ++index) {
+      const std::uint64_t bytes = scan.stored_bytes(index);
+      const image::EntryRef ref{layer, index};
+      if (bytes == 0 || tree.content_is_live(ref)) continue;
+      const image::MergedTree::Shadow shadow = tree.shadow(ref);
+      const std::uint64_t by =
+          shadow.by_layer == image::MergedTree::kNoLayer ? layer : shadow.by_layer;
+      const bool deleted = shadow.state != image::EntryState::kOverwritten;
+      out.push_back({std::string(scan.listing->at(index).path), bytes, layer, by, deleted,
+                     !deleted && looks_equal(contents, ref)});
+    }
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const WastedFile& a, const WastedFile& b) { return a.bytes > b.bytes; });
+  return out;
+}
+
+device::PruneOptions cut_rules(const image::Image& image, const InventoryOptions& options) {
   const auto variables = environment(image);
   device::PruneOptions rules = device::prune_options(options.targets, options.level,
                                                      options.keep_ptx || forces_ptx(variables));
@@ -225,18 +224,11 @@ device::PruneOptions rules_of(const image::Image& image, const InventoryOptions&
   return rules;
 }
 
-}  // namespace
-
 Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options) {
   ScanOptions scan = options.scan;
   if (!options.targets.cuda.empty() || !options.targets.amd.empty())
-    scan.prune = rules_of(image, options);
+    scan.prune = cut_rules(image, options);
   return Contents::read(image, scan);
-}
-
-Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options) {
-  TRY(const Contents contents, read_contents(image, options));
-  return describe(image, contents, options);
 }
 
 Result<Inventory> describe(const image::Image& image, const Contents& contents,
@@ -269,12 +261,6 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
 
   const BuildNeeds needs = find_build_needs(contents, out.packages);
   out.base_flavour = smallest_flavour(view.libraries, needs);
-  const UsedPlaces used = UsedPlaces::find(image, contents.tree());
-  const SelfChecked self_checked = find_self_checked(contents);
-  CutInputs inputs{
-      image, needs, used, self_checked, wasted, rules_of(image, options), view.musl && !view.glibc};
-  if (options.file_cuts) inputs.each = &out.file_cuts;
-  out.cuts = find_cuts(contents, inputs);
   out.models = find_models(contents);
   add_notices(image, view, forces_ptx(view.clues.environment), out);
   add_copied(wasted, out);

@@ -7,7 +7,8 @@
 
 #include "device/target.h"
 #include "image/model/image.h"
-#include "inventory/compare/budget.h"
+#include "inventory/describe/finding.h"
+#include "inventory/names/cuda_libraries.h"
 #include "inventory/names/waste.h"
 #include "inventory/scan/contents.h"
 #include "inventory/scan/layer_scan.h"
@@ -50,10 +51,6 @@ struct InstalledPackage {
   std::string path;  ///< of the database or metadata file
   bool operator==(const InstalledPackage&) const = default;
 };
-
-/// Vendor base images nest: none < base < runtime < cudnn-runtime < devel.
-enum class Flavour { kNone, kBase, kRuntime, kCudnn, kDevel };
-std::string_view to_string(Flavour flavour);
 
 struct FlavourReason {
   Flavour flavour = Flavour::kNone;
@@ -148,10 +145,14 @@ struct InventoryOptions {
 /// Reads all layers, with what the options ask to know of each file.
 Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options);
 
-/// Reads all layers and draws up the inventory.
-Result<Inventory> take_inventory(const image::Image& image, const InventoryOptions& options);
+/// Members that no container sees: overwritten, deleted, or AUFS bookkeeping; largest first.
+std::vector<WastedFile> find_waste(const Contents& contents);
 
-/// The same from layers already read; does no input or output.
+/// What of device code and debug sections could go from this image by the options.
+device::PruneOptions cut_rules(const image::Image& image, const InventoryOptions& options);
+
+/// From layers already read; does no input or output. What could go is not told: add_cuts()
+/// (inventory/cuts.h).
 Result<Inventory> describe(const image::Image& image, const Contents& contents,
                            const InventoryOptions& options);
 

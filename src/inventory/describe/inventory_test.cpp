@@ -8,6 +8,7 @@
 
 #include "elf/testing_library.h"
 #include "image/layers/testing_image.h"
+#include "inventory/cuts.h"
 #include "support/fatbin_builder.h"
 
 namespace flense::inventory {
@@ -72,9 +73,15 @@ class InventoryTest : public ::testing::Test {
     options.scratch_directory = dir_.path();
     return must(image::open_image((dir_ / "image").string(), options));
   }
+  static Inventory taken(const image::Image& image, const InventoryOptions& options) {
+    const Contents contents = must(read_contents(image, options));
+    Inventory out = must(describe(image, contents, options));
+    add_cuts(image, contents, options, out);
+    return out;
+  }
   Inventory inspect(const std::vector<TestLayer>& layers, InventoryOptions options = {}) {
     options.scan.scratch_directory = dir_.path();
-    return must(take_inventory(*open(layers), options));
+    return taken(*open(layers), options);
   }
   TempDir dir_;
 };
@@ -232,12 +239,12 @@ TEST_F(InventoryTest, DirectoryAndSingleFile) {
   InventoryOptions options;
   options.scan.scratch_directory = dir_.path();
   const auto tree = must(image::open_image((dir_ / "tree").string(), open_options));
-  const Inventory whole = must(take_inventory(*tree, options));
+  const Inventory whole = taken(*tree, options);
   EXPECT_EQ(whole.files, 2U);
   EXPECT_EQ(whole.layers[0].content_bytes, whole.layers[0].unpacked_bytes);
   EXPECT_EQ(whole.size_bytes, cuda_library().size() + 5);
   const auto file = must(image::open_image((dir_ / "tree/lib/libfake.so").string(), open_options));
-  const Inventory single = must(take_inventory(*file, options));
+  const Inventory single = taken(*file, options);
   EXPECT_EQ(single.device_code.files.size(), 1U);
   EXPECT_EQ(single.size_bytes, cuda_library().size());
 }

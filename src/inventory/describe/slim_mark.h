@@ -6,8 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "inventory/needs.h"
+#include <vector>
 
 namespace flense::inventory {
 
@@ -23,6 +22,16 @@ inline constexpr const char* kLabelInput = "dev.flense.input-digest";
 inline constexpr const char* kLabelTraced = "dev.flense.traced";
 inline constexpr const char* kLabelClosure = "dev.flense.closure";
 inline constexpr const char* kMarkerPath = "usr/share/flense/slim.json";
+
+/// What flense slim wrote into the image.
+struct SlimMark {
+  std::vector<std::string> targets;  ///< "sm_90", "gfx942"
+  std::string driver_floor, level, version;
+  std::string evidence;  ///< label or file
+  /// Older drivers read none of the device code that was compressed anew; empty: there is none.
+  std::string code_floor = {};
+  bool operator==(const SlimMark&) const = default;
+};
 
 std::optional<SlimMark> mark_of_labels(const std::map<std::string, std::string>& labels);
 /// `text` of kMarkerPath; nullopt when it is not what flense writes.

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "elf/testing_library.h"
-#include "inventory/testing_needs.h"
+#include "inventory/scan/testing_files.h"
 #include "support/fatbin_builder.h"
 
 namespace flense::inventory {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "inventory/testing_needs.h"
+#include "inventory/scan/testing_files.h"
 
 namespace flense::inventory {
 namespace {

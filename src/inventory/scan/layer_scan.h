@@ -100,7 +100,7 @@ struct LayerScan {
   std::map<std::uint32_t, ModelFile> models;
   /// Of the first 4 KiB of files from kMinCompared bytes on: what differs here differs.
   std::map<std::uint32_t, std::uint64_t> heads;
-  /// SHA-256 in hex of those that have an equal one in this layer (equal_files.h).
+  /// SHA-256 in hex of those that have an equal one in this layer (equal_hashes.h).
   std::map<std::uint32_t, std::string> hashes;
   std::uint64_t unpacked_bytes = 0;  ///< of the uncompressed archive
   std::uint64_t content_bytes = 0;   ///< of all members; the rest is headers and padding

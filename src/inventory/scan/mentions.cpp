@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/path.h"
-#include "inventory/describe/flavour.h"
+#include "inventory/names/cuda_libraries.h"
 #include "inventory/names/waste.h"
 
 namespace flense::inventory {

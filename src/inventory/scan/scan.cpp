@@ -12,11 +12,11 @@
 #include "device/amd_bundle.h"
 #include "elf/file.h"
 #include "image/layers/layer_walk.h"
-#include "inventory/equal_files.h"
-#include "inventory/jit_caches.h"
+#include "inventory/names/jit_metadata.h"
 #include "inventory/scan/begin_of.h"
 #include "inventory/scan/elf_facts.h"
 #include "inventory/scan/elf_readers.h"
+#include "inventory/scan/equal_hashes.h"
 #include "inventory/scan/mentions.h"
 
 namespace flense::inventory {

@@ -5,8 +5,6 @@
 
 #include "base/clock.h"
 #include "base/version.h"
-#include "codec/sha256.h"
-#include "inventory/needs_json.h"
 #include "inventory/own_build.h"
 #include "inventory/scan/scan_format.h"
 
@@ -17,21 +15,6 @@ namespace {
 constexpr std::string_view kFileForm = "file-1";
 constexpr std::size_t kMaxLabel = 200, kFormDigits = 16;
 
-/// A key of parts none of which can run into the next.
-class KeyMaker {
- public:
-  explicit KeyMaker(std::string_view kind) { add(kind); }
-  KeyMaker& add(std::string_view part) {
-    sum_.update(as_bytes(fmt::format("{}:", part.size())));
-    sum_.update(as_bytes(part));
-    return *this;
-  }
-  std::string key() { return sum_.hex(); }
-
- private:
-  codec::Sha256 sum_;
-};
-
 bool has_digest(const image::Layer& layer) {
   return !layer.blob.digest.empty() || !layer.diff_id.empty();
 }
@@ -41,19 +24,6 @@ std::string prune_text(const InventoryCache::Prune& prune) {
   return fmt::format("{} {} {} {}{}{}{}{}", prune->targets.text(), device::to_string(prune->level),
                      device::to_string(prune->recompress), prune->keep_ptx, prune->drop_debug,
                      prune->drop_symtab, prune->drop_vendor, prune->keep_amd);
-}
-
-/// What entries of this kind look like and mean to this build: a part of their key, so that what
-/// another one would have made otherwise is not taken for ours. The signatures are for programs
-/// that were linked without a build id.
-std::string form_of(std::string_view kind) {
-  // That a file was hashed means the same to all of them.
-  if (kind == kFileKind) return std::string(kFileForm);
-  static const std::string kBuild = own_build();
-  KeyMaker out(kind);
-  out.add(kVersion).add(kBuild).add(scan_signature());
-  if (kind == kNeedsKind) out.add(needs_signature());
-  return out.key().substr(0, kFormDigits);
 }
 
 /// Both digests: what was hashed is that these stored bytes unpack to that archive.
@@ -90,11 +60,32 @@ std::string file_key(const image::Image& image, std::size_t index) {
       .key();
 }
 
-/// Empty for images that cannot be told by digests.
-std::string needs_key(const image::Image& image, std::string_view basis) {
+}  // namespace
+
+KeyMaker& KeyMaker::add(std::string_view part) {
+  sum_.update(as_bytes(fmt::format("{}:", part.size())));
+  sum_.update(as_bytes(part));
+  return *this;
+}
+
+std::string form_of(std::string_view kind, std::string_view signature) {
+  // That a file was hashed means the same to all of them.
+  if (kind == kFileKind) return std::string(kFileForm);
+  static const std::string kBuild = own_build();
+  return KeyMaker(kind)
+      .add(kVersion)
+      .add(kBuild)
+      .add(scan_signature())
+      .add(signature)
+      .key()
+      .substr(0, kFormDigits);
+}
+
+std::string image_key(const image::Image& image, std::string_view kind, std::string_view form,
+                      std::string_view basis) {
   if (image.config_digest.empty() || image.entries() != nullptr) return {};
-  KeyMaker out(kNeedsKind);
-  out.add(form_of(kNeedsKind)).add(image.config_digest).add(basis);
+  KeyMaker out(kind);
+  out.add(form).add(image.config_digest).add(basis);
   for (const image::Layer& layer : image.layers) {
     if (!has_digest(layer)) return {};
     out.add(layer.blob.digest).add(layer.diff_id);
@@ -102,27 +93,16 @@ std::string needs_key(const image::Image& image, std::string_view basis) {
   return out.key();
 }
 
-std::optional<Needs> parse_needs(Bytes payload) {
-  const auto json = text::parse_json(as_text(payload), "cached needs");
-  if (!json) return std::nullopt;
-  auto needs = needs_from_json(*json, "cached needs");
-  if (!needs) return std::nullopt;
-  return std::move(*needs);
-}
-
 std::string label_of(std::string text) {
   if (text.size() > kMaxLabel) text.resize(kMaxLabel);
   return text;
 }
 
-}  // namespace
-
-bool is_sound(const StoredEntry& entry) {
+bool is_sound_scan(const StoredEntry& entry) {
   // Another build's: its sum is right, and nobody here reads more of it.
   if (entry.head.form != form_of(entry.head.kind)) return true;
   if (entry.head.kind == kLayerKind) return decode_scan(entry.payload()).has_value();
-  if (entry.head.kind == kFileKind) return entry.payload().empty();
-  return entry.head.kind == kNeedsKind && parse_needs(entry.payload());
+  return entry.head.kind == kFileKind && entry.payload().empty();
 }
 
 std::optional<EntryStore> open_first(const std::vector<std::filesystem::path>& places,
@@ -197,40 +177,14 @@ void InventoryCache::store_scan(const image::Image& image, std::size_t layer, co
   store_.store(head, {});
 }
 
-std::optional<Cached<Needs>> InventoryCache::load_needs(const image::Image& image,
-                                                        std::string_view basis,
-                                                        CacheTrust trust) const {
-  const std::string key = needs_key(image, basis);
-  if (key.empty()) return std::nullopt;
-  std::int64_t since = 0;
-  if (trust == CacheTrust::kFile) {
-    for (std::size_t i = 0; i < image.layers.size(); ++i) {
-      const auto hashed = hashed_at(store_, image, i);
-      if (!hashed) return std::nullopt;
-      since = i == 0 ? *hashed : std::min(since, *hashed);
-    }
+std::optional<std::int64_t> InventoryCache::hashed_since(const image::Image& image) const {
+  std::optional<std::int64_t> since;
+  for (std::size_t i = 0; i < image.layers.size(); ++i) {
+    const auto hashed = hashed_at(store_, image, i);
+    if (!hashed) return std::nullopt;
+    since = since ? std::min(*since, *hashed) : *hashed;
   }
-  const auto entry = store_.load(kNeedsKind, key);
-  if (!entry) return std::nullopt;
-  auto needs = parse_needs(entry->payload());
-  if (!needs) {
-    store_.remove(entry->head);
-    return std::nullopt;
-  }
-  needs->name = image.name;
-  return Cached<Needs>{std::move(*needs), since == 0 ? entry->head.made : since};
-}
-
-void InventoryCache::store_needs(const image::Image& image, std::string_view basis,
-                                 const Needs& needs) {
-  EntryHead head;
-  head.key = needs_key(image, basis);
-  if (head.key.empty()) return;
-  head.kind = kNeedsKind;
-  head.form = form_of(kNeedsKind);
-  head.label = label_of(fmt::format("{} ({})", image.name, image.config_digest));
-  head.made = wall_clock() / 1'000'000'000;
-  store_.store(head, text::dump_json(needs_to_json(needs)));
+  return since;
 }
 
 }  // namespace flense::inventory

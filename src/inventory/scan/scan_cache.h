@@ -1,21 +1,21 @@
 // What reading an image has yielded, kept for the next question about the same bytes: the LayerScan
-// of each layer by the layer's digests, and the Needs of an image by the digests of its
-// configuration and layers. Only what was hashed and found to match its digests is kept.
+// of each layer by the layer's digests, and what others make of a whole image (needs/cache.h). Only
+// what was hashed and found to match its digests is kept.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "codec/sha256.h"
 #include "device/prune.h"
 #include "image/model/image.h"
 #include "inventory/scan/entry_store.h"
 #include "inventory/scan/layer_scan.h"
 
 namespace flense::inventory {
-
-struct Needs;
 
 /// What must hold for the cache to stand in for reading a layer.
 enum class CacheTrust {
@@ -26,8 +26,31 @@ enum class CacheTrust {
   kDigest,
 };
 
-/// The kinds of entries: a LayerScan, Needs, and the mark that a file was hashed and matched.
-inline constexpr std::string_view kLayerKind = "layer", kNeedsKind = "needs", kFileKind = "file";
+/// The kinds of entries: a LayerScan, and the mark that a file was hashed and matched.
+inline constexpr std::string_view kLayerKind = "layer", kFileKind = "file";
+
+/// A key of parts none of which can run into the next.
+class KeyMaker {
+ public:
+  explicit KeyMaker(std::string_view kind) { add(kind); }
+  KeyMaker& add(std::string_view part);
+  std::string key() { return sum_.hex(); }
+
+ private:
+  codec::Sha256 sum_;
+};
+
+/// What entries of a kind look like and mean to this build: a part of their key, so that what
+/// another one would have made otherwise is not taken for ours. The signature is for programs that
+/// were linked without a build id.
+std::string form_of(std::string_view kind, std::string_view signature = {});
+
+/// By configuration and layers; empty for images that cannot be told by digests.
+std::string image_key(const image::Image& image, std::string_view kind, std::string_view form,
+                      std::string_view basis);
+
+/// Of an entry, for people: shortened.
+std::string label_of(std::string text);
 
 template <class T>
 struct Cached {
@@ -54,13 +77,8 @@ class InventoryCache {
   void store_scan(const image::Image& image, std::size_t layer, const Prune& prune,
                   const LayerScan& scan, std::int64_t started);
 
-  /// `basis` names whatever else the needs were made from, such as rows a user has added to tables.
-  /// The result has the name of `image`.
-  std::optional<Cached<Needs>> load_needs(const image::Image& image, std::string_view basis,
-                                          CacheTrust trust) const;
-  /// For needs that were made from layers of which each was hashed, now or for the cache
-  /// (ScanOrigin::hashed).
-  void store_needs(const image::Image& image, std::string_view basis, const Needs& needs);
+  /// When the last of the image's layers was hashed as it lies there now; nullopt when one was not.
+  std::optional<std::int64_t> hashed_since(const image::Image& image) const;
 
   EntryStore& store() { return store_; }
   const EntryStore& store() const { return store_; }
@@ -70,9 +88,9 @@ class InventoryCache {
   std::int64_t settle_;
 };
 
-/// Whether the payload of an entry is what its kind promises; of an entry that another version or
-/// build wrote only the sum around it is known to be right.
-bool is_sound(const StoredEntry& entry);
+/// Whether the payload of an entry of these kinds is what they promise; of an entry that another
+/// version or build wrote only the sum around it is known to be right.
+bool is_sound_scan(const StoredEntry& entry);
 
 /// Places in order of preference; the first that can be used. `complaints` gets why others cannot.
 std::optional<EntryStore> open_first(const std::vector<std::filesystem::path>& places,

@@ -11,66 +11,18 @@
 
 #include "image/layers/testing_image.h"
 #include "inventory/scan/contents.h"
+#include "inventory/scan/testing_cache.h"
+#include "inventory/scan/testing_files.h"
 #include "inventory/scan/testing_scan.h"
-#include "inventory/testing_needs.h"
 
 namespace flense::inventory {
 namespace {
 
 using image::fixture::Compression;
 using image::fixture::must;
-using image::fixture::Oci;
 using image::fixture::Tar;
-using image::fixture::TempDir;
 using image::fixture::TestLayer;
-
-class ScanCacheTest : public ::testing::Test {
- protected:
-  ScanCacheTest() : cache_(must(EntryStore::open(dir_ / "cache", EntryStore::kDefaultBytes)), 0) {}
-
-  static std::vector<TestLayer> layers(Compression compression = Compression::kNone) {
-    Tar base, top;
-    base.file("etc/os-release", "ID=debian\n").file("usr/a", std::string(3000, 'a'));
-    base.file("var/lib/dpkg/status",
-              "Package: libc6\nStatus: install ok installed\nVersion: 2\n\n");
-    top.file("usr/b", "#!/bin/sh\n", 0755);
-    return {{base.bytes(), compression, "ADD"}, {top.bytes(), compression, "RUN"}};
-  }
-  std::unique_ptr<image::Image> open(const std::string& name) const {
-    image::OpenOptions options;
-    options.platform = "linux/amd64";
-    options.scratch_directory = dir_.path();
-    // "app.tar:app:1" names one image of several.
-    const bool one = name.find(':') != std::string::npos;
-    return must(
-        image::open_image((one ? "docker-archive:" : "") + (dir_ / name).string(), options));
-  }
-  void write_layout(const std::string& name, const std::vector<TestLayer>& content) const {
-    Oci oci;
-    oci.add_image(content, "app:1");
-    image::fixture::write_files(dir_ / name, oci.all());
-  }
-  void write_archive(const std::string& name, const std::vector<TestLayer>& content) const {
-    image::fixture::write_file(
-        dir_ / name, image::fixture::tar_of(image::fixture::docker_files(content, "app:1")));
-  }
-  ScanOptions options(CacheTrust trust = CacheTrust::kFile) {
-    ScanOptions out;
-    out.scratch_directory = dir_.path();
-    out.cache = &cache_;
-    out.trust = trust;
-    return out;
-  }
-  ScanOrigin scan(const std::string& name, const ScanOptions& with) const {
-    return must(scan_layers(*open(name), with)).origin;
-  }
-  std::filesystem::path blob(const std::string& layout, std::size_t layer) const {
-    return *open(layout)->layer_file(layer);
-  }
-
-  TempDir dir_;
-  InventoryCache cache_;
-};
+using ScanCacheTest = testing::CacheTest;
 
 TEST_F(ScanCacheTest, TheSecondTimeNothingIsRead) {
   for (const Compression compression : {Compression::kNone, Compression::kGzip}) {
@@ -184,10 +136,10 @@ TEST_F(ScanCacheTest, AnotherBuildsEntriesAreNoDamage) {
     EntryHead head = *cache_.store().peek_head(entry);
     if (head.kind != kLayerKind) continue;
     cache_.store().store(head, "no scan");
-    EXPECT_FALSE(is_sound(*cache_.store().peek(entry)));
+    EXPECT_FALSE(is_sound_scan(*cache_.store().peek(entry)));
     head.form = "of another build";
     cache_.store().store(head, "no scan");
-    EXPECT_TRUE(is_sound(*cache_.store().peek(entry)));
+    EXPECT_TRUE(is_sound_scan(*cache_.store().peek(entry)));
   }
 }
 
@@ -279,9 +231,6 @@ TEST_F(ScanCacheTest, DirectoriesAreAlwaysRead) {
   EXPECT_EQ(scan("tree", options()).cached, 0U);
   EXPECT_EQ(scan("tree", options()).cached, 0U);
   EXPECT_TRUE(cache_.store().list().empty());
-  Needs needs;
-  cache_.store_needs(*open("tree"), "", needs);
-  EXPECT_TRUE(cache_.store().list().empty());
 }
 
 TEST_F(ScanCacheTest, DamageIsAMiss) {
@@ -295,7 +244,7 @@ TEST_F(ScanCacheTest, DamageIsAMiss) {
   EXPECT_EQ(scan("image", options()).cached, 0U);
   EXPECT_EQ(scan("image", options()).cached, 2U);
   for (const ListedEntry& entry : cache_.store().list())
-    EXPECT_TRUE(is_sound(*cache_.store().peek(entry))) << entry.name;
+    EXPECT_TRUE(is_sound_scan(*cache_.store().peek(entry))) << entry.name;
 }
 
 TEST_F(ScanCacheTest, AWholeEntryThatIsNoScanIsAMiss) {
@@ -305,43 +254,11 @@ TEST_F(ScanCacheTest, AWholeEntryThatIsNoScanIsAMiss) {
     if (entry.kind != kLayerKind) continue;
     EntryHead head = *cache_.store().peek_head(entry);
     cache_.store().store(head, "no scan");
-    EXPECT_FALSE(is_sound(*cache_.store().peek(entry)));
+    EXPECT_FALSE(is_sound_scan(*cache_.store().peek(entry)));
   }
   EXPECT_EQ(scan("image", options()).cached, 0U);
   // And it does not stay one.
   EXPECT_EQ(scan("image", options()).cached, 2U);
-}
-
-TEST_F(ScanCacheTest, NeedsOfAnImage) {
-  write_archive("one.tar", layers());
-  const auto image = open("one.tar");
-  EXPECT_FALSE(cache_.load_needs(*image, "", CacheTrust::kDigest));
-  Needs needs;
-  needs.name = "another name";
-  needs.libc = "glibc";
-  needs.code = {{"usr/lib/liba.so", 5, {{"nvidia", "ptx", "compute_90", 1, 2, "8.4", 1}}}};
-  needs.cpu = CpuNeed{"x86-64-v2", "usr/bin/x"};
-  cache_.store_needs(*image, "rows 1", needs);
-  EXPECT_FALSE(cache_.load_needs(*image, "", CacheTrust::kDigest));
-  // The files have not been hashed yet.
-  EXPECT_FALSE(cache_.load_needs(*image, "rows 1", CacheTrust::kFile));
-  const auto known = cache_.load_needs(*image, "rows 1", CacheTrust::kDigest);
-  ASSERT_TRUE(known);
-  needs.name = image->name;
-  EXPECT_EQ(known->value, needs);
-  EXPECT_GT(known->since, 1'700'000'000);
-  scan("one.tar", options());
-  EXPECT_TRUE(cache_.load_needs(*image, "rows 1", CacheTrust::kFile));
-  for (const ListedEntry& entry : cache_.store().list())
-    EXPECT_TRUE(is_sound(*cache_.store().peek(entry))) << entry.name;
-  // Another configuration over the same layers.
-  std::vector<TestLayer> other = layers();
-  other[1].instruction = "RUN something else";
-  write_layout("one", layers());
-  write_layout("two", other);
-  cache_.store_needs(*open("one"), "rows 1", needs);
-  EXPECT_TRUE(cache_.load_needs(*open("one"), "rows 1", CacheTrust::kDigest));
-  EXPECT_FALSE(cache_.load_needs(*open("two"), "rows 1", CacheTrust::kDigest));
 }
 
 TEST_F(ScanCacheTest, ManyReadersAndWriters) {

@@ -12,6 +12,7 @@
 #include "host/parse.h"
 #include "host/probe.h"
 #include "inventory/describe/inventory.h"
+#include "inventory/needs_cache.h"
 #include "inventory/needs_collect.h"
 #include "inventory/own_build.h"
 #include "inventory/scan/contents.h"
@@ -175,7 +176,7 @@ Result<inventory::Needs> read_needs(const image::Image& image, const PreflightOp
   TRY(const inventory::Inventory inventory, inventory::describe(image, contents, reading));
   inventory::Needs needs = inventory::collect_needs(image, contents, inventory);
   if (options.cache != nullptr && contents.origin().hashed)
-    options.cache->store_needs(image, {}, needs);
+    inventory::store_needs(*options.cache, image, {}, needs);
   return needs;
 }
 
@@ -204,7 +205,7 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
   const std::string host = host_fingerprint(machine);
   const std::string whole = key_of(name, host, options, true);
   if (auto known = load(cache, whole)) return *std::move(known);
-  auto needs = cache.load_needs(image, {}, inventory::CacheTrust::kDigest);
+  auto needs = inventory::load_needs(cache, image, {}, inventory::CacheTrust::kDigest);
   if (needs || read_layers) {
     if (!needs) {
       TRY(inventory::Needs read, read_needs(image, options));
@@ -229,8 +230,8 @@ Result<void> refuse(const Preflight& preflight) {
           .hint(fmt::format("{}{}--no-preflight starts it nevertheless", first.fix,
                             first.fix.empty() ? "" : "; "));
   for (std::size_t i = 1; i < preflight.failures.size(); ++i)
-    failure.error().context.push_back(fmt::format(
-        "it also fails {}: {}", preflight.failures[i].id, preflight.failures[i].message));
+    failure.error().context.push_back(fmt::format("it also fails {}: {}", preflight.failures[i].id,
+                                                  preflight.failures[i].message));
   return failure;
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "inventory/compare/finding.h"
+#include "inventory/describe/finding.h"
 #include "lint/source/source.h"
 
 namespace flense::lint {

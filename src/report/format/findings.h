@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "inventory/compare/finding.h"
+#include "inventory/describe/finding.h"
 #include "report/format/style.h"
 #include "text/json.h"
 

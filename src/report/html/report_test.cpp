@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/sha256.h"
+#include "inventory/cuts.h"
 #include "report/html/embedded_web.h"
 #include "slim/apply/testing_image.h"
 
@@ -18,6 +19,7 @@ struct Page {
     inventory::InventoryOptions options;
     options.file_cuts = true;
     inventory = must(inventory::describe(*image.image, *image.contents, options));
+    inventory::add_cuts(*image.image, *image.contents, options, inventory);
     text = html_report({inventory, *image.contents, plan});
     const std::size_t at = text.find(kOpen);
     const std::size_t end = text.find("</script>", at);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "inventory/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::report {
@@ -209,8 +210,9 @@ TEST(MemberFates, OfAnInventoryAreItsCuts) {
                          Tar().file("opt/.wh.gone", "").bytes()});
   inventory::InventoryOptions options;
   options.file_cuts = true;
-  const inventory::Inventory inventory =
+  inventory::Inventory inventory =
       must(inventory::describe(*image.image, *image.contents, options));
+  inventory::add_cuts(*image.image, *image.contents, options, inventory);
   const SizeTree tree = size_tree(*image.contents, member_fates(*image.contents, inventory), {});
   std::map<std::string, std::uint64_t> by_cut, by_leaf;
   for (const inventory::Cut& cut : inventory.cuts)

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "inventory/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::slim {
@@ -212,8 +213,9 @@ TEST(Reported, NothingIsCutThatOnlyTheOwnerCanKnow) {
   inventory::InventoryOptions options;
   options.level = kAggressive;
   std::vector<std::string> shown;
-  const inventory::Inventory inventory =
+  inventory::Inventory inventory =
       testing::must(inventory::describe(*image.image, *image.contents, options));
+  inventory::add_cuts(*image.image, *image.contents, options, inventory);
   for (const inventory::Cut& cut : inventory.cuts) {
     EXPECT_FALSE(cut.held_back.empty()) << cut.id;
     shown.push_back(cut.id);
@@ -234,8 +236,9 @@ TEST(Cuts, InspectAnnouncesWhatSlimDoes) {
                              .file("usr/share/doc/x/guide", "text")
                              .bytes()});
   std::map<std::string, std::uint64_t> announced, done;
-  const inventory::Inventory inventory =
+  inventory::Inventory inventory =
       testing::must(inventory::describe(*image.image, *image.contents, {}));
+  inventory::add_cuts(*image.image, *image.contents, {}, inventory);
   for (const inventory::Cut& cut : inventory.cuts)
     if (cut.held_back.empty()) announced[cut.id] = cut.bytes;
   const Plan plan = image.plan();

@@ -2,6 +2,7 @@
 // produce findings; one renderer prints them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,14 @@ struct Finding {
   std::string evidence;  ///< what was seen
   std::string why;
   std::string fix;
+};
+
+/// A limit of what an image may hold, and whether it does.
+struct BudgetResult {
+  std::string name;  ///< "max-size", or of a platform: "lambda"
+  std::uint64_t limit_bytes = 0, actual_bytes = 0;
+  bool exceeded = false;
+  Finding finding;  ///< meaningful when exceeded
 };
 
 }  // namespace flense::inventory

@@ -1,4 +1,4 @@
-#include "inventory/needs_survey.h"
+#include "inventory/describe/survey.h"
 
 #include <elf.h>
 
@@ -8,15 +8,11 @@
 
 #include "base/path.h"
 #include "inventory/describe/start.h"
+#include "inventory/names/file_names.h"
 
 namespace flense::inventory {
 
 namespace {
-
-bool begins_with_any(std::string_view text, std::span<const std::string_view> beginnings) {
-  return std::ranges::any_of(
-      beginnings, [&](std::string_view beginning) { return text.starts_with(beginning); });
-}
 
 /// Most programs of the image are for its machine; what the manifest says of it wins.
 std::uint16_t machine_of(const image::Image& image, const std::vector<SurveyFile>& files) {
@@ -55,38 +51,6 @@ void add_directories(std::string_view text, std::vector<std::string>& out) {
 
 }  // namespace
 
-bool has_component(std::string_view path, std::string_view name) {
-  while (!path.empty()) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    if (path.substr(0, slash) == name) return true;
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  return false;
-}
-
-// libnvidia-container nvc_info.c; NVIDIA Container Toolkit. Of the names that begin alike, the
-// container library and the window-system plug-ins come from packages of their own.
-bool is_driver_library(std::string_view name) {
-  static constexpr std::array<std::string_view, 13> kDriver = {
-      "libcuda.so",          "libcudadebugger.so", "libnvidia-",       "libnvcuvid.so",
-      "libnvoptix.so",       "libGLX_nvidia.so",   "libEGL_nvidia.so", "libGLESv1_CM_nvidia.so",
-      "libGLESv2_nvidia.so", "libvdpau_nvidia.so", "libnvidia-ml.so",  "libdxcore.so",
-      "libnvdxgdmal.so"};
-  static constexpr std::array<std::string_view, 3> kOthers = {
-      "libnvidia-container", "libnvidia-egl-wayland", "libnvidia-egl-gbm"};
-  if (name.find(".so") == std::string_view::npos) return false;
-  return begins_with_any(name, kDriver) && !begins_with_any(name, kOthers);
-}
-
-bool is_weights_file(std::string_view path) {
-  static constexpr std::array<std::string_view, 7> kEndings = {
-      ".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt"};
-  if (std::ranges::any_of(kEndings, [&](std::string_view end) { return path.ends_with(end); }))
-    return true;
-  const std::string_view dir = parent_path(path);
-  return base_name(dir) == "blobs" && base_name(parent_path(dir)).starts_with("models--");
-}
-
 std::optional<std::string> Survey::resolve(std::string_view path) const {
   auto real = contents.tree().resolve(path);
   if (!real) return std::nullopt;
@@ -118,8 +82,8 @@ bool Survey::has_library(std::string_view name) const {
   return at != libraries.end() && at->starts_with(name);
 }
 
-Survey survey(const image::Image& image, const Contents& contents, const Inventory& inventory) {
-  Survey out{image, contents, inventory, environment(image), library_paths(image), 0, {}, {}};
+Survey survey(const image::Image& image, const Contents& contents) {
+  Survey out{image, contents, environment(image), library_paths(image), 0, {}, {}};
   contents.for_each_file([&](const VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     const ElfFacts* elf = contents.elf(file.content);

@@ -1,5 +1,5 @@
-// One walk over what a container sees, for the collectors of needs: ELF files, library names, the
-// few texts they read. For src/inventory/needs_*.cpp alone.
+// One walk over what a container sees: ELF files, library names, the few texts that decide where
+// libraries are found.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,7 @@
 #include <vector>
 
 #include "image/model/image.h"
-#include "inventory/describe/inventory.h"
 #include "inventory/describe/links.h"
-#include "inventory/needs.h"
 #include "inventory/scan/contents.h"
 
 namespace flense::inventory {
@@ -27,7 +25,6 @@ struct SurveyFile {
 struct Survey {
   const image::Image& image;
   const Contents& contents;
-  const Inventory& inventory;
   std::map<std::string, std::string> environment;
   LibraryPaths paths;     ///< with the directories of ld.so.conf
   std::uint16_t machine;  ///< EM_* of the image's programs; 0 without any
@@ -49,21 +46,6 @@ struct Survey {
   bool has_library(std::string_view name) const;
 };
 
-Survey survey(const image::Image& image, const Contents& contents, const Inventory& inventory);
-
-/// Name of a library that the host's NVIDIA driver brings, not the image: libcuda.so.1,
-/// libnvidia-ml.so.1, …
-bool is_driver_library(std::string_view name);
-/// Model weights by name: *.safetensors, *.gguf, *.pt, …, blobs of the Hugging Face hub's cache.
-bool is_weights_file(std::string_view path);
-/// The path has a component of this name.
-bool has_component(std::string_view path, std::string_view name);
-
-// The collectors, one file a group. Each fills its members of `needs`.
-void collect_code(const Survey& survey, Needs& needs);   ///< code, compat, driver files, stubs
-void collect_links(const Survey& survey, Needs& needs);  ///< missing libraries, RDMA
-void collect_capabilities(const Survey& survey, Needs& needs);
-void collect_compilers(const Survey& survey, Needs& needs);
-void collect_system(const Survey& survey, Needs& needs);  ///< libc, processor level
+Survey survey(const image::Image& image, const Contents& contents);
 
 }  // namespace flense::inventory
