@@ -9,7 +9,7 @@
 #include "cli/cache_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/root_places.h"
-#include "inventory/needs_cache.h"
+#include "inventory/needs/cache.h"
 #include "launch/rootfs/kept_directory.h"
 #include "report/format/table.h"
 

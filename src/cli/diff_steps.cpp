@@ -8,7 +8,7 @@
 #include "cli/shared/common.h"
 #include "inventory/compare/saved.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/needs_collect.h"
+#include "inventory/needs/collect.h"
 #include "inventory/scan/content_digests.h"
 #include "inventory/scan/contents.h"
 

@@ -11,7 +11,7 @@
 #include "compat/testing_scenarios.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
-#include "inventory/needs_json.h"
+#include "inventory/needs/json.h"
 
 namespace flense::compat::testing {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/profile.h"
-#include "inventory/needs.h"
+#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
 #include "scaffold/template_set.h"
 

@@ -9,8 +9,8 @@
 #include "compat/facts/image_facts.h"
 #include "host/spec.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/needs_cache.h"
-#include "inventory/needs_collect.h"
+#include "inventory/needs/cache.h"
+#include "inventory/needs/collect.h"
 #include "inventory/scan/contents.h"
 
 namespace flense::cli {

@@ -6,7 +6,7 @@
 #include "cli/shared/common.h"
 #include "cli/slim/run.h"
 #include "image/layers/extended_image.h"
-#include "inventory/reach_places.h"
+#include "inventory/closure/places.h"
 #include "slim/apply/layer_parts.h"
 #include "slim/python/compile_python.h"
 

@@ -15,7 +15,7 @@
 #include "host/gpu_models.h"
 #include "image/output/push.h"
 #include "image/output/sif_output.h"
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "inventory/describe/start.h"
 #include "inventory/describe/targets.h"
 #include "report/images/slim_report.h"

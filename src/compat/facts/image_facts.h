@@ -10,7 +10,7 @@
 #include "compat/facts/amd.h"
 #include "compat/facts/software.h"
 #include "device/target.h"
-#include "inventory/needs.h"
+#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
 
 namespace flense::compat {

@@ -6,7 +6,7 @@
 #include "compat/facts/check.h"
 #include "compat/facts/launcher.h"
 #include "host/profile.h"
-#include "inventory/needs.h"
+#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
 
 namespace flense::compat {

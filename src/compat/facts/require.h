@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "inventory/needs.h"
+#include "inventory/needs/needs.h"
 
 namespace flense::compat {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "host/profile.h"
-#include "inventory/needs.h"
+#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
 
 namespace flense::compat {

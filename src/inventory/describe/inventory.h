@@ -152,7 +152,7 @@ std::vector<WastedFile> find_waste(const Contents& contents);
 device::PruneOptions cut_rules(const image::Image& image, const InventoryOptions& options);
 
 /// From layers already read; does no input or output. What could go is not told: add_cuts()
-/// (inventory/cuts.h).
+/// (inventory/candidates/cuts.h).
 Result<Inventory> describe(const image::Image& image, const Contents& contents,
                            const InventoryOptions& options);
 

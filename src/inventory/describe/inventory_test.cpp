@@ -8,7 +8,7 @@
 
 #include "elf/testing_library.h"
 #include "image/layers/testing_image.h"
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "support/fatbin_builder.h"
 
 namespace flense::inventory {

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
-#include "inventory/own_build.h"
+#include "inventory/scan/own_build.h"
 #include "inventory/scan/scan_format.h"
 
 namespace flense::inventory {

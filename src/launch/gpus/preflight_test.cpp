@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "doctor/testing_machine.h"
-#include "inventory/testing_needs.h"
+#include "inventory/needs/testing_needs.h"
 #include "launch/gpus/preflight_host.h"
 
 namespace flense::launch {

@@ -11,7 +11,7 @@
 
 #include "base/path.h"
 #include "codec/sha256.h"
-#include "inventory/own_build.h"
+#include "inventory/scan/own_build.h"
 #include "knowledge/version.h"
 #include "launch/inject/decide.h"
 #include "launch/inject/directory.h"

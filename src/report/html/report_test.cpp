@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "codec/sha256.h"
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "report/html/embedded_web.h"
 #include "slim/apply/testing_image.h"
 

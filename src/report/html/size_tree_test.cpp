@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::report {

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "report/images/device_matrix.h"
 
 namespace flense::report {
@@ -109,7 +109,7 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
     parts.add(PartKind::kRest, "what goes", PartVerdict::kGoes, fate.reason, debug);
     return;
   }
-  // The same division as in the list of cuts (inventory/cuts.cpp).
+  // The same division as in the list of cuts (inventory/candidates/cuts.cpp).
   const std::uint64_t packed = std::min(fate.given_back - debug, recompressed_bytes(fate, elf));
   const std::uint64_t device = fate.given_back - debug - packed;
   const std::uint64_t ptx_share =

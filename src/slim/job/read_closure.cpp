@@ -1,7 +1,7 @@
 #include "slim/job/read_closure.h"
 
+#include "inventory/closure/facts.h"
 #include "inventory/describe/build_needs.h"
-#include "inventory/reach_facts.h"
 #include "knowledge/opened_files.h"
 
 namespace flense::slim {

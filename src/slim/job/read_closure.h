@@ -3,8 +3,8 @@
 
 #include "base/progress.h"
 #include "image/model/image.h"
+#include "inventory/closure/reach.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/reach.h"
 #include "inventory/scan/contents.h"
 #include "slim/plan/options.h"
 

@@ -49,7 +49,7 @@ struct SlimOptions {
   std::vector<std::string> keep;
   Pyc pyc = Pyc::kByLevel;
   bool squash = false;  ///< one layer out of all
-  /// Files that the start of the image does not reach go (--closure; inventory/reach.h).
+  /// Files that the start of the image does not reach go (--closure; inventory/closure/reach.h).
   bool closure = false;
   /// Nothing but the closure of one program stays (--minimal); with time zones if asked for.
   bool minimal = false, time_zones = false;

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "inventory/self_checked.h"
+#include "inventory/candidates/self_checked.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

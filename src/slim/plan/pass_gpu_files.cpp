@@ -1,4 +1,4 @@
-#include "inventory/gpu_files.h"
+#include "inventory/candidates/gpu_files.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

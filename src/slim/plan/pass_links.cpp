@@ -1,7 +1,7 @@
 // Passes that put a link where a copy was.
-#include "inventory/cuda_copies.h"
-#include "inventory/equal_files.h"
-#include "inventory/hub_cache.h"
+#include "inventory/candidates/cuda_copies.h"
+#include "inventory/candidates/equal_files.h"
+#include "inventory/candidates/hub_cache.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

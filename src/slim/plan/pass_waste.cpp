@@ -1,9 +1,9 @@
 #include <set>
 
 #include "base/path.h"
-#include "inventory/jit_caches.h"
+#include "inventory/candidates/jit_caches.h"
+#include "inventory/candidates/used_places.h"
 #include "inventory/names/waste.h"
-#include "inventory/used_places.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "inventory/cuts.h"
+#include "inventory/candidates/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::slim {

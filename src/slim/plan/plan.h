@@ -12,7 +12,7 @@
 
 #include "device/prune.h"
 #include "device/target.h"
-#include "inventory/reach.h"
+#include "inventory/closure/reach.h"
 #include "slim/plan/options.h"
 #include "text/json.h"
 
@@ -79,7 +79,7 @@ struct PassTotal {
   bool breaks_sharing = false;  ///< depends on more than the one layer and the options
 };
 
-/// What the closure of the start said (inventory/reach.h).
+/// What the closure of the start said (inventory/closure/reach.h).
 struct ClosureRecord {
   std::vector<std::string> starts;
   std::map<std::string, std::string> kept;  ///< why each file stays

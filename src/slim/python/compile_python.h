@@ -10,7 +10,7 @@
 
 #include "base/progress.h"
 #include "image/layers/merged_tree.h"
-#include "inventory/python_sources.h"
+#include "inventory/closure/python_sources.h"
 #include "slim/plan/plan.h"
 #include "slim/sandbox/sandbox.h"
 
