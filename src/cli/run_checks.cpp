@@ -17,38 +17,29 @@ Result<void> warn(const ParsedArgs& args, Io& io, const std::string& text) {
   return io.err.line(fmt::format("warning: {}", text));
 }
 
-std::vector<std::string> texts_of(const text::Json& list) {
-  std::vector<std::string> out;
-  for (const text::Json& item : list.items()) out.emplace_back(item.text());
-  return out;
-}
-
-launch::DataPathQuestion question_of(const text::Json& config) {
+launch::DataPathQuestion question_of(const launch::OciInput& oci) {
   launch::DataPathQuestion out;
-  const text::Json& process = config["process"];
-  out.command = texts_of(process["args"]);
-  out.environment = texts_of(process["env"]);
-  out.workdir = process["cwd"].text("/");
-  out.writable_root = !config["root"]["readonly"].bool_or(false);
-  for (const text::Json& mount : config["mounts"].items()) {
-    const std::vector<std::string> options = texts_of(mount["options"]);
-    const bool read_only = std::ranges::find(options, "ro") != options.end();
-    (read_only ? out.read_only : out.writable).emplace_back(mount["destination"].text());
+  out.command = oci.args;
+  out.environment = oci.env.items();
+  out.workdir = oci.cwd;
+  out.writable_root = !oci.root_read_only;
+  for (const launch::OciMount& mount : oci.mounts) {
+    const bool read_only = std::ranges::find(mount.options, "ro") != mount.options.end();
+    (read_only ? out.read_only : out.writable).push_back(mount.destination);
   }
   return out;
 }
 
 /// Where a path of the container lies on the host, as far as a bind mount tells.
-std::string on_host(const text::Json& config, const std::string& path) {
+std::string on_host(const launch::OciInput& oci, const std::string& path) {
   std::string out;
   std::size_t best = 0;
-  for (const text::Json& mount : config["mounts"].items()) {
-    const std::string target(mount["destination"].text());
+  for (const launch::OciMount& mount : oci.mounts) {
+    const std::string& target = mount.destination;
     const bool holds = path == target || path.starts_with(target + "/");
     if (!holds || target.size() < best) continue;
     best = target.size();
-    const std::string_view source = mount["source"].text();
-    out = source.starts_with('/') ? std::string(source) + path.substr(target.size()) : "";
+    out = mount.source.starts_with('/') ? mount.source + path.substr(target.size()) : "";
   }
   return out;
 }
@@ -79,9 +70,9 @@ Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& ima
   return verdict.use_image_compat;
 }
 
-Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config,
+Result<void> check_data(const ParsedArgs& args, Io& io, const launch::OciInput& oci,
                         const launch::RootFs& root, bool in_place) {
-  const launch::DataPathQuestion question = question_of(config);
+  const launch::DataPathQuestion question = question_of(oci);
   const auto in_image = [&](const std::string& path) {
     return launch::kind_in_root(root.directory.get(), path) != launch::FileKind::kMissing;
   };
@@ -89,10 +80,10 @@ Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config
     TRY_DO(warn(args, io, text));
   launch::PlaceQuestion places;
   if (!root.mounted) (in_place ? places.sandbox : places.roots) = root.path.string();
-  if (args.has("--verbose")) places.workdir = on_host(config, question.workdir);
+  if (args.has("--verbose")) places.workdir = on_host(oci, question.workdir);
   for (launch::DataPath one : launch::data_paths(question))
     if (one.use == launch::DataPath::Use::kCache) {
-      one.path = on_host(config, one.path);
+      one.path = on_host(oci, one.path);
       places.caches.push_back(std::move(one));
     }
   for (const std::string& text : launch::place_warnings(

@@ -11,9 +11,9 @@
 #include "cli/shared/io.h"
 #include "host/tree.h"
 #include "image/model/image.h"
+#include "launch/container/oci_config.h"
 #include "launch/container/start_check.h"
 #include "launch/rootfs/store.h"
-#include "text/json.h"
 
 namespace flense::cli {
 
@@ -25,8 +25,8 @@ Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& ima
                          const std::vector<std::string>& devices);
 
 /// Warns of words and variables of the command that point into the read-only root, and of places on
-/// network file systems. `config` is the OCI configuration that is started.
-Result<void> check_data(const ParsedArgs& args, Io& io, const text::Json& config,
+/// network file systems.
+Result<void> check_data(const ParsedArgs& args, Io& io, const launch::OciInput& oci,
                         const launch::RootFs& root, bool in_place);
 
 /// 126 or 127, told as shells do; nullopt when the command can be tried. `where` is the image or

@@ -16,6 +16,7 @@
 #include "cli/shared/root_places.h"
 #include "image/model/reference.h"
 #include "inventory/compare/budget.h"
+#include "launch/bundle.h"
 #include "launch/container/other_id.h"
 #include "launch/container/process_plan.h"
 #include "launch/gpus/devices.h"
@@ -285,13 +286,13 @@ Result<std::optional<launch::GpuDevices>> choose_devices(const launch::RunOption
                                                  options.cdi_directories.end());
   if (directories.empty()) directories = cdi::spec_directories(::geteuid() != 0, io.environment);
   TRY(const launch::ImageSettings settings, launch::image_settings(opened.image->config));
-  std::vector<std::string> env = settings.env;
-  env.insert(env.end(), options.env.begin(), options.env.end());
+  launch::Environment env(settings.env);
+  env.set(options.env);
   TRY(launch::GpuDevices devices,
       launch::plan_devices({options.gpu, machine, io.environment, directories,
                             options.rdma ? std::set<std::string>{"rdma"} : std::set<std::string>{},
-                            opened.root, opened.prepared,
-                            launch::variable_in(env, "LD_LIBRARY_PATH").value_or(""), preflight}));
+                            opened.root, opened.prepared, env.get("LD_LIBRARY_PATH").value_or(""),
+                            preflight}));
   return devices;
 }
 
@@ -326,13 +327,6 @@ Result<int> bundle(const ParsedArgs& args, Io& io, const launch::LaunchInput& in
   return 0;
 }
 
-std::string command_text(const text::Json& config) {
-  std::string out;
-  for (const text::Json& word : config["process"]["args"].items())
-    out += fmt::format("{}{}", out.empty() ? "" : " ", word.text());
-  return out;
-}
-
 Result<int> run_image(const ParsedArgs& args, Io& io) {
   TRY(const launch::RunOptions options, run_options(args, io));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
@@ -353,7 +347,7 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     return check_image(args, io, *opened.image, machine, opened.root, names);
   };
   TRY(auto devices, choose_devices(options, opened, machine, io, preflight));
-  launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, {}};
+  launch::LaunchInput input{options, opened.image->config, opened.root, io.variables, machine.dev};
   if (devices) {
     TRY_DO(tell(io, "notice: ", devices->notices));
     if (args.has("--explain")) TRY_DO(tell(io, "", devices->reasons));
@@ -361,13 +355,12 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
   const bool traced = args.has("--trace");
   if (traced && args.has("--bundle"))
     return fail(Code::kUsage, "--trace and --bundle do not go together: a bundle starts nothing");
-  input.amend = [&](text::Json& config) -> Result<void> {
-    if (devices) TRY_DO(launch::add_devices(*devices, machine.dev, config));
-    return {};
-  };
   if (traced) input.traced = traced_call_names();
   input.own = own_places(options, places, opened);
-  if (devices) input.kept = kept_of(*devices, opened.prepared);
+  if (devices) {
+    input.devices = devices->edits;
+    input.kept = kept_of(*devices, opened.prepared);
+  }
   UniqueFd libraries;
   if (opened.other) {
     input.other = &*opened.other;
@@ -381,14 +374,14 @@ Result<int> run_image(const ParsedArgs& args, Io& io) {
     TRY_DO(tell(io, "", plan.reasons));
   }
   if (!args.has("--quiet")) TRY_DO(tell(io, "notice: ", plan.notices));
-  TRY_DO(check_data(args, io, plan.config, opened.root,
-                    opened.image->form == image::Form::kDirectory));
+  TRY_DO(
+      check_data(args, io, plan.oci, opened.root, opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan.command, plan.program, opened.image->name, io));
   if (refused) return *refused;
   if (traced)
-    return run_and_trace(
-        {plan, opened.root, command_text(plan.config), args.value("--trace"), args.has("--quiet")},
-        io);
+    return run_and_trace({plan, opened.root, fmt::format("{}", fmt::join(plan.oci.args, " ")),
+                          args.value("--trace"), args.has("--quiet")},
+                         io);
   // The root and the prepared libraries stay held until they are mounted.
   io.last_step = [stage = std::move(plan.stage),
                   held = std::make_shared<launch::RootFs>(std::move(opened.root)),

@@ -18,10 +18,10 @@ namespace {
 constexpr int kNotStarted = 125;
 
 /// Image paths that something else is mounted on.
-std::vector<std::string> covered_places(const text::Json& config) {
+std::vector<std::string> covered_places(const std::vector<launch::OciMount>& mounts) {
   std::vector<std::string> out = {"proc", "dev", "sys"};
-  for (const text::Json& mount : config["mounts"].items()) {
-    std::string place = resolve_link_text("", mount["destination"].text());
+  for (const launch::OciMount& mount : mounts) {
+    std::string place = resolve_link_text("", mount.destination);
     if (!place.empty()) out.push_back(std::move(place));
   }
   return out;
@@ -46,7 +46,7 @@ std::vector<std::string> traced_call_names() {
 }
 
 Result<int> run_and_trace(const TracedLaunch& launch, Io& io) {
-  slim::PathRecorder recorder(launch.root.directory.get(), covered_places(launch.plan.config));
+  slim::PathRecorder recorder(launch.root.directory.get(), covered_places(launch.plan.oci.mounts));
   std::optional<Result<slim::TracedEnd>> end;
   const auto start = [&] {
     const Result<int> failed = launch::start_stage(launch.plan.stage);

@@ -19,9 +19,9 @@
 
 #include "base/file.h"
 #include "launch/container/alone.h"
+#include "launch/container/environment.h"
 #include "launch/container/host_kernel.h"
 #include "launch/container/numa.h"
-#include "launch/container/process_plan.h"
 #include "launch/container/stage.h"
 #include "text/json.h"
 
@@ -170,9 +170,9 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   out.process = config["process"];
   out.cgroup = config["linux"]["cgroupsPath"].text();
   if (!out.process.is_object()) return bad_input("the state of '{}' has no process", container.id);
-  std::vector<std::string> env;
-  for (const text::Json& item : out.process["env"].items()) env.emplace_back(item.text());
-  for (const std::string& item : request.env) set_variable(env, item);
+  Environment env;
+  for (const text::Json& item : out.process["env"].items()) env.set(std::string(item.text()));
+  env.set(request.env);
   const auto list = [](const std::vector<std::string>& items) {
     text::Json json = text::Json::array();
     for (const std::string& item : items) json.push(item);
@@ -185,7 +185,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   args.insert(args.end(), request.command.begin(), request.command.end());
   if (request.workdir) out.process.set("cwd", *request.workdir);
   out.process.set("args", list(args));
-  out.process.set("env", list(env));
+  out.process.set("env", list(env.items()));
   out.process.set("terminal", request.terminal);
   // Whatever became of the state: it may lie where a container could write.
   out.process.set("noNewPrivileges", true);
@@ -198,7 +198,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
     const ContainerPaths paths(root.get(), as_caller);
     TRY(const std::string directory,
         check_directory(paths, std::string(out.process["cwd"].text("/"))));
-    TRY(out.command, check_command(paths, request.command, env, directory));
+    TRY(out.command, check_command(paths, request.command, env.items(), directory));
     out.process.set("cwd", directory);
   }
   if (request.terminal || is_job()) out.supervise = Supervision{false, request.terminal, false};

@@ -195,6 +195,9 @@ class Injection(harness.Case):
         done = self.load(image, "libcuda.so.1")
         self.assertEqual(done.out, "/run/flense/lib/libcuda.so.1 42\n")
         self.assertIn("LD_LIBRARY_PATH", done.err)
+        image = self.archive(layer, command=("/bin/load",), Env=["LD_LIBRARY_PATH=/elsewhere"])
+        done = self.load(image, "libcuda.so.1", options=("-e", "LD_LIBRARY_PATH=/opt/stubs"))
+        self.assertEqual(done.out, "/run/flense/lib/libcuda.so.1 42\n", "the option's stands above the image's")
 
     def test_hooks_of_the_toolkit_are_not_run(self):
         ran = self.path("ran")

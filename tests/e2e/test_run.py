@@ -508,6 +508,13 @@ class Run(harness.Case):
                 self.assertFalse(state.st_mode & (stat.S_ISUID | stat.S_ISGID), name)
                 self.assertEqual(state.st_uid, self.caller(), name)
 
+    def test_directories_that_are_called_as_generated_files(self):
+        for name in ("passwd", "group"):
+            folder = os.path.join(self.home, name)
+            os.mkdir(folder, 0o755)
+            result = self.sh("ls -d /new/*/", "-v", f"{folder}:/new/{name}")
+            self.assertEqual(result.out, f"/new/{name}/\n")
+
     def test_sockets_and_pipes_in_the_place_of_mounts(self):
         layer = busybox_layer()
         layer.tar.addfile(layer._info("in", fixtures.tarfile.FIFOTYPE, 0o600))

@@ -70,8 +70,9 @@ GUARDS = {
         "CVE-2024-21626: a working directory through links of the image", "src/base/in_root.cpp", RESOLVE, "how.resolve = 0;",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
     "placer": (
-        "CVE-2024-0135: a program of the host in the container, writable", "src/launch/launch.cpp",
-        '{kPlacer, "bind", program, {"bind", "ro", "nosuid", "nodev"}}', '{kPlacer, "bind", program, {"bind", "nosuid", "nodev"}}',
+        "CVE-2024-0135: a program of the host in the container, writable", "src/launch/container/mount_plan.cpp",
+        'add(kPlacer, "bind", input_.placer, {"bind", "ro", "nosuid", "nodev"});',
+        'add(kPlacer, "bind", input_.placer, {"bind", "nosuid", "nodev"});',
         ("security", "test_engine_binary.py", "EngineBinaryAsUser.test_cve_2024_0135_program_in_the_container")),
     "vendor-hooks": (
         "CVE-2024-0136: programs run beside the container", "src/launch/inject/inject.cpp", "prepared.dropped_hooks.push_back(i);", "",
@@ -84,11 +85,11 @@ GUARDS = {
         "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID",
         ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0136_devices")),
     "network": (
-        "CVE-2024-0137: the host's network", "src/launch/launch.cpp",
+        "CVE-2024-0137: the host's network", "src/launch/assemble.cpp",
         'if (!options.host_network) out.emplace_back("network");', "",
         ("security", "test_toolkit.py", "ToolkitAsUser.test_cve_2024_0137_network_namespace")),
     "abstract-sockets": (
-        "sockets without a path", "src/launch/launch.cpp", 'if (!options.host_network) out.emplace_back("network");', "",
+        "sockets without a path", "src/launch/assemble.cpp", 'if (!options.host_network) out.emplace_back("network");', "",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_abstract_sockets_need_the_network")),
     "capabilities": (
         "CVE-2024-23653: privileges that nobody gave", "src/launch/container/oci_config.cpp",
@@ -104,18 +105,18 @@ GUARDS = {
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_sockets_of_run_are_not_there")),
     "keyring": (
         "the caller's session keyring", "src/launch/launch.cpp",
-        'if (!options.isolate) out.stage.argv.emplace_back("--no-new-keyring");',
-        'out.stage.argv.emplace_back("--no-new-keyring");',
+        'if (!options.isolate) out.emplace_back("--no-new-keyring");',
+        'out.emplace_back("--no-new-keyring");',
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_session_keyring_is_another")),
     "home": (
         "the home directory where it was left out", "src/launch/container/mount_plan.cpp", "if (!options_.home) return", "if (false) return",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_home_is_out_of_reach")),
     "session-variables": (
-        "the caller's environment", "src/launch/container/process_plan.cpp", "if (item.starts_with(prefix)) set_variable(env, item);",
-        "if (!prefix.empty()) set_variable(env, item);",
+        "the caller's environment", "src/launch/container/environment.cpp", "if (item.starts_with(prefix)) out.set(item);",
+        "if (!prefix.empty()) out.set(item);",
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_variables_of_the_session_stay_outside")),
     "processes": (
-        "other processes of the caller", "src/launch/launch.cpp", 'if (options.isolate) out = {"pid", "ipc", "uts"};',
+        "other processes of the caller", "src/launch/assemble.cpp", 'if (options.isolate) out = {"pid", "ipc", "uts"};',
         'if (options.isolate) out = {"ipc", "uts"};',
         ("security", "test_surroundings.py", "SurroundingsAsUser.test_other_processes_are_not_there")),
     "privilege-bits": (
@@ -128,20 +129,20 @@ GUARDS = {
         "if (kFirst < 0) mark_each();",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_descriptors_of_the_engine")),
     "working-directory": (
-        "CVE-2024-21626: a working directory in /proc", "src/launch/launch.cpp",
-        "TRY(plan.oci.cwd, check_directory(paths, plan.oci.cwd));", "",
+        "CVE-2024-21626: a working directory in /proc", "src/launch/assemble.cpp",
+        "TRY(oci.cwd, check_directory(paths, oci.cwd));", "",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory")),
     "working-directory-link": (
         "CVE-2024-21626: a working directory that leads into /proc", "src/launch/container/container_path.cpp",
         'if (leads_into_proc || (is_below(next, "/proc") && link.empty()))', "if (leads_into_proc && links < 0)",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_working_directory_by_a_link")),
     "commands": (
-        "CVE-2024-21626, CVE-2019-5736: a command in /proc", "src/launch/launch.cpp",
-        "TRY(out.command, check_command(paths, plan.oci.args, env_of(config), plan.oci.cwd));", "",
+        "CVE-2024-21626, CVE-2019-5736: a command in /proc", "src/launch/assemble.cpp",
+        "TRY(out.command, check_command(paths, oci.args, oci.env.items(), oci.cwd));", "",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_command_and_entry_point")),
     "targets-in-proc": (
-        "CVE-2025-52881: mounts on what leads into /proc", "src/launch/launch.cpp",
-        "TRY(const ContainerPaths paths, check_mounts(root, plan.oci.mounts, out.missing, as_caller));",
+        "CVE-2025-52881: mounts on what leads into /proc", "src/launch/assemble.cpp",
+        "TRY(const ContainerPaths paths, check_mounts(root, oci.mounts, out.missing, as_caller));",
         "const ContainerPaths paths(root, as_caller);",
         ("security", "test_descriptors.py", "DescriptorsAsUser.test_cve_2024_21626_mount_targets")),
     "masked": (
@@ -152,8 +153,8 @@ GUARDS = {
         'out.set("readonlyPaths", list(kReadOnly));', "",
         ("security", "test_kernel_files.py", "KernelFiles.test_masked_and_read_only")),
     "explained": (
-        "a mount that nobody is told of", "src/launch/launch.cpp", "describe_contents(plan.oci, env_of(config), plan.reasons);",
-        "if (plan.reasons.empty()) describe_contents(plan.oci, env_of(config), plan.reasons);",
+        "a mount that nobody is told of", "src/launch/assemble.cpp", "describe_contents(oci, out.reasons);",
+        "if (out.reasons.empty()) describe_contents(oci, out.reasons);",
         ("security", "test_explained.py", "ExplainedAsUser.test_what_explain_tells_is_all_there_is")),
     "in-place": (
         "CVE-2024-23651: directories that become links while slim works in them", "src/slim/apply/in_place.cpp",
@@ -162,7 +163,7 @@ GUARDS = {
         "O_PATH | O_DIRECTORY | O_CLOEXEC));",
         ("security", "test_teardown.py", "Slim.test_cve_2024_23651_links_that_change_in_place")),
     "filter": (
-        "rare system calls", "src/launch/launch.cpp", "} else if (options.filter) {", "} else if (options.filter && options.tty) {",
+        "rare system calls", "src/launch/assemble.cpp", "} else if (options.filter) {", "} else if (options.filter && options.tty) {",
         ("e2e", "test_run_kernel.py", "FilterAsUser.test_calls")),
     "links-in-binds": (
         "CVE-2024-0134: what links of the image have made in bound directories", "src/launch/container/start_check.cpp",
@@ -174,25 +175,24 @@ GUARDS = {
         "UniqueFd out(::openat(above.get(), name, O_PATH | O_DIRECTORY | O_CLOEXEC));",
         ("security", "test_found.py", "Found.test_an_overlay_takes_no_links")),
     "covers": (
-        "state and roots of flense within a bind", "src/launch/launch.cpp", "cover_own(input.own, plan.oci.mounts);",
-        "cover_own({}, plan.oci.mounts);",
+        "state and roots of flense within a bind", "src/launch/container/mount_plan.cpp", "    cover_own();\n    return", "    return",
         ("security", "test_found.py", "FoundAsUser.test_state_and_roots_are_covered")),
     "streams": (
         "CVE-2024-21626: a directory as standard input", "src/launch/launch.cpp",
         "TRY_DO(check_standard_streams());\n  TRY(out.id, new_id(options));", "TRY(out.id, new_id(options));",
         ("security", "test_found.py", "FoundAsUser.test_no_directory_as_standard_stream")),
     "keyrings": (
-        "keys of others, by number", "src/launch/launch.cpp", "options.isolate || options.other_id, input.traced};",
+        "keys of others, by number", "src/launch/assemble.cpp", "options.isolate || options.other_id, input.traced};",
         "false, input.traced};", ("security", "test_found.py", "FoundAsUser.test_keys_and_control_groups_of_others")),
     "control-groups": (
         "control groups of others, by a namespace", "src/launch/launch.cpp",
-        "out.stage.cgroup_namespaces = !options.isolate && !options.other_id;", "out.stage.cgroup_namespaces = true;",
+        "stage.cgroup_namespaces = !options.isolate && !options.other_id;", "stage.cgroup_namespaces = true;",
         ("security", "test_found.py", "FoundAsUser.test_keys_and_control_groups_of_others")),
     "die-with-parent": (
         "what kill -9 leaves running", "src/launch/container/supervise.cpp", "if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)",
         "if (lifeline.get() < 0)", ("e2e", "test_run_signals.py", "DieWithParentAsUser.test_kill_9_ends_all")),
     "cdi-vendor": (
-        "another vendor's device made of NVIDIA's", "src/cdi/generate/generate.cpp",
+        "another vendor's device made of NVIDIA's", "src/cdi/spec/modes.cpp",
         'fmt::format("{}/{}", row.vendor, row.device_class) == kind)', 'row.vendor != "amd.com" && !kind.empty())',
         ("unit", "launch", "GpuDevicesTest.AnotherVendorsDeviceIsNoneOfOurs")),
     "cdi-parent": (

@@ -151,67 +151,33 @@ bool binds(const std::vector<std::string>& options) {
       options, [](const std::string& option) { return option == "bind" || option == "rbind"; });
 }
 
-Json mount_json(const Mount& mount, bool idmapped) {
-  std::vector<std::string> options = mount.options;
-  // Nothing else says that a file of the host is meant.
-  const bool plain = mount.type.empty() || mount.type == "none" || mount.type == "bind";
-  if (plain && !binds(options)) options.insert(options.begin(), "rbind");
-  if (idmapped && binds(options)) {
-    const bool mapped = std::ranges::any_of(options, [](const std::string& option) {
-      return option.starts_with("idmap") || option.starts_with("ridmap");
-    });
-    const bool deep = std::ranges::find(options, "rbind") != options.end();
-    if (!mapped) options.emplace_back(deep ? "ridmap" : "idmap");
-  }
+/// Its files keep the owners that the container sees.
+void map_ids(std::vector<std::string>& options) {
+  if (!binds(options)) return;
+  const bool mapped = std::ranges::any_of(options, [](const std::string& option) {
+    return option.starts_with("idmap") || option.starts_with("ridmap");
+  });
+  const bool deep = std::ranges::find(options, "rbind") != options.end();
+  if (!mapped) options.emplace_back(deep ? "ridmap" : "idmap");
+}
+
+Json mount_json(const Mount& mount) {
   Json out = Json::object();
   out.set("destination", mount.container_path);
-  out.set("type", mount.type.empty() ? "bind" : mount.type);
+  out.set("type", mount.type);
   out.set("source", mount.host_path);
-  out.set("options", texts(options));
+  out.set("options", texts(mount.options));
   return out;
 }
 
-/// The host's node itself, under the name that was looked at. Its own mode and owner decide who may
-/// open it.
-Json bound_node(const DeviceNode& node, const HostNode& known) {
-  Json out = Json::object();
-  out.set("destination", node.path);
-  out.set("type", "bind");
-  out.set("source", known.path);
-  out.set("options", texts({"rbind", "rprivate", "nosuid", "noexec", "rw"}));
-  return out;
-}
-
-/// "/usr//lib/./x/" has as many parts as "/usr/lib/x".
-std::size_t depth_of(std::string_view path) {
-  std::size_t depth = 0;
-  while (!path.empty()) {
-    const std::string_view part = path.substr(0, path.find('/'));
-    path.remove_prefix(std::min(path.size(), part.size() + 1));
-    if (part == ".." && depth > 0)
-      --depth;
-    else if (!part.empty() && part != "." && part != "..")
-      ++depth;
-  }
-  return depth;
-}
-
-Result<void> apply_mounts(const Edits& edits, const host::Tree& dev, const ApplyOptions& options,
-                          Json& config) {
-  std::vector<Json> added;
-  if (options.rootless)
-    for (const DeviceNode& node : edits.device_nodes) {
-      const std::optional<HostNode> known = look_up(host_path_of(node), dev);
-      if (!known) return missing(node, dev);
-      added.push_back(bound_node(node, *known));
-    }
-  const bool idmapped = !options.rootless && has_user_namespace(config);
-  for (const Mount& mount : edits.mounts) added.push_back(mount_json(mount, idmapped));
+Result<void> apply_mounts(std::vector<Mount> added, bool rootless, Json& config) {
   if (added.empty()) return {};
+  const bool idmapped = !rootless && has_user_namespace(config);
   TRY(List mounts, List::in(config, "mounts"));
-  for (Json& mount : added) {
-    mounts.drop("destination", std::string(mount["destination"].text()));
-    mounts.items().push_back(std::move(mount));
+  for (Mount& mount : added) {
+    if (idmapped) map_ids(mount.options);
+    mounts.drop("destination", mount.container_path);
+    mounts.items().push_back(mount_json(mount));
   }
   // Whatever lies below another mount comes after it.
   std::ranges::stable_sort(mounts.items(), {},
@@ -279,17 +245,59 @@ Result<void> apply_intel_rdt(const Edits& edits, Json& config) {
 
 }  // namespace
 
+std::size_t depth_of(std::string_view path) {
+  std::size_t depth = 0;
+  while (!path.empty()) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(path.size(), part.size() + 1));
+    if (part == ".." && depth > 0)
+      --depth;
+    else if (!part.empty() && part != "." && part != "..")
+      ++depth;
+  }
+  return depth;
+}
+
+Result<std::vector<Mount>> mounts_of(const Edits& edits, const host::Tree& dev, bool rootless) {
+  if (const std::vector<Violation> hazards = hazards_of(edits, "edits"); !hazards.empty())
+    return bad_input("{}: {}", hazards.front().place, hazards.front().message);
+  std::vector<Mount> out;
+  if (rootless)
+    for (const DeviceNode& node : edits.device_nodes) {
+      const std::optional<HostNode> known = look_up(host_path_of(node), dev);
+      if (!known) return missing(node, dev);
+      // The host's node itself, under the name that was looked at. Its own mode and owner decide
+      // who may open it.
+      out.push_back(
+          {known->path, node.path, "bind", {"rbind", "rprivate", "nosuid", "noexec", "rw"}});
+    }
+  for (Mount mount : edits.mounts) {
+    // Nothing else says that a file of the host is meant.
+    const bool plain = mount.type.empty() || mount.type == "none" || mount.type == "bind";
+    if (plain && !binds(mount.options)) mount.options.insert(mount.options.begin(), "rbind");
+    if (mount.type.empty()) mount.type = "bind";
+    out.push_back(std::move(mount));
+  }
+  return out;
+}
+
+Result<void> apply_rest(const Edits& edits, Json& config) {
+  TRY_DO(apply_net_devices(edits, config));
+  TRY_DO(apply_hooks(edits, config));
+  TRY_DO(apply_intel_rdt(edits, config));
+  return apply_gids(edits, config);
+}
+
 Result<void> apply(const Edits& edits, const host::Tree& dev, const ApplyOptions& options,
                    Json& config) {
   if (!config.is_object()) return bad_input("the OCI configuration is no object");
-  if (const std::vector<Violation> hazards = hazards_of(edits, "edits"); !hazards.empty())
-    return bad_input("{}: {}", hazards.front().place, hazards.front().message);
+  TRY(std::vector<Mount> mounts, mounts_of(edits, dev, options.rootless));
   // On a copy: a configuration is changed by all of the edits or by none.
   Json draft = config;
   TRY_DO(apply_env(edits, draft));
   if (!options.rootless) TRY_DO(apply_nodes(edits, dev, draft));
   TRY_DO(apply_net_devices(edits, draft));
-  TRY_DO(apply_mounts(edits, dev, options, draft));
+  TRY_DO(apply_mounts(std::move(mounts), options.rootless, draft));
   TRY_DO(apply_hooks(edits, draft));
   TRY_DO(apply_intel_rdt(edits, draft));
   TRY_DO(apply_gids(edits, draft));

@@ -12,6 +12,9 @@
 
 namespace flense::launch {
 
+/// Of a passwd or group: a larger one counts as missing.
+constexpr std::uint64_t kMaxAccounts = 4u << 20;
+
 struct Account {
   std::string name;
   std::uint32_t uid = 0, gid = 0;

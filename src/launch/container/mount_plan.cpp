@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "cdi/spec/apply.h"
+#include "launch/container/numa.h"
+
 namespace flense::launch {
 
 namespace {
 
 constexpr std::uint64_t kShmBytes = 64u << 20;  // as docker; only where it is our own
-
-std::ptrdiff_t depth(const OciMount& mount) {
-  return std::count(mount.destination.begin(), mount.destination.end(), '/');
-}
 
 class Planner {
  public:
@@ -29,9 +28,11 @@ class Planner {
     }
     host_files();
     TRY_DO(requested());
-    // Parents first, else in the order above: nothing hides what was asked for.
-    std::stable_sort(out_.mounts.begin(), out_.mounts.end(),
-                     [](const OciMount& a, const OciMount& b) { return depth(a) < depth(b); });
+    sort();
+    if (!input_.placer.empty())
+      add(kPlacer, "bind", input_.placer, {"bind", "ro", "nosuid", "nodev"});
+    brought_by_devices();
+    cover_own();
     return std::move(out_);
   }
 
@@ -43,6 +44,15 @@ class Planner {
   }
   void bind(const std::string& source, const std::string& target, bool read_only = false) {
     add(target, "bind", source, {"rbind", read_only ? "ro" : "rw"});
+  }
+  /// A later word for the same place replaces the earlier one.
+  void clear(const std::string& destination) {
+    std::erase_if(out_.mounts, [&](const OciMount& one) { return one.destination == destination; });
+  }
+  /// Parents first, else in the order in which they were added: nothing hides what was asked for.
+  void sort() {
+    std::ranges::stable_sort(out_.mounts, {},
+                             [](const OciMount& one) { return cdi::depth_of(one.destination); });
   }
   void explain(std::string reason) { out_.reasons.push_back(std::move(reason)); }
   bool covered(std::string_view path) const {
@@ -71,7 +81,7 @@ class Planner {
     add("/dev/pts", "devpts", "devpts",
         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"});
     const bool own_ipc = own_scratch() || options_.shm_size.has_value();
-    if (own_ipc || input_.on_host("/dev/shm") != FileKind::kDirectory) {
+    if (own_ipc || input_.look.on_host("/dev/shm") != FileKind::kDirectory) {
       add("/dev/shm", "tmpfs", "shm",
           {"nosuid", "noexec", "nodev", "mode=1777",
            fmt::format("size={}", options_.shm_size.value_or(kShmBytes))});
@@ -81,7 +91,7 @@ class Planner {
     }
     if (options_.isolate)
       add("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"});
-    else if (input_.on_host("/dev/mqueue") == FileKind::kDirectory)
+    else if (input_.look.on_host("/dev/mqueue") == FileKind::kDirectory)
       bind("/dev/mqueue", "/dev/mqueue");
   }
 
@@ -91,7 +101,7 @@ class Planner {
   void scratch() {
     add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});
     for (const char* place : {"/tmp", "/var/tmp"}) {
-      if (own_scratch() || input_.on_host(place) != FileKind::kDirectory)
+      if (own_scratch() || input_.look.on_host(place) != FileKind::kDirectory)
         add(place, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=1777"});
       else
         bind(place, place);
@@ -107,9 +117,9 @@ class Planner {
         std::ranges::any_of(std::array{"/dev", "/run", "/proc", "/sys"},
                             [&](const char* place) { return is_below(home, place); });
     if (!home.starts_with('/') || home == "/" || of_system ||
-        input_.on_host(home) != FileKind::kDirectory)
+        input_.look.on_host(home) != FileKind::kDirectory)
       return explain("home: not bound, the caller has none");
-    const FileKind there = input_.in_image(home);
+    const FileKind there = input_.look.in_image(home);
     if (there == FileKind::kFile || there == FileKind::kOther)
       return explain(fmt::format("home: not bound, {} is a file in the image", home));
     bind(home, home);
@@ -123,9 +133,9 @@ class Planner {
       out_.directory_bound = !is_below(cwd, "/proc") && !is_below(cwd, "/sys");
       return;
     }
-    const FileKind there = input_.in_image(cwd);
+    const FileKind there = input_.look.in_image(cwd);
     const bool free = there == FileKind::kMissing ||
-                      (there == FileKind::kDirectory && input_.is_empty_in_image(cwd));
+                      (there == FileKind::kDirectory && input_.look.is_empty_in_image(cwd));
     if (!free || is_below(cwd, "/dev") || is_below(cwd, "/run"))
       return explain(fmt::format("working directory: not bound, the image has its own {}", cwd));
     bind(cwd, cwd);
@@ -137,29 +147,47 @@ class Planner {
     constexpr std::array<const char*, 2> kFiles = {"/etc/resolv.conf", "/etc/hosts"};
     if (!options_.isolate || options_.host_network)
       for (const char* file : kFiles)
-        if (input_.on_host(file) == FileKind::kFile) bind(file, file, true);
-    if (!input_.passwd_file.empty()) bind(input_.passwd_file, "/etc/passwd", true);
-    if (!input_.group_file.empty()) bind(input_.group_file, "/etc/group", true);
+        if (input_.look.on_host(file) == FileKind::kFile) bind(file, file, true);
+    for (const auto& [target, source] : input_.generated) bind(source, target, true);
   }
 
   Result<void> requested() {
     for (const MountRequest& mount : options_.mounts) {
       if (is_below(mount.target, "/proc") || is_below(mount.target, "/sys"))
         return fail(Code::kUsage, "nothing can be mounted on {}", mount.target);
-      // A later word for the same place replaces the earlier one.
-      std::erase_if(out_.mounts,
-                    [&](const OciMount& one) { return one.destination == mount.target; });
+      clear(mount.target);
       if (mount.kind == MountRequest::Kind::kTmpfs) {
         std::vector<std::string> options = {"nosuid", "nodev", "mode=1777"};
         if (mount.size) options.push_back(fmt::format("size={}", *mount.size));
         add(mount.target, "tmpfs", "tmpfs", std::move(options));
         continue;
       }
-      if (input_.on_host(mount.source) == FileKind::kMissing)
+      if (input_.look.on_host(mount.source) == FileKind::kMissing)
         return fail(Code::kEnvironment, "{} does not exist, or cannot be reached", mount.source);
       bind(mount.source, mount.target, mount.read_only);
     }
     return {};
+  }
+
+  void brought_by_devices() {
+    for (const cdi::Mount& mount : input_.devices) {
+      clear(mount.container_path);
+      add(mount.container_path, mount.type, mount.host_path, mount.options);
+    }
+    if (!input_.devices.empty()) sort();
+  }
+
+  /// What of flense's own directories lies in something that is bound is covered: who writes to the
+  /// root or the state of another container is in that container.
+  void cover_own() {
+    const std::vector<OciMount> bound = out_.mounts;
+    for (const std::filesystem::path& place : input_.own)
+      for (const OciMount& mount : bound) {
+        const std::string source = mount.source.substr(0, mount.source.find_last_not_of('/') + 1);
+        if (mount.type == "bind" && (source.empty() || is_below(place.string(), source)))
+          add(mount.destination + place.string().substr(source.size()), "tmpfs", "tmpfs",
+              {"nosuid", "nodev", "noexec", "ro", "mode=555", "size=4k"});
+      }
   }
 
   const MountInput& input_;

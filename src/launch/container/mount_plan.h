@@ -1,12 +1,15 @@
 // What is mounted into a container and in which order: the kernel's file systems, a private /dev,
-// the caller's places, what was asked for.
+// the caller's places, what was asked for, devices and the libraries that they need; and over what
+// must not come along with any of it, nothing.
 #pragma once
 
-#include <functional>
+#include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "cdi/spec/spec.h"
 #include "launch/container/oci_config.h"
 #include "launch/container/process_plan.h"
 #include "launch/rootfs/in_root.h"
@@ -16,12 +19,13 @@ namespace flense::launch {
 struct MountInput {
   const RunOptions& options;
   const Caller& caller;
-  /// What a path of the host leads to.
-  std::function<FileKind(std::string_view)> on_host;
-  /// What a path of the image leads to, and whether it is a directory without entries.
-  std::function<FileKind(std::string_view)> in_image;
-  std::function<bool(std::string_view)> is_empty_in_image;
-  std::string passwd_file, group_file;  ///< made for this launch; empty: the image's own serve
+  const PathKinds& look;
+  /// Files made for this launch: targets, sources.
+  std::vector<std::pair<std::string, std::string>> generated = {};
+  std::string placer = {};  ///< this program, which places the command; empty: nobody does
+  std::vector<cdi::Mount> devices = {};  ///< cdi::mounts_of()
+  /// Directories of flense's own that a bind must not bring along.
+  std::vector<std::filesystem::path> own = {};
   /// The kernel makes a mount with all below it read-only at once (Linux 5.12).
   bool recursive_read_only = true;
 };

@@ -13,8 +13,8 @@ std::string parent_of_target(const std::string& path) {
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
-bool wants_directory(const OciMount& mount, const TargetInput& input) {
-  return mount.type != "bind" || input.on_host(mount.source) == FileKind::kDirectory;
+bool wants_directory(const OciMount& mount, const PathKinds& look) {
+  return mount.type != "bind" || look.on_host(mount.source) == FileKind::kDirectory;
 }
 
 /// crun makes what is missing below a mount, in that mount.
@@ -31,16 +31,16 @@ Failure conflict(const std::string& target, std::string_view there) {
 
 }  // namespace
 
-Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const TargetInput& input) {
+Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const PathKinds& look) {
   TargetPlan out;
   for (OciMount& mount : mounts) {
     const std::string target = mount.destination;
-    const bool directory = wants_directory(mount, input);
+    const bool directory = wants_directory(mount, look);
     if (lies_in_a_mount(target, out.mounts)) {
       out.mounts.push_back(std::move(mount));
       continue;
     }
-    const FileKind there = input.in_image(target);
+    const FileKind there = look.in_image(target);
     if (there != FileKind::kMissing) {
       if (directory != (there == FileKind::kDirectory))
         return conflict(target, there == FileKind::kDirectory ? "a directory" : "a file");
@@ -48,10 +48,10 @@ Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const TargetInput&
       continue;
     }
     std::string above = parent_of_target(target);
-    while (above != "/" && input.in_image(above) == FileKind::kMissing)
+    while (above != "/" && look.in_image(above) == FileKind::kMissing)
       above = parent_of_target(above);
-    if (input.in_image(above) != FileKind::kDirectory) return conflict(target, "a file above it");
-    if (above != "/" && input.is_empty_in_image(above)) {
+    if (look.in_image(above) != FileKind::kDirectory) return conflict(target, "a file above it");
+    if (above != "/" && look.is_empty_in_image(above)) {
       out.mounts.push_back({above, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=0555", "size=1m"}});
       out.reasons.push_back(
           fmt::format("{}: made in memory over the image's empty {}", target, above));

@@ -3,7 +3,6 @@
 // and files under a read-only overlay, which has no upper layer and so never copies anything.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,13 +24,7 @@ struct TargetPlan {
   std::vector<std::string> reasons;    ///< for --explain
 };
 
-struct TargetInput {
-  std::function<FileKind(std::string_view)> on_host;
-  std::function<FileKind(std::string_view)> in_image;
-  std::function<bool(std::string_view)> is_empty_in_image;
-};
-
 /// Bad input where the image has a file in the place of a directory, or the other way round.
-Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const TargetInput& input);
+Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const PathKinds& look);
 
 }  // namespace flense::launch

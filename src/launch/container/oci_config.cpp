@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "cdi/spec/apply.h"
+
 namespace flense::launch {
 
 namespace {
@@ -52,7 +54,7 @@ Json process(const OciInput& input) {
   out.set("terminal", input.terminal);
   out.set("user", std::move(user));
   out.set("args", list(input.args));
-  out.set("env", list(input.env));
+  out.set("env", list(input.env.items()));
   out.set("cwd", input.cwd);
   out.set("capabilities", capabilities(input.fake_root || (input.uids > 1 && input.user.uid == 0)));
   out.set("noNewPrivileges", true);
@@ -121,8 +123,6 @@ Json linux_part(const OciInput& input) {
   return out;
 }
 
-}  // namespace
-
 Json mount_list(const std::vector<OciMount>& mounts) {
   Json out = Json::array();
   for (const OciMount& mount : mounts) {
@@ -136,7 +136,9 @@ Json mount_list(const std::vector<OciMount>& mounts) {
   return out;
 }
 
-Json oci_config(const OciInput& input) {
+}  // namespace
+
+Result<Json> oci_config(const OciInput& input) {
   Json root = Json::object();
   root.set("path", input.root);
   root.set("readonly", input.root_read_only);
@@ -154,6 +156,7 @@ Json oci_config(const OciInput& input) {
   if (!input.compiled_filter.empty())
     annotations.set("run.oci.seccomp_bpf_data", input.compiled_filter);
   if (!annotations.members().empty()) out.set("annotations", std::move(annotations));
+  TRY_DO(cdi::apply_rest(input.devices, out));
   return out;
 }
 

@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+#include "cdi/spec/spec.h"
 #include "launch/container/accounts.h"
+#include "launch/container/environment.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -21,7 +24,8 @@ struct OciMount {
 struct OciInput {
   std::string root;  ///< absolute, or relative to the bundle
   bool root_read_only = true;
-  std::vector<std::string> args, env;
+  std::vector<std::string> args;
+  Environment env;
   std::string cwd = "/";
   bool terminal = false;
   Identity user;  ///< in the container
@@ -40,13 +44,12 @@ struct OciInput {
   std::optional<double> cpus;
   std::string cgroup_path;  ///< empty: none
   std::string hostname;     ///< with the namespace "uts"
+  cdi::Edits devices;       ///< their hooks, network devices, groups and cache classes
 };
 
 /// ociVersion 1.0.0, which every crun reads. No capabilities, no new privileges, no resources
 /// unless asked for: without them crun needs no control group. What of /proc and /sys tells of the
 /// host or changes it is masked or read-only.
-text::Json oci_config(const OciInput& input);
-/// config.md, "mounts".
-text::Json mount_list(const std::vector<OciMount>& mounts);
+Result<text::Json> oci_config(const OciInput& input);
 
 }  // namespace flense::launch

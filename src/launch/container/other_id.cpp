@@ -23,7 +23,6 @@ namespace flense::launch {
 
 namespace {
 
-constexpr std::uint64_t kMaxAccounts = 4u << 20;
 constexpr const char* kCommon = "/run/flense";
 /// Those that systemd leaves to containers (systemd's "Users, Groups, UIDs and GIDs").
 constexpr std::uint32_t kFirst = 524'288, kLast = 1'879'048'191;

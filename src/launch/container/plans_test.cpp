@@ -132,10 +132,11 @@ struct Process {
       {"PATH=/bin", "A=image", "LD_PRELOAD=/evil.so"}, {"/entry"}, {"cmd"}, "/app", "app"};
   Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/home/me/work"};
   bool bound = true;
-  std::vector<std::string> host{"SLURM_PROCID=3", "SECRET=1", "TERM=vt100"};
+  std::vector<std::string> host{"SLURM_PROCID=3", "SECRET=1", "TERM=vt100"}, devices;
+  std::string passwd = "app:x:33:44::/:/bin/sh\n";
 
   Result<ProcessPlan> plan() const {
-    return plan_process({options, image, caller, "app:x:33:44::/:/bin/sh\n", "", bound, host});
+    return plan_process({options, image, caller, passwd, "", bound, host, devices});
   }
 };
 
@@ -145,7 +146,7 @@ TEST(ProcessPlan, AsTheImageSays) {
   EXPECT_EQ(plan.cwd, "/app");
   EXPECT_EQ(plan.user.uid, 1001U);
   EXPECT_EQ(plan.user.gid, 1002U);
-  EXPECT_THAT(plan.env, ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so", "SLURM_PROCID=3",
+  EXPECT_THAT(plan.env.items(), ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so", "SLURM_PROCID=3",
                                     "HOME=/home/me", "USER=me"));
 }
 
@@ -157,8 +158,8 @@ TEST(ProcessPlan, TheUsersWordAbove) {
   ProcessPlan plan = must(process.plan());
   EXPECT_THAT(plan.args, ElementsAre("/entry", "other"));
   EXPECT_EQ(plan.cwd, "/x");
-  EXPECT_EQ(variable_in(plan.env, "A"), "mine");
-  EXPECT_EQ(variable_in(plan.env, "HOME"), "/elsewhere");
+  EXPECT_EQ(plan.env.get("A"), "mine");
+  EXPECT_EQ(plan.env.get("HOME"), "/elsewhere");
 
   process.options.entrypoint = "/bin/sh";
   process.options.command = {};
@@ -173,8 +174,8 @@ TEST(ProcessPlan, IsolatedNothingOfTheHost) {
   Process process;
   process.options.isolate = true;
   const ProcessPlan plan = must(process.plan());
-  EXPECT_EQ(variable_in(plan.env, "SLURM_PROCID"), std::nullopt);
-  EXPECT_EQ(variable_in(plan.env, "HOME"), "/tmp");
+  EXPECT_EQ(plan.env.get("SLURM_PROCID"), std::nullopt);
+  EXPECT_EQ(plan.env.get("HOME"), "/tmp");
 }
 
 TEST(ProcessPlan, WithoutWordsOfTheImage) {
@@ -187,7 +188,26 @@ TEST(ProcessPlan, WithoutWordsOfTheImage) {
   EXPECT_EQ(must(process.plan()).cwd, "/home/me/work");
   process.bound = false;
   EXPECT_EQ(must(process.plan()).cwd, "/");
-  EXPECT_THAT(must(process.plan()).env, Contains(HasSubstr("PATH=/usr/local/sbin")));
+  EXPECT_THAT(must(process.plan()).env.items(), Contains(HasSubstr("PATH=/usr/local/sbin")));
+}
+
+TEST(ProcessPlan, TheLaterWordStands) {
+  Process process;
+  process.image.env = {"PATH=/image", "A=image", "B=image", "C=image", "SLURM_PROCID=image"};
+  process.options.env = {"A=options", "B=options", "SLURM_PROCID=options"};
+  process.devices = {"A=devices", "D=devices"};
+  EXPECT_THAT(must(process.plan()).env.items(),
+              ElementsAre("PATH=/image", "A=devices", "B=options", "C=image",
+                          "SLURM_PROCID=options", "HOME=/home/me", "USER=me", "D=devices"));
+}
+
+TEST(ProcessPlan, TheHomeOfWhoItIsInTheRange) {
+  Process process;
+  process.options.sub_ids = true;
+  process.passwd = "app:x:33:44::/srv:/bin/sh\n";
+  EXPECT_EQ(must(process.plan()).env.get("HOME"), "/srv");
+  process.image.env.emplace_back("HOME=/image");
+  EXPECT_EQ(must(process.plan()).env.get("HOME"), "/image");
 }
 
 struct Mounting {
@@ -209,14 +229,14 @@ struct Mounting {
     const auto at = of.find(path);
     return at == of.end() ? FileKind::kMissing : at->second;
   }
-  TargetInput look() const {
+  PathKinds look() const {
     return {[this](std::string_view path) { return kind(host, path); },
             [this](std::string_view path) { return kind(image, path); },
             [this](std::string_view path) { return empty.contains(path); }};
   }
   Result<MountPlan> plan() const {
-    const TargetInput at = look();
-    return plan_mounts({options, caller, at.on_host, at.in_image, at.is_empty_in_image, "", ""});
+    const PathKinds at = look();
+    return plan_mounts({options, caller, at});
   }
   static const OciMount* at(const MountPlan& plan, std::string_view destination) {
     for (const OciMount& mount : plan.mounts)
@@ -233,14 +253,8 @@ TEST(MountPlan, TheCallersPlacesByDefault) {
     EXPECT_EQ(*Mounting::at(plan, place), (OciMount{place, "bind", place, {"rbind", "rw"}}));
   }
   EXPECT_THAT(Mounting::at(plan, "/sys")->options, Contains("rro"));
-  const TargetInput look = mounting.look();
-  MountInput old{mounting.options,
-                 mounting.caller,
-                 look.on_host,
-                 look.in_image,
-                 look.is_empty_in_image,
-                 "",
-                 ""};
+  const PathKinds look = mounting.look();
+  MountInput old{mounting.options, mounting.caller, look};
   old.recursive_read_only = false;
   EXPECT_THAT(Mounting::at(must(plan_mounts(old)), "/sys")->options, Contains("ro"));
   EXPECT_EQ(Mounting::at(plan, "/dev")->type, "tmpfs");
@@ -281,6 +295,23 @@ TEST(MountPlan, RequestsReplaceDefaultsAndParentsComeFirst) {
   EXPECT_FALSE(mounting.plan());
 }
 
+TEST(MountPlan, DevicesReplaceAndWhatIsOursIsCovered) {
+  Mounting mounting;
+  mounting.options.mounts = {{MountRequest::Kind::kBind, "/data", "/mnt/deep/er", true, {}}};
+  const PathKinds look = mounting.look();
+  MountInput input{mounting.options, mounting.caller, look};
+  input.devices = {{"/data", "/mnt", "bind", {"rbind", "ro"}}, {"/data", "/tmp", "bind", {"ro"}}};
+  input.own = {"/data/cache/roots", "/elsewhere"};
+  const MountPlan plan = must(plan_mounts(input));
+  EXPECT_LT(Mounting::at(plan, "/mnt"), Mounting::at(plan, "/mnt/deep/er"));
+  EXPECT_EQ(*Mounting::at(plan, "/tmp"), (OciMount{"/tmp", "bind", "/data", {"ro"}}));
+  std::vector<std::string> covers;
+  for (const OciMount& mount : plan.mounts)
+    if (mount.options.back() == "size=4k") covers.push_back(mount.destination);
+  EXPECT_THAT(covers, testing::UnorderedElementsAre("/mnt/cache/roots", "/tmp/cache/roots",
+                                                    "/mnt/deep/er/cache/roots"));
+}
+
 TEST(MountTargets, MadeWithoutTouchingTheRoot) {
   const Mounting mounting;
   const auto bind = [](const char* from, const char* to) {
@@ -313,11 +344,11 @@ TEST(OciConfig, NothingMoreThanAsked) {
   OciInput input;
   input.root = "/r";
   input.args = {"a", "b"};
-  input.env = {"A=1"};
+  input.env.set("A=1");
   input.user = {1001, 1002};
   input.mounts = {{"/d", "bind", "/s", {"rbind", "ro"}}};
   EXPECT_EQ(
-      text::dump_json(oci_config(input)),
+      text::dump_json(must(oci_config(input))),
       R"({"ociVersion":"1.0.0","process":{"terminal":false,"user":{"uid":1001,"gid":1002},)"
       R"("args":["a","b"],"env":["A=1"],"cwd":"/","capabilities":{"bounding":[],"effective":[],)"
       R"("inheritable":[],"permitted":[],"ambient":[]},"noNewPrivileges":true},)"
@@ -340,7 +371,7 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   input.cgroup_path = "/user/x";
   input.namespaces = {"pid", "network"};
   input.fake_root = true;
-  const text::Json config = oci_config(input);
+  const text::Json config = must(oci_config(input));
   EXPECT_EQ(config["linux"]["resources"]["memory"]["limit"].unsigned_or(0), 1u << 20);
   EXPECT_EQ(config["linux"]["resources"]["cpu"]["quota"].unsigned_or(0), 150'000U);
   EXPECT_EQ(config["linux"]["cgroupsPath"].text(), "/user/x");
@@ -349,13 +380,13 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   EXPECT_TRUE(config["annotations"].is_null());
   input.filter = text::Json::object().set("defaultAction", "SCMP_ACT_ERRNO");
   input.compiled_filter = "AAAA";
-  const text::Json filtered = oci_config(input);
+  const text::Json filtered = must(oci_config(input));
   EXPECT_EQ(filtered["linux"]["seccomp"]["defaultAction"].text(), "SCMP_ACT_ERRNO");
   EXPECT_EQ(filtered["annotations"]["run.oci.seccomp_bpf_data"].text(), "AAAA");
   input.fake_root = false;
   input.uids = input.gids = 1001;
   input.user = {0, 0};
-  const text::Json ranged = oci_config(input);
+  const text::Json ranged = must(oci_config(input));
   // An extent of the inner namespace lies in one of the outer's: the caller's id, or the range.
   EXPECT_EQ(text::dump_json(ranged["linux"]["uidMappings"]),
             R"([{"containerID":0,"hostID":0,"size":1},{"containerID":1,"hostID":1,"size":1000}])");
@@ -363,11 +394,11 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   EXPECT_EQ(ranged["annotations"]["run.oci.keep_original_groups"].text(), "1");
   // The image's groups instead of the caller's.
   input.groups = {44, 45};
-  const text::Json grouped = oci_config(input);
+  const text::Json grouped = must(oci_config(input));
   EXPECT_TRUE(grouped["annotations"]["run.oci.keep_original_groups"].is_null());
   EXPECT_EQ(text::dump_json(grouped["process"]["user"]["additionalGids"]), "[44,45]");
   input.user = {33, 44};
-  EXPECT_TRUE(oci_config(input)["process"]["capabilities"]["effective"].items().empty());
+  EXPECT_TRUE(must(oci_config(input))["process"]["capabilities"]["effective"].items().empty());
   EXPECT_FALSE(config["process"]["capabilities"]["bounding"].items().empty());
 }
 

@@ -1,21 +1,15 @@
 #include "launch/container/process_plan.h"
 
-#include <algorithm>
+#include <unistd.h>
+
 #include <array>
+#include <climits>
+
+#include "base/file.h"
 
 namespace flense::launch {
 
 namespace {
-
-constexpr std::string_view kDefaultPath =
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// By these a rank finds its place in the job; nothing in them is of the host's file system.
-constexpr std::array<std::string_view, 4> kBatchVariables = {"SLURM_", "PMI_", "PMIX_", "PALS_"};
-
-std::string_view name_of(std::string_view item) {
-  return item.substr(0, item.find('='));
-}
 
 Result<std::vector<std::string>> arguments(const ProcessInput& input) {
   const RunOptions& options = input.options;
@@ -31,54 +25,32 @@ Result<std::vector<std::string>> arguments(const ProcessInput& input) {
       "write it after the image: flense run IMAGE COMMAND");
 }
 
-std::vector<std::string> environment(const ProcessInput& input) {
-  const RunOptions& options = input.options;
-  std::vector<std::string> env;
-  for (const std::string& item : input.image.env)
-    if (item.find('=') != std::string::npos && item.front() != '=') set_variable(env, item);
-  if (!variable_in(env, "PATH")) set_variable(env, std::string(kDefaultPath));
-  if (!options.isolate)
-    for (const std::string& item : input.host_environment)
-      for (const std::string_view prefix : kBatchVariables)
-        if (item.starts_with(prefix)) set_variable(env, item);
-  const Account& account = input.caller.account;
-  if (options.home && !options.isolate && !options.sub_ids && !options.other_id &&
-      !account.home.empty())
-    set_variable(env, "HOME=" + account.home);
-  else if (!variable_in(env, "HOME"))
-    set_variable(env, "HOME=/tmp");
-  if (!account.name.empty() && !options.fake_root && !options.user && !options.sub_ids)
-    set_variable(env, "USER=" + account.name);
-  if (options.tty && !variable_in(env, "TERM"))
-    set_variable(env, "TERM=" + variable_in(input.host_environment, "TERM").value_or("xterm"));
-  for (const std::string& item : options.env) set_variable(env, item);
-  return env;
-}
-
 }  // namespace
 
-void set_variable(std::vector<std::string>& env, std::string item) {
-  const auto at = std::find_if(env.begin(), env.end(), [&](const std::string& one) {
-    return name_of(one) == name_of(item);
-  });
-  if (at == env.end())
-    env.push_back(std::move(item));
-  else
-    *at = std::move(item);
-}
-
-std::optional<std::string> variable_in(const std::vector<std::string>& env, std::string_view name) {
-  for (const std::string& item : env)
-    if (name_of(item) == name && item.size() > name.size()) return item.substr(name.size() + 1);
-  return std::nullopt;
+Caller find_caller(const std::vector<std::string>& environment) {
+  Caller out;
+  const auto passwd = read_file("/etc/passwd", kMaxAccounts);
+  const auto group = read_file("/etc/group", kMaxAccounts);
+  if (const auto known = passwd ? find_account(*passwd, ::geteuid()) : std::nullopt)
+    out.account = *known;
+  out.account.uid = ::geteuid();
+  out.account.gid = ::getegid();
+  if (out.account.name.empty()) out.account.name = variable_in(environment, "USER").value_or("");
+  if (const auto home = variable_in(environment, "HOME")) out.account.home = *home;
+  if (out.account.shell.empty()) out.account.shell = "/bin/sh";
+  if (group) out.group = group_name(*group, out.account.gid);
+  std::array<char, PATH_MAX> directory{};
+  if (::getcwd(directory.data(), directory.size()) != nullptr) out.directory = directory.data();
+  if (!out.directory.starts_with('/')) out.directory.clear();
+  return out;
 }
 
 Result<ProcessPlan> plan_process(const ProcessInput& input) {
   const RunOptions& options = input.options;
   ProcessPlan out;
   TRY(out.args, arguments(input));
-  out.env = environment(input);
   const Account& account = input.caller.account;
+  std::string home;
   out.user = {account.uid, account.gid};
   if (options.fake_root) {
     out.user = {0, 0};
@@ -108,9 +80,7 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
                                         fmt::join(out.groups, ", ")));
     }
     const auto known = find_account(input.passwd, out.user.uid);
-    if (known && known->home.starts_with('/') && !variable_in(input.image.env, "HOME") &&
-        !variable_in(options.env, "HOME"))
-      set_variable(out.env, "HOME=" + known->home);
+    if (known && known->home.starts_with('/')) home = known->home;
   } else if (options.user) {
     TRY(out.user, with_context(resolve_user(*options.user, input.passwd, input.group),
                                "reading --user {}", *options.user));
@@ -121,6 +91,8 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
         "user: the caller, {}:{}{}", out.user.uid, out.user.gid,
         input.image.user.empty() ? "" : ", not the image's '" + input.image.user + "'"));
   }
+  out.env = plan_environment(
+      {options, input.image.env, input.host_environment, account, home, input.device_environment});
   if (options.workdir) {
     out.cwd = *options.workdir;
   } else if (input.image.working_directory.starts_with('/')) {

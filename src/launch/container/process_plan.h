@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "launch/container/accounts.h"
+#include "launch/container/environment.h"
 #include "launch/container/image_settings.h"
 #include "launch/container/run_options.h"
 
@@ -21,8 +22,13 @@ struct Caller {
   std::string directory;  ///< working directory, absolute; empty when it is gone
 };
 
+/// By /etc/passwd alone: what a name service says needs its libraries, which a static program
+/// cannot load.
+Caller find_caller(const std::vector<std::string>& environment);
+
 struct ProcessPlan {
-  std::vector<std::string> args, env;
+  std::vector<std::string> args;
+  Environment env;
   Identity user;
   std::vector<std::uint32_t> groups;  ///< further ones that the image gives to the user
   std::string cwd;
@@ -36,15 +42,12 @@ struct ProcessInput {
   std::string passwd, group;     ///< of the image
   bool directory_bound = false;  ///< the caller's working directory is in the container
   /// The environment of the host, of which the batch system's variables go along.
-  std::vector<std::string> host_environment;
+  const std::vector<std::string>& host_environment;
+  /// What devices bring along.
+  const std::vector<std::string>& device_environment;
 };
 
 /// A usage error when neither the image nor the user names a command.
 Result<ProcessPlan> plan_process(const ProcessInput& input);
-
-/// Replaces the variable of "NAME=value" in a list, or appends it.
-void set_variable(std::vector<std::string>& env, std::string item);
-/// "NAME=value" of a list; nullopt when it is not set.
-std::optional<std::string> variable_in(const std::vector<std::string>& env, std::string_view name);
 
 }  // namespace flense::launch

@@ -5,7 +5,6 @@
 #include <map>
 
 #include "cdi/generate/generate.h"
-#include "cdi/spec/apply.h"
 #include "cdi/spec/registry.h"
 #include "cdi/spec/validate.h"
 #include "launch/gpus/preflight_host.h"
@@ -168,10 +167,6 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
                                       decision.file, decision.reason));
   out.notices.insert(out.notices.end(), injection.notices.begin(), injection.notices.end());
   return out;
-}
-
-Result<void> add_devices(const GpuDevices& devices, const host::Tree& dev, text::Json& config) {
-  return cdi::apply(devices.edits, dev, {.rootless = true}, config);
 }
 
 }  // namespace flense::launch

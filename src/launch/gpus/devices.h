@@ -15,7 +15,6 @@
 #include "host/tree.h"
 #include "launch/gpus/request.h"
 #include "launch/rootfs/store.h"
-#include "text/json.h"
 
 namespace flense::launch {
 
@@ -40,8 +39,5 @@ struct GpuDevices {
 };
 
 Result<GpuDevices> plan_devices(const GpuInput& input);
-
-/// Merges them into an OCI configuration: nodes as bind mounts, no control group rules.
-Result<void> add_devices(const GpuDevices& devices, const host::Tree& dev, text::Json& config);
 
 }  // namespace flense::launch

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,12 @@
 namespace flense::launch {
 
 enum class FileKind { kMissing, kDirectory, kFile, kOther };
+
+/// What paths lead to, for decisions that look at nothing themselves.
+struct PathKinds {
+  std::function<FileKind(std::string_view)> on_host, in_image;
+  std::function<bool(std::string_view)> is_empty_in_image;  ///< a directory without entries
+};
 
 /// What a path leads to; nothing is opened but by O_PATH. A loop of links counts as missing.
 FileKind kind_in_root(int root, std::string_view path);

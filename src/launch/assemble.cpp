@@ -1,0 +1,211 @@
+#include "launch/assemble.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <system_error>
+
+#include "cdi/spec/apply.h"
+#include "image/model/platform.h"
+#include "launch/container/mount_plan.h"
+#include "launch/container/process_plan.h"
+#include "launch/container/seccomp_filter.h"
+#include "launch/rootfs/programs.h"
+
+namespace flense::launch {
+
+namespace {
+
+FileKind on_host(std::string_view path) {
+  struct stat status{};
+  if (::stat(std::string(path).c_str(), &status) != 0) return FileKind::kMissing;
+  if (S_ISDIR(status.st_mode)) return FileKind::kDirectory;
+  return S_ISREG(status.st_mode) ? FileKind::kFile : FileKind::kOther;
+}
+
+/// This program's file, which the container gets too.
+Result<std::string> own_program() {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error || !std::filesystem::exists(path, error))
+    return fail(Code::kEnvironment, "cannot find this program's own file: {}",
+                error ? error.message() : path.string() + " is gone");
+  return path.string();
+}
+
+std::vector<std::string> namespaces_of(const RunOptions& options) {
+  std::vector<std::string> out;
+  if (options.isolate) out = {"pid", "ipc", "uts"};
+  if (!options.host_network) out.emplace_back("network");
+  return out;
+}
+
+PathKinds path_kinds(int root, const Surroundings& at, const std::vector<GeneratedFile>& files) {
+  // Generated files are written by whoever starts this, later.
+  return {[&](std::string_view path) {
+            for (const auto& [name, text] : files)
+              if (path == (at.files / name).native()) return FileKind::kFile;
+            return on_host(path);
+          },
+          [root](std::string_view path) { return kind_in_root(root, path); },
+          [root](std::string_view path) { return is_empty_directory(root, path); }};
+}
+
+struct Accounts {
+  std::string passwd, group;  ///< of the image
+};
+
+/// The image's, completed by the caller: with ids of the range its own users are there, and the
+/// caller is root to them.
+std::vector<GeneratedFile> account_files(const RunOptions& options, const Caller& caller,
+                                         const Accounts& accounts) {
+  std::vector<GeneratedFile> out;
+  if (options.sub_ids) return out;
+  if (auto text = passwd_with(accounts.passwd, caller.account))
+    out.emplace_back("passwd", std::move(*text));
+  if (auto text = group_with(accounts.group, caller.group, caller.account.gid))
+    out.emplace_back("group", std::move(*text));
+  return out;
+}
+
+Result<MountPlan> mounts(const LaunchInput& input, const Surroundings& at, const Caller& caller,
+                         const PathKinds& look, const std::vector<GeneratedFile>& files) {
+  MountInput mounts{input.options, caller, look};
+  for (const auto& [name, text] : files)
+    mounts.generated.emplace_back("/etc/" + name, at.files / name);
+  TRY(mounts.devices, cdi::mounts_of(input.devices, input.dev, true));
+  if (input.placement) {
+    TRY(mounts.placer, own_program());
+  }
+  mounts.own = input.own;
+  mounts.recursive_read_only = has_mount_setattr();
+  return plan_mounts(mounts);
+}
+
+Result<void> choose_filter(const LaunchInput& input, bool compiled_alone, OciInput& oci) {
+  const RunOptions& options = input.options;
+  const FilterInput filter{image::host_platform().architecture, options.fake_root,
+                           options.isolate || options.other_id, input.traced};
+  if (!options.filter && (filter.pretend || !filter.traced.empty())) {
+    oci.filter =
+        seccomp_section(text::Json::object().set("defaultAction", "SCMP_ACT_ALLOW"), filter);
+  } else if (options.filter) {
+    oci.compiled_filter = compiled_filter(filter);
+    if (oci.compiled_filter.empty() || !compiled_alone) {
+      TRY(const text::Json rules, seccomp_rules());
+      oci.filter = seccomp_section(rules, filter);
+    }
+  }
+  return {};
+}
+
+Result<void> set_limits(const RunOptions& options, const std::string& id, Assembled& out) {
+  if (!options.memory && !options.cpus) return {};
+  out.oci.memory = options.memory;
+  out.oci.cpus = options.cpus;
+  TRY(out.delegation,
+      delegated_cgroup("/proc", kCgroups, options.memory.has_value(), options.cpus.has_value()));
+  const std::string& own = out.delegation->path;
+  out.oci.cgroup_path = own + (own.ends_with('/') ? "" : "/") + id;
+  return {};
+}
+
+/// Every mount has a target, nothing leads into /proc, and the command can be started.
+Result<void> look_through(const LaunchInput& input, const PathKinds& look, Assembled& out) {
+  const RunOptions& options = input.options;
+  const int root = input.root.directory.get();
+  OciInput& oci = out.oci;
+  if (!options.writable) {
+    TRY(TargetPlan targets, plan_targets(std::move(oci.mounts), look));
+    oci.mounts = std::move(targets.mounts);
+    out.missing = std::move(targets.missing);
+    out.reasons.insert(out.reasons.end(), targets.reasons.begin(), targets.reasons.end());
+  }
+  const bool as_caller = !options.fake_root && !options.sub_ids;
+  TRY(const ContainerPaths paths, check_mounts(root, oci.mounts, out.missing, as_caller));
+  // Without links: nothing is left for the engine to follow.
+  TRY(oci.cwd, check_directory(paths, oci.cwd));
+  TRY(out.command, check_command(paths, oci.args, oci.env.items(), oci.cwd));
+  return check_programs(input.root, out.command.looked);
+}
+
+/// All that is of the host in the container, and what the image and the options add: what a program
+/// in it sees is this list, what crun makes in /dev, and the root.
+void describe_contents(const OciInput& oci, std::vector<std::string>& reasons) {
+  reasons.emplace_back("descriptors: 0, 1, 2");
+  std::vector<std::string_view> names;
+  for (const std::string& item : oci.env.items())
+    names.push_back(std::string_view(item).substr(0, item.find('=')));
+  reasons.push_back(fmt::format("environment: {}", fmt::join(names, ", ")));
+  for (const OciMount& mount : oci.mounts)
+    reasons.push_back(fmt::format("mount: {} {} {} {}", mount.destination, mount.type, mount.source,
+                                  fmt::join(mount.options, ",")));
+}
+
+void describe_root(const LaunchInput& input, std::vector<std::string>& reasons) {
+  std::string how = "read-only, no overlay";
+  if (input.options.writable)
+    how = input.options.overlay
+              ? fmt::format("writable, changes are kept in {}", *input.options.overlay)
+              : "writable, changes are kept in memory and lost at the end";
+  reasons.insert(reasons.begin(), fmt::format("root: {}, {}", input.root.path.string(), how));
+}
+
+}  // namespace
+
+Result<Assembled> assemble(const LaunchInput& input, const Surroundings& at) {
+  const RunOptions& options = input.options;
+  const int root = input.root.directory.get();
+  const Caller caller = find_caller(input.environment);
+  TRY(const ImageSettings settings, image_settings(input.image_config));
+  const Accounts accounts{read_in_root(root, "etc/passwd", kMaxAccounts).value_or(""),
+                          read_in_root(root, "etc/group", kMaxAccounts).value_or("")};
+  Assembled out;
+  OciInput& oci = out.oci;
+  out.files = account_files(options, caller, accounts);
+  const PathKinds look = path_kinds(root, at, out.files);
+
+  TRY(MountPlan mount_plan, mounts(input, at, caller, look, out.files));
+  TRY(ProcessPlan process,
+      plan_process({options, settings, caller, accounts.passwd, accounts.group,
+                    mount_plan.directory_bound, input.environment, input.devices.env}));
+  oci.root = at.root;
+  oci.root_read_only = !options.writable;
+  oci.mounts = std::move(mount_plan.mounts);
+  oci.args = std::move(process.args);
+  oci.env = std::move(process.env);
+  oci.cwd = std::move(process.cwd);
+  oci.terminal = options.tty && ::isatty(STDIN_FILENO) == 1;
+  oci.user = process.user;
+  oci.groups = std::move(process.groups);
+  oci.host = at.host;
+  oci.fake_root = options.fake_root;
+  oci.namespaces = namespaces_of(options);
+  if (options.isolate) oci.hostname = at.id;
+  if (options.sub_ids) {
+    TRY(out.sub_ids, find_sub_ids(caller.account));
+    TRY_DO(check_in_range(*out.sub_ids, oci.user));
+    oci.uids = out.sub_ids->uids.count + 1;
+    oci.gids = out.sub_ids->gids.count + 1;
+  }
+  oci.devices = input.devices;
+  TRY_DO(choose_filter(input, at.compiled_filter_alone, oci));
+  TRY_DO(set_limits(options, at.id, out));
+
+  out.reasons = std::move(process.reasons);
+  out.reasons.emplace_back(
+      options.host_network ? "network: the host's (--isolate gives a container its own, empty one)"
+                           : "network: none but loopback");
+  out.reasons.insert(out.reasons.end(), mount_plan.reasons.begin(), mount_plan.reasons.end());
+  TRY_DO(look_through(input, look, out));
+  describe_contents(oci, out.reasons);
+  describe_root(input, out.reasons);
+  out.program = oci.args.front();
+  if (input.placement) {
+    const std::vector<std::string> words = placing_words(*input.placement);
+    oci.args.insert(oci.args.begin(), words.begin(), words.end());
+  }
+  return out;
+}
+
+}  // namespace flense::launch

@@ -1,0 +1,122 @@
+#include "launch/bundle.h"
+
+#include <unistd.h>
+
+#include <system_error>
+
+#include "base/file.h"
+#include "launch/container/stage.h"
+
+namespace flense::launch {
+
+namespace {
+
+constexpr const char* kSkeleton = "skeleton";
+constexpr const char* kLayeredRoot = "rootfs";
+
+/// For an overlay's lowerdir=, the uppermost first.
+Result<std::string> layers_text(const std::vector<std::string>& layers) {
+  for (const std::string& layer : layers)
+    if (layer.find_first_of(":,\\") != std::string::npos)
+      return with_hint(
+          Result<std::string>(fail(Code::kEnvironment,
+                                   "{} cannot be a layer of an overlay: its name has a "
+                                   "colon, a comma or a backslash",
+                                   layer)),
+          "write the bundle to another place, or set FLENSE_CACHE");
+  return fmt::format("{}", fmt::join(layers, ":"));
+}
+
+/// What a file cannot say.
+Result<void> check_options(const LaunchInput& input) {
+  const RunOptions& options = input.options;
+  if (options.writable)
+    return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
+  if (input.root.mounted)
+    return fail(Code::kUsage,
+                "--bundle and --mount-image do not go together: the mount ends with this process");
+  if (options.sub_ids)
+    return fail(
+        Code::kUsage,
+        "--bundle and --sub-ids do not go together: flense maps the ids before crun starts");
+  if (options.memory || options.cpus)
+    return fail(Code::kUsage,
+                "--bundle does not go together with --memory and --cpus: whoever starts it says in "
+                "which control group");
+  if (options.die_with_parent)
+    return fail(
+        Code::kUsage,
+        "--bundle and --die-with-parent do not go together: whoever starts it sees to that");
+  return {};
+}
+
+}  // namespace
+
+std::string shell_word(std::string_view text) {
+  if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                              "0123456789_@%+=:,./-") == std::string_view::npos)
+    return std::string(text);
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
+                            const RuntimePlaces& places, const std::filesystem::path& directory) {
+  TRY_DO(check_options(input));
+  std::error_code error;
+  const std::filesystem::path place = std::filesystem::absolute(directory, error);
+  if (error) return system_error(error.value(), "cannot use " + directory.string());
+  const bool hybrid = cgroup_layout(kCgroups) == CgroupLayout::kHybrid;
+  const std::string id = input.options.name.empty() ? "flense-bundle" : input.options.name;
+  const Identity caller{::geteuid(), ::getegid()}, root_of_namespace{0, 0};
+  std::string root = input.root.path;
+  TRY(Assembled plan, assemble(input, {place, root, hybrid ? root_of_namespace : caller, id}));
+  const bool layered = !plan.missing.empty();
+  if (layered) {
+    // What the image lacks is a layer above it, which only a mount brings together.
+    root = place / kLayeredRoot;
+    TRY(plan, assemble(input, {place, root, root_of_namespace, id}));
+  }
+  Bundle out;
+  out.command = {
+      engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
+      "--no-new-keyring", id};
+  std::string mounts;
+  // crun refuses a hybrid view; a namespace in which that half is covered has none.
+  if (hybrid) mounts += "mount -t tmpfs tmpfs /sys/fs/cgroup/unified && ";
+  if (layered) {
+    TRY(const std::string layers, layers_text({place / kSkeleton, input.root.path}));
+    mounts += fmt::format("mount -t overlay overlay -o {} {} && ",
+                          shell_word("ro,xino=off,lowerdir=" + layers), shell_word(root));
+  }
+  if (!mounts.empty()) {
+    for (std::string& word : out.command) word = shell_word(word);
+    out.command = {"unshare", "-Urm", "sh", "-c",
+                   fmt::format("{}exec {}", mounts, fmt::join(out.command, " "))};
+  }
+  TRY(AtomicDirectory output, AtomicDirectory::create(place));
+  if (layered) {
+    TRY_DO(make_skeleton(output.staging() / kSkeleton, input.root.directory, plan.missing));
+    std::filesystem::create_directory(output.staging() / kLayeredRoot, error);
+    if (error) return system_error(error.value(), "cannot create " + root);
+  }
+  std::string line;
+  for (const std::string& word : out.command) line += " " + shell_word(word);
+  TRY(const text::Json config, oci_config(plan.oci));
+  plan.files.emplace_back("config.json", text::dump_json(config, 2) + "\n");
+  plan.files.emplace_back(
+      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n {}\n\n"
+                            "The root file system is {}.\n",
+                            line, input.root.path.string()));
+  for (const auto& [name, text] : plan.files) {
+    TRY(AtomicFile file, AtomicFile::create(output.staging() / name));
+    TRY_DO(write_fully(file.fd(), as_bytes(text), name));
+    TRY_DO(file.commit());
+  }
+  TRY_DO(output.commit());
+  out.reasons = std::move(plan.reasons);
+  return out;
+}
+
+}  // namespace flense::launch

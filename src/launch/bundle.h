@@ -1,0 +1,28 @@
+// A launch that somebody else starts: an OCI bundle (runtime-spec bundle.md).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "launch/assemble.h"
+#include "launch/container/crun.h"
+
+namespace flense::launch {
+
+/// As a shell reads it back.
+std::string shell_word(std::string_view text);
+
+struct Bundle {
+  std::vector<std::string> command;  ///< that starts it, for this user on this machine
+  std::vector<std::string> reasons, notices;
+};
+
+/// Writes config.json and the files it names into `directory`, which must not exist. The root stays
+/// in the cache; what it has no place to mount on for is a layer above it, which the command
+/// mounts.
+Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
+                            const RuntimePlaces& places, const std::filesystem::path& directory);
+
+}  // namespace flense::launch
