@@ -61,8 +61,9 @@ void read_commands(Instruction& out, std::string_view text, std::string_view she
     out.trigger->span.end = out.span.end;
     read_commands(*out.trigger, text, shell, escape);
   }
-  const bool health = out.keyword == "HEALTHCHECK";
-  if (out.keyword != "RUN" && out.keyword != "CMD" && out.keyword != "ENTRYPOINT" && !health)
+  const bool health = out.keyword == Keyword::kHealthcheck;
+  if (out.keyword != Keyword::kRun && out.keyword != Keyword::kCmd &&
+      out.keyword != Keyword::kEntrypoint && !health)
     return;
   if (health && (out.words.empty() || !same_text(out.words.front().text, "CMD"))) return;
   if (out.exec_form) {

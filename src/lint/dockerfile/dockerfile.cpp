@@ -19,8 +19,7 @@ constexpr std::size_t kMostFileProblems = 200;
 
 bool may_hold_heredoc(const Instruction& instruction) {
   const Instruction& inner = instruction.trigger != nullptr ? *instruction.trigger : instruction;
-  return !inner.exec_form &&
-         (inner.keyword == "RUN" || inner.keyword == "COPY" || inner.keyword == "ADD");
+  return !inner.exec_form && (inner.keyword == Keyword::kRun || inner.copies());
 }
 
 void read_heredocs(LineReader& reader, const LogicalLine& line, Instruction& instruction,
@@ -140,10 +139,10 @@ std::vector<bool> Dockerfile::reachable() const {
     open.pop_back();
     visit(stage.parent);
     for (const Instruction& instruction : stage.instructions) {
-      if (instruction.keyword == "COPY")
+      if (instruction.keyword == Keyword::kCopy)
         if (const Flag* from = instruction.flag("from"); from != nullptr)
           visit(found_as(from->value));
-      if (instruction.keyword != "RUN") continue;
+      if (instruction.keyword != Keyword::kRun) continue;
       for (const Flag* mount : instruction.flags_of("mount"))
         for (const auto& [key, value] : mount->pairs())
           if (same_text(key, "from")) visit(found_as(value));

@@ -3,6 +3,7 @@
 // build stages, and the ARG and ENV that are known at each instruction.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,8 +40,31 @@ struct KeyValue {
   std::optional<Word> value;
 };
 
+enum class Keyword : std::uint8_t {
+  kAdd,
+  kArg,
+  kCmd,
+  kCopy,
+  kEntrypoint,
+  kEnv,
+  kExpose,
+  kFrom,
+  kHealthcheck,
+  kLabel,
+  kMaintainer,
+  kOnbuild,
+  kRun,
+  kShell,
+  kStopsignal,
+  kUser,
+  kVolume,
+  kWorkdir,
+};
+/// "RUN"
+std::string_view to_string(Keyword keyword);
+
 struct Instruction {
-  std::string keyword;  ///< upper case: "RUN"
+  Keyword keyword = Keyword::kRun;
   Span keyword_span;
   Span span;       ///< from the keyword to the end of its last line, here-documents included
   Span arguments;  ///< behind keyword and flags, without here-documents
@@ -56,6 +80,7 @@ struct Instruction {
   std::shared_ptr<const Environment> environment;  ///< before this instruction: ENV over ARG
   std::unique_ptr<Instruction> trigger;            ///< of ONBUILD
 
+  bool copies() const { return keyword == Keyword::kAdd || keyword == Keyword::kCopy; }
   const Flag* flag(std::string_view name) const;
   std::vector<const Flag*> flags_of(std::string_view name) const;
 };

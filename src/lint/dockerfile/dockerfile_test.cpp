@@ -114,7 +114,7 @@ TEST(Dockerfile, HereDocumentIsAScript) {
   EXPECT_EQ(p.commands(0, 1), "apt-get update|pip install b");
   EXPECT_EQ(run.interpreter, "/bin/sh");
   EXPECT_EQ(p.source.position(run.span.end).line, 5U);
-  EXPECT_EQ(p.at(0, 2).keyword, "USER");
+  EXPECT_EQ(p.at(0, 2).keyword, Keyword::kUser);
 }
 
 TEST(Dockerfile, HereDocumentWithTabsAndQuotes) {
@@ -165,7 +165,7 @@ TEST(Dockerfile, HereDocumentWithEscapedName) {
   ASSERT_EQ(p.problems(), "");
   EXPECT_EQ(p.at(0, 1).heredocs[0].name, "EOF");
   EXPECT_EQ(p.commands(0, 1), "x $Y");
-  EXPECT_EQ(p.at(0, 2).keyword, "USER");
+  EXPECT_EQ(p.at(0, 2).keyword, Keyword::kUser);
 }
 
 TEST(Dockerfile, SeveralHereDocuments) {
@@ -389,7 +389,7 @@ TEST(Dockerfile, ShellAndTriggers) {
   ASSERT_EQ(p.problems(), "");
   EXPECT_EQ(p.at(0, 2).interpreter, "/bin/bash");
   ASSERT_NE(p.at(0, 3).trigger, nullptr);
-  EXPECT_EQ(p.at(0, 3).trigger->keyword, "RUN");
+  EXPECT_EQ(p.at(0, 3).trigger->keyword, Keyword::kRun);
   EXPECT_EQ(p.at(0, 3).trigger->commands.size(), 1U);
   EXPECT_EQ(p.at(0, 5).interpreter, "bash");
   EXPECT_TRUE(p.at(0, 7).commands.empty());

@@ -15,43 +15,44 @@ constexpr std::size_t kMostFlagProblems = 2000;
 enum class Kind { kBool, kText, kRepeated };
 
 struct Rule {
-  std::string_view keyword, name;
+  Keyword keyword;
+  std::string_view name;
   Kind kind;
 };
 
 constexpr Rule kFlagRules[] = {
-    {"ADD", "checksum", Kind::kText},
-    {"ADD", "chmod", Kind::kText},
-    {"ADD", "chown", Kind::kText},
-    {"ADD", "exclude", Kind::kRepeated},
-    {"ADD", "keep-git-dir", Kind::kBool},
-    {"ADD", "link", Kind::kBool},
-    {"ADD", "unpack", Kind::kBool},
-    {"COPY", "chmod", Kind::kText},
-    {"COPY", "chown", Kind::kText},
-    {"COPY", "exclude", Kind::kRepeated},
-    {"COPY", "from", Kind::kText},
-    {"COPY", "link", Kind::kBool},
-    {"COPY", "parents", Kind::kBool},
-    {"FROM", "platform", Kind::kText},
-    {"HEALTHCHECK", "interval", Kind::kText},
-    {"HEALTHCHECK", "retries", Kind::kText},
-    {"HEALTHCHECK", "start-interval", Kind::kText},
-    {"HEALTHCHECK", "start-period", Kind::kText},
-    {"HEALTHCHECK", "timeout", Kind::kText},
-    {"RUN", "device", Kind::kRepeated},
-    {"RUN", "mount", Kind::kRepeated},
-    {"RUN", "network", Kind::kText},
-    {"RUN", "security", Kind::kText},
+    {Keyword::kAdd, "checksum", Kind::kText},
+    {Keyword::kAdd, "chmod", Kind::kText},
+    {Keyword::kAdd, "chown", Kind::kText},
+    {Keyword::kAdd, "exclude", Kind::kRepeated},
+    {Keyword::kAdd, "keep-git-dir", Kind::kBool},
+    {Keyword::kAdd, "link", Kind::kBool},
+    {Keyword::kAdd, "unpack", Kind::kBool},
+    {Keyword::kCopy, "chmod", Kind::kText},
+    {Keyword::kCopy, "chown", Kind::kText},
+    {Keyword::kCopy, "exclude", Kind::kRepeated},
+    {Keyword::kCopy, "from", Kind::kText},
+    {Keyword::kCopy, "link", Kind::kBool},
+    {Keyword::kCopy, "parents", Kind::kBool},
+    {Keyword::kFrom, "platform", Kind::kText},
+    {Keyword::kHealthcheck, "interval", Kind::kText},
+    {Keyword::kHealthcheck, "retries", Kind::kText},
+    {Keyword::kHealthcheck, "start-interval", Kind::kText},
+    {Keyword::kHealthcheck, "start-period", Kind::kText},
+    {Keyword::kHealthcheck, "timeout", Kind::kText},
+    {Keyword::kRun, "device", Kind::kRepeated},
+    {Keyword::kRun, "mount", Kind::kRepeated},
+    {Keyword::kRun, "network", Kind::kText},
+    {Keyword::kRun, "security", Kind::kText},
 };
 
-const Rule* rule_of(std::string_view keyword, std::string_view name) {
+const Rule* rule_of(Keyword keyword, std::string_view name) {
   for (const Rule& rule : kFlagRules)
     if (rule.keyword == keyword && rule.name == name) return &rule;
   return nullptr;
 }
 
-std::string known_flags(std::string_view keyword) {
+std::string known_flags(Keyword keyword) {
   std::string out;
   for (const Rule& rule : kFlagRules)
     if (rule.keyword == keyword) out += fmt::format("{}--{}", out.empty() ? "" : ", ", rule.name);
@@ -63,10 +64,10 @@ std::string problem_of(const Instruction& instruction, const Flag& flag,
   const Rule* rule = rule_of(instruction.keyword, flag.name);
   if (rule == nullptr) {
     const std::string known = known_flags(instruction.keyword);
-    return known.empty()
-               ? fmt::format("{} takes no flags; --{} is one", instruction.keyword, flag.name)
-               : fmt::format("{} has no flag --{}; it has {}", instruction.keyword, flag.name,
-                             known);
+    return known.empty() ? fmt::format("{} takes no flags; --{} is one",
+                                       to_string(instruction.keyword), flag.name)
+                         : fmt::format("{} has no flag --{}; it has {}",
+                                       to_string(instruction.keyword), flag.name, known);
   }
   if (rule->kind != Kind::kRepeated && !seen.insert(flag.name).second)
     return fmt::format("--{} is given twice", flag.name);
@@ -192,7 +193,7 @@ bool is_numeric_owner(std::string_view owner) {
 
 std::string value_problem(const Instruction& instruction, const Flag& flag, const Scope& scope,
                           char escape, bool linked) {
-  if (instruction.keyword == "HEALTHCHECK") return health_problem(flag);
+  if (instruction.keyword == Keyword::kHealthcheck) return health_problem(flag);
   if (flag.name == "network" && !is_known(flag.value, {"default", "none", "host"}))
     return fmt::format("--network={} is none of default, none and host", flag.value);
   if (flag.name == "security" && !is_known(flag.value, {"insecure", "sandbox"}))
@@ -247,8 +248,8 @@ std::optional<std::vector<std::string>> csv_fields(std::string_view text) {
 
 void check_flags(const Instruction& instruction, std::vector<ParseProblem>& problems) {
   // These two do not look at their flags.
-  if (instruction.keyword == "ARG" || instruction.keyword == "STOPSIGNAL") return;
-  if (instruction.keyword == "HEALTHCHECK" && !instruction.words.empty() &&
+  if (instruction.keyword == Keyword::kArg || instruction.keyword == Keyword::kStopsignal) return;
+  if (instruction.keyword == Keyword::kHealthcheck && !instruction.words.empty() &&
       same_text(instruction.words.front().text, "NONE"))
     return;
   std::set<std::string_view> seen;

@@ -16,10 +16,11 @@ constexpr std::size_t kMostProblems = 2000;
 enum class Shape { kCommand, kPaths, kBlank, kPairs, kArguments, kText, kHealth, kTrigger };
 
 struct Known {
-  std::string_view keyword;
+  std::string_view word;
   Shape shape;
 };
 
+/// In the order of Keyword.
 constexpr Known kKnown[] = {
     {"ADD", Shape::kPaths},    {"ARG", Shape::kArguments},      {"CMD", Shape::kCommand},
     {"COPY", Shape::kPaths},   {"ENTRYPOINT", Shape::kCommand}, {"ENV", Shape::kPairs},
@@ -29,10 +30,12 @@ constexpr Known kKnown[] = {
     {"USER", Shape::kText},    {"VOLUME", Shape::kPaths},       {"WORKDIR", Shape::kText},
 };
 
-const Known* known(std::string_view keyword) {
-  for (const Known& candidate : kKnown)
-    if (candidate.keyword == keyword) return &candidate;
-  return nullptr;
+static_assert(std::size(kKnown) == std::to_underlying(Keyword::kWorkdir) + 1U);
+
+std::optional<Keyword> keyword_of(std::string_view word) {
+  const auto* const found = std::ranges::find(kKnown, word, &Known::word);
+  if (found == std::end(kKnown)) return std::nullopt;
+  return static_cast<Keyword>(found - std::begin(kKnown));
 }
 
 /// Letters to change, add, drop or swap with their neighbour.
@@ -67,20 +70,21 @@ class InstructionReader {
     RawInstruction raw;
     Instruction& out = raw.instruction;
     const Range word = take_word(text_, range);
-    out.keyword = to_upper(text_.substr(word.begin, word.end - word.begin));
+    const std::string written = to_upper(text_.substr(word.begin, word.end - word.begin));
     out.keyword_span = line_.source_of(word.begin, word.end);
     // A lone escape character on a line before the keyword belongs to it.
     out.span = {whole ? line_.span.begin : out.keyword_span.begin, line_.span.end};
     const std::size_t before = problems_.size();
-    const Known* kind = known(out.keyword);
-    if (kind == nullptr) {
-      unknown(out);
+    const auto keyword = keyword_of(written);
+    if (!keyword) {
+      unknown(written, out.keyword_span);
       return std::nullopt;
     }
+    out.keyword = *keyword;
     out.flags = take_flags(line_, range, escape_);
     range = trimmed(text_, range);
     out.arguments = line_.source_of(range.begin, range.end);
-    arguments(raw, kind->shape, range);
+    arguments(raw, kKnown[std::to_underlying(*keyword)].shape, range);
     check_flags(out, problems_);
     raw.fine = problems_.size() == before && before < kMostProblems;
     return raw;
@@ -95,11 +99,10 @@ class InstructionReader {
     if (at_once_.size() < kMostProblems) at_once_.push_back({span, std::move(why)});
   }
 
-  void unknown(const Instruction& out) {
-    const std::string near = nearest_keyword(out.keyword);
-    refuse(out.keyword_span,
-           near.empty() ? fmt::format("{} is no instruction", shown(out.keyword))
-                        : fmt::format("{} is no instruction; {} is", shown(out.keyword), near));
+  void unknown(const std::string& word, Span span) {
+    const std::string near = nearest_keyword(word);
+    refuse(span, near.empty() ? fmt::format("{} is no instruction", shown(word))
+                              : fmt::format("{} is no instruction; {} is", shown(word), near));
   }
 
   static std::string shown(const std::string& word) {
@@ -164,21 +167,22 @@ class InstructionReader {
   /// How many arguments there must be, and of what kind.
   void count(const RawInstruction& raw) {
     const Instruction& out = raw.instruction;
-    const std::string& keyword = out.keyword;
+    const Keyword keyword = out.keyword;
     const std::size_t words = out.words.size();
     const Span at = out.arguments.empty() ? out.keyword_span : out.arguments;
-    if (keyword == "ADD" || keyword == "COPY") {
+    if (out.copies()) {
       if (words < 2)
-        refuse(at, fmt::format("{} needs at least one source and a destination", keyword));
-    } else if (keyword == "EXPOSE" || keyword == "VOLUME") {
-      if (words == 0) refuse(at, fmt::format("{} needs at least one argument", keyword));
-    } else if (keyword == "USER" || keyword == "WORKDIR" || keyword == "STOPSIGNAL" ||
-               keyword == "MAINTAINER") {
-      if (words == 0) refuse(at, fmt::format("{} needs an argument", keyword));
-    } else if (keyword == "SHELL") {
+        refuse(at,
+               fmt::format("{} needs at least one source and a destination", to_string(keyword)));
+    } else if (keyword == Keyword::kExpose || keyword == Keyword::kVolume) {
+      if (words == 0) refuse(at, fmt::format("{} needs at least one argument", to_string(keyword)));
+    } else if (keyword == Keyword::kUser || keyword == Keyword::kWorkdir ||
+               keyword == Keyword::kStopsignal || keyword == Keyword::kMaintainer) {
+      if (words == 0) refuse(at, fmt::format("{} needs an argument", to_string(keyword)));
+    } else if (keyword == Keyword::kShell) {
       if (!out.exec_form || words == 0)
         refuse(at, "SHELL needs a JSON array: SHELL [\"/bin/bash\", \"-c\"]");
-    } else if (keyword == "FROM") {
+    } else if (keyword == Keyword::kFrom) {
       from(raw);
     }
   }
@@ -206,7 +210,8 @@ class InstructionReader {
     Instruction& out = raw.instruction;
     const std::vector<Range> words = split_quoted(text_, range, escape_);
     if (words.empty()) {
-      refuse(out.keyword_span, fmt::format("{} needs at least one argument", out.keyword));
+      refuse(out.keyword_span,
+             fmt::format("{} needs at least one argument", to_string(out.keyword)));
       return;
     }
     for (const Range word : words) add_word(raw, word);
@@ -215,9 +220,9 @@ class InstructionReader {
       Range rest = range;
       const Range key = take_word(text_, rest);
       if (rest.empty()) {
-        refuse_at_once(
-            line_.source_of(key.begin, key.end),
-            fmt::format("{} needs a name and a value: {}=value", out.keyword, text(key)));
+        refuse_at_once(line_.source_of(key.begin, key.end),
+                       fmt::format("{} needs a name and a value: {}=value", to_string(out.keyword),
+                                   text(key)));
         return;
       }
       add_pair(raw, key, rest);
@@ -232,7 +237,8 @@ class InstructionReader {
                                    "value need quotes",
                                    text(word)));
       else if (equals == 0)
-        refuse(span, fmt::format("a name is missing in front of '=' in {}", out.keyword));
+        refuse(span,
+               fmt::format("a name is missing in front of '=' in {}", to_string(out.keyword)));
       else
         add_pair(raw, {word.begin, word.begin + equals}, Range{word.begin + equals + 1, word.end});
     }
@@ -299,9 +305,11 @@ class InstructionReader {
       refuse(out.keyword_span, "ONBUILD needs an instruction");
       return;
     }
-    const std::string keyword = to_upper(out.words.front().text);
-    if (keyword == "ONBUILD" || keyword == "FROM" || keyword == "MAINTAINER") {
-      refuse(out.words.front().span, fmt::format("{} cannot be an ONBUILD trigger", keyword));
+    const std::string word = to_upper(out.words.front().text);
+    const auto keyword = keyword_of(word);
+    if (keyword == Keyword::kOnbuild || keyword == Keyword::kFrom ||
+        keyword == Keyword::kMaintainer) {
+      refuse(out.words.front().span, fmt::format("{} cannot be an ONBUILD trigger", word));
       return;
     }
     // A trigger's own problems show where it runs.
@@ -319,6 +327,10 @@ class InstructionReader {
 
 }  // namespace
 
+std::string_view to_string(Keyword keyword) {
+  return kKnown[std::to_underlying(keyword)].word;
+}
+
 std::optional<RawInstruction> read_instruction(const LogicalLine& line, char escape,
                                                std::vector<ParseProblem>& problems) {
   return InstructionReader(line, escape, problems, problems).read({0, line.text.size()});
@@ -328,10 +340,10 @@ std::string nearest_keyword(std::string_view word) {
   std::size_t best = 3;
   std::string out;
   for (const Known& candidate : kKnown) {
-    const std::size_t away = distance(to_upper(word), candidate.keyword);
-    if (away >= best || away * 3 > candidate.keyword.size()) continue;
+    const std::size_t away = distance(to_upper(word), candidate.word);
+    if (away >= best || away * 3 > candidate.word.size()) continue;
     best = away;
-    out = candidate.keyword;
+    out = candidate.word;
   }
   return out;
 }

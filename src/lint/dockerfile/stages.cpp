@@ -87,16 +87,16 @@ void StageBuilder::replace(State& state, Environment changes) {
 }
 
 void StageBuilder::add(RawInstruction raw) {
-  if (raw.instruction.keyword == "FROM") {
+  if (raw.instruction.keyword == Keyword::kFrom) {
     from(std::move(raw));
     return;
   }
   if (out_.stages.empty()) {
-    if (raw.instruction.keyword == "ARG")
+    if (raw.instruction.keyword == Keyword::kArg)
       global(std::move(raw));
     else
-      refuse(raw.instruction.keyword_span,
-             fmt::format("{} stands in front of the first FROM", raw.instruction.keyword));
+      refuse(raw.instruction.keyword_span, fmt::format("{} stands in front of the first FROM",
+                                                       to_string(raw.instruction.keyword)));
     return;
   }
   Stage& stage = out_.stages.back();
@@ -184,14 +184,14 @@ void StageBuilder::apply(const RawInstruction& raw, Stage& stage, State& state) 
   const Instruction& instruction = raw.instruction;
   const Scope scope = scope_of(state);
   check_flag_values(instruction, scope, out_.escape, out_.problems);
-  const std::string& keyword = instruction.keyword;
-  if (keyword == "ENV" || keyword == "LABEL") {
+  const Keyword keyword = instruction.keyword;
+  if (keyword == Keyword::kEnv || keyword == Keyword::kLabel) {
     assign(raw, stage, state);
-  } else if (keyword == "ARG") {
+  } else if (keyword == Keyword::kArg) {
     declare(raw, state);
-  } else if (keyword == "SHELL") {
+  } else if (keyword == Keyword::kShell) {
     state.shell = shell_of(instruction);
-  } else if (keyword == "ONBUILD") {
+  } else if (keyword == Keyword::kOnbuild) {
     std::ranges::copy(raw.later, std::back_inserter(state.triggers));
   } else {
     check_words(raw, scope);
@@ -205,7 +205,7 @@ void StageBuilder::assign(const RawInstruction& raw, Stage& stage, State& state)
     const KeyValue& pair = raw.instruction.pairs[at];
     const Lexed name = lex(raw.pairs[at].first, scope, pair.key.span);
     Lexed value = lex(raw.pairs[at].second.value_or(""), scope, pair.value->span);
-    if (raw.instruction.keyword != "ENV" || !name.known || name.text.empty()) continue;
+    if (raw.instruction.keyword != Keyword::kEnv || !name.known || name.text.empty()) continue;
     changes[name.text] = value_of(std::move(value));
   }
   if (!may_copy(changes))
@@ -233,26 +233,28 @@ void StageBuilder::declare(const RawInstruction& raw, State& state) {
 
 void StageBuilder::check_words(const RawInstruction& raw, const Scope& scope) {
   const Instruction& instruction = raw.instruction;
-  const std::string& keyword = instruction.keyword;
-  if (keyword == "ADD" || keyword == "COPY") {
+  const Keyword keyword = instruction.keyword;
+  if (instruction.copies()) {
     check_copy(raw, scope);
     return;
   }
-  const bool replaced = keyword == "EXPOSE" || keyword == "VOLUME" || keyword == "WORKDIR" ||
-                        keyword == "USER" || keyword == "STOPSIGNAL";
+  const bool replaced = keyword == Keyword::kExpose || keyword == Keyword::kVolume ||
+                        keyword == Keyword::kWorkdir || keyword == Keyword::kUser ||
+                        keyword == Keyword::kStopsignal;
   if (!replaced) return;
   for (std::size_t at = 0; at < raw.words.size(); ++at) {
     const Span span = instruction.words[at].span;
-    if (keyword == "VOLUME" && trim(raw.words[at]).empty()) {
+    if (keyword == Keyword::kVolume && trim(raw.words[at]).empty()) {
       refuse(span, "VOLUME needs paths; this one is empty");
       continue;
     }
     const Lexed lexed = lex(raw.words[at], scope, span);
     if (!lexed.known || !lexed.error.empty()) continue;
     std::string why;
-    if (keyword == "STOPSIGNAL") why = signal_problem(lexed.text);
-    if (keyword == "VOLUME" && lexed.text.empty()) why = "VOLUME needs paths; this one is empty";
-    if (keyword == "EXPOSE")
+    if (keyword == Keyword::kStopsignal) why = signal_problem(lexed.text);
+    if (keyword == Keyword::kVolume && lexed.text.empty())
+      why = "VOLUME needs paths; this one is empty";
+    if (keyword == Keyword::kExpose)
       for (const std::string& port : lexed.words)
         if (why.empty()) why = port_problem(port);
     if (!why.empty()) refuse(span, std::move(why));
@@ -266,8 +268,8 @@ void StageBuilder::check_copy(const RawInstruction& raw, const Scope& scope) {
     const bool last = at + 1 == raw.words.size();
     if (!instruction.exec_form && heredoc_of(raw.words[at])) {
       if (last)
-        refuse(span,
-               fmt::format("{} needs a destination behind the here-document", instruction.keyword));
+        refuse(span, fmt::format("{} needs a destination behind the here-document",
+                                 to_string(instruction.keyword)));
       continue;
     }
     const Lexed lexed = lex(raw.words[at], scope, span);
@@ -276,7 +278,7 @@ void StageBuilder::check_copy(const RawInstruction& raw, const Scope& scope) {
     const bool remote = source.starts_with("http://") || source.starts_with("https://") ||
                         source.starts_with("git://") || source.starts_with("ssh://") ||
                         source.starts_with("git@");
-    if (remote && instruction.keyword == "COPY")
+    if (remote && instruction.keyword == Keyword::kCopy)
       refuse(span, fmt::format("COPY takes no remote source; ADD {} does", source));
     if (const Flag* checksum = instruction.flag("checksum"); checksum != nullptr && at == 0) {
       if (raw.words.size() != 2)
@@ -312,7 +314,7 @@ void StageBuilder::check_reference(std::size_t stage, const Instruction& instruc
   if (!source) {
     if (std::string why = image_problem(from); !why.empty()) refuse(flag.span, std::move(why));
   } else if (*source == stage) {
-    refuse(flag.span, fmt::format("{} takes from its own stage", instruction.keyword));
+    refuse(flag.span, fmt::format("{} takes from its own stage", to_string(instruction.keyword)));
   } else if (*source > stage) {
     refuse(flag.span, fmt::format("stage {} stands further down; it must come first", from));
   }
@@ -321,7 +323,7 @@ void StageBuilder::check_reference(std::size_t stage, const Instruction& instruc
 void StageBuilder::finish() {
   for (std::size_t at = 0; at < out_.stages.size(); ++at)
     for (const Instruction& instruction : out_.stages[at].instructions) {
-      if (instruction.keyword == "COPY")
+      if (instruction.keyword == Keyword::kCopy)
         if (const Flag* flag = instruction.flag("from"); flag != nullptr) {
           const Environment none;
           const Scope scope{&none, true};
@@ -334,7 +336,7 @@ void StageBuilder::finish() {
           else
             check_reference(at, instruction, *flag, flag->value, true);
         }
-      if (instruction.keyword != "RUN") continue;
+      if (instruction.keyword != Keyword::kRun) continue;
       for (const Flag* flag : instruction.flags_of("mount"))
         for (const auto& [key, value] : flag->pairs())
           if (same_text(key, "from") && !value.contains('$'))

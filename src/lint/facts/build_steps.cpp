@@ -63,11 +63,11 @@ StageSteps::StageSteps(const FileView& view, std::size_t stage) {
       places_.emplace(&instruction, steps_.size());
       steps_.push_back({&instruction, user, home_of(user, environment), directory});
       if (instruction.words.empty()) continue;
-      if (instruction.keyword == "USER") {
+      if (instruction.keyword == Keyword::kUser) {
         user = replaced(instruction.words.front().text, environment);
         user.resize(std::min(user.find(':'), user.size()));
         if (user.size() > kLongest) user.clear();
-      } else if (instruction.keyword == "WORKDIR") {
+      } else if (instruction.keyword == Keyword::kWorkdir) {
         const std::string path =
             replaced(instruction.words.size() == 1 ? std::string_view(instruction.words[0].text)
                                                    : view.text(instruction.arguments),
@@ -351,9 +351,9 @@ std::vector<Written> written_paths(const StageSteps& steps) {
   std::vector<Written> out;
   for (const Step& at : steps.all()) {
     const Instruction& step = *at.instruction;
-    if (step.keyword == "RUN") RunPaths(step, at.directory, at.home, out).read();
+    if (step.keyword == Keyword::kRun) RunPaths(step, at.directory, at.home, out).read();
     if (out.size() >= kMostStepPaths) break;
-    if ((step.keyword != "COPY" && step.keyword != "ADD") || step.words.size() < 2) continue;
+    if (!step.copies() || step.words.size() < 2) continue;
     const std::string target = replaced(step.words.back().text, environment_of(step));
     const std::string full = absolute(at.directory.empty() ? "/" : at.directory, target, {});
     if (full.empty()) continue;
@@ -364,8 +364,9 @@ std::vector<Written> written_paths(const StageSteps& steps) {
       // A directory's content goes to the target itself, a file into the folder.
       const std::string_view name = file_name(source);
       const bool file = folder && name.find('.') != name.npos && name != "." && name != "..";
-      out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full, step.keyword,
-                     step.words[word].span, source.find("://") != std::string::npos});
+      out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full,
+                     std::string(to_string(step.keyword)), step.words[word].span,
+                     source.find("://") != std::string::npos});
     }
   }
   return out;

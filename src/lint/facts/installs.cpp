@@ -29,7 +29,7 @@ std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage
   for (const std::size_t one : file.lineage(stage)) {
     for (const Instruction& copy : file.stages[one].instructions) {
       if (copy.span.begin >= run.span.begin && one == stage) break;
-      if (copy.keyword != "COPY" && copy.keyword != "ADD") continue;
+      if (!copy.copies()) continue;
       if (copy.flag("from") != nullptr || copy.words.size() < 2) continue;
       for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
         const std::string& source = copy.words[at].text;
@@ -80,7 +80,7 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
   static const Environment kNone;
   for (std::size_t stage = 0; stage < file.stages.size(); ++stage) {
     for (const Instruction& run : file.stages[stage].instructions) {
-      if (run.keyword != "RUN") continue;
+      if (run.keyword != Keyword::kRun) continue;
       auto lists = package_commands(dockerfile.source, run.commands,
                                     run.environment ? *run.environment : kNone);
       for (PackageList& list : lists) {

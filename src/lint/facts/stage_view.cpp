@@ -26,7 +26,7 @@ class Settings {
   void take(const Instruction& instruction) {
     static const Environment kNone;
     const Environment& environment = instruction.environment ? *instruction.environment : kNone;
-    if (instruction.keyword == "ENV" || instruction.keyword == "ARG")
+    if (instruction.keyword == Keyword::kEnv || instruction.keyword == Keyword::kArg)
       for (const KeyValue& pair : instruction.pairs)
         if (pair.value && is_one_of(pair.key.text, names_))
           add(pair.key.text, pair.value->text, pair.value->span, instruction, environment);
@@ -144,7 +144,8 @@ bool commands_mention(const FileView& view, std::size_t stage, std::string_view 
           if (redirection.target.text.find(text) != std::string::npos) return true;
       }
       for (const Word& word : instruction.words)
-        if (instruction.keyword != "RUN" && word.text.find(text) != std::string::npos) return true;
+        if (instruction.keyword != Keyword::kRun && word.text.find(text) != std::string::npos)
+          return true;
     }
   return false;
 }

@@ -39,7 +39,7 @@ std::vector<StageCopy> copies_of(const FileView& view) {
   for (const StageView& to : view.stages) {
     if (!to.reachable) continue;
     for (const Instruction& copy : to.stage->instructions) {
-      if (copy.keyword != "COPY" || copy.words.size() < 2) continue;
+      if (copy.keyword != Keyword::kCopy || copy.words.size() < 2) continue;
       if (const auto from = source_stage(*view.dockerfile, copy); from && *from < to.index)
         out.push_back({&copy, &view.stages[*from], &to});
     }
@@ -209,7 +209,7 @@ void labels(const FileView& view, FindingSink& sink) {
   if (!last.image.vendor.known()) return;
   for (const std::size_t one : view.dockerfile->lineage(last.index))
     for (const Instruction& label : view.dockerfile->stages[one].instructions) {
-      if (label.keyword != "LABEL") continue;
+      if (label.keyword != Keyword::kLabel) continue;
       for (const KeyValue& pair : label.pairs)
         for (const std::string_view word : {"driver", "cuda", "gpu", "rocm", "kernel", "targets"})
           if (pair.key.text.find(word) != std::string::npos) return;
@@ -298,7 +298,7 @@ void each_word(const Stage& stage, const Take& take) {
   for (const Instruction& instruction : stage.instructions) {
     for (const ShellCommand& command : instruction.commands)
       for (const ShellWord& word : command.words) take(std::string_view(word.text), word.span);
-    if (instruction.keyword == "ADD")
+    if (instruction.keyword == Keyword::kAdd)
       for (const Word& word : instruction.words) take(std::string_view(word.text), word.span);
   }
 }
@@ -340,7 +340,7 @@ bool builds_for_several(const FileView& view) {
         platform.find("TARGETPLATFORM") != platform.npos)
       return true;
     for (const Instruction& instruction : stage.stage->instructions)
-      if (instruction.keyword == "ARG")
+      if (instruction.keyword == Keyword::kArg)
         for (const KeyValue& pair : instruction.pairs)
           if (pair.key.text == "TARGETARCH" || pair.key.text == "TARGETPLATFORM") return true;
   }

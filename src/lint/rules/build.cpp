@@ -58,7 +58,7 @@ constexpr std::string_view kStays =
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   const auto judge = [&](const Instruction& instruction) {
-    if (instruction.keyword != "ARG" && instruction.keyword != "ENV") return;
+    if (instruction.keyword != Keyword::kArg && instruction.keyword != Keyword::kEnv) return;
     for (const KeyValue& pair : instruction.pairs) {
       const auto* row = facts.secret(pair.key.text);
       const std::string_view value =
@@ -66,11 +66,11 @@ void variables(const FileView& view, FindingSink& sink) {
       const auto* form = token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" takes a value away.
-      const bool empty = instruction.keyword == "ENV" && value.empty();
+      const bool empty = instruction.keyword == Keyword::kEnv && value.empty();
       if ((row == nullptr || empty) && form == nullptr && !password) continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file, row != nullptr ? pair.key.span : pair.value->span,
-          fmt::format("{} {} keeps {} in the image", instruction.keyword, pair.key.text,
+          fmt::format("{} {} keeps {} in the image", to_string(instruction.keyword), pair.key.text,
                       row != nullptr    ? std::string("a secret")
                       : form != nullptr ? form->what
                                         : std::string("a password")));
@@ -133,7 +133,7 @@ void command_lines(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   for (const StageView& stage : view.stages)
     for (const Instruction& run : stage.stage->instructions) {
-      if (run.keyword != "RUN") continue;
+      if (run.keyword != Keyword::kRun) continue;
       const auto report = [&](Span span, const std::string& what, const std::string& evidence) {
         Finding& found = sink.add("secret-on-command-line", *view.file, span,
                                   fmt::format("{} on the line of a RUN stays in the history of the "
@@ -217,7 +217,7 @@ void repository_key(const FileView& view, FindingSink& sink) {
         if (deletes) continue;
         for (const ShellWord& word : command.words) judge(word.text, word.span);
       }
-      if (instruction.keyword == "ADD")
+      if (instruction.keyword == Keyword::kAdd)
         for (const Word& word : instruction.words) judge(word.text, word.span);
     }
 }

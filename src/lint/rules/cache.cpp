@@ -288,7 +288,7 @@ void compiler_cache(const FileView& view, const StageView& stage, FindingSink& s
   if (!stage.reachable || stage.image.flavour.value != "devel") return;
   if (commands_mention(view, stage.index, "ccache")) return;  // and sccache
   for (const Instruction& run : stage.stage->instructions) {
-    if (run.keyword != "RUN") continue;
+    if (run.keyword != Keyword::kRun) continue;
     const Environment& environment = environment_of(run);
     for (const std::string_view name :
          {"CMAKE_CUDA_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER", "PYTORCH_NVCC"})

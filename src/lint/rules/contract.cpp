@@ -39,7 +39,7 @@ struct Env {
 std::vector<Env> env_of(const FileView& view, const StageSteps& steps, std::string_view name) {
   std::vector<Env> out;
   for (const Step& step : steps.all()) {
-    if (step.instruction->keyword != "ENV") continue;
+    if (step.instruction->keyword != Keyword::kEnv) continue;
     for (const KeyValue& pair : step.instruction->pairs) {
       if (pair.key.text != name || !pair.value) continue;
       Env made{step.instruction, &pair, view.text(pair.value->span), std::nullopt};
@@ -143,7 +143,7 @@ std::vector<CapabilityUse> capability_uses(const FileView& view, const StageStep
   for (const Step& step : steps.all()) {
     for (const ShellCommand& command : step.instruction->commands)
       for (const ShellWord& word : command.words) judge("word", word.text, word.span);
-    if (step.instruction->keyword == "ENV")
+    if (step.instruction->keyword == Keyword::kEnv)
       for (const KeyValue& pair : step.instruction->pairs)
         if (pair.value) judge("variable", pair.key.text + "=" + pair.value->text, pair.value->span);
   }
@@ -295,7 +295,7 @@ void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink
       report(span, path, globs);
       return true;
     };
-    if (copy.keyword == "COPY" || copy.keyword == "ADD") {
+    if (copy.copies()) {
       for (std::size_t at = 0; at < copy.words.size(); ++at)
         if (judge(copy.words[at].text, copy.words[at].span)) break;
       continue;

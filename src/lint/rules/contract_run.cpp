@@ -59,7 +59,7 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
       // RUN --device is BuildKit's way to give a build step a GPU.
-      if (run.keyword != "RUN" || run.flag("device") != nullptr) continue;
+      if (run.keyword != Keyword::kRun || run.flag("device") != nullptr) continue;
       const auto report = [&](Span span, const std::string& why) {
         Finding& found = sink.add("gpu-call-at-build", *view.file, span,
                                   "a build has no GPU and no driver: this step fails");
@@ -86,8 +86,8 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
 }
 
 bool has_user(const StageSteps& steps) {
-  return std::ranges::any_of(steps.all(),
-                             [](const Step& step) { return step.instruction->keyword == "USER"; });
+  return std::ranges::any_of(
+      steps.all(), [](const Step& step) { return step.instruction->keyword == Keyword::kUser; });
 }
 
 /// Bases that begin as root: those of the vendors and plain distributions.
@@ -105,7 +105,8 @@ void root_user(const FileView& view, const StageSteps& steps, FindingSink& sink)
   if (has_user(steps) || !begins_as_root(last.image) || !is_gpu_file(view)) return;
   if (view.file->source.path().find("devcontainer") != std::string::npos) return;
   const bool starts = std::ranges::any_of(steps.all(), [](const Step& step) {
-    return step.instruction->keyword == "CMD" || step.instruction->keyword == "ENTRYPOINT";
+    return step.instruction->keyword == Keyword::kCmd ||
+           step.instruction->keyword == Keyword::kEntrypoint;
   });
   if (!starts) return;  // a base for others
   Finding& found = sink.add("root-user-gpu", *view.file, last.stage->base.span,
@@ -125,7 +126,7 @@ void ngc_entrypoint(const FileView& view, const StageSteps& steps, FindingSink& 
   if (!last.image.repository.starts_with("nvcr.io/nvidia/") || last.image.release.empty()) return;
   const Instruction* entry = nullptr;
   for (const Step& step : steps.all())
-    if (step.instruction->keyword == "ENTRYPOINT") entry = step.instruction;
+    if (step.instruction->keyword == Keyword::kEntrypoint) entry = step.instruction;
   if (entry != nullptr && !holds(view.text(entry->span), "nvidia_entrypoint.sh")) {
     Finding& found = sink.add(
         "ngc-entrypoint-dropped", *view.file, entry->keyword_span,
@@ -170,7 +171,7 @@ bool serves_models(const FileView& view, std::string& why) {
 void health_check(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const Instruction* check = nullptr;
   for (const Step& step : steps.all())
-    if (step.instruction->keyword == "HEALTHCHECK") check = step.instruction;
+    if (step.instruction->keyword == Keyword::kHealthcheck) check = step.instruction;
   if (check == nullptr) return;
   // HEALTHCHECK NONE takes a base's check away.
   if (check->commands.empty()) return;
@@ -238,8 +239,8 @@ const ProjectFile* script_of(const FileView& view, std::string_view word) {
 void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const Instruction *command = nullptr, *entry = nullptr;
   for (const Step& step : steps.all()) {
-    if (step.instruction->keyword == "CMD") command = step.instruction;
-    if (step.instruction->keyword == "ENTRYPOINT") entry = step.instruction;
+    if (step.instruction->keyword == Keyword::kCmd) command = step.instruction;
+    if (step.instruction->keyword == Keyword::kEntrypoint) entry = step.instruction;
   }
   for (const Instruction* start : {entry, command}) {
     if (start == nullptr) continue;
@@ -248,7 +249,8 @@ void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
       for (const ShellWord& word : one.words) words.push_back(word.text);
     for (const Word& word : start->words) words.push_back(word.text);
     if (const std::string what = builds_engine(words); !what.empty()) {
-      report_engine(*view.file, start->arguments, what, start->keyword, sink);
+      report_engine(*view.file, start->arguments, what, std::string(to_string(start->keyword)),
+                    sink);
       continue;
     }
     for (const std::string& word : words) {
@@ -261,7 +263,8 @@ void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
         std::vector<std::string> inner;
         for (const ShellWord& part : one.words) inner.push_back(part.text);
         if (const std::string what = builds_engine(inner); !what.empty())
-          report_engine(*script, one.span, what, fmt::format("{} runs it", start->keyword), sink);
+          report_engine(*script, one.span, what,
+                        fmt::format("{} runs it", to_string(start->keyword)), sink);
       }
       break;
     }
@@ -313,11 +316,11 @@ void pickles(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   std::size_t said = 0;
   for (const Step& step : steps.all()) {
     const Instruction& one = *step.instruction;
-    if (one.keyword == "COPY" || one.keyword == "ADD") {
+    if (one.copies()) {
       for (std::size_t at = 0; at + 1 < one.words.size(); ++at)
         if (is_pickle(one.words[at].text) && ++said < 100)
           report(one.words[at].span, one.words[at].text);
-    } else if (one.keyword == "RUN") {
+    } else if (one.keyword == Keyword::kRun) {
       for (const StepCommand& command : commands_of(one)) {
         const bool fetches = command.program == "wget" || command.program == "curl" ||
                              command.program == "aria2c" || command.program == "hf" ||

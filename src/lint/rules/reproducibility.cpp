@@ -122,7 +122,7 @@ void floating(const FileView& view, FindingSink& sink) {
                                  : std::nullopt;
           judge(known ? *known : word.text, word.span);
         }
-      if (instruction.keyword == "ADD")
+      if (instruction.keyword == Keyword::kAdd)
         for (const Word& word : instruction.words) judge(word.text, word.span);
       if (const Flag* from = instruction.flag("from")) judge(from->value, from->span);
     }
@@ -139,8 +139,10 @@ void conda_run(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& instruction : stage.stage->instructions) {
-      const bool shell = instruction.keyword == "SHELL";
-      if (!shell && instruction.keyword != "ENTRYPOINT" && instruction.keyword != "CMD") continue;
+      const bool shell = instruction.keyword == Keyword::kShell;
+      if (!shell && instruction.keyword != Keyword::kEntrypoint &&
+          instruction.keyword != Keyword::kCmd)
+        continue;
       if (!shell && !stage.final) continue;
       std::vector<std::string> words;
       Span span = instruction.arguments;
@@ -230,7 +232,7 @@ void environment_path(const FileView& view, FindingSink& sink) {
       found.fix = fmt::format("write {} in place of {}", *made.begin(), name);
     };
     for (const Instruction& instruction : stage.stage->instructions) {
-      if (instruction.keyword == "ENV")
+      if (instruction.keyword == Keyword::kEnv)
         for (const KeyValue& pair : instruction.pairs) {
           if (!pair.value) continue;
           if (pair.key.text == "PATH")
@@ -239,13 +241,13 @@ void environment_path(const FileView& view, FindingSink& sink) {
               pair.value->text.find('$') == std::string::npos)
             judge(pair.value->text, pair.value->span, "CONDA_DEFAULT_ENV");
         }
-      if (instruction.exec_form || instruction.keyword == "SHELL") {
+      if (instruction.exec_form || instruction.keyword == Keyword::kShell) {
         for (std::size_t at = 0; at + 1 < instruction.words.size(); ++at)
           if (at > 0 &&
               (instruction.words[at].text == "-n" || instruction.words[at].text == "--name") &&
               is_conda_run({instruction.words[0].text, instruction.words[1].text}))
             judge(instruction.words[at + 1].text, instruction.words[at + 1].span,
-                  instruction.keyword);
+                  to_string(instruction.keyword));
       }
     }
   }

@@ -165,8 +165,7 @@ bool is_own_last_layer(const StageSteps& steps, const Instruction& copy) {
   if (copy.flag("link") == nullptr) return false;
   for (const Step& step : steps.all())
     if (step.instruction->span.begin > copy.span.begin &&
-        (step.instruction->keyword == "RUN" || step.instruction->keyword == "COPY" ||
-         step.instruction->keyword == "ADD"))
+        (step.instruction->keyword == Keyword::kRun || step.instruction->copies()))
       return false;
   return true;
 }
@@ -191,8 +190,8 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   };
   for (const Step& step : steps.all()) {
     const Instruction& one = *step.instruction;
-    const bool copies = one.keyword == "COPY" || one.keyword == "ADD";
-    if (one.keyword == "RUN") {
+    const bool copies = one.copies();
+    if (one.keyword == Keyword::kRun) {
       for (const StepCommand& command : commands_of(one))
         if (const auto found = downloaded(command); found && !goes_to_mount(one, command)) {
           report(*found);
@@ -250,8 +249,7 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& copy : stage.stage->instructions) {
-      if ((copy.keyword != "COPY" && copy.keyword != "ADD") || copy.flag("from") != nullptr)
-        continue;
+      if (!copy.copies() || copy.flag("from") != nullptr) continue;
       for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
         const std::string& source = copy.words[at].text;
         const bool whole = source == "." || source == "./" || source == "/";
@@ -261,13 +259,14 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
           continue;
-        Finding& found = sink.add(
-            "dockerignore-coverage", *view.file, copy.words[at].span,
-            missing ? fmt::format("there is no {}: {} takes the whole directory, history, "
-                                  "data and weights of the machine that builds",
-                                  sent.ignore_path(), copy.keyword)
-                    : fmt::format("{} takes {} along that {} does not leave out", copy.keyword,
-                                  human_bytes(waste.bytes), sent.ignore_path()));
+        Finding& found =
+            sink.add("dockerignore-coverage", *view.file, copy.words[at].span,
+                     missing ? fmt::format("there is no {}: {} takes the whole directory, history, "
+                                           "data and weights of the machine that builds",
+                                           sent.ignore_path(), to_string(copy.keyword))
+                             : fmt::format("{} takes {} along that {} does not leave out",
+                                           to_string(copy.keyword), human_bytes(waste.bytes),
+                                           sent.ignore_path()));
         std::string lines;
         for (const auto& [line, bytes] : waste.by_line) {
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
@@ -299,7 +298,7 @@ void clones(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
-      if (run.keyword != "RUN") continue;
+      if (run.keyword != Keyword::kRun) continue;
       const std::vector<StepCommand> commands = commands_of(run);
       for (const StepCommand& command : commands) {
         if (command.program != "git" || !command.has("clone")) continue;
@@ -350,7 +349,7 @@ void large_layers(const FileView& view, const StageSteps& steps, const SentFiles
   const std::uint64_t most = view.project->knowledge->build.limit("layer");
   for (const Step& step : steps.all()) {
     const Instruction& copy = *step.instruction;
-    if ((copy.keyword != "COPY" && copy.keyword != "ADD") || copy.flag("from") != nullptr) continue;
+    if (!copy.copies() || copy.flag("from") != nullptr) continue;
     std::uint64_t bytes = 0;
     std::size_t files = 0;
     for (std::size_t at = 0; at + 1 < copy.words.size(); ++at)

@@ -63,7 +63,7 @@ class Layers {
 
   void run() {
     for (const Step& step : steps_.all()) {
-      if (step.instruction->keyword != "RUN") continue;
+      if (step.instruction->keyword != Keyword::kRun) continue;
       each_command(step, [&](const StepCommand& command, const std::string& directory) {
         if (++asked_ > kMostQuestions) return;
         if (command.program == "rm") removed(step, command, directory);
@@ -315,7 +315,8 @@ void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, 
   if (lacks_link(view.dockerfile->syntax)) return;
   for (const Step& step : steps.all()) {
     const Instruction& copy = *step.instruction;
-    if (copy.keyword != "COPY" || copy.words.size() < 2 || copy.flag("link") != nullptr) continue;
+    if (copy.keyword != Keyword::kCopy || copy.words.size() < 2 || copy.flag("link") != nullptr)
+      continue;
     const std::string& target = copy.words.back().text;
     if (!target.starts_with('/') || holds(target, "$") || is_link_in_bases(target)) continue;
     // Names are looked up in the base's /etc/passwd, which a linked layer does not see.

@@ -227,7 +227,7 @@ class WorkloadRules {
       return {};
     std::string user;
     for (const Instruction& one : file->dockerfile->final_stage()->instructions)
-      if (one.keyword == "USER" && !one.words.empty()) user = one.words.front().text;
+      if (one.keyword == Keyword::kUser && !one.words.empty()) user = one.words.front().text;
     return is_root(user) || user.find('$') != user.npos ? std::string() : user;
   }
 
