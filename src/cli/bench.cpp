@@ -3,11 +3,11 @@
 #include <filesystem>
 
 #include "base/interrupt.h"
+#include "base/numbers.h"
 #include "base/version.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/root_places.h"
-#include "inventory/compare/budget.h"
 #include "launch/bench/io.h"
 #include "report/format/table.h"
 
@@ -159,7 +159,7 @@ Result<int> bench(const ParsedArgs& args, Io& io) {
   const std::string& target = args.positionals()[1];
   launch::IoBenchOptions options;
   if (args.has("--size")) {
-    TRY(options.bytes, with_context(inventory::parse_size(args.value("--size")), "reading --size"));
+    TRY(options.bytes, with_context(parse_size(args.value("--size")), "reading --size"));
     if (options.bytes < kLeast || options.bytes > kMost)
       return fail(Code::kUsage, "--size is between 1 MiB and 64 GiB");
   }

@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
+#include "base/numbers.h"
 #include "cli/cache_steps.h"
-#include "inventory/compare/budget.h"
 #include "launch/rootfs/kept_directory.h"
 #include "report/format/table.h"
 
@@ -52,8 +52,7 @@ Result<Choice> read_choice(const ParsedArgs& args) {
   out.all = args.has("--all");
   for (const std::string& kind : args.values("--kind")) out.kinds.insert(kind);
   if (args.has("--max-size")) {
-    TRY(out.most,
-        with_context(inventory::parse_size(args.value("--max-size")), "reading --max-size"));
+    TRY(out.most, with_context(parse_size(args.value("--max-size")), "reading --max-size"));
   }
   if (args.has("--older-than")) {
     TRY(const std::int64_t age,

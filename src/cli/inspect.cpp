@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/numbers.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
@@ -43,8 +44,7 @@ Examples:
 
 Result<std::optional<std::uint64_t>> size_option(const ParsedArgs& args, std::string_view name) {
   if (!args.has(name)) return std::optional<std::uint64_t>();
-  TRY(const std::uint64_t bytes,
-      with_context(inventory::parse_size(args.value(name)), "reading {}", name));
+  TRY(const std::uint64_t bytes, with_context(parse_size(args.value(name)), "reading {}", name));
   return std::optional<std::uint64_t>(bytes);
 }
 

@@ -95,7 +95,7 @@ Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRule
                   word);
     TRY_DO(known_rule(word.substr(0, equals), rules));
     for (const auto* row : rules.named(word.substr(0, equals)))
-      out.severities[row->id] = lint::severity_of(level);
+      out.severities[row->id] = severity_of(level);
   }
   TRY(const std::optional<Config> config, find_config(args));
   if (config) {
@@ -142,7 +142,7 @@ std::string rendered(const report::LintReport& report, const LintRequest& reques
 
 int lint_status(const std::vector<lint::Finding>& findings, std::string_view threshold) {
   if (threshold == "never") return 0;
-  const auto least = lint::severity_of(threshold);  // the most severe comes first
+  const auto least = severity_of(threshold);  // the most severe comes first
   return std::ranges::any_of(findings,
                              [&](const lint::Finding& one) { return one.severity <= least; })
              ? 1

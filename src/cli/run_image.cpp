@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/numbers.h"
 #include "cdi/spec/registry.h"
 #include "cli/run_checks.h"
 #include "cli/run_trace.h"
@@ -15,7 +16,6 @@
 #include "cli/shared/places.h"
 #include "cli/shared/root_places.h"
 #include "image/model/reference.h"
-#include "inventory/compare/budget.h"
 #include "launch/bundle.h"
 #include "launch/container/other_id.h"
 #include "launch/container/process_plan.h"
@@ -77,7 +77,7 @@ Result<std::optional<std::uint64_t>> parse_bytes(const ParsedArgs& args, std::st
     text.back() = static_cast<char>(text.back() - 'a' + 'A');
     text += "iB";
   }
-  TRY(const std::uint64_t bytes, with_context(inventory::parse_size(text), "reading {}", option));
+  TRY(const std::uint64_t bytes, with_context(parse_size(text), "reading {}", option));
   return bytes;
 }
 

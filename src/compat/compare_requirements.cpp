@@ -6,14 +6,13 @@
 #include <utility>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
 namespace {
 
 using host::Text;
-using knowledge::compare_versions;
 
 /// Everything that is compared, for sheets that are not there.
 constexpr auto kIds =

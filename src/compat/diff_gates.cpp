@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "inventory/compare/budget.h"
 
 namespace flense::compat {
@@ -31,7 +32,7 @@ Result<void> read_growth(std::string_view text, Gate& gate) {
   if (!text.starts_with('+')) return wrong();
   text.remove_prefix(1);
   if (!text.ends_with('%')) {
-    const auto bytes = inventory::parse_size(text);
+    const auto bytes = parse_size(text);
     if (!bytes) return wrong();
     gate.bytes = *bytes;
     return {};

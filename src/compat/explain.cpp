@@ -4,7 +4,9 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "knowledge/spelling.h"
 
 namespace flense::compat {
@@ -25,17 +27,10 @@ std::string folded(std::string_view text) {
   for (const char c : text.substr(0, kLongestWords)) {
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
-    out.push_back(blank ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+    out.push_back(blank ? ' ' : lower(c));
   }
   while (out.ends_with(' ')) out.pop_back();
   return out;
-}
-
-std::optional<std::uint64_t> number_of(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 Explanation explanation(const CheckRow& row) {
@@ -77,7 +72,7 @@ std::optional<std::uint64_t> exit_status_of(const std::string& words) {
   std::erase_if(before, [](char c) { return c == ' ' || c == '-' || c == '='; });
   constexpr std::string_view kWords[] = {"exit", "exitstatus", "exitcode", "status"};
   if (std::ranges::find(kWords, before) == std::end(kWords)) return std::nullopt;
-  return number_of(std::string_view(words).substr(digits));
+  return parse_number(std::string_view(words).substr(digits));
 }
 
 /// How well a message fits: the length of what was found in it or it in what; 0 when it does not.
@@ -135,7 +130,7 @@ Lookup explain(std::string_view typed, const knowledge::Knowledge& tables) {
       if (row.status == *status) out.found.push_back(explanation(row));
     return out;
   }
-  const auto number = number_of(words);
+  const auto number = parse_number(words);
   for (const ErrorRow& row : known.errors)
     if ((number && row.code == number) || named(row, plain)) out.found.push_back(explanation(row));
   if (number)

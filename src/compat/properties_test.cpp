@@ -5,10 +5,10 @@
 #include <functional>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/testing_scenarios.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
-#include "knowledge/version.h"
 
 namespace flense::compat::testing {
 namespace {
@@ -117,8 +117,8 @@ HostVerdict judged(const inventory::Needs& image, const host::Profile& host, Lau
 
 /// The branches between which the table says that the GPU is driven.
 bool in_range(const knowledge::ArchitectureRow& row, const std::string& driver) {
-  const auto branch = knowledge::first_number(driver).value_or(0);
-  return knowledge::at_least(driver, row.least_driver) &&
+  const auto branch = first_number(driver).value_or(0);
+  return version_at_least(driver, row.least_driver) &&
          (row.last_driver_branch == 0 || branch <= row.last_driver_branch) &&
          branch <= tables().drivers.newest_branch()->branch;
 }
@@ -132,7 +132,7 @@ TEST(Properties, ANewerDriverWithinTheRangeOfTheGpuNeverFails) {
     const std::string gpu = generated_gpu();
     const Launcher launcher = generated_launcher();
     std::string older = driver_of(generated_branch()), newer = driver_of(generated_branch());
-    if (knowledge::compare_versions(older, newer) > 0) std::swap(older, newer);
+    if (compare_versions(older, newer) > 0) std::swap(older, newer);
     const host::Profile before = *host::described_profile(gpu + "@" + older);
     const host::Profile after = *host::described_profile(gpu + "@" + newer);
     const auto* row = tables().architectures.find(*before.gpus.front().architecture.value);

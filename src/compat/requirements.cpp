@@ -5,10 +5,10 @@
 #include <set>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/code_service.h"
 #include "compat/facts/facts.h"
 #include "knowledge/gpus.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -19,7 +19,6 @@ using host::Text;
 using inventory::ArchCount;
 using inventory::CodeFile;
 using inventory::Needs;
-using knowledge::compare_versions;
 using knowledge::Knowledge;
 
 /// A machine whose driver knows every CUDA: what the image itself lacks shows on it.
@@ -30,7 +29,7 @@ host::Profile ideal_machine() {
 }
 
 void drivers(const ImageCuda& cuda, const Knowledge& tables, Requirements& out) {
-  const std::string wanted = knowledge::major_minor(cuda.version);
+  const std::string wanted = major_minor(cuda.version);
   out.cuda =
       Text::known(wanted, cuda.exact ? cuda.evidence : std::string(kAtLeast) + cuda.evidence);
   const std::string newer =
@@ -42,7 +41,7 @@ void drivers(const ImageCuda& cuda, const Knowledge& tables, Requirements& out) 
   const auto* newest = tables.drivers.newest_toolkit();
   if (toolkit == nullptr && newest != nullptr && compare_versions(wanted, newest->cuda) > 0)
     out.driver_native = Text::unknown(newer);
-  const auto major = knowledge::first_number(wanted);
+  const auto major = first_number(wanted);
   const auto* minor = major ? tables.drivers.minor_version(*major) : nullptr;
   out.driver_minor =
       minor != nullptr

@@ -32,17 +32,7 @@ bool in_family(CudaArch code, CudaArch gpu) {
   return (code.number == 101) == (gpu.number == 101);
 }
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = lower(c);
-  return out;
-}
-
-std::optional<unsigned> parse_number(std::string_view text) {
+std::optional<unsigned> short_number(std::string_view text) {
   unsigned value = 0;
   if (text.empty() || text.size() > 4 || (text.size() > 1 && text[0] == '0')) return std::nullopt;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -98,7 +88,7 @@ bool cubin_surely_runs_on(CudaArch code, CudaArch gpu) {
 }
 
 std::optional<CudaArch> parse_cuda_arch(std::string_view text) {
-  const std::string word = lower(text);
+  const std::string word = to_lower(text);
   std::string_view rest = word;
   bool prefixed = false;
   for (std::string_view prefix : {"sm_", "compute_", "sm"}) {
@@ -110,19 +100,19 @@ std::optional<CudaArch> parse_cuda_arch(std::string_view text) {
   if (!rest.empty() && (rest.back() == 'a' || rest.back() == 'f')) rest.remove_suffix(1);
   std::optional<unsigned> number;
   if (const auto dot = rest.find('.'); dot != std::string_view::npos) {
-    const auto major = parse_number(rest.substr(0, dot));
-    const auto minor = parse_number(rest.substr(dot + 1));
+    const auto major = short_number(rest.substr(0, dot));
+    const auto minor = short_number(rest.substr(dot + 1));
     if (prefixed || !major || !minor || *minor > 9) return std::nullopt;
     number = *major * 10 + *minor;
   } else {
-    number = parse_number(rest);
+    number = short_number(rest);
   }
   if (!number || *number < kLeastNumber || *number > kMostNumber) return std::nullopt;
   return CudaArch{*number, CudaArch::Variant::kPlain};
 }
 
 std::optional<std::string> parse_amd_arch(std::string_view text) {
-  std::string word = lower(text.substr(0, text.find(':')));
+  std::string word = to_lower(text.substr(0, text.find(':')));
   if (!word.starts_with("gfx") || word.size() < 6 || word.size() > 8) return std::nullopt;
   const std::string_view id = std::string_view(word).substr(3);
   const bool hexadecimal =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/numbers.h"
 #include "host/parse.h"
 #include "text/json.h"
 
@@ -72,7 +73,7 @@ std::optional<CdiSpec> parse_lines(std::string_view text) {
     } else if (key == "hostPath") {
       item.host_path = value;
     } else if (key == "major") {
-      item.major = host::parse_number(value);
+      item.major = parse_number(value);
     }
   }
   item.flush(spec);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "host/parse.h"
 
@@ -18,7 +19,7 @@ std::string plain(std::string_view text) {
     const bool blank = c == ' ' || c == '\t' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
     if (!blank && static_cast<unsigned char>(c) < 0x20) continue;
-    out += blank ? ' ' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    out += blank ? ' ' : lower(c);
   }
   return out;
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/parse.h"
 #include "host/probe_support.h"
 
@@ -39,7 +40,7 @@ std::vector<std::uint32_t> numbers(std::string_view text) {
     text.remove_prefix(start);
     const std::string_view word = text.substr(0, text.find_first_of(" \t"));
     text.remove_prefix(word.size());
-    if (const auto number = host::parse_number(word); number && *number <= UINT32_MAX)
+    if (const auto number = parse_number(word); number && *number <= UINT32_MAX)
       out.push_back(static_cast<std::uint32_t>(*number));
   }
   return out;
@@ -81,7 +82,7 @@ std::map<std::string, std::uint32_t, std::less<>> read_majors(const host::Tree& 
     const std::size_t end = rest.find('\n');
     const std::size_t blank = line.find(' ');
     if (blank != std::string::npos)
-      if (const auto number = host::parse_number(line.substr(0, blank)); number && *number < 4096)
+      if (const auto number = parse_number(line.substr(0, blank)); number && *number < 4096)
         out.emplace(host::clean(line.substr(blank)), static_cast<std::uint32_t>(*number));
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
@@ -185,7 +186,7 @@ std::vector<std::uint64_t> Scene::nvidia_nodes() const {
   std::vector<std::uint64_t> out;
   for (const std::string& name : machine.dev.list(""))
     if (name.starts_with(kStem))
-      if (const auto minor = host::parse_number(std::string_view(name).substr(kStem.size())))
+      if (const auto minor = parse_number(std::string_view(name).substr(kStem.size())))
         out.push_back(*minor);
   std::sort(out.begin(), out.end());
   return out;
@@ -194,7 +195,7 @@ std::vector<std::uint64_t> Scene::nvidia_nodes() const {
 std::optional<bool> process_runs(const host::Tree& proc, std::string_view name) {
   constexpr std::size_t kKept = 15, kMaxComm = 64;
   for (const std::string& process : proc.list("", host::Tree::kMaxProcesses)) {
-    if (!host::parse_number(process)) continue;
+    if (!parse_number(process)) continue;
     const Result<std::string> comm = proc.read(process + "/comm", kMaxComm);
     if (comm && host::clean(*comm) == name.substr(0, kKept)) return true;
   }

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
 #include "host/parse.h"
@@ -234,7 +235,7 @@ void visible(const Scene& scene, std::vector<Step>& steps) {
                          kSource);
     const std::string first = host::clean(std::string_view(shown).substr(0, shown.find(',')));
     if (first.starts_with("GPU-")) continue;
-    const auto index = host::parse_number(first);
+    const auto index = parse_number(first);
     if (!index)
       return step.broken(fmt::format("{}: '{}' is no index and no UUID", name, first), remedy,
                          kSource);

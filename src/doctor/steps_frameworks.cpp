@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "doctor/python.h"
 #include "host/parse.h"
@@ -100,9 +101,9 @@ void torch_driver(const Scene& scene, const std::optional<Torch>& torch, std::ve
     return step.unknown("which CUDA the driver runs is unknown",
                         "nvidia-smi names it in its first lines", !scene.wsl);
   const std::string built = major_of(*torch->version.cuda), runs = major_of(cuda);
-  if (host::version_at_least(runs, built))
+  if (version_at_least(runs, built))
     return step.ok(fmt::format("built for {}, the driver runs {}{}", *torch->version.cuda, cuda,
-                               host::version_at_least(cuda, *torch->version.cuda)
+                               version_at_least(cuda, *torch->version.cuda)
                                    ? ""
                                    : ": minor-version compatibility, without PTX"));
   step.broken(

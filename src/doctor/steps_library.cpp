@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "host/parse.h"
 
@@ -157,7 +158,7 @@ void compat(const Scene& scene, std::vector<Step>& steps) {
     return step.unknown("whether the package is newer than the driver cannot be told",
                         "compare its version with nvidia-smi's", true);
   if (module == library) return step.ok(library + ", the version of the module");
-  if (host::version_at_least(module, library))
+  if (version_at_least(module, library))
     return step.broken(
         fmt::format("the compatibility package is of {}, and the driver is {}: error 803", library,
                     module),

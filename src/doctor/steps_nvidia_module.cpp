@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "host/parse.h"
 
@@ -170,8 +171,8 @@ void kind(const Scene& scene, std::vector<Step>& steps) {
   for (const host::Gpu* gpu : scene.gpus("nvidia")) {
     if (!gpu->architecture.value) continue;
     step.saw(fmt::format("{}: {}", gpu_name(*gpu), *gpu->architecture.value));
-    const bool open_only = host::version_at_least(*gpu->architecture.value, "10.0");
-    const bool closed_only = !host::version_at_least(*gpu->architecture.value, "7.5");
+    const bool open_only = version_at_least(*gpu->architecture.value, "10.0");
+    const bool closed_only = !version_at_least(*gpu->architecture.value, "7.5");
     if (open_only && *kind.value == "proprietary")
       return step.broken(
           gpu_name(*gpu) + " needs the open kernel module, and the proprietary one is loaded",

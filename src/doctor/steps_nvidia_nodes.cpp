@@ -4,7 +4,6 @@
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
-#include "host/parse.h"
 
 namespace flense::doctor {
 

@@ -1,8 +1,8 @@
 // WSL2 and Jetson, where the driver is not NVIDIA's Linux driver for PCI cards.
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
-#include "host/parse.h"
 
 namespace flense::doctor {
 
@@ -65,7 +65,7 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
   // From Thor on the GPU is driven by the same module as cards are.
   const auto gpus = scene.gpus("nvidia");
   const bool thor = !gpus.empty() && gpus.front()->architecture.value &&
-                    host::version_at_least(*gpus.front()->architecture.value, "10.0");
+                    version_at_least(*gpus.front()->architecture.value, "10.0");
   const bool memory = has("nvmap");
   const bool gpu = thor ? has("nvidia0") : has("nvhost-gpu") || has("nvgpu/igpu0/ctrl");
   if (memory && gpu) {

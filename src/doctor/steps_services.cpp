@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "host/parse.h"
 
@@ -65,7 +67,7 @@ std::optional<std::uint64_t> lanes_above(const host::Tree& sys, const std::strin
   const std::string_view port = parent_path(*real);
   if (!host::pci_address(base_name(port))) return std::nullopt;
   const Result<std::string> text = sys.read(std::string(port) + "/max_link_width");
-  const auto lanes = text ? host::parse_number(*text) : std::nullopt;
+  const auto lanes = text ? parse_number(*text) : std::nullopt;
   return lanes && *lanes > 0 && *lanes <= 32 ? lanes : std::nullopt;
 }
 
@@ -106,7 +108,7 @@ void peer_memory(const Scene& scene, std::vector<Step>& steps) {
   }
   const host::Nvidia& nvidia = scene.profile.nvidia;
   const std::string kernel = scene.profile.system.kernel.value.value_or("0");
-  if (nvidia.module_kind.value == "open" && host::version_at_least(kernel, "5.12"))
+  if (nvidia.module_kind.value == "open" && version_at_least(kernel, "5.12"))
     return step.ok("the open module and this kernel share memory through dma-buf");
   step.warn(
       "nvidia_peermem is not loaded: RDMA goes through the host's memory",
@@ -129,7 +131,7 @@ void memory_lock(const Scene& scene, std::vector<Step>& steps) {
   const std::string value = host::clean(std::string_view(line).substr(kKey.size()));
   const std::string soft = value.substr(0, value.find(' '));
   if (soft == "unlimited") return step.ok("unlimited");
-  const auto bytes = host::parse_number(soft);
+  const auto bytes = parse_number(soft);
   if (!bytes) return step.unknown(label + " says '" + soft + "'", "ulimit -l", false);
   step.warn(
       fmt::format("memory that may be locked is limited to {}: RDMA registration fails beyond",

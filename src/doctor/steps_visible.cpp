@@ -1,7 +1,9 @@
 // What the program is told to see: CUDA_VISIBLE_DEVICES, and MIG.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "doctor/groups.h"
 #include "host/parse.h"
 
@@ -20,12 +22,6 @@ std::vector<std::string> words(std::string_view list) {
     list.remove_prefix(end + 1);
   }
   return out;
-}
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
 }
 
 /// GPUs that CUDA can number; nullopt where no file tells.
@@ -56,7 +52,7 @@ Judged judge_uuid(const Scene& scene, const std::string& word) {
   for (const host::Gpu* gpu : gpus) {
     if (!gpu->uuid.value)
       ++unknown;
-    else if (lower(*gpu->uuid.value).starts_with(lower(word)))
+    else if (to_lower(*gpu->uuid.value).starts_with(to_lower(word)))
       ++hits;
   }
   if (hits == 1) return {Match::kYes, {}};
@@ -67,14 +63,14 @@ Judged judge_uuid(const Scene& scene, const std::string& word) {
 
 /// One word of the list; indices count whole GPUs.
 Judged judge(const Scene& scene, const std::string& word) {
-  const std::string small = lower(word);
+  const std::string small = to_lower(word);
   if (small.starts_with("mig-")) {
     if (scene.tegra || scene.wsl) return {Match::kNo, "MIG does not exist here"};
     if (instances(scene) > 0) return {Match::kUnknown, "no file tells the UUIDs of MIG instances"};
     return {Match::kNo, fmt::format("'{}' names a MIG instance, and there is none", word)};
   }
   if (small.starts_with("gpu-")) return judge_uuid(scene, word);
-  const auto index = host::parse_number(word);
+  const auto index = parse_number(word);
   if (!index) return {Match::kNo, fmt::format("'{}' is no index and no UUID", word)};
   const auto count = device_count(scene);
   if (!count) return {Match::kUnknown, "no file tells how many GPUs there are"};
@@ -130,7 +126,7 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
 std::optional<std::uint64_t> capability_minor(const host::Tree& proc, const std::string& folder) {
   const Result<std::string> text = proc.read(folder + "/access");
   if (!text) return std::nullopt;
-  return host::parse_number(host::value_of(host::colon_pairs(*text), "DeviceFileMinor"));
+  return parse_number(host::value_of(host::colon_pairs(*text), "DeviceFileMinor"));
 }
 
 void mig(const Scene& scene, std::vector<Step>& steps) {

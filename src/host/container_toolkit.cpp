@@ -1,6 +1,7 @@
 #include "host/container_toolkit.h"
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "host/parse.h"
 #include "knowledge/tables.h"
 #include "text/json.h"

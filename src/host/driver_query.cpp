@@ -8,7 +8,9 @@
 #include <chrono>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/process.h"
 #include "host/parse.h"
 
@@ -20,16 +22,6 @@ constexpr std::size_t kMostOutput = 1u << 20;
 constexpr std::size_t kMostGpus = 256;
 constexpr const char* kAsked = "nvidia-smi --query-gpu";
 constexpr auto kPatience = std::chrono::seconds(30);
-
-std::vector<std::string_view> split(std::string_view text, char by) {
-  std::vector<std::string_view> out;
-  while (true) {
-    const std::size_t end = text.find(by);
-    out.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return out;
-    text.remove_prefix(end + 1);
-  }
-}
 
 /// In this order in each line of the answer.
 enum Column : std::size_t {

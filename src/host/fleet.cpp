@@ -6,6 +6,8 @@
 #include <set>
 
 #include "base/format.h"
+#include "base/numbers.h"
+#include "base/version_numbers.h"
 #include "host/parse.h"
 
 namespace flense::host {

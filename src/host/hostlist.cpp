@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/parse.h"
 
 namespace flense::host {

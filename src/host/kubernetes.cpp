@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/node_facts.h"
 #include "host/parse.h"
 

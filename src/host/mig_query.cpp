@@ -4,7 +4,9 @@
 #include <map>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/driver_query.h"
 #include "host/parse.h"
 
@@ -13,13 +15,6 @@ namespace flense::host {
 namespace {
 
 constexpr std::size_t kMostInstances = 4096;
-
-std::string_view next_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return line;
-}
 
 /// "Index    : 0" -> {"Index", "0"}.
 std::pair<std::string, std::string> pair_of(std::string_view line) {
@@ -53,7 +48,7 @@ std::vector<std::string> parse_query(std::string_view query, MigAnswer& out) {
     block = {};
   };
   while (!query.empty()) {
-    const std::string_view line = next_line(query);
+    const std::string_view line = take_line(query);
     if (line.starts_with("GPU ")) {
       finish();
       section.clear();
@@ -94,7 +89,7 @@ MigAnswer parse_mig(std::string_view query, std::string_view list) {
   std::map<std::pair<std::string, std::uint64_t>, std::string> uuids;
   std::string address;
   while (!list.empty()) {
-    const std::string line = clean(next_line(list), 512);
+    const std::string line = clean(take_line(list), 512);
     if (line.starts_with("GPU ")) {
       const auto index = parse_number(line.substr(4, line.find(':') - 4));
       address = index && *index < addresses.size() ? addresses[*index] : std::string();

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/gpu_models.h"
 #include "host/parse.h"
 #include "knowledge/gpus.h"

@@ -6,19 +6,13 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 
 namespace flense::host {
 
 namespace {
 
 constexpr std::size_t kMaxPairs = 16384;
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 template <class Fn>
 void for_each_line(std::string_view text, Fn fn) {
@@ -36,13 +30,13 @@ Pairs split_lines(std::string_view text, char between) {
     const std::size_t at = line.find(between);
     if (at == std::string_view::npos || at == 0 || out.size() >= kMaxPairs) return;
     // The values of cpuinfo's flags are long, so they are not cut.
-    out.emplace_back(clean(line.substr(0, at)), trimmed(line.substr(at + 1)));
+    out.emplace_back(clean(line.substr(0, at)), trim(line.substr(at + 1)));
   });
   return out;
 }
 
 std::string_view unquoted(std::string_view text) {
-  text = trimmed(text);
+  text = trim(text);
   if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') &&
       text.back() == text.front())
     return text.substr(1, text.size() - 2);
@@ -64,13 +58,13 @@ std::optional<std::string> stanza_version(std::string_view text, std::string_vie
   };
   for_each_line(text, [&](std::string_view line) {
     if (found) return;
-    if (trimmed(line).empty()) {
+    if (trim(line).empty()) {
       finish();
     } else if (line.starts_with(name_key)) {
-      here = trimmed(line.substr(name_key.size())) == package;
+      here = trim(line.substr(name_key.size())) == package;
     } else if (line.starts_with(version_key)) {
       version = clean(line.substr(version_key.size()));
-    } else if (!installed_line.empty() && trimmed(line) == installed_line) {
+    } else if (!installed_line.empty() && trim(line) == installed_line) {
       installed = true;
     }
   });
@@ -82,7 +76,7 @@ std::optional<std::string> stanza_version(std::string_view text, std::string_vie
 
 std::string clean(std::string_view text, std::size_t most) {
   std::string out;
-  for (const char c : trimmed(text)) {
+  for (const char c : trim(text)) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) continue;
     if (out.size() == most) break;
     out += c;
@@ -111,14 +105,6 @@ std::string_view value_of(const Pairs& pairs, std::string_view name) {
   return at == pairs.end() ? std::string_view() : std::string_view(at->second);
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  text = trimmed(text);
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 bool is_driver_version(std::string_view text) {
   std::size_t parts = 0, digits = 0;
   for (std::size_t i = 0; i <= text.size(); ++i) {
@@ -144,7 +130,7 @@ std::optional<NvidiaModule> parse_nvidia_version(std::string_view text) {
     module.open = line.find("Open Kernel Module") != std::string_view::npos;
     // The version is the first word that looks like one; dates and build names follow it.
     std::string_view rest = line.substr(kLine.size());
-    while (!(rest = trimmed(rest)).empty()) {
+    while (!(rest = trim(rest)).empty()) {
       const std::size_t end = rest.find_first_of(" \t");
       const std::string_view word = rest.substr(0, end);
       if (is_driver_version(word)) {
@@ -204,7 +190,7 @@ std::string pci_address_of_location(std::uint64_t domain, std::uint64_t location
 
 std::optional<std::string> pci_address(std::string_view text) {
   std::string out;
-  for (const char c : trimmed(text)) out += c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
+  for (const char c : trim(text)) out += c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c;
   const std::size_t domain = out.find(':');
   if (domain < 4 || domain > 8 || out.size() != domain + 8) return std::nullopt;
   constexpr std::string_view kShape = ":xx:xx.x";
@@ -268,11 +254,11 @@ std::optional<std::string> apk_version(std::string_view installed, std::string_v
 std::optional<std::string> toml_value(std::string_view text, std::string_view key) {
   std::optional<std::string> found;
   for_each_line(text, [&](std::string_view line) {
-    line = trimmed(line);
+    line = trim(line);
     if (!line.starts_with(key)) return;
-    line = trimmed(line.substr(key.size()));
+    line = trim(line.substr(key.size()));
     if (!line.starts_with('=')) return;
-    line = trimmed(line.substr(1));
+    line = trim(line.substr(1));
     if (!line.starts_with('"') && !line.starts_with('\'')) line = line.substr(0, line.find('#'));
     found = clean(unquoted(line));
   });
@@ -282,7 +268,7 @@ std::optional<std::string> toml_value(std::string_view text, std::string_view ke
 bool mentions(std::string_view text, std::string_view word) {
   bool found = false;
   for_each_line(text, [&](std::string_view line) {
-    if (!trimmed(line).starts_with('#')) found |= line.find(word) != std::string_view::npos;
+    if (!trim(line).starts_with('#')) found |= line.find(word) != std::string_view::npos;
   });
   return found;
 }
@@ -298,21 +284,6 @@ std::optional<std::uint64_t> memory_in_name(std::string_view model) {
     if (at - begin <= 4 && number && *number > 0) return *number << 30;
   }
   return std::nullopt;
-}
-
-bool version_at_least(std::string_view version, std::string_view floor) {
-  const auto next = [](std::string_view& text) {
-    std::uint64_t value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::size_t dot = text.find('.');
-    text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
-    return value;
-  };
-  while (!version.empty() || !floor.empty()) {
-    const std::uint64_t left = next(version), right = next(floor);
-    if (left != right) return left > right;
-  }
-  return true;
 }
 
 }  // namespace flense::host

@@ -25,8 +25,6 @@ Pairs assignments(std::string_view text);
 /// The value of the first pair of that name; empty when there is none.
 std::string_view value_of(const Pairs& pairs, std::string_view name);
 
-std::optional<std::uint64_t> parse_number(std::string_view text);
-
 /// "550.54.15", "615.31": two or three numbers, the first of three digits.
 bool is_driver_version(std::string_view text);
 
@@ -69,8 +67,5 @@ bool mentions(std::string_view text, std::string_view word);
 
 /// The memory size that a model's name carries ("NVIDIA H100 80GB HBM3"), in bytes.
 std::optional<std::uint64_t> memory_in_name(std::string_view model);
-
-/// Dotted numbers, number by number; what follows the digits of a part counts for nothing.
-bool version_at_least(std::string_view version, std::string_view floor);
 
 }  // namespace flense::host

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "host/probe.h"
 #include "host/probe_support.h"
 #include "text/json.h"

@@ -2,6 +2,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
 #include "host/probe.h"
 #include "host/probe_support.h"

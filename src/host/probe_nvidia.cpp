@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
 #include "host/driver_places.h"
 #include "host/gpu_models.h"

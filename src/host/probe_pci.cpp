@@ -1,4 +1,5 @@
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
 #include "host/probe_support.h"
 

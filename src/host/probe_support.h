@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/numbers.h"
 #include "host/parse.h"
 #include "host/profile.h"
 #include "host/tree.h"

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
 #include "host/probe.h"
 #include "host/probe_support.h"

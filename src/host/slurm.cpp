@@ -5,7 +5,9 @@
 #include <optional>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/hostlist.h"
 #include "host/node_facts.h"
 #include "host/parse.h"
@@ -105,8 +107,6 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
   }
   gpu.vendor = architecture.value->starts_with("gfx") ? "amd" : "nvidia";
   gpu.architecture = architecture;
-  std::string upper = type;
-  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
   std::uint64_t count = gres.count;
   if (is_mig_type(gres.type)) {
     gpu.mig = Flag::known(true, evidence);
@@ -114,7 +114,7 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
     out.gpu_count = Number::unknown(evidence + " counts MIG devices");
     count = 1;
   } else {
-    if (const auto memory = memory_in_name(upper))
+    if (const auto memory = memory_in_name(to_upper(type)))
       gpu.memory_bytes = Number::known(*memory, gpu.name.evidence);
     if (count > kMaxGpusOfNode) {
       out.gpu_count = Number::unknown(fmt::format("{} is no believable count", evidence));

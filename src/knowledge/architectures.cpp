@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/drivers.h"
-#include "knowledge/version.h"
 
 namespace flense::knowledge {
 
@@ -48,7 +48,8 @@ const ArchitectureRow* Architectures::find(std::string_view architecture) const 
 const PtxRow* Architectures::ptx_of_cuda(std::string_view cuda) const {
   const PtxRow* out = nullptr;
   for (const PtxRow& row : ptx)
-    if (at_least(cuda, row.cuda) && (out == nullptr || compare_versions(row.isa, out->isa) > 0))
+    if (version_at_least(cuda, row.cuda) &&
+        (out == nullptr || compare_versions(row.isa, out->isa) > 0))
       out = &row;
   return out;
 }
@@ -56,7 +57,8 @@ const PtxRow* Architectures::ptx_of_cuda(std::string_view cuda) const {
 const PtxRow* Architectures::ptx_of_isa(std::string_view isa) const {
   const PtxRow* out = nullptr;
   for (const PtxRow& row : ptx)
-    if (at_least(row.isa, isa) && (out == nullptr || compare_versions(row.isa, out->isa) < 0))
+    if (version_at_least(row.isa, isa) &&
+        (out == nullptr || compare_versions(row.isa, out->isa) < 0))
       out = &row;
   return out;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::knowledge {
 

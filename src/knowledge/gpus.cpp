@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "knowledge/spelling.h"
 #include "knowledge/tables.h"
 #include "text/json.h"
@@ -65,10 +66,6 @@ const GpuTable& gpu_table() {
   return table;
 }
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-}
-
 /// "sm_90a", "compute_90", "90", "9.0", "10.3" -> number and suffix ("90", "a").
 struct CudaWord {
   std::string number;
@@ -76,9 +73,7 @@ struct CudaWord {
 };
 
 std::optional<CudaWord> cuda_word(std::string_view word) {
-  std::string text(word);
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  const std::string text = to_lower(word);
   std::string_view rest = text;
   for (std::string_view prefix : {"compute_", "sm_", "sm", "cc"}) {
     if (!rest.starts_with(prefix)) continue;

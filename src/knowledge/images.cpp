@@ -4,8 +4,8 @@
 #include <charconv>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
-#include "knowledge/version.h"
 
 namespace flense::knowledge {
 

@@ -1,9 +1,9 @@
 #include "knowledge/images.h"
+#include "base/version_numbers.h"
 
 #include <gtest/gtest.h>
 
 #include "knowledge/knowledge.h"
-#include "knowledge/version.h"
 
 namespace flense::knowledge {
 namespace {
@@ -82,8 +82,8 @@ TEST(Images, TheToolkitsOfNewProjectsAreAmongTheImages) {
     for (const std::string& name : toolkit.distributions) {
       const CudaDistributionRow* base = images().cuda_distribution(name);
       ASSERT_NE(base, nullptr) << name;
-      EXPECT_TRUE(at_least(toolkit.cuda, base->first)) << toolkit.cuda << " " << name;
-      EXPECT_TRUE(base->last.empty() || at_least(base->last, toolkit.cuda))
+      EXPECT_TRUE(version_at_least(toolkit.cuda, base->first)) << toolkit.cuda << " " << name;
+      EXPECT_TRUE(base->last.empty() || version_at_least(base->last, toolkit.cuda))
           << toolkit.cuda << " " << name;
     }
   }

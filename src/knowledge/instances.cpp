@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/tables.h"
 #include "text/json.h"
@@ -9,13 +10,6 @@
 namespace flense::knowledge {
 
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
 
 std::string source_of(std::string_view table, const text::Json& json, const text::Json& row) {
   const std::string_view confidence = row["confidence"].text("high");
@@ -62,9 +56,9 @@ const std::vector<InstanceType>& instance_types() {
 }
 
 const InstanceType* find_instance(std::string_view provider, std::string_view type) {
-  const std::string wanted_provider = lower(provider), wanted = lower(type);
+  const std::string wanted_provider = to_lower(provider), wanted = to_lower(type);
   for (const InstanceType& one : instance_types())
-    if (one.provider == wanted_provider && lower(one.type) == wanted) return &one;
+    if (one.provider == wanted_provider && to_lower(one.type) == wanted) return &one;
   return nullptr;
 }
 
@@ -77,7 +71,7 @@ std::vector<std::string> instance_providers() {
 
 const AmdDevice* find_amd_device(std::string_view id) {
   static const std::vector<AmdDevice> devices = load_devices();
-  const auto at = std::ranges::find(devices, lower(id), &AmdDevice::id);
+  const auto at = std::ranges::find(devices, to_lower(id), &AmdDevice::id);
   return at == devices.end() ? nullptr : &*at;
 }
 

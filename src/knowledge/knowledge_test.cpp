@@ -1,9 +1,9 @@
 #include "knowledge/knowledge.h"
+#include "base/version_numbers.h"
 
 #include <gtest/gtest.h>
 
 #include "knowledge/gpus.h"
-#include "knowledge/version.h"
 #include "support/temp_dir.h"
 
 #include <fstream>
@@ -14,25 +14,6 @@ namespace {
 const Knowledge& loaded() {
   static const Knowledge kLoaded = *Knowledge::load();
   return kLoaded;
-}
-
-TEST(Version, ComparesNumberByNumber) {
-  EXPECT_EQ(compare_versions("550.54.15", "550.54.15"), 0);
-  EXPECT_LT(compare_versions("550.54.9", "550.54.15"), 0);
-  EXPECT_GT(compare_versions("12.10", "12.9.9"), 0);
-  EXPECT_EQ(compare_versions("12.4", "12.4.0"), 0);
-  EXPECT_EQ(compare_versions("12.4-rc1", "12.4"), 0);
-  EXPECT_GT(compare_versions("99999999999999999999999", "1"), 0);
-  EXPECT_EQ(compare_versions("", ""), 0);
-  EXPECT_LT(compare_versions("", "1"), 0);
-  EXPECT_EQ(major_minor("12.4.127"), "12.4");
-  EXPECT_EQ(major_minor("12"), "12");
-  EXPECT_EQ(first_number("550.54.15"), 550u);
-  EXPECT_EQ(first_number("x"), std::nullopt);
-  EXPECT_EQ(first_number(""), std::nullopt);
-  EXPECT_TRUE(is_version("12.4") && is_version("580"));
-  EXPECT_FALSE(is_version("") || is_version(".5") || is_version("12.4-rc1"));
-  EXPECT_FALSE(is_version(std::string(33, '1')));
 }
 
 TEST(Knowledge, RowsNameThemselves) {

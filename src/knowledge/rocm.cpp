@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
-#include "knowledge/version.h"
 
 namespace flense::knowledge {
 

@@ -4,6 +4,8 @@
 #include <numeric>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace flense::knowledge {
 namespace {
 
@@ -29,10 +31,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string plain_spelling(std::string_view text) {
   std::string out;
-  for (char c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out.push_back(c);
-  }
+  for (const char c : text)
+    if (is_alphanumeric(c)) out.push_back(lower(c));
   return out;
 }
 

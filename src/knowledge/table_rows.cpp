@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "knowledge/drivers.h"
-#include "knowledge/version.h"
 
 namespace flense::knowledge {
 
@@ -33,7 +33,7 @@ std::string TableRows::source(const text::Json& row, std::string_view name) cons
 
 bool within(std::string_view version, std::string_view from, std::string_view to) {
   if (version.empty()) return false;
-  if (!from.empty() && !at_least(version, from)) return false;
+  if (!from.empty() && !version_at_least(version, from)) return false;
   if (to.empty()) return true;
   std::size_t numbers = 1 + static_cast<std::size_t>(std::ranges::count(to, '.'));
   std::size_t end = 0;

@@ -12,7 +12,7 @@ std::size_t comment_at(std::string_view line) {
   for (const std::string_view mark : {"#", "//"}) {
     for (std::size_t at = line.find(mark); at != std::string_view::npos;
          at = line.find(mark, at + 1)) {
-      const std::string_view rest = trim(line.substr(at + mark.size()));
+      const std::string_view rest = trim_space(line.substr(at + mark.size()));
       const bool begins = at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t';
       if (begins && (rest.starts_with("flense ") || rest.starts_with("hadolint "))) return at;
     }
@@ -22,18 +22,18 @@ std::size_t comment_at(std::string_view line) {
 
 /// "global ignore=a,b" without the tool's name; false when it is something else.
 bool read_words(std::string_view text, Pragma& out) {
-  text = trim(text);
+  text = trim_space(text);
   if (text.starts_with("global ")) {
     out.global = true;
-    text = trim(text.substr(7));
+    text = trim_space(text.substr(7));
   }
   if (!text.starts_with("ignore")) return false;
-  text = trim(text.substr(6));
+  text = trim_space(text.substr(6));
   if (!text.starts_with('=')) return false;
   text.remove_prefix(1);
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
-    std::string_view word = trim(text.substr(0, comma));
+    std::string_view word = trim_space(text.substr(0, comma));
     text.remove_prefix(std::min(comma + 1, text.size()));
     // A reason may follow the last rule.
     const std::size_t blank = word.find_first_of(" \t");
@@ -73,9 +73,9 @@ std::vector<Pragma> pragmas_of(const ProjectFile& file) {
     const Span whole = source.line_span(number);
     pragma.comment = {whole.begin + at, whole.end};
     std::size_t target = number;
-    if (trim(line.substr(0, at)).empty())
+    if (trim_space(line.substr(0, at)).empty())
       for (++target; target <= source.line_count(); ++target) {
-        const std::string_view below = trim(source.line(target));
+        const std::string_view below = trim_space(source.line(target));
         if (!below.empty() && !below.starts_with('#') && !below.starts_with("//")) break;
       }
     pragma.covers = covered(file, source.line_span(target));

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::scaffold {
 
@@ -11,7 +11,6 @@ using inventory::ArchCount;
 using inventory::CodeFile;
 using inventory::Needs;
 using knowledge::Knowledge;
-using knowledge::major_minor;
 
 namespace {
 
@@ -28,9 +27,8 @@ bool has_ended(std::string_view cuda, const Knowledge& tables) {
   const knowledge::CudaImageRow* image = tables.images.cuda_version(cuda);
   if (image == nullptr || !image->state.empty()) return true;
   const knowledge::ToolkitRow* newest = tables.drivers.newest_toolkit();
-  const auto major = knowledge::first_number(cuda).value_or(0);
-  if (newest != nullptr && major + 1 < knowledge::first_number(newest->cuda).value_or(0))
-    return true;
+  const auto major = first_number(cuda).value_or(0);
+  if (newest != nullptr && major + 1 < first_number(newest->cuda).value_or(0)) return true;
   for (const knowledge::BranchRow& row : tables.drivers.branches)
     if (row.cuda == major_minor(cuda)) return !row.end.empty() && row.end < tables.drivers.date;
   return false;
@@ -98,7 +96,7 @@ void add_package(Needs& image, std::string type, std::string name, std::string v
 
 /// "nvidia-cuda-runtime" of CUDA 13, "nvidia-cuda-runtime-cu12" before.
 std::string runtime_wheel(std::string_view cuda) {
-  const auto major = knowledge::first_number(cuda).value_or(0);
+  const auto major = first_number(cuda).value_or(0);
   return major >= 13 ? "nvidia-cuda-runtime" : fmt::format("nvidia-cuda-runtime-cu{}", major);
 }
 
@@ -165,7 +163,7 @@ void describe_program(const Candidate& candidate, std::vector<std::string> archi
                       const Knowledge& tables, Needs& image) {
   image.runtimes.push_back({"CUDA runtime", candidate.cuda, "linked into srv/bin/saxpy"});
   std::ranges::sort(architectures, [](const std::string& a, const std::string& b) {
-    return knowledge::compare_versions(a, b) < 0;
+    return compare_versions(a, b) < 0;
   });
   std::vector<std::string> newest;
   if (!architectures.empty()) newest.push_back(architectures.back());
@@ -210,7 +208,7 @@ std::vector<Candidate> candidates(const Template& chosen, const Knowledge& table
       break;
   }
   std::ranges::stable_sort(out, [](const Candidate& a, const Candidate& b) {
-    return knowledge::compare_versions(a.version, b.version) > 0;
+    return compare_versions(a.version, b.version) > 0;
   });
   return out;
 }
@@ -251,7 +249,7 @@ Needs described_image(const Template& chosen, const Candidate& candidate,
 }
 
 std::string least_driver(std::string_view cuda, const Knowledge& tables) {
-  const auto major = knowledge::first_number(cuda);
+  const auto major = first_number(cuda);
   if (const auto* row = major ? tables.drivers.minor_version(*major) : nullptr) return row->driver;
   const auto* toolkit = tables.drivers.toolkit(major_minor(cuda));
   return toolkit == nullptr ? std::string() : toolkit->driver;
@@ -266,12 +264,12 @@ std::string least_driver(std::string_view cuda, const std::vector<std::string>& 
     // A bare branch means its first driver, which the toolkit of its CUDA came with.
     std::string floor = row->least_driver;
     if (floor.find('.') == std::string::npos) {
-      const auto* branch = tables.drivers.branch(knowledge::first_number(floor).value_or(0));
+      const auto* branch = tables.drivers.branch(first_number(floor).value_or(0));
       const auto* toolkit = branch == nullptr ? nullptr : tables.drivers.toolkit(branch->cuda);
       if (toolkit == nullptr) continue;
       floor = toolkit->driver;
     }
-    if (out.empty() || knowledge::compare_versions(floor, out) > 0) out = floor;
+    if (out.empty() || compare_versions(floor, out) > 0) out = floor;
   }
   return out;
 }

@@ -4,19 +4,18 @@
 #include <set>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/facts/facts.h"
 #include "compat/judge.h"
 #include "knowledge/gpus.h"
 #include "knowledge/spelling.h"
-#include "knowledge/version.h"
 
 namespace flense::scaffold {
 
 using compat::Check;
 using compat::Verdict;
 using host::Profile;
-using knowledge::compare_versions;
 using knowledge::Knowledge;
 
 namespace {
@@ -101,7 +100,7 @@ Profile with_least_driver(const Template& chosen, Profile host, const Candidate&
       least_driver(candidate.cuda, architectures_of(host, chosen.vendor), tables);
   if (driver.empty()) return host;
   host.nvidia.module_version = host.nvidia.library_version = host::Text::known(driver, kWhy);
-  const auto* branch = tables.drivers.branch(knowledge::first_number(driver).value_or(0));
+  const auto* branch = tables.drivers.branch(first_number(driver).value_or(0));
   if (branch != nullptr) host.nvidia.cuda = host::Text::known(branch->cuda, branch->source);
   return host;
 }
@@ -285,7 +284,7 @@ Result<Choice> choose(const Template& chosen, const std::vector<Profile>& hosts,
     if (!fits) continue;
     if (chosen.vendor == "nvidia") {
       out.driver = least_driver(candidate.cuda, out.architectures, tables);
-      const auto* toolkit = tables.drivers.toolkit(knowledge::major_minor(candidate.cuda));
+      const auto* toolkit = tables.drivers.toolkit(major_minor(candidate.cuda));
       if (toolkit != nullptr) out.native_driver = toolkit->driver;
     }
     out.candidate = std::move(candidate);
@@ -307,7 +306,7 @@ std::string host_words(const Profile& host) {
   if (driver.empty())
     if (const auto known = compat::host_driver(host)) driver = known->version;
   // A profile from a file may hold any text, and these words go into files that others execute.
-  if (!knowledge::is_version(driver)) driver.clear();
+  if (!is_version(driver)) driver.clear();
   return fmt::format("{}{}{}", fmt::join(gpus, ","), driver.empty() ? "" : "@", driver);
 }
 

@@ -1,9 +1,9 @@
 #include "scaffold/choose.h"
+#include "base/version_numbers.h"
 
 #include <array>
 
 #include "compat/judge.h"
-#include "knowledge/version.h"
 #include "scaffold/testing_hosts.h"
 
 namespace flense::scaffold {
@@ -227,7 +227,7 @@ TEST(ChooseTest, CheckAcceptsEveryChoice) {
       }
       // The least driver is none that the host falls short of.
       if (!out->driver.empty()) {
-        EXPECT_TRUE(knowledge::at_least(out->hosts.front().driver, out->driver))
+        EXPECT_TRUE(version_at_least(out->hosts.front().driver, out->driver))
             << one.name << " for " << words;
       }
       ++judged;

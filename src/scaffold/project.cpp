@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "scaffold/reasons.h"
 #include "scaffold/render.h"
 
@@ -81,7 +81,7 @@ Pairs labels(const Choice& choice) {
       out.emplace_back(std::string("dev.flense.requires.") + name, std::move(value));
   };
   add("platform", choice.platform);
-  add("cuda", choice.candidate.cuda.empty() ? "" : knowledge::major_minor(choice.candidate.cuda));
+  add("cuda", choice.candidate.cuda.empty() ? "" : major_minor(choice.candidate.cuda));
   add("driver", choice.native_driver);
   add("driver-minor", choice.driver);
   add("rocm", choice.candidate.rocm);
@@ -187,7 +187,7 @@ Marks marks_for(const Project& project, const Knowledge& tables) {
       {"environment", project.chosen.stack == Stack::kConda ? "/opt/conda/envs/app" : "/opt/venv"},
       {"version", candidate.version},
       {"cuda", candidate.cuda},
-      {"cuda_minor", knowledge::major_minor(candidate.cuda)},
+      {"cuda_minor", major_minor(candidate.cuda)},
       {"least_driver", choice.driver},
       {"gpus", fmt::format("{}", fmt::join(gpu_words(choice.architectures), ","))},
       {"platform", choice.platform},

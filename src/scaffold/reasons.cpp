@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::scaffold {
 
@@ -105,13 +105,13 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
       out.push_back({"driver", host.name,
                      "no driver is named: taken for the least that this build runs on", ""});
   if (!choice.driver.empty()) {
-    const auto major = knowledge::first_number(candidate.cuda);
+    const auto major = first_number(candidate.cuda);
     const auto* row = major ? tables.drivers.minor_version(*major) : nullptr;
     out.push_back(
         {"least driver", choice.driver,
          fmt::format("with it CUDA {} and these GPUs work; from {} on the driver supports "
                      "this CUDA itself",
-                     knowledge::major_minor(candidate.cuda), choice.native_driver),
+                     major_minor(candidate.cuda), choice.native_driver),
          row == nullptr ? "" : row->source});
   }
   return out;

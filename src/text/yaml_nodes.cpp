@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "text/yaml_events.h"
 #include "text/yaml_scalar.h"
@@ -327,11 +328,9 @@ std::string_view YamlNode::text_or(std::string_view fallback) const {
 
 std::optional<bool> YamlNode::boolean() const {
   if (!is_scalar() || !plain) return std::nullopt;
-  std::string lower;
-  for (const char c : text.substr(0, 6))
-    lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  if (lower == "true" || lower == "yes" || lower == "on") return true;
-  if (lower == "false" || lower == "no" || lower == "off") return false;
+  const std::string word = to_lower(std::string_view(text).substr(0, 6));
+  if (is_one_of(word, {"true", "yes", "on"})) return true;
+  if (is_one_of(word, {"false", "no", "off"})) return false;
   return std::nullopt;
 }
 

@@ -4,13 +4,11 @@
 #include <array>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace flense::text {
 
 namespace {
-
-bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
-  return std::ranges::find(words, text) != words.end();
-}
 
 bool all_of_set(std::string_view text, std::string_view set) {
   return !text.empty() && text.find_first_not_of(set) == std::string_view::npos;
@@ -85,13 +83,11 @@ std::optional<PlainScalar> plain_scalar(std::string_view text) {
 
 bool is_ambiguous(std::string_view text) {
   if (plain_scalar(text)) return true;
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  if (is_one_of(lower, {"y", "n", "yes", "no", "on", "off", "true", "false", "null"})) return true;
+  if (is_one_of(to_lower(text), {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}))
+    return true;
   // Numbers of YAML 1.1: 1_000, 0b11, 190:20:30; dates.
-  const char first = lower.front();
-  return (first >= '0' && first <= '9') || first == '+' || first == '-' || first == '.';
+  const char first = text.front();
+  return is_digit(first) || first == '+' || first == '-' || first == '.';
 }
 
 }  // namespace flense::text

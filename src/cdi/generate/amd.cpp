@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/path.h"
 #include "cdi/generate/device_folder.h"
 #include "cdi/generate/device_list.h"
@@ -29,13 +30,13 @@ struct KfdNode {
 std::vector<KfdNode> kfd_nodes(const host::Tree& sys) {
   std::vector<KfdNode> out;
   for (const std::string& name : sys.list(kNodes)) {
-    const auto order = host::parse_number(name);
+    const auto order = parse_number(name);
     const std::string path = fmt::format("{}/{}/properties", kNodes, name);
     const Result<std::string> text = sys.read(path);
     if (!order || !text) continue;
     const host::Pairs pairs = host::blank_pairs(*text);
     const auto number = [&](std::string_view key) {
-      return host::parse_number(host::value_of(pairs, key)).value_or(0);
+      return parse_number(host::value_of(pairs, key)).value_or(0);
     };
     if (number("gfx_target_version") == 0) continue;  // a processor
     out.push_back({*order, number("unique_id"), number("drm_render_minor"),

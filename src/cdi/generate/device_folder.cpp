@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "host/parse.h"
+#include "base/numbers.h"
 
 namespace flense::cdi {
 
@@ -78,7 +78,7 @@ std::vector<std::string> DeviceFolder::list(std::string_view folder,
   }
   const std::size_t skipped = (folder.empty() ? 0 : folder.size() + 1) + prefix.size();
   std::ranges::stable_sort(out, {}, [&](const std::string& path) {
-    return host::parse_number(std::string_view(path).substr(skipped)).value_or(UINT64_MAX);
+    return parse_number(std::string_view(path).substr(skipped)).value_or(UINT64_MAX);
   });
   return out;
 }

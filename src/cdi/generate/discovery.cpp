@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace flense::cdi {
 
 namespace {
-
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
 
 template <class T, class Key>
 void sort_once(std::vector<T>& items, Key key) {

@@ -1,16 +1,15 @@
 #include "cdi/generate/drm.h"
 
 #include "base/format.h"
-#include "host/parse.h"
+#include "base/numbers.h"
 
 namespace flense::cdi {
 
 DrmNodes drm_nodes(const host::Tree& sys, std::string_view device) {
   DrmNodes out;
   for (const std::string& name : sys.list(fmt::format("{}/drm", device))) {
-    if (name.starts_with("card") && host::parse_number(std::string_view(name).substr(4)))
-      out.card = name;
-    if (name.starts_with("renderD") && host::parse_number(std::string_view(name).substr(7)))
+    if (name.starts_with("card") && parse_number(std::string_view(name).substr(4))) out.card = name;
+    if (name.starts_with("renderD") && parse_number(std::string_view(name).substr(7)))
       out.render = name;
   }
   return out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/parse.h"
 
 namespace flense::cdi {
@@ -14,7 +15,7 @@ constexpr std::size_t kMostInstances = 1024;
 constexpr std::uint64_t kMinorsBytes = 4u << 20;
 
 std::optional<std::uint32_t> minor_of(std::string_view text) {
-  const auto number = host::parse_number(text);
+  const auto number = parse_number(text);
   if (!number || *number >= kMostMinors) return std::nullopt;
   return static_cast<std::uint32_t>(*number);
 }
@@ -25,7 +26,7 @@ std::vector<std::uint64_t> instances(const host::Tree& proc, const std::string& 
   std::vector<std::uint64_t> out;
   for (const std::string& name : proc.list(folder))
     if (name.starts_with(prefix))
-      if (const auto number = host::parse_number(std::string_view(name).substr(prefix.size())))
+      if (const auto number = parse_number(std::string_view(name).substr(prefix.size())))
         out.push_back(*number);
   std::ranges::sort(out);
   return out;

@@ -1,6 +1,7 @@
 #include "cdi/generate/with_fabric.h"
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/parse.h"
 
 namespace flense::cdi {
@@ -70,7 +71,7 @@ Result<void> add_switches(Discovery& discovery, DeviceFolder& folder, Edits& edi
 
 Result<void> add_channel(Discovery& discovery, std::string_view number, DeviceFolder& folder,
                          Edits& edits) {
-  const auto channel = host::parse_number(number);
+  const auto channel = parse_number(number);
   if (!channel || *channel >= kMostChannels)
     return fail(Code::kUsage, "'imex:{}' names no IMEX channel (0 to {})", number,
                 kMostChannels - 1);

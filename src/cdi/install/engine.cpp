@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "host/parse.h"
+#include "base/version_numbers.h"
 
 namespace flense::cdi {
 
@@ -19,11 +19,11 @@ Result<EnginePlan> plan_engine(const EngineScene& scene) {
 }
 
 bool known_at_least(const EngineScene& scene, std::string_view version) {
-  return scene.version && host::version_at_least(*scene.version, version);
+  return scene.version && version_at_least(*scene.version, version);
 }
 
 Result<void> require_version(const EngineScene& scene, std::string_view first) {
-  if (!scene.version || host::version_at_least(*scene.version, first)) return {};
+  if (!scene.version || version_at_least(*scene.version, first)) return {};
   return fail(Code::kEnvironment, "{} {} knows no CDI: {} is the first", scene.name, *scene.version,
               first)
       .hint("flense run, and flense cdi apply with a runtime, work without it");

@@ -1,6 +1,7 @@
 // The names of SPEC.md, "Kind" and "CDI Devices", as the reference library checks them.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "cdi/spec/spec.h"
 
 namespace flense::cdi {
@@ -9,23 +10,15 @@ namespace {
 
 constexpr std::size_t kLongestVendor = 253, kLongestClass = 63, kLongestDevice = 253;
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool is_ascii_alphanumeric(char c) {
-  return is_letter(c) || (c >= '0' && c <= '9');
-}
-
 std::string complaint(std::string_view name, std::string_view between, std::size_t longest) {
   if (name.empty()) return "is empty";
   if (name.size() > longest) return fmt::format("is longer than {} characters", longest);
   const auto allowed = [&](char c) {
-    return is_ascii_alphanumeric(c) || between.find(c) != std::string_view::npos;
+    return is_alphanumeric(c) || between.find(c) != std::string_view::npos;
   };
   if (!std::ranges::all_of(name, allowed))
     return fmt::format("may hold letters, digits and {} only", between);
-  if (!is_ascii_alphanumeric(name.back())) return "has to end with a letter or digit";
+  if (!is_alphanumeric(name.back())) return "has to end with a letter or digit";
   return {};
 }
 
@@ -43,7 +36,7 @@ std::string complaint_about_class(std::string_view device_class) {
 }
 
 std::string complaint_about_device(std::string_view device) {
-  if (!device.empty() && !is_ascii_alphanumeric(device.front()))
+  if (!device.empty() && !is_alphanumeric(device.front()))
     return "has to begin with a letter or digit";
   return complaint(device, "_-.:", kLongestDevice);
 }

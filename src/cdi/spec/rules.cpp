@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "cdi/spec/spec.h"
 
 namespace flense::cdi {
@@ -82,12 +83,9 @@ class Rules {
   }
 
   static bool is_label(std::string_view text, std::string_view between, std::size_t longest) {
-    const auto alphanumeric = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    };
-    return !text.empty() && text.size() <= longest && alphanumeric(text.front()) &&
-           alphanumeric(text.back()) && std::ranges::all_of(text, [&](char c) {
-             return alphanumeric(c) || between.find(c) != std::string_view::npos;
+    return !text.empty() && text.size() <= longest && is_alphanumeric(text.front()) &&
+           is_alphanumeric(text.back()) && std::ranges::all_of(text, [&](char c) {
+             return is_alphanumeric(c) || between.find(c) != std::string_view::npos;
            });
   }
 

@@ -9,7 +9,6 @@ namespace flense::cdi {
 namespace {
 
 using inventory::Finding;
-using inventory::Severity;
 
 constexpr std::string_view kAnew = "make the specification anew, or ask who made it";
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/numbers.h"
 #include "cdi/spec/host_node.h"
 #include "cdi/spec/validate.h"
 #include "host/parse.h"
@@ -13,7 +14,6 @@ namespace flense::cdi {
 namespace {
 
 using inventory::Finding;
-using inventory::Severity;
 using Kind = host::DeviceNode::Kind;
 
 /// The tree that a path of the host lies in, and the path there.
@@ -52,7 +52,7 @@ std::map<std::string, std::int64_t, std::less<>> majors_of(const host::Machine& 
   const std::string_view characters =
       std::string_view(*text).substr(0, text->find("Block devices:"));
   for (const auto& [number, name] : host::blank_pairs(characters))
-    if (const auto value = host::parse_number(number); value && *value <= UINT32_MAX)
+    if (const auto value = parse_number(number); value && *value <= UINT32_MAX)
       out.emplace(name, static_cast<std::int64_t>(*value));
   return out;
 }

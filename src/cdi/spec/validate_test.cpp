@@ -110,7 +110,7 @@ TEST_F(CdiValidate, HazardsAreErrors) {
   const ValidatedFile file = validate_file(tree_.top() / "x.json", machine());
   ASSERT_EQ(file.findings.size(), 1U);
   EXPECT_EQ(file.findings[0].rule, "path-leaves");
-  EXPECT_EQ(file.findings[0].severity, inventory::Severity::kError);
+  EXPECT_EQ(file.findings[0].severity, Severity::kError);
   EXPECT_EQ(file.findings[0].place, "$.devices[0].containerEdits.deviceNodes[0].path");
 }
 
@@ -185,7 +185,7 @@ TEST_F(CdiValidate, AVersionHigherThanNeededIsToldOnly) {
   const ValidatedFile file = validate_file(tree_.top() / "x.json", machine());
   ASSERT_EQ(file.findings.size(), 1U);
   EXPECT_EQ(file.findings[0].rule, "version-higher-than-needed");
-  EXPECT_EQ(file.findings[0].severity, inventory::Severity::kInfo);
+  EXPECT_EQ(file.findings[0].severity, Severity::kInfo);
 }
 
 }  // namespace

@@ -14,7 +14,6 @@ namespace flense::cli {
 
 namespace {
 
-using inventory::Severity;
 using text::Json;
 
 constexpr std::string_view kCdiValidateSchema = "flense/cdi-validate/v1";

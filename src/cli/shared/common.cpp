@@ -6,6 +6,7 @@
 #include <array>
 #include <system_error>
 
+#include "base/numbers.h"
 #include "cli/shared/suggest.h"
 #include "inventory/compare/budget.h"
 
@@ -141,8 +142,7 @@ std::uint64_t unpacked_size(const image::Image& image) {
 Result<std::optional<std::uint64_t>> max_unpacked(const Io& io) {
   const std::string text = io.variable("FLENSE_MAX_UNPACKED");
   if (text.empty()) return std::nullopt;
-  TRY(const std::uint64_t most,
-      with_context(inventory::parse_size(text), "reading FLENSE_MAX_UNPACKED"));
+  TRY(const std::uint64_t most, with_context(parse_size(text), "reading FLENSE_MAX_UNPACKED"));
   return most;
 }
 
@@ -159,7 +159,7 @@ CachePlaces places_of(const Io& io) {
 Result<OpenedStore> open_entry_store(const Io& io) {
   std::uint64_t most = inventory::EntryStore::kDefaultBytes;
   if (const std::string text = io.variable("FLENSE_CACHE_MAX"); !text.empty()) {
-    TRY(most, with_context(inventory::parse_size(text), "reading FLENSE_CACHE_MAX"));
+    TRY(most, with_context(parse_size(text), "reading FLENSE_CACHE_MAX"));
   }
   std::vector<std::filesystem::path> places = places_of(io).inventories;
   for (std::filesystem::path& place : places) place /= "inventories";

@@ -3,6 +3,7 @@
 #include <set>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/temporary_directory.h"
 #include "cli/shared/common.h"
 #include "cli/slim/run.h"
@@ -24,8 +25,7 @@ std::string name_of(std::string target) {
     if (target.starts_with(transport)) target.erase(0, std::string_view(transport).size());
   if (target.ends_with(".tar")) target.resize(target.size() - 4);
   for (char& c : target) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       c == '.' || c == '_' || c == '-';
+    const bool plain = is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
     if (!plain) c = '-';
   }
   return target;

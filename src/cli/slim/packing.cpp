@@ -2,8 +2,8 @@
 
 #include <charconv>
 
+#include "base/numbers.h"
 #include "image/model/reference.h"
-#include "inventory/compare/budget.h"
 
 namespace flense::cli {
 
@@ -64,8 +64,7 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
                     most_of(options.compression.value_or(Compression::kZstd))));
   }
   if (args.has("--split")) {
-    TRY(options.split_bytes,
-        with_context(inventory::parse_size(args.value("--split")), "reading --split"));
+    TRY(options.split_bytes, with_context(parse_size(args.value("--split")), "reading --split"));
     if (options.split_bytes < kLeastSplit)
       return usage_error("--split takes a size of at least 1MiB", "--split 512MiB");
   }

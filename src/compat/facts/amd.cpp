@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
@@ -50,16 +50,16 @@ AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
 
 Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch) {
   if (torch && torch->variant.starts_with("rocm") && torch->variant.size() > 4)
-    return {knowledge::major_minor(std::string_view(torch->variant).substr(4)), torch->evidence};
+    return {major_minor(std::string_view(torch->variant).substr(4)), torch->evidence};
   for (const std::string_view name : {"ROCm", "HIP runtime"})
     for (const Seen& seen : versions_of(image, name))
       // libamdhip64.so.6 alone does not tell the release.
       if (seen.version.find('.') != std::string::npos)
-        return {knowledge::major_minor(seen.version),
+        return {major_minor(seen.version),
                 fmt::format("{} {} ({})", name, seen.version, seen.evidence)};
   const auto at = image.environment.find("ROCM_VERSION");
-  if (at != image.environment.end() && knowledge::first_number(at->second))
-    return {knowledge::major_minor(at->second), "environment ROCM_VERSION=" + at->second};
+  if (at != image.environment.end() && first_number(at->second))
+    return {major_minor(at->second), "environment ROCM_VERSION=" + at->second};
   return {};
 }
 

@@ -4,16 +4,13 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
 namespace {
 
 using inventory::CompatPackage;
-using knowledge::at_least;
-using knowledge::compare_versions;
-using knowledge::first_number;
 using State = CompatUse::State;
 
 /// "12.9" of "usr/local/cuda-12.9/compat/libcuda.so.575.57.08".
@@ -74,8 +71,8 @@ Reads reads_of(const Question& question) {
   const auto& toolkit = question.host.nvidia.toolkit_version.value;
   const knowledge::ForwardCompat& tables = question.tables.forward_compat;
   if (!toolkit) return Reads::kEither;
-  if (at_least(*toolkit, tables.note_drivers_toolkit)) return Reads::kNote;
-  return at_least(*toolkit, tables.note_toolkit) ? Reads::kEither : Reads::kMajors;
+  if (version_at_least(*toolkit, tables.note_drivers_toolkit)) return Reads::kNote;
+  return version_at_least(*toolkit, tables.note_toolkit) ? Reads::kEither : Reads::kMajors;
 }
 
 struct Decision {
@@ -149,7 +146,7 @@ CompatUse by_hook(const Question& question, CompatUse use) {
         "the enable-cuda-compat hook came with container toolkit {}, and the "
         "host's version is unknown",
         tables.hook_toolkit);
-  } else if (!at_least(*toolkit.value, tables.hook_toolkit)) {
+  } else if (!version_at_least(*toolkit.value, tables.hook_toolkit)) {
     use.state = State::kNotUsed;
     use.reason = fmt::format(
         "container toolkit {} has no enable-cuda-compat hook, which came with "
@@ -166,7 +163,7 @@ DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
   const auto major = first_number(wanted);
   // Of "12" the minor is not told, and only a driver of a newer major is surely as new.
   const bool whole = wanted.find('.') != std::string_view::npos;
-  if (whole ? at_least(driver_cuda, knowledge::major_minor(wanted))
+  if (whole ? version_at_least(driver_cuda, major_minor(wanted))
             : first_number(driver_cuda) > major)
     return DriverMode::kNative;
   if (!major || first_number(driver_cuda) != major) return DriverMode::kTooOld;
@@ -178,7 +175,7 @@ DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
     const bool newer = newest != nullptr && *major > first_number(newest->cuda).value_or(0);
     return newer && *major >= kFirstMajor ? DriverMode::kMinorVersion : DriverMode::kTooOld;
   }
-  if (driver.empty() || at_least(driver, row->driver)) return DriverMode::kMinorVersion;
+  if (driver.empty() || version_at_least(driver, row->driver)) return DriverMode::kMinorVersion;
   return DriverMode::kTooOld;
 }
 
@@ -254,11 +251,11 @@ Answer compiles_ptx(const knowledge::Architectures& tables, const std::optional<
   if (!cuda || isa.empty()) return Answer::kUnknown;
   const knowledge::PtxRow* needed = tables.ptx_of_isa(isa);
   const knowledge::PtxRow* newest = tables.newest_ptx();
-  if (needed != nullptr && at_least(cuda->cuda, needed->cuda)) return Answer::kYes;
+  if (needed != nullptr && version_at_least(cuda->cuda, needed->cuda)) return Answer::kYes;
   if (!cuda->exact) return Answer::kUnknown;
   if (needed != nullptr) return Answer::kNo;
   // PTX newer than the table is unknown to every driver that the table covers.
-  const bool covered = newest != nullptr && at_least(newest->cuda, cuda->cuda);
+  const bool covered = newest != nullptr && version_at_least(newest->cuda, cuda->cuda);
   return covered ? Answer::kNo : Answer::kUnknown;
 }
 

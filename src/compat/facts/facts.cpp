@@ -4,7 +4,7 @@
 #include <array>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
@@ -71,7 +71,7 @@ std::optional<HostDriver> host_driver(const host::Profile& host) {
   const host::Text& fact =
       host.nvidia.library_version.value ? host.nvidia.library_version : host.nvidia.module_version;
   if (!fact.value) return std::nullopt;
-  const auto branch = knowledge::first_number(*fact.value);
+  const auto branch = first_number(*fact.value);
   if (!branch) return std::nullopt;
   return HostDriver{*fact.value, *branch,
                     fmt::format("driver {} ({})", *fact.value, fact.evidence)};
@@ -88,7 +88,7 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
     return DriverCuda{row->cuda, true,
                       fmt::format("driver {} supports CUDA {}", driver->version, row->cuda),
                       row->source};
-  if (told.value && knowledge::is_version(*told.value))
+  if (told.value && is_version(*told.value))
     return DriverCuda{*told.value, true,
                       fmt::format("the driver supports CUDA {} ({})", *told.value, told.evidence),
                       "the host's own facts"};

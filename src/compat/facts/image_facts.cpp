@@ -7,7 +7,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
@@ -17,8 +17,6 @@ using inventory::ArchCount;
 using inventory::CodeFile;
 using inventory::InstalledPackage;
 using inventory::Needs;
-using knowledge::compare_versions;
-using knowledge::major_minor;
 
 /// The numbers a version begins with: "12.4.127" of "12.4.127-1".
 std::string numbers_of(std::string_view text) {
@@ -27,7 +25,7 @@ std::string numbers_of(std::string_view text) {
 
 /// The most demanding of several: the newest, and of one minor the one with more numbers.
 void consider(std::optional<ImageCuda>& best, ImageCuda candidate) {
-  if (!knowledge::is_version(candidate.version)) return;
+  if (!is_version(candidate.version)) return;
   if (best) {
     const bool same = major_minor(best->version) == major_minor(candidate.version);
     const bool better = same ? candidate.version.size() > best->version.size()

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/spelling.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -85,7 +85,7 @@ ChosenLauncher docker_launcher(const host::Profile& host, const host::Engine& do
     return {Launcher::kDockerCdi, fmt::format("{} is installed, CDI is on and {} is there",
                                               named(docker), host.cdi_specs.value->front())};
   if (const auto& toolkit = host.nvidia.toolkit_version.value;
-      toolkit && knowledge::at_least(*toolkit, kCdiDefault))
+      toolkit && version_at_least(*toolkit, kCdiDefault))
     return {Launcher::kDockerCdi,
             fmt::format("{} is installed, and container toolkit {} uses CDI by default",
                         named(docker), *toolkit)};
@@ -124,7 +124,7 @@ const LauncherTraits& traits(Launcher launcher) {
 LauncherTraits traits_on(Launcher launcher, const host::Profile& host) {
   LauncherTraits out = traits(launcher);
   const auto& toolkit = host.nvidia.toolkit_version.value;
-  if (launcher == Launcher::kKubernetes && toolkit && !knowledge::at_least(*toolkit, kCdiDefault)) {
+  if (launcher == Launcher::kKubernetes && toolkit && !version_at_least(*toolkit, kCdiDefault)) {
     out.evaluates_requirements = out.honours_capabilities = true;
     out.source = fmt::format(
         "nvidia-container-toolkit {}: the default mode before 1.18 is the legacy hook", *toolkit);

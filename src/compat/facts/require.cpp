@@ -4,7 +4,9 @@
 #include <array>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/version_numbers.h"
 
 namespace flense::compat {
 
@@ -22,14 +24,6 @@ enum class Operator : std::uint8_t {
 /// The evaluator's buffer for the text of a failed term: a longer one is an error there.
 constexpr std::size_t kMaxTerm = 128;
 constexpr std::string_view kOperatorSigns = "<>=!";
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::string_view sign_of(Operator op) {
   constexpr std::array<std::string_view, 6> kSigns = {"=", "!=", "<", "<=", ">", ">="};
@@ -95,7 +89,7 @@ Requirement compare_versions(std::string_view left, Operator op, std::string_vie
 
 Requirement compare_brands(std::string_view left, Operator op, std::string_view right) {
   if (op != Operator::kEqual && op != Operator::kNotEqual) return Requirement::kInvalid;
-  return same_word(left, right) == (op == Operator::kEqual) ? Requirement::kMet
+  return same_text(left, right) == (op == Operator::kEqual) ? Requirement::kMet
                                                             : Requirement::kUnmet;
 }
 
@@ -110,10 +104,10 @@ RequireResult evaluate_term(std::string_view term, const RequireFacts& facts) {
   if (!op || value.empty()) return invalid;
 
   const std::optional<std::string>* fact = nullptr;
-  if (same_word(name, "cuda")) fact = &facts.cuda;
-  if (same_word(name, "driver")) fact = &facts.driver;
-  if (same_word(name, "arch")) fact = &facts.arch;
-  const bool brand = same_word(name, "brand");
+  if (same_text(name, "cuda")) fact = &facts.cuda;
+  if (same_text(name, "driver")) fact = &facts.driver;
+  if (same_text(name, "arch")) fact = &facts.arch;
+  const bool brand = same_text(name, "brand");
   if (brand) fact = &facts.brand;
   if (fact == nullptr) return invalid;
 

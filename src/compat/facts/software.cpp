@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/facts.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -41,7 +41,7 @@ std::string variable_evidence(const Needs& image, std::initializer_list<std::str
 
 /// "cu124" of "12.4", "rocm6.2" of "6.2.41134".
 std::string variant_of(std::string_view product, std::string_view version) {
-  std::string number = knowledge::major_minor(version);
+  std::string number = major_minor(version);
   if (product == "ROCm") return "rocm" + number;
   std::erase(number, '.');
   return "cu" + number;

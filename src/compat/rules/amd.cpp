@@ -1,10 +1,10 @@
 // ROCm's user space on this kernel driver and these GPUs, and whether ROCm can reach them.
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "compat/facts/amd.h"
 #include "compat/facts/facts.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -51,8 +51,8 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
       "names for this driver";
   const auto rows = question.tables.rocm.rows_of(driver.release);
   const auto fits = std::ranges::find_if(rows, [&](const auto* row) {
-    return knowledge::at_least(rocm.version, row->rocm_min) &&
-           knowledge::compare_versions(rocm.version, row->rocm_max) <= 0;
+    return version_at_least(rocm.version, row->rocm_min) &&
+           compare_versions(rocm.version, row->rocm_max) <= 0;
   });
   if (rocm.version.empty()) {
     check.verdict = Verdict::kUnknown;
@@ -73,7 +73,7 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
     check.verdict = Verdict::kUnknown;
     check.message =
         fmt::format("AMD's matrix of {} has no row for amdgpu {}", table, driver.release);
-  } else if (!knowledge::at_least(question.tables.rocm.newest(), rocm.version)) {
+  } else if (!version_at_least(question.tables.rocm.newest(), rocm.version)) {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("ROCm {} is newer than the table of {}", rocm.version, table);
   } else {

@@ -2,16 +2,15 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/code_service.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
 namespace {
 
 using knowledge::ArchitectureRow;
-using knowledge::at_least;
 
 std::string dotted(device::CudaArch arch) {
   return fmt::format("{}.{}", arch.major(), arch.minor());
@@ -36,8 +35,8 @@ bool judge_toolkit(const Question& question, const GpuKind& kind, const Architec
   const auto wanted = image_cuda(question);
   // Of code alone only a lower bound is known, and device-code judges code itself.
   if (row.last_cuda.empty() || !wanted || !wanted->exact) return false;
-  const std::string minor = knowledge::major_minor(wanted->version);
-  if (at_least(row.last_cuda, minor)) return false;
+  const std::string minor = major_minor(wanted->version);
+  if (version_at_least(row.last_cuda, minor)) return false;
   check.verdict = Verdict::kFail;
   check.message = fmt::format("CUDA {} has no code for {}: {} was last compiled for by CUDA {}",
                               minor, gpu_text(*kind.gpu), row.codename, row.last_cuda);
@@ -51,7 +50,7 @@ bool surely_driven(const Question& question, const ArchitectureRow& row) {
   const auto cuda = driver_cuda(question);
   const knowledge::BranchRow* last = question.tables.drivers.branch(row.last_driver_branch);
   return row.last_driver_branch == 0 ||
-         (cuda && cuda->exact && last != nullptr && at_least(last->cuda, cuda->cuda));
+         (cuda && cuda->exact && last != nullptr && version_at_least(last->cuda, cuda->cuda));
 }
 
 void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
@@ -100,7 +99,7 @@ void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Ch
 void judge_unlisted(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   const knowledge::Architectures& tables = question.tables.architectures;
   const bool newer = std::ranges::all_of(tables.rows, [&](const ArchitectureRow& row) {
-    return knowledge::compare_versions(dotted(*kind.arch), row.architecture) > 0;
+    return compare_versions(dotted(*kind.arch), row.architecture) > 0;
   });
   Check check =
       check_of("arch-too-new", kind, "gpu_arch.json, architectures (" + tables.date + ")");
@@ -116,7 +115,7 @@ void judge_unlisted(const Question& question, const GpuKind& kind, std::vector<C
 void judge_without_version(const Question& question, const GpuKind& kind,
                            const ArchitectureRow& row, std::vector<Check>& checks) {
   const auto cuda = driver_cuda(question);
-  if (cuda && at_least(cuda->cuda, row.first_cuda)) return;
+  if (cuda && version_at_least(cuda->cuda, row.first_cuda)) return;
   Check check = check_of("arch-too-new", kind, row.source);
   check.verdict = Verdict::kUnknown;
   check.decisive = false;
@@ -144,13 +143,13 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   check.evidence.push_back({"host", driver->evidence});
   check.evidence.push_back({"table", fmt::format("least driver {} for architecture {}",
                                                  row->least_driver, row->architecture)});
-  if (at_least(driver->version, row->least_driver)) {
+  if (version_at_least(driver->version, row->least_driver)) {
     check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
   } else {
     // A floor of low confidence is certain only below the toolkit that first had the architecture.
     const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row->first_cuda);
-    const bool certain =
-        row->least_driver_certain || first == nullptr || !at_least(driver->version, first->driver);
+    const bool certain = row->least_driver_certain || first == nullptr ||
+                         !version_at_least(driver->version, first->driver);
     check.verdict = certain ? Verdict::kFail : Verdict::kUnknown;
     check.message =
         certain ? fmt::format("driver {} is older than {}, which needs {} or newer",

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/code_service.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -164,7 +164,7 @@ void judge_zstd(const Question& question, const GpuKind& kind, const knowledge::
   Check check{"fatbin-zstd", Verdict::kOk, "", {}, "", row.source};
   add_evidence(part, kind, check);
   if (cuda) check.evidence.push_back({"host", cuda->statement});
-  if (cuda && knowledge::at_least(cuda->cuda, row.cuda)) {
+  if (cuda && version_at_least(cuda->cuda, row.cuda)) {
     check.message =
         fmt::format("the driver reads device code compressed with Zstandard: {}", cuda->statement);
   } else if (!cuda || !cuda->exact) {

@@ -3,16 +3,13 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
 namespace {
-
-using knowledge::at_least;
-using knowledge::major_minor;
 
 std::string names_of(const std::vector<const host::Gpu*>& gpus) {
   std::vector<std::string> names;
@@ -76,7 +73,7 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
   if (row == nullptr)
     return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
                        minor);
-  const auto major = knowledge::first_number(minor);
+  const auto major = first_number(minor);
   const knowledge::MinorVersionRow* floor = major ? drivers.minor_version(*major) : nullptr;
   if (floor == nullptr)
     return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
@@ -90,7 +87,7 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
 /// Said where the image is newer than every toolkit of the table.
 std::string newness(const Question& question, const ImageCuda& wanted) {
   const knowledge::ToolkitRow* newest = question.tables.drivers.newest_toolkit();
-  if (newest == nullptr || at_least(newest->cuda, major_minor(wanted.version))) return {};
+  if (newest == nullptr || version_at_least(newest->cuda, major_minor(wanted.version))) return {};
   return fmt::format(" (CUDA {} is {})", major_minor(wanted.version),
                      newer_than_table(question.tables.drivers.date));
 }
@@ -119,7 +116,7 @@ std::string ptx_compilers(const inventory::Needs& image) {
 
 void set_minor_version(const Question& question, const ImageCuda& wanted, const DriverCuda& cuda,
                        Check& check) {
-  const auto major = knowledge::first_number(wanted.version).value_or(0);
+  const auto major = first_number(wanted.version).value_or(0);
   const knowledge::MinorVersionRow* row = question.tables.drivers.minor_version(major);
   const std::string minor = major_minor(wanted.version);
   check.source =

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/rules/rules.h"
 #include "knowledge/gpus.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -14,7 +14,6 @@ namespace {
 using inventory::CompatPackage;
 using knowledge::CompatCell;
 using knowledge::GpuClass;
-using knowledge::major_minor;
 using State = CompatUse::State;
 
 /// One aspect of the question; the worst of them is the verdict.
@@ -112,7 +111,7 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
   if (row == nullptr) {
     const bool newer =
         !use.cuda.empty() && std::ranges::all_of(tables.matrix, [&](const knowledge::CompatRow& r) {
-          return knowledge::compare_versions(cuda, r.cuda) > 0;
+          return compare_versions(cuda, r.cuda) > 0;
         });
     const std::string why =
         use.cuda.empty() ? "its CUDA version is unknown"
@@ -148,7 +147,7 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
 
 Finding judge_driver(const Question& question, const CompatUse& use, const HostDriver& driver) {
   const CompatPackage& package = *use.package;
-  if (knowledge::compare_versions(package.version, driver.version) < 0)
+  if (compare_versions(package.version, driver.version) < 0)
     return {Verdict::kFail,
             fmt::format("compat library {} is older than driver {}, which refuses it (error 803)",
                         package.version, driver.version),

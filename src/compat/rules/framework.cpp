@@ -4,11 +4,11 @@
 #include <set>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
 #include "device/target.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -140,7 +140,7 @@ void judge_libc(const Question& question, const TorchBuild& torch, std::vector<C
   const auto* row = question.tables.frameworks.libc_of("torch", torch.version, torch.variant);
   const Needs& image = question.image;
   if (row == nullptr || image.libc != "glibc" || image.libc_version.empty()) return;
-  if (knowledge::at_least(image.libc_version, row->glibc)) return;
+  if (version_at_least(image.libc_version, row->glibc)) return;
   Check check = build_check(torch);
   check.verdict = Verdict::kFail;
   check.message = fmt::format("the published torch {} needs glibc {}, and the image has {}",

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <map>
 
+#include "base/version_numbers.h"
 #include "compat/facts/image_facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
 #include "knowledge/table_rows.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -20,7 +20,7 @@ Majors majors_of(const Needs& image, std::initializer_list<std::string_view> run
   Majors out;
   for (const std::string_view runtime : runtimes)
     for (Seen& seen : versions_of(image, runtime))
-      if (const auto major = knowledge::first_number(seen.version)) {
+      if (const auto major = first_number(seen.version)) {
         seen.evidence = fmt::format("{} {}: {}", runtime, seen.version, seen.evidence);
         out.emplace(*major, std::move(seen));
       }
@@ -41,7 +41,7 @@ Check mixed(std::string message, std::string fix) {
 bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>& checks) {
   const auto& torch = question.facts->torch;
   const std::string built = torch ? knowledge::cuda_of_variant(torch->variant) : std::string();
-  const auto major = knowledge::first_number(built);
+  const auto major = first_number(built);
   if (major) {
     const auto other =
         std::ranges::find_if(cuda, [&](const auto& row) { return row.first != *major; });
@@ -77,8 +77,8 @@ bool judge_conda(const Packages& packages, std::vector<Check>& checks) {
        at != packages.end() && at->first.starts_with(kWheel); ++at)
     if (at->second->package.type == "pip") pip = at->second;
   if (conda == nullptr || pip == nullptr) return false;
-  const auto first = knowledge::first_number(conda->package.version),
-             second = knowledge::first_number(pip->package.version);
+  const auto first = first_number(conda->package.version),
+             second = first_number(pip->package.version);
   if (!first || !second || *first == *second) return false;
   Check check =
       mixed(fmt::format("conda brings CUDA {}, and Python wheels bring CUDA {}", *first, *second),

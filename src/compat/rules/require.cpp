@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/require.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 

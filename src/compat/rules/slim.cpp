@@ -1,13 +1,13 @@
 // What flense slim wrote into the image: the GPUs it was cut down for and the least driver.
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
 #include "device/target.h"
 #include "knowledge/gpus.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -53,7 +53,7 @@ bool concerns(const SlimMark& mark, const host::Gpu& gpu) {
 void judge_below_floor(const Question& question, const HostDriver& driver, Check& check) {
   const knowledge::Drivers& drivers = question.tables.drivers;
   const std::string& floor = question.image.slim->driver_floor;
-  const auto branch = knowledge::first_number(floor);
+  const auto branch = first_number(floor);
   const knowledge::BranchRow* row = branch ? drivers.branch(*branch) : nullptr;
   const auto cuda = driver_cuda(question);
   const bool minor = row != nullptr && cuda &&
@@ -78,10 +78,10 @@ void judge_below_floor(const Question& question, const HostDriver& driver, Check
 /// that is newer reads it.
 bool reads_code(const Question& question, const HostDriver& driver) {
   const std::string& floor = question.image.slim->code_floor;
-  if (floor.empty() || knowledge::at_least(driver.version, floor)) return true;
+  if (floor.empty() || version_at_least(driver.version, floor)) return true;
   const auto cuda = effective_cuda(question);
   const knowledge::FormatRow* row = question.tables.drivers.format("zstd-fatbin");
-  return cuda && cuda->exact && row != nullptr && knowledge::at_least(cuda->cuda, row->cuda);
+  return cuda && cuda->exact && row != nullptr && version_at_least(cuda->cuda, row->cuda);
 }
 
 }  // namespace
@@ -168,7 +168,7 @@ void rule_slim_driver_floor(const Question& question, std::vector<Check>& checks
         mark.code_floor, driver->version);
     check.fix =
         fmt::format("update the driver to {}, or slim without --recompress-code", mark.code_floor);
-  } else if (knowledge::at_least(driver->version, mark.driver_floor)) {
+  } else if (version_at_least(driver->version, mark.driver_floor)) {
     check.message = fmt::format("driver {} is as new as the slim image needs", driver->version);
   } else {
     judge_below_floor(question, *driver, check);

@@ -1,10 +1,10 @@
 // Processor, C library and kernel: what holds for any program, GPU or not.
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -61,13 +61,12 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
   // their libraries in, have no newer glibc than CUDA itself needs.
   const auto* promise = question.tables.glibc.newest_cuda();
   const bool measured = question.tables.glibc.measured(driver->branch);
-  if (!knowledge::at_least(libc.version, row->glibc)) {
+  if (!version_at_least(libc.version, row->glibc)) {
     check.verdict = Verdict::kFail;
     check.message = fmt::format("the driver's libraries need glibc {}, and the image has {}",
                                 row->glibc, libc.version);
     check.fix = "use an image of a newer distribution";
-  } else if (measured ||
-             (promise != nullptr && knowledge::at_least(libc.version, promise->glibc))) {
+  } else if (measured || (promise != nullptr && version_at_least(libc.version, promise->glibc))) {
     check.message = fmt::format("glibc {} is new enough for the driver's libraries", libc.version);
     if (!measured) check.source = promise->source;
   } else {
@@ -82,9 +81,9 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
 void judge_cuda_libraries(const Question& question, const Libc& libc, std::vector<Check>& checks) {
   if (libc.version.empty()) return;
   for (const Seen& seen : versions_of(question.image, "CUDA runtime")) {
-    const auto major = knowledge::first_number(seen.version);
+    const auto major = first_number(seen.version);
     const auto* row = major ? question.tables.glibc.of_cuda(*major) : nullptr;
-    if (row == nullptr || knowledge::at_least(libc.version, row->glibc)) continue;
+    if (row == nullptr || version_at_least(libc.version, row->glibc)) continue;
     Check check = libc_check(libc);
     check.verdict = Verdict::kUnsupported;
     check.message = fmt::format("CUDA {} is built for glibc {}, and the image has {}", *major,
@@ -133,8 +132,7 @@ void judge_flags(const Question& question, std::vector<Check>& checks) {
   const host::List& flags = question.host.system.cpu_flags;
   for (const knowledge::CpuFlagRow& row : question.tables.cpu_isa.flags) {
     const auto* installed = find_package(question.facts->packages, row.package);
-    if (installed == nullptr || !knowledge::at_least(installed->package.version, row.since))
-      continue;
+    if (installed == nullptr || !version_at_least(installed->package.version, row.since)) continue;
     if (flags.value && std::ranges::find(*flags.value, row.flag) != flags.value->end()) continue;
     // Level 3 includes AVX and AVX2.
     const std::string level = question.host.system.cpu_level.value.value_or("");
@@ -235,7 +233,7 @@ void rule_kernel_distance(const Question& question, std::vector<Check>& checks) 
   const Libc& libc = question.facts->libc;
   if (libc.kind != "glibc" || libc.version.empty()) return;
   for (const knowledge::LibcFloorRow& row : question.tables.glibc.floors) {
-    if (!knowledge::at_least(libc.version, row.glibc)) continue;
+    if (!version_at_least(libc.version, row.glibc)) continue;
     const bool kernel = row.engine.empty();
     if (!kernel && question.launcher != Launcher::kDocker &&
         question.launcher != Launcher::kDockerCdi)
@@ -244,7 +242,7 @@ void rule_kernel_distance(const Question& question, std::vector<Check>& checks) 
     for (const host::Engine& engine : question.host.engines)
       if (!kernel && engine.name == row.engine) fact = &engine.version;
     // A hint only: what nobody told is passed over.
-    if (fact == nullptr || !fact->value || knowledge::at_least(*fact->value, row.least)) continue;
+    if (fact == nullptr || !fact->value || version_at_least(*fact->value, row.least)) continue;
     Check check;
     check.id = "kernel-distance";
     check.verdict = kernel ? Verdict::kUnsupported : Verdict::kWarn;

@@ -5,9 +5,9 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "compat/facts/facts.h"
 #include "compat/rules/rules.h"
-#include "knowledge/version.h"
 
 namespace flense::compat {
 
@@ -33,7 +33,7 @@ std::optional<std::uint64_t> index_of(std::string_view word) {
   if (word.empty() || word.size() > 4 ||
       word.find_first_not_of("0123456789") != std::string_view::npos)
     return std::nullopt;
-  return knowledge::first_number(word);
+  return first_number(word);
 }
 
 std::uint64_t gpu_count(const host::Profile& host) {
@@ -153,7 +153,7 @@ Baked judge_baked(const Question& question, const inventory::Sighting& file) {
         fmt::format("/{} of driver {} is baked into the image, and the host's driver is unknown",
                     file.path, version),
         remove};
-  const int order = knowledge::compare_versions(version, driver->version);
+  const int order = compare_versions(version, driver->version);
   if (order == 0)
     return {Verdict::kWarn,
             fmt::format("/{} is baked into the image: it fits this host's driver only by chance",

@@ -13,6 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace flense::image {
 
 namespace {
@@ -96,20 +98,6 @@ Result<void> send_all(int fd, Bytes bytes) {
   return {};
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\r')) text.remove_suffix(1);
-  return text;
-}
-
 template <class Address>
 Result<UniqueFd> connect_to(int family, const Address& address, const std::string& shown) {
   UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -153,8 +141,8 @@ Result<UniqueFd> connect_tcp(std::string_view host_port, const std::string& show
 std::string percent_encode(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~/:").find(c) != std::string_view::npos;
+    const bool plain =
+        is_alphanumeric(c) || std::string_view("-._~/:").find(c) != std::string_view::npos;
     if (plain) {
       out += c;
     } else {
@@ -208,13 +196,13 @@ Result<HttpResponse> read_response(std::unique_ptr<Source> from) {
     at = end + 1;
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) continue;
-    out.headers.insert_or_assign(lower(trim(line.substr(0, colon))),
+    out.headers.insert_or_assign(to_lower(trim(line.substr(0, colon))),
                                  std::string(trim(line.substr(colon + 1))));
   }
   auto kind = BodySource::Kind::kToEnd;
   std::uint64_t length = 0;
   if (const auto coding = out.headers.find("transfer-encoding");
-      coding != out.headers.end() && lower(coding->second) == "chunked") {
+      coding != out.headers.end() && to_lower(coding->second) == "chunked") {
     kind = BodySource::Kind::kChunked;
   } else if (const auto stated = out.headers.find("content-length"); stated != out.headers.end()) {
     kind = BodySource::Kind::kLength;

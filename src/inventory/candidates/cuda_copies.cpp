@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/describe/links.h"
@@ -130,8 +131,7 @@ std::string_view subject_of_library(std::string_view file,
   std::string name(base_name(file));
   name = name.substr(0, name.find(".so"));
   if (name.starts_with("lib")) name.erase(0, 3);
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  name = to_lower(name);
   if (name == "cudart") name = "runtime";
   if (name == "nvblas") name = "cublas";
   std::string_view best;
@@ -246,7 +246,7 @@ class Copies {
     const std::string_view version = library_file_version(pair.copy->path);
     const std::string twin = package_version(contents_, pair.twin->path);
     if (version.empty() || twin.empty()) return "their versions cannot be compared";
-    if (!at_least(twin, version))
+    if (!at_least_as_written(twin, version))
       return fmt::format("it is newer: {}, the package has {}", version, twin);
     for (const Library& file : files_) {
       if (file.path != pair.copy->path && !pairs_.contains(file.path) &&
@@ -325,7 +325,7 @@ std::string_view library_file_version(std::string_view path) {
   return version;
 }
 
-bool at_least(std::string_view a, std::string_view b) {
+bool at_least_as_written(std::string_view a, std::string_view b) {
   const auto next = [](std::string_view& text) -> std::optional<unsigned> {
     unsigned value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -37,6 +37,6 @@ std::vector<CudaCopy> find_cuda_copies(const image::Image& image, const Contents
 /// "12.4.5.8" of "libcublas.so.12.4.5.8"; empty without one.
 std::string_view library_file_version(std::string_view path);
 /// True when `a` is at least `b`, both dotted numbers, as far as both go; false for others.
-bool at_least(std::string_view a, std::string_view b);
+bool at_least_as_written(std::string_view a, std::string_view b);
 
 }  // namespace flense::inventory

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 #include "base/path.h"
 #include "elf/file.h"
@@ -17,8 +18,7 @@ namespace {
 constexpr std::size_t kMostReachNames = 20'000;
 
 bool in_file_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '+' || c == '.';
+  return is_alphanumeric(c) || c == '_' || c == '-' || c == '+' || c == '.';
 }
 
 /// What a path consists of that a program names: no blanks, no marks of formats and lists.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "inventory/scan/packages.h"
 #include "text/json.h"
@@ -11,15 +12,6 @@ namespace flense::inventory {
 namespace {
 
 constexpr std::size_t kMostListed = 2'000'000, kLongestListed = 4096;
-
-/// The next line of `text`, which loses it; no carriage return.
-std::string_view take_list_line(std::string_view& text) {
-  const std::size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
 
 void add_listed(std::string_view folder, std::string_view path, std::vector<std::string>& out) {
   if (path.empty() || path.size() > kLongestListed || out.size() >= kMostListed) return;
@@ -59,13 +51,13 @@ ListedPackage named_by_folder(std::string_view folder) {
 ListedPackage read_record(std::string_view path, std::string_view text) {
   const std::string_view info = parent_path(path);
   ListedPackage out = named_by_folder(info);
-  while (!text.empty()) add_listed(parent_path(info), first_field(take_list_line(text)), out.files);
+  while (!text.empty()) add_listed(parent_path(info), first_field(take_line(text)), out.files);
   return out;
 }
 
 ListedPackage read_installed_files(std::string_view path, std::string_view text) {
   ListedPackage out = named_by_folder(parent_path(path));
-  while (!text.empty()) add_listed(parent_path(path), take_list_line(text), out.files);
+  while (!text.empty()) add_listed(parent_path(path), take_line(text), out.files);
   return out;
 }
 
@@ -74,7 +66,7 @@ ListedPackage read_dpkg(FileListKind kind, std::string_view path, std::string_vi
   name = name.substr(0, name.rfind('.'));
   ListedPackage out{"deb", std::string(name.substr(0, name.find(':'))), {}, {}, {}, {}};
   while (!text.empty()) {
-    std::string_view line = take_list_line(text);
+    std::string_view line = take_line(text);
     if (kind == FileListKind::kDpkgSums) {
       // "<32 digits>  usr/bin/x"
       const std::size_t blank = line.find(' ');
@@ -97,7 +89,7 @@ std::vector<ListedPackage> read_apk(std::string_view text) {
     folder.clear();
   };
   while (!text.empty()) {
-    const std::string_view line = take_list_line(text);
+    const std::string_view line = take_line(text);
     if (line.empty()) finish();
     if (line.size() < 2 || line[1] != ':') continue;
     const std::string_view value = line.substr(2);
@@ -127,14 +119,7 @@ std::vector<ListedPackage> read_conda(std::string_view path, std::string_view te
 }
 
 bool in_requirement_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.';
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = std::min(text.find_first_not_of(" \t"), text.size());
-  text.remove_prefix(begin);
-  return text.substr(0, text.find_last_not_of(" \t") + 1);
+  return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
 }
 
 /// The extra that a marker asks for: extra == "all".
@@ -205,27 +190,27 @@ std::vector<Requirement> parse_requirements(std::string_view metadata) {
   constexpr std::size_t kMost = 10'000;
   std::vector<Requirement> out;
   while (!metadata.empty() && out.size() < kMost) {
-    const std::string_view line = take_list_line(metadata);
+    const std::string_view line = take_line(metadata);
     if (line.empty()) break;  // the description begins
     if (!line.starts_with(kField)) continue;
-    std::string_view rest = trimmed(line.substr(kField.size()));
+    std::string_view rest = trim(line.substr(kField.size()));
     std::size_t end = 0;
     while (end < rest.size() && in_requirement_name(rest[end])) ++end;
     if (end == 0) continue;
     Requirement one;
     one.name = normalised_python_name(rest.substr(0, end));
-    rest = trimmed(rest.substr(end));
+    rest = trim(rest.substr(end));
     if (rest.starts_with('[')) {
       std::string_view extras = rest.substr(1, rest.find(']') - 1);
       while (!extras.empty()) {
         const std::size_t comma = std::min(extras.find(','), extras.size());
-        if (const auto extra = trimmed(extras.substr(0, comma)); !extra.empty())
+        if (const auto extra = trim(extras.substr(0, comma)); !extra.empty())
           one.extras.push_back(normalised_python_name(extra));
         extras.remove_prefix(std::min(comma + 1, extras.size()));
       }
     }
     if (const std::size_t at = rest.find(';'); at != std::string_view::npos) {
-      const std::string_view marker = trimmed(rest.substr(at + 1));
+      const std::string_view marker = trim(rest.substr(at + 1));
       one.for_extra = extra_of(marker);
       one.conditional = one.for_extra.empty() || marker.find(" and ") != std::string_view::npos ||
                         marker.find(" or ") != std::string_view::npos;
@@ -238,9 +223,9 @@ std::vector<Requirement> parse_requirements(std::string_view metadata) {
 std::vector<std::string> parse_plugin_groups(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty() && out.size() < 1000) {
-    const std::string_view line = trimmed(take_list_line(text));
+    const std::string_view line = trim(take_line(text));
     if (!line.starts_with('[') || !line.ends_with(']') || line.size() < 3) continue;
-    const std::string_view group = trimmed(line.substr(1, line.size() - 2));
+    const std::string_view group = trim(line.substr(1, line.size() - 2));
     if (!group.empty() && group != "console_scripts" && group != "gui_scripts")
       out.emplace_back(group);
   }

@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "base/ascii.h"
+
 namespace flense::inventory {
 
 namespace {
 
 bool begins_identifier(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return is_letter(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 bool in_identifier(char c) {
   return begins_identifier(c) || (c >= '0' && c <= '9');

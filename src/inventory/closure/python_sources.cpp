@@ -15,19 +15,19 @@ constexpr std::string_view kDebianPackages = "usr/lib/python3/dist-packages/";
 constexpr std::string_view kDebianPython = "usr/bin/python3";
 
 /// "python3.11", "python3.13t".
-bool is_version(std::string_view name) {
+bool is_python_version(std::string_view name) {
   constexpr std::string_view kMajor = "python3.";
   if (!name.starts_with(kMajor)) return false;
   name.remove_prefix(kMajor.size());
   if (name.ends_with('t')) name.remove_suffix(1);
-  return !name.empty() && std::ranges::all_of(name, is_digit);
+  return all_digits(name);
 }
 
 /// The version whose lib directory holds `path`; the innermost, for trees that carry another one.
 std::string_view version_of(std::string_view path) {
   for (std::string_view above = parent_path(path); !above.empty(); above = parent_path(above)) {
     const std::string_view library = base_name(parent_path(above));
-    if (is_version(base_name(above)) && (library == "lib" || library == "lib64"))
+    if (is_python_version(base_name(above)) && (library == "lib" || library == "lib64"))
       return base_name(above);
   }
   return {};
@@ -39,7 +39,7 @@ class Interpreters {
  public:
   void add(const std::string& path, const image::MergedTree& tree) {
     const std::string_view name = base_name(path);
-    if (!is_version(name) || base_name(parent_path(path)) != "bin") return;
+    if (!is_python_version(name) || base_name(parent_path(path)) != "bin") return;
     const auto real = tree.resolve(path);
     if (!real) return;
     const auto found = tree.find(*real);
@@ -79,7 +79,7 @@ std::optional<PythonSource> source_at(const std::string& path,
 std::vector<PythonSources> find_python_sources(const image::MergedTree& tree) {
   std::string debian;
   if (const auto real = tree.resolve(kDebianPython))
-    if (is_version(base_name(*real))) debian = base_name(*real);
+    if (is_python_version(base_name(*real))) debian = base_name(*real);
   Interpreters interpreters;
   std::map<std::string, std::vector<PythonSource>> files;
   // The callback cannot fail, so neither can the walk.

@@ -1,51 +1,14 @@
 #include "inventory/compare/budget.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include "base/checked.h"
 #include "base/format.h"
 #include "inventory/describe/inventory.h"
 
 namespace flense::inventory {
 
 namespace {
-
-struct Unit {
-  std::string_view name;
-  std::uint64_t factor;
-};
-constexpr std::array<Unit, 18> kUnits = {{{"", 1},
-                                          {"B", 1},
-                                          {"K", 1000},
-                                          {"KB", 1000},
-                                          {"M", 1000'000},
-                                          {"MB", 1000'000},
-                                          {"G", 1000'000'000},
-                                          {"GB", 1000'000'000},
-                                          {"T", 1000'000'000'000},
-                                          {"TB", 1000'000'000'000},
-                                          {"KIB", 1ull << 10},
-                                          {"MIB", 1ull << 20},
-                                          {"GIB", 1ull << 30},
-                                          {"TIB", 1ull << 40},
-                                          {"KI", 1ull << 10},
-                                          {"MI", 1ull << 20},
-                                          {"GI", 1ull << 30},
-                                          {"TI", 1ull << 40}}};
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return out;
-}
-
-auto not_a_size(std::string_view text) {
-  return fail(Code::kUsage, "'{}' is not a size", text)
-      .hint("write a number and a unit, such as 500MB, 1.5GB or 10GiB");
-}
 
 BudgetResult judge(std::string_view name, std::uint64_t limit, std::uint64_t actual,
                    std::string place, std::string what, std::string fix) {
@@ -88,53 +51,6 @@ BudgetResult judge_platform(const knowledge::PlatformBudget& platform, const Inv
 }
 
 }  // namespace
-
-std::string_view to_string(Severity severity) {
-  switch (severity) {
-    case Severity::kError:
-      return "error";
-    case Severity::kWarning:
-      return "warning";
-    case Severity::kInfo:
-      return "info";
-  }
-  return "error";
-}
-
-Result<std::uint64_t> parse_size(std::string_view text) {
-  std::uint64_t whole = 0, numerator = 0, denominator = 1;
-  std::size_t at = 0;
-  const auto digit = [&](std::size_t i) {
-    return i < text.size() && text[i] >= '0' && text[i] <= '9';
-  };
-  if (!digit(0)) return not_a_size(text);
-  for (; digit(at); ++at) {
-    const auto scaled = checked_mul(whole, 10);
-    const auto sum =
-        scaled ? checked_add(*scaled, static_cast<std::uint64_t>(text[at] - '0')) : std::nullopt;
-    if (!sum) return not_a_size(text);
-    whole = *sum;
-  }
-  if (at < text.size() && text[at] == '.') {
-    if (!digit(++at)) return not_a_size(text);
-    for (; digit(at); ++at) {
-      if (denominator >= 1'000'000) continue;  // finer than any unit's use
-      numerator = numerator * 10 + static_cast<std::uint64_t>(text[at] - '0');
-      denominator *= 10;
-    }
-  }
-  while (at < text.size() && text[at] == ' ') ++at;
-  const std::string unit = upper(text.substr(at));
-  const auto* found =
-      std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == unit; });
-  if (found == kUnits.end()) return not_a_size(text);
-  const auto scaled = checked_mul(whole, found->factor);
-  const auto fraction = checked_mul(numerator, found->factor);
-  if (!scaled || !fraction) return not_a_size(text);
-  const auto sum = checked_add(*scaled, *fraction / denominator);
-  if (!sum) return not_a_size(text);
-  return *sum;
-}
 
 std::vector<BudgetResult> check_budgets(const Inventory& inventory, const Budgets& budgets) {
   std::vector<BudgetResult> out;

@@ -4,19 +4,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "inventory/describe/finding.h"
 #include "knowledge/budgets.h"
 
 namespace flense::inventory {
 
 struct Inventory;
-
-/// "10GiB", "500 MB", "1.5G", "1048576": decimal units with B or without, binary ones with i.
-Result<std::uint64_t> parse_size(std::string_view text);
 
 struct Budgets {
   std::optional<std::uint64_t> max_size;  ///< of the image as stored (compressed layers)

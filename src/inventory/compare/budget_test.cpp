@@ -1,4 +1,5 @@
 #include "inventory/compare/budget.h"
+#include "base/numbers.h"
 
 #include <gtest/gtest.h>
 
@@ -6,29 +7,6 @@
 
 namespace flense::inventory {
 namespace {
-
-TEST(Budget, ReadsSizes) {
-  EXPECT_EQ(parse_size("0").value(), 0U);
-  EXPECT_EQ(parse_size("1048576").value(), 1048576U);
-  EXPECT_EQ(parse_size("10GiB").value(), 10ULL << 30);
-  EXPECT_EQ(parse_size("10 gib").value(), 10ULL << 30);
-  EXPECT_EQ(parse_size("10Gi").value(), 10ULL << 30);
-  EXPECT_EQ(parse_size("500MB").value(), 500'000'000U);
-  EXPECT_EQ(parse_size("500M").value(), 500'000'000U);
-  EXPECT_EQ(parse_size("1.5kB").value(), 1500U);
-  EXPECT_EQ(parse_size("0.1GiB").value(), (1ULL << 30) / 10);
-  EXPECT_EQ(parse_size("2TiB").value(), 2ULL << 40);
-}
-
-TEST(Budget, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "many", "-1", "10 parsecs", "1.", ".5", "1e9",
-                           "99999999999999999999", "99999999999TB", "1.2.3"}) {
-    const auto result = parse_size(text);
-    ASSERT_FALSE(result) << text;
-    EXPECT_EQ(result.error().code, Code::kUsage) << text;
-    EXPECT_FALSE(result.error().hint.empty());
-  }
-}
 
 TEST(Budget, JudgesPlatforms) {
   const auto known = knowledge::platform_budgets();

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/version_numbers.h"
 #include "inventory/compare/size_reasons.h"
-#include "knowledge/version.h"
 
 namespace flense::inventory {
 
@@ -30,7 +30,7 @@ std::optional<GlibcNeed> newest_glibc(const Contents& contents) {
   contents.for_each_file([&](const VisibleFile& file) {
     const ElfFacts* elf = contents.elf(file.content);
     if (elf == nullptr || elf->glibc.empty()) return;
-    if (!out || knowledge::compare_versions(elf->glibc, out->version) > 0)
+    if (!out || compare_versions(elf->glibc, out->version) > 0)
       out = GlibcNeed{elf->glibc, std::string(file.path)};
   });
   return out;

@@ -4,12 +4,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
+
+#include "base/severity.h"
 
 namespace flense::inventory {
-
-enum class Severity { kError, kWarning, kInfo };
-std::string_view to_string(Severity severity);
 
 struct Finding {
   std::string rule;  ///< stable id: "budget-size"

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "image/layers/layer_walk.h"
 #include "inventory/describe/amd_override.h"
 #include "inventory/describe/build_needs.h"
@@ -81,15 +82,6 @@ bool before(const ArchCount& a, const ArchCount& b) {
   return key(a) < key(b);
 }
 
-/// Of PTX versions, "8.4" before "8.10".
-bool version_before(std::string_view a, std::string_view b) {
-  const auto key = [](std::string_view text) {
-    const std::size_t dot = std::min(text.find('.'), text.size());
-    return std::tuple(dot, text.substr(0, dot), text.size(), text);
-  };
-  return key(a) < key(b);
-}
-
 void add_totals(DeviceCode& code) {
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, ArchCount> totals;
   for (const DeviceFile& file : code.files) {
@@ -103,7 +95,7 @@ void add_totals(DeviceCode& code) {
       total.bytes += entry.bytes;
       total.zstd += entry.zstd;
       total.hollow += entry.hollow;
-      if (version_before(total.version, entry.version)) total.version = entry.version;
+      if (compare_versions(total.version, entry.version) < 0) total.version = entry.version;
     }
   }
   for (auto& [key, total] : totals) code.totals.push_back(total);

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "inventory/describe/start.h"
 #include "inventory/names/file_names.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/glob.h"
 #include "base/path.h"
 
@@ -45,11 +46,7 @@ bool matches_any(std::span<const std::string_view> globs, std::string_view path)
 }
 
 bool starts_with_word(std::string_view name, std::string_view word) {
-  if (name.size() < word.size()) return false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const char c = name[i];
-    if ((c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c) != word[i]) return false;
-  }
+  if (!same_text(name.substr(0, word.size()), word)) return false;
   return name.size() == word.size() ||
          std::string_view("._- ").find(name[word.size()]) != std::string_view::npos;
 }

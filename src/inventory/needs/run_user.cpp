@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/ascii.h"
+#include "base/numbers.h"
 #include "base/path.h"
 
 namespace flense::inventory {
@@ -12,10 +14,7 @@ namespace flense::inventory {
 namespace {
 
 std::optional<std::uint64_t> number_of(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return all_digits(text) ? parse_number(text) : std::nullopt;
 }
 
 struct Account {

@@ -13,12 +13,8 @@ namespace {
 
 constexpr std::string_view kGfx = "gfx";
 
-bool is_word(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /// A processor's number, in which families leave digits open: "90a", "1030", "11xx", "94X".
-bool is_number(std::string_view text) {
+bool is_gfx_number(std::string_view text) {
   return text.size() >= 2 && text.size() <= 5 && text[0] >= '1' && text[0] <= '9' &&
          std::ranges::all_of(text, [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == 'x' || c == 'X';
@@ -57,15 +53,15 @@ std::vector<std::string> targets_in(std::string_view name) {
   std::vector<std::string> out;
   for (std::size_t at = name.find(kGfx); at != std::string_view::npos;
        at = name.find(kGfx, at + kGfx.size())) {
-    if (at > 0 && is_word(name[at - 1])) return {};
+    if (at > 0 && is_alphanumeric(name[at - 1])) return {};
     const std::string_view rest = name.substr(at);
     if (const std::string_view generic = generic_at(rest); !generic.empty()) {
       out.emplace_back(generic);
       continue;
     }
     std::size_t end = kGfx.size();
-    while (end < rest.size() && is_word(rest[end])) ++end;
-    if (!is_number(rest.substr(kGfx.size(), end - kGfx.size()))) return {};
+    while (end < rest.size() && is_alphanumeric(rest[end])) ++end;
+    if (!is_gfx_number(rest.substr(kGfx.size(), end - kGfx.size()))) return {};
     out.push_back(std::string(rest.substr(0, end)) + settings_at(rest.substr(end)));
   }
   return out;

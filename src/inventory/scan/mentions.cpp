@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "inventory/names/cuda_libraries.h"
 #include "inventory/names/waste.h"
@@ -18,8 +19,7 @@ namespace {
 constexpr std::size_t kMostNames = 64;
 
 bool is_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
+  return is_alphanumeric(c) || c == '_' || c == '-';
 }
 
 constexpr std::string_view kMark = ".so";

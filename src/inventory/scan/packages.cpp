@@ -4,27 +4,13 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "text/json.h"
 
 namespace flense::inventory {
 
 namespace {
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-std::string_view take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
 
 /// Printable, and short enough to be a name or a version.
 bool plausible(std::string_view text) {
@@ -216,7 +202,7 @@ std::string normalised_python_name(std::string_view name) {
   for (const char c : name) {
     const bool separator = c == '-' || c == '_' || c == '.';
     if (separator && out.ends_with('-')) continue;
-    out += separator ? '-' : (c >= 'A' && c <= 'Z') ? static_cast<char>(c - 'A' + 'a') : c;
+    out += separator ? '-' : lower(c);
   }
   return out;
 }

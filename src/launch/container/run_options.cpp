@@ -2,7 +2,8 @@
 
 #include <filesystem>
 
-#include "inventory/compare/budget.h"
+#include "base/ascii.h"
+#include "base/numbers.h"
 
 namespace flense::launch {
 
@@ -31,16 +32,6 @@ Result<std::string> source_path(std::string_view text, std::string_view director
     return (std::filesystem::path(directory) / text).lexically_normal().string();
   return usage(fmt::format("'{}' is no path of the host; there are no named volumes", text),
                fmt::format("write an absolute path, or ./{}", text));
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> out;
-  while (true) {
-    const std::size_t at = text.find(separator);
-    out.push_back(text.substr(0, at));
-    if (at == std::string_view::npos) return out;
-    text.remove_prefix(at + 1);
-  }
 }
 
 /// Options of a volume; those that change nothing here are accepted.
@@ -89,7 +80,7 @@ Result<MountRequest> parse_mount(std::string_view text, std::string_view directo
     } else if (key == "readonly" || key == "ro") {
       out.read_only = is_true(value);
     } else if (key == "tmpfs-size" || key == "size") {
-      TRY(out.size, with_context(inventory::parse_size(value), "reading --mount {}", text));
+      TRY(out.size, with_context(parse_size(value), "reading --mount {}", text));
     } else if (key != "bind-propagation" && key != "consistency" && key != "rw") {
       return usage(fmt::format("--mount has no key '{}'", key),
                    "type=bind|tmpfs, src=, dst=, ro, size=");

@@ -32,7 +32,7 @@ std::string complaint_about(const cdi::Registry& registry, const std::vector<std
   }
   for (const auto& [file, part] : used)
     for (const inventory::Finding& finding : cdi::compare_with_machine(part, machine))
-      if (finding.severity == inventory::Severity::kError)
+      if (finding.severity == Severity::kError)
         return fmt::format("{}: {}", file->path.string(), finding.evidence);
   return {};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "host/parse.h"
 
 namespace flense::launch {
@@ -24,9 +25,9 @@ std::vector<std::string> words_of(std::string_view list) {
 /// "0-3" as Slurm shortens it; the word itself otherwise.
 std::vector<std::string> numbers_of(const std::string& word) {
   const std::size_t dash = word.find('-');
-  const auto first = host::parse_number(std::string_view(word).substr(0, dash));
+  const auto first = parse_number(std::string_view(word).substr(0, dash));
   const auto last =
-      dash == word.npos ? first : host::parse_number(std::string_view(word).substr(dash + 1));
+      dash == word.npos ? first : parse_number(std::string_view(word).substr(dash + 1));
   if (!first || !last || *last < *first || *last - *first >= kMaxJobWords) return {word};
   std::vector<std::string> out;
   for (std::uint64_t i = *first; i <= *last; ++i) out.push_back(fmt::format("{}", i));
@@ -60,7 +61,7 @@ JobGpus listed(const std::vector<GpuSlot>& all, std::string_view name, const std
     }
     const bool uuid = word.starts_with("GPU-");
     for (const std::string& one : uuid ? std::vector{word} : numbers_of(word)) {
-      const auto number = host::parse_number(one);
+      const auto number = parse_number(one);
       const GpuSlot* slot = uuid     ? by_uuid(all, one)
                             : number ? by_number(all, *number, as_minor)
                                      : nullptr;

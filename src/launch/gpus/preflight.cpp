@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/clock.h"
+#include "base/numbers.h"
 #include "base/version.h"
 #include "codec/sha256.h"
 #include "compat/facts/driver_mode.h"
@@ -99,7 +100,7 @@ bool is_chosen(const GpuSlot& slot, const std::vector<std::string>& devices) {
     if (!name.starts_with(kind)) return false;
     const std::string_view device = std::string_view(name).substr(kind.size());
     const std::string_view gpu = device.substr(0, device.find(':'));
-    if (const auto index = host::parse_number(gpu)) return *index == slot.index;
+    if (const auto index = parse_number(gpu)) return *index == slot.index;
     if (device.starts_with("GPU-")) return slot.uuid.empty() || device == slot.uuid;
     return device != slot.address ? device.find('.') == device.npos : true;
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/numbers.h"
 #include "cdi/spec/spec.h"
 #include "host/parse.h"
 #include "knowledge/spelling.h"
@@ -227,9 +228,9 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
   }
   // GPU:INSTANCE, where the GPU counts like any index.
   const std::size_t colon = device.find(':');
-  const auto number = host::parse_number(std::string_view(device).substr(0, colon));
-  const bool instance = colon != device.npos && number &&
-                        host::parse_number(std::string_view(device).substr(colon + 1));
+  const auto number = parse_number(std::string_view(device).substr(0, colon));
+  const bool instance =
+      colon != device.npos && number && parse_number(std::string_view(device).substr(colon + 1));
   if (number && (colon == device.npos || instance)) {
     if (vendors.size() > 1)
       return fail(Code::kUsage, "--gpus {} could be a GPU of {}", device,

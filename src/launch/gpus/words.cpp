@@ -1,6 +1,6 @@
 #include "launch/gpus/words.h"
 
-#include "host/parse.h"
+#include "base/numbers.h"
 
 namespace flense::launch {
 namespace {
@@ -15,7 +15,7 @@ Failure not_understood(std::string_view value, std::string_view why) {
 }
 
 Result<std::uint64_t> count_of(std::string_view value, std::string_view word) {
-  const auto number = host::parse_number(word);
+  const auto number = parse_number(word);
   if (!number) return not_understood(value, fmt::format("'{}' is no number", word));
   // Docker's 0 starts without a GPU; who types it means the first one as often.
   if (*number == 0)
@@ -86,7 +86,7 @@ Result<GpuWords> Parser::end() {
     out_.none = true;
   } else if (bare_.size() == 1 && bare_.front() == "all") {
     out_.all = true;
-  } else if (bare_.size() == 1 && host::parse_number(bare_.front())) {
+  } else if (bare_.size() == 1 && parse_number(bare_.front())) {
     if (out_.count) return not_understood(value_, "there are two counts");
     TRY(out_.count, count_of(value_, bare_.front()));
   } else {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/path.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 namespace flense::launch {
 namespace {
@@ -22,8 +22,7 @@ std::string highest_glibc(const std::vector<std::string>& versions) {
     if (!one.starts_with(kPrefix) || one.size() == kPrefix.size()) continue;
     const std::string_view number = std::string_view(one).substr(kPrefix.size());
     if (number.front() < '0' || number.front() > '9') continue;
-    if (best.empty() ||
-        knowledge::compare_versions(number, std::string_view(best).substr(kPrefix.size())) > 0)
+    if (best.empty() || compare_versions(number, std::string_view(best).substr(kPrefix.size())) > 0)
       best = one;
   }
   return best;
@@ -89,8 +88,8 @@ bool image_is_older(const HostLibrary& library, const ImageLibrary& own) {
   const std::string soname = library.name();
   if (base_name(library.real) == soname || base_name(own.real) == soname) return false;
   const std::string_view host = version_in_name(library.real), image = version_in_name(own.real);
-  if (!knowledge::is_version(host) || !knowledge::is_version(image)) return false;
-  return knowledge::compare_versions(image, host) < 0;
+  if (!is_version(host) || !is_version(image)) return false;
+  return compare_versions(image, host) < 0;
 }
 
 std::string injected_reason(const HostLibrary& library, ImageLibraries& image, const Fit& fit) {
@@ -174,7 +173,7 @@ std::optional<CompatFolder> find_compat(const ImageRoot& root, std::uint16_t mac
     const std::string cuda = root.real(folder + "/libcuda.so.1");
     if (cuda.empty()) continue;
     const std::string version(version_in_name(cuda));
-    if (out && knowledge::compare_versions(version, out->version) <= 0) continue;
+    if (out && compare_versions(version, out->version) <= 0) continue;
     CompatFolder one{std::string(parent_path(cuda)), version, machine, {}};
     for (const std::string& file : root.list(folder)) {
       if (file.find(".so") == std::string::npos) continue;

@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "codec/sha256.h"
 #include "inventory/scan/own_build.h"
-#include "knowledge/version.h"
 #include "launch/inject/decide.h"
 #include "launch/inject/directory.h"
 #include "launch/inject/loader_cache_writer.h"
@@ -116,8 +116,7 @@ void Preparation::choose_compat() {
   compat_ = find_compat(views_.root(), cuda->facts.machine);
   if (!compat_) return;
   const std::string_view host = version_in_name(cuda->real);
-  if (!knowledge::is_version(host) || knowledge::compare_versions(compat_->version, host) > 0)
-    return;
+  if (!is_version(host) || compare_versions(compat_->version, host) > 0) return;
   prepared.notices.push_back(
       fmt::format("the image's {} ({}) is not used: the host's driver {} is no older",
                   compat_->path, compat_->version, host));

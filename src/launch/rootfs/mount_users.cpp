@@ -12,6 +12,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/file.h"
 
 namespace flense::launch {
@@ -23,9 +24,6 @@ constexpr std::uint64_t kMaxMountinfo = 64u << 20, kMaxBootId = 64;
 constexpr std::string_view kFirstPidNamespace = "pid:[4026531836]";
 constexpr std::string_view kMark = ".used-from-";
 
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-}
 
 std::string link_text(const std::filesystem::path& path) {
   std::error_code error;
@@ -137,7 +135,7 @@ bool is_mounted(const std::filesystem::path& directory, const std::filesystem::p
     std::error_code error;
     for (std::filesystem::directory_iterator at(proc, error), end; !error && at != end;
          at.increment(error))
-      if (is_number(at->path().filename().string()) &&
+      if (all_digits(at->path().filename().string()) &&
           process_has_mount(directory, at->path(), own))
         return true;
     // Nobody can be seen: nobody can be ruled out.

@@ -14,9 +14,9 @@ std::string_view program_of_shebang(std::string_view shebang) {
     return text.substr(0, text.find_first_of(" \t"));
   };
   std::string_view program = first(shebang);
-  std::string_view rest = trim(shebang.substr(program.size()));
+  std::string_view rest = trim_space(shebang.substr(program.size()));
   if (program.ends_with("/env") || program == "env") {
-    if (rest.starts_with("-S")) rest = trim(rest.substr(2));
+    if (rest.starts_with("-S")) rest = trim_space(rest.substr(2));
     program = first(rest);
   }
   return program;
@@ -26,7 +26,7 @@ std::string read_shebang(std::string_view text, const Heredoc& document) {
   std::string_view line = text.substr(document.body.begin, document.body.end - document.body.begin);
   line = line.substr(0, line.find('\n'));
   while (document.strip_tabs && line.starts_with('\t')) line.remove_prefix(1);
-  return line.starts_with("#!") ? std::string(trim(line.substr(2))) : std::string();
+  return line.starts_with("#!") ? std::string(trim_space(line.substr(2))) : std::string();
 }
 
 void add(Instruction& out, std::string_view text, Span span, const ShellDialect& dialect) {

@@ -127,7 +127,7 @@ std::string health_problem(const Flag& flag) {
     std::string_view digits = flag.value;
     const bool negative = digits.starts_with('-');
     if (negative || digits.starts_with('+')) digits.remove_prefix(1);
-    const bool number = !digits.empty() && std::ranges::all_of(digits, is_digit);
+    const bool number = all_digits(digits);
     while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
     if (!number || digits.size() > 10 || (digits.size() == 10 && digits > "2147483647"))
       return fmt::format("--retries={} is no number", flag.value);
@@ -143,7 +143,7 @@ std::string health_problem(const Flag& flag) {
 
 std::string chmod_problem(std::string_view mode) {
   if (mode.empty()) return {};
-  if (std::ranges::all_of(mode, is_digit)) {
+  if (all_digits(mode)) {
     std::string_view octal = mode;
     while (octal.size() > 1 && octal.front() == '0') octal.remove_prefix(1);
     const bool fine = octal.size() <= 4 && octal.find_first_of("89") == octal.npos;
@@ -177,10 +177,6 @@ std::string checksum_problem(const Instruction& instruction, std::string_view ch
   return fmt::format("--checksum={} is no digest such as sha256:…", checksum);
 }
 
-bool is_known(std::string_view value, std::initializer_list<std::string_view> known) {
-  return std::ranges::find(known, value) != known.end();
-}
-
 /// As BuildKit reads it: strconv.ParseInt, which takes a sign.
 bool is_numeric_owner(std::string_view owner) {
   bool first = true;
@@ -194,13 +190,13 @@ bool is_numeric_owner(std::string_view owner) {
 std::string value_problem(const Instruction& instruction, const Flag& flag, const Scope& scope,
                           char escape, bool linked) {
   if (instruction.keyword == Keyword::kHealthcheck) return health_problem(flag);
-  if (flag.name == "network" && !is_known(flag.value, {"default", "none", "host"}))
+  if (flag.name == "network" && !is_one_of(flag.value, {"default", "none", "host"}))
     return fmt::format("--network={} is none of default, none and host", flag.value);
-  if (flag.name == "security" && !is_known(flag.value, {"insecure", "sandbox"}))
+  if (flag.name == "security" && !is_one_of(flag.value, {"insecure", "sandbox"}))
     return fmt::format("--security={} is neither insecure nor sandbox", flag.value);
   if (flag.name == "mount") return mount_problem(flag, scope, escape);
   if (flag.name == "device") return device_problem(flag);
-  if (!is_known(flag.name, {"chown", "chmod", "checksum"})) return {};
+  if (!is_one_of(flag.name, {"chown", "chmod", "checksum"})) return {};
   LexOptions options;
   options.escape = escape;
   const Lexed value = lex_word(flag.value, scope, options);

@@ -240,12 +240,12 @@ IgnoreFile read_ignore_file(const SourceText& source) {
     std::string_view line = source.line(number);
     if (number == 1 && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
     if (line.starts_with('#')) continue;
-    line = trim(line);
+    line = trim_space(line);
     if (line.empty()) continue;
     const auto begin = static_cast<std::size_t>(line.data() - source.text().data());
     const Span span{begin, begin + line.size()};
     const bool exception = line.front() == '!';
-    if (exception) line = trim(line.substr(1));
+    if (exception) line = trim_space(line.substr(1));
     if (line.empty()) {
       out.problems.push_back({span, "a pattern is missing behind '!'"});
       continue;

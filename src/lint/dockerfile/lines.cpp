@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kLongestLine = 64U << 10;  // of Go's line scanner, the newline included
 
 bool is_comment(std::string_view line) {
-  return trim_left(line).starts_with('#');
+  return trim_space_left(line).starts_with('#');
 }
 
 /// name = value, as directives are written behind '#'.
@@ -43,9 +43,9 @@ std::string check_options_problem(std::string_view text) {
     text.remove_prefix(std::min(text.size(), end + 1));
     const std::size_t equals = option.find('=');
     if (equals == option.npos) return fmt::format("invalid check option \"{}\"", option);
-    const std::string_view name = trim(option.substr(0, equals));
+    const std::string_view name = trim_space(option.substr(0, equals));
     if (name == "error") {
-      const std::string_view value = trim(option.substr(equals + 1));
+      const std::string_view value = trim_space(option.substr(equals + 1));
       if (!is_true_or_false(value)) return fmt::format("error={} is neither true nor false", value);
     } else if (name != "skip" && name != "experimental") {
       return fmt::format("invalid check option \"{}\": skip, error and experimental exist", name);
@@ -104,7 +104,7 @@ void LineReader::directive(std::string_view line, std::size_t begin) {
   std::string name;
   std::string_view value;
   const bool found =
-      line.starts_with('#') && split_directive(trim_left(line.substr(1)), name, value);
+      line.starts_with('#') && split_directive(trim_space_left(line.substr(1)), name, value);
   if (!found || (name != "syntax" && name != "escape" && name != "check")) {
     directives_done_ = true;
     return;
@@ -132,7 +132,7 @@ bool LineReader::next(LogicalLine& line) {
   Physical physical_line;
   if (at_ == 0 && text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
   while (physical(physical_line)) {
-    std::string_view text = trim_left(physical_line.text);
+    std::string_view text = trim_space_left(physical_line.text);
     std::size_t begin = physical_line.begin + (physical_line.text.size() - text.size());
     directive(text, begin);
     if (is_comment(text)) continue;
@@ -143,7 +143,7 @@ bool LineReader::next(LogicalLine& line) {
     line.span = {begin, end_};
     while (more && physical(physical_line)) {
       text = physical_line.text;
-      if (is_comment(text) || trim_left(text).empty()) continue;
+      if (is_comment(text) || trim_space_left(text).empty()) continue;
       more = continued(text);
       line.pieces.push_back({line.text.size(), physical_line.begin});
       line.text += text;

@@ -10,16 +10,12 @@
 namespace flense::lint {
 namespace {
 
-bool one_of(std::string_view value, std::initializer_list<std::string_view> known) {
-  return std::ranges::find(known, value) != known.end();
-}
-
 bool is_bool(std::string_view text) {
-  return one_of(text,
-                {"1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"});
+  return is_one_of(
+      text, {"1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"});
 }
 
-bool is_number(std::string_view text, char last_digit) {
+bool is_short_number(std::string_view text, char last_digit) {
   return !text.empty() && text.size() <= 11 &&
          std::ranges::all_of(text, [&](char c) { return c >= '0' && c <= last_digit; });
 }
@@ -53,19 +49,19 @@ std::string set_field(Mount& mount, const std::string& key, const std::string& v
   const auto invalid = [&] { return fmt::format("{}={} is not valid in a mount", key, value); };
   if (key == "type") {
     mount.type = to_lower(value);
-    if (!one_of(mount.type, {"bind", "cache", "tmpfs", "secret", "ssh"}))
+    if (!is_one_of(mount.type, {"bind", "cache", "tmpfs", "secret", "ssh"}))
       return fmt::format("mounts of type {} do not exist: bind, cache, tmpfs, secret and ssh do",
                          value);
   } else if (key == "from") {
     mount.from = value;
-  } else if (one_of(key, {"source", "src"})) {
+  } else if (is_one_of(key, {"source", "src"})) {
     mount.source = value;
-  } else if (one_of(key, {"target", "dst", "destination"})) {
+  } else if (is_one_of(key, {"target", "dst", "destination"})) {
     mount.target = value;
-  } else if (one_of(key, {"readonly", "ro", "readwrite", "rw"})) {
+  } else if (is_one_of(key, {"readonly", "ro", "readwrite", "rw"})) {
     if (!is_bool(value)) return invalid();
   } else if (key == "required") {
-    if (!one_of(mount.type, {"secret", "ssh"}))
+    if (!is_one_of(mount.type, {"secret", "ssh"}))
       return fmt::format("{} is not for mounts of type {}", key, mount.type);
     if (!is_bool(value)) return invalid();
   } else if (key == "size") {
@@ -76,10 +72,10 @@ std::string set_field(Mount& mount, const std::string& key, const std::string& v
     mount.id = value;
   } else if (key == "sharing") {
     mount.sharing = to_lower(value);
-    if (!one_of(mount.sharing, {"shared", "private", "locked"}))
+    if (!is_one_of(mount.sharing, {"shared", "private", "locked"}))
       return fmt::format("sharing={} is none of shared, private and locked", value);
-  } else if (one_of(key, {"mode", "uid", "gid"})) {
-    if (!is_number(value, key == "mode" ? '7' : '9')) return invalid();
+  } else if (is_one_of(key, {"mode", "uid", "gid"})) {
+    if (!is_short_number(value, key == "mode" ? '7' : '9')) return invalid();
     mount.owned = true;
     mount.owned_by = key;
   } else if (key != "env") {
@@ -89,7 +85,7 @@ std::string set_field(Mount& mount, const std::string& key, const std::string& v
 }
 
 std::string whole_problem(const Mount& mount) {
-  if (mount.owned && !one_of(mount.type, {"secret", "ssh", "cache"}))
+  if (mount.owned && !is_one_of(mount.type, {"secret", "ssh", "cache"}))
     return fmt::format("{} is not for mounts of type {}", mount.owned_by, mount.type);
   if (mount.type == "secret") {
     if (!mount.from.empty()) return "a secret mount has no from";
@@ -101,7 +97,7 @@ std::string whole_problem(const Mount& mount) {
   }
   if (!mount.sharing.empty() && mount.type != "cache")
     return fmt::format("sharing is not for mounts of type {}", mount.type);
-  if (mount.target == "/" && !one_of(mount.type, {"secret", "ssh"}))
+  if (mount.target == "/" && !is_one_of(mount.type, {"secret", "ssh"}))
     return "a mount cannot have the target /";
   return {};
 }
@@ -119,9 +115,9 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
     const std::size_t equals = field.find('=');
     const std::string key = to_lower(std::string_view(field).substr(0, equals));
     if (equals == field.npos) {
-      if (one_of(key, {"readonly", "ro", "readwrite", "rw"})) continue;
+      if (is_one_of(key, {"readonly", "ro", "readwrite", "rw"})) continue;
       if (key == "required" && known) {
-        if (one_of(mount.type, {"secret", "ssh"})) continue;
+        if (is_one_of(mount.type, {"secret", "ssh"})) continue;
         return fmt::format("{} is not for mounts of type {}", key, mount.type);
       }
       if (key == "required") continue;
@@ -134,10 +130,10 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
     const Lexed lexed = lex_word(value, scope, options);
     if (!lexed.error.empty()) return fmt::format("{}={}: {}", key, value, lexed.error);
     // What follows may depend on it (a type above all), so it is not judged any more.
-    known = known && (lexed.known || !one_of(key, {"type"}));
+    known = known && (lexed.known || !is_one_of(key, {"type"}));
     if (!lexed.known) {
-      if (one_of(key, {"target", "dst", "destination"})) mount.target = "unknown";
-      if (one_of(key, {"source", "src"})) mount.source = "unknown";
+      if (is_one_of(key, {"target", "dst", "destination"})) mount.target = "unknown";
+      if (is_one_of(key, {"source", "src"})) mount.source = "unknown";
       if (key == "id") mount.id = "unknown";
       continue;
     }

@@ -34,10 +34,6 @@ std::optional<std::string> value_of(Lexed lexed) {
   return std::move(lexed.text);
 }
 
-bool all_digits(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, is_digit);
-}
-
 }  // namespace
 
 std::string image_problem(std::string_view name) {
@@ -244,7 +240,7 @@ void StageBuilder::check_words(const RawInstruction& raw, const Scope& scope) {
   if (!replaced) return;
   for (std::size_t at = 0; at < raw.words.size(); ++at) {
     const Span span = instruction.words[at].span;
-    if (keyword == Keyword::kVolume && trim(raw.words[at]).empty()) {
+    if (keyword == Keyword::kVolume && trim_space(raw.words[at]).empty()) {
       refuse(span, "VOLUME needs paths; this one is empty");
       continue;
     }

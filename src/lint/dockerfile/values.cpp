@@ -12,7 +12,7 @@ namespace {
 
 std::optional<unsigned> number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
-  if (text.empty() || !std::ranges::all_of(text, is_digit)) return std::nullopt;
+  if (!all_digits(text)) return std::nullopt;
   unsigned out = 0;
   for (const char c : text) {
     out = out * 10 + static_cast<unsigned>(c - '0');
@@ -97,7 +97,7 @@ std::string signal_problem(std::string_view signal) {
   const std::string why = fmt::format("{} is no signal", signal);
   std::string_view digits = signal;
   if (digits.starts_with('-') || digits.starts_with('+')) digits.remove_prefix(1);
-  if (!digits.empty() && std::ranges::all_of(digits, is_digit)) {
+  if (all_digits(digits)) {
     const bool zero = std::ranges::all_of(digits, [](char c) { return c == '0'; });
     return zero ? why : std::string();
   }

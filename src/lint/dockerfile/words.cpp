@@ -16,9 +16,9 @@ bool ends_word(char c) {
 
 Range trimmed(std::string_view text, Range range) {
   const std::string_view whole = text.substr(range.begin, range.end - range.begin);
-  const std::string_view left = trim_left(whole);
+  const std::string_view left = trim_space_left(whole);
   const std::size_t begin = range.begin + (whole.size() - left.size());
-  return {begin, begin + trim(left).size()};
+  return {begin, begin + trim_space(left).size()};
 }
 
 Range take_word(std::string_view text, Range& range) {

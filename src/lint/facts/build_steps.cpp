@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/source/blanks.h"
 
@@ -47,7 +48,7 @@ std::string home_of(std::string_view user, const Environment& environment) {
   if (const auto at = environment.find("HOME"); at != environment.end())
     return at->second.value_or(std::string());
   if (is_root(user)) return "/root";
-  if (user.empty() || user.find_first_not_of("0123456789") == user.npos) return {};
+  if (user.empty() || all_digits(user)) return {};
   return "/home/" + std::string(user);
 }
 

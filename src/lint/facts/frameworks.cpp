@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/facts/gpu_image.h"
 #include "lint/source/blanks.h"
 
@@ -81,7 +81,7 @@ bool is_variant(std::string_view word) {
   if (word == "cpu" || word == "xpu") return true;
   if (word.starts_with("cu") && word.size() >= 4 && word.size() <= 5)
     return word.find_first_not_of("0123456789", 2) == std::string_view::npos;
-  return word.starts_with("rocm") && knowledge::is_version(word.substr(4));
+  return word.starts_with("rocm") && is_version(word.substr(4));
 }
 
 /// "12" of "…-cu12" and "…-cuda12x"; empty for anything else.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/source/blanks.h"
 
@@ -11,10 +12,6 @@ namespace flense::lint {
 namespace {
 
 constexpr std::size_t kMostItems = 200;
-
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
-}
 
 /// "8.6", "90a", "120f", "sm_86", "compute_90": the capability as "8.6", "9.0a"; empty for others.
 std::string capability_of(std::string_view text) {
@@ -28,10 +25,10 @@ std::string capability_of(std::string_view text) {
   const std::size_t dot = text.find('.');
   if (dot != text.npos) {
     const std::string_view major = text.substr(0, dot), minor = text.substr(dot + 1);
-    if (!is_number(major) || !is_number(minor) || major.size() > 2 || minor.size() > 1) return {};
+    if (!all_digits(major) || !all_digits(minor) || major.size() > 2 || minor.size() > 1) return {};
     return fmt::format("{}.{}{}", major, minor, suffix);
   }
-  if (!is_number(text) || text.size() < 2 || text.size() > 3) return {};
+  if (!all_digits(text) || text.size() < 2 || text.size() > 3) return {};
   return fmt::format("{}.{}{}", text.substr(0, text.size() - 1), text.back(), suffix);
 }
 

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "knowledge/table_rows.h"
-#include "knowledge/version.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -52,7 +52,7 @@ void distribution_image(std::string_view name, std::string_view tag, const Image
   if (number.empty()) return;
   const bool ubuntu = name == "ubuntu";
   std::string version =
-      ubuntu ? knowledge::major_minor(number) : std::string(number.substr(0, number.find('.')));
+      ubuntu ? major_minor(number) : std::string(number.substr(0, number.find('.')));
   const std::string_view own = name == "amazonlinux" ? "amzn" : name;
   std::string full = std::string(own) + version;
   if (ubuntu && version.find('.') == std::string::npos && images.distribution(full) == nullptr)
@@ -72,15 +72,15 @@ void common_parts(std::string_view tag, const Images& images, GpuImage& out) {
       else if (part.starts_with("alpine"))
         out.distribution = {"alpine", evidence};
     }
-    if (!out.cuda.known() && part.starts_with("cuda") && knowledge::is_version(part.substr(4))) {
+    if (!out.cuda.known() && part.starts_with("cuda") && is_version(part.substr(4))) {
       out.cuda = {std::string(part.substr(4)), evidence};
       out.vendor = {"nvidia", evidence};
     }
     if (!out.cudnn.known() && part.starts_with("cudnn") && part.size() > 5 && is_digit(part[5]))
       out.cudnn = {std::string(part.substr(5, part.find_first_not_of(kDigits, 5) - 5)), evidence};
-    if (!out.rocm.known() && part.starts_with("rocm") && knowledge::is_version(part.substr(4)))
+    if (!out.rocm.known() && part.starts_with("rocm") && is_version(part.substr(4)))
       out.rocm = {std::string(part.substr(4)), evidence};
-    if (!out.python.known() && part.starts_with("py") && knowledge::is_version(part.substr(2)) &&
+    if (!out.python.known() && part.starts_with("py") && is_version(part.substr(2)) &&
         part.find('.') != std::string_view::npos)
       out.python = {std::string(part.substr(2)), evidence};
   }
@@ -95,7 +95,7 @@ void flavour_of(std::string_view tag, GpuImage& out) {
 void cuda_image(std::string_view tag, const Images& images, GpuImage& out) {
   out.vendor = {"nvidia", "repository nvidia/cuda"};
   const std::string_view version = tag.substr(0, tag.find('-'));
-  if (knowledge::is_version(version)) out.cuda = {std::string(version), fmt::format("tag {}", tag)};
+  if (is_version(version)) out.cuda = {std::string(version), fmt::format("tag {}", tag)};
   flavour_of(tag, out);
   for (const std::string_view part : split(tag, "-")) {
     if (part != "cudnn" || out.cudnn.known()) continue;
@@ -107,7 +107,7 @@ void cuda_image(std::string_view tag, const Images& images, GpuImage& out) {
 
 void ngc_image(std::string_view tag, const Images& images, GpuImage& out) {
   const std::string_view release = tag.substr(0, tag.find('-'));
-  if (release.size() != 5 || release[2] != '.' || !knowledge::is_version(release)) return;
+  if (release.size() != 5 || release[2] != '.' || !is_version(release)) return;
   out.release = release;
   out.ngc = images.ngc_release(release);
   if (out.ngc == nullptr) return;
@@ -127,23 +127,23 @@ void known_repository(const knowledge::RepositoryRow& row, std::string_view tag,
   out.platform = row.platform;
   if (row.scheme == "ngc") return ngc_image(tag, images, out);
   if (row.scheme == "pytorch") {
-    if (knowledge::is_version(first)) out.framework_version = {std::string(first), evidence};
+    if (is_version(first)) out.framework_version = {std::string(first), evidence};
     return flavour_of(tag, out);
   }
   if (row.scheme == "tensorflow") {
-    if (knowledge::is_version(first)) out.framework_version = {std::string(first), evidence};
+    if (is_version(first)) out.framework_version = {std::string(first), evidence};
     if (tag.find("gpu") != std::string_view::npos) out.vendor = {"nvidia", evidence};
     return;
   }
   if (row.scheme != "rocm") return;
-  if (knowledge::is_version(first)) out.rocm = {std::string(first), evidence};
+  if (is_version(first)) out.rocm = {std::string(first), evidence};
   // rocm/dev-ubuntu-22.04
   const auto parts = split(last_part(out.repository), "-");
   if (parts.size() == 3 && parts[0] == "dev")
     out.distribution = {fmt::format("{}{}", parts[1], parts[2]), "repository " + out.repository};
   // rocm6.4_ubuntu24.04_py3.12_pytorch_release_2.6.0
   const std::size_t at = tag.rfind("release_");
-  if (at != std::string_view::npos && knowledge::is_version(tag.substr(at + 8)))
+  if (at != std::string_view::npos && is_version(tag.substr(at + 8)))
     out.framework_version = {std::string(tag.substr(at + 8)), evidence};
 }
 
@@ -182,8 +182,8 @@ GpuImage describe_image(const ImageName& image, const Images& images) {
   common_parts(image.tag, images, out);
   if (name == "python" && !out.python.known()) {
     const std::string_view version = std::string_view(image.tag).substr(0, image.tag.find('-'));
-    if (knowledge::is_version(version) && version.find('.') != std::string_view::npos)
-      out.python = {knowledge::major_minor(version), fmt::format("tag {}", image.tag)};
+    if (is_version(version) && version.find('.') != std::string_view::npos)
+      out.python = {major_minor(version), fmt::format("tag {}", image.tag)};
   }
   if (!out.python.known())
     if (const auto* life = images.distribution(out.distribution.value);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -12,12 +13,8 @@ namespace {
 constexpr std::size_t kMaxName = 200;
 constexpr std::size_t kMaxExtras = 64;
 
-bool is_alnum(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 bool is_name_char(char c) {
-  return is_alnum(c) || c == '-' || c == '_' || c == '.';
+  return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
 }
 
 std::string without_blanks(std::string_view text) {
@@ -30,9 +27,9 @@ std::string without_blanks(std::string_view text) {
 std::string_view take_name(std::string_view& text) {
   std::size_t end = 0;
   while (end < text.size() && is_name_char(text[end])) ++end;
-  while (end > 0 && !is_alnum(text[end - 1])) --end;
+  while (end > 0 && !is_alphanumeric(text[end - 1])) --end;
   const std::string_view name = text.substr(0, end);
-  if (name.empty() || name.size() > kMaxName || !is_alnum(name.front())) return {};
+  if (name.empty() || name.size() > kMaxName || !is_alphanumeric(name.front())) return {};
   text.remove_prefix(end);
   return name;
 }
@@ -41,7 +38,7 @@ std::vector<std::string> split_list(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty() && out.size() < kMaxExtras) {
     const std::size_t comma = text.find(',');
-    if (const auto item = trim(text.substr(0, comma)); !item.empty())
+    if (const auto item = trim_space(text.substr(0, comma)); !item.empty())
       out.push_back(normalised_name(item));
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
@@ -50,7 +47,7 @@ std::vector<std::string> split_list(std::string_view text) {
 }
 
 bool is_version_text(std::string_view text) {
-  return !text.empty() && is_alnum(text.front()) &&
+  return !text.empty() && is_alphanumeric(text.front()) &&
          std::ranges::all_of(text, [](char c) { return is_name_char(c) || c == '+' || c == '!'; });
 }
 
@@ -73,7 +70,7 @@ std::string normalised_name(std::string_view name) {
     if (joint)
       out += '-';
     else
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      out += lower(c);
   }
   return out;
 }
@@ -81,10 +78,11 @@ std::string normalised_name(std::string_view name) {
 std::string fixed_version(std::string_view specifier) {
   while (!specifier.empty()) {
     const std::size_t comma = specifier.find(',');
-    std::string_view part = trim(specifier.substr(0, comma));
+    std::string_view part = trim_space(specifier.substr(0, comma));
     if (part.starts_with("==")) {
       part.remove_prefix(part.starts_with("===") ? 3 : 2);
-      if (std::string version = version_of_pattern(trim(part)); !version.empty()) return version;
+      if (std::string version = version_of_pattern(trim_space(part)); !version.empty())
+        return version;
     }
     if (comma == std::string_view::npos) break;
     specifier.remove_prefix(comma + 1);
@@ -93,24 +91,24 @@ std::string fixed_version(std::string_view specifier) {
 }
 
 std::optional<PackageRequest> parse_requirement(std::string_view text) {
-  text = trim(text);
+  text = trim_space(text);
   const std::string_view name = take_name(text);
   if (name.empty()) return std::nullopt;
   PackageRequest out;
   out.name = normalised_name(name);
-  text = trim(text);
+  text = trim_space(text);
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
     out.extras = split_list(text.substr(1, close - 1));
-    text = trim(text.substr(close + 1));
+    text = trim_space(text.substr(close + 1));
   }
   if (text.starts_with('@')) {
-    text = trim(text.substr(1));
+    text = trim_space(text.substr(1));
     out.url = text.substr(0, text.find_first_of(" \t"));
     return out;
   }
-  text = trim(text.substr(0, text.find(';')));
+  text = trim_space(text.substr(0, text.find(';')));
   if (text.starts_with('(') && text.ends_with(')')) text = text.substr(1, text.size() - 2);
   out.specifier = without_blanks(text);
   if (!out.specifier.empty() &&
@@ -121,18 +119,15 @@ std::optional<PackageRequest> parse_requirement(std::string_view text) {
 }
 
 std::optional<PackageRequest> parse_conda_spec(std::string_view text) {
-  text = trim(text);
+  text = trim_space(text);
   if (const std::size_t channel = text.rfind("::"); channel != std::string_view::npos)
     text.remove_prefix(channel + 2);
   const std::string_view name = take_name(text);
   if (name.empty()) return std::nullopt;
   PackageRequest out;
   out.manager = PackageManager::kConda;
-  out.name = name;
-  std::ranges::transform(out.name, out.name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  text = trim(text);
+  out.name = to_lower(name);
+  text = trim_space(text);
   if (text.starts_with('[')) {
     // name[version=">=2", build="…"]: only the version matters here.
     const std::size_t at = text.find("version=");
@@ -170,10 +165,10 @@ bool is_for_linux(std::string_view marker) {
   for (const auto& [variable, here] : kTests) {
     const std::size_t at = marker.find(variable);
     if (at == std::string_view::npos) continue;
-    std::string_view rest = trim(marker.substr(at + variable.size()));
+    std::string_view rest = trim_space(marker.substr(at + variable.size()));
     const bool equal = rest.starts_with("==");
     if (!equal && !rest.starts_with("!=")) continue;
-    rest = trim(rest.substr(2));
+    rest = trim_space(rest.substr(2));
     const char quote = rest.empty() ? '\0' : rest.front();
     if (quote != '\'' && quote != '"') continue;
     const std::string_view value = rest.substr(1, rest.find(quote, 1) - 1);

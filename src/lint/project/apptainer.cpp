@@ -59,9 +59,9 @@ class DefinitionReader {
     if (number == 1 && text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const Span span = source_.line_span(number);
     if (text.starts_with('%')) return begin_section(text, span);
-    const std::string_view content = trim(text);
+    const std::string_view content = trim_space(text);
     const std::size_t colon = content.find(':');
-    const std::string key = to_lower(trim(content.substr(0, colon)));
+    const std::string key = to_lower(trim_space(content.substr(0, colon)));
     const bool header = colon != content.npos && key == "bootstrap" && !text.starts_with(' ') &&
                         !text.starts_with('\t');
     if (header) end_section(span.begin);
@@ -82,7 +82,8 @@ class DefinitionReader {
       refuse(word(content).span, "Bootstrap must come first");
       out_.stages.emplace_back().span = span;
     }
-    set(key, word(trim(content.substr(0, colon))), word(trim(content.substr(colon + 1))), span);
+    set(key, word(trim_space(content.substr(0, colon))),
+        word(trim_space(content.substr(colon + 1))), span);
   }
 
   void set(const std::string& key, Word name, Word value, Span span) {
@@ -113,7 +114,7 @@ class DefinitionReader {
     std::size_t end = 0;
     while (end < rest.size() && !is_blank(rest[end])) ++end;
     const std::string name = to_lower(rest.substr(0, end));
-    rest = trim(rest.substr(end));
+    rest = trim_space(rest.substr(end));
     if (!holds(kSections, name))
       refuse({span.begin, span.begin + 1 + name.size()}, fmt::format("%{} is no section", name));
     if (out_.stages.empty()) {
@@ -125,7 +126,8 @@ class DefinitionReader {
     section.name = name;
     section.header = {std::string(text), span};
     section.body = {std::min(span.end + 1, source_.text().size()), 0};
-    if (name == "files" && rest.starts_with("from ")) section.from_stage = trim(rest.substr(5));
+    if (name == "files" && rest.starts_with("from "))
+      section.from_stage = trim_space(rest.substr(5));
     if (!section.from_stage.empty() && !known_stage(section.from_stage))
       refuse(span, fmt::format("there is no stage {} above", section.from_stage));
     out_.stages.back().sections.push_back(std::move(section));

@@ -20,14 +20,6 @@ bool is_yaml_name(std::string_view name) {
          name.ends_with(".yml.j2") || name.ends_with(".tpl");
 }
 
-std::string_view next_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(end == text.npos ? text.size() : end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
-}
-
 /// What a YAML text says at the left margin.
 struct Margin {
   bool api_version = false, kind = false;
@@ -49,7 +41,7 @@ Margin margin_of(std::string_view text) {
   Margin out;
   std::string_view last;
   while (!text.empty()) {
-    const std::string_view line = next_line(text);
+    const std::string_view line = take_line(text);
     const std::size_t indent = line.find_first_not_of(" \t");
     if (indent == line.npos || line[indent] == '#') continue;
     if (indent == 0) {
@@ -134,7 +126,7 @@ bool is_shell_shebang(std::string_view text) {
 /// FROM as the first instruction: a Dockerfile on standard input.
 bool looks_like_dockerfile(std::string_view text) {
   while (!text.empty()) {
-    const std::string_view line = next_line(text);
+    const std::string_view line = take_line(text);
     const std::size_t indent = line.find_first_not_of(" \t");
     if (indent == line.npos || line[indent] == '#') continue;
     const std::string word =

@@ -1,5 +1,6 @@
 #include "lint/readers/hcl.h"
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/source/blanks.h"
 
@@ -11,8 +12,7 @@ constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 constexpr unsigned kMaxDepth = 100;
 
 bool is_name_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         (static_cast<unsigned char>(c) & 0x80) != 0;
+  return is_letter(c) || c == '_' || (static_cast<unsigned char>(c) & 0x80) != 0;
 }
 
 bool is_name(char c) {

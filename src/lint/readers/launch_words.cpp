@@ -47,11 +47,11 @@ std::vector<LaunchWord> launch_words(const ShellCommand& command, const Environm
       out.push_back({{*value, word.span}, false});
       continue;
     }
-    std::string_view rest = trim(*value);
+    std::string_view rest = trim_space(*value);
     while (!rest.empty() && out.size() <= kMostWords) {
       const std::size_t end = std::min(rest.find_first_of(" \t\n"), rest.size());
       out.push_back({{std::string(rest.substr(0, end)), word.span}, false});
-      rest = trim(rest.substr(end));
+      rest = trim_space(rest.substr(end));
     }
   }
   return out;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/source/blanks.h"
 #include "lint/source/templates.h"
@@ -19,8 +20,7 @@ bool separates_words(char c) {
 }
 
 bool is_name(char c, bool first) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-         (!first && c >= '0' && c <= '9');
+  return is_letter(c) || c == '_' || (!first && c >= '0' && c <= '9');
 }
 
 /// A decimal number in front; what follows it stays in `text`.

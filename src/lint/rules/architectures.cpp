@@ -4,15 +4,13 @@
 #include <array>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/facts/gpu_architectures.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::compare_versions;
 
 constexpr auto kArchitecturesRules = std::to_array<std::string_view>({
     "torch-arch-list",
@@ -46,7 +44,7 @@ std::string plain(std::string_view architecture) {
 void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& sink) {
   const Brought& cuda = at.stage->image.cuda;
   if (!cuda.known()) return;
-  const std::string toolkit = knowledge::major_minor(cuda.value);
+  const std::string toolkit = major_minor(cuda.value);
   std::vector<std::string> said;
   for (const ListedArchitecture& item : list.items) {
     if (item.architecture.empty() || item.architecture.starts_with("gfx")) continue;
@@ -81,14 +79,14 @@ bool serves(const ListedArchitecture& item, const std::string& gpu) {
   const bool exact = item.architecture.ends_with('a');
   const std::string architecture = plain(item.architecture);
   if (exact || item.text.ends_with("-real")) {
-    return knowledge::first_number(architecture) == knowledge::first_number(gpu) &&
+    return first_number(architecture) == first_number(gpu) &&
            (exact ? architecture == gpu : compare_versions(architecture, gpu) <= 0);
   }
   // Plain entries: a cubin of the major, or PTX that newer GPUs compile.
   const bool ptx = item.text.ends_with("+PTX") || item.text.ends_with("-virtual") ||
                    item.text.starts_with("compute_");
   if (ptx && compare_versions(architecture, gpu) <= 0) return true;
-  return knowledge::first_number(architecture) == knowledge::first_number(gpu) &&
+  return first_number(architecture) == first_number(gpu) &&
          compare_versions(architecture, gpu) <= 0;
 }
 
@@ -354,7 +352,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
         }
       }
       if (compressed || targets < 2 || !stage.image.cuda.known() ||
-          !knowledge::at_least(stage.image.cuda.value, "12.8"))
+          !version_at_least(stage.image.cuda.value, "12.8"))
         continue;
       const auto* format = view.project->knowledge->drivers.format("zstd-fatbin");
       Finding& found = sink.add(

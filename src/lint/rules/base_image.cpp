@@ -4,14 +4,12 @@
 #include <array>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::compare_versions;
 
 constexpr auto kBaseImageRules = std::to_array<std::string_view>({
     "cuda-tag-missing",
@@ -93,8 +91,7 @@ void retired_tag(const FileView& view, const StageView& stage, FindingSink& sink
   found.evidence = {row->source};
   if (!row->document.empty()) found.evidence.push_back(row->document);
   found.fix = fmt::format("move to {}", instead);
-  const bool same_minor = better != nullptr &&
-                          knowledge::major_minor(better->cuda) == knowledge::major_minor(row->cuda);
+  const bool same_minor = better != nullptr && major_minor(better->cuda) == major_minor(row->cuda);
   if (!deleted && same_minor) replace_version(view, stage, *row, *better, found);
 }
 
@@ -117,7 +114,7 @@ void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink
     // Of recent minors there may be updates that the table does not know yet.
     const bool minor_known =
         std::ranges::any_of(images.cuda, [&](const knowledge::CudaImageRow& other) {
-          return knowledge::major_minor(other.cuda) == knowledge::major_minor(cuda);
+          return major_minor(other.cuda) == major_minor(cuda);
         });
     if (minor_known && compare_versions(cuda, "12.6") >= 0) return;
     message = fmt::format("there is no nvidia/cuda:{} that the table knows", cuda);
@@ -136,8 +133,7 @@ void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink
     const auto* base = images.cuda_distribution(stage.image.distribution.value);
     if (base == nullptr) return;
     const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
-    const bool late =
-        !base->last.empty() && compare_versions(knowledge::major_minor(cuda), base->last) > 0;
+    const bool late = !base->last.empty() && compare_versions(major_minor(cuda), base->last) > 0;
     if (!early && !late) return;
     message = fmt::format("nvidia/cuda has no images of CUDA {} on {}", cuda, base->distribution);
     fix = early ? fmt::format("{} begins with CUDA {}", base->distribution, base->first)

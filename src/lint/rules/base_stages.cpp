@@ -5,16 +5,14 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/version_numbers.h"
 #include "inventory/describe/slim_mark.h"
 #include "knowledge/table_rows.h"
-#include "knowledge/version.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::compare_versions;
 
 constexpr auto kBaseStagesRules = std::to_array<std::string_view>({
     "platform-mismatch",
@@ -82,9 +80,9 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   const auto judge = [&](std::string_view what, const Brought& built, const Brought& here,
                          bool newer_only) {
     if (!message.empty() || !built.known() || !here.known()) return;
-    const std::string a = knowledge::major_minor(built.value);
-    const std::string b = knowledge::major_minor(here.value);
-    const bool major = knowledge::first_number(a) != knowledge::first_number(b);
+    const std::string a = major_minor(built.value);
+    const std::string b = major_minor(here.value);
+    const bool major = first_number(a) != first_number(b);
     if (!major && (!newer_only || compare_versions(a, b) <= 0)) return;
     message = fmt::format("'{}' was built with {} {}, and this stage has {} {}",
                           sources.front()->text, what, a, what, b);
@@ -162,12 +160,12 @@ void python_between(const FileView& view, const StageCopy& copy, FindingSink& si
       continue;
     }
     if (built.empty() || !to.python.known() || other_python(view, copy.to->index)) continue;
-    if (knowledge::major_minor(built) == knowledge::major_minor(to.python.value)) continue;
+    if (major_minor(built) == major_minor(to.python.value)) continue;
     Finding& found = sink.add(
         "stage-python-mismatch", *view.file, source->span,
         fmt::format("'{}' belongs to Python {}, and this stage has Python {}: compiled modules do "
                     "not load, and the interpreter's path is another",
-                    path, knowledge::major_minor(built), knowledge::major_minor(to.python.value)));
+                    path, major_minor(built), major_minor(to.python.value)));
     found.evidence = {evidence, to.python.evidence};
   }
 }
@@ -218,7 +216,7 @@ void labels(const FileView& view, FindingSink& sink) {
   std::string label = fmt::format("LABEL {}=\"gfx942\"", inventory::kLabelTargets);
   std::string evidence = last.image.vendor.evidence;
   if (!amd) {
-    const auto major = knowledge::first_number(last.image.cuda.value);
+    const auto major = first_number(last.image.cuda.value);
     const auto* row = major ? view.project->knowledge->drivers.minor_version(*major) : nullptr;
     label = fmt::format("LABEL {}=\"{}\"", inventory::kLabelDriverFloor,
                         row == nullptr ? "…" : row->driver);

@@ -81,8 +81,6 @@ class ServiceRules {
     if (!driver.is_scalar()) return;
     const std::optional<std::string> name = interpolate(driver.text);
     if (!name || *name == "nvidia" || *name == "amd" || *name == "cdi") return;
-    std::string lower;
-    for (const char c : *name) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     // Another driver may be somebody's own; these are slips.
     static constexpr std::array<std::string_view, 13> kSlips = {"nvidia.com/gpu",
                                                                 "nvidia.com",
@@ -97,7 +95,7 @@ class ServiceRules {
                                                                 "gpu",
                                                                 "nvidia-gpu",
                                                                 "nvidia"};
-    if (std::ranges::find(kSlips, lower) == kSlips.end()) return;
+    if (!is_one_of(to_lower(*name), kSlips)) return;
     Finding& found = sink_.add(
         "compose-gpu-driver", file_, word_of(driver).span,
         fmt::format("{} names the driver {}; Docker's is called nvidia", title(service_), *name));

@@ -4,15 +4,12 @@
 #include <array>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::compare_versions;
-using knowledge::first_number;
 
 constexpr auto kHostRules =
     std::to_array<std::string_view>({"host-driver-too-old", "host-gpu-unsupported"});
@@ -150,7 +147,7 @@ void judge_gpu(const FileView& view, const host::Profile& profile, const Decidin
     } else {
       const auto* row = tables.architectures.find(architecture);
       if (row == nullptr || amd_gpu) continue;
-      const std::string cuda = knowledge::major_minor(deciding.cuda);
+      const std::string cuda = major_minor(deciding.cuda);
       if (!row->last_cuda.empty() && compare_versions(cuda, row->last_cuda) > 0)
         message = fmt::format(
             "CUDA {} no longer holds code for {} ({}), the GPU of {}; {} was the "

@@ -13,9 +13,6 @@
 
 namespace flense::lint {
 
-/// "error", "warning", "info".
-Severity severity_of(std::string_view word);
-
 class FindingSink {
  public:
   FindingSink(const knowledge::LintRules& rules, std::vector<Finding>& out)

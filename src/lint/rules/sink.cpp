@@ -16,9 +16,4 @@ Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span s
   return out;
 }
 
-Severity severity_of(std::string_view word) {
-  if (word == "error") return Severity::kError;
-  return word == "info" ? Severity::kInfo : Severity::kWarning;
-}
-
 }  // namespace flense::lint

@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::first_number;
-using knowledge::major_minor;
 
 constexpr auto kVersionsRules = std::to_array<std::string_view>({
     "wheel-cuda-mismatch",
@@ -275,9 +272,9 @@ bool meets(std::string_view version, std::string_view specifier) {
     const std::string_view part = specifier.substr(0, comma);
     const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
     const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
-    const int order = bound.empty() ? 0 : knowledge::compare_versions(version, bound);
-    if (knowledge::is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
-                                         (op == "<=" && order > 0) || (op == "<" && order >= 0)))
+    const int order = bound.empty() ? 0 : compare_versions(version, bound);
+    if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
+                              (op == "<=" && order > 0) || (op == "<" && order >= 0)))
       return false;
     if (comma == std::string_view::npos) break;
     specifier.remove_prefix(comma + 1);
@@ -316,9 +313,8 @@ void torch_twice(const Project& project, const FileView& view, FindingSink& sink
       const TorchInstall& again = all.front();
       const std::string& has = stage.image.framework_version.value;
       const std::string& wanted = again.torch.version;
-      const bool other = wanted.empty()
-                             ? !meets(has, again.torch.request->specifier)
-                             : has.empty() || knowledge::compare_versions(has, wanted) != 0;
+      const bool other = wanted.empty() ? !meets(has, again.torch.request->specifier)
+                                        : has.empty() || compare_versions(has, wanted) != 0;
       // What the base holds meets a bare name, and most ranges.
       if (other)
         report(
@@ -351,7 +347,7 @@ void torch_twice(const Project& project, const FileView& view, FindingSink& sink
         continue;
       const Framework& before = earlier->torch;
       const Framework& now = again.torch;
-      const bool version = knowledge::compare_versions(before.version, now.version) != 0;
+      const bool version = compare_versions(before.version, now.version) != 0;
       const bool variant = before.variant.known() && now.variant.known() &&
                            before.variant.value != now.variant.value;
       if (!version && !variant) continue;
@@ -377,7 +373,7 @@ void tensorrt(const PlacedList& place, FindingSink& sink) {
       wanted = first_number(named).value_or(0);
       evidence = request.name;
     } else if (!request.version.empty() && *base < 12 &&
-               knowledge::at_least(request.version, "10.13.2")) {
+               version_at_least(request.version, "10.13.2")) {
       wanted = 12;
       evidence = "TensorRT support matrix: 10.13.2 and later are for CUDA 12 and 13";
     }

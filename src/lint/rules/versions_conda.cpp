@@ -4,15 +4,12 @@
 #include <array>
 
 #include "base/format.h"
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 #include "lint/rules/stage_rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-using knowledge::first_number;
-using knowledge::major_minor;
 
 constexpr auto kVersionsCondaRules = std::to_array<std::string_view>({"conda-cuda-mismatch"});
 
@@ -33,7 +30,7 @@ std::string cuda_of_conda(const PackageRequest& request) {
   if (at == std::string::npos) return {};
   const std::string_view rest = std::string_view(request.specifier).substr(at + 5);
   const std::string_view number = rest.substr(0, rest.find_first_not_of("0123456789."));
-  return knowledge::is_version(number) ? major_minor(number) : std::string();
+  return is_version(number) ? major_minor(number) : std::string();
 }
 
 bool fit(const std::string& a, const std::string& b) {

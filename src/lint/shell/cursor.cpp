@@ -27,7 +27,7 @@ bool ShellCursor::skip_continuation() {
   at_ = end + 1;
   while (dialect_.dockerfile_lines && at_ < text_.size()) {
     const std::size_t newline = std::min(text_.find('\n', at_), text_.size());
-    const std::string_view line = trim_left(text_.substr(at_, newline - at_));
+    const std::string_view line = trim_space_left(text_.substr(at_, newline - at_));
     if (!line.empty() && line.front() != '#') break;
     at_ = std::min(newline + 1, text_.size());
   }

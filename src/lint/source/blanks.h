@@ -1,12 +1,8 @@
-// White space as Go's unicode.IsSpace sees it in UTF-8, ASCII letters, words and paths: what the
+// White space as Go's unicode.IsSpace and strings.TrimSpace see it in UTF-8, and paths: what the
 // readers of build files share.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <initializer_list>
-#include <span>
-#include <string>
 #include <string_view>
 
 #include "base/ascii.h"
@@ -36,13 +32,13 @@ inline std::size_t space_at(std::string_view text, std::size_t at) {
   return second == 0x81 && third == 0x9f ? 3 : 0;
 }
 
-inline std::string_view trim_left(std::string_view text) {
+inline std::string_view trim_space_left(std::string_view text) {
   while (const std::size_t width = space_at(text, 0)) text.remove_prefix(width);
   return text;
 }
 
-inline std::string_view trim(std::string_view text) {
-  text = trim_left(text);
+inline std::string_view trim_space(std::string_view text) {
+  text = trim_space_left(text);
   while (!text.empty()) {
     std::size_t width = 1;
     while (width <= 3 && width <= text.size() && space_at(text, text.size() - width) != width)
@@ -53,41 +49,12 @@ inline std::string_view trim(std::string_view text) {
   return text;
 }
 
-inline bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-inline char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-inline char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-inline std::string to_lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), lower);
-  return out;
-}
-inline std::string to_upper(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), upper);
-  return out;
-}
 inline bool holds(std::string_view text, std::string_view part) {
   return text.find(part) != text.npos;
-}
-inline bool is_one_of(std::string_view text, std::span<const std::string_view> names) {
-  return std::ranges::find(names, text) != names.end();
-}
-inline bool is_one_of(std::string_view text, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, text) != names.end();
 }
 /// The last component of a path as people write it, which may end in slashes.
 inline std::string_view file_name(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   return path.substr(path.rfind('/') + 1);
 }
-inline bool same_text(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 }  // namespace flense::lint

@@ -4,12 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "inventory/describe/finding.h"
+#include "base/severity.h"
 #include "lint/source/source.h"
 
 namespace flense::lint {
-
-using inventory::Severity;
 
 /// Replaces a span of the finding's file; edits of one finding do not overlap.
 struct Edit {

@@ -12,7 +12,7 @@ namespace {
 
 /// "[ a . b ]" -> "a.b", quotes kept out; empty for a line that is no header.
 std::string header_name(std::string_view line) {
-  line = trim(line);
+  line = trim_space(line);
   if (!line.starts_with('[')) return {};
   const bool twice = line.starts_with("[[");
   line.remove_prefix(twice ? 2 : 1);
@@ -102,7 +102,7 @@ Span TomlPlaces::key(std::string_view key) {
         const std::size_t behind =
             text_.find_first_not_of(" \t", name + key.size() + (quoted ? 1 : 0));
         if (behind < stop && (text_[behind] == '=' || text_[behind] == '.')) {
-          const std::string_view whole = trim(text_.substr(first, stop - first));
+          const std::string_view whole = trim_space(text_.substr(first, stop - first));
           return {first, first + whole.size()};
         }
       }

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version.h"
 
@@ -122,7 +123,7 @@ std::string uri_of(std::string_view artifact) {
   std::string out;
   for (std::size_t i = 0; i < artifact.size(); ++i) {
     const char c = artifact[i];
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+    const bool plain = is_alphanumeric(c) ||
                        std::string_view("-._~/@+,=").find(c) != std::string_view::npos ||
                        (c == ':' && (i == scheme || i > slash));
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));

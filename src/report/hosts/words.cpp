@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 
 namespace flense::report {
@@ -10,10 +11,6 @@ namespace {
 
 using host::Gpu;
 using host::Profile;
-
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 /// At most 63 of [A-Za-z0-9._-], alphanumeric at both ends: Kubernetes' rule for label values, and
 /// safe in every shell.

@@ -9,7 +9,6 @@ namespace flense::report {
 namespace {
 
 using lint::Finding;
-using lint::Severity;
 using text::Json;
 
 Json position_json(lint::Position position) {
@@ -35,7 +34,7 @@ Json finding_json(const LintReport& report, const Finding& finding) {
   Json out = Json::object();
   out.set("rule", finding.rule);
   if (const auto* row = report.rules.find(finding.rule)) out.set("number", row->number);
-  out.set("severity", inventory::to_string(finding.severity));
+  out.set("severity", to_string(finding.severity));
   out.set("path", finding.path);
   if (!place.whole_file) {
     out.set("begin", position_json(place.begin));

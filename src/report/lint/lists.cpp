@@ -11,7 +11,6 @@ namespace flense::report {
 namespace {
 
 using lint::Finding;
-using lint::Severity;
 
 /// Of a message (GitHub: workflow commands); in properties ':' and ',' too.
 std::string escaped(std::string_view text, bool property) {
@@ -75,7 +74,7 @@ std::string lint_markdown(const LintReport& report) {
   out += "\n| | place | what | fix | rule |\n|---|---|---|---|---|\n";
   for (const Finding& finding : findings) {
     const LintPlace place = place_of(report.project, finding);
-    out += fmt::format("| {} | {}{} | {} | {} | {} |\n", inventory::to_string(finding.severity),
+    out += fmt::format("| {} | {}{} | {} | {} | {} |\n", to_string(finding.severity),
                        markdown_cell(finding.path),
                        place.whole_file ? "" : fmt::format(":{}", place.begin.line),
                        markdown_cell(finding.message), markdown_cell(finding.fix), finding.rule);
@@ -92,7 +91,7 @@ std::string lint_checkstyle(const LintReport& report) {
       out += fmt::format(
           "    <error line=\"{}\" column=\"{}\" severity=\"{}\" message=\"{}\" "
           "source=\"flense.{}\"/>\n",
-          place.begin.line, place.begin.column, inventory::to_string(finding->severity),
+          place.begin.line, place.begin.column, to_string(finding->severity),
           xml_text(with_fix(*finding)), finding->rule);
     }
     out += "  </file>\n";
@@ -116,7 +115,7 @@ std::string lint_junit(const LintReport& report) {
       suites += fmt::format(
           "    <testcase name=\"{} line {}\" classname=\"{}\">\n      <failure type=\"{}\" "
           "message=\"{}\">{}</failure>\n    </testcase>\n",
-          finding->rule, place.begin.line, xml_text(path), inventory::to_string(finding->severity),
+          finding->rule, place.begin.line, xml_text(path), to_string(finding->severity),
           xml_text(finding->message), xml_text(with_fix(*finding)));
     }
     suites += "  </testsuite>\n";

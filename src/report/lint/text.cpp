@@ -11,7 +11,6 @@ namespace flense::report {
 namespace {
 
 using lint::Finding;
-using lint::Severity;
 
 Ink severity_ink(Severity severity) {
   switch (severity) {
@@ -90,7 +89,7 @@ std::string lint_text(const LintReport& report, const Style& style, bool quiet) 
                             : fmt::format("{}:{}:{}: ", printable(finding.path), place.begin.line,
                                           place.begin.column);
     out +=
-        fmt::format("{}: {} {}\n", style.paint(ink, inventory::to_string(finding.severity)),
+        fmt::format("{}: {} {}\n", style.paint(ink, to_string(finding.severity)),
                     printable(finding.message), style.paint(Ink::kDim, "[" + finding.rule + "]"));
     if (!place.whole_file) out += excerpt(place, style, ink);
     for (const std::string& one : finding.evidence)

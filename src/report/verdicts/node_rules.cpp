@@ -8,8 +8,8 @@
 
 #include "base/format.h"
 #include "base/printable.h"
+#include "base/version_numbers.h"
 #include "device/target.h"
-#include "knowledge/version.h"
 
 namespace flense::report {
 
@@ -110,7 +110,7 @@ Terms nvidia_terms(const Requirements& needs) {
   const std::string native = needs.driver_native.value.value_or("");
   const std::string minor = needs.driver_minor.value.value_or(native);
   std::string ptx = needs.driver_ptx.value.value_or(native);
-  if (knowledge::compare_versions(ptx, minor) < 0) ptx = minor;
+  if (compare_versions(ptx, minor) < 0) ptx = minor;
   Capabilities machine, compiled;
   unsigned newest = 0;
   for (const ServedGpu& gpu : needs.gpus) {

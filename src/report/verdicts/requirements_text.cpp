@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/path.h"
 #include "base/printable.h"
@@ -123,8 +124,8 @@ void gpu_rows(const Requirements& needs, Sheet& sheet) {
 std::string shell_word(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       std::string_view("._,/-+").find(c) != std::string_view::npos;
+    const bool plain =
+        is_alphanumeric(c) || std::string_view("._,/-+").find(c) != std::string_view::npos;
     out += plain ? c : '-';
   }
   return out;

@@ -173,12 +173,12 @@ TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
 
 TEST(CudaCopies, VersionsCompareAsNumbers) {
   using inventory::at_least;
-  EXPECT_TRUE(at_least("12.10", "12.9"));
-  EXPECT_TRUE(at_least("12.8.4.1", "12.8.4"));
-  EXPECT_TRUE(at_least("12.8", "12.8.4"));
-  EXPECT_FALSE(at_least("12.8.3.14", "12.8.4.1"));
-  EXPECT_FALSE(at_least("12.x", "12.8"));
-  EXPECT_FALSE(at_least("", "12"));
+  EXPECT_TRUE(at_least_as_written("12.10", "12.9"));
+  EXPECT_TRUE(at_least_as_written("12.8.4.1", "12.8.4"));
+  EXPECT_TRUE(at_least_as_written("12.8", "12.8.4"));
+  EXPECT_FALSE(at_least_as_written("12.8.3.14", "12.8.4.1"));
+  EXPECT_FALSE(at_least_as_written("12.x", "12.8"));
+  EXPECT_FALSE(at_least_as_written("", "12"));
   EXPECT_EQ(inventory::library_file_version("a/libcublas.so.12.8.4.1"), "12.8.4.1");
   EXPECT_EQ(inventory::library_file_version("a/libcublas.so.12"), "");
   EXPECT_EQ(inventory::library_file_version("a/libcublas.so"), "");

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/version.h"
+#include "base/version_numbers.h"
 #include "knowledge/gpus.h"
 
 namespace flense::slim {
@@ -12,23 +13,6 @@ namespace {
 
 /// The CUDA whose drivers read device code in zstd frames.
 constexpr std::string_view kZstdCode = "12.4";
-
-/// Dotted numbers, compared number by number: "525.60.13" < "525.105.17".
-bool version_less(std::string_view a, std::string_view b) {
-  const auto next = [](std::string_view& text) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const auto used = static_cast<std::size_t>(end - text.data());
-    text.remove_prefix(std::min(text.size(), used + 1));
-    return error == std::errc() ? value : 0U;
-  };
-  while (!a.empty() || !b.empty()) {
-    const unsigned left = next(a);
-    const unsigned right = next(b);
-    if (left != right) return left < right;
-  }
-  return false;
-}
 
 /// "python3 app.py --selftest (1234 paths); gpu.trace (5678 paths)"; empty without a trace.
 std::string traced_label(const SlimOptions& options) {
@@ -55,7 +39,7 @@ DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool rai
   for (const std::string& version : cuda_versions)
     floors.push_back(knowledge::driver_floor_for_cuda(version));
   for (std::string& candidate : floors)
-    if (version_less(out.driver, candidate)) out.driver = std::move(candidate);
+    if (compare_versions(out.driver, candidate) < 0) out.driver = std::move(candidate);
   return out;
 }
 

@@ -12,15 +12,10 @@ namespace {
 constexpr std::size_t kHeaderBytes = 16;
 constexpr std::size_t kMostTagBytes = 64;
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 bool is_tag(std::string_view tag) {
   return !tag.empty() && tag.size() <= kMostTagBytes && tag.front() != '.' &&
-         std::ranges::all_of(tag, [](char c) {
-           return is_digit(c) || is_letter(c) || c == '-' || c == '_' || c == '.';
-         });
+         std::ranges::all_of(
+             tag, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 }  // namespace

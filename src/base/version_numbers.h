@@ -6,12 +6,12 @@
 #include <string>
 #include <string_view>
 
-namespace flense::knowledge {
+namespace flense {
 
 /// Negative, 0 or positive as `a` is older, the same or newer. Number by number; missing numbers
 /// count as 0, and what follows the digits of a part for nothing: 12.4 == 12.4.0 == 12.4-rc1.
 int compare_versions(std::string_view a, std::string_view b);
-inline bool at_least(std::string_view version, std::string_view floor) {
+inline bool version_at_least(std::string_view version, std::string_view floor) {
   return compare_versions(version, floor) >= 0;
 }
 
@@ -23,4 +23,4 @@ std::optional<std::uint64_t> first_number(std::string_view version);
 /// Digits and dots, a digit first, at most 32 characters.
 bool is_version(std::string_view text);
 
-}  // namespace flense::knowledge
+}  // namespace flense

@@ -1,9 +1,9 @@
-#include "knowledge/version.h"
+#include "base/version_numbers.h"
 
 #include <algorithm>
 #include <charconv>
 
-namespace flense::knowledge {
+namespace flense {
 
 namespace {
 
@@ -43,4 +43,4 @@ bool is_version(std::string_view text) {
          text.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-}  // namespace flense::knowledge
+}  // namespace flense
