@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <system_error>
 
 namespace flense {
 
@@ -52,6 +55,21 @@ Result<UniqueFd> open_private_directory(const std::filesystem::path& directory) 
         Result<UniqueFd>(fail(Code::kEnvironment, "others may write to {}", directory.string())),
         "chmod go-w " + directory.string());
   return fd;
+}
+
+Result<TemporaryDirectory> TemporaryDirectory::create(const std::filesystem::path& parent,
+                                                      std::string_view name) {
+  std::string path = (parent / (std::string(name) + "-XXXXXX")).string();
+  if (::mkdtemp(path.data()) == nullptr)
+    return system_error(errno, "cannot create a directory in " + parent.string());
+  TemporaryDirectory out;
+  out.path_ = path;
+  return out;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace flense

@@ -4,7 +4,7 @@
 #include <system_error>
 
 #include "base/ascii.h"
-#include "base/temporary_directory.h"
+#include "base/private_directory.h"
 #include "cli/shared/common.h"
 #include "cli/slim/run.h"
 #include "cli/slim/steps.h"

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <system_error>
 
-#include "base/temporary_directory.h"
+#include "base/private_directory.h"
 #include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
 #include "cli/slim/packing.h"

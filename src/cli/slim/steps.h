@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/private_directory.h"
 #include "base/progress.h"
-#include "base/temporary_directory.h"
 #include "cli/shared/args.h"
 #include "cli/shared/io.h"
 #include "image/model/image.h"

@@ -4,8 +4,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/private_directory.h"
 #include "base/process.h"
-#include "base/temporary_directory.h"
 #include "codec/sha256.h"
 #include "image/model/platform.h"
 #include "image/sources/remote_config.h"

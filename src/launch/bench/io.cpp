@@ -11,7 +11,7 @@
 #include <system_error>
 
 #include "base/file.h"
-#include "base/temporary_directory.h"
+#include "base/private_directory.h"
 #include "launch/bench/io_measure.h"
 #include "launch/bench/io_overlay.h"
 
