@@ -183,9 +183,8 @@ Result<AtomicDirectory> AtomicDirectory::create(const std::filesystem::path& pat
   std::filesystem::path clean = path;
   if (!clean.has_filename()) clean = clean.parent_path();
   if (std::filesystem::symlink_status(clean).type() != std::filesystem::file_type::not_found)
-    return with_hint(
-        Result<AtomicDirectory>(fail(Code::kEnvironment, "{} already exists", clean.string())),
-        "name an output that does not exist yet, or remove this one first");
+    return fail(Code::kEnvironment, "{} already exists", clean.string())
+        .hint("name an output that does not exist yet, or remove this one first");
   remove_stale_staging(clean);
   std::string name = staging_pattern(clean);
   if (::mkdtemp(name.data()) == nullptr)

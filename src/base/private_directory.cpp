@@ -51,9 +51,8 @@ Result<UniqueFd> open_private_directory(const std::filesystem::path& directory) 
   if (status.st_uid != ::geteuid())
     return fail(Code::kEnvironment, "{} belongs to another user", directory.string());
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return with_hint(
-        Result<UniqueFd>(fail(Code::kEnvironment, "others may write to {}", directory.string())),
-        "chmod go-w " + directory.string());
+    return fail(Code::kEnvironment, "others may write to {}", directory.string())
+        .hint("chmod go-w " + directory.string());
   return fd;
 }
 

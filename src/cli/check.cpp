@@ -86,9 +86,8 @@ Result<CheckRequest> understand_check(const ParsedArgs& args) {
     return fail(Code::kUsage, "{} speaks of the image alone, and --host names machines",
                 out.emit.empty() ? "--requirements" : "--emit");
   if (out.requirements && (out.format == "sarif" || out.format == "markdown"))
-    return with_hint(
-        Result<CheckRequest>(fail(Code::kUsage, "--format {} needs a --host", out.format)),
-        "without one, requirements are printed as text or --json");
+    return fail(Code::kUsage, "--format {} needs a --host", out.format)
+        .hint("without one, requirements are printed as text or --json");
   return out;
 }
 

@@ -34,10 +34,9 @@ Result<void> check_tables(const Config& config) {
   for (const auto& [name, value] : config.json.members()) {
     if (std::ranges::find(names, name) != names.end()) continue;
     const std::string near = nearest(name, names);
-    return with_hint(
-        Result<void>(fail(Code::kUsage, "{}: there is no command '{}'", config.path, name)),
-        near.empty() ? "tables are named as commands: [lint], [check]"
-                     : fmt::format("did you mean [{}]?", near));
+    return fail(Code::kUsage, "{}: there is no command '{}'", config.path, name)
+        .hint(near.empty() ? "tables are named as commands: [lint], [check]"
+                           : fmt::format("did you mean [{}]?", near));
   }
   return {};
 }

@@ -103,9 +103,8 @@ Result<std::vector<host::Profile>> read_hosts(const ParsedArgs& args) {
 
 Result<int> print_comparison(std::span<const host::Profile> hosts, const ParsedArgs& args, Io& io) {
   if (hosts.size() < 2)
-    return with_hint(
-        Result<int>(fail(Code::kUsage, "there is one host, and nothing to compare it with")),
-        "flense host --compare A B, or a file with the nodes of a cluster");
+    return fail(Code::kUsage, "there is one host, and nothing to compare it with")
+        .hint("flense host --compare A B, or a file with the nodes of a cluster");
   const host::Fleet fleet = host::compare(hosts);
   TRY_DO(write_text(io, args.has("--json")
                             ? text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n"

@@ -66,9 +66,9 @@ Result<void> known_rule(const std::string& word, const knowledge::LintRules& rul
   std::vector<std::string_view> ids;
   for (const knowledge::LintRuleRow& row : rules.rows) ids.push_back(row.id);
   const std::string near = nearest(word, ids);
-  return with_hint(
-      Result<void>(fail(Code::kUsage, "there is no rule '{}'", word)),
-      near.empty() ? "flense explain lists the rules" : fmt::format("did you mean {}?", near));
+  return fail(Code::kUsage, "there is no rule '{}'", word)
+      .hint(near.empty() ? "flense explain lists the rules"
+                         : fmt::format("did you mean {}?", near));
 }
 
 std::string today() {
@@ -177,9 +177,8 @@ Result<int> lint_function(const ParsedArgs& args, Io& io) {
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));
   if (inputs.empty())
-    return with_hint(
-        Result<int>(bad_input("no file that lint knows in {}", fmt::join(names, ", "))),
-        "name the file: its kind is then told from its content");
+    return bad_input("no file that lint knows in {}", fmt::join(names, ", "))
+        .hint("name the file: its kind is then told from its content");
   lint::Project project = project_of(inputs, request);
   lint::Outcome outcome = lint::lint(project, request.rules, request.policy);
   if (args.has("--diff")) {

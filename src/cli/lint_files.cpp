@@ -52,9 +52,8 @@ Result<void> read_directory(const fs::path& directory, std::vector<lint::Input>&
   for (std::size_t seen = 0; at != fs::recursive_directory_iterator(); at.increment(error)) {
     if (error) return system_error(error.value(), "cannot list " + directory.string());
     if (++seen > kMaxFiles)
-      return with_hint(
-          Result<void>(bad_input("{} holds more than {} files", directory.string(), kMaxFiles)),
-          "name the files, or a directory further down");
+      return bad_input("{} holds more than {} files", directory.string(), kMaxFiles)
+          .hint("name the files, or a directory further down");
     std::error_code ignored;
     if (at->is_directory(ignored) && (left_out(at->path()) || at.depth() >= kMaxDepth)) {
       at.disable_recursion_pending();

@@ -118,9 +118,8 @@ Result<void> read_security(const ParsedArgs& args, launch::RunOptions& out) {
     if (value == "seccomp=unconfined" || value == "seccomp:unconfined")
       out.filter = false;
     else if (std::ranges::find(kAccepted, value) == kAccepted.end())
-      return with_hint(
-          Result<void>(fail(Code::kUsage, "--security-opt {} is not known", value)),
-          "seccomp=unconfined allows all system calls; no-new-privileges always holds");
+      return fail(Code::kUsage, "--security-opt {} is not known", value)
+          .hint("seccomp=unconfined allows all system calls; no-new-privileges always holds");
   }
   return {};
 }

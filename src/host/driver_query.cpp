@@ -154,9 +154,8 @@ Result<std::string> ask_nvidia_smi(const std::vector<std::string>& arguments) {
   // Windows' driver brings the one of WSL2, outside PATH.
   std::string program = find_program("nvidia-smi").value_or("/usr/lib/wsl/lib/nvidia-smi");
   if (::access(program.c_str(), X_OK) != 0)
-    return with_hint(
-        Result<std::string>(fail(Code::kEnvironment, "there is no nvidia-smi on PATH")),
-        "it comes with NVIDIA's driver; inside containers with the capability utility");
+    return fail(Code::kEnvironment, "there is no nvidia-smi on PATH")
+        .hint("it comes with NVIDIA's driver; inside containers with the capability utility");
   std::vector<std::string> argv = {std::move(program)};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return with_context(answer_of(argv), "asking the driver");

@@ -175,8 +175,7 @@ Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::st
   if (start == std::string_view::npos) return bad_input("{} is empty", name).hint(kHint);
   if (is_slurm_text(text.substr(start))) return slurm_text_profiles(text.substr(start), name);
   if (text[start] != '{' && text[start] != '[')
-    return with_hint(
-        Result<Profiles>(bad_input("{} is neither JSON nor a list of Slurm nodes", name)), kHint);
+    return bad_input("{} is neither JSON nor a list of Slurm nodes", name).hint(kHint);
   TRY(const text::Json json, text::parse_json(text, name));
   if (is_kubernetes(json)) return kubernetes_profiles(json, name);
   if (is_slurm(json)) return slurm_profiles(json, name);

@@ -18,12 +18,11 @@ constexpr const char* kLayeredRoot = "rootfs";
 Result<std::string> layers_text(const std::vector<std::string>& layers) {
   for (const std::string& layer : layers)
     if (layer.find_first_of(":,\\") != std::string::npos)
-      return with_hint(
-          Result<std::string>(fail(Code::kEnvironment,
-                                   "{} cannot be a layer of an overlay: its name has a "
-                                   "colon, a comma or a backslash",
-                                   layer)),
-          "write the bundle to another place, or set FLENSE_CACHE");
+      return fail(Code::kEnvironment,
+                  "{} cannot be a layer of an overlay: its name has a "
+                  "colon, a comma or a backslash",
+                  layer)
+          .hint("write the bundle to another place, or set FLENSE_CACHE");
   return fmt::format("{}", fmt::join(layers, ":"));
 }
 

@@ -118,12 +118,10 @@ Result<Running> find_running(const RuntimePlaces& places, const std::string& nam
   std::vector<std::string> names;
   for (const Running& one : all)
     if (names.size() < kMostNames) names.push_back(one.id);
-  return with_hint(
-      Result<Running>(fail(Code::kUsage, "{} '{}'",
-                           near.empty() ? "no running container is called" : "several begin with",
-                           name)),
-      names.empty() ? "flense run --name NAME gives one a name"
-                    : fmt::format("running: {}", fmt::join(names, ", ")));
+  return fail(Code::kUsage, "{} '{}'",
+              near.empty() ? "no running container is called" : "several begin with", name)
+      .hint(names.empty() ? "flense run --name NAME gives one a name"
+                          : fmt::format("running: {}", fmt::join(names, ", ")));
 }
 
 Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {

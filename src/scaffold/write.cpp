@@ -47,11 +47,9 @@ Result<void> write_project(const std::vector<ProjectFile>& files, const fs::path
                            bool replace) {
   const std::vector<std::string> there = files_in_the_way(files, directory);
   if (!there.empty() && !replace)
-    return with_hint(
-        Result<void>(fail(Code::kEnvironment, "{} of the {} files {} there already: {}",
-                          there.size(), files.size(), there.size() == 1 ? "is" : "are",
-                          fmt::join(there, ", "))),
-        "--force replaces them, -o DIR writes elsewhere; nothing was written");
+    return fail(Code::kEnvironment, "{} of the {} files {} there already: {}", there.size(),
+                files.size(), there.size() == 1 ? "is" : "are", fmt::join(there, ", "))
+        .hint("--force replaces them, -o DIR writes elsewhere; nothing was written");
   for (const ProjectFile& file : files) TRY_DO(check_place(directory, file.path));
   for (const ProjectFile& file : files) {
     const fs::path target = directory / file.path;

@@ -57,15 +57,13 @@ Result<std::string> driver_version(Discovery& discovery, const DriverRoot& root)
   if (!module.value) {
     if (loaded) return *loaded;
     if (versions.empty())
-      return with_hint(
-          Result<std::string>(fail(Code::kEnvironment,
-                                   "there is no NVIDIA driver: {}, and no {}.so.VERSION below {}",
-                                   module.evidence, stem, where)),
-          "install the driver, or name its root with --driver-root");
-    return with_hint(
-        Result<std::string>(fail(Code::kEnvironment, "{} holds {} versions of {} and {}", where,
-                                 versions.size(), stem, module.evidence)),
-        "remove what is left of other drivers, or load the driver");
+      return fail(Code::kEnvironment,
+                  "there is no NVIDIA driver: {}, and no {}.so.VERSION below {}", module.evidence,
+                  stem, where)
+          .hint("install the driver, or name its root with --driver-root");
+    return fail(Code::kEnvironment, "{} holds {} versions of {} and {}", where, versions.size(),
+                stem, module.evidence)
+        .hint("remove what is left of other drivers, or load the driver");
   }
   if (versions.empty() || versions.contains(*module.value)) return *module.value;
   TRY_DO(discovery.missing(

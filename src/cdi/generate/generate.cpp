@@ -102,11 +102,9 @@ Result<void> generate_management(Discovery& discovery, Spec& spec) {
 
 Result<void> generate_fabric(Discovery& discovery, Spec& spec) {
   if (!discovery.options.with.empty())
-    return with_hint(
-        Result<void>(fail(Code::kUsage,
-                          "--with adds to the containers of a GPU, and --mode {} is none",
-                          mode_word(discovery.options.mode))),
-        "generate one specification for each");
+    return fail(Code::kUsage, "--with adds to the containers of a GPU, and --mode {} is none",
+                mode_word(discovery.options.mode))
+        .hint("generate one specification for each");
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, "", "nvidiactl"));
   DeviceList devices(discovery);
   TRY_DO(add_fabric_devices(discovery, folder, devices));
@@ -148,15 +146,13 @@ Result<Mode> decide_mode(const host::Machine& machine, Mode wanted) {
   if (wanted != Mode::kAuto) return wanted;
   const std::vector<Mode> modes = modes_here(machine);
   if (modes.empty())
-    return with_hint(
-        Result<Mode>(fail(Code::kEnvironment, "there is no driver of NVIDIA or AMD here")),
-        "flense host shows what was looked at; --mode names one all the same");
+    return fail(Code::kEnvironment, "there is no driver of NVIDIA or AMD here")
+        .hint("flense host shows what was looked at; --mode names one all the same");
   if (modes.size() > 1)
-    return with_hint(
-        Result<Mode>(fail(Code::kUsage,
-                          "there are GPUs of two vendors, and one specification has "
-                          "one kind")),
-        fmt::format("--mode {} or --mode {}", mode_word(modes[0]), mode_word(modes[1])));
+    return fail(Code::kUsage,
+                "there are GPUs of two vendors, and one specification has "
+                "one kind")
+        .hint(fmt::format("--mode {} or --mode {}", mode_word(modes[0]), mode_word(modes[1])));
   return modes.front();
 }
 

@@ -129,10 +129,8 @@ Result<std::vector<CsvLine>> read_lists(const Discovery& discovery) {
       return bad_input("the lists in {} have more than {} lines", root.label(kFolder), kMostLines);
   }
   if (out.empty())
-    return with_hint(
-        Result<std::vector<CsvLine>>(
-            fail(Code::kEnvironment, "there is no list of files in {}", root.label(kFolder))),
-        "JetPack's packages nvidia-container and nvidia-l4t-init bring them");
+    return fail(Code::kEnvironment, "there is no list of files in {}", root.label(kFolder))
+        .hint("JetPack's packages nvidia-container and nvidia-l4t-init bring them");
   return out;
 }
 

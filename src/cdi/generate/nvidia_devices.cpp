@@ -121,9 +121,8 @@ Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, Devi
   std::string reasons;
   for (const std::string& notice : discovery.notices)
     if (notice.find("left out") != std::string::npos) reasons += "; " + notice;
-  return with_hint(
-      Result<void>(fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", reasons)),
-      "flense host shows the GPUs; flense doctor says why one is missing");
+  return fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", reasons)
+      .hint("flense host shows the GPUs; flense doctor says why one is missing");
 }
 
 Result<void> add_control_nodes(Discovery& discovery, DeviceFolder& folder, Edits& edits) {

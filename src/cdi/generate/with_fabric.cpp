@@ -94,9 +94,8 @@ Result<void> add_fabric(Discovery& discovery, const std::string& what, DeviceFol
   if (what == "imex") return add_channel(discovery, "0", folder, edits);
   if (what.starts_with("imex:"))
     return add_channel(discovery, std::string_view(what).substr(5), folder, edits);
-  return with_hint(
-      Result<void>(fail(Code::kUsage, "'{}' is nothing that a GPU works with", host::clean(what))),
-      "rdma, gdrcopy, gds, nvswitch, imex or imex:CHANNEL");
+  return fail(Code::kUsage, "'{}' is nothing that a GPU works with", host::clean(what))
+      .hint("rdma, gdrcopy, gds, nvswitch, imex or imex:CHANNEL");
 }
 
 Result<void> add_fabric_devices(Discovery& discovery, DeviceFolder& folder, DeviceList& devices) {

@@ -82,9 +82,8 @@ Result<void> generate_wsl(Discovery& discovery, Spec& spec) {
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, root.prefix, "dxg"));
   Edits device;
   if (!folder.add("dxg", device))
-    return with_hint(
-        Result<void>(fail(Code::kEnvironment, "there is no device node {}", folder.path("dxg"))),
-        "WSL2 shows GPUs with a driver for Windows that supports it; wsl --update");
+    return fail(Code::kEnvironment, "there is no device node {}", folder.path("dxg"))
+        .hint("WSL2 shows GPUs with a driver for Windows that supports it; wsl --update");
   DeviceList devices(discovery);
   devices.set_all(device);
   spec.devices = std::move(devices).finish();

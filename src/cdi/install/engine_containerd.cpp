@@ -32,11 +32,9 @@ Result<void> check_imports(const EngineScene& scene, const std::string& main,
       if (!text) continue;
       TRY(const text::Json imported, text::parse_toml(*text, path));
       if (text::toml_table(imported, table).is_null()) continue;
-      return with_hint(
-          Result<void>(fail(Code::kEnvironment,
-                            "{} configures [{}] as well, and containerd takes only that", path,
-                            fmt::join(table, "."))),
-          fmt::format("name that file: --config {}", path));
+      return fail(Code::kEnvironment, "{} configures [{}] as well, and containerd takes only that",
+                  path, fmt::join(table, "."))
+          .hint(fmt::format("name that file: --config {}", path));
     }
   }
   return {};
@@ -47,9 +45,8 @@ Result<void> check_imports(const EngineScene& scene, const std::string& main,
 Result<EnginePlan> plan_containerd(const EngineScene& scene) {
   TRY_DO(require_version(scene, "1.7"));
   if (scene.user)
-    return with_hint(
-        Result<EnginePlan>(fail(Code::kUsage, "rootless containerd has no configuration of CDI")),
-        "nerdctl takes --cdi-spec-dir");
+    return fail(Code::kUsage, "rootless containerd has no configuration of CDI")
+        .hint("nerdctl takes --cdi-spec-dir");
   ConfigEdit edit;
   edit.file = scene.config.empty() ? "/etc/containerd/config.toml" : scene.config;
   edit.syntax = Syntax::kToml;

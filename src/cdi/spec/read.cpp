@@ -254,10 +254,9 @@ Result<Spec> read_spec(std::string_view text, std::string_view what) {
   if (valid) examined.violations = hazards_of(examined.spec);
   if (examined.violations.empty()) return std::move(examined.spec);
   const Violation& first = examined.violations.front();
-  return with_hint(
-      Result<Spec>(bad_input("{} is no {} CDI specification: {}: {}", what,
-                             valid ? "harmless" : "valid", first.place, first.message)),
-      "flense cdi validate lists everything that is wrong");
+  return bad_input("{} is no {} CDI specification: {}: {}", what, valid ? "harmless" : "valid",
+                   first.place, first.message)
+      .hint("flense cdi validate lists everything that is wrong");
 }
 
 }  // namespace flense::cdi

@@ -148,10 +148,9 @@ Json to_json(const Spec& spec) {
 Result<Format> format_of(const std::filesystem::path& path) {
   if (path.extension() == ".json") return Format::kJson;
   if (path.extension() == ".yaml") return Format::kYaml;
-  return with_hint(
-      Result<Format>(fail(Code::kUsage, "{} ends neither in .json nor in .yaml: no engine reads it",
-                          path.string())),
-      path.extension() == ".yml" ? "name it .yaml" : "");
+  return fail(Code::kUsage, "{} ends neither in .json nor in .yaml: no engine reads it",
+              path.string())
+      .hint(path.extension() == ".yml" ? "name it .yaml" : "");
 }
 
 std::string spec_text(const Spec& spec, Format format) {

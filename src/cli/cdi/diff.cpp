@@ -45,14 +45,12 @@ Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, 
   for (cdi::SpecFile& file : registry.files)
     if (file.spec.kind == word) found.push_back(std::move(file));
   if (found.empty())
-    return with_hint(
-        Result<cdi::SpecFile>(fail(Code::kEnvironment, "there is no specification of {}", word)),
-        "flense cdi list shows what there is");
+    return fail(Code::kEnvironment, "there is no specification of {}", word)
+        .hint("flense cdi list shows what there is");
   if (found.size() > 1)
-    return with_hint(
-        Result<cdi::SpecFile>(fail(Code::kUsage, "{} files are of kind {}: {} and {}", found.size(),
-                                   word, found[0].path.string(), found[1].path.string())),
-        "name one by its path");
+    return fail(Code::kUsage, "{} files are of kind {}: {} and {}", found.size(), word,
+                found[0].path.string(), found[1].path.string())
+        .hint("name one by its path");
   return std::move(found.front());
 }
 

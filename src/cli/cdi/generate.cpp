@@ -141,10 +141,10 @@ Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, cons
 }
 
 Result<void> refuse(const Clash& clash) {
-  return with_hint(
-      Result<void>(
-          fail(Code::kEnvironment, "{} defines {} already", clash.path.string(), clash.device)),
-      "--replace moves it out of the way, or --vendor flense.dev gives ours names of their own");
+  return fail(Code::kEnvironment, "{} defines {} already", clash.path.string(), clash.device)
+      .hint(
+          "--replace moves it out of the way, or --vendor flense.dev gives ours names of their "
+          "own");
 }
 
 Result<void> note(const ParsedArgs& args, Io& io, const std::string& text) {

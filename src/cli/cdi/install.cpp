@@ -105,11 +105,11 @@ Result<void> check_conflicts(const cdi::Spec& spec,
     if (file.path.filename() == own || file.spec.kind != spec.kind) continue;
     for (const cdi::Device& device : file.spec.devices)
       if (std::ranges::find(spec.devices, device.name, &cdi::Device::name) != spec.devices.end())
-        return with_hint(
-            Result<void>(fail(Code::kEnvironment, "{} has the device {}={} already",
-                              file.path.string(), spec.kind, device.name)),
-            "--vendor flense.dev gives ours names of their own; or remove that file and what "
-            "refreshes it (nvidia-cdi-refresh)");
+        return fail(Code::kEnvironment, "{} has the device {}={} already", file.path.string(),
+                    spec.kind, device.name)
+            .hint(
+                "--vendor flense.dev gives ours names of their own; or remove that file and what "
+                "refreshes it (nvidia-cdi-refresh)");
   }
   return {};
 }

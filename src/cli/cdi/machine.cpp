@@ -44,10 +44,9 @@ Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
     const auto capability = cdi::capability_of(word);
     if (!capability) {
       const std::string near = nearest(word, kCapabilities);
-      return with_hint(
-          Result<std::set<cdi::Capability>>(fail(Code::kUsage, "'{}' is no capability", word)),
-          near.empty() ? fmt::format("all, {}", fmt::join(kCapabilities, ", "))
-                       : fmt::format("did you mean {}?", near));
+      return fail(Code::kUsage, "'{}' is no capability", word)
+          .hint(near.empty() ? fmt::format("all, {}", fmt::join(kCapabilities, ", "))
+                             : fmt::format("did you mean {}?", near));
     }
     out.insert(*capability);
   }

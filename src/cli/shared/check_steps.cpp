@@ -48,9 +48,9 @@ Result<void> known_check(const std::string& id, const knowledge::Knowledge& tabl
   if (std::ranges::find(ids, id) != ids.end()) return {};
   const std::vector<std::string_view> words(ids.begin(), ids.end());
   const std::string near = nearest(id, words);
-  return with_hint(
-      Result<void>(fail(Code::kUsage, "there is no check '{}'", id)),
-      near.empty() ? "flense explain lists the checks" : fmt::format("did you mean {}?", near));
+  return fail(Code::kUsage, "there is no check '{}'", id)
+      .hint(near.empty() ? "flense explain lists the checks"
+                         : fmt::format("did you mean {}?", near));
 }
 
 int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances) {

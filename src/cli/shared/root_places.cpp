@@ -37,12 +37,10 @@ Result<OpenedRoots> open_root_store(const Io& io) {
                          store->directory().string());
     return OpenedRoots{std::move(*store), place / "injected", std::move(note)};
   }
-  return with_hint(
-      Result<OpenedRoots>(fail(Code::kEnvironment, "there is no place for unpacked images: {}",
-                               complaints.empty()
-                                   ? std::string("neither FLENSE_CACHE, HOME nor TMPDIR is set")
-                                   : fmt::format("{}", fmt::join(complaints, "; ")))),
-      "set FLENSE_CACHE to a directory of yours on a disk of this machine");
+  return fail(Code::kEnvironment, "there is no place for unpacked images: {}",
+              complaints.empty() ? std::string("neither FLENSE_CACHE, HOME nor TMPDIR is set")
+                                 : fmt::format("{}", fmt::join(complaints, "; ")))
+      .hint("set FLENSE_CACHE to a directory of yours on a disk of this machine");
 }
 
 }  // namespace flense::cli

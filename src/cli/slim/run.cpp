@@ -149,12 +149,11 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
         .hint("name a command with --trace CMD");
   if ((commands || !request.trace_files.empty()) && !request.options.closure &&
       !request.options.lazy)
-    return with_hint(
-        Result<void>(fail(Code::kUsage,
-                          "{} adds to what --closure keeps and says what comes first in layers of "
-                          "--compression estargz; it is nothing without one of them",
-                          commands ? "--trace" : "--trace-file")),
-        "add --closure --level aggressive, or leave it out");
+    return fail(Code::kUsage,
+                "{} adds to what --closure keeps and says what comes first in layers of "
+                "--compression estargz; it is nothing without one of them",
+                commands ? "--trace" : "--trace-file")
+        .hint("add --closure --level aggressive, or leave it out");
   request.options.trace_decides = args.has("--trace-decides");
   if (request.options.trace_decides && !commands && request.trace_files.empty())
     return usage_error("--trace-decides has no trace to go by",

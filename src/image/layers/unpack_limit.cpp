@@ -29,15 +29,15 @@ Result<void> UnpackLimit::add(const LayerEntry& entry) {
   const bool file = entry.member.type == codec::MemberType::kFile;
   unpacked_ = add_up(unpacked_, add_up(kHeader, file ? entry.member.size : 0));
   if (unpacked_ <= most_) return {};
-  return with_hint(
-      Result<void>(bad_input(
-          "with {} of {} the image unpacks to {} or more and stores {}; at most {} are unpacked{}",
-          entry.path, human_bytes(entry.member.size), human_bytes(unpacked_), human_bytes(stored_),
-          human_bytes(most_),
-          asked_ ? std::string(" (FLENSE_MAX_UNPACKED)")
-                 : fmt::format(" ({} times as much, or {})", kUnpackRatio,
-                               human_bytes(kUnpackFloor)))),
-      "where the image is to be trusted, FLENSE_MAX_UNPACKED=SIZE allows more");
+  return bad_input(
+             "with {} of {} the image unpacks to {} or more and stores {}; at most {} are "
+             "unpacked{}",
+             entry.path, human_bytes(entry.member.size), human_bytes(unpacked_),
+             human_bytes(stored_), human_bytes(most_),
+             asked_ ? std::string(" (FLENSE_MAX_UNPACKED)")
+                    : fmt::format(" ({} times as much, or {})", kUnpackRatio,
+                                  human_bytes(kUnpackFloor)))
+      .hint("where the image is to be trusted, FLENSE_MAX_UNPACKED=SIZE allows more");
 }
 
 }  // namespace flense::image

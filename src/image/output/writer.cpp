@@ -336,9 +336,8 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
   if (rest.empty()) return fail(Code::kUsage, "\"{}\" names no output file", text);
   for (const std::string_view engine : {"docker://", "docker-daemon:", "containers-storage:"}) {
     if (!text.starts_with(engine)) continue;
-    return with_hint(
-        Result<OutputSpec>(fail(Code::kUsage, "{} is no output file or directory", text)),
-        "images go to engines and registries with -t");
+    return fail(Code::kUsage, "{} is no output file or directory", text)
+        .hint("images go to engines and registries with -t");
   }
   out.path = rest;
   if (!out.tag.empty() && is_image(out.form) && !normalise_reference(out.tag)) {

@@ -119,10 +119,8 @@ Result<std::unique_ptr<StoredImage>> open_tree(std::shared_ptr<const FileTree> t
     if (docker) return open_docker(std::move(tree), reference, options);
     TRY(auto repositories, tree->find("repositories"));
     if (repositories) {
-      return with_hint(
-          Result<std::unique_ptr<StoredImage>>(bad_input(
-              "{} was saved by Docker before 1.10: it has no manifest.json", tree->name())),
-          "load it into a current engine and save it again");
+      return bad_input("{} was saved by Docker before 1.10: it has no manifest.json", tree->name())
+          .hint("load it into a current engine and save it again");
     }
     return bad_input("{}: neither index.json nor manifest.json is in it", tree->name());
   }

@@ -30,9 +30,8 @@ Result<std::string> pick(const std::string& index, const Platform& platform) {
     }
   }
   if (best == nullptr)
-    return with_hint(
-        Result<std::string>(bad_input("the index has no image for {}", platform.text())),
-        "--platform OS/ARCH names another one");
+    return bad_input("the index has no image for {}", platform.text())
+        .hint("--platform OS/ARCH names another one");
   return best->descriptor.digest;
 }
 

@@ -23,9 +23,8 @@ struct CachePaths {
 
 Result<CachePaths> image_cache(const std::filesystem::path& root) {
   if (root.empty()) {
-    return with_hint(
-        Result<CachePaths>(fail(Code::kEnvironment, "no cache directory: HOME is not set")),
-        "set FLENSE_CACHE or XDG_CACHE_HOME");
+    return fail(Code::kEnvironment, "no cache directory: HOME is not set")
+        .hint("set FLENSE_CACHE or XDG_CACHE_HOME");
   }
   CachePaths out{root / "images" / "blobs", root / "images" / "layouts"};
   for (const auto& directory : {out.blobs / "sha256", out.layouts}) {

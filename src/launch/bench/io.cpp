@@ -64,10 +64,9 @@ Result<void> check_room(const std::filesystem::path& directory, std::uint64_t by
   const std::uint64_t free = room.f_bavail * room.f_frsize;
   // The file itself, and its copy in the upper layer.
   if (free >= 2 * bytes + (64U << 20)) return {};
-  return with_hint(
-      Result<void>(fail(Code::kEnvironment, "{} has {} left, and {} are needed", directory.string(),
-                        human_bytes(free), human_bytes(2 * bytes + (64U << 20)))),
-      "--size takes less, --dir another place");
+  return fail(Code::kEnvironment, "{} has {} left, and {} are needed", directory.string(),
+              human_bytes(free), human_bytes(2 * bytes + (64U << 20)))
+      .hint("--size takes less, --dir another place");
 }
 
 }  // namespace

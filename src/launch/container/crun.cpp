@@ -108,9 +108,8 @@ Result<RuntimePlaces> open_runtime_places(
 Result<Engine> find_engine(const RuntimePlaces& places) {
   const auto program = find_program("crun");
   if (!program)
-    return with_hint(
-        Result<Engine>(fail(Code::kEnvironment, "crun is not on PATH")),
-        fmt::format("install crun {} or newer: apt-get install crun", kLeastCrun.text()));
+    return fail(Code::kEnvironment, "crun is not on PATH")
+        .hint(fmt::format("install crun {} or newer: apt-get install crun", kLeastCrun.text()));
   Engine out;
   out.program = *program;
   TRY(const std::string line, version_line(out.program, places));

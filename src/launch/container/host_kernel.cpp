@@ -116,12 +116,11 @@ Result<void> divide_cgroup(const Delegation& delegation) {
   for (const std::string& controller : delegation.controllers) {
     const int error = write_control(delegation.group / "cgroup.subtree_control", "+" + controller);
     if (error == EBUSY)
-      return with_hint(
-          Result<void>(fail(Code::kEnvironment,
-                            "--memory and --cpus need a control group of their own: other "
-                            "processes run in {}",
-                            delegation.path)),
-          "systemd-run --user --scope -p Delegate=yes flense run … starts one there alone");
+      return fail(Code::kEnvironment,
+                  "--memory and --cpus need a control group of their own: other "
+                  "processes run in {}",
+                  delegation.path)
+          .hint("systemd-run --user --scope -p Delegate=yes flense run … starts one there alone");
     if (error != 0)
       return system_error(error, fmt::format("cannot hand the {} controller on in {}", controller,
                                              delegation.path));
@@ -134,10 +133,9 @@ Result<void> join_divided_cgroup(const std::filesystem::path& directory, const s
       directory / std::filesystem::path(path).relative_path().parent_path() / kLeaf.substr(1);
   const int error = write_control(leaf / "cgroup.procs", "0");
   if (error == 0 || error == ENOENT) return {};
-  return with_hint(
-      Result<void>(system_error(error, "the container has limits, and its control group " + path +
-                                           " cannot be joined from ours")),
-      "start it where the container was started, or below: systemd-run --user --scope");
+  return system_error(error, "the container has limits, and its control group " + path +
+                                 " cannot be joined from ours")
+      .hint("start it where the container was started, or below: systemd-run --user --scope");
 }
 
 Error explain_user_namespace(int error, const std::filesystem::path& proc) {

@@ -99,9 +99,8 @@ Result<void> make_common(const char* path) {
 
 Result<OtherId> draw_other_id() {
   if (::geteuid() != 0)
-    return with_hint(
-        Result<OtherId>(fail(Code::kUsage, "--userns auto is for root, who has ids to give")),
-        "as a user a container has no id but yours; --sub-ids takes those of /etc/subuid");
+    return fail(Code::kUsage, "--userns auto is for root, who has ids to give")
+        .hint("as a user a container has no id but yours; --sub-ids takes those of /etc/subuid");
   OtherId out;
   TRY(out.id, draw());
   TRY(out.map, make_map(out.id));
@@ -117,9 +116,8 @@ Result<UniqueFd> mount_for(const OtherId& other, const std::filesystem::path& di
   attributes.userns_fd = static_cast<unsigned>(other.map.get());
   if (::syscall(SYS_mount_setattr, out.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) !=
       0)
-    return with_hint(
-        Result<UniqueFd>(system_error(errno, "cannot map the owners in " + directory.string())),
-        "FLENSE_CACHE=DIR on ext4, xfs or btrfs, with Linux 5.12 or newer");
+    return system_error(errno, "cannot map the owners in " + directory.string())
+        .hint("FLENSE_CACHE=DIR on ext4, xfs or btrfs, with Linux 5.12 or newer");
   return out;
 }
 

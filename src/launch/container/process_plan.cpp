@@ -20,9 +20,8 @@ Result<std::vector<std::string>> arguments(const ProcessInput& input) {
       !options.command.empty() || options.entrypoint ? options.command : input.image.command;
   out.insert(out.end(), rest.begin(), rest.end());
   if (!out.empty()) return out;
-  return with_hint(
-      Result<std::vector<std::string>>(fail(Code::kUsage, "the image names no command to start")),
-      "write it after the image: flense run IMAGE COMMAND");
+  return fail(Code::kUsage, "the image names no command to start")
+      .hint("write it after the image: flense run IMAGE COMMAND");
 }
 
 }  // namespace

@@ -55,17 +55,14 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
   if (place.state == State::kProc)
     return std::unexpected(leads_into_proc("the mount target", mount.destination, place.path));
   if (is_led_astray(mount, place))
-    return with_hint(
-        Result<void>(bad_input("the mount target {} leads to {}: nothing is made there",
-                               mount.destination, place.path)),
-        "the image has a link on the way; mount on another place");
+    return bad_input("the mount target {} leads to {}: nothing is made there", mount.destination,
+                     place.path)
+        .hint("the image has a link on the way; mount on another place");
   if (place.state == State::kLoop)
     return bad_input("the mount target {} is a loop of links in the image", mount.destination);
   if (place.state == State::kBelowFile)
-    return with_hint(
-        Result<void>(
-            bad_input("{} cannot be mounted on: the image has a file above it", mount.destination)),
-        "mount on another place");
+    return bad_input("{} cannot be mounted on: the image has a file above it", mount.destination)
+        .hint("mount on another place");
   if (place.state != State::kFound || mount.source.empty()) return {};
   const FileKind source = mount.type == "bind" ? kind_on_host(mount.source) : FileKind::kDirectory;
   // What is written for this launch is not there yet.
@@ -196,9 +193,8 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
       ::faccessat(place.fd.get(), "", X_OK, AT_EMPTY_PATH) != 0 && errno == EACCES)
     why = "cannot be entered";
   if (why == nullptr) return place.path;
-  return with_hint(
-      Result<std::string>(fail(Code::kEnvironment, "the working directory {} {}", directory, why)),
-      "-w DIR names another one, -v DIR:DIR brings one along");
+  return fail(Code::kEnvironment, "the working directory {} {}", directory, why)
+      .hint("-w DIR names another one, -v DIR:DIR brings one along");
 }
 
 Result<void> check_standard_streams() {

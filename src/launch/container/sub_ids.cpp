@@ -33,13 +33,12 @@ Result<IdRange> range_in(const char* file, const Account& account) {
   const auto range = text ? find_id_range(*text, account) : std::nullopt;
   if (range) return *range;
   const std::string who = account.name.empty() ? fmt::format("{}", account.uid) : account.name;
-  return with_hint(
-      Result<IdRange>(fail(Code::kEnvironment,
-                           "--sub-ids needs a range of ids for {}, and {} has none{}", who, file,
-                           text ? "" : " (" + text.error().message + ")")),
-      fmt::format("root gives one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-                  "{}; without --sub-ids the command runs as you",
-                  who));
+  return fail(Code::kEnvironment, "--sub-ids needs a range of ids for {}, and {} has none{}", who,
+              file, text ? "" : " (" + text.error().message + ")")
+      .hint(fmt::format(
+          "root gives one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+          "{}; without --sub-ids the command runs as you",
+          who));
 }
 
 Result<std::string> mapper(const char* name) {
@@ -97,12 +96,10 @@ Result<SubIds> find_sub_ids(const Account& account) {
 Result<void> check_in_range(const SubIds& ids, const Identity& user) {
   if (user.uid <= ids.uids.count && user.gid <= ids.gids.count) return {};
   const bool uid = user.uid > ids.uids.count;
-  return with_hint(
-      Result<void>(fail(Code::kEnvironment,
-                        "the {} {} is not in the container: the range of {} has {}",
-                        uid ? "user" : "group", uid ? user.uid : user.gid,
-                        uid ? kSubUids : kSubGids, uid ? ids.uids.count : ids.gids.count)),
-      "-u names another one, without --sub-ids any can be named");
+  return fail(Code::kEnvironment, "the {} {} is not in the container: the range of {} has {}",
+              uid ? "user" : "group", uid ? user.uid : user.gid, uid ? kSubUids : kSubGids,
+              uid ? ids.uids.count : ids.gids.count)
+      .hint("-u names another one, without --sub-ids any can be named");
 }
 
 Result<void> enter_with_sub_ids(const SubIds& ids, const std::function<Result<void>()>& enter) {

@@ -146,10 +146,9 @@ Result<Decision> decide_one(const HostLibrary& library, ImageViews& views,
             ? "use an image with a newer glibc, or start without GPUs"
             : "use an image with glibc (Debian, Ubuntu, Rocky, a distroless one), or start without "
               "GPUs";
-    return with_hint(
-        Result<Decision>(fail(Code::kEnvironment, "{} cannot be loaded in this image: {}",
-                              library.file, fit.refusal)),
-        hint);
+    return fail(Code::kEnvironment, "{} cannot be loaded in this image: {}", library.file,
+                fit.refusal)
+        .hint(hint);
   }
   if (library.by_path)
     return Decision{library.file, true,

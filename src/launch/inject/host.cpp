@@ -79,12 +79,11 @@ Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
     }
     struct stat status{};
     if (::stat(mount.host_path.c_str(), &status) != 0)
-      return with_hint(
-          Result<std::vector<LibraryMount>>(
-              fail(Code::kEnvironment, "the CDI specification names {}, which does not exist",
-                   mount.host_path)),
-          "it is older than the driver: write it again with flense cdi generate, or "
-          "remove it");
+      return fail(Code::kEnvironment, "the CDI specification names {}, which does not exist",
+                  mount.host_path)
+          .hint(
+              "it is older than the driver: write it again with flense cdi generate, or "
+              "remove it");
     if (!S_ISREG(status.st_mode)) continue;
     const auto identity = file_identity(mount.host_path);
     if (!identity) continue;

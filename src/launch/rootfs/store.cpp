@@ -84,10 +84,9 @@ Result<void> check_private(int held, const std::filesystem::path& entry) {
   if (status.st_uid != ::geteuid())
     return fail(Code::kEnvironment, "{} belongs to another user", entry.string());
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) == 0) return {};
-  return with_hint(
-      Result<void>(fail(Code::kEnvironment, "others can reach {} and may have written there",
-                        entry.string())),
-      fmt::format("chmod 700 {}; flense cache verify says whether it is whole", entry.string()));
+  return fail(Code::kEnvironment, "others can reach {} and may have written there", entry.string())
+      .hint(fmt::format("chmod 700 {}; flense cache verify says whether it is whole",
+                        entry.string()));
 }
 
 std::string place_hint(const std::filesystem::path& directory) {

@@ -165,11 +165,9 @@ std::vector<std::string> LayerParts::notices(const std::string& layer) const {
 
 Result<void> check_layer_count(std::size_t layers, std::uint64_t limit) {
   if (layers <= kMaxLayers) return {};
-  return with_hint(
-      Result<void>(fail(Code::kUsage,
-                        "--split {} would make {} layers or more, and engines take at most {}",
-                        human_bytes(limit), layers, kMaxLayers)),
-      "name a larger size");
+  return fail(Code::kUsage, "--split {} would make {} layers or more, and engines take at most {}",
+              human_bytes(limit), layers, kMaxLayers)
+      .hint("name a larger size");
 }
 
 text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts) {

@@ -88,11 +88,12 @@ class Interpreter {
     const SandboxRun run{said.status, std::move(said.out), std::move(said.err)};
     if (auto failure = sandbox_failure(run)) return std::unexpected(*std::move(failure));
     if (run.status != 0)
-      return with_hint(
-          Result<Interpreter>(fail(Code::kEnvironment, "{} does not run here: {}", path,
-                                   run.err.substr(0, run.err.find('\n')))),
-          "--pyc compile needs a processor that runs the image; leave it out, or compile in the "
-          "image's build with python3 -m compileall");
+      return fail(Code::kEnvironment, "{} does not run here: {}", path,
+                  run.err.substr(0, run.err.find('\n')))
+          .hint(
+              "--pyc compile needs a processor that runs the image; leave it out, or compile in "
+              "the "
+              "image's build with python3 -m compileall");
     TRY(out.kind_, with_context(parse_python_kind(run.out), "asking {}", path));
     return out;
   }
