@@ -35,7 +35,7 @@ SUBROOMS = {
     "cdi": "spec generate,install",
     "lint": "source shell dockerfile,packages project readers facts rules",
     "compat": "facts rules",
-    "slim": "candidates plan apply,sandbox python job",
+    "slim": "plan apply,sandbox python job",
     "report": "format lint,hosts,images verdicts,html",
     "launch": "rootfs inject gpus container bench",
     "cli": "shared cdi,slim",
