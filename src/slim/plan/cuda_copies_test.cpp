@@ -172,7 +172,7 @@ TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
 }
 
 TEST(CudaCopies, VersionsCompareAsNumbers) {
-  using inventory::at_least;
+  using inventory::at_least_as_written;
   EXPECT_TRUE(at_least_as_written("12.10", "12.9"));
   EXPECT_TRUE(at_least_as_written("12.8.4.1", "12.8.4"));
   EXPECT_TRUE(at_least_as_written("12.8", "12.8.4"));
