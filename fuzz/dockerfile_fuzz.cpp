@@ -62,7 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t at = 0; at < file.stages.size(); ++at) {
     const auto& stage = file.stages[at];
     check(!stage.parent || *stage.parent < at);
-    check(!stage.instructions.empty() && stage.instructions.front().keyword == Keyword::kFrom);
+    check(!stage.instructions.empty() &&
+          stage.instructions.front().keyword == flense::lint::Keyword::kFrom);
     for (const Instruction& instruction : stage.instructions) check_instruction(instruction, all);
     if (at < 8) check(file.lineage(at).size() <= at + 1);
   }

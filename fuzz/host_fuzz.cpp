@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/numbers.h"
+#include "base/version_numbers.h"
 #include "host/gpu_models.h"
 #include "host/parse.h"
 #include "host/profile_json.h"
@@ -28,7 +30,7 @@ void formats(std::string_view text) {
   if (const auto module = parse_nvidia_version(text)) expect(is_driver_version(module->version));
   if (const auto address = pci_address(text)) expect(pci_address(*address) == address);
   if (const auto speed = link_speed(text)) expect(link_speed(*speed) == speed);
-  if (const auto number = parse_number(text)) {
+  if (const auto number = flense::parse_number(text)) {
     if (const auto name = gfx_name(*number)) expect(name->starts_with("gfx"));
     expect(pci_address(pci_address_of_location(*number >> 32, *number)).has_value());
   }
@@ -41,7 +43,7 @@ void formats(std::string_view text) {
   static_cast<void>(mentions(text, "nvidia"));
   if (const auto value = toml_value(text, "enable_cdi")) expect(value->size() <= 256);
   if (const auto architecture = architecture_of_model(text)) expect(!architecture->empty());
-  expect(version_at_least(text, text));
+  expect(flense::version_at_least(text, text));
 }
 
 void round_trip(const Profile& profile) {

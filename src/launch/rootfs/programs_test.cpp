@@ -8,6 +8,7 @@
 
 #include "image/layers/testing_image.h"
 #include "image/model/platform.h"
+#include "launch/container/start_check.h"
 
 namespace flense::launch {
 namespace {

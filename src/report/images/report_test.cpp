@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "inventory/compare/budget.h"
 #include "report/format/findings.h"
 #include "report/format/table.h"
 #include "report/images/device_matrix.h"
