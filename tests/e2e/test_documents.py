@@ -123,7 +123,7 @@ class Documents(harness.Case):
         self.assertGreater(len(named), 40)
         files = glob.glob(os.path.join(harness.TOP, "tests/e2e/test_*.py"))
         known = {os.path.basename(path) for path in files}
-        for path in glob.glob(os.path.join(harness.TOP, "src/*/*_test.cpp")):
+        for path in glob.glob(os.path.join(harness.TOP, "src/**/*_test.cpp"), recursive=True):
             with open(path) as text:
                 known.update(f"{suite}.{name}" for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", text.read(), re.M))
         for path in files:
