@@ -95,9 +95,9 @@ std::optional<Flavour> flavour_of_library(std::string_view soname) {
 }
 
 bool in_system_cuda(std::string_view path) {
-  return starts_with_any(path,
-                         {"usr/local/cuda", "usr/lib/x86_64-linux-gnu/", "usr/lib/aarch64-linux-gnu/",
-                          "usr/lib64/", "lib/x86_64-linux-gnu/", "lib64/"});
+  return starts_with_any(
+      path, {"usr/local/cuda", "usr/lib/x86_64-linux-gnu/", "usr/lib/aarch64-linux-gnu/",
+             "usr/lib64/", "lib/x86_64-linux-gnu/", "lib64/"});
 }
 
 std::vector<std::string_view> opened_by_name(std::string_view soname, bool device_code) {

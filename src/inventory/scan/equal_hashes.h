@@ -1,5 +1,5 @@
-// Files of one layer with equal content. Told by size and first bytes while the layer is read, then by
-// the digests of those few, so that nothing else of a plain layer is hashed.
+// Files of one layer with equal content. Told by size and first bytes while the layer is read, then
+// by the digests of those few, so that nothing else of a plain layer is hashed.
 #pragma once
 
 #include <cstddef>

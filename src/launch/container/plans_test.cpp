@@ -146,8 +146,8 @@ TEST(ProcessPlan, AsTheImageSays) {
   EXPECT_EQ(plan.cwd, "/app");
   EXPECT_EQ(plan.user.uid, 1001U);
   EXPECT_EQ(plan.user.gid, 1002U);
-  EXPECT_THAT(plan.env.items(), ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so", "SLURM_PROCID=3",
-                                    "HOME=/home/me", "USER=me"));
+  EXPECT_THAT(plan.env.items(), ElementsAre("PATH=/bin", "A=image", "LD_PRELOAD=/evil.so",
+                                            "SLURM_PROCID=3", "HOME=/home/me", "USER=me"));
 }
 
 TEST(ProcessPlan, TheUsersWordAbove) {

@@ -24,7 +24,6 @@ constexpr std::uint64_t kMaxMountinfo = 64u << 20, kMaxBootId = 64;
 constexpr std::string_view kFirstPidNamespace = "pid:[4026531836]";
 constexpr std::string_view kMark = ".used-from-";
 
-
 std::string link_text(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::read_symlink(path, error).string();
