@@ -69,11 +69,12 @@ Result<std::vector<std::string>> words_of(const text::Json& value, const std::st
 }
 
 Result<void> apply_key(const std::string& place, const std::string& key, const text::Json& value,
-                       const Command& command, ParsedArgs& args) {
+                       std::string_view command, std::span<const OptionSpec> options,
+                       ParsedArgs& args) {
   const std::string name = "--" + key;
   std::vector<std::string_view> known;
   const OptionSpec* option = nullptr;
-  for (const OptionSpec& one : command.options) {
+  for (const OptionSpec& one : options) {
     if (!one.configurable) continue;
     known.push_back(one.name.substr(2));
     if (one.name == name) option = &one;
@@ -81,10 +82,9 @@ Result<void> apply_key(const std::string& place, const std::string& key, const t
   if (option == nullptr) {
     const std::string near = nearest(key, known);
     return fail(Code::kUsage, "{}: no such setting", place)
-        .hint(!near.empty() ? fmt::format("did you mean {}?", near)
-              : known.empty()
-                  ? fmt::format("flense {} has no settings", command.name)
-                  : fmt::format("flense {} takes {}", command.name, fmt::join(known, ", ")));
+        .hint(!near.empty()   ? fmt::format("did you mean {}?", near)
+              : known.empty() ? fmt::format("flense {} has no settings", command)
+                              : fmt::format("flense {} takes {}", command, fmt::join(known, ", ")));
   }
   TRY(std::vector<std::string> words, words_of(value, place));
   if (option->value.empty() != value.is_bool())
@@ -113,9 +113,9 @@ bool is_date(std::string_view text) {
 
 }  // namespace
 
-Result<std::optional<Config>> find_config(const ParsedArgs& args) {
-  if (args.has("--no-config")) return std::optional<Config>();
-  std::filesystem::path path = args.value("--config");
+Result<std::optional<Config>> find_config(const Request& request) {
+  if (request.no_config) return std::optional<Config>();
+  std::filesystem::path path = request.config;
   if (path.empty()) {
     const auto found = nearest_file();
     if (!found) return std::optional<Config>();
@@ -128,11 +128,12 @@ Result<std::optional<Config>> find_config(const ParsedArgs& args) {
   return std::optional<Config>(std::move(out));
 }
 
-Result<void> apply_config(const Config& config, const Command& command, ParsedArgs& args) {
-  const text::Json& table = config.json[command.name];
+Result<void> apply_config(const Config& config, std::string_view command,
+                          std::span<const OptionSpec> options, ParsedArgs& args) {
+  const text::Json& table = config.json[command];
   for (const auto& [key, value] : table.members())
-    TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command.name, key), key, value, command,
-                     args));
+    TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command, key), key, value, command,
+                     options, args));
   return {};
 }
 

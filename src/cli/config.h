@@ -22,11 +22,12 @@ struct Config {
 
 /// --config FILE, or the nearest .flense.toml of this directory and those above it, up to the root
 /// of a repository; none with --no-config.
-Result<std::optional<Config>> find_config(const ParsedArgs& args);
+Result<std::optional<Config>> find_config(const Request& request);
 
 /// Options that the command line does not give, from the command's table. A usage error for a key
 /// that is no such option, or a value that it does not take.
-Result<void> apply_config(const Config& config, const Command& command, ParsedArgs& args);
+Result<void> apply_config(const Config& config, std::string_view command,
+                          std::span<const OptionSpec> options, ParsedArgs& args);
 
 /// The list [[waivers]]. Bad input without a rule, or with a date that is none.
 Result<std::vector<lint::Waiver>> waivers_of(const Config& config);

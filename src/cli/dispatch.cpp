@@ -35,6 +35,33 @@ bool has_settings(const Command& command) {
   return std::ranges::any_of(command.options, &OptionSpec::configurable);
 }
 
+/// A command may have another meaning for the letter (-v of run).
+void add_common_options(Call& call) {
+  Options common;
+  common.flag("--quiet", "only the essential; no progress", call.request->quiet).letter("-q");
+  common.flag("--verbose", "more detail", call.request->verbose).letter("-v");
+  common.flag("--no-color", "no colours (also: NO_COLOR in the environment)",
+              call.request->no_color);
+  common.accept("--help", "show this help").letter("-h");
+  for (Option& option : common.all)
+    if (!option.short_name.empty() && call.options.find(option.short_name) != nullptr)
+      option.short_name = {};
+  if (std::ranges::any_of(call.options.all, &Option::configurable)) {
+    common
+        .add("--config", "FILE", "settings (default: the nearest .flense.toml)",
+             call.request->config)
+        .file();
+    common.flag("--no-config", "read no settings", call.request->no_config);
+  }
+  std::ranges::move(common.all, std::back_inserter(call.options.all));
+}
+
+Result<void> fill(std::span<const Option> options, const ParsedArgs& args) {
+  for (const Option& option : options)
+    if (option.fill && args.has(option.name)) TRY_DO(option.fill(args.values(option.name)));
+  return {};
+}
+
 Failure unknown_command(std::string_view word) {
   std::vector<std::string_view> names;
   for (const Command* command : commands()) names.push_back(command->name);
@@ -46,14 +73,18 @@ Failure unknown_command(std::string_view word) {
 }
 
 /// Only commands that have settings look for the file.
-Result<void> with_settings(const Command& command, ParsedArgs& args) {
-  if (!has_settings(command)) return {};
-  TRY(const std::optional<Config> config, find_config(args));
-  return config ? apply_config(*config, command, args) : Result<void>();
+Result<void> with_settings(std::string_view command, std::span<const OptionSpec> options,
+                           const Request& request, ParsedArgs& args) {
+  if (std::ranges::none_of(options, &OptionSpec::configurable)) return {};
+  TRY(const std::optional<Config> config, find_config(request));
+  return config ? apply_config(*config, command, options, args) : Result<void>();
 }
 
 Result<int> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
   const std::vector<OptionSpec> options = all_options(command);
+  Call call;
+  if (command.call != nullptr) call = begin(command);
+  const std::size_t own = own_options(command);
   TRY(ParsedArgs parsed,
       parse_args(args, options, command.name,
                  command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
@@ -61,17 +92,17 @@ Result<int> run_command(const Command& command, const std::vector<std::string>& 
     TRY_DO(write_text(io, command_help(command)));
     return 0;
   }
-  TRY_DO(with_settings(command, parsed));
-  const std::size_t count = parsed.positionals().size();
-  const std::string hint = fmt::format("usage: flense {} [options]{}{}", command.name,
-                                       command.positionals.empty() ? "" : " ", command.positionals);
-  if (count < command.min_positionals)
-    return usage_error(fmt::format("{} needs {}", command.name, command.positionals), hint);
-  if (count > command.max_positionals)
-    return usage_error(fmt::format("{} has no use for '{}'", command.name,
-                                   parsed.positionals()[command.max_positionals]),
-                       hint);
-  return command.function(parsed, io);
+  if (command.call != nullptr) {
+    TRY_DO(fill(std::span(call.options.all).subspan(own), parsed));
+    TRY_DO(with_settings(command.name, std::span(options).first(own), *call.request, parsed));
+  } else {
+    TRY_DO(with_settings(command.name, command.options, request_of(parsed), parsed));
+  }
+  TRY_DO(check_words(command.name, command, parsed.positionals()));
+  if (command.call == nullptr) return command.function(parsed, io);
+  call.request->words = parsed.positionals();
+  TRY_DO(fill(std::span(call.options.all).first(own), parsed));
+  return call.run(io);
 }
 
 /// What `run` has the container start in front of its command: no command of the user's.
@@ -107,6 +138,18 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
 
 }  // namespace
 
+Result<void> check_words(std::string_view title, const Command& command,
+                         const std::vector<std::string>& words) {
+  const std::string hint = fmt::format("usage: flense {} [options]{}{}", title,
+                                       command.positionals.empty() ? "" : " ", command.positionals);
+  if (words.size() < command.min_positionals)
+    return usage_error(fmt::format("{} needs {}", title, command.positionals), hint);
+  if (words.size() > command.max_positionals)
+    return usage_error(fmt::format("{} has no use for '{}'", title, words[command.max_positionals]),
+                       hint);
+  return {};
+}
+
 std::span<const Command* const> commands() {
   static const std::array kCommands = {
       &inspect_command(),   &slim_command(), &diff_command(),  &check_command(),
@@ -128,7 +171,21 @@ std::span<const OptionSpec> common_options() {
   return kCommon;
 }
 
+Call begin(const Command& command) {
+  Call call = command.call();
+  add_common_options(call);
+  return call;
+}
+
+std::size_t own_options(const Command& command) {
+  return command.call != nullptr ? command.call().options.all.size() : command.options.size();
+}
+
 std::vector<OptionSpec> all_options(const Command& command) {
+  if (command.call != nullptr) {
+    const Call call = begin(command);
+    return {call.options.all.begin(), call.options.all.end()};
+  }
   std::vector<OptionSpec> out(command.options.begin(), command.options.end());
   for (OptionSpec option : kCommon) {
     // A command may have another meaning for the letter (-v of run).

@@ -29,6 +29,19 @@ Examples:
   flense explain could not select device driver
   flense explain cudaErrorNoKernelImageForDevice --json)";
 
+struct ExplainRequest : Request {
+  bool json = false;
+  std::optional<std::filesystem::path> data;
+};
+
+void declare(Options& options, ExplainRequest& request) {
+  options.flag("--json", "print JSON (schema flense/explain/v1)", request.json);
+  options
+      .add("--data", "DIR", "your own rows over the tables: DIR/errors.json, DIR/checks.json",
+           request.data)
+      .directory();
+}
+
 Failure unknown_words(const std::string& words, const std::vector<std::string>& near) {
   return fail(Code::kUsage, "nothing is known about '{}'", words)
       .hint(near.empty() ? std::string("flense explain lists the checks; of a message give a part "
@@ -36,12 +49,12 @@ Failure unknown_words(const std::string& words, const std::vector<std::string>& 
                          : fmt::format("did you mean {}?", fmt::join(near, ", ")));
 }
 
-Result<int> explain_function(const ParsedArgs& args, Io& io) {
-  TRY(const knowledge::Knowledge tables, tables_of(args));
+Result<int> run_explain(const ExplainRequest& request, Io& io) {
+  TRY(const knowledge::Knowledge tables, tables_of(request.data));
   TRY(const knowledge::LintRules rules, knowledge::LintRules::load());
   std::vector<compat::Explanation> found;
-  if (args.positionals().empty()) {
-    if (!args.has("--json")) {
+  if (request.words.empty()) {
+    if (!request.json) {
       TRY_DO(write_text(io, "Checks of flense check\n" + report::check_list(tables) +
                                 "\nRules of flense lint\n" + report::rule_list(rules)));
       return 0;
@@ -52,17 +65,17 @@ Result<int> explain_function(const ParsedArgs& args, Io& io) {
     for (const knowledge::LintRuleRow& row : rules.rows)
       std::ranges::move(compat::explain_rule(row.id, rules), std::back_inserter(found));
   } else {
-    const std::string words = fmt::format("{}", fmt::join(args.positionals(), " "));
+    const std::string words = fmt::format("{}", fmt::join(request.words, " "));
     compat::Lookup lookup = compat::explain(words, tables);
     found = compat::explain_rule(words, rules);
     std::ranges::move(lookup.found, std::back_inserter(found));
     if (found.empty()) return unknown_words(words, lookup.near);
   }
-  if (args.has("--json")) {
+  if (request.json) {
     TRY_DO(write_text(io, text::dump_json(compat::to_json(found), 2) + "\n"));
     return 0;
   }
-  const report::Style style = output_style(args, io);
+  const report::Style style = output_style(request, io);
   for (std::size_t i = 0; i < found.size(); ++i)
     TRY_DO(write_text(io, (i == 0 ? "" : "\n") + report::explanation_text(found[i], style)));
   return 0;
@@ -71,25 +84,13 @@ Result<int> explain_function(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& explain_command() {
-  static const std::array<OptionSpec, 2> kOptions = {
-      OptionSpec{"--json", "", "", "print JSON (schema flense/explain/v1)"},
-      OptionSpec{"--data",
-                 "",
-                 "DIR",
-                 "your own rows over the tables: DIR/errors.json, DIR/checks.json",
-                 false,
-                 {},
-                 Completion::kDirectory}};
-  static const Command kCommand{"explain",
-                                "Hosts",
-                                "say what a check or an error means, and what to do",
-                                "[WORD]…",
-                                0,
-                                64,
-                                kOptions,
-                                kExplainHelp,
-                                {},
-                                explain_function};
+  static const Command kCommand{.name = "explain",
+                                .group = "Hosts",
+                                .summary = "say what a check or an error means, and what to do",
+                                .positionals = "[WORD]…",
+                                .max_positionals = 64,
+                                .help = kExplainHelp,
+                                .call = [] { return call_of(run_explain); }};
   return kCommand;
 }
 

@@ -66,7 +66,7 @@ std::string command_help(const Command& command) {
       "flense {}: {}\n\nUsage: flense {} [options]{}{}\n\n{}\n", command.name, command.summary,
       command.name, command.positionals.empty() ? "" : " ", command.positionals, command.help);
   const std::vector<OptionSpec> options = all_options(command);
-  const std::size_t own = command.options.size();
+  const std::size_t own = own_options(command);
   for (std::size_t i = 0; i < options.size(); ++i) {
     if (i == 0 && own > 0) out += "\nOptions:\n";
     if (i == own) out += "\nCommon options:\n";

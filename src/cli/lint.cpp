@@ -97,7 +97,7 @@ Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRule
     for (const auto* row : rules.named(word.substr(0, equals)))
       out.severities[row->id] = severity_of(level);
   }
-  TRY(const std::optional<Config> config, find_config(args));
+  TRY(const std::optional<Config> config, find_config(request_of(args)));
   if (config) {
     TRY(out.waivers, waivers_of(*config));
     for (const lint::Waiver& waiver : out.waivers)

@@ -59,6 +59,24 @@ std::size_t end_of_options(const std::vector<std::string>& args,
 
 }  // namespace
 
+Option& Options::add_unbound(std::string_view name, std::string_view value, std::string_view help) {
+  Option& out = all.emplace_back();
+  out.name = name;
+  out.value = value;
+  out.help = help;
+  return out;
+}
+
+const Option* Options::find(std::string_view name) const {
+  const auto at = std::ranges::find_if(
+      all, [&](const Option& option) { return option.name == name || option.short_name == name; });
+  return at == all.end() ? nullptr : &*at;
+}
+
+Option& Options::flag(std::string_view name, std::string_view help, bool& member) {
+  return add(name, "", help, member, [](const std::string&) { return Result<bool>(true); });
+}
+
 std::size_t ParsedArgs::count(std::string_view option) const {
   const auto at = values_.find(option);
   return at == values_.end() ? 0 : at->second.size();

@@ -1,11 +1,14 @@
-// Command lines: what a command accepts is data, what the user typed is a value. The parsing
-// itself is CLI11's, behind args.cpp.
+// Command lines: an option is declared once, with its help, its check and the member of a command's
+// request that it fills. The parsing of words is CLI11's, behind args.cpp.
 #pragma once
 
+#include <concepts>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,6 +40,89 @@ constexpr OptionSpec configurable(OptionSpec option) {
   option.configurable = true;
   return option;
 }
+
+/// An option and the member that it fills.
+struct Option : OptionSpec {
+  /// Reads what was given, the last of which counts where the member holds one value.
+  std::function<Result<void>(const std::vector<std::string>& given)> fill;
+  std::span<const std::byte> member = {};  ///< for tests: no two options fill the same
+
+  Option& letter(std::string_view name) { return short_name = name, *this; }
+  Option& one_of(std::span<const std::string_view> words) { return choices = words, *this; }
+  Option& file() { return completion = Completion::kFile, *this; }
+  Option& directory() { return completion = Completion::kDirectory, *this; }
+  Option& setting() { return configurable = true, *this; }
+};
+
+template <class T>
+constexpr bool kIsList = false;
+template <class T>
+constexpr bool kIsList<std::vector<T>> = true;
+
+/// As the user typed it.
+struct AsTyped {
+  Result<std::string> operator()(const std::string& word) const { return word; }
+};
+
+template <class Parse>
+auto value_of(const Parse& parse, const std::string& word, std::string_view option) {
+  if constexpr (std::invocable<const Parse&, const std::string&, std::string_view>)
+    return parse(word, option);
+  else
+    return parse(word);
+}
+
+/// What a command accepts, bound to a request that outlives it.
+class Options {
+ public:
+  /// `parse` makes a value of a word, or of the word and the option's name for its error, or of all
+  /// words at once. A list is given by repeating the option.
+  template <class Member, class Parse = AsTyped>
+  Option& add(std::string_view name, std::string_view value, std::string_view help, Member& member,
+              Parse parse = {}) {
+    constexpr bool kAtOnce = std::invocable<Parse&, const std::vector<std::string>&>;
+    Option& out = add_unbound(name, value, help);
+    out.repeatable = kAtOnce || kIsList<Member>;
+    out.member = std::as_bytes(std::span(&member, 1));
+    out.fill = [&member, parse, name](const std::vector<std::string>& given) -> Result<void> {
+      if constexpr (kAtOnce) {
+        TRY(member, parse(given));
+      } else if constexpr (kIsList<Member>) {
+        for (const std::string& word : given) {
+          TRY(auto one, value_of(parse, word, name));
+          member.push_back(std::move(one));
+        }
+      } else {
+        TRY(member, value_of(parse, given.back(), name));
+      }
+      return {};
+    };
+    return out;
+  }
+  Option& flag(std::string_view name, std::string_view help, bool& member);
+  /// Accepted, and nothing follows from it.
+  Option& accept(std::string_view name, std::string_view help) {
+    return add_unbound(name, "", help);
+  }
+
+  /// By its name or its letter.
+  const Option* find(std::string_view name) const;
+
+  std::vector<Option> all;
+
+ private:
+  Option& add_unbound(std::string_view name, std::string_view value, std::string_view help);
+};
+
+/// What every command takes. Each command's request has this as its base.
+struct Request {
+  std::vector<std::string> words;  ///< beside the options
+  bool quiet = false, verbose = false, no_color = false;
+  std::string config;  ///< of commands with settings
+  bool no_config = false;
+};
+/// A command without options of its own.
+inline void declare(Options& /*options*/, Request& /*request*/) {}
 
 enum class Positionals {
   kAnywhere,    ///< between options too; "--" ends the options

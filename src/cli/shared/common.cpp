@@ -18,6 +18,11 @@ constexpr std::array<std::string_view, 3> kLevels = {"safe", "standard", "aggres
 constexpr std::array<std::string_view, 7> kTransports = {
     "oci", "oci-archive", "docker-archive", "docker", "docker-daemon", "containers-storage", "dir"};
 
+Result<device::Level> level_named(const std::string& word) {
+  if (word == "safe") return device::Level::kSafe;
+  return word == "aggressive" ? device::Level::kAggressive : device::Level::kStandard;
+}
+
 /// "docker-achive:app.tar" is no image name that anybody means.
 Result<void> check_transport(const std::string& target) {
   const std::size_t colon = target.find(':');
@@ -62,16 +67,47 @@ const OptionSpec kLevelOption{
 const OptionSpec kNoCacheOption{"--no-cache", "", "",
                                 "read every layer, whatever the cache of inventories holds"};
 
-report::Style output_style(const ParsedArgs& args, const Io& io) {
+void declare(Options& options, ImageOptions& image) {
+  options.add("--platform", "OS/ARCH",
+              "which image of a multi-platform index (default: this machine's)", image.platform);
+  options
+      .add("--tmpdir", "DIR", "scratch files go here (default: $TMPDIR, else /var/tmp)",
+           image.tmpdir)
+      .directory();
+}
+
+void declare_cached(Options& options, ImageOptions& image) {
+  options.flag("--no-cache", "read every layer, whatever the cache of inventories holds",
+               image.no_cache);
+  declare(options, image);
+}
+
+Option& add_level(Options& options, device::Level& level) {
+  return options
+      .add("--level", "LEVEL", "how far to go: safe, standard, aggressive (default: standard)",
+           level, level_named)
+      .one_of(kLevels);
+}
+
+Option& add_data(Options& options, std::optional<std::filesystem::path>& data) {
+  return options.add("--data", "DIR", "tables whose rows come before flense's own", data)
+      .directory();
+}
+
+Result<std::uint64_t> parse_size_of(const std::string& word, std::string_view option) {
+  return with_context(inventory::parse_size(word), "reading {}", option);
+}
+
+report::Style output_style(const Request& request, const Io& io) {
   report::Style style;
   style.columns = io.out.is_terminal() ? io.columns : 0;
-  if (!args.has("--no-color") && io.variable("NO_COLOR").empty() && io.variable("TERM") != "dumb")
+  if (!request.no_color && io.variable("NO_COLOR").empty() && io.variable("TERM") != "dumb")
     style.mark = io.out.mark();
   return style;
 }
 
-std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
-  const bool enabled = io.err.is_terminal() && !args.has("--quiet");
+std::unique_ptr<Progress> make_progress(const Request& request, const Io& io) {
+  const bool enabled = io.err.is_terminal() && !request.quiet;
   return std::make_unique<Progress>(enabled, io.columns, io.stop);
 }
 
@@ -79,55 +115,46 @@ Result<void> write_text(Io& io, std::string_view text) {
   return io.out.text(text);
 }
 
-std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
-  if (args.has("--tmpdir")) return args.value("--tmpdir");
+std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io) {
+  if (!options.tmpdir.empty()) return options.tmpdir;
   if (const std::string dir = io.variable("TMPDIR"); !dir.empty()) return dir;
   std::error_code ignored;
   return std::filesystem::is_directory("/var/tmp", ignored) ? "/var/tmp" : "/tmp";
 }
 
-Result<knowledge::Knowledge> tables_of(const ParsedArgs& args) {
-  std::optional<std::filesystem::path> data;
-  if (args.has("--data")) data = args.value("--data");
+Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data) {
   return with_context(knowledge::Knowledge::load(data), "reading the tables");
 }
 
-Result<std::string> format_of(const ParsedArgs& args) {
-  if (args.has("--json") && args.has("--format"))
-    return fail(Code::kUsage, "--json and --format exclude each other");
-  return args.has("--json") ? "json" : args.value("--format", "text");
-}
-
-device::Level level_of(const ParsedArgs& args) {
-  const std::string level = args.value("--level", "standard");
-  if (level == "safe") return device::Level::kSafe;
-  return level == "aggressive" ? device::Level::kAggressive : device::Level::kStandard;
+Result<std::string> format_of(bool json, const std::string& format) {
+  if (json && !format.empty()) return fail(Code::kUsage, "--json and --format exclude each other");
+  return json ? "json" : format.empty() ? "text" : format;
 }
 
 namespace {
 
-image::OpenOptions open_options(const ParsedArgs& args, const Io& io) {
-  image::OpenOptions options;
-  options.platform = args.value("--platform");
-  options.scratch_directory = scratch_directory(args, io);
-  options.cache_directory = places_of(io).images;
-  return options;
+image::OpenOptions open_options(const ImageOptions& options, const Io& io) {
+  image::OpenOptions out;
+  out.platform = options.platform;
+  out.scratch_directory = scratch_directory(options, io);
+  out.cache_directory = places_of(io).images;
+  return out;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<image::Image>> open_target(const std::string& target, const ParsedArgs& args,
-                                                  const Io& io) {
+Result<std::unique_ptr<image::Image>> open_target(const std::string& target,
+                                                  const ImageOptions& options, const Io& io) {
   TRY_DO(check_transport(target));
-  return image::open_image(target, open_options(args, io));
+  return image::open_image(target, open_options(options, io));
 }
 
-Result<std::unique_ptr<image::Image>> open_config(const std::string& target, const ParsedArgs& args,
-                                                  const Io& io) {
+Result<std::unique_ptr<image::Image>> open_config(const std::string& target,
+                                                  const ImageOptions& options, const Io& io) {
   TRY_DO(check_transport(target));
-  image::OpenOptions options = open_options(args, io);
-  options.config_only = true;
-  return image::open_image(target, options);
+  image::OpenOptions how = open_options(options, io);
+  how.config_only = true;
+  return image::open_image(target, how);
 }
 
 std::uint64_t unpacked_size(const image::Image& image) {
@@ -168,22 +195,36 @@ Result<OpenedStore> open_entry_store(const Io& io) {
   return out;
 }
 
-Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const ParsedArgs& args,
+Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const Request& request,
+                                                                        const ImageOptions& options,
                                                                         Io& io) {
-  if (args.has("--no-cache")) return std::unique_ptr<inventory::InventoryCache>();
+  if (options.no_cache) return std::unique_ptr<inventory::InventoryCache>();
   TRY(OpenedStore opened, open_entry_store(io));
-  if (args.has("--verbose"))
+  if (request.verbose)
     for (const std::string& complaint : opened.complaints)
       TRY_DO(io.err.line(fmt::format("notice: no cache there: {}", complaint)));
   if (!opened.store) return std::unique_ptr<inventory::InventoryCache>();
   return std::make_unique<inventory::InventoryCache>(std::move(*opened.store));
 }
 
-Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache) {
-  if (cache == nullptr || !args.has("--verbose")) return {};
+Result<void> report_cache(const Request& request, Io& io, const inventory::InventoryCache* cache) {
+  if (cache == nullptr || !request.verbose) return {};
   const std::string complaint = cache->store().complaint();
   if (complaint.empty()) return {};
   return io.err.line(fmt::format("notice: nothing was cached: {}", complaint));
+}
+
+Request request_of(const ParsedArgs& args) {
+  return {args.positionals(),     args.has("--quiet"),    args.has("--verbose"),
+          args.has("--no-color"), args.value("--config"), args.has("--no-config")};
+}
+
+ImageOptions image_of(const ParsedArgs& args) {
+  return {args.value("--platform"), args.value("--tmpdir"), args.has("--no-cache")};
+}
+
+device::Level level_of(const ParsedArgs& args) {
+  return *level_named(args.value("--level", "standard"));
 }
 
 }  // namespace flense::cli

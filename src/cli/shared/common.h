@@ -16,32 +16,45 @@
 
 namespace flense::cli {
 
+/// How a TARGET is read.
+struct ImageOptions {
+  std::string platform;
+  std::filesystem::path tmpdir;
+  bool no_cache = false;
+};
+void declare(Options& options, ImageOptions& image);
+/// With --no-cache.
+void declare_cached(Options& options, ImageOptions& image);
+Option& add_level(Options& options, device::Level& level);
+Option& add_data(Options& options, std::optional<std::filesystem::path>& data);
+constexpr std::string_view kGpuHelp =
+    "GPUs to serve: h100, sm_90, 9.0, gfx942; several with commas";
+/// A SIZE that an option takes.
+Result<std::uint64_t> parse_size_of(const std::string& word, std::string_view option);
+
 /// Colours when standard output is a terminal, unless --no-color, NO_COLOR or TERM=dumb.
-report::Style output_style(const ParsedArgs& args, const Io& io);
+report::Style output_style(const Request& request, const Io& io);
 
 /// Enabled on a terminal without -q.
-std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io);
+std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 
 Result<void> write_text(Io& io, std::string_view text);
 
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
-std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io);
+std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);
 
 /// The tables that verdicts lean on, with the rows of --data in front of flense's own.
-Result<knowledge::Knowledge> tables_of(const ParsedArgs& args);
+Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data);
 
 /// --format, or "json" for --json; a usage error when both are given.
-Result<std::string> format_of(const ParsedArgs& args);
-
-/// --level with its default, standard.
-device::Level level_of(const ParsedArgs& args);
+Result<std::string> format_of(bool json, const std::string& format);
 
 /// TARGET as an image, with --platform and --tmpdir. A misspelt transport is told.
-Result<std::unique_ptr<image::Image>> open_target(const std::string& target, const ParsedArgs& args,
-                                                  const Io& io);
+Result<std::unique_ptr<image::Image>> open_target(const std::string& target,
+                                                  const ImageOptions& options, const Io& io);
 /// The same, of a registry by manifest and configuration alone.
-Result<std::unique_ptr<image::Image>> open_config(const std::string& target, const ParsedArgs& args,
-                                                  const Io& io);
+Result<std::unique_ptr<image::Image>> open_config(const std::string& target,
+                                                  const ImageOptions& options, const Io& io);
 
 /// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
 /// compressed.
@@ -63,10 +76,44 @@ Result<OpenedStore> open_entry_store(const Io& io);
 
 /// The cache of inventories for commands that read images; null with --no-cache, and where there is
 /// no place for one, which is told with -v.
-Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const ParsedArgs& args,
+Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const Request& request,
+                                                                        const ImageOptions& options,
                                                                         Io& io);
 /// Tells with -v what could not be kept.
-Result<void> report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache);
+Result<void> report_cache(const Request& request, Io& io, const inventory::InventoryCache* cache);
+
+// Of commands that still look their options up.
+Request request_of(const ParsedArgs& args);
+ImageOptions image_of(const ParsedArgs& args);
+device::Level level_of(const ParsedArgs& args);
+inline report::Style output_style(const ParsedArgs& args, const Io& io) {
+  return output_style(request_of(args), io);
+}
+inline std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
+  return make_progress(request_of(args), io);
+}
+inline std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
+  return scratch_directory(image_of(args), io);
+}
+inline auto tables_of(const ParsedArgs& args) {
+  return tables_of(args.has("--data") ? std::optional<std::filesystem::path>(args.value("--data"))
+                                      : std::nullopt);
+}
+inline Result<std::string> format_of(const ParsedArgs& args) {
+  return format_of(args.has("--json"), args.value("--format"));
+}
+inline auto open_target(const std::string& target, const ParsedArgs& args, const Io& io) {
+  return open_target(target, image_of(args), io);
+}
+inline auto open_config(const std::string& target, const ParsedArgs& args, const Io& io) {
+  return open_config(target, image_of(args), io);
+}
+inline auto open_inventory_cache(const ParsedArgs& args, Io& io) {
+  return open_inventory_cache(request_of(args), image_of(args), io);
+}
+inline auto report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache) {
+  return report_cache(request_of(args), io, cache);
+}
 
 // Options that commands share.
 extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption,

@@ -16,29 +16,46 @@ const OptionSpec kHtmlOption{"--html",
                              {},
                              Completion::kFile};
 
-bool html_on_output(const ParsedArgs& args) {
-  return args.value("--html") == "-";
+namespace {
+
+/// Better now than after minutes of work.
+Result<std::string> in_a_directory(const std::string& file, std::string_view option) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
+    return fail(Code::kEnvironment, "{}: there is no directory {}", option, folder.string());
+  return file;
+}
+
+}  // namespace
+
+void add_html(Options& options, std::string& file) {
+  options
+      .add("--html", "FILE", "write a report to look at, one file for any browser (- for stdout)",
+           file, in_a_directory)
+      .file();
+}
+
+bool html_on_output(std::string_view file) {
+  return file == "-";
+}
+
+Result<void> check_html(const std::string& file, bool json) {
+  if (!html_on_output(file) || !json) return {};
+  return fail(Code::kUsage, "--html - and --json both write to standard output")
+      .hint("name a file: --html report.html");
 }
 
 Result<void> check_html(const ParsedArgs& args) {
-  if (html_on_output(args)) {
-    if (!args.has("--json")) return {};
-    return fail(Code::kUsage, "--html - and --json both write to standard output")
-        .hint("name a file: --html report.html");
-  }
-  // Better now than after minutes of work.
-  const std::filesystem::path folder = std::filesystem::path(args.value("--html")).parent_path();
-  std::error_code error;
-  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
-    return fail(Code::kEnvironment, "--html: there is no directory {}", folder.string());
+  TRY_DO(check_html(args.value("--html"), args.has("--json")));
+  if (args.has("--html")) TRY_DO(in_a_directory(args.value("--html"), "--html"));
   return {};
 }
 
-Result<void> write_html(const ParsedArgs& args, const report::HtmlReport& report, Io& io) {
-  if (!args.has("--html")) return {};
+Result<void> write_html(const std::string& path, const report::HtmlReport& report, Io& io) {
+  if (path.empty()) return {};
   const std::string page = report::html_report(report);
-  if (html_on_output(args)) return io.out.exact(page);
-  const std::string path = args.value("--html");
+  if (html_on_output(path)) return io.out.exact(page);
   TRY(AtomicFile file, AtomicFile::create(path));
   TRY_DO(write_fully(file.fd(), as_bytes(page), path));
   return file.commit();

@@ -1,16 +1,32 @@
 // --root, --proc, --sys and --dev: the machine that a command reads, for all commands alike.
 #pragma once
 
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
 #include "cli/shared/args.h"
 #include "host/tree.h"
 
 namespace flense::cli {
 
-/// Bad input when one of them is no directory.
-Result<host::Places> places_of(const ParsedArgs& args);
-/// Whether any of them was given.
-bool names_places(const ParsedArgs& args);
+struct PlaceOptions {
+  std::optional<std::filesystem::path> root, proc, sys, dev;
 
+  /// The first option of them that was given; empty when none was.
+  std::string_view first_named() const;
+};
+
+/// Bad input when one of them is no directory.
+void declare(Options& options, PlaceOptions& places);
+void add_root(Options& options, PlaceOptions& places);
+void add_dev(Options& options, PlaceOptions& places);
+
+host::Places places_of(const PlaceOptions& places);
+
+// Of commands that still look their options up.
+Result<host::Places> places_of(const ParsedArgs& args);
+bool names_places(const ParsedArgs& args);
 extern const OptionSpec kRootOption, kProcOption, kSysOption, kDevOption;
 
 }  // namespace flense::cli
