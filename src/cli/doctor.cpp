@@ -47,34 +47,54 @@ Examples:
   flense doctor --message 'Failed to initialize NVML: Driver/library version mismatch'
   docker run --gpus all app:1 2>&1 | flense doctor --log -)";
 
-Result<doctor::Environment> environment_of(const ParsedArgs& args, const Io& io) {
+struct DoctorRequest : Request {
+  bool json = false;
+  std::string message, log;
+  std::vector<std::pair<std::string, std::string>> variables;
+  PlaceOptions places;
+};
+
+Result<std::pair<std::string, std::string>> variable_of(const std::string& word,
+                                                        std::string_view option) {
+  const std::size_t equal = word.find('=');
+  if (equal == 0 || equal == std::string::npos)
+    return fail(Code::kUsage, "{} takes NAME=VALUE, not '{}'", option, word);
+  return std::pair(word.substr(0, equal), word.substr(equal + 1));
+}
+
+void declare(Options& options, DoctorRequest& request) {
+  options.flag("--json", "print JSON (schema flense/doctor/v1)", request.json);
+  options.add("--message", "TEXT", "say what an error message means", request.message);
+  options
+      .add("--log", "FILE", "the same for the messages in a file; - is standard input", request.log)
+      .file();
+  options.add("--env", "NAME=VALUE", "a variable of the program that fails", request.variables,
+              variable_of);
+  declare(options, request.places);
+}
+
+doctor::Environment environment_of(const DoctorRequest& request, const Io& io) {
   doctor::Environment out;
-  if (io.environment && !names_places(args))
+  if (io.environment && request.places.first_named().empty())
     for (const std::string_view name : doctor::variables())
       if (auto value = io.environment(name)) out.emplace(name, *std::move(value));
-  for (const std::string& one : args.values("--env")) {
-    const std::size_t equal = one.find('=');
-    if (equal == 0 || equal == std::string::npos)
-      return fail(Code::kUsage, "--env takes NAME=VALUE, not '{}'", one);
-    out.insert_or_assign(one.substr(0, equal), one.substr(equal + 1));
-  }
+  for (const auto& [name, value] : request.variables) out.insert_or_assign(name, value);
   return out;
 }
 
-Result<std::string> log_of(const ParsedArgs& args) {
-  if (args.has("--message")) return args.value("--message");
-  const std::string path = args.value("--log");
-  if (path != "-") return read_file(path, kMaxLog);
+Result<std::string> log_of(const DoctorRequest& request) {
+  if (!request.message.empty()) return request.message;
+  if (request.log != "-") return read_file(request.log, kMaxLog);
   FdSource source(STDIN_FILENO, "standard input");
   return read_all(source, kMaxLog, "standard input");
 }
 
-Result<int> recognise_messages(const ParsedArgs& args, const report::DoctorTextOptions& options,
-                               Io& io) {
-  TRY(const std::string log, log_of(args));
+Result<int> recognise_messages(const DoctorRequest& request,
+                               const report::DoctorTextOptions& options, Io& io) {
+  TRY(const std::string log, log_of(request));
   TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load());
   const std::vector<doctor::Recognised> found = doctor::recognise(log, tables.explained);
-  if (args.has("--json"))
+  if (request.json)
     TRY_DO(write_text(io, text::dump_json(report::doctor_json(found), 2) + "\n"));
   else if (found.empty())
     TRY_DO(write_text(io, "no message that is known; flense doctor looks at the machine itself\n"));
@@ -95,55 +115,34 @@ int doctor_status(const doctor::Diagnosis& diagnosis) {
   }
 }
 
-Result<int> doctor_function(const ParsedArgs& args, Io& io) {
-  const report::DoctorTextOptions options{output_style(args, io), args.has("--quiet"),
-                                          args.has("--verbose")};
-  if (args.has("--message") && args.has("--log"))
+Result<int> run_doctor(const DoctorRequest& request, Io& io) {
+  const report::DoctorTextOptions options{output_style(request, io), request.quiet,
+                                          request.verbose};
+  const bool messages = !request.message.empty() || !request.log.empty();
+  if (!request.message.empty() && !request.log.empty())
     return fail(Code::kUsage, "--message and --log exclude each other");
-  if (args.has("--message") || args.has("--log")) {
-    if (names_places(args) || args.has("--env"))
+  if (messages) {
+    if (!request.places.first_named().empty() || !request.variables.empty())
       return fail(Code::kUsage, "--message and --log look at no machine");
-    return recognise_messages(args, options, io);
+    return recognise_messages(request, options, io);
   }
-  TRY(const host::Places places, places_of(args));
-  TRY(const doctor::Environment environment, environment_of(args, io));
-  const host::Machine machine(places);
+  const doctor::Environment environment = environment_of(request, io);
+  const host::Machine machine(places_of(request.places));
   const host::Profile profile = host::probe(machine);
   const doctor::Diagnosis diagnosis = doctor::diagnose(machine, profile, environment);
-  TRY_DO(write_text(io, args.has("--json")
-                            ? text::dump_json(report::doctor_json(diagnosis), 2) + "\n"
-                            : report::doctor_text(diagnosis, options)));
+  TRY_DO(write_text(io, request.json ? text::dump_json(report::doctor_json(diagnosis), 2) + "\n"
+                                     : report::doctor_text(diagnosis, options)));
   return doctor_status(diagnosis);
 }
 
 }  // namespace
 
 const Command& doctor_command() {
-  static const std::array<OptionSpec, 8> kOptions = {
-      OptionSpec{"--json", "", "", "print JSON (schema flense/doctor/v1)"},
-      OptionSpec{"--message", "", "TEXT", "say what an error message means"},
-      OptionSpec{"--log",
-                 "",
-                 "FILE",
-                 "the same for the messages in a file; - is standard input",
-                 false,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--env", "", "NAME=VALUE", "a variable of the program that fails", true},
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
-  static const Command kCommand{"doctor",
-                                "Hosts",
-                                "find why CUDA or ROCm does not work here",
-                                "",
-                                0,
-                                0,
-                                kOptions,
-                                kDoctorHelp,
-                                {},
-                                doctor_function};
+  static const Command kCommand{.name = "doctor",
+                                .group = "Hosts",
+                                .summary = "find why CUDA or ROCm does not work here",
+                                .help = kDoctorHelp,
+                                .call = [] { return call_of(run_doctor); }};
   return kCommand;
 }
 
