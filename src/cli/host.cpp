@@ -50,6 +50,27 @@ Examples:
   kubectl label node --overwrite gpu-7 $(flense host --root /host --labels)
   flense host --labels > /etc/kubernetes/node-feature-discovery/features.d/flense)";
 
+struct HostRequest : Request {
+  std::vector<std::string> hosts;
+  bool compare = false, json = false, build_args = false, labels = false, ask_driver = false;
+  PlaceOptions places;
+};
+
+void declare(Options& options, HostRequest& request) {
+  options
+      .add("--host", "HOST",
+           "this (default), a file, GPU@DRIVER (h100@550.54.15), or aws:p5.48xlarge", request.hosts)
+      .file();
+  options.flag("--compare", "show what differs between the hosts named", request.compare);
+  options.flag("--json", "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)",
+               request.json);
+  options.flag("--build-args", "print arguments for a build on this machine", request.build_args);
+  options.flag("--labels", "print labels for this machine as a Kubernetes node", request.labels);
+  options.flag("--ask-driver", "also run nvidia-smi, which asks NVIDIA's driver",
+               request.ask_driver);
+  declare(options, request.places);
+}
+
 /// Build arguments without an architecture would build for GPUs that are not here.
 Result<int> print_build_args(const host::Profile& profile, Io& io) {
   const report::HostWords words = report::build_args(profile);
@@ -66,33 +87,33 @@ Result<int> print_build_args(const host::Profile& profile, Io& io) {
 }
 
 /// The words that name hosts: those of --host, and with --compare the positional ones.
-Result<std::vector<std::string>> host_words_of(const ParsedArgs& args) {
-  std::vector<std::string> words = args.values("--host");
-  const auto& more = args.positionals();
-  if (!more.empty() && !args.has("--compare"))
+Result<std::vector<std::string>> host_words_of(const HostRequest& request) {
+  std::vector<std::string> words = request.hosts;
+  const auto& more = request.words;
+  if (!more.empty() && !request.compare)
     return fail(Code::kUsage, "host has no use for '{}'", more.front())
         .hint("name a host with --host, or several with --compare");
   words.insert(words.end(), more.begin(), more.end());
   if (words.empty()) words.emplace_back("this");
   const bool this_one = std::ranges::find(words, "this") != words.end();
-  if (args.has("--ask-driver") && (!this_one || names_places(args)))
+  const std::string_view place = request.places.first_named();
+  if (request.ask_driver && (!this_one || !place.empty()))
     return fail(Code::kUsage,
                 "--ask-driver asks the driver that runs here, and {} names another machine",
                 this_one ? "--root" : "--host");
-  for (const char* option : {"--root", "--proc", "--sys", "--dev"})
-    if (!this_one && args.has(option))
-      return fail(Code::kUsage, "{} belongs to this machine, and --host names another", option);
+  if (!this_one && !place.empty())
+    return fail(Code::kUsage, "{} belongs to this machine, and --host names another", place);
   return words;
 }
 
-Result<std::vector<host::Profile>> read_hosts(const ParsedArgs& args) {
-  TRY(const host::Places places, places_of(args));
-  TRY(const std::vector<std::string> words, host_words_of(args));
+Result<std::vector<host::Profile>> read_hosts(const HostRequest& request) {
+  const host::Places places = places_of(request.places);
+  TRY(const std::vector<std::string> words, host_words_of(request));
   std::vector<host::Profile> out;
   for (const std::string& word : words) {
     TRY(std::vector<host::Profile> profiles,
         with_context(host::profiles_of(word, places), "reading the host '{}'", word));
-    if (word == "this" && args.has("--ask-driver")) {
+    if (word == "this" && request.ask_driver) {
       TRY(const host::DriverAnswer answer, host::ask_driver());
       host::add_answer(profiles.front(), answer);
     }
@@ -101,14 +122,15 @@ Result<std::vector<host::Profile>> read_hosts(const ParsedArgs& args) {
   return out;
 }
 
-Result<int> print_comparison(std::span<const host::Profile> hosts, const ParsedArgs& args, Io& io) {
+Result<int> print_comparison(std::span<const host::Profile> hosts, const HostRequest& request,
+                             Io& io) {
   if (hosts.size() < 2)
     return fail(Code::kUsage, "there is one host, and nothing to compare it with")
         .hint("flense host --compare A B, or a file with the nodes of a cluster");
   const host::Fleet fleet = host::compare(hosts);
-  TRY_DO(write_text(io, args.has("--json")
+  TRY_DO(write_text(io, request.json
                             ? text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n"
-                            : report::fleet_text(hosts, fleet, output_style(args, io))));
+                            : report::fleet_text(hosts, fleet, output_style(request, io))));
   if (!fleet.equal()) return 1;
   return fleet.undecided() ? 5 : 0;
 }
@@ -128,28 +150,27 @@ Result<int> print_json(std::span<const host::Profile> hosts, Io& io) {
   return 0;
 }
 
-Result<int> host_function(const ParsedArgs& args, Io& io) {
-  const int forms = (args.has("--json") ? 1 : 0) + (args.has("--build-args") ? 1 : 0) +
-                    (args.has("--labels") ? 1 : 0);
-  if (forms > 1) return fail(Code::kUsage, "--json, --build-args and --labels exclude each other");
-  const bool words = args.has("--build-args") || args.has("--labels");
-  if (words && args.has("--compare"))
+Result<int> run_host(const HostRequest& request, Io& io) {
+  if (request.json + request.build_args + request.labels > 1)
+    return fail(Code::kUsage, "--json, --build-args and --labels exclude each other");
+  const bool words = request.build_args || request.labels;
+  if (words && request.compare)
     return fail(Code::kUsage, "--build-args and --labels are of one host; --compare is of many");
-  TRY(const std::vector<host::Profile> hosts, read_hosts(args));
-  if (args.has("--compare")) return print_comparison(hosts, args, io);
-  if (args.has("--json")) return print_json(hosts, io);
+  TRY(const std::vector<host::Profile> hosts, read_hosts(request));
+  if (request.compare) return print_comparison(hosts, request, io);
+  if (request.json) return print_json(hosts, io);
   if (hosts.size() > 1) {
-    if (!words) return print_comparison(hosts, args, io);
+    if (!words) return print_comparison(hosts, request, io);
     return fail(Code::kUsage, "--build-args and --labels are of one host, and {} are named",
                 hosts.size());
   }
   const host::Profile& profile = hosts.front();
-  if (args.has("--build-args")) return print_build_args(profile, io);
-  if (args.has("--labels")) return print_labels(profile, io);
+  if (request.build_args) return print_build_args(profile, io);
+  if (request.labels) return print_labels(profile, io);
   report::HostTextOptions options;
-  options.style = output_style(args, io);
-  options.quiet = args.has("--quiet");
-  options.verbose = args.has("--verbose");
+  options.style = output_style(request, io);
+  options.quiet = request.quiet;
+  options.verbose = request.verbose;
   TRY_DO(write_text(io, report::host_text(profile, options)));
   return 0;
 }
@@ -159,29 +180,13 @@ constexpr std::size_t kMostHosts = 100'000;
 }  // namespace
 
 const Command& host_command() {
-  static const std::array<OptionSpec, 10> kOptions = {
-      OptionSpec{"--host",
-                 "",
-                 "HOST",
-                 "this (default), a file, GPU@DRIVER (h100@550.54.15), or aws:p5.48xlarge",
-                 true,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--compare", "", "", "show what differs between the hosts named"},
-      OptionSpec{"--json", "", "",
-                 "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)"},
-      OptionSpec{"--build-args", "", "", "print arguments for a build on this machine"},
-      OptionSpec{"--labels", "", "", "print labels for this machine as a Kubernetes node"},
-      OptionSpec{"--ask-driver", "", "", "also run nvidia-smi, which asks NVIDIA's driver"},
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
-  static const Command kCommand{
-      "host",       "Hosts",   "show what a machine offers to GPU containers",
-      "[HOST...]",  0,         kMostHosts,
-      kOptions,     kHostHelp, {},
-      host_function};
+  static const Command kCommand{.name = "host",
+                                .group = "Hosts",
+                                .summary = "show what a machine offers to GPU containers",
+                                .positionals = "[HOST...]",
+                                .max_positionals = kMostHosts,
+                                .help = kHostHelp,
+                                .call = [] { return call_of(run_host); }};
   return kCommand;
 }
 
