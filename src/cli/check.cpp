@@ -47,44 +47,70 @@ constexpr auto kCheckFormats =
     std::to_array<std::string_view>({"text", "json", "sarif", "markdown"});
 constexpr auto kEmits = std::to_array<std::string_view>({"node-affinity", "nfd", "labels"});
 
-/// The command line, once understood.
-struct CheckRequest {
+struct CheckRequest : Request {
+  std::vector<std::string> hosts;
+  std::optional<compat::Launcher> launcher;
+  bool all = false, json = false, requirements = false, config_only = false;
+  std::string format, emit;
+  Allowances allowances;
+  bool redistribution = false;
+  std::optional<std::filesystem::path> data;
+  ImageOptions image;
+  PlaceOptions places;
+};
+
+void declare(Options& options, CheckRequest& request) {
+  static const std::vector<std::string_view> kLaunchers = compat::launcher_words();
+  options.add("--host", "HOST", "a machine to judge for; may be repeated", request.hosts)
+      .file()
+      .setting();
+  options
+      .add("--launcher", "NAME", "what starts the container (default: the likely one)",
+           request.launcher, compat::parse_launcher)
+      .one_of(kLaunchers)
+      .setting();
+  options.flag("--all", "show every check with its evidence and source", request.all);
+  options.flag("--json", "print JSON (flense/verdict/v1 or flense/requirements/v1)", request.json);
+  options.add("--format", "FORMAT", "text, json, sarif or markdown", request.format)
+      .one_of(kCheckFormats);
+  options.flag("--requirements", "show what the image asks of any machine", request.requirements);
+  options.add("--emit", "KIND", "print node-affinity, nfd or labels for the image", request.emit)
+      .one_of(kEmits);
+  options.flag("--config-only", "read manifest and configuration, no layer", request.config_only);
+  options.add("--allow-unknown", "ID", "let this check be unknown", request.allowances.unknown)
+      .setting();
+  options
+      .add("--allow-unsupported", "ID", "let this check be unsupported",
+           request.allowances.unsupported)
+      .setting();
+  options.flag("--redistribution", "also check what licences let you pass on",
+               request.redistribution);
+  add_data(options, request.data).setting();
+  declare_cached(options, request.image);
+  declare(options, request.places);
+}
+
+/// What the request's words name.
+struct CheckInput {
   knowledge::Knowledge tables;
   std::vector<host::Profile> hosts;
-  std::optional<compat::Launcher> launcher;
-  Allowances allowances;
-  std::string format = "text";
-  std::string emit;
+  std::string format;
   bool requirements = false;
 };
 
-Result<Allowances> allowances_of(const ParsedArgs& args, const knowledge::Knowledge& tables) {
-  Allowances out;
-  for (const auto& [option, ids] : {std::pair{"--allow-unknown", &out.unknown},
-                                    std::pair{"--allow-unsupported", &out.unsupported}})
-    for (const std::string& id : args.values(option)) {
-      TRY_DO(known_check(id, tables));
-      ids->insert(id);
-    }
-  return out;
-}
-
-Result<CheckRequest> understand_check(const ParsedArgs& args) {
-  CheckRequest out;
-  TRY(out.tables, tables_of(args));
-  TRY(out.allowances, allowances_of(args, out.tables));
-  TRY(out.format, format_of(args));
-  out.emit = args.value("--emit");
-  if (args.has("--launcher")) {
-    TRY(out.launcher, compat::parse_launcher(args.value("--launcher")));
-  }
-  TRY(out.hosts, hosts_of(args));
+Result<CheckInput> understand_check(const CheckRequest& request) {
+  CheckInput out;
+  TRY(out.tables, tables_of(request.data));
+  for (const auto* ids : {&request.allowances.unknown, &request.allowances.unsupported})
+    for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
+  TRY(out.format, format_of(request.json, request.format));
+  TRY(out.hosts, hosts_of(request.hosts, places_of(request.places)));
   // On a machine that cannot run it anyway, what the image asks for is the useful answer.
-  const bool nothing_here = !args.has("--host") && out.hosts.front().gpu_count.value == 0;
-  out.requirements = args.has("--requirements") || !out.emit.empty() || nothing_here;
-  if (out.requirements && args.has("--host"))
+  const bool nothing_here = request.hosts.empty() && out.hosts.front().gpu_count.value == 0;
+  out.requirements = request.requirements || !request.emit.empty() || nothing_here;
+  if (out.requirements && !request.hosts.empty())
     return fail(Code::kUsage, "{} speaks of the image alone, and --host names machines",
-                out.emit.empty() ? "--requirements" : "--emit");
+                request.emit.empty() ? "--requirements" : "--emit");
   if (out.requirements && (out.format == "sarif" || out.format == "markdown"))
     return fail(Code::kUsage, "--format {} needs a --host", out.format)
         .hint("without one, requirements are printed as text or --json");
@@ -92,8 +118,8 @@ Result<CheckRequest> understand_check(const ParsedArgs& args) {
 }
 
 Result<void> print_requirements(const inventory::Needs& needs, const CheckRequest& request,
-                                const ParsedArgs& args, Io& io) {
-  const compat::Requirements sheet = compat::requirements_of(needs, request.tables);
+                                const CheckInput& input, Io& io) {
+  const compat::Requirements sheet = compat::requirements_of(needs, input.tables);
   if (request.emit == "node-affinity" || request.emit == "nfd") {
     TRY(const std::string rules,
         request.emit == "nfd" ? report::nfd_compatibility(sheet) : report::node_affinity(sheet));
@@ -104,22 +130,20 @@ Result<void> print_requirements(const inventory::Needs& needs, const CheckReques
       TRY_DO(write_text(io, fmt::format("{}={}\n", name, value)));
     return {};
   }
-  if (request.format == "json")
+  if (input.format == "json")
     return write_text(io, text::dump_json(report::requirements_json(sheet), 2) + "\n");
-  return write_text(io,
-                    report::requirements_text(sheet, {output_style(args, io), args.has("--all")}));
+  return write_text(io, report::requirements_text(sheet, {output_style(request, io), request.all}));
 }
 
 Result<void> print_verdicts(const std::string& target,
                             const std::vector<compat::HostVerdict>& verdicts,
-                            const CheckRequest& request, const ParsedArgs& args, Io& io) {
-  if (request.format == "json")
+                            const CheckRequest& request, const CheckInput& input, Io& io) {
+  if (input.format == "json")
     return write_text(io, text::dump_json(report::verdict_json(target, verdicts), 2) + "\n");
-  if (request.format == "markdown")
-    return write_text(io, report::verdict_markdown(target, verdicts));
+  if (input.format == "markdown") return write_text(io, report::verdict_markdown(target, verdicts));
   report::VerdictTextOptions options;
-  options.style = output_style(args, io);
-  options.all = args.has("--all");
+  options.style = output_style(request, io);
+  options.all = request.all;
   return write_text(io, report::verdict_text(target, verdicts, options));
 }
 
@@ -131,73 +155,46 @@ std::vector<report::SarifRule> sarif_rules(const knowledge::Knowledge& tables) {
   return out;
 }
 
-Result<int> check(const ParsedArgs& args, Io& io) {
+Result<int> run_check(const CheckRequest& request, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const CheckRequest request, understand_check(args));
+  TRY(const CheckInput input, understand_check(request));
   std::vector<compat::HostVerdict> all;
   std::vector<report::SarifFinding> findings;
-  for (const std::string& target : args.positionals()) {
+  for (const std::string& target : request.words) {
     TRY(const inventory::Needs needs,
-        with_context(needs_of(target, args, io), "checking {}", target));
-    if (request.requirements) {
-      TRY_DO(print_requirements(needs, request, args, io));
+        with_context(needs_of(target, request, request.image, request.config_only, io),
+                     "checking {}", target));
+    if (input.requirements) {
+      TRY_DO(print_requirements(needs, request, input, io));
       continue;
     }
-    const auto verdicts = judge_hosts(needs, request.hosts, request.tables, request.launcher,
-                                      args.has("--redistribution"));
-    if (request.format == "sarif")
+    const auto verdicts =
+        judge_hosts(needs, input.hosts, input.tables, request.launcher, request.redistribution);
+    if (input.format == "sarif")
       std::ranges::move(report::verdict_findings(needs.name, verdicts),
                         std::back_inserter(findings));
     else
-      TRY_DO(print_verdicts(needs.name, verdicts, request, args, io));
+      TRY_DO(print_verdicts(needs.name, verdicts, request, input, io));
     std::ranges::copy(verdicts, std::back_inserter(all));
   }
-  if (request.requirements) return 0;
-  if (request.format == "sarif")
+  if (input.requirements) return 0;
+  if (input.format == "sarif")
     TRY_DO(write_text(
-        io, text::dump_json(report::sarif_log(findings, sarif_rules(request.tables)), 2) + "\n"));
+        io, text::dump_json(report::sarif_log(findings, sarif_rules(input.tables)), 2) + "\n"));
   return verdict_status(all, request.allowances);
 }
 
 }  // namespace
 
 const Command& check_command() {
-  static const std::vector<std::string_view> kLaunchers = compat::launcher_words();
-  static const std::array<OptionSpec, 19> kOptions = {
-      configurable(OptionSpec{"--host",
-                              "",
-                              "HOST",
-                              "a machine to judge for; may be repeated",
-                              true,
-                              {},
-                              Completion::kFile}),
-      configurable(OptionSpec{"--launcher", "", "NAME",
-                              "what starts the container (default: the likely one)", false,
-                              kLaunchers}),
-      OptionSpec{"--all", "", "", "show every check with its evidence and source"},
-      OptionSpec{"--json", "", "", "print JSON (flense/verdict/v1 or flense/requirements/v1)"},
-      OptionSpec{"--format", "", "FORMAT", "text, json, sarif or markdown", false, kCheckFormats},
-      OptionSpec{"--requirements", "", "", "show what the image asks of any machine"},
-      OptionSpec{"--emit", "", "KIND", "print node-affinity, nfd or labels for the image", false,
-                 kEmits},
-      OptionSpec{"--config-only", "", "", "read manifest and configuration, no layer"},
-      configurable(OptionSpec{"--allow-unknown", "", "ID", "let this check be unknown", true}),
-      configurable(
-          OptionSpec{"--allow-unsupported", "", "ID", "let this check be unsupported", true}),
-      OptionSpec{"--redistribution", "", "", "also check what licences let you pass on"},
-      configurable(kDataOption),
-      kNoCacheOption,
-      kPlatformOption,
-      kTmpdirOption,
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
-  static const Command kCommand{
-      "check",  "Hosts",    "tell whether an image will run on a host, and why not",
-      "TARGET", 1,          64,
-      kOptions, kCheckHelp, {},
-      check};
+  static const Command kCommand{.name = "check",
+                                .group = "Hosts",
+                                .summary = "tell whether an image will run on a host, and why not",
+                                .positionals = "TARGET",
+                                .min_positionals = 1,
+                                .max_positionals = 64,
+                                .help = kCheckHelp,
+                                .call = [] { return call_of(run_check); }};
   return kCommand;
 }
 

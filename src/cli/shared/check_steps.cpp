@@ -22,13 +22,16 @@ using compat::Verdict;
 
 /// 0, 5 or 1 for one check.
 int status_of(const Check& check, const Allowances& allowances) {
+  const auto is_among = [&](const std::vector<std::string>& ids) {
+    return std::ranges::find(ids, check.id) != ids.end();
+  };
   switch (check.verdict) {
     case Verdict::kFail:
       return 1;
     case Verdict::kUnsupported:
-      return allowances.unsupported.contains(check.id) ? 0 : 1;
+      return is_among(allowances.unsupported) ? 0 : 1;
     case Verdict::kUnknown:
-      return !check.decisive || allowances.unknown.contains(check.id) ? 0 : 5;
+      return !check.decisive || is_among(allowances.unknown) ? 0 : 5;
     case Verdict::kWarn:
     case Verdict::kOk:
       break;
@@ -66,13 +69,14 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
   return unknown ? 5 : 0;
 }
 
-Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& args, Io& io) {
-  if (args.has("--config-only")) {
-    TRY(const auto image, open_config(target, args, io));
+Result<inventory::Needs> needs_of(const std::string& target, const Request& request,
+                                  const ImageOptions& how, bool config_only, Io& io) {
+  if (config_only) {
+    TRY(const auto image, open_config(target, how, io));
     return inventory::config_needs(*image);
   }
-  TRY(const auto image, open_target(target, args, io));
-  TRY(const auto cache, open_inventory_cache(args, io));
+  TRY(const auto image, open_target(target, how, io));
+  TRY(const auto cache, open_inventory_cache(request, how, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)
@@ -80,10 +84,10 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
       return std::move(known->value);
 
   inventory::InventoryOptions options;
-  options.scan.scratch_directory = scratch_directory(args, io);
+  options.scan.scratch_directory = scratch_directory(how, io);
   options.scan.cache = cache.get();
   options.scan.trust = kTrust;
-  const auto progress = make_progress(args, io);
+  const auto progress = make_progress(request, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
   TRY(const inventory::Contents contents, inventory::Contents::read(*image, options.scan));
@@ -95,12 +99,10 @@ Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& a
   return needs;
 }
 
-Result<std::vector<host::Profile>> hosts_of(const ParsedArgs& args) {
-  TRY(const host::Places places, places_of(args));
-  std::vector<std::string> specs = args.values("--host");
-  if (specs.empty()) specs.emplace_back("this");
+Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
+                                            const host::Places& places) {
   std::vector<host::Profile> out;
-  for (const std::string& spec : specs) {
+  for (const std::string& spec : words.empty() ? std::vector<std::string>{"this"} : words) {
     TRY(std::vector<host::Profile> profiles,
         with_context(host::profiles_of(spec, places), "reading the host '{}'", spec));
     std::ranges::move(profiles, std::back_inserter(out));

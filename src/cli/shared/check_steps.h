@@ -3,19 +3,20 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "cli/shared/args.h"
+#include "cli/shared/common.h"
 #include "cli/shared/io.h"
+#include "cli/shared/places.h"
 #include "compat/judge.h"
 
 namespace flense::cli {
 
 /// Checks that a user lets pass although they are not ok.
 struct Allowances {
-  std::set<std::string, std::less<>> unknown, unsupported;
+  std::vector<std::string> unknown, unsupported;
 };
 
 /// A usage error, with the nearest ids, for one that no check has.
@@ -25,12 +26,16 @@ Result<void> known_check(const std::string& id, const knowledge::Knowledge& tabl
 /// decisive is unknown, else 0.
 int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances);
 
-/// What TARGET needs: from the cache, from its layers, or with --config-only from its
-/// configuration.
-Result<inventory::Needs> needs_of(const std::string& target, const ParsedArgs& args, Io& io);
-
-/// The hosts that --host names; this machine without it.
-Result<std::vector<host::Profile>> hosts_of(const ParsedArgs& args);
+/// The hosts that the words of --host name; this machine without one.
+Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
+                                            const host::Places& places);
+inline Result<std::vector<host::Profile>> hosts_of(const ParsedArgs& args) {
+  TRY(const host::Places places, places_of(args));
+  return hosts_of(args.values("--host"), places);
+}
+/// What TARGET needs: from the cache, from its layers, or from its configuration alone.
+Result<inventory::Needs> needs_of(const std::string& target, const Request& request,
+                                  const ImageOptions& image, bool config_only, Io& io);
 
 /// One verdict per host. Without `launcher` the most likely one of each host.
 std::vector<compat::HostVerdict> judge_hosts(const inventory::Needs& image,
