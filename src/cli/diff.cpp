@@ -47,9 +47,9 @@ Examples:
 constexpr auto kDiffFormats = std::to_array<std::string_view>({"text", "json", "markdown"});
 constexpr std::size_t kListed = 100;  ///< files in JSON, as of inspect
 
-Result<std::vector<compat::Gate>> gates_of(const ParsedArgs& args) {
+Result<std::vector<compat::Gate>> gates_of(const std::vector<std::string>& lists) {
   std::vector<compat::Gate> out;
-  for (const std::string& words : args.values("--fail-on")) {
+  for (const std::string& words : lists) {
     std::size_t start = 0;
     while (start <= words.size()) {
       const std::size_t end = std::min(words.find(',', start), words.size());
@@ -62,25 +62,47 @@ Result<std::vector<compat::Gate>> gates_of(const ParsedArgs& args) {
   return out;
 }
 
-/// The command line, once understood.
-struct DiffRequest {
-  knowledge::Knowledge tables;
-  std::vector<host::Profile> hosts;
+struct DiffRequest : Request {
+  bool all = false, json = false, no_content = false;
+  std::string format;
   std::vector<compat::Gate> gates;
-  std::string format = "text";
+  std::vector<std::string> hosts;
+  std::optional<std::filesystem::path> data;
+  ImageOptions image;
+  PlaceOptions places;
 };
 
-Result<DiffRequest> understand_diff(const ParsedArgs& args) {
-  DiffRequest out;
-  TRY(out.tables, tables_of(args));
-  TRY(out.format, format_of(args));
-  TRY(out.gates, gates_of(args));
-  if (args.has("--host")) {
-    TRY(out.hosts, hosts_of(args));
+void declare(Options& options, DiffRequest& request) {
+  options.flag("--all", "list everything that differs", request.all);
+  options.flag("--json", "print JSON (schema flense/diff/v1)", request.json);
+  options.add("--format", "FORMAT", "text, json or markdown", request.format).one_of(kDiffFormats);
+  options.add("--fail-on", "GATE", "fail when this got worse or differs", request.gates, gates_of)
+      .setting();
+  options.add("--host", "HOST", "also compare the verdicts for this machine", request.hosts)
+      .file()
+      .setting();
+  options.flag("--no-content", "do not read files of equal path and size", request.no_content);
+  add_data(options, request.data).setting();
+  declare_cached(options, request.image);
+  declare(options, request.places);
+}
+
+/// What the request's words name.
+struct DiffInput {
+  knowledge::Knowledge tables;
+  std::vector<host::Profile> hosts;
+  std::string format;
+};
+
+Result<DiffInput> understand_diff(const DiffRequest& request) {
+  DiffInput out;
+  TRY(out.tables, tables_of(request.data));
+  TRY(out.format, format_of(request.json, request.format));
+  if (!request.hosts.empty()) {
+    TRY(out.hosts, hosts_of(request.hosts, places_of(request.places)));
   }
-  const bool asks_host =
-      std::ranges::any_of(out.gates, [](const compat::Gate& gate) { return gate.id == "host"; });
-  if (asks_host && out.hosts.empty())
+  if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
+      out.hosts.empty())
     return fail(Code::kUsage, "--fail-on host needs a --host")
         .hint("name one: --host h100@550.54.15");
   return out;
@@ -102,15 +124,15 @@ compat::ComparedNeeds needs_of_side(const DiffSide& side) {
 }
 
 report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
-                                const DiffRequest& request) {
+                                const std::vector<compat::Gate>& gates, const DiffInput& input) {
   report::ImageDiff out;
   out.changes = inventory::compare(before.snapshot, after.snapshot);
   out.hosts = compat::compare_requirements(needs_of_side(before), needs_of_side(after));
-  if (before.needs && after.needs && !request.hosts.empty())
+  if (before.needs && after.needs && !input.hosts.empty())
     out.verdicts = compat::compare_verdicts(
-        judge_hosts(*before.needs, request.hosts, request.tables, std::nullopt, false),
-        judge_hosts(*after.needs, request.hosts, request.tables, std::nullopt, false));
-  out.gates = compat::check_gates(request.gates, out.changes, out.hosts, out.verdicts);
+        judge_hosts(*before.needs, input.hosts, input.tables, std::nullopt, false),
+        judge_hosts(*after.needs, input.hosts, input.tables, std::nullopt, false));
+  out.gates = compat::check_gates(gates, out.changes, out.hosts, out.verdicts);
   add_notices("before", before.snapshot, out);
   add_notices("after", after.snapshot, out);
   if (out.changes.files_unread > 0)
@@ -128,21 +150,22 @@ int diff_status(const report::ImageDiff& diff) {
   return any("unknown") ? 5 : 0;
 }
 
-Result<int> diff(const ParsedArgs& args, Io& io) {
+Result<int> run_diff(const DiffRequest& request, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const DiffRequest request, understand_diff(args));
-  TRY(DiffSide before, read_diff_side(args.positionals()[0], request.tables, args, io));
-  TRY(DiffSide after, read_diff_side(args.positionals()[1], request.tables, args, io));
-  if (!args.has("--no-content")) TRY_DO(read_undecided(before, after, args, io));
-  const report::ImageDiff found = compare_sides(before, after, request);
-  const bool all = args.has("--all");
-  if (request.format == "json") {
+  TRY(const DiffInput input, understand_diff(request));
+  const DiffReading how{request, request.image, input.tables};
+  TRY(DiffSide before, read_diff_side(request.words[0], how, io));
+  TRY(DiffSide after, read_diff_side(request.words[1], how, io));
+  if (!request.no_content) TRY_DO(read_undecided(before, after, how, io));
+  const report::ImageDiff found = compare_sides(before, after, request.gates, input);
+  const bool all = request.all;
+  if (input.format == "json") {
     const auto json = report::diff_json(found, all ? SIZE_MAX : kListed);
     TRY_DO(write_text(io, text::dump_json(json, 2) + "\n"));
-  } else if (request.format == "markdown") {
+  } else if (input.format == "markdown") {
     TRY_DO(write_text(io, report::diff_markdown(found, all)));
   } else {
-    TRY_DO(write_text(io, report::diff_text(found, output_style(args, io), all)));
+    TRY_DO(write_text(io, report::diff_text(found, output_style(request, io), all)));
   }
   return diff_status(found);
 }
@@ -150,33 +173,15 @@ Result<int> diff(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& diff_command() {
-  static const std::array<OptionSpec, 14> kOptions = {
-      OptionSpec{"--all", "", "", "list everything that differs"},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/diff/v1)"},
-      OptionSpec{"--format", "", "FORMAT", "text, json or markdown", false, kDiffFormats},
-      configurable(
-          OptionSpec{"--fail-on", "", "GATE", "fail when this got worse or differs", true}),
-      configurable(OptionSpec{"--host",
-                              "",
-                              "HOST",
-                              "also compare the verdicts for this machine",
-                              true,
-                              {},
-                              Completion::kFile}),
-      OptionSpec{"--no-content", "", "", "do not read files of equal path and size"},
-      configurable(kDataOption),
-      kNoCacheOption,
-      kPlatformOption,
-      kTmpdirOption,
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
   static const Command kCommand{
-      "diff",   "Images",  "show what changed between two images, and what it means for hosts",
-      "A B",    2,         2,
-      kOptions, kDiffHelp, {},
-      diff};
+      .name = "diff",
+      .group = "Images",
+      .summary = "show what changed between two images, and what it means for hosts",
+      .positionals = "A B",
+      .min_positionals = 2,
+      .max_positionals = 2,
+      .help = kDiffHelp,
+      .call = [] { return call_of(run_diff); }};
   return kCommand;
 }
 

@@ -61,8 +61,7 @@ Result<void> set_digests(DiffSide& side, const std::set<ContentKey>& keys,
 
 }  // namespace
 
-Result<DiffSide> read_diff_side(const std::string& target, const knowledge::Knowledge& tables,
-                                const ParsedArgs& args, Io& io) {
+Result<DiffSide> read_diff_side(const std::string& target, const DiffReading& how, Io& io) {
   DiffSide out;
   TRY(const std::optional<std::string> text, saved_text(target));
   if (text) {
@@ -70,12 +69,12 @@ Result<DiffSide> read_diff_side(const std::string& target, const knowledge::Know
     out.snapshot = inventory::snapshot_of_saved(std::move(saved));
     return out;
   }
-  TRY(out.image, open_target(target, args, io));
-  TRY(const auto cache, open_inventory_cache(args, io));
+  TRY(out.image, open_target(target, how.image, io));
+  TRY(const auto cache, open_inventory_cache(how.request, how.image, io));
   inventory::InventoryOptions options;
-  options.scan.scratch_directory = scratch_directory(args, io);
+  options.scan.scratch_directory = scratch_directory(how.image, io);
   options.scan.cache = cache.get();
-  const auto progress = make_progress(args, io);
+  const auto progress = make_progress(how.request, io);
   progress->begin("reading layers", unpacked_size(*out.image));
   options.scan.progress = progress.get();
   TRY(const inventory::Contents contents,
@@ -84,18 +83,18 @@ Result<DiffSide> read_diff_side(const std::string& target, const knowledge::Know
   TRY(inventory::Inventory inventory, inventory::describe(*out.image, contents, options));
   progress->clear();
   out.needs = inventory::collect_needs(*out.image, contents, inventory);
-  out.sheet = compat::requirements_of(*out.needs, tables);
+  out.sheet = compat::requirements_of(*out.needs, how.tables);
   out.snapshot = inventory::take_snapshot(*out.image, contents, std::move(inventory));
   return out;
 }
 
-Result<void> read_undecided(DiffSide& before, DiffSide& after, const ParsedArgs& args, Io& io) {
+Result<void> read_undecided(DiffSide& before, DiffSide& after, const DiffReading& how, Io& io) {
   if (before.image == nullptr || after.image == nullptr) return {};
   const auto pairs = inventory::undecided(before.snapshot, after.snapshot);
   const Undecided keys = wanted(before.snapshot, after.snapshot, pairs);
-  const auto progress = make_progress(args, io);
+  const auto progress = make_progress(how.request, io);
   progress->begin("comparing contents", 0);
-  const std::filesystem::path scratch = scratch_directory(args, io);
+  const std::filesystem::path scratch = scratch_directory(how.image, io);
   TRY_DO(set_digests(before, keys.before, scratch, progress.get()));
   TRY_DO(set_digests(after, keys.after, scratch, progress.get()));
   progress->clear();

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/shared/args.h"
+#include "cli/shared/common.h"
 #include "cli/shared/io.h"
 #include "compat/requirements.h"
 #include "image/model/image.h"
@@ -23,12 +23,18 @@ struct DiffSide {
   std::optional<compat::Requirements> sheet;
 };
 
+/// How both are read.
+struct DiffReading {
+  const Request& request;
+  const ImageOptions& image;
+  const knowledge::Knowledge& tables;
+};
+
 /// TARGET is an image, or a file that `flense inspect --json` wrote.
-Result<DiffSide> read_diff_side(const std::string& target, const knowledge::Knowledge& tables,
-                                const ParsedArgs& args, Io& io);
+Result<DiffSide> read_diff_side(const std::string& target, const DiffReading& how, Io& io);
 
 /// Reads the contents of files that have equal path and size in both, where the layers do not
 /// settle it, and sets their digests.
-Result<void> read_undecided(DiffSide& before, DiffSide& after, const ParsedArgs& args, Io& io);
+Result<void> read_undecided(DiffSide& before, DiffSide& after, const DiffReading& how, Io& io);
 
 }  // namespace flense::cli
