@@ -52,13 +52,57 @@ constexpr auto kLintFormats = std::to_array<std::string_view>(
     {"text", "json", "sarif", "github", "gitlab", "checkstyle", "junit", "markdown"});
 constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning", "info", "never"});
 
-/// The command line, once understood.
-struct LintRequest {
+struct LintRequest : Request {
+  std::vector<std::string> hosts, ignored, only;
+  std::string format, threshold = "error";
+  std::vector<std::pair<std::string, lint::Severity>> severities;
+  bool json = false, fix = false, diff = false;
+  std::optional<std::filesystem::path> data;
+};
+
+Result<std::pair<std::string, lint::Severity>> severity_word(const std::string& word,
+                                                             std::string_view option) {
+  const std::size_t equals = word.find('=');
+  const std::string level = equals == std::string::npos ? "" : word.substr(equals + 1);
+  if (level != "error" && level != "warning" && level != "info")
+    return fail(Code::kUsage, "{} takes RULE=error, RULE=warning or RULE=info, not '{}'", option,
+                word);
+  return std::pair(word.substr(0, equals), lint::severity_of(level));
+}
+
+void declare(Options& options, LintRequest& request) {
+  options.add("--host", "HOST", "a machine to judge for; may be repeated", request.hosts)
+      .file()
+      .setting();
+  options
+      .add("--format", "FORMAT", "text, json, sarif, github, gitlab, checkstyle, junit or markdown",
+           request.format)
+      .one_of(kLintFormats)
+      .setting();
+  options.flag("--json", "print JSON (schema flense/lint/v1)", request.json);
+  options
+      .add("--fail-on", "LEVEL", "what makes the status 1: error (default), warning, info, never",
+           request.threshold)
+      .one_of(kThresholds)
+      .setting();
+  options.add("--ignore", "RULE", "leave a rule out; may be repeated", request.ignored).setting();
+  options.add("--only", "RULE", "these rules alone; may be repeated", request.only);
+  options
+      .add("--severity", "RULE=LEVEL", "another severity for a rule", request.severities,
+           severity_word)
+      .setting();
+  options.flag("--fix", "mend what is mechanical, in the files", request.fix);
+  options.flag("--diff", "show what --fix would change", request.diff);
+  add_data(options, request.data).setting();
+}
+
+/// What the request's words name.
+struct LintInput {
   knowledge::Knowledge tables;
   knowledge::LintRules rules;
   lint::Policy policy;
   std::vector<host::Profile> hosts;
-  std::string format = "text", threshold = "error";
+  std::string format;
 };
 
 Result<void> known_rule(const std::string& word, const knowledge::LintRules& rules) {
@@ -78,26 +122,18 @@ std::string today() {
                      unsigned{date.day()});
 }
 
-Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRules& rules) {
+Result<lint::Policy> policy_of(const LintRequest& request, const knowledge::LintRules& rules) {
   lint::Policy out;
   out.today = today();
-  for (const auto& [option, words] :
-       {std::pair{"--ignore", &out.ignored}, std::pair{"--only", &out.only}})
-    for (const std::string& word : args.values(option)) {
-      TRY_DO(known_rule(word, rules));
-      words->push_back(word);
-    }
-  for (const std::string& word : args.values("--severity")) {
-    const std::size_t equals = word.find('=');
-    const std::string level = equals == std::string::npos ? "" : word.substr(equals + 1);
-    if (level != "error" && level != "warning" && level != "info")
-      return fail(Code::kUsage, "--severity takes RULE=error, RULE=warning or RULE=info, not '{}'",
-                  word);
-    TRY_DO(known_rule(word.substr(0, equals), rules));
-    for (const auto* row : rules.named(word.substr(0, equals)))
-      out.severities[row->id] = severity_of(level);
+  out.ignored = request.ignored;
+  out.only = request.only;
+  for (const auto* words : {&request.ignored, &request.only})
+    for (const std::string& word : *words) TRY_DO(known_rule(word, rules));
+  for (const auto& [rule, severity] : request.severities) {
+    TRY_DO(known_rule(rule, rules));
+    for (const auto* row : rules.named(rule)) out.severities[row->id] = severity;
   }
-  TRY(const std::optional<Config> config, find_config(request_of(args)));
+  TRY(const std::optional<Config> config, find_config(request));
   if (config) {
     TRY(out.waivers, waivers_of(*config));
     for (const lint::Waiver& waiver : out.waivers)
@@ -106,38 +142,37 @@ Result<lint::Policy> policy_of(const ParsedArgs& args, const knowledge::LintRule
   return out;
 }
 
-Result<LintRequest> understand_lint(const ParsedArgs& args) {
-  LintRequest out;
-  TRY(out.tables, tables_of(args));
+Result<LintInput> understand_lint(const LintRequest& request) {
+  LintInput out;
+  TRY(out.tables, tables_of(request.data));
   TRY(out.rules, knowledge::LintRules::load());
-  TRY(out.policy, policy_of(args, out.rules));
-  TRY(out.format, format_of(args));
-  out.threshold = args.value("--fail-on", "error");
-  if (args.has("--fix") && args.has("--diff"))
+  TRY(out.policy, policy_of(request, out.rules));
+  TRY(out.format, format_of(request.json, request.format));
+  if (request.fix && request.diff)
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
-  if (args.has("--host")) {
-    TRY(out.hosts, hosts_of(args));
+  if (!request.hosts.empty()) {
+    TRY(out.hosts, hosts_of(request.hosts, {}));
   }
   return out;
 }
 
-lint::Project project_of(std::vector<lint::Input> inputs, const LintRequest& request) {
-  lint::Project out = lint::read_project(std::move(inputs), {}, request.hosts, request.tables);
+lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
+  lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
   out.contexts = list_contexts(lint::context_directories(out));
   return out;
 }
 
-std::string rendered(const report::LintReport& report, const LintRequest& request,
-                     const ParsedArgs& args, const Io& io) {
+std::string rendered(const report::LintReport& report, const std::string& format,
+                     const LintRequest& request, const Io& io) {
   const auto json = [](const text::Json& value) { return text::dump_json(value, 2) + "\n"; };
-  if (request.format == "json") return json(report::lint_json(report));
-  if (request.format == "sarif") return json(report::lint_sarif(report));
-  if (request.format == "gitlab") return json(report::lint_gitlab(report));
-  if (request.format == "github") return report::lint_github(report);
-  if (request.format == "checkstyle") return report::lint_checkstyle(report);
-  if (request.format == "junit") return report::lint_junit(report);
-  if (request.format == "markdown") return report::lint_markdown(report);
-  return report::lint_text(report, output_style(args, io), args.has("--quiet"));
+  if (format == "json") return json(report::lint_json(report));
+  if (format == "sarif") return json(report::lint_sarif(report));
+  if (format == "gitlab") return json(report::lint_gitlab(report));
+  if (format == "github") return report::lint_github(report);
+  if (format == "checkstyle") return report::lint_checkstyle(report);
+  if (format == "junit") return report::lint_junit(report);
+  if (format == "markdown") return report::lint_markdown(report);
+  return report::lint_text(report, output_style(request, io), request.quiet);
 }
 
 int lint_status(const std::vector<lint::Finding>& findings, std::string_view threshold) {
@@ -171,67 +206,50 @@ Result<void> replace_file(const lint::Input& changed) {
   return file.commit();
 }
 
-Result<int> lint_function(const ParsedArgs& args, Io& io) {
-  TRY(const LintRequest request, understand_lint(args));
-  std::vector<std::string> names = args.positionals();
+Result<int> run_lint(const LintRequest& request, Io& io) {
+  TRY(const LintInput input, understand_lint(request));
+  std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));
   if (inputs.empty())
-    return bad_input("no file that lint knows in {}", fmt::join(names, ", "))
-        .hint("name the file: its kind is then told from its content");
-  lint::Project project = project_of(inputs, request);
-  lint::Outcome outcome = lint::lint(project, request.rules, request.policy);
-  if (args.has("--diff")) {
+    return with_hint(
+        Result<int>(bad_input("no file that lint knows in {}", fmt::join(names, ", "))),
+        "name the file: its kind is then told from its content");
+  lint::Project project = project_of(inputs, input);
+  lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
+  if (request.diff) {
     for (const lint::Input& changed : mended(project, outcome.findings))
       TRY_DO(io.out.exact(report::unified_diff(project.find(changed.path)->source, changed.text)));
     return lint_status(outcome.findings, request.threshold);
   }
-  if (args.has("--fix")) {
+  if (request.fix) {
     // One mend may uncover another.
     for (int round = 0; round < 5; ++round) {
       const std::vector<lint::Input> changes = mended(project, outcome.findings);
       if (changes.empty()) break;
       for (const lint::Input& changed : changes) {
         TRY_DO(with_context(replace_file(changed), "mending {}", changed.path));
-        for (lint::Input& input : inputs)
-          if (input.path == changed.path) input.text = changed.text;
+        for (lint::Input& file : inputs)
+          if (file.path == changed.path) file.text = changed.text;
       }
-      project = project_of(inputs, request);
-      outcome = lint::lint(project, request.rules, request.policy);
+      project = project_of(inputs, input);
+      outcome = lint::lint(project, input.rules, input.policy);
     }
   }
-  TRY_DO(write_text(io, rendered({project, outcome, request.rules}, request, args, io)));
+  TRY_DO(write_text(io, rendered({project, outcome, input.rules}, input.format, request, io)));
   return lint_status(outcome.findings, request.threshold);
 }
 
 }  // namespace
 
 const Command& lint_command() {
-  static const std::array<OptionSpec, 10> kOptions = {
-      configurable(OptionSpec{"--host",
-                              "",
-                              "HOST",
-                              "a machine to judge for; may be repeated",
-                              true,
-                              {},
-                              Completion::kFile}),
-      configurable(OptionSpec{"--format", "", "FORMAT",
-                              "text, json, sarif, github, gitlab, checkstyle, junit or markdown",
-                              false, kLintFormats}),
-      OptionSpec{"--json", "", "", "print JSON (schema flense/lint/v1)"},
-      configurable(OptionSpec{"--fail-on", "", "LEVEL",
-                              "what makes the status 1: error (default), warning, info, never",
-                              false, kThresholds}),
-      configurable(OptionSpec{"--ignore", "", "RULE", "leave a rule out; may be repeated", true}),
-      OptionSpec{"--only", "", "RULE", "these rules alone; may be repeated", true},
-      configurable(OptionSpec{"--severity", "", "RULE=LEVEL", "another severity for a rule", true}),
-      OptionSpec{"--fix", "", "", "mend what is mechanical, in the files"},
-      OptionSpec{"--diff", "", "", "show what --fix would change"},
-      configurable(kDataOption)};
-  static const Command kCommand{"lint",          "Files",   "check build and launch files for GPUs",
-                                "[FILE|DIR|-]…", 0,         4096,
-                                kOptions,        kLintHelp, {},
-                                lint_function};
+  static const Command kCommand{.name = "lint",
+                                .group = "Files",
+                                .summary = "check build and launch files for GPUs",
+                                .positionals = "[FILE|DIR|-]…",
+                                .max_positionals = 4096,
+                                .help = kLintHelp,
+                                .call = [] { return call_of(run_lint); }};
   return kCommand;
 }
 
