@@ -39,34 +39,61 @@ constexpr std::array<std::string_view, 8> kTemplates = {
     "pytorch-inference", "pytorch-training", "cuda-cpp", "jax", "rocm-pytorch", "conda",
     "distroless-cuda",   "apptainer"};
 
+struct InitRequest : Request {
+  std::vector<std::string> hosts, gpus;
+  std::string driver, output = ".";
+  bool force = false, dry_run = false, json = false, list = false;
+  std::optional<std::filesystem::path> data;
+  PlaceOptions places;
+};
+
+void declare(Options& options, InitRequest& request) {
+  options
+      .add("--host", "HOST", "a machine that the image shall run on; may be repeated",
+           request.hosts)
+      .file();
+  options.add("--gpu", "GPU", "the same by its GPUs; may be repeated", request.gpus);
+  options.add("--driver", "VERSION", "the driver beside --gpu", request.driver);
+  options.add("--output", "DIR", "where to write (default: .)", request.output)
+      .letter("-o")
+      .directory();
+  options.flag("--force", "replace files that are there", request.force);
+  options.flag("--dry-run", "only show the choices and the files with their sizes",
+               request.dry_run);
+  options.flag("--json", "print JSON (schema flense/init/v1)", request.json);
+  options.flag("--list", "list the templates", request.list);
+  add_data(options, request.data);
+  declare(options, request.places);
+}
+
 /// --gpu and --driver as one of the forms that --host takes.
-Result<std::vector<host::Profile>> named_hosts(const ParsedArgs& args) {
-  if (args.has("--driver") && !args.has("--gpu"))
+Result<std::vector<host::Profile>> named_hosts(const InitRequest& request) {
+  const bool gpus = !request.gpus.empty(), driver = !request.driver.empty();
+  if (driver && !gpus)
     return usage_error("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
-  if (args.has("--gpu") && args.has("--host"))
+  if (gpus && !request.hosts.empty())
     return usage_error("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
-  if (!args.has("--gpu")) return hosts_of(args);
+  if (!gpus) return hosts_of(request.hosts, places_of(request.places));
   std::vector<host::Profile> out;
-  for (const std::string& gpu : args.values("--gpu")) {
-    const std::string words =
-        args.has("--driver") ? fmt::format("{}@{}", gpu, args.value("--driver")) : gpu;
+  for (const std::string& gpu : request.gpus) {
+    const std::string words = driver ? fmt::format("{}@{}", gpu, request.driver) : gpu;
     TRY(host::Profile one, host::described_profile(words));
     out.push_back(std::move(one));
   }
   return out;
 }
 
-Result<std::vector<host::Profile>> hosts_for(const ParsedArgs& args) {
-  TRY(std::vector<host::Profile> hosts, named_hosts(args));
-  if (!args.has("--gpu") && !args.has("--host") && hosts.front().gpus.empty())
+Result<std::vector<host::Profile>> hosts_for(const InitRequest& request) {
+  TRY(std::vector<host::Profile> hosts, named_hosts(request));
+  if (request.gpus.empty() && request.hosts.empty() && hosts.front().gpus.empty())
     return usage_error("no host is named, and this machine has no GPU",
                        "name the machine that the image will run on: --host h100@550.54.15");
   return hosts;
 }
 
-Result<int> list_templates(const ParsedArgs& args, Io& io) {
+Result<int> list_templates(const InitRequest& request, Io& io) {
   TRY(const std::vector<scaffold::Template> all, scaffold::templates());
-  if (args.has("--json")) {
+  if (request.json) {
     TRY_DO(write_text(io, text::dump_json(scaffold::templates_json(all), 2) + "\n"));
     return 0;
   }
@@ -93,69 +120,44 @@ std::string describe(const scaffold::Project& project, const std::string& direct
   return out;
 }
 
-Result<int> init(const ParsedArgs& args, Io& io) {
-  if (args.has("--list")) {
-    if (!args.positionals().empty())
+Result<int> run_init(const InitRequest& request, Io& io) {
+  if (request.list) {
+    if (!request.words.empty())
       return usage_error("--list shows all templates", "flense init --list");
-    return list_templates(args, io);
+    return list_templates(request, io);
   }
-  if (args.positionals().empty())
+  if (request.words.empty())
     return usage_error("init needs a TEMPLATE", "flense init --list shows them");
-  TRY(const scaffold::Template chosen, scaffold::find_template(args.positionals().front()));
-  TRY(const knowledge::Knowledge tables, tables_of(args));
-  TRY(const std::vector<host::Profile> hosts, hosts_for(args));
+  TRY(const scaffold::Template chosen, scaffold::find_template(request.words.front()));
+  TRY(const knowledge::Knowledge tables, tables_of(request.data));
+  TRY(const std::vector<host::Profile> hosts, hosts_for(request));
   TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
-  const std::string directory = args.value("--output", ".");
-  const bool dry = args.has("--dry-run");
+  const std::string& directory = request.output;
+  const bool dry = request.dry_run;
   if (dry) {
     const auto there = scaffold::files_in_the_way(project.files, directory);
-    if (!there.empty() && !args.has("--force") && !args.has("--json"))
+    if (!there.empty() && !request.force && !request.json)
       TRY_DO(io.err.line(fmt::format("in the way: {}", fmt::join(there, ", "))));
   } else {
-    TRY_DO(scaffold::write_project(project.files, directory, args.has("--force")));
+    TRY_DO(scaffold::write_project(project.files, directory, request.force));
   }
   TRY_DO(write_text(
-      io, args.has("--json")
-              ? text::dump_json(scaffold::project_json(project, directory, !dry), 2) + "\n"
-              : describe(project, directory, dry, args.has("--quiet"))));
+      io, request.json ? text::dump_json(scaffold::project_json(project, directory, !dry), 2) + "\n"
+                       : describe(project, directory, dry, request.quiet)));
   return 0;
 }
 
 }  // namespace
 
 const Command& init_command() {
-  static const std::array<OptionSpec, 13> kOptions = {
-      OptionSpec{"--host",
-                 "",
-                 "HOST",
-                 "a machine that the image shall run on; may be repeated",
-                 true,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--gpu", "", "GPU", "the same by its GPUs; may be repeated", true},
-      OptionSpec{"--driver", "", "VERSION", "the driver beside --gpu"},
-      OptionSpec{"--output",
-                 "-o",
-                 "DIR",
-                 "where to write (default: .)",
-                 false,
-                 {},
-                 Completion::kDirectory},
-      OptionSpec{"--force", "", "", "replace files that are there"},
-      OptionSpec{"--dry-run", "", "", "only show the choices and the files with their sizes"},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/init/v1)"},
-      OptionSpec{"--list", "", "", "list the templates"},
-      kDataOption,
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption,
-  };
-  static const Command kCommand{
-      "init",       "Files",   "write a project that fits its hosts, with the reasons",
-      "[TEMPLATE]", 0,         1,
-      kOptions,     kInitHelp, kTemplates,
-      init};
+  static const Command kCommand{.name = "init",
+                                .group = "Files",
+                                .summary = "write a project that fits its hosts, with the reasons",
+                                .positionals = "[TEMPLATE]",
+                                .max_positionals = 1,
+                                .help = kInitHelp,
+                                .words = kTemplates,
+                                .call = [] { return call_of(run_init); }};
   return kCommand;
 }
 
