@@ -127,7 +127,7 @@ Result<void> print(Io& io, const Json& json) {
   return write_text(io, text::dump_json(json, 2) + "\n");
 }
 
-Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
+Result<int> list_entries(const CacheRequest& request, Io& io, const Caches& caches) {
   std::vector<CacheRow> rows;
   std::uint64_t bytes = 0;
   for (const ListedEntry& entry : caches.store.list()) {
@@ -146,7 +146,7 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
     return std::tie(b.used, a.what, a.kind, a.name) < std::tie(a.used, b.what, b.kind, b.name);
   });
   const std::map<std::string, Count> counts = count_rows(rows);
-  if (args.has("--json")) {
+  if (request.json) {
     Json out = cache_document("ls", caches);
     out.set("bytes", bytes);
     Json list = Json::array();
@@ -171,7 +171,7 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
     TRY_DO(print(io, out));
     return 0;
   }
-  const report::Style style = output_style(args, io);
+  const report::Style style = output_style(request, io);
   report::Table table({{"KIND", report::Align::kLeft, report::Column::Flex::kNone},
                        {"SIZE", report::Align::kRight, report::Column::Flex::kNone},
                        {"LAST USE", report::Align::kLeft, report::Column::Flex::kNone},
@@ -179,7 +179,7 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
   std::size_t files = 0;
   for (const CacheRow& row : rows) {
     // Thousands of marks that a file was hashed say little.
-    const bool mark = row.kind == inventory::kFileKind && !args.has("--verbose");
+    const bool mark = row.kind == inventory::kFileKind && !request.verbose;
     files += mark ? 1 : 0;
     if (!mark)
       table.add({row.kind, human_bytes(row.bytes), utc_time(row.used).substr(0, 16), row.what});
@@ -194,7 +194,7 @@ Result<int> list_entries(const ParsedArgs& args, Io& io, const Caches& caches) {
   return 0;
 }
 
-Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
+Result<int> verify(const CacheRequest& request, Io& io, const Caches& caches) {
   std::vector<std::string> damaged;
   const std::vector<ListedEntry> entries = caches.store.list();
   for (const ListedEntry& entry : entries) {
@@ -208,7 +208,7 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
   std::vector<std::string> roots;
   std::size_t root_count = 0;
   if (caches.roots) {
-    const std::unique_ptr<Progress> progress = make_progress(args, io);
+    const std::unique_ptr<Progress> progress = make_progress(request, io);
     progress->begin("reading unpacked roots", 0);
     for (const launch::ListedRoot& root : caches.roots->list()) {
       ++root_count;
@@ -224,7 +224,7 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
     if (const auto verified = launch::verify_prepared(caches.prepared / one.key); !verified)
       libraries.push_back(fmt::format("{}: {}", one.key, verified.error().message));
   const int status = damaged.empty() && blobs.empty() && roots.empty() && libraries.empty() ? 0 : 1;
-  if (args.has("--json")) {
+  if (request.json) {
     Json out = cache_document("verify", caches);
     out.set("checked", std::uint64_t{entries.size()});
     const auto texts = [](const std::vector<std::string>& items) {
@@ -261,19 +261,34 @@ Result<int> verify(const ParsedArgs& args, Io& io, const Caches& caches) {
   return status;
 }
 
-Result<int> cache(const ParsedArgs& args, Io& io) {
-  const std::string& action = args.positionals().front();
+Result<int> run_cache(const CacheRequest& request, Io& io) {
+  const std::string& action = request.words.front();
   if (std::find(kCacheActions.begin(), kCacheActions.end(), action) == kCacheActions.end())
     return fail(Code::kUsage, "cache has no action '{}'", action).hint("ls, prune or verify");
-  for (const std::string_view option : {"--all", "--kind", "--max-size", "--older-than"})
-    if (args.has(option) && action != "prune")
-      return fail(Code::kUsage, "{} belongs to cache prune", option);
+  const std::string_view of_prune = request.all              ? "--all"
+                                    : !request.kinds.empty() ? "--kind"
+                                    : request.max_size       ? "--max-size"
+                                    : request.older_than     ? "--older-than"
+                                                             : "";
+  if (!of_prune.empty() && action != "prune")
+    return fail(Code::kUsage, "{} belongs to cache prune", of_prune);
   TRY(const Caches caches, open_caches(io));
-  if (action == "ls") return list_entries(args, io, caches);
-  return action == "prune" ? prune_caches(args, io, caches) : verify(args, io, caches);
+  if (action == "ls") return list_entries(request, io, caches);
+  return action == "prune" ? prune_caches(request, io, caches) : verify(request, io, caches);
 }
 
 }  // namespace
+
+void declare(Options& options, CacheRequest& request) {
+  options.flag("--json", "print JSON (schema flense/cache/v1)", request.json);
+  options.flag("--all", "prune: everything, pulled images and roots too", request.all);
+  options.add("--kind", "KIND", "prune: only inventory, image, root or libraries", request.kinds)
+      .one_of(kCacheKinds);
+  options.add("--max-size", "SIZE", "prune: what may remain of the inventories, or of each --kind",
+              request.max_size, parse_size_of);
+  options.add("--older-than", "AGE", "prune: also what was not used for so long: 12h, 30d, 4w",
+              request.older_than, parse_age);
+}
 
 Result<std::vector<image::CachedImage>> pulled_images(const Caches& caches) {
   if (caches.images.empty()) return std::vector<image::CachedImage>();
@@ -301,20 +316,16 @@ Json cache_document(std::string_view action, const Caches& caches) {
 }
 
 const Command& cache_command() {
-  static const std::array<OptionSpec, 5> kOptions = {
-      OptionSpec{"--json", "", "", "print JSON (schema flense/cache/v1)"},
-      OptionSpec{"--all", "", "", "prune: everything, pulled images and roots too"},
-      OptionSpec{"--kind", "", "KIND", "prune: only inventory, image, root or libraries", true,
-                 kCacheKinds},
-      OptionSpec{"--max-size", "", "SIZE",
-                 "prune: what may remain of the inventories, or of each --kind"},
-      OptionSpec{"--older-than", "", "AGE",
-                 "prune: also what was not used for so long: 12h, 30d, 4w"}};
   static const Command kCommand{
-      "cache",  "Other",    "list, prune or verify what flense keeps to answer faster",
-      "ACTION", 1,          1,
-      kOptions, kCacheHelp, kCacheActions,
-      cache};
+      .name = "cache",
+      .group = "Other",
+      .summary = "list, prune or verify what flense keeps to answer faster",
+      .positionals = "ACTION",
+      .min_positionals = 1,
+      .max_positionals = 1,
+      .help = kCacheHelp,
+      .words = kCacheActions,
+      .call = [] { return call_of(run_cache); }};
   return kCommand;
 }
 

@@ -18,20 +18,6 @@ namespace {
 using inventory::ListedEntry;
 using text::Json;
 
-/// "30d": s, m, h, d, w.
-Result<std::int64_t> parse_age(std::string_view text) {
-  std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
-      {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
-  constexpr std::int64_t kMost = 100'000;
-  for (const auto& [name, seconds] : kUnits)
-    if (error == std::errc() && unit == name && count >= 0 && count <= kMost)
-      return count * seconds;
-  return fail(Code::kUsage, "'{}' is not an age", text).hint("a number and a unit: 12h, 30d, 4w");
-}
-
 /// What was asked for.
 struct Choice {
   bool all = false;
@@ -47,18 +33,10 @@ struct Choice {
   bool goes(std::int64_t used) const { return all || (oldest && used < *oldest); }
 };
 
-Result<Choice> read_choice(const ParsedArgs& args) {
-  Choice out;
-  out.all = args.has("--all");
-  for (const std::string& kind : args.values("--kind")) out.kinds.insert(kind);
-  if (args.has("--max-size")) {
-    TRY(out.most, with_context(parse_size(args.value("--max-size")), "reading --max-size"));
-  }
-  if (args.has("--older-than")) {
-    TRY(const std::int64_t age,
-        with_context(parse_age(args.value("--older-than")), "reading --older-than"));
-    out.oldest = std::time(nullptr) - age;
-  }
+Choice choice_of(const CacheRequest& request) {
+  Choice out{request.all, std::nullopt, request.max_size, {}};
+  if (request.older_than) out.oldest = std::time(nullptr) - *request.older_than;
+  out.kinds.insert(request.kinds.begin(), request.kinds.end());
   return out;
 }
 
@@ -174,8 +152,24 @@ Result<Removed> prune_libraries(const Choice& choice, const Caches& caches,
 
 }  // namespace
 
-Result<int> prune_caches(const ParsedArgs& args, Io& io, const Caches& caches) {
-  TRY(const Choice choice, read_choice(args));
+Result<std::int64_t> parse_age(const std::string& text, std::string_view option) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, text.data() + text.size());
+  constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
+      {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 604800}};
+  constexpr std::int64_t kMost = 100'000;
+  for (const auto& [name, seconds] : kUnits)
+    if (error == std::errc() && unit == name && count >= 0 && count <= kMost)
+      return count * seconds;
+  return with_context(
+      Result<std::int64_t>(
+          fail(Code::kUsage, "'{}' is not an age", text).hint("a number and a unit: 12h, 30d, 4w")),
+      "reading {}", option);
+}
+
+Result<int> prune_caches(const CacheRequest& request, Io& io, const Caches& caches) {
+  const Choice choice = choice_of(request);
   TRY(const Removed inventories, prune_inventories(choice, caches));
   TRY(const Removed images, prune_images(choice, caches));
   std::set<std::string> gone;
@@ -183,7 +177,7 @@ Result<int> prune_caches(const ParsedArgs& args, Io& io, const Caches& caches) {
   TRY(const Removed libraries, prune_libraries(choice, caches, gone));
   const std::uint64_t unfinished = caches.roots ? caches.roots->clear_left_behind() : 0;
   const std::uint64_t in_use = roots.in_use + libraries.in_use;
-  if (args.has("--json")) {
+  if (request.json) {
     std::uint64_t remaining = 0;
     for (const ListedEntry& entry : caches.store.list()) remaining += entry.bytes;
     Json out = cache_document("prune", caches);

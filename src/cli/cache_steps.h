@@ -33,6 +33,17 @@ text::Json cache_document(std::string_view action, const Caches& caches);
 /// What --kind takes.
 constexpr std::array<std::string_view, 4> kCacheKinds = {"inventory", "image", "root", "libraries"};
 
-Result<int> prune_caches(const ParsedArgs& args, Io& io, const Caches& caches);
+/// What `prune` is asked for; ages are in seconds.
+struct CacheRequest : Request {
+  bool json = false, all = false;
+  std::vector<std::string> kinds;
+  std::optional<std::uint64_t> max_size;
+  std::optional<std::int64_t> older_than;
+};
+void declare(Options& options, CacheRequest& request);
+/// "30d": s, m, h, d, w.
+Result<std::int64_t> parse_age(const std::string& word, std::string_view option);
+
+Result<int> prune_caches(const CacheRequest& request, Io& io, const Caches& caches);
 
 }  // namespace flense::cli
