@@ -160,8 +160,8 @@ std::string fish_script() {
   return out;
 }
 
-Result<int> completion(const ParsedArgs& args, Io& io) {
-  const std::string& shell = args.positionals().front();
+Result<int> run_completion(const Request& request, Io& io) {
+  const std::string& shell = request.words.front();
   if (shell == "bash") {
     TRY_DO(write_text(io, bash_script()));
   } else if (shell == "zsh") {
@@ -177,19 +177,19 @@ Result<int> completion(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& completion_command() {
-  static const Command kCommand{"completion",
-                                "Other",
-                                "print a completion script for bash, zsh or fish",
-                                "SHELL",
-                                1,
-                                1,
-                                {},
-                                "Examples:\n"
-                                "  source <(flense completion bash)\n"
-                                "  flense completion zsh > ~/.zfunc/_flense\n"
-                                "  flense completion fish | source",
-                                kShells,
-                                completion};
+  static const Command kCommand{.name = "completion",
+                                .group = "Other",
+                                .summary = "print a completion script for bash, zsh or fish",
+                                .positionals = "SHELL",
+                                .min_positionals = 1,
+                                .max_positionals = 1,
+                                .help =
+                                    "Examples:\n"
+                                    "  source <(flense completion bash)\n"
+                                    "  flense completion zsh > ~/.zfunc/_flense\n"
+                                    "  flense completion fish | source",
+                                .words = kShells,
+                                .call = [] { return call_of(run_completion); }};
   return kCommand;
 }
 

@@ -18,12 +18,12 @@ std::string option_line(const OptionSpec& option) {
   return fmt::format("  {:<24}{}{}\n", words, words.size() >= 24 ? " " : "", option.help);
 }
 
-Result<int> help(const ParsedArgs& args, Io& io) {
-  if (args.positionals().empty()) {
+Result<int> run_help(const Request& request, Io& io) {
+  if (request.words.empty()) {
     TRY_DO(write_text(io, overview()));
     return 0;
   }
-  const std::string& name = args.positionals().front();
+  const std::string& name = request.words.front();
   const Command* command = find_command(name);
   if (command == nullptr) {
     std::vector<std::string_view> names;
@@ -76,9 +76,13 @@ std::string command_help(const Command& command) {
 }
 
 const Command& help_command() {
-  static const Command kCommand{
-      "help", "Other", "show the commands, or the help of one", "[COMMAND]", 0,
-      1,      {},      "Without COMMAND: the overview.",        {},          help};
+  static const Command kCommand{.name = "help",
+                                .group = "Other",
+                                .summary = "show the commands, or the help of one",
+                                .positionals = "[COMMAND]",
+                                .max_positionals = 1,
+                                .help = "Without COMMAND: the overview.",
+                                .call = [] { return call_of(run_help); }};
   return kCommand;
 }
 
