@@ -30,22 +30,40 @@ Result<void> write_file(const std::string& path, std::string_view text) {
   return file.commit();
 }
 
-Result<int> apply(const ParsedArgs& args, const std::vector<std::string>& positionals, Io& io) {
-  const std::string& path = positionals.front();
-  const std::vector<std::string> names = args.values("--device");
+struct CdiApplyRequest : Request {
+  std::vector<std::string> devices, spec_dirs;
+  bool rootless = false;
+  std::string output;
+  PlaceOptions places;
+};
+
+void declare(Options& options, CdiApplyRequest& request) {
+  options.add("--device", "NAME", "a device by its qualified name", request.devices);
+  options.flag("--rootless", "device nodes as bind mounts, without cgroup rules", request.rootless);
+  options
+      .add("--output", "FILE", "write here, whole or not at all (default: print)", request.output)
+      .letter("-o")
+      .file();
+  add_spec_dir(options, request.spec_dirs);
+  add_root(options, request.places);
+  add_dev(options, request.places);
+}
+
+Result<int> run_cdi_apply(const CdiApplyRequest& request, Io& io) {
+  const std::string& path = request.words.front();
+  const std::vector<std::string>& names = request.devices;
   if (names.empty())
     return fail(Code::kUsage, "cdi apply needs --device").hint("flense cdi list shows the names");
-  TRY(const host::Places places, places_of(args));
   TRY(const std::string text, read_file(path, kMaxConfigBytes));
   TRY(Json config, text::parse_json(text, path));
-  TRY(const auto directories, spec_directories_of(args, io));
+  const auto directories = spec_directories_of(request.spec_dirs, request.places, io);
   TRY(const cdi::Edits edits, cdi::read_registry(directories).resolve(names));
-  TRY_DO(
-      with_context(cdi::apply(edits, host::Machine(places).dev, {args.has("--rootless")}, config),
-                   "applying {} to {}", fmt::join(names, ", "), path));
+  const host::Machine machine(places_of(request.places));
+  TRY_DO(with_context(cdi::apply(edits, machine.dev, {request.rootless}, config),
+                      "applying {} to {}", fmt::join(names, ", "), path));
   const std::string out = text::dump_json(config, 2) + "\n";
-  if (args.has("--output"))
-    TRY_DO(write_file(args.value("--output"), out));
+  if (!request.output.empty())
+    TRY_DO(write_file(request.output, out));
   else
     TRY_DO(io.out.exact(out));
   return 0;
@@ -53,21 +71,14 @@ Result<int> apply(const ParsedArgs& args, const std::vector<std::string>& positi
 
 }  // namespace
 
-const OptionSpec kCdiOutputOption{
-    "--output", "-o", "FILE",           "write here, whole or not at all (default: print)",
-    false,      {},   Completion::kFile};
-
-const CdiAction& cdi_apply_action() {
-  static const std::array kOptions = {
-      OptionSpec{"--device", "", "NAME", "a device by its qualified name", true},
-      OptionSpec{"--rootless", "", "", "device nodes as bind mounts, without cgroup rules"},
-      kCdiOutputOption,
-      kSpecDirOption,
-      kRootOption,
-      kDevOption};
-  static const CdiAction kAction{
-      "apply", "merge devices into an OCI config.json", "CONFIG", 1, 1, kOptions, kCdiApplyHelp,
-      apply};
+const Command& cdi_apply_action() {
+  static const Command kAction{.name = "apply",
+                               .summary = "merge devices into an OCI config.json",
+                               .positionals = "CONFIG",
+                               .min_positionals = 1,
+                               .max_positionals = 1,
+                               .help = kCdiApplyHelp,
+                               .call = [] { return call_of(run_cdi_apply); }};
   return kAction;
 }
 

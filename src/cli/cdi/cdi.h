@@ -1,4 +1,5 @@
-// flense cdi has actions, each a row of a table like a command's: one file an action.
+// flense cdi has actions, each a row of a table as commands are: one file an action. One name of an
+// option means the same in every action; positionals are those behind the action's name.
 #pragma once
 
 #include <filesystem>
@@ -6,42 +7,30 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
-#include "cli/shared/args.h"
-#include "cli/shared/io.h"
-#include "host/tree.h"
+#include "cli/shared/command.h"
+#include "cli/shared/places.h"
 
 namespace flense::cli {
 
-struct CdiAction {
-  std::string_view name;
-  std::string_view summary;      ///< one line, lower case, no full stop
-  std::string_view positionals;  ///< behind the action's name
-  std::size_t min_positionals = 0, max_positionals = 0;
-  std::span<const OptionSpec> options;  ///< one name means the same in every action
-  std::string_view help;                ///< paragraphs and examples
-  /// Positionals are those behind the action's name.
-  Result<int> (*function)(const ParsedArgs& args, const std::vector<std::string>& positionals,
-                          Io& io) = nullptr;
-};
-
 /// In the order of the help.
-std::span<const CdiAction* const> cdi_actions();
+std::span<const Command* const> cdi_actions();
 
 // One function per action file.
-const CdiAction& cdi_list_action();
-const CdiAction& cdi_generate_action();
-const CdiAction& cdi_diff_action();
-const CdiAction& cdi_validate_action();
-const CdiAction& cdi_apply_action();
-const CdiAction& cdi_install_action();
-const CdiAction& cdi_uninstall_action();
+const Command& cdi_list_action();
+const Command& cdi_generate_action();
+const Command& cdi_diff_action();
+const Command& cdi_validate_action();
+const Command& cdi_apply_action();
+const Command& cdi_install_action();
+const Command& cdi_uninstall_action();
 
-/// The directories of specifications: --spec-dir, or those of the machine that --root names and,
+/// The directories of specifications: those named, or those of the machine that --root names and,
 /// where that is this one, of the user.
-Result<std::vector<std::filesystem::path>> spec_directories_of(const ParsedArgs& args,
-                                                               const Io& io);
+std::vector<std::filesystem::path> spec_directories_of(const std::vector<std::string>& named,
+                                                       const PlaceOptions& places, const Io& io);
 
-extern const OptionSpec kSpecDirOption, kCdiJsonOption, kCdiOutputOption;
+void add_spec_dir(Options& options, std::vector<std::string>& directories);
+void add_cdi_json(Options& options, bool& json);
+Result<std::string> vendor_named(const std::string& word, std::string_view option);
 
 }  // namespace flense::cli

@@ -29,8 +29,8 @@ Outcome call(const std::vector<std::string>& args) {
 
 TEST(CdiActions, AgreeOnTheirOptions) {
   std::map<std::string, OptionSpec, std::less<>> known;
-  for (const CdiAction* action : cdi_actions())
-    for (const OptionSpec& option : action->options) {
+  for (const Command* action : cdi_actions())
+    for (const OptionSpec& option : action->call().options.all) {
       const auto [at, first] = known.emplace(option.name, option);
       EXPECT_EQ(at->second.short_name, option.short_name) << action->name << option.name;
       EXPECT_EQ(at->second.value, option.value) << action->name << option.name;
@@ -41,7 +41,7 @@ TEST(CdiActions, AgreeOnTheirOptions) {
 
 TEST(CdiActions, EachIsInTheHelpWithAnExample) {
   const std::string help = call({"help", "cdi"}).out;
-  for (const CdiAction* action : cdi_actions()) {
+  for (const Command* action : cdi_actions()) {
     EXPECT_THAT(help, HasSubstr(fmt::format("\n  {} ", action->name)));
     EXPECT_THAT(help, HasSubstr(fmt::format("\n  flense cdi {}", action->name)));
     EXPECT_THAT(help, HasSubstr(action->help));

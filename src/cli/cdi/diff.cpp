@@ -28,7 +28,20 @@ Exit status: 0 the same, 1 different.
   flense cdi diff /etc/cdi/flense.json
   flense cdi diff nvidia.com/gpu --json)";
 
-Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, const Io& io) {
+struct CdiDiffRequest : Request {
+  bool json = false;
+  std::vector<std::string> spec_dirs;
+  MachineOptions machine;
+};
+
+void declare(Options& options, CdiDiffRequest& request) {
+  add_cdi_json(options, request.json);
+  add_spec_dir(options, request.spec_dirs);
+  declare(options, request.machine);
+}
+
+Result<cdi::SpecFile> read_one(const CdiDiffRequest& request, const Io& io) {
+  const std::string& word = request.words.front();
   const std::size_t slash = word.find('/');
   const bool kind = slash != std::string::npos &&
                     cdi::complaint_about_vendor(word.substr(0, slash)).empty() &&
@@ -39,8 +52,8 @@ Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, 
     TRY(cdi::Spec spec, cdi::read_spec(file.text, word));
     return cdi::SpecFile{word, std::move(spec)};
   }
-  TRY(const auto directories, spec_directories_of(args, io));
-  cdi::Registry registry = cdi::read_registry(directories);
+  cdi::Registry registry =
+      cdi::read_registry(spec_directories_of(request.spec_dirs, request.machine.places, io));
   std::vector<cdi::SpecFile> found;
   for (cdi::SpecFile& file : registry.files)
     if (file.spec.kind == word) found.push_back(std::move(file));
@@ -52,30 +65,6 @@ Result<cdi::SpecFile> read_one(const std::string& word, const ParsedArgs& args, 
                 found[0].path.string(), found[1].path.string())
         .hint("name one by its path");
   return std::move(found.front());
-}
-
-/// As the file tells, and over it what was asked for.
-Result<cdi::GenerateOptions> options_for(const cdi::Spec& spec, const ParsedArgs& args,
-                                         const Io& io, const host::Machine& machine) {
-  cdi::GenerateOptions out = cdi::recognise(spec, cdi::modes_here(machine));
-  TRY(const cdi::GenerateOptions asked, generate_options_of(args, io));
-  if (args.has("--mode")) out.mode = asked.mode;
-  if (args.has("--capabilities")) out.capabilities = asked.capabilities;
-  if (args.has("--with")) out.with = asked.with;
-  if (args.has("--driver-root")) out.driver_root = asked.driver_root;
-  if (args.has("--dev-root")) out.dev_root = asked.dev_root;
-  if (args.has("--library-dir")) out.library_dirs = asked.library_dirs;
-  if (args.has("--hooks")) {
-    out.all_hooks = asked.all_hooks;
-    out.compat_hook = asked.compat_hook;
-  }
-  if (args.has("--hook-path")) out.hook_program = asked.hook_program;
-  if (args.has("--groups")) out.groups = true;
-  out.library_search = asked.library_search;
-  out.mps_pipe_directory = asked.mps_pipe_directory;
-  out.mps_log_directory = asked.mps_log_directory;
-  out.mig = asked.mig;
-  return out;
 }
 
 Json diff_json(const cdi::SpecFile& file, const std::vector<cdi::Difference>& all) {
@@ -116,40 +105,31 @@ std::string diff_text(const cdi::SpecFile& file, const std::vector<cdi::Differen
   return fmt::format("{}\n{}", printable(file.path.string()), table.text(style));
 }
 
-Result<int> diff_specs(const ParsedArgs& args, const std::vector<std::string>& positionals,
-                       Io& io) {
-  TRY(const cdi::SpecFile file, read_one(positionals.front(), args, io));
-  TRY(const host::Places places, places_of(args));
-  const host::Machine machine(places);
-  TRY(const cdi::GenerateOptions options, options_for(file.spec, args, io, machine));
+Result<int> run_cdi_diff(const CdiDiffRequest& request, Io& io) {
+  TRY(const cdi::SpecFile file, read_one(request, io));
+  const host::Machine machine(places_of(request.machine.places));
+  // As the file tells, and over it what was asked for.
+  TRY(const cdi::GenerateOptions options,
+      generate_options(request.machine, cdi::recognise(file.spec, cdi::modes_here(machine)), io));
   TRY(const cdi::Generated now, cdi::generate(machine, options));
   const std::vector<cdi::Difference> all = cdi::differences(file.spec, now.spec);
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(diff_json(file, all), 2) + "\n"
-                                           : diff_text(file, all, output_style(args, io))));
-  if (args.has("--verbose"))
+  TRY_DO(write_text(io, request.json ? text::dump_json(diff_json(file, all), 2) + "\n"
+                                     : diff_text(file, all, output_style(request, io))));
+  if (request.verbose)
     for (const std::string& text : now.notices) TRY_DO(io.err.line(fmt::format("note: {}", text)));
   return all.empty() ? 0 : 1;
 }
 
 }  // namespace
 
-const CdiAction& cdi_diff_action() {
-  static const std::vector<OptionSpec> kOptions = [] {
-    std::vector<OptionSpec> options = {kCdiJsonOption, kSpecDirOption};
-    for (const OptionSpec& option : machine_options())
-      if (option.name != "--vendor" && option.name != "--class" && option.name != "--annotate" &&
-          option.name != "--allow-missing")
-        options.push_back(option);
-    return options;
-  }();
-  static const CdiAction kAction{"diff",
-                                 "a specification against what would be written now",
-                                 "FILE|KIND",
-                                 1,
-                                 1,
-                                 kOptions,
-                                 kCdiDiffHelp,
-                                 diff_specs};
+const Command& cdi_diff_action() {
+  static const Command kAction{.name = "diff",
+                               .summary = "a specification against what would be written now",
+                               .positionals = "FILE|KIND",
+                               .min_positionals = 1,
+                               .max_positionals = 1,
+                               .help = kCdiDiffHelp,
+                               .call = [] { return call_of(run_cdi_diff); }};
   return kAction;
 }
 

@@ -48,10 +48,38 @@ struct Output {
   cdi::Format format = cdi::Format::kJson;
 };
 
-Result<std::vector<cdi::Generated>> generate_all(const ParsedArgs& args, const Io& io) {
-  TRY(const host::Places places, places_of(args));
-  const host::Machine machine(places);
-  TRY(cdi::GenerateOptions options, generate_options_of(args, io));
+struct CdiGenerateRequest : Request {
+  std::string output;
+  std::optional<cdi::Format> format;
+  bool replace = false;
+  std::vector<std::string> spec_dirs;
+  MachineOptions machine;
+
+  cdi::Format stated_format() const { return format.value_or(cdi::Format::kJson); }
+};
+
+void declare(Options& options, CdiGenerateRequest& request) {
+  static constexpr std::array<std::string_view, 2> kFormats = {"json", "yaml"};
+  options
+      .add("--output", "FILE", "write here, whole or not at all; DIR/ for a file of each kind",
+           request.output)
+      .letter("-o")
+      .file();
+  options
+      .add("--format", "FORMAT", "json or yaml (default: by FILE's name, json)", request.format,
+           [](const std::string& word) {
+             return Result<cdi::Format>(word == "yaml" ? cdi::Format::kYaml : cdi::Format::kJson);
+           })
+      .one_of(kFormats);
+  options.flag("--replace", "move specifications of the same devices out of the way",
+               request.replace);
+  add_spec_dir(options, request.spec_dirs);
+  declare_new(options, request.machine);
+}
+
+Result<std::vector<cdi::Generated>> generate_all(const CdiGenerateRequest& request, const Io& io) {
+  const host::Machine machine(places_of(request.machine.places));
+  TRY(cdi::GenerateOptions options, generate_options(request.machine, {}, io));
   std::vector<cdi::Mode> modes = {options.mode};
   if (options.mode == cdi::Mode::kAuto)
     if (auto found = cdi::modes_here(machine); found.size() > 1) modes = std::move(found);
@@ -64,10 +92,6 @@ Result<std::vector<cdi::Generated>> generate_all(const ParsedArgs& args, const I
   return out;
 }
 
-Result<cdi::Format> stated_format(const ParsedArgs& args) {
-  return args.value("--format") == "yaml" ? cdi::Format::kYaml : cdi::Format::kJson;
-}
-
 /// "nvidia.com/gpu" -> "nvidia.com-gpu.json".
 std::string file_name(const std::string& kind, cdi::Format format) {
   std::string out = kind;
@@ -75,10 +99,10 @@ std::string file_name(const std::string& kind, cdi::Format format) {
   return out + (format == cdi::Format::kYaml ? ".yaml" : ".json");
 }
 
-Result<std::vector<Output>> outputs_of(const ParsedArgs& args,
+Result<std::vector<Output>> outputs_of(const CdiGenerateRequest& request,
                                        const std::vector<cdi::Generated>& all) {
-  const std::string named = args.value("--output");
-  TRY(const cdi::Format stated, stated_format(args));
+  const std::string& named = request.output;
+  const cdi::Format stated = request.stated_format();
   std::error_code ignored;
   if (named.ends_with('/') || fs::is_directory(named, ignored)) {
     std::vector<Output> out;
@@ -91,7 +115,7 @@ Result<std::vector<Output>> outputs_of(const ParsedArgs& args,
     return fail(Code::kUsage, "there are GPUs of two vendors, and one file has one kind")
         .hint("-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
   Output out{named, stated};
-  if (!args.has("--format")) {
+  if (!request.format) {
     TRY(out.format, cdi::format_of(out.path));
   }
   return std::vector{out};
@@ -118,9 +142,9 @@ struct Clash {
 
 /// Files that would hide devices of ours, or whose devices ours would hide. Only where engines
 /// look.
-Result<std::vector<Clash>> clashes_of(const ParsedArgs& args, const Io& io, const Output& output,
-                                      const cdi::Spec& spec) {
-  TRY(const auto directories, spec_directories_of(args, io));
+std::vector<Clash> clashes_of(const CdiGenerateRequest& request, const Io& io, const Output& output,
+                              const cdi::Spec& spec) {
+  const auto directories = spec_directories_of(request.spec_dirs, request.machine.places, io);
   const fs::path folder = output.path.parent_path();
   // Of a mounted root, directories that are still to be made are told by their name.
   const bool seen = folder.string().ends_with("/etc/cdi") ||
@@ -147,31 +171,32 @@ Result<void> refuse(const Clash& clash) {
           "own");
 }
 
-Result<void> note(const ParsedArgs& args, Io& io, const std::string& text) {
-  if (args.has("--quiet")) return {};
+Result<void> note(const Request& request, Io& io, const std::string& text) {
+  if (request.quiet) return {};
   return io.err.line(fmt::format("note: {}", text));
 }
 
 /// Out of the engines' sight, and there to be had again.
-Result<void> set_aside(const ParsedArgs& args, Io& io, const Clash& clash) {
+Result<void> set_aside(const Request& request, Io& io, const Clash& clash) {
   const fs::path saved = clash.path.string() + std::string(kSaved);
   std::error_code error;
   fs::rename(clash.path, saved, error);
   if (error) return system_error(error.value(), "cannot rename " + clash.path.string());
-  TRY_DO(note(args, io, fmt::format("{} is now {}", clash.path.string(), saved.string())));
+  TRY_DO(note(request, io, fmt::format("{} is now {}", clash.path.string(), saved.string())));
   if (clash.path.string().ends_with(kRefreshed))
-    TRY_DO(note(args, io,
+    TRY_DO(note(request, io,
                 "nvidia-cdi-refresh writes it again: systemctl disable --now "
                 "nvidia-cdi-refresh.path nvidia-cdi-refresh.service"));
   return {};
 }
 
-Result<void> write_all(const ParsedArgs& args, Io& io, const std::vector<cdi::Generated>& all) {
-  TRY(const std::vector<Output> outputs, outputs_of(args, all));
+Result<void> write_all(const CdiGenerateRequest& request, Io& io,
+                       const std::vector<cdi::Generated>& all) {
+  TRY(const std::vector<Output> outputs, outputs_of(request, all));
   std::vector<Clash> clashes;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    TRY(const std::vector<Clash> found, clashes_of(args, io, outputs[i], all[i].spec));
-    if (!found.empty() && !args.has("--replace")) return refuse(found.front());
+    const std::vector<Clash> found = clashes_of(request, io, outputs[i], all[i].spec);
+    if (!found.empty() && !request.replace) return refuse(found.front());
     clashes.insert(clashes.end(), found.begin(), found.end());
   }
   // Ours first: what fails on the way leaves theirs. One that ours takes the name of is
@@ -181,58 +206,35 @@ Result<void> write_all(const ParsedArgs& args, Io& io, const std::vector<cdi::Ge
   for (const Clash& clash : clashes) {
     const bool overwritten = std::ranges::any_of(
         outputs, [&](const Output& output) { return same_file(output.path, clash.path); });
-    if (!overwritten) TRY_DO(set_aside(args, io, clash));
+    if (!overwritten) TRY_DO(set_aside(request, io, clash));
   }
   return {};
 }
 
-Result<int> generate(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/,
-                     Io& io) {
-  TRY(const std::vector<cdi::Generated> all, generate_all(args, io));
-  if (args.has("--output")) {
-    TRY_DO(write_all(args, io, all));
+Result<int> run_cdi_generate(const CdiGenerateRequest& request, Io& io) {
+  TRY(const std::vector<cdi::Generated> all, generate_all(request, io));
+  if (!request.output.empty()) {
+    TRY_DO(write_all(request, io, all));
   } else {
     if (all.size() > 1)
       return fail(Code::kUsage,
                   "there are GPUs of two vendors, and one specification has "
                   "one kind")
           .hint("-o DIR/ writes a file for each; --mode nvidia or --mode amd takes one");
-    TRY(const cdi::Format format, stated_format(args));
-    TRY_DO(io.out.exact(cdi::spec_text(all.front().spec, format)));
+    TRY_DO(io.out.exact(cdi::spec_text(all.front().spec, request.stated_format())));
   }
   for (const cdi::Generated& one : all)
-    for (const std::string& text : one.notices) TRY_DO(note(args, io, text));
+    for (const std::string& text : one.notices) TRY_DO(note(request, io, text));
   return 0;
 }
 
 }  // namespace
 
-const CdiAction& cdi_generate_action() {
-  static const std::vector<OptionSpec> kOptions = [] {
-    static constexpr std::array<std::string_view, 2> kFormats = {"json", "yaml"};
-    std::vector<OptionSpec> options = {
-        {"--output",
-         "-o",
-         "FILE",
-         "write here, whole or not at all; DIR/ for a file of each kind",
-         false,
-         {},
-         Completion::kFile},
-        {"--format", "", "FORMAT", "json or yaml (default: by FILE's name, json)", false, kFormats},
-        {"--replace", "", "", "move specifications of the same devices out of the way"},
-        kSpecDirOption};
-    const auto machine = machine_options();
-    options.insert(options.end(), machine.begin(), machine.end());
-    return options;
-  }();
-  static const CdiAction kAction{"generate",
-                                 "write the specification of this machine's GPUs",
-                                 "",
-                                 0,
-                                 0,
-                                 kOptions,
-                                 kCdiGenerateHelp,
-                                 generate};
+const Command& cdi_generate_action() {
+  static const Command kAction{.name = "generate",
+                               .summary = "write the specification of this machine's GPUs",
+                               .help = kCdiGenerateHelp,
+                               .call = [] { return call_of(run_cdi_generate); }};
   return kAction;
 }
 

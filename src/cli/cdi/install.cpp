@@ -39,9 +39,55 @@ struct Setting {
   std::string config_home, record, spec_directory;
 };
 
-Result<Setting> setting_of(const ParsedArgs& args, const Io& io) {
+/// What install and uninstall both take.
+struct CdiEngineRequest : Request {
+  std::string engine;
+  bool user = false;
+  PlaceOptions places;
+};
+
+void add_engine(Options& options, std::string& engine) {
+  options.add("--engine", "ENGINE", "docker, podman, containerd or crio", engine).one_of(kEngines);
+}
+
+void add_user(Options& options, bool& user) {
+  options.flag("--user", "the rootless engine of this user", user);
+}
+
+void declare(Options& options, CdiEngineRequest& request) {
+  add_engine(options, request.engine);
+  add_user(options, request.user);
+  add_root(options, request.places);
+}
+
+struct CdiInstallRequest : CdiEngineRequest {
+  std::string spec, engine_config, vendor;
+  bool refresh = false;
+};
+
+Result<std::string> absolute_path(const std::string& word, std::string_view option) {
+  if (!word.starts_with('/')) return fail(Code::kUsage, "{} takes an absolute path", option);
+  return word;
+}
+
+void declare(Options& options, CdiInstallRequest& request) {
+  add_engine(options, request.engine);
+  options.add("--spec", "FILE", "install this specification (default: generate one)", request.spec)
+      .file();
+  options
+      .add("--config", "FILE", "the engine's configuration (default: its own)",
+           request.engine_config, absolute_path)
+      .file();
+  options.add("--vendor", "NAME", "of the kind, instead of the mode's", request.vendor,
+              vendor_named);
+  add_user(options, request.user);
+  options.flag("--refresh", "units that make it anew when drivers or MIG change", request.refresh);
+  declare(options, request.places);
+}
+
+Result<Setting> setting_of(bool user, const Io& io) {
   Setting out;
-  out.user = args.has("--user");
+  out.user = user;
   out.record = "/var/lib/flense/cdi-install.json";
   out.spec_directory = "/etc/cdi";
   if (!out.user) return out;
@@ -58,8 +104,8 @@ Result<Setting> setting_of(const ParsedArgs& args, const Io& io) {
   return out;
 }
 
-Result<std::string> engine_of(const ParsedArgs& args, std::string_view action) {
-  if (args.has("--engine")) return args.value("--engine");
+Result<std::string> engine_of(const CdiEngineRequest& request, std::string_view action) {
+  if (!request.engine.empty()) return request.engine;
   return fail(Code::kUsage, "cdi {} needs --engine: {}", action, fmt::join(kEngines, ", "));
 }
 
@@ -69,13 +115,12 @@ struct NewSpec {
 };
 
 /// One for each vendor whose GPUs are here.
-Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host::Machine& machine,
-                                              Io& io) {
+Result<std::vector<NewSpec>> specs_to_install(const CdiInstallRequest& request,
+                                              const host::Machine& machine, Io& io) {
   std::vector<NewSpec> out;
-  if (args.has("--spec")) {
-    const std::string path = args.value("--spec");
-    TRY(const cdi::SpecText file, cdi::read_spec_text(path));
-    TRY(cdi::Spec spec, cdi::read_spec(file.text, path));
+  if (!request.spec.empty()) {
+    TRY(const cdi::SpecText file, cdi::read_spec_text(request.spec));
+    TRY(cdi::Spec spec, cdi::read_spec(file.text, request.spec));
     out.push_back({std::move(spec), ""});
     return out;
   }
@@ -85,7 +130,7 @@ Result<std::vector<NewSpec>> specs_to_install(const ParsedArgs& args, const host
   for (const cdi::Mode mode : modes) {
     cdi::GenerateOptions options;
     options.mode = mode;
-    options.vendor = args.value("--vendor");
+    options.vendor = request.vendor;
     TRY(cdi::Generated made, cdi::generate(machine, options));
     for (const std::string& notice : made.notices)
       TRY_DO(io.err.line(fmt::format("note: {}", notice)));
@@ -127,12 +172,13 @@ std::vector<std::filesystem::path> directories_of(const Setting& setting,
   return out;
 }
 
-cdi::EngineScene scene_of(const std::string& engine, const ParsedArgs& args, const Setting& setting,
-                          const host::Machine& machine, const cdi::HostFiles& files) {
+cdi::EngineScene scene_of(const std::string& engine, const std::string& config,
+                          const Setting& setting, const host::Machine& machine,
+                          const cdi::HostFiles& files) {
   cdi::EngineScene scene;
   scene.name = engine;
   scene.user = setting.user;
-  scene.config = args.value("--config");
+  scene.config = config;
   scene.config_home = setting.config_home;
   scene.spec_directory = setting.spec_directory;
   scene.read = [&files](const std::string& path) { return files.read(path); };
@@ -165,58 +211,51 @@ Result<void> tell_notices(const std::vector<std::string>& notices, Io& io) {
   return {};
 }
 
-Result<int> install(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/,
-                    Io& io) {
-  TRY(const std::string engine, engine_of(args, "install"));
-  if (args.has("--refresh") && args.has("--spec"))
+Result<int> run_cdi_install(const CdiInstallRequest& request, Io& io) {
+  TRY(const std::string engine, engine_of(request, "install"));
+  if (request.refresh && !request.spec.empty())
     return fail(Code::kUsage, "--refresh makes specifications anew: it has no use for --spec");
-  if (const std::string why = cdi::complaint_about_vendor(args.value("--vendor"));
-      args.has("--vendor") && !why.empty())
-    return fail(Code::kUsage, "--vendor '{}' {}", args.value("--vendor"), why);
-  if (args.has("--vendor") && args.has("--spec"))
+  if (!request.vendor.empty() && !request.spec.empty())
     return fail(Code::kUsage, "--vendor is for what is generated: --spec has its own");
-  if (args.has("--config") && !args.value("--config").starts_with('/'))
-    return fail(Code::kUsage, "--config takes an absolute path");
-  TRY(const Setting setting, setting_of(args, io));
-  TRY(const host::Places places, places_of(args));
+  TRY(const Setting setting, setting_of(request.user, io));
+  const host::Places places = places_of(request.places);
   const host::Machine machine(places);
   const cdi::HostFiles files(places.root);
 
   cdi::Installation what;
   what.engine = engine;
-  const cdi::EngineScene scene = scene_of(engine, args, setting, machine, files);
+  const cdi::EngineScene scene = scene_of(engine, request.engine_config, setting, machine, files);
   TRY(what.plan, cdi::plan_engine(scene));
   if (!scene.version)
     what.plan.notices.push_back(
         fmt::format("the version of {} is unknown: CDI is switched on to be sure", engine));
-  TRY(const std::vector<NewSpec> specs, specs_to_install(args, machine, io));
+  TRY(const std::vector<NewSpec> specs, specs_to_install(request, machine, io));
   std::vector<cdi::Refreshed> refreshed;
   for (const auto& [spec, mode] : specs) {
     std::string name = fmt::format("flense-{}.json", spec.kind);
     std::ranges::replace(name, '/', '-');
     const std::string path = fmt::format("{}/{}", setting.spec_directory, name);
     what.specs.emplace_back(path, cdi::spec_text(spec, cdi::Format::kJson));
-    refreshed.push_back({mode, args.value("--vendor"), path});
+    refreshed.push_back({mode, request.vendor, path});
     TRY_DO(check_conflicts(spec, directories_of(setting, places, machine), name));
   }
-  if (args.has("--refresh"))
+  if (request.refresh)
     what.units = cdi::refresh_units(own_program(), refreshed, setting.user, setting.config_home);
   TRY(const cdi::InstallReport report, cdi::install(what, files, setting.record));
 
   TRY_DO(tell_notices(report.notices, io));
   std::string out = told(report);
-  if (args.has("--refresh"))
+  if (request.refresh)
     out += fmt::format("then: systemctl{} daemon-reload\n", setting.user ? " --user" : "");
   if (!what.plan.restart.empty()) out += fmt::format("then: {}\n", what.plan.restart);
   TRY_DO(write_text(io, out));
   return 0;
 }
 
-Result<int> uninstall(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/,
-                      Io& io) {
-  TRY(const std::string engine, engine_of(args, "uninstall"));
-  TRY(const Setting setting, setting_of(args, io));
-  TRY(const host::Places places, places_of(args));
+Result<int> run_cdi_uninstall(const CdiEngineRequest& request, Io& io) {
+  TRY(const std::string engine, engine_of(request, "uninstall"));
+  TRY(const Setting setting, setting_of(request.user, io));
+  const host::Places places = places_of(request.places);
   TRY(const cdi::InstallReport report,
       cdi::uninstall(engine, cdi::HostFiles(places.root), setting.record));
   TRY_DO(tell_notices(report.notices, io));
@@ -224,47 +263,21 @@ Result<int> uninstall(const ParsedArgs& args, const std::vector<std::string>& /*
   return 0;
 }
 
-const OptionSpec kEngineOption{"--engine", "",      "ENGINE", "docker, podman, containerd or crio",
-                               false,      kEngines};
-const OptionSpec kUserOption{"--user", "", "", "the rootless engine of this user"};
-
 }  // namespace
 
-const CdiAction& cdi_install_action() {
-  static const std::array kOptions = {
-      kEngineOption,
-      OptionSpec{"--spec",
-                 "",
-                 "FILE",
-                 "install this specification (default: generate one)",
-                 false,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--config",
-                 "",
-                 "FILE",
-                 "the engine's configuration (default: its own)",
-                 false,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--vendor", "", "NAME", "of the kind, instead of the mode's"},
-      kUserOption,
-      OptionSpec{"--refresh", "", "", "units that make it anew when drivers or MIG change"},
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
-  static const CdiAction kAction{
-      "install", "the specification, and CDI on in an engine", "", 0, 0, kOptions, kInstallHelp,
-      install};
+const Command& cdi_install_action() {
+  static const Command kAction{.name = "install",
+                               .summary = "the specification, and CDI on in an engine",
+                               .help = kInstallHelp,
+                               .call = [] { return call_of(run_cdi_install); }};
   return kAction;
 }
 
-const CdiAction& cdi_uninstall_action() {
-  static const std::array kOptions = {kEngineOption, kUserOption, kRootOption};
-  static const CdiAction kAction{
-      "uninstall", "exactly what install did, taken back", "", 0, 0, kOptions, kUninstallHelp,
-      uninstall};
+const Command& cdi_uninstall_action() {
+  static const Command kAction{.name = "uninstall",
+                               .summary = "exactly what install did, taken back",
+                               .help = kUninstallHelp,
+                               .call = [] { return call_of(run_cdi_uninstall); }};
   return kAction;
 }
 

@@ -64,27 +64,34 @@ std::string list_text(const cdi::Registry& registry, const report::Style& style)
   return out + "\n" + problems.text(style);
 }
 
-Result<int> list_devices(const ParsedArgs& args, const std::vector<std::string>& /*positionals*/,
-                         Io& io) {
-  TRY(const auto directories, spec_directories_of(args, io));
-  const cdi::Registry registry = cdi::read_registry(directories);
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(list_json(registry), 2) + "\n"
-                                           : list_text(registry, output_style(args, io))));
+struct CdiListRequest : Request {
+  std::vector<std::string> spec_dirs;
+  bool json = false;
+  PlaceOptions places;
+};
+
+void declare(Options& options, CdiListRequest& request) {
+  add_spec_dir(options, request.spec_dirs);
+  add_cdi_json(options, request.json);
+  add_root(options, request.places);
+}
+
+Result<int> run_cdi_list(const CdiListRequest& request, Io& io) {
+  const cdi::Registry registry =
+      cdi::read_registry(spec_directories_of(request.spec_dirs, request.places, io));
+  TRY_DO(write_text(io, request.json ? text::dump_json(list_json(registry), 2) + "\n"
+                                     : list_text(registry, output_style(request, io))));
   return 0;
 }
 
 }  // namespace
 
-const CdiAction& cdi_list_action() {
-  static const std::array kOptions = {kSpecDirOption, kCdiJsonOption, kRootOption};
-  static const CdiAction kAction{"list",
-                                 "the devices that engines offer, and files they pass over",
-                                 "",
-                                 0,
-                                 0,
-                                 kOptions,
-                                 kCdiListHelp,
-                                 list_devices};
+const Command& cdi_list_action() {
+  static const Command kAction{
+      .name = "list",
+      .summary = "the devices that engines offer, and files they pass over",
+      .help = kCdiListHelp,
+      .call = [] { return call_of(run_cdi_list); }};
   return kAction;
 }
 

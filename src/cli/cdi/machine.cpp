@@ -1,8 +1,9 @@
 #include "cli/cdi/machine.h"
 
 #include <array>
+#include <ranges>
 
-#include "cli/shared/places.h"
+#include "cli/cdi/cdi.h"
 #include "cli/shared/suggest.h"
 #include "host/driver_query.h"
 
@@ -18,23 +19,16 @@ constexpr std::array<std::string_view, 7> kCapabilities = {
 constexpr std::array<std::string_view, 2> kHooks = {"all", "compat"};
 
 /// Words between commas, of all times that the option was given.
-std::vector<std::string> split_option(const ParsedArgs& args, std::string_view option) {
+std::vector<std::string> split_words(const std::vector<std::string>& lists) {
   std::vector<std::string> out;
-  for (const std::string& value : args.values(option)) {
-    std::string_view rest = value;
-    while (true) {
-      const std::size_t comma = rest.find(',');
-      out.emplace_back(rest.substr(0, comma));
-      if (comma == std::string_view::npos) break;
-      rest.remove_prefix(comma + 1);
-    }
-  }
+  for (const std::string_view list : lists)
+    for (const auto word : std::views::split(list, ',')) out.emplace_back(word.begin(), word.end());
   return out;
 }
 
-Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
+Result<std::set<cdi::Capability>> capabilities_of(const std::vector<std::string>& lists) {
   std::set<cdi::Capability> out;
-  for (const std::string& word : split_option(args, "--capabilities")) {
+  for (const std::string& word : split_words(lists)) {
     if (word == "all") {
       // As NVIDIA_DRIVER_CAPABILITIES means it: 32-bit libraries are asked for by name.
       for (const std::string_view name : kCapabilities)
@@ -53,95 +47,109 @@ Result<std::set<cdi::Capability>> capabilities_of(const ParsedArgs& args) {
   return out;
 }
 
-Result<std::string> absolute(const ParsedArgs& args, std::string_view option) {
-  const std::string value = args.value(option);
-  if (!value.empty() && value.front() != '/')
-    return fail(Code::kUsage, "{} takes a path from the root, not '{}'", option, value);
-  return value;
+Result<std::string> absolute(const std::string& word, std::string_view option) {
+  if (word.starts_with('/')) return word;
+  return fail(Code::kUsage, "{} takes a path from the root, not '{}'", option, word);
+}
+
+Result<std::string> in_container(std::string word, std::string_view option) {
+  if (!word.starts_with('/') || (word + "/").find("/../") != std::string::npos)
+    return fail(Code::kUsage, "{} takes a path from the container's root, not '{}'", option, word);
+  while (word.size() > 1 && word.ends_with('/')) word.pop_back();
+  return word;
+}
+
+Result<std::string> class_named(const std::string& word, std::string_view option) {
+  const std::string why = cdi::complaint_about_class(word);
+  return why.empty() ? Result<std::string>(word)
+                     : fail(Code::kUsage, "{} '{}' {}", option, word, why);
+}
+
+void declare(Options& options, MachineOptions& machine, bool is_new) {
+  options
+      .add("--mode", "MODE", "auto (default), or as below", machine.mode,
+           [](const std::string& word) {
+             return Result<cdi::Mode>(cdi::mode_of(word).value_or(cdi::Mode::kAuto));
+           })
+      .one_of(kModes);
+  options.add("--capabilities", "LIST",
+              "what of the driver (default compute,utility); all, or as below",
+              machine.capabilities, capabilities_of);
+  options.add("--with", "LIST", "also rdma, gdrcopy, gds, nvswitch, imex or imex:CHANNEL",
+              machine.with, [](const std::vector<std::string>& lists) {
+                const std::vector<std::string> words = split_words(lists);
+                return Result<std::set<std::string>>({words.begin(), words.end()});
+              });
+  options
+      .add("--driver-root", "DIR", "the driver lies below this directory of the host",
+           machine.driver_root, absolute)
+      .directory();
+  options
+      .add("--dev-root", "DIR", "its device nodes lie in dev of this one", machine.dev_root,
+           absolute)
+      .directory();
+  options.add("--library-search-path", "DIR", "of the driver's root: look for libraries here first",
+              machine.library_search, absolute);
+  if (is_new) {
+    options.add("--vendor", "NAME", "of the kind, instead of the mode's", machine.vendor,
+                vendor_named);
+    options.add("--class", "NAME", "of the kind, instead of the mode's", machine.device_class,
+                class_named);
+  }
+  options.add("--library-dir", "DIR", "of the container: libraries go here", machine.library_dirs,
+              in_container);
+  options
+      .add("--hooks", "", "add hooks of nvidia-cdi-hook; --hooks=compat only for compat",
+           machine.hooks)
+      .one_of(kHooks);
+  options.add("--hook-path", "FILE", "nvidia-cdi-hook or nvidia-ctk (default: found)",
+              machine.hook_path, absolute);
+  if (is_new)
+    options.flag("--allow-missing", "leave out what is missing, with a note",
+                 machine.allow_missing);
+  options.flag("--groups", "write the groups of device nodes (CDI 0.7.0)", machine.groups);
+  if (is_new)
+    options.flag("--annotate", "write the driver's version (CDI 0.6.0)", machine.annotate);
+  options.flag("--ask-driver", "also run nvidia-smi: UUIDs of MIG instances", machine.ask_driver);
+  declare(options, machine.places);
 }
 
 }  // namespace
 
-std::span<const OptionSpec> machine_options() {
-  static const std::array kOptions = {
-      OptionSpec{"--mode", "", "MODE", "auto (default), or as below", false, kModes},
-      OptionSpec{"--capabilities", "", "LIST",
-                 "what of the driver (default compute,utility); all, or as below", true},
-      OptionSpec{"--with", "", "LIST", "also rdma, gdrcopy, gds, nvswitch, imex or imex:CHANNEL",
-                 true},
-      OptionSpec{"--driver-root",
-                 "",
-                 "DIR",
-                 "the driver lies below this directory of the host",
-                 false,
-                 {},
-                 Completion::kDirectory},
-      OptionSpec{"--dev-root",
-                 "",
-                 "DIR",
-                 "its device nodes lie in dev of this one",
-                 false,
-                 {},
-                 Completion::kDirectory},
-      OptionSpec{"--library-search-path", "", "DIR",
-                 "of the driver's root: look for libraries here first", true},
-      OptionSpec{"--vendor", "", "NAME", "of the kind, instead of the mode's"},
-      OptionSpec{"--class", "", "NAME", "of the kind, instead of the mode's"},
-      OptionSpec{"--library-dir", "", "DIR", "of the container: libraries go here", true},
-      OptionSpec{"--hooks", "", "", "add hooks of nvidia-cdi-hook; --hooks=compat only for compat",
-                 false, kHooks},
-      OptionSpec{"--hook-path", "", "FILE", "nvidia-cdi-hook or nvidia-ctk (default: found)"},
-      OptionSpec{"--allow-missing", "", "", "leave out what is missing, with a note"},
-      OptionSpec{"--groups", "", "", "write the groups of device nodes (CDI 0.7.0)"},
-      OptionSpec{"--annotate", "", "", "write the driver's version (CDI 0.6.0)"},
-      OptionSpec{"--ask-driver", "", "", "also run nvidia-smi: UUIDs of MIG instances"},
-      kRootOption,
-      kProcOption,
-      kSysOption,
-      kDevOption};
-  return kOptions;
+void declare(Options& options, MachineOptions& machine) {
+  declare(options, machine, false);
 }
 
-Result<cdi::GenerateOptions> generate_options_of(const ParsedArgs& args, const Io& io) {
-  cdi::GenerateOptions out;
-  out.mode = cdi::mode_of(args.value("--mode", "auto")).value_or(cdi::Mode::kAuto);
-  out.vendor = args.value("--vendor");
-  out.device_class = args.value("--class");
-  if (const std::string why = cdi::complaint_about_vendor(out.vendor);
-      args.has("--vendor") && !why.empty())
-    return fail(Code::kUsage, "--vendor '{}' {}", out.vendor, why);
-  if (const std::string why = cdi::complaint_about_class(out.device_class);
-      args.has("--class") && !why.empty())
-    return fail(Code::kUsage, "--class '{}' {}", out.device_class, why);
-  if (args.has("--capabilities")) {
-    TRY(out.capabilities, capabilities_of(args));
+void declare_new(Options& options, MachineOptions& machine) {
+  declare(options, machine, true);
+}
+
+Result<cdi::GenerateOptions> generate_options(const MachineOptions& asked, cdi::GenerateOptions out,
+                                              const Io& io) {
+  const auto take = [](auto& to, const auto& from) {
+    if (!from.empty()) to = from;
+  };
+  out.mode = asked.mode.value_or(out.mode);
+  out.capabilities = asked.capabilities.value_or(out.capabilities);
+  take(out.with, asked.with);
+  take(out.driver_root, asked.driver_root);
+  take(out.dev_root, asked.dev_root);
+  take(out.vendor, asked.vendor);
+  take(out.device_class, asked.device_class);
+  take(out.hook_program, asked.hook_path);
+  take(out.library_search, asked.library_search);
+  take(out.library_dirs, asked.library_dirs);
+  if (asked.hooks) {
+    out.compat_hook = *asked.hooks == "compat";
+    out.all_hooks = !out.compat_hook;
   }
-  for (std::string& word : split_option(args, "--with")) out.with.insert(std::move(word));
-  TRY(out.driver_root, absolute(args, "--driver-root"));
-  TRY(out.dev_root, absolute(args, "--dev-root"));
-  out.library_search = args.values("--library-search-path");
-  for (const std::string& directory : out.library_search)
-    if (directory.front() != '/')
-      return fail(Code::kUsage, "--library-search-path takes a path from the root, not '{}'",
-                  directory);
-  for (const std::string& directory : args.values("--library-dir")) {
-    if (directory.front() != '/' || (directory + "/").find("/../") != std::string::npos)
-      return fail(Code::kUsage, "--library-dir takes a path from the container's root, not '{}'",
-                  directory);
-    out.library_dirs.push_back(directory);
-    while (out.library_dirs.back().size() > 1 && out.library_dirs.back().ends_with('/'))
-      out.library_dirs.back().pop_back();
-  }
-  out.compat_hook = args.has("--hooks") && args.value("--hooks") == "compat";
-  out.all_hooks = args.has("--hooks") && !out.compat_hook;
-  TRY(out.hook_program, absolute(args, "--hook-path"));
-  out.allow_missing = args.has("--allow-missing");
-  out.groups = args.has("--groups");
-  out.annotate = args.has("--annotate");
+  out.allow_missing |= asked.allow_missing;
+  out.groups |= asked.groups;
+  out.annotate |= asked.annotate;
   out.mps_pipe_directory = io.variable("CUDA_MPS_PIPE_DIRECTORY");
   out.mps_log_directory = io.variable("CUDA_MPS_LOG_DIRECTORY");
-  if (!args.has("--ask-driver")) return out;
-  if (names_places(args))
+  if (!asked.ask_driver) return out;
+  if (!asked.places.first_named().empty())
     return fail(Code::kUsage,
                 "--ask-driver asks the driver that runs here, and --root names another machine");
   TRY(out.mig, host::ask_mig());

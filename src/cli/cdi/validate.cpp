@@ -74,19 +74,30 @@ std::string validate_text(const std::vector<cdi::ValidatedFile>& files,
   return out + fmt::format("{} files, {} errors, {} warnings\n", files.size(), errors, warnings);
 }
 
-Result<int> validate(const ParsedArgs& args, const std::vector<std::string>& positionals, Io& io) {
-  TRY(const host::Places places, places_of(args));
-  const host::Machine machine(places);
+struct CdiValidateRequest : Request {
+  std::vector<std::string> spec_dirs;
+  bool json = false;
+  PlaceOptions places;
+};
+
+void declare(Options& options, CdiValidateRequest& request) {
+  add_spec_dir(options, request.spec_dirs);
+  add_cdi_json(options, request.json);
+  declare(options, request.places);
+}
+
+Result<int> run_cdi_validate(const CdiValidateRequest& request, Io& io) {
+  const host::Machine machine(places_of(request.places));
   std::vector<cdi::ValidatedFile> files;
-  for (const std::string& path : positionals) files.push_back(cdi::validate_file(path, machine));
-  if (positionals.empty()) {
-    TRY(const auto directories, spec_directories_of(args, io));
-    files = cdi::validate_directories(directories, machine);
-  } else if (args.has("--spec-dir")) {
+  for (const std::string& path : request.words) files.push_back(cdi::validate_file(path, machine));
+  if (request.words.empty()) {
+    files = cdi::validate_directories(spec_directories_of(request.spec_dirs, request.places, io),
+                                      machine);
+  } else if (!request.spec_dirs.empty()) {
     return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
   }
-  TRY_DO(write_text(io, args.has("--json") ? text::dump_json(validate_json(files), 2) + "\n"
-                                           : validate_text(files, output_style(args, io))));
+  TRY_DO(write_text(io, request.json ? text::dump_json(validate_json(files), 2) + "\n"
+                                     : validate_text(files, output_style(request, io))));
   if (!std::ranges::all_of(files, &cdi::ValidatedFile::readable))
     return exit_status(Code::kBadInput);
   return count(files, Severity::kError) == 0 ? 0 : 1;
@@ -94,15 +105,14 @@ Result<int> validate(const ParsedArgs& args, const std::vector<std::string>& pos
 
 }  // namespace
 
-const CdiAction& cdi_validate_action() {
+const Command& cdi_validate_action() {
   static constexpr std::size_t kMostFiles = 1024;
-  static const std::array kOptions = {kSpecDirOption, kCdiJsonOption, kRootOption,
-                                      kProcOption,    kSysOption,     kDevOption};
-  static const CdiAction kAction{
-      "validate",       "specifications against the rules and this machine",
-      "[FILE...]",      0,
-      kMostFiles,       kOptions,
-      kCdiValidateHelp, validate};
+  static const Command kAction{.name = "validate",
+                               .summary = "specifications against the rules and this machine",
+                               .positionals = "[FILE...]",
+                               .max_positionals = kMostFiles,
+                               .help = kCdiValidateHelp,
+                               .call = [] { return call_of(run_cdi_validate); }};
   return kAction;
 }
 
