@@ -42,24 +42,6 @@ Examples:
   flense inspect --gpu h100 --html report.html oci:app
   flense inspect --max-size 10GiB --max-waste 100MB oci:build/image)";
 
-Result<std::optional<std::uint64_t>> size_option(const ParsedArgs& args, std::string_view name) {
-  if (!args.has(name)) return std::optional<std::uint64_t>();
-  TRY(const std::uint64_t bytes, with_context(parse_size(args.value(name)), "reading {}", name));
-  return std::optional<std::uint64_t>(bytes);
-}
-
-Result<inventory::Budgets> budgets_of(const ParsedArgs& args) {
-  inventory::Budgets out;
-  TRY(out.max_size, size_option(args, "--max-size"));
-  TRY(out.max_unpacked, size_option(args, "--max-unpacked"));
-  TRY(out.max_layer, size_option(args, "--max-layer"));
-  TRY(out.max_waste, size_option(args, "--max-waste"));
-  TRY(const std::vector<knowledge::PlatformBudget> known, knowledge::platform_budgets());
-  for (const std::string& name : args.values("--budget"))
-    out.platforms.push_back(*std::ranges::find(known, name, &knowledge::PlatformBudget::name));
-  return out;
-}
-
 /// What --budget takes.
 std::vector<std::string> platform_names() {
   std::vector<std::string> out;
@@ -68,25 +50,72 @@ std::vector<std::string> platform_names() {
   return out;
 }
 
-Result<int> inspect(const ParsedArgs& args, Io& io) {
-  // Everything that can be wrong about the command line comes before any reading.
-  TRY_DO(check_html(args));
-  TRY(const inventory::Budgets budgets, budgets_of(args));
-  inventory::InventoryOptions options;
-  TRY(options.targets, inventory::parse_targets(args.values("--gpu")));
-  options.level = level_of(args);
-  options.keep_ptx = args.has("--keep-ptx");
-  options.drop_vendor = args.has("--drop-vendor");
-  options.scan.scratch_directory = scratch_directory(args, io);
-  options.scan.verify_digests = !args.has("--no-verify");
-  if (args.has("--all") || args.has("--json")) options.largest = 100;
-  options.file_cuts = args.has("--html");
+Result<knowledge::PlatformBudget> platform_named(const std::string& name) {
+  TRY(const std::vector<knowledge::PlatformBudget> known, knowledge::platform_budgets());
+  return *std::ranges::find(known, name, &knowledge::PlatformBudget::name);
+}
 
-  TRY(const std::unique_ptr<image::Image> image, open_target(args.positionals().front(), args, io));
-  const std::unique_ptr<Progress> progress = make_progress(args, io);
+struct InspectRequest : Request {
+  bool json = false, all = false, no_verify = false;
+  std::string html;
+  inventory::InventoryOptions options;
+  inventory::Budgets budgets;
+  ImageOptions image;
+};
+
+void declare(Options& options, InspectRequest& request) {
+  static const std::vector<std::string> kNames = platform_names();
+  static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
+  inventory::Budgets& most = request.budgets;
+  options.flag("--json", "print JSON (schema flense/inventory/v1)", request.json);
+  add_html(options, request.html);
+  options.add("--gpu", "GPU", kGpuHelp, request.options.targets, inventory::parse_targets);
+  add_level(options, request.options.level);
+  options.flag("--keep-ptx", "count no PTX as cuttable", request.options.keep_ptx);
+  options.flag("--drop-vendor", "count code of a vendor without target as cuttable",
+               request.options.drop_vendor);
+  options
+      .add("--max-size", "SIZE", "fail when the image as stored is larger: 10GiB", most.max_size,
+           parse_size_of)
+      .setting();
+  options
+      .add("--max-unpacked", "SIZE", "fail when the unpacked layers are larger", most.max_unpacked,
+           parse_size_of)
+      .setting();
+  options
+      .add("--max-layer", "SIZE", "fail when a layer as stored is larger", most.max_layer,
+           parse_size_of)
+      .setting();
+  options
+      .add("--max-waste", "SIZE", "fail when more bytes are overwritten or deleted", most.max_waste,
+           parse_size_of)
+      .setting();
+  options
+      .add("--budget", "NAME", "fail when it is too large for sagemaker, lambda or github",
+           most.platforms, platform_named)
+      .one_of(kPlatforms)
+      .setting();
+  options.flag("--all", "list every file of the matrix, every package", request.all);
+  options.flag("--no-verify", "do not hash the layers: faster, for archives you trust",
+               request.no_verify);
+  declare_cached(options, request.image);
+}
+
+Result<int> run_inspect(const InspectRequest& request, Io& io) {
+  TRY_DO(check_html(request.html, request.json));
+  inventory::InventoryOptions options = request.options;
+  options.scan.scratch_directory = scratch_directory(request.image, io);
+  options.scan.verify_digests = !request.no_verify;
+  if (request.all || request.json) options.largest = 100;
+  options.file_cuts = !request.html.empty();
+
+  TRY(const std::unique_ptr<image::Image> image,
+      open_target(request.words.front(), request.image, io));
+  const std::unique_ptr<Progress> progress = make_progress(request, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
-  TRY(const std::unique_ptr<inventory::InventoryCache> cache, open_inventory_cache(args, io));
+  TRY(const std::unique_ptr<inventory::InventoryCache> cache,
+      open_inventory_cache(request, request.image, io));
   options.scan.cache = cache.get();
   // Who asks for no verification asks about what the digests name.
   if (!options.scan.verify_digests) options.scan.trust = inventory::CacheTrust::kDigest;
@@ -95,20 +124,20 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
   TRY(inventory::Inventory inventory, inventory::describe(*image, contents, options));
   inventory::add_cuts(*image, contents, options, inventory);
   progress->clear();
-  TRY_DO(report_cache(args, io, cache.get()));
-  inventory.budgets = inventory::check_budgets(inventory, budgets);
+  TRY_DO(report_cache(request, io, cache.get()));
+  inventory.budgets = inventory::check_budgets(inventory, request.budgets);
 
-  TRY_DO(write_html(args, {inventory, contents}, io));
-  if (html_on_output(args)) {
+  TRY_DO(write_html(request.html, {inventory, contents}, io));
+  if (html_on_output(request.html)) {
     // The page is the output.
-  } else if (args.has("--json")) {
+  } else if (request.json) {
     TRY_DO(write_text(io, text::dump_json(report::inventory_json(inventory), 2) + "\n"));
   } else {
     report::InventoryTextOptions text;
-    text.style = output_style(args, io);
-    text.all = args.has("--all");
-    text.quiet = args.has("--quiet");
-    text.verbose = args.has("--verbose");
+    text.style = output_style(request, io);
+    text.all = request.all;
+    text.quiet = request.quiet;
+    text.verbose = request.verbose;
     TRY_DO(write_text(io, report::inventory_text(inventory, text)));
   }
   const bool exceeded = std::any_of(inventory.budgets.begin(), inventory.budgets.end(),
@@ -119,40 +148,14 @@ Result<int> inspect(const ParsedArgs& args, Io& io) {
 }  // namespace
 
 const Command& inspect_command() {
-  static const std::vector<std::string> kNames = platform_names();
-  static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
-  static const std::array<OptionSpec, 16> kOptions = {
-      OptionSpec{"--json", "", "", "print JSON (schema flense/inventory/v1)"},
-      kHtmlOption,
-      kGpuOption,
-      kLevelOption,
-      OptionSpec{"--keep-ptx", "", "", "count no PTX as cuttable"},
-      OptionSpec{"--drop-vendor", "", "", "count code of a vendor without target as cuttable"},
-      configurable(
-          OptionSpec{"--max-size", "", "SIZE", "fail when the image as stored is larger: 10GiB"}),
-      configurable(
-          OptionSpec{"--max-unpacked", "", "SIZE", "fail when the unpacked layers are larger"}),
-      configurable(OptionSpec{"--max-layer", "", "SIZE", "fail when a layer as stored is larger"}),
-      configurable(
-          OptionSpec{"--max-waste", "", "SIZE", "fail when more bytes are overwritten or deleted"}),
-      configurable(OptionSpec{"--budget", "", "NAME",
-                              "fail when it is too large for sagemaker, lambda or github", true,
-                              kPlatforms}),
-      OptionSpec{"--all", "", "", "list every file of the matrix, every package"},
-      OptionSpec{"--no-verify", "", "", "do not hash the layers: faster, for archives you trust"},
-      kNoCacheOption,
-      kPlatformOption,
-      kTmpdirOption};
-  static const Command kCommand{"inspect",
-                                "Images",
-                                "show what an image holds and what could be cut",
-                                "TARGET",
-                                1,
-                                1,
-                                kOptions,
-                                kInspectHelp,
-                                {},
-                                inspect};
+  static const Command kCommand{.name = "inspect",
+                                .group = "Images",
+                                .summary = "show what an image holds and what could be cut",
+                                .positionals = "TARGET",
+                                .min_positionals = 1,
+                                .max_positionals = 1,
+                                .help = kInspectHelp,
+                                .call = [] { return call_of(run_inspect); }};
   return kCommand;
 }
 
