@@ -36,27 +36,50 @@ Examples:
 constexpr auto kBenchActions = std::to_array<std::string_view>({"io"});
 constexpr std::uint64_t kLeast = 1u << 20, kMost = 64ull << 30;
 
+struct BenchRequest : Request {
+  std::string directory = ".";
+  std::optional<std::uint64_t> size;
+  bool json = false;
+  ImageOptions image;
+};
+
+Result<std::uint64_t> size_of_file(const std::string& word, std::string_view option) {
+  TRY(const std::uint64_t bytes, parse_size_of(word, option));
+  if (bytes < kLeast || bytes > kMost)
+    return fail(Code::kUsage, "{} is between 1 MiB and 64 GiB", option);
+  return bytes;
+}
+
+void declare(Options& options, BenchRequest& request) {
+  options.add("--dir", "DIR", "your own disk (default: the working directory)", request.directory)
+      .directory();
+  options.add("--size", "SIZE", "of the file that is read (default: 256MiB)", request.size,
+              size_of_file);
+  options.flag("--json", "print JSON (schema flense/bench-io/v1)", request.json);
+  declare(options, request.image);
+}
+
 struct Root {
   std::unique_ptr<image::Image> image;
   launch::RootFs root;
 };
 
-Result<Root> open_measured_root(const std::string& target, const ParsedArgs& args, Io& io) {
+Result<Root> open_measured_root(const std::string& target, const BenchRequest& request, Io& io) {
   Root out;
   std::error_code ignored;
   if (std::filesystem::is_directory(target, ignored)) {
-    TRY(out.image, open_target(target, args, io));
+    TRY(out.image, open_target(target, request.image, io));
     if (out.image->form == image::Form::kDirectory) {
       TRY(out.root, launch::RootStore::in_place(target));
       return out;
     }
   } else {
-    TRY(out.image, open_target(target, args, io));
+    TRY(out.image, open_target(target, request.image, io));
   }
   if (out.image->form == image::Form::kElfFile)
     return bad_input("{} is a program, no image", target);
   TRY(OpenedRoots roots, open_root_store(io));
-  const auto progress = make_progress(args, io);
+  const auto progress = make_progress(request, io);
   TRY(out.root, roots.store.obtain(*out.image, *progress));
   progress->clear();
   return out;
@@ -151,58 +174,43 @@ text::Json io_json(const launch::IoReport& report, const std::string& target,
   return out;
 }
 
-Result<int> bench(const ParsedArgs& args, Io& io) {
-  const std::string& action = args.positionals().front();
+Result<int> run_bench(const BenchRequest& request, Io& io) {
+  const std::string& action = request.words.front();
   if (action != "io")
     return fail(Code::kUsage, "bench has no action '{}'", action).hint("flense bench io IMAGE");
-  if (args.positionals().size() < 2) return fail(Code::kUsage, "bench io needs an IMAGE or DIR");
-  const std::string& target = args.positionals()[1];
+  if (request.words.size() < 2) return fail(Code::kUsage, "bench io needs an IMAGE or DIR");
+  const std::string& target = request.words[1];
   launch::IoBenchOptions options;
-  if (args.has("--size")) {
-    TRY(options.bytes, with_context(parse_size(args.value("--size")), "reading --size"));
-    if (options.bytes < kLeast || options.bytes > kMost)
-      return fail(Code::kUsage, "--size is between 1 MiB and 64 GiB");
-  }
+  options.bytes = request.size.value_or(options.bytes);
   InterruptWatch interrupts;
   options.stop = interrupts.token();
-  options.directory = std::filesystem::absolute(args.value("--dir", "."));
-  TRY(const Root root, with_context(open_measured_root(target, args, io), "opening {}", target));
+  options.directory = std::filesystem::absolute(request.directory);
+  TRY(const Root root, with_context(open_measured_root(target, request, io), "opening {}", target));
   options.root = root.root.path;
   const auto measured = with_context(launch::bench_io(options), "measuring {}", target);
   if (!measured) interrupts.end_as_signalled();
   TRY(const launch::IoReport report, measured);
   const std::string directory = options.directory.lexically_normal().string();
-  if (args.has("--json"))
+  if (request.json)
     TRY_DO(write_text(io, text::dump_json(io_json(report, root.image->name, directory), 2) + "\n"));
   else
-    TRY_DO(write_text(io, io_text(report, directory, output_style(args, io))));
+    TRY_DO(write_text(io, io_text(report, directory, output_style(request, io))));
   return 0;
 }
 
 }  // namespace
 
 const Command& bench_command() {
-  static const std::array<OptionSpec, 5> kOptions = {
-      OptionSpec{"--dir",
-                 "",
-                 "DIR",
-                 "your own disk (default: the working directory)",
-                 false,
-                 {},
-                 Completion::kDirectory},
-      OptionSpec{"--size", "", "SIZE", "of the file that is read (default: 256MiB)"},
-      OptionSpec{"--json", "", "", "print JSON (schema flense/bench-io/v1)"}, kPlatformOption,
-      kTmpdirOption};
-  static const Command kCommand{"bench",
-                                "Run",
-                                "measure what data costs in an image, an overlay and a mount",
-                                "ACTION IMAGE|DIR",
-                                1,
-                                2,
-                                kOptions,
-                                kBenchHelp,
-                                kBenchActions,
-                                bench};
+  static const Command kCommand{
+      .name = "bench",
+      .group = "Run",
+      .summary = "measure what data costs in an image, an overlay and a mount",
+      .positionals = "ACTION IMAGE|DIR",
+      .min_positionals = 1,
+      .max_positionals = 2,
+      .help = kBenchHelp,
+      .words = kBenchActions,
+      .call = [] { return call_of(run_bench); }};
   return kCommand;
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 
+#include "base/severity.h"
 #include "base/file.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
@@ -55,19 +56,19 @@ constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning"
 struct LintRequest : Request {
   std::vector<std::string> hosts, ignored, only;
   std::string format, threshold = "error";
-  std::vector<std::pair<std::string, lint::Severity>> severities;
+  std::vector<std::pair<std::string, Severity>> severities;
   bool json = false, fix = false, diff = false;
   std::optional<std::filesystem::path> data;
 };
 
-Result<std::pair<std::string, lint::Severity>> severity_word(const std::string& word,
+Result<std::pair<std::string, Severity>> severity_word(const std::string& word,
                                                              std::string_view option) {
   const std::size_t equals = word.find('=');
   const std::string level = equals == std::string::npos ? "" : word.substr(equals + 1);
   if (level != "error" && level != "warning" && level != "info")
     return fail(Code::kUsage, "{} takes RULE=error, RULE=warning or RULE=info, not '{}'", option,
                 word);
-  return std::pair(word.substr(0, equals), lint::severity_of(level));
+  return std::pair(word.substr(0, equals), severity_of(level));
 }
 
 void declare(Options& options, LintRequest& request) {

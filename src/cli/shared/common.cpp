@@ -95,7 +95,7 @@ Option& add_data(Options& options, std::optional<std::filesystem::path>& data) {
 }
 
 Result<std::uint64_t> parse_size_of(const std::string& word, std::string_view option) {
-  return with_context(inventory::parse_size(word), "reading {}", option);
+  return with_context(parse_size(word), "reading {}", option);
 }
 
 report::Style output_style(const Request& request, const Io& io) {
