@@ -5,8 +5,8 @@
 #include <array>
 #include <chrono>
 
-#include "base/severity.h"
 #include "base/file.h"
+#include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
 #include "cli/shared/check_steps.h"
@@ -62,7 +62,7 @@ struct LintRequest : Request {
 };
 
 Result<std::pair<std::string, Severity>> severity_word(const std::string& word,
-                                                             std::string_view option) {
+                                                       std::string_view option) {
   const std::size_t equals = word.find('=');
   const std::string level = equals == std::string::npos ? "" : word.substr(equals + 1);
   if (level != "error" && level != "warning" && level != "info")
