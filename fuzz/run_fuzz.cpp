@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "launch/container/accounts.h"
+#include "base/accounts.h"
 #include "launch/container/numa.h"
 #include "launch/container/run_options.h"
 #include "launch/inject/directory.h"
@@ -79,19 +79,19 @@ void accounts(std::string_view text) {
   const std::size_t half = std::min(text.find('\1'), text.size());
   const std::string passwd(text.substr(0, half)),
       group(text.substr(std::min(half + 1, text.size())));
-  static_cast<void>(launch::find_account(passwd, 1000));
-  static_cast<void>(launch::group_name(group, 1000));
+  static_cast<void>(find_account(passwd, 1000));
+  static_cast<void>(group_name(group, 1000));
   for (const char* user : {"app", "app:web", "33", "33:44", "0", ""})
-    static_cast<void>(launch::resolve_user(user, passwd, group));
-  static_cast<void>(launch::resolve_user(passwd, passwd, group));
-  launch::Account caller;
+    static_cast<void>(resolve_user(user, passwd, group));
+  static_cast<void>(resolve_user(passwd, passwd, group));
+  Account caller;
   caller.name = "me";
   caller.uid = 1000;
   caller.gid = 1000;
   caller.home = "/home/me";
   caller.shell = "/bin/sh";
-  if (const auto added = launch::passwd_with(passwd, caller))
-    expect(launch::find_account(*added, 1000).has_value());
+  if (const auto added = passwd_with(passwd, caller))
+    expect(find_account(*added, 1000).has_value());
 }
 
 void lists(std::string_view text) {

@@ -1,10 +1,8 @@
 #include "inventory/needs/run_user.h"
 
-#include <algorithm>
-#include <charconv>
 #include <optional>
-#include <vector>
 
+#include "base/accounts.h"
 #include "base/ascii.h"
 #include "base/numbers.h"
 #include "base/path.h"
@@ -17,30 +15,6 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
   return all_digits(text) ? parse_number(text) : std::nullopt;
 }
 
-struct Account {
-  std::uint64_t uid = 0, gid = 0;
-  std::string home;
-};
-
-/// passwd(5): name:password:UID:GID:comment:directory:shell. `who` is a name or a number.
-std::optional<Account> find_account(std::string_view passwd, std::string_view who) {
-  while (!passwd.empty()) {
-    const std::size_t end = std::min(passwd.find('\n'), passwd.size());
-    std::string_view line = passwd.substr(0, end);
-    passwd.remove_prefix(std::min(end + 1, passwd.size()));
-    std::vector<std::string_view> fields;
-    for (std::size_t colon = 0; colon != std::string_view::npos && fields.size() < 7;) {
-      colon = line.find(':');
-      fields.push_back(line.substr(0, colon));
-      if (colon != std::string_view::npos) line.remove_prefix(colon + 1);
-    }
-    if (fields.size() < 6 || (fields[0] != who && fields[2] != who)) continue;
-    const auto uid = number_of(fields[2]), gid = number_of(fields[3]);
-    if (uid && gid) return Account{*uid, *gid, resolve_link_text("", fields[5])};
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 RunUser run_user(const Survey& survey) {
@@ -49,11 +23,11 @@ RunUser run_user(const Survey& survey) {
   const std::size_t colon = user.find(':');
   const std::string_view who = user.substr(0, colon);
   const auto account =
-      find_account(survey.text_at("etc/passwd"), who.empty() ? std::string_view("0") : who);
+      find_user(survey.text_at("etc/passwd"), who.empty() ? std::string_view("0") : who);
   if (account) {
     out.uid = account->uid;
     out.gid = account->gid;
-    out.home = account->home;
+    out.home = resolve_link_text("", account->home);
   } else if (const auto uid = number_of(who)) {
     out.uid = *uid;
   }

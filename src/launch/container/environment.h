@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "launch/container/accounts.h"
+#include "base/accounts.h"
 #include "launch/container/run_options.h"
 
 namespace flense::launch {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/accounts.h"
 #include "base/result.h"
 #include "cdi/spec/spec.h"
-#include "launch/container/accounts.h"
 #include "launch/container/environment.h"
 #include "text/json.h"
 

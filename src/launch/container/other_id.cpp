@@ -17,7 +17,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "launch/container/accounts.h"
+#include "base/accounts.h"
 
 namespace flense::launch {
 

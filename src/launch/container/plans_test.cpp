@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include "launch/container/accounts.h"
 #include "launch/container/crun.h"
 #include "launch/container/image_settings.h"
 #include "launch/container/mount_plan.h"
@@ -82,31 +81,6 @@ TEST(Names, OfContainers) {
   EXPECT_TRUE(check_name("job_1.a-b"));
   for (const char* bad : {"", ".", "..", "-a", "a/b", "a b"}) EXPECT_FALSE(check_name(bad)) << bad;
   EXPECT_FALSE(check_name(std::string(129, 'a')));
-}
-
-TEST(Accounts, FoundCompletedResolved) {
-  const std::string passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\napp:x:33:44::/srv:/bin/ash";
-  const std::string group = "root:x:0:\nweb:x:44:app\n";
-  EXPECT_EQ(find_account(passwd, 33U)->home, "/srv");
-  EXPECT_EQ(find_account(passwd, "app")->gid, 44U);
-  EXPECT_FALSE(find_account(passwd, 1U));
-  EXPECT_FALSE(passwd_with(passwd, {"me", 33, 44, "/h", "/bin/sh"}));
-  EXPECT_EQ(passwd_with(passwd, {"me", 1001, 1001, "/h", "/bin/sh"}),
-            passwd + "\nme:x:1001:1001::/h:/bin/sh\n");
-  // No line of its own for who chooses his name with care.
-  EXPECT_THAT(*passwd_with("", {"me\nroot:x:0", 7, 7, "/h:", ""}), "u7:x:7:7:::\n");
-  EXPECT_EQ(group_with(group, "staff", 50), group + "staff:x:50:\n");
-  EXPECT_FALSE(group_with(group, "other", 44));
-  EXPECT_EQ(must(resolve_user("app", passwd, group)).gid, 44U);
-  EXPECT_EQ(must(resolve_user("7:web", passwd, group)).gid, 44U);
-  EXPECT_EQ(must(resolve_user("7", passwd, group)).gid, 0U);
-  const std::string groups = "web:x:44:you,app\nvideo:x:45:app\nown:x:44:app\nmine:x:46:apple\n";
-  EXPECT_THAT(further_groups("app", passwd, groups), ElementsAre(45U));
-  EXPECT_THAT(further_groups("33", passwd, groups), ElementsAre(45U));
-  EXPECT_THAT(further_groups("app:web", passwd, groups), testing::IsEmpty());
-  EXPECT_THAT(further_groups("7", passwd, groups), testing::IsEmpty());
-  for (const char* bad : {"nobody", "app:staff", "4294967295", ""})
-    EXPECT_FALSE(resolve_user(bad, passwd, group)) << bad;
 }
 
 TEST(Settings, OfAnImage) {

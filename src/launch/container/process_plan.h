@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/accounts.h"
 #include "base/result.h"
-#include "launch/container/accounts.h"
 #include "launch/container/environment.h"
 #include "launch/container/image_settings.h"
 #include "launch/container/run_options.h"

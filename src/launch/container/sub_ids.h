@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/accounts.h"
 #include "base/result.h"
-#include "launch/container/accounts.h"
 
 namespace flense::launch {
 

@@ -10,7 +10,7 @@
 
 #include "base/result.h"
 
-namespace flense::launch {
+namespace flense {
 
 /// Of a passwd or group: a larger one counts as missing.
 constexpr std::uint64_t kMaxAccounts = 4u << 20;
@@ -24,6 +24,8 @@ struct Account {
 
 std::optional<Account> find_account(std::string_view passwd, std::uint32_t uid);
 std::optional<Account> find_account(std::string_view passwd, std::string_view name);
+/// By the name, or the number that the text is.
+std::optional<Account> find_user(std::string_view passwd, std::string_view text);
 std::optional<std::uint32_t> find_group(std::string_view group, std::string_view name);
 std::string group_name(std::string_view group, std::uint32_t gid);
 
@@ -45,4 +47,4 @@ Result<Identity> resolve_user(std::string_view text, std::string_view passwd,
 std::vector<std::uint32_t> further_groups(std::string_view text, std::string_view passwd,
                                           std::string_view group);
 
-}  // namespace flense::launch
+}  // namespace flense

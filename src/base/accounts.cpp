@@ -1,21 +1,12 @@
-#include "launch/container/accounts.h"
+#include "base/accounts.h"
 
 #include <charconv>
-#include <vector>
 
-namespace flense::launch {
+#include "base/ascii.h"
+
+namespace flense {
 
 namespace {
-
-std::vector<std::string_view> fields(std::string_view line) {
-  std::vector<std::string_view> out;
-  while (true) {
-    const std::size_t colon = line.find(':');
-    out.push_back(line.substr(0, colon));
-    if (colon == std::string_view::npos) return out;
-    line.remove_prefix(colon + 1);
-  }
-}
 
 std::optional<std::uint32_t> number(std::string_view text) {
   std::uint32_t value = 0;
@@ -26,12 +17,12 @@ std::optional<std::uint32_t> number(std::string_view text) {
   return value;
 }
 
-/// Calls fn(fields) for each line with at least `least` of them, until it returns true.
+/// Calls fn(parts) for each line with at least `least` of them, until it returns true.
 template <class Fn>
 void each_line(std::string_view text, std::size_t least, Fn fn) {
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
-    const auto parts = fields(text.substr(0, end));
+    const auto parts = split(text.substr(0, end), ':');
     if (parts.size() >= least && fn(parts)) return;
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
   }
@@ -40,10 +31,12 @@ void each_line(std::string_view text, std::size_t least, Fn fn) {
 template <class Match>
 std::optional<Account> account_where(std::string_view passwd, Match match) {
   std::optional<Account> out;
-  each_line(passwd, 7, [&](const std::vector<std::string_view>& parts) {
+  // As the C library reads it: the shell may be missing.
+  each_line(passwd, 6, [&](const std::vector<std::string_view>& parts) {
     const auto uid = number(parts[2]), gid = number(parts[3]);
     if (!uid || !gid || !match(parts[0], *uid)) return false;
-    out = Account{std::string(parts[0]), *uid, *gid, std::string(parts[5]), std::string(parts[6])};
+    out = Account{std::string(parts[0]), *uid, *gid, std::string(parts[5]),
+                  parts.size() > 6 ? std::string(parts[6]) : ""};
     return true;
   });
   return out;
@@ -70,6 +63,11 @@ std::optional<Account> find_account(std::string_view passwd, std::uint32_t uid) 
 
 std::optional<Account> find_account(std::string_view passwd, std::string_view name) {
   return account_where(passwd, [&](std::string_view one, std::uint32_t) { return one == name; });
+}
+
+std::optional<Account> find_user(std::string_view passwd, std::string_view text) {
+  const auto uid = number(text);
+  return uid ? find_account(passwd, *uid) : find_account(passwd, text);
 }
 
 std::optional<std::uint32_t> find_group(std::string_view group, std::string_view name) {
@@ -112,12 +110,10 @@ Result<Identity> resolve_user(std::string_view text, std::string_view passwd,
   const std::size_t colon = text.find(':');
   const std::string_view user = text.substr(0, colon);
   Identity out;
-  if (const auto uid = number(user)) {
-    out.uid = *uid;
-    const auto known = find_account(passwd, *uid);
-    out.gid = known ? known->gid : 0;
-  } else if (const auto known = find_account(passwd, user)) {
+  if (const auto known = find_user(passwd, user)) {
     out = {known->uid, known->gid};
+  } else if (const auto uid = number(user)) {
+    out.uid = *uid;
   } else {
     return fail(Code::kUsage, "the image has no user '{}'", user);
   }
@@ -134,8 +130,7 @@ std::vector<std::uint32_t> further_groups(std::string_view text, std::string_vie
   constexpr std::size_t kMost = 65536;  // NGROUPS_MAX
   std::vector<std::uint32_t> out;
   if (text.find(':') != std::string_view::npos) return out;
-  const auto uid = number(text);
-  const auto account = uid ? find_account(passwd, *uid) : find_account(passwd, text);
+  const auto account = find_user(passwd, text);
   if (!account) return out;
   each_line(group, 4, [&](const std::vector<std::string_view>& parts) {
     const auto gid = number(parts[2]);
@@ -147,4 +142,4 @@ std::vector<std::uint32_t> further_groups(std::string_view text, std::string_vie
   return out;
 }
 
-}  // namespace flense::launch
+}  // namespace flense
