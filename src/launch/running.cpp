@@ -18,7 +18,6 @@
 #include <thread>
 
 #include "base/file.h"
-#include "launch/container/alone.h"
 #include "launch/container/environment.h"
 #include "launch/container/host_kernel.h"
 #include "launch/container/numa.h"

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/file.h"
 
@@ -136,6 +138,17 @@ Result<void> join_divided_cgroup(const std::filesystem::path& directory, const s
   return system_error(error, "the container has limits, and its control group " + path +
                                  " cannot be joined from ours")
       .hint("start it where the container was started, or below: systemd-run --user --scope");
+}
+
+int once_alone(const std::function<int()>& call) {
+  constexpr auto kLongest = std::chrono::seconds(5);
+  constexpr auto kPause = std::chrono::microseconds(50);
+  const auto until = std::chrono::steady_clock::now() + kLongest;
+  while (call() != 0) {
+    if (errno != EINVAL || std::chrono::steady_clock::now() > until) return errno;
+    std::this_thread::sleep_for(kPause);
+  }
+  return 0;
 }
 
 Error explain_user_namespace(int error, const std::filesystem::path& proc) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ Result<void> divide_cgroup(const Delegation& delegation);
 /// Beside a container that has limits, so that crun may move what joins it into its group: `path`
 /// is that group's. An environment error where the kernel lets nobody move there from our group.
 Result<void> join_divided_cgroup(const std::filesystem::path& directory, const std::string& path);
+
+/// A call that only a process of one thread may make, unshare(2) or setns(2) of a user namespace:
+/// 0, or the errno of `call`, which returns 0 or sets errno. A thread that was joined a moment ago
+/// may still count for the kernel, which answers EINVAL meanwhile: tried again, for seconds at
+/// most.
+int once_alone(const std::function<int()>& call);
 
 /// Why unshare(CLONE_NEWUSER) failed with this errno, and what to do, by the policies that `proc`
 /// (/proc) shows.

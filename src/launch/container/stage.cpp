@@ -19,7 +19,6 @@
 #include "base/cache_places.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "launch/container/alone.h"
 #include "launch/container/host_kernel.h"
 #include "launch/container/other_id.h"
 #include "launch/rootfs/in_root.h"
