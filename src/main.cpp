@@ -85,13 +85,15 @@ int main(int argc, char** argv) {
                        interrupts->token(),
                        flense::environment_here()};
     const std::vector<std::string> args(argv + 1, argv + argc);
-    const int status = flense::cli::run(args, io);
-    if (status == flense::exit_status(flense::Code::kInterrupted)) interrupts->end_as_signalled();
-    if (status != 0 || !io.last_step) return status;
+    flense::cli::Ending ending = flense::cli::run(args, io);
+    if (const int* status = std::get_if<int>(&ending)) {
+      if (*status == flense::exit_status(flense::Code::kInterrupted))
+        interrupts->end_as_signalled();
+      return *status;
+    }
     interrupts->end_as_signalled();
     interrupts.reset();
-    const flense::Result<int> done = io.last_step();
-    return done ? *done : flense::cli::report_failure(done.error(), args, io);
+    return flense::cli::finish(std::get<flense::cli::LastStep>(std::move(ending)), args, io);
   } catch (const std::bad_alloc&) {
     std::fputs("error: out of memory\n", stderr);
     return 4;

@@ -59,32 +59,6 @@ void declare(Options& options, BenchRequest& request) {
   declare(options, request.image);
 }
 
-struct Root {
-  std::unique_ptr<image::Image> image;
-  launch::RootFs root;
-};
-
-Result<Root> open_measured_root(const std::string& target, const BenchRequest& request, Io& io) {
-  Root out;
-  std::error_code ignored;
-  if (std::filesystem::is_directory(target, ignored)) {
-    TRY(out.image, open_target(target, request.image, io));
-    if (out.image->form == image::Form::kDirectory) {
-      TRY(out.root, launch::RootStore::in_place(target));
-      return out;
-    }
-  } else {
-    TRY(out.image, open_target(target, request.image, io));
-  }
-  if (out.image->form == image::Form::kElfFile)
-    return bad_input("{} is a program, no image", target);
-  TRY(OpenedRoots roots, open_root_store(io));
-  const auto progress = make_progress(request, io);
-  TRY(out.root, roots.store.obtain(*out.image, *progress));
-  progress->clear();
-  return out;
-}
-
 /// A row: how long it takes against the mount, and the figure itself.
 struct IoRow {
   const char* name;
@@ -185,7 +159,8 @@ Result<int> run_bench(const BenchRequest& request, Io& io) {
   InterruptWatch interrupts;
   options.stop = interrupts.token();
   options.directory = std::filesystem::absolute(request.directory);
-  TRY(const Root root, with_context(open_measured_root(target, request, io), "opening {}", target));
+  TRY(const OpenedRoot root,
+      with_context(open_root(target, request, request.image, false, io), "opening {}", target));
   options.root = root.root.path;
   const auto measured = with_context(launch::bench_io(options), "measuring {}", target);
   if (!measured) interrupts.end_as_signalled();

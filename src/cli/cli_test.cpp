@@ -32,7 +32,7 @@ Outcome call(const std::vector<std::string>& args,
           if (at == environment.end()) return std::nullopt;
           return at->second;
         }};
-  const int status = run(args, io);
+  const int status = std::get<int>(run(args, io));
   return {status, out.take(), err.take()};
 }
 

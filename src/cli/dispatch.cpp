@@ -80,7 +80,7 @@ Result<void> with_settings(std::string_view command, std::span<const OptionSpec>
   return config ? apply_config(*config, command, options, args) : Result<void>();
 }
 
-Result<int> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
+Result<Ending> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
   const std::vector<OptionSpec> options = all_options(command);
   Call call;
   if (command.call != nullptr) call = begin(command);
@@ -106,20 +106,18 @@ Result<int> run_command(const Command& command, const std::vector<std::string>& 
 }
 
 /// What `run` has the container start in front of its command: no command of the user's.
-Result<int> place(const std::vector<std::string>& args, Io& io) {
+Result<Ending> place(const std::vector<std::string>& args, Io& io) {
   if (args.size() < 4) return usage_error("flense run starts this in a container", "");
   TRY(const std::vector<std::string> notices, launch::place_here({args[1], args[2]}));
   for (const std::string& notice : notices) TRY_DO(io.err.line(fmt::format("notice: {}", notice)));
-  io.last_step =
-      [&io, command = std::vector<std::string>(args.begin() + 3, args.end())]() -> Result<int> {
+  return [&io, command = std::vector<std::string>(args.begin() + 3, args.end())]() -> Result<int> {
     const int status = launch::become_command(command);
     TRY_DO(io.err.line(fmt::format("error: '{}' cannot be started", command.front())));
     return status;
   };
-  return 0;
 }
 
-Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
+Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
   if (args.empty()) return usage_error("no command given", "flense help lists the commands");
   const std::string& word = args.front();
   if (word == "--help" || word == "-h") {
@@ -134,6 +132,21 @@ Result<int> dispatch(const std::vector<std::string>& args, Io& io) {
   const Command* command = find_command(word);
   if (command == nullptr) return unknown_command(word);
   return run_command(*command, {args.begin() + 1, args.end()}, io);
+}
+
+/// Prints the error; its exit status, or the one that the command has for all.
+int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
+  constexpr std::string_view kWord = "error:";
+  report::Style style;
+  if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
+    style.mark = io.err.mark();
+  const std::string text = render(error);
+  // There is nowhere left to report that standard error cannot be written.
+  static_cast<void>(io.err.text(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
+  const Command* command = args.empty() ? nullptr : find_command(args.front());
+  const bool own =
+      command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;
+  return own ? command->failure_status : exit_status(error.code);
 }
 
 }  // namespace
@@ -197,23 +210,14 @@ std::vector<OptionSpec> all_options(const Command& command) {
   return out;
 }
 
-int run(const std::vector<std::string>& args, Io& io) {
-  const Result<int> status = dispatch(args, io);
-  return status ? *status : report_failure(status.error(), args, io);
+Ending run(const std::vector<std::string>& args, Io& io) {
+  Result<Ending> ending = dispatch(args, io);
+  return ending ? *std::move(ending) : report_failure(ending.error(), args, io);
 }
 
-int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
-  constexpr std::string_view kWord = "error:";
-  report::Style style;
-  if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
-    style.mark = io.err.mark();
-  const std::string text = render(error);
-  // There is nowhere left to report that standard error cannot be written.
-  static_cast<void>(io.err.text(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
-  const Command* command = args.empty() ? nullptr : find_command(args.front());
-  const bool own =
-      command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;
-  return own ? command->failure_status : exit_status(error.code);
+int finish(LastStep step, const std::vector<std::string>& args, Io& io) {
+  const Result<int> status = step();
+  return status ? *status : report_failure(status.error(), args, io);
 }
 
 }  // namespace flense::cli

@@ -12,8 +12,8 @@ namespace flense::cli {
 
 namespace {
 
-Result<void> warn(const ParsedArgs& args, Io& io, const std::string& text) {
-  if (args.has("--quiet")) return {};
+Result<void> warn(const RunRequest& request, Io& io, const std::string& text) {
+  if (request.quiet) return {};
   return io.err.line(fmt::format("warning: {}", text));
 }
 
@@ -46,41 +46,41 @@ std::string on_host(const launch::OciInput& oci, const std::string& path) {
 
 }  // namespace
 
-Result<bool> check_image(const ParsedArgs& args, Io& io, const image::Image& image,
+Result<bool> check_image(const RunRequest& request, Io& io, const image::Image& image,
                          const host::Machine& machine, const launch::RootFs& root,
                          const std::vector<std::string>& devices) {
-  if (args.has("--no-preflight")) return false;
-  TRY(const auto cache, open_inventory_cache(args, io));
-  const auto progress = make_progress(args, io);
+  if (request.no_preflight) return false;
+  TRY(const auto cache, open_inventory_cache(request, request.image, io));
+  const auto progress = make_progress(request, io);
   launch::PreflightOptions options;
   options.devices = devices;
   options.cache = cache.get();
   options.read_layers = root.unpacked_now;
-  options.scratch_directory = scratch_directory(args, io);
+  options.scratch_directory = scratch_directory(request.image, io);
   options.progress = progress.get();
   TRY(const launch::Preflight verdict,
       with_context(launch::preflight(image, machine, options), "checking {}", image.name));
   progress->clear();
   TRY_DO(launch::refuse(verdict));
   for (const launch::PreflightFinding& finding : verdict.warnings)
-    TRY_DO(warn(args, io, fmt::format("{} ({})", finding.message, finding.id)));
-  if (!args.has("--quiet"))
+    TRY_DO(warn(request, io, fmt::format("{} ({})", finding.message, finding.id)));
+  if (!request.quiet)
     for (const std::string& notice : verdict.notices)
       TRY_DO(io.err.line(fmt::format("notice: {}", notice)));
   return verdict.use_image_compat;
 }
 
-Result<void> check_data(const ParsedArgs& args, Io& io, const launch::OciInput& oci,
+Result<void> check_data(const RunRequest& request, Io& io, const launch::OciInput& oci,
                         const launch::RootFs& root, bool in_place) {
   const launch::DataPathQuestion question = question_of(oci);
   const auto in_image = [&](const std::string& path) {
     return launch::kind_in_root(root.directory.get(), path) != launch::FileKind::kMissing;
   };
   for (const std::string& text : launch::data_path_warnings(question, in_image))
-    TRY_DO(warn(args, io, text));
+    TRY_DO(warn(request, io, text));
   launch::PlaceQuestion places;
   if (!root.mounted) (in_place ? places.sandbox : places.roots) = root.path.string();
-  if (args.has("--verbose")) places.workdir = on_host(oci, question.workdir);
+  if (request.verbose) places.workdir = on_host(oci, question.workdir);
   for (launch::DataPath one : launch::data_paths(question))
     if (one.use == launch::DataPath::Use::kCache) {
       one.path = on_host(oci, one.path);
@@ -88,7 +88,7 @@ Result<void> check_data(const ParsedArgs& args, Io& io, const launch::OciInput& 
     }
   for (const std::string& text : launch::place_warnings(
            places, [](const std::string& path) { return on_network_file_system(path); }))
-    TRY_DO(warn(args, io, text));
+    TRY_DO(warn(request, io, text));
   return {};
 }
 

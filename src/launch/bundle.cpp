@@ -49,8 +49,7 @@ Result<void> check_options(const LaunchInput& input) {
   return {};
 }
 
-}  // namespace
-
+/// As a shell reads it back.
 std::string shell_word(std::string_view text) {
   if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                               "0123456789_@%+=:,./-") == std::string_view::npos)
@@ -59,6 +58,14 @@ std::string shell_word(std::string_view text) {
   for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
   return out + "'";
 }
+
+std::string shell_line(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + shell_word(word);
+  return out;
+}
+
+}  // namespace
 
 Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                             const RuntimePlaces& places, const std::filesystem::path& directory) {
@@ -77,8 +84,7 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
     root = place / kLayeredRoot;
     TRY(plan, assemble(input, {place, root, root_of_namespace, id}));
   }
-  Bundle out;
-  out.command = {
+  std::vector<std::string> command = {
       engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
       "--no-new-keyring", id};
   std::string mounts;
@@ -90,9 +96,8 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
                           shell_word("ro,xino=off,lowerdir=" + layers), shell_word(root));
   }
   if (!mounts.empty()) {
-    for (std::string& word : out.command) word = shell_word(word);
-    out.command = {"unshare", "-Urm", "sh", "-c",
-                   fmt::format("{}exec {}", mounts, fmt::join(out.command, " "))};
+    const std::string script = mounts + "exec " + shell_line(command);
+    command = {"unshare", "-Urm", "sh", "-c", script};
   }
   TRY(AtomicDirectory output, AtomicDirectory::create(place));
   if (layered) {
@@ -100,21 +105,19 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
     std::filesystem::create_directory(output.staging() / kLayeredRoot, error);
     if (error) return system_error(error.value(), "cannot create " + root);
   }
-  std::string line;
-  for (const std::string& word : out.command) line += " " + shell_word(word);
+  Bundle out{shell_line(command), std::move(plan.reasons)};
   TRY(const text::Json config, oci_config(plan.oci));
   plan.files.emplace_back("config.json", text::dump_json(config, 2) + "\n");
   plan.files.emplace_back(
-      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n {}\n\n"
+      "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n  {}\n\n"
                             "The root file system is {}.\n",
-                            line, input.root.path.string()));
+                            out.command, input.root.path.string()));
   for (const auto& [name, text] : plan.files) {
     TRY(AtomicFile file, AtomicFile::create(output.staging() / name));
     TRY_DO(write_fully(file.fd(), as_bytes(text), name));
     TRY_DO(file.commit());
   }
   TRY_DO(output.commit());
-  out.reasons = std::move(plan.reasons);
   return out;
 }
 

@@ -11,12 +11,9 @@
 
 namespace flense::launch {
 
-/// As a shell reads it back.
-std::string shell_word(std::string_view text);
-
 struct Bundle {
-  std::vector<std::string> command;  ///< that starts it, for this user on this machine
-  std::vector<std::string> reasons, notices;
+  std::string command;               ///< for a shell: starts it, for this user on this machine
+  std::vector<std::string> reasons;  ///< for --explain
 };
 
 /// Writes config.json and the files it names into `directory`, which must not exist. The root stays

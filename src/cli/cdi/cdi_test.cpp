@@ -23,7 +23,7 @@ struct Outcome {
 Outcome call(const std::vector<std::string>& args) {
   StringSink out, err;
   Io io{Screen(out), Screen(err), 0, {}};
-  const int status = run(args, io);
+  const int status = std::get<int>(run(args, io));
   return {status, out.take(), err.take()};
 }
 

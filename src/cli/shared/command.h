@@ -2,10 +2,13 @@
 // shell completions come from the same rows.
 #pragma once
 
+#include <concepts>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -14,19 +17,25 @@
 
 namespace flense::cli {
 
+/// This process becomes another program, or waits for one: what is left to do once no other thread
+/// runs and signals have their own meaning again. The exit status.
+using LastStep = std::move_only_function<Result<int>()>;
+/// What a command comes to: its exit status, or a last step.
+using Ending = std::variant<int, LastStep>;
+
 /// A command about to be called: its request, the options that fill it, and what answers it.
 struct Call {
   std::shared_ptr<Request> request;
   Options options;
-  /// The exit status, or an error that run() prints and turns into one.
-  std::function<Result<int>(Io& io)> run;
+  /// An error is printed by run(), which turns it into an exit status.
+  std::function<Result<Ending>(Io& io)> run;
 };
 
 /// The Call of a command by its function and by declare(Options&, OfCommand&) beside it.
-template <std::derived_from<Request> OfCommand>
-Call call_of(Result<int> (*run)(const OfCommand& request, Io& io)) {
+template <std::derived_from<Request> OfCommand, class Out>
+Call call_of(Result<Out> (*run)(const OfCommand& request, Io& io)) {
   auto request = std::make_shared<OfCommand>();
-  Call out{request, {}, [request, run](Io& io) { return run(*request, io); }};
+  Call out{request, {}, [request, run](Io& io) -> Result<Ending> { return run(*request, io); }};
   declare(out.options, *request);
   return out;
 }
@@ -40,8 +49,8 @@ struct Command {
   std::span<const OptionSpec> options = {};      ///< besides common_options()
   std::string_view help;                         ///< paragraphs below the usage line
   std::span<const std::string_view> words = {};  ///< completions of the first positional
-  /// The exit status, or an error that run() prints and turns into one.
-  Result<int> (*function)(const ParsedArgs& args, Io& io) = nullptr;
+  /// An error is printed by run(), which turns it into an exit status.
+  std::function<Result<Ending>(const ParsedArgs& args, Io& io)> function;
   /// Options end at the first positional: what follows belongs to another program.
   bool takes_command = false;
   int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
@@ -65,10 +74,10 @@ std::vector<OptionSpec> all_options(const Command& command);
 std::size_t own_options(const Command& command);
 
 /// What main() calls, and tests with strings: parses, dispatches, prints errors. `args` is without
-/// the program's name. Returns the exit status (docs/exit-codes.md).
-int run(const std::vector<std::string>& args, Io& io);
-/// Prints the error; its exit status, or the one that the command has for all.
-int report_failure(const Error& error, const std::vector<std::string>& args, Io& io);
+/// the program's name. The exit status is one of docs/exit-codes.md.
+Ending run(const std::vector<std::string>& args, Io& io);
+/// The last step of run(), whose errors are printed likewise; the exit status.
+int finish(LastStep step, const std::vector<std::string>& args, Io& io);
 
 // One function per command file.
 const Command& inspect_command();

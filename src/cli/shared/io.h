@@ -22,9 +22,6 @@ struct Io {
   std::stop_token stop = {};  ///< requested when the user wants us to end
   /// All of the environment, "NAME=value".
   std::vector<std::string> variables = {};
-  /// Set by a command that turns the process into another program, or waits for one: what is left
-  /// to do once no other thread runs and signals have their own meaning again. The exit status.
-  std::function<Result<int>()> last_step = {};
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();

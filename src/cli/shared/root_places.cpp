@@ -6,6 +6,8 @@
 
 #include "base/cache_places.h"
 #include "cli/shared/common.h"
+#include "image/model/reference.h"
+#include "launch/rootfs/mounted_root.h"
 
 namespace flense::cli {
 
@@ -41,6 +43,33 @@ Result<OpenedRoots> open_root_store(const Io& io) {
               complaints.empty() ? std::string("neither FLENSE_CACHE, HOME nor TMPDIR is set")
                                  : fmt::format("{}", fmt::join(complaints, "; ")))
       .hint("set FLENSE_CACHE to a directory of yours on a disk of this machine");
+}
+
+Result<OpenedRoot> open_root(const std::string& target, const Request& request,
+                             const ImageOptions& options, bool mounted, Io& io) {
+  OpenedRoot out;
+  TRY(out.image, open_target(target, options, io));
+  if (out.image->form == image::Form::kElfFile)
+    return bad_input("{} is a program, no image", target);
+  const std::string path = image::parse_target(target).path;
+  if (mounted) {
+    TRY(out.root, launch::mount_image(*out.image, path));
+    out.place = "mounted by the kernel, nothing is unpacked";
+    return out;
+  }
+  if (out.image->form == image::Form::kDirectory) {
+    TRY(out.root, launch::RootStore::in_place(path));
+    out.place = "used where it lies, nothing is unpacked";
+    return out;
+  }
+  TRY(OpenedRoots roots, open_root_store(io));
+  out.prepared = roots.prepared;
+  const std::unique_ptr<Progress> progress = make_progress(request, io);
+  TRY(out.root, roots.store.obtain(*out.image, *progress));
+  progress->clear();
+  out.place = fmt::format("{}{}", out.root.unpacked_now ? "unpacked now" : "unpacked before",
+                          roots.note.empty() ? "" : "; " + roots.note);
+  return out;
 }
 
 }  // namespace flense::cli
