@@ -32,7 +32,6 @@ void declare(Options& options, CdiRequest& request) {
   for (const Command* action : cdi_actions())
     for (Option& option : action->call().options.all) {
       if (options.find(option.name) != nullptr) continue;
-      option.member = {};
       option.fill = [&request, name = option.name](const std::vector<std::string>& given) {
         request.given[name] = given;
         return Result<void>();
@@ -58,7 +57,7 @@ Result<void> check_options(const Command& action, const CdiRequest& request) {
   return {};
 }
 
-Result<int> run_cdi(const CdiRequest& request, Io& io) {
+Result<Ending> run_cdi(const CdiRequest& request, Io& io) {
   const std::string& word = request.words.front();
   const auto at = std::ranges::find(cdi_actions(), word, &Command::name);
   if (at == cdi_actions().end()) {

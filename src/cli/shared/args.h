@@ -45,7 +45,6 @@ constexpr OptionSpec configurable(OptionSpec option) {
 struct Option : OptionSpec {
   /// Reads what was given, the last of which counts where the member holds one value.
   std::function<Result<void>(const std::vector<std::string>& given)> fill;
-  std::span<const std::byte> member = {};  ///< for tests: no two options fill the same
 
   Option& letter(std::string_view name) { return short_name = name, *this; }
   Option& one_of(std::span<const std::string_view> words) { return choices = words, *this; }
@@ -83,7 +82,6 @@ class Options {
     constexpr bool kAtOnce = std::invocable<Parse&, const std::vector<std::string>&>;
     Option& out = add_unbound(name, value, help);
     out.repeatable = kAtOnce || kIsList<Member>;
-    out.member = std::as_bytes(std::span(&member, 1));
     out.fill = [&member, parse, name](const std::vector<std::string>& given) -> Result<void> {
       if constexpr (kAtOnce) {
         TRY(member, parse(given));

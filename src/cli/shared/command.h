@@ -50,7 +50,7 @@ struct Command {
   std::string_view help;                         ///< paragraphs below the usage line
   std::span<const std::string_view> words = {};  ///< completions of the first positional
   /// An error is printed by run(), which turns it into an exit status.
-  std::function<Result<Ending>(const ParsedArgs& args, Io& io)> function;
+  std::function<Result<Ending>(const ParsedArgs& args, Io& io)> function = nullptr;
   /// Options end at the first positional: what follows belongs to another program.
   bool takes_command = false;
   int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
