@@ -10,7 +10,7 @@
 
 #include "knowledge/knowledge.h"
 #include "lint/readers/readers.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace {
 
@@ -35,25 +35,6 @@ const knowledge::LintRules& rules() {
 
 void inside(const Span& span, std::size_t size) {
   expect(span.begin <= span.end && span.end <= size);
-}
-
-void read(ProjectFile& file) {
-  switch (file.kind) {
-    case FileKind::kCompose:
-      return read_compose(file);
-    case FileKind::kKubernetes:
-      return read_kubernetes(file);
-    case FileKind::kQuadlet:
-      return read_quadlet(file);
-    case FileKind::kSystemd:
-      return read_systemd(file);
-    case FileKind::kBakeHcl:
-      return read_bake_hcl(file);
-    case FileKind::kBakeJson:
-      return read_bake_json(file);
-    default:
-      return;
-  }
 }
 
 void workload(const Workload& one, std::size_t size) {
@@ -82,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto one_file = std::make_unique<ProjectFile>();
   one_file->kind = kind_of(path, text);
   one_file->source = SourceText(path, text);
-  read(*one_file);
+  static_cast<FileContent&>(*one_file) = read_content(one_file->kind, one_file->source);
   project.files.push_back(std::move(one_file));
   for (const auto& file : project.files) {
     const std::size_t bytes = file->source.text().size();
@@ -96,9 +77,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   std::vector<Finding> findings;
   FindingSink sink(rules(), findings);
-  for (const RuleFamily* family :
-       {&workload_rules(), &compose_gpu_rules(), &kubernetes_gpu_rules(), &io_rules()})
-    family->run(project, sink);
+  for (RuleFamily* const family :
+       {judge_workload, judge_compose_gpu, judge_kubernetes_gpu, judge_io})
+    family(project, {}, sink);
   for (const Finding& finding : findings) {
     expect(!finding.message.empty() && !finding.fix.empty());
     expect(finding.severity == Severity::kError || finding.severity == Severity::kWarning ||

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "lint/readers/readers.h"
 
 namespace flense::cli {
 

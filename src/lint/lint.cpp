@@ -69,7 +69,7 @@ bool waived(const Finding& finding, const Policy& policy, const LintRules& rules
 Outcome lint(const Project& project, const LintRules& rules, const Policy& policy) {
   std::vector<Finding> found;
   FindingSink sink(rules, found);
-  for (const RuleFamily& family : rule_families()) family.run(project, sink);
+  judge_all(project, sink);
 
   std::map<std::string, Silence, std::less<>> silences;
   for (const auto& file : project.files)

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/format.h"
 #include "lint/lint.h"
+#include "lint/readers/readers.h"
 
 namespace flense::lint {
 

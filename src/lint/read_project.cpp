@@ -8,44 +8,23 @@ namespace flense::lint {
 
 namespace {
 
-void read_file(ProjectFile& file) {
-  switch (file.kind) {
-    case FileKind::kDockerfile:
-      file.dockerfile = parse_dockerfile(file.source);
-      break;
-    case FileKind::kCompose:
-      return read_compose(file);
-    case FileKind::kKubernetes:
-      return read_kubernetes(file);
-    case FileKind::kBakeHcl:
-      return read_bake_hcl(file);
-    case FileKind::kBakeJson:
-      return read_bake_json(file);
-    case FileKind::kCondaEnvironment:
-      file.packages = read_conda_environment(file.source, file.problems);
-      break;
-    case FileKind::kRequirements:
-      file.packages = read_requirements(file.source, file.problems);
-      break;
-    case FileKind::kPyproject:
-      file.packages = read_pyproject(file.source, file.problems);
-      break;
-    case FileKind::kUvLock:
-      file.packages = read_uv_lock(file.source, file.problems);
-      break;
-    case FileKind::kApptainer:
-      file.apptainer = parse_apptainer(file.source, file.problems);
-      break;
-    case FileKind::kQuadlet:
-      return read_quadlet(file);
-    case FileKind::kSystemd:
-      return read_systemd(file);
-    case FileKind::kShell:
-      return read_shell(file);
-    case FileKind::kDockerignore:
-    case FileKind::kUnknown:
-      break;
-  }
+/// By path; a file that is named twice is read once.
+std::vector<Input> in_order(std::vector<Input> inputs) {
+  std::ranges::sort(inputs, {}, &Input::path);
+  std::set<std::string> seen;
+  std::erase_if(inputs,
+                [&](const Input& input) { return !seen.insert(normal_path(input.path)).second; });
+  return inputs;
+}
+
+std::unique_ptr<ProjectFile> read_file(Input input) {
+  auto out = std::make_unique<ProjectFile>();
+  const bool is_text = !input.text.contains('\0');
+  if (is_text) out->kind = kind_of(input.path, input.text);
+  out->source = SourceText(std::move(input.path), std::move(input.text));
+  static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
+  if (!is_text) out->problems.push_back({{}, "the file is no text: it holds zero bytes"});
+  return out;
 }
 
 }  // namespace
@@ -56,20 +35,7 @@ Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
   out.contexts = std::move(contexts);
   out.hosts = std::move(hosts);
   out.knowledge = &knowledge;
-  std::ranges::sort(inputs, {}, &Input::path);
-  std::set<std::string> seen;
-  for (Input& input : inputs) {
-    if (!seen.insert(normal_path(input.path)).second) continue;
-    auto file = std::make_unique<ProjectFile>();
-    file->kind = kind_of(input.path, input.text);
-    file->source = SourceText(std::move(input.path), std::move(input.text));
-    if (file->source.text().find('\0') != std::string_view::npos) {
-      file->problems.push_back({{}, "the file is no text: it holds zero bytes"});
-      file->kind = FileKind::kUnknown;
-    }
-    read_file(*file);
-    out.files.push_back(std::move(file));
-  }
+  for (Input& input : in_order(std::move(inputs))) out.files.push_back(read_file(std::move(input)));
   out.index();
   return out;
 }

@@ -1,4 +1,4 @@
-#include "lint/dockerfile/commands.h"
+#include "lint/dockerfile/instructions.h"
 
 #include <algorithm>
 

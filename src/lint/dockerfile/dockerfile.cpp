@@ -1,9 +1,10 @@
 #include "lint/dockerfile/dockerfile.h"
 
 #include <algorithm>
-#include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "lint/dockerfile/flags.h"
 #include "lint/dockerfile/instructions.h"
 #include "lint/dockerfile/lines.h"
@@ -41,13 +42,6 @@ void read_heredocs(LineReader& reader, const LogicalLine& line, Instruction& ins
     if (!ended) break;
   }
   instruction.span.end = std::max(instruction.span.end, reader.end());
-}
-
-std::optional<std::size_t> stage_number(std::string_view name, std::size_t stages) {
-  if (name.empty() || name.size() > 8 || !std::ranges::all_of(name, is_digit)) return std::nullopt;
-  const std::size_t number = std::stoul(std::string(name));
-  if (number >= stages) return std::nullopt;
-  return number;
 }
 
 /// Where the problem's own lines hold template syntax.
@@ -102,12 +96,31 @@ std::vector<const Flag*> Instruction::flags_of(std::string_view name) const {
   return out;
 }
 
+std::vector<Origin> Instruction::origins() const {
+  std::vector<Origin> out;
+  if (keyword == Keyword::kCopy)
+    if (const Flag* from = flag("from"); from != nullptr) out.push_back({from, from->value});
+  if (keyword != Keyword::kRun) return out;
+  for (const Flag* mount : flags_of("mount"))
+    for (auto& [key, value] : mount->pairs())
+      if (same_text(key, "from")) out.push_back({mount, std::move(value)});
+  return out;
+}
+
+std::optional<std::size_t> Dockerfile::stage_named(std::string_view name) const {
+  const auto found = stage_names.find(to_lower(name));
+  return found == stage_names.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::optional<std::size_t> Dockerfile::find_stage(std::string_view name) const {
-  const std::string lowered = to_lower(name);
-  if (!name.empty())
-    for (std::size_t at = stages.size(); at-- > 0;)
-      if (stages[at].name == lowered) return at;
-  return stage_number(name, stages.size());
+  if (!all_digits(name)) return stage_named(name);
+  const auto number = parse_number(name);
+  return number && *number < stages.size() ? number : std::nullopt;
+}
+
+std::optional<std::size_t> Dockerfile::copied_from(const Instruction& copy) const {
+  const Flag* from = copy.flag("from");
+  return from == nullptr ? std::nullopt : find_stage(from->value);
 }
 
 std::vector<std::size_t> Dockerfile::lineage(std::size_t stage) const {
@@ -121,13 +134,6 @@ std::vector<std::size_t> Dockerfile::lineage(std::size_t stage) const {
 std::vector<bool> Dockerfile::reachable() const {
   std::vector<bool> seen(stages.size());
   std::vector<std::size_t> open;
-  std::map<std::string_view, std::size_t> names;
-  for (std::size_t at = 0; at < stages.size(); ++at)
-    if (!stages[at].name.empty()) names[stages[at].name] = at;
-  const auto found_as = [&](std::string_view name) -> std::optional<std::size_t> {
-    if (const auto found = names.find(to_lower(name)); found != names.end()) return found->second;
-    return stage_number(name, stages.size());
-  };
   const auto visit = [&](std::optional<std::size_t> stage) {
     if (!stage || seen[*stage]) return;
     seen[*stage] = true;
@@ -138,15 +144,8 @@ std::vector<bool> Dockerfile::reachable() const {
     const Stage& stage = stages[open.back()];
     open.pop_back();
     visit(stage.parent);
-    for (const Instruction& instruction : stage.instructions) {
-      if (instruction.keyword == Keyword::kCopy)
-        if (const Flag* from = instruction.flag("from"); from != nullptr)
-          visit(found_as(from->value));
-      if (instruction.keyword != Keyword::kRun) continue;
-      for (const Flag* mount : instruction.flags_of("mount"))
-        for (const auto& [key, value] : mount->pairs())
-          if (same_text(key, "from")) visit(found_as(value));
-    }
+    for (const Instruction& instruction : stage.instructions)
+      for (const Origin& origin : instruction.origins()) visit(find_stage(origin.name));
   }
   return seen;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,12 @@ enum class Keyword : std::uint8_t {
 /// "RUN"
 std::string_view to_string(Keyword keyword);
 
+/// What COPY --from or a RUN --mount=…,from=… names: a stage or an image.
+struct Origin {
+  const Flag* flag = nullptr;
+  std::string name;
+};
+
 struct Instruction {
   Keyword keyword = Keyword::kRun;
   Span keyword_span;
@@ -83,6 +90,7 @@ struct Instruction {
   bool copies() const { return keyword == Keyword::kAdd || keyword == Keyword::kCopy; }
   const Flag* flag(std::string_view name) const;
   std::vector<const Flag*> flags_of(std::string_view name) const;
+  std::vector<Origin> origins() const;
 };
 
 struct Stage {
@@ -103,12 +111,16 @@ struct Dockerfile {
   char escape = '\\';
   std::vector<Instruction> globals;  ///< ARG before the first FROM
   std::vector<Stage> stages;
+  std::map<std::string, std::size_t, std::less<>> stage_names;  ///< the last of each name
   std::vector<ParseProblem> problems;  ///< what BuildKit would refuse; the rest is still read
 
   /// Null when there is none.
   const Stage* final_stage() const { return stages.empty() ? nullptr : &stages.back(); }
-  /// The stage of this name or number.
-  std::optional<std::size_t> find_stage(std::string_view name) const;
+  /// The stage of this name, in any case; a number counts where BuildKit takes one.
+  std::optional<std::size_t> stage_named(std::string_view name) const;
+  std::optional<std::size_t> find_stage(std::string_view name_or_number) const;
+  /// The stage that COPY --from names.
+  std::optional<std::size_t> copied_from(const Instruction& copy) const;
   /// The stage and what it is built on, nearest first, as indices.
   std::vector<std::size_t> lineage(std::size_t stage) const;
   /// Stages that the final one needs: its lineage, and COPY --from and --mount=from, transitively.

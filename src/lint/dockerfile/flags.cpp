@@ -4,7 +4,6 @@
 #include <set>
 
 #include "base/format.h"
-#include "lint/dockerfile/mount.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {

@@ -1,4 +1,5 @@
-// Which flags each instruction takes, and what BuildKit demands of their values.
+// Which flags each instruction takes, and what BuildKit demands of their values and of other
+// arguments.
 #pragma once
 
 #include <optional>
@@ -19,5 +20,14 @@ void check_flag_values(const Instruction& instruction, const Scope& scope, char 
 
 /// Fields of one line of CSV; nullopt: a quote is wrong.
 std::optional<std::vector<std::string>> csv_fields(std::string_view text);
+
+/// Why BuildKit refuses the mount; empty: it does not, or a value is not known.
+std::string mount_problem(const Flag& flag, const Scope& scope, char escape);
+std::string device_problem(const Flag& flag);
+
+// Of arguments once their variables are replaced: why the value is refused; empty: it is not.
+std::string port_problem(std::string_view port);
+std::string signal_problem(std::string_view signal);
+std::string platform_problem(std::string_view platform);
 
 }  // namespace flense::lint

@@ -1,4 +1,5 @@
-// One instruction's own grammar: what its arguments must look like before any variable is replaced.
+// One instruction's own grammar: what its arguments must look like before any variable is replaced,
+// and the commands in it.
 #pragma once
 
 #include <optional>
@@ -28,5 +29,13 @@ std::optional<RawInstruction> read_instruction(const LogicalLine& line, char esc
 
 /// "run" for "RNU"; empty: nothing is near.
 std::string nearest_keyword(std::string_view word);
+
+/// Sets `commands` and `interpreter`; `shell` is that of SHELL or "/bin/sh". Spans, flags and
+/// here-documents are set already.
+void read_commands(Instruction& instruction, std::string_view text, std::string_view shell,
+                   char escape);
+
+/// What SHELL runs: its first word, or the shell that a launcher such as `conda run` starts.
+std::string shell_of(const Instruction& instruction);
 
 }  // namespace flense::lint

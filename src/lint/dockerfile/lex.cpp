@@ -3,7 +3,6 @@
 #include <optional>
 
 #include "base/format.h"
-#include "lint/dockerfile/pattern.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {

@@ -2,6 +2,7 @@
 // no shell: Dockerfile reference, "Environment replacement").
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,5 +40,18 @@ Lexed lex_word(std::string_view word, const Scope& scope, const LexOptions& opti
 
 /// Quotes and escapes removed, variables left as written; the word itself where it does not read.
 std::string unquote(std::string_view word, char escape);
+
+// Patterns of ${NAME#pattern}, ${NAME%pattern} and ${NAME/pattern/text}: '*' and '?', no brackets.
+
+enum class PatternEnd { kPrefix, kSuffix };
+
+/// False for an escape before a character that needs none: BuildKit refuses it.
+bool valid_pattern(std::string_view pattern);
+
+// nullopt: too much work to find out.
+std::optional<std::string> strip_pattern(std::string_view value, std::string_view pattern,
+                                         PatternEnd end, bool longest);
+std::optional<std::string> replace_pattern(std::string_view value, std::string_view pattern,
+                                           std::string_view text, bool all);
 
 }  // namespace flense::lint

@@ -1,5 +1,3 @@
-#include "lint/dockerfile/mount.h"
-
 #include <algorithm>
 #include <optional>
 

@@ -1,4 +1,4 @@
-#include "lint/dockerfile/pattern.h"
+#include "lint/dockerfile/lex.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -4,10 +4,9 @@
 #include <utility>
 
 #include "base/format.h"
-#include "lint/dockerfile/commands.h"
 #include "lint/dockerfile/flags.h"
+#include "lint/dockerfile/instructions.h"
 #include "lint/dockerfile/lines.h"
-#include "lint/dockerfile/values.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -131,7 +130,7 @@ void StageBuilder::from(RawInstruction raw) {
   const auto& words = raw.instruction.words;
   if (words.size() == 3 && same_text(words[1].text, "as")) stage.name = to_lower(words[2].text);
   stage.instructions.push_back(std::move(raw.instruction));
-  if (!stage.name.empty()) names_[stage.name] = out_.stages.size();
+  if (!stage.name.empty()) out_.stage_names[stage.name] = out_.stages.size();
   out_.stages.push_back(std::move(stage));
   states_.push_back(std::move(state));
 }
@@ -155,7 +154,7 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
     return;
   }
   stage.base_resolved = name.text;
-  if (const auto found = names_.find(name.text); found != names_.end()) {
+  if (const auto found = out_.stage_names.find(name.text); found != out_.stage_names.end()) {
     stage.parent = found->second;
     const State& parent = states_[found->second];
     state.values = parent.values;
@@ -296,16 +295,11 @@ void StageBuilder::check_copy(const RawInstruction& raw, const Scope& scope) {
 void StageBuilder::check_reference(std::size_t stage, const Instruction& instruction,
                                    const Flag& flag, std::string_view from, bool numbers) {
   if (from.empty()) return;
-  std::optional<std::size_t> source;
-  if (numbers && all_digits(from)) {
-    source = out_.stages.size();
-    if (from.size() < 9) source = static_cast<std::size_t>(std::stoul(std::string(from)));
-    if (*source >= out_.stages.size()) {
-      refuse(flag.span, fmt::format("there is no stage {}; the first is 0", from));
-      return;
-    }
-  } else if (const auto found = names_.find(to_lower(from)); found != names_.end()) {
-    source = found->second;
+  const bool is_number = numbers && all_digits(from);
+  const auto source = is_number ? out_.find_stage(from) : out_.stage_named(from);
+  if (is_number && !source) {
+    refuse(flag.span, fmt::format("there is no stage {}; the first is 0", from));
+    return;
   }
   if (!source) {
     if (std::string why = image_problem(from); !why.empty()) refuse(flag.span, std::move(why));
@@ -318,26 +312,23 @@ void StageBuilder::check_reference(std::size_t stage, const Instruction& instruc
 
 void StageBuilder::finish() {
   for (std::size_t at = 0; at < out_.stages.size(); ++at)
-    for (const Instruction& instruction : out_.stages[at].instructions) {
-      if (instruction.keyword == Keyword::kCopy)
-        if (const Flag* flag = instruction.flag("from"); flag != nullptr) {
+    for (const Instruction& instruction : out_.stages[at].instructions)
+      for (const Origin& origin : instruction.origins()) {
+        if (instruction.keyword == Keyword::kCopy) {
           const Environment none;
           const Scope scope{&none, true};
           LexOptions options;
           options.escape = out_.escape;
-          const Lexed lexed = lex_word(flag->value, scope, options);
-          if (!lexed.error.empty() || lexed.text != flag->value)
-            refuse(flag->span,
+          const Lexed lexed = lex_word(origin.name, scope, options);
+          if (!lexed.error.empty() || lexed.text != origin.name)
+            refuse(origin.flag->span,
                    "--from takes no variable: name a stage with FROM … AS and use that");
           else
-            check_reference(at, instruction, *flag, flag->value, true);
+            check_reference(at, instruction, *origin.flag, origin.name, true);
+        } else if (!origin.name.contains('$')) {
+          check_reference(at, instruction, *origin.flag, origin.name, false);
         }
-      if (instruction.keyword != Keyword::kRun) continue;
-      for (const Flag* flag : instruction.flags_of("mount"))
-        for (const auto& [key, value] : flag->pairs())
-          if (same_text(key, "from") && !value.contains('$'))
-            check_reference(at, instruction, *flag, value, false);
-    }
+      }
 }
 
 }  // namespace flense::lint

@@ -1,7 +1,6 @@
 // Stages, and the values of ARG and ENV that are known at each instruction.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,7 +48,6 @@ class StageBuilder {
   std::string_view text_;
   Dockerfile& out_;
   State globals_;  ///< ARG in front of the first FROM, and what every build knows
-  std::map<std::string, std::size_t, std::less<>> names_;
   std::vector<State> states_;
   std::size_t copied_ = 0, work_ = 50'000'000;
 };

@@ -1,4 +1,4 @@
-#include "lint/dockerfile/values.h"
+#include "lint/dockerfile/flags.h"
 
 #include <algorithm>
 #include <optional>

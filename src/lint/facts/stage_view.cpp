@@ -150,9 +150,4 @@ bool commands_mention(const FileView& view, std::size_t stage, std::string_view 
   return false;
 }
 
-std::optional<std::size_t> source_stage(const Dockerfile& file, const Instruction& copy) {
-  if (const Flag* from = copy.flag("from")) return file.find_stage(from->value);
-  return std::nullopt;
-}
-
 }  // namespace flense::lint

@@ -56,7 +56,4 @@ std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
 bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
                       const Instruction* before = nullptr);
 
-/// A stage that an instruction's --from, or a mount of it, names.
-std::optional<std::size_t> source_stage(const Dockerfile& file, const Instruction& copy);
-
 }  // namespace flense::lint

@@ -15,7 +15,6 @@
 #include "lint/dockerfile/dockerfile.h"
 #include "lint/packages/packages.h"
 #include "lint/project/apptainer.h"
-#include "lint/project/build_target.h"
 #include "lint/project/workload.h"
 #include "lint/source/source.h"
 #include "text/yaml_nodes.h"
@@ -39,9 +38,6 @@ enum class FileKind : std::uint8_t {
   kShell,
   kUnknown,
 };
-std::string_view to_string(FileKind kind);
-/// By name, and by content where the name is a common one (YAML, JSON, `-`).
-FileKind kind_of(std::string_view path, std::string_view text);
 
 /// A file of a build context that was not read.
 struct ContextFile {
@@ -56,10 +52,9 @@ struct Context {
   bool complete = true;  ///< false: too many files, the rest was not listed
 };
 
-struct ProjectFile {
-  SourceText source;
-  FileKind kind = FileKind::kUnknown;
-  std::optional<Dockerfile> dockerfile;
+/// What a file says: the parts that its kind has.
+struct FileContent {
+  std::optional<Dockerfile> dockerfile;  ///< points to the source that it was read from
   std::optional<ApptainerDefinition> apptainer;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
@@ -67,6 +62,11 @@ struct ProjectFile {
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
   std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
   std::string template_language;               ///< "Helm", "Jinja"; empty: it is no template
+};
+
+struct ProjectFile : FileContent {
+  SourceText source;
+  FileKind kind = FileKind::kUnknown;
 };
 
 // Paths of a project are texts with '/'; these do not look at the file system.

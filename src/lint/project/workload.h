@@ -26,7 +26,6 @@ enum class WorkloadKind : std::uint8_t {
   kApptainer,
   kSrun,
 };
-std::string_view to_string(WorkloadKind kind);
 
 enum class MountKind : std::uint8_t {
   kBind,
@@ -88,6 +87,21 @@ struct Workload {
   const text::YamlNode* node = nullptr;    ///< the service, the container
   const text::YamlNode* pod = nullptr;     ///< the pod's spec
   const text::YamlNode* object = nullptr;  ///< the object that holds it
+};
+
+/// A target of docker-bake.hcl or docker-bake.json (Docker's Bake file reference): what one
+/// `docker buildx bake` builds.
+struct BuildTarget {
+  std::string path;  ///< the file
+  Span span;         ///< the target's name
+  std::string name;
+  std::vector<Word> inherits;
+  /// As written, variables with a default replaced; empty text: not stated here or by a target that
+  /// it inherits, or unknown.
+  Word context, dockerfile, stage;
+  bool inline_dockerfile = false;
+  std::vector<std::pair<Word, Word>> args, contexts;
+  std::vector<Word> platforms, cache_from, cache_to, tags;
 };
 
 }  // namespace flense::lint

@@ -19,7 +19,8 @@ constexpr unsigned kMaxNesting = 20;
 
 class Bake {
  public:
-  Bake(ProjectFile& file, const HclBlock& body) : file_(file), body_(body) {}
+  Bake(const SourceText& source, const HclBlock& body, FileContent& file)
+      : source_(source), body_(body), file_(file) {}
 
   void read() {
     for (const HclBlock& block : body_.blocks) variable(block);
@@ -84,7 +85,7 @@ class Bake {
   Word word(const HclValue* value) const {
     if (value == nullptr) return {};
     Span span = value->span;
-    const std::string_view raw = file_.source.slice(span);
+    const std::string_view raw = source_.slice(span);
     if (raw.size() >= 2 && raw.front() == '"' && raw.back() == '"') {
       ++span.begin;
       --span.end;
@@ -124,7 +125,7 @@ class Bake {
       return;
     }
     BuildTarget out;
-    out.path = file_.source.path();
+    out.path = source_.path();
     out.name = block.labels[0].text;
     out.span = block.labels[0].span;
     out.inherits = words(block.find("inherits"));
@@ -176,8 +177,9 @@ class Bake {
 
   static constexpr std::size_t kMaxExpanded = std::size_t{4} << 20, kMaxInherited = 64;
 
-  ProjectFile& file_;
+  const SourceText& source_;
   const HclBlock& body_;
+  FileContent& file_;
   std::map<std::string, std::string, std::less<>> variables_;
   mutable std::size_t expanded_ = 0;
 };
@@ -225,25 +227,28 @@ void add_blocks(HclBlock& body, std::string_view type, const YamlNode& named) {
 
 }  // namespace
 
-void read_bake_hcl(ProjectFile& file) {
-  HclFile hcl = parse_hcl(file.source.text());
+FileContent read_bake_hcl(const SourceText& source) {
+  FileContent out;
+  HclFile hcl = parse_hcl(source.text());
   for (ParseProblem& problem : hcl.problems)
-    add_problem(file, problem.span.begin, std::move(problem.message));
-  Bake(file, hcl.body).read();
+    out.problems.push_back(problem_at(source, problem.span.begin, std::move(problem.message)));
+  Bake(source, hcl.body, out).read();
+  return out;
 }
 
-void read_bake_json(ProjectFile& file) {
-  const text::YamlTree& tree = read_yaml(file);
+FileContent read_bake_json(const SourceText& source) {
+  FileContent out = read_yaml(source);
   HclBlock body;
-  for (const YamlNode* document : tree.documents) {
+  for (const YamlNode* document : out.yaml->documents) {
     if (!document->is_mapping()) {
-      file.problems.push_back({span_of(document->at), "a Bake file is an object of targets"});
+      out.problems.push_back({span_of(document->at), "a Bake file is an object of targets"});
       continue;
     }
     for (const std::string_view type : {"variable", "target"})
       add_blocks(body, type, (*document)[type]);
   }
-  Bake(file, body).read();
+  Bake(source, body, out).read();
+  return out;
 }
 
 }  // namespace flense::lint

@@ -1,5 +1,3 @@
-#include "lint/readers/command_lines.h"
-
 #include <algorithm>
 #include <array>
 
@@ -112,19 +110,16 @@ std::vector<Workload> launched_by(const std::vector<ShellCommand>& commands,
   return lines.finish();
 }
 
-void read_shell(ProjectFile& file) {
-  const std::string_view text = file.source.text();
-  const ShellText read = split_shell(text, {0, text.size()});
-  std::vector<Workload> found = launched_by(read.commands, file.source.path());
-  const BatchOptions batch = read_batch_options(file.source, {});
-  for (Workload& workload : found) {
-    const bool by_srun =
-        workload.kind == WorkloadKind::kSrun || workload.kind == WorkloadKind::kApptainer;
-    if (by_srun && workload.gpus.empty() && workload.kind == WorkloadKind::kSrun)
+FileContent read_shell(const SourceText& source) {
+  const std::string_view text = source.text();
+  FileContent out;
+  out.workloads = launched_by(split_shell(text, {0, text.size()}).commands, source.path());
+  const BatchOptions batch = read_batch_options(source, {});
+  for (Workload& workload : out.workloads)
+    if (workload.kind == WorkloadKind::kSrun && workload.gpus.empty())
       workload.gpus = batch.workload.gpus;
-  }
-  if (!batch.workload.image.text.empty()) found.push_back(batch.workload);
-  std::ranges::move(found, std::back_inserter(file.workloads));
+  if (!batch.workload.image.text.empty()) out.workloads.push_back(batch.workload);
+  return out;
 }
 
 }  // namespace flense::lint

@@ -1,4 +1,4 @@
-#include "lint/readers/command_lines.h"
+#include "lint/readers/launch_words.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@ namespace {
 struct Read {
   explicit Read(std::string text) {
     file.source = SourceText("job.sh", std::move(text));
-    read_shell(file);
+    static_cast<FileContent&>(file) = read_shell(file.source);
   }
   const Workload& at(std::size_t index) const { return file.workloads.at(index); }
   std::string_view slice(Span span) const { return file.source.slice(span); }

@@ -15,9 +15,10 @@ using text::YamlNode;
 
 class Service {
  public:
-  Service(ProjectFile& file, const YamlMember& member) : file_(file), node_(*member.value) {
+  Service(const SourceText& source, const YamlMember& member, FileContent& file)
+      : source_(source), node_(*member.value), file_(file) {
     out_.kind = WorkloadKind::kCompose;
-    out_.path = file.source.path();
+    out_.path = source.path();
     out_.name = member.key;
     out_.span = span_of(member.at);
     out_.node = out_.object = &node_;
@@ -73,7 +74,7 @@ class Service {
     std::vector<Word> out;
     if (node.is_mapping()) problem(node, fmt::format("{} is a text or a list", key));
     if (node.is_scalar()) {
-      out = split_words(file_.source, node);
+      out = split_words(source_, node);
       for (Word& word : out)
         if (auto known = interpolate(word.text)) word.text = std::move(*known);
     }
@@ -246,12 +247,13 @@ class Service {
     }
   }
 
-  ProjectFile& file_;
+  const SourceText& source_;
   const YamlNode& node_;
+  FileContent& file_;
   Workload out_;
 };
 
-void read_document(ProjectFile& file, const YamlNode& document) {
+void read_document(const SourceText& source, const YamlNode& document, FileContent& file) {
   if (document.is_null()) return;
   if (!document.is_mapping()) {
     file.problems.push_back({span_of(document.at), "a Compose file is a mapping with services"});
@@ -266,7 +268,7 @@ void read_document(ProjectFile& file, const YamlNode& document) {
   for (const YamlMember& member : services->members) {
     if (member.key.starts_with("x-")) continue;
     if (member.value->is_mapping())
-      file.workloads.push_back(Service(file, member).read());
+      file.workloads.push_back(Service(source, member, file).read());
     else if (member.value->tag.empty())
       file.problems.push_back(
           {span_of(member.at), fmt::format("the service {} is a mapping", member.key)});
@@ -275,8 +277,10 @@ void read_document(ProjectFile& file, const YamlNode& document) {
 
 }  // namespace
 
-void read_compose(ProjectFile& file) {
-  for (const YamlNode* document : read_yaml(file).documents) read_document(file, *document);
+FileContent read_compose(const SourceText& source) {
+  FileContent out = read_yaml(source);
+  for (const YamlNode* document : out.yaml->documents) read_document(source, *document, out);
+  return out;
 }
 
 }  // namespace flense::lint

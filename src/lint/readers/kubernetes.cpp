@@ -46,8 +46,8 @@ std::string vendor_of(std::string_view resource) {
 
 class PodReader {
  public:
-  PodReader(ProjectFile& file, const YamlNode& object, const YamlNode& pod)
-      : file_(file), object_(object), pod_(pod) {
+  PodReader(const YamlNode& object, const YamlNode& pod, FileContent& file)
+      : object_(object), pod_(pod), file_(file) {
     for (const YamlNode* volume : pod["volumes"].items)
       volumes_.emplace((*volume)["name"].text_or(), volume);
     for (const YamlNode* claim : object["spec"]["volumeClaimTemplates"].items)
@@ -74,7 +74,6 @@ class PodReader {
     }
     Workload out;
     out.kind = WorkloadKind::kKubernetes;
-    out.path = file_.source.path();
     const Word name = word_of(node["name"]);
     out.name = name.text;
     out.span = name.text.empty() ? Span{node.at.begin, node.at.begin + 1} : name.span;
@@ -190,37 +189,37 @@ class PodReader {
     if (memory.is_scalar()) out.memory_limit = quantity(memory.text);
   }
 
-  ProjectFile& file_;
   const YamlNode& object_;
   const YamlNode& pod_;
+  FileContent& file_;
   std::map<std::string_view, const YamlNode*> volumes_;
   std::set<std::string_view> claims_;
 };
 
 /// Finds what holds containers, at any depth: a pod's spec, or an operator's own form of one.
-void search(ProjectFile& file, const YamlNode& object, const YamlNode& node, unsigned depth) {
+void search(const YamlNode& object, const YamlNode& node, unsigned depth, FileContent& file) {
   if (depth > kMaxSearchDepth) return;
-  for (const YamlNode* item : node.items) search(file, object, *item, depth + 1);
+  for (const YamlNode* item : node.items) search(object, *item, depth + 1, file);
   if (!node.is_mapping()) return;
   const YamlNode* containers = node.find("containers");
   const bool is_pod = containers != nullptr && containers->is_sequence();
-  if (is_pod) PodReader(file, object, node).read();
+  if (is_pod) PodReader(object, node, file).read();
   // KServe: spec.predictor.model {modelFormat, runtime, resources}. Argo: templates[].container.
   for (const std::string_view key : {"model", "container"}) {
     const YamlNode& single = node[key];
     if (!is_pod && single.is_mapping() &&
         (single.find("resources") != nullptr || single.find("image") != nullptr))
-      PodReader(file, object, node).read_single(single);
+      PodReader(object, node, file).read_single(single);
   }
   for (const YamlMember& member : node.members) {
     if (member.merged || member.key == "containers" || member.key == "initContainers" ||
         member.key == "status" || member.key == "metadata" || member.key == "volumes")
       continue;
-    search(file, object, *member.value, depth + 1);
+    search(object, *member.value, depth + 1, file);
   }
 }
 
-void read_object(ProjectFile& file, const YamlNode& object, unsigned depth) {
+void read_object(const YamlNode& object, unsigned depth, FileContent& file) {
   if (object.is_null()) return;
   if (!object.is_mapping()) {
     file.problems.push_back(
@@ -231,7 +230,7 @@ void read_object(ProjectFile& file, const YamlNode& object, unsigned depth) {
   const YamlNode* items = object.find("items");
   if (items != nullptr && items->is_sequence() && depth < 2 &&
       (kind == "List" || kind.ends_with("List"))) {
-    for (const YamlNode* item : items->items) read_object(file, *item, depth + 1);
+    for (const YamlNode* item : items->items) read_object(*item, depth + 1, file);
     return;
   }
   for (const std::string_view key : {"apiVersion", "kind"}) {
@@ -254,13 +253,16 @@ void read_object(ProjectFile& file, const YamlNode& object, unsigned depth) {
   if (kind == "Pod" && spec.find("containers") != nullptr && !containers.is_sequence() &&
       containers.tag.empty())
     file.problems.push_back({span_of(spec.member("containers")->at), "containers is a list"});
-  if (spec.is_mapping()) search(file, object, spec, 0);
+  if (spec.is_mapping()) search(object, spec, 0, file);
 }
 
 }  // namespace
 
-void read_kubernetes(ProjectFile& file) {
-  for (const YamlNode* document : read_yaml(file).documents) read_object(file, *document, 0);
+FileContent read_kubernetes(const SourceText& source) {
+  FileContent out = read_yaml(source);
+  for (const YamlNode* document : out.yaml->documents) read_object(*document, 0, out);
+  for (Workload& workload : out.workloads) workload.path = source.path();
+  return out;
 }
 
 }  // namespace flense::lint

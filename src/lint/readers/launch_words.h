@@ -1,4 +1,5 @@
-// Options of the programs that start containers, one after the other.
+// Command lines that start containers: docker, nerdctl, podman, apptainer, singularity, and srun or
+// sbatch with pyxis.
 #pragma once
 
 #include <optional>
@@ -74,5 +75,10 @@ struct BatchOptions {
   Workload workload;  ///< with the image of --container-image, where there is one
 };
 BatchOptions read_batch_options(const SourceText& source, const Environment& environment);
+
+/// What the commands start, in their order. Variables that the commands themselves assign are
+/// replaced where their value is known; `environment` holds what is known before.
+std::vector<Workload> launched_by(const std::vector<ShellCommand>& commands,
+                                  const std::string& path, Environment environment = {});
 
 }  // namespace flense::lint

@@ -16,9 +16,9 @@ bool is_switched_on(std::string_view value) {
 
 class Container {
  public:
-  explicit Container(const ProjectFile& file) {
+  explicit Container(const SourceText& source) {
     out_.kind = WorkloadKind::kQuadlet;
-    out_.path = file.source.path();
+    out_.path = source.path();
   }
 
   void take(const UnitEntry& entry) {
@@ -110,17 +110,19 @@ class Container {
 
 }  // namespace
 
-void read_quadlet(ProjectFile& file) {
-  const UnitFile unit = parse_unit(file.source);
-  file.problems.insert(file.problems.end(), unit.problems.begin(), unit.problems.end());
-  Container container(file);
+FileContent read_quadlet(const SourceText& source) {
+  UnitFile unit = parse_unit(source);
+  Container container(source);
   Span section;
   for (const UnitEntry& entry : unit.entries) {
     if (entry.section != "Container") continue;
     if (section.empty()) section = entry.key.span;
     container.take(entry);
   }
-  if (!section.empty()) file.workloads.push_back(container.finish(section));
+  FileContent out;
+  out.problems = std::move(unit.problems);
+  if (!section.empty()) out.workloads.push_back(container.finish(section));
+  return out;
 }
 
 }  // namespace flense::lint

@@ -128,29 +128,30 @@ void forget_holes(text::YamlTree& tree, const std::vector<Span>& holes) {
 
 }  // namespace
 
-const text::YamlTree& read_yaml(ProjectFile& file) {
-  auto tree = std::make_shared<text::YamlTree>(text::parse_yaml_nodes(file.source.text()));
-  const TemplateText bare = strip_templates(file.source.text(), !tree->problem);
-  file.template_language = bare.language;
+FileContent read_yaml(const SourceText& source) {
+  auto tree = std::make_shared<text::YamlTree>(text::parse_yaml_nodes(source.text()));
+  const TemplateText bare = strip_templates(source.text(), !tree->problem);
+  FileContent out;
+  out.template_language = bare.language;
   if (!bare.language.empty()) {
     *tree = text::parse_yaml_nodes(bare.text);
     forget_holes(*tree, bare.holes);
   }
-  if (tree->problem) {
-    add_problem(file, tree->problem->at,
-                bare.language.empty()
-                    ? fmt::format("this is no valid YAML: {}", tree->problem->message)
-                    : fmt::format("this {} template cannot be read further without its values: {}",
-                                  bare.language, tree->problem->message));
-  }
-  file.yaml = std::move(tree);
-  return *file.yaml;
+  if (tree->problem)
+    out.problems.push_back(problem_at(
+        source, tree->problem->at,
+        bare.language.empty()
+            ? fmt::format("this is no valid YAML: {}", tree->problem->message)
+            : fmt::format("this {} template cannot be read further without its values: {}",
+                          bare.language, tree->problem->message)));
+  out.yaml = std::move(tree);
+  return out;
 }
 
-void add_problem(ProjectFile& file, std::size_t at, std::string message) {
-  const std::size_t size = file.source.text().size();
+ParseProblem problem_at(const SourceText& source, std::size_t at, std::string message) {
+  const std::size_t size = source.text().size();
   at = std::min(at, size == 0 ? 0 : size - 1);
-  file.problems.push_back({{at, std::min(at + 1, size)}, std::move(message)});
+  return {{at, std::min(at + 1, size)}, std::move(message)};
 }
 
 Word word_of(const YamlNode& node) {

@@ -16,13 +16,12 @@ inline Span span_of(const text::YamlRange& range) {
   return {range.begin, range.end};
 }
 
-/// Reads the file's text as YAML, template expressions taken out first; keeps the tree on the file
-/// and reports what is wrong with it. Values that a template decides are null and tagged
-/// "!template". Never null.
-const text::YamlTree& read_yaml(ProjectFile& file);
+/// The text as YAML, template expressions taken out first: the tree, never null, and what is wrong
+/// with it. Values that a template decides are null and tagged "!template".
+FileContent read_yaml(const SourceText& source);
 
-/// Adds a problem at one byte; at the file's last one where it stands behind the end.
-void add_problem(ProjectFile& file, std::size_t at, std::string message);
+/// A problem at one byte; at the file's last one where it stands behind the end.
+ParseProblem problem_at(const SourceText& source, std::size_t at, std::string message);
 
 /// The text of a scalar and its place without quotes where it has some; empty for anything else.
 Word word_of(const text::YamlNode& node);

@@ -1,17 +1,24 @@
-// What reads the kinds of files that launch containers. Each fills the workloads of the file, and
-// its problems with what it could not read.
+// The kinds of files: how each is recognised, and what reads it.
 #pragma once
+
+#include <string_view>
 
 #include "lint/project/project.h"
 
 namespace flense::lint {
 
-void read_compose(ProjectFile& file);
-void read_kubernetes(ProjectFile& file);
-void read_bake_hcl(ProjectFile& file);
-void read_bake_json(ProjectFile& file);
-void read_quadlet(ProjectFile& file);
-void read_systemd(ProjectFile& file);
-void read_shell(ProjectFile& file);
+std::string_view to_string(FileKind kind);
+/// By name, and by content where the name is a common one (YAML, JSON, `-`).
+FileKind kind_of(std::string_view path, std::string_view text);
+/// What could not be read is among the problems. `source` must outlive the result.
+FileContent read_content(FileKind kind, const SourceText& source);
+
+FileContent read_compose(const SourceText& source);
+FileContent read_kubernetes(const SourceText& source);
+FileContent read_bake_hcl(const SourceText& source);
+FileContent read_bake_json(const SourceText& source);
+FileContent read_quadlet(const SourceText& source);
+FileContent read_systemd(const SourceText& source);
+FileContent read_shell(const SourceText& source);
 
 }  // namespace flense::lint

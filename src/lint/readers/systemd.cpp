@@ -1,7 +1,7 @@
 // systemd units (systemd.service(5)) whose ExecStart= starts a container with docker or podman.
 #include <algorithm>
 
-#include "lint/readers/command_lines.h"
+#include "lint/readers/launch_words.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
 #include "lint/readers/unit_file.h"
@@ -31,19 +31,21 @@ Span command_of(const UnitEntry& entry) {
 
 }  // namespace
 
-void read_systemd(ProjectFile& file) {
-  const UnitFile unit = parse_unit(file.source);
-  file.problems.insert(file.problems.end(), unit.problems.begin(), unit.problems.end());
+FileContent read_systemd(const SourceText& source) {
+  UnitFile unit = parse_unit(source);
+  FileContent out;
+  out.problems = std::move(unit.problems);
   for (const UnitEntry& entry : unit.entries) {
     if (entry.section != "Service" || entry.key.text != "ExecStart") continue;
     // Comments inside of a continued line are systemd's too.
     const ShellText text =
-        split_shell(file.source.text(), command_of(entry), {.dockerfile_lines = true});
-    for (Workload& workload : launched_by(text.commands, file.source.path())) {
+        split_shell(source.text(), command_of(entry), {.dockerfile_lines = true});
+    for (Workload& workload : launched_by(text.commands, source.path())) {
       workload.kind = WorkloadKind::kSystemd;
-      file.workloads.push_back(std::move(workload));
+      out.workloads.push_back(std::move(workload));
     }
   }
+  return out;
 }
 
 }  // namespace flense::lint

@@ -9,11 +9,11 @@
 
 namespace flense::lint {
 
-inline std::unique_ptr<ProjectFile> read_launch(void (*reader)(ProjectFile&), std::string path,
-                                                std::string text) {
+inline std::unique_ptr<ProjectFile> read_launch(FileContent (*reader)(const SourceText&),
+                                                std::string path, std::string text) {
   auto file = std::make_unique<ProjectFile>();
   file->source = SourceText(std::move(path), std::move(text));
-  reader(*file);
+  static_cast<FileContent&>(*file) = reader(file->source);
   return file;
 }
 

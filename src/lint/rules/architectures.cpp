@@ -6,18 +6,11 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/gpu_architectures.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kArchitecturesRules = std::to_array<std::string_view>({
-    "torch-arch-list",
-    "cuda-architectures",
-    "nvcc-uncompressed",
-    "extension-build-final",
-});
 
 constexpr auto kTorchNames = std::to_array<std::string_view>({"TORCH_CUDA_ARCH_LIST"});
 constexpr auto kTorchRocmNames = std::to_array<std::string_view>({"PYTORCH_ROCM_ARCH"});
@@ -366,7 +359,10 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
     }
 }
 
-void judge_architectures(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+}  // namespace
+
+void judge_architectures(const Project& /*project*/, const std::vector<FileView>& views,
+                         FindingSink& sink) {
   for (const FileView& view : views)
     for (const StageView& stage : view.stages) {
       torch_lists(view, stage, sink);
@@ -375,12 +371,6 @@ void judge_architectures(const Project&, const std::vector<FileView>& views, Fin
       unset_lists(view, stage, sink);
       nvcc_flags(view, stage, sink);
     }
-}
-
-}  // namespace
-
-StageRules architectures_rules() {
-  return {kArchitecturesRules, judge_architectures};
 }
 
 }  // namespace flense::lint

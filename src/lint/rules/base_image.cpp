@@ -5,25 +5,11 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kBaseImageRules = std::to_array<std::string_view>({
-    "cuda-tag-missing",
-    "cuda-tag-deleted",
-    "cuda-tag-unsupported",
-    "cuda-tag-unknown",
-    "devel-final-stage",
-    "base-cuda-unused",
-    "musl-base-gpu",
-    "old-cuda-repository",
-    "base-end-of-life",
-    "ngc-release-old",
-    "rocm-builder-final",
-});
 
 const knowledge::Images& images_of(const FileView& view) {
   return view.project->knowledge->images;
@@ -222,7 +208,7 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
   // What another stage compiled may be linked to the libraries of this base.
   for (const std::size_t one : view.dockerfile->lineage(last))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions)
-      if (const auto from = source_stage(*view.dockerfile, copy);
+      if (const auto from = view.dockerfile->copied_from(copy);
           from && view.stages[*from].image.vendor.known())
         return;
   if (torch == nullptr) return;
@@ -267,7 +253,7 @@ void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) 
     const auto lineage = view.dockerfile->lineage(user.index);
     if (std::ranges::find(lineage, stage.index) == lineage.end()) continue;
     for (const Instruction& copy : user.stage->instructions) {
-      const auto from = source_stage(*view.dockerfile, copy);
+      const auto from = view.dockerfile->copied_from(copy);
       if (!from || view.stages[*from].image.repository != "nvidia/cuda" || copy.words.empty())
         continue;
       Finding& found = sink.add(
@@ -345,7 +331,10 @@ void rocm_builder(const FileView& view, FindingSink& sink) {
   found.fix = "begin the final stage with " + row->instead;
 }
 
-void judge_base_image(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+}  // namespace
+
+void judge_base_image(const Project& /*project*/, const std::vector<FileView>& views,
+                      FindingSink& sink) {
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
       missing_tag(view, stage, sink);
@@ -360,12 +349,6 @@ void judge_base_image(const Project&, const std::vector<FileView>& views, Findin
     unused_cuda(view, sink);
     rocm_builder(view, sink);
   }
-}
-
-}  // namespace
-
-StageRules base_image_rules() {
-  return {kBaseImageRules, judge_base_image};
 }
 
 }  // namespace flense::lint

@@ -8,22 +8,11 @@
 #include "base/version_numbers.h"
 #include "inventory/describe/slim_mark.h"
 #include "knowledge/table_rows.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kBaseStagesRules = std::to_array<std::string_view>({
-    "platform-mismatch",
-    "stage-cuda-mismatch",
-    "stage-libc-mismatch",
-    "stage-python-mismatch",
-    "host-needs-not-labelled",
-    "distroless-no-libstdcxx",
-    "package-not-in-distribution",
-    "multi-architecture",
-});
 
 /// COPY --from a stage of the file, with what it takes.
 struct StageCopy {
@@ -38,7 +27,7 @@ std::vector<StageCopy> copies_of(const FileView& view) {
     if (!to.reachable) continue;
     for (const Instruction& copy : to.stage->instructions) {
       if (copy.keyword != Keyword::kCopy || copy.words.size() < 2) continue;
-      if (const auto from = source_stage(*view.dockerfile, copy); from && *from < to.index)
+      if (const auto from = view.dockerfile->copied_from(copy); from && *from < to.index)
         out.push_back({&copy, &view.stages[*from], &to});
     }
   }
@@ -383,7 +372,10 @@ void several_architectures(const FileView& view, FindingSink& sink) {
   }
 }
 
-void judge_base_stages(const Project&, const std::vector<FileView>& views, FindingSink& sink) {
+}  // namespace
+
+void judge_base_stages(const Project& /*project*/, const std::vector<FileView>& views,
+                       FindingSink& sink) {
   for (const FileView& view : views) {
     const std::vector<StageCopy> copies = copies_of(view);
     const std::vector<bool> libraries = with_libstdcxx(view, copies);
@@ -398,12 +390,6 @@ void judge_base_stages(const Project&, const std::vector<FileView>& views, Findi
     platforms(view, sink);
     several_architectures(view, sink);
   }
-}
-
-}  // namespace
-
-StageRules base_stages_rules() {
-  return {kBaseStagesRules, judge_base_stages};
 }
 
 }  // namespace flense::lint

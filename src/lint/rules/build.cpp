@@ -4,20 +4,12 @@
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kBuildRules = std::to_array<std::string_view>({
-    "secret-in-build-variable",
-    "secret-on-command-line",
-    "cuda-repository-key",
-    "package-signature-off",
-    "apt-key",
-});
 
 bool is_token_letter(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || c == '-';
@@ -289,6 +281,8 @@ void apt_key(const FileView& view, FindingSink& sink) {
       }
 }
 
+}  // namespace
+
 void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
                  FindingSink& sink) {
   for (const FileView& view : views) {
@@ -298,12 +292,6 @@ void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
     signatures(view, sink);
     apt_key(view, sink);
   }
-}
-
-}  // namespace
-
-StageRules build_rules() {
-  return {kBuildRules, judge_build};
 }
 
 }  // namespace flense::lint

@@ -1,26 +1,15 @@
 // Caches of package tools: left in a layer, or mounted in a way that does nothing.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kCacheRules = std::to_array<std::string_view>({
-    "package-cache-in-layer",
-    "conda-not-cleaned",
-    "cache-mount-unused",
-    "uv-link-mode",
-    "compiler-cache-missing",
-    "cache-mount-target",
-    "apt-cache-emptied",
-});
 
 /// Where a word may be put in front of everything else of a RUN.
 Span behind_keyword(const Instruction& run) {
@@ -425,6 +414,8 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
   }
 }
 
+}  // namespace
+
 void judge_cache(const Project& /*project*/, const std::vector<FileView>& views,
                  FindingSink& sink) {
   for (const FileView& view : views) {
@@ -443,12 +434,6 @@ void judge_cache(const Project& /*project*/, const std::vector<FileView>& views,
       apt_mounts(view, stage, sink);
     }
   }
-}
-
-}  // namespace
-
-StageRules cache_rules() {
-  return {kCacheRules, judge_cache};
 }
 
 }  // namespace flense::lint

@@ -6,18 +6,13 @@
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
 
 using text::YamlNode;
-
-constexpr std::array<std::string_view, 7> kComposeGpuRules = {
-    "compose-gpu-capabilities", "compose-gpu-count-and-ids", "compose-gpu-driver",
-    "compose-gpus-form",        "compose-runtime-nvidia",    "gpu-shared-by-services",
-    "memory-limit-for-gpu"};
 
 constexpr std::string_view kDocument = "Docker documentation, Run Compose services with GPU access";
 
@@ -298,20 +293,16 @@ void shared(FindingSink& sink, const ProjectFile& file) {
   }
 }
 
-void judge_compose_gpu(const Project& project, FindingSink& sink) {
+}  // namespace
+
+void judge_compose_gpu(const Project& project, const std::vector<FileView>& /*views*/,
+                       FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kCompose) continue;
     for (const Workload& service : file->workloads)
       if (service.node != nullptr) ServiceRules(sink, *file, service).run();
     shared(sink, *file);
   }
-}
-
-}  // namespace
-
-const RuleFamily& compose_gpu_rules() {
-  static const RuleFamily kFamily{"compose-gpu", kComposeGpuRules, judge_compose_gpu};
-  return kFamily;
 }
 
 }  // namespace flense::lint

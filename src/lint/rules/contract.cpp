@@ -1,13 +1,12 @@
 // What an image promises to the container toolkit that starts it: the NVIDIA_* variables, library
 // paths, and that the driver's files come from the host.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -15,18 +14,6 @@ namespace flense::lint {
 namespace {
 
 using knowledge::matches_pattern;
-
-constexpr auto kContractRules = std::to_array<std::string_view>({
-    "visible-devices-unset",
-    "driver-capability-missing",
-    "driver-capabilities-all",
-    "visible-devices-all",
-    "driver-package-installed",
-    "driver-library-copied",
-    "stubs-in-library-path",
-    "library-path-overwritten",
-    "hsa-override-baked",
-});
 
 /// An ENV of the final image.
 struct Env {
@@ -434,6 +421,8 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
   }
 }
 
+}  // namespace
+
 void judge_contract(const Project& /*project*/, const std::vector<FileView>& views,
                     FindingSink& sink) {
   for (const FileView& view : views) {
@@ -446,12 +435,6 @@ void judge_contract(const Project& /*project*/, const std::vector<FileView>& vie
     stub_links(view, steps, sink);
     hsa_override(view, steps, sink);
   }
-}
-
-}  // namespace
-
-StageRules contract_rules() {
-  return {kContractRules, judge_contract};
 }
 
 }  // namespace flense::lint

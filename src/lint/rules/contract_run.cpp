@@ -1,27 +1,17 @@
 // What happens when the image is built and started: GPU calls without a GPU, users, entry points,
 // health checks, engines that are compiled at each start, pickled weights.
 #include <algorithm>
-#include <array>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/workload_facts.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kContractRunRules = std::to_array<std::string_view>({
-    "gpu-call-at-build",
-    "root-user-gpu",
-    "ngc-entrypoint-dropped",
-    "health-check-start-period",
-    "engine-built-at-start",
-    "pickled-weights",
-});
 
 constexpr std::size_t kMostScript = 100'000;
 
@@ -338,6 +328,8 @@ void pickles(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   }
 }
 
+}  // namespace
+
 void judge_contract_run(const Project& project, const std::vector<FileView>& views,
                         FindingSink& sink) {
   for (const FileView& view : views) {
@@ -350,12 +342,6 @@ void judge_contract_run(const Project& project, const std::vector<FileView>& vie
     pickles(view, steps, sink);
   }
   launched_engines(project, sink);
-}
-
-}  // namespace
-
-StageRules contract_run_rules() {
-  return {kContractRunRules, judge_contract_run};
 }
 
 }  // namespace flense::lint

@@ -1,18 +1,14 @@
 // The final image against the hosts that the user names (--host): the driver that its CUDA needs,
 // and whether its builds hold code for the GPUs.
 #include <algorithm>
-#include <array>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kHostRules =
-    std::to_array<std::string_view>({"host-driver-too-old", "host-gpu-unsupported"});
 
 /// What decides the CUDA of the final image: the last torch wheel, else the base.
 struct Deciding {
@@ -168,6 +164,8 @@ void judge_gpu(const FileView& view, const host::Profile& profile, const Decidin
   }
 }
 
+}  // namespace
+
 void judge_host(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   if (project.hosts.empty()) return;
   for (const FileView& view : views) {
@@ -178,12 +176,6 @@ void judge_host(const Project& project, const std::vector<FileView>& views, Find
       judge_gpu(view, profile, *deciding, sink);
     }
   }
-}
-
-}  // namespace
-
-StageRules host_rules() {
-  return {kHostRules, judge_host};
 }
 
 }  // namespace flense::lint

@@ -6,16 +6,11 @@
 
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr std::array<std::string_view, 9> kIoRules = {
-    "data-writable",      "model-writable",       "output-in-container",
-    "output-in-emptydir", "cache-in-container",   "cache-in-emptydir",
-    "transformers-cache", "scratch-in-container", "small-files-on-network"};
 
 bool lies_below(std::string_view path, std::string_view directory) {
   const std::string a = normal_path(path), b = normal_path(directory);
@@ -259,19 +254,14 @@ std::set<std::string_view> network_volumes(const ProjectFile& file) {
   return out;
 }
 
-void judge_io(const Project& project, FindingSink& sink) {
+}  // namespace
+
+void judge_io(const Project& project, const std::vector<FileView>& /*views*/, FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container) IoRules(sink, project, *file, workload, network).run();
   }
-}
-
-}  // namespace
-
-const RuleFamily& io_rules() {
-  static const RuleFamily kFamily{"io", kIoRules, judge_io};
-  return kFamily;
 }
 
 }  // namespace flense::lint

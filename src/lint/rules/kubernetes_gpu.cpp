@@ -1,12 +1,11 @@
 // GPUs in Kubernetes manifests: resources, shared memory, probes, pulls, ephemeral storage.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
@@ -14,12 +13,6 @@ namespace {
 
 using text::YamlMember;
 using text::YamlNode;
-
-constexpr std::array<std::string_view, 11> kKubernetesGpuRules = {
-    "kubernetes-gpu-limits",  "kubernetes-gpu-fraction",      "kubernetes-gpu-vendors",
-    "kubernetes-shm",         "kubernetes-memory-volume",     "kubernetes-visible-devices",
-    "kubernetes-pull-always", "kubernetes-ephemeral-storage", "kubernetes-startup-probe",
-    "kubernetes-host-ipc",    "model-download-per-replica"};
 
 constexpr std::string_view kScheduling = "Kubernetes documentation, Schedule GPUs";
 
@@ -301,7 +294,10 @@ void host_ipc(FindingSink& sink, const ProjectFile& file, const Workload& worklo
   found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
 }
 
-void judge_kubernetes_gpu(const Project& project, FindingSink& sink) {
+}  // namespace
+
+void judge_kubernetes_gpu(const Project& project, const std::vector<FileView>& /*views*/,
+                          FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes) continue;
     std::set<const YamlNode*> pods;
@@ -312,13 +308,6 @@ void judge_kubernetes_gpu(const Project& project, FindingSink& sink) {
         host_ipc(sink, *file, workload);
     }
   }
-}
-
-}  // namespace
-
-const RuleFamily& kubernetes_gpu_rules() {
-  static const RuleFamily kFamily{"kubernetes-gpu", kKubernetesGpuRules, judge_kubernetes_gpu};
-  return kFamily;
 }
 
 }  // namespace flense::lint

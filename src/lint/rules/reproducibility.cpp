@@ -7,20 +7,11 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/packages/requirement_text.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kReproducibilityRules = std::to_array<std::string_view>({
-    "gpu-base-digest",
-    "gpu-wheel-unpinned",
-    "floating-installer",
-    "conda-run-entrypoint",
-    "conda-environment-path",
-    "specifier-redirected",
-});
 
 void digests(const FileView& view, FindingSink& sink) {
   std::set<std::string> said;
@@ -290,6 +281,8 @@ void redirected(const FileView& view, FindingSink& sink) {
       }
 }
 
+}  // namespace
+
 void judge_reproducibility(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
   unpinned_lists(project, views, sink);
@@ -300,12 +293,6 @@ void judge_reproducibility(const Project& project, const std::vector<FileView>& 
     environment_path(view, sink);
     redirected(view, sink);
   }
-}
-
-}  // namespace
-
-StageRules reproducibility_rules() {
-  return {kReproducibilityRules, judge_reproducibility};
 }
 
 }  // namespace flense::lint

@@ -1,13 +1,14 @@
-// The rules, one file per family. A family looks at the whole project and reports
-// through the sink, which knows severities and ids from data/lint_rules.json.
+// The rules, one file per family. A family looks at the whole project and reports through the sink,
+// which knows what data/lint_*.json says of each rule. A rule is a row there, a part of a family's
+// function and its examples in tests/lint/rules.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "knowledge/lint_rules.h"
+#include "lint/facts/stage_view.h"
 #include "lint/project/project.h"
 #include "lint/source/finding.h"
 
@@ -26,14 +27,15 @@ class FindingSink {
   std::vector<Finding>& out_;
 };
 
-struct RuleFamily {
-  std::string_view name;
-  /// Ids of the rules that it may report.
-  std::span<const std::string_view> rules;
-  void (*run)(const Project& project, FindingSink& sink);
-};
+/// `views` are the stages of the project's Dockerfiles, read once for all.
+using RuleFamily = void(const Project& project, const std::vector<FileView>& views,
+                        FindingSink& sink);
+RuleFamily judge_syntax, judge_base_image, judge_base_stages, judge_versions, judge_versions_conda,
+    judge_host, judge_architectures, judge_reproducibility, judge_contract, judge_contract_run,
+    judge_cache, judge_size, judge_size_layers, judge_build, judge_workload, judge_compose_gpu,
+    judge_kubernetes_gpu, judge_io;
 
-/// All families, in the order of the documentation.
-std::span<const RuleFamily> rule_families();
+/// What all families find.
+void judge_all(const Project& project, FindingSink& sink);
 
 }  // namespace flense::lint

@@ -1,14 +1,13 @@
 // What makes an image or its build large: recommended packages, toolkits, weights, whole
 // repositories, build contexts, single layers.
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sent_files.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
@@ -16,15 +15,6 @@ namespace flense::lint {
 namespace {
 
 using knowledge::matches_pattern;
-
-constexpr auto kSizeRules = std::to_array<std::string_view>({
-    "apt-recommends-gpu",
-    "cuda-toolkit-final",
-    "weights-in-image",
-    "dockerignore-coverage",
-    "git-clone-full",
-    "layer-too-large",
-});
 
 void recommends(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->build.recommending_packages;
@@ -369,6 +359,8 @@ void large_layers(const FileView& view, const StageSteps& steps, const SentFiles
   }
 }
 
+}  // namespace
+
 void judge_size(const Project& /*project*/, const std::vector<FileView>& views, FindingSink& sink) {
   for (const FileView& view : views) {
     const StageSteps steps(view, view.stages.size() - 1);
@@ -380,12 +372,6 @@ void judge_size(const Project& /*project*/, const std::vector<FileView>& views, 
     clones(view, sink);
     large_layers(view, steps, sent, sink);
   }
-}
-
-}  // namespace
-
-StageRules size_rules() {
-  return {kSizeRules, judge_size};
 }
 
 }  // namespace flense::lint

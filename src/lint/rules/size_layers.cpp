@@ -1,24 +1,17 @@
 // Layers that undo or repeat what an earlier layer holds, and layers that depend on one for
 // nothing.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sent_files.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kSizeLayersRules = std::to_array<std::string_view>({
-    "removed-in-later-layer",
-    "chown-in-own-layer",
-    "copy-link",
-});
 
 constexpr std::size_t kMostQuestions = 2'000;
 /// What is worth a finding where the size is known.
@@ -347,6 +340,8 @@ void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, 
   }
 }
 
+}  // namespace
+
 void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& views,
                        FindingSink& sink) {
   for (const FileView& view : views) {
@@ -355,12 +350,6 @@ void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& 
     Layers(view, steps, sent, sink).run();
     link(view, steps, sent, sink);
   }
-}
-
-}  // namespace
-
-StageRules size_layers_rules() {
-  return {kSizeLayersRules, judge_size_layers};
 }
 
 }  // namespace flense::lint

@@ -1,16 +1,11 @@
 // What could not be read, as findings: one for each cause, so that the rest is still judged.
-#include <array>
 
 #include "base/format.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-// The last is found where comments are read, in lint.cpp.
-constexpr std::array<std::string_view, 3> kSyntaxRules = {"syntax", "template-language",
-                                                          "unknown-rule"};
 
 std::vector<ParseProblem> problems_of(const ProjectFile& file) {
   std::vector<ParseProblem> out = file.problems;
@@ -33,7 +28,10 @@ void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& pr
                   : "lint the rendered file";
 }
 
-void judge_syntax(const Project& project, FindingSink& sink) {
+}  // namespace
+
+void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/,
+                  FindingSink& sink) {
   for (const auto& file : project.files) {
     const std::vector<ParseProblem> problems = problems_of(*file);
     if (!file->template_language.empty()) {
@@ -43,13 +41,6 @@ void judge_syntax(const Project& project, FindingSink& sink) {
     for (const ParseProblem& problem : problems)
       sink.add("syntax", *file, problem.span, problem.message);
   }
-}
-
-}  // namespace
-
-const RuleFamily& syntax_rules() {
-  static const RuleFamily kFamily{"syntax", kSyntaxRules, judge_syntax};
-  return kFamily;
 }
 
 }  // namespace flense::lint

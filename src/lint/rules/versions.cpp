@@ -1,28 +1,15 @@
 // Versions that must fit each other: the CUDA or ROCm of wheels, of their index, of the base, and
 // of packages beside them.
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kVersionsRules = std::to_array<std::string_view>({
-    "wheel-cuda-mismatch",
-    "cuda-major-mixed",
-    "package-variants-clash",
-    "torch-index-implicit",
-    "cudnn-major-mismatch",
-    "torch-installed-twice",
-    "tensorrt-cuda-mismatch",
-    "rocm-version-mismatch",
-    "extra-index-additive",
-});
 
 const knowledge::Frameworks& tables_of(const Project& project) {
   return project.knowledge->frameworks;
@@ -455,6 +442,8 @@ void additive_index(const PlacedList& place, FindingSink& sink) {
     found.edits.push_back({{at, at + 17}, "--index-url"});
 }
 
+}  // namespace
+
 void judge_versions(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   for (const PlacedList& place : placed_lists(project, views)) {
     wheel_against_index(place, sink);
@@ -483,12 +472,6 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     }
     torch_twice(project, view, sink);
   }
-}
-
-}  // namespace
-
-StageRules versions_rules() {
-  return {kVersionsRules, judge_versions};
 }
 
 }  // namespace flense::lint

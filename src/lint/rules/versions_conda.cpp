@@ -5,13 +5,11 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "lint/rules/stage_rules.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr auto kVersionsCondaRules = std::to_array<std::string_view>({"conda-cuda-mismatch"});
 
 struct CudaClaim {
   const PackageRequest* request = nullptr;
@@ -84,6 +82,8 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
   found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";
 }
 
+}  // namespace
+
 void judge_versions_conda(const Project& project, const std::vector<FileView>& views,
                           FindingSink& sink) {
   std::vector<const PackageList*> seen;
@@ -97,12 +97,6 @@ void judge_versions_conda(const Project& project, const std::vector<FileView>& v
   for (const auto& file : project.files)
     if (file->packages && std::ranges::find(seen, &*file->packages) == seen.end())
       judge(project, *file->packages, *file, nullptr, sink);
-}
-
-}  // namespace
-
-StageRules versions_conda_rules() {
-  return {kVersionsCondaRules, judge_versions_conda};
 }
 
 }  // namespace flense::lint

@@ -1,20 +1,15 @@
 // What every launcher has in common: shared memory, privileges, devices mapped by hand, AMD's
 // nodes and groups, images that need a GPU.
 #include <algorithm>
-#include <array>
 
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
-#include "lint/rules/families.h"
+#include "lint/rules/rules.h"
 
 namespace flense::lint {
 
 namespace {
-
-constexpr std::array<std::string_view, 7> kWorkloadRules = {
-    "shm-too-small", "privileged-for-gpu",  "nvidia-devices-by-hand", "rocm-devices",
-    "rocm-groups",   "docker-gpus-quoting", "gpu-not-requested"};
 
 bool is_engine(WorkloadKind kind) {
   return kind == WorkloadKind::kCompose || kind == WorkloadKind::kQuadlet ||
@@ -294,17 +289,13 @@ class WorkloadRules {
   const knowledge::LaunchImageRow* image_;
 };
 
-void judge_workload(const Project& project, FindingSink& sink) {
+}  // namespace
+
+void judge_workload(const Project& project, const std::vector<FileView>& /*views*/,
+                    FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads)
       WorkloadRules(sink, project, *file, workload).run();
-}
-
-}  // namespace
-
-const RuleFamily& workload_rules() {
-  static const RuleFamily kFamily{"workload", kWorkloadRules, judge_workload};
-  return kFamily;
 }
 
 }  // namespace flense::lint

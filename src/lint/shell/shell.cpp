@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "lint/shell/cursor.h"
-#include "lint/shell/word.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {

@@ -1,4 +1,4 @@
-#include "lint/shell/word.h"
+#include "lint/shell/cursor.h"
 
 #include "lint/source/blanks.h"
 

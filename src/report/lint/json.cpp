@@ -1,5 +1,6 @@
 #include "base/format.h"
 #include "base/version.h"
+#include "lint/readers/readers.h"
 #include "report/format/sarif.h"
 #include "report/lint/places.h"
 #include "report/lint/report.h"

@@ -1,12 +1,8 @@
-// Which format a file is in: by its name, and where names are common ones by what stands in it.
+// The table of the kinds of files, and what those are recognised by that have common names.
 #include <algorithm>
-#include <array>
-#include <initializer_list>
 
 #include "base/ascii.h"
-#include "lint/source/blanks.h"
-
-#include "lint/project/project.h"
+#include "lint/readers/readers.h"
 
 namespace flense::lint {
 
@@ -16,8 +12,7 @@ namespace {
 constexpr std::size_t kMostLooked = std::size_t{1} << 20;
 
 bool is_yaml_name(std::string_view name) {
-  return name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".yaml.j2") ||
-         name.ends_with(".yml.j2") || name.ends_with(".tpl");
+  return ends_with_any(name, {".yaml", ".yml", ".yaml.j2", ".yml.j2", ".tpl"});
 }
 
 /// What a YAML text says at the left margin.
@@ -136,7 +131,110 @@ bool looks_like_dockerfile(std::string_view text) {
   return false;
 }
 
+/// A file's name in lower case, with its path and without, and the part of its text that decides.
+struct Candidate {
+  std::string path, name;
+  std::string_view text;
+};
+
+bool is_bake_name(std::string_view name) {
+  return name.starts_with("docker-bake.") || name.ends_with(".bake.hcl") || name == "bake.hcl";
+}
+
+bool is_apptainer(const Candidate& file) {
+  // Windows' module definitions have the same ending.
+  if (file.name.ends_with(".def")) return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
+  return is_one_of(file.name, {"singularity", "apptainer"}) ||
+         file.name.starts_with("singularity.");
+}
+
+bool is_compose_name(std::string_view name) {
+  return is_yaml_name(name) &&
+         (starts_with_any(name, {"compose.", "compose-", "docker-compose"}) ||
+          ends_with_any(name, {"-compose.yml", "-compose.yaml", ".compose.yml", ".compose.yaml"}));
+}
+
+FileContent read_dockerfile(const SourceText& source) {
+  FileContent out;
+  out.dockerfile = parse_dockerfile(source);
+  return out;
+}
+
+FileContent read_definition(const SourceText& source) {
+  FileContent out;
+  out.apptainer = parse_apptainer(source, out.problems);
+  return out;
+}
+
+template <PackageList (*Read)(const SourceText&, std::vector<ParseProblem>&)>
+FileContent read_packages(const SourceText& source) {
+  FileContent out;
+  out.packages = Read(source, out.problems);
+  return out;
+}
+
+struct KindRow {
+  FileKind kind;
+  std::string_view word;  ///< in reports
+  /// Null: by its content alone.
+  bool (*has_name)(const Candidate& file);
+  /// Null: nothing is read.
+  FileContent (*read)(const SourceText& source);
+};
+
+/// A file is of the first kind that its name fits.
+constexpr KindRow kKinds[] = {
+    {FileKind::kDockerignore, "dockerignore",
+     [](const Candidate& file) {
+       return file.name.ends_with(".dockerignore") || file.name == ".containerignore";
+     },
+     nullptr},
+    {FileKind::kDockerfile, "dockerfile",
+     [](const Candidate& file) { return is_dockerfile_name(file.name); }, read_dockerfile},
+    {FileKind::kPyproject, "pyproject",
+     [](const Candidate& file) { return file.name == "pyproject.toml"; },
+     read_packages<read_pyproject>},
+    {FileKind::kUvLock, "uv-lock", [](const Candidate& file) { return file.name == "uv.lock"; },
+     read_packages<read_uv_lock>},
+    {FileKind::kRequirements, "requirements",
+     [](const Candidate& file) { return is_requirements_name(file.path, file.name); },
+     read_packages<read_requirements>},
+    {FileKind::kBakeHcl, "bake",
+     [](const Candidate& file) { return is_bake_name(file.name) && file.name.ends_with(".hcl"); },
+     read_bake_hcl},
+    {FileKind::kBakeJson, "bake",
+     [](const Candidate& file) { return is_bake_name(file.name) && file.name.ends_with(".json"); },
+     read_bake_json},
+    {FileKind::kApptainer, "apptainer", is_apptainer, read_definition},
+    {FileKind::kQuadlet, "quadlet",
+     [](const Candidate& file) {
+       return ends_with_any(file.name, {".container", ".pod", ".kube"});
+     },
+     read_quadlet},
+    {FileKind::kSystemd, "systemd",
+     [](const Candidate& file) { return file.name.ends_with(".service"); }, read_systemd},
+    {FileKind::kShell, "shell",
+     [](const Candidate& file) {
+       return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"});
+     },
+     read_shell},
+    {FileKind::kCompose, "compose",
+     [](const Candidate& file) { return is_compose_name(file.name); }, read_compose},
+    {FileKind::kKubernetes, "kubernetes", nullptr, read_kubernetes},
+    {FileKind::kCondaEnvironment, "conda", nullptr, read_packages<read_conda_environment>},
+    {FileKind::kUnknown, "unknown", nullptr, nullptr},
+};
+
+const KindRow& row_of(FileKind kind) {
+  return *std::ranges::find(kKinds, kind, &KindRow::kind);
+}
+
 FileKind kind_of_content(std::string_view name, std::string_view text) {
+  if (is_yaml_name(name)) return kind_of_yaml(name, text);
+  if (name.ends_with(".json"))
+    return is_kubernetes_json(text) ? FileKind::kKubernetes : FileKind::kUnknown;
+  // Standard input, and scripts without an ending.
+  if (name != "-" && name.contains('.')) return FileKind::kUnknown;
   if (is_shell_shebang(text)) return FileKind::kShell;
   if (looks_like_dockerfile(text)) return FileKind::kDockerfile;
   return kind_of_yaml(name, text);
@@ -145,51 +243,20 @@ FileKind kind_of_content(std::string_view name, std::string_view text) {
 }  // namespace
 
 std::string_view to_string(FileKind kind) {
-  static constexpr std::array<std::string_view, 15> kNames = {
-      "dockerfile", "dockerignore", "compose",      "kubernetes", "bake",
-      "bake",       "conda",        "requirements", "pyproject",  "uv-lock",
-      "apptainer",  "quadlet",      "systemd",      "shell",      "unknown"};
-  return kNames[static_cast<std::size_t>(kind)];
+  return row_of(kind).word;
 }
 
-FileKind kind_of(std::string_view path, std::string_view whole) {
-  const std::string_view text = whole.substr(0, kMostLooked);
-  const std::size_t slash = path.rfind('/');
-  const std::string name = to_lower(slash == path.npos ? path : path.substr(slash + 1));
-  if (name == ".dockerignore" || name.ends_with(".dockerignore") || name == ".containerignore")
-    return FileKind::kDockerignore;
-  if (is_dockerfile_name(name)) return FileKind::kDockerfile;
-  if (name == "pyproject.toml") return FileKind::kPyproject;
-  if (name == "uv.lock") return FileKind::kUvLock;
-  if (is_requirements_name(to_lower(path), name)) return FileKind::kRequirements;
-  if (name.starts_with("docker-bake.") || name.ends_with(".bake.hcl") || name == "bake.hcl") {
-    if (name.ends_with(".hcl")) return FileKind::kBakeHcl;
-    if (name.ends_with(".json")) return FileKind::kBakeJson;
-  }
-  if (name.ends_with(".def")) {
-    // Windows' module definitions have the same ending.
-    const std::string begin = to_lower(text.substr(0, 4096));
-    if (begin.find("bootstrap") != begin.npos) return FileKind::kApptainer;
-    return FileKind::kUnknown;
-  }
-  if (name == "singularity" || name.starts_with("singularity.") || name == "apptainer")
-    return FileKind::kApptainer;
-  if (ends_with_any(name, {".container", ".pod", ".kube"})) return FileKind::kQuadlet;
-  if (name.ends_with(".service")) return FileKind::kSystemd;
-  if (ends_with_any(name, {".sh", ".bash", ".sbatch", ".slurm"})) return FileKind::kShell;
-  if (is_yaml_name(name)) {
-    if (name.starts_with("compose.") || name.starts_with("compose-") ||
-        name.starts_with("docker-compose") || name.ends_with("-compose.yml") ||
-        name.ends_with("-compose.yaml") || name.ends_with(".compose.yml") ||
-        name.ends_with(".compose.yaml"))
-      return FileKind::kCompose;
-    return kind_of_yaml(name, text);
-  }
-  if (name.ends_with(".json"))
-    return is_kubernetes_json(text) ? FileKind::kKubernetes : FileKind::kUnknown;
-  // Standard input, and scripts without an ending.
-  if (name == "-" || name.find('.') == name.npos) return kind_of_content(name, text);
-  return FileKind::kUnknown;
+FileKind kind_of(std::string_view path, std::string_view text) {
+  Candidate file{to_lower(path), {}, text.substr(0, kMostLooked)};
+  file.name = file.path.substr(file.path.rfind('/') + 1);
+  for (const KindRow& row : kKinds)
+    if (row.has_name != nullptr && row.has_name(file)) return row.kind;
+  return kind_of_content(file.name, file.text);
+}
+
+FileContent read_content(FileKind kind, const SourceText& source) {
+  const KindRow& row = row_of(kind);
+  return row.read == nullptr ? FileContent() : row.read(source);
 }
 
 }  // namespace flense::lint

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "lint/project/project.h"
+#include "lint/readers/readers.h"
 
 namespace flense::lint {
 namespace {

@@ -1,0 +1,29 @@
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span span,
+                          std::string message) {
+  Finding& out = out_.emplace_back();
+  out.rule = rule;
+  out.path = file.source.path();
+  out.span = span;
+  out.message = std::move(message);
+  if (const knowledge::LintRuleRow* row = rules_.find(rule)) {
+    out.severity = severity_of(row->severity);
+    out.fix = row->fix;
+  }
+  return out;
+}
+
+void judge_all(const Project& project, FindingSink& sink) {
+  const std::vector<FileView> views = views_of(project);
+  for (RuleFamily* const family :
+       {judge_syntax, judge_base_image, judge_base_stages, judge_versions, judge_versions_conda,
+        judge_host, judge_architectures, judge_reproducibility, judge_contract, judge_contract_run,
+        judge_cache, judge_size, judge_size_layers, judge_build, judge_workload, judge_compose_gpu,
+        judge_kubernetes_gpu, judge_io})
+    family(project, views, sink);
+}
+
+}  // namespace flense::lint
