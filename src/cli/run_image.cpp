@@ -141,8 +141,7 @@ Result<void> choose_place(const RunRequest& request, Io& io, const launch::Engin
 
 Result<int> bundle(const RunRequest& request, Io& io, const launch::LaunchInput& input,
                    const launch::Engine& engine, const launch::RuntimePlaces& places) {
-  TRY(const launch::Bundle written,
-      launch::write_bundle(input, engine, places, *request.bundle));
+  TRY(const launch::Bundle written, launch::write_bundle(input, engine, places, *request.bundle));
   if (request.explain) TRY_DO(tell(io, "", written.reasons));
   TRY_DO(io.out.exact(written.command + "\n"));
   return 0;
@@ -154,9 +153,9 @@ Result<Ending> run_image(const RunRequest& request, Io& io) {
   if (!places.note.empty() && !request.quiet) TRY_DO(tell(io, "notice: ", {places.note}));
   TRY(const launch::Engine engine, launch::find_engine(places));
   launch::forget_dead(places);
-  if (!options.name.empty() && !request.bundle)
-    TRY_DO(launch::clear_dead(places, options.name));
-  TRY(OpenedRoot opened, open_root(request.words.front(), request, request.image, request.mount_image, io));
+  if (!options.name.empty() && !request.bundle) TRY_DO(launch::clear_dead(places, options.name));
+  TRY(OpenedRoot opened,
+      open_root(request.words.front(), request, request.image, request.mount_image, io));
   TRY_DO(tell(io, "notice: ", opened.image->notices));
   if (opened.root.unpacked_now && request.verbose)
     TRY_DO(tell(io, "notice: ", opened.root.notices));
@@ -192,8 +191,8 @@ Result<Ending> run_image(const RunRequest& request, Io& io) {
     TRY_DO(tell(io, "", plan.reasons));
   }
   if (!request.quiet) TRY_DO(tell(io, "notice: ", plan.notices));
-  TRY_DO(
-      check_data(request, io, plan.oci, opened.root, opened.image->form == image::Form::kDirectory));
+  TRY_DO(check_data(request, io, plan.oci, opened.root,
+                    opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan.command, plan.program, opened.image->name, io));
   if (refused) return *refused;
   if (request.trace)

@@ -69,8 +69,7 @@ void declare_container(Options& options, RunRequest& request) {
       .add("--volume", "SRC:DST", "bind SRC of the host at DST; :ro for read-only", request.volumes,
            volume_here)
       .letter("-v");
-  options
-      .add("--bind", "SRC:DST", "the same, as apptainer calls it", request.binds, volume_here)
+  options.add("--bind", "SRC:DST", "the same, as apptainer calls it", request.binds, volume_here)
       .letter("-B");
   options.add("--mount", "SPEC", "type=bind,src=…,dst=…[,ro] or type=tmpfs,dst=…[,size=…]",
               request.mounts, mount_here);
@@ -78,8 +77,7 @@ void declare_container(Options& options, RunRequest& request) {
   options.add("--env-file", "FILE", "the same, a line each", request.env.files).file();
   options.add("--workdir", "DIR", "working directory (default: the image's)", run.workdir)
       .letter("-w");
-  options
-      .add("--user", "USER", "the id you have in the container: uid[:gid] or a name", run.user)
+  options.add("--user", "USER", "the id you have in the container: uid[:gid] or a name", run.user)
       .letter("-u");
   options.add("--entrypoint", "PROGRAM", "instead of the image's entry point", run.entrypoint);
   options.accept("--interactive", "accepted: standard input is always connected").letter("-i");
@@ -95,8 +93,7 @@ void declare_container(Options& options, RunRequest& request) {
   options.add("--cpus", "N", "limit, where control groups are delegated", run.cpus, parse_cpus);
   options.flag("--writable", "let the command change the image, in memory", run.writable);
   options.add("--overlay", "DIR", "the same, changes are kept in DIR", run.overlay).directory();
-  options.flag("--mount-image",
-               "as root: have the kernel mount a squashfs or SIF, unpack nothing",
+  options.flag("--mount-image", "as root: have the kernel mount a squashfs or SIF, unpack nothing",
                request.mount_image);
 }
 
@@ -212,8 +209,8 @@ void declare(Options& options, RunRequest& request) {
            request.bundle)
       .directory();
   options
-      .add("--trace", "FILE",
-           "write the image paths that the command meets, for slim --trace-file", request.trace)
+      .add("--trace", "FILE", "write the image paths that the command meets, for slim --trace-file",
+           request.trace)
       .file();
   options.flag("--no-preflight", "start without asking whether the image runs here",
                request.no_preflight);

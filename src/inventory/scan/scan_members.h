@@ -3,7 +3,7 @@
 // does not compile.
 #pragma once
 
-#include "base/members.h"
+#include "base/binary_fields.h"
 #include "inventory/scan/layer_scan.h"
 
 namespace flense::inventory {
