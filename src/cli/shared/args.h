@@ -63,12 +63,12 @@ struct AsTyped {
   Result<std::string> operator()(const std::string& word) const { return word; }
 };
 
-template <class Parse>
-auto value_of(const Parse& parse, const std::string& word, std::string_view option) {
-  if constexpr (std::invocable<const Parse&, const std::string&, std::string_view>)
-    return parse(word, option);
+template <class Parse, class Given>
+auto value_of(const Parse& parse, const Given& given, std::string_view option) {
+  if constexpr (std::invocable<const Parse&, const Given&, std::string_view>)
+    return parse(given, option);
   else
-    return parse(word);
+    return parse(given);
 }
 
 /// What a command accepts, bound to a request that outlives it.
@@ -84,7 +84,7 @@ class Options {
     out.repeatable = kAtOnce || kIsList<Member>;
     out.fill = [&member, parse, name](const std::vector<std::string>& given) -> Result<void> {
       if constexpr (kAtOnce) {
-        TRY(member, parse(given));
+        TRY(member, value_of(parse, given, name));
       } else if constexpr (kIsList<Member>) {
         for (const std::string& word : given) {
           TRY(auto one, value_of(parse, word, name));
