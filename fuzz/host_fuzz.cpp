@@ -12,6 +12,7 @@
 #include "host/parse.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 #include "text/json.h"
 
 namespace {
@@ -42,7 +43,8 @@ void formats(std::string_view text) {
   static_cast<void>(apk_version(text, "podman"));
   static_cast<void>(mentions(text, "nvidia"));
   if (const auto value = toml_value(text, "enable_cdi")) expect(value->size() <= 256);
-  if (const auto architecture = architecture_of_model(text)) expect(!architecture->empty());
+  if (const auto architecture = architecture_of_model(flense::knowledge::test_tables().gpus, text))
+    expect(!architecture->empty());
   expect(flense::version_at_least(text, text));
 }
 
@@ -60,6 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   formats(text);
   if (const auto profile = parse_profile(text, "fuzz.json")) round_trip(*profile);
-  if (const auto profile = described_profile(text)) round_trip(*profile);
+  if (const auto profile = described_profile(text, flense::knowledge::test_tables()))
+    round_trip(*profile);
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "host/node_facts.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 #include "text/json.h"
 
 namespace {
@@ -27,7 +28,7 @@ void host_list(std::string_view text) {
 }
 
 void profiles(std::string_view text) {
-  const auto read = parse_profiles(text, "fuzz");
+  const auto read = parse_profiles(text, "fuzz", flense::knowledge::test_tables());
   if (!read) return;
   expect(!read->empty() && read->size() <= kMaxNodes);
   // Lists of many nodes repeat themselves, and each is a page of JSON.

@@ -104,7 +104,7 @@ Result<CheckInput> understand_check(const CheckRequest& request) {
   for (const auto* ids : {&request.allowances.unknown, &request.allowances.unsupported})
     for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
   TRY(out.format, format_of(request.json, request.format));
-  TRY(out.hosts, hosts_of(request.hosts, places_of(request.places)));
+  TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
   // On a machine that cannot run it anyway, what the image asks for is the useful answer.
   const bool nothing_here = request.hosts.empty() && out.hosts.front().gpu_count.value == 0;
   out.requirements = request.requirements || !request.emit.empty() || nothing_here;

@@ -267,6 +267,43 @@ TEST_F(CliTest, ExplainsByTheUsersOwnRows) {
   EXPECT_EQ(call({"explain", "--data", data, "804"}).status, 3);
 }
 
+TEST_F(CliTest, TheUsersOwnRowsAreSeenByEachCommandWithData) {
+  const auto table = [&](const char* name, const std::string& text) {
+    image::fixture::write_file(dir_ / "tables" / name, text);
+  };
+  std::filesystem::create_directories(dir_ / "tables");
+  table("gpu_arch.json", R"({"products": {"rows": [{"name": "z900", "display": "Z900",
+      "architecture": "9.0", "vendor": "nvidia", "aliases": []}]}})");
+  table("instances.json", R"({"types": {"rows": [{"provider": "aws", "type": "z9.large",
+      "gpu": "z900", "count": 2, "memory_gib": 96, "cpu": "x86_64"}]}})");
+  table("cuda_driver.json", R"({"branches": {"rows": [{"branch": 777, "cuda_native": "14.7"}]}})");
+  table("errors.json", R"({"errors": {"rows": [{"api": "site", "messages": ["gpu quota gone"],
+      "cause": "the project's share is used up", "fix": "ask"}]}})");
+  image::fixture::write_file(dir_ / "Dockerfile", "FROM debian:12\n");
+  const std::string data = (dir_ / "tables").string(), file = (dir_ / "Dockerfile").string(),
+                    made = (dir_ / "made").string();
+  const std::string described = "z900@777.10.01", instance = "aws:z9.large@777.10.01";
+  const std::vector<std::vector<std::string>> commands = {
+      {"host", "--host", described},
+      {"host", "--host", instance},
+      {"check", "--host", described, archive_path()},
+      {"diff", "--host", described, archive_path(), archive_path()},
+      {"lint", "--host", described, file},
+      {"init", "--host", instance, "-o", made, "--dry-run", "cuda-cpp"},
+      {"init", "--gpu", "z900", "--driver", "777.10.01", "-o", made, "--dry-run", "cuda-cpp"},
+      {"doctor", "--message", "gpu quota gone"}};
+  for (std::vector<std::string> args : commands) {
+    const std::string words = fmt::format("{}", fmt::join(args, " "));
+    const Outcome without = call(args);
+    EXPECT_TRUE(without.status == 2 || without.status == 5) << words << without.err;
+    args.insert(args.begin() + 1, {"--data", data});
+    const Outcome with = call(args);
+    EXPECT_TRUE(with.status != 2 && with.err.empty()) << words << "\n" << with.err;
+    if (args.front() == "doctor") EXPECT_TRUE(has(with.out, "share is used up")) << with.out;
+    if (args.front() == "host") EXPECT_TRUE(has(with.out, "14.7")) << with.out;
+  }
+}
+
 TEST_F(CliTest, RepeatedOptions) {
   const Outcome json = call({"inspect", archive_path(), "--json", "--gpu", "sm_90,sm_80", "--gpu",
                              "9.0", "--level", "safe", "--level", "aggressive"});

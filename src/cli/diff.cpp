@@ -99,7 +99,7 @@ Result<DiffInput> understand_diff(const DiffRequest& request) {
   TRY(out.tables, tables_of(request.data));
   TRY(out.format, format_of(request.json, request.format));
   if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, places_of(request.places)));
+    TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
   }
   if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
       out.hosts.empty())

@@ -51,6 +51,7 @@ struct DoctorRequest : Request {
   bool json = false;
   std::string message, log;
   std::vector<std::pair<std::string, std::string>> variables;
+  std::optional<std::filesystem::path> data;
   PlaceOptions places;
 };
 
@@ -70,6 +71,7 @@ void declare(Options& options, DoctorRequest& request) {
       .file();
   options.add("--env", "NAME=VALUE", "a variable of the program that fails", request.variables,
               variable_of);
+  add_data(options, request.data);
   declare(options, request.places);
 }
 
@@ -89,10 +91,9 @@ Result<std::string> log_of(const DoctorRequest& request) {
   return read_all(source, kMaxLog, "standard input");
 }
 
-Result<int> recognise_messages(const DoctorRequest& request,
+Result<int> recognise_messages(const DoctorRequest& request, const knowledge::Knowledge& tables,
                                const report::DoctorTextOptions& options, Io& io) {
   TRY(const std::string log, log_of(request));
-  TRY(const knowledge::Knowledge tables, knowledge::Knowledge::load());
   const std::vector<doctor::Recognised> found = doctor::recognise(log, tables.explained);
   if (request.json)
     TRY_DO(write_text(io, text::dump_json(report::doctor_json(found), 2) + "\n"));
@@ -121,15 +122,19 @@ Result<int> run_doctor(const DoctorRequest& request, Io& io) {
   const bool messages = !request.message.empty() || !request.log.empty();
   if (!request.message.empty() && !request.log.empty())
     return fail(Code::kUsage, "--message and --log exclude each other");
+  TRY(const knowledge::Knowledge tables,
+      tables_of(request.data, messages
+                                  ? std::span<const std::string_view>()
+                                  : std::span<const std::string_view>(knowledge::kHostTables)));
   if (messages) {
     if (!request.places.first_named().empty() || !request.variables.empty())
       return fail(Code::kUsage, "--message and --log look at no machine");
-    return recognise_messages(request, options, io);
+    return recognise_messages(request, tables, options, io);
   }
   const doctor::Environment environment = environment_of(request, io);
   const host::Machine machine(places_of(request.places));
-  const host::Profile profile = host::probe(machine);
-  const doctor::Diagnosis diagnosis = doctor::diagnose(machine, profile, environment);
+  const host::Profile profile = host::probe(machine, tables);
+  const doctor::Diagnosis diagnosis = doctor::diagnose(machine, profile, environment, tables);
   TRY_DO(write_text(io, request.json ? text::dump_json(report::doctor_json(diagnosis), 2) + "\n"
                                      : report::doctor_text(diagnosis, options)));
   return doctor_status(diagnosis);

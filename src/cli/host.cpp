@@ -53,6 +53,7 @@ Examples:
 struct HostRequest : Request {
   std::vector<std::string> hosts;
   bool compare = false, json = false, build_args = false, labels = false, ask_driver = false;
+  std::optional<std::filesystem::path> data;
   PlaceOptions places;
 };
 
@@ -68,6 +69,7 @@ void declare(Options& options, HostRequest& request) {
   options.flag("--labels", "print labels for this machine as a Kubernetes node", request.labels);
   options.flag("--ask-driver", "also run nvidia-smi, which asks NVIDIA's driver",
                request.ask_driver);
+  add_data(options, request.data);
   declare(options, request.places);
 }
 
@@ -107,12 +109,13 @@ Result<std::vector<std::string>> host_words_of(const HostRequest& request) {
 }
 
 Result<std::vector<host::Profile>> read_hosts(const HostRequest& request) {
+  TRY(const knowledge::Knowledge tables, tables_of(request.data, knowledge::kHostTables));
   const host::Places places = places_of(request.places);
   TRY(const std::vector<std::string> words, host_words_of(request));
   std::vector<host::Profile> out;
   for (const std::string& word : words) {
     TRY(std::vector<host::Profile> profiles,
-        with_context(host::profiles_of(word, places), "reading the host '{}'", word));
+        with_context(host::profiles_of(word, places, tables), "reading the host '{}'", word));
     if (word == "this" && request.ask_driver) {
       TRY(const host::DriverAnswer answer, host::ask_driver());
       host::add_answer(profiles.front(), answer);

@@ -67,24 +67,26 @@ void declare(Options& options, InitRequest& request) {
 }
 
 /// --gpu and --driver as one of the forms that --host takes.
-Result<std::vector<host::Profile>> named_hosts(const InitRequest& request) {
+Result<std::vector<host::Profile>> named_hosts(const InitRequest& request,
+                                               const knowledge::Knowledge& tables) {
   const bool gpus = !request.gpus.empty(), driver = !request.driver.empty();
   if (driver && !gpus)
     return usage_error("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
   if (gpus && !request.hosts.empty())
     return usage_error("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
-  if (!gpus) return hosts_of(request.hosts, places_of(request.places));
+  if (!gpus) return hosts_of(request.hosts, places_of(request.places), tables);
   std::vector<host::Profile> out;
   for (const std::string& gpu : request.gpus) {
     const std::string words = driver ? fmt::format("{}@{}", gpu, request.driver) : gpu;
-    TRY(host::Profile one, host::described_profile(words));
+    TRY(host::Profile one, host::described_profile(words, tables));
     out.push_back(std::move(one));
   }
   return out;
 }
 
-Result<std::vector<host::Profile>> hosts_for(const InitRequest& request) {
-  TRY(std::vector<host::Profile> hosts, named_hosts(request));
+Result<std::vector<host::Profile>> hosts_for(const InitRequest& request,
+                                             const knowledge::Knowledge& tables) {
+  TRY(std::vector<host::Profile> hosts, named_hosts(request, tables));
   if (request.gpus.empty() && request.hosts.empty() && hosts.front().gpus.empty())
     return usage_error("no host is named, and this machine has no GPU",
                        "name the machine that the image will run on: --host h100@550.54.15");
@@ -130,7 +132,7 @@ Result<int> run_init(const InitRequest& request, Io& io) {
     return usage_error("init needs a TEMPLATE", "flense init --list shows them");
   TRY(const scaffold::Template chosen, scaffold::find_template(request.words.front()));
   TRY(const knowledge::Knowledge tables, tables_of(request.data));
-  TRY(const std::vector<host::Profile> hosts, hosts_for(request));
+  TRY(const std::vector<host::Profile> hosts, hosts_for(request, tables));
   TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
   const std::string& directory = request.output;
   const bool dry = request.dry_run;

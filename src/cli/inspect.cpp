@@ -42,34 +42,39 @@ Examples:
   flense inspect --gpu h100 --html report.html oci:app
   flense inspect --max-size 10GiB --max-waste 100MB oci:build/image)";
 
-/// What --budget takes.
-std::vector<std::string> platform_names() {
-  std::vector<std::string> out;
-  if (const auto known = knowledge::platform_budgets())
-    for (const knowledge::PlatformBudget& row : *known) out.push_back(row.name);
-  return out;
-}
+/// Rows of data/budgets.json, which is read only where --budget names one.
+constexpr std::array<std::string_view, 3> kPlatforms = {"sagemaker", "lambda", "github"};
 
-Result<knowledge::PlatformBudget> platform_named(const std::string& name) {
-  TRY(const std::vector<knowledge::PlatformBudget> known, knowledge::platform_budgets());
-  return *std::ranges::find(known, name, &knowledge::PlatformBudget::name);
+/// Words of the options that mean something by the tables; no table is read where there are none.
+Result<void> add_known(const std::vector<std::string>& gpus,
+                       const std::vector<std::string>& platforms,
+                       inventory::InventoryOptions& options, inventory::Budgets& budgets) {
+  std::vector<std::string_view> names;
+  if (!gpus.empty()) names.emplace_back("gpu_arch");
+  if (!platforms.empty()) names.emplace_back("budgets");
+  if (names.empty()) return {};
+  TRY(const knowledge::Knowledge tables, tables_of({}, names));
+  TRY(options.targets, inventory::parse_targets(gpus, tables.gpus));
+  for (const std::string& name : platforms)
+    budgets.platforms.push_back(
+        *std::ranges::find(tables.budgets, name, &knowledge::PlatformBudget::name));
+  return {};
 }
 
 struct InspectRequest : Request {
   bool json = false, all = false, no_verify = false;
   std::string html;
+  std::vector<std::string> gpus, platforms;
   inventory::InventoryOptions options;
   inventory::Budgets budgets;
   ImageOptions image;
 };
 
 void declare(Options& options, InspectRequest& request) {
-  static const std::vector<std::string> kNames = platform_names();
-  static const std::vector<std::string_view> kPlatforms(kNames.begin(), kNames.end());
   inventory::Budgets& most = request.budgets;
   options.flag("--json", "print JSON (schema flense/inventory/v1)", request.json);
   add_html(options, request.html);
-  options.add("--gpu", "GPU", kGpuHelp, request.options.targets, inventory::parse_targets);
+  options.add("--gpu", "GPU", kGpuHelp, request.gpus);
   add_level(options, request.options.level);
   options.flag("--keep-ptx", "count no PTX as cuttable", request.options.keep_ptx);
   options.flag("--drop-vendor", "count code of a vendor without target as cuttable",
@@ -92,7 +97,7 @@ void declare(Options& options, InspectRequest& request) {
       .setting();
   options
       .add("--budget", "NAME", "fail when it is too large for sagemaker, lambda or github",
-           most.platforms, platform_named)
+           request.platforms)
       .one_of(kPlatforms)
       .setting();
   options.flag("--all", "list every file of the matrix, every package", request.all);
@@ -104,6 +109,8 @@ void declare(Options& options, InspectRequest& request) {
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
   TRY_DO(check_html(request.html, request.json));
   inventory::InventoryOptions options = request.options;
+  inventory::Budgets budgets = request.budgets;
+  TRY_DO(add_known(request.gpus, request.platforms, options, budgets));
   options.scan.scratch_directory = scratch_directory(request.image, io);
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;
@@ -125,7 +132,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   inventory::add_cuts(*image, contents, options, inventory);
   progress->clear();
   TRY_DO(report_cache(request, io, cache.get()));
-  inventory.budgets = inventory::check_budgets(inventory, request.budgets);
+  inventory.budgets = inventory::check_budgets(inventory, budgets);
 
   TRY_DO(write_html(request.html, {inventory, contents}, io));
   if (html_on_output(request.html)) {

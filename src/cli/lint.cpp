@@ -152,7 +152,7 @@ Result<LintInput> understand_lint(const LintRequest& request) {
   if (request.fix && request.diff)
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
   if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, {}));
+    TRY(out.hosts, hosts_of(request.hosts, {}, out.tables));
   }
   return out;
 }

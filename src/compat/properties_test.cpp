@@ -16,7 +16,8 @@ namespace {
 using text::Json;
 
 const knowledge::Knowledge& tables() {
-  static const knowledge::Knowledge kTables = *knowledge::Knowledge::load_for_verdicts();
+  static const knowledge::Knowledge kTables =
+      *knowledge::Knowledge::load({}, knowledge::kVerdictTables);
   return kTables;
 }
 
@@ -133,8 +134,8 @@ TEST(Properties, ANewerDriverWithinTheRangeOfTheGpuNeverFails) {
     const Launcher launcher = generated_launcher();
     std::string older = driver_of(generated_branch()), newer = driver_of(generated_branch());
     if (compare_versions(older, newer) > 0) std::swap(older, newer);
-    const host::Profile before = *host::described_profile(gpu + "@" + older);
-    const host::Profile after = *host::described_profile(gpu + "@" + newer);
+    const host::Profile before = *host::described_profile(gpu + "@" + older, tables());
+    const host::Profile after = *host::described_profile(gpu + "@" + newer, tables());
     const auto* row = tables().architectures.find(*before.gpus.front().architecture.value);
     if (row == nullptr || !in_range(*row, older) || !in_range(*row, newer)) return;
     const HostVerdict first = judged(image, before, launcher);
@@ -179,7 +180,7 @@ host::Profile generated_host() {
   std::string words = generated_gpu();
   if (chance(3)) words += "," + generated_gpu();
   if (chance(9)) words += "@" + driver_of(generated_branch());
-  host::Profile out = *host::described_profile(words);
+  host::Profile out = *host::described_profile(words, tables());
   out.system.architecture = host::Text::known("x86_64", "/proc");
   if (chance(4)) out.system.kernel = host::Text::known("6.8.0-45-generic", "/proc");
   if (chance(2)) out.system.wsl2 = host::Flag::known(chance(5), "/proc/version");
@@ -219,7 +220,7 @@ host::Profile generated_amd_host() {
   std::string words = one_of<std::string>({"mi300x", "mi250x", "mi300x,mi250x"});
   if (chance(8))
     words += "@" + one_of<std::string>({"5.7.1", "6.8.5", "6.12.12", "30.10.1", "99.1"});
-  host::Profile out = *host::described_profile(words);
+  host::Profile out = *host::described_profile(words, tables());
   out.system.architecture = host::Text::known("x86_64", "/proc");
   for (host::Gpu& gpu : out.gpus) {
     if (!chance(7)) continue;
@@ -292,7 +293,7 @@ TEST(Properties, AGoodPairIsOk) {
   image.libc_version = "2.35";
   image.runtimes.push_back({"CUDA runtime", "13.0.48", "libcudart.so.13"});
   image.code.push_back({"opt/app.so", 100, {{"nvidia", "cubin", "sm_90", 1, 100, "", 0}}});
-  host::Profile host = *host::described_profile("h100@580.65.06");
+  host::Profile host = *host::described_profile("h100@580.65.06", tables());
   host.system.architecture = host::Text::known("x86_64", "as described");
   const HostVerdict verdict = judged(image, host, Launcher::kPodman);
   EXPECT_EQ(verdict.verdict, Verdict::kOk);

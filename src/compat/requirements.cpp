@@ -8,7 +8,6 @@
 #include "base/version_numbers.h"
 #include "compat/facts/code_service.h"
 #include "compat/facts/facts.h"
-#include "knowledge/gpus.h"
 
 namespace flense::compat {
 
@@ -105,17 +104,20 @@ std::vector<std::string> paths_of(std::vector<const FileService*> files) {
 }
 
 /// Jetson and the like have no x86-64 processor; an architecture without any product has nobody.
-bool may_meet(const Needs& image, std::string_view architecture) {
-  return std::ranges::any_of(knowledge::gpu_products(), [&](const knowledge::GpuProduct& product) {
-    const bool embedded = product.name.starts_with("jetson") || product.name.starts_with("drive");
-    return product.architecture == architecture && !(embedded && image.platform == "linux/amd64");
-  });
+bool may_meet(const Question& question, std::string_view architecture) {
+  return std::ranges::any_of(
+      question.tables.gpus.products, [&](const knowledge::GpuProduct& product) {
+        const bool embedded =
+            product.name.starts_with("jetson") || product.name.starts_with("drive");
+        return product.architecture == architecture &&
+               !(embedded && question.image.platform == "linux/amd64");
+      });
 }
 
 void served_nvidia(const Question& question, Requirements& out) {
   for (const knowledge::ArchitectureRow& row : question.tables.architectures.rows) {
     const auto gpu = device::parse_cuda_arch(row.architecture);
-    if (!gpu || !may_meet(question.image, row.architecture)) continue;
+    if (!gpu || !may_meet(question, row.architecture)) continue;
     const std::vector<FileService> all = code_services(question, *gpu);
     std::vector<const FileService*> ptx, without;
     std::uint64_t ptx_bytes = 0;

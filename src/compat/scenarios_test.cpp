@@ -12,6 +12,7 @@
 #include "host/profile_json.h"
 #include "host/spec.h"
 #include "inventory/needs/json.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::compat::testing {
 
@@ -46,11 +47,11 @@ Result<inventory::Needs> image_of(const Json& images, const Json& row, const std
 
 Result<host::Profile> host_of(const Json& row, const std::string& what) {
   const Json& json = row["host"];
-  if (json.is_string()) return host::described_profile(json.text());
+  if (json.is_string()) return host::described_profile(json.text(), knowledge::test_tables());
   Json base = Json::object();
   base.set("schema", host::kHostSchema);
   if (const std::string spec(json["spec"].text()); !spec.empty()) {
-    TRY(const host::Profile described, host::described_profile(spec));
+    TRY(const host::Profile described, host::described_profile(spec, knowledge::test_tables()));
     base = host::to_json(described);
   }
   lay_over(base, json);
@@ -117,7 +118,7 @@ namespace {
 class Scenarios : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto loaded = knowledge::Knowledge::load_for_verdicts();
+    auto loaded = knowledge::Knowledge::load({}, knowledge::kVerdictTables);
     ASSERT_TRUE(loaded.has_value()) << render(loaded.error());
     tables = *std::move(loaded);
     auto read = read_scenarios(std::string(FLENSE_SOURCE_DIR) + "/tests/scenarios");

@@ -11,6 +11,7 @@
 #include "compat/rules/rules.h"
 #include "compat/testing_scenarios.h"
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::compat::testing {
 namespace {
@@ -69,7 +70,7 @@ class Tables : public ::testing::Test {
                                               const std::string& host) {
     auto at = profiles.find(host);
     if (at == profiles.end()) {
-      const auto profile = host::described_profile(host);
+      const auto profile = host::described_profile(host, knowledge::test_tables());
       EXPECT_TRUE(profile.has_value()) << host;
       at = profiles.emplace(host, *profile).first;
     }

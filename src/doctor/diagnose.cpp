@@ -22,8 +22,8 @@ std::optional<bool> any_gpu(const Scene& scene) {
 }  // namespace
 
 Diagnosis diagnose(const host::Machine& machine, const host::Profile& profile,
-                   const Environment& environment) {
-  const Scene scene(machine, profile, environment);
+                   const Environment& environment, const knowledge::Knowledge& tables) {
+  const Scene scene(machine, profile, environment, tables);
   Diagnosis out;
   out.gpu = any_gpu(scene);
   for (const Group group : kGroups) {

@@ -7,9 +7,9 @@
 
 namespace flense::doctor {
 
-/// `profile` is host::probe(machine); what is not set in `environment` is unset for the program
-/// in question.
+/// `profile` is host::probe(machine, tables); what is not set in `environment` is unset for the
+/// program in question.
 Diagnosis diagnose(const host::Machine& machine, const host::Profile& profile,
-                   const Environment& environment);
+                   const Environment& environment, const knowledge::Knowledge& tables);
 
 }  // namespace flense::doctor

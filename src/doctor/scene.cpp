@@ -140,8 +140,9 @@ std::span<const std::string_view> variables() {
   return kVariables;
 }
 
-Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environment& values)
-    : machine(of), profile(facts), environment(values) {
+Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environment& values,
+             const knowledge::Knowledge& known)
+    : machine(of), profile(facts), environment(values), tables(known) {
   container = container_mark(machine, profile, environment);
   wsl = profile.system.wsl2.value == true;
   tegra = profile.system.jetson.value.has_value();

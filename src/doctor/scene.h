@@ -14,6 +14,7 @@
 #include "doctor/step.h"
 #include "host/profile.h"
 #include "host/tree.h"
+#include "knowledge/knowledge.h"
 
 namespace flense::doctor {
 
@@ -30,11 +31,13 @@ struct User {
 };
 
 struct Scene {
-  Scene(const host::Machine& machine, const host::Profile& profile, const Environment& environment);
+  Scene(const host::Machine& machine, const host::Profile& profile, const Environment& environment,
+        const knowledge::Knowledge& tables);
 
   const host::Machine& machine;
   const host::Profile& profile;
   const Environment& environment;
+  const knowledge::Knowledge& tables;
 
   std::string container;  ///< the mark that tells a container; empty: a host
   bool wsl = false, tegra = false;

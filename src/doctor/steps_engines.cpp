@@ -73,7 +73,8 @@ void toolkit(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps)
   const std::string tool = program(scene.machine.root, "nvidia-ctk");
   step.saw(version.evidence);
   if (version.value)
-    if (std::string warning = host::toolkit_warning(*version.value); !warning.empty())
+    if (std::string warning = host::toolkit_warning(scene.tables.container_toolkit, *version.value);
+        !warning.empty())
       return step.warn(std::move(warning), "upgrade nvidia-container-toolkit",
                        "data/container_toolkit.json; NVIDIA security bulletins");
   if (!tool.empty() || !bridge.hook.empty())

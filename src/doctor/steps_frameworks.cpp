@@ -8,7 +8,6 @@
 #include "doctor/groups.h"
 #include "doctor/python.h"
 #include "host/parse.h"
-#include "knowledge/gpus.h"
 
 namespace flense::doctor {
 
@@ -92,7 +91,7 @@ void torch_driver(const Scene& scene, const std::optional<Torch>& torch, std::ve
     if (name.starts_with(kStem) && host::is_driver_version(name.substr(kStem.size())))
       driver = name.substr(kStem.size());
   }
-  const std::string cuda = driver.empty() ? "" : knowledge::cuda_of_driver(driver);
+  const std::string cuda = driver.empty() ? "" : scene.tables.drivers.cuda_of(driver);
   step.saw(fmt::format("{}: CUDA {}", torch->path, *torch->version.cuda));
   step.saw(cuda.empty()
                ? fmt::format("driver {}: its CUDA is unknown", driver.empty() ? "?" : driver)

@@ -12,6 +12,7 @@
 #include "doctor/diagnose.h"
 #include "host/probe.h"
 #include "host/testing_tree.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::doctor::testing {
 
@@ -319,7 +320,8 @@ class TestMachine {
 
   Diagnosis diagnosis() const {
     const host::Machine machine = tree.machine();
-    return diagnose(machine, host::probe(machine), environment);
+    const knowledge::Knowledge& tables = knowledge::test_tables();
+    return diagnose(machine, host::probe(machine, tables), environment, tables);
   }
 
   host::testing::ScratchTree& tree;

@@ -3,29 +3,23 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "host/parse.h"
-#include "knowledge/tables.h"
-#include "text/json.h"
 
 namespace flense::host {
 
-std::vector<Vulnerability> toolkit_vulnerabilities(std::string_view version) {
-  std::vector<Vulnerability> out;
-  const auto json =
-      text::parse_json(knowledge::embedded_table("container_toolkit"), "container_toolkit.json");
-  if (!json) return out;
-  for (const text::Json& row : (*json)["vulnerabilities"]["rows"].items())
-    if (const std::string_view fixed = row["fixed"].text(); !version_at_least(version, fixed))
-      out.push_back(
-          {std::string(row["cve"].text()), std::string(fixed), std::string(row["what"].text())});
+std::vector<knowledge::ToolkitVulnerability> toolkit_vulnerabilities(
+    const knowledge::ContainerToolkit& table, std::string_view version) {
+  std::vector<knowledge::ToolkitVulnerability> out;
+  for (const knowledge::ToolkitVulnerability& row : table.vulnerabilities)
+    if (!version_at_least(version, row.fixed)) out.push_back(row);
   return out;
 }
 
-std::string toolkit_warning(std::string_view version) {
-  const std::vector<Vulnerability> open = toolkit_vulnerabilities(version);
+std::string toolkit_warning(const knowledge::ContainerToolkit& table, std::string_view version) {
+  const auto open = toolkit_vulnerabilities(table, version);
   if (open.empty()) return {};
   std::vector<std::string> names;
   std::string fixed = "0";
-  for (const Vulnerability& one : open) {
+  for (const knowledge::ToolkitVulnerability& one : open) {
     names.push_back(one.cve);
     if (version_at_least(one.fixed, fixed)) fixed = one.fixed;
   }

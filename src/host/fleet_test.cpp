@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::host {
 namespace {
@@ -13,7 +14,8 @@ using ::testing::IsEmpty;
 
 std::vector<Profile> hosts(const std::vector<std::string>& words) {
   std::vector<Profile> out;
-  for (const std::string& one : words) out.push_back(described_profile(one).value());
+  for (const std::string& one : words)
+    out.push_back(described_profile(one, knowledge::test_tables()).value());
   return out;
 }
 

@@ -4,7 +4,6 @@
 
 #include "host/parse.h"
 #include "host/tree.h"
-#include "knowledge/gpus.h"
 #include "knowledge/spelling.h"
 
 namespace flense::host {
@@ -51,11 +50,11 @@ std::vector<std::string> nvidia_models(const std::filesystem::path& proc) {
   return {models.begin(), models.end()};
 }
 
-Result<std::string> architecture_of_model(std::string_view model) {
+Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::string_view model) {
   const std::vector<std::string> words = words_of(model.substr(0, 256));
   const knowledge::GpuProduct* best = nullptr;
   std::size_t length = 0;
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products()) {
+  for (const knowledge::GpuProduct& product : gpus.products) {
     const auto consider = [&](const std::string& name) {
       if (name.size() <= length || !holds(words, name)) return;
       best = &product;
@@ -68,6 +67,13 @@ Result<std::string> architecture_of_model(std::string_view model) {
     return fail(Code::kEnvironment, "the GPU '{}' is not in the product table", model)
         .hint("name its architecture: --gpu sm_90");
   return best->architecture;
+}
+
+Text architecture_by_name(const knowledge::Gpus& gpus, std::string_view model) {
+  const Result<std::string> architecture = architecture_of_model(gpus, model);
+  return architecture
+             ? Text::known(*architecture, fmt::format("product table, by the name '{}'", model))
+             : Text::unknown(architecture.error().message);
 }
 
 }  // namespace flense::host

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "host/profile.h"
+#include "knowledge/gpus.h"
 
 namespace flense::host {
 
@@ -16,6 +18,8 @@ std::vector<std::string> nvidia_models(const std::filesystem::path& proc);
 /// The architecture of a model of either vendor by the product table: the longest product name that
 /// is some of its words.
 /// Environment error for a model that the table does not know.
-Result<std::string> architecture_of_model(std::string_view model);
+Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::string_view model);
+/// The same as a fact.
+Text architecture_by_name(const knowledge::Gpus& gpus, std::string_view model);
 
 }  // namespace flense::host

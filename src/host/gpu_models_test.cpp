@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "knowledge/gpus.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::host {
 namespace {
@@ -27,24 +27,37 @@ TEST(NvidiaModels, ReadsTheDriversFiles) {
 }
 
 TEST(ArchitectureOfModel, LongestProductNameWins) {
-  EXPECT_EQ(architecture_of_model("NVIDIA H100 80GB HBM3").value(), "9.0");
-  EXPECT_EQ(architecture_of_model("NVIDIA A100-SXM4-40GB").value(), "8.0");
-  EXPECT_EQ(architecture_of_model("NVIDIA L40S").value(), "8.9");
-  EXPECT_EQ(architecture_of_model("NVIDIA GeForce RTX 4070 Ti SUPER").value(), "8.9");
-  EXPECT_EQ(architecture_of_model("NVIDIA GeForce RTX 4060 Laptop GPU").value(), "8.9");
-  EXPECT_EQ(architecture_of_model("NVIDIA RTX 6000 Ada Generation").value(), "8.9");
-  EXPECT_EQ(architecture_of_model("NVIDIA Jetson AGX Orin Developer Kit").value(), "8.7");
-  EXPECT_EQ(architecture_of_model("AMD Instinct MI300X OAM").value(), "gfx942");
-  EXPECT_FALSE(architecture_of_model("Voodoo 2"));
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA H100 80GB HBM3").value(),
+            "9.0");
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA A100-SXM4-40GB").value(),
+            "8.0");
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA L40S").value(), "8.9");
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA GeForce RTX 4070 Ti SUPER")
+                .value(),
+            "8.9");
+  EXPECT_EQ(
+      architecture_of_model(knowledge::test_tables().gpus, "NVIDIA GeForce RTX 4060 Laptop GPU")
+          .value(),
+      "8.9");
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA RTX 6000 Ada Generation")
+                .value(),
+            "8.9");
+  EXPECT_EQ(
+      architecture_of_model(knowledge::test_tables().gpus, "NVIDIA Jetson AGX Orin Developer Kit")
+          .value(),
+      "8.7");
+  EXPECT_EQ(architecture_of_model(knowledge::test_tables().gpus, "AMD Instinct MI300X OAM").value(),
+            "gfx942");
+  EXPECT_FALSE(architecture_of_model(knowledge::test_tables().gpus, "Voodoo 2"));
 }
 
 TEST(ArchitectureOfModel, PartsOfWordsAreNoProduct) {
-  EXPECT_FALSE(architecture_of_model("NVIDIA RTX A1000"));
+  EXPECT_FALSE(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA RTX A1000"));
 }
 
 TEST(ArchitectureOfModel, EveryProductIsFoundByItsDisplayName) {
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products()) {
-    const auto architecture = architecture_of_model(product.display);
+  for (const knowledge::GpuProduct& product : knowledge::test_tables().gpus.products) {
+    const auto architecture = architecture_of_model(knowledge::test_tables().gpus, product.display);
     ASSERT_TRUE(architecture) << product.display;
     EXPECT_EQ(*architecture, product.architecture) << product.display;
   }

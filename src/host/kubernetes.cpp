@@ -255,7 +255,7 @@ void read_amd(const Json& node, const Labels& labels, NodeTables& tables, const 
   }
   if (device.value) {
     gpu.pci_id = Text::known("1002:" + *device.value, device.evidence);
-    const knowledge::AmdDevice* known = knowledge::find_amd_device(*device.value);
+    const knowledge::AmdDevice* known = tables.known.instances.amd_device(*device.value);
     if (known != nullptr && !gpu.architecture.value)
       gpu.architecture =
           Text::known(known->architecture, fmt::format("{}; {}", device.evidence, known->source));
@@ -313,12 +313,13 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
   const std::size_t scheme = id.find("://");
   std::string_view told = scheme == std::string_view::npos ? "" : id.substr(0, scheme);
   if (told == "gce") told = "gcp";
-  for (const std::string& provider : knowledge::instance_providers()) {
+  for (const std::string& provider : tables.known.instances.providers()) {
     if (!told.empty() && told != provider) continue;
-    const knowledge::InstanceType* type = knowledge::find_instance(provider, labels.value(kType));
+    const knowledge::InstanceType* type =
+        tables.known.instances.find(provider, labels.value(kType));
     if (type == nullptr) continue;
-    add_instance(*type, fmt::format("{} {}; {}", labels.evidence(kType), type->type, type->source),
-                 out);
+    add_instance(tables.known.gpus, *type,
+                 fmt::format("{} {}; {}", labels.evidence(kType), type->type, type->source), out);
     return;
   }
   const Text accelerator = labels.text(kAccelerator);
@@ -366,9 +367,10 @@ bool is_kubernetes(const Json& json) {
   return kind == "Node" || kind == "NodeList" || (kind == "List" && json["items"].is_array());
 }
 
-Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_view file) {
+Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_view file,
+                                                 const knowledge::Knowledge& known) {
   std::vector<Profile> out;
-  NodeTables tables;
+  NodeTables tables(known);
   bool any_gpu_label = false;
   if (json["kind"].text() == "Node") {
     TRY(Profile profile, node_profile(json, 0, tables, any_gpu_label));

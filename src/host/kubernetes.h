@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "host/profile.h"
+#include "knowledge/knowledge.h"
 #include "text/json.h"
 
 namespace flense::host {
@@ -17,6 +18,7 @@ bool is_kubernetes(const text::Json& json);
 /// One profile a node, in the order of the list; the source of each is the node's name. Facts
 /// without a label are unknown; a node without any about GPUs carries a notice. Bad input for a
 /// list without nodes.
-Result<std::vector<Profile>> kubernetes_profiles(const text::Json& json, std::string_view file);
+Result<std::vector<Profile>> kubernetes_profiles(const text::Json& json, std::string_view file,
+                                                 const knowledge::Knowledge& tables);
 
 }  // namespace flense::host

@@ -7,29 +7,19 @@
 #include "base/numbers.h"
 #include "host/gpu_models.h"
 #include "host/parse.h"
-#include "knowledge/gpus.h"
+#include "host/probe.h"
 
 namespace flense::host {
 
 const Text& NodeTables::architecture_of(const std::string& model) {
   const auto [at, fresh] = architectures_.try_emplace(model);
-  if (fresh) {
-    const Result<std::string> architecture = architecture_of_model(model);
-    at->second = architecture ? Text::known(*architecture,
-                                            fmt::format("product table, by the name '{}'", model))
-                              : Text::unknown(architecture.error().message);
-  }
+  if (fresh) at->second = architecture_by_name(known.gpus, model);
   return at->second;
 }
 
 const Text& NodeTables::cuda_of(const std::string& driver) {
   const auto [at, fresh] = cuda_.try_emplace(driver);
-  if (fresh) {
-    const std::string cuda = knowledge::cuda_of_driver(driver);
-    at->second = cuda.empty()
-                     ? Text::unknown(fmt::format("the driver table has no branch of {}", driver))
-                     : Text::known(cuda, fmt::format("driver table, by the branch of {}", driver));
-  }
+  if (fresh) at->second = cuda_by_branch(known.drivers, driver);
   return at->second;
 }
 
@@ -66,13 +56,13 @@ std::string kernel_of_os(std::string_view text) {
   return clean(text.substr(0, text.find(' ')));
 }
 
-void add_instance(const knowledge::InstanceType& type, const std::string& evidence, Profile& out) {
+void add_instance(const knowledge::Gpus& gpus, const knowledge::InstanceType& type,
+                  const std::string& evidence, Profile& out) {
   Gpu gpu;
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products()) {
-    if (product.name != type.gpu) continue;
-    gpu.vendor = product.vendor;
-    gpu.name = Text::known(product.display, evidence);
-    gpu.architecture = Text::known(product.architecture, evidence);
+  if (const knowledge::GpuProduct* product = gpus.named(type.gpu)) {
+    gpu.vendor = product->vendor;
+    gpu.name = Text::known(product->display, evidence);
+    gpu.architecture = Text::known(product->architecture, evidence);
   }
   gpu.memory_bytes = Number::known(type.memory_bytes, evidence);
   out.gpu_count = Number::known(type.count, evidence);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "host/profile.h"
-#include "knowledge/instances.h"
+#include "knowledge/knowledge.h"
 
 namespace flense::host {
 
@@ -25,10 +25,14 @@ inline constexpr std::size_t kMaxGpusOfList = 200'000;
 /// Answers of the tables, kept while a list is read.
 class NodeTables {
  public:
+  explicit NodeTables(const knowledge::Knowledge& tables) : known(tables) {}
+
   /// By the product table; the reason where it does not know the model.
   const Text& architecture_of(const std::string& model);
   /// By the driver table.
   const Text& cuda_of(const std::string& driver);
+
+  const knowledge::Knowledge& known;
 
  private:
   std::map<std::string, Text> architectures_, cuda_;
@@ -42,7 +46,8 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text);
 std::string kernel_of_os(std::string_view text);
 
 /// `count` equal GPUs as the table of instance types has them.
-void add_instance(const knowledge::InstanceType& type, const std::string& evidence, Profile& out);
+void add_instance(const knowledge::Gpus& gpus, const knowledge::InstanceType& type,
+                  const std::string& evidence, Profile& out);
 
 /// Every fact about drivers and GPUs that is not known yet gets the reason why.
 void mark_unknown(Profile& out, const std::string& reason);

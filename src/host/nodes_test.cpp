@@ -6,6 +6,7 @@
 #include "host/node_facts.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::host {
 namespace {
@@ -21,7 +22,7 @@ std::string text(std::string value) {
 }
 
 std::vector<Profile> read(std::string_view content) {
-  auto profiles = parse_profiles(content, "nodes");
+  auto profiles = parse_profiles(content, "nodes", knowledge::test_tables());
   EXPECT_TRUE(profiles) << render(profiles.error());
   return profiles ? *std::move(profiles) : std::vector<Profile>();
 }
@@ -194,7 +195,7 @@ TEST(Kubernetes, OneNodeAndWrongLists) {
         " \n", R"({"nodes": []})", R"({"nodes": [{}]})", "hello", "NodeName= Gres=gpu:8",
         "NODELIST GRES\n", "NODELIST GRES\nn[1-\n", "NODELIST GRES\nn1\n",
         R"([{"schema": "flense/plan/v1"}])"}) {
-    const auto profiles = parse_profiles(wrong, "f");
+    const auto profiles = parse_profiles(wrong, "f", knowledge::test_tables());
     ASSERT_FALSE(profiles) << wrong;
     EXPECT_EQ(profiles.error().code, Code::kBadInput) << wrong;
   }
@@ -276,7 +277,8 @@ TEST(Slurm, HostListsAreLong) {
 }
 
 TEST(Slurm, ALineCannotClaimMillionsOfGpus) {
-  const auto profiles = parse_profiles("n[1-20000] gpu:h100:64 x\n", "nodes");
+  const auto profiles =
+      parse_profiles("n[1-20000] gpu:h100:64 x\n", "nodes", knowledge::test_tables());
   ASSERT_FALSE(profiles);
   EXPECT_THAT(profiles.error().message, HasSubstr("more than 200000 GPUs"));
 }
@@ -301,7 +303,7 @@ TEST(NodeFacts, Quantities) {
 }
 
 TEST(Spec, InstanceTypes) {
-  const auto profile = described_profile("aws:p5.48xlarge@550.54.15");
+  const auto profile = described_profile("aws:p5.48xlarge@550.54.15", knowledge::test_tables());
   ASSERT_TRUE(profile) << render(profile.error());
   EXPECT_EQ(profile->source, "aws:p5.48xlarge@550.54.15");
   EXPECT_EQ(profile->gpus.size(), 8u);
@@ -310,15 +312,18 @@ TEST(Spec, InstanceTypes) {
   EXPECT_THAT(profile->nvidia.cuda.value, Optional(text("12.4")));
   EXPECT_THAT(profile->system.architecture.value, Optional(text("x86_64")));
   EXPECT_EQ(profile->networks.size(), 1u);
-  EXPECT_EQ(described_profile("azure:Standard_ND96isr_MI300X_v5@6.10.5")->gpus[0].vendor, "amd");
-  const auto wrong = described_profile("aws:p5.48xlrge");
+  EXPECT_EQ(described_profile("azure:Standard_ND96isr_MI300X_v5@6.10.5", knowledge::test_tables())
+                ->gpus[0]
+                .vendor,
+            "amd");
+  const auto wrong = described_profile("aws:p5.48xlrge", knowledge::test_tables());
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().code, Code::kUsage);
   EXPECT_THAT(wrong.error().hint, HasSubstr("aws:p5.48xlarge"));
 }
 
 TEST(Spec, ListsOfProfilesKeepTheirNames) {
-  auto first = *described_profile("h100@550.54.15"), second = first;
+  auto first = *described_profile("h100@550.54.15", knowledge::test_tables()), second = first;
   first.source = "this";
   const auto profiles =
       read("[" + text::dump_json(to_json(first)) + "," + text::dump_json(to_json(second)) + "]");

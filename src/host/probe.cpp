@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "host/container_toolkit.h"
+#include "host/gpu_models.h"
 #include "host/probe_support.h"
 
 namespace flense::host {
@@ -11,7 +12,8 @@ namespace flense::host {
 namespace {
 
 /// What a reader should know before the table: contradictions, and why something is missing.
-std::vector<std::string> notices_of(const Machine& machine, const Profile& profile) {
+std::vector<std::string> notices_of(const Machine& machine, const Profile& profile,
+                                    const knowledge::Knowledge& tables) {
   std::vector<std::string> out;
   const Nvidia& nvidia = profile.nvidia;
   if (nvidia.agree.value == false)
@@ -42,7 +44,7 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
                       "machine",
                       gpu.pci_address.value.value_or("?")));
   if (const auto& toolkit = nvidia.toolkit_version.value)
-    if (std::string warning = toolkit_warning(*toolkit); !warning.empty())
+    if (std::string warning = toolkit_warning(tables.container_toolkit, *toolkit); !warning.empty())
       out.push_back(std::move(warning));
   if (profile.system.in_container.value == true)
     out.emplace_back(
@@ -51,9 +53,44 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
   return out;
 }
 
+void add_nvidia_model(const knowledge::Gpus& gpus, Gpu& gpu) {
+  if (!gpu.name.value) {
+    const std::string reason = "its name is unknown: " + gpu.name.evidence;
+    gpu.architecture = Text::unknown(reason);
+    gpu.memory_bytes = Number::unknown(reason);
+    return;
+  }
+  gpu.architecture = architecture_by_name(gpus, *gpu.name.value);
+  const auto memory = memory_in_name(*gpu.name.value);
+  gpu.memory_bytes = memory ? Number::known(*memory, "nominal, by its name")
+                            : Number::unknown("only the driver's library tells");
+}
+
 }  // namespace
 
-Profile probe(const Machine& machine) {
+Text cuda_by_branch(const knowledge::Drivers& drivers, const std::string& driver) {
+  const std::string cuda = drivers.cuda_of(driver);
+  return cuda.empty() ? Text::unknown(fmt::format("the driver table has no branch of {}", driver))
+                      : Text::known(cuda, "driver table, by the branch of " + driver);
+}
+
+void add_known(const knowledge::Knowledge& tables, Profile& profile) {
+  Nvidia& nvidia = profile.nvidia;
+  const Text& driver =
+      nvidia.library_version.value ? nvidia.library_version : nvidia.module_version;
+  nvidia.cuda =
+      driver.value ? cuda_by_branch(tables.drivers, *driver.value) : Text::unknown(driver.evidence);
+  for (Gpu& gpu : profile.gpus) {
+    if (gpu.architecture.value) continue;  // it has told by itself
+    if (gpu.vendor == "nvidia")
+      add_nvidia_model(tables.gpus, gpu);
+    else if (gpu.name.value)
+      if (Text by_name = architecture_by_name(tables.gpus, *gpu.name.value); by_name.value)
+        gpu.architecture = std::move(by_name);
+  }
+}
+
+Profile probe(const Machine& machine, const knowledge::Knowledge& tables) {
   Profile out;
   out.source = "this";
   out.system = probe_system(machine);
@@ -61,8 +98,8 @@ Profile probe(const Machine& machine) {
   out.nvidia = probe_nvidia(machine, out.system);
   out.amd = probe_amd(machine);
   out.gpus = probe_nvidia_gpus(machine, out.system);
-  add_models(out.gpus);
   for (Gpu& gpu : probe_amd_gpus(machine)) out.gpus.push_back(std::move(gpu));
+  add_known(tables, out);
   const bool hidden =
       out.gpus.empty() && out.system.wsl2.value == true && machine.dev.exists("dxg");
   if (hidden)
@@ -75,7 +112,7 @@ Profile probe(const Machine& machine) {
   out.networks = probe_networks(machine, out.gpus);
   out.engines = probe_engines(machine);
   out.cdi_specs = probe_cdi_specs(machine);
-  out.notices = notices_of(machine, out);
+  out.notices = notices_of(machine, out, tables);
   return out;
 }
 

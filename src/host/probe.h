@@ -5,12 +5,13 @@
 
 #include "host/profile.h"
 #include "host/tree.h"
+#include "knowledge/knowledge.h"
 
 namespace flense::host {
 
-Profile probe(const Machine& machine);
+Profile probe(const Machine& machine, const knowledge::Knowledge& tables);
 
-// The parts, in the order in which later ones use earlier ones.
+// The parts, in the order in which later ones use earlier ones. They lean on no table.
 System probe_system(const Machine& machine);
 /// Of it only what kind of machine it is: kernel, WSL2, Jetson, board, container.
 System probe_platform(const Machine& machine);
@@ -20,15 +21,18 @@ Nvidia probe_nvidia(const Machine& machine, const System& system);
 Nvidia probe_nvidia_module(const Machine& machine);
 Nvidia probe_nvidia_driver(const Machine& machine);
 Amd probe_amd(const Machine& machine);
-/// What the driver and the bus say of them; their models' facts are add_models()'s.
+/// What the driver and the bus say of them.
 std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system);
-/// Architecture and memory by the name, of the table of products, which takes a millisecond to
-/// read.
-void add_models(std::vector<Gpu>& gpus);
 std::vector<Gpu> probe_amd_gpus(const Machine& machine);
 std::vector<Network> probe_networks(const Machine& machine, const std::vector<Gpu>& gpus);
 std::vector<Engine> probe_engines(const Machine& machine);
 Text probe_container_toolkit(const Machine& machine);
 List probe_cdi_specs(const Machine& machine);
+
+/// What the tables say of what was seen: the CUDA of the driver; of each GPU that has not told it
+/// the architecture, and NVIDIA's nominal memory.
+void add_known(const knowledge::Knowledge& tables, Profile& profile);
+/// The newest CUDA that a driver runs, as a fact.
+Text cuda_by_branch(const knowledge::Drivers& drivers, const std::string& driver);
 
 }  // namespace flense::host

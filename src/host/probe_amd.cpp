@@ -4,7 +4,6 @@
 #include "base/format.h"
 #include "base/numbers.h"
 #include "base/path.h"
-#include "host/gpu_models.h"
 #include "host/probe.h"
 #include "host/probe_support.h"
 
@@ -84,14 +83,6 @@ void apply_nodes(const Tree& sys, const std::vector<Node>& nodes, Gpu& gpu) {
                                 : Number::unknown("no memory bank in the KFD topology");
 }
 
-void apply_name(const Tree& sys, const std::string& folder, Gpu& gpu) {
-  gpu.name = text_fact(sys, folder + "/product_name");
-  if (gpu.architecture.value || !gpu.name.value) return;
-  if (const Result<std::string> architecture = architecture_of_model(*gpu.name.value))
-    gpu.architecture =
-        Text::known(*architecture, fmt::format("product table, by the name '{}'", *gpu.name.value));
-}
-
 }  // namespace
 
 Amd probe_amd(const Machine& machine) {
@@ -123,7 +114,7 @@ std::vector<Gpu> probe_amd_gpus(const Machine& machine) {
     const auto at = nodes.find(address);
     apply_nodes(sys, at == nodes.end() ? std::vector<Node>() : at->second, gpu);
     const std::string folder = "bus/pci/devices/" + address;
-    apply_name(sys, folder, gpu);
+    gpu.name = text_fact(sys, folder + "/product_name");
     // sysfs knows the whole card, also where partitions share it.
     if (Number memory = number_fact(sys, folder + "/mem_info_vram_total"); memory.value)
       gpu.memory_bytes = std::move(memory);

@@ -7,10 +7,8 @@
 #include "base/numbers.h"
 #include "base/path.h"
 #include "host/driver_places.h"
-#include "host/gpu_models.h"
 #include "host/probe.h"
 #include "host/probe_support.h"
-#include "knowledge/gpus.h"
 
 namespace flense::host {
 
@@ -150,23 +148,6 @@ void apply_information(const Machine& machine, const std::string& slot, Gpu& gpu
   probe_mig(machine.proc, gpu);
 }
 
-void apply_model(Gpu& gpu) {
-  if (!gpu.name.value) {
-    const std::string reason = "its name is unknown: " + gpu.name.evidence;
-    gpu.architecture = Text::unknown(reason);
-    gpu.memory_bytes = Number::unknown(reason);
-    return;
-  }
-  const Result<std::string> architecture = architecture_of_model(*gpu.name.value);
-  gpu.architecture =
-      architecture ? Text::known(*architecture,
-                                 fmt::format("product table, by the name '{}'", *gpu.name.value))
-                   : Text::unknown(architecture.error().message);
-  const auto memory = memory_in_name(*gpu.name.value);
-  gpu.memory_bytes = memory ? Number::known(*memory, "nominal, by its name")
-                            : Number::unknown("only the driver's library tells");
-}
-
 /// The GPU of a Jetson is part of its processor and on no bus.
 std::optional<Gpu> tegra_gpu(const Machine& machine, const System& system) {
   if (!system.jetson.value && !machine.proc.exists("device-tree/compatible")) return std::nullopt;
@@ -218,17 +199,6 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
         *out.module_version.value == *out.library_version.value,
         fmt::format("{} and {}", out.module_version.evidence, out.library_version.evidence));
 
-  const Text& driver = out.library_version.value ? out.library_version : out.module_version;
-  if (!driver.value) {
-    out.cuda = Text::unknown(driver.evidence);
-  } else {
-    const std::string cuda = knowledge::cuda_of_driver(*driver.value);
-    out.cuda =
-        cuda.empty()
-            ? Text::unknown(fmt::format("the driver table has no branch of {}", *driver.value))
-            : Text::known(cuda, "driver table, by the branch of " + *driver.value);
-  }
-
   const std::string socket = "run/nvidia-persistenced/socket";
   out.persistenced =
       machine.root.exists(socket)
@@ -258,12 +228,6 @@ std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system)
   if (out.empty())
     if (auto gpu = tegra_gpu(machine, system)) out.push_back(*std::move(gpu));
   return out;
-}
-
-void add_models(std::vector<Gpu>& gpus) {
-  for (Gpu& gpu : gpus)
-    // An integrated one has told by itself.
-    if (!gpu.architecture.value) apply_model(gpu);
 }
 
 }  // namespace flense::host

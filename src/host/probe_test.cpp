@@ -6,6 +6,7 @@
 
 #include "host/container_toolkit.h"
 #include "host/testing_tree.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::host {
 namespace {
@@ -20,7 +21,7 @@ constexpr const char* kNvrm =
 
 TEST(Probe, AnEmptyRootHasReasonsForEverything) {
   const testing::ScratchTree scratch;
-  const Profile profile = probe(scratch.machine());
+  const Profile profile = probe(scratch.machine(), knowledge::test_tables());
   EXPECT_TRUE(profile.gpus.empty());
   EXPECT_FALSE(profile.gpu_count.value);
   for (const Text* fact : {&profile.system.kernel, &profile.system.libc, &profile.system.cpu_level,
@@ -42,7 +43,7 @@ TEST(Probe, GarbageIsUnknownNotTrusted) {
   scratch.file("usr/bin/dockerd", "");
   scratch.file("sys/bus/pci/devices/0000:17:00.0/numa_node", "-1\n");
   scratch.file("sys/bus/pci/devices/0000:17:00.0/current_link_width", "255\n");
-  const Profile profile = probe(scratch.machine());
+  const Profile profile = probe(scratch.machine(), knowledge::test_tables());
   EXPECT_FALSE(profile.nvidia.module_version.value);
   ASSERT_EQ(profile.gpus.size(), 1u);
   EXPECT_FALSE(profile.gpus[0].name.value);
@@ -64,7 +65,7 @@ TEST(Probe, TheLibraryThatTheLinkNamesCounts) {
   EXPECT_FALSE(nvidia.library_version.value);
   EXPECT_THAT(nvidia.library_version.evidence, HasSubstr("2 versions"));
   scratch.link(folder + "libcuda.so.1", "libcuda.so.535.129.03");
-  nvidia = probe_nvidia(scratch.machine(), {});
+  nvidia = probe(scratch.machine(), knowledge::test_tables()).nvidia;
   EXPECT_THAT(nvidia.library_version.value, Optional(std::string("535.129.03")));
   EXPECT_THAT(nvidia.agree.value, Optional(false));
   EXPECT_THAT(nvidia.cuda.value, Optional(std::string("12.2")));
@@ -88,7 +89,7 @@ TEST(Probe, GpusOfTheBusWithoutADriver) {
   scratch.file("sys/bus/pci/drivers/vfio-pci/bind", "");
   scratch.file("sys/bus/pci/devices/0000:65:00.1/vendor", "0x10de\n");
   scratch.file("sys/bus/pci/devices/0000:65:00.1/class", "0x040300\n");
-  const Profile profile = probe(scratch.machine());
+  const Profile profile = probe(scratch.machine(), knowledge::test_tables());
   ASSERT_EQ(profile.gpus.size(), 1u);
   EXPECT_THAT(profile.gpus[0].pci_id.value, Optional(std::string("10de:2330")));
   EXPECT_THAT(profile.gpus[0].kernel_driver.value, Optional(std::string("vfio-pci")));
@@ -118,7 +119,9 @@ TEST(Probe, DistancesCountOnlineNodes) {
 TEST(Probe, ToolkitsWithKnownVulnerabilities) {
   const auto names = [](std::string_view version) {
     std::string out;
-    for (const Vulnerability& one : toolkit_vulnerabilities(version)) out += one.cve + " ";
+    for (const auto& one :
+         toolkit_vulnerabilities(knowledge::test_tables().container_toolkit, version))
+      out += one.cve + " ";
     return out;
   };
   EXPECT_EQ(names("1.17.8-1"), "");
@@ -131,7 +134,7 @@ TEST(Probe, ToolkitsWithKnownVulnerabilities) {
   scratch.file("var/lib/dpkg/status",
                "Package: nvidia-container-toolkit\nStatus: install ok installed\n"
                "Version: 1.16.1-1\n");
-  EXPECT_THAT(probe(scratch.machine()).notices,
+  EXPECT_THAT(probe(scratch.machine(), knowledge::test_tables()).notices,
               ElementsAre(::testing::AllOf(HasSubstr("1.16.1-1 is open to CVE-2024-0132"),
                                            HasSubstr("fixed in 1.17.8"))));
 }
@@ -142,7 +145,7 @@ TEST(Probe, AJetsonsDisplayModuleAsksForNoNodes) {
   scratch.file("etc/nv_tegra_release", "# R36 (release), REVISION: 3.0, GCID: 1\n");
   scratch.file("proc/device-tree/compatible", std::string_view("nvidia,tegra234\0", 16));
   scratch.file(kVersion, kNvrm);
-  const Profile profile = probe(scratch.machine());
+  const Profile profile = probe(scratch.machine(), knowledge::test_tables());
   EXPECT_EQ(profile.gpus.size(), 1u);
   EXPECT_THAT(profile.notices, ::testing::IsEmpty());
 }

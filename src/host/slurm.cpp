@@ -152,9 +152,10 @@ Profile profile_of_node(const SlurmNode& node, NodeTables& tables) {
 }
 
 Result<std::vector<Profile>> profiles_of_nodes(const std::vector<SlurmNode>& nodes,
-                                               std::string_view file) {
+                                               std::string_view file,
+                                               const knowledge::Knowledge& known) {
   std::vector<Profile> out;
-  NodeTables tables;
+  NodeTables tables(known);
   bool any_gpu = false;
   std::size_t gpus = 0;
   for (const SlurmNode& node : nodes) {
@@ -297,7 +298,8 @@ bool is_slurm(const Json& json) {
   return json["nodes"].is_array() && json["kind"].is_null();
 }
 
-Result<std::vector<Profile>> slurm_profiles(const Json& json, std::string_view file) {
+Result<std::vector<Profile>> slurm_profiles(const Json& json, std::string_view file,
+                                            const knowledge::Knowledge& tables) {
   const auto& list = json["nodes"].items();
   if (list.size() > kMaxNodes)
     return bad_input("{} has {} nodes, more than {}", file, list.size(), kMaxNodes);
@@ -316,7 +318,7 @@ Result<std::vector<Profile>> slurm_profiles(const Json& json, std::string_view f
     node.memory_mib = number_of(one["real_memory"]);
     nodes.push_back(std::move(node));
   }
-  return profiles_of_nodes(nodes, file);
+  return profiles_of_nodes(nodes, file, tables);
 }
 
 bool is_slurm_text(std::string_view text) {
@@ -328,11 +330,12 @@ bool is_slurm_text(std::string_view text) {
          (words[1] == "(null)" || words[1].starts_with("gpu:"));
 }
 
-Result<std::vector<Profile>> slurm_text_profiles(std::string_view text, std::string_view file) {
+Result<std::vector<Profile>> slurm_text_profiles(std::string_view text, std::string_view file,
+                                                 const knowledge::Knowledge& tables) {
   TRY(const std::vector<SlurmNode> nodes,
       with_context(text.starts_with(kNodeName) ? scontrol_nodes(text) : sinfo_nodes(text),
                    "reading the nodes in {}", file));
-  return profiles_of_nodes(nodes, file);
+  return profiles_of_nodes(nodes, file, tables);
 }
 
 }  // namespace flense::host

@@ -11,8 +11,6 @@
 #include "host/probe.h"
 #include "host/profile_json.h"
 #include "host/slurm.h"
-#include "knowledge/gpus.h"
-#include "knowledge/instances.h"
 #include "knowledge/spelling.h"
 
 namespace flense::host {
@@ -31,17 +29,11 @@ Failure usage(std::string message, std::string hint) {
   return fail(Code::kUsage, "{}", message).hint(std::move(hint));
 }
 
-Text name_of(std::string_view word) {
-  const std::string plain = knowledge::plain_spelling(word);
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products())
-    if (product.name == plain || std::ranges::find(product.aliases, plain) != product.aliases.end())
-      return Text::known(product.display, kDescribed);
-  return Text::unknown("only an architecture is named");
-}
-
-Result<void> add_gpus(std::string_view word, Profile& out) {
-  TRY(const std::vector<std::string> architectures, knowledge::resolve_gpu_word(word));
-  const Text name = name_of(word);
+Result<void> add_gpus(const knowledge::Gpus& gpus, std::string_view word, Profile& out) {
+  TRY(const std::vector<std::string> architectures, gpus.resolve(word));
+  const knowledge::GpuProduct* product = gpus.named(knowledge::plain_spelling(word));
+  const Text name = product != nullptr ? Text::known(product->display, kDescribed)
+                                       : Text::unknown("only an architecture is named");
   for (const std::string& architecture : architectures) {
     Gpu gpu;
     gpu.vendor = architecture.starts_with("gfx") ? "amd" : "nvidia";
@@ -55,26 +47,23 @@ Result<void> add_gpus(std::string_view word, Profile& out) {
 }
 
 /// What people write where a driver version belongs.
-Failure no_driver_version(std::string_view gpus, std::string_view driver) {
+Failure no_driver_version(const knowledge::Drivers& drivers, std::string_view gpus,
+                          std::string_view driver) {
   std::string hint = fmt::format("a driver version has the form {}@550.54.15", gpus);
-  const std::string cuda = knowledge::cuda_of_driver(driver);
+  const std::string cuda = drivers.cuda_of(driver);
   if (!cuda.empty()) {
     // The branch alone: its first driver is the one that its CUDA came with.
-    hint = fmt::format("name the whole version, such as {}@{}", gpus,
-                       knowledge::driver_floor_for_cuda(cuda));
-  } else if (const std::string floor = knowledge::driver_floor_for_cuda(driver); !floor.empty()) {
+    hint = fmt::format("name the whole version, such as {}@{}", gpus, drivers.floor_for_cuda(cuda));
+  } else if (const std::string floor = drivers.floor_for_cuda(driver); !floor.empty()) {
     hint = fmt::format("CUDA {} came with driver {}: {}@{}", driver, floor, gpus, floor);
   }
   return usage(fmt::format("'{}' is no version of NVIDIA's driver", driver), std::move(hint));
 }
 
-void set_nvidia_driver(std::string_view driver, Nvidia& out) {
-  out.module_version = out.library_version = Text::known(std::string(driver), kDescribed);
+void set_nvidia_driver(const knowledge::Drivers& drivers, const std::string& driver, Nvidia& out) {
+  out.module_version = out.library_version = Text::known(driver, kDescribed);
   out.agree = Flag::known(true, kDescribed);
-  const std::string cuda = knowledge::cuda_of_driver(driver);
-  out.cuda = cuda.empty()
-                 ? Text::unknown(fmt::format("the driver table has no branch of {}", driver))
-                 : Text::known(cuda, fmt::format("driver table, by the branch of {}", driver));
+  out.cuda = cuda_by_branch(drivers, driver);
 }
 
 bool is_amd_version(std::string_view text) {
@@ -84,19 +73,21 @@ bool is_amd_version(std::string_view text) {
 }
 
 /// "aws:p5.48xlarge"; nullopt when no provider is named.
-std::optional<Result<void>> add_instance_word(std::string_view word, Profile& out) {
+std::optional<Result<void>> add_instance_word(const knowledge::Knowledge& tables,
+                                              std::string_view word, Profile& out) {
   const std::size_t colon = word.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string provider = knowledge::plain_spelling(word.substr(0, colon));
   const std::string_view type = word.substr(colon + 1);
-  const std::vector<std::string> providers = knowledge::instance_providers();
+  const std::vector<std::string> providers = tables.instances.providers();
   if (std::ranges::find(providers, provider) == providers.end()) return std::nullopt;
-  if (const knowledge::InstanceType* known = knowledge::find_instance(provider, type)) {
-    add_instance(*known, fmt::format("instance type {}; {}", known->type, known->source), out);
+  if (const knowledge::InstanceType* known = tables.instances.find(provider, type)) {
+    add_instance(tables.gpus, *known,
+                 fmt::format("instance type {}; {}", known->type, known->source), out);
     return Result<void>();
   }
   std::vector<std::string> names;
-  for (const knowledge::InstanceType& one : knowledge::instance_types())
+  for (const knowledge::InstanceType& one : tables.instances.types)
     if (one.provider == provider) names.push_back(one.type);
   const std::vector<std::string> near = knowledge::near_matches(clean(type), names, 3);
   return usage(
@@ -114,18 +105,18 @@ bool looks_like_file(const std::string& spec) {
 
 }  // namespace
 
-Result<Profile> described_profile(std::string_view words) {
+Result<Profile> described_profile(std::string_view words, const knowledge::Knowledge& tables) {
   if (words.size() > kMaxWords) return usage("the description of a host is too long", kForms);
   Profile out;
   out.source = clean(words);
   const std::size_t at = words.find('@');
   std::string_view rest = words.substr(0, at);
   const std::string_view gpus = rest;
-  const std::optional<Result<void>> instance = add_instance_word(rest, out);
+  const std::optional<Result<void>> instance = add_instance_word(tables, rest, out);
   if (instance && !*instance) return std::unexpected(instance->error());
   while (!instance) {
     const std::size_t comma = rest.find(',');
-    if (Result<void> added = add_gpus(rest.substr(0, comma), out); !added) {
+    if (Result<void> added = add_gpus(tables.gpus, rest.substr(0, comma), out); !added) {
       // Near names are the better hint; without one the word may have been meant as another form.
       if (!added.error().hint.starts_with("did you mean")) added.error().hint = kForms;
       return std::unexpected(std::move(added).error());
@@ -148,8 +139,8 @@ Result<Profile> described_profile(std::string_view words) {
     return usage(fmt::format("'@{}' does not say which vendor's driver it is", clean(driver)),
                  "describe the GPUs of one vendor at a time");
   if (nvidia) {
-    if (!is_driver_version(driver)) return no_driver_version(gpus, clean(driver));
-    set_nvidia_driver(driver, out.nvidia);
+    if (!is_driver_version(driver)) return no_driver_version(tables.drivers, gpus, clean(driver));
+    set_nvidia_driver(tables.drivers, std::string(driver), out.nvidia);
   } else {
     if (driver.empty() || !is_amd_version(driver))
       return usage(fmt::format("'{}' is no version of amdgpu", clean(driver)),
@@ -166,19 +157,21 @@ Result<Profile> parse_profile(std::string_view text, const std::string& name) {
   return out;
 }
 
-Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name) {
+Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name,
+                                            const knowledge::Knowledge& tables) {
   constexpr const char* kHint =
       "a host file is written by flense host --json, kubectl get nodes -o json, scontrol show node "
       "(also with --json) or sinfo -o \"%N %G %f\"";
   using Profiles = std::vector<Profile>;
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos) return bad_input("{} is empty", name).hint(kHint);
-  if (is_slurm_text(text.substr(start))) return slurm_text_profiles(text.substr(start), name);
+  if (is_slurm_text(text.substr(start)))
+    return slurm_text_profiles(text.substr(start), name, tables);
   if (text[start] != '{' && text[start] != '[')
     return bad_input("{} is neither JSON nor a list of Slurm nodes", name).hint(kHint);
   TRY(const text::Json json, text::parse_json(text, name));
-  if (is_kubernetes(json)) return kubernetes_profiles(json, name);
-  if (is_slurm(json)) return slurm_profiles(json, name);
+  if (is_kubernetes(json)) return kubernetes_profiles(json, name, tables);
+  if (is_slurm(json)) return slurm_profiles(json, name, tables);
   Profiles out;
   if (!json.is_array()) {
     TRY(Profile profile, with_hint(from_json(json, name), kHint));
@@ -199,25 +192,27 @@ Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::st
   return out;
 }
 
-Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& places) {
+Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& places,
+                                         const knowledge::Knowledge& tables) {
   std::vector<Profile> out;
   if (spec == "this") {
-    out.push_back(probe(Machine(places)));
+    out.push_back(probe(Machine(places), tables));
   } else if (!looks_like_file(spec)) {
-    TRY(Profile profile, described_profile(spec));
+    TRY(Profile profile, described_profile(spec, tables));
     out.push_back(std::move(profile));
   } else {
     TRY(const std::string text,
         with_hint(
             read_file(spec, kFileLimit),
             "of Kubernetes nodes the images are not needed: jq 'del(.items[].status.images)'"));
-    return parse_profiles(text, spec);
+    return parse_profiles(text, spec, tables);
   }
   return out;
 }
 
-Result<Profile> profile_of(const std::string& spec, const Places& places) {
-  TRY(std::vector<Profile> profiles, profiles_of(spec, places));
+Result<Profile> profile_of(const std::string& spec, const Places& places,
+                           const knowledge::Knowledge& tables) {
+  TRY(std::vector<Profile> profiles, profiles_of(spec, places, tables));
   if (profiles.size() != 1)
     return usage(fmt::format("{} has {} hosts where one is asked for", spec, profiles.size()),
                  "flense host --compare takes many");

@@ -5,6 +5,7 @@
 
 #include "host/profile_json.h"
 #include "host/testing_tree.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::host {
 namespace {
@@ -17,7 +18,7 @@ std::string text(std::string value) {
 }
 
 TEST(Spec, ProductAndDriver) {
-  const auto profile = described_profile("h100@550.54.15");
+  const auto profile = described_profile("h100@550.54.15", knowledge::test_tables());
   ASSERT_TRUE(profile) << profile.error().message;
   EXPECT_EQ(profile->source, "h100@550.54.15");
   ASSERT_EQ(profile->gpus.size(), 1u);
@@ -31,18 +32,20 @@ TEST(Spec, ProductAndDriver) {
 }
 
 TEST(Spec, ArchitecturesFamiliesAndLists) {
-  EXPECT_THAT(described_profile("sm_90a@535.129.03")->gpus[0].architecture.value,
-              Optional(text("9.0")));
-  EXPECT_FALSE(described_profile("sm_90")->gpus[0].name.value);
-  EXPECT_EQ(described_profile("ampere")->gpus.size(), 2u);
-  const auto mixed = described_profile("l40s,mi300x");
+  EXPECT_THAT(
+      described_profile("sm_90a@535.129.03", knowledge::test_tables())->gpus[0].architecture.value,
+      Optional(text("9.0")));
+  EXPECT_FALSE(described_profile("sm_90", knowledge::test_tables())->gpus[0].name.value);
+  EXPECT_EQ(described_profile("ampere", knowledge::test_tables())->gpus.size(), 2u);
+  const auto mixed = described_profile("l40s,mi300x", knowledge::test_tables());
   ASSERT_EQ(mixed->gpus.size(), 2u);
   EXPECT_EQ(mixed->gpus[1].vendor, "amd");
   EXPECT_EQ(mixed->nvidia.cuda.evidence, "no driver is named");
-  EXPECT_THAT(described_profile("mi300x@6.10.5")->amd.driver_version.value,
-              Optional(text("6.10.5")));
+  EXPECT_THAT(
+      described_profile("mi300x@6.10.5", knowledge::test_tables())->amd.driver_version.value,
+      Optional(text("6.10.5")));
   // A branch that the table does not know is a driver all the same.
-  const auto future = described_profile("h100@999.10.1");
+  const auto future = described_profile("h100@999.10.1", knowledge::test_tables());
   ASSERT_TRUE(future);
   EXPECT_FALSE(future->nvidia.cuda.value);
   EXPECT_THAT(future->nvidia.cuda.evidence, HasSubstr("999.10.1"));
@@ -64,7 +67,7 @@ TEST(Spec, ErrorsSayWhatIsNear) {
            Case{"", "empty", ""},
            Case{"h100,,a100", "empty", ""},
        }) {
-    const auto profile = described_profile(one.words);
+    const auto profile = described_profile(one.words, knowledge::test_tables());
     ASSERT_FALSE(profile) << one.words;
     EXPECT_EQ(profile.error().code, Code::kUsage) << one.words;
     EXPECT_THAT(profile.error().message, HasSubstr(one.message)) << one.words;
@@ -75,9 +78,13 @@ TEST(Spec, ErrorsSayWhatIsNear) {
 TEST(Spec, Files) {
   const testing::ScratchTree scratch;
   const std::string file = scratch.top() / "node.json";
-  const auto read = [&](const std::string& spec) { return profile_of(spec, {}); };
+  const auto read = [&](const std::string& spec) {
+    return profile_of(spec, {}, knowledge::test_tables());
+  };
   EXPECT_EQ(read(file).error().code, Code::kEnvironment);
-  scratch.file("node.json", text::dump_json(to_json(*described_profile("a100@535.129.03"))));
+  scratch.file(
+      "node.json",
+      text::dump_json(to_json(*described_profile("a100@535.129.03", knowledge::test_tables()))));
   const auto profile = read(file);
   ASSERT_TRUE(profile) << profile.error().message;
   EXPECT_EQ(profile->source, file);
@@ -92,7 +99,8 @@ TEST(Spec, Files) {
 TEST(Spec, ThisIsTheMachineAtItsPlaces) {
   const testing::ScratchTree scratch;
   scratch.file("proc/sys/kernel/osrelease", "6.8.0-fixture\n");
-  const auto profile = profile_of("this", Places{scratch.top(), {}, {}, {}});
+  const auto profile =
+      profile_of("this", Places{scratch.top(), {}, {}, {}}, knowledge::test_tables());
   ASSERT_TRUE(profile);
   EXPECT_THAT(profile->system.kernel.value, Optional(text("6.8.0-fixture")));
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "knowledge/table_set.h"
 
 namespace flense::knowledge {
 
@@ -16,7 +16,6 @@ struct PlatformBudget {
   std::string source;
 };
 
-/// An internal error when the embedded table is damaged.
-Result<std::vector<PlatformBudget>> platform_budgets();
+std::vector<PlatformBudget> read_budgets(const TableSet& tables);
 
 }  // namespace flense::knowledge

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/numbers.h"
 #include "base/version_numbers.h"
 
 namespace flense::knowledge {
@@ -105,6 +106,32 @@ const ToolkitRow* Drivers::newest_toolkit() const {
   for (const ToolkitRow& row : toolkits)
     if (out == nullptr || compare_versions(row.cuda, out->cuda) > 0) out = &row;
   return out;
+}
+
+std::string Drivers::floor_for_cuda(std::string_view version) const {
+  const auto first_dot = version.find('.');
+  if (first_dot == std::string_view::npos) return {};
+  const auto second_dot = version.find('.', first_dot + 1);
+  const std::string_view cuda = version.substr(0, second_dot);
+  std::uint64_t wanted = 0;
+  if (second_dot != std::string_view::npos) {
+    const auto update = parse_number(version.substr(second_dot + 1));
+    if (!update) return {};
+    wanted = *update;
+  }
+  std::string floor;
+  for (const ToolkitRow& row : toolkits) {
+    if (row.cuda != cuda) continue;
+    if (row.update == wanted) return row.driver;
+    if (row.update == 0) floor = row.driver;
+  }
+  return floor;
+}
+
+std::string Drivers::cuda_of(std::string_view driver) const {
+  const auto number = parse_number(driver.substr(0, driver.find('.')));
+  const BranchRow* row = number ? branch(*number) : nullptr;
+  return row == nullptr ? std::string() : row->cuda;
 }
 
 const FormatRow* Drivers::format(std::string_view name) const {

@@ -66,6 +66,12 @@ struct Drivers {
   const ToolkitRow* toolkit(std::string_view cuda) const;
   const ToolkitRow* newest_toolkit() const;
   const FormatRow* format(std::string_view name) const;
+  /// Least driver ("525.60.13") that natively supports a CUDA runtime "12.4"; a third number
+  /// selects that update ("12.4.1") where the table has it. Empty when the table has no row.
+  std::string floor_for_cuda(std::string_view version) const;
+  /// The newest CUDA that a Linux driver ("550.54.15", or its branch "550") runs natively: "12.4".
+  /// Empty for a branch that the table does not know.
+  std::string cuda_of(std::string_view driver) const;
 };
 
 /// "cuda_driver.json, branches, 550 (2026-11)" and the confidence where the row or else its section

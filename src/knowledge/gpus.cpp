@@ -7,63 +7,18 @@
 
 #include "base/ascii.h"
 #include "knowledge/spelling.h"
-#include "knowledge/tables.h"
-#include "text/json.h"
+#include "knowledge/table_rows.h"
 
 namespace flense::knowledge {
 namespace {
 
 using ArchitectureList = std::vector<std::string>;
 
-struct NamedList {
-  std::string name;
-  ArchitectureList architectures;
-};
-
-/// data/gpu_arch.json as values. The text is our own; a unit test checks that it parses.
-struct GpuTable {
-  std::vector<GpuProduct> products;
-  std::vector<NamedList> presets;
-  std::vector<NamedList> families;
-  ArchitectureList architectures;
-};
-
-ArchitectureList strings_of(const text::Json& list) {
-  ArchitectureList out;
-  for (const text::Json& item : list.items()) out.emplace_back(item.text());
-  return out;
-}
-
-std::vector<NamedList> named_lists(const text::Json& section, std::string_view key) {
-  std::vector<NamedList> out;
+std::vector<NamedGpus> named_lists(const text::Json& section, std::string_view key) {
+  std::vector<NamedGpus> out;
   for (const text::Json& row : section["rows"].items())
-    out.push_back({std::string(row[key].text()), strings_of(row["architectures"])});
+    out.push_back({text_at(row, key), texts_at(row, "architectures")});
   return out;
-}
-
-GpuTable load_gpu_table() {
-  GpuTable table;
-  const auto json = text::parse_json(embedded_table("gpu_arch"), "data/gpu_arch.json");
-  if (!json) return table;
-  for (const text::Json& row : (*json)["products"]["rows"].items()) {
-    GpuProduct product;
-    product.name = row["name"].text();
-    product.display = row["display"].text();
-    product.architecture = row["architecture"].text();
-    product.vendor = row["vendor"].text();
-    product.aliases = strings_of(row["aliases"]);
-    table.products.push_back(std::move(product));
-  }
-  table.presets = named_lists((*json)["presets"], "name");
-  table.families = named_lists((*json)["families"], "code");
-  for (const text::Json& row : (*json)["architectures"]["rows"].items())
-    table.architectures.emplace_back(row["architecture"].text());
-  return table;
-}
-
-const GpuTable& gpu_table() {
-  static const GpuTable table = load_gpu_table();
-  return table;
 }
 
 /// "sm_90a", "compute_90", "90", "9.0", "10.3" -> number and suffix ("90", "a").
@@ -111,9 +66,9 @@ unsigned to_unsigned(std::string_view digits) {
 }
 
 /// Numbers above every known one are taken as they are: a GPU newer than the table.
-bool is_newer_than_table(std::string_view number) {
+bool is_newer_than_table(const Gpus& gpus, std::string_view number) {
   unsigned latest = 0;
-  for (const std::string& architecture : gpu_table().architectures)
+  for (const std::string& architecture : gpus.architectures)
     if (const auto known = cuda_word(architecture))
       latest = std::max(latest, to_unsigned(known->number));
   constexpr unsigned kBeyondBelief = 300;  // "409" is a slip of the hand
@@ -121,23 +76,16 @@ bool is_newer_than_table(std::string_view number) {
   return value > latest && value < kBeyondBelief;
 }
 
-std::optional<ArchitectureList> resolve_cuda(const CudaWord& word) {
+std::optional<ArchitectureList> resolve_cuda(const Gpus& gpus, const CudaWord& word) {
   if (word.suffix == 'f') {
-    for (const NamedList& family : gpu_table().families)
+    for (const NamedGpus& family : gpus.families)
       if (family.name == word.number + "f") return family.architectures;
   }
   const std::string architecture = dotted(word.number);
-  const auto& known = gpu_table().architectures;
-  if (std::ranges::find(known, architecture) == known.end() && !is_newer_than_table(word.number))
+  if (std::ranges::find(gpus.architectures, architecture) == gpus.architectures.end() &&
+      !is_newer_than_table(gpus, word.number))
     return std::nullopt;
   return ArchitectureList{architecture};
-}
-
-const GpuProduct* find_product(std::string_view name) {
-  for (const GpuProduct& product : gpu_table().products)
-    if (product.name == name || std::ranges::find(product.aliases, name) != product.aliases.end())
-      return &product;
-  return nullptr;
 }
 
 /// Removes one word that product names carry without changing the architecture: a brand in front,
@@ -162,35 +110,35 @@ bool strip_decoration(std::string& name) {
 }
 
 /// "a10080gb" -> "a100": each count of digits before "gb" is tried, since they run together.
-const GpuProduct* find_without_memory(std::string_view name) {
+const GpuProduct* find_without_memory(const Gpus& gpus, std::string_view name) {
   if (!name.ends_with("gb")) return nullptr;
   name.remove_suffix(2);
   for (int digits = 0; digits < 3 && !name.empty() && all_digits(name.substr(name.size() - 1));
        ++digits) {
     name.remove_suffix(1);
-    if (const GpuProduct* product = find_product(name)) return product;
+    if (const GpuProduct* product = gpus.named(name)) return product;
     std::string stripped(name);
     while (strip_decoration(stripped))
-      if (const GpuProduct* product = find_product(stripped)) return product;
+      if (const GpuProduct* product = gpus.named(stripped)) return product;
   }
   return nullptr;
 }
 
-const GpuProduct* find_product_as_typed(std::string name) {
+const GpuProduct* find_product_as_typed(const Gpus& gpus, std::string name) {
   do {
-    if (const GpuProduct* product = find_product(name)) return product;
-    if (const GpuProduct* product = find_without_memory(name)) return product;
+    if (const GpuProduct* product = gpus.named(name)) return product;
+    if (const GpuProduct* product = find_without_memory(gpus, name)) return product;
   } while (strip_decoration(name));
   return nullptr;
 }
 
 /// "gfx942", or a family as AMD's packages write it: "gfx11xx", "gfx94X".
-std::optional<ArchitectureList> resolve_amd(std::string_view word) {
+std::optional<ArchitectureList> resolve_amd(const Gpus& gpus, std::string_view word) {
   constexpr std::string_view kGfx = "gfx";
   const std::string name = plain_spelling(word.substr(0, word.find(':')));
   if (!name.starts_with(kGfx)) return std::nullopt;
   ArchitectureList out;
-  for (const std::string& known : gpu_table().architectures)
+  for (const std::string& known : gpus.architectures)
     if (known.starts_with(kGfx) &&
         std::ranges::equal(std::string_view(name).substr(kGfx.size()),
                            std::string_view(known).substr(kGfx.size()),
@@ -200,14 +148,14 @@ std::optional<ArchitectureList> resolve_amd(std::string_view word) {
   return out;
 }
 
-std::vector<std::string> all_names() {
+std::vector<std::string> all_names(const Gpus& gpus) {
   std::vector<std::string> names;
-  for (const GpuProduct& product : gpu_table().products) {
+  for (const GpuProduct& product : gpus.products) {
     names.push_back(product.name);
     names.insert(names.end(), product.aliases.begin(), product.aliases.end());
   }
-  for (const NamedList& preset : gpu_table().presets) names.push_back(preset.name);
-  for (const std::string& architecture : gpu_table().architectures)
+  for (const NamedGpus& preset : gpus.presets) names.push_back(preset.name);
+  for (const std::string& architecture : gpus.architectures)
     names.push_back(architecture.starts_with("gfx") ? architecture
                                                     : "sm" + plain_spelling(architecture));
   return names;
@@ -215,63 +163,46 @@ std::vector<std::string> all_names() {
 
 }  // namespace
 
-const std::vector<GpuProduct>& gpu_products() {
-  return gpu_table().products;
+Gpus Gpus::read(const TableSet& tables) {
+  const text::Json& table = tables.table("gpu_arch");
+  Gpus out;
+  for (const text::Json& row : table["products"]["rows"].items())
+    out.products.push_back({text_at(row, "name"), text_at(row, "display"),
+                            text_at(row, "architecture"), text_at(row, "vendor"),
+                            texts_at(row, "aliases")});
+  out.presets = named_lists(table["presets"], "name");
+  out.families = named_lists(table["families"], "code");
+  for (const text::Json& row : table["architectures"]["rows"].items())
+    out.architectures.push_back(text_at(row, "architecture"));
+  return out;
 }
 
-Result<std::vector<std::string>> resolve_gpu_word(std::string_view word) {
+const GpuProduct* Gpus::named(std::string_view name) const {
+  for (const GpuProduct& product : products)
+    if (product.name == name || std::ranges::find(product.aliases, name) != product.aliases.end())
+      return &product;
+  return nullptr;
+}
+
+Result<std::vector<std::string>> Gpus::resolve(std::string_view word) const {
   const std::string name = plain_spelling(word);
   if (name.empty()) return fail(Code::kUsage, "empty GPU name");
-  if (const GpuProduct* product = find_product_as_typed(name))
+  if (const GpuProduct* product = find_product_as_typed(*this, name))
     return ArchitectureList{product->architecture};
-  for (const NamedList& preset : gpu_table().presets)
+  for (const NamedGpus& preset : presets)
     if (preset.name == name) return preset.architectures;
   if (const auto cuda = cuda_word(word)) {
-    if (auto architectures = resolve_cuda(*cuda)) return *std::move(architectures);
+    if (auto architectures = resolve_cuda(*this, *cuda)) return *std::move(architectures);
   }
-  if (auto architectures = resolve_amd(word)) return *std::move(architectures);
+  if (auto architectures = resolve_amd(*this, word)) return *std::move(architectures);
 
-  std::vector<std::string> near = near_matches(name, all_names(), 3);
+  std::vector<std::string> near = near_matches(name, all_names(*this), 3);
   for (std::string& match : near)
     if (match.starts_with("sm") && all_digits(std::string_view(match).substr(2)))
       match.insert(2, "_");
   return fail(Code::kUsage, "'{}' is no GPU or architecture that flense knows", word)
       .hint(near.empty() ? "name an architecture (sm_90, gfx942) or a product (h100, mi300x)"
                          : fmt::format("did you mean {}?", fmt::join(near, " or ")));
-}
-
-std::string driver_floor_for_cuda(std::string_view cuda_version) {
-  const auto first_dot = cuda_version.find('.');
-  if (first_dot == std::string_view::npos) return {};
-  const auto second_dot = cuda_version.find('.', first_dot + 1);
-  const std::string_view minor_version = cuda_version.substr(0, second_dot);
-  std::uint64_t wanted = 0;
-  if (second_dot != std::string_view::npos) {
-    const std::string_view update = cuda_version.substr(second_dot + 1);
-    if (!all_digits(update)) return {};
-    wanted = to_unsigned(update);
-  }
-  const auto json = text::parse_json(embedded_table("cuda_driver"), "data/cuda_driver.json");
-  if (!json) return {};
-  std::string floor;
-  for (const text::Json& row : (*json)["toolkits"]["rows"].items()) {
-    if (row["cuda"].text() != minor_version) continue;
-    const std::uint64_t update = row["update"].unsigned_or(0);
-    if (update == wanted) return std::string(row["driver"].text());
-    if (update == 0) floor = row["driver"].text();
-  }
-  return floor;
-}
-
-std::string cuda_of_driver(std::string_view driver) {
-  const std::string_view branch = driver.substr(0, driver.find('.'));
-  if (!all_digits(branch) || branch.size() > 5) return {};
-  const auto json = text::parse_json(embedded_table("cuda_driver"), "data/cuda_driver.json");
-  if (!json) return {};
-  for (const text::Json& row : (*json)["branches"]["rows"].items())
-    if (row["branch"].unsigned_or(0) == to_unsigned(branch))
-      return std::string(row["cuda_native"].text());
-  return {};
 }
 
 }  // namespace flense::knowledge

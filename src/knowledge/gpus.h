@@ -1,4 +1,4 @@
-// GPU products and the architectures they have; rows of data/gpu_arch.json, compiled in.
+// GPU products and the architectures they have; rows of data/gpu_arch.json.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "knowledge/table_set.h"
 
 namespace flense::knowledge {
 
@@ -17,19 +18,27 @@ struct GpuProduct {
   std::vector<std::string> aliases;  ///< further names, spelled as `name`
 };
 
-const std::vector<GpuProduct>& gpu_products();
+/// A word for several architectures: "ampere", "100f".
+struct NamedGpus {
+  std::string name;
+  std::vector<std::string> architectures;
+};
 
-/// Architecture names for one --gpu word, spelling tolerated: a product ("h100", "NVIDIA A100-SXM4-
-/// 80GB" -> {"8.0"}), a preset ("ampere" -> {"8.0", "8.6"}), or an architecture ("sm_90a" ->
-/// {"9.0"}; a family, "sm_100f" -> all its members). A usage error lists near matches.
-Result<std::vector<std::string>> resolve_gpu_word(std::string_view word);
+struct Gpus {
+  static Gpus read(const TableSet& tables);
 
-/// Minimum driver (Linux, "525.60.13") that natively supports a CUDA runtime "12.4"; a third number
-/// selects that update ("12.4.1") where the table has it. Empty when the table has no row.
-std::string driver_floor_for_cuda(std::string_view cuda_version);
+  std::vector<GpuProduct> products;
+  std::vector<NamedGpus> presets;
+  std::vector<NamedGpus> families;         ///< of family-specific code
+  std::vector<std::string> architectures;  ///< "9.0", "gfx942"
 
-/// The newest CUDA that a Linux driver ("550.54.15", or its branch "550") runs natively: "12.4".
-/// Empty for a branch that the table does not know.
-std::string cuda_of_driver(std::string_view driver);
+  /// By its name or an alias, spelled as these; null when there is no such product.
+  const GpuProduct* named(std::string_view name) const;
+  /// Architecture names for one --gpu word, spelling tolerated: a product ("h100", "NVIDIA
+  /// A100-SXM4-80GB" -> {"8.0"}), a preset ("ampere" -> {"8.0", "8.6"}), or an architecture
+  /// ("sm_90a" -> {"9.0"}; a family, "sm_100f" -> all its members). A usage error lists near
+  /// matches.
+  Result<std::vector<std::string>> resolve(std::string_view word) const;
+};
 
 }  // namespace flense::knowledge

@@ -7,6 +7,7 @@
 
 #include "knowledge/spelling.h"
 #include "knowledge/tables.h"
+#include "knowledge/testing_tables.h"
 #include "text/json.h"
 
 namespace flense::knowledge {
@@ -18,7 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 std::vector<std::string> resolve(std::string_view word) {
-  auto result = resolve_gpu_word(word);
+  auto result = test_tables().gpus.resolve(word);
   return result ? *result : std::vector<std::string>{"error: " + result.error().message};
 }
 
@@ -39,8 +40,8 @@ TEST(Tables, ParseAndEveryRowHasWhatItNeeds) {
 
 TEST(Tables, ProductsAreUniqueSpelledPlainlyAndOfKnownArchitectures) {
   std::set<std::string> names;
-  ASSERT_GT(gpu_products().size(), 100U);
-  for (const GpuProduct& product : gpu_products()) {
+  ASSERT_GT(test_tables().gpus.products.size(), 100U);
+  for (const GpuProduct& product : test_tables().gpus.products) {
     std::vector<std::string> all = product.aliases;
     all.push_back(product.name);
     for (const std::string& name : all) {
@@ -88,7 +89,7 @@ TEST(GpuWord, ResolvesProductsAsTyped) {
       {"a1080gb", "8.6"}};
   for (const auto& [word, architecture] : cases) {
     if (std::string_view(architecture) == "error") {
-      EXPECT_FALSE(resolve_gpu_word(word)) << word;
+      EXPECT_FALSE(test_tables().gpus.resolve(word)) << word;
     } else {
       EXPECT_THAT(resolve(word), ElementsAre(architecture)) << word;
     }
@@ -116,7 +117,7 @@ TEST(GpuWord, ResolvesPresets) {
 
 TEST(GpuWord, RejectsWithNearMatches) {
   const auto hint = [](std::string_view word) {
-    auto result = resolve_gpu_word(word);
+    auto result = test_tables().gpus.resolve(word);
     EXPECT_FALSE(result) << word;
     EXPECT_EQ(result.error().code, Code::kUsage);
     EXPECT_THAT(result.error().message, HasSubstr(std::string(word)));
@@ -129,8 +130,8 @@ TEST(GpuWord, RejectsWithNearMatches) {
   EXPECT_THAT(hint("sm_91"), HasSubstr("sm_90"));
   EXPECT_THAT(hint("hoper"), HasSubstr("hopper"));
   EXPECT_THAT(hint("zzzzzzzzz"), HasSubstr("name an architecture"));
-  EXPECT_FALSE(resolve_gpu_word(""));
-  EXPECT_FALSE(resolve_gpu_word("--"));
+  EXPECT_FALSE(test_tables().gpus.resolve(""));
+  EXPECT_FALSE(test_tables().gpus.resolve("--"));
 }
 
 TEST(Spelling, NearMatchesAreOrderedAndLimited) {
@@ -140,25 +141,25 @@ TEST(Spelling, NearMatchesAreOrderedAndLimited) {
 }
 
 TEST(Driver, FloorForCuda) {
-  EXPECT_EQ(driver_floor_for_cuda("12.4"), "550.54.14");
-  EXPECT_EQ(driver_floor_for_cuda("12.4.1"), "550.54.15");
-  EXPECT_EQ(driver_floor_for_cuda("12.4.99"), "550.54.14");
-  EXPECT_EQ(driver_floor_for_cuda("12.0"), "525.60.13");
-  EXPECT_EQ(driver_floor_for_cuda("13.0"), "580.65.06");
-  EXPECT_EQ(driver_floor_for_cuda("11.8"), "520.61.05");
-  EXPECT_EQ(driver_floor_for_cuda("8.0"), "367.48");
-  EXPECT_EQ(driver_floor_for_cuda("12.7"), "");
-  EXPECT_EQ(driver_floor_for_cuda("12"), "");
-  EXPECT_EQ(driver_floor_for_cuda(""), "");
-  EXPECT_EQ(driver_floor_for_cuda("12.4.x"), "");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.4"), "550.54.14");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.4.1"), "550.54.15");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.4.99"), "550.54.14");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.0"), "525.60.13");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("13.0"), "580.65.06");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("11.8"), "520.61.05");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("8.0"), "367.48");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.7"), "");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12"), "");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda(""), "");
+  EXPECT_EQ(test_tables().drivers.floor_for_cuda("12.4.x"), "");
 }
 
 TEST(CudaOfDriver, ByBranch) {
-  EXPECT_EQ(cuda_of_driver("535.129.03"), "12.2");
-  EXPECT_EQ(cuda_of_driver("550"), "12.4");
-  EXPECT_EQ(cuda_of_driver("580.65.06"), "13.0");
+  EXPECT_EQ(test_tables().drivers.cuda_of("535.129.03"), "12.2");
+  EXPECT_EQ(test_tables().drivers.cuda_of("550"), "12.4");
+  EXPECT_EQ(test_tables().drivers.cuda_of("580.65.06"), "13.0");
   for (const char* unknown : {"", "5", "536.1", "x.1", "99999999999.1"})
-    EXPECT_EQ(cuda_of_driver(unknown), "") << unknown;
+    EXPECT_EQ(test_tables().drivers.cuda_of(unknown), "") << unknown;
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 // What hosts are called where nobody sees the machine: cloud instance types (data/instances.json)
-// and PCI device ids of AMD accelerators (data/amd_pci_ids.json), compiled in.
+// and PCI device ids of AMD accelerators (data/amd_pci_ids.json).
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "knowledge/table_set.h"
 
 namespace flense::knowledge {
 
@@ -20,16 +22,23 @@ struct InstanceType {
   std::string source;              ///< "instances.json, 2026-11", and a confidence below high
 };
 
-const std::vector<InstanceType>& instance_types();
-/// In any letter case; null when the table has no such type.
-const InstanceType* find_instance(std::string_view provider, std::string_view type);
-std::vector<std::string> instance_providers();
-
 struct AmdDevice {
   std::string id;  ///< PCI device id of vendor 1002, lower case: "74a1"
   std::string name, architecture;
   std::string source;
 };
-const AmdDevice* find_amd_device(std::string_view id);
+
+struct Instances {
+  static Instances read(const TableSet& tables);
+
+  std::vector<InstanceType> types;
+  std::vector<AmdDevice> amd_devices;
+
+  /// In any letter case; null when the table has no such type.
+  const InstanceType* find(std::string_view provider, std::string_view type) const;
+  std::vector<std::string> providers() const;
+  /// Null when the table has no such id.
+  const AmdDevice* amd_device(std::string_view id) const;
+};
 
 }  // namespace flense::knowledge

@@ -4,17 +4,21 @@
 
 #include <set>
 
-#include "knowledge/gpus.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::knowledge {
 namespace {
 
+const Instances& known() {
+  return test_tables().instances;
+}
+
 TEST(Instances, EveryRowIsWholeAndNamesAKnownGpu) {
   std::set<std::string> seen;
-  ASSERT_GT(instance_types().size(), 100u);
-  for (const InstanceType& type : instance_types()) {
+  ASSERT_GT(known().types.size(), 100u);
+  for (const InstanceType& type : known().types) {
     EXPECT_TRUE(seen.insert(type.provider + ":" + type.type).second) << type.type;
-    const auto architectures = resolve_gpu_word(type.gpu);
+    const auto architectures = test_tables().gpus.resolve(type.gpu);
     ASSERT_TRUE(architectures) << type.gpu;
     EXPECT_EQ(architectures->size(), 1u) << type.gpu;
     EXPECT_TRUE(type.count >= 1 && type.count <= 16) << type.type;
@@ -25,20 +29,20 @@ TEST(Instances, EveryRowIsWholeAndNamesAKnownGpu) {
 }
 
 TEST(Instances, AreFoundInAnyLetterCase) {
-  const InstanceType* type = find_instance("AWS", "P5.48xlarge");
+  const InstanceType* type = known().find("AWS", "P5.48xlarge");
   ASSERT_NE(type, nullptr);
   EXPECT_EQ(type->gpu, "h100");
   EXPECT_EQ(type->count, 8u);
   EXPECT_EQ(type->rdma, "EFA");
-  EXPECT_EQ(find_instance("azure", "standard_nd96isr_h100_v5")->rdma, "InfiniBand");
-  EXPECT_EQ(find_instance("gcp", "p5.48xlarge"), nullptr);
+  EXPECT_EQ(known().find("azure", "standard_nd96isr_h100_v5")->rdma, "InfiniBand");
+  EXPECT_EQ(known().find("gcp", "p5.48xlarge"), nullptr);
 }
 
 TEST(Instances, AmdDevicesHaveKnownArchitectures) {
-  ASSERT_NE(find_amd_device("74A1"), nullptr);
-  EXPECT_EQ(find_amd_device("74a1")->architecture, "gfx942");
-  EXPECT_TRUE(resolve_gpu_word(find_amd_device("740f")->architecture));
-  EXPECT_EQ(find_amd_device("2330"), nullptr);
+  ASSERT_NE(known().amd_device("74A1"), nullptr);
+  EXPECT_EQ(known().amd_device("74a1")->architecture, "gfx942");
+  EXPECT_TRUE(test_tables().gpus.resolve(known().amd_device("740f")->architecture));
+  EXPECT_EQ(known().amd_device("2330"), nullptr);
 }
 
 }  // namespace

@@ -1,22 +1,11 @@
 #include "knowledge/knowledge.h"
 
-#include <utility>
-
 namespace flense::knowledge {
 
-Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory) {
-  TRY(TableSet tables, TableSet::load(directory));
-  return read(std::move(tables));
-}
-
-Result<Knowledge> Knowledge::load_for_verdicts() {
-  TRY(TableSet tables, TableSet::load({}, TableSet::Scope::kVerdicts));
-  return read(std::move(tables));
-}
-
-Knowledge Knowledge::read(TableSet tables) {
+Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory,
+                                  std::span<const std::string_view> names) {
   Knowledge out;
-  out.tables = std::move(tables);
+  TRY(out.tables, TableSet::load(directory, names));
   out.drivers = Drivers::read(out.tables);
   out.architectures = Architectures::read(out.tables);
   out.forward_compat = ForwardCompat::read(out.tables);
@@ -30,6 +19,10 @@ Knowledge Knowledge::read(TableSet tables) {
   out.launch = LaunchFacts::read(out.tables);
   out.releases = Releases::read(out.tables);
   out.explained = Explained::read(out.tables);
+  out.gpus = Gpus::read(out.tables);
+  out.instances = Instances::read(out.tables);
+  out.container_toolkit = ContainerToolkit::read(out.tables);
+  out.budgets = read_budgets(out.tables);
   return out;
 }
 

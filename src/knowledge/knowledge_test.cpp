@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "knowledge/gpus.h"
+#include "knowledge/testing_tables.h"
 #include "support/temp_dir.h"
 
 #include <fstream>
@@ -11,13 +11,8 @@
 namespace flense::knowledge {
 namespace {
 
-const Knowledge& loaded() {
-  static const Knowledge kLoaded = *Knowledge::load();
-  return kLoaded;
-}
-
 TEST(Knowledge, RowsNameThemselves) {
-  const Drivers& drivers = loaded().drivers;
+  const Drivers& drivers = test_tables().drivers;
   ASSERT_NE(drivers.branch(550), nullptr);
   EXPECT_EQ(drivers.branch(550)->cuda, "12.4");
   EXPECT_EQ(drivers.branch(550)->source,
@@ -32,7 +27,7 @@ TEST(Knowledge, RowsNameThemselves) {
 }
 
 TEST(Knowledge, PtxByIsaAndByCuda) {
-  const Architectures& tables = loaded().architectures;
+  const Architectures& tables = test_tables().architectures;
   EXPECT_EQ(tables.ptx_of_isa("8.4")->cuda, "12.4");
   EXPECT_EQ(tables.ptx_of_isa("8.5")->cuda, "12.5");
   EXPECT_EQ(tables.ptx_of_cuda("12.6")->isa, "8.5");
@@ -46,7 +41,7 @@ TEST(Knowledge, PtxByIsaAndByCuda) {
 }
 
 TEST(Knowledge, TheTablesFitEachOther) {
-  const Knowledge& tables = loaded();
+  const Knowledge& tables = test_tables();
   for (const ArchitectureRow& row : tables.architectures.rows) {
     EXPECT_FALSE(row.codename.empty()) << row.architecture;
     EXPECT_FALSE(row.first_cuda.empty()) << row.architecture;
@@ -66,8 +61,8 @@ TEST(Knowledge, TheTablesFitEachOther) {
 }
 
 TEST(GpuClass, EveryProductHasOne) {
-  const ForwardCompat& tables = loaded().forward_compat;
-  for (const GpuProduct& product : gpu_products()) {
+  const ForwardCompat& tables = test_tables().forward_compat;
+  for (const GpuProduct& product : test_tables().gpus.products) {
     if (product.vendor != "nvidia") continue;
     const GpuClass* by_name = tables.class_of(product.name);
     ASSERT_NE(by_name, nullptr) << product.name;
@@ -78,7 +73,7 @@ TEST(GpuClass, EveryProductHasOne) {
 }
 
 TEST(GpuClass, ByTheNameThatTheDriverTells) {
-  const ForwardCompat& tables = loaded().forward_compat;
+  const ForwardCompat& tables = test_tables().forward_compat;
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"NVIDIA H100 80GB HBM3", "data-centre"},
       {"NVIDIA A100-SXM4-40GB", "data-centre"},

@@ -1,8 +1,8 @@
 #include "knowledge/table_set.h"
 
 #include <algorithm>
-#include <array>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -35,14 +35,6 @@ void lay_over(Json& base, const Json& own) {
   }
 }
 
-/// Of the tables that are read, those that no verdict leans on.
-bool is_for_words_alone(std::string_view name) {
-  constexpr auto kNames =
-      std::to_array<std::string_view>({"budgets", "build_files", "checks", "dlopen", "errors",
-                                       "images", "instances", "launch", "releases"});
-  return std::ranges::find(kNames, name) != kNames.end();
-}
-
 Result<std::vector<std::filesystem::path>> own_tables(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> out;
   std::error_code error;
@@ -57,23 +49,24 @@ Result<std::vector<std::filesystem::path>> own_tables(const std::filesystem::pat
 }  // namespace
 
 Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& directory,
-                                Scope scope) {
+                                std::span<const std::string_view> names) {
+  std::vector<std::string_view> all = embedded_table_names();
+  std::erase_if(all, [](std::string_view name) {
+    return name.starts_with(kLintTables);  // read by LintRules alone
+  });
   TableSet out;
-  for (const std::string_view name : embedded_table_names()) {
-    if (name.starts_with(kLintTables)) continue;  // read by LintRules alone
-    if (scope == Scope::kVerdicts && is_for_words_alone(name)) continue;
+  for (const std::string_view name : names.empty() ? std::span(std::as_const(all)) : names) {
     TRY(Json json, text::parse_json(embedded_table(name), fmt::format("data/{}.json", name)));
     out.tables_[std::string(name)].json = std::move(json);
   }
   if (!directory) return out;
   TRY(const auto paths, own_tables(*directory));
   for (const std::filesystem::path& path : paths) {
+    if (std::ranges::find(all, path.stem().string()) == all.end())
+      return bad_input("{} is no table of flense", path.string())
+          .hint(fmt::format("the tables are {}", fmt::join(all, ", ")));
     const auto known = out.tables_.find(path.stem().string());
-    if (known == out.tables_.end()) {
-      std::string names;
-      for (const auto& [name, table] : out.tables_) names += (names.empty() ? "" : ", ") + name;
-      return bad_input("{} is no table of flense", path.string()).hint("the tables are " + names);
-    }
+    if (known == out.tables_.end()) continue;
     TRY(const std::string content, read_file(path, kMaxTable));
     TRY(const Json own, text::parse_json(content, path.string()));
     if (!own.is_object()) return bad_input("{} is no JSON object", path.string());

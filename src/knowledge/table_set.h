@@ -1,10 +1,10 @@
 // The data tables as JSON: those compiled in, and over them the rows of a user's directory.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,17 +15,12 @@ namespace flense::knowledge {
 
 class TableSet {
  public:
-  /// Which tables are read.
-  enum class Scope : std::uint8_t {
-    kAll,      ///< but those of LintRules
-    kVerdicts  ///< what compat judges by: a third of the text
-  };
-
   /// With a directory, each of its NAME.json is laid over the table of that name: rows of a list
   /// `rows` come before the table's own, so that the first row that matches wins; other members
-  /// replace. A file that is no JSON, or no known table, is bad input.
+  /// replace. A file that is no JSON, or no known table, is bad input. With `names` only these are
+  /// read, and the files of others pass.
   static Result<TableSet> load(const std::optional<std::filesystem::path>& directory = {},
-                               Scope scope = Scope::kAll);
+                               std::span<const std::string_view> names = {});
 
   /// Null when there is no such table.
   const text::Json& table(std::string_view name) const;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "support/temp_dir.h"
@@ -28,6 +29,19 @@ TEST(TableSet, OwnRowsComeFirstAndOtherMembersReplace) {
   EXPECT_EQ(after[0]["branch"].unsigned_or(0), 700u);
   EXPECT_EQ(after[1], before[0]);
   EXPECT_EQ(own->state("cuda_driver"), "2027-01 and " + (directory / "cuda_driver.json").string());
+}
+
+TEST(TableSet, OnlyTheTablesNamedAreReadAndOwnFilesOfOthersPass) {
+  const testing::TempDir directory;
+  write(directory / "gpu_arch.json", R"({"products": {"rows": [{"name": "z900"}]}})");
+  write(directory / "rocm.json", "no JSON");
+  constexpr auto kNames = std::to_array<std::string_view>({"gpu_arch"});
+  const auto own = TableSet::load(directory.string(), kNames);
+  ASSERT_TRUE(own.has_value()) << own.error().message;
+  EXPECT_EQ(own->table("gpu_arch")["products"]["rows"].items()[0]["name"].text(), "z900");
+  EXPECT_TRUE(own->table("rocm").is_null());
+  write(directory / "gpus.json", "{}");
+  EXPECT_FALSE(TableSet::load(directory.string(), kNames).has_value());
 }
 
 TEST(TableSet, RefusesWhatIsNoTable) {

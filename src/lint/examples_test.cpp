@@ -117,7 +117,7 @@ class Examples : public ::testing::Test {
   static Project project_of(const Example& example) {
     std::vector<host::Profile> hosts;
     for (const std::string& words : example.hosts) {
-      auto profile = host::described_profile(words);
+      auto profile = host::described_profile(words, *knowledge_);
       EXPECT_TRUE(profile.has_value()) << words;
       if (profile) hosts.push_back(std::move(*profile));
     }

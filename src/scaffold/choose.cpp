@@ -8,7 +8,6 @@
 #include "compat/facts/driver_mode.h"
 #include "compat/facts/facts.h"
 #include "compat/judge.h"
-#include "knowledge/gpus.h"
 #include "knowledge/spelling.h"
 
 namespace flense::scaffold {
@@ -205,7 +204,7 @@ Rejection rejection(const Candidate& candidate, const std::string& host,
 HostSide side_of(const Template& chosen, const Candidate& candidate, const Side& side,
                  compat::HostVerdict verdict, const Knowledge& tables) {
   HostSide out;
-  out.name = host_words(side.judged);
+  out.name = host_words(side.judged, tables);
   out.source = side.told->source;
   out.architectures = architectures_of(side.judged, chosen.vendor);
   out.driver = driver_of(chosen, side.judged);
@@ -238,10 +237,11 @@ Failure nothing_fits(const Template& chosen, const Choice& tried) {
 
 /// The product's name where the model is one, else the architecture: "h100" of "NVIDIA H100 80GB
 /// HBM3".
-std::string word_for(const host::Gpu& gpu, const std::string& architecture) {
+std::string word_for(const knowledge::Gpus& gpus, const host::Gpu& gpu,
+                     const std::string& architecture) {
   const std::string model = knowledge::plain_spelling(gpu.name.value.value_or(""));
   std::string out;
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products())
+  for (const knowledge::GpuProduct& product : gpus.products)
     if (product.architecture == architecture && product.name.size() > out.size() &&
         model.find(product.name) != std::string::npos)
       out = product.name;
@@ -276,7 +276,8 @@ Result<Choice> choose(const Template& chosen, const std::vector<Profile>& hosts,
       compat::HostVerdict verdict =
           compat::judge({image, side.judged, tables, compat::Launcher::kDocker, false, nullptr});
       if (!passes(verdict.verdict)) {
-        if (fits) out.rejected.push_back(rejection(candidate, host_words(*side.told), verdict));
+        if (fits)
+          out.rejected.push_back(rejection(candidate, host_words(*side.told, tables), verdict));
         fits = false;
       }
       out.hosts.push_back(side_of(chosen, candidate, side, std::move(verdict), tables));
@@ -293,13 +294,13 @@ Result<Choice> choose(const Template& chosen, const std::vector<Profile>& hosts,
   return nothing_fits(chosen, out);
 }
 
-std::string host_words(const Profile& host) {
+std::string host_words(const Profile& host, const Knowledge& tables) {
   std::vector<std::string> gpus;
   std::string driver;
   for (const host::Gpu& gpu : host.gpus) {
     if (!gpu.architecture.value) continue;
     const std::string& architecture = *gpu.architecture.value;
-    const std::string word = word_for(gpu, architecture);
+    const std::string word = word_for(tables.gpus, gpu, architecture);
     if (std::ranges::find(gpus, word) == gpus.end()) gpus.push_back(word);
     if (gpu.vendor == "amd") driver = host.amd.driver_version.value.value_or("");
   }

@@ -48,6 +48,6 @@ Result<Choice> choose(const Template& chosen, const std::vector<host::Profile>& 
                       const knowledge::Knowledge& tables);
 
 /// "h100@550.54.15": the host in words that need no file, letters, digits and "_.,@" alone.
-std::string host_words(const host::Profile& host);
+std::string host_words(const host::Profile& host, const knowledge::Knowledge& tables);
 
 }  // namespace flense::scaffold

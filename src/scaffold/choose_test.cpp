@@ -135,17 +135,17 @@ TEST(ChooseTest, ArmHostsGetArmBuilds) {
 
 TEST(ChooseTest, HostWordsAreSafeInFiles) {
   std::vector<host::Profile> all = hosts({"NVIDIA H100@550.54.15", "sm_90,a100", "mi300x@6.10.5"});
-  EXPECT_EQ(host_words(all[0]), "sm_90@550.54.15");
+  EXPECT_EQ(host_words(all[0], tables()), "sm_90@550.54.15");
   all[0].gpus[0].name = host::Text::known("NVIDIA H100 80GB HBM3", "a file");
-  EXPECT_EQ(host_words(all[0]), "h100@550.54.15");
+  EXPECT_EQ(host_words(all[0], tables()), "h100@550.54.15");
   all[0].gpus[0].name = host::Text::known("$(reboot)\nH200", "a file");
-  EXPECT_EQ(host_words(all[0]), "h200@550.54.15");
-  EXPECT_EQ(host_words(all[1]), "sm_90,a100");
-  EXPECT_EQ(host_words(all[2]), "mi300x@6.10.5");
+  EXPECT_EQ(host_words(all[0], tables()), "h200@550.54.15");
+  EXPECT_EQ(host_words(all[1], tables()), "sm_90,a100");
+  EXPECT_EQ(host_words(all[2], tables()), "mi300x@6.10.5");
   all[0].source = "$(reboot)\nRUN x";
   all[0].nvidia.library_version = all[0].nvidia.module_version =
       host::Text::known("550\"; reboot", "a file");
-  EXPECT_EQ(host_words(all[0]), "h200");
+  EXPECT_EQ(host_words(all[0], tables()), "h200");
 }
 
 /// The image as its files say, not as the chooser described it.

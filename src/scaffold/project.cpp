@@ -206,11 +206,11 @@ Marks marks_for(const Project& project, const Knowledge& tables) {
 }
 
 /// The same machine twice, or a thousand of a cluster, are one.
-std::vector<Profile> different(const std::vector<Profile>& hosts) {
+std::vector<Profile> different(const std::vector<Profile>& hosts, const Knowledge& tables) {
   std::vector<Profile> out;
   std::set<std::string> seen;
   for (const Profile& host : hosts)
-    if (seen.insert(host_words(host) + host.system.architecture.value.value_or("")).second)
+    if (seen.insert(host_words(host, tables) + host.system.architecture.value.value_or("")).second)
       out.push_back(host);
   return out;
 }
@@ -226,7 +226,7 @@ std::vector<std::string> gpu_words(const std::vector<std::string>& architectures
 
 Result<Project> make_project(const Template& chosen, const std::vector<Profile>& told,
                              const Knowledge& tables) {
-  const std::vector<Profile> hosts = different(told);
+  const std::vector<Profile> hosts = different(told, tables);
   if (hosts.size() > kMaxHosts)
     return fail(Code::kUsage, "{} different hosts are named, and one project is for at most {}",
                 hosts.size(), kMaxHosts);

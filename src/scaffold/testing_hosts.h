@@ -8,19 +8,19 @@
 #include <vector>
 
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 #include "scaffold/choose.h"
 
 namespace flense::scaffold::testing {
 
 inline const knowledge::Knowledge& tables() {
-  static const knowledge::Knowledge kTables = knowledge::Knowledge::load().value();
-  return kTables;
+  return knowledge::test_tables();
 }
 
 inline std::vector<host::Profile> hosts(const std::vector<std::string>& words) {
   std::vector<host::Profile> out;
   for (const std::string& word : words) {
-    Result<host::Profile> one = host::described_profile(word);
+    Result<host::Profile> one = host::described_profile(word, tables());
     EXPECT_TRUE(one) << word;
     if (one) out.push_back(std::move(*one));
   }

@@ -100,11 +100,12 @@ Result<inventory::Needs> needs_of(const std::string& target, const Request& requ
 }
 
 Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
-                                            const host::Places& places) {
+                                            const host::Places& places,
+                                            const knowledge::Knowledge& tables) {
   std::vector<host::Profile> out;
   for (const std::string& spec : words.empty() ? std::vector<std::string>{"this"} : words) {
     TRY(std::vector<host::Profile> profiles,
-        with_context(host::profiles_of(spec, places), "reading the host '{}'", spec));
+        with_context(host::profiles_of(spec, places, tables), "reading the host '{}'", spec));
     std::ranges::move(profiles, std::back_inserter(out));
   }
   return out;

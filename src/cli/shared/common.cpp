@@ -41,14 +41,6 @@ Result<void> check_transport(const std::string& target) {
 
 }  // namespace
 
-const OptionSpec kDataOption{"--data",
-                             "",
-                             "DIR",
-                             "tables whose rows come before flense's own",
-                             false,
-                             {},
-                             Completion::kDirectory};
-
 const OptionSpec kPlatformOption{"--platform", "", "OS/ARCH",
                                  "which image of a multi-platform index (default: this machine's)"};
 const OptionSpec kTmpdirOption{"--tmpdir",
@@ -122,8 +114,9 @@ std::filesystem::path scratch_directory(const ImageOptions& options, const Io& i
   return std::filesystem::is_directory("/var/tmp", ignored) ? "/var/tmp" : "/tmp";
 }
 
-Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data) {
-  return with_context(knowledge::Knowledge::load(data), "reading the tables");
+Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data,
+                                       std::span<const std::string_view> names) {
+  return with_context(knowledge::Knowledge::load(data, names), "reading the tables");
 }
 
 Result<std::string> format_of(bool json, const std::string& format) {

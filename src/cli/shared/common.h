@@ -43,8 +43,9 @@ Result<void> write_text(Io& io, std::string_view text);
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);
 
-/// The tables that verdicts lean on, with the rows of --data in front of flense's own.
-Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data);
+/// The tables, or those of `names`, with the rows of --data in front of flense's own.
+Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data,
+                                       std::span<const std::string_view> names = {});
 
 /// --format, or "json" for --json; a usage error when both are given.
 Result<std::string> format_of(bool json, const std::string& format);
@@ -95,10 +96,6 @@ inline std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io&
 inline std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
   return scratch_directory(image_of(args), io);
 }
-inline auto tables_of(const ParsedArgs& args) {
-  return tables_of(args.has("--data") ? std::optional<std::filesystem::path>(args.value("--data"))
-                                      : std::nullopt);
-}
 inline Result<std::string> format_of(const ParsedArgs& args) {
   return format_of(args.has("--json"), args.value("--format"));
 }
@@ -116,7 +113,6 @@ inline auto report_cache(const ParsedArgs& args, Io& io, const inventory::Invent
 }
 
 // Options that commands share.
-extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption,
-    kDataOption;
+extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption;
 
 }  // namespace flense::cli

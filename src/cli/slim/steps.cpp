@@ -35,7 +35,8 @@ constexpr const char* kHowToName =
 
 /// "host" becomes the architectures of this machine's GPUs.
 Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
-                                             const std::filesystem::path& proc) {
+                                             const std::filesystem::path& proc,
+                                             const knowledge::Gpus& gpus) {
   std::vector<std::string> out;
   if (words.empty()) words.emplace_back("host");
   const bool asked = words.front() != "host" || words.size() > 1;
@@ -50,7 +51,7 @@ Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
                                : "no GPU is named, and this machine has none to go by",
                          kHowToName);
     for (const std::string& model : models) {
-      TRY(std::string architecture, host::architecture_of_model(model));
+      TRY(std::string architecture, host::architecture_of_model(gpus, model));
       out.push_back(std::move(architecture));
     }
   }
@@ -158,8 +159,11 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   SlimRequest out;
   out.target = args.positionals().front();
   const std::filesystem::path proc = args.value("--proc", "/proc");
-  TRY(const std::vector<std::string> words, expand_host(args.values("--gpu"), proc));
-  TRY(out.options.targets, inventory::parse_targets(words));
+  constexpr auto kTables = std::to_array<std::string_view>({"cuda_driver", "gpu_arch"});
+  TRY(knowledge::Knowledge tables, tables_of({}, kTables));
+  TRY(const std::vector<std::string> words, expand_host(args.values("--gpu"), proc, tables.gpus));
+  TRY(out.options.targets, inventory::parse_targets(words, tables.gpus));
+  out.options.drivers = std::move(tables.drivers);
   out.options.level = level_of(args);
   out.options.keep_ptx = args.has("--keep-ptx");
   out.options.drop_vendor = args.has("--drop-vendor");
@@ -289,7 +293,7 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   std::vector<std::string> cuda;
   for (const inventory::Runtime& runtime : out.inventory.runtimes)
     if (runtime.name == "CUDA runtime" && !runtime.version.empty()) cuda.push_back(runtime.version);
-  out.driver_floor = slim::driver_floor(cuda, out.plan.raises_driver_floor);
+  out.driver_floor = slim::driver_floor(out.options.drivers, cuda, out.plan.raises_driver_floor);
   out.progress->clear();
   return out;
 }

@@ -6,7 +6,7 @@ namespace flense::compat {
 namespace {
 
 AmdMatch match(std::string_view code, std::string_view gpu, bool xnack = false) {
-  static const auto tables = knowledge::Knowledge::load_for_verdicts();
+  static const auto tables = knowledge::Knowledge::load({}, knowledge::kVerdictTables);
   return amd_match(parse_amd_target(code), parse_amd_target(gpu), xnack, tables->rocm);
 }
 

@@ -5,7 +5,6 @@
 #include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/rules/rules.h"
-#include "knowledge/gpus.h"
 
 namespace flense::compat {
 
@@ -55,10 +54,11 @@ Finding judge_note_brands(const knowledge::ForwardCompat& tables, const CompatPa
 }
 
 /// By its name; of an architecture that only one class has, by that.
-const GpuClass* class_of(const knowledge::ForwardCompat& tables, const host::Gpu& gpu) {
+const GpuClass* class_of(const knowledge::Knowledge& all, const host::Gpu& gpu) {
+  const knowledge::ForwardCompat& tables = all.forward_compat;
   if (gpu.name.value) return tables.class_of(*gpu.name.value);
   const GpuClass* out = nullptr;
-  for (const knowledge::GpuProduct& product : knowledge::gpu_products()) {
+  for (const knowledge::GpuProduct& product : all.gpus.products) {
     if (!gpu.architecture.value || product.architecture != *gpu.architecture.value) continue;
     const GpuClass* of_product = tables.class_of(product.name);
     if (of_product == nullptr || (out != nullptr && out != of_product)) return nullptr;
@@ -70,7 +70,7 @@ const GpuClass* class_of(const knowledge::ForwardCompat& tables, const host::Gpu
 Finding judge_gpu(const Question& question, const CompatPackage& package, const host::Gpu& gpu) {
   const knowledge::ForwardCompat& tables = question.tables.forward_compat;
   const std::string text = gpu_text(gpu);
-  const GpuClass* gpu_class = class_of(tables, gpu);
+  const GpuClass* gpu_class = class_of(question.tables, gpu);
   if (gpu_class == nullptr)
     return {
         Verdict::kUnknown,

@@ -7,7 +7,6 @@
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
 #include "device/target.h"
-#include "knowledge/gpus.h"
 
 namespace flense::compat {
 

@@ -4,16 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "inventory/describe/inventory.h"
+#include "knowledge/testing_tables.h"
 
 namespace flense::inventory {
 namespace {
 
 TEST(Budget, JudgesPlatforms) {
-  const auto known = knowledge::platform_budgets();
-  ASSERT_TRUE(known);
-  ASSERT_EQ(known->size(), 3U);
   Budgets budgets;
-  budgets.platforms = *known;
+  budgets.platforms = knowledge::test_tables().budgets;
+  ASSERT_EQ(budgets.platforms.size(), 3U);
   Inventory inventory;
   inventory.target = "app";
   inventory.unpacked_bytes = (10ULL << 30) + 1;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <string_view>
 
-#include "knowledge/gpus.h"
-
 namespace flense::inventory {
 
 namespace {
@@ -15,8 +13,9 @@ void sort_unique(std::vector<T>& values) {
   values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
-Result<void> add_word(std::string_view word, device::Targets& targets) {
-  TRY(const std::vector<std::string> names, knowledge::resolve_gpu_word(word));
+Result<void> add_word(std::string_view word, const knowledge::Gpus& gpus,
+                      device::Targets& targets) {
+  TRY(const std::vector<std::string> names, gpus.resolve(word));
   for (const std::string& name : names) {
     if (name.starts_with("gfx")) {
       targets.amd.push_back(name);
@@ -32,7 +31,8 @@ Result<void> add_word(std::string_view word, device::Targets& targets) {
 
 }  // namespace
 
-Result<device::Targets> parse_targets(const std::vector<std::string>& words) {
+Result<device::Targets> parse_targets(const std::vector<std::string>& words,
+                                      const knowledge::Gpus& gpus) {
   device::Targets targets;
   for (const std::string& list : words) {
     std::string_view rest = list;
@@ -41,7 +41,7 @@ Result<device::Targets> parse_targets(const std::vector<std::string>& words) {
       const std::size_t comma = rest.find(',');
       const std::string_view word = rest.substr(0, comma);
       if (word.empty()) return fail(Code::kUsage, "--gpu has an empty word in '{}'", list);
-      TRY_DO(add_word(word, targets));
+      TRY_DO(add_word(word, gpus, targets));
       more = comma != std::string_view::npos;
       if (more) rest.remove_prefix(comma + 1);
     }

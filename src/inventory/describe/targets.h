@@ -6,11 +6,13 @@
 
 #include "base/result.h"
 #include "device/target.h"
+#include "knowledge/gpus.h"
 
 namespace flense::inventory {
 
 /// "h100", "sm_90", "9.0", "gfx942", several with commas, several times; usage errors name the
 /// word.
-Result<device::Targets> parse_targets(const std::vector<std::string>& words);
+Result<device::Targets> parse_targets(const std::vector<std::string>& words,
+                                      const knowledge::Gpus& gpus);
 
 }  // namespace flense::inventory

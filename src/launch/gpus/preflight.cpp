@@ -138,8 +138,9 @@ bool is_settled(std::string_view id) {
 Result<Preflight> judge(const inventory::Needs& needs, const host::Machine& machine,
                         const PreflightOptions& options) {
   TRY(const knowledge::Knowledge tables,
-      with_context(knowledge::Knowledge::load_for_verdicts(), "reading the tables"));
-  host::Profile host = host::probe(machine);
+      with_context(knowledge::Knowledge::load({}, knowledge::kVerdictTables),
+                   "reading the tables"));
+  host::Profile host = host::probe(machine, tables);
   const bool gpus = asks_for_gpu(options.devices);
   if (gpus)
     keep_chosen(host, options.devices);

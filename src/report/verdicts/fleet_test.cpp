@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "host/spec.h"
+#include "knowledge/testing_tables.h"
 #include "report/testing_schema.h"
 
 namespace flense::report {
@@ -16,7 +17,7 @@ using ::testing::Not;
 std::vector<host::Profile> hosts(const std::vector<std::string>& words) {
   std::vector<host::Profile> out;
   for (const std::string& one : words) {
-    out.push_back(host::described_profile(one).value());
+    out.push_back(host::described_profile(one, knowledge::test_tables()).value());
     out.back().source = fmt::format("n{}", out.size());
   }
   return out;

@@ -290,7 +290,7 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   if (!result.left_alone.empty())
     outcome.left_alone.push_back({input.string(), 0, result.left_alone});
   if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
-  if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice());
+  if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice(options.drivers));
   if (input != output) {
     TRY_DO(replace_file(input, output, bytes));
   } else if (result.changed) {

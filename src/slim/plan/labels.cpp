@@ -5,7 +5,6 @@
 
 #include "base/version.h"
 #include "base/version_numbers.h"
-#include "knowledge/gpus.h"
 
 namespace flense::slim {
 
@@ -32,23 +31,24 @@ std::string recompressed(const SlimOptions& options) {
 
 }  // namespace
 
-DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool raised) {
+DriverFloor driver_floor(const knowledge::Drivers& drivers,
+                         const std::vector<std::string>& cuda_versions, bool raised) {
   DriverFloor out;
-  if (raised) out.code = knowledge::driver_floor_for_cuda(kZstdCode);
+  if (raised) out.code = drivers.floor_for_cuda(kZstdCode);
   std::vector<std::string> floors = {out.code};
   for (const std::string& version : cuda_versions)
-    floors.push_back(knowledge::driver_floor_for_cuda(version));
+    floors.push_back(drivers.floor_for_cuda(version));
   for (std::string& candidate : floors)
     if (compare_versions(out.driver, candidate) < 0) out.driver = std::move(candidate);
   return out;
 }
 
-std::string driver_floor_notice() {
+std::string driver_floor_notice(const knowledge::Drivers& drivers) {
   return fmt::format(
       "device code was compressed anew with zstd, which drivers before CUDA {} ({}) do not read. "
       "Code "
       "compressed so by flense has not run on a GPU",
-      kZstdCode, knowledge::driver_floor_for_cuda(kZstdCode));
+      kZstdCode, drivers.floor_for_cuda(kZstdCode));
 }
 
 AddedFile marker_file(const SlimOptions& options) {

@@ -31,10 +31,11 @@ struct DriverFloor {
 
 /// `raised`: device code was compressed with zstd that was not before, which drivers read from CUDA
 /// 12.4 on.
-DriverFloor driver_floor(const std::vector<std::string>& cuda_versions, bool raised);
+DriverFloor driver_floor(const knowledge::Drivers& drivers,
+                         const std::vector<std::string>& cuda_versions, bool raised);
 
 /// What the user must know of code that was compressed anew.
-std::string driver_floor_notice();
+std::string driver_floor_notice(const knowledge::Drivers& drivers);
 
 /// Schema flense/marker/v1 (docs/schemas/marker-v1.json).
 AddedFile marker_file(const SlimOptions& options);

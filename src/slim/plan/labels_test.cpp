@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "knowledge/testing_tables.h"
+
 namespace flense::slim {
 namespace {
 
@@ -50,18 +52,18 @@ TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {
 }
 
 TEST(DriverFloor, NewestRuntimeRules) {
-  EXPECT_EQ(driver_floor({}, false).driver, "");
-  const std::string twelve = driver_floor({"12.4"}, false).driver;
+  EXPECT_EQ(driver_floor(knowledge::test_tables().drivers, {}, false).driver, "");
+  const std::string twelve = driver_floor(knowledge::test_tables().drivers, {"12.4"}, false).driver;
   EXPECT_FALSE(twelve.empty());
-  EXPECT_EQ(driver_floor({"12.4", "11.8"}, false).driver, twelve);
-  EXPECT_EQ(driver_floor({"12.4"}, false).code, "");
+  EXPECT_EQ(driver_floor(knowledge::test_tables().drivers, {"12.4", "11.8"}, false).driver, twelve);
+  EXPECT_EQ(driver_floor(knowledge::test_tables().drivers, {"12.4"}, false).code, "");
 }
 
 TEST(DriverFloor, CodeCompressedAnewHasAFloorOfItsOwn) {
-  const std::string twelve = driver_floor({"12.4"}, false).driver;
-  EXPECT_EQ(driver_floor({"11.8"}, true).driver, twelve);
-  EXPECT_EQ(driver_floor({"11.8"}, true).code, twelve);
-  const DriverFloor thirteen = driver_floor({"13.0"}, true);
+  const std::string twelve = driver_floor(knowledge::test_tables().drivers, {"12.4"}, false).driver;
+  EXPECT_EQ(driver_floor(knowledge::test_tables().drivers, {"11.8"}, true).driver, twelve);
+  EXPECT_EQ(driver_floor(knowledge::test_tables().drivers, {"11.8"}, true).code, twelve);
+  const DriverFloor thirteen = driver_floor(knowledge::test_tables().drivers, {"13.0"}, true);
   EXPECT_NE(thirteen.driver, twelve) << "the runtime's is newer";
   EXPECT_EQ(thirteen.code, twelve);
 }

@@ -123,7 +123,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
-  if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice());
+  if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice(options.drivers));
   if (reach != nullptr) record_closure(*reach, plan);
   if (std::ranges::any_of(plan.passes,
                           [](const PassTotal& pass) { return pass.pass == "pycache"; }))

@@ -13,6 +13,7 @@
 #include "device/prune.h"
 #include "device/target.h"
 #include "inventory/describe/amd_override.h"
+#include "knowledge/drivers.h"
 
 namespace flense::slim {
 
@@ -76,6 +77,7 @@ struct SlimOptions {
   /// (--trace-decides).
   bool trace_decides = false;
   std::filesystem::path scratch_directory;
+  knowledge::Drivers drivers;  ///< whose versions labels and notices name
 };
 
 /// As --compression names it.
