@@ -1,6 +1,8 @@
 // Libraries with offload bundles, linked by the C compiler at test time, rewritten and read back.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -243,6 +245,34 @@ TEST_F(RewriteAmd, TheProofNoticesWhatIsWrong) {
   device::PrunePlan other = *plan;
   for (device::AmdDecision& decision : other.amd) decision.reason = device::Reason::kServesTarget;
   EXPECT_THAT(proof(sink.text(), other, with.prune.targets), HasSubstr("differs in the output"));
+}
+
+TEST_F(RewriteAmd, AProofWithoutRoomIsAnErrorAndLeavesNothingAlone) {
+  std::vector<std::pair<std::string, std::string>> entries = {{kHost, ""}};
+  for (const std::string& target : kTargets) {
+    // In all more than is unpacked in memory.
+    std::string& content = entries.emplace_back(id_of(target), "").second;
+    while (content.size() < (8U << 20)) content += code_for(target, 100'000);
+  }
+  const std::string input =
+      link({compressed_bundle(3, amd_bundle(entries, 4096))}, 1, {"-shared", "-fPIC"});
+  const RewriteOptions with = options({"gfx942"});
+  ASSERT_FALSE(rewritten(input, with).empty()) << left_alone_;
+
+  // UBSan looks at a class that it has not met through a pipe, which there will be none for.
+  ASSERT_FALSE(MappedFile::open(dir_ / "nowhere"));
+
+  struct rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(STDERR_FILENO);
+  ::close(next);
+  // One scratch file at a time: the proof wants one beside the output.
+  const struct rlimit one{static_cast<rlim_t>(next) + 1, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &one), 0);
+  const auto result = rewrite_elf(as_bytes(input), "libx.so", with);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(result) << result->left_alone;
+  EXPECT_EQ(result.error().code, Code::kEnvironment) << result.error().message;
 }
 
 TEST_F(RewriteAmd, AMeasuredPlanSaysWhatAnAppliedOneGives) {

@@ -166,6 +166,11 @@ Result<void> prove_pruned(const elf::File& input, const FileCode& input_code,
 
 namespace {
 
+/// A full disk is no verdict about the file: the same input gives the same output, or none.
+bool is_no_verdict(const Error& error) {
+  return error.code == Code::kEnvironment || error.code == Code::kInterrupted;
+}
+
 bool is_empty(const elf::EditPlan& edit) {
   return edit.sections.empty() && edit.holes.empty() && !edit.drop_debug && !edit.drop_symtab;
 }
@@ -197,9 +202,7 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   }
   if (code.any() || amd.places.any()) {
     Result<device::PrunePlan> planned = device::plan_prune(*file, code, amd, rules);
-    if (!planned &&
-        (planned.error().code == Code::kEnvironment || planned.error().code == Code::kInterrupted))
-      return std::unexpected(planned.error());
+    if (!planned && is_no_verdict(planned.error())) return std::unexpected(planned.error());
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);
     out.left_alone = plan.left_alone;
@@ -222,17 +225,12 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
                              out.content.bytes().size()));
   const Result<elf::File> reparsed = elf::File::parse(out.content.bytes(), name);
   if (!reparsed) return leave("the edited file does not parse: " + reparsed.error().message);
-  if (code.any()) {
-    const Result<void> proof =
-        prove_pruned(*file, code, plan, *reparsed, options.scratch_directory);
-    if (!proof && proof.error().code == Code::kEnvironment) return std::unexpected(proof.error());
-    if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
-  }
-  if (amd.places.any()) {
-    const Result<void> proof =
-        prove_amd_pruned(*file, amd, plan, rules.targets, *reparsed, options.scratch_directory);
-    if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
-  }
+  Result<void> proof;
+  if (code.any()) proof = prove_pruned(*file, code, plan, *reparsed, options.scratch_directory);
+  if (proof && amd.places.any())
+    proof = prove_amd_pruned(*file, amd, plan, rules.targets, *reparsed, options.scratch_directory);
+  if (!proof && is_no_verdict(proof.error())) return std::unexpected(proof.error());
+  if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
   out.changed = true;
   out.device_bytes_removed = applied.device_bytes_removed;
   out.debug_bytes_removed = applied.debug_bytes_removed;
