@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -14,6 +15,9 @@ namespace flense {
 
 /// Searches PATH for an executable; nullopt when it is not there.
 std::optional<std::string> find_program(std::string_view name);
+
+/// One word of a command line for a POSIX shell, in single quotes.
+std::string shell_quoted(std::string_view word);
 
 struct ProcessOutput {
   int status = 0;  ///< exit status, or 128 + signal

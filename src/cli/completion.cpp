@@ -2,6 +2,7 @@
 #include <array>
 
 #include "base/format.h"
+#include "base/process.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 
@@ -10,13 +11,6 @@ namespace flense::cli {
 namespace {
 
 constexpr std::array<std::string_view, 3> kShells = {"bash", "zsh", "fish"};
-
-/// Inside single quotes of a POSIX shell.
-std::string shell_quoted(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return "'" + out + "'";
-}
 
 std::string option_words(const Command& command) {
   std::string out;

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/process.h"
 #include "launch/container/stage.h"
 
 namespace flense::launch {
@@ -54,9 +55,7 @@ std::string shell_word(std::string_view text) {
   if (!text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                               "0123456789_@%+=:,./-") == std::string_view::npos)
     return std::string(text);
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
-  return out + "'";
+  return shell_quoted(text);
 }
 
 std::string shell_line(const std::vector<std::string>& words) {

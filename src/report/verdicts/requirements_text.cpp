@@ -120,8 +120,9 @@ void gpu_rows(const Requirements& needs, Sheet& sheet) {
   if (needs.gpus.empty() && needs.disk_bytes.value) sheet.add("GPUs", "none", "no device code");
 }
 
-/// Kept to what may stand in a shell word unquoted.
-std::string shell_word(std::string_view text) {
+/// Labels are substituted into command lines, where nothing reads quotes: what a shell would read
+/// is replaced.
+std::string label_word(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const bool plain =
@@ -172,7 +173,7 @@ std::vector<std::pair<std::string, std::string>> requirements_labels(const Requi
   std::vector<std::pair<std::string, std::string>> out;
   const auto add = [&](const char* name, std::string_view value) {
     if (!value.empty())
-      out.emplace_back(std::string("dev.flense.requires.") + name, shell_word(value));
+      out.emplace_back(std::string("dev.flense.requires.") + name, label_word(value));
   };
   const auto list = [&](Service service) {
     std::vector<std::string> names;
