@@ -304,6 +304,27 @@ TEST_F(CliTest, TheUsersOwnRowsAreSeenByEachCommandWithData) {
   }
 }
 
+TEST_F(CliTest, AnEmptyValueIsAnUnsetVariable) {
+  for (const auto& args : std::vector<std::vector<std::string>>{
+           {"init", "--host=", "--list"}, {"init", "--gpu=", "--list"}, {"host", "--json="}}) {
+    const Outcome empty = call(args);
+    EXPECT_EQ(empty.status, 2) << args[1];
+    EXPECT_TRUE(has(empty.err, args[1].substr(0, args[1].size() - 1) + " has an empty value"))
+        << empty.err;
+    EXPECT_TRUE(has(empty.err, "is a shell variable unset?")) << empty.err;
+  }
+  EXPECT_EQ(call({"doctor", "--env=A=", "--message", "x"}).status, 2) << "--message takes no --env";
+  EXPECT_FALSE(has(call({"doctor", "--env=A=", "--message", "x"}).err, "empty"));
+}
+
+TEST_F(CliTest, HelpOfAnActionIsThatOfItsCommand) {
+  const Outcome cdi = call({"help", "cdi"}), action = call({"help", "cdi", "generate"});
+  EXPECT_EQ(action.status, 0) << action.err;
+  EXPECT_EQ(action.out, cdi.out);
+  EXPECT_EQ(call({"help", "cdi", "nothing"}).status, 2);
+  EXPECT_EQ(call({"help", "inspect", "generate"}).status, 2);
+}
+
 TEST_F(CliTest, RepeatedOptions) {
   const Outcome json = call({"inspect", archive_path(), "--json", "--gpu", "sm_90,sm_80", "--gpu",
                              "9.0", "--level", "safe", "--level", "aggressive"});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version.h"
 #include "cli/shared/common.h"
@@ -33,6 +34,9 @@ Result<int> run_help(const Request& request, Io& io) {
         .hint(near.empty() ? "flense help lists the commands"
                            : fmt::format("did you mean flense help {}?", near));
   }
+  if (request.words.size() > 1 && !is_one_of(request.words[1], command->words))
+    return usage_error(fmt::format("{} has no action '{}'", name, request.words[1]),
+                       fmt::format("flense help {} shows what it has", name));
   TRY_DO(write_text(io, command_help(*command)));
   return 0;
 }
@@ -79,8 +83,8 @@ const Command& help_command() {
   static const Command kCommand{.name = "help",
                                 .group = "Other",
                                 .summary = "show the commands, or the help of one",
-                                .positionals = "[COMMAND]",
-                                .max_positionals = 1,
+                                .positionals = "[COMMAND [ACTION]]",
+                                .max_positionals = 2,
                                 .help = "Without COMMAND: the overview.",
                                 .call = [] { return call_of(run_help); }};
   return kCommand;

@@ -199,9 +199,11 @@ std::string own_program() {
   return error ? "/usr/bin/flense" : self.string();
 }
 
-std::string told(const cdi::InstallReport& report) {
+/// `root` is where the machine's files lie.
+std::string told(const cdi::InstallReport& report, const std::filesystem::path& root) {
   std::string out;
-  for (const std::string& file : report.changed) out += fmt::format("changed {}\n", file);
+  for (const std::filesystem::path file : report.changed)
+    out += fmt::format("changed {}\n", (root / file.relative_path()).string());
   if (report.changed.empty()) out = "nothing had to be changed\n";
   return out;
 }
@@ -244,7 +246,7 @@ Result<int> run_cdi_install(const CdiInstallRequest& request, Io& io) {
   TRY(const cdi::InstallReport report, cdi::install(what, files, setting.record));
 
   TRY_DO(tell_notices(report.notices, io));
-  std::string out = told(report);
+  std::string out = told(report, places.root);
   if (request.refresh)
     out += fmt::format("then: systemctl{} daemon-reload\n", setting.user ? " --user" : "");
   if (!what.plan.restart.empty()) out += fmt::format("then: {}\n", what.plan.restart);
@@ -259,7 +261,7 @@ Result<int> run_cdi_uninstall(const CdiEngineRequest& request, Io& io) {
   TRY(const cdi::InstallReport report,
       cdi::uninstall(engine, cdi::HostFiles(places.root), setting.record));
   TRY_DO(tell_notices(report.notices, io));
-  TRY_DO(write_text(io, told(report)));
+  TRY_DO(write_text(io, told(report, places.root)));
   return 0;
 }
 

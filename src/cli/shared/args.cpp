@@ -118,6 +118,11 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
   ParsedArgs out;
   // CLI11 gives "--" no meaning once extras are allowed, so the split is done here.
   const auto dashes = std::find(args.begin(), args.end(), "--");
+  for (auto at = args.begin(); at != dashes; ++at) {
+    const std::string_view name = std::string_view(*at).substr(0, at->size() - 1);
+    if (at->starts_with("--") && at->ends_with('=') && find_option(options, name) != nullptr)
+      return usage_error(fmt::format("{} has an empty value", name), "is a shell variable unset?");
+  }
   try {
     CLI::App app;
     app.set_help_flag();

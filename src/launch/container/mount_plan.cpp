@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "cdi/spec/apply.h"
 #include "launch/container/numa.h"
 
@@ -172,7 +173,10 @@ class Planner {
   void brought_by_devices() {
     for (const cdi::Mount& mount : input_.devices) {
       clear(mount.container_path);
-      add(mount.container_path, mount.type, mount.host_path, mount.options);
+      // The option makes it a bind mount, whatever the type says.
+      const bool binds = std::ranges::any_of(
+          mount.options, [](std::string_view one) { return is_one_of(one, {"bind", "rbind"}); });
+      add(mount.container_path, binds ? "bind" : mount.type, mount.host_path, mount.options);
     }
     if (!input_.devices.empty()) sort();
   }

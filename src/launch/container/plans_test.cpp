@@ -274,7 +274,9 @@ TEST(MountPlan, DevicesReplaceAndWhatIsOursIsCovered) {
   mounting.options.mounts = {{MountRequest::Kind::kBind, "/data", "/mnt/deep/er", true, {}}};
   const PathKinds look = mounting.look();
   MountInput input{mounting.options, mounting.caller, look};
-  input.devices = {{"/data", "/mnt", "bind", {"rbind", "ro"}}, {"/data", "/tmp", "bind", {"ro"}}};
+  input.devices = {{"/data", "/mnt", "bind", {"rbind", "ro"}},
+                   {"/data", "/tmp", "bind", {"ro"}},
+                   {"/data", "/none", "none", {"rbind"}}};
   input.own = {"/data/cache/roots", "/elsewhere"};
   const MountPlan plan = must(plan_mounts(input));
   EXPECT_LT(Mounting::at(plan, "/mnt"), Mounting::at(plan, "/mnt/deep/er"));
@@ -282,8 +284,9 @@ TEST(MountPlan, DevicesReplaceAndWhatIsOursIsCovered) {
   std::vector<std::string> covers;
   for (const OciMount& mount : plan.mounts)
     if (mount.options.back() == "size=4k") covers.push_back(mount.destination);
-  EXPECT_THAT(covers, testing::UnorderedElementsAre("/mnt/cache/roots", "/tmp/cache/roots",
-                                                    "/mnt/deep/er/cache/roots"));
+  EXPECT_THAT(covers,
+              testing::UnorderedElementsAre("/mnt/cache/roots", "/tmp/cache/roots",
+                                            "/none/cache/roots", "/mnt/deep/er/cache/roots"));
 }
 
 TEST(MountTargets, MadeWithoutTouchingTheRoot) {
