@@ -8,6 +8,7 @@
 
 #include "base/numbers.h"
 #include "cli/shared/suggest.h"
+#include "image/model/reference.h"
 #include "inventory/compare/budget.h"
 
 namespace flense::cli {
@@ -15,8 +16,6 @@ namespace flense::cli {
 namespace {
 
 constexpr std::array<std::string_view, 3> kLevels = {"safe", "standard", "aggressive"};
-constexpr std::array<std::string_view, 7> kTransports = {
-    "oci", "oci-archive", "docker-archive", "docker", "docker-daemon", "containers-storage", "dir"};
 
 Result<device::Level> level_named(const std::string& word) {
   if (word == "safe") return device::Level::kSafe;
@@ -29,11 +28,14 @@ Result<void> check_transport(const std::string& target) {
   if (colon == std::string::npos || colon < 3) return {};
   const std::string_view word = std::string_view(target).substr(0, colon);
   if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != std::string_view::npos) return {};
-  if (std::find(kTransports.begin(), kTransports.end(), word) != kTransports.end()) return {};
+  std::vector<std::string_view> known;
+  for (const image::TransportForm& form : image::transport_forms())
+    if (form.is_read) known.push_back(form.word());
+  if (std::ranges::find(known, word) != known.end()) return {};
   std::error_code ignored;
   if (std::filesystem::exists(target, ignored)) return {};
   // A short word is an image name with a tag ("dock:1"), a long one near a transport a slip.
-  const std::string near = nearest(word, kTransports);
+  const std::string near = nearest(word, known);
   if (near.empty() || word.size() < 6 || edit_distance(word, near) > 2) return {};
   return fail(Code::kUsage, "unknown transport '{}:' in '{}'", word, target)
       .hint(fmt::format("did you mean {}{}?", near, target.substr(colon)));

@@ -11,19 +11,18 @@ namespace flense::image {
 
 namespace {
 
-struct Prefix {
-  std::string_view text;
-  Transport transport;
-};
-constexpr std::array<Prefix, 8> kPrefixes = {
-    {{"oci-archive:", Transport::kOciArchive},
-     {"oci:", Transport::kOci},
-     {"docker-archive:", Transport::kDockerArchive},
-     {"dir:", Transport::kDirectory},
-     {"docker://", Transport::kRegistry},
-     {"docker-daemon:", Transport::kDockerDaemon},
-     {"containers-storage:", Transport::kContainersStorage},
-     {"podman:", Transport::kContainersStorage}}};
+constexpr auto kForms = std::to_array<TransportForm>({
+    {"oci:", Transport::kOci, true, false},
+    {"oci-archive:", Transport::kOciArchive, true, false},
+    {"docker-archive:", Transport::kDockerArchive, true, false},
+    {"docker://", Transport::kRegistry, true, true},
+    {"docker-daemon:", Transport::kDockerDaemon, true, true},
+    {"containers-storage:", Transport::kContainersStorage, true, true},
+    {"podman:", Transport::kContainersStorage, true, true},
+    {"dir:", Transport::kDirectory, true, false},
+    {"squashfs:", Transport::kSquashfs, false, false},
+    {"sif:", Transport::kSif, false, false},
+});
 
 bool exists(std::string_view path) {
   std::error_code ignored;
@@ -65,24 +64,33 @@ bool valid_path(std::string_view path) {
 
 }  // namespace
 
+std::span<const TransportForm> transport_forms() {
+  return kForms;
+}
+
+const TransportForm* transport_form_of(std::string_view text) {
+  const auto at = std::ranges::find_if(
+      kForms, [&](const TransportForm& form) { return text.starts_with(form.prefix); });
+  return at == kForms.end() ? nullptr : &*at;
+}
+
 Target parse_target(std::string_view text) {
   if (text == "-") return {Transport::kStdin, {}, {}};
-  for (const Prefix& prefix : kPrefixes) {
-    if (!text.starts_with(prefix.text)) continue;
-    const std::string_view rest = text.substr(prefix.text.size());
-    switch (prefix.transport) {
+  if (const TransportForm* form = transport_form_of(text); form != nullptr && form->is_read) {
+    const std::string_view rest = text.substr(form->prefix.size());
+    switch (form->transport) {
       case Transport::kRegistry:
       case Transport::kDockerDaemon:
       case Transport::kContainersStorage:
-        return {prefix.transport, {}, std::string(rest)};
+        return {form->transport, {}, std::string(rest)};
       default:
         break;
     }
     std::size_t colon = rest.find(':');
     // "docker-archive:a.tar:docker.io/app:1": the tag may hold slashes, so the first colon counts.
-    if (colon == std::string_view::npos || prefix.transport == Transport::kDirectory ||
+    if (colon == std::string_view::npos || form->transport == Transport::kDirectory ||
         exists(rest)) {
-      return {prefix.transport, std::string(rest), {}};
+      return {form->transport, std::string(rest), {}};
     }
     // A colon inside a directory name: take the first split whose path exists.
     for (std::size_t at = colon; at != std::string_view::npos; at = rest.find(':', at + 1)) {
@@ -91,7 +99,7 @@ Target parse_target(std::string_view text) {
         break;
       }
     }
-    return {prefix.transport, std::string(rest.substr(0, colon)),
+    return {form->transport, std::string(rest.substr(0, colon)),
             std::string(rest.substr(colon + 1))};
   }
   return {Transport::kNone, std::string(text), std::string(text)};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,22 @@ enum class Transport {
   kDirectory,
   kRegistry,
   kDockerDaemon,
-  kContainersStorage
+  kContainersStorage,
+  kSquashfs,  ///< this and the next one name outputs alone: inputs tell by their content
+  kSif
 };
+
+/// A word before what names an image.
+struct TransportForm {
+  std::string_view prefix;  ///< "oci:", "docker://"
+  Transport transport;
+  bool is_read;    ///< a TARGET may begin so
+  bool is_engine;  ///< or a registry: images are pushed there; the others are files and directories
+  std::string_view word() const { return prefix.substr(0, prefix.find(':')); }
+};
+std::span<const TransportForm> transport_forms();
+/// The one that `text` begins with; null when there is none.
+const TransportForm* transport_form_of(std::string_view text);
 
 struct Target {
   Transport transport = Transport::kNone;

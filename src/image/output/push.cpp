@@ -6,22 +6,14 @@
 
 namespace flense::image {
 
-namespace {
-
-bool is_engine(Transport transport) {
-  return transport == Transport::kRegistry || transport == Transport::kDockerDaemon ||
-         transport == Transport::kContainersStorage;
-}
-
-}  // namespace
-
 bool is_push_target(std::string_view text) {
-  return is_engine(parse_target(text).transport);
+  const TransportForm* form = transport_form_of(text);
+  return form != nullptr && form->is_engine;
 }
 
 Result<PushPlan> plan_push(std::string_view text) {
   const Target target = parse_target(text);
-  if (!is_engine(target.transport)) {
+  if (!is_push_target(text)) {
     return fail(Code::kUsage, "\"{}\" is no engine or registry", text);
   }
   if (!normalise_reference(target.reference)) {

@@ -292,6 +292,24 @@ class StoreWriter final : public ImageWriter {
 };
 
 /// Forms with a manifest and names.
+/// Nullopt for what no ImageWriter writes.
+std::optional<OutputForm> form_of(Transport transport) {
+  switch (transport) {
+    case Transport::kOci:
+      return OutputForm::kOciLayout;
+    case Transport::kOciArchive:
+      return OutputForm::kOciArchive;
+    case Transport::kDockerArchive:
+      return OutputForm::kDockerArchive;
+    case Transport::kDirectory:
+      return OutputForm::kDirectory;
+    case Transport::kSquashfs:
+      return OutputForm::kSquashfs;
+    default:
+      return std::nullopt;
+  }
+}
+
 bool is_image(OutputForm form) {
   return form != OutputForm::kDirectory && form != OutputForm::kSquashfs;
 }
@@ -305,40 +323,24 @@ Result<ImageWriter::LayerResult> ImageWriter::write_estargz(Bytes, const std::st
 }
 
 Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
-  struct Prefix {
-    std::string_view text;
-    OutputForm form;
-  };
-  constexpr Prefix kPrefixes[] = {{"oci-archive:", OutputForm::kOciArchive},
-                                  {"oci:", OutputForm::kOciLayout},
-                                  {"docker-archive:", OutputForm::kDockerArchive},
-                                  {"dir:", OutputForm::kDirectory},
-                                  {"squashfs:", OutputForm::kSquashfs}};
   OutputSpec out;
   out.tag = tag;
   std::string_view rest = text;
-  bool prefixed = false;
-  for (const Prefix& prefix : kPrefixes) {
-    if (!text.starts_with(prefix.text)) continue;
-    rest = text.substr(prefix.text.size());
-    out.form = prefix.form;
-    prefixed = true;
-    break;
-  }
-  if (!prefixed) {
-    out.form = rest.ends_with(".tar") ? OutputForm::kDockerArchive : OutputForm::kOciLayout;
-  } else if (is_image(out.form)) {
-    if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
+  const TransportForm* prefix = transport_form_of(text);
+  if (prefix != nullptr && prefix->is_engine)
+    return fail(Code::kUsage, "{} is no output file or directory", text)
+        .hint("images go to engines and registries with -t");
+  if (const auto form = prefix != nullptr ? form_of(prefix->transport) : std::nullopt) {
+    out.form = *form;
+    rest = text.substr(prefix->prefix.size());
+    if (const auto colon = rest.find(':'); is_image(out.form) && colon != std::string_view::npos) {
       if (out.tag.empty()) out.tag = rest.substr(colon + 1);
       rest = rest.substr(0, colon);
     }
+  } else {
+    out.form = rest.ends_with(".tar") ? OutputForm::kDockerArchive : OutputForm::kOciLayout;
   }
   if (rest.empty()) return fail(Code::kUsage, "\"{}\" names no output file", text);
-  for (const std::string_view engine : {"docker://", "docker-daemon:", "containers-storage:"}) {
-    if (!text.starts_with(engine)) continue;
-    return fail(Code::kUsage, "{} is no output file or directory", text)
-        .hint("images go to engines and registries with -t");
-  }
   out.path = rest;
   if (!out.tag.empty() && is_image(out.form) && !normalise_reference(out.tag)) {
     return fail(Code::kUsage, "\"{}\" is not an image name", out.tag);

@@ -1,4 +1,5 @@
 #include "image/output/writer.h"
+#include "image/model/reference.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -56,7 +57,9 @@ TEST(Outputs, AreParsed) {
   EXPECT_EQ(parse_output("oci:x:app:1", "other:2")->tag, "other:2");
   EXPECT_FALSE(parse_output("", ""));
   EXPECT_FALSE(parse_output("oci:", ""));
-  EXPECT_FALSE(parse_output("docker://x", ""));
+  for (const TransportForm& form : transport_forms())
+    if (form.is_engine)
+      EXPECT_FALSE(parse_output(std::string(form.prefix) + "x", "")) << form.prefix;
   EXPECT_FALSE(parse_output("oci:x", "NOT A TAG"));
 }
 

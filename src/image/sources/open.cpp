@@ -226,6 +226,8 @@ Result<std::unique_ptr<Image>> open_image(const std::string& text, const OpenOpt
       return image;
     }
     case Transport::kNone:
+    case Transport::kSquashfs:
+    case Transport::kSif:
       break;
   }
   std::error_code ignored;
