@@ -58,7 +58,7 @@ Result<std::vector<SlimRequest>> requests_of(const SlimRequest& common, const Pa
   for (const char* option : {"--plan", "--provenance", "--html", "--save-trace"})
     if (args.has(option) && args.value(option) != "none")
       return usage_error(fmt::format("{} is for one image at a time", option), "leave it out");
-  if (common.options.squash)
+  if (common.options.packing.squash)
     return usage_error("--squash is for one image at a time: a squashed layer shares nothing",
                        "leave it out");
   if (common.dry_run && args.has("--json"))
@@ -123,7 +123,7 @@ Result<int> slim_fleet(const ParsedArgs& args, Io& io) {
   TRY(const std::vector<SlimRequest> requests, requests_of(common, args));
   TRY_DO(make_directory(requests.front()));
   TRY(const TemporaryDirectory work,
-      TemporaryDirectory::create(common.options.scratch_directory, "flense-work"));
+      TemporaryDirectory::create(common.workplace.scratch_directory, "flense-work"));
   const auto cache = cache_of_run(work);
   slim::LayerPool pool;
   report::SlimFleetReport fleet;

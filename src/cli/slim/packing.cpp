@@ -47,39 +47,40 @@ Result<void> read_packing(const ParsedArgs& args, slim::SlimOptions& options) {
     const std::size_t colon = text.find(':');
     const std::string_view word = std::string_view(text).substr(0, colon);
     TRY(const Compression kind, parse_kind(word));
-    options.compression = kind;
-    options.lazy = word == kLazy;
+    options.packing.compression = kind;
+    options.packing.lazy = word == kLazy;
     if (colon != std::string::npos) {
       if (kind == Compression::kNone)
         return usage_error("--compression none has no level", "leave it out");
       if (args.has("--compression-level"))
         return usage_error("the compression level is given twice", "leave --compression-level out");
-      TRY(options.compression_level,
+      TRY(options.packing.level,
           parse_level(std::string_view(text).substr(colon + 1), most_of(kind)));
     }
   }
   if (args.has("--compression-level")) {
-    TRY(options.compression_level,
+    TRY(options.packing.level,
         parse_level(args.value("--compression-level"),
-                    most_of(options.compression.value_or(Compression::kZstd))));
+                    most_of(options.packing.compression.value_or(Compression::kZstd))));
   }
   if (args.has("--split")) {
-    TRY(options.split_bytes, with_context(parse_size(args.value("--split")), "reading --split"));
-    if (options.split_bytes < kLeastSplit)
+    TRY(options.packing.split_bytes,
+        with_context(parse_size(args.value("--split")), "reading --split"));
+    if (options.packing.split_bytes < kLeastSplit)
       return usage_error("--split takes a size of at least 1MiB", "--split 512MiB");
   }
   return {};
 }
 
 Result<void> check_lazy_push(const slim::SlimOptions& options, const std::string& target) {
-  if (!options.lazy || image::parse_target(target).transport == image::Transport::kRegistry)
+  if (!options.packing.lazy || image::parse_target(target).transport == image::Transport::kRegistry)
     return {};
   return usage_error("--compression estargz is for registries: engines keep layers unpacked",
                      kLazyOutputs);
 }
 
 Result<void> check_lazy(const slim::SlimOptions& options, image::OutputForm form) {
-  if (!options.lazy || form == image::OutputForm::kOciLayout ||
+  if (!options.packing.lazy || form == image::OutputForm::kOciLayout ||
       form == image::OutputForm::kOciArchive)
     return {};
   if (form == image::OutputForm::kDockerArchive)

@@ -30,14 +30,14 @@ void prefetch_compiled(const image::LayerListing& layer, std::vector<std::string
 /// The image, its contents and the plan with the layer on top, which no edit touches.
 Result<void> add_layer(SlimSubject& subject, const image::LayerFile& layer) {
   inventory::ScanOptions scan;
-  scan.scratch_directory = subject.options.scratch_directory;
+  scan.scratch_directory = subject.workplace.scratch_directory;
   TRY(inventory::LayerScans read, inventory::scan_layers(*image::layer_image(layer), scan));
   std::vector<std::shared_ptr<const inventory::LayerScan>> scans = subject.contents->scans();
   scans.push_back(read.scans.front());
   TRY(subject.extended, inventory::Contents::build(scans, subject.contents->origin()));
   subject.image = image::extended_image(std::move(subject.image), layer);
   subject.unpacked.push_back(scans.back()->unpacked_bytes);
-  prefetch_compiled(*scans.back()->listing, subject.options.prefetch);
+  prefetch_compiled(*scans.back()->listing, subject.options.packing.prefetch);
   slim::LayerPlan untouched;
   untouched.digest = subject.image->layers.back().blob.digest;
   untouched.content_bytes = scans.back()->content_bytes;
@@ -54,12 +54,13 @@ Result<void> add_compiled_python(SlimSubject& subject, const Io& io) {
   const std::vector<inventory::PythonSources> sources =
       slim::staying_sources(subject.contents->tree(), subject.plan);
   slim::CompiledLayer compiled;
-  TRY(const auto spool, slim::LayerSpool::create(subject.options.scratch_directory));
+  TRY(const auto spool, slim::LayerSpool::create(subject.workplace.scratch_directory));
   if (!sources.empty()) {
     TRY(const std::filesystem::path root, original_root(subject));
-    TRY(compiled, slim::compile_python(
-                      root, subject.contents->tree(), sources, sandbox_environment(*subject.image),
-                      subject.options.scratch_directory, io.stop, subject.progress.get(), *spool));
+    TRY(compiled, slim::compile_python(root, subject.contents->tree(), sources,
+                                       sandbox_environment(*subject.image),
+                                       subject.workplace.scratch_directory, io.stop,
+                                       subject.progress.get(), *spool));
     subject.progress->clear();
   }
   for (std::string& notice : compiled.notices) subject.plan.notices.push_back(std::move(notice));

@@ -30,17 +30,17 @@ namespace {
 /// As the image is, or as it becomes: files in a directory, nothing packed.
 slim::SlimOptions unpacking(const slim::SlimOptions& options) {
   slim::SlimOptions out = options;
-  out.compression = codec::Compression::kNone;
-  out.lazy = false;
-  out.split_bytes = 0;
-  out.kept_layers = 0;
+  out.packing.compression = codec::Compression::kNone;
+  out.packing.lazy = false;
+  out.packing.split_bytes = 0;
+  out.packing.kept_layers = 0;
   return out;
 }
 
 Result<std::filesystem::path> work_directory(SlimSubject& subject) {
   if (!subject.work) {
     TRY(TemporaryDirectory made,
-        TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
+        TemporaryDirectory::create(subject.workplace.scratch_directory, "flense-work"));
     subject.work = std::make_unique<TemporaryDirectory>(std::move(made));
   }
   return subject.work->path();
@@ -54,7 +54,7 @@ Result<std::filesystem::path> original_root(SlimSubject& subject) {
   slim::Plan nothing;
   nothing.layers.resize(subject.image->layers.size());
   slim::SlimOptions options = unpacking(subject.options);
-  options.squash = false;
+  options.packing.squash = false;
   const image::OutputSpec spec{image::OutputForm::kDirectory, work / "original", {}};
   subject.progress->begin("unpacking the original", 0);
   TRY_DO(with_context(write_image(spec, subject, nothing, options), "unpacking the original"));
@@ -83,7 +83,8 @@ void add_paths(std::vector<std::string> paths, std::vector<std::string>& to) {
 
 /// What a start opens is what a lazy pull should bring before it.
 void add_first(const std::vector<std::string>& paths, slim::SlimOptions& options) {
-  if (options.lazy) options.prefetch.insert(options.prefetch.end(), paths.begin(), paths.end());
+  if (options.packing.lazy)
+    options.packing.prefetch.insert(options.packing.prefetch.end(), paths.begin(), paths.end());
 }
 
 void sort_once(std::vector<std::string>& paths) {
@@ -110,10 +111,11 @@ Result<void> run_trace(const std::string& command, SlimSubject& subject, const I
     subject.trace_notices.push_back(
         fmt::format("the trace of '{}' has a gap: {}", report::brief_command(command), gap));
   saved += slim::trace_text(command, traced.met);
-  subject.options.traces.push_back({command, "", traced.met.used.size(), traced.met.looked.size()});
+  subject.options.traced.sources.push_back(
+      {command, "", traced.met.used.size(), traced.met.looked.size()});
   add_first(traced.met.used, subject.options);
-  add_paths(std::move(traced.met.used), subject.options.traced);
-  add_paths(std::move(traced.met.looked), subject.options.traced);
+  add_paths(std::move(traced.met.used), subject.options.traced.paths);
+  add_paths(std::move(traced.met.looked), subject.options.traced.paths);
   return {};
 }
 
@@ -125,9 +127,9 @@ Result<void> read_trace(const std::string& file, SlimSubject& subject) {
   if (missing > 0)
     subject.trace_notices.push_back(
         fmt::format("{} of the {} paths in {} are not in the image", missing, paths.size(), file));
-  subject.options.traces.push_back({"", file, paths.size() - missing, 0});
+  subject.options.traced.sources.push_back({"", file, paths.size() - missing, 0});
   add_first(paths, subject.options);
-  add_paths(std::move(paths), subject.options.traced);
+  add_paths(std::move(paths), subject.options.traced.paths);
   return {};
 }
 
@@ -147,21 +149,21 @@ Result<void> read_tracing(const ParsedArgs& args, SlimRequest& request) {
   if (!request.save_trace.empty() && !commands)
     return fail(Code::kUsage, "--save-trace has no trace to save")
         .hint("name a command with --trace CMD");
-  if ((commands || !request.trace_files.empty()) && !request.options.closure &&
-      !request.options.lazy)
+  if ((commands || !request.trace_files.empty()) && !request.options.closure.wanted &&
+      !request.options.packing.lazy)
     return fail(Code::kUsage,
                 "{} adds to what --closure keeps and says what comes first in layers of "
                 "--compression estargz; it is nothing without one of them",
                 commands ? "--trace" : "--trace-file")
         .hint("add --closure --level aggressive, or leave it out");
-  request.options.trace_decides = args.has("--trace-decides");
-  if (request.options.trace_decides && !commands && request.trace_files.empty())
+  request.options.traced.decide = args.has("--trace-decides");
+  if (request.options.traced.decide && !commands && request.trace_files.empty())
     return usage_error("--trace-decides has no trace to go by",
                        "add --trace CMD or --trace-file FILE");
-  if (request.options.trace_decides && !request.options.closure)
+  if (request.options.traced.decide && !request.options.closure.wanted)
     return usage_error("--trace-decides is about what --closure keeps",
                        "add --closure --level aggressive, or leave it out");
-  if (request.options.trace_decides && request.options.minimal)
+  if (request.options.traced.decide && request.options.closure.minimal)
     return usage_error("--trace-decides is about packages, and --minimal keeps none whole",
                        "leave it out");
   return {};
@@ -174,15 +176,15 @@ Result<void> add_traces(const SlimRequest& request, SlimSubject& subject, const 
     TRY_DO(run_trace(command, subject, io, saved));
     if (!subject.failed_trace.empty()) return {};
   }
-  sort_once(subject.options.traced);
-  sort_once(subject.options.prefetch);
-  if (!subject.options.closure && !subject.options.traces.empty()) {
+  sort_once(subject.options.traced.paths);
+  sort_once(subject.options.packing.prefetch);
+  if (!subject.options.closure.wanted && !subject.options.traced.sources.empty()) {
     // Nothing is kept for their sake.
-    subject.options.traced.clear();
-    subject.options.traces.clear();
+    subject.options.traced.paths.clear();
+    subject.options.traced.sources.clear();
     subject.trace_notices.push_back(
         fmt::format("{} paths that traced runs opened come first in their layers",
-                    subject.options.prefetch.size()));
+                    subject.options.packing.prefetch.size()));
   }
   return request.save_trace.empty() ? Result<void>() : save_trace(request.save_trace, saved);
 }

@@ -105,23 +105,23 @@ bool is_file_system(std::string_view output) {
 /// The options of the closure, which is the boldest of all passes.
 Result<void> read_closure_options(const ParsedArgs& args, SlimRequest& request) {
   slim::SlimOptions& options = request.options;
-  options.minimal = args.has("--minimal");
-  options.closure = args.has("--closure") || options.minimal;
-  options.also = args.values("--also");
-  options.time_zones = args.has("--with-tzdata");
-  if (!options.closure && !options.also.empty())
+  options.closure.minimal = args.has("--minimal");
+  options.closure.wanted = args.has("--closure") || options.closure.minimal;
+  options.closure.also = args.values("--also");
+  options.closure.time_zones = args.has("--with-tzdata");
+  if (!options.closure.wanted && !options.closure.also.empty())
     return usage_error("--also names what --closure follows", "add --closure");
-  if (options.time_zones && !options.minimal)
+  if (options.closure.time_zones && !options.closure.minimal)
     return usage_error("--with-tzdata is for --minimal: otherwise time zones stay", "leave it out");
-  if (!options.closure) return {};
-  if (options.level != device::Level::kAggressive)
+  if (!options.closure.wanted) return {};
+  if (options.cuts.level != device::Level::kAggressive)
     return usage_error("--closure takes what nothing is seen to need", "add --level aggressive");
   if (is_elf_file(request.target))
     return usage_error("--closure is for images and directories", "leave it out");
-  if (options.minimal && request.in_place)
+  if (options.closure.minimal && request.in_place)
     return usage_error("--minimal makes one new layer: --in-place changes a tree",
                        "use -o dir:DIR");
-  options.squash |= options.minimal;
+  options.packing.squash |= options.closure.minimal;
   return {};
 }
 
@@ -135,18 +135,18 @@ slim::Pyc pyc_of(std::string_view word) {
 Result<void> check_layer_options(const SlimRequest& request) {
   const bool tree = request.in_place || request.output.starts_with("dir:") ||
                     is_file_system(request.output) || is_elf_file(request.target);
-  if (request.options.split_bytes > 0 && tree)
+  if (request.options.packing.split_bytes > 0 && tree)
     return usage_error("--split is for images: a file or directory has no layers", "leave it out");
-  if (request.options.pyc == slim::Pyc::kCompile &&
+  if (request.options.cuts.pyc == slim::Pyc::kCompile &&
       (request.in_place || is_elf_file(request.target)))
     return usage_error("--pyc compile adds a layer, and only images have layers",
                        "in a directory, python3 -m compileall does the same");
-  if (!request.keep_base.empty() && (tree || request.options.squash))
+  if (!request.keep_base.empty() && (tree || request.options.packing.squash))
     return usage_error("--keep-base keeps layers, and the result would have none of its own",
                        "leave it out");
   if (tree) TRY_DO(check_lazy(request.options, image::OutputForm::kDirectory));
   if (request.output.starts_with("squashfs:") &&
-      request.options.compression == codec::Compression::kNone)
+      request.options.packing.compression == codec::Compression::kNone)
     return usage_error("a squashfs file is compressed", "use --compression zstd or gzip");
   return {};
 }
@@ -159,17 +159,17 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   out.target = args.positionals().front();
   const std::filesystem::path proc = args.value("--proc", "/proc");
   TRY(const std::vector<std::string> words, expand_host(args.values("--gpu"), proc));
-  TRY(out.options.targets, inventory::parse_targets(words));
-  out.options.level = level_of(args);
-  out.options.keep_ptx = args.has("--keep-ptx");
-  out.options.drop_vendor = args.has("--drop-vendor");
-  out.options.modify_vendor = !args.has("--no-modify-vendor");
-  out.options.keep = args.values("--keep");
-  out.options.pyc = pyc_of(args.value("--pyc"));
-  out.options.scratch_directory = scratch_directory(args, io);
-  out.options.recompress = code_compression_of(args);
-  if (out.options.recompress != device::CodeCompression::kKeep) {
-    TRY(out.options.frames, device::FrameStore::create(out.options.scratch_directory, io.stop));
+  TRY(out.options.cuts.targets, inventory::parse_targets(words));
+  out.options.cuts.level = level_of(args);
+  out.options.cuts.keep_ptx = args.has("--keep-ptx");
+  out.options.cuts.drop_vendor = args.has("--drop-vendor");
+  out.options.cuts.modify_vendor = !args.has("--no-modify-vendor");
+  out.options.cuts.keep = args.values("--keep");
+  out.options.cuts.pyc = pyc_of(args.value("--pyc"));
+  out.workplace.scratch_directory = scratch_directory(args, io);
+  out.options.cuts.recompress = code_compression_of(args);
+  if (out.options.cuts.recompress != device::CodeCompression::kKeep) {
+    TRY(out.workplace.frames, device::FrameStore::create(out.workplace.scratch_directory, io.stop));
   }
   TRY_DO(read_packing(args, out.options));
   out.in_place = args.has("--in-place");
@@ -180,19 +180,19 @@ Result<SlimRequest> read_slim_request(const ParsedArgs& args, const Io& io) {
   const std::string name = args.value("--to");
   (image::is_push_target(name) ? out.push_to : out.tag) = name;
   TRY_DO(check_destination(out));
-  out.options.squash = args.has("--squash");
+  out.options.packing.squash = args.has("--squash");
   TRY_DO(read_closure_options(args, out));
   TRY_DO(read_tracing(args, out));
-  if (out.options.squash && out.in_place)
+  if (out.options.packing.squash && out.in_place)
     return usage_error("--squash is for images: --in-place changes a tree, which has no layers",
                        "leave one of them out");
   out.keep_base = args.value("--keep-base");
   TRY_DO(check_layer_options(out));
   if (!out.output.empty() && !is_file_system(out.output) &&
-      (out.options.compression == codec::Compression::kZstd || out.options.lazy)) {
+      (out.options.packing.compression == codec::Compression::kZstd || out.options.packing.lazy)) {
     TRY(const image::OutputSpec spec, image::parse_output(out.output, out.tag));
     TRY_DO(check_lazy(out.options, spec.form));
-    if (!out.options.lazy && spec.form == image::OutputForm::kDockerArchive)
+    if (!out.options.packing.lazy && spec.form == image::OutputForm::kDockerArchive)
       return usage_error("a docker archive cannot hold zstd layers: docker load refuses them",
                          "write -o oci-archive:FILE, or use --compression gzip");
   }
@@ -232,25 +232,27 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
     return usage_error("--in-place is for directories and ELF files",
                        "an image needs an output: -o oci:DIR");
   out.options = request.options;
-  out.options.keep_ptx |= slim::forces_ptx(*out.image);
+  out.options.cuts.keep_ptx |= slim::forces_ptx(*out.image);
   if (!request.keep_base.empty()) {
-    TRY(out.options.kept_layers, base_layers(*out.image, request.keep_base, args, io));
+    TRY(out.options.packing.kept_layers, base_layers(*out.image, request.keep_base, args, io));
   }
-  out.options.amd_override = inventory::amd_override(inventory::environment(*out.image));
+  out.options.cuts.amd_override = inventory::amd_override(inventory::environment(*out.image));
   out.progress = make_progress(args, io);
+  out.workplace = request.workplace;
+  out.workplace.progress = out.progress.get();
   TRY(out.max_unpacked, max_unpacked(io));
 
   inventory::InventoryOptions options;
   options.scan.cache = cache;
   // It holds what this run has hashed.
   if (cache != nullptr) options.scan.trust = inventory::CacheTrust::kDigest;
-  options.targets = out.options.targets;
-  options.level = out.options.level;
-  options.keep_ptx = out.options.keep_ptx;
-  options.drop_vendor = out.options.drop_vendor;
-  options.scan.scratch_directory = out.options.scratch_directory;
+  options.targets = out.options.cuts.targets;
+  options.level = out.options.cuts.level;
+  options.keep_ptx = out.options.cuts.keep_ptx;
+  options.drop_vendor = out.options.cuts.drop_vendor;
+  options.scan.scratch_directory = out.workplace.scratch_directory;
   options.scan.progress = out.progress.get();
-  options.scan.prune = slim::rewrite_rules(out.options);
+  options.scan.prune = slim::rewrite_rules(out.options.cuts, out.workplace);
   const std::uint64_t total = std::accumulate(
       out.image->layers.begin(), out.image->layers.end(), std::uint64_t{0},
       [](std::uint64_t sum, const image::Layer& layer) { return sum + layer.blob.size; });
@@ -263,27 +265,27 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   TRY_DO(add_traces(request, out, io));
   if (!out.failed_trace.empty()) return out;
   std::optional<inventory::Reach> reach;
-  if (out.options.closure) {
+  if (out.options.closure.wanted) {
     out.progress->begin("reading names", total);
-    TRY(reach, slim::read_closure(*out.image, *out.contents, out.inventory, out.options,
-                                  out.progress.get()));
+    TRY(reach,
+        slim::read_closure(*out.image, *out.contents, out.inventory, out.options, out.workplace));
   }
   TRY(out.plan, slim::make_plan(*out.image, *out.contents, out.inventory, out.options,
                                 reach ? &*reach : nullptr));
   if (reach && request.verify_command.empty())
     out.plan.notices.emplace_back(
-        out.options.traces.empty()
+        out.options.traced.sources.empty()
             ? "the closure is drawn from files alone, nothing was run: --verify CMD proves that "
               "CMD still works (docs/closure.md)"
             : "the slim image itself was not run: --verify CMD proves that CMD still works in it "
               "(docs/trace.md)");
   for (const std::string& notice : out.image->notices) out.plan.notices.push_back(notice);
   for (const std::string& notice : out.trace_notices) out.plan.notices.push_back(notice);
-  if (out.options.kept_layers > 0)
+  if (out.options.packing.kept_layers > 0)
     out.plan.notices.push_back(fmt::format("the lowest {} layers stay as they are: {}",
-                                           out.options.kept_layers, request.keep_base));
+                                           out.options.packing.kept_layers, request.keep_base));
   out.broken = slim::verify_plan(*out.image, *out.contents, out.plan);
-  if (out.options.pyc == slim::Pyc::kCompile && out.broken.empty())
+  if (out.options.cuts.pyc == slim::Pyc::kCompile && out.broken.empty())
     TRY_DO(with_context(add_compiled_python(out, io), "compiling Python files"));
 
   std::vector<std::string> cuda;
@@ -310,14 +312,14 @@ Result<slim::SlimOutcome> write_image(const image::OutputSpec& spec, SlimSubject
   bounded.progress = subject.progress.get();
   TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(bounded));
   slim::SlimOutcome outcome;
-  const bool several = options.squash && subject.image->layers.size() > 1;
+  const bool several = options.packing.squash && subject.image->layers.size() > 1;
   if (several || (spec.form == image::OutputForm::kSquashfs && !is_tree(*subject.image))) {
     const inventory::Contents& whole = subject.extended ? *subject.extended : *subject.contents;
     TRY(outcome, slim::apply_squashed(*subject.image, whole.tree(), plan, options, subject.unpacked,
-                                      subject.driver_floor, *writer, subject.progress.get()));
+                                      subject.driver_floor, *writer, subject.workplace));
   } else {
     TRY(outcome, slim::apply_image(*subject.image, plan, options, subject.unpacked,
-                                   subject.driver_floor, *writer, subject.progress.get(), pool));
+                                   subject.driver_floor, *writer, subject.workplace, pool));
   }
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
@@ -332,7 +334,7 @@ Result<slim::SlimOutcome> write_sif(const std::filesystem::path& output, SlimSub
     return fail(Code::kEnvironment, "{} already exists", output.string());
   TRY(const std::string builder, image::find_sif_builder());
   TRY(const TemporaryDirectory work,
-      TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
+      TemporaryDirectory::create(subject.workplace.scratch_directory, "flense-work"));
   const image::OutputSpec spec{image::OutputForm::kOciArchive, work.path() / "image.tar", {}};
   TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
   TRY_DO(image::build_sif(builder, spec.path, work.path(), output));
@@ -348,7 +350,7 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
       std::accumulate(subject.unpacked.begin(), subject.unpacked.end(), std::uint64_t{0}));
   if (request.in_place) {
     TRY(slim::LayerOutcome layer, slim::apply_in_place(request.target, subject.plan.layers.front(),
-                                                       subject.options, subject.progress.get()));
+                                                       subject.options.cuts, subject.workplace));
     slim::SlimOutcome outcome;
     outcome.changed = !subject.plan.empty();
     outcome.bytes_by_pass = std::move(layer.bytes_by_pass);
@@ -359,11 +361,11 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
   }
   if (!request.push_to.empty()) {
     TRY(const image::PushPlan push, image::plan_push(request.push_to));
-    if (!push.allows_zstd && subject.options.compression == codec::Compression::kZstd)
+    if (!push.allows_zstd && subject.options.packing.compression == codec::Compression::kZstd)
       return usage_error(fmt::format("{} does not take zstd layers", request.push_to),
                          "use --compression gzip");
     TRY(const TemporaryDirectory work,
-        TemporaryDirectory::create(subject.options.scratch_directory, "flense-work"));
+        TemporaryDirectory::create(subject.workplace.scratch_directory, "flense-work"));
     const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
     TRY(slim::SlimOutcome outcome, write_image(spec, subject, subject.plan, subject.options));
     TRY_DO(image::push_image(spec.path, request.push_to));
@@ -501,7 +503,7 @@ std::string part_of_file(std::string_view pass) {
 
 Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
   if (!request.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
-  if (request.options.squash)
+  if (request.options.packing.squash)
     return usage_error("--squash is for images: a file has no layers", "leave --squash out");
   if (!request.trace_commands.empty() || !request.trace_files.empty())
     return usage_error("--trace is for images and directories: nothing runs in a file",
@@ -515,11 +517,12 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   if (!request.in_place && std::filesystem::exists(output, ignored))
     return fail(Code::kEnvironment, "{} already exists", output.string())
         .hint("name another output, or use --in-place");
-  TRY(const slim::LayerOutcome layer, slim::slim_file(request.target, output, request.options));
+  TRY(const slim::LayerOutcome layer,
+      slim::slim_file(request.target, output, request.options.cuts, request.workplace));
   slim::Plan plan;
   plan.input = request.target;
-  plan.targets = request.options.targets;
-  plan.level = request.options.level;
+  plan.targets = request.options.cuts.targets;
+  plan.level = request.options.cuts.level;
   for (const auto& [pass, bytes] : layer.bytes_by_pass)
     plan.passes.push_back({pass, part_of_file(pass), 1, bytes, false});
   if (!plan.targets.amd.empty() && layer.bytes_by_pass.contains("device-code"))

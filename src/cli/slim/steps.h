@@ -28,6 +28,7 @@ namespace flense::cli {
 struct SlimRequest {
   std::string target;
   slim::SlimOptions options;
+  slim::Workplace workplace;
   bool elf_file = false;  ///< the target is a single ELF file
   bool in_place = false, dry_run = false;
   std::string output;   ///< -o, as typed
@@ -49,6 +50,7 @@ struct SlimSubject {
   std::optional<inventory::Contents> extended;
   inventory::Inventory inventory;
   slim::SlimOptions options;  ///< the request's, adapted to the image
+  slim::Workplace workplace;
   slim::Plan plan;
   std::vector<std::string> broken;  ///< links that the plan would break
   std::vector<std::uint64_t> unpacked;

@@ -62,11 +62,11 @@ TEST(SlimDocuments, ConformToTheirSchemas) {
   const slim::SlimOutcome outcome = full_outcome();
   const SlimReport report{plan, &outcome, "oci:out", 6'020, 5'420, true};
   slim::SlimOptions options;
-  options.targets = plan.targets;
-  options.keep = {"opt/**"};
+  options.cuts.targets = plan.targets;
+  options.cuts.keep = {"opt/**"};
   EXPECT_EQ(complaints(slim::to_json(plan), "plan-v1"), kNone);
   EXPECT_EQ(complaints(slim_json(report, outcome), "slim-v1"), kNone);
-  options.recompress = device::CodeCompression::kSize;
+  options.cuts.recompress = device::CodeCompression::kSize;
   const slim::DriverFloor floor{"580.65.06", "550.54.14"};
   EXPECT_EQ(complaints(slim::provenance(plan, options, outcome, "oci:out", floor), "provenance-v1"),
             kNone);

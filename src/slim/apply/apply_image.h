@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/progress.h"
 #include "image/model/image.h"
 #include "image/output/writer.h"
 #include "slim/apply/apply_layer.h"
@@ -48,6 +47,6 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
-                                Progress* progress, LayerPool* pool = nullptr);
+                                const Workplace& workplace, LayerPool* pool = nullptr);
 
 }  // namespace flense::slim

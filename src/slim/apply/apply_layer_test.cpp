@@ -141,8 +141,9 @@ TEST(ApplyLayer, GlobalHeadersStayInFrontOfRewrittenFiles) {
 TEST(ApplyLayer, TheInputMustBeTheOnePlanned) {
   const TestImage image({Tar().file("a", "1").bytes()});
   StringSink out;
-  const auto result = apply_layer(*image.image, 0, plan_of({{0, drop("b")}}),
-                                  testing::options_for_tests(), {}, nullptr, out);
+  const auto result =
+      apply_layer(*image.image, 0, plan_of({{0, drop("b")}}), testing::options_for_tests().cuts, {},
+                  testing::workplace_for_tests(), out);
   ASSERT_FALSE(result);
   EXPECT_THAT(render(result.error()), HasSubstr("changed while it was read"));
 }
@@ -280,7 +281,8 @@ TEST(ApplyLayer, TreesBecomeLayersThatEnginesTake) {
   const auto image = testing::must(image::open_image((dir / "tree").string(), {}));
   StringSink out;
   testing::must(apply_layer(*image, 0, plan_of({{2, drop("d/gone", 1)}}),
-                            testing::options_for_tests(), {}, nullptr, out));
+                            testing::options_for_tests().cuts, {}, testing::workplace_for_tests(),
+                            out));
   EXPECT_THAT(lines_of(out.text()), ElementsAre("d d/", "f d/file=x"));
 }
 

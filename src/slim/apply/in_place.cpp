@@ -114,10 +114,10 @@ struct Place {
 
 class InPlace {
  public:
-  static Result<InPlace> open(const std::filesystem::path& root, const SlimOptions& options) {
+  static Result<InPlace> open(const std::filesystem::path& root, RewriteOptions rewrite) {
     UniqueFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return system_error(errno, "cannot open " + root.string());
-    return InPlace(root, std::move(fd), options);
+    return InPlace(root, std::move(fd), std::move(rewrite));
   }
 
   Result<void> rewrite(const Edit& edit) {
@@ -231,8 +231,8 @@ class InPlace {
     return system_error(error, "cannot replace " + name);
   }
 
-  InPlace(const std::filesystem::path& root, UniqueFd fd, const SlimOptions& options)
-      : root_(std::move(fd)), rewrite_(rewrite_options(options)), tree_(survey(root)) {}
+  InPlace(const std::filesystem::path& root, UniqueFd fd, RewriteOptions rewrite)
+      : root_(std::move(fd)), rewrite_(std::move(rewrite)), tree_(survey(root)) {}
 
   Result<Place> place_of(const std::string& path) const {
     TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));
@@ -251,8 +251,8 @@ class InPlace {
 }  // namespace
 
 Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
-                                    const SlimOptions& options, Progress* progress) {
-  TRY(InPlace tree, InPlace::open(root, options));
+                                    const CutRules& cuts, const Workplace& workplace) {
+  TRY(InPlace tree, InPlace::open(root, rewrite_options(cuts, workplace)));
   for (const auto& [position, edit] : plan.edits) {
     switch (edit.action) {
       case Action::kRewrite:
@@ -272,17 +272,18 @@ Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const Lay
       case Action::kPlace:
         break;
     }
-    if (progress != nullptr) TRY_DO(progress->add(edit.bytes_before));
+    if (workplace.progress != nullptr) TRY_DO(workplace.progress->add(edit.bytes_before));
   }
   TRY_DO(tree.update_lists());
   return tree.take();
 }
 
 Result<LayerOutcome> slim_file(const std::filesystem::path& input,
-                               const std::filesystem::path& output, const SlimOptions& options) {
+                               const std::filesystem::path& output, const CutRules& cuts,
+                               const Workplace& workplace) {
   TRY(const MappedFile original, MappedFile::open(input));
   TRY(const RewrittenElf result,
-      rewrite_elf(original.bytes(), input.filename().string(), rewrite_options(options)));
+      rewrite_elf(original.bytes(), input.filename().string(), rewrite_options(cuts, workplace)));
   LayerOutcome outcome;
   outcome.content_before = original.bytes().size();
   const Bytes bytes = result.changed ? result.content.bytes() : original.bytes();

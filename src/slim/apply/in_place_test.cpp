@@ -37,7 +37,8 @@ class InPlace : public ::testing::Test {
   LayerOutcome apply(std::vector<Edit> edits) {
     LayerPlan plan;
     for (Edit& edit : edits) plan.edits.emplace(plan.edits.size(), std::move(edit));
-    return must(apply_in_place(dir_ / "tree", plan, testing::options_for_tests(), nullptr));
+    return must(apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
+                               testing::workplace_for_tests()));
   }
   static Edit rewrite(const std::string& path) {
     return {Action::kRewrite, "device-code", path, {}, 6000, 1000};
@@ -138,19 +139,20 @@ TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {
 
 TEST_F(InPlace, SingleFiles) {
   write("lib.so", library_);
-  const SlimOptions options = testing::options_for_tests();
-  const LayerOutcome outcome = must(slim_file(path("lib.so"), path("out.so"), options));
+  const CutRules cuts = testing::options_for_tests().cuts;
+  const Workplace workplace = testing::workplace_for_tests();
+  const LayerOutcome outcome = must(slim_file(path("lib.so"), path("out.so"), cuts, workplace));
   EXPECT_EQ(text_of(path("lib.so")), library_);
   EXPECT_EQ(text_of(path("out.so")).size(), outcome.content_after);
   write("text", "no library");
-  must(slim_file(path("text"), path("copy"), options));
+  must(slim_file(path("text"), path("copy"), cuts, workplace));
   EXPECT_EQ(text_of(path("copy")), "no library");
   write("lib.so.1", library_);
   std::filesystem::create_symlink("lib.so.1", path("link.so"));
-  must(slim_file(path("link.so"), path("link.so"), options));
+  must(slim_file(path("link.so"), path("link.so"), cuts, workplace));
   EXPECT_TRUE(std::filesystem::is_symlink(path("link.so")));
   EXPECT_EQ(text_of(path("lib.so.1")), text_of(path("out.so")));
-  must(slim_file(path("lib.so"), path("lib.so"), options));
+  must(slim_file(path("lib.so"), path("lib.so"), cuts, workplace));
   EXPECT_EQ(text_of(path("lib.so")), text_of(path("out.so")));
 }
 

@@ -17,13 +17,13 @@ std::uint64_t stored_size(const image::LayerEntry& entry, const codec::TarReader
 
 }  // namespace
 
-LayerEditor::LayerEditor(const SlimOptions& options, std::vector<AddedFile> added, bool globals,
-                         Sink& to)
-    : rewrite_(rewrite_options(options)),
+LayerEditor::LayerEditor(const CutRules& cuts, const Workplace& workplace,
+                         std::vector<AddedFile> added, bool globals, Sink& to)
+    : rewrite_(rewrite_options(cuts, workplace)),
       added_(std::move(added)),
       globals_(globals),
       tar_(to),
-      held_(options.scratch_directory) {
+      held_(workplace.scratch_directory) {
   for (const AddedFile& file : added_) added_paths_.insert(file.path);
 }
 

@@ -19,7 +19,8 @@ class LayerEditor {
  public:
   /// `added` are written at the end and replace members of the same path. `globals`: global PAX
   /// headers stay; they cannot when several archives become one.
-  LayerEditor(const SlimOptions& options, std::vector<AddedFile> added, bool globals, Sink& to);
+  LayerEditor(const CutRules& cuts, const Workplace& workplace, std::vector<AddedFile> added,
+              bool globals, Sink& to);
 
   /// The members that follow are those of the layer that `plan` speaks of; it must outlive them.
   void begin_layer(const LayerPlan& plan);

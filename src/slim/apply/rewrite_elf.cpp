@@ -91,10 +91,10 @@ std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) 
 
 }  // namespace
 
-RewriteOptions rewrite_options(const SlimOptions& options) {
+RewriteOptions rewrite_options(const CutRules& cuts, const Workplace& workplace) {
   RewriteOptions out;
-  out.prune = rewrite_rules(options);
-  out.scratch_directory = options.scratch_directory;
+  out.prune = rewrite_rules(cuts, workplace);
+  out.scratch_directory = workplace.scratch_directory;
   return out;
 }
 

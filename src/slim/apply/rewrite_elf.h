@@ -18,7 +18,7 @@ struct RewriteOptions {
   std::filesystem::path scratch_directory;
 };
 
-RewriteOptions rewrite_options(const SlimOptions& options);
+RewriteOptions rewrite_options(const CutRules& cuts, const Workplace& workplace);
 
 struct RewrittenElf {
   bool changed = false;

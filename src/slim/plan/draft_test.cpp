@@ -98,7 +98,7 @@ void look_into_libraries(TestImage& image) {
   inventory::ScanOptions scan;
   scan.scratch_directory = std::filesystem::temp_directory_path();
   scan.workers = 1;
-  scan.prune = rewrite_rules(testing::options_for_tests());
+  scan.prune = rewrite_rules(testing::options_for_tests().cuts);
   image.contents = must(inventory::Contents::read(*image.image, scan));
 }
 

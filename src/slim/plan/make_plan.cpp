@@ -29,16 +29,16 @@ bool drops_amd_code(const inventory::Contents& contents) {
 }
 
 void add_amd_notices(const inventory::Contents& contents, const SlimOptions& options, Plan& plan) {
-  const inventory::AmdOverride& asked = options.amd_override;
-  if (!options.targets.amd.empty() && !asked.evidence.empty())
+  const inventory::AmdOverride& asked = options.cuts.amd_override;
+  if (!options.cuts.targets.amd.empty() && !asked.evidence.empty())
     plan.notices.push_back(
         asked.unclear
             ? fmt::format("all device code for AMD stays: the image sets {}", asked.evidence)
             : fmt::format("device code for {} stays too: the image sets {}",
                           fmt::join(asked.targets, ", "), asked.evidence));
   const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
-  const bool files = gpu_files != plan.passes.end() && !options.targets.amd.empty();
-  if (files || (options.modify_vendor && drops_amd_code(contents)))
+  const bool files = gpu_files != plan.passes.end() && !options.cuts.targets.amd.empty();
+  if (files || (options.cuts.modify_vendor && drops_amd_code(contents)))
     plan.notices.emplace_back(kRocmNotice);
 }
 
@@ -95,7 +95,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
   const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
                             reach};
-  Draft draft(contents, options.keep, options.kept_layers);
+  Draft draft(contents, options.cuts.keep, options.packing.kept_layers);
   shadowed_files_pass(context, draft);
   waste_files_pass(context, draft);
   gpu_files_pass(context, draft);
@@ -110,9 +110,9 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
 
   plan.input = image.name;
   plan.input_digest = image.manifest_digest;
-  plan.targets = options.targets;
-  plan.level = options.level;
-  plan.traces = options.traces;
+  plan.targets = options.cuts.targets;
+  plan.level = options.cuts.level;
+  plan.traces = options.traced.sources;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layers[i].digest = image.layers[i].blob.digest;
     plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;

@@ -18,8 +18,8 @@ inline constexpr std::string_view kRocmNotice =
     "ROCm code is pruned by the formats alone: what flense leaves of it has not run on AMD "
     "hardware, so try it there before you rely on it";
 
-/// `contents` must have been read with rewrite_rules(options), after forces_ptx() was honoured;
-/// `reach` is what read_closure() gave, null without --closure.
+/// `contents` must have been read with rewrite_rules(options.cuts), after forces_ptx() was
+/// honoured; `reach` is what read_closure() gave, null without --closure.
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
                        const inventory::Reach* reach = nullptr);

@@ -17,7 +17,7 @@ std::uint64_t droppable(const inventory::PruneSummary& summary) {
 }  // namespace
 
 void device_code_pass(const PassContext& context, Draft& draft) {
-  if (!context.options.modify_vendor) return;
+  if (!context.options.cuts.modify_vendor) return;
   draft.describe_pass("device-code", "device code for other GPUs, and PTX no target needs", false);
   draft.describe_pass("recompressed-code", "device code that stays, compressed anew with zstd",
                       false);

@@ -4,11 +4,11 @@
 namespace flense::slim {
 
 void gpu_files_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level == device::Level::kSafe) return;
+  if (context.options.cuts.level == device::Level::kSafe) return;
   draft.describe_pass(std::string(inventory::kGpuFiles), std::string(inventory::kGpuFilesSummary),
                       false);
   const image::MergedTree& tree = context.contents.tree();
-  const device::PruneOptions rules = rewrite_rules(context.options);
+  const device::PruneOptions rules = rewrite_rules(context.options.cuts);
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     const image::LayerListing& listing = tree.layer(layer);
     for (const std::uint32_t index :

@@ -17,7 +17,7 @@ inventory::Stays untouched(const Draft& draft) {
 }  // namespace
 
 void hub_cache_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kStandard) return;
+  if (context.options.cuts.level < device::Level::kStandard) return;
   draft.describe_pass(std::string(inventory::kHubCache), std::string(inventory::kHubCacheSummary),
                       false);
   for (const inventory::HubCopy& copy :
@@ -28,7 +28,7 @@ void hub_cache_pass(const PassContext& context, Draft& draft) {
 }
 
 void cuda_copies_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kAggressive) return;
+  if (context.options.cuts.level < device::Level::kAggressive) return;
   draft.describe_pass(std::string(inventory::kCudaCopies),
                       std::string(inventory::kCudaCopiesSummary), true);
   for (const inventory::CudaCopy& copy :
@@ -44,7 +44,7 @@ void cuda_copies_pass(const PassContext& context, Draft& draft) {
 }
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kStandard) return;
+  if (context.options.cuts.level < device::Level::kStandard) return;
   draft.describe_pass(std::string(inventory::kEqualFiles),
                       std::string(inventory::kEqualFilesSummary), false);
   const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);

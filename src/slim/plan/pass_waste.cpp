@@ -18,8 +18,9 @@ bool looks_at_image(const inventory::WasteRule& rule) {
 
 bool wanted(const inventory::WasteRule& rule, std::string_view path,
             const inventory::JitCaches& jit, const SlimOptions& options) {
-  if (rule.id == "pycache" && options.pyc != Pyc::kByLevel) return options.pyc == Pyc::kDrop;
-  return jit.takes(rule, path, options.level);
+  if (rule.id == "pycache" && options.cuts.pyc != Pyc::kByLevel)
+    return options.cuts.pyc == Pyc::kDrop;
+  return jit.takes(rule, path, options.cuts.level);
 }
 
 /// One run over all layers.
@@ -29,7 +30,7 @@ class WastePass {
       : context_(context),
         draft_(draft),
         used_(inventory::UsedPlaces::find(context.image, context.contents.tree())),
-        jit_(inventory::JitCaches::find(context.contents, context.options.targets)) {}
+        jit_(inventory::JitCaches::find(context.contents, context.options.cuts.targets)) {}
 
   void take_files(std::uint32_t layer) {
     for_each(layer, [&](image::EntryRef ref, const Entry& entry) {

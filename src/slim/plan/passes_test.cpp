@@ -19,8 +19,8 @@ std::vector<std::string> dropped_at(device::Level level, const std::string& tar,
                                     Pyc pyc = Pyc::kByLevel) {
   const TestImage image({tar}, codec::Compression::kNone, container);
   SlimOptions options = testing::options_for_tests();
-  options.level = level;
-  options.pyc = pyc;
+  options.cuts.level = level;
+  options.cuts.pyc = pyc;
   std::vector<std::string> out;
   const Plan plan = image.plan(options);
   for (const auto& [position, edit] : plan.layers[0].edits) out.push_back(edit.path);

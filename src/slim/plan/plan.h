@@ -105,7 +105,7 @@ struct Plan {
   std::vector<PassTotal> passes;
   /// Bytes that a bolder rule would give on top, by rule.
   std::map<std::string, std::uint64_t> bolder;
-  std::vector<TraceSource> traces;  ///< what SlimOptions::traced is from
+  std::vector<TraceSource> traces;  ///< what SlimOptions::traced comes from
   std::vector<std::string> notices;
   /// Device code becomes what drivers before CUDA 12.4 do not read, though they read it before.
   bool raises_driver_floor = false;
