@@ -354,7 +354,6 @@ Result<slim::SlimOutcome> write_output(const SlimRequest& request, SlimSubject& 
     slim::SlimOutcome outcome;
     outcome.changed = !subject.plan.empty();
     outcome.bytes_by_pass = std::move(layer.bytes_by_pass);
-    outcome.files_by_pass = std::move(layer.files_by_pass);
     outcome.left_alone = std::move(layer.left_alone);
     outcome.notices = std::move(layer.notices);
     return outcome;
@@ -490,17 +489,6 @@ Result<int> report_outcome(const SlimRequest& request, const SlimSubject& subjec
   return 0;
 }
 
-namespace {
-
-/// What a pass takes of a single ELF file.
-std::string part_of_file(std::string_view pass) {
-  if (pass == "device-code") return "device code no target needs";
-  if (pass == "recompressed-code") return "device code that stays, compressed anew with zstd";
-  return "debug sections and symbol tables";
-}
-
-}  // namespace
-
 Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io& io) {
   if (!request.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
   if (request.options.packing.squash)
@@ -524,8 +512,8 @@ Result<int> slim_one_file(const SlimRequest& request, const ParsedArgs& args, Io
   plan.targets = request.options.cuts.targets;
   plan.level = request.options.cuts.level;
   for (const auto& [pass, bytes] : layer.bytes_by_pass)
-    plan.passes.push_back({pass, part_of_file(pass), 1, bytes, false});
-  if (!plan.targets.amd.empty() && layer.bytes_by_pass.contains("device-code"))
+    plan.passes.push_back({pass, 1, bytes, false});
+  if (!plan.targets.amd.empty() && layer.bytes_by_pass.contains(slim::kDeviceCode))
     plan.notices.emplace_back(slim::kRocmNotice);
   slim::SlimOutcome outcome;
   outcome.changed = layer.content_after != layer.content_before;

@@ -184,7 +184,7 @@ std::vector<Cut> find_cuts(const Contents& contents, const CutInputs& inputs) {
     if (known < rules.size()) {
       const WasteRule& rule = rules[known];
       const std::string_view held = held_by(rule, file.path, inputs);
-      collector.add(rule.id, rule.level, rule.summary, held,
+      collector.add(rule.id, rule.level, rule.text, held,
                     {std::string(file.path), file.size, file.content.layer});
       // What goes as a whole has no device code left to cut.
       if (held.empty()) return;

@@ -72,7 +72,8 @@ std::map<std::string, CutText> cut_texts(const HtmlReport& report) {
     out[cut.id] = {cut.reason, std::string(device::to_string(cut.level))};
   if (report.plan != nullptr)
     for (const slim::PassTotal& pass : report.plan->passes)
-      if (CutText& one = out[pass.pass]; one.text.empty()) one.text = pass.description;
+      if (CutText& one = out[std::string(pass.pass.id())]; one.text.empty())
+        one.text = pass.pass.text();
   out["device-code"] = {"device code for other GPUs", "safe"};
   out["device-ptx"] = {"PTX that no target needs", "standard"};
   out["archive"] = {"tar headers and padding", ""};

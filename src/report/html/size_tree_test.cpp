@@ -193,7 +193,8 @@ TEST(MemberFates, OfAPlanAreItsEdits) {
   EXPECT_EQ(tree.bytes, unpacked(image));
 
   // What applying could not do has not been done.
-  plan.layers[0].edits[0] = {slim::Action::kRewrite, "device-code", "lib/debug.so", {}, 6000, 1000};
+  plan.layers[0].edits[0] = {
+      slim::Action::kRewrite, slim::kDeviceCode, "lib/debug.so", {}, 6000, 1000};
   const MemberFates left =
       member_fates(*image.contents, plan, {{"lib/debug.so", 5000, "it would not load"}});
   EXPECT_EQ(left[0].at(0).given_back, 0U);

@@ -17,8 +17,9 @@ using inventory::ArchCount;
 using inventory::CodeFate;
 using inventory::share;
 
-constexpr std::string_view kDeviceCode = "device-code", kPtx = "device-ptx",
-                           kDebug = "debug-sections", kRecompressed = "recompressed-code";
+constexpr std::string_view kDeviceCode = slim::kDeviceCode.id, kPtx = slim::kDevicePtx.id,
+                           kDebug = slim::kDebugSections.id,
+                           kRecompressed = slim::kRecompressedCode.id;
 /// More architectures in one file are shown as one.
 constexpr std::size_t kMostCodes = 48;
 

@@ -8,8 +8,8 @@ namespace {
 
 /// Cuts that take a part of a file; all others take files whole.
 bool takes_part(std::string_view id) {
-  return id == "device-code" || id == "device-ptx" || id == "debug-sections" ||
-         id == "recompressed-code";
+  return id == slim::kDeviceCode.id || id == slim::kDevicePtx.id || id == slim::kDebugSections.id ||
+         id == slim::kRecompressedCode.id;
 }
 
 void add_shadowed(const inventory::Contents& contents, MemberFates& fates) {
@@ -19,14 +19,14 @@ void add_shadowed(const inventory::Contents& contents, MemberFates& fates) {
     for (std::uint32_t index = 0; index < scan.listing->size(); ++index) {
       const std::uint64_t bytes = scan.stored_bytes(index);
       if (bytes > 0 && !tree.content_is_live({layer, index}))
-        fates[layer][index] = {bytes, true, std::string(slim::kShadowedFiles), {}};
+        fates[layer][index] = {bytes, true, std::string(slim::kShadowedFiles.id), {}};
     }
   }
 }
 
 MemberFate fate_of(const slim::Edit& edit, std::uint64_t stored) {
   MemberFate out;
-  out.reason = edit.pass;
+  out.reason = edit.pass.id();
   out.whole = edit.action == slim::Action::kDrop;
   out.given_back =
       out.whole
@@ -42,7 +42,7 @@ MemberFates member_fates(const inventory::Contents& contents,
   MemberFates out(contents.scans().size());
   add_shadowed(contents, out);
   for (const inventory::FileCut& cut : inventory.file_cuts) {
-    if (cut.id == slim::kShadowedFiles) continue;
+    if (cut.id == slim::kShadowedFiles.id) continue;
     const auto found = contents.tree().find(cut.path);
     if (!found || !found->content) continue;
     const image::EntryRef ref = *found->content;
@@ -78,7 +78,7 @@ MemberFates member_fates(const inventory::Contents& contents, const slim::Plan& 
         if (fate.given_back == 0) continue;
         if (const auto left = applying_left.find(edit.path);
             !fate.whole && left != applying_left.end())
-          fate = {0, false, edit.pass, std::string(left->second)};
+          fate = {0, false, std::string(edit.pass.id()), std::string(left->second)};
         out[layer].emplace(index, std::move(fate));
       }
     }
@@ -86,8 +86,8 @@ MemberFates member_fates(const inventory::Contents& contents, const slim::Plan& 
     for (const auto& [index, facts] : scan.elf) {
       const auto left = planning_left.find(scan.listing->at(index).path);
       if (left != planning_left.end())
-        out[layer].try_emplace(index,
-                               MemberFate{0, false, "device-code", std::string(left->second)});
+        out[layer].try_emplace(index, MemberFate{0, false, std::string(slim::kDeviceCode.id),
+                                                 std::string(left->second)});
     }
   }
   return out;

@@ -39,9 +39,9 @@ std::string passes_text(const SlimReport& report, const Style& style) {
     const std::uint64_t bytes = given_back(report, pass);
     if (bytes == 0) continue;
     total += bytes;
-    std::string what = pass.description;
+    std::string what(pass.pass.text());
     if (pass.breaks_sharing) what += " (looks beyond one layer)";
-    table.add({pass.pass, grouped(pass.files), human_bytes(bytes),
+    table.add({std::string(pass.pass.id()), grouped(pass.files), human_bytes(bytes),
                percent(bytes, report.unpacked_before), std::move(what)});
   }
   if (table.empty()) return "nothing to cut for these targets at this level\n";

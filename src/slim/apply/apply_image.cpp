@@ -133,11 +133,6 @@ Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter
   return WrittenLayer{known.stored, known.outcome, true};
 }
 
-void add_counts(std::map<std::string, std::uint64_t>& to,
-                const std::map<std::string, std::uint64_t>& from) {
-  for (const auto& [name, value] : from) to[name] += value;
-}
-
 /// Layer positions, largest work first, so that two workers end at about the same time.
 std::vector<std::size_t> by_size(const std::vector<std::uint64_t>& unpacked) {
   std::vector<std::size_t> order(unpacked.size());
@@ -217,8 +212,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
       diff_ids.push_back(one.diff_id);
       stored.push_back(one);
     }
-    add_counts(out.bytes_by_pass, layer.outcome.bytes_by_pass);
-    add_counts(out.files_by_pass, layer.outcome.files_by_pass);
+    for (const auto& [pass, bytes] : layer.outcome.bytes_by_pass) out.bytes_by_pass[pass] += bytes;
     std::ranges::move(layer.outcome.left_alone, std::back_inserter(out.left_alone));
     std::ranges::move(layer.outcome.notices, std::back_inserter(out.notices));
   }

@@ -26,8 +26,7 @@ struct SlimOutcome {
   bool changed = false;
   std::string manifest_digest;
   std::vector<LayerSizes> layers;
-  std::map<std::string, std::uint64_t> bytes_by_pass;
-  std::map<std::string, std::uint64_t> files_by_pass;
+  std::map<Pass, std::uint64_t> bytes_by_pass;
   std::vector<LeftAlone> left_alone;
   std::vector<std::string> notices;
   // With a pool: how many layers came from it, and what it shall learn of this image.

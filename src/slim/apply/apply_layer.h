@@ -15,8 +15,7 @@ namespace flense::slim {
 
 struct LayerOutcome {
   /// Bytes given back by pass, as reached.
-  std::map<std::string, std::uint64_t> bytes_by_pass;
-  std::map<std::string, std::uint64_t> files_by_pass;
+  std::map<Pass, std::uint64_t> bytes_by_pass;
   std::vector<LeftAlone> left_alone;
   std::vector<std::string> notices;  ///< dropped security.ima, rewritten package lists, …
   std::uint64_t content_before = 0, content_after = 0;

@@ -66,17 +66,16 @@ Result<void> replace_file(const std::filesystem::path& like, const std::filesyst
   return file.commit();
 }
 
-void count(LayerOutcome& outcome, const std::string& pass, std::uint64_t bytes) {
+void count(LayerOutcome& outcome, Pass pass, std::uint64_t bytes) {
   if (bytes == 0) return;
   outcome.bytes_by_pass[pass] += bytes;
-  ++outcome.files_by_pass[pass];
 }
 
 void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenElf& result) {
   const RewriteShares shares = shares_of(result, saved);
-  count(outcome, "debug-sections", shares.debug);
-  count(outcome, "recompressed-code", shares.recompressed);
-  count(outcome, "device-code", shares.device_code);
+  count(outcome, kDebugSections, shares.debug);
+  count(outcome, kRecompressedCode, shares.recompressed);
+  count(outcome, kDeviceCode, shares.device_code);
 }
 
 using Inode = std::pair<dev_t, ino_t>;
@@ -192,7 +191,6 @@ class InPlace {
     TRY_DO(with_context(replace_file(place->path, place->path, as_bytes(**updated)), "writing {}",
                         path));
     fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
-    ++outcome_.files_by_pass["package-lists"];
     return {};
   }
 

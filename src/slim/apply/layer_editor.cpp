@@ -102,10 +102,7 @@ void LayerEditor::update_list(Deferred& list) {
 
 Result<void> LayerEditor::write_list(const Deferred& list) {
   codec::TarMember member = list.entry.member;
-  if (list.changed) {
-    forget_signatures(member, list.entry.path);
-    ++outcome_.files_by_pass["package-lists"];
-  }
+  if (list.changed) forget_signatures(member, list.entry.path);
   return write_bytes(std::move(member), as_bytes(list.text));
 }
 
@@ -325,16 +322,15 @@ Result<void> LayerEditor::write_bytes(codec::TarMember member, Bytes bytes) {
   return write_stream(std::move(member), &source);
 }
 
-void LayerEditor::count(const std::string& pass, std::uint64_t bytes) {
+void LayerEditor::count(Pass pass, std::uint64_t bytes) {
   outcome_.bytes_by_pass[pass] += bytes;
-  ++outcome_.files_by_pass[pass];
 }
 
 void LayerEditor::count_rewrite(const RewriteShares& shares) {
   // A file can give all of them; each is named by its own pass.
-  if (shares.debug > 0) count("debug-sections", shares.debug);
-  if (shares.recompressed > 0) count("recompressed-code", shares.recompressed);
-  if (shares.device_code > 0) count("device-code", shares.device_code);
+  if (shares.debug > 0) count(kDebugSections, shares.debug);
+  if (shares.recompressed > 0) count(kRecompressedCode, shares.recompressed);
+  if (shares.device_code > 0) count(kDeviceCode, shares.device_code);
 }
 
 }  // namespace flense::slim

@@ -63,7 +63,7 @@ class LayerEditor {
   void forget_signatures(codec::TarMember& member, const std::string& path);
   Result<void> write_stream(codec::TarMember member, Source* content);
   Result<void> write_bytes(codec::TarMember member, Bytes bytes);
-  void count(const std::string& pass, std::uint64_t bytes);
+  void count(Pass pass, std::uint64_t bytes);
   void count_rewrite(const RewriteShares& shares);
 
   RewriteOptions rewrite_;

@@ -22,7 +22,7 @@ std::string LayerPool::key(const image::Layer& layer, const LayerPlan& plan,
   }
   for (const auto& [position, edit] : plan.edits)
     out += fmt::format("\n{} {} {} {} {} {}{}{}{}{}{}{}{}", position, to_string(edit.action),
-                       edit.bytes_before, edit.bytes_after, edit.rewrite, edit.pass, '\0',
+                       edit.bytes_before, edit.bytes_after, edit.rewrite, edit.pass.id(), '\0',
                        edit.path, '\0', edit.new_path, '\0', edit.place, '\0');
   for (const std::string& path : plan.gone_above) out += fmt::format("\ngone {}{}", path, '\0');
   return out;

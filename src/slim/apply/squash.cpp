@@ -116,7 +116,6 @@ class Squasher {
     Edit& edit = edit_at(content);
     edit = Edit{};
     edit.path = tree_.entry(content).path;
-    edit.pass = kShadowedFiles;
     if (before != nullptr) {
       edit.pass = before->pass;
       edit.bytes_before = before->bytes_before;
@@ -142,11 +141,11 @@ class Squasher {
       }
       const Edit* edit = planned({layer, index});
       const bool waste = edit != nullptr && edit->action == Action::kDrop;
-      drop({layer, index}, waste ? edit->pass : std::string(kShadowedFiles));
+      drop({layer, index}, waste ? edit->pass : Pass(kShadowedFiles));
     }
   }
 
-  void drop(EntryRef ref, const std::string& pass) {
+  void drop(EntryRef ref, Pass pass) {
     Edit& edit = edit_at(ref);
     edit.action = Action::kDrop;
     edit.pass = pass;
@@ -252,7 +251,6 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   std::ranges::move(parts.notices("the layer"), std::back_inserter(out.notices));
   LayerOutcome layer = editor.take();
   out.bytes_by_pass = std::move(layer.bytes_by_pass);
-  out.files_by_pass = std::move(layer.files_by_pass);
   out.left_alone = std::move(layer.left_alone);
   std::ranges::move(layer.notices, std::back_inserter(out.notices));
   const std::string& digest =

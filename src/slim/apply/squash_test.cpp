@@ -95,7 +95,7 @@ TEST(Squash, RewrittenContentUnderAnotherName) {
   const TestImage image({Tar().file("a.so", library).hardlink("b.so", "a.so").bytes(),
                          Tar().file(".wh.a.so", "").bytes()});
   Plan plan = image.plan();
-  plan.layers[0].edits[0] = {Action::kRewrite, "device-code", "a.so", {}, library.size(), 100};
+  plan.layers[0].edits[0] = {Action::kRewrite, kDeviceCode, "a.so", {}, library.size(), 100};
   const auto members = testing::members_of(squash(image, plan));
   ASSERT_EQ(members.size(), 1U);
   EXPECT_EQ(members[0].header.name, "b.so");

@@ -121,8 +121,15 @@ inline std::vector<std::string> lines_of(const std::string& tar) {
   return out;
 }
 
+/// The pass with this id.
+inline Pass pass_of(std::string_view id) {
+  for (const Pass pass : all_passes())
+    if (pass.id() == id) return pass;
+  throw std::invalid_argument(std::string(id));
+}
+
 inline Edit drop(const std::string& path, std::uint64_t bytes = 0,
-                 const std::string& pass = "apt-lists") {
+                 Pass pass = pass_of("apt-lists")) {
   return {Action::kDrop, pass, path, {}, bytes, 0};
 }
 

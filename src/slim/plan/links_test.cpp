@@ -55,7 +55,7 @@ TEST(EqualFiles, BecomeHardLinksWithinTheirLayer) {
                   "h opt/app/libtensor.so -> usr/lib/libtensor.so.2",
                   "h v/lib/python3/site-packages/p/libtensor.so -> "
                   "usr/lib/libtensor.so.2"));
-  EXPECT_EQ(outcome.bytes_by_pass.at("equal-files"), 2 * kLarge);
+  EXPECT_EQ(outcome.bytes_by_pass.at(kEqualFiles), 2 * kLarge);
   EXPECT_EQ(outcome.content_after, 2 * kLarge);
   EXPECT_THAT(edits_of(image.plan(at_level(device::Level::kSafe))), IsEmpty());
 }

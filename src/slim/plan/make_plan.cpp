@@ -36,7 +36,7 @@ void add_amd_notices(const inventory::Contents& contents, const SlimOptions& opt
             ? fmt::format("all device code for AMD stays: the image sets {}", asked.evidence)
             : fmt::format("device code for {} stays too: the image sets {}",
                           fmt::join(asked.targets, ", "), asked.evidence));
-  const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
+  const auto gpu_files = std::ranges::find(plan.passes, Pass(kGpuFiles), &PassTotal::pass);
   const bool files = gpu_files != plan.passes.end() && !options.cuts.targets.amd.empty();
   if (files || (options.cuts.modify_vendor && drops_amd_code(contents)))
     plan.notices.emplace_back(kRocmNotice);
@@ -96,14 +96,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
                             reach};
   Draft draft(contents, options.cuts.keep, options.packing.kept_layers);
-  shadowed_files_pass(context, draft);
-  waste_files_pass(context, draft);
-  gpu_files_pass(context, draft);
-  hub_cache_pass(context, draft);
-  unreachable_pass(context, draft);
-  cuda_copies_pass(context, draft);
-  equal_files_pass(context, draft);
-  device_code_pass(context, draft);
+  for (const auto pass : kPassesInOrder) pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();
   note_gone_above(contents.tree(), plan);
@@ -125,8 +118,9 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   add_amd_notices(contents, options, plan);
   if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice());
   if (reach != nullptr) record_closure(*reach, plan);
-  if (std::ranges::any_of(plan.passes,
-                          [](const PassTotal& pass) { return pass.pass == "pycache"; }))
+  if (std::ranges::any_of(plan.passes, [](const PassTotal& pass) {
+        return pass.pass.id() == inventory::kCompiledPython;
+      }))
     plan.notices.emplace_back(
         "compiled Python files go: the first import compiles, on a read-only root at every start "
         "(--pyc keep leaves them)");

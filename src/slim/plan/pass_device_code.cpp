@@ -18,10 +18,6 @@ std::uint64_t droppable(const inventory::PruneSummary& summary) {
 
 void device_code_pass(const PassContext& context, Draft& draft) {
   if (!context.options.cuts.modify_vendor) return;
-  draft.describe_pass("device-code", "device code for other GPUs, and PTX no target needs", false);
-  draft.describe_pass("recompressed-code", "device code that stays, compressed anew with zstd",
-                      false);
-  draft.describe_pass("debug-sections", "debug sections and symbol tables of ELF files", false);
   const image::MergedTree& tree = context.contents.tree();
   const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
@@ -53,11 +49,11 @@ void device_code_pass(const PassContext& context, Draft& draft) {
       const std::uint64_t gain = entry.size - summary.output_size;
       const bool code_shrinks = wanted > 0 || summary.recompressed_bytes > 0;
       const std::uint64_t debug = code_shrinks ? std::min(gain, summary.removed_debug_bytes) : gain;
-      draft.split("debug-sections", debug);
-      draft.split("recompressed-code", std::min(gain - debug, summary.recompressed_bytes));
+      draft.split(kDebugSections, debug);
+      draft.split(kRecompressedCode, std::min(gain - debug, summary.recompressed_bytes));
       if (summary.raised_entries > 0) draft.raise_driver_floor();
       draft.claim(ref, {Action::kRewrite,
-                        "device-code",
+                        kDeviceCode,
                         std::string(entry.path),
                         {},
                         entry.size,

@@ -37,8 +37,7 @@ void claim_links(const image::MergedTree& tree, Draft& draft) {
     const Edit* edit = draft.edit_at(file);
     if (edit != nullptr && edit->pass == kShadowedFiles && is_hidden(tree, ref) &&
         draft.may_claim(ref, entry.path))
-      draft.claim(ref,
-                  {Action::kDrop, std::string(kShadowedFiles), std::string(entry.path), {}, 0, 0});
+      draft.claim(ref, {Action::kDrop, kShadowedFiles, std::string(entry.path), {}, 0, 0});
   });
 }
 
@@ -48,7 +47,7 @@ void claim_links(const image::MergedTree& tree, Draft& draft) {
 // them often has no other edit and then keeps its digest, and another image may have it on top of
 // another base.
 void shadowed_files_pass(const PassContext& context, Draft& draft) {
-  draft.describe_pass(std::string(kShadowedFiles), "overwritten or deleted by later layers", true);
+  draft.breaks_sharing(kShadowedFiles);
   const image::MergedTree& tree = context.contents.tree();
   bool any = false;
   for_each_member(tree, [&](image::EntryRef ref, const image::LayerListing::Entry& entry) {
@@ -58,8 +57,7 @@ void shadowed_files_pass(const PassContext& context, Draft& draft) {
     if (entry.path == kMarkerPath || !is_hidden(tree, ref)) return;
     if (tree.content_is_live(ref) || !draft.may_claim(ref, entry.path)) return;
     const std::uint64_t bytes = context.contents.scan(ref).stored_bytes(ref.index);
-    draft.claim(
-        ref, {Action::kDrop, std::string(kShadowedFiles), std::string(entry.path), {}, bytes, 0});
+    draft.claim(ref, {Action::kDrop, kShadowedFiles, std::string(entry.path), {}, bytes, 0});
     any = true;
   });
   if (any) claim_links(tree, draft);

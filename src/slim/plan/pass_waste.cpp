@@ -18,7 +18,7 @@ bool looks_at_image(const inventory::WasteRule& rule) {
 
 bool wanted(const inventory::WasteRule& rule, std::string_view path,
             const inventory::JitCaches& jit, const SlimOptions& options) {
-  if (rule.id == "pycache" && options.cuts.pyc != Pyc::kByLevel)
+  if (rule.id == inventory::kCompiledPython && options.cuts.pyc != Pyc::kByLevel)
     return options.cuts.pyc == Pyc::kDrop;
   return jit.takes(rule, path, options.cuts.level);
 }
@@ -83,7 +83,7 @@ class WastePass {
       return nullptr;
     if (!rule->by_place || used_.holder(entry.path).empty()) return rule;
     // Another image on the same layer may not name the file.
-    draft_.describe_pass(std::string(rule->id), std::string(rule->summary), true);
+    draft_.breaks_sharing(*rule);
     return nullptr;
   }
 
@@ -91,8 +91,7 @@ class WastePass {
     if (!draft_.may_claim(ref, entry.path)) return false;
     const inventory::WasteRule* rule = rule_for(entry);
     if (rule == nullptr) return false;
-    draft_.claim(ref,
-                 {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});
+    draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
     return true;
   }
 
@@ -107,7 +106,7 @@ class WastePass {
 
 void waste_files_pass(const PassContext& context, Draft& draft) {
   for (const inventory::WasteRule& rule : inventory::waste_rules())
-    draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
+    if (looks_at_image(rule)) draft.breaks_sharing(rule);
   WastePass pass(context, draft);
   for (std::uint32_t layer = 0; layer < context.contents.tree().layer_count(); ++layer) {
     pass.take_files(layer);

@@ -242,7 +242,7 @@ TEST(Cuts, InspectAnnouncesWhatSlimDoes) {
   for (const inventory::Cut& cut : inventory.cuts)
     if (cut.held_back.empty()) announced[cut.id] = cut.bytes;
   const Plan plan = image.plan();
-  for (const PassTotal& pass : plan.passes) done[pass.pass] = pass.bytes;
+  for (const PassTotal& pass : plan.passes) done[std::string(pass.pass.id())] = pass.bytes;
   EXPECT_EQ(announced, done);
   EXPECT_EQ(done.at("equal-files"), content.size());
   EXPECT_EQ(done.at("hub-cache"), model.size());

@@ -51,8 +51,8 @@ text::Json passes_json(const std::vector<PassTotal>& passes) {
   text::Json out = text::Json::array();
   for (const PassTotal& pass : passes) {
     out.push(text::Json::object()
-                 .set("id", pass.pass)
-                 .set("reason", pass.description)
+                 .set("id", pass.pass.id())
+                 .set("reason", pass.pass.text())
                  .set("files", pass.files)
                  .set("bytes", pass.bytes)
                  .set("breaks_sharing", pass.breaks_sharing));
@@ -121,7 +121,7 @@ text::Json edit_json(std::uint64_t position, const Edit& edit) {
   text::Json out = text::Json::object();
   out.set("position", position)
       .set("action", to_string(edit.action))
-      .set("pass", edit.pass)
+      .set("pass", edit.pass.id())
       .set("path", edit.path);
   if (!edit.new_path.empty()) out.set("new_path", edit.new_path);
   out.set("bytes_before", edit.bytes_before).set("bytes_after", edit.bytes_after);

@@ -14,15 +14,10 @@
 #include "device/target.h"
 #include "inventory/closure/reach.h"
 #include "slim/plan/options.h"
+#include "slim/plan/passes.h"
 #include "text/json.h"
 
 namespace flense::slim {
-
-/// The pass that drops what no container sees; what it drops changes nothing that anybody sees.
-inline constexpr std::string_view kShadowedFiles = "shadowed-files";
-
-/// The pass that drops what the start of the image does not reach.
-inline constexpr std::string_view kUnreachable = "unreachable";
 
 enum class Action {
   kDrop,      ///< the member goes
@@ -38,7 +33,7 @@ std::string_view to_string(Action action);
 
 struct Edit {
   Action action = Action::kDrop;
-  std::string pass;  ///< id of the pass that decided: "device-code", "apt-lists", …
+  Pass pass = kShadowedFiles;  ///< that decided
   std::string path;
   std::string new_path;  ///< kRename, kRetarget, kLink, kSymlink
   std::uint64_t bytes_before = 0;
@@ -72,8 +67,7 @@ struct LeftAlone {
 
 /// Totals of one pass over the image.
 struct PassTotal {
-  std::string pass;
-  std::string description;
+  Pass pass;
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;      ///< given back
   bool breaks_sharing = false;  ///< depends on more than the one layer and the options
