@@ -72,10 +72,9 @@ void count(LayerOutcome& outcome, Pass pass, std::uint64_t bytes) {
 }
 
 void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenElf& result) {
-  const RewriteShares shares = shares_of(result, saved);
-  count(outcome, kDebugSections, shares.debug);
-  count(outcome, kRecompressedCode, shares.recompressed);
-  count(outcome, kDeviceCode, shares.device_code);
+  shares_of(result.measure, saved).for_each([&](Pass pass, std::uint64_t bytes) {
+    count(outcome, pass, bytes);
+  });
 }
 
 using Inode = std::pair<dev_t, ino_t>;

@@ -99,8 +99,9 @@ TEST_F(InPlace, AllNamesInTheTreeGetTheNewContentOthersKeepTheOld) {
 TEST_F(InPlace, DroppedNamesOfAContentThatStaysGiveNothing) {
   write("a", "content");
   std::filesystem::create_hard_link(path("a"), path("b"));
-  const LayerOutcome outcome = apply({{Action::kRename, "apt-lists", "a", "b", 7, 7},
-                                      {Action::kMoved, "apt-lists", "b", {}, 0, 0}});
+  const LayerOutcome outcome =
+      apply({{Action::kRename, testing::pass_of("apt-lists"), "a", "b", 7, 7},
+             {Action::kMoved, testing::pass_of("apt-lists"), "b", {}, 0, 0}});
   EXPECT_FALSE(std::filesystem::exists(path("a")));
   EXPECT_EQ(text_of(path("b")), "content");
   EXPECT_FALSE(outcome.bytes_by_pass.contains(testing::pass_of("apt-lists")));

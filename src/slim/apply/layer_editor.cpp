@@ -205,7 +205,7 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
   fates_[entry.path] = fate_of(bytes);
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
-  count_rewrite(shares_of(result, original.size() - bytes.size()));
+  count_rewrite(result, original.size() - bytes.size());
   return write_bytes(std::move(member), bytes);
 }
 
@@ -220,7 +220,7 @@ Result<void> LayerEditor::hold(const Edit& edit, const image::LayerEntry& entry,
   const Bytes bytes = result.changed ? result.content.bytes() : original;
   if (result.changed) {
     forget_signatures(member, edit.new_path);
-    count_rewrite(shares_of(result, original.size() - bytes.size()));
+    count_rewrite(result, original.size() - bytes.size());
     held_fates_.insert_or_assign(edit.new_path, fate_of(bytes));
   } else if (!result.left_alone.empty()) {
     outcome_.left_alone.push_back(
@@ -326,11 +326,10 @@ void LayerEditor::count(Pass pass, std::uint64_t bytes) {
   outcome_.bytes_by_pass[pass] += bytes;
 }
 
-void LayerEditor::count_rewrite(const RewriteShares& shares) {
-  // A file can give all of them; each is named by its own pass.
-  if (shares.debug > 0) count(kDebugSections, shares.debug);
-  if (shares.recompressed > 0) count(kRecompressedCode, shares.recompressed);
-  if (shares.device_code > 0) count(kDeviceCode, shares.device_code);
+void LayerEditor::count_rewrite(const RewrittenElf& result, std::uint64_t saved) {
+  shares_of(result.measure, saved).for_each([&](Pass pass, std::uint64_t bytes) {
+    count(pass, bytes);
+  });
 }
 
 }  // namespace flense::slim

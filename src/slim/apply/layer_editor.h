@@ -64,7 +64,7 @@ class LayerEditor {
   Result<void> write_stream(codec::TarMember member, Source* content);
   Result<void> write_bytes(codec::TarMember member, Bytes bytes);
   void count(Pass pass, std::uint64_t bytes);
-  void count_rewrite(const RewriteShares& shares);
+  void count_rewrite(const RewrittenElf& result, std::uint64_t saved);
 
   RewriteOptions rewrite_;
   std::vector<AddedFile> added_;

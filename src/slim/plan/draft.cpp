@@ -32,12 +32,6 @@ const Edit* Draft::edit_at(image::EntryRef ref) const {
   return found == layers_[ref.layer].end() ? nullptr : &found->second;
 }
 
-void Draft::split(Pass pass, std::uint64_t bytes) {
-  if (bytes == 0) return;
-  ++split_[pass].files;
-  split_[pass].bytes += bytes;
-}
-
 Plan Draft::finish() && {
   Plan plan;
   std::map<Pass, PassTotal> totals;
@@ -47,21 +41,15 @@ Plan Draft::finish() && {
   };
   for (std::map<std::uint64_t, Edit>& edits : layers_) {
     for (const auto& [position, edit] : edits) {
-      PassTotal& pass = total(edit.pass);
-      pass.bytes += edit.bytes_before - edit.bytes_after;
-      if (edit.bytes_before > edit.bytes_after || edit.action == Action::kDrop) ++pass.files;
+      edit.for_each_share([&](Pass pass, std::uint64_t bytes) {
+        PassTotal& sum = total(pass);
+        ++sum.files;
+        sum.bytes += bytes;
+      });
     }
     plan.layers.push_back({{}, std::move(edits), 0});
   }
-  for (const auto& [id, share] : split_) {
-    PassTotal& from = total(kDeviceCode);
-    const std::uint64_t moved = std::min(from.bytes, share.bytes);
-    from.bytes -= moved;
-    total(id).files += share.files;
-    total(id).bytes += moved;
-  }
-  for (const auto& [id, pass] : totals)
-    if (pass.bytes > 0 || pass.files > 0) plan.passes.push_back(pass);
+  for (const auto& [pass, sum] : totals) plan.passes.push_back(sum);
   std::ranges::stable_sort(
       plan.passes, [](const PassTotal& a, const PassTotal& b) { return a.bytes > b.bytes; });
   plan.left_alone = std::move(left_alone_);

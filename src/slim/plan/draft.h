@@ -46,9 +46,6 @@ class Draft {
   void leave_alone(LeftAlone file) { left_alone_.push_back(std::move(file)); }
   void add_bolder(const std::string& rule, std::uint64_t bytes) { bolder_[rule] += bytes; }
   void raise_driver_floor() { raises_driver_floor_ = true; }
-  /// Bytes of a rewrite that belong to another pass than the edit's own.
-  void split(Pass pass, std::uint64_t bytes);
-
   /// Edits by layer, the passes with their totals, largest first.
   Plan finish() &&;
 
@@ -59,10 +56,6 @@ class Draft {
   std::size_t kept_layers_;
   std::vector<std::map<std::uint64_t, Edit>> layers_;
   std::set<Pass> breaks_sharing_;
-  struct Share {
-    std::uint64_t files = 0, bytes = 0;
-  };
-  std::map<Pass, Share> split_;
   std::vector<LeftAlone> left_alone_;
   std::map<std::string, std::uint64_t> bolder_;
   bool raises_driver_floor_ = false;

@@ -34,9 +34,12 @@ TEST(Draft, TotalsAreTheSumOfTheEdits) {
   const TestImage image({Tar().file("a", "1").file("b", "2").file("c", "3").bytes()});
   Draft draft(*image.contents, {});
   draft.breaks_sharing(kHubCache);
-  draft.claim({0, 0}, {Action::kRewrite, kDeviceCode, "a", {}, 100, 30});
-  draft.split(kDebugSections, 20);
-  draft.split(kDebugSections, 0);
+  draft.claim({0, 0}, {.action = Action::kRewrite,
+                       .pass = kDeviceCode,
+                       .path = "a",
+                       .bytes_before = 100,
+                       .bytes_after = 30,
+                       .shares = shares_of({.code = true, .debug = 20}, 70)});
   draft.claim({0, 1}, drop("b", 5));
   draft.claim({0, 2}, {Action::kRename, testing::pass_of("apt-lists"), "c", "d", 9, 9});
   draft.leave_alone({"small", 1, "why"});

@@ -47,17 +47,21 @@ void device_code_pass(const PassContext& context, Draft& draft) {
         continue;
       }
       const std::uint64_t gain = entry.size - summary.output_size;
-      const bool code_shrinks = wanted > 0 || summary.recompressed_bytes > 0;
-      const std::uint64_t debug = code_shrinks ? std::min(gain, summary.removed_debug_bytes) : gain;
-      draft.split(kDebugSections, debug);
-      draft.split(kRecompressedCode, std::min(gain - debug, summary.recompressed_bytes));
+      const auto ptx = summary.bytes.find(device::Reason::kDropPtx);
+      const RewriteShares shares =
+          shares_of({.code = wanted > 0 || summary.recompressed_bytes > 0,
+                     .debug = summary.removed_debug_bytes,
+                     .recompressed = summary.recompressed_bytes,
+                     .ptx_entries = ptx == summary.bytes.end() ? 0 : ptx->second,
+                     .dropped_entries = wanted},
+                    gain);
       if (summary.raised_entries > 0) draft.raise_driver_floor();
-      draft.claim(ref, {Action::kRewrite,
-                        kDeviceCode,
-                        std::string(entry.path),
-                        {},
-                        entry.size,
-                        summary.output_size});
+      draft.claim(ref, {.action = Action::kRewrite,
+                        .pass = kDeviceCode,
+                        .path = std::string(entry.path),
+                        .bytes_before = entry.size,
+                        .bytes_after = summary.output_size,
+                        .shares = shares});
     }
   }
 }

@@ -52,9 +52,7 @@ inline constexpr PassRow kCudaCopies{
 inline constexpr PassRow kEqualFiles{"equal-files", device::Level::kStandard,
                                      "equal files that become hard links", PassVerdict::kSafe};
 inline constexpr PassRow kDeviceCode{"device-code", device::Level::kSafe,
-                                     "device code for other GPUs, and PTX no target needs",
-                                     PassVerdict::kConditional};
-/// Part of `device-code` but where the parts of a file are told apart (--html).
+                                     "device code for other GPUs", PassVerdict::kConditional};
 inline constexpr PassRow kDevicePtx{"device-ptx", device::Level::kStandard,
                                     "PTX that no target needs", PassVerdict::kConditional};
 /// An option of its own asks for it: --recompress-code.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/format.h"
 #include "base/version.h"
 
@@ -27,6 +28,17 @@ std::string_view to_string(Action action) {
       return "place";
   }
   return "drop";
+}
+
+RewriteShares shares_of(const RewriteMeasure& measure, std::uint64_t saved) {
+  RewriteShares out;
+  // Where no device code goes, headers and padding that go with the debug sections are theirs.
+  out.debug = measure.code ? std::min(saved, measure.debug) : saved;
+  out.recompressed = std::min(saved - out.debug, measure.recompressed);
+  const std::uint64_t rest = saved - out.debug - out.recompressed;
+  if (measure.ptx_entries > 0) out.ptx = share(rest, measure.ptx_entries, measure.dropped_entries);
+  out.code = rest - out.ptx;
+  return out;
 }
 
 std::uint64_t Plan::bytes_given_back() const {

@@ -31,15 +31,47 @@ enum class Action {
 };
 std::string_view to_string(Action action);
 
+/// What goes from an ELF file that is rewritten, in bytes given back.
+struct RewriteShares {
+  std::uint64_t debug = 0, recompressed = 0, ptx = 0, code = 0;
+
+  void for_each(const auto& fn) const {
+    if (debug > 0) fn(Pass(kDebugSections), debug);
+    if (recompressed > 0) fn(Pass(kRecompressedCode), recompressed);
+    if (ptx > 0) fn(Pass(kDevicePtx), ptx);
+    if (code > 0) fn(Pass(kDeviceCode), code);
+  }
+};
+
+/// What an edit of an ELF file was measured to take from it.
+struct RewriteMeasure {
+  bool code = false;  ///< device code goes or becomes smaller
+  std::uint64_t debug = 0, recompressed = 0;
+  std::uint64_t ptx_entries = 0, dropped_entries = 0;  ///< the latter with the former
+};
+/// `saved` bytes of the file by what they are due to: debug sections first, then entries packed
+/// anew, the rest in the proportion of the dropped entries.
+RewriteShares shares_of(const RewriteMeasure& measure, std::uint64_t saved);
+
 struct Edit {
   Action action = Action::kDrop;
   Pass pass = kShadowedFiles;  ///< that decided
-  std::string path;
-  std::string new_path;  ///< kRename, kRetarget, kLink, kSymlink
+  std::string path = {};
+  std::string new_path = {};  ///< kRename, kRetarget, kLink, kSymlink
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
   bool rewrite = false;           ///< kRename: the content is rewritten as well
+  RewriteShares shares = {};      ///< kRewrite: of the difference
   std::string place = {};         ///< squashing: where the member really lies, when not at `path`
+
+  /// Calls fn(pass, bytes given back) for each pass that takes something; a dropped member counts
+  /// for its pass also where it weighs nothing.
+  void for_each_share(const auto& fn) const {
+    if (action == Action::kRewrite)
+      shares.for_each(fn);
+    else if (bytes_before > bytes_after || action == Action::kDrop)
+      fn(pass, bytes_before - bytes_after);
+  }
 };
 
 struct LayerPlan {
