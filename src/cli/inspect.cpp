@@ -6,12 +6,12 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
-#include "inventory/candidates/cuts.h"
 #include "inventory/compare/budget.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/targets.h"
 #include "report/images/inventory_json.h"
 #include "report/images/inventory_text.h"
+#include "slim/plan/make_plan.h"
 
 namespace flense::cli {
 
@@ -58,7 +58,7 @@ Result<knowledge::PlatformBudget> platform_named(const std::string& name) {
 struct InspectRequest : Request {
   bool json = false, all = false, no_verify = false;
   std::string html;
-  inventory::InventoryOptions options;
+  slim::CutRules cuts;
   inventory::Budgets budgets;
   ImageOptions image;
 };
@@ -69,11 +69,11 @@ void declare(Options& options, InspectRequest& request) {
   inventory::Budgets& most = request.budgets;
   options.flag("--json", "print JSON (schema flense/inventory/v1)", request.json);
   add_html(options, request.html);
-  options.add("--gpu", "GPU", kGpuHelp, request.options.targets, inventory::parse_targets);
-  add_level(options, request.options.level);
-  options.flag("--keep-ptx", "count no PTX as cuttable", request.options.keep_ptx);
+  options.add("--gpu", "GPU", kGpuHelp, request.cuts.targets, inventory::parse_targets);
+  add_level(options, request.cuts.level);
+  options.flag("--keep-ptx", "count no PTX as cuttable", request.cuts.keep_ptx);
   options.flag("--drop-vendor", "count code of a vendor without target as cuttable",
-               request.options.drop_vendor);
+               request.cuts.drop_vendor);
   options
       .add("--max-size", "SIZE", "fail when the image as stored is larger: 10GiB", most.max_size,
            parse_size_of)
@@ -103,14 +103,18 @@ void declare(Options& options, InspectRequest& request) {
 
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
   TRY_DO(check_html(request.html, request.json));
-  inventory::InventoryOptions options = request.options;
+  inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(request.image, io);
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;
-  options.file_cuts = !request.html.empty();
 
   TRY(const std::unique_ptr<image::Image> image,
       open_target(request.words.front(), request.image, io));
+  slim::SlimOptions asked;
+  asked.cuts = slim::rules_for(*image, request.cuts);
+  if (!asked.cuts.targets.cuda.empty() || !asked.cuts.targets.amd.empty())
+    options.scan.prune =
+        slim::rewrite_rules(asked.cuts, {.scratch_directory = options.scan.scratch_directory});
   const std::unique_ptr<Progress> progress = make_progress(request, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
@@ -120,27 +124,35 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   // Who asks for no verification asks about what the digests name.
   if (!options.scan.verify_digests) options.scan.trust = inventory::CacheTrust::kDigest;
   TRY(const inventory::Contents contents,
-      with_context(inventory::read_contents(*image, options), "inspecting {}", image->name));
-  TRY(inventory::Inventory inventory, inventory::describe(*image, contents, options));
-  inventory::add_cuts(*image, contents, options, inventory);
+      with_context(inventory::Contents::read(*image, options.scan), "inspecting {}", image->name));
+  TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
+  TRY(const slim::Plan plan, slim::make_plan(*image, contents, inventory, asked));
   progress->clear();
   TRY_DO(report_cache(request, io, cache.get()));
-  inventory.budgets = inventory::check_budgets(inventory, request.budgets);
+  const std::vector<inventory::BudgetResult> budgets =
+      inventory::check_budgets(inventory, request.budgets);
+  const report::Inspection inspection{inventory, plan, budgets};
 
-  TRY_DO(write_html(request.html, {inventory, contents}, io));
+  TRY_DO(write_html(request.html,
+                    {.inventory = inventory,
+                     .contents = contents,
+                     .plan = plan,
+                     .inspection = true,
+                     .budgets = budgets},
+                    io));
   if (html_on_output(request.html)) {
     // The page is the output.
   } else if (request.json) {
-    TRY_DO(write_text(io, text::dump_json(report::inventory_json(inventory), 2) + "\n"));
+    TRY_DO(write_text(io, text::dump_json(report::inventory_json(inspection), 2) + "\n"));
   } else {
     report::InventoryTextOptions text;
     text.style = output_style(request, io);
     text.all = request.all;
     text.quiet = request.quiet;
     text.verbose = request.verbose;
-    TRY_DO(write_text(io, report::inventory_text(inventory, text)));
+    TRY_DO(write_text(io, report::inventory_text(inspection, text)));
   }
-  const bool exceeded = std::any_of(inventory.budgets.begin(), inventory.budgets.end(),
+  const bool exceeded = std::any_of(budgets.begin(), budgets.end(),
                                     [](const auto& budget) { return budget.exceeded; });
   return exceeded ? 1 : 0;
 }

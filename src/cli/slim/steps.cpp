@@ -15,7 +15,6 @@
 #include "host/gpu_models.h"
 #include "image/output/push.h"
 #include "image/output/sif_output.h"
-#include "inventory/candidates/cuts.h"
 #include "inventory/describe/start.h"
 #include "inventory/describe/targets.h"
 #include "report/images/slim_report.h"
@@ -232,11 +231,10 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
     return usage_error("--in-place is for directories and ELF files",
                        "an image needs an output: -o oci:DIR");
   out.options = request.options;
-  out.options.cuts.keep_ptx |= slim::forces_ptx(*out.image);
+  out.options.cuts = slim::rules_for(*out.image, out.options.cuts);
   if (!request.keep_base.empty()) {
     TRY(out.options.packing.kept_layers, base_layers(*out.image, request.keep_base, args, io));
   }
-  out.options.cuts.amd_override = inventory::amd_override(inventory::environment(*out.image));
   out.progress = make_progress(args, io);
   out.workplace = request.workplace;
   out.workplace.progress = out.progress.get();
@@ -246,10 +244,6 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   options.scan.cache = cache;
   // It holds what this run has hashed.
   if (cache != nullptr) options.scan.trust = inventory::CacheTrust::kDigest;
-  options.targets = out.options.cuts.targets;
-  options.level = out.options.cuts.level;
-  options.keep_ptx = out.options.cuts.keep_ptx;
-  options.drop_vendor = out.options.cuts.drop_vendor;
   options.scan.scratch_directory = out.workplace.scratch_directory;
   options.scan.progress = out.progress.get();
   options.scan.prune = slim::rewrite_rules(out.options.cuts, out.workplace);
@@ -260,7 +254,6 @@ Result<SlimSubject> read_slim_subject(const SlimRequest& request, const ParsedAr
   TRY(out.contents, with_context(inventory::Contents::read(*out.image, options.scan), "reading {}",
                                  out.image->name));
   TRY(out.inventory, inventory::describe(*out.image, *out.contents, options));
-  inventory::add_cuts(*out.image, *out.contents, options, out.inventory);
   for (const auto& scan : out.contents->scans()) out.unpacked.push_back(scan->unpacked_bytes);
   TRY_DO(add_traces(request, out, io));
   if (!out.failed_trace.empty()) return out;
@@ -438,7 +431,7 @@ Result<void> print_report(const report::SlimReport& report, const ParsedArgs& ar
 
 report::HtmlReport html_of(const SlimRequest& request, const SlimSubject& subject,
                            const slim::SlimOutcome* outcome) {
-  return {subject.inventory, *subject.contents, &subject.plan, outcome,
+  return {subject.inventory, *subject.contents, subject.plan, outcome,
           outcome == nullptr ? std::string() : where(request)};
 }
 

@@ -75,9 +75,8 @@ std::vector<std::uint64_t> archive_given_back(const HtmlReport& report, const Me
 }  // namespace
 
 MemberFates report_fates(const HtmlReport& report) {
-  if (report.plan == nullptr) return member_fates(report.contents, report.inventory);
   return member_fates(
-      report.contents, *report.plan,
+      report.contents, report.plan,
       report.outcome == nullptr ? std::vector<slim::LeftAlone>() : report.outcome->left_alone);
 }
 

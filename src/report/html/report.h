@@ -3,7 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "inventory/describe/finding.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "report/html/size_tree.h"
@@ -15,11 +17,13 @@
 namespace flense::report {
 
 struct HtmlReport {
-  const inventory::Inventory& inventory;  ///< with file_cuts
+  const inventory::Inventory& inventory;
   const inventory::Contents& contents;
-  const slim::Plan* plan = nullptr;            ///< null: of an inspection
+  const slim::Plan& plan;
   const slim::SlimOutcome* outcome = nullptr;  ///< null: nothing was written
   std::string output = {};                     ///< where the result is
+  bool inspection = false;                     ///< nobody asked for the plan to be done
+  std::vector<inventory::BudgetResult> budgets = {};
 };
 
 /// The whole file. It runs no script but its own and loads nothing (Content Security Policy level

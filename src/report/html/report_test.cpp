@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "codec/sha256.h"
-#include "inventory/candidates/cuts.h"
 #include "report/html/embedded_web.h"
 #include "slim/apply/testing_image.h"
 
@@ -15,11 +14,8 @@ using slim::testing::Tar;
 using slim::testing::TestImage;
 
 struct Page {
-  explicit Page(const TestImage& image, const slim::Plan* plan = nullptr) {
-    inventory::InventoryOptions options;
-    options.file_cuts = true;
-    inventory = must(inventory::describe(*image.image, *image.contents, options));
-    inventory::add_cuts(*image.image, *image.contents, options, inventory);
+  explicit Page(const TestImage& image, const slim::Plan& plan = {}) {
+    inventory = must(inventory::describe(*image.image, *image.contents, {}));
     text = html_report({inventory, *image.contents, plan});
     const std::size_t at = text.find(kOpen);
     const std::size_t end = text.find("</script>", at);
@@ -87,7 +83,7 @@ TEST(HtmlReport, TreeColumnsSumToTheImage) {
   const TestImage image({Tar().file("usr/a", std::string(5000, 'x')).file("b", "1").bytes(),
                          Tar().file("b", "22").bytes()});
   const slim::Plan plan = image.plan();
-  const Page page(image, &plan);
+  const Page page(image, plan);
   const text::Json& tree = page.data["tree"];
   std::uint64_t bytes = 0, gone = 0;
   for (std::size_t i = 0; i < tree["bytes"].items().size(); ++i) {

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include "inventory/candidates/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::report {
@@ -201,7 +200,7 @@ TEST(MemberFates, OfAPlanAreItsEdits) {
   EXPECT_EQ(left[0].at(0).held_back, "it would not load");
 }
 
-TEST(MemberFates, OfAnInventoryAreItsCuts) {
+TEST(MemberFates, WithoutTargetsAreWhatGoesWhateverTheyAre) {
   const TestImage image({Tar()
                              .file("lib/debug.so", slim::testing::library_with_debug())
                              .file("var/lib/apt/lists/packages", bytes(900))
@@ -209,15 +208,10 @@ TEST(MemberFates, OfAnInventoryAreItsCuts) {
                              .file("opt/stays", bytes(700))
                              .bytes(),
                          Tar().file("opt/.wh.gone", "").bytes()});
-  inventory::InventoryOptions options;
-  options.file_cuts = true;
-  inventory::Inventory inventory =
-      must(inventory::describe(*image.image, *image.contents, options));
-  inventory::add_cuts(*image.image, *image.contents, options, inventory);
-  const SizeTree tree = size_tree(*image.contents, member_fates(*image.contents, inventory), {});
+  const slim::Plan plan = image.plan({});
+  const SizeTree tree = size_tree(*image.contents, member_fates(*image.contents, plan, {}), {});
   std::map<std::string, std::uint64_t> by_cut, by_leaf;
-  for (const inventory::Cut& cut : inventory.cuts)
-    if (cut.held_back.empty()) by_cut[cut.id] += cut.bytes;
+  for (const slim::PassTotal& pass : plan.passes) by_cut[std::string(pass.pass.id())] += pass.bytes;
   for (const SizeNode& node : tree.nodes)
     if (node.bytes > 0 && tree.reasons[node.reason].verdict == PartVerdict::kGoes)
       by_leaf[tree.reasons[node.reason].id] += node.bytes;

@@ -34,6 +34,12 @@ const Edit* Draft::edit_at(image::EntryRef ref) const {
 
 Plan Draft::finish() && {
   Plan plan;
+  // Another pass may have taken them.
+  std::erase_if(held_back_, [&](const LeftAlone& file) {
+    const Edit* edit = edit_at(file.entry);
+    return edit != nullptr && edit->action != Action::kRewrite;
+  });
+  plan.held_back = std::move(held_back_);
   std::map<Pass, PassTotal> totals;
   const auto total = [&](Pass pass) -> PassTotal& {
     return totals.try_emplace(pass, PassTotal{pass, 0, 0, breaks_sharing_.contains(pass)})

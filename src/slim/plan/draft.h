@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "image/model/image.h"
+#include "inventory/candidates/self_checked.h"
 #include "inventory/closure/reach.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
@@ -23,6 +24,7 @@ struct PassContext {
   const inventory::Contents& contents;
   const SlimOptions& options;
   const inventory::BuildNeeds& needs;
+  const inventory::SelfChecked& self_checked;
   bool musl = false;                        ///< the image's C library is musl
   const inventory::Reach* reach = nullptr;  ///< with --closure
 };
@@ -44,6 +46,7 @@ class Draft {
   /// The pass depends on more than the one layer and the options.
   void breaks_sharing(Pass pass) { breaks_sharing_.insert(pass); }
   void leave_alone(LeftAlone file) { left_alone_.push_back(std::move(file)); }
+  void hold_back(LeftAlone file) { held_back_.push_back(std::move(file)); }
   void add_bolder(const std::string& rule, std::uint64_t bytes) { bolder_[rule] += bytes; }
   void raise_driver_floor() { raises_driver_floor_ = true; }
   /// Edits by layer, the passes with their totals, largest first.
@@ -56,7 +59,7 @@ class Draft {
   std::size_t kept_layers_;
   std::vector<std::map<std::uint64_t, Edit>> layers_;
   std::set<Pass> breaks_sharing_;
-  std::vector<LeftAlone> left_alone_;
+  std::vector<LeftAlone> left_alone_, held_back_;
   std::map<std::string, std::uint64_t> bolder_;
   bool raises_driver_floor_ = false;
 };

@@ -82,19 +82,26 @@ bool is_checked_script(const Plan& plan, std::string_view path) {
                             plan.closure->idle_scripts.contains(std::string(path)));
 }
 
-}  // namespace
-
 bool forces_ptx(const image::Image& image) {
   const std::string forced = inventory::environment_value(image, "CUDA_FORCE_PTX_JIT");
   return !forced.empty() && forced != "0";
+}
+
+}  // namespace
+
+CutRules rules_for(const image::Image& image, CutRules asked) {
+  asked.keep_ptx |= forces_ptx(image);
+  asked.amd_override = inventory::amd_override(inventory::environment(image));
+  return asked;
 }
 
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
                        const inventory::Reach* reach) {
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
-  const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
-                            reach};
+  const inventory::SelfChecked self_checked = inventory::find_self_checked(contents);
+  const PassContext context{
+      image, contents, options, needs, self_checked, inventory::uses_musl(contents.tree()), reach};
   Draft draft(contents, options.cuts.keep, options.packing.kept_layers);
   for (const auto pass : kPassesInOrder) pass(context, draft);
   settle_hard_links(context, draft);

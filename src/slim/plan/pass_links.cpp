@@ -35,16 +35,16 @@ void cuda_copies_pass(const PassContext& context, Draft& draft) {
       draft.claim(copy.entry,
                   {Action::kSymlink, kCudaCopies, copy.path, copy.link_text, copy.bytes, 0});
     else
-      draft.leave_alone(
-          {copy.path, copy.bytes, fmt::format("a copy of /{}, but {}", copy.twin, copy.stays)});
+      draft.leave_alone({copy.path, copy.bytes,
+                         fmt::format("a copy of /{}, but {}", copy.twin, copy.stays), kCudaCopies,
+                         copy.entry});
   }
 }
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
   if (context.options.cuts.level < device::Level::kStandard) return;
-  const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);
   for (const inventory::EqualFile& file :
-       inventory::find_equal_files(context.contents, self_checked, untouched(draft)))
+       inventory::find_equal_files(context.contents, context.self_checked, untouched(draft)))
     if (draft.may_claim(file.entry, file.path))
       draft.claim(file.entry,
                   {Action::kLink, kEqualFiles, file.path, file.target_path, file.bytes, 0});

@@ -46,7 +46,7 @@ class WastePass {
     for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
       const Edit* edit = draft_.edit_at(ref);
       // What a later layer wrote anew goes there by the same rule.
-      if (edit != nullptr && (edit->pass != kShadowedFiles || rule_for(entry) != nullptr))
+      if (edit != nullptr && (edit->pass != kShadowedFiles || goes(entry)))
         gone.emplace(entry.path);
     });
     for (bool more = !gone.empty(); more;) {
@@ -72,27 +72,41 @@ class WastePass {
       fn(image::EntryRef{layer, index}, listing.at(index));
   }
 
-  /// The rule by which the member goes, or null.
-  const inventory::WasteRule* rule_for(const Entry& entry) {
+  struct Judged {
+    const inventory::WasteRule* rule = nullptr;  ///< that takes the member
+    std::string_view held_back = {};             ///< why it stays all the same
+  };
+
+  Judged judge(const Entry& entry) {
     // A whiteout deletes in lower layers; it is not content to drop.
-    if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) return nullptr;
+    if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) return {};
     const inventory::WasteRule* rule = classifier_.classify(entry.path);
     if (rule == nullptr || inventory::spares(*rule, entry) ||
-        !wanted(*rule, entry.path, jit_, context_.options) ||
-        !inventory::held_back(*rule, context_.needs).empty())
-      return nullptr;
-    if (!rule->by_place || used_.holder(entry.path).empty()) return rule;
-    // Another image on the same layer may not name the file.
-    draft_.breaks_sharing(*rule);
-    return nullptr;
+        !wanted(*rule, entry.path, jit_, context_.options))
+      return {};
+    std::string_view held = inventory::held_back(*rule, context_.needs);
+    if (held.empty() && rule->by_place) {
+      held = used_.holder(entry.path);
+      // Another image on the same layer may not name the file.
+      if (!held.empty()) draft_.breaks_sharing(*rule);
+    }
+    return {rule, held};
+  }
+
+  bool goes(const Entry& entry) {
+    const Judged judged = judge(entry);
+    return judged.rule != nullptr && judged.held_back.empty();
   }
 
   bool take(image::EntryRef ref, const Entry& entry, std::uint64_t bytes) {
     if (!draft_.may_claim(ref, entry.path)) return false;
-    const inventory::WasteRule* rule = rule_for(entry);
+    const auto [rule, held] = judge(entry);
     if (rule == nullptr) return false;
-    draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
-    return true;
+    if (held.empty())
+      draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
+    else if (bytes > 0)
+      draft_.hold_back({std::string(entry.path), bytes, std::string(held), *rule, ref});
+    return held.empty();
   }
 
   const PassContext& context_;

@@ -12,6 +12,7 @@
 
 #include "device/prune.h"
 #include "device/target.h"
+#include "image/layers/merged_tree.h"
 #include "inventory/closure/reach.h"
 #include "slim/plan/options.h"
 #include "slim/plan/passes.h"
@@ -95,6 +96,8 @@ struct LeftAlone {
   std::string path;
   std::uint64_t bytes = 0;  ///< what dropping by the rules would have given, where known
   std::string why;
+  Pass pass = kDeviceCode;     ///< that would have
+  image::EntryRef entry = {};  ///< of a plan
 };
 
 /// Totals of one pass over the image.
@@ -128,6 +131,8 @@ struct Plan {
   device::Level level = device::Level::kStandard;
   std::vector<LayerPlan> layers;
   std::vector<LeftAlone> left_alone;
+  /// Files of whole categories that the image itself needs or that only its owner can judge.
+  std::vector<LeftAlone> held_back;
   std::vector<PassTotal> passes;
   /// Bytes that a bolder rule would give on top, by rule.
   std::map<std::string, std::uint64_t> bolder;
