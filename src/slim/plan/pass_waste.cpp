@@ -1,4 +1,5 @@
 #include <set>
+#include <vector>
 
 #include "base/path.h"
 #include "inventory/candidates/jit_caches.h"
@@ -42,23 +43,27 @@ class WastePass {
 
   /// Links of the category that lead to nothing but what goes, be it over other such links.
   void take_links(std::uint32_t layer) {
+    const image::LayerListing& listing = context_.contents.tree().layer(layer);
     std::set<std::string, std::less<>> gone;
-    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
-      const Edit* edit = draft_.edit_at(ref);
+    for (const auto& [index, edit] : draft_.layers()[layer])
       // What a later layer wrote anew goes there by the same rule.
-      if (edit != nullptr && (edit->pass != kShadowedFiles || goes(entry)))
-        gone.emplace(entry.path);
+      if (edit.pass != kShadowedFiles || goes(listing.at(static_cast<std::uint32_t>(index))))
+        gone.insert(edit.path);
+    if (gone.empty()) return;
+    std::vector<std::uint32_t> links;
+    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
+      if (entry.type == codec::MemberType::kSymlink) links.push_back(ref.index);
     });
-    for (bool more = !gone.empty(); more;) {
+    for (bool more = true; more;) {
       more = false;
-      for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
-        if (entry.type != codec::MemberType::kSymlink ||
-            !gone.contains(resolve_link_text(parent_path(entry.path), entry.link)) ||
-            !take(ref, entry, 0))
-          return;
+      for (const std::uint32_t index : links) {
+        const Entry entry = listing.at(index);
+        if (!gone.contains(resolve_link_text(parent_path(entry.path), entry.link)) ||
+            !take({layer, index}, entry, 0))
+          continue;
         gone.emplace(entry.path);
         more = true;
-      });
+      }
     }
   }
 
