@@ -6,6 +6,7 @@
 #include <array>
 #include <system_error>
 
+#include "base/file.h"
 #include "base/numbers.h"
 #include "cli/shared/suggest.h"
 #include "inventory/compare/budget.h"
@@ -113,6 +114,12 @@ std::unique_ptr<Progress> make_progress(const Request& request, const Io& io) {
 
 Result<void> write_text(Io& io, std::string_view text) {
   return io.out.text(text);
+}
+
+Result<void> save_text(const std::filesystem::path& path, std::string_view text) {
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_DO(write_fully(file.fd(), as_bytes(text), path.native()));
+  return file.commit();
 }
 
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io) {

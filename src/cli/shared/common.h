@@ -39,6 +39,8 @@ report::Style output_style(const Request& request, const Io& io);
 std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 
 Result<void> write_text(Io& io, std::string_view text);
+/// A file that a command writes beside what it prints, whole or not at all.
+Result<void> save_text(const std::filesystem::path& path, std::string_view text);
 
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);
