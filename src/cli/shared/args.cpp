@@ -76,16 +76,6 @@ Option& Options::flag(std::string_view name, std::string_view help, bool& member
   return add(name, "", help, member, [](const std::string&) { return Result<bool>(true); });
 }
 
-std::size_t ParsedArgs::count(std::string_view option) const {
-  const auto at = values_.find(option);
-  return at == values_.end() ? 0 : at->second.size();
-}
-
-std::string ParsedArgs::value(std::string_view option, std::string_view fallback) const {
-  const auto at = values_.find(option);
-  return at == values_.end() || at->second.empty() ? std::string(fallback) : at->second.back();
-}
-
 std::vector<std::string> ParsedArgs::values(std::string_view option) const {
   const auto at = values_.find(option);
   return at == values_.end() ? std::vector<std::string>{} : at->second;

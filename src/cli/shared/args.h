@@ -120,11 +120,7 @@ enum class Positionals {
 
 class ParsedArgs {
  public:
-  bool has(std::string_view option) const { return count(option) > 0; }
-  /// How often a flag was given (-v -v).
-  std::size_t count(std::string_view option) const;
-  /// The last value given; `fallback` when there is none.
-  std::string value(std::string_view option, std::string_view fallback = {}) const;
+  bool has(std::string_view option) const { return values_.contains(option); }
   std::vector<std::string> values(std::string_view option) const;
   const std::vector<std::string>& positionals() const { return positionals_; }
   /// For an option that was not given.
