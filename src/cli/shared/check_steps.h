@@ -29,10 +29,6 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
 /// The hosts that the words of --host name; this machine without one.
 Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
                                             const host::Places& places);
-inline Result<std::vector<host::Profile>> hosts_of(const ParsedArgs& args) {
-  TRY(const host::Places places, places_of(args));
-  return hosts_of(args.values("--host"), places);
-}
 /// What TARGET needs: from the cache, from its layers, or from its configuration alone.
 Result<inventory::Needs> needs_of(const std::string& target, const Request& request,
                                   const ImageOptions& image, bool config_only, Io& io);

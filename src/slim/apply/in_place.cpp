@@ -107,7 +107,19 @@ Tree survey(const std::filesystem::path& root) {
 /// leads nothing out of the tree.
 struct Place {
   UniqueFd directory;
-  std::filesystem::path path;
+  std::filesystem::path path;   ///< through the descriptor
+  std::filesystem::path shown;  ///< as the user knows it
+
+  /// Errors of what was done by `path` name the file as the user knows it.
+  template <class T>
+  Result<T> named(Result<T> result) const {
+    if (result) return result;
+    const std::string through = path.parent_path().string();
+    std::string& message = result.error().message;
+    if (const std::size_t at = message.find(through); at != std::string::npos)
+      message.replace(at, through.size(), shown.parent_path().string());
+    return result;
+  }
 };
 
 class InPlace {
@@ -121,7 +133,7 @@ class InPlace {
   Result<void> rewrite(const Edit& edit) {
     TRY(const Place place, place_of(edit.path));
     const std::filesystem::path& path = place.path;
-    TRY(const MappedFile original, MappedFile::open(path));
+    TRY(const MappedFile original, place.named(MappedFile::open(path)));
     TRY(const RewrittenElf result, rewrite_elf(original.bytes(), edit.path, rewrite_));
     if (!result.changed) {
       if (!result.left_alone.empty())
@@ -134,7 +146,7 @@ class InPlace {
     const std::uint64_t saved = original.bytes().size() - bytes.size();
     struct stat before{};
     if (::lstat(path.c_str(), &before) != 0) return system_error(errno, "cannot read " + edit.path);
-    TRY_DO(with_context(replace_file(path, path, bytes), "writing {}", edit.path));
+    TRY_DO(place.named(replace_file(path, path, bytes)));
     TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
     count_rewrite(outcome_, saved, result);
     return {};
@@ -187,8 +199,7 @@ class InPlace {
       return {};
     }
     if (!*updated) return {};
-    TRY_DO(with_context(replace_file(place->path, place->path, as_bytes(**updated)), "writing {}",
-                        path));
+    TRY_DO(place->named(replace_file(place->path, place->path, as_bytes(**updated))));
     fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
     return {};
   }
@@ -229,15 +240,16 @@ class InPlace {
   }
 
   InPlace(const std::filesystem::path& root, UniqueFd fd, RewriteOptions rewrite)
-      : root_(std::move(fd)), rewrite_(std::move(rewrite)), tree_(survey(root)) {}
+      : shown_(root), root_(std::move(fd)), rewrite_(std::move(rewrite)), tree_(survey(root)) {}
 
   Result<Place> place_of(const std::string& path) const {
     TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));
     std::filesystem::path named =
         fmt::format("/proc/self/fd/{}/{}", directory.get(), base_name(path));
-    return Place{std::move(directory), std::move(named)};
+    return Place{std::move(directory), std::move(named), shown_ / path};
   }
 
+  std::filesystem::path shown_;
   UniqueFd root_;
   RewriteOptions rewrite_;
   Tree tree_;

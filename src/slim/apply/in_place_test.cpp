@@ -138,6 +138,19 @@ TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {
   ASSERT_EQ(outcome.left_alone.size(), 1U);
 }
 
+TEST_F(InPlace, ErrorsNameTheFileAsTheUserDoes) {
+  // The temporary name beside it would be longer than a name may be.
+  const std::string file = "d/" + std::string(250, 'l');
+  write(file, library_);
+  LayerPlan plan;
+  plan.edits.emplace(0, rewrite(file));
+  const auto result = apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
+                                     testing::workplace_for_tests());
+  ASSERT_FALSE(result);
+  EXPECT_THAT(render(result.error()), HasSubstr(path(file).string()));
+  EXPECT_THAT(render(result.error()), Not(HasSubstr("/proc/self")));
+}
+
 TEST_F(InPlace, SingleFiles) {
   write("lib.so", library_);
   const CutRules cuts = testing::options_for_tests().cuts;

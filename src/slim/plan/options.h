@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,8 +62,10 @@ struct Packing {
   /// With lazy: image paths that a container wants at its start, sorted; they come first in their
   /// layers.
   std::vector<std::string> prefetch;
-  /// So many layers at the bottom stay as they are, digest included: a base that others share.
+  /// So many layers at the bottom stay as they are, digest included: a base that others share, by
+  /// the name that the user gave it.
   std::size_t kept_layers = 0;
+  std::string kept_base;
   /// Layers that unpack to more become several of about so many bytes; 0: none does.
   std::uint64_t split_bytes = 0;
 };
@@ -99,7 +102,9 @@ struct Workplace {
   std::filesystem::path scratch_directory;
   /// What --recompress-code has packed so far; null where it packs nothing.
   std::shared_ptr<device::FrameStore> frames = {};
-  Progress* progress = nullptr;  ///< may be null
+  Progress* progress = nullptr;                    ///< may be null below slim/job
+  std::stop_token stop = {};                       ///< ends what runs in the image
+  std::optional<std::uint64_t> max_unpacked = {};  ///< $FLENSE_MAX_UNPACKED
 };
 
 /// As --compression names it.
