@@ -1,5 +1,5 @@
-// This process as another program. The one place that calls execve: what the other program gets of
-// us is decided here, and is its arguments, its environment and the descriptors 0, 1 and 2.
+// Replaces this process by another program. The only place that calls execve: what the other
+// program inherits is decided here, namely its arguments, its environment and descriptors 0, 1, 2.
 #pragma once
 
 #include <span>

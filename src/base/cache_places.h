@@ -1,5 +1,5 @@
-// Where flense may keep what it can get again: one answer for inventories, which are small and
-// asked for at once, and for pulled images, which are large and shall last.
+// Where flense may keep what it can obtain again: one answer for inventories, which are small and
+// needed at once, and one for pulled images, which are large and meant to last.
 #pragma once
 
 #include <filesystem>

@@ -48,8 +48,8 @@ Result<UniqueFd> open_file_in_root(int root, std::string_view path) {
       return bad_input("{} of the image is no regular file", path);
     return {};
   };
-  // What a device does when it is opened is not to be known, so the kind is asked for first;
-  // without O_NONBLOCK a pipe that took the name since would hold us for ever.
+  // Opening a device may have any effect, so the file type is checked first; without O_NONBLOCK a
+  // pipe that has taken the name since would block us for ever.
   TRY(const UniqueFd place, open_in_root(root, path, O_PATH));
   TRY_DO(check(place.get()));
   TRY(UniqueFd fd, open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));

@@ -1,5 +1,5 @@
-// Paths below a directory that is not trusted, such as the root of an image, resolved by the kernel
-// below its descriptor: a link leads to another place of the same root and never out of it
+// Paths below an untrusted directory, such as the root of an image, resolved by the kernel relative
+// to its descriptor: a link leads to another place in the same root and never out of it
 // (openat2(2), RESOLVE_IN_ROOT).
 #pragma once
 

@@ -1,5 +1,5 @@
-// Directories of this user alone, below directories that others may write to: lasting ones, and
-// those that go with their owner.
+// Directories for this user alone, inside directories that others may write to: lasting ones, and
+// temporary ones that are removed with their owner.
 #pragma once
 
 #include <filesystem>

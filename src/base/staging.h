@@ -1,5 +1,5 @@
-// The temporary names beside an output: ".OUT.flense-XXXXXX". Whoever writes one holds a lock on
-// it, so that what a killed process left behind can be told from what is being written.
+// The temporary names beside an output: ".OUT.flense-XXXXXX". The writer holds a lock on its own,
+// so that what a killed process left behind can be told from what is being written.
 #pragma once
 
 #include <ctime>
