@@ -1,12 +1,12 @@
-// Adapter over toml++, which tells where values stand; the text itself is edited here.
+// Adapter over toml++, which tells where values are; the text itself is edited here.
 
-// toml++ 3.3 asserts in places what malformed input breaks ("[=z]"), and checks it again right
-// behind. A release build would even let the compiler assume it, and drop the check.
+// toml++ 3.3 sometimes asserts what malformed input violates ("[=z]"), and checks it again right
+// after. A release build would even let the compiler assume it and drop the check.
 #undef NDEBUG
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #include "text/toml.h"
 
-// Its 3.3 takes for unreachable what characters beyond ASCII reach: they are no blanks.
+// Version 3.3 marks as unreachable what non-ASCII characters do reach: they are not white space.
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -77,7 +77,7 @@ class Prescan {
         continue;
       }
       at_ += lines ? 3 : 1;
-      // The text itself may end with two more quotes.
+      // The text itself may end with up to two quotes.
       for (int i = 0; lines && i < 2 && at_ < text_.size() && text_[at_] == quote; ++i) ++at_;
       return;
     }
@@ -122,7 +122,7 @@ std::optional<Json> as_json(const toml::node& node, std::size_t depth) {
 Result<toml::table> parse(std::string_view text, std::string_view what) {
   if (text.size() > kMaxBytes)
     return bad_input("{} is larger than {}", what, human_bytes(kMaxBytes));
-  // The mark is no part of the first name.
+  // The byte order mark is not part of the first name.
   const std::string_view content = text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
   if (const auto trouble = Prescan(content).trouble())
     return bad_input("{} is not valid TOML: line {}: {}", what, trouble->first, trouble->second);
@@ -195,7 +195,7 @@ std::string below_header(std::string_view text, const toml::table& table, const 
   std::size_t next = line_start(text, table.source().begin.line + 1);
   std::string out(text.substr(0, next));
   if (!out.ends_with('\n')) out += '\n';
-  // As its neighbour is indented, if that is a key or a comment of the same table.
+  // Indented like its neighbour, if that is a key or a comment of the same table.
   const std::string neighbour = indentation(text, next);
   const std::size_t first = next + neighbour.size();
   const bool keyed = first < text.size() && text[first] != '[' && text[first] != '\n';
@@ -301,8 +301,8 @@ Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
   const toml::table* found = find_table(document, table);
   const toml::node* node = found == nullptr ? nullptr : found->get(key);
   if (node == nullptr) return std::string(text);
-  // toml++ tells where the value is, not its key: the lines of the value, if the key is on the
-  // first.
+  // toml++ gives the position of the value, not of its key: the lines of the value, provided that
+  // the key is on the first.
   const std::size_t begin = line_start(text, node->source().begin.line);
   const std::size_t end = line_start(text, node->source().end.line + 1);
   std::string out = std::string(text.substr(0, begin)) + std::string(text.substr(end));

@@ -64,7 +64,7 @@ TEST(TomlSet, AValueIsReplacedWhereItStands) {
   std::string expected(kCommented);
   expected.replace(expected.find("= false"), 7, "= true");
   EXPECT_EQ(*out, expected);
-  // Behind characters of several bytes.
+  // After multi-byte characters.
   const auto unicode = set_toml("a = { \"é\" = \"ü\", b = 1 } # ö\n", {"a"}, "b", Json(2), "f");
   ASSERT_TRUE(unicode);
   EXPECT_EQ(*unicode, "a = { \"é\" = \"ü\", b = 2 } # ö\n");

@@ -179,7 +179,7 @@ TEST(YamlNodes, BombsAndMasses) {
   EXPECT_TRUE(parse_yaml_nodes(std::string((16u << 20) + 1, ' ')).problem);
   EXPECT_FALSE(parse_yaml_nodes(std::string(1u << 20, ' ')).problem);
 
-  // Many keys, and each once: no quadratic time.
+  // Many distinct keys: no quadratic time.
   std::string wide;
   for (int i = 0; i < 20000; ++i) wide += "key" + std::to_string(i) + ": " + "é\n";
   const YamlTree keys = parse_yaml_nodes(wide);

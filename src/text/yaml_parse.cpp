@@ -156,7 +156,7 @@ class Builder {
   bool alias(const std::string& name) {
     if (wants_key()) return refuse("a key that is an alias");
     const auto at = anchors_.find(name);
-    // One that is still open would hold itself.
+    // A node that is still open would contain itself.
     if (at == anchors_.end()) return refuse(fmt::format("there is no anchor '{}' yet", name));
     if (levels_.size() + at->second.weight.depth > kMaxDepth)
       return refuse(fmt::format("more than {} levels of nesting", kMaxDepth));
@@ -202,7 +202,7 @@ class Builder {
 }  // namespace
 
 Result<std::vector<Json>> parse_yaml_documents(std::string_view text, std::string_view what) {
-  // The mark is no part of the first word.
+  // The byte order mark is not part of the first word.
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (text.empty()) return std::vector<Json>();
   YamlEvents events(text);

@@ -87,7 +87,7 @@ TEST(Yaml, LaughsAreFew) {
     bomb += "]\n";
   }
   EXPECT_THAT(problem(bomb), HasSubstr("stand for too much"));
-  // Few values of much text.
+  // Few values with a lot of text.
   std::string wide = "a: &a \"" + std::string(1 << 20, 'x') + "\"\nb: [";
   for (int i = 0; i < 100; ++i) wide += "*a, ";
   EXPECT_THAT(problem(wide + "]"), HasSubstr("stand for too much"));
@@ -177,7 +177,7 @@ Json any_json(int depth) {
   if (kind == 1) return *rc::gen::arbitrary<bool>();
   if (kind == 2) return *rc::gen::arbitrary<std::int64_t>();
   if (kind == 3) return *rc::gen::element(0.0, -1.5, 1e300, 5e-324, 123456789.125);
-  // What is no UTF-8 becomes a replacement character on the way out.
+  // Invalid UTF-8 becomes a replacement character on the way out.
   const auto text = [] {
     return std::string(parse_json(dump_json(Json(*any_text())), "t")->text());
   };
