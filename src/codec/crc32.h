@@ -1,5 +1,4 @@
-// The checksum of gzip (RFC 1952), by ISA-L: zlib's own costs a tenth of the time that unpacking
-// takes.
+// The checksum of gzip (RFC 1952), by ISA-L: zlib's takes a tenth of the time of decompression.
 #pragma once
 
 #include <cstdint>

@@ -126,7 +126,7 @@ class EstargzWriter {
       current_->chunk = chunk.size();
       if (size > kEstargzChunk) whole.update(chunk);
     }
-    // The last chunk is still here, so that the file's entry waits for it.
+    // The last chunk is still in the buffer, so the file's entry waits for it.
     if (size > kEstargzChunk) toc_.set_digest(whole.digest());
     return put(content.subspan(size));
   }
@@ -196,7 +196,7 @@ class EstargzWriter {
   Result<void> end_member() {
     if (current_->size == 0) return {};
     if (jobs_.full()) TRY_DO(write_oldest());
-    // While it is packed elsewhere.
+    // While it is being compressed on another thread.
     const std::vector<Bytes> parts = current_->parts;
     unpacked_ += current_->size;
     jobs_.push(std::exchange(current_, std::make_unique<GzipMember>()));

@@ -1,4 +1,4 @@
-// The table of contents of an eStargz layer, as JSON: one entry a line, written as it comes and
+// The table of contents of an eStargz layer, as JSON: one entry a line, written as it arrives and
 // kept in a scratch file, since a layer may have a million members.
 // https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md
 #pragma once

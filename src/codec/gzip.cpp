@@ -1,4 +1,4 @@
-// Adapter over zlib, which packs gzip (RFC 1952); isal.cpp unpacks it.
+// Adapter over zlib, which compresses gzip (RFC 1952); isal.cpp decompresses it.
 #include <zlib.h>
 
 #include <algorithm>
@@ -114,7 +114,7 @@ Result<void> GzipMemberPacker::pack(std::span<const Bytes> parts, std::vector<st
     sum = crc32(sum, part);
     stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(part.data()));
     stream.avail_in = static_cast<uInt>(part.size());
-    // An empty call without an end would be an error to zlib.
+    // zlib would report an empty call that does not end the stream as an error.
     if (!part.empty() && (deflate(&stream, Z_NO_FLUSH) != Z_OK || stream.avail_in != 0))
       return fail(Code::kInternal, "zlib did not take a part of a gzip member");
   }

@@ -1,4 +1,4 @@
-// Whole gzip members (RFC 1952), each readable without what precedes it.
+// Whole gzip members (RFC 1952), each readable without those before it.
 #pragma once
 
 #include <memory>

@@ -5,7 +5,7 @@
 #include <lz4.h>
 #include <sys/mman.h>
 #include <zlib.h>
-// The decoder that works block by block in the caller's buffer is part of the static library only.
+// The decoder that works block by block in the caller's buffer is in the static library only.
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
@@ -33,7 +33,7 @@ struct FreeEncoder {
 };
 
 Result<void> check_zstd_start(Bytes packed) {
-  // Old formats, which libzstd may know, are checked less strictly than frames of RFC 8878.
+  // Legacy formats, which libzstd may support, are checked less strictly than frames of RFC 8878.
   if (packed.size() < 4 || load_le<std::uint32_t>(packed, 0) != ZSTD_MAGICNUMBER)
     return bad_input("no Zstandard frame where one was expected");
   return {};
@@ -127,7 +127,7 @@ Result<std::size_t> unpack_zlib(Bytes packed, MutableBytes to) {
   TRY(const std::size_t got, inflater.read(to));
   if (got != to.size())
     return bad_input("the zlib stream holds {} bytes, {} were expected", got, to.size());
-  // The check sum behind the last byte is read, and nothing more may come, with room left.
+  // The checksum after the last byte is read, and nothing may follow even where there is room.
   std::byte one{};
   TRY(const std::size_t more, inflater.read(MutableBytes(&one, 1)));
   if (more != 0) return bad_input("the zlib stream holds more than the {} bytes expected", got);

@@ -1,5 +1,5 @@
-// One compressed block inside of another format: a single Zstandard frame (RFC 8878) or a single
-// zlib stream (RFC 1950), as LLVM's bundles hold them, or a bare LZ4 block, as fat binaries do.
+// One compressed block inside another format: a single Zstandard frame (RFC 8878) or a single zlib
+// stream (RFC 1950), as LLVM's bundles hold them, or a bare LZ4 block, as in fat binaries.
 // Unlike compression.h this stops at the block's end, says where that is, and writes one frame
 // whatever its size.
 #pragma once

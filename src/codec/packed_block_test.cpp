@@ -80,7 +80,7 @@ TEST(PackedBlockZstd, IsOneFrameThatOtherReadersKnow) {
 }
 
 TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
-  // A frame of LLVM's: one segment, so that its window is all of its 140 MiB.
+  // A frame as LLVM writes it: one segment, so its window is all of its 140 MiB.
   const std::string text(140u << 20, 'y');
   const testing::ScratchDirectory scratch;
   testing::write_text(scratch / "text", text);

@@ -6,7 +6,7 @@ namespace flense::codec {
 
 namespace {
 
-constexpr std::size_t kMagicAt = 32;  // behind the "#!/usr/bin/env run-singularity" line
+constexpr std::size_t kMagicAt = 32;  // after the "#!/usr/bin/env run-singularity" line
 constexpr std::string_view kMagic{"SIF_MAGIC\0", 10};
 constexpr std::size_t kVersionAt = 42, kArchitectureAt = 45;
 constexpr std::size_t kDescriptorsAt = 64 + 16;  // after UUID, two times: free, total, offset, size

@@ -84,7 +84,7 @@ Result<void> MetadataReader::read(MetaPosition& at, MutableBytes out) {
   while (!out.empty()) {
     TRY(const Block* block, load(at.block));
     if (at.offset >= block->data.size()) {
-      // Only a full block is followed by another of the same table.
+      // Only a full block is followed by another one of the same table.
       if (at.offset > block->data.size() || block->data.size() < kMetadataSize)
         return bad("metadata ends at offset {:#x}+{}, more was expected", at.block, at.offset);
       at = {block->end, 0};

@@ -118,7 +118,7 @@ Result<std::optional<Entry>> SquashfsReader::State::next_entry(Listing& listing)
       entry.name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
     return metadata.bad("a name in '{}' is no file name, at offset {:#x}+{}", path,
                         listing.at.block, listing.at.offset);
-  // The order is what makes names unique: a path that comes twice would have two meanings.
+  // Sorted order is what makes names unique: a path that occurs twice would be ambiguous.
   if (entry.name <= listing.last)
     return metadata.bad("the names in '{}' are not in order at '{}'", path, entry.name);
   listing.last = entry.name;

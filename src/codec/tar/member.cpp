@@ -19,7 +19,7 @@ MemberType member_type(char flag, std::string_view name) {
     case '7':
     case 'S':
       return MemberType::kFile;
-    // Version 7 archives mark directories by a trailing slash alone.
+    // Version 7 archives mark directories only by a trailing slash.
     case '\0':
       return name.ends_with('/') ? MemberType::kDirectory : MemberType::kFile;
     case '1':
@@ -44,7 +44,7 @@ std::optional<std::string> take(PaxRecords& records, std::string_view key) {
   if (found == records.end()) return std::nullopt;
   std::string value = std::move(found->second);
   records.erase(found);
-  // An empty value takes a record back (POSIX): the header's own field holds.
+  // An empty value cancels a record (POSIX): the field of the header applies.
   if (value.empty()) return std::nullopt;
   return value;
 }
@@ -115,7 +115,7 @@ void take_xattrs(PaxRecords& records, TarMember& member) {
   for (auto record = records.begin(); record != records.end();) {
     const std::string_view key = record->first;
     if (key.starts_with(kSchilyXattr)) {
-      // The raw form wins over libarchive's encoded one: both say the same.
+      // The raw form wins over libarchive's encoded one: both have the same meaning.
       member.xattrs[std::string(key.substr(kSchilyXattr.size()))] = std::move(record->second);
     } else if (key.starts_with(kLibarchiveXattr)) {
       member.xattrs.try_emplace(decode_percent(key.substr(kLibarchiveXattr.size())),

@@ -184,7 +184,7 @@ struct TarReader::State {
 
 /// The map in the header and in blocks that follow it; returns the real size.
 Result<std::uint64_t> TarReader::State::read_old_map(Bytes block) {
-  // Reading on invalidates the block.
+  // Reading further invalidates the block.
   auto map = tar::parse_old_sparse(block);
   if (!map) return bad_header(map.error());
   spans = std::move(map->spans);
@@ -224,7 +224,7 @@ Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
   if (std::to_integer<char>(block[tar::kType.offset]) == 'S') {
     TRY(real_size, read_old_map(block));
   } else if (member.type != MemberType::kFile) {
-    // Records that say nothing here.
+    // Records without meaning here.
     std::erase_if(records, [](const auto& r) { return r.first.starts_with("GNU.sparse."); });
     return {};
   } else if (const std::string major = record("GNU.sparse.major"); !major.empty() && major != "0") {
@@ -289,7 +289,7 @@ Result<void> TarReader::State::check_end(const tar::Extended& extended, bool bla
     return bad_at(position, "the archive ends after an extended header");
   if (!blank_block) return {};
   TRY(const std::optional<Bytes> second, take_block());
-  // Readers disagree on what a lone zero block means; nobody writes one on purpose.
+  // Readers disagree on the meaning of a lone zero block; nobody writes one on purpose.
   if (second && !tar::is_zero_block(*second))
     return bad_at(position - kBlockSize, "data follows a lone zero block");
   return {};
@@ -334,7 +334,7 @@ Result<std::optional<TarMember>> TarReader::State::next_member() {
     } else {
       auto records = tar::parse_pax(as_bytes(data));
       if (!records) return bad_at(block_begin, records.error().message);
-      // Global records go unheeded, see TarMember::pax.
+      // Global records are ignored, see TarMember::pax.
       if (flag == 'g') continue;
       for (auto& [key, value] : *records) extended.records[key] = std::move(value);
     }
