@@ -150,7 +150,7 @@ bool is_executable(const File& file) {
   if (file.type() == ET_EXEC) return true;
   for (const Segment& segment : file.segments())
     if (segment.type == PT_INTERP) return true;
-  // Linkers write DT_DEBUG into programs only, static position-independent ones included.
+  // Linkers write DT_DEBUG into programs only, including static position-independent ones.
   return file.dynamic_value(DT_DEBUG).has_value() ||
          (file.dynamic_value(DT_FLAGS_1).value_or(0) & DF_1_PIE) != 0;
 }

@@ -179,7 +179,7 @@ Result<HeaderTable> place_table(const File& file, const EditPlan& plan, std::vec
     table.capacity = std::max(table_bytes(segments.size()), table_bytes(file.segments().size()));
     return table;
   }
-  // The loader of shared libraries finds the table by its offset, in whatever segment.
+  // The loader of shared libraries finds the table by its offset, in whichever segment.
   if (!is_executable(file)) {
     for (const std::size_t load : load_indices(file))
       if (use_freed(load)) return table;

@@ -25,7 +25,7 @@ void rewrite_symbols(MutableBytes table, const Moves& moves, const SectionTable&
     }
     if (symbol.section == SHN_UNDEF || symbol.section >= SHN_LORESERVE) continue;
     const std::uint16_t section = sections.map_index(symbol.section, value);
-    if (section == SHN_UNDEF)  // its section was dropped: an empty entry, as entry 0 is
+    if (section == SHN_UNDEF)  // its section was dropped: an empty entry, like entry 0
       std::ranges::fill(table.subspan(at, kSymbolSize), std::byte{0});
     else
       store_le(table, at + kSymbolSection, section);

@@ -157,7 +157,8 @@ Result<std::vector<Reference>> find_references(const File& file,
   for (const AddressRange& range : ranges)
     if (range.begin < range.end) wanted.push_back({range.begin, range.end});
   if (wanted.empty()) return std::vector<Reference>();
-  // Adjacent ranges stay apart: the scans report one operand once for each range it may mean.
+  // Adjacent ranges are not merged: the scans report an operand once for each range it may refer
+  // to.
   std::ranges::sort(wanted, {}, &Range::begin);
   std::vector<Range> disjoint;
   for (const Range& range : wanted) {

@@ -25,7 +25,7 @@ class Relinker {
     for_each_rela(file_, tables.rela, [this](const Rela& rela) { visit(rela); });
     for_each_relr(file_, tables.relr, [this](std::uint64_t where) {
       check_place(where);
-      // A word outside the file image is zero before relocation: it points at the load base.
+      // A word outside the file image is zero before relocation: it points to the load base.
       if (const auto word = map_.word_at(where)) follow_word(where, *word);
     });
     if (file_.type() == ET_EXEC) {

@@ -1,5 +1,5 @@
-// A shared library as NVIDIA links them: one R E segment that begins with the headers and holds
-// code and device code, one RW segment with wrappers. For tests of references and edits.
+// A shared library as NVIDIA links them: an R+E segment that begins with the headers and holds
+// code and device code, and an RW segment with wrappers. For tests of references and edits.
 #pragma once
 
 #include <string>
