@@ -44,7 +44,7 @@ std::vector<AmdDecision> decide_bundle(const AmdBundle& bundle, std::size_t inde
     any_kept = any_kept || !is_drop(reason);
     if (bundle.entries[i].size < bundle.entries[smallest].size) smallest = i;
   }
-  // The runtime walks every registered bundle at start.
+  // The runtime walks every registered bundle at start-up.
   if (!any_kept) out[smallest].reason = out[smallest].by_rule = Reason::kLastEntry;
   return out;
 }

@@ -1,4 +1,4 @@
-// CUDA fat binaries: regions of entries, wherever in a file they lie. Layouts: docs/formats/
+// CUDA fat binaries: regions of entries, wherever they are in a file. Layouts: docs/formats/
 // cuda-fatbin.md. Reading never decompresses.
 #pragma once
 

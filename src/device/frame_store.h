@@ -1,5 +1,5 @@
-// Device code that was compressed anew, kept in a scratch file from planning to writing: packing it
-// takes far longer than anything else, and is done once.
+// Recompressed device code, kept in a scratch file from planning to writing: compressing it takes
+// far longer than anything else, and is done once.
 #pragma once
 
 #include <algorithm>

@@ -268,7 +268,7 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
   if (plan.left_alone.empty() && options.targets.cuda.empty()) {
     gains["code of another vendor"] = bytes_of(Reason::kOtherVendor);
   } else if (plan.left_alone.empty()) {
-    // The plan's reasons say how each region stood; what-if plans start from there.
+    // The plan's reasons record the standing of each region; what-if plans start from there.
     Standings standings = untouched(code);
     std::vector<std::uint64_t> linked;
     for (const Wrapper& wrapper : code.wrappers)
@@ -308,7 +308,7 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
     best.best_fit = true;
     gains["best fit only"] = beyond_now(decide(code, standings, best));
   }
-  // What of these is CUDA's is counted above; the sums by reason are of both vendors.
+  // CUDA's share of these is counted above; the sums by reason cover both vendors.
   std::uint64_t last_of_amd = 0;
   for (const AmdDecision& decision : plan.amd)
     if (decision.reason == Reason::kLastEntry) last_of_amd += decision.bytes;

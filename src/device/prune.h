@@ -1,6 +1,6 @@
-// Which device code of one ELF file serves the targets, and the edit that drops the rest.
-// Decides only (bundles of AMD are unpacked, and packed anew, to do so); elf::apply writes. The
-// rules: docs/device-code-rules.md.
+// Which device code of one ELF file serves the targets, and the edit that drops the rest. Only
+// decides (AMD bundles are decompressed and recompressed to do so); elf::apply writes. The rules:
+// docs/device-code-rules.md.
 #pragma once
 
 #include <filesystem>
