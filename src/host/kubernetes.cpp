@@ -75,7 +75,7 @@ void read_system(const Json& node, const Labels& labels, const std::string& name
   if (!out.kernel.value) out.kernel = labels.text("feature.node.kubernetes.io/kernel-version.full");
   out.architecture = fact("architecture");
   if (!out.architecture.value) out.architecture = labels.text("kubernetes.io/arch");
-  // Kubernetes has Go's words, a profile the kernel's.
+  // Kubernetes uses Go's names, a profile the kernel's.
   if (out.architecture.value == "amd64") out.architecture.value = "x86_64";
   if (out.architecture.value == "arm64") out.architecture.value = "aarch64";
   out.distribution = fact("osImage");
@@ -148,7 +148,7 @@ void read_nvidia_driver(const Labels& labels, NodeTables& tables, Nvidia& out) {
     driver = Text::unknown(fmt::format("{} says '{}'", driver.evidence, *driver.value));
   out.module_version = out.library_version = driver;
   if (driver.value) {
-    // NVML, which writes these labels, answers only while module and library are of one version.
+    // NVML, which provides these labels, works only if module and library have the same version.
     out.agree = Flag::known(true, driver.evidence);
     out.cuda = joined_version(
         labels, "nvidia.com/cuda.runtime-version.full",
@@ -211,7 +211,7 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
     return;
   }
   if (sliced) {
-    // The label counts MIG devices, and nothing tells the GPUs.
+    // The label counts MIG devices, and nothing tells the number of GPUs.
     if (count) gpu.mig_instances = Number::known(*count, evidence + ", over all GPUs of the node");
     out.gpu_count = Number::unknown(evidence + " counts MIG devices");
     count = 1;
@@ -308,7 +308,7 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
                 Profile& out) {
   constexpr std::string_view kType = "node.kubernetes.io/instance-type";
   constexpr std::string_view kAccelerator = "cloud.google.com/gke-accelerator";
-  // "aws:///us-east-1a/i-0123", "gce://…", "azure://…"; without it the types tell themselves apart.
+  // "aws:///us-east-1a/i-0123", "gce://…", "azure://…"; without it instance types still differ.
   const std::string_view id = node["spec"]["providerID"].text();
   const std::size_t scheme = id.find("://");
   std::string_view told = scheme == std::string_view::npos ? "" : id.substr(0, scheme);

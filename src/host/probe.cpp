@@ -25,7 +25,7 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
   const bool loaded = nvidia.module_version.value.has_value();
   if (has_nvidia && !loaded && !jetson)
     out.emplace_back("there are NVIDIA GPUs, but their kernel module is not loaded");
-  // A Jetson's module of that name drives its display.
+  // On a Jetson the module of that name drives the display.
   if (has_nvidia && loaded && !jetson)
     for (const char* node : {"nvidiactl", "nvidia-uvm"})
       if (!machine.dev.exists(node))

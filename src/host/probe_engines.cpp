@@ -1,5 +1,5 @@
-// Container engines: what is installed, by its files alone. Nothing is executed: a program on a
-// mounted tree is not ours to run, and a version question to a daemon may hang.
+// Container engines: what is installed, from files alone. Nothing is executed: programs on a
+// mounted tree are not ours to run, and asking a daemon for its version may hang.
 #include <array>
 
 #include "base/format.h"

@@ -40,7 +40,7 @@ TEST(ProfileJson, EveryMemberComesBack) {
   const auto again = from_json(json, "test");
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(*again, profile);
-  // Through text as well, and every member has its own name.
+  // Through text as well, and every member has a distinct name.
   const auto parsed = text::parse_json(text::dump_json(json, 2), "test");
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(from_json(*parsed, "test").value(), profile);

@@ -96,7 +96,7 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
   if (!architecture.value) {
     type = gpu_feature(node, tables);
     if (type.empty()) {
-      // Not even the vendor is known, so there is nothing that could be judged.
+      // Not even the vendor is known, so nothing can be judged.
       out.gpu_count = Number::unknown(
           gres.type.empty() ? evidence + " names no GPU model"
                             : fmt::format("{} has a type that is in no product table", evidence));
@@ -215,7 +215,7 @@ Result<std::vector<SlurmNode>> scontrol_nodes(std::string_view text) {
   std::vector<SlurmNode> out;
   std::size_t at = text.find(kNodeName);
   while (at != std::string_view::npos) {
-    // The records begin their line; "NodeName=" inside a comment does not.
+    // Records begin a line; "NodeName=" inside a comment does not.
     std::size_t next = text.find("\nNodeName=", at);
     if (next != std::string_view::npos) ++next;
     const Pairs pairs =
@@ -265,7 +265,7 @@ std::string_view first_line(std::string_view text) {
 Result<std::vector<SlurmNode>> sinfo_nodes(std::string_view text) {
   const SinfoColumns columns = sinfo_columns(first_line(text));
   std::vector<SlurmNode> out;
-  std::set<std::string> seen;  // a node of two partitions has two lines
+  std::set<std::string> seen;  // a node in two partitions has two lines
   bool skip = columns.header;
   for (std::size_t line_number = 1; !text.empty(); ++line_number) {
     const std::string_view line = first_line(text);

@@ -59,7 +59,7 @@ Failure no_driver_version(std::string_view gpus, std::string_view driver) {
   std::string hint = fmt::format("a driver version has the form {}@550.54.15", gpus);
   const std::string cuda = knowledge::cuda_of_driver(driver);
   if (!cuda.empty()) {
-    // The branch alone: its first driver is the one that its CUDA came with.
+    // A bare branch: its first driver is the one that its CUDA came with.
     hint = fmt::format("name the whole version, such as {}@{}", gpus,
                        knowledge::driver_floor_for_cuda(cuda));
   } else if (const std::string floor = knowledge::driver_floor_for_cuda(driver); !floor.empty()) {
@@ -126,7 +126,7 @@ Result<Profile> described_profile(std::string_view words) {
   while (!instance) {
     const std::size_t comma = rest.find(',');
     if (Result<void> added = add_gpus(rest.substr(0, comma), out); !added) {
-      // Near names are the better hint; without one the word may have been meant as another form.
+      // Similar names are the better hint; otherwise the word may have been meant as another form.
       if (!added.error().hint.starts_with("did you mean")) added.error().hint = kForms;
       return std::unexpected(std::move(added).error());
     }

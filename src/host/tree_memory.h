@@ -1,6 +1,6 @@
-// What a tree has answered so far. One start asks a machine for the same things many times over
-// (each probe looks at the PCI devices for itself), and each answer costs some calls into the
-// kernel. May be asked by several threads.
+// A cache of what a tree has answered so far. One start asks a machine the same things many times
+// over (each probe looks at the PCI devices for itself), and each answer costs a few system calls.
+// Safe to use from several threads.
 #pragma once
 
 #include <cstddef>
