@@ -1,4 +1,4 @@
-// The devices of a specification while they are found: every device under several names, and `all`.
+// The devices of a specification as they are found: every device under several names, and `all`.
 #pragma once
 
 #include <string>

@@ -34,11 +34,11 @@ Hook hook(const std::string& program, std::vector<std::string> args) {
   out.name = "createContainer";
   out.path = program;
   out.args = {std::string(base_name(program))};
-  // nvidia-ctk holds the hooks behind a word of its own.
+  // nvidia-ctk has the hooks under a subcommand.
   if (out.args.front() == "nvidia-ctk") out.args.emplace_back("hook");
   out.args.insert(out.args.end(), args.begin(), args.end());
-  // An environment that is not empty keeps engines from handing the hook the container's own, in
-  // which an image may have set LD_PRELOAD (CVE-2025-23266).
+  // A non-empty environment keeps engines from passing the container's environment to the hook,
+  // where an image may have set LD_PRELOAD (CVE-2025-23266).
   out.env = {"NVIDIA_CTK_DEBUG=false"};
   return out;
 }
@@ -83,7 +83,7 @@ Result<void> add_hooks(Discovery& discovery, std::string_view version, Edits& ed
     if (links.size() > 1) edits.hooks.push_back(hook(program, links));
     add_compat(discovery, program, version, edits);
     edits.hooks.push_back(hook(program, folders));
-    // Whoever manages the driver makes its nodes.
+    // Whoever manages the driver creates its nodes.
     if (options.mode != Mode::kManagement)
       edits.hooks.push_back(hook(program, {"disable-device-node-modification"}));
   } else if (add_compat(discovery, program, version, edits)) {

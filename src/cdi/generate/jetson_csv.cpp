@@ -92,7 +92,7 @@ class Collector {
       ++absent;
       return;
     }
-    // A link is the file it leads to, under the link's name: no hook has to make it.
+    // A link becomes the file it points to, under the link's name: no hook has to create it.
     common.mounts.push_back(read_only_mount(*host, "/" + path));
     if (kind == CsvLine::Kind::kLibrary || kind == CsvLine::Kind::kLink) add_library(path);
   }

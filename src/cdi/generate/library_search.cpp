@@ -198,7 +198,7 @@ std::vector<std::string> library_folders(const GenerateOptions& options, const h
 
 std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root,
                                     const std::string& path) {
-  // In this order, since opening answers both.
+  // In this order, since opening the file answers both.
   const Result<MappedFile> file = root.tree.map(path);
   const auto real = root.tree.resolve(path);
   if (!real) {
@@ -227,7 +227,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
     discovery.note(fmt::format("{}: {}: left out", root.tree.label(path), parsed.error().message));
     return std::nullopt;
   }
-  // Never another library's name: a file that poses as libc.so.6 would replace the container's.
+  // Never another library's name: a file posing as libc.so.6 would replace the container's.
   if (const std::string soname = parsed->soname();
       is_plain_name(soname) && soname.starts_with(out.stem + std::string(kMark)))
     out.names.insert(soname);

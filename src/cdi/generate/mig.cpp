@@ -10,7 +10,7 @@ namespace flense::cdi {
 
 namespace {
 
-constexpr std::uint64_t kMostMinors = 1u << 20;  // as many as the kernel gives a driver
+constexpr std::uint64_t kMostMinors = 1u << 20;  // as many as the kernel allows a driver
 constexpr std::size_t kMostInstances = 1024;
 constexpr std::uint64_t kMinorsBytes = 4u << 20;
 

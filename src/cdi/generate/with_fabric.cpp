@@ -51,8 +51,8 @@ Result<void> add_storage(Discovery& discovery, DeviceFolder& folder, Edits& edit
   if (!found) return {};
   TRY(const DriverRoot root, find_driver_root(discovery));
   using Kind = host::DeviceNode::Kind;
-  // The configuration is the driver's. The database of block devices is of the one udev that runs,
-  // which a driver's own root may show or not.
+  // The configuration is the driver's. The database of block devices belongs to the running udev,
+  // which a driver's own root may or may not show.
   if (!add_beside(root, "etc/cufile.json", Kind::kFile, edits))
     discovery.note(fmt::format("there is no {}: cuFile goes by its defaults",
                                root.tree.label("etc/cufile.json")));

@@ -33,7 +33,7 @@ std::optional<text::Json> directories_with(const text::Json& present, const std:
   using text::Json;
   std::vector<Json> all = present.items();
   if (!present.is_array()) all = {Json("/etc/cdi"), Json("/var/run/cdi")};
-  // One is a link to the other.
+  // One may be a link to the other.
   const std::string other = ours == "/run/cdi" ? "/var/run/cdi" : ours;
   const auto found = [&](const std::string& path) {
     return std::ranges::find(all, Json(path)) != all.end();

@@ -1,6 +1,6 @@
 // containerd: enable_cdi of the CRI plug-in (1.7 on, needed until 2.0). In the main file, not in a
-// drop-in: of a plug-in that several files configure, containerd takes the last one's table whole,
-// and the others' settings are gone.
+// drop-in: if several files configure a plug-in, containerd takes the last one's table as a whole
+// and drops the others' settings.
 #include <algorithm>
 
 #include "base/glob.h"

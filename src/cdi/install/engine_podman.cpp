@@ -1,5 +1,5 @@
-// Podman: CDI is on, /etc/cdi and /var/run/cdi are read. Other directories need containers.conf,
-// [engine] cdi_spec_dirs, which a drop-in of the user's can set.
+// Podman: CDI is on, and /etc/cdi and /var/run/cdi are read. Other directories need
+// containers.conf, [engine] cdi_spec_dirs, which a drop-in of the user can set.
 #include "cdi/install/engine.h"
 #include "text/toml.h"
 

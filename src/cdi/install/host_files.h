@@ -1,5 +1,5 @@
-// Files of a machine whose root may be mounted somewhere else, read and changed: links are followed
-// inside that root only, what is written appears whole or not at all, and keeps mode and owner.
+// Reading and changing files of a machine whose root may be mounted elsewhere: links are followed
+// inside that root only, and what is written appears whole or not at all, keeping mode and owner.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// What cdi install has done, by engine: a file of JSON, read as strictly as any other.
+// What cdi install has done, by engine: a JSON file, read as strictly as any other.
 #pragma once
 
 #include <map>

@@ -122,7 +122,7 @@ TEST_F(CdiApply, LinksOfDevAreBoundAsWhatTheyLeadTo) {
   EXPECT_EQ(config["mounts"].items().at(0)["source"].text(), "/dev/nvidia0");
   edits.device_nodes = {node("/dev/out")};
   EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is a link to nothing in /dev"));
-  // Outside of /dev nobody follows them.
+  // Outside /dev nobody follows them.
   tree_.link("else/dev/null", "/dev/null");
   edits.device_nodes = {node("/dev/x", (tree_.top() / "else/dev/null").string())};
   EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is no device node"));
@@ -139,7 +139,7 @@ TEST_F(CdiApply, ModeAndOwnerOfTheSpecification) {
   EXPECT_EQ(device["fileMode"].integer_or(-1), 0660);
   EXPECT_EQ(device["uid"].integer_or(-1), 0);
   EXPECT_EQ(device["gid"].integer_or(-1), 44);
-  // Bound, a node has the host's own.
+  // A bound node is the host's own.
   EXPECT_EQ(applied(edits, user, true).find("linux"), nullptr);
 }
 

@@ -1,5 +1,5 @@
-// What SPEC.md allows and no device needs: paths that are not where they seem to be, mounts over
-// what the engine itself sets up or with more than a bind mount has, control characters.
+// What SPEC.md allows and no device needs: paths that are not what they seem, mounts over what the
+// engine itself sets up or with more options than a bind mount has, control characters.
 #include <algorithm>
 #include <array>
 
@@ -100,7 +100,7 @@ class Hazards {
     if (const std::string why = complaint_about_node(node.path); !why.empty())
       complain("path-leaves", place + ".path", why);
     if (node.host_path.empty() || !path(node.host_path, place + ".hostPath")) return;
-    // That of a driver's own root is one, too.
+    // So is that of a driver's own root.
     if (plain(node.host_path).find("/dev/") == std::string::npos)
       complain("path-leaves", place + ".hostPath",
                fmt::format("'{}' lies in no directory dev", node.host_path));

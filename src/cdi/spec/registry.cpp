@@ -34,7 +34,7 @@ class Reader {
   void read(const std::filesystem::path& directory) {
     SearchedDirectory& searched = out_.searched.emplace_back();
     searched.path = directory;
-    // Whatever takes its name meanwhile: what was judged is what is read.
+    // Even if another file takes its name meanwhile: what was checked is what is read.
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const UniqueDirectory listing(fd < 0 ? nullptr : ::fdopendir(fd));
     struct stat status{};
@@ -221,7 +221,7 @@ std::vector<std::filesystem::path> spec_directories(
     bool per_user, const std::function<std::optional<std::string>(std::string_view)>& variable) {
   std::vector<std::filesystem::path> out = {"/etc/cdi", "/var/run/cdi"};
   if (!per_user || !variable) return out;
-  // A relative path in these variables is to be ignored (XDG Base Directory Specification).
+  // A relative path in these variables must be ignored (XDG Base Directory Specification).
   const auto add = [&](const std::optional<std::string>& base, std::string_view below) {
     if (!base || !base->starts_with('/')) return false;
     out.push_back(std::filesystem::path(*base) / below);

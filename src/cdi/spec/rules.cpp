@@ -1,5 +1,5 @@
-// The rules about values: SPEC.md, "CDI JSON Specification", and where the text leaves something
-// open, what the reference library enforces, since engines use that.
+// The rules for values: SPEC.md, "CDI JSON Specification", and where the text leaves something
+// open, what the reference library enforces, since engines use it.
 #include <algorithm>
 #include <array>
 #include <set>

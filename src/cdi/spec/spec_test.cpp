@@ -247,7 +247,7 @@ TEST(CdiSpec, ViolationsAreCapped) {
   std::string env = "[\"x\"";
   for (int i = 1; i < 4096; ++i) env += ",\"x\"";
   EXPECT_EQ(rules_of(with_edits("{\"env\":" + env + "]}")).size(), 100U);
-  // More than that nobody compares with one another.
+  // Nobody compares more than that with one another.
   const std::string more = with_edits("{\"env\":" + env + ",\"x\"]}");
   EXPECT_THAT(read_spec(more, "it").error().message, HasSubstr("at most 4096 items"));
 }

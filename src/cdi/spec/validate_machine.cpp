@@ -190,7 +190,7 @@ class MachineComparison {
 
   void mount(const Mount& mount, const std::string& place) {
     if (!first_time("mount", mount.host_path + " " + mount.container_path)) return;
-    // Other types name no file of the host.
+    // Other types do not name a file of the host.
     if (!mount.type.empty() && mount.type != "bind" && mount.type != "none") return;
     const bool found = mount.host_path.starts_with('/') && exists(mount.host_path);
     if (!found)

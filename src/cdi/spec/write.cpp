@@ -169,7 +169,7 @@ Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, For
     return bad_input("{} would be no valid CDI specification: {}: {}", path.string(),
                      broken.front().place, broken.front().message);
   const std::string text = spec_text(spec, format);
-  // Engines watch the directory: what has not changed is not written again.
+  // Engines watch the directory: an unchanged file is not rewritten.
   if (const auto present = read_spec_text(path); present && present->text == text) return {};
   TRY_DO(make_directories(parent_of(path)));
   TRY(AtomicFile file, AtomicFile::create(path));
