@@ -1,4 +1,4 @@
-// The whole of a linting: files in, findings out. Nothing here touches a disk.
+// Linting as a whole: files in, findings out. Nothing here touches the disk.
 #pragma once
 
 #include <map>

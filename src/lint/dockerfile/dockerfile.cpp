@@ -125,7 +125,7 @@ std::optional<std::size_t> Dockerfile::copied_from(const Instruction& copy) cons
 
 std::vector<std::size_t> Dockerfile::lineage(std::size_t stage) const {
   std::vector<std::size_t> out;
-  // A parent stands in front of its child, so this ends.
+  // A parent precedes its child, so this ends.
   for (std::optional<std::size_t> at = stage; at && *at < stages.size(); at = stages[*at].parent)
     out.push_back(*at);
   return out;

@@ -128,7 +128,7 @@ TEST(Dockerfile, HereDocumentWithTabsAndQuotes) {
   EXPECT_EQ(p.commands(0, 3), "z");
 }
 
-// hadolint#806: a shebang names who reads the script.
+// hadolint#806: a shebang names the interpreter of the script.
 TEST(Dockerfile, HereDocumentWithShebang) {
   const Parsed p("FROM a\nRUN <<EOF\n#!/usr/bin/env python3\nimport torch | os\nEOF\n");
   ASSERT_EQ(p.problems(), "");
@@ -138,7 +138,7 @@ TEST(Dockerfile, HereDocumentWithShebang) {
   EXPECT_EQ(Parsed("FROM a\nRUN <<EOF\n#!/bin/bash -e\nx\nEOF\n").commands(0, 1), "x");
 }
 
-// hadolint#1137: the shell that reads the here-document is named behind it.
+// hadolint#1137: the shell that reads the here-document is named after it.
 TEST(Dockerfile, HereDocumentIntoAShell) {
   const Parsed p(
       "FROM a\nRUN <<EOF bash\nset -o pipefail\na | b\nEOF\nRUN python3 <<EOF\nimport x\nEOF\n");
@@ -147,7 +147,7 @@ TEST(Dockerfile, HereDocumentIntoAShell) {
   EXPECT_EQ(p.commands(0, 2), "python3");
 }
 
-// hadolint#1019, #923: a here-document behind a continuation.
+// hadolint#1019, #923: a here-document after a continuation.
 TEST(Dockerfile, HereDocumentBehindAContinuation) {
   const Parsed p(
       "FROM a\nRUN --mount=type=cache,target=/c \\\n  set -e && \\\n  cat <<EOF > /x && \\\n  "
@@ -295,7 +295,7 @@ TEST(Dockerfile, ArgInFrom) {
   EXPECT_EQ(p.file.stages[0].base_resolved, "nvidia/cuda:12.8.1-devel-ubuntu24.04");
   EXPECT_EQ(p.file.stages[0].image->tag, "12.8.1-devel-ubuntu24.04");
   EXPECT_EQ(p.file.globals.size(), 2U);
-  // It is not known inside of the stage.
+  // It is not known inside the stage.
   EXPECT_EQ(p.value(0, 1, "TAG"), "absent");
 }
 

@@ -170,7 +170,7 @@ std::string checksum_problem(const Instruction& instruction, std::string_view ch
   if (checksum.empty() || instruction.words.empty()) return {};
   const std::string_view source = instruction.words.front().text;
   const bool http = source.starts_with("http://") || source.starts_with("https://");
-  // Of git sources it is a commit.
+  // For git sources it is a commit.
   if (!http || source.ends_with(".git") || source.contains(".git#") || is_digest(checksum))
     return {};
   return fmt::format("--checksum={} is no digest such as sha256:…", checksum);
@@ -242,7 +242,7 @@ std::optional<std::vector<std::string>> csv_fields(std::string_view text) {
 }
 
 void check_flags(const Instruction& instruction, std::vector<ParseProblem>& problems) {
-  // These two do not look at their flags.
+  // These two ignore their flags.
   if (instruction.keyword == Keyword::kArg || instruction.keyword == Keyword::kStopsignal) return;
   if (instruction.keyword == Keyword::kHealthcheck && !instruction.words.empty() &&
       same_text(instruction.words.front().text, "NONE"))

@@ -162,7 +162,7 @@ bool IgnorePattern::matches(std::string_view path) const {
 /// All positions that the pattern can have reached, one character of the path at a time.
 bool IgnorePattern::matches_tokens(std::string_view path) const {
   std::vector<char> here(tokens_.size() + 1), next(tokens_.size() + 1);
-  // Inside "**/": any text, to be left behind a '/'.
+  // Inside "**/": any text, left only after a '/'.
   std::vector<char> inside(tokens_.size());
   here[0] = 1;
   const auto skip_empty = [&](std::vector<char>& reached) {

@@ -65,7 +65,7 @@ class InstructionReader {
       : line_(line), text_(line.text), escape_(escape), problems_(problems), at_once_(at_once) {}
 
   std::optional<RawInstruction> read(Range range) {
-    const bool whole = range.begin == 0;  // else it is what ONBUILD triggers
+    const bool whole = range.begin == 0;  // otherwise it is what ONBUILD triggers
     range = trimmed(text_, range);
     RawInstruction raw;
     Instruction& out = raw.instruction;
@@ -312,7 +312,7 @@ class InstructionReader {
       refuse(out.words.front().span, fmt::format("{} cannot be an ONBUILD trigger", word));
       return;
     }
-    // A trigger's own problems show where it runs.
+    // Problems of a trigger itself are reported where it runs.
     InstructionReader reader(line_, escape_, raw.later, problems_);
     if (auto inner = reader.read(range))
       out.trigger = std::make_unique<Instruction>(std::move(inner->instruction));

@@ -1,4 +1,4 @@
-// One instruction's own grammar: what its arguments must look like before any variable is replaced,
+// The grammar of each instruction: what its arguments must look like before variables are expanded,
 // and the commands in it.
 #pragma once
 

@@ -8,7 +8,7 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kMostGrowth = 8U << 10;  // of the result, above twice the word
+constexpr std::size_t kMostGrowth = 8U << 10;  // of the result, beyond twice the word
 constexpr unsigned kMostExpansionDepth = 64;
 constexpr int kEnd = -1;
 
@@ -43,7 +43,7 @@ class Lexer {
   }
 
  private:
-  // The words are collected in one buffer, which a nested ${…} empties: BuildKit does so too.
+  // The words are collected in one buffer, which a nested ${…} empties: so does BuildKit.
   struct Words {
     std::vector<std::string>* out = nullptr;
     bool inside = false;

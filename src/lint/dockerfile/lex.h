@@ -1,5 +1,5 @@
-// Quotes, escapes and variables of a Dockerfile's words, as BuildKit's own lexer reads them (it is
-// no shell: Dockerfile reference, "Environment replacement").
+// Quotes, escapes and variables in a Dockerfile's words, as BuildKit's own lexer reads them (it is
+// not a shell: Dockerfile reference, "Environment replacement").
 #pragma once
 
 #include <optional>

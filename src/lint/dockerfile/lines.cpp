@@ -8,7 +8,7 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kLongestLine = 64U << 10;  // of Go's line scanner, the newline included
+constexpr std::size_t kLongestLine = 64U << 10;  // of Go's line scanner, including the newline
 
 bool is_comment(std::string_view line) {
   return trim_space_left(line).starts_with('#');
@@ -167,7 +167,7 @@ bool LineReader::here_document(Heredoc& document) {
     }
     document.body.end = end_;
   }
-  // What is missing lies at the end of the last line, not on one behind it.
+  // What is missing is reported at the end of the last line, not on the line after it.
   document.body.begin = std::min(document.body.begin, end_);
   document.body.end = std::min(document.body.end, end_);
   return false;

@@ -127,7 +127,7 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
       return "from= of a mount takes no variable: name a stage with FROM … AS and use that";
     const Lexed lexed = lex_word(value, scope, options);
     if (!lexed.error.empty()) return fmt::format("{}={}: {}", key, value, lexed.error);
-    // What follows may depend on it (a type above all), so it is not judged any more.
+    // What follows may depend on it (above all on a type), so it is not judged any more.
     known = known && (lexed.known || !is_one_of(key, {"type"}));
     if (!lexed.known) {
       if (is_one_of(key, {"target", "dst", "destination"})) mount.target = "unknown";

@@ -12,8 +12,8 @@
 namespace flense::lint {
 namespace {
 
-// Bytes. Values are copied for each instruction that changes them; beyond this nothing is known any
-// more.
+// In bytes. Values are copied for each instruction that changes them; beyond this limit they count
+// as unknown.
 constexpr std::size_t kMostCopied = 64U << 20;
 constexpr std::size_t kLongestValue = 4096;
 constexpr std::size_t kMostStageProblems = 2000;
@@ -108,7 +108,7 @@ void StageBuilder::global(RawInstruction raw) {
   Environment changes;
   for (std::size_t at = 0; at < raw.pairs.size(); ++at) {
     const auto& [name, value] = raw.pairs[at];
-    // One ARG sees what stands in front of it in the same line.
+    // An ARG sees what precedes it in the same line.
     if (value) {
       const Scope scope = scope_of(globals_);
       changes[name] = value_of(lex(*value, scope, raw.instruction.pairs[at].value->span));

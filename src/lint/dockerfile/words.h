@@ -1,4 +1,4 @@
-// Words of an instruction's line: flags in front, words split at blanks or by quotes, JSON arrays.
+// Words of an instruction's line: leading flags, words split at blanks or by quotes, JSON arrays.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
 // What the steps of a Dockerfile do, as the rules on size and caches need it: commands with their
-// words expanded, the user and the working directory at a step, cache mounts, where tools keep
+// words expanded, the user and working directory at a step, cache mounts, where tools keep
 // their caches, and which paths a step writes.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Lists of GPU architectures as build tools take them: TORCH_CUDA_ARCH_LIST, CMake's
+// Lists of GPU architectures as build tools accept them: TORCH_CUDA_ARCH_LIST, CMake's
 // CUDA_ARCHITECTURES, nvcc's -arch and -gencode, ROCm's targets.
 #pragma once
 

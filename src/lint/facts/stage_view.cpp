@@ -87,7 +87,7 @@ std::vector<const Install*> FileView::installs_in(std::size_t stage) const {
 }
 
 std::vector<FileView> views_of(const Project& project) {
-  // More are no build that anyone has; each stage looks at those below it.
+  // No real build has more; each stage looks at those below it.
   constexpr std::size_t kMostStages = 200;
   const ListFiles lists = list_files_of(project);
   std::vector<FileView> out;

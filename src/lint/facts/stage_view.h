@@ -1,4 +1,4 @@
-// A Dockerfile as the GPU rules look at it: each stage with what its base brings, what the file
+// A Dockerfile as the GPU rules see it: each stage with what its base provides, what the file
 // installs, and where a variable is set.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Questions that the rules ask of workloads: what their words and variables name, where paths
-// lie, how many GPUs they take.
+// What the rules ask about workloads: what their words and variables name, where paths are,
+// how many GPUs they use.
 #pragma once
 
 #include <cstdint>

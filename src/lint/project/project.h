@@ -69,7 +69,7 @@ struct ProjectFile : FileContent {
   FileKind kind = FileKind::kUnknown;
 };
 
-// Paths of a project are texts with '/'; these do not look at the file system.
+// Paths of a project are texts with '/'; these functions do not look at the file system.
 /// Without ".", ".." inside and a slash at the end.
 std::string normal_path(std::string_view path);
 /// `path` as seen from a directory; an absolute one stays.

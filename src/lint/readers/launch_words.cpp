@@ -70,7 +70,7 @@ std::optional<LaunchOption> LaunchOptions::next() {
       letter_ = 1;
       return letters(word);
     }
-    // $OPTIONS of unknown content stands among options; at the end it is what is started.
+    // $OPTIONS of unknown content in the middle is options; at the end it is what is started.
     const bool whole =
         word.text.starts_with('$') && word.text.find_first_of("/:") == word.text.npos;
     const std::string name = to_lower(word.text);

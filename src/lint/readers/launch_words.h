@@ -61,7 +61,7 @@ WorkloadMount mount_of(const Word& word);
 /// The rest of a command line as words.
 std::vector<Word> words_from(const std::vector<LaunchWord>& words, std::size_t first);
 
-// Each reads the command line behind its program, words[at], and adds what it starts.
+// Each reads the command line after its program, words[at], and adds what it starts.
 void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload base,
                  std::vector<Workload>& out);
 void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at, Workload base,

@@ -57,7 +57,7 @@ std::optional<std::string> substitute(std::string_view body, unsigned depth) {
   const std::string_view rest = body.substr(name);
   if (rest.starts_with(":-")) return interpolate(rest.substr(2), depth + 1);
   if (rest.starts_with('-')) return interpolate(rest.substr(1), depth + 1);
-  // Nothing is known of the caller's environment: ${X:+word} and ${X:?word} depend on it.
+  // The caller's environment is unknown: ${X:+word} and ${X:?word} depend on it.
   return std::nullopt;
 }
 
@@ -196,14 +196,14 @@ std::vector<Word> split_words(std::string_view text, std::size_t at) {
 std::vector<Word> split_words(const SourceText& source, const YamlNode& node) {
   if (!node.is_scalar()) return {};
   const Word whole_scalar = word_of(node);
-  // A literal block of several lines keeps its bytes but for the indentation: find them again.
+  // A literal block of several lines keeps its bytes except for indentation: find them again.
   std::vector<Word> out = split_words(node.text, 0);
   const std::string_view written = source.slice(whole_scalar.span);
   std::size_t from = 0;
   for (Word& word : out) {
     const std::string_view raw =
         std::string_view(node.text).substr(word.span.begin, word.span.end - word.span.begin);
-    // Indentation is short: a word that is not near was escaped.
+    // Indentation is short: a word that is not close by was escaped.
     constexpr std::size_t kNear = 512;
     const std::size_t found = written.substr(from, raw.size() + kNear).find(raw);
     if (found == written.npos) {

@@ -1,5 +1,5 @@
-// What the readers of launch files share: values of YAML as words with places, sizes, command lines
-// split into words, paths and mounts in their short form.
+// Shared by the readers of launch files: YAML values as words with positions, sizes, command lines
+// split into words, paths and mounts in short form.
 #pragma once
 
 #include <cstdint>

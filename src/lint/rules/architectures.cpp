@@ -1,5 +1,5 @@
-// For which GPUs a build compiles: lists of architectures, their spelling, what the toolkit of the
-// base knows, and what the stated hosts have.
+// The GPUs that a build compiles for: lists of architectures, their spelling, what the base's
+// toolkit supports, and what the given hosts have.
 #include <algorithm>
 #include <array>
 
@@ -75,7 +75,7 @@ bool serves(const ListedArchitecture& item, const std::string& gpu) {
     return first_number(architecture) == first_number(gpu) &&
            (exact ? architecture == gpu : compare_versions(architecture, gpu) <= 0);
   }
-  // Plain entries: a cubin of the major, or PTX that newer GPUs compile.
+  // Plain entries: a cubin of the same major, or PTX, which newer GPUs compile.
   const bool ptx = item.text.ends_with("+PTX") || item.text.ends_with("-virtual") ||
                    item.text.starts_with("compute_");
   if (ptx && compare_versions(architecture, gpu) <= 0) return true;
@@ -98,7 +98,7 @@ void judge_hosts(const Listed& at, const ArchitectureList& list, bool cmake, Fin
       const bool amd_list = list.items.front().architecture.starts_with("gfx");
       if (amd != amd_list || std::ranges::find(said, wanted) != said.end()) continue;
       const bool served = std::ranges::any_of(list.items, [&](const ListedArchitecture& item) {
-        // CMake's plain numbers bring PTX beside the cubin.
+        // CMake's plain numbers produce PTX as well as the cubin.
         const bool with_ptx = cmake && item.text == item.text.substr(0, item.text.find('-'));
         return !item.architecture.empty() &&
                (serves(item, wanted) || (with_ptx && !item.architecture.ends_with('a') &&
@@ -173,7 +173,7 @@ bool builds_extension(const PackageRequest& request) {
                                                             "nvdiffrast"});
   const bool source = request.url.starts_with("git+");
   if (std::ranges::find(kSource, std::string_view(request.name)) == kSource.end()) return false;
-  // Without an address the index may hold a wheel; of these it holds sources.
+  // Without a URL the index may hold a wheel; for these packages it holds sources.
   return source || request.name == "mmcv" || request.name == "torch-scatter" ||
          (request.name == "flash-attn" && request.url.empty());
 }
@@ -243,7 +243,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
         const bool quoted =
             at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
                                   view.text({at.span.begin - 1, at.span.begin}) == "'");
-        // A semicolon outside of quotes would end the command.
+        // A semicolon outside quotes would end the command.
         if (setting.exact && (quoted || list.mended.find(';') == std::string::npos))
           found.edits.push_back({at.span, list.mended});
       }

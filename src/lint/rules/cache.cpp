@@ -1,4 +1,4 @@
-// Caches of package tools: left in a layer, or mounted in a way that does nothing.
+// Caches of package managers: left in a layer, or mounted without effect.
 #include <algorithm>
 #include <set>
 
@@ -102,7 +102,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     const Instruction& run = *one.install->instruction;
     const std::string directory = cache_directory(*one.step, one.command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);
-    // A mount for the tool that misses its directory is another finding.
+    // A mount for the tool that misses its directory is a separate finding.
     const bool mounted = std::ranges::any_of(mounts, [&](const CacheMount& mount) {
       return mount.target.empty() || directory.empty() || lies_in(directory, mount.target) ||
              holds(mount.target, one.tool->tool);
@@ -147,7 +147,7 @@ bool is_conda_clean(const StepCommand& command) {
 
 void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   std::set<const Instruction*> said;
-  // The last conda command of a RUN: what cleans stands behind it.
+  // The last conda command of a RUN: whatever cleans up comes after it.
   std::vector<const Install*> lasts;
   for (const Install* install : view.installs_in(view.stages.size() - 1)) {
     if (install->command.manager != PackageManager::kConda || !install->command.installs) continue;
@@ -275,7 +275,7 @@ bool compiles(const StepCommand& command) {
 
 void compiler_cache(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.reachable || stage.image.flavour.value != "devel") return;
-  if (commands_mention(view, stage.index, "ccache")) return;  // and sccache
+  if (commands_mention(view, stage.index, "ccache")) return;  // also matches sccache
   for (const Instruction& run : stage.stage->instructions) {
     if (run.keyword != Keyword::kRun) continue;
     const Environment& environment = environment_of(run);

@@ -1,4 +1,4 @@
-// How Compose files ask for GPUs, and what they give away when two services ask for the same.
+// How Compose files request GPUs, and the problems when two services request the same ones.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -76,7 +76,7 @@ class ServiceRules {
     if (!driver.is_scalar()) return;
     const std::optional<std::string> name = interpolate(driver.text);
     if (!name || *name == "nvidia" || *name == "amd" || *name == "cdi") return;
-    // Another driver may be somebody's own; these are slips.
+    // Another driver may be somebody's own; these are typing errors.
     static constexpr std::array<std::string_view, 13> kSlips = {"nvidia.com/gpu",
                                                                 "nvidia.com",
                                                                 "nvidia-docker",

@@ -1,5 +1,5 @@
 // What happens when the image is built and started: GPU calls without a GPU, users, entry points,
-// health checks, engines that are compiled at each start, pickled weights.
+// health checks, engines compiled at every start, pickled weights.
 #include <algorithm>
 
 #include "base/format.h"
@@ -48,7 +48,7 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
-      // RUN --device is BuildKit's way to give a build step a GPU.
+      // RUN --device is how BuildKit gives a GPU to a build step.
       if (run.keyword != Keyword::kRun || run.flag("device") != nullptr) continue;
       const auto report = [&](Span span, const std::string& why) {
         Finding& found = sink.add("gpu-call-at-build", *view.file, span,
@@ -59,7 +59,7 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
             "--gpus all";
       };
       for (const StepCommand& command : commands_of(run)) {
-        // `nvidia-smi || true` and `if nvidia-smi` know that it may fail.
+        // `nvidia-smi || true` and `if nvidia-smi` allow for failure.
         if (command.shell->joined_by == "||" || command.shell->depth > 0) continue;
         if (const std::string why = gpu_call(command); !why.empty())
           report(command.shell->span, why);
@@ -91,14 +91,14 @@ bool begins_as_root(const GpuImage& image) {
 
 void root_user(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const StageView& last = view.stages.back();
-  // A stated root is hadolint's DL3002.
+  // An explicit root is hadolint's DL3002.
   if (has_user(steps) || !begins_as_root(last.image) || !is_gpu_file(view)) return;
   if (view.file->source.path().find("devcontainer") != std::string::npos) return;
   const bool starts = std::ranges::any_of(steps.all(), [](const Step& step) {
     return step.instruction->keyword == Keyword::kCmd ||
            step.instruction->keyword == Keyword::kEntrypoint;
   });
-  if (!starts) return;  // a base for others
+  if (!starts) return;  // a base for other images
   Finding& found = sink.add("root-user-gpu", *view.file, last.stage->base.span,
                             "no USER is stated, so the program runs as root; a GPU needs no root");
   found.evidence = {last.image.vendor.value == "amd"
@@ -163,7 +163,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   for (const Step& step : steps.all())
     if (step.instruction->keyword == Keyword::kHealthcheck) check = step.instruction;
   if (check == nullptr) return;
-  // HEALTHCHECK NONE takes a base's check away.
+  // HEALTHCHECK NONE disables the base's check.
   if (check->commands.empty()) return;
   const Flag* period = check->flag("start-period");
   const bool none = period == nullptr || period->value == "0s" || period->value == "0";
@@ -248,7 +248,7 @@ void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
       if (script == nullptr) continue;
       for (const ShellCommand& one :
            split_shell(script->source.text(), {0, script->source.text().size()}).commands) {
-        // `test -f engine || trtexec …` and `if` build it once.
+        // `test -f engine || trtexec …` and `if` build it only once.
         if (one.depth > 0) continue;
         std::vector<std::string> inner;
         for (const ShellWord& part : one.words) inner.push_back(part.text);

@@ -1,4 +1,4 @@
-// What could not be read, as findings: one for each cause, so that the rest is still judged.
+// What could not be read, as findings: one for each cause, so that the rest is still checked.
 
 #include "base/format.h"
 #include "lint/rules/rules.h"

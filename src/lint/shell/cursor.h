@@ -1,4 +1,4 @@
-// A place in a shell text that steps over continued lines, and the words that it reads.
+// A position in shell text that skips line continuations, and the words it reads.
 #pragma once
 
 #include <cstddef>

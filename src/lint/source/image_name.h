@@ -1,4 +1,4 @@
-// Names of images as build and launch files write them (distribution reference grammar).
+// Image names as build and launch files write them (distribution reference grammar).
 #pragma once
 
 #include <optional>

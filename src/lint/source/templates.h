@@ -1,5 +1,6 @@
-// Templates that become YAML: Helm's (Go text/template) and Jinja's. Their expressions are replaced
-// by neutral text of the same length, so that the rest can be read and keeps its places.
+// Templates that generate YAML: Helm's (Go text/template) and Jinja's. Their expressions are
+// replaced by neutral text of the same length, so that the rest can be parsed and keeps its
+// positions.
 #pragma once
 
 #include <string>
