@@ -1,4 +1,4 @@
-// AMD: amdgpu drives the cards, KFD knows them, the nodes are open, and no variable hides them.
+// AMD: amdgpu drives the cards, KFD knows them, the nodes are accessible, no variable hides them.
 #include <algorithm>
 #include <array>
 #include <charconv>

@@ -1,5 +1,5 @@
-// The bridge from the host to its containers: NVIDIA's toolkit, each engine's way to it, the CDI
-// specifications, and what stands in between (SELinux, rootless engines).
+// The bridge from the host to its containers: NVIDIA's toolkit, each engine's connection to it, CDI
+// specifications, and what can get in the way (SELinux, rootless engines).
 #include <algorithm>
 
 #include "base/format.h"
@@ -224,7 +224,7 @@ void podman(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
   const std::string remedy =
       std::string("as root: ") + kGenerate + "; nvidia-cdi-refresh.service keeps it up to date";
   constexpr const char* kSource = "NVIDIA Container Toolkit documentation, CDI";
-  // Where another engine serves GPUs, Podman may be there for other things.
+  // Where another engine serves GPUs, Podman may be there for other purposes.
   for (const host::Engine& other : scene.profile.engines)
     if (other.name != "podman" && other.nvidia_runtime.value == true)
       return step.warn(fmt::format("{}; {} can give them out", text, other.name), remedy, kSource);

@@ -1,5 +1,5 @@
-// The user half of NVIDIA's driver: which libcuda the loader takes, whether it is a driver at all,
-// and whether it is of the kernel module's version.
+// The user-space half of NVIDIA's driver: which libcuda the loader picks, whether it is a driver at
+// all, and whether its version matches the kernel module's.
 #include <algorithm>
 #include <array>
 

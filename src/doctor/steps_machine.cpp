@@ -1,4 +1,4 @@
-// What this is, and whether a GPU is there and answers on its bus.
+// What this machine is, and whether a GPU is there and responds on its bus.
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "host/parse.h"

@@ -1,4 +1,4 @@
-// What runs beside the driver, and what costs speed: persistence, MPS, PCI links, RDMA.
+// What runs beside the driver, and what reduces speed: persistence, MPS, PCI links, RDMA.
 #include <algorithm>
 
 #include "base/format.h"
