@@ -224,7 +224,7 @@ class Comparison {
     };
     see(before_, &Pair::before);
     see(after_, &Pair::after);
-    // Each way of being served worse or better has one sentence with all its architectures.
+    // Each way of being served worse or better gets one sentence with all its architectures.
     struct Group {
       const char* id;
       Direction direction;

@@ -1,5 +1,5 @@
-// What a change of an image means for the machines that it runs on: two requirements sheets
-// compared. Pure.
+// What a change of an image means for the machines it runs on: two requirements sheets compared.
+// Pure.
 #pragma once
 
 #include <cstdint>

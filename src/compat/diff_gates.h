@@ -1,5 +1,5 @@
-// What a comparison of two images may not show (flense diff --fail-on): a gate fails, passes, or
-// cannot be told, which is never a pass.
+// What a comparison of two images must not show (flense diff --fail-on): a gate fails, passes, or
+// cannot be decided, which never counts as a pass.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace flense::compat {
 struct Gate {
   std::string text;  ///< as typed: "size:+5%"
   std::string id;
-  // What "size" and "unpacked" may grow by; without either by nothing.
+  // How much "size" and "unpacked" may grow; with neither set, not at all.
   std::optional<double> percent;
   std::optional<std::uint64_t> bytes;
 };

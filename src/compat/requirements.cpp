@@ -144,7 +144,8 @@ void served_in_future(const Question& question, Requirements& out) {
   for (const FileService& one : all)
     if (one.how != Served::kPtx) without.push_back(&one);
   if (all.empty() || weight_of(all, without) == Verdict::kFail) return;
-  // The image lives by its libraries, so the one whose PTX begins last decides.
+  // The image depends on its libraries, so the one whose PTX starts at the newest architecture
+  // decides.
   std::optional<CudaArch> from;
   const CodeFile* decides = nullptr;
   for (const FileService& one : all) {
@@ -225,7 +226,7 @@ Text rocm_of(const Needs& image) {
                        fmt::format("{} without a version: {}", runtime.name, runtime.evidence))
                  : Text::known(runtime.version,
                                fmt::format("{}: {}", runtime.name, runtime.evidence));
-  // A runtime that must come from elsewhere tells its major version by its SONAME.
+  // The SONAME of a runtime that must come from elsewhere tells its major version.
   constexpr std::string_view kHip = "libamdhip64.so.";
   for (const inventory::MissingLibrary& missing : image.missing_libraries)
     if (missing.library.starts_with(kHip))

@@ -1,5 +1,5 @@
-// What an image asks of the machines it may run on, without any machine at hand: the least drivers,
-// the GPUs that its device code serves, libc, processor, disk.
+// What an image requires of the machines it may run on, without looking at any machine: minimum
+// drivers, the GPUs that its device code serves, libc, processor, disk.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// One question to an image and a machine, and its answer.
+// One question about an image and a machine, and its answer.
 #pragma once
 
 #include <cstdint>

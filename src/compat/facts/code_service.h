@@ -1,5 +1,5 @@
-// How the device code of an image's libraries serves one GPU, file by file, and how much weight a
-// part of the files has.
+// How the device code of an image's libraries serves one GPU, file by file, and how much some of
+// the files weigh.
 #pragma once
 
 #include <cstdint>

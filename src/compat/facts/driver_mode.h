@@ -1,4 +1,4 @@
-// How the image's CUDA meets the host's driver, and which CUDA then loads its device code.
+// How the image's CUDA relates to the host's driver, and which CUDA then loads its device code.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// What several rules ask of the two sides of a question.
+// What several rules need to know about the image and the machine.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the rules ask of an image again and again, worked out once: one image is judged for many
+// What the rules ask about an image repeatedly, computed once: one image is judged for many
 // hosts. Pure; points into the Needs and the tables that it was made from.
 #pragma once
 

@@ -1,7 +1,7 @@
 // The language of NVIDIA_REQUIRE_*: "cuda>=12.4 brand=tesla,driver>=535,driver<536". Blanks are OR,
-// commas AND; properties cuda, driver, arch, brand; operators = != < <= > >=. Evaluated as
-// libnvidia-container does (src/cli/dsl.c): terms that are not reached are not looked at, names and
-// brands compare without regard to case, versions number by number.
+// commas AND; properties cuda, driver, arch, brand; operators = != < <= > >=. Evaluated as in
+// libnvidia-container (src/cli/dsl.c): terms that are not reached are not looked at, names and
+// brands compare case-insensitively, versions number by number.
 #pragma once
 
 #include <optional>

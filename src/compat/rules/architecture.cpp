@@ -33,7 +33,7 @@ Check check_of(std::string id, const GpuKind& kind, std::string source) {
 bool judge_toolkit(const Question& question, const GpuKind& kind, const ArchitectureRow& row,
                    Check& check) {
   const auto wanted = image_cuda(question);
-  // Of code alone only a lower bound is known, and device-code judges code itself.
+  // Code alone gives only a lower bound, and device-code judges code itself.
   if (row.last_cuda.empty() || !wanted || !wanted->exact) return false;
   const std::string minor = major_minor(wanted->version);
   if (version_at_least(row.last_cuda, minor)) return false;
@@ -146,7 +146,7 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   if (version_at_least(driver->version, row->least_driver)) {
     check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
   } else {
-    // A floor of low confidence is certain only below the toolkit that first had the architecture.
+    // A floor of low confidence is certain only below the first toolkit with the architecture.
     const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row->first_cuda);
     const bool certain = row->least_driver_certain || first == nullptr ||
                          !version_at_least(driver->version, first->driver);
@@ -185,7 +185,7 @@ void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
 
 void rule_module_kind(const Question& question, std::vector<Check>& checks) {
   const host::Text& module = question.host.nvidia.module_kind;
-  // Of a described host nobody asked which kind it has.
+  // For a described host nobody asked which kind it has.
   if (!concerns_nvidia(question) || (!module.value && module.evidence.empty()) ||
       on_wsl(question.host) == Answer::kYes || is_tegra(question.host))
     return;

@@ -68,7 +68,7 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
           ? question.tables.frameworks.build("torch", torch->version, torch->variant,
                                              architecture_of(question.image.platform))
           : nullptr;
-  if (build != nullptr && !question.image.contents) return;  // framework-build has judged it
+  if (build != nullptr && !question.image.contents) return;  // framework-build judged it already
   Check check;
   check.id = "gfx-code";
   check.evidence = {{"image", question.facts->rocm_evidence}, {"host", gpu_text(gpu)}};

@@ -1,4 +1,4 @@
-// NVIDIA_REQUIRE_*: is it met, and who looks at it?
+// NVIDIA_REQUIRE_*: is it met, and what evaluates it?
 #include <algorithm>
 
 #include "base/format.h"
@@ -46,7 +46,7 @@ RequireResult evaluate_on(const Question& question, const host::Gpu* gpu,
   const auto cuda = driver_cuda(question);
   RequireFacts facts;
   if (cuda && cuda->exact) facts.cuda = cuda->cuda;
-  // The evaluator asks the kernel module.
+  // The evaluator queries the kernel module.
   const host::Nvidia& nvidia = question.host.nvidia;
   facts.driver =
       nvidia.module_version.value ? nvidia.module_version.value : nvidia.library_version.value;

@@ -1,4 +1,4 @@
-// What flense slim wrote into the image: the GPUs it was cut down for and the least driver.
+// What flense slim recorded in the image: the GPUs it was slimmed for and the minimum driver.
 #include <algorithm>
 
 #include "base/version_numbers.h"
@@ -130,7 +130,7 @@ void rule_slim_target(const Question& question, std::vector<Check>& checks) {
       fmt::format("the image was slimmed for {}, not for {}; the code that was kept may run on it",
                   targets, describe(maybe)),
       again);
-  // Beside a GPU that fits, another one is left unused.
+  // Beside a GPU that fits, another one stays unused.
   add(none, exact.empty() ? Verdict::kFail : Verdict::kWarn,
       fmt::format("the image was slimmed for {}, and code for {} was removed", targets,
                   describe(none)),

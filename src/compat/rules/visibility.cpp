@@ -1,4 +1,4 @@
-// What reaches the container: devices, driver libraries by capability, and what in the image stands
+// What reaches the container: devices, driver libraries by capability, and what in the image gets
 // in their way.
 #include <algorithm>
 #include <array>
@@ -159,7 +159,7 @@ Baked judge_baked(const Question& question, const inventory::Sighting& file) {
             fmt::format("/{} is baked into the image: it fits this host's driver only by chance",
                         file.path),
             remove};
-  // ldconfig links the SONAME to the newest file; apptainer searches the image's folders first.
+  // ldconfig links the SONAME to the newest file; apptainer searches the image's directories first.
   if (order > 0 || question.launcher == Launcher::kApptainer)
     return {Verdict::kFail,
             fmt::format("/{} of driver {} is baked into the image and hides the host's {} (error "
