@@ -82,7 +82,7 @@ std::string doctor_text(const doctor::Diagnosis& diagnosis, const DoctorTextOpti
       if (step.verdict == doctor::Verdict::kSkipped && !options.verbose) continue;
       out += line_of(step, width, options.style);
       if (options.verbose) add_list(out, "looked at", step.looked_at);
-      // That of the first broken step stands in the answer.
+      // That of the first broken step is part of the answer.
       if (&step != first) add_line(out, "fix", step.fix);
     }
     out += "\n";

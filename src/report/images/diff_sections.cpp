@@ -170,7 +170,7 @@ class Sections {
         "Device code by file",
         {column("CHANGE", Align::kRight), column("AFTER", Align::kRight),
          column("FILE", Align::kLeft, Column::Flex::kStart), column("LOST"), column("GAINED")});
-    // Of files that came or went as a whole the list would only repeat the totals.
+    // For files added or removed as a whole the list would only repeat the totals.
     const auto names = [](const inventory::CodeFileChange& one,
                           const std::vector<std::string>& list) {
       return one.bytes_before == 0 || one.bytes_after == 0 ? std::string() : with_commas(list);

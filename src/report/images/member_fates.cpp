@@ -49,7 +49,7 @@ MemberFates member_fates(const inventory::Contents& contents,
     const std::uint64_t stored = contents.scan(ref).stored_bytes(ref.index);
     MemberFate& fate = out[ref.layer][ref.index];
     if (!cut.held_back.empty()) {
-      // A file may have one cut that is held back and another that is not.
+      // One cut of a file may be held back and another not.
       if (fate.given_back == 0) fate.reason = cut.id;
       fate.held_back = cut.held_back;
       continue;

@@ -1,4 +1,4 @@
-// What happens to each member of each layer: of an inventory what could be cut, of a plan what is.
+// What happens to each member of each layer: what could be cut in an inventory, what is in a plan.
 #pragma once
 
 #include <cstdint>

@@ -77,7 +77,7 @@ TEST(InventoryJson, ConformsToItsSchema) {
     return empty;
   }())),
             std::vector<std::string>{});
-  // The checker itself: a wrong type, a missing and an unknown member are seen.
+  // The checker itself: a wrong type, a missing member and an unknown one are detected.
   text::Json broken = inventory_json(full_inventory());
   broken.set("size_bytes", "large").set("surprise", 1);
   broken.erase("layers");
@@ -153,7 +153,7 @@ TEST(InventoryText, LinesFitTheTerminal) {
       }
       begin = end + 1;
     }
-    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path is what tells
+    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path distinguishes it
   }
 }
 

@@ -1,4 +1,4 @@
-// What the forms of lint's findings share: where a finding is, in lines and columns.
+// Shared by the formats of lint's findings: where a finding is, in lines and columns.
 #pragma once
 
 #include <cstdint>

@@ -166,7 +166,7 @@ TEST(NodeAffinity, AWholeDriverVersionIsMet) {
   EXPECT_TRUE(matches(yaml, node("550", "54", "14", "10", "0")));
   EXPECT_FALSE(matches(yaml, node("550", "54", "13", "10", "0")));
   EXPECT_FALSE(matches(yaml, node("525", "60", "13", "10", "0")));
-  EXPECT_TRUE(matches(yaml, node("700", "0", "0", "13", "5")));  // a GPU to come
+  EXPECT_TRUE(matches(yaml, node("700", "0", "0", "13", "5")));  // a future GPU
   EXPECT_FALSE(matches(yaml, node("700", "0", "0", "7", "5")));
   EXPECT_FALSE(matches(yaml, node("700", "0", "0", "8", "9")));
   auto arm = node("550", "54", "14", "8", "0");
