@@ -1,5 +1,5 @@
-// The builds that a template could be made with, and the image that each would become: what compat
-// then judges as it judges a real one.
+// The builds that a template could use, and the image that each would produce: compat then judges
+// it like a real one.
 #pragma once
 
 #include <string>

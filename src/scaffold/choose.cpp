@@ -220,7 +220,7 @@ Failure nothing_fits(const Template& chosen, const Choice& tried) {
   if (tried.rejected.empty())
     return usage(fmt::format("the tables have no build for {}", chosen.name),
                  "add rows to releases.json (--data)");
-  // The last one asks for least; what refuses even that is the fact to mend.
+  // The last one requires least; whatever rejects even that is the fact to fix.
   const Rejection& last = tried.rejected.back();
   const Rejection& first = tried.rejected.front();
   Failure failure =
@@ -305,7 +305,7 @@ std::string host_words(const Profile& host) {
   }
   if (driver.empty())
     if (const auto known = compat::host_driver(host)) driver = known->version;
-  // A profile from a file may hold any text, and these words go into files that others execute.
+  // A profile from a file may contain any text, and these words go into files that others execute.
   if (!is_version(driver)) driver.clear();
   return fmt::format("{}{}{}", fmt::join(gpus, ","), driver.empty() ? "" : "@", driver);
 }

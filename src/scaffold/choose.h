@@ -1,4 +1,4 @@
-// Which build a project is made with. Pure: every candidate is described as an image and judged for
+// Chooses the build of a project. Pure: every candidate is described as an image and judged for
 // every host by compat, as `flense check` would judge the image once it is built; the best one that
 // passes everywhere is taken. So nothing is decided here that compat does not know.
 #pragma once
