@@ -41,7 +41,7 @@ std::vector<std::string> namespaces_of(const RunOptions& options) {
 }
 
 PathKinds path_kinds(int root, const Surroundings& at, const std::vector<GeneratedFile>& files) {
-  // Generated files are written by whoever starts this, later.
+  // Whoever starts this writes the generated files, later.
   return {[&](std::string_view path) {
             for (const auto& [name, text] : files)
               if (path == (at.files / name).native()) return FileKind::kFile;

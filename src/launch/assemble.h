@@ -1,5 +1,5 @@
-// What `flense run` and --bundle decide alike: all of a container as values, looked through before
-// anything is started or written.
+// What `flense run` and --bundle decide alike: a whole container as values, checked before anything
+// is started or written.
 #pragma once
 
 #include <filesystem>

@@ -34,7 +34,7 @@ std::vector<std::string> engine_words(const RunOptions& options, const Engine& e
                                       const RuntimePlaces& places,
                                       const std::filesystem::path& place, const std::string& id) {
   const bool limits = options.memory || options.cpus;
-  // Numbers of processes that are not ours mean nothing to `flense exec`: their state ends with
+  // Ids of processes that are not ours mean nothing to `flense exec`: their state ends with
   // them.
   const std::filesystem::path state =
       options.die_with_parent || options.other_id ? place / "crun" : places.state();
@@ -43,7 +43,7 @@ std::vector<std::string> engine_words(const RunOptions& options, const Engine& e
       state,          limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",
       "run",          "-b",
       place};
-  // A keyring for each container would meet the user's quota of a few hundred.
+  // A keyring for each container would exceed the user's quota of a few hundred.
   if (!options.isolate) out.emplace_back("--no-new-keyring");
   out.push_back(id);
   return out;

@@ -1,5 +1,5 @@
-// Containers of this user that run on this machine, as crun's state directory knows them, and the
-// way into one.
+// Containers of this user that run on this machine, as crun's state directory lists them, and the
+// way to enter one.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The measurements of bench_io.h, each on one file or directory.
+// The measurements of io.h, each on one file or directory.
 #pragma once
 
 #include <cstdint>

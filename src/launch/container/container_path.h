@@ -1,6 +1,6 @@
-// Where a path of a container leads, told before there is one: through the links of the image and
-// of what is mounted over it, as the kernel will follow them. What leads through /proc is a way to
-// whatever its processes have open (CVE-2024-21626), and is told apart.
+// Where a path of a container leads, determined before the container exists: through the links of
+// the image and of what is mounted over it, as the kernel will follow them. A path through /proc
+// leads to whatever its processes have open (CVE-2024-21626), and is reported separately.
 #pragma once
 
 #include <map>

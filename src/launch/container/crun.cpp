@@ -52,7 +52,7 @@ Result<std::string> version_line(const std::string& program, const RuntimePlaces
   if (const auto known = read_file(note, kMaxNote); known && known->starts_with(head))
     return known->substr(head.size());
   TRY(std::string line, ask_version(program));
-  // A note that cannot be kept costs time only.
+  // A note that cannot be saved only costs time.
   if (auto file = AtomicFile::create(note, 0600))
     if (write_fully(file->fd(), as_bytes(head + line), note.string()))
       static_cast<void>(file->commit());

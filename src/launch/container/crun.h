@@ -1,5 +1,4 @@
-// crun as found on PATH, its version, and the place where it keeps the state of this user's
-// containers.
+// crun as found on PATH, its version, and where it keeps the state of this user's containers.
 #pragma once
 
 #include <cstdint>

@@ -91,8 +91,8 @@ const Word* option_of(std::string_view word) {
   std::ranges::replace(name, '_', '-');
   const auto at = std::ranges::find(kOptions, std::string_view(name), &Word::name);
   if (at == kOptions.end()) return nullptr;
-  // One dash before one letter, or before a word as older programs have it; two dashes before "o"
-  // are something else.
+  // One dash before one letter, or before a word as in older programs; two dashes before "o" are
+  // something else.
   return is_long && at->name.size() == 1 ? nullptr : &*at;
 }
 
@@ -102,7 +102,7 @@ std::optional<std::string> path_of(std::string_view word, std::string_view workd
   if (word.find("://") != word.npos || word.find('\0') != word.npos) return std::nullopt;
   const bool plain = word.starts_with('/') || word.starts_with("./") || word.starts_with("../") ||
                      word == "." || word == "..";
-  // A relative name of an input may just as well be the name of a data set.
+  // A relative name of an input may equally be the name of a data set.
   if (!plain && use == Use::kInput) return std::nullopt;
   if (!plain && word.find_first_not_of("0123456789.") == word.npos) return std::nullopt;
   if (!plain && (word == "True" || word == "False" || word == "true" || word == "false"))

@@ -1,5 +1,5 @@
 // Where a command writes, and whether that survives: words of its arguments and its environment
-// that lie on the image's read-only root, and places on file systems of a network. Values only.
+// that point into the image's read-only root, and paths on network file systems. Values only.
 #pragma once
 
 #include <functional>

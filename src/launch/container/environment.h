@@ -1,5 +1,5 @@
-// The environment of a container's command, and the one place that says where its variables come
-// from and whose word stands above whose.
+// The environment of a container's command, and the one place that defines where its variables come
+// from and their precedence.
 #pragma once
 
 #include <optional>

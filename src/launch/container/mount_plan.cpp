@@ -67,7 +67,7 @@ class Planner {
     else
       bind("/proc", "/proc");
     // The kernel lets a network namespace have its own view of the devices in it. Control groups
-    // and the kernel's own file systems are mounts below: "rro" is for them, too.
+    // and the kernel's own file systems are mounts below: "rro" covers them, too.
     if (options_.host_network)
       add("/sys", "bind", "/sys",
           {"rbind", "nosuid", "noexec", "nodev", input_.recursive_read_only ? "rro" : "ro"});

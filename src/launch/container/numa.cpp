@@ -176,7 +176,7 @@ Result<std::vector<std::string>> place_here(const Placement& placement) {
   std::vector<unsigned long> mask(kNodeBits / kWordBits);
   for (const unsigned node : *nodes)
     if (node < kNodeBits) mask[node / kWordBits] |= 1UL << (node % kWordBits);
-  // Preferred, not bound: a full node costs time then, and no process its life.
+  // Preferred, not bound: a full node then costs time instead of killing a process.
   long done = ::syscall(SYS_set_mempolicy, MPOL_PREFERRED_MANY, mask.data(), kNodeBits + 1);
   if (done != 0 && errno == EINVAL && nodes->size() == 1)  // before Linux 5.15
     done = ::syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask.data(), kNodeBits + 1);

@@ -1,4 +1,4 @@
-// Which processors and whose memory, by value; and that a process really gets them.
+// Which processors and whose memory, as values; and that a process really gets them.
 #include "launch/container/numa.h"
 
 #include <gmock/gmock.h>
@@ -75,7 +75,7 @@ TEST_F(NumaTest, BesideItsGpus) {
   EXPECT_EQ(plan({"/dev/nvidia0", "/dev/nvidia1"}).placement, (Placement{"0-15", "0-1"}));
   EXPECT_EQ(plan({"/dev/kfd", "/dev/dri/renderD128", "/dev/dri/card1"}).placement,
             (Placement{"4-7,12-15", "1"}));
-  // Only what the batch system gave to us.
+  // Only what the batch system gave us.
   all_ = {2, 3, 4};
   EXPECT_EQ(plan({"/dev/nvidia0"}).placement, (Placement{"2-3", "0"}));
 }
@@ -96,7 +96,7 @@ TEST_F(NumaTest, WhatIsUnknownIsToldAndNotBound) {
 
 TEST_F(NumaTest, WhatTheBatchSystemGaveIsRenewedWhereCrunTakesIt) {
   const Engine old{"/usr/bin/crun", {1, 8, 1}}, taking{"/usr/bin/crun", {1, 28, 0}};
-  EXPECT_FALSE(inherited_placement(taking, tree_.machine().sys, {0, 1}));  // nobody knows how many
+  EXPECT_FALSE(inherited_placement(taking, tree_.machine().sys, {0, 1}));  // the number is unknown
   tree_.file("sys/devices/system/cpu/online", "0-15\n");
   const host::Machine machine = tree_.machine();
   EXPECT_FALSE(inherited_placement(old, machine.sys, {0, 1}));

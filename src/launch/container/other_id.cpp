@@ -66,7 +66,7 @@ Result<UniqueFd> make_map(std::uint32_t id) {
   if (child == 0) {
     made = UniqueFd();
     char word = ::unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
-    // Until the other end is closed, by us or by what ends us.
+    // Until the other end is closed, by us or by our death.
     if (::write(making.get(), &word, 1) == 1) static_cast<void>(::read(making.get(), &word, 1) < 0);
     ::_exit(0);
   }
@@ -85,7 +85,7 @@ Result<void> make_common(const char* path) {
   if (::mkdir(path, 0755) != 0 && errno != EEXIST)
     return system_error(errno, fmt::format("cannot create {}", path));
   struct stat status{};
-  // Whatever the umask is: everybody passes here.
+  // Whatever the umask is: everybody must be able to pass through.
   if (::lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
       (status.st_mode & 07777U) == 0700U)
     ::chmod(path, 0755);
@@ -131,7 +131,7 @@ Result<std::filesystem::path> open_common_stage() {
 Result<void> become_other_id(std::uint32_t id) {
   if (::setgroups(0, nullptr) != 0 || ::setresgid(id, id, id) != 0 || ::setresuid(id, id, id) != 0)
     return system_error(errno, fmt::format("cannot become the id {}", id));
-  // Else /proc/self is root's, and so are the maps of the namespace that comes next.
+  // Otherwise /proc/self belongs to root, and so do the maps of the namespace that comes next.
   if (::prctl(PR_SET_DUMPABLE, 1) != 0) return system_error(errno, "cannot become another id");
   return {};
 }

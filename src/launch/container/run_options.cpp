@@ -125,7 +125,7 @@ Result<std::vector<std::string>> parse_env_file(
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
-    // Files that shells read, too.
+    // Files that shells also read.
     if (constexpr std::string_view kExport = "export "; line.starts_with(kExport))
       line.remove_prefix(kExport.size());
     if (out.size() >= kMaxEnvLines)

@@ -1,5 +1,5 @@
-// What the user asked of a launch, as values; and the words that docker and apptainer users type
-// for it, read strictly.
+// What the user requested for a launch, as values; and the options that docker and apptainer users
+// type for it, parsed strictly.
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,7 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
         .hint("mount on another place");
   if (place.state != State::kFound || mount.source.empty()) return {};
   const FileKind source = mount.type == "bind" ? kind_on_host(mount.source) : FileKind::kDirectory;
-  // What is written for this launch is not there yet.
+  // What is written for this launch does not exist yet.
   if (source == FileKind::kMissing) return {};
   const bool directory = place.kind == FileKind::kDirectory;
   if (directory != (source == FileKind::kDirectory))
@@ -180,7 +180,7 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
   const ContainerPlace place = paths.find(directory);
   if (place.state == State::kProc)
     return std::unexpected(leads_into_proc("the working directory", directory, place.path));
-  // The engine makes it in memory.
+  // The engine creates it in memory.
   if (place.state == State::kUnknown || (place.state == State::kMissing && place.fresh))
     return place.path;
   const char* why = place.state == State::kMissing       ? "is not in the image"

@@ -48,7 +48,7 @@ Result<std::string> mapper(const char* name) {
 }
 
 bool run_mapper(const std::string& program, pid_t target, std::uint32_t own, const IdRange& range) {
-  // Set-uid, and nothing of the user's surroundings matters to it.
+  // Set-uid, and independent of the user's environment.
   const NextProgram mapper(program,
                            {program, fmt::format("{}", target), "0", fmt::format("{}", own), "1",
                             "1", fmt::format("{}", range.start), fmt::format("{}", range.count)},

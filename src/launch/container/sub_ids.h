@@ -1,5 +1,5 @@
 // A range of ids for a container whose user is not the caller: the ids of /etc/subuid and
-// /etc/subgid, mapped by newuidmap and newgidmap, since the kernel lets nobody map those of others.
+// /etc/subgid, mapped by newuidmap and newgidmap, since the kernel lets nobody map foreign ids.
 #pragma once
 
 #include <sys/types.h>

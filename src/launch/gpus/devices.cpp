@@ -22,7 +22,7 @@ std::string kind_of(const std::string& name) {
 /// Why the specifications that define the devices do not serve; empty when they do.
 std::string complaint_about(const cdi::Registry& registry, const std::vector<std::string>& names,
                             const host::Machine& machine) {
-  // A file's other devices may be as they like.
+  // Other devices of the file do not matter.
   std::map<const cdi::SpecFile*, cdi::Spec> used;
   for (const cdi::ListedDevice& device : registry.listed()) {
     if (std::find(names.begin(), names.end(), device.name) == names.end()) continue;
@@ -79,7 +79,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   if (modes.empty()) return resolve_foreign(names, registry, input.machine, out);
   const auto listed = registry.resolve(names);
   const std::string complaint = listed ? complaint_about(registry, names, input.machine) : "";
-  // What belongs to the fabric is in a specification only if that was asked for when it was made.
+  // Fabric devices are in a specification only if that was requested when it was generated.
   if (listed && complaint.empty() && (input.with.empty() || !of_gpus)) {
     out.reasons.push_back(
         fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
@@ -124,7 +124,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
 }  // namespace
 
 Result<GpuDevices> plan_devices(const GpuInput& input) {
-  // Devices that are named need no look at the machine.
+  // Devices given by name need no look at the machine.
   const bool named = !input.request.nvidia && !input.request.rocm &&
                      std::ranges::all_of(input.request.gpus, [](const std::string& value) {
                        return value.find('/') != std::string::npos;

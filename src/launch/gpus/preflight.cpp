@@ -114,7 +114,7 @@ void keep_chosen(host::Profile& host, const std::vector<std::string>& devices) {
   std::erase_if(host.gpus, [&](const host::Gpu& gpu) {
     return !addresses.contains(gpu.pci_address.value.value_or(""));
   });
-  // Where the driver shows no GPU (WSL2), one that was asked for is there.
+  // Where the driver lists no GPU (WSL2), a requested one counts as present.
   if (!host.gpus.empty() || devices.empty())
     host.gpu_count = host::Number::known(host.gpus.size(), "the GPUs of the container");
 }
@@ -189,7 +189,7 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
   const bool gpus = asks_for_gpu(options.devices);
   const bool read_layers = options.read_layers && gpus;
   if (name.empty() || options.cache == nullptr) {
-    // Without a name nothing can be remembered, and judging costs more than many a start.
+    // Without a name nothing can be cached, and judging costs more than many a start.
     if (!read_layers) {
       Preflight out;
       if (!gpus) return out;

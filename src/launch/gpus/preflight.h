@@ -1,6 +1,6 @@
-// `flense check` before a start: will this image run here under flense run? Of what the inventory
-// cache knows of the image, so that it costs next to nothing; the answer itself is kept as well,
-// for this image, machine, boot and build.
+// `flense check` before a start: will this image run here under flense run? From what the inventory
+// cache knows about the image, so that it costs next to nothing; the answer itself is cached as
+// well, by image, machine, boot and build.
 #pragma once
 
 #include <filesystem>

@@ -199,7 +199,7 @@ Result<void> Chooser::take_count(const GpuWords& words, std::uint64_t count) {
     std::erase_if(usable, [](const GpuSlot& slot) {
       return slot.instances > 0 || slot.mig_without_instance;
     });
-    // Several vendors' GPUs serve no program together: the first vendor's, as podman chooses.
+    // GPUs of different vendors serve no program together: the first vendor's, as in podman.
     if (!usable.empty()) break;
   }
   if (usable.empty()) return no_gpu(asked);
@@ -226,7 +226,7 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
     instances_.push_back(device);
     return {};
   }
-  // GPU:INSTANCE, where the GPU counts like any index.
+  // GPU:INSTANCE, where the GPU is numbered like any index.
   const std::size_t colon = device.find(':');
   const auto number = parse_number(std::string_view(device).substr(0, colon));
   const bool instance =
@@ -253,11 +253,11 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
     return {};
   }
   for (const GpuSlot& slot : candidates("")) {
-    // As nvidia-smi and Docker do: any beginning of a UUID that is long enough to mean one.
+    // As in nvidia-smi and Docker: any prefix of a UUID that is long enough to be unambiguous.
     const bool uuid = device.size() >= 8 && !slot.uuid.empty() && slot.uuid.starts_with(device);
     if (uuid || (!slot.address.empty() && slot.address == device)) return take_slot(slot, device);
   }
-  // UUIDs may be unknown to plain files; what a specification has decides then.
+  // Plain files may not tell UUIDs; then the specification decides.
   const bool blind = std::ranges::any_of(slots_, [](const GpuSlot& s) { return s.uuid.empty(); });
   if (slots_.empty() || (blind && !job_ && device.starts_with("GPU-"))) {
     add(cdi_name(vendors.front(), device), "named");
@@ -358,7 +358,7 @@ std::optional<std::set<std::uint64_t>> openable_minors(const host::Tree& dev,
   for (const GpuSlot& slot : slots_of(host)) {
     if (slot.vendor != "nvidia" || !slot.minor) continue;
     const auto node = dev.node(fmt::format("nvidia{}", *slot.minor));
-    // Nodes that are missing say nothing about what the job has.
+    // Missing nodes say nothing about what the job has.
     if (!node || !node->refusal) return std::nullopt;
     if (*node->refusal == 0) out.insert(*slot.minor);
   }

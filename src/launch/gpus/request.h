@@ -1,4 +1,4 @@
-// What was asked for with --gpus, --nv, --rocm and --device, and what the batch system allows, as
+// What was requested with --gpus, --nv, --rocm and --device, and what the batch system allows, as
 // qualified CDI device names.
 #pragma once
 

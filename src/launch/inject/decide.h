@@ -1,5 +1,5 @@
-// Library by library: does the container get the host's? Values to values; the image is asked
-// through ImageLibraries.
+// Decides library by library whether the container gets the host's. Values to values; the image is
+// queried through ImageLibraries.
 #pragma once
 
 #include <map>

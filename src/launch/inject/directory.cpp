@@ -118,7 +118,7 @@ std::optional<HeldPrepared> hold_prepared(const std::filesystem::path& directory
 
 Result<void> publish_prepared(const std::filesystem::path& directory, const Prepared& prepared,
                               const PreparedFiles& files) {
-  // One that is there and not whole is of a disk that failed: it gives way.
+  // One that exists but is incomplete comes from a failed disk: it is replaced.
   std::error_code ignored;
   if (std::filesystem::exists(directory, ignored) && !load_prepared(directory)) {
     TRY(const bool free, discard_directory(directory));
@@ -193,7 +193,7 @@ cdi::Edits edits_with(const cdi::Edits& edits, const Prepared& prepared,
   for (const Prepared::Bind& bind : prepared.binds) {
     const std::string host =
         bind.host.starts_with('/') ? bind.host : (directory / bind.host).string();
-    // With what is mounted below: in a container each of the driver's files is a mount of its own.
+    // Including mounts below: in a container each of the driver's files is a mount of its own.
     out.mounts.push_back(
         {host, bind.container, "", {"ro", "nosuid", "nodev", "rbind", "rprivate"}});
   }

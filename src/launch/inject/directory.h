@@ -1,6 +1,6 @@
-// A prepared directory: what a decision about an image and a driver came to, made once and bound
-// into every container after. KEY/{lib/, lib32/, ld.so.cache, decisions.json}; it appears whole or
-// not at all, is never changed, and stays while somebody holds it (kept_directory.h).
+// A prepared directory: the outcome of a decision about an image and a driver, made once and bound
+// into every later container. KEY/{lib/, lib32/, ld.so.cache, decisions.json}; it appears whole or
+// not at all, never changes, and stays as long as somebody holds it (kept_directory.h).
 #pragma once
 
 #include <cstdint>

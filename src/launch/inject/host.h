@@ -1,4 +1,4 @@
-// The libraries among what CDI edits mount, and what is known of each on the host.
+// The libraries among the mounts of CDI edits, and what the host knows about each.
 #pragma once
 
 #include <cstdint>

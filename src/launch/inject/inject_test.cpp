@@ -1,4 +1,4 @@
-// Decisions about real ELF files, and what they come to.
+// Decisions about real ELF files, and their results.
 #include "launch/inject/inject.h"
 
 #include <gmock/gmock.h>
@@ -136,7 +136,7 @@ TEST(Injection, MuslIsRefusedWithItsReason) {
   EXPECT_THAT(refused.error().message,
               HasSubstr("its C library is musl, /lib/ld-musl-x86_64.so.1"));
   EXPECT_THAT(refused.error().hint, HasSubstr("image with glibc"));
-  // What can be done without is left out.
+  // What is not essential is left out.
   edits.mounts = {roots.mount(kLib + "libnvidia-nvvm.so.4")};
   const auto skipped = roots.plan(edits);
   ASSERT_TRUE(skipped) << skipped.error().message;
@@ -288,13 +288,13 @@ TEST(Injection, TheImagesCacheIsKeptAndOursComesFirst) {
   ASSERT_TRUE(injection);
   EXPECT_THAT(cached(*injection, "libcuda.so.1"), ElementsAre("/run/flense/lib/libcuda.so.1"));
   EXPECT_THAT(cached(*injection, "libz.so.1"), ElementsAre("/opt/v3/libz.so.1", "/opt/libz.so.1"));
-  // As unpacking leaves it where the image has none.
+  // As unpacking leaves it if the image has none.
   std::filesystem::remove_all(roots.prepared());
   roots.write(roots.image("etc/ld.so.cache"), "");
   injection = roots.plan(edits);
   ASSERT_TRUE(injection);
   EXPECT_THAT(injection->notices, IsEmpty());
-  // A damaged one is told, and does not stop the launch.
+  // A damaged one is reported, and does not stop the launch.
   std::filesystem::remove_all(roots.prepared());
   roots.write(roots.image("etc/ld.so.cache"), "glibc-ld.so.cache1.1\xff\xff\xff\xff");
   injection = roots.plan(edits);
@@ -327,7 +327,7 @@ TEST(Injection, LibrariesOf32BitsHaveTheirOwnDirectory) {
                 {"-m32"});
   cdi::Edits edits;
   edits.mounts = {roots.mount(kCuda), roots.mount(lib32 + "libcuda.so.550.54.15")};
-  // Nothing in the image starts programs of 32 bits: the library is no loss.
+  // Nothing in the image starts 32-bit programs: the library is no loss.
   auto injection = roots.plan(edits);
   ASSERT_TRUE(injection) << injection.error().message;
   EXPECT_FALSE(decision(*injection, lib32 + "libcuda.so.550.54.15").injected);
@@ -397,7 +397,7 @@ TEST(Injection, ALaunchReusesWhatIsPrepared) {
   edits.mounts = {roots.mount(kCuda)};
   const auto first = roots.plan(edits);
   ASSERT_TRUE(first);
-  // Nothing of the image is read again.
+  // Nothing in the image is read again.
   std::filesystem::remove_all(roots.image("usr"));
   const auto second = roots.plan(edits);
   ASSERT_TRUE(second) << second.error().message;
@@ -439,7 +439,7 @@ TEST(Injection, ADamagedDirectoryIsMadeAgain) {
   const std::filesystem::path place =
       std::filesystem::path(host_of(*first, "/run/flense/lib")).parent_path();
   {
-    // Not under a container that uses it.
+    // Not while a container uses it.
     roots.write(place / "decisions.json", "");
     const auto again = roots.plan(edits);
     ASSERT_FALSE(again);

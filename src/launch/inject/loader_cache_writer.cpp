@@ -95,7 +95,7 @@ Result<std::string> write_loader_cache(std::span<const elf::CacheEntry> entries)
   std::vector<elf::CacheEntry> sorted(entries.begin(), entries.end());
   std::ranges::stable_sort(sorted, comes_before);
 
-  // The loader walks the names of subdirectories beside its own list: both in order.
+  // The loader walks the names of subdirectories in step with its own list: both are sorted.
   std::map<std::string_view, std::uint32_t> hwcaps;
   for (const elf::CacheEntry& entry : sorted)
     if (is_named(entry)) hwcaps.emplace(entry.hwcap_name, 0);

@@ -1,4 +1,4 @@
-// A full disk told as what was wanted, where, and what there was.
+// Reports a full disk: what was needed, where, and what was available.
 #pragma once
 
 #include <cstdint>

@@ -33,7 +33,7 @@ Result<UniqueFd> attach_loop(int file, std::uint64_t offset, std::uint64_t size,
   config.info.lo_offset = offset;
   config.info.lo_sizelimit = size;
   config.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
-  // Others take devices, too: one that was free may be taken.
+  // Others use loop devices, too: a free one may be taken meanwhile.
   constexpr int kTries = 64;
   for (int tries = 0; tries < kTries; ++tries) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);

@@ -1,6 +1,6 @@
-// What the programs of an unpacked root were when it was unpacked: records of one size in order, so
-// that the one that is to be started is compared at every start, in microseconds, where
-// root_listing.h takes reading them all.
+// What the programs of an unpacked root were when it was unpacked: sorted records of fixed size, so
+// that the program to be started can be compared at every start, in microseconds, whereas
+// listing.h would have to be read as a whole.
 #pragma once
 
 #include <string>

@@ -183,7 +183,7 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
     TRY_DO(progress.add(0));
     std::this_thread::sleep_for(pause);
   }
-  // Whoever had the lock may have done it.
+  // Whoever held the lock may have done it.
   TRY(there, find(key));
   if (there) return std::move(*there);
   TRY_DO(with_context(with_hint(unpack(image, key, progress), place_hint(directory_)),

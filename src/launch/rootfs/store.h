@@ -2,11 +2,11 @@
 // this machine, shared by any number of processes. An entry appears whole or not at all.
 //
 //   roots/KEY/root/       the tree: the caller's own files, see image::Ownership::kCaller
-//   roots/KEY/listing     what it consists of (root_listing.h)
-//   roots/KEY/programs    its programs, for the check at each start (root_programs.h)
+//   roots/KEY/listing     its files (listing.h)
+//   roots/KEY/programs    its programs, for the check at each start (programs.h)
 //   roots/KEY/entry.json  its label, notices and size; without it there is no entry
 //
-// Who uses an entry holds it (kept_directory.h); who unpacks or removes one has the lock of
+// A user of an entry holds it (kept_directory.h); whoever unpacks or removes one has the lock of
 // roots/.KEY.lock.
 #pragma once
 
