@@ -14,7 +14,7 @@ namespace flense {
 struct CacheSurroundings {
   /// A variable of the environment; nullopt or empty: not set.
   std::function<std::optional<std::string>(std::string_view)> variable;
-  /// Whether a path, or the nearest directory above it that exists, lies on a network file system.
+  /// Whether a path, or the nearest directory above it that exists, is on a network file system.
   std::function<bool(const std::filesystem::path&)> on_network;
   unsigned user = 0;  ///< effective user id
 };

@@ -148,7 +148,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::vector<std:
     actions.null(2, O_WRONLY);
   } else {
     child->stderr_ = UniqueFd(::memfd_create("stderr", MFD_CLOEXEC));
-    if (child->stderr_.get() < 0) return system_error(errno, "cannot create a file in memory");
+    if (child->stderr_.get() < 0) return system_error(errno, "cannot create an in-memory file");
     actions.dup(child->stderr_.get(), 2);
   }
   if (options.pipe_stdout) {

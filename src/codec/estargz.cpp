@@ -243,7 +243,8 @@ Result<EstargzLayer> write_estargz(Bytes tar, const std::string& name, const Est
     TarReader reader(source, name, {});
     TRY(const auto member, reader.next());
     if (!member || member->sparse || member->type == MemberType::kOther)
-      return fail(Code::kInternal, "{}: member {} has no form in an eStargz layer", name, position);
+      return fail(Code::kInternal, "{}: member {} cannot be represented in an eStargz layer", name,
+                  position);
     TRY_DO(writer.add(*member, tar.subspan(span.begin, span.content - span.begin),
                       tar.subspan(span.content, span.end - span.content)));
     if (++written == order.prefetch) TRY_DO(writer.add_landmark(kPrefetchLandmark));

@@ -89,7 +89,7 @@ std::string EstargzToc::name_if_changed(std::map<std::uint64_t, std::string>& la
 Result<void> EstargzToc::add(const TarMember& member) {
   const std::string_view type = type_name(member.type);
   if (type.empty())
-    return fail(Code::kInternal, "{} has no form in a table of contents", member.name);
+    return fail(Code::kInternal, "{} cannot be represented in a table of contents", member.name);
   Waiting one;
   one.name = json_string(member.name);
   std::string& head = one.head;
@@ -127,7 +127,7 @@ Result<void> EstargzToc::add(const TarMember& member) {
 }
 
 Result<void> EstargzToc::add_chunk(std::uint64_t offset, std::string digest) {
-  if (waiting_.empty()) return fail(Code::kInternal, "a chunk of no file");
+  if (waiting_.empty()) return fail(Code::kInternal, "a chunk without a file");
   // A complete entry waits only for those before it.
   waiting_.front().done.push_back({offset, std::move(digest)});
   return write_complete();

@@ -25,7 +25,7 @@ class DeflatePacker final : public BlockPacker {
 
   Result<void> pack(Bytes before, Bytes block, bool last, std::vector<std::byte>& out) override {
     if (!ok_ || deflateReset(&stream_) != Z_OK)
-      return fail(Code::kEnvironment, "zlib has no memory");
+      return fail(Code::kEnvironment, "zlib is out of memory");
     if (!before.empty())
       deflateSetDictionary(&stream_, reinterpret_cast<const Bytef*>(before.data()),
                            static_cast<uInt>(before.size()));
@@ -100,7 +100,7 @@ GzipMemberPacker::~GzipMemberPacker() {
 Result<void> GzipMemberPacker::pack(std::span<const Bytes> parts, std::vector<std::byte>& out) {
   z_stream& stream = state_->stream;
   if (!state_->ok || deflateReset(&stream) != Z_OK)
-    return fail(Code::kEnvironment, "zlib has no memory");
+    return fail(Code::kEnvironment, "zlib is out of memory");
   std::size_t size = 0;
   for (const Bytes part : parts) size += part.size();
   if (size > kMostPart) return fail(Code::kInternal, "a gzip member of {} bytes at once", size);

@@ -21,7 +21,7 @@ std::string_view isal_says(int status) {
     case ISAL_INVALID_SYMBOL:
       return "invalid symbol";
     case ISAL_INVALID_LOOKBACK:
-      return "a match begins before the data";
+      return "a match starts before the data";
     case ISAL_INVALID_WRAPPER:
       return "no gzip header";
     case ISAL_UNSUPPORTED_METHOD:

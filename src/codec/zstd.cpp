@@ -31,7 +31,7 @@ class ZstdDecoder final : public Decoder {
   }
 
   Result<std::size_t> read(MutableBytes target) override {
-    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    if (!context_) return fail(Code::kEnvironment, "zstd is out of memory");
     ZSTD_outBuffer out{target.data(), target.size(), 0};
     while (out.pos == 0) {
       bool ended = false;
@@ -86,7 +86,7 @@ class FramePacker final : public BlockPacker {
 
   Result<void> pack(Bytes /*before*/, Bytes block, bool /*last*/,
                     std::vector<std::byte>& out) override {
-    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    if (!context_) return fail(Code::kEnvironment, "zstd is out of memory");
     out.resize(ZSTD_compressBound(block.size()));
     const std::size_t size =
         ZSTD_compress2(context_.get(), out.data(), out.size(), block.data(), block.size());

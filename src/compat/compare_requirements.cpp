@@ -28,7 +28,7 @@ struct Wording {
   const char* id;
   const char* subject;   ///< "the least driver"
   const char* appeared;  ///< "an NVIDIA driver is needed now: {}"
-  const char* vanished;  ///< "no NVIDIA driver is needed any more"
+  const char* vanished;  ///< "an NVIDIA driver is no longer needed"
   bool more_is_narrower = true;
   int (*compare)(std::string_view, std::string_view) = compare_versions;
 };
@@ -72,7 +72,7 @@ class Comparison {
     const bool rose = compare_versions(*b.value, *a.value) > 0;
     if (rose ? !bound_a : !bound_b) return version(words, a, b);
     add(words.id, Direction::kUnknown,
-        fmt::format("{} was {}{} and is {}{} now, as far as device code tells", words.subject,
+        fmt::format("{} was {}{} and is now {}{}, as far as device code tells", words.subject,
                     at_least(bound_a), *a.value, at_least(bound_b), *b.value),
         a, b);
   }
@@ -125,8 +125,8 @@ class Comparison {
       const auto fact = [](const inventory::GlibcNeed* need) {
         return need == nullptr ? Text{} : Text::known(need->version, need->path);
       };
-      version({"glibc", "the glibc that the files need of their host", "glibc is needed now",
-               "no glibc is needed any more"},
+      version({"glibc", "the glibc that the files need from the host", "glibc is needed now",
+               "glibc is no longer needed"},
               fact(asked_before), fact(asked_after));
     } else {
       value("glibc", "the C library", Direction::kNeutral, a, b);
@@ -298,11 +298,11 @@ HostChanges compare_requirements(const ComparedNeeds& before, const ComparedNeed
   }
   const Requirements &a = *before.sheet, &b = *after.sheet;
   Comparison out(a, b);
-  out.driver({"driver-floor", "the least driver (minor-version mode)",
-              "an NVIDIA driver is needed now, at least", "no NVIDIA driver is needed any more"},
+  out.driver({"driver-floor", "the minimum driver (minor-version mode)",
+              "an NVIDIA driver is now needed, at least", "an NVIDIA driver is no longer needed"},
              a.driver_minor, b.driver_minor);
   out.driver({"driver-native", "the driver that supports its CUDA itself",
-              "the driver that supports its CUDA itself", "no CUDA is brought any more"},
+              "the driver that supports its CUDA itself", "CUDA is no longer included"},
              a.driver_native, b.driver_native);
   out.version({"ptx-driver", "the driver that compiles all its PTX",
                "PTX came in, compiled by drivers from", "no PTX is left to compile"},
@@ -311,8 +311,8 @@ HostChanges compare_requirements(const ComparedNeeds& before, const ComparedNeed
   out.value("rocm", "ROCm", Direction::kNeutral, a.rocm, b.rocm);
   out.gpus();
   out.glibc(before.glibc, after.glibc);
-  out.version({"cpu", "the processor level", "a processor level is asked for now",
-               "no processor level is asked for any more", true, compare_levels},
+  out.version({"cpu", "the processor level", "a processor level is now required",
+               "a processor level is no longer required", true, compare_levels},
               a.cpu_level, b.cpu_level);
   out.value("platform", "the platform", Direction::kNarrower, a.platform, b.platform);
   return out.take();

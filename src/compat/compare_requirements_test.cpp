@@ -60,7 +60,7 @@ TEST(CompareRequirements, DriversRiseAndFall) {
   Requirements after = sheet();
   after.driver_minor = Text::known("580.65.06", "table");
   const HostChanges rose = compare(sheet(), after);
-  EXPECT_THAT(lines(rose), ElementsAre("driver-floor narrower: the least driver (minor-version "
+  EXPECT_THAT(lines(rose), ElementsAre("driver-floor narrower: the minimum driver (minor-version "
                                        "mode) rose from 525.60.13 to 580.65.06"));
   EXPECT_EQ(status(rose, "driver-floor"), "failed");
   EXPECT_EQ(status(rose, "driver-native"), "passed");
@@ -114,7 +114,7 @@ TEST(CompareRequirements, LibcOfTheImageAndOfTheHost) {
   bare.libc = {};
   const inventory::GlibcNeed old_need{"2.28", "lib/a.so"}, new_need{"2.34", "lib/b.so"};
   EXPECT_THAT(lines(compare_requirements({&bare, &old_need}, {&bare, &new_need})),
-              ElementsAre("glibc narrower: the glibc that the files need of their host rose from "
+              ElementsAre("glibc narrower: the glibc that the files need from the host rose from "
                           "2.28 to 2.34"));
 }
 

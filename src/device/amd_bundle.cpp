@@ -36,7 +36,7 @@ void read_compressed(Bytes packed, const AmdCompressed& header, std::size_t& bud
   const auto method = header.block_method();
   if (!method) {
     bundle.unread =
-        fmt::format("compressed by method {}, which flense does not read", header.method);
+        fmt::format("compressed with method {}, which flense cannot read", header.method);
     return;
   }
   if (budget == 0) {

@@ -147,7 +147,7 @@ TEST(AmdBundle, WhatCannotBeUnpackedIsUnknownAndSaysWhy) {
   damaged[26] = '!';
   const std::string other = compressed_bundle(2, "no bundle at all, only text");
   for (const auto& [bytes, why] :
-       {std::pair(method, "compressed by method 2"), std::pair(damaged, "Zstandard"),
+       {std::pair(method, "compressed with method 2"), std::pair(damaged, "Zstandard"),
         std::pair(other, "no offload bundle after unpacking")}) {
     const auto bundles = read(bytes);
     ASSERT_EQ(bundles.size(), 1U);

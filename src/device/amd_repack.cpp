@@ -38,7 +38,7 @@ Result<void> check_contents(const AmdTable& table) {
     const AmdRow& row = table.rows[i];
     if (row.size == 0) continue;
     if (row.offset < end)
-      return bad_input("the bundle's content {} begins inside of another or of the table", row.id);
+      return bad_input("the bundle's content {} begins inside another one or the table", row.id);
     end = row.end();
   }
   return {};
@@ -165,7 +165,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
   header.total = packed.size();
   header.hash = load_le<std::uint64_t>(hash.take(), 0);
   const auto front = amd_compressed_bytes(header);
-  if (!front) return bad_input("the bundle packed anew does not fit its header");
+  if (!front) return bad_input("the recompressed bundle does not fit its header");
   Repacked out;
   out.size = packed.size();
   out.packed = packed.take();
@@ -196,9 +196,9 @@ Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
   // What version 1 leaves out can only be zero padding.
   if (!std::ranges::all_of(packed.subspan(plain.consumed()),
                            [](std::byte b) { return b == std::byte{0}; }))
-    return bad_input("something stands behind the bundle's compressed data");
+    return bad_input("data follows the bundle's compressed data");
   if (amd_bundle_hash(plain.bytes()) != header->hash)
-    return bad_input("the bundle's hash is not that of its content");
+    return bad_input("the bundle's hash does not match its content");
   return check_and_use(plain.bytes(), plain.bytes().size());
 }
 

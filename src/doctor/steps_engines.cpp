@@ -127,8 +127,7 @@ void cdi_specs(const Scene& scene, const Bridge& bridge, std::vector<Step>& step
   for (const std::string& path : bridge.unreadable)
     step.saw(path + ": cannot be read as a specification");
   if (!bridge.unreadable.empty())
-    return step.warn(bridge.unreadable.front() + " is no CDI specification that can be read",
-                     remedy);
+    return step.warn(bridge.unreadable.front() + " is not a readable CDI specification", remedy);
   if (bridge.specs.empty()) return step.skip("none of NVIDIA's");
   step.ok(counted(bridge.specs.size(), "specification", "specifications"));
 }

@@ -71,7 +71,7 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
         install, kSource);
   if (alive == false)
     return step.broken(
-        "the Fabric Manager does not run: cuInit fails with error 802",
+        "the Fabric Manager is not running: cuInit fails with error 802",
         "systemctl enable --now nvidia-fabricmanager; its journal says why it stopped", kSource);
   if (!alive)
     return step.unknown("whether the Fabric Manager runs cannot be told: /proc hides processes",

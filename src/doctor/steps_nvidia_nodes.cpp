@@ -79,7 +79,7 @@ void present(const Scene& scene, std::vector<Step>& steps) {
     if (scene.machine.dev.is_copy() && node->kind == host::DeviceNode::Kind::kFile)
       return step.unknown(label + " is a plain file in this copy and does not tell its numbers",
                           "copy device nodes as root, or write stand-ins", false);
-    return step.broken(fmt::format("{} is {}, no device node", label, describe(*node)),
+    return step.broken(fmt::format("{} is {}, not a device node", label, describe(*node)),
                        scene.in_container() ? "an image keeps what an engine once mounted there: "
                                               "rebuild it without docker commit, and "
                                               "start with --gpus all instead of -v /dev/…"

@@ -71,7 +71,7 @@ Judged judge(const Scene& scene, const std::string& word) {
   }
   if (small.starts_with("gpu-")) return judge_uuid(scene, word);
   const auto index = parse_number(word);
-  if (!index) return {Match::kNo, fmt::format("'{}' is no index and no UUID", word)};
+  if (!index) return {Match::kNo, fmt::format("'{}' is neither an index nor a UUID", word)};
   const auto count = device_count(scene);
   if (!count) return {Match::kUnknown, "no file tells how many GPUs there are"};
   if (*index < *count) return {Match::kYes, {}};

@@ -271,7 +271,7 @@ inline const std::vector<Variant>& variants() {
        },
        "fabric-manager", "/proc hides processes", Verdict::kUnknown},
       {"MPS that was killed", kHost, [](M m) { m.file("tmp/nvidia-mps/control"); }, "mps",
-       "no MPS daemon runs", kWarn},
+       "no MPS daemon is running", kWarn},
       {"MPS named, but not there", kBox,
        [](M m) { m.environment["CUDA_MPS_PIPE_DIRECTORY"] = "/mps"; }, "mps", "805", kWarn},
       {"half the lanes", kHost,

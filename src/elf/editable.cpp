@@ -111,14 +111,14 @@ Result<void> check_loaded_section(const File& file, const Section& section) {
   for (const Segment& segment : file.segments()) {
     if (segment.type != PT_LOAD || !file_range(segment).intersects(range)) continue;
     if (range.begin < segment.offset || range.end > segment.offset + segment.file_size)
-      return bad_input("section {} lies across the border of a load segment", section.name);
+      return bad_input("section {} crosses the boundary of a load segment", section.name);
     if ((section.flags & SHF_ALLOC) != 0 &&
         section.address - segment.address != section.offset - segment.offset)
       return bad_input("section {} is not where its load segment maps it", section.name);
     return {};
   }
   if ((section.flags & SHF_ALLOC) != 0)
-    return bad_input("section {} is marked as loaded but lies in no load segment", section.name);
+    return bad_input("section {} is marked as loaded but is in no load segment", section.name);
   return {};
 }
 
@@ -128,7 +128,7 @@ Result<void> check_indices(const File& file) {
   for (const Section& section : file.sections()) {
     if (section.type == SHT_NULL) continue;
     if (section.type == SHT_GROUP || section.type == SHT_SYMTAB_SHNDX)
-      return bad_input("section {} belongs in a relocatable object", section.name);
+      return bad_input("section {} belongs to a relocatable object", section.name);
     const bool info_is_index =
         (section.flags & SHF_INFO_LINK) != 0 || section.type == SHT_RELA || section.type == SHT_REL;
     if (section.link >= count || (info_is_index && section.info >= count))

@@ -157,7 +157,7 @@ void Output::add_input(const Range& range, const std::vector<Replacement>& repla
 
 Result<void> Output::pad_to(std::uint64_t offset) {
   if (offset < size_)
-    return fail(Code::kInternal, "the layout puts {:#x} behind what ends at {:#x}", offset, size_);
+    return fail(Code::kInternal, "the layout puts {:#x} after what ends at {:#x}", offset, size_);
   add(Extent::zero(offset - size_));
   return {};
 }

@@ -103,7 +103,7 @@ class Finder {
 
   Result<std::vector<Reference>> take() {
     if (scanned_ > kMaxScanHits)
-      return bad_input("code and data seem to address device code in {} places", scanned_);
+      return bad_input("code and data may address device code in {} places", scanned_);
     std::ranges::sort(found_, [](const Reference& a, const Reference& b) {
       return std::tuple(a.target, a.kind, a.where) < std::tuple(b.target, b.kind, b.where);
     });

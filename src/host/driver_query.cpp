@@ -181,7 +181,7 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
     const auto index = parse_number(row[0]);
     if (row.size() != kColumns || !index) {
       profile.notices.push_back(
-          fmt::format("nvidia-smi says what cannot be read: {}", clean(line.substr(0, 80))));
+          fmt::format("the output of nvidia-smi cannot be parsed: {}", clean(line.substr(0, 80))));
       continue;
     }
     const std::string address = row[kAddress] = kernel_address(row[kAddress]);

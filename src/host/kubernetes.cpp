@@ -117,7 +117,7 @@ void read_runtime(const Json& node, const std::string& name, Profile& out) {
   engine.name = clean(runtime.substr(0, at));
   engine.version = Text::known(clean(runtime.substr(at + 3)), evidence);
   engine.path.evidence = evidence;
-  engine.cdi = Flag::unknown("a node does not tell its engine's configuration");
+  engine.cdi = Flag::unknown("a node does not reveal its engine's configuration");
   engine.nvidia_runtime = engine.cdi;
   out.engines.push_back(std::move(engine));
 }
@@ -168,7 +168,7 @@ Flag mig_of(const Labels& labels, bool sliced) {
     return Flag::known(true, labels.evidence(mixed->first));
   if (labels.value(kCapable) == "false") return Flag::known(false, labels.evidence(kCapable));
   if (labels.value(kStrategy) == "single") return Flag::known(false, labels.evidence(kStrategy));
-  return Flag::unknown("the labels do not tell whether MIG is on");
+  return Flag::unknown("the labels do not say whether MIG is on");
 }
 
 void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables,
@@ -294,7 +294,7 @@ void read_pci(const Labels& labels, Profile& out) {
       if (!labels.is_true(key)) continue;
       Gpu gpu;
       gpu.vendor = vendor;
-      gpu.kernel_driver = Text::unknown("the node has no GPU label of the driver's");
+      gpu.kernel_driver = Text::unknown("the node has no GPU label from the driver");
       out.gpus.push_back(std::move(gpu));
       out.gpu_count =
           Number::unknown(labels.evidence(key) + " tells that there is one, not how many");
@@ -395,7 +395,7 @@ Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_v
     for (Profile& profile : out)
       profile.notices.insert(profile.notices.begin(),
                              fmt::format("no node of {} has a GPU label: NVIDIA's GPU feature "
-                                         "discovery and AMD's node labeller write them",
+                                         "discovery and AMD's node labeller write those",
                                          file));
   return out;
 }

@@ -99,7 +99,7 @@ Amd probe_amd(const Machine& machine) {
   out.driver_version = text_fact(machine.sys, "module/amdgpu/version");
   if (!out.driver_version.value)
     out.driver_version.evidence = machine.sys.exists("module/amdgpu")
-                                      ? "the kernel's own amdgpu carries no version"
+                                      ? "the kernel's own amdgpu has no version"
                                       : "amdgpu is not loaded";
   for (const std::string_view path : {"opt/rocm/.info/version", "opt/rocm/core/.info/version"}) {
     out.rocm_version = text_fact(machine.root, path);

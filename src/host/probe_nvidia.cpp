@@ -207,7 +207,7 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
   Nvidia out = probe_nvidia_driver(machine);
   if (system.wsl2.value.value_or(false) && !out.module_version.value)
     out.module_version = out.module_kind =
-        Text::unknown("on WSL2 the driver is Windows's; only its library tells the version");
+        Text::unknown("on WSL2 the driver is Windows's; only its library knows the version");
 
   if (!out.module_version.value)
     out.agree = Flag::unknown(out.module_version.evidence);

@@ -62,7 +62,7 @@ TEST(ProfileJson, WrongDocumentsSayWhere) {
     return profile ? std::string() : profile.error().message;
   };
   EXPECT_THAT(message(R"({"schema": "flense/inventory/v1"})"), HasSubstr("flense/inventory/v1"));
-  EXPECT_THAT(message("[]"), HasSubstr("no host profile"));
+  EXPECT_THAT(message("[]"), HasSubstr("not a host profile"));
   const auto with = [&](std::string_view member) {
     return message(fmt::format(R"({{"schema": "flense/host/v1", {}}})", member));
   };

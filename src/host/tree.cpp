@@ -213,7 +213,7 @@ Result<UniqueFd> Tree::open(std::string_view path) const {
   if (!fd) return system_error(errno, "cannot read " + label(path));
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot read " + label(path));
-  if (!S_ISREG(status.st_mode)) return bad_input("{} is no regular file", label(path));
+  if (!S_ISREG(status.st_mode)) return bad_input("{} is not a regular file", label(path));
   return fd;
 }
 

@@ -22,7 +22,7 @@ Result<std::string> layers_text(const std::vector<std::string>& layers) {
                   "{} cannot be a layer of an overlay: its name has a "
                   "colon, a comma or a backslash",
                   layer)
-          .hint("write the bundle to another place, or set FLENSE_CACHE");
+          .hint("write the bundle elsewhere, or set FLENSE_CACHE");
   return fmt::format("{}", fmt::join(layers, ":"));
 }
 

@@ -16,7 +16,7 @@ Result<std::string> new_id(const RunOptions& options) {
   if (!options.name.empty()) return options.name;
   std::array<unsigned char, 6> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    return system_error(errno, "cannot make up a name");
+    return system_error(errno, "cannot generate a name");
   std::string out = "flense-";
   for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
   return out;
@@ -112,8 +112,8 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   describe_engine(engine, layout, stage.cover_unified, out.reasons);
   if (options.writable)
     out.notices.emplace_back(
-        "--writable: the first write to a large file of the image copies all of it, and chmod does "
-        "too; keep data on -v mounts");
+        "--writable: the first write to a large file of the image copies all of it, and so does "
+        "chmod; keep data on -v mounts");
   return out;
 }
 

@@ -129,13 +129,11 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
   if (!std::filesystem::exists(directory, error)) return {};
   const auto status = read_status(directory);
   if (status && lives(*status))
-    return fail(Code::kEnvironment, "a container '{}' runs already", name)
-        .hint(fmt::format("flense exec {} COMMAND starts something in it", name));
+    return fail(Code::kEnvironment, "a container '{}' is already running", name)
+        .hint(fmt::format("flense exec {} COMMAND runs a command in it", name));
   // Without a readable state it may still be starting, for a while.
   if (!status && is_young(directory))
-    return fail(Code::kEnvironment,
-                "a container '{}' is being started, or "
-                "what is left of one lies in {}",
+    return fail(Code::kEnvironment, "a container '{}' is starting, or {} holds the remains of one",
                 name, directory.string())
         .hint("choose another --name");
   std::filesystem::remove_all(directory, error);
@@ -220,7 +218,7 @@ Result<int> start_exec(const ExecPlan& plan) {
   if (!plan.cgroup.empty()) TRY_DO(join_divided_cgroup("/sys/fs/cgroup", plan.cgroup));
   if (const int error = once_alone([&] { return ::setns(outer.get(), CLONE_NEWUSER); }))
     return system_error(error, "cannot join the container's outer user namespace");
-  if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot make a mount namespace");
+  if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot create a mount namespace");
   if (cgroup_layout("/sys/fs/cgroup") == CgroupLayout::kHybrid &&
       ::mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") != 0)
     return system_error(errno, "cannot cover /sys/fs/cgroup/unified");

@@ -90,7 +90,7 @@ std::string least_amdgpu(std::string_view rocm, const Knowledge& tables) {
 /// A host whose driver nobody told, with the least one that the candidate runs on.
 Profile with_least_driver(const Template& chosen, Profile host, const Candidate& candidate,
                           const Knowledge& tables) {
-  constexpr const char* kWhy = "the least driver for this build";
+  constexpr const char* kWhy = "the minimum driver for this build";
   if (chosen.vendor == "amd") {
     if (std::string driver = least_amdgpu(candidate.rocm, tables); !driver.empty())
       host.amd.driver_version = host::Text::known(std::move(driver), kWhy);

@@ -181,7 +181,7 @@ void set_in(Json& document, const JsonPlace& place, const std::string& key, cons
 Result<std::string> checked(std::string out, const Json& expected, std::string_view what) {
   const Result<Json> parsed = parse_json(out, what);
   if (parsed && *parsed == expected) return out;
-  return fail(Code::kInternal, "{} was not changed as it was meant", what);
+  return fail(Code::kInternal, "{} was not changed as intended", what);
 }
 
 }  // namespace

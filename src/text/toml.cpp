@@ -43,9 +43,9 @@ class Prescan {
       else if (c == '#')
         at_ = std::min(text_.find('\n', at_), text_.size());
       else if (static_cast<unsigned char>(c) >= 0x80U)
-        return std::pair(line_, "a character that belongs between quotes");
+        return std::pair(line_, "a character that needs quotes");
       else if (c == '.' && ++dots_ > kMaxDots)
-        return std::pair(line_, "a name of too many parts");
+        return std::pair(line_, "a name with too many parts");
       else
         step();
     }
@@ -287,10 +287,8 @@ Result<std::string> set_toml(std::string_view text, const TomlTable& table, cons
     candidates.push_back(at_end(text, table, line));
   for (std::string& candidate : candidates)
     if (says(candidate, expected)) return std::move(candidate);
-  return bad_input(
-             "{} is written so that {} cannot be set in [{}] "
-             "without touching more",
-             what, key, fmt::join(table, "."))
+  return bad_input("{} is written such that {} cannot be set in [{}] without changing more", what,
+                   key, fmt::join(table, "."))
       .hint(fmt::format("write \"{}\" there by hand", line));
 }
 
@@ -307,7 +305,7 @@ Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
   const std::size_t end = line_start(text, node->source().end.line + 1);
   std::string out = std::string(text.substr(0, begin)) + std::string(text.substr(end));
   if (says(out, expected)) return out;
-  return bad_input("{}: {} of [{}] cannot be taken out without touching more", what, key,
+  return bad_input("{}: {} of [{}] cannot be removed without changing more", what, key,
                    fmt::join(table, "."));
 }
 

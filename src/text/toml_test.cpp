@@ -39,7 +39,7 @@ TEST(Toml, DepthIsCapped) {
   std::string deep = "a";
   for (int i = 0; i < 60; ++i) deep += ".a";
   EXPECT_THAT(parse_toml(deep + " = 1\n", "f").error().message,
-              HasSubstr("line 1: a name of too many parts"));
+              HasSubstr("line 1: a name with too many parts"));
   // Headers of 40 parts, and inline tables in one another.
   std::string nested = "x = ";
   for (int i = 0; i < 120; ++i) nested += "[";

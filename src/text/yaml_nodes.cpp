@@ -208,7 +208,7 @@ class Builder {
     copied_ += values;
     copied_bytes_ += bytes;
     return (copied_ <= kMaxCopiedValues && copied_bytes_ <= kMaxCopiedBytes) ||
-           refuse("anchors and aliases stand for too much: a document that grows when it is read");
+           refuse("anchors and aliases expand to too much");
   }
 
   bool alias(const YamlEvent& event) {

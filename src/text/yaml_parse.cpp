@@ -119,7 +119,7 @@ class Builder {
   }
 
   bool key(const std::string& text, bool plain, std::string_view anchor) {
-    if (plain && text == "<<") return refuse("merge keys are not of YAML 1.2");
+    if (plain && text == "<<") return refuse("merge keys are not part of YAML 1.2");
     if (!anchor.empty()) return refuse("a key with an anchor");
     Level& level = levels_.back();
     if (level.seen.empty() && level.object.size() > kLinearKeys)
@@ -135,9 +135,9 @@ class Builder {
   }
 
   bool open(bool is_object, std::string_view tag, std::string_view kind, std::string_view anchor) {
-    if (wants_key()) return refuse("a key that is no text");
+    if (wants_key()) return refuse("a key that is not a text");
     if (!tag.empty() && tag != "!" && tag != fmt::format("tag:yaml.org,2002:{}", kind))
-      return refuse(fmt::format("the tag {} is not of YAML's core schema", tag));
+      return refuse(fmt::format("the tag {} is not in YAML's core schema", tag));
     if (levels_.size() == kMaxDepth)
       return refuse(fmt::format("more than {} levels of nesting", kMaxDepth));
     Level& level = levels_.emplace_back();
@@ -167,7 +167,7 @@ class Builder {
     copied_.values += weight.values;
     copied_.bytes += weight.bytes;
     return (copied_.values <= kMaxCopiedValues && copied_.bytes <= kMaxCopiedBytes) ||
-           refuse("anchors and aliases stand for too much");
+           refuse("anchors and aliases expand to too much");
   }
 
   /// A value is complete: where it belongs.

@@ -90,7 +90,8 @@ std::string DeviceFolder::path(std::string_view name) const {
 void note_groups(Discovery& discovery, const DeviceFolder& folder) {
   if (folder.groups().empty() || discovery.options.groups) return;
   discovery.note(fmt::format(
-      "some nodes are for the groups {} only: unless the container runs as root, keep them with "
+      "some nodes are accessible to the groups {} only: unless the container runs as root, keep "
+      "them with "
       "podman --group-add keep-groups or docker --group-add GID, or write them with --groups "
       "(CDI 0.7.0)",
       fmt::join(folder.groups(), ", ")));

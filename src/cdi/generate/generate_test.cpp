@@ -279,8 +279,8 @@ TEST(Generate, TwoGpusOfOneUuidAndOneThatIsNoName) {
   EXPECT_THAT(violations_of(made.spec), IsEmpty());
   EXPECT_THAT(device_names(made), ElementsAre("0", "1", "2", TestMachine::uuid(0), "0000:17:00.0",
                                               "0000:27:00.0", "0000:37:00.0", "all"));
-  EXPECT_THAT(made.notices, Contains(HasSubstr("another has this name")));
-  EXPECT_THAT(made.notices, Contains(HasSubstr("that is no name for CDI")));
+  EXPECT_THAT(made.notices, Contains(HasSubstr("another device has this name")));
+  EXPECT_THAT(made.notices, Contains(HasSubstr("not a valid CDI name")));
 }
 
 TEST(Generate, MigWithoutInstancesIsNoDevice) {
@@ -320,7 +320,7 @@ TEST(Generate, AHugeMigMinors) {
   machine.file("proc/driver/nvidia-caps/mig-minors", std::string(16u << 20, 'x'));
   const auto failed = machine.generated();
   ASSERT_FALSE(failed);
-  EXPECT_THAT(failed.error().message, HasSubstr("names no capability node"));
+  EXPECT_THAT(failed.error().message, HasSubstr("lists no capability node"));
 }
 
 // Whoever may use an instance may not use the whole GPU.

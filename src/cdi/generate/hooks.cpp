@@ -23,9 +23,8 @@ Result<std::string> hook_program(Discovery& discovery) {
   if (!discovery.options.hook_program.empty()) return discovery.options.hook_program;
   for (const std::string_view path : kHookPrograms)
     if (discovery.machine.root.exists(path)) return fmt::format("/{}", path);
-  TRY_DO(
-      discovery.missing(fmt::format("there is no {}, which --hooks would have engines run", kUsual),
-                        "nvidia-container-toolkit-base brings it; without --hooks nothing is run"));
+  TRY_DO(discovery.missing(fmt::format("there is no {}, which --hooks makes engines run", kUsual),
+                           "nvidia-container-toolkit-base brings it; without --hooks none is run"));
   return std::string(kUsual);
 }
 
@@ -48,8 +47,8 @@ bool add_compat(Discovery& discovery, const std::string& program, std::string_vi
                 Edits& edits) {
   if (version.empty()) {
     discovery.note(
-        "the hook that chooses an image's cuda-compat libraries is left out: no file tells the "
-        "driver's version here");
+        "the hook that chooses an image's cuda-compat libraries is left out: no file here gives "
+        "the driver's version");
     return false;
   }
   edits.hooks.push_back(

@@ -130,7 +130,7 @@ Result<std::vector<CsvLine>> read_lists(const Discovery& discovery) {
   }
   if (out.empty())
     return fail(Code::kEnvironment, "there is no list of files in {}", root.label(kFolder))
-        .hint("JetPack's packages nvidia-container and nvidia-l4t-init bring them");
+        .hint("JetPack's packages nvidia-container and nvidia-l4t-init provide them");
   return out;
 }
 
@@ -171,7 +171,7 @@ Result<void> generate_jetson(Discovery& discovery, Spec& spec) {
                                lines.size()));
   if (all.device.empty())
     TRY_DO(discovery.missing("no device node of the lists is on this machine",
-                             "the lists belong to this release of JetPack?"));
+                             "do the lists belong to this release of JetPack?"));
   // CUDA's own check for Jetson.
   if (const auto release = discovery.machine.root.resolve("etc/nv_tegra_release"))
     all.common.mounts.push_back(read_only_mount("/" + *release, "/etc/nv_tegra_release"));

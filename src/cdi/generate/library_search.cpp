@@ -202,7 +202,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
   const Result<MappedFile> file = root.tree.map(path);
   const auto real = root.tree.resolve(path);
   if (!real) {
-    discovery.note(fmt::format("{} leads nowhere: left out", root.tree.label(path)));
+    discovery.note(fmt::format("{} is a dangling link: left out", root.tree.label(path)));
     return std::nullopt;
   }
   if (!file) {
@@ -212,7 +212,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
   const auto abi = abi_of(file->bytes());
   if (!abi) {
     discovery.note(fmt::format("{} is {}: left out", root.tree.label(path),
-                               file->bytes().empty() ? "empty" : "no library for Linux"));
+                               file->bytes().empty() ? "empty" : "not a library for Linux"));
     return std::nullopt;
   }
   Library out;

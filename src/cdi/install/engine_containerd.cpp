@@ -45,7 +45,7 @@ Result<void> check_imports(const EngineScene& scene, const std::string& main,
 Result<EnginePlan> plan_containerd(const EngineScene& scene) {
   TRY_DO(require_version(scene, "1.7"));
   if (scene.user)
-    return fail(Code::kUsage, "rootless containerd has no configuration of CDI")
+    return fail(Code::kUsage, "rootless containerd has no CDI configuration")
         .hint("nerdctl takes --cdi-spec-dir");
   ConfigEdit edit;
   edit.file = scene.config.empty() ? "/etc/containerd/config.toml" : scene.config;

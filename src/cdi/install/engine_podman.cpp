@@ -8,7 +8,8 @@ namespace flense::cdi {
 Result<EnginePlan> plan_podman(const EngineScene& scene) {
   TRY_DO(require_version(scene, "4.1"));
   if (!scene.config.empty())
-    return fail(Code::kUsage, "Podman is told by a drop-in of its own: --config is of no use here");
+    return fail(Code::kUsage,
+                "Podman is configured by a separate drop-in: --config has no effect here");
   EnginePlan plan;
   const std::string folder =
       scene.user ? scene.config_home + "/containers" : std::string("/etc/containers");

@@ -68,7 +68,7 @@ class Installer {
     if (recorded) return {};
     TRY(const std::optional<std::string> present, files_.read(path));
     if (!present || *present == text) return {};
-    return fail(Code::kEnvironment, "{} is there already, and flense did not write it", path)
+    return fail(Code::kEnvironment, "{} already exists, and flense did not write it", path)
         .hint("move it away");
   }
 
@@ -182,7 +182,7 @@ class Remover {
     if (!now) return {};
     // A refreshed specification is still ours.
     if (*now != file.text && !is_spec(file)) {
-      report_.notices.push_back(file.path + " stays: somebody has changed it");
+      report_.notices.push_back(file.path + " stays: somebody else has changed it");
       return {};
     }
     report_.changed.push_back(file.path);

@@ -161,7 +161,7 @@ TEST_F(CdiInstall, UnitsComeAndGo) {
             "../flense-cdi-refresh.timer");
   EXPECT_THAT(text("/etc/udev/rules.d/71-flense-cdi-refresh.rules"), HasSubstr("nvidia_uvm"));
   put("/etc/systemd/system/flense-cdi-refresh.timer", "[Timer]\nOnBootSec=5min\n");
-  EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("somebody has changed it")));
+  EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("somebody else has changed it")));
   EXPECT_EQ(text("/etc/systemd/system/flense-cdi-refresh.service"), "(none)");
   EXPECT_EQ(text("/etc/systemd/system/flense-cdi-refresh.timer"), "[Timer]\nOnBootSec=5min\n");
 }

@@ -19,7 +19,8 @@ Result<Json*> member(Json& parent, const char* name, bool list) {
     found = parent.find_mutable(name);
   }
   if (list ? !found->is_array() : !found->is_object())
-    return bad_input("the OCI configuration's {} is no {}", name, list ? "list" : "object");
+    return bad_input("the OCI configuration's {} is not a valid {}", name,
+                     list ? "list" : "object");
   return found;
 }
 
@@ -56,8 +57,8 @@ bool has_user_namespace(const Json& config) {
 Failure missing(const DeviceNode& node, const host::Tree& dev) {
   return fail(Code::kEnvironment, "the device node {}", why_missing(host_path_of(node), dev))
       .hint(
-          "the driver is not loaded, or the specification is of an earlier boot: flense cdi "
-          "validate tells, flense cdi generate makes it anew");
+          "the driver is not loaded, or the specification is from an earlier boot: flense cdi "
+          "validate checks, flense cdi generate regenerates it");
 }
 
 /// As the reference library: numbers in the specification win, a missing minor is 0 then.
@@ -290,7 +291,7 @@ Result<void> apply_rest(const Edits& edits, Json& config) {
 
 Result<void> apply(const Edits& edits, const host::Tree& dev, const ApplyOptions& options,
                    Json& config) {
-  if (!config.is_object()) return bad_input("the OCI configuration is no object");
+  if (!config.is_object()) return bad_input("the OCI configuration is not an object");
   TRY(std::vector<Mount> mounts, mounts_of(edits, dev, options.rootless));
   // On a copy: either all of the edits change a configuration or none.
   Json draft = config;

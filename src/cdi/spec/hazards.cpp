@@ -88,7 +88,7 @@ class Hazards {
     if (path.starts_with('/'))
       complain("path-leaves", place, fmt::format("'{}' holds '..'", path));
     else
-      complain("path-relative", place, fmt::format("'{}' is no absolute path", path));
+      complain("path-relative", place, fmt::format("'{}' is not an absolute path", path));
     return false;
   }
 
@@ -103,13 +103,13 @@ class Hazards {
     // So is that of a driver's own root.
     if (plain(node.host_path).find("/dev/") == std::string::npos)
       complain("path-leaves", place + ".hostPath",
-               fmt::format("'{}' lies in no directory dev", node.host_path));
+               fmt::format("'{}' is not in a directory named dev", node.host_path));
   }
 
   void net_device(const NetDevice& device, const std::string& place) {
     for (const std::string& name : {device.host_interface, device.name})
       if (text(name, place) && name.find('/') != std::string::npos)
-        complain("path-leaves", place, fmt::format("'{}' is no name of an interface", name));
+        complain("path-leaves", place, fmt::format("'{}' is not an interface name", name));
   }
 
   void mount(const Mount& mount, const std::string& place) {
@@ -117,7 +117,7 @@ class Hazards {
     if (bind) path(mount.host_path, place + ".hostPath");
     if (holds(kKernelTypes, mount.type))
       complain("mount-unsafe", place + ".type",
-               fmt::format("a file system of type {} is the engine's to mount", mount.type));
+               fmt::format("a file system of type {} is mounted by the engine", mount.type));
     for (const std::string& option : mount.options)
       if (text(option, place + ".options") && holds(kLooseOptions, option))
         complain("mount-unsafe", place + ".options",
@@ -129,7 +129,7 @@ class Hazards {
     });
     if (below || holds(kOfTheEngine, target))
       complain("mount-unsafe", place + ".containerPath",
-               fmt::format("{} is the engine's to set up", target));
+               fmt::format("{} is set up by the engine", target));
   }
 
   void hook(const Hook& hook, const std::string& place) {
@@ -146,7 +146,7 @@ std::string complaint_about_node(std::string_view path) {
   const std::string clean = plain(path);
   if (has_control(path)) return fmt::format("'{}' holds a control character", path);
   if (!path.starts_with('/') || has_parent(path) || !clean.starts_with("/dev/"))
-    return fmt::format("'{}' is no path below /dev", path);
+    return fmt::format("'{}' is not a path below /dev", path);
   return {};
 }
 

@@ -211,7 +211,7 @@ class Examiner {
       for (const char* gone : {"enableCMT", "enableMBM"})
         if (json.find(gone) != nullptr)
           complain("unknown-field", fmt::format("{}.{}", place, gone),
-                   fmt::format("version 1.1.0 has no field '{}' any more", gone));
+                   fmt::format("version 1.1.0 no longer has the field '{}'", gone));
   }
 
   void version() {
@@ -254,9 +254,9 @@ Result<Spec> read_spec(std::string_view text, std::string_view what) {
   if (valid) examined.violations = hazards_of(examined.spec);
   if (examined.violations.empty()) return std::move(examined.spec);
   const Violation& first = examined.violations.front();
-  return bad_input("{} is no {} CDI specification: {}: {}", what, valid ? "harmless" : "valid",
+  return bad_input("{} is not a {} CDI specification: {}: {}", what, valid ? "harmless" : "valid",
                    first.place, first.message)
-      .hint("flense cdi validate lists everything that is wrong");
+      .hint("flense cdi validate lists all problems");
 }
 
 }  // namespace flense::cdi

@@ -237,7 +237,7 @@ TEST(CdiSpec, AnErrorNamesFileAndPlace) {
   ASSERT_FALSE(spec);
   EXPECT_EQ(spec.error().code, Code::kBadInput);
   EXPECT_THAT(spec.error().message,
-              HasSubstr("/etc/cdi/x.json is no valid CDI specification: "
+              HasSubstr("/etc/cdi/x.json is not a valid CDI specification: "
                         "$.devices[0].containerEdits.env[0]: 'b' is not NAME=VALUE"));
   EXPECT_THAT(render(read_spec("{\"a\":1,,}", "x").error()), HasSubstr("line 1, column 8"));
   EXPECT_THAT(render(read_spec("a: 1\na: 2\n", "x").error()), HasSubstr("line 2, column 1"));

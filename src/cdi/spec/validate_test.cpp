@@ -94,7 +94,7 @@ TEST_F(CdiValidate, LinksOfDevStayInIt) {
   std::filesystem::remove(tree_.top() / "dev/nvidia0");
   tree_.link("dev/nvidia0", "../usr/bin/hook");
   EXPECT_THAT(found(), ElementsAre("node-missing"));
-  EXPECT_EQ(evidence(), "/dev/nvidia0 is a link to nothing in /dev");
+  EXPECT_EQ(evidence(), "/dev/nvidia0 is a link that leads to nothing in /dev");
   std::filesystem::remove(tree_.top() / "dev/nvidia0");
   EXPECT_EQ(evidence(), "/dev/nvidia0 is not there");
   // A file is not a device, whatever type the specification gives it.

@@ -154,7 +154,8 @@ Result<void> apply_records(PaxRecords& records, TarMember& member) {
 Result<std::uint64_t> unsigned_field(Bytes block, Field field, const char* what) {
   const auto number = number_field(block, field);
   if (!number || *number < 0)
-    return bad_input("the {} in a tar header is no number: '{}'", what, text_field(block, field));
+    return bad_input("the {} in a tar header is not a number: '{}'", what,
+                     text_field(block, field));
   return static_cast<std::uint64_t>(*number);
 }
 
@@ -199,7 +200,7 @@ Result<TarMember> make_member(Bytes block, Extended extended) {
   TRY(member.uid, unsigned_field(block, kUid, "user id"));
   TRY(member.gid, unsigned_field(block, kGid, "group id"));
   const auto mtime = number_field(block, kMtime);
-  if (!mtime) return bad_input("the time in a tar header is no number");
+  if (!mtime) return bad_input("the time in a tar header is not a number");
   member.mtime = *mtime;
 
   TRY_DO(apply_records(extended.records, member));

@@ -247,7 +247,7 @@ Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
   if (real_size_text) {
     const auto number = tar::parse_decimal(*real_size_text);
     if (!number || *number > static_cast<std::uint64_t>(INT64_MAX))
-      return bad_at(header_begin, "the real size of a sparse member is no number");
+      return bad_at(header_begin, "the real size of a sparse member is not a number");
     real_size = *number;
   }
   if (std::string real_name = record("GNU.sparse.name"); !real_name.empty())

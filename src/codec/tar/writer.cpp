@@ -248,7 +248,7 @@ Result<void> TarWriter::copy_globals(const TarReader& reader) {
 Result<void> TarWriter::copy_raw(TarReader& reader, bool globals) {
   TRY_DO(state_->expect_done());
   if (!reader.rewind())
-    return fail(Code::kInternal, "a tar member is copied whose content was already taken");
+    return fail(Code::kInternal, "a tar member is copied after its content was read");
   for (const HeaderPart& part : split_headers(reader.raw_header()))
     if (globals || !part.global) TRY_DO(state_->put(part.bytes));
   while (true) {

@@ -101,7 +101,7 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
 std::string driver_unknown_reason(const host::Profile& host) {
   for (const host::Text* fact : {&host.nvidia.library_version, &host.nvidia.module_version})
     if (!fact->value && !fact->evidence.empty()) return fact->evidence;
-  return "nobody asked for it";
+  return "not queried";
 }
 
 std::string driver_unknown_fix(const host::Profile& host) {

@@ -22,7 +22,7 @@ struct RequireFacts {
 enum class Requirement : std::uint8_t {
   kMet,
   kUnmet,
-  kUnknown,  ///< it hangs on a fact that is missing
+  kUnknown,  ///< it depends on a missing fact
   kInvalid,  ///< the evaluator stops with "invalid expression"
 };
 

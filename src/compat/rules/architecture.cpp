@@ -127,7 +127,7 @@ void judge_without_version(const Question& question, const GpuKind& kind,
 
 void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   if (!kind.arch) {
-    Check check = check_of("arch-too-new", kind, "what is not known is not judged");
+    Check check = check_of("arch-too-new", kind, "unknown facts are not judged");
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu));
     check.fix = "name its architecture: --host sm_90@550.54.15";
@@ -141,7 +141,7 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   if (!driver) return judge_without_version(question, kind, *row, checks);
   Check check = check_of("arch-too-new", kind, row->source);
   check.evidence.push_back({"host", driver->evidence});
-  check.evidence.push_back({"table", fmt::format("least driver {} for architecture {}",
+  check.evidence.push_back({"table", fmt::format("minimum driver {} for architecture {}",
                                                  row->least_driver, row->architecture)});
   if (version_at_least(driver->version, row->least_driver)) {
     check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
@@ -174,7 +174,7 @@ void rule_arch_too_new(const Question& question, std::vector<Check>& checks) {
                       "which GPUs the host has is unknown, and so is what they need of the driver",
                       {{"host", "no GPU is listed"}},
                       "name the GPU: --host rtx4090@550.54.15",
-                      "what is not known is not judged"});
+                      "unknown facts are not judged"});
   for (const GpuKind& kind : kinds) judge_too_new(question, kind, checks);
 }
 

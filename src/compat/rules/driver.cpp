@@ -22,7 +22,7 @@ std::string names_of(const std::vector<const host::Gpu*>& gpus) {
 Check unknown(std::string id, std::string message, std::vector<Evidence> evidence,
               std::string fix) {
   Check out{std::move(id),       Verdict::kUnknown, std::move(message),
-            std::move(evidence), std::move(fix),    "what is not known is not judged"};
+            std::move(evidence), std::move(fix),    "unknown facts are not judged"};
   return out;
 }
 
@@ -128,7 +128,7 @@ void set_minor_version(const Question& question, const ImageCuda& wanted, const 
       cuda.statement);
   if (row != nullptr)
     check.evidence.push_back(
-        {"table", fmt::format("least driver {} for CUDA {}.x", row->driver, row->cuda_major)});
+        {"table", fmt::format("minimum driver {} for CUDA {}.x", row->driver, row->cuda_major)});
   const std::string compilers = ptx_compilers(question.image);
   if (compilers.empty()) return;
   check.verdict = Verdict::kWarn;

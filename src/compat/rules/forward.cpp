@@ -96,11 +96,12 @@ Finding judge_gpu(const Question& question, const CompatPackage& package, const 
         by_note.verdict != Verdict::kOk)
       return by_note;
   if (gpu_class->guide == GpuClass::Guide::kYes) return {};
-  return {Verdict::kUnsupported,
-          fmt::format("{} is no data centre GPU, and the guide promises forward compatibility for "
-                      "select server cards only",
-                      text),
-          "update the driver", gpu_class->source};
+  return {
+      Verdict::kUnsupported,
+      fmt::format("{} is not a data centre GPU, and the guide promises forward compatibility for "
+                  "select server cards only",
+                  text),
+      "update the driver", gpu_class->source};
 }
 
 /// NVIDIA's table: which driver branches are supported below this package.
@@ -207,7 +208,7 @@ void rule_forward_compat(const Question& question, std::vector<Check>& checks) {
   findings.push_back(
       driver ? judge_driver(question, use, *driver)
              : Finding{Verdict::kUnknown, "which driver the compat library meets is unknown",
-                       driver_unknown_fix(question.host), "what is not known is not judged"});
+                       driver_unknown_fix(question.host), "unknown facts are not judged"});
   for (const host::Gpu* gpu : nvidia_gpus(question.host))
     findings.push_back(judge_gpu(question, *use.package, *gpu));
   if (needed) findings.push_back(judge_reach(question, use));

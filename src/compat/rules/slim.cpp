@@ -160,11 +160,11 @@ void rule_slim_driver_floor(const Question& question, std::vector<Check>& checks
   } else if (!reads_code(question, *driver)) {
     check.verdict = Verdict::kFail;
     check.evidence.push_back(
-        {"image", fmt::format("device code compressed anew with zstd, for driver {} or newer",
+        {"image", fmt::format("device code recompressed with zstd, for driver {} or newer",
                               mark.code_floor)});
     check.message = fmt::format(
-        "the device code of the slim image was compressed anew for driver {} or newer, and the "
-        "host's {} does not read it",
+        "the device code of the slim image was recompressed for driver {} or newer, which the "
+        "host's {} cannot read",
         mark.code_floor, driver->version);
     check.fix =
         fmt::format("update the driver to {}, or slim without --recompress-code", mark.code_floor);

@@ -51,9 +51,10 @@ std::string devices_trouble(const Question& question) {
     return {};
   if (!value) return "the image does not set NVIDIA_VISIBLE_DEVICES, and no GPU is injected";
   if (value->empty() || *value == "void")
-    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image has nothing injected", *value);
+    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image means that nothing is injected",
+                       *value);
   if (*value == "none")
-    return "NVIDIA_VISIBLE_DEVICES=none of the image has driver libraries injected and no GPU";
+    return "NVIDIA_VISIBLE_DEVICES=none of the image means driver libraries but no GPU";
   for (const std::string_view word : words_of(*value))
     if (const auto index = index_of(word); index && *index >= gpu_count(question.host))
       return fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",

@@ -72,7 +72,7 @@ Result<void> check_room(const std::filesystem::path& directory, std::uint64_t by
   if (free >= 2 * bytes + (64U << 20)) return {};
   return fail(Code::kEnvironment, "{} has {} left, and {} are needed", directory.string(),
               human_bytes(free), human_bytes(2 * bytes + (64U << 20)))
-      .hint("--size takes less, --dir another place");
+      .hint("--size needs less, --dir uses another place");
 }
 
 constexpr std::uint64_t kMaxAnswer = 64U << 10;
@@ -139,7 +139,7 @@ Result<IoFigures> measure_overlay(const std::filesystem::path& root,
     return system_error(errno, "cannot create " + merged.string());
   const std::filesystem::path inside = std::filesystem::relative(file, root);
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
   UniqueFd reading(ends[0]), writing(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "cannot start a process");

@@ -42,7 +42,7 @@ Result<UniqueFd> open_file(const std::filesystem::path& file, int flags) {
   if (!fd) return system_error(errno, "cannot open " + file.string());
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode))
-    return bad_input("{} is no regular file", file.string());
+    return bad_input("{} is not a regular file", file.string());
   return fd;
 }
 
@@ -85,7 +85,7 @@ Result<Reading> read_sequentially(const std::filesystem::path& file, std::uint64
     done += static_cast<std::uint64_t>(count);
   }
   const double time = seconds_since(start);
-  if (done == 0 || time <= 0) return bad_input("{} holds no byte", file.string());
+  if (done == 0 || time <= 0) return bad_input("{} is empty", file.string());
   return Reading{static_cast<double>(done) / time,
                  forgotten ? "1 MiB at a time, after posix_fadvise(DONTNEED)" : "1 MiB at a time"};
 }

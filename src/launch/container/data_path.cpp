@@ -199,8 +199,7 @@ std::vector<std::string> data_path_warnings(
     }
     if (!told.insert(folder).second) continue;
     if (ground == Ground::kReadOnly)
-      out.push_back(
-          fmt::format("{} names {}, which lies on a mount that is read-only", one.word, one.path));
+      out.push_back(fmt::format("{} names {}, which is on a read-only mount", one.word, one.path));
     else if (question.writable_root)
       out.push_back(
           fmt::format("{} names {} in the image: what is written there is kept in memory "
@@ -219,17 +218,17 @@ std::vector<std::string> place_warnings(const PlaceQuestion& question,
   const auto far = [&](const std::string& path) { return !path.empty() && on_network(path); };
   if (far(question.roots))
     out.push_back(fmt::format(
-        "unpacked images lie on a network file system ({}): every file that a program opens is "
-        "asked for over the network; FLENSE_CACHE=DIR on a disk of this machine is faster",
+        "unpacked images are on a network file system ({}): every file that a program opens is "
+        "looked up over the network; FLENSE_CACHE=DIR on a disk of this machine is faster",
         question.roots));
   if (far(question.sandbox))
     out.push_back(fmt::format(
-        "the image directory {} lies on a network file system, where each of its many small files "
+        "the image directory {} is on a network file system, where each of its many small files "
         "is slow to open; an archive of it is unpacked on this machine instead",
         question.sandbox));
   if (far(question.workdir))
     out.push_back(
-        fmt::format("the working directory {} lies on a network file system", question.workdir));
+        fmt::format("the working directory {} is on a network file system", question.workdir));
   for (const DataPath& cache : question.caches)
     if (far(cache.path))
       out.push_back(fmt::format(

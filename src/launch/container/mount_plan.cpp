@@ -21,7 +21,7 @@ class Planner {
     devices();
     scratch();
     if (options_.sub_ids || options_.other_id)
-      explain("home and working directory: not bound, they are another user's there");
+      explain("home and working directory: not bound, they belong to another user there");
     else if (!options_.isolate) {
       home();
       directory();
@@ -163,7 +163,7 @@ class Planner {
         continue;
       }
       if (input_.look.on_host(mount.source) == FileKind::kMissing)
-        return fail(Code::kEnvironment, "{} does not exist, or cannot be reached", mount.source);
+        return fail(Code::kEnvironment, "{} does not exist, or is not accessible", mount.source);
       bind(mount.source, mount.target, mount.read_only);
     }
     return {};

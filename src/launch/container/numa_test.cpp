@@ -84,14 +84,14 @@ TEST_F(NumaTest, WhatIsUnknownIsToldAndNotBound) {
   EXPECT_THAT(complaint({"/dev/nvidia0", "/dev/nvidia2"}),
               HasSubstr("the NUMA node of 0000:99:00.0 is unknown, numa_node names no node"));
   EXPECT_THAT(complaint({"/dev/nvidia3"}), HasSubstr("NUMA node 2 has no processors"));
-  EXPECT_THAT(complaint({"/dev/nvidiactl"}), HasSubstr("no GPU whose place is known"));
-  EXPECT_THAT(complaint({"/dev/nvidia17"}), HasSubstr("no GPU whose place is known"));
+  EXPECT_THAT(complaint({"/dev/nvidiactl"}), HasSubstr("no device is a GPU with a known location"));
+  EXPECT_THAT(complaint({"/dev/nvidia17"}), HasSubstr("no device is a GPU with a known location"));
   node(1, "some");
   EXPECT_THAT(complaint({"/dev/nvidia1"}), HasSubstr("node1/cpulist is no list of processors"));
   all_ = {0, 1};
   node(1, "4-7");
   EXPECT_THAT(complaint({"/dev/nvidia1"}),
-              HasSubstr("of the processors 4-7 of NUMA node 1 none is ours, which are 0-1"));
+              HasSubstr("none of the processors 4-7 of NUMA node 1 is ours; ours are 0-1"));
 }
 
 TEST_F(NumaTest, WhatTheBatchSystemGaveIsRenewedWhereCrunTakesIt) {

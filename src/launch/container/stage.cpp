@@ -340,7 +340,7 @@ Result<void> check_overlay_place(const std::filesystem::path& directory) {
                 "--overlay {}: an overlay cannot keep its changes on a "
                 "network file system, on FUSE or on another overlay",
                 directory.string())
-        .hint("name a directory on a disk of this machine");
+        .hint("name a directory on a local disk");
   return {};
 }
 

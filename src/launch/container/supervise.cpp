@@ -126,14 +126,14 @@ struct Ends {
 };
 Result<Ends> make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
   return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 /// This process ends when the other one has, or does so from now on.
 Result<void> end_with(const UniqueFd& lifeline) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-    return system_error(errno, "cannot end with the process that started this");
+    return system_error(errno, "cannot be tied to the life of the parent process");
   // It may be gone already. Only it holds the other end of the pipe. The first process of a PID
   // namespace cannot kill itself.
   pollfd other{lifeline.get(), POLLIN, 0};

@@ -60,7 +60,7 @@ Result<void> resolve_foreign(const std::vector<std::string>& names, const cdi::R
   if (const std::string complaint = complaint_about(registry, names, machine); !complaint.empty())
     return fail(Code::kEnvironment, "the CDI specification does not fit this machine: {}",
                 complaint)
-        .hint("the tool that wrote it makes it anew; flense cdi validate says more");
+        .hint("the tool that wrote it can regenerate it; flense cdi validate says more");
   out.reasons.push_back(
       fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
   cdi::merge(edits, out.edits);
@@ -87,13 +87,12 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
     return {};
   }
   if (!complaint.empty())
-    out.notices.push_back(
-        fmt::format("the CDI specification does not fit this machine, made anew for "
-                    "this launch: {}",
-                    complaint));
+    out.notices.push_back(fmt::format(
+        "the CDI specification does not fit this machine, regenerated for this launch: {}",
+        complaint));
   else if (!listed)
     for (const cdi::SpecProblem& problem : registry.problems)
-      out.notices.push_back(fmt::format("the CDI specification {} was passed over: {}",
+      out.notices.push_back(fmt::format("the CDI specification {} was skipped: {}",
                                         problem.path.string(), problem.message));
   cdi::GenerateOptions options;
   options.mode = mode_here(modes, input.machine);
@@ -111,7 +110,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   auto edits = own.resolve(names);
   if (!edits) {
     edits.error().context.push_back(
-        fmt::format("looking at this machine, which has {}, as {} does not serve",
+        fmt::format("looking at this machine, which has {}, as {} does not",
                     fmt::join(own.devices(), ", "), registry.looked_at()));
     return std::unexpected(std::move(edits).error());
   }

@@ -14,7 +14,8 @@ namespace flense::launch {
 namespace {
 
 constexpr const char* kNoGpuHint =
-    "flense doctor says why; --gpus none starts without, --nv and --rocm take what there is";
+    "flense doctor says why; --gpus none starts without one, --nv and --rocm take whatever there "
+    "is";
 
 std::string cdi_name(std::string_view vendor, std::string_view device) {
   return fmt::format("{}.com/gpu={}", vendor, device);
@@ -144,11 +145,10 @@ Result<void> Chooser::take_slot(const GpuSlot& slot, std::string_view asked) {
     return fail(Code::kEnvironment,
                 "MIG is on for GPU {}, and it has no instances, so nothing can run on it",
                 slot.index)
-        .hint("nvidia-smi mig -cgi … -C makes instances; nvidia-smi -mig 0 switches MIG off");
+        .hint("nvidia-smi mig -cgi … -C creates instances; nvidia-smi -mig 0 turns MIG off");
   if (slot.instances > 0)
     return fail(Code::kEnvironment,
-                "GPU {} is divided into {} MIG instances, and a program can use one of "
-                "them",
+                "GPU {} is divided into {} MIG instances, and a program can use only one of them",
                 slot.index, slot.instances)
         .hint(fmt::format("name one: --gpus device={}:0, or its UUID; nvidia-smi -L lists them",
                           slot.index));
@@ -206,7 +206,7 @@ Result<void> Chooser::take_count(const GpuWords& words, std::uint64_t count) {
   if (usable.size() < count)
     return fail(Code::kEnvironment, "{} asks for {} GPUs, and {} has {}", asked, count,
                 job_ ? "the Slurm job" : "this machine", usable.size())
-        .hint("--gpus all takes those that there are");
+        .hint("--gpus all takes those that exist");
   for (std::size_t i = 0; i < count; ++i) TRY_DO(take_slot(usable[i], asked));
   return {};
 }
@@ -305,7 +305,7 @@ void Chooser::take_present(std::string_view vendor, std::string_view option) {
   out_ = std::move(before);
   nvidia_ = nvidia;
   amd_ = amd;
-  out_.reasons.push_back(fmt::format("{}: there is no such GPU, which is no error", option));
+  out_.reasons.push_back(fmt::format("{}: there is no such GPU, which is not an error", option));
 }
 
 /// What the caller has in these counts GPUs that the container does not see.

@@ -82,7 +82,7 @@ Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
       return fail(Code::kEnvironment, "the CDI specification names {}, which does not exist",
                   mount.host_path)
           .hint(
-              "it is older than the driver: write it again with flense cdi generate, or "
+              "it is older than the driver: regenerate it with flense cdi generate, or "
               "remove it");
     if (!S_ISREG(status.st_mode)) continue;
     const auto identity = file_identity(mount.host_path);

@@ -244,7 +244,7 @@ Result<HeldPrepared> publish_and_hold(const std::filesystem::path& place,
     TRY_DO(published);
     if (auto held = hold_prepared(place)) return std::move(*held);
   }
-  return fail(Code::kEnvironment, "{} was removed whenever it was made", place.string());
+  return fail(Code::kEnvironment, "{} was removed each time it was created", place.string());
 }
 
 }  // namespace

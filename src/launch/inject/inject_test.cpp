@@ -217,7 +217,7 @@ TEST(Injection, PlaceholdersAndStubsCountAsAbsent) {
   injection = roots.plan(edits, options);
   ASSERT_TRUE(injection) << injection.error().message;
   EXPECT_THAT(decision(*injection, "libcuda.so.550.54.15").reason,
-              HasSubstr("/usr/local/cuda/lib64/stubs/libcuda.so.1 is a stub for linkers"));
+              HasSubstr("/usr/local/cuda/lib64/stubs/libcuda.so.1 is a stub for linking"));
   EXPECT_THAT(injection->edits.env,
               ElementsAre("LD_LIBRARY_PATH=/run/flense/lib:/opt/x:/usr/local/cuda/lib64/stubs"));
   EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("LD_LIBRARY_PATH of the image leads to "
@@ -485,12 +485,12 @@ TEST(Injection, WhatIsInUseStaysAndEveryChangeIsFound) {
   ASSERT_TRUE(injection = roots.plan(edits));
   EXPECT_EQ(complaint(), "");
   roots.write(place / "lib/more", "");
-  EXPECT_THAT(complaint(), HasSubstr("lib/more is no link"));
+  EXPECT_THAT(complaint(), HasSubstr("lib/more is not a link"));
   std::filesystem::remove(place / "lib/more");
   roots.write(place / "ld.so.cache", "other");
-  EXPECT_EQ(complaint(), "ld.so.cache has another content");
+  EXPECT_EQ(complaint(), "ld.so.cache has different content");
   roots.write(place / "decisions.json", "{");
-  EXPECT_THAT(complaint(), HasSubstr("no whole entry"));
+  EXPECT_THAT(complaint(), HasSubstr("not a complete entry"));
   EXPECT_EQ(list_prepared(roots.prepared())[0].image, "");
 }
 
@@ -572,7 +572,7 @@ TEST(Injection, PipesAndDevicesInTheImageAreNotWaitedFor) {
   edits.mounts = {roots.mount(kCuda)};
   const auto injection = roots.plan(edits);
   ASSERT_TRUE(injection);
-  EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("no regular file")));
+  EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("not a regular file")));
   EXPECT_THAT(cached(*injection, "libcuda.so.1"), Not(IsEmpty()));
 }
 

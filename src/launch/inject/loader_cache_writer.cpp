@@ -46,7 +46,7 @@ void append(std::string& out, std::uint64_t value, std::size_t size) {
 Result<void> check_text(std::string_view text, std::string_view what) {
   const auto plain = [](char c) { return c > 0 && static_cast<unsigned char>(c) < 0x80; };
   if (text.empty() || text.size() > kMaxText || !std::ranges::all_of(text, plain))
-    return bad_input("the {} '{}' cannot stand in a loader cache", what, text);
+    return bad_input("the {} '{}' cannot be in a loader cache", what, text);
   return {};
 }
 

@@ -236,7 +236,7 @@ std::string ImageLibraries::in_library_path(const std::string& name) const {
 
 std::string ImageLibraries::placeholder(const std::string& name) const {
   for (const std::string& path : places_of(name)) {
-    if (is_stub(path) && root_.exists(path)) return path + " is a stub for linkers";
+    if (is_stub(path) && root_.exists(path)) return path + " is a stub for linking";
     if (const Result<MappedFile> file = root_.map(path); file && file->bytes().empty())
       return path + " holds no byte";
   }

@@ -179,7 +179,7 @@ std::string encode_listing(const Listing& listing) {
 Result<Listing> decode_listing(Bytes bytes) {
   const std::string_view text = as_text(bytes);
   if (text.size() < kListingMagic.size() + kSumBytes || !text.starts_with(kListingMagic))
-    return bad_input("the listing is none of this version");
+    return bad_input("the listing is not of this version");
   const std::string_view whole = text.substr(0, text.size() - kSumBytes);
   if (listing_sum(whole) != text.substr(whole.size())) return bad_input("the listing is damaged");
   BinaryReader in(as_bytes(whole.substr(kListingMagic.size())));

@@ -19,7 +19,7 @@ namespace {
 
 Failure explained(int error, std::string what) {
   Failure out = system_error(error, std::move(what));
-  out.error().hint = "without --mount-image the image is unpacked once, which needs no root";
+  out.error().hint = "without --mount-image the image is unpacked once, which does not need root";
   return out;
 }
 
@@ -81,7 +81,7 @@ Result<UniqueFd> mount_device(const std::string& device) {
 
 Result<RootFs> mount_image(const image::Image& image, const std::filesystem::path& file) {
   if (image.form != image::Form::kSquashfs && image.form != image::Form::kSif)
-    return fail(Code::kUsage, "--mount-image: {} is no squashfs and no SIF", image.name)
+    return fail(Code::kUsage, "--mount-image: {} is neither squashfs nor SIF", image.name)
         .hint("other images are unpacked once; slim writes -o squashfs:FILE and sif:FILE");
   std::uint64_t offset = 0, size = 0;
   if (image.form == image::Form::kSif) {

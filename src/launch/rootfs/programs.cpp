@@ -105,7 +105,7 @@ Failure damaged_root(const RootFs& root, std::string_view what) {
   static_cast<void>(::unlinkat(root.held.get(), kEntryName, 0));
   return fail(Code::kEnvironment, "the unpacked root {} is damaged: {}", root.path.string(), what)
       .hint(
-          "the next start unpacks it anew, once no container uses it; flense cache verify looks at "
+          "the next start unpacks it again, once no container uses it; flense cache verify checks "
           "all others");
 }
 

@@ -18,8 +18,8 @@ inline constexpr const char* kProgramsName = "programs";
 std::string encode_programs(const Listing& listing);
 
 /// The places of the image where the command was looked for, against the record: type, mode, size
-/// and time. Of a damaged root an environment error, and the next start unpacks it anew. Nothing is
-/// said of a root that is no entry of the store.
+/// and time. Of a damaged root an environment error, and the next start unpacks it again. Nothing
+/// is said of a root that is no entry of the store.
 Result<void> check_programs(const RootFs& root, const std::vector<std::string>& places);
 
 }  // namespace flense::launch

@@ -60,7 +60,7 @@ void tidy_problems(Dockerfile& out) {
   });
   if (found != out.problems.end()) {
     ParseProblem one{found->span,
-                     "this is a template: its own syntax is no part of a Dockerfile, so the file "
+                     "this is a template: its own syntax is not part of a Dockerfile, so the file "
                      "is read only as far as it makes sense without"};
     out.problems.assign(1, std::move(one));
   }

@@ -223,7 +223,7 @@ struct Refused {
 
 TEST(Dockerfile, ProblemsSayWhatIsWrong) {
   const Refused cases[] = {
-      {"RNU x", "RNU is no instruction; RUN is"},
+      {"RNU x", "RNU is not an instruction; RUN is"},
       {"RUN --mont=x y", "RUN has no flag --mont; it has --device, --mount, --network, --security"},
       {"CMD --x y", "CMD takes no flags; --x is one"},
       {"RUN --network=foo x", "--network=foo is none of default, none and host"},
@@ -239,10 +239,10 @@ TEST(Dockerfile, ProblemsSayWhatIsWrong) {
        "C has no '='; here everything is name=value, and blanks in a value need quotes"},
       {"ENV A=\"b", "a double quote is not closed"},
       {"EXPOSE 80/http", "80/http: the protocol is tcp, udp or sctp"},
-      {"HEALTHCHECK --interval=10 CMD x", "--interval=10 is no duration such as 30s or 1m30s"},
-      {"STOPSIGNAL SIGFOO", "SIGFOO is no signal"},
+      {"HEALTHCHECK --interval=10 CMD x", "--interval=10 is not a duration such as 30s or 1m30s"},
+      {"STOPSIGNAL SIGFOO", "SIGFOO is not a signal"},
       {"ONBUILD FROM x", "FROM cannot be an ONBUILD trigger"},
-      {"FROM UPPER", "UPPER is no image: names are lower case"},
+      {"FROM UPPER", "UPPER is not an image: names are lower case"},
       {"FROM a AS 1b", "1b cannot name a stage: a letter, then letters, digits, '-', '_', '.'"},
       {"COPY --from=$X a b", "--from takes no variable: name a stage with FROM … AS and use that"},
   };
@@ -255,10 +255,10 @@ TEST(Dockerfile, ProblemsSayWhatIsWrong) {
 TEST(Dockerfile, WholeFileProblems) {
   EXPECT_EQ(Parsed("").problems(), "1: the file holds no instruction\n");
   EXPECT_EQ(Parsed("ARG A\n").problems(), "1: the file has no FROM\n");
-  EXPECT_EQ(Parsed("ENV A=b\nFROM a\n").problems(), "1: ENV stands in front of the first FROM\n");
+  EXPECT_EQ(Parsed("ENV A=b\nFROM a\n").problems(), "1: ENV stands before the first FROM\n");
   EXPECT_EQ(Parsed("FROM a\nCOPY --from=0 a b\n").problems(), "2: COPY takes from its own stage\n");
   EXPECT_EQ(Parsed("FROM a AS x\nCOPY --from=y a b\nFROM b AS y\n").problems(),
-            "2: stage y stands further down; it must come first\n");
+            "2: stage y comes later in the file; it must come first\n");
 }
 
 TEST(Dockerfile, ExecForm) {
@@ -398,7 +398,8 @@ TEST(Dockerfile, ShellAndTriggers) {
 
 TEST(Dockerfile, ATriggerIsRefusedWhereItRuns) {
   EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\n").problems(), "");
-  EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\nFROM x\n").problems(), "2: FOO is no instruction\n");
+  EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\nFROM x\n").problems(),
+            "2: FOO is not an instruction\n");
 }
 
 TEST(Dockerfile, ATemplateIsOneProblem) {

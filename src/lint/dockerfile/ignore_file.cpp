@@ -247,7 +247,7 @@ IgnoreFile read_ignore_file(const SourceText& source) {
     const bool exception = line.front() == '!';
     if (exception) line = trim_space(line.substr(1));
     if (line.empty()) {
-      out.problems.push_back({span, "a pattern is missing behind '!'"});
+      out.problems.push_back({span, "a pattern is missing after '!'"});
       continue;
     }
     if (line.size() > kLongestPattern || out.patterns.size() >= kMostPatterns) {
@@ -261,7 +261,7 @@ IgnoreFile read_ignore_file(const SourceText& source) {
     if (pattern.valid())
       out.patterns.push_back(std::move(pattern));
     else
-      out.problems.push_back({span, fmt::format("{} is no pattern: a bracket is not closed, or "
+      out.problems.push_back({span, fmt::format("{} is not a pattern: a bracket is not closed, or "
                                                 "nothing follows a backslash",
                                                 pattern.text())});
   }

@@ -23,7 +23,7 @@ struct RawInstruction {
   bool fine = true;  ///< false: a problem was found, so the words need not make sense
 };
 
-/// nullopt where the line is no instruction.
+/// nullopt where the line is not an instruction.
 std::optional<RawInstruction> read_instruction(const LogicalLine& line, char escape,
                                                std::vector<ParseProblem>& problems);
 

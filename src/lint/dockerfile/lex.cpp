@@ -270,11 +270,11 @@ class Lexer {
       return plain(value_of(variable), fmt::format("${}", variable), part);
     }
     ++at_;
-    if (peek() == kEnd) return refuse("a '}' is missing behind ${");
+    if (peek() == kEnd) return refuse("a '}' is missing after ${");
     if (peek() == '{' || peek() == '}' || peek() == ':')
       return refuse(fmt::format("bad substitution: ${{{}", static_cast<char>(peek())));
     const std::string_view variable = name();
-    if (peek() == kEnd) return refuse(fmt::format("a '}}' is missing behind ${{{}", variable));
+    if (peek() == kEnd) return refuse(fmt::format("a '}}' is missing after ${{{}", variable));
     char operation = next();
     if (operation == '}') return plain(value_of(variable), fmt::format("${{{}}}", variable), part);
     if (operation == '/') return substitute(variable, part);

@@ -119,7 +119,7 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
         return fmt::format("{} is not for mounts of type {}", key, mount.type);
       }
       if (key == "required") continue;
-      return fmt::format("\"{}\" in a mount is no pair of the form key=value", field);
+      return fmt::format("\"{}\" in a mount is not a pair of the form key=value", field);
     }
     const std::string value = field.substr(equals + 1);
     if (const std::size_t dollar = value.find('$');

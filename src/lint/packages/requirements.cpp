@@ -192,7 +192,7 @@ void RequirementsReader::requirement() {
     return;
   }
   auto request = parse_requirement(text);
-  if (!request) return problem(span, fmt::format("'{}' is no requirement", text.substr(0, 60)));
+  if (!request) return problem(span, fmt::format("'{}' is not a requirement", text.substr(0, 60)));
   request->path = list_.path;
   request->span = span;
   list_.packages.push_back(std::move(*request));

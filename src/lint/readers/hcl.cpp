@@ -343,7 +343,7 @@ class Parser {
       }
       skip(false);
       if (peek() != '=' && peek() != ':') {
-        refuse(at_, "a '=' is expected behind the name of a member");
+        refuse(at_, "a '=' is expected after the name of a member");
         return {};
       }
       ++at_;

@@ -141,7 +141,7 @@ FileContent read_yaml(const SourceText& source) {
     out.problems.push_back(problem_at(
         source, tree->problem->at,
         bare.language.empty()
-            ? fmt::format("this is no valid YAML: {}", tree->problem->message)
+            ? fmt::format("this is not valid YAML: {}", tree->problem->message)
             : fmt::format("this {} template cannot be read further without its values: {}",
                           bare.language, tree->problem->message)));
   out.yaml = std::move(tree);

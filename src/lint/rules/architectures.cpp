@@ -48,8 +48,8 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
     std::string message;
     std::string evidence = cuda.evidence;
     if (row == nullptr) {
-      message = fmt::format("{} names {}, which is no architecture that the table knows", at.name,
-                            item.text);
+      message = fmt::format("{} names {}, which is not an architecture that the table knows",
+                            at.name, item.text);
     } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
       message = fmt::format("CUDA {} of the base cannot compile for {}: {} was the first", toolkit,
                             item.text, row->first_cuda);
@@ -137,7 +137,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                                               "compiled and shipped for GPUs that nobody has",
                                               setting.value));
         found.evidence = {"mmdetection#2108"};
-        found.fix = "name the GPUs it shall serve: \"8.0;9.0+PTX\"";
+        found.fix = "name the GPUs to support: \"8.0;9.0+PTX\"";
       }
     judge_toolkit(at, list, sink);
     judge_hosts(at, list, false, sink);
@@ -210,7 +210,7 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                              "is built for every architecture, or for none",
                              build->request->name));
     found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
-    found.fix = "set it in front of the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+    found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
   }
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
@@ -257,14 +257,14 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
           "GiantAI/pixtrack#12, colmap#2807: \"is set to native, but no GPU was "
           "detected\"",
           "nvidia-docker#370"};
-      found.fix = "name the GPUs it shall serve: \"80;90\"";
+      found.fix = "name the GPUs to support: \"80;90\"";
     } else if (list.has_keyword("all") || list.has_keyword("all-major")) {
       Finding& found = sink.add(at.rule, *view.file, at.span,
                                 fmt::format("{} is '{}': every kernel is compiled and shipped for "
                                             "GPUs that nobody has",
                                             setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
-      found.fix = "name the GPUs it shall serve: \"80;90\"";
+      found.fix = "name the GPUs to support: \"80;90\"";
     }
     judge_toolkit(at, list, sink);
     judge_hosts(at, list, true, sink);
@@ -333,7 +333,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
                                     "image has none");
           found.severity = Severity::kError;
           found.evidence = {"nvidia-docker#370"};
-          found.fix = "name the GPU it shall serve: -arch=sm_90";
+          found.fix = "name the GPU to support: -arch=sm_90";
         }
         judge_toolkit(listed, list, sink);
         if (value.find("sm_") != value.npos && targets == 1 && command.words.size() < 200) {

@@ -272,7 +272,7 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
   if (row == nullptr) return;
   Finding& found =
       sink.add("old-cuda-repository", *view.file, stage.stage->base.span,
-               fmt::format("{} is a repository of the past: {}", row->repository, row->because));
+               fmt::format("{} is a superseded repository: {}", row->repository, row->because));
   found.evidence = {row->source};
   found.fix = "begin with " + row->instead;
 }

@@ -265,7 +265,7 @@ void apt_key(const FileView& view, FindingSink& sink) {
                           distribution == "ubuntu26.04";
         Finding& found = sink.add(
             "apt-key", *view.file, command.program_span,
-            gone ? fmt::format("{} has no apt-key any more", distribution)
+            gone ? fmt::format("{} no longer has apt-key", distribution)
                  : std::string("a key that apt-key adds is trusted for every repository, and "
                                "newer distributions have no apt-key"));
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};

@@ -219,8 +219,8 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
                             directory)
               : fmt::format("{} switches {}'s cache off: this mount stays empty", off, tool->tool));
       found.evidence = {tool->source, fmt::format("the mount covers {}", directory)};
-      found.fix = emptied ? "delete the command that empties it: a mount is no part of the layer"
-                          : fmt::format("delete {}: a mount is no part of the layer", off);
+      found.fix = emptied ? "delete the command that empties it: a mount is not part of the layer"
+                          : fmt::format("delete {}: a mount is not part of the layer", off);
       if (emptied || command == nullptr) break;
       for (const ShellWord& word : command->words)
         if (word.text == off && view.text(word.span) == off)
@@ -390,7 +390,7 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
                                               "build",
                                               mount.target));
         found.evidence = {std::string(view.text(mount.flag->span))};
-        found.fix = "delete the command: a mount is no part of the layer";
+        found.fix = "delete the command: a mount is not part of the layer";
         break;
       }
       if (!archives || keeps || commands_mention(view, stage.index, "docker-clean", &run) ||

@@ -57,7 +57,7 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
     if (offered.empty() || offered == local) continue;
     Finding& found =
         sink.add("wheel-cuda-mismatch", *place.file, request.span,
-                 fmt::format("the index holds wheels of {}, and {}{} is of {}: pip finds none",
+                 fmt::format("the index has wheels for {}, and {}{} is for {}: pip finds none",
                              offered, request.name, request.specifier, local));
     found.evidence = {place.list->indexes.front().text};
     found.fix = fmt::format("take https://download.pytorch.org/whl/{}", local);

@@ -61,10 +61,9 @@ std::string answer(const doctor::Diagnosis& diagnosis, const Style& style) {
   };
   switch (diagnosis.verdict()) {
     case doctor::Verdict::kUnknown:
-      return fmt::format("Nothing is broken as far as can be seen; {} unknown.\n",
-                         count(doctor::Verdict::kUnknown));
+      return fmt::format("Nothing appears broken; {} unknown.\n", count(doctor::Verdict::kUnknown));
     case doctor::Verdict::kWarn:
-      return fmt::format("Nothing is broken; {} to know about.\n", count(doctor::Verdict::kWarn));
+      return fmt::format("Nothing is broken; {} worth knowing.\n", count(doctor::Verdict::kWarn));
     default:
       return "Nothing is broken.\n";
   }

@@ -71,7 +71,7 @@ std::string lint_summary(const LintReport& report, const Style& style) {
   if (report.outcome.ignored + report.outcome.waived > 0)
     out += fmt::format("; {} ignored, {} waived", report.outcome.ignored, report.outcome.waived);
   out += "\n";
-  if (mendable > 0) out += fmt::format("--fix mends {} of them, --diff shows how\n", mendable);
+  if (mendable > 0) out += fmt::format("--fix fixes {} of them, --diff shows how\n", mendable);
   if (!report.outcome.findings.empty())
     out += fmt::format("flense explain {} says more about a rule\n",
                        report.outcome.findings.front().rule);

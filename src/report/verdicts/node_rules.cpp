@@ -182,10 +182,10 @@ bool has(const Requirements& needs, std::string_view vendor) {
 }
 
 std::string head(const Requirements& needs) {
-  std::string out = fmt::format("# What {} needs of a node, by flense.\n", printable(needs.name));
+  std::string out = fmt::format("# What {} needs from a node, by flense.\n", printable(needs.name));
   const bool driver = needs.driver_native.value || needs.driver_minor.value;
   if (!driver && has(needs, "nvidia"))
-    out += fmt::format("# No driver is asked for, as the least one is unknown: {}.\n",
+    out += fmt::format("# No driver is required, as the minimum is unknown: {}.\n",
                        printable(needs.driver_native.evidence));
   if (has(needs, "amd"))
     out += "# AMD's node labeller does not write the gfx target; flense host --labels does.\n";
