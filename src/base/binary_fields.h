@@ -129,7 +129,7 @@ class BinaryWriter {
   std::string out_;
 };
 
-/// Over hostile bytes. The first thing that is wrong (an end too early, a number out of range, keys
+/// Over hostile bytes. The first error (an end too early, a number out of range, keys
 /// out of order) ends the reading: from there on good() is false and what is read means nothing.
 class BinaryReader {
  public:

@@ -20,7 +20,7 @@ struct CacheSurroundings {
 };
 
 struct CachePlaces {
-  /// In the order to be tried; the first one that can be used serves. $FLENSE_CACHE alone where it
+  /// In the order to be tried; the first usable one wins. $FLENSE_CACHE alone where it
   /// is set; else $SLURM_TMPDIR, and the lasting place, which comes after $TMPDIR where it lies on
   /// a network file system and $TMPDIR does not.
   std::vector<std::filesystem::path> inventories;

@@ -12,7 +12,7 @@ namespace flense {
 
 namespace {
 
-/// Smaller holes would save little and cut a file into many pieces.
+/// Smaller holes would save little and fragment the file.
 constexpr std::size_t kHole = 64u << 10;
 
 bool is_zero(Bytes bytes) {

@@ -16,7 +16,7 @@ namespace flense {
 /// root itself.
 Result<UniqueFd> open_in_root(int root, std::string_view path, std::uint64_t flags);
 
-/// A regular file. Neither a pipe is waited for nor a device opened.
+/// A regular file. Pipes are not waited for, devices not opened.
 Result<UniqueFd> open_file_in_root(int root, std::string_view path);
 
 /// Where a path really lies, links resolved, relative to the root; the root itself is empty. Needs

@@ -18,7 +18,7 @@ class InterruptWatch {
   InterruptWatch();
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
-  /// Gives the signals back: they mean again what they meant before.
+  /// Restores the previous handling of the signals.
   ~InterruptWatch();
 
   std::stop_token token() const { return source_.get_token(); }

@@ -9,7 +9,7 @@
 
 namespace flense {
 
-/// The directory an output lies in; "." for a bare name.
+/// The directory that an output is in; "." for a bare name.
 std::filesystem::path parent_of(const std::filesystem::path& path);
 
 /// Pattern for mkostemp and mkdtemp.
