@@ -25,7 +25,7 @@ class Json {
   Json(int value);
   Json(unsigned value);
   Json(std::int64_t value);
-  /// Kept signed where it fits, so that equal numbers compare equal however they were made.
+  /// Kept signed if it fits, so that equal numbers compare equal however they were created.
   Json(std::uint64_t value);
   Json(double value);
   Json(const char* value);

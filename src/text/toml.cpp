@@ -145,7 +145,7 @@ const toml::table* find_table(const toml::table& root, const TomlTable& names) {
   return table;
 }
 
-/// Where a line begins; lines count from 1. The text's end for those behind the last.
+/// Where a line begins; lines count from 1. For lines past the last, the end of the text.
 std::size_t line_start(std::string_view text, std::size_t line) {
   std::size_t at = 0;
   while (--line > 0) {

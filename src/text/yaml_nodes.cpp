@@ -68,7 +68,7 @@ class Builder {
   Builder(YamlTree& tree, std::string_view text, const ByteIndex& index)
       : tree_(tree), text_(text), index_(index) {}
 
-  /// Whether to go on.
+  /// Whether to continue.
   bool take(const YamlEvent& event) {
     place_ = event.begin.index;
     switch (event.kind) {
@@ -227,7 +227,7 @@ class Builder {
     return charge(value.weight.values, value.weight.bytes) && finish(value, {}, false);
   }
 
-  /// A value is complete: where it belongs.
+  /// Puts a complete value where it belongs.
   bool finish(const Value& value, const std::string& anchor, bool written = true) {
     if (written && (value.node->at.end > value.node->at.begin))
       last_written_ = std::max(last_written_, value.node->at.end);
@@ -256,7 +256,7 @@ class Builder {
     return true;
   }
 
-  /// Members of merged mappings, the first of a list winning, behind the mapping's own.
+  /// Members of merged mappings, the first of a list winning, after the mapping's own.
   bool merge(Level& level) {
     for (const Value& value : level.merges) {
       std::vector<const YamlNode*> sources;

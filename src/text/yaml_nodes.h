@@ -49,7 +49,7 @@ struct YamlNode {
   /// A scalar that stands for a text: quoted, or no number, truth value or null.
   bool is_text() const;
 
-  /// Null when it is no mapping or has no such key.
+  /// Null when it is not a mapping or has no such key.
   const YamlMember* member(std::string_view key) const;
   const YamlNode* find(std::string_view key) const;
   /// The value of the key; a shared null node where there is none.

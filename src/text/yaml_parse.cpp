@@ -23,7 +23,7 @@ struct Weight {
   std::size_t values = 0, bytes = 0, depth = 0;
 };
 
-/// No deeper than kMaxDepth: so every Json is that is built here.
+/// No deeper than kMaxDepth, like every Json that is built here.
 Weight weigh(const Json& value) {
   Weight total{1, value.text().size(), 0};
   const auto add = [&](const Json& part) {
@@ -170,7 +170,7 @@ class Builder {
            refuse("anchors and aliases expand to too much");
   }
 
-  /// A value is complete: where it belongs.
+  /// Puts a complete value where it belongs.
   bool finish(Json value, std::string_view anchor) {
     if (++values_ > kMaxValues) return refuse(fmt::format("more than {} values", kMaxValues));
     if (!anchor.empty()) {
