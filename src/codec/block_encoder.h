@@ -11,7 +11,7 @@
 
 namespace flense::codec {
 
-/// One for each thread: holds the library's state, used again for every block.
+/// One per thread: holds the library's state, reused for every block.
 class BlockPacker {
  public:
   BlockPacker() = default;

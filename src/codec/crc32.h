@@ -7,7 +7,7 @@
 
 namespace flense::codec {
 
-/// Goes on from `sum`, which is 0 at the start.
+/// Continues from `sum`, which is 0 at the start.
 std::uint32_t crc32(std::uint32_t sum, Bytes bytes);
 
 }  // namespace flense::codec

@@ -31,14 +31,14 @@ struct GzipMember {
   std::vector<Bytes> parts;
   std::deque<std::string> owned;  ///< bytes of parts that lie nowhere else
   std::size_t size = 0;
-  std::size_t chunk = 0;  ///< so many bytes of the first part are a chunk of a file
+  std::size_t chunk = 0;  ///< this many bytes of the first part are a chunk of a file
   std::vector<std::byte> packed;
   std::string digest;  ///< of the chunk
   std::optional<Error> error;
 
   void add(Bytes bytes) {
     size += bytes.size();
-    // Mostly they follow each other in the archive.
+    // They are usually adjacent in the archive.
     if (!parts.empty() && parts.back().data() + parts.back().size() == bytes.data()) {
       parts.back() = Bytes(parts.back().data(), parts.back().size() + bytes.size());
     } else {
@@ -70,7 +70,7 @@ Result<std::vector<MemberSpan>> member_spans(Bytes tar, const std::string& name)
   }
 }
 
-/// The gzip layer ends behind its table of contents, the stream does not.
+/// The gzip layer ends after its table of contents, the stream does not.
 class TocStream final : public Sink {
  public:
   explicit TocStream(Sink& to) : to_(to) {}

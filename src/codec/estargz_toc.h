@@ -18,7 +18,7 @@
 
 namespace flense::codec {
 
-/// Files are divided into chunks of so many bytes; the default of the reference writer.
+/// Size of the chunks that files are divided into; the default of the reference writer.
 inline constexpr std::uint64_t kEstargzChunk = 4u << 20;
 
 class EstargzToc {

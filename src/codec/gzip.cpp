@@ -77,7 +77,7 @@ class GzipFraming final : public BlockFraming {
   std::uint32_t size_ = 0;  ///< modulo 2^32, as the trailer wants it
 };
 
-/// zlib counts in 32 bits.
+/// zlib's counters have 32 bits.
 constexpr std::size_t kMostPart = 1u << 30;
 
 }  // namespace

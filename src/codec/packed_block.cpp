@@ -20,7 +20,7 @@ namespace flense::codec {
 namespace {
 
 constexpr std::size_t kOutBlock = 256u << 10;
-/// zlib counts in 32 bits.
+/// zlib's counters have 32 bits.
 constexpr std::size_t kMostAtOnce = 1u << 30;
 /// Larger contents go to a scratch file.
 constexpr std::uint64_t kMostInMemory = 32u << 20;

@@ -38,7 +38,7 @@ class UnpackedBlock {
   ~UnpackedBlock();
 
   Bytes bytes() const { return mapped_.empty() ? as_bytes(memory_) : Bytes(mapped_); }
-  /// How many of the packed bytes the block takes.
+  /// How many of the compressed bytes belong to the block.
   std::size_t consumed() const { return consumed_; }
 
  private:

@@ -91,7 +91,7 @@ TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
 }
 
 /// The reference tool's only block, without its frame (lz4_Frame_format.md): magic, 3 bytes of
-/// descriptor and 4 of block size before it, 4 of end mark behind.
+/// descriptor and 4 of block size before it, 4 of end mark after it.
 std::string lz4_block(const std::string& text) {
   const testing::ScratchDirectory scratch;
   testing::write_text(scratch / "text", text);

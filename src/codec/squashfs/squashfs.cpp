@@ -19,7 +19,7 @@ using squash::MetadataReader;
 using squash::MetaPosition;
 using squash::Superblock;
 
-constexpr std::uint32_t kMaxRun = 256;  ///< entries behind one directory header
+constexpr std::uint32_t kMaxRun = 256;  ///< entries after one directory header
 
 MemberType member_type(InodeKind kind) {
   switch (kind) {

@@ -34,7 +34,7 @@ struct TarReader::State {
   std::uint64_t header_begin = 0;  ///< position of the first header block
   std::uint64_t header_end = 0;
   std::uint64_t header_bytes = 0;  ///< of extended headers and sparse maps
-  std::uint64_t stored_size = 0;   ///< payload behind header_end
+  std::uint64_t stored_size = 0;   ///< payload after header_end
   std::uint64_t stored_left = 0;   ///< of it, not yet taken
   std::uint64_t padding_left = 0;
   bool sparse = false;
