@@ -58,7 +58,7 @@ bool is_old_section_table(const File& file, Bytes bytes) {
   return is_zero(bytes.subspan(at));
 }
 
-/// Self-extracting programs carry data behind the last section; moving sections would lose it.
+/// Self-extracting programs carry data after the last section; moving sections would lose it.
 Result<void> check_unclaimed(const File& file, const std::vector<Claim>& claims) {
   std::vector<Range> known;
   for (const Claim& claim : claims) known.push_back(claim.range);

@@ -39,7 +39,7 @@ Result<Bytes> new_format(Bytes cache) {
   return cache.subspan(end);
 }
 
-/// The table of entries behind the header, its bounds checked.
+/// The table of entries after the header, its bounds checked.
 struct Table {
   Bytes bytes;
   std::string_view text;

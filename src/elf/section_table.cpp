@@ -19,7 +19,7 @@ bool is_relocation(const Section& section) {
   return section.type == SHT_RELA || section.type == SHT_REL;
 }
 
-/// The section's bytes are written behind the segments.
+/// The section's bytes are written after the segments.
 bool is_movable(const File& file, const Placement& placement, const Section& section) {
   if (section.type == SHT_NULL || section.type == SHT_NOBITS || (section.flags & SHF_ALLOC) != 0)
     return false;
@@ -187,7 +187,7 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
       shared ? std::string(as_text(file.section_bytes(old_names))) : std::string(1, '\0');
   if (table.names_.empty() || table.names_.back() != '\0') table.names_ += '\0';
 
-  // Behind the section that ends where a table behind the first load segment begins.
+  // After the section that ends where a table after the first load segment begins.
   std::size_t table_after = 0;
   for (std::size_t i = 0; i < sections.size(); ++i)
     if (layout.table.place == HeaderTable::Place::kFirstLoadEnd &&

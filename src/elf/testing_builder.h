@@ -68,7 +68,7 @@ class Builder {
                          std::max(memory, end - begin), alignment});
   }
   void raw_segment(const Segment& segment) { segments_.push_back(segment); }
-  /// Bytes behind everything else.
+  /// Bytes after everything else.
   void trailer(std::string bytes) { trailer_ = std::move(bytes); }
 
   std::string build() const {
