@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostBundles = 100'000;
 constexpr std::size_t kMostEntries = 1'000'000;
-/// The table of entries stands at the start of a bundle; nothing behind it is unpacked.
+/// The table of entries is at the start of a bundle; nothing after it is decompressed.
 constexpr std::size_t kMostTable = 64u << 10;
 /// Each one costs a decoder.
 constexpr std::size_t kMostUnpacked = 10'000;

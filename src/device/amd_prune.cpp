@@ -10,7 +10,7 @@
 namespace flense::device {
 namespace {
 
-/// Bundles of one file that are packed anew stay in memory until the file is written.
+/// Recompressed bundles of one file stay in memory until the file is written.
 constexpr std::uint64_t kMostPacked = 256u << 20;
 /// What the bundles of one file may unpack to, in all.
 constexpr std::uint64_t kMostUnpackedOfFile = 32ULL << 30;

@@ -20,7 +20,7 @@ namespace flense::device {
 /// -bundle-align).
 inline constexpr std::uint64_t kBundleAlignment = 4096;
 
-/// A plain bundle that is at hand: as stored, or unpacked.
+/// A plain bundle that is available: as stored, or decompressed.
 struct PlainBundle {
   Bytes bytes;
   AmdTable table;

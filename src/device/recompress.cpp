@@ -49,7 +49,7 @@ Result<void> pack(Bytes content, int level, CappedSink& to) {
   return writer->finish();
 }
 
-/// The entry with its content packed anew; empty when that is not smaller.
+/// The entry with its content recompressed; empty when that is not smaller.
 Result<std::vector<std::byte>> pack_entry(Bytes entry_bytes, const Entry& entry, Bytes content,
                                           CodeCompression mode) {
   const Bytes header = entry_bytes.first(entry.header_size);
