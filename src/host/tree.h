@@ -33,7 +33,7 @@ struct DeviceNode {
   bool operator==(const DeviceNode&) const = default;
 };
 
-/// A stand-in's text as a node; nullopt when it is none.
+/// A stand-in's text as a node; nullopt when it is not one.
 std::optional<DeviceNode> parse_stand_in(std::string_view text);
 
 class Tree {

@@ -25,7 +25,7 @@ class TreeMemory {
   static constexpr std::size_t kMost = 16u << 20;
   static constexpr std::size_t kMaxText = 4u << 10;  ///< bytes: a page, as large as sysfs answers
 
-  enum class Recall : bool { kNone, kKeep };  ///< kNone: every question is asked anew
+  enum class Recall : bool { kNone, kKeep };  ///< kNone: every question is asked again
 
   TreeMemory(UniqueFd top, Recall recall) : top_(std::move(top)), recall_(recall) {}
 
