@@ -41,7 +41,8 @@ std::string_view complaint(std::string_view path) {
   return {};
 }
 
-/// Paths, without the leading slash, that the line stands for; itself when it is no pattern.
+/// Paths, without the leading slash, that the line stands for; the line itself if it is not a
+/// pattern.
 std::vector<std::string> expand(const host::Tree& root, const std::string& path) {
   const std::string plain = path.substr(1);
   if (path.find_first_of(kWild) == std::string::npos) return {plain};

@@ -20,7 +20,7 @@ class HostFiles {
 
   /// nullopt when there is no such file.
   Result<std::optional<std::string>> read(const std::string& path) const;
-  /// Sorted; empty for what is no directory.
+  /// Sorted; empty if it is not a directory.
   std::vector<std::string> list(const std::string& path) const;
   /// Makes the directories on the way; those that were made, outermost first. Leaves a file alone
   /// that holds this already.

@@ -32,7 +32,7 @@ struct InstallRecord {
 
 /// Empty where there is no file.
 Result<InstallRecord> read_record(const HostFiles& files, const std::string& path);
-/// A record without engines is no file.
+/// A record without engines means no file.
 Result<void> write_record(const HostFiles& files, const std::string& path,
                           const InstallRecord& record);
 

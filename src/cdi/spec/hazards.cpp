@@ -43,7 +43,7 @@ bool has_parent(std::string_view path) {
   return false;
 }
 
-/// One slash between names, none behind.
+/// One slash between names, none at the end.
 std::string plain(std::string_view path) {
   std::string out;
   while (!path.empty()) {

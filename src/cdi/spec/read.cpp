@@ -59,7 +59,7 @@ class Examiner {
     });
   }
 
-  /// As in the reference library, null is no value.
+  /// As in the reference library, null does not count as a value.
   void object(const Json& json, const std::string& place, std::initializer_list<Field> fields) {
     if (!json.is_object()) return complain("wrong-type", place, "an object is expected");
     for (const auto& [name, value] : json.members()) {
