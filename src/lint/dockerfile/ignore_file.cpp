@@ -35,7 +35,7 @@ std::string cleaned(std::string_view path) {
   return out.empty() ? "." : out;
 }
 
-/// The character that begins at `at`, which moves behind it; a stray byte stands for itself.
+/// The character at `at`, which moves past it; a stray byte stands for itself.
 char32_t take(std::string_view text, std::size_t& at) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;

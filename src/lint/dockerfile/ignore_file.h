@@ -44,7 +44,7 @@ class IgnorePattern {
   Span span_;
   Kind kind_ = Kind::kExact;
   std::vector<Token> tokens_;
-  std::string ending_;  ///< literal text behind the last wildcard
+  std::string ending_;  ///< literal text after the last wildcard
 };
 
 struct IgnoreFile {

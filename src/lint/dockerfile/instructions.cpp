@@ -125,7 +125,7 @@ class InstructionReader {
     }
   }
 
-  /// False where the text is no array; one that holds something else is a problem.
+  /// False where the text is not an array; one that holds something else is a problem.
   bool array(RawInstruction& raw, Range range) {
     auto read = read_json_array(line_, range);
     if (!read) return false;

@@ -14,7 +14,7 @@ bool is_comment(std::string_view line) {
   return trim_space_left(line).starts_with('#');
 }
 
-/// name = value, as directives are written behind '#'.
+/// name = value, as directives are written after '#'.
 bool split_directive(std::string_view text, std::string& name, std::string_view& value) {
   std::size_t end = 0;
   while (end < text.size() && (is_letter(text[end]) || (end > 0 && is_digit(text[end])))) ++end;

@@ -41,7 +41,7 @@ class StageSteps {
 
 bool is_root(std::string_view user);
 
-/// A command of an instruction, wrappers such as sudo and env stepped over.
+/// A command of an instruction, without wrappers such as sudo and env.
 struct StepCommand {
   const ShellCommand* shell = nullptr;
   std::string program;  ///< without its folder: "git"

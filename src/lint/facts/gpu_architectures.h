@@ -20,9 +20,9 @@ enum class ArchitectureSyntax : std::uint8_t {
 
 struct ListedArchitecture {
   std::string text;          ///< as written
-  std::string architecture;  ///< "8.6", "9.0a", "gfx942"; empty: it is none
+  std::string architecture;  ///< "8.6", "9.0a", "gfx942"; empty: not an architecture
   std::string keyword;       ///< "native", "all", "all-major", "common", a code name: lower case
-  std::string meant;         ///< what a wrong spelling means in this syntax: "8.6" for "86"
+  std::string meant;         ///< the correct spelling in this syntax: "8.6" for "86"
 };
 
 struct ArchitectureList {

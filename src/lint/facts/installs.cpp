@@ -11,7 +11,7 @@ namespace flense::lint {
 
 namespace {
 
-/// Paths below the build context that a path inside the stage may be of, likely ones first.
+/// Paths below the build context that a path inside the stage may come from, likely ones first.
 std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage,
                                        const Instruction& run, std::string_view path) {
   std::vector<std::string> out;

@@ -8,7 +8,7 @@ namespace flense::lint {
 
 namespace {
 
-/// The place of a value within a word: behind its quotes.
+/// The place of a value within a word: inside its quotes.
 void place_value(const FileView& view, Span word, Setting& out) {
   out.span = word;
   const std::string_view raw = view.text(word);

@@ -47,7 +47,7 @@ struct PackageList {
   bool installs = true;  ///< false: download, wheel, lock
 
   bool has_option(std::string_view option) const;
-  /// The first of these names; null when none is asked for.
+  /// The first of these names; null when none is requested.
   const PackageRequest* find(std::string_view wanted) const;
 };
 

@@ -61,7 +61,7 @@ struct FileContent {
   std::vector<BuildTarget> targets;            ///< of bake files
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
   std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
-  std::string template_language;               ///< "Helm", "Jinja"; empty: it is no template
+  std::string template_language;               ///< "Helm", "Jinja"; empty: not a template
 };
 
 struct ProjectFile : FileContent {

@@ -19,7 +19,7 @@ Starter starter_of(std::string_view word) {
   return Starter::kNone;
 }
 
-/// Programs that start the program that follows their own options.
+/// Programs that run the command that follows their own options.
 bool is_launcher(std::string_view program) {
   constexpr std::array<std::string_view, 12> kLaunchers = {
       "mpirun", "mpiexec", "nohup",  "timeout", "numactl", "stdbuf",

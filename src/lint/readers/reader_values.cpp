@@ -87,7 +87,7 @@ std::optional<std::string> interpolate(std::string_view text, unsigned depth) {
   return out;
 }
 
-/// At colons outside of ${…}.
+/// At colons outside ${…}.
 std::vector<std::string_view> split_colons(std::string_view text) {
   std::vector<std::string_view> out;
   std::size_t begin = 0;

@@ -15,7 +15,7 @@ const knowledge::Images& images_of(const FileView& view) {
   return view.project->knowledge->images;
 }
 
-/// A tag of the newest CUDA that has the flavour and distribution most people want.
+/// A tag of the newest CUDA with the flavour and distribution that most people want.
 std::string current_tag(const FileView& view, std::string_view flavour) {
   const auto* newest = images_of(view).newest_cuda();
   return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,

@@ -11,7 +11,7 @@ namespace flense::lint {
 
 namespace {
 
-/// Where a word may be put in front of everything else of a RUN.
+/// Where a word may be inserted before everything else in a RUN.
 Span behind_keyword(const Instruction& run) {
   return {run.keyword_span.end, run.keyword_span.end};
 }
@@ -20,7 +20,7 @@ const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& 
   return view.project->knowledge->build.cache(to_string(list.manager));
 }
 
-/// What switches the tool's cache off; empty: nothing does.
+/// What disables the tool's cache; empty: nothing does.
 std::string switched_off(const Instruction& run, const ShellCommand* command,
                          const PackageList& list, const knowledge::ToolCacheRow& tool) {
   for (const std::string& option : tool.options)
@@ -262,7 +262,7 @@ void link_mode(const FileView& view, const StageView& stage, const StageSteps& s
   }
 }
 
-/// A command that compiles for long.
+/// A command that takes long to compile.
 bool compiles(const StepCommand& command) {
   if (command.program == "cmake") return command.has("--build");
   if (command.program == "make" || command.program == "ninja") return true;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostScript = 100'000;
 
-/// Why a Python text cannot run without a GPU; empty: it can.
+/// Why Python code cannot run without a GPU; empty: it can.
 std::string gpu_in_python(std::string_view script) {
   script = script.substr(0, kMostScript);
   const bool demands = holds(script, "assert") || holds(script, "exit(") || holds(script, "raise");
@@ -80,7 +80,7 @@ bool has_user(const StageSteps& steps) {
       steps.all(), [](const Step& step) { return step.instruction->keyword == Keyword::kUser; });
 }
 
-/// Bases that begin as root: those of the vendors and plain distributions.
+/// Bases that start as root: those of the vendors and plain distributions.
 bool begins_as_root(const GpuImage& image) {
   for (const std::string_view name :
        {"nvidia/cuda", "pytorch/pytorch", "ubuntu", "debian", "python", "rockylinux", "almalinux"})
@@ -185,7 +185,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
         {{check->keyword_span.end, check->keyword_span.end}, " --start-period=10m"});
 }
 
-/// What builds an engine; empty: nothing does.
+/// The command that builds an engine; empty: none does.
 std::string builds_engine(const std::vector<std::string>& words) {
   const auto has = [&](std::string_view part) {
     return std::ranges::any_of(words, [&](const std::string& word) { return holds(word, part); });

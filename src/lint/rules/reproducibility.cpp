@@ -180,7 +180,7 @@ std::string environment_in(std::string_view path) {
   return name.find('$') == name.npos ? std::string(name) : std::string();
 }
 
-/// Names of the environments that a stage creates; false: one of them is not known.
+/// Names of the environments that a stage creates; false: one of them is unknown.
 bool environments_of(const FileView& view, std::size_t stage, std::set<std::string>& out) {
   bool any = false;
   for (const Install* install : view.installs_in(stage)) {

@@ -100,7 +100,7 @@ struct Weights {
   std::string evidence;
 };
 
-/// What a command downloads; nothing where it is kept in a mount.
+/// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
   const Span span = command.shell->span;
   const std::string& program = command.program;
@@ -216,7 +216,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   }
 }
 
-/// What one COPY takes along that is no part of a program.
+/// What one COPY includes that is not part of a program.
 struct Waste {
   std::uint64_t bytes = 0;
   std::map<std::string, std::uint64_t> by_line;  ///< of .dockerignore

@@ -272,7 +272,7 @@ class Layers {
   std::size_t asked_ = 0;
 };
 
-/// Directories whose names say that they are large.
+/// Directories whose names suggest that they are large.
 bool is_large_name(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   const std::string_view name = path.substr(path.rfind('/') + 1);

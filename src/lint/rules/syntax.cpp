@@ -14,7 +14,7 @@ std::vector<ParseProblem> problems_of(const ProjectFile& file) {
   return out;
 }
 
-/// What is no syntax here may be syntax once the values are in.
+/// What is not valid syntax here may be valid once the values are filled in.
 void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
                     FindingSink& sink) {
   Finding& found =

@@ -207,7 +207,7 @@ class WorkloadRules {
     return name.empty() || name == "0" || name == "root";
   }
 
-  /// The user that is no root, where the service says it, or the Dockerfile that it builds.
+  /// The non-root user, if the service names it, or the Dockerfile that it builds.
   std::string stated_user() const {
     if (const text::YamlNode* user = key("user")) {
       const auto known = interpolate(user->text_or());

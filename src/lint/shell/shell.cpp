@@ -272,7 +272,7 @@ class Splitter {
     command_.words.push_back(std::move(word));
   }
 
-  /// A control word where a command may begin; nullopt: it is none.
+  /// A control word where a command may begin; nullopt: there is none.
   std::optional<bool> control(std::string_view text) {
     constexpr std::array kStepped = {"then", "else", "elif", "do", "!", "in"};
     if (std::ranges::find(kStepped, text) != kStepped.end()) return true;

@@ -73,7 +73,7 @@ Program program_of(const ShellCommand& command);
 /// sh, bash, dash, ash, zsh, ksh, with or without a folder.
 bool is_shell(std::string_view program);
 
-/// Where the last command is `sh -c '…'`, the commands of that text are added behind it.
+/// Where the last command is `sh -c '…'`, the commands of that text are appended.
 void add_shell_argument(std::string_view file, std::vector<ShellCommand>& commands);
 
 }  // namespace flense::lint
