@@ -23,7 +23,7 @@ bool unknown(const Text& fact) {
   return !fact.value && !fact.evidence.empty();
 }
 
-/// How a fact is spoken of.
+/// How a fact is described.
 struct Wording {
   const char* id;
   const char* subject;   ///< "the least driver"
@@ -84,7 +84,7 @@ class Comparison {
     value("cuda", "CUDA", Direction::kNeutral, a, b);
   }
 
-  /// Values without an order.
+  /// Unordered values.
   void value(const char* id, const char* subject, Direction when_changed, const Text& a,
              const Text& b) {
     if (told_alike(id, subject, a, b)) return;

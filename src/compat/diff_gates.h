@@ -23,7 +23,7 @@ struct Gate {
   std::optional<std::uint64_t> bytes;
 };
 
-/// A usage error, with the list, for a word that is no gate.
+/// A usage error, with the list, for a word that is not a gate.
 Result<Gate> parse_gate(std::string_view text);
 /// All of them, in alphabetical order.
 std::span<const std::string_view> gate_ids();

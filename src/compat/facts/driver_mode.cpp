@@ -64,7 +64,7 @@ bool on_library_path(const inventory::Needs& image, const CompatPackage& package
   }
 }
 
-/// Which word of the compat library the container toolkit on the host goes by.
+/// Which statement of the compat library the container toolkit on the host relies on.
 enum class Reads : std::uint8_t { kMajors, kNote, kEither };
 
 Reads reads_of(const Question& question) {

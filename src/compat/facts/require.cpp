@@ -30,7 +30,7 @@ std::string_view sign_of(Operator op) {
   return kSigns[static_cast<std::size_t>(op)];
 }
 
-/// The first operator that begins with what is written: a lone '!' means "!=".
+/// The first operator that starts with what is written: a lone '!' means "!=".
 std::optional<Operator> operator_of(std::string_view written) {
   for (const Operator op : {Operator::kEqual, Operator::kNotEqual, Operator::kLess,
                             Operator::kLessEqual, Operator::kGreater, Operator::kGreaterEqual})
@@ -42,7 +42,7 @@ bool is_plain_version(std::string_view text) {
   return text.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-/// Takes the number at the front and the dots behind it; nullopt without one, or beyond 2^64.
+/// Takes the leading number and the dots after it; nullopt without one, or beyond 2^64.
 std::optional<std::uint64_t> take_number(std::string_view& text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -31,7 +31,7 @@ Evidence need_evidence(const Question& question) {
   return {"image", cuda ? cuda->evidence : "device code or variables of CUDA"};
 }
 
-/// The kernel driver that holds the GPUs, where it is none of NVIDIA's.
+/// The kernel driver that holds the GPUs, if it is not NVIDIA's.
 std::string bound_elsewhere(const std::vector<const host::Gpu*>& gpus) {
   std::string name;
   for (const host::Gpu* gpu : gpus) {

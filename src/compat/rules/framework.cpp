@@ -19,7 +19,7 @@ using inventory::InstalledPackage;
 using inventory::Needs;
 using knowledge::FrameworkBuild;
 
-/// A file with device code that is no library of CUDA or ROCm: something else computes on a GPU.
+/// A file with device code that is not a CUDA or ROCm library: something else computes on a GPU.
 const CodeFile* other_gpu_code(const Needs& image) {
   constexpr std::array<std::string_view, 9> kVendors = {
       "libcu", "libnv", "libnpp", "libnccl", "libroc", "librccl", "libhip", "libMIOpen", "libamd"};

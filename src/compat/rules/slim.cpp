@@ -41,7 +41,7 @@ Fit fit(const SlimMark& mark, const host::Gpu& gpu) {
   return out;
 }
 
-/// Targets of this vendor are named; an image for the other one is none of this rule's business.
+/// Targets of this vendor are named; this rule does not apply to an image for the other one.
 bool concerns(const SlimMark& mark, const host::Gpu& gpu) {
   return std::ranges::any_of(mark.targets, [&](const std::string& target) {
     return target.starts_with("gfx") == (gpu.vendor == "amd");
