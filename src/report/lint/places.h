@@ -11,7 +11,7 @@ namespace flense::report {
 struct LintPlace {
   const lint::SourceText* source = nullptr;  ///< null: the file is not part of the project
   bool whole_file = true;
-  lint::Position begin, end;  ///< the end is behind the last byte
+  lint::Position begin, end;  ///< the end is after the last byte
 };
 
 LintPlace place_of(const lint::Project& project, const lint::Finding& finding);
