@@ -35,7 +35,7 @@ inventory::Needs described_image(const Template& chosen, const Candidate& candid
 /// The least NVIDIA driver that runs a CUDA at all: of its major's minor-version mode, or of the
 /// toolkit itself where there is no such mode. Empty when no table tells.
 std::string least_driver(std::string_view cuda, const knowledge::Knowledge& tables);
-/// The least driver for that CUDA on GPUs of these architectures.
+/// The minimum driver for that CUDA on GPUs of these architectures.
 std::string least_driver(std::string_view cuda, const std::vector<std::string>& architectures,
                          const knowledge::Knowledge& tables);
 

@@ -87,7 +87,7 @@ std::string least_amdgpu(std::string_view rocm, const Knowledge& tables) {
   return out;
 }
 
-/// A host whose driver nobody told, with the least one that the candidate runs on.
+/// A host with an unknown driver, given the minimum one that the candidate runs on.
 Profile with_least_driver(const Template& chosen, Profile host, const Candidate& candidate,
                           const Knowledge& tables) {
   constexpr const char* kWhy = "the minimum driver for this build";
