@@ -28,7 +28,7 @@ std::vector<Running> list_running(const RuntimePlaces& places);
 /// that names those there are.
 Result<Running> find_running(const RuntimePlaces& places, const std::string& name);
 
-/// Forgets those whose processes are gone (crun was killed), when many have gathered.
+/// Forgets those whose processes are gone (crun was killed), once many have accumulated.
 void forget_dead(const RuntimePlaces& places);
 /// Forgets a container of that name whose processes are gone (crun was killed); an environment
 /// error when it lives.

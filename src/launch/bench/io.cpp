@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t kFiles = 500, kEntries = 2000;
 
-/// An overlay leaves a directory that nobody may list, and so nobody could remove.
+/// An overlay leaves a directory that nobody may list, and hence nobody could remove.
 class OverlayScratch {
  public:
   explicit OverlayScratch(const std::filesystem::path& scratch)

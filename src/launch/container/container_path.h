@@ -18,8 +18,8 @@ struct ContainerPlace {
   enum class State {
     kFound,
     kMissing,
-    kBelowFile,  ///< missing, since what lies above is no directory
-    kForbidden,  ///< a directory on the way cannot be searched
+    kBelowFile,  ///< missing, since what is above it is not a directory
+    kForbidden,  ///< a directory on the path is not searchable
     kLoop,       ///< more links than the kernel follows
     kProc,       ///< in /proc, or by a link into it
     kUnknown,    ///< in a file system that the kernel or crun fills
@@ -28,8 +28,8 @@ struct ContainerPlace {
   std::string path;  ///< absolute, without links as far as they could be followed
   FileKind kind = FileKind::kMissing;
   UniqueFd fd;           ///< O_PATH, where it is found
-  bool mounted = false;  ///< the image does not show there
-  bool fresh = false;    ///< but memory that is empty at the start
+  bool mounted = false;  ///< the image is not visible there
+  bool fresh = false;    ///< but memory that is initially empty
 };
 
 class ContainerPaths {

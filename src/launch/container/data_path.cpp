@@ -18,7 +18,7 @@ struct Word {
   Use use;
 };
 
-/// Options of training, inference and conversion programs, without their dashes; '_' as '-'.
+/// Options of training, inference and conversion programs, without dashes; '_' counts as '-'.
 constexpr std::array<Word, 34> kOptions = {{
     {"output", Use::kOutput},
     {"output-dir", Use::kOutput},

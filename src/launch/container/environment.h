@@ -38,7 +38,7 @@ struct EnvironmentInput {
   const std::vector<std::string>& image;  ///< as its configuration has them
   const std::vector<std::string>& host;
   const Account& caller;
-  std::string home;  ///< of who the command is in the container, by the image; empty: unknown
+  std::string home;  ///< of the command's user in the container, by the image; empty: unknown
   /// What devices bring along, with the way to libraries that were injected for them.
   const std::vector<std::string>& devices;
 };

@@ -45,11 +45,11 @@ class Planner {
   void bind(const std::string& source, const std::string& target, bool read_only = false) {
     add(target, "bind", source, {"rbind", read_only ? "ro" : "rw"});
   }
-  /// A later word for the same place replaces the earlier one.
+  /// A later entry for the same place replaces the earlier one.
   void clear(const std::string& destination) {
     std::erase_if(out_.mounts, [&](const OciMount& one) { return one.destination == destination; });
   }
-  /// Parents first, else in the order in which they were added: nothing hides what was asked for.
+  /// Parents first, otherwise in the order of addition: nothing hides a requested mount.
   void sort() {
     std::ranges::stable_sort(out_.mounts, {},
                              [](const OciMount& one) { return cdi::depth_of(one.destination); });
@@ -95,7 +95,7 @@ class Planner {
       bind("/dev/mqueue", "/dev/mqueue");
   }
 
-  /// The caller could not remove what another id left in the host's.
+  /// The caller could not remove what another id left in the host's directory.
   bool own_scratch() const { return options_.isolate || options_.sub_ids || options_.other_id; }
 
   void scratch() {

@@ -24,7 +24,7 @@ struct TargetPlan {
   std::vector<std::string> reasons;    ///< for --explain
 };
 
-/// Bad input where the image has a file in the place of a directory, or the other way round.
+/// Bad input where the image has a file in place of a directory, or vice versa.
 Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const PathKinds& look);
 
 }  // namespace flense::launch

@@ -22,7 +22,7 @@ struct PreflightFinding {
 
 struct Preflight {
   std::vector<PreflightFinding> failures;  ///< it will not run
-  std::vector<PreflightFinding> warnings;  ///< it runs, and something is worth knowing
+  std::vector<PreflightFinding> warnings;  ///< it runs, but something is worth knowing
   std::vector<std::string> notices;        ///< what was not looked at
   bool use_image_compat = false;           ///< InjectOptions::use_image_compat
   bool layers_known = false;               ///< false: of the configuration alone

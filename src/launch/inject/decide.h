@@ -32,7 +32,7 @@ struct CompatFolder {
   std::string path;     ///< "/usr/local/cuda-12.4/compat"
   std::string version;  ///< "550.54.15"
   std::uint16_t machine = 0;
-  /// Names in it and the files behind them, absolute in the image.
+  /// Names in it and the files they lead to, absolute in the image.
   std::map<std::string, std::string> libraries;
 };
 /// The newest in /usr/local/cuda*/compat of that machine; nullopt when there is none.

@@ -47,12 +47,12 @@ struct HeldPrepared {
   UniqueFd held;  ///< the directory is not removed while this is open
 };
 
-/// What decisions.json says; nullopt when it is none of this form.
+/// What decisions.json says; nullopt when it is not of this form.
 std::optional<Prepared> parse_prepared(std::string_view text);
 /// nullopt when there is none, or none that is whole.
 std::optional<Prepared> load_prepared(const std::filesystem::path& directory);
 std::optional<HeldPrepared> hold_prepared(const std::filesystem::path& directory);
-/// When another process was first, its directory stands, which holds the same.
+/// If another process was first, its directory stays, which has the same content.
 Result<void> publish_prepared(const std::filesystem::path& directory, const Prepared& prepared,
                               const PreparedFiles& files);
 

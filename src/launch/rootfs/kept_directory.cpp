@@ -19,7 +19,7 @@ namespace flense::launch {
 namespace {
 
 constexpr std::size_t kKeyDigits = 64;
-/// A use is noted once an hour, as in the cache of inventories.
+/// A use is recorded at most once an hour, as in the cache of inventories.
 constexpr std::time_t kTouchSeconds = 3600;
 
 bool same_directory(int fd, const std::filesystem::path& path) {

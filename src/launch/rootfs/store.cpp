@@ -54,7 +54,7 @@ text::Json entry_json(const std::string& key, const image::Image& image,
   return out;
 }
 
-/// nullopt for what is no entry of this form.
+/// nullopt for what is not an entry of this form.
 std::optional<text::Json> read_entry(const std::filesystem::path& entry, const std::string& key) {
   const auto text = read_file(entry / kEntryName, kMaxEntryJson);
   if (!text) return std::nullopt;
