@@ -1,5 +1,5 @@
-// Text that others wrote - names in images, configurations, build files, arguments - as it may be
-// shown: a terminal obeys control characters, and readers are misled by what reorders or hides.
+// Text that others wrote - names in images, configurations, build files, arguments - made safe to
+// show: terminals obey control characters, and characters that reorder or hide mislead readers.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// What is known against a version of NVIDIA's container toolkit (data/container_toolkit.json).
+// Known problems of versions of NVIDIA's container toolkit (data/container_toolkit.json).
 #pragma once
 
 #include <string>

@@ -59,13 +59,13 @@ Failure no_driver_version(std::string_view gpus, std::string_view driver) {
   std::string hint = fmt::format("a driver version has the form {}@550.54.15", gpus);
   const std::string cuda = knowledge::cuda_of_driver(driver);
   if (!cuda.empty()) {
-    // The branch alone: its first driver is the one that its CUDA came with.
+    // A bare branch: its first driver is the one that its CUDA came with.
     hint = fmt::format("name the whole version, such as {}@{}", gpus,
                        knowledge::driver_floor_for_cuda(cuda));
   } else if (const std::string floor = knowledge::driver_floor_for_cuda(driver); !floor.empty()) {
     hint = fmt::format("CUDA {} came with driver {}: {}@{}", driver, floor, gpus, floor);
   }
-  return usage(fmt::format("'{}' is no version of NVIDIA's driver", driver), std::move(hint));
+  return usage(fmt::format("'{}' is not a version of NVIDIA's driver", driver), std::move(hint));
 }
 
 void set_nvidia_driver(std::string_view driver, Nvidia& out) {
@@ -100,7 +100,7 @@ std::optional<Result<void>> add_instance_word(std::string_view word, Profile& ou
     if (one.provider == provider) names.push_back(one.type);
   const std::vector<std::string> near = knowledge::near_matches(clean(type), names, 3);
   return usage(
-      fmt::format("'{}' is no GPU instance type of {} that flense knows", clean(type), provider),
+      fmt::format("'{}' is not a GPU instance type of {} that flense knows", clean(type), provider),
       near.empty() ? "name its GPUs and driver instead: h100@550.54.15"
                    : fmt::format("did you mean {}:{}?", provider,
                                  fmt::join(near, fmt::format(" or {}:", provider))));
@@ -126,7 +126,7 @@ Result<Profile> described_profile(std::string_view words) {
   while (!instance) {
     const std::size_t comma = rest.find(',');
     if (Result<void> added = add_gpus(rest.substr(0, comma), out); !added) {
-      // Near names are the better hint; without one the word may have been meant as another form.
+      // Similar names are the better hint; otherwise the word may have been meant as another form.
       if (!added.error().hint.starts_with("did you mean")) added.error().hint = kForms;
       return std::unexpected(std::move(added).error());
     }
@@ -152,7 +152,7 @@ Result<Profile> described_profile(std::string_view words) {
     set_nvidia_driver(driver, out.nvidia);
   } else {
     if (driver.empty() || !is_amd_version(driver))
-      return usage(fmt::format("'{}' is no version of amdgpu", clean(driver)),
+      return usage(fmt::format("'{}' is not a version of amdgpu", clean(driver)),
                    fmt::format("a driver version has the form {}@6.10.5", gpus));
     out.amd.driver_version = Text::known(std::string(driver), kDescribed);
   }
@@ -210,7 +210,7 @@ Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& 
     TRY(const std::string text,
         with_hint(
             read_file(spec, kFileLimit),
-            "of Kubernetes nodes the images are not needed: jq 'del(.items[].status.images)'"));
+            "the images of Kubernetes nodes are not needed: jq 'del(.items[].status.images)'"));
     return parse_profiles(text, spec);
   }
   return out;

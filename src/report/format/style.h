@@ -1,4 +1,4 @@
-// Colours and widths of text output; off wherever the reader is no terminal.
+// Colours and widths of text output; off unless the output is a terminal.
 #pragma once
 
 #include <string>

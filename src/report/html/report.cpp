@@ -92,7 +92,7 @@ std::string script_json(const text::Json& data) {
   std::string out;
   const std::string plain = text::dump_json(data);
   out.reserve(plain.size());
-  // These stand in strings only, where JSON has another way to write them.
+  // These occur only in strings, where JSON has another spelling for them.
   for (const char c : plain) {
     if (c == '<' || c == '>' || c == '&')
       out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));

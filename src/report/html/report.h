@@ -1,5 +1,5 @@
-// An image as one HTML file that needs nothing else: where its bytes are, what of them goes and
-// why. The page is made of web/, which is compiled in; everything that it shows is in the file.
+// An image as one self-contained HTML file: where its bytes are, which of them go and why. The page
+// is built from web/, which is compiled in; everything it shows is in the file.
 #pragma once
 
 #include <string>

@@ -56,7 +56,7 @@ TEST(HtmlReport, HostileNamesStayText) {
   for (const text::Json& name : page.data["tree"]["names"].items()) names.emplace_back(name.text());
   for (const char* name : {"]]>&amp;\"'", "\\xff\\u202e{{data}}"})
     EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
-  // A name with a slash is a directory and a file, as tar reads it.
+  // A name with a slash is a directory and a file, as tar interprets it.
   EXPECT_NE(std::ranges::find(names, "script><script>alert(1)<!--"), names.end());
   EXPECT_EQ(page.data["target"].text(), "<img src=x onerror=alert(2)>");
 }
@@ -66,7 +66,7 @@ TEST(HtmlReport, RunsItsOwnScriptAlone) {
   const Page page(image);
   EXPECT_NE(page.text.find("default-src 'none'; script-src 'sha256-"), std::string::npos);
   EXPECT_EQ(page.text.find("unsafe"), std::string::npos);
-  // The hash is of what stands between the tags, as the browser sees it.
+  // The hash covers what is between the tags, as the browser sees it.
   const std::size_t at = page.text.rfind("<script>") + 8;
   const std::string script = page.text.substr(at, page.text.rfind("</script>") - at);
   EXPECT_EQ(script, web_script());

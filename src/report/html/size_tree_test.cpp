@@ -157,7 +157,7 @@ TEST(SizeTree, SmallFilesAreGroupedByDirectoryAndReason) {
 }
 
 TEST(SizeTree, DeepChainsCostTheirLengthOnce) {
-  // Each name a chain of its own: what is kept of a chain must not be kept for each of its links.
+  // Each name is a chain of its own: what is stored for a chain must not be stored for each link.
   Tar tar;
   for (int i = 0; i < 20; ++i) {
     std::string path = fmt::format("{}", i);
@@ -191,7 +191,7 @@ TEST(MemberFates, OfAPlanAreItsEdits) {
   EXPECT_EQ(tree.given_back, plan.bytes_given_back());
   EXPECT_EQ(tree.bytes, unpacked(image));
 
-  // What applying could not do has not been done.
+  // What could not be applied has not been done.
   plan.layers[0].edits[0] = {
       slim::Action::kRewrite, slim::kDeviceCode, "lib/debug.so", {}, 6000, 1000};
   const MemberFates left =

@@ -82,7 +82,7 @@ std::string name_of(const CodeFate& code) {
   return code_name(code.kind == "code-object" ? "amd" : "nvidia", code.kind, code.arch);
 }
 
-/// What of the file's loss is due to entries that were packed anew.
+/// How much of the file's loss is due to recompressed entries.
 std::uint64_t recompressed_bytes(const MemberFate& fate, const inventory::ElfFacts& elf) {
   return fate.given_back == 0 ? 0 : elf.prune->recompressed_bytes;
 }
@@ -121,14 +121,14 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
             debug);
 }
 
-/// Reasons of entries that may be packed anew.
+/// Reasons of entries that may be recompressed.
 bool may_be_packed(device::Reason reason) {
   using device::Reason;
   return reason == Reason::kServesTarget || reason == Reason::kPtxNeeded ||
          reason == Reason::kPtxKept || reason == Reason::kLastEntry;
 }
 
-/// `packed`: by how much packing anew makes them smaller.
+/// `packed`: by how much recompression makes them smaller.
 void add_kept_code(Parts& parts, const MemberFate& fate, std::vector<CodeFate> code,
                    std::uint64_t packed) {
   std::vector<std::uint64_t> weights;

@@ -161,7 +161,7 @@ TEST(InventoryText, LinesFitTheTerminal) {
       }
       begin = end + 1;
     }
-    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path is what tells
+    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path distinguishes it
   }
 }
 

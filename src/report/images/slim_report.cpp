@@ -71,7 +71,7 @@ std::string layers_text(const slim::SlimOutcome& outcome, const Style& style) {
 std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Style& style,
                             bool verbose) {
   if (files.empty()) return {};
-  std::string out = "\n" + style.paint(Ink::kBold, "Left as they are") + "\n";
+  std::string out = "\n" + style.paint(Ink::kBold, "Left unchanged") + "\n";
   Table table({{"COULD GIVE", Align::kRight, Column::Flex::kNone},
                {"FILE", Align::kLeft, Column::Flex::kStart},
                {"WHY", Align::kLeft, Column::Flex::kEnd}});

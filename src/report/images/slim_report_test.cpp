@@ -74,7 +74,7 @@ TEST(SlimDocuments, ConformToTheirSchemas) {
   const auto marker = text::parse_json(slim::marker_file(options).text, "marker");
   ASSERT_TRUE(marker);
   EXPECT_EQ(complaints(*marker, "marker-v1"), kNone);
-  // A member that no schema names is seen.
+  // A member that is not in the schema is detected.
   EXPECT_EQ(complaints(slim::to_json(plan).set("surprise", 1), "plan-v1").size(), 1U);
 }
 
