@@ -81,7 +81,7 @@ def example_text(example):
 def page(rule):
     facts = [f"Rule {rule['number']}", rule["severity"], ", ".join(rule["on"])]
     if rule.get("automatic"):
-        facts.append("`--fix` mends it")
+        facts.append("`--fix` fixes it")
     if rule.get("aliases"):
         facts.append("also switched off as " + ", ".join(rule["aliases"]))
     out = [f"# {rule['id']}", "", " · ".join(facts), "", rule["summary"], "",

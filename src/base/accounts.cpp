@@ -31,7 +31,7 @@ void each_line(std::string_view text, std::size_t least, Fn fn) {
 template <class Match>
 std::optional<Account> account_where(std::string_view passwd, Match match) {
   std::optional<Account> out;
-  // As the C library reads it: the shell may be missing.
+  // As the C library reads it: the shell field may be missing.
   each_line(passwd, 6, [&](const std::vector<std::string_view>& parts) {
     const auto uid = number(parts[2]), gid = number(parts[3]);
     if (!uid || !gid || !match(parts[0], *uid)) return false;

@@ -1,5 +1,5 @@
-// Users and groups by the text of passwd and group (passwd(5), group(5)): looked up, and completed
-// by the caller, so that programs in the container know whose files they see.
+// Users and groups from the text of passwd and group (passwd(5), group(5)): looked up, and extended
+// with the caller, so that programs in the container know whose files they see.
 #pragma once
 
 #include <cstdint>

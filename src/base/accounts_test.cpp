@@ -20,7 +20,7 @@ TEST(Accounts, FoundCompletedResolved) {
   EXPECT_FALSE(passwd_with(passwd, {"me", 33, 44, "/h", "/bin/sh"}));
   EXPECT_EQ(passwd_with(passwd, {"me", 1001, 1001, "/h", "/bin/sh"}),
             passwd + "\nme:x:1001:1001::/h:/bin/sh\n");
-  // No line of its own for who chooses his name with care.
+  // A user who picks a malicious name gets no line of his own.
   EXPECT_THAT(*passwd_with("", {"me\nroot:x:0", 7, 7, "/h:", ""}), "u7:x:7:7:::\n");
   EXPECT_EQ(group_with(group, "staff", 50), group + "staff:x:50:\n");
   EXPECT_FALSE(group_with(group, "other", 44));

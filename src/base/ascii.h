@@ -35,24 +35,24 @@ inline std::string to_upper(std::string_view text) {
   std::ranges::transform(out, out.begin(), upper);
   return out;
 }
-/// Letters' case counts for nothing.
+/// Case-insensitive.
 constexpr bool same_text(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-/// One digit at least, and nothing else.
+/// At least one digit, and nothing else.
 constexpr bool all_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_digit);
 }
 
-/// Without blanks, tabs and ends of lines at both ends.
+/// Without leading and trailing blanks, tabs and line ends.
 constexpr std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
   return text.substr(0, text.find_last_not_of(kBlank) + 1);
 }
 
-/// The next line of `text`, which loses it; without its end, of whatever system.
+/// Removes and returns the next line of `text`, without its line end (of any system).
 constexpr std::string_view take_line(std::string_view& text) {
   std::string_view line = text.substr(0, text.find('\n'));
   text.remove_prefix(std::min(line.size() + 1, text.size()));

@@ -13,7 +13,7 @@ namespace flense {
 
 namespace {
 
-constexpr int kFirst = 3;  // behind standard error
+constexpr int kFirst = 3;  // after standard error
 
 void mark(int fd) {
   const int flags = ::fcntl(fd, F_GETFD);
@@ -62,7 +62,7 @@ NextProgram::NextProgram(std::string path, std::vector<std::string> argv,
       variables_(pointers(environment_)) {}
 
 int NextProgram::become(std::span<const int> kept) const noexcept {
-  // Ours was to ignore it; an ignored signal stays so across execve.
+  // We ignored it; an ignored signal stays ignored across execve.
   std::signal(SIGPIPE, SIG_DFL);
   close_on_exec();
   for (const int fd : kept) static_cast<void>(::fcntl(fd, F_SETFD, 0));

@@ -1,5 +1,5 @@
-// This process as another program. The one place that calls execve: what the other program gets of
-// us is decided here, and is its arguments, its environment and the descriptors 0, 1 and 2.
+// Replaces this process by another program. The only place that calls execve: what the other
+// program inherits is decided here, namely its arguments, its environment and descriptors 0, 1, 2.
 #pragma once
 
 #include <span>
@@ -8,18 +8,18 @@
 
 namespace flense {
 
-/// Descriptors from 3 on, ours and those that were handed to us, end with the next execve. An open
+/// Descriptors from 3 on, ours and inherited ones, are closed by the next execve. An open
 /// directory is a way out of any root that is changed to afterwards.
 void close_on_exec() noexcept;
 
-/// Those of 0, 1 and 2 that are closed become /dev/null: else the next file that is opened gets
+/// Those of 0, 1 and 2 that are closed become /dev/null: otherwise the next file opened gets
 /// their number, and with it what is written for a person.
 void open_standard_streams() noexcept;
 
 /// All of the environment, "NAME=value".
 std::vector<std::string> environment_here();
 
-/// In the form that execve takes: made before a fork, used behind it.
+/// In the form that execve takes: made before a fork, used after it.
 class NextProgram {
  public:
   /// `environment` holds "NAME=value".

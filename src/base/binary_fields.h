@@ -1,7 +1,7 @@
-// Plain values as bytes and back: integers as LEB128 (signed ones zigzag), texts and lists with
-// their length before them, maps in key order, an optional behind a 0 or 1, structures member by
-// member. No names and no types are written: `binary_signature` says what a value of a
-// type looks like, and belongs into whatever tells one version of a format from the next.
+// Serializes plain values to bytes and back: integers as LEB128 (signed ones zigzag), texts and
+// lists prefixed with their length, maps in key order, an optional after a 0 or 1, structures
+// member by member. Neither names nor types are written: `binary_signature` describes the layout of
+// a type, and belongs in whatever distinguishes one version of a format from the next.
 #pragma once
 
 #include <concepts>
@@ -129,7 +129,7 @@ class BinaryWriter {
   std::string out_;
 };
 
-/// Over hostile bytes. The first thing that is wrong (an end too early, a number out of range, keys
+/// Over hostile bytes. The first error (an end too early, a number out of range, keys
 /// out of order) ends the reading: from there on good() is false and what is read means nothing.
 class BinaryReader {
  public:

@@ -71,10 +71,10 @@ TEST(BinaryFields, WhatIsNoValueIsRefused) {
   EXPECT_FALSE(read<std::uint64_t>(std::string(10, '\xff')));
   EXPECT_FALSE(read<std::uint64_t>(std::string(9, '\xff') + "\x02"));
   EXPECT_TRUE(read<std::uint64_t>(std::string(9, '\xff') + "\x01"));
-  // More items than bytes are left: nothing is set aside for them.
+  // A count larger than the bytes left allocates nothing.
   EXPECT_FALSE(read<std::vector<std::string>>(written(std::uint64_t{1} << 60) + "abc"));
   EXPECT_FALSE(read<std::string>(written(std::uint64_t{1} << 60)));
-  // Keys twice, or out of order.
+  // Duplicate keys, or keys out of order.
   EXPECT_FALSE(
       (read<std::map<std::string, std::uint64_t>>("\x02\x01"
                                                   "b\x01\x01"

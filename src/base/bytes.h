@@ -1,5 +1,5 @@
-// Bounds-checked views over hostile bytes. No code of flense casts mapped bytes to a struct: it
-// reads little-endian integers through these functions.
+// Bounds-checked views over hostile bytes. flense never casts mapped bytes to a struct: it reads
+// little-endian integers through these functions.
 #pragma once
 
 #include <cstddef>

@@ -55,7 +55,7 @@ CachePlaces cache_places(const CacheSurroundings& surroundings) {
     return surroundings.on_network && surroundings.on_network(path);
   };
   std::filesystem::path scratch = value("TMPDIR");
-  // Directories of that kind are shared between users.
+  // Directories on such file systems are shared between users.
   if (!scratch.empty()) scratch /= fmt::format("flense-{}", surroundings.user);
   const bool scratch_first =
       !scratch.empty() && !out.images.empty() && on_network(out.images) && !on_network(scratch);
@@ -73,7 +73,7 @@ bool on_network_file_system(const std::filesystem::path& path) {
     if (parent.empty() || parent == at) return false;
     at = parent;
   }
-  // The field is signed and of another width on some machines; the numbers have 32 bits.
+  // The field is signed, and wider on some machines; the magic numbers have 32 bits.
   const auto type = static_cast<std::uint32_t>(found.f_type);
   return std::find(kNetworkFileSystems.begin(), kNetworkFileSystems.end(), type) !=
          kNetworkFileSystems.end();

@@ -1,5 +1,5 @@
-// Where flense may keep what it can get again: one answer for inventories, which are small and
-// asked for at once, and for pulled images, which are large and shall last.
+// Where flense may keep what it can obtain again: one answer for inventories, which are small and
+// needed at once, and one for pulled images, which are large and meant to last.
 #pragma once
 
 #include <filesystem>
@@ -14,13 +14,13 @@ namespace flense {
 struct CacheSurroundings {
   /// A variable of the environment; nullopt or empty: not set.
   std::function<std::optional<std::string>(std::string_view)> variable;
-  /// Whether a path, or the nearest directory above it that exists, lies on a network file system.
+  /// Whether a path, or the nearest directory above it that exists, is on a network file system.
   std::function<bool(const std::filesystem::path&)> on_network;
   unsigned user = 0;  ///< effective user id
 };
 
 struct CachePlaces {
-  /// In the order to be tried; the first one that can be used serves. $FLENSE_CACHE alone where it
+  /// In the order to be tried; the first usable one wins. $FLENSE_CACHE alone where it
   /// is set; else $SLURM_TMPDIR, and the lasting place, which comes after $TMPDIR where it lies on
   /// a network file system and $TMPDIR does not.
   std::vector<std::filesystem::path> inventories;

@@ -31,7 +31,8 @@ TEST(CachePlaces, OrderOfPreference) {
   const CachePlaces xdg = places({{"HOME", "/home/u"}, {"XDG_CACHE_HOME", "/fast"}});
   EXPECT_EQ(xdg.inventories, Paths{"/fast/flense"});
   EXPECT_EQ(xdg.images, "/fast/flense");
-  // Users share /tmp, so the directory there has the user's number; on a local home it comes last.
+  // Users share /tmp, so the directory there carries the user's id; with a local home it comes
+  // last.
   EXPECT_EQ(places({{"HOME", "/home/u"}, {"TMPDIR", "/tmp"}}).inventories,
             (Paths{"/home/u/.cache/flense", "/tmp/flense-1000"}));
   EXPECT_EQ(places({{"TMPDIR", "/tmp"}}).inventories, Paths{"/tmp/flense-1000"});
@@ -51,7 +52,7 @@ TEST(CachePlaces, TheUsersWordBeatsAll) {
 TEST(CachePlaces, NodeLocalFirst) {
   const CachePlaces job = places({{"SLURM_TMPDIR", "/local/7"}, {"HOME", "/home/u"}});
   EXPECT_EQ(job.inventories, (Paths{"/local/7/flense", "/home/u/.cache/flense"}));
-  // A pull of gigabytes is for more than one job.
+  // A pull of gigabytes serves more than one job.
   EXPECT_EQ(job.images, "/home/u/.cache/flense");
   const std::map<std::string, std::string, std::less<>> both = {{"TMPDIR", "/tmp"},
                                                                 {"HOME", "/home/u"}};

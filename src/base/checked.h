@@ -18,6 +18,13 @@ namespace flense {
   return out;
 }
 
+/// value * part / whole without overflow, rounded down; part <= whole, whole > 0.
+[[nodiscard]] inline std::uint64_t share(std::uint64_t value, std::uint64_t part,
+                                         std::uint64_t whole) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>(Wide{value} * part / whole);
+}
+
 /// True when [offset, offset + size) lies within [0, limit).
 [[nodiscard]] inline bool range_fits(std::uint64_t offset, std::uint64_t size,
                                      std::uint64_t limit) {

@@ -117,7 +117,7 @@ Result<UniqueFd> open_scratch(const std::filesystem::path& dir) {
   // Not every file system has O_TMPFILE (NFS, some FUSE): create and unlink.
   std::string name = (where / ".flense-scratch-XXXXXX").string();
   fd = ::mkostemp(name.data(), O_CLOEXEC);
-  // An image root may have no /tmp at all: then memory has to do.
+  // An image root may have no /tmp at all: fall back to memory.
   if (fd < 0 && errno == ENOENT)
     if (const int memory = ::memfd_create("flense-scratch", MFD_CLOEXEC); memory >= 0)
       return UniqueFd(memory);

@@ -39,7 +39,7 @@ Result<UniqueFd> open_read(const std::filesystem::path& path);
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// Which file, and whether it has changed: what a file system says without reading it. The device
-/// is left out: network file systems number it anew with every mount.
+/// is left out: network file systems renumber it with every mount.
 struct FileIdentity {
   std::uint64_t inode = 0, size = 0;
   std::int64_t modified = 0, changed = 0;  ///< mtime and ctime in nanoseconds
@@ -108,7 +108,7 @@ class AtomicDirectory {
 };
 
 Result<void> write_fully(int fd, Bytes bytes, std::string_view name);
-/// A file that is not there yet, in a directory that nobody else sees before it is whole: nothing
+/// A new file, in a directory that nobody else sees before it is complete: nothing
 /// is renamed or fsynced.
 Result<void> write_new_file(const std::filesystem::path& path, std::string_view text,
                             unsigned mode = 0644);

@@ -1,6 +1,6 @@
-// The functions of fmt, compiled once. Debian ships no static libfmt, and its header-only mode
-// compiles them again in every file, which doubles the build. The list is that of fmt's own
-// library: what its headers declare `extern template` or without a body.
+// fmt's functions, compiled once. Debian ships no static libfmt, and header-only mode compiles them
+// again in every file, which doubles the build time. The list is that of fmt's own library:
+// whatever its headers declare `extern template` or without a body.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -11,7 +11,7 @@ namespace flense {
 namespace {
 
 bool match_class(std::string_view pattern, std::size_t& at, char c) {
-  // pattern[at] == '['; on return `at` is past ']'. An unclosed class matches nothing.
+  // On entry pattern[at] == '['; on return `at` is past ']'. An unclosed class matches nothing.
   std::size_t i = at + 1;
   bool negate = i < pattern.size() && (pattern[i] == '!' || pattern[i] == '^');
   if (negate) ++i;
@@ -71,7 +71,7 @@ bool match_component(std::string_view pattern, std::string_view text) {
       ++p;
       ++t;
     } else if (after_star != std::string_view::npos) {
-      // The last star takes one more; earlier ones need not be tried again.
+      // Let the last star take one more; earlier ones need not be tried again.
       p = after_star;
       t = ++star_took;
     } else {
@@ -83,7 +83,7 @@ bool match_component(std::string_view pattern, std::string_view text) {
 
 bool match_components(std::string_view pattern_text, std::string_view path_text) {
   Components pattern(pattern_text), path(path_text);
-  std::optional<std::pair<Components, Components>> star;  // behind "**", and what it begins with
+  std::optional<std::pair<Components, Components>> star;  // after "**", and where it matches
   while (true) {
     if (!pattern.done() && pattern.now() == "**") {
       pattern.next();

@@ -12,7 +12,7 @@ namespace flense {
 
 namespace {
 
-/// Smaller holes would save little and cut a file into many pieces.
+/// Smaller holes would save little and fragment the file.
 constexpr std::size_t kHole = 64u << 10;
 
 bool is_zero(Bytes bytes) {
@@ -28,7 +28,7 @@ HoleSink::HoleSink(int fd, std::string name) : fd_(fd), name_(std::move(name)) {
 }
 
 Result<void> HoleSink::write(Bytes bytes) {
-  std::size_t begin = 0;  // of what is neither written nor a hole
+  std::size_t begin = 0;  // start of the bytes that are neither written nor a hole
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t block =
         std::min<std::size_t>(kHole - (position_ + at) % kHole, bytes.size() - at);

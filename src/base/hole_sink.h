@@ -1,4 +1,4 @@
-// Files in which zeros take no room on the disk.
+// Sparse files: runs of zeros take no disk space.
 #pragma once
 
 #include <cstdint>

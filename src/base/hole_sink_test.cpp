@@ -1,4 +1,4 @@
-// What is written with holes reads as what was written, and takes the room of what is not zero.
+// A sparse file reads back as what was written, and takes only the space of its non-zero parts.
 #include "base/hole_sink.h"
 
 #include <gtest/gtest.h>

@@ -19,9 +19,9 @@ Result<std::string> place_of(int fd) {
   std::array<char, 4096> text{};
   const ssize_t size =
       ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), text.data(), text.size());
-  if (size <= 0) return system_error(errno, "cannot read where an open file lies");
+  if (size <= 0) return system_error(errno, "cannot resolve the path of an open file");
   if (static_cast<std::size_t>(size) == text.size())
-    return system_error(ENAMETOOLONG, "cannot read where an open file lies");
+    return system_error(ENAMETOOLONG, "cannot resolve the path of an open file");
   return std::string(text.data(), static_cast<std::size_t>(size));
 }
 
@@ -36,8 +36,8 @@ Result<UniqueFd> open_in_root(int root, std::string_view path, std::uint64_t fla
   if (fd >= 0) return UniqueFd(static_cast<int>(fd));
   if (errno == ENOSYS)
     return fail(Code::kEnvironment,
-                "this kernel lacks openat2 (Linux 5.6), without which paths of an image cannot be "
-                "resolved safely");
+                "this kernel lacks openat2 (Linux 5.6), which is needed to resolve paths of an "
+                "image safely");
   return system_error(errno, "cannot open " + name + " in the image");
 }
 
@@ -45,11 +45,11 @@ Result<UniqueFd> open_file_in_root(int root, std::string_view path) {
   const auto check = [&](int fd) -> Result<void> {
     struct stat status{};
     if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
-      return bad_input("{} of the image is no regular file", path);
+      return bad_input("{} of the image is not a regular file", path);
     return {};
   };
-  // What a device does when it is opened is not to be known, so the kind is asked for first;
-  // without O_NONBLOCK a pipe that took the name since would hold us for ever.
+  // Opening a device may have any effect, so the file type is checked first; without O_NONBLOCK a
+  // pipe that has taken the name since would block us for ever.
   TRY(const UniqueFd place, open_in_root(root, path, O_PATH));
   TRY_DO(check(place.get()));
   TRY(UniqueFd fd, open_in_root(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
@@ -64,7 +64,7 @@ Result<std::string> real_path_in_root(int root, std::string_view path) {
   if (place == top) return std::string();
   const std::string prefix = top == "/" ? top : top + "/";
   if (!place.starts_with(prefix))
-    return fail(Code::kInternal, "/{} of the image leads out of it", path);
+    return fail(Code::kInternal, "/{} of the image leads outside it", path);
   return place.substr(prefix.size());
 }
 

@@ -1,5 +1,5 @@
-// Paths below a directory that is not trusted, such as the root of an image, resolved by the kernel
-// below its descriptor: a link leads to another place of the same root and never out of it
+// Paths below an untrusted directory, such as the root of an image, resolved by the kernel relative
+// to its descriptor: a link leads to another place in the same root and never out of it
 // (openat2(2), RESOLVE_IN_ROOT).
 #pragma once
 
@@ -16,7 +16,7 @@ namespace flense {
 /// root itself.
 Result<UniqueFd> open_in_root(int root, std::string_view path, std::uint64_t flags);
 
-/// A regular file. Neither a pipe is waited for nor a device opened.
+/// A regular file. Pipes are not waited for, devices not opened.
 Result<UniqueFd> open_file_in_root(int root, std::string_view path);
 
 /// Where a path really lies, links resolved, relative to the root; the root itself is empty. Needs

@@ -57,7 +57,7 @@ TEST_F(InRoot, PipesAndDirectoriesAreNoFiles) {
   for (const char* path : {"pipe", "lib", ""}) {
     const auto fd = open_file_in_root(root(), path);
     ASSERT_FALSE(fd) << path;
-    EXPECT_NE(fd.error().message.find("no regular file"), std::string::npos);
+    EXPECT_NE(fd.error().message.find("not a regular file"), std::string::npos);
   }
 }
 

@@ -17,7 +17,7 @@ sigset_t stop_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    // A signal that the caller had ignored (nohup) stays so.
+    // A signal that the caller ignores (nohup) stays ignored.
     struct sigaction action{};
     if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
       sigaddset(&set, signal);
@@ -41,7 +41,7 @@ InterruptWatch::InterruptWatch() {
   const sigset_t set = stop_signals();
   signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
   quit_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
-  // Without the descriptors the signals keep their own meaning: to end the process.
+  // Without the descriptors the signals keep their default action: end the process.
   if (signals_.get() < 0 || quit_.get() < 0) return;
   blocking_ = pthread_sigmask(SIG_BLOCK, &set, &before_) == 0;
   watcher_ = std::jthread([this] { watch(); });

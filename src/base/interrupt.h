@@ -1,5 +1,5 @@
-// The wish to stop (Ctrl-C, a batch system's SIGTERM) as a value: long loops ask for it, unwind,
-// and so remove what they had begun.
+// The request to stop (Ctrl-C, SIGTERM from a batch system) as a value: long loops check it,
+// unwind, and so remove what they had begun.
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@ class InterruptWatch {
   InterruptWatch();
   InterruptWatch(const InterruptWatch&) = delete;
   InterruptWatch& operator=(const InterruptWatch&) = delete;
-  /// Gives the signals back: they mean again what they meant before.
+  /// Restores the previous handling of the signals.
   ~InterruptWatch();
 
   std::stop_token token() const { return source_.get_token(); }

@@ -65,7 +65,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
   if (at < text.size() && text[at] == '.') {
     if (!digit(++at)) return not_a_size(text);
     for (; digit(at); ++at) {
-      if (denominator >= 1'000'000) continue;  // finer than any unit's use
+      if (denominator >= 1'000'000) continue;  // finer than any unit needs
       numerator = numerator * 10 + static_cast<std::uint64_t>(text[at] - '0');
       denominator *= 10;
     }

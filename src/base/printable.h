@@ -1,7 +1,8 @@
-// Text that others wrote - names in images, configurations, build files, arguments - as it may be
-// shown: a terminal obeys control characters, and readers are misled by what reorders or hides.
+// Text that others wrote - names in images, configurations, build files, arguments - made safe to
+// show: terminals obey control characters, and characters that reorder or hide mislead readers.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,15 @@ std::string printable(std::string_view text);
 
 /// The same, but newlines and tabs stay.
 std::string printable_lines(std::string_view text);
+
+/// Columns that the UTF-8 text takes (one per code point; no wide characters in what we print).
+std::size_t display_width(std::string_view text);
+
+/// At most `width` columns: "abc…", or with the end kept "…xyz" (paths).
+std::string shorten(std::string_view text, std::size_t width);
+std::string shorten_path(std::string_view text, std::size_t width);
+
+/// A shell command in a sentence: its first line, at most 72 columns of it, and "…" for more.
+std::string brief_command(std::string_view command);
 
 }  // namespace flense

@@ -72,5 +72,17 @@ RC_GTEST_PROP(Printable, ChangesNothingTheSecondTime, ()) {
   RC_ASSERT(printable_lines(printable_lines(text)) == printable_lines(text));
 }
 
+TEST(Printable, ShortensByColumns) {
+  EXPECT_EQ(shorten("abc", 3), "abc");
+  EXPECT_EQ(shorten("abcd", 3), "ab…");
+  EXPECT_EQ(shorten("äöüß", 3), "äö…");
+  EXPECT_EQ(shorten_path("äöüß", 3), "…üß");
+  EXPECT_EQ(shorten("abcd", 0), "");
+  EXPECT_EQ(brief_command("python3 app.py"), "python3 app.py");
+  EXPECT_EQ(brief_command("python3 - <<E\nimport x\nE"), "python3 - <<E…");
+  EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
+  EXPECT_EQ(shorten_path("abcd", 1), "…");
+}
+
 }  // namespace
 }  // namespace flense

@@ -1,5 +1,5 @@
-// Directories of this user alone, below directories that others may write to: lasting ones, and
-// those that go with their owner.
+// Directories for this user alone, inside directories that others may write to: lasting ones, and
+// temporary ones that are removed with their owner.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@ namespace flense {
 /// else, others may write to it, it is a symbolic link.
 Result<UniqueFd> open_private_directory(const std::filesystem::path& directory);
 
-/// For what is made on the way; gone with its owner, whatever happens.
+/// For temporary files; removed with its owner, whatever happens.
 class TemporaryDirectory {
  public:
   /// Made in `parent` as `name` and a random part, for the user alone (mkdtemp(3)).

@@ -57,7 +57,7 @@ Result<int> spawn(const std::vector<std::string>& argv, const FileActions& actio
   sigemptyset(&defaults);
   sigaddset(&defaults, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
-  // Nor the signals that an InterruptWatch takes for itself.
+  // Nor the signals that an InterruptWatch blocks for itself.
   sigset_t nothing;
   sigemptyset(&nothing);
   posix_spawnattr_setsigmask(&attributes, &nothing);
@@ -129,7 +129,7 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv, std::uin
         --open;
         continue;
       }
-      // Past the limit the child is still drained, so that it can end.
+      // Past the limit the output is still drained, so that the child can end.
       if (texts[i]->size() < limit) texts[i]->append(buffer.data(), static_cast<std::size_t>(got));
     }
   }
@@ -154,7 +154,7 @@ Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::vector<std:
     actions.null(2, O_WRONLY);
   } else {
     child->stderr_ = UniqueFd(::memfd_create("stderr", MFD_CLOEXEC));
-    if (child->stderr_.get() < 0) return system_error(errno, "cannot create a file in memory");
+    if (child->stderr_.get() < 0) return system_error(errno, "cannot create an in-memory file");
     actions.dup(child->stderr_.get(), 2);
   }
   if (options.pipe_stdout) {
@@ -174,7 +174,7 @@ ChildProcess::~ChildProcess() {
   stdin_ = UniqueFd();
   stdout_ = UniqueFd();
   ::kill(pid_, SIGKILL);
-  // Nobody is left to tell; the zombie must go all the same.
+  // Nobody is left to report to, but the zombie must still be reaped.
   [[maybe_unused]] const Result<int> status = reap(pid_);
 }
 

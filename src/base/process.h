@@ -46,7 +46,7 @@ class ChildProcess {
   int stdin_fd() const { return stdin_.get(); }
   int stdout_fd() const { return stdout_.get(); }
   void close_stdin() { stdin_ = UniqueFd(); }
-  /// Ends the child at once; it is still to be waited for.
+  /// Kills the child; it still has to be waited for.
   void kill();
   /// The end of what it said on stderr so far, without the last newline; empty when discarded.
   std::string said() const;

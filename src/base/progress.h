@@ -1,5 +1,5 @@
-// One status line on a terminal, silent elsewhere; and the place where long work learns that it
-// shall stop.
+// One status line on a terminal, silent elsewhere; also where long-running work learns that it
+// should stop.
 #pragma once
 
 #include <atomic>

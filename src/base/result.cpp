@@ -20,7 +20,7 @@ std::string render(const Error& error) {
     out += label;
     for (const char c : text) {
       out += c;
-      // What comes behind it is no line of ours: a name could make it a hint.
+      // What follows is not our text: a name could make it look like a hint.
       if (c == '\n') out += "    ";
     }
     out += '\n';

@@ -12,13 +12,13 @@
 
 namespace flense {
 
-/// What kind of failure this is; decides the exit status (docs/exit-codes.md).
+/// The kind of failure; decides the exit status (docs/exit-codes.md).
 enum class Code {
   kUsage,        ///< exit 2: the command line is wrong
   kBadInput,     ///< exit 3: a file is truncated, corrupt, hostile or of an unknown kind
   kEnvironment,  ///< exit 4: missing tool, permission, disk full, no driver
-  kInternal,     ///< exit 70: a bug of ours
-  kInterrupted,  ///< exit 130, or by the signal that came
+  kInternal,     ///< exit 70: a bug in flense
+  kInterrupted,  ///< exit 130, or by the signal received
 };
 
 /// One sentence that names the cause, the chain of what was being done (outermost last), and the

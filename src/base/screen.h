@@ -1,5 +1,5 @@
-// Where a person reads: the only way to standard output and standard error. Nothing gets there that
-// a terminal would obey, whoever wrote it; colours get there by a way that text cannot take.
+// Output for people: the only way to standard output and standard error. Nothing that a terminal
+// would obey gets through, whoever wrote it; colours take a path that text cannot imitate.
 #pragma once
 
 #include <string>

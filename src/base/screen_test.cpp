@@ -34,7 +34,7 @@ TEST(Screen, ColoursComeByTheMarkAlone) {
   ASSERT_EQ(screen.mark().size(), 33U);
   ASSERT_TRUE(screen.text(screen.mark() + "31mred\x1b[0m" + screen.mark() + "0m\n"));
   EXPECT_EQ(to.take(), "\x1b[31mred\\x1b[0m\x1b[0m\n");
-  // A part of it is text, and another's is too.
+  // Part of the mark is plain text, and so is another screen's mark.
   ASSERT_TRUE(screen.text(screen.mark().substr(0, 32) + Screen(to, true).mark()));
   EXPECT_EQ(to.text().find('\x1b'), std::string::npos);
   EXPECT_TRUE(Screen(to).mark().empty());

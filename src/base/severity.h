@@ -13,7 +13,7 @@ constexpr std::string_view to_string(Severity severity) {
   return kNames[static_cast<std::size_t>(severity)];
 }
 
-/// Warning for what is neither "error" nor "info".
+/// kWarning for anything but "error" and "info".
 constexpr Severity severity_of(std::string_view word) {
   if (word == "error") return Severity::kError;
   return word == "info" ? Severity::kInfo : Severity::kWarning;

@@ -1,5 +1,5 @@
-// The temporary names beside an output: ".OUT.flense-XXXXXX". Whoever writes one holds a lock on
-// it, so that what a killed process left behind can be told from what is being written.
+// The temporary names beside an output: ".OUT.flense-XXXXXX". The writer holds a lock on its own,
+// so that what a killed process left behind can be told from what is being written.
 #pragma once
 
 #include <ctime>
@@ -9,7 +9,7 @@
 
 namespace flense {
 
-/// The directory an output lies in; "." for a bare name.
+/// The directory that an output is in; "." for a bare name.
 std::filesystem::path parent_of(const std::filesystem::path& path);
 
 /// Pattern for mkostemp and mkdtemp.

@@ -31,7 +31,8 @@ FdSource::~FdSource() = default;
 
 Result<Bytes> FdSource::next(std::size_t max) {
   if (begin_ == end_) {
-    // A short one is the last as a rule, and some of the kernel's files make room for all of it.
+    // A short read is usually the last; some kernel files need room for their whole content at
+    // once.
     const std::size_t room = end_ < kFirstBlock ? kFirstBlock : kBlock;
     ssize_t got = 0;
     do {

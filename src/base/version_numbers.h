@@ -20,7 +20,7 @@ std::string major_minor(std::string_view version);
 /// The first number: the branch of a driver, the major of a CUDA version. Nullopt without one.
 std::optional<std::uint64_t> first_number(std::string_view version);
 
-/// Digits and dots, a digit first, at most 32 characters.
+/// Digits and dots, starting with a digit, at most 32 characters.
 bool is_version(std::string_view text);
 
 }  // namespace flense

@@ -1,4 +1,4 @@
-// Which options a specification was generated with, by what is in it.
+// Which options a specification was generated with, judged by its content.
 #include <algorithm>
 
 #include "base/path.h"
@@ -73,7 +73,7 @@ void recognise_capabilities(const Edits& all, GenerateOptions& out) {
 
 /// "/run/nvidia/driver" of "/run/nvidia/driver/usr/lib/libcuda.so.1"; empty for the host's own.
 std::string root_of(const Edits& all) {
-  // A program's place says more than a library's, which may lie in a directory of its own.
+  // The path of a program tells more than that of a library, which may have a directory of its own.
   constexpr std::string_view kProgram = "/usr/bin/nvidia-smi";
   for (const Mount& mount : all.mounts)
     if (mount.container_path == kProgram && mount.host_path.ends_with(kProgram))
@@ -105,13 +105,13 @@ void recognise_folders(const Edits& all, GenerateOptions& out) {
   for (const Mount& mount : all.mounts)
     if (base_name(mount.container_path).starts_with("libcuda.so.") &&
         mount.container_path.find("/i386-linux-gnu/") == std::string::npos &&
-        // Jetson's lists have libraries at their own place, too.
+        // Jetson's lists also name libraries at their original path.
         (out.mode != Mode::kJetson ||
          parent_path(mount.host_path) != parent_path(mount.container_path))) {
       std::string folder(parent_path(mount.container_path));
       if (std::ranges::find(found, folder) == found.end()) found.push_back(std::move(folder));
     }
-  std::erase(found, "/usr/lib");  // of 32-bit ones
+  std::erase(found, "/usr/lib");  // of 32-bit libraries
   const auto usual = [&](Abi abi) {
     std::vector<std::string> folders = container_folders(abi, {});
     std::ranges::sort(folders);
@@ -163,7 +163,7 @@ GenerateOptions recognise(const Spec& spec, const std::vector<Mode>& modes) {
   if (out.all_hooks) out.compat_hook = false;
   out.groups = !all.additional_gids.empty();
   out.annotate = !spec.annotations.empty();
-  // What is not there any more is for the comparison to say.
+  // Files that have disappeared are reported by the comparison.
   out.allow_missing = true;
   return out;
 }

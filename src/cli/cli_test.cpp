@@ -66,7 +66,7 @@ TEST_F(CliTest, HelpAndVersion) {
     const Outcome help = call({"help", std::string(command->name)});
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(call({std::string(command->name), "--help"}).out, help.out);
-    for (const OptionSpec& option : all_options(*command))
+    for (const Option& option : all_options(*command))
       EXPECT_TRUE(has(help.out, option.name)) << option.name;
   }
 }
@@ -77,9 +77,9 @@ TEST_F(CliTest, EveryCommandIsComplete) {
     EXPECT_FALSE(command->summary.empty()) << command->name;
     EXPECT_FALSE(command->summary.ends_with('.')) << command->name;
     EXPECT_FALSE(command->help.empty()) << command->name;
-    EXPECT_TRUE(command->function != nullptr || command->call != nullptr) << command->name;
+    EXPECT_TRUE(command->call != nullptr) << command->name;
     EXPECT_EQ(command->positionals.empty(), command->max_positionals == 0) << command->name;
-    for (const OptionSpec& option : all_options(*command)) {
+    for (const Option& option : all_options(*command)) {
       EXPECT_TRUE(option.name.starts_with("--")) << option.name;
       EXPECT_FALSE(option.help.empty()) << option.name;
       EXPECT_FALSE(option.help.ends_with('.')) << option.name;
@@ -227,7 +227,7 @@ TEST_F(CliTest, CompletionsNameEveryCommandAndOption) {
     EXPECT_EQ(script.status, 0);
     for (const Command* command : commands()) {
       EXPECT_TRUE(has(script.out, command->name)) << shell;
-      for (const OptionSpec& option : all_options(*command))
+      for (const Option& option : all_options(*command))
         EXPECT_TRUE(has(script.out, option.name.substr(2))) << shell << " " << option.name;
     }
   }

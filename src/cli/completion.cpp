@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 3> kShells = {"bash", "zsh", "fish"};
 
 std::string option_words(const Command& command) {
   std::string out;
-  for (const OptionSpec& option : all_options(command))
+  for (const Option& option : all_options(command))
     out += fmt::format("{}{}", out.empty() ? "" : " ", option.name);
   return out;
 }
@@ -36,7 +36,7 @@ std::string bash_script() {
   for (const Command* command : commands()) {
     cases += fmt::format("    {})\n", command->name);
     cases += "      case \"$prev\" in\n";
-    for (const OptionSpec& option : all_options(*command)) {
+    for (const Option& option : all_options(*command)) {
       if (option.value.empty()) continue;
       if (!option.choices.empty())
         cases += fmt::format("        {}) COMPREPLY=($(compgen -W '{}' -- \"$cur\")); return ;;\n",
@@ -86,7 +86,7 @@ std::string zsh_text(std::string_view text) {
   return out;
 }
 
-std::string zsh_option(const OptionSpec& option) {
+std::string zsh_option(const Option& option) {
   std::string out = fmt::format("{}{}{}[{}]", option.repeatable ? "*" : "", option.name,
                                 option.value.empty() ? "" : "=", zsh_text(option.help));
   if (option.value.empty()) return shell_quoted(out);
@@ -103,7 +103,7 @@ std::string zsh_script() {
     list += fmt::format(
         "    {}\n", shell_quoted(fmt::format("{}:{}", command->name, zsh_text(command->summary))));
     cases += fmt::format("    {})\n      _arguments", command->name);
-    for (const OptionSpec& option : all_options(*command))
+    for (const Option& option : all_options(*command))
       cases += fmt::format(" \\\n        {}", zsh_option(option));
     if (const std::string words = first_words(*command); !words.empty())
       cases += fmt::format(" \\\n        '1:{}:({})'", "word", words);
@@ -139,7 +139,7 @@ std::string fish_script() {
                        command->name, shell_quoted(command->summary));
     const std::string seen =
         shell_quoted(fmt::format("__fish_seen_subcommand_from {}", command->name));
-    for (const OptionSpec& option : all_options(*command)) {
+    for (const Option& option : all_options(*command)) {
       out += fmt::format("complete -c flense -n {} -l {}", seen, option.name.substr(2));
       if (!option.short_name.empty()) out += fmt::format(" -s {}", option.short_name.substr(1));
       if (!option.value.empty()) out += option.completion == Completion::kNone ? " -x" : " -r";

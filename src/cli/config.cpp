@@ -69,12 +69,12 @@ Result<std::vector<std::string>> words_of(const text::Json& value, const std::st
 }
 
 Result<void> apply_key(const std::string& place, const std::string& key, const text::Json& value,
-                       std::string_view command, std::span<const OptionSpec> options,
+                       std::string_view command, std::span<const Option> options,
                        ParsedArgs& args) {
   const std::string name = "--" + key;
   std::vector<std::string_view> known;
-  const OptionSpec* option = nullptr;
-  for (const OptionSpec& one : options) {
+  const Option* option = nullptr;
+  for (const Option& one : options) {
     if (!one.configurable) continue;
     known.push_back(one.name.substr(2));
     if (one.name == name) option = &one;
@@ -129,7 +129,7 @@ Result<std::optional<Config>> find_config(const Request& request) {
 }
 
 Result<void> apply_config(const Config& config, std::string_view command,
-                          std::span<const OptionSpec> options, ParsedArgs& args) {
+                          std::span<const Option> options, ParsedArgs& args) {
   const text::Json& table = config.json[command];
   for (const auto& [key, value] : table.members())
     TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command, key), key, value, command,

@@ -27,7 +27,7 @@ Result<std::optional<Config>> find_config(const Request& request);
 /// Options that the command line does not give, from the command's table. A usage error for a key
 /// that is no such option, or a value that it does not take.
 Result<void> apply_config(const Config& config, std::string_view command,
-                          std::span<const OptionSpec> options, ParsedArgs& args);
+                          std::span<const Option> options, ParsedArgs& args);
 
 /// The list [[waivers]]. Bad input without a rule, or with a date that is none.
 Result<std::vector<lint::Waiver>> waivers_of(const Config& config);

@@ -14,27 +14,6 @@ namespace flense::cli {
 
 namespace {
 
-constexpr std::array<OptionSpec, 4> kCommon = {
-    OptionSpec{"--quiet", "-q", "", "only the essential; no progress"},
-    OptionSpec{"--verbose", "-v", "", "more detail"},
-    OptionSpec{"--no-color", "", "", "no colours (also: NO_COLOR in the environment)"},
-    OptionSpec{"--help", "-h", "", "show this help"}};
-
-/// Of commands that have settings.
-constexpr std::array<OptionSpec, 2> kSettings = {
-    OptionSpec{"--config",
-               "",
-               "FILE",
-               "settings (default: the nearest .flense.toml)",
-               false,
-               {},
-               Completion::kFile},
-    OptionSpec{"--no-config", "", "", "read no settings"}};
-
-bool has_settings(const Command& command) {
-  return std::ranges::any_of(command.options, &OptionSpec::configurable);
-}
-
 /// A command may have another meaning for the letter (-v of run).
 void add_common_options(Call& call) {
   Options common;
@@ -73,18 +52,16 @@ Failure unknown_command(std::string_view word) {
 }
 
 /// Only commands that have settings look for the file.
-Result<void> with_settings(std::string_view command, std::span<const OptionSpec> options,
+Result<void> with_settings(std::string_view command, std::span<const Option> options,
                            const Request& request, ParsedArgs& args) {
-  if (std::ranges::none_of(options, &OptionSpec::configurable)) return {};
+  if (std::ranges::none_of(options, &Option::configurable)) return {};
   TRY(const std::optional<Config> config, find_config(request));
   return config ? apply_config(*config, command, options, args) : Result<void>();
 }
 
 Result<Ending> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
-  const std::vector<OptionSpec> options = all_options(command);
-  Call call;
-  if (command.call != nullptr) call = begin(command);
-  const std::size_t own = own_options(command);
+  const Call call = begin(command);
+  const std::span<const Option> options = call.options.all;
   TRY(ParsedArgs parsed,
       parse_args(args, options, command.name,
                  command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
@@ -92,16 +69,12 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
     TRY_DO(write_text(io, command_help(command)));
     return 0;
   }
-  if (command.call != nullptr) {
-    TRY_DO(fill(std::span(call.options.all).subspan(own), parsed));
-    TRY_DO(with_settings(command.name, std::span(options).first(own), *call.request, parsed));
-  } else {
-    TRY_DO(with_settings(command.name, command.options, request_of(parsed), parsed));
-  }
+  const std::span<const Option> own = options.first(call.own_options);
+  TRY_DO(fill(options.subspan(call.own_options), parsed));
+  TRY_DO(with_settings(command.name, own, *call.request, parsed));
   TRY_DO(check_words(command.name, command, parsed.positionals()));
-  if (command.call == nullptr) return command.function(parsed, io);
   call.request->words = parsed.positionals();
-  TRY_DO(fill(std::span(call.options.all).first(own), parsed));
+  TRY_DO(fill(own, parsed));
   return call.run(io);
 }
 
@@ -180,34 +153,14 @@ const Command* find_command(std::string_view name) {
   return nullptr;
 }
 
-std::span<const OptionSpec> common_options() {
-  return kCommon;
-}
-
 Call begin(const Command& command) {
   Call call = command.call();
   add_common_options(call);
   return call;
 }
 
-std::size_t own_options(const Command& command) {
-  return command.call != nullptr ? command.call().options.all.size() : command.options.size();
-}
-
-std::vector<OptionSpec> all_options(const Command& command) {
-  if (command.call != nullptr) {
-    const Call call = begin(command);
-    return {call.options.all.begin(), call.options.all.end()};
-  }
-  std::vector<OptionSpec> out(command.options.begin(), command.options.end());
-  for (OptionSpec option : kCommon) {
-    // A command may have another meaning for the letter (-v of run).
-    for (const OptionSpec& own : command.options)
-      if (own.short_name == option.short_name) option.short_name = {};
-    out.push_back(option);
-  }
-  if (has_settings(command)) out.insert(out.end(), kSettings.begin(), kSettings.end());
-  return out;
+std::vector<Option> all_options(const Command& command) {
+  return begin(command).options.all;
 }
 
 Ending run(const std::vector<std::string>& args, Io& io) {

@@ -12,7 +12,7 @@ namespace flense::cli {
 
 namespace {
 
-std::string option_line(const OptionSpec& option) {
+std::string option_line(const Option& option) {
   std::string words = option.short_name.empty() ? "    " : fmt::format("{}, ", option.short_name);
   words += option.name;
   if (!option.value.empty()) words += fmt::format(" {}", option.value);
@@ -69,8 +69,9 @@ std::string command_help(const Command& command) {
   std::string out = fmt::format(
       "flense {}: {}\n\nUsage: flense {} [options]{}{}\n\n{}\n", command.name, command.summary,
       command.name, command.positionals.empty() ? "" : " ", command.positionals, command.help);
-  const std::vector<OptionSpec> options = all_options(command);
-  const std::size_t own = own_options(command);
+  const Call call = begin(command);
+  const std::vector<Option>& options = call.options.all;
+  const std::size_t own = call.own_options;
   for (std::size_t i = 0; i < options.size(); ++i) {
     if (i == 0 && own > 0) out += "\nOptions:\n";
     if (i == own) out += "\nCommon options:\n";

@@ -6,12 +6,12 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
-#include "inventory/candidates/cuts.h"
 #include "inventory/compare/budget.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/targets.h"
 #include "report/images/inventory_json.h"
 #include "report/images/inventory_text.h"
+#include "slim/plan/make_plan.h"
 
 namespace flense::cli {
 
@@ -47,14 +47,14 @@ constexpr std::array<std::string_view, 3> kPlatforms = {"sagemaker", "lambda", "
 
 /// Words of the options that mean something by the tables; no table is read where there are none.
 Result<void> add_known(const std::vector<std::string>& gpus,
-                       const std::vector<std::string>& platforms,
-                       inventory::InventoryOptions& options, inventory::Budgets& budgets) {
+                       const std::vector<std::string>& platforms, device::Targets& targets,
+                       inventory::Budgets& budgets) {
   std::vector<std::string_view> names;
   if (!gpus.empty()) names.emplace_back("gpu_arch");
   if (!platforms.empty()) names.emplace_back("budgets");
   if (names.empty()) return {};
   TRY(const knowledge::Knowledge tables, tables_of({}, names));
-  TRY(options.targets, inventory::parse_targets(gpus, tables.gpus));
+  TRY(targets, inventory::parse_targets(gpus, tables.gpus));
   for (const std::string& name : platforms)
     budgets.platforms.push_back(
         *std::ranges::find(tables.budgets, name, &knowledge::PlatformBudget::name));
@@ -65,7 +65,7 @@ struct InspectRequest : Request {
   bool json = false, all = false, no_verify = false;
   std::string html;
   std::vector<std::string> gpus, platforms;
-  inventory::InventoryOptions options;
+  slim::CutRules cuts;
   inventory::Budgets budgets;
   ImageOptions image;
 };
@@ -75,10 +75,10 @@ void declare(Options& options, InspectRequest& request) {
   options.flag("--json", "print JSON (schema flense/inventory/v1)", request.json);
   add_html(options, request.html);
   options.add("--gpu", "GPU", kGpuHelp, request.gpus);
-  add_level(options, request.options.level);
-  options.flag("--keep-ptx", "count no PTX as cuttable", request.options.keep_ptx);
+  add_level(options, request.cuts.level);
+  options.flag("--keep-ptx", "count no PTX as cuttable", request.cuts.keep_ptx);
   options.flag("--drop-vendor", "count code of a vendor without target as cuttable",
-               request.options.drop_vendor);
+               request.cuts.drop_vendor);
   options
       .add("--max-size", "SIZE", "fail when the image as stored is larger: 10GiB", most.max_size,
            parse_size_of)
@@ -108,16 +108,21 @@ void declare(Options& options, InspectRequest& request) {
 
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
   TRY_DO(check_html(request.html, request.json));
-  inventory::InventoryOptions options = request.options;
-  inventory::Budgets budgets = request.budgets;
-  TRY_DO(add_known(request.gpus, request.platforms, options, budgets));
+  inventory::InventoryOptions options;
+  slim::CutRules cuts = request.cuts;
+  inventory::Budgets limits = request.budgets;
+  TRY_DO(add_known(request.gpus, request.platforms, cuts.targets, limits));
   options.scan.scratch_directory = scratch_directory(request.image, io);
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;
-  options.file_cuts = !request.html.empty();
 
   TRY(const std::unique_ptr<image::Image> image,
       open_target(request.words.front(), request.image, io));
+  slim::SlimOptions asked;
+  asked.cuts = slim::rules_for(*image, cuts);
+  if (!asked.cuts.targets.cuda.empty() || !asked.cuts.targets.amd.empty())
+    options.scan.prune =
+        slim::rewrite_rules(asked.cuts, {.scratch_directory = options.scan.scratch_directory});
   const std::unique_ptr<Progress> progress = make_progress(request, io);
   progress->begin("reading layers", unpacked_size(*image));
   options.scan.progress = progress.get();
@@ -127,27 +132,34 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   // Who asks for no verification asks about what the digests name.
   if (!options.scan.verify_digests) options.scan.trust = inventory::CacheTrust::kDigest;
   TRY(const inventory::Contents contents,
-      with_context(inventory::read_contents(*image, options), "inspecting {}", image->name));
-  TRY(inventory::Inventory inventory, inventory::describe(*image, contents, options));
-  inventory::add_cuts(*image, contents, options, inventory);
+      with_context(inventory::Contents::read(*image, options.scan), "inspecting {}", image->name));
+  TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
+  TRY(const slim::Plan plan, slim::make_plan(*image, contents, inventory, asked));
   progress->clear();
   TRY_DO(report_cache(request, io, cache.get()));
-  inventory.budgets = inventory::check_budgets(inventory, budgets);
+  const std::vector<inventory::BudgetResult> budgets = inventory::check_budgets(inventory, limits);
+  const report::Inspection inspection{inventory, plan, budgets};
 
-  TRY_DO(write_html(request.html, {inventory, contents}, io));
+  TRY_DO(write_html(request.html,
+                    {.inventory = inventory,
+                     .contents = contents,
+                     .plan = plan,
+                     .inspection = true,
+                     .budgets = budgets},
+                    io));
   if (html_on_output(request.html)) {
     // The page is the output.
   } else if (request.json) {
-    TRY_DO(write_text(io, text::dump_json(report::inventory_json(inventory), 2) + "\n"));
+    TRY_DO(write_text(io, text::dump_json(report::inventory_json(inspection), 2) + "\n"));
   } else {
     report::InventoryTextOptions text;
     text.style = output_style(request, io);
     text.all = request.all;
     text.quiet = request.quiet;
     text.verbose = request.verbose;
-    TRY_DO(write_text(io, report::inventory_text(inventory, text)));
+    TRY_DO(write_text(io, report::inventory_text(inspection, text)));
   }
-  const bool exceeded = std::any_of(inventory.budgets.begin(), inventory.budgets.end(),
+  const bool exceeded = std::any_of(budgets.begin(), budgets.end(),
                                     [](const auto& budget) { return budget.exceeded; });
   return exceeded ? 1 : 0;
 }

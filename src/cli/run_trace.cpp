@@ -4,8 +4,8 @@
 #include <optional>
 #include <thread>
 
-#include "base/file.h"
 #include "base/path.h"
+#include "cli/shared/common.h"
 #include "launch/container/stage.h"
 #include "slim/sandbox/trace_calls.h"
 #include "slim/sandbox/trace_file.h"
@@ -32,9 +32,7 @@ Result<void> write_trace(const TracedLaunch& launch, const slim::TracedEnd& end,
   const std::string what = end.status == 0
                                ? launch.command
                                : fmt::format("{} (ended with {})", launch.command, end.status);
-  TRY(AtomicFile file, AtomicFile::create(launch.file));
-  TRY_DO(write_fully(file.fd(), as_bytes(slim::trace_text(what, met)), launch.file));
-  return file.commit();
+  return save_text(launch.file, slim::trace_text(what, met));
 }
 
 }  // namespace

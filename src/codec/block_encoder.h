@@ -1,6 +1,6 @@
-// A compressor that cuts its input into blocks of fixed size and packs them on threads of its own.
-// What a block becomes depends on the block and what precedes it alone, so the stream is the same
-// for any number of threads. Debian's static libzstd has no threads, zlib never had.
+// A compressor that cuts its input into blocks of fixed size and compresses them on its own
+// threads. The output for a block depends only on the block and what precedes it, so the stream is
+// the same for any number of threads. Debian's static libzstd has no threads, zlib never had any.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@
 
 namespace flense::codec {
 
-/// One for each thread: holds the library's state, used again for every block.
+/// One per thread: holds the library's state, reused for every block.
 class BlockPacker {
  public:
   BlockPacker() = default;

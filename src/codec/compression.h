@@ -12,7 +12,7 @@ namespace flense::codec {
 enum class Compression { kNone, kGzip, kZstd };
 std::string_view to_string(Compression compression);
 
-/// Told by the first bytes: 1f 8b, 28 b5 2f fd (and zstd skippable frames), else kNone.
+/// Detected from the first bytes: 1f 8b, 28 b5 2f fd (and zstd skippable frames), else kNone.
 Compression detect_compression(Bytes first_bytes);
 
 /// Decodes `compression`; errors are bad input naming the offset. Multi-member gzip and
@@ -30,7 +30,7 @@ Result<std::unique_ptr<Source>> decompress(std::unique_ptr<Source> compressed,
 /// Encoders; deterministic for equal input, level and version, whatever `threads` is.
 struct EncodeOptions {
   int level = 0;         ///< 0 = default (zstd 3, gzip 6)
-  unsigned threads = 1;  ///< that pack; some 20 MiB each, more at high zstd levels
+  unsigned threads = 1;  ///< for compression; about 20 MiB each, more at high zstd levels
 };
 Result<std::unique_ptr<Sink>> compress(Sink& to, Compression compression,
                                        const EncodeOptions& options);

@@ -287,7 +287,7 @@ TEST(Encoders, OutputDependsNeitherOnThreadsNorOnTheSizeOfWrites) {
 }
 
 TEST(Encoders, BlockBordersLeaveNoTrace) {
-  // Empty, one byte, and around the borders of gzip's blocks of 1 MiB and zstd's of 8 MiB.
+  // Empty, one byte, and around the boundaries of gzip's blocks of 1 MiB and zstd's of 8 MiB.
   for (const std::size_t size : {0UL, 1UL, (1UL << 20) - 1, 1UL << 20, (1UL << 20) + 1, 2UL << 20,
                                  (8UL << 20) - 1, 8UL << 20, (8UL << 20) + 1}) {
     const std::string text = sample(size);
@@ -301,8 +301,8 @@ TEST(Encoders, BlockBordersLeaveNoTrace) {
 }
 
 TEST(Encoders, GzipBlocksShareTheirWindow) {
-  // Noise that repeats within the window: only a packer that sees what came before finds it at the
-  // start of a block.
+  // Noise that repeats within the window: only a compressor that sees what came before finds it at
+  // the start of a block.
   std::mt19937 random(7);
   std::string noise(32'000, '\0');
   for (char& c : noise) c = static_cast<char>(random());

@@ -1,5 +1,4 @@
-// The checksum of gzip (RFC 1952), by ISA-L: zlib's own costs a tenth of the time that unpacking
-// takes.
+// The checksum of gzip (RFC 1952), by ISA-L: zlib's takes a tenth of the time of decompression.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +7,7 @@
 
 namespace flense::codec {
 
-/// Goes on from `sum`, which is 0 at the start.
+/// Continues from `sum`, which is 0 at the start.
 std::uint32_t crc32(std::uint32_t sum, Bytes bytes);
 
 }  // namespace flense::codec

@@ -1,4 +1,4 @@
-// The parts that compression.h puts together; for that file alone.
+// The parts that compression.h puts together; for that header only.
 #pragma once
 
 #include <memory>

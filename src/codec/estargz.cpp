@@ -31,14 +31,14 @@ struct GzipMember {
   std::vector<Bytes> parts;
   std::deque<std::string> owned;  ///< bytes of parts that lie nowhere else
   std::size_t size = 0;
-  std::size_t chunk = 0;  ///< so many bytes of the first part are a chunk of a file
+  std::size_t chunk = 0;  ///< this many bytes of the first part are a chunk of a file
   std::vector<std::byte> packed;
   std::string digest;  ///< of the chunk
   std::optional<Error> error;
 
   void add(Bytes bytes) {
     size += bytes.size();
-    // Mostly they follow each other in the archive.
+    // They are usually adjacent in the archive.
     if (!parts.empty() && parts.back().data() + parts.back().size() == bytes.data()) {
       parts.back() = Bytes(parts.back().data(), parts.back().size() + bytes.size());
     } else {
@@ -70,7 +70,7 @@ Result<std::vector<MemberSpan>> member_spans(Bytes tar, const std::string& name)
   }
 }
 
-/// The gzip layer ends behind its table of contents, the stream does not.
+/// The gzip layer ends after its table of contents, the stream does not.
 class TocStream final : public Sink {
  public:
   explicit TocStream(Sink& to) : to_(to) {}
@@ -126,7 +126,7 @@ class EstargzWriter {
       current_->chunk = chunk.size();
       if (size > kEstargzChunk) whole.update(chunk);
     }
-    // The last chunk is still here, so that the file's entry waits for it.
+    // The last chunk is still in the buffer, so the file's entry waits for it.
     if (size > kEstargzChunk) toc_.set_digest(whole.digest());
     return put(content.subspan(size));
   }
@@ -196,7 +196,7 @@ class EstargzWriter {
   Result<void> end_member() {
     if (current_->size == 0) return {};
     if (jobs_.full()) TRY_DO(write_oldest());
-    // While it is packed elsewhere.
+    // While it is being compressed on another thread.
     const std::vector<Bytes> parts = current_->parts;
     unpacked_ += current_->size;
     jobs_.push(std::exchange(current_, std::make_unique<GzipMember>()));
@@ -243,7 +243,8 @@ Result<EstargzLayer> write_estargz(Bytes tar, const std::string& name, const Est
     TarReader reader(source, name, {});
     TRY(const auto member, reader.next());
     if (!member || member->sparse || member->type == MemberType::kOther)
-      return fail(Code::kInternal, "{}: member {} has no form in an eStargz layer", name, position);
+      return fail(Code::kInternal, "{}: member {} cannot be represented in an eStargz layer", name,
+                  position);
     TRY_DO(writer.add(*member, tar.subspan(span.begin, span.content - span.begin),
                       tar.subspan(span.content, span.end - span.content)));
     if (++written == order.prefetch) TRY_DO(writer.add_landmark(kPrefetchLandmark));

@@ -1,5 +1,5 @@
 // The eStargz form of a layer: a tar in gzip members, so that each chunk of each file can be read
-// on its own, with a table of contents at the end. Any other reader sees an ordinary gzip layer.
+// on its own, with a table of contents at the end. Other readers see an ordinary gzip layer.
 // https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md
 #pragma once
 

@@ -170,7 +170,7 @@ TEST(Estargz, TheStreamIsTheTarWithWhatWasAdded) {
   const std::string whole = unpack_gzip(packed.blob);
   EXPECT_EQ(packed.layer.diff_id, sha256_digest(as_bytes(whole)));
   EXPECT_EQ(packed.layer.unpacked_bytes, whole.size());
-  // The landmark's two blocks, then the members as they were without their end mark.
+  // The landmark's two blocks, then the members as they were, without their end marker.
   EXPECT_EQ(whole.substr(1024, tar.size() - 1024), tar.substr(0, tar.size() - 1024));
   EXPECT_EQ(judge(packed, "print(digest(text)); print(names[0], names[-1])"),
             packed.layer.toc_digest + "\n.no.prefetch.landmark stargz.index.json\n");

@@ -89,7 +89,7 @@ std::string EstargzToc::name_if_changed(std::map<std::uint64_t, std::string>& la
 Result<void> EstargzToc::add(const TarMember& member) {
   const std::string_view type = type_name(member.type);
   if (type.empty())
-    return fail(Code::kInternal, "{} has no form in a table of contents", member.name);
+    return fail(Code::kInternal, "{} cannot be represented in a table of contents", member.name);
   Waiting one;
   one.name = json_string(member.name);
   std::string& head = one.head;
@@ -127,8 +127,8 @@ Result<void> EstargzToc::add(const TarMember& member) {
 }
 
 Result<void> EstargzToc::add_chunk(std::uint64_t offset, std::string digest) {
-  if (waiting_.empty()) return fail(Code::kInternal, "a chunk of no file");
-  // What is complete waits for nothing but what came before it.
+  if (waiting_.empty()) return fail(Code::kInternal, "a chunk without a file");
+  // A complete entry waits only for those before it.
   waiting_.front().done.push_back({offset, std::move(digest)});
   return write_complete();
 }
@@ -155,7 +155,7 @@ std::string EstargzToc::entry_of(const Waiting& one) const {
     add_number(out, "offset", one.done[i].offset);
     if (i == 0) add_text(out, "digest", one.chunks == 1 ? one.done[0].digest : one.digest);
     add_number(out, "chunkOffset", begin);
-    // Without a size the chunk goes to the end of the file.
+    // Without a size the chunk extends to the end of the file.
     if (one.size - begin >= kEstargzChunk) add_number(out, "chunkSize", kEstargzChunk);
     add_text(out, "chunkDigest", one.done[i].digest);
   }

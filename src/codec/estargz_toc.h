@@ -1,4 +1,4 @@
-// The table of contents of an eStargz layer, as JSON: one entry a line, written as it comes and
+// The table of contents of an eStargz layer, as JSON: one entry a line, written as it arrives and
 // kept in a scratch file, since a layer may have a million members.
 // https://github.com/containerd/stargz-snapshotter/blob/main/docs/estargz.md
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace flense::codec {
 
-/// Files are divided into chunks of so many bytes; the default of the reference writer.
+/// Size of the chunks that files are divided into; the default of the reference writer.
 inline constexpr std::uint64_t kEstargzChunk = 4u << 20;
 
 class EstargzToc {

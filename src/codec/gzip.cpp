@@ -1,4 +1,4 @@
-// Adapter over zlib, which packs gzip (RFC 1952); isal.cpp unpacks it.
+// Adapter over zlib, which compresses gzip (RFC 1952); isal.cpp decompresses it.
 #include <zlib.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ class DeflatePacker final : public BlockPacker {
 
   Result<void> pack(Bytes before, Bytes block, bool last, std::vector<std::byte>& out) override {
     if (!ok_ || deflateReset(&stream_) != Z_OK)
-      return fail(Code::kEnvironment, "zlib has no memory");
+      return fail(Code::kEnvironment, "zlib is out of memory");
     if (!before.empty())
       deflateSetDictionary(&stream_, reinterpret_cast<const Bytef*>(before.data()),
                            static_cast<uInt>(before.size()));
@@ -77,7 +77,7 @@ class GzipFraming final : public BlockFraming {
   std::uint32_t size_ = 0;  ///< modulo 2^32, as the trailer wants it
 };
 
-/// zlib counts in 32 bits.
+/// zlib's counters have 32 bits.
 constexpr std::size_t kMostPart = 1u << 30;
 
 }  // namespace
@@ -100,7 +100,7 @@ GzipMemberPacker::~GzipMemberPacker() {
 Result<void> GzipMemberPacker::pack(std::span<const Bytes> parts, std::vector<std::byte>& out) {
   z_stream& stream = state_->stream;
   if (!state_->ok || deflateReset(&stream) != Z_OK)
-    return fail(Code::kEnvironment, "zlib has no memory");
+    return fail(Code::kEnvironment, "zlib is out of memory");
   std::size_t size = 0;
   for (const Bytes part : parts) size += part.size();
   if (size > kMostPart) return fail(Code::kInternal, "a gzip member of {} bytes at once", size);
@@ -114,7 +114,7 @@ Result<void> GzipMemberPacker::pack(std::span<const Bytes> parts, std::vector<st
     sum = crc32(sum, part);
     stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(part.data()));
     stream.avail_in = static_cast<uInt>(part.size());
-    // An empty call without an end would be an error to zlib.
+    // zlib would report an empty call that does not end the stream as an error.
     if (!part.empty() && (deflate(&stream, Z_NO_FLUSH) != Z_OK || stream.avail_in != 0))
       return fail(Code::kInternal, "zlib did not take a part of a gzip member");
   }

@@ -1,4 +1,4 @@
-// Whole gzip members (RFC 1952), each readable without what precedes it.
+// Whole gzip members (RFC 1952), each readable without those before it.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ namespace flense::codec {
 /// The level that stands for 0, the default.
 int gzip_level(int level);
 
-/// One for each thread: holds zlib's state, used again for every member.
+/// One per thread: holds zlib's state, reused for every member.
 class GzipMemberPacker {
  public:
   /// `level` is 1 to 9.

@@ -1,4 +1,4 @@
-// Adapter over ISA-L, which unpacks gzip (RFC 1952) twice as fast as zlib.
+// Adapter over ISA-L, which decompresses gzip (RFC 1952) twice as fast as zlib.
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 
@@ -21,7 +21,7 @@ std::string_view isal_says(int status) {
     case ISAL_INVALID_SYMBOL:
       return "invalid symbol";
     case ISAL_INVALID_LOOKBACK:
-      return "a match begins before the data";
+      return "a match starts before the data";
     case ISAL_INVALID_WRAPPER:
       return "no gzip header";
     case ISAL_UNSUPPORTED_METHOD:
@@ -68,7 +68,7 @@ class GzipDecoder final : public Decoder {
 
   void begin_member() {
     isal_inflate_reset(state_.get());
-    // Of the header nothing is kept, but reading it may take several calls. The trailer is
+    // Nothing of the header is kept, but reading it may take several calls. The trailer is
     // verified.
     isal_gzip_header_init(&header_);
     state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
@@ -80,7 +80,7 @@ class GzipDecoder final : public Decoder {
   Result<void> between_members() {
     bool more = !input_.empty() && input_[0] == kMagic0;
     if (more && input_.size() == 1) {
-      // The magic may be cut by a buffer's end.
+      // The end of a buffer may split the magic number.
       TRY(input_, from_->next(kIsalBlock));
       more = input_.empty() || input_[0] == kMagic1;
       if (more) {
@@ -108,7 +108,7 @@ class GzipDecoder final : public Decoder {
   }
 
   Result<void> inflate() {
-    // Without input, too: what the library holds back comes then.
+    // Also without input: the library then hands out what it still holds.
     const std::size_t given = input_.size();
     const std::uint32_t room = state_->avail_out;
     TRY_DO(feed(input_, [&] { return isal_inflate(state_.get()); }));
@@ -127,7 +127,7 @@ class GzipDecoder final : public Decoder {
         const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(input.data()));
     state_->avail_in = static_cast<std::uint32_t>(input.size());
     const int status = step();
-    // Where a symbol is wrong close to the end, the library counts a byte that it never read.
+    // If a symbol close to the end is invalid, the library counts a byte that it never read.
     const std::size_t left = state_->avail_in > input.size() ? 0 : state_->avail_in;
     const std::size_t taken = input.size() - left;
     input = input.subspan(taken);

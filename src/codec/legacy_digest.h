@@ -1,4 +1,4 @@
-// Digests that package managers and file formats still record. For their fields only, never for
+// Digests that package managers and file formats still record. Only for those fields, never for
 // trust.
 #pragma once
 

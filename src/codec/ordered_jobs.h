@@ -1,4 +1,4 @@
-// Work for several threads whose results are wanted in the order in which it came.
+// Jobs on several threads whose results are delivered in the order of submission.
 #pragma once
 
 #include <condition_variable>
@@ -69,7 +69,7 @@ class OrderedJobs {
   std::condition_variable changed_;
   std::deque<std::unique_ptr<Entry>> jobs_;  ///< oldest first
   BoundedQueue<Entry*> queue_;
-  // Last: joined before anything that a worker uses goes.
+  // Last member: joined before anything that a worker uses is destroyed.
   std::vector<std::jthread> threads_;
 };
 

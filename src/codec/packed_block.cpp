@@ -5,7 +5,7 @@
 #include <lz4.h>
 #include <sys/mman.h>
 #include <zlib.h>
-// The decoder that works block by block in the caller's buffer is part of the static library only.
+// The decoder that works block by block in the caller's buffer is in the static library only.
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
@@ -20,7 +20,7 @@ namespace flense::codec {
 namespace {
 
 constexpr std::size_t kOutBlock = 256u << 10;
-/// zlib counts in 32 bits.
+/// zlib's counters have 32 bits.
 constexpr std::size_t kMostAtOnce = 1u << 30;
 /// Larger contents go to a scratch file.
 constexpr std::uint64_t kMostInMemory = 32u << 20;
@@ -33,7 +33,7 @@ struct FreeEncoder {
 };
 
 Result<void> check_zstd_start(Bytes packed) {
-  // Old formats, which libzstd may know, are checked less strictly than frames of RFC 8878.
+  // Legacy formats, which libzstd may support, are checked less strictly than frames of RFC 8878.
   if (packed.size() < 4 || load_le<std::uint32_t>(packed, 0) != ZSTD_MAGICNUMBER)
     return bad_input("no Zstandard frame where one was expected");
   return {};
@@ -49,7 +49,7 @@ Failure corrupt_zstd(std::size_t at, std::size_t error) {
 Result<std::string> zstd_start(Bytes packed, std::size_t most) {
   TRY_DO(check_zstd_start(packed));
   const std::unique_ptr<ZSTD_DCtx, FreeDecoder> context(ZSTD_createDCtx());
-  if (!context) return fail(Code::kEnvironment, "zstd has no memory");
+  if (!context) return fail(Code::kEnvironment, "zstd is out of memory");
   std::string out(most + ZSTD_BLOCKSIZE_MAX, '\0');
   std::size_t filled = 0, at = 0;
   ZSTD_decompressBegin(context.get());
@@ -91,7 +91,7 @@ class Inflater {
 
   /// Fills `target`, unless the stream ends before.
   Result<std::size_t> read(MutableBytes target) {
-    if (!ready_) return fail(Code::kEnvironment, "zlib has no memory");
+    if (!ready_) return fail(Code::kEnvironment, "zlib is out of memory");
     std::size_t filled = 0;
     while (!ended_ && filled < target.size()) {
       const MutableBytes room =
@@ -127,7 +127,7 @@ Result<std::size_t> unpack_zlib(Bytes packed, MutableBytes to) {
   TRY(const std::size_t got, inflater.read(to));
   if (got != to.size())
     return bad_input("the zlib stream holds {} bytes, {} were expected", got, to.size());
-  // The check sum behind the last byte is read, and nothing more may come, with room left.
+  // The checksum after the last byte is read, and nothing may follow even where there is room.
   std::byte one{};
   TRY(const std::size_t more, inflater.read(MutableBytes(&one, 1)));
   if (more != 0) return bad_input("the zlib stream holds more than the {} bytes expected", got);
@@ -147,7 +147,7 @@ class ZstdBlockWriter final : public Sink {
 
  private:
   Result<void> pack(Bytes bytes, ZSTD_EndDirective what) {
-    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    if (!context_) return fail(Code::kEnvironment, "zstd is out of memory");
     ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
     while (true) {
       ZSTD_outBuffer out{out_.data(), out_.size(), 0};
@@ -195,7 +195,8 @@ class ZlibBlockWriter final : public Sink {
       stream_.next_out = reinterpret_cast<Bytef*>(out_.data());
       stream_.avail_out = static_cast<uInt>(out_.size());
       status = deflate(&stream_, flush);
-      if (status == Z_STREAM_ERROR) return fail(Code::kInternal, "zlib cannot go on compressing");
+      if (status == Z_STREAM_ERROR)
+        return fail(Code::kInternal, "zlib cannot continue compressing");
       TRY_DO(to_.write(Bytes(out_).first(out_.size() - stream_.avail_out)));
     } while (stream_.avail_out == 0 || (flush == Z_FINISH && status != Z_STREAM_END));
     return {};
@@ -212,7 +213,7 @@ class ZlibBlockWriter final : public Sink {
 Result<MutableBytes> map_scratch(std::uint64_t size, const std::filesystem::path& directory) {
   TRY(const UniqueFd scratch, open_scratch(directory));
   if (const int error = ::posix_fallocate(scratch.get(), 0, static_cast<off_t>(size)); error != 0)
-    return system_error(error, "cannot keep an unpacked block in " + directory.string());
+    return system_error(error, "cannot store an unpacked block in " + directory.string());
   void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, scratch.get(), 0);
   if (at == MAP_FAILED) return system_error(errno, "cannot map a scratch file");
   return MutableBytes(static_cast<std::byte*>(at), static_cast<std::size_t>(size));

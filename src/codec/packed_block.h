@@ -1,5 +1,5 @@
-// One compressed block inside of another format: a single Zstandard frame (RFC 8878) or a single
-// zlib stream (RFC 1950), as LLVM's bundles hold them, or a bare LZ4 block, as fat binaries do.
+// One compressed block inside another format: a single Zstandard frame (RFC 8878) or a single zlib
+// stream (RFC 1950), as LLVM's bundles hold them, or a bare LZ4 block, as in fat binaries.
 // Unlike compression.h this stops at the block's end, says where that is, and writes one frame
 // whatever its size.
 #pragma once
@@ -38,7 +38,7 @@ class UnpackedBlock {
   ~UnpackedBlock();
 
   Bytes bytes() const { return mapped_.empty() ? as_bytes(memory_) : Bytes(mapped_); }
-  /// How many of the packed bytes the block takes.
+  /// How many of the compressed bytes belong to the block.
   std::size_t consumed() const { return consumed_; }
 
  private:

@@ -80,7 +80,7 @@ TEST(PackedBlockZstd, IsOneFrameThatOtherReadersKnow) {
 }
 
 TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
-  // A frame of LLVM's: one segment, so that its window is all of its 140 MiB.
+  // A frame as LLVM writes it: one segment, so its window is all of its 140 MiB.
   const std::string text(140u << 20, 'y');
   const testing::ScratchDirectory scratch;
   testing::write_text(scratch / "text", text);
@@ -91,7 +91,7 @@ TEST(PackedBlockZstd, TheStartIsReadWhateverWindowTheFrameAsksFor) {
 }
 
 /// The reference tool's only block, without its frame (lz4_Frame_format.md): magic, 3 bytes of
-/// descriptor and 4 of block size before it, 4 of end mark behind.
+/// descriptor and 4 of block size before it, 4 of end mark after it.
 std::string lz4_block(const std::string& text) {
   const testing::ScratchDirectory scratch;
   testing::write_text(scratch / "text", text);

@@ -13,9 +13,9 @@ using RawDigest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
 }  // namespace
 
-// EVP would set up the whole library first, which takes longer than most of our digests: 3.6
-// million instructions of the 6.6 of a container's start. These functions hash with the same code,
-// and read neither modules nor openssl.cnf. OpenSSL 3 calls them deprecated and keeps them.
+// EVP would initialise the whole library first, which takes longer than most of our digests: 3.6 of
+// the 6.6 million instructions of a container start. These functions use the same hashing code
+// and read neither modules nor openssl.cnf. OpenSSL 3 deprecates them but keeps them.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 

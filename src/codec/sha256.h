@@ -1,4 +1,4 @@
-// SHA-256 as OCI digests use it; OpenSSL's behind it (SHA-NI where the CPU has it).
+// SHA-256 as OCI digests use it; OpenSSL's implementation (SHA-NI where the CPU has it).
 #pragma once
 
 #include <memory>

@@ -6,7 +6,7 @@ namespace flense::codec {
 
 namespace {
 
-constexpr std::size_t kMagicAt = 32;  // behind the "#!/usr/bin/env run-singularity" line
+constexpr std::size_t kMagicAt = 32;  // after the "#!/usr/bin/env run-singularity" line
 constexpr std::string_view kMagic{"SIF_MAGIC\0", 10};
 constexpr std::size_t kVersionAt = 42, kArchitectureAt = 45;
 constexpr std::size_t kDescriptorsAt = 64 + 16;  // after UUID, two times: free, total, offset, size
@@ -46,7 +46,7 @@ Result<SifRoot> find_sif_root(Bytes file, std::string_view name) {
   const auto offset = load_le<std::uint64_t>(file, kDescriptorsAt + 16);
   if (total > kMaxDescriptors) return bad_input("{}: the SIF claims {} descriptors", name, total);
   if (!range_fits(offset, total * kDescriptorSize, file.size()))
-    return bad_input("{}: {} SIF descriptors at offset {:#x} lie outside of the file", name, total,
+    return bad_input("{}: {} SIF descriptors at offset {:#x} are outside the file", name, total,
                      offset);
   bool oci = false;
   for (std::uint64_t i = 0; i < total; ++i) {
@@ -60,15 +60,15 @@ Result<SifRoot> find_sif_root(Bytes file, std::string_view name) {
     const auto kind = load_le<std::int32_t>(descriptor, kExtraAt);
     if (kind == kEncryptedSquashfs) return bad_input("{}: its root file system is encrypted", name);
     if (kind != kSquashfs)
-      return bad_input("{}: its root file system is of kind {}, squashfs was expected", name, kind);
+      return bad_input("{}: its root file system has type {}, squashfs was expected", name, kind);
     SifRoot root{load_le<std::uint64_t>(descriptor, 17), load_le<std::uint64_t>(descriptor, 25),
                  architecture_name(text.substr(at + kExtraAt + 8, 2))};
     if (root.architecture.empty())
       root.architecture = architecture_name(text.substr(kArchitectureAt, 2));
     if (!range_fits(root.offset, root.size, file.size()))
       return bad_input(
-          "{}: its root file system of {} bytes at offset {:#x} lies outside of the "
-          "file: it is truncated",
+          "{}: its root file system of {} bytes at offset {:#x} is outside the file: it is "
+          "truncated",
           name, root.size, root.offset);
     return root;
   }
@@ -77,7 +77,7 @@ Result<SifRoot> find_sif_root(Bytes file, std::string_view name) {
         "{}: an OCI-SIF image; convert it with: singularity push / oras, or give its "
         "OCI layout",
         name);
-  return bad_input("{}: the SIF holds no primary system partition", name);
+  return bad_input("{}: the SIF has no primary system partition", name);
 }
 
 }  // namespace flense::codec

@@ -1,4 +1,4 @@
-// What the tests of this folder share: a scratch directory and other people's tools.
+// Shared by the tests of this folder: a scratch directory and external tools.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -37,7 +37,7 @@ class ThreadedSource final : public Source {
       at_ = 0;
       std::optional<Buffer> buffer = full_.pop();
       if (!buffer) {
-        // Every later call ends here too: an error is not forgotten.
+        // Every later call fails here too: an error is not forgotten.
         if (error_) return std::unexpected(*error_);
         return Bytes{};
       }
@@ -52,7 +52,7 @@ class ThreadedSource final : public Source {
  private:
   void work() {
     if (auto outcome = fill(); !outcome) error_ = std::move(outcome).error();
-    // Publishes error_ to the reader, which looks at it only after the queue has run dry.
+    // Publishes error_ to the reader, which looks at it only after the queue is empty.
     full_.close();
   }
 

@@ -31,7 +31,7 @@ class ZstdDecoder final : public Decoder {
   }
 
   Result<std::size_t> read(MutableBytes target) override {
-    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    if (!context_) return fail(Code::kEnvironment, "zstd is out of memory");
     ZSTD_outBuffer out{target.data(), target.size(), 0};
     while (out.pos == 0) {
       bool ended = false;
@@ -40,7 +40,7 @@ class ZstdDecoder final : public Decoder {
         TRY(const Bytes chunk, from_->next(kFrameBlock));
         in_ = {chunk.data(), chunk.size(), 0};
         ended = chunk.empty();
-        // No frame at all is no stream; between frames is where it may end.
+        // No frame at all is not a stream; the input may end only between frames.
         if (ended && pending_ == 0 && consumed_ > 0) return 0;
       }
       if (pending_ == 0 && in_.pos < in_.size) TRY_DO(check_frame_start());
@@ -86,7 +86,7 @@ class FramePacker final : public BlockPacker {
 
   Result<void> pack(Bytes /*before*/, Bytes block, bool /*last*/,
                     std::vector<std::byte>& out) override {
-    if (!context_) return fail(Code::kEnvironment, "zstd has no memory");
+    if (!context_) return fail(Code::kEnvironment, "zstd is out of memory");
     out.resize(ZSTD_compressBound(block.size()));
     const std::size_t size =
         ZSTD_compress2(context_.get(), out.data(), out.size(), block.data(), block.size());
@@ -117,10 +117,10 @@ Result<std::unique_ptr<Sink>> zstd_encoder(Sink& to, int level, unsigned threads
   if (level > ZSTD_maxCLevel() || level < ZSTD_minCLevel())
     return fail(Code::kUsage, "zstd has no compression level {}", level);
   const int used = level == 0 ? 3 : level;
-  // The tables of the slow levels take some 60 MiB a thread.
+  // The tables of the slow levels take about 60 MiB a thread.
   constexpr int kSlowLevel = 12;
   if (used > kSlowLevel) threads = std::min(threads, 2U);
-  // Several times the window of the fast levels, so that starting anew costs little.
+  // Several times the window of the fast levels, so that starting afresh costs little.
   constexpr BlockLayout kLayout{.block = 8u << 20, .context = 0};
   return block_encoder(
       to, kLayout, threads, [used] { return std::make_unique<FramePacker>(used); }, nullptr);

@@ -23,12 +23,12 @@ bool unknown(const Text& fact) {
   return !fact.value && !fact.evidence.empty();
 }
 
-/// How a fact is spoken of.
+/// How a fact is described.
 struct Wording {
   const char* id;
   const char* subject;   ///< "the least driver"
   const char* appeared;  ///< "an NVIDIA driver is needed now: {}"
-  const char* vanished;  ///< "no NVIDIA driver is needed any more"
+  const char* vanished;  ///< "an NVIDIA driver is no longer needed"
   bool more_is_narrower = true;
   int (*compare)(std::string_view, std::string_view) = compare_versions;
 };
@@ -72,7 +72,7 @@ class Comparison {
     const bool rose = compare_versions(*b.value, *a.value) > 0;
     if (rose ? !bound_a : !bound_b) return version(words, a, b);
     add(words.id, Direction::kUnknown,
-        fmt::format("{} was {}{} and is {}{} now, as far as device code tells", words.subject,
+        fmt::format("{} was {}{} and is now {}{}, as far as device code tells", words.subject,
                     at_least(bound_a), *a.value, at_least(bound_b), *b.value),
         a, b);
   }
@@ -84,7 +84,7 @@ class Comparison {
     value("cuda", "CUDA", Direction::kNeutral, a, b);
   }
 
-  /// Values without an order.
+  /// Unordered values.
   void value(const char* id, const char* subject, Direction when_changed, const Text& a,
              const Text& b) {
     if (told_alike(id, subject, a, b)) return;
@@ -125,8 +125,8 @@ class Comparison {
       const auto fact = [](const inventory::GlibcNeed* need) {
         return need == nullptr ? Text{} : Text::known(need->version, need->path);
       };
-      version({"glibc", "the glibc that the files need of their host", "glibc is needed now",
-               "no glibc is needed any more"},
+      version({"glibc", "the glibc that the files need from the host", "glibc is needed now",
+               "glibc is no longer needed"},
               fact(asked_before), fact(asked_after));
     } else {
       value("glibc", "the C library", Direction::kNeutral, a, b);
@@ -224,7 +224,7 @@ class Comparison {
     };
     see(before_, &Pair::before);
     see(after_, &Pair::after);
-    // Each way of being served worse or better has one sentence with all its architectures.
+    // Each way of being served worse or better gets one sentence with all its architectures.
     struct Group {
       const char* id;
       Direction direction;
@@ -298,11 +298,11 @@ HostChanges compare_requirements(const ComparedNeeds& before, const ComparedNeed
   }
   const Requirements &a = *before.sheet, &b = *after.sheet;
   Comparison out(a, b);
-  out.driver({"driver-floor", "the least driver (minor-version mode)",
-              "an NVIDIA driver is needed now, at least", "no NVIDIA driver is needed any more"},
+  out.driver({"driver-floor", "the minimum driver (minor-version mode)",
+              "an NVIDIA driver is now needed, at least", "an NVIDIA driver is no longer needed"},
              a.driver_minor, b.driver_minor);
   out.driver({"driver-native", "the driver that supports its CUDA itself",
-              "the driver that supports its CUDA itself", "no CUDA is brought any more"},
+              "the driver that supports its CUDA itself", "CUDA is no longer included"},
              a.driver_native, b.driver_native);
   out.version({"ptx-driver", "the driver that compiles all its PTX",
                "PTX came in, compiled by drivers from", "no PTX is left to compile"},
@@ -311,8 +311,8 @@ HostChanges compare_requirements(const ComparedNeeds& before, const ComparedNeed
   out.value("rocm", "ROCm", Direction::kNeutral, a.rocm, b.rocm);
   out.gpus();
   out.glibc(before.glibc, after.glibc);
-  out.version({"cpu", "the processor level", "a processor level is asked for now",
-               "no processor level is asked for any more", true, compare_levels},
+  out.version({"cpu", "the processor level", "a processor level is now required",
+               "a processor level is no longer required", true, compare_levels},
               a.cpu_level, b.cpu_level);
   out.value("platform", "the platform", Direction::kNarrower, a.platform, b.platform);
   return out.take();

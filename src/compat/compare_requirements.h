@@ -1,5 +1,5 @@
-// What a change of an image means for the machines that it runs on: two requirements sheets
-// compared. Pure.
+// What a change of an image means for the machines it runs on: two requirements sheets compared.
+// Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 namespace flense::compat {
 
 enum class Direction : std::uint8_t {
-  kNarrower,  ///< fewer machines run it than before, or not as well
+  kNarrower,  ///< fewer machines run it than before, or less well
   kWider,
   kNeutral,  ///< other, neither more nor fewer
-  kUnknown,  ///< one of the sides could not be told
+  kUnknown,  ///< one of the sides is unknown
 };
 std::string_view to_string(Direction direction);
 

@@ -60,12 +60,12 @@ TEST(CompareRequirements, DriversRiseAndFall) {
   Requirements after = sheet();
   after.driver_minor = Text::known("580.65.06", "table");
   const HostChanges rose = compare(sheet(), after);
-  EXPECT_THAT(lines(rose), ElementsAre("driver-floor narrower: the least driver (minor-version "
+  EXPECT_THAT(lines(rose), ElementsAre("driver-floor narrower: the minimum driver (minor-version "
                                        "mode) rose from 525.60.13 to 580.65.06"));
   EXPECT_EQ(status(rose, "driver-floor"), "failed");
   EXPECT_EQ(status(rose, "driver-native"), "passed");
   EXPECT_THAT(lines(compare(after, sheet())), Contains(HasSubstr("driver-floor wider")));
-  // By number, not by letter.
+  // Numerically, not alphabetically.
   after.driver_minor = Text::known("1000.1", "table");
   EXPECT_EQ(compare(sheet(), after).changes[0].direction, Direction::kNarrower);
 }
@@ -77,7 +77,7 @@ TEST(CompareRequirements, WhatIsOnlyALowerBoundNeitherRisesNorFalls) {
   // At least 450 now: it may be anything above.
   EXPECT_EQ(status(compare(sheet(), bound), "driver-floor"), "unknown");
   EXPECT_EQ(status(compare(bound, sheet()), "driver-floor"), "unknown");
-  // At least 580 now is more than the 525 of before, and no less.
+  // At least 580 now is more than the previous 525, and not less.
   bound.driver_minor = Text::known("580.65.06", "table");
   EXPECT_EQ(status(compare(sheet(), bound), "driver-floor"), "failed");
   EXPECT_THAT(lines(compare(sheet(), bound)),
@@ -109,12 +109,12 @@ TEST(CompareRequirements, LibcOfTheImageAndOfTheHost) {
               ElementsAre(HasSubstr("glibc narrower: glibc 2.36 fell to glibc 2.28")));
   after.libc = Text::known("musl 1.2.4", "C library");
   EXPECT_THAT(lines(compare(sheet(), after)), ElementsAre(HasSubstr("glibc narrower")));
-  // Files without a C library of their own ask the host for one.
+  // Files without a C library of their own need the host's.
   Requirements bare = sheet();
   bare.libc = {};
   const inventory::GlibcNeed old_need{"2.28", "lib/a.so"}, new_need{"2.34", "lib/b.so"};
   EXPECT_THAT(lines(compare_requirements({&bare, &old_need}, {&bare, &new_need})),
-              ElementsAre("glibc narrower: the glibc that the files need of their host rose from "
+              ElementsAre("glibc narrower: the glibc that the files need from the host rose from "
                           "2.28 to 2.34"));
 }
 

@@ -26,8 +26,7 @@ Failure usage(std::string message, std::string hint) {
 
 Result<void> read_growth(std::string_view text, Gate& gate) {
   const auto wrong = [&] {
-    return usage(fmt::format("'{}' is no growth that a gate could allow", text),
-                 "size:+5% or size:+200MB");
+    return usage(fmt::format("'{}' is not a growth limit", text), "size:+5% or size:+200MB");
   };
   if (!text.starts_with('+')) return wrong();
   text.remove_prefix(1);

@@ -1,5 +1,5 @@
-// What a comparison of two images may not show (flense diff --fail-on): a gate fails, passes, or
-// cannot be told, which is never a pass.
+// What a comparison of two images must not show (flense diff --fail-on): a gate fails, passes, or
+// cannot be decided, which never counts as a pass.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ namespace flense::compat {
 struct Gate {
   std::string text;  ///< as typed: "size:+5%"
   std::string id;
-  // What "size" and "unpacked" may grow by; without either by nothing.
+  // How much "size" and "unpacked" may grow; with neither set, not at all.
   std::optional<double> percent;
   std::optional<std::uint64_t> bytes;
 };
 
-/// A usage error, with the list, for a word that is no gate.
+/// A usage error, with the list, for a word that is not a gate.
 Result<Gate> parse_gate(std::string_view text);
 /// All of them, in alphabetical order.
 std::span<const std::string_view> gate_ids();

@@ -19,7 +19,7 @@ using knowledge::ExitStatusRow;
 
 constexpr std::size_t kLongestWords = 4096;
 constexpr std::size_t kMostFound = 8;
-constexpr std::size_t kShortestPart = 6;  // "error" is a part of too much
+constexpr std::size_t kShortestPart = 6;  // "error" is part of too many texts
 
 /// Lower case, runs of blanks as one.
 std::string folded(std::string_view text) {
@@ -157,7 +157,7 @@ std::vector<Explanation> explain_rule(std::string_view words, const knowledge::L
   if (numbered) words.remove_prefix(kNumber.size());
   std::vector<Explanation> out;
   for (const knowledge::LintRuleRow* row : rules.named(words)) {
-    // A bare number is an error's.
+    // A bare number is an error number.
     if (!numbered && words == std::to_string(row->number)) continue;
     Explanation one;
     one.kind = "rule";

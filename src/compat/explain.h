@@ -1,5 +1,5 @@
 // What a check asks, what an error means, and what to do: by the id of a check, the number or name
-// of an error, a part of a message, or an exit status.
+// of an error, part of a message, or an exit status.
 #pragma once
 
 #include <string>

@@ -50,7 +50,7 @@ TEST_F(Explain, NumbersAndNamesOfErrors) {
   EXPECT_THAT(titles("cudaErrorNoKernelImageForDevice"), ElementsAre(HasSubstr("CUDA 209")));
   EXPECT_THAT(titles("CUDAERRORNOKERNELIMAGEFORDEVICE"), ElementsAre(HasSubstr("CUDA 209")));
   EXPECT_THAT(titles("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"), ElementsAre(HasSubstr("CUDA 803")));
-  // One number of several interfaces, and of an exit status.
+  // The same number in several interfaces, and as an exit status.
   EXPECT_THAT(titles("100"), ElementsAre(HasSubstr("CUDA 100"), HasSubstr("HIP 100")));
   EXPECT_THAT(titles("3"), ElementsAre(HasSubstr("CUDA 3"), "exit status 3"));
   EXPECT_THAT(titles("99999999999999999999999"), IsEmpty());
@@ -76,7 +76,7 @@ TEST_F(Explain, PartsOfMessagesAndWholeLines) {
   ASSERT_FALSE(lookup.found.empty());
   EXPECT_THAT(lookup.found[0].title, HasSubstr("CUDA 209"));
   EXPECT_THAT(lookup.found[0].checks, IsSupersetOf({"device-code", "slim-target"}));
-  // The longest part that is known comes first.
+  // The longest known part comes first.
   EXPECT_THAT(
       titles("nvidia-container-cli: initialization error: nvml error: driver not loaded")[0],
       HasSubstr("NVML 9"));
@@ -148,7 +148,7 @@ TEST_F(Explain, ChecksComeInTheOrderOfTheTable) {
       seen.insert(check.id);
     }
   }
-  // Each is brought about by some row, but for the group that is only there when asked for.
+  // Each is produced by some row, except for the group that exists only on request.
   for (const std::string& id : ids)
     if (!id.starts_with("redistribution-")) EXPECT_TRUE(seen.contains(id)) << id;
 }
@@ -169,7 +169,7 @@ TEST_F(Explain, TheTablesAreWhole) {
     }
     for (const std::string& name : row.names) EXPECT_TRUE(names.insert(name).second) << name;
     for (const std::string& id : row.checks) EXPECT_TRUE(known.contains(id)) << id << ": " << where;
-    // Whoever pastes the message finds its row.
+    // Pasting the message finds its row.
     for (const std::string& message : row.messages)
       EXPECT_FALSE(explain("ERROR: " + message + " (core dumped)", tables).found.empty())
           << message;

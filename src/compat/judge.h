@@ -1,5 +1,5 @@
-// Image x machine -> verdict. Pure: maps values to values. Rules live one group a file
-// (compat/rules) and run in the order of decision.
+// Image x machine -> verdict. Pure: maps values to values. Rules are in compat/rules, one group a
+// file, and run in the order of decision.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// What holds for every question, over generated ones.
+// Properties that hold for every question, checked on generated ones.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -56,7 +56,7 @@ inventory::Needs generated_image(bool with_compat) {
   static const std::vector<std::string> kPaths = {"usr/lib/libcublas.so.12",
                                                   "torch/lib/libtorch_cuda.so", "opt/app.so"};
   inventory::Needs image;
-  // Of a platform that fits, so that nothing else keeps the verdict from being ok.
+  // On a matching platform, so that nothing else keeps the verdict from being ok.
   image.platform = "linux/amd64";
   image.libc = "glibc";
   image.libc_version = "2.35";
@@ -124,8 +124,8 @@ bool in_range(const knowledge::ArchitectureRow& row, const std::string& driver) 
          branch <= tables().drivers.newest_branch()->branch;
 }
 
-// Compat libraries are left out: their notes and the guide list branches one by one, so that a
-// newer feature branch between two that are listed truly loses support.
+// Compat libraries are left out: their notes and the guide list branches individually, so that a
+// newer feature branch between two listed ones really does lose support.
 TEST(Properties, ANewerDriverWithinTheRangeOfTheGpuNeverFails) {
   std::size_t compared = 0;
   EXPECT_TRUE(rc::check([&] {
@@ -286,7 +286,7 @@ TEST(Properties, AnImageThatWasNotReadIsNeverOk) {
 }
 
 TEST(Properties, AGoodPairIsOk) {
-  // So that the properties above are not true of rules that never say ok.
+  // So that the properties above do not hold merely because rules never say ok.
   inventory::Needs image;
   image.platform = "linux/amd64";
   image.libc = "glibc";

@@ -146,7 +146,8 @@ void served_in_future(const Question& question, Requirements& out) {
   for (const FileService& one : all)
     if (one.how != Served::kPtx) without.push_back(&one);
   if (all.empty() || weight_of(all, without) == Verdict::kFail) return;
-  // The image lives by its libraries, so the one whose PTX begins last decides.
+  // The image depends on its libraries, so the one whose PTX starts at the newest architecture
+  // decides.
   std::optional<CudaArch> from;
   const CodeFile* decides = nullptr;
   for (const FileService& one : all) {
@@ -211,11 +212,11 @@ void narrowest(const Needs& image, Requirements& out) {
 
 void slim_mark(const Needs& image, Requirements& out) {
   if (!image.slim) return;
-  out.notices.push_back(fmt::format("the image was cut to {} by flense slim ({})",
+  out.notices.push_back(fmt::format("the image was slimmed to {} by flense slim ({})",
                                     fmt::join(image.slim->targets, ", "), image.slim->evidence));
   if (!image.slim->code_floor.empty())
     out.notices.push_back(
-        fmt::format("its device code was compressed anew, which drivers before {} do not read",
+        fmt::format("its device code was recompressed, which drivers before {} cannot read",
                     image.slim->code_floor));
 }
 
@@ -227,7 +228,7 @@ Text rocm_of(const Needs& image) {
                        fmt::format("{} without a version: {}", runtime.name, runtime.evidence))
                  : Text::known(runtime.version,
                                fmt::format("{}: {}", runtime.name, runtime.evidence));
-  // A runtime that must come from elsewhere tells its major version by its SONAME.
+  // The SONAME of a runtime that must come from elsewhere tells its major version.
   constexpr std::string_view kHip = "libamdhip64.so.";
   for (const inventory::MissingLibrary& missing : image.missing_libraries)
     if (missing.library.starts_with(kHip))
@@ -237,7 +238,7 @@ Text rocm_of(const Needs& image) {
     for (const ArchCount& entry : file.entries)
       if (entry.vendor == "amd")
         return Text::unknown(
-            fmt::format("{} holds AMD device code, and no library tells of which ROCm", file.path));
+            fmt::format("{} holds AMD device code, and no library says for which ROCm", file.path));
   return {};
 }
 
@@ -261,13 +262,13 @@ Requirements requirements_of(const Needs& image, const Knowledge& tables) {
   const Question question{.image = image, .host = ideal, .tables = tables, .facts = &facts};
   Requirements out;
   out.name = image.name;
-  out.platform = image.platform.empty() ? Text::unknown("the image does not tell its platform")
+  out.platform = image.platform.empty() ? Text::unknown("the image does not state its platform")
                                         : Text::known(image.platform, "configuration of the image");
   if (const auto cuda = image_cuda(question))
     drivers(*cuda, tables, out);
   else if (needs_cuda(question) != Answer::kNo)
     out.cuda = out.driver_native = out.driver_minor = Text::unknown(
-        image.contents ? "nothing in the image tells its CUDA" : unread_reason(image));
+        image.contents ? "nothing in the image states its CUDA" : unread_reason(image));
   compat_library(image, out);
   out.rocm = rocm_of(image);
   if (image.contents) {

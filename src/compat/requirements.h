@@ -1,5 +1,5 @@
-// What an image asks of the machines it may run on, without any machine at hand: the least drivers,
-// the GPUs that its device code serves, libc, processor, disk.
+// What an image requires of the machines it may run on, without looking at any machine: minimum
+// drivers, the GPUs that its device code serves, libc, processor, disk.
 #pragma once
 
 #include <cstdint>
@@ -43,11 +43,11 @@ struct Requirements {
   std::string name;
   host::Text platform;       ///< "linux/amd64"
   host::Text cuda;           ///< that the image brings: "12.4"
-  host::Text driver_native;  ///< least driver that supports this CUDA itself: "550.54.14"
+  host::Text driver_native;  ///< minimum driver that supports this CUDA itself: "550.54.14"
   /// Least driver of minor-version mode: every library has machine code for the GPU, and nothing is
   /// compiled at run time.
   host::Text driver_minor;
-  host::Text driver_ptx;        ///< least driver that compiles all PTX of the image
+  host::Text driver_ptx;        ///< minimum driver that compiles all PTX of the image
   host::Text compat;            ///< CUDA of the image's own compat library
   host::List compat_branches;   ///< driver branches that the compat library loads on: "535"
   host::Text rocm;              ///< of the image's user space

@@ -97,7 +97,7 @@ TEST(Requirements, WithoutPtxNothingIsPromisedToNewGpus) {
   EXPECT_THAT(architectures(needs, "ptx"), IsEmpty());
   EXPECT_FALSE(needs.ptx_onwards.value);
   EXPECT_TRUE(needs.driver_ptx.evidence.empty());
-  // PTX of an architecture variant compiles there only.
+  // PTX of an architecture variant compiles only there.
   closed.code[0].entries.push_back(ptx("compute_90a", "8.4"));
   EXPECT_FALSE(requirements_of(closed, tables()).ptx_onwards.value);
 }

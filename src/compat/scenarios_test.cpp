@@ -1,4 +1,4 @@
-// Every row of tests/scenarios against the verdict that it expects.
+// Every row of tests/scenarios against its expected verdict.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// The full cross product of the tables, held against an oracle that reads the JSON rows itself and
-// shares no code with the rules.
+// The full cross product of the tables, checked against an oracle that reads the JSON rows itself
+// and shares no code with the rules.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -74,7 +74,7 @@ class Tables : public ::testing::Test {
       EXPECT_TRUE(profile.has_value()) << host;
       at = profiles.emplace(host, *profile).first;
     }
-    // The two rules that these tables feed: the product has tens of thousands of cells.
+    // The two rules that use these tables: the product has tens of thousands of cells.
     const ImageFacts facts(image, tables);
     HostVerdict verdict;
     for (const Rule rule : {rule_driver_cuda, rule_forward_compat})
@@ -143,7 +143,7 @@ std::string expected_forward(const Cell& cell, bool needed) {
                                 static_cast<std::uint64_t>(host)) != cell.note.end();
   const bool majors = numbers(cell.package)[0] > host;
   const bool by_note = listed && numbers(cell.package) > numbers(cell.driver);
-  // The host's toolkit is unknown, and those before 1.20 do not heed the note's list.
+  // The host's toolkit is unknown, and versions before 1.20 ignore the note's list.
   const bool open = !cell.note.empty() && majors != by_note;
   const bool hook = cell.note.empty() ? majors : by_note;
   const bool runs = listed && cell.gpu_class == "data-centre" && !cell.letter.empty();

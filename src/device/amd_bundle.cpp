@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostBundles = 100'000;
 constexpr std::size_t kMostEntries = 1'000'000;
-/// The table of entries stands at the start of a bundle; nothing behind it is unpacked.
+/// The table of entries is at the start of a bundle; nothing after it is decompressed.
 constexpr std::size_t kMostTable = 64u << 10;
 /// Each one costs a decoder.
 constexpr std::size_t kMostUnpacked = 10'000;
@@ -36,7 +36,7 @@ void read_compressed(Bytes packed, const AmdCompressed& header, std::size_t& bud
   const auto method = header.block_method();
   if (!method) {
     bundle.unread =
-        fmt::format("compressed by method {}, which flense does not read", header.method);
+        fmt::format("compressed with method {}, which flense cannot read", header.method);
     return;
   }
   if (budget == 0) {
@@ -64,7 +64,7 @@ void read_compressed(Bytes packed, const AmdCompressed& header, std::size_t& bud
 std::size_t next_bundle(std::string_view text, std::size_t from) {
   constexpr std::size_t kWindow = 64u << 10;
   for (; from < text.size(); from += kWindow) {
-    // A magic that begins in the window may end behind it.
+    // A magic number that begins in the window may end after it.
     const std::string_view window = text.substr(from, kWindow + kBundleMagic.size() - 1);
     const std::size_t at = std::min(window.find(kBundleMagic), window.find(kCompressedMagic));
     if (at != std::string_view::npos) return from + at;
@@ -76,8 +76,8 @@ std::size_t next_bundle(std::string_view text, std::size_t from) {
 /// bundle begins.
 std::size_t size_of_version_1(Bytes bytes, const AmdCompressed& header, std::size_t& false_hits) {
   if (header.block_method() == codec::BlockMethod::kZstd) {
-    // What is packed may hold the magic of a plain bundle as it is, so that looking for it is
-    // wrong.
+    // Compressed data may contain the magic number of a plain bundle by chance, so searching for it
+    // there is wrong.
     if (const auto frame = codec::zstd_frame_size(bytes.subspan(header.header)))
       return header.header + *frame;
     false_hits += kDamagedFrame;

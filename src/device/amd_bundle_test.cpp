@@ -113,7 +113,7 @@ TEST(AmdBundle, SeveralWithPaddingBetween) {
   const std::string two = compressed_bundle(
       2,
       amd_bundle({{"host-x86_64-unknown-linux--", ""}, {"hipv4-amdgcn-amd-amdhsa--gfx90a", "b"}}));
-  // Far apart, so that the search crosses its window, and with a magic across its border.
+  // Far apart, so that the search crosses its window, and with a magic number across its border.
   const std::string bytes = one + std::string(4096, '\0') + two + std::string(200'000, '\0') + one +
                             std::string((64u << 10) - one.size() - 10, '\0') + one;
   const auto bundles = read(bytes);
@@ -147,7 +147,7 @@ TEST(AmdBundle, WhatCannotBeUnpackedIsUnknownAndSaysWhy) {
   damaged[26] = '!';
   const std::string other = compressed_bundle(2, "no bundle at all, only text");
   for (const auto& [bytes, why] :
-       {std::pair(method, "compressed by method 2"), std::pair(damaged, "Zstandard"),
+       {std::pair(method, "compressed with method 2"), std::pair(damaged, "Zstandard"),
         std::pair(other, "no offload bundle after unpacking")}) {
     const auto bundles = read(bytes);
     ASSERT_EQ(bundles.size(), 1U);
@@ -181,7 +181,7 @@ TEST(AmdBundle, EntriesTakeNoMoreThanTheBundleHas) {
                                   {"hipv4-amdgcn-amd-amdhsa--gfx942", "b"}});
   const std::string id = "hipv4-amdgcn-amd-amdhsa--gfx906";
   ASSERT_EQ(read(bytes).size(), 1U);
-  // Each lies in the bundle, together they do not.
+  // Each fits in the bundle, together they do not.
   for (const std::size_t entry : {std::size_t{32}, 32 + 24 + id.size()}) {
     put(bytes, entry, std::uint64_t{0});
     put(bytes, entry + 8, std::uint64_t{bytes.size()});
@@ -208,7 +208,7 @@ TEST(AmdBundle, SectionsThatOverlapAreRefused) {
   const std::string bytes = builder.build();
   const auto file = elf::File::parse(as_bytes(bytes), "x");
   ASSERT_TRUE(file.has_value());
-  // 0x2000 bytes stand before them.
+  // 0x2000 bytes precede them.
   EXPECT_TRUE(find_amd_code(*file));
   for (int i = 0; i < 3; ++i)
     builder.add({.name = ".hip_fatbin", .flags = SHF_ALLOC, .address = 0x2000, .bytes = content});

@@ -10,7 +10,7 @@
 namespace flense::device {
 namespace {
 
-/// Bundles of one file that are packed anew stay in memory until the file is written.
+/// Recompressed bundles of one file stay in memory until the file is written.
 constexpr std::uint64_t kMostPacked = 256u << 20;
 /// What the bundles of one file may unpack to, in all.
 constexpr std::uint64_t kMostUnpackedOfFile = 32ULL << 30;
@@ -44,7 +44,7 @@ std::vector<AmdDecision> decide_bundle(const AmdBundle& bundle, std::size_t inde
     any_kept = any_kept || !is_drop(reason);
     if (bundle.entries[i].size < bundle.entries[smallest].size) smallest = i;
   }
-  // The runtime walks every registered bundle at start.
+  // The runtime walks every registered bundle at start-up.
   if (!any_kept) out[smallest].reason = out[smallest].by_rule = Reason::kLastEntry;
   return out;
 }

@@ -1,4 +1,4 @@
-// The part of a plan that is about AMD device code. For prune.cpp alone; the rules:
+// The part of a plan that concerns AMD device code. For prune.cpp only; the rules:
 // docs/device-code-rules.md.
 #pragma once
 

@@ -38,7 +38,7 @@ Result<void> check_contents(const AmdTable& table) {
     const AmdRow& row = table.rows[i];
     if (row.size == 0) continue;
     if (row.offset < end)
-      return bad_input("the bundle's content {} begins inside of another or of the table", row.id);
+      return bad_input("the bundle's content {} begins inside another one or the table", row.id);
     end = row.end();
   }
   return {};
@@ -62,7 +62,7 @@ std::vector<KeptRow> lay_out(const AmdTable& table, const std::vector<bool>& kee
   std::vector<AmdRow> rows;
   for (const KeptRow& one : kept) rows.push_back(one.row);
   std::uint64_t at = amd_table_bytes(rows).size();
-  // Empty contents, as the host's, stand where the next one does.
+  // Empty contents, such as the host's, share the offset of the next entry.
   std::vector<std::size_t> empty;
   for (const std::size_t i : by_offset(rows)) {
     if (rows[i].size == 0) {
@@ -92,7 +92,7 @@ Result<std::uint64_t> for_each_part(const std::vector<KeptRow>& kept, Literal li
   for (const std::size_t i : by_offset(rows)) {
     const AmdRow& row = rows[i];
     if (row.size == 0) continue;
-    // Alignments are those of pages at most.
+    // Alignments are at most those of pages.
     if (row.offset > at) TRY_DO(literal(std::vector<std::byte>(row.offset - at)));
     TRY_DO(copied(kept[i].from, row.size));
     at = row.end();
@@ -154,7 +154,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
     hash.update(bytes);
     return writer->write(bytes);
   };
-  // The header's place: it is known when all has gone through.
+  // Room for the header, which is known only once everything has passed through.
   TRY_DO(packed.write(std::vector<std::byte>(header.header)));
   TRY_DO(for_each_part(
       kept, [&](const std::vector<std::byte>& bytes) { return add(bytes); },
@@ -165,7 +165,7 @@ Result<Repacked> repack_compressed(const PlainBundle& plain, AmdCompressed heade
   header.total = packed.size();
   header.hash = load_le<std::uint64_t>(hash.take(), 0);
   const auto front = amd_compressed_bytes(header);
-  if (!front) return bad_input("the bundle packed anew does not fit its header");
+  if (!front) return bad_input("the recompressed bundle does not fit its header");
   Repacked out;
   out.size = packed.size();
   out.packed = packed.take();
@@ -193,12 +193,12 @@ Result<void> with_plain_bundle(Bytes stored, const AmdBundle& bundle,
     return bad_input("the bundle claims to hold {} bytes in {}", header->unpacked, packed.size());
   TRY(const codec::UnpackedBlock plain,
       codec::UnpackedBlock::make(packed, *header->block_method(), header->unpacked, scratch));
-  // What version 1 leaves out may be zero padding alone.
+  // What version 1 leaves out can only be zero padding.
   if (!std::ranges::all_of(packed.subspan(plain.consumed()),
                            [](std::byte b) { return b == std::byte{0}; }))
-    return bad_input("something stands behind the bundle's compressed data");
+    return bad_input("data follows the bundle's compressed data");
   if (amd_bundle_hash(plain.bytes()) != header->hash)
-    return bad_input("the bundle's hash is not that of its content");
+    return bad_input("the bundle's hash does not match its content");
   return check_and_use(plain.bytes(), plain.bytes().size());
 }
 

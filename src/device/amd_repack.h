@@ -1,5 +1,5 @@
-// An offload bundle without some of its entries: as parts of an ELF edit. What stays keeps its
-// bytes, its order and its alignment; a compressed bundle is compressed again in its own way.
+// An offload bundle without some of its entries, as parts of an ELF edit. What stays keeps its
+// bytes, order and alignment; a compressed bundle is compressed again with its own method.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace flense::device {
 /// -bundle-align).
 inline constexpr std::uint64_t kBundleAlignment = 4096;
 
-/// A plain bundle that is at hand: as stored, or unpacked.
+/// A plain bundle that is available: as stored, or decompressed.
 struct PlainBundle {
   Bytes bytes;
   AmdTable table;

@@ -45,7 +45,7 @@ std::optional<AmdTable> parse_amd_table(Bytes bytes, std::uint64_t limit) {
     if (id_size > kMostId || !range_fits(at, id_size, bytes.size()) ||
         !range_fits(row.offset, row.size, limit) || row.size > limit - claimed)
       return std::nullopt;
-    // Code objects lie apart: together they hold no more than the bundle does.
+    // Code objects do not overlap: together they are no larger than the bundle.
     claimed += row.size;
     table.end = std::max(table.end, row.end());
     row.id = as_text(bytes.subspan(at, id_size));

@@ -1,5 +1,5 @@
-// AMD target ids as code objects carry them: the processor, and the settings of its features that
-// the code was built for. LLVM, "User Guide for AMDGPU Backend": Target ID, ELF Header e_flags.
+// AMD target ids as code objects carry them: the processor, and the feature settings that the code
+// was built for. LLVM, "User Guide for AMDGPU Backend": Target ID, ELF Header e_flags.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Files made by the C compiler at test time: regions as assembler text, a program that walks
-// wrapper -> region -> entry as the CUDA runtime does. The pruned file runs, and its own walk is
+// Files made by the C compiler at test time: regions as assembler text, and a program that walks
+// wrapper -> region -> entry as the CUDA runtime does. The pruned file runs, and what it walks is
 // compared with what should be left.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -199,7 +199,7 @@ TEST_F(Compiled, ARegionThatCodeAddressesStays) {
 TEST_F(Compiled, CodeThatOnlyReadsBesideARegionDoesNotPinIt) {
 #if defined(__x86_64__)
   Fixture fixture = kThreeRegions;
-  // An immediate behind the operand must not be mistaken for the region after it.
+  // An immediate after the operand must not be mistaken for the region that follows.
   fixture.extra_assembly = ".text\n.globl reads\nreads:\ncomiss region0-4(%rip), %xmm0\nret\n";
   compile(fixture, {"-DPROGRAM", "-fPIE", "-pie"}, "program");
   prune("program");

@@ -1,4 +1,4 @@
-// What an entry of a fat binary holds, unpacked where it is compressed:
+// What an entry of a fat binary holds, decompressed if necessary:
 // docs/formats/cuda-fatbin.md.
 #pragma once
 

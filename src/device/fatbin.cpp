@@ -47,7 +47,7 @@ Entry read_entry(Bytes bytes, std::uint64_t offset) {
   entry.arch.number = number;
   if (architecture) entry.arch.variant = CudaArch::Variant::kArchitecture;
   if (family) entry.arch.variant = CudaArch::Variant::kFamily;
-  // A combination that no compiler is known to write may mean anything: it is kept.
+  // A combination that no known compiler writes may mean anything: it is kept.
   if ((architecture && family) || number < 10 || number > 999) entry.kind = EntryKind::kUnknown;
   return entry;
 }

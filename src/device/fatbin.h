@@ -1,4 +1,4 @@
-// CUDA fat binaries: regions of entries, wherever in a file they lie. Layouts: docs/formats/
+// CUDA fat binaries: regions of entries, wherever they are in a file. Layouts: docs/formats/
 // cuda-fatbin.md. Reading never decompresses.
 #pragma once
 
@@ -48,7 +48,7 @@ Result<Region> parse_region(Bytes bytes, std::uint64_t offset);
 /// The header of a region whose entries take `entries_size` bytes.
 std::vector<std::byte> region_header(std::uint64_t entries_size);
 
-/// A run of bytes of a device-code section that is no region.
+/// A run of bytes of a device-code section that is not a region.
 struct Gap {
   std::uint64_t offset = 0, size = 0;
   bool zero = false;  ///< all bytes are zero (padding); else opaque

@@ -176,7 +176,7 @@ TEST(RegionHeader, RoundTrips) {
 }
 
 TEST(Scan, FindsHeadersAtEveryPosition) {
-  // Longer than the blocks that are compared at once, so that hits fall in blocks and in the tail.
+  // Longer than the blocks compared at once, so that hits fall both in blocks and in the tail.
   for (std::size_t size : {16U, 72U, 160U, 168U}) {
     for (std::size_t at = 0; at + 8 <= size; at += 8) {
       std::string bytes(size, '\x50');

@@ -19,7 +19,7 @@ std::optional<FrameStore::Frame> FrameStore::find(const std::string& key) const 
 
 Result<FrameStore::Frame> FrameStore::add(const std::string& key, Bytes frame) {
   const std::lock_guard lock(mutex_);
-  // Two threads may have packed the same.
+  // Two threads may have compressed the same code.
   if (const auto found = frames_.find(key); found != frames_.end()) return found->second;
   const Frame added{size_, frame.size()};
   if (!frame.empty()) TRY_DO(write_fully(file_.get(), frame, "scratch file"));

@@ -1,5 +1,5 @@
-// Device code that was compressed anew, kept in a scratch file from planning to writing: packing it
-// takes far longer than anything else, and is done once.
+// Recompressed device code, kept in a scratch file from planning to writing: compressing it takes
+// far longer than anything else, and is done once.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace flense::device {
 /// What packing may take of memory at one time, by all who share a store.
 inline constexpr std::uint64_t kMostPackingMemory = 192U << 20;
 
-/// Lets so many tasks work at a time as their memory allows.
+/// Lets as many tasks run at a time as their memory allows.
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::uint64_t total) : free_(total), total_(total) {}

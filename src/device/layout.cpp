@@ -5,7 +5,7 @@
 namespace flense::device {
 namespace {
 
-/// Keeps what alignment a region had, as far as a cache line; code may copy it with wide loads.
+/// Keeps a region's alignment, up to a cache line; code may copy it with wide loads.
 constexpr std::uint64_t kMostAlignment = 64;
 
 std::uint64_t natural_alignment(std::uint64_t address, std::uint64_t most) {

@@ -1,5 +1,5 @@
 // Fixtures compiled by nvcc at test time, where scripts/fetch-cuda-tools.sh has put it (or nvcc is
-// on PATH), and read with cuobjdump beside our own reading. No GPU is needed.
+// on PATH); our reading is compared with cuobjdump's. No GPU is needed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -142,7 +142,7 @@ TEST_F(Nvcc, ExecutableDeviceCode) {
                "-gencode", "arch=compute_90,code=[sm_90,compute_90]", "-gencode",
                "arch=compute_90a,code=sm_90a", "-gencode", "arch=compute_100f,code=sm_100f"},
               {"plain.cu"}, "plain.so");
-  // The toolkit's own start-up code is a second region without PTX.
+  // The toolkit's own start-up code is a second region, without PTX.
   EXPECT_THAT(pruned(library, "9.0"), ::testing::ElementsAre(::testing::Pair("cubin sm_90", 2),
                                                              ::testing::Pair("cubin sm_90a", 2)));
   EXPECT_THAT(pruned(library, "10.3"), ::testing::ElementsAre(::testing::Pair("cubin sm_100", 2)));
@@ -226,13 +226,14 @@ TEST_F(Nvcc, RecompressedIsWhatFatbinaryWrites) {
       const auto& [mine, my_bytes] = our_entries[i];
       const auto& [other, other_bytes] = their_entries[i];
       if (mine.flags != other.flags) {
-        // fatbinary packs some hundred bytes of PTX even where nothing is gained.
+        // fatbinary compresses even a few hundred bytes of PTX, where nothing is gained.
         EXPECT_LT(mine.payload_size, 128U) << i;
         EXPECT_GE(other.payload_size, mine.payload_size) << i;
         continue;
       }
       EXPECT_EQ(mine.uncompressed_size, other.uncompressed_size) << i;
-      // The sizes apart, which versions of libzstd differ in by a few bytes, the headers are equal.
+      // Except for the sizes, in which versions of libzstd differ by a few bytes, the headers are
+      // equal.
       EXPECT_EQ(my_bytes.substr(0, 8), other_bytes.substr(0, 8)) << i;
       EXPECT_EQ(my_bytes.substr(20, mine.header_size - 20),
                 other_bytes.substr(20, other.header_size - 20))

@@ -26,7 +26,7 @@ std::uint64_t drop_bytes(const FileCode& code, const std::vector<EntryDecision>&
   return sum;
 }
 
-/// Why a file is out of question before its references are read; empty when it is not.
+/// Why a file is ruled out before its references are read; empty when it is not.
 std::string reason_to_leave(const elf::File& file, const FileCode& code, const AmdCode& amd,
                             const PruneOptions& options) {
   if (!code.any() && !amd.places.any()) return {};
@@ -47,7 +47,7 @@ std::string reason_to_leave(const elf::File& file, const FileCode& code, const A
   return {};
 }
 
-/// Targets of AMD alone say nothing of CUDA code.
+/// AMD targets alone say nothing about CUDA code.
 void judge_other_vendor(const PruneOptions& options, std::vector<EntryDecision>& decisions) {
   if (!options.targets.cuda.empty()) return;
   for (EntryDecision& decision : decisions) {
@@ -58,7 +58,7 @@ void judge_other_vendor(const PruneOptions& options, std::vector<EntryDecision>&
   }
 }
 
-/// What is packed anew: all that stays of registered regions that may move.
+/// What is recompressed: all that stays of registered regions that may move.
 std::vector<EntryPlace> places_to_pack(const Standings& standings,
                                        const std::vector<EntryDecision>& decisions) {
   std::vector<EntryPlace> places;
@@ -101,7 +101,7 @@ std::vector<elf::SectionEdit> section_edits(const FileCode& code, const Classifi
   return edits;
 }
 
-/// Nothing is known to be safe: every region as it is.
+/// Nothing is known to be safe: every region stays as it is.
 Standings untouched(const FileCode& code) {
   Standings standings(code.sections.size());
   for (std::size_t i = 0; i < code.sections.size(); ++i)
@@ -268,7 +268,7 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
   if (plan.left_alone.empty() && options.targets.cuda.empty()) {
     gains["code of another vendor"] = bytes_of(Reason::kOtherVendor);
   } else if (plan.left_alone.empty()) {
-    // The plan's reasons say how each region stood; what-if plans start from there.
+    // The plan's reasons record the standing of each region; what-if plans start from there.
     Standings standings = untouched(code);
     std::vector<std::uint64_t> linked;
     for (const Wrapper& wrapper : code.wrappers)
@@ -308,7 +308,7 @@ std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const Pr
     best.best_fit = true;
     gains["best fit only"] = beyond_now(decide(code, standings, best));
   }
-  // What of these is CUDA's is counted above; the sums by reason are of both vendors.
+  // CUDA's share of these is counted above; the sums by reason cover both vendors.
   std::uint64_t last_of_amd = 0;
   for (const AmdDecision& decision : plan.amd)
     if (decision.reason == Reason::kLastEntry) last_of_amd += decision.bytes;

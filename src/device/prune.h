@@ -1,6 +1,6 @@
-// Which device code of one ELF file serves the targets, and the edit that drops the rest.
-// Decides only (bundles of AMD are unpacked, and packed anew, to do so); elf::apply writes. The
-// rules: docs/device-code-rules.md.
+// Which device code of one ELF file serves the targets, and the edit that drops the rest. Only
+// decides (AMD bundles are decompressed and recompressed to do so); elf::apply writes. The rules:
+// docs/device-code-rules.md.
 #pragma once
 
 #include <filesystem>
@@ -25,7 +25,7 @@ struct PruneOptions {
   Targets targets = {};
   Level level = Level::kStandard;
   bool keep_ptx = false;
-  /// Targets of one vendor alone let all code of the other go.
+  /// With targets of one vendor only, all code of the other goes.
   bool drop_vendor = false;
   /// The image makes its AMD GPUs pass for what cannot be told: all code for AMD stays.
   bool keep_amd = false;
@@ -66,7 +66,7 @@ enum class Reason {
   kDropOtherArch,  ///< goes: no target can load it
   kDropPtx,        ///< goes: every target has a loadable cubin
   kDropNotBest,    ///< goes at aggressive: a later minor of the same region serves every target
-  kDropVendor,     ///< goes by choice: no target is of this vendor
+  kDropVendor,     ///< goes by choice: no target belongs to this vendor
   kFileLeft,       ///< the whole file is left alone (PrunePlan::left_alone)
 };
 std::string_view to_string(Reason reason);
@@ -94,7 +94,7 @@ struct PrunePlan {
   RecompressTotals recompressed;          ///< `bytes` count these entries as they were
   elf::EditPlan edit;                     ///< empty sections/holes: nothing to do
   std::string left_alone;                 ///< non-empty: why the file is not touched
-  /// Bundles and entries packed anew, which parts of `edit` point at.
+  /// Recompressed bundles and entries, which parts of `edit` point at.
   std::vector<std::vector<std::byte>> packed;
   std::optional<MappedFile> frames;
 };
@@ -110,7 +110,7 @@ enum class PlanUse : std::uint8_t { kMeasure, kApply };
 std::map<std::string, std::uint64_t> bolder_gains(const FileCode& code, const PrunePlan& plan,
                                                   const PruneOptions& options);
 
-/// Decides and lays out. What keeps a file from being edited is no error but `left_alone`.
+/// Decides and lays out. What keeps a file from being edited is not an error but `left_alone`.
 Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const AmdCode& amd,
                              const PruneOptions& options, PlanUse use = PlanUse::kApply);
 /// The same for a file without code for AMD.

@@ -1,9 +1,9 @@
-// Prunes libraries named by the environment and checks each result against its plan. A developer's
-// and the benchmark's tool as much as a test:
+// Prunes libraries named by the environment and checks each result against its plan. As much a tool
+// for developers and for the benchmark as a test:
 //   FLENSE_PRUNE_FILES  paths, separated by colons
 //   FLENSE_PRUNE_GPU    architectures, separated by commas (default sm_90)
 //   FLENSE_PRUNE_LEVEL  safe, standard (default) or aggressive
-//   FLENSE_PRUNE_OUT    directory that receives the pruned files (default: they are only checked)
+//   FLENSE_PRUNE_OUT    directory for the pruned files (default: they are only checked)
 #include <gtest/gtest.h>
 
 #include <chrono>

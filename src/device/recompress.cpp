@@ -49,13 +49,14 @@ Result<void> pack(Bytes content, int level, CappedSink& to) {
   return writer->finish();
 }
 
-/// The entry with its content packed anew; empty when that is not smaller.
+/// The entry with its content recompressed; empty when that is not smaller.
 Result<std::vector<std::byte>> pack_entry(Bytes entry_bytes, const Entry& entry, Bytes content,
                                           CodeCompression mode) {
   const Bytes header = entry_bytes.first(entry.header_size);
   const int level = mode == CodeCompression::kSize ? kSizeLevel : kBalanceLevel;
   if (entry.zstd()) {
-    // Packing at the high level takes fifty times as long, and most libraries have it behind them.
+    // Compressing at the high level takes fifty times as long, and most libraries are already at
+    // it.
     CappedSink balanced(0);
     TRY_DO(pack(content, kBalanceLevel, balanced));
     if (entry.payload_size * 100 < balanced.size() * kSameLevelPercent) return {};
@@ -140,7 +141,7 @@ Result<FrameStore::Frame> run(const Task& task, const RecompressOptions& options
         TRY(packed, pack_entry(task.bytes, *task.entry, content, options.mode));
         return {};
       });
-  // What does not unpack stays as it is.
+  // What does not decompress stays as it is.
   if (!outcome && outcome.error().code != Code::kBadInput) return std::unexpected(outcome.error());
   return store.add(key, packed);
 }
@@ -172,7 +173,7 @@ Result<Recompressed> recompress(Bytes file, const FileCode& code,
     TRY(store, FrameStore::create(options.scratch_directory));
   }
 
-  // The largest first: they would else be what the last thread works on alone.
+  // Largest first: otherwise the last thread would be left working on them alone.
   std::vector<std::size_t> order(tasks.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::ranges::stable_sort(order, std::greater{},

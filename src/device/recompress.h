@@ -1,5 +1,5 @@
-// Kept device code of one file compressed anew with zstd, as NVIDIA's fatbinary would have done it.
-// Drivers read that from CUDA 12.4 on. The rules: docs/device-code-rules.md.
+// Kept device code of one file recompressed with zstd, as NVIDIA's fatbinary would have done it.
+// Drivers can read that from CUDA 12.4 on. The rules: docs/device-code-rules.md.
 #pragma once
 
 #include <cstdint>

@@ -81,7 +81,7 @@ TEST(KeepRule, Table) {
     const char *region, *targets, *expected;
   };
   const std::vector<Case> cases = {
-      // Lower minors of the same major stay, all else goes.
+      // Lower minors of the same major stay, everything else goes.
       {"sm75:8 sm80:8 sm86:8 sm89:8 sm90:8", "8.6", "sm_75- sm_80+ sm_86+ sm_89- sm_90-"},
       {"sm75:8 sm80:8 sm86:8 sm89:8 sm90:8", "8.0 9.0", "sm_75- sm_80+ sm_86- sm_89- sm_90+"},
       {"sm80:8 sm86:8", "8.0", "sm_80+ sm_86-"},
@@ -96,7 +96,7 @@ TEST(KeepRule, Table) {
       {"ptx75:8 sm80:8 sm90:8", "8.0 9.0", "ptx_75- sm_80+ sm_90+"},
       {"ptx75:8 sm80:8 sm90:8", "8.0 10.0", "ptx_75+ sm_80+ sm_90-"},
       {"ptx90:8 sm86:8", "8.0", "ptx_90+ sm_86-"},
-      // What an embedded GPU may not run does not replace PTX.
+      // Code that an embedded GPU may be unable to run does not replace PTX.
       {"ptx80:8 sm86:8", "8.7", "ptx_80+ sm_86+"},
       {"ptx80:8 sm87:8", "8.7", "ptx_80- sm_87+"},
       // The smallest entry of a region with nothing loadable.

@@ -26,8 +26,8 @@ void add_gap(Bytes section, std::uint64_t begin, std::uint64_t end, SectionCode&
 std::size_t find_region_header(Bytes bytes, std::size_t from) {
   constexpr std::size_t kWords = 8;
   std::size_t at = from;
-  // Whole cache lines first; the sum of comparisons has no branches, so the loop runs at the speed
-  // of memory.
+  // Whole cache lines first; summing the comparisons needs no branches, so the loop runs at memory
+  // speed.
   for (; at <= bytes.size() && bytes.size() - at >= kWords * 8; at += kWords * 8) {
     std::array<std::uint64_t, kWords> words;
     std::memcpy(words.data(), bytes.data() + at, sizeof words);

@@ -51,7 +51,7 @@ void add_evidence(const SectionCode& section, const elf::Reference& reference,
   const auto gap =
       last_not_above(section.gaps, offset, [](const Gap& candidate) { return candidate.offset; });
   if (gap) pinned_gaps.insert(*gap);
-  // The end of the region before a gap, labelled.
+  // The end of the region before a gap, if labelled.
   if (index && reference.target == section.regions[*index].address + section.regions[*index].size)
     evidence[*index].pinned = true;
 }

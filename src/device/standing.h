@@ -1,4 +1,4 @@
-// What is known about each region before any target is looked at: who reaches it, and may it move.
+// What is known about each region before any target is considered: who reaches it, may it move.
 #pragma once
 
 #include <map>

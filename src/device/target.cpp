@@ -129,8 +129,8 @@ Result<Targets> make_targets(const std::vector<std::string>& architectures) {
     } else if (auto id = parse_amd_arch(word)) {
       targets.amd.push_back(*id);
     } else {
-      return fail(Code::kUsage, "'{}' is no GPU architecture (expected one like sm_90 or gfx942)",
-                  word);
+      return fail(Code::kUsage,
+                  "'{}' is not a GPU architecture (expected one like sm_90 or gfx942)", word);
     }
   }
   const auto canonical = [](auto& list) {

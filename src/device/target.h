@@ -1,4 +1,4 @@
-// GPU architectures as code is built for and as GPUs have. CUDA: compute capability X.Y, with the
+// GPU architectures, of code and of GPUs. CUDA: compute capability X.Y, with the
 // architecture-specific (a) and family-specific (f) variants of code. AMD: gfx target ids.
 #pragma once
 

@@ -23,7 +23,7 @@ constexpr std::uint32_t kSectionNoBits = 8;
 std::map<std::uint64_t, std::uint64_t> relocated_words(const elf::File& file, std::uint64_t begin,
                                                        std::uint64_t end) {
   std::map<std::uint64_t, std::uint64_t> words;
-  // A file whose tables cannot be read still shows the words in place; it will not be edited.
+  // If the tables cannot be read, the words in place are still shown; the file will not be edited.
   const auto tables = elf::find_relocation_tables(file);
   if (!tables) return words;
   elf::for_each_rela(file, tables->rela, [&](const elf::Rela& rela) {

@@ -1,5 +1,5 @@
-// The wrappers of .nvFatBinSegment and .hipFatBinSegment: what __cudaRegisterFatBinary and
-// __hipRegisterFatBinary are called with.
+// The wrappers of .nvFatBinSegment and .hipFatBinSegment: the arguments of __cudaRegisterFatBinary
+// and __hipRegisterFatBinary.
 #pragma once
 
 #include <vector>

@@ -65,7 +65,7 @@ std::optional<CdiSpec> parse_lines(std::string_view text) {
     const std::string key = unquoted(host::clean(line.substr(0, colon)));
     const std::string value = unquoted(host::clean(line.substr(colon + 1)));
     if (value.empty()) {
-      item.flush(spec);  // "mounts:" begins something else
+      item.flush(spec);  // "mounts:" begins another section
     } else if (key == "kind") {
       spec.kind = value;
     } else if (key == "path") {

@@ -1,5 +1,5 @@
-// What a CDI specification (container-device-interface SPEC.md) asks of the host: enough to tell
-// whether it is of an earlier driver or boot.
+// What a CDI specification (container-device-interface SPEC.md) requires of the host: enough to
+// tell whether it belongs to an earlier driver or boot.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,7 @@ Diagnosis diagnose(const host::Machine& machine, const host::Profile& profile,
   out.gpu = any_gpu(scene);
   for (const Group group : kGroups) {
     group(scene, out.steps);
-    // Without a GPU every further question is idle.
+    // Without a GPU further questions are pointless.
     if (out.gpu == false) break;
   }
   return out;

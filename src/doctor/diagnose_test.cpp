@@ -1,4 +1,4 @@
-// Healthy machines have no finding; each small change to one of them has its own first broken step.
+// Healthy machines have no finding; each small change to one has its own first broken step.
 #include "doctor/diagnose.h"
 
 #include <gmock/gmock.h>
@@ -151,7 +151,7 @@ TEST(Doctor, ThePythonsOwnPackagesAreAsked) {
   const std::string cpu = "__version__ = '2.7.1+cpu'\ncuda = None\nhip = None\n";
   machine.environment["HOME"] = "/home/u";
   machine.file("opt/venv/pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n");
-  // Of the user, of another version, of the system: a virtual environment sees none of them.
+  // The user's, another version's, the system's: a virtual environment sees none of them.
   for (const char* place : {"home/u/.local/lib/python3.11/site-packages/torch/version.py",
                             "opt/venv/lib/python3.8/site-packages/torch/version.py",
                             "usr/local/lib/python3.11/dist-packages/torch/version.py"})
@@ -207,7 +207,7 @@ TEST(Doctor, WhatCannotBeSeenIsUnknown) {
   const Diagnosis copy = machine.diagnosis();
   EXPECT_EQ(copy.first(Verdict::kUnknown)->id, "nvidia-nodes");
   EXPECT_EQ(copy.first_broken(), nullptr);
-  // A copy without numbers hides nothing that decides.
+  // A copy without device numbers hides nothing decisive.
   EXPECT_EQ(copy.verdict(), Verdict::kOk);
 }
 

@@ -40,7 +40,7 @@ std::optional<Candidate> candidate(const host::Tree& root, const std::string& pa
 }
 
 std::vector<std::string> default_directories(std::uint16_t machine) {
-  // Debian's multi-architecture directories, then what the ABI names.
+  // Debian's multi-architecture directories, then those that the ABI names.
   std::vector<std::string> out;
   for (const auto& [wanted, triple] :
        {std::pair{kX86_64, "x86_64-linux-gnu"}, std::pair{kAArch64, "aarch64-linux-gnu"}})
@@ -63,7 +63,7 @@ void read_configuration(const host::Tree& root, const std::string& path, bool in
       out.push_back(word);
     } else if (includes && word.starts_with("include ")) {
       const std::string pattern = host::clean(std::string_view(word).substr(8));
-      // Fedora's and Red Hat's are relative, to the directory of the file itself.
+      // On Fedora and Red Hat they are relative to the directory of the file itself.
       std::string folder(parent_path(pattern));
       if (!pattern.starts_with('/')) folder = fmt::format("{}/{}", parent_path(path), folder);
       for (const std::string& name : root.list(folder))

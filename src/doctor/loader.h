@@ -1,5 +1,5 @@
-// Which file glibc's loader would open for a library that a program names: ld.so(8) without
-// RPATH and RUNPATH, which are a matter of the program.
+// Which file glibc's loader would open for a library that a program names: ld.so(8) without RPATH
+// and RUNPATH, which depend on the program.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,7 @@ TEST_F(Messages, ALogHasSeveralEachOnce) {
 
 TEST_F(Messages, OtherTextIsNotRecognised) {
   EXPECT_THAT(in(""), IsEmpty());
-  // A variable that is set, another program's file, a shell's symbol.
+  // A variable being set, another program's file, a shell's symbol.
   EXPECT_THAT(in("export HSA_OVERRIDE_GFX_VERSION=10.3.0\nfile creation failed: disk full\n"
                  "Unknown symbol x\n"),
               IsEmpty());

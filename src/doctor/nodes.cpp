@@ -31,7 +31,7 @@ Access access_of(const host::DeviceNode& node, const User& user) {
   if (user.uid == node.uid) return allows(6) ? Access::kYes : Access::kNo;
   const bool member = user.gid == node.gid || std::find(user.groups.begin(), user.groups.end(),
                                                         node.gid) != user.groups.end();
-  if (member && node.gid == kOverflow) return Access::kUnknown;  // one of those not mapped
+  if (member && node.gid == kOverflow) return Access::kUnknown;  // one of the unmapped ones
   return allows(member ? 3 : 0) ? Access::kYes : Access::kNo;
 }
 

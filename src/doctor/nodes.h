@@ -1,4 +1,4 @@
-// Questions to device nodes that several groups ask alike.
+// Questions about device nodes that several groups share.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The formats of others: loader cache, CDI specifications, PyTorch's version file, device nodes.
+// Other people's formats: loader cache, CDI specifications, PyTorch's version file, device nodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ TEST(LoaderCache, PathsOfAName) {
   ASSERT_TRUE(paths);
   EXPECT_THAT(*paths, ElementsAre("/b/libcuda.so.1", "/a/libcuda.so.1"));
   EXPECT_THAT(cached_paths(as_bytes(cache), "libcuda.so", kX86_64).value(), IsEmpty());
-  // Entries of another architecture are not for this one.
+  // Entries of another architecture do not apply.
   EXPECT_THAT(cached_paths(as_bytes(cache), "libcuda.so.1", kAArch64).value(), IsEmpty());
 }
 
@@ -76,10 +76,10 @@ TEST(Loader, TheOrderIsTheLoaders) {
   EXPECT_EQ(found("/opt/e"), "/opt/c/libx.so.1");
   tree.file("opt/e/libx.so.1", testing::elf_header(kX86_64, 1));
   EXPECT_EQ(found("/opt/e"), "/opt/c/libx.so.1");
-  // No ELF file at all: the loader stops there.
+  // Not an ELF file at all: the loader stops there.
   tree.file("opt/e/libx.so.1", "INPUT(libx.so.2)");
   EXPECT_EQ(found("/opt/e"), "/opt/e/libx.so.1");
-  // A cache that is out of date.
+  // A stale cache.
   std::filesystem::remove(tree.top() / "opt/c/libx.so.1");
   EXPECT_EQ(found(""), "/usr/lib/libx.so.1");
 }
@@ -174,7 +174,7 @@ TEST(Access, ByOwnerGroupAndMode) {
   EXPECT_EQ(access_of(node(0660, 0, 44), user), Access::kYes);
   EXPECT_EQ(access_of(node(0660, 0, 109), user), Access::kNo);
   EXPECT_EQ(access_of(node(0640, 0, 44), user), Access::kNo);
-  // The owner's bits count for the owner, also where the others have more.
+  // For the owner only the owner's bits count, even if others have more.
   EXPECT_EQ(access_of(node(0466, 1000, 0), user), Access::kNo);
   EXPECT_EQ(access_of(node(0606, 0, 44), user), Access::kNo);
   EXPECT_EQ(access_of(node(0600, 0, 0), {true, 0, 0, {}, ""}), Access::kYes);

@@ -25,7 +25,7 @@ void add_packages(const host::Tree& root, std::string_view prefix, std::string_v
   for (const char* library : {"local/lib", "lib", "lib64"}) {
     const std::string folder = prefix.empty() ? library : fmt::format("{}/{}", prefix, library);
     for (const std::string& name : root.list(folder)) {
-      // Debian's own packages lie in "python3", for all versions.
+      // Debian's own packages are in "python3", for all versions.
       if (version.empty() ? !name.starts_with("python3") : name != version && name != "python3")
         continue;
       for (const char* kind : {"site-packages", "dist-packages"}) {
@@ -89,7 +89,7 @@ Python visible_python(const Scene& scene) {
       const std::string real = root.resolve(program).value_or("");
       const std::string_view version =
           base_name(real).starts_with("python3.") ? base_name(real) : std::string_view();
-      // The prefix of a virtual environment is where its link lies, not where it leads to.
+      // The prefix of a virtual environment is where its link is, not where the link points.
       const std::string prefix(without_slash(parent_path(folder)));
       const Result<std::string> venv = root.read(prefix + "/pyvenv.cfg");
       const bool shared =

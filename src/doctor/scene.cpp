@@ -118,8 +118,8 @@ std::string container_mark(const host::Machine& machine, const host::Profile& pr
     for (const char* word : {"kubepods", "/docker/", "docker-", "libpod", "/lxc", "cri-containerd"})
       if (groups->find(word) != std::string::npos)
         return fmt::format("{} says {}", machine.proc.label("1/cgroup"), word);
-  // containerd leaves no mark at all. Live and diskless systems also have an overlay as their root,
-  // but an init.
+  // containerd leaves no trace at all. Live and diskless systems also have an overlay as their
+  // root, but they have an init.
   const Result<std::string> init = machine.proc.read("1/comm");
   if (init && *init != "systemd\n" && *init != "init\n" && overlay_root(machine.proc))
     return fmt::format("{} shows an overlay as root, and process 1 is {}",
@@ -153,7 +153,7 @@ Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environm
     else
       amd = true;
   }
-  // A container sees every card of the machine on the bus; it was given those with nodes.
+  // A container sees every card of the machine on the bus; those with nodes were given to it.
   if (in_container() && nvidia && amd) {
     const bool given = !nvidia_nodes().empty() || machine.dev.exists("nvidiactl");
     const bool given_amd = machine.dev.exists("kfd");
@@ -200,7 +200,7 @@ std::optional<bool> process_runs(const host::Tree& proc, std::string_view name) 
     const Result<std::string> comm = proc.read(process + "/comm", kMaxComm);
     if (comm && host::clean(*comm) == name.substr(0, kKept)) return true;
   }
-  // Process 1 belongs to root: who sees it sees all.
+  // Process 1 belongs to root: whoever sees it sees all processes.
   return proc.read("1/comm", kMaxComm) ? std::optional(false) : std::nullopt;
 }
 

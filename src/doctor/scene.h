@@ -1,5 +1,5 @@
-// What several steps need to know, found out once: who asks, from where, and which libcuda the
-// loader would take.
+// What several steps need to know, determined once: who runs this, where, and which libcuda the
+// loader would use.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // A diagnosis is a walk: one question after the other, in the order in which an engineer would ask
-// them, each with what was looked at. The first broken step is the answer.
+// them, each with what was examined. The first broken step is the answer.
 #pragma once
 
 #include <cstdint>

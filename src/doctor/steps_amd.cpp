@@ -1,4 +1,4 @@
-// AMD: amdgpu drives the cards, KFD knows them, the nodes are open, and no variable hides them.
+// AMD: amdgpu drives the cards, KFD knows them, the nodes are accessible, no variable hides them.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -237,8 +237,8 @@ void visible(const Scene& scene, std::vector<Step>& steps) {
     if (first.starts_with("GPU-")) continue;
     const auto index = parse_number(first);
     if (!index)
-      return step.broken(fmt::format("{}: '{}' is no index and no UUID", name, first), remedy,
-                         kSource);
+      return step.broken(fmt::format("{}: '{}' is neither an index nor a UUID", name, first),
+                         remedy, kSource);
     if (*index >= count && !scene.in_container())
       return step.broken(fmt::format("{} asks for device {}, and there {} {}", name, *index,
                                      count == 1 ? "is" : "are", count),

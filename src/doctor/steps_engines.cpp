@@ -1,5 +1,5 @@
-// The bridge from the host to its containers: NVIDIA's toolkit, each engine's way to it, the CDI
-// specifications, and what stands in between (SELinux, rootless engines).
+// The bridge from the host to its containers: NVIDIA's toolkit, each engine's connection to it, CDI
+// specifications, and what can get in the way (SELinux, rootless engines).
 #include <algorithm>
 
 #include "base/format.h"
@@ -128,8 +128,7 @@ void cdi_specs(const Scene& scene, const Bridge& bridge, std::vector<Step>& step
   for (const std::string& path : bridge.unreadable)
     step.saw(path + ": cannot be read as a specification");
   if (!bridge.unreadable.empty())
-    return step.warn(bridge.unreadable.front() + " is no CDI specification that can be read",
-                     remedy);
+    return step.warn(bridge.unreadable.front() + " is not a readable CDI specification", remedy);
   if (bridge.specs.empty()) return step.skip("none of NVIDIA's");
   step.ok(counted(bridge.specs.size(), "specification", "specifications"));
 }
@@ -225,7 +224,7 @@ void podman(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
   const std::string remedy =
       std::string("as root: ") + kGenerate + "; nvidia-cdi-refresh.service keeps it up to date";
   constexpr const char* kSource = "NVIDIA Container Toolkit documentation, CDI";
-  // Where another engine serves GPUs, Podman may be there for other things.
+  // Where another engine serves GPUs, Podman may be there for other purposes.
   for (const host::Engine& other : scene.profile.engines)
     if (other.name != "podman" && other.nvidia_runtime.value == true)
       return step.warn(fmt::format("{}; {} can give them out", text, other.name), remedy, kSource);

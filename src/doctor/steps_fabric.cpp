@@ -1,5 +1,5 @@
-// Machines whose GPUs hang on NVSwitches need NVIDIA's Fabric Manager, of the driver's version,
-// before CUDA starts at all (error 802).
+// Machines whose GPUs are connected by NVSwitches need NVIDIA's Fabric Manager, matching the
+// driver's version, before CUDA starts at all (error 802).
 #include <algorithm>
 
 #include "base/format.h"
@@ -35,7 +35,7 @@ std::string package_version(const Scene& scene) {
 void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
   if (!scene.nvidia || scene.wsl || scene.tegra) return;
   const host::Tree& sys = scene.machine.sys;
-  // NVSwitches are bridges of no standard kind.
+  // NVSwitches are bridges of a non-standard class.
   const std::vector<std::string> switches =
       host::pci_functions(sys, [](const host::PciFacts& facts) {
         return facts.vendor == "10de" && facts.device_class.starts_with("0680");
@@ -71,7 +71,7 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
         install, kSource);
   if (alive == false)
     return step.broken(
-        "the Fabric Manager does not run: cuInit fails with error 802",
+        "the Fabric Manager is not running: cuInit fails with error 802",
         "systemctl enable --now nvidia-fabricmanager; its journal says why it stopped", kSource);
   if (!alive)
     return step.unknown("whether the Fabric Manager runs cannot be told: /proc hides processes",

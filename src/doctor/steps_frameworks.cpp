@@ -1,5 +1,5 @@
-// The frameworks in the Python that this environment runs: built for a GPU at all, for this vendor,
-// and for a CUDA that the driver runs.
+// The frameworks in the Python of this environment: built for GPUs at all, for this vendor, and for
+// a CUDA that the driver supports.
 #include <algorithm>
 
 #include "base/format.h"

@@ -28,7 +28,7 @@ void visible_devices(const Scene& scene, std::vector<Step>& steps) {
   const std::string* value = scene.variable("NVIDIA_VISIBLE_DEVICES");
   step.saw(value == nullptr ? "NVIDIA_VISIBLE_DEVICES is not set"
                             : fmt::format("NVIDIA_VISIBLE_DEVICES='{}'", host::clean(*value)));
-  // CDI sets it to void by itself, so with nodes in place it says nothing.
+  // CDI itself sets it to void, so with nodes present it says nothing.
   if (anything_of_nvidia(scene)) return step.skip("device nodes are in place");
   if (value == nullptr) return step.skip("not set: only --gpus or a CDI device asks for a GPU");
   const std::string remedy =

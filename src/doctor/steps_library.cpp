@@ -1,5 +1,5 @@
-// The user half of NVIDIA's driver: which libcuda the loader takes, whether it is a driver at all,
-// and whether it is of the kernel module's version.
+// The user-space half of NVIDIA's driver: which libcuda the loader picks, whether it is a driver at
+// all, and whether its version matches the kernel module's.
 #include <algorithm>
 #include <array>
 
@@ -96,7 +96,7 @@ void findable(const Scene& scene, std::vector<Step>& steps) {
         "there is no libcuda.so.1 in the container: the engine brought no driver library in",
         "start it with --gpus all or a CDI device and NVIDIA_DRIVER_CAPABILITIES="
         "compute,utility; do not install a driver in the image");
-  step.broken("there is no libcuda.so.1: the user half of the driver is not installed",
+  step.broken("there is no libcuda.so.1: the user-space part of the driver is not installed",
               "install it: libnvidia-compute-NNN (Ubuntu), libcuda1 (Debian), "
               "nvidia-driver-cuda-libs (Fedora, RHEL)");
 }
@@ -167,11 +167,11 @@ void compat(const Scene& scene, std::vector<Step>& steps) {
 }
 
 void match(const Scene& scene, std::vector<Step>& steps) {
-  Step& step = ask(steps, "driver-match", "libcuda and the kernel module are of one version");
+  Step& step = ask(steps, "driver-match", "libcuda and the kernel module have the same version");
   const host::Nvidia& nvidia = scene.profile.nvidia;
   std::string library, where;
   if (scene.libcuda.found) {
-    if (!usable(scene)) return step.skip("libcuda is no driver");
+    if (!usable(scene)) return step.skip("libcuda is not a driver");
     if (is_compat(*scene.libcuda.found)) return step.skip("a compatibility package is in use");
     library = version_of(*scene.libcuda.found);
     where = scene.libcuda.found->real;

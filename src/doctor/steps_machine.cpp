@@ -1,4 +1,4 @@
-// What this is, and whether a GPU is there and answers on its bus.
+// What this machine is, and whether a GPU is there and responds on its bus.
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "host/parse.h"
@@ -83,7 +83,7 @@ void gpu_bus(const Scene& scene, std::vector<Step>& steps) {
 }
 
 void gpu_bound(const Scene& scene, std::vector<Step>& steps) {
-  Step& step = ask(steps, "gpu-free", "no GPU is set aside for a virtual machine");
+  Step& step = ask(steps, "gpu-free", "no GPU is reserved for a virtual machine");
   std::size_t aside = 0, all = 0;
   std::string name;
   for (const host::Gpu& gpu : scene.profile.gpus) {

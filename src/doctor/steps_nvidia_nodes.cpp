@@ -1,4 +1,4 @@
-// NVIDIA's device nodes: there, with the numbers that the kernel uses now, and open to this user.
+// NVIDIA's device nodes: present, with the numbers in use by the kernel, and open to this user.
 #include <algorithm>
 
 #include "base/format.h"
@@ -50,7 +50,7 @@ std::optional<host::DeviceNode> look(const Scene& scene, const std::string& name
 /// Every node that the GPUs of this machine need, uvm and MIG aside.
 std::vector<std::string> wanted_nodes(const Scene& scene) {
   std::vector<std::string> out = {"nvidiactl"};
-  // In a container the GPUs given are those whose nodes are there.
+  // In a container, the GPUs it was given are those with nodes.
   if (!scene.in_container())
     for (const host::Gpu* gpu : scene.gpus("nvidia"))
       if (gpu->minor.value) out.push_back(fmt::format("nvidia{}", *gpu->minor.value));
@@ -79,7 +79,7 @@ void present(const Scene& scene, std::vector<Step>& steps) {
     if (scene.machine.dev.is_copy() && node->kind == host::DeviceNode::Kind::kFile)
       return step.unknown(label + " is a plain file in this copy and does not tell its numbers",
                           "copy device nodes as root, or write stand-ins", false);
-    return step.broken(fmt::format("{} is {}, no device node", label, describe(*node)),
+    return step.broken(fmt::format("{} is {}, not a device node", label, describe(*node)),
                        scene.in_container() ? "an image keeps what an engine once mounted there: "
                                               "rebuild it without docker commit, and "
                                               "start with --gpus all instead of -v /dev/…"

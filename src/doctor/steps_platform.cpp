@@ -36,7 +36,7 @@ void wsl_driver(const Scene& scene, std::vector<Step>& steps) {
   const std::string path = fmt::format("{}/libcuda.so.1", kWslFolder);
   const auto& found = scene.libcuda.found;
   const bool windows = found && found->real.starts_with("/usr/lib/wsl/");
-  // Containers get it from the store of drivers beside that folder.
+  // Containers get it from the driver store beside that folder.
   const bool there = root.exists(path) || (windows && scene.in_container());
   step.saw(fmt::format("{}: {}", root.label(path), root.exists(path) ? "there" : "missing"));
   step.saw(found ? "the loader takes " + found->path : "the loader finds no libcuda.so.1");
@@ -62,7 +62,7 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
     step.saw(fmt::format("{}: {}", dev.label(name), there ? "there" : "missing"));
     return there;
   };
-  // From Thor on the GPU is driven by the same module as cards are.
+  // From Thor on, the same module drives the GPU as drives cards.
   const auto gpus = scene.gpus("nvidia");
   const bool thor = !gpus.empty() && gpus.front()->architecture.value &&
                     version_at_least(*gpus.front()->architecture.value, "10.0");

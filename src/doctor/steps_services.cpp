@@ -1,4 +1,4 @@
-// What runs beside the driver, and what costs speed: persistence, MPS, PCI links, RDMA.
+// What runs beside the driver, and what reduces speed: persistence, MPS, PCI links, RDMA.
 #include <algorithm>
 
 #include "base/format.h"
@@ -19,7 +19,7 @@ void persistence(const Scene& scene, std::vector<Step>& steps) {
   if (scene.in_container()) return step.skip("the host's business");
   step.ok(flag.value == true
               ? "nvidia-persistenced runs"
-              : "nvidia-persistenced does not run: the first program waits for the GPU, "
+              : "nvidia-persistenced is not running: the first program waits for the GPU, "
                 "a second or more");
 }
 
@@ -56,7 +56,7 @@ void mps(const Scene& scene, std::vector<Step>& steps) {
   if (!alive)
     return step.unknown("whether an MPS daemon runs cannot be told: /proc hides processes",
                         "echo get_server_list | nvidia-cuda-mps-control", false);
-  step.warn(root.label(folder + "/control") + " is left over: no MPS daemon runs",
+  step.warn(root.label(folder + "/control") + " is left over: no MPS daemon is running",
             "remove the directory, or start nvidia-cuda-mps-control -d", kSource);
 }
 

@@ -1,4 +1,4 @@
-// What the program is told to see: CUDA_VISIBLE_DEVICES, and MIG.
+// Which GPUs the program is told to see: CUDA_VISIBLE_DEVICES, and MIG.
 #include <algorithm>
 
 #include "base/ascii.h"
@@ -71,7 +71,7 @@ Judged judge(const Scene& scene, const std::string& word) {
   }
   if (small.starts_with("gpu-")) return judge_uuid(scene, word);
   const auto index = parse_number(word);
-  if (!index) return {Match::kNo, fmt::format("'{}' is no index and no UUID", word)};
+  if (!index) return {Match::kNo, fmt::format("'{}' is neither an index nor a UUID", word)};
   const auto count = device_count(scene);
   if (!count) return {Match::kUnknown, "no file tells how many GPUs there are"};
   if (*index < *count) return {Match::kYes, {}};
@@ -110,7 +110,7 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
       step.saw(judged.why);
     }
     if (judged.match != Match::kNo) continue;
-    // The first that is wrong hides itself and all behind it.
+    // The first invalid entry hides itself and everything after it.
     if (i == 0)
       return step.broken(judged.why + ", so CUDA sees none at all", remedy, kVisibleGuide);
     return step.warn(fmt::format("{}: CUDA sees only the {} named before it", judged.why, i),
@@ -138,7 +138,7 @@ void mig(const Scene& scene, std::vector<Step>& steps) {
   std::string missing;
   for (const host::Gpu* gpu : scene.gpus("nvidia")) {
     if (!gpu->minor.value || gpu->mig_instances.value.value_or(0) == 0) continue;
-    // A container sees the instances of GPUs that it was not given.
+    // A container also sees the instances of GPUs that it was not given.
     if (scene.in_container() && !dev.exists(fmt::format("nvidia{}", *gpu->minor.value))) continue;
     const std::string folder =
         fmt::format("driver/nvidia/capabilities/gpu{}/mig", *gpu->minor.value);
@@ -172,7 +172,7 @@ void mig(const Scene& scene, std::vector<Step>& steps) {
   if (found == 0)
     return step.skip(
         "no instances; MIG mode without any is in no plain file (nvidia-smi -q -d MIG)");
-  // A container may be given some of the instances only.
+  // A container may be given only some of the instances.
   if (reachable == 0 || (!scene.in_container() && reachable < found))
     return step.broken(missing + " is missing: the MIG instances cannot be used",
                        scene.in_container()

@@ -1,4 +1,4 @@
-// Test helper: machines that one small change broke, and the step that says so.
+// Test helper: machines broken by one small change, and the step that reports it.
 #pragma once
 
 #include <functional>
@@ -271,7 +271,7 @@ inline const std::vector<Variant>& variants() {
        },
        "fabric-manager", "/proc hides processes", Verdict::kUnknown},
       {"MPS that was killed", kHost, [](M m) { m.file("tmp/nvidia-mps/control"); }, "mps",
-       "no MPS daemon runs", kWarn},
+       "no MPS daemon is running", kWarn},
       {"MPS named, but not there", kBox,
        [](M m) { m.environment["CUDA_MPS_PIPE_DIRECTORY"] = "/mps"; }, "mps", "805", kWarn},
       {"half the lanes", kHost,
@@ -356,7 +356,7 @@ inline const std::vector<Variant>& variants() {
        "torch-build", "ROCm"},
       {"PyTorch for a newer CUDA", kBox, [](M m) { m.torch("2.9.0+cu130", "'13.0'", "None"); },
        "torch-driver", "too old"},
-      // The program that fails runs here, so it is asked before the engines.
+      // The failing program runs here, so its step precedes the engines.
       {"PyTorch for CPUs on a host without toolkit", kPodman,
        [](M m) {
          m.remove("usr/bin/nvidia-ctk");

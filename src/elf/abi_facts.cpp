@@ -146,10 +146,8 @@ Result<AbiFacts> Reader::read(std::string_view name) {
   const std::size_t count = load_le<std::uint16_t>(bytes_, shape_.program_count);
   if (count == 0) return out;
   if (size != shape_.program || !range_fits(table, count * size, bytes_.size()))
-    return bad_input(
-        "{} has {} program headers of {} bytes at offset {}, which its {} bytes do not "
-        "hold",
-        name, count, size, table, bytes_.size());
+    return bad_input("{} has {} program headers of {} bytes at offset {}, beyond its {} bytes",
+                     name, count, size, table, bytes_.size());
   std::optional<std::pair<std::uint64_t, std::uint64_t>> dynamic;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = table + i * size;
@@ -181,11 +179,11 @@ Result<AbiFacts> Reader::read(std::string_view name) {
 }  // namespace
 
 Result<AbiFacts> read_abi_facts(Bytes bytes, std::string_view name) {
-  if (!looks_like_elf(bytes)) return bad_input("{} is no ELF file", name);
+  if (!looks_like_elf(bytes)) return bad_input("{} is not an ELF file", name);
   if (bytes.size() < 20) return bad_input("{} ends within its ELF header", name);
   const auto elf_class = static_cast<unsigned>(bytes[EI_CLASS]);
   if (elf_class != ELFCLASS32 && elf_class != ELFCLASS64)
-    return bad_input("{} has ELF class {}, which is none", name, elf_class);
+    return bad_input("{} has the invalid ELF class {}", name, elf_class);
   if (static_cast<unsigned>(bytes[EI_DATA]) != ELFDATA2LSB)
     return bad_input("{} is not little-endian", name);
   return Reader(bytes, elf_class == ELFCLASS64).read(name);

@@ -1,6 +1,7 @@
-// What decides whether the loader of another root file system takes a library: class and machine,
-// names, and the symbol versions that it needs and defines. Of 32- and 64-bit little-endian files,
-// by the dynamic segment alone, so that files without section headers are read as the loader does.
+// What decides whether the loader of another root file system accepts a library: class and machine,
+// names, and the symbol versions that it needs and defines. For 32- and 64-bit little-endian files,
+// from the dynamic segment alone, so that files without section headers are read as the loader
+// does.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Against File, which reads the same tables by other code, on libraries of this machine.
+// Against File, which reads the same tables with different code, on libraries of this machine.
 #include "elf/abi_facts.h"
 
 #include <gmock/gmock.h>

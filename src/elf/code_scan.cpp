@@ -52,12 +52,12 @@ void scan_x86_64(Bytes code, std::uint64_t address, const std::vector<Range>& ra
   constexpr std::size_t kDisplacement = 4;
   if (ranges.empty() || code.size() < kDisplacement + 2) return;
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
-  // The target counts from the end of the instruction, which an immediate may put later.
+  // The target is relative to the end of the instruction, which an immediate may move further.
   constexpr std::array<std::uint64_t, 4> kImmediates = {0, 1, 2, 4};
   const std::uint64_t lowest = ranges.front().begin - kImmediates.back();
   const std::uint64_t span = ranges.back().end - lowest;
   for (std::size_t modrm = 1; modrm + kDisplacement < code.size(); ++modrm) {
-    // Rip-relative is mod 00, rm 101, without a SIB byte: the displacement follows at once.
+    // RIP-relative means mod 00, rm 101, without a SIB byte: the displacement follows at once.
     if ((bytes[modrm] & 0xc7U) != 0x05U) continue;
     const std::size_t at = modrm + 1;
     const std::uint64_t target =

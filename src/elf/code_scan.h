@@ -1,6 +1,6 @@
 // Operands of machine code that address given ranges, found without disassembling: every byte
-// position (x86-64) or instruction word (aarch64) is tried. May report operands that are none; does
-// not miss a direct one.
+// position (x86-64) or instruction word (aarch64) is tried. May report false positives, but does
+// not miss a direct operand.
 #pragma once
 
 #include <functional>

@@ -131,7 +131,7 @@ std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
     const Section& section = file.sections()[edit.section];
     const Range whole{section.address, section.address + section.size};
     const auto load = load_of(file, whole);
-    // What replaces a cut is not writable.
+    // The segment that replaces a cut is not writable.
     if (!load || (file.segments()[*load].flags & PF_W) != 0) continue;
     const bool here = table && whole.contains(table->begin);
     for (const Range& gap : gaps_of(section, occupied_ranges(edit, here ? table : std::nullopt))) {
@@ -151,7 +151,8 @@ std::size_t loads_after(const Segment& load, const std::vector<Cut>& cuts) {
   std::uint64_t from = load.address;
   for (const Cut& cut : cuts) {
     const bool before = cut.range.begin > from;
-    // A read-only segment reaches over the cut; else the cut is a read-only segment of its own.
+    // A read-only segment extends over the cut; otherwise the cut becomes a read-only segment
+    // itself.
     count += before && load.flags == PF_R ? 1 : (before ? 2 : 1);
     from = cut.range.end;
   }

@@ -1,4 +1,4 @@
-// What may be done to an ELF file without changing any virtual address, and the doing of it.
+// Which edits of an ELF file are possible without changing any virtual address, and applying them.
 // The plan is a value; apply() is the only function that produces bytes. See docs/elf-editing.md.
 #pragma once
 

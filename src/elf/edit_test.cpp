@@ -135,7 +135,7 @@ TEST(ElfEdit, AnEmptyPlanCopiesTheFile) {
   const Edited edited = edit(bytes, {});
   EXPECT_TRUE(edited.after == bytes);
   EXPECT_EQ(edited.result.load_segments, 2U);
-  // Nothing to drop is nothing to do, even where a rewrite would be refused.
+  // With nothing to drop there is nothing to do, even where a rewrite would be refused.
   library.builder.trailer("payload");
   const Library plain = make_library();
   EXPECT_TRUE(edit(plain.builder.build(),
@@ -156,7 +156,7 @@ TEST(ElfEdit, CompactionMovesRegionsAndTheirPointers) {
     EXPECT_EQ(word_at(file, library.wrapper_word(i)), place);
     EXPECT_EQ(image_at(file, place, kKept), std::string(kKept, static_cast<char>('A' + i)));
   }
-  // Symbol 1 labels region 1; symbol 2 is code and stays, both with true section indices.
+  // Symbol 1 labels region 1; symbol 2 is code and stays, both with valid section indices.
   const Section* table = file.find_section(".dynsym");
   const Symbol label = load_symbol(file.section_bytes(*table), 1);
   EXPECT_EQ(label.value, new_region(library, 1));
@@ -273,7 +273,7 @@ TEST(ElfEdit, AKernelBefore518FindsTheHeadersOfAProgram) {
   const std::string bytes = library.builder.build();
   const auto file = File::parse(as_bytes(bytes), "test");
   EditPlan plan = compact_regions(library, *file, kKept);
-  // Region 6 is pinned: a cut comes before it, and another gap behind it.
+  // Region 6 is pinned: a cut comes before it, and another gap after it.
   auto& pieces = plan.sections[0].pieces;
   pieces[6].new_address = pieces[6].old_address;
   pieces[6].new_size = kRegionSize;

@@ -58,7 +58,7 @@ bool is_old_section_table(const File& file, Bytes bytes) {
   return is_zero(bytes.subspan(at));
 }
 
-/// Self-extracting programs carry data behind the last section; moving sections would lose it.
+/// Self-extracting programs carry data after the last section; moving sections would lose it.
 Result<void> check_unclaimed(const File& file, const std::vector<Claim>& claims) {
   std::vector<Range> known;
   for (const Claim& claim : claims) known.push_back(claim.range);
@@ -111,14 +111,14 @@ Result<void> check_loaded_section(const File& file, const Section& section) {
   for (const Segment& segment : file.segments()) {
     if (segment.type != PT_LOAD || !file_range(segment).intersects(range)) continue;
     if (range.begin < segment.offset || range.end > segment.offset + segment.file_size)
-      return bad_input("section {} lies across the border of a load segment", section.name);
+      return bad_input("section {} crosses the boundary of a load segment", section.name);
     if ((section.flags & SHF_ALLOC) != 0 &&
         section.address - segment.address != section.offset - segment.offset)
       return bad_input("section {} is not where its load segment maps it", section.name);
     return {};
   }
   if ((section.flags & SHF_ALLOC) != 0)
-    return bad_input("section {} is marked as loaded but lies in no load segment", section.name);
+    return bad_input("section {} is marked as loaded but is in no load segment", section.name);
   return {};
 }
 
@@ -128,7 +128,7 @@ Result<void> check_indices(const File& file) {
   for (const Section& section : file.sections()) {
     if (section.type == SHT_NULL) continue;
     if (section.type == SHT_GROUP || section.type == SHT_SYMTAB_SHNDX)
-      return bad_input("section {} belongs in a relocatable object", section.name);
+      return bad_input("section {} belongs to a relocatable object", section.name);
     const bool info_is_index =
         (section.flags & SHF_INFO_LINK) != 0 || section.type == SHT_RELA || section.type == SHT_REL;
     if (section.link >= count || (info_is_index && section.info >= count))
@@ -150,7 +150,7 @@ bool is_executable(const File& file) {
   if (file.type() == ET_EXEC) return true;
   for (const Segment& segment : file.segments())
     if (segment.type == PT_INTERP) return true;
-  // Linkers write DT_DEBUG into programs only, static position-independent ones included.
+  // Linkers write DT_DEBUG into programs only, including static position-independent ones.
   return file.dynamic_value(DT_DEBUG).has_value() ||
          (file.dynamic_value(DT_FLAGS_1).value_or(0) & DF_1_PIE) != 0;
 }

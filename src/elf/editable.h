@@ -1,4 +1,4 @@
-// Whether a file can be rewritten with certainty, and the constants that follow from its kind.
+// Whether a file can be rewritten with certainty, and the constants that follow from its type.
 #pragma once
 
 #include <cstdint>

@@ -60,7 +60,7 @@ Result<void> File::parse_header() {
   }
   if (section_entry != kSectionHeaderSize)
     return bad_input("e_shentsize is {}, expected {}", section_entry, kSectionHeaderSize);
-  // gABI "Extended section numbers": counts that do not fit 16 bits are in section header 0.
+  // gABI "Extended section numbers": counts that do not fit in 16 bits are in section header 0.
   TRY(Bytes first, slice(bytes_, section_header_offset_, kSectionHeaderSize, "section header 0"));
   if (section_count == 0) section_count = load_le<std::uint64_t>(first, 32);
   if (name_section_ == SHN_XINDEX) name_section_ = load_le<std::uint32_t>(first, 40);

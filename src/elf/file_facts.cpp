@@ -1,5 +1,5 @@
-// What File tells from PT_DYNAMIC, PT_INTERP, the notes and the version tables. Malformed tables
-// yield what could be read before the fault: these are facts for reports, not for editing.
+// What File reads from PT_DYNAMIC, PT_INTERP, the notes and the version tables. Malformed tables
+// yield what could be read before the error: these are facts for reports, not for editing.
 #include <algorithm>
 
 #include "base/checked.h"

@@ -179,7 +179,7 @@ Result<HeaderTable> place_table(const File& file, const EditPlan& plan, std::vec
     table.capacity = std::max(table_bytes(segments.size()), table_bytes(file.segments().size()));
     return table;
   }
-  // The loader of shared libraries finds the table by its offset, in whatever segment.
+  // The loader of shared libraries finds the table by its offset, in whichever segment.
   if (!is_executable(file)) {
     for (const std::size_t load : load_indices(file))
       if (use_freed(load)) return table;
@@ -201,7 +201,7 @@ Result<std::vector<Range>> kept_ranges(const File& file, const Layout& layout) {
       const Section& section = file.sections()[cut.section];
       const std::uint64_t begin = section.offset + (cut.range.begin - section.address);
       if (range.intersects({begin, begin + cut.range.size()}))
-        return bad_input("a program header of type {:#x} covers device code that would go",
+        return bad_input("a program header of type {:#x} covers device code that would be removed",
                          segment.type);
     }
     kept.push_back(range);
@@ -227,7 +227,7 @@ Result<void> check_executable(const File& file, const Layout& layout) {
   const auto first = std::ranges::find(layout.segments, std::uint32_t{PT_LOAD}, &Segment::type);
   if (first == layout.segments.end() ||
       layout.table.address - layout.table.offset != first->address - first->offset)
-    return bad_input("older kernels would look for the program headers in another place");
+    return bad_input("older kernels would look for the program headers elsewhere");
   return {};
 }
 

@@ -17,7 +17,7 @@ constexpr std::size_t kExtensionAt = 32;  // in the header
 constexpr std::uint32_t kExtensionMagic = 0xeaa42174, kHwcapsTag = 1;
 constexpr std::size_t kExtensionHeader = 8, kExtensionSection = 16;
 constexpr std::size_t kMaxPaths = 64, kMaxString = 4096, kMaxEntries = 65536, kMaxSections = 64;
-// The low byte is the kind of library: 3 is an ELF library for libc 6; the next the architecture.
+// The low byte is the type of library: 3 is an ELF library for libc 6; the next, the architecture.
 constexpr std::uint32_t kLibc6 = 0x0003, kX86_64 = 0x0300, kAArch64 = 0x0a00;
 
 /// The string at `offset`; nullopt when it does not end within the file.
@@ -39,7 +39,7 @@ Result<Bytes> new_format(Bytes cache) {
   return cache.subspan(end);
 }
 
-/// The table of entries behind the header, its bounds checked.
+/// The table of entries after the header, its bounds checked.
 struct Table {
   Bytes bytes;
   std::string_view text;
@@ -129,7 +129,7 @@ Result<std::vector<CacheEntry>> read_loader_cache(Bytes cache) {
       std::optional<std::string_view> name;
       if (index < names.size() / 4)
         name = string_at(table.text, load_le<std::uint32_t>(names, index * 4));
-      // No loader takes an entry whose name it cannot find.
+      // No loader uses an entry whose name it cannot find.
       if (!name || name->empty()) continue;
       entry.hwcap_name = *name;
     }

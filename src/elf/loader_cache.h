@@ -1,5 +1,5 @@
 // /etc/ld.so.cache as ldconfig of glibc writes it: dl-cache.h, "glibc-ld.so.cache1.1", alone or
-// behind the old "ld.so-1.7.0" table, with the extension section of glibc 2.33.
+// after the old "ld.so-1.7.0" table, with the extension section of glibc 2.33.
 #pragma once
 
 #include <cstdint>

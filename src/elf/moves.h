@@ -1,4 +1,4 @@
-// Where the pieces of a plan go, checked: the mapping from old addresses to new ones.
+// Where the pieces of a plan go, checked: the mapping from old to new addresses.
 #pragma once
 
 #include <cstdint>

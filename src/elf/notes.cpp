@@ -41,7 +41,7 @@ Bytes find_note(Bytes notes, std::uint64_t alignment, std::string_view owner,
     const std::uint64_t descriptor = *align_up(name + name_size, step);
     if (!range_fits(descriptor, size, notes.size())) return {};
     if ((!type || note_type == *type) && range_fits(name, name_size, notes.size())) {
-      // The size of the name counts its NUL, and with some writers the padding behind it.
+      // The size of the name includes its NUL, and with some writers the padding after it.
       const std::string_view text = as_text(notes.subspan(name, name_size));
       if (text.substr(0, text.find('\0')) == owner) return notes.subspan(descriptor, size);
     }

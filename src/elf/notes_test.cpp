@@ -38,7 +38,7 @@ TEST(Notes, FindsByOwnerAndType) {
 TEST(Notes, CutShortAnywhereGivesNothingOrTheSame) {
   const std::string notes = note(1, "NVIDIA Corporation", "{\"a\":1}", 4);
   for (std::size_t size = 0; size < notes.size() - 1; ++size) {
-    // A copy of its own, so that a sanitizer sees a read behind its end.
+    // A separate copy, so that a sanitizer sees a read past its end.
     const std::string cut = notes.substr(0, size);
     EXPECT_EQ(as_text(find_note(as_bytes(cut), 4, "NVIDIA Corporation", std::nullopt)), "");
   }

@@ -25,7 +25,7 @@ void rewrite_symbols(MutableBytes table, const Moves& moves, const SectionTable&
     }
     if (symbol.section == SHN_UNDEF || symbol.section >= SHN_LORESERVE) continue;
     const std::uint16_t section = sections.map_index(symbol.section, value);
-    if (section == SHN_UNDEF)  // its section was dropped: an empty entry, as entry 0 is
+    if (section == SHN_UNDEF)  // its section was dropped: an empty entry, like entry 0
       std::ranges::fill(table.subspan(at, kSymbolSize), std::byte{0});
     else
       store_le(table, at + kSymbolSection, section);
@@ -157,7 +157,7 @@ void Output::add_input(const Range& range, const std::vector<Replacement>& repla
 
 Result<void> Output::pad_to(std::uint64_t offset) {
   if (offset < size_)
-    return fail(Code::kInternal, "the layout puts {:#x} behind what ends at {:#x}", offset, size_);
+    return fail(Code::kInternal, "the layout puts {:#x} after what ends at {:#x}", offset, size_);
   add(Extent::zero(offset - size_));
   return {};
 }

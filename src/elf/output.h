@@ -1,4 +1,4 @@
-// The output as a list of extents, and its writing as a stream.
+// The output as a list of extents, and writing it as a stream.
 #pragma once
 
 #include <cstdint>

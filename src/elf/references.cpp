@@ -103,7 +103,7 @@ class Finder {
 
   Result<std::vector<Reference>> take() {
     if (scanned_ > kMaxScanHits)
-      return bad_input("code and data seem to address device code in {} places", scanned_);
+      return bad_input("code and data may address device code in {} places", scanned_);
     std::ranges::sort(found_, [](const Reference& a, const Reference& b) {
       return std::tuple(a.target, a.kind, a.where) < std::tuple(b.target, b.kind, b.where);
     });
@@ -157,7 +157,8 @@ Result<std::vector<Reference>> find_references(const File& file,
   for (const AddressRange& range : ranges)
     if (range.begin < range.end) wanted.push_back({range.begin, range.end});
   if (wanted.empty()) return std::vector<Reference>();
-  // Adjacent ranges stay apart: the scans report one operand once for each range it may mean.
+  // Adjacent ranges are not merged: the scans report an operand once for each range it may refer
+  // to.
   std::ranges::sort(wanted, {}, &Range::begin);
   std::vector<Range> disjoint;
   for (const Range& range : wanted) {

@@ -1,4 +1,4 @@
-// Who points into an address range: the evidence on which a region may be moved.
+// Who points into an address range: the evidence for whether a region may be moved.
 #pragma once
 
 #include <cstdint>

@@ -93,7 +93,7 @@ TEST(References, FixedPointersOfAProgram) {
 TEST(References, CodeThatTakesAnAddress) {
   Library library = make_library();
   const std::uint64_t text = library.builder.section(library.text_section).address;
-  // lea rax, [rip + x]: 48 8D 05 disp32, the target counted from the instruction's end.
+  // lea rax, [rip + x]: 48 8D 05 disp32, the target relative to the instruction's end.
   const auto displacement = static_cast<std::uint32_t>(library.region(3) - (text + 5 + 7));
   std::string code(64, '\x90');
   code.replace(5, 7, "\x48\x8d\x05" + pack(displacement));

@@ -20,12 +20,12 @@ class Relinker {
     TRY(const RelocationTables tables, find_relocation_tables(file_));
     if (tables.has_rel) return bad_input("it has REL or packed relocations");
     if (tables.has_link_time && !moves_.empty())
-      return bad_input("it keeps the relocations of its linking (--emit-relocs)");
+      return bad_input("it keeps link-time relocations (--emit-relocs)");
     read_dynamic_symbols();
     for_each_rela(file_, tables.rela, [this](const Rela& rela) { visit(rela); });
     for_each_relr(file_, tables.relr, [this](std::uint64_t where) {
       check_place(where);
-      // A word outside the file image is zero before relocation: it points at the load base.
+      // A word outside the file image is zero before relocation: it points to the load base.
       if (const auto word = map_.word_at(where)) follow_word(where, *word);
     });
     if (file_.type() == ET_EXEC) {

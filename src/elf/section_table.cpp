@@ -19,7 +19,7 @@ bool is_relocation(const Section& section) {
   return section.type == SHT_RELA || section.type == SHT_REL;
 }
 
-/// The section's bytes are written behind the segments.
+/// The section's bytes are written after the segments.
 bool is_movable(const File& file, const Placement& placement, const Section& section) {
   if (section.type == SHT_NULL || section.type == SHT_NOBITS || (section.flags & SHF_ALLOC) != 0)
     return false;
@@ -104,7 +104,8 @@ void SectionTable::add_split(const File& file, const EditPlan& plan, const Layou
     parts_[index].push_back({range, static_cast<std::uint32_t>(headers_.size())});
     headers_.push_back(std::move(header));
   };
-  // A part in the file ends with its last piece; an edited section's later parts begin with one.
+  // A part in the file ends with its last piece; the later parts of an edited section begin with
+  // one.
   const auto add_part = [&](Range range) {
     if (edit == plan.sections.end()) {
       if (!range.empty()) add(range, true);
@@ -177,7 +178,7 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
   table.old_name_section_ = file.name_section();
   table.new_index_.resize(sections.size());
   table.parts_.resize(sections.size());
-  // Where another section shares the name table its old offsets must stay.
+  // Where another section shares the name table, its old offsets must stay valid.
   const Section& old_names = sections[file.name_section()];
   const bool shared = std::ranges::any_of(
       sections, [&](const Section& section) { return section.link == file.name_section(); });
@@ -186,7 +187,7 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
       shared ? std::string(as_text(file.section_bytes(old_names))) : std::string(1, '\0');
   if (table.names_.empty() || table.names_.back() != '\0') table.names_ += '\0';
 
-  // Behind the section that ends where a table behind the first load segment begins.
+  // After the section that ends where a table after the first load segment begins.
   std::size_t table_after = 0;
   for (std::size_t i = 0; i < sections.size(); ++i)
     if (layout.table.place == HeaderTable::Place::kFirstLoadEnd &&
@@ -195,7 +196,7 @@ Result<SectionTable> SectionTable::make(const File& file, const EditPlan& plan,
       table_after = i;
   for (std::size_t i = 0; i < sections.size(); ++i) {
     if (is_header_table(file, sections[i])) {
-      // Stays only where the table does; its size follows the number of headers.
+      // Stays only if the table does; its size follows the number of headers.
       if (layout.table.place == HeaderTable::Place::kSame) {
         table.new_index_[i] = static_cast<std::uint32_t>(table.headers_.size());
         table.add_header_table(layout);

@@ -15,9 +15,9 @@ namespace flense::elf {
 /// True for each section that the plan drops. Loaded sections and the section names stay.
 std::vector<bool> dropped_sections(const File& file, const EditPlan& plan);
 
-/// A section that is not loaded and lies outside all segments: written behind them.
+/// A section that is not loaded and lies outside all segments: written after them.
 struct MovedSection {
-  std::size_t section = 0;  ///< index in the input; the section names are written anew
+  std::size_t section = 0;  ///< index in the input; the section names are rewritten
   std::uint64_t offset = 0;
 };
 

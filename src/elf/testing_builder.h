@@ -1,5 +1,5 @@
-// Small ELF files for tests, built in memory. Loaded bytes lie at the file offset that equals their
-// address minus `base`, so that a fixture reads like a memory map.
+// Small ELF files for tests, built in memory. The file offset of loaded bytes equals their address
+// minus `base`, so that a fixture reads like a memory map.
 #pragma once
 
 #include <algorithm>
@@ -68,7 +68,7 @@ class Builder {
                          std::max(memory, end - begin), alignment});
   }
   void raw_segment(const Segment& segment) { segments_.push_back(segment); }
-  /// Bytes behind everything else.
+  /// Bytes after everything else.
   void trailer(std::string bytes) { trailer_ = std::move(bytes); }
 
   std::string build() const {

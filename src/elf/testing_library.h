@@ -1,5 +1,5 @@
-// A shared library as NVIDIA links them: one R E segment that begins with the headers and holds
-// code and device code, one RW segment with wrappers. For tests of references and edits.
+// A shared library as NVIDIA links them: an R+E segment that begins with the headers and holds
+// code and device code, and an RW segment with wrappers. For tests of references and edits.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct LibraryOptions {
   bool relr = false;                      ///< pointers by DT_RELR instead of RELA
   bool in_place = true;                   ///< RELA pointers also stand in place
   bool fixed_pointers = false;            ///< no relocations at all (ET_EXEC)
-  bool slack = false;                     ///< room behind the program headers
+  bool slack = false;                     ///< room after the program headers
   std::uint64_t first_symbol_offset = 0;  ///< shifts the exported label of region 1
 };
 
@@ -31,7 +31,7 @@ struct Library {
   std::uint64_t fatbin = 0;    ///< address of .nv_fatbin
   std::uint64_t wrappers = 0;  ///< address of .nvFatBinSegment
   std::uint64_t rela = 0;      ///< address of .rela.dyn
-  std::uint64_t after = 0;     ///< address of the data behind the device code
+  std::uint64_t after = 0;     ///< address of the data after the device code
   std::uint16_t fatbin_section = 0, text_section = 0, dynsym_section = 0;
   std::uint64_t region(std::uint64_t i) const { return fatbin + i * kRegionSize; }
   std::uint64_t wrapper_word(std::uint64_t i) const { return wrappers + i * kWrapperSize + 8; }

@@ -1,5 +1,5 @@
-// Edits of what compilers and linkers really write: libraries are loaded, programs run, before and
-// after, and after other tools have rewritten the result. Needs gcc; lld and the tools are
+// Edits of the real output of compilers and linkers: libraries are loaded and programs run, before
+// and after, and after other tools have rewritten the result. Needs gcc; lld and the tools are
 // optional.
 #include <dlfcn.h>
 #include <gmock/gmock.h>
@@ -76,7 +76,7 @@ class Toolchain : public ::testing::Test {
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     dir_ = name;
     std::ofstream(dir_ / "source.c") << source();
-    // Debian's lld carries a version in its name; gcc looks for ld.lld.
+    // Debian's lld has a version in its name; gcc looks for ld.lld.
     for (const char* lld : {"ld.lld", "ld.lld-19", "ld.lld-14"}) {
       const auto program = find_program(lld);
       if (!program) continue;
@@ -287,7 +287,7 @@ TEST_F(Toolchain, ReferencesOfACompiledLibrary) {
             static_cast<std::ptrdiff_t>(kRegions));
   EXPECT_EQ(std::ranges::count(*found, ReferenceKind::kSymbol, &Reference::kind),
             static_cast<std::ptrdiff_t>(kRegions));
-  // The wrappers and the text behind the device code are what the code addresses.
+  // The wrappers and the text after the device code are what the code addresses.
   const Section* wrappers = file->find_section(".nvFatBinSegment");
   const auto code =
       find_references(*file, {{wrappers->address, wrappers->address + wrappers->size}});

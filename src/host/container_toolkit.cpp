@@ -23,8 +23,8 @@ std::string toolkit_warning(const knowledge::ContainerToolkit& table, std::strin
     names.push_back(one.cve);
     if (version_at_least(one.fixed, fixed)) fixed = one.fixed;
   }
-  return fmt::format("nvidia-container-toolkit {} is open to {}, fixed in {}: {}", clean(version),
-                     fmt::join(names, ", "), fixed, open.back().what);
+  return fmt::format("nvidia-container-toolkit {} is vulnerable to {}, fixed in {}: {}",
+                     clean(version), fmt::join(names, ", "), fixed, open.back().what);
 }
 
 }  // namespace flense::host

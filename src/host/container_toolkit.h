@@ -1,4 +1,4 @@
-// What is known against a version of NVIDIA's container toolkit.
+// Known problems of versions of NVIDIA's container toolkit.
 #pragma once
 
 #include <string>

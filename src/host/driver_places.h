@@ -1,4 +1,4 @@
-// Where distributions, operators and images of nodes put the user-space part of NVIDIA's driver.
+// Where distributions, operators and node images put the user-space part of NVIDIA's driver.
 #pragma once
 
 #include <array>

@@ -151,7 +151,7 @@ std::string kernel_address(std::string_view bus_id) {
 }
 
 Result<std::string> ask_nvidia_smi(const std::vector<std::string>& arguments) {
-  // Windows' driver brings the one of WSL2, outside PATH.
+  // The Windows driver brings WSL2's nvidia-smi, outside PATH.
   std::string program = find_program("nvidia-smi").value_or("/usr/lib/wsl/lib/nvidia-smi");
   if (::access(program.c_str(), X_OK) != 0)
     return fail(Code::kEnvironment, "there is no nvidia-smi on PATH")
@@ -181,7 +181,7 @@ void add_answer(Profile& profile, const DriverAnswer& answer) {
     const auto index = parse_number(row[0]);
     if (row.size() != kColumns || !index) {
       profile.notices.push_back(
-          fmt::format("nvidia-smi says what cannot be read: {}", clean(line.substr(0, 80))));
+          fmt::format("the output of nvidia-smi cannot be parsed: {}", clean(line.substr(0, 80))));
       continue;
     }
     const std::string address = row[kAddress] = kernel_address(row[kAddress]);

@@ -1,5 +1,5 @@
-// What no plain file tells and the running driver does: memory, compute mode, persistence mode, MIG
-// mode, NVLink. Asked through nvidia-smi, which is the vendor's management library (NVML) in a
+// What no plain file tells but the running driver does: memory, compute mode, persistence mode, MIG
+// mode, NVLink. Queried through nvidia-smi, that is, the vendor's management library (NVML) in a
 // process of its own and of the driver's own version.
 #pragma once
 

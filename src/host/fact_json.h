@@ -1,5 +1,5 @@
-// A fact in JSON: {"value": …, "evidence": where}, or {"unknown": why}; one that does not apply is
-// absent. Found by the field walker (text/fields.h) through its namespace.
+// A fact in JSON: {"value": …, "evidence": source}, or {"unknown": why}; one that does not apply is
+// absent. The field walker (text/fields.h) finds these functions through the namespace.
 #pragma once
 
 #include <string>

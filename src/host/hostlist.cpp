@@ -33,12 +33,12 @@ Result<void> expand_name(std::string_view name, std::size_t most, std::vector<st
     const std::size_t open = name.find('[');
     const std::string_view plain = name.substr(0, open);
     if (plain.find(']') != std::string_view::npos)
-      return bad_input("the host list has a bracket that does not open");
+      return bad_input("the host list has a closing bracket without an opening one");
     for (std::string& one : names) one += plain;
     if (open == std::string_view::npos) break;
     const std::size_t close = name.find(']', open);
     if (close == std::string_view::npos)
-      return bad_input("the host list has a bracket that does not close");
+      return bad_input("the host list has a bracket that is not closed");
     std::vector<std::string> numbers;
     std::string_view ranges = name.substr(open + 1, close - open - 1);
     while (true) {

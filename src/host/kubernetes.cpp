@@ -75,7 +75,7 @@ void read_system(const Json& node, const Labels& labels, const std::string& name
   if (!out.kernel.value) out.kernel = labels.text("feature.node.kubernetes.io/kernel-version.full");
   out.architecture = fact("architecture");
   if (!out.architecture.value) out.architecture = labels.text("kubernetes.io/arch");
-  // Kubernetes has Go's words, a profile the kernel's.
+  // Kubernetes uses Go's names, a profile the kernel's.
   if (out.architecture.value == "amd64") out.architecture.value = "x86_64";
   if (out.architecture.value == "arm64") out.architecture.value = "aarch64";
   out.distribution = fact("osImage");
@@ -117,7 +117,7 @@ void read_runtime(const Json& node, const std::string& name, Profile& out) {
   engine.name = clean(runtime.substr(0, at));
   engine.version = Text::known(clean(runtime.substr(at + 3)), evidence);
   engine.path.evidence = evidence;
-  engine.cdi = Flag::unknown("a node does not tell its engine's configuration");
+  engine.cdi = Flag::unknown("a node does not reveal its engine's configuration");
   engine.nvidia_runtime = engine.cdi;
   out.engines.push_back(std::move(engine));
 }
@@ -148,7 +148,7 @@ void read_nvidia_driver(const Labels& labels, NodeTables& tables, Nvidia& out) {
     driver = Text::unknown(fmt::format("{} says '{}'", driver.evidence, *driver.value));
   out.module_version = out.library_version = driver;
   if (driver.value) {
-    // NVML, which writes these labels, answers only while module and library are of one version.
+    // NVML, which provides these labels, works only if module and library have the same version.
     out.agree = Flag::known(true, driver.evidence);
     out.cuda = joined_version(
         labels, "nvidia.com/cuda.runtime-version.full",
@@ -168,7 +168,7 @@ Flag mig_of(const Labels& labels, bool sliced) {
     return Flag::known(true, labels.evidence(mixed->first));
   if (labels.value(kCapable) == "false") return Flag::known(false, labels.evidence(kCapable));
   if (labels.value(kStrategy) == "single") return Flag::known(false, labels.evidence(kStrategy));
-  return Flag::unknown("the labels do not tell whether MIG is on");
+  return Flag::unknown("the labels do not say whether MIG is on");
 }
 
 void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables,
@@ -211,7 +211,7 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
     return;
   }
   if (sliced) {
-    // The label counts MIG devices, and nothing tells the GPUs.
+    // The label counts MIG devices, and nothing tells the number of GPUs.
     if (count) gpu.mig_instances = Number::known(*count, evidence + ", over all GPUs of the node");
     out.gpu_count = Number::unknown(evidence + " counts MIG devices");
     count = 1;
@@ -294,7 +294,7 @@ void read_pci(const Labels& labels, Profile& out) {
       if (!labels.is_true(key)) continue;
       Gpu gpu;
       gpu.vendor = vendor;
-      gpu.kernel_driver = Text::unknown("the node has no GPU label of the driver's");
+      gpu.kernel_driver = Text::unknown("the node has no GPU label from the driver");
       out.gpus.push_back(std::move(gpu));
       out.gpu_count =
           Number::unknown(labels.evidence(key) + " tells that there is one, not how many");
@@ -308,7 +308,7 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
                 Profile& out) {
   constexpr std::string_view kType = "node.kubernetes.io/instance-type";
   constexpr std::string_view kAccelerator = "cloud.google.com/gke-accelerator";
-  // "aws:///us-east-1a/i-0123", "gce://…", "azure://…"; without it the types tell themselves apart.
+  // "aws:///us-east-1a/i-0123", "gce://…", "azure://…"; without it instance types still differ.
   const std::string_view id = node["spec"]["providerID"].text();
   const std::size_t scheme = id.find("://");
   std::string_view told = scheme == std::string_view::npos ? "" : id.substr(0, scheme);
@@ -397,7 +397,7 @@ Result<std::vector<Profile>> kubernetes_profiles(const Json& json, std::string_v
     for (Profile& profile : out)
       profile.notices.insert(profile.notices.begin(),
                              fmt::format("no node of {} has a GPU label: NVIDIA's GPU feature "
-                                         "discovery and AMD's node labeller write them",
+                                         "discovery and AMD's node labeller write those",
                                          file));
   return out;
 }

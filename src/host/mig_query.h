@@ -1,5 +1,5 @@
-// MIG as the running driver tells it: which instance has which number and UUID, which no plain file
-// says. Asked through nvidia-smi, as in driver_query.h.
+// MIG as the running driver reports it: the number and UUID of each instance, which are in no plain
+// file. Queried through nvidia-smi, as in driver_query.h.
 #pragma once
 
 #include <cstdint>

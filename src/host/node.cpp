@@ -62,8 +62,8 @@ std::optional<DeviceNode> Tree::node(std::string_view path) const {
     out.kind = DeviceNode::Kind::kDevice;
     out.major = major(status.st_rdev);
     out.minor = minor(status.st_rdev);
-    // The kernel knows access control lists, user namespaces and the control group's device rules,
-    // which no mode shows.
+    // The kernel also considers access control lists, user namespaces and the device rules of the
+    // control group, which the mode does not show.
     out.refusal = ::faccessat(memory_->top(), file, R_OK | W_OK, AT_EACCESS) == 0 ? 0 : errno;
   } else if (S_ISDIR(status.st_mode)) {
     out.kind = DeviceNode::Kind::kDirectory;

@@ -1,5 +1,5 @@
-// What the readers of node lists share: labels in order, quantities, and the tables asked once for
-// each model and driver instead of once for each node.
+// Shared by the readers of node lists: labels in order, quantities, and the tables looked up once
+// for each model and driver instead of once for each node.
 #pragma once
 
 #include <cstdint>

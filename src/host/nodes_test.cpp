@@ -162,7 +162,7 @@ TEST(Kubernetes, WithoutGpuLabelsNothingIsAssumed) {
   EXPECT_THAT(profiles[2].gpus[0].architecture.value, Optional(text("9.0")));
   EXPECT_THAT(profiles[2].gpus[0].architecture.evidence, HasSubstr("instances.json"));
   EXPECT_FALSE(profiles[2].nvidia.module_version.value);
-  // One labelled node: the list is no longer said to be without.
+  // With one labelled node the list is no longer reported as unlabelled.
   EXPECT_THAT(read(list({node("a", kH100), node("b", "")}))[1].notices,
               ElementsAre("node b has no GPU label"));
 }

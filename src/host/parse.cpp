@@ -29,7 +29,7 @@ Pairs split_lines(std::string_view text, char between) {
   for_each_line(text, [&](std::string_view line) {
     const std::size_t at = line.find(between);
     if (at == std::string_view::npos || at == 0 || out.size() >= kMaxPairs) return;
-    // The values of cpuinfo's flags are long, so they are not cut.
+    // The flags of cpuinfo are long, so they are not truncated.
     out.emplace_back(clean(line.substr(0, at)), trim(line.substr(at + 1)));
   });
   return out;
@@ -112,7 +112,7 @@ bool is_driver_version(std::string_view text) {
       if (++digits > 5) return false;
       continue;
     }
-    // The 1.1 of Tegra's and WSL's libcuda.so.1.1 is no driver version.
+    // The 1.1 in Tegra's and WSL's libcuda.so.1.1 is not a driver version.
     if (digits == 0 || (parts == 0 && digits != 3)) return false;
     if (i < text.size() && text[i] != '.') return false;
     ++parts;
@@ -211,8 +211,8 @@ std::optional<std::string> link_speed(std::string_view text) {
 }
 
 std::optional<std::string> cpu_level(const std::vector<std::string>& flags) {
-  // Names as /proc/cpuinfo prints them; the kernel shows avx only where it saves its registers, so
-  // the psABI's osxsave needs no line of its own.
+  // Names as in /proc/cpuinfo; the kernel shows avx only where it saves its registers, so the
+  // psABI's osxsave needs no entry of its own.
   const std::array<std::vector<std::string_view>, 4> levels = {
       {{"cmov", "cx8", "fpu", "fxsr", "mmx", "syscall", "sse", "sse2", "lm"},
        {"cx16", "lahf_lm", "popcnt", "pni", "ssse3", "sse4_1", "sse4_2"},
@@ -274,7 +274,7 @@ bool mentions(std::string_view text, std::string_view word) {
 }
 
 std::optional<std::uint64_t> memory_in_name(std::string_view model) {
-  // The 480GB of a GH200 are its processor's.
+  // The 480GB of a GH200 belong to its processor.
   if (model.find("GH200") != std::string_view::npos) return std::nullopt;
   for (std::size_t at = model.find("GB"); at != std::string_view::npos;
        at = model.find("GB", at + 2)) {

@@ -60,9 +60,9 @@ std::string glibc_version(std::string_view bytes);
 std::optional<std::string> dpkg_version(std::string_view status, std::string_view package);
 std::optional<std::string> apk_version(std::string_view installed, std::string_view package);
 
-/// The last `key = value` of a TOML file in any table, unquoted; comments are no values.
+/// The last `key = value` of a TOML file in any table, unquoted; comments do not count.
 std::optional<std::string> toml_value(std::string_view text, std::string_view key);
-/// True when a line that is no comment holds `word`.
+/// True when a line that is not a comment holds `word`.
 bool mentions(std::string_view text, std::string_view word);
 
 /// The memory size that a model's name carries ("NVIDIA H100 80GB HBM3"), in bytes.

@@ -27,7 +27,7 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
   const bool loaded = nvidia.module_version.value.has_value();
   if (has_nvidia && !loaded && !jetson)
     out.emplace_back("there are NVIDIA GPUs, but their kernel module is not loaded");
-  // A Jetson's module of that name drives its display.
+  // On a Jetson the module of that name drives the display.
   if (has_nvidia && loaded && !jetson)
     for (const char* node : {"nvidiactl", "nvidia-uvm"})
       if (!machine.dev.exists(node))
@@ -40,16 +40,15 @@ std::vector<std::string> notices_of(const Machine& machine, const Profile& profi
   for (const Gpu& gpu : profile.gpus)
     if (gpu.kernel_driver.value == "vfio-pci")
       out.push_back(
-          fmt::format("the GPU at {} belongs to vfio-pci: it is set aside for a virtual "
-                      "machine",
+          fmt::format("the GPU at {} belongs to vfio-pci: it is reserved for a virtual machine",
                       gpu.pci_address.value.value_or("?")));
   if (const auto& toolkit = nvidia.toolkit_version.value)
     if (std::string warning = toolkit_warning(tables.container_toolkit, *toolkit); !warning.empty())
       out.push_back(std::move(warning));
   if (profile.system.in_container.value == true)
     out.emplace_back(
-        "this is seen from inside a container: engines and libraries of the host may "
-        "be out of sight");
+        "this is the view from inside a container: engines and libraries of the host may not be "
+        "visible");
   return out;
 }
 

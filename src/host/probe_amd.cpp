@@ -1,4 +1,4 @@
-// AMD's driver and GPUs: PCI functions of sysfs, joined with the nodes of the KFD topology.
+// AMD's driver and GPUs: PCI functions in sysfs, joined with the nodes of the KFD topology.
 #include <map>
 
 #include "base/format.h"
@@ -37,7 +37,7 @@ std::uint64_t bank_bytes(const Tree& sys, const std::string& node) {
 /// GPU nodes by PCI address, each list in the order in which ROCm numbers devices.
 std::map<std::string, std::vector<Node>> read_nodes(const Tree& sys) {
   std::map<std::string, std::vector<Node>> out;
-  std::map<std::uint64_t, std::string> ordered;  // "10" sorts behind "9"
+  std::map<std::uint64_t, std::string> ordered;  // "10" sorts after "9"
   for (const std::string& name : sys.list(kNodes))
     if (const auto number = parse_number(name)) ordered.emplace(*number, name);
   for (const auto& [order, name] : ordered) {
@@ -90,7 +90,7 @@ Amd probe_amd(const Machine& machine) {
   out.driver_version = text_fact(machine.sys, "module/amdgpu/version");
   if (!out.driver_version.value)
     out.driver_version.evidence = machine.sys.exists("module/amdgpu")
-                                      ? "the kernel's own amdgpu carries no version"
+                                      ? "the kernel's own amdgpu has no version"
                                       : "amdgpu is not loaded";
   for (const std::string_view path : {"opt/rocm/.info/version", "opt/rocm/core/.info/version"}) {
     out.rocm_version = text_fact(machine.root, path);
@@ -115,7 +115,7 @@ std::vector<Gpu> probe_amd_gpus(const Machine& machine) {
     apply_nodes(sys, at == nodes.end() ? std::vector<Node>() : at->second, gpu);
     const std::string folder = "bus/pci/devices/" + address;
     gpu.name = text_fact(sys, folder + "/product_name");
-    // sysfs knows the whole card, also where partitions share it.
+    // sysfs knows the whole card, even if partitions share it.
     if (Number memory = number_fact(sys, folder + "/mem_info_vram_total"); memory.value)
       gpu.memory_bytes = std::move(memory);
     gpu.partition = text_fact(sys, folder + "/current_compute_partition");

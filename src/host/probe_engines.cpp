@@ -1,5 +1,5 @@
-// Container engines: what is installed, by its files alone. Nothing is executed: a program on a
-// mounted tree is not ours to run, and a version question to a daemon may hang.
+// Container engines: what is installed, from files alone. Nothing is executed: programs on a
+// mounted tree are not ours to run, and asking a daemon for its version may hang.
 #include <array>
 
 #include "base/format.h"
@@ -136,13 +136,13 @@ void configure(const Tree& root, Engine& engine) {
     engine.nvidia_runtime = Flag::known(
         root.exists(hook), root.exists(hook) ? root.label(hook) : "no " + root.label(hook));
   } else if (engine.name == "enroot") {
-    engine.cdi = Flag::known(false, "enroot has hooks of its own");
+    engine.cdi = Flag::known(false, "enroot has its own hooks");
     const std::string hook = "etc/enroot/hooks.d/98-nvidia.sh";
     engine.nvidia_runtime = Flag::known(
         root.exists(hook), root.exists(hook) ? root.label(hook) : "no " + root.label(hook));
   } else {
     engine.cdi = Flag::unknown("depends on how it was built");
-    engine.nvidia_runtime = Flag::unknown("asked for per run, with --nv or --nvccli");
+    engine.nvidia_runtime = Flag::unknown("requested per run, with --nv or --nvccli");
   }
 }
 

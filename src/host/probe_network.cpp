@@ -1,4 +1,4 @@
-// InfiniBand and RoCE cards, and how far their memory is from each GPU's.
+// InfiniBand and RoCE cards, and their distance from each GPU.
 #include <map>
 
 #include "base/format.h"
@@ -56,7 +56,7 @@ std::vector<Network> probe_networks(const Machine& machine, const std::vector<Gp
     card.pci_address = address ? Text::known(*address, sys.label(folder + "/device"))
                                : Text::unknown(sys.label(folder) + " names no PCI function");
     card.numa_node = numa_fact(sys, folder + "/device/numa_node");
-    // All ports of a card are of one kind in practice; the first speaks for it.
+    // In practice all ports of a card are of one kind; the first stands for all.
     const std::string port = folder + "/ports/1";
     card.link_layer = text_fact(sys, port + "/link_layer");
     card.state = text_fact(sys, port + "/state");

@@ -71,7 +71,7 @@ bool take_named(const Tree& root, const std::string& folder, Nvidia& out) {
 
 void probe_library(const Machine& machine, Nvidia& out) {
   const Tree& root = machine.root;
-  // First what a loader would take: links are found by name, and directories of libraries are long.
+  // What a loader would pick first: links are found by name, and library directories are long.
   for (const auto take : {take_linked, take_named})
     for (const std::string_view driver_root : kNvidiaDriverRoots) {
       if (!driver_root.empty() && !root.is_directory(driver_root)) continue;
@@ -120,7 +120,7 @@ void probe_mig(const Tree& proc, Gpu& gpu) {
     gpu.mig = Flag::known(true, proc.label(folder));
     gpu.mig_instances = Number::known(instances, proc.label(folder));
   } else {
-    // MIG that is on without an instance leaves no trace in plain files.
+    // MIG enabled without an instance leaves no trace in plain files.
     gpu.mig = Flag::unknown("no MIG instances in " + proc.label(folder));
     gpu.mig_instances = Number::known(0, proc.label(folder));
   }
@@ -139,7 +139,7 @@ void apply_information(const Machine& machine, const std::string& slot, Gpu& gpu
   };
   gpu.name = fact("Model");
   gpu.uuid = fact("GPU UUID");
-  // Before the GPU was first opened, the module prints question marks.
+  // Before the GPU is first opened, the module prints question marks.
   if (gpu.uuid.value && gpu.uuid.value->find('?') != std::string::npos)
     gpu.uuid = Text::unknown(label + ": the GPU has not been opened yet");
   const Text minor = fact("Device Minor");
@@ -188,7 +188,7 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
   Nvidia out = probe_nvidia_driver(machine);
   if (system.wsl2.value.value_or(false) && !out.module_version.value)
     out.module_version = out.module_kind =
-        Text::unknown("on WSL2 the driver is Windows's; only its library tells the version");
+        Text::unknown("on WSL2 the driver is Windows's; only its library knows the version");
 
   if (!out.module_version.value)
     out.agree = Flag::unknown(out.module_version.evidence);
@@ -209,8 +209,8 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
 }
 
 std::vector<Gpu> probe_nvidia_gpus(const Machine& machine, const System& system) {
-  // The kernel module's list and the bus's, joined by address: a GPU that is passed through to a
-  // virtual machine is on the bus only.
+  // The kernel module's list and the bus's, joined by address: a GPU passed through to a virtual
+  // machine is on the bus only.
   std::map<std::string, std::string> slots;  // address -> folder name
   for (const std::string& name : machine.proc.list("driver/nvidia/gpus"))
     if (const auto address = pci_address(name)) slots.emplace(*address, name);

@@ -49,7 +49,7 @@ Gpu pci_gpu(const Tree& sys, const std::string& address, std::string vendor) {
   gpu.numa_node = numa_fact(sys, folder + "/numa_node");
   gpu.link_speed = parsed_fact<std::string>(sys, folder + "/current_link_speed", link_speed);
   gpu.link_speed_max = parsed_fact<std::string>(sys, folder + "/max_link_speed", link_speed);
-  // 0 and 255 stand for a link that nobody could read.
+  // 0 and 255 mean that the link could not be read.
   const auto width = [](std::string_view text) -> std::optional<std::uint64_t> {
     const auto lanes = parse_number(text);
     return lanes && *lanes > 0 && *lanes <= 32 ? lanes : std::nullopt;

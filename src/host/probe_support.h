@@ -1,4 +1,4 @@
-// What the probes share: one file, one fact.
+// Shared by the probes: one file, one fact.
 #pragma once
 
 #include <functional>

@@ -141,7 +141,7 @@ Flag filesystem(const Machine& machine, const System& system, std::string_view n
       return Flag::known(true, label);
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   }
-  // What is not loaded may still be loadable.
+  // A module that is not loaded may still be loadable.
   if (system.kernel.value) {
     const std::string modules = "lib/modules/" + *system.kernel.value + "/modules.dep";
     const Result<std::string> known = machine.root.read(modules, kModulesLimit);
@@ -192,7 +192,7 @@ Isolation probe_isolation(const Machine& machine, const System& system) {
   else
     out.cgroups = Text::unknown("nothing is mounted on " + sys.label(kGroups));
 
-  // Each of the three switches alone turns them off for ordinary users.
+  // Each of the three switches alone disables them for ordinary users.
   const Tree& proc = machine.proc;
   const Number most = number_fact(proc, "sys/user/max_user_namespaces");
   const Number debian = number_fact(proc, "sys/kernel/unprivileged_userns_clone");

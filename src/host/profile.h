@@ -1,5 +1,5 @@
 // What a machine offers to a GPU container, as plain values. Nothing is assumed: each fact is
-// either known, with the place it was read, or unknown, with the reason.
+// either known, with its source, or unknown, with the reason.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The one list of a profile's members and their names in JSON: writing, reading and tests go
-// through it, so that none of them can forget one.
+// The one list of a profile's members and their names in JSON: writing, reading and tests use it,
+// so that none of them can omit one.
 #pragma once
 
 #include "host/profile.h"

@@ -17,7 +17,7 @@ text::Json to_json(const Profile& profile) {
 
 Result<Profile> from_json(const text::Json& json, std::string_view what) {
   if (json["schema"].text() != kHostSchema)
-    return bad_input("{} is no host profile: its schema is '{}', not {}", what,
+    return bad_input("{} is not a host profile: its schema is '{}', not {}", what,
                      json["schema"].text().substr(0, 60), kHostSchema);
   Profile out;
   text::FieldReader reader(what);

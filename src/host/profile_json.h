@@ -1,5 +1,5 @@
 // A profile as JSON and back: schema flense/host/v1 (docs/schemas/host-v1.json). A known fact is
-// {"value": …, "evidence": where}, an unknown one {"unknown": why}; what does not apply is absent.
+// {"value": …, "evidence": source}, an unknown one {"unknown": why}; what does not apply is absent.
 #pragma once
 
 #include <string_view>

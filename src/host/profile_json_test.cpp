@@ -40,7 +40,7 @@ TEST(ProfileJson, EveryMemberComesBack) {
   const auto again = from_json(json, "test");
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(*again, profile);
-  // Through text as well, and every member has its own name.
+  // Through text as well, and every member has a distinct name.
   const auto parsed = text::parse_json(text::dump_json(json, 2), "test");
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(from_json(*parsed, "test").value(), profile);
@@ -62,7 +62,7 @@ TEST(ProfileJson, WrongDocumentsSayWhere) {
     return profile ? std::string() : profile.error().message;
   };
   EXPECT_THAT(message(R"({"schema": "flense/inventory/v1"})"), HasSubstr("flense/inventory/v1"));
-  EXPECT_THAT(message("[]"), HasSubstr("no host profile"));
+  EXPECT_THAT(message("[]"), HasSubstr("not a host profile"));
   const auto with = [&](std::string_view member) {
     return message(fmt::format(R"({{"schema": "flense/host/v1", {}}})", member));
   };

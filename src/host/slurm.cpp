@@ -96,10 +96,11 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
   if (!architecture.value) {
     type = gpu_feature(node, tables);
     if (type.empty()) {
-      // Not even the vendor is known, so there is nothing that could be judged.
+      // Not even the vendor is known, so nothing can be judged.
       out.gpu_count = Number::unknown(
-          gres.type.empty() ? evidence + " names no GPU model"
-                            : fmt::format("{} has a type that is in no product table", evidence));
+          gres.type.empty()
+              ? evidence + " names no GPU model"
+              : fmt::format("{} has a type that is not in the product table", evidence));
       return;
     }
     architecture = tables.architecture_of(type);
@@ -117,7 +118,7 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
     if (const auto memory = memory_in_name(to_upper(type)))
       gpu.memory_bytes = Number::known(*memory, gpu.name.evidence);
     if (count > kMaxGpusOfNode) {
-      out.gpu_count = Number::unknown(fmt::format("{} is no believable count", evidence));
+      out.gpu_count = Number::unknown(fmt::format("{} is not a plausible count", evidence));
       count = 1;
     } else if (out.gpus.empty() || out.gpu_count.value) {
       out.gpu_count = Number::known(out.gpu_count.value.value_or(0) + count, evidence);
@@ -147,7 +148,7 @@ Profile profile_of_node(const SlurmNode& node, NodeTables& tables) {
     add_gres(node, *gres, tables, out);
   }
   if (!any) out.gpu_count = Number::known(0, fmt::format("node {}, Gres without gpu", node.name));
-  mark_unknown(out, fmt::format("Slurm does not tell it about node {}", node.name));
+  mark_unknown(out, fmt::format("Slurm does not report it for node {}", node.name));
   return out;
 }
 
@@ -216,7 +217,7 @@ Result<std::vector<SlurmNode>> scontrol_nodes(std::string_view text) {
   std::vector<SlurmNode> out;
   std::size_t at = text.find(kNodeName);
   while (at != std::string_view::npos) {
-    // The records begin their line; "NodeName=" inside a comment does not.
+    // Records begin a line; "NodeName=" inside a comment does not.
     std::size_t next = text.find("\nNodeName=", at);
     if (next != std::string_view::npos) ++next;
     const Pairs pairs =
@@ -266,7 +267,7 @@ std::string_view first_line(std::string_view text) {
 Result<std::vector<SlurmNode>> sinfo_nodes(std::string_view text) {
   const SinfoColumns columns = sinfo_columns(first_line(text));
   std::vector<SlurmNode> out;
-  std::set<std::string> seen;  // a node of two partitions has two lines
+  std::set<std::string> seen;  // a node in two partitions has two lines
   bool skip = columns.header;
   for (std::size_t line_number = 1; !text.empty(); ++line_number) {
     const std::string_view line = first_line(text);

@@ -1,6 +1,6 @@
 // Nodes of a Slurm cluster: `scontrol show node` as text or with --json, and `sinfo -o "%N %G %f"`.
-// Slurm knows how many GPUs of which type a node offers (Gres) and what its administrator calls its
-// features; it does not know drivers.
+// Slurm knows how many GPUs of which type a node offers (Gres) and the features that its
+// administrator assigned; it does not know drivers.
 #pragma once
 
 #include <string_view>

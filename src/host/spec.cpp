@@ -52,12 +52,12 @@ Failure no_driver_version(const knowledge::Drivers& drivers, std::string_view gp
   std::string hint = fmt::format("a driver version has the form {}@550.54.15", gpus);
   const std::string cuda = drivers.cuda_of(driver);
   if (!cuda.empty()) {
-    // The branch alone: its first driver is the one that its CUDA came with.
+    // A bare branch: its first driver is the one that its CUDA came with.
     hint = fmt::format("name the whole version, such as {}@{}", gpus, drivers.floor_for_cuda(cuda));
   } else if (const std::string floor = drivers.floor_for_cuda(driver); !floor.empty()) {
     hint = fmt::format("CUDA {} came with driver {}: {}@{}", driver, floor, gpus, floor);
   }
-  return usage(fmt::format("'{}' is no version of NVIDIA's driver", driver), std::move(hint));
+  return usage(fmt::format("'{}' is not a version of NVIDIA's driver", driver), std::move(hint));
 }
 
 void set_nvidia_driver(const knowledge::Drivers& drivers, const std::string& driver, Nvidia& out) {
@@ -91,7 +91,7 @@ std::optional<Result<void>> add_instance_word(const knowledge::Knowledge& tables
     if (one.provider == provider) names.push_back(one.type);
   const std::vector<std::string> near = knowledge::near_matches(clean(type), names, 3);
   return usage(
-      fmt::format("'{}' is no GPU instance type of {} that flense knows", clean(type), provider),
+      fmt::format("'{}' is not a GPU instance type of {} that flense knows", clean(type), provider),
       near.empty() ? "name its GPUs and driver instead: h100@550.54.15"
                    : fmt::format("did you mean {}:{}?", provider,
                                  fmt::join(near, fmt::format(" or {}:", provider))));
@@ -117,7 +117,7 @@ Result<Profile> described_profile(std::string_view words, const knowledge::Knowl
   while (!instance) {
     const std::size_t comma = rest.find(',');
     if (Result<void> added = add_gpus(tables.gpus, rest.substr(0, comma), out); !added) {
-      // Near names are the better hint; without one the word may have been meant as another form.
+      // Similar names are the better hint; otherwise the word may have been meant as another form.
       if (!added.error().hint.starts_with("did you mean")) added.error().hint = kForms;
       return std::unexpected(std::move(added).error());
     }
@@ -143,7 +143,7 @@ Result<Profile> described_profile(std::string_view words, const knowledge::Knowl
     set_nvidia_driver(tables.drivers, std::string(driver), out.nvidia);
   } else {
     if (driver.empty() || !is_amd_version(driver))
-      return usage(fmt::format("'{}' is no version of amdgpu", clean(driver)),
+      return usage(fmt::format("'{}' is not a version of amdgpu", clean(driver)),
                    fmt::format("a driver version has the form {}@6.10.5", gpus));
     out.amd.driver_version = Text::known(std::string(driver), kDescribed);
   }
@@ -204,7 +204,7 @@ Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& 
     TRY(const std::string text,
         with_hint(
             read_file(spec, kFileLimit),
-            "of Kubernetes nodes the images are not needed: jq 'del(.items[].status.images)'"));
+            "the images of Kubernetes nodes are not needed: jq 'del(.items[].status.images)'"));
     return parse_profiles(text, spec, tables);
   }
   return out;

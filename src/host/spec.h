@@ -1,6 +1,6 @@
-// The words by which a user names machines (--host): "this"; a file (a profile, a list of them, the
+// The forms in which a user names machines (--host): "this"; a file (a profile, a list of them, the
 // nodes of a cluster); a cloud's instance type, "aws:p5.48xlarge@550.54.15"; or GPUs and a driver,
-// "h100@550.54.15", for a machine that nobody has seen yet.
+// "h100@550.54.15", for a machine that was never probed.
 #pragma once
 
 #include <string>

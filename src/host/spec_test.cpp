@@ -44,7 +44,7 @@ TEST(Spec, ArchitecturesFamiliesAndLists) {
   EXPECT_THAT(
       described_profile("mi300x@6.10.5", knowledge::test_tables())->amd.driver_version.value,
       Optional(text("6.10.5")));
-  // A branch that the table does not know is a driver all the same.
+  // A branch that is not in the table is still a driver.
   const auto future = described_profile("h100@999.10.1", knowledge::test_tables());
   ASSERT_TRUE(future);
   EXPECT_FALSE(future->nvidia.cuda.value);

@@ -95,7 +95,7 @@ bool Tree::resolve_by_kernel(const std::string& path, std::optional<std::string>
     return true;
   }
   const std::string prefix = top == "/" ? top : top + "/";
-  // Whatever else stands there: the place was removed meanwhile, or lies where we cannot see it.
+  // Anything else there: the file was removed meanwhile, or is out of our sight.
   if (!place.starts_with(prefix)) return false;
   std::string real = place.substr(prefix.size());
   if (exists_without_links(real) != true) return false;
@@ -128,8 +128,8 @@ std::optional<std::string> Tree::resolve_anew(const std::string& path) const {
   std::string name = through_parent(path);
   if (const auto there = exists_without_links(name))
     return *there ? std::optional(std::move(name)) : std::nullopt;
-  // A link on the way is followed once for all that lies behind it. No path of the kernel's is
-  // longer, and this bounds the depth.
+  // A link on the way is followed once for everything below it. The kernel allows no longer path,
+  // and this bounds the depth.
   if (const std::size_t slash = path.rfind('/');
       name == path && slash != std::string::npos && path.size() < PATH_MAX) {
     const std::optional<std::string> parent = resolve(path.substr(0, slash));
@@ -193,11 +193,11 @@ std::optional<std::string> Tree::resolve_by_steps(std::string rest) const {
 }
 
 Result<UniqueFd> Tree::open(std::string_view path) const {
-  // Without O_NONBLOCK a pipe in a hostile tree would hold us for ever.
+  // Without O_NONBLOCK a pipe in a hostile tree would block us for ever.
   constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   UniqueFd fd;
   const std::string name(without_slashes(path));
-  // What was not asked for yet is there more often than not.
+  // What has not been asked for yet usually exists.
   if (!name.empty() && is_plain(name) && !memory_->place(name)) {
     const std::string real = through_parent(name);
     fd = open_without_links(real, kFlags);
@@ -207,13 +207,13 @@ Result<UniqueFd> Tree::open(std::string_view path) const {
     const std::optional<std::string> real = resolve(path);
     if (!real) return system_error(ENOENT, "cannot read " + label(path));
     fd = open_without_links(*real, kFlags);
-    if (!fd && (errno == ENOSYS || errno == EPERM))  // an older kernel, an engine's older filter
+    if (!fd && (errno == ENOSYS || errno == EPERM))  // an older kernel, or an engine's older filter
       fd = UniqueFd(::openat(memory_->top(), name_of(*real), kFlags | O_CLOEXEC));
   }
   if (!fd) return system_error(errno, "cannot read " + label(path));
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return system_error(errno, "cannot read " + label(path));
-  if (!S_ISREG(status.st_mode)) return bad_input("{} is no regular file", label(path));
+  if (!S_ISREG(status.st_mode)) return bad_input("{} is not a regular file", label(path));
   return fd;
 }
 

@@ -1,10 +1,10 @@
-// A part of a machine's file system that may lie somewhere else: /proc of a fixture, the root of a
-// mounted host. Links are followed inside the tree, so a hostile tree cannot show us files of the
+// A part of a machine's file system that may be located elsewhere: /proc of a fixture, the root of
+// a mounted host. Links are followed inside the tree, so a hostile tree cannot expose files of the
 // machine we run on; devices, sockets and pipes are never opened.
 //
 // In a copied tree a regular file may stand for a device node, since only root can make one:
-// "c MAJOR MINOR MODE UID GID", MODE octal, optionally followed by what the kernel answers to who
-// asks to read and write: "EACCES" (mode), "EPERM" (device rules of the control group).
+// "c MAJOR MINOR MODE UID GID", MODE octal, optionally followed by the kernel's answer to a request
+// for reading and writing: "EACCES" (mode), "EPERM" (device rules of the control group).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct DeviceNode {
   bool operator==(const DeviceNode&) const = default;
 };
 
-/// A stand-in's text as a node; nullopt when it is none.
+/// A stand-in's text as a node; nullopt when it is not one.
 std::optional<DeviceNode> parse_stand_in(std::string_view text);
 
 class Tree {

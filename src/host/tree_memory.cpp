@@ -28,7 +28,7 @@ std::optional<Answer> TreeMemory::find(const Answers<Answer>& answers, const std
 template <class Answer>
 void TreeMemory::keep(Answers<Answer>& answers, const std::string& path, const Answer& answer,
                       std::size_t size) {
-  constexpr std::size_t kNode = 128;  // what a map needs for an answer
+  constexpr std::size_t kNode = 128;  // memory that a map needs for an answer
   const std::scoped_lock lock(mutex_);
   size += path.size() + kNode;
   if (recall_ == Recall::kNone || size > kMost - kept_) return;

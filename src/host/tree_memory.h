@@ -1,6 +1,6 @@
-// What a tree has answered so far. One start asks a machine for the same things many times over
-// (each probe looks at the PCI devices for itself), and each answer costs some calls into the
-// kernel. May be asked by several threads.
+// A cache of what a tree has answered so far. One start asks a machine the same things many times
+// over (each probe looks at the PCI devices for itself), and each answer costs a few system calls.
+// Safe to use from several threads.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ class TreeMemory {
   static constexpr std::size_t kMost = 16u << 20;
   static constexpr std::size_t kMaxText = 4u << 10;  ///< bytes: a page, as large as sysfs answers
 
-  enum class Recall : bool { kNone, kKeep };  ///< kNone: every question is asked anew
+  enum class Recall : bool { kNone, kKeep };  ///< kNone: every question is asked again
 
   TreeMemory(UniqueFd top, Recall recall) : top_(std::move(top)), recall_(recall) {}
 

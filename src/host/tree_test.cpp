@@ -48,7 +48,7 @@ void links_stay_inside() {
   EXPECT_EQ(tree.read("absolute").value(), "ID=fixture\n");
   EXPECT_EQ(tree.read("a/folder/os-release").value(), "ID=fixture\n");
   EXPECT_THAT(tree.resolve("/a/folder/../absolute"), Optional(std::string("etc/os-release")));
-  // However a path is written.
+  // However the path is written.
   for (const char* path : {"etc/os-release", "/etc//os-release/", "./etc/os-release",
                            "etc/./os-release", "nothing/../etc/../etc/os-release/."})
     EXPECT_EQ(tree.resolve(path).value_or("none"),
@@ -66,7 +66,7 @@ TEST(Tree, LinksStayInside) {
 }
 
 TEST(Tree, AnOlderKernel) {
-  // In a process of its own, since a filter stays.
+  // In a separate process, since a filter cannot be removed.
   EXPECT_EXIT(
       {
         if (!forget_openat2()) std::_Exit(2);
@@ -93,7 +93,7 @@ TEST(Tree, AMachineKeepsItsAnswers) {
   EXPECT_FALSE(of_machine.exists("driver"));
   scratch.file("sys/devices/one/vendor", "0x1002\n");
   scratch.file("sys/devices/one/driver", "");
-  // As the first time: also for a copy, and for a tree below that is asked for again.
+  // As the first time: also for a copy, and for a subtree that is asked for again.
   const Machine copy = machine;
   EXPECT_EQ(copy.sys.read("bus/one/vendor").value(), "0x10de\n");
   EXPECT_FALSE(machine.sys.read("bus/one/vendor", 3)) << "too large, known or not";

@@ -41,7 +41,7 @@ std::vector<std::string> namespaces_of(const RunOptions& options) {
 }
 
 PathKinds path_kinds(int root, const Surroundings& at, const std::vector<GeneratedFile>& files) {
-  // Generated files are written by whoever starts this, later.
+  // Whoever starts this writes the generated files, later.
   return {[&](std::string_view path) {
             for (const auto& [name, text] : files)
               if (path == (at.files / name).native()) return FileKind::kFile;
@@ -129,8 +129,8 @@ Result<void> look_through(const LaunchInput& input, const PathKinds& look, Assem
   return check_programs(input.root, out.command.looked);
 }
 
-/// All that is of the host in the container, and what the image and the options add: what a program
-/// in it sees is this list, what crun makes in /dev, and the root.
+/// Everything from the host in the container, and what the image and the options add: a program in
+/// it sees this list, what crun makes in /dev, and the root.
 void describe_contents(const OciInput& oci, std::vector<std::string>& reasons) {
   reasons.emplace_back("descriptors: 0, 1, 2");
   std::vector<std::string_view> names;

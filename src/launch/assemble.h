@@ -1,5 +1,5 @@
-// What `flense run` and --bundle decide alike: all of a container as values, looked through before
-// anything is started or written.
+// What `flense run` and --bundle decide alike: a whole container as values, checked before anything
+// is started or written.
 #pragma once
 
 #include <filesystem>
@@ -37,7 +37,7 @@ struct LaunchInput {
   cdi::Edits devices = {};  ///< with the libraries that they need
   /// Processors and memory of the command; nullopt: those of whoever starts it.
   std::optional<Placement> placement = std::nullopt;
-  /// System calls at which whoever traces the container is asked; empty: nobody does.
+  /// System calls at which the tracer of the container is asked; empty: there is no tracer.
   std::vector<std::string> traced = {};
   /// Directories of flense's own that a bind must not bring along: state of containers, roots.
   std::vector<std::filesystem::path> own = {};
@@ -55,7 +55,7 @@ struct Surroundings {
   std::string root;
   Identity host;
   std::string id;
-  /// The engine takes the compiled filter for certain, and the other form would only be read.
+  /// The engine certainly uses the compiled filter; the other form would only be parsed.
   bool compiled_filter_alone = false;
 };
 

@@ -23,7 +23,7 @@ Result<std::string> layers_text(const std::vector<std::string>& layers) {
                   "{} cannot be a layer of an overlay: its name has a "
                   "colon, a comma or a backslash",
                   layer)
-          .hint("write the bundle to another place, or set FLENSE_CACHE");
+          .hint("write the bundle elsewhere, or set FLENSE_CACHE");
   return fmt::format("{}", fmt::join(layers, ":"));
 }
 
@@ -79,7 +79,7 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
   TRY(Assembled plan, assemble(input, {place, root, hybrid ? root_of_namespace : caller, id}));
   const bool layered = !plan.missing.empty();
   if (layered) {
-    // What the image lacks is a layer above it, which only a mount brings together.
+    // What the image lacks is in a layer above it, which only a mount can combine with it.
     root = place / kLayeredRoot;
     TRY(plan, assemble(input, {place, root, root_of_namespace, id}));
   }
@@ -87,7 +87,7 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
       engine.program,     "--root", places.state(), "--cgroup-manager=disabled", "run", "-b", place,
       "--no-new-keyring", id};
   std::string mounts;
-  // crun refuses a hybrid view; a namespace in which that half is covered has none.
+  // crun refuses a hybrid hierarchy; a namespace in which that half is covered has none.
   if (hybrid) mounts += "mount -t tmpfs tmpfs /sys/fs/cgroup/unified && ";
   if (layered) {
     TRY(const std::string layers, layers_text({place / kSkeleton, input.root.path}));

@@ -1,4 +1,4 @@
-// A launch that somebody else starts: an OCI bundle (runtime-spec bundle.md).
+// A container for somebody else to start: an OCI bundle (runtime-spec bundle.md).
 #pragma once
 
 #include <filesystem>

@@ -16,7 +16,7 @@ Result<std::string> new_id(const RunOptions& options) {
   if (!options.name.empty()) return options.name;
   std::array<unsigned char, 6> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    return system_error(errno, "cannot make up a name");
+    return system_error(errno, "cannot generate a name");
   std::string out = "flense-";
   for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
   return out;
@@ -34,7 +34,7 @@ std::vector<std::string> engine_words(const RunOptions& options, const Engine& e
                                       const RuntimePlaces& places,
                                       const std::filesystem::path& place, const std::string& id) {
   const bool limits = options.memory || options.cpus;
-  // Numbers of processes that are not ours mean nothing to `flense exec`: their state ends with
+  // Ids of processes that are not ours mean nothing to `flense exec`: their state ends with
   // them.
   const std::filesystem::path state =
       options.die_with_parent || options.other_id ? place / "crun" : places.state();
@@ -43,7 +43,7 @@ std::vector<std::string> engine_words(const RunOptions& options, const Engine& e
       state,          limits ? "--cgroup-manager=cgroupfs" : "--cgroup-manager=disabled",
       "run",          "-b",
       place};
-  // A keyring for each container would meet the user's quota of a few hundred.
+  // A keyring for each container would exceed the user's quota of a few hundred.
   if (!options.isolate) out.emplace_back("--no-new-keyring");
   out.push_back(id);
   return out;
@@ -112,8 +112,8 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   describe_engine(engine, layout, stage.cover_unified, out.reasons);
   if (options.writable)
     out.notices.emplace_back(
-        "--writable: the first write to a large file of the image copies all of it, and chmod does "
-        "too; keep data on -v mounts");
+        "--writable: the first write to a large file of the image copies all of it, and so does "
+        "chmod; keep data on -v mounts");
   return out;
 }
 

@@ -1,5 +1,5 @@
-// One launch, from what was asked for to what is done: decisions first, as values that can be
-// shown, then start_stage().
+// One launch, from the request to its execution: decisions first, as values that can be shown, then
+// start_stage().
 #pragma once
 
 #include <string>

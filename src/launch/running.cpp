@@ -42,7 +42,7 @@ std::uint64_t start_time_of(int pid) {
   const std::size_t close = text->rfind(')');
   if (close == std::string::npos) return 0;
   std::string_view rest = std::string_view(*text).substr(close + 1);
-  // One that has ended stays listed until its parent asks for it.
+  // A process that has ended stays listed until its parent reaps it.
   if (rest.starts_with(" Z") || rest.starts_with(" X")) return 0;
   for (int field = 2; field < 22; ++field) {
     const std::size_t space = rest.find(' ');
@@ -129,13 +129,11 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
   if (!std::filesystem::exists(directory, error)) return {};
   const auto status = read_status(directory);
   if (status && lives(*status))
-    return fail(Code::kEnvironment, "a container '{}' runs already", name)
-        .hint(fmt::format("flense exec {} COMMAND starts something in it", name));
-  // Without a readable state it may be about to start, for a while.
+    return fail(Code::kEnvironment, "a container '{}' is already running", name)
+        .hint(fmt::format("flense exec {} COMMAND runs a command in it", name));
+  // Without a readable state it may still be starting, for a while.
   if (!status && is_young(directory))
-    return fail(Code::kEnvironment,
-                "a container '{}' is being started, or "
-                "what is left of one lies in {}",
+    return fail(Code::kEnvironment, "a container '{}' is starting, or {} holds the remains of one",
                 name, directory.string())
         .hint("choose another --name");
   std::filesystem::remove_all(directory, error);
@@ -144,7 +142,7 @@ Result<void> clear_dead(const RuntimePlaces& places, const std::string& name) {
 }
 
 void forget_dead(const RuntimePlaces& places) {
-  // Where directories count their subdirectories, this is their number.
+  // Where directories count their subdirectories, this is the count.
   struct stat status{};
   if (::stat(places.state().c_str(), &status) != 0 || status.st_nlink < kManyStates) return;
   std::error_code error;
@@ -175,7 +173,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
     for (const std::string& item : items) json.push(item);
     return json;
   };
-  // Where the container's command runs, what joins it does, too.
+  // What joins the container runs in the same place as its command.
   std::vector<std::string> args;
   for (const text::Json& item : out.process["args"].items()) args.emplace_back(item.text());
   args = placing_words_of(args);
@@ -184,9 +182,9 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   out.process.set("args", list(args));
   out.process.set("env", list(env.items()));
   out.process.set("terminal", request.terminal);
-  // Whatever became of the state: it may lie where a container could write.
+  // Whatever has become of the state: it may be where a container could write.
   out.process.set("noNewPrivileges", true);
-  // What the first process sees as its root, with everything that is mounted there.
+  // What the first process sees as its root, with everything mounted there.
   const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
                              O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root) {
@@ -205,7 +203,7 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
 }
 
 Result<int> start_exec(const ExecPlan& plan) {
-  // A descriptor for the process, so that its number cannot come to mean another one.
+  // A descriptor for the process, so that its id cannot come to mean another one.
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, plan.container.pid, 0)));
   if (!process || !lives(plan.container))
     return fail(Code::kEnvironment, "the container '{}' has ended", plan.container.id);
@@ -220,7 +218,7 @@ Result<int> start_exec(const ExecPlan& plan) {
   if (!plan.cgroup.empty()) TRY_DO(join_divided_cgroup("/sys/fs/cgroup", plan.cgroup));
   if (const int error = once_alone([&] { return ::setns(outer.get(), CLONE_NEWUSER); }))
     return system_error(error, "cannot join the container's outer user namespace");
-  if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot make a mount namespace");
+  if (::unshare(CLONE_NEWNS) != 0) return system_error(errno, "cannot create a mount namespace");
   if (cgroup_layout("/sys/fs/cgroup") == CgroupLayout::kHybrid &&
       ::mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") != 0)
     return system_error(errno, "cannot cover /sys/fs/cgroup/unified");

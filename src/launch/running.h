@@ -1,5 +1,5 @@
-// Containers of this user that run on this machine, as crun's state directory knows them, and the
-// way into one.
+// Containers of this user that run on this machine, as crun's state directory lists them, and the
+// way to enter one.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ std::vector<Running> list_running(const RuntimePlaces& places);
 /// that names those there are.
 Result<Running> find_running(const RuntimePlaces& places, const std::string& name);
 
-/// Forgets those whose processes are gone (crun was killed), when many have gathered.
+/// Forgets those whose processes are gone (crun was killed), once many have accumulated.
 void forget_dead(const RuntimePlaces& places);
 /// Forgets a container of that name whose processes are gone (crun was killed); an environment
 /// error when it lives.

@@ -170,7 +170,7 @@ TEST_F(Examples, AreMendedAsTheySay) {
       EXPECT_EQ(mend(file->source, findings).text, fix.text);
     }
     if (example.fixes.empty()) continue;
-    // What is mended is found no more.
+    // What has been fixed is no longer reported.
     std::vector<Input> after;
     for (const Input& input : example.files)
       after.push_back({input.path, mend(project.find(input.path)->source, findings).text});

@@ -45,7 +45,7 @@ Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink&
       out.everywhere.insert(ids.begin(), ids.end());
     else
       out.places.emplace_back(pragma.covers, ids);
-    if (pragma.of_hadolint) continue;  // its own rules are none of ours
+    if (pragma.of_hadolint) continue;  // hadolint's rules are not ours
     for (const std::string& word : pragma.rules)
       if (rules.named(word).empty())
         sink.add("unknown-rule", file, pragma.comment,

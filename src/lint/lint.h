@@ -1,4 +1,4 @@
-// The whole of a linting: files in, findings out. Nothing here touches a disk.
+// Linting as a whole: files in, findings out. Nothing here touches the disk.
 #pragma once
 
 #include <map>
@@ -17,15 +17,15 @@ struct Input {
   std::string text;
 };
 
-/// Reads every file by its kind; what cannot be read is among the problems of the file.
+/// Reads every file according to its kind; what cannot be read is listed in the file's problems.
 Project read_project(std::vector<Input> inputs, std::vector<Context> contexts,
                      std::vector<host::Profile> hosts, const knowledge::Knowledge& knowledge);
 
-/// A finding that a team lives with for a while.
+/// A finding that a team tolerates for some time.
 struct Waiver {
   std::string rule;   ///< id, number or alias
   std::string path;   ///< pattern with '*'; empty: every file
-  std::string until;  ///< "2026-12-31", the last day; empty: for good
+  std::string until;  ///< "2026-12-31", the last day; empty: no end
   std::string reason;
 };
 
@@ -39,7 +39,7 @@ struct Policy {
 
 struct Outcome {
   std::vector<Finding> findings;  ///< by path, place and rule
-  std::size_t ignored = 0;        ///< by comments and policy
+  std::size_t ignored = 0;        ///< suppressed by comments and policy
   std::size_t waived = 0;
 };
 

@@ -10,7 +10,7 @@ Mended mend(const SourceText& source, const std::vector<Finding>& findings) {
   const auto fits = [&](const Edit& edit) {
     return edit.span.begin <= edit.span.end && edit.span.end <= source.text().size() &&
            std::ranges::none_of(taken, [&](const Edit* other) {
-             // Two insertions at one place have no order between them.
+             // Two insertions at the same place have no defined order.
              return edit.span.begin < other->span.end
                         ? other->span.begin < edit.span.end || other->span == edit.span
                         : other->span == edit.span;

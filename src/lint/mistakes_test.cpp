@@ -1,5 +1,5 @@
-// examples/mistakes is a project with the mistakes of every day; expected.txt lists them. Here it
-// is linted as it lies on the disk, and mended.
+// examples/mistakes is a project with everyday mistakes; expected.txt lists them. Here it is linted
+// as it is on disk, and fixed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -97,7 +97,7 @@ TEST_F(Mistakes, AreAllFound) {
   }
   std::size_t missed = 0;
   for (const Mistake& mistake : expected_) {
-    // One number stands for several rules where a subject has several kinds of files.
+    // One number stands for several rules where a topic has several kinds of files.
     const auto rows = rules_->named(mistake.rule);
     const bool there = std::ranges::any_of(found, [&](const Finding& finding) {
       return finding.path == mistake.path &&

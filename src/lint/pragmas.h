@@ -1,6 +1,6 @@
-// Comments that switch rules off: "# flense ignore=rule,rule" for the instruction or line below
-// (or the line it stands on), "# flense global ignore=rule" for the file; hadolint's form of both
-// with the ids of rules that mean the same.
+// Comments that disable rules: "# flense ignore=rule,rule" for the instruction or line below (or
+// the same line), "# flense global ignore=rule" for the file; hadolint's form of both works too,
+// for the ids of equivalent rules.
 #pragma once
 
 #include <string>

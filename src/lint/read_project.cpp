@@ -23,7 +23,7 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   if (is_text) out->kind = kind_of(input.path, input.text);
   out->source = SourceText(std::move(input.path), std::move(input.text));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
-  if (!is_text) out->problems.push_back({{}, "the file is no text: it holds zero bytes"});
+  if (!is_text) out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
   return out;
 }
 

@@ -1,5 +1,5 @@
-// The examples of tests/lint/rules/ID.txt: what a rule finds, what it lets pass, and what its mend
-// makes of it. The documentation shows the same ones.
+// The examples of tests/lint/rules/ID.txt: what a rule reports, what it accepts, and the result of
+// its fix. The documentation shows the same ones.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Test helper: checks a document against the part of JSON Schema draft-07 that our schemas use. An
-// unknown keyword is a complaint, so that a schema cannot promise what is not checked.
+// Test helper: validates a document against the subset of JSON Schema draft-07 that our schemas
+// use. An unknown keyword is an error, so that a schema cannot promise what is not checked.
 #pragma once
 
 #include <algorithm>
@@ -73,7 +73,7 @@ class SchemaChecker {
       } else if (key == "minLength") {
         if (document.text().size() < rule.unsigned_or(0)) complain(place, "too short");
       } else if (key == "pattern") {
-        // Our patterns are anchored beginnings: "^sm_[0-9]+$", "^gfx".
+        // Our patterns are anchored prefixes: "^sm_[0-9]+$", "^gfx".
         const std::string_view literal = rule.text().substr(1, rule.text().find('[') - 1);
         if (!document.text().starts_with(literal)) complain(place, "does not match");
       } else if (std::find(kSilent.begin(), kSilent.end(), key) == kSilent.end()) {

@@ -261,7 +261,7 @@ std::string least_driver(std::string_view cuda, const std::vector<std::string>& 
   for (const std::string& one : architectures) {
     const auto* row = tables.architectures.find(one);
     if (row == nullptr || row->least_driver.empty()) continue;
-    // A bare branch means its first driver, which the toolkit of its CUDA came with.
+    // A bare branch means its first driver, the one that came with its CUDA toolkit.
     std::string floor = row->least_driver;
     if (floor.find('.') == std::string::npos) {
       const auto* branch = tables.drivers.branch(first_number(floor).value_or(0));

@@ -1,5 +1,5 @@
-// The builds that a template could be made with, and the image that each would become: what compat
-// then judges as it judges a real one.
+// The builds that a template could use, and the image that each would produce: compat then judges
+// it like a real one.
 #pragma once
 
 #include <string>
@@ -35,7 +35,7 @@ inventory::Needs described_image(const Template& chosen, const Candidate& candid
 /// The least NVIDIA driver that runs a CUDA at all: of its major's minor-version mode, or of the
 /// toolkit itself where there is no such mode. Empty when no table tells.
 std::string least_driver(std::string_view cuda, const knowledge::Knowledge& tables);
-/// The least driver for that CUDA on GPUs of these architectures.
+/// The minimum driver for that CUDA on GPUs of these architectures.
 std::string least_driver(std::string_view cuda, const std::vector<std::string>& architectures,
                          const knowledge::Knowledge& tables);
 

@@ -86,10 +86,10 @@ std::string least_amdgpu(std::string_view rocm, const Knowledge& tables) {
   return out;
 }
 
-/// A host whose driver nobody told, with the least one that the candidate runs on.
+/// A host with an unknown driver, given the minimum one that the candidate runs on.
 Profile with_least_driver(const Template& chosen, Profile host, const Candidate& candidate,
                           const Knowledge& tables) {
-  constexpr const char* kWhy = "the least driver for this build";
+  constexpr const char* kWhy = "the minimum driver for this build";
   if (chosen.vendor == "amd") {
     if (std::string driver = least_amdgpu(candidate.rocm, tables); !driver.empty())
       host.amd.driver_version = host::Text::known(std::move(driver), kWhy);
@@ -219,7 +219,7 @@ Failure nothing_fits(const Template& chosen, const Choice& tried) {
   if (tried.rejected.empty())
     return usage(fmt::format("the tables have no build for {}", chosen.name),
                  "add rows to releases.json (--data)");
-  // The last one asks for least; what refuses even that is the fact to mend.
+  // The last one requires least; whatever rejects even that is the fact to fix.
   const Rejection& last = tried.rejected.back();
   const Rejection& first = tried.rejected.front();
   Failure failure =
@@ -306,7 +306,7 @@ std::string host_words(const Profile& host, const Knowledge& tables) {
   }
   if (driver.empty())
     if (const auto known = compat::host_driver(host)) driver = known->version;
-  // A profile from a file may hold any text, and these words go into files that others execute.
+  // A profile from a file may contain any text, and these words go into files that others execute.
   if (!is_version(driver)) driver.clear();
   return fmt::format("{}{}{}", fmt::join(gpus, ","), driver.empty() ? "" : "@", driver);
 }

@@ -1,4 +1,4 @@
-// Which build a project is made with. Pure: every candidate is described as an image and judged for
+// Chooses the build of a project. Pure: every candidate is described as an image and judged for
 // every host by compat, as `flense check` would judge the image once it is built; the best one that
 // passes everywhere is taken. So nothing is decided here that compat does not know.
 #pragma once
@@ -26,8 +26,8 @@ struct HostSide {
   std::string source;                      ///< as the user named it
   std::vector<std::string> architectures;  ///< "9.0", "gfx942"
   std::string driver;                      ///< empty: unknown
-  bool assumed = false;                    ///< the driver is the least that the choice runs on
-  bool native = true;                      ///< false: CUDA's minor-version mode
+  bool assumed = false;  ///< the driver is assumed: the minimum that the choice runs on
+  bool native = true;    ///< false: CUDA's minor-version mode
   compat::Verdict verdict = compat::Verdict::kOk;
   std::vector<compat::Check> checks;  ///< of the chosen build
 };

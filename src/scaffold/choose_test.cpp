@@ -28,8 +28,8 @@ struct Row {
   std::string_view build;
 };
 
-// What each host gets, from the tables by hand: CUDA of the driver, least driver of a major, GPUs
-// of a build, ROCm of amdgpu.
+// What each host gets, derived from the tables by hand: CUDA of the driver, minimum driver of a
+// major, GPUs of a build, ROCm of amdgpu.
 TEST(ChooseTest, EachHostGetsTheNewestThatItRuns) {
   const std::vector<Row> rows = {
       {"pytorch-inference", {"h100@550.54.15"}, "torch 2.14.1+cu126"},
@@ -91,8 +91,8 @@ TEST(ChooseTest, WhatRulesABuildOutIsTold) {
 }
 
 TEST(ChooseTest, NothingFits) {
-  // Kepler's last code is CUDA 11.8's, and torch 2.7 of cu118 dropped what came before; CUDA 12
-  // needs 525.
+  // The last code for Kepler is CUDA 11.8's, and torch 2.7 for cu118 dropped what came before; CUDA
+  // 12 needs 525.
   const Result<Choice> old = chosen("jax", {"a100@470.82.01"});
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, Code::kUsage);
@@ -188,7 +188,7 @@ inventory::Needs image_of(const Choice& choice) {
       row.bytes = 1000;
       code.entries.push_back(row);
     }
-    // Of a framework the code is the wheels', which framework-build judges by the table.
+    // For a framework the code is in the wheels, which framework-build judges by the table.
     if (one.version.empty()) out.code.push_back(code);
   } else {
     out.runtimes.push_back({"ROCm", one.rocm, "librocblas"});
@@ -196,7 +196,7 @@ inventory::Needs image_of(const Choice& choice) {
   return out;
 }
 
-// What was chosen is what check accepts: every template for hosts from old to new.
+// What is chosen is what check accepts: every template for hosts from old to new.
 TEST(ChooseTest, CheckAcceptsEveryChoice) {
   const std::vector<std::string> nvidia = {
       "a100@525.60.13",    "h100@535.104.05", "h100@550.54.15",    "l4@550.54.15",
@@ -217,7 +217,7 @@ TEST(ChooseTest, CheckAcceptsEveryChoice) {
       const compat::HostVerdict verdict =
           compat::judge({image, host.front(), tables(), compat::Launcher::kDocker, false, nullptr});
       for (const compat::Check& check : verdict.checks) {
-        // Of frameworks the code itself is not described here: the table of their builds judges it.
+        // The code of frameworks is not described here: the table of their builds judges it.
         const bool bad = check.verdict == compat::Verdict::kFail ||
                          check.verdict == compat::Verdict::kUnsupported ||
                          (check.verdict == compat::Verdict::kUnknown && check.decisive &&
@@ -225,7 +225,7 @@ TEST(ChooseTest, CheckAcceptsEveryChoice) {
         EXPECT_FALSE(bad) << one.name << ", " << out->candidate.name << " for " << words << ": "
                           << check.id << ": " << check.message;
       }
-      // The least driver is none that the host falls short of.
+      // The minimum driver is not one that the host falls short of.
       if (!out->driver.empty()) {
         EXPECT_TRUE(version_at_least(out->hosts.front().driver, out->driver))
             << one.name << " for " << words;

@@ -233,7 +233,7 @@ Result<Project> make_project(const Template& chosen, const std::vector<Profile>&
   Project out;
   out.chosen = chosen;
   TRY(out.choice, choose(chosen, hosts, tables));
-  // Conda's versions stand in environment.yml, which is one for all.
+  // Conda's versions are in environment.yml, of which there is only one.
   if (chosen.stack != Stack::kConda)
     for (const Profile& host : hosts) {
       TRY(Choice one, choose(chosen, {host}, tables));

@@ -1,4 +1,4 @@
-// A template with the versions chosen for some hosts: the files of the project, and why.
+// A template with the versions chosen for some hosts: the files of the project, and the reasons.
 #pragma once
 
 #include <string>

@@ -111,7 +111,7 @@ TEST(ProjectTest, ChosenVersionsReachTheFiles) {
   EXPECT_TRUE(has(dockerfile, "dev.flense.requires.driver-minor=\"525.60.13\""));
   EXPECT_TRUE(has(dockerfile, "dev.flense.requires.gpus=\"sm_90\""));
   EXPECT_TRUE(has(text_of(project, "README.md"), "releases.json, torch, 2.14.1"));
-  EXPECT_TRUE(has(text_of(project, "README.md"), "was passed over for h100@550.54.15"));
+  EXPECT_TRUE(has(text_of(project, "README.md"), "was rejected for h100@550.54.15"));
   EXPECT_TRUE(has(text_of(project, ".github/workflows/image.yml"), "host: h100@550.54.15"));
   EXPECT_TRUE(has(text_of(project, "docker-bake.hcl"), "name   = \"h100-550-54-15\""));
 }

@@ -52,8 +52,8 @@ std::string why_this(const Template& chosen, const Choice& choice) {
   if (choice.candidate.ended)
     return "the only one that serves these GPUs and drivers; its image tag may be deleted, as its "
            "driver branch has ended";
-  return native ? "the newest that every driver supports itself, with an image that is kept up"
-                : "the newest that runs in minor-version mode, with an image that is kept up: the "
+  return native ? "the newest that every driver supports itself, with a maintained image"
+                : "the newest that runs in minor-version mode, with a maintained image: the "
                   "program holds machine code for each GPU, so no driver compiles any PTX";
 }
 
@@ -85,12 +85,12 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
                  candidate.source});
   if (chosen.stack == Stack::kJax || chosen.stack == Stack::kConda)
     out.push_back({"CUDA", candidate.cuda,
-                   "what this build was made with; pinned, since its packages would take any newer "
-                   "one, and the driver decides which is too new",
+                   "what this build was made with; pinned, since its packages would accept any "
+                   "newer one, and the driver decides which is too new",
                    candidate.source});
   if (!build.empty())
-    out.push_back({"builder image", build, "compilers stay in it: nothing of it is shipped",
-                   candidate.source});
+    out.push_back(
+        {"builder image", build, "compilers stay in it: none of it is shipped", candidate.source});
   const char* const why_base =
       chosen.stack == Stack::kToolkit
           ? "nvcc links the CUDA runtime into the program, so no CUDA image is needed below it"
@@ -103,7 +103,7 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
   for (const HostSide& host : choice.hosts)
     if (host.assumed)
       out.push_back({"driver", host.name,
-                     "no driver is named: taken for the least that this build runs on", ""});
+                     "no driver is named: assumed to be the minimum that this build runs on", ""});
   if (!choice.driver.empty()) {
     const auto major = first_number(candidate.cuda);
     const auto* row = major ? tables.drivers.minor_version(*major) : nullptr;
@@ -118,8 +118,7 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
 }
 
 std::string sentence(const Rejection& rejected) {
-  return fmt::format("{} was passed over for {}: {}", rejected.candidate, rejected.host,
-                     rejected.why);
+  return fmt::format("{} was rejected for {}: {}", rejected.candidate, rejected.host, rejected.why);
 }
 
 }  // namespace flense::scaffold

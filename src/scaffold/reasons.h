@@ -1,4 +1,4 @@
-// Why a build was chosen, in words.
+// Why a build was chosen, as text.
 #pragma once
 
 #include <vector>

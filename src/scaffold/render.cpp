@@ -26,11 +26,10 @@ Result<void> append_line(std::string_view line, const Marks& marks, std::string_
     line.remove_prefix(begin + kMark.size());
     const std::size_t end = line.find(kMark);
     if (end == std::string_view::npos)
-      return fail(Code::kInternal, "template {} has a mark that does not end", what);
+      return fail(Code::kInternal, "template {} has an unterminated placeholder", what);
     const auto value = marks.find(line.substr(0, end));
     if (value == marks.end())
-      return fail(Code::kInternal,
-                  "template {} has the mark '{}', and nothing is known by that name", what,
+      return fail(Code::kInternal, "template {} has the placeholder '{}', which has no value", what,
                   line.substr(0, end));
     out += value->second;
     line.remove_prefix(end + kMark.size());

@@ -1,8 +1,8 @@
-// The substitution of the templates in data/init. A value goes where its mark @@name@@ stands; the
-// lines between `@@if name@@` and `@@end@@` stay where that name is set and not empty. Two at signs
-// mean nothing in Dockerfiles, YAML, HCL, JSON, shell, Python, C++ and CMake, and unlike {{…}},
-// ${…} and <<…>> are no part of Go templates, Jinja, GitHub expressions, Compose variables or
-// here-documents, which the written files use themselves.
+// The substitution in the templates of data/init. A value replaces its placeholder @@name@@; the
+// lines between `@@if name@@` and `@@end@@` are kept if that name is set and not empty. Two at
+// signs mean nothing in Dockerfiles, YAML, HCL, JSON, shell, Python, C++ and CMake, and unlike
+// {{…}}, ${…} and <<…>> are not part of Go templates, Jinja, GitHub expressions, Compose variables
+// or here-documents, which the written files use themselves.
 #pragma once
 
 #include <map>

@@ -1,6 +1,6 @@
-// What `flense init` can write: templates and the files each is made of. The texts lie in data/init
-// and travel inside the program; data/init/templates.json says which template takes which of them.
-// A line `@@include PATH@@` stands for the text at PATH, which includes nothing itself.
+// What `flense init` can write: templates and the files each consists of. The texts are in
+// data/init and compiled into the program; data/init/templates.json lists which template uses which
+// of them. A line `@@include PATH@@` stands for the text at PATH, which includes nothing itself.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Hosts by their words, and the tables, for the tests of this room.
+// Hosts by name, and the tables, for the tests of this room.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -18,12 +18,12 @@ Result<void> check_place(const fs::path& directory, const std::string& path) {
   const fs::path target = directory / path;
   const fs::file_status status = fs::symlink_status(target, ignored);
   if (fs::exists(status) && !fs::is_regular_file(status))
-    return fail(Code::kEnvironment, "{} is there and is no regular file", target.string());
+    return fail(Code::kEnvironment, "{} exists and is not a regular file", target.string());
   for (fs::path folder = target.parent_path(); !folder.empty(); folder = folder.parent_path()) {
     const fs::file_status above = fs::status(folder, ignored);
     if (fs::exists(above)) {
       if (!fs::is_directory(above))
-        return fail(Code::kEnvironment, "{} is there and is no directory", folder.string());
+        return fail(Code::kEnvironment, "{} exists and is not a directory", folder.string());
       break;
     }
     if (folder == folder.parent_path()) break;

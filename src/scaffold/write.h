@@ -1,4 +1,4 @@
-// Writing a project: all of its files, or none when one is in the way.
+// Writes a project: all of its files, or none if one already exists.
 #pragma once
 
 #include <filesystem>

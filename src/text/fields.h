@@ -1,8 +1,8 @@
 // Plain structures as JSON and back, through one list of their members: a structure S has, in its
 // own namespace, each_field(S& or const S&, see), which calls see("name", member) for each member.
-// Lists, maps of texts, optionals and structures nest. A type with a form of its own has
+// Lists, maps of texts, optionals and structures nest. A type with its own JSON form provides
 // field_json(const T&) and read_field(FieldReader&, json, place, T&) instead, and applies(const T&)
-// when it may be absent.
+// if it may be absent.
 #pragma once
 
 #include <concepts>
@@ -96,7 +96,7 @@ class FieldReader {
       if (!json.is_string()) return complain(place, "a text");
       out = json.text();
     } else if constexpr (std::same_as<T, std::uint64_t>) {
-      // A negative number, a fraction and a number beyond 2^64 differ from what they are read as.
+      // A negative number, a fraction or a number beyond 2^64 differs from what it is read as.
       out = json.unsigned_or(0);
       if (!json.is_number() || json != Json(out)) complain(place, "a whole number");
     } else if constexpr (std::same_as<T, bool>) {

@@ -25,7 +25,7 @@ class Json {
   Json(int value);
   Json(unsigned value);
   Json(std::int64_t value);
-  /// Kept signed where it fits, so that equal numbers compare equal however they were made.
+  /// Kept signed if it fits, so that equal numbers compare equal however they were created.
   Json(std::uint64_t value);
   Json(double value);
   Json(const char* value);
@@ -33,7 +33,8 @@ class Json {
   Json(std::string value);
   Json(Array value);
   Json(Object value);
-  // Out of line: the variant's visitors would be instantiated in every file that holds a value.
+  // Out of line: otherwise the variant's visitors are instantiated in every file that holds a
+  // value.
   Json(const Json&);
   Json(Json&&) noexcept;
   Json& operator=(const Json&);
@@ -50,7 +51,7 @@ class Json {
   bool is_number() const;
   bool is_bool() const { return std::holds_alternative<bool>(value_); }
 
-  // Lenient readers: the fallback when the type is another.
+  // Lenient accessors: the fallback if the type is another.
   std::string_view text(std::string_view fallback = {}) const;
   std::uint64_t unsigned_or(std::uint64_t fallback) const;
   std::int64_t integer_or(std::int64_t fallback) const;

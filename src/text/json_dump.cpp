@@ -1,4 +1,4 @@
-// Our own writer: the output is part of digests, so its every byte is decided here.
+// Our own writer: the output goes into digests, so every byte of it is decided here.
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -64,7 +64,7 @@ void write_double(std::string& out, double value) {
   const auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   const std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
   out += text;
-  // A whole number stays a double when it is read again.
+  // A whole number must still be a double when it is read back.
   if (text.find_first_of(".e") == std::string_view::npos) out += ".0";
 }
 

@@ -36,7 +36,7 @@ class Scanner {
       Member member;
       member.key = {at, string_end(at)};
       member.name = decoded(member.key);
-      at = blanks_end(blanks_end(member.key.end) + 1);  // behind the colon
+      at = blanks_end(blanks_end(member.key.end) + 1);  // after the colon
       member.value = {at, value_end(at)};
       at = blanks_end(member.value.end);
       if (text_[at] == ',') at = blanks_end(at + 1);
@@ -149,7 +149,7 @@ std::string with_member(std::string_view text, const Scanner& scanner, const Fou
     const std::size_t end = found.members.back().value.end;
     return replaced(text, {end, end}, "," + (blanks.empty() ? " " : blanks) + member);
   }
-  // An empty object of its own line gets lines.
+  // An empty object on a line of its own is spread over lines.
   if (text.substr(0, found.object.begin).find_first_not_of(" \t\r\n") == std::string_view::npos)
     return replaced(text, found.object, dump_json(Json::object().set(name, value), kIndent));
   return replaced(text, found.object, "{" + member + "}");
@@ -159,7 +159,7 @@ std::string without_member(std::string_view text, const Found& found) {
   const std::size_t index = *found.index;
   const std::vector<Member>& members = found.members;
   if (members.size() == 1) return replaced(text, found.object, "{}");
-  // With the comma before it, or, of the first, the one behind.
+  // With the comma before it; for the first member, the one after it.
   if (index > 0)
     return replaced(text, {members[index - 1].value.end, members[index].value.end}, "");
   return replaced(text, {members[0].key.begin, members[1].key.begin}, "");
@@ -181,7 +181,7 @@ void set_in(Json& document, const JsonPlace& place, const std::string& key, cons
 Result<std::string> checked(std::string out, const Json& expected, std::string_view what) {
   const Result<Json> parsed = parse_json(out, what);
   if (parsed && *parsed == expected) return out;
-  return fail(Code::kInternal, "{} was not changed as it was meant", what);
+  return fail(Code::kInternal, "{} was not changed as intended", what);
 }
 
 }  // namespace
@@ -195,7 +195,7 @@ Result<std::string> set_member(std::string_view text, const JsonPlace& place,
   if (found.index)
     return checked(replaced(text, found.members[*found.index].value, dump_json(value)), expected,
                    what);
-  // The objects that are missing come with the member.
+  // Missing parent objects are created together with the member.
   std::string name = key;
   Json inner = value;
   for (std::size_t i = 0; i < found.missing; ++i) {

@@ -1,4 +1,4 @@
-// Changes of single members that leave every other byte of a JSON document as it is: order, blanks,
+// Edits of single members that leave every other byte of a JSON document alone: order, white space,
 // the spelling of numbers.
 #pragma once
 

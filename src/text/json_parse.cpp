@@ -1,5 +1,5 @@
-// Adapter over nlohmann::json's SAX parser, which keeps no stack of its own calls: deep nesting
-// costs us our own stack entries only, and those are capped.
+// Adapter over nlohmann::json's SAX parser, which does not recurse: deep nesting costs only entries
+// of our own stack, and those are capped.
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -157,7 +157,7 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, std::string_view what) {
-  // An empty view may have a null pointer, on which no arithmetic is allowed.
+  // An empty view may have a null pointer, on which arithmetic is undefined.
   if (text.empty()) return bad_input("{} is empty, JSON was expected", what);
   const char* const begin = text.data();
   const char* reached = begin;

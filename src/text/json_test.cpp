@@ -161,7 +161,7 @@ RC_GTEST_PROP(Json, DumpIsReadBackTheSame, ()) {
   const Json value = arbitrary(4);
   const std::string compact = dump_json(value);
   const Result<Json> again = parse_json(compact, "dump");
-  // Strings with broken UTF-8 come back repaired, and then two of them may be one key.
+  // Strings with broken UTF-8 come back repaired, and then two keys may be equal.
   if (!again) RC_DISCARD("keys fell together");
   RC_ASSERT(dump_json(*again) == compact);
   RC_ASSERT(*parse_json(dump_json(value, 2), "dump") == *again);

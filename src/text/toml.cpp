@@ -1,12 +1,12 @@
-// Adapter over toml++, which tells where values stand; the text itself is edited here.
+// Adapter over toml++, which tells where values are; the text itself is edited here.
 
-// toml++ 3.3 asserts in places what malformed input breaks ("[=z]"), and checks it again right
-// behind. A release build would even let the compiler assume it, and drop the check.
+// toml++ 3.3 sometimes asserts what malformed input violates ("[=z]"), and checks it again right
+// after. A release build would even let the compiler assume it and drop the check.
 #undef NDEBUG
 #define TOML_ASSERT(expr) static_cast<void>(0)
 #include "text/toml.h"
 
-// Its 3.3 takes for unreachable what characters beyond ASCII reach: they are no blanks.
+// Version 3.3 marks as unreachable what non-ASCII characters do reach: they are not white space.
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
@@ -43,9 +43,9 @@ class Prescan {
       else if (c == '#')
         at_ = std::min(text_.find('\n', at_), text_.size());
       else if (static_cast<unsigned char>(c) >= 0x80U)
-        return std::pair(line_, "a character that belongs between quotes");
+        return std::pair(line_, "a character that needs quotes");
       else if (c == '.' && ++dots_ > kMaxDots)
-        return std::pair(line_, "a name of too many parts");
+        return std::pair(line_, "a name with too many parts");
       else
         step();
     }
@@ -77,7 +77,7 @@ class Prescan {
         continue;
       }
       at_ += lines ? 3 : 1;
-      // The text itself may end with two more quotes.
+      // The text itself may end with up to two quotes.
       for (int i = 0; lines && i < 2 && at_ < text_.size() && text_[at_] == quote; ++i) ++at_;
       return;
     }
@@ -122,7 +122,7 @@ std::optional<Json> as_json(const toml::node& node, std::size_t depth) {
 Result<toml::table> parse(std::string_view text, std::string_view what) {
   if (text.size() > kMaxBytes)
     return bad_input("{} is larger than {}", what, human_bytes(kMaxBytes));
-  // The mark is no part of the first name.
+  // The byte order mark is not part of the first name.
   const std::string_view content = text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
   if (const auto trouble = Prescan(content).trouble())
     return bad_input("{} is not valid TOML: line {}: {}", what, trouble->first, trouble->second);
@@ -145,7 +145,7 @@ const toml::table* find_table(const toml::table& root, const TomlTable& names) {
   return table;
 }
 
-/// Where a line begins; lines count from 1. The text's end for those behind the last.
+/// Where a line begins; lines count from 1. For lines past the last, the end of the text.
 std::size_t line_start(std::string_view text, std::size_t line) {
   std::size_t at = 0;
   while (--line > 0) {
@@ -195,7 +195,7 @@ std::string below_header(std::string_view text, const toml::table& table, const 
   std::size_t next = line_start(text, table.source().begin.line + 1);
   std::string out(text.substr(0, next));
   if (!out.ends_with('\n')) out += '\n';
-  // As its neighbour is indented, if that is a key or a comment of the same table.
+  // Indented like its neighbour, if that is a key or a comment of the same table.
   const std::string neighbour = indentation(text, next);
   const std::size_t first = next + neighbour.size();
   const bool keyed = first < text.size() && text[first] != '[' && text[first] != '\n';
@@ -287,10 +287,8 @@ Result<std::string> set_toml(std::string_view text, const TomlTable& table, cons
     candidates.push_back(at_end(text, table, line));
   for (std::string& candidate : candidates)
     if (says(candidate, expected)) return std::move(candidate);
-  return bad_input(
-             "{} is written so that {} cannot be set in [{}] "
-             "without touching more",
-             what, key, fmt::join(table, "."))
+  return bad_input("{} is written such that {} cannot be set in [{}] without changing more", what,
+                   key, fmt::join(table, "."))
       .hint(fmt::format("write \"{}\" there by hand", line));
 }
 
@@ -301,13 +299,13 @@ Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
   const toml::table* found = find_table(document, table);
   const toml::node* node = found == nullptr ? nullptr : found->get(key);
   if (node == nullptr) return std::string(text);
-  // toml++ tells where the value is, not its key: the lines of the value, if the key is on the
-  // first.
+  // toml++ gives the position of the value, not of its key: the lines of the value, provided that
+  // the key is on the first.
   const std::size_t begin = line_start(text, node->source().begin.line);
   const std::size_t end = line_start(text, node->source().end.line + 1);
   std::string out = std::string(text.substr(0, begin)) + std::string(text.substr(end));
   if (says(out, expected)) return out;
-  return bad_input("{}: {} of [{}] cannot be taken out without touching more", what, key,
+  return bad_input("{}: {} of [{}] cannot be removed without changing more", what, key,
                    fmt::join(table, "."));
 }
 

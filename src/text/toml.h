@@ -1,5 +1,5 @@
-// TOML 1.0 as JSON values, and changes of single keys that leave every other byte of a document as
-// it is: comments, order, spelling.
+// TOML 1.0 as JSON values, and edits of single keys that leave every other byte of a document
+// alone: comments, order, spelling.
 #pragma once
 
 #include <string>

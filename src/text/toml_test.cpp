@@ -39,7 +39,7 @@ TEST(Toml, DepthIsCapped) {
   std::string deep = "a";
   for (int i = 0; i < 60; ++i) deep += ".a";
   EXPECT_THAT(parse_toml(deep + " = 1\n", "f").error().message,
-              HasSubstr("line 1: a name of too many parts"));
+              HasSubstr("line 1: a name with too many parts"));
   // Headers of 40 parts, and inline tables in one another.
   std::string nested = "x = ";
   for (int i = 0; i < 120; ++i) nested += "[";
@@ -64,7 +64,7 @@ TEST(TomlSet, AValueIsReplacedWhereItStands) {
   std::string expected(kCommented);
   expected.replace(expected.find("= false"), 7, "= true");
   EXPECT_EQ(*out, expected);
-  // Behind characters of several bytes.
+  // After multi-byte characters.
   const auto unicode = set_toml("a = { \"é\" = \"ü\", b = 1 } # ö\n", {"a"}, "b", Json(2), "f");
   ASSERT_TRUE(unicode);
   EXPECT_EQ(*unicode, "a = { \"é\" = \"ü\", b = 2 } # ö\n");

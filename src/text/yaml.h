@@ -1,7 +1,6 @@
-// YAML as JSON values, for the documents that JSON writers have a YAML form of: the core schema of
-// YAML 1.2 (which is also how Go's yaml.v3 reads what is untagged), keys that are texts. Duplicate
-// keys, more than 200 levels and expansions of aliases beyond what the text itself holds are
-// refused.
+// YAML as JSON values, for documents that exist in JSON and in YAML: the core schema of YAML 1.2
+// (which is also how Go's yaml.v3 reads untagged scalars), with string keys. Duplicate keys, more
+// than 200 levels and aliases that expand beyond what the text itself holds are refused.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Our own writer: deterministic, and quoting whatever any reader might take for something else.
+// Our own writer: deterministic, and quoting whatever some reader might take for something else.
 #include <algorithm>
 
 #include "text/yaml.h"

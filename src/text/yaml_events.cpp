@@ -112,7 +112,7 @@ std::string YamlEvents::problem_text() const {
 
 std::string YamlEvents::problem() const {
   if (!state_->fine) return problem_text();
-  // Errors of the reader, such as a byte that is no UTF-8, come with an offset only.
+  // Errors of the reader, such as invalid UTF-8, come with an offset only.
   if (state_->parser.error == YAML_READER_ERROR)
     return fmt::format("byte {}: {}", state_->parser.problem_offset, problem_text());
   const YamlPlace at = place(state_->parser.problem_mark);

@@ -1,5 +1,5 @@
-// YAML 1.1 as a stream of events, with places: adapter over libyaml, whose own document builder
-// knows no limits. The readers of values (yaml.h) and of trees (yaml_nodes.h) build on it.
+// YAML 1.1 as a stream of events with positions: adapter over libyaml, whose own document builder
+// has no limits. The readers of values (yaml.h) and of trees (yaml_nodes.h) build on it.
 #pragma once
 
 #include <cstddef>

@@ -68,7 +68,7 @@ class Builder {
   Builder(YamlTree& tree, std::string_view text, const ByteIndex& index)
       : tree_(tree), text_(text), index_(index) {}
 
-  /// Whether to go on.
+  /// Whether to continue.
   bool take(const YamlEvent& event) {
     place_ = event.begin.index;
     switch (event.kind) {
@@ -122,7 +122,7 @@ class Builder {
 
   YamlRange range(const YamlEvent& event) const {
     YamlRange out{index_.byte(event.begin.index), index_.byte(event.end.index)};
-    // The line breaks behind a block belong to nobody.
+    // The line breaks after a block belong to nobody.
     while (event.block && out.end > out.begin &&
            (text_[out.end - 1] == '\n' || text_[out.end - 1] == '\r' || text_[out.end - 1] == ' '))
       --out.end;
@@ -193,7 +193,7 @@ class Builder {
     levels_.pop_back();
     YamlNode& node = *level.node;
     if (!merge(level)) return false;
-    // A block collection ends with its last part: the event stands at the next token.
+    // A block collection ends with its last part: the event's position is that of the next token.
     const std::size_t end = index_.byte(event.end.index);
     const bool flow = end > node.at.begin && event.end.index > event.begin.index;
     if (flow)
@@ -208,12 +208,12 @@ class Builder {
     copied_ += values;
     copied_bytes_ += bytes;
     return (copied_ <= kMaxCopiedValues && copied_bytes_ <= kMaxCopiedBytes) ||
-           refuse("anchors and aliases stand for too much: a document that grows when it is read");
+           refuse("anchors and aliases expand to too much");
   }
 
   bool alias(const YamlEvent& event) {
     const auto at = anchors_.find(event.anchor);
-    // One that is still open would hold itself.
+    // A node that is still open would contain itself.
     if (at == anchors_.end())
       return refuse(fmt::format("there is no anchor '{}' yet", event.anchor.substr(0, 80)));
     const Value value = at->second;
@@ -227,7 +227,7 @@ class Builder {
     return charge(value.weight.values, value.weight.bytes) && finish(value, {}, false);
   }
 
-  /// A value is complete: where it belongs.
+  /// Puts a complete value where it belongs.
   bool finish(const Value& value, const std::string& anchor, bool written = true) {
     if (written && (value.node->at.end > value.node->at.begin))
       last_written_ = std::max(last_written_, value.node->at.end);
@@ -256,7 +256,7 @@ class Builder {
     return true;
   }
 
-  /// Members of merged mappings, the first of a list winning, behind the mapping's own.
+  /// Members of merged mappings, the first of a list winning, after the mapping's own.
   bool merge(Level& level) {
     for (const Value& value : level.merges) {
       std::vector<const YamlNode*> sources;
@@ -354,7 +354,7 @@ YamlTree parse_yaml_nodes(std::string_view text) {
     tree.problem = YamlProblem{0, "the file is larger than 16 MiB"};
     return tree;
   }
-  // The mark is no part of the first word.
+  // The byte order mark is not part of the first word.
   const std::size_t mark = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
   const std::string_view body = text.substr(mark);
   if (body.empty()) return tree;

@@ -1,7 +1,7 @@
-// YAML as a tree whose every key and value knows its bytes in the file: what a linter needs. JSON
-// is read by the same path, as it is YAML. Aliases are shared, merge keys ("<<", YAML 1.1) are
-// resolved; duplicate keys are errors. Nothing that Go's yaml.v3 accepts is refused, but keys that
-// are no scalars and texts over the limits: 16 MiB, 200 levels, 2^20 values, and aliases that
+// YAML as a tree in which every key and value knows its bytes in the file: what a linter needs.
+// JSON takes the same path, since it is YAML. Aliases are shared, merge keys ("<<", YAML 1.1) are
+// resolved; duplicate keys are errors. Nothing that Go's yaml.v3 accepts is refused, except keys
+// that are not scalars and texts over the limits: 16 MiB, 200 levels, 2^20 values, and aliases that
 // stand for more than 65536 values or 4 MiB.
 #pragma once
 
@@ -49,7 +49,7 @@ struct YamlNode {
   /// A scalar that stands for a text: quoted, or no number, truth value or null.
   bool is_text() const;
 
-  /// Null when it is no mapping or has no such key.
+  /// Null when it is not a mapping or has no such key.
   const YamlMember* member(std::string_view key) const;
   const YamlNode* find(std::string_view key) const;
   /// The value of the key; a shared null node where there is none.

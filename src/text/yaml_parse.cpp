@@ -23,7 +23,7 @@ struct Weight {
   std::size_t values = 0, bytes = 0, depth = 0;
 };
 
-/// No deeper than kMaxDepth: so every Json is that is built here.
+/// No deeper than kMaxDepth, like every Json that is built here.
 Weight weigh(const Json& value) {
   Weight total{1, value.text().size(), 0};
   const auto add = [&](const Json& part) {
@@ -119,7 +119,7 @@ class Builder {
   }
 
   bool key(const std::string& text, bool plain, std::string_view anchor) {
-    if (plain && text == "<<") return refuse("merge keys are not of YAML 1.2");
+    if (plain && text == "<<") return refuse("merge keys are not part of YAML 1.2");
     if (!anchor.empty()) return refuse("a key with an anchor");
     Level& level = levels_.back();
     if (level.seen.empty() && level.object.size() > kLinearKeys)
@@ -135,9 +135,9 @@ class Builder {
   }
 
   bool open(bool is_object, std::string_view tag, std::string_view kind, std::string_view anchor) {
-    if (wants_key()) return refuse("a key that is no text");
+    if (wants_key()) return refuse("a key that is not a text");
     if (!tag.empty() && tag != "!" && tag != fmt::format("tag:yaml.org,2002:{}", kind))
-      return refuse(fmt::format("the tag {} is not of YAML's core schema", tag));
+      return refuse(fmt::format("the tag {} is not in YAML's core schema", tag));
     if (levels_.size() == kMaxDepth)
       return refuse(fmt::format("more than {} levels of nesting", kMaxDepth));
     Level& level = levels_.emplace_back();
@@ -156,7 +156,7 @@ class Builder {
   bool alias(const std::string& name) {
     if (wants_key()) return refuse("a key that is an alias");
     const auto at = anchors_.find(name);
-    // One that is still open would hold itself.
+    // A node that is still open would contain itself.
     if (at == anchors_.end()) return refuse(fmt::format("there is no anchor '{}' yet", name));
     if (levels_.size() + at->second.weight.depth > kMaxDepth)
       return refuse(fmt::format("more than {} levels of nesting", kMaxDepth));
@@ -167,10 +167,10 @@ class Builder {
     copied_.values += weight.values;
     copied_.bytes += weight.bytes;
     return (copied_.values <= kMaxCopiedValues && copied_.bytes <= kMaxCopiedBytes) ||
-           refuse("anchors and aliases stand for too much");
+           refuse("anchors and aliases expand to too much");
   }
 
-  /// A value is complete: where it belongs.
+  /// Puts a complete value where it belongs.
   bool finish(Json value, std::string_view anchor) {
     if (++values_ > kMaxValues) return refuse(fmt::format("more than {} values", kMaxValues));
     if (!anchor.empty()) {
@@ -202,7 +202,7 @@ class Builder {
 }  // namespace
 
 Result<std::vector<Json>> parse_yaml_documents(std::string_view text, std::string_view what) {
-  // The mark is no part of the first word.
+  // The byte order mark is not part of the first word.
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (text.empty()) return std::vector<Json>();
   YamlEvents events(text);

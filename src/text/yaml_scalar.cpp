@@ -46,7 +46,7 @@ PlainScalar integer(std::string_view digits, int base, bool negative) {
   const std::optional<std::uint64_t> value = magnitude(digits, base);
   constexpr std::uint64_t kLowest = std::uint64_t{1} << 63;
   if (value && !negative) return {Json(*value)};
-  // The magnitude of the lowest number is one more than that of the highest.
+  // The magnitude of the smallest integer is one more than that of the largest.
   if (value && *value <= kLowest)
     return {Json(*value == kLowest ? INT64_MIN : -static_cast<std::int64_t>(*value))};
   if (base != 10) return {{}, true};

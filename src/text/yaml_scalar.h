@@ -1,5 +1,5 @@
-// What a plain scalar of YAML stands for: shared by the reader and by the writer, which has to know
-// which texts need quotes.
+// What a plain YAML scalar means: shared by the reader and by the writer, which has to know which
+// texts need quotes.
 #pragma once
 
 #include <optional>

@@ -86,11 +86,11 @@ TEST(Yaml, LaughsAreFew) {
     for (int k = 0; k < 10; ++k) bomb += fmt::format("{}*a{}", k == 0 ? "" : ", ", i - 1);
     bomb += "]\n";
   }
-  EXPECT_THAT(problem(bomb), HasSubstr("stand for too much"));
-  // Few values of much text.
+  EXPECT_THAT(problem(bomb), HasSubstr("expand to too much"));
+  // Few values with a lot of text.
   std::string wide = "a: &a \"" + std::string(1 << 20, 'x') + "\"\nb: [";
   for (int i = 0; i < 100; ++i) wide += "*a, ";
-  EXPECT_THAT(problem(wide + "]"), HasSubstr("stand for too much"));
+  EXPECT_THAT(problem(wide + "]"), HasSubstr("expand to too much"));
 }
 
 TEST(Yaml, DepthIsCapped) {
@@ -107,7 +107,7 @@ TEST(Yaml, WhatIsRefusedSaysWhere) {
       problem("a: 1\nb: 2\na: 3\n"),
       HasSubstr("file cannot be read as YAML: line 3, column 1: the key \"a\" occurs twice"));
   EXPECT_THAT(problem("a: [1\nb: 2"), HasSubstr("line 2"));
-  EXPECT_THAT(problem("{a: 1}: 2\n"), HasSubstr("a key that is no text"));
+  EXPECT_THAT(problem("{a: 1}: 2\n"), HasSubstr("a key that is not a text"));
   EXPECT_THAT(problem("base: &b {x: 1}\nc:\n  <<: *b\n"), HasSubstr("merge keys"));
   EXPECT_THAT(problem("!!binary aGk=\n"), HasSubstr("is no tag:yaml.org,2002:binary"));
   EXPECT_THAT(problem("!!int x\n"), HasSubstr("'x' is no tag:yaml.org,2002:int"));
@@ -177,7 +177,7 @@ Json any_json(int depth) {
   if (kind == 1) return *rc::gen::arbitrary<bool>();
   if (kind == 2) return *rc::gen::arbitrary<std::int64_t>();
   if (kind == 3) return *rc::gen::element(0.0, -1.5, 1e300, 5e-324, 123456789.125);
-  // What is no UTF-8 becomes a replacement character on the way out.
+  // Invalid UTF-8 becomes a replacement character on the way out.
   const auto text = [] {
     return std::string(parse_json(dump_json(Json(*any_text())), "t")->text());
   };

@@ -85,7 +85,7 @@ class Untrusted(harness.Case):
             self.specification({"deviceNodes": [{"path": f"/dev/{name}"}]})
             return self.flense("cdi", "apply", "--spec-dir", self.specs, "--dev", self.path("host/dev"), "--device",
                                "test.org/gpu=0", "--rootless", self.path("config.json"), **more)
-        self.assertIn("/dev/out is a link to nothing in /dev", apply("out", expect=4).err)
+        self.assertIn("/dev/out is a link that leads to nothing in /dev", apply("out", expect=4).err)
         self.assertEqual([mount["source"] for mount in json.loads(apply("in").out)["mounts"]], ["/dev/real/node"])
 
     def test_only_root_and_the_caller_write_specifications(self):

@@ -77,7 +77,7 @@ class Diff(harness.Case):
         by_pass = {one["id"]: one["bytes"] for one in report["passes"]}
         self.assertEqual(by_pass["shadowed-files"], hidden)
         library = next(one for one in document["files"]["largest"] if one["path"] == LIBRARY)
-        self.assertEqual(by_pass["device-code"] + by_pass.get("debug-sections", 0),
+        self.assertEqual(sum(by_pass.get(one, 0) for one in ("device-code", "device-ptx", "debug-sections")),
                          library["bytes_before"] - library["bytes_after"])
         # For hosts: what was cut is no longer served.
         said = [one["text"] for one in document["hosts"] if one["id"] == "arch" and one["direction"] == "narrower"]

@@ -334,7 +334,7 @@ class Run(harness.Case):
                          "2\n/etc\n")
         self.done(self.start("exec", "job", "nosuch"), 127)
         self.assertIn("running: job", self.done(self.start("exec", "other", "true"), 125).err)
-        self.assertIn("runs already", self.run_image("--name", "job", self.image, "true", expect=125).err)
+        self.assertIn("is already running", self.run_image("--name", "job", self.image, "true", expect=125).err)
         shell = self.start("shell", "job", stdin=subprocess.PIPE)
         shell.stdin.write(b"echo $X; exit 9\n")
         self.assertEqual(self.done(shell, 9).out, "1\n")

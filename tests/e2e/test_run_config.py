@@ -37,8 +37,8 @@ class Config(containers.Case):
             for value in ("/bin/sh", "", "/bin/echo one", *TYPES[:-5], [5], [None], [["sh"]], [{}]):
                 said = "" if value in ([None],) else f"the configuration's {field} is no "
                 self.look(125 if value != [None] else 127, said, command=(), **{field: value, **other})
-            self.look(125, "cannot be handed to a program", command=(), **{field: ["/bin/echo", "a\0b"], **other})
-            self.look(125, "cannot be handed to a program", command=(), **{field: ["/bin/echo", LONG], **other})
+            self.look(125, "cannot be passed to a program", command=(), **{field: ["/bin/echo", "a\0b"], **other})
+            self.look(125, "cannot be passed to a program", command=(), **{field: ["/bin/echo", LONG], **other})
             self.look(125, "items", command=(), **{field: ["/bin/echo"] * 5000, **other})
             for first in ("", "\n", " ", "/bin/echo\n", "nosuch", "\u202e", "\x1b[2J"):
                 self.look(127, "no command", command=(), **{field: [first], **other})
@@ -52,17 +52,17 @@ class Config(containers.Case):
         for value in ("/", "a/b", "../../etc/passwd", "0:/proc/self", "/proc/self/fd/5"):
             self.look(125, "is neither a name nor an id", User=value)
         for value in TYPES:
-            self.look(125, "the configuration's User is no text", User=value)
-        self.look(125, "cannot be handed", User="a\0b")
-        self.look(125, "cannot be handed", User=LONG)
+            self.look(125, "the configuration's User is not a text", User=value)
+        self.look(125, "cannot be passed", User="a\0b")
+        self.look(125, "cannot be passed", User=LONG)
         for value in ("", "-1", "4294967295", "99999999999999999999", "nosuch", ":", "::", "0:0:0", "\n", "root\n", "\u202e"):
             self.look(0, out="started\n/\n", User=value)
 
     def test_working_directory(self):
         for value in TYPES:
-            self.look(125, "the configuration's WorkingDir is no text", WorkingDir=value)
-        self.look(125, "cannot be handed", WorkingDir="/\0")
-        self.look(125, "cannot be handed", WorkingDir="/" + LONG)
+            self.look(125, "the configuration's WorkingDir is not a text", WorkingDir=value)
+        self.look(125, "cannot be passed", WorkingDir="/\0")
+        self.look(125, "cannot be passed", WorkingDir="/" + LONG)
         for value in ("/etc\n", "/etc\x1b[2J", "/nowhere", "/" + "a/" * 3000, "/" + "a" * 300, "/etc/passwd/", "/work/.../",
                       "/ "):
             self.look(125, "the working directory", WorkingDir=value)
@@ -75,8 +75,8 @@ class Config(containers.Case):
     def test_environment(self):
         for value in ("PATH=/bin", *TYPES[:-5], [5], [["A=1"]], [{}]):
             self.look(125, "the configuration's Env is no ", Env=value)
-        self.look(125, "cannot be handed", Env=["A=\0"])
-        self.look(125, "cannot be handed", Env=["A=" + LONG])
+        self.look(125, "cannot be passed", Env=["A=\0"])
+        self.look(125, "cannot be passed", Env=["A=" + LONG])
         self.look(125, "items", Env=[f"A{number}=1" for number in range(5000)])
         shown = ("sh", "-c", "env; echo over")
         image = self.archive(test_run.busybox_layer(), "env.tar", Env=[

@@ -43,7 +43,7 @@ class Statuses(containers.Case):
                 ("nope", 126, "its interpreter /nope"), ("blank", 126, "its interpreter /nope"),
                 ("nested", 126, "its interpreter /bin/nope"), ("loaderless", 126, "its loader /nope"),
                 ("relative", 126, ""), ("empty", 126, ""), ("folder", 126, "its interpreter /etc"),
-                ("lost", 126, "its interpreter /etc/passwd/sh"), ("text", 126, "it is no program"),
+                ("lost", 126, "its interpreter /etc/passwd/sh"), ("text", 126, "it is not a program"),
                 ("loop", 126, "too many links"), ("to-folder", 126, "it is a directory"), ("deep0", 126, "interpreters"),
                 ("dangling", 127, "no command 'dangling'"), ("none", 127, "no command 'none'"),
                 ("/bin/none", 127, "no command '/bin/none'"), ("/etc/passwd/x", 127, "no command '/etc/passwd/x'"),

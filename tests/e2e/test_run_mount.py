@@ -87,7 +87,7 @@ class Mounted(harness.Case):
         self.assertEqual(done.out, "bound\nread\n")
 
     def test_what_it_does_not_do(self):
-        self.assertIn("is no squashfs", self.mounted(self.path("root"), "true", expect=125).err)
+        self.assertIn("is neither squashfs", self.mounted(self.path("root"), "true", expect=125).err)
         self.assertIn("do not go together", self.mounted(self.squashfs, "true", "--bundle", self.path("b"), expect=125).err)
         with open(self.squashfs, "rb") as source:
             whole = source.read()

@@ -68,7 +68,7 @@ class Place(harness.Case):
         done = self.place([1], "--bind-numa", "-e", "A=1", script="echo $0 $A $#; exit 7", expect=7)
         self.assertEqual(done.out, "sh 1 0\n")
         # Of a batch system's processors only those near.
-        self.assertIn(f"none is ours, which are {second}", self.place([0], "--bind-numa", taskset=second).err)
+        self.assertIn(f"is ours; ours are {second}", self.place([0], "--bind-numa", taskset=second).err)
 
     def test_memory_first_there(self):
         self.machine("0-1", "0-1", numa=(0, 0))
@@ -83,7 +83,7 @@ class Place(harness.Case):
         done = self.place([0], "--bind-numa")
         self.assertIn("notice: --bind-numa binds nothing: the NUMA node of 0000:17:00.0 is unknown", done.err)
         self.assertEqual(done.out, self.place([0]).out)
-        self.assertIn("no GPU whose place is known", self.place([5], "--bind-numa").err)
+        self.assertIn("no device is a GPU with a known location", self.place([5], "--bind-numa").err)
         err = self.run_image("--bind-numa", self.image, "true", expect=125).err
         self.assertIn("--bind-numa binds to GPUs, and none was asked for", err)
 

@@ -336,7 +336,7 @@ class Unpack(harness.Case):
             change(root + "/root/bin/busybox")
             err = self.run_image(image, name, "-c" if name == "sh" else "true", "true", expect=125).err
             self.assertIn(f"is damaged: bin/busybox {what}", err)
-            self.assertIn("hint: the next start unpacks it anew", err)
+            self.assertIn("hint: the next start unpacks it again", err)
             self.assertEqual(self.run_image(image, "sh", "-c", "echo whole").out, "whole\n")
             self.verify()
         root, = self.roots()

@@ -91,7 +91,7 @@ Result<void> add_kfd_node(Discovery& discovery, const KfdNode& node,
                           const std::map<std::string, DrmDevice>& drm, DeviceFolder& folder,
                           std::uint64_t index, DeviceList& devices, Names& names) {
   if (node.render_minor == 0) {
-    discovery.note(fmt::format("{} names no render node: this GPU is left out", node.label));
+    discovery.note(fmt::format("{} lists no render node: this GPU is left out", node.label));
     return {};
   }
   const std::string render = fmt::format("renderD{}", node.render_minor);
@@ -154,11 +154,11 @@ Result<void> generate_amd(Discovery& discovery, Spec& spec) {
   spec.devices = std::move(devices).finish();
   note_groups(discovery, folder);
   if (discovery.options.all_hooks || discovery.options.compat_hook)
-    discovery.note("hooks are NVIDIA's: containers of AMD's GPUs need none");
+    discovery.note("hooks are for NVIDIA only: containers with AMD GPUs need none");
   if (!nodes.empty())
     discovery.note(
-        "/dev/kfd sees all GPUs: a container is held to its own by render nodes and device rules, "
-        "and rootless engines have no device rules");
+        "/dev/kfd gives access to all GPUs: render nodes and device rules confine a container to "
+        "its own, and rootless engines have no device rules");
   return {};
 }
 

@@ -51,10 +51,10 @@ bool DeviceFolder::add(std::string_view name, Edits& edits, std::string_view con
   if (!is_device(node)) return false;
   DeviceNode out;
   out.path = container_path.empty() ? fmt::format("/dev/{}", name) : std::string(container_path);
-  // Engines look at the node itself: a link that stands for it is none to them.
+  // Engines look at the node itself: they do not accept a link in its place.
   if (std::string host = path(tree_.resolve(name).value_or(std::string(name))); host != out.path)
     out.host_path = std::move(host);
-  // Without them an engine of root makes a node that everybody may open.
+  // Without them an engine running as root makes a node that everybody may open.
   out.file_mode = node->mode & kPermissionBits;
   out.uid = node->uid;
   out.gid = node->gid;
@@ -90,7 +90,8 @@ std::string DeviceFolder::path(std::string_view name) const {
 void note_groups(Discovery& discovery, const DeviceFolder& folder) {
   if (folder.groups().empty() || discovery.options.groups) return;
   discovery.note(fmt::format(
-      "some nodes are for the groups {} only: unless the container runs as root, keep them with "
+      "some nodes are accessible to the groups {} only: unless the container runs as root, keep "
+      "them with "
       "podman --group-add keep-groups or docker --group-add GID, or write them with --groups "
       "(CDI 0.7.0)",
       fmt::join(folder.groups(), ", ")));

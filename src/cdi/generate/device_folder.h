@@ -1,5 +1,5 @@
-// The device nodes of a machine as nodes of a container: with mode and owner as they are here, and
-// without numbers, which may be others after the next boot.
+// The device nodes of a machine as nodes of a container: with their mode and owner here, and
+// without device numbers, which may change at the next boot.
 #pragma once
 
 #include <set>

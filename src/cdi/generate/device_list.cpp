@@ -16,7 +16,7 @@ void DeviceList::add_alias(int kind, std::string_view name, const Edits& edits) 
       std::ranges::any_of(devices_, [&](const auto& one) { return one.second.name == name; });
   if (taken || !complaint_about_device(name).empty() || name == "all") {
     discovery_.note(fmt::format("a device is not listed as '{}': {}", host::clean(name),
-                                taken ? "another has this name" : "that is no name for CDI"));
+                                taken ? "another device has this name" : "not a valid CDI name"));
     return;
   }
   Edits own = edits;

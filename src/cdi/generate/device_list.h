@@ -1,4 +1,4 @@
-// The devices of a specification while they are found: every device under several names, and `all`.
+// The devices of a specification as they are found: every device under several names, and `all`.
 #pragma once
 
 #include <string>
@@ -13,9 +13,9 @@ class DeviceList {
  public:
   explicit DeviceList(Discovery& discovery) : discovery_(discovery) {}
 
-  /// A name that is none for CDI, or is taken, is left out with a notice.
+  /// A name that is not valid for CDI, or is taken, is left out with a notice.
   void add(std::string_view name, const Edits& edits);
-  /// The same device under another kind of name: behind those of kinds that came before.
+  /// The same device under another kind of name: after those of kinds that came before.
   void add_alias(int kind, std::string_view name, const Edits& edits);
   /// More of "all" than the devices have.
   void set_all(Edits edits) { all_ = std::move(edits); }

@@ -28,7 +28,8 @@ void Discovery::note(std::string text) {
 
 Result<void> Discovery::missing(std::string what, std::string hint) {
   if (!options.allow_missing)
-    return fail(Code::kEnvironment, "{}", what).hint(hint + "; --allow-missing goes on without it");
+    return fail(Code::kEnvironment, "{}", what)
+        .hint(hint + "; --allow-missing continues without it");
   note(std::move(what));
   return {};
 }

@@ -1,5 +1,5 @@
-// What the discoverers of a generation share: the machine, what is wanted, and what there is to
-// say.
+// Shared by the discoverers of a generation: the machine, what is requested, and the messages for
+// the user.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What a driver brings beside libraries: configuration files, programs, firmware, and the modules
-// of the X server. All of it is optional.
+// What a driver brings besides libraries: configuration files, programs, firmware, and X server
+// modules. All of it is optional.
 #pragma once
 
 #include <string_view>

@@ -19,7 +19,7 @@ Result<DriverRoot> find_driver_root(Discovery& discovery) {
   const auto real = root.resolve(where);
   const auto tree = real ? root.below(*real, where) : std::nullopt;
   if (!tree)
-    return fail(Code::kEnvironment, "the driver root {} is no directory", root.label(where))
+    return fail(Code::kEnvironment, "the driver root {} is not a directory", root.label(where))
         .hint("--driver-root names the directory that holds the driver's usr/lib");
   return DriverRoot{*tree, real->empty() ? std::string() : "/" + *real};
 }

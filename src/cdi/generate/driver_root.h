@@ -1,4 +1,4 @@
-// Where the user-space driver and the device nodes lie: on the machine's own root, or in that of a
+// Where the user-space driver and the device nodes are: on the machine's own root, or in that of a
 // driver container (the GPU operator's /run/nvidia/driver).
 #pragma once
 

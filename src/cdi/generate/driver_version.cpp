@@ -63,13 +63,13 @@ Result<std::string> driver_version(Discovery& discovery, const DriverRoot& root)
           .hint("install the driver, or name its root with --driver-root");
     return fail(Code::kEnvironment, "{} holds {} versions of {} and {}", where, versions.size(),
                 stem, module.evidence)
-        .hint("remove what is left of other drivers, or load the driver");
+        .hint("remove the remains of other drivers, or load the driver");
   }
   if (versions.empty() || versions.contains(*module.value)) return *module.value;
   TRY_DO(discovery.missing(
       fmt::format("the kernel module is {} ({}), and {} is {}", *module.value, module.evidence,
                   root.tree.label(versions.begin()->second), versions.begin()->first),
-      "reboot, or reload the modules, so that module and libraries are of one version"));
+      "reboot, or reload the modules, so that module and libraries have the same version"));
   return loaded.value_or(*module.value);
 }
 

@@ -1,4 +1,4 @@
-// Which version the driver has: that of the kernel module, to which the libraries must belong.
+// The driver's version: that of the kernel module, which the libraries must match.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The display and render nodes of a GPU, and their names by the GPU's place on the bus.
+// The display and render nodes of a GPU, found by the GPU's PCI address.
 #pragma once
 
 #include <string>

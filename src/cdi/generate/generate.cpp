@@ -92,7 +92,7 @@ Result<void> generate_management(Discovery& discovery, Spec& spec) {
     folder.add(name, all);
   if (all.empty())
     return fail(Code::kEnvironment, "there is no device node {}", folder.path("nvidia*"))
-        .hint("nvidia-modprobe -u -c0 loads the modules and makes the nodes");
+        .hint("nvidia-modprobe -u -c0 loads the modules and creates the nodes");
   DeviceList devices(discovery);
   devices.set_all(std::move(all));
   spec.devices = std::move(devices).finish();
@@ -102,7 +102,7 @@ Result<void> generate_management(Discovery& discovery, Spec& spec) {
 
 Result<void> generate_fabric(Discovery& discovery, Spec& spec) {
   if (!discovery.options.with.empty())
-    return fail(Code::kUsage, "--with adds to the containers of a GPU, and --mode {} is none",
+    return fail(Code::kUsage, "--with adds to the containers of a GPU, which --mode {} is not",
                 mode_word(discovery.options.mode))
         .hint("generate one specification for each");
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, "", "nvidiactl"));
@@ -147,7 +147,7 @@ Result<Mode> decide_mode(const host::Machine& machine, Mode wanted) {
   const std::vector<Mode> modes = modes_here(machine);
   if (modes.empty())
     return fail(Code::kEnvironment, "there is no driver of NVIDIA or AMD here")
-        .hint("flense host shows what was looked at; --mode names one all the same");
+        .hint("flense host shows what was examined; --mode selects one anyway");
   if (modes.size() > 1)
     return fail(Code::kUsage,
                 "there are GPUs of two vendors, and one specification has "

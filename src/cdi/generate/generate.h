@@ -1,5 +1,5 @@
 // From a machine to a CDI specification: which nodes, libraries and files of its driver a container
-// needs. Plain files only (proc, sys, dev and the driver's root); nothing is loaded or executed.
+// needs. Reads plain files only (proc, sys, dev, the driver's root); loads and executes nothing.
 #pragma once
 
 #include <filesystem>

@@ -175,7 +175,7 @@ TEST(Generate, FoldersOfTheLoadersCache) {
   EXPECT_THAT(made->spec.edits.mounts,
               Contains(AllOf(Field(&Mount::host_path, "/opt/elsewhere/lib64/libcuda.so.550.54.15"),
                              Field(&Mount::container_path, "/usr/lib64/libcuda.so.1"))));
-  // A damaged one is none.
+  // A damaged cache counts as absent.
   machine.file("etc/ld.so.cache", cache.substr(0, 60));
   EXPECT_FALSE(machine.generated());
 }
@@ -197,7 +197,7 @@ TEST(Generate, FoldersThatAreNamed) {
                              Field(&Mount::container_path, "/usr/lib64/libcuda.so.1"))));
 }
 
-// A driver root is somebody else's file system: its links lead nowhere but into it.
+// A driver root is somebody else's file system: its links stay inside it.
 TEST(Generate, HostileLinksOfADriverRootStayInside) {
   const TestMachine machine;
   machine.driver("run/nvidia/driver/");
@@ -235,7 +235,7 @@ TEST(Generate, ALibraryDoesNotTakeAnothersName) {
 TEST(Generate, ElfClassDecidesWhatIs32Bit) {
   const TestMachine machine;
   healthy(machine);
-  // In the directory of 64-bit libraries, as some distributions have it.
+  // In the directory of 64-bit libraries, as in some distributions.
   machine.file("usr/lib64/libnvidia-opencl.so.550.54.15", testing::library_bytes_32());
   EXPECT_THAT(container_paths(machine.generated().value()), Not(Contains(HasSubstr("opencl"))));
   GenerateOptions options;
@@ -279,8 +279,8 @@ TEST(Generate, TwoGpusOfOneUuidAndOneThatIsNoName) {
   EXPECT_THAT(violations_of(made.spec), IsEmpty());
   EXPECT_THAT(device_names(made), ElementsAre("0", "1", "2", TestMachine::uuid(0), "0000:17:00.0",
                                               "0000:27:00.0", "0000:37:00.0", "all"));
-  EXPECT_THAT(made.notices, Contains(HasSubstr("another has this name")));
-  EXPECT_THAT(made.notices, Contains(HasSubstr("that is no name for CDI")));
+  EXPECT_THAT(made.notices, Contains(HasSubstr("another device has this name")));
+  EXPECT_THAT(made.notices, Contains(HasSubstr("not a valid CDI name")));
 }
 
 TEST(Generate, MigWithoutInstancesIsNoDevice) {
@@ -320,10 +320,10 @@ TEST(Generate, AHugeMigMinors) {
   machine.file("proc/driver/nvidia-caps/mig-minors", std::string(16u << 20, 'x'));
   const auto failed = machine.generated();
   ASSERT_FALSE(failed);
-  EXPECT_THAT(failed.error().message, HasSubstr("names no capability node"));
+  EXPECT_THAT(failed.error().message, HasSubstr("lists no capability node"));
 }
 
-// Whoever may have an instance may not have the whole GPU.
+// Whoever may use an instance may not use the whole GPU.
 TEST(Generate, AGpuWithoutComputeInstancesIsNotGivenWhole) {
   const TestMachine machine;
   healthy(machine);
@@ -477,7 +477,7 @@ TEST(Generate, NodesHaveTheModeAndOwnerOfTheHost) {
   healthy(machine);
   machine.mig(0, 1, 12);
   machine.drm("bus/pci/devices/0000:17:00.0", 0, 128);
-  // The node that configures MIG is root's alone, others may be anybody's.
+  // The node that configures MIG belongs to root alone; others may be anybody's.
   machine.node("nvidia-caps/nvidia-cap1", 508, 1, 0400);
   machine.file("dev/nvidia-uvm", "c 511 0 4660 1000 27");
   GenerateOptions options;
@@ -515,7 +515,7 @@ TEST(Generate, ALinkOfDevIsWhatItLeadsTo) {
   EXPECT_EQ(node.path, "/dev/nvidia0");
   EXPECT_EQ(node.host_path, "/dev/nv/gpu-a");
   EXPECT_EQ(node.file_mode, 0660U);
-  // Out of /dev it leads nowhere.
+  // It leads nowhere outside /dev.
   machine.node("../elsewhere/gpu", 195, 0);
   machine.remove("dev/nvidia0");
   machine.link("dev/nvidia0", "../elsewhere/gpu");
@@ -551,7 +551,7 @@ TEST(Generate, FilesOfStorageAreOfTheDriversRoot) {
   EXPECT_EQ(found["/etc/cufile.json"], "/opt/driver/etc/cufile.json");
   EXPECT_EQ(found["/run/udev"], "/opt/driver/run/udev");
   EXPECT_EQ(found["notice"], "");
-  // Nothing of it is lost without a word, and no link leads out of the root.
+  // Nothing is dropped without a message, and no link leads out of the root.
   machine.remove("run/udev");
   machine.remove("opt/driver/run/udev");
   machine.remove("opt/driver/etc/cufile.json");

@@ -1,5 +1,5 @@
-// Whole specifications against tests/cdi/golden/NAME.json, and what is said beside them against
-// NAME.txt. FLENSE_UPDATE_GOLDEN=1 writes the files anew.
+// Whole specifications against tests/cdi/golden/NAME.json, and the accompanying messages against
+// NAME.txt. FLENSE_UPDATE_GOLDEN=1 rewrites the files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -90,7 +90,7 @@ TEST(Golden, MigByUuidWhereTheDriverWasAsked) {
   options.mig =
       host::MigAnswer{{"0000:07:00.0", "0000:0f:00.0", "0000:47:00.0"},
                       {{"0000:07:00.0", 0, 1, 0, "MIG-aaaaaaaa-0000-5000-8000-000000000000"},
-                       // The driver numbers them its own way.
+                       // The driver has its own numbering.
                        {"0000:07:00.0", 1, 13, 0, "MIG-aaaaaaaa-0001-5000-8000-000000000000"},
                        {"0000:07:00.0", 2, 5, 0, "MIG-aaaaaaaa-0002-5000-8000-000000000000"},
                        {"0000:0f:00.0", 0, 2, 0, "MIG-bbbbbbbb-0000-5000-8000-000000000000"},
@@ -143,7 +143,7 @@ TEST(Golden, RedHatsDirectories) {
   machine.library(lib, "libGLX_nvidia", TestMachine::kVersion, ".0");
   machine.library(lib, "libnvidia-egl-gbm", "1.1.1");
   machine.library(lib + "/vdpau", "libvdpau_nvidia", TestMachine::kVersion);
-  // 32-bit ones beside what is no library of the driver.
+  // 32-bit libraries beside a file that is not a library of the driver.
   machine.file("usr/lib/libcuda.so.550.54.15", testing::library_bytes_32());
   machine.link("usr/lib/libcuda.so.1", "libcuda.so.550.54.15");
   machine.file("usr/share/glvnd/egl_vendor.d/10_nvidia.json", "{}");

@@ -23,9 +23,8 @@ Result<std::string> hook_program(Discovery& discovery) {
   if (!discovery.options.hook_program.empty()) return discovery.options.hook_program;
   for (const std::string_view path : kHookPrograms)
     if (discovery.machine.root.exists(path)) return fmt::format("/{}", path);
-  TRY_DO(
-      discovery.missing(fmt::format("there is no {}, which --hooks would have engines run", kUsual),
-                        "nvidia-container-toolkit-base brings it; without --hooks nothing is run"));
+  TRY_DO(discovery.missing(fmt::format("there is no {}, which --hooks makes engines run", kUsual),
+                           "nvidia-container-toolkit-base brings it; without --hooks none is run"));
   return std::string(kUsual);
 }
 
@@ -34,11 +33,11 @@ Hook hook(const std::string& program, std::vector<std::string> args) {
   out.name = "createContainer";
   out.path = program;
   out.args = {std::string(base_name(program))};
-  // nvidia-ctk holds the hooks behind a word of its own.
+  // nvidia-ctk has the hooks under a subcommand.
   if (out.args.front() == "nvidia-ctk") out.args.emplace_back("hook");
   out.args.insert(out.args.end(), args.begin(), args.end());
-  // An environment that is not empty keeps engines from handing the hook the container's own, in
-  // which an image may have set LD_PRELOAD (CVE-2025-23266).
+  // A non-empty environment keeps engines from passing the container's environment to the hook,
+  // where an image may have set LD_PRELOAD (CVE-2025-23266).
   out.env = {"NVIDIA_CTK_DEBUG=false"};
   return out;
 }
@@ -48,8 +47,8 @@ bool add_compat(Discovery& discovery, const std::string& program, std::string_vi
                 Edits& edits) {
   if (version.empty()) {
     discovery.note(
-        "the hook that chooses an image's cuda-compat libraries is left out: no file tells the "
-        "driver's version here");
+        "the hook that chooses an image's cuda-compat libraries is left out: no file here gives "
+        "the driver's version");
     return false;
   }
   edits.hooks.push_back(
@@ -83,7 +82,7 @@ Result<void> add_hooks(Discovery& discovery, std::string_view version, Edits& ed
     if (links.size() > 1) edits.hooks.push_back(hook(program, links));
     add_compat(discovery, program, version, edits);
     edits.hooks.push_back(hook(program, folders));
-    // Whoever manages the driver makes its nodes.
+    // Whoever manages the driver creates its nodes.
     if (options.mode != Mode::kManagement)
       edits.hooks.push_back(hook(program, {"disable-device-node-modification"}));
   } else if (add_compat(discovery, program, version, edits)) {

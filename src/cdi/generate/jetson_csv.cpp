@@ -41,7 +41,8 @@ std::string_view complaint(std::string_view path) {
   return {};
 }
 
-/// Paths, without the leading slash, that the line stands for; itself when it is no pattern.
+/// Paths, without the leading slash, that the line stands for; the line itself if it is not a
+/// pattern.
 std::vector<std::string> expand(const host::Tree& root, const std::string& path) {
   const std::string plain = path.substr(1);
   if (path.find_first_of(kWild) == std::string::npos) return {plain};
@@ -92,7 +93,7 @@ class Collector {
       ++absent;
       return;
     }
-    // A link is the file it leads to, under the link's name: no hook has to make it.
+    // A link becomes the file it points to, under the link's name: no hook has to create it.
     common.mounts.push_back(read_only_mount(*host, "/" + path));
     if (kind == CsvLine::Kind::kLibrary || kind == CsvLine::Kind::kLink) add_library(path);
   }
@@ -130,7 +131,7 @@ Result<std::vector<CsvLine>> read_lists(const Discovery& discovery) {
   }
   if (out.empty())
     return fail(Code::kEnvironment, "there is no list of files in {}", root.label(kFolder))
-        .hint("JetPack's packages nvidia-container and nvidia-l4t-init bring them");
+        .hint("JetPack's packages nvidia-container and nvidia-l4t-init provide them");
   return out;
 }
 
@@ -171,7 +172,7 @@ Result<void> generate_jetson(Discovery& discovery, Spec& spec) {
                                lines.size()));
   if (all.device.empty())
     TRY_DO(discovery.missing("no device node of the lists is on this machine",
-                             "the lists belong to this release of JetPack?"));
+                             "do the lists belong to this release of JetPack?"));
   // CUDA's own check for Jetson.
   if (const auto release = discovery.machine.root.resolve("etc/nv_tegra_release"))
     all.common.mounts.push_back(read_only_mount("/" + *release, "/etc/nv_tegra_release"));

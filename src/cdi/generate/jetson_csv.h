@@ -1,4 +1,4 @@
-// Jetson: what containers get is listed in CSV files that JetPack installs, a line a file: "lib,
+// Jetson: what containers get is listed in CSV files that JetPack installs, one file a line: "lib,
 // /usr/lib/aarch64-linux-gnu/tegra/libcuda.so.1.1".
 #pragma once
 

@@ -57,7 +57,7 @@ Result<void> add_libraries(Discovery& discovery, const DriverRoot& root, std::st
     if (!discovery.wants_any(row.capabilities)) continue;
     mount_library(library, discovery.options, edits);
     if (row.development) mount_at(library, library.stem + ".so", "", discovery.options, edits);
-    // What loaders of GL ask for by names that no file of the driver has.
+    // Names that GL loaders ask for and that no file of the driver has.
     if (drawing && library.stem == "libGLX_nvidia")
       mount_at(library, "libGLX_indirect.so.0", "", discovery.options, edits);
     if (drawing && library.stem == "libnvidia-allocator")

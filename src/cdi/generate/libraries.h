@@ -1,4 +1,4 @@
-// Libraries as mounts of a container: each as a file under every name by which programs ask for it,
+// Libraries as mounts of a container: each as a file under every name that programs use for it,
 // in the directories where the loaders of images look without a cache. So no hook is needed.
 #pragma once
 

@@ -198,11 +198,11 @@ std::vector<std::string> library_folders(const GenerateOptions& options, const h
 
 std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root,
                                     const std::string& path) {
-  // In this order, since opening answers both.
+  // In this order, since opening the file answers both.
   const Result<MappedFile> file = root.tree.map(path);
   const auto real = root.tree.resolve(path);
   if (!real) {
-    discovery.note(fmt::format("{} leads nowhere: left out", root.tree.label(path)));
+    discovery.note(fmt::format("{} is a dangling link: left out", root.tree.label(path)));
     return std::nullopt;
   }
   if (!file) {
@@ -212,7 +212,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
   const auto abi = abi_of(file->bytes());
   if (!abi) {
     discovery.note(fmt::format("{} is {}: left out", root.tree.label(path),
-                               file->bytes().empty() ? "empty" : "no library for Linux"));
+                               file->bytes().empty() ? "empty" : "not a library for Linux"));
     return std::nullopt;
   }
   Library out;
@@ -227,7 +227,7 @@ std::optional<Library> read_library(Discovery& discovery, const DriverRoot& root
     discovery.note(fmt::format("{}: {}: left out", root.tree.label(path), parsed.error().message));
     return std::nullopt;
   }
-  // Never another library's name: a file that poses as libc.so.6 would replace the container's.
+  // Never another library's name: a file posing as libc.so.6 would replace the container's.
   if (const std::string soname = parsed->soname();
       is_plain_name(soname) && soname.starts_with(out.stem + std::string(kMark)))
     out.names.insert(soname);

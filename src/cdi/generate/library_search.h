@@ -1,5 +1,5 @@
-// The libraries of a driver: which files are its own, for which processor, and by which names
-// programs ask for them.
+// The libraries of a driver: which files belong to it, for which processor, and the names that
+// programs use for them.
 #pragma once
 
 #include <set>

@@ -10,7 +10,7 @@ namespace flense::cdi {
 
 namespace {
 
-constexpr std::uint64_t kMostMinors = 1u << 20;  // as many as the kernel gives a driver
+constexpr std::uint64_t kMostMinors = 1u << 20;  // as many as the kernel allows a driver
 constexpr std::size_t kMostInstances = 1024;
 constexpr std::uint64_t kMinorsBytes = 4u << 20;
 
@@ -77,7 +77,7 @@ std::optional<std::vector<MigDevice>> mig_devices(Discovery& discovery, std::uin
       const std::string inner = fmt::format("{}/ci{}", folder, ci);
       const auto compute_cap = cap(inner, fmt::format("gpu{}/gi{}/ci{}/access", gpu_minor, gi, ci));
       if (!gpu_cap || !compute_cap)
-        discovery.note(fmt::format("{} names no capability node: this MIG instance is left out",
+        discovery.note(fmt::format("{} lists no capability node: this MIG instance is left out",
                                    proc.label(inner)));
       else if (out.size() < kMostInstances)
         out.push_back({gi, ci, *gpu_cap, *compute_cap});

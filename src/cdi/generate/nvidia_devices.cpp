@@ -12,7 +12,7 @@ namespace flense::cdi {
 namespace {
 
 constexpr int kNamedByUuid = 1, kNamedByAddress = 2;
-constexpr const char* kMakeNodes = "nvidia-modprobe -u -c0 loads the modules and makes the nodes";
+constexpr const char* kMakeNodes = "nvidia-modprobe -u -c0 loads the modules and creates the nodes";
 
 struct NvidiaGpu {
   std::uint64_t index = 0, minor = 0;
@@ -53,10 +53,10 @@ Result<void> add_gpu(Discovery& discovery, const NvidiaGpu& gpu, DeviceFolder& f
   if (discovery.wants_any({Capability::kGraphics, Capability::kDisplay}) &&
       !add_drm(drm_nodes(discovery.machine.sys, "bus/pci/devices/" + gpu.address),
                "pci-" + gpu.address, folder, edits))
-    discovery.note(fmt::format(
-        "the GPU at {} has no nodes in /dev/dri: Vulkan and EGL may not find it (the module "
-        "nvidia-drm makes them)",
-        gpu.address));
+    discovery.note(
+        fmt::format("the GPU at {} has no nodes in /dev/dri: Vulkan and EGL may not find it (the "
+                    "module nvidia-drm creates them)",
+                    gpu.address));
   if (edits.empty()) return {};
   devices.add(fmt::format("{}", gpu.index), edits);
   if (!gpu.uuid.empty()) devices.add_alias(kNamedByUuid, gpu.uuid, edits);

@@ -31,7 +31,7 @@ void add_mps(Discovery& discovery, const std::string& named, std::string_view us
   const auto node = root.node(path);
   if (!node || node->kind != host::DeviceNode::Kind::kDirectory) {
     if (!named.empty())
-      discovery.note(fmt::format("${} is {}, which is no directory", variable, named));
+      discovery.note(fmt::format("${} is {}, which is not a directory", variable, named));
     return;
   }
   if (named.empty() && node->uid != 0 && node->uid != ::geteuid()) {

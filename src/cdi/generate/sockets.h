@@ -1,4 +1,4 @@
-// Where processes of the container meet services of the host: the persistence daemon, the fabric
+// Where processes in the container talk to services of the host: the persistence daemon, the fabric
 // manager, and the multi-process service with its pipe and log directories.
 #pragma once
 

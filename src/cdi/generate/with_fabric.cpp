@@ -30,7 +30,7 @@ Result<void> add_rdma(Discovery& discovery, DeviceFolder& folder, Edits& edits) 
     discovery.note(
         "the module nvidia_peermem is not loaded: cards reach GPU memory through dma-buf, or not");
   return need_some(discovery, found, folder.path("infiniband/uverbs*"),
-                   "the modules ib_uverbs and rdma_ucm make the nodes of RDMA cards");
+                   "the modules ib_uverbs and rdma_ucm create the nodes of RDMA cards");
 }
 
 /// The driver's file or directory at the same place in the container; false where there is none.
@@ -47,18 +47,18 @@ bool add_beside(const DriverRoot& root, std::string_view path, host::DeviceNode:
 Result<void> add_storage(Discovery& discovery, DeviceFolder& folder, Edits& edits) {
   const bool found = add_all(folder, "", "nvidia-fs", edits);
   TRY_DO(need_some(discovery, found, folder.path("nvidia-fs*"),
-                   "the module nvidia-fs makes the nodes of GPUDirect Storage"));
+                   "the module nvidia-fs creates the nodes of GPUDirect Storage"));
   if (!found) return {};
   TRY(const DriverRoot root, find_driver_root(discovery));
   using Kind = host::DeviceNode::Kind;
-  // The configuration is the driver's. The database of block devices is of the one udev that runs,
-  // which a driver's own root may show or not.
+  // The configuration is the driver's. The database of block devices belongs to the running udev,
+  // which a driver's own root may or may not show.
   if (!add_beside(root, "etc/cufile.json", Kind::kFile, edits))
-    discovery.note(fmt::format("there is no {}: cuFile goes by its defaults",
+    discovery.note(fmt::format("there is no {}: cuFile uses its defaults",
                                root.tree.label("etc/cufile.json")));
   if (!add_beside(root, "run/udev", Kind::kDirectory, edits) &&
       !add_beside({discovery.machine.root, ""}, "run/udev", Kind::kDirectory, edits))
-    discovery.note(fmt::format("there is no {}: cuFile does not see which disks are NVMe",
+    discovery.note(fmt::format("there is no {}: cuFile cannot tell which disks are NVMe",
                                root.tree.label("run/udev")));
   return {};
 }
@@ -66,19 +66,19 @@ Result<void> add_storage(Discovery& discovery, DeviceFolder& folder, Edits& edit
 Result<void> add_switches(Discovery& discovery, DeviceFolder& folder, Edits& edits) {
   const bool found = add_all(folder, "", "nvidia-nvswitch", edits);
   return need_some(discovery, found, folder.path("nvidia-nvswitch*"),
-                   "the driver makes them on machines with NVSwitch");
+                   "the driver creates them on machines with NVSwitch");
 }
 
 Result<void> add_channel(Discovery& discovery, std::string_view number, DeviceFolder& folder,
                          Edits& edits) {
   const auto channel = parse_number(number);
   if (!channel || *channel >= kMostChannels)
-    return fail(Code::kUsage, "'imex:{}' names no IMEX channel (0 to {})", number,
+    return fail(Code::kUsage, "'imex:{}' is not an IMEX channel (0 to {})", number,
                 kMostChannels - 1);
   const std::string name = fmt::format("{}/channel{}", kChannels, *channel);
   return need_some(discovery, folder.add(name, edits), folder.path(name),
-                   "nvidia-modprobe makes channels; the module's option NVreg_CreateImexChannel0=1 "
-                   "makes channel 0");
+                   "nvidia-modprobe creates channels; the module's option "
+                   "NVreg_CreateImexChannel0=1 creates channel 0");
 }
 
 }  // namespace
@@ -90,11 +90,11 @@ Result<void> add_fabric(Discovery& discovery, const std::string& what, DeviceFol
   if (what == "nvswitch") return add_switches(discovery, folder, edits);
   if (what == "gdrcopy")
     return need_some(discovery, folder.add("gdrdrv", edits), folder.path("gdrdrv"),
-                     "the module gdrdrv makes the node of GDRCopy");
+                     "the module gdrdrv creates the node of GDRCopy");
   if (what == "imex") return add_channel(discovery, "0", folder, edits);
   if (what.starts_with("imex:"))
     return add_channel(discovery, std::string_view(what).substr(5), folder, edits);
-  return fail(Code::kUsage, "'{}' is nothing that a GPU works with", host::clean(what))
+  return fail(Code::kUsage, "'{}' is not a value of --with", host::clean(what))
       .hint("rdma, gdrcopy, gds, nvswitch, imex or imex:CHANNEL");
 }
 
@@ -108,7 +108,7 @@ Result<void> add_fabric_devices(Discovery& discovery, DeviceFolder& folder, Devi
     }
     return need_some(discovery, !devices.empty(),
                      folder.path(fmt::format("{}/channel*", kChannels)),
-                     "nvidia-modprobe makes IMEX channels");
+                     "nvidia-modprobe creates IMEX channels");
   }
   Edits edits;
   TRY_DO(add_fabric(discovery, std::string(mode_word(discovery.options.mode)), folder, edits));

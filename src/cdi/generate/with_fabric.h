@@ -1,5 +1,5 @@
-// What GPUs work with: RDMA cards, GPUDirect Storage, GDRCopy, NVSwitch, IMEX channels. As edits of
-// a GPU's containers, or as a kind of their own.
+// What GPUs work with: RDMA cards, GPUDirect Storage, GDRCopy, NVSwitch, IMEX channels. Either
+// added to the edits of a GPU, or as a kind of its own.
 #pragma once
 
 #include <set>

@@ -76,7 +76,7 @@ Result<std::optional<std::string>> take_back(const DoneEdit& done,
   std::string text = *now;
   for (const Assignment& one : done.assignments) {
     const Json* present = held(document, one);
-    // Somebody else has decided otherwise since.
+    // Somebody else has changed it since.
     if (present == nullptr || *present != one.value) continue;
     const Json* old = held(before, one);
     if (old != nullptr) {

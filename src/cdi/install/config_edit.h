@@ -1,5 +1,5 @@
-// Single keys of an engine's configuration set, and taken back: everything else in the file is
-// somebody else's and stays, also what changed in between.
+// Sets single keys of an engine's configuration, and takes that back: everything else in the file
+// belongs to somebody else and stays, including later changes.
 #pragma once
 
 #include <optional>

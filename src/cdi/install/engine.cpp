@@ -15,7 +15,7 @@ Result<EnginePlan> plan_engine(const EngineScene& scene) {
                  {"crio", plan_crio}}};
   for (const auto& [name, plan] : kPlans)
     if (scene.name == name) return plan(scene);
-  return fail(Code::kUsage, "'{}' is no engine that is known here", scene.name);
+  return fail(Code::kUsage, "the engine '{}' is unknown", scene.name);
 }
 
 bool known_at_least(const EngineScene& scene, std::string_view version) {
@@ -24,8 +24,8 @@ bool known_at_least(const EngineScene& scene, std::string_view version) {
 
 Result<void> require_version(const EngineScene& scene, std::string_view first) {
   if (!scene.version || version_at_least(*scene.version, first)) return {};
-  return fail(Code::kEnvironment, "{} {} knows no CDI: {} is the first", scene.name, *scene.version,
-              first)
+  return fail(Code::kEnvironment, "{} {} does not support CDI: {} is the first that does",
+              scene.name, *scene.version, first)
       .hint("flense run, and flense cdi apply with a runtime, work without it");
 }
 
@@ -33,7 +33,7 @@ std::optional<text::Json> directories_with(const text::Json& present, const std:
   using text::Json;
   std::vector<Json> all = present.items();
   if (!present.is_array()) all = {Json("/etc/cdi"), Json("/var/run/cdi")};
-  // One is a link to the other.
+  // One may be a link to the other.
   const std::string other = ours == "/run/cdi" ? "/var/run/cdi" : ours;
   const auto found = [&](const std::string& path) {
     return std::ranges::find(all, Json(path)) != all.end();

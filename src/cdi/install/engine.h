@@ -1,5 +1,5 @@
 // What has to change in an engine's configuration so that it reads CDI specifications. Pure
-// decisions: files come in as texts, edits go out as values.
+// decisions: takes the text of files, returns edits as values.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // containerd: enable_cdi of the CRI plug-in (1.7 on, needed until 2.0). In the main file, not in a
-// drop-in: of a plug-in that several files configure, containerd takes the last one's table whole,
-// and the others' settings are gone.
+// drop-in: if several files configure a plug-in, containerd takes the last one's table as a whole
+// and drops the others' settings.
 #include <algorithm>
 
 #include "base/glob.h"
@@ -45,7 +45,7 @@ Result<void> check_imports(const EngineScene& scene, const std::string& main,
 Result<EnginePlan> plan_containerd(const EngineScene& scene) {
   TRY_DO(require_version(scene, "1.7"));
   if (scene.user)
-    return fail(Code::kUsage, "rootless containerd has no configuration of CDI")
+    return fail(Code::kUsage, "rootless containerd has no CDI configuration")
         .hint("nerdctl takes --cdi-spec-dir");
   ConfigEdit edit;
   edit.file = scene.config.empty() ? "/etc/containerd/config.toml" : scene.config;

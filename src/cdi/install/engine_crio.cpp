@@ -1,5 +1,5 @@
-// CRI-O: CDI is on, /etc/cdi and /var/run/cdi are read, unless [crio.runtime] cdi_spec_dirs says
-// otherwise; a drop-in of ours then says it again.
+// CRI-O: CDI is on, and /etc/cdi and /var/run/cdi are read, unless [crio.runtime] cdi_spec_dirs
+// says otherwise; a drop-in of ours then overrides it.
 #include "cdi/install/engine.h"
 #include "text/toml.h"
 

@@ -1,5 +1,5 @@
-// Podman: CDI is on, /etc/cdi and /var/run/cdi are read. Other directories need containers.conf,
-// [engine] cdi_spec_dirs, which a drop-in of the user's can set.
+// Podman: CDI is on, and /etc/cdi and /var/run/cdi are read. Other directories need
+// containers.conf, [engine] cdi_spec_dirs, which a drop-in of the user can set.
 #include "cdi/install/engine.h"
 #include "text/toml.h"
 
@@ -8,7 +8,8 @@ namespace flense::cdi {
 Result<EnginePlan> plan_podman(const EngineScene& scene) {
   TRY_DO(require_version(scene, "4.1"));
   if (!scene.config.empty())
-    return fail(Code::kUsage, "Podman is told by a drop-in of its own: --config is of no use here");
+    return fail(Code::kUsage,
+                "Podman is configured by a separate drop-in: --config has no effect here");
   EnginePlan plan;
   const std::string folder =
       scene.user ? scene.config_home + "/containers" : std::string("/etc/containers");

@@ -1,4 +1,4 @@
-// What each engine's configuration needs, by version and by what is in it.
+// What each engine's configuration needs, by version and by its current content.
 #include "cdi/install/engine.h"
 
 #include <gmock/gmock.h>

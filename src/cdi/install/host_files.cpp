@@ -16,7 +16,7 @@ HostFiles::HostFiles(const std::filesystem::path& root) : root_(root), tree_(roo
 
 std::filesystem::path HostFiles::place(const std::string& path) const {
   if (const auto whole = tree_.resolve(path)) return root_ / *whole;
-  // The longest part that is there, and the rest behind it. A link that leads nowhere is replaced.
+  // The longest existing part, and the rest after it. A dangling link is replaced.
   const std::string parent(parent_path(path));
   if (parent.empty()) return root_ / base_name(path);
   return place(parent) / base_name(path);

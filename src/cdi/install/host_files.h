@@ -1,5 +1,5 @@
-// Files of a machine whose root may be mounted somewhere else, read and changed: links are followed
-// inside that root only, what is written appears whole or not at all, and keeps mode and owner.
+// Reading and changing files of a machine whose root may be mounted elsewhere: links are followed
+// inside that root only, and what is written appears whole or not at all, keeping mode and owner.
 #pragma once
 
 #include <filesystem>
@@ -20,7 +20,7 @@ class HostFiles {
 
   /// nullopt when there is no such file.
   Result<std::optional<std::string>> read(const std::string& path) const;
-  /// Sorted; empty for what is no directory.
+  /// Sorted; empty if it is not a directory.
   std::vector<std::string> list(const std::string& path) const;
   /// Makes the directories on the way; those that were made, outermost first. Leaves a file alone
   /// that holds this already.

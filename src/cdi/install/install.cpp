@@ -32,7 +32,7 @@ class Installer {
     TRY(record_, read_record(files_, path_));
     const EngineRecord older = record_.engines[what.engine];
     EngineRecord& mine = record_.engines[what.engine];
-    // All decisions before the first change.
+    // All decisions precede the first change.
     std::vector<DoneEdit> edits;
     for (const ConfigEdit& edit : what.plan.edits) {
       TRY(const std::optional<std::string> text, files_.read(edit.file));
@@ -68,7 +68,7 @@ class Installer {
     if (recorded) return {};
     TRY(const std::optional<std::string> present, files_.read(path));
     if (!present || *present == text) return {};
-    return fail(Code::kEnvironment, "{} is there already, and flense did not write it", path)
+    return fail(Code::kEnvironment, "{} already exists, and flense did not write it", path)
         .hint("move it away");
   }
 
@@ -129,7 +129,7 @@ class Remover {
                   path_);
     const EngineRecord mine = std::move(at->second);
     record_.engines.erase(at);
-    // The engine's configuration first: it may name what goes next.
+    // The engine's configuration first: it may name what is removed next.
     for (auto edit = mine.edits.rbegin(); edit != mine.edits.rend(); ++edit) TRY_DO(undo(*edit));
     for (auto file = mine.files.rbegin(); file != mine.files.rend(); ++file) TRY_DO(drop(*file));
     remove_directories(mine.directories);
@@ -182,7 +182,7 @@ class Remover {
     if (!now) return {};
     // A refreshed specification is still ours.
     if (*now != file.text && !is_spec(file)) {
-      report_.notices.push_back(file.path + " stays: somebody has changed it");
+      report_.notices.push_back(file.path + " stays: somebody else has changed it");
       return {};
     }
     report_.changed.push_back(file.path);

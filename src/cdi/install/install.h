@@ -1,5 +1,5 @@
-// A specification installed for an engine, and taken away again: what was done is recorded beside
-// other state of flense, so that taking it back undoes exactly that.
+// Installs a specification for an engine, and removes it again: what was done is recorded beside
+// other state of flense, so that removal undoes exactly that.
 #pragma once
 
 #include <string>

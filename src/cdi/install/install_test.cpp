@@ -1,4 +1,4 @@
-// Installing, installing again, changes by others in between, and taking back.
+// Installing, installing again, changes by others in between, and removing.
 #include "cdi/install/install.h"
 
 #include <gmock/gmock.h>
@@ -91,7 +91,7 @@ TEST_F(CdiInstall, ChangesOfOthersStay) {
   put(kDaemon, R"({"debug":false})");
   installed(docker());
   put(kDaemon, R"({"debug":true,"features":{"cdi":true,"x":1},"mtu":9000})");
-  // A second installation does not take their changes for its own.
+  // A second installation does not mistake their changes for its own.
   installed(docker());
   taken_back("docker");
   EXPECT_EQ(text(kDaemon), R"({"debug":true,"features":{"x":1},"mtu":9000})");
@@ -161,7 +161,7 @@ TEST_F(CdiInstall, UnitsComeAndGo) {
             "../flense-cdi-refresh.timer");
   EXPECT_THAT(text("/etc/udev/rules.d/71-flense-cdi-refresh.rules"), HasSubstr("nvidia_uvm"));
   put("/etc/systemd/system/flense-cdi-refresh.timer", "[Timer]\nOnBootSec=5min\n");
-  EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("somebody has changed it")));
+  EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("somebody else has changed it")));
   EXPECT_EQ(text("/etc/systemd/system/flense-cdi-refresh.service"), "(none)");
   EXPECT_EQ(text("/etc/systemd/system/flense-cdi-refresh.timer"), "[Timer]\nOnBootSec=5min\n");
 }

@@ -34,12 +34,12 @@ Result<EngineRecord> engine_from(const Json& json, const std::string& path) {
     OwnFile file{std::string(item["path"].text()),
                  std::string((link != nullptr ? *link : item["text"]).text()), link != nullptr};
     if (!file.path.starts_with('/'))
-      return bad_input("{}: '{}' is no absolute path", path, file.path);
+      return bad_input("{}: '{}' is not an absolute path", path, file.path);
     out.files.push_back(std::move(file));
   }
   for (const Json& item : json["directories"].items()) {
     if (!item.text().starts_with('/'))
-      return bad_input("{}: '{}' is no absolute path", path, item.text());
+      return bad_input("{}: '{}' is not an absolute path", path, item.text());
     out.directories.emplace_back(item.text());
   }
   for (const Json& item : json["edits"].items()) {
@@ -57,7 +57,7 @@ Result<InstallRecord> read_record(const HostFiles& files, const std::string& pat
   if (!text) return out;
   TRY(const Json json, text::parse_json(*text, path));
   if (json["schema"].text() != kSchema)
-    return bad_input("{} is no record of installations ({})", path, kSchema);
+    return bad_input("{} is not a record of installations ({})", path, kSchema);
   for (const auto& [name, engine] : json["engines"].members()) {
     TRY(out.engines[name], engine_from(engine, path));
   }

@@ -1,4 +1,4 @@
-// What cdi install has done, by engine: a file of JSON, read as strictly as any other.
+// What cdi install has done, by engine: a JSON file, read as strictly as any other.
 #pragma once
 
 #include <map>
@@ -32,7 +32,7 @@ struct InstallRecord {
 
 /// Empty where there is no file.
 Result<InstallRecord> read_record(const HostFiles& files, const std::string& path);
-/// A record without engines is no file.
+/// A record without engines means no file.
 Result<void> write_record(const HostFiles& files, const std::string& path,
                           const InstallRecord& record);
 

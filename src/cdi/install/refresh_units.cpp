@@ -33,7 +33,7 @@ RefreshUnits refresh_units(const std::string& program, const std::vector<Refresh
         "ExecStart={} cdi generate --mode {}{} --output {}\n", quoted(program), spec.mode,
         spec.vendor.empty() ? "" : " --vendor " + quoted(spec.vendor), quoted(spec.file));
   RefreshUnits out;
-  // An unchanged specification is not written again, so that engines do not read it again.
+  // An unchanged specification is not rewritten, so that engines do not read it again.
   out.files.emplace_back(unit("service"), fmt::format(R"([Unit]
 Description=Make the CDI specification of this machine's GPUs anew
 ConditionPathExists=|/proc/driver/nvidia/version

@@ -1,5 +1,5 @@
-// systemd units and a udev rule that make the specification anew: when a driver is loaded, when its
-// files change, and every minute, since nothing tells of a change of MIG instances.
+// systemd units and a udev rule that regenerate the specification: when a driver is loaded, when
+// its files change, and every minute, since nothing signals a change of MIG instances.
 #pragma once
 
 #include <string>

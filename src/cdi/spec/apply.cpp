@@ -19,7 +19,8 @@ Result<Json*> member(Json& parent, const char* name, bool list) {
     found = parent.find_mutable(name);
   }
   if (list ? !found->is_array() : !found->is_object())
-    return bad_input("the OCI configuration's {} is no {}", name, list ? "list" : "object");
+    return bad_input("the OCI configuration's {} is not a valid {}", name,
+                     list ? "list" : "object");
   return found;
 }
 
@@ -56,8 +57,8 @@ bool has_user_namespace(const Json& config) {
 Failure missing(const DeviceNode& node, const host::Tree& dev) {
   return fail(Code::kEnvironment, "the device node {}", why_missing(host_path_of(node), dev))
       .hint(
-          "the driver is not loaded, or the specification is of an earlier boot: flense cdi "
-          "validate tells, flense cdi generate makes it anew");
+          "the driver is not loaded, or the specification is from an earlier boot: flense cdi "
+          "validate checks, flense cdi generate regenerates it");
 }
 
 /// As the reference library: numbers in the specification win, a missing minor is 0 then.
@@ -106,7 +107,7 @@ Json device_json(const DeviceNode& node, const HostNode& known, const Json& user
     out.set("minor", known.minor);
   }
   if (node.file_mode) out.set("fileMode", *node.file_mode);
-  // Without an owner in the specification the container's own user gets it.
+  // Without an owner in the specification it belongs to the container's own user.
   const std::uint64_t uid = node.uid ? *node.uid : user["uid"].unsigned_or(0);
   const std::uint64_t gid = node.gid ? *node.gid : user["gid"].unsigned_or(0);
   if (node.uid || uid > 0) out.set("uid", uid);
@@ -135,7 +136,7 @@ Result<void> apply_nodes(const Edits& edits, const host::Tree& dev, Json& config
     TRY(const HostNode known, complete(node, dev));
     devices.drop("path", node.path);
     devices.items().push_back(device_json(node, known, user));
-    // No permissions at all is no rule; a pipe has none.
+    // No permissions at all means no rule; a pipe has none.
     if (known.type == "p" || node.permissions == "none") continue;
     Json rule = rule_json(node, known);
     if (std::ranges::find(rules.items(), rule) == rules.items().end())
@@ -179,7 +180,7 @@ Result<void> apply_mounts(std::vector<Mount> added, bool rootless, Json& config)
     mounts.drop("destination", mount.container_path);
     mounts.items().push_back(mount_json(mount));
   }
-  // Whatever lies below another mount comes after it.
+  // Whatever is below another mount comes after it.
   std::ranges::stable_sort(mounts.items(), {},
                            [](const Json& mount) { return depth_of(mount["destination"].text()); });
   mounts.put_back();
@@ -266,7 +267,7 @@ Result<std::vector<Mount>> mounts_of(const Edits& edits, const host::Tree& dev, 
     for (const DeviceNode& node : edits.device_nodes) {
       const std::optional<HostNode> known = look_up(host_path_of(node), dev);
       if (!known) return missing(node, dev);
-      // The host's node itself, under the name that was looked at. Its own mode and owner decide
+      // The host's node itself, under the name that was checked. Its own mode and owner decide
       // who may open it.
       out.push_back(
           {known->path, node.path, "bind", {"rbind", "rprivate", "nosuid", "noexec", "rw"}});
@@ -290,9 +291,9 @@ Result<void> apply_rest(const Edits& edits, Json& config) {
 
 Result<void> apply(const Edits& edits, const host::Tree& dev, const ApplyOptions& options,
                    Json& config) {
-  if (!config.is_object()) return bad_input("the OCI configuration is no object");
+  if (!config.is_object()) return bad_input("the OCI configuration is not an object");
   TRY(std::vector<Mount> mounts, mounts_of(edits, dev, options.rootless));
-  // On a copy: a configuration is changed by all of the edits or by none.
+  // On a copy: either all of the edits change a configuration or none.
   Json draft = config;
   TRY_DO(apply_env(edits, draft));
   if (!options.rootless) TRY_DO(apply_nodes(edits, dev, draft));

@@ -1,5 +1,5 @@
-// CDI edits merged into an OCI runtime configuration (runtime-spec config.md), as CDI's own library
-// does it: SPEC.md, "OCI Edits".
+// CDI edits merged into an OCI runtime configuration (runtime-spec config.md), as CDI's reference
+// library does it: SPEC.md, "OCI Edits".
 #pragma once
 
 #include <string_view>

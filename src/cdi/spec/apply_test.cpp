@@ -104,7 +104,7 @@ TEST_F(CdiApply, WhatIsHazardousIsRefused) {
   edits.device_nodes = {node("/dev/../../etc/passwd", "/dev/nvidia0")};
   for (const bool rootless : {false, true})
     EXPECT_THAT(refused(edits, "{}", rootless).message,
-                HasSubstr("'/dev/../../etc/passwd' is no path below /dev"));
+                HasSubstr("'/dev/../../etc/passwd' is not a path below /dev"));
   edits.device_nodes = {node("/dev/x", "/dev/../etc/passwd")};
   EXPECT_EQ(refused(edits, "{}", true).code, Code::kBadInput);
   edits.device_nodes.clear();
@@ -121,11 +121,12 @@ TEST_F(CdiApply, LinksOfDevAreBoundAsWhatTheyLeadTo) {
   EXPECT_EQ(config["mounts"].items().at(0)["destination"].text(), "/dev/first");
   EXPECT_EQ(config["mounts"].items().at(0)["source"].text(), "/dev/nvidia0");
   edits.device_nodes = {node("/dev/out")};
-  EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is a link to nothing in /dev"));
-  // Outside of /dev nobody follows them.
+  EXPECT_THAT(refused(edits, "{}", true).message,
+              HasSubstr("is a link that leads to nothing in /dev"));
+  // Outside /dev nobody follows them.
   tree_.link("else/dev/null", "/dev/null");
   edits.device_nodes = {node("/dev/x", (tree_.top() / "else/dev/null").string())};
-  EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is no device node"));
+  EXPECT_THAT(refused(edits, "{}", true).message, HasSubstr("is not a device node"));
 }
 
 TEST_F(CdiApply, ModeAndOwnerOfTheSpecification) {
@@ -139,7 +140,7 @@ TEST_F(CdiApply, ModeAndOwnerOfTheSpecification) {
   EXPECT_EQ(device["fileMode"].integer_or(-1), 0660);
   EXPECT_EQ(device["uid"].integer_or(-1), 0);
   EXPECT_EQ(device["gid"].integer_or(-1), 44);
-  // Bound, a node has the host's own.
+  // A bound node is the host's own.
   EXPECT_EQ(applied(edits, user, true).find("linux"), nullptr);
 }
 

@@ -6,7 +6,7 @@ namespace flense::cdi {
 
 void merge(const Edits& from, Edits& to) {
   const auto add = [](const auto& items, auto& all) {
-    // The usual case: a graphics driver has hundreds of mounts, to be compared with none.
+    // The usual case: a graphics driver has hundreds of mounts, and nothing to compare them with.
     if (all.empty()) {
       all = items;
       return;

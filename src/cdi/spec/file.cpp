@@ -1,4 +1,4 @@
-// The file of a specification, and who else may write it: it names what engines of root do.
+// The file of a specification, and who else may write it: engines that run as root obey it.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

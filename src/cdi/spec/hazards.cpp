@@ -1,5 +1,5 @@
-// What SPEC.md allows and no device needs: paths that are not where they seem to be, mounts over
-// what the engine itself sets up or with more than a bind mount has, control characters.
+// What SPEC.md allows and no device needs: paths that are not what they seem, mounts over what the
+// engine itself sets up or with more options than a bind mount has, control characters.
 #include <algorithm>
 #include <array>
 
@@ -43,7 +43,7 @@ bool has_parent(std::string_view path) {
   return false;
 }
 
-/// One slash between names, none behind.
+/// One slash between names, none at the end.
 std::string plain(std::string_view path) {
   std::string out;
   while (!path.empty()) {
@@ -88,7 +88,7 @@ class Hazards {
     if (path.starts_with('/'))
       complain("path-leaves", place, fmt::format("'{}' holds '..'", path));
     else
-      complain("path-relative", place, fmt::format("'{}' is no absolute path", path));
+      complain("path-relative", place, fmt::format("'{}' is not an absolute path", path));
     return false;
   }
 
@@ -100,16 +100,16 @@ class Hazards {
     if (const std::string why = complaint_about_node(node.path); !why.empty())
       complain("path-leaves", place + ".path", why);
     if (node.host_path.empty() || !path(node.host_path, place + ".hostPath")) return;
-    // That of a driver's own root is one, too.
+    // So is that of a driver's own root.
     if (plain(node.host_path).find("/dev/") == std::string::npos)
       complain("path-leaves", place + ".hostPath",
-               fmt::format("'{}' lies in no directory dev", node.host_path));
+               fmt::format("'{}' is not in a directory named dev", node.host_path));
   }
 
   void net_device(const NetDevice& device, const std::string& place) {
     for (const std::string& name : {device.host_interface, device.name})
       if (text(name, place) && name.find('/') != std::string::npos)
-        complain("path-leaves", place, fmt::format("'{}' is no name of an interface", name));
+        complain("path-leaves", place, fmt::format("'{}' is not an interface name", name));
   }
 
   void mount(const Mount& mount, const std::string& place) {
@@ -117,7 +117,7 @@ class Hazards {
     if (bind) path(mount.host_path, place + ".hostPath");
     if (holds(kKernelTypes, mount.type))
       complain("mount-unsafe", place + ".type",
-               fmt::format("a file system of type {} is the engine's to mount", mount.type));
+               fmt::format("a file system of type {} is mounted by the engine", mount.type));
     for (const std::string& option : mount.options)
       if (text(option, place + ".options") && holds(kLooseOptions, option))
         complain("mount-unsafe", place + ".options",
@@ -129,7 +129,7 @@ class Hazards {
     });
     if (below || holds(kOfTheEngine, target))
       complain("mount-unsafe", place + ".containerPath",
-               fmt::format("{} is the engine's to set up", target));
+               fmt::format("{} is set up by the engine", target));
   }
 
   void hook(const Hook& hook, const std::string& place) {
@@ -146,7 +146,7 @@ std::string complaint_about_node(std::string_view path) {
   const std::string clean = plain(path);
   if (has_control(path)) return fmt::format("'{}' holds a control character", path);
   if (!path.starts_with('/') || has_parent(path) || !clean.starts_with("/dev/"))
-    return fmt::format("'{}' is no path below /dev", path);
+    return fmt::format("'{}' is not a path below /dev", path);
   return {};
 }
 

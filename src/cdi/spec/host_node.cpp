@@ -49,13 +49,15 @@ std::optional<HostNode> look_up(const std::string& path, const host::Tree& dev) 
 std::string why_missing(const std::string& path, const host::Tree& dev) {
   struct stat status{};
   if (!path.starts_with(kDev))
-    return fmt::format("{} {}", path,
-                       ::lstat(path.c_str(), &status) == 0 ? "is no device node" : "is not there");
+    return fmt::format(
+        "{} {}", path,
+        ::lstat(path.c_str(), &status) == 0 ? "is not a device node" : "is not there");
   const std::string_view name = std::string_view(path).substr(kDev.size());
-  if (dev.exists(name)) return fmt::format("{} is no character device", path);
+  if (dev.exists(name)) return fmt::format("{} is not a character device", path);
   const std::vector<std::string> names = dev.list(parent_path(name));
   const bool link = std::ranges::find(names, base_name(name)) != names.end();
-  return fmt::format("{} {}", path, link ? "is a link to nothing in /dev" : "is not there");
+  return fmt::format("{} {}", path,
+                     link ? "is a link that leads to nothing in /dev" : "is not there");
 }
 
 }  // namespace flense::cdi

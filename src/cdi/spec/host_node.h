@@ -1,4 +1,4 @@
-// A device node of the host as edits name it: found without opening it, by where its links lead.
+// A device node of the host as edits name it: found without opening it, by following its links.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The ways in which flense makes specifications, and the kinds that they are of.
+// The ways in which flense generates specifications, and their kinds.
 #pragma once
 
 #include <optional>

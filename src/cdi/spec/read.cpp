@@ -29,7 +29,7 @@ class Examiner {
             {"containerEdits", edits_into(spec_.edits)}});
     if (!document.is_object()) return {std::move(spec_), std::move(found_)};
     if (!reported("$.cdiVersion")) version();
-    // What could not be read is no empty value on top of that.
+    // An unreadable value is not also reported as empty.
     std::vector<Violation> more = violations_of(spec_);
     std::erase_if(more, [this](const Violation& one) { return reported(one.place); });
     std::ranges::move(more, std::back_inserter(found_));
@@ -59,7 +59,7 @@ class Examiner {
     });
   }
 
-  /// As in the reference library, null is no value.
+  /// As in the reference library, null does not count as a value.
   void object(const Json& json, const std::string& place, std::initializer_list<Field> fields) {
     if (!json.is_object()) return complain("wrong-type", place, "an object is expected");
     for (const auto& [name, value] : json.members()) {
@@ -79,7 +79,7 @@ class Examiner {
   Read text_into(std::string& out) {
     return [this, &out](const Json& json, const std::string& place) {
       if (!json.is_string()) return complain("wrong-type", place, "a text is expected");
-      // Where it goes, it would end there.
+      // A NUL would end the path where it is used.
       if (json.text().find('\0') != std::string_view::npos)
         return complain("wrong-type", place, "a text without NUL is expected");
       out = json.text();
@@ -206,12 +206,12 @@ class Examiner {
             {"enableCMT", flag_into(rdt.enable_cmt)},
             {"enableMBM", flag_into(rdt.enable_mbm)},
             {"enableMonitoring", flag_into(rdt.enable_monitoring)}});
-    // 1.1.0 took them out again.
+    // 1.1.0 removed them again.
     if (spec_.version == "1.1.0")
       for (const char* gone : {"enableCMT", "enableMBM"})
         if (json.find(gone) != nullptr)
           complain("unknown-field", fmt::format("{}.{}", place, gone),
-                   fmt::format("version 1.1.0 has no field '{}' any more", gone));
+                   fmt::format("version 1.1.0 no longer has the field '{}'", gone));
   }
 
   void version() {
@@ -219,7 +219,7 @@ class Examiner {
     if (!is_known_version(version))
       return complain("version-unknown", "$.cdiVersion",
                       fmt::format("there is no version '{}' of the specification", version));
-    // One digit in each part, so that texts compare as versions do.
+    // One digit in each part, so that comparing texts compares versions.
     if (const std::string least = least_version(spec_); version < least)
       complain("version-too-low", "$.cdiVersion",
                fmt::format("the fields need version {}, the document says {}", least, version));
@@ -254,9 +254,9 @@ Result<Spec> read_spec(std::string_view text, std::string_view what) {
   if (valid) examined.violations = hazards_of(examined.spec);
   if (examined.violations.empty()) return std::move(examined.spec);
   const Violation& first = examined.violations.front();
-  return bad_input("{} is no {} CDI specification: {}: {}", what, valid ? "harmless" : "valid",
+  return bad_input("{} is not a {} CDI specification: {}: {}", what, valid ? "harmless" : "valid",
                    first.place, first.message)
-      .hint("flense cdi validate lists everything that is wrong");
+      .hint("flense cdi validate lists all problems");
 }
 
 }  // namespace flense::cdi

@@ -34,7 +34,7 @@ class Reader {
   void read(const std::filesystem::path& directory) {
     SearchedDirectory& searched = out_.searched.emplace_back();
     searched.path = directory;
-    // Whatever takes its name meanwhile: what was judged is what is read.
+    // Even if another file takes its name meanwhile: what was checked is what is read.
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const UniqueDirectory listing(fd < 0 ? nullptr : ::fdopendir(fd));
     struct stat status{};
@@ -132,19 +132,19 @@ std::string hint_for(const Registry& registry, const QualifiedName& name) {
       fmt::format("{}={}", name.kind(), name.device), registry.devices(), 1);
   if (!near.empty()) return fmt::format("did you mean {}?", near.front());
   if (!registry.problems.empty())
-    return fmt::format("{} was passed over: flense cdi validate says why",
+    return fmt::format("{} was skipped: flense cdi validate says why",
                        registry.problems.front().path.string());
   if (!registry.files.empty()) return "flense cdi list shows what there is";
   return modes_of(name.kind()).empty()
              ? fmt::format("the vendor's own tool writes the specification of {}", name.kind())
-             : "no CDI specification was found: flense cdi generate makes one";
+             : "no CDI specification was found: flense cdi generate creates one";
 }
 
 Failure unresolved(const Registry& registry, const QualifiedName& asked) {
   const std::string name = fmt::format("{}={}", asked.kind(), asked.device);
   const auto conflict = std::ranges::find(registry.problems, name, &SpecProblem::device);
   if (conflict != registry.problems.end())
-    return fail(Code::kEnvironment, "the device {} cannot be had: {}: {}", name,
+    return fail(Code::kEnvironment, "the device {} is not available: {}: {}", name,
                 conflict->path.string(), conflict->message)
         .hint("remove one of the two files, or rename its device");
   const std::string where = registry.looked_at();
@@ -163,7 +163,7 @@ Result<Edits> Registry::resolve(const std::vector<std::string>& names) const {
   for (const std::string& name : names) {
     const std::optional<QualifiedName> parts = parse_qualified_name(name);
     if (!parts)
-      return fail(Code::kUsage, "'{}' is no name of a CDI device", name)
+      return fail(Code::kUsage, "'{}' is not the name of a CDI device", name)
           .hint("they read VENDOR/CLASS=NAME: nvidia.com/gpu=0");
     const auto at = owners.find(name);
     if (at == owners.end() || at->second.rival != nullptr) return unresolved(*this, *parts);
@@ -221,7 +221,7 @@ std::vector<std::filesystem::path> spec_directories(
     bool per_user, const std::function<std::optional<std::string>(std::string_view)>& variable) {
   std::vector<std::filesystem::path> out = {"/etc/cdi", "/var/run/cdi"};
   if (!per_user || !variable) return out;
-  // A relative path in these variables is to be ignored (XDG Base Directory Specification).
+  // A relative path in these variables must be ignored (XDG Base Directory Specification).
   const auto add = [&](const std::optional<std::string>& base, std::string_view below) {
     if (!base || !base->starts_with('/')) return false;
     out.push_back(std::filesystem::path(*base) / below);

@@ -46,7 +46,7 @@ struct SearchedDirectory {
 struct Registry {
   std::vector<SearchedDirectory> searched;   ///< in order
   std::vector<SpecFile> files;               ///< those that are valid, least precedence first
-  std::vector<SpecProblem> problems;         ///< files passed over, devices in conflict
+  std::vector<SpecProblem> problems;         ///< files skipped, devices in conflict
   std::vector<std::string> devices() const;  ///< qualified names, sorted
   /// The same with their places. Pointers are into *this.
   std::vector<ListedDevice> listed() const;

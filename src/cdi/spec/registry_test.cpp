@@ -131,7 +131,7 @@ TEST_F(CdiRegistry, AnUnresolvedNameSaysWhatWasLookedAt) {
     write(fmt::format("etc/b{}.json", i), spec);
   }
   EXPECT_THAT(read().looked_at(), HasSubstr(" and 13 more)"));
-  // Who could make it depends on the vendor.
+  // Who could have created it depends on the vendor.
   const Registry empty = read_registry({dir_ / "absent"});
   EXPECT_THAT(empty.resolve({"foo.com/gpu=1"}).error().hint, HasSubstr("vendor's own tool"));
   EXPECT_THAT(empty.resolve({"nvidia.com/gpu=1"}).error().hint, HasSubstr("cdi generate"));

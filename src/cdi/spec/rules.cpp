@@ -1,5 +1,5 @@
-// The rules about values: SPEC.md, "CDI JSON Specification", and where the text leaves something
-// open, what the reference library enforces, since engines use that.
+// The rules for values: SPEC.md, "CDI JSON Specification", and where the text leaves something
+// open, what the reference library enforces, since engines use it.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -74,7 +74,7 @@ class Rules {
       if (!is_label(name, "_-.", kLongestLabel) ||
           (slash != std::string::npos && !is_subdomain(prefix)))
         complain("annotation-invalid", place,
-                 fmt::format("'{}' is no key of an annotation ([DOMAIN/]NAME)", key));
+                 fmt::format("'{}' is not an annotation key ([DOMAIN/]NAME)", key));
     }
     if (total > kAnnotationBytes)
       complain(
@@ -128,16 +128,16 @@ class Rules {
       complain("node-invalid", place + ".path", "the path of the device is empty");
     if (std::ranges::find(kNodeTypes, node.type) == kNodeTypes.end())
       complain("node-invalid", place + ".type",
-               fmt::format("{}: the type '{}' is none of b, c, u, p", node.path, node.type));
+               fmt::format("{}: the type '{}' is not one of b, c, u, p", node.path, node.type));
     for (const auto& [number, name] : {std::pair(node.major, "major"), {node.minor, "minor"}})
       if (number && (*number < 0 || *number > UINT32_MAX))
         complain("node-invalid", fmt::format("{}.{}", place, name),
-                 fmt::format("{}: {} is no device number", node.path, *number));
+                 fmt::format("{}: {} is not a device number", node.path, *number));
     if (node.permissions != "none" &&
         node.permissions.find_first_not_of("rwm") != std::string::npos)
-      complain(
-          "node-invalid", place + ".permissions",
-          fmt::format("{}: the permissions '{}' are not of r, w, m", node.path, node.permissions));
+      complain("node-invalid", place + ".permissions",
+               fmt::format("{}: the permissions '{}' are not among r, w, m", node.path,
+                           node.permissions));
   }
 
   void net_devices(const std::vector<NetDevice>& devices, const std::string& place) {
@@ -159,7 +159,8 @@ class Rules {
           "hook-invalid", place + ".hookName",
           fmt::format("there is no hook '{}', only {}", hook.name, fmt::join(kHookNames, ", ")));
     if (!hook.path.starts_with('/'))
-      complain("hook-invalid", place + ".path", fmt::format("'{}' is no absolute path", hook.path));
+      complain("hook-invalid", place + ".path",
+               fmt::format("'{}' is not an absolute path", hook.path));
     if (hook.timeout && *hook.timeout <= 0)
       complain("hook-invalid", place + ".timeout",
                fmt::format("{} seconds: a timeout is greater than 0", *hook.timeout));
@@ -171,7 +172,7 @@ class Rules {
     if (id != "/" && (id == "." || id == ".." || id.size() >= kLongestClosId ||
                       id.find_first_of("/\n") != std::string::npos))
       complain("intel-rdt-invalid", place + ".closID",
-               fmt::format("'{}' is no file name", id.substr(0, 64)));
+               fmt::format("'{}' is not a file name", id.substr(0, 64)));
     if ((rdt.enable_cmt || rdt.enable_mbm) && (rdt.enable_monitoring || !rdt.schemata.empty()))
       complain("intel-rdt-invalid", place,
                "no version has both enableCMT or enableMBM and schemata or enableMonitoring");

@@ -71,7 +71,7 @@ struct Edits {
   bool operator==(const Edits&) const = default;
 };
 
-/// What `to` lacks of `from`, behind what it has.
+/// Appends to `to` what it lacks of `from`.
 void merge(const Edits& from, Edits& to);
 
 struct Device {

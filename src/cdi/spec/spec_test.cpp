@@ -237,7 +237,7 @@ TEST(CdiSpec, AnErrorNamesFileAndPlace) {
   ASSERT_FALSE(spec);
   EXPECT_EQ(spec.error().code, Code::kBadInput);
   EXPECT_THAT(spec.error().message,
-              HasSubstr("/etc/cdi/x.json is no valid CDI specification: "
+              HasSubstr("/etc/cdi/x.json is not a valid CDI specification: "
                         "$.devices[0].containerEdits.env[0]: 'b' is not NAME=VALUE"));
   EXPECT_THAT(render(read_spec("{\"a\":1,,}", "x").error()), HasSubstr("line 1, column 8"));
   EXPECT_THAT(render(read_spec("a: 1\na: 2\n", "x").error()), HasSubstr("line 2, column 1"));
@@ -247,7 +247,7 @@ TEST(CdiSpec, ViolationsAreCapped) {
   std::string env = "[\"x\"";
   for (int i = 1; i < 4096; ++i) env += ",\"x\"";
   EXPECT_EQ(rules_of(with_edits("{\"env\":" + env + "]}")).size(), 100U);
-  // More than that nobody compares with one another.
+  // Nobody compares more than that with one another.
   const std::string more = with_edits("{\"env\":" + env + ",\"x\"]}");
   EXPECT_THAT(read_spec(more, "it").error().message, HasSubstr("at most 4096 items"));
 }

@@ -1,4 +1,4 @@
-// Test helper: a specification that uses every field, and the least that is valid.
+// Test helper: a specification that uses every field, and a minimal valid one.
 #pragma once
 
 #include "cdi/spec/spec.h"

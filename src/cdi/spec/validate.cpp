@@ -10,7 +10,7 @@ namespace {
 
 using inventory::Finding;
 
-constexpr std::string_view kAnew = "make the specification anew, or ask who made it";
+constexpr std::string_view kAnew = "regenerate the specification, or ask whoever created it";
 
 /// Files that root alone may read are of no use to rootless engines.
 void check_mode(const std::filesystem::path& path, std::vector<Finding>& findings) {
@@ -27,15 +27,15 @@ Finding distrusted(std::string rule, std::string why) {
           Severity::kError,
           "$",
           std::move(why),
-          "Who writes it decides what engines bind and run; flense run and cdi apply pass it over.",
-          "let it be root's or yours, and chmod go-w"};
+          "Whoever writes it decides what engines bind and run; flense run and cdi apply skip it.",
+          "make root or yourself its owner, and chmod go-w"};
 }
 
 void check_version(const Spec& spec, std::vector<Finding>& findings) {
   if (const std::string least = least_version(spec); spec.version > least)
     findings.push_back({"version-higher-than-needed", Severity::kInfo, "$.cdiVersion",
                         fmt::format("it says {}, {} would do", spec.version, least),
-                        "Engines with an older library refuse it for nothing.",
+                        "Engines with an older library refuse it needlessly.",
                         fmt::format("write \"cdiVersion\": \"{}\"", least)});
 }
 
@@ -49,7 +49,7 @@ ValidatedFile validate_file(const std::filesystem::path& path, const host::Machi
       file ? read_document(file->text, path.string()) : std::unexpected(file.error());
   if (!document) {
     out.findings.push_back({"document-unreadable", Severity::kError, "$", document.error().message,
-                            "Engines pass the file over.", std::string(kAnew)});
+                            "Engines skip the file.", std::string(kAnew)});
     return out;
   }
   out.readable = true;
@@ -69,7 +69,7 @@ ValidatedFile validate_file(const std::filesystem::path& path, const host::Machi
     out.findings.push_back({std::move(violation.rule), Severity::kError, std::move(violation.place),
                             std::move(violation.message),
                             valid ? "Engines do it; flense run and cdi apply refuse the file."
-                                  : "Engines pass the whole file over.",
+                                  : "Engines skip the whole file.",
                             std::string(kAnew)});
   if (!examined.violations.empty()) return out;
   check_version(examined.spec, out.findings);

@@ -1,5 +1,5 @@
-// Whether specifications are valid, and whether what they name is there: on this machine, with the
-// driver that runs now. Rules have stable ids, those of spec.h among them.
+// Whether specifications are valid, and whether what they name exists: on this machine, with the
+// driver that is running. Rules have stable ids, including those of spec.h.
 #pragma once
 
 #include <filesystem>

@@ -129,15 +129,15 @@ class MachineComparison {
           path.starts_with("/dev/") ? why_missing(path, machine_.dev)
                                     : fmt::format("{} is not there", path),
           "An engine refuses every container that asks for the device.",
-          "load the driver, or make the specification anew");
+          "load the driver, or regenerate the specification");
     else if (there->kind != Kind::kDevice &&
              (there->kind != Kind::kOther || (node.type != "b" && node.type != "p")))
       add("node-type-differs", Severity::kError, place,
-          fmt::format("{} is no character device", path), "", "make the specification anew");
+          fmt::format("{} is not a character device", path), "", "regenerate the specification");
     else if (node.type == "b" && there->kind == Kind::kDevice)
       add("node-type-differs", Severity::kError, place,
           fmt::format("{} is a character device, the specification says b", path), "",
-          "make the specification anew");
+          "regenerate the specification");
     if (there && there->kind == Kind::kDevice) mode(node, path, *there, place);
     numbers(node, path, there, place);
   }
@@ -151,8 +151,8 @@ class MachineComparison {
     add("node-mode-looser", Severity::kWarning, place,
         fmt::format("{} has mode {:04o} here, and {:04o} in containers of root", path,
                     there.mode & kAll, given),
-        node.file_mode ? "" : "Without a fileMode engines make nodes that everybody may open.",
-        "make the specification anew: flense cdi generate writes mode and owner");
+        node.file_mode ? "" : "Without a fileMode engines create nodes that everybody may open.",
+        "regenerate the specification: flense cdi generate writes mode and owner");
   }
 
   void numbers(const DeviceNode& node, const std::string& path,
@@ -164,7 +164,7 @@ class MachineComparison {
       add("node-outdated", Severity::kError, place,
           fmt::format("{} has major {}, the kernel's {} has {}", path, there->major, driver,
                       kernel->second),
-          "The node is left over from an earlier start of the driver.", "make the node anew");
+          "The node is left over from an earlier start of the driver.", "recreate the node");
     if (!node.major || *node.major == 0) return;
     const std::optional<std::int64_t> now = kernel != majors_.end() ? std::optional(kernel->second)
                                             : is_device ? std::optional<std::int64_t>(there->major)
@@ -175,28 +175,28 @@ class MachineComparison {
                       path, *now),
           "Engines take the number of the specification: the container would get another device, "
           "or none.",
-          "make the specification anew; flense writes no majors that change");
+          "regenerate the specification; flense writes no majors that change");
     else if (!driver.empty())
       add("node-major-persisted", Severity::kWarning, place,
           fmt::format("the specification holds major {} of {}", *node.major, path),
           "The kernel chooses it anew at every start of the driver.",
-          "leave major and minor out: engines look at the node then");
+          "leave out major and minor: engines then look at the node");
     if (is_device && now == *node.major && there->minor != node.minor.value_or(0))
       add("node-minor-differs", Severity::kError, place,
           fmt::format("the specification says minor {} for {}, the node has {}",
                       node.minor.value_or(0), path, there->minor),
-          "", "make the specification anew");
+          "", "regenerate the specification");
   }
 
   void mount(const Mount& mount, const std::string& place) {
     if (!first_time("mount", mount.host_path + " " + mount.container_path)) return;
-    // Other types name no file of the host.
+    // Other types do not name a file of the host.
     if (!mount.type.empty() && mount.type != "bind" && mount.type != "none") return;
     const bool found = mount.host_path.starts_with('/') && exists(mount.host_path);
     if (!found)
       add("path-missing", Severity::kError, place, fmt::format("{} is not there", mount.host_path),
           "An engine refuses every container that asks for the device.",
-          "make the specification anew");
+          "regenerate the specification");
     if (const std::string version = version_in(mount.host_path); !version.empty())
       versions_.emplace(version, std::pair(place, mount.host_path));
   }
@@ -212,14 +212,15 @@ class MachineComparison {
     for (const auto& [version, where] : versions_) {
       if (running_.empty())
         add("driver-not-running", Severity::kWarning, where.first,
-            fmt::format("{} is of driver {}, and no NVIDIA driver is loaded", where.second,
+            fmt::format("{} belongs to driver {}, and no NVIDIA driver is loaded", where.second,
                         version),
-            "Nobody can tell whether they fit.", "load the driver");
+            "Whether they match is unknown.", "load the driver");
       else if (version != running_)
         add("driver-version-differs", Severity::kError, where.first,
-            fmt::format("{} is of driver {}, {} runs", where.second, version, running_),
-            "A library of another version is refused by the kernel's module.",
-            "make the specification anew");
+            fmt::format("{} belongs to driver {}, but {} is running", where.second, version,
+                        running_),
+            "The kernel module refuses a library of another version.",
+            "regenerate the specification");
     }
   }
 

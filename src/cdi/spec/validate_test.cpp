@@ -69,7 +69,7 @@ TEST_F(CdiValidate, APersistedMajorThatTheKernelNoLongerHas) {
   EXPECT_THAT(found(), ElementsAre("node-major-differs"));
   node(1).major = 511;
   EXPECT_THAT(found(), ElementsAre("node-major-persisted"));
-  // The node in /dev may itself be left over; the kernel's list decides.
+  // The node in /dev may itself be stale; the kernel's list decides.
   tree_.file("dev/nvidia-uvm", "c 510 0 666 0 0\n");
   EXPECT_THAT(found(), ElementsAre("node-outdated", "node-major-persisted"));
   node(1).major = 510;
@@ -94,10 +94,10 @@ TEST_F(CdiValidate, LinksOfDevStayInIt) {
   std::filesystem::remove(tree_.top() / "dev/nvidia0");
   tree_.link("dev/nvidia0", "../usr/bin/hook");
   EXPECT_THAT(found(), ElementsAre("node-missing"));
-  EXPECT_EQ(evidence(), "/dev/nvidia0 is a link to nothing in /dev");
+  EXPECT_EQ(evidence(), "/dev/nvidia0 is a link that leads to nothing in /dev");
   std::filesystem::remove(tree_.top() / "dev/nvidia0");
   EXPECT_EQ(evidence(), "/dev/nvidia0 is not there");
-  // A file is no device, whatever type the specification gives it.
+  // A file is not a device, whatever type the specification gives it.
   tree_.file("dev/nvidia0", "x");
   node(0).type = "b";
   EXPECT_THAT(found(), ElementsAre("node-type-differs"));
@@ -144,7 +144,7 @@ TEST_F(CdiValidate, LibrariesOfAnotherDriver) {
   EXPECT_THAT(found(), ElementsAre("driver-version-differs"));
   std::filesystem::remove(tree_.top() / "proc/driver/nvidia/version");
   EXPECT_THAT(found(), ElementsAre("driver-not-running"));
-  // 1.2.3 of something else is no driver version.
+  // 1.2.3 of something else is not a driver version.
   tree_.file("usr/lib/libfoo.so.570.99", "x");
   mount().host_path = "/usr/lib/libfoo.so.570.99";
   EXPECT_THAT(found(), IsEmpty());

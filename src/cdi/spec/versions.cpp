@@ -1,4 +1,4 @@
-// Which version of the specification has which field (SPEC.md, "Released versions").
+// Which version of the specification introduced which field (SPEC.md, "Released versions").
 #include <algorithm>
 #include <array>
 
@@ -16,7 +16,7 @@ constexpr std::string_view kLibraryOnly = "0.8.0";
 
 std::string_view version_of_edits(const Edits& edits) {
   std::string_view least = "0.3.0";
-  // One digit in each part, so that texts compare as versions do.
+  // One digit in each part, so that comparing texts compares versions.
   const auto need = [&](bool used, std::string_view version) {
     if (used) least = std::max(least, version);
   };
@@ -44,7 +44,7 @@ std::string least_version(const Spec& spec) {
   const auto need = [&](bool used, std::string_view version) {
     if (used) least = std::max(least, version);
   };
-  // A dot in the class; the vendor always had them.
+  // A dot in the class; vendors could always have one.
   const std::size_t slash = spec.kind.find('/');
   need(slash != std::string::npos && spec.kind.find('.', slash) != std::string::npos, "0.6.0");
   need(!spec.annotations.empty(), "0.6.0");

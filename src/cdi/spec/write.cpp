@@ -161,15 +161,15 @@ std::string spec_text(const Spec& spec, Format format) {
 Result<void> write_spec(const Spec& spec, const std::filesystem::path& path, Format format) {
   TRY(const Format named, format_of(path));
   if (named != format)
-    return fail(Code::kUsage, "{} is to be written as {}: the extension says otherwise",
+    return fail(Code::kUsage, "{} cannot be written as {}: the extension says otherwise",
                 path.string(), format == Format::kJson ? "JSON" : "YAML");
   std::vector<Violation> broken = violations_of(spec);
   if (broken.empty()) broken = hazards_of(spec);
   if (!broken.empty())
-    return bad_input("{} would be no valid CDI specification: {}: {}", path.string(),
+    return bad_input("{} would not be a valid CDI specification: {}: {}", path.string(),
                      broken.front().place, broken.front().message);
   const std::string text = spec_text(spec, format);
-  // Engines watch the directory: what has not changed is not written again.
+  // Engines watch the directory: an unchanged file is not rewritten.
   if (const auto present = read_spec_text(path); present && present->text == text) return {};
   TRY_DO(make_directories(parent_of(path)));
   TRY(AtomicFile file, AtomicFile::create(path));

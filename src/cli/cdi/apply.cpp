@@ -24,12 +24,6 @@ prints it, or writes it with -o (the same file is fine). Either all of it is app
   flense cdi apply --device nvidia.com/gpu=0 config.json -o config.json
   flense cdi apply --device nvidia.com/gpu=all --rootless bundle/config.json)";
 
-Result<void> write_file(const std::string& path, std::string_view text) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_DO(write_fully(file.fd(), as_bytes(text), path));
-  return file.commit();
-}
-
 struct CdiApplyRequest : Request {
   std::vector<std::string> devices, spec_dirs;
   bool rootless = false;
@@ -63,7 +57,7 @@ Result<int> run_cdi_apply(const CdiApplyRequest& request, Io& io) {
                       "applying {} to {}", fmt::join(names, ", "), path));
   const std::string out = text::dump_json(config, 2) + "\n";
   if (!request.output.empty())
-    TRY_DO(write_file(request.output, out));
+    TRY_DO(save_text(request.output, out));
   else
     TRY_DO(io.out.exact(out));
   return 0;

@@ -28,9 +28,9 @@ Outcome call(const std::vector<std::string>& args) {
 }
 
 TEST(CdiActions, AgreeOnTheirOptions) {
-  std::map<std::string, OptionSpec, std::less<>> known;
+  std::map<std::string, Option, std::less<>> known;
   for (const Command* action : cdi_actions())
-    for (const OptionSpec& option : action->call().options.all) {
+    for (const Option& option : action->call().options.all) {
       const auto [at, first] = known.emplace(option.name, option);
       EXPECT_EQ(at->second.short_name, option.short_name) << action->name << option.name;
       EXPECT_EQ(at->second.value, option.value) << action->name << option.name;

@@ -16,39 +16,38 @@ std::string help_hint(std::string_view command) {
                          : fmt::format("flense help {} lists the options", command);
 }
 
-Failure unknown_option(std::string_view word, std::span<const OptionSpec> options,
+Failure unknown_option(std::string_view word, std::span<const Option> options,
                        std::string_view command) {
   const std::string_view name = word.substr(0, word.find('='));
   std::vector<std::string_view> names;
-  for (const OptionSpec& option : options) names.push_back(option.name);
+  for (const Option& option : options) names.push_back(option.name);
   const std::string near = nearest(name, names);
   return usage_error(fmt::format("unknown option '{}'", name),
                      near.empty() ? help_hint(command) : fmt::format("did you mean {}?", near));
 }
 
-const OptionSpec* find_option(std::span<const OptionSpec> options, std::string_view name) {
-  for (const OptionSpec& option : options)
+const Option* find_option(std::span<const Option> options, std::string_view name) {
+  for (const Option& option : options)
     if (option.name == name || option.short_name == name) return &option;
   return nullptr;
 }
 
 /// Whether the option `word` ("--name", "-n", a cluster "-it") takes the next word as its value.
-bool takes_next(std::string_view word, std::span<const OptionSpec> options) {
+bool takes_next(std::string_view word, std::span<const Option> options) {
   if (word.starts_with("--")) {
-    const OptionSpec* option = find_option(options, word);
+    const Option* option = find_option(options, word);
     return option != nullptr && !option->value.empty();
   }
   for (std::size_t i = 1; i < word.size(); ++i) {
     const std::array<char, 2> name = {'-', word[i]};
-    const OptionSpec* option = find_option(options, {name.data(), name.size()});
+    const Option* option = find_option(options, {name.data(), name.size()});
     if (option != nullptr && !option->value.empty()) return i + 1 == word.size();
   }
   return false;
 }
 
 /// Where the first positional stands.
-std::size_t end_of_options(const std::vector<std::string>& args,
-                           std::span<const OptionSpec> options) {
+std::size_t end_of_options(const std::vector<std::string>& args, std::span<const Option> options) {
   std::size_t at = 0;
   while (at < args.size() && args[at].size() > 1 && args[at].front() == '-') {
     if (args[at] == "--") return at + 1;
@@ -77,16 +76,6 @@ Option& Options::flag(std::string_view name, std::string_view help, bool& member
   return add(name, "", help, member, [](const std::string&) { return Result<bool>(true); });
 }
 
-std::size_t ParsedArgs::count(std::string_view option) const {
-  const auto at = values_.find(option);
-  return at == values_.end() ? 0 : at->second.size();
-}
-
-std::string ParsedArgs::value(std::string_view option, std::string_view fallback) const {
-  const auto at = values_.find(option);
-  return at == values_.end() || at->second.empty() ? std::string(fallback) : at->second.back();
-}
-
 std::vector<std::string> ParsedArgs::values(std::string_view option) const {
   const auto at = values_.find(option);
   return at == values_.end() ? std::vector<std::string>{} : at->second;
@@ -96,9 +85,8 @@ void ParsedArgs::set_default(std::string_view option, std::vector<std::string> v
   values_.try_emplace(std::string(option), std::move(values));
 }
 
-Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
-                              std::span<const OptionSpec> options, std::string_view command,
-                              Positionals positionals) {
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args, std::span<const Option> options,
+                              std::string_view command, Positionals positionals) {
   if (positionals == Positionals::kEndOptions) {
     const auto rest = args.begin() + static_cast<std::ptrdiff_t>(end_of_options(args, options));
     TRY(ParsedArgs out, parse_args({args.begin(), rest}, options, command));
@@ -130,7 +118,7 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
     std::vector<std::vector<std::string>> values(options.size());
     std::vector<CLI::Option*> handles;
     for (std::size_t i = 0; i < options.size(); ++i) {
-      const OptionSpec& option = options[i];
+      const Option& option = options[i];
       std::string names(option.name);
       if (!option.short_name.empty()) names = fmt::format("{},{}", option.short_name, names);
       CLI::Option* handle = nullptr;
@@ -161,7 +149,7 @@ Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
   if (dashes != args.end())
     out.positionals_.insert(out.positionals_.end(), std::next(dashes), args.end());
 
-  for (const OptionSpec& option : options) {
+  for (const Option& option : options) {
     if (option.choices.empty()) continue;
     for (const std::string& value : out.values(option.name)) {
       if (option.value.empty() && value.empty()) continue;

@@ -23,7 +23,8 @@ inline Failure usage_error(std::string message, std::string hint) {
 
 enum class Completion { kNone, kFile, kDirectory };
 
-struct OptionSpec {
+/// An option and the member that it fills.
+struct Option {
   std::string_view name;        ///< "--gpu"
   std::string_view short_name;  ///< "-q"; may be empty
   std::string_view value;       ///< placeholder "ARCH"; empty: a flag
@@ -33,20 +34,10 @@ struct OptionSpec {
   std::span<const std::string_view> choices = {};
   Completion completion = Completion::kNone;
   bool configurable = false;  ///< .flense.toml may give it
-};
-
-/// The same option, which .flense.toml may give too.
-constexpr OptionSpec configurable(OptionSpec option) {
-  option.configurable = true;
-  return option;
-}
-
-/// An option and the member that it fills.
-struct Option : OptionSpec {
   /// Reads what was given, the last of which counts where the member holds one value.
-  std::function<Result<void>(const std::vector<std::string>& given)> fill;
+  std::function<Result<void>(const std::vector<std::string>& given)> fill = nullptr;
 
-  Option& letter(std::string_view name) { return short_name = name, *this; }
+  Option& letter(std::string_view letter_name) { return short_name = letter_name, *this; }
   Option& one_of(std::span<const std::string_view> words) { return choices = words, *this; }
   Option& file() { return completion = Completion::kFile, *this; }
   Option& directory() { return completion = Completion::kDirectory, *this; }
@@ -129,18 +120,14 @@ enum class Positionals {
 
 class ParsedArgs {
  public:
-  bool has(std::string_view option) const { return count(option) > 0; }
-  /// How often a flag was given (-v -v).
-  std::size_t count(std::string_view option) const;
-  /// The last value given; `fallback` when there is none.
-  std::string value(std::string_view option, std::string_view fallback = {}) const;
+  bool has(std::string_view option) const { return values_.contains(option); }
   std::vector<std::string> values(std::string_view option) const;
   const std::vector<std::string>& positionals() const { return positionals_; }
   /// For an option that was not given.
   void set_default(std::string_view option, std::vector<std::string> values);
 
  private:
-  friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const OptionSpec>,
+  friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const Option>,
                                        std::string_view, Positionals);
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
   std::vector<std::string> positionals_;
@@ -148,8 +135,8 @@ class ParsedArgs {
 
 /// Usage errors for unknown options (with the nearest known one as hint), missing values and
 /// values that are no choice. `command` is for messages.
-Result<ParsedArgs> parse_args(const std::vector<std::string>& args,
-                              std::span<const OptionSpec> options, std::string_view command,
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args, std::span<const Option> options,
+                              std::string_view command,
                               Positionals positionals = Positionals::kAnywhere);
 
 }  // namespace flense::cli

@@ -27,6 +27,7 @@ using Ending = std::variant<int, LastStep>;
 struct Call {
   std::shared_ptr<Request> request;
   Options options;
+  std::size_t own_options = 0;  ///< so many of them are the command's alone
   /// An error is printed by run(), which turns it into an exit status.
   std::function<Result<Ending>(Io& io)> run;
 };
@@ -35,8 +36,9 @@ struct Call {
 template <std::derived_from<Request> OfCommand, class Out>
 Call call_of(Result<Out> (*run)(const OfCommand& request, Io& io)) {
   auto request = std::make_shared<OfCommand>();
-  Call out{request, {}, [request, run](Io& io) -> Result<Ending> { return run(*request, io); }};
+  Call out{request, {}, 0, [request, run](Io& io) -> Result<Ending> { return run(*request, io); }};
   declare(out.options, *request);
+  out.own_options = out.options.all.size();
   return out;
 }
 
@@ -46,11 +48,8 @@ struct Command {
   std::string_view summary;           ///< one line, lower case, no full stop
   std::string_view positionals = {};  ///< "TARGET"; empty when there are none
   std::size_t min_positionals = 0, max_positionals = 0;
-  std::span<const OptionSpec> options = {};      ///< besides common_options()
   std::string_view help;                         ///< paragraphs below the usage line
   std::span<const std::string_view> words = {};  ///< completions of the first positional
-  /// An error is printed by run(), which turns it into an exit status.
-  std::function<Result<Ending>(const ParsedArgs& args, Io& io)> function = nullptr;
   /// Options end at the first positional: what follows belongs to another program.
   bool takes_command = false;
   int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
@@ -65,13 +64,11 @@ Result<void> check_words(std::string_view title, const Command& command,
 std::span<const Command* const> commands();
 const Command* find_command(std::string_view name);
 
-/// -q, -v, --no-color, --help: accepted by every command.
-std::span<const OptionSpec> common_options();
-/// With the common options behind the command's own, and those about settings where it has any.
+/// With -q, -v, --no-color and --help behind the command's own options, and those about settings
+/// where it has any.
 Call begin(const Command& command);
-/// Those of begin(), to be shown.
-std::vector<OptionSpec> all_options(const Command& command);
-std::size_t own_options(const Command& command);
+/// All of begin(), to be shown.
+std::vector<Option> all_options(const Command& command);
 
 /// What main() calls, and tests with strings: parses, dispatches, prints errors. `args` is without
 /// the program's name. The exit status is one of docs/exit-codes.md.

@@ -6,6 +6,7 @@
 #include <array>
 #include <system_error>
 
+#include "base/file.h"
 #include "base/numbers.h"
 #include "cli/shared/suggest.h"
 #include "image/model/reference.h"
@@ -42,24 +43,6 @@ Result<void> check_transport(const std::string& target) {
 }
 
 }  // namespace
-
-const OptionSpec kPlatformOption{"--platform", "", "OS/ARCH",
-                                 "which image of a multi-platform index (default: this machine's)"};
-const OptionSpec kTmpdirOption{"--tmpdir",
-                               "",
-                               "DIR",
-                               "scratch files go here (default: $TMPDIR, else /var/tmp)",
-                               false,
-                               {},
-                               Completion::kDirectory};
-const OptionSpec kGpuOption{"--gpu", "", "GPU",
-                            "GPUs to serve: h100, sm_90, 9.0, gfx942; several with commas", true};
-const OptionSpec kLevelOption{
-    "--level", "",     "LEVEL", "how far to go: safe, standard, aggressive (default: standard)",
-    false,     kLevels};
-
-const OptionSpec kNoCacheOption{"--no-cache", "", "",
-                                "read every layer, whatever the cache of inventories holds"};
 
 void declare(Options& options, ImageOptions& image) {
   options.add("--platform", "OS/ARCH",
@@ -107,6 +90,12 @@ std::unique_ptr<Progress> make_progress(const Request& request, const Io& io) {
 
 Result<void> write_text(Io& io, std::string_view text) {
   return io.out.text(text);
+}
+
+Result<void> save_text(const std::filesystem::path& path, std::string_view text) {
+  TRY(AtomicFile file, AtomicFile::create(path));
+  TRY_DO(write_fully(file.fd(), as_bytes(text), path.native()));
+  return file.commit();
 }
 
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io) {
@@ -207,19 +196,6 @@ Result<void> report_cache(const Request& request, Io& io, const inventory::Inven
   const std::string complaint = cache->store().complaint();
   if (complaint.empty()) return {};
   return io.err.line(fmt::format("notice: nothing was cached: {}", complaint));
-}
-
-Request request_of(const ParsedArgs& args) {
-  return {args.positionals(),     args.has("--quiet"),    args.has("--verbose"),
-          args.has("--no-color"), args.value("--config"), args.has("--no-config")};
-}
-
-ImageOptions image_of(const ParsedArgs& args) {
-  return {args.value("--platform"), args.value("--tmpdir"), args.has("--no-cache")};
-}
-
-device::Level level_of(const ParsedArgs& args) {
-  return *level_named(args.value("--level", "standard"));
 }
 
 }  // namespace flense::cli

@@ -39,6 +39,8 @@ report::Style output_style(const Request& request, const Io& io);
 std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 
 Result<void> write_text(Io& io, std::string_view text);
+/// A file that a command writes beside what it prints, whole or not at all.
+Result<void> save_text(const std::filesystem::path& path, std::string_view text);
 
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);
@@ -82,37 +84,5 @@ Result<std::unique_ptr<inventory::InventoryCache>> open_inventory_cache(const Re
                                                                         Io& io);
 /// Tells with -v what could not be kept.
 Result<void> report_cache(const Request& request, Io& io, const inventory::InventoryCache* cache);
-
-// Of commands that still look their options up.
-Request request_of(const ParsedArgs& args);
-ImageOptions image_of(const ParsedArgs& args);
-device::Level level_of(const ParsedArgs& args);
-inline report::Style output_style(const ParsedArgs& args, const Io& io) {
-  return output_style(request_of(args), io);
-}
-inline std::unique_ptr<Progress> make_progress(const ParsedArgs& args, const Io& io) {
-  return make_progress(request_of(args), io);
-}
-inline std::filesystem::path scratch_directory(const ParsedArgs& args, const Io& io) {
-  return scratch_directory(image_of(args), io);
-}
-inline Result<std::string> format_of(const ParsedArgs& args) {
-  return format_of(args.has("--json"), args.value("--format"));
-}
-inline auto open_target(const std::string& target, const ParsedArgs& args, const Io& io) {
-  return open_target(target, image_of(args), io);
-}
-inline auto open_config(const std::string& target, const ParsedArgs& args, const Io& io) {
-  return open_config(target, image_of(args), io);
-}
-inline auto open_inventory_cache(const ParsedArgs& args, Io& io) {
-  return open_inventory_cache(request_of(args), image_of(args), io);
-}
-inline auto report_cache(const ParsedArgs& args, Io& io, const inventory::InventoryCache* cache) {
-  return report_cache(request_of(args), io, cache);
-}
-
-// Options that commands share.
-extern const OptionSpec kPlatformOption, kTmpdirOption, kGpuOption, kLevelOption, kNoCacheOption;
 
 }  // namespace flense::cli

@@ -3,18 +3,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "base/file.h"
 #include "cli/shared/common.h"
 
 namespace flense::cli {
-
-const OptionSpec kHtmlOption{"--html",
-                             "",
-                             "FILE",
-                             "write a report to look at, one file for any browser (- for stdout)",
-                             false,
-                             {},
-                             Completion::kFile};
 
 namespace {
 
@@ -46,19 +37,11 @@ Result<void> check_html(const std::string& file, bool json) {
       .hint("name a file: --html report.html");
 }
 
-Result<void> check_html(const ParsedArgs& args) {
-  TRY_DO(check_html(args.value("--html"), args.has("--json")));
-  if (args.has("--html")) TRY_DO(in_a_directory(args.value("--html"), "--html"));
-  return {};
-}
-
 Result<void> write_html(const std::string& path, const report::HtmlReport& report, Io& io) {
   if (path.empty()) return {};
   const std::string page = report::html_report(report);
   if (html_on_output(path)) return io.out.exact(page);
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_DO(write_fully(file.fd(), as_bytes(page), path));
-  return file.commit();
+  return save_text(path, page);
 }
 
 }  // namespace flense::cli

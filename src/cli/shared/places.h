@@ -24,9 +24,4 @@ void add_dev(Options& options, PlaceOptions& places);
 
 host::Places places_of(const PlaceOptions& places);
 
-// Of commands that still look their options up.
-Result<host::Places> places_of(const ParsedArgs& args);
-bool names_places(const ParsedArgs& args);
-extern const OptionSpec kRootOption, kProcOption, kSysOption, kDevOption;
-
 }  // namespace flense::cli

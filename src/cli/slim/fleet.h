@@ -2,11 +2,11 @@
 // once; the results lie beside each other and share it again.
 #pragma once
 
-#include "cli/shared/args.h"
-#include "cli/shared/io.h"
+#include "cli/slim/request.h"
 
 namespace flense::cli {
 
-Result<int> slim_fleet(const ParsedArgs& args, Io& io);
+Result<int> slim_fleet(const std::vector<SlimJob>& jobs, const SlimRequest& request,
+                       const slim::Workplace& workplace, Io& io);
 
 }  // namespace flense::cli

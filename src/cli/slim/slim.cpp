@@ -1,15 +1,14 @@
 // flense slim: the same image without what the named GPUs can never load and production never
 // needs.
-#include <array>
+#include <memory>
 #include <optional>
 
 #include "cli/shared/command.h"
-#include "cli/shared/common.h"
 #include "cli/shared/html_file.h"
 #include "cli/slim/fleet.h"
-#include "cli/slim/run.h"
+#include "cli/slim/reports.h"
+#include "cli/slim/request.h"
 #include "cli/slim/steps.h"
-#include "report/images/slim_report.h"
 
 namespace flense::cli {
 
@@ -63,110 +62,67 @@ Examples:
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
   flense slim app.tar --gpu h100 --level aggressive --closure -o oci:app-slim --trace "python3 /app/serve.py")";
 
-Result<int> slim(const ParsedArgs& args, Io& io) {
-  if (args.positionals().size() > 1) return slim_fleet(args, io);
-  TRY(const SlimRequest request, read_slim_request(args, io));
-  if (request.elf_file) return slim_one_file(request, args, io);
+Result<int> slim_file(const SlimJob& job, const SlimRequest& request,
+                      const slim::Workplace& workplace, Io& io) {
+  TRY(const slim::SlimmedFile file,
+      slim::slim_one_file(job.target, job.to, job.options.cuts, workplace));
+  TRY_DO(print_report(
+      {file.plan, &file.outcome, job.to.name(), file.before, file.after, file.outcome.changed},
+      request, io));
+  return 0;
+}
 
-  TRY(SlimSubject subject, read_slim_subject(request, args, io));
-  if (!subject.failed_trace.empty()) return report_failed_trace(subject, io);
-  TRY_DO(save_plan(request, subject.plan));
-  if (!subject.broken.empty()) return report_broken(subject, io);
+Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
+                       const slim::Workplace& workplace, Io& io) {
+  std::optional<slim::UnpackedRoot> original;
+  TRY(const auto slimming, plan_job(job, request, workplace, original, nullptr, io));
+  if (!slimming) return 1;
+  if (!request.plan_file.empty())
+    TRY_DO(save_text(request.plan_file, text::dump_json(slim::to_json(slimming->plan), 2) + "\n"));
+  if (!slimming->broken.empty()) {
+    TRY_DO(print_broken(slimming->broken, io));
+    return 1;
+  }
   if (request.dry_run) {
-    TRY_DO(write_html(args, html_of(request, subject, nullptr), io));
-    return report_dry_run(subject, args, io);
+    TRY_DO(write_html(request.html, html_of(*slimming, job.to, nullptr), io));
+    TRY_DO(print_report(report_of(*slimming, job.to, nullptr), request, io));
+    return 0;
   }
+  TRY(const bool holds, verify(request, *slimming, workplace, original, io));
+  if (!holds) return 1;
+  // The image unpacked need not lie there while the output is written.
+  original.reset();
+  TRY(const slim::SlimOutcome outcome, slim::write_result(*slimming, job.to, workplace));
+  workplace.progress->clear();
+  TRY_DO(write_record(job, *slimming, outcome));
+  TRY_DO(write_html(request.html, html_of(*slimming, job.to, &outcome), io));
+  TRY_DO(print_report(report_of(*slimming, job.to, &outcome), request, io));
+  return 0;
+}
 
-  if (!request.verify_command.empty()) {
-    TRY(const bool holds, verify_by_running(request, subject, io));
-    if (!holds) return 1;
-  }
-  TRY(const slim::SlimOutcome outcome, write_output(request, subject));
-  TRY_DO(write_provenance(request, subject, outcome));
-  TRY_DO(write_html(args, html_of(request, subject, &outcome), io));
-  return report_outcome(request, subject, outcome, args, io);
+Result<int> run_slim(const SlimRequest& request, Io& io) {
+  constexpr auto kTables = std::to_array<std::string_view>({"cuda_driver", "gpu_arch"});
+  TRY(const knowledge::Knowledge tables, tables_of({}, kTables));
+  TRY(const std::vector<SlimJob> jobs, understand(request, tables.gpus));
+  const std::unique_ptr<Progress> progress = make_progress(request, io);
+  TRY(const slim::Workplace workplace, workplace_of(request, tables.drivers, *progress, io));
+  if (jobs.size() > 1) return slim_fleet(jobs, request, workplace, io);
+  const SlimJob& job = jobs.front();
+  return job.elf_file ? slim_file(job, request, workplace, io)
+                      : slim_image(job, request, workplace, io);
 }
 
 }  // namespace
 
 const Command& slim_command() {
-  static constexpr std::array<std::string_view, 3> kPyc = {"keep", "drop", "compile"};
-  static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
-  static const std::array<OptionSpec, 33> kOptions = {
-      configurable(kGpuOption),
-      OptionSpec{"--output", "-o", "OUT", "where the result goes", false, {}, Completion::kFile},
-      OptionSpec{"--to", "-t", "REF", "name of the result, or a transport to push it to"},
-      configurable(kLevelOption),
-      OptionSpec{"--in-place", "", "", "change a directory or an ELF file where it lies"},
-      OptionSpec{"--dry-run", "", "", "print the plan, write nothing"},
-      OptionSpec{"--plan",
-                 "",
-                 "FILE",
-                 "save the plan as JSON (schema flense/plan/v1)",
-                 false,
-                 {},
-                 Completion::kFile},
-      configurable(OptionSpec{"--keep", "", "GLOB", "leave these image paths as they are", true}),
-      configurable(OptionSpec{"--keep-ptx", "", "", "keep all PTX (for GPUs of the future)"}),
-      OptionSpec{"--drop-vendor", "", "",
-                 "targets of one vendor: drop all device code of the other"},
-      OptionSpec{"--recompress-code", "", "MODE",
-                 "compress kept device code anew; needs a driver of CUDA 12.4", false, kRecompress},
-      OptionSpec{"--no-modify-vendor", "", "", "drop whole files only, change no ELF file"},
-      OptionSpec{"--pyc", "", "WHAT",
-                 "compiled Python files (default: drop at aggressive); compile adds a layer", false,
-                 kPyc},
-      OptionSpec{"--closure", "", "", "drop what the start of the image does not reach"},
-      OptionSpec{"--also", "", "PROGRAM", "for --closure: this is started, too", true},
-      OptionSpec{"--minimal", "", "", "nothing but the closure of one program, in one layer"},
-      OptionSpec{"--with-tzdata", "", "", "for --minimal: with time zones"},
-      OptionSpec{"--squash", "", "", "one layer out of all; shares nothing with other images"},
-      OptionSpec{"--verify", "", "CMD", "run CMD in the original and the slim root and compare"},
-      OptionSpec{"--trace", "", "CMD", "run CMD in the original and keep every file that it meets",
-                 true},
-      OptionSpec{"--trace-file",
-                 "",
-                 "FILE",
-                 "keep the image paths in FILE (docs/trace.md)",
-                 true,
-                 {},
-                 Completion::kFile},
-      OptionSpec{"--trace-decides", "", "",
-                 "drop Python packages that others want and no traced run used"},
-      OptionSpec{"--save-trace",
-                 "",
-                 "FILE",
-                 "write what the traced commands met, for --trace-file",
-                 false,
-                 {},
-                 Completion::kFile},
-      OptionSpec{
-          "--compression", "", "KIND[:LEVEL]",
-          "zstd, gzip, estargz (lazy gzip) or none for written layers (default: as they are)"},
-      OptionSpec{"--compression-level", "", "N", "of zstd or gzip"},
-      OptionSpec{"--keep-base", "", "REF", "leave the layers of this base image as they are"},
-      OptionSpec{"--split", "", "SIZE", "cut larger layers into several, for parallel pulls"},
-      OptionSpec{"--json", "", "", "print JSON: flense/slim/v1, of a dry run flense/plan/v1"},
-      kHtmlOption,
-      OptionSpec{"--provenance",
-                 "",
-                 "FILE",
-                 "where the record goes; \"none\" writes none",
-                 false,
-                 {},
-                 Completion::kFile},
-      kPlatformOption,
-      kTmpdirOption,
-      OptionSpec{"--proc",
-                 "",
-                 "DIR",
-                 "read --gpu host from here instead of /proc",
-                 false,
-                 {},
-                 Completion::kDirectory}};
-  static const Command kCommand{
-      "slim", "Images", "cut what the named GPUs can never use", "TARGET", 1, 64, kOptions, kHelp,
-      {},     slim};
+  static const Command kCommand{.name = "slim",
+                                .group = "Images",
+                                .summary = "cut what the named GPUs can never use",
+                                .positionals = "TARGET",
+                                .min_positionals = 1,
+                                .max_positionals = 64,
+                                .help = kHelp,
+                                .call = [] { return call_of(run_slim); }};
   return kCommand;
 }
 

@@ -1,5 +1,5 @@
 // Adapter over libsquashfs. Only its block decompressors are used: its readers of tables and inodes
-// allocate what the image claims before they look whether it is there.
+// allocate what the image claims before they check that it is there.
 #include "codec/squashfs/blocks.h"
 
 #include <sqfs/compressor.h>

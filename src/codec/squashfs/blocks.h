@@ -1,4 +1,4 @@
-// The decompressors of squashfs behind one face; for the squashfs reader alone.
+// The decompressors of squashfs behind one interface; for the squashfs reader only.
 #pragma once
 
 #include <cstdint>

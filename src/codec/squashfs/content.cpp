@@ -61,7 +61,7 @@ Result<void> FileContent::refill() {
       cached_fragment_ = fragment_;
     }
     if (!range_fits(fragment_offset_, wanted, fragment_bytes_.size()))
-      return metadata_.bad("the end of '{}' lies outside of its fragment", path_);
+      return metadata_.bad("the end of '{}' is outside its fragment", path_);
     rest_ = fragment_bytes_.subspan(fragment_offset_, wanted);
     left_ = 0;
     return {};

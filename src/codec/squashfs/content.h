@@ -1,4 +1,4 @@
-// The content of one squashfs file: data blocks in a row, the last part perhaps in a fragment block
+// The content of one squashfs file: consecutive data blocks, the tail possibly in a fragment block
 // that several files share.
 #pragma once
 
@@ -37,7 +37,7 @@ class FileContent final : public Source {
   std::uint32_t fragment_ = kNone32, fragment_offset_ = 0;
   Bytes rest_;
   std::vector<std::byte> buffer_;
-  // Neighbouring small files share a fragment: the last one is kept unpacked.
+  // Neighbouring small files share a fragment: the last one is kept decompressed.
   std::uint32_t cached_fragment_ = kNone32;
   Bytes fragment_bytes_;
   std::vector<std::byte> fragment_buffer_;

@@ -128,7 +128,7 @@ Result<std::map<std::string, std::string>> read_xattrs(MetadataReader& metadata,
                                                        const Superblock& super,
                                                        std::uint32_t index) {
   std::map<std::string, std::string> out;
-  // The table: where the pairs begin, how many inodes' lists there are, then a lookup table.
+  // The table: where the pairs begin, the number of attribute lists, then a lookup table.
   TRY(const Bytes table,
       slice(metadata.image(), super.xattr_table, 16, "the squashfs xattr table"));
   const auto pairs_begin = load_le<std::uint64_t>(table, 0);

@@ -29,7 +29,7 @@ struct Inode {
   std::string target;        ///< symbolic links
   std::uint32_t device = 0;  ///< device files, as the kernel encodes it
   std::uint64_t size = 0;    ///< files: content; directories: bytes of listing
-  // Files: where the blocks lie, and where the words with their sizes are.
+  // Files: where the blocks are, and where their size words are.
   std::uint64_t blocks_begin = 0;
   MetaPosition block_words;
   std::uint32_t fragment = kNone32, fragment_offset = 0;

@@ -46,13 +46,13 @@ Result<Superblock> parse_superblock(Bytes image, std::string_view name) {
        {std::pair("inode", out.inode_table), std::pair("directory", out.directory_table),
         std::pair("id", out.id_table)})
     if (at < kSuperblockSize || at >= out.bytes_used)
-      return bad_input("{}: the squashfs {} table begins at {:#x}, outside of the image", name,
-                       what, at);
+      return bad_input("{}: the squashfs {} table begins at {:#x}, outside the image", name, what,
+                       at);
   for (const auto& [what, at] :
        {std::pair("xattr", out.xattr_table), std::pair("fragment", out.fragment_table)})
     if (at != kNoTable && at >= out.bytes_used)
-      return bad_input("{}: the squashfs {} table begins at {:#x}, outside of the image", name,
-                       what, at);
+      return bad_input("{}: the squashfs {} table begins at {:#x}, outside the image", name, what,
+                       at);
   return out;
 }
 
@@ -60,7 +60,7 @@ Result<const MetadataReader::Block*> MetadataReader::load(std::uint64_t begin) {
   Block& slot = cache_[(begin ^ begin >> 6 ^ begin >> 12) % cache_.size()];
   if (slot.begin == begin) return &slot;
   if (!range_fits(begin, 2, image_.size()))
-    return bad("a metadata block at offset {:#x} lies outside of the image", begin);
+    return bad("a metadata block at offset {:#x} is outside the image", begin);
   const auto word = load_le<std::uint16_t>(image_, begin);
   const std::uint16_t size = word & static_cast<std::uint16_t>(~kStoredWhole);
   if (size == 0 || size > kMetadataSize || !range_fits(begin + 2, size, image_.size()))
@@ -84,7 +84,7 @@ Result<void> MetadataReader::read(MetaPosition& at, MutableBytes out) {
   while (!out.empty()) {
     TRY(const Block* block, load(at.block));
     if (at.offset >= block->data.size()) {
-      // Only a full block is followed by another of the same table.
+      // Only a full block is followed by another one of the same table.
       if (at.offset > block->data.size() || block->data.size() < kMetadataSize)
         return bad("metadata ends at offset {:#x}+{}, more was expected", at.block, at.offset);
       at = {block->end, 0};
@@ -119,7 +119,7 @@ Result<MetaPosition> MetadataReader::table_entry(std::uint64_t table, std::uint6
   const std::uint64_t per_block = kMetadataSize / entry_size;
   const auto pointer = checked_add(table, index / per_block * 8);
   if (!pointer || !range_fits(*pointer, 8, image_.size()))
-    return bad("entry {} of the table at offset {:#x} lies outside of the image", index, table);
+    return bad("entry {} of the table at offset {:#x} is outside the image", index, table);
   return MetaPosition{load_le<std::uint64_t>(image_, *pointer),
                       static_cast<std::uint32_t>(index % per_block * entry_size)};
 }

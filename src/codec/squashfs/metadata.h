@@ -1,5 +1,5 @@
 // Superblock and metadata blocks of squashfs 4.0 (kernel: fs/squashfs/squashfs_fs.h). Metadata is a
-// chain of blocks of at most 8 KiB unpacked, each behind a 16-bit length.
+// chain of blocks of at most 8 KiB decompressed, each after a 16-bit length.
 #pragma once
 
 #include <array>

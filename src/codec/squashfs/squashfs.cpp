@@ -19,7 +19,7 @@ using squash::MetadataReader;
 using squash::MetaPosition;
 using squash::Superblock;
 
-constexpr std::uint32_t kMaxRun = 256;  ///< entries behind one directory header
+constexpr std::uint32_t kMaxRun = 256;  ///< entries after one directory header
 
 MemberType member_type(InodeKind kind) {
   switch (kind) {
@@ -116,9 +116,9 @@ Result<std::optional<Entry>> SquashfsReader::State::next_entry(Listing& listing)
   TRY_DO(metadata.read(listing.at, std::as_writable_bytes(std::span(entry.name))));
   if (entry.name == "." || entry.name == ".." ||
       entry.name.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
-    return metadata.bad("a name in '{}' is no file name, at offset {:#x}+{}", path,
+    return metadata.bad("a name in '{}' is not a file name, at offset {:#x}+{}", path,
                         listing.at.block, listing.at.offset);
-  // The order is what makes names unique: a path that comes twice would have two meanings.
+  // Sorted order is what makes names unique: a path that occurs twice would be ambiguous.
   if (entry.name <= listing.last)
     return metadata.bad("the names in '{}' are not in order at '{}'", path, entry.name);
   listing.last = entry.name;
@@ -202,7 +202,8 @@ Result<std::optional<TarMember>> SquashfsReader::next() {
   State& state = *state_;
   if (!std::exchange(state.started, true)) {
     TRY(TarMember root, state.visit(state.super.root_ref, "."));
-    if (root.type != MemberType::kDirectory) return state.metadata.bad("the root is no directory");
+    if (root.type != MemberType::kDirectory)
+      return state.metadata.bad("the root is not a directory");
     return std::optional(std::move(root));
   }
   state.content.clear();

@@ -1,5 +1,5 @@
-// Squashfs 4.0 images, as Apptainer (.sif) and enroot (.sqsh) hold them: read in path order with
-// the member type of tar. Nothing is unpacked that is not asked for.
+// Squashfs 4.0 images, as Apptainer (.sif) and enroot (.sqsh) store them: read in path order as tar
+// members. Only what is asked for is decompressed.
 #pragma once
 
 #include <cstdint>

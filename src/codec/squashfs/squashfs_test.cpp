@@ -85,7 +85,7 @@ TEST_P(SquashfsKinds, ReadsWhatMksquashfsWrites) {
   for (const Seen& seen : *all) names.push_back(seen.member.name);
   EXPECT_EQ(names.front(), ".");
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
-  // The 700 files, 14 other paths of the tree, two devices made by mksquashfs.
+  // The 700 files, 14 other paths of the tree, and two devices made by mksquashfs.
   EXPECT_EQ(all->size(), 716U);
   for (std::size_t i = 1; i < names.size(); ++i) {
     const auto slash = names[i].rfind('/');

@@ -39,7 +39,7 @@ std::optional<std::int64_t> number_field(Bytes block, Field field) {
 bool checksum_matches(Bytes block) {
   const auto stored = number_field(block, kChecksum);
   if (!stored) return false;
-  // The field itself counts as blanks.
+  // The checksum field itself counts as blanks.
   const auto sum = [&](auto as_number) {
     std::int64_t total = 0;
     for (const std::byte b : block) total += as_number(b);
@@ -81,7 +81,7 @@ Result<std::map<std::string, std::string>> parse_pax(Bytes data) {
       return bad_input("a PAX record has no key");
     const std::string_view key = record.substr(0, equals);
     const std::string_view value = record.substr(equals + 1, record.size() - equals - 2);
-    // Sparse format 0.0 repeats these two keys; joined they are format 0.1's map.
+    // Sparse format 0.0 repeats these two keys; joined they form the map of format 0.1.
     if (key == "GNU.sparse.offset" || key == "GNU.sparse.numbytes") {
       std::string& map = out["GNU.sparse.map"];
       if (!map.empty()) map += ',';

@@ -19,7 +19,7 @@ MemberType member_type(char flag, std::string_view name) {
     case '7':
     case 'S':
       return MemberType::kFile;
-    // Version 7 archives mark directories by a trailing slash alone.
+    // Version 7 archives mark directories only by a trailing slash.
     case '\0':
       return name.ends_with('/') ? MemberType::kDirectory : MemberType::kFile;
     case '1':
@@ -44,7 +44,7 @@ std::optional<std::string> take(PaxRecords& records, std::string_view key) {
   if (found == records.end()) return std::nullopt;
   std::string value = std::move(found->second);
   records.erase(found);
-  // An empty value takes a record back (POSIX): the header's own field holds.
+  // An empty value cancels a record (POSIX): the field of the header applies.
   if (value.empty()) return std::nullopt;
   return value;
 }
@@ -115,7 +115,7 @@ void take_xattrs(PaxRecords& records, TarMember& member) {
   for (auto record = records.begin(); record != records.end();) {
     const std::string_view key = record->first;
     if (key.starts_with(kSchilyXattr)) {
-      // The raw form wins over libarchive's encoded one: both say the same.
+      // The raw form wins over libarchive's encoded one: both have the same meaning.
       member.xattrs[std::string(key.substr(kSchilyXattr.size()))] = std::move(record->second);
     } else if (key.starts_with(kLibarchiveXattr)) {
       member.xattrs.try_emplace(decode_percent(key.substr(kLibarchiveXattr.size())),
@@ -154,7 +154,8 @@ Result<void> apply_records(PaxRecords& records, TarMember& member) {
 Result<std::uint64_t> unsigned_field(Bytes block, Field field, const char* what) {
   const auto number = number_field(block, field);
   if (!number || *number < 0)
-    return bad_input("the {} in a tar header is no number: '{}'", what, text_field(block, field));
+    return bad_input("the {} in a tar header is not a number: '{}'", what,
+                     text_field(block, field));
   return static_cast<std::uint64_t>(*number);
 }
 
@@ -199,7 +200,7 @@ Result<TarMember> make_member(Bytes block, Extended extended) {
   TRY(member.uid, unsigned_field(block, kUid, "user id"));
   TRY(member.gid, unsigned_field(block, kGid, "group id"));
   const auto mtime = number_field(block, kMtime);
-  if (!mtime) return bad_input("the time in a tar header is no number");
+  if (!mtime) return bad_input("the time in a tar header is not a number");
   member.mtime = *mtime;
 
   TRY_DO(apply_records(extended.records, member));

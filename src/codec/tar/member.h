@@ -1,4 +1,4 @@
-// What a header block and the extended headers before it say about a member. Pure: no stream.
+// What a header block and the extended headers before it say about a member. Pure: no I/O.
 #pragma once
 
 #include <map>

@@ -34,7 +34,7 @@ struct TarReader::State {
   std::uint64_t header_begin = 0;  ///< position of the first header block
   std::uint64_t header_end = 0;
   std::uint64_t header_bytes = 0;  ///< of extended headers and sparse maps
-  std::uint64_t stored_size = 0;   ///< payload behind header_end
+  std::uint64_t stored_size = 0;   ///< payload after header_end
   std::uint64_t stored_left = 0;   ///< of it, not yet taken
   std::uint64_t padding_left = 0;
   bool sparse = false;
@@ -184,7 +184,7 @@ struct TarReader::State {
 
 /// The map in the header and in blocks that follow it; returns the real size.
 Result<std::uint64_t> TarReader::State::read_old_map(Bytes block) {
-  // Reading on invalidates the block.
+  // Reading further invalidates the block.
   auto map = tar::parse_old_sparse(block);
   if (!map) return bad_header(map.error());
   spans = std::move(map->spans);
@@ -224,7 +224,7 @@ Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
   if (std::to_integer<char>(block[tar::kType.offset]) == 'S') {
     TRY(real_size, read_old_map(block));
   } else if (member.type != MemberType::kFile) {
-    // Records that say nothing here.
+    // Records without meaning here.
     std::erase_if(records, [](const auto& r) { return r.first.starts_with("GNU.sparse."); });
     return {};
   } else if (const std::string major = record("GNU.sparse.major"); !major.empty() && major != "0") {
@@ -247,7 +247,7 @@ Result<void> TarReader::State::set_up_sparse(Bytes block, TarMember& member) {
   if (real_size_text) {
     const auto number = tar::parse_decimal(*real_size_text);
     if (!number || *number > static_cast<std::uint64_t>(INT64_MAX))
-      return bad_at(header_begin, "the real size of a sparse member is no number");
+      return bad_at(header_begin, "the real size of a sparse member is not a number");
     real_size = *number;
   }
   if (std::string real_name = record("GNU.sparse.name"); !real_name.empty())
@@ -289,7 +289,7 @@ Result<void> TarReader::State::check_end(const tar::Extended& extended, bool bla
     return bad_at(position, "the archive ends after an extended header");
   if (!blank_block) return {};
   TRY(const std::optional<Bytes> second, take_block());
-  // Readers disagree on what a lone zero block means; nobody writes one on purpose.
+  // Readers disagree on the meaning of a lone zero block; nobody writes one on purpose.
   if (second && !tar::is_zero_block(*second))
     return bad_at(position - kBlockSize, "data follows a lone zero block");
   return {};
@@ -334,7 +334,7 @@ Result<std::optional<TarMember>> TarReader::State::next_member() {
     } else {
       auto records = tar::parse_pax(as_bytes(data));
       if (!records) return bad_at(block_begin, records.error().message);
-      // Global records go unheeded, see TarMember::pax.
+      // Global records are ignored, see TarMember::pax.
       if (flag == 'g') continue;
       for (auto& [key, value] : *records) extended.records[key] = std::move(value);
     }

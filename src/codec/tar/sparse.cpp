@@ -15,7 +15,7 @@ Result<void> read_pairs(Bytes block, std::size_t begin, std::size_t count,
     const auto offset = number_field(block, {at, 12});
     const auto size = number_field(block, {at + 12, 12});
     if (!offset || !size || *offset < 0 || *size < 0)
-      return bad_input("a sparse map holds something that is no number");
+      return bad_input("a sparse map contains something other than a number");
     spans.push_back({static_cast<std::uint64_t>(*offset), static_cast<std::uint64_t>(*size)});
   }
   return {};
@@ -60,7 +60,7 @@ Result<void> SparseMapLines::feed(Bytes block) {
     if (complete()) return {};
     if (c != '\n') {
       line_ += c;
-      if (line_.size() > 20) return bad_input("a sparse map holds a line that is no number");
+      if (line_.size() > 20) return bad_input("a sparse map contains a line that is not a number");
       continue;
     }
     const auto number = parse_decimal(line_);
@@ -89,7 +89,7 @@ const char* check_sparse(const std::vector<SparseSpan>& spans, std::uint64_t rea
                          std::uint64_t stored_size) {
   std::uint64_t end = 0, stored = 0;
   for (const SparseSpan& span : spans) {
-    if (span.offset < end) return "the sparse map is not in order";
+    if (span.offset < end) return "the sparse map is not sorted";
     if (!range_fits(span.offset, span.size, real_size))
       return "the sparse map reaches beyond the file";
     end = span.offset + span.size;

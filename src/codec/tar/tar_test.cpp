@@ -420,7 +420,7 @@ TEST(Tar, AMemberAboveEightGigabytesIsAnnounced) {
 TEST(TarHostile, TruncationAtEveryByte) {
   TarMember rich = file(std::string(200, 'n'), 700);
   const std::string archive = archive_of({{rich, sample(700)}, {file("b", 3), "abc"}});
-  // Cut behind the padding of a member, an archive is only without its end marker.
+  // Cut after the padding of a member, an archive lacks only its end marker.
   const std::vector<std::size_t> fine = {0, 1024 + 512 + 1024, archive.size() - 1024,
                                          archive.size() - 512};
   for (std::size_t size = 0; size < archive.size(); ++size) {

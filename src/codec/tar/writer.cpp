@@ -98,7 +98,7 @@ std::vector<HeaderPart> split_headers(Bytes raw) {
     const char flag = std::to_integer<char>(raw[tar::kType.offset]);
     const bool extended = std::string_view("xXgLK").find(flag) != std::string_view::npos;
     const auto size = tar::number_field(raw, tar::kSize);
-    // The member's own header comes last, with sparse maps behind it.
+    // The member's own header comes last, followed by sparse maps.
     if (!extended || !size || *size < 0) break;
     const std::uint64_t blocks =
         1 + (static_cast<std::uint64_t>(*size) + kBlockSize - 1) / kBlockSize;
@@ -248,7 +248,7 @@ Result<void> TarWriter::copy_globals(const TarReader& reader) {
 Result<void> TarWriter::copy_raw(TarReader& reader, bool globals) {
   TRY_DO(state_->expect_done());
   if (!reader.rewind())
-    return fail(Code::kInternal, "a tar member is copied whose content was already taken");
+    return fail(Code::kInternal, "a tar member is copied after its content was read");
   for (const HeaderPart& part : split_headers(reader.raw_header()))
     if (globals || !part.global) TRY_DO(state_->put(part.bytes));
   while (true) {

@@ -42,8 +42,8 @@ AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
     if (generic == nullptr || std::ranges::find(generic->gfx, gpu.processor) == generic->gfx.end())
       return AmdMatch::kNo;
   }
-  // Without a word of the machine: xnack is off unless asked for; memory with error correction,
-  // which these accelerators have, runs with sramecc on.
+  // If the machine does not say: xnack is off unless requested; memory with error correction, which
+  // these accelerators have, runs with sramecc on.
   return std::min(feature_match(setting(code, "xnack"), setting(gpu, "xnack"), xnack ? '+' : '-'),
                   feature_match(setting(code, "sramecc"), setting(gpu, "sramecc"), '+'));
 }

@@ -1,4 +1,4 @@
-// What the rules for AMD share: target ids, and the ROCm of an image. LLVM, "User Guide for AMDGPU
+// Shared by the rules for AMD: target ids, and the ROCm of an image. LLVM, "User Guide for AMDGPU
 // Backend": Target ID.
 #pragma once
 

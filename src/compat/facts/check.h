@@ -1,4 +1,4 @@
-// One question to an image and a machine, and its answer.
+// One question about an image and a machine, and its answer.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,12 @@
 
 namespace flense::compat {
 
-/// From best to worst, as a host's verdict is the worst of its checks. An unknown that is not
+/// From best to worst: a host's verdict is the worst of its checks. An unknown that is not
 /// decisive counts as a warning there.
 enum class Verdict : std::uint8_t {
   kOk,
-  kWarn,         ///< runs, and something is worth knowing
-  kUnsupported,  ///< may run, and the vendor does not promise it
+  kWarn,         ///< runs, but something is worth knowing
+  kUnsupported,  ///< may run, but the vendor does not guarantee it
   kUnknown,      ///< a fact is missing
   kFail,         ///< will not run
 };
@@ -31,7 +31,7 @@ struct Check {
   Verdict verdict = Verdict::kOk;
   std::string message;             ///< one sentence without full stop
   std::vector<Evidence> evidence;  ///< never empty
-  std::string fix;                 ///< what to do; for unknown: what would settle it
+  std::string fix;                 ///< what to do; if unknown: what would settle it
   std::string source;              ///< table row, note of the artefact, or document
   bool decisive = true;            ///< an unknown that hides whether the image runs at all
   bool operator==(const Check&) const = default;
@@ -40,7 +40,7 @@ struct Check {
 struct HostVerdict {
   std::string name;
   std::string launcher;
-  std::string launcher_reason;  ///< why that one: "podman is installed", "--launcher"
+  std::string launcher_reason;  ///< why this one: "podman is installed", "--launcher"
   Verdict verdict = Verdict::kOk;
   std::vector<Check> checks;  ///< in the order of decision
 };

@@ -1,5 +1,5 @@
-// How the device code of an image's libraries serves one GPU, file by file, and how much weight a
-// part of the files has.
+// How the device code of an image's libraries serves one GPU, file by file, and how much some of
+// the files weigh.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace flense::compat {
 
 enum class Served : std::uint8_t {
   kCubin,
-  kDoubtful,   ///< only by a cubin between embedded and discrete parts, which is not promised
+  kDoubtful,   ///< only by a cubin across embedded and discrete GPUs, which is not guaranteed
   kPtx,        ///< compiled by the driver at first use
-  kUnknown,    ///< entries that could not be read, or PTX of which nobody knows whether it compiles
+  kUnknown,    ///< entries that could not be read, or PTX that may or may not compile
   kPtxTooNew,  ///< only PTX that the driver does not know: error 222
   kNone,       ///< error 209
 };

@@ -64,7 +64,7 @@ bool on_library_path(const inventory::Needs& image, const CompatPackage& package
   }
 }
 
-/// Which word of the compat library the container toolkit on the host goes by.
+/// Which statement of the compat library the container toolkit on the host relies on.
 enum class Reads : std::uint8_t { kMajors, kNote, kEither };
 
 Reads reads_of(const Question& question) {
@@ -161,14 +161,14 @@ CompatUse by_hook(const Question& question, CompatUse use) {
 DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
                    std::string_view driver_cuda, std::string_view wanted) {
   const auto major = first_number(wanted);
-  // Of "12" the minor is not told, and only a driver of a newer major is surely as new.
+  // "12" leaves the minor open, and only a driver of a newer major is certainly as new.
   const bool whole = wanted.find('.') != std::string_view::npos;
   if (whole ? version_at_least(driver_cuda, major_minor(wanted))
             : first_number(driver_cuda) > major)
     return DriverMode::kNative;
   if (!major || first_number(driver_cuda) != major) return DriverMode::kTooOld;
   const knowledge::MinorVersionRow* row = drivers.minor_version(*major);
-  // A major newer than the table goes by the rule of its predecessors from 11 on.
+  // A major newer than the table follows the rule of its predecessors from 11 on.
   constexpr std::uint64_t kFirstMajor = 11;
   if (row == nullptr) {
     const knowledge::ToolkitRow* newest = drivers.newest_toolkit();
@@ -188,7 +188,7 @@ DriverMode driver_mode(const Question& question) {
   const DriverMode mode =
       mode_of(question.tables.drivers, driver && !tegra ? driver->version : std::string(),
               cuda->cuda, wanted->version);
-  // Of a driver that is not in the table only the lower bound is known.
+  // For a driver that is not in the table only the lower bound is known.
   return mode == DriverMode::kTooOld && !cuda->exact ? DriverMode::kUnknown : mode;
 }
 
@@ -240,7 +240,7 @@ std::optional<DriverCuda> effective_cuda(const Question& question) {
                       fmt::format("the image's compat library {} supports CUDA {}",
                                   use.package->version, use.cuda),
                       "/" + use.package->path};
-  // Should the compat library be in use, it is the newer one.
+  // If the compat library is in use, it is the newer one.
   auto own = driver_cuda(question);
   if (own && use.state == State::kUnknown) own->exact = false;
   return own;

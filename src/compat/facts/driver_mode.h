@@ -1,4 +1,4 @@
-// How the image's CUDA meets the host's driver, and which CUDA then loads its device code.
+// How the image's CUDA relates to the host's driver, and which CUDA then loads its device code.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ enum class DriverMode : std::uint8_t {
   kTooOld,        ///< only the image's own compat libcuda could help
   kUnknown,       ///< a fact is missing on either side
 };
-/// Without regard to compat libraries.
+/// Ignores compat libraries.
 DriverMode driver_mode(const Question& question);
 
 /// Would a driver of this version and CUDA run an image of CUDA `wanted`? Never kUnknown. `driver`
@@ -42,7 +42,7 @@ CompatUse compat_use(const Question& question);
 /// library's where it is in use; a lower bound where that is not known. Nullopt when unknown.
 std::optional<DriverCuda> effective_cuda(const Question& question);
 
-/// Does a libcuda of this CUDA compile PTX of this ISA version ("8.4")?
+/// Can a libcuda of this CUDA compile PTX of this ISA version ("8.4")?
 Answer compiles_ptx(const knowledge::Architectures& tables, const std::optional<DriverCuda>& cuda,
                     std::string_view isa);
 

@@ -63,7 +63,7 @@ Answer on_wsl(const host::Profile& host) {
 bool concerns_nvidia(const Question& question) {
   if (needs_cuda(question) == Answer::kNo) return false;
   if (!nvidia_gpus(question.host).empty()) return true;
-  // WSL2 lists no GPU, and of a profile without a list of GPUs nothing is known about them.
+  // WSL2 lists no GPU, and a profile without a list of GPUs tells nothing about them.
   return !has_gpus_of_others(question.host) && question.host.gpu_count.value.value_or(1) != 0;
 }
 
@@ -81,7 +81,7 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
   const auto driver = host_driver(question.host);
   const knowledge::Drivers& drivers = question.tables.drivers;
   const host::Text& told = question.host.nvidia.cuda;
-  // Linux for Tegra has a driver line of its own, whose numbers the branch table does not know.
+  // Linux for Tegra has its own driver line, whose numbers are not in the branch table.
   const bool tegra = is_tegra(question.host);
   const knowledge::BranchRow* row = driver && !tegra ? drivers.branch(driver->branch) : nullptr;
   if (row != nullptr)
@@ -101,7 +101,7 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
 std::string driver_unknown_reason(const host::Profile& host) {
   for (const host::Text* fact : {&host.nvidia.library_version, &host.nvidia.module_version})
     if (!fact->value && !fact->evidence.empty()) return fact->evidence;
-  return "nobody asked for it";
+  return "not queried";
 }
 
 std::string driver_unknown_fix(const host::Profile& host) {

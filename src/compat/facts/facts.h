@@ -1,4 +1,4 @@
-// What several rules ask of the two sides of a question.
+// What several rules need to know about the image and the machine.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ std::optional<HostDriver> host_driver(const host::Profile& host);
 /// The newest CUDA that the host's driver supports itself.
 struct DriverCuda {
   std::string cuda;
-  bool exact = true;  ///< false: at least this, as the table has no row of its own for the driver
+  bool exact = true;  ///< false: a lower bound, as the table has no row of its own for the driver
   std::string statement;  ///< "driver 550.54.15 supports CUDA 12.4"
   std::string source;
 };

@@ -122,7 +122,7 @@ std::optional<ImageCuda> cuda_of(const Needs& image, const std::vector<CudaFile>
     consider(out, {numbers_of(at->second), true,
                    fmt::format("environment CUDA_VERSION={}", at->second.substr(0, 32))});
   if (out) return out;
-  // A SONAME tells the major alone; device code of that major often tells more.
+  // A SONAME tells only the major; device code of that major often tells more.
   const std::optional<ImageCuda> needed = needed_cuda(image);
   std::optional<ImageCuda> of_code = cuda_of_code(code, tables);
   const bool finer = needed && of_code && of_code->version.starts_with(needed->version + ".");

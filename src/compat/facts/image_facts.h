@@ -1,4 +1,4 @@
-// What the rules ask of an image again and again, worked out once: one image is judged for many
+// What the rules ask about an image repeatedly, computed once: one image is judged for many
 // hosts. Pure; points into the Needs and the tables that it was made from.
 #pragma once
 
@@ -20,15 +20,15 @@ enum class Answer : std::uint8_t { kNo, kUnknown, kYes };
 /// The CUDA whose runtime the image brings.
 struct ImageCuda {
   std::string version;  ///< "12.4", "12.4.127"; "12" where the minor is not told
-  bool exact = true;    ///< false: at least this
+  bool exact = true;    ///< false: a lower bound
   std::string evidence;
 };
 
-/// A file with CUDA code that a program could load; link-time IR is none.
+/// A file with CUDA code that a program could load; link-time IR does not count.
 struct CudaFile {
   struct Entry {
     const inventory::ArchCount* row = nullptr;
-    device::CudaArch arch;  ///< with its variant
+    device::CudaArch arch;  ///< including its variant
   };
   const inventory::CodeFile* file = nullptr;
   std::uint64_t bytes = 0;  ///< of device code
@@ -64,7 +64,7 @@ struct ImageFacts {
   /// Unknown where the layers were not read and the configuration is silent.
   Answer needs_cuda = Answer::kNo;
   std::string cuda_evidence,
-      rocm_evidence;  ///< that it is for that vendor; empty: nothing shows it
+      rocm_evidence;  ///< evidence that it is for that vendor; empty: there is none
   std::optional<TorchBuild> torch;
   Seen rocm;  ///< user space; without a version where nothing tells
   Libc libc;
@@ -74,7 +74,7 @@ struct ImageFacts {
   ModelWeights weights;
 };
 
-/// Code of "sm_90a", "compute_100f": with its variant, which GPU names do not have.
+/// Code of "sm_90a", "compute_100f": including its variant, which GPU names do not have.
 std::optional<device::CudaArch> code_arch(std::string_view text);
 
 }  // namespace flense::compat

@@ -111,7 +111,7 @@ Result<Launcher> parse_launcher(std::string_view word) {
   for (const Row& row : table())
     if (row.word == word) return row.launcher;
   const std::string words = fmt::format("{}", fmt::join(launcher_words(), ", "));
-  return fail(Code::kUsage, "'{}' is no launcher that flense knows", word.substr(0, 60))
+  return fail(Code::kUsage, "'{}' is not a launcher that flense knows", word.substr(0, 60))
       .hint("one of " + words);
 }
 

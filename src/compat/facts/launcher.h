@@ -1,5 +1,5 @@
-// What starts the container decides which of the host's files it sees, whether the image's compat
-// libraries are used, and who looks at NVIDIA_REQUIRE_*.
+// The launcher decides which of the host's files the container sees, whether the image's compat
+// libraries are used, and whether NVIDIA_REQUIRE_* is evaluated.
 #pragma once
 
 #include <string>

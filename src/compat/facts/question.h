@@ -1,4 +1,4 @@
-// What a verdict is about: an image, a machine, the tables; and what a rule makes of it.
+// What a verdict is about: an image, a machine, the tables; and the result of a rule.
 #pragma once
 
 #include <vector>

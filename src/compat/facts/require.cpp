@@ -30,7 +30,7 @@ std::string_view sign_of(Operator op) {
   return kSigns[static_cast<std::size_t>(op)];
 }
 
-/// The first operator that begins with what is written: a lone '!' means "!=".
+/// The first operator that starts with what is written: a lone '!' means "!=".
 std::optional<Operator> operator_of(std::string_view written) {
   for (const Operator op : {Operator::kEqual, Operator::kNotEqual, Operator::kLess,
                             Operator::kLessEqual, Operator::kGreater, Operator::kGreaterEqual})
@@ -42,7 +42,7 @@ bool is_plain_version(std::string_view text) {
   return text.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
-/// Takes the number at the front and the dots behind it; nullopt without one, or beyond 2^64.
+/// Takes the leading number and the dots after it; nullopt without one, or beyond 2^64.
 std::optional<std::uint64_t> take_number(std::string_view& text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -78,7 +78,7 @@ Requirement compare_versions(std::string_view left, Operator op, std::string_vie
     if (!a || !b) return Requirement::kInvalid;
     if (*a != *b) return holds(op, *a < *b ? -1 : 1) ? Requirement::kMet : Requirement::kUnmet;
   }
-  // Of the longer one zeros count for nothing, and anything else for more.
+  // In the rest of the longer one zeros do not count, and anything else makes it newer.
   const auto rest = [](std::string_view text) {
     return text.find_first_not_of(".0") != std::string_view::npos;
   };
@@ -139,7 +139,7 @@ RequireResult evaluate_alternative(std::string_view text, const RequireFacts& fa
   while (next_part(text, ',', term, done)) {
     if (term.empty()) continue;
     const RequireResult one = evaluate_term(term, facts);
-    // Behind an unknown term nobody knows whether the next is reached; but one that is not met
+    // After an unknown term it is unknown whether the next is reached; but one that is not met
     // settles the alternative.
     if (unknown && one.answer != Requirement::kUnmet) continue;
     out = one;
@@ -169,7 +169,7 @@ RequireResult evaluate_requirement(std::string_view expression, const RequireFac
     if (last.answer == Requirement::kUnknown) unknown = last;
     if (last.answer == Requirement::kInvalid) break;
   }
-  // An unknown alternative may have ended the evaluation before what failed behind it.
+  // An unknown alternative may have ended the evaluation before what failed after it.
   return unknown ? *unknown : last;
 }
 

@@ -1,7 +1,7 @@
 // The language of NVIDIA_REQUIRE_*: "cuda>=12.4 brand=tesla,driver>=535,driver<536". Blanks are OR,
-// commas AND; properties cuda, driver, arch, brand; operators = != < <= > >=. Evaluated as
-// libnvidia-container does (src/cli/dsl.c): terms that are not reached are not looked at, names and
-// brands compare without regard to case, versions number by number.
+// commas AND; properties cuda, driver, arch, brand; operators = != < <= > >=. Evaluated as in
+// libnvidia-container (src/cli/dsl.c): terms that are not reached are not looked at, names and
+// brands compare case-insensitively, versions number by number.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ struct RequireFacts {
 enum class Requirement : std::uint8_t {
   kMet,
   kUnmet,
-  kUnknown,  ///< it hangs on a fact that is missing
+  kUnknown,  ///< it depends on a missing fact
   kInvalid,  ///< the evaluator stops with "invalid expression"
 };
 

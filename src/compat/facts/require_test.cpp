@@ -25,7 +25,7 @@ TEST(Require, ComparesAsTheCImplementationDoes) {
       {"cuda<12.2.1", Requirement::kMet},
       {"cuda<=12.2", Requirement::kMet},
       {"cuda>12.1.9", Requirement::kMet},
-      {"cuda!12.4", Requirement::kMet},  // the first operator that begins so
+      {"cuda!12.4", Requirement::kMet},  // the first operator that matches
       {"CUDA>=12.3", Requirement::kUnmet},
       {"driver>=535,driver<536", Requirement::kMet},
       {"driver>=535.129.3", Requirement::kMet},  // numbers, not texts
@@ -38,7 +38,7 @@ TEST(Require, ComparesAsTheCImplementationDoes) {
       {"", Requirement::kMet},
       {"   ", Requirement::kMet},
       {",", Requirement::kMet},
-      {"cuda>=99 ,", Requirement::kUnmet},  // an alternative without terms keeps the answer before
+      {"cuda>=99 ,", Requirement::kUnmet},  // an alternative without terms keeps the last answer
       {", cuda>=99", Requirement::kMet},
       {",,cuda>=12.2,,", Requirement::kMet},
       {"gpu>=4", Requirement::kInvalid},
@@ -82,7 +82,7 @@ TEST(Require, AMissingFactIsUnknownUnlessAnotherTermSettles) {
 }
 
 TEST(Require, AnyTextHasAnAnswer) {
-  // The texts of images are hostile: no crash, and with all facts known never "unknown".
+  // Texts in images are hostile: no crash, and with all facts known never "unknown".
   EXPECT_TRUE(rc::check([] {
     const auto words = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
         "cuda", "driver", "arch", "brand", "tesla", ">=", "<", "=", "!", ",", " ", ".", "12.2",

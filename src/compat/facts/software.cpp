@@ -64,7 +64,7 @@ void name_variant(const Needs& image, const knowledge::Knowledge& tables, TorchB
     }
   }
   if (!image.contents) {
-    // Of an image that was not read the variable is all there is.
+    // For an image that was not read, the variable is all there is.
     const auto at = image.environment.find("CUDA_VERSION");
     if (at == image.environment.end() || at->second.empty()) return;
     build.variant = variant_of("CUDA", at->second);
@@ -204,7 +204,7 @@ Libc libc_of(const Needs& image, const knowledge::Glibc& tables) {
     const auto at = image.labels.find(name);
     return at == image.labels.end() ? std::string() : at->second;
   };
-  // What Canonical's images carry, and all that are built on them.
+  // Carried by Canonical's images and all that are built on them.
   const std::string name = label("org.opencontainers.image.ref.name"),
                     version = label("org.opencontainers.image.version");
   if (row == nullptr && !name.empty()) {

@@ -1,5 +1,5 @@
-// What the rules read out of an image's needs and a host's profile again and again: versions of
-// runtimes, the build of a framework, whose GPUs the image is for. No input or output.
+// What the rules repeatedly derive from an image's needs and a host's profile: versions of
+// runtimes, the build of a framework, the GPU vendor of the image. No input or output.
 #pragma once
 
 #include <map>

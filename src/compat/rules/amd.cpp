@@ -40,7 +40,7 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
   const std::string table = question.tables.tables.state("rocm");
   Check check;
   check.id = "rocm-driver";
-  check.decisive = false;  // outside the matrix much runs, and code that cannot run fails elsewhere
+  check.decisive = false;  // much works outside the matrix; code that cannot run fails elsewhere
   check.evidence = {
       {"image", rocm.version.empty() ? question.facts->rocm_evidence : rocm.evidence},
       {"host", driver.release.empty() ? unknown_because(question.host.amd.driver_version)
@@ -90,7 +90,7 @@ void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
   if (!concerns_amd(question)) return;
   const Seen& rocm = question.facts->rocm;
   const auto* row = question.tables.rocm.gpus_of(rocm.version);
-  if (row == nullptr) return;  // the driver's rule says that the ROCm is unknown or new
+  if (row == nullptr) return;  // the driver's rule reports that the ROCm is unknown or new
   std::vector<std::string> seen;
   for (const host::Gpu* gpu : gpus_of(question.host, "amd")) {
     if (!gpu->architecture.value) continue;
@@ -160,7 +160,7 @@ void rule_amd_nodes(const Question& question, std::vector<Check>& checks) {
       checks.push_back(std::move(unknown));
     }
   }
-  if (nodes.empty()) return;  // a described host: nothing was looked at
+  if (nodes.empty()) return;  // a described host: nothing was examined
   check.message = fmt::format("the container needs /dev/kfd and {}", fmt::join(nodes, ", "));
   check.fix = "pass the nodes (--device) and the numeric groups that own them (--group-add)";
   checks.push_back(std::move(check));

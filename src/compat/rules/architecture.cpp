@@ -33,7 +33,7 @@ Check check_of(std::string id, const GpuKind& kind, std::string source) {
 bool judge_toolkit(const Question& question, const GpuKind& kind, const ArchitectureRow& row,
                    Check& check) {
   const auto wanted = image_cuda(question);
-  // Of code alone only a lower bound is known, and device-code judges code itself.
+  // Code alone gives only a lower bound, and device-code judges code itself.
   if (row.last_cuda.empty() || !wanted || !wanted->exact) return false;
   const std::string minor = major_minor(wanted->version);
   if (version_at_least(row.last_cuda, minor)) return false;
@@ -127,7 +127,7 @@ void judge_without_version(const Question& question, const GpuKind& kind,
 
 void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   if (!kind.arch) {
-    Check check = check_of("arch-too-new", kind, "what is not known is not judged");
+    Check check = check_of("arch-too-new", kind, "unknown facts are not judged");
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu));
     check.fix = "name its architecture: --host sm_90@550.54.15";
@@ -141,12 +141,12 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   if (!driver) return judge_without_version(question, kind, *row, checks);
   Check check = check_of("arch-too-new", kind, row->source);
   check.evidence.push_back({"host", driver->evidence});
-  check.evidence.push_back({"table", fmt::format("least driver {} for architecture {}",
+  check.evidence.push_back({"table", fmt::format("minimum driver {} for architecture {}",
                                                  row->least_driver, row->architecture)});
   if (version_at_least(driver->version, row->least_driver)) {
     check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
   } else {
-    // A floor of low confidence is certain only below the toolkit that first had the architecture.
+    // A floor of low confidence is certain only below the first toolkit with the architecture.
     const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row->first_cuda);
     const bool certain = row->least_driver_certain || first == nullptr ||
                          !version_at_least(driver->version, first->driver);
@@ -174,7 +174,7 @@ void rule_arch_too_new(const Question& question, std::vector<Check>& checks) {
                       "which GPUs the host has is unknown, and so is what they need of the driver",
                       {{"host", "no GPU is listed"}},
                       "name the GPU: --host rtx4090@550.54.15",
-                      "what is not known is not judged"});
+                      "unknown facts are not judged"});
   for (const GpuKind& kind : kinds) judge_too_new(question, kind, checks);
 }
 
@@ -185,7 +185,7 @@ void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
 
 void rule_module_kind(const Question& question, std::vector<Check>& checks) {
   const host::Text& module = question.host.nvidia.module_kind;
-  // Of a described host nobody asked which kind it has.
+  // For a described host nobody asked which kind it has.
   if (!concerns_nvidia(question) || (!module.value && module.evidence.empty()) ||
       on_wsl(question.host) == Answer::kYes || is_tegra(question.host))
     return;

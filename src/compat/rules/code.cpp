@@ -144,7 +144,7 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
   const Part fail = part_of(all, {Served::kNone, Served::kPtxTooNew});
   const Part open = part_of(all, {Served::kUnknown});
   const Verdict weight = weight_of(all, fail);
-  // What fails for the whole image comes first, then what is not known, then what fails in part.
+  // What fails for the whole image comes first, then what is unknown, then what fails in part.
   if (weight == Verdict::kFail || (!fail.empty() && open.empty()))
     checks.push_back(failing(question, kind, all, fail));
   else if (!open.empty())

@@ -1,4 +1,4 @@
-// The host's driver: is there one, is it whole, and does it support the image's CUDA?
+// The host's driver: is it there, is it complete, and does it support the image's CUDA?
 #include <algorithm>
 #include <array>
 
@@ -22,7 +22,7 @@ std::string names_of(const std::vector<const host::Gpu*>& gpus) {
 Check unknown(std::string id, std::string message, std::vector<Evidence> evidence,
               std::string fix) {
   Check out{std::move(id),       Verdict::kUnknown, std::move(message),
-            std::move(evidence), std::move(fix),    "what is not known is not judged"};
+            std::move(evidence), std::move(fix),    "unknown facts are not judged"};
   return out;
 }
 
@@ -31,7 +31,7 @@ Evidence need_evidence(const Question& question) {
   return {"image", cuda ? cuda->evidence : "device code or variables of CUDA"};
 }
 
-/// The kernel driver that holds the GPUs, where it is none of NVIDIA's.
+/// The kernel driver that holds the GPUs, if it is not NVIDIA's.
 std::string bound_elsewhere(const std::vector<const host::Gpu*>& gpus) {
   std::string name;
   for (const host::Gpu* gpu : gpus) {
@@ -54,7 +54,7 @@ Check without_driver(const Question& question, const std::vector<const host::Gpu
              {"host", fmt::format("{}: {}", names_of(gpus), gpus.front()->kernel_driver.evidence)}},
             "bind the GPU to NVIDIA's driver, or choose a host that offers it",
             "the host's own facts"};
-  // A machine that was looked at shows its kernel; a described one does not.
+  // A machine that was examined has a known kernel; a described one does not.
   if (question.host.system.kernel.value)
     return {"driver-missing",
             Verdict::kFail,
@@ -128,7 +128,7 @@ void set_minor_version(const Question& question, const ImageCuda& wanted, const 
       cuda.statement);
   if (row != nullptr)
     check.evidence.push_back(
-        {"table", fmt::format("least driver {} for CUDA {}.x", row->driver, row->cuda_major)});
+        {"table", fmt::format("minimum driver {} for CUDA {}.x", row->driver, row->cuda_major)});
   const std::string compilers = ptx_compilers(question.image);
   if (compilers.empty()) return;
   check.verdict = Verdict::kWarn;
@@ -184,7 +184,7 @@ Check judged(const Question& question, const ImageCuda& wanted, const DriverCuda
       check.fix = "add the driver's row to a table of your own (--data), or ask nvidia-smi there";
       break;
   }
-  // A lower bound can refuse; it cannot promise.
+  // A lower bound can rule out; it cannot confirm.
   if (!wanted.exact && check.verdict < Verdict::kUnknown) {
     check.verdict = Verdict::kUnknown;
     check.decisive = false;
@@ -231,7 +231,7 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                       "the host's own facts"});
     return;
   }
-  // Windows's driver, or the labels of a node: enough for driver-cuda, not for what branches do.
+  // Windows's driver, or a node's labels: enough for driver-cuda, not for what differs by branch.
   if (host.nvidia.cuda.value) {
     Check check = unknown("driver-missing",
                           fmt::format("of the driver only its CUDA {} is known, not its version",
@@ -330,7 +330,7 @@ void rule_driver_branch_ended(const Question& question, std::vector<Check>& chec
   const knowledge::Drivers& drivers = question.tables.drivers;
   const knowledge::BranchRow* row = driver ? drivers.branch(driver->branch) : nullptr;
   if (row == nullptr || row == drivers.newest_branch()) return;
-  // The table's own date stands for today: a verdict does not change with the clock.
+  // The table's own date counts as today: a verdict does not change with the clock.
   const bool dated = !row->end.empty();
   const bool follows = row->type != "GA" && row->type != "PB" && !row->type.starts_with("LTSB");
   if (dated ? row->end >= drivers.date : !follows) return;

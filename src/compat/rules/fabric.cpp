@@ -1,4 +1,4 @@
-// The user space of RDMA cards: the kernel's half is on the host, the card's library in the image.
+// The user space of RDMA cards: the kernel part is on the host, the card's library in the image.
 #include <algorithm>
 
 #include "base/path.h"
@@ -28,7 +28,7 @@ std::string_view provider_of(const host::Network& card) {
 }
 
 const inventory::Sighting* find(const inventory::Needs& image, std::string_view library) {
-  // By the file's name: providers lie in a folder named libibverbs.
+  // By file name: providers are in a folder named libibverbs.
   const auto at = std::ranges::find_if(image.rdma, [&](const inventory::Sighting& one) {
     return base_name(one.path).starts_with(library);
   });

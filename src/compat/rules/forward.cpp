@@ -96,11 +96,12 @@ Finding judge_gpu(const Question& question, const CompatPackage& package, const 
         by_note.verdict != Verdict::kOk)
       return by_note;
   if (gpu_class->guide == GpuClass::Guide::kYes) return {};
-  return {Verdict::kUnsupported,
-          fmt::format("{} is no data centre GPU, and the guide promises forward compatibility for "
-                      "select server cards only",
-                      text),
-          "update the driver", gpu_class->source};
+  return {
+      Verdict::kUnsupported,
+      fmt::format("{} is not a data centre GPU, and the guide promises forward compatibility for "
+                  "select server cards only",
+                  text),
+      "update the driver", gpu_class->source};
 }
 
 /// NVIDIA's table: which driver branches are supported below this package.
@@ -117,7 +118,7 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
         use.cuda.empty() ? "its CUDA version is unknown"
         : newer          ? fmt::format("CUDA {} is {}", cuda, newer_than_table(tables.date))
                          : fmt::format("the table of {} has no row for CUDA {}", tables.date, cuda);
-    // The note is the library's own word that it loads; without it nothing tells.
+    // The note is the library's own statement that it loads; without it nothing tells.
     return {
         use.package->note ? Verdict::kUnsupported : Verdict::kUnknown,
         fmt::format("whether NVIDIA supports compat library {} on driver branch {} is not told: "
@@ -198,8 +199,8 @@ void rule_forward_compat(const Question& question, std::vector<Check>& checks) {
   if (use.state == State::kNone) return;
   const DriverMode mode = driver_mode(question);
   const bool needed = mode == DriverMode::kTooOld;
-  // A library that is not in use is nobody's trouble; whether an old driver needs it, driver-cuda
-  // says where that is unknown.
+  // A library that is not used causes no trouble; whether an old driver needs it is reported by
+  // driver-cuda where it is unknown.
   if (!needed && use.state == State::kNotUsed) return;
   const auto driver = host_driver(question.host);
 
@@ -207,14 +208,14 @@ void rule_forward_compat(const Question& question, std::vector<Check>& checks) {
   findings.push_back(
       driver ? judge_driver(question, use, *driver)
              : Finding{Verdict::kUnknown, "which driver the compat library meets is unknown",
-                       driver_unknown_fix(question.host), "what is not known is not judged"});
+                       driver_unknown_fix(question.host), "unknown facts are not judged"});
   for (const host::Gpu* gpu : nvidia_gpus(question.host))
     findings.push_back(judge_gpu(question, *use.package, *gpu));
   if (needed) findings.push_back(judge_reach(question, use));
   if (needed) findings.push_back(judge_use(use, question.launcher));
 
   auto worst = std::ranges::max_element(findings, {}, &Finding::verdict);
-  // Whether it is put in front matters only where it does not run and nobody needs it.
+  // Being first in the search order matters only if it does not work and nobody needs it.
   const bool open = !needed && use.state == State::kUnknown;
   if (open && worst->verdict == Verdict::kOk) return;
   if (open) {

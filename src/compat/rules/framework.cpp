@@ -1,4 +1,4 @@
-// Does the framework use a GPU, and was its build made for this one?
+// Does the framework use a GPU, and does its build support this one?
 #include <algorithm>
 #include <array>
 #include <set>
@@ -19,7 +19,7 @@ using inventory::InstalledPackage;
 using inventory::Needs;
 using knowledge::FrameworkBuild;
 
-/// A file with device code that is no library of CUDA or ROCm: something else computes on a GPU.
+/// A file with device code that is not a CUDA or ROCm library: something else computes on a GPU.
 const CodeFile* other_gpu_code(const Needs& image) {
   constexpr std::array<std::string_view, 9> kVendors = {
       "libcu", "libnv", "libnpp", "libnccl", "libroc", "librccl", "libhip", "libMIOpen", "libamd"};
@@ -45,7 +45,7 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
     if (installed == nullptr) continue;
     const std::string local = knowledge::local_version(installed->package.version);
     if (!row.suffix.empty() && !local.starts_with(row.suffix)) continue;
-    // The GPU build is a package of its own, installed beside.
+    // The GPU build is a separate package, installed in addition.
     if (find_package(packages, row.package + "-gpu") != nullptr) continue;
     out.push_back({fmt::format("{} {}", row.package, installed->package.version),
                    describe(*installed), row.fix, row.source, row.aside});
@@ -58,7 +58,7 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
                    describe(*jax) + ", and no jax-cuda or jax-rocm plugin",
                    "install jax[cuda12] or jax[cuda13]", "JAX installation guide"});
   const auto& torch = question.facts->torch;
-  // Wheels with CUDA ask for its runtime: with one of those, code was merely not found.
+  // Wheels with CUDA depend on its runtime: with one of those, code was merely not found.
   if (torch && torch->variant.empty() && question.image.code.empty() &&
       question.facts->rocm_evidence.empty() &&
       !has_package_like(packages, {"nvidia-cuda-runtime", "nvidia-cublas"}))
@@ -86,7 +86,7 @@ Cover cover(const FrameworkBuild& build, const std::string& architecture) {
 Check build_check(const TorchBuild& torch) {
   Check out;
   out.id = "framework-build";
-  out.decisive = false;  // the check of device code says that the code itself was not read
+  out.decisive = false;  // the device-code check reports that the code itself was not read
   out.evidence.push_back({"image", torch.evidence});
   if (!torch.assumed.empty()) out.evidence.push_back({"image", torch.assumed});
   return out;
@@ -173,12 +173,12 @@ void rule_framework_cpu_only(const Question& question, std::vector<Check>& check
 }
 
 void rule_framework_build(const Question& question, std::vector<Check>& checks) {
-  // What the files hold beats what a table says of them.
+  // What the files contain beats what a table says about them.
   if (question.image.contents || question.host.gpus.empty()) return;
   const auto& torch = question.facts->torch;
   if (!torch) return;
   judge_libc(question, *torch, checks);
-  // NVIDIA's own images carry builds of their own ("2.5.0a0+872d972e41").
+  // NVIDIA's own images carry their own builds ("2.5.0a0+872d972e41").
   const bool own = torch->version.find("a0") != std::string::npos ||
                    question.image.environment.contains("NVIDIA_PYTORCH_VERSION");
   const FrameworkBuild* build =

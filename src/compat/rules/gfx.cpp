@@ -68,7 +68,7 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
           ? question.tables.frameworks.build("torch", torch->version, torch->variant,
                                              architecture_of(question.image.platform))
           : nullptr;
-  if (build != nullptr && !question.image.contents) return;  // framework-build has judged it
+  if (build != nullptr && !question.image.contents) return;  // framework-build judged it already
   Check check;
   check.id = "gfx-code";
   check.evidence = {{"image", question.facts->rocm_evidence}, {"host", gpu_text(gpu)}};
@@ -124,16 +124,14 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
   } else if (!asked.family) {
     check.verdict = Verdict::kFail;
     check.message = fmt::format(
-        "HSA_OVERRIDE_GFX_VERSION makes every GPU pass for {}, which is of "
-        "another family than {}",
+        "HSA_OVERRIDE_GFX_VERSION makes every GPU pose as {}, which is in another family than {}",
         asked.gfx, gpu_text(gpu));
     check.fix = "take the variable out of the image (-e HSA_OVERRIDE_GFX_VERSION=)";
   } else {
     check.verdict = needed ? Verdict::kUnsupported : Verdict::kWarn;
-    check.message = fmt::format(
-        "HSA_OVERRIDE_GFX_VERSION makes {} pass for {}, which AMD does not "
-        "support",
-        gpu_text(gpu), asked.gfx);
+    check.message =
+        fmt::format("HSA_OVERRIDE_GFX_VERSION makes {} pose as {}, which AMD does not support",
+                    gpu_text(gpu), asked.gfx);
     check.fix = needed ? "use a build whose targets include the GPU"
                        : "take the variable out: the image has code for the GPU itself";
   }

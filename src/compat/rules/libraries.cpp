@@ -1,4 +1,4 @@
-// Does everything that the image starts find its libraries and compilers?
+// Do all programs that the image starts find their libraries and compilers?
 #include <algorithm>
 #include <array>
 

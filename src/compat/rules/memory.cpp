@@ -1,5 +1,5 @@
 // A hint: would the weights in the image fit into the memory of the GPU or MIG slice? Programs need
-// more than the weights, so that "fits" is no promise.
+// more than the weights, so "fits" is not a promise.
 #include <algorithm>
 #include <limits>
 

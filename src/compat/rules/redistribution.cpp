@@ -1,5 +1,5 @@
-// May this image be handed on? Facts by NVIDIA's licence texts, for a person to decide with; only
-// when asked for.
+// May this image be redistributed? Facts from NVIDIA's licence texts, for a person to decide on;
+// only on request.
 #include <algorithm>
 #include <map>
 

@@ -1,4 +1,4 @@
-// NVIDIA_REQUIRE_*: is it met, and who looks at it?
+// NVIDIA_REQUIRE_*: is it met, and what evaluates it?
 #include <algorithm>
 
 #include "base/format.h"
@@ -46,7 +46,7 @@ RequireResult evaluate_on(const Question& question, const host::Gpu* gpu,
   const auto cuda = driver_cuda(question);
   RequireFacts facts;
   if (cuda && cuda->exact) facts.cuda = cuda->cuda;
-  // The evaluator asks the kernel module.
+  // The evaluator queries the kernel module.
   const host::Nvidia& nvidia = question.host.nvidia;
   facts.driver =
       nvidia.module_version.value ? nvidia.module_version.value : nvidia.library_version.value;
@@ -103,7 +103,7 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
                                evaluated ? "has nvidia-container-cli evaluate it; the "
                                            "toolkit's default mode since 1.18 would not"
                                          : "evaluates no requirement")}};
-  const std::string nobody = fmt::format(", though nobody evaluates it with {}", who);
+  const std::string nobody = fmt::format(", though {} does not evaluate it", who);
   switch (found.answer) {
     case Requirement::kMet:
       check.message = fmt::format("the requirement in {} is met{}", found.variable,
@@ -112,8 +112,7 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
     case Requirement::kUnknown:
       check.verdict = Verdict::kUnknown;
       check.message = fmt::format(
-          "whether the requirement in {} is met is unknown: '{}' hangs on a "
-          "fact that is missing",
+          "whether the requirement in {} is met is unknown: '{}' depends on a missing fact",
           found.variable, shortened(found.term));
       check.fix = "name product and driver of the host: --host h100@550.54.15";
       break;

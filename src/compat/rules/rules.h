@@ -5,7 +5,7 @@
 
 namespace flense::compat {
 
-// Each adds the checks of the id that it is named for.
+// Each adds the checks with the id that it is named after.
 
 // driver.cpp
 void rule_driver_missing(const Question& question, std::vector<Check>& checks);

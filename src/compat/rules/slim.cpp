@@ -1,4 +1,4 @@
-// What flense slim wrote into the image: the GPUs it was cut down for and the least driver.
+// What flense slim recorded in the image: the GPUs it was slimmed for and the minimum driver.
 #include <algorithm>
 
 #include "base/version_numbers.h"
@@ -40,7 +40,7 @@ Fit fit(const SlimMark& mark, const host::Gpu& gpu) {
   return out;
 }
 
-/// Targets of this vendor are named; an image for the other one is none of this rule's business.
+/// Targets of this vendor are named; this rule does not apply to an image for the other one.
 bool concerns(const SlimMark& mark, const host::Gpu& gpu) {
   return std::ranges::any_of(mark.targets, [&](const std::string& target) {
     return target.starts_with("gfx") == (gpu.vendor == "amd");
@@ -129,7 +129,7 @@ void rule_slim_target(const Question& question, std::vector<Check>& checks) {
       fmt::format("the image was slimmed for {}, not for {}; the code that was kept may run on it",
                   targets, describe(maybe)),
       again);
-  // Beside a GPU that fits, another one is left unused.
+  // Beside a GPU that fits, another one stays unused.
   add(none, exact.empty() ? Verdict::kFail : Verdict::kWarn,
       fmt::format("the image was slimmed for {}, and code for {} was removed", targets,
                   describe(none)),
@@ -159,11 +159,11 @@ void rule_slim_driver_floor(const Question& question, std::vector<Check>& checks
   } else if (!reads_code(question, *driver)) {
     check.verdict = Verdict::kFail;
     check.evidence.push_back(
-        {"image", fmt::format("device code compressed anew with zstd, for driver {} or newer",
+        {"image", fmt::format("device code recompressed with zstd, for driver {} or newer",
                               mark.code_floor)});
     check.message = fmt::format(
-        "the device code of the slim image was compressed anew for driver {} or newer, and the "
-        "host's {} does not read it",
+        "the device code of the slim image was recompressed for driver {} or newer, which the "
+        "host's {} cannot read",
         mark.code_floor, driver->version);
     check.fix =
         fmt::format("update the driver to {}, or slim without --recompress-code", mark.code_floor);

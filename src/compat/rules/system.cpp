@@ -57,8 +57,8 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
   check.evidence.push_back(
       {"table", fmt::format("libraries of driver {} need glibc {}", row->driver, row->glibc)});
   check.source = row->source;
-  // Of newer drivers nothing was measured; but NVIDIA's own images of the newest CUDA, which take
-  // their libraries in, have no newer glibc than CUDA itself needs.
+  // For newer drivers nothing was measured; but NVIDIA's own images of the newest CUDA, into which
+  // their libraries are injected, have no newer glibc than CUDA itself needs.
   const auto* promise = question.tables.glibc.newest_cuda();
   const bool measured = question.tables.glibc.measured(driver->branch);
   if (!version_at_least(libc.version, row->glibc)) {
@@ -195,7 +195,7 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_libc(const Question& question, std::vector<Check>& checks) {
-  // Nothing is injected for AMD, and nothing without a container.
+  // Nothing is injected for AMD, nor without a container.
   if (question.launcher == Launcher::kNone || !concerns_nvidia(question)) return;
   const Libc& libc = question.facts->libc;
   if (libc.kind == "musl") {
@@ -241,7 +241,7 @@ void rule_kernel_distance(const Question& question, std::vector<Check>& checks) 
     const host::Text* fact = kernel ? &question.host.system.kernel : nullptr;
     for (const host::Engine& engine : question.host.engines)
       if (!kernel && engine.name == row.engine) fact = &engine.version;
-    // A hint only: what nobody told is passed over.
+    // Only a hint: what is unknown is skipped.
     if (fact == nullptr || !fact->value || version_at_least(*fact->value, row.least)) continue;
     Check check;
     check.id = "kernel-distance";

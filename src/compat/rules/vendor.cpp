@@ -1,4 +1,4 @@
-// Is the image for GPUs of this vendor at all?
+// Is the image made for GPUs of this vendor at all?
 #include "compat/facts/facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"

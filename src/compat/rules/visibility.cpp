@@ -1,4 +1,4 @@
-// What reaches the container: devices, driver libraries by capability, and what in the image stands
+// What reaches the container: devices, driver libraries by capability, and what in the image gets
 // in their way.
 #include <algorithm>
 #include <array>
@@ -51,9 +51,10 @@ std::string devices_trouble(const Question& question) {
     return {};
   if (!value) return "the image does not set NVIDIA_VISIBLE_DEVICES, and no GPU is injected";
   if (value->empty() || *value == "void")
-    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image has nothing injected", *value);
+    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image means that nothing is injected",
+                       *value);
   if (*value == "none")
-    return "NVIDIA_VISIBLE_DEVICES=none of the image has driver libraries injected and no GPU";
+    return "NVIDIA_VISIBLE_DEVICES=none of the image means driver libraries but no GPU";
   for (const std::string_view word : words_of(*value))
     if (const auto index = index_of(word); index && *index >= gpu_count(question.host))
       return fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",
@@ -159,7 +160,7 @@ Baked judge_baked(const Question& question, const inventory::Sighting& file) {
             fmt::format("/{} is baked into the image: it fits this host's driver only by chance",
                         file.path),
             remove};
-  // ldconfig links the SONAME to the newest file; apptainer searches the image's folders first.
+  // ldconfig links the SONAME to the newest file; apptainer searches the image's directories first.
   if (order > 0 || question.launcher == Launcher::kApptainer)
     return {Verdict::kFail,
             fmt::format("/{} of driver {} is baked into the image and hides the host's {} (error "

@@ -32,22 +32,22 @@ class FileLayerImage final : public Image {
 
 class ExtendedImage final : public Image {
  public:
-  ExtendedImage(std::unique_ptr<Image> base, MappedFile tar)
-      : Image(*base), base_(std::move(base)), tar_(std::move(tar)) {}
+  ExtendedImage(const Image& base, MappedFile tar)
+      : Image(base), base_(base), tar_(std::move(tar)) {}
   Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
-    if (index < base_->layers.size()) return base_->open_layer(index);
+    if (index < base_.layers.size()) return base_.open_layer(index);
     return std::make_unique<MemorySource>(tar_.bytes());
   }
   std::optional<std::filesystem::path> layer_file(std::size_t index) const override {
-    if (index < base_->layers.size()) return base_->layer_file(index);
+    if (index < base_.layers.size()) return base_.layer_file(index);
     return std::nullopt;
   }
   const MappedFile* layer_mapping(std::size_t index) const override {
-    return index < base_->layers.size() ? base_->layer_mapping(index) : &tar_;
+    return index < base_.layers.size() ? base_.layer_mapping(index) : &tar_;
   }
 
  private:
-  std::unique_ptr<Image> base_;
+  const Image& base_;
   MappedFile tar_;
 };
 
@@ -74,8 +74,8 @@ std::unique_ptr<Image> layer_image(const LayerFile& layer) {
   return out;
 }
 
-std::unique_ptr<Image> extended_image(std::unique_ptr<Image> base, const LayerFile& layer) {
-  auto out = std::make_unique<ExtendedImage>(std::move(base), layer.tar);
+std::unique_ptr<Image> extended_image(const Image& base, const LayerFile& layer) {
+  auto out = std::make_unique<ExtendedImage>(base, layer.tar);
   out->config = with_entry(out->config, layer);
   out->layers.push_back(layer_of(layer));
   return out;

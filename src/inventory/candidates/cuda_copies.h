@@ -13,10 +13,6 @@
 
 namespace flense::inventory {
 
-inline constexpr std::string_view kCudaCopies = "cuda-copies";
-inline constexpr std::string_view kCudaCopiesSummary =
-    "CUDA libraries of the system that packages bring along and nothing loads";
-
 /// A library of the system of which a Python package has a copy with the same SONAME.
 struct CudaCopy {
   image::EntryRef entry;

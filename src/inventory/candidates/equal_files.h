@@ -12,9 +12,6 @@
 
 namespace flense::inventory {
 
-inline constexpr std::string_view kEqualFiles = "equal-files";
-inline constexpr std::string_view kEqualFilesSummary = "equal files that become hard links";
-
 /// `path` can become a hard link to `target`, which comes before it in the same layer.
 struct EqualFile {
   image::EntryRef entry, target;

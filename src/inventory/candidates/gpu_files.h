@@ -12,9 +12,6 @@
 
 namespace flense::inventory {
 
-inline constexpr std::string_view kGpuFiles = "gpu-files";
-inline constexpr std::string_view kGpuFilesSummary = "files that serve other GPUs only";
-
 /// Indices of regular files that none of the targets can use; empty without targets. Files for
 /// another vendor than that of all targets go by rules.drop_vendor alone.
 std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,

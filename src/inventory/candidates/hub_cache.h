@@ -12,10 +12,6 @@
 
 namespace flense::inventory {
 
-inline constexpr std::string_view kHubCache = "hub-cache";
-inline constexpr std::string_view kHubCacheSummary =
-    "copies in the Hugging Face cache that links replace";
-
 /// A snapshot file with the content of a blob of the same repository and layer.
 struct HubCopy {
   image::EntryRef entry;

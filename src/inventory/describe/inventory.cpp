@@ -8,7 +8,6 @@
 #include "base/path.h"
 #include "base/version_numbers.h"
 #include "image/layers/layer_walk.h"
-#include "inventory/describe/amd_override.h"
 #include "inventory/describe/build_needs.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/describe/largest.h"
@@ -207,22 +206,6 @@ std::vector<WastedFile> find_waste(const Contents& contents) {
   return out;
 }
 
-device::PruneOptions cut_rules(const image::Image& image, const InventoryOptions& options) {
-  const auto variables = environment(image);
-  device::PruneOptions rules = device::prune_options(options.targets, options.level,
-                                                     options.keep_ptx || forces_ptx(variables));
-  rules.drop_vendor |= options.drop_vendor;
-  honour(amd_override(variables), rules);
-  return rules;
-}
-
-Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options) {
-  ScanOptions scan = options.scan;
-  if (!options.targets.cuda.empty() || !options.targets.amd.empty())
-    scan.prune = cut_rules(image, options);
-  return Contents::read(image, scan);
-}
-
 Result<Inventory> describe(const image::Image& image, const Contents& contents,
                            const InventoryOptions& options) {
   Inventory out;
@@ -232,8 +215,6 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   out.platform = image.platform.text();
   out.digest = image.manifest_digest;
   out.tags = image.tags;
-  out.targets = options.targets;
-  out.level = options.level;
   out.origin = contents.origin();
 
   std::vector<WastedFile> wasted = find_waste(contents);

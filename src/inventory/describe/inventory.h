@@ -5,9 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "device/target.h"
 #include "image/model/image.h"
-#include "inventory/describe/finding.h"
 #include "inventory/names/cuda_libraries.h"
 #include "inventory/names/waste.h"
 #include "inventory/scan/contents.h"
@@ -79,23 +77,6 @@ struct WastedFile {
   bool looks_equal = false;
 };
 
-/// Something that could go, with what it gives back. `held_back` says why flense would not.
-struct Cut {
-  std::string id;
-  device::Level level = device::Level::kStandard;
-  std::string reason;
-  std::uint64_t files = 0, bytes = 0;
-  std::string held_back;
-  std::vector<SizedPath> largest;  ///< up to five examples
-};
-
-/// What one file gives to a cut.
-struct FileCut {
-  std::string id, held_back;
-  std::string path;
-  std::uint64_t layer = 0, bytes = 0;
-};
-
 /// Model weights in the image.
 struct ModelEntry {
   std::string path;
@@ -122,37 +103,21 @@ struct Inventory {
   std::vector<SizedPath> largest_files, largest_directories;
   std::vector<WastedFile> wasted_files;  ///< largest first
   BaseFlavour base_flavour;
-  device::Targets targets;  ///< that the device cuts were computed for; may be empty
-  device::Level level = device::Level::kStandard;
   std::vector<ModelEntry> models;  ///< largest first
-  std::vector<Cut> cuts;           ///< largest first, those held back last
-  std::vector<FileCut> file_cuts;  ///< `cuts` file by file, when asked for
   std::vector<std::string> notices;
-  std::vector<BudgetResult> budgets;
   ScanOrigin origin;
 };
 
 struct InventoryOptions {
   ScanOptions scan;
-  device::Targets targets;
-  device::Level level = device::Level::kStandard;
-  bool keep_ptx = false;
-  bool drop_vendor = false;  ///< as at aggressive: see device::PruneOptions
   std::size_t largest = 20;  ///< files, directories and wasted files to list
-  bool file_cuts = false;    ///< Inventory::file_cuts
 };
-
-/// Reads all layers, with what the options ask to know of each file.
-Result<Contents> read_contents(const image::Image& image, const InventoryOptions& options);
 
 /// Members that no container sees: overwritten, deleted, or AUFS bookkeeping; largest first.
 std::vector<WastedFile> find_waste(const Contents& contents);
 
-/// What of device code and debug sections could go from this image by the options.
-device::PruneOptions cut_rules(const image::Image& image, const InventoryOptions& options);
-
-/// From layers already read; does no input or output. What could go is not told: add_cuts()
-/// (inventory/candidates/cuts.h).
+/// From layers already read; does no input or output. What could go is not told: that is a plan
+/// (slim/plan/make_plan.h).
 Result<Inventory> describe(const image::Image& image, const Contents& contents,
                            const InventoryOptions& options);
 

@@ -1,4 +1,4 @@
-// The whole way from an image on disk to the inventory: accounting, matrix, waste, cuts.
+// The whole way from an image on disk to the inventory: accounting, matrix, waste.
 #include "inventory/describe/inventory.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,6 @@
 
 #include "elf/testing_library.h"
 #include "image/layers/testing_image.h"
-#include "inventory/candidates/cuts.h"
 #include "support/fatbin_builder.h"
 
 namespace flense::inventory {
@@ -74,10 +73,8 @@ class InventoryTest : public ::testing::Test {
     return must(image::open_image((dir_ / "image").string(), options));
   }
   static Inventory taken(const image::Image& image, const InventoryOptions& options) {
-    const Contents contents = must(read_contents(image, options));
-    Inventory out = must(describe(image, contents, options));
-    add_cuts(image, contents, options, out);
-    return out;
+    const Contents contents = must(Contents::read(image, options.scan));
+    return must(describe(image, contents, options));
   }
   Inventory inspect(const std::vector<TestLayer>& layers, InventoryOptions options = {}) {
     options.scan.scratch_directory = dir_.path();
@@ -85,12 +82,6 @@ class InventoryTest : public ::testing::Test {
   }
   TempDir dir_;
 };
-
-const Cut* cut(const Inventory& inventory, std::string_view id) {
-  for (const Cut& one : inventory.cuts)
-    if (one.id == id) return &one;
-  return nullptr;
-}
 
 TEST_F(InventoryTest, EveryByteOfEveryLayerIsAttributedOnce) {
   for (const Compression compression :
@@ -183,39 +174,6 @@ TEST_F(InventoryTest, PackagesAndRuntimes) {
   EXPECT_EQ(inventory.runtimes[0].version, "Debian 12");
 }
 
-TEST_F(InventoryTest, CutsByReason) {
-  const Sample sample;
-  InventoryOptions options;
-  options.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
-  const Inventory inventory = inspect(sample.layers, options);
-  ASSERT_NE(cut(inventory, "shadowed-files"), nullptr);
-  EXPECT_EQ(cut(inventory, "shadowed-files")->bytes, 1050U);
-  EXPECT_EQ(cut(inventory, "apt-lists")->bytes, 5000U);
-  // x lives on as opt/kept-by-link, so only y is a gain.
-  ASSERT_NE(cut(inventory, "pip-cache"), nullptr);
-  EXPECT_EQ(cut(inventory, "pip-cache")->bytes, 1000U);
-  ASSERT_NE(cut(inventory, "device-code"), nullptr);
-  ASSERT_NE(cut(inventory, "device-ptx"), nullptr);
-  ASSERT_TRUE(inventory.device_code.files[0].prune);
-  const PruneSummary& prune = *inventory.device_code.files[0].prune;
-  EXPECT_EQ(prune.left_alone, "");
-  EXPECT_EQ(cut(inventory, "device-code")->bytes + cut(inventory, "device-ptx")->bytes,
-            sample.library.size() - prune.output_size);
-  EXPECT_EQ(prune.bytes.at(device::Reason::kDropOtherArch), 8 * (10000 + kEntryHeader));
-
-  options.level = device::Level::kSafe;
-  const Inventory safe = inspect(sample.layers, options);
-  EXPECT_EQ(cut(safe, "device-ptx"), nullptr);
-  EXPECT_NE(cut(safe, "device-code"), nullptr);
-}
-
-TEST_F(InventoryTest, WithoutTargetsNoDeviceCuts) {
-  const Sample sample;
-  const Inventory inventory = inspect(sample.layers);
-  EXPECT_EQ(cut(inventory, "device-code"), nullptr);
-  EXPECT_FALSE(inventory.device_code.files[0].prune);
-}
-
 TEST_F(InventoryTest, EqualLayersAreCountedTwiceAndReadOnce) {
   Tar tar;
   tar.file("a", std::string(100, 'a'));
@@ -247,22 +205,6 @@ TEST_F(InventoryTest, DirectoryAndSingleFile) {
   const Inventory single = taken(*file, options);
   EXPECT_EQ(single.device_code.files.size(), 1U);
   EXPECT_EQ(single.size_bytes, cuda_library().size());
-}
-
-TEST_F(InventoryTest, CompilersHoldBackHeaders) {
-  Tar tar;
-  tar.file("usr/include/stdio.h", std::string(100, 'h'));
-  tar.file("usr/bin/gcc", "elf", 0755);
-  const std::string metadata = "usr/lib/python3/site-packages/triton-3.0.dist-info/METADATA";
-  Tar with_triton;
-  with_triton.file(metadata, "Name: triton\nVersion: 3.0\n");
-  const TestLayer compiler{tar.bytes(), Compression::kNone, ""};
-  const Inventory plain = inspect({compiler});
-  ASSERT_NE(cut(plain, "headers"), nullptr);
-  EXPECT_EQ(cut(plain, "headers")->held_back, "");
-  const Inventory held = inspect({compiler, {with_triton.bytes(), Compression::kNone, ""}});
-  ASSERT_NE(cut(held, "headers"), nullptr);
-  EXPECT_NE(cut(held, "headers")->held_back.find("triton"), std::string::npos);
 }
 
 TEST_F(InventoryTest, RpmIsSaidToBeUnreadable) {

@@ -78,6 +78,18 @@ std::string_view held_back(const WasteRule& rule, const BuildNeeds& needs) {
   return {};
 }
 
+std::string_view to_string(PassVerdict verdict) {
+  switch (verdict) {
+    case PassVerdict::kSafe:
+      return "safe";
+    case PassVerdict::kConditional:
+      return "conditional";
+    case PassVerdict::kOwner:
+      break;
+  }
+  return "owner";
+}
+
 bool spares(const WasteRule& rule, const image::LayerListing::Entry& entry) {
   constexpr unsigned kOthersWrite = 022;
   return rule.spares_users_files &&

@@ -23,13 +23,26 @@ enum class Guard {
   kAnyCompiler,
 };
 
+/// Why what a pass takes is not missed.
+enum class PassVerdict {
+  kSafe,         ///< nothing reads it at run time, or it is fetched again
+  kConditional,  ///< what the image holds decides
+  kOwner,        ///< some programs do read it, or only the image's owner can know
+};
+std::string_view to_string(PassVerdict verdict);
+
+/// What every list of what goes says of one kind of cut (docs/passes.md).
+struct PassRow {
+  std::string_view id;
+  device::Level level = device::Level::kStandard;  ///< the one from which the pass runs
+  std::string_view text;
+  PassVerdict verdict = PassVerdict::kSafe;
+};
+
 /// One category. Patterns are globs over image paths (base/path.h); a path that matches `keep` is
 /// never in the category.
-struct WasteRule {
-  std::string_view id;
-  device::Level level = device::Level::kStandard;
+struct WasteRule : PassRow {
   Guard guard = Guard::kNone;
-  std::string_view summary;
   std::span<const std::string_view> patterns;
   std::span<const std::string_view> keep;
   /// The place is all that speaks against the files: what the image names there stays
@@ -43,6 +56,9 @@ struct WasteRule {
   /// Caches of compiled kernels: one that serves a GPU that stays, stays (jit_caches.h).
   bool by_gpu = false;
 };
+
+/// The category that an option of its own decides about (--pyc).
+inline constexpr std::string_view kCompiledPython = "pycache";
 
 /// All categories, in order of precedence: a path belongs to the first that takes it.
 std::span<const WasteRule> waste_rules();

@@ -98,7 +98,7 @@ TEST(Waste, EveryPatternIsFoundByTheIndex) {
   std::set<std::string_view> ids;
   for (std::size_t r = 0; r < rules.size(); ++r) {
     EXPECT_TRUE(ids.insert(rules[r].id).second) << rules[r].id;
-    EXPECT_FALSE(rules[r].summary.empty());
+    EXPECT_FALSE(rules[r].text.empty());
     for (const std::string_view glob : rules[r].patterns) {
       std::string path;
       for (std::size_t i = 0; i < glob.size(); ++i) {

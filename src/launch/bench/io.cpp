@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t kFiles = 500, kEntries = 2000;
 
-/// An overlay leaves a directory that nobody may list, and so nobody could remove.
+/// An overlay leaves a directory that nobody may list, and hence nobody could remove.
 class OverlayScratch {
  public:
   explicit OverlayScratch(const std::filesystem::path& scratch)
@@ -58,7 +58,7 @@ Result<void> write_file(const std::filesystem::path& path, std::uint64_t bytes,
     TRY_DO(write_fully(fd.get(), as_bytes(std::string_view(block).substr(0, part)), path.string()));
     bytes -= part;
   }
-  // What is not on the disk yet, the page cache cannot be told to forget.
+  // The page cache cannot drop what is not on disk yet.
   if (::fsync(fd.get()) != 0) return system_error(errno, "cannot sync " + path.string());
   return {};
 }
@@ -72,7 +72,7 @@ Result<void> check_room(const std::filesystem::path& directory, std::uint64_t by
   if (free >= 2 * bytes + (64U << 20)) return {};
   return fail(Code::kEnvironment, "{} has {} left, and {} are needed", directory.string(),
               human_bytes(free), human_bytes(2 * bytes + (64U << 20)))
-      .hint("--size takes less, --dir another place");
+      .hint("--size needs less, --dir uses another place");
 }
 
 constexpr std::uint64_t kMaxAnswer = 64U << 10;
@@ -116,7 +116,7 @@ IoFigures measure(const std::filesystem::path& merged, const std::filesystem::pa
                   std::uint64_t bytes, const std::vector<std::string>& entries, std::size_t files) {
   IoFigures out;
   measure_reading(merged / file, bytes, merged, entries, out);
-  // Last, since they change what is read: the file moves to the upper layer as a whole.
+  // Last, since they change what is read: the whole file moves to the upper layer.
   if (const auto one = create_files(merged / ".flense-bench", files))
     out.create_microseconds = *one;
   else if (out.problem.empty())
@@ -139,12 +139,12 @@ Result<IoFigures> measure_overlay(const std::filesystem::path& root,
     return system_error(errno, "cannot create " + merged.string());
   const std::filesystem::path inside = std::filesystem::relative(file, root);
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
   UniqueFd reading(ends[0]), writing(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "cannot start a process");
   if (child == 0) {
-    // Ends with its parent, and at once when it is told to: there is nothing to tidy up in it.
+    // Ends with its parent, and at once when told to: there is nothing to clean up in it.
     static_cast<void>(::prctl(PR_SET_PDEATHSIG, SIGKILL));
     sigset_t none;
     sigemptyset(&none);
@@ -179,7 +179,7 @@ Result<IoReport> bench_io(const IoBenchOptions& options) {
   IoReport out;
   out.bytes = std::min(options.bytes, found->bytes);
   out.file = "/" + std::filesystem::relative(found->path, options.root).string();
-  // Copying up takes the file as a whole, however little of it is read.
+  // Copy-up copies the whole file, however little of it is read.
   TRY_DO(check_room(options.directory, found->bytes));
   TRY(const TemporaryDirectory scratch,
       TemporaryDirectory::create(options.directory, ".flense-bench"));
@@ -188,7 +188,7 @@ Result<IoReport> bench_io(const IoBenchOptions& options) {
   const std::filesystem::path own = scratch.path() / "file", tree = scratch.path() / "tree";
   TRY_DO(write_file(own, found->bytes, options.stop));
   TRY(out.mount.create_microseconds, create_files(scratch.path() / "new", kFiles));
-  // The same names as in the image: how deep they lie decides as much as where.
+  // The same names as in the image: their depth matters as much as their file system.
   const std::vector<std::string> entries = sample_entries(options.root, kEntries);
   if (::mkdir(tree.c_str(), 0700) != 0)
     return system_error(errno, "cannot create " + tree.string());

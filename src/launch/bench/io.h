@@ -1,5 +1,5 @@
-// What reading and writing costs in three places: the unpacked image, an overlay over it, and a
-// directory of the user's own disk as a bind mount shows it.
+// The cost of reading and writing in three places: the unpacked image, an overlay over it, and a
+// directory on the user's own disk through a bind mount.
 #pragma once
 
 #include <cstdint>

@@ -42,7 +42,7 @@ Result<UniqueFd> open_file(const std::filesystem::path& file, int flags) {
   if (!fd) return system_error(errno, "cannot open " + file.string());
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode))
-    return bad_input("{} is no regular file", file.string());
+    return bad_input("{} is not a regular file", file.string());
   return fd;
 }
 
@@ -85,7 +85,7 @@ Result<Reading> read_sequentially(const std::filesystem::path& file, std::uint64
     done += static_cast<std::uint64_t>(count);
   }
   const double time = seconds_since(start);
-  if (done == 0 || time <= 0) return bad_input("{} holds no byte", file.string());
+  if (done == 0 || time <= 0) return bad_input("{} is empty", file.string());
   return Reading{static_cast<double>(done) / time,
                  forgotten ? "1 MiB at a time, after posix_fadvise(DONTNEED)" : "1 MiB at a time"};
 }
@@ -94,7 +94,7 @@ Result<Reading> read_randomly(const std::filesystem::path& file, std::uint64_t b
   std::string method = "4 KiB at a time with O_DIRECT";
   auto opened = open_file(file, O_RDONLY | O_DIRECT);
   const Buffer buffer = buffer_of(kBlock);
-  // Some file systems refuse O_DIRECT when a file is opened, others when it is read.
+  // Some file systems refuse O_DIRECT on open, others on read.
   if (!opened || ::pread(opened->get(), buffer.get(), kBlock, 0) < 0) {
     opened = open_file(file, O_RDONLY);
     method = "4 KiB at a time, after posix_fadvise(DONTNEED)";
@@ -104,7 +104,7 @@ Result<Reading> read_randomly(const std::filesystem::path& file, std::uint64_t b
   static_cast<void>(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_RANDOM));
   const std::uint64_t blocks = bytes / kBlock;
   if (blocks == 0) return bad_input("{} is too small", file.string());
-  std::mt19937_64 random(1);  // NOLINT: the same places on each
+  std::mt19937_64 random(1);  // NOLINT: the same offsets each time
   std::size_t reads = 0;
   const auto start = Clock::now();
   for (; reads < kRandomReads && Clock::now() - start < kMost; ++reads) {

@@ -1,4 +1,4 @@
-// The measurements of bench_io.h, each on one file or directory.
+// The measurements of io.h, each on one file or directory.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace flense::launch {
 
 /// The largest regular file below a directory of at most `limit` bytes, and without one the
 /// smallest that is larger. Links are not followed; at most 200,000 entries are looked at, and
-/// files of less than 1 MiB are none.
+/// files of less than 1 MiB do not count.
 struct FoundFile {
   std::filesystem::path path;
   std::uint64_t bytes = 0;

@@ -107,7 +107,7 @@ ContainerPlace ContainerPaths::look(const std::string& path) const {
     UniqueFd fd(::open((mount->source + std::string(below)).c_str(), flags));
     const int error = errno;
     ContainerPlace out = opened(std::move(fd), error, path);
-    // A file that is written for this launch.
+    // A file written for this launch.
     if (out.state == State::kMissing && below.empty()) {
       out.state = State::kFound;
       out.kind = FileKind::kFile;
@@ -186,7 +186,7 @@ ContainerPlace ContainerPaths::find(std::string_view path) const {
 }
 
 void ContainerPaths::make(std::string_view path, bool directory) {
-  // What is there stays; a link that leads nowhere is covered, and one into /proc is not hidden.
+  // What exists stays; a dangling link is covered, and one into /proc is not hidden.
   for (std::size_t end = path.find('/');; end = path.find('/', end + 1)) {
     const std::string_view part = path.substr(0, end);
     const bool file = end == std::string_view::npos && !directory;

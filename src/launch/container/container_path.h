@@ -1,6 +1,6 @@
-// Where a path of a container leads, told before there is one: through the links of the image and
-// of what is mounted over it, as the kernel will follow them. What leads through /proc is a way to
-// whatever its processes have open (CVE-2024-21626), and is told apart.
+// Where a path of a container leads, determined before the container exists: through the links of
+// the image and of what is mounted over it, as the kernel will follow them. A path through /proc
+// leads to whatever its processes have open (CVE-2024-21626), and is reported separately.
 #pragma once
 
 #include <map>
@@ -18,8 +18,8 @@ struct ContainerPlace {
   enum class State {
     kFound,
     kMissing,
-    kBelowFile,  ///< missing, since what lies above is no directory
-    kForbidden,  ///< a directory on the way cannot be searched
+    kBelowFile,  ///< missing, since what is above it is not a directory
+    kForbidden,  ///< a directory on the path is not searchable
     kLoop,       ///< more links than the kernel follows
     kProc,       ///< in /proc, or by a link into it
     kUnknown,    ///< in a file system that the kernel or crun fills
@@ -28,8 +28,8 @@ struct ContainerPlace {
   std::string path;  ///< absolute, without links as far as they could be followed
   FileKind kind = FileKind::kMissing;
   UniqueFd fd;           ///< O_PATH, where it is found
-  bool mounted = false;  ///< the image does not show there
-  bool fresh = false;    ///< but memory that is empty at the start
+  bool mounted = false;  ///< the image is not visible there
+  bool fresh = false;    ///< but memory that is initially empty
 };
 
 class ContainerPaths {

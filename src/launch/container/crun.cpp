@@ -52,7 +52,7 @@ Result<std::string> version_line(const std::string& program, const RuntimePlaces
   if (const auto known = read_file(note, kMaxNote); known && known->starts_with(head))
     return known->substr(head.size());
   TRY(std::string line, ask_version(program));
-  // A note that cannot be kept costs time only.
+  // A note that cannot be saved only costs time.
   if (auto file = AtomicFile::create(note, 0600))
     if (write_fully(file->fd(), as_bytes(head + line), note.string()))
       static_cast<void>(file->commit());
@@ -96,8 +96,8 @@ Result<RuntimePlaces> open_runtime_places(
           with_hint(std::move(opened),
                     "set XDG_RUNTIME_DIR to a directory of yours on this machine")
               .error());
-    out.note = fmt::format("{}: what runs is noted in {} instead", opened.error().message,
-                           instead->string());
+    out.note = fmt::format("{}: the state of containers is kept in {} instead",
+                           opened.error().message, instead->string());
     out.base = *instead;
   }
   TRY_DO(open_private_directory(out.state()));
@@ -115,8 +115,8 @@ Result<Engine> find_engine(const RuntimePlaces& places) {
   TRY(const std::string line, version_line(out.program, places));
   const auto version = parse_crun_version(line);
   if (!version)
-    return fail(Code::kEnvironment, "{} --version says '{}', no version of crun", out.program,
-                line);
+    return fail(Code::kEnvironment, "{} --version says '{}', which is not a version of crun",
+                out.program, line);
   out.version = *version;
   if (out.version < kLeastCrun)
     return fail(Code::kEnvironment, "{} is version {}; {} or newer is needed", out.program,

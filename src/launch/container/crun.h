@@ -1,5 +1,4 @@
-// crun as found on PATH, its version, and the place where it keeps the state of this user's
-// containers.
+// crun as found on PATH, its version, and where it keeps the state of this user's containers.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +17,10 @@ struct Version {
   std::string text() const { return fmt::format("{}.{}.{}", major, minor, patch); }
 };
 
-/// The least one that is known to serve, and the first without CVE-2026-47766 (a link in the place
+/// The oldest one known to work, and the first without CVE-2026-47766 (a link in place
 /// of /dev was followed).
 constexpr Version kLeastCrun{1, 8, 0}, kMendedCrun{1, 28, 0};
-/// The newest one that was tried: its manual calls the annotation for compiled filters
+/// The newest one tested: its manual calls the annotation for compiled filters
 /// experimental.
 constexpr Version kTriedCrun{1, 28, 0};
 
@@ -49,7 +48,7 @@ Result<RuntimePlaces> open_runtime_places(
     const std::function<std::optional<std::string>(std::string_view)>& variable,
     const std::filesystem::path& shared = "/tmp");
 
-/// The version is asked once for a file and kept in `places`.
+/// The version is queried once per file and kept in `places`.
 Result<Engine> find_engine(const RuntimePlaces& places);
 
 }  // namespace flense::launch

@@ -1,4 +1,4 @@
-// Where the places of a launch are when somebody else has taken the usual one.
+// Which directories a launch uses when somebody else has taken the usual one.
 #include "launch/container/crun.h"
 
 #include <gmock/gmock.h>
@@ -33,7 +33,7 @@ TEST(RuntimePlaces, AnotherOnesDirectoryIsNotUsed) {
   EXPECT_TRUE(std::filesystem::is_directory(places.state()));
   EXPECT_THAT(places.note, HasSubstr(usual.string()));
   EXPECT_THAT(places.note, HasSubstr(places.base.string()));
-  // The same for all that ask, and an error where there is nothing else.
+  // The same for every caller, and an error where there is no alternative.
   EXPECT_EQ(must(open_runtime_places(variable, work.path())).base, places.base);
   EXPECT_FALSE(open_runtime_places(
       [](std::string_view) -> std::optional<std::string> { return std::nullopt; }, work.path()));

@@ -18,7 +18,7 @@ struct Word {
   Use use;
 };
 
-/// Options of training, inference and conversion programs, without their dashes; '_' as '-'.
+/// Options of training, inference and conversion programs, without dashes; '_' counts as '-'.
 constexpr std::array<Word, 34> kOptions = {{
     {"output", Use::kOutput},
     {"output-dir", Use::kOutput},
@@ -91,8 +91,8 @@ const Word* option_of(std::string_view word) {
   std::ranges::replace(name, '_', '-');
   const auto at = std::ranges::find(kOptions, std::string_view(name), &Word::name);
   if (at == kOptions.end()) return nullptr;
-  // One dash before one letter, or before a word as older programs have it; two dashes before "o"
-  // are something else.
+  // One dash before one letter, or before a word as in older programs; two dashes before "o" are
+  // something else.
   return is_long && at->name.size() == 1 ? nullptr : &*at;
 }
 
@@ -102,7 +102,7 @@ std::optional<std::string> path_of(std::string_view word, std::string_view workd
   if (word.find("://") != word.npos || word.find('\0') != word.npos) return std::nullopt;
   const bool plain = word.starts_with('/') || word.starts_with("./") || word.starts_with("../") ||
                      word == "." || word == "..";
-  // A relative name of an input may just as well be the name of a data set.
+  // A relative name of an input may equally be the name of a data set.
   if (!plain && use == Use::kInput) return std::nullopt;
   if (!plain && word.find_first_not_of("0123456789.") == word.npos) return std::nullopt;
   if (!plain && (word == "True" || word == "False" || word == "true" || word == "false"))
@@ -199,8 +199,7 @@ std::vector<std::string> data_path_warnings(
     }
     if (!told.insert(folder).second) continue;
     if (ground == Ground::kReadOnly)
-      out.push_back(
-          fmt::format("{} names {}, which lies on a mount that is read-only", one.word, one.path));
+      out.push_back(fmt::format("{} names {}, which is on a read-only mount", one.word, one.path));
     else if (question.writable_root)
       out.push_back(
           fmt::format("{} names {} in the image: what is written there is kept in memory "
@@ -219,17 +218,17 @@ std::vector<std::string> place_warnings(const PlaceQuestion& question,
   const auto far = [&](const std::string& path) { return !path.empty() && on_network(path); };
   if (far(question.roots))
     out.push_back(fmt::format(
-        "unpacked images lie on a network file system ({}): every file that a program opens is "
-        "asked for over the network; FLENSE_CACHE=DIR on a disk of this machine is faster",
+        "unpacked images are on a network file system ({}): every file that a program opens is "
+        "looked up over the network; FLENSE_CACHE=DIR on a disk of this machine is faster",
         question.roots));
   if (far(question.sandbox))
     out.push_back(fmt::format(
-        "the image directory {} lies on a network file system, where each of its many small files "
+        "the image directory {} is on a network file system, where each of its many small files "
         "is slow to open; an archive of it is unpacked on this machine instead",
         question.sandbox));
   if (far(question.workdir))
     out.push_back(
-        fmt::format("the working directory {} lies on a network file system", question.workdir));
+        fmt::format("the working directory {} is on a network file system", question.workdir));
   for (const DataPath& cache : question.caches)
     if (far(cache.path))
       out.push_back(fmt::format(

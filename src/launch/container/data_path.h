@@ -1,5 +1,5 @@
 // Where a command writes, and whether that survives: words of its arguments and its environment
-// that lie on the image's read-only root, and places on file systems of a network. Values only.
+// that point into the image's read-only root, and paths on network file systems. Values only.
 #pragma once
 
 #include <functional>
@@ -40,7 +40,7 @@ std::vector<std::string> data_path_warnings(
 struct PlaceQuestion {
   std::string roots;             ///< where unpacked images are kept
   std::string sandbox;           ///< an image that is used where it lies
-  std::string workdir;           ///< usual on clusters: for who asks for more detail
+  std::string workdir;           ///< usual on clusters: only for verbose output
   std::vector<DataPath> caches;  ///< of programs, with their places on the host
 };
 std::vector<std::string> place_warnings(const PlaceQuestion& question,

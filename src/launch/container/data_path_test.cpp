@@ -75,7 +75,7 @@ TEST(DataPathWarnings, TheInnermostMountDecides) {
   question.writable = {"/data"};
   EXPECT_THAT(warnings(question), IsEmpty());
   question.read_only = {"/data/out/"};
-  EXPECT_THAT(warnings(question), ElementsAre(HasSubstr("lies on a mount that is read-only")));
+  EXPECT_THAT(warnings(question), ElementsAre(HasSubstr("is on a read-only mount")));
   question.read_only = {"/data"};
   question.writable = {"/data/out"};
   EXPECT_THAT(warnings(question), IsEmpty());

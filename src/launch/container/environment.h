@@ -1,5 +1,5 @@
-// The environment of a container's command, and the one place that says where its variables come
-// from and whose word stands above whose.
+// The environment of a container's command, and the one place that defines where its variables come
+// from and their precedence.
 #pragma once
 
 #include <optional>
@@ -38,7 +38,7 @@ struct EnvironmentInput {
   const std::vector<std::string>& image;  ///< as its configuration has them
   const std::vector<std::string>& host;
   const Account& caller;
-  std::string home;  ///< of who the command is in the container, by the image; empty: unknown
+  std::string home;  ///< of the command's user in the container, by the image; empty: unknown
   /// What devices bring along, with the way to libraries that were injected for them.
   const std::vector<std::string>& devices;
 };

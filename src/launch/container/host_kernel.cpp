@@ -99,7 +99,7 @@ Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
   out.group = directory / out.path.substr(1);
   for (const char* file : {"", "cgroup.subtree_control", "cgroup.procs"})
     if (::access((out.group / file).c_str(), W_OK) != 0)
-      return refused(out.path + " is not the caller's");
+      return refused(out.path + " is not owned by the caller");
   const std::string controllers = line_of(out.group / "cgroup.controllers");
   if (memory) out.controllers.emplace_back("memory");
   if (cpu) out.controllers.emplace_back("cpu");
@@ -124,7 +124,7 @@ Result<void> divide_cgroup(const Delegation& delegation) {
                   delegation.path)
           .hint("systemd-run --user --scope -p Delegate=yes flense run … starts one there alone");
     if (error != 0)
-      return system_error(error, fmt::format("cannot hand the {} controller on in {}", controller,
+      return system_error(error, fmt::format("cannot delegate the {} controller in {}", controller,
                                              delegation.path));
   }
   return {};
@@ -154,7 +154,7 @@ int once_alone(const std::function<int()>& call) {
 Error explain_user_namespace(int error, const std::filesystem::path& proc) {
   Error out;
   out.code = Code::kEnvironment;
-  out.message = fmt::format("cannot make a user namespace: {}", std::strerror(error));
+  out.message = fmt::format("cannot create a user namespace: {}", std::strerror(error));
   const std::filesystem::path sysctl = proc / "sys";
   if (line_of(sysctl / "user/max_user_namespaces") == "0") {
     out.message = "user namespaces are switched off: user.max_user_namespaces is 0";

@@ -1,5 +1,6 @@
-// What of this machine's kernel decides how a container can be started without privileges: the
-// layout of control groups, and policies about user namespaces. Plain files and statfs(2).
+// Properties of this machine's kernel that decide how a container can be started without
+// privileges: the layout of control groups, and policies on user namespaces. Plain files and
+// statfs(2).
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Dividing a real control group, where this kernel lets us make one.
+// Dividing a real control group, if this kernel lets us create one.
 #include "launch/container/host_kernel.h"
 
 #include <gmock/gmock.h>
@@ -78,7 +78,7 @@ TEST_F(CgroupTest, HandsControllersOnAndLeavesTheGroupEmpty) {
   };
   EXPECT_EQ(in_group(whole), 0);
   EXPECT_EQ(first_line(group_ / "cgroup.subtree_control"), controller_);
-  // Again, as the next launch finds it: it is not allowed into the group itself any more.
+  // Again, as the next launch finds it: that is no longer allowed into the group itself.
   EXPECT_EQ(in_group([](const Result<void>& divided) { return divided.has_value(); }), 0);
 }
 

@@ -8,17 +8,17 @@ constexpr std::size_t kMaxImageWords = 4096, kMaxWordBytes = 128u << 10;
 
 Result<std::string> word(const text::Json& json, std::string_view what) {
   if (!json.is_string() && !json.is_null())
-    return bad_input("the configuration's {} is no text", what);
+    return bad_input("the configuration's {} is not a text", what);
   const std::string_view text = json.text();
   if (text.size() > kMaxWordBytes || text.find('\0') != std::string_view::npos)
-    return bad_input("the configuration's {} cannot be handed to a program", what);
+    return bad_input("the configuration's {} cannot be passed to a program", what);
   return std::string(text);
 }
 
 Result<std::vector<std::string>> words(const text::Json& json, std::string_view what) {
   std::vector<std::string> out;
   if (!json.is_array() && !json.is_null())
-    return bad_input("the configuration's {} is no list", what);
+    return bad_input("the configuration's {} is not a list", what);
   if (json.items().size() > kMaxImageWords)
     return bad_input("the configuration's {} has {} items; at most {} are read", what,
                      json.items().size(), kMaxImageWords);

@@ -22,7 +22,7 @@ class Planner {
     devices();
     scratch();
     if (options_.sub_ids || options_.other_id)
-      explain("home and working directory: not bound, they are another user's there");
+      explain("home and working directory: not bound, they belong to another user there");
     else if (!options_.isolate) {
       home();
       directory();
@@ -46,11 +46,11 @@ class Planner {
   void bind(const std::string& source, const std::string& target, bool read_only = false) {
     add(target, "bind", source, {"rbind", read_only ? "ro" : "rw"});
   }
-  /// A later word for the same place replaces the earlier one.
+  /// A later entry for the same place replaces the earlier one.
   void clear(const std::string& destination) {
     std::erase_if(out_.mounts, [&](const OciMount& one) { return one.destination == destination; });
   }
-  /// Parents first, else in the order in which they were added: nothing hides what was asked for.
+  /// Parents first, otherwise in the order of addition: nothing hides a requested mount.
   void sort() {
     std::ranges::stable_sort(out_.mounts, {},
                              [](const OciMount& one) { return cdi::depth_of(one.destination); });
@@ -68,7 +68,7 @@ class Planner {
     else
       bind("/proc", "/proc");
     // The kernel lets a network namespace have its own view of the devices in it. Control groups
-    // and the kernel's own file systems are mounts below: "rro" is for them, too.
+    // and the kernel's own file systems are mounts below: "rro" covers them, too.
     if (options_.host_network)
       add("/sys", "bind", "/sys",
           {"rbind", "nosuid", "noexec", "nodev", input_.recursive_read_only ? "rro" : "ro"});
@@ -96,7 +96,7 @@ class Planner {
       bind("/dev/mqueue", "/dev/mqueue");
   }
 
-  /// The caller could not remove what another id left in the host's.
+  /// The caller could not remove what another id left in the host's directory.
   bool own_scratch() const { return options_.isolate || options_.sub_ids || options_.other_id; }
 
   void scratch() {
@@ -164,7 +164,7 @@ class Planner {
         continue;
       }
       if (input_.look.on_host(mount.source) == FileKind::kMissing)
-        return fail(Code::kEnvironment, "{} does not exist, or cannot be reached", mount.source);
+        return fail(Code::kEnvironment, "{} does not exist, or is not accessible", mount.source);
       bind(mount.source, mount.target, mount.read_only);
     }
     return {};

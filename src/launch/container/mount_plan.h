@@ -1,6 +1,6 @@
 // What is mounted into a container and in which order: the kernel's file systems, a private /dev,
-// the caller's places, what was asked for, devices and the libraries that they need; and over what
-// must not come along with any of it, nothing.
+// the caller's directories, requested mounts, devices and the libraries that they need; and an
+// empty mount over whatever must not come along with any of it.
 #pragma once
 
 #include <filesystem>

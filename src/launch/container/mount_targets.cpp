@@ -26,7 +26,7 @@ bool lies_in_a_mount(const std::string& target, const std::vector<OciMount>& bef
 
 Failure conflict(const std::string& target, std::string_view there) {
   return fail(Code::kBadInput, "{} cannot be mounted on: the image has {} there", target, there)
-      .hint("mount on another place");
+      .hint("mount elsewhere");
 }
 
 }  // namespace

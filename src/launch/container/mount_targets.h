@@ -1,6 +1,6 @@
-// Places to mount on that a read-only root does not have: made without touching the root. Below an
-// empty directory of the image by a small tmpfs over it, elsewhere by a layer of empty directories
-// and files under a read-only overlay, which has no upper layer and so never copies anything.
+// Mount points that a read-only root lacks, made without touching the root: below an empty
+// directory of the image by a small tmpfs over it, elsewhere by a layer of empty directories and
+// files under a read-only overlay, which has no upper layer and so never copies anything.
 #pragma once
 
 #include <string>
@@ -24,7 +24,7 @@ struct TargetPlan {
   std::vector<std::string> reasons;    ///< for --explain
 };
 
-/// Bad input where the image has a file in the place of a directory, or the other way round.
+/// Bad input where the image has a file in place of a directory, or vice versa.
 Result<TargetPlan> plan_targets(std::vector<OciMount> mounts, const PathKinds& look);
 
 }  // namespace flense::launch

@@ -100,18 +100,18 @@ PlacementPlan plan_placement(const host::Profile& profile, const host::Tree& sys
     gpus.insert(name);
     near.insert(static_cast<unsigned>(*gpu->numa_node.value));
   }
-  if (gpus.empty()) return nothing("no GPU whose place is known is among the devices");
+  if (gpus.empty()) return nothing("no device is a GPU with a known location");
   for (const unsigned node : near) {
     const std::string file = fmt::format("devices/system/node/node{}/cpulist", node);
     const auto its = cpus_of(sys, file);
-    if (!its) return nothing(fmt::format("{} is no list of processors", sys.label(file)));
+    if (!its) return nothing(fmt::format("{} is not a list of processors", sys.label(file)));
     cpus.insert(its->begin(), its->end());
   }
   if (cpus.empty()) return nothing(fmt::format("NUMA node {} has no processors", list_text(near)));
   std::set<unsigned> usable;
   std::ranges::set_intersection(cpus, allowed, std::inserter(usable, usable.end()));
   if (usable.empty())
-    return nothing(fmt::format("of the processors {} of NUMA node {} none is ours, which are {}",
+    return nothing(fmt::format("none of the processors {} of NUMA node {} is ours; ours are {}",
                                list_text(cpus), list_text(near), list_text(allowed)));
   out.placement = Placement{list_text(usable), list_text(near)};
   out.reasons.push_back(
@@ -158,7 +158,7 @@ Result<std::vector<std::string>> place_here(const Placement& placement) {
   std::vector<std::string> notices;
   const auto cpus = parse_list(placement.cpus), nodes = parse_list(placement.nodes);
   if (!cpus || cpus->empty() || !nodes)
-    return fail(Code::kUsage, "'{}' and '{}' are no lists of processors and NUMA nodes",
+    return fail(Code::kUsage, "'{}' and '{}' are not lists of processors and NUMA nodes",
                 placement.cpus, placement.nodes);
   const std::size_t count = *cpus->rbegin() + 1;
   cpu_set_t* set = CPU_ALLOC(count);
@@ -176,7 +176,7 @@ Result<std::vector<std::string>> place_here(const Placement& placement) {
   std::vector<unsigned long> mask(kNodeBits / kWordBits);
   for (const unsigned node : *nodes)
     if (node < kNodeBits) mask[node / kWordBits] |= 1UL << (node % kWordBits);
-  // Preferred, not bound: a full node costs time then, and no process its life.
+  // Preferred, not bound: a full node then costs time instead of killing a process.
   long done = ::syscall(SYS_set_mempolicy, MPOL_PREFERRED_MANY, mask.data(), kNodeBits + 1);
   if (done != 0 && errno == EINVAL && nodes->size() == 1)  // before Linux 5.15
     done = ::syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask.data(), kNodeBits + 1);

@@ -1,6 +1,6 @@
-// A process beside its GPU: which processors and whose memory, decided from sysfs; and put into
-// effect in the container, by this program, right before it becomes the command. crun cannot be
-// left to hand affinity down: from 1.9.2 on it sets it back, which new releases do to some effect.
+// Places a process beside its GPU: which processors and whose memory, decided from sysfs; applied
+// in the container, by this program, right before it becomes the command. crun cannot be left to
+// pass affinity on: from 1.9.2 on it resets it, and in new releases this has an effect.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// Which processors and whose memory, by value; and that a process really gets them.
+// Which processors and whose memory, as values; and that a process really gets them.
 #include "launch/container/numa.h"
 
 #include <gmock/gmock.h>
@@ -75,7 +75,7 @@ TEST_F(NumaTest, BesideItsGpus) {
   EXPECT_EQ(plan({"/dev/nvidia0", "/dev/nvidia1"}).placement, (Placement{"0-15", "0-1"}));
   EXPECT_EQ(plan({"/dev/kfd", "/dev/dri/renderD128", "/dev/dri/card1"}).placement,
             (Placement{"4-7,12-15", "1"}));
-  // Only what the batch system gave to us.
+  // Only what the batch system gave us.
   all_ = {2, 3, 4};
   EXPECT_EQ(plan({"/dev/nvidia0"}).placement, (Placement{"2-3", "0"}));
 }
@@ -84,19 +84,19 @@ TEST_F(NumaTest, WhatIsUnknownIsToldAndNotBound) {
   EXPECT_THAT(complaint({"/dev/nvidia0", "/dev/nvidia2"}),
               HasSubstr("the NUMA node of 0000:99:00.0 is unknown, numa_node names no node"));
   EXPECT_THAT(complaint({"/dev/nvidia3"}), HasSubstr("NUMA node 2 has no processors"));
-  EXPECT_THAT(complaint({"/dev/nvidiactl"}), HasSubstr("no GPU whose place is known"));
-  EXPECT_THAT(complaint({"/dev/nvidia17"}), HasSubstr("no GPU whose place is known"));
+  EXPECT_THAT(complaint({"/dev/nvidiactl"}), HasSubstr("no device is a GPU with a known location"));
+  EXPECT_THAT(complaint({"/dev/nvidia17"}), HasSubstr("no device is a GPU with a known location"));
   node(1, "some");
   EXPECT_THAT(complaint({"/dev/nvidia1"}), HasSubstr("node1/cpulist is no list of processors"));
   all_ = {0, 1};
   node(1, "4-7");
   EXPECT_THAT(complaint({"/dev/nvidia1"}),
-              HasSubstr("of the processors 4-7 of NUMA node 1 none is ours, which are 0-1"));
+              HasSubstr("none of the processors 4-7 of NUMA node 1 is ours; ours are 0-1"));
 }
 
 TEST_F(NumaTest, WhatTheBatchSystemGaveIsRenewedWhereCrunTakesIt) {
   const Engine old{"/usr/bin/crun", {1, 8, 1}}, taking{"/usr/bin/crun", {1, 28, 0}};
-  EXPECT_FALSE(inherited_placement(taking, tree_.machine().sys, {0, 1}));  // nobody knows how many
+  EXPECT_FALSE(inherited_placement(taking, tree_.machine().sys, {0, 1}));  // the number is unknown
   tree_.file("sys/devices/system/cpu/online", "0-15\n");
   const host::Machine machine = tree_.machine();
   EXPECT_FALSE(inherited_placement(old, machine.sys, {0, 1}));

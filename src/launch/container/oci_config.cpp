@@ -150,9 +150,9 @@ Result<Json> oci_config(const OciInput& input) {
   out.set("mounts", mount_list(input.mounts));
   out.set("linux", linux_part(input));
   Json annotations = Json::object();
-  // Else crun drops the groups that render nodes and shared directories open to.
+  // Otherwise crun drops the groups that render nodes and shared directories are open to.
   if (input.uids > 1 && input.groups.empty()) annotations.set("run.oci.keep_original_groups", "1");
-  // An engine that does not know this compiles linux.seccomp, which is the same.
+  // An engine that does not know this compiles linux.seccomp, which is equivalent.
   if (!input.compiled_filter.empty())
     annotations.set("run.oci.seccomp_bpf_data", input.compiled_filter);
   if (!annotations.members().empty()) out.set("annotations", std::move(annotations));

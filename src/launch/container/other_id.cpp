@@ -33,11 +33,11 @@ Result<std::uint32_t> draw() {
   for (int i = 0; i < kTries; ++i) {
     std::uint32_t value = 0;
     if (::getrandom(&value, sizeof value, 0) != sizeof value)
-      return system_error(errno, "cannot draw an id");
+      return system_error(errno, "cannot pick a random id");
     value = kFirst + value % (kLast - kFirst);
     if (!passwd || !find_account(*passwd, value)) return value;
   }
-  return fail(Code::kEnvironment, "every id that was drawn belongs to somebody");
+  return fail(Code::kEnvironment, "every id that was tried is in use");
 }
 
 Result<void> write_map(pid_t process, const char* name, std::uint32_t id) {
@@ -59,22 +59,22 @@ Result<UniqueFd> namespace_of(pid_t child, std::uint32_t id) {
 Result<UniqueFd> make_map(std::uint32_t id) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
-    return system_error(errno, "cannot make a pipe");
+    return system_error(errno, "cannot create a pipe");
   UniqueFd made(ends[0]), making(ends[1]);
   const pid_t child = ::fork();
   if (child < 0) return system_error(errno, "cannot start a process");
   if (child == 0) {
     made = UniqueFd();
     char word = ::unshare(CLONE_NEWUSER) == 0 ? 1 : 0;
-    // Until the other end is closed, by us or by what ends us.
+    // Until the other end is closed, by us or by our death.
     if (::write(making.get(), &word, 1) == 1) static_cast<void>(::read(making.get(), &word, 1) < 0);
     ::_exit(0);
   }
   making = UniqueFd();
   char byte = 0;
   const bool unshared = ::read(made.get(), &byte, 1) == 1 && byte == 1;
-  Result<UniqueFd> out =
-      unshared ? namespace_of(child, id) : fail(Code::kEnvironment, "cannot make a user namespace");
+  Result<UniqueFd> out = unshared ? namespace_of(child, id)
+                                  : fail(Code::kEnvironment, "cannot create a user namespace");
   made = UniqueFd();
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
@@ -85,7 +85,7 @@ Result<void> make_common(const char* path) {
   if (::mkdir(path, 0755) != 0 && errno != EEXIST)
     return system_error(errno, fmt::format("cannot create {}", path));
   struct stat status{};
-  // Whatever the umask is: everybody passes here.
+  // Whatever the umask is: everybody must be able to pass through.
   if (::lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
       (status.st_mode & 07777U) == 0700U)
     ::chmod(path, 0755);
@@ -99,8 +99,8 @@ Result<void> make_common(const char* path) {
 
 Result<OtherId> draw_other_id() {
   if (::geteuid() != 0)
-    return fail(Code::kUsage, "--userns auto is for root, who has ids to give")
-        .hint("as a user a container has no id but yours; --sub-ids takes those of /etc/subuid");
+    return fail(Code::kUsage, "--userns auto is for root, who can assign ids")
+        .hint("without root a container has no id but yours; --sub-ids uses those of /etc/subuid");
   OtherId out;
   TRY(out.id, draw());
   TRY(out.map, make_map(out.id));
@@ -131,7 +131,7 @@ Result<std::filesystem::path> open_common_stage() {
 Result<void> become_other_id(std::uint32_t id) {
   if (::setgroups(0, nullptr) != 0 || ::setresgid(id, id, id) != 0 || ::setresuid(id, id, id) != 0)
     return system_error(errno, fmt::format("cannot become the id {}", id));
-  // Else /proc/self is root's, and so are the maps of the namespace that comes next.
+  // Otherwise /proc/self belongs to root, and so do the maps of the namespace that comes next.
   if (::prctl(PR_SET_DUMPABLE, 1) != 0) return system_error(errno, "cannot become another id");
   return {};
 }

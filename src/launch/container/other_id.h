@@ -1,7 +1,7 @@
-// A container of root as somebody else: an id of the host that nobody has, drawn for each start, so
-// that neither files of root nor processes of another container are within its reach
-// (`--userns auto`). Mounts are mapped to it (mount_setattr(2), MOUNT_ATTR_IDMAP), so that the
-// unpacked root, which is root's, is its own.
+// A container started by root that runs as another user: an unused id of the host, chosen for each
+// start, so that neither files of root nor processes of another container are within its reach
+// (`--userns auto`). Mounts are mapped to it (mount_setattr(2), MOUNT_ATTR_IDMAP), so that it owns
+// the unpacked root, which is root's.
 #pragma once
 
 #include <cstdint>

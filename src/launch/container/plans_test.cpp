@@ -364,7 +364,7 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   input.uids = input.gids = 1001;
   input.user = {0, 0};
   const text::Json ranged = must(oci_config(input));
-  // An extent of the inner namespace lies in one of the outer's: the caller's id, or the range.
+  // An extent of the inner namespace is in one of the outer's: the caller's id, or the range.
   EXPECT_EQ(text::dump_json(ranged["linux"]["uidMappings"]),
             R"([{"containerID":0,"hostID":0,"size":1},{"containerID":1,"hostID":1,"size":1000}])");
   EXPECT_FALSE(ranged["process"]["capabilities"]["effective"].items().empty());

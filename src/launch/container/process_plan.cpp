@@ -13,7 +13,7 @@ namespace {
 
 Result<std::vector<std::string>> arguments(const ProcessInput& input) {
   const RunOptions& options = input.options;
-  // As docker does: who replaces the entry point does not mean the image's arguments to it.
+  // As in docker: an overridden entry point does not get the image's arguments.
   std::vector<std::string> out =
       options.entrypoint ? std::vector<std::string>{*options.entrypoint} : input.image.entrypoint;
   const std::vector<std::string>& rest =

@@ -1,5 +1,5 @@
-// What runs in the container, as whom, where and with which environment: the image's word, the
-// user's above it.
+// What runs in the container, as whom, where and with which environment: what the image says,
+// unless the user overrides it.
 #pragma once
 
 #include <functional>

@@ -18,7 +18,7 @@ Failure usage(std::string message, std::string hint) {
 /// A place in the container, without "." and "..".
 Result<std::string> target_path(std::string_view text) {
   if (!text.starts_with('/'))
-    return usage(fmt::format("'{}' is no absolute path in the container", text),
+    return usage(fmt::format("'{}' is not an absolute path in the container", text),
                  "write -v SOURCE:/absolute/path");
   std::string path = std::filesystem::path(text).lexically_normal().string();
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
@@ -30,7 +30,7 @@ Result<std::string> source_path(std::string_view text, std::string_view director
   if (text.starts_with('/')) return std::string(text);
   if (text == "." || text == ".." || text.starts_with("./") || text.starts_with("../"))
     return (std::filesystem::path(directory) / text).lexically_normal().string();
-  return usage(fmt::format("'{}' is no path of the host; there are no named volumes", text),
+  return usage(fmt::format("'{}' is not a path on the host; there are no named volumes", text),
                fmt::format("write an absolute path, or ./{}", text));
 }
 
@@ -87,7 +87,7 @@ Result<MountRequest> parse_mount(std::string_view text, std::string_view directo
     }
   }
   if (type != "bind" && type != "tmpfs")
-    return usage(fmt::format("--mount type={} is not known here", type), "bind or tmpfs");
+    return usage(fmt::format("--mount type={} is not supported", type), "bind or tmpfs");
   if (target.empty())
     return usage(fmt::format("--mount {} has no dst=", text), "dst=/absolute/path");
   TRY(out.target, target_path(target));
@@ -108,8 +108,9 @@ Result<std::optional<std::string>> parse_variable(
   if (name.empty() || name.find_first_of(std::string_view("\0\n", 2)) != std::string_view::npos)
     return usage(fmt::format("'{}' names no variable", text), "NAME=value, or NAME");
   if (text.find('\0') != std::string_view::npos)
-    return usage(fmt::format("the value of {} holds a zero byte, which no environment can", name),
-                 "NAME=value, or NAME");
+    return usage(
+        fmt::format("the value of {} contains a zero byte, which an environment cannot", name),
+        "NAME=value, or NAME");
   if (equals != std::string_view::npos) return std::string(text);
   const auto value = variable ? variable(name) : std::nullopt;
   if (!value) return std::nullopt;
@@ -125,7 +126,7 @@ Result<std::vector<std::string>> parse_env_file(
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
-    // Files that shells read, too.
+    // Files that shells also read.
     if (constexpr std::string_view kExport = "export "; line.starts_with(kExport))
       line.remove_prefix(kExport.size());
     if (out.size() >= kMaxEnvLines)
@@ -143,7 +144,7 @@ Result<std::string> check_name(std::string_view name) {
                     kFirst.find(name.front()) != std::string_view::npos &&
                     name.find_first_not_of(std::string(kFirst) + "_.-") == std::string_view::npos;
   if (!good)
-    return usage(fmt::format("'{}' is no name of a container", name),
+    return usage(fmt::format("'{}' is not a valid container name", name),
                  "letters, digits, '_', '.' and '-', beginning with a letter or digit");
   return std::string(name);
 }

@@ -1,5 +1,5 @@
-// What the user asked of a launch, as values; and the words that docker and apptainer users type
-// for it, read strictly.
+// What the user requested for a launch, as values; and the options that docker and apptainer users
+// type for it, parsed strictly.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +31,14 @@ struct RunOptions {
   std::vector<std::string> env;  ///< "NAME=value"
   std::optional<std::string> workdir, user, entrypoint;
   bool tty = false;
-  bool home = true;      ///< the caller's home directory is bound
-  bool isolate = false;  ///< own pid, ipc, uts and network namespaces, nothing of the host bound
+  bool home = true;  ///< the caller's home directory is mounted
+  bool isolate =
+      false;  ///< own pid, ipc, uts and network namespaces; nothing from the host is bound
   bool host_network = true;
   bool fake_root = false;
   bool filter = true;  ///< of system calls
   bool die_with_parent = false;
-  bool other_id = false;  ///< root's container as an id that nobody has
+  bool other_id = false;  ///< root's container as an unused id
   bool sub_ids = false;   ///< the image's user, or `user`, as an id of the caller's range
   bool writable = false;
   std::optional<std::string> overlay;             ///< directory for what a writable root changes

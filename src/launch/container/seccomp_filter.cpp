@@ -76,7 +76,7 @@ Json seccomp_section(const Json& rules, const FilterInput& input) {
     list.push(error_for(ruled, 0));
   }
   if (input.no_keys) {
-    // Without a rule they are not there, as all calls that nobody knows.
+    // Without a rule they do not exist, like all unknown calls.
     ruled.insert(ruled.end(), {"add_key", "keyctl", "request_key"});
   }
   Names traced;

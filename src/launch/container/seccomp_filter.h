@@ -1,7 +1,7 @@
 // Which system calls a container may make: containers-common's list for a process without
 // capabilities (data/seccomp/rules.json), as the OCI runtime specification writes it
-// (config-linux.md, "Seccomp"), and compiled for the kernel when this program was built, since an
-// engine that compiles it at every start takes longer than all the rest of the start.
+// (config-linux.md, "Seccomp"), and compiled for the kernel when this program was built, since
+// compiling it at every start takes an engine longer than all the rest of the start.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// The filter as the OCI specification writes it, and that what was compiled is that.
+// The filter as the OCI specification writes it, and that the compiled one matches it.
 #include "launch/container/seccomp_filter.h"
 
 #include <gmock/gmock.h>
@@ -37,7 +37,7 @@ TEST(Filter, ContainersCommonsListAndMovePages) {
   for (const char* refused : {"bpf", "kexec_load", "init_module", "open_by_handle_at",
                               "perf_event_open", "userfaultfd", "settimeofday", "quotactl"})
     EXPECT_EQ(of.at(refused), "ERRNO 1") << refused;
-  // What nobody knows is not there: programs do without it then.
+  // Unknown calls do not exist: programs then do without them.
   EXPECT_FALSE(of.contains("set_tls"));
   EXPECT_TRUE(actions({"arm64", false, false, {}}).contains("set_tls"));
 }
@@ -59,7 +59,7 @@ TEST(Filter, IsCompiledForThisMachine) {
   const std::string here = image::host_platform().architecture;
   const std::string_view plain = compiled_filter({here, false, false, {}});
   const std::string_view pretend = compiled_filter({here, true, false, {}});
-  // sock_filter is of eight bytes; ranges of numbers make some hundreds of them, numbers one by one
+  // A sock_filter has eight bytes; ranges of numbers need some hundreds of them, single numbers
   // thousands.
   constexpr std::size_t kLeast = 1000, kMost = 8000;
   for (const std::string_view one : {plain, pretend}) {

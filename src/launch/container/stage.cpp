@@ -223,7 +223,7 @@ Result<void> enter_namespaces(bool pids) {
   const uid_t uid = ::geteuid();
   const gid_t gid = ::getegid();
   TRY_DO(unshare_namespaces(pids));
-  // Supplementary groups stay, since nobody may set others.
+  // Supplementary groups stay, since unprivileged users cannot set others.
   TRY_DO(write_word("/proc/self/setgroups", "deny"));
   TRY_DO(write_word("/proc/self/uid_map", fmt::format("0 {} 1", uid)));
   return write_word("/proc/self/gid_map", fmt::format("0 {} 1", gid));
@@ -309,7 +309,7 @@ int become_command(const std::vector<std::string>& argv) {
 }
 
 Result<int> start_stage(const StagePlan& plan) {
-  // What is made for the container can be reached by its other ids.
+  // What is created for the container must be accessible to its other ids.
   ::umask(S_IWGRP | S_IWOTH);
   const bool pids = plan.supervise && plan.supervise->die_with_parent;
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
@@ -340,7 +340,7 @@ Result<void> check_overlay_place(const std::filesystem::path& directory) {
                 "--overlay {}: an overlay cannot keep its changes on a "
                 "network file system, on FUSE or on another overlay",
                 directory.string())
-        .hint("name a directory on a disk of this machine");
+        .hint("name a directory on a local disk");
   return {};
 }
 

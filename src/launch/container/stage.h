@@ -1,6 +1,6 @@
 // From this process to crun: a user and a mount namespace of our own, the root file system in it,
-// then execve. Nothing is left behind on the host, since all of it lies in a tmpfs of that
-// namespace; and nothing of the image is executed.
+// then execve. Nothing is left behind on the host, since everything is in a tmpfs of that
+// namespace; and nothing from the image is executed.
 #pragma once
 
 #include <filesystem>

@@ -26,7 +26,7 @@ Error leads_into_proc(std::string_view what, std::string_view path, std::string_
           path == place ? fmt::format("{} {} is in /proc", what, path)
                         : fmt::format("{} {} leads to {}", what, path, place),
           {},
-          "nothing starts there: what its processes have open lies outside of the container"};
+          "nothing starts there: what its processes have open is outside the container"};
 }
 
 FileKind kind_on_host(const std::string& path) {
@@ -57,21 +57,21 @@ Result<void> check_target(const OciMount& mount, const ContainerPlace& place) {
   if (is_led_astray(mount, place))
     return bad_input("the mount target {} leads to {}: nothing is made there", mount.destination,
                      place.path)
-        .hint("the image has a link on the way; mount on another place");
+        .hint("the image has a link on the way; mount elsewhere");
   if (place.state == State::kLoop)
     return bad_input("the mount target {} is a loop of links in the image", mount.destination);
   if (place.state == State::kBelowFile)
     return bad_input("{} cannot be mounted on: the image has a file above it", mount.destination)
-        .hint("mount on another place");
+        .hint("mount elsewhere");
   if (place.state != State::kFound || mount.source.empty()) return {};
   const FileKind source = mount.type == "bind" ? kind_on_host(mount.source) : FileKind::kDirectory;
-  // What is written for this launch is not there yet.
+  // What is written for this launch does not exist yet.
   if (source == FileKind::kMissing) return {};
   const bool directory = place.kind == FileKind::kDirectory;
   if (directory != (source == FileKind::kDirectory))
     return bad_input("{} cannot be mounted on: the image has a {} there", mount.destination,
                      directory ? "directory" : "file")
-        .hint("mount on another place");
+        .hint("mount elsewhere");
   return {};
 }
 
@@ -130,7 +130,7 @@ class Look {
     struct stat status{};
     if (place.state == State::kUnknown || !place.fd || ::fstat(place.fd.get(), &status) != 0)
       return CommandCheck{};
-    if (!S_ISREG(status.st_mode)) return no("it is no regular file");
+    if (!S_ISREG(status.st_mode)) return no("it is not a regular file");
     if ((status.st_mode & 0111U) == 0) return no("permission denied");
     if (status.st_size == 0) return no("it is empty");
     return program(place, depth);
@@ -148,11 +148,11 @@ class Look {
                                 "ELF")) {
       next = loader_of(place.fd.get(), place.path);
     } else if (!head.empty()) {
-      return no("it is no program");
+      return no("it is not a program");
     }
     CommandCheck found{CommandState::kFound, "", {}};
     if (!next.starts_with('/')) return found;
-    if (depth == kMostInterpreters) return no("too many interpreters of interpreters");
+    if (depth == kMostInterpreters) return no("too many nested interpreters");
     TRY(const CommandCheck below, at(next, "the interpreter", depth + 1));
     if (below.state == CommandState::kFound || below.state == CommandState::kUnknown) return found;
     const std::string why = below.reason.empty() ? "is not there" : below.reason;
@@ -180,7 +180,7 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
   const ContainerPlace place = paths.find(directory);
   if (place.state == State::kProc)
     return std::unexpected(leads_into_proc("the working directory", directory, place.path));
-  // The engine makes it in memory.
+  // The engine creates it in memory.
   if (place.state == State::kUnknown || (place.state == State::kMissing && place.fresh))
     return place.path;
   const char* why = place.state == State::kMissing       ? "is not in the image"
@@ -202,7 +202,9 @@ Result<void> check_standard_streams() {
     struct stat status{};
     if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
       return fail(Code::kUsage, "the descriptor {} is a directory", fd)
-          .hint("a container gets no open directory of the host: redirect a file, or -v it");
+          .hint(
+              "a container gets no open directory of the host: redirect a file, or mount the "
+              "directory with -v");
   }
   return {};
 }

@@ -1,4 +1,4 @@
-// What a container starts with, looked at before anything is started: nothing leads into /proc,
+// Checks what a container starts with before anything is started: nothing leads into /proc,
 // whatever the engine would make of that, and the exit status and the message are those that people
 // know (125, 126, 127).
 #pragma once

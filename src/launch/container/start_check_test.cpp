@@ -147,7 +147,7 @@ TEST_F(Container, Commands) {
   for (const auto& [name, why] :
        std::map<std::string, std::string>{{"nope", "its interpreter /nope: is not there"},
                                           {"env", "its interpreter /srv/loop: too many links"},
-                                          {"text", "it is no program"},
+                                          {"text", "it is not a program"},
                                           {"plain", "permission denied"},
                                           {"/bin", "it is a directory"},
                                           {"/srv/loop", "too many links"}}) {

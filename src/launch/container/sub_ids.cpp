@@ -36,7 +36,7 @@ Result<IdRange> range_in(const char* file, const Account& account) {
   return fail(Code::kEnvironment, "--sub-ids needs a range of ids for {}, and {} has none{}", who,
               file, text ? "" : " (" + text.error().message + ")")
       .hint(fmt::format(
-          "root gives one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+          "root can assign one: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
           "{}; without --sub-ids the command runs as you",
           who));
 }
@@ -48,7 +48,7 @@ Result<std::string> mapper(const char* name) {
 }
 
 bool run_mapper(const std::string& program, pid_t target, std::uint32_t own, const IdRange& range) {
-  // Set-uid, and nothing of the user's surroundings matters to it.
+  // Set-uid, and independent of the user's environment.
   const NextProgram mapper(program,
                            {program, fmt::format("{}", target), "0", fmt::format("{}", own), "1",
                             "1", fmt::format("{}", range.start), fmt::format("{}", range.count)},
@@ -99,12 +99,12 @@ Result<void> check_in_range(const SubIds& ids, const Identity& user) {
   return fail(Code::kEnvironment, "the {} {} is not in the container: the range of {} has {}",
               uid ? "user" : "group", uid ? user.uid : user.gid, uid ? kSubUids : kSubGids,
               uid ? ids.uids.count : ids.gids.count)
-      .hint("-u names another one, without --sub-ids any can be named");
+      .hint("-u selects another one; without --sub-ids any can be used");
 }
 
 Result<void> enter_with_sub_ids(const SubIds& ids, const std::function<Result<void>()>& enter) {
   std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
   const UniqueFd wait_for(pipe[0]);
   UniqueFd ready(pipe[1]);
   const pid_t self = ::getpid();
@@ -131,7 +131,7 @@ Result<void> enter_with_sub_ids(const SubIds& ids, const std::function<Result<vo
   if (!told || status != 0)
     return fail(Code::kEnvironment, "newuidmap and newgidmap did not map the ids of {} and {}",
                 kSubUids, kSubGids)
-        .hint("what they said stands above; without --sub-ids the command runs as you");
+        .hint("their messages are above; without --sub-ids the command runs as you");
   return {};
 }
 

@@ -1,5 +1,5 @@
 // A range of ids for a container whose user is not the caller: the ids of /etc/subuid and
-// /etc/subgid, mapped by newuidmap and newgidmap, since the kernel lets nobody map those of others.
+// /etc/subgid, mapped by newuidmap and newgidmap, since the kernel lets nobody map foreign ids.
 #pragma once
 
 #include <sys/types.h>
@@ -36,7 +36,7 @@ Result<SubIds> find_sub_ids(const Account& account);
 Result<void> check_in_range(const SubIds& ids, const Identity& user);
 
 /// Calls `enter`, which makes a user namespace for this process, and has its ids mapped by a
-/// process that stays outside of it.
+/// process that stays outside it.
 Result<void> enter_with_sub_ids(const SubIds& ids, const std::function<Result<void>()>& enter);
 
 }  // namespace flense::launch

@@ -16,7 +16,7 @@ TEST(SubIds, TheLongestRangeByNameOrNumber) {
   EXPECT_THAT(find_id_range("bob:1:9\nada:100000:65536\n1000:300000:70000\nada:5:2", account),
               Optional(IdRange{300000, 70000}));
   EXPECT_THAT(find_id_range("ada:100000:65536", account), Optional(IdRange{100000, 65536}));
-  // Nobody gets root's id, no id at all, or more than there are.
+  // Nobody gets root's id, the invalid id, or more ids than there are.
   EXPECT_EQ(
       find_id_range("ada:0:65536\nada:1:0\nada:4294967290:100\nada:x:1\nada:1\n\n:1:2\n", account),
       std::nullopt);

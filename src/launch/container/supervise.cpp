@@ -42,7 +42,7 @@ class Supervisor {
 
   int wait() {
     while (true) {
-      // No event is asked for of the terminal: a hang-up is always told.
+      // No event is requested for the terminal: a hang-up is always reported.
       std::array<pollfd, 4> polled = {
           pollfd{process_.get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
           pollfd{how_.terminal ? STDIN_FILENO : -1, 0, 0}, pollfd{parent_.get(), POLLIN, 0}};
@@ -87,8 +87,8 @@ class Supervisor {
         tell_container(SIGCONT);
         return;
       default:
-        // With a terminal of its own the engine is in our group, and has had what the terminal
-        // sent; else it is in one of its own.
+        // With a terminal of its own the engine is in our group, and has received what the terminal
+        // sent; otherwise it is in a group of its own.
         if (!how_.terminal || info.ssi_code != SI_KERNEL) ::kill(engine_, signal);
     }
   }
@@ -126,14 +126,14 @@ struct Ends {
 };
 Result<Ends> make_pipe() {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot make a pipe");
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
   return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 /// This process ends when the other one has, or does so from now on.
 Result<void> end_with(const UniqueFd& lifeline) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-    return system_error(errno, "cannot end with the process that started this");
+    return system_error(errno, "cannot be tied to the life of the parent process");
   // It may be gone already. Only it holds the other end of the pipe. The first process of a PID
   // namespace cannot kill itself.
   pollfd other{lifeline.get(), POLLIN, 0};
@@ -144,7 +144,7 @@ Result<void> end_with(const UniqueFd& lifeline) {
 /// `complaint` gets what could not be done, and ends with the execve that could.
 [[noreturn]] void child(const Supervision& how, const UniqueFd& lifeline, const UniqueFd& complaint,
                         const sigset_t& mask, const std::function<Result<void>()>& become) {
-  // Its own group: what the terminal sends comes once, through us.
+  // Its own group: what the terminal sends arrives once, through us.
   if (!how.terminal) ::setpgid(0, 0);
   Result<void> done = how.die_with_parent ? end_with(lifeline) : Result<void>();
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
@@ -166,7 +166,7 @@ bool is_job() {
 }
 
 Result<int> supervise(const Supervision& how, const std::function<Result<void>()>& become) {
-  // By a descriptor: PR_SET_PDEATHSIG means the thread that started us.
+  // Through a descriptor: PR_SET_PDEATHSIG refers to the thread that started us.
   const pid_t above = how.die_with_parent ? ::getppid() : 0;
   UniqueFd parent(above > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, above, 0)) : -1);
   if (above > 0 && !parent) return fail(Code::kEnvironment, "the parent process has ended");

@@ -1,6 +1,6 @@
-// A process of ours beside the engine's, only where one is needed: a shell stops and continues what
-// it has started, a terminal hangs up, a container is to end with whoever started it. Elsewhere
-// this process becomes the engine, and nothing stands beside a rank.
+// A supervising process beside the engine's, only where one is needed: a shell stops and continues
+// what it has started, a terminal hangs up, a container has to end with whoever started it.
+// Elsewhere this process becomes the engine, and no extra process runs beside each rank.
 #pragma once
 
 #include <functional>

@@ -22,7 +22,7 @@ std::string kind_of(const std::string& name) {
 /// Why the specifications that define the devices do not serve; empty when they do.
 std::string complaint_about(const cdi::Registry& registry, const std::vector<std::string>& names,
                             const host::Machine& machine) {
-  // A file's other devices may be as they like.
+  // Other devices of the file do not matter.
   std::map<const cdi::SpecFile*, cdi::Spec> used;
   for (const cdi::ListedDevice& device : registry.listed()) {
     if (std::find(names.begin(), names.end(), device.name) == names.end()) continue;
@@ -60,7 +60,7 @@ Result<void> resolve_foreign(const std::vector<std::string>& names, const cdi::R
   if (const std::string complaint = complaint_about(registry, names, machine); !complaint.empty())
     return fail(Code::kEnvironment, "the CDI specification does not fit this machine: {}",
                 complaint)
-        .hint("the tool that wrote it makes it anew; flense cdi validate says more");
+        .hint("the tool that wrote it can regenerate it; flense cdi validate says more");
   out.reasons.push_back(
       fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
   cdi::merge(edits, out.edits);
@@ -79,7 +79,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   if (modes.empty()) return resolve_foreign(names, registry, input.machine, out);
   const auto listed = registry.resolve(names);
   const std::string complaint = listed ? complaint_about(registry, names, input.machine) : "";
-  // What belongs to the fabric is in a specification only if that was asked for when it was made.
+  // Fabric devices are in a specification only if that was requested when it was generated.
   if (listed && complaint.empty() && (input.with.empty() || !of_gpus)) {
     out.reasons.push_back(
         fmt::format("devices: {} as a specification on this machine says", fmt::join(names, ", ")));
@@ -87,13 +87,12 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
     return {};
   }
   if (!complaint.empty())
-    out.notices.push_back(
-        fmt::format("the CDI specification does not fit this machine, made anew for "
-                    "this launch: {}",
-                    complaint));
+    out.notices.push_back(fmt::format(
+        "the CDI specification does not fit this machine, regenerated for this launch: {}",
+        complaint));
   else if (!listed)
     for (const cdi::SpecProblem& problem : registry.problems)
-      out.notices.push_back(fmt::format("the CDI specification {} was passed over: {}",
+      out.notices.push_back(fmt::format("the CDI specification {} was skipped: {}",
                                         problem.path.string(), problem.message));
   cdi::GenerateOptions options;
   options.mode = mode_here(modes, input.machine);
@@ -111,7 +110,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
   auto edits = own.resolve(names);
   if (!edits) {
     edits.error().context.push_back(
-        fmt::format("looking at this machine, which has {}, as {} does not serve",
+        fmt::format("looking at this machine, which has {}, as {} does not",
                     fmt::join(own.devices(), ", "), registry.looked_at()));
     return std::unexpected(std::move(edits).error());
   }
@@ -124,7 +123,7 @@ Result<void> resolve_kind(const std::string& kind, const std::vector<std::string
 }  // namespace
 
 Result<GpuDevices> plan_devices(const GpuInput& input) {
-  // Devices that are named need no look at the machine.
+  // Devices given by name need no look at the machine.
   const bool named = !input.request.nvidia && !input.request.rocm &&
                      std::ranges::all_of(input.request.gpus, [](const std::string& value) {
                        return value.find('/') != std::string::npos;

@@ -1,6 +1,6 @@
-// From the words of --gpus, --nv, --rocm and --device to what is merged into a container's
-// configuration: GPUs chosen, their edits from a specification of this machine or one made now,
-// libraries decided against the image.
+// From the values of --gpus, --nv, --rocm and --device to what is merged into a container's
+// configuration: GPUs chosen, their edits from a specification of this machine or one generated
+// now, libraries chosen to fit the image.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Whose devices a container gets: by name, from specifications and from the machine as it is.
+// Which devices a container gets: by name, from specifications and from the machine as it is.
 #include "launch/gpus/devices.h"
 
 #include <fcntl.h>

@@ -90,7 +90,7 @@ std::vector<GpuSlot> slots_of(const host::Profile& host) {
       slot.index = nvidia++;
       out.push_back(slot);
     } else if (gpu.vendor == "amd") {
-      // A partitioned card is as many devices.
+      // A partitioned card counts as several devices.
       const std::uint64_t parts =
           std::clamp<std::uint64_t>(gpu.partitions.value.value_or(1), 1, 64);
       for (std::uint64_t i = 0; i < parts; ++i) {
@@ -109,10 +109,10 @@ std::optional<JobGpus> gpus_of_job(const std::vector<GpuSlot>& all, const Variab
     return value && !value->empty() ? value : std::nullopt;
   };
   if (!set("SLURM_JOB_ID") && !set("SLURM_JOBID")) return std::nullopt;
-  // Instances have names of their own, which only CUDA's variable has.
+  // Instances have names of their own, which only CUDA's variable contains.
   if (const auto value = set("CUDA_VISIBLE_DEVICES"); value && value->find("MIG-") != value->npos)
     return listed(all, "CUDA_VISIBLE_DEVICES", *value, false);
-  // ConstrainDevices: what the kernel lets the job open are its GPUs, whatever variables say.
+  // ConstrainDevices: the job's GPUs are those the kernel lets it open, whatever variables say.
   const auto of_nvidia = [](const GpuSlot& slot) { return slot.vendor == "nvidia" && slot.minor; };
   const auto total = static_cast<std::size_t>(std::ranges::count_if(all, of_nvidia));
   if (openable && !openable->empty() && openable->size() < total) {

@@ -44,8 +44,8 @@ namespace {
 
 constexpr std::string_view kKind = "verdict", kVerdictForm = "verdict-1";
 constexpr const char* kNotRead =
-    "what is in the image's layers was not checked: flense check reads them once, and later runs "
-    "know";
+    "what is in the image's layers was not checked: flense check reads them once, for all later "
+    "runs";
 
 /// The image by its digests; empty when nothing names it.
 std::string image_key(const image::Image& image) {
@@ -114,7 +114,7 @@ void keep_chosen(host::Profile& host, const std::vector<std::string>& devices) {
   std::erase_if(host.gpus, [&](const host::Gpu& gpu) {
     return !addresses.contains(gpu.pci_address.value.value_or(""));
   });
-  // Where the driver shows no GPU (WSL2), one that was asked for is there.
+  // Where the driver lists no GPU (WSL2), a requested one counts as present.
   if (!host.gpus.empty() || devices.empty())
     host.gpu_count = host::Number::known(host.gpus.size(), "the GPUs of the container");
 }
@@ -190,13 +190,13 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
   const bool gpus = asks_for_gpu(options.devices);
   const bool read_layers = options.read_layers && gpus;
   if (name.empty() || options.cache == nullptr) {
-    // Without a name nothing can be remembered, and judging costs more than many a start.
+    // Without a name nothing can be cached, and judging costs more than many a start.
     if (!read_layers) {
       Preflight out;
       if (!gpus) return out;
       out.notices.emplace_back(
-          name.empty() ? "the image was not checked: no digest names it, so nothing about it is "
-                         "remembered (flense check reads it)"
+          name.empty() ? "the image was not checked: it has no digest, so nothing about it is "
+                         "cached (flense check reads it)"
                        : "the image was not checked: there is no cache (flense check reads it)");
       return out;
     }
@@ -229,7 +229,7 @@ Result<void> refuse(const Preflight& preflight) {
   const PreflightFinding& first = preflight.failures.front();
   Failure failure =
       fail(Code::kEnvironment, "the image will not run here: {} ({})", first.message, first.id)
-          .hint(fmt::format("{}{}--no-preflight starts it nevertheless", first.fix,
+          .hint(fmt::format("{}{}--no-preflight starts it anyway", first.fix,
                             first.fix.empty() ? "" : "; "));
   for (std::size_t i = 1; i < preflight.failures.size(); ++i)
     failure.error().context.push_back(fmt::format("it also fails {}: {}", preflight.failures[i].id,

@@ -1,6 +1,6 @@
-// `flense check` before a start: will this image run here under flense run? Of what the inventory
-// cache knows of the image, so that it costs next to nothing; the answer itself is kept as well,
-// for this image, machine, boot and build.
+// `flense check` before a start: will this image run here under flense run? From what the inventory
+// cache knows about the image, so that it costs next to nothing; the answer itself is cached as
+// well, by image, machine, boot and build.
 #pragma once
 
 #include <filesystem>
@@ -22,7 +22,7 @@ struct PreflightFinding {
 
 struct Preflight {
   std::vector<PreflightFinding> failures;  ///< it will not run
-  std::vector<PreflightFinding> warnings;  ///< it runs, and something is worth knowing
+  std::vector<PreflightFinding> warnings;  ///< it runs, but something is worth knowing
   std::vector<std::string> notices;        ///< what was not looked at
   bool use_image_compat = false;           ///< InjectOptions::use_image_compat
   bool layers_known = false;               ///< false: of the configuration alone

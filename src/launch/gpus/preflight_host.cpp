@@ -93,7 +93,7 @@ host::Profile probe_gpus(const host::Machine& machine) {
   out.gpu_count =
       host::Number::known(out.gpus.size(), "/proc/driver/nvidia/gpus, /sys/bus/pci/devices");
   if (!slots_of(out).empty()) return out;
-  // Why there is none, and the machines whose driver shows none.
+  // Why there is none, and the machines whose driver lists none.
   out.system = host::probe_system(machine);
   out.nvidia = host::probe_nvidia(machine, out.system);
   return out;

@@ -1,4 +1,4 @@
-// What a verdict depends on of the machine, read in a fraction of a millisecond.
+// What a verdict depends on in the machine, read in a fraction of a millisecond.
 #pragma once
 
 #include <string>

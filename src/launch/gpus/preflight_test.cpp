@@ -1,4 +1,4 @@
-// Verdicts before a start: what they rest on, and when they are taken again.
+// Verdicts before a start: what they depend on, and when they are recomputed.
 #include "launch/gpus/preflight.h"
 
 #include <gmock/gmock.h>
@@ -107,7 +107,7 @@ TEST_F(PreflightTest, ANewDriverIsAskedAnew) {
 TEST_F(PreflightTest, OnlyTheGpusOfTheContainerAreAsked) {
   const auto image = cuda13();
   machine_.nvidia_software("580.95.05");
-  // CUDA 13 has no code for Volta any more.
+  // CUDA 13 no longer has code for Volta.
   machine_.gpu("0000:65:00.0", 1, "Tesla V100-SXM2-32GB");
   EXPECT_THAT(ask(*image)->failures, Contains(Id("arch-dropped")));
   options_.devices = {"nvidia.com/gpu=0"};

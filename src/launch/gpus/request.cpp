@@ -14,7 +14,8 @@ namespace flense::launch {
 namespace {
 
 constexpr const char* kNoGpuHint =
-    "flense doctor says why; --gpus none starts without, --nv and --rocm take what there is";
+    "flense doctor says why; --gpus none starts without one, --nv and --rocm take whatever there "
+    "is";
 
 std::string cdi_name(std::string_view vendor, std::string_view device) {
   return fmt::format("{}.com/gpu={}", vendor, device);
@@ -144,11 +145,10 @@ Result<void> Chooser::take_slot(const GpuSlot& slot, std::string_view asked) {
     return fail(Code::kEnvironment,
                 "MIG is on for GPU {}, and it has no instances, so nothing can run on it",
                 slot.index)
-        .hint("nvidia-smi mig -cgi … -C makes instances; nvidia-smi -mig 0 switches MIG off");
+        .hint("nvidia-smi mig -cgi … -C creates instances; nvidia-smi -mig 0 turns MIG off");
   if (slot.instances > 0)
     return fail(Code::kEnvironment,
-                "GPU {} is divided into {} MIG instances, and a program can use one of "
-                "them",
+                "GPU {} is divided into {} MIG instances, and a program can use only one of them",
                 slot.index, slot.instances)
         .hint(fmt::format("name one: --gpus device={}:0, or its UUID; nvidia-smi -L lists them",
                           slot.index));
@@ -199,14 +199,14 @@ Result<void> Chooser::take_count(const GpuWords& words, std::uint64_t count) {
     std::erase_if(usable, [](const GpuSlot& slot) {
       return slot.instances > 0 || slot.mig_without_instance;
     });
-    // Several vendors' GPUs serve no program together: the first vendor's, as podman chooses.
+    // GPUs of different vendors serve no program together: the first vendor's, as in podman.
     if (!usable.empty()) break;
   }
   if (usable.empty()) return no_gpu(asked);
   if (usable.size() < count)
     return fail(Code::kEnvironment, "{} asks for {} GPUs, and {} has {}", asked, count,
                 job_ ? "the Slurm job" : "this machine", usable.size())
-        .hint("--gpus all takes those that there are");
+        .hint("--gpus all takes those that exist");
   for (std::size_t i = 0; i < count; ++i) TRY_DO(take_slot(usable[i], asked));
   return {};
 }
@@ -226,7 +226,7 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
     instances_.push_back(device);
     return {};
   }
-  // GPU:INSTANCE, where the GPU counts like any index.
+  // GPU:INSTANCE, where the GPU is numbered like any index.
   const std::size_t colon = device.find(':');
   const auto number = parse_number(std::string_view(device).substr(0, colon));
   const bool instance =
@@ -253,11 +253,11 @@ Result<void> Chooser::take_one(const GpuWords& words, const std::string& device)
     return {};
   }
   for (const GpuSlot& slot : candidates("")) {
-    // As nvidia-smi and Docker do: any beginning of a UUID that is long enough to mean one.
+    // As in nvidia-smi and Docker: any prefix of a UUID that is long enough to be unambiguous.
     const bool uuid = device.size() >= 8 && !slot.uuid.empty() && slot.uuid.starts_with(device);
     if (uuid || (!slot.address.empty() && slot.address == device)) return take_slot(slot, device);
   }
-  // UUIDs may be unknown to plain files; what a specification has decides then.
+  // Plain files may not tell UUIDs; then the specification decides.
   const bool blind = std::ranges::any_of(slots_, [](const GpuSlot& s) { return s.uuid.empty(); });
   if (slots_.empty() || (blind && !job_ && device.starts_with("GPU-"))) {
     add(cdi_name(vendors.front(), device), "named");
@@ -305,7 +305,7 @@ void Chooser::take_present(std::string_view vendor, std::string_view option) {
   out_ = std::move(before);
   nvidia_ = nvidia;
   amd_ = amd;
-  out_.reasons.push_back(fmt::format("{}: there is no such GPU, which is no error", option));
+  out_.reasons.push_back(fmt::format("{}: there is no such GPU, which is not an error", option));
 }
 
 /// What the caller has in these counts GPUs that the container does not see.
@@ -358,7 +358,7 @@ std::optional<std::set<std::uint64_t>> openable_minors(const host::Tree& dev,
   for (const GpuSlot& slot : slots_of(host)) {
     if (slot.vendor != "nvidia" || !slot.minor) continue;
     const auto node = dev.node(fmt::format("nvidia{}", *slot.minor));
-    // Nodes that are missing say nothing about what the job has.
+    // Missing nodes say nothing about what the job has.
     if (!node || !node->refusal) return std::nullopt;
     if (*node->refusal == 0) out.insert(*slot.minor);
   }

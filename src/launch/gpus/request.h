@@ -1,4 +1,4 @@
-// What was asked for with --gpus, --nv, --rocm and --device, and what the batch system allows, as
+// What was requested with --gpus, --nv, --rocm and --device, and what the batch system allows, as
 // qualified CDI device names.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace flense::launch {
 struct GpuRequest {
   std::vector<std::string> gpus;      ///< values of --gpus, as typed: "all", "0,1", "device=0,1"
   std::vector<std::string> devices;   ///< values of --device: CDI names, or nodes of /dev
-  bool nvidia = false, rocm = false;  ///< --nv, --rocm: what is there, nothing is no error
+  bool nvidia = false, rocm = false;  ///< --nv, --rocm: whatever is there, possibly nothing
 };
 
 /// Whether anything was asked for at all: if not, the machine is not looked at.

@@ -1,4 +1,4 @@
-// What people type, on machines and in jobs of all kinds.
+// What people type, on machines and in all kinds of jobs.
 #include "launch/gpus/request.h"
 
 #include <gmock/gmock.h>
@@ -123,7 +123,7 @@ TEST(GpuRequest, OnAMachine) {
   EXPECT_THAT(names(gpus(host, "device=1,1")), ElementsAre("nvidia.com/gpu=1"));
   EXPECT_THAT(gpus(host, "all,capabilities=utility")->notices,
               ElementsAre(HasSubstr("capabilities=utility has no effect")));
-  // Outside a job the caller's choice is no choice of devices, but it must not hide them.
+  // Outside a job the caller's variable does not choose devices, but it must not hide them.
   EXPECT_THAT(gpus(host, "1,3", {{"CUDA_VISIBLE_DEVICES", "3"}})->env,
               ElementsAre("CUDA_VISIBLE_DEVICES=0,1"));
   EXPECT_THAT(gpus(host, "1,3")->env, IsEmpty());
@@ -158,7 +158,7 @@ TEST(GpuRequest, WithoutADriverOrAGpu) {
   EXPECT_THAT(choice.error().message,
               HasSubstr("at 0000:01:00.0 is not loaded: /proc/driver/nvidia/version is missing"));
   EXPECT_THAT(choice.error().hint, HasSubstr("flense doctor"));
-  // --nv and --rocm take what is there.
+  // --nv and --rocm take whatever is there.
   const auto present = choose(machine({}), {{}, {}, true, true});
   ASSERT_TRUE(present);
   EXPECT_THAT(present->names, IsEmpty());
@@ -222,14 +222,14 @@ TEST(GpuRequest, InASlurmJobIndicesAreTheJobs) {
   ASSERT_FALSE(third);
   EXPECT_THAT(third.error().message, HasSubstr("in this Slurm job (SLURM_JOB_GPUS=0,3)"));
   EXPECT_FALSE(gpus(host, "GPU-00000001", job)) << "a GPU of another job";
-  // The step's are fewer; ranges are as Slurm may write them.
+  // The step has fewer; ranges as Slurm may write them.
   Variables step = job;
   step["SLURM_STEP_GPUS"] = "3";
   EXPECT_THAT(names(gpus(host, "all", step)), ElementsAre("nvidia.com/gpu=1"));
   step["SLURM_STEP_GPUS"] = "0-2";
   EXPECT_THAT(names(gpus(host, "all", step)),
               ElementsAre("nvidia.com/gpu=2", "nvidia.com/gpu=3", "nvidia.com/gpu=0"));
-  // A name that says which GPU is what it says.
+  // A name that identifies a GPU means that GPU.
   EXPECT_THAT(names(gpus(host, "nvidia.com/gpu=0", job)), ElementsAre("nvidia.com/gpu=0"));
 }
 
@@ -240,7 +240,7 @@ TEST(GpuRequest, InASlurmJobTheOpenableNodesDecide) {
   const auto choice = choose(host, {{"all"}, {}, false, false}, job, std::set<std::uint64_t>{1, 2});
   EXPECT_THAT(names(choice), ElementsAre("nvidia.com/gpu=0", "nvidia.com/gpu=3"));
   EXPECT_THAT(choice->env, ElementsAre("CUDA_VISIBLE_DEVICES=0,1"));
-  // Without constraints all can be opened, and Slurm's word counts.
+  // Without constraints all can be opened, and what Slurm says counts.
   EXPECT_THAT(
       names(choose(host, {{"all"}, {}, false, false}, job, std::set<std::uint64_t>{0, 1, 2, 3})),
       ElementsAre("nvidia.com/gpu=2"));
@@ -266,7 +266,7 @@ TEST(GpuRequest, AJobWithoutGpus) {
   const Variables job = {{"SLURM_JOB_ID", "7"}, {"CUDA_VISIBLE_DEVICES", "NoDevFiles"}};
   EXPECT_THAT(names(gpus(four(), "all", job)), ElementsAre(HasSubstr("the Slurm job has none")));
   EXPECT_THAT(names(choose(four(), {{}, {}, true, false}, job)), IsEmpty());
-  // Where nothing is said of GPUs, nothing is known to be forbidden.
+  // If nothing is said about GPUs, nothing is known to be forbidden.
   EXPECT_THAT(names(gpus(four(), "all", {{"SLURM_JOB_ID", "7"}})),
               ElementsAre("nvidia.com/gpu=all"));
   const Variables empty = {{"SLURM_JOB_ID", "7"}, {"SLURM_JOB_GPUS", "9"}};

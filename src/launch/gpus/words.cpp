@@ -16,8 +16,8 @@ Failure not_understood(std::string_view value, std::string_view why) {
 
 Result<std::uint64_t> count_of(std::string_view value, std::string_view word) {
   const auto number = parse_number(word);
-  if (!number) return not_understood(value, fmt::format("'{}' is no number", word));
-  // Docker's 0 starts without a GPU; who types it means the first one as often.
+  if (!number) return not_understood(value, fmt::format("'{}' is not a number", word));
+  // Docker's 0 starts without a GPU; those who type it often mean the first one.
   if (*number == 0)
     return not_understood(value, "0 GPUs could mean none or the first one: say none, or device=0");
   return *number;
@@ -52,10 +52,10 @@ Result<void> Parser::take_bare(std::string_view word) {
     }
   } else if (key_ == "driver") {
     if (word != "nvidia" && word != "amd")
-      return not_understood(value_, fmt::format("'{}' is no driver: nvidia or amd", word));
+      return not_understood(value_, fmt::format("'{}' is not a driver: nvidia or amd", word));
     out_.driver = word;
   } else if (key_ == "options") {
-    // Docker hands them to the driver's plugin; there is none here.
+    // Docker passes them to the driver's plugin; there is none here.
     return {};
   } else {
     bare_.emplace_back(word);
@@ -66,9 +66,9 @@ Result<void> Parser::take_bare(std::string_view word) {
 Result<void> Parser::take(std::string_view word) {
   while (word.starts_with(' ')) word.remove_prefix(1);
   while (word.ends_with(' ')) word.remove_suffix(1);
-  if (word.empty()) return not_understood(value_, "a word is empty");
+  if (word.empty()) return not_understood(value_, "an item is empty");
   const std::size_t equals = word.find('=');
-  // A CDI name has a slash before the sign.
+  // A CDI name has a slash before the equals sign.
   if (equals == std::string_view::npos || word.substr(0, equals).find('/') != word.npos)
     return take_bare(word);
   key_ = word.substr(0, equals);
@@ -103,7 +103,7 @@ Result<GpuWords> Parser::end() {
                     static_cast<int>(out_.count.has_value()) +
                     static_cast<int>(!out_.devices.empty());
   if (forms > 1) return not_understood(value_, "it names GPUs in two ways");
-  // "capabilities=utility" alone is all of them, as with Docker's "count=all".
+  // "capabilities=utility" alone means all GPUs, like Docker's "count=all".
   if (forms == 0) out_.all = true;
   return std::move(out_);
 }

@@ -13,7 +13,7 @@ namespace flense::launch {
 
 struct GpuWords {
   bool all = false, none = false;
-  std::optional<std::uint64_t> count;  ///< so many, whichever
+  std::optional<std::uint64_t> count;  ///< that many, no matter which
   std::vector<std::string> devices;    ///< indices, UUIDs, PCI addresses, GPU:INSTANCE, CDI names
   std::vector<std::string> capabilities;
   std::string driver;  ///< "nvidia", "amd"

@@ -53,7 +53,7 @@ Fit fit_of(const HostLibrary& library, ImageLibraries& image,
     if (siblings.contains(need.library)) continue;
     const ImageLibrary* file =
         need.library == "libc.so.6" ? image.libc_file() : image.find(need.library);
-    // A missing library has no versions; whether that matters is told below.
+    // A missing library has no versions; whether that matters is decided below.
     if (file == nullptr) continue;
     if (std::ranges::find(file->facts.defines, need.version) == file->facts.defines.end())
       unmet[need.library].push_back(need.version);
@@ -84,7 +84,7 @@ Fit fit_of(const HostLibrary& library, ImageLibraries& image,
 
 /// As numbers where both have one: libdrm.so.2.4.0 and libdrm.so.2.123.0.
 bool image_is_older(const HostLibrary& library, const ImageLibrary& own) {
-  // A file that bears the bare SONAME says nothing of its version.
+  // A file named by the bare SONAME tells nothing about its version.
   const std::string soname = library.name();
   if (base_name(library.real) == soname || base_name(own.real) == soname) return false;
   const std::string_view host = version_in_name(library.real), image = version_in_name(own.real);

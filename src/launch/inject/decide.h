@@ -1,5 +1,5 @@
-// Library by library: does the container get the host's? Values to values; the image is asked
-// through ImageLibraries.
+// Decides library by library whether the container gets the host's. Values to values; the image is
+// queried through ImageLibraries.
 #pragma once
 
 #include <map>
@@ -32,7 +32,7 @@ struct CompatFolder {
   std::string path;     ///< "/usr/local/cuda-12.4/compat"
   std::string version;  ///< "550.54.15"
   std::uint16_t machine = 0;
-  /// Names in it and the files behind them, absolute in the image.
+  /// Names in it and the files they lead to, absolute in the image.
   std::map<std::string, std::string> libraries;
 };
 /// The newest in /usr/local/cuda*/compat of that machine; nullopt when there is none.

@@ -71,7 +71,7 @@ Result<std::map<std::string, std::string>> read_links(const std::filesystem::pat
   for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
        at.increment(error)) {
     const std::filesystem::path target = std::filesystem::read_symlink(at->path(), error);
-    if (error) return bad_input("{} is no link", at->path().string());
+    if (error) return bad_input("{} is not a link", at->path().string());
     out.emplace(at->path().filename().string(), target.string());
   }
   if (error) return system_error(error.value(), "cannot read " + folder.string());
@@ -118,7 +118,7 @@ std::optional<HeldPrepared> hold_prepared(const std::filesystem::path& directory
 
 Result<void> publish_prepared(const std::filesystem::path& directory, const Prepared& prepared,
                               const PreparedFiles& files) {
-  // One that is there and not whole is of a disk that failed: it gives way.
+  // One that exists but is incomplete comes from a failed disk: it is replaced.
   std::error_code ignored;
   if (std::filesystem::exists(directory, ignored) && !load_prepared(directory)) {
     TRY(const bool free, discard_directory(directory));
@@ -146,18 +146,18 @@ Result<void> publish_prepared(const std::filesystem::path& directory, const Prep
 
 Result<void> verify_prepared(const std::filesystem::path& directory) {
   const auto held = hold_prepared(directory);
-  if (!held) return bad_input("{} is no whole entry", directory.string());
+  if (!held) return bad_input("{} is not a complete entry", directory.string());
   const std::pair<const char*, const std::map<std::string, std::string>*> folders[] = {
       {"lib", &held->prepared.links}, {"lib32", &held->prepared.links32}};
   for (const auto& [folder, expected] : folders) {
     TRY(const auto links, read_links(directory / folder));
     if (const auto name = differing(*expected, links))
-      return bad_input("{}/{} is not the link that was made", folder, *name);
+      return bad_input("{}/{} is not the link that was created", folder, *name);
   }
   std::string sum;
   if (const auto cache = read_file(directory / "ld.so.cache", kMaxLoaderCache))
     sum = digest_of(*cache);
-  if (sum != held->prepared.loader_cache) return bad_input("ld.so.cache has another content");
+  if (sum != held->prepared.loader_cache) return bad_input("ld.so.cache has different content");
   return {};
 }
 
@@ -193,7 +193,7 @@ cdi::Edits edits_with(const cdi::Edits& edits, const Prepared& prepared,
   for (const Prepared::Bind& bind : prepared.binds) {
     const std::string host =
         bind.host.starts_with('/') ? bind.host : (directory / bind.host).string();
-    // With what is mounted below: in a container each of the driver's files is a mount of its own.
+    // Including mounts below: in a container each of the driver's files is a mount of its own.
     out.mounts.push_back(
         {host, bind.container, "", {"ro", "nosuid", "nodev", "rbind", "rprivate"}});
   }

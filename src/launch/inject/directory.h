@@ -1,6 +1,6 @@
-// A prepared directory: what a decision about an image and a driver came to, made once and bound
-// into every container after. KEY/{lib/, lib32/, ld.so.cache, decisions.json}; it appears whole or
-// not at all, is never changed, and stays while somebody holds it (kept_directory.h).
+// A prepared directory: the outcome of a decision about an image and a driver, made once and bound
+// into every later container. KEY/{lib/, lib32/, ld.so.cache, decisions.json}; it appears whole or
+// not at all, never changes, and stays as long as somebody holds it (kept_directory.h).
 #pragma once
 
 #include <cstdint>
@@ -47,12 +47,12 @@ struct HeldPrepared {
   UniqueFd held;  ///< the directory is not removed while this is open
 };
 
-/// What decisions.json says; nullopt when it is none of this form.
+/// What decisions.json says; nullopt when it is not of this form.
 std::optional<Prepared> parse_prepared(std::string_view text);
 /// nullopt when there is none, or none that is whole.
 std::optional<Prepared> load_prepared(const std::filesystem::path& directory);
 std::optional<HeldPrepared> hold_prepared(const std::filesystem::path& directory);
-/// When another process was first, its directory stands, which holds the same.
+/// If another process was first, its directory stays, which has the same content.
 Result<void> publish_prepared(const std::filesystem::path& directory, const Prepared& prepared,
                               const PreparedFiles& files);
 

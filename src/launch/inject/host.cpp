@@ -68,7 +68,7 @@ std::vector<std::string> values_of(const std::vector<std::string>& args, std::st
 
 Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
   std::vector<LibraryMount> out;
-  // A library is there under several names, each a mount.
+  // A library is present under several names, each a mount.
   std::map<std::string_view, FileIdentity> known;
   for (std::size_t i = 0; i < edits.mounts.size(); ++i) {
     const cdi::Mount& mount = edits.mounts[i];
@@ -82,7 +82,7 @@ Result<std::vector<LibraryMount>> library_mounts(const cdi::Edits& edits) {
       return fail(Code::kEnvironment, "the CDI specification names {}, which does not exist",
                   mount.host_path)
           .hint(
-              "it is older than the driver: write it again with flense cdi generate, or "
+              "it is older than the driver: regenerate it with flense cdi generate, or "
               "remove it");
     if (!S_ISREG(status.st_mode)) continue;
     const auto identity = file_identity(mount.host_path);
@@ -115,7 +115,7 @@ Result<std::vector<HostLibrary>> host_libraries(const cdi::Edits& edits,
     }
     TRY(const MappedFile file, MappedFile::open(mount.host_path));
     Result<elf::AbiFacts> facts = elf::read_abi_facts(file.bytes(), mount.host_path);
-    // A script for the linker or firmware that is called like a library.
+    // A linker script, or firmware that is named like a library.
     if (!facts || facts->type != ET_DYN) continue;
     HostLibrary one{mount.host_path,   real,   mount.container_path, *std::move(facts), {},
                     {candidate.index}, by_path};
@@ -123,7 +123,7 @@ Result<std::vector<HostLibrary>> host_libraries(const cdi::Edits& edits,
     one.names.emplace(base_name(mount.container_path));
     one.names.emplace(base_name(real));
     one.names.insert(one.name());
-    // What compiles against the driver asks for the name without a version.
+    // Whatever compiles against the driver uses the name without a version.
     if (kind_of(one) == LibraryKind::kDriver)
       one.names.insert(std::string(stem_of(one.name())) + ".so");
     std::erase_if(one.names, [](const std::string& name) { return !is_plain(name); });

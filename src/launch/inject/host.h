@@ -1,4 +1,4 @@
-// The libraries among what CDI edits mount, and what is known of each on the host.
+// The libraries among the mounts of CDI edits, and what the host knows about each.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct HostLibrary {
   std::string name() const;
 };
 
-/// Files that are no shared libraries are not among them: their mounts stay.
+/// Files that are not shared libraries are left out: their mounts stay.
 Result<std::vector<HostLibrary>> host_libraries(const cdi::Edits& edits,
                                                 const std::vector<LibraryMount>& mounts);
 

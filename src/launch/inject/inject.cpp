@@ -149,7 +149,7 @@ void Preparation::place(const HostLibrary& library) {
 
 Result<void> Preparation::make_cache() {
   std::vector<elf::CacheEntry> own;
-  // The entries' texts lie here until the cache is written.
+  // Owns the entries' texts until the cache is written.
   std::vector<std::string> paths;
   std::size_t count = compat_ ? compat_->libraries.size() : 0;
   for (const auto& [machine, names] : names_) count += names.size();
@@ -177,7 +177,7 @@ Result<void> Preparation::make_cache() {
 }
 
 void Preparation::add_library_path() {
-  // A loader that has its cache elsewhere, and a directory that it looks at before any cache.
+  // A loader with its cache elsewhere, and a directory that it searches before any cache.
   std::string why;
   for (const auto& [machine, names] : names_) {
     const ImageLibraries& image = views_.of(machine);
@@ -239,12 +239,12 @@ Result<HeldPrepared> publish_and_hold(const std::filesystem::path& place,
     if (i > 0) std::this_thread::sleep_for(kPause);
     const Result<void> published = with_context(publish_prepared(place, work.prepared, work.files),
                                                 "preparing the driver's libraries");
-    // What stood in the way may be gone a moment later.
+    // What was in the way may be gone a moment later.
     if (!published && ++failures < kMostFailures) continue;
     TRY_DO(published);
     if (auto held = hold_prepared(place)) return std::move(*held);
   }
-  return fail(Code::kEnvironment, "{} was removed whenever it was made", place.string());
+  return fail(Code::kEnvironment, "{} was removed each time it was created", place.string());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Which of the host's driver libraries a container gets, decided library by library from what the
-// ELF files say of each other; one directory of links and one loader cache for an image and a
+// ELF files say about each other; one directory of links and one loader cache for an image and a
 // driver, made once and bound as a whole.
 #pragma once
 

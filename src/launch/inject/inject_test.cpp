@@ -1,4 +1,4 @@
-// Decisions about real ELF files, and what they come to.
+// Decisions about real ELF files, and their results.
 #include "launch/inject/inject.h"
 
 #include <gmock/gmock.h>
@@ -136,7 +136,7 @@ TEST(Injection, MuslIsRefusedWithItsReason) {
   EXPECT_THAT(refused.error().message,
               HasSubstr("its C library is musl, /lib/ld-musl-x86_64.so.1"));
   EXPECT_THAT(refused.error().hint, HasSubstr("image with glibc"));
-  // What can be done without is left out.
+  // What is not essential is left out.
   edits.mounts = {roots.mount(kLib + "libnvidia-nvvm.so.4")};
   const auto skipped = roots.plan(edits);
   ASSERT_TRUE(skipped) << skipped.error().message;
@@ -217,7 +217,7 @@ TEST(Injection, PlaceholdersAndStubsCountAsAbsent) {
   injection = roots.plan(edits, options);
   ASSERT_TRUE(injection) << injection.error().message;
   EXPECT_THAT(decision(*injection, "libcuda.so.550.54.15").reason,
-              HasSubstr("/usr/local/cuda/lib64/stubs/libcuda.so.1 is a stub for linkers"));
+              HasSubstr("/usr/local/cuda/lib64/stubs/libcuda.so.1 is a stub for linking"));
   EXPECT_THAT(injection->edits.env,
               ElementsAre("LD_LIBRARY_PATH=/run/flense/lib:/opt/x:/usr/local/cuda/lib64/stubs"));
   EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("LD_LIBRARY_PATH of the image leads to "
@@ -288,13 +288,13 @@ TEST(Injection, TheImagesCacheIsKeptAndOursComesFirst) {
   ASSERT_TRUE(injection);
   EXPECT_THAT(cached(*injection, "libcuda.so.1"), ElementsAre("/run/flense/lib/libcuda.so.1"));
   EXPECT_THAT(cached(*injection, "libz.so.1"), ElementsAre("/opt/v3/libz.so.1", "/opt/libz.so.1"));
-  // As unpacking leaves it where the image has none.
+  // As unpacking leaves it if the image has none.
   std::filesystem::remove_all(roots.prepared());
   roots.write(roots.image("etc/ld.so.cache"), "");
   injection = roots.plan(edits);
   ASSERT_TRUE(injection);
   EXPECT_THAT(injection->notices, IsEmpty());
-  // A damaged one is told, and does not stop the launch.
+  // A damaged one is reported, and does not stop the launch.
   std::filesystem::remove_all(roots.prepared());
   roots.write(roots.image("etc/ld.so.cache"), "glibc-ld.so.cache1.1\xff\xff\xff\xff");
   injection = roots.plan(edits);
@@ -327,7 +327,7 @@ TEST(Injection, LibrariesOf32BitsHaveTheirOwnDirectory) {
                 {"-m32"});
   cdi::Edits edits;
   edits.mounts = {roots.mount(kCuda), roots.mount(lib32 + "libcuda.so.550.54.15")};
-  // Nothing in the image starts programs of 32 bits: the library is no loss.
+  // Nothing in the image starts 32-bit programs: the library is no loss.
   auto injection = roots.plan(edits);
   ASSERT_TRUE(injection) << injection.error().message;
   EXPECT_FALSE(decision(*injection, lib32 + "libcuda.so.550.54.15").injected);
@@ -397,7 +397,7 @@ TEST(Injection, ALaunchReusesWhatIsPrepared) {
   edits.mounts = {roots.mount(kCuda)};
   const auto first = roots.plan(edits);
   ASSERT_TRUE(first);
-  // Nothing of the image is read again.
+  // Nothing in the image is read again.
   std::filesystem::remove_all(roots.image("usr"));
   const auto second = roots.plan(edits);
   ASSERT_TRUE(second) << second.error().message;
@@ -439,7 +439,7 @@ TEST(Injection, ADamagedDirectoryIsMadeAgain) {
   const std::filesystem::path place =
       std::filesystem::path(host_of(*first, "/run/flense/lib")).parent_path();
   {
-    // Not under a container that uses it.
+    // Not while a container uses it.
     roots.write(place / "decisions.json", "");
     const auto again = roots.plan(edits);
     ASSERT_FALSE(again);
@@ -485,12 +485,12 @@ TEST(Injection, WhatIsInUseStaysAndEveryChangeIsFound) {
   ASSERT_TRUE(injection = roots.plan(edits));
   EXPECT_EQ(complaint(), "");
   roots.write(place / "lib/more", "");
-  EXPECT_THAT(complaint(), HasSubstr("lib/more is no link"));
+  EXPECT_THAT(complaint(), HasSubstr("lib/more is not a link"));
   std::filesystem::remove(place / "lib/more");
   roots.write(place / "ld.so.cache", "other");
-  EXPECT_EQ(complaint(), "ld.so.cache has another content");
+  EXPECT_EQ(complaint(), "ld.so.cache has different content");
   roots.write(place / "decisions.json", "{");
-  EXPECT_THAT(complaint(), HasSubstr("no whole entry"));
+  EXPECT_THAT(complaint(), HasSubstr("not a complete entry"));
   EXPECT_EQ(list_prepared(roots.prepared())[0].image, "");
 }
 
@@ -572,7 +572,7 @@ TEST(Injection, PipesAndDevicesInTheImageAreNotWaitedFor) {
   edits.mounts = {roots.mount(kCuda)};
   const auto injection = roots.plan(edits);
   ASSERT_TRUE(injection);
-  EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("no regular file")));
+  EXPECT_THAT(injection->notices, ElementsAre(HasSubstr("not a regular file")));
   EXPECT_THAT(cached(*injection, "libcuda.so.1"), Not(IsEmpty()));
 }
 

@@ -74,7 +74,7 @@ TEST(LoaderCacheWriter, SubdirectoriesOfHwcapsKeepTheirNames) {
   EXPECT_EQ(read[2].path, "/lib/libz.so.1") << "behind those of subdirectories";
   EXPECT_EQ(read[3].os_version, 0x50000U);
   EXPECT_EQ(read[3].hwcap, 0x8U);
-  // And once more the same bytes.
+  // And again the same bytes.
   EXPECT_EQ(write_loader_cache(read).value(), cache);
 }
 
@@ -255,7 +255,7 @@ TEST(RealLoader, FindsEveryNameAmongMany) {
   const Roots roots;
   const RealRoot root(roots);
   root.library(roots.image("opt/x/lib.so"), "lib.so", 5);
-  // The loader searches by halves: a wrong order of any pair of names loses some of them.
+  // The loader uses binary search: one pair of names in the wrong order makes it miss some of them.
   std::vector<CacheEntry> entries = entries_of(kNames);
   for (CacheEntry& one : entries) one.path = "/opt/x/lib.so";
   std::mt19937 random(11);

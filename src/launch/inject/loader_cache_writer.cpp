@@ -46,7 +46,7 @@ void append(std::string& out, std::uint64_t value, std::size_t size) {
 Result<void> check_text(std::string_view text, std::string_view what) {
   const auto plain = [](char c) { return c > 0 && static_cast<unsigned char>(c) < 0x80; };
   if (text.empty() || text.size() > kMaxText || !std::ranges::all_of(text, plain))
-    return bad_input("the {} '{}' cannot stand in a loader cache", what, text);
+    return bad_input("the {} '{}' cannot be in a loader cache", what, text);
   return {};
 }
 
@@ -95,7 +95,7 @@ Result<std::string> write_loader_cache(std::span<const elf::CacheEntry> entries)
   std::vector<elf::CacheEntry> sorted(entries.begin(), entries.end());
   std::ranges::stable_sort(sorted, comes_before);
 
-  // The loader walks the names of subdirectories beside its own list: both in order.
+  // The loader walks the names of subdirectories in step with its own list: both are sorted.
   std::map<std::string_view, std::uint32_t> hwcaps;
   for (const elf::CacheEntry& entry : sorted)
     if (is_named(entry)) hwcaps.emplace(entry.hwcap_name, 0);

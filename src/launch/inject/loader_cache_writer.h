@@ -1,5 +1,5 @@
-// Writes /etc/ld.so.cache so that glibc's loader takes it as ldconfig's own: format 1.1 without the
-// old table, little-endian.
+// Writes /etc/ld.so.cache so that glibc's loader accepts it like ldconfig's own: format 1.1 without
+// the old table, little-endian.
 #pragma once
 
 #include <span>

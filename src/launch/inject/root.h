@@ -1,6 +1,6 @@
-// The files of an unpacked image, hostile as they are: each is opened below the root by
-// openat2(2) with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, so that no link of the image leads to
-// the machine's own files, and neither devices nor pipes are waited for.
+// The files of an unpacked image, which is hostile: each is opened below the root by openat2(2)
+// with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, so that no link of the image leads to the
+// machine's own files, and opening never blocks on devices or pipes.
 #pragma once
 
 #include <cstdint>

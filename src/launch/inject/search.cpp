@@ -128,7 +128,7 @@ void ImageLibraries::read_cache() {
     cache_problem_ = bytes.error().message;
     return;
   }
-  // A file that is there to be mounted on.
+  // A file that exists only as a mount point.
   if (bytes->empty()) return;
   cache_bytes_ = *std::move(bytes);
   Result<std::vector<elf::CacheEntry>> entries = elf::read_loader_cache(as_bytes(cache_bytes_));
@@ -161,7 +161,7 @@ std::optional<ImageLibrary> ImageLibraries::usable(const std::string& path) cons
 }
 
 void ImageLibraries::find_libc() {
-  // What LD_LIBRARY_PATH brings is not what programs start with.
+  // What LD_LIBRARY_PATH provides is not what programs start with.
   for (const std::string& path : places_of("libc.so.6")) {
     auto one = usable(path);
     if (!one || !defines_glibc(one->facts)) continue;
@@ -202,13 +202,13 @@ void ImageLibraries::find_libc() {
 }
 
 void ImageLibraries::find_store_libc() {
-  // Nix and Guix keep each package in a directory of its own and name the loader by its full path.
+  // Nix and Guix keep each package in its own directory and name the loader by its full path.
   for (const char* store : {"/nix/store", "/gnu/store"}) {
     for (const std::string& name : root_.list(store)) {
       if (name.find("-glibc-") == std::string::npos) continue;
       auto one = usable(fmt::format("{}/{}/lib/libc.so.6", store, name));
       if (!one || !defines_glibc(one->facts)) continue;
-      // Of several, programs may use any: the least has to suffice.
+      // If there are several, programs may use any: the oldest has to suffice.
       if (libc_file_ && libc_file_->facts.defines.size() <= one->facts.defines.size()) continue;
       libc_ = Libc::kGlibc;
       libc_evidence_ = fmt::format("its C library is glibc, {}", one->real);
@@ -236,7 +236,7 @@ std::string ImageLibraries::in_library_path(const std::string& name) const {
 
 std::string ImageLibraries::placeholder(const std::string& name) const {
   for (const std::string& path : places_of(name)) {
-    if (is_stub(path) && root_.exists(path)) return path + " is a stub for linkers";
+    if (is_stub(path) && root_.exists(path)) return path + " is a stub for linking";
     if (const Result<MappedFile> file = root_.map(path); file && file->bytes().empty())
       return path + " holds no byte";
   }

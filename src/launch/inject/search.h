@@ -1,5 +1,5 @@
-// How the loader of an image finds libraries, and which C library it belongs to: ld.so(8) read from
-// the image's bytes, nothing executed. RPATH and RUNPATH are a matter of each program and are not
+// How the loader of an image finds libraries, and which C library it belongs to: ld.so(8) applied
+// to the image's bytes, nothing executed. RPATH and RUNPATH depend on each program and are not
 // looked at.
 #pragma once
 

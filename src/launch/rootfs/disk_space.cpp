@@ -34,7 +34,7 @@ Error no_room(Error error, const RoomNeed& need) {
   out.context.push_back(std::move(error.message));
   out.context.insert(out.context.end(), error.context.begin(), error.context.end());
   out.hint = fmt::format(
-      "flense cache prune frees what is not used; FLENSE_CACHE=DIR chooses another place than {}",
+      "flense cache prune frees what is not used; FLENSE_CACHE=DIR selects a place other than {}",
       need.directory.string());
   return out;
 }

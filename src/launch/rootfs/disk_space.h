@@ -1,4 +1,4 @@
-// A full disk told as what was wanted, where, and what there was.
+// Reports a full disk: what was needed, where, and what was available.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +24,11 @@ struct RoomNeed {
   std::string what;                 ///< "app.tar"
   std::filesystem::path directory;  ///< where it was to be
   Room before;                      ///< what there was
-  std::uint64_t bytes = 0;          ///< that are needed at the least
+  std::uint64_t bytes = 0;          ///< that are needed at least
   bool no_inodes = false;           ///< files ran out, not bytes
 };
 
-/// The failure of a full disk with need and place; what failed becomes its context.
+/// The error of a full disk, with what was needed and where; what failed becomes its context.
 Error no_room(Error error, const RoomNeed& need);
 
 }  // namespace flense::launch

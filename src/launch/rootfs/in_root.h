@@ -1,4 +1,4 @@
-// What lies at a path of an unpacked root.
+// What is at a path of an unpacked root.
 #pragma once
 
 #include <cstdint>

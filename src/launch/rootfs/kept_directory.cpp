@@ -19,7 +19,7 @@ namespace flense::launch {
 namespace {
 
 constexpr std::size_t kKeyDigits = 64;
-/// A use is noted once an hour, as in the cache of inventories.
+/// A use is recorded at most once an hour, as in the cache of inventories.
 constexpr std::time_t kTouchSeconds = 3600;
 
 bool same_directory(int fd, const std::filesystem::path& path) {
@@ -45,7 +45,7 @@ bool is_key(std::string_view text) {
 std::optional<UniqueFd> hold_directory(const std::filesystem::path& directory) {
   UniqueFd held(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!held) return std::nullopt;
-  // Without locks (a network file system) nobody can tell.
+  // Without locks (a network file system) this cannot be known.
   if (::flock(held.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;
   if (!same_directory(held.get(), directory)) return std::nullopt;
   note_use(held.get());
@@ -60,11 +60,11 @@ Result<bool> discard_directory(const std::filesystem::path& directory) {
     return system_error(errno, "cannot open " + directory.string());
   }
   if (::flock(held.get(), LOCK_EX | LOCK_NB) != 0) return false;
-  // Another one was quicker, and what has this name now is new.
+  // Another process was faster, and what has this name now is new.
   if (!same_directory(held.get(), directory)) return true;
-  // The lock ends with the first process of a container; others may go on.
+  // The lock ends with the first process of a container; others may keep running.
   if (is_used_out_of_sight(held.get()) || is_mounted(directory)) return false;
-  // First the name: the lock goes along with what is renamed.
+  // The name first: the lock stays with what is renamed.
   std::string aside = staging_pattern(directory);
   if (::mkdtemp(aside.data()) == nullptr)
     return system_error(errno, "cannot create a directory beside " + directory.string());

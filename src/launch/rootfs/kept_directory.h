@@ -1,7 +1,7 @@
 // Directories that many processes use at once: named by a key, whole or absent, and never removed
-// while one of them is held. Who uses one holds a shared lock on it until it is mounted, and never
-// waits; who removes one takes the lock alone, so that nobody finds half of it, and looks for
-// processes that have it mounted (mount_users.h). Locks want a file system of this machine.
+// while one of them is held. A user holds a shared lock on it until it is mounted, and never waits;
+// a remover takes an exclusive lock, so that nobody finds half of it, and looks for processes that
+// have it mounted (mount_users.h). Locks need a local file system.
 #pragma once
 
 #include <cstdint>

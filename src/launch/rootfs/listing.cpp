@@ -99,7 +99,7 @@ class Walk {
     const std::array<struct timespec, 2> zero{};
     const mode_t mode =
         S_ISDIR(status.st_mode) ? (status.st_mode & S_ISVTX) != 0 ? 01777 : 0755 : 0644;
-    // No link, as fstatat has just said, and nobody else writes here.
+    // Not a link, as fstatat has just said, and nobody else writes here.
     if (::fchmodat(parent, name.c_str(), mode, 0) != 0 ||
         ::utimensat(parent, name.c_str(), zero.data(), AT_SYMLINK_NOFOLLOW) != 0 ||
         ::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
@@ -179,7 +179,7 @@ std::string encode_listing(const Listing& listing) {
 Result<Listing> decode_listing(Bytes bytes) {
   const std::string_view text = as_text(bytes);
   if (text.size() < kListingMagic.size() + kSumBytes || !text.starts_with(kListingMagic))
-    return bad_input("the listing is none of this version");
+    return bad_input("the listing is not of this version");
   const std::string_view whole = text.substr(0, text.size() - kSumBytes);
   if (listing_sum(whole) != text.substr(whole.size())) return bad_input("the listing is damaged");
   BinaryReader in(as_bytes(whole.substr(kListingMagic.size())));

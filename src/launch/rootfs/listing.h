@@ -44,7 +44,7 @@ Result<Listing> list_root(int root, const WrittenFiles* written, Progress& progr
 std::string encode_listing(const Listing& listing);
 /// The sum at the end, over all before.
 std::string listing_sum(std::string_view bytes);
-/// Bad input for bytes that are no listing, or a damaged one.
+/// Bad input for bytes that are not a listing, or a damaged one.
 Result<Listing> decode_listing(Bytes bytes);
 
 /// "usr/bin/x: content differs"; nullopt when they agree. Stored metadata is not compared.

@@ -35,7 +35,7 @@ constexpr std::array<Point, 16> kPoints = {
 Result<void> make(int root, const Point& point) {
   const std::string path = point.path;
   const auto parent = open_in_root(root, parent_path(path), O_PATH | O_DIRECTORY);
-  // /etc is a file, or a link that leads nowhere: an image that nobody can mend here.
+  // /etc is a file, or a dangling link: an image that nobody can repair here.
   if (!parent) return {};
   const std::string name(base_name(path));
   struct stat status{};

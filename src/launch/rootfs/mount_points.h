@@ -1,5 +1,5 @@
-// Places that nearly every launch mounts something on: made in a root while it is unpacked, so that
-// a read-only root has them without a layer on top.
+// Mount points that nearly every launch needs: created in a root while it is unpacked, so that a
+// read-only root has them without an additional layer.
 #pragma once
 
 #include "base/result.h"

@@ -100,7 +100,7 @@ bool is_of(const std::filesystem::path& directory, const MountLine& line,
 bool process_has_mount(const std::filesystem::path& directory, const std::filesystem::path& process,
                        const std::string& own_namespace) {
   const auto text = read_file(process / "mountinfo", kMaxMountinfo);
-  // It has ended, or is the kernel's.
+  // It has ended, or is a kernel thread.
   if (!text || text->empty()) return false;
   const std::string name = directory.filename().string();
   bool root = false;
@@ -108,10 +108,10 @@ bool process_has_mount(const std::filesystem::path& directory, const std::filesy
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     const bool named = line.find(name) != std::string_view::npos;
-    // Most lines are of neither kind, and need no closer look.
+    // Most lines are neither, and need no closer look.
     if (!named && (root || line.find(" / ") == std::string_view::npos)) continue;
     const MountLine mount = parse_mount_line(line);
-    // It has its root there, unless it changed that to a directory in a mount.
+    // Its root is there, unless it changed that to a directory in a mount.
     root = root || mount.point == "/";
     if (named && is_of(directory, mount, process)) return true;
   }
@@ -129,7 +129,7 @@ std::string mark_here() {
 
 bool is_mounted(const std::filesystem::path& directory, const std::filesystem::path& proc) {
   const std::string own = link_text(proc / "self/ns/mnt");
-  // Twice: whoever forks and ends while we look may be behind us once, in its child.
+  // Twice: a process that forks and ends while we look may have a child behind us once.
   for (int pass = 0; pass < 2; ++pass) {
     std::error_code error;
     for (std::filesystem::directory_iterator at(proc, error), end; !error && at != end;
@@ -137,7 +137,7 @@ bool is_mounted(const std::filesystem::path& directory, const std::filesystem::p
       if (all_digits(at->path().filename().string()) &&
           process_has_mount(directory, at->path(), own))
         return true;
-    // Nobody can be seen: nobody can be ruled out.
+    // No process can be seen, so none can be ruled out.
     if (error) return true;
   }
   return false;

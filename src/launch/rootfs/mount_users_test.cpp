@@ -55,7 +55,7 @@ TEST_F(MountUsers, ARootThatIsBound) {
   process("2", "", "mnt:[1]");
   std::filesystem::create_directories(proc_ / "3");
   EXPECT_FALSE(mounted());
-  // What the file system calls it need not be where it is seen.
+  // The file system's name for it need not be the path where it is visible.
   const std::string text = bound("/elsewhere/" + kKey + "/root");
   process("4", text, "mnt:[2]", entry_ / "root");
   EXPECT_TRUE(mounted());
@@ -101,7 +101,7 @@ TEST_F(MountUsers, NamespacesAreNoted) {
   const UniqueFd directory(::open(work_.path().c_str(), O_RDONLY | O_DIRECTORY));
   note_pid_namespace(directory.get());
   note_pid_namespace(directory.get());
-  // Our own is in sight, also where it is not the first.
+  // Our own is visible, even if it is not the first.
   EXPECT_FALSE(is_used_out_of_sight(directory.get()));
   int marks = 0;
   for (const auto& one : std::filesystem::directory_iterator(work_.path()))

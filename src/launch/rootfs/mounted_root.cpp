@@ -19,7 +19,7 @@ namespace {
 
 Failure explained(int error, std::string what) {
   Failure out = system_error(error, std::move(what));
-  out.error().hint = "without --mount-image the image is unpacked once, which needs no root";
+  out.error().hint = "without --mount-image the image is unpacked once, which does not need root";
   return out;
 }
 
@@ -33,7 +33,7 @@ Result<UniqueFd> attach_loop(int file, std::uint64_t offset, std::uint64_t size,
   config.info.lo_offset = offset;
   config.info.lo_sizelimit = size;
   config.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
-  // Others take devices, too: one that was free may be taken.
+  // Others use loop devices, too: a free one may be taken meanwhile.
   constexpr int kTries = 64;
   for (int tries = 0; tries < kTries; ++tries) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
@@ -81,7 +81,7 @@ Result<UniqueFd> mount_device(const std::string& device) {
 
 Result<RootFs> mount_image(const image::Image& image, const std::filesystem::path& file) {
   if (image.form != image::Form::kSquashfs && image.form != image::Form::kSif)
-    return fail(Code::kUsage, "--mount-image: {} is no squashfs and no SIF", image.name)
+    return fail(Code::kUsage, "--mount-image: {} is neither squashfs nor SIF", image.name)
         .hint("other images are unpacked once; slim writes -o squashfs:FILE and sif:FILE");
   std::uint64_t offset = 0, size = 0;
   if (image.form == image::Form::kSif) {

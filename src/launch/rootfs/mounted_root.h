@@ -1,6 +1,6 @@
-// The squashfs of an image mounted by the kernel where it lies, instead of unpacked: nothing to
-// wait for and nothing in the cache, and every first read of a page unpacks it. The kernel reads
-// the file system's structures as they are, hence only when it is asked for.
+// The squashfs of an image mounted in place by the kernel, instead of unpacked: nothing to wait for
+// and nothing in the cache, but every first read of a page decompresses it. The kernel trusts the
+// file system's structures, hence only on request.
 #pragma once
 
 #include <filesystem>

@@ -29,7 +29,7 @@ struct ProgramRecord {
   std::uint32_t mtime_nanos = 0;
   std::uint32_t mode = 0;
 };
-// They lie in the file as in memory: it never leaves the machine.
+// Stored in memory layout: the file never leaves the machine.
 static_assert(std::is_trivially_copyable_v<ProgramRecord> && sizeof(ProgramRecord) == 56);
 
 PathKey key_of_path(std::string_view path) {
@@ -101,11 +101,11 @@ const char* damage_at(int root, std::string_view path, const Programs& programs)
 }
 
 Failure damaged_root(const RootFs& root, std::string_view what) {
-  // Without it there is no entry (root_store.h); containers that use the root are not touched.
+  // Without it there is no entry (store.h); containers that use the root are not affected.
   static_cast<void>(::unlinkat(root.held.get(), kEntryName, 0));
   return fail(Code::kEnvironment, "the unpacked root {} is damaged: {}", root.path.string(), what)
       .hint(
-          "the next start unpacks it anew, once no container uses it; flense cache verify looks at "
+          "the next start unpacks it again, once no container uses it; flense cache verify checks "
           "all others");
 }
 

@@ -1,4 +1,4 @@
-// The program that is to be started, against what was unpacked.
+// The program to be started, against what was unpacked.
 #include "launch/rootfs/programs.h"
 
 #include <fcntl.h>

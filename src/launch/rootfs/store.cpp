@@ -54,7 +54,7 @@ text::Json entry_json(const std::string& key, const image::Image& image,
   return out;
 }
 
-/// nullopt for what is no entry of this form.
+/// nullopt for what is not an entry of this form.
 std::optional<text::Json> read_entry(const std::filesystem::path& entry, const std::string& key) {
   const auto text = read_file(entry / kEntryName, kMaxEntryJson);
   if (!text) return std::nullopt;
@@ -90,7 +90,7 @@ Result<void> check_private(int held, const std::filesystem::path& entry) {
 }
 
 std::string place_hint(const std::filesystem::path& directory) {
-  return fmt::format("FLENSE_CACHE=DIR chooses another place than {}", directory.string());
+  return fmt::format("FLENSE_CACHE=DIR selects a place other than {}", directory.string());
 }
 
 Result<void> check_platform(const image::Image& image) {
@@ -98,7 +98,7 @@ Result<void> check_platform(const image::Image& image) {
   if (image.platform.architecture.empty() || image::platform_match(host, image.platform)) return {};
   return fail(Code::kEnvironment, "{} is for {}, this machine is {}", image.name,
               image.platform.text(), host.text())
-      .hint("--platform picks another one of a multi-platform image");
+      .hint("--platform selects another one from a multi-platform image");
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ Result<std::string> RootStore::key_of(const image::Image& image) {
   if (image.entries() != nullptr) {
     const image::Form form = image.form;
     if (form != image::Form::kSquashfs && form != image::Form::kSif)
-      return bad_input("{} is no image that can be started", image.name);
+      return bad_input("{} is not an image that can be started", image.name);
     std::error_code error;
     const std::filesystem::path path = std::filesystem::canonical(image.name, error);
     const auto identity = error ? std::nullopt : file_identity(path);
@@ -145,7 +145,7 @@ Result<RootFs> RootStore::in_place(const std::filesystem::path& directory) {
 }
 
 Result<std::optional<RootFs>> RootStore::find(const std::string& key) const {
-  if (!is_key(key)) return fail(Code::kInternal, "'{}' is no key of a root", key);
+  if (!is_key(key)) return fail(Code::kInternal, "'{}' is not a key of a root", key);
   RootFs out;
   out.key = key;
   auto held = hold_directory(entry(key));
@@ -174,23 +174,24 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
   for (auto pause = kFirstPause; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0;
        pause = std::min(2 * pause, kLongestPause)) {
     if (pause == kFirstPause)
-      progress.begin("waiting for another flense that unpacks the image", 0);
+      progress.begin("waiting for another flense that is unpacking the image", 0);
     if (errno != EWOULDBLOCK && errno != EINTR)
       return system_error(errno, "cannot lock in " + directory_.string())
-          .hint("FLENSE_CACHE=DIR names a directory of this machine");
+          .hint("FLENSE_CACHE=DIR names a local directory");
     TRY(there, find(key));
     if (there) return std::move(*there);
     TRY_DO(progress.add(0));
     std::this_thread::sleep_for(pause);
   }
-  // Whoever had the lock may have done it.
+  // Whoever held the lock may have done it.
   TRY(there, find(key));
   if (there) return std::move(*there);
   TRY_DO(with_context(with_hint(unpack(image, key, progress), place_hint(directory_)),
                       "unpacking {}", image.name));
   TRY(there, find(key));
   if (!there)
-    return fail(Code::kEnvironment, "{} was removed right after it was made", entry(key).string());
+    return fail(Code::kEnvironment, "{} was removed right after it was created",
+                entry(key).string());
   there->unpacked_now = true;
   return std::move(*there);
 }
@@ -285,7 +286,7 @@ std::vector<ListedRoot> RootStore::list() const {
 }
 
 Result<bool> RootStore::remove(const std::string& key) const {
-  if (!is_key(key)) return fail(Code::kInternal, "'{}' is no key of a root", key);
+  if (!is_key(key)) return fail(Code::kInternal, "'{}' is not a key of a root", key);
   TRY(const UniqueFd lock, lock_file(directory_, key));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return false;
   remove_left_behind(entry(key));
@@ -306,7 +307,7 @@ std::uint64_t RootStore::clear_left_behind() const {
 
 Result<void> RootStore::verify(const std::string& key, Progress& progress) const {
   TRY(const auto found, find(key));
-  if (!found) return bad_input("{} is no whole entry", entry(key).string());
+  if (!found) return bad_input("{} is not a complete entry", entry(key).string());
   TRY(const std::string text, read_file(entry(key) / "listing", kMaxListing));
   TRY(const Listing expected, decode_listing(as_bytes(text)));
   TRY(const Listing there, list_root(found->directory.get(), nullptr, progress));

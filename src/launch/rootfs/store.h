@@ -2,11 +2,11 @@
 // this machine, shared by any number of processes. An entry appears whole or not at all.
 //
 //   roots/KEY/root/       the tree: the caller's own files, see image::Ownership::kCaller
-//   roots/KEY/listing     what it consists of (root_listing.h)
-//   roots/KEY/programs    its programs, for the check at each start (root_programs.h)
+//   roots/KEY/listing     its files (listing.h)
+//   roots/KEY/programs    its programs, for the check at each start (programs.h)
 //   roots/KEY/entry.json  its label, notices and size; without it there is no entry
 //
-// Who uses an entry holds it (kept_directory.h); who unpacks or removes one has the lock of
+// A user of an entry holds it (kept_directory.h); whoever unpacks or removes one has the lock of
 // roots/.KEY.lock.
 #pragma once
 
@@ -50,7 +50,7 @@ struct ListedRoot {
 class RootStore {
  public:
   /// The directory is made for this user alone. An environment error when it cannot be used.
-  /// `max_unpacked`: instead of the limit that goes by the image's size
+  /// `max_unpacked`: replaces the limit derived from the image's size
   /// (image/layers/unpack_limit.h).
   static Result<RootStore> open(const std::filesystem::path& directory,
                                 std::optional<std::uint64_t> max_unpacked = std::nullopt);
@@ -58,17 +58,17 @@ class RootStore {
   /// The key of an image: its layers' diff_ids, in order; of a squashfs, which names no digest of
   /// its content, the file that it is (path, inode, size, times).
   static Result<std::string> key_of(const image::Image& image);
-  /// A directory as it is: nothing is copied, and nothing made in it. Who may write there chooses
-  /// what is started.
+  /// A directory as it is: nothing is copied, and nothing created in it. Whoever may write there
+  /// chooses what is started.
   static Result<RootFs> in_place(const std::filesystem::path& directory);
   /// What is there; an entry of another form or a damaged one is not. An environment error for one
   /// that others can reach: directories of an image may be anyone's to write.
   Result<std::optional<RootFs>> find(const std::string& key) const;
-  /// The same, unpacked now where it is missing. Of many that ask at once one unpacks.
+  /// The same, unpacked now if it is missing. Of several concurrent callers one unpacks.
   Result<RootFs> obtain(const image::Image& image, Progress& progress) const;
 
   std::vector<ListedRoot> list() const;
-  /// False while a container uses it, or somebody unpacks it.
+  /// False while a container uses it, or somebody is unpacking it.
   Result<bool> remove(const std::string& key) const;
   /// Removes what killed processes left of roots (kept_directory.h); the bytes that are gone.
   std::uint64_t clear_left_behind() const;

@@ -1,4 +1,4 @@
-// Unpacked roots: what they hold, that they are whole or absent, and that many may ask at once.
+// Unpacked roots: what they hold, that they are whole or absent, and concurrent requests.
 #include "launch/rootfs/store.h"
 
 #include <fcntl.h>
@@ -114,7 +114,7 @@ TEST_F(RootStoreTest, VerifyFindsEveryKindOfChange) {
   const auto again = [&] { must(store().remove(must(RootStore::key_of(*image)))); };
   EXPECT_EQ(fails_after([](const auto&) {}), "nothing");
   EXPECT_EQ(fails_after([](const auto& root) {
-              // The same size and time: only the content tells.
+              // The same size and time: only the content differs.
               const UniqueFd fd(::open((root / "d/f").c_str(), O_WRONLY | O_CLOEXEC));
               struct stat status{};
               ASSERT_EQ(::fstat(fd.get(), &status), 0);
@@ -223,7 +223,7 @@ TEST_F(RootStoreTest, KilledAtAnyPointLeavesNothingHalfMade) {
   EXPECT_GT(unfinished, 0);
   const RootFs root = must(roots.obtain(*image, progress_));
   must(roots.verify(key, progress_));
-  // Whoever comes next removes what the killed ones left.
+  // The next one removes what the killed ones left behind.
   EXPECT_THAT(names(), testing::ElementsAre("." + key + ".lock", key));
 }
 

@@ -1,4 +1,4 @@
-// Verdicts of BuildKit's front end on generated Dockerfiles, recorded by
+// What BuildKit's front end says about generated Dockerfiles, recorded by
 // tests/oracle/dockerfiles.py; the first word of a case names the judge.
 #include <gtest/gtest.h>
 

@@ -60,7 +60,7 @@ void tidy_problems(Dockerfile& out) {
   });
   if (found != out.problems.end()) {
     ParseProblem one{found->span,
-                     "this is a template: its own syntax is no part of a Dockerfile, so the file "
+                     "this is a template: its own syntax is not part of a Dockerfile, so the file "
                      "is read only as far as it makes sense without"};
     out.problems.assign(1, std::move(one));
   }
@@ -125,7 +125,7 @@ std::optional<std::size_t> Dockerfile::copied_from(const Instruction& copy) cons
 
 std::vector<std::size_t> Dockerfile::lineage(std::size_t stage) const {
   std::vector<std::size_t> out;
-  // A parent stands in front of its child, so this ends.
+  // A parent precedes its child, so this ends.
   for (std::optional<std::size_t> at = stage; at && *at < stages.size(); at = stages[*at].parent)
     out.push_back(*at);
   return out;

@@ -74,7 +74,7 @@ struct Instruction {
   Keyword keyword = Keyword::kRun;
   Span keyword_span;
   Span span;       ///< from the keyword to the end of its last line, here-documents included
-  Span arguments;  ///< behind keyword and flags, without here-documents
+  Span arguments;  ///< after keyword and flags, without here-documents
   std::vector<Flag> flags;
   bool exec_form = false;       ///< the arguments are a JSON array
   std::vector<Word> words;      ///< elements of the array, or words split at blanks
@@ -98,7 +98,7 @@ struct Stage {
   Word base;                              ///< as written
   std::string base_resolved;              ///< ARG replaced by defaults; empty: unknown
   std::optional<std::size_t> parent;      ///< the stage it is built on
-  std::optional<ImageName> image;         ///< of the base, when it is no stage and is known
+  std::optional<ImageName> image;         ///< of the base, if it is not a stage and is known
   std::optional<std::string> platform;    ///< of --platform, as written
   std::vector<Instruction> instructions;  ///< the first is FROM
   Environment environment;                ///< at its end: ENV alone, those of parents included

@@ -128,7 +128,7 @@ TEST(Dockerfile, HereDocumentWithTabsAndQuotes) {
   EXPECT_EQ(p.commands(0, 3), "z");
 }
 
-// hadolint#806: a shebang names who reads the script.
+// hadolint#806: a shebang names the interpreter of the script.
 TEST(Dockerfile, HereDocumentWithShebang) {
   const Parsed p("FROM a\nRUN <<EOF\n#!/usr/bin/env python3\nimport torch | os\nEOF\n");
   ASSERT_EQ(p.problems(), "");
@@ -138,7 +138,7 @@ TEST(Dockerfile, HereDocumentWithShebang) {
   EXPECT_EQ(Parsed("FROM a\nRUN <<EOF\n#!/bin/bash -e\nx\nEOF\n").commands(0, 1), "x");
 }
 
-// hadolint#1137: the shell that reads the here-document is named behind it.
+// hadolint#1137: the shell that reads the here-document is named after it.
 TEST(Dockerfile, HereDocumentIntoAShell) {
   const Parsed p(
       "FROM a\nRUN <<EOF bash\nset -o pipefail\na | b\nEOF\nRUN python3 <<EOF\nimport x\nEOF\n");
@@ -147,7 +147,7 @@ TEST(Dockerfile, HereDocumentIntoAShell) {
   EXPECT_EQ(p.commands(0, 2), "python3");
 }
 
-// hadolint#1019, #923: a here-document behind a continuation.
+// hadolint#1019, #923: a here-document after a continuation.
 TEST(Dockerfile, HereDocumentBehindAContinuation) {
   const Parsed p(
       "FROM a\nRUN --mount=type=cache,target=/c \\\n  set -e && \\\n  cat <<EOF > /x && \\\n  "
@@ -223,7 +223,7 @@ struct Refused {
 
 TEST(Dockerfile, ProblemsSayWhatIsWrong) {
   const Refused cases[] = {
-      {"RNU x", "RNU is no instruction; RUN is"},
+      {"RNU x", "RNU is not an instruction; RUN is"},
       {"RUN --mont=x y", "RUN has no flag --mont; it has --device, --mount, --network, --security"},
       {"CMD --x y", "CMD takes no flags; --x is one"},
       {"RUN --network=foo x", "--network=foo is none of default, none and host"},
@@ -239,10 +239,10 @@ TEST(Dockerfile, ProblemsSayWhatIsWrong) {
        "C has no '='; here everything is name=value, and blanks in a value need quotes"},
       {"ENV A=\"b", "a double quote is not closed"},
       {"EXPOSE 80/http", "80/http: the protocol is tcp, udp or sctp"},
-      {"HEALTHCHECK --interval=10 CMD x", "--interval=10 is no duration such as 30s or 1m30s"},
-      {"STOPSIGNAL SIGFOO", "SIGFOO is no signal"},
+      {"HEALTHCHECK --interval=10 CMD x", "--interval=10 is not a duration such as 30s or 1m30s"},
+      {"STOPSIGNAL SIGFOO", "SIGFOO is not a signal"},
       {"ONBUILD FROM x", "FROM cannot be an ONBUILD trigger"},
-      {"FROM UPPER", "UPPER is no image: names are lower case"},
+      {"FROM UPPER", "UPPER is not an image: names are lower case"},
       {"FROM a AS 1b", "1b cannot name a stage: a letter, then letters, digits, '-', '_', '.'"},
       {"COPY --from=$X a b", "--from takes no variable: name a stage with FROM … AS and use that"},
   };
@@ -255,10 +255,10 @@ TEST(Dockerfile, ProblemsSayWhatIsWrong) {
 TEST(Dockerfile, WholeFileProblems) {
   EXPECT_EQ(Parsed("").problems(), "1: the file holds no instruction\n");
   EXPECT_EQ(Parsed("ARG A\n").problems(), "1: the file has no FROM\n");
-  EXPECT_EQ(Parsed("ENV A=b\nFROM a\n").problems(), "1: ENV stands in front of the first FROM\n");
+  EXPECT_EQ(Parsed("ENV A=b\nFROM a\n").problems(), "1: ENV stands before the first FROM\n");
   EXPECT_EQ(Parsed("FROM a\nCOPY --from=0 a b\n").problems(), "2: COPY takes from its own stage\n");
   EXPECT_EQ(Parsed("FROM a AS x\nCOPY --from=y a b\nFROM b AS y\n").problems(),
-            "2: stage y stands further down; it must come first\n");
+            "2: stage y comes later in the file; it must come first\n");
 }
 
 TEST(Dockerfile, ExecForm) {
@@ -295,7 +295,7 @@ TEST(Dockerfile, ArgInFrom) {
   EXPECT_EQ(p.file.stages[0].base_resolved, "nvidia/cuda:12.8.1-devel-ubuntu24.04");
   EXPECT_EQ(p.file.stages[0].image->tag, "12.8.1-devel-ubuntu24.04");
   EXPECT_EQ(p.file.globals.size(), 2U);
-  // It is not known inside of the stage.
+  // It is not known inside the stage.
   EXPECT_EQ(p.value(0, 1, "TAG"), "absent");
 }
 
@@ -398,7 +398,8 @@ TEST(Dockerfile, ShellAndTriggers) {
 
 TEST(Dockerfile, ATriggerIsRefusedWhereItRuns) {
   EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\n").problems(), "");
-  EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\nFROM x\n").problems(), "2: FOO is no instruction\n");
+  EXPECT_EQ(Parsed("FROM a AS x\nONBUILD FOO\nFROM x\n").problems(),
+            "2: FOO is not an instruction\n");
 }
 
 TEST(Dockerfile, ATemplateIsOneProblem) {

@@ -129,12 +129,12 @@ std::string health_problem(const Flag& flag) {
     const bool number = all_digits(digits);
     while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
     if (!number || digits.size() > 10 || (digits.size() == 10 && digits > "2147483647"))
-      return fmt::format("--retries={} is no number", flag.value);
+      return fmt::format("--retries={} is not a number", flag.value);
     return negative && digits != "0" ? "--retries cannot be negative" : std::string();
   }
   const auto seconds = go_duration(flag.value);
   if (!seconds)
-    return fmt::format("--{}={} is no duration such as 30s or 1m30s", flag.name, flag.value);
+    return fmt::format("--{}={} is not a duration such as 30s or 1m30s", flag.name, flag.value);
   if (*seconds != 0 && *seconds < 1e-3)
     return fmt::format("--{} cannot be less than 1ms", flag.name);
   return {};
@@ -146,7 +146,7 @@ std::string chmod_problem(std::string_view mode) {
     std::string_view octal = mode;
     while (octal.size() > 1 && octal.front() == '0') octal.remove_prefix(1);
     const bool fine = octal.size() <= 4 && octal.find_first_of("89") == octal.npos;
-    return fine ? std::string() : fmt::format("--chmod={} is no octal number up to 7777", mode);
+    return fine ? std::string() : fmt::format("--chmod={} is not an octal number up to 7777", mode);
   }
   // ugoa, operator, rwxXst or one of ugo; several operators and clauses.
   std::string_view rest = mode;
@@ -160,7 +160,7 @@ std::string chmod_problem(std::string_view mode) {
         rest.remove_prefix(1);
     }
     if (operators == 0 || (!rest.empty() && rest.front() != ','))
-      return fmt::format("--chmod={} is no mode such as 0755 or u=rwX,go=rX", mode);
+      return fmt::format("--chmod={} is not a mode such as 0755 or u=rwX,go=rX", mode);
     if (rest.empty()) return {};
     rest.remove_prefix(1);
   }
@@ -170,10 +170,10 @@ std::string checksum_problem(const Instruction& instruction, std::string_view ch
   if (checksum.empty() || instruction.words.empty()) return {};
   const std::string_view source = instruction.words.front().text;
   const bool http = source.starts_with("http://") || source.starts_with("https://");
-  // Of git sources it is a commit.
+  // For git sources it is a commit.
   if (!http || source.ends_with(".git") || source.contains(".git#") || is_digest(checksum))
     return {};
-  return fmt::format("--checksum={} is no digest such as sha256:…", checksum);
+  return fmt::format("--checksum={} is not a digest such as sha256:…", checksum);
 }
 
 /// As BuildKit reads it: strconv.ParseInt, which takes a sign.
@@ -242,7 +242,7 @@ std::optional<std::vector<std::string>> csv_fields(std::string_view text) {
 }
 
 void check_flags(const Instruction& instruction, std::vector<ParseProblem>& problems) {
-  // These two do not look at their flags.
+  // These two ignore their flags.
   if (instruction.keyword == Keyword::kArg || instruction.keyword == Keyword::kStopsignal) return;
   if (instruction.keyword == Keyword::kHealthcheck && !instruction.words.empty() &&
       same_text(instruction.words.front().text, "NONE"))

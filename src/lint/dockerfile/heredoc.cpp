@@ -1,4 +1,4 @@
-// Here-documents as BuildKit finds them in a line: words that are "<<NAME" as a whole. It reads the
+// Here-documents as BuildKit finds them in a line: whole words of the form "<<NAME". It reads the
 // line with its own lexer, whose escape character here is always a backslash.
 #include <algorithm>
 

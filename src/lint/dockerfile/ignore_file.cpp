@@ -35,7 +35,7 @@ std::string cleaned(std::string_view path) {
   return out.empty() ? "." : out;
 }
 
-/// The character that begins at `at`, which moves behind it; a stray byte stands for itself.
+/// The character at `at`, which moves past it; a stray byte stands for itself.
 char32_t take(std::string_view text, std::size_t& at) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
@@ -162,7 +162,7 @@ bool IgnorePattern::matches(std::string_view path) const {
 /// All positions that the pattern can have reached, one character of the path at a time.
 bool IgnorePattern::matches_tokens(std::string_view path) const {
   std::vector<char> here(tokens_.size() + 1), next(tokens_.size() + 1);
-  // Inside "**/": any text, to be left behind a '/'.
+  // Inside "**/": any text, left only after a '/'.
   std::vector<char> inside(tokens_.size());
   here[0] = 1;
   const auto skip_empty = [&](std::vector<char>& reached) {
@@ -247,7 +247,7 @@ IgnoreFile read_ignore_file(const SourceText& source) {
     const bool exception = line.front() == '!';
     if (exception) line = trim_space(line.substr(1));
     if (line.empty()) {
-      out.problems.push_back({span, "a pattern is missing behind '!'"});
+      out.problems.push_back({span, "a pattern is missing after '!'"});
       continue;
     }
     if (line.size() > kLongestPattern || out.patterns.size() >= kMostPatterns) {
@@ -261,7 +261,7 @@ IgnoreFile read_ignore_file(const SourceText& source) {
     if (pattern.valid())
       out.patterns.push_back(std::move(pattern));
     else
-      out.problems.push_back({span, fmt::format("{} is no pattern: a bracket is not closed, or "
+      out.problems.push_back({span, fmt::format("{} is not a pattern: a bracket is not closed, or "
                                                 "nothing follows a backslash",
                                                 pattern.text())});
   }

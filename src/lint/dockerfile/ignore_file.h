@@ -1,5 +1,6 @@
-// .dockerignore as BuildKit matches it (moby/patternmatcher): the last pattern that fits decides, a
-// pattern that fits a directory fits what is below it, "**" spans directories, '!' takes back.
+// .dockerignore as BuildKit matches it (moby/patternmatcher): the last matching pattern decides, a
+// pattern that matches a directory matches everything below it, "**" spans directories, '!'
+// negates.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,7 @@ class IgnorePattern {
   Span span_;
   Kind kind_ = Kind::kExact;
   std::vector<Token> tokens_;
-  std::string ending_;  ///< literal text behind the last wildcard
+  std::string ending_;  ///< literal text after the last wildcard
 };
 
 struct IgnoreFile {

@@ -65,7 +65,7 @@ class InstructionReader {
       : line_(line), text_(line.text), escape_(escape), problems_(problems), at_once_(at_once) {}
 
   std::optional<RawInstruction> read(Range range) {
-    const bool whole = range.begin == 0;  // else it is what ONBUILD triggers
+    const bool whole = range.begin == 0;  // otherwise it is what ONBUILD triggers
     range = trimmed(text_, range);
     RawInstruction raw;
     Instruction& out = raw.instruction;
@@ -101,8 +101,8 @@ class InstructionReader {
 
   void unknown(const std::string& word, Span span) {
     const std::string near = nearest_keyword(word);
-    refuse(span, near.empty() ? fmt::format("{} is no instruction", shown(word))
-                              : fmt::format("{} is no instruction; {} is", shown(word), near));
+    refuse(span, near.empty() ? fmt::format("{} is not an instruction", shown(word))
+                              : fmt::format("{} is not an instruction; {} is", shown(word), near));
   }
 
   static std::string shown(const std::string& word) {
@@ -125,7 +125,7 @@ class InstructionReader {
     }
   }
 
-  /// False where the text is no array; one that holds something else is a problem.
+  /// False where the text is not an array; one that holds something else is a problem.
   bool array(RawInstruction& raw, Range range) {
     auto read = read_json_array(line_, range);
     if (!read) return false;
@@ -237,8 +237,7 @@ class InstructionReader {
                                    "value need quotes",
                                    text(word)));
       else if (equals == 0)
-        refuse(span,
-               fmt::format("a name is missing in front of '=' in {}", to_string(out.keyword)));
+        refuse(span, fmt::format("a name is missing before '=' in {}", to_string(out.keyword)));
       else
         add_pair(raw, {word.begin, word.begin + equals}, Range{word.begin + equals + 1, word.end});
     }
@@ -266,7 +265,7 @@ class InstructionReader {
       const std::string_view text = text_.substr(word.begin, word.end - word.begin);
       const std::size_t equals = text.find('=');
       if (equals == 0)
-        refuse(out.words.back().span, "a name is missing in front of '=' in ARG");
+        refuse(out.words.back().span, "a name is missing before '=' in ARG");
       else if (equals == text.npos)
         add_pair(raw, word, std::nullopt);
       else
@@ -293,7 +292,7 @@ class InstructionReader {
     } else if (!same_text(kind, "CMD")) {
       refuse(span, fmt::format("HEALTHCHECK knows CMD and NONE, not {}", kind));
     } else if (out.words.size() == 1) {
-      refuse(span, "a command is missing behind HEALTHCHECK CMD");
+      refuse(span, "a command is missing after HEALTHCHECK CMD");
     }
     out.arguments = line_.source_of(rest.begin, rest.end);
   }
@@ -312,7 +311,7 @@ class InstructionReader {
       refuse(out.words.front().span, fmt::format("{} cannot be an ONBUILD trigger", word));
       return;
     }
-    // A trigger's own problems show where it runs.
+    // Problems of a trigger itself are reported where it runs.
     InstructionReader reader(line_, escape_, raw.later, problems_);
     if (auto inner = reader.read(range))
       out.trigger = std::make_unique<Instruction>(std::move(inner->instruction));

@@ -1,4 +1,4 @@
-// One instruction's own grammar: what its arguments must look like before any variable is replaced,
+// The grammar of each instruction: what its arguments must look like before variables are expanded,
 // and the commands in it.
 #pragma once
 
@@ -23,7 +23,7 @@ struct RawInstruction {
   bool fine = true;  ///< false: a problem was found, so the words need not make sense
 };
 
-/// nullopt where the line is no instruction.
+/// nullopt where the line is not an instruction.
 std::optional<RawInstruction> read_instruction(const LogicalLine& line, char escape,
                                                std::vector<ParseProblem>& problems);
 

@@ -8,7 +8,7 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kMostGrowth = 8U << 10;  // of the result, above twice the word
+constexpr std::size_t kMostGrowth = 8U << 10;  // of the result, beyond twice the word
 constexpr unsigned kMostExpansionDepth = 64;
 constexpr int kEnd = -1;
 
@@ -43,7 +43,7 @@ class Lexer {
   }
 
  private:
-  // The words are collected in one buffer, which a nested ${…} empties: BuildKit does so too.
+  // The words are collected in one buffer, which a nested ${…} empties: so does BuildKit.
   struct Words {
     std::vector<std::string>* out = nullptr;
     bool inside = false;
@@ -270,11 +270,11 @@ class Lexer {
       return plain(value_of(variable), fmt::format("${}", variable), part);
     }
     ++at_;
-    if (peek() == kEnd) return refuse("a '}' is missing behind ${");
+    if (peek() == kEnd) return refuse("a '}' is missing after ${");
     if (peek() == '{' || peek() == '}' || peek() == ':')
       return refuse(fmt::format("bad substitution: ${{{}", static_cast<char>(peek())));
     const std::string_view variable = name();
-    if (peek() == kEnd) return refuse(fmt::format("a '}}' is missing behind ${{{}", variable));
+    if (peek() == kEnd) return refuse(fmt::format("a '}}' is missing after ${{{}", variable));
     char operation = next();
     if (operation == '}') return plain(value_of(variable), fmt::format("${{{}}}", variable), part);
     if (operation == '/') return substitute(variable, part);

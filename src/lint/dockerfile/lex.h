@@ -1,5 +1,5 @@
-// Quotes, escapes and variables of a Dockerfile's words, as BuildKit's own lexer reads them (it is
-// no shell: Dockerfile reference, "Environment replacement").
+// Quotes, escapes and variables in a Dockerfile's words, as BuildKit's own lexer reads them (it is
+// not a shell: Dockerfile reference, "Environment replacement").
 #pragma once
 
 #include <optional>
@@ -21,7 +21,7 @@ struct LexOptions {
 
 struct Lexed {
   std::string text;
-  std::vector<std::string> words;  ///< split at blanks outside of quotes, after replacement
+  std::vector<std::string> words;  ///< split at blanks outside quotes, after replacement
   bool known = true;               ///< false: a value was not known, so the text is not either
   std::string error;               ///< why BuildKit refuses the word; empty: it does not
 };

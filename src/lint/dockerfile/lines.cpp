@@ -8,13 +8,13 @@
 namespace flense::lint {
 namespace {
 
-constexpr std::size_t kLongestLine = 64U << 10;  // of Go's line scanner, the newline included
+constexpr std::size_t kLongestLine = 64U << 10;  // of Go's line scanner, including the newline
 
 bool is_comment(std::string_view line) {
   return trim_space_left(line).starts_with('#');
 }
 
-/// name = value, as directives are written behind '#'.
+/// name = value, as directives are written after '#'.
 bool split_directive(std::string_view text, std::string& name, std::string_view& value) {
   std::size_t end = 0;
   while (end < text.size() && (is_letter(text[end]) || (end > 0 && is_digit(text[end])))) ++end;
@@ -167,7 +167,7 @@ bool LineReader::here_document(Heredoc& document) {
     }
     document.body.end = end_;
   }
-  // What is missing lies at the end of the last line, not on one behind it.
+  // What is missing is reported at the end of the last line, not on the line after it.
   document.body.begin = std::min(document.body.begin, end_);
   document.body.end = std::min(document.body.end, end_);
   return false;

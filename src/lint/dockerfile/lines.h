@@ -31,7 +31,7 @@ class LineReader {
   /// `out` gets the directives and the problems of reading lines.
   LineReader(std::string_view text, Dockerfile& out) : text_(text), out_(out) {}
 
-  /// The next instruction; false at the end. Comments and empty lines are stepped over.
+  /// The next instruction; false at the end. Comments and empty lines are skipped.
   bool next(LogicalLine& line);
   /// The lines up to the terminator, which is read too; false where there is none.
   bool here_document(Heredoc& document);

@@ -119,7 +119,7 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
         return fmt::format("{} is not for mounts of type {}", key, mount.type);
       }
       if (key == "required") continue;
-      return fmt::format("\"{}\" in a mount is no pair of the form key=value", field);
+      return fmt::format("\"{}\" in a mount is not a pair of the form key=value", field);
     }
     const std::string value = field.substr(equals + 1);
     if (const std::size_t dollar = value.find('$');
@@ -127,7 +127,7 @@ std::string mount_problem(const Flag& flag, const Scope& scope, char escape) {
       return "from= of a mount takes no variable: name a stage with FROM … AS and use that";
     const Lexed lexed = lex_word(value, scope, options);
     if (!lexed.error.empty()) return fmt::format("{}={}: {}", key, value, lexed.error);
-    // What follows may depend on it (a type above all), so it is not judged any more.
+    // What follows may depend on it (above all on a type), so it is not judged any more.
     known = known && (lexed.known || !is_one_of(key, {"type"}));
     if (!lexed.known) {
       if (is_one_of(key, {"target", "dst", "destination"})) mount.target = "unknown";

@@ -12,8 +12,8 @@
 namespace flense::lint {
 namespace {
 
-// Bytes. Values are copied for each instruction that changes them; beyond this nothing is known any
-// more.
+// In bytes. Values are copied for each instruction that changes them; beyond this limit they count
+// as unknown.
 constexpr std::size_t kMostCopied = 64U << 20;
 constexpr std::size_t kLongestValue = 4096;
 constexpr std::size_t kMostStageProblems = 2000;
@@ -39,8 +39,8 @@ std::string image_problem(std::string_view name) {
   if (name == "scratch" || parse_image_name(name)) return {};
   const std::string lowered = to_lower(name);
   if (lowered != name && parse_image_name(lowered))
-    return fmt::format("{} is no image: names are lower case", name);
-  return fmt::format("{} is no image's name", name);
+    return fmt::format("{} is not an image: names are lower case", name);
+  return fmt::format("{} is not an image name", name);
 }
 
 StageBuilder::StageBuilder(std::string_view text, Dockerfile& out) : text_(text), out_(out) {
@@ -90,8 +90,8 @@ void StageBuilder::add(RawInstruction raw) {
     if (raw.instruction.keyword == Keyword::kArg)
       global(std::move(raw));
     else
-      refuse(raw.instruction.keyword_span, fmt::format("{} stands in front of the first FROM",
-                                                       to_string(raw.instruction.keyword)));
+      refuse(raw.instruction.keyword_span,
+             fmt::format("{} stands before the first FROM", to_string(raw.instruction.keyword)));
     return;
   }
   Stage& stage = out_.stages.back();
@@ -108,7 +108,7 @@ void StageBuilder::global(RawInstruction raw) {
   Environment changes;
   for (std::size_t at = 0; at < raw.pairs.size(); ++at) {
     const auto& [name, value] = raw.pairs[at];
-    // One ARG sees what stands in front of it in the same line.
+    // An ARG sees what precedes it in the same line.
     if (value) {
       const Scope scope = scope_of(globals_);
       changes[name] = value_of(lex(*value, scope, raw.instruction.pairs[at].value->span));
@@ -263,7 +263,7 @@ void StageBuilder::check_copy(const RawInstruction& raw, const Scope& scope) {
     const bool last = at + 1 == raw.words.size();
     if (!instruction.exec_form && heredoc_of(raw.words[at])) {
       if (last)
-        refuse(span, fmt::format("{} needs a destination behind the here-document",
+        refuse(span, fmt::format("{} needs a destination after the here-document",
                                  to_string(instruction.keyword)));
       continue;
     }
@@ -306,7 +306,7 @@ void StageBuilder::check_reference(std::size_t stage, const Instruction& instruc
   } else if (*source == stage) {
     refuse(flag.span, fmt::format("{} takes from its own stage", to_string(instruction.keyword)));
   } else if (*source > stage) {
-    refuse(flag.span, fmt::format("stage {} stands further down; it must come first", from));
+    refuse(flag.span, fmt::format("stage {} comes later in the file; it must come first", from));
   }
 }
 

@@ -52,7 +52,7 @@ class StageBuilder {
   std::size_t copied_ = 0, work_ = 50'000'000;
 };
 
-/// Why this is no base or source image; empty: it may be one.
+/// Why this cannot be a base or source image; empty: it may be one.
 std::string image_problem(std::string_view name);
 
 }  // namespace flense::lint

@@ -69,18 +69,18 @@ std::string port_problem(std::string_view port) {
   if (!protocol.empty() && protocol != "tcp" && protocol != "udp" && protocol != "sctp")
     return fmt::format("{}: the protocol is tcp, udp or sctp", port);
   const auto inner = port_range(container);
-  if (!inner) return fmt::format("{} is no port", port);
+  if (!inner) return fmt::format("{} is not a port", port);
   if (parts.size() > 2) {
     std::string_view address =
         port.substr(0, port.size() - parts.back().size() - parts[parts.size() - 2].size() - 2);
     if (address.starts_with('[') && address.ends_with(']'))
       address = address.substr(1, address.size() - 2);
     if (!address.empty() && !is_ipv4(address) && !is_ipv6(address))
-      return fmt::format("{}: {} is no address", port, address);
+      return fmt::format("{}: {} is not an address", port, address);
   }
   if (parts.size() > 1 && !parts[parts.size() - 2].empty()) {
     const auto outer = port_range(parts[parts.size() - 2]);
-    if (!outer) return fmt::format("{} is no port", port);
+    if (!outer) return fmt::format("{} is not a port", port);
     if (inner->first != inner->second &&
         inner->second - inner->first != outer->second - outer->first)
       return fmt::format("{}: the two ranges differ in length", port);
@@ -94,7 +94,7 @@ std::string signal_problem(std::string_view signal) {
       "INT",  "IO",     "IOT",  "KILL",   "PIPE",  "POLL", "PROF", "PWR",   "QUIT",
       "SEGV", "STKFLT", "STOP", "SYS",    "TERM",  "TRAP", "TSTP", "TTIN",  "TTOU",
       "URG",  "USR1",   "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX"};
-  const std::string why = fmt::format("{} is no signal", signal);
+  const std::string why = fmt::format("{} is not a signal", signal);
   std::string_view digits = signal;
   if (digits.starts_with('-') || digits.starts_with('+')) digits.remove_prefix(1);
   if (all_digits(digits)) {
@@ -137,7 +137,7 @@ std::string platform_problem(std::string_view platform) {
   if (const std::size_t open = system.find('('); open != system.npos && system.ends_with(')'))
     system = system.substr(0, open);
   if (!valid(system) || !std::ranges::all_of(parts.begin() + 1, parts.end(), valid))
-    return fmt::format("{} is no platform such as linux/amd64", platform);
+    return fmt::format("{} is not a platform such as linux/amd64", platform);
   if (parts.size() > 3) return fmt::format("{} has more than three parts", platform);
   if (parts.size() > 1) return {};
   const std::string name = to_lower(system);

@@ -1,4 +1,4 @@
-// Words of an instruction's line: flags in front, words split at blanks or by quotes, JSON arrays.
+// Words of an instruction's line: leading flags, words split at blanks or by quotes, JSON arrays.
 #pragma once
 
 #include <optional>
@@ -21,16 +21,16 @@ struct Range {
 /// Without the blanks at both ends.
 Range trimmed(std::string_view text, Range range);
 
-/// The first word of `range`, which is taken off it.
+/// The first word of `range`, which is removed from it.
 Range take_word(std::string_view text, Range& range);
 
-/// The flags in front, which are taken off `range`.
+/// The leading flags, which are removed from `range`.
 std::vector<Flag> take_flags(const LogicalLine& line, Range& range, char escape);
 
 /// Split at blanks alone.
 std::vector<Range> split_blank(std::string_view text, Range range);
 
-/// Split at blanks outside of quotes; quotes and escapes are kept, an escape at the end is not.
+/// Split at blanks outside quotes; quotes and escapes are kept, an escape at the end is not.
 std::vector<Range> split_quoted(std::string_view text, Range range, char escape);
 
 struct JsonArray {

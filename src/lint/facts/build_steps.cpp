@@ -147,7 +147,7 @@ VariableState variable_at(const Instruction& instruction, const ShellCommand* co
         if (set.name == name) assign(set.value.text, set.value.dynamic);
     if (!one.words.empty() && (own || one.words.front().text == "export"))
       for (const ShellWord& word : one.words) {
-        // Behind the program there are arguments.
+        // After the program come arguments.
         if (own && one.words.front().text != "env" && one.words.front().text != "sudo") break;
         const std::string_view text = word.text;
         if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=')
@@ -362,7 +362,7 @@ std::vector<Written> written_paths(const StageSteps& steps) {
     for (std::size_t word = 0; word + 1 < step.words.size() && out.size() < kMostStepPaths;
          ++word) {
       const std::string& source = step.words[word].text;
-      // A directory's content goes to the target itself, a file into the folder.
+      // A directory's content goes to the target itself, a file goes into the directory.
       const std::string_view name = file_name(source);
       const bool file = folder && name.find('.') != name.npos && name != "." && name != "..";
       out.push_back({&step, file ? normal_path(full + "/" + std::string(name)) : full,

@@ -1,5 +1,5 @@
 // What the steps of a Dockerfile do, as the rules on size and caches need it: commands with their
-// words expanded, the user and the working directory at a step, cache mounts, where tools keep
+// words expanded, the user and working directory at a step, cache mounts, where tools keep
 // their caches, and which paths a step writes.
 #pragma once
 
@@ -41,7 +41,7 @@ class StageSteps {
 
 bool is_root(std::string_view user);
 
-/// A command of an instruction, wrappers such as sudo and env stepped over.
+/// A command of an instruction, without wrappers such as sudo and env.
 struct StepCommand {
   const ShellCommand* shell = nullptr;
   std::string program;  ///< without its folder: "git"

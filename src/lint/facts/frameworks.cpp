@@ -1,4 +1,5 @@
-// GPU frameworks in lists of packages: which CUDA or ROCm their wheels are of, and what told it.
+// GPU frameworks in package lists: the CUDA or ROCm that their wheels are built for, and the
+// source.
 
 #include <algorithm>
 #include <array>
@@ -140,7 +141,7 @@ bool is_gpu_package(std::string_view name) {
 }
 
 std::vector<Framework> frameworks_of(const PackageList& list, const knowledge::Frameworks& tables) {
-  // Variants that the list's indexes name, each once; two of them leave a choice.
+  // Variants named by the indexes of the list, each once; two of them leave a choice.
   std::vector<std::pair<std::string, std::string>> variants;
   for (const Word& index : list.indexes)
     if (std::string variant = variant_of_index(index.text); !variant.empty())
@@ -164,7 +165,7 @@ std::vector<Framework> frameworks_of(const PackageList& list, const knowledge::F
     found.request = &request;
     if (const std::string cuda = cuda_of_package(request); !cuda.empty())
       found.cuda = {cuda, fmt::format("{}{}", request.name, request.specifier)};
-    // Of several entries in a lock, or of extras, nobody here knows which is taken.
+    // Which of several entries in a lock, or of several extras, is used is not known here.
     const bool alternatives = list.program.empty() && entries[request.name] > 1;
     if (alternatives) found.cuda = {};
     const bool python = request.manager != PackageManager::kConda && !alternatives;

@@ -105,7 +105,7 @@ ListedArchitecture rocm_item(std::string_view text) {
 }
 
 std::string_view separators_of(ArchitectureSyntax syntax) {
-  // Every list is cut at commas too: to know what a wrong one means.
+  // Every list is also split at commas, to know what a wrong one means.
   return syntax == ArchitectureSyntax::kNvcc ? ",=[]'\" " : ";, \t";
 }
 
@@ -119,7 +119,7 @@ ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax sy
   ArchitectureList out;
   const std::string_view separators = separators_of(syntax);
   const bool comma = text.find(',') != text.npos;
-  // CMake's lists have semicolons; blanks are torch's other way.
+  // CMake's lists use semicolons; torch also accepts blanks.
   const bool blank = text.find_first_of(" \t") != text.npos;
   if (syntax == ArchitectureSyntax::kTorch || syntax == ArchitectureSyntax::kCmake)
     out.well_spelt = !comma && !(blank && syntax == ArchitectureSyntax::kCmake);

@@ -1,4 +1,4 @@
-// Lists of GPU architectures as build tools take them: TORCH_CUDA_ARCH_LIST, CMake's
+// Lists of GPU architectures as build tools accept them: TORCH_CUDA_ARCH_LIST, CMake's
 // CUDA_ARCHITECTURES, nvcc's -arch and -gencode, ROCm's targets.
 #pragma once
 
@@ -20,9 +20,9 @@ enum class ArchitectureSyntax : std::uint8_t {
 
 struct ListedArchitecture {
   std::string text;          ///< as written
-  std::string architecture;  ///< "8.6", "9.0a", "gfx942"; empty: it is none
+  std::string architecture;  ///< "8.6", "9.0a", "gfx942"; empty: not an architecture
   std::string keyword;       ///< "native", "all", "all-major", "common", a code name: lower case
-  std::string meant;         ///< what a wrong spelling means in this syntax: "8.6" for "86"
+  std::string meant;         ///< the correct spelling in this syntax: "8.6" for "86"
 };
 
 struct ArchitectureList {

@@ -99,7 +99,7 @@ void cuda_image(std::string_view tag, const Images& images, GpuImage& out) {
   flavour_of(tag, out);
   for (const std::string_view part : split(tag, "-")) {
     if (part != "cudnn" || out.cudnn.known()) continue;
-    // Since 12.4.1 the tags do not say which cuDNN; it is 9.
+    // Since 12.4.1 the tags do not name the cuDNN version; it is 9.
     if (const auto* row = images.cuda_version(version); row != nullptr && row->cudnn == "cudnn")
       out.cudnn = {"9", row->source};
   }

@@ -1,5 +1,5 @@
 // Which package lists a Dockerfile installs: the commands of its RUN instructions, and the files
-// that they name, followed back through COPY, ADD and bind mounts to the build context.
+// they name, traced back through COPY, ADD and bind mounts to the build context.
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@ namespace flense::lint {
 
 namespace {
 
-/// Paths below the build context that a path inside the stage may be of, likely ones first.
+/// Paths below the build context that a path inside the stage may come from, likely ones first.
 std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage,
                                        const Instruction& run, std::string_view path) {
   std::vector<std::string> out;
@@ -47,7 +47,7 @@ std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage
   }
   if (out.empty() || path.starts_with('/')) out.emplace_back(wanted);
   if (out.size() > 32) out.resize(32);
-  // "/" in front is the context's root.
+  // A leading "/" means the context's root.
   for (std::string& one : out)
     while (one.starts_with('/')) one.erase(0, 1);
   return out;
@@ -64,7 +64,7 @@ ListFiles list_files_of(const Project& project) {
 
 std::vector<Install> installs_of(const Project& project, const ProjectFile& dockerfile,
                                  const ListFiles& files) {
-  // Each named file is searched for among the instructions before it.
+  // Each file named is looked up in the preceding instructions.
   constexpr std::size_t kMostNamed = 1000;
   std::size_t named_files = 0;
   const auto find = [&](const std::string& path) -> const ProjectFile* {

@@ -1,4 +1,4 @@
-// What a build context gives to COPY: its files without those that .dockerignore leaves out.
+// The files of a build context that COPY can see: all except those that .dockerignore excludes.
 #pragma once
 
 #include <cstdint>

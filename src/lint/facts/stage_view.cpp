@@ -8,7 +8,7 @@ namespace flense::lint {
 
 namespace {
 
-/// The place of a value within a word: behind its quotes.
+/// The place of a value within a word: inside its quotes.
 void place_value(const FileView& view, Span word, Setting& out) {
   out.span = word;
   const std::string_view raw = view.text(word);
@@ -87,7 +87,7 @@ std::vector<const Install*> FileView::installs_in(std::size_t stage) const {
 }
 
 std::vector<FileView> views_of(const Project& project) {
-  // More are no build that anyone has; each stage looks at those below it.
+  // No real build has more; each stage looks at those below it.
   constexpr std::size_t kMostStages = 200;
   const ListFiles lists = list_files_of(project);
   std::vector<FileView> out;

@@ -1,4 +1,4 @@
-// A Dockerfile as the GPU rules look at it: each stage with what its base brings, what the file
+// A Dockerfile as the GPU rules see it: each stage with what its base provides, what the file
 // installs, and where a variable is set.
 #pragma once
 
@@ -51,7 +51,7 @@ struct Setting {
 std::vector<Setting> settings_of(const FileView& view, std::size_t stage,
                                  std::span<const std::string_view> names);
 
-/// True where a word of a command of the stage, or of those that it is built on, holds the text.
+/// True where a word of a command of the stage, or of those that it is built on, contains the text.
 /// `before` ends the search; null: none.
 bool commands_mention(const FileView& view, std::size_t stage, std::string_view text,
                       const Instruction* before = nullptr);

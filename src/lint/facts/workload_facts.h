@@ -1,5 +1,5 @@
-// Questions that the rules ask of workloads: what their words and variables name, where paths
-// lie, how many GPUs they take.
+// What the rules ask about workloads: what their words and variables name, where paths are,
+// how many GPUs they use.
 #pragma once
 
 #include <cstdint>
@@ -37,12 +37,12 @@ bool is_hub_model(std::string_view value);
 const knowledge::LaunchImageRow* known_image(const Workload& workload,
                                              const knowledge::Knowledge& known);
 
-/// Fewest GPUs that it takes; "all" counts as one, as nobody knows the machine.
+/// The fewest GPUs that it needs; "all" counts as one, since the machine is unknown.
 std::uint64_t gpu_count(const Workload& workload);
 bool takes_all_gpus(const Workload& workload);
 
-/// False where a part of it stands elsewhere: a template, `extends`, an override file or a patch.
-/// What is not there may then be there.
+/// False where part of it is defined elsewhere: a template, `extends`, an override file or a patch.
+/// What is missing here may then be there.
 bool is_complete(const ProjectFile& file, const Workload& workload);
 
 const Variable* variable(const Workload& workload, std::string_view name);

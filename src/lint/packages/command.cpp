@@ -1,5 +1,5 @@
-// Which command lines ask for packages, and for what. Each manager has its verbs and the options
-// that take a value; what is no such command gives nothing.
+// Which command lines request packages, and which. Each package manager has its verbs and the
+// options that take a value; any other command yields nothing.
 
 #include <algorithm>
 #include <array>
@@ -192,7 +192,7 @@ class CommandReader {
 
 void CommandReader::read_all(const std::vector<ShellCommand>& commands, Environment environment) {
   const auto assign = [&](const std::string& name, const ShellWord& value, unsigned depth) {
-    // Inside of if and for nobody knows whether it is carried out.
+    // Inside `if` and `for` it is unknown whether it runs.
     const auto known = value.dynamic ? expand(value.text, environment) : std::optional(value.text);
     environment[name] = depth == 0 ? known : std::nullopt;
   };
@@ -431,7 +431,7 @@ void CommandReader::conda(std::string_view program, Arguments arguments,
   } else if (!is_one_of(verb, {"install", "create", "update"})) {
     return;
   }
-  // Of conda install, -f is --force; of micromamba and of conda env it names a file.
+  // For conda install, -f is --force; for micromamba and conda env it names a file.
   const bool short_file = file_verb || program == "micromamba" || program == "mamba";
   const Options options =
       read_options(rest, short_file ? Names(kCondaFileValues) : Names(kCondaValues));

@@ -22,7 +22,7 @@ class ItemPlaces {
   explicit ItemPlaces(const SourceText& source) : source_(source) {}
 
   Span item(std::string_view value) {
-    // What is written over several lines is not found; a few such searches are enough.
+    // Values that span several lines are not found; a few such searches suffice.
     if (value.empty() || misses_ > 64) return {};
     for (std::size_t line = next_; line <= source_.line_count(); ++line) {
       const Span whole = source_.line_span(line);

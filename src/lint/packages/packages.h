@@ -47,7 +47,7 @@ struct PackageList {
   bool installs = true;  ///< false: download, wheel, lock
 
   bool has_option(std::string_view option) const;
-  /// The first of these names; null when none is asked for.
+  /// The first of these names; null when none is requested.
   const PackageRequest* find(std::string_view wanted) const;
 };
 
@@ -56,7 +56,7 @@ std::vector<PackageList> package_commands(const SourceText& source,
                                           const std::vector<ShellCommand>& commands,
                                           const Environment& environment);
 
-// Each gives what could be read and adds a parse problem for what could not.
+// Each returns what could be read and adds a parse problem for what could not.
 PackageList read_requirements(const SourceText& source, std::vector<ParseProblem>& problems);
 PackageList read_pyproject(const SourceText& source, std::vector<ParseProblem>& problems);
 PackageList read_uv_lock(const SourceText& source, std::vector<ParseProblem>& problems);

@@ -126,7 +126,7 @@ TEST(Requirements, LinesOptionsAndHashes) {
 TEST(Requirements, WhatIsWrongIsSaidOnce) {
   const ReadText got = read(read_requirements, "torch 2.6\n-r\nnumpy\n");
   EXPECT_EQ(got.packages, (Texts{"numpy   | numpy"}));
-  EXPECT_EQ(got.problems, (Texts{"'torch 2.6' is no requirement", "-r has no value"}));
+  EXPECT_EQ(got.problems, (Texts{"'torch 2.6' is not a requirement", "-r has no value"}));
 }
 
 TEST(Pyproject, StandardTables) {

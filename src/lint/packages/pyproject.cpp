@@ -107,7 +107,7 @@ void PyprojectReader::requirements(const Json& items, const std::string& table,
 }
 
 void PyprojectReader::groups(const Json& groups, const std::string& table) {
-  // Tables come in the order of their names; each list is searched for from the header on.
+  // Tables come in order of their names; each list is searched for from its header on.
   for (const auto& [name, items] : groups.members()) requirements(items, table, name, name);
 }
 

@@ -1,5 +1,5 @@
-// requirements.txt: the requirements file format of pip. Logical lines (a backslash joins),
-// comments behind a blank, options of pip, one requirement a line with its marker and its hashes.
+// requirements.txt: pip's requirements file format. Logical lines (joined by a backslash), comments
+// after a blank, pip options, one requirement a line with its marker and hashes.
 
 #include <algorithm>
 #include <array>
@@ -152,7 +152,7 @@ void RequirementsReader::requirement() {
     }
     const bool url =
         text.find("://") != std::string::npos || part.find("://") != std::string_view::npos;
-    // In an address a ';' is a character unless a blank is in front of it.
+    // In a URL a ';' is an ordinary character unless a blank precedes it.
     const std::size_t semicolon = url ? (part.starts_with(';') ? 0 : part.npos) : part.find(';');
     if (semicolon != std::string_view::npos) {
       marker = part.substr(semicolon + 1);
@@ -171,7 +171,7 @@ void RequirementsReader::requirement() {
     return;
   }
   if (text.find("://") != std::string::npos && text.find('@') > text.find("://")) {
-    // A bare address: the name is in #egg=, or in the wheel's name.
+    // A bare URL: the name is in #egg=, or in the wheel's file name.
     std::string_view name = text;
     if (const std::size_t egg = name.find("#egg="); egg != std::string_view::npos) {
       name.remove_prefix(egg + 5);
@@ -192,7 +192,7 @@ void RequirementsReader::requirement() {
     return;
   }
   auto request = parse_requirement(text);
-  if (!request) return problem(span, fmt::format("'{}' is no requirement", text.substr(0, 60)));
+  if (!request) return problem(span, fmt::format("'{}' is not a requirement", text.substr(0, 60)));
   request->path = list_.path;
   request->span = span;
   list_.packages.push_back(std::move(*request));

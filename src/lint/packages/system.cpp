@@ -44,8 +44,8 @@ constexpr auto kManagers = std::to_array<SystemManager>({
 void split_name(const std::string& text, PackageManager manager, PackageRequest& out) {
   if (manager == PackageManager::kDnf) {
     out.name = text;
-    // "libcudnn8-8.9.7.29-1.cuda12.2": a version has a dot behind its digits, a name like
-    // "cuda-toolkit-12-4" has not.
+    // "libcudnn8-8.9.7.29-1.cuda12.2": a version has a dot after its digits, a name like
+    // "cuda-toolkit-12-4" does not.
     for (std::size_t at = text.find('-'); at != std::string::npos; at = text.find('-', at + 1)) {
       const std::size_t end = text.find_first_not_of("0123456789", at + 1);
       if (end == std::string::npos || end == at + 1 || text[end] != '.') continue;

@@ -1,4 +1,4 @@
-// uv.lock: every package of the resolution, with the registry that it comes from.
+// uv.lock: every package of the resolution, with the registry it comes from.
 
 #include "lint/packages/packages.h"
 #include "lint/packages/requirement_text.h"
@@ -24,7 +24,7 @@ PackageList read_uv_lock(const SourceText& source, std::vector<ParseProblem>& pr
     if (list.packages.size() >= kMaxPackages) break;
     const bool header = places.enter_next("package");
     const Json& from = package["source"];
-    // The project itself and its members are no requests.
+    // The project itself and its members are not requests.
     if (!from["editable"].is_null() || !from["virtual"].is_null()) continue;
     PackageRequest request;
     request.manager = PackageManager::kUv;

@@ -92,7 +92,7 @@ class DefinitionReader {
     if (key == "bootstrap") {
       stage.bootstrap = to_lower(value.text);
       if (!holds(kBootstraps, stage.bootstrap))
-        refuse(value.span, fmt::format("{} is no bootstrap agent", value.text));
+        refuse(value.span, fmt::format("{} is not a bootstrap agent", value.text));
     } else if (key == "stage") {
       stage.name = value.text;
     } else if (key == "from") {
@@ -101,7 +101,7 @@ class DefinitionReader {
                             stage.bootstrap == "oras";
       if (registry && !value.text.contains("{{")) stage.image = parse_image_name(value.text);
       if (registry && !stage.image && !value.text.contains("{{"))
-        refuse(value.span, fmt::format("{} is no image's name", value.text));
+        refuse(value.span, fmt::format("{} is not an image name", value.text));
     }
     stage.headers.emplace_back(std::move(name), std::move(value));
   }
@@ -116,9 +116,9 @@ class DefinitionReader {
     const std::string name = to_lower(rest.substr(0, end));
     rest = trim_space(rest.substr(end));
     if (!holds(kSections, name))
-      refuse({span.begin, span.begin + 1 + name.size()}, fmt::format("%{} is no section", name));
+      refuse({span.begin, span.begin + 1 + name.size()}, fmt::format("%{} is not a section", name));
     if (out_.stages.empty()) {
-      refuse(span, "a header with Bootstrap must stand in front of the sections");
+      refuse(span, "a header with Bootstrap must come before the sections");
       out_.stages.emplace_back().span = span;
     }
     if (out_.stages.back().sections.size() >= kMostSections) return;

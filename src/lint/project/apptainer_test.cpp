@@ -66,9 +66,9 @@ std::string first_problem(std::string text) {
 TEST(Apptainer, Problems) {
   EXPECT_EQ(first_problem(""), "the file has no header: Bootstrap and From");
   EXPECT_EQ(first_problem("From: a\n"), "Bootstrap must come first");
-  EXPECT_EQ(first_problem("Bootstrap: dokcer\nFrom: a\n"), "dokcer is no bootstrap agent");
-  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: A:b:c\n"), "A:b:c is no image's name");
-  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%psot\n  x\n"), "%psot is no section");
+  EXPECT_EQ(first_problem("Bootstrap: dokcer\nFrom: a\n"), "dokcer is not a bootstrap agent");
+  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: A:b:c\n"), "A:b:c is not an image name");
+  EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%psot\n  x\n"), "%psot is not a section");
   EXPECT_EQ(first_problem("Bootstrap: docker\nFrom: a\n%files from x\n  a b\n"),
             "there is no stage x above");
   EXPECT_EQ(first_problem("Bootstrap: docker\nnonsense\n"),

@@ -61,7 +61,7 @@ struct FileContent {
   std::vector<BuildTarget> targets;            ///< of bake files
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
   std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
-  std::string template_language;               ///< "Helm", "Jinja"; empty: it is no template
+  std::string template_language;               ///< "Helm", "Jinja"; empty: not a template
 };
 
 struct ProjectFile : FileContent {
@@ -69,7 +69,7 @@ struct ProjectFile : FileContent {
   FileKind kind = FileKind::kUnknown;
 };
 
-// Paths of a project are texts with '/'; these do not look at the file system.
+// Paths of a project are texts with '/'; these functions do not look at the file system.
 /// Without ".", ".." inside and a slash at the end.
 std::string normal_path(std::string_view path);
 /// `path` as seen from a directory; an absolute one stays.

@@ -1,6 +1,6 @@
-// What launches a container, in one form for Compose services, Kubernetes pods, Quadlets, systemd
-// units and command lines of docker, podman, apptainer and srun (pyxis): the I/O and runtime rules
-// read this and not the syntax.
+// Whatever launches a container, in one form for Compose services, Kubernetes pods, Quadlets,
+// systemd units and command lines of docker, podman, apptainer and srun (pyxis): the I/O and
+// runtime rules see this form, not the syntax.
 #pragma once
 
 #include <cstdint>

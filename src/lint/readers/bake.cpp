@@ -1,5 +1,5 @@
-// Bake files (Docker's Bake file reference), in HCL and in JSON: the targets, with the defaults of
-// variables put in and what they inherit.
+// Bake files (Docker's Bake file reference), in HCL and in JSON: the targets, with variables'
+// defaults substituted and inherited values included.
 #include <map>
 #include <set>
 
@@ -25,7 +25,7 @@ class Bake {
   void read() {
     for (const HclBlock& block : body_.blocks) variable(block);
     for (const HclAttribute& one : body_.attributes) {
-      // An attribute at the margin is a variable's short form.
+      // A top-level attribute is the short form of a variable.
       if (const auto value = known_text(one.value)) variables_[one.name.text] = *value;
     }
     for (const HclBlock& block : body_.blocks)

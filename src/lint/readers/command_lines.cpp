@@ -19,7 +19,7 @@ Starter starter_of(std::string_view word) {
   return Starter::kNone;
 }
 
-/// Programs that start the program that follows their own options.
+/// Programs that run the command that follows their own options.
 bool is_launcher(std::string_view program) {
   constexpr std::array<std::string_view, 12> kLaunchers = {
       "mpirun", "mpiexec", "nohup",  "timeout", "numactl", "stdbuf",
@@ -62,7 +62,7 @@ class Lines {
 
  private:
   void assign(const std::string& name, std::string_view value, unsigned depth) {
-    // What an `if` or a loop assigns may not have happened.
+    // What an `if` or a loop assigns may not have been executed.
     auto known = depth == 0 ? expand(value, environment_) : std::nullopt;
     if (known && known->size() > kLongestWord) known = std::nullopt;
     environment_[name] = std::move(known);
@@ -90,7 +90,7 @@ class Lines {
         case Starter::kNone:
           break;
       }
-      // Behind a launcher's own options.
+      // After the launcher's own options.
       do ++at;
       while (at < words.size() && starter_of(words[at].word.text) == Starter::kNone);
     }

@@ -77,7 +77,7 @@ void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at
                             std::vector<Workload>& out) {
   base.kind = WorkloadKind::kApptainer;
   base.writable_root = false;
-  // The host's memory is the container's, /dev/shm with it.
+  // The container uses the host's memory, including /dev/shm.
   base.host_ipc = true;
   LaunchOptions global(words, at + 1, kApptainerOptions);
   while (global.next()) {

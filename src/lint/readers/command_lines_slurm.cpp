@@ -57,7 +57,7 @@ void take_slurm(Workload& workload, const LaunchOption& option) {
     workload.image = value;
     std::string image = value.text;
     if (image.starts_with("docker://")) image.erase(0, 9);
-    // enroot's way to write the registry: nvcr.io#nvidia/pytorch:25.01-py3
+    // enroot's notation for the registry: nvcr.io#nvidia/pytorch:25.01-py3
     if (const std::size_t hash = image.find('#'); hash != image.npos) image[hash] = '/';
     const bool file = image.starts_with('/') || image.starts_with('.') || image.contains('$') ||
                       image.ends_with(".sqsh");
@@ -86,8 +86,8 @@ void take_slurm(Workload& workload, const LaunchOption& option) {
 
 Workload prepared(Workload base) {
   base.kind = WorkloadKind::kSrun;
-  // enroot's root is writable by default only where the administrator says so; the host's /dev/shm
-  // is the container's.
+  // enroot's root is writable by default only if the administrator says so; the container uses the
+  // host's /dev/shm.
   base.writable_root = false;
   base.host_ipc = true;
   return base;
@@ -117,7 +117,7 @@ BatchOptions read_batch_options(const SourceText& source, const Environment& env
     const std::string_view line = source.line(number);
     constexpr std::string_view kDirective = "#SBATCH";
     if (line.empty() || (line.starts_with('#') && !line.starts_with(kDirective))) continue;
-    // sbatch stops at the first line that is no comment.
+    // sbatch stops at the first line that is not a comment.
     if (!line.starts_with(kDirective)) break;
     if (++directives > kMostDirectives) break;
     const Span span = source.line_span(number);

@@ -1,5 +1,5 @@
-// Compose files (Compose Specification): the services as workloads. What Compose itself would
-// refuse by its form is a problem; values it computes from its caller's environment are unknown.
+// Compose files (Compose Specification): the services as workloads. Whatever Compose itself would
+// reject as malformed is a problem; values that depend on the caller's environment are unknown.
 #include <algorithm>
 
 #include "base/format.h"
@@ -171,7 +171,7 @@ class Service {
         ask.all = true;
         out_.gpus.push_back(std::move(ask));
       } else if (const auto count = gpus.integer(); count && *count >= 0) {
-        // Refused by Compose, and a rule says so; the intention is clear.
+        // Rejected by Compose, and a rule reports it; the intention is clear.
         ask.count = static_cast<std::uint64_t>(*count);
         out_.gpus.push_back(std::move(ask));
       }
@@ -199,7 +199,7 @@ class Service {
       for (const YamlNode* id : node["device_ids"].items) add_device(out_, value(*id));
       return;
     }
-    // Another driver's devices are no GPUs that are known here.
+    // Devices of another driver are not GPUs that we know.
     if (!gpu) return;
     ask.vendor = driver == "amd" ? "amd" : "nvidia";
     const YamlNode& count = node["count"];

@@ -165,7 +165,7 @@ TEST(ReadCompose, WhatComposeRefusesIsAProblem) {
       {"services:\n  a: {volumes: [[x]]}\n", "a volume is a text or a mapping"},
       {"services:\n  a: {deploy: {resources: {reservations: {devices: {count: 1}}}}}\n",
        "deploy.resources.reservations.devices is a list"},
-      {"services:\n  a: {image: x\n", "this is no valid YAML"},
+      {"services:\n  a: {image: x\n", "this is not valid YAML"},
       {"services:\n  a: {image: x}\n  a: {image: y}\n", "occurs twice"},
   };
   for (const auto& [text, message] : cases) {

@@ -1,4 +1,4 @@
-// The table of the kinds of files, and what those are recognised by that have common names.
+// The table of file kinds, and how files with common names are recognised.
 #include <algorithm>
 
 #include "base/ascii.h"
@@ -52,7 +52,7 @@ Margin margin_of(std::string_view text) {
     }
     const std::string_view inner = line.substr(indent);
     if (last == "dependencies" && inner[0] == '-') out.dependencies_list = true;
-    // GitLab's `services:` and others' are lists.
+    // In GitLab's and other files `services:` is a list.
     if (last == "services" && inner[0] != '-') {
       out.services_mapping = true;
       if (is_one_of(key_of(inner), {"image", "build", "extends"})) out.container_like = true;
@@ -142,7 +142,7 @@ bool is_bake_name(std::string_view name) {
 }
 
 bool is_apptainer(const Candidate& file) {
-  // Windows' module definitions have the same ending.
+  // Windows module definitions have the same extension.
   if (file.name.ends_with(".def")) return to_lower(file.text.substr(0, 4096)).contains("bootstrap");
   return is_one_of(file.name, {"singularity", "apptainer"}) ||
          file.name.starts_with("singularity.");
@@ -233,7 +233,7 @@ FileKind kind_of_content(std::string_view name, std::string_view text) {
   if (is_yaml_name(name)) return kind_of_yaml(name, text);
   if (name.ends_with(".json"))
     return is_kubernetes_json(text) ? FileKind::kKubernetes : FileKind::kUnknown;
-  // Standard input, and scripts without an ending.
+  // Standard input, and scripts without an extension.
   if (name != "-" && name.contains('.')) return FileKind::kUnknown;
   if (is_shell_shebang(text)) return FileKind::kShell;
   if (looks_like_dockerfile(text)) return FileKind::kDockerfile;

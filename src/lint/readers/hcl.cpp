@@ -138,7 +138,7 @@ class Parser {
     HclValue out = primary(depth);
     if (failed_) return {};
     if (!at_value_end()) {
-      // An operator, a call, a condition: what comes out is not known here.
+      // An operator, a call, a condition: the result is not known here.
       out = {};
       step_over();
     }
@@ -343,7 +343,7 @@ class Parser {
       }
       skip(false);
       if (peek() != '=' && peek() != ':') {
-        refuse(at_, "a '=' is expected behind the name of a member");
+        refuse(at_, "a '=' is expected after the name of a member");
         return {};
       }
       ++at_;
@@ -374,7 +374,7 @@ const HclValue* HclBlock::find(std::string_view attribute) const {
 
 HclFile parse_hcl(std::string_view text) {
   if (text.starts_with("\xEF\xBB\xBF")) {
-    // Kept, so that places stay: it is read as a comment would be.
+    // Kept, so that positions stay valid: it is treated like a comment.
     std::string blank(text);
     blank.replace(0, 3, "   ");
     return Parser(blank).run();

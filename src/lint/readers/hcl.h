@@ -1,6 +1,6 @@
 // HashiCorp's configuration language as far as Bake files use it (HCL native syntax
 // specification): blocks, attributes, literal values, lists, objects, here-documents. Expressions
-// that compute something are stepped over and their value is unknown.
+// that compute something are skipped, and their value is unknown.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Kubernetes manifests (core/v1 PodSpec): containers as workloads, wherever a pod template stands:
-// in the objects of Kubernetes itself, in lists of `kubectl get`, and in objects of operators.
+// Kubernetes manifests (core/v1 PodSpec): containers as workloads, wherever there is a pod
+// template: in the objects of Kubernetes itself, in lists of `kubectl get`, and in objects of
+// operators.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -36,7 +37,7 @@ std::string vendor_of(std::string_view resource) {
   for (const ResourceVendor& one : kVendors) {
     if (!resource.starts_with(one.prefix)) continue;
     const std::string_view rest = resource.substr(one.prefix.size());
-    // Not HAMi's gpumem and gpucores, which are parts of one.
+    // Not HAMi's gpumem and gpucores, which are fractions of one.
     const bool gpu = rest == "gpu" || rest.starts_with("gpu.") || rest.starts_with("mig-") ||
                      rest == "i915" || rest == "xe";
     return gpu ? std::string(one.vendor) : std::string();
@@ -80,7 +81,7 @@ class PodReader {
     out.node = &node;
     out.pod = &pod_;
     out.object = &object_;
-    // A sidecar is an init container that stays.
+    // A sidecar is an init container that keeps running.
     out.init_container = init && node["restartPolicy"].text_or() != "Always";
     if (node["image"].is_scalar()) set_image(out, word_of(node["image"]));
     for (const YamlNode* item : node["command"].items) out.command.push_back(word_of(*item));
@@ -169,11 +170,11 @@ class PodReader {
       for (const YamlMember& member : resources[part].members) {
         const std::string vendor = vendor_of(member.key);
         const auto count = member.value->is_scalar() ? quantity(member.value->text) : std::nullopt;
-        // Zero is how a chart says none.
+        // Zero is how a chart says "none".
         if (vendor.empty() || count == 0U) continue;
         const auto known = std::ranges::find(out.gpus, member.key, &GpuAsk::resource);
         if (known != out.gpus.end()) {
-          // They must be equal; a rule says so. The larger one is what the container expects.
+          // They must be equal; a rule reports it. The larger one is what the container expects.
           if (known->count && count) known->count = std::max(*known->count, *count);
           continue;
         }
@@ -244,7 +245,7 @@ void read_object(const YamlNode& object, unsigned depth, FileContent& file) {
     else if (!value->is_scalar() && value->tag.empty())
       file.problems.push_back({span_of(value->at), fmt::format("{} is a text", key)});
   }
-  // What these hold are texts and schemas of others.
+  // These hold other people's texts and schemas.
   if (kind == "CustomResourceDefinition" || kind == "ConfigMap" || kind == "Secret") return;
   const YamlNode& spec = object["spec"];
   if (object.find("spec") != nullptr && !spec.is_mapping() && !spec.is_null())

@@ -1,6 +1,6 @@
-// The files of tests/lint/launch, which the formats' own validators were asked about
+// The files of tests/lint/launch, checked with the formats' own validators
 // (tests/e2e/test_lint_launch_large.py): what they accept is read without a problem, and what they
-// refuse has one.
+// reject has one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -50,7 +50,7 @@ TEST(LaunchCorpus, WhatTheyRefuseHasAProblemWithItsPlace) {
   for (const auto& path : files_of("broken")) {
     const std::string name = path.string();
     const auto text = read_file(path, 1U << 20);
-    // Some are too broken to tell what they are: their name says what they were meant to be.
+    // Some are too broken to be recognised: their names say what they were meant to be.
     const auto file = read_launch(
         name.find(".compose.") != name.npos ? read_compose : read_kubernetes, name, *text);
     EXPECT_FALSE(file->problems.empty()) << path;

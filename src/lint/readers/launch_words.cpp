@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMostWords = 20'000;  // of one command line
 
-/// The part of a word behind `skip` bytes, with its own place where the word is unquoted.
+/// The part of a word after `skip` bytes, with its own place where the word is unquoted.
 Word tail(const Word& word, std::size_t skip) {
   Word out{word.text.substr(skip), word.span};
   if (word.span.end - word.span.begin == word.text.size()) out.span.begin += skip;
@@ -70,7 +70,7 @@ std::optional<LaunchOption> LaunchOptions::next() {
       letter_ = 1;
       return letters(word);
     }
-    // $OPTIONS of unknown content stands among options; at the end it is what is started.
+    // $OPTIONS of unknown content in the middle is options; at the end it is what is started.
     const bool whole =
         word.text.starts_with('$') && word.text.find_first_of("/:") == word.text.npos;
     const std::string name = to_lower(word.text);

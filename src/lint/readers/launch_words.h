@@ -12,7 +12,7 @@
 
 namespace flense::lint {
 
-/// A word of a command line with the variables replaced that are known.
+/// A word of a command line, with the known variables replaced.
 struct LaunchWord {
   Word word;
   bool unknown = false;  ///< a variable's value is not known: the text is as written
@@ -37,9 +37,9 @@ class LaunchOptions {
   LaunchOptions(const std::vector<LaunchWord>& words, std::size_t first, OptionNames names)
       : words_(words), at_(first), names_(names) {}
 
-  /// The next option; nullopt at the first word that is none.
+  /// The next option; nullopt at the first word that is not an option.
   std::optional<LaunchOption> next();
-  /// Index of the word where the options end.
+  /// Index of the first word after the options.
   std::size_t at() const { return at_; }
 
  private:
@@ -61,7 +61,7 @@ WorkloadMount mount_of(const Word& word);
 /// The rest of a command line as words.
 std::vector<Word> words_from(const std::vector<LaunchWord>& words, std::size_t first);
 
-// Each reads the command line behind its program, words[at], and adds what it starts.
+// Each reads the command line after its program, words[at], and adds what it starts.
 void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload base,
                  std::vector<Workload>& out);
 void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at, Workload base,

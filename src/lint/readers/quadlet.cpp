@@ -1,4 +1,4 @@
-// Podman's Quadlet units (podman-systemd.unit(5)): what [Container] says, as a workload.
+// Podman's Quadlet units (podman-systemd.unit(5)): the [Container] section as a workload.
 #include <iterator>
 
 #include "lint/readers/launch_words.h"
@@ -24,7 +24,7 @@ class Container {
   void take(const UnitEntry& entry) {
     const std::string& key = entry.key.text;
     const Word& value = entry.value;
-    // Specifiers such as %h are systemd's; a text that holds one is kept as it is written.
+    // Specifiers such as %h are systemd's; a text that contains one is kept as written.
     if (key == "Image") set_image(out_, value);
     if (key == "ContainerName") out_.name = value.text;
     if (key == "Exec") out_.arguments = words(value);

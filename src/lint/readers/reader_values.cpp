@@ -57,7 +57,7 @@ std::optional<std::string> substitute(std::string_view body, unsigned depth) {
   const std::string_view rest = body.substr(name);
   if (rest.starts_with(":-")) return interpolate(rest.substr(2), depth + 1);
   if (rest.starts_with('-')) return interpolate(rest.substr(1), depth + 1);
-  // Nothing is known of the caller's environment: ${X:+word} and ${X:?word} depend on it.
+  // The caller's environment is unknown: ${X:+word} and ${X:?word} depend on it.
   return std::nullopt;
 }
 
@@ -87,7 +87,7 @@ std::optional<std::string> interpolate(std::string_view text, unsigned depth) {
   return out;
 }
 
-/// At colons outside of ${…}.
+/// At colons outside ${…}.
 std::vector<std::string_view> split_colons(std::string_view text) {
   std::vector<std::string_view> out;
   std::size_t begin = 0;
@@ -141,7 +141,7 @@ FileContent read_yaml(const SourceText& source) {
     out.problems.push_back(problem_at(
         source, tree->problem->at,
         bare.language.empty()
-            ? fmt::format("this is no valid YAML: {}", tree->problem->message)
+            ? fmt::format("this is not valid YAML: {}", tree->problem->message)
             : fmt::format("this {} template cannot be read further without its values: {}",
                           bare.language, tree->problem->message)));
   out.yaml = std::move(tree);
@@ -196,14 +196,14 @@ std::vector<Word> split_words(std::string_view text, std::size_t at) {
 std::vector<Word> split_words(const SourceText& source, const YamlNode& node) {
   if (!node.is_scalar()) return {};
   const Word whole_scalar = word_of(node);
-  // A literal block of several lines keeps its bytes but for the indentation: find them again.
+  // A literal block of several lines keeps its bytes except for indentation: find them again.
   std::vector<Word> out = split_words(node.text, 0);
   const std::string_view written = source.slice(whole_scalar.span);
   std::size_t from = 0;
   for (Word& word : out) {
     const std::string_view raw =
         std::string_view(node.text).substr(word.span.begin, word.span.end - word.span.begin);
-    // Indentation is short: a word that is not near was escaped.
+    // Indentation is short: a word that is not close by was escaped.
     constexpr std::size_t kNear = 512;
     const std::size_t found = written.substr(from, raw.size() + kNear).find(raw);
     if (found == written.npos) {

@@ -1,5 +1,5 @@
-// What the readers of launch files share: values of YAML as words with places, sizes, command lines
-// split into words, paths and mounts in their short form.
+// Shared by the readers of launch files: YAML values as words with positions, sizes, command lines
+// split into words, paths and mounts in short form.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@ inline Span span_of(const text::YamlRange& range) {
 /// with it. Values that a template decides are null and tagged "!template".
 FileContent read_yaml(const SourceText& source);
 
-/// A problem at one byte; at the file's last one where it stands behind the end.
+/// A problem at one byte; at the file's last one if the position is past the end.
 ParseProblem problem_at(const SourceText& source, std::size_t at, std::string message);
 
 /// The text of a scalar and its place without quotes where it has some; empty for anything else.
 Word word_of(const text::YamlNode& node);
 
-/// Words of a command line by the rules of shlex, which Compose, Quadlet and systemd follow in
+/// Splits a command line by the rules of shlex, which Compose, Quadlet and systemd follow in
 /// this: blanks, quotes, backslashes. `text` begins at byte `at` of the file.
 std::vector<Word> split_words(std::string_view text, std::size_t at);
 /// The same for a scalar. Where escapes moved the places, every word has the whole scalar's.

@@ -1,4 +1,4 @@
-// The kinds of files: how each is recognised, and what reads it.
+// The kinds of files: how each is recognised, and which reader handles it.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,4 @@
-// Quadlet and Bake files, and what the readers share.
+// Quadlet and Bake files, and the helpers shared by the readers.
 #include <gtest/gtest.h>
 
 #include "lint/readers/reader_values.h"

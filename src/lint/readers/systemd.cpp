@@ -37,7 +37,7 @@ FileContent read_systemd(const SourceText& source) {
   out.problems = std::move(unit.problems);
   for (const UnitEntry& entry : unit.entries) {
     if (entry.section != "Service" || entry.key.text != "ExecStart") continue;
-    // Comments inside of a continued line are systemd's too.
+    // systemd also allows comments inside a continued line.
     const ShellText text =
         split_shell(source.text(), command_of(entry), {.dockerfile_lines = true});
     for (Workload& workload : launched_by(text.commands, source.path())) {

@@ -1,4 +1,4 @@
-// Reads one launch file of a test.
+// Reads one launch file for a test.
 #pragma once
 
 #include <memory>

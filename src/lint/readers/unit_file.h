@@ -1,5 +1,5 @@
-// Unit files of systemd and Podman's Quadlet (systemd.syntax(7)): sections, keys that may occur
-// many times, continued lines, comments.
+// Unit files of systemd and Podman's Quadlet (systemd.syntax(7)): sections, repeatable keys,
+// continued lines, comments.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// For which GPUs a build compiles: lists of architectures, their spelling, what the toolkit of the
-// base knows, and what the stated hosts have.
+// The GPUs that a build compiles for: lists of architectures, their spelling, what the base's
+// toolkit supports, and what the given hosts have.
 #include <algorithm>
 #include <array>
 
@@ -48,8 +48,8 @@ void judge_toolkit(const Listed& at, const ArchitectureList& list, FindingSink& 
     std::string message;
     std::string evidence = cuda.evidence;
     if (row == nullptr) {
-      message = fmt::format("{} names {}, which is no architecture that the table knows", at.name,
-                            item.text);
+      message = fmt::format("{} names {}, which is not an architecture that the table knows",
+                            at.name, item.text);
     } else if (!row->first_cuda.empty() && compare_versions(toolkit, row->first_cuda) < 0) {
       message = fmt::format("CUDA {} of the base cannot compile for {}: {} was the first", toolkit,
                             item.text, row->first_cuda);
@@ -75,7 +75,7 @@ bool serves(const ListedArchitecture& item, const std::string& gpu) {
     return first_number(architecture) == first_number(gpu) &&
            (exact ? architecture == gpu : compare_versions(architecture, gpu) <= 0);
   }
-  // Plain entries: a cubin of the major, or PTX that newer GPUs compile.
+  // Plain entries: a cubin of the same major, or PTX, which newer GPUs compile.
   const bool ptx = item.text.ends_with("+PTX") || item.text.ends_with("-virtual") ||
                    item.text.starts_with("compute_");
   if (ptx && compare_versions(architecture, gpu) <= 0) return true;
@@ -98,7 +98,7 @@ void judge_hosts(const Listed& at, const ArchitectureList& list, bool cmake, Fin
       const bool amd_list = list.items.front().architecture.starts_with("gfx");
       if (amd != amd_list || std::ranges::find(said, wanted) != said.end()) continue;
       const bool served = std::ranges::any_of(list.items, [&](const ListedArchitecture& item) {
-        // CMake's plain numbers bring PTX beside the cubin.
+        // CMake's plain numbers produce PTX as well as the cubin.
         const bool with_ptx = cmake && item.text == item.text.substr(0, item.text.find('-'));
         return !item.architecture.empty() &&
                (serves(item, wanted) || (with_ptx && !item.architecture.ends_with('a') &&
@@ -137,7 +137,7 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                                               "compiled and shipped for GPUs that nobody has",
                                               setting.value));
         found.evidence = {"mmdetection#2108"};
-        found.fix = "name the GPUs it shall serve: \"8.0;9.0+PTX\"";
+        found.fix = "name the GPUs to support: \"8.0;9.0+PTX\"";
       }
     judge_toolkit(at, list, sink);
     judge_hosts(at, list, false, sink);
@@ -173,7 +173,7 @@ bool builds_extension(const PackageRequest& request) {
                                                             "nvdiffrast"});
   const bool source = request.url.starts_with("git+");
   if (std::ranges::find(kSource, std::string_view(request.name)) == kSource.end()) return false;
-  // Without an address the index may hold a wheel; of these it holds sources.
+  // Without a URL the index may hold a wheel; for these packages it holds sources.
   return source || request.name == "mmcv" || request.name == "torch-scatter" ||
          (request.name == "flash-attn" && request.url.empty());
 }
@@ -210,7 +210,7 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                              "is built for every architecture, or for none",
                              build->request->name));
     found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
-    found.fix = "set it in front of the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+    found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
   }
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
@@ -243,7 +243,7 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
         const bool quoted =
             at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
                                   view.text({at.span.begin - 1, at.span.begin}) == "'");
-        // A semicolon outside of quotes would end the command.
+        // A semicolon outside quotes would end the command.
         if (setting.exact && (quoted || list.mended.find(';') == std::string::npos))
           found.edits.push_back({at.span, list.mended});
       }
@@ -257,14 +257,14 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
           "GiantAI/pixtrack#12, colmap#2807: \"is set to native, but no GPU was "
           "detected\"",
           "nvidia-docker#370"};
-      found.fix = "name the GPUs it shall serve: \"80;90\"";
+      found.fix = "name the GPUs to support: \"80;90\"";
     } else if (list.has_keyword("all") || list.has_keyword("all-major")) {
       Finding& found = sink.add(at.rule, *view.file, at.span,
                                 fmt::format("{} is '{}': every kernel is compiled and shipped for "
                                             "GPUs that nobody has",
                                             setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
-      found.fix = "name the GPUs it shall serve: \"80;90\"";
+      found.fix = "name the GPUs to support: \"80;90\"";
     }
     judge_toolkit(at, list, sink);
     judge_hosts(at, list, true, sink);
@@ -333,7 +333,7 @@ void nvcc_flags(const FileView& view, const StageView& stage, FindingSink& sink)
                                     "image has none");
           found.severity = Severity::kError;
           found.evidence = {"nvidia-docker#370"};
-          found.fix = "name the GPU it shall serve: -arch=sm_90";
+          found.fix = "name the GPU to support: -arch=sm_90";
         }
         judge_toolkit(listed, list, sink);
         if (value.find("sm_") != value.npos && targets == 1 && command.words.size() < 200) {

@@ -1,5 +1,5 @@
-// Which image a stage begins with: tags that do not exist or will go, flavours that are larger than
-// what is used, distributions and releases past their life.
+// The image a stage begins with: tags that do not exist or will be removed, flavours larger than
+// what is used, distributions and releases past their end of life.
 #include <algorithm>
 #include <array>
 
@@ -15,7 +15,7 @@ const knowledge::Images& images_of(const FileView& view) {
   return view.project->knowledge->images;
 }
 
-/// A tag of the newest CUDA that has the flavour and distribution most people want.
+/// A tag of the newest CUDA with the flavour and distribution that most people want.
 std::string current_tag(const FileView& view, std::string_view flavour) {
   const auto* newest = images_of(view).newest_cuda();
   return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,
@@ -97,7 +97,7 @@ void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink
     if (better != nullptr) fix = fmt::format("write {}", better->cuda);
     evidence = "images.json, cuda_versions: every tag since 11.0.3 names the update";
   } else if (row == nullptr && compare_versions(cuda, "11.0.3") >= 0) {
-    // Of recent minors there may be updates that the table does not know yet.
+    // Recent minors may have updates that the table does not know yet.
     const bool minor_known =
         std::ranges::any_of(images.cuda, [&](const knowledge::CudaImageRow& other) {
           return major_minor(other.cuda) == major_minor(cuda);
@@ -205,7 +205,7 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
         }
     }
   }
-  // What another stage compiled may be linked to the libraries of this base.
+  // What another stage compiled may be linked against the libraries of this base.
   for (const std::size_t one : view.dockerfile->lineage(last))
     for (const Instruction& copy : view.dockerfile->stages[one].instructions)
       if (const auto from = view.dockerfile->copied_from(copy);
@@ -272,7 +272,7 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
   if (row == nullptr) return;
   Finding& found =
       sink.add("old-cuda-repository", *view.file, stage.stage->base.span,
-               fmt::format("{} is a repository of the past: {}", row->repository, row->because));
+               fmt::format("{} is a superseded repository: {}", row->repository, row->because));
   found.evidence = {row->source};
   found.fix = "begin with " + row->instead;
 }

@@ -77,7 +77,7 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
                           sources.front()->text, what, a, what, b);
     evidence = fmt::format("{}; {}", built.evidence, here.evidence);
   };
-  // A virtual environment brings its CUDA itself; what a compiler made takes the stage's.
+  // A virtual environment brings its own CUDA; what a compiler produced uses the stage's.
   if (to.flavour.value != "base" || from.flavour.value == "devel") {
     const bool compiled = compiles(view, copy.from->index);
     if (compiled) judge("CUDA", from.cuda, to.cuda, true);
@@ -338,7 +338,7 @@ void several_architectures(const FileView& view, FindingSink& sink) {
   if (!builds_for_several(view)) return;
   for (const StageView& stage : view.stages) {
     if (!stage.reachable || stage.stage->platform.value_or("").ends_with("64")) continue;
-    // Commands that ask for the processor choose among the files themselves.
+    // Commands that query the processor choose the right files themselves.
     bool chosen = false;
     each_word(*stage.stage, [&](std::string_view word, Span) {
       for (const std::string_view name : {"TARGETARCH", "TARGETPLATFORM", "uname", "dpkg"})

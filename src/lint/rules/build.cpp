@@ -57,7 +57,7 @@ void variables(const FileView& view, FindingSink& sink) {
           pair.value ? std::string_view(pair.value->text) : std::string_view();
       const auto* form = token_in(value, facts);
       const bool password = has_password(value);
-      // ENV HF_TOKEN="" takes a value away.
+      // ENV HF_TOKEN="" clears a value.
       const bool empty = instruction.keyword == Keyword::kEnv && value.empty();
       if ((row == nullptr || empty) && form == nullptr && !password) continue;
       Finding& found = sink.add(
@@ -148,7 +148,7 @@ void command_lines(const FileView& view, FindingSink& sink) {
           if (row == nullptr || set.value.text.empty() || said ||
               from_secret_mount(run, set.value.text))
             continue;
-          // The ARG that it comes from is found already.
+          // The ARG that it comes from is already reported.
           if (set.value.dynamic && !holds(set.value.text, "$(")) continue;
           if (holds(set.value.text, "$(")) continue;
           report(set.value.span, set.name, row->source);
@@ -202,7 +202,7 @@ void repository_key(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
       for (const ShellCommand& command : instruction.commands) {
-        // `apt-key del 7fa2af80` is what NVIDIA tells to do.
+        // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
         const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
           return word.text == "del" || word.text == "rm";
         });
@@ -236,7 +236,7 @@ void signatures(const FileView& view, FindingSink& sink) {
           const auto at = std::ranges::find_if(
               kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
           if (at == kUnchecked.end()) continue;
-          // "repo_gpgcheck=0" leaves the packages' own signatures checked.
+          // "repo_gpgcheck=0" still checks the signatures of packages.
           if (at->says == "gpgcheck=0") {
             const std::size_t place = word.text.find("gpgcheck=0");
             if (place > 0 && word.text[place - 1] == '_') continue;
@@ -265,7 +265,7 @@ void apt_key(const FileView& view, FindingSink& sink) {
                           distribution == "ubuntu26.04";
         Finding& found = sink.add(
             "apt-key", *view.file, command.program_span,
-            gone ? fmt::format("{} has no apt-key any more", distribution)
+            gone ? fmt::format("{} no longer has apt-key", distribution)
                  : std::string("a key that apt-key adds is trusted for every repository, and "
                                "newer distributions have no apt-key"));
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};

@@ -1,4 +1,4 @@
-// Caches of package tools: left in a layer, or mounted in a way that does nothing.
+// Caches of package managers: left in a layer, or mounted without effect.
 #include <algorithm>
 #include <set>
 
@@ -11,7 +11,7 @@ namespace flense::lint {
 
 namespace {
 
-/// Where a word may be put in front of everything else of a RUN.
+/// Where a word may be inserted before everything else in a RUN.
 Span behind_keyword(const Instruction& run) {
   return {run.keyword_span.end, run.keyword_span.end};
 }
@@ -20,7 +20,7 @@ const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& 
   return view.project->knowledge->build.cache(to_string(list.manager));
 }
 
-/// What switches the tool's cache off; empty: nothing does.
+/// What disables the tool's cache; empty: nothing does.
 std::string switched_off(const Instruction& run, const ShellCommand* command,
                          const PackageList& list, const knowledge::ToolCacheRow& tool) {
   for (const std::string& option : tool.options)
@@ -102,7 +102,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
     const Instruction& run = *one.install->instruction;
     const std::string directory = cache_directory(*one.step, one.command, *one.tool);
     const std::vector<CacheMount> mounts = cache_mounts(run);
-    // A mount for the tool that misses its directory is another finding.
+    // A mount for the tool that misses its directory is a separate finding.
     const bool mounted = std::ranges::any_of(mounts, [&](const CacheMount& mount) {
       return mount.target.empty() || directory.empty() || lies_in(directory, mount.target) ||
              holds(mount.target, one.tool->tool);
@@ -147,7 +147,7 @@ bool is_conda_clean(const StepCommand& command) {
 
 void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   std::set<const Instruction*> said;
-  // The last conda command of a RUN: what cleans stands behind it.
+  // The last conda command of a RUN: whatever cleans up comes after it.
   std::vector<const Install*> lasts;
   for (const Install* install : view.installs_in(view.stages.size() - 1)) {
     if (install->command.manager != PackageManager::kConda || !install->command.installs) continue;
@@ -219,8 +219,8 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
                             directory)
               : fmt::format("{} switches {}'s cache off: this mount stays empty", off, tool->tool));
       found.evidence = {tool->source, fmt::format("the mount covers {}", directory)};
-      found.fix = emptied ? "delete the command that empties it: a mount is no part of the layer"
-                          : fmt::format("delete {}: a mount is no part of the layer", off);
+      found.fix = emptied ? "delete the command that empties it: a mount is not part of the layer"
+                          : fmt::format("delete {}: a mount is not part of the layer", off);
       if (emptied || command == nullptr) break;
       for (const ShellWord& word : command->words)
         if (word.text == off && view.text(word.span) == off)
@@ -262,7 +262,7 @@ void link_mode(const FileView& view, const StageView& stage, const StageSteps& s
   }
 }
 
-/// A command that compiles for long.
+/// A command that takes long to compile.
 bool compiles(const StepCommand& command) {
   if (command.program == "cmake") return command.has("--build");
   if (command.program == "make" || command.program == "ninja") return true;
@@ -275,7 +275,7 @@ bool compiles(const StepCommand& command) {
 
 void compiler_cache(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.reachable || stage.image.flavour.value != "devel") return;
-  if (commands_mention(view, stage.index, "ccache")) return;  // and sccache
+  if (commands_mention(view, stage.index, "ccache")) return;  // also matches sccache
   for (const Instruction& run : stage.stage->instructions) {
     if (run.keyword != Keyword::kRun) continue;
     const Environment& environment = environment_of(run);
@@ -390,7 +390,7 @@ void apt_mounts(const FileView& view, const StageView& stage, FindingSink& sink)
                                               "build",
                                               mount.target));
         found.evidence = {std::string(view.text(mount.flag->span))};
-        found.fix = "delete the command: a mount is no part of the layer";
+        found.fix = "delete the command: a mount is not part of the layer";
         break;
       }
       if (!archives || keeps || commands_mention(view, stage.index, "docker-clean", &run) ||

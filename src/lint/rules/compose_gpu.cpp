@@ -1,4 +1,4 @@
-// How Compose files ask for GPUs, and what they give away when two services ask for the same.
+// How Compose files request GPUs, and the problems when two services request the same ones.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -76,7 +76,7 @@ class ServiceRules {
     if (!driver.is_scalar()) return;
     const std::optional<std::string> name = interpolate(driver.text);
     if (!name || *name == "nvidia" || *name == "amd" || *name == "cdi") return;
-    // Another driver may be somebody's own; these are slips.
+    // Another driver may be somebody's own; these are typing errors.
     static constexpr std::array<std::string_view, 13> kSlips = {"nvidia.com/gpu",
                                                                 "nvidia.com",
                                                                 "nvidia-docker",
@@ -99,7 +99,7 @@ class ServiceRules {
     if (driver.text == *name) found.edits.push_back({word_of(driver).span, "nvidia"});
   }
 
-  /// The nvidia driver knows no such option.
+  /// The nvidia driver has no such option.
   void options(const YamlNode& request) {
     for (const text::YamlMember& option : request["options"].members) {
       if (option.key != "memory" && option.key != "mem" && option.key != "gpu_memory" &&
@@ -150,7 +150,7 @@ class ServiceRules {
         "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=8G), or give a MIG device";
   }
 
-  /// A limit whose own comment says that it means the GPU.
+  /// A limit whose comment says that it is meant for the GPU.
   void memory() {
     if (service_.gpus.empty()) return;
     const YamlNode* const deploy = node_["deploy"]["resources"].find("limits");
@@ -172,7 +172,7 @@ class ServiceRules {
     }
   }
 
-  /// A file may be one line: no more of it is looked at for each service.
+  /// A file may be a single line: no more than this is examined for each service.
   static constexpr std::size_t kMostComment = 400;
 
   static std::string_view comment_of(std::string_view line) {
@@ -205,7 +205,7 @@ struct Share {
   std::vector<std::string> profiles;
 };
 
-/// MPS, or a program that was told to leave room.
+/// MPS, or a program that is configured to leave room.
 bool shares_on_purpose(const Workload& service) {
   for (const std::string_view name : {"CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
                                       "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"})

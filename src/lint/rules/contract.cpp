@@ -86,7 +86,7 @@ void visible_devices(const FileView& view, const StageSteps& steps, FindingSink&
   const auto known = steps.all().empty() ? VariableState{}
                                          : variable_at(*steps.all().back().instruction, nullptr,
                                                        "NVIDIA_VISIBLE_DEVICES");
-  // A base that nobody knows may set it.
+  // An unknown base may set it.
   if (known.set || !last.image.distribution.known()) return;
   std::string why;
   if (!is_nvidia_final(view, why)) return;

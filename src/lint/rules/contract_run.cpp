@@ -1,5 +1,5 @@
 // What happens when the image is built and started: GPU calls without a GPU, users, entry points,
-// health checks, engines that are compiled at each start, pickled weights.
+// health checks, engines compiled at every start, pickled weights.
 #include <algorithm>
 
 #include "base/format.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostScript = 100'000;
 
-/// Why a Python text cannot run without a GPU; empty: it can.
+/// Why Python code cannot run without a GPU; empty: it can.
 std::string gpu_in_python(std::string_view script) {
   script = script.substr(0, kMostScript);
   const bool demands = holds(script, "assert") || holds(script, "exit(") || holds(script, "raise");
@@ -48,7 +48,7 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
-      // RUN --device is BuildKit's way to give a build step a GPU.
+      // RUN --device is how BuildKit gives a GPU to a build step.
       if (run.keyword != Keyword::kRun || run.flag("device") != nullptr) continue;
       const auto report = [&](Span span, const std::string& why) {
         Finding& found = sink.add("gpu-call-at-build", *view.file, span,
@@ -59,7 +59,7 @@ void gpu_calls(const FileView& view, FindingSink& sink) {
             "--gpus all";
       };
       for (const StepCommand& command : commands_of(run)) {
-        // `nvidia-smi || true` and `if nvidia-smi` know that it may fail.
+        // `nvidia-smi || true` and `if nvidia-smi` allow for failure.
         if (command.shell->joined_by == "||" || command.shell->depth > 0) continue;
         if (const std::string why = gpu_call(command); !why.empty())
           report(command.shell->span, why);
@@ -80,7 +80,7 @@ bool has_user(const StageSteps& steps) {
       steps.all(), [](const Step& step) { return step.instruction->keyword == Keyword::kUser; });
 }
 
-/// Bases that begin as root: those of the vendors and plain distributions.
+/// Bases that start as root: those of the vendors and plain distributions.
 bool begins_as_root(const GpuImage& image) {
   for (const std::string_view name :
        {"nvidia/cuda", "pytorch/pytorch", "ubuntu", "debian", "python", "rockylinux", "almalinux"})
@@ -91,14 +91,14 @@ bool begins_as_root(const GpuImage& image) {
 
 void root_user(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const StageView& last = view.stages.back();
-  // A stated root is hadolint's DL3002.
+  // An explicit root is hadolint's DL3002.
   if (has_user(steps) || !begins_as_root(last.image) || !is_gpu_file(view)) return;
   if (view.file->source.path().find("devcontainer") != std::string::npos) return;
   const bool starts = std::ranges::any_of(steps.all(), [](const Step& step) {
     return step.instruction->keyword == Keyword::kCmd ||
            step.instruction->keyword == Keyword::kEntrypoint;
   });
-  if (!starts) return;  // a base for others
+  if (!starts) return;  // a base for other images
   Finding& found = sink.add("root-user-gpu", *view.file, last.stage->base.span,
                             "no USER is stated, so the program runs as root; a GPU needs no root");
   found.evidence = {last.image.vendor.value == "amd"
@@ -163,7 +163,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   for (const Step& step : steps.all())
     if (step.instruction->keyword == Keyword::kHealthcheck) check = step.instruction;
   if (check == nullptr) return;
-  // HEALTHCHECK NONE takes a base's check away.
+  // HEALTHCHECK NONE disables the base's check.
   if (check->commands.empty()) return;
   const Flag* period = check->flag("start-period");
   const bool none = period == nullptr || period->value == "0s" || period->value == "0";
@@ -185,7 +185,7 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
         {{check->keyword_span.end, check->keyword_span.end}, " --start-period=10m"});
 }
 
-/// What builds an engine; empty: nothing does.
+/// The command that builds an engine; empty: none does.
 std::string builds_engine(const std::vector<std::string>& words) {
   const auto has = [&](std::string_view part) {
     return std::ranges::any_of(words, [&](const std::string& word) { return holds(word, part); });
@@ -248,7 +248,7 @@ void engines(const FileView& view, const StageSteps& steps, FindingSink& sink) {
       if (script == nullptr) continue;
       for (const ShellCommand& one :
            split_shell(script->source.text(), {0, script->source.text().size()}).commands) {
-        // `test -f engine || trtexec …` and `if` build it once.
+        // `test -f engine || trtexec …` and `if` build it only once.
         if (one.depth > 0) continue;
         std::vector<std::string> inner;
         for (const ShellWord& part : one.words) inner.push_back(part.text);

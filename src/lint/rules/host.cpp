@@ -1,5 +1,5 @@
 // The final image against the hosts that the user names (--host): the driver that its CUDA needs,
-// and whether its builds hold code for the GPUs.
+// and whether its builds contain code for the GPUs.
 #include <algorithm>
 
 #include "base/format.h"

@@ -1,5 +1,5 @@
-// Where data come from and where results go: directories that arguments and variables name, against
-// the mounts.
+// Where data comes from and where results go: directories named by arguments and variables, checked
+// against the mounts.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -84,7 +84,7 @@ class IoRules {
     const bool shared = mount->kind == MountKind::kBind || mount->kind == MountKind::kVolume ||
                         mount->kind == MountKind::kClaim || mount->kind == MountKind::kOther;
     if (!shared || mount->read_only || is_written(*mount)) return;
-    // A claim whose state is not told here may be read-only by itself.
+    // A claim whose mode is not given here may itself be read-only.
     Finding& found =
         sink_.add(one.means == "data" ? "data-writable" : "model-writable", file_, mount->span,
                   fmt::format("{} reads its {} from {} ({}) and may write there", title(workload_),
@@ -186,7 +186,7 @@ class IoRules {
       return;
     }
     if (workload_.kind != WorkloadKind::kKubernetes || mount->kind != MountKind::kEmptyDir) return;
-    // Compiled kernels are made again in seconds; models are what hurts.
+    // Compiled kernels are rebuilt in seconds; losing models is what hurts.
     if (name.find("TRITON") != name.npos || name.find("INDUCTOR") != name.npos ||
         name.find("NUMBA") != name.npos)
       return;

@@ -109,7 +109,7 @@ class ContainerRules {
     for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
       const Variable* set = variable(workload_, name);
       if (set == nullptr || set->value == "void" || set->value == "none") continue;
-      // Of ROCm it only narrows what the plugin gave.
+      // With ROCm it only narrows what the plugin provided.
       if (name[0] == 'R' && workload_.gpus.empty()) continue;
       Finding& found = sink_.add(
           "kubernetes-visible-devices", file_, set->span,
@@ -130,7 +130,7 @@ class ContainerRules {
     const YamlNode& policy = node_["imagePullPolicy"];
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
     if (policy.text_or() != "Always" || image == nullptr || !image->large) return;
-    // A moving tag is why somebody would want it.
+    // A moving tag would be a reason to want it.
     if (workload_.image_name->digest.empty() &&
         (workload_.image_name->tag.empty() || workload_.image_name->tag == "latest"))
       return;

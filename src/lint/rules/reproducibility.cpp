@@ -1,5 +1,5 @@
-// What decides the CUDA of a build and may be another tomorrow: bases without a digest, wheels
-// without a version, installers of the day; and conda environments that are not what PATH says.
+// What decides the CUDA of a build and may be different tomorrow: bases without a digest, wheels
+// without a version, installers that change daily; and conda environments that PATH does not match.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -18,7 +18,7 @@ void digests(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages) {
     if (!stage.own_base || !stage.reachable || !stage.image.vendor.known()) continue;
     const auto& image = stage.stage->image;
-    // Without a tag another rule speaks.
+    // Without a tag another rule applies.
     if (!image || !image->digest.empty() || image->tag.empty()) continue;
     if (!said.insert(stage.stage->base_resolved).second) continue;
     Finding& found = sink.add("gpu-base-digest", *view.file, stage.stage->base.span,
@@ -51,7 +51,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sin
   if (has_constraints(list)) return;
   for (const PackageRequest& request : list.packages) {
     if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
-    // "==${TORCH_VERSION}" names one, though nobody here knows which.
+    // "==${TORCH_VERSION}" names one, although it is not known here.
     if (request.specifier.find('$') != std::string::npos ||
         request.specifier.find("==") != std::string::npos)
       continue;
@@ -82,7 +82,7 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
   for (const FileView& view : views)
     for (const Install& install : view.installs)
       if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
-  // Ranges are the way of pyproject.toml; a lock fixes them.
+  // Ranges are normal in pyproject.toml; a lock file pins them.
   for (const auto& file : project.files)
     if (file->packages && !held.contains(file.get()) &&
         (file->kind == FileKind::kRequirements || file->kind == FileKind::kCondaEnvironment))
@@ -180,7 +180,7 @@ std::string environment_in(std::string_view path) {
   return name.find('$') == name.npos ? std::string(name) : std::string();
 }
 
-/// Names of the environments that a stage creates; false: one of them is not known.
+/// Names of the environments that a stage creates; false: one of them is unknown.
 bool environments_of(const FileView& view, std::size_t stage, std::set<std::string>& out) {
   bool any = false;
   for (const Install* install : view.installs_in(stage)) {

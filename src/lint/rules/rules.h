@@ -1,6 +1,6 @@
 // The rules, one file per family. A family looks at the whole project and reports through the sink,
-// which knows what data/lint_*.json says of each rule. A rule is a row there, a part of a family's
-// function and its examples in tests/lint/rules.
+// which knows what data/lint_*.json says about each rule. A rule is a row there, a part of a
+// family's function and its examples in tests/lint/rules.
 #pragma once
 
 #include <string>

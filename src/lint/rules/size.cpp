@@ -100,7 +100,7 @@ struct Weights {
   std::string evidence;
 };
 
-/// What a command downloads; nothing where it is kept in a mount.
+/// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
   const Span span = command.shell->span;
   const std::string& program = command.program;
@@ -194,7 +194,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       const Word& source = one.words[at];
       if (is_weights(source.text) && !holds(source.text, "*")) {
         const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
-        // A file that is known to be small is no burden.
+        // A file known to be small is not a burden.
         if ((bytes > 0 && bytes < least) || is_own_last_layer(steps, one)) continue;
         report({source.span, "weights", source.text});
         break;
@@ -216,7 +216,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   }
 }
 
-/// What one COPY takes along that is no part of a program.
+/// What one COPY includes that is not part of a program.
 struct Waste {
   std::uint64_t bytes = 0;
   std::map<std::string, std::uint64_t> by_line;  ///< of .dockerignore
@@ -245,7 +245,7 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         const bool whole = source == "." || source == "./" || source == "/";
         const Waste waste = waste_below(view, sent, source);
         const bool missing = whole && !sent.has_ignore_file();
-        // One that names the file itself means it.
+        // One that names the file itself is intended.
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
           continue;

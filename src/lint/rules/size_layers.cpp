@@ -1,5 +1,5 @@
-// Layers that undo or repeat what an earlier layer holds, and layers that depend on one for
-// nothing.
+// Layers that undo or repeat what an earlier layer holds, and layers that depend on one
+// needlessly.
 #include <algorithm>
 #include <set>
 
@@ -107,7 +107,7 @@ class Layers {
         if (!part && !lies_in(one.path, path)) continue;
         const bool copy = one.how == "COPY" || one.how == "ADD";
         const std::uint64_t bytes = copy ? copied_bytes(one, path) : 0;
-        // What lies inside may be what this very step made.
+        // Its content may have been created by this very step.
         if (part && path != one.path && bytes == 0 && !only_removes(*step.instruction)) continue;
         if (bytes > 0 && bytes < 1'000'000) continue;
         Finding& found =
@@ -157,7 +157,7 @@ class Layers {
         const bool updates =
             std::ranges::any_of(commands_of(*install->instruction),
                                 [](const StepCommand& command) { return command.has("update"); });
-        // This very step may have updated too.
+        // This very step may have run the update too.
         const bool here =
             std::ranges::any_of(commands_of(*step.instruction),
                                 [](const StepCommand& command) { return command.has("update"); });
@@ -272,7 +272,7 @@ class Layers {
   std::size_t asked_ = 0;
 };
 
-/// Directories whose names say that they are large.
+/// Directories whose names suggest that they are large.
 bool is_large_name(std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
   const std::string_view name = path.substr(path.rfind('/') + 1);

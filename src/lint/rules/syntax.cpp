@@ -1,4 +1,4 @@
-// What could not be read, as findings: one for each cause, so that the rest is still judged.
+// What could not be read, as findings: one for each cause, so that the rest is still checked.
 
 #include "base/format.h"
 #include "lint/rules/rules.h"
@@ -14,7 +14,7 @@ std::vector<ParseProblem> problems_of(const ProjectFile& file) {
   return out;
 }
 
-/// What is no syntax here may be syntax once the values are in.
+/// What is not valid syntax here may be valid once the values are filled in.
 void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
                     FindingSink& sink) {
   Finding& found =

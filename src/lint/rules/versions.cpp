@@ -1,5 +1,5 @@
-// Versions that must fit each other: the CUDA or ROCm of wheels, of their index, of the base, and
-// of packages beside them.
+// Versions that must match: the CUDA or ROCm of wheels, of their index, of the base, and of other
+// packages.
 #include <algorithm>
 #include <utility>
 
@@ -47,7 +47,7 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
     std::string offered;
     for (const Word& index : place.list->indexes) {
       const std::string variant = variant_of_index(index.text);
-      // An index without a variant may hold every wheel.
+      // An index without a variant may hold any wheel.
       if (variant.empty() || (!offered.empty() && offered != variant)) {
         offered.clear();
         break;
@@ -57,7 +57,7 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
     if (offered.empty() || offered == local) continue;
     Finding& found =
         sink.add("wheel-cuda-mismatch", *place.file, request.span,
-                 fmt::format("the index holds wheels of {}, and {}{} is of {}: pip finds none",
+                 fmt::format("the index has wheels for {}, and {}{} is for {}: pip finds none",
                              offered, request.name, request.specifier, local));
     found.evidence = {place.list->indexes.front().text};
     found.fix = fmt::format("take https://download.pytorch.org/whl/{}", local);
@@ -77,7 +77,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
     if (wheel == base) continue;
     const bool major = first_number(wheel) != first_number(base);
     const bool devel = flavour == "devel";
-    // Without a compiler, minors of one major only cost space.
+    // Without a compiler, different minors of one major only waste space.
     if (!major && !devel) continue;
     std::string message = fmt::format("torch is of CUDA {} ({}), the base of CUDA {}", wheel,
                                       one.variant.value, base);
@@ -302,7 +302,7 @@ void torch_twice(const Project& project, const FileView& view, FindingSink& sink
       const std::string& wanted = again.torch.version;
       const bool other = wanted.empty() ? !meets(has, again.torch.request->specifier)
                                         : has.empty() || compare_versions(has, wanted) != 0;
-      // What the base holds meets a bare name, and most ranges.
+      // The base's version satisfies a bare name, and most ranges.
       if (other)
         report(
             again,
@@ -311,7 +311,7 @@ void torch_twice(const Project& project, const FileView& view, FindingSink& sink
                         has.empty() ? "" : " ", has),
             stage.image.framework.evidence);
     }
-    // conda's and pip's are two packages, whatever their versions: neither takes the other away.
+    // conda's and pip's are two packages, whatever their versions: neither replaces the other.
     const auto by_conda = [](const TorchInstall& one) {
       return one.torch.request->manager == PackageManager::kConda;
     };
@@ -454,7 +454,7 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     tensorrt(place, sink);
     rocm_of_wheel(project, place, sink);
     additive_index(place, sink);
-    // A lock holds the packages of every extra.
+    // A lock file holds the packages of every extra.
     if (place.view == nullptr && place.file->kind != FileKind::kUvLock) {
       mixed_majors({{place.list, place.file}}, project, sink);
       clashing({{place.list, place.file}}, project, sink);

@@ -1,5 +1,5 @@
-// CUDA in conda: what the environment's packages say among themselves, beside pip's packages, and
-// against the base.
+// CUDA in conda: whether the environment's packages agree with one another, with pip's packages,
+// and with the base.
 #include <algorithm>
 #include <array>
 
@@ -57,7 +57,7 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
       first = {&request, cuda};
       continue;
     }
-    // Two lists of pip are another rule's business.
+    // Two lists of pip are the concern of another rule.
     if (!conda && first.request->manager != PackageManager::kConda) continue;
     if (fit(cuda, first.cuda)) continue;
     Finding& found = sink.add("conda-cuda-mismatch", file, request.span,

@@ -77,7 +77,7 @@ class WorkloadRules {
     if (!is_engine(workload_.kind) || workload_.gpus.empty() || workload_.host_ipc ||
         !is_complete(file_, workload_))
       return;
-    // Of another container, or a value that is not known here.
+    // That of another container, or a value that is not known here.
     const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
     if (ipc != nullptr && ipc->text_or() != "private") return;
     if (size != nullptr && !workload_.shm_bytes) return;
@@ -161,7 +161,7 @@ class WorkloadRules {
     if (by_name || (workload_.runtime && workload_.runtime->text == "amd")) return;
     const bool kfd = has_device(workload_, "/dev/kfd"), dri = has_device(workload_, "/dev/dri");
     if (kfd && dri) return;
-    // A service that only builds or converts has neither, and no GPU in mind.
+    // A service that only builds or converts has neither, and does not need a GPU.
     const bool wants =
         kfd || dri || !workload_.gpus.empty() || (image_ != nullptr && image_->role == "serve");
     if (!wants) return;
@@ -207,7 +207,7 @@ class WorkloadRules {
     return name.empty() || name == "0" || name == "root";
   }
 
-  /// The user that is no root, where the service says it, or the Dockerfile that it builds.
+  /// The non-root user, if the service names it, or the Dockerfile that it builds.
   std::string stated_user() const {
     if (const text::YamlNode* user = key("user")) {
       const auto known = interpolate(user->text_or());
@@ -265,7 +265,7 @@ class WorkloadRules {
         ((*workload_.node)["resources"].find("claims") != nullptr ||
          variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr))
       return;
-    // An override file adds to a service that stands elsewhere; what it gives is not known here.
+    // An override file adds to a service defined elsewhere; what that one sets is not known here.
     const text::YamlNode* devices = key("deploy");
     if (key("gpus") != nullptr ||
         (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))

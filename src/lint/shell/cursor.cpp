@@ -45,7 +45,7 @@ void ShellCursor::skip_blanks() {
 
 void ShellCursor::skip_comment() {
   while (!done() && peek() != '\n') {
-    // Dockerfile lines are joined before the shell sees them: so is a comment.
+    // Dockerfile lines are joined before the shell sees them, comments included.
     if (dialect_.dockerfile_lines && skip_continuation()) continue;
     ++at_;
   }

@@ -1,4 +1,4 @@
-// A place in a shell text that steps over continued lines, and the words that it reads.
+// A position in shell text that skips line continuations, and the words it reads.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ class ShellCursor {
   /// Whether lines are joined even inside single quotes.
   bool joins_quoted() const { return dialect_.dockerfile_lines; }
 
-  /// Steps over an escaped end of line, and in a Dockerfile over the comments behind it.
+  /// Skips an escaped end of line, and in a Dockerfile the comments after it.
   bool skip_continuation();
   void skip_blanks();
   /// From '#' up to the end of the line, which stays.

@@ -59,7 +59,7 @@ Program program_of(const ShellCommand& command) {
       // env -S holds the whole command in one word.
       if (takes_value) ++next;
     }
-    // `command -v NAME` only asks.
+    // `command -v NAME` is only a query.
     if (name == "command" && next > at + 1) return {std::string(name), at};
     if (next >= command.words.size()) return {std::string(name), at};
     at = next;

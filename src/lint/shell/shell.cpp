@@ -174,7 +174,7 @@ class Splitter {
 
   void finish(std::string_view joined_by) {
     if (fresh()) {
-      // What follows a compound command joins its last one.
+      // What follows a compound command is joined to its last one.
       if (!joined_by.empty() && joined_by != "\n" && last_ &&
           out_.commands[*last_].joined_by != "\n")
         out_.commands[*last_].joined_by = joined_by;
@@ -240,7 +240,7 @@ class Splitter {
     auto read = read_word(cursor_, inner_);
     if (!read) return false;
     if (cursor_.at() == begin) {
-      // A character that begins no word: an operator of [[ … ]], or its meaning is not known.
+      // A character that cannot begin a word: an operator of [[ … ]], or of unknown meaning.
       const char first = cursor_.peek();
       while (in_test_ && cursor_.peek(1) == first) cursor_.skip();
       cursor_.skip();
@@ -272,7 +272,7 @@ class Splitter {
     command_.words.push_back(std::move(word));
   }
 
-  /// A control word where a command may begin; nullopt: it is none.
+  /// A control word where a command may begin; nullopt: there is none.
   std::optional<bool> control(std::string_view text) {
     constexpr std::array kStepped = {"then", "else", "elif", "do", "!", "in"};
     if (std::ranges::find(kStepped, text) != kStepped.end()) return true;

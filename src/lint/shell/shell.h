@@ -1,8 +1,8 @@
-// Commands of a shell text, as far as a linter needs them: words with their places, assignments,
+// Commands of a shell text, as far as a linter needs them: words with their positions, assignments,
 // redirections, what joins commands. POSIX XCU chapter 2, and what bash adds, without executing
 // anything: substitutions are kept in words, and the commands inside them are listed too; control
-// words (if, then, do, {, !, …) are stepped over, but `for`, `select` and `case` stay as commands.
-// Never fails: what cannot be read ends the list, and says so.
+// words (if, then, do, {, !, …) are skipped, but `for`, `select` and `case` are kept as commands.
+// Never fails: what cannot be read ends the list, and is reported.
 #pragma once
 
 #include <map>
@@ -73,7 +73,7 @@ Program program_of(const ShellCommand& command);
 /// sh, bash, dash, ash, zsh, ksh, with or without a folder.
 bool is_shell(std::string_view program);
 
-/// Where the last command is `sh -c '…'`, the commands of that text are added behind it.
+/// Where the last command is `sh -c '…'`, the commands of that text are appended.
 void add_shell_argument(std::string_view file, std::vector<ShellCommand>& commands);
 
 }  // namespace flense::lint

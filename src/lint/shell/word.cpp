@@ -95,7 +95,7 @@ class WordReader {
     }
     const char next = cursor_.peek(1);
     if (next == '\'' && !word_.text.ends_with('\\')) {
-      // $'…': escapes stay as they are written.
+      // $'…': escapes are kept as written.
       word_.quoted = true;
       cursor_.skip(2);
       while (!cursor_.done() && cursor_.peek() != '\'') {
@@ -156,7 +156,7 @@ std::optional<Span> shell_argument(std::string_view file, const ShellCommand& co
     if (written.size() < 2 || (written.front() != '\'' && written.front() != '"'))
       return std::nullopt;
     const char quote = written.front();
-    // The quote must be one piece: no other inside it, but for escaped ones.
+    // The quotes must be one piece: no others inside, except escaped ones.
     for (std::size_t i = 1; i + 1 < written.size(); ++i) {
       if (quote == '"' && written[i] == '\\')
         ++i;

@@ -1,5 +1,5 @@
-// White space as Go's unicode.IsSpace and strings.TrimSpace see it in UTF-8, and paths: what the
-// readers of build files share.
+// White space in UTF-8 as Go's unicode.IsSpace and strings.TrimSpace define it, and paths: shared
+// by the readers of build files.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// What a rule has to say, with its place, its evidence and, where the mend is mechanical, the mend.
+// What a rule reports: the place, the evidence and, if it can be fixed mechanically, the fix.
 #pragma once
 
 #include <string>

@@ -128,7 +128,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
   const std::string_view host = first == name.npos ? std::string_view() : name.substr(0, first);
   const bool has_host =
       host.find_first_of(".:[") != host.npos || host == "localhost" || host != to_lower(host);
-  // A first part that is no host at all is part of the path, as the reference grammar allows.
+  // A first part that cannot be a host is part of the path, as the reference grammar allows.
   if (has_host && (is_registry(host) || !is_repository(name))) {
     if (!is_registry(host)) return std::nullopt;
     out.registry = host == "index.docker.io" ? "docker.io" : host;

@@ -1,4 +1,4 @@
-// Names of images as build and launch files write them (distribution reference grammar).
+// Image names as build and launch files write them (distribution reference grammar).
 #pragma once
 
 #include <optional>
@@ -20,7 +20,7 @@ struct ImageName {
 /// "sha256:" and 64 hexadecimal digits, or the same of sha384 and sha512.
 bool is_digest(std::string_view text);
 
-/// nullopt for what is no reference; "scratch" is none either.
+/// nullopt for what is not a reference; neither is "scratch".
 std::optional<ImageName> parse_image_name(std::string_view text);
 
 }  // namespace flense::lint

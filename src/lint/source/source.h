@@ -1,4 +1,4 @@
-// A file under examination and places in it.
+// A file being examined, and positions in it.
 #pragma once
 
 #include <cstddef>

@@ -63,7 +63,7 @@ std::vector<Expression> expressions(std::string_view text) {
     Next& close = form == '{' ? value : form == '%' ? directive : comment;
     const std::size_t end = close.from(at + 2);
     const bool is_comment = form == '#' || text.substr(at + 2, 4).find("/*") != text.npos;
-    // The braces of a JSON text close far away: an expression stays in its paragraph.
+    // The closing braces of JSON may be far away: an expression stays in its paragraph.
     if (end == text.npos || (!is_comment && paragraph.from(at + 2) < end)) {
       ++at;
       continue;
@@ -102,7 +102,7 @@ std::string language_of(const std::vector<Expression>& all, std::string_view tex
     if (one.form == '{' && speaks_of_helm(trim_padding(one.body))) return "Helm";
     if (one.form == '{' && !jinja) jinja = is_quoted_value(text, one);
   }
-  // What reads as it stands holds other programs' formats in its texts.
+  // What parses as it is contains other programs' formats in its texts.
   if (reads_as_yaml) return jinja ? "Jinja" : "";
   for (const Expression& one : all) {
     if (one.form == '%') return "Jinja";

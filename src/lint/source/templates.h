@@ -1,5 +1,6 @@
-// Templates that become YAML: Helm's (Go text/template) and Jinja's. Their expressions are replaced
-// by neutral text of the same length, so that the rest can be read and keeps its places.
+// Templates that generate YAML: Helm's (Go text/template) and Jinja's. Their expressions are
+// replaced by neutral text of the same length, so that the rest can be parsed and keeps its
+// positions.
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@ namespace flense::lint {
 struct TemplateText {
   std::string language;     ///< "Helm", "Jinja"; empty: no template
   std::string text;         ///< as long as the original
-  std::vector<Span> holes;  ///< expressions inside of lines, in order: their values are unknown
+  std::vector<Span> holes;  ///< expressions inside lines, in order: their values are unknown
 };
 
 /// A line that holds directives only becomes blank, and so do the branches behind an `else`; an

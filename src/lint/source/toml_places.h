@@ -1,4 +1,4 @@
-// Where in a TOML text a value stands. The TOML reader gives values without places, so they are
+// Where a value is in a TOML text. The TOML reader returns values without positions, so they are
 // searched for from the header of their table on.
 #pragma once
 

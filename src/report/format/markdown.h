@@ -1,4 +1,4 @@
-// GitHub Flavored Markdown of texts that others wrote.
+// GitHub Flavored Markdown for texts written by others.
 #pragma once
 
 #include <string>

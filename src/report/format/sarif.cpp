@@ -117,7 +117,7 @@ std::string fingerprint(std::string_view text) {
 
 std::string uri_of(std::string_view artifact) {
   // Unreserved characters, and those that separate the parts of a path. A colon before the first
-  // slash would make the word before it a scheme, as in "pytorch:2.4".
+  // slash would turn the word before it into a scheme, as in "pytorch:2.4".
   const std::size_t slash = artifact.find('/');
   const std::size_t scheme = artifact.find("://");
   std::string out;

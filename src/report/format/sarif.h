@@ -13,7 +13,7 @@ namespace flense::report {
 
 enum class SarifLevel : std::uint8_t { kError, kWarning, kNote };
 
-/// Replaces a part of the artifact; lines and columns from 1, the end is behind the last byte.
+/// Replaces a part of the artifact; lines and columns from 1, the end is after the last byte.
 struct SarifEdit {
   std::uint64_t line = 1, column = 1, end_line = 1, end_column = 1;
   std::string text;
@@ -26,8 +26,8 @@ struct SarifFinding {
   std::string artifact;      ///< path or reference that it is about; relative paths stay relative
   std::uint64_t line = 0;    ///< from 1; 0: the artifact as a whole
   std::uint64_t column = 0;  ///< from 1; 0: the line as a whole
-  std::uint64_t end_line = 0, end_column = 0;  ///< behind the last byte; 0: not told
-  std::string logical;  ///< what it is about where that is no file: a host, a service
+  std::uint64_t end_line = 0, end_column = 0;  ///< after the last byte; 0: not known
+  std::string logical;  ///< what it is about where that is not a file: a host, a service
   std::vector<std::string> evidence;
   std::string fix;
   std::vector<SarifEdit> edits;  ///< the fix, where it is mechanical

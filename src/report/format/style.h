@@ -1,9 +1,10 @@
-// Colours and widths of text output; off wherever the reader is no terminal.
+// Colours and widths of text output; off unless the output is a terminal.
 #pragma once
 
-#include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "base/printable.h"
 
 namespace flense::report {
 
@@ -17,15 +18,5 @@ struct Style {
 
   std::string paint(Ink ink, std::string_view text) const;
 };
-
-/// Columns that the UTF-8 text takes (one per code point; no wide characters in what we print).
-std::size_t display_width(std::string_view text);
-
-/// At most `width` columns: "abc…", or with the end kept "…xyz" (paths).
-std::string shorten(std::string_view text, std::size_t width);
-std::string shorten_path(std::string_view text, std::size_t width);
-
-/// A shell command in a sentence: its first line, at most 72 columns of it, and "…" for more.
-std::string brief_command(std::string_view command);
 
 }  // namespace flense::report

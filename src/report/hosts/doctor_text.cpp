@@ -61,10 +61,9 @@ std::string answer(const doctor::Diagnosis& diagnosis, const Style& style) {
   };
   switch (diagnosis.verdict()) {
     case doctor::Verdict::kUnknown:
-      return fmt::format("Nothing is broken as far as can be seen; {} unknown.\n",
-                         count(doctor::Verdict::kUnknown));
+      return fmt::format("Nothing appears broken; {} unknown.\n", count(doctor::Verdict::kUnknown));
     case doctor::Verdict::kWarn:
-      return fmt::format("Nothing is broken; {} to know about.\n", count(doctor::Verdict::kWarn));
+      return fmt::format("Nothing is broken; {} worth knowing.\n", count(doctor::Verdict::kWarn));
     default:
       return "Nothing is broken.\n";
   }
@@ -82,7 +81,7 @@ std::string doctor_text(const doctor::Diagnosis& diagnosis, const DoctorTextOpti
       if (step.verdict == doctor::Verdict::kSkipped && !options.verbose) continue;
       out += line_of(step, width, options.style);
       if (options.verbose) add_list(out, "looked at", step.looked_at);
-      // That of the first broken step stands in the answer.
+      // That of the first broken step is part of the answer.
       if (&step != first) add_line(out, "fix", step.fix);
     }
     out += "\n";

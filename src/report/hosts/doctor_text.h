@@ -1,4 +1,4 @@
-// A diagnosis for people: one line a step, then the first broken step by itself.
+// A diagnosis for people: one line a step, then the first broken step on its own.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Words and tables of hostile or half-known profiles; tests/e2e/test_host.py has the machines.
+// Words and tables for hostile or incomplete profiles; tests/e2e/test_host.py has the machines.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

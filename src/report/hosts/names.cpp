@@ -70,7 +70,7 @@ std::string printable_name(std::string_view name) {
 }
 
 std::string folded_names(const std::vector<std::string>& names, std::size_t most) {
-  // In the order in which their kind was first seen.
+  // In the order in which each kind first appeared.
   std::vector<std::pair<NumberedName, std::vector<std::string>>> kinds;
   std::map<std::pair<std::string, std::string>, std::size_t> places;
   std::set<std::string> seen;

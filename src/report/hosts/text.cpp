@@ -76,7 +76,7 @@ std::string link_cell(const Gpu& gpu) {
   const auto less = [](const auto& now, const auto& most) {
     return most.value && most.value != now.value;
   };
-  // An idle GPU lets its link sleep, so less than the most is no fault by itself.
+  // An idle GPU lets its link sleep, so running below the maximum is not a fault in itself.
   if (less(gpu.link_speed, gpu.link_speed_max) || less(gpu.link_width, gpu.link_width_max))
     out += fmt::format(" of {} x{}", cell(gpu.link_speed_max), cell(gpu.link_width_max));
   return out;

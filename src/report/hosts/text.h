@@ -1,4 +1,4 @@
-// A host profile as tables. Every line names the file that it was read from, or why it is unknown.
+// A host profile as tables. Every line names the file it was read from, or why it is unknown.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// A host profile as words for other programs: arguments of a local build, labels of a node.
+// A host profile for other programs: build arguments, node labels.
 #pragma once
 
 #include <string>

@@ -61,33 +61,16 @@ Json tree_json(const SizeTree& tree) {
   return out;
 }
 
-struct CutText {
-  std::string text, level;
-};
-
-/// What the ids of cuts mean. Passes of a plan say it as they did, inspections as they would.
-std::map<std::string, CutText> cut_texts(const HtmlReport& report) {
-  std::map<std::string, CutText> out;
-  for (const inventory::Cut& cut : report.inventory.cuts)
-    out[cut.id] = {cut.reason, std::string(device::to_string(cut.level))};
-  if (report.plan != nullptr)
-    for (const slim::PassTotal& pass : report.plan->passes)
-      if (CutText& one = out[pass.pass]; one.text.empty()) one.text = pass.description;
-  out["device-code"] = {"device code for other GPUs", "safe"};
-  out["device-ptx"] = {"PTX that no target needs", "standard"};
-  out["archive"] = {"tar headers and padding", ""};
-  return out;
-}
-
-Json reasons_json(const HtmlReport& report, const SizeTree& tree) {
-  const std::map<std::string, CutText> texts = cut_texts(report);
+Json reasons_json(const SizeTree& tree) {
+  std::map<std::string_view, slim::Pass> passes;
+  for (const slim::Pass pass : slim::all_passes()) passes.emplace(pass.id(), pass);
   return list_of(tree.reasons, [&](const SizeReason& reason) {
     Json out = Json::object();
     out.set("verdict", word(reason.verdict)).set("id", reason.id);
-    if (const auto at = texts.find(reason.id); at != texts.end()) {
-      out.set("text", at->second.text);
-      if (!at->second.level.empty()) out.set("level", at->second.level);
-    }
+    if (const auto at = passes.find(reason.id); at != passes.end())
+      out.set("text", at->second.text()).set("level", device::to_string(at->second.level()));
+    else if (reason.id == "archive")
+      out.set("text", "tar headers and padding");
     if (!reason.held_back.empty()) out.set("why", printable(reason.held_back));
     return out;
   });
@@ -198,14 +181,14 @@ std::vector<std::string> notices_of(const HtmlReport& report) {
     for (const std::string& notice : more)
       if (std::ranges::find(out, notice) == out.end()) out.push_back(notice);
   };
-  if (report.plan != nullptr) add(report.plan->notices);
+  if (!report.inspection) add(report.plan.notices);
   if (report.outcome != nullptr) add(report.outcome->notices);
   return out;
 }
 
 void add_slim(const HtmlReport& report, Json& out) {
-  if (report.plan == nullptr) return;
-  std::vector<slim::LeftAlone> left = report.plan->left_alone;
+  if (report.inspection) return;
+  std::vector<slim::LeftAlone> left = report.plan.left_alone;
   if (report.outcome != nullptr)
     left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
   out.set("left_alone", list_of(left, [](const slim::LeftAlone& file) {
@@ -214,7 +197,7 @@ void add_slim(const HtmlReport& report, Json& out) {
             return std::move(row.push(printable(file.why)));
           }));
   Json bolder = Json::array();
-  for (const auto& [rule, bytes] : report.plan->bolder)
+  for (const auto& [rule, bytes] : report.plan.bolder)
     if (bytes > 0) bolder.push(Json::array().push(rule).push(bytes));
   out.set("bolder", std::move(bolder));
   if (report.outcome == nullptr) return;
@@ -229,19 +212,17 @@ void add_slim(const HtmlReport& report, Json& out) {
 
 Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTree& tree) {
   const inventory::Inventory& inventory = report.inventory;
-  const auto& targets = report.plan != nullptr ? report.plan->targets : inventory.targets;
   Json out = Json::object();
   out.set("flense", kVersion);
-  out.set("did", report.plan == nullptr ? "inspect" : report.outcome == nullptr ? "plan" : "slim");
+  out.set("did", report.inspection ? "inspect" : report.outcome == nullptr ? "plan" : "slim");
   out.set("target", printable(inventory.target));
   out.set("tags", list_of(inventory.tags, [](const std::string& tag) { return printable(tag); }));
   out.set("platform", printable(inventory.platform)).set("digest", inventory.digest);
-  out.set("gpus", targets.text());
-  out.set("level",
-          device::to_string(report.plan != nullptr ? report.plan->level : inventory.level));
+  out.set("gpus", report.plan.targets.text());
+  out.set("level", device::to_string(report.plan.level));
   out.set("stored", inventory.size_bytes).set("files", inventory.files);
   out.set("layers", layers_json(report));
-  out.set("reasons", reasons_json(report, tree));
+  out.set("reasons", reasons_json(tree));
   out.set("tree", tree_json(tree));
   out.set("matrix", matrix_json(report, fates));
   out.set("runtimes", list_of(inventory.runtimes, [](const inventory::Runtime& runtime) {
@@ -249,7 +230,7 @@ Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTre
             row.push(printable(runtime.name)).push(printable(runtime.version));
             return std::move(row.push(printable(runtime.evidence)));
           }));
-  out.set("budgets", list_of(inventory.budgets, budget_data));
+  out.set("budgets", list_of(report.budgets, budget_data));
   out.set("notices",
           list_of(notices_of(report), [](const std::string& notice) { return printable(notice); }));
   add_slim(report, out);

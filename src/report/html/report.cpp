@@ -75,9 +75,8 @@ std::vector<std::uint64_t> archive_given_back(const HtmlReport& report, const Me
 }  // namespace
 
 MemberFates report_fates(const HtmlReport& report) {
-  if (report.plan == nullptr) return member_fates(report.contents, report.inventory);
   return member_fates(
-      report.contents, *report.plan,
+      report.contents, report.plan,
       report.outcome == nullptr ? std::vector<slim::LeftAlone>() : report.outcome->left_alone);
 }
 
@@ -93,7 +92,7 @@ std::string script_json(const text::Json& data) {
   std::string out;
   const std::string plain = text::dump_json(data);
   out.reserve(plain.size());
-  // These stand in strings only, where JSON has another way to write them.
+  // These occur only in strings, where JSON has another spelling for them.
   for (const char c : plain) {
     if (c == '<' || c == '>' || c == '&')
       out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));

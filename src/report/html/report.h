@@ -1,9 +1,11 @@
-// An image as one HTML file that needs nothing else: where its bytes are, what of them goes and
-// why. The page is made of web/, which is compiled in; everything that it shows is in the file.
+// An image as one self-contained HTML file: where its bytes are, which of them go and why. The page
+// is built from web/, which is compiled in; everything it shows is in the file.
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "inventory/describe/finding.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "report/html/size_tree.h"
@@ -15,11 +17,13 @@
 namespace flense::report {
 
 struct HtmlReport {
-  const inventory::Inventory& inventory;  ///< with file_cuts
+  const inventory::Inventory& inventory;
   const inventory::Contents& contents;
-  const slim::Plan* plan = nullptr;            ///< null: of an inspection
+  const slim::Plan& plan;
   const slim::SlimOutcome* outcome = nullptr;  ///< null: nothing was written
   std::string output = {};                     ///< where the result is
+  bool inspection = false;                     ///< nobody asked for the plan to be done
+  std::vector<inventory::BudgetResult> budgets = {};
 };
 
 /// The whole file. It runs no script but its own and loads nothing (Content Security Policy level

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "codec/sha256.h"
-#include "inventory/candidates/cuts.h"
 #include "report/html/embedded_web.h"
 #include "slim/apply/testing_image.h"
 
@@ -15,11 +14,8 @@ using slim::testing::Tar;
 using slim::testing::TestImage;
 
 struct Page {
-  explicit Page(const TestImage& image, const slim::Plan* plan = nullptr) {
-    inventory::InventoryOptions options;
-    options.file_cuts = true;
-    inventory = must(inventory::describe(*image.image, *image.contents, options));
-    inventory::add_cuts(*image.image, *image.contents, options, inventory);
+  explicit Page(const TestImage& image, const slim::Plan& plan = {}) {
+    inventory = must(inventory::describe(*image.image, *image.contents, {}));
     text = html_report({inventory, *image.contents, plan});
     const std::size_t at = text.find(kOpen);
     const std::size_t end = text.find("</script>", at);
@@ -60,7 +56,7 @@ TEST(HtmlReport, HostileNamesStayText) {
   for (const text::Json& name : page.data["tree"]["names"].items()) names.emplace_back(name.text());
   for (const char* name : {"]]>&amp;\"'", "\\xff\\u202e{{data}}"})
     EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
-  // A name with a slash is a directory and a file, as tar reads it.
+  // A name with a slash is a directory and a file, as tar interprets it.
   EXPECT_NE(std::ranges::find(names, "script><script>alert(1)<!--"), names.end());
   EXPECT_EQ(page.data["target"].text(), "<img src=x onerror=alert(2)>");
 }
@@ -70,7 +66,7 @@ TEST(HtmlReport, RunsItsOwnScriptAlone) {
   const Page page(image);
   EXPECT_NE(page.text.find("default-src 'none'; script-src 'sha256-"), std::string::npos);
   EXPECT_EQ(page.text.find("unsafe"), std::string::npos);
-  // The hash is of what stands between the tags, as the browser sees it.
+  // The hash covers what is between the tags, as the browser sees it.
   const std::size_t at = page.text.rfind("<script>") + 8;
   const std::string script = page.text.substr(at, page.text.rfind("</script>") - at);
   EXPECT_EQ(script, web_script());
@@ -87,7 +83,7 @@ TEST(HtmlReport, TreeColumnsSumToTheImage) {
   const TestImage image({Tar().file("usr/a", std::string(5000, 'x')).file("b", "1").bytes(),
                          Tar().file("b", "22").bytes()});
   const slim::Plan plan = image.plan();
-  const Page page(image, &plan);
+  const Page page(image, plan);
   const text::Json& tree = page.data["tree"];
   std::uint64_t bytes = 0, gone = 0;
   for (std::size_t i = 0; i < tree["bytes"].items().size(); ++i) {

@@ -44,7 +44,7 @@ std::vector<Raw> raw_tree(const inventory::LayerScan& scan) {
   std::ranges::sort(members, path_before);
 
   std::vector<Raw> out(1);
-  // Directories that are open: where their path ends in the previous one, and their node.
+  // Open directories: where their path ends in the previous one, and their node.
   std::vector<std::pair<std::size_t, std::uint32_t>> open = {{0, 0}};
   std::string_view before;
   for (const Placed& member : members) {
@@ -152,7 +152,7 @@ class Builder {
       place[i] = place[one.parent];
       if (one.directory()) {
         if (one.bytes < out_.grouped_below) continue;
-        // Moved along: a directory with a prefix has this one child.
+        // Passed on: a directory with a prefix has only this child.
         std::string name = std::move(prefix[one.parent]);
         name += one.name;
         if (only_directory[i])
@@ -182,7 +182,7 @@ class Builder {
       for (const FilePart& part : parts) {
         Group& group = groups_[{parent, reason_of(part)}];
         group.bytes += part.bytes;
-        // A file in parts counts where its first one is.
+        // A file in several parts counts where its first part is.
         if (&part == &parts.front()) ++group.files;
       }
       return;

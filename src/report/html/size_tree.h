@@ -1,5 +1,5 @@
 // Where the bytes of an image are: layers, directories, files, device code by architecture, as a
-// tree whose leaves are bytes that stay or go for one reason. What the HTML report draws.
+// tree whose leaves are bytes that stay or go for one reason. The data of the HTML report.
 #pragma once
 
 #include <cstdint>

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include "inventory/candidates/cuts.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::report {
@@ -158,7 +157,7 @@ TEST(SizeTree, SmallFilesAreGroupedByDirectoryAndReason) {
 }
 
 TEST(SizeTree, DeepChainsCostTheirLengthOnce) {
-  // Each name a chain of its own: what is kept of a chain must not be kept for each of its links.
+  // Each name is a chain of its own: what is stored for a chain must not be stored for each link.
   Tar tar;
   for (int i = 0; i < 20; ++i) {
     std::string path = fmt::format("{}", i);
@@ -192,15 +191,16 @@ TEST(MemberFates, OfAPlanAreItsEdits) {
   EXPECT_EQ(tree.given_back, plan.bytes_given_back());
   EXPECT_EQ(tree.bytes, unpacked(image));
 
-  // What applying could not do has not been done.
-  plan.layers[0].edits[0] = {slim::Action::kRewrite, "device-code", "lib/debug.so", {}, 6000, 1000};
+  // What could not be applied has not been done.
+  plan.layers[0].edits[0] = {
+      slim::Action::kRewrite, slim::kDeviceCode, "lib/debug.so", {}, 6000, 1000};
   const MemberFates left =
       member_fates(*image.contents, plan, {{"lib/debug.so", 5000, "it would not load"}});
   EXPECT_EQ(left[0].at(0).given_back, 0U);
   EXPECT_EQ(left[0].at(0).held_back, "it would not load");
 }
 
-TEST(MemberFates, OfAnInventoryAreItsCuts) {
+TEST(MemberFates, WithoutTargetsAreWhatGoesWhateverTheyAre) {
   const TestImage image({Tar()
                              .file("lib/debug.so", slim::testing::library_with_debug())
                              .file("var/lib/apt/lists/packages", bytes(900))
@@ -208,15 +208,10 @@ TEST(MemberFates, OfAnInventoryAreItsCuts) {
                              .file("opt/stays", bytes(700))
                              .bytes(),
                          Tar().file("opt/.wh.gone", "").bytes()});
-  inventory::InventoryOptions options;
-  options.file_cuts = true;
-  inventory::Inventory inventory =
-      must(inventory::describe(*image.image, *image.contents, options));
-  inventory::add_cuts(*image.image, *image.contents, options, inventory);
-  const SizeTree tree = size_tree(*image.contents, member_fates(*image.contents, inventory), {});
+  const slim::Plan plan = image.plan({});
+  const SizeTree tree = size_tree(*image.contents, member_fates(*image.contents, plan, {}), {});
   std::map<std::string, std::uint64_t> by_cut, by_leaf;
-  for (const inventory::Cut& cut : inventory.cuts)
-    if (cut.held_back.empty()) by_cut[cut.id] += cut.bytes;
+  for (const slim::PassTotal& pass : plan.passes) by_cut[std::string(pass.pass.id())] += pass.bytes;
   for (const SizeNode& node : tree.nodes)
     if (node.bytes > 0 && tree.reasons[node.reason].verdict == PartVerdict::kGoes)
       by_leaf[tree.reasons[node.reason].id] += node.bytes;

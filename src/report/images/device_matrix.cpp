@@ -130,7 +130,7 @@ std::string device_matrix(const DeviceCode& code, std::size_t limit, const Style
   const bool all = limit == 0;
   if (all) limit = code.files.size();
   if (all && style.columns == 0) return wide(code, limit, code.totals.size(), style);
-  // A log without a width of its own still should not wrap everywhere.
+  // A log has no width, but should not wrap everywhere.
   constexpr std::size_t kLogWidth = 160;
   constexpr std::size_t kPath = 30, kFixed = 2 + 2 + 5 + 2 + 6, kCell = 9, kFewest = 2;
   const std::size_t width = style.columns == 0 ? kLogWidth : style.columns;

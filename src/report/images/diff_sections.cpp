@@ -170,7 +170,7 @@ class Sections {
         "Device code by file",
         {column("CHANGE", Align::kRight), column("AFTER", Align::kRight),
          column("FILE", Align::kLeft, Column::Flex::kStart), column("LOST"), column("GAINED")});
-    // Of files that came or went as a whole the list would only repeat the totals.
+    // For files added or removed as a whole the list would only repeat the totals.
     const auto names = [](const inventory::CodeFileChange& one,
                           const std::vector<std::string>& list) {
       return one.bytes_before == 0 || one.bytes_after == 0 ? std::string() : with_commas(list);
@@ -244,13 +244,13 @@ std::string no_difference(const ImageDiff& diff) {
   const bool layers = std::ranges::any_of(
       changes.layers, [](const inventory::LayerChange& one) { return one.how != "shared"; });
   if (!changes.whole())
-    return "no difference in what a saved inventory tells; files and configuration were not "
+    return "no difference in what a saved inventory records; files and configuration were not "
            "compared";
   if (changes.files_unread > 0)
     return fmt::format("no difference seen; the contents of {} files of equal size were not read",
                        grouped(changes.files_unread));
   if (layers)
-    return fmt::format("no difference in content; {} layers are cut otherwise, unpacked {}",
+    return fmt::format("no difference in content; {} layers are split differently, unpacked {}",
                        grouped(changes.after.layers),
                        growth(changes.before.unpacked_bytes, changes.after.unpacked_bytes));
   if (changes.before.size_bytes != changes.after.size_bytes)

@@ -1,5 +1,5 @@
-// The comparison of two images as titled tables: what is worth telling, for the renderers of text
-// and of Markdown.
+// The comparison of two images as titled tables: what is worth reporting, for the text and Markdown
+// renderers.
 #pragma once
 
 #include <span>

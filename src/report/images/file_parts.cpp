@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "inventory/candidates/cuts.h"
+#include "base/checked.h"
 #include "report/images/device_matrix.h"
 
 namespace flense::report {
@@ -15,10 +15,10 @@ namespace {
 
 using inventory::ArchCount;
 using inventory::CodeFate;
-using inventory::share;
 
-constexpr std::string_view kDeviceCode = "device-code", kPtx = "device-ptx",
-                           kDebug = "debug-sections", kRecompressed = "recompressed-code";
+constexpr std::string_view kDeviceCode = slim::kDeviceCode.id, kPtx = slim::kDevicePtx.id,
+                           kDebug = slim::kDebugSections.id,
+                           kRecompressed = slim::kRecompressedCode.id;
 /// More architectures in one file are shown as one.
 constexpr std::size_t kMostCodes = 48;
 
@@ -82,7 +82,7 @@ std::string name_of(const CodeFate& code) {
   return code_name(code.kind == "code-object" ? "amd" : "nvidia", code.kind, code.arch);
 }
 
-/// What of the file's loss is due to entries that were packed anew.
+/// How much of the file's loss is due to recompressed entries.
 std::uint64_t recompressed_bytes(const MemberFate& fate, const inventory::ElfFacts& elf) {
   return fate.given_back == 0 ? 0 : elf.prune->recompressed_bytes;
 }
@@ -92,12 +92,10 @@ std::uint64_t recompressed_bytes(const MemberFate& fate, const inventory::ElfFac
 void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& elf,
               const std::vector<CodeFate>& code) {
   std::vector<std::uint64_t> native, ptx;
-  std::uint64_t other = 0;
   for (const CodeFate& one : code) {
     const bool is_ptx = one.reason == device::Reason::kDropPtx;
     ptx.push_back(is_ptx ? one.bytes : 0);
     native.push_back(device::is_drop(one.reason) && !is_ptx ? one.bytes : 0);
-    if (one.reason == device::Reason::kDropOtherArch) other += one.bytes;
   }
   const std::uint64_t all_ptx = total(ptx), all = total(native) + all_ptx;
   const std::uint64_t debug = all == 0 && elf.prune->recompressed_bytes == 0
@@ -109,11 +107,10 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
     parts.add(PartKind::kRest, "what goes", PartVerdict::kGoes, fate.reason, debug);
     return;
   }
-  // The same division as in the list of cuts (inventory/candidates/cuts.cpp).
+  // The same division as in the list of cuts (slim/plan/plan.h).
   const std::uint64_t packed = std::min(fate.given_back - debug, recompressed_bytes(fate, elf));
   const std::uint64_t device = fate.given_back - debug - packed;
-  const std::uint64_t ptx_share =
-      other + all_ptx == 0 ? 0 : share(device, all_ptx, other + all_ptx);
+  const std::uint64_t ptx_share = all == 0 ? 0 : share(device, all_ptx, all);
   const std::vector<std::uint64_t> ptx_goes = divide(ptx_share, ptx);
   const std::vector<std::uint64_t> native_goes = divide(device - ptx_share, native);
   for (std::size_t i = 0; i < code.size(); ++i)
@@ -124,14 +121,14 @@ void add_cuts(Parts& parts, const MemberFate& fate, const inventory::ElfFacts& e
             debug);
 }
 
-/// Reasons of entries that may be packed anew.
+/// Reasons of entries that may be recompressed.
 bool may_be_packed(device::Reason reason) {
   using device::Reason;
   return reason == Reason::kServesTarget || reason == Reason::kPtxNeeded ||
          reason == Reason::kPtxKept || reason == Reason::kLastEntry;
 }
 
-/// `packed`: by how much packing anew makes them smaller.
+/// `packed`: by how much recompression makes them smaller.
 void add_kept_code(Parts& parts, const MemberFate& fate, std::vector<CodeFate> code,
                    std::uint64_t packed) {
   std::vector<std::uint64_t> weights;

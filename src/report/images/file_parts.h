@@ -1,5 +1,5 @@
-// One file as parts that add up to it: device code by architecture, debug sections, the rest; each
-// part stays or goes as a whole.
+// One file divided into parts: device code by architecture, debug sections, the rest; each part
+// stays or goes as a whole.
 #pragma once
 
 #include <cstdint>

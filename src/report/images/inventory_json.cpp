@@ -3,12 +3,12 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "report/format/findings.h"
+#include "slim/plan/cuts.h"
 
 namespace flense::report {
 
 namespace {
 
-using inventory::Inventory;
 using text::Json;
 
 template <class Items, class Fn>
@@ -128,11 +128,11 @@ Json model_json(const inventory::ModelEntry& model) {
   return out;
 }
 
-Json cut_json(const inventory::Cut& cut) {
+Json cut_json(const slim::Cut& cut) {
   Json out = Json::object();
-  out.set("id", cut.id);
-  out.set("level", device::to_string(cut.level));
-  out.set("reason", cut.reason);
+  out.set("id", cut.pass.id());
+  out.set("level", device::to_string(cut.pass.level()));
+  out.set("reason", cut.pass.text());
   out.set("files", cut.files);
   out.set("bytes", cut.bytes);
   out.set("held_back", cut.held_back);
@@ -152,7 +152,8 @@ Json budget_json(const inventory::BudgetResult& budget) {
 
 }  // namespace
 
-Json inventory_json(const Inventory& inventory) {
+Json inventory_json(const Inspection& inspection) {
+  const inventory::Inventory& inventory = inspection.inventory;
   Json out = Json::object();
   out.set("schema", kInventorySchema);
   out.set("flense", kVersion);
@@ -197,16 +198,12 @@ Json inventory_json(const Inventory& inventory) {
             if (file.looks_equal) row.set("looks_equal", true);
             return row;
           }));
-  Json targets = Json::object();
-  targets.set("cuda", list(inventory.targets.cuda,
-                           [](device::CudaArch arch) { return Json(device::to_string(arch)); }));
-  targets.set("amd", strings(inventory.targets.amd));
-  out.set("targets", std::move(targets));
-  out.set("level", device::to_string(inventory.level));
+  out.set("targets", slim::to_json(inspection.plan.targets));
+  out.set("level", device::to_string(inspection.plan.level));
   out.set("models", list(inventory.models, model_json));
-  out.set("cuts", list(inventory.cuts, cut_json));
+  out.set("cuts", list(slim::cuts_of(inspection.plan), cut_json));
   out.set("notices", strings(inventory.notices));
-  out.set("budgets", list(inventory.budgets, budget_json));
+  out.set("budgets", list(inspection.budgets, budget_json));
   Json reading = Json::object();
   reading.set("cached_layers", inventory.origin.cached);
   if (inventory.origin.cached > 0) reading.set("since", utc_time(inventory.origin.since));

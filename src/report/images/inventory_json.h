@@ -2,13 +2,13 @@
 #pragma once
 
 #include "inventory/compare/saved.h"
-#include "inventory/describe/inventory.h"
+#include "report/images/inspection.h"
 #include "text/json.h"
 
 namespace flense::report {
 
 using inventory::kInventorySchema;
 
-text::Json inventory_json(const inventory::Inventory& inventory);
+text::Json inventory_json(const Inspection& inspection);
 
 }  // namespace flense::report

@@ -8,6 +8,7 @@
 #include "report/format/findings.h"
 #include "report/format/table.h"
 #include "report/images/device_matrix.h"
+#include "slim/plan/cuts.h"
 
 namespace flense::report {
 
@@ -181,28 +182,27 @@ std::string base_image(const Inventory& inventory, const InventoryTextOptions& o
   return out + table.text(options.style);
 }
 
-std::string cuts(const Inventory& inventory, const InventoryTextOptions& options) {
-  if (inventory.cuts.empty()) return {};
-  std::uint64_t total = 0;
-  for (const inventory::Cut& cut : inventory.cuts)
-    if (cut.held_back.empty()) total += cut.bytes;
-  const std::string targets = inventory.targets.text();
-  std::string note =
-      fmt::format("{} at level {}", human_bytes(total), device::to_string(inventory.level));
+std::string cuts(const slim::Plan& plan, const InventoryTextOptions& options) {
+  const std::string targets = plan.targets.text();
+  std::string note = fmt::format("{} at level {}", human_bytes(plan.bytes_given_back()),
+                                 device::to_string(plan.level));
   note += targets.empty() ? "; --gpu adds device code" : fmt::format(" for {}", targets);
   Table table({{"BYTES", Align::kRight, Column::Flex::kNone},
                {"FILES", Align::kRight, Column::Flex::kNone},
                {"CUT", Align::kLeft, Column::Flex::kNone},
                {"WHAT", Align::kLeft, Column::Flex::kEnd}});
-  for (const inventory::Cut& cut : inventory.cuts) {
+  for (const slim::Cut& cut : slim::cuts_of(plan)) {
+    if (cut.bytes == 0) continue;
     const bool held = !cut.held_back.empty();
-    table.add({human_bytes(cut.bytes), grouped(cut.files), cut.id,
-               held ? fmt::format("{}; kept: {}", cut.reason, cut.held_back) : cut.reason},
+    const std::string what(cut.pass.text());
+    table.add({human_bytes(cut.bytes), grouped(cut.files), std::string(cut.pass.id()),
+               held ? fmt::format("{}; kept: {}", what, cut.held_back) : what},
               held ? Ink::kDim : Ink::kPlain);
     if (!options.verbose) continue;
     for (const inventory::SizedPath& file : cut.largest)
       table.add({human_bytes(file.bytes), "", "", file.path}, Ink::kDim);
   }
+  if (table.empty()) return {};
   return heading(options, "COULD BE CUT", note) + table.text(options.style);
 }
 
@@ -248,10 +248,11 @@ std::string models(const Inventory& inventory, const InventoryTextOptions& optio
          table.text(options.style);
 }
 
-std::string budgets(const Inventory& inventory, const InventoryTextOptions& options) {
-  if (inventory.budgets.empty()) return {};
+std::string budgets(const std::vector<inventory::BudgetResult>& results,
+                    const InventoryTextOptions& options) {
+  if (results.empty()) return {};
   std::string out = heading(options, "BUDGETS");
-  for (const inventory::BudgetResult& budget : inventory.budgets) {
+  for (const inventory::BudgetResult& budget : results) {
     if (budget.exceeded) {
       out += findings_text(budget.finding, options.style);
     } else {
@@ -285,7 +286,8 @@ std::string reading(const Inventory& inventory, const InventoryTextOptions& opti
 
 }  // namespace
 
-std::string inventory_text(const Inventory& inventory, const InventoryTextOptions& options) {
+std::string inventory_text(const Inspection& inspection, const InventoryTextOptions& options) {
+  const Inventory& inventory = inspection.inventory;
   std::string out = summary(inventory, options);
   if (!options.quiet) {
     out += layers(inventory, options);
@@ -297,9 +299,9 @@ std::string inventory_text(const Inventory& inventory, const InventoryTextOption
     out += wasted(inventory, options);
     out += models(inventory, options);
     out += base_image(inventory, options);
-    out += cuts(inventory, options);
+    out += cuts(inspection.plan, options);
   }
-  return out + budgets(inventory, options) + notices(inventory, options) +
+  return out + budgets(inspection.budgets, options) + notices(inventory, options) +
          reading(inventory, options);
 }
 

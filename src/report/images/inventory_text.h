@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "inventory/describe/inventory.h"
 #include "report/format/style.h"
+#include "report/images/inspection.h"
 
 namespace flense::report {
 
@@ -15,7 +15,6 @@ struct InventoryTextOptions {
   bool verbose = false;  ///< digests, evidence in full, examples under each cut
 };
 
-std::string inventory_text(const inventory::Inventory& inventory,
-                           const InventoryTextOptions& options);
+std::string inventory_text(const Inspection& inspection, const InventoryTextOptions& options);
 
 }  // namespace flense::report

@@ -1,4 +1,4 @@
-// What happens to each member of each layer: of an inventory what could be cut, of a plan what is.
+// What happens to each member of each layer: what goes of it by a plan, or why it stays.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "slim/plan/plan.h"
 
@@ -21,10 +20,6 @@ struct MemberFate {
 
 /// By layer and position in its tar; members that just stay are left out.
 using MemberFates = std::vector<std::map<std::uint32_t, MemberFate>>;
-
-/// `inventory` must have been asked for file_cuts.
-MemberFates member_fates(const inventory::Contents& contents,
-                         const inventory::Inventory& inventory);
 
 /// `left_alone`: files that applying the plan left as they are.
 MemberFates member_fates(const inventory::Contents& contents, const slim::Plan& plan,

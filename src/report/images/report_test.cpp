@@ -7,6 +7,7 @@
 #include "report/images/inventory_json.h"
 #include "report/images/inventory_text.h"
 #include "report/testing_schema.h"
+#include "slim/apply/testing_image.h"
 
 namespace flense::report {
 namespace {
@@ -49,43 +50,49 @@ Inventory full_inventory() {
   out.base_flavour = {
       inventory::Flavour::kRuntime,
       {{inventory::Flavour::kRuntime, "libcublas.so.12", "usr/bin/app", "DT_NEEDED"}}};
-  out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
-  out.targets.amd = {"gfx942"};
-  out.cuts = {
-      {"device-code",
-       device::Level::kSafe,
-       "device code for other GPUs",
-       1,
-       1'500'000,
-       "",
-       {{"usr/lib/libone.so", 1'500'000, 0}}},
-      {"headers", device::Level::kStandard, "C and C++ headers", 7, 70, "triton compiles", {}}};
   out.notices = {"something to know"};
-  out.budgets = inventory::check_budgets(out, {{1'000'000}, {9'000'000'000}, {}, {}});
   return out;
 }
+
+/// The same as `flense inspect` has it.
+struct Full {
+  Inventory inventory = full_inventory();
+  slim::Plan plan = [] {
+    slim::Plan out;
+    out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+    out.targets.amd = {"gfx942"};
+    out.layers.resize(1);
+    out.layers[0].edits[0] = {.action = slim::Action::kRewrite,
+                              .pass = slim::kDeviceCode,
+                              .path = "usr/lib/libone.so",
+                              .bytes_before = 2'000'000,
+                              .bytes_after = 500'000,
+                              .shares = {.code = 1'500'000}};
+    out.passes = {{slim::kDeviceCode, 1, 1'500'000, false}};
+    out.held_back = {{"usr/include/a.h", 70, "triton compiles", slim::testing::pass_of("headers")}};
+    return out;
+  }();
+  std::vector<inventory::BudgetResult> budgets =
+      inventory::check_budgets(inventory, {{1'000'000}, {9'000'000'000}, {}, {}});
+  Inspection inspection{inventory, plan, budgets};
+};
 
 TEST(InventoryJson, ConformsToItsSchema) {
   const std::string path = std::string(FLENSE_SOURCE_DIR) + "/docs/schemas/inventory-v1.json";
   const auto schema = text::parse_json(testing::read_whole(path), path);
   ASSERT_TRUE(schema) << render(schema.error());
   testing::SchemaChecker checker(*schema);
-  EXPECT_EQ(checker.check(inventory_json(full_inventory())), std::vector<std::string>{});
-  EXPECT_EQ(checker.check(inventory_json([] {
-    Inventory empty;
-    empty.target = "x";
-    return empty;
-  }())),
-            std::vector<std::string>{});
+  EXPECT_EQ(checker.check(inventory_json(Full().inspection)), std::vector<std::string>{});
+  EXPECT_EQ(checker.check(inventory_json(Inspection{{}, {}, {}})), std::vector<std::string>{});
   // The checker itself: a wrong type, a missing and an unknown member are seen.
-  text::Json broken = inventory_json(full_inventory());
+  text::Json broken = inventory_json(Full().inspection);
   broken.set("size_bytes", "large").set("surprise", 1);
   broken.erase("layers");
   EXPECT_EQ(checker.check(broken).size(), 4U);
 }
 
 TEST(InventoryJson, SurvivesReparsing) {
-  const text::Json json = inventory_json(full_inventory());
+  const text::Json json = inventory_json(Full().inspection);
   const auto again = text::parse_json(text::dump_json(json, 2), "test");
   ASSERT_TRUE(again);
   EXPECT_EQ((*again)["device_code"]["totals"].items().size(), 3U);
@@ -94,7 +101,7 @@ TEST(InventoryJson, SurvivesReparsing) {
 }
 
 TEST(InventoryText, ShowsEverySection) {
-  const std::string text = inventory_text(full_inventory(), {});
+  const std::string text = inventory_text(Full().inspection, {});
   for (const char* word : {"docker-archive:app.tar",
                            "2.0 GB packed, 5.0 GB unpacked, 1.0 MB wasted",
                            "LAYERS",
@@ -127,7 +134,7 @@ TEST(InventoryText, ShowsEverySection) {
 TEST(InventoryText, QuietKeepsTheEssential) {
   InventoryTextOptions options;
   options.quiet = true;
-  const std::string text = inventory_text(full_inventory(), options);
+  const std::string text = inventory_text(Full().inspection, options);
   EXPECT_EQ(text.find("LAYERS"), std::string::npos);
   EXPECT_NE(text.find("budget-size"), std::string::npos);
 }
@@ -137,13 +144,14 @@ TEST(InventoryText, LinesFitTheTerminal) {
     InventoryTextOptions options;
     options.style.columns = columns;
     options.style.mark.clear();
-    Inventory inventory = full_inventory();
+    Full full;
+    Inventory& inventory = full.inventory;
     inventory.layers[0].instruction = std::string(500, 'i');
     inventory.largest_files[0].path = "usr/" + std::string(300, 'p') + "/end.so";
-    inventory.budgets.clear();
+    full.budgets.clear();
     inventory.base_flavour = {};
     inventory.device_code.files[0].path = "usr/" + std::string(300, 'p') + "/end.so";
-    const std::string text = inventory_text(inventory, options);
+    const std::string text = inventory_text(full.inspection, options);
     std::size_t begin = 0;
     while (begin < text.size()) {
       const std::size_t end = text.find('\n', begin);
@@ -153,16 +161,17 @@ TEST(InventoryText, LinesFitTheTerminal) {
       }
       begin = end + 1;
     }
-    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path is what tells
+    EXPECT_NE(text.find("end.so"), std::string::npos);  // the end of a path distinguishes it
   }
 }
 
 TEST(InventoryText, HostileNamesAreHarmless) {
-  Inventory inventory = full_inventory();
+  Full full;
+  Inventory& inventory = full.inventory;
   inventory.largest_files[0].path = "a\x1b[31mred\nnext";
   inventory.target = "t\x1b]0;x";
   inventory.notices = {"n\x1b[2J"};
-  EXPECT_EQ(inventory_text(inventory, {}).find('\x1b'), std::string::npos);
+  EXPECT_EQ(inventory_text(full.inspection, {}).find('\x1b'), std::string::npos);
 }
 
 TEST(DeviceMatrix, ColumnsOrList) {
@@ -192,16 +201,7 @@ TEST(Table, AlignsAndTrims) {
   EXPECT_EQ(narrow.text(style), "  NAME\n  …nopqrstuvwxyz\n");
 }
 
-TEST(Style, ShortensByColumns) {
-  EXPECT_EQ(shorten("abc", 3), "abc");
-  EXPECT_EQ(shorten("abcd", 3), "ab…");
-  EXPECT_EQ(shorten("äöüß", 3), "äö…");
-  EXPECT_EQ(shorten_path("äöüß", 3), "…üß");
-  EXPECT_EQ(shorten("abcd", 0), "");
-  EXPECT_EQ(brief_command("python3 app.py"), "python3 app.py");
-  EXPECT_EQ(brief_command("python3 - <<E\nimport x\nE"), "python3 - <<E…");
-  EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
-  EXPECT_EQ(shorten_path("abcd", 1), "…");
+TEST(Style, PaintsWhereThereIsAMark) {
   Style colour;
   colour.mark = "\x1b[";
   EXPECT_EQ(colour.paint(Ink::kRed, "x"), "\x1b[31mx\x1b[0m");

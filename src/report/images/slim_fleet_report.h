@@ -1,5 +1,5 @@
-// What slimming several images gave: each as slim reports it, and the totals with equal layers
-// counted once.
+// The result of slimming several images: each as slim reports it, and the totals with identical
+// layers counted once.
 #pragma once
 
 #include <cstdint>

@@ -39,9 +39,9 @@ std::string passes_text(const SlimReport& report, const Style& style) {
     const std::uint64_t bytes = given_back(report, pass);
     if (bytes == 0) continue;
     total += bytes;
-    std::string what = pass.description;
+    std::string what(pass.pass.text());
     if (pass.breaks_sharing) what += " (looks beyond one layer)";
-    table.add({pass.pass, grouped(pass.files), human_bytes(bytes),
+    table.add({std::string(pass.pass.id()), grouped(pass.files), human_bytes(bytes),
                percent(bytes, report.unpacked_before), std::move(what)});
   }
   if (table.empty()) return "nothing to cut for these targets at this level\n";
@@ -71,7 +71,7 @@ std::string layers_text(const slim::SlimOutcome& outcome, const Style& style) {
 std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Style& style,
                             bool verbose) {
   if (files.empty()) return {};
-  std::string out = "\n" + style.paint(Ink::kBold, "Left as they are") + "\n";
+  std::string out = "\n" + style.paint(Ink::kBold, "Left unchanged") + "\n";
   Table table({{"COULD GIVE", Align::kRight, Column::Flex::kNone},
                {"FILE", Align::kLeft, Column::Flex::kStart},
                {"WHY", Align::kLeft, Column::Flex::kEnd}});

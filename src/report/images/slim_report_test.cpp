@@ -4,12 +4,14 @@
 
 #include "report/testing_schema.h"
 #include "slim/apply/provenance.h"
+#include "slim/apply/testing_image.h"
 #include "slim/plan/labels.h"
 
 namespace flense::report {
 namespace {
 
 using slim::Action;
+using slim::testing::pass_of;
 
 /// One of everything, so that no member of the schemas goes unseen.
 slim::Plan full_plan() {
@@ -22,15 +24,14 @@ slim::Plan full_plan() {
   out.layers[0].digest = "sha256:a";
   out.layers[0].content_bytes = 5'000;
   out.layers[0].edits = {
-      {1, {Action::kDrop, "apt-lists", "var/lib/apt/lists/x", {}, 100, 0}},
-      {2, {Action::kRewrite, "device-code", "usr/lib/libone.so", {}, 900, 400}},
-      {3, {Action::kRename, "conda-pkgs", "opt/conda/pkgs/a", "opt/conda/lib/a", 70, 70}},
-      {4, {Action::kMoved, "conda-pkgs", "opt/conda/lib/a", {}, 0, 0}},
-      {5, {Action::kRetarget, "conda-pkgs", "opt/conda/lib/b", "opt/conda/lib/a", 0, 0}}};
+      {1, {Action::kDrop, pass_of("apt-lists"), "var/lib/apt/lists/x", {}, 100, 0}},
+      {2, {Action::kRewrite, slim::kDeviceCode, "usr/lib/libone.so", {}, 900, 400}},
+      {3, {Action::kRename, pass_of("conda-pkgs"), "opt/conda/pkgs/a", "opt/conda/lib/a", 70, 70}},
+      {4, {Action::kMoved, pass_of("conda-pkgs"), "opt/conda/lib/a", {}, 0, 0}},
+      {5, {Action::kRetarget, pass_of("conda-pkgs"), "opt/conda/lib/b", "opt/conda/lib/a", 0, 0}}};
   out.layers[1].digest = "sha256:b";
   out.left_alone = {{"usr/lib/libtwo.so", 30, "it has no section headers"}};
-  out.passes = {{"device-code", "device code for other GPUs", 1, 500, false},
-                {"apt-lists", "package index lists", 1, 100, true}};
+  out.passes = {{slim::kDeviceCode, 1, 500, false}, {pass_of("apt-lists"), 1, 100, true}};
   out.bolder = {{"best-fit", 12}};
   out.notices = {"build files stay"};
   return out;
@@ -42,7 +43,7 @@ slim::SlimOutcome full_outcome() {
   out.manifest_digest = "sha256:out";
   out.layers = {{"RUN pip", "sha256:a", "sha256:c", 4'000, 3'000, 6'000, 5'400},
                 {"COPY app", "sha256:b", "sha256:b", 10, 10, 20, 20}};
-  out.bytes_by_pass = {{"device-code", 480}, {"apt-lists", 100}};
+  out.bytes_by_pass = {{slim::kDeviceCode, 480}, {pass_of("apt-lists"), 100}};
   out.left_alone = {{"usr/lib/libthree.so", 5, "the output did not prove itself"}};
   out.notices = {"something to know"};
   return out;
@@ -62,18 +63,18 @@ TEST(SlimDocuments, ConformToTheirSchemas) {
   const slim::SlimOutcome outcome = full_outcome();
   const SlimReport report{plan, &outcome, "oci:out", 6'020, 5'420, true};
   slim::SlimOptions options;
-  options.targets = plan.targets;
-  options.keep = {"opt/**"};
+  options.cuts.targets = plan.targets;
+  options.cuts.keep = {"opt/**"};
   EXPECT_EQ(complaints(slim::to_json(plan), "plan-v1"), kNone);
   EXPECT_EQ(complaints(slim_json(report, outcome), "slim-v1"), kNone);
-  options.recompress = device::CodeCompression::kSize;
+  options.cuts.recompress = device::CodeCompression::kSize;
   const slim::DriverFloor floor{"580.65.06", "550.54.14"};
   EXPECT_EQ(complaints(slim::provenance(plan, options, outcome, "oci:out", floor), "provenance-v1"),
             kNone);
   const auto marker = text::parse_json(slim::marker_file(options).text, "marker");
   ASSERT_TRUE(marker);
   EXPECT_EQ(complaints(*marker, "marker-v1"), kNone);
-  // A member that no schema names is seen.
+  // A member that is not in the schema is detected.
   EXPECT_EQ(complaints(slim::to_json(plan).set("surprise", 1), "plan-v1").size(), 1U);
 }
 

@@ -1,4 +1,4 @@
-// Forms that are lists of lines or of XML elements.
+// Formats that are lists of lines or of XML elements.
 #include <map>
 
 #include "base/format.h"

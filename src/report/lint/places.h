@@ -1,4 +1,4 @@
-// What the forms of lint's findings share: where a finding is, in lines and columns.
+// Shared by the formats of lint's findings: where a finding is, in lines and columns.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace flense::report {
 struct LintPlace {
   const lint::SourceText* source = nullptr;  ///< null: the file is not part of the project
   bool whole_file = true;
-  lint::Position begin, end;  ///< the end is behind the last byte
+  lint::Position begin, end;  ///< the end is after the last byte
 };
 
 LintPlace place_of(const lint::Project& project, const lint::Finding& finding);

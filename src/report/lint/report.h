@@ -1,4 +1,4 @@
-// Findings of `flense lint` in the forms that people, editors and code hosts read.
+// Findings of `flense lint` in the formats that people, editors and code hosts read.
 #pragma once
 
 #include <string>

@@ -36,7 +36,7 @@ std::string excerpt(const LintPlace& place, const Style& style, Ink ink) {
   const std::string_view line = place.source->line(place.begin.line);
   const std::size_t first = place.begin.column - 1;
   const std::size_t last = place.end.line == place.begin.line ? place.end.column - 1 : line.size();
-  // Of a long line what is around the caret.
+  // Of a long line, the part around the caret.
   const std::size_t from = line.size() <= kLongest || first < kLongest / 2 ? 0 : first - 40;
   const std::string_view part = line.substr(std::min(from, line.size()), kLongest);
   const std::size_t width =
@@ -71,7 +71,7 @@ std::string lint_summary(const LintReport& report, const Style& style) {
   if (report.outcome.ignored + report.outcome.waived > 0)
     out += fmt::format("; {} ignored, {} waived", report.outcome.ignored, report.outcome.waived);
   out += "\n";
-  if (mendable > 0) out += fmt::format("--fix mends {} of them, --diff shows how\n", mendable);
+  if (mendable > 0) out += fmt::format("--fix fixes {} of them, --diff shows how\n", mendable);
   if (!report.outcome.findings.empty())
     out += fmt::format("flense explain {} says more about a rule\n",
                        report.outcome.findings.front().rule);

@@ -1,5 +1,5 @@
-// Differences of two texts as patch(1) reads them, by the O(ND) algorithm of Myers (1986) between
-// what both begin and end with. Texts that differ in more places are one large change.
+// Differences between two texts in the format of patch(1), by the O(ND) algorithm of Myers (1986)
+// between the common prefix and suffix. Texts that differ in too many places are one large change.
 #include <algorithm>
 #include <optional>
 
@@ -49,7 +49,7 @@ std::optional<std::string> script(const Lines& a, const Lines& b) {
       while (x < n && x - k < m && equal(x, x - k)) ++x;
       at(k) = x;
       if (x < n || x - k < m) continue;
-      // Back from the end.
+      // Backwards from the end.
       std::string out;
       std::ptrdiff_t px = n, py = m;
       for (std::ptrdiff_t back = d; back > 0; --back) {

@@ -1,4 +1,4 @@
-// Hosts whose verdict is the same, for the same reasons: what a cluster's report is made of.
+// Hosts with the same verdict for the same reasons: the building blocks of a cluster's report.
 #pragma once
 
 #include <cstddef>

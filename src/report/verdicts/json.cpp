@@ -82,7 +82,7 @@ std::vector<SarifFinding> verdict_findings(std::string_view target,
       finding.verdict = compat::to_string(check.verdict);
       for (const compat::Evidence& one : check.evidence)
         finding.evidence.push_back(fmt::format("{}: {}", one.side, one.text));
-      // The message holds what changes from run to run; the place and the rule do not.
+      // The message contains what changes from run to run; the place and the rule do not change.
       finding.identity = fmt::format("{}\n{}\n{}", check.id, target, names);
       out.push_back(std::move(finding));
     }

@@ -28,7 +28,7 @@ using Term = std::vector<Expression>;
 using Terms = std::vector<Term>;
 
 // GPU feature discovery writes each number of the driver's version as a label, under these older
-// and under newer names alike (cuda.driver-version.*).
+// names as well as under newer ones (cuda.driver-version.*).
 constexpr std::string_view kDriver[] = {
     "nvidia.com/cuda.driver.major", "nvidia.com/cuda.driver.minor", "nvidia.com/cuda.driver.rev"};
 constexpr std::string_view kMajor = "nvidia.com/gpu.compute.major",
@@ -76,7 +76,7 @@ Terms driver_at_least(const std::string& version) {
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const bool last = i + 1 == numbers.size();
     Term term = same;
-    // The last number may be equal; at least 0 holds for whatever is there.
+    // The last number may be equal; "at least 0" holds for any value.
     if (last && numbers[i] == 0) {
       out.push_back(std::move(term));
       break;
@@ -182,10 +182,10 @@ bool has(const Requirements& needs, std::string_view vendor) {
 }
 
 std::string head(const Requirements& needs) {
-  std::string out = fmt::format("# What {} needs of a node, by flense.\n", printable(needs.name));
+  std::string out = fmt::format("# What {} needs from a node, by flense.\n", printable(needs.name));
   const bool driver = needs.driver_native.value || needs.driver_minor.value;
   if (!driver && has(needs, "nvidia"))
-    out += fmt::format("# No driver is asked for, as the least one is unknown: {}.\n",
+    out += fmt::format("# No driver is required, as the minimum is unknown: {}.\n",
                        printable(needs.driver_native.evidence));
   if (has(needs, "amd"))
     out += "# AMD's node labeller does not write the gfx target; flense host --labels does.\n";

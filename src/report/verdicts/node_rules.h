@@ -1,4 +1,4 @@
-// What an image requires, as rules that a cluster evaluates by the labels of its nodes.
+// What an image requires, as rules that a cluster evaluates on the labels of its nodes.
 #pragma once
 
 #include <string>

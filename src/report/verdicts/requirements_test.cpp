@@ -166,7 +166,7 @@ TEST(NodeAffinity, AWholeDriverVersionIsMet) {
   EXPECT_TRUE(matches(yaml, node("550", "54", "14", "10", "0")));
   EXPECT_FALSE(matches(yaml, node("550", "54", "13", "10", "0")));
   EXPECT_FALSE(matches(yaml, node("525", "60", "13", "10", "0")));
-  EXPECT_TRUE(matches(yaml, node("700", "0", "0", "13", "5")));  // a GPU to come
+  EXPECT_TRUE(matches(yaml, node("700", "0", "0", "13", "5")));  // a future GPU
   EXPECT_FALSE(matches(yaml, node("700", "0", "0", "7", "5")));
   EXPECT_FALSE(matches(yaml, node("700", "0", "0", "8", "9")));
   auto arm = node("550", "54", "14", "8", "0");
@@ -197,9 +197,9 @@ TEST(NodeAffinity, AnUnknownDriverIsSaidAndNoGpuIsAnError) {
   Requirements needs = full();
   needs.driver_native = needs.driver_minor = needs.driver_ptx =
       Text::unknown("newer\nthan the table");
-  EXPECT_THAT(node_affinity(needs).value(),
-              HasSubstr("# No driver is asked for, as the least one is "
-                        "unknown: newer\\x0athan the table"));
+  EXPECT_THAT(
+      node_affinity(needs).value(),
+      HasSubstr("# No driver is required, as the minimum is unknown: newer\\x0athan the table"));
   needs.gpus.clear();
   needs.ptx_onwards = {};
   EXPECT_FALSE(node_affinity(needs));
@@ -224,7 +224,7 @@ TEST(NfdCompatibility, RulesOfTheSpecification) {
   needs.ptx_onwards = {};
   needs.driver_minor = Text::known("535", "table");
   EXPECT_EQ(nfd_compatibility(needs).value(),
-            "# What a\"b\\x1b needs of a node, by flense.\n"
+            "# What a\"b\\x1b needs from a node, by flense.\n"
             "version: v1alpha1\n"
             "compatibilities:\n"
             "- description: \"GPU, driver and processor for a\\\"b\\\\x1b\"\n"

@@ -104,7 +104,7 @@ void gpu_rows(const Requirements& needs, Sheet& sheet) {
   for (const ServedGpu& gpu : needs.gpus) most = std::max(most, gpu.ptx_bytes);
   line("GPUs, by PTX", Service::kPtx,
        fmt::format("compiled at first use, up to {} of PTX", human_bytes(most)));
-  // Architectures that the same libraries leave out share a line.
+  // Architectures left out by the same libraries share a line.
   std::vector<std::pair<const ServedGpu*, std::string>> partly;
   for (const ServedGpu& gpu : needs.gpus) {
     if (!is(gpu, Service::kPartly)) continue;

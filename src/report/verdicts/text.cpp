@@ -66,7 +66,7 @@ std::string group_lines(const VerdictGroup& group, const VerdictTextOptions& opt
     else if (options.all || check.verdict != Verdict::kOk)
       out += check_lines(check, options);
   }
-  // What decides nothing and cannot be known of a host in words would bury what does.
+  // What decides nothing and cannot be known for a described host would bury what does.
   if (!open.empty())
     out += fmt::format("  {}  {} (not decisive; --all tells what is missing)\n",
                        painted(Verdict::kUnknown, options.style), fmt::join(open, ", "));

@@ -22,14 +22,15 @@ constexpr unsigned kPackers = 4;  ///< threads that compress, for each layer
 codec::Compression wanted_compression(const image::Image& image, std::size_t index,
                                       const SlimOptions& options) {
   const bool follows = image.layers[index].added && index > 0;
-  return options.compression.value_or(image.layers[follows ? index - 1 : index].compression);
+  return options.packing.compression.value_or(
+      image.layers[follows ? index - 1 : index].compression);
 }
 
 /// Whether the layer is stored as it shall be in the output.
 bool packed_as_wanted(const image::Image& image, std::size_t index, const SlimOptions& options) {
   const image::Layer& layer = image.layers[index];
-  return options.lazy ? image::is_estargz(layer)
-                      : wanted_compression(image, index, options) == layer.compression;
+  return options.packing.lazy ? image::is_estargz(layer)
+                              : wanted_compression(image, index, options) == layer.compression;
 }
 
 /// A layer without edits only changes its packing; the tar inside stays, byte for byte.
@@ -62,26 +63,27 @@ Result<void> check_unchanged(const image::Layer& layer, std::size_t index,
 
 /// The layer as an uncompressed tar, with its edits made.
 Result<LayerOutcome> write_tar(const image::Image& image, std::size_t index, const LayerPlan& edits,
-                               const SlimOptions& options, Progress* progress, Sink& to) {
+                               const SlimOptions& options, const Workplace& workplace, Sink& to) {
   if (edits.edits.empty() && image.entries() == nullptr) {
-    TRY_DO(repack_layer(image, index, progress, to));
+    TRY_DO(repack_layer(image, index, workplace.progress, to));
     return LayerOutcome{};
   }
   std::vector<AddedFile> added;
   if (!edits.edits.empty()) added.push_back(marker_file(options));
-  return apply_layer(image, index, edits, options, added, progress, to);
+  return apply_layer(image, index, edits, options.cuts, added, workplace, to);
 }
 
 Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, const Plan& plan,
                                  const SlimOptions& options, std::uint64_t unpacked,
-                                 image::ImageWriter& writer, Progress* progress) {
+                                 image::ImageWriter& writer, const Workplace& workplace) {
   const image::Layer& layer = image.layers[index];
   const LayerPlan& edits = plan.layers[index];
-  const bool kept = index < options.kept_layers;
+  const bool kept = index < options.packing.kept_layers;
   WrittenLayer out;
   if (kept && !edits.edits.empty())
     return fail(Code::kInternal, "layer {} shall stay, and the plan changes it", index + 1);
-  const bool split = !kept && options.split_bytes > 0 && unpacked > options.split_bytes;
+  const bool split =
+      !kept && options.packing.split_bytes > 0 && unpacked > options.packing.split_bytes;
   const bool packed = kept || packed_as_wanted(image, index, options);
   if (edits.edits.empty() && packed && !split) {
     TRY(auto stored, writer.copy_layer(image, index));
@@ -89,20 +91,20 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
     return out;
   }
   const LayerPacking packing{wanted_compression(image, index, options),
-                             {options.compression_level, std::min(processor_count(), kPackers)},
-                             options.lazy,
-                             options.prefetch};
+                             {options.packing.level, std::min(processor_count(), kPackers)},
+                             options.packing.lazy,
+                             options.packing.prefetch};
   const bool same_tar = edits.edits.empty() && image.entries() == nullptr;
   // Both read the tar more than once.
   if (split || packing.lazy) {
-    TRY(const auto spool, LayerSpool::create(options.scratch_directory));
-    TRY(out.outcome, write_tar(image, index, edits, options, progress, *spool));
+    TRY(const auto spool, LayerSpool::create(workplace.scratch_directory));
+    TRY(out.outcome, write_tar(image, index, edits, options, workplace, *spool));
     if (same_tar) TRY_DO(check_unchanged(layer, index, spool->diff_id()));
     TRY(const Bytes tar, spool->tar());
     const std::string name = fmt::format("layer {}", index + 1);
     LayerParts parts;
     if (split) {
-      TRY(parts, write_parts(tar, name, options.split_bytes, packing, writer));
+      TRY(parts, write_parts(tar, name, options.packing.split_bytes, packing, writer));
     }
     if (parts.stored.empty() && packing.lazy && !(same_tar && packed))
       TRY_DO(write_lazy(tar, name, packing, writer, parts));
@@ -117,7 +119,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
     return out;
   }
   TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
-  TRY(out.outcome, write_tar(image, index, edits, options, progress, *sink));
+  TRY(out.outcome, write_tar(image, index, edits, options, workplace, *sink));
   TRY_DO(sink->finish());
   if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
   out.stored.push_back(sink->result());
@@ -129,11 +131,6 @@ Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter
   for (std::size_t part = 0; part < known.stored.size(); ++part)
     TRY_DO(writer.copy_layer(*known.from, known.first + part));
   return WrittenLayer{known.stored, known.outcome, true};
-}
-
-void add_counts(std::map<std::string, std::uint64_t>& to,
-                const std::map<std::string, std::uint64_t>& from) {
-  for (const auto& [name, value] : from) to[name] += value;
 }
 
 /// Layer positions, largest work first, so that two workers end at about the same time.
@@ -167,7 +164,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
-                                Progress* progress, LayerPool* pool) {
+                                const Workplace& workplace, LayerPool* pool) {
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);
   std::vector<std::string> keys(count);
@@ -175,7 +172,8 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
     for (std::size_t i = 0; i < count; ++i)
       // What an added layer becomes depends on the one below.
       if (!image.layers[i].added)
-        keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options, i < options.kept_layers);
+        keys[i] = LayerPool::key(image.layers[i], plan.layers[i], options,
+                                 i < options.packing.kept_layers);
   const std::vector<std::size_t> order = by_size(unpacked);
   TRY_DO(parallel_for(
       count, std::min(processor_count(), kLayersAtOnce), [&](std::size_t turn) -> Result<void> {
@@ -186,7 +184,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
         }
         TRY(written[index],
             with_context(
-                write_layer(image, index, plan, options, unpacked[index], writer, progress),
+                write_layer(image, index, plan, options, unpacked[index], writer, workplace),
                 "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
         return {};
       }));
@@ -207,19 +205,19 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
       LayerSizes sizes = part_sizes(image.layers[i], unpacked[i], one, part, layer.stored.size());
       // Lazy layers hold a table of contents beside what was there; what was taken over says
       // nothing.
-      const bool grown = options.lazy && sizes.unpacked_after > 0;
+      const bool grown = options.packing.lazy && sizes.unpacked_after > 0;
       if (layer.stored.size() == 1 && plan.layers[i].edits.empty() && !grown)
         sizes.unpacked_after = unpacked[i];
       out.layers.push_back(std::move(sizes));
       diff_ids.push_back(one.diff_id);
       stored.push_back(one);
     }
-    add_counts(out.bytes_by_pass, layer.outcome.bytes_by_pass);
-    add_counts(out.files_by_pass, layer.outcome.files_by_pass);
+    for (const auto& [pass, bytes] : layer.outcome.bytes_by_pass) out.bytes_by_pass[pass] += bytes;
     std::ranges::move(layer.outcome.left_alone, std::back_inserter(out.left_alone));
     std::ranges::move(layer.outcome.notices, std::back_inserter(out.notices));
   }
-  if (options.split_bytes > 0) TRY_DO(check_layer_count(stored.size(), options.split_bytes));
+  if (options.packing.split_bytes > 0)
+    TRY_DO(check_layer_count(stored.size(), options.packing.split_bytes));
   const bool keep_config = plan.empty() && already_labelled(image.config, options);
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;

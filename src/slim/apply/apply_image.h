@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/progress.h"
 #include "image/model/image.h"
 #include "image/output/writer.h"
 #include "slim/apply/apply_layer.h"
@@ -27,8 +26,7 @@ struct SlimOutcome {
   bool changed = false;
   std::string manifest_digest;
   std::vector<LayerSizes> layers;
-  std::map<std::string, std::uint64_t> bytes_by_pass;
-  std::map<std::string, std::uint64_t> files_by_pass;
+  std::map<Pass, std::uint64_t> bytes_by_pass;
   std::vector<LeftAlone> left_alone;
   std::vector<std::string> notices;
   // With a pool: how many layers came from it, and what it shall learn of this image.
@@ -48,6 +46,6 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
-                                Progress* progress, LayerPool* pool = nullptr);
+                                const Workplace& workplace, LayerPool* pool = nullptr);
 
 }  // namespace flense::slim

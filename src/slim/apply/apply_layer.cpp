@@ -6,14 +6,14 @@
 namespace flense::slim {
 
 Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
-                                 const LayerPlan& plan, const SlimOptions& options,
-                                 const std::vector<AddedFile>& added, Progress* progress,
+                                 const LayerPlan& plan, const CutRules& cuts,
+                                 const std::vector<AddedFile>& added, const Workplace& workplace,
                                  Sink& to) {
-  LayerEditor editor(options, added, true, to);
+  LayerEditor editor(cuts, workplace, added, true, to);
   editor.begin_layer(plan);
   image::WalkOptions walk;
-  walk.scratch_directory = options.scratch_directory;
-  walk.progress = progress;
+  walk.scratch_directory = workplace.scratch_directory;
+  walk.progress = workplace.progress;
   TRY_DO(
       image::walk_layer(image, index, walk,
                         [&](const image::LayerEntry& entry, image::EntryContent* content,

@@ -66,17 +66,15 @@ Result<void> replace_file(const std::filesystem::path& like, const std::filesyst
   return file.commit();
 }
 
-void count(LayerOutcome& outcome, const std::string& pass, std::uint64_t bytes) {
+void count(LayerOutcome& outcome, Pass pass, std::uint64_t bytes) {
   if (bytes == 0) return;
   outcome.bytes_by_pass[pass] += bytes;
-  ++outcome.files_by_pass[pass];
 }
 
 void count_rewrite(LayerOutcome& outcome, std::uint64_t saved, const RewrittenElf& result) {
-  const RewriteShares shares = shares_of(result, saved);
-  count(outcome, "debug-sections", shares.debug);
-  count(outcome, "recompressed-code", shares.recompressed);
-  count(outcome, "device-code", shares.device_code);
+  shares_of(result.measure, saved).for_each([&](Pass pass, std::uint64_t bytes) {
+    count(outcome, pass, bytes);
+  });
 }
 
 using Inode = std::pair<dev_t, ino_t>;
@@ -109,21 +107,33 @@ Tree survey(const std::filesystem::path& root) {
 /// leads nothing out of the tree.
 struct Place {
   UniqueFd directory;
-  std::filesystem::path path;
+  std::filesystem::path path;   ///< through the descriptor
+  std::filesystem::path shown;  ///< as the user knows it
+
+  /// Errors of what was done by `path` name the file as the user knows it.
+  template <class T>
+  Result<T> named(Result<T> result) const {
+    if (result) return result;
+    const std::string through = path.parent_path().string();
+    std::string& message = result.error().message;
+    if (const std::size_t at = message.find(through); at != std::string::npos)
+      message.replace(at, through.size(), shown.parent_path().string());
+    return result;
+  }
 };
 
 class InPlace {
  public:
-  static Result<InPlace> open(const std::filesystem::path& root, const SlimOptions& options) {
+  static Result<InPlace> open(const std::filesystem::path& root, RewriteOptions rewrite) {
     UniqueFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return system_error(errno, "cannot open " + root.string());
-    return InPlace(root, std::move(fd), options);
+    return InPlace(root, std::move(fd), std::move(rewrite));
   }
 
   Result<void> rewrite(const Edit& edit) {
     TRY(const Place place, place_of(edit.path));
     const std::filesystem::path& path = place.path;
-    TRY(const MappedFile original, MappedFile::open(path));
+    TRY(const MappedFile original, place.named(MappedFile::open(path)));
     TRY(const RewrittenElf result, rewrite_elf(original.bytes(), edit.path, rewrite_));
     if (!result.changed) {
       if (!result.left_alone.empty())
@@ -136,7 +146,7 @@ class InPlace {
     const std::uint64_t saved = original.bytes().size() - bytes.size();
     struct stat before{};
     if (::lstat(path.c_str(), &before) != 0) return system_error(errno, "cannot read " + edit.path);
-    TRY_DO(with_context(replace_file(path, path, bytes), "writing {}", edit.path));
+    TRY_DO(place.named(replace_file(path, path, bytes)));
     TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
     count_rewrite(outcome_, saved, result);
     return {};
@@ -189,10 +199,8 @@ class InPlace {
       return {};
     }
     if (!*updated) return {};
-    TRY_DO(with_context(replace_file(place->path, place->path, as_bytes(**updated)), "writing {}",
-                        path));
+    TRY_DO(place->named(replace_file(place->path, place->path, as_bytes(**updated))));
     fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
-    ++outcome_.files_by_pass["package-lists"];
     return {};
   }
 
@@ -231,16 +239,17 @@ class InPlace {
     return system_error(error, "cannot replace " + name);
   }
 
-  InPlace(const std::filesystem::path& root, UniqueFd fd, const SlimOptions& options)
-      : root_(std::move(fd)), rewrite_(rewrite_options(options)), tree_(survey(root)) {}
+  InPlace(const std::filesystem::path& root, UniqueFd fd, RewriteOptions rewrite)
+      : shown_(root), root_(std::move(fd)), rewrite_(std::move(rewrite)), tree_(survey(root)) {}
 
   Result<Place> place_of(const std::string& path) const {
     TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));
     std::filesystem::path named =
         fmt::format("/proc/self/fd/{}/{}", directory.get(), base_name(path));
-    return Place{std::move(directory), std::move(named)};
+    return Place{std::move(directory), std::move(named), shown_ / path};
   }
 
+  std::filesystem::path shown_;
   UniqueFd root_;
   RewriteOptions rewrite_;
   Tree tree_;
@@ -251,8 +260,8 @@ class InPlace {
 }  // namespace
 
 Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
-                                    const SlimOptions& options, Progress* progress) {
-  TRY(InPlace tree, InPlace::open(root, options));
+                                    const CutRules& cuts, const Workplace& workplace) {
+  TRY(InPlace tree, InPlace::open(root, rewrite_options(cuts, workplace)));
   for (const auto& [position, edit] : plan.edits) {
     switch (edit.action) {
       case Action::kRewrite:
@@ -272,17 +281,18 @@ Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const Lay
       case Action::kPlace:
         break;
     }
-    if (progress != nullptr) TRY_DO(progress->add(edit.bytes_before));
+    if (workplace.progress != nullptr) TRY_DO(workplace.progress->add(edit.bytes_before));
   }
   TRY_DO(tree.update_lists());
   return tree.take();
 }
 
 Result<LayerOutcome> slim_file(const std::filesystem::path& input,
-                               const std::filesystem::path& output, const SlimOptions& options) {
+                               const std::filesystem::path& output, const CutRules& cuts,
+                               const Workplace& workplace) {
   TRY(const MappedFile original, MappedFile::open(input));
   TRY(const RewrittenElf result,
-      rewrite_elf(original.bytes(), input.filename().string(), rewrite_options(options)));
+      rewrite_elf(original.bytes(), input.filename().string(), rewrite_options(cuts, workplace)));
   LayerOutcome outcome;
   outcome.content_before = original.bytes().size();
   const Bytes bytes = result.changed ? result.content.bytes() : original.bytes();
@@ -290,7 +300,7 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   if (!result.left_alone.empty())
     outcome.left_alone.push_back({input.string(), 0, result.left_alone});
   if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
-  if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice(options.drivers));
+  if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice(workplace.drivers));
   if (input != output) {
     TRY_DO(replace_file(input, output, bytes));
   } else if (result.changed) {

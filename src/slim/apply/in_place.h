@@ -14,11 +14,12 @@ namespace flense::slim {
 /// Executes the one layer of `plan` on the tree at `root`. Package lists follow after each file
 /// they list. A failure leaves every file whole, old or new.
 Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
-                                    const SlimOptions& options, Progress* progress);
+                                    const CutRules& cuts, const Workplace& workplace);
 
 /// One ELF file into `output`, which may be the input's own path. The outcome names the reason when
 /// nothing could be changed; then `output`, if it is another path, is a copy.
 Result<LayerOutcome> slim_file(const std::filesystem::path& input,
-                               const std::filesystem::path& output, const SlimOptions& options);
+                               const std::filesystem::path& output, const CutRules& cuts,
+                               const Workplace& workplace);
 
 }  // namespace flense::slim

@@ -37,10 +37,11 @@ class InPlace : public ::testing::Test {
   LayerOutcome apply(std::vector<Edit> edits) {
     LayerPlan plan;
     for (Edit& edit : edits) plan.edits.emplace(plan.edits.size(), std::move(edit));
-    return must(apply_in_place(dir_ / "tree", plan, testing::options_for_tests(), nullptr));
+    return must(apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
+                               testing::workplace_for_tests()));
   }
   static Edit rewrite(const std::string& path) {
-    return {Action::kRewrite, "device-code", path, {}, 6000, 1000};
+    return {Action::kRewrite, kDeviceCode, path, {}, 6000, 1000};
   }
 
   image::fixture::TempDir dir_;
@@ -69,7 +70,7 @@ TEST_F(InPlace, ChangedFilesKeepModeTimesAndAttributes) {
     EXPECT_EQ(::getxattr(path("lib.so").c_str(), "user.note", value, sizeof value), 4);
     EXPECT_STREQ(value, "kept");
   }
-  EXPECT_EQ(outcome.bytes_by_pass.at("debug-sections"),
+  EXPECT_EQ(outcome.bytes_by_pass.at(kDebugSections),
             static_cast<std::uint64_t>(before.st_size - after.st_size));
 }
 
@@ -98,11 +99,12 @@ TEST_F(InPlace, AllNamesInTheTreeGetTheNewContentOthersKeepTheOld) {
 TEST_F(InPlace, DroppedNamesOfAContentThatStaysGiveNothing) {
   write("a", "content");
   std::filesystem::create_hard_link(path("a"), path("b"));
-  const LayerOutcome outcome = apply({{Action::kRename, "apt-lists", "a", "b", 7, 7},
-                                      {Action::kMoved, "apt-lists", "b", {}, 0, 0}});
+  const LayerOutcome outcome =
+      apply({{Action::kRename, testing::pass_of("apt-lists"), "a", "b", 7, 7},
+             {Action::kMoved, testing::pass_of("apt-lists"), "b", {}, 0, 0}});
   EXPECT_FALSE(std::filesystem::exists(path("a")));
   EXPECT_EQ(text_of(path("b")), "content");
-  EXPECT_FALSE(outcome.bytes_by_pass.contains("apt-lists"));
+  EXPECT_FALSE(outcome.bytes_by_pass.contains(testing::pass_of("apt-lists")));
 }
 
 TEST_F(InPlace, ListsFollowAndStrangersStay) {
@@ -115,7 +117,7 @@ TEST_F(InPlace, ListsFollowAndStrangersStay) {
   EXPECT_EQ(text_of(path("site-packages/pkg-1.dist-info/RECORD")), "other,sha256=Y,1\n");
   EXPECT_EQ(text_of(dir_ / "outside/x.dist-info/RECORD"), "../../tree/doc,,\n");
   EXPECT_TRUE(std::filesystem::exists(path("doc")));
-  EXPECT_EQ(outcome.bytes_by_pass.at("apt-lists"), 4U);
+  EXPECT_EQ(outcome.bytes_by_pass.at(testing::pass_of("apt-lists")), 4U);
 }
 
 TEST_F(InPlace, AListOfAnotherListFollowsIt) {
@@ -136,21 +138,35 @@ TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {
   ASSERT_EQ(outcome.left_alone.size(), 1U);
 }
 
+TEST_F(InPlace, ErrorsNameTheFileAsTheUserDoes) {
+  // The temporary name beside it would be longer than a name may be.
+  const std::string file = "d/" + std::string(250, 'l');
+  write(file, library_);
+  LayerPlan plan;
+  plan.edits.emplace(0, rewrite(file));
+  const auto result = apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
+                                     testing::workplace_for_tests());
+  ASSERT_FALSE(result);
+  EXPECT_THAT(render(result.error()), HasSubstr(path(file).string()));
+  EXPECT_THAT(render(result.error()), Not(HasSubstr("/proc/self")));
+}
+
 TEST_F(InPlace, SingleFiles) {
   write("lib.so", library_);
-  const SlimOptions options = testing::options_for_tests();
-  const LayerOutcome outcome = must(slim_file(path("lib.so"), path("out.so"), options));
+  const CutRules cuts = testing::options_for_tests().cuts;
+  const Workplace workplace = testing::workplace_for_tests();
+  const LayerOutcome outcome = must(slim_file(path("lib.so"), path("out.so"), cuts, workplace));
   EXPECT_EQ(text_of(path("lib.so")), library_);
   EXPECT_EQ(text_of(path("out.so")).size(), outcome.content_after);
   write("text", "no library");
-  must(slim_file(path("text"), path("copy"), options));
+  must(slim_file(path("text"), path("copy"), cuts, workplace));
   EXPECT_EQ(text_of(path("copy")), "no library");
   write("lib.so.1", library_);
   std::filesystem::create_symlink("lib.so.1", path("link.so"));
-  must(slim_file(path("link.so"), path("link.so"), options));
+  must(slim_file(path("link.so"), path("link.so"), cuts, workplace));
   EXPECT_TRUE(std::filesystem::is_symlink(path("link.so")));
   EXPECT_EQ(text_of(path("lib.so.1")), text_of(path("out.so")));
-  must(slim_file(path("lib.so"), path("lib.so"), options));
+  must(slim_file(path("lib.so"), path("lib.so"), cuts, workplace));
   EXPECT_EQ(text_of(path("lib.so")), text_of(path("out.so")));
 }
 

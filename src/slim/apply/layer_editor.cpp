@@ -17,13 +17,13 @@ std::uint64_t stored_size(const image::LayerEntry& entry, const codec::TarReader
 
 }  // namespace
 
-LayerEditor::LayerEditor(const SlimOptions& options, std::vector<AddedFile> added, bool globals,
-                         Sink& to)
-    : rewrite_(rewrite_options(options)),
+LayerEditor::LayerEditor(const CutRules& cuts, const Workplace& workplace,
+                         std::vector<AddedFile> added, bool globals, Sink& to)
+    : rewrite_(rewrite_options(cuts, workplace)),
       added_(std::move(added)),
       globals_(globals),
       tar_(to),
-      held_(options.scratch_directory) {
+      held_(workplace.scratch_directory) {
   for (const AddedFile& file : added_) added_paths_.insert(file.path);
 }
 
@@ -102,10 +102,7 @@ void LayerEditor::update_list(Deferred& list) {
 
 Result<void> LayerEditor::write_list(const Deferred& list) {
   codec::TarMember member = list.entry.member;
-  if (list.changed) {
-    forget_signatures(member, list.entry.path);
-    ++outcome_.files_by_pass["package-lists"];
-  }
+  if (list.changed) forget_signatures(member, list.entry.path);
   return write_bytes(std::move(member), as_bytes(list.text));
 }
 
@@ -208,7 +205,7 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
   fates_[entry.path] = fate_of(bytes);
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
-  count_rewrite(shares_of(result, original.size() - bytes.size()));
+  count_rewrite(result, original.size() - bytes.size());
   return write_bytes(std::move(member), bytes);
 }
 
@@ -223,7 +220,7 @@ Result<void> LayerEditor::hold(const Edit& edit, const image::LayerEntry& entry,
   const Bytes bytes = result.changed ? result.content.bytes() : original;
   if (result.changed) {
     forget_signatures(member, edit.new_path);
-    count_rewrite(shares_of(result, original.size() - bytes.size()));
+    count_rewrite(result, original.size() - bytes.size());
     held_fates_.insert_or_assign(edit.new_path, fate_of(bytes));
   } else if (!result.left_alone.empty()) {
     outcome_.left_alone.push_back(
@@ -325,16 +322,14 @@ Result<void> LayerEditor::write_bytes(codec::TarMember member, Bytes bytes) {
   return write_stream(std::move(member), &source);
 }
 
-void LayerEditor::count(const std::string& pass, std::uint64_t bytes) {
+void LayerEditor::count(Pass pass, std::uint64_t bytes) {
   outcome_.bytes_by_pass[pass] += bytes;
-  ++outcome_.files_by_pass[pass];
 }
 
-void LayerEditor::count_rewrite(const RewriteShares& shares) {
-  // A file can give all of them; each is named by its own pass.
-  if (shares.debug > 0) count("debug-sections", shares.debug);
-  if (shares.recompressed > 0) count("recompressed-code", shares.recompressed);
-  if (shares.device_code > 0) count("device-code", shares.device_code);
+void LayerEditor::count_rewrite(const RewrittenElf& result, std::uint64_t saved) {
+  shares_of(result.measure, saved).for_each([&](Pass pass, std::uint64_t bytes) {
+    count(pass, bytes);
+  });
 }
 
 }  // namespace flense::slim

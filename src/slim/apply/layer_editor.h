@@ -19,7 +19,8 @@ class LayerEditor {
  public:
   /// `added` are written at the end and replace members of the same path. `globals`: global PAX
   /// headers stay; they cannot when several archives become one.
-  LayerEditor(const SlimOptions& options, std::vector<AddedFile> added, bool globals, Sink& to);
+  LayerEditor(const CutRules& cuts, const Workplace& workplace, std::vector<AddedFile> added,
+              bool globals, Sink& to);
 
   /// The members that follow are those of the layer that `plan` speaks of; it must outlive them.
   void begin_layer(const LayerPlan& plan);
@@ -62,8 +63,8 @@ class LayerEditor {
   void forget_signatures(codec::TarMember& member, const std::string& path);
   Result<void> write_stream(codec::TarMember member, Source* content);
   Result<void> write_bytes(codec::TarMember member, Bytes bytes);
-  void count(const std::string& pass, std::uint64_t bytes);
-  void count_rewrite(const RewriteShares& shares);
+  void count(Pass pass, std::uint64_t bytes);
+  void count_rewrite(const RewrittenElf& result, std::uint64_t saved);
 
   RewriteOptions rewrite_;
   std::vector<AddedFile> added_;

@@ -47,11 +47,11 @@ TEST(Draft, ClaimsNothingOfKeptLayers) {
   const TestImage image({cache, Tar().file("root/.cache/pip/more", "123").bytes()});
   SlimOptions options = testing::options_for_tests();
   EXPECT_EQ(image.plan(options).bytes_given_back(), 8u);
-  options.kept_layers = 1;
+  options.packing.kept_layers = 1;
   const Plan kept = image.plan(options);
   EXPECT_EQ(kept.bytes_given_back(), 3u);
   EXPECT_TRUE(kept.layers[0].edits.empty());
-  options.kept_layers = 2;
+  options.packing.kept_layers = 2;
   EXPECT_TRUE(image.plan(options).empty());
 }
 

@@ -12,17 +12,17 @@ std::string LayerPool::key(const image::Layer& layer, const LayerPlan& plan,
   if (layer.blob.digest.empty() || layer.diff_id.empty()) return {};
   // Paths may hold any byte but NUL. The other options are one for all images of a run.
   std::string out = fmt::format("{} {} {}{}{}", layer.blob.digest, layer.diff_id,
-                                codec::to_string(layer.compression), options.keep_ptx ? " ptx" : "",
-                                kept ? " kept" : "");
-  if (options.lazy && !kept && !options.prefetch.empty()) {
+                                codec::to_string(layer.compression),
+                                options.cuts.keep_ptx ? " ptx" : "", kept ? " kept" : "");
+  if (options.packing.lazy && !kept && !options.packing.prefetch.empty()) {
     codec::Sha256 wanted;
-    for (const std::string& path : options.prefetch)
+    for (const std::string& path : options.packing.prefetch)
       wanted.update(Bytes(std::as_bytes(std::span(path.c_str(), path.size() + 1))));
     out += " first " + wanted.hex();
   }
   for (const auto& [position, edit] : plan.edits)
     out += fmt::format("\n{} {} {} {} {} {}{}{}{}{}{}{}{}", position, to_string(edit.action),
-                       edit.bytes_before, edit.bytes_after, edit.rewrite, edit.pass, '\0',
+                       edit.bytes_before, edit.bytes_after, edit.rewrite, edit.pass.id(), '\0',
                        edit.path, '\0', edit.new_path, '\0', edit.place, '\0');
   for (const std::string& path : plan.gone_above) out += fmt::format("\ngone {}{}", path, '\0');
   return out;

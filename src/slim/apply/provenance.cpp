@@ -8,34 +8,36 @@ namespace {
 
 text::Json options_json(const SlimOptions& options) {
   text::Json keep = text::Json::array();
-  for (const std::string& glob : options.keep) keep.push(glob);
+  for (const std::string& glob : options.cuts.keep) keep.push(glob);
   text::Json out = text::Json::object();
-  out.set("keep_ptx", options.keep_ptx)
-      .set("drop_vendor", options.drop_vendor)
-      .set("modify_vendor", options.modify_vendor)
+  out.set("keep_ptx", options.cuts.keep_ptx)
+      .set("drop_vendor", options.cuts.drop_vendor)
+      .set("modify_vendor", options.cuts.modify_vendor)
       .set("keep", std::move(keep))
-      .set("pyc", options.pyc == Pyc::kKeep      ? "keep"
-                  : options.pyc == Pyc::kDrop    ? "drop"
-                  : options.pyc == Pyc::kCompile ? "compile"
-                                                 : "by level")
-      .set("squash", options.squash)
-      .set("compression", packing_name(options))
-      .set("compression_level", options.compression_level);
-  if (options.recompress != device::CodeCompression::kKeep)
-    out.set("recompress_code", device::to_string(options.recompress));
-  if (options.closure) {
+      .set("pyc", options.cuts.pyc == Pyc::kKeep      ? "keep"
+                  : options.cuts.pyc == Pyc::kDrop    ? "drop"
+                  : options.cuts.pyc == Pyc::kCompile ? "compile"
+                                                      : "by level")
+      .set("squash", options.packing.squash)
+      .set("compression", packing_name(options.packing))
+      .set("compression_level", options.packing.level);
+  if (options.cuts.recompress != device::CodeCompression::kKeep)
+    out.set("recompress_code", device::to_string(options.cuts.recompress));
+  if (options.closure.wanted) {
     text::Json also = text::Json::array();
-    for (const std::string& program : options.also) also.push(program);
+    for (const std::string& program : options.closure.also) also.push(program);
     out.set("closure", true)
         .set("also", std::move(also))
-        .set("minimal", options.minimal)
-        .set("time_zones", options.time_zones)
-        .set("traced_files", std::uint64_t{options.traced.size()})
-        .set("trace_decides", options.trace_decides);
+        .set("minimal", options.closure.minimal)
+        .set("time_zones", options.closure.time_zones)
+        .set("traced_files", std::uint64_t{options.traced.paths.size()})
+        .set("trace_decides", options.traced.decide);
   }
-  if (!options.prefetch.empty()) out.set("prefetch_paths", std::uint64_t{options.prefetch.size()});
-  if (options.kept_layers > 0) out.set("kept_layers", std::uint64_t{options.kept_layers});
-  if (options.split_bytes > 0) out.set("split_bytes", options.split_bytes);
+  if (!options.packing.prefetch.empty())
+    out.set("prefetch_paths", std::uint64_t{options.packing.prefetch.size()});
+  if (options.packing.kept_layers > 0)
+    out.set("kept_layers", std::uint64_t{options.packing.kept_layers});
+  if (options.packing.split_bytes > 0) out.set("split_bytes", options.packing.split_bytes);
   return out;
 }
 

@@ -100,21 +100,21 @@ TEST_F(RewriteCode, KeptCodeIsCompressedAnewAndHoldsTheSame) {
        region_of(lz4_entry("sm90:0", code_of(3))), region_of(raw_entry("sm90a:0", code_of(4)))});
   const std::vector<std::string> kept = {code_of(2), ptx, code_of(3), code_of(4)};
   const RewrittenElf plain = rewrite(before, device::CodeCompression::kKeep);
-  EXPECT_EQ(plain.recompressed_bytes, 0U);
+  EXPECT_EQ(plain.measure.recompressed, 0U);
   EXPECT_EQ(contents(plain.content.bytes()), kept);
   for (const auto mode : {device::CodeCompression::kBalance, device::CodeCompression::kSize}) {
     const RewrittenElf slim = rewrite(before, mode);
     ASSERT_TRUE(slim.changed) << slim.left_alone;
     EXPECT_EQ(slim.left_alone, "");
     EXPECT_LT(slim.content.bytes().size() + 150'000, plain.content.bytes().size());
-    EXPECT_GT(slim.recompressed_bytes, 150'000U);
+    EXPECT_GT(slim.measure.recompressed, 150'000U);
     EXPECT_EQ(contents(slim.content.bytes()), kept);
     load(slim.content.bytes());
     const std::uint64_t saved = before.size() - slim.content.bytes().size();
-    const RewriteShares shares = shares_of(slim, saved);
-    EXPECT_EQ(shares.recompressed, slim.recompressed_bytes);
-    EXPECT_GT(shares.device_code, 50'000U);
-    EXPECT_EQ(shares.debug + shares.recompressed + shares.device_code, saved);
+    const RewriteShares shares = shares_of(slim.measure, saved);
+    EXPECT_EQ(shares.recompressed, slim.measure.recompressed);
+    EXPECT_GT(shares.code, 50'000U);
+    EXPECT_EQ(shares.debug + shares.recompressed + shares.ptx + shares.code, saved);
     const RewrittenElf again = rewrite(std::string(as_text(slim.content.bytes())), mode);
     EXPECT_FALSE(again.changed) << "nothing is left to give";
   }
@@ -137,7 +137,7 @@ TEST_F(RewriteCode, RegionsThatMustNotMoveOrThatNoWrapperReachesStay) {
                                       (dir_ / "region0").string() + "\"\n");
   const RewrittenElf slim = rewrite(before, device::CodeCompression::kSize);
   const Bytes after = slim.changed ? slim.content.bytes() : as_bytes(before);
-  EXPECT_EQ(slim.recompressed_bytes, 0U);
+  EXPECT_EQ(slim.measure.recompressed, 0U);
   EXPECT_EQ(contents(after).size(), 3U);
   EXPECT_THAT(std::string(as_text(after)), HasSubstr(region));
 }

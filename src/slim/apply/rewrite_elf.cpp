@@ -91,10 +91,10 @@ std::map<std::uint64_t, const Region*> regions_by_address(const FileCode& code) 
 
 }  // namespace
 
-RewriteOptions rewrite_options(const SlimOptions& options) {
+RewriteOptions rewrite_options(const CutRules& cuts, const Workplace& workplace) {
   RewriteOptions out;
-  out.prune = rewrite_rules(options);
-  out.scratch_directory = options.scratch_directory;
+  out.prune = rewrite_rules(cuts, workplace);
+  out.scratch_directory = workplace.scratch_directory;
   return out;
 }
 
@@ -232,20 +232,14 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   if (!proof && is_no_verdict(proof.error())) return std::unexpected(proof.error());
   if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
   out.changed = true;
-  out.device_bytes_removed = applied.device_bytes_removed;
-  out.debug_bytes_removed = applied.debug_bytes_removed;
-  out.recompressed_bytes = plan.recompressed.saved();
+  out.measure.code = applied.device_bytes_removed > 0;
+  out.measure.debug = applied.debug_bytes_removed;
+  out.measure.recompressed = plan.recompressed.saved();
+  for (const auto& [reason, entries] : plan.bytes) {
+    if (device::is_drop(reason)) out.measure.dropped_entries += entries;
+    if (reason == device::Reason::kDropPtx) out.measure.ptx_entries += entries;
+  }
   out.raises_driver_floor = plan.recompressed.raised > 0;
-  return out;
-}
-
-RewriteShares shares_of(const RewrittenElf& rewritten, std::uint64_t saved) {
-  RewriteShares out;
-  // Where no device code went, headers and padding that went with the debug sections are theirs.
-  out.debug =
-      rewritten.device_bytes_removed == 0 ? saved : std::min(saved, rewritten.debug_bytes_removed);
-  out.recompressed = std::min(saved - out.debug, rewritten.recompressed_bytes);
-  out.device_code = saved - out.debug - out.recompressed;
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "device/prune.h"
 #include "slim/plan/options.h"
+#include "slim/plan/plan.h"
 
 namespace flense::slim {
 
@@ -18,23 +19,15 @@ struct RewriteOptions {
   std::filesystem::path scratch_directory;
 };
 
-RewriteOptions rewrite_options(const SlimOptions& options);
+RewriteOptions rewrite_options(const CutRules& cuts, const Workplace& workplace);
 
 struct RewrittenElf {
   bool changed = false;
   std::string left_alone;  ///< why it is unchanged although something could go; may be empty
   MappedFile content;      ///< the new file when changed
-  std::uint64_t device_bytes_removed = 0;
-  std::uint64_t debug_bytes_removed = 0;
-  std::uint64_t recompressed_bytes = 0;  ///< by which entries packed anew became smaller
-  bool raises_driver_floor = false;      ///< drivers before CUDA 12.4 read it before, not now
+  RewriteMeasure measure;
+  bool raises_driver_floor = false;  ///< drivers before CUDA 12.4 read it before, not now
 };
-
-/// What `saved` bytes of a rewritten file are due to.
-struct RewriteShares {
-  std::uint64_t debug = 0, recompressed = 0, device_code = 0;
-};
-RewriteShares shares_of(const RewrittenElf& rewritten, std::uint64_t saved);
 
 /// Rewrites the ELF file in `bytes`. A file that cannot be rewritten with certainty, or whose
 /// output does not prove itself, comes back unchanged with the reason. Errors are of the

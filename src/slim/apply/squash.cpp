@@ -116,7 +116,6 @@ class Squasher {
     Edit& edit = edit_at(content);
     edit = Edit{};
     edit.path = tree_.entry(content).path;
-    edit.pass = kShadowedFiles;
     if (before != nullptr) {
       edit.pass = before->pass;
       edit.bytes_before = before->bytes_before;
@@ -142,11 +141,11 @@ class Squasher {
       }
       const Edit* edit = planned({layer, index});
       const bool waste = edit != nullptr && edit->action == Action::kDrop;
-      drop({layer, index}, waste ? edit->pass : std::string(kShadowedFiles));
+      drop({layer, index}, waste ? edit->pass : Pass(kShadowedFiles));
     }
   }
 
-  void drop(EntryRef ref, const std::string& pass) {
+  void drop(EntryRef ref, Pass pass) {
     Edit& edit = edit_at(ref);
     edit.action = Action::kDrop;
     edit.pass = pass;
@@ -162,10 +161,10 @@ class Squasher {
   std::map<Key, std::string> moved_;            ///< where members lie, if not where they say
 };
 
-codec::Compression squashed_compression(const image::Image& image, const SlimOptions& options) {
+codec::Compression squashed_compression(const image::Image& image, const Packing& wanted) {
   const auto largest = std::ranges::max_element(
       image.layers, {}, [](const image::Layer& layer) { return layer.blob.size; });
-  return options.compression.value_or(largest->compression);
+  return wanted.compression.value_or(largest->compression);
 }
 
 }  // namespace
@@ -188,25 +187,25 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
                                    const Plan& plan, const SlimOptions& options,
                                    const std::vector<std::uint64_t>& unpacked,
                                    const DriverFloor& floor, image::ImageWriter& writer,
-                                   Progress* progress) {
+                                   const Workplace& workplace) {
   const Plan squashed = squash_plan(tree, plan);
-  const LayerPacking packing{squashed_compression(image, options),
-                             {options.compression_level, processor_count()},
-                             options.lazy,
-                             options.prefetch};
+  const LayerPacking packing{squashed_compression(image, options.packing),
+                             {options.packing.level, processor_count()},
+                             options.packing.lazy,
+                             options.packing.prefetch};
   // A layer that is read more than once must lie still first.
   std::unique_ptr<LayerSpool> spool;
   std::unique_ptr<image::ImageWriter::LayerSink> sink;
-  if (options.split_bytes > 0 || packing.lazy) {
-    TRY(spool, LayerSpool::create(options.scratch_directory));
+  if (options.packing.split_bytes > 0 || packing.lazy) {
+    TRY(spool, LayerSpool::create(workplace.scratch_directory));
   } else {
     TRY(sink, writer.begin_layer(packing.compression, packing.encode));
   }
   Sink& to = spool ? static_cast<Sink&>(*spool) : *sink;
-  LayerEditor editor(options, {marker_file(options)}, false, to);
+  LayerEditor editor(options.cuts, workplace, {marker_file(options)}, false, to);
   image::WalkOptions walk;
-  walk.scratch_directory = options.scratch_directory;
-  walk.progress = progress;
+  walk.scratch_directory = workplace.scratch_directory;
+  walk.progress = workplace.progress;
   for (std::size_t i = 0; i < image.layers.size(); ++i) {
     editor.begin_layer(squashed.layers[i]);
     TRY_DO(with_context(
@@ -219,8 +218,8 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   LayerParts parts;
   if (spool) {
     TRY(const Bytes tar, spool->tar());
-    if (options.split_bytes > 0) {
-      TRY(parts, write_parts(tar, "the layer", options.split_bytes, packing, writer));
+    if (options.packing.split_bytes > 0) {
+      TRY(parts, write_parts(tar, "the layer", options.packing.split_bytes, packing, writer));
     }
     if (parts.stored.empty() && packing.lazy)
       TRY_DO(write_lazy(tar, "the layer", packing, writer, parts));
@@ -252,7 +251,6 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
   std::ranges::move(parts.notices("the layer"), std::back_inserter(out.notices));
   LayerOutcome layer = editor.take();
   out.bytes_by_pass = std::move(layer.bytes_by_pass);
-  out.files_by_pass = std::move(layer.files_by_pass);
   out.left_alone = std::move(layer.left_alone);
   std::ranges::move(layer.notices, std::back_inserter(out.notices));
   const std::string& digest =

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "base/progress.h"
 #include "image/layers/merged_tree.h"
 #include "slim/apply/apply_image.h"
 #include "slim/plan/options.h"
@@ -26,6 +25,6 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
                                    const Plan& plan, const SlimOptions& options,
                                    const std::vector<std::uint64_t>& unpacked,
                                    const DriverFloor& floor, image::ImageWriter& writer,
-                                   Progress* progress);
+                                   const Workplace& workplace);
 
 }  // namespace flense::slim

@@ -20,7 +20,8 @@ using testing::TestImage;
 std::string squash(const TestImage& image, const Plan& plan) {
   const Plan squashed = squash_plan(image.contents->tree(), plan);
   StringSink out;
-  LayerEditor editor(testing::options_for_tests(), {}, false, out);
+  LayerEditor editor(testing::options_for_tests().cuts, testing::workplace_for_tests(), {}, false,
+                     out);
   for (std::size_t i = 0; i < image.image->layers.size(); ++i) {
     editor.begin_layer(squashed.layers[i]);
     must(image::walk_layer(
@@ -94,7 +95,7 @@ TEST(Squash, RewrittenContentUnderAnotherName) {
   const TestImage image({Tar().file("a.so", library).hardlink("b.so", "a.so").bytes(),
                          Tar().file(".wh.a.so", "").bytes()});
   Plan plan = image.plan();
-  plan.layers[0].edits[0] = {Action::kRewrite, "device-code", "a.so", {}, library.size(), 100};
+  plan.layers[0].edits[0] = {Action::kRewrite, kDeviceCode, "a.so", {}, library.size(), 100};
   const auto members = testing::members_of(squash(image, plan));
   ASSERT_EQ(members.size(), 1U);
   EXPECT_EQ(members[0].header.name, "b.so");

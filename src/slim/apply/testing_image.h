@@ -19,9 +19,12 @@ using image::fixture::Tar;
 
 inline SlimOptions options_for_tests() {
   SlimOptions out;
-  out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
-  out.scratch_directory = std::filesystem::temp_directory_path();
+  out.cuts.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
   return out;
+}
+
+inline Workplace workplace_for_tests() {
+  return {std::filesystem::temp_directory_path()};
 }
 
 /// An image in memory. Not movable: views lead into `bytes`.
@@ -52,8 +55,8 @@ class TestImage {
   std::string apply(std::size_t layer, const LayerPlan& plan, LayerOutcome* outcome = nullptr,
                     const std::vector<AddedFile>& added = {}) const {
     StringSink out;
-    LayerOutcome result =
-        must(apply_layer(*image, layer, plan, options_for_tests(), added, nullptr, out));
+    LayerOutcome result = must(apply_layer(*image, layer, plan, options_for_tests().cuts, added,
+                                           workplace_for_tests(), out));
     if (outcome != nullptr) *outcome = std::move(result);
     return out.take();
   }
@@ -118,8 +121,15 @@ inline std::vector<std::string> lines_of(const std::string& tar) {
   return out;
 }
 
+/// The pass with this id.
+inline Pass pass_of(std::string_view id) {
+  for (const Pass pass : all_passes())
+    if (pass.id() == id) return pass;
+  throw std::invalid_argument(std::string(id));
+}
+
 inline Edit drop(const std::string& path, std::uint64_t bytes = 0,
-                 const std::string& pass = "apt-lists") {
+                 Pass pass = pass_of("apt-lists")) {
   return {Action::kDrop, pass, path, {}, bytes, 0};
 }
 

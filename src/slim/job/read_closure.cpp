@@ -9,24 +9,24 @@ namespace flense::slim {
 Result<inventory::Reach> read_closure(const image::Image& image,
                                       const inventory::Contents& contents,
                                       const inventory::Inventory& inventory,
-                                      const SlimOptions& options, Progress* progress) {
+                                      const SlimOptions& options, const Workplace& workplace) {
   TRY(const knowledge::TableSet tables, knowledge::TableSet::load());
   const knowledge::OpenedFiles opened = knowledge::OpenedFiles::read(tables);
   inventory::ReachFactsOptions reading;
   reading.calls = inventory::reach_calls(opened);
-  reading.scratch_directory = options.scratch_directory;
-  reading.progress = progress;
+  reading.scratch_directory = workplace.scratch_directory;
+  reading.progress = workplace.progress;
   TRY(const inventory::ReachFacts facts,
       with_context(inventory::read_reach_facts(image, contents, reading), "reading what {} names",
                    image.name));
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
   inventory::ReachOptions reach;
-  reach.keep = options.keep;
-  reach.also = options.also;
-  reach.traced = options.traced;
-  reach.trace_decides = options.trace_decides;
-  reach.minimal = options.minimal;
-  reach.time_zones = options.time_zones;
+  reach.keep = options.cuts.keep;
+  reach.also = options.closure.also;
+  reach.traced = options.traced.paths;
+  reach.trace_decides = options.traced.decide;
+  reach.minimal = options.closure.minimal;
+  reach.time_zones = options.closure.time_zones;
   reach.compiles = needs.cuda_compiler.empty() ? needs.host_compiler : needs.cuda_compiler;
   return inventory::find_reach(image, contents, facts, opened, reach);
 }

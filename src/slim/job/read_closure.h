@@ -14,6 +14,6 @@ namespace flense::slim {
 Result<inventory::Reach> read_closure(const image::Image& image,
                                       const inventory::Contents& contents,
                                       const inventory::Inventory& inventory,
-                                      const SlimOptions& options, Progress* progress);
+                                      const SlimOptions& options, const Workplace& workplace);
 
 }  // namespace flense::slim

@@ -60,7 +60,7 @@ TEST(CudaCopies, WhatNothingLoadsBecomesALink) {
   const TestImage image({tar.bytes()});
   SlimOptions options = testing::options_for_tests();
   EXPECT_EQ(image.plan(options).passes.size(), 0U) << "not at standard";
-  options.level = device::Level::kAggressive;
+  options.cuts.level = device::Level::kAggressive;
   const Plan plan = image.plan(options);
   EXPECT_THAT(testing::edits_of(plan),
               ::testing::ElementsAre(

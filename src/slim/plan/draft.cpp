@@ -32,40 +32,30 @@ const Edit* Draft::edit_at(image::EntryRef ref) const {
   return found == layers_[ref.layer].end() ? nullptr : &found->second;
 }
 
-void Draft::describe_pass(std::string id, std::string description, bool breaks_sharing) {
-  PassTotal& pass = passes_[id];
-  pass.pass = std::move(id);
-  pass.description = std::move(description);
-  pass.breaks_sharing = breaks_sharing;
-}
-
-void Draft::split(const std::string& pass, std::uint64_t bytes) {
-  if (bytes == 0) return;
-  ++split_[pass].files;
-  split_[pass].bytes += bytes;
-}
-
 Plan Draft::finish() && {
   Plan plan;
+  // Another pass may have taken them.
+  std::erase_if(held_back_, [&](const LeftAlone& file) {
+    const Edit* edit = edit_at(file.entry);
+    return edit != nullptr && edit->action != Action::kRewrite;
+  });
+  plan.held_back = std::move(held_back_);
+  std::map<Pass, PassTotal> totals;
+  const auto total = [&](Pass pass) -> PassTotal& {
+    return totals.try_emplace(pass, PassTotal{pass, 0, 0, breaks_sharing_.contains(pass)})
+        .first->second;
+  };
   for (std::map<std::uint64_t, Edit>& edits : layers_) {
     for (const auto& [position, edit] : edits) {
-      PassTotal& pass = passes_[edit.pass];
-      pass.pass = edit.pass;
-      pass.bytes += edit.bytes_before - edit.bytes_after;
-      if (edit.bytes_before > edit.bytes_after || edit.action == Action::kDrop) ++pass.files;
+      edit.for_each_share([&](Pass pass, std::uint64_t bytes) {
+        PassTotal& sum = total(pass);
+        ++sum.files;
+        sum.bytes += bytes;
+      });
     }
     plan.layers.push_back({{}, std::move(edits), 0});
   }
-  for (const auto& [id, share] : split_) {
-    PassTotal& from = passes_["device-code"];
-    const std::uint64_t moved = std::min(from.bytes, share.bytes);
-    passes_[id].files += share.files;
-    from.bytes -= moved;
-    passes_[id].pass = id;
-    passes_[id].bytes += moved;
-  }
-  for (auto& [id, pass] : passes_)
-    if (pass.bytes > 0 || pass.files > 0) plan.passes.push_back(std::move(pass));
+  for (const auto& [pass, sum] : totals) plan.passes.push_back(sum);
   std::ranges::stable_sort(
       plan.passes, [](const PassTotal& a, const PassTotal& b) { return a.bytes > b.bytes; });
   plan.left_alone = std::move(left_alone_);

@@ -33,22 +33,24 @@ TEST(Draft, FirstClaimStandsAndKeepWins) {
 TEST(Draft, TotalsAreTheSumOfTheEdits) {
   const TestImage image({Tar().file("a", "1").file("b", "2").file("c", "3").bytes()});
   Draft draft(*image.contents, {});
-  draft.describe_pass("device-code", "code", false);
-  draft.describe_pass("never", "nothing came of it", false);
-  draft.claim({0, 0}, {Action::kRewrite, "device-code", "a", {}, 100, 30});
-  draft.split("debug-sections", 20);
-  draft.split("debug-sections", 0);
+  draft.breaks_sharing(kHubCache);
+  draft.claim({0, 0}, {.action = Action::kRewrite,
+                       .pass = kDeviceCode,
+                       .path = "a",
+                       .bytes_before = 100,
+                       .bytes_after = 30,
+                       .shares = shares_of({.code = true, .debug = 20}, 70)});
   draft.claim({0, 1}, drop("b", 5));
-  draft.claim({0, 2}, {Action::kRename, "apt-lists", "c", "d", 9, 9});
+  draft.claim({0, 2}, {Action::kRename, testing::pass_of("apt-lists"), "c", "d", 9, 9});
   draft.leave_alone({"small", 1, "why"});
   draft.leave_alone({"large", 2, "why"});
   draft.add_bolder("rule", 1);
   draft.add_bolder("rule", 2);
   const Plan plan = std::move(draft).finish();
   ASSERT_EQ(plan.passes.size(), 3U) << "passes without effect are not named";
-  EXPECT_EQ(plan.passes[0].pass, "device-code");
+  EXPECT_EQ(plan.passes[0].pass, kDeviceCode);
   EXPECT_EQ(plan.passes[0].bytes, 50U);
-  EXPECT_EQ(plan.passes[1].pass, "debug-sections");
+  EXPECT_EQ(plan.passes[1].pass, kDebugSections);
   EXPECT_EQ(plan.passes[1].bytes, 20U);
   EXPECT_EQ(plan.passes[2].bytes, 5U);
   EXPECT_EQ(plan.passes[2].files, 1U) << "a moved content is none";
@@ -98,7 +100,7 @@ void look_into_libraries(TestImage& image) {
   inventory::ScanOptions scan;
   scan.scratch_directory = std::filesystem::temp_directory_path();
   scan.workers = 1;
-  scan.prune = rewrite_rules(testing::options_for_tests());
+  scan.prune = rewrite_rules(testing::options_for_tests().cuts);
   image.contents = must(inventory::Contents::read(*image.image, scan));
 }
 
@@ -170,7 +172,7 @@ TEST(Passes, SparseFilesGiveBackWhatTheyStore) {
   EXPECT_EQ(plan.bytes_given_back(), 512U);
   LayerOutcome outcome;
   image.apply(0, plan.layers[0], &outcome);
-  EXPECT_EQ(outcome.bytes_by_pass.at("install-logs"), 512U);
+  EXPECT_EQ(outcome.bytes_by_pass.at(testing::pass_of("install-logs")), 512U);
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ class LayerLinks {
     Group& group = groups_[number];
     if (group.kept.empty()) {
       const Entry file = listing_.at(group.file);
-      const std::string pass = draft_.edit_at(ref(group.file))->pass;
+      const Pass pass = draft_.edit_at(ref(group.file))->pass;
       draft_.claim(ref(group.file), {Action::kRename, pass, std::string(file.path),
                                      std::string(entry.path), file.size, file.size});
       draft_.claim(ref(index), {Action::kMoved, pass, std::string(entry.path), {}, 0, 0});
@@ -129,16 +129,16 @@ class LayerLinks {
       group.frozen = true;
       return;
     }
-    const std::string pass = pass_of(group);
+    const Pass pass = pass_of(group);
     draft_.claim(ref(index),
                  {Action::kRetarget, pass, std::string(entry.path), std::string(group.kept), 0, 0});
     group.edited.push_back(index);
   }
 
   /// The pass that took the group's first name.
-  std::string pass_of(const Group& group) const {
+  Pass pass_of(const Group& group) const {
     const Edit* edit = group.edited.empty() ? nullptr : draft_.edit_at(ref(group.edited.front()));
-    return edit == nullptr ? std::string(kShadowedFiles) : edit->pass;
+    return edit == nullptr ? Pass(kShadowedFiles) : edit->pass;
   }
 
   const image::MergedTree& tree_;

@@ -16,17 +16,17 @@ constexpr std::string_view kZstdCode = "12.4";
 /// "python3 app.py --selftest (1234 paths); gpu.trace (5678 paths)"; empty without a trace.
 std::string traced_label(const SlimOptions& options) {
   std::string out;
-  for (const TraceSource& trace : options.traces)
+  for (const TraceSource& trace : options.traced.sources)
     out += fmt::format("{}{} ({} paths)", out.empty() ? "" : "; ",
                        trace.file.empty() ? trace.command : trace.file, trace.used + trace.looked);
-  if (options.trace_decides) out += "; decides among packages";
+  if (options.traced.decide) out += "; decides among packages";
   return out;
 }
 
 /// The label's text; empty without --recompress-code.
 std::string recompressed(const SlimOptions& options) {
-  if (options.recompress == device::CodeCompression::kKeep) return {};
-  return std::string(device::to_string(options.recompress));
+  if (options.cuts.recompress == device::CodeCompression::kKeep) return {};
+  return std::string(device::to_string(options.cuts.recompress));
 }
 
 }  // namespace
@@ -55,12 +55,12 @@ AddedFile marker_file(const SlimOptions& options) {
   text::Json out = text::Json::object();
   out.set("schema", "flense/marker/v1");
   out.set("flense", kVersion);
-  out.set("targets", to_json(options.targets));
-  out.set("level", device::to_string(options.level));
-  out.set("ptx_kept", options.keep_ptx || options.level == device::Level::kSafe);
-  if (options.recompress != device::CodeCompression::kKeep)
-    out.set("recompressed_code", device::to_string(options.recompress));
-  if (options.closure) out.set("closure", true);
+  out.set("targets", to_json(options.cuts.targets));
+  out.set("level", device::to_string(options.cuts.level));
+  out.set("ptx_kept", options.cuts.keep_ptx || options.cuts.level == device::Level::kSafe);
+  if (options.cuts.recompress != device::CodeCompression::kKeep)
+    out.set("recompressed_code", device::to_string(options.cuts.recompress));
+  if (options.closure.wanted) out.set("closure", true);
   out.set("note",
           "Device code for other GPUs was removed from this layer. Vendor libraries changed this "
           "way are for your own use; their licence does not cover passing them on.");
@@ -79,8 +79,8 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   out.set("rootfs", std::move(rootfs));
   text::Json container = config["config"].is_object() ? config["config"] : text::Json::object();
   text::Json labels = container["Labels"].is_object() ? container["Labels"] : text::Json::object();
-  labels.set(kLabelTargets, options.targets.text());
-  labels.set(kLabelLevel, device::to_string(options.level));
+  labels.set(kLabelTargets, options.cuts.targets.text());
+  labels.set(kLabelLevel, device::to_string(options.cuts.level));
   labels.set(kLabelVersion, kVersion);
   labels.set(kLabelInput, input_digest);
   const auto set_or_erase = [&](const char* label, const std::string& value) {
@@ -94,7 +94,7 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   set_or_erase(kLabelCodeFloor, floor.code);
   set_or_erase(kLabelRecompressed, recompressed(options));
   // An earlier run's word stays true: what it took is still missing.
-  if (!options.traces.empty()) labels.set(kLabelTraced, traced_label(options));
+  if (!options.traced.sources.empty()) labels.set(kLabelTraced, traced_label(options));
   if (plan.closure) labels.set(kLabelClosure, closure_text(*plan.closure));
   container.set("Labels", std::move(labels));
   out.set("config", std::move(container));
@@ -103,11 +103,11 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
 
 bool already_labelled(const text::Json& config, const SlimOptions& options) {
   const text::Json& labels = config["config"]["Labels"];
-  return labels[kLabelTargets].text() == options.targets.text() &&
-         labels[kLabelLevel].text() == device::to_string(options.level) &&
+  return labels[kLabelTargets].text() == options.cuts.targets.text() &&
+         labels[kLabelLevel].text() == device::to_string(options.cuts.level) &&
          labels[kLabelRecompressed].text() == recompressed(options) &&
          labels[kLabelVersion].text() == kVersion &&
-         (options.traces.empty() || labels[kLabelTraced].text() == traced_label(options));
+         (options.traced.sources.empty() || labels[kLabelTraced].text() == traced_label(options));
 }
 
 }  // namespace flense::slim

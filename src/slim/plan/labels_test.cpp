@@ -9,7 +9,7 @@ namespace {
 
 SlimOptions options() {
   SlimOptions out;
-  out.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
+  out.cuts.targets.cuda = {{90, device::CudaArch::Variant::kPlain}};
   return out;
 }
 
@@ -31,21 +31,21 @@ TEST(SlimConfig, KeepsEverythingElse) {
   EXPECT_FALSE(already_labelled(*before, options()));
   EXPECT_TRUE(already_labelled(after, options()));
   SlimOptions other = options();
-  other.level = device::Level::kSafe;
+  other.cuts.level = device::Level::kSafe;
   EXPECT_FALSE(already_labelled(after, other));
 }
 
 TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {
   SlimOptions traced = options();
-  traced.traces = {{"python3 app.py", "", 1200, 34}, {"", "gpu.trace", 56, 0}};
+  traced.traced.sources = {{"python3 app.py", "", 1200, 34}, {"", "gpu.trace", 56, 0}};
   const text::Json after = slim_config(text::Json::object(), {}, traced, {}, "sha256:in");
   EXPECT_EQ(after["config"]["Labels"][kLabelTraced].text(),
             "python3 app.py (1234 paths); gpu.trace (56 paths)");
   EXPECT_TRUE(already_labelled(after, traced));
-  traced.trace_decides = true;
+  traced.traced.decide = true;
   EXPECT_FALSE(already_labelled(after, traced)) << "fewer packages would stay";
   EXPECT_TRUE(already_labelled(after, options()));
-  traced.traces.pop_back();
+  traced.traced.sources.pop_back();
   EXPECT_FALSE(already_labelled(after, traced));
   const text::Json again = slim_config(after, {}, options(), {}, "sha256:in");
   EXPECT_EQ(again["config"]["Labels"][kLabelTraced], after["config"]["Labels"][kLabelTraced]);
@@ -75,7 +75,7 @@ TEST(SlimConfig, SaysWhatWasCompressedAnew) {
   EXPECT_EQ(slim_config(*before, {}, options(), {}, "")["config"]["Labels"].find(kLabelCodeFloor),
             nullptr);
   SlimOptions packed = options();
-  packed.recompress = device::CodeCompression::kSize;
+  packed.cuts.recompress = device::CodeCompression::kSize;
   const text::Json after = slim_config(*before, {}, packed, {"580.65.06", "550.54.14"}, "");
   EXPECT_EQ(after["config"]["Labels"][kLabelCodeFloor].text(), "550.54.14");
   EXPECT_EQ(after["config"]["Labels"][kLabelRecompressed].text(), "size");
@@ -87,7 +87,7 @@ TEST(SlimConfig, SaysWhatWasCompressedAnew) {
 TEST(Marker, DependsOnOptionsAlone) {
   EXPECT_EQ(marker_file(options()).text, marker_file(options()).text);
   SlimOptions other = options();
-  other.keep_ptx = true;
+  other.cuts.keep_ptx = true;
   EXPECT_NE(marker_file(options()).text, marker_file(other).text);
 }
 

@@ -31,7 +31,7 @@ codec::TarMember plain_member(const std::string& name, std::size_t size = kLarge
 
 SlimOptions at_level(device::Level level) {
   SlimOptions out = testing::options_for_tests();
-  out.level = level;
+  out.cuts.level = level;
   return out;
 }
 
@@ -55,7 +55,7 @@ TEST(EqualFiles, BecomeHardLinksWithinTheirLayer) {
                   "h opt/app/libtensor.so -> usr/lib/libtensor.so.2",
                   "h v/lib/python3/site-packages/p/libtensor.so -> "
                   "usr/lib/libtensor.so.2"));
-  EXPECT_EQ(outcome.bytes_by_pass.at("equal-files"), 2 * kLarge);
+  EXPECT_EQ(outcome.bytes_by_pass.at(kEqualFiles), 2 * kLarge);
   EXPECT_EQ(outcome.content_after, 2 * kLarge);
   EXPECT_THAT(edits_of(image.plan(at_level(device::Level::kSafe))), IsEmpty());
 }
@@ -112,7 +112,7 @@ TEST(EqualFiles, TheFirstNameThatStaysIsTheOneToLeadTo) {
                              .bytes(),
                          Tar().file("usr/lib/hidden", "new").bytes()});
   SlimOptions options = testing::options_for_tests();
-  options.keep = {"usr/lib/fifth"};
+  options.cuts.keep = {"usr/lib/fifth"};
   EXPECT_THAT(edits_of(image.plan(options)),
               ElementsAre("0:usr/share/doc/a/data drop", "0:usr/lib/hidden drop",
                           "0:usr/lib/fourth link usr/lib/third"));

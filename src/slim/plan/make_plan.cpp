@@ -29,16 +29,16 @@ bool drops_amd_code(const inventory::Contents& contents) {
 }
 
 void add_amd_notices(const inventory::Contents& contents, const SlimOptions& options, Plan& plan) {
-  const inventory::AmdOverride& asked = options.amd_override;
-  if (!options.targets.amd.empty() && !asked.evidence.empty())
+  const inventory::AmdOverride& asked = options.cuts.amd_override;
+  if (!options.cuts.targets.amd.empty() && !asked.evidence.empty())
     plan.notices.push_back(
         asked.unclear
             ? fmt::format("all device code for AMD stays: the image sets {}", asked.evidence)
             : fmt::format("device code for {} stays too: the image sets {}",
                           fmt::join(asked.targets, ", "), asked.evidence));
-  const auto gpu_files = std::ranges::find(plan.passes, "gpu-files", &PassTotal::pass);
-  const bool files = gpu_files != plan.passes.end() && !options.targets.amd.empty();
-  if (files || (options.modify_vendor && drops_amd_code(contents)))
+  const auto gpu_files = std::ranges::find(plan.passes, Pass(kGpuFiles), &PassTotal::pass);
+  const bool files = gpu_files != plan.passes.end() && !options.cuts.targets.amd.empty();
+  if (files || (options.cuts.modify_vendor && drops_amd_code(contents)))
     plan.notices.emplace_back(kRocmNotice);
 }
 
@@ -82,37 +82,37 @@ bool is_checked_script(const Plan& plan, std::string_view path) {
                             plan.closure->idle_scripts.contains(std::string(path)));
 }
 
-}  // namespace
-
 bool forces_ptx(const image::Image& image) {
   const std::string forced = inventory::environment_value(image, "CUDA_FORCE_PTX_JIT");
   return !forced.empty() && forced != "0";
+}
+
+}  // namespace
+
+CutRules rules_for(const image::Image& image, CutRules asked) {
+  asked.keep_ptx |= forces_ptx(image);
+  asked.amd_override = inventory::amd_override(inventory::environment(image));
+  return asked;
 }
 
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
                        const inventory::Reach* reach) {
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
-  const PassContext context{image, contents, options, needs, inventory::uses_musl(contents.tree()),
-                            reach};
-  Draft draft(contents, options.keep, options.kept_layers);
-  shadowed_files_pass(context, draft);
-  waste_files_pass(context, draft);
-  gpu_files_pass(context, draft);
-  hub_cache_pass(context, draft);
-  unreachable_pass(context, draft);
-  cuda_copies_pass(context, draft);
-  equal_files_pass(context, draft);
-  device_code_pass(context, draft);
+  const inventory::SelfChecked self_checked = inventory::find_self_checked(contents);
+  const PassContext context{
+      image, contents, options, needs, self_checked, inventory::uses_musl(contents.tree()), reach};
+  Draft draft(contents, options.cuts.keep, options.packing.kept_layers);
+  for (const auto pass : kPassesInOrder) pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();
   note_gone_above(contents.tree(), plan);
 
   plan.input = image.name;
   plan.input_digest = image.manifest_digest;
-  plan.targets = options.targets;
-  plan.level = options.level;
-  plan.traces = options.traces;
+  plan.targets = options.cuts.targets;
+  plan.level = options.cuts.level;
+  plan.traces = options.traced.sources;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layers[i].digest = image.layers[i].blob.digest;
     plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
@@ -123,10 +123,10 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
       plan.notices.push_back("build files stay: " + evidence);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
-  if (plan.raises_driver_floor) plan.notices.push_back(driver_floor_notice(options.drivers));
   if (reach != nullptr) record_closure(*reach, plan);
-  if (std::ranges::any_of(plan.passes,
-                          [](const PassTotal& pass) { return pass.pass == "pycache"; }))
+  if (std::ranges::any_of(plan.passes, [](const PassTotal& pass) {
+        return pass.pass.id() == inventory::kCompiledPython;
+      }))
     plan.notices.emplace_back(
         "compiled Python files go: the first import compiles, on a read-only root at every start "
         "(--pyc keep leaves them)");

@@ -18,14 +18,15 @@ inline constexpr std::string_view kRocmNotice =
     "ROCm code is pruned by the formats alone: what flense leaves of it has not run on AMD "
     "hardware, so try it there before you rely on it";
 
-/// `contents` must have been read with rewrite_rules(options), after forces_ptx() was honoured;
-/// `reach` is what read_closure() gave, null without --closure.
+/// What was asked for, with what the image's environment asks to keep.
+CutRules rules_for(const image::Image& image, CutRules asked);
+
+/// `options.cuts` are those of rules_for(), and `contents` must have been read with
+/// rewrite_rules(options.cuts). Without targets nothing is known of device code, and debug sections
+/// are counted as they stand. `reach` is what read_closure() gave, null without --closure.
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
                        const inventory::Reach* reach = nullptr);
-
-/// The image sets CUDA_FORCE_PTX_JIT: it must keep its PTX (--keep-ptx).
-bool forces_ptx(const image::Image& image);
 
 /// Links and start-up files that the plan would break; one sentence each
 /// (slim/plan/broken_links.h).

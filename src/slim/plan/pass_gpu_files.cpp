@@ -4,11 +4,9 @@
 namespace flense::slim {
 
 void gpu_files_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level == device::Level::kSafe) return;
-  draft.describe_pass(std::string(inventory::kGpuFiles), std::string(inventory::kGpuFilesSummary),
-                      false);
+  if (context.options.cuts.level == device::Level::kSafe) return;
   const image::MergedTree& tree = context.contents.tree();
-  const device::PruneOptions rules = rewrite_rules(context.options);
+  const device::PruneOptions rules = rewrite_rules(context.options.cuts);
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     const image::LayerListing& listing = tree.layer(layer);
     for (const std::uint32_t index :
@@ -16,12 +14,7 @@ void gpu_files_pass(const PassContext& context, Draft& draft) {
       const image::LayerListing::Entry entry = listing.at(index);
       const image::EntryRef ref{layer, index};
       if (!draft.may_claim(ref, entry.path)) continue;
-      draft.claim(ref, {Action::kDrop,
-                        std::string(inventory::kGpuFiles),
-                        std::string(entry.path),
-                        {},
-                        entry.size,
-                        0});
+      draft.claim(ref, {Action::kDrop, kGpuFiles, std::string(entry.path), {}, entry.size, 0});
     }
   }
 }

@@ -17,42 +17,37 @@ inventory::Stays untouched(const Draft& draft) {
 }  // namespace
 
 void hub_cache_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kStandard) return;
-  draft.describe_pass(std::string(inventory::kHubCache), std::string(inventory::kHubCacheSummary),
-                      false);
+  if (context.options.cuts.level < device::Level::kStandard) return;
   for (const inventory::HubCopy& copy :
        inventory::find_hub_copies(context.contents, untouched(draft)))
     if (draft.may_claim(copy.entry, copy.path))
-      draft.claim(copy.entry, {Action::kSymlink, std::string(inventory::kHubCache), copy.path,
-                               copy.link_text, copy.bytes, 0});
+      draft.claim(copy.entry,
+                  {Action::kSymlink, kHubCache, copy.path, copy.link_text, copy.bytes, 0});
 }
 
 void cuda_copies_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kAggressive) return;
-  draft.describe_pass(std::string(inventory::kCudaCopies),
-                      std::string(inventory::kCudaCopiesSummary), true);
+  if (context.options.cuts.level < device::Level::kAggressive) return;
+  draft.breaks_sharing(kCudaCopies);
   for (const inventory::CudaCopy& copy :
        inventory::find_cuda_copies(context.image, context.contents, untouched(draft))) {
     if (!draft.may_claim(copy.entry, copy.path)) continue;
     if (copy.stays.empty())
-      draft.claim(copy.entry, {Action::kSymlink, std::string(inventory::kCudaCopies), copy.path,
-                               copy.link_text, copy.bytes, 0});
+      draft.claim(copy.entry,
+                  {Action::kSymlink, kCudaCopies, copy.path, copy.link_text, copy.bytes, 0});
     else
-      draft.leave_alone(
-          {copy.path, copy.bytes, fmt::format("a copy of /{}, but {}", copy.twin, copy.stays)});
+      draft.leave_alone({copy.path, copy.bytes,
+                         fmt::format("a copy of /{}, but {}", copy.twin, copy.stays), kCudaCopies,
+                         copy.entry});
   }
 }
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
-  if (context.options.level < device::Level::kStandard) return;
-  draft.describe_pass(std::string(inventory::kEqualFiles),
-                      std::string(inventory::kEqualFilesSummary), false);
-  const inventory::SelfChecked self_checked = inventory::find_self_checked(context.contents);
+  if (context.options.cuts.level < device::Level::kStandard) return;
   for (const inventory::EqualFile& file :
-       inventory::find_equal_files(context.contents, self_checked, untouched(draft)))
+       inventory::find_equal_files(context.contents, context.self_checked, untouched(draft)))
     if (draft.may_claim(file.entry, file.path))
-      draft.claim(file.entry, {Action::kLink, std::string(inventory::kEqualFiles), file.path,
-                               file.target_path, file.bytes, 0});
+      draft.claim(file.entry,
+                  {Action::kLink, kEqualFiles, file.path, file.target_path, file.bytes, 0});
 }
 
 }  // namespace flense::slim

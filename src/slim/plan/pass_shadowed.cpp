@@ -1,3 +1,4 @@
+#include <optional>
 #include <unordered_map>
 
 #include "slim/plan/draft.h"
@@ -26,19 +27,27 @@ void for_each_member(const image::MergedTree& tree, const Fn& fn) {
 
 /// Hidden links to hidden files go with them: a link that stays would need the content.
 void claim_links(const image::MergedTree& tree, Draft& draft) {
-  std::unordered_map<std::string_view, image::EntryRef> content;  // path -> file, as of now
+  // Path -> file, as of now, of what links name: few of all paths.
+  std::unordered_map<std::string_view, std::optional<image::EntryRef>> content;
+  for_each_member(tree, [&](image::EntryRef, const image::LayerListing::Entry& entry) {
+    if (entry.type == MemberType::kHardLink) content.try_emplace(entry.link);
+  });
+  if (content.empty()) return;
   for_each_member(tree, [&](image::EntryRef ref, const image::LayerListing::Entry& entry) {
-    if (entry.type == MemberType::kFile) content[entry.path] = ref;
-    if (entry.type != MemberType::kHardLink) return;
-    const auto found = content.find(entry.link);
-    if (found == content.end()) return;
-    const image::EntryRef file = found->second;
-    content[entry.path] = file;
+    if (entry.type != MemberType::kFile && entry.type != MemberType::kHardLink) return;
+    const auto own = content.find(entry.path);
+    if (entry.type == MemberType::kFile) {
+      if (own != content.end()) own->second = ref;
+      return;
+    }
+    const std::optional<image::EntryRef> found = content.find(entry.link)->second;
+    if (!found) return;
+    const image::EntryRef file = *found;
+    if (own != content.end()) own->second = file;
     const Edit* edit = draft.edit_at(file);
     if (edit != nullptr && edit->pass == kShadowedFiles && is_hidden(tree, ref) &&
         draft.may_claim(ref, entry.path))
-      draft.claim(ref,
-                  {Action::kDrop, std::string(kShadowedFiles), std::string(entry.path), {}, 0, 0});
+      draft.claim(ref, {Action::kDrop, kShadowedFiles, std::string(entry.path), {}, 0, 0});
   });
 }
 
@@ -48,7 +57,7 @@ void claim_links(const image::MergedTree& tree, Draft& draft) {
 // them often has no other edit and then keeps its digest, and another image may have it on top of
 // another base.
 void shadowed_files_pass(const PassContext& context, Draft& draft) {
-  draft.describe_pass(std::string(kShadowedFiles), "overwritten or deleted by later layers", true);
+  draft.breaks_sharing(kShadowedFiles);
   const image::MergedTree& tree = context.contents.tree();
   bool any = false;
   for_each_member(tree, [&](image::EntryRef ref, const image::LayerListing::Entry& entry) {
@@ -58,8 +67,7 @@ void shadowed_files_pass(const PassContext& context, Draft& draft) {
     if (entry.path == kMarkerPath || !is_hidden(tree, ref)) return;
     if (tree.content_is_live(ref) || !draft.may_claim(ref, entry.path)) return;
     const std::uint64_t bytes = context.contents.scan(ref).stored_bytes(ref.index);
-    draft.claim(
-        ref, {Action::kDrop, std::string(kShadowedFiles), std::string(entry.path), {}, bytes, 0});
+    draft.claim(ref, {Action::kDrop, kShadowedFiles, std::string(entry.path), {}, bytes, 0});
     any = true;
   });
   if (any) claim_links(tree, draft);

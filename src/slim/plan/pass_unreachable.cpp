@@ -26,7 +26,7 @@ std::set<std::string, std::less<>> member_paths(const image::MergedTree& tree,
 // What lies below in another layer under the same path goes as well: else it would be seen again.
 void unreachable_pass(const PassContext& context, Draft& draft) {
   if (context.reach == nullptr) return;
-  draft.describe_pass(std::string(kUnreachable), "not reached from what starts the image", true);
+  draft.breaks_sharing(kUnreachable);
   const image::MergedTree& tree = context.contents.tree();
   std::set<std::string, std::less<>> paths = member_paths(tree, context.reach->unreached);
   const std::set<std::string, std::less<>> folders(context.reach->empty_directories.begin(),
@@ -49,8 +49,7 @@ void unreachable_pass(const PassContext& context, Draft& draft) {
       if (!(folder ? folders : paths).contains(entry.path) || !draft.may_claim(ref, entry.path))
         continue;
       const std::uint64_t bytes = context.contents.scan(ref).stored_bytes(index);
-      draft.claim(
-          ref, {Action::kDrop, std::string(kUnreachable), std::string(entry.path), {}, bytes, 0});
+      draft.claim(ref, {Action::kDrop, kUnreachable, std::string(entry.path), {}, bytes, 0});
     }
   }
 }

@@ -1,4 +1,5 @@
 #include <set>
+#include <vector>
 
 #include "base/path.h"
 #include "inventory/candidates/jit_caches.h"
@@ -18,8 +19,9 @@ bool looks_at_image(const inventory::WasteRule& rule) {
 
 bool wanted(const inventory::WasteRule& rule, std::string_view path,
             const inventory::JitCaches& jit, const SlimOptions& options) {
-  if (rule.id == "pycache" && options.pyc != Pyc::kByLevel) return options.pyc == Pyc::kDrop;
-  return jit.takes(rule, path, options.level);
+  if (rule.id == inventory::kCompiledPython && options.cuts.pyc != Pyc::kByLevel)
+    return options.cuts.pyc == Pyc::kDrop;
+  return jit.takes(rule, path, options.cuts.level);
 }
 
 /// One run over all layers.
@@ -29,7 +31,7 @@ class WastePass {
       : context_(context),
         draft_(draft),
         used_(inventory::UsedPlaces::find(context.image, context.contents.tree())),
-        jit_(inventory::JitCaches::find(context.contents, context.options.targets)) {}
+        jit_(inventory::JitCaches::find(context.contents, context.options.cuts.targets)) {}
 
   void take_files(std::uint32_t layer) {
     for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
@@ -41,23 +43,27 @@ class WastePass {
 
   /// Links of the category that lead to nothing but what goes, be it over other such links.
   void take_links(std::uint32_t layer) {
+    const image::LayerListing& listing = context_.contents.tree().layer(layer);
     std::set<std::string, std::less<>> gone;
-    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
-      const Edit* edit = draft_.edit_at(ref);
+    for (const auto& [index, edit] : draft_.layers()[layer])
       // What a later layer wrote anew goes there by the same rule.
-      if (edit != nullptr && (edit->pass != kShadowedFiles || rule_for(entry) != nullptr))
-        gone.emplace(entry.path);
+      if (edit.pass != kShadowedFiles || goes(listing.at(static_cast<std::uint32_t>(index))))
+        gone.insert(edit.path);
+    if (gone.empty()) return;
+    std::vector<std::uint32_t> links;
+    for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
+      if (entry.type == codec::MemberType::kSymlink) links.push_back(ref.index);
     });
-    for (bool more = !gone.empty(); more;) {
+    for (bool more = true; more;) {
       more = false;
-      for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
-        if (entry.type != codec::MemberType::kSymlink ||
-            !gone.contains(resolve_link_text(parent_path(entry.path), entry.link)) ||
-            !take(ref, entry, 0))
-          return;
+      for (const std::uint32_t index : links) {
+        const Entry entry = listing.at(index);
+        if (!gone.contains(resolve_link_text(parent_path(entry.path), entry.link)) ||
+            !take({layer, index}, entry, 0))
+          continue;
         gone.emplace(entry.path);
         more = true;
-      });
+      }
     }
   }
 
@@ -71,28 +77,41 @@ class WastePass {
       fn(image::EntryRef{layer, index}, listing.at(index));
   }
 
-  /// The rule by which the member goes, or null.
-  const inventory::WasteRule* rule_for(const Entry& entry) {
+  struct Judged {
+    const inventory::WasteRule* rule = nullptr;  ///< that takes the member
+    std::string_view held_back = {};             ///< why it stays all the same
+  };
+
+  Judged judge(const Entry& entry) {
     // A whiteout deletes in lower layers; it is not content to drop.
-    if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) return nullptr;
+    if (image::whiteout_kind(entry.path) != image::Whiteout::kNone) return {};
     const inventory::WasteRule* rule = classifier_.classify(entry.path);
     if (rule == nullptr || inventory::spares(*rule, entry) ||
-        !wanted(*rule, entry.path, jit_, context_.options) ||
-        !inventory::held_back(*rule, context_.needs).empty())
-      return nullptr;
-    if (!rule->by_place || used_.holder(entry.path).empty()) return rule;
-    // Another image on the same layer may not name the file.
-    draft_.describe_pass(std::string(rule->id), std::string(rule->summary), true);
-    return nullptr;
+        !wanted(*rule, entry.path, jit_, context_.options))
+      return {};
+    std::string_view held = inventory::held_back(*rule, context_.needs);
+    if (held.empty() && rule->by_place) {
+      held = used_.holder(entry.path);
+      // Another image on the same layer may not name the file.
+      if (!held.empty()) draft_.breaks_sharing(*rule);
+    }
+    return {rule, held};
+  }
+
+  bool goes(const Entry& entry) {
+    const Judged judged = judge(entry);
+    return judged.rule != nullptr && judged.held_back.empty();
   }
 
   bool take(image::EntryRef ref, const Entry& entry, std::uint64_t bytes) {
     if (!draft_.may_claim(ref, entry.path)) return false;
-    const inventory::WasteRule* rule = rule_for(entry);
+    const auto [rule, held] = judge(entry);
     if (rule == nullptr) return false;
-    draft_.claim(ref,
-                 {Action::kDrop, std::string(rule->id), std::string(entry.path), {}, bytes, 0});
-    return true;
+    if (held.empty())
+      draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
+    else if (bytes > 0)
+      draft_.hold_back({std::string(entry.path), bytes, std::string(held), *rule, ref});
+    return held.empty();
   }
 
   const PassContext& context_;
@@ -106,7 +125,7 @@ class WastePass {
 
 void waste_files_pass(const PassContext& context, Draft& draft) {
   for (const inventory::WasteRule& rule : inventory::waste_rules())
-    draft.describe_pass(std::string(rule.id), std::string(rule.summary), looks_at_image(rule));
+    if (looks_at_image(rule)) draft.breaks_sharing(rule);
   WastePass pass(context, draft);
   for (std::uint32_t layer = 0; layer < context.contents.tree().layer_count(); ++layer) {
     pass.take_files(layer);

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "inventory/candidates/cuts.h"
 #include "slim/apply/testing_image.h"
+#include "slim/plan/cuts.h"
 
 namespace flense::slim {
 namespace {
@@ -19,8 +19,8 @@ std::vector<std::string> dropped_at(device::Level level, const std::string& tar,
                                     Pyc pyc = Pyc::kByLevel) {
   const TestImage image({tar}, codec::Compression::kNone, container);
   SlimOptions options = testing::options_for_tests();
-  options.level = level;
-  options.pyc = pyc;
+  options.cuts.level = level;
+  options.cuts.pyc = pyc;
   std::vector<std::string> out;
   const Plan plan = image.plan(options);
   for (const auto& [position, edit] : plan.layers[0].edits) out.push_back(edit.path);
@@ -210,42 +210,15 @@ TEST(Reported, NothingIsCutThatOnlyTheOwnerCanKnow) {
                               .bytes();
   EXPECT_THAT(dropped_at(kAggressive, tar), IsEmpty());
   const TestImage image({tar});
-  inventory::InventoryOptions options;
-  options.level = kAggressive;
-  std::vector<std::string> shown;
-  inventory::Inventory inventory =
-      testing::must(inventory::describe(*image.image, *image.contents, options));
-  inventory::add_cuts(*image.image, *image.contents, options, inventory);
-  for (const inventory::Cut& cut : inventory.cuts) {
-    EXPECT_FALSE(cut.held_back.empty()) << cut.id;
-    shown.push_back(cut.id);
+  SlimOptions options = testing::options_for_tests();
+  options.cuts.level = kAggressive;
+  std::vector<std::string_view> shown;
+  for (const Cut& cut : cuts_of(image.plan(options))) {
+    EXPECT_FALSE(cut.held_back.empty()) << cut.pass.id();
+    shown.push_back(cut.pass.id());
   }
   EXPECT_THAT(shown,
               UnorderedElementsAre("communication", "processor-variants", "data-sets", "secrets"));
-}
-
-TEST(Cuts, InspectAnnouncesWhatSlimDoes) {
-  const std::string hub = "root/.cache/huggingface/hub/models--a--b/";
-  const std::string content(100'000, 'x'), model(90'000, 'm');
-  const TestImage image({Tar()
-                             .file("usr/lib/one", content)
-                             .file("opt/two", content)
-                             .file(hub + "blobs/d", model)
-                             .file(hub + "snapshots/r/m.bin", model)
-                             .file("var/log/x.log", "text")
-                             .file("usr/share/doc/x/guide", "text")
-                             .bytes()});
-  std::map<std::string, std::uint64_t> announced, done;
-  inventory::Inventory inventory =
-      testing::must(inventory::describe(*image.image, *image.contents, {}));
-  inventory::add_cuts(*image.image, *image.contents, {}, inventory);
-  for (const inventory::Cut& cut : inventory.cuts)
-    if (cut.held_back.empty()) announced[cut.id] = cut.bytes;
-  const Plan plan = image.plan();
-  for (const PassTotal& pass : plan.passes) done[pass.pass] = pass.bytes;
-  EXPECT_EQ(announced, done);
-  EXPECT_EQ(done.at("equal-files"), content.size());
-  EXPECT_EQ(done.at("hub-cache"), model.size());
 }
 
 }  // namespace

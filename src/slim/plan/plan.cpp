@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "base/format.h"
 #include "base/version.h"
 
@@ -29,6 +30,17 @@ std::string_view to_string(Action action) {
   return "drop";
 }
 
+RewriteShares shares_of(const RewriteMeasure& measure, std::uint64_t saved) {
+  RewriteShares out;
+  // Where no device code goes, headers and padding that go with the debug sections are theirs.
+  out.debug = measure.code ? std::min(saved, measure.debug) : saved;
+  out.recompressed = std::min(saved - out.debug, measure.recompressed);
+  const std::uint64_t rest = saved - out.debug - out.recompressed;
+  if (measure.ptx_entries > 0) out.ptx = share(rest, measure.ptx_entries, measure.dropped_entries);
+  out.code = rest - out.ptx;
+  return out;
+}
+
 std::uint64_t Plan::bytes_given_back() const {
   std::uint64_t total = 0;
   for (const PassTotal& pass : passes) total += pass.bytes;
@@ -51,8 +63,8 @@ text::Json passes_json(const std::vector<PassTotal>& passes) {
   text::Json out = text::Json::array();
   for (const PassTotal& pass : passes) {
     out.push(text::Json::object()
-                 .set("id", pass.pass)
-                 .set("reason", pass.description)
+                 .set("id", pass.pass.id())
+                 .set("reason", pass.pass.text())
                  .set("files", pass.files)
                  .set("bytes", pass.bytes)
                  .set("breaks_sharing", pass.breaks_sharing));
@@ -121,7 +133,7 @@ text::Json edit_json(std::uint64_t position, const Edit& edit) {
   text::Json out = text::Json::object();
   out.set("position", position)
       .set("action", to_string(edit.action))
-      .set("pass", edit.pass)
+      .set("pass", edit.pass.id())
       .set("path", edit.path);
   if (!edit.new_path.empty()) out.set("new_path", edit.new_path);
   out.set("bytes_before", edit.bytes_before).set("bytes_after", edit.bytes_after);

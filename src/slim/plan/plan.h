@@ -12,17 +12,13 @@
 
 #include "device/prune.h"
 #include "device/target.h"
+#include "image/layers/merged_tree.h"
 #include "inventory/closure/reach.h"
 #include "slim/plan/options.h"
+#include "slim/plan/passes.h"
 #include "text/json.h"
 
 namespace flense::slim {
-
-/// The pass that drops what no container sees; what it drops changes nothing that anybody sees.
-inline constexpr std::string_view kShadowedFiles = "shadowed-files";
-
-/// The pass that drops what the start of the image does not reach.
-inline constexpr std::string_view kUnreachable = "unreachable";
 
 enum class Action {
   kDrop,      ///< the member goes
@@ -36,15 +32,47 @@ enum class Action {
 };
 std::string_view to_string(Action action);
 
+/// What goes from an ELF file that is rewritten, in bytes given back.
+struct RewriteShares {
+  std::uint64_t debug = 0, recompressed = 0, ptx = 0, code = 0;
+
+  void for_each(const auto& fn) const {
+    if (debug > 0) fn(Pass(kDebugSections), debug);
+    if (recompressed > 0) fn(Pass(kRecompressedCode), recompressed);
+    if (ptx > 0) fn(Pass(kDevicePtx), ptx);
+    if (code > 0) fn(Pass(kDeviceCode), code);
+  }
+};
+
+/// What an edit of an ELF file was measured to take from it.
+struct RewriteMeasure {
+  bool code = false;  ///< device code goes or becomes smaller
+  std::uint64_t debug = 0, recompressed = 0;
+  std::uint64_t ptx_entries = 0, dropped_entries = 0;  ///< the latter with the former
+};
+/// `saved` bytes of the file by what they are due to: debug sections first, then entries packed
+/// anew, the rest in the proportion of the dropped entries.
+RewriteShares shares_of(const RewriteMeasure& measure, std::uint64_t saved);
+
 struct Edit {
   Action action = Action::kDrop;
-  std::string pass;  ///< id of the pass that decided: "device-code", "apt-lists", …
-  std::string path;
-  std::string new_path;  ///< kRename, kRetarget, kLink, kSymlink
+  Pass pass = kShadowedFiles;  ///< that decided
+  std::string path = {};
+  std::string new_path = {};  ///< kRename, kRetarget, kLink, kSymlink
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
   bool rewrite = false;           ///< kRename: the content is rewritten as well
+  RewriteShares shares = {};      ///< kRewrite: of the difference
   std::string place = {};         ///< squashing: where the member really lies, when not at `path`
+
+  /// Calls fn(pass, bytes given back) for each pass that takes something; a dropped member counts
+  /// for its pass also where it weighs nothing.
+  void for_each_share(const auto& fn) const {
+    if (action == Action::kRewrite)
+      shares.for_each(fn);
+    else if (bytes_before > bytes_after || action == Action::kDrop)
+      fn(pass, bytes_before - bytes_after);
+  }
 };
 
 struct LayerPlan {
@@ -68,12 +96,13 @@ struct LeftAlone {
   std::string path;
   std::uint64_t bytes = 0;  ///< what dropping by the rules would have given, where known
   std::string why;
+  Pass pass = kDeviceCode;     ///< that would have
+  image::EntryRef entry = {};  ///< of a plan
 };
 
 /// Totals of one pass over the image.
 struct PassTotal {
-  std::string pass;
-  std::string description;
+  Pass pass;
   std::uint64_t files = 0;
   std::uint64_t bytes = 0;      ///< given back
   bool breaks_sharing = false;  ///< depends on more than the one layer and the options
@@ -102,10 +131,12 @@ struct Plan {
   device::Level level = device::Level::kStandard;
   std::vector<LayerPlan> layers;
   std::vector<LeftAlone> left_alone;
+  /// Files of whole categories that the image itself needs or that only its owner can judge.
+  std::vector<LeftAlone> held_back;
   std::vector<PassTotal> passes;
   /// Bytes that a bolder rule would give on top, by rule.
   std::map<std::string, std::uint64_t> bolder;
-  std::vector<TraceSource> traces;  ///< what SlimOptions::traced is from
+  std::vector<TraceSource> traces;  ///< what SlimOptions::traced comes from
   std::vector<std::string> notices;
   /// Device code becomes what drivers before CUDA 12.4 do not read, though they read it before.
   bool raises_driver_floor = false;

@@ -23,14 +23,14 @@ text::Json starts(const std::string& program) {
 
 SlimOptions closure_options() {
   SlimOptions out = testing::options_for_tests();
-  out.level = device::Level::kAggressive;
-  out.closure = true;
+  out.cuts.level = device::Level::kAggressive;
+  out.closure.wanted = true;
   return out;
 }
 
 Plan closure_plan(const TestImage& image, const SlimOptions& options = closure_options()) {
-  const inventory::Reach reach =
-      testing::must(read_closure(*image.image, *image.contents, {}, options, nullptr));
+  const inventory::Reach reach = testing::must(
+      read_closure(*image.image, *image.contents, {}, options, testing::workplace_for_tests()));
   return testing::must(make_plan(*image.image, *image.contents, {}, options, &reach));
 }
 
@@ -76,7 +76,7 @@ TEST(Unreachable, WhatAKeptBaseHoldsStaysVisible) {
                                                      .bytes()},
       codec::Compression::kNone, starts("/usr/bin/app"));
   SlimOptions options = closure_options();
-  options.kept_layers = 1;
+  options.packing.kept_layers = 1;
   EXPECT_THAT(testing::edits_of(closure_plan(image, options)),
               UnorderedElementsAre("1:usr/share/x/b drop"));
 }
@@ -111,11 +111,11 @@ TEST(Unreachable, MinimalTakesDirectoriesToo) {
                              .bytes()},
                         codec::Compression::kNone, starts("/usr/bin/app"));
   SlimOptions options = closure_options();
-  options.minimal = true;
+  options.closure.minimal = true;
   EXPECT_THAT(testing::edits_of(closure_plan(image, options)),
               UnorderedElementsAre("0:usr/games drop", "0:var/lib/app drop", "0:etc/motd drop",
                                    "0:usr/share/zoneinfo/UTC drop"));
-  options.time_zones = true;
+  options.closure.time_zones = true;
   EXPECT_THAT(testing::edits_of(closure_plan(image, options)),
               Not(Contains("0:usr/share/zoneinfo/UTC drop")));
 }

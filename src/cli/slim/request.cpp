@@ -1,0 +1,384 @@
+#include "cli/slim/request.h"
+
+#include <array>
+#include <charconv>
+#include <system_error>
+
+#include "base/file.h"
+#include "base/numbers.h"
+#include "cli/shared/html_file.h"
+#include "elf/file.h"
+#include "host/gpu_models.h"
+#include "image/output/push.h"
+#include "inventory/describe/targets.h"
+
+namespace flense::cli {
+
+namespace {
+
+using codec::Compression;
+using device::CodeCompression;
+using slim::Pyc;
+
+constexpr std::uint64_t kLeastSplit = 1u << 20;  ///< below, directories would be most of a part
+
+constexpr const char* kKinds =
+    "zstd[:LEVEL] with 1 to 19, gzip[:LEVEL] or estargz[:LEVEL] with 1 to 9, or none";
+/// Gzip layers that can be pulled lazily.
+constexpr std::string_view kLazy = "estargz";
+constexpr const char* kHowToName =
+    "name the GPUs to serve: --gpu h100, --gpu sm_80,sm_90, or --gpu host on the machine itself";
+
+Result<int> parse_level(std::string_view text, Compression kind) {
+  const int most = kind == Compression::kGzip ? 9 : 19;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > most)
+    return usage_error(
+        fmt::format("a compression level is a number from 1 to {}, not '{}'", most, text), kKinds);
+  return value;
+}
+
+Result<Compression> parse_kind(std::string_view text) {
+  if (text == kLazy) return Compression::kGzip;
+  for (const Compression kind : {Compression::kZstd, Compression::kGzip, Compression::kNone})
+    if (text == codec::to_string(kind)) return kind;
+  return usage_error(fmt::format("--compression knows no '{}'", text), kKinds);
+}
+
+Result<CompressionWish> parse_compression(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const std::string_view word = std::string_view(text).substr(0, colon);
+  CompressionWish out;
+  TRY(out.kind, parse_kind(word));
+  out.lazy = word == kLazy;
+  if (colon == std::string::npos) return out;
+  if (out.kind == Compression::kNone)
+    return usage_error("--compression none has no level", "leave it out");
+  TRY(out.level, parse_level(std::string_view(text).substr(colon + 1), out.kind));
+  return out;
+}
+
+Result<std::uint64_t> parse_split(const std::string& text, std::string_view option) {
+  TRY(const std::uint64_t out, parse_size_of(text, option));
+  if (out < kLeastSplit)
+    return usage_error("--split takes a size of at least 1MiB", "--split 512MiB");
+  return out;
+}
+
+Result<Pyc> pyc_named(const std::string& word) {
+  return word == "keep" ? Pyc::kKeep : word == "drop" ? Pyc::kDrop : Pyc::kCompile;
+}
+
+Result<CodeCompression> code_compression_named(const std::string& word) {
+  return word == "size" ? CodeCompression::kSize : CodeCompression::kBalance;
+}
+
+void declare_cuts(Options& options, SlimRequest& request) {
+  static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
+  static constexpr std::array<std::string_view, 3> kPyc = {"keep", "drop", "compile"};
+  slim::CutRules& cuts = request.options.cuts;
+  options.add("--keep", "GLOB", "leave these image paths as they are", cuts.keep).setting();
+  options.flag("--keep-ptx", "keep all PTX (for GPUs of the future)", cuts.keep_ptx).setting();
+  options.flag("--drop-vendor", "targets of one vendor: drop all device code of the other",
+               cuts.drop_vendor);
+  options
+      .add("--recompress-code", "MODE",
+           "compress kept device code anew; needs a driver of CUDA 12.4", cuts.recompress,
+           code_compression_named)
+      .one_of(kRecompress);
+  options.flag("--no-modify-vendor", "drop whole files only, change no ELF file",
+               request.no_modify_vendor);
+  options
+      .add("--pyc", "WHAT",
+           "compiled Python files (default: drop at aggressive); compile adds a layer", cuts.pyc,
+           pyc_named)
+      .one_of(kPyc);
+  slim::ClosureRules& closure = request.options.closure;
+  options.flag("--closure", "drop what the start of the image does not reach", closure.wanted);
+  options.add("--also", "PROGRAM", "for --closure: this is started, too", closure.also);
+  options.flag("--minimal", "nothing but the closure of one program, in one layer",
+               closure.minimal);
+  options.flag("--with-tzdata", "for --minimal: with time zones", closure.time_zones);
+}
+
+void declare_traces(Options& options, SlimRequest& request) {
+  options.add("--verify", "CMD", "run CMD in the original and the slim root and compare",
+              request.verify);
+  options.add("--trace", "CMD", "run CMD in the original and keep every file that it meets",
+              request.trace_commands);
+  options
+      .add("--trace-file", "FILE", "keep the image paths in FILE (docs/trace.md)",
+           request.trace_files)
+      .file();
+  options.flag("--trace-decides", "drop Python packages that others want and no traced run used",
+               request.options.traced.decide);
+  options
+      .add("--save-trace", "FILE", "write what the traced commands met, for --trace-file",
+           request.save_trace)
+      .file();
+}
+
+void declare_packing(Options& options, SlimRequest& request) {
+  slim::Packing& packing = request.options.packing;
+  options.add("--compression", "KIND[:LEVEL]",
+              "zstd, gzip, estargz (lazy gzip) or none for written layers (default: as they are)",
+              request.compression, parse_compression);
+  options.add("--compression-level", "N", "of zstd or gzip", request.compression_level);
+  options.add("--keep-base", "REF", "leave the layers of this base image as they are",
+              packing.kept_base);
+  options.add("--split", "SIZE", "cut larger layers into several, for parallel pulls",
+              packing.split_bytes, parse_split);
+}
+
+/// "host" becomes the architectures of this machine's GPUs.
+Result<std::vector<std::string>> expand_host(std::vector<std::string> words,
+                                             const std::filesystem::path& proc,
+                                             const knowledge::Gpus& gpus) {
+  std::vector<std::string> out;
+  if (words.empty()) words.emplace_back("host");
+  const bool asked = words.front() != "host" || words.size() > 1;
+  for (std::string& word : words) {
+    if (word != "host") {
+      out.push_back(std::move(word));
+      continue;
+    }
+    const std::vector<std::string> models = host::nvidia_models(proc);
+    if (models.empty())
+      return usage_error(asked ? "--gpu host: this machine has no NVIDIA GPU with a loaded driver"
+                               : "no GPU is named, and this machine has none to go by",
+                         kHowToName);
+    for (const std::string& model : models) {
+      TRY(std::string architecture, host::architecture_of_model(gpus, model));
+      out.push_back(std::move(architecture));
+    }
+  }
+  return out;
+}
+
+bool is_elf_file(const std::string& target) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(target, ignored)) return false;
+  const Result<MappedFile> file = MappedFile::open(target);
+  return file && elf::looks_like_elf(file->bytes());
+}
+
+Result<void> set_compression(const SlimRequest& request, slim::Packing& packing) {
+  if (request.compression) {
+    packing.compression = request.compression->kind;
+    packing.lazy = request.compression->lazy;
+    packing.level = request.compression->level;
+  }
+  if (request.compression_level.empty()) return {};
+  if (packing.level > 0)
+    return usage_error("the compression level is given twice", "leave --compression-level out");
+  TRY(packing.level,
+      parse_level(request.compression_level, packing.compression.value_or(Compression::kZstd)));
+  return {};
+}
+
+/// One of the three ways to say the destination is needed.
+Result<void> check_destination(const SlimRequest& request, const slim::Destination& to) {
+  const int destinations =
+      (to.output.empty() ? 0 : 1) + (to.in_place.empty() ? 0 : 1) + (to.push_to.empty() ? 0 : 1);
+  if (destinations == 0 && !request.dry_run)
+    return usage_error(
+        "slim needs to know where the result goes",
+        "add -o oci:DIR, -o docker-archive:FILE, -t docker-daemon:NAME, or --in-place for "
+        "a directory; --dry-run only shows the plan");
+  if (destinations > 1)
+    return usage_error("-o, -t with a transport and --in-place exclude each other",
+                       "give one of them");
+  return {};
+}
+
+/// The closure is the boldest of all passes.
+Result<void> check_closure(const SlimJob& job) {
+  const slim::ClosureRules& closure = job.options.closure;
+  if (!closure.wanted && !closure.also.empty())
+    return usage_error("--also names what --closure follows", "add --closure");
+  if (closure.time_zones && !closure.minimal)
+    return usage_error("--with-tzdata is for --minimal: otherwise time zones stay", "leave it out");
+  if (!closure.wanted) return {};
+  if (job.options.cuts.level != device::Level::kAggressive)
+    return usage_error("--closure takes what nothing is seen to need", "add --level aggressive");
+  if (job.elf_file) return usage_error("--closure is for images and directories", "leave it out");
+  if (closure.minimal && !job.to.in_place.empty())
+    return usage_error("--minimal makes one new layer: --in-place changes a tree",
+                       "use -o dir:DIR");
+  return {};
+}
+
+Result<void> check_traces(const SlimRequest& request, const slim::SlimOptions& options) {
+  const bool commands = !request.trace_commands.empty();
+  const bool traced = commands || !request.trace_files.empty();
+  if (!request.save_trace.empty() && !commands)
+    return usage_error("--save-trace has no trace to save", "name a command with --trace CMD");
+  if (traced && !options.closure.wanted && !options.packing.lazy)
+    return usage_error(
+        fmt::format("{} adds to what --closure keeps and says what comes first in layers of "
+                    "--compression estargz; it is nothing without one of them",
+                    commands ? "--trace" : "--trace-file"),
+        "add --closure --level aggressive, or leave it out");
+  if (!options.traced.decide) return {};
+  if (!traced)
+    return usage_error("--trace-decides has no trace to go by",
+                       "add --trace CMD or --trace-file FILE");
+  if (!options.closure.wanted)
+    return usage_error("--trace-decides is about what --closure keeps",
+                       "add --closure --level aggressive, or leave it out");
+  if (options.closure.minimal)
+    return usage_error("--trace-decides is about packages, and --minimal keeps none whole",
+                       "leave it out");
+  return {};
+}
+
+/// Only images have layers to split, to keep, or to add to.
+Result<void> check_layers(const SlimJob& job) {
+  const slim::Packing& packing = job.options.packing;
+  const bool in_place = !job.to.in_place.empty();
+  const bool tree = job.to.is_tree() || job.elf_file;
+  if (packing.squash && in_place)
+    return usage_error("--squash is for images: --in-place changes a tree, which has no layers",
+                       "leave one of them out");
+  if (packing.split_bytes > 0 && tree)
+    return usage_error("--split is for images: a file or directory has no layers", "leave it out");
+  if (job.options.cuts.pyc == Pyc::kCompile && (in_place || job.elf_file))
+    return usage_error("--pyc compile adds a layer, and only images have layers",
+                       "in a directory, python3 -m compileall does the same");
+  if (!packing.kept_base.empty() && (tree || packing.squash))
+    return usage_error("--keep-base keeps layers, and the result would have none of its own",
+                       "leave it out");
+  if (tree) TRY_DO(slim::check_lazy(packing, image::OutputForm::kDirectory));
+  if (job.to.output.starts_with("squashfs:") && packing.compression == Compression::kNone)
+    return usage_error("a squashfs file is compressed", "use --compression zstd or gzip");
+  return {};
+}
+
+/// What not every form can hold.
+Result<void> check_compression(const SlimJob& job) {
+  const slim::Packing& packing = job.options.packing;
+  const slim::Destination& to = job.to;
+  if (!to.push_to.empty()) TRY_DO(slim::check_lazy_push(packing, to.push_to));
+  if (to.output.empty() || to.is_file_system()) return {};
+  if (packing.compression != Compression::kZstd && !packing.lazy) return {};
+  TRY(const image::OutputSpec spec, image::parse_output(to.output, to.tag));
+  TRY_DO(slim::check_lazy(packing, spec.form));
+  if (!packing.lazy && spec.form == image::OutputForm::kDockerArchive)
+    return usage_error("a docker archive cannot hold zstd layers: docker load refuses them",
+                       "write -o oci-archive:FILE, or use --compression gzip");
+  return {};
+}
+
+Result<void> check_one_file(const SlimRequest& request, const SlimJob& job) {
+  if (!job.to.push_to.empty()) return usage_error("an ELF file cannot be pushed", "use -o FILE");
+  if (job.options.packing.squash)
+    return usage_error("--squash is for images: a file has no layers", "leave --squash out");
+  if (!request.trace_commands.empty() || !request.trace_files.empty())
+    return usage_error("--trace is for images and directories: nothing runs in a file",
+                       "leave it out");
+  if (request.dry_run || !request.html.empty())
+    return usage_error(fmt::format("{} is for images and directories",
+                                   request.dry_run ? "--dry-run" : "slim --html"),
+                       "flense inspect --gpu GPU FILE shows what could go, with --html too");
+  return {};
+}
+
+Result<void> check_several(const SlimRequest& request, const SlimJob& common) {
+  if (request.in_place || !request.name.empty())
+    return usage_error("several images need -o DIR", "push the results with skopeo, or one by one");
+  const std::array<std::pair<std::string_view, std::string_view>, 4> files = {
+      {{"--plan", request.plan_file},
+       {"--provenance", request.provenance ? std::string_view(*request.provenance) : ""},
+       {"--html", request.html},
+       {"--save-trace", request.save_trace}}};
+  for (const auto& [option, file] : files)
+    if (!file.empty() && file != "none")
+      return usage_error(fmt::format("{} is for one image at a time", option), "leave it out");
+  if (common.options.packing.squash)
+    return usage_error("--squash is for one image at a time: a squashed layer shares nothing",
+                       "leave it out");
+  if (request.dry_run && request.json)
+    return usage_error("--dry-run --json prints the plan of one image at a time", "name one image");
+  return {};
+}
+
+std::string record_beside(const SlimRequest& request, const std::string& output) {
+  const std::string file = request.provenance.value_or(
+      output.empty() || request.dry_run ? "none"
+                                        : slim::path_of_output(output) + ".provenance.json");
+  return file == "none" ? "" : file;
+}
+
+/// The first target's job.
+Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus& gpus) {
+  SlimJob out{request.words.front(), request.options, {}, {}, is_elf_file(request.words.front())};
+  slim::SlimOptions& options = out.options;
+  TRY(const std::vector<std::string> words, expand_host(request.gpus, request.proc, gpus));
+  TRY(options.cuts.targets, inventory::parse_targets(words, gpus));
+  options.cuts.modify_vendor = !request.no_modify_vendor;
+  options.closure.wanted |= options.closure.minimal;
+  options.packing.squash |= options.closure.minimal;
+  TRY_DO(set_compression(request, options.packing));
+  if (request.in_place) out.to.in_place = out.target;
+  out.to.output = request.output;
+  (image::is_push_target(request.name) ? out.to.push_to : out.to.tag) = request.name;
+  out.provenance = record_beside(request, request.output);
+  TRY_DO(check_destination(request, out.to));
+  TRY_DO(check_closure(out));
+  TRY_DO(check_traces(request, options));
+  TRY_DO(check_layers(out));
+  TRY_DO(check_compression(out));
+  return out;
+}
+
+}  // namespace
+
+void declare(Options& options, SlimRequest& request) {
+  options.add("--gpu", "GPU", kGpuHelp, request.gpus).setting();
+  options.add("--output", "OUT", "where the result goes", request.output).letter("-o").file();
+  options.add("--to", "REF", "name of the result, or a transport to push it to", request.name)
+      .letter("-t");
+  add_level(options, request.options.cuts.level).setting();
+  options.flag("--in-place", "change a directory or an ELF file where it lies", request.in_place);
+  options.flag("--dry-run", "print the plan, write nothing", request.dry_run);
+  options.add("--plan", "FILE", "save the plan as JSON (schema flense/plan/v1)", request.plan_file)
+      .file();
+  declare_cuts(options, request);
+  options.flag("--squash", "one layer out of all; shares nothing with other images",
+               request.options.packing.squash);
+  declare_traces(options, request);
+  declare_packing(options, request);
+  options.flag("--json", "print JSON: flense/slim/v1, of a dry run flense/plan/v1", request.json);
+  add_html(options, request.html);
+  options
+      .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
+           request.provenance)
+      .file();
+  declare(options, request.image);
+  options.add("--proc", "DIR", "read --gpu host from here instead of /proc", request.proc)
+      .directory();
+}
+
+Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus) {
+  TRY_DO(check_html(request.html, request.json));
+  TRY(const SlimJob first, understand_one(request, gpus));
+  if (request.words.size() == 1) {
+    if (first.elf_file) TRY_DO(check_one_file(request, first));
+    return std::vector{first};
+  }
+  TRY_DO(check_several(request, first));
+  TRY(const std::vector<std::string> outputs,
+      slim::outputs_of(request.words, request.dry_run ? "" : request.output));
+  std::vector<SlimJob> out;
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    out.push_back(first);
+    out.back().target = request.words[i];
+    out.back().to.output = outputs[i];
+    out.back().provenance = record_beside(request, outputs[i]);
+    out.back().elf_file = false;
+  }
+  return out;
+}
+
+}  // namespace flense::cli
