@@ -528,7 +528,9 @@ TEST(TarSparse, LyingMapsAreRefused) {
     expect_refused(pax('x', records) + Header("hole", '0', octal(3)).sealed() + rest, why);
   const std::string version = record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0");
   for (const auto& [map, why] : std::initializer_list<std::pair<std::string, const char*>>{
-           {"99999999999\n", "claims"}, {"1\n0\nx\n", "'x'"}, {std::string(512, '1'), "not a number"}})
+           {"99999999999\n", "claims"},
+           {"1\n0\nx\n", "'x'"},
+           {std::string(512, '1'), "not a number"}})
     expect_refused(pax('x', version + record("GNU.sparse.realsize", "9")) +
                        Header("hole", '0', octal(512)).sealed() + padded(map) + kEnd,
                    why);
