@@ -69,7 +69,7 @@ TEST(Sif, TheHeaderTellsTheArchitectureWhereThePartitionDoesNot) {
 
 TEST(Sif, SaysWhyThereIsNoRoot) {
   EXPECT_NE(refusal(build(5)).find("encrypted"), std::string::npos);
-  EXPECT_NE(refusal(build(2)).find("kind 2"), std::string::npos);
+  EXPECT_NE(refusal(build(2)).find("type 2"), std::string::npos);
   EXPECT_NE(refusal(build(1, 3)).find("no primary"), std::string::npos);
   EXPECT_NE(refusal(build(1, 2, 0x400a)).find("OCI-SIF"), std::string::npos);
   std::string unused = build();

@@ -263,7 +263,7 @@ inline const std::vector<Variant>& variants() {
        [](M m) { m.packages({{"nvidia-fabricmanager-535", "535.129.03-1"}}); }, "fabric-manager",
        "535.129.03"},
       {"a Fabric Manager that stopped", kSwitch, [](M m) { m.remove("proc/812"); },
-       "fabric-manager", "does not run"},
+       "fabric-manager", "is not running"},
       {"a Fabric Manager behind hidepid", kSwitch,
        [](M m) {
          m.remove("proc/812");
@@ -293,7 +293,7 @@ inline const std::vector<Variant>& variants() {
        [](M m) {
          m.packages({{"docker-ce", "5:27.3.1-1"}, {"nvidia-container-toolkit-base", "1.17.7-1"}});
        },
-       "toolkit", "open to CVE-2025-23266, CVE-2025-23267, fixed in 1.17.8", kWarn},
+       "toolkit", "vulnerable to CVE-2025-23266, CVE-2025-23267, fixed in 1.17.8", kWarn},
       {"Podman beside a Docker that has all", kDocker, [](M m) { m.file("usr/bin/podman"); },
        "engine-podman", "docker can give them out", kWarn},
       {"no toolkit", kPodman,

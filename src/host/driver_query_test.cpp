@@ -107,7 +107,7 @@ TEST(DriverQuery, ContradictionsAndStrangersAreToldAndNothingIsLost) {
   ASSERT_EQ(profile.notices.size(), 3u);
   EXPECT_THAT(profile.notices[0], HasSubstr("NVIDIA H100 80GB HBM3 by /proc and NVIDIA H200"));
   EXPECT_THAT(profile.notices[1], HasSubstr("0000:ff:00.0"));
-  EXPECT_THAT(profile.notices[2], HasSubstr("cannot be read"));
+  EXPECT_THAT(profile.notices[2], HasSubstr("cannot be parsed"));
   EXPECT_EQ(profile.gpus[1], before.gpus[1]);
   Profile untouched = before;
   add_answer(untouched, {});

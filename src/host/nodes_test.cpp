@@ -224,7 +224,7 @@ NodeName=what Gres=gpu:4
   EXPECT_THAT(profiles[0].system.kernel.value, Optional(text("5.15.0-91-generic")));
   EXPECT_THAT(profiles[0].system.memory_bytes.value, Optional(std::uint64_t{2063000} << 20));
   EXPECT_FALSE(profiles[0].nvidia.module_version.value);
-  EXPECT_THAT(profiles[0].nvidia.module_version.evidence, HasSubstr("Slurm does not tell"));
+  EXPECT_THAT(profiles[0].nvidia.module_version.evidence, HasSubstr("Slurm does not report it"));
   EXPECT_EQ(profiles[1].gpus.size(), 8u);
   EXPECT_EQ(profiles[1].gpus[0].vendor, "amd");
   EXPECT_EQ(profiles[1].gpus[0].name.evidence, "node gpu002, feature mi300x");

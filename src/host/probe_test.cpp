@@ -135,7 +135,7 @@ TEST(Probe, ToolkitsWithKnownVulnerabilities) {
                "Package: nvidia-container-toolkit\nStatus: install ok installed\n"
                "Version: 1.16.1-1\n");
   EXPECT_THAT(probe(scratch.machine(), knowledge::test_tables()).notices,
-              ElementsAre(::testing::AllOf(HasSubstr("1.16.1-1 is open to CVE-2024-0132"),
+              ElementsAre(::testing::AllOf(HasSubstr("1.16.1-1 is vulnerable to CVE-2024-0132"),
                                            HasSubstr("fixed in 1.17.8"))));
 }
 

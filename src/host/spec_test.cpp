@@ -58,8 +58,8 @@ TEST(Spec, ErrorsSayWhatIsNear) {
   for (const Case& one : {
            Case{"h1000@550.54.15", "h1000", "h100"},
            Case{"frobnicator", "frobnicator", "this"},
-           Case{"h100@550", "'550' is no version", "h100@550.54.14"},
-           Case{"h100@12.4", "'12.4' is no version", "CUDA 12.4 came with driver 550.54.14"},
+           Case{"h100@550", "'550' is not a version", "h100@550.54.14"},
+           Case{"h100@12.4", "'12.4' is not a version", "CUDA 12.4 came with driver 550.54.14"},
            Case{"h100@latest", "'latest'", "h100@550.54.15"},
            Case{"h100@", "''", "h100@550.54.15"},
            Case{"mi300x@six", "amdgpu", "6.10.5"},

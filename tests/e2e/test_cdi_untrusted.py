@@ -69,7 +69,7 @@ class Untrusted(harness.Case):
                 path = self.specification(edits)
                 done = self.ask("cat", "/etc/plain", expect=125)
                 self.assertIn(path, done.err)
-                self.assertIn("no harmless CDI specification", done.err)
+                self.assertIn("not a harmless CDI specification", done.err)
                 result = self.flense("cdi", "validate", "--json", path, expect=1).json
                 self.assertEqual({finding["rule"] for finding in result["files"][0]["findings"]}, {rule})
                 self.file("config.json", "{}")

@@ -35,7 +35,7 @@ class Config(containers.Case):
         for field in ("Entrypoint", "Cmd"):
             other = {"Cmd" if field == "Entrypoint" else "Entrypoint": []}
             for value in ("/bin/sh", "", "/bin/echo one", *TYPES[:-5], [5], [None], [["sh"]], [{}]):
-                said = "" if value in ([None],) else f"the configuration's {field} is no "
+                said = "" if value in ([None],) else f"the configuration's {field} is not "
                 self.look(125 if value != [None] else 127, said, command=(), **{field: value, **other})
             self.look(125, "cannot be passed to a program", command=(), **{field: ["/bin/echo", "a\0b"], **other})
             self.look(125, "cannot be passed to a program", command=(), **{field: ["/bin/echo", LONG], **other})
@@ -74,7 +74,7 @@ class Config(containers.Case):
 
     def test_environment(self):
         for value in ("PATH=/bin", *TYPES[:-5], [5], [["A=1"]], [{}]):
-            self.look(125, "the configuration's Env is no ", Env=value)
+            self.look(125, "the configuration's Env is not ", Env=value)
         self.look(125, "cannot be passed", Env=["A=\0"])
         self.look(125, "cannot be passed", Env=["A=" + LONG])
         self.look(125, "items", Env=[f"A{number}=1" for number in range(5000)])

@@ -215,7 +215,7 @@ TEST(CdiSpec, EachHazardHasItsName) {
     EXPECT_THAT(rules, ElementsAre(rule)) << text;
     const auto read = read_spec(text, "it");
     ASSERT_FALSE(read) << text;
-    EXPECT_THAT(read.error().message, HasSubstr("no harmless CDI specification"));
+    EXPECT_THAT(read.error().message, HasSubstr("not a harmless CDI specification"));
   }
 }
 

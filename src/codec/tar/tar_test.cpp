@@ -514,21 +514,23 @@ TEST(TarSparse, LyingMapsAreRefused) {
   const std::string rest = padded("abc") + kEnd;
   expect_refused(old_sparse(pair_of(4, 4), 10, 3) + rest, "does not match");
   expect_refused(old_sparse(pair_of(8, 3), 10, 3) + rest, "beyond");
-  expect_refused(old_sparse(pair_of(4, 1) + pair_of(2, 2), 10, 3) + rest, "order");
-  expect_refused(old_sparse("xx", 10, 3) + rest, "no number");
+  expect_refused(old_sparse(pair_of(4, 1) + pair_of(2, 2), 10, 3) + rest, "not sorted");
+  expect_refused(old_sparse("xx", 10, 3) + rest, "other than a number");
   for (const auto& [records, why] : std::initializer_list<std::pair<std::string, const char*>>{
            {record("GNU.sparse.map", "0,3,5") + record("GNU.sparse.size", "10"), "odd"},
            {record("GNU.sparse.map", "0,x") + record("GNU.sparse.size", "10"), "'x'"},
            {record("GNU.sparse.map", "0,3") + record("GNU.sparse.size", "2"), "beyond"},
            {record("GNU.sparse.map", "0,3") + record("GNU.sparse.size", "99999999999999999999"),
-            "no number"},
+            "not a number"},
            {record("GNU.sparse.minor", "0") + record("GNU.sparse.realsize", "9"), "have no map"},
            {record("GNU.sparse.major", "2") + record("GNU.sparse.minor", "0"), "2.0 is unknown"},
            {record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0"), "longer than"}})
     expect_refused(pax('x', records) + Header("hole", '0', octal(3)).sealed() + rest, why);
   const std::string version = record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0");
   for (const auto& [map, why] : std::initializer_list<std::pair<std::string, const char*>>{
-           {"99999999999\n", "claims"}, {"1\n0\nx\n", "'x'"}, {std::string(512, '1'), "no number"}})
+           {"99999999999\n", "claims"},
+           {"1\n0\nx\n", "'x'"},
+           {std::string(512, '1'), "not a number"}})
     expect_refused(pax('x', version + record("GNU.sparse.realsize", "9")) +
                        Header("hole", '0', octal(512)).sealed() + padded(map) + kEnd,
                    why);

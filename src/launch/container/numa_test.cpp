@@ -87,7 +87,7 @@ TEST_F(NumaTest, WhatIsUnknownIsToldAndNotBound) {
   EXPECT_THAT(complaint({"/dev/nvidiactl"}), HasSubstr("no device is a GPU with a known location"));
   EXPECT_THAT(complaint({"/dev/nvidia17"}), HasSubstr("no device is a GPU with a known location"));
   node(1, "some");
-  EXPECT_THAT(complaint({"/dev/nvidia1"}), HasSubstr("node1/cpulist is no list of processors"));
+  EXPECT_THAT(complaint({"/dev/nvidia1"}), HasSubstr("node1/cpulist is not a list of processors"));
   all_ = {0, 1};
   node(1, "4-7");
   EXPECT_THAT(complaint({"/dev/nvidia1"}),
