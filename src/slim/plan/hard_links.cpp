@@ -2,6 +2,7 @@
 #include <set>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/path.h"
@@ -35,12 +36,14 @@ class LayerLinks {
       : tree_(tree), listing_(tree.layer(layer)), layer_(layer), draft_(draft), wanted_(wanted) {}
 
   void settle() {
+    collect_last_names();
+    if (last_names_.empty()) return;
     for (std::uint32_t index = 0; index < listing_.size(); ++index) {
       const Entry entry = listing_.at(index);
       if (entry.type == MemberType::kHardLink) {
         settle_link(index, entry);
       } else if (entry.type == MemberType::kFile) {
-        add_file(index, entry);
+        if (last_names_.contains(base_name(entry.path))) add_file(index, entry);
       } else {
         names_.erase(entry.path);
       }
@@ -54,6 +57,17 @@ class LayerLinks {
   };
 
   image::EntryRef ref(std::uint32_t index) const { return {layer_, index}; }
+
+  /// Parents of a name may be symbolic links, its last part may not: it tells cheaply which files
+  /// no link of this layer can mean.
+  void collect_last_names() {
+    for (std::uint32_t index = 0; index < listing_.size(); ++index) {
+      const Entry entry = listing_.at(index);
+      if (entry.type != MemberType::kHardLink) continue;
+      last_names_.insert(base_name(entry.path));
+      last_names_.insert(base_name(entry.link));
+    }
+  }
 
   void add_file(std::uint32_t index, const Entry& entry) {
     Group group;
@@ -149,6 +163,7 @@ class LayerLinks {
   std::vector<Group> groups_;
   std::unordered_map<std::string_view, Name> names_;
   std::unordered_map<std::size_t, std::string> real_names_;
+  std::unordered_set<std::string_view> last_names_;  ///< of the links and of what they name
 };
 
 void withdraw_wanted(const image::LayerListing& listing, std::uint32_t layer,
@@ -163,12 +178,6 @@ void withdraw_wanted(const image::LayerListing& listing, std::uint32_t layer,
       draft.withdraw({layer, index});
 }
 
-bool has_links(const image::LayerListing& listing) {
-  for (std::uint32_t index = 0; index < listing.size(); ++index)
-    if (listing.at(index).type == MemberType::kHardLink) return true;
-  return false;
-}
-
 }  // namespace
 
 // Top layer first: what a link of a higher layer needs must be known before the lower one settles.
@@ -177,7 +186,7 @@ void settle_hard_links(const PassContext& context, Draft& draft) {
   std::set<std::string, std::less<>> wanted;
   for (auto layer = static_cast<std::uint32_t>(tree.layer_count()); layer-- > 0;) {
     withdraw_wanted(tree.layer(layer), layer, wanted, draft);
-    if (has_links(tree.layer(layer))) LayerLinks(tree, layer, draft, wanted).settle();
+    LayerLinks(tree, layer, draft, wanted).settle();
   }
 }
 
