@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "image/layers/merged_tree.h"
-#include "inventory/needs/cache.h"
-#include "inventory/needs/json.h"
 #include "inventory/scan/entry_store.h"
 #include "inventory/scan/scan_cache.h"
 #include "inventory/scan/scan_format.h"
+#include "needs/cache.h"
+#include "needs/json.h"
 
 namespace {
 

@@ -54,7 +54,7 @@ PLANTED = {
     "packages": ("src/inventory/scan/packages.cpp", "if (line.ends_with('\\r')) line.remove_suffix(1);",
                  "if (end != text.npos) line.remove_suffix(1);"),
     "run": ("src/launch/container/numa.cpp", "|| out > kMostNumber)", "|| out > 2 * kMostNumber)"),
-    "reach": ("src/inventory/closure/package_files.cpp", "!real.empty() && real.find", "real.find"),
+    "reach": ("src/closure/package_files.cpp", "!real.empty() && real.find", "real.find"),
     "saved": ("src/inventory/compare/saved.cpp", "const auto sum = checked_add(to, bytes);",
               "const std::optional<std::uint64_t> sum = to + 2 * bytes;"),
     "shell": ("src/lint/shell/cursor.h", "text_(file.substr(0, span.end))", "text_(file)"),

@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "inventory/closure/package_files.h"
-#include "inventory/closure/places.h"
-#include "inventory/closure/python_imports.h"
-#include "inventory/closure/shell_words.h"
+#include "closure/package_files.h"
+#include "closure/places.h"
+#include "closure/python_imports.h"
+#include "closure/shell_words.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace flense::inventory;

@@ -9,8 +9,8 @@
 #include "cli/cache_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/root_places.h"
-#include "inventory/needs/cache.h"
 #include "launch/rootfs/kept_directory.h"
+#include "needs/cache.h"
 #include "report/format/table.h"
 
 namespace flense::cli {

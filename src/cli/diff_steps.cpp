@@ -8,9 +8,9 @@
 #include "cli/shared/common.h"
 #include "inventory/compare/saved.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/needs/collect.h"
 #include "inventory/scan/content_digests.h"
 #include "inventory/scan/contents.h"
+#include "needs/collect.h"
 
 namespace flense::cli {
 

@@ -11,7 +11,7 @@
 #include "compat/requirements.h"
 #include "image/model/image.h"
 #include "inventory/compare/snapshot.h"
-#include "inventory/needs/needs.h"
+#include "needs/needs.h"
 
 namespace flense::cli {
 

@@ -11,8 +11,8 @@
 #include "compat/testing_scenarios.h"
 #include "host/profile_json.h"
 #include "host/spec.h"
-#include "inventory/needs/json.h"
 #include "knowledge/testing_tables.h"
+#include "needs/json.h"
 
 namespace flense::compat::testing {
 

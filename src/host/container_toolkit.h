@@ -13,8 +13,8 @@ namespace flense::host {
 std::vector<knowledge::ToolkitVulnerability> toolkit_vulnerabilities(
     const knowledge::ContainerToolkit& table, std::string_view version);
 
-/// "nvidia-container-toolkit 1.16.1-1 is vulnerable to CVE-… and CVE-…, fixed in 1.17.8"; empty when
-/// nothing is known against it.
+/// "nvidia-container-toolkit 1.16.1-1 is vulnerable to CVE-… and CVE-…, fixed in 1.17.8"; empty
+/// when nothing is known against it.
 std::string toolkit_warning(const knowledge::ContainerToolkit& table, std::string_view version);
 
 }  // namespace flense::host

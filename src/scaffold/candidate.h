@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "host/profile.h"
-#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
+#include "needs/needs.h"
 #include "scaffold/template_set.h"
 
 namespace flense::scaffold {

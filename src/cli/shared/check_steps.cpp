@@ -9,9 +9,9 @@
 #include "compat/facts/image_facts.h"
 #include "host/spec.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/needs/cache.h"
-#include "inventory/needs/collect.h"
 #include "inventory/scan/contents.h"
+#include "needs/cache.h"
+#include "needs/collect.h"
 
 namespace flense::cli {
 

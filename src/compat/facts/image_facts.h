@@ -10,8 +10,8 @@
 #include "compat/facts/amd.h"
 #include "compat/facts/software.h"
 #include "device/target.h"
-#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
+#include "needs/needs.h"
 
 namespace flense::compat {
 

@@ -6,8 +6,8 @@
 #include "compat/facts/check.h"
 #include "compat/facts/launcher.h"
 #include "host/profile.h"
-#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
+#include "needs/needs.h"
 
 namespace flense::compat {
 

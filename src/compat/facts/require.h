@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "inventory/needs/needs.h"
+#include "needs/needs.h"
 
 namespace flense::compat {
 

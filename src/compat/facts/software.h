@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "host/profile.h"
-#include "inventory/needs/needs.h"
 #include "knowledge/knowledge.h"
+#include "needs/needs.h"
 
 namespace flense::compat {
 

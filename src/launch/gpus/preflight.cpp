@@ -13,13 +13,13 @@
 #include "host/parse.h"
 #include "host/probe.h"
 #include "inventory/describe/inventory.h"
-#include "inventory/needs/cache.h"
-#include "inventory/needs/collect.h"
 #include "inventory/scan/contents.h"
 #include "inventory/scan/own_build.h"
 #include "knowledge/knowledge.h"
 #include "launch/gpus/job.h"
 #include "launch/gpus/preflight_host.h"
+#include "needs/cache.h"
+#include "needs/collect.h"
 #include "text/fields.h"
 
 namespace flense::launch {

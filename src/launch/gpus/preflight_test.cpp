@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "doctor/testing_machine.h"
-#include "inventory/needs/testing_needs.h"
 #include "launch/gpus/preflight_host.h"
+#include "needs/testing_needs.h"
 
 namespace flense::launch {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "closure/places.h"
 #include "image/layers/extended_image.h"
-#include "inventory/closure/places.h"
 #include "slim/apply/layer_parts.h"
 #include "slim/python/compile_python.h"
 

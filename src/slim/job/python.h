@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "inventory/closure/python_sources.h"
+#include "closure/python_sources.h"
 #include "slim/job/roots.h"
 #include "slim/job/slimming.h"
 

@@ -1,6 +1,6 @@
 #include "slim/job/read_closure.h"
 
-#include "inventory/closure/facts.h"
+#include "closure/facts.h"
 #include "inventory/describe/build_needs.h"
 #include "knowledge/opened_files.h"
 

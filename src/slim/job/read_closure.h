@@ -2,8 +2,8 @@
 #pragma once
 
 #include "base/progress.h"
+#include "closure/reach.h"
 #include "image/model/image.h"
-#include "inventory/closure/reach.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "slim/plan/options.h"

@@ -1,10 +1,10 @@
 // Two CUDA installations in one image: which of the copies nobody can load.
-#include "inventory/candidates/cuda_copies.h"
+#include "slim/candidates/cuda_copies.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "inventory/needs/testing_needs.h"
+#include "needs/testing_needs.h"
 #include "slim/apply/testing_image.h"
 
 namespace flense::slim {

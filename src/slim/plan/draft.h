@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "closure/reach.h"
 #include "image/model/image.h"
-#include "inventory/candidates/self_checked.h"
-#include "inventory/closure/reach.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
+#include "slim/candidates/self_checked.h"
 #include "slim/plan/options.h"
 #include "slim/plan/plan.h"
 

@@ -71,7 +71,7 @@ struct Packing {
   std::uint64_t split_bytes = 0;
 };
 
-/// Files that the start of the image does not reach go (--closure; inventory/closure/reach.h).
+/// Files that the start of the image does not reach go (--closure; closure/reach.h).
 struct ClosureRules {
   bool wanted = false;
   /// Nothing but the closure of one program stays (--minimal); with time zones if asked for.

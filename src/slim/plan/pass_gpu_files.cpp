@@ -1,4 +1,4 @@
-#include "inventory/candidates/gpu_files.h"
+#include "slim/candidates/gpu_files.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

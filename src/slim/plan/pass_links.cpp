@@ -1,7 +1,7 @@
 // Passes that put a link where a copy was.
-#include "inventory/candidates/cuda_copies.h"
-#include "inventory/candidates/equal_files.h"
-#include "inventory/candidates/hub_cache.h"
+#include "slim/candidates/cuda_copies.h"
+#include "slim/candidates/equal_files.h"
+#include "slim/candidates/hub_cache.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

@@ -2,9 +2,9 @@
 #include <vector>
 
 #include "base/path.h"
-#include "inventory/candidates/jit_caches.h"
-#include "inventory/candidates/used_places.h"
 #include "inventory/names/waste.h"
+#include "slim/candidates/jit_caches.h"
+#include "slim/candidates/used_places.h"
 #include "slim/plan/draft.h"
 
 namespace flense::slim {

@@ -74,18 +74,18 @@ class Draft;
 void shadowed_files_pass(const PassContext& context, Draft& draft);
 /// Categories told by path: inventory/names/waste.h.
 void waste_files_pass(const PassContext& context, Draft& draft);
-/// Files that serve other GPUs only, told by their names: inventory/candidates/gpu_files.h.
+/// Files that serve other GPUs only, told by their names: slim/candidates/gpu_files.h.
 void gpu_files_pass(const PassContext& context, Draft& draft);
 /// Copies in the cache of the Hugging Face hub that its own links replace:
-/// inventory/candidates/hub_cache.h.
+/// slim/candidates/hub_cache.h.
 void hub_cache_pass(const PassContext& context, Draft& draft);
-/// Files that nothing reaches from the start of the image: inventory/closure/reach.h. Looks across
+/// Files that nothing reaches from the start of the image: closure/reach.h. Looks across
 /// layers.
 void unreachable_pass(const PassContext& context, Draft& draft);
 /// Libraries of a CUDA installation that nothing loads, since packages bring their own:
-/// inventory/candidates/cuda_copies.h. Looks across layers.
+/// slim/candidates/cuda_copies.h. Looks across layers.
 void cuda_copies_pass(const PassContext& context, Draft& draft);
-/// Equal files of one layer: inventory/candidates/equal_files.h.
+/// Equal files of one layer: slim/candidates/equal_files.h.
 void equal_files_pass(const PassContext& context, Draft& draft);
 /// Device code that no target can load, and debug sections, inside ELF files.
 void device_code_pass(const PassContext& context, Draft& draft);

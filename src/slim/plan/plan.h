@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "closure/reach.h"
 #include "device/prune.h"
 #include "device/target.h"
 #include "image/layers/merged_tree.h"
-#include "inventory/closure/reach.h"
 #include "slim/plan/options.h"
 #include "slim/plan/passes.h"
 #include "text/json.h"
@@ -108,7 +108,7 @@ struct PassTotal {
   bool breaks_sharing = false;  ///< depends on more than the one layer and the options
 };
 
-/// What the closure of the start said (inventory/closure/reach.h).
+/// What the closure of the start said (closure/reach.h).
 struct ClosureRecord {
   std::vector<std::string> starts;
   std::map<std::string, std::string> kept;  ///< why each file stays

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "closure/python_sources.h"
 #include "image/layers/merged_tree.h"
-#include "inventory/closure/python_sources.h"
 #include "slim/plan/plan.h"
 #include "slim/sandbox/sandbox.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "inventory/closure/python_sources.h"
+#include "closure/python_sources.h"
 
 namespace flense::slim {
 

@@ -1,0 +1,18 @@
+// The collectors, one file a group, for needs/collect.cpp alone. Each fills its members of `needs`.
+#pragma once
+
+#include "inventory/describe/inventory.h"
+#include "inventory/describe/survey.h"
+#include "needs/needs.h"
+
+namespace flense::inventory {
+
+void collect_code(const Survey& survey, const Inventory& inventory,
+                  Needs& needs);                         ///< code, compat, driver files, stubs
+void collect_links(const Survey& survey, Needs& needs);  ///< missing libraries, RDMA
+void collect_capabilities(const Survey& survey, const Inventory& inventory, Needs& needs);
+void collect_compilers(const Survey& survey, const Inventory& inventory, Needs& needs);
+void collect_system(const Survey& survey, const Inventory& inventory,
+                    Needs& needs);  ///< libc, processor level
+
+}  // namespace flense::inventory

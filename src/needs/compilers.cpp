@@ -1,0 +1,128 @@
+// Compilers that run at run time, and what they would find missing in the image.
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+
+#include "base/path.h"
+#include "inventory/describe/build_needs.h"
+#include "needs/collectors.h"
+#include "needs/run_user.h"
+
+namespace flense::inventory {
+
+namespace {
+
+/// What the image has of all that compilers look for.
+struct Tools {
+  BuildTools build;
+  bool ptxas = false, python_headers = false, cuda_headers = false;
+};
+
+Tools find_tools(const Survey& survey, const Inventory& inventory) {
+  Tools out;
+  out.build = find_build_tools(survey.contents, inventory.packages);
+  survey.contents.for_each_file([&](const VisibleFile& file) {
+    const std::string_view name = base_name(file.path);
+    out.ptxas |= name == "ptxas";
+    out.python_headers |= name == "Python.h";
+    out.cuda_headers |= name == "cuda_runtime.h";
+  });
+  return out;
+}
+
+class CompilerCollector {
+ public:
+  CompilerCollector(const Survey& survey, const Inventory& inventory, Needs& needs)
+      : survey_(survey),
+        tools_(find_tools(survey, inventory)),
+        user_(run_user(survey)),
+        needs_(needs) {}
+
+  void see(const InstalledPackage& installed) {
+    const std::string name = normalised_python_name(installed.package.name);
+    // triton/runtime/build.py compiles a module for Python; triton/backends/nvidia/compiler.py
+    // starts ptxas; triton/knobs.py says where the cache lies.
+    if (name == "triton" || name == "pytorch-triton") {
+      lacks(!host(), "C compiler");
+      lacks(!tools_.python_headers, "Python headers");
+      lacks(!tools_.ptxas && !survey_.environment.contains("TRITON_PTXAS_PATH"), "ptxas");
+      lacks(!may_cache({"TRITON_CACHE_DIR", "TRITON_HOME"}, at_home(".triton")), "writable cache");
+      return add("Triton", installed);
+    }
+    // torch/_inductor/runtime/cache_dir_utils.py: below the directory of temporary files.
+    if (name == "torch" || name == "pytorch") {
+      lacks(!host(), "C compiler");
+      lacks(!may_cache({"TORCHINDUCTOR_CACHE_DIR", "TMPDIR"}, "tmp"), "writable cache");
+      add("torch.compile", installed);
+      if (tools_.build.torch_extensions.empty()) return;
+      lacks(!host(), "C compiler");
+      lacks(tools_.build.nvcc.empty(), "nvcc");
+      lacks(tools_.build.ninja.empty(), "ninja");
+      lacks(!may_cache({"TORCH_EXTENSIONS_DIR"}, at_home(".cache/torch_extensions")),
+            "writable cache");
+      return add("torch.utils.cpp_extension", installed);
+    }
+    const RuntimeBuilder* builder = runtime_builder(name);
+    // What a package may do, but seldom does, is not waited for.
+    if (builder == nullptr || builder->what.starts_with("may ")) return;
+    lacks((builder->needs & kHostCompiler) != 0 && !host(), "C compiler");
+    lacks((builder->needs & kNvcc) != 0 && tools_.build.nvcc.empty(), "nvcc");
+    if ((builder->needs & kCudaHeaders) != 0) {
+      lacks(!tools_.cuda_headers, "CUDA headers");
+      lacks(!survey_.has_library("libnvrtc.so*"), "NVRTC");
+    }
+    const bool cupy = name == "cupy" || name.starts_with("cupy-");
+    if (cupy)
+      lacks(!may_cache({"CUPY_CACHE_DIR"}, at_home(".cupy/kernel_cache")), "writable cache");
+    add(cupy ? "CuPy" : name == "numba-cuda" ? "Numba" : installed.package.name, installed);
+  }
+
+ private:
+  bool host() const { return !tools_.build.host_compiler.empty(); }
+
+  std::string at_home(std::string_view below) const {
+    return user_.home.empty() ? std::string(below) : fmt::format("{}/{}", user_.home, below);
+  }
+
+  /// The first variable that is set says where; else `usual` does.
+  bool may_cache(std::initializer_list<const char*> variables, const std::string& usual) const {
+    for (const char* variable : variables)
+      if (const auto at = survey_.environment.find(variable); at != survey_.environment.end())
+        return user_.may_create(survey_, resolve_link_text("", at->second));
+    return user_.may_create(survey_, usual);
+  }
+
+  void lacks(bool lacking, const char* what) {
+    if (lacking) missing_.emplace_back(what);
+  }
+
+  /// Takes what has been found missing; one row for each compiler.
+  void add(std::string name, const InstalledPackage& installed) {
+    std::vector<std::string> missing = std::exchange(missing_, {});
+    const bool known = std::ranges::any_of(
+        needs_.compilers, [&](const RunTimeCompiler& one) { return one.name == name; });
+    if (known) return;
+    const Package& package = installed.package;
+    needs_.compilers.push_back(
+        {std::move(name),
+         fmt::format("{} package {} {}", package.type, package.name, package.version),
+         std::move(missing)});
+  }
+
+  const Survey& survey_;
+  const Tools tools_;
+  const RunUser user_;
+  Needs& needs_;
+  std::vector<std::string> missing_;
+};
+
+}  // namespace
+
+void collect_compilers(const Survey& survey, const Inventory& inventory, Needs& needs) {
+  CompilerCollector collector(survey, inventory, needs);
+  for (const InstalledPackage& installed : inventory.packages)
+    if (installed.package.type == "pip" || installed.package.type == "conda")
+      collector.see(installed);
+}
+
+}  // namespace flense::inventory

@@ -1,0 +1,88 @@
+// The one list of the members of Needs and their names in JSON: writing, reading and tests go
+// through it, so that none of them can forget one.
+#pragma once
+
+#include "inventory/describe/fields.h"
+#include "needs/needs.h"
+
+namespace flense::inventory {
+
+void each_field(FieldsOf<CodeFile> auto& file, auto&& see) {
+  see("path", file.path);
+  see("device_bytes", file.device_bytes);
+  see("entries", file.entries);
+}
+
+void each_field(FieldsOf<CompatPackage> auto& package, auto&& see) {
+  see("path", package.path);
+  see("version", package.version);
+  see("note", package.note);
+  see("cuda", package.cuda);
+  see("drivers", package.drivers);
+  see("brands", package.brands);
+}
+
+void each_field(FieldsOf<Sighting> auto& sighting, auto&& see) {
+  see("path", sighting.path);
+  see("what", sighting.what);
+  see("bytes", sighting.bytes);
+}
+
+void each_field(FieldsOf<MissingLibrary> auto& missing, auto&& see) {
+  see("library", missing.library);
+  see("user", missing.user);
+  see("how", missing.how);
+}
+
+void each_field(FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
+  see("name", compiler.name);
+  see("evidence", compiler.evidence);
+  see("missing", compiler.missing);
+}
+
+void each_field(FieldsOf<CapabilityNeed> auto& need, auto&& see) {
+  see("capability", need.capability);
+  see("library", need.library);
+  see("user", need.user);
+}
+
+void each_field(FieldsOf<CpuNeed> auto& need, auto&& see) {
+  see("level", need.level);
+  see("path", need.path);
+}
+
+void each_field(FieldsOf<SlimMark> auto& mark, auto&& see) {
+  see("targets", mark.targets);
+  see("driver_floor", mark.driver_floor);
+  see("code_floor", mark.code_floor);
+  see("level", mark.level);
+  see("version", mark.version);
+  see("evidence", mark.evidence);
+}
+
+void each_field(FieldsOf<Needs> auto& needs, auto&& see) {
+  see("name", needs.name);
+  see("platform", needs.platform);
+  see("contents", needs.contents);
+  see("unread", needs.unread);
+  see("environment", needs.environment);
+  see("labels", needs.labels);
+  see("runtimes", needs.runtimes);
+  see("packages", needs.packages);
+  see("code", needs.code);
+  see("compat", needs.compat);
+  see("driver_files", needs.driver_files);
+  see("stubs_in_path", needs.stubs_in_path);
+  see("missing_libraries", needs.missing_libraries);
+  see("compilers", needs.compilers);
+  see("capabilities", needs.capabilities);
+  see("rdma", needs.rdma);
+  see("weights", needs.weights);
+  see("libc", needs.libc);
+  see("libc_version", needs.libc_version);
+  see("cpu", needs.cpu);
+  see("slim", needs.slim);
+  see("unpacked_bytes", needs.unpacked_bytes);
+}
+
+}  // namespace flense::inventory

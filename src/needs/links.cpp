@@ -1,0 +1,162 @@
+// Libraries that files of the image ask for and the image does not have, and the user space of
+// RDMA.
+#include <elf.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/path.h"
+#include "inventory/describe/flavour.h"
+#include "inventory/names/file_names.h"
+#include "needs/collectors.h"
+
+namespace flense::inventory {
+
+namespace {
+
+constexpr std::size_t kMostMissing = 200;
+
+/// Parts of packages that are built against a library which the package works without. A '/' at the
+/// end makes it a directory, else it is the beginning of a file name.
+constexpr auto kOptional = std::to_array<std::string_view>({
+    // Profilers and debuggers with windows of their own.
+    "nsight-compute/",
+    "nsight-systems/",
+    "compute-sanitizer/",
+    "cuda-gdb",
+    "rocgdb",
+    // One file for each library of the host or of a user's choice, tried when asked for.
+    "nvshmem_bootstrap_",
+    "nvshmem_transport_",
+    "libcufile_rdma.so",
+    "ucx/",
+    "libfabric/",
+    "openmpi/",
+    "pmix/",
+    "libbitsandbytes_",
+    "libmkl_",
+    "libomptarget.rtl.",
+    "tbbpool.",
+    "_tkinter",
+    "libonnxruntime_providers_tensorrt.so",
+    "libonnxruntime_providers_nv_tensorrt_rtx.so",
+    "libonnxruntime_providers_openvino.so",
+    "libtorchaudio_sox.so",
+    "_torchaudio_sox.so",
+    "gstreamer-1.0/",
+    "plugins/",
+    "libxla_extension_tensorrt",
+    // CuPy imports these where their library is installed (cupy._environment, optional features).
+    "cudnn.cpython",
+    "nccl.cpython",
+    "cutensor.cpython",
+    "cusparselt.cpython",
+    // Built, not run.
+    "tests/",
+    "test/",
+    "stubs/",
+});
+
+bool is_optional(std::string_view path) {
+  const std::string_view name = base_name(path);
+  return std::ranges::any_of(kOptional, [&](std::string_view one) {
+    if (!one.ends_with('/')) return name.starts_with(one);
+    one.remove_suffix(1);
+    return has_component(parent_path(path), one) ||
+           // The tools carry their version: nsight-compute/2024.1.0, nsight-compute-2024.1.0.
+           (one.starts_with("nsight") && path.find(one) != std::string_view::npos);
+  });
+}
+
+/// The path with every run of digits as one '0': files that differ in a number only are built for
+/// several versions of something, and one of them is chosen at run time.
+std::string without_numbers(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const bool digit = c >= '0' && c <= '9';
+    if (digit && out.ends_with('0')) continue;
+    out += digit ? '0' : c;
+  }
+  return out;
+}
+
+class Missing {
+ public:
+  Missing(const Survey& survey, std::vector<MissingLibrary>& out) : survey_(survey), out_(out) {}
+
+  void ask(const std::string& user, std::string_view library, std::string_view how) {
+    if (library.empty() || library.find('/') != std::string_view::npos) return;
+    if (is_driver_library(library) || survey_.has_library(library)) return;
+    const bool known = std::ranges::any_of(
+        out_, [&](const MissingLibrary& one) { return one.library == library; });
+    if (!known && out_.size() < kMostMissing)
+      out_.push_back({std::string(library), user, std::string(how)});
+  }
+
+ private:
+  const Survey& survey_;
+  std::vector<MissingLibrary>& out_;
+};
+
+/// What a library opens by name and cannot do without. The table of openings (flavour.h) is of one
+/// CUDA major, so that any version of the opened library counts.
+void ask_opened(const SurveyFile& file, const Survey& survey, Missing& missing) {
+  for (const std::string_view opened :
+       opened_by_name(file.elf->soname.empty() ? base_name(file.path) : file.elf->soname,
+                      !file.elf->code.empty())) {
+    // Opened for several GPUs and for profiling.
+    if (opened.starts_with("libnccl.") || opened.starts_with("libcupti.")) continue;
+    const std::size_t end = opened.find(".so");
+    if (!survey.has_library(fmt::format("{}.so*", opened.substr(0, end))))
+      missing.ask(file.path, opened, "dlopen");
+  }
+}
+
+struct RdmaPart {
+  std::string_view beginning, what;
+};
+
+constexpr auto kRdma = std::to_array<RdmaPart>({
+    {"libibverbs.so.", "verbs library"},
+    {"librdmacm.so.", "RDMA connection manager"},
+    {"libmlx5.so.", "mlx5 direct verbs"},
+    {"libmlx5-rdmav", "verbs provider mlx5"},
+    {"libmlx4-rdmav", "verbs provider mlx4"},
+    {"libefa.so.", "EFA direct verbs"},
+    {"libefa-rdmav", "verbs provider efa"},
+    {"libbnxt_re-rdmav", "verbs provider bnxt_re"},
+    {"libirdma-rdmav", "verbs provider irdma"},
+    {"libionic-rdmav", "verbs provider ionic"},
+    {"libhns-rdmav", "verbs provider hns"},
+    {"librxe-rdmav", "verbs provider rxe"},
+    {"libsiw-rdmav", "verbs provider siw"},
+    {"libfabric.so.", "libfabric"},
+    {"libnccl-net", "NCCL network plug-in"},
+    {"libnccl-net-ofi", "NCCL network plug-in for libfabric"},
+    {"librccl-net", "RCCL network plug-in"},
+    {"libnccl_ofi", "NCCL network plug-in for libfabric"},
+});
+
+}  // namespace
+
+void collect_links(const Survey& survey, Needs& needs) {
+  std::map<std::string, std::size_t> variants;
+  for (const SurveyFile& file : survey.files)
+    if (file.elf != nullptr) ++variants[without_numbers(file.path)];
+
+  Missing missing(survey, needs.missing_libraries);
+  for (const SurveyFile& file : survey.files) {
+    if (file.elf == nullptr) continue;
+    for (const RdmaPart& part : kRdma)
+      if (base_name(file.path).starts_with(part.beginning))
+        needs.rdma.push_back({file.path, std::string(part.what), file.size});
+    const bool loads = file.elf->type == ET_DYN || file.elf->type == ET_EXEC;
+    if (!loads || file.elf->machine != survey.machine || is_optional(file.path)) continue;
+    ask_opened(file, survey, missing);
+    if (variants[without_numbers(file.path)] > 1) continue;
+    for (const std::string& needed : file.elf->needed) missing.ask(file.path, needed, "DT_NEEDED");
+  }
+}
+
+}  // namespace flense::inventory

@@ -1,0 +1,166 @@
+// Missing libraries, RDMA, capabilities of the driver, and run-time compilers.
+#include <gmock/gmock.h>
+
+#include "needs/testing_needs.h"
+
+namespace flense::inventory {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::elf_file;
+using ::testing::IsEmpty;
+using testing::NeedsTest;
+using ::testing::SizeIs;
+using testing::Tar;
+using text::Json;
+
+class NeedsLinks : public NeedsTest {};
+
+constexpr const char* kSite = "opt/venv/lib/python3.11/site-packages/";
+
+std::string site(const std::string& path) {
+  return kSite + path;
+}
+
+Tar& package(Tar& tar, const std::string& name, const std::string& version) {
+  return tar.file(site(name + "-" + version + ".dist-info/METADATA"),
+                  "Name: " + name + "\nVersion: " + version + "\n\n");
+}
+
+std::vector<std::string> missing(const Needs& needs, const std::string& compiler) {
+  for (const RunTimeCompiler& one : needs.compilers)
+    if (one.name == compiler) return one.missing;
+  return {"no such compiler"};
+}
+
+TEST_F(NeedsLinks, ALibraryThatIsNowhere) {
+  Tar tar;
+  tar.file("usr/lib/liba.so.1.2", elf_file({.soname = "liba.so.1"}));
+  tar.symlink("usr/lib/liba.so.1", "liba.so.1.2").symlink("usr/lib/libgone.so.3", "nowhere");
+  tar.file(site("cv2/cv2.abi3.so"), elf_file({.needed = {"liba.so.1", "libGL.so.1", "libgone.so.3",
+                                                         "libcuda.so.1", "libnvidia-ml.so.1"}}));
+  tar.file("usr/bin/other", elf_file({.needed = {"libGL.so.1"}}));
+  const std::string user = site("cv2/cv2.abi3.so");
+  EXPECT_THAT(needs_of(tar).missing_libraries,
+              ElementsAre(MissingLibrary{"libGL.so.1", user, "DT_NEEDED"},
+                          MissingLibrary{"libgone.so.3", user, "DT_NEEDED"}))
+      << "driver libraries come from the host; one row for each library";
+}
+
+TEST_F(NeedsLinks, WhatTorchLoadsFromItsWheelsIsThere) {
+  Tar tar;
+  package(tar, "torch", "2.6.0");
+  tar.file(site("torch/lib/libtorch_cuda.so"),
+           elf_file({.soname = "libtorch_cuda.so", .needed = {"libcudnn.so.9"}}));
+  tar.file(site("nvidia/cudnn/lib/libcudnn.so.9"), elf_file({.soname = "libcudnn.so.9"}));
+  tar.file(site("nvidia/cudnn/lib/libcudnn_graph.so.9"),
+           elf_file({.soname = "libcudnn_graph.so.9"}));
+  tar.file(site("torchvision/_C.so"), elf_file({.needed = {"libtorch_cuda.so"}}));
+  const Needs needs = needs_of(tar);
+  std::vector<std::string> names;
+  for (const MissingLibrary& one : needs.missing_libraries)
+    names.push_back(one.library + " " + one.how);
+  EXPECT_THAT(names, ElementsAre("libcudnn_ops.so.9 dlopen", "libcudnn_cnn.so.9 dlopen",
+                                 "libcudnn_adv.so.9 dlopen"))
+      << "only the parts of cuDNN that are not there";
+}
+
+TEST_F(NeedsLinks, AStubIsNoLibrary) {
+  Tar tar;
+  tar.file("usr/local/cuda/lib64/stubs/libcublas.so.12", elf_file({.soname = "libcublas.so.12"}));
+  tar.file("usr/bin/app", elf_file({.needed = {"libcublas.so.12"}}));
+  EXPECT_THAT(needs_of(tar).missing_libraries, SizeIs(1));
+}
+
+TEST_F(NeedsLinks, WhatIsOptionalIsNotMissing) {
+  Tar tar;
+  // One for each CUDA version; the package chooses.
+  for (const char* version : {"118", "121", "124"})
+    tar.file(site("bitsandbytes/libbitsandbytes_cuda" + std::string(version) + ".so"),
+             elf_file({.needed = {"libcudart.so.11.0"}}));
+  for (const char* version : {"4", "5"})
+    tar.file(site("torio/lib/_torio_ffmpeg" + std::string(version) + ".so"),
+             elf_file({.needed = {"libavutil.so.5" + std::string(version)}}));
+  tar.file("usr/lib/lib-dynload/_tkinter.cpython-311-x86_64-linux-gnu.so",
+           elf_file({.needed = {"libtk8.6.so"}}));
+  tar.file("opt/nvidia/nsight-compute/2024.1.0/host/ncu-ui", elf_file({.needed = {"libQt6.so"}}));
+  // For another machine: an image for cross-compilation.
+  tar.file("usr/aarch64-linux-gnu/lib/libx.so",
+           elf_file({.needed = {"libarm.so.1"}, .machine = EM_AARCH64}));
+  EXPECT_THAT(needs_of(tar).missing_libraries, IsEmpty());
+}
+
+TEST_F(NeedsLinks, RdmaUserSpace) {
+  Tar tar;
+  tar.file("usr/lib/libibverbs.so.1.14.39.0", elf_file({.soname = "libibverbs.so.1"}));
+  tar.file("usr/lib/libibverbs/libmlx5-rdmav34.so", elf_file({}));
+  tar.file("opt/amazon/efa/lib/libfabric.so.1.25", elf_file({.soname = "libfabric.so.1"}));
+  std::vector<std::string> seen;
+  for (const Sighting& one : needs_of(tar).rdma) seen.push_back(one.what);
+  EXPECT_THAT(seen, ElementsAre("libfabric", "verbs provider mlx5", "verbs library"));
+}
+
+TEST_F(NeedsLinks, CapabilitiesByLinkAndByName) {
+  Tar tar;
+  tar.file("usr/lib/libavcodec.so.59.37.100", elf_file({.soname = "libavcodec.so.59"}));
+  tar.file("opt/render", elf_file({.needed = {"libEGL_nvidia.so.0"}}));
+  tar.file("opt/lib/libnccl.so.2", elf_file({.soname = "libnccl.so.2"}));
+  // The driver's own library asks for others of its own.
+  tar.file("opt/driver/libnvidia-encode.so.550.54.15", elf_file({.needed = {"libnvoptix.so.1"}}));
+  EXPECT_THAT(
+      needs_of(tar).capabilities,
+      ElementsAre(
+          CapabilityNeed{"utility", "libnvidia-ml.so.1", "opt/lib/libnccl.so.2"},
+          CapabilityNeed{"graphics", "libEGL_nvidia.so.0", "opt/render"},
+          CapabilityNeed{"video", "libnvcuvid.so.1", "usr/lib/libavcodec.so.59.37.100"},
+          CapabilityNeed{"video", "libnvidia-encode.so.1", "usr/lib/libavcodec.so.59.37.100"}));
+}
+
+TEST_F(NeedsLinks, TritonWithoutCompilerAndWithOne) {
+  Tar bare;
+  package(package(bare, "triton", "3.6.0"), "torch", "2.10.0");
+  const Needs needs = needs_of(bare);
+  EXPECT_THAT(missing(needs, "Triton"), ElementsAre("C compiler", "Python headers", "ptxas"));
+  EXPECT_EQ(needs.compilers[0].evidence, "pip package torch 2.10.0");
+  EXPECT_THAT(missing(needs, "torch.compile"), ElementsAre("C compiler"));
+
+  Tar full;
+  package(full, "triton", "3.6.0");
+  full.file("usr/bin/x86_64-linux-gnu-gcc-12", elf_file({}), 0755);
+  full.file("usr/include/python3.11/Python.h", "")
+      .file(site("triton/backends/nvidia/bin/ptxas"), "x");
+  EXPECT_THAT(missing(needs_of(full), "Triton"), IsEmpty());
+}
+
+TEST_F(NeedsLinks, CachesOfAUserWithoutAHome) {
+  const auto lacks_cache = [&](const Json& container, const char* compiler = "Triton") {
+    Tar tar;
+    tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n");
+    package(package(tar, "triton", "3.6.0"), "torch", "2.10.0");
+    tar.dir("tmp", 01777).dir("root").dir("cache", 0777);
+    const std::vector<std::string> list = missing(needs_of(tar, container), compiler);
+    return std::ranges::find(list, "writable cache") != list.end();
+  };
+  const auto user = [](const char* name) { return Json::object().set("User", name); };
+  const auto variable = [](const char* text) { return Json::array().push(text); };
+  EXPECT_FALSE(lacks_cache(Json::object())) << "root";
+  EXPECT_TRUE(lacks_cache(user("app"))) << "/home/app is not there";
+  EXPECT_TRUE(lacks_cache(user("1234:5"))) << "no account: home is the root directory";
+  EXPECT_FALSE(lacks_cache(user("app"), "torch.compile")) << "/tmp is for everybody";
+  EXPECT_FALSE(lacks_cache(user("app").set("Env", variable("TRITON_CACHE_DIR=/cache/triton"))));
+  EXPECT_TRUE(lacks_cache(user("app").set("Env", variable("HOME=/root"))));
+}
+
+TEST_F(NeedsLinks, NvrtcUsersNeedHeaders) {
+  Tar tar;
+  package(tar, "cupy-cuda12x", "14.2.0");
+  EXPECT_THAT(missing(needs_of(tar), "CuPy"), ElementsAre("CUDA headers", "NVRTC"));
+  Tar full;
+  package(full, "cupy-cuda12x", "14.2.0");
+  full.file(site("nvidia/cuda_runtime/include/cuda_runtime.h"), "");
+  full.file(site("nvidia/cuda_nvrtc/lib/libnvrtc.so.12"), elf_file({.soname = "libnvrtc.so.12"}));
+  EXPECT_THAT(missing(needs_of(full), "CuPy"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace flense::inventory
