@@ -40,11 +40,11 @@ void use(const flense::inventory::LayerScan& scan) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto entry = flense::inventory::decode_entry(std::string(text)))
-    static_cast<void>(flense::inventory::is_sound(*entry));
+    static_cast<void>(flense::needs::is_sound(*entry));
   if (const auto json = flense::text::parse_json(text, "needs")) {
-    if (const auto needs = flense::inventory::needs_from_json(*json, "needs")) {
+    if (const auto needs = flense::needs::needs_from_json(*json, "needs")) {
       const auto again =
-          flense::inventory::needs_from_json(flense::inventory::needs_to_json(*needs), "needs");
+          flense::needs::needs_from_json(flense::needs::needs_to_json(*needs), "needs");
       expect(again.has_value() && *again == *needs);
     }
   }

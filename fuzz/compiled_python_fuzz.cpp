@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!kind) return 0;
   check(!kind->tag.empty() && kind->tag.find('/') == std::string::npos && kind->tag != "..");
   ByteReader answer(bytes.subspan(line + 1), "answer");
-  const inventory::PythonSource source{"usr/lib/python3.11/os.py", 3, 5};
+  const closure::PythonSource source{"usr/lib/python3.11/os.py", 3, 5};
   while (answer.remaining() > 0) {
     const std::size_t before = answer.position();
     const auto compiled = slim::read_compiled(answer, *kind, source);

@@ -12,7 +12,7 @@
 #include "closure/shell_words.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace flense::inventory;
+  using namespace flense::closure;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto within = [&](std::string_view name, std::uint32_t line) {

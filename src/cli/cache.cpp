@@ -199,7 +199,7 @@ Result<int> verify(const CacheRequest& request, Io& io, const Caches& caches) {
   const std::vector<ListedEntry> entries = caches.store.list();
   for (const ListedEntry& entry : entries) {
     const auto stored = caches.store.peek(entry);
-    if (!stored || !inventory::is_sound(*stored)) damaged.push_back(entry.name);
+    if (!stored || !needs::is_sound(*stored)) damaged.push_back(entry.name);
   }
   std::vector<std::string> blobs;
   if (!caches.images.empty()) {

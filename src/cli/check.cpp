@@ -117,7 +117,7 @@ Result<CheckInput> understand_check(const CheckRequest& request) {
   return out;
 }
 
-Result<void> print_requirements(const inventory::Needs& needs, const CheckRequest& request,
+Result<void> print_requirements(const needs::Needs& needs, const CheckRequest& request,
                                 const CheckInput& input, Io& io) {
   const compat::Requirements sheet = compat::requirements_of(needs, input.tables);
   if (request.emit == "node-affinity" || request.emit == "nfd") {
@@ -161,7 +161,7 @@ Result<int> run_check(const CheckRequest& request, Io& io) {
   std::vector<compat::HostVerdict> all;
   std::vector<report::SarifFinding> findings;
   for (const std::string& target : request.words) {
-    TRY(const inventory::Needs needs,
+    TRY(const needs::Needs needs,
         with_context(needs_of(target, request, request.image, request.config_only, io),
                      "checking {}", target));
     if (input.requirements) {

@@ -82,7 +82,7 @@ Result<DiffSide> read_diff_side(const std::string& target, const DiffReading& ho
                    out.image->name));
   TRY(inventory::Inventory inventory, inventory::describe(*out.image, contents, options));
   progress->clear();
-  out.needs = inventory::collect_needs(*out.image, contents, inventory);
+  out.needs = needs::collect_needs(*out.image, contents, inventory);
   out.sheet = compat::requirements_of(*out.needs, how.tables);
   out.snapshot = inventory::take_snapshot(*out.image, contents, std::move(inventory));
   return out;

@@ -19,7 +19,7 @@ namespace flense::cli {
 struct DiffSide {
   std::unique_ptr<image::Image> image;
   inventory::Snapshot snapshot;
-  std::optional<inventory::Needs> needs;
+  std::optional<needs::Needs> needs;
   std::optional<compat::Requirements> sheet;
 };
 

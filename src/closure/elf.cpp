@@ -11,7 +11,7 @@
 #include "closure/places.h"
 #include "elf/file.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -128,4 +128,4 @@ ReachElf read_reach_elf(Bytes bytes, const image::MergedTree& tree,
   return {names.take(), imported_calls(*file, calls)};
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

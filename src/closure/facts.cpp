@@ -13,7 +13,7 @@
 #include "inventory/scan/begin_of.h"
 #include "inventory/scan/packages.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -38,13 +38,13 @@ ReadAs read_by_name(std::string_view path) {
 }
 
 /// The standard library stays whole; its sources ask for nothing that is not in it.
-ReadAs read_as(const VisibleFile& file, const Contents& contents) {
+ReadAs read_as(const inventory::VisibleFile& file, const inventory::Contents& contents) {
   if (contents.elf(file.content) != nullptr) return ReadAs::kElf;
   const auto& scripts = contents.scan(file.content).scripts;
   const auto script = scripts.find(file.content.index);
   ReadAs out = read_by_name(file.path);
   if (script != scripts.end() && out == ReadAs::kNothing) {
-    const Interpreter interpreter = parse_interpreter(script->second);
+    const inventory::Interpreter interpreter = inventory::parse_interpreter(script->second);
     const ScriptLanguage language = script_language(script_program(interpreter));
     if (language == ScriptLanguage::kPython) out = ReadAs::kPython;
     if (language == ScriptLanguage::kShell) out = ReadAs::kShell;
@@ -55,15 +55,16 @@ ReadAs read_as(const VisibleFile& file, const Contents& contents) {
 
 class ReachReader {
  public:
-  ReachReader(const image::Image& image, const Contents& contents, const ReachFactsOptions& options)
+  ReachReader(const image::Image& image, const inventory::Contents& contents,
+              const ReachFactsOptions& options)
       : image_(image),
         contents_(contents),
         options_(options),
         vocabulary_(ReachVocabulary::of(image, contents.tree())),
         members_(contents.scans().size()) {
-    for (const auto& [name, value] : environment(image)) variables_.insert(name);
+    for (const auto& [name, value] : inventory::environment(image)) variables_.insert(name);
     working_directory_ = resolve_link_text("", image.config["config"]["WorkingDir"].text());
-    contents.for_each_file([&](const VisibleFile& file) {
+    contents.for_each_file([&](const inventory::VisibleFile& file) {
       const ReadAs as = read_as(file, contents);
       if (as == ReadAs::kNothing || file.size == 0) return;
       members_[file.content.layer].try_emplace(file.content.index,
@@ -98,7 +99,7 @@ class ReachReader {
     TRY_DO(image::walk_layer(image_, layer, walk,
                              [&](const image::LayerEntry&, image::EntryContent* content,
                                  codec::TarReader*) -> Result<void> {
-                               const ContentKey key{layer, index++};
+                               const inventory::ContentKey key{layer, index++};
                                const auto member = members_[layer].find(key.second);
                                if (content == nullptr || member == members_[layer].end()) return {};
                                return read_member(key, member->second, *content);
@@ -106,7 +107,7 @@ class ReachReader {
     return {};
   }
 
-  Result<void> read_member(ContentKey key, const ReachMember& member,
+  Result<void> read_member(inventory::ContentKey key, const ReachMember& member,
                            image::EntryContent& content) {
     switch (member.as) {
       case ReadAs::kElf: {
@@ -118,7 +119,7 @@ class ReachReader {
       }
       case ReadAs::kPython:
       case ReadAs::kPathFile: {
-        TRY(const std::string text, begin_of(content, kMaxPythonSource));
+        TRY(const std::string text, inventory::begin_of(content, kMaxPythonSource));
         ReachText names = read_python(member, text);
         const std::lock_guard lock(mutex_);
         (member.as == ReadAs::kPython ? out_.python : out_.path_files)
@@ -126,7 +127,7 @@ class ReachReader {
         return {};
       }
       case ReadAs::kShell: {
-        TRY(const std::string text, begin_of(content, kMaxShellScript));
+        TRY(const std::string text, inventory::begin_of(content, kMaxShellScript));
         Collected words;
         words.text.unclear =
             scan_shell(text, variables_, [&](std::string_view word, std::uint32_t line) {
@@ -145,7 +146,7 @@ class ReachReader {
   }
 
   Result<void> read_list(const std::string& path, image::EntryContent& content) {
-    TRY(const std::string text, begin_of(content, kMaxFileList));
+    TRY(const std::string text, inventory::begin_of(content, kMaxFileList));
     const FileListKind kind = file_list_kind(path);
     if (kind == FileListKind::kPythonMetadata) {
       auto requirements = parse_requirements(text);
@@ -221,7 +222,7 @@ class ReachReader {
     }
     if (vocabulary_.programs.contains(word) || vocabulary_.names_module(word) ||
         vocabulary_.libraries.contains(word) ||
-        vocabulary_.distributions.contains(normalised_python_name(word)))
+        vocabulary_.distributions.contains(inventory::normalised_python_name(word)))
       add(word, line, how, out);
   }
 
@@ -243,7 +244,7 @@ class ReachReader {
   }
 
   const image::Image& image_;
-  const Contents& contents_;
+  const inventory::Contents& contents_;
   const ReachFactsOptions& options_;
   ReachVocabulary vocabulary_;
   std::set<std::string, std::less<>> variables_;
@@ -260,28 +261,28 @@ ReachVocabulary ReachVocabulary::of(const image::Image& image, const image::Merg
   // Optional parts of the standard library, which stay only where something imports them.
   out.modules = {"tkinter", "turtle", "turtledemo", "idlelib", "test", "ensurepip", "lib2to3"};
   for (const std::string& name : tree.list("")) out.roots.insert(name);
-  for (const std::string& folder : program_path(image))
+  for (const std::string& folder : inventory::program_path(image))
     for (const std::string& name : tree.list(tree.resolve(folder).value_or(folder)))
       out.programs.insert(name);
   // The visitor never fails.
-  static_cast<void>(
-      tree.for_each([&](const std::string& path, const image::MergedTree::Found&) -> Result<void> {
-        const std::string_view name = base_name(path);
-        if (name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
-        const std::string_view site = python_site(path);
-        if (site.empty()) return {};
-        const std::string_view inner = std::string_view(path).substr(site.size() + 1);
-        if (inner.find('/') != std::string_view::npos) return {};
-        for (const std::string_view ending : {".dist-info", ".egg-info"})
-          if (inner.ends_with(ending)) {
-            const std::string_view stem = inner.substr(0, inner.size() - ending.size());
-            out.distributions.insert(normalised_python_name(stem.substr(0, stem.find('-'))));
-            return {};
-          }
-        if (const std::string_view module = module_of_file(inner); !module.empty())
-          out.modules.emplace(module);
+  static_cast<void>(tree.for_each([&](const std::string& path,
+                                      const image::MergedTree::Found&) -> Result<void> {
+    const std::string_view name = base_name(path);
+    if (name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
+    const std::string_view site = python_site(path);
+    if (site.empty()) return {};
+    const std::string_view inner = std::string_view(path).substr(site.size() + 1);
+    if (inner.find('/') != std::string_view::npos) return {};
+    for (const std::string_view ending : {".dist-info", ".egg-info"})
+      if (inner.ends_with(ending)) {
+        const std::string_view stem = inner.substr(0, inner.size() - ending.size());
+        out.distributions.insert(inventory::normalised_python_name(stem.substr(0, stem.find('-'))));
         return {};
-      }));
+      }
+    if (const std::string_view module = module_of_file(inner); !module.empty())
+      out.modules.emplace(module);
+    return {};
+  }));
   return out;
 }
 
@@ -289,9 +290,9 @@ bool ReachVocabulary::names_module(std::string_view text) const {
   return modules.contains(text.substr(0, text.find_first_of(".:")));
 }
 
-Result<ReachFacts> read_reach_facts(const image::Image& image, const Contents& contents,
+Result<ReachFacts> read_reach_facts(const image::Image& image, const inventory::Contents& contents,
                                     const ReachFactsOptions& options) {
   return ReachReader(image, contents, options).read();
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -19,7 +19,7 @@
 #include "inventory/scan/content_digests.h"
 #include "inventory/scan/contents.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// Of an ELF file.
 struct ReachElf {
@@ -43,10 +43,10 @@ struct ReachText {
 };
 
 struct ReachFacts {
-  std::map<ContentKey, ReachElf> elf;
-  std::map<ContentKey, ReachText> python, shell;
-  std::map<ContentKey, ReachText> path_files;  ///< *.pth
-  std::vector<ListedPackage> packages;         ///< paths as they really lie
+  std::map<inventory::ContentKey, ReachElf> elf;
+  std::map<inventory::ContentKey, ReachText> python, shell;
+  std::map<inventory::ContentKey, ReachText> path_files;  ///< *.pth
+  std::vector<ListedPackage> packages;                    ///< paths as they really lie
   /// By the directory that holds the metadata: ".../x-1.0.dist-info".
   std::map<std::string, std::vector<Requirement>, std::less<>> requirements;
   std::map<std::string, std::vector<std::string>, std::less<>> plugin_groups;
@@ -71,7 +71,7 @@ struct ReachFactsOptions {
   std::filesystem::path scratch_directory;
   Progress* progress = nullptr;
 };
-Result<ReachFacts> read_reach_facts(const image::Image& image, const Contents& contents,
+Result<ReachFacts> read_reach_facts(const image::Image& image, const inventory::Contents& contents,
                                     const ReachFactsOptions& options);
 
 /// Names in the data of an ELF file, and what it imports of `calls`.
@@ -79,4 +79,4 @@ ReachElf read_reach_elf(Bytes bytes, const image::MergedTree& tree,
                         const ReachVocabulary& vocabulary,
                         const std::set<std::string, std::less<>>& calls);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

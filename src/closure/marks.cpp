@@ -6,9 +6,9 @@
 #include "base/path.h"
 #include "closure/places.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
-const ElfFacts* ReachContext::elf(PathId id) const {
+const inventory::ElfFacts* ReachContext::elf(PathId id) const {
   const auto& content = tree.at(id).found.content;
   return content ? contents.elf(*content) : nullptr;
 }
@@ -75,7 +75,7 @@ void ReachMarks::keep_folder(PathId directory, Follow follow, const std::string&
   const auto [begin, end] = context_.tree.below(directory);
   for (PathId id = begin; id < end; ++id) {
     const auto& content = context_.tree.at(id).found.content;
-    const bool script = content && context_.facts.shell.contains(key_of(*content));
+    const bool script = content && context_.facts.shell.contains(inventory::key_of(*content));
     if (!context_.tree.is_directory(id)) keep(id, script ? follow : Follow::kData, why);
   }
 }
@@ -120,4 +120,4 @@ std::optional<ReachMarks::Task> ReachMarks::next() {
   return std::nullopt;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

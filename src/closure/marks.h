@@ -14,7 +14,7 @@
 #include "closure/units.h"
 #include "inventory/describe/survey.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// How far a path that stays is followed; each includes those before it.
 enum class Follow : std::uint8_t {
@@ -29,18 +29,18 @@ enum class Follow : std::uint8_t {
 /// What all parts of the closure look at.
 struct ReachContext {
   const image::Image& image;
-  const Contents& contents;
+  const inventory::Contents& contents;
   const ReachFacts& facts;
   const knowledge::OpenedFiles& opened;
   const ReachOptions& options;
   ReachTree tree;
   ReachUnits units;
-  Survey survey;
+  inventory::Survey survey;
   std::vector<bool> idle;  ///< ReachOptions::trace_decides: units that no traced run used
   std::vector<std::string> program_path;
   std::string working_directory;
 
-  const ElfFacts* elf(PathId id) const;
+  const inventory::ElfFacts* elf(PathId id) const;
   /// Of an executable script, what follows "#!"; null for others.
   const std::string* script_line(PathId id) const;
   bool is_idle(UnitId unit) const { return !idle.empty() && idle[unit]; }
@@ -96,4 +96,4 @@ class ReachMarks {
   std::vector<UnitId> new_units_;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -7,7 +7,7 @@
 #include "inventory/scan/packages.h"
 #include "text/json.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -130,7 +130,7 @@ std::string extra_of(std::string_view marker) {
   if (at == std::string_view::npos) return {};
   const std::size_t end = marker.find(marker[at], at + 1);
   if (end == std::string_view::npos) return {};
-  return normalised_python_name(marker.substr(at + 1, end - at - 1));
+  return inventory::normalised_python_name(marker.substr(at + 1, end - at - 1));
 }
 
 }  // namespace
@@ -198,14 +198,14 @@ std::vector<Requirement> parse_requirements(std::string_view metadata) {
     while (end < rest.size() && in_requirement_name(rest[end])) ++end;
     if (end == 0) continue;
     Requirement one;
-    one.name = normalised_python_name(rest.substr(0, end));
+    one.name = inventory::normalised_python_name(rest.substr(0, end));
     rest = trim(rest.substr(end));
     if (rest.starts_with('[')) {
       std::string_view extras = rest.substr(1, rest.find(']') - 1);
       while (!extras.empty()) {
         const std::size_t comma = std::min(extras.find(','), extras.size());
         if (const auto extra = trim(extras.substr(0, comma)); !extra.empty())
-          one.extras.push_back(normalised_python_name(extra));
+          one.extras.push_back(inventory::normalised_python_name(extra));
         extras.remove_prefix(std::min(comma + 1, extras.size()));
       }
     }
@@ -232,4 +232,4 @@ std::vector<std::string> parse_plugin_groups(std::string_view text) {
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace flense::inventory {
+namespace flense::closure {
 
 enum class FileListKind : std::uint8_t {
   kNone,
@@ -53,4 +53,4 @@ std::vector<Requirement> parse_requirements(std::string_view metadata);
 /// Sections of entry_points.txt but those of scripts: what plug-ins are looked up by.
 std::vector<std::string> parse_plugin_groups(std::string_view text);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

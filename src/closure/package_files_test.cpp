@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-namespace flense::inventory {
+namespace flense::closure {
 namespace {
 
 using ::testing::ElementsAre;
@@ -78,4 +78,4 @@ TEST(PackageFiles, PluginGroupsWithoutScripts) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::closure

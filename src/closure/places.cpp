@@ -6,7 +6,7 @@
 #include "base/ascii.h"
 #include "base/path.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -122,9 +122,9 @@ ScriptLanguage script_language(std::string_view program) {
   return ScriptLanguage::kOther;
 }
 
-std::string_view script_program(const Interpreter& interpreter) {
+std::string_view script_program(const inventory::Interpreter& interpreter) {
   return base_name(interpreter.program.empty() ? std::string_view(interpreter.path)
                                                : std::string_view(interpreter.program));
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include "image/layers/merged_tree.h"
 #include "inventory/describe/links.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// Places that hold software and its data, which something must reach to be used: /usr, /opt and
 /// their like. Elsewhere lies what people have put there: applications, data, models, settings.
@@ -42,6 +42,6 @@ enum class ScriptLanguage { kNone, kPython, kShell, kOther };
 /// By the name of the program that runs the script: "python3.11", "bash".
 ScriptLanguage script_language(std::string_view program);
 /// Of the "#!" line: what is run in the end, which may be a name that is looked for in PATH.
-std::string_view script_program(const Interpreter& interpreter);
+std::string_view script_program(const inventory::Interpreter& interpreter);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

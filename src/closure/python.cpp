@@ -8,7 +8,7 @@
 #include "closure/places.h"
 #include "inventory/scan/packages.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -166,7 +166,7 @@ void ReachPython::follow_path_file(const std::string& site, PathId id) {
   marks_.keep(id, Follow::kData, "read when Python starts");
   const auto& content = context_.tree.at(id).found.content;
   if (!content) return;
-  const auto facts = context_.facts.path_files.find(key_of(*content));
+  const auto facts = context_.facts.path_files.find(inventory::key_of(*content));
   if (facts == context_.facts.path_files.end()) return;
   for (const ReachMention& mention : facts->second.mentions) {
     if (mention.how != PythonMention::kText) {
@@ -267,7 +267,7 @@ void ReachPython::locate(const std::string& site, std::string_view module, const
 
 void ReachPython::demand_distribution(std::string_view name, const std::vector<std::string>& extras,
                                       Wanted wanted, const std::string& why) {
-  for (const UnitId unit : context_.units.distribution(normalised_python_name(name))) {
+  for (const UnitId unit : context_.units.distribution(inventory::normalised_python_name(name))) {
     keep_unit(unit, {wanted, why});
     for (const std::string& extra : extras) require(unit, extra);
   }
@@ -318,4 +318,4 @@ void ReachPython::require(UnitId unit, const std::string& extra) {
   asked_.clear();
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -13,7 +13,7 @@
 
 #include "closure/marks.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// Who wants a module or distribution. What packages want of each other may be for a way through
 /// them that nobody takes (ReachOptions::trace_decides).
@@ -73,4 +73,4 @@ class ReachPython {
   std::set<UnitId> passed_over_;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -7,7 +7,7 @@
 
 #include "base/ascii.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -308,4 +308,4 @@ void scan_python_path_file(std::string_view text, const TakePythonName& take) {
   }
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include <functional>
 #include <string_view>
 
-namespace flense::inventory {
+namespace flense::closure {
 
 enum class PythonMention : std::uint8_t {
   kImport,   ///< import a.b; from a import b: "a.b"; from a import *: "a"
@@ -29,4 +29,4 @@ void scan_python(std::string_view text, const TakePythonName& take);
 /// Directories come as kText.
 void scan_python_path_file(std::string_view text, const TakePythonName& take);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -7,7 +7,7 @@
 
 #include "base/format.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 namespace {
 
 using ::testing::ElementsAre;
@@ -90,4 +90,4 @@ TEST(PythonImports, PathFilesNameDirectoriesAndRunImports) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::closure

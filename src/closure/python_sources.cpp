@@ -7,7 +7,7 @@
 #include "base/ascii.h"
 #include "base/path.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -112,4 +112,4 @@ std::string compiled_path(std::string_view source, std::string_view tag, unsigne
   return out + ".pyc";
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -10,7 +10,7 @@
 
 #include "image/layers/merged_tree.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 struct PythonSource {
   std::string path;  ///< "usr/lib/python3.11/json/__init__.py"
@@ -33,4 +33,4 @@ std::vector<PythonSources> find_python_sources(const image::MergedTree& tree);
 /// ("cpython-311"), `optimisation` what PYTHONOPTIMIZE says (0: none).
 std::string compiled_path(std::string_view source, std::string_view tag, unsigned optimisation);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

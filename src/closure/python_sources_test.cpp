@@ -5,7 +5,7 @@
 
 #include "image/layers/testing_image.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 namespace {
 
 using image::fixture::must;
@@ -99,4 +99,4 @@ TEST(PythonSources, CompiledFilesLieWhereImportsLook) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -12,7 +12,7 @@
 #include "inventory/describe/start.h"
 #include "inventory/names/waste.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -89,7 +89,7 @@ class Closure {
       }
       words_.follow_command(command);
     }
-    for (const std::string& path : start_paths(context_.image))
+    for (const std::string& path : inventory::start_paths(context_.image))
       marks_.keep_path(path, Follow::kRun, "named by the configuration");
     // An entry point that ends in exec "$@" runs the command.
     const text::Json& container = context_.image.config["config"];
@@ -164,9 +164,9 @@ class Closure {
 
   /// Files and directories that variables name; not search paths, of which each entry is common.
   void seed_environment() {
-    for (const auto& [name, value] : environment(context_.image)) {
+    for (const auto& [name, value] : inventory::environment(context_.image)) {
       const std::string why = fmt::format("named by the variable {}", name);
-      for (const std::string& path : split_path_list(value)) {
+      for (const std::string& path : inventory::split_path_list(value)) {
         if (name == "PYTHONPATH") python_.add_site(path, why);
         if (name == "LD_PRELOAD" || value.starts_with('/'))
           marks_.keep_named(path, Follow::kUse, why);
@@ -234,14 +234,14 @@ class Closure {
       return;
     }
     if (!node.found.content) return;
-    const ElfFacts* elf = context_.elf(id);
+    const inventory::ElfFacts* elf = context_.elf(id);
     if (elf != nullptr) {
       libraries_.follow(id, *elf);
       follow_language(id);
     }
     words_.follow_script(id, task.follow);
     if (goes_anyway(node.path)) return;
-    const auto source = context_.facts.python.find(key_of(*node.found.content));
+    const auto source = context_.facts.python.find(inventory::key_of(*node.found.content));
     if (source != context_.facts.python.end()) words_.follow_source(id, source->second);
     complete_units(id, task.follow, elf != nullptr || context_.script_line(id) != nullptr);
   }
@@ -249,8 +249,8 @@ class Closure {
   /// Tests of packages and their like, which other passes of this level take: what they name counts
   /// for nothing.
   bool goes_anyway(std::string_view path) const {
-    const WasteRule* rule = waste_.classify(path);
-    return rule != nullptr && rule->reported.empty() && rule->guard == Guard::kNone &&
+    const inventory::WasteRule* rule = waste_.classify(path);
+    return rule != nullptr && rule->reported.empty() && rule->guard == inventory::Guard::kNone &&
            !rule->by_place && std::ranges::none_of(options_.keep, [&](const std::string& glob) {
              return glob_match(glob, path);
            });
@@ -318,7 +318,7 @@ class Closure {
         for (const UnitId unit : context_.units.owners(id)) kept[unit] = true;
     for (PathId id = 0; id < context_.tree.size(); ++id) {
       if (context_.tree.is_directory(id) || marks_.follow(id) != Follow::kNot ||
-          !is_licence_text(context_.tree.path(id)))
+          !inventory::is_licence_text(context_.tree.path(id)))
         continue;
       const auto& owners = context_.units.owners(id);
       const bool wanted =
@@ -369,8 +369,8 @@ class Closure {
     std::set<std::string> names;
     for (const std::string& path : out_.unreached)
       if (const auto id = context_.tree.find(path))
-        if (const ElfFacts* elf = context_.elf(*id);
-            elf != nullptr && flavour_of_library(elf->soname).has_value())
+        if (const inventory::ElfFacts* elf = context_.elf(*id);
+            elf != nullptr && inventory::flavour_of_library(elf->soname).has_value())
           names.insert(elf->soname);
     if (names.empty() || options_.minimal) return;
     out_.notices.push_back(
@@ -382,7 +382,7 @@ class Closure {
   bool is_without_interpreter(PathId id) const {
     const std::string* line = context_.script_line(id);
     if (line == nullptr || is_configuration_place(context_.tree.path(id))) return false;
-    const Interpreter interpreter = parse_interpreter(*line);
+    const inventory::Interpreter interpreter = inventory::parse_interpreter(*line);
     const std::string program = interpreter.program.empty()
                                     ? context_.survey.resolve(interpreter.path).value_or("")
                                     : start_program(context_, interpreter.program);
@@ -399,7 +399,7 @@ class Closure {
     std::map<std::pair<std::string, std::string>, std::string> versions;
     for (const auto& scan : context_.contents.scans())
       for (const auto& [index, packages] : scan->packages)
-        for (const Package& package : packages)
+        for (const inventory::Package& package : packages)
           versions[{package.type, package.name}] = package.version;
     for (UnitId unit = 0; unit < context_.units.size(); ++unit) {
       const ReachUnit& one = context_.units.at(unit);
@@ -408,7 +408,7 @@ class Closure {
         if (marks_.follow(id) == Follow::kNot) {
           ++gone.files;
           gone.bytes += bytes_of(id);
-        } else if (!is_licence_text(context_.tree.path(id)) &&
+        } else if (!inventory::is_licence_text(context_.tree.path(id)) &&
                    !is_configuration_place(context_.tree.path(id))) {
           gone.whole = false;
         }
@@ -450,7 +450,7 @@ class Closure {
   ReachLibraries libraries_;
   ReachPython python_;
   ReachWords words_;
-  WasteClassifier waste_;
+  inventory::WasteClassifier waste_;
   Reach out_;
 };
 
@@ -463,7 +463,7 @@ std::set<std::string, std::less<>> reach_calls(const knowledge::OpenedFiles& ope
   return out;
 }
 
-Result<Reach> find_reach(const image::Image& image, const Contents& contents,
+Result<Reach> find_reach(const image::Image& image, const inventory::Contents& contents,
                          const ReachFacts& facts, const knowledge::OpenedFiles& opened,
                          const ReachOptions& options) {
   ReachTree tree(contents.tree());
@@ -477,11 +477,11 @@ Result<Reach> find_reach(const image::Image& image, const Contents& contents,
                              options,
                              std::move(tree),
                              std::move(units),
-                             survey(image, contents),
+                             inventory::survey(image, contents),
                              std::move(idle),
-                             program_path(image),
+                             inventory::program_path(image),
                              resolve_link_text("", image.config["config"]["WorkingDir"].text())};
   return Closure(context).draw();
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

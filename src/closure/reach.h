@@ -16,7 +16,7 @@
 #include "inventory/scan/contents.h"
 #include "knowledge/opened_files.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 struct ReachOptions {
   std::vector<std::string> keep;    ///< globs over image paths: these stay, with what they need
@@ -54,8 +54,8 @@ std::set<std::string, std::less<>> reach_calls(const knowledge::OpenedFiles& ope
 
 /// A usage error where the start cannot be followed: there is none, it is a shell for people, a
 /// script in an unknown language or one that runs what its text does not say.
-Result<Reach> find_reach(const image::Image& image, const Contents& contents,
+Result<Reach> find_reach(const image::Image& image, const inventory::Contents& contents,
                          const ReachFacts& facts, const knowledge::OpenedFiles& opened,
                          const ReachOptions& options);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

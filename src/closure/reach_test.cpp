@@ -4,19 +4,19 @@
 
 #include "closure/testing_reach.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 namespace {
 
+using inventory::testing::elf_file;
+using inventory::testing::Tar;
 using ::testing::Contains;
 using ::testing::ElementsAre;
-using testing::elf_file;
 using testing::elf_with_names;
 using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::Not;
 using ::testing::Pair;
 using testing::ReachTest;
-using testing::Tar;
 using testing::words;
 using text::Json;
 
@@ -502,4 +502,4 @@ TEST_F(ReachPythonTest, EnvironmentsModulesAndPathFiles) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -288,4 +288,4 @@ ShellUnclear scan_shell(std::string_view text, const std::set<std::string, std::
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

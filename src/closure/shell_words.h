@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// `word` is valid during the call only; lines count from 1.
 using TakeShellWord = std::function<void(std::string_view word, std::uint32_t line)>;
@@ -27,4 +27,4 @@ struct ShellUnclear {
 ShellUnclear scan_shell(std::string_view text, const std::set<std::string, std::less<>>& known,
                         const TakeShellWord& take);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

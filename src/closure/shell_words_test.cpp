@@ -7,7 +7,7 @@
 
 #include "base/format.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 namespace {
 
 using ::testing::AllOf;
@@ -82,4 +82,4 @@ TEST(ShellWords, DamagedTextEnds) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::closure

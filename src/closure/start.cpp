@@ -6,7 +6,7 @@
 #include "base/path.h"
 #include "closure/places.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -99,4 +99,4 @@ std::string unpredictable(const std::vector<std::string>& words) {
   return {};
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

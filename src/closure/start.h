@@ -7,7 +7,7 @@
 
 #include "closure/marks.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// A command as execve() gets it.
 struct StartCommand {
@@ -32,4 +32,4 @@ std::string unpredictable(const std::vector<std::string>& words);
 /// The image path of a program as the kernel and the shell look for it; empty when it is not there.
 std::string start_program(const ReachContext& context, const std::string& word);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,12 +8,16 @@
 #include "closure/reach.h"
 #include "inventory/scan/testing_files.h"
 
-namespace flense::inventory::testing {
+namespace flense::closure::testing {
+
+using image::fixture::must;
+using image::fixture::Tar;
+using inventory::testing::Container;
 
 /// A program or library whose data holds `data` and which imports the functions `calls`.
-inline std::string elf_with_names(const ElfText& text, const std::string& data,
+inline std::string elf_with_names(const inventory::testing::ElfText& text, const std::string& data,
                                   const std::vector<std::string>& calls = {}) {
-  elf::testing::Builder builder = elf_builder(text);
+  elf::testing::Builder builder = inventory::testing::elf_builder(text);
   builder.add({.name = ".rodata", .flags = SHF_ALLOC, .address = 0x3000, .bytes = data});
   std::string names(1, '\0'), symbols(24, '\0');
   for (const std::string& call : calls) {
@@ -46,13 +50,13 @@ inline text::Json words(const std::vector<std::string>& list) {
   return out;
 }
 
-class ReachTest : public OpenedTest {
+class ReachTest : public inventory::testing::OpenedTest {
  protected:
   Result<Reach> reach_of(Tar& tar, const Container& container, const ReachOptions& options = {}) {
     const auto image = open(tar.bytes(), container);
-    ScanOptions scan;
+    inventory::ScanOptions scan;
     scan.scratch_directory = dir_.path();
-    const Contents contents = must(Contents::read(*image, scan));
+    const inventory::Contents contents = must(inventory::Contents::read(*image, scan));
     static const auto kOpened = knowledge::OpenedFiles::read(must(knowledge::TableSet::load()));
     ReachFactsOptions reading;
     reading.calls = reach_calls(kOpened);
@@ -72,4 +76,4 @@ class ReachTest : public OpenedTest {
   }
 };
 
-}  // namespace flense::inventory::testing
+}  // namespace flense::closure::testing

@@ -5,7 +5,7 @@
 #include "base/path.h"
 #include "closure/places.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -69,4 +69,4 @@ std::vector<bool> idle_distributions(const ReachTree& tree, const ReachUnits& un
   return idle;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include "closure/units.h"
 #include "inventory/scan/contents.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 /// For each unit, whether it is a Python distribution with code of its own that no traced run used.
 /// Metadata counts for nothing, since a program that lists what is installed reads all of it; nor
@@ -18,4 +18,4 @@ namespace flense::inventory {
 std::vector<bool> idle_distributions(const ReachTree& tree, const ReachUnits& units,
                                      const std::vector<std::string>& traced);
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include "inventory/names/file_names.h"
 #include "knowledge/table_rows.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 ReachTree::ReachTree(const image::MergedTree& tree) : tree_(tree) {
   nodes_.reserve(tree.live_count());
@@ -58,10 +58,11 @@ std::vector<PathId> ReachTree::matching(std::string_view pattern) const {
   for (; at != by_name_.end(); ++at) {
     const std::string_view path = nodes_[*at].path, name = base_name(path);
     if (!name.starts_with(beginning)) break;
-    if (knowledge::matches_pattern(pattern, name) && !has_component(parent_path(path), "stubs"))
+    if (knowledge::matches_pattern(pattern, name) &&
+        !inventory::has_component(parent_path(path), "stubs"))
       out.push_back(*at);
   }
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

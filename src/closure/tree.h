@@ -11,7 +11,7 @@
 
 #include "image/layers/merged_tree.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 using PathId = std::uint32_t;
 
@@ -46,4 +46,4 @@ class ReachTree {
   std::vector<PathId> by_name_;  ///< files and links, sorted by name
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

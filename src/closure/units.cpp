@@ -7,7 +7,7 @@
 #include "closure/places.h"
 #include "inventory/scan/packages.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -19,7 +19,7 @@ void add_unit_once(std::vector<UnitId>& list, UnitId unit) {
 std::string distribution_of(std::string_view folder) {
   const std::string_view stem = base_name(folder);
   const std::size_t end = std::min(stem.find('-'), stem.rfind('.'));
-  return normalised_python_name(stem.substr(0, end));
+  return inventory::normalised_python_name(stem.substr(0, end));
 }
 
 }  // namespace
@@ -101,4 +101,4 @@ const std::vector<UnitId>& ReachUnits::plugins(std::string_view group) const {
   return lookup(plugins_, group);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -12,7 +12,7 @@
 #include "closure/facts.h"
 #include "closure/tree.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 using UnitId = std::uint32_t;
 
@@ -54,4 +54,4 @@ class ReachUnits {
   Index distributions_, conda_, plugins_;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

@@ -8,7 +8,7 @@
 #include "inventory/describe/start.h"
 #include "inventory/scan/packages.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 namespace {
 
@@ -30,7 +30,7 @@ bool is_build_tool(std::string_view program) {
 ReachWords::ReachWords(const ReachContext& context, ReachMarks& marks, ReachLibraries& libraries,
                        ReachPython& python)
     : context_(context), marks_(marks), libraries_(libraries), python_(python) {
-  for (const auto& [name, value] : environment(context.image)) variables_.insert(name);
+  for (const auto& [name, value] : inventory::environment(context.image)) variables_.insert(name);
 }
 
 void ReachWords::follow_command(const StartCommand& command) {
@@ -124,7 +124,8 @@ bool ReachWords::is_idle(PathId id, const std::string& line, Follow follow) cons
   const std::string_view path = context_.tree.path(id);
   const std::string_view folder = base_name(parent_path(path));
   return is_software_place(path) &&
-         script_language(script_program(parse_interpreter(line))) != ScriptLanguage::kShell &&
+         script_language(script_program(inventory::parse_interpreter(line))) !=
+             ScriptLanguage::kShell &&
          (follow == Follow::kData ||
           (follow == Follow::kPart && (folder == "bin" || folder == "sbin")));
 }
@@ -135,7 +136,7 @@ void ReachWords::follow_script(PathId id, Follow follow) {
   const std::string user = marks_.name(id);
   ScriptLanguage language = ScriptLanguage::kNone;
   if (line != nullptr && !is_idle(id, *line, follow)) {
-    const Interpreter interpreter = parse_interpreter(*line);
+    const inventory::Interpreter interpreter = inventory::parse_interpreter(*line);
     const std::string why = fmt::format("runs {}", user);
     if (!interpreter.path.empty()) marks_.keep_path(interpreter.path, Follow::kUse, why);
     if (interpreter.program.find('/') != std::string::npos)
@@ -153,7 +154,7 @@ void ReachWords::follow_script(PathId id, Follow follow) {
       unclear_.push_back(fmt::format("{}: nothing is known of the language of {}", user, program));
   }
   if (follow < Follow::kRun) return;
-  const auto words = context_.facts.shell.find(key_of(*content));
+  const auto words = context_.facts.shell.find(inventory::key_of(*content));
   if (words == context_.facts.shell.end()) return;
   runs_shell_ = true;
   const std::string from(parent_path(context_.tree.path(id)));
@@ -182,4 +183,4 @@ void ReachWords::follow_source(PathId id, const ReachText& text) {
   }
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

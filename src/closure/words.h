@@ -12,7 +12,7 @@
 #include "closure/python.h"
 #include "closure/start.h"
 
-namespace flense::inventory {
+namespace flense::closure {
 
 class ReachWords {
  public:
@@ -49,4 +49,4 @@ class ReachWords {
   bool runs_shell_ = false;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::closure

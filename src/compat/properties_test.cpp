@@ -50,12 +50,12 @@ inventory::ArchCount entry() {
   return out;
 }
 
-inventory::Needs generated_image(bool with_compat) {
+needs::Needs generated_image(bool with_compat) {
   static const std::vector<std::string> kCuda = {"10.2", "11.0",    "11.8", "12.0", "12.4.127",
                                                  "12.9", "13.0.48", "13.4", "14.0"};
   static const std::vector<std::string> kPaths = {"usr/lib/libcublas.so.12",
                                                   "torch/lib/libtorch_cuda.so", "opt/app.so"};
-  inventory::Needs image;
+  needs::Needs image;
   // On a matching platform, so that nothing else keeps the verdict from being ok.
   image.platform = "linux/amd64";
   image.libc = "glibc";
@@ -70,7 +70,7 @@ inventory::Needs generated_image(bool with_compat) {
   if (chance(1)) image.compilers.push_back({"NVRTC", "libnvrtc.so.12", {}});
   if (chance(1)) image.capabilities.push_back({"video", "libnvcuvid.so.1", "usr/bin/ffmpeg"});
   for (int files = *rc::gen::inRange(0, 4); files > 0; --files) {
-    inventory::CodeFile file{one_of(kPaths), 0, {}};
+    needs::CodeFile file{one_of(kPaths), 0, {}};
     for (int entries = *rc::gen::inRange(1, 5); entries > 0; --entries)
       file.entries.push_back(entry());
     image.code.push_back(std::move(file));
@@ -112,7 +112,7 @@ std::uint64_t generated_branch() {
   return one_of(branches);
 }
 
-HostVerdict judged(const inventory::Needs& image, const host::Profile& host, Launcher launcher) {
+HostVerdict judged(const needs::Needs& image, const host::Profile& host, Launcher launcher) {
   return judge({.image = image, .host = host, .tables = tables(), .launcher = launcher});
 }
 
@@ -129,7 +129,7 @@ bool in_range(const knowledge::ArchitectureRow& row, const std::string& driver) 
 TEST(Properties, ANewerDriverWithinTheRangeOfTheGpuNeverFails) {
   std::size_t compared = 0;
   EXPECT_TRUE(rc::check([&] {
-    const inventory::Needs image = generated_image(false);
+    const needs::Needs image = generated_image(false);
     const std::string gpu = generated_gpu();
     const Launcher launcher = generated_launcher();
     std::string older = driver_of(generated_branch()), newer = driver_of(generated_branch());
@@ -195,8 +195,8 @@ host::Profile generated_host() {
   return out;
 }
 
-inventory::Needs generated_rocm_image() {
-  inventory::Needs image;
+needs::Needs generated_rocm_image() {
+  needs::Needs image;
   image.platform = "linux/amd64";
   image.libc = "glibc";
   image.libc_version = "2.35";
@@ -205,7 +205,7 @@ inventory::Needs generated_rocm_image() {
   if (chance(2)) image.environment["HSA_XNACK"] = "1";
   if (chance(1)) image.environment["HSA_OVERRIDE_GFX_VERSION"] = chance(5) ? "9.4.2" : "10.3.0";
   for (int files = *rc::gen::inRange(0, 3); files > 0; --files) {
-    inventory::CodeFile file{"opt/app.so", 0, {}};
+    needs::CodeFile file{"opt/app.so", 0, {}};
     for (int entries = *rc::gen::inRange(1, 4); entries > 0; --entries)
       file.entries.push_back({"amd", "code-object",
                               one_of<std::string>({"gfx90a", "gfx90a:xnack+", "gfx942", "gfx1100",
@@ -233,7 +233,7 @@ host::Profile generated_amd_host() {
 }
 
 /// True when some fact could be removed.
-bool removing_a_fact_is_never_ok(const inventory::Needs& image, const host::Profile& host,
+bool removing_a_fact_is_never_ok(const needs::Needs& image, const host::Profile& host,
                                  Launcher launcher) {
   const HostVerdict before = judged(image, host, launcher);
   if (before.verdict == Verdict::kOk) return false;
@@ -272,7 +272,7 @@ TEST(Properties, RemovingAFactOfAnAmdHostNeverGivesOk) {
 
 TEST(Properties, AnImageThatWasNotReadIsNeverOk) {
   EXPECT_TRUE(rc::check([] {
-    inventory::Needs image = generated_image(true);
+    needs::Needs image = generated_image(true);
     const host::Profile host = generated_host();
     image.contents = false;
     image.unread = "--config-only";
@@ -287,7 +287,7 @@ TEST(Properties, AnImageThatWasNotReadIsNeverOk) {
 
 TEST(Properties, AGoodPairIsOk) {
   // So that the properties above do not hold merely because rules never say ok.
-  inventory::Needs image;
+  needs::Needs image;
   image.platform = "linux/amd64";
   image.libc = "glibc";
   image.libc_version = "2.35";

@@ -26,7 +26,7 @@ class RedistributionRules : public ::testing::Test {
   }
   using Ids = std::map<std::string, std::string>;
 
-  inventory::Needs image;
+  needs::Needs image;
   host::Profile host;
   knowledge::Knowledge tables;
 };

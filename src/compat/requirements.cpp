@@ -16,9 +16,9 @@ namespace {
 using device::CudaArch;
 using host::Text;
 using inventory::ArchCount;
-using inventory::CodeFile;
-using inventory::Needs;
 using knowledge::Knowledge;
+using needs::CodeFile;
+using needs::Needs;
 
 /// A machine whose driver knows every CUDA: what the image itself lacks shows on it.
 host::Profile ideal_machine() {
@@ -230,7 +230,7 @@ Text rocm_of(const Needs& image) {
                                fmt::format("{}: {}", runtime.name, runtime.evidence));
   // The SONAME of a runtime that must come from elsewhere tells its major version.
   constexpr std::string_view kHip = "libamdhip64.so.";
-  for (const inventory::MissingLibrary& missing : image.missing_libraries)
+  for (const needs::MissingLibrary& missing : image.missing_libraries)
     if (missing.library.starts_with(kHip))
       return Text::known(missing.library.substr(kHip.size()),
                          fmt::format("{} needs {}", missing.user, missing.library));

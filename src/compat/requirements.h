@@ -67,6 +67,6 @@ struct Requirements {
 inline constexpr std::string_view kAtLeast = "at least, by ";
 
 /// Pure. What the configuration alone does not tell is unknown with that reason.
-Requirements requirements_of(const inventory::Needs& image, const knowledge::Knowledge& tables);
+Requirements requirements_of(const needs::Needs& image, const knowledge::Knowledge& tables);
 
 }  // namespace flense::compat

@@ -7,8 +7,8 @@ namespace flense::compat {
 namespace {
 
 using inventory::ArchCount;
-using inventory::CodeFile;
-using inventory::Needs;
+using needs::CodeFile;
+using needs::Needs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -36,7 +36,7 @@ Needs image() {
                {cubin("sm_80"), cubin("sm_90"), ptx("compute_90", "8.4")}}};
   out.libc = "glibc";
   out.libc_version = "2.35";
-  out.cpu = inventory::CpuNeed{"x86-64-v2", "lib64/ld-linux-x86-64.so.2"};
+  out.cpu = needs::CpuNeed{"x86-64-v2", "lib64/ld-linux-x86-64.so.2"};
   out.unpacked_bytes = 5'000'000'000;
   return out;
 }

@@ -33,7 +33,7 @@ void lay_over(Json& base, const Json& own) {
   }
 }
 
-Result<inventory::Needs> image_of(const Json& images, const Json& row, const std::string& what) {
+Result<needs::Needs> image_of(const Json& images, const Json& row, const std::string& what) {
   Json json = row["image"];
   if (const std::string like(json["like"].text()); !like.empty()) {
     const Json* base = images.find(like);
@@ -42,7 +42,7 @@ Result<inventory::Needs> image_of(const Json& images, const Json& row, const std
     lay_over(joined, json);
     json = std::move(joined);
   }
-  return inventory::needs_from_json(json, what);
+  return needs::needs_from_json(json, what);
 }
 
 Result<host::Profile> host_of(const Json& row, const std::string& what) {

@@ -66,8 +66,7 @@ class Tables : public ::testing::Test {
     return native[0] == wanted[0] && floor != floors.end() && numbers(driver) >= floor->second;
   }
 
-  std::map<std::string, std::string> verdicts(const inventory::Needs& image,
-                                              const std::string& host) {
+  std::map<std::string, std::string> verdicts(const needs::Needs& image, const std::string& host) {
     auto at = profiles.find(host);
     if (at == profiles.end()) {
       const auto profile = host::described_profile(host, knowledge::test_tables());
@@ -93,8 +92,8 @@ class Tables : public ::testing::Test {
   std::map<std::string, host::Profile> profiles;
 };
 
-inventory::Needs image_of_cuda(const std::string& version) {
-  inventory::Needs image;
+needs::Needs image_of_cuda(const std::string& version) {
+  needs::Needs image;
   image.runtimes.push_back({"CUDA runtime", version, "libcudart.so." + version});
   return image;
 }

@@ -14,7 +14,7 @@ namespace flense::compat::testing {
 struct Scenario {
   std::string file, name;
   std::string rule;  ///< the document or table row that the expectation follows
-  inventory::Needs image;
+  needs::Needs image;
   host::Profile host;
   Launcher launcher = Launcher::kDocker;
   std::string verdict;                        ///< empty: not said

@@ -6,14 +6,14 @@
 #include "needs/json.h"
 #include "text/json.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
 constexpr std::string_view kNeedsKind = "needs";
 
 std::string needs_form() {
-  return form_of(kNeedsKind, needs_signature());
+  return inventory::form_of(kNeedsKind, needs_signature());
 }
 
 std::optional<Needs> parse_needs(Bytes payload) {
@@ -26,12 +26,14 @@ std::optional<Needs> parse_needs(Bytes payload) {
 
 }  // namespace
 
-std::optional<Cached<Needs>> load_needs(const InventoryCache& cache, const image::Image& image,
-                                        std::string_view basis, CacheTrust trust) {
-  const std::string key = image_key(image, kNeedsKind, needs_form(), basis);
+std::optional<inventory::Cached<Needs>> load_needs(const inventory::InventoryCache& cache,
+                                                   const image::Image& image,
+                                                   std::string_view basis,
+                                                   inventory::CacheTrust trust) {
+  const std::string key = inventory::image_key(image, kNeedsKind, needs_form(), basis);
   if (key.empty()) return std::nullopt;
   std::optional<std::int64_t> since;
-  if (trust == CacheTrust::kFile && !image.layers.empty()) {
+  if (trust == inventory::CacheTrust::kFile && !image.layers.empty()) {
     since = cache.hashed_since(image);
     if (!since) return std::nullopt;
   }
@@ -43,24 +45,24 @@ std::optional<Cached<Needs>> load_needs(const InventoryCache& cache, const image
     return std::nullopt;
   }
   needs->name = image.name;
-  return Cached<Needs>{std::move(*needs), since.value_or(entry->head.made)};
+  return inventory::Cached<Needs>{std::move(*needs), since.value_or(entry->head.made)};
 }
 
-void store_needs(InventoryCache& cache, const image::Image& image, std::string_view basis,
-                 const Needs& needs) {
-  EntryHead head;
+void store_needs(inventory::InventoryCache& cache, const image::Image& image,
+                 std::string_view basis, const Needs& needs) {
+  inventory::EntryHead head;
   head.form = needs_form();
-  head.key = image_key(image, kNeedsKind, head.form, basis);
+  head.key = inventory::image_key(image, kNeedsKind, head.form, basis);
   if (head.key.empty()) return;
   head.kind = kNeedsKind;
-  head.label = label_of(fmt::format("{} ({})", image.name, image.config_digest));
+  head.label = inventory::label_of(fmt::format("{} ({})", image.name, image.config_digest));
   head.made = wall_clock() / 1'000'000'000;
   cache.store().store(head, text::dump_json(needs_to_json(needs)));
 }
 
-bool is_sound(const StoredEntry& entry) {
-  if (entry.head.kind != kNeedsKind) return is_sound_scan(entry);
+bool is_sound(const inventory::StoredEntry& entry) {
+  if (entry.head.kind != kNeedsKind) return inventory::is_sound_scan(entry);
   return entry.head.form != needs_form() || parse_needs(entry.payload());
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

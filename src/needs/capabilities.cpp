@@ -7,7 +7,7 @@
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -72,19 +72,20 @@ void add(std::string_view library, const std::string& user, Needs& needs) {
 
 }  // namespace
 
-void collect_capabilities(const Survey& survey, const Inventory& inventory, Needs& needs) {
-  for (const SurveyFile& file : survey.files) {
+void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                          Needs& needs) {
+  for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     const std::string_view name = base_name(file.path);
-    if (is_driver_library(name)) continue;
+    if (inventory::is_driver_library(name)) continue;
     for (const std::string& needed : file.elf->needed) add(needed, file.path, needs);
     for (const Opener& opener : kOpeners)
       if (name.starts_with(opener.name)) add(opener.opened, file.path, needs);
   }
-  for (const InstalledPackage& installed : inventory.packages)
+  for (const inventory::InstalledPackage& installed : inventory.packages)
     if (installed.package.type == "pip" &&
         (installed.package.name == "nvidia-ml-py" || installed.package.name == "pynvml"))
       add("libnvidia-ml.so.1", installed.path, needs);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

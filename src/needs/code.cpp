@@ -11,7 +11,7 @@
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -31,7 +31,7 @@ bool in_compat_directory(std::string_view path) {
   return base_name(parent_path(path)).starts_with("compat");
 }
 
-void add_compat(const SurveyFile& file, Needs& needs) {
+void add_compat(const inventory::SurveyFile& file, Needs& needs) {
   const std::string_view name = base_name(file.path);
   if (!name.starts_with(kCuda) || version_of(name).empty()) return;
   CompatPackage package;
@@ -46,7 +46,7 @@ void add_compat(const SurveyFile& file, Needs& needs) {
   needs.compat.push_back(std::move(package));
 }
 
-void add_driver_file(const SurveyFile& file, Needs& needs) {
+void add_driver_file(const inventory::SurveyFile& file, Needs& needs) {
   const std::string_view version = version_of(base_name(file.path));
   std::string what = "driver library";
   if (!version.empty()) what += fmt::format(" of version {}", version);
@@ -59,11 +59,11 @@ void add_driver_file(const SurveyFile& file, Needs& needs) {
 }
 
 /// The loader finds a stub when it looks for the driver in `directory`.
-void add_stub(const Survey& survey, const std::string& directory, const std::string& who,
+void add_stub(const inventory::Survey& survey, const std::string& directory, const std::string& who,
               Needs& needs) {
   for (const std::string_view name : {"libcuda.so.1", "libcuda.so", "libnvidia-ml.so.1"}) {
     const auto target = survey.resolve(fmt::format("{}/{}", directory, name));
-    if (!target || !has_component(parent_path(*target), "stubs")) continue;
+    if (!target || !inventory::has_component(parent_path(*target), "stubs")) continue;
     const bool known = std::ranges::any_of(
         needs.stubs_in_path, [&](const Sighting& stub) { return stub.path == *target; });
     if (!known)
@@ -72,22 +72,22 @@ void add_stub(const Survey& survey, const std::string& directory, const std::str
   }
 }
 
-void add_stubs(const Survey& survey, Needs& needs) {
+void add_stubs(const inventory::Survey& survey, Needs& needs) {
   for (const std::string& directory : survey.paths.environment)
     add_stub(survey, directory, "LD_LIBRARY_PATH", needs);
   for (const std::string& directory : survey.paths.system)
     add_stub(survey, directory, "the loader", needs);
-  for (const SurveyFile& file : survey.files) {
+  for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     const std::string& list = file.elf->runpath.empty() ? file.elf->rpath : file.elf->runpath;
     if (list.find("stubs") == std::string::npos) continue;
     for (const std::string& needed : file.elf->needed) {
-      if (!is_driver_library(needed)) continue;
+      if (!inventory::is_driver_library(needed)) continue;
       // The host's library, placed in a system directory, comes after RPATH and RUNPATH.
-      const LinkFacts facts{file.path, {}, file.elf->rpath, file.elf->runpath, {}};
-      for (const std::string& candidate : library_candidates(facts, needed, {})) {
+      const inventory::LinkFacts facts{file.path, {}, file.elf->rpath, file.elf->runpath, {}};
+      for (const std::string& candidate : inventory::library_candidates(facts, needed, {})) {
         const auto target = survey.resolve(candidate);
-        if (target && has_component(parent_path(*target), "stubs"))
+        if (target && inventory::has_component(parent_path(*target), "stubs"))
           add_stub(survey, std::string(parent_path(candidate)), "the RPATH of " + file.path, needs);
       }
     }
@@ -95,10 +95,10 @@ void add_stubs(const Survey& survey, Needs& needs) {
 }
 
 /// What they are, as a name in the directory that holds them all.
-std::string place_of(const std::vector<const DeviceFile*>& cubins) {
+std::string place_of(const std::vector<const inventory::DeviceFile*>& cubins) {
   if (cubins.size() == 1) return cubins.front()->path;
   std::string_view folder = parent_path(cubins.front()->path);
-  const auto holds = [&](const DeviceFile* file) {
+  const auto holds = [&](const inventory::DeviceFile* file) {
     return file->path.starts_with(folder) && file->path.substr(folder.size()).starts_with('/');
   };
   while (!folder.empty() && !std::ranges::all_of(cubins, holds)) folder = parent_path(folder);
@@ -107,17 +107,17 @@ std::string place_of(const std::vector<const DeviceFile*>& cubins) {
 
 /// Of stand-alone cubins a program takes the one that fits: that others lie beside it is no lack.
 /// So they count together, and not at all beside code that the driver chooses from.
-void add_cubins(const std::vector<const DeviceFile*>& cubins, Needs& needs) {
-  const auto is_nvidia = [](const ArchCount& entry) { return entry.vendor == "nvidia"; };
+void add_cubins(const std::vector<const inventory::DeviceFile*>& cubins, Needs& needs) {
+  const auto is_nvidia = [](const inventory::ArchCount& entry) { return entry.vendor == "nvidia"; };
   if (cubins.empty() || std::ranges::any_of(needs.code, [&](const CodeFile& file) {
         return std::ranges::any_of(file.entries, is_nvidia);
       }))
     return;
   CodeFile together{place_of(cubins), 0, {}};
-  std::map<std::string_view, ArchCount> by_arch;
-  for (const DeviceFile* file : cubins) {
+  std::map<std::string_view, inventory::ArchCount> by_arch;
+  for (const inventory::DeviceFile* file : cubins) {
     together.device_bytes += file->device_bytes;
-    for (const ArchCount& entry : file->entries) {
+    for (const inventory::ArchCount& entry : file->entries) {
       const auto [at, fresh] = by_arch.try_emplace(entry.arch, entry);
       if (fresh) continue;
       at->second.count += entry.count;
@@ -131,12 +131,13 @@ void add_cubins(const std::vector<const DeviceFile*>& cubins, Needs& needs) {
 
 }  // namespace
 
-void collect_code(const Survey& survey, const Inventory& inventory, Needs& needs) {
+void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                  Needs& needs) {
   std::set<std::string_view> stand_alone;
-  for (const SurveyFile& file : survey.files)
+  for (const inventory::SurveyFile& file : survey.files)
     if (file.elf != nullptr && file.elf->machine == EM_CUDA) stand_alone.insert(file.path);
-  std::vector<const DeviceFile*> cubins;
-  for (const DeviceFile& file : inventory.device_code.files) {
+  std::vector<const inventory::DeviceFile*> cubins;
+  for (const inventory::DeviceFile& file : inventory.device_code.files) {
     if (file.entries.empty()) continue;
     if (stand_alone.contains(file.path))
       cubins.push_back(&file);
@@ -144,14 +145,14 @@ void collect_code(const Survey& survey, const Inventory& inventory, Needs& needs
       needs.code.push_back({file.path, file.device_bytes, file.entries});
   }
   add_cubins(cubins, needs);
-  for (const SurveyFile& file : survey.files) {
-    if (!is_driver_library(base_name(file.path))) continue;
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (!inventory::is_driver_library(base_name(file.path))) continue;
     if (in_compat_directory(file.path))
       add_compat(file, needs);
-    else if (!has_component(parent_path(file.path), "stubs"))
+    else if (!inventory::has_component(parent_path(file.path), "stubs"))
       add_driver_file(file, needs);
   }
   add_stubs(survey, needs);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -11,7 +11,7 @@
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -25,16 +25,16 @@ Needs from_config(const image::Image& image) {
   // Directories and single files name none.
   if (!image.platform.os.empty() || !image.platform.architecture.empty())
     out.platform = image.platform.text();
-  out.environment = environment(image);
+  out.environment = inventory::environment(image);
   for (const auto& [name, value] : image.config["config"]["Labels"].members())
     out.labels.emplace(name, value.text());
-  out.slim = mark_of_labels(out.labels);
+  out.slim = inventory::mark_of_labels(out.labels);
   return out;
 }
 
 /// Distribution packages of CUDA, ROCm, their libraries, RDMA and the C library, by the beginnings
 /// of their names in NVIDIA's and AMD's repositories and in Debian, Ubuntu and Alpine.
-bool is_gpu_package(const Package& package) {
+bool is_gpu_package(const inventory::Package& package) {
   static constexpr auto kBeginnings = std::to_array<std::string_view>({"cuda",
                                                                        "libcu",
                                                                        "libnv",
@@ -74,17 +74,17 @@ bool is_gpu_package(const Package& package) {
       kBeginnings, [&](std::string_view beginning) { return package.name.starts_with(beginning); });
 }
 
-void add_packages(const Inventory& inventory, Needs& needs) {
-  for (const InstalledPackage& installed : inventory.packages) {
+void add_packages(const inventory::Inventory& inventory, Needs& needs) {
+  for (const inventory::InstalledPackage& installed : inventory.packages) {
     const std::string& type = installed.package.type;
     if (type == "pip" || type == "conda" || is_gpu_package(installed.package))
       needs.packages.push_back(installed);
   }
 }
 
-void add_weights(const Survey& survey, Needs& needs) {
-  for (const SurveyFile& file : survey.files)
-    if (file.elf == nullptr && file.size >= kLeastWeights && is_weights_file(file.path))
+void add_weights(const inventory::Survey& survey, Needs& needs) {
+  for (const inventory::SurveyFile& file : survey.files)
+    if (file.elf == nullptr && file.size >= kLeastWeights && inventory::is_weights_file(file.path))
       needs.weights.push_back({file.path, "model weights", file.size});
   std::stable_sort(needs.weights.begin(), needs.weights.end(),
                    [](const Sighting& a, const Sighting& b) { return a.bytes > b.bytes; });
@@ -109,7 +109,7 @@ constexpr Variable kVariables[] = {
     {"ROCM_VERSION", "ROCm"},
 };
 
-void add_stated_runtimes(const Needs& config, std::vector<Runtime>& out) {
+void add_stated_runtimes(const Needs& config, std::vector<inventory::Runtime>& out) {
   // "Ubuntu 22.04" of the base image, where it says so.
   const auto label = [&](const char* name) {
     const auto at = config.labels.find(name);
@@ -125,24 +125,24 @@ void add_stated_runtimes(const Needs& config, std::vector<Runtime>& out) {
     const auto at = config.environment.find(std::string(variable.name));
     if (at == config.environment.end() || at->second.empty()) continue;
     const bool stated = std::ranges::any_of(
-        out, [&](const Runtime& runtime) { return runtime.name == variable.runtime; });
+        out, [&](const inventory::Runtime& runtime) { return runtime.name == variable.runtime; });
     if (!stated)
-      out.push_back({std::string(variable.runtime), upstream_version(at->second),
+      out.push_back({std::string(variable.runtime), inventory::upstream_version(at->second),
                      fmt::format("environment {}", variable.name)});
   }
 }
 
 }  // namespace
 
-Needs collect_needs(const image::Image& image, const Contents& contents,
-                    const Inventory& inventory) {
+Needs collect_needs(const image::Image& image, const inventory::Contents& contents,
+                    const inventory::Inventory& inventory) {
   Needs out = from_config(image);
   out.runtimes = inventory.runtimes;
   out.unpacked_bytes = inventory.unpacked_bytes;
   add_packages(inventory, out);
 
-  const Survey seen = survey(image, contents);
-  if (!out.slim) out.slim = mark_of_file(seen.text_at(kMarkerPath));
+  const inventory::Survey seen = inventory::survey(image, contents);
+  if (!out.slim) out.slim = inventory::mark_of_file(seen.text_at(inventory::kMarkerPath));
   add_weights(seen, out);
   collect_code(seen, inventory, out);
   collect_links(seen, out);
@@ -156,9 +156,9 @@ Needs config_needs(const image::Image& image) {
   Needs out = from_config(image);
   out.contents = false;
   out.unread = "only the configuration was read";
-  RuntimeClues clues;
+  inventory::RuntimeClues clues;
   clues.environment = out.environment;
-  out.runtimes = find_runtimes(clues);
+  out.runtimes = inventory::find_runtimes(clues);
   add_stated_runtimes(out, out.runtimes);
   // Alpine's root file system is the first layer of images on musl.
   for (const image::Layer& layer : image.layers)
@@ -166,4 +166,4 @@ Needs config_needs(const image::Image& image) {
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

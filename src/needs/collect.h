@@ -7,14 +7,14 @@
 #include "inventory/scan/contents.h"
 #include "needs/needs.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 /// From layers that were read. `inventory` is what describe() made of `contents`.
-Needs collect_needs(const image::Image& image, const Contents& contents,
-                    const Inventory& inventory);
+Needs collect_needs(const image::Image& image, const inventory::Contents& contents,
+                    const inventory::Inventory& inventory);
 
 /// From the configuration alone: environment, labels and what they state of runtimes; `contents` is
 /// false, and what only the layers tell is left empty.
 Needs config_needs(const image::Image& image);
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

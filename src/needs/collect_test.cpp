@@ -8,20 +8,20 @@
 #include "needs/testing_needs.h"
 #include "support/amd_builder.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 namespace {
 
 using elf::testing::pack;
-using testing::Container;
+using inventory::testing::Container;
+using inventory::testing::elf_builder;
+using inventory::testing::elf_file;
+using inventory::testing::must;
+using inventory::testing::note_section;
+using inventory::testing::Tar;
 using ::testing::ElementsAre;
-using testing::elf_builder;
-using testing::elf_file;
 using ::testing::IsEmpty;
-using testing::must;
 using testing::NeedsTest;
-using testing::note_section;
 using ::testing::SizeIs;
-using testing::Tar;
 using text::Json;
 
 Container with_environment(const std::vector<std::string>& variables) {
@@ -55,13 +55,14 @@ TEST_F(NeedsCollect, DeviceCodeWithPtxVersionAndCompression) {
   const Needs needs = needs_of(tar);
   ASSERT_THAT(needs.code, SizeIs(1));
   EXPECT_EQ(needs.code[0].path, "opt/libk.so");
-  EXPECT_THAT(needs.code[0].entries,
-              ElementsAre(ArchCount{"nvidia", "ptx", "compute_90", 2, 2 * 128, "8.10", 0},
-                          ArchCount{"nvidia", "cubin", "sm_90a", 1, 128, "", 1}));
+  EXPECT_THAT(
+      needs.code[0].entries,
+      ElementsAre(inventory::ArchCount{"nvidia", "ptx", "compute_90", 2, 2 * 128, "8.10", 0},
+                  inventory::ArchCount{"nvidia", "cubin", "sm_90a", 1, 128, "", 1}));
 }
 
 TEST_F(NeedsCollect, StandAloneCubinsCountTogether) {
-  using testing::stand_alone_cubin;
+  using inventory::testing::stand_alone_cubin;
   const auto add_cubins = [](Tar& tar) {
     tar.file("opt/app/kernels/a_sm90.cubin", stand_alone_cubin(90));
     tar.file("opt/app/kernels/b_sm90.cubin", stand_alone_cubin(90));
@@ -74,8 +75,8 @@ TEST_F(NeedsCollect, StandAloneCubinsCountTogether) {
   EXPECT_EQ(alone.code[0].path, "opt/app/3 stand-alone cubins");
   EXPECT_EQ(alone.code[0].device_bytes, 3 * 64);
   EXPECT_THAT(alone.code[0].entries,
-              ElementsAre(ArchCount{"nvidia", "cubin", "sm_100", 1, 64, "", 0},
-                          ArchCount{"nvidia", "cubin", "sm_90", 2, 128, "", 0}));
+              ElementsAre(inventory::ArchCount{"nvidia", "cubin", "sm_100", 1, 64, "", 0},
+                          inventory::ArchCount{"nvidia", "cubin", "sm_90", 2, 128, "", 0}));
   Tar one;
   one.file("opt/a.cubin", stand_alone_cubin(90));
   EXPECT_EQ(needs_of(one).code.at(0).path, "opt/a.cubin");
@@ -106,16 +107,17 @@ TEST_F(NeedsCollect, AmdCodeInLibrariesAndInFilesOfItsOwn) {
   tar.file("opt/library/c.co", unread).file("opt/library/d.co", "CCOB and nothing more");
   tar.file("opt/library/e.co", flense::testing::compressed_bundle(3, bundle));
   const Needs needs = needs_of(tar);
-  std::map<std::string, std::vector<ArchCount>> code;
+  std::map<std::string, std::vector<inventory::ArchCount>> code;
   for (const CodeFile& file : needs.code) code[file.path] = file.entries;
-  const ArchCount mi200{"amd", "code-object", "gfx90a:sramecc+:xnack-", 1, 4, "", 0};
-  const ArchCount mi300{"amd", "code-object", "gfx942", 1, 8, "", 0};
+  const inventory::ArchCount mi200{"amd", "code-object", "gfx90a:sramecc+:xnack-", 1, 4, "", 0};
+  const inventory::ArchCount mi300{"amd", "code-object", "gfx942", 1, 8, "", 0};
   EXPECT_THAT(code["opt/librocblas.so.4"], ElementsAre(mi200, mi300));
   EXPECT_THAT(code["opt/library/a.hsaco"], ElementsAre(mi200, mi300));
-  EXPECT_THAT(code["opt/library/b.co"],
-              ElementsAre(ArchCount{"amd", "code-object", "gfx1100", 1, object.size(), "", 0}));
-  EXPECT_THAT(code["opt/library/c.co"],
-              ElementsAre(ArchCount{"amd", "unknown", "unknown", 1, unread.size(), "", 0}));
+  EXPECT_THAT(
+      code["opt/library/b.co"],
+      ElementsAre(inventory::ArchCount{"amd", "code-object", "gfx1100", 1, object.size(), "", 0}));
+  EXPECT_THAT(code["opt/library/c.co"], ElementsAre(inventory::ArchCount{
+                                            "amd", "unknown", "unknown", 1, unread.size(), "", 0}));
   EXPECT_FALSE(code.contains("opt/library/d.co"));
   // Of a compressed bundle each entry has its share of what is stored.
   ASSERT_THAT(code["opt/library/e.co"], SizeIs(2));
@@ -216,7 +218,7 @@ TEST_F(NeedsCollect, StubsCountOnlyWhereTheLoaderLooks) {
 }
 
 TEST_F(NeedsCollect, LibcAndTheProcessorOfWhatStarts) {
-  const auto with_level = [](testing::ElfText text, std::uint32_t isa) {
+  const auto with_level = [](inventory::testing::ElfText text, std::uint32_t isa) {
     elf::testing::Builder builder = elf_builder(text);
     builder.add(note_section(".note.gnu.property", "GNU", 5,
                              pack(std::uint32_t{0xc0008002}, std::uint32_t{4}, isa, 0U), 0x1c00));
@@ -269,7 +271,8 @@ TEST_F(NeedsCollect, TheMarkOfSlim) {
       R"("amd":[]},"level":"standard","ptx_kept":false,"note":""})";
   tar.file("usr/share/flense/slim.json", text);
   EXPECT_EQ(needs_of(tar).slim,
-            (SlimMark{{"sm_80", "sm_90"}, "", "standard", "0.1.0", "usr/share/flense/slim.json"}));
+            (inventory::SlimMark{
+                {"sm_80", "sm_90"}, "", "standard", "0.1.0", "usr/share/flense/slim.json"}));
   Tar labelled;
   labelled.file("usr/share/flense/slim.json", text);
   const Json labels = Json::object()
@@ -277,8 +280,9 @@ TEST_F(NeedsCollect, TheMarkOfSlim) {
                           .set("dev.flense.driver-floor", "550.54.14")
                           .set("dev.flense.level", "safe")
                           .set("dev.flense.version", "0.2.0");
-  EXPECT_EQ(needs_of(labelled, Json::object().set("Labels", labels)).slim,
-            (SlimMark{{"sm_90"}, "550.54.14", "safe", "0.2.0", "label dev.flense.targets"}))
+  EXPECT_EQ(
+      needs_of(labelled, Json::object().set("Labels", labels)).slim,
+      (inventory::SlimMark{{"sm_90"}, "550.54.14", "safe", "0.2.0", "label dev.flense.targets"}))
       << "the configuration describes the whole image";
   Tar other;
   other.file("usr/share/flense/slim.json", R"({"schema":"another/v1"})");
@@ -307,7 +311,8 @@ TEST_F(NeedsCollect, PackagesOfPythonAndOfTheGpuStack) {
   tar.file("usr/lib/python3/dist-packages/torch-2.6.0.dist-info/METADATA",
            "Name: torch\nVersion: 2.6.0\n\n");
   std::vector<std::string> names;
-  for (const InstalledPackage& one : needs_of(tar).packages) names.push_back(one.package.name);
+  for (const inventory::InstalledPackage& one : needs_of(tar).packages)
+    names.push_back(one.package.name);
   EXPECT_THAT(names, ::testing::UnorderedElementsAre("cuda-cudart-12-4", "torch"));
 }
 
@@ -326,11 +331,12 @@ TEST_F(NeedsCollect, ConfigurationAlone) {
   EXPECT_EQ(needs.platform, "linux/amd64");
   EXPECT_EQ(needs.environment.at("NVIDIA_VISIBLE_DEVICES"), "all");
   EXPECT_EQ(needs.labels.at("org.opencontainers.image.version"), "22.04");
-  EXPECT_THAT(
-      needs.runtimes,
-      ElementsAre(Runtime{"CUDA toolkit", "12.4.1", "environment CUDA_VERSION"},
-                  Runtime{"distribution", "ubuntu 22.04", "label org.opencontainers.image.version"},
-                  Runtime{"CUDA runtime", "12.4.127", "environment NV_CUDA_CUDART_VERSION"}));
+  EXPECT_THAT(needs.runtimes,
+              ElementsAre(inventory::Runtime{"CUDA toolkit", "12.4.1", "environment CUDA_VERSION"},
+                          inventory::Runtime{"distribution", "ubuntu 22.04",
+                                             "label org.opencontainers.image.version"},
+                          inventory::Runtime{"CUDA runtime", "12.4.127",
+                                             "environment NV_CUDA_CUDART_VERSION"}));
   EXPECT_EQ(needs.libc, "");
   EXPECT_THAT(needs.code, IsEmpty());
 
@@ -339,4 +345,4 @@ TEST_F(NeedsCollect, ConfigurationAlone) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::needs

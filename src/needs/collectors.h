@@ -5,14 +5,16 @@
 #include "inventory/describe/survey.h"
 #include "needs/needs.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
-void collect_code(const Survey& survey, const Inventory& inventory,
-                  Needs& needs);                         ///< code, compat, driver files, stubs
-void collect_links(const Survey& survey, Needs& needs);  ///< missing libraries, RDMA
-void collect_capabilities(const Survey& survey, const Inventory& inventory, Needs& needs);
-void collect_compilers(const Survey& survey, const Inventory& inventory, Needs& needs);
-void collect_system(const Survey& survey, const Inventory& inventory,
+void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                  Needs& needs);  ///< code, compat, driver files, stubs
+void collect_links(const inventory::Survey& survey, Needs& needs);  ///< missing libraries, RDMA
+void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                          Needs& needs);
+void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                       Needs& needs);
+void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,
                     Needs& needs);  ///< libc, processor level
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

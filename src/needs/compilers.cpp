@@ -8,20 +8,20 @@
 #include "needs/collectors.h"
 #include "needs/run_user.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
 /// What the image has of all that compilers look for.
 struct Tools {
-  BuildTools build;
+  inventory::BuildTools build;
   bool ptxas = false, python_headers = false, cuda_headers = false;
 };
 
-Tools find_tools(const Survey& survey, const Inventory& inventory) {
+Tools find_tools(const inventory::Survey& survey, const inventory::Inventory& inventory) {
   Tools out;
-  out.build = find_build_tools(survey.contents, inventory.packages);
-  survey.contents.for_each_file([&](const VisibleFile& file) {
+  out.build = inventory::find_build_tools(survey.contents, inventory.packages);
+  survey.contents.for_each_file([&](const inventory::VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     out.ptxas |= name == "ptxas";
     out.python_headers |= name == "Python.h";
@@ -32,14 +32,15 @@ Tools find_tools(const Survey& survey, const Inventory& inventory) {
 
 class CompilerCollector {
  public:
-  CompilerCollector(const Survey& survey, const Inventory& inventory, Needs& needs)
+  CompilerCollector(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                    Needs& needs)
       : survey_(survey),
         tools_(find_tools(survey, inventory)),
         user_(run_user(survey)),
         needs_(needs) {}
 
-  void see(const InstalledPackage& installed) {
-    const std::string name = normalised_python_name(installed.package.name);
+  void see(const inventory::InstalledPackage& installed) {
+    const std::string name = inventory::normalised_python_name(installed.package.name);
     // triton/runtime/build.py compiles a module for Python; triton/backends/nvidia/compiler.py
     // starts ptxas; triton/knobs.py says where the cache lies.
     if (name == "triton" || name == "pytorch-triton") {
@@ -62,12 +63,12 @@ class CompilerCollector {
             "writable cache");
       return add("torch.utils.cpp_extension", installed);
     }
-    const RuntimeBuilder* builder = runtime_builder(name);
+    const inventory::RuntimeBuilder* builder = inventory::runtime_builder(name);
     // What a package may do, but seldom does, is not waited for.
     if (builder == nullptr || builder->what.starts_with("may ")) return;
-    lacks((builder->needs & kHostCompiler) != 0 && !host(), "C compiler");
-    lacks((builder->needs & kNvcc) != 0 && tools_.build.nvcc.empty(), "nvcc");
-    if ((builder->needs & kCudaHeaders) != 0) {
+    lacks((builder->needs & inventory::kHostCompiler) != 0 && !host(), "C compiler");
+    lacks((builder->needs & inventory::kNvcc) != 0 && tools_.build.nvcc.empty(), "nvcc");
+    if ((builder->needs & inventory::kCudaHeaders) != 0) {
       lacks(!tools_.cuda_headers, "CUDA headers");
       lacks(!survey_.has_library("libnvrtc.so*"), "NVRTC");
     }
@@ -97,19 +98,19 @@ class CompilerCollector {
   }
 
   /// Takes what has been found missing; one row for each compiler.
-  void add(std::string name, const InstalledPackage& installed) {
+  void add(std::string name, const inventory::InstalledPackage& installed) {
     std::vector<std::string> missing = std::exchange(missing_, {});
     const bool known = std::ranges::any_of(
         needs_.compilers, [&](const RunTimeCompiler& one) { return one.name == name; });
     if (known) return;
-    const Package& package = installed.package;
+    const inventory::Package& package = installed.package;
     needs_.compilers.push_back(
         {std::move(name),
          fmt::format("{} package {} {}", package.type, package.name, package.version),
          std::move(missing)});
   }
 
-  const Survey& survey_;
+  const inventory::Survey& survey_;
   const Tools tools_;
   const RunUser user_;
   Needs& needs_;
@@ -118,11 +119,12 @@ class CompilerCollector {
 
 }  // namespace
 
-void collect_compilers(const Survey& survey, const Inventory& inventory, Needs& needs) {
+void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                       Needs& needs) {
   CompilerCollector collector(survey, inventory, needs);
-  for (const InstalledPackage& installed : inventory.packages)
+  for (const inventory::InstalledPackage& installed : inventory.packages)
     if (installed.package.type == "pip" || installed.package.type == "conda")
       collector.see(installed);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

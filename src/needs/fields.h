@@ -5,15 +5,15 @@
 #include "inventory/describe/fields.h"
 #include "needs/needs.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
-void each_field(FieldsOf<CodeFile> auto& file, auto&& see) {
+void each_field(text::FieldsOf<CodeFile> auto& file, auto&& see) {
   see("path", file.path);
   see("device_bytes", file.device_bytes);
   see("entries", file.entries);
 }
 
-void each_field(FieldsOf<CompatPackage> auto& package, auto&& see) {
+void each_field(text::FieldsOf<CompatPackage> auto& package, auto&& see) {
   see("path", package.path);
   see("version", package.version);
   see("note", package.note);
@@ -22,45 +22,36 @@ void each_field(FieldsOf<CompatPackage> auto& package, auto&& see) {
   see("brands", package.brands);
 }
 
-void each_field(FieldsOf<Sighting> auto& sighting, auto&& see) {
+void each_field(text::FieldsOf<Sighting> auto& sighting, auto&& see) {
   see("path", sighting.path);
   see("what", sighting.what);
   see("bytes", sighting.bytes);
 }
 
-void each_field(FieldsOf<MissingLibrary> auto& missing, auto&& see) {
+void each_field(text::FieldsOf<MissingLibrary> auto& missing, auto&& see) {
   see("library", missing.library);
   see("user", missing.user);
   see("how", missing.how);
 }
 
-void each_field(FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
+void each_field(text::FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
   see("name", compiler.name);
   see("evidence", compiler.evidence);
   see("missing", compiler.missing);
 }
 
-void each_field(FieldsOf<CapabilityNeed> auto& need, auto&& see) {
+void each_field(text::FieldsOf<CapabilityNeed> auto& need, auto&& see) {
   see("capability", need.capability);
   see("library", need.library);
   see("user", need.user);
 }
 
-void each_field(FieldsOf<CpuNeed> auto& need, auto&& see) {
+void each_field(text::FieldsOf<CpuNeed> auto& need, auto&& see) {
   see("level", need.level);
   see("path", need.path);
 }
 
-void each_field(FieldsOf<SlimMark> auto& mark, auto&& see) {
-  see("targets", mark.targets);
-  see("driver_floor", mark.driver_floor);
-  see("code_floor", mark.code_floor);
-  see("level", mark.level);
-  see("version", mark.version);
-  see("evidence", mark.evidence);
-}
-
-void each_field(FieldsOf<Needs> auto& needs, auto&& see) {
+void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("name", needs.name);
   see("platform", needs.platform);
   see("contents", needs.contents);
@@ -85,4 +76,4 @@ void each_field(FieldsOf<Needs> auto& needs, auto&& see) {
   see("unpacked_bytes", needs.unpacked_bytes);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

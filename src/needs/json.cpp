@@ -5,7 +5,7 @@
 
 #include "needs/fields.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -71,4 +71,4 @@ Result<Needs> needs_from_json(const text::Json& json, std::string_view what) {
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

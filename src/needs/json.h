@@ -8,7 +8,7 @@
 #include "needs/needs.h"
 #include "text/json.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 text::Json needs_to_json(const Needs& needs);
 
@@ -19,4 +19,4 @@ Result<Needs> needs_from_json(const text::Json& json, std::string_view what);
 /// Changes with the members of the structures and their names.
 const std::string& needs_signature();
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace flense::inventory {
+namespace flense::needs {
 namespace {
 
 /// Every member differs from its default.
@@ -28,7 +28,7 @@ Needs filled() {
   out.libc = "glibc";
   out.libc_version = "2.36";
   out.cpu = CpuNeed{"x86-64-v2", "lib/ld.so"};
-  out.slim = SlimMark{{"sm_90"}, "550.54.14", "standard", "0.1.0", "label"};
+  out.slim = inventory::SlimMark{{"sm_90"}, "550.54.14", "standard", "0.1.0", "label"};
   out.unpacked_bytes = 99;
   return out;
 }
@@ -64,4 +64,4 @@ TEST(NeedsJson, NamesTheMemberThatIsOfAnotherType) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -11,7 +11,7 @@
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -63,7 +63,7 @@ bool is_optional(std::string_view path) {
   return std::ranges::any_of(kOptional, [&](std::string_view one) {
     if (!one.ends_with('/')) return name.starts_with(one);
     one.remove_suffix(1);
-    return has_component(parent_path(path), one) ||
+    return inventory::has_component(parent_path(path), one) ||
            // The tools carry their version: nsight-compute/2024.1.0, nsight-compute-2024.1.0.
            (one.starts_with("nsight") && path.find(one) != std::string_view::npos);
   });
@@ -83,11 +83,12 @@ std::string without_numbers(std::string_view path) {
 
 class Missing {
  public:
-  Missing(const Survey& survey, std::vector<MissingLibrary>& out) : survey_(survey), out_(out) {}
+  Missing(const inventory::Survey& survey, std::vector<MissingLibrary>& out)
+      : survey_(survey), out_(out) {}
 
   void ask(const std::string& user, std::string_view library, std::string_view how) {
     if (library.empty() || library.find('/') != std::string_view::npos) return;
-    if (is_driver_library(library) || survey_.has_library(library)) return;
+    if (inventory::is_driver_library(library) || survey_.has_library(library)) return;
     const bool known = std::ranges::any_of(
         out_, [&](const MissingLibrary& one) { return one.library == library; });
     if (!known && out_.size() < kMostMissing)
@@ -95,16 +96,17 @@ class Missing {
   }
 
  private:
-  const Survey& survey_;
+  const inventory::Survey& survey_;
   std::vector<MissingLibrary>& out_;
 };
 
 /// What a library opens by name and cannot do without. The table of openings (flavour.h) is of one
 /// CUDA major, so that any version of the opened library counts.
-void ask_opened(const SurveyFile& file, const Survey& survey, Missing& missing) {
+void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& survey,
+                Missing& missing) {
   for (const std::string_view opened :
-       opened_by_name(file.elf->soname.empty() ? base_name(file.path) : file.elf->soname,
-                      !file.elf->code.empty())) {
+       inventory::opened_by_name(file.elf->soname.empty() ? base_name(file.path) : file.elf->soname,
+                                 !file.elf->code.empty())) {
     // Opened for several GPUs and for profiling.
     if (opened.starts_with("libnccl.") || opened.starts_with("libcupti.")) continue;
     const std::size_t end = opened.find(".so");
@@ -140,13 +142,13 @@ constexpr auto kRdma = std::to_array<RdmaPart>({
 
 }  // namespace
 
-void collect_links(const Survey& survey, Needs& needs) {
+void collect_links(const inventory::Survey& survey, Needs& needs) {
   std::map<std::string, std::size_t> variants;
-  for (const SurveyFile& file : survey.files)
+  for (const inventory::SurveyFile& file : survey.files)
     if (file.elf != nullptr) ++variants[without_numbers(file.path)];
 
   Missing missing(survey, needs.missing_libraries);
-  for (const SurveyFile& file : survey.files) {
+  for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     for (const RdmaPart& part : kRdma)
       if (base_name(file.path).starts_with(part.beginning))
@@ -159,4 +161,4 @@ void collect_links(const Survey& survey, Needs& needs) {
   }
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -3,15 +3,15 @@
 
 #include "needs/testing_needs.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 namespace {
 
+using inventory::testing::elf_file;
+using inventory::testing::Tar;
 using ::testing::ElementsAre;
-using testing::elf_file;
 using ::testing::IsEmpty;
 using testing::NeedsTest;
 using ::testing::SizeIs;
-using testing::Tar;
 using text::Json;
 
 class NeedsLinks : public NeedsTest {};
@@ -163,4 +163,4 @@ TEST_F(NeedsLinks, NvrtcUsersNeedHeaders) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -12,13 +12,13 @@
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/slim_mark.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 /// Device code of one library or executable.
 struct CodeFile {
   std::string path;
   std::uint64_t device_bytes = 0;
-  std::vector<ArchCount> entries;
+  std::vector<inventory::ArchCount> entries;
   bool operator==(const CodeFile&) const = default;
 };
 
@@ -79,9 +79,9 @@ struct Needs {
   bool contents = true;  ///< the layers were read
   std::string unread;    ///< why they were not
   std::map<std::string, std::string> environment, labels;
-  std::vector<Runtime> runtimes;
+  std::vector<inventory::Runtime> runtimes;
   /// pip and conda packages, and deb/rpm/apk packages of CUDA, ROCm and their libraries.
-  std::vector<InstalledPackage> packages;
+  std::vector<inventory::InstalledPackage> packages;
   std::vector<CodeFile> code;  ///< largest device code first
   std::vector<CompatPackage> compat;
   std::vector<Sighting>
@@ -95,9 +95,9 @@ struct Needs {
   std::string libc;               ///< "glibc", "musl"; empty: none
   std::string libc_version;
   std::optional<CpuNeed> cpu;  ///< the highest level of loader, libc and start program
-  std::optional<SlimMark> slim;
+  std::optional<inventory::SlimMark> slim;
   std::uint64_t unpacked_bytes = 0;
   bool operator==(const Needs&) const = default;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -7,7 +7,7 @@
 #include "base/numbers.h"
 #include "base/path.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
@@ -17,7 +17,7 @@ std::optional<std::uint64_t> number_of(std::string_view text) {
 
 }  // namespace
 
-RunUser run_user(const Survey& survey) {
+RunUser run_user(const inventory::Survey& survey) {
   RunUser out;
   const std::string_view user = survey.image.config["config"]["User"].text();
   const std::size_t colon = user.find(':');
@@ -41,7 +41,7 @@ RunUser run_user(const Survey& survey) {
   return out;
 }
 
-bool RunUser::may_create(const Survey& survey, std::string_view path) const {
+bool RunUser::may_create(const inventory::Survey& survey, std::string_view path) const {
   if (!plain) return true;
   const image::MergedTree& tree = survey.contents.tree();
   std::optional<std::string> real;
@@ -57,4 +57,4 @@ bool RunUser::may_create(const Survey& survey, std::string_view path) const {
   return (entry.mode & kOthers) != 0;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

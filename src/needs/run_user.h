@@ -7,7 +7,7 @@
 
 #include "inventory/describe/survey.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 struct RunUser {
   /// The configuration names a user other than root, and etc/passwd or the number tells which.
@@ -17,9 +17,9 @@ struct RunUser {
 
   /// True when a program of this user can make or write `path`: by owner and mode of the nearest
   /// directory that exists. Root can; so can, as far as is known here, a user whom nothing tells.
-  bool may_create(const Survey& survey, std::string_view path) const;
+  bool may_create(const inventory::Survey& survey, std::string_view path) const;
 };
 
-RunUser run_user(const Survey& survey);
+RunUser run_user(const inventory::Survey& survey);
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

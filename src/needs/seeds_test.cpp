@@ -11,7 +11,7 @@
 #include "inventory/scan/testing_scan.h"
 #include "needs/json.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 namespace {
 
 const std::filesystem::path kCorpus = std::filesystem::path(FLENSE_SOURCE_DIR) / "fuzz/corpus";
@@ -36,19 +36,19 @@ void expect_seed(const std::string& name, const std::string& bytes) {
 }
 
 TEST(Seeds, OfTheCache) {
-  const std::string scan = encode_scan(testing::full_scan());
-  const EntryHead head{"layer", std::string(64, 'a'), "form", "label", 1'700'000'000};
+  const std::string scan = inventory::encode_scan(inventory::testing::full_scan());
+  const inventory::EntryHead head{"layer", std::string(64, 'a'), "form", "label", 1'700'000'000};
   expect_seed("cache/scan", scan);
-  expect_seed("cache/entry", encode_entry(head, scan));
+  expect_seed("cache/entry", inventory::encode_entry(head, scan));
   expect_seed("cache/needs", needs_text());
 }
 
 TEST(Seeds, OfFacts) {
-  expect_seed("facts/library", testing::rich_library());
+  expect_seed("facts/library", inventory::testing::rich_library());
   expect_seed("facts/bundle",
               flense::testing::amd_bundle({{"hipv4-amdgcn-amd-amdhsa--gfx942:xnack+", "code"}}));
   expect_seed("facts/script", "/usr/bin/env -S python3 -u\n");
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -6,30 +6,30 @@
 #include "inventory/describe/start.h"
 #include "needs/collectors.h"
 
-namespace flense::inventory {
+namespace flense::needs {
 
 namespace {
 
 /// Version of the libc.so.6 that programs get; what a package or another copy says, when that one
 /// does not tell.
-std::string glibc_version(const Survey& survey) {
+std::string glibc_version(const inventory::Survey& survey) {
   for (const std::string& directory : survey.paths.system)
-    if (const ElfFacts* libc = survey.elf_at(directory + "/libc.so.6");
+    if (const inventory::ElfFacts* libc = survey.elf_at(directory + "/libc.so.6");
         libc != nullptr && !libc->libc_release.empty())
       return libc->libc_release;
   return {};
 }
 
-std::string stated_version(const Inventory& inventory, std::string_view libc) {
-  for (const Runtime& runtime : inventory.runtimes)
+std::string stated_version(const inventory::Inventory& inventory, std::string_view libc) {
+  for (const inventory::Runtime& runtime : inventory.runtimes)
     if (runtime.name == libc && !runtime.version.empty()) return runtime.version;
   return {};
 }
 
 /// The program that the kernel maps when the image starts: what the entry point or the command
 /// means, and for a script its interpreter.
-std::optional<std::string> start_program(const Survey& survey) {
-  for (const std::string& path : start_paths(survey.image)) {
+std::optional<std::string> start_program(const inventory::Survey& survey) {
+  for (const std::string& path : inventory::start_paths(survey.image)) {
     auto real = survey.resolve(path);
     if (!real) continue;
     if (survey.elf_at(*real) != nullptr) return real;
@@ -37,12 +37,12 @@ std::optional<std::string> start_program(const Survey& survey) {
     const auto& scripts = survey.contents.scan(ref).scripts;
     const auto script = scripts.find(ref.index);
     if (script == scripts.end()) continue;
-    const Interpreter interpreter = parse_interpreter(script->second);
+    const inventory::Interpreter interpreter = inventory::parse_interpreter(script->second);
     std::vector<std::string> candidates = {interpreter.path};
     if (interpreter.program.find('/') != std::string::npos)
       candidates.insert(candidates.begin(), resolve_link_text("", interpreter.program));
     else if (!interpreter.program.empty())
-      for (const std::string& directory : program_path(survey.image))
+      for (const std::string& directory : inventory::program_path(survey.image))
         candidates.insert(candidates.end() - 1, directory + "/" + interpreter.program);
     for (const std::string& candidate : candidates)
       if (survey.elf_at(candidate) != nullptr) return survey.resolve(candidate);
@@ -57,10 +57,10 @@ std::string level_of(std::uint32_t isa) {
   return fmt::format("x86-64-v{}", level);
 }
 
-void add_cpu(const Survey& survey, Needs& needs) {
+void add_cpu(const inventory::Survey& survey, Needs& needs) {
   std::vector<std::string> paths;
   if (auto program = start_program(survey)) {
-    if (const ElfFacts* elf = survey.elf_at(*program); !elf->interpreter.empty())
+    if (const inventory::ElfFacts* elf = survey.elf_at(*program); !elf->interpreter.empty())
       paths.push_back(resolve_link_text("", elf->interpreter));
     paths.push_back(std::move(*program));
   }
@@ -69,7 +69,7 @@ void add_cpu(const Survey& survey, Needs& needs) {
       paths.push_back(directory + name);
   std::uint32_t highest = 0;
   for (const std::string& path : paths) {
-    const ElfFacts* elf = survey.elf_at(path);
+    const inventory::ElfFacts* elf = survey.elf_at(path);
     if (elf == nullptr || (elf->x86_isa & 0xf) <= highest) continue;
     highest = elf->x86_isa & 0xf;
     needs.cpu = CpuNeed{level_of(highest), *survey.resolve(path)};
@@ -78,9 +78,10 @@ void add_cpu(const Survey& survey, Needs& needs) {
 
 }  // namespace
 
-void collect_system(const Survey& survey, const Inventory& inventory, Needs& needs) {
+void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,
+                    Needs& needs) {
   bool glibc = survey.has_library("ld-linux*");
-  if (uses_musl(survey.contents.tree())) {
+  if (inventory::uses_musl(survey.contents.tree())) {
     needs.libc = "musl";
     needs.libc_version = stated_version(inventory, "musl");
   } else if (glibc) {
@@ -91,4 +92,4 @@ void collect_system(const Survey& survey, const Inventory& inventory, Needs& nee
   add_cpu(survey, needs);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::needs

@@ -4,17 +4,21 @@
 #include "inventory/scan/testing_files.h"
 #include "needs/collect.h"
 
-namespace flense::inventory::testing {
+namespace flense::needs::testing {
 
-class NeedsTest : public OpenedTest {
+using image::fixture::must;
+using image::fixture::Tar;
+using inventory::testing::Container;
+
+class NeedsTest : public inventory::testing::OpenedTest {
  protected:
   Needs needs_of(Tar& tar, const Container& container = text::Json::object()) {
     const auto image = open(tar.bytes(), container);
-    InventoryOptions options;
+    inventory::InventoryOptions options;
     options.scan.scratch_directory = dir_.path();
-    const Contents contents = must(Contents::read(*image, options.scan));
-    return collect_needs(*image, contents, must(describe(*image, contents, options)));
+    const inventory::Contents contents = must(inventory::Contents::read(*image, options.scan));
+    return collect_needs(*image, contents, must(inventory::describe(*image, contents, options)));
   }
 };
 
-}  // namespace flense::inventory::testing
+}  // namespace flense::needs::testing

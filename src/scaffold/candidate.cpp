@@ -8,9 +8,9 @@
 namespace flense::scaffold {
 
 using inventory::ArchCount;
-using inventory::CodeFile;
-using inventory::Needs;
 using knowledge::Knowledge;
+using needs::CodeFile;
+using needs::Needs;
 
 namespace {
 

@@ -28,9 +28,9 @@ std::vector<Candidate> candidates(const Template& chosen, const knowledge::Knowl
 
 /// The image made with `candidate`. `architectures` are what a toolkit compiles for. The platform
 /// is "linux/amd64" or "linux/arm64".
-inventory::Needs described_image(const Template& chosen, const Candidate& candidate,
-                                 const std::vector<std::string>& architectures,
-                                 std::string_view platform, const knowledge::Knowledge& tables);
+needs::Needs described_image(const Template& chosen, const Candidate& candidate,
+                             const std::vector<std::string>& architectures,
+                             std::string_view platform, const knowledge::Knowledge& tables);
 
 /// The least NVIDIA driver that runs a CUDA at all: of its major's minor-version mode, or of the
 /// toolkit itself where there is no such mode. Empty when no table tells.

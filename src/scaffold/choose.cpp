@@ -268,7 +268,7 @@ Result<Choice> choose(const Template& chosen, const std::vector<Profile>& hosts,
   out.architectures.assign(architectures.begin(), architectures.end());
   std::ranges::sort(out.architectures, by_version);
   for (Candidate& candidate : ordered(chosen, hosts, tables)) {
-    const inventory::Needs image =
+    const needs::Needs image =
         described_image(chosen, candidate, out.architectures, out.platform, tables);
     out.hosts.clear();
     bool fits = true;

@@ -149,8 +149,8 @@ TEST(ChooseTest, HostWordsAreSafeInFiles) {
 }
 
 /// The image as its files say, not as the chooser described it.
-inventory::Needs image_of(const Choice& choice) {
-  inventory::Needs out;
+needs::Needs image_of(const Choice& choice) {
+  needs::Needs out;
   out.name = choice.candidate.name;
   out.platform = choice.platform;
   out.contents = true;
@@ -176,7 +176,7 @@ inventory::Needs image_of(const Choice& choice) {
   }
   if (!one.cuda.empty()) {
     out.runtimes.push_back({"CUDA runtime", one.cuda, "libcudart"});
-    inventory::CodeFile code;
+    needs::CodeFile code;
     code.path = "srv/program";
     for (const std::string& architecture : choice.architectures) {
       inventory::ArchCount row;
@@ -213,7 +213,7 @@ TEST(ChooseTest, CheckAcceptsEveryChoice) {
       const auto host = hosts({words});
       const Result<Choice> out = choose(one, host, tables());
       ASSERT_TRUE(out) << one.name << " for " << words << ": " << out.error().message;
-      const inventory::Needs image = image_of(*out);
+      const needs::Needs image = image_of(*out);
       const compat::HostVerdict verdict =
           compat::judge({image, host.front(), tables(), compat::Launcher::kDocker, false, nullptr});
       for (const compat::Check& check : verdict.checks) {

@@ -40,7 +40,7 @@ int status_of(const Check& check, const Allowances& allowances) {
 }
 
 /// Files without a container around them start on the host itself.
-bool stands_alone(const inventory::Needs& image) {
+bool stands_alone(const needs::Needs& image) {
   return image.contents && image.platform.empty() && image.libc.empty();
 }
 
@@ -69,19 +69,18 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
   return unknown ? 5 : 0;
 }
 
-Result<inventory::Needs> needs_of(const std::string& target, const Request& request,
-                                  const ImageOptions& how, bool config_only, Io& io) {
+Result<needs::Needs> needs_of(const std::string& target, const Request& request,
+                              const ImageOptions& how, bool config_only, Io& io) {
   if (config_only) {
     TRY(const auto image, open_config(target, how, io));
-    return inventory::config_needs(*image);
+    return needs::config_needs(*image);
   }
   TRY(const auto image, open_target(target, how, io));
   TRY(const auto cache, open_inventory_cache(request, how, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)
-    if (auto known = inventory::load_needs(*cache, *image, {}, kTrust))
-      return std::move(known->value);
+    if (auto known = needs::load_needs(*cache, *image, {}, kTrust)) return std::move(known->value);
 
   inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(how, io);
@@ -93,9 +92,8 @@ Result<inventory::Needs> needs_of(const std::string& target, const Request& requ
   TRY(const inventory::Contents contents, inventory::Contents::read(*image, options.scan));
   TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
   progress->clear();
-  inventory::Needs needs = inventory::collect_needs(*image, contents, inventory);
-  if (cache != nullptr && contents.origin().hashed)
-    inventory::store_needs(*cache, *image, {}, needs);
+  needs::Needs needs = needs::collect_needs(*image, contents, inventory);
+  if (cache != nullptr && contents.origin().hashed) needs::store_needs(*cache, *image, {}, needs);
   return needs;
 }
 
@@ -111,7 +109,7 @@ Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& word
   return out;
 }
 
-std::vector<compat::HostVerdict> judge_hosts(const inventory::Needs& image,
+std::vector<compat::HostVerdict> judge_hosts(const needs::Needs& image,
                                              const std::vector<host::Profile>& hosts,
                                              const knowledge::Knowledge& tables,
                                              std::optional<compat::Launcher> launcher,

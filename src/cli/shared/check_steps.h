@@ -31,11 +31,11 @@ Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& word
                                             const host::Places& places,
                                             const knowledge::Knowledge& tables);
 /// What TARGET needs: from the cache, from its layers, or from its configuration alone.
-Result<inventory::Needs> needs_of(const std::string& target, const Request& request,
-                                  const ImageOptions& image, bool config_only, Io& io);
+Result<needs::Needs> needs_of(const std::string& target, const Request& request,
+                              const ImageOptions& image, bool config_only, Io& io);
 
 /// One verdict per host. Without `launcher` the most likely one of each host.
-std::vector<compat::HostVerdict> judge_hosts(const inventory::Needs& image,
+std::vector<compat::HostVerdict> judge_hosts(const needs::Needs& image,
                                              const std::vector<host::Profile>& hosts,
                                              const knowledge::Knowledge& tables,
                                              std::optional<compat::Launcher> launcher,

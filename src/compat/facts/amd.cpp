@@ -48,7 +48,7 @@ AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
                   feature_match(setting(code, "sramecc"), setting(gpu, "sramecc"), '+'));
 }
 
-Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch) {
+Seen image_rocm(const needs::Needs& image, const std::optional<TorchBuild>& torch) {
   if (torch && torch->variant.starts_with("rocm") && torch->variant.size() > 4)
     return {major_minor(std::string_view(torch->variant).substr(4)), torch->evidence};
   for (const std::string_view name : {"ROCm", "HIP runtime"})

@@ -27,6 +27,6 @@ AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
 
 /// The ROCm user space of the image, major and minor: the framework's own before the base image's.
 /// Without a version where nothing tells.
-Seen image_rocm(const inventory::Needs& image, const std::optional<TorchBuild>& torch);
+Seen image_rocm(const needs::Needs& image, const std::optional<TorchBuild>& torch);
 
 }  // namespace flense::compat

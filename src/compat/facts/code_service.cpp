@@ -14,7 +14,7 @@ namespace {
 using device::CudaArch;
 
 /// "1" as the driver reads its switches.
-bool is_on(const inventory::Needs& image, const std::string& name) {
+bool is_on(const needs::Needs& image, const std::string& name) {
   const auto value = variable(image, name);
   return value && !value->empty() && *value != "0";
 }

@@ -21,7 +21,7 @@ enum class Served : std::uint8_t {
 };
 
 struct FileService {
-  const inventory::CodeFile* file = nullptr;
+  const needs::CodeFile* file = nullptr;
   Served how = Served::kNone;
   std::uint64_t bytes = 0;      ///< of device code
   bool core = false;            ///< without its code a framework does nothing on a GPU

@@ -10,7 +10,7 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::CompatPackage;
+using needs::CompatPackage;
 using State = CompatUse::State;
 
 /// "12.9" of "usr/local/cuda-12.9/compat/libcuda.so.575.57.08".
@@ -47,7 +47,7 @@ bool in_cuda_folder(std::string_view path) {
 }
 
 /// The image's own LD_LIBRARY_PATH names the folder: no launcher needs to help.
-bool on_library_path(const inventory::Needs& image, const CompatPackage& package) {
+bool on_library_path(const needs::Needs& image, const CompatPackage& package) {
   const auto path = variable(image, "LD_LIBRARY_PATH");
   if (!path) return false;
   std::string_view rest = *path;

@@ -31,7 +31,7 @@ struct CompatUse {
     kUnknown,  ///< a fact is missing
   };
   State state = State::kNone;
-  const inventory::CompatPackage* package = nullptr;
+  const needs::CompatPackage* package = nullptr;
   std::string cuda;    ///< of the package; empty when nothing tells
   std::string reason;  ///< why it is used or not
   std::string source;

@@ -114,7 +114,7 @@ std::string newer_than_table(std::string_view date) {
   return fmt::format("newer than the table of {}", date);
 }
 
-std::optional<std::string_view> variable(const inventory::Needs& image, const std::string& name) {
+std::optional<std::string_view> variable(const needs::Needs& image, const std::string& name) {
   const auto at = image.environment.find(name);
   if (at == image.environment.end()) return std::nullopt;
   return at->second;

@@ -61,6 +61,6 @@ std::string driver_unknown_fix(const host::Profile& host);
 std::string newer_than_table(std::string_view date);
 
 /// Environment variable of the image; nullopt when it is not set.
-std::optional<std::string_view> variable(const inventory::Needs& image, const std::string& name);
+std::optional<std::string_view> variable(const needs::Needs& image, const std::string& name);
 
 }  // namespace flense::compat

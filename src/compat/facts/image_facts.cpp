@@ -14,9 +14,9 @@ namespace flense::compat {
 namespace {
 
 using inventory::ArchCount;
-using inventory::CodeFile;
 using inventory::InstalledPackage;
-using inventory::Needs;
+using needs::CodeFile;
+using needs::Needs;
 
 /// The numbers a version begins with: "12.4.127" of "12.4.127-1".
 std::string numbers_of(std::string_view text) {
@@ -102,7 +102,7 @@ std::optional<ImageCuda> cuda_of_code(const std::vector<CudaFile>& code,
 std::optional<ImageCuda> needed_cuda(const Needs& image) {
   constexpr std::string_view kCudart = "libcudart.so.";
   std::optional<ImageCuda> best;
-  for (const inventory::MissingLibrary& missing : image.missing_libraries) {
+  for (const needs::MissingLibrary& missing : image.missing_libraries) {
     if (!missing.library.starts_with(kCudart)) continue;
     std::string version = numbers_of(missing.library.substr(kCudart.size()));
     if (version == "11.0") version = "11";
@@ -200,7 +200,7 @@ std::string multi_node_evidence(const Needs& image) {
 
 ModelWeights largest_model(const Needs& image) {
   std::map<std::string, ModelWeights, std::less<>> folders;
-  for (const inventory::Sighting& file : image.weights) {
+  for (const needs::Sighting& file : image.weights) {
     const std::string folder(parent_path(file.path));
     ModelWeights& sum = folders[folder];
     sum.folder = folder;

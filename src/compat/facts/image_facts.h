@@ -30,7 +30,7 @@ struct CudaFile {
     const inventory::ArchCount* row = nullptr;
     device::CudaArch arch;  ///< including its variant
   };
-  const inventory::CodeFile* file = nullptr;
+  const needs::CodeFile* file = nullptr;
   std::uint64_t bytes = 0;  ///< of device code
   bool core = false;        ///< without its code a framework does nothing on a GPU
   bool unreadable = false;  ///< has entries of an unknown kind or architecture
@@ -40,7 +40,7 @@ struct CudaFile {
 /// Code objects for AMD GPUs: all targets of the image, and of each file which of them it has.
 struct AmdCode {
   struct File {
-    const inventory::CodeFile* file = nullptr;
+    const needs::CodeFile* file = nullptr;
     std::vector<std::size_t> targets;
   };
   std::vector<std::string> names;  ///< "gfx90a:xnack+"; "unknown"
@@ -56,7 +56,7 @@ struct ModelWeights {
 };
 
 struct ImageFacts {
-  ImageFacts(const inventory::Needs& image, const knowledge::Knowledge& tables);
+  ImageFacts(const needs::Needs& image, const knowledge::Knowledge& tables);
 
   Packages packages;
   /// A framework's own runtime wins over the base image's variable; nullopt when nothing tells.

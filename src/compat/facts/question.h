@@ -14,7 +14,7 @@ namespace flense::compat {
 struct ImageFacts;
 
 struct Question {
-  const inventory::Needs& image;
+  const needs::Needs& image;
   const host::Profile& host;
   const knowledge::Knowledge& tables;
   Launcher launcher = Launcher::kDocker;

@@ -178,7 +178,7 @@ bool is_true_word(std::string_view text) {
   return std::ranges::find(kWords, text) != kWords.end();
 }
 
-std::vector<std::pair<std::string, std::string>> requirements_of(const inventory::Needs& image) {
+std::vector<std::pair<std::string, std::string>> requirements_of(const needs::Needs& image) {
   std::vector<std::pair<std::string, std::string>> out;
   const auto& environment = image.environment;
   if (const auto off = environment.find("NVIDIA_DISABLE_REQUIRE");

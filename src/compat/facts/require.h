@@ -35,7 +35,7 @@ RequireResult evaluate_requirement(std::string_view expression, const RequireFac
 /// The requirements that an image states: name of the variable and expression. Empty where
 /// NVIDIA_DISABLE_REQUIRE switches them off. An image with CUDA_VERSION and without
 /// NVIDIA_REQUIRE_CUDA asks for that CUDA.
-std::vector<std::pair<std::string, std::string>> requirements_of(const inventory::Needs& image);
+std::vector<std::pair<std::string, std::string>> requirements_of(const needs::Needs& image);
 
 /// As Go's strconv.ParseBool reads a truth: 1, t, T, TRUE, true, True.
 bool is_true_word(std::string_view text);

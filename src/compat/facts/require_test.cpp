@@ -97,7 +97,7 @@ TEST(Require, AnyTextHasAnAnswer) {
 
 TEST(Require, TakesTheVariablesOfTheImage) {
   using Pairs = std::vector<std::pair<std::string, std::string>>;
-  inventory::Needs image;
+  needs::Needs image;
   EXPECT_EQ(requirements_of(image), Pairs{});
   image.environment = {{"CUDA_VERSION", "12.4.1"}};
   EXPECT_EQ(requirements_of(image), (Pairs{{"CUDA_VERSION", "cuda>=12.4"}}));

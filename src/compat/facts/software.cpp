@@ -10,9 +10,9 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::CodeFile;
 using inventory::InstalledPackage;
-using inventory::Needs;
+using needs::CodeFile;
+using needs::Needs;
 
 const CodeFile* code_of(const Needs& image, std::string_view vendor) {
   for (const CodeFile& file : image.code)

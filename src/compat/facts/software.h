@@ -20,11 +20,11 @@ struct Seen {
 };
 
 /// All runtimes of this name with a version ("CUDA runtime", "cuDNN", "ROCm").
-std::vector<Seen> versions_of(const inventory::Needs& image, std::string_view runtime);
+std::vector<Seen> versions_of(const needs::Needs& image, std::string_view runtime);
 
 /// Python and conda packages by their normalised names; of several the first.
 using Packages = std::map<std::string, const inventory::InstalledPackage*, std::less<>>;
-Packages packages_of(const inventory::Needs& image);
+Packages packages_of(const needs::Needs& image);
 /// Null when it is not there.
 const inventory::InstalledPackage* find_package(const Packages& packages, std::string_view name);
 /// One whose name begins with one of these is there.
@@ -41,12 +41,12 @@ struct TorchBuild {
 };
 /// From the package, or torch/version.py, or for images that were not read PYTORCH_VERSION. The
 /// variant of a wheel without one comes from the table of PyPI's wheels, for amd64.
-std::optional<TorchBuild> torch_build(const inventory::Needs& image, const Packages& packages,
+std::optional<TorchBuild> torch_build(const needs::Needs& image, const Packages& packages,
                                       const knowledge::Knowledge& tables);
 
 /// What shows that the image is for GPUs of a vendor; empty when nothing does.
-std::string cuda_evidence(const inventory::Needs& image);
-std::string rocm_evidence(const inventory::Needs& image);
+std::string cuda_evidence(const needs::Needs& image);
+std::string rocm_evidence(const needs::Needs& image);
 
 /// "12.4" of "torch/version.py (built for CUDA 12.4)"; empty where that is not said.
 std::string built_for(std::string_view evidence, std::string_view product);
@@ -57,10 +57,10 @@ struct Libc {
   std::string evidence, source;
 };
 /// By its distribution's name or labels where the library itself was not seen.
-Libc libc_of(const inventory::Needs& image, const knowledge::Glibc& tables);
+Libc libc_of(const needs::Needs& image, const knowledge::Glibc& tables);
 
 /// Why nothing inside the image is known, where its layers were not read.
-std::string unread_reason(const inventory::Needs& image);
+std::string unread_reason(const needs::Needs& image);
 
 /// "amd64" of "linux/amd64/v3".
 std::string_view architecture_of(std::string_view platform);

@@ -31,7 +31,7 @@ std::uint64_t ptx_bytes(const Part& part) {
 }
 
 /// "cubins of sm_90a; PTX of compute_90a": what a file has, for the evidence.
-std::string content_of(const inventory::CodeFile& file) {
+std::string content_of(const needs::CodeFile& file) {
   std::vector<std::string> words;
   for (const inventory::ArchCount& entry : file.entries)
     if (entry.vendor == "nvidia")
@@ -190,7 +190,7 @@ void judge_zstd(const Question& question, const GpuKind& kind, const knowledge::
 
 void rule_device_code(const Question& question, std::vector<Check>& checks) {
   if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
-  const inventory::Needs& image = question.image;
+  const needs::Needs& image = question.image;
   if (!image.contents) {
     checks.push_back(
         {"device-code",

@@ -94,7 +94,7 @@ std::string newness(const Question& question, const ImageCuda& wanted) {
 
 /// Compilers that may hand PTX to the driver: those that use NVRTC or NVVM. Triton, torch.compile
 /// and what starts nvcc have a ptxas, and hand over machine code.
-std::string ptx_compilers(const inventory::Needs& image) {
+std::string ptx_compilers(const needs::Needs& image) {
   constexpr std::array<std::string_view, 12> kWithoutPtxas = {"NVRTC",
                                                               "CuPy",
                                                               "Numba",
@@ -108,7 +108,7 @@ std::string ptx_compilers(const inventory::Needs& image) {
                                                               "pykeops",
                                                               "keopscore"};
   std::vector<std::string> names;
-  for (const inventory::RunTimeCompiler& compiler : image.compilers)
+  for (const needs::RunTimeCompiler& compiler : image.compilers)
     if (std::ranges::find(kWithoutPtxas, compiler.name) != kWithoutPtxas.end())
       names.push_back(compiler.name);
   return fmt::format("{}", fmt::join(names, ", "));

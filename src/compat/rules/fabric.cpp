@@ -27,9 +27,9 @@ std::string_view provider_of(const host::Network& card) {
   return {};
 }
 
-const inventory::Sighting* find(const inventory::Needs& image, std::string_view library) {
+const needs::Sighting* find(const needs::Needs& image, std::string_view library) {
   // By file name: providers are in a folder named libibverbs.
-  const auto at = std::ranges::find_if(image.rdma, [&](const inventory::Sighting& one) {
+  const auto at = std::ranges::find_if(image.rdma, [&](const needs::Sighting& one) {
     return base_name(one.path).starts_with(library);
   });
   return at == image.rdma.end() ? nullptr : &*at;

@@ -10,9 +10,9 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::CompatPackage;
 using knowledge::CompatCell;
 using knowledge::GpuClass;
+using needs::CompatPackage;
 using State = CompatUse::State;
 
 /// One aspect of the question; the worst of them is the verdict.

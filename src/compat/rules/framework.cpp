@@ -14,10 +14,10 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::CodeFile;
 using inventory::InstalledPackage;
-using inventory::Needs;
 using knowledge::FrameworkBuild;
+using needs::CodeFile;
+using needs::Needs;
 
 /// A file with device code that is not a CUDA or ROCm library: something else computes on a GPU.
 const CodeFile* other_gpu_code(const Needs& image) {

@@ -11,7 +11,7 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::CodeFile;
+using needs::CodeFile;
 
 constexpr std::size_t kShown = 5;
 

@@ -9,8 +9,8 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::MissingLibrary;
-using inventory::RunTimeCompiler;
+using needs::MissingLibrary;
+using needs::RunTimeCompiler;
 
 constexpr std::size_t kLibrariesShown = 5;
 

@@ -13,7 +13,7 @@ namespace flense::compat {
 namespace {
 
 using inventory::InstalledPackage;
-using inventory::Needs;
+using needs::Needs;
 using Majors = std::map<std::uint64_t, Seen>;  // one example of each
 
 Majors majors_of(const Needs& image, std::initializer_list<std::string_view> runtimes) {

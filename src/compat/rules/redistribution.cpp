@@ -38,7 +38,7 @@ void not_listed(const Question& question, std::vector<Check>& checks) {
   const knowledge::Redistribution& table = question.tables.redistribution;
   Findings findings;
   std::string source;
-  for (const inventory::Sighting& file : question.image.driver_files) {
+  for (const needs::Sighting& file : question.image.driver_files) {
     const auto* row = table.listed_file(base_name(file.path));
     if (row == nullptr)
       findings["driver library"].push_back(file.path);
@@ -65,7 +65,7 @@ void not_listed(const Question& question, std::vector<Check>& checks) {
 void modified(const Question& question, std::vector<Check>& checks) {
   if (!question.image.slim) return;
   Findings findings;
-  for (const inventory::CodeFile& file : question.image.code)
+  for (const needs::CodeFile& file : question.image.code)
     if (const auto* row = question.tables.redistribution.listed_file(base_name(file.path)))
       findings[row->component].push_back(file.path);
   if (findings.empty()) return;
@@ -84,7 +84,7 @@ void licences(const Question& question, std::vector<Check>& checks) {
   for (const inventory::InstalledPackage& installed : question.image.packages)
     if (const auto* row = question.tables.redistribution.licence(installed.package.name))
       findings[fmt::format("{} ({})", row->component, row->licence)].push_back(describe(installed));
-  for (const inventory::CodeFile& file : question.image.code)
+  for (const needs::CodeFile& file : question.image.code)
     if (const auto* row = question.tables.redistribution.listed_file(base_name(file.path)))
       findings["CUDA (EULA, listed in Attachment A)"].push_back(
           fmt::format("{}: {}", row->component, file.path));

@@ -10,7 +10,7 @@ namespace flense::compat {
 
 namespace {
 
-using inventory::Needs;
+using needs::Needs;
 
 /// Names of kernels ("x86_64") as images spell them ("amd64").
 std::string image_name(const std::string& architecture) {

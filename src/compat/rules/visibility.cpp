@@ -41,7 +41,7 @@ std::uint64_t gpu_count(const host::Profile& host) {
 }
 
 /// An image from before NVIDIA_REQUIRE_CUDA: the toolkit then gives it all devices.
-bool is_legacy_image(const inventory::Needs& image) {
+bool is_legacy_image(const needs::Needs& image) {
   return variable(image, "CUDA_VERSION") && !variable(image, "NVIDIA_REQUIRE_CUDA");
 }
 
@@ -141,7 +141,7 @@ struct Baked {
   std::string message, fix;
 };
 
-Baked judge_baked(const Question& question, const inventory::Sighting& file) {
+Baked judge_baked(const Question& question, const needs::Sighting& file) {
   const std::string_view version = version_in_name(file.path);
   const std::string remove = "remove it from the image: the launcher brings the host's";
   const auto driver = host_driver(question.host);
@@ -182,7 +182,7 @@ void rule_visible_devices(const Question& question, std::vector<Check>& checks) 
 }
 
 void rule_driver_capabilities(const Question& question, std::vector<Check>& checks) {
-  const inventory::Needs& image = question.image;
+  const needs::Needs& image = question.image;
   const bool cuda = needs_cuda(question) == Answer::kYes;
   if (nvidia_gpus(question.host).empty() || (!cuda && image.capabilities.empty())) return;
   // The device plugin's node may still run the legacy hook.
@@ -210,7 +210,7 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
                                   to_string(question.launcher), condition),
                       evidence, fix("compute"), kCapabilitiesSource});
   }
-  for (const inventory::CapabilityNeed& need : image.capabilities) {
+  for (const needs::CapabilityNeed& need : image.capabilities) {
     if (grants(granted, need.capability)) continue;
     all = false;
     Check check{
@@ -233,8 +233,8 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
 void rule_driver_baked(const Question& question, std::vector<Check>& checks) {
   if (question.image.driver_files.empty() || has_gpus_of_others(question.host)) return;
   std::optional<Baked> worst;
-  const inventory::Sighting* file = nullptr;
-  for (const inventory::Sighting& one : question.image.driver_files) {
+  const needs::Sighting* file = nullptr;
+  for (const needs::Sighting& one : question.image.driver_files) {
     Baked judged = judge_baked(question, one);
     if (worst && judged.verdict <= worst->verdict) continue;
     worst = std::move(judged);
@@ -256,13 +256,13 @@ void rule_driver_baked(const Question& question, std::vector<Check>& checks) {
 void rule_stub_in_path(const Question& question, std::vector<Check>& checks) {
   if (question.image.stubs_in_path.empty() || has_gpus_of_others(question.host)) return;
   // Programs load libcuda.so.1; a stub that is named libcuda.so alone is met by dlopen of that.
-  const auto by_soname = [](const inventory::Sighting& stub) {
+  const auto by_soname = [](const needs::Sighting& stub) {
     return base_name(stub.path).ends_with(".so.1");
   };
   const auto& stubs = question.image.stubs_in_path;
   const auto at = std::ranges::find_if(stubs, by_soname);
   const bool fatal = at != stubs.end();
-  const inventory::Sighting& stub = fatal ? *at : stubs.front();
+  const needs::Sighting& stub = fatal ? *at : stubs.front();
   checks.push_back(
       {"stub-in-path",
        fatal ? Verdict::kFail : Verdict::kWarn,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "inventory/describe/inventory.h"
+#include "inventory/describe/slim_mark.h"
 #include "text/fields.h"
 
 namespace flense::inventory {
@@ -30,6 +31,15 @@ void each_field(FieldsOf<InstalledPackage> auto& installed, auto&& see) {
   see("name", installed.package.name);
   see("version", installed.package.version);
   see("path", installed.path);
+}
+
+void each_field(FieldsOf<SlimMark> auto& mark, auto&& see) {
+  see("targets", mark.targets);
+  see("driver_floor", mark.driver_floor);
+  see("code_floor", mark.code_floor);
+  see("level", mark.level);
+  see("version", mark.version);
+  see("evidence", mark.evidence);
 }
 
 }  // namespace flense::inventory

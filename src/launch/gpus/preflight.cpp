@@ -135,7 +135,7 @@ bool is_settled(std::string_view id) {
   return id == "driver-baked" || id == "stub-in-path" || id == "visible-devices";
 }
 
-Result<Preflight> judge(const inventory::Needs& needs, const host::Machine& machine,
+Result<Preflight> judge(const needs::Needs& needs, const host::Machine& machine,
                         const PreflightOptions& options) {
   TRY(const knowledge::Knowledge tables,
       with_context(knowledge::Knowledge::load({}, knowledge::kVerdictTables),
@@ -168,7 +168,7 @@ Result<Preflight> judge(const inventory::Needs& needs, const host::Machine& mach
   return out;
 }
 
-Result<inventory::Needs> read_needs(const image::Image& image, const PreflightOptions& options) {
+Result<needs::Needs> read_needs(const image::Image& image, const PreflightOptions& options) {
   inventory::InventoryOptions reading;
   reading.scan.scratch_directory = options.scratch_directory;
   reading.scan.cache = options.cache;
@@ -176,9 +176,9 @@ Result<inventory::Needs> read_needs(const image::Image& image, const PreflightOp
   reading.scan.progress = options.progress;
   TRY(const inventory::Contents contents, inventory::Contents::read(image, reading.scan));
   TRY(const inventory::Inventory inventory, inventory::describe(image, contents, reading));
-  inventory::Needs needs = inventory::collect_needs(image, contents, inventory);
+  needs::Needs needs = needs::collect_needs(image, contents, inventory);
   if (options.cache != nullptr && contents.origin().hashed)
-    inventory::store_needs(*options.cache, image, {}, needs);
+    needs::store_needs(*options.cache, image, {}, needs);
   return needs;
 }
 
@@ -200,18 +200,18 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
                        : "the image was not checked: there is no cache (flense check reads it)");
       return out;
     }
-    TRY(const inventory::Needs needs, read_needs(image, options));
+    TRY(const needs::Needs needs, read_needs(image, options));
     return judge(needs, machine, options);
   }
   inventory::InventoryCache& cache = *options.cache;
   const std::string host = host_fingerprint(machine);
   const std::string whole = key_of(name, host, options, true);
   if (auto known = load(cache, whole)) return *std::move(known);
-  auto needs = inventory::load_needs(cache, image, {}, inventory::CacheTrust::kDigest);
+  auto needs = needs::load_needs(cache, image, {}, inventory::CacheTrust::kDigest);
   if (needs || read_layers) {
     if (!needs) {
-      TRY(inventory::Needs read, read_needs(image, options));
-      needs = inventory::Cached<inventory::Needs>{std::move(read), 0};
+      TRY(needs::Needs read, read_needs(image, options));
+      needs = inventory::Cached<needs::Needs>{std::move(read), 0};
     }
     TRY(Preflight out, judge(needs->value, machine, options));
     keep(cache, whole, image, out);
@@ -219,7 +219,7 @@ Result<Preflight> preflight(const image::Image& image, const host::Machine& mach
   }
   const std::string bare = key_of(name, host, options, false);
   if (auto known = load(cache, bare)) return *std::move(known);
-  TRY(Preflight out, judge(inventory::config_needs(image), machine, options));
+  TRY(Preflight out, judge(needs::config_needs(image), machine, options));
   keep(cache, bare, image, out);
   return out;
 }

@@ -21,7 +21,7 @@ MATCHER_P(Id, id, "") {
   return arg.id == id;
 }
 
-class PreflightTest : public inventory::testing::NeedsTest {
+class PreflightTest : public needs::testing::NeedsTest {
  protected:
   PreflightTest() : machine_(tree_) {
     machine_.nvidia_host();

@@ -97,7 +97,7 @@ std::string closure_section(const slim::Plan& plan, const Style& style, bool ver
   const std::size_t shown =
       verbose ? closure.packages.size() : std::min(closure.packages.size(), kFewRows);
   for (std::size_t i = 0; i < shown; ++i) {
-    const inventory::UnreachedPackage& one = closure.packages[i];
+    const closure::UnreachedPackage& one = closure.packages[i];
     table.add({human_bytes(one.bytes), grouped(one.files),
                fmt::format("{} {} {}", one.type, printable(one.name), printable(one.version)),
                one.whole ? "whole" : "in part"});

@@ -16,7 +16,7 @@
 #include "inventory/describe/links.h"
 #include "inventory/describe/survey.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -36,7 +36,7 @@ struct Library {
   image::EntryRef entry;
   std::string path;
   std::uint64_t bytes = 0;
-  const ElfFacts* elf = nullptr;
+  const inventory::ElfFacts* elf = nullptr;
 };
 
 bool in_package(std::string_view path) {
@@ -63,44 +63,46 @@ std::string relative_link(std::string_view from_file, std::string_view to) {
 
 class Loader {
  public:
-  Loader(const image::Image& image, const Contents& contents) : survey_(survey(image, contents)) {}
+  Loader(const image::Image& image, const inventory::Contents& contents)
+      : survey_(inventory::survey(image, contents)) {}
 
-  const Survey& seen() const { return survey_; }
+  const inventory::Survey& seen() const { return survey_; }
 
   /// What `name` leads to for a file with these search paths; empty when nothing is found.
-  std::string first_found(const LinkFacts& file, const std::string& name) const {
-    for (const std::string& candidate : library_candidates(file, name, survey_.paths)) {
+  std::string first_found(const inventory::LinkFacts& file, const std::string& name) const {
+    for (const std::string& candidate : inventory::library_candidates(file, name, survey_.paths)) {
       const auto real = survey_.resolve(candidate);
       if (!real) continue;
       // The loader passes over files of another machine.
-      const ElfFacts* elf = survey_.elf_at(*real);
+      const inventory::ElfFacts* elf = survey_.elf_at(*real);
       if (elf != nullptr && elf->machine == survey_.machine) return *real;
     }
     return {};
   }
   /// By RPATH alone, which counts for whatever the file loads, directly or not.
-  std::string first_by_rpath(const std::string& path, const ElfFacts& elf,
+  std::string first_by_rpath(const std::string& path, const inventory::ElfFacts& elf,
                              const std::string& name) const {
     if (elf.rpath.empty() || !elf.runpath.empty()) return {};
-    for (const std::string& candidate : library_candidates({path, {}, elf.rpath, {}, {}}, name, {}))
+    for (const std::string& candidate :
+         inventory::library_candidates({path, {}, elf.rpath, {}, {}}, name, {}))
       if (const auto real = survey_.resolve(candidate)) return *real;
     return {};
   }
 
  private:
-  Survey survey_;
+  inventory::Survey survey_;
 };
 
-LinkFacts link_facts(const std::string& path, const ElfFacts& elf) {
+inventory::LinkFacts link_facts(const std::string& path, const inventory::ElfFacts& elf) {
   return {path, elf.needed, elf.rpath, elf.runpath, elf.interpreter};
 }
 
 /// All names by which an ELF file may load libraries.
-std::set<std::string> names_of(const std::string& path, const ElfFacts& elf) {
+std::set<std::string> names_of(const std::string& path, const inventory::ElfFacts& elf) {
   std::set<std::string> out(elf.needed.begin(), elf.needed.end());
   out.insert(elf.mentions.begin(), elf.mentions.end());
-  for (const std::string_view name :
-       opened_by_name(elf.soname.empty() ? base_name(path) : elf.soname, !elf.code.empty()))
+  for (const std::string_view name : inventory::opened_by_name(
+           elf.soname.empty() ? base_name(path) : elf.soname, !elf.code.empty()))
     out.emplace(name);
   return out;
 }
@@ -114,7 +116,7 @@ struct Subject {
 };
 
 Subject subject_of_package(std::string_view package) {
-  Subject out{normalised_python_name(package)};
+  Subject out{inventory::normalised_python_name(package)};
   for (const std::string_view beginning : {"nvidia-", "cuda-"})
     if (out.name.starts_with(beginning)) out.name.erase(0, beginning.size());
   const std::size_t end = out.name.rfind("-cu");
@@ -143,7 +145,7 @@ std::string_view subject_of_library(std::string_view file,
 /// Version of the package that brings a library; empty when that is not certain. It lies in a
 /// directory of the package's own (nvidia/cublas/lib, "12.4.5.8"), since CUDA 13 in one that all
 /// share (nvidia/cu13/lib), and both may be there.
-std::string package_version(const Contents& contents, std::string_view library) {
+std::string package_version(const inventory::Contents& contents, std::string_view library) {
   const std::string_view folder = parent_path(parent_path(library));
   const std::string_view vendor = parent_path(folder), site = parent_path(vendor);
   if (base_name(vendor) != "nvidia" || base_name(parent_path(library)) != "lib") return {};
@@ -153,10 +155,10 @@ std::string package_version(const Contents& contents, std::string_view library) 
     if (!name.starts_with("nvidia_") || !name.ends_with(".dist-info")) continue;
     const auto file = contents.tree().find(fmt::format("{}/{}/METADATA", site, name));
     if (!file || !file->content) continue;
-    const LayerScan& scan = contents.scan(*file->content);
+    const inventory::LayerScan& scan = contents.scan(*file->content);
     const auto packages = scan.packages.find(file->content->index);
     if (packages == scan.packages.end()) continue;
-    for (const Package& package : packages->second) {
+    for (const inventory::Package& package : packages->second) {
       const Subject subject = subject_of_package(package.name);
       Versions& versions = subject.for_one_cuda ? for_one_cuda : plain;
       const auto [known, first] = versions.emplace(subject.name, package.version);
@@ -175,10 +177,10 @@ std::string package_version(const Contents& contents, std::string_view library) 
 
 class Copies {
  public:
-  Copies(const image::Image& image, const Contents& contents, const Stays& stays)
+  Copies(const image::Image& image, const inventory::Contents& contents, const Stays& stays)
       : contents_(contents), loader_(image, contents) {
-    contents.for_each_file([&](const VisibleFile& file) {
-      const ElfFacts* elf = contents.elf(file.content);
+    contents.for_each_file([&](const inventory::VisibleFile& file) {
+      const inventory::ElfFacts* elf = contents.elf(file.content);
       if (elf != nullptr && file.first && (elf->type == ET_DYN || elf->type == ET_EXEC))
         files_.push_back({file.content, std::string(file.path), file.size, elf});
       if (const auto at = contents.scan(file.content).mentions.find(file.content.index);
@@ -190,7 +192,8 @@ class Copies {
       if (in_package(one.path) && is_vendor_library(one))
         packaged.try_emplace(one.elf->soname, &one);
     for (const Library& one : files_) {
-      if (!in_system_cuda(one.path) || in_package(one.path) || !is_vendor_library(one)) continue;
+      if (!inventory::in_system_cuda(one.path) || in_package(one.path) || !is_vendor_library(one))
+        continue;
       const auto twin = packaged.find(one.elf->soname);
       if (twin == packaged.end() || one.path.find("/stubs/") != std::string::npos ||
           twin->second->elf->machine != one.elf->machine || !stays(one.entry, one.path) ||
@@ -222,7 +225,7 @@ class Copies {
   };
 
   static bool is_vendor_library(const Library& one) {
-    return !one.elf->soname.empty() && flavour_of_library(one.elf->soname).has_value();
+    return !one.elf->soname.empty() && inventory::flavour_of_library(one.elf->soname).has_value();
   }
 
   /// Any user of the container can read the file.
@@ -279,7 +282,7 @@ class Copies {
       const auto own = pairs_.find(file.path);
       if (own != pairs_.end() && own->second.stays.empty()) continue;
       for (const std::string& name : names_of(file.path, *file.elf)) {
-        if (name == file.elf->soname || !flavour_of_library(name)) continue;
+        if (name == file.elf->soname || !inventory::flavour_of_library(name)) continue;
         const std::string found = loader_.first_found(link_facts(file.path, *file.elf), name);
         // What no known directory has may still stand in the loader's cache.
         const auto used = found.empty() ? copy_of(name) : pairs_.find(found);
@@ -304,7 +307,7 @@ class Copies {
     return any;
   }
 
-  const Contents& contents_;
+  const inventory::Contents& contents_;
   Loader loader_;
   std::vector<Library> files_;
   std::map<std::string, std::vector<std::string>> named_;  ///< library -> scripts that name it
@@ -345,9 +348,9 @@ bool at_least_as_written(std::string_view a, std::string_view b) {
   return true;
 }
 
-std::vector<CudaCopy> find_cuda_copies(const image::Image& image, const Contents& contents,
-                                       const Stays& stays) {
+std::vector<CudaCopy> find_cuda_copies(const image::Image& image,
+                                       const inventory::Contents& contents, const Stays& stays) {
   return Copies(image, contents, stays).judge();
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

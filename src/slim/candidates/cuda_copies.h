@@ -11,7 +11,7 @@
 #include "inventory/scan/contents.h"
 #include "slim/candidates/equal_files.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 /// A library of the system of which a Python package has a copy with the same SONAME.
 struct CudaCopy {
@@ -27,12 +27,12 @@ struct CudaCopy {
 /// ELF file's data or in a script, and no RPATH of any file leads to it; when the twin is not
 /// older; and when the same holds for the libraries that the twin asks for. Whoever opens it all
 /// the same gets the twin.
-std::vector<CudaCopy> find_cuda_copies(const image::Image& image, const Contents& contents,
-                                       const Stays& stays);
+std::vector<CudaCopy> find_cuda_copies(const image::Image& image,
+                                       const inventory::Contents& contents, const Stays& stays);
 
 /// "12.4.5.8" of "libcublas.so.12.4.5.8"; empty without one.
 std::string_view library_file_version(std::string_view path);
 /// True when `a` is at least `b`, both dotted numbers, as far as both go; false for others.
 bool at_least_as_written(std::string_view a, std::string_view b);
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -41,10 +41,10 @@ bool is_installed(std::string_view path) {
 }
 
 /// What pruning would make of both must be the same: its rules may go by names.
-bool equal_prune(const ElfFacts* a, const ElfFacts* b) {
+bool equal_prune(const inventory::ElfFacts* a, const inventory::ElfFacts* b) {
   if (a == nullptr || b == nullptr) return a == b;
   if (!a->prune || !b->prune) return !a->prune && !b->prune;
-  const auto key = [](const PruneSummary& one) {
+  const auto key = [](const inventory::PruneSummary& one) {
     return std::tie(one.bytes, one.output_size, one.removed_debug_bytes, one.left_alone);
   };
   return key(*a->prune) == key(*b->prune);
@@ -52,12 +52,12 @@ bool equal_prune(const ElfFacts* a, const ElfFacts* b) {
 
 class LayerTwins {
  public:
-  LayerTwins(const Contents& contents, std::uint32_t layer, const SelfChecked& self_checked,
-             const Stays& stays)
+  LayerTwins(const inventory::Contents& contents, std::uint32_t layer,
+             const SelfChecked& self_checked, const Stays& stays)
       : contents_(contents), layer_(layer), self_checked_(self_checked), stays_(stays) {}
 
   void collect(std::vector<EqualFile>& out) const {
-    const LayerScan& scan = *contents_.scans()[layer_];
+    const inventory::LayerScan& scan = *contents_.scans()[layer_];
     using Key = std::tuple<std::string_view, std::uint32_t, std::uint32_t, std::uint32_t>;
     std::map<Key, std::vector<std::uint32_t>> groups;
     for (const auto& [index, hash] : scan.hashes) {
@@ -82,7 +82,7 @@ class LayerTwins {
     return found && found->entry == image::EntryRef{layer_, index};
   }
 
-  void add_group(const LayerScan& scan, const std::vector<std::uint32_t>& members,
+  void add_group(const inventory::LayerScan& scan, const std::vector<std::uint32_t>& members,
                  std::vector<EqualFile>& out) const {
     for (std::size_t i = 1; i < members.size(); ++i) {
       const image::EntryRef target{layer_, members[0]}, entry{layer_, members[i]};
@@ -95,7 +95,7 @@ class LayerTwins {
     }
   }
 
-  const Contents& contents_;
+  const inventory::Contents& contents_;
   std::uint32_t layer_;
   const SelfChecked& self_checked_;
   const Stays& stays_;
@@ -103,12 +103,12 @@ class LayerTwins {
 
 }  // namespace
 
-std::vector<EqualFile> find_equal_files(const Contents& contents, const SelfChecked& self_checked,
-                                        const Stays& stays) {
+std::vector<EqualFile> find_equal_files(const inventory::Contents& contents,
+                                        const SelfChecked& self_checked, const Stays& stays) {
   std::vector<EqualFile> out;
   for (std::uint32_t layer = 0; layer < contents.scans().size(); ++layer)
     LayerTwins(contents, layer, self_checked, stays).collect(out);
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -10,7 +10,7 @@
 #include "inventory/scan/contents.h"
 #include "slim/candidates/self_checked.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 /// `path` can become a hard link to `target`, which comes before it in the same layer.
 struct EqualFile {
@@ -24,7 +24,7 @@ using Stays = std::function<bool(image::EntryRef entry, std::string_view path)>;
 
 /// Equal files with equal owner and mode at places that programs read and do not write. A link
 /// shows the time of the file it leads to.
-std::vector<EqualFile> find_equal_files(const Contents& contents, const SelfChecked& self_checked,
-                                        const Stays& stays);
+std::vector<EqualFile> find_equal_files(const inventory::Contents& contents,
+                                        const SelfChecked& self_checked, const Stays& stays);
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

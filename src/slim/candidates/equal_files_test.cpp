@@ -6,7 +6,7 @@
 
 #include "image/layers/testing_image.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 namespace {
 
 using image::fixture::Compression;
@@ -80,11 +80,11 @@ TEST(EqualFiles, ACompressedLayerIsUnpackedOnce) {
     open.scratch_directory = dir.path();
     const auto image = must(image::open_image(path.string(), open));
     const CountedImage counted(*image);
-    ScanOptions options;
+    inventory::ScanOptions options;
     options.scratch_directory = dir.path();
     const bool packed = compression != Compression::kNone;
-    const LayerScans scans =
-        must(scan_layers(packed ? static_cast<const image::Image&>(counted) : *image, options));
+    const inventory::LayerScans scans = must(inventory::scan_layers(
+        packed ? static_cast<const image::Image&>(counted) : *image, options));
     EXPECT_EQ(counted.read(), packed ? image->layers[0].blob.size : 0);
     hashes.push_back(scans.scans[0]->hashes);
   }
@@ -102,4 +102,4 @@ TEST(EqualFiles, ACompressedLayerIsUnpackedOnce) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::slim

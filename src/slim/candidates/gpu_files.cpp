@@ -13,7 +13,7 @@
 #include "image/layers/layer_walk.h"
 #include "inventory/scan/amd_files.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -93,13 +93,14 @@ bool serves(unsigned arch, const std::set<unsigned>& family, const device::Targe
 }
 
 bool serves_any(std::string_view name, const device::Targets& targets) {
-  return std::ranges::any_of(targets.amd,
-                             [&](const std::string& gpu) { return amd_name_serves(name, gpu); });
+  return std::ranges::any_of(
+      targets.amd, [&](const std::string& gpu) { return inventory::amd_name_serves(name, gpu); });
 }
 
 /// A stand-alone code object or bundle: all that is in it is known and for other GPUs.
-bool holds_for_others_only(const std::vector<ArchCount>& code, const device::Targets& targets) {
-  return !code.empty() && std::ranges::all_of(code, [&](const ArchCount& one) {
+bool holds_for_others_only(const std::vector<inventory::ArchCount>& code,
+                           const device::Targets& targets) {
+  return !code.empty() && std::ranges::all_of(code, [&](const inventory::ArchCount& one) {
     return one.vendor == "amd" && one.kind == "code-object" && one.arch != "unknown" &&
            !serves_any(one.arch, targets);
   });
@@ -107,9 +108,9 @@ bool holds_for_others_only(const std::vector<ArchCount>& code, const device::Tar
 
 /// A stand-alone cubin that no target can load. The header does not tell variants: what may be
 /// sm_100 stays for every 10.x.
-bool is_cubin_for_others(const ElfFacts& facts, const device::Targets& targets) {
+bool is_cubin_for_others(const inventory::ElfFacts& facts, const device::Targets& targets) {
   return facts.machine == EM_CUDA && !facts.code.empty() &&
-         std::ranges::all_of(facts.code, [&](const ArchCount& one) {
+         std::ranges::all_of(facts.code, [&](const inventory::ArchCount& one) {
            const auto arch = device::parse_cuda_arch(one.arch);
            return one.kind == "cubin" && arch &&
                   std::ranges::none_of(targets.cuda, [&](device::CudaArch gpu) {
@@ -118,7 +119,7 @@ bool is_cubin_for_others(const ElfFacts& facts, const device::Targets& targets) 
          });
 }
 
-std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
+std::set<std::uint32_t> amd_files_for_others(const inventory::LayerScan& scan,
                                              const device::Targets& targets) {
   std::set<std::uint32_t> out;
   for (const auto& [index, facts] : scan.elf)
@@ -135,12 +136,12 @@ std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
     if (entry.type != codec::MemberType::kFile ||
         image::whiteout_kind(entry.path) != image::Whiteout::kNone)
       continue;
-    const std::vector<std::string> names = amd_targets_of_file(entry.path);
+    const std::vector<std::string> names = inventory::amd_targets_of_file(entry.path);
     if (!names.empty() && std::ranges::none_of(names, [&](const std::string& name) {
           return serves_any(name, targets);
         }))
       out.insert(index);
-    AmdWheelPath wheel = amd_wheel_of(entry.path);
+    inventory::AmdWheelPath wheel = inventory::amd_wheel_of(entry.path);
     if (wheel.family.empty()) continue;
     if (serves_any(wheel.family, targets))
       served.insert(std::move(wheel.siblings));
@@ -154,7 +155,7 @@ std::set<std::uint32_t> amd_files_for_others(const LayerScan& scan,
 
 }  // namespace
 
-std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
+std::set<std::uint32_t> files_for_other_gpus(const inventory::LayerScan& scan,
                                              const device::PruneOptions& rules) {
   const device::Targets& targets = rules.targets;
   std::set<std::uint32_t> out;
@@ -195,4 +196,4 @@ std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -10,11 +10,11 @@
 #include "device/prune.h"
 #include "inventory/scan/layer_scan.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 /// Indices of regular files that none of the targets can use; empty without targets. Files for
 /// another vendor than that of all targets go by rules.drop_vendor alone.
-std::set<std::uint32_t> files_for_other_gpus(const LayerScan& scan,
+std::set<std::uint32_t> files_for_other_gpus(const inventory::LayerScan& scan,
                                              const device::PruneOptions& rules);
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

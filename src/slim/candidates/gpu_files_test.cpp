@@ -3,10 +3,10 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 
-namespace flense::inventory {
+namespace flense::slim {
 namespace {
 
-LayerScan scan_of(const std::vector<std::string>& paths) {
+inventory::LayerScan scan_of(const std::vector<std::string>& paths) {
   const auto listing = std::make_shared<image::LayerListing>();
   for (const std::string& path : paths) {
     image::LayerListing::Entry entry;
@@ -14,14 +14,14 @@ LayerScan scan_of(const std::vector<std::string>& paths) {
     entry.size = 100;
     EXPECT_TRUE(listing->add(entry));
   }
-  LayerScan out;
+  inventory::LayerScan out;
   out.listing = listing;
   return out;
 }
 
 std::vector<std::string> dropped(const std::vector<std::string>& paths,
                                  const std::vector<std::string>& gpus, bool drop_vendor = false) {
-  const LayerScan scan = scan_of(paths);
+  const inventory::LayerScan scan = scan_of(paths);
   device::PruneOptions rules;
   if (!gpus.empty()) rules.targets = device::make_targets(gpus).value();
   rules.drop_vendor = drop_vendor;
@@ -92,9 +92,9 @@ TEST(GpuFiles, NothingWithoutTargetsOrWithTargetsOfBothMakes) {
 }
 
 TEST(GpuFiles, StandAloneCodeForAmdGoesByWhatItHolds) {
-  LayerScan scan = scan_of({"a.hsaco", "b.co", "c.co", "d.co", "libx.so"});
+  inventory::LayerScan scan = scan_of({"a.hsaco", "b.co", "c.co", "d.co", "libx.so"});
   const auto code = [](const std::string& arch) {
-    return ArchCount{"amd", "code-object", arch, 1, 10, {}, 0, 0};
+    return inventory::ArchCount{"amd", "code-object", arch, 1, 10, {}, 0, 0};
   };
   scan.elf[0].machine = EM_AMDGPU;
   scan.elf[0].code = {code("gfx906")};
@@ -121,16 +121,16 @@ TEST(GpuFiles, StandAloneCubinsGoByWhatTheyHold) {
   const std::vector<std::string> paths = {"a/sm90.cubin", "a/sm100a.cubin", "a/sm103.cubin",
                                           "a/none.cubin"};
   const auto dropped_for = [&](const std::vector<std::string>& gpus) {
-    LayerScan scan = scan_of(paths);
+    inventory::LayerScan scan = scan_of(paths);
     for (std::uint32_t index = 0; index < 3; ++index) {
-      ElfFacts facts;
+      inventory::ElfFacts facts;
       facts.machine = EM_CUDA;
       const std::string arch = std::vector<std::string>{"sm_90", "sm_100", "sm_103"}[index];
       facts.code = {{"nvidia", "cubin", arch, 1, 100, {}, 0, 0}};
       scan.elf.emplace(index, facts);
     }
     // One that told no architecture.
-    ElfFacts unknown;
+    inventory::ElfFacts unknown;
     unknown.machine = EM_CUDA;
     scan.elf.emplace(3U, unknown);
     device::PruneOptions rules;
@@ -160,4 +160,4 @@ TEST(GpuFiles, WheelsOfOtherFamiliesGoWhereOneServes) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -8,7 +8,7 @@
 
 #include "base/path.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -53,10 +53,10 @@ std::string link_text(std::string_view rest, std::string_view blob) {
 
 }  // namespace
 
-std::vector<HubCopy> find_hub_copies(const Contents& contents, const Stays& stays) {
+std::vector<HubCopy> find_hub_copies(const inventory::Contents& contents, const Stays& stays) {
   std::vector<HubCopy> out;
   for (std::uint32_t layer = 0; layer < contents.scans().size(); ++layer) {
-    const LayerScan& scan = *contents.scans()[layer];
+    const inventory::LayerScan& scan = *contents.scans()[layer];
     std::map<std::tuple<std::string_view, std::string_view, Access>, std::string_view> blobs;
     const auto usable = [&](std::uint32_t index) {
       const image::EntryRef ref{layer, index};
@@ -87,4 +87,4 @@ std::vector<HubCopy> find_hub_copies(const Contents& contents, const Stays& stay
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

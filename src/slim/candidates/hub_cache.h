@@ -10,7 +10,7 @@
 #include "inventory/scan/contents.h"
 #include "slim/candidates/equal_files.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 /// A snapshot file with the content of a blob of the same repository and layer.
 struct HubCopy {
@@ -20,6 +20,6 @@ struct HubCopy {
 };
 
 /// By the digests of the scan, so that files of less than kMinCompared bytes are left out.
-std::vector<HubCopy> find_hub_copies(const Contents& contents, const Stays& stays);
+std::vector<HubCopy> find_hub_copies(const inventory::Contents& contents, const Stays& stays);
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -6,7 +6,7 @@
 #include "inventory/names/jit_metadata.h"
 #include "text/json.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -39,9 +39,9 @@ std::string_view flashinfer_gpus(std::string_view path) {
   constexpr std::string_view kCache = ".cache/flashinfer/";
   const std::size_t at = path.find(kCache);
   if (at == std::string_view::npos || (at > 0 && path[at - 1] != '/')) return {};
-  const std::string_view version = up_to_component(path, at + kCache.size());
+  const std::string_view version = inventory::up_to_component(path, at + kCache.size());
   if (version.empty()) return {};
-  const std::string_view folder = up_to_component(path, version.size() + 1);
+  const std::string_view folder = inventory::up_to_component(path, version.size() + 1);
   return folder.empty() ? folder : base_name(folder);
 }
 
@@ -68,19 +68,19 @@ Fit merged(Fit one, Fit other) {
 
 }  // namespace
 
-JitCaches JitCaches::find(const Contents& contents, const device::Targets& targets) {
+JitCaches JitCaches::find(const inventory::Contents& contents, const device::Targets& targets) {
   JitCaches out;
   out.targets_ = targets;
   for (const auto& scan : contents.scans()) {
     for (const auto& [index, text] : scan->texts) {
       const std::string_view path = scan->listing->at(index).path;
-      if (!is_jit_metadata(path)) continue;
+      if (!inventory::is_jit_metadata(path)) continue;
       const Result<text::Json> json = text::parse_json(text, std::string(path));
       const Fit fit = json ? fit_of((*json)["target"], targets) : Fit::kUnknown;
       const auto [at, fresh] = out.folders_.try_emplace(std::string(parent_path(path)), fit);
       // Two answers for one folder are none.
       if (!fresh && at->second != fit) at->second = Fit::kUnknown;
-      if (const std::string_view tree = compiler_tree(path); !tree.empty()) {
+      if (const std::string_view tree = inventory::compiler_tree(path); !tree.empty()) {
         const auto [known, first] = out.trees_.try_emplace(std::string(tree), fit);
         known->second = merged(known->second, fit);
       }
@@ -90,19 +90,21 @@ JitCaches JitCaches::find(const Contents& contents, const device::Targets& targe
 }
 
 Fit JitCaches::fit(std::string_view path) const {
-  if (const auto tree = trees_.find(compiler_tree(path)); tree != trees_.end()) return tree->second;
+  if (const auto tree = trees_.find(inventory::compiler_tree(path)); tree != trees_.end())
+    return tree->second;
   if (const auto found = folders_.find(parent_path(path)); found != folders_.end())
     return found->second;
   return fit_of_list(flashinfer_gpus(path), targets_);
 }
 
-bool JitCaches::takes(const WasteRule& rule, std::string_view path, device::Level level) const {
+bool JitCaches::takes(const inventory::WasteRule& rule, std::string_view path,
+                      device::Level level) const {
   // PyTorch's default place is one of temporary files.
-  const bool asked = rule.by_gpu || !compiler_tree(path).empty();
+  const bool asked = rule.by_gpu || !inventory::compiler_tree(path).empty();
   const Fit fit = asked ? this->fit(path) : Fit::kUnknown;
   if (fit == Fit::kServes) return false;
   if (fit == Fit::kOtherGpu && level >= device::Level::kStandard) return true;
-  return applies_at(rule, level);
+  return inventory::applies_at(rule, level);
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

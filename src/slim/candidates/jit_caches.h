@@ -16,19 +16,19 @@
 #include "inventory/names/waste.h"
 #include "inventory/scan/contents.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 class JitCaches {
  public:
   enum class Fit { kUnknown, kServes, kOtherGpu };
 
-  static JitCaches find(const Contents& contents, const device::Targets& targets);
+  static JitCaches find(const inventory::Contents& contents, const device::Targets& targets);
   /// Of a file in a cache; kUnknown where nothing says for which GPU it is.
   Fit fit(std::string_view path) const;
 
   /// Whether the rule takes the path at `level`: what serves a target stays at every level, what
   /// serves none goes from standard on.
-  bool takes(const WasteRule& rule, std::string_view path, device::Level level) const;
+  bool takes(const inventory::WasteRule& rule, std::string_view path, device::Level level) const;
 
  private:
   std::map<std::string, Fit, std::less<>> folders_;
@@ -36,4 +36,4 @@ class JitCaches {
   device::Targets targets_;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -3,12 +3,12 @@
 #include "base/format.h"
 #include "base/path.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 // libgcrypt and GnuTLS: `.libgcrypt.so.20.hmac` beside the library, under the name it is loaded by.
 // NSS: `libsoftokn3.chk` beside `libsoftokn3.so`. OpenSSL: fipsmodule.cnf, wherever it lies, has
 // the MAC of the whole file.
-SelfChecked find_self_checked(const Contents& contents) {
+SelfChecked find_self_checked(const inventory::Contents& contents) {
   constexpr std::string_view kMac = ".hmac";
   constexpr std::string_view kChecksum = ".chk";
   SelfChecked out;
@@ -17,7 +17,7 @@ SelfChecked find_self_checked(const Contents& contents) {
     if (auto path = tree.resolve(name))
       out.try_emplace(std::move(*path), fmt::format("/{} has a checksum of it", evidence));
   };
-  contents.for_each_file([&](const VisibleFile& file) {
+  contents.for_each_file([&](const inventory::VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     const std::string directory = std::string(file.path.substr(0, file.path.size() - name.size()));
     if (name.starts_with('.') && name.ends_with(kMac) && name.size() > kMac.size() + 1)
@@ -31,4 +31,4 @@ SelfChecked find_self_checked(const Contents& contents) {
   return out;
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -8,10 +8,10 @@
 
 #include "inventory/scan/contents.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 /// Image path of the file -> what shows that it is checked.
 using SelfChecked = std::map<std::string, std::string, std::less<>>;
-SelfChecked find_self_checked(const Contents& contents);
+SelfChecked find_self_checked(const inventory::Contents& contents);
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

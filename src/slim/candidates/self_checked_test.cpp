@@ -5,7 +5,7 @@
 
 #include "image/layers/testing_image.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 namespace {
 
 using image::fixture::must;
@@ -28,10 +28,10 @@ TEST(SelfChecked, ModulesOfFips140) {
                   codec::Compression::kNone, "RUN something"}});
   const std::string bytes = image::fixture::tar_of(oci.all());
   const auto image = must(image::open_archive_bytes(as_bytes(bytes), "test.tar", "", {}));
-  ScanOptions scan;
+  inventory::ScanOptions scan;
   scan.scratch_directory = std::filesystem::temp_directory_path();
   scan.workers = 1;
-  const Contents contents = must(Contents::read(*image, scan));
+  const inventory::Contents contents = must(inventory::Contents::read(*image, scan));
   const SelfChecked found = find_self_checked(contents);
   EXPECT_EQ(found.size(), 3U);
   ASSERT_TRUE(found.contains("usr/lib64/libgcrypt.so.20.4.1"));
@@ -41,4 +41,4 @@ TEST(SelfChecked, ModulesOfFips140) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "inventory/names/waste.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 namespace {
 
@@ -23,9 +23,9 @@ bool names_scratch(std::string_view variable) {
 
 UsedPlaces UsedPlaces::find(const image::Image& image, const image::MergedTree& tree) {
   UsedPlaces out;
-  const WasteClassifier classifier;
+  const inventory::WasteClassifier classifier;
   const auto in_place = [&](std::string_view path) {
-    const WasteRule* rule = classifier.classify(path);
+    const inventory::WasteRule* rule = classifier.classify(path);
     return rule != nullptr && rule->by_place;
   };
   const auto add = [&](const std::string& path, std::string who) {
@@ -71,4 +71,4 @@ std::string_view UsedPlaces::holder(std::string_view path) const {
   return {};
 }
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

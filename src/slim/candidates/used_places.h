@@ -10,7 +10,7 @@
 #include "image/layers/merged_tree.h"
 #include "image/model/image.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 
 class UsedPlaces {
  public:
@@ -26,4 +26,4 @@ class UsedPlaces {
   std::map<std::string, std::string, std::less<>> holders_;
 };
 
-}  // namespace flense::inventory
+}  // namespace flense::slim

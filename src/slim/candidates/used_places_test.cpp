@@ -6,7 +6,7 @@
 #include "image/layers/layer_walk.h"
 #include "image/layers/testing_image.h"
 
-namespace flense::inventory {
+namespace flense::slim {
 namespace {
 
 using image::fixture::must;
@@ -75,4 +75,4 @@ TEST(UsedPlaces, TheConfigurationHoldsWhatItNames) {
 }
 
 }  // namespace
-}  // namespace flense::inventory
+}  // namespace flense::slim

@@ -17,7 +17,7 @@ void prefetch_compiled(const image::LayerListing& layer, std::vector<std::string
   std::vector<std::string> compiled;
   for (std::size_t i = 0; i < layer.size(); ++i) {
     const std::string_view path = layer.at(i).path;
-    const std::string source = inventory::source_of_compiled(path);
+    const std::string source = closure::source_of_compiled(path);
     if (!source.empty() && std::ranges::binary_search(prefetch, source))
       compiled.emplace_back(path);
   }
@@ -46,8 +46,8 @@ Result<void> add_layer(const image::LayerFile& layer, const Workplace& workplace
 
 }  // namespace
 
-Result<std::vector<inventory::PythonSources>> sources_to_compile(const Slimming& slimming) {
-  std::vector<inventory::PythonSources> out;
+Result<std::vector<closure::PythonSources>> sources_to_compile(const Slimming& slimming) {
+  std::vector<closure::PythonSources> out;
   if (!slimming.plan.compiled) return out;
   if (slimming.input.image->entries() != nullptr)
     return fail(Code::kUsage, "--pyc compile adds a layer, and only images have layers")
@@ -55,7 +55,7 @@ Result<std::vector<inventory::PythonSources>> sources_to_compile(const Slimming&
   return staying_sources(slimming.input.contents.tree(), slimming.plan);
 }
 
-Result<void> add_compiled_python(const std::vector<inventory::PythonSources>& sources,
+Result<void> add_compiled_python(const std::vector<closure::PythonSources>& sources,
                                  const UnpackedRoot& original, const Workplace& workplace,
                                  Slimming& slimming) {
   TRY(const auto spool, LayerSpool::create(workplace.scratch_directory));

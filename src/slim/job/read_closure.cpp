@@ -6,21 +6,20 @@
 
 namespace flense::slim {
 
-Result<inventory::Reach> read_closure(const image::Image& image,
-                                      const inventory::Contents& contents,
-                                      const inventory::Inventory& inventory,
-                                      const SlimOptions& options, const Workplace& workplace) {
+Result<closure::Reach> read_closure(const image::Image& image, const inventory::Contents& contents,
+                                    const inventory::Inventory& inventory,
+                                    const SlimOptions& options, const Workplace& workplace) {
   TRY(const knowledge::TableSet tables, knowledge::TableSet::load());
   const knowledge::OpenedFiles opened = knowledge::OpenedFiles::read(tables);
-  inventory::ReachFactsOptions reading;
-  reading.calls = inventory::reach_calls(opened);
+  closure::ReachFactsOptions reading;
+  reading.calls = closure::reach_calls(opened);
   reading.scratch_directory = workplace.scratch_directory;
   reading.progress = workplace.progress;
-  TRY(const inventory::ReachFacts facts,
-      with_context(inventory::read_reach_facts(image, contents, reading), "reading what {} names",
+  TRY(const closure::ReachFacts facts,
+      with_context(closure::read_reach_facts(image, contents, reading), "reading what {} names",
                    image.name));
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
-  inventory::ReachOptions reach;
+  closure::ReachOptions reach;
   reach.keep = options.cuts.keep;
   reach.also = options.closure.also;
   reach.traced = options.traced.paths;
@@ -28,7 +27,7 @@ Result<inventory::Reach> read_closure(const image::Image& image,
   reach.minimal = options.closure.minimal;
   reach.time_zones = options.closure.time_zones;
   reach.compiles = needs.cuda_compiler.empty() ? needs.host_compiler : needs.cuda_compiler;
-  return inventory::find_reach(image, contents, facts, opened, reach);
+  return closure::find_reach(image, contents, facts, opened, reach);
 }
 
 }  // namespace flense::slim

@@ -11,9 +11,8 @@
 namespace flense::slim {
 
 /// Usage errors as find_reach() gives them: the start cannot be followed.
-Result<inventory::Reach> read_closure(const image::Image& image,
-                                      const inventory::Contents& contents,
-                                      const inventory::Inventory& inventory,
-                                      const SlimOptions& options, const Workplace& workplace);
+Result<closure::Reach> read_closure(const image::Image& image, const inventory::Contents& contents,
+                                    const inventory::Inventory& inventory,
+                                    const SlimOptions& options, const Workplace& workplace);
 
 }  // namespace flense::slim

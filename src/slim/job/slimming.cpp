@@ -41,7 +41,7 @@ Result<Slimming> plan_slimming(Input input, Traced traced, bool verified,
                                const Workplace& workplace) {
   SlimOptions options = input.options;
   heed(traced, options);
-  std::optional<inventory::Reach> reach;
+  std::optional<closure::Reach> reach;
   if (options.closure.wanted) {
     workplace.progress->begin("reading names", stored_size(*input.image));
     TRY(reach, read_closure(*input.image, input.contents, input.inventory, options, workplace));

@@ -47,7 +47,7 @@ std::map<std::string, std::string> judged(Tar& tar,
   const TestImage image({tar.bytes()}, codec::Compression::kNone, container);
   std::map<std::string, std::string> out;
   for (const auto& copy :
-       inventory::find_cuda_copies(*image.image, *image.contents, [](auto, auto) { return true; }))
+       find_cuda_copies(*image.image, *image.contents, [](auto, auto) { return true; }))
     out[copy.path.substr(kSystem.size())] = copy.stays;
   return out;
 }
@@ -172,17 +172,16 @@ TEST(CudaCopies, ATwinThatOthersCannotReadDoesNotServe) {
 }
 
 TEST(CudaCopies, VersionsCompareAsNumbers) {
-  using inventory::at_least_as_written;
   EXPECT_TRUE(at_least_as_written("12.10", "12.9"));
   EXPECT_TRUE(at_least_as_written("12.8.4.1", "12.8.4"));
   EXPECT_TRUE(at_least_as_written("12.8", "12.8.4"));
   EXPECT_FALSE(at_least_as_written("12.8.3.14", "12.8.4.1"));
   EXPECT_FALSE(at_least_as_written("12.x", "12.8"));
   EXPECT_FALSE(at_least_as_written("", "12"));
-  EXPECT_EQ(inventory::library_file_version("a/libcublas.so.12.8.4.1"), "12.8.4.1");
-  EXPECT_EQ(inventory::library_file_version("a/libcublas.so.12"), "");
-  EXPECT_EQ(inventory::library_file_version("a/libcublas.so"), "");
-  EXPECT_EQ(inventory::library_file_version("a/libx.so.1.2rc"), "");
+  EXPECT_EQ(library_file_version("a/libcublas.so.12.8.4.1"), "12.8.4.1");
+  EXPECT_EQ(library_file_version("a/libcublas.so.12"), "");
+  EXPECT_EQ(library_file_version("a/libcublas.so"), "");
+  EXPECT_EQ(library_file_version("a/libx.so.1.2rc"), "");
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ struct PassContext {
   const inventory::Contents& contents;
   const SlimOptions& options;
   const inventory::BuildNeeds& needs;
-  const inventory::SelfChecked& self_checked;
-  bool musl = false;                        ///< the image's C library is musl
-  const inventory::Reach* reach = nullptr;  ///< with --closure
+  const SelfChecked& self_checked;
+  bool musl = false;                      ///< the image's C library is musl
+  const closure::Reach* reach = nullptr;  ///< with --closure
 };
 
 class Draft {

@@ -60,7 +60,7 @@ void note_gone_above(const image::MergedTree& tree, Plan& plan) {
   }
 }
 
-void record_closure(const inventory::Reach& reach, Plan& plan) {
+void record_closure(const closure::Reach& reach, Plan& plan) {
   ClosureRecord& out = plan.closure.emplace();
   out.starts = reach.starts;
   out.kept = reach.kept;
@@ -97,9 +97,9 @@ CutRules rules_for(const image::Image& image, CutRules asked) {
 
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
-                       const inventory::Reach* reach) {
+                       const closure::Reach* reach) {
   const inventory::BuildNeeds needs = inventory::find_build_needs(contents, inventory.packages);
-  const inventory::SelfChecked self_checked = inventory::find_self_checked(contents);
+  const SelfChecked self_checked = find_self_checked(contents);
   const PassContext context{
       image, contents, options, needs, self_checked, inventory::uses_musl(contents.tree()), reach};
   Draft draft(contents, options.cuts.keep, options.packing.kept_layers);

@@ -26,7 +26,7 @@ CutRules rules_for(const image::Image& image, CutRules asked);
 /// are counted as they stand. `reach` is what read_closure() gave, null without --closure.
 Result<Plan> make_plan(const image::Image& image, const inventory::Contents& contents,
                        const inventory::Inventory& inventory, const SlimOptions& options,
-                       const inventory::Reach* reach = nullptr);
+                       const closure::Reach* reach = nullptr);
 
 /// Links and start-up files that the plan would break; one sentence each
 /// (slim/plan/broken_links.h).

@@ -10,7 +10,7 @@ void gpu_files_pass(const PassContext& context, Draft& draft) {
   for (std::uint32_t layer = 0; layer < tree.layer_count(); ++layer) {
     const image::LayerListing& listing = tree.layer(layer);
     for (const std::uint32_t index :
-         inventory::files_for_other_gpus(*context.contents.scans()[layer], rules)) {
+         files_for_other_gpus(*context.contents.scans()[layer], rules)) {
       const image::LayerListing::Entry entry = listing.at(index);
       const image::EntryRef ref{layer, index};
       if (!draft.may_claim(ref, entry.path)) continue;

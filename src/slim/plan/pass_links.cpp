@@ -9,7 +9,7 @@ namespace flense::slim {
 namespace {
 
 /// Nothing has been planned for the member so far; what --keep names stays, too.
-inventory::Stays untouched(const Draft& draft) {
+Stays untouched(const Draft& draft) {
   return
       [&draft](image::EntryRef entry, std::string_view) { return draft.edit_at(entry) == nullptr; };
 }
@@ -18,8 +18,7 @@ inventory::Stays untouched(const Draft& draft) {
 
 void hub_cache_pass(const PassContext& context, Draft& draft) {
   if (context.options.cuts.level < device::Level::kStandard) return;
-  for (const inventory::HubCopy& copy :
-       inventory::find_hub_copies(context.contents, untouched(draft)))
+  for (const HubCopy& copy : find_hub_copies(context.contents, untouched(draft)))
     if (draft.may_claim(copy.entry, copy.path))
       draft.claim(copy.entry,
                   {Action::kSymlink, kHubCache, copy.path, copy.link_text, copy.bytes, 0});
@@ -28,8 +27,7 @@ void hub_cache_pass(const PassContext& context, Draft& draft) {
 void cuda_copies_pass(const PassContext& context, Draft& draft) {
   if (context.options.cuts.level < device::Level::kAggressive) return;
   draft.breaks_sharing(kCudaCopies);
-  for (const inventory::CudaCopy& copy :
-       inventory::find_cuda_copies(context.image, context.contents, untouched(draft))) {
+  for (const CudaCopy& copy : find_cuda_copies(context.image, context.contents, untouched(draft))) {
     if (!draft.may_claim(copy.entry, copy.path)) continue;
     if (copy.stays.empty())
       draft.claim(copy.entry,
@@ -43,8 +41,8 @@ void cuda_copies_pass(const PassContext& context, Draft& draft) {
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
   if (context.options.cuts.level < device::Level::kStandard) return;
-  for (const inventory::EqualFile& file :
-       inventory::find_equal_files(context.contents, context.self_checked, untouched(draft)))
+  for (const EqualFile& file :
+       find_equal_files(context.contents, context.self_checked, untouched(draft)))
     if (draft.may_claim(file.entry, file.path))
       draft.claim(file.entry,
                   {Action::kLink, kEqualFiles, file.path, file.target_path, file.bytes, 0});

@@ -17,8 +17,8 @@ bool looks_at_image(const inventory::WasteRule& rule) {
   return rule.guard != inventory::Guard::kNone;
 }
 
-bool wanted(const inventory::WasteRule& rule, std::string_view path,
-            const inventory::JitCaches& jit, const SlimOptions& options) {
+bool wanted(const inventory::WasteRule& rule, std::string_view path, const JitCaches& jit,
+            const SlimOptions& options) {
   if (rule.id == inventory::kCompiledPython && options.cuts.pyc != Pyc::kByLevel)
     return options.cuts.pyc == Pyc::kDrop;
   return jit.takes(rule, path, options.cuts.level);
@@ -30,8 +30,8 @@ class WastePass {
   WastePass(const PassContext& context, Draft& draft)
       : context_(context),
         draft_(draft),
-        used_(inventory::UsedPlaces::find(context.image, context.contents.tree())),
-        jit_(inventory::JitCaches::find(context.contents, context.options.cuts.targets)) {}
+        used_(UsedPlaces::find(context.image, context.contents.tree())),
+        jit_(JitCaches::find(context.contents, context.options.cuts.targets)) {}
 
   void take_files(std::uint32_t layer) {
     for_each(layer, [&](image::EntryRef ref, const Entry& entry) {
@@ -117,8 +117,8 @@ class WastePass {
   const PassContext& context_;
   Draft& draft_;
   inventory::WasteClassifier classifier_;
-  inventory::UsedPlaces used_;
-  inventory::JitCaches jit_;
+  UsedPlaces used_;
+  JitCaches jit_;
 };
 
 }  // namespace

@@ -97,7 +97,7 @@ text::Json traces_json(const std::vector<TraceSource>& traces) {
 text::Json closure_json(const ClosureRecord& closure) {
   text::Json starts = text::Json::array(), packages = text::Json::array();
   for (const std::string& start : closure.starts) starts.push(start);
-  for (const inventory::UnreachedPackage& one : closure.packages)
+  for (const closure::UnreachedPackage& one : closure.packages)
     packages.push(text::Json::object()
                       .set("type", one.type)
                       .set("name", one.name)
@@ -122,7 +122,7 @@ text::Json compiled_json(const CompiledSources& compiled) {
 
 std::string closure_text(const ClosureRecord& closure) {
   const auto whole = std::ranges::count_if(
-      closure.packages, [](const inventory::UnreachedPackage& one) { return one.whole; });
+      closure.packages, [](const closure::UnreachedPackage& one) { return one.whole; });
   return fmt::format("{} files; {} packages whole, {} in part", grouped(closure.files), whole,
                      closure.packages.size() - static_cast<std::size_t>(whole));
 }

@@ -112,7 +112,7 @@ struct PassTotal {
 struct ClosureRecord {
   std::vector<std::string> starts;
   std::map<std::string, std::string> kept;  ///< why each file stays
-  std::vector<inventory::UnreachedPackage> packages;
+  std::vector<closure::UnreachedPackage> packages;
   std::set<std::string> idle_scripts;  ///< stay without their interpreter
   std::uint64_t files = 0, bytes = 0;  ///< that went
 };

@@ -29,7 +29,7 @@ SlimOptions closure_options() {
 }
 
 Plan closure_plan(const TestImage& image, const SlimOptions& options = closure_options()) {
-  const inventory::Reach reach = testing::must(
+  const closure::Reach reach = testing::must(
       read_closure(*image.image, *image.contents, {}, options, testing::workplace_for_tests()));
   return testing::must(make_plan(*image.image, *image.contents, {}, options, &reach));
 }

@@ -22,8 +22,8 @@ namespace flense::slim {
 
 namespace {
 
-using inventory::PythonSource;
-using inventory::PythonSources;
+using closure::PythonSource;
+using closure::PythonSources;
 
 constexpr unsigned kInterpreters = 4;  ///< at once
 /// Of one interpreter. PyTorch's packages compile to 0.15 GB.
@@ -249,7 +249,7 @@ Result<void> compile_version(const PythonSources& sources, const Interpreter& in
       ++out.files;
       out.bytes += compiled.bytes.size();
       TRY_DO(tar.add(source,
-                     inventory::compiled_path(source.path, interpreter.kind().tag, optimisation),
+                     closure::compiled_path(source.path, interpreter.kind().tag, optimisation),
                      compiled.bytes));
     }
     if (answer.remaining() > 0)
@@ -269,7 +269,7 @@ std::vector<PythonSources> staying_sources(const image::MergedTree& tree, const 
     return edit != edits.end() &&
            (edit->second.action == Action::kDrop || edit->second.action == Action::kRename);
   };
-  std::vector<PythonSources> out = inventory::find_python_sources(tree);
+  std::vector<PythonSources> out = closure::find_python_sources(tree);
   for (PythonSources& version : out) std::erase_if(version.files, goes);
   std::erase_if(out, [](const PythonSources& version) { return version.files.empty(); });
   return out;

@@ -17,8 +17,8 @@
 namespace flense::slim {
 
 /// The sources that `plan` leaves in the tree.
-std::vector<inventory::PythonSources> staying_sources(const image::MergedTree& tree,
-                                                      const Plan& plan);
+std::vector<closure::PythonSources> staying_sources(const image::MergedTree& tree,
+                                                    const Plan& plan);
 
 struct CompiledLayer {
   CompiledSources sums;
@@ -33,7 +33,7 @@ struct CompiledLayer {
 /// answers nonsense.
 Result<CompiledLayer> compile_python(const std::filesystem::path& root,
                                      const image::MergedTree& tree,
-                                     const std::vector<inventory::PythonSources>& versions,
+                                     const std::vector<closure::PythonSources>& versions,
                                      const SandboxEnvironment& environment,
                                      const std::filesystem::path& scratch,
                                      const std::stop_token& stop, Progress* progress, Sink& to);

@@ -33,7 +33,7 @@ Result<PythonKind> parse_python_kind(std::string_view text) {
 }
 
 Result<CompiledSource> read_compiled(ByteReader& answer, const PythonKind& kind,
-                                     const inventory::PythonSource& source) {
+                                     const closure::PythonSource& source) {
   TRY(const auto state, answer.read<std::uint32_t>("state"));
   TRY(const auto size, answer.read<std::uint32_t>("length"));
   CompiledSource out;

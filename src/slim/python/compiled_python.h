@@ -38,6 +38,6 @@ inline constexpr std::uint64_t kMostCompiledBytes = 64u << 20;
 /// Reads the answer for `source`; bad input for what importlib would not take for its compiled
 /// file.
 Result<CompiledSource> read_compiled(ByteReader& answer, const PythonKind& kind,
-                                     const inventory::PythonSource& source);
+                                     const closure::PythonSource& source);
 
 }  // namespace flense::slim

@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const inventory::PythonSource kSource{"usr/lib/python3.11/os.py", 0x1'0000'0007, 0x1'6000'0001};
+const closure::PythonSource kSource{"usr/lib/python3.11/os.py", 0x1'0000'0007, 0x1'6000'0001};
 const PythonKind kKind{0x0a0d0da7, "cpython-311"};
 
 std::string words(std::initializer_list<std::uint32_t> values) {
