@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <tuple>
 
 #include "codec/testing_support.h"
 
@@ -585,12 +586,9 @@ RC_GTEST_PROP(Tar, WhatIsWrittenIsReadBack, ()) {
     RC_ASSERT(a.link == b.link);
     RC_ASSERT(a.type == b.type);
     RC_ASSERT(a.mode == b.mode);
-    RC_ASSERT(a.uid == b.uid);
-    RC_ASSERT(a.gid == b.gid);
-    RC_ASSERT(a.user == b.user);
-    RC_ASSERT(a.group == b.group);
-    RC_ASSERT(a.mtime == b.mtime);
-    RC_ASSERT(a.mtime_nanos == b.mtime_nanos);
+    RC_ASSERT(std::tie(a.uid, a.gid) == std::tie(b.uid, b.gid));
+    RC_ASSERT(std::tie(a.user, a.group) == std::tie(b.user, b.group));
+    RC_ASSERT(std::tie(a.mtime, a.mtime_nanos) == std::tie(b.mtime, b.mtime_nanos));
     RC_ASSERT(a.size == b.size);
     RC_ASSERT(a.device_major == b.device_major);
     RC_ASSERT(a.device_minor == b.device_minor);
