@@ -1,6 +1,6 @@
 // YAML as JSON values, for documents that exist in JSON and in YAML: the core schema of YAML 1.2
-// (which is also how Go's yaml.v3 reads untagged scalars), with string keys. Duplicate keys, more
-// than 200 levels and aliases that expand beyond what the text itself holds are refused.
+// (which is also how Go's yaml.v3 reads untagged scalars), with string keys. What the tree refuses
+// (text/yaml_nodes.h) and tags beyond that schema are errors.
 #pragma once
 
 #include <string>

@@ -110,15 +110,6 @@ std::string YamlEvents::problem_text() const {
   return state_->parser.error == YAML_READER_ERROR ? "unreadable" : "out of memory";
 }
 
-std::string YamlEvents::problem() const {
-  if (!state_->fine) return problem_text();
-  // Errors of the reader, such as invalid UTF-8, come with an offset only.
-  if (state_->parser.error == YAML_READER_ERROR)
-    return fmt::format("byte {}: {}", state_->parser.problem_offset, problem_text());
-  const YamlPlace at = place(state_->parser.problem_mark);
-  return fmt::format("line {}, column {}: {}", at.line, at.column, problem_text());
-}
-
 YamlPlace YamlEvents::problem_place(bool& byte) const {
   byte = state_->fine && state_->parser.error == YAML_READER_ERROR;
   if (byte) return {state_->parser.problem_offset, 1, 1};

@@ -1,5 +1,5 @@
 // YAML 1.1 as a stream of events with positions: adapter over libyaml, whose own document builder
-// has no limits. The readers of values (yaml.h) and of trees (yaml_nodes.h) build on it.
+// has no limits. The reader of trees (yaml_nodes.h) builds on it.
 #pragma once
 
 #include <cstddef>
@@ -47,11 +47,9 @@ class YamlEvents {
   YamlEvents(const YamlEvents&) = delete;
   YamlEvents& operator=(const YamlEvents&) = delete;
 
-  /// False where the text is no YAML: then problem() and problem_place() tell.
+  /// False where the text is no YAML: then problem_text() and problem_place() tell.
   bool next(YamlEvent& event);
-  /// "line 3, column 7: did not find expected key"
-  std::string problem() const;
-  /// The same without the place.
+  /// "did not find expected key"
   std::string problem_text() const;
   /// For a byte that is no UTF-8, `byte` is true and the index counts bytes.
   YamlPlace problem_place(bool& byte) const;

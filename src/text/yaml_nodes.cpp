@@ -116,7 +116,7 @@ class Builder {
   };
 
   bool refuse(std::string why) {
-    tree_.problem = YamlProblem{index_.byte(place_), std::move(why)};
+    tree_.problem = YamlProblem{index_.byte(place_), YamlFault::kRefused, std::move(why)};
     return false;
   }
 
@@ -351,7 +351,7 @@ std::optional<double> YamlNode::number() const {
 YamlTree parse_yaml_nodes(std::string_view text) {
   YamlTree tree;
   if (text.size() > kMaxBytes) {
-    tree.problem = YamlProblem{0, "the file is larger than 16 MiB"};
+    tree.problem = YamlProblem{0, YamlFault::kRefused, "the file is larger than 16 MiB"};
     return tree;
   }
   // The byte order mark is not part of the first word.
@@ -368,7 +368,7 @@ YamlTree parse_yaml_nodes(std::string_view text) {
       const YamlPlace place = events.problem_place(byte);
       tree.problem =
           YamlProblem{byte ? std::min(mark + place.index, text.size()) : index.byte(place.index),
-                      events.problem_text()};
+                      byte ? YamlFault::kNotText : YamlFault::kSyntax, events.problem_text()};
       return tree;
     }
     if (event.kind == YamlEventKind::kStreamEnd || !builder.take(event)) return tree;

@@ -1,4 +1,5 @@
-// YAML as a tree in which every key and value knows its bytes in the file: what a linter needs.
+// YAML as a tree in which every key and value knows its bytes in the file: what a linter needs, and
+// what values are made of (text/yaml.h).
 // JSON takes the same path, since it is YAML. Aliases are shared, merge keys ("<<", YAML 1.1) are
 // resolved; duplicate keys are errors. Nothing that Go's yaml.v3 accepts is refused, except keys
 // that are not scalars and texts over the limits: 16 MiB, 200 levels, 2^20 values, and aliases that
@@ -64,8 +65,15 @@ struct YamlNode {
   std::optional<double> number() const;
 };
 
+enum class YamlFault : std::uint8_t {
+  kNotText,  ///< a byte that is not UTF-8 or not printable
+  kSyntax,
+  kRefused,  ///< a limit, or something that is not taken
+};
+
 struct YamlProblem {
   std::size_t at = 0;  ///< byte
+  YamlFault fault = YamlFault::kRefused;
   std::string message;
 };
 
