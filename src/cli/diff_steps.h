@@ -17,7 +17,7 @@ namespace flense::cli {
 
 /// One side of the comparison, as read. Of a saved inventory only the snapshot.
 struct DiffSide {
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   inventory::Snapshot snapshot;
   std::optional<needs::Needs> needs;
   std::optional<compat::Requirements> sheet;

@@ -116,7 +116,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;
 
-  TRY(const std::unique_ptr<image::Image> image,
+  TRY(const std::unique_ptr<const image::Image> image,
       open_target(request.words.front(), request.image, io));
   slim::SlimOptions asked;
   asked.cuts = slim::rules_for(*image, cuts);

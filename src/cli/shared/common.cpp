@@ -127,14 +127,14 @@ image::OpenOptions open_options(const ImageOptions& options, const Io& io) {
 
 }  // namespace
 
-Result<std::unique_ptr<image::Image>> open_target(const std::string& target,
-                                                  const ImageOptions& options, const Io& io) {
+Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
+                                                        const ImageOptions& options, const Io& io) {
   TRY_DO(check_transport(target));
   return image::open_image(target, open_options(options, io));
 }
 
-Result<std::unique_ptr<image::Image>> open_config(const std::string& target,
-                                                  const ImageOptions& options, const Io& io) {
+Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
+                                                        const ImageOptions& options, const Io& io) {
   TRY_DO(check_transport(target));
   image::OpenOptions how = open_options(options, io);
   how.config_only = true;

@@ -53,11 +53,11 @@ Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path
 Result<std::string> format_of(bool json, const std::string& format);
 
 /// TARGET as an image, with --platform and --tmpdir. A misspelt transport is told.
-Result<std::unique_ptr<image::Image>> open_target(const std::string& target,
-                                                  const ImageOptions& options, const Io& io);
+Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
+                                                        const ImageOptions& options, const Io& io);
 /// The same, of a registry by manifest and configuration alone.
-Result<std::unique_ptr<image::Image>> open_config(const std::string& target,
-                                                  const ImageOptions& options, const Io& io);
+Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
+                                                        const ImageOptions& options, const Io& io);
 
 /// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
 /// compressed.

@@ -24,7 +24,7 @@ struct OpenedRoots {
 Result<OpenedRoots> open_root_store(const Io& io);
 
 struct OpenedRoot {
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   launch::RootFs root;
   std::string place;               ///< where the root lies, and complaints about other places
   std::filesystem::path prepared;  ///< as of OpenedRoots, where those were opened

@@ -13,7 +13,7 @@ namespace {
 Result<slim::Input> read_job(const SlimJob& job, const SlimRequest& request,
                              const slim::Workplace& workplace, inventory::InventoryCache* cache,
                              const Io& io) {
-  TRY(std::unique_ptr<image::Image> image, open_target(job.target, request.image, io));
+  TRY(std::unique_ptr<const image::Image> image, open_target(job.target, request.image, io));
   if (request.in_place && image->form != image::Form::kDirectory)
     return usage_error("--in-place is for directories and ELF files",
                        "an image needs an output: -o oci:DIR");

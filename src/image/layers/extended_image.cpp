@@ -67,14 +67,14 @@ text::Json with_entry(const text::Json& config, const LayerFile& layer) {
 
 }  // namespace
 
-std::unique_ptr<Image> layer_image(const LayerFile& layer) {
+std::unique_ptr<const Image> layer_image(const LayerFile& layer) {
   auto out = std::make_unique<FileLayerImage>(layer.tar);
   out->name = layer.instruction;
   out->layers.push_back(layer_of(layer));
   return out;
 }
 
-std::unique_ptr<Image> extended_image(const Image& base, const LayerFile& layer) {
+std::unique_ptr<const Image> extended_image(const Image& base, const LayerFile& layer) {
   auto out = std::make_unique<ExtendedImage>(base, layer.tar);
   out->config = with_entry(out->config, layer);
   out->layers.push_back(layer_of(layer));

@@ -18,10 +18,10 @@ struct LayerFile {
 };
 
 /// The layer as an image of its own, without a configuration: to be read like any other.
-std::unique_ptr<Image> layer_image(const LayerFile& layer);
+std::unique_ptr<const Image> layer_image(const LayerFile& layer);
 
 /// `base`, which must outlive it, with `layer` on top, marked Layer::added; the configuration names
 /// it.
-std::unique_ptr<Image> extended_image(const Image& base, const LayerFile& layer);
+std::unique_ptr<const Image> extended_image(const Image& base, const LayerFile& layer);
 
 }  // namespace flense::image

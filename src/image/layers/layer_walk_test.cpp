@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 struct Opened {
   std::string bytes;  // the image's views lead here
-  std::unique_ptr<Image> image;
+  std::unique_ptr<const Image> image;
 };
 
 Opened open(const std::vector<TestLayer>& layers) {

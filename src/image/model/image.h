@@ -42,7 +42,8 @@ struct Platform {
 
 class EntrySource;
 
-/// An opened image. Directory, ELF and squashfs inputs have exactly one pseudo layer.
+/// An opened image, const from then on. Directory, ELF and squashfs inputs have exactly one pseudo
+/// layer.
 class Image {
  public:
   virtual ~Image() = default;
@@ -85,12 +86,13 @@ struct OpenOptions {
 /// archive on standard input, else a bare name looked for in docker, podman and the registry. An
 /// existing path wins over a name. Manifest and configuration are verified against their digests
 /// here, layers when they are walked.
-Result<std::unique_ptr<Image>> open_image(const std::string& target, const OpenOptions& options);
+Result<std::unique_ptr<const Image>> open_image(const std::string& target,
+                                                const OpenOptions& options);
 
 /// The same for the bytes of an archive (docker-archive or OCI archive, uncompressed) that the
 /// caller keeps alive; `reference` picks one of several images.
-Result<std::unique_ptr<Image>> open_archive_bytes(Bytes bytes, const std::string& name,
-                                                  std::string_view reference,
-                                                  const OpenOptions& options);
+Result<std::unique_ptr<const Image>> open_archive_bytes(Bytes bytes, const std::string& name,
+                                                        std::string_view reference,
+                                                        const OpenOptions& options);
 
 }  // namespace flense::image

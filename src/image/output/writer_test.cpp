@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 
 struct Input {
   TempDir dir;
-  std::unique_ptr<Image> image;
+  std::unique_ptr<const Image> image;
   explicit Input(Compression compression) {
     Oci oci;
     oci.add_image({{Tar().dir("app").file("app/a", "one").bytes(), compression, "a"},

@@ -200,7 +200,8 @@ Opened expect_form(Opened opened, std::initializer_list<Form> forms, const std::
 
 }  // namespace
 
-Result<std::unique_ptr<Image>> open_image(const std::string& text, const OpenOptions& options) {
+Result<std::unique_ptr<const Image>> open_image(const std::string& text,
+                                                const OpenOptions& options) {
   if (text.empty()) return fail(Code::kUsage, "an empty target");
   const Target target = parse_target(text);
   switch (target.transport) {
@@ -239,12 +240,12 @@ Result<std::unique_ptr<Image>> open_image(const std::string& text, const OpenOpt
   return open_name(text, options);
 }
 
-Result<std::unique_ptr<Image>> open_archive_bytes(Bytes bytes, const std::string& name,
-                                                  std::string_view reference,
-                                                  const OpenOptions& options) {
+Result<std::unique_ptr<const Image>> open_archive_bytes(Bytes bytes, const std::string& name,
+                                                        std::string_view reference,
+                                                        const OpenOptions& options) {
   TRY(auto image, open_archive(bytes, std::nullopt, name, reference, options));
   image->name = fmt::format("{}:{}", to_string(image->form), name);
-  return std::unique_ptr<Image>(std::move(image));
+  return image;
 }
 
 }  // namespace flense::image

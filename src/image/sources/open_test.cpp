@@ -14,13 +14,13 @@ std::vector<TestLayer> two_layers(Compression compression = Compression::kGzip) 
           {Tar().file("app/b", "two").bytes(), compression, "COPY b /app # buildkit"}};
 }
 
-std::string error_of(const Result<std::unique_ptr<Image>>& result) {
+std::string error_of(const Result<std::unique_ptr<const Image>>& result) {
   if (result) return "no error";
   return render(result.error());
 }
 
-Result<std::unique_ptr<Image>> open_bytes(const std::string& bytes, std::string_view ref = "",
-                                          const OpenOptions& options = {}) {
+Result<std::unique_ptr<const Image>> open_bytes(const std::string& bytes, std::string_view ref = "",
+                                                const OpenOptions& options = {}) {
   return open_archive_bytes(as_bytes(bytes), "test.tar", ref, options);
 }
 

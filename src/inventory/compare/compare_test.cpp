@@ -28,10 +28,10 @@ struct Read {
     for (const std::string& tar : layers)
       list.push_back({tar, codec::Compression::kNone, "RUN " + std::to_string(list.size())});
     Oci oci;
+    if (!container.members().empty()) oci.container = container;
     oci.add_image(list);
     bytes = image::fixture::tar_of(oci.all());
     image = must(image::open_archive_bytes(as_bytes(bytes), "test.tar", "", {}));
-    if (!container.members().empty()) image->config.set("config", container);
     ScanOptions scan;
     scan.scratch_directory = std::filesystem::temp_directory_path();
     const Contents contents = must(Contents::read(*image, scan));
@@ -50,7 +50,7 @@ struct Read {
   }
 
   std::string bytes;
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   Snapshot snapshot;
 };
 

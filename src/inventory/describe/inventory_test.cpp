@@ -63,7 +63,7 @@ struct Sample {
 
 class InventoryTest : public ::testing::Test {
  protected:
-  std::unique_ptr<image::Image> open(const std::vector<TestLayer>& layers) {
+  std::unique_ptr<const image::Image> open(const std::vector<TestLayer>& layers) {
     Oci oci;
     oci.add_image(layers, "app:1");
     image::fixture::write_files(dir_ / "image", oci.all());

@@ -29,7 +29,7 @@ class CacheTest : public ::testing::Test {
     top.file("usr/b", "#!/bin/sh\n", 0755);
     return {{base.bytes(), compression, "ADD"}, {top.bytes(), compression, "RUN"}};
   }
-  std::unique_ptr<image::Image> open(const std::string& name) const {
+  std::unique_ptr<const image::Image> open(const std::string& name) const {
     image::OpenOptions options;
     options.platform = "linux/amd64";
     options.scratch_directory = dir_.path();

@@ -147,8 +147,8 @@ using Container = text::Json;
 
 class OpenedTest : public ::testing::Test {
  protected:
-  std::unique_ptr<image::Image> open(const std::string& tar, const Container& container,
-                                     const std::string& instruction = "") {
+  std::unique_ptr<const image::Image> open(const std::string& tar, const Container& container,
+                                           const std::string& instruction = "") {
     image::fixture::Oci oci;
     // The fixture writes the configuration when it makes the image; the container's part replaces
     // the fixture's own.

@@ -34,7 +34,7 @@ class PreflightTest : public needs::testing::NeedsTest {
   }
 
   /// A CUDA that needs a driver of the 580 branch, and a library that is not there.
-  std::unique_ptr<image::Image> cuda13() {
+  std::unique_ptr<const image::Image> cuda13() {
     inventory::testing::Tar tar;
     tar.file("usr/local/cuda/lib64/libcudart.so.13.0.48",
              inventory::testing::elf_file({.soname = "libcudart.so.13", .needed = {"libc.so.6"}}));

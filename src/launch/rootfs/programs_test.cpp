@@ -49,7 +49,7 @@ class RootPrograms : public testing::Test {
 
   TempDir work_;
   Progress progress_{false, 0};
-  std::unique_ptr<image::Image> image_;
+  std::unique_ptr<const image::Image> image_;
   std::optional<RootFs> root_;
 };
 

@@ -33,10 +33,24 @@ std::string many_files(int count) {
   return tar.bytes();
 }
 
+/// An image whose configuration claims another content of its first layer.
+class LyingImage final : public image::Image {
+ public:
+  explicit LyingImage(const image::Image& honest) : Image(honest), honest_(honest) {
+    layers[0].diff_id = "sha256:" + std::string(64, '0');
+  }
+  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
+    return honest_.open_layer(index);
+  }
+
+ private:
+  const image::Image& honest_;
+};
+
 class RootStoreTest : public testing::Test {
  protected:
-  std::unique_ptr<image::Image> make_image(const std::vector<std::string>& tars,
-                                           const std::string& architecture = "") {
+  std::unique_ptr<const image::Image> make_image(const std::vector<std::string>& tars,
+                                                 const std::string& architecture = "") {
     Oci oci;
     std::vector<image::fixture::TestLayer> layers;
     for (const std::string& tar : tars) layers.push_back({tar, codec::Compression::kNone, "COPY"});
@@ -162,12 +176,12 @@ TEST_F(RootStoreTest, RefusesAnotherPlatformAndFalseDigests) {
   EXPECT_THAT(foreign.error().message, HasSubstr("this machine is"));
 
   // A configuration that claims another layer's diff_id must not poison that layer's entry.
-  auto image = make_image({Tar().file("f", "1").bytes()});
-  image->layers[0].diff_id = "sha256:" + std::string(64, '0');
-  const auto poisoned = store().obtain(*image, progress_);
+  const auto honest = make_image({Tar().file("f", "1").bytes()});
+  const LyingImage image(*honest);
+  const auto poisoned = store().obtain(image, progress_);
   ASSERT_FALSE(poisoned);
   EXPECT_EQ(poisoned.error().code, Code::kBadInput);
-  EXPECT_FALSE(must(store().find(must(RootStore::key_of(*image)))));
+  EXPECT_FALSE(must(store().find(must(RootStore::key_of(image)))));
 }
 
 TEST_F(RootStoreTest, ManyAtOnceEndWithOneCopy) {

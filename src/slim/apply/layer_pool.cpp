@@ -34,8 +34,8 @@ const LayerPool::Entry* LayerPool::find(const std::string& key) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-void LayerPool::add(std::unique_ptr<image::Image> output, const std::vector<std::string>& keys,
-                    std::vector<Entry> entries) {
+void LayerPool::add(std::unique_ptr<const image::Image> output,
+                    const std::vector<std::string>& keys, std::vector<Entry> entries) {
   std::size_t first = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     Entry& entry = entries[i];

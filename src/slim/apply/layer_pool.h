@@ -35,11 +35,11 @@ class LayerPool {
 
   /// The layers of an image that was written: `keys` and `entries` in the order of its input's
   /// layers. `output` is the result, opened again.
-  void add(std::unique_ptr<image::Image> output, const std::vector<std::string>& keys,
+  void add(std::unique_ptr<const image::Image> output, const std::vector<std::string>& keys,
            std::vector<Entry> entries);
 
  private:
-  std::vector<std::unique_ptr<image::Image>> outputs_;
+  std::vector<std::unique_ptr<const image::Image>> outputs_;
   std::map<std::string, Entry, std::less<>> entries_;
 };
 

@@ -36,10 +36,10 @@ class TestImage {
     std::vector<image::fixture::TestLayer> list;
     for (const std::string& tar : layers) list.push_back({tar, compression, "RUN something"});
     image::fixture::Oci oci;
+    if (!container.members().empty()) oci.container = container;
     oci.add_image(list);
     bytes_ = image::fixture::tar_of(oci.all());
     image = must(image::open_archive_bytes(as_bytes(bytes_), "test.tar", "", {}));
-    if (!container.members().empty()) image->config.set("config", container);
     inventory::ScanOptions scan;
     scan.scratch_directory = std::filesystem::temp_directory_path();
     scan.workers = 1;
@@ -61,7 +61,7 @@ class TestImage {
     return out.take();
   }
 
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   std::optional<inventory::Contents> contents;
 
  private:

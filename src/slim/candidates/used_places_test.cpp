@@ -15,10 +15,10 @@ using image::fixture::Tar;
 struct Sample {
   explicit Sample(const std::string& tar, const text::Json& container = text::Json::object()) {
     image::fixture::Oci oci;
+    oci.container = container;
     oci.add_image({{tar, codec::Compression::kNone, "RUN something"}});
     bytes = image::fixture::tar_of(oci.all());
     image = must(image::open_archive_bytes(as_bytes(bytes), "test.tar", "", {}));
-    image->config.set("config", container);
     auto listing = std::make_shared<image::LayerListing>();
     must(image::walk_layer(*image, 0, {},
                            [&](const image::LayerEntry& entry, image::EntryContent*,
@@ -29,7 +29,7 @@ struct Sample {
   std::string holder(std::string_view path) const { return std::string(used.holder(path)); }
 
   std::string bytes;
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   std::optional<image::MergedTree> tree;
   UsedPlaces used;
 };

@@ -4,7 +4,7 @@
 
 namespace flense::slim {
 
-Result<Input> read_input(std::unique_ptr<image::Image> image, SlimOptions options,
+Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions options,
                          const Workplace& workplace, inventory::InventoryCache* cache) {
   options.cuts = rules_for(*image, std::move(options.cuts));
 

@@ -14,14 +14,14 @@
 namespace flense::slim {
 
 struct Input {
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   inventory::Contents contents;  ///< read by the rules of `options`
   inventory::Inventory inventory;
   SlimOptions options;  ///< those asked for, adapted to the image
 };
 
 /// `cache`, when there is one, holds what earlier images of this run were read to.
-Result<Input> read_input(std::unique_ptr<image::Image> image, SlimOptions options,
+Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions options,
                          const Workplace& workplace, inventory::InventoryCache* cache = nullptr);
 
 /// How many layers at the bottom of `image` are those of `base`, which must all be there.

@@ -15,7 +15,7 @@ namespace flense::slim {
 
 /// The input with a layer on top that this run made.
 struct ExtendedInput {
-  std::unique_ptr<image::Image> image;
+  std::unique_ptr<const image::Image> image;
   inventory::Contents contents;
 };
 
