@@ -243,7 +243,7 @@ Result<int> verify(const CacheRequest& request, Io& io, const Caches& caches) {
   }
   std::string out;
   for (const std::string& name : damaged)
-    out += fmt::format("damaged inventory: {} (made anew at the next use)\n", name);
+    out += fmt::format("damaged inventory: {} (rebuilt at the next use)\n", name);
   for (const std::string& digest : blobs)
     out += fmt::format("damaged blob of a pulled image: {} (flense cache prune --all drops it)\n",
                        digest);

@@ -146,7 +146,7 @@ Result<std::vector<lint::Waiver>> waivers_of(const Config& config) {
     for (const auto& [key, value] : row.members()) {
       if (std::ranges::find(kKeys, key) == kKeys.end())
         return bad_input("{} has no key '{}': rule, path, until and reason are known", place, key);
-      if (!value.is_string()) return bad_input("{}.{} is no text", place, key);
+      if (!value.is_string()) return bad_input("{}.{} is not a text", place, key);
     }
     waiver.rule = row["rule"].text();
     waiver.path = row["path"].text();

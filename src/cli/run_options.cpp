@@ -31,7 +31,7 @@ Result<double> parse_cpus(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   constexpr double kMost = 100'000;
   if (error != std::errc() || end != text.data() + text.size() || !(value >= 0.01) || value > kMost)
-    return fail(Code::kUsage, "--cpus {} is no number of processors", text);
+    return fail(Code::kUsage, "--cpus {} is not a number of processors", text);
   return value;
 }
 

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
 #include <vector>
+
+#include "base/ascii.h"
 
 namespace flense::device {
 namespace {
@@ -42,23 +45,24 @@ constexpr auto kMachines = std::to_array<Machine>({
 
 struct Generic {
   std::string_view name;
-  std::vector<std::string_view> members;
+  std::array<std::string_view, 8> members;  ///< the rest is empty
 };
 
 /// LLVM AMDGPUUsage, "Generic Processors"; the same rows as data/rocm.json, which rules about
 /// verdicts read.
-const std::vector<Generic>& generics() {
-  static const std::vector<Generic> kRows = {
-      {"gfx9-generic", {"gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"}},
-      {"gfx9-4-generic", {"gfx940", "gfx941", "gfx942", "gfx950"}},
-      {"gfx10-1-generic", {"gfx1010", "gfx1011", "gfx1012", "gfx1013"}},
-      {"gfx10-3-generic",
-       {"gfx1030", "gfx1031", "gfx1032", "gfx1033", "gfx1034", "gfx1035", "gfx1036"}},
-      {"gfx11-generic",
-       {"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"}},
-      {"gfx12-generic", {"gfx1200", "gfx1201"}},
-  };
-  return kRows;
+constexpr auto kGenerics = std::to_array<Generic>({
+    {"gfx9-generic", {"gfx900", "gfx902", "gfx904", "gfx906", "gfx909", "gfx90c"}},
+    {"gfx9-4-generic", {"gfx940", "gfx941", "gfx942", "gfx950"}},
+    {"gfx10-1-generic", {"gfx1010", "gfx1011", "gfx1012", "gfx1013"}},
+    {"gfx10-3-generic",
+     {"gfx1030", "gfx1031", "gfx1032", "gfx1033", "gfx1034", "gfx1035", "gfx1036"}},
+    {"gfx11-generic",
+     {"gfx1100", "gfx1101", "gfx1102", "gfx1103", "gfx1150", "gfx1151", "gfx1152", "gfx1153"}},
+    {"gfx12-generic", {"gfx1200", "gfx1201"}},
+});
+
+std::span<const std::string_view> members_of(const Generic& row) {
+  return {row.members.begin(), std::ranges::find(row.members, std::string_view())};
 }
 
 /// '+', '-', or 0 when the target does not speak of the feature.
@@ -140,18 +144,18 @@ std::optional<std::string> amd_target_of_code_object(const elf::File& file) {
 }
 
 std::vector<std::string> amd_generic_members(std::string_view processor) {
-  const auto row = std::ranges::find(generics(), processor, &Generic::name);
-  if (row == generics().end()) return {};
-  return {row->members.begin(), row->members.end()};
+  const auto row = std::ranges::find(kGenerics, processor, &Generic::name);
+  if (row == kGenerics.end()) return {};
+  const auto members = members_of(*row);
+  return {members.begin(), members.end()};
 }
 
 bool amd_code_runs_on(std::string_view code, std::string_view gpu) {
   const std::string_view built_for = code.substr(0, code.find(':'));
   const std::string_view has = gpu.substr(0, gpu.find(':'));
   if (built_for != has) {
-    const auto row = std::ranges::find(generics(), built_for, &Generic::name);
-    if (row == generics().end() || std::ranges::find(row->members, has) == row->members.end())
-      return false;
+    const auto row = std::ranges::find(kGenerics, built_for, &Generic::name);
+    if (row == kGenerics.end() || !is_one_of(has, members_of(*row))) return false;
   }
   return std::ranges::all_of(std::array<std::string_view, 2>{"sramecc", "xnack"},
                              [&](std::string_view feature) {

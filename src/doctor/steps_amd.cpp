@@ -190,7 +190,7 @@ void override_target(const Scene& scene, std::vector<Step>& steps) {
   step.saw(fmt::format("HSA_OVERRIDE_GFX_VERSION='{}'", shown));
   if (target.empty())
     return step.broken(
-        fmt::format("HSA_OVERRIDE_GFX_VERSION is '{}', which is no version: ROCm finds no GPU",
+        fmt::format("HSA_OVERRIDE_GFX_VERSION is '{}', which is not a version: ROCm finds no GPU",
                     shown),
         "unset it, or write three numbers with dots: 10.3.0 stands for gfx1030",
         "ROCm, libhsakmt topology.c");

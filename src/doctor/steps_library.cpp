@@ -114,7 +114,7 @@ void real_driver(const Scene& scene, std::vector<Step>& steps) {
                          "libraries: delete it in the image and rebuild from a Dockerfile",
                          "NVIDIA/enroot#155");
     case Candidate::State::kNoElf:
-      return step.broken(found->path + " is no library",
+      return step.broken(found->path + " is not a library",
                          "install the driver again; the file is damaged");
     case Candidate::State::kOtherMachine:
     case Candidate::State::kUnreadable:

@@ -388,7 +388,7 @@ inline const std::vector<Variant>& variants() {
       {"an override of another generation", kAmd,
        [](M m) { m.environment["HSA_OVERRIDE_GFX_VERSION"] = "10.3.0"; }, "hsa-override",
        "gfx1030"},
-      {"an override that is no version", kAmd,
+      {"an override that is not a version", kAmd,
        [](M m) { m.environment["HSA_OVERRIDE_GFX_VERSION"] = "gfx942"; }, "hsa-override",
        "no version"},
       {"hidden by ROCR", kAmd, [](M m) { m.environment["ROCR_VISIBLE_DEVICES"] = "4"; },

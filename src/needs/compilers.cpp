@@ -64,8 +64,7 @@ class CompilerCollector {
       return add("torch.utils.cpp_extension", installed);
     }
     const inventory::RuntimeBuilder* builder = inventory::runtime_builder(name);
-    // What a package may do, but seldom does, is not waited for.
-    if (builder == nullptr || builder->what.starts_with("may ")) return;
+    if (builder == nullptr || builder->seldom) return;
     lacks((builder->needs & inventory::kHostCompiler) != 0 && !host(), "C compiler");
     lacks((builder->needs & inventory::kNvcc) != 0 && tools_.build.nvcc.empty(), "nvcc");
     if ((builder->needs & inventory::kCudaHeaders) != 0) {

@@ -234,7 +234,7 @@ class Lazy(harness.Case):
         behind.folder("usr", 0o755)
         behind.symlink("lib", "usr")
         behind.file("lib/x", "x")
-        odd.append((behind.done(), "lies behind lib"))
+        odd.append((behind.done(), "lies below lib"))
         latin = fixtures.Layer()
         latin.file("caf\udce9", "x")
         odd.append((latin.done(), "no UTF-8"))

@@ -80,8 +80,8 @@ class Statuses(containers.Case):
     def test_working_directories(self):
         layer = test_run.busybox_layer().symlink("bin/loop", "loop").folder("srv").symlink("srv/in", "../etc")
         image = self.archive(layer, "dirs.tar")
-        for place, said in (("/missing", "is not in the image"), ("/etc/plain", "is no directory"),
-                            ("/etc/plain/x", "is not in the image"), ("/etc/passwd", "is no directory"),
+        for place, said in (("/missing", "is not in the image"), ("/etc/plain", "is not a directory"),
+                            ("/etc/plain/x", "is not in the image"), ("/etc/passwd", "is not a directory"),
                             ("/bin/loop", "is a loop of links"), (LONG * 40, "is not in the image")):
             for options in ([], ["--writable"], ["--isolate"], ["--fake-root"]):
                 with self.subTest(place=place[:40], options=options):

@@ -100,17 +100,22 @@ Result<void> add_instances(Discovery& discovery, const NvidiaGpu& gpu,
 }  // namespace
 
 Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, DeviceList& devices) {
+  std::string left_out;
+  const auto leave_out = [&](std::string notice) {
+    left_out += "; " + notice;
+    discovery.note(std::move(notice));
+  };
   for (const NvidiaGpu& gpu : gpus_of(discovery)) {
     const auto instances = mig_devices(discovery, gpu.minor);
     if (instances && !instances->empty()) {
       TRY_DO(add_instances(discovery, gpu, *instances, folder, devices));
     } else if (instances) {
-      discovery.note(fmt::format(
+      leave_out(fmt::format(
           "the GPU {} at {} is left out: MIG is on and it has no compute instance (nvidia-smi mig "
           "-cci)",
           gpu.index, gpu.address));
     } else if (discovery.options.mig && discovery.options.mig->enabled.contains(gpu.address)) {
-      discovery.note(fmt::format(
+      leave_out(fmt::format(
           "the GPU {} at {} is left out: MIG is on and has no instances (nvidia-smi mig -cgi … -C)",
           gpu.index, gpu.address));
     } else {
@@ -118,10 +123,7 @@ Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, Devi
     }
   }
   if (!devices.empty()) return {};
-  std::string reasons;
-  for (const std::string& notice : discovery.notices)
-    if (notice.find("left out") != std::string::npos) reasons += "; " + notice;
-  return fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", reasons)
+  return fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", left_out)
       .hint("flense host shows the GPUs; flense doctor says why one is missing");
 }
 

@@ -38,7 +38,7 @@ Result<std::set<cdi::Capability>> capabilities_of(const std::vector<std::string>
     const auto capability = cdi::capability_of(word);
     if (!capability) {
       const std::string near = nearest(word, kCapabilities);
-      return fail(Code::kUsage, "'{}' is no capability", word)
+      return fail(Code::kUsage, "'{}' is not a capability", word)
           .hint(near.empty() ? fmt::format("all, {}", fmt::join(kCapabilities, ", "))
                              : fmt::format("did you mean {}?", near));
     }

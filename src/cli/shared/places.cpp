@@ -11,7 +11,7 @@ namespace {
 Result<std::filesystem::path> existing_directory(const std::string& word, std::string_view option) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(word, ignored))
-    return bad_input("{} {} is no directory", option, word);
+    return bad_input("{} {} is not a directory", option, word);
   return word;
 }
 

@@ -17,7 +17,7 @@ struct PlaceOptions {
   std::string_view first_named() const;
 };
 
-/// Bad input when one of them is no directory.
+/// Bad input when one of them is not a directory.
 void declare(Options& options, PlaceOptions& places);
 void add_root(Options& options, PlaceOptions& places);
 void add_dev(Options& options, PlaceOptions& places);

@@ -17,52 +17,36 @@ using Compat = LauncherTraits::Compat;
 struct Row {
   Launcher launcher;
   std::string_view word;
-  LauncherTraits traits;
+  Compat compat;
+  bool requirements, capabilities, visible_devices;
+  std::string_view source;
 };
 
 /// In the order of the enumeration.
-const std::array<Row, 8>& table() {
-  static const std::array<Row, 8> kTable = {{
-      {Launcher::kNone,
-       "none",
-       {Compat::kNo, false, false, false, "no launcher: the host's own loader decides"}},
-      {Launcher::kDocker,
-       "docker",
-       {Compat::kHook, true, true, true,
-        "nvidia-container-toolkit: the legacy hook calls nvidia-container-cli, which evaluates "
-        "NVIDIA_REQUIRE_* and selects libraries by capability"}},
-      {Launcher::kDockerCdi,
-       "docker-cdi",
-       {Compat::kHook, false, false, false,
-        "nvidia-container-toolkit: CDI specifications inject everything and evaluate no "
-        "requirement; the enable-cuda-compat hook since 1.17"}},
-      {Launcher::kPodman,
-       "podman",
-       {Compat::kHook, false, false, false,
-        "podman applies CDI specifications, which inject everything and evaluate no requirement; "
-        "the enable-cuda-compat hook since 1.17"}},
-      {Launcher::kKubernetes,
-       "kubernetes",
-       {Compat::kHook, false, false, false,
-        "nvidia-container-toolkit: its default mode is CDI since 1.18; the device plugin names the "
-        "devices"}},
-      {Launcher::kApptainer,
-       "apptainer",
-       {Compat::kNo, false, false, false,
-        "apptainer --nv binds a list of the host's libraries and looks at no variable of the "
-        "image"}},
-      {Launcher::kEnroot,
-       "enroot",
-       {Compat::kHook, true, true, true,
-        "enroot's hook 98-nvidia.sh calls nvidia-container-cli when NVIDIA_VISIBLE_DEVICES is "
-        "set"}},
-      {Launcher::kFlense,
-       "flense",
-       {Compat::kAutomatic, false, false, false,
-        "flense run uses the image's compat libraries where they help"}},
-  }};
-  return kTable;
-}
+constexpr auto kTable = std::to_array<Row>({
+    {Launcher::kNone, "none", Compat::kNo, false, false, false,
+     "no launcher: the host's own loader decides"},
+    {Launcher::kDocker, "docker", Compat::kHook, true, true, true,
+     "nvidia-container-toolkit: the legacy hook calls nvidia-container-cli, which evaluates "
+     "NVIDIA_REQUIRE_* and selects libraries by capability"},
+    {Launcher::kDockerCdi, "docker-cdi", Compat::kHook, false, false, false,
+     "nvidia-container-toolkit: CDI specifications inject everything and evaluate no "
+     "requirement; the enable-cuda-compat hook since 1.17"},
+    {Launcher::kPodman, "podman", Compat::kHook, false, false, false,
+     "podman applies CDI specifications, which inject everything and evaluate no requirement; "
+     "the enable-cuda-compat hook since 1.17"},
+    {Launcher::kKubernetes, "kubernetes", Compat::kHook, false, false, false,
+     "nvidia-container-toolkit: its default mode is CDI since 1.18; the device plugin names the "
+     "devices"},
+    {Launcher::kApptainer, "apptainer", Compat::kNo, false, false, false,
+     "apptainer --nv binds a list of the host's libraries and looks at no variable of the "
+     "image"},
+    {Launcher::kEnroot, "enroot", Compat::kHook, true, true, true,
+     "enroot's hook 98-nvidia.sh calls nvidia-container-cli when NVIDIA_VISIBLE_DEVICES is "
+     "set"},
+    {Launcher::kFlense, "flense", Compat::kAutomatic, false, false, false,
+     "flense run uses the image's compat libraries where they help"},
+});
 
 const host::Engine* engine(const host::Profile& host, std::string_view name) {
   const auto at = std::ranges::find(host.engines, name, &host::Engine::name);
@@ -96,29 +80,30 @@ ChosenLauncher docker_launcher(const host::Profile& host, const host::Engine& do
 }  // namespace
 
 std::string_view to_string(Launcher launcher) {
-  for (const Row& row : table())
+  for (const Row& row : kTable)
     if (row.launcher == launcher) return row.word;
   return "none";
 }
 
 std::vector<std::string_view> launcher_words() {
   std::vector<std::string_view> out;
-  for (const Row& row : table()) out.push_back(row.word);
+  for (const Row& row : kTable) out.push_back(row.word);
   return out;
 }
 
 Result<Launcher> parse_launcher(std::string_view word) {
-  for (const Row& row : table())
+  for (const Row& row : kTable)
     if (row.word == word) return row.launcher;
   const std::string words = fmt::format("{}", fmt::join(launcher_words(), ", "));
   return fail(Code::kUsage, "'{}' is not a launcher that flense knows", word.substr(0, 60))
       .hint("one of " + words);
 }
 
-const LauncherTraits& traits(Launcher launcher) {
-  for (const Row& row : table())
-    if (row.launcher == launcher) return row.traits;
-  return table().front().traits;
+LauncherTraits traits(Launcher launcher) {
+  const auto found = std::ranges::find(kTable, launcher, &Row::launcher);
+  const Row& row = found == kTable.end() ? kTable.front() : *found;
+  return {row.compat, row.requirements, row.capabilities, row.visible_devices,
+          std::string(row.source)};
 }
 
 LauncherTraits traits_on(Launcher launcher, const host::Profile& host) {

@@ -33,7 +33,7 @@ struct LauncherTraits {
   bool honours_visible_devices = false;  ///< NVIDIA_VISIBLE_DEVICES of the image
   std::string source;
 };
-const LauncherTraits& traits(Launcher launcher);
+LauncherTraits traits(Launcher launcher);
 /// The same, as the versions on this machine have it.
 LauncherTraits traits_on(Launcher launcher, const host::Profile& host);
 

@@ -119,7 +119,7 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
   if (asked.gfx.empty()) {
     check.verdict = Verdict::kFail;
     check.message =
-        fmt::format("HSA_OVERRIDE_GFX_VERSION={} is no version of a target", asked.text);
+        fmt::format("HSA_OVERRIDE_GFX_VERSION={} is not a version of a target", asked.text);
     check.fix = "write it as 10.3.0, or take it out of the image";
   } else if (!asked.family) {
     check.verdict = Verdict::kFail;

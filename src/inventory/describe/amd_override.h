@@ -12,7 +12,7 @@ namespace flense::inventory {
 
 struct AmdOverride {
   std::vector<std::string> targets;  ///< "gfx1030"
-  bool unclear = false;              ///< some value is no version of a target
+  bool unclear = false;              ///< some value is not a version of a target
   std::string evidence;              ///< "HSA_OVERRIDE_GFX_VERSION=10.3.0"; empty: not set
 };
 AmdOverride amd_override(const std::map<std::string, std::string>& environment);

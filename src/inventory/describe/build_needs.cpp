@@ -22,7 +22,7 @@ constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // torch.compile: Triton on the GPU, C++ on the host; cpp_extension: see below.
     {"torch", kHostCompiler, "builds what torch.compile generates"},
     {"pytorch", kHostCompiler, "builds what torch.compile generates"},
-    {"tensorflow*", kHostCompiler, "may build custom operations"},
+    {"tensorflow*", kHostCompiler, "may build custom operations", true},
     {"pytensor", kHostCompiler, "compiles every graph"},
     {"aesara", kHostCompiler, "compiles every graph"},
     {"theano*", kHostCompiler, "compiles every graph"},
@@ -38,7 +38,7 @@ constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     {"hidet", kHostCompiler | kNvcc, "builds every kernel"},
     {"apache-tvm*", kHostCompiler | kNvcc, "builds generated kernels"},
     {"nvidia-cutlass", kHostCompiler | kNvcc, "builds every kernel"},
-    {"cuda-python", kNvcc, "may compile kernels"},
+    {"cuda-python", kNvcc, "may compile kernels", true},
     // Programs that hand NVRTC sources which include the toolkit's headers.
     {"cupy", kCudaHeaders, "compiles kernels with NVRTC"},
     {"cupy-*", kCudaHeaders, "compiles kernels with NVRTC"},

@@ -30,6 +30,7 @@ struct RuntimeBuilder {
   std::string_view package;  ///< normalised name; a trailing '*' matches any rest
   unsigned needs;            ///< BuilderNeeds
   std::string_view what;     ///< completes "<package> <version> …"
+  bool seldom = false;       ///< only some programs have it compile
 };
 
 /// The Python package (normalised name) as one that compiles at run time; null when it is not known

@@ -187,7 +187,7 @@ Result<std::string> check_directory(const ContainerPaths& paths, const std::stri
                     : place.state == State::kBelowFile   ? "is not in the image"
                     : place.state == State::kLoop        ? "is a loop of links"
                     : place.state == State::kForbidden   ? "cannot be entered"
-                    : place.kind != FileKind::kDirectory ? "is no directory"
+                    : place.kind != FileKind::kDirectory ? "is not a directory"
                                                          : nullptr;
   if (why == nullptr && paths.as_caller() && place.fd &&
       ::faccessat(place.fd.get(), "", X_OK, AT_EMPTY_PATH) != 0 && errno == EACCES)

@@ -110,7 +110,7 @@ TEST_F(Container, WorkingDirectories) {
        std::map<std::string, std::string>{{"/srv/out", "leads to /proc/self/fd/5"},
                                           {"/proc/self/fd/5", "is in /proc"},
                                           {"/nowhere", "is not in the image"},
-                                          {"/etc/plain", "is no directory"},
+                                          {"/etc/plain", "is not a directory"},
                                           {"/srv/loop", "loop of links"}}) {
     const auto out = check_directory(paths, path);
     ASSERT_FALSE(out) << path;

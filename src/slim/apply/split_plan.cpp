@@ -45,7 +45,7 @@ std::string index_paths(const std::vector<SplitMember>& members, Paths& paths) {
          above = parent_path(above))
       if (const auto found = paths.find(above);
           found != paths.end() && found->second.other != kNone)
-        return fmt::format("{} lies behind {}, which is no directory", member.path, above);
+        return fmt::format("{} lies below {}, which is not a directory", member.path, above);
   return {};
 }
 
