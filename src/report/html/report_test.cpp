@@ -14,8 +14,10 @@ using slim::testing::Tar;
 using slim::testing::TestImage;
 
 struct Page {
-  explicit Page(const TestImage& image, const slim::Plan& plan = {}) {
-    inventory = must(inventory::describe(*image.image, *image.contents, {}));
+  explicit Page(const TestImage& image, const slim::Plan& plan = {})
+      : Page(image, must(inventory::describe(*image.image, *image.contents, {})), plan) {}
+  Page(const TestImage& image, inventory::Inventory told, const slim::Plan& plan)
+      : inventory(std::move(told)) {
     text = html_report({inventory, *image.contents, plan});
     const std::size_t at = text.find(kOpen);
     const std::size_t end = text.find("</script>", at);
@@ -43,9 +45,10 @@ TEST(HtmlReport, HostileNamesStayText) {
                              .file("opt/]]>&amp;\"'", std::string(90, 'x'))
                              .file("opt/\xff\u202e{{data}}", std::string(80, 'x'))
                              .bytes()});
-  image.image->name = "<img src=x onerror=alert(2)>";
-  image.image->layers[0].instruction = "RUN echo '</style><b>'";
-  const Page page(image);
+  inventory::Inventory told = must(inventory::describe(*image.image, *image.contents, {}));
+  told.target = "<img src=x onerror=alert(2)>";
+  told.layers[0].instruction = "RUN echo '</style><b>'";
+  const Page page(image, std::move(told), {});
   EXPECT_EQ(count(page.text, "</script>"), 2U);
   EXPECT_EQ(count(page.text, "</style>"), 1U);
   EXPECT_EQ(count(page.text, "<img"), 0U);
