@@ -182,7 +182,7 @@ inline const std::vector<Variant>& variants() {
        "empty file"},
       {"no library at all", kHost,
        [](M m) { m.file("usr/lib/x86_64-linux-gnu/libcuda.so.550.54.15", "#!/bin/sh\n"); },
-       "library-usable", "no library"},
+       "library-usable", "not a library"},
       {"an older compatibility package first", kBox,
        [](M m) {
          m.library("usr/local/cuda-12.2/compat/", "535.129.03");
@@ -390,7 +390,7 @@ inline const std::vector<Variant>& variants() {
        "gfx1030"},
       {"an override that is not a version", kAmd,
        [](M m) { m.environment["HSA_OVERRIDE_GFX_VERSION"] = "gfx942"; }, "hsa-override",
-       "no version"},
+       "not a version"},
       {"hidden by ROCR", kAmd, [](M m) { m.environment["ROCR_VISIBLE_DEVICES"] = "4"; },
        "rocm-visible-devices", "device 4"},
       {"PyTorch for CUDA on AMD", kAmd, [](M m) { m.torch("2.7.1+cu126", "'12.6'", "None"); },

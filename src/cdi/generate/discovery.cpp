@@ -26,6 +26,11 @@ void Discovery::note(std::string text) {
   if (std::ranges::find(notices, text) == notices.end()) notices.push_back(std::move(text));
 }
 
+void Discovery::leave_out(std::string text) {
+  left_out.push_back(text);
+  note(std::move(text));
+}
+
 Result<void> Discovery::missing(std::string what, std::string hint) {
   if (!options.allow_missing)
     return fail(Code::kEnvironment, "{}", what)

@@ -15,11 +15,13 @@ namespace flense::cdi {
 struct Discovery {
   const host::Machine& machine;
   const GenerateOptions& options;
-  std::vector<std::string> notices;
+  std::vector<std::string> notices = {};
+  std::vector<std::string> left_out = {};  ///< of the notices: GPUs that are left out, and why
 
   bool wants(Capability capability) const { return options.capabilities.contains(capability); }
   bool wants_any(AnyOf capabilities) const;
   void note(std::string text);
+  void leave_out(std::string text);
   /// A piece without which the containers would not work: an environment error, or a notice with
   /// options.allow_missing.
   Result<void> missing(std::string what, std::string hint);

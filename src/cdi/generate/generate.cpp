@@ -186,7 +186,7 @@ Result<Generated> generate(const host::Machine& machine, const GenerateOptions& 
   TRY(const Mode mode, decide_mode(machine, options.mode));
   GenerateOptions decided = options;
   decided.mode = mode;
-  Discovery discovery{machine, decided, {}};
+  Discovery discovery{machine, decided};
   const ModeRow& row = row_of(mode);
   Generated out;
   out.spec.kind =

@@ -77,8 +77,8 @@ std::optional<std::vector<MigDevice>> mig_devices(Discovery& discovery, std::uin
       const std::string inner = fmt::format("{}/ci{}", folder, ci);
       const auto compute_cap = cap(inner, fmt::format("gpu{}/gi{}/ci{}/access", gpu_minor, gi, ci));
       if (!gpu_cap || !compute_cap)
-        discovery.note(fmt::format("{} lists no capability node: this MIG instance is left out",
-                                   proc.label(inner)));
+        discovery.leave_out(fmt::format(
+            "{} lists no capability node: this MIG instance is left out", proc.label(inner)));
       else if (out.size() < kMostInstances)
         out.push_back({gi, ci, *gpu_cap, *compute_cap});
     }

@@ -25,7 +25,7 @@ std::vector<NvidiaGpu> gpus_of(Discovery& discovery) {
   for (const host::Gpu& gpu : host::probe_nvidia_gpus(discovery.machine, {})) {
     const std::string address = gpu.pci_address.value.value_or("?");
     if (!gpu.minor.value) {
-      discovery.note(
+      discovery.leave_out(
           gpu.kernel_driver.value && *gpu.kernel_driver.value != "nvidia"
               ? fmt::format("the GPU at {} is left out: its driver is {}", address,
                             *gpu.kernel_driver.value)
@@ -100,22 +100,17 @@ Result<void> add_instances(Discovery& discovery, const NvidiaGpu& gpu,
 }  // namespace
 
 Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, DeviceList& devices) {
-  std::string left_out;
-  const auto leave_out = [&](std::string notice) {
-    left_out += "; " + notice;
-    discovery.note(std::move(notice));
-  };
   for (const NvidiaGpu& gpu : gpus_of(discovery)) {
     const auto instances = mig_devices(discovery, gpu.minor);
     if (instances && !instances->empty()) {
       TRY_DO(add_instances(discovery, gpu, *instances, folder, devices));
     } else if (instances) {
-      leave_out(fmt::format(
+      discovery.leave_out(fmt::format(
           "the GPU {} at {} is left out: MIG is on and it has no compute instance (nvidia-smi mig "
           "-cci)",
           gpu.index, gpu.address));
     } else if (discovery.options.mig && discovery.options.mig->enabled.contains(gpu.address)) {
-      leave_out(fmt::format(
+      discovery.leave_out(fmt::format(
           "the GPU {} at {} is left out: MIG is on and has no instances (nvidia-smi mig -cgi … -C)",
           gpu.index, gpu.address));
     } else {
@@ -123,7 +118,9 @@ Result<void> add_nvidia_devices(Discovery& discovery, DeviceFolder& folder, Devi
     }
   }
   if (!devices.empty()) return {};
-  return fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", left_out)
+  std::string reasons;
+  for (const std::string& why : discovery.left_out) reasons += "; " + why;
+  return fail(Code::kEnvironment, "there is no NVIDIA GPU for a container{}", reasons)
       .hint("flense host shows the GPUs; flense doctor says why one is missing");
 }
 

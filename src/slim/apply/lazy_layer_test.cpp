@@ -56,7 +56,7 @@ TEST(LazyLayer, OfADirectoryThatStandsTwiceTheLastOneCounts) {
 TEST(LazyLayer, WhatNoTableOfContentsCanSayStaysOrdinary) {
   EXPECT_THAT(why_ordinary({lazy_member("a"), lazy_member("a")}), HasSubstr("a twice"));
   EXPECT_THAT(why_ordinary({lazy_member("l", MemberType::kSymlink, "d"), lazy_member("l/x")}),
-              HasSubstr("behind l"));
+              HasSubstr("below l"));
   EXPECT_THAT(why_ordinary({lazy_member("h", MemberType::kHardLink, "lower")}),
               HasSubstr("which is not in it"));
   EXPECT_THAT(why_ordinary({lazy_folder("d"), lazy_member("h", MemberType::kHardLink, "d")}),

@@ -81,7 +81,7 @@ TEST(SplitPlan, LeavesWholeWhereTheOrderMatters) {
   EXPECT_THAT(why({file("a", 1), file("a", 2)}), HasSubstr("a twice"));
   EXPECT_THAT(why({file("a", 1), directory("a")}), HasSubstr("something else"));
   EXPECT_THAT(why({{"lib", "usr/lib", MemberType::kSymlink, 512}, file("lib/x", 5)}),
-              HasSubstr("behind lib"));
+              HasSubstr("below lib"));
 }
 
 TEST(SplitPlan, LongChainsAndCirclesOfLinksStayTogether) {
