@@ -10,7 +10,7 @@
 #include "cdi/generate/jetson_csv.h"
 #include "cdi/generate/mig.h"
 #include "host/mig_query.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include "base/numbers.h"
 #include "base/version_numbers.h"
 #include "host/gpu_models.h"
-#include "host/parse.h"
+#include "host/host_argument.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
+#include "host/text_formats.h"
 #include "knowledge/testing_tables.h"
 #include "text/json.h"
 

@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "host/fleet.h"
+#include "host/host_argument.h"
 #include "host/hostlist.h"
 #include "host/node_facts.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
 #include "knowledge/testing_tables.h"
 #include "text/json.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "closure/package_files.h"
+#include "closure/package_metadata.h"
 #include "closure/places.h"
 #include "closure/python_imports.h"
 #include "closure/shell_words.h"

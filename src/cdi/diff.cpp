@@ -5,7 +5,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

@@ -8,10 +8,10 @@
 #include "cli/shared/common.h"
 #include "cli/shared/places.h"
 #include "host/driver_query.h"
+#include "host/host_argument.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
+#include "report/hosts/exported.h"
 #include "report/hosts/text.h"
-#include "report/hosts/words.h"
 #include "report/verdicts/fleet.h"
 
 namespace flense::cli {

@@ -5,7 +5,7 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/places.h"
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "scaffold/project.h"
 #include "scaffold/project_json.h"
 #include "scaffold/reasons.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "closure/package_files.h"
+#include "closure/package_metadata.h"
 #include "closure/python_imports.h"
 #include "closure/shell_words.h"
 #include "image/model/image.h"

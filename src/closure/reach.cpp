@@ -5,9 +5,9 @@
 
 #include "base/glob.h"
 #include "base/path.h"
+#include "closure/named_in_text.h"
 #include "closure/places.h"
 #include "closure/traced.h"
-#include "closure/words.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/describe/start.h"
 #include "inventory/names/waste.h"

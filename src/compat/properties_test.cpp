@@ -7,8 +7,8 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "compat/testing_scenarios.h"
+#include "host/host_argument.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
 
 namespace flense::compat::testing {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/format.h"
 #include "compat/facts/image_facts.h"
 #include "compat/testing_scenarios.h"
+#include "host/host_argument.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
 #include "knowledge/testing_tables.h"
 #include "needs/json.h"
 

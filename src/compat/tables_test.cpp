@@ -10,7 +10,7 @@
 #include "compat/facts/image_facts.h"
 #include "compat/rules/rules.h"
 #include "compat/testing_scenarios.h"
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "knowledge/testing_tables.h"
 
 namespace flense::compat::testing {

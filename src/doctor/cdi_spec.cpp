@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/numbers.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 #include "text/json.h"
 
 namespace flense::doctor {

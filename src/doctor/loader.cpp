@@ -7,7 +7,7 @@
 #include "base/path.h"
 #include "elf/file.h"
 #include "elf/loader_cache.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

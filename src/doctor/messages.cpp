@@ -4,7 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/format.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 
 #include "base/format.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

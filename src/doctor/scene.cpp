@@ -5,8 +5,8 @@
 
 #include "base/format.h"
 #include "base/numbers.h"
-#include "host/parse.h"
 #include "host/probe_support.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

@@ -7,7 +7,7 @@
 #include "base/numbers.h"
 #include "doctor/groups.h"
 #include "doctor/nodes.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

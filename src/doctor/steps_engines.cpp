@@ -7,7 +7,7 @@
 #include "doctor/cdi_spec.h"
 #include "doctor/groups.h"
 #include "host/container_toolkit.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 #include "text/json.h"
 
 namespace flense::doctor {

@@ -4,8 +4,8 @@
 
 #include "base/format.h"
 #include "doctor/groups.h"
-#include "host/parse.h"
 #include "host/probe_support.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

@@ -7,7 +7,7 @@
 #include "base/version_numbers.h"
 #include "doctor/groups.h"
 #include "doctor/python.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

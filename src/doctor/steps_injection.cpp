@@ -1,7 +1,7 @@
 // Inside a container: did the engine bring a GPU in at all?
 #include "base/format.h"
 #include "doctor/groups.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

@@ -1,7 +1,7 @@
 // What this machine is, and whether a GPU is there and responds on its bus.
 #include "base/format.h"
 #include "doctor/groups.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

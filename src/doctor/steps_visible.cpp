@@ -5,7 +5,7 @@
 #include "base/format.h"
 #include "base/numbers.h"
 #include "doctor/groups.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::doctor {
 

@@ -2,7 +2,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::host {
 

@@ -12,7 +12,7 @@
 #include "base/format.h"
 #include "base/numbers.h"
 #include "base/process.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::host {
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "knowledge/testing_tables.h"
 
 namespace flense::host {

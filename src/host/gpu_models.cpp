@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "host/parse.h"
+#include "host/text_formats.h"
 #include "host/tree.h"
 #include "knowledge/spelling.h"
 

@@ -6,7 +6,7 @@
 #include "base/format.h"
 #include "base/numbers.h"
 #include "host/node_facts.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::host {
 

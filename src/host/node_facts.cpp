@@ -6,8 +6,8 @@
 #include "base/format.h"
 #include "base/numbers.h"
 #include "host/gpu_models.h"
-#include "host/parse.h"
 #include "host/probe.h"
+#include "host/text_formats.h"
 
 namespace flense::host {
 

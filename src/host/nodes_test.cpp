@@ -2,10 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "host/host_argument.h"
 #include "host/hostlist.h"
 #include "host/node_facts.h"
 #include "host/profile_json.h"
-#include "host/spec.h"
 #include "knowledge/testing_tables.h"
 
 namespace flense::host {

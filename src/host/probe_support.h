@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/numbers.h"
-#include "host/parse.h"
 #include "host/profile.h"
+#include "host/text_formats.h"
 #include "host/tree.h"
 
 namespace flense::host {

@@ -10,7 +10,7 @@
 #include "base/numbers.h"
 #include "host/hostlist.h"
 #include "host/node_facts.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::host {
 

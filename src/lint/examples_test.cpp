@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "lint/testing_examples.h"
 
 namespace flense::lint {

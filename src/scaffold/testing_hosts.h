@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "knowledge/testing_tables.h"
 #include "scaffold/choose.h"
 

@@ -9,8 +9,8 @@
 #include "cdi/generate/device_folder.h"
 #include "cdi/generate/device_list.h"
 #include "cdi/generate/drm.h"
-#include "host/parse.h"
 #include "host/probe_support.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

@@ -6,7 +6,7 @@
 
 #include "base/format.h"
 #include "cdi/generate/driver_files.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

@@ -6,8 +6,8 @@
 #include "base/format.h"
 #include "base/path.h"
 #include "cdi/generate/library_search.h"
-#include "host/parse.h"
 #include "host/probe.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

@@ -9,7 +9,7 @@
 #include "cdi/generate/device_list.h"
 #include "cdi/generate/hooks.h"
 #include "cdi/generate/libraries.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

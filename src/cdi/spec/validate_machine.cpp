@@ -7,7 +7,7 @@
 #include "base/numbers.h"
 #include "cdi/spec/host_node.h"
 #include "cdi/spec/validate.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::cdi {
 

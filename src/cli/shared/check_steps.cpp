@@ -7,7 +7,7 @@
 #include "cli/shared/suggest.h"
 #include "compat/explain.h"
 #include "compat/facts/image_facts.h"
-#include "host/spec.h"
+#include "host/host_argument.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "needs/cache.h"

@@ -8,7 +8,7 @@
 #include "codec/sha256.h"
 #include "host/driver_places.h"
 #include "host/probe.h"
-#include "launch/gpus/job.h"
+#include "launch/gpus/slurm_job.h"
 
 namespace flense::launch {
 namespace {

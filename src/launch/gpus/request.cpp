@@ -5,10 +5,10 @@
 
 #include "base/numbers.h"
 #include "cdi/spec/spec.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 #include "knowledge/spelling.h"
-#include "launch/gpus/job.h"
-#include "launch/gpus/words.h"
+#include "launch/gpus/gpus_option.h"
+#include "launch/gpus/slurm_job.h"
 
 namespace flense::launch {
 namespace {

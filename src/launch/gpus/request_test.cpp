@@ -7,7 +7,7 @@
 #include <map>
 
 #include "base/format.h"
-#include "launch/gpus/words.h"
+#include "launch/gpus/gpus_option.h"
 
 namespace flense::launch {
 namespace {

@@ -2,8 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "report/hosts/exported.h"
 #include "report/hosts/text.h"
-#include "report/hosts/words.h"
 
 namespace flense::report {
 namespace {

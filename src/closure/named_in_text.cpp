@@ -1,4 +1,4 @@
-#include "closure/words.h"
+#include "closure/named_in_text.h"
 
 #include <algorithm>
 #include <array>

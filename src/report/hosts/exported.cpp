@@ -1,4 +1,4 @@
-#include "report/hosts/words.h"
+#include "report/hosts/exported.h"
 
 #include <algorithm>
 

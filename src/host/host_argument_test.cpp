@@ -1,4 +1,4 @@
-#include "host/spec.h"
+#include "host/host_argument.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

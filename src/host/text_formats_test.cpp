@@ -1,4 +1,4 @@
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

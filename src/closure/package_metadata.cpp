@@ -1,4 +1,4 @@
-#include "closure/package_files.h"
+#include "closure/package_metadata.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "host/spec.h"
+#include "host/host_argument.h"
 
 #include <algorithm>
 #include <system_error>
@@ -7,10 +7,10 @@
 #include "base/format.h"
 #include "host/kubernetes.h"
 #include "host/node_facts.h"
-#include "host/parse.h"
 #include "host/probe.h"
 #include "host/profile_json.h"
 #include "host/slurm.h"
+#include "host/text_formats.h"
 #include "knowledge/spelling.h"
 
 namespace flense::host {

@@ -1,10 +1,10 @@
-#include "launch/gpus/job.h"
+#include "launch/gpus/slurm_job.h"
 
 #include <algorithm>
 
 #include "base/format.h"
 #include "base/numbers.h"
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 namespace flense::launch {
 namespace {

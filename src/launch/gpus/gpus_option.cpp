@@ -1,4 +1,4 @@
-#include "launch/gpus/words.h"
+#include "launch/gpus/gpus_option.h"
 
 #include "base/numbers.h"
 

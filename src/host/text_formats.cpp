@@ -1,4 +1,4 @@
-#include "host/parse.h"
+#include "host/text_formats.h"
 
 #include <algorithm>
 #include <array>
