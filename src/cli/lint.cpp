@@ -92,7 +92,7 @@ void declare(Options& options, LintRequest& request) {
       .add("--severity", "RULE=LEVEL", "another severity for a rule", request.severities,
            severity_word)
       .setting();
-  options.flag("--fix", "mend what is mechanical, in the files", request.fix);
+  options.flag("--fix", "apply the mechanical fixes to the files", request.fix);
   options.flag("--diff", "show what --fix would change", request.diff);
   add_data(options, request.data).setting();
 }
@@ -185,12 +185,12 @@ int lint_status(const std::vector<lint::Finding>& findings, std::string_view thr
              : 0;
 }
 
-/// Every file that the findings can mend: its text afterwards.
-std::vector<lint::Input> mended(const lint::Project& project,
-                                const std::vector<lint::Finding>& findings) {
+/// Every file that the findings can fix: its text afterwards.
+std::vector<lint::Input> fixed(const lint::Project& project,
+                               const std::vector<lint::Finding>& findings) {
   std::vector<lint::Input> out;
   for (const auto& file : project.files) {
-    lint::Mended result = lint::mend(file->source, findings);
+    lint::Fixed result = lint::apply_fixes(file->source, findings);
     if (result.applied > 0 && result.text != file->source.text())
       out.push_back({file->source.path(), std::move(result.text)});
   }
@@ -219,17 +219,17 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   lint::Project project = project_of(inputs, input);
   lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
   if (request.diff) {
-    for (const lint::Input& changed : mended(project, outcome.findings))
+    for (const lint::Input& changed : fixed(project, outcome.findings))
       TRY_DO(io.out.exact(report::unified_diff(project.find(changed.path)->source, changed.text)));
     return lint_status(outcome.findings, request.threshold);
   }
   if (request.fix) {
-    // One mend may uncover another.
+    // One fix may uncover another.
     for (int round = 0; round < 5; ++round) {
-      const std::vector<lint::Input> changes = mended(project, outcome.findings);
+      const std::vector<lint::Input> changes = fixed(project, outcome.findings);
       if (changes.empty()) break;
       for (const lint::Input& changed : changes) {
-        TRY_DO(with_context(replace_file(changed), "mending {}", changed.path));
+        TRY_DO(with_context(replace_file(changed), "fixing {}", changed.path));
         for (lint::Input& file : inputs)
           if (file.path == changed.path) file.text = changed.text;
       }

@@ -1,5 +1,5 @@
-// The ELF part of the closure: what the loader loads, and what a file opens by name. For
-// src/inventory/reach*.cpp alone.
+// The ELF part of the closure: what the loader loads, and what a file opens by name. For the files
+// of this folder alone.
 #pragma once
 
 #include <set>

@@ -1,5 +1,5 @@
 // The marks of the closure while it grows: which path stays, why, and what is still to be looked
-// at. For src/inventory/reach_*.cpp alone.
+// at. For the files of this folder alone.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,5 @@
 // Texts in the closure: what a script or a source names, and commands of the configuration. For
-// src/inventory/reach*.cpp alone.
+// the files of this folder alone.
 #pragma once
 
 #include <set>

@@ -1,6 +1,6 @@
 // The Python part of the closure: interpreters with their standard library and the directories that
-// they import from, and distributions by what imports or names them. For src/inventory/reach*.cpp
-// alone.
+// they import from, and distributions by what imports or names them. For the files of
+// this folder alone.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What starts the container, and whether its closure can be drawn at all. For
-// src/inventory/reach*.cpp alone.
+// What starts the container, and whether its closure can be drawn at all. For the files
+// of this folder alone.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What traced runs say of Python distributions: whose code ran. For src/inventory/reach*.cpp alone.
+// What traced runs say of Python distributions: whose code ran. For the files of this folder alone.
 #pragma once
 
 #include <string>

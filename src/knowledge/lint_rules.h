@@ -17,7 +17,7 @@ struct LintRuleRow {
   std::string severity;         ///< "error", "warning", "info"
   std::vector<std::string> on;  ///< kinds of files: "dockerfile", "compose"
   std::string summary, why, detect, fix;
-  bool automatic = false;            ///< `--fix` can mend it
+  bool automatic = false;            ///< `--fix` can fix it
   std::vector<std::string> aliases;  ///< ids of other linters with the same meaning: "DL3042"
   std::string source;
 };

@@ -167,16 +167,16 @@ TEST_F(Examples, AreMendedAsTheySay) {
     for (const ExampleFix& fix : example.fixes) {
       const ProjectFile* file = project.find(fix.path);
       ASSERT_NE(file, nullptr) << fix.path;
-      EXPECT_EQ(mend(file->source, findings).text, fix.text);
+      EXPECT_EQ(apply_fixes(file->source, findings).text, fix.text);
     }
     if (example.fixes.empty()) continue;
     // What has been fixed is no longer reported.
     std::vector<Input> after;
     for (const Input& input : example.files)
-      after.push_back({input.path, mend(project.find(input.path)->source, findings).text});
-    Example mended = example;
-    mended.files = std::move(after);
-    for (const Finding& finding : found_in(project_of(mended), example.rule))
+      after.push_back({input.path, apply_fixes(project.find(input.path)->source, findings).text});
+    Example fixed = example;
+    fixed.files = std::move(after);
+    for (const Finding& finding : found_in(project_of(fixed), example.rule))
       EXPECT_TRUE(finding.edits.empty()) << finding.message;
   }
 }
@@ -189,16 +189,16 @@ TEST_F(Examples, OnlyRulesOfTheTableReport) {
 
 TEST_F(Examples, EveryRuleHasThem) {
   std::map<std::string, std::set<std::string>> kinds;
-  std::set<std::string> mended;
+  std::set<std::string> fixed;
   for (const Example& example : *examples_) {
     kinds[example.rule].insert(example.kind);
-    if (!example.fixes.empty()) mended.insert(example.rule);
+    if (!example.fixes.empty()) fixed.insert(example.rule);
   }
   std::set<std::uint64_t> numbers;
   for (const knowledge::LintRuleRow& row : rules_->rows) {
     SCOPED_TRACE(row.id);
     EXPECT_EQ(kinds[row.id], (std::set<std::string>{"bad", "good", "tricky"}));
-    EXPECT_EQ(mended.contains(row.id), row.automatic);
+    EXPECT_EQ(fixed.contains(row.id), row.automatic);
     EXPECT_TRUE(numbers.insert(row.number).second) << row.number;
     EXPECT_TRUE(row.severity == "error" || row.severity == "warning" || row.severity == "info");
     for (const std::string* text : {&row.summary, &row.why, &row.detect, &row.fix, &row.source})

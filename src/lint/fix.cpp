@@ -4,9 +4,9 @@
 
 namespace flense::lint {
 
-Mended mend(const SourceText& source, const std::vector<Finding>& findings) {
+Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings) {
   std::vector<const Edit*> taken;
-  Mended out;
+  Fixed out;
   const auto fits = [&](const Edit& edit) {
     return edit.span.begin <= edit.span.end && edit.span.end <= source.text().size() &&
            std::ranges::none_of(taken, [&](const Edit* other) {

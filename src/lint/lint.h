@@ -45,12 +45,12 @@ struct Outcome {
 
 Outcome lint(const Project& project, const knowledge::LintRules& rules, const Policy& policy);
 
-/// Findings of one file with a mechanical mend, applied from the end to the beginning; those that
+/// Findings of one file with a mechanical fix, applied from the end to the beginning; those that
 /// overlap others are left out.
-struct Mended {
+struct Fixed {
   std::string text;
   std::size_t applied = 0;  ///< findings
 };
-Mended mend(const SourceText& source, const std::vector<Finding>& findings);
+Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings);
 
 }  // namespace flense::lint

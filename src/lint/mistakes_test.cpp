@@ -119,13 +119,13 @@ TEST_F(Mistakes, AreMendedWhereThatIsMechanical) {
     const std::vector<Finding> found = findings(read);
     more = false;
     for (Input& input : texts) {
-      Mended mended = mend(read.find(input.path)->source, found);
-      more = more || mended.text != input.text;
-      applied += mended.applied;
-      input.text = std::move(mended.text);
+      Fixed fixed = apply_fixes(read.find(input.path)->source, found);
+      more = more || fixed.text != input.text;
+      applied += fixed.applied;
+      input.text = std::move(fixed.text);
     }
   }
-  EXPECT_LT(rounds, 20U) << "mends undo each other";
+  EXPECT_LT(rounds, 20U) << "fixes undo each other";
   EXPECT_GE(applied, 5U);
   const Project read = project(texts);
   for (const auto& file : read.files) {

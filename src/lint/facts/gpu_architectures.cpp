@@ -151,11 +151,11 @@ ArchitectureList read_architectures(std::string_view text, ArchitectureSyntax sy
       out.well_spelt = false;
       clear = false;
     }
-    if (!out.mended.empty()) out.mended += ';';
-    out.mended += item.meant.empty() ? item.text : item.meant;
+    if (!out.corrected.empty()) out.corrected += ';';
+    out.corrected += item.meant.empty() ? item.text : item.meant;
     out.items.push_back(std::move(item));
   }
-  if (!clear) out.mended.clear();
+  if (!clear) out.corrected.clear();
   return out;
 }
 

@@ -29,7 +29,7 @@ struct ArchitectureList {
   std::vector<ListedArchitecture> items;
   /// The list in the syntax's own spelling; differs from what was written only in separators and
   /// spellings that have one meaning. Empty where an item has none.
-  std::string mended;
+  std::string corrected;
   bool well_spelt = true;  ///< separators and spellings are right
 
   bool has_keyword(std::string_view word) const;

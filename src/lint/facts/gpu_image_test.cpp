@@ -134,7 +134,7 @@ std::string shown(const ArchitectureList& list) {
   std::string out = list.well_spelt ? "" : "wrong ";
   for (const ListedArchitecture& item : list.items)
     out += (item.architecture.empty() ? "'" + item.keyword + "'" : item.architecture) + " ";
-  return out + "-> " + list.mended;
+  return out + "-> " + list.corrected;
 }
 
 TEST(GpuArchitectures, Spellings) {

@@ -24,6 +24,12 @@ bool is_script_flag(std::string_view word) {
 
 }  // namespace
 
+bool is_engine(WorkloadKind kind) {
+  return kind == WorkloadKind::kCompose || kind == WorkloadKind::kQuadlet ||
+         kind == WorkloadKind::kDocker || kind == WorkloadKind::kPodman ||
+         kind == WorkloadKind::kSystemd;
+}
+
 std::vector<Word> command_words(const Workload& workload) {
   std::vector<Word> out;
   const auto take = [&](const Word& word) {

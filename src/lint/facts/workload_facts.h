@@ -12,6 +12,9 @@
 
 namespace flense::lint {
 
+/// Started by a container engine of this machine, and by nothing above it.
+bool is_engine(WorkloadKind kind);
+
 /// Entry point and arguments in order; the text of `sh -c` split into its words.
 std::vector<Word> command_words(const Workload& workload);
 

@@ -125,9 +125,9 @@ void torch_lists(const FileView& view, const StageView& stage, FindingSink& sink
                       "semicolons or blanks between them",
                       setting.value));
       found.evidence = {"torch.utils.cpp_extension: named architectures and 'N.N', 'N.N+PTX'"};
-      if (!list.mended.empty()) {
-        found.fix = fmt::format("write \"{}\"", list.mended);
-        if (setting.exact) found.edits.push_back({at.span, list.mended});
+      if (!list.corrected.empty()) {
+        found.fix = fmt::format("write \"{}\"", list.corrected);
+        if (setting.exact) found.edits.push_back({at.span, list.corrected});
       }
     }
     for (const std::string_view word : {"all", "common"})
@@ -238,14 +238,14 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
                       "them",
                       setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
-      if (!list.mended.empty()) {
-        found.fix = fmt::format("write \"{}\"", list.mended);
+      if (!list.corrected.empty()) {
+        found.fix = fmt::format("write \"{}\"", list.corrected);
         const bool quoted =
             at.span.begin > 0 && (view.text({at.span.begin - 1, at.span.begin}) == "\"" ||
                                   view.text({at.span.begin - 1, at.span.begin}) == "'");
         // A semicolon outside quotes would end the command.
-        if (setting.exact && (quoted || list.mended.find(';') == std::string::npos))
-          found.edits.push_back({at.span, list.mended});
+        if (setting.exact && (quoted || list.corrected.find(';') == std::string::npos))
+          found.edits.push_back({at.span, list.corrected});
       }
     }
     if (list.has_keyword("native")) {

@@ -1,5 +1,5 @@
-// What every launcher has in common: shared memory, privileges, devices mapped by hand, AMD's
-// nodes and groups, images that need a GPU.
+// How a container gets its GPUs, with any launcher: privileges, devices mapped by hand, AMD's nodes
+// and groups, images that need a GPU and get none.
 #include <algorithm>
 
 #include "base/format.h"
@@ -10,12 +10,6 @@
 namespace flense::lint {
 
 namespace {
-
-bool is_engine(WorkloadKind kind) {
-  return kind == WorkloadKind::kCompose || kind == WorkloadKind::kQuadlet ||
-         kind == WorkloadKind::kDocker || kind == WorkloadKind::kPodman ||
-         kind == WorkloadKind::kSystemd;
-}
 
 bool has_device(const Workload& workload, std::string_view prefix) {
   return std::ranges::any_of(workload.devices,
@@ -33,25 +27,10 @@ bool is_rocm_image(const Workload& workload, const knowledge::LaunchImageRow* ro
                                  workload.image_name->repository.find("rocm") != std::string::npos);
 }
 
-/// Several processes that share memory, by their words: the workers of a loader or of NCCL.
-std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
-  for (const Word& word : command_words(workload)) {
-    const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
-    for (const std::string_view one :
-         {"torchrun", "deepspeed", "accelerate", "mpirun", "--nproc_per_node", "--nproc-per-node",
-          "--num-workers", "--num_workers", "--workers", "--tensor-parallel-size", "--tp",
-          "--tp-size", "--num-shard"})
-      if (name == one) return fmt::format("the command has {}", one);
-  }
-  if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
-  if (row != nullptr && row->shm) return row->source;
-  return {};
-}
-
-class WorkloadRules {
+class GpuAccessRules {
  public:
-  WorkloadRules(FindingSink& sink, const Project& project, const ProjectFile& file,
-                const Workload& workload)
+  GpuAccessRules(FindingSink& sink, const Project& project, const ProjectFile& file,
+                 const Workload& workload)
       : sink_(sink),
         project_(project),
         file_(file),
@@ -59,7 +38,6 @@ class WorkloadRules {
         image_(known_image(workload, *project.knowledge)) {}
 
   void run() {
-    shared_memory();
     privileged();
     devices_by_hand();
     rocm_devices();
@@ -71,41 +49,6 @@ class WorkloadRules {
  private:
   const text::YamlNode* key(std::string_view name) const {
     return workload_.node == nullptr ? nullptr : workload_.node->find(name);
-  }
-
-  void shared_memory() {
-    if (!is_engine(workload_.kind) || workload_.gpus.empty() || workload_.host_ipc ||
-        !is_complete(file_, workload_))
-      return;
-    // That of another container, or a value that is not known here.
-    const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
-    if (ipc != nullptr && ipc->text_or() != "private") return;
-    if (size != nullptr && !workload_.shm_bytes) return;
-    if (mount_of(workload_, "/dev/shm") != nullptr) return;
-    const std::string why = why_shared(workload_, image_);
-    constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
-    if (why.empty() || workload_.shm_bytes.value_or(0) >= kEnough) return;
-    Finding& found = sink_.add(
-        "shm-too-small", file_, size != nullptr ? span_of(size->at) : workload_.span,
-        workload_.shm_bytes
-            ? fmt::format("{} has {} of shared memory, and its processes exchange data through it",
-                          title(workload_), human_bytes(*workload_.shm_bytes))
-            : fmt::format("{} has the default 64 MiB of shared memory, and its processes exchange "
-                          "data through it",
-                          title(workload_)));
-    found.evidence.push_back(why);
-    found.fix = workload_.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
-                : workload_.kind == WorkloadKind::kQuadlet ? "write ShmSize=8g"
-                                                           : "add --shm-size=8g";
-    if (size != nullptr) {
-      found.edits.push_back({span_of(size->at), "8gb"});
-    } else if (workload_.kind == WorkloadKind::kCompose && workload_.node != nullptr) {
-      const std::size_t at = workload_.node->at.begin;
-      const std::string_view text = file_.source.text();
-      if (const auto indent = key_indentation(text, at);
-          indent && at < text.size() && text[at] != '{')
-        found.edits.push_back({{at, at}, fmt::format("shm_size: 8gb\n{}", *indent)});
-    }
   }
 
   void privileged() {
@@ -291,11 +234,11 @@ class WorkloadRules {
 
 }  // namespace
 
-void judge_workload(const Project& project, const std::vector<FileView>& /*views*/,
-                    FindingSink& sink) {
+void judge_gpu_access(const Project& project, const std::vector<FileView>& /*views*/,
+                      FindingSink& sink) {
   for (const auto& file : project.files)
     for (const Workload& workload : file->workloads)
-      WorkloadRules(sink, project, *file, workload).run();
+      GpuAccessRules(sink, project, *file, workload).run();
 }
 
 }  // namespace flense::lint

@@ -1,4 +1,4 @@
-// GPUs in Kubernetes manifests: resources, shared memory, probes, pulls, ephemeral storage.
+// GPUs in Kubernetes manifests: resources, probes, pulls, ephemeral storage.
 #include <algorithm>
 #include <set>
 
@@ -44,7 +44,6 @@ class ContainerRules {
     pull_always();
     ephemeral_storage();
     if (workload_.init_container) return;
-    shared_memory();
     startup_probe();
     download_per_replica();
   }
@@ -191,30 +190,6 @@ class ContainerRules {
     return image == nullptr ? std::string() : image->cache;
   }
 
-  void shared_memory() {
-    for (const WorkloadMount& mount : workload_.mounts) {
-      if (mount.kind != MountKind::kMemory || mount.bytes || workload_.gpus.empty()) continue;
-      Finding& found =
-          sink_.add("kubernetes-memory-volume", file_, mount.span,
-                    fmt::format("the memory volume at {} has no sizeLimit", mount.target));
-      found.evidence.emplace_back(
-          "Kubernetes documentation, emptyDir: what is written to medium Memory counts as the "
-          "container's memory");
-      found.fix = "write emptyDir: {medium: Memory, sizeLimit: 8Gi}, below the memory limit";
-    }
-    if (gpu_count(workload_) < 2 || workload_.host_ipc || !is_complete(file_, workload_)) return;
-    const WorkloadMount* shm = mount_of(workload_, "/dev/shm");
-    if (shm != nullptr) return;
-    Finding& found = sink_.add("kubernetes-shm", file_, workload_.span,
-                               fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB",
-                                           title(workload_), gpu_count(workload_)));
-    found.evidence.emplace_back(
-        "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
-    found.fix =
-        "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
-        "/dev/shm";
-  }
-
   void startup_probe() {
     const YamlNode& liveness = node_["livenessProbe"];
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
@@ -284,28 +259,15 @@ class ContainerRules {
   const YamlNode& node_;
 };
 
-void host_ipc(FindingSink& sink, const ProjectFile& file, const Workload& workload) {
-  if (!workload.host_ipc || workload.gpus.empty()) return;
-  Finding& found =
-      sink.add("kubernetes-host-ipc", file, span_of(workload.pod->member("hostIPC")->at),
-               "the pod takes the node's IPC namespace for shared memory");
-  found.evidence.emplace_back(
-      "Kubernetes documentation, Pod Security Standards: hostIPC is forbidden from Baseline on");
-  found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
-}
-
 }  // namespace
 
 void judge_kubernetes_gpu(const Project& project, const std::vector<FileView>& /*views*/,
                           FindingSink& sink) {
   for (const auto& file : project.files) {
     if (file->kind != FileKind::kKubernetes) continue;
-    std::set<const YamlNode*> pods;
     for (const Workload& workload : file->workloads) {
       if (workload.node == nullptr || workload.pod == nullptr) continue;
       ContainerRules(sink, project, *file, workload).run();
-      if (workload.host_ipc && !workload.gpus.empty() && pods.insert(workload.pod).second)
-        host_ipc(sink, *file, workload);
     }
   }
 }

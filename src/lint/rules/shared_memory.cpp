@@ -1,0 +1,129 @@
+// Shared memory of processes that exchange data through it: the loaders of a framework, the ranks
+// of NCCL. Container engines and Kubernetes give 64 MiB.
+#include <algorithm>
+#include <set>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/readers/reader_values.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// Several processes that share memory, by their words: the workers of a loader or of NCCL.
+std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
+  for (const Word& word : command_words(workload)) {
+    const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
+    for (const std::string_view one :
+         {"torchrun", "deepspeed", "accelerate", "mpirun", "--nproc_per_node", "--nproc-per-node",
+          "--num-workers", "--num_workers", "--workers", "--tensor-parallel-size", "--tp",
+          "--tp-size", "--num-shard"})
+      if (name == one) return fmt::format("the command has {}", one);
+  }
+  if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
+  if (row != nullptr && row->shm) return row->source;
+  return {};
+}
+
+void judge_engine(const ProjectFile& file, const Workload& workload,
+                  const knowledge::Knowledge& known, FindingSink& sink) {
+  const auto key = [&](std::string_view name) {
+    return workload.node == nullptr ? nullptr : workload.node->find(name);
+  };
+  if (!is_engine(workload.kind) || workload.gpus.empty() || workload.host_ipc ||
+      !is_complete(file, workload))
+    return;
+  // That of another container, or a value that is not known here.
+  const text::YamlNode *ipc = key("ipc"), *size = key("shm_size");
+  if (ipc != nullptr && ipc->text_or() != "private") return;
+  if (size != nullptr && !workload.shm_bytes) return;
+  if (mount_of(workload, "/dev/shm") != nullptr) return;
+  const std::string why = why_shared(workload, known_image(workload, known));
+  constexpr std::uint64_t kEnough = std::uint64_t{1} << 30;
+  if (why.empty() || workload.shm_bytes.value_or(0) >= kEnough) return;
+  Finding& found = sink.add(
+      "shm-too-small", file, size != nullptr ? span_of(size->at) : workload.span,
+      workload.shm_bytes
+          ? fmt::format("{} has {} of shared memory, and its processes exchange data through it",
+                        title(workload), human_bytes(*workload.shm_bytes))
+          : fmt::format("{} has the default 64 MiB of shared memory, and its processes exchange "
+                        "data through it",
+                        title(workload)));
+  found.evidence.push_back(why);
+  found.fix = workload.kind == WorkloadKind::kCompose   ? "write shm_size: 8gb"
+              : workload.kind == WorkloadKind::kQuadlet ? "write ShmSize=8g"
+                                                        : "add --shm-size=8g";
+  if (size != nullptr) {
+    found.edits.push_back({span_of(size->at), "8gb"});
+  } else if (workload.kind == WorkloadKind::kCompose && workload.node != nullptr) {
+    const std::size_t at = workload.node->at.begin;
+    const std::string_view text = file.source.text();
+    if (const auto indent = key_indentation(text, at);
+        indent && at < text.size() && text[at] != '{')
+      found.edits.push_back({{at, at}, fmt::format("shm_size: 8gb\n{}", *indent)});
+  }
+}
+
+void judge_memory_volumes(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  for (const WorkloadMount& mount : workload.mounts) {
+    if (mount.kind != MountKind::kMemory || mount.bytes || workload.gpus.empty()) continue;
+    Finding& found =
+        sink.add("kubernetes-memory-volume", file, mount.span,
+                 fmt::format("the memory volume at {} has no sizeLimit", mount.target));
+    found.evidence.emplace_back(
+        "Kubernetes documentation, emptyDir: what is written to medium Memory counts as the "
+        "container's memory");
+    found.fix = "write emptyDir: {medium: Memory, sizeLimit: 8Gi}, below the memory limit";
+  }
+}
+
+void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (gpu_count(workload) < 2 || workload.host_ipc || !is_complete(file, workload)) return;
+  const WorkloadMount* shm = mount_of(workload, "/dev/shm");
+  if (shm != nullptr) return;
+  Finding& found = sink.add("kubernetes-shm", file, workload.span,
+                            fmt::format("{} has {} GPUs and the default /dev/shm of 64 MiB",
+                                        title(workload), gpu_count(workload)));
+  found.evidence.emplace_back(
+      "NCCL documentation, Troubleshooting: shared memory between the processes of a node");
+  found.fix =
+      "add a volume {name: shm, emptyDir: {medium: Memory, sizeLimit: 8Gi}} and mount it at "
+      "/dev/shm";
+}
+
+void judge_host_ipc(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  Finding& found =
+      sink.add("kubernetes-host-ipc", file, span_of(workload.pod->member("hostIPC")->at),
+               "the pod takes the node's IPC namespace for shared memory");
+  found.evidence.emplace_back(
+      "Kubernetes documentation, Pod Security Standards: hostIPC is forbidden from Baseline on");
+  found.fix = "delete hostIPC and mount emptyDir: {medium: Memory, sizeLimit: 8Gi} at /dev/shm";
+}
+
+void judge_kubernetes(const ProjectFile& file, FindingSink& sink) {
+  std::set<const text::YamlNode*> pods;
+  for (const Workload& workload : file.workloads) {
+    if (workload.node == nullptr || workload.pod == nullptr) continue;
+    if (!workload.init_container) {
+      judge_memory_volumes(file, workload, sink);
+      judge_pod(file, workload, sink);
+    }
+    if (workload.host_ipc && !workload.gpus.empty() && pods.insert(workload.pod).second)
+      judge_host_ipc(file, workload, sink);
+  }
+}
+
+}  // namespace
+
+void judge_shared_memory(const Project& project, const std::vector<FileView>& /*views*/,
+                         FindingSink& sink) {
+  for (const auto& file : project.files) {
+    if (file->kind == FileKind::kKubernetes) judge_kubernetes(*file, sink);
+    for (const Workload& workload : file->workloads)
+      judge_engine(*file, workload, *project.knowledge, sink);
+  }
+}
+
+}  // namespace flense::lint
