@@ -5,7 +5,7 @@
 #include "device/amd_repack.h"
 #include "device/amd_target.h"
 #include "device/layout.h"
-#include "device/standing.h"
+#include "device/region_standing.h"
 
 namespace flense::device {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "device/fatbin.h"
-#include "device/standing.h"
+#include "device/region_standing.h"
 #include "elf/edit.h"
 
 namespace flense::device {

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "device/amd_prune.h"
+#include "device/keep_rule.h"
 #include "device/layout.h"
-#include "device/rules.h"
-#include "device/standing.h"
+#include "device/region_standing.h"
 
 namespace flense::device {
 namespace {

@@ -1,4 +1,4 @@
-#include "device/standing.h"
+#include "device/region_standing.h"
 
 #include <algorithm>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "device/rules.h"
+#include "device/keep_rule.h"
 
 #include <algorithm>
 #include <set>

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "device/prune.h"
-#include "device/standing.h"
+#include "device/region_standing.h"
 
 namespace flense::device {
 

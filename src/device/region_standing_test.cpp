@@ -1,4 +1,4 @@
-#include "device/standing.h"
+#include "device/region_standing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "device/rules.h"
+#include "device/keep_rule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
