@@ -78,7 +78,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<Finding> findings;
   FindingSink sink(rules(), findings);
   for (RuleFamily* const family :
-       {judge_workload, judge_compose_gpu, judge_kubernetes_gpu, judge_io})
+       {judge_shared_memory, judge_gpu_access, judge_compose_gpu, judge_kubernetes_gpu, judge_io})
     family(project, {}, sink);
   for (const Finding& finding : findings) {
     expect(!finding.message.empty() && !finding.fix.empty());

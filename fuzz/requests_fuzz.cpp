@@ -59,9 +59,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto syntax : {ArchitectureSyntax::kTorch, ArchitectureSyntax::kCmake,
                             ArchitectureSyntax::kNvcc, ArchitectureSyntax::kRocm}) {
     const ArchitectureList list = read_architectures(text.substr(0, 300), syntax);
-    // A mended list is well spelt.
-    if (!list.mended.empty() && syntax != ArchitectureSyntax::kNvcc)
-      expect(read_architectures(list.mended, syntax).well_spelt);
+    // A corrected list is well spelt.
+    if (!list.corrected.empty() && syntax != ArchitectureSyntax::kNvcc)
+      expect(read_architectures(list.corrected, syntax).well_spelt);
   }
   return 0;
 }
