@@ -93,7 +93,8 @@ class Structure(harness.Case):
         self.assertTrue(page.startswith("<!doctype html>"))
         self.assertTrue(page.endswith("</html>\n"))
         self.flense("inspect", self.input, "--html", "-", "--json", expect=2)
-        self.flense("inspect", self.input, "--html", self.path("no/such/folder.html"), expect=4)
+        refused = self.flense("inspect", self.input, "--html", self.path("no/such/folder.html"), expect=4)
+        self.assertIn(f"--html: there is no directory {self.path('no/such')}", refused.err)
         both = self.flense("inspect", self.input, "--html", self.path("r.html"), "--json")
         self.assertIn("layers", both.json)
         again = self.flense("inspect", self.input, "--no-cache", "--html", "-").out

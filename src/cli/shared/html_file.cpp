@@ -14,7 +14,7 @@ Result<std::string> in_a_directory(const std::string& file, std::string_view opt
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   std::error_code error;
   if (!folder.empty() && !std::filesystem::is_directory(folder, error))
-    return fail(Code::kEnvironment, "{}: there is not a directory {}", option, folder.string());
+    return fail(Code::kEnvironment, "{}: there is no directory {}", option, folder.string());
   return file;
 }
 
