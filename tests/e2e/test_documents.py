@@ -48,6 +48,14 @@ class Documents(harness.Case):
                 report = self.flense("inspect", target, "--json", *options, expect=None).json
                 self.conforms(report, "flense/inventory/v1")
 
+    def test_budgets_are_the_rows_of_the_table(self):
+        rows = self.load(os.path.join(harness.TOP, "data/budgets.json"))["platforms"]["rows"]
+        refused = self.flense("inspect", "--budget", "none", self.input, expect=2)
+        self.assertIn(f"--budget takes {', '.join(row['name'] for row in rows)}, not 'none'", refused.err)
+        for row in rows:
+            budgets = self.flense("inspect", "--budget", row["name"], self.input, "--json").json["budgets"]
+            self.assertEqual([one["limit_bytes"] for one in budgets], [row["unpacked_bytes"]])
+
     def test_plan(self):
         file = self.path("plan.json")
         printed = self.slim("--dry-run", "--plan", file)
