@@ -20,7 +20,7 @@ class Config(containers.Case):
         """Of an image with these in its configuration: `expect` as status; `said` in the error."""
         name = ", ".join(f"{key}={str(value)[:60]!r}" for key, value in settings.items())
         with self.subTest(settings=name):
-            image = self.archive(test_run.busybox_layer().symlink("work", "/etc").folder("a\nb"), "config.tar", **settings)
+            image = self.archive(test_run.busybox_layer().symlink("linked", "/etc").folder("a\nb"), "config.tar", **settings)
             result = self.run_image(*options, image, *command, expect=None, cwd="/")
             self.assertEqual(result.status, expect, f"{result.out[-500:]}{result.err[-500:]}")
             self.assertIn(said, result.err)
@@ -63,12 +63,12 @@ class Config(containers.Case):
             self.look(125, "the configuration's WorkingDir is not a text", WorkingDir=value)
         self.look(125, "cannot be passed", WorkingDir="/\0")
         self.look(125, "cannot be passed", WorkingDir="/" + LONG)
-        for value in ("/etc\n", "/etc\x1b[2J", "/nowhere", "/" + "a/" * 3000, "/" + "a" * 300, "/etc/passwd/", "/work/.../",
+        for value in ("/etc\n", "/etc\x1b[2J", "/nowhere", "/" + "a/" * 3000, "/" + "a" * 300, "/etc/passwd/", "/linked/.../",
                       "/ "):
             self.look(125, "the working directory", WorkingDir=value)
         for value, seen in (("", "/"), ("etc", "/"), ("./etc", "/"), ("../..", "/"), ("/", "/"), ("//etc//.", "/etc"),
-                            ("/../../etc", "/etc"), ("/work", "/etc"), ("/work/../tmp", "/tmp"),
-                            ("/work/" + "./" * 2000, "/etc"), ("/a\nb", "/a\nb"),
+                            ("/../../etc", "/etc"), ("/linked", "/etc"), ("/linked/../tmp", "/tmp"),
+                            ("/linked/" + "./" * 2000, "/etc"), ("/a\nb", "/a\nb"),
                             ("/etc/" + "../etc/" * 500, "/etc")):
             self.look(0, out=f"started\n{seen}\n", WorkingDir=value)
 

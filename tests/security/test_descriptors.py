@@ -95,10 +95,10 @@ class Descriptors(attack.Attack):
         with self.engine_stays_out() as env:
             results = []
             for target in ["/proc/self/fd/5", "/proc/self/cwd", "../proc/self/fd/12", "/second"]:
-                layer = attack.layer().symlink("work", target).symlink("second", "/proc/self/fd/5")
-                image = self.archive(layer, "link.tar", WorkingDir="/work")
+                layer = attack.layer().symlink("first", target).symlink("second", "/proc/self/fd/5")
+                image = self.archive(layer, "link.tar", WorkingDir="/first")
                 results.append(self.attack(*mode, image, "sh", "-c", self.steal(), env=env))
-                results.append(self.attack(*mode, "-w", "/work/..", image, "sh", "-c", self.steal(), env=env))
+                results.append(self.attack(*mode, "-w", "/first/..", image, "sh", "-c", self.steal(), env=env))
             self.all_refused(results)
 
     @in_modes()
