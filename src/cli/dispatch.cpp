@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <array>
+#include <span>
 
-#include "base/version.h"
+#include "base/ascii.h"
 #include "cli/config.h"
 #include "cli/help.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/suggest.h"
+#include "cli/version.h"
 #include "launch/container/numa.h"
 #include "launch/container/stage.h"
 
@@ -98,7 +100,7 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
     return 0;
   }
   if (word == "--version" || word == "-V") {
-    TRY_DO(write_text(io, fmt::format("flense {}\n", kVersion)));
+    TRY_DO(print_version(is_one_of("--json", std::span(args).subspan(1)), io));
     return 0;
   }
   if (word == launch::kPlaceWord) return place(args, io);

@@ -60,7 +60,7 @@ std::string overview() {
   out +=
       "\nOptions:\n"
       "  -h, --help    show this, or the help of a command\n"
-      "  --version     show the version\n\n"
+      "  --version     show the version; with --json also the build, tables and libraries\n\n"
       "flense help COMMAND shows the options of a command.\n";
   return out;
 }

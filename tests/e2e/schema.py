@@ -7,7 +7,7 @@ import os
 import re
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schemas")
-TYPES = {"number": (int, float), "object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+TYPES = {"null": type(None), "number": (int, float), "object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
 SILENT = {"$schema", "$id", "title", "description", "definitions"}
 
 
@@ -37,7 +37,8 @@ def complaints(document, name):
                 check(root["definitions"][rule.removeprefix("#/definitions/")], value, place)
             elif key == "type":
                 # To Python, True is an integer.
-                if not isinstance(value, TYPES[rule]) or (rule == "integer" and isinstance(value, bool)):
+                if not any(isinstance(value, TYPES[kind]) and not (kind == "integer" and isinstance(value, bool))
+                           for kind in ([rule] if isinstance(rule, str) else rule)):
                     complain(f"no {rule}")
                     return
             elif key in ("const", "enum"):
