@@ -1,7 +1,7 @@
 #include "codec/legacy_digest.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <openssl/md5.h>
+#include <openssl/sha.h>
 
 #include <array>
 #include <span>
@@ -10,59 +10,46 @@
 
 namespace flense::codec {
 
-namespace {
-
-struct Raw {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned size = 0;
-};
-
-/// A digest needs nothing of openssl.cnf, which may name modules to load.
-void skip_configuration() {
-  static const int kDone = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
-  static_cast<void>(kDone);
-}
-
-Raw digest(Bytes bytes, const EVP_MD* kind) {
-  Raw raw;
-  skip_configuration();
-  EVP_Digest(bytes.data(), bytes.size(), raw.bytes.data(), &raw.size, kind, nullptr);
-  return raw;
-}
-
-}  // namespace
-
-std::string md5_hex(Bytes bytes) {
-  const Raw raw = digest(bytes, EVP_md5());
-  std::string out;
-  for (unsigned i = 0; i < raw.size; ++i) out += fmt::format("{:02x}", raw.bytes[i]);
-  return out;
-}
+// As in sha256.cpp: what goes through EVP brings every algorithm of OpenSSL into the program.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 struct Md5::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { EVP_DigestInit_ex(context, EVP_md5(), nullptr); }
-  ~State() { EVP_MD_CTX_free(context); }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
+  MD5_CTX context{};
+  State() { MD5_Init(&context); }
 };
 
 Md5::Md5() : state_(std::make_unique<State>()) {}
 Md5::~Md5() = default;
 
 void Md5::update(Bytes bytes) {
-  EVP_DigestUpdate(state_->context, bytes.data(), bytes.size());
+  MD5_Update(&state_->context, bytes.data(), bytes.size());
 }
 
 std::array<std::byte, 16> Md5::take() {
   std::array<std::byte, 16> out{};
-  EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(out.data()), nullptr);
+  MD5_Final(reinterpret_cast<unsigned char*>(out.data()), &state_->context);
   return out;
 }
 
 std::string sha1_base64(Bytes bytes) {
-  const Raw raw = digest(bytes, EVP_sha1());
-  return base64(std::as_bytes(std::span(raw.bytes).first(raw.size)));
+  SHA_CTX context{};
+  SHA1_Init(&context);
+  SHA1_Update(&context, bytes.data(), bytes.size());
+  std::array<unsigned char, SHA_DIGEST_LENGTH> raw{};
+  SHA1_Final(raw.data(), &context);
+  return base64(std::as_bytes(std::span(raw)));
+}
+
+#pragma GCC diagnostic pop
+
+std::string md5_hex(Bytes bytes) {
+  Md5 hash;
+  hash.update(bytes);
+  std::string out;
+  for (const std::byte byte : hash.take())
+    out += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return out;
 }
 
 }  // namespace flense::codec

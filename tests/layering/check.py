@@ -60,8 +60,6 @@ ADAPTERS = {
     "squashfs/": {"codec"},
     "lzma.h": {"codec"},
     "lz4": {"codec"},
-    "lzo/": {"codec"},
-    "bzlib.h": {"codec"},
 }
 # main.cpp hands the streams to base/screen.h; the trace gives its child another standard error.
 STREAM_OWNERS = {"src/main.cpp", "src/base/progress.cpp", "src/slim/sandbox/trace.cpp"}

@@ -158,15 +158,16 @@ struct TarReader::State {
 
   Result<Bytes> content_next(std::uint64_t max) {
     if (!sparse) return stored_next(max);
-    static constexpr std::array<std::byte, 65536> kZeros{};
+    // Not const: a constant would lie in the program's file, all 64 KiB of it.
+    static constinit std::array<std::byte, 65536> zeros{};
     while (span < spans.size() && logical == spans[span].offset + spans[span].size) ++span;
     if (logical == logical_size) return Bytes{};
     const std::uint64_t data_begin = span < spans.size() ? spans[span].offset : logical_size;
     if (logical < data_begin) {
       const std::uint64_t count =
-          std::min<std::uint64_t>({max, data_begin - logical, kZeros.size()});
+          std::min<std::uint64_t>({max, data_begin - logical, zeros.size()});
       logical += count;
-      return Bytes(kZeros).first(count);
+      return Bytes(zeros).first(count);
     }
     const std::uint64_t left = spans[span].offset + spans[span].size - logical;
     TRY(const Bytes chunk, stored_next(std::min(max, left)));
