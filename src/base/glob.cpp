@@ -36,17 +36,32 @@ bool match_class(std::string_view pattern, std::size_t& at, char c) {
 /// Walks a path or a pattern component by component; "" is one component, which is empty.
 class Components {
  public:
-  explicit Components(std::string_view text) : text_(text) {}
+  explicit Components(std::string_view text) : text_(text), end_(end_of(0)) {}
   bool done() const { return at_ > text_.size(); }
-  std::string_view now() const { return text_.substr(at_, end() - at_); }
-  void next() { at_ = end() + 1; }
+  std::string_view now() const { return text_.substr(at_, end_ - at_); }
+  void next() {
+    at_ = end_ + 1;
+    if (!done()) end_ = end_of(at_);
+  }
 
  private:
-  std::size_t end() const { return std::min(text_.find('/', at_), text_.size()); }
+  std::size_t end_of(std::size_t at) const { return std::min(text_.find('/', at), text_.size()); }
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::size_t end_;
 };
+
+/// What stands before the first and after the last special character has to stand in the path, at
+/// its begin and its end. Most patterns fit few paths: this spares looking at the rest.
+bool can_match(std::string_view pattern, std::string_view path) {
+  constexpr std::string_view kSpecial = "*?[]\\";
+  const std::size_t first = pattern.find_first_of(kSpecial);
+  if (first == std::string_view::npos) return pattern == path;
+  std::string_view tail = pattern.substr(pattern.find_last_of(kSpecial) + 1);
+  if (tail.starts_with('/')) tail.remove_prefix(1);  // "**/" also matches no component at all
+  return path.starts_with(pattern.substr(0, first)) && path.ends_with(tail);
+}
 
 /// Neither classes nor escapes, and "**" for whole components only, as nearly all patterns are.
 bool goes_by_components(std::string_view pattern) {
@@ -107,6 +122,7 @@ bool match_components(std::string_view pattern_text, std::string_view path_text)
 bool glob_match(std::string_view pattern, std::string_view path) {
   if (!pattern.empty() && pattern.front() == '/') pattern.remove_prefix(1);
   if (!path.empty() && path.front() == '/') path.remove_prefix(1);
+  if (!can_match(pattern, path)) return false;
   if (goes_by_components(pattern)) return match_components(pattern, path);
   // Dynamic programming over (pattern, path), one row at a time: linear in the product, so a
   // hostile pattern cannot blow up.
