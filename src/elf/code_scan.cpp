@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace flense::elf {
 namespace {
@@ -40,6 +41,14 @@ bool can_follow_opcode(const std::uint8_t* code, std::size_t modrm) {
   return modrm >= 5 && code[modrm - 5] == 0x62;
 }
 
+/// Of eight bytes of code, the highest bit of each that reads as a ModRM byte with mod 00, rm 101.
+/// Most code has none in eight bytes.
+constexpr std::uint64_t rip_relative(std::uint64_t eight) {
+  constexpr std::uint64_t kEach = 0x0101010101010101, kLow = 0x7f * kEach;
+  const std::uint64_t other = (eight & 0xc7 * kEach) ^ 0x05 * kEach;
+  return ~(((other & kLow) + kLow) | other | kLow);
+}
+
 std::uint64_t sign_extend(std::uint64_t value, unsigned bits) {
   const std::uint64_t sign = std::uint64_t{1} << (bits - 1);
   return (value ^ sign) - sign;
@@ -56,19 +65,31 @@ void scan_x86_64(Bytes code, std::uint64_t address, const std::vector<Range>& ra
   constexpr std::array<std::uint64_t, 4> kImmediates = {0, 1, 2, 4};
   const std::uint64_t lowest = ranges.front().begin - kImmediates.back();
   const std::uint64_t span = ranges.back().end - lowest;
-  for (std::size_t modrm = 1; modrm + kDisplacement < code.size(); ++modrm) {
-    // RIP-relative means mod 00, rm 101, without a SIB byte: the displacement follows at once.
-    if ((bytes[modrm] & 0xc7U) != 0x05U) continue;
+  const auto judge = [&](std::size_t modrm) {
+    // RIP-relative means no SIB byte: the displacement follows at once.
     const std::size_t at = modrm + 1;
     const std::uint64_t target =
         address + at + kDisplacement + sign_extend(load_le<std::uint32_t>(code, at), 32);
-    if (target - lowest >= span || !can_follow_opcode(bytes, modrm)) continue;
+    if (target - lowest >= span || !can_follow_opcode(bytes, modrm)) return;
     const Range* reported = nullptr;
     for (const std::uint64_t immediate : kImmediates) {
       const Range* range = find_range(ranges, target + immediate);
       if (range != nullptr && range != reported) hit(address + at, target + immediate);
       if (range != nullptr) reported = range;
       if (bytes[modrm - 1] == kLea) break;
+    }
+  };
+  // Behind the last of them there is no room for a displacement.
+  const std::size_t end = code.size() - kDisplacement;
+  for (std::size_t block = 0; block < end; block += 8) {
+    std::uint64_t eight = 0;
+    if (block + 8 <= code.size())
+      eight = load_le<std::uint64_t>(code, block);
+    else
+      for (std::size_t i = block; i < end; ++i) eight |= std::uint64_t{bytes[i]} << 8 * (i - block);
+    for (std::uint64_t left = rip_relative(eight); left != 0; left &= left - 1) {
+      const std::size_t modrm = block + static_cast<std::size_t>(std::countr_zero(left)) / 8;
+      if (modrm > 0 && modrm < end) judge(modrm);
     }
   }
 }

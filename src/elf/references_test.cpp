@@ -46,6 +46,25 @@ TEST(References, RelativeRelocationsAndExportedLabels) {
   }
 }
 
+TEST(CodeScan, AnOperandAtAnyPlaceOfAnyLengthIsFound) {
+  constexpr std::uint64_t kAddress = 0x1000, kTarget = 0x900000;
+  for (std::size_t size = 6; size < 40; ++size)
+    for (std::size_t modrm = 1; modrm + 5 <= size; ++modrm) {
+      std::string code(size, '\x90');
+      code[modrm - 1] = '\x8d';  // lea
+      code[modrm] = '\x3d';
+      const std::size_t at = modrm + 1;
+      code.replace(at, 4, pack(static_cast<std::uint32_t>(kTarget - (kAddress + at + 4))));
+      std::vector<std::uint64_t> hits;
+      scan_x86_64(as_bytes(code), kAddress, {{kTarget, kTarget + 1}},
+                  [&](std::uint64_t where, std::uint64_t target) {
+                    EXPECT_EQ(target, kTarget);
+                    hits.push_back(where);
+                  });
+      EXPECT_THAT(hits, ::testing::ElementsAre(kAddress + at)) << size << " " << modrm;
+    }
+}
+
 TEST(References, PackedRelativeRelocations) {
   Library library = make_library({.relr = true});
   const auto found = find(library, {{library.region(2), library.region(2) + 1}});
