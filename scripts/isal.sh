@@ -6,7 +6,9 @@
 set -euo pipefail
 
 target=${XDG_CACHE_HOME:-$HOME/.cache}/flense/isal
-[ ! -f "$target/lib/libisal.a" ] || exit 0
+here=$(realpath "$0")
+made_by_this() { cmp -s "$here" "$target/recipe" && [ -f "$target/lib/libisal.a" ]; }
+! made_by_this || exit 0
 mkdir -p "$(dirname "$target")"
 work=$(mktemp -d "$target.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -27,9 +29,17 @@ cd "$work"
 apt-get "${from[@]}" update >log 2>&1 || true
 apt-get "${from[@]}" source libisal >>log 2>&1 || { cat log >&2; exit 4; }
 cd libisal-*/
-make -s -f Makefile.unx -j"$(nproc)" units="crc igzip" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
+# Hardened as the preset release hardens our files.
+flags="-Wall -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
+  -fcf-protection=full -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections -frecord-gcc-switches
+  -ffile-prefix-map=$PWD=."
+make -s -f Makefile.unx -j"$(nproc)" units="crc igzip" CFLAGS_="${flags//$'\n'/ }" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
 cp bin/isa-l.a "$work/done/lib/libisal.a"
 cp include/*.h "$work/done/include/isa-l/"
+# For the bill of materials of a release.
+sed -n 's/^\(Source\|Version\): //p' ../libisal_*.dsc | paste -sd ' ' >"$work/done/source"
 sync "$work/done/lib/libisal.a"
+cp "$here" "$work/done/recipe"
 # Who comes second keeps what is there.
-mv -T "$work/done" "$target" 2>/dev/null || [ -f "$target/lib/libisal.a" ]
+made_by_this || mv -T "$target" "$work/old" 2>/dev/null || true
+mv -T "$work/done" "$target" 2>/dev/null || made_by_this
