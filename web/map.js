@@ -7,7 +7,12 @@ import { element } from "./dom.js";
 import { percent, size } from "./format.js";
 import { boxes, icicle, NAMED, unwrapped } from "./layout.js";
 
-const CHARACTER = 6.7; // pixels of one at the size of the labels, on average
+const LEAST_NAME = 44; // pixels: what a name is cut down to, about five characters and the dots
+
+// Measures names as report.css has them drawn.
+const pen = document.createElement("canvas").getContext("2d");
+const FONT = `12px ${getComputedStyle(document.body).fontFamily}`;
+const drawn = (text) => pen.measureText(text).width;
 
 /// Directories show in a strip what they hold, by class.
 function strip(model, node, after) {
@@ -24,14 +29,15 @@ function strip(model, node, after) {
   return `linear-gradient(to bottom, ${stops.join(", ")})`;
 }
 
-/// The end of a long path says more than its beginning.
+/// The end of a long path says more than its beginning, and two letters of a name say nothing.
 function fitted(text, width) {
-  const room = Math.floor(width / CHARACTER);
-  if (text.length <= room || !text.includes("/")) return text;
+  if (drawn(text) <= width) return text;
+  if (width < LEAST_NAME) return "";
+  if (!text.includes("/")) return text;
   const parts = text.split("/");
   let out = parts.pop();
-  while (parts.length > 0 && out.length + parts.at(-1).length + 3 <= room) out = `${parts.pop()}/${out}`;
-  return `…/${out}`;
+  while (parts.length > 0 && drawn(`…/${parts.at(-1)}/${out}`) <= width) out = `${parts.pop()}/${out}`;
+  return drawn(`…/${out}`) <= width ? `…/${out}` : out;
 }
 
 export class TreeMap {
@@ -106,9 +112,12 @@ export class TreeMap {
     cell.className = `cell is-${kind}${one.box ? " box" : one.depth === 0 ? " root" : ""}${this.#dimmed(node) ? " dim" : ""}${tall ? "" : " bare"}`;
     if (!leaf) style.setProperty("--strip", strip(model, node, state.after));
     const [name, bytes] = cell.children;
-    const wide = one.width >= 110;
-    name.textContent = tall ? fitted(model.label(node, one.outer), one.width - (wide ? 76 : 14)) : "";
-    bytes.textContent = tall && wide ? size(this.#shown(node)) : "";
+    pen.font = `${leaf ? 400 : 550} ${FONT}`;
+    const label = model.label(node, one.outer), figure = size(this.#shown(node));
+    const room = one.width - (one.box ? 10 : 17), rest = room - 8 - drawn(figure);
+    const both = rest >= Math.min(drawn(label), 90);
+    name.textContent = tall ? fitted(label, both ? rest : room) : "";
+    bytes.textContent = tall && both ? figure : "";
     cell.dataset.node = node;
     cell.tabIndex = node === state.focus ? 0 : -1;
     cell.setAttribute("aria-level", one.depth + 1);

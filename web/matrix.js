@@ -81,7 +81,7 @@ export function matrix(model, actions) {
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "File"), element("th", { scope: "col", class: "number" }, "All"),
           ...columns.map((column) => element("th", { scope: "col", class: "number" }, column)))),
         element("tbody", { class: "sum" }, element("tr", {}, element("th", { scope: "row" }, "all files"),
-          element("td", { class: "number" }, shortSize(totals.reduce((sum, one) => sum + one[1], 0))),
+          element("td", { class: "number" }, shortSize(device)),
           ...columns.map((column, i) => cellOf(totals[i], mostTotal, column)))),
         body)), more);
 }

@@ -155,6 +155,26 @@ class InBrowser(harness.Case):
         # Nothing is asked of anybody: the page itself is the one request.
         self.assertEqual(len(self.browser.requests), 1)
 
+    def test_the_matrix_sums_what_the_files_hold(self):
+        """Device code also has headers and padding, which belong to no architecture."""
+        self.sample()
+        with open(self.path("r.html"), encoding="utf-8") as report:
+            page = report.read()
+        with open(self.path("r.html"), "w", encoding="utf-8") as report:
+            report.write(re.sub(r'"device":(\d+)', lambda found: f'"device":{2 * int(found[1])}', page))
+        self.browser.open(self.path("r.html"))
+        said, summed = (float(re.match(r"[\d.]+", self.text(one))[0]) for one in ("#device-code p", ".matrix .sum td"))
+        self.assertAlmostEqual(said, summed, delta=0.06)
+
+    def test_names_are_whole_or_long_enough_to_tell(self):
+        self.sample()
+        for width in range(400, 1300, 60):
+            self.browser.look(width, 800)
+            self.browser.open(self.path("r.html"))
+            cut = self.browser.run("[...document.querySelectorAll('.cell .name')].filter(one => one.scrollWidth > one.clientWidth)"
+                                   ".map(one => [one.clientWidth, one.textContent])")
+            self.assertEqual([one for one in cut if one[0] < 40], [], width)
+
     def test_click_hover_and_breadcrumbs(self):
         self.sample()
         self.browser.click(self.cell("libfake.so.1"))
