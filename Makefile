@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := release
-.PHONY: release demo test test-dev bench fuzz format format-check tidy install setup clean
+.PHONY: release demo test test-dev bench fuzz format format-check tidy install dist setup clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -16,7 +16,7 @@ setup:
 
 release:
 	scripts/setup.sh build
-	cmake --preset release >/dev/null
+	cmake --preset release -DFLENSE_COMMIT=$(COMMIT) >/dev/null
 	cmake --build build/release -j$(JOBS) --target flense
 	@ls -l build/release/flense
 
@@ -54,5 +54,13 @@ tidy:
 install: release
 	install -D -m 0755 build/release/flense $(DESTDIR)$(PREFIX)/bin/flense
 
+# What a release consists of: the same bytes for the same commit.
+# --version --json names the commit unless something is changed.
+dist:
+	$(MAKE) release COMMIT=$$(git diff-index --quiet HEAD -- && git rev-parse HEAD)
+	scripts/setup.sh dist
+	rm -rf dist
+	scripts/dist/make_dist.py build/release/flense dist
+
 clean:
-	rm -rf build
+	rm -rf build dist

@@ -2,27 +2,29 @@
 # Installs what flense needs from the distribution: Debian 12 (Ubuntu 24.04 has the same names, untried), as root or through sudo.
 # ISA-L comes built from its source package (scripts/isal.sh). Nothing happens when everything is there.
 #
-#   scripts/setup.sh [build] [demo] [test] [bench]     default: build demo test bench
+#   scripts/setup.sh [build] [demo] [test] [bench] [dist]     default: build demo test bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build="cmake ninja-build g++ pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libgtest-dev libgmock-dev
-  librapidcheck-dev libzstd-dev zlib1g-dev libssl-dev libsquashfs-dev liblzma-dev liblz4-dev liblzo2-dev
-  libbz2-dev libseccomp-dev libyaml-dev libtomlplusplus-dev dpkg-dev nasm make git esbuild node-d3-hierarchy node-d3-selection"
+  librapidcheck-dev libzstd-dev zlib1g-dev libssl-dev libsquashfs-dev liblzma-dev liblz4-dev
+  libseccomp-dev libyaml-dev libtomlplusplus-dev dpkg-dev nasm make git esbuild node-d3-hierarchy node-d3-selection"
 demo="python3 python3-pip mmdebstrap debian-archive-keyring bubblewrap ca-certificates tar gzip"
-test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblewrap ca-certificates binutils
+test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblewrap ca-certificates binutils gnupg
   elfutils patchelf gdb llvm-19 clang-19 clang-tools-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache skopeo umoci
   podman buildah crun runc golang-github-opencontainers-specs-dev python3-jsonschema uidmap docker.io docker-registry squashfs-tools squashfs-tools-ng isal zstd lz4 xz-utils openssl attr libcap2-bin busybox-static strace
-  python3-yaml patch slurmctld slurmd slurm-client munge chromium"
+  groff-base libisal2 python3-yaml patch slurmctld slurmd slurm-client munge chromium"
 bench="python3 python3-pip python3-venv libbenchmark-dev skopeo isal openssl gzip zstd podman docker-registry iproute2"
+# libisal2 has the licence of what scripts/isal.sh builds.
+dist="python3 libisal2"
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build demo test bench)
 wanted=()
 for group in "${groups[@]}"; do
   case $group in
-    build | demo | test | bench) read -r -d '' -a names <<<"${!group}" || true ;;
-    *) echo "setup: unknown group '$group' (build, demo, test, bench)" >&2; exit 2 ;;
+    build | demo | test | bench | dist) read -r -d '' -a names <<<"${!group}" || true ;;
+    *) echo "setup: unknown group '$group' (build, demo, test, bench, dist)" >&2; exit 2 ;;
   esac
   wanted+=("${names[@]}")
 done
