@@ -60,6 +60,18 @@ TEST(Knowledge, TheTablesFitEachOther) {
   }
 }
 
+TEST(Knowledge, ReleasesOfFlenseCanBeDownloaded) {
+  const testing::TempDir directory;
+  std::ofstream(directory / "releases.json")
+      << R"({"flense": {"downloads": "https://x.example", "rows": [{"version": "9.8.7"}]}})";
+  const auto own = Knowledge::load(directory.string());
+  ASSERT_TRUE(own.has_value());
+  EXPECT_EQ(own->releases.flense.front().url,
+            "https://x.example/v9.8.7/flense-9.8.7-linux-x86_64.tar.gz");
+  for (const FlenseRelease& row : test_tables().releases.flense)
+    EXPECT_TRUE(row.url.starts_with("https://")) << row.url << ": `downloads` is the address";
+}
+
 TEST(GpuClass, EveryProductHasOne) {
   const ForwardCompat& tables = test_tables().forward_compat;
   for (const GpuProduct& product : test_tables().gpus.products) {

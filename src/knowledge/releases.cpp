@@ -1,5 +1,6 @@
 #include "knowledge/releases.h"
 
+#include "base/format.h"
 #include "knowledge/table_rows.h"
 
 namespace flense::knowledge {
@@ -46,6 +47,15 @@ Releases Releases::read(const TableSet& tables) {
   images.each([&](const Json& row) {
     out.images.push_back(
         {text_at(row, "use"), text_at(row, "image"), images.source(row, text_at(row, "use"))});
+  });
+  const TableRows flense = section("flense");
+  const std::string downloads = text_at(tables.table("releases")["flense"], "downloads");
+  flense.each([&](const Json& row) {
+    const std::string version = text_at(row, "version");
+    out.flense.push_back(
+        {version, text_at(row, "sha256"),
+         fmt::format("{}/v{}/flense-{}-linux-x86_64.tar.gz", downloads, version, version),
+         flense.source(row, version)});
   });
   return out;
 }

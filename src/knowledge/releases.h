@@ -42,6 +42,12 @@ struct PlainImage {
   std::string use, image, source;
 };
 
+/// A release of flense itself.
+struct FlenseRelease {
+  std::string version, sha256, url;  ///< of its tarball
+  std::string source;
+};
+
 struct Releases {
   static Releases read(const TableSet& tables);
 
@@ -50,6 +56,7 @@ struct Releases {
   std::vector<CondaRelease> conda;
   std::vector<ToolkitImage> toolkits;
   std::vector<PlainImage> images;
+  std::vector<FlenseRelease> flense;
 
   /// Null when no row is for that use.
   const PlainImage* image(std::string_view use) const;

@@ -202,6 +202,12 @@ Marks marks_for(const Project& project, const Knowledge& tables) {
       {"amd", project.chosen.vendor == "amd" ? "yes" : ""},
   };
   for (auto& [name, value] : build_args(project.chosen, choice, tables)) out[name] = value;
+  if (const auto& releases = tables.releases.flense; releases.empty())
+    out["unpublished"] = "yes";
+  else
+    out.insert({{"flense_version", releases.front().version},
+                {"flense_sha256", releases.front().sha256},
+                {"flense_url", releases.front().url}});
   return out;
 }
 

@@ -22,8 +22,9 @@ std::vector<std::vector<std::string>> hosts_for(const Template& one) {
           {"b200@580.95.05"},    {"h100@580.95.05", "l4@550.54.15", "a100@535.104.05"}};
 }
 
-Project made(const Template& one, const std::vector<std::string>& words) {
-  Result<Project> out = make_project(one, hosts(words), tables());
+Project made(const Template& one, const std::vector<std::string>& words,
+             const knowledge::Knowledge& from = tables()) {
+  Result<Project> out = make_project(one, hosts(words), from);
   EXPECT_TRUE(out) << one.name << ": " << (out ? "" : out.error().message);
   return out ? std::move(*out) : Project();
 }
@@ -147,6 +148,27 @@ TEST(ProjectTest, VendorsDoNotMix) {
   }
   EXPECT_TRUE(has(text_of(amd, "kubernetes.yaml"), "amd.com/gpu: 1"));
   EXPECT_TRUE(has(text_of(amd, "compose.yaml"), "/dev/kfd"));
+}
+
+TEST(ProjectTest, TheWorkflowTakesTheNewestReleaseOrSaysThatNoneIsThere) {
+  knowledge::Knowledge with = tables();
+  with.releases.flense = {{"9.8.7", "aaaa", "https://x.example/9.8.7.tar.gz", "row of 9.8.7"},
+                          {"9.8.6", "bbbb", "https://x.example/9.8.6.tar.gz", "row of 9.8.6"}};
+  const Project project = made(named("jax"), {"l4@580.95.05"}, with);
+  const std::string workflow = text_of(project, ".github/workflows/image.yml");
+  EXPECT_TRUE(has(workflow, "\"https://x.example/9.8.7.tar.gz\""));
+  EXPECT_TRUE(has(workflow, "\"aaaa  flense.tar.gz\" | sha256sum --check"));
+  EXPECT_FALSE(has(workflow, "no release"));
+  EXPECT_TRUE(has(text_of(project, "README.md"), "| flense | `9.8.7` |"));
+  EXPECT_FALSE(has(text_of(project, "README.md"), "no release"));
+  EXPECT_EQ(project.reasons.back().source, "row of 9.8.7");
+
+  with.releases.flense.clear();
+  const Project none = made(named("jax"), {"l4@580.95.05"}, with);
+  EXPECT_TRUE(
+      has(text_of(none, ".github/workflows/image.yml"), "# TO DO: no release was published"));
+  EXPECT_FALSE(has(text_of(none, ".github/workflows/image.yml"), "curl"));
+  EXPECT_TRUE(has(text_of(none, "README.md"), "| flense | `none` | no release was published"));
 }
 
 TEST(ProjectTest, TheSameHostCountsOnce) {

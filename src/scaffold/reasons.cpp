@@ -114,6 +114,15 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
                      major_minor(candidate.cuda), choice.native_driver),
          row == nullptr ? "" : row->source});
   }
+  if (const auto& releases = tables.releases.flense; releases.empty())
+    out.push_back({"flense", "none",
+                   "no release was published when this flense was built: the workflow says where a "
+                   "step has to put one, built from its sources, on PATH",
+                   ""});
+  else
+    out.push_back({"flense", releases.front().version,
+                   "the newest release, which the workflow downloads and verifies",
+                   releases.front().source});
   return out;
 }
 

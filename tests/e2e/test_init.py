@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 
 import harness
 import schema
@@ -146,6 +147,31 @@ class Init(harness.Case):
         dry = self.flense("init", "pytorch-inference", "--host", "l4", "-o", out, "--dry-run")
         self.assertIn("tests/test_app.py", dry.err)
         self.assertEqual(list(tree(out)), ["tests/test_app.py"])
+
+    def install_flense(self, sha256):
+        """Runs the step of a workflow that does it, as a runner would; returns what ended, and what is added to PATH."""
+        os.makedirs(self.path("tables"), exist_ok=True)
+        with open(self.path("tables/releases.json"), "w") as out:
+            json.dump({"flense": {"downloads": "file://" + self.work, "rows": [{"version": "9.8.7", "sha256": sha256}]}}, out)
+        project = self.made("jax", "--host", "l4", "--data", self.path("tables"))
+        steps = yaml.safe_load(tree(project)[".github/workflows/image.yml"])["jobs"]["image"]["steps"]
+        run, = [step["run"] for step in steps if step.get("name") == "Install flense 9.8.7"]
+        with open(self.path("PATH"), "w+") as added:
+            done = subprocess.run(["bash", "-e", "-c", run], check=False, text=True, stdout=subprocess.PIPE, timeout=50,
+                                  env={**os.environ, "RUNNER_TEMP": project, "GITHUB_PATH": added.name})
+            return done, added.read().strip()
+
+    def test_the_workflow_runs_only_what_it_verified(self):
+        os.mkdir(self.path("v9.8.7"))
+        archive = self.path("v9.8.7/flense-9.8.7-linux-x86_64.tar.gz")
+        with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+            tar.add(harness.BINARY, "flense-9.8.7-linux-x86_64/bin/flense")
+        done, added = self.install_flense(harness.file_digest(archive))
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(harness.file_digest(added + "/flense"), harness.file_digest(harness.BINARY))
+        done, added = self.install_flense("0" * 64)
+        self.assertIn("FAILED", done.stdout)
+        self.assertEqual((done.returncode, added), (1, ""))
 
     def test_what_cannot_be_written(self):
         out = self.path("project")
