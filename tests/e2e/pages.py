@@ -40,7 +40,8 @@ def without_blocks(text):
 
 def links(text):
     prose = re.sub(r"`[^`]*`", "", without_blocks(text)[0])
-    return [link for link in re.findall(r"\]\(([^)\s]+)\)", prose) if not re.match(r"[a-z]+:", link)]
+    found = re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'\bsrc(?:set)?="([^"]+)"', prose)
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
 def anchors(text):
