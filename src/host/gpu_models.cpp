@@ -1,6 +1,9 @@
 #include "host/gpu_models.h"
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "host/text_formats.h"
 #include "host/tree.h"
@@ -50,7 +53,10 @@ std::vector<std::string> nvidia_models(const std::filesystem::path& proc) {
   return {models.begin(), models.end()};
 }
 
-Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::string_view model) {
+namespace {
+
+/// Null when the table has no such product.
+const knowledge::GpuProduct* product_of_model(const knowledge::Gpus& gpus, std::string_view model) {
   const std::vector<std::string> words = words_of(model.substr(0, 256));
   const knowledge::GpuProduct* best = nullptr;
   std::size_t length = 0;
@@ -63,10 +69,27 @@ Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::stri
     consider(product.name);
     for (const std::string& alias : product.aliases) consider(alias);
   }
-  if (best == nullptr)
+  return best;
+}
+
+/// "aarch64" of a GPU that is only beside such a processor; empty for others.
+std::string cpu_beside(const knowledge::Knowledge& tables, const Gpu& gpu) {
+  const knowledge::GpuProduct* product =
+      gpu.name.value ? product_of_model(tables.gpus, *gpu.name.value) : nullptr;
+  if (product != nullptr) return product->cpu;
+  const knowledge::ArchitectureRow* row =
+      gpu.architecture.value ? tables.architectures.find(*gpu.architecture.value) : nullptr;
+  return row == nullptr ? std::string() : row->cpu;
+}
+
+}  // namespace
+
+Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::string_view model) {
+  const knowledge::GpuProduct* product = product_of_model(gpus, model);
+  if (product == nullptr)
     return fail(Code::kEnvironment, "the GPU '{}' is not in the product table", model)
         .hint("name its architecture: --gpu sm_90");
-  return best->architecture;
+  return product->architecture;
 }
 
 Text architecture_by_name(const knowledge::Gpus& gpus, std::string_view model) {
@@ -74,6 +97,29 @@ Text architecture_by_name(const knowledge::Gpus& gpus, std::string_view model) {
   return architecture
              ? Text::known(*architecture, fmt::format("product table, by the name '{}'", model))
              : Text::unknown(architecture.error().message);
+}
+
+void infer_processors(const knowledge::Knowledge& tables, std::span<Profile> profiles) {
+  std::map<std::pair<std::optional<std::string>, std::optional<std::string>>, std::string>
+      known;  // GPUs are many, kinds few
+  for (Profile& profile : profiles) {
+    Text& fact = profile.system.architecture;
+    if (fact.value || profile.gpus.empty()) continue;
+    const auto cpu_of = [&](const Gpu& gpu) -> const std::string& {
+      const auto [at, fresh] = known.try_emplace({gpu.name.value, gpu.architecture.value});
+      if (fresh) at->second = cpu_beside(tables, gpu);
+      return at->second;
+    };
+    const Gpu& first = profile.gpus.front();
+    const std::string& cpu = cpu_of(first);
+    if (cpu.empty() ||
+        !std::ranges::all_of(profile.gpus, [&](const Gpu& gpu) { return cpu_of(gpu) == cpu; }))
+      continue;
+    fact =
+        Text::known(cpu, fmt::format("product table: {} is only beside such a processor",
+                                     first.name.value.value_or(
+                                         "architecture " + first.architecture.value.value_or(""))));
+  }
 }
 
 }  // namespace flense::host

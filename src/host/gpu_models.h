@@ -2,12 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "host/profile.h"
-#include "knowledge/gpus.h"
+#include "knowledge/knowledge.h"
 
 namespace flense::host {
 
@@ -21,5 +22,9 @@ std::vector<std::string> nvidia_models(const std::filesystem::path& proc);
 Result<std::string> architecture_of_model(const knowledge::Gpus& gpus, std::string_view model);
 /// The same as a fact.
 Text architecture_by_name(const knowledge::Gpus& gpus, std::string_view model);
+
+/// Tells the processor architecture of machines all of whose GPUs are only beside one (GH200:
+/// arm64), where nothing else does.
+void infer_processors(const knowledge::Knowledge& tables, std::span<Profile> profiles);
 
 }  // namespace flense::host

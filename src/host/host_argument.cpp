@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/format.h"
+#include "host/gpu_models.h"
 #include "host/kubernetes.h"
 #include "host/node_facts.h"
 #include "host/probe.h"
@@ -125,6 +126,7 @@ Result<Profile> described_profile(std::string_view words, const knowledge::Knowl
     rest.remove_prefix(comma + 1);
   }
   if (!instance) out.gpu_count = Number::known(out.gpus.size(), kDescribed);
+  infer_processors(tables, {&out, 1});
   const bool nvidia =
       std::ranges::any_of(out.gpus, [](const Gpu& g) { return g.vendor == "nvidia"; });
   const bool amd = std::ranges::any_of(out.gpus, [](const Gpu& g) { return g.vendor == "amd"; });
@@ -157,12 +159,15 @@ Result<Profile> parse_profile(std::string_view text, const std::string& name) {
   return out;
 }
 
-Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name,
-                                            const knowledge::Knowledge& tables) {
+namespace {
+
+using Profiles = std::vector<Profile>;
+
+Result<Profiles> read_profiles(std::string_view text, const std::string& name,
+                               const knowledge::Knowledge& tables) {
   constexpr const char* kHint =
       "a host file is written by flense host --json, kubectl get nodes -o json, scontrol show node "
       "(also with --json) or sinfo -o \"%N %G %f\"";
-  using Profiles = std::vector<Profile>;
   const std::size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos) return bad_input("{} is empty", name).hint(kHint);
   if (is_slurm_text(text.substr(start)))
@@ -189,6 +194,15 @@ Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::st
     out.push_back(std::move(profile));
   }
   if (out.empty()) return bad_input("{} lists no host", name).hint(kHint);
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name,
+                                            const knowledge::Knowledge& tables) {
+  TRY(Profiles out, read_profiles(text, name, tables));
+  infer_processors(tables, out);
   return out;
 }
 

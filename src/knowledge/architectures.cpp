@@ -20,6 +20,7 @@ Architectures Architectures::read(const TableSet& tables) {
     ArchitectureRow made;
     made.architecture = row["architecture"].text();
     made.codename = row["codename"].text();
+    made.cpu = row["cpu"].text();
     made.first_cuda = row["first_cuda"].text();
     // Under its new number toolkits go on compiling for it.
     if (row["renamed_to"].text().empty()) made.last_cuda = row["last_cuda"].text();

@@ -13,6 +13,7 @@ namespace flense::knowledge {
 struct ArchitectureRow {
   std::string architecture;  ///< "9.0"
   std::string codename;      ///< "Hopper"
+  std::string cpu;           ///< "aarch64" where it is only beside such a processor
   // Empty or 0 where the table does not tell, or there is no such bound.
   std::string first_cuda, last_cuda;     ///< toolkits that compile for it
   std::string least_driver;              ///< "520.61.05", or the branch alone, "580"

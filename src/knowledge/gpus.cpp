@@ -169,7 +169,7 @@ Gpus Gpus::read(const TableSet& tables) {
   for (const text::Json& row : table["products"]["rows"].items())
     out.products.push_back({text_at(row, "name"), text_at(row, "display"),
                             text_at(row, "architecture"), text_at(row, "vendor"),
-                            texts_at(row, "aliases")});
+                            texts_at(row, "aliases"), text_at(row, "cpu")});
   out.presets = named_lists(table["presets"], "name");
   out.families = named_lists(table["families"], "code");
   for (const text::Json& row : table["architectures"]["rows"].items())

@@ -16,6 +16,7 @@ struct GpuProduct {
   std::string architecture;          ///< "9.0", "gfx942"
   std::string vendor;                ///< "nvidia", "amd"
   std::vector<std::string> aliases;  ///< further names, spelled as `name`
+  std::string cpu;                   ///< "aarch64" of a GPU that is only beside such a processor
 };
 
 /// A word for several architectures: "ampere", "100f".
