@@ -100,13 +100,13 @@ class Missing {
   std::vector<MissingLibrary>& out_;
 };
 
-/// What a library opens by name and cannot do without. The table of openings (flavour.h) is of one
-/// CUDA major, so that any version of the opened library counts.
+/// What a library opens by name and cannot do without. Any version of the opened library counts:
+/// those of CUDA and of its libraries do not go together.
 void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& survey,
                 Missing& missing) {
   for (const std::string_view opened :
        inventory::opened_by_name(file.elf->soname.empty() ? base_name(file.path) : file.elf->soname,
-                                 !file.elf->code.empty())) {
+                                 !file.elf->code.empty(), file.elf->rpath + file.elf->runpath)) {
     // Opened for several GPUs and for profiling.
     if (opened.starts_with("libnccl.") || opened.starts_with("libcupti.")) continue;
     const std::size_t end = opened.find(".so");

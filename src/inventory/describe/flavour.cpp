@@ -55,7 +55,8 @@ BaseFlavour smallest_flavour(const std::vector<LibraryUse>& files, const BuildNe
     if (in_system_cuda(file.path) && flavour_of_library(file.soname)) continue;
     if (file.path.starts_with("usr/local/cuda")) continue;
     for (const std::string& needed : file.needed) ask(file, needed, "DT_NEEDED");
-    for (const std::string_view opened : opened_by_name(file.soname, file.device_code))
+    for (const std::string_view opened :
+         opened_by_name(file.soname, file.device_code, file.search_path))
       ask(file, opened, "dlopen");
   }
   // Only this flavour holds the compiler, and only it the headers.

@@ -16,6 +16,7 @@ struct LibraryUse {
   std::string soname;  ///< or the file name where there is none
   std::vector<std::string> needed;
   bool device_code = false;
+  std::string search_path = {};  ///< RPATH and RUNPATH
 };
 
 BaseFlavour smallest_flavour(const std::vector<LibraryUse>& files, const BuildNeeds& needs);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace flense::inventory {
 namespace {
 
@@ -61,6 +63,29 @@ TEST(Flavour, OpenedByName) {
   std::vector<LibraryUse> cpu = gpu;
   cpu[0].device_code = false;
   EXPECT_EQ(smallest_flavour(cpu, {}).flavour, Flavour::kNone);
+}
+
+// jax_cuda13_pjrt 0.12: its RPATH leads to nvidia/cu13/lib, that of jax_cuda12_pjrt to a directory
+// for each library.
+TEST(Flavour, AFrameworkOpensTheCudaThatItsSearchPathLeadsTo) {
+  const auto opened = [](const char* path) {
+    const std::vector<LibraryUse> files = {{"v/site-packages/jax_plugins/xla/xla_cuda_plugin.so",
+                                            "xla_cuda_plugin.so",
+                                            {},
+                                            true,
+                                            path}};
+    std::set<std::string> out;
+    for (const FlavourReason& reason : smallest_flavour(files, {}).reasons)
+      out.insert(reason.library);
+    return out;
+  };
+  const auto cuda13 = opened("$ORIGIN/../../nvidia/cu13/lib:$ORIGIN/../../nvidia/cudnn/lib");
+  EXPECT_TRUE(cuda13.contains("libcudart.so.13"));
+  EXPECT_FALSE(cuda13.contains("libcudart.so.12"));
+  const auto cuda12 = opened("$ORIGIN/../../nvidia/cuda_runtime/lib");
+  EXPECT_TRUE(cuda12.contains("libcudart.so.12"));
+  // Of a CUDA that the table does not know nothing is claimed.
+  EXPECT_TRUE(opened("$ORIGIN/../../nvidia/cu19/lib").empty());
 }
 
 TEST(Flavour, AFullerNameServesAnOpening) {

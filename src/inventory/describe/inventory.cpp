@@ -144,7 +144,7 @@ void add_file(const Contents& contents, const VisibleFile& file, Inventory& out,
   if (!elf->unreadable.empty()) ++view.unreadable;
   view.libraries.push_back({std::string(file.path),
                             elf->soname.empty() ? std::string(name) : elf->soname, elf->needed,
-                            !elf->code.empty()});
+                            !elf->code.empty(), elf->rpath + elf->runpath});
   if (elf->regions == 0 && elf->device_bytes == 0) return;
   out.device_code.files.push_back({std::string(file.path), file.content.layer, file.size,
                                    elf->device_bytes, elf->regions, elf->code, elf->prune});

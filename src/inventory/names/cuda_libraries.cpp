@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/ascii.h"
+#include "base/numbers.h"
 
 namespace flense::inventory {
 
@@ -39,10 +40,11 @@ constexpr std::array<Supplier, 41> kSuppliers = {{
 
 struct Opening {
   std::string_view opener;  ///< SONAME
-  bool needs_device_code;
+  bool framework;
   std::array<std::string_view, 9> opened;
+  unsigned cuda = 12;  ///< of a framework
 };
-constexpr std::array<Opening, 8> kOpenings = {{
+constexpr std::array<Opening, 10> kOpenings = {{
     {"libcudnn.so.9",
      false,
      {"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_adv.so.9"}},
@@ -58,6 +60,16 @@ constexpr std::array<Opening, 8> kOpenings = {{
      true,
      {"libcudart.so.12", "libcublas.so.12", "libcublasLt.so.12", "libcufft.so.11",
       "libcusolver.so.11", "libcusparse.so.12", "libcudnn.so.9", "libcupti.so.12", "libnccl.so.2"}},
+    {"libtensorflow_cc.so.2",
+     true,
+     {"libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcufft.so.12",
+      "libcurand.so.10", "libcusolver.so.12", "libcusparse.so.12", "libcudnn.so.9", "libnccl.so.2"},
+     13},
+    {"xla_cuda_plugin.so",
+     true,
+     {"libcudart.so.13", "libcublas.so.13", "libcublasLt.so.13", "libcufft.so.12",
+      "libcusolver.so.12", "libcusparse.so.12", "libcudnn.so.9", "libcupti.so.13", "libnccl.so.2"},
+     13},
     {"libcublas.so.12", false, {"libcublasLt.so.12"}},
     {"libcublas.so.13", false, {"libcublasLt.so.13"}},
 }};
@@ -100,10 +112,20 @@ bool in_system_cuda(std::string_view path) {
              "usr/lib64/", "lib/x86_64-linux-gnu/", "lib64/"});
 }
 
-std::vector<std::string_view> opened_by_name(std::string_view soname, bool device_code) {
+std::vector<std::string_view> opened_by_name(std::string_view soname, bool device_code,
+                                             std::string_view search_path) {
+  constexpr std::string_view kDirectory = "/nvidia/cu";
+  std::uint64_t cuda = 12;
+  for (std::size_t at = search_path.find(kDirectory); at != std::string_view::npos;
+       at = search_path.find(kDirectory, at + 1)) {
+    const std::string_view rest = search_path.substr(at + kDirectory.size());
+    if (const auto number = parse_number(rest.substr(0, rest.find_first_not_of("0123456789"))))
+      cuda = *number;
+  }
   std::vector<std::string_view> out;
   for (const Opening& opening : kOpenings) {
-    if (opening.opener != soname || (opening.needs_device_code && !device_code)) continue;
+    if (opening.opener != soname) continue;
+    if (opening.framework && (!device_code || opening.cuda != cuda)) continue;
     for (const std::string_view name : opening.opened)
       if (!name.empty()) out.push_back(name);
   }

@@ -20,7 +20,9 @@ std::optional<Flavour> flavour_of_library(std::string_view soname);
 bool in_system_cuda(std::string_view path);
 
 /// SONAMEs that a library is known to open by name although it does not list them. Frameworks open
-/// theirs only in builds for GPUs, which `device_code` tells.
-std::vector<std::string_view> opened_by_name(std::string_view soname, bool device_code);
+/// theirs only in builds for GPUs, which `device_code` tells, and of the CUDA whose directory their
+/// RPATH or RUNPATH (`search_path`) names: nvidia/cu13/lib, while CUDA 12 has one for each library.
+std::vector<std::string_view> opened_by_name(std::string_view soname, bool device_code,
+                                             std::string_view search_path);
 
 }  // namespace flense::inventory

@@ -101,8 +101,9 @@ inventory::LinkFacts link_facts(const std::string& path, const inventory::ElfFac
 std::set<std::string> names_of(const std::string& path, const inventory::ElfFacts& elf) {
   std::set<std::string> out(elf.needed.begin(), elf.needed.end());
   out.insert(elf.mentions.begin(), elf.mentions.end());
-  for (const std::string_view name : inventory::opened_by_name(
-           elf.soname.empty() ? base_name(path) : elf.soname, !elf.code.empty()))
+  for (const std::string_view name :
+       inventory::opened_by_name(elf.soname.empty() ? base_name(path) : elf.soname,
+                                 !elf.code.empty(), elf.rpath + elf.runpath))
     out.emplace(name);
   return out;
 }
