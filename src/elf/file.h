@@ -72,8 +72,11 @@ class File {
   std::string runpath() const;
   std::string interpreter() const;
   std::string build_id() const;  ///< hexadecimal
-  /// Versions required of other files: {"libc.so.6", "GLIBC_2.28"} pairs from .gnu.version_r.
+  /// Versions required of other files: {"libc.so.6", "GLIBC_2.28"} pairs from .gnu.version_r. Those
+  /// that only weak references ask for are left out: the loader starts without them.
   std::vector<std::pair<std::string, std::string>> version_needs() const;
+  /// Versions that this file has symbols of, from .gnu.version_d: "GLIBCXX_3.4.30".
+  std::vector<std::string> version_definitions() const;
 
  private:
   Result<void> parse_header();

@@ -133,8 +133,9 @@ std::vector<std::pair<std::string, std::string>> File::version_needs() const {
     std::uint64_t auxiliary = at + load_le<std::uint32_t>(table, at + 8);
     for (unsigned j = 0; j < auxiliaries && range_fits(auxiliary, kEntrySize, table.size()); ++j) {
       if (needs.size() == kMaxVersions) return needs;
-      needs.emplace_back(library, string_at(strings, load_le<std::uint32_t>(table, auxiliary + 8),
-                                            kMaxVersionName));
+      if ((load_le<std::uint16_t>(table, auxiliary + 4) & VER_FLG_WEAK) == 0)
+        needs.emplace_back(library, string_at(strings, load_le<std::uint32_t>(table, auxiliary + 8),
+                                              kMaxVersionName));
       const auto next = load_le<std::uint32_t>(table, auxiliary + 12);
       if (next == 0) break;
       auxiliary += next;
@@ -144,6 +145,27 @@ std::vector<std::pair<std::string, std::string>> File::version_needs() const {
     at += next;
   }
   return needs;
+}
+
+std::vector<std::string> File::version_definitions() const {
+  std::vector<std::string> out;
+  const auto table_address = dynamic_value(DT_VERDEF);
+  const auto count = dynamic_value(DT_VERDEFNUM);
+  if (!table_address || !count) return out;
+  const Bytes strings = dynamic_strings(*this);
+  const Bytes table = bytes_at(*this, *table_address, bytes_.size());
+  constexpr std::size_t kEntrySize = 20, kAuxiliarySize = 8;
+  std::uint64_t at = 0;
+  // vd_next only moves forward; the first auxiliary entry names the version, others its parents.
+  for (std::uint64_t i = 0; i < *count && range_fits(at, kEntrySize, table.size()); ++i) {
+    const std::uint64_t name = at + load_le<std::uint32_t>(table, at + 12);
+    if (out.size() == kMaxVersions || !range_fits(name, kAuxiliarySize, table.size())) break;
+    out.push_back(string_at(strings, load_le<std::uint32_t>(table, name), kMaxVersionName));
+    const auto next = load_le<std::uint32_t>(table, at + 16);
+    if (next == 0) break;
+    at += next;
+  }
+  return out;
 }
 
 }  // namespace flense::elf

@@ -87,6 +87,9 @@ Frameworks Frameworks::read(const TableSet& tables) {
   section("core_libraries").each([&](const Json& row) {
     out.core_libraries.push_back(text_at(row, "path"));
   });
+  section("feature_libraries").each([&](const Json& row) {
+    out.feature_libraries.push_back(text_at(row, "stem"));
+  });
   return out;
 }
 
@@ -131,6 +134,12 @@ bool Frameworks::is_core_library(std::string_view path) const {
     if (end.empty() || !path.ends_with(end)) return false;
     return path.size() == end.size() || path[path.size() - end.size() - 1] == '/';
   });
+}
+
+bool Frameworks::is_feature_library(std::string_view path) const {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return std::ranges::any_of(feature_libraries,
+                             [&](const std::string& stem) { return name.starts_with(stem); });
 }
 
 std::string local_version(std::string_view version) {

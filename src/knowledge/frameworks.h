@@ -67,6 +67,8 @@ struct Frameworks {
   std::vector<FrameworkLibcRow> libc;
   std::vector<CpuOnlyRow> cpu_only;
   std::vector<std::string> core_libraries;  ///< ends of paths
+  /// Stems of libraries that frameworks link for one feature, which most programs never use.
+  std::vector<std::string> feature_libraries;
 
   // Null where the table has no such row.
   const FrameworkBuild* build(std::string_view package, std::string_view version,
@@ -77,6 +79,7 @@ struct Frameworks {
   const FrameworkLibcRow* libc_of(std::string_view package, std::string_view version,
                                   std::string_view variant) const;
   bool is_core_library(std::string_view path) const;
+  bool is_feature_library(std::string_view path) const;
 };
 
 /// The local part of a Python version: "cu124" of "2.6.0+cu124".

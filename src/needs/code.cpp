@@ -132,15 +132,20 @@ void add_cubins(const std::vector<const inventory::DeviceFile*>& cubins, Needs& 
 }  // namespace
 
 void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
-                  Needs& needs) {
+                  const LibraryUsers& users, Needs& needs) {
   std::set<std::string_view> stand_alone;
-  for (const inventory::SurveyFile& file : survey.files)
+  std::map<std::string_view, const inventory::SurveyFile*> by_path;
+  for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf != nullptr && file.elf->machine == EM_CUDA) stand_alone.insert(file.path);
+    by_path.emplace(file.path, &file);
+  }
   std::vector<const inventory::DeviceFile*> cubins;
   for (const inventory::DeviceFile& file : inventory.device_code.files) {
     if (file.entries.empty()) continue;
     if (stand_alone.contains(file.path))
       cubins.push_back(&file);
+    else if (const auto at = by_path.find(file.path); at != by_path.end())
+      needs.code.push_back({file.path, file.device_bytes, file.entries, users.of(*at->second)});
     else
       needs.code.push_back({file.path, file.device_bytes, file.entries});
   }

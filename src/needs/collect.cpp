@@ -144,8 +144,9 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   const inventory::Survey seen = inventory::survey(image, contents);
   if (!out.slim) out.slim = inventory::mark_of_file(seen.text_at(inventory::kMarkerPath));
   add_weights(seen, out);
-  collect_code(seen, inventory, out);
-  collect_links(seen, out);
+  const LibraryUsers users(seen);
+  collect_code(seen, inventory, users, out);
+  collect_links(seen, users, out);
   collect_capabilities(seen, inventory, out);
   collect_compilers(seen, inventory, out);
   collect_system(seen, inventory, out);

@@ -1,15 +1,24 @@
 // The collectors, one file a group, for needs/collect.cpp alone. Each fills its members of `needs`.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/survey.h"
 #include "needs/needs.h"
+#include "needs/users.h"
 
 namespace flense::needs {
 
+/// The program that the kernel maps when the image starts: what the entry point or the command
+/// means, and for a script its interpreter.
+std::optional<std::string> start_program(const inventory::Survey& survey);
+
 void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
-                  Needs& needs);  ///< code, compat, driver files, stubs
-void collect_links(const inventory::Survey& survey, Needs& needs);  ///< missing libraries, RDMA
+                  const LibraryUsers& users, Needs& needs);  ///< code, compat, driver files, stubs
+void collect_links(const inventory::Survey& survey, const LibraryUsers& users,
+                   Needs& needs);  ///< missing libraries, too new files, RDMA
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
                           Needs& needs);
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,

@@ -11,6 +11,7 @@ void each_field(text::FieldsOf<CodeFile> auto& file, auto&& see) {
   see("path", file.path);
   see("device_bytes", file.device_bytes);
   see("entries", file.entries);
+  see("user", file.user);
 }
 
 void each_field(text::FieldsOf<CompatPackage> auto& package, auto&& see) {
@@ -34,6 +35,14 @@ void each_field(text::FieldsOf<MissingLibrary> auto& missing, auto&& see) {
   see("how", missing.how);
 }
 
+void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {
+  see("path", file.path);
+  see("version", file.version);
+  see("there", file.there);
+  see("library", file.library);
+  see("needed", file.needed);
+}
+
 void each_field(text::FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
   see("name", compiler.name);
   see("evidence", compiler.evidence);
@@ -54,6 +63,7 @@ void each_field(text::FieldsOf<CpuNeed> auto& need, auto&& see) {
 void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("name", needs.name);
   see("platform", needs.platform);
+  see("machines", needs.machines);
   see("contents", needs.contents);
   see("unread", needs.unread);
   see("environment", needs.environment);
@@ -65,6 +75,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("driver_files", needs.driver_files);
   see("stubs_in_path", needs.stubs_in_path);
   see("missing_libraries", needs.missing_libraries);
+  see("too_new", needs.too_new);
   see("compilers", needs.compilers);
   see("capabilities", needs.capabilities);
   see("rdma", needs.rdma);

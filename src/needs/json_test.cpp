@@ -20,6 +20,9 @@ Needs filled() {
   out.compat = {{"compat/libcuda.so.575.57.08", "575.57.08", true, "12.9", {535}, {1, 2}}};
   out.driver_files = {{"libcuda.so.550.54.15", "driver library", 7}};
   out.stubs_in_path = {{"stubs/libcuda.so", "stub", 1}};
+  out.code[0].user = "b.so";
+  out.machines = {"x86_64"};
+  out.too_new = {{"c.so", "GLIBC_2.34", "GLIBC_2.31", "libc.so.6", true}};
   out.missing_libraries = {{"libnccl.so.2", "a.so", "DT_NEEDED"}};
   out.compilers = {{"Triton", "pip triton 3.6", {"C compiler"}}};
   out.capabilities = {{"video", "libnvcuvid.so.1", "a.so"}};

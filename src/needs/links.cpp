@@ -1,5 +1,5 @@
-// Libraries that files of the image ask for and the image does not have, and the user space of
-// RDMA.
+// Libraries, and versions of them, that files of the image ask for and the image does not have, and
+// the user space of RDMA.
 #include <elf.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
@@ -115,6 +116,52 @@ void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& surv
   }
 }
 
+/// The newest C and C++ libraries of the image. A file that asks for more than all of them have
+/// loads nowhere in it; which of several a program gets is not asked.
+class OwnVersions {
+ public:
+  explicit OwnVersions(const inventory::Survey& survey) {
+    for (const inventory::SurveyFile& file : survey.files) {
+      if (file.elf == nullptr || file.elf->machine != survey.machine) continue;
+      see(glibc_, file.elf->libc_release, file.path);
+      see(glibcxx_, file.elf->cxx.glibcxx, file.path);
+      see(cxxabi_, file.elf->cxx.cxxabi, file.path);
+    }
+  }
+
+  void ask(const inventory::SurveyFile& file, const LibraryUsers& users,
+           std::vector<TooNewFile>& out) const {
+    const auto& asked = file.elf->cxx_asked;
+    for (const auto& [prefix, version, own] :
+         {Asked{"GLIBC", file.elf->glibc, glibc_}, Asked{"GLIBCXX", asked.glibcxx, glibcxx_},
+          Asked{"CXXABI", asked.cxxabi, cxxabi_}}) {
+      if (version.empty() || own.version.empty() || version_at_least(own.version, version))
+        continue;
+      if (out.size() < kMostMissing)
+        out.push_back({file.path, fmt::format("{}_{}", prefix, version),
+                       fmt::format("{}_{}", prefix, own.version), std::string(own.path),
+                       !users.of(file).empty()});
+      return;
+    }
+  }
+
+ private:
+  struct Own {
+    std::string version, path;
+  };
+  struct Asked {
+    std::string_view prefix;
+    const std::string& version;
+    const Own& own;
+  };
+  static void see(Own& own, const std::string& version, const std::string& path) {
+    if (version.empty() || (!own.version.empty() && version_at_least(own.version, version))) return;
+    own = {version, path};
+  }
+
+  Own glibc_, glibcxx_, cxxabi_;
+};
+
 struct RdmaPart {
   std::string_view beginning, what;
 };
@@ -142,12 +189,13 @@ constexpr auto kRdma = std::to_array<RdmaPart>({
 
 }  // namespace
 
-void collect_links(const inventory::Survey& survey, Needs& needs) {
+void collect_links(const inventory::Survey& survey, const LibraryUsers& users, Needs& needs) {
   std::map<std::string, std::size_t> variants;
   for (const inventory::SurveyFile& file : survey.files)
     if (file.elf != nullptr) ++variants[without_numbers(file.path)];
 
   Missing missing(survey, needs.missing_libraries);
+  const OwnVersions own(survey);
   for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     for (const RdmaPart& part : kRdma)
@@ -158,6 +206,7 @@ void collect_links(const inventory::Survey& survey, Needs& needs) {
     ask_opened(file, survey, missing);
     if (variants[without_numbers(file.path)] > 1) continue;
     for (const std::string& needed : file.elf->needed) missing.ask(file.path, needed, "DT_NEEDED");
+    own.ask(file, users, needs.too_new);
   }
 }
 

@@ -6,7 +6,9 @@
 namespace flense::needs {
 namespace {
 
+using inventory::testing::elf_builder;
 using inventory::testing::elf_file;
+using inventory::testing::ElfText;
 using inventory::testing::Tar;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -45,6 +47,68 @@ TEST_F(NeedsLinks, ALibraryThatIsNowhere) {
               ElementsAre(MissingLibrary{"libGL.so.1", user, "DT_NEEDED"},
                           MissingLibrary{"libgone.so.3", user, "DT_NEEDED"}))
       << "driver libraries come from the host; one row for each library";
+}
+
+// ld.so(8): "version `GLIBC_2.34' not found"; a version that only weak references ask for is none.
+TEST_F(NeedsLinks, FilesThatAskForMoreThanTheImagesOwnLibrariesHave) {
+  Tar tar;
+  elf::testing::Builder libc = elf_builder({.soname = "libc.so.6"});
+  libc.add({.name = ".rodata",
+            .flags = SHF_ALLOC,
+            .address = 0x3000,
+            .bytes = "GNU C Library stable release version 2.31.\n"});
+  tar.file("usr/lib/x86_64-linux-gnu/libc.so.6", libc.build());
+  tar.file("usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30",
+           elf_file({.soname = "libstdc++.so.6",
+                     .own_versions = {"GLIBCXX_3.4.9", "GLIBCXX_3.4.30", "CXXABI_FLOAT128",
+                                      "CXXABI_1.3.13"}}));
+  tar.file("usr/bin/app", elf_file({.needed = {"liba.so"}, .versions = {"GLIBC_2.31"}}));
+  tar.file("usr/lib/liba.so",
+           elf_file({.soname = "liba.so", .versions = {"GLIBC_2.2.5", "GLIBC_2.34"}}));
+  tar.file("usr/lib/libb.so", elf_file({.soname = "libb.so", .versions = {"GLIBCXX_3.4.32"}}));
+  tar.file("usr/lib/libc2.so", elf_file({.soname = "libc2.so", .versions = {"CXXABI_1.3.13"}}));
+  tar.file("usr/lib/libd.so", elf_file({.soname = "libd.so", .weak_versions = {"GLIBC_2.38"}}));
+  const std::string c = "usr/lib/x86_64-linux-gnu/libc.so.6",
+                    cxx = "usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30";
+  EXPECT_THAT(
+      needs_of(tar).too_new,
+      ElementsAre(TooNewFile{"usr/lib/liba.so", "GLIBC_2.34", "GLIBC_2.31", c, true},
+                  TooNewFile{"usr/lib/libb.so", "GLIBCXX_3.4.32", "GLIBCXX_3.4.30", cxx, false}));
+  // A newer library beside the old one may be the one that is loaded.
+  Tar both;
+  both.file("usr/lib/libstdc++.so.6",
+            elf_file({.soname = "libstdc++.so.6", .own_versions = {"GLIBCXX_3.4.30"}}));
+  both.file("opt/venv/lib/libstdc++.so.6",
+            elf_file({.soname = "libstdc++.so.6", .own_versions = {"GLIBCXX_3.4.33"}}));
+  both.file("usr/lib/libb.so", elf_file({.soname = "libb.so", .versions = {"GLIBCXX_3.4.32"}}));
+  EXPECT_THAT(needs_of(both).too_new, IsEmpty());
+}
+
+// libcudnn.so.9 opens its parts by name; nobody names an extension module of Python.
+TEST_F(NeedsLinks, WhoAsksForALibraryWithDeviceCode) {
+  Tar tar;
+  const auto with_code = [](const ElfText& text) {
+    elf::testing::Builder builder = elf_builder(text);
+    builder.add({.name = ".nv_fatbin",
+                 .flags = SHF_ALLOC,
+                 .address = 0x3000,
+                 .bytes = flense::testing::region_of(
+                     flense::testing::entry_bytes(flense::testing::entry_spec("sm90:64"))),
+                 .alignment = 8});
+    return builder.build();
+  };
+  tar.file(site("nvidia/cudnn/lib/libcudnn.so.9"), elf_file({.soname = "libcudnn.so.9"}));
+  tar.file(site("nvidia/cudnn/lib/libcudnn_ops.so.9"), with_code({.soname = "libcudnn_ops.so.9"}));
+  tar.file(site("fast/_C.abi3.so"), with_code({.needed = {"libfast.so"}}));
+  tar.file(site("fast/libfast.so"), with_code({.soname = "libfast.so"}));
+  std::map<std::string, std::string> users;
+  for (const CodeFile& file : needs_of(tar).code) users[file.path] = file.user;
+  EXPECT_EQ(
+      users,
+      (std::map<std::string, std::string>{
+          {site("nvidia/cudnn/lib/libcudnn_ops.so.9"), site("nvidia/cudnn/lib/libcudnn.so.9")},
+          {site("fast/_C.abi3.so"), ""},
+          {site("fast/libfast.so"), site("fast/_C.abi3.so")}}));
 }
 
 TEST_F(NeedsLinks, WhatTorchLoadsFromItsWheelsIsThere) {

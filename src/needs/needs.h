@@ -19,6 +19,9 @@ struct CodeFile {
   std::string path;
   std::uint64_t device_bytes = 0;
   std::vector<inventory::ArchCount> entries;
+  /// Path of a file that lists or opens it, its own where the image starts it; empty: none was
+  /// seen, as for extension modules of Python.
+  std::string user = {};
   bool operator==(const CodeFile&) const = default;
 };
 
@@ -49,6 +52,16 @@ struct MissingLibrary {
   bool operator==(const MissingLibrary&) const = default;
 };
 
+/// A file whose symbols are newer than every C or C++ library of the image: it cannot be loaded.
+struct TooNewFile {
+  std::string path;
+  std::string version;  ///< that it asks for: "GLIBC_2.34"
+  std::string there;    ///< the newest that the image has: "GLIBC_2.31"
+  std::string library;  ///< path of the library that has it
+  bool needed = false;  ///< another file lists it, or the image starts it
+  bool operator==(const TooNewFile&) const = default;
+};
+
 /// A compiler that runs at run time: Triton, Inductor, NVRTC, CuPy, Numba, cpp_extension.
 struct RunTimeCompiler {
   std::string name, evidence;
@@ -76,6 +89,9 @@ struct CpuNeed {
 struct Needs {
   std::string name;
   std::string platform;  ///< "linux/amd64"; empty when not told
+  /// Where nothing tells the platform (a directory): processors that the ELF files are for, most
+  /// files first; "x86_64".
+  std::vector<std::string> machines;
   bool contents = true;  ///< the layers were read
   std::string unread;    ///< why they were not
   std::map<std::string, std::string> environment, labels;
@@ -88,6 +104,7 @@ struct Needs {
       driver_files;  ///< driver libraries baked into the image (no stub, no compat)
   std::vector<Sighting> stubs_in_path;            ///< stub driver libraries where the loader looks
   std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
+  std::vector<TooNewFile> too_new;                ///< at most 200
   std::vector<RunTimeCompiler> compilers;
   std::vector<CapabilityNeed> capabilities;
   std::vector<Sighting> rdma;     ///< verbs libraries and providers: "libmlx5", "libefa"

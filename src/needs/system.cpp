@@ -1,6 +1,11 @@
 // The C library of the image, and the processor that loader, libc and start program ask for.
+#include <elf.h>
+
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <map>
+#include <utility>
 
 #include "base/path.h"
 #include "inventory/describe/start.h"
@@ -24,30 +29,6 @@ std::string stated_version(const inventory::Inventory& inventory, std::string_vi
   for (const inventory::Runtime& runtime : inventory.runtimes)
     if (runtime.name == libc && !runtime.version.empty()) return runtime.version;
   return {};
-}
-
-/// The program that the kernel maps when the image starts: what the entry point or the command
-/// means, and for a script its interpreter.
-std::optional<std::string> start_program(const inventory::Survey& survey) {
-  for (const std::string& path : inventory::start_paths(survey.image)) {
-    auto real = survey.resolve(path);
-    if (!real) continue;
-    if (survey.elf_at(*real) != nullptr) return real;
-    const image::EntryRef ref = *survey.contents.tree().find(*real)->content;
-    const auto& scripts = survey.contents.scan(ref).scripts;
-    const auto script = scripts.find(ref.index);
-    if (script == scripts.end()) continue;
-    const inventory::Interpreter interpreter = inventory::parse_interpreter(script->second);
-    std::vector<std::string> candidates = {interpreter.path};
-    if (interpreter.program.find('/') != std::string::npos)
-      candidates.insert(candidates.begin(), resolve_link_text("", interpreter.program));
-    else if (!interpreter.program.empty())
-      for (const std::string& directory : inventory::program_path(survey.image))
-        candidates.insert(candidates.end() - 1, directory + "/" + interpreter.program);
-    for (const std::string& candidate : candidates)
-      if (survey.elf_at(candidate) != nullptr) return survey.resolve(candidate);
-  }
-  return std::nullopt;
 }
 
 /// "x86-64-v3" of the highest bit (elf/notes.h).
@@ -76,7 +57,56 @@ void add_cpu(const inventory::Survey& survey, Needs& needs) {
   }
 }
 
+/// As kernels name them; empty for GPUs, BPF and processors without NVIDIA's or AMD's drivers.
+std::string_view processor_name(std::uint16_t machine) {
+  switch (machine) {
+    case EM_X86_64:
+      return "x86_64";
+    case EM_AARCH64:
+      return "aarch64";
+    case EM_PPC64:
+      return "ppc64le";
+    default:
+      return {};
+  }
+}
+
+std::vector<std::string> processors_of(const inventory::Survey& survey) {
+  std::map<std::uint16_t, std::size_t> counts;
+  for (const inventory::SurveyFile& file : survey.files)
+    if (file.elf != nullptr && !processor_name(file.elf->machine).empty())
+      ++counts[file.elf->machine];
+  std::vector<std::pair<std::uint16_t, std::size_t>> sorted(counts.begin(), counts.end());
+  std::ranges::stable_sort(sorted, std::ranges::greater(),
+                           [](const auto& one) { return one.second; });
+  std::vector<std::string> out;
+  for (const auto& [machine, count] : sorted) out.emplace_back(processor_name(machine));
+  return out;
+}
+
 }  // namespace
+
+std::optional<std::string> start_program(const inventory::Survey& survey) {
+  for (const std::string& path : inventory::start_paths(survey.image)) {
+    auto real = survey.resolve(path);
+    if (!real) continue;
+    if (survey.elf_at(*real) != nullptr) return real;
+    const image::EntryRef ref = *survey.contents.tree().find(*real)->content;
+    const auto& scripts = survey.contents.scan(ref).scripts;
+    const auto script = scripts.find(ref.index);
+    if (script == scripts.end()) continue;
+    const inventory::Interpreter interpreter = inventory::parse_interpreter(script->second);
+    std::vector<std::string> candidates = {interpreter.path};
+    if (interpreter.program.find('/') != std::string::npos)
+      candidates.insert(candidates.begin(), resolve_link_text("", interpreter.program));
+    else if (!interpreter.program.empty())
+      for (const std::string& directory : inventory::program_path(survey.image))
+        candidates.insert(candidates.end() - 1, directory + "/" + interpreter.program);
+    for (const std::string& candidate : candidates)
+      if (survey.elf_at(candidate) != nullptr) return survey.resolve(candidate);
+  }
+  return std::nullopt;
+}
 
 void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,
                     Needs& needs) {
@@ -90,6 +120,7 @@ void collect_system(const inventory::Survey& survey, const inventory::Inventory&
     if (needs.libc_version.empty()) needs.libc_version = stated_version(inventory, "glibc");
   }
   add_cpu(survey, needs);
+  if (needs.platform.empty()) needs.machines = processors_of(survey);
 }
 
 }  // namespace flense::needs

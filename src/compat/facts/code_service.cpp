@@ -30,7 +30,11 @@ class Servicing {
         cuda_(effective_cuda(question)) {}
 
   FileService of(const CudaFile& file) {
-    FileService out{file.file, Served::kNone, file.bytes, file.core, 0, nullptr, false};
+    FileService out{.file = file.file,
+                    .bytes = file.bytes,
+                    .core = file.core,
+                    .feature = file.feature,
+                    .variants = file.variants};
     bool doubtful = false;
     for (const auto& [row, arch] : file.cubins) {
       if (!use_cubins_ || !device::cubin_runs_on(arch, gpu_)) continue;
@@ -82,6 +86,13 @@ class Servicing {
   std::map<std::string, Answer> known_;  // files are many, PTX versions few
 };
 
+/// A library in a Python package, which nothing but an import needs.
+bool is_extension_module(std::string_view path) {
+  return path.find("/site-packages/") != std::string_view::npos ||
+         path.find("/dist-packages/") != std::string_view::npos || path.ends_with(".abi3.so") ||
+         base_name(path).find(".cpython-") != std::string_view::npos;
+}
+
 std::uint64_t bytes_of(std::span<const FileService> files) {
   std::uint64_t out = 0;
   for (const FileService& file : files) out += file.bytes;
@@ -109,11 +120,31 @@ std::string ptx_text(const FileService& service) {
   return service.ptx->version.empty() ? service.ptx->arch : "PTX ISA " + service.ptx->version;
 }
 
+bool is_vital(const FileService& one, const std::vector<const FileService*>& part) {
+  if (one.core || one.feature || one.file->user.empty()) return one.core;
+  // What only a plug-in of the same part asks for is as dispensable as that.
+  const auto user = std::ranges::find_if(
+      part, [&](const FileService* other) { return other->file->path == one.file->user; });
+  return user == part.end() || *user == &one || (*user)->core || !(*user)->file->user.empty();
+}
+
 Verdict weight_of(std::span<const FileService> all, const std::vector<const FileService*>& part) {
   if (part.empty()) return Verdict::kOk;
-  const bool core = std::ranges::any_of(part, [](const FileService* one) { return one->core; });
-  const bool most = bytes_of(part) > bytes_of(all) / 2;
-  return core || most || part.size() == all.size() ? Verdict::kFail : Verdict::kWarn;
+  const bool vital =
+      std::ranges::any_of(part, [&](const FileService* one) { return is_vital(*one, part); });
+  // An extension module is imported on demand, however large it is; a library that lies elsewhere
+  // may be opened by a name that nobody saw. One of several variants is as good as the others.
+  const auto replaced = [&](const FileService* one) {
+    return !one->variants.empty() && std::ranges::any_of(all, [&](const FileService& other) {
+      return other.variants == one->variants && std::ranges::find(part, &other) == part.end();
+    });
+  };
+  std::uint64_t bytes = 0;
+  for (const FileService* one : part)
+    if (!one->feature && !is_extension_module(one->file->path) && !replaced(one))
+      bytes += one->bytes;
+  const bool most = bytes > bytes_of(all) / 2;
+  return vital || most || part.size() == all.size() ? Verdict::kFail : Verdict::kWarn;
 }
 
 std::string names_of(const std::vector<const FileService*>& part) {

@@ -25,8 +25,10 @@ struct FileService {
   Served how = Served::kNone;
   std::uint64_t bytes = 0;      ///< of device code
   bool core = false;            ///< without its code a framework does nothing on a GPU
+  bool feature = false;         ///< linked for one feature that most programs never use
   std::uint64_t ptx_bytes = 0;  ///< kPtx: what is compiled
   const inventory::ArchCount* ptx = nullptr;  ///< that the driver would take, if it needs any
+  std::string_view variants = {};             ///< CudaFile::variants
   bool zstd = false;  ///< what serves is compressed with Zstandard, at least in part
 };
 
@@ -35,8 +37,13 @@ std::vector<FileService> code_services(const Question& question, device::CudaArc
 /// "PTX ISA 8.7"; the architecture where the version is not told.
 std::string ptx_text(const FileService& service);
 
-/// What a finding about `part` means for the image: kFail where the image lives by it (a main
-/// library of a framework, most of the bytes, or every file), kWarn for the rest, kOk for nothing.
+/// The image cannot do without this one of `part`: a main library of a framework, or one that
+/// others list or open.
+bool is_vital(const FileService& one, const std::vector<const FileService*>& part);
+
+/// What a finding about `part` means for the image: kFail where the image lives by it (one that is
+/// vital, most of the bytes outside of Python packages, or every file), kWarn for plug-ins that
+/// nobody asks for, kOk for nothing.
 Verdict weight_of(std::span<const FileService> all, const std::vector<const FileService*>& part);
 
 /// "libtorch_cuda.so, libfoo.so and 3 more".

@@ -76,25 +76,52 @@ std::optional<ImageCuda> runtime_cuda(const Needs& image, std::string_view name)
   return best;
 }
 
-/// Device code was compiled by a CUDA that knew its architecture and its PTX version.
+/// "bitsandbytes/libbitsandbytes_cuda*.so" of the file for CUDA 11.8, of which a package has one
+/// for each CUDA and opens the one that fits; empty for other files.
+std::string variants_of(std::string_view path) {
+  const std::size_t name = path.size() - base_name(path).size();
+  for (std::size_t at = path.find("cu", name); at != std::string_view::npos;
+       at = path.find("cu", at + 1)) {
+    const std::size_t digits = at + (path.substr(at).starts_with("cuda") ? 4 : 2);
+    const std::size_t end = std::min(path.find_first_not_of("0123456789", digits), path.size());
+    const std::size_t count = end - std::min(digits, end);
+    if (count != 2 && count != 3) continue;
+    return fmt::format("{}*{}", path.substr(0, digits), path.substr(end));
+  }
+  return {};
+}
+
+/// Device code was compiled by a CUDA that knew its architecture and its PTX version. Of variants
+/// the oldest counts: the package runs where one of them does.
 std::optional<ImageCuda> cuda_of_code(const std::vector<CudaFile>& code,
                                       const knowledge::Architectures& tables) {
   std::optional<ImageCuda> best;
-  const auto see = [&](const CudaFile& file, const CudaFile::Entry& entry) {
+  std::map<std::string, ImageCuda> oldest;
+  const auto see = [&](const CudaFile& file, const CudaFile::Entry& entry,
+                       std::optional<ImageCuda>& newest) {
     const knowledge::ArchitectureRow* row =
         tables.find(fmt::format("{}.{}", entry.arch.major(), entry.arch.minor()));
     if (row != nullptr)
-      consider(best,
+      consider(newest,
                {row->first_cuda, false, fmt::format("{} of {}", entry.row->arch, file.file->path)});
     const std::string& isa = entry.row->version;
     const knowledge::PtxRow* ptx = isa.empty() ? nullptr : tables.ptx_of_isa(isa);
     if (ptx != nullptr)
-      consider(best, {ptx->cuda, false, fmt::format("PTX ISA {} of {}", isa, file.file->path)});
+      consider(newest, {ptx->cuda, false, fmt::format("PTX ISA {} of {}", isa, file.file->path)});
   };
   for (const CudaFile& file : code) {
-    for (const CudaFile::Entry& entry : file.cubins) see(file, entry);
-    for (const CudaFile::Entry& entry : file.ptx) see(file, entry);
+    std::optional<ImageCuda> newest;
+    for (const CudaFile::Entry& entry : file.cubins) see(file, entry, newest);
+    for (const CudaFile::Entry& entry : file.ptx) see(file, entry, newest);
+    if (!newest) continue;
+    if (file.variants.empty()) {
+      consider(best, *std::move(newest));
+      continue;
+    }
+    const auto [at, fresh] = oldest.try_emplace(file.variants, *newest);
+    if (!fresh && compare_versions(newest->version, at->second.version) < 0) at->second = *newest;
   }
+  for (auto& [variants, cuda] : oldest) consider(best, std::move(cuda));
   return best;
 }
 
@@ -146,7 +173,14 @@ std::uint64_t device_bytes(const CodeFile& file) {
 std::vector<CudaFile> cuda_code_of(const Needs& image, const knowledge::Frameworks& frameworks) {
   std::vector<CudaFile> out;
   for (const CodeFile& file : image.code) {
-    CudaFile made{&file, device_bytes(file), frameworks.is_core_library(file.path), false, {}, {}};
+    CudaFile made{&file,
+                  device_bytes(file),
+                  frameworks.is_core_library(file.path),
+                  frameworks.is_feature_library(file.path),
+                  false,
+                  variants_of(file.path),
+                  {},
+                  {}};
     for (const ArchCount& entry : file.entries) {
       if (entry.vendor != "nvidia" || entry.kind == "ltoir") continue;
       if (entry.count > 0 && entry.hollow == entry.count) continue;

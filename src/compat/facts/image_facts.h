@@ -33,7 +33,11 @@ struct CudaFile {
   const needs::CodeFile* file = nullptr;
   std::uint64_t bytes = 0;  ///< of device code
   bool core = false;        ///< without its code a framework does nothing on a GPU
+  bool feature = false;     ///< linked for one feature that most programs never use
   bool unreadable = false;  ///< has entries of an unknown kind or architecture
+  /// What the files of one package have in common of which each is for another CUDA, and one is
+  /// opened: "libbitsandbytes_cuda*.so"; else empty.
+  std::string variants;
   std::vector<Entry> cubins, ptx;
 };
 

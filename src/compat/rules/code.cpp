@@ -1,5 +1,6 @@
 // The image's device code on the host's GPUs.
 #include <algorithm>
+#include <iterator>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -49,8 +50,14 @@ std::string content_of(const needs::CodeFile& file) {
 
 void add_evidence(const Part& part, const GpuKind& kind, Check& check) {
   constexpr std::size_t kShown = 4;
-  for (const FileService* one : part)
-    if (check.evidence.size() < kShown) check.evidence.push_back({"image", content_of(*one->file)});
+  for (const FileService* one : part) {
+    if (check.evidence.size() >= kShown) break;
+    const std::string& user = one->file->user;
+    check.evidence.push_back(
+        {"image", content_of(*one->file) + (user.empty() || user == one->file->path
+                                                ? std::string()
+                                                : fmt::format("; /{} asks for it", user))});
+  }
   check.evidence.push_back(
       {"host", fmt::format("{} ({})", gpu_text(*kind.gpu), kind.gpu->architecture.evidence)});
 }
@@ -58,8 +65,7 @@ void add_evidence(const Part& part, const GpuKind& kind, Check& check) {
 /// Files that fail for certain: nothing loadable, or PTX that the driver refuses.
 Check failing(const Question& question, const GpuKind& kind, const std::vector<FileService>& all,
               const Part& part) {
-  const bool ptx = std::ranges::all_of(
-      part, [](const FileService* one) { return one->how == Served::kPtxTooNew; });
+  const bool ptx = part.front()->how == Served::kPtxTooNew;
   const auto cuda = effective_cuda(question);
   Check check{"device-code", weight_of(all, part), "", {}, "", kSource};
   if (ptx) {
@@ -145,12 +151,26 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
   const Part open = part_of(all, {Served::kUnknown});
   const Verdict weight = weight_of(all, fail);
   // What fails for the whole image comes first, then what is unknown, then what fails in part.
-  if (weight == Verdict::kFail || (!fail.empty() && open.empty()))
-    checks.push_back(failing(question, kind, all, fail));
-  else if (!open.empty())
+  if (weight == Verdict::kFail || (!fail.empty() && open.empty())) {
+    // Missing code is another trouble than PTX that a newer driver would take.
+    std::vector<Check> found;
+    for (const Served how : {Served::kNone, Served::kPtxTooNew}) {
+      Part part = part_of(all, {how});
+      if (part.empty()) continue;
+      // The finding names first what makes it one.
+      std::ranges::stable_partition(part,
+                                    [&](const FileService* one) { return is_vital(*one, fail); });
+      found.push_back(failing(question, kind, all, part));
+    }
+    if (weight == Verdict::kFail &&
+        std::ranges::none_of(found, [](const Check& c) { return c.verdict == Verdict::kFail; }))
+      for (Check& check : found) check.verdict = Verdict::kFail;
+    std::ranges::move(found, std::back_inserter(checks));
+  } else if (!open.empty()) {
     checks.push_back(undecided(kind, all, open));
-  else
+  } else {
     checks.push_back(served(kind, all));
+  }
 }
 
 void judge_zstd(const Question& question, const GpuKind& kind, const knowledge::FormatRow& row,

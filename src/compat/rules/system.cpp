@@ -1,6 +1,8 @@
 // Processor, C library and kernel: what holds for any program, GPU or not.
 #include <algorithm>
+#include <utility>
 
+#include "base/path.h"
 #include "base/version_numbers.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/software.h"
@@ -160,10 +162,78 @@ void judge_flags(const Question& question, std::vector<Check>& checks) {
   }
 }
 
+/// Of files without a platform: what their ELF headers say.
+void judge_machines(const Question& question, std::vector<Check>& checks) {
+  const std::vector<std::string>& machines = question.image.machines;
+  const host::Text& host = question.host.system.architecture;
+  const auto runs = [&](const std::string& one) {
+    return runs_architecture(image_name(one), image_name(*host.value));
+  };
+  Check check;
+  check.id = "platform";
+  check.decisive = false;
+  check.evidence = {{"image", fmt::format("ELF headers of {}", fmt::join(machines, ", "))},
+                    {"host", host.value ? fmt::format("{} ({})", *host.value, host.evidence)
+                                        : unknown_because(host)}};
+  check.source = "the ELF headers of the files, and the host's kernel";
+  if (!host.value) {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("whether the host's processor is {} is unknown", machines.front());
+    check.fix = "check against a profile of the machine (flense host --json)";
+  } else if (runs(machines.front())) {
+    check.message = fmt::format("the files are for the host's processor, {}", machines.front());
+  } else if (std::ranges::any_of(machines, runs)) {
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("most files are for {}, some for the host's processor, {}",
+                                machines.front(), *host.value);
+    check.fix = "check the directory of one processor alone";
+  } else {
+    check.verdict = Verdict::kFail;
+    check.message =
+        fmt::format("the files are for {}, and the host is {}", machines.front(), *host.value);
+    check.fix = fmt::format("take the packages for {}", *host.value);
+  }
+  checks.push_back(std::move(check));
+}
+
+/// Files that ask for symbols which no C or C++ library of the image has.
+void judge_too_new(const Question& question, std::vector<Check>& checks) {
+  using needs::TooNewFile;
+  const needs::Needs& image = question.image;
+  const auto computes = [&](const TooNewFile& file) {
+    return std::ranges::find(image.code, file.path, &needs::CodeFile::path) != image.code.end() ||
+           question.tables.frameworks.is_core_library(file.path);
+  };
+  std::vector<const TooNewFile*> vital, others;
+  for (const TooNewFile& file : image.too_new)
+    (file.needed || computes(file) ? vital : others).push_back(&file);
+  for (const auto& [files, verdict] :
+       {std::pair(&vital, Verdict::kFail), std::pair(&others, Verdict::kWarn)}) {
+    if (files->empty()) continue;
+    const TooNewFile& first = *files->front();
+    Check check;
+    check.id = "libc";
+    check.verdict = verdict;
+    check.message = fmt::format(
+        "{}{} cannot be loaded: {} is not in the image, whose newest is {}", base_name(first.path),
+        files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1), first.version,
+        first.there);
+    constexpr std::size_t kShown = 4;
+    for (const TooNewFile* file : *files)
+      if (check.evidence.size() < kShown)
+        check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
+                                                       file->version, file->library, file->there)});
+    check.fix = "use an image of a newer distribution, or a build for the one that it has";
+    check.source = "version tables of the image's files";
+    checks.push_back(std::move(check));
+  }
+}
+
 }  // namespace
 
 void rule_platform(const Question& question, std::vector<Check>& checks) {
   const std::string& platform = question.image.platform;
+  if (platform.empty() && !question.image.machines.empty()) return judge_machines(question, checks);
   const host::Text& host = question.host.system.architecture;
   const std::string image(architecture_of(platform));
   Check check;
@@ -195,6 +265,7 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_libc(const Question& question, std::vector<Check>& checks) {
+  judge_too_new(question, checks);
   // Nothing is injected for AMD, nor without a container.
   if (question.launcher == Launcher::kNone || !concerns_nvidia(question)) return;
   const Libc& libc = question.facts->libc;

@@ -24,10 +24,10 @@ namespace {
 constexpr const char* kCodeObject = "code-object";
 constexpr const char* kUnknownCode = "unknown";
 
-/// "2.28" of "GLIBC_2.28" as a number that orders; 0 when it is no such name.
-std::uint64_t glibc_order(std::string_view version) {
-  if (!version.starts_with("GLIBC_")) return 0;
-  version.remove_prefix(6);
+/// "2.28" of "GLIBC_2.28" with that prefix as a number that orders; 0 when it is no such name.
+std::uint64_t version_order(std::string_view version, std::string_view prefix) {
+  if (!version.starts_with(prefix)) return 0;
+  version.remove_prefix(prefix.size());
   std::uint64_t parts[3] = {0, 0, 0};
   std::size_t part = 0;
   for (const char c : version) {
@@ -41,6 +41,23 @@ std::uint64_t glibc_order(std::string_view version) {
   }
   return parts[0] * 100'000'000 + parts[1] * 10'000 + parts[2];
 }
+
+/// Keeps the newest of the versions that it sees.
+class Newest {
+ public:
+  Newest(std::string_view prefix, std::string& out) : prefix_(prefix), out_(out) {}
+  void see(const std::string& version) {
+    const std::uint64_t order = version_order(version, prefix_);
+    if (order <= newest_) return;
+    newest_ = order;
+    out_ = version.substr(prefix_.size());
+  }
+
+ private:
+  std::string_view prefix_;
+  std::string& out_;
+  std::uint64_t newest_ = 0;
+};
 
 /// glibc prints its banner from .rodata: "… stable release version 2.36."
 std::string libc_release(const elf::File& file, const std::string& name) {
@@ -263,13 +280,15 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
   facts.build_id = file->build_id();
   facts.libc_release = libc_release(*file, name);
 
-  std::uint64_t newest = 0;
-  for (const auto& [library, version] : file->version_needs()) {
-    if (const std::uint64_t order = glibc_order(version); order > newest) {
-      newest = order;
-      facts.glibc = version.substr(6);
-    }
-  }
+  constexpr std::string_view kGlibc = "GLIBC_", kGlibcxx = "GLIBCXX_", kCxxabi = "CXXABI_";
+  Newest glibc(kGlibc, facts.glibc), glibcxx(kGlibcxx, facts.cxx_asked.glibcxx),
+      cxxabi(kCxxabi, facts.cxx_asked.cxxabi);
+  for (const auto& [library, version] : file->version_needs())
+    for (Newest* newest : {&glibc, &glibcxx, &cxxabi}) newest->see(version);
+  Newest own_glibcxx(kGlibcxx, facts.cxx.glibcxx), own_cxxabi(kCxxabi, facts.cxx.cxxabi);
+  if (base_name(name).starts_with("libstdc++.so.6"))
+    for (const std::string& version : file->version_definitions())
+      for (Newest* newest : {&own_glibcxx, &own_cxxabi}) newest->see(version);
   facts.x86_isa = elf::x86_isa_needed(*file);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);

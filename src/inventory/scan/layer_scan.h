@@ -70,12 +70,19 @@ struct BareCode {
   std::vector<ArchCount> code;
 };
 
+/// The newest versions of GCC's C++ library: "3.4.30", "1.3.13"; empty for none.
+struct CxxVersions {
+  std::string glibcxx, cxxabi;
+  bool operator==(const CxxVersions&) const = default;
+};
+
 struct ElfFacts {
   std::uint16_t machine = 0, type = 0;
   std::string soname, rpath, runpath, interpreter, build_id;
   std::vector<std::string> needed;
   std::string glibc;               ///< newest version asked of glibc: "2.28"
   std::string libc_release;        ///< of a libc.so.6: its own version
+  CxxVersions cxx_asked, cxx;      ///< asked of libstdc++.so.6; of that library: its own
   std::uint64_t debug_bytes = 0;   ///< debug sections
   std::uint64_t symbol_bytes = 0;  ///< .symtab and its strings, which nothing reads at run time
   std::uint64_t regions = 0;       ///< fat binary regions, AMD bundles and code objects

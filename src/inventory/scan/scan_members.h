@@ -23,8 +23,11 @@ constexpr std::size_t member_count(const ForwardNote*) {
 constexpr std::size_t member_count(const BareCode*) {
   return 3;
 }
+constexpr std::size_t member_count(const CxxVersions*) {
+  return 2;
+}
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 20;
+  return 22;
 }
 constexpr std::size_t member_count(const Package*) {
   return 3;

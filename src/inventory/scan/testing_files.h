@@ -5,6 +5,8 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "elf/testing_builder.h"
@@ -23,12 +25,16 @@ struct ElfText {
   std::string runpath = {};
   std::string interpreter = {};
   std::uint16_t machine = EM_X86_64;
+  std::vector<std::string> versions = {};       ///< asked of the C and C++ libraries: "GLIBC_2.34"
+  std::vector<std::string> weak_versions = {};  ///< the same, by weak references alone
+  std::vector<std::string> own_versions = {};   ///< that it has symbols of
 };
 
 /// A shared library or program of these; more sections may be added.
 inline elf::testing::Builder elf_builder(const ElfText& text) {
   using elf::testing::pack;
-  constexpr std::uint64_t kStrings = 0x400, kDynamic = 0x1400, kInterpreter = 0x1800;
+  constexpr std::uint64_t kStrings = 0x400, kDynamic = 0x1400, kInterpreter = 0x1800,
+                          kAsked = 0x1a00, kOwn = 0x1c00;
   std::string strings(1, '\0'), dynamic;
   const auto add = [&](std::uint64_t tag, const std::string& value) {
     dynamic += pack(tag, std::uint64_t{strings.size()});
@@ -37,6 +43,27 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
   if (!text.soname.empty()) add(DT_SONAME, text.soname);
   for (const std::string& name : text.needed) add(DT_NEEDED, name);
   if (!text.runpath.empty()) add(DT_RUNPATH, text.runpath);
+  const auto string_of = [&](const std::string& value) {
+    strings += value + '\0';
+    return static_cast<std::uint32_t>(strings.size() - value.size() - 1);
+  };
+  std::string asked, own;
+  for (const auto& [versions, flags] :
+       {std::pair(&text.versions, 0U), std::pair(&text.weak_versions, unsigned{VER_FLG_WEAK})})
+    for (const std::string& version : *versions)
+      asked +=
+          pack(std::uint16_t{1}, std::uint16_t{1}, string_of("libc.so.6"), 16U, 32U) +
+          pack(0U, static_cast<std::uint16_t>(flags), std::uint16_t{2}, string_of(version), 0U);
+  for (const std::string& version : text.own_versions)
+    own +=
+        pack(std::uint16_t{1}, std::uint16_t{0}, std::uint16_t{2}, std::uint16_t{1}, 0U, 20U, 28U) +
+        pack(string_of(version), 0U);
+  if (!asked.empty())
+    dynamic += pack(std::uint64_t{DT_VERNEED}, kAsked, std::uint64_t{DT_VERNEEDNUM},
+                    std::uint64_t{asked.size() / 32});
+  if (!own.empty())
+    dynamic += pack(std::uint64_t{DT_VERDEF}, kOwn, std::uint64_t{DT_VERDEFNUM},
+                    std::uint64_t{own.size() / 28});
   dynamic += pack(std::uint64_t{DT_STRTAB}, kStrings, std::uint64_t{DT_STRSZ},
                   std::uint64_t{strings.size()}, std::uint64_t{DT_NULL}, std::uint64_t{0});
   elf::testing::Builder builder(ET_DYN, text.machine);
@@ -58,6 +85,15 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
                  .flags = SHF_ALLOC,
                  .address = kInterpreter,
                  .bytes = text.interpreter + '\0'});
+  for (const auto& [name, type, address, bytes] :
+       {std::tuple(".gnu.version_r", SHT_GNU_verneed, kAsked, &asked),
+        std::tuple(".gnu.version_d", SHT_GNU_verdef, kOwn, &own)})
+    if (!bytes->empty())
+      builder.add({.name = name,
+                   .type = static_cast<std::uint32_t>(type),
+                   .flags = SHF_ALLOC,
+                   .address = address,
+                   .bytes = *bytes});
   builder.segment(PT_LOAD, PF_R | PF_W, 0, 0x2000, 0x1000);
   builder.segment(PT_DYNAMIC, PF_R | PF_W, kDynamic, kDynamic + dynamic.size(), 8);
   if (!text.interpreter.empty())
