@@ -27,14 +27,15 @@ constexpr std::string_view kCheckHelp =
 
 --host names a machine: this (default), a profile's file, a Kubernetes node list (kubectl get nodes
 -o json), Slurm nodes (scontrol show node), a cloud instance (aws:p5.48xlarge), or GPUs and a driver
-(h100@550.54.15). Several are judged at once. On a machine without a GPU and without --host, or with
---requirements, the image's requirements are shown instead.
+(h100@550.54.15). Several are judged at once. With --requirements, or without --host on a machine
+that has no GPU, the image's requirements are shown instead; unless they were asked for, the status
+is then 5, since no host was judged. --host this judges this machine, whatever it has.
 
 What the artefacts say beats what a table says; a verdict that leans on a table names it with its
 date. Unknown is never ok: it says what would settle it.
 
 Exit status: 0 all ok or warn, 1 something fails or is unsupported, 2 wrong usage, 3 bad input,
-4 environment, 5 nothing fails but something decisive is unknown.
+4 environment, 5 nothing fails but something decisive is unknown, or no host was judged.
 
 Examples:
   flense check app.tar --host h100@550.54.15
@@ -96,6 +97,7 @@ struct CheckInput {
   std::vector<host::Profile> hosts;
   std::string format;
   bool requirements = false;
+  bool no_host = false;  ///< they stand in for a verdict that nobody can give here
 };
 
 Result<CheckInput> understand_check(const CheckRequest& request) {
@@ -107,7 +109,9 @@ Result<CheckInput> understand_check(const CheckRequest& request) {
   TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
   // On a machine that cannot run it anyway, what the image asks for is the useful answer.
   const bool nothing_here = request.hosts.empty() && out.hosts.front().gpu_count.value == 0;
-  out.requirements = request.requirements || !request.emit.empty() || nothing_here;
+  const bool asked = request.requirements || !request.emit.empty();
+  out.requirements = asked || nothing_here;
+  out.no_host = nothing_here && !asked;
   if (out.requirements && !request.hosts.empty())
     return fail(Code::kUsage, "{} speaks of the image alone, and --host names machines",
                 request.emit.empty() ? "--requirements" : "--emit");
@@ -176,6 +180,13 @@ Result<int> run_check(const CheckRequest& request, Io& io) {
     else
       TRY_DO(print_verdicts(needs.name, verdicts, request, input, io));
     std::ranges::copy(verdicts, std::back_inserter(all));
+  }
+  // A script that takes the status for a verdict must not read "fine" where none was given.
+  if (input.no_host) {
+    TRY_DO(io.err.line(
+        "warning: no host was judged, since this machine has no GPU: name one with --host, or ask "
+        "for --requirements"));
+    return 5;
   }
   if (input.requirements) return 0;
   if (input.format == "sarif")

@@ -34,15 +34,25 @@ class SlurmRecipes(harness.Case):
         # The recipes call flense by its name.
         os.makedirs(f"{cls.folder}/bin")
         os.symlink(harness.BINARY, f"{cls.folder}/bin/flense")
-        with open(f"{cls.folder}/prolog", "w") as prolog:
-            prolog.write(f"#!/bin/sh\nexport FLENSE={cls.folder}/bin/flense PATH=/usr/bin:/bin:/usr/sbin:/sbin\n"
-                         f"export FLENSE_CHECK_OPTIONS='--root {cls.folder}/h100' SLURM_CONF={cls.folder}/slurm/slurm.conf\n"
-                         f"exec {RECIPES}/prolog-check.sh\n")
-        os.chmod(f"{cls.folder}/prolog", 0o755)
+        cls.write_prolog()
         os.makedirs(f"{cls.folder}/slurm")
         cls.slurm = slurm.Slurm(f"{cls.folder}/slurm", prolog=f"{cls.folder}/prolog",
                                 environment={"PATH": f"{cls.folder}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"})
         cls.addClassCleanup(cls.slurm.stop)
+
+    @classmethod
+    def write_prolog(cls, *options):
+        """The recipe as written, with this flense, and `options` added to its own."""
+        with open(f"{RECIPES}/prolog-check.sh") as recipe:
+            text = recipe.read()
+        for line, replacement in (("\nflense=flense ", f"\nflense={cls.folder}/bin/flense "),
+                                  ("\noptions=(--host this)", f"\noptions=(--host this {' '.join(options)})")):
+            assert text.count(line) == 1, line
+            text = text.replace(line, replacement)
+        with open(f"{cls.folder}/prolog.new", "w") as prolog:
+            prolog.write(text)
+        os.chmod(f"{cls.folder}/prolog.new", 0o755)
+        os.rename(f"{cls.folder}/prolog.new", f"{cls.folder}/prolog")
 
     def images(self, *targets):
         with open(self.path("images.txt"), "w") as out:
@@ -98,13 +108,34 @@ class SlurmRecipes(harness.Case):
         task = self.slurm.tasks(job)[0]
         return task["JobState"], self.slurm.output("scontrol", "-o", "show", "job", job), os.path.exists(mark)
 
+    def test_an_array_fails_on_a_node_without_a_gpu(self):
+        images = self.images(self.image)
+        hosts.make("no_gpu", self.path("bare"))
+        for options in ([], [f"--root {self.path('bare')}"]):
+            if not options and os.path.exists("/proc/driver/nvidia"):
+                continue
+            with self.subTest(options=options):
+                task, = self.submit("check-array.sbatch", "--array=1-1", IMAGES=images, OUT=self.path("verdicts"),
+                                    FLENSE_CHECK_OPTIONS=" ".join(options))
+                self.assertEqual(task["ExitCode"], "1:0", self.logs())
+
+    def test_the_prolog_stops_a_job_on_a_node_without_a_gpu(self):
+        if os.path.exists("/proc/driver/nvidia"):
+            self.skipTest("this machine has a GPU")
+        self.write_prolog()
+        state, record, ran = self.job(f"--comment=image={self.image}")
+        self.assertEqual((state, ran), ("CANCELLED", False), record + self.slurm.logs())
+        self.assertIn("the host has no GPU", record)
+
     def test_the_prolog_stops_a_job_whose_image_cannot_run_there(self):
+        self.write_prolog("--root", f"{self.folder}/h100")
         state, record, ran = self.job(f"--comment=image={self.image}")
         self.assertEqual((state, ran), ("CANCELLED", False), record + self.slurm.logs())
         self.assertIn("cannot run on", record)
         self.assertIn("driver-cuda", record)
 
     def test_the_prolog_lets_other_jobs_pass(self):
+        self.write_prolog("--root", f"{self.folder}/h100")
         for options in ([], ["--comment=image=/absent.tar"], ["--comment=not about images"]):
             with self.subTest(options=options):
                 state, record, ran = self.job(*options)
@@ -160,10 +191,22 @@ class KubernetesRecipes(harness.Case):
             "nvidia.com/cuda.driver.major": major, "nvidia.com/cuda.driver.minor": minor,
             "nvidia.com/cuda.driver.rev": rev, "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux"}}}
             for name, major, minor, rev in (("new", "580", "65", "06"), ("old", "535", "129", "03"))]
-        for chosen, status in ((nodes[:1], 0), (nodes, 1)):
+        for node in nodes:
+            node["status"] = {"capacity": {"cpu": "96", "nvidia.com/gpu": "8"}}
+        control = {"metadata": {"name": "control-plane", "labels": {"node-role.kubernetes.io/control-plane": ""}},
+                   "status": {"capacity": {"cpu": "4"}}}
+        with open(os.path.join(harness.TOP, "examples/kubernetes/check-job.yaml")) as text:
+            recipe, = (line for line in text if "kubectl get nodes" in line)
+        fake = self.path("bin/kubectl")
+        with open(fake, "w") as out:
+            out.write(f"#!/bin/sh\ncat {self.path('all.json')}\n")
+        os.chmod(fake, 0o755)
+        for chosen, status in (([control] + nodes[:1], 0), ([control] + nodes, 1)):
             path = self.path("nodes.json")
-            with open(path, "w") as out:
+            with open(self.path("all.json"), "w") as out:
                 json.dump({"apiVersion": "v1", "kind": "NodeList", "items": chosen}, out)
+            subprocess.run(["bash", "-euo", "pipefail", "-c", recipe.lstrip("# ")], check=True, cwd=self.work,
+                           env={**os.environ, "PATH": f"{self.path('bin')}:{os.environ['PATH']}"})
             done = self.pod("check-job.yaml", 0, nodes=path)
             self.assertEqual(done.status, status, done.out + done.err)
         self.assertIn("driver-cuda", done.out)

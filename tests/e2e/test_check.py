@@ -131,9 +131,35 @@ class Check(harness.Case):
         sheet = self.flense("check", self.path("venv"), "--requirements", "--json").json
         self.assertNotIn("value", sheet["platform"])
 
+    def test_the_processor_of_a_directory_is_that_of_its_files(self):
+        """ELF: e_machine. The host of the fixture is an x86-64."""
+        with open(self.library, "rb") as library:
+            data = bytearray(library.read())
+        for machine, verdict in ((62, "ok"), (183, "fail")):
+            with self.subTest(machine=machine):
+                folder = self.path(f"wheels{machine}")
+                os.mkdir(folder)
+                data[18:20] = machine.to_bytes(2, "little")
+                with open(f"{folder}/libfake.so.1", "wb") as out:
+                    out.write(data)
+                root = self.path(f"h100-{machine}")
+                hosts.make("h100", root)
+                done = self.flense("check", folder, "--root", root, "--json", expect=None)
+                self.assertEqual(self.checks(done.json["hosts"][0])["platform"], verdict)
+
+    def test_without_a_host_and_a_gpu_nothing_was_judged(self):
+        bare = self.machine("no_gpu")
+        nowhere = self.flense("check", self.image, "--root", bare, expect=5)
+        self.assertIn("no host was judged", nowhere.err)
+        asked = self.flense("check", self.image, "--root", bare, "--requirements")
+        self.assertEqual((nowhere.out, asked.err), (asked.out, ""))
+        self.flense("check", self.image, "--root", bare, "--emit", "labels")
+        here = self.verdict("--root", bare, "--host", "this", expect=1)["hosts"][0]
+        self.assertEqual(self.checks(here)["driver-missing"], "fail")
+
     def test_requirements_sheet(self):
         root = self.machine("no_gpu")
-        text = self.flense("check", self.image, "--root", root).out
+        text = self.flense("check", self.image, "--root", root, expect=5).out
         self.assertIn(" needs\n", text)
         self.assertRegex(text, r"GPUs, native +7\.0 7\.5 8\.0 8\.6 8\.9 9\.0 10\.0")
         sheet = self.flense("check", self.image, "--requirements", "--json").json
