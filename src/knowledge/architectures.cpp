@@ -28,7 +28,7 @@ Architectures Architectures::read(const TableSet& tables) {
     if (const auto branch = row["least_driver_branch"].unsigned_or(0);
         branch != 0 && made.least_driver.empty())
       made.least_driver = fmt::format("{}", branch);
-    made.least_driver_certain = row["least_driver_confidence"].text() != "low";
+    made.least_driver_confidence = row["least_driver_confidence"].text("high");
     made.last_driver_branch = row["last_driver_branch"].unsigned_or(0);
     made.source = row_source(tables, kTable, "architectures", made.architecture, row);
     out.rows.push_back(std::move(made));

@@ -17,7 +17,7 @@ struct ArchitectureRow {
   // Empty or 0 where the table does not tell, or there is no such bound.
   std::string first_cuda, last_cuda;     ///< toolkits that compile for it
   std::string least_driver;              ///< "520.61.05", or the branch alone, "580"
-  bool least_driver_certain = false;     ///< false: the row is of low confidence
+  std::string least_driver_confidence;   ///< "high", "medium", "low"
   std::uint64_t last_driver_branch = 0;  ///< the last that drives it
   std::string source;
 };

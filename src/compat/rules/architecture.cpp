@@ -53,6 +53,14 @@ bool surely_driven(const Question& question, const ArchitectureRow& row) {
          (cuda && cuda->exact && last != nullptr && version_at_least(last->cuda, cuda->cuda));
 }
 
+/// The Windows driver of a branch has higher numbers: 581.42 is of 580. WSL2 shows them.
+std::uint64_t branch_of(const knowledge::Drivers& drivers, const HostDriver& driver) {
+  const bool windows =
+      std::ranges::count(driver.version, '.') == 1 && drivers.branch(driver.branch) == nullptr;
+  const knowledge::BranchRow* below = windows ? drivers.branch_below(driver.branch) : nullptr;
+  return below == nullptr || below == drivers.newest_branch() ? driver.branch : below->branch;
+}
+
 void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   const ArchitectureRow* row = row_of(question, kind);
   if (row == nullptr) return;
@@ -63,7 +71,7 @@ void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Ch
   if (driver && !tegra) check.evidence.push_back({"host", driver->evidence});
   if (judge_toolkit(question, kind, *row, check)) {
   } else if (driver && !tegra && row->last_driver_branch != 0 &&
-             driver->branch > row->last_driver_branch) {
+             branch_of(question.tables.drivers, *driver) > row->last_driver_branch) {
     check.verdict = Verdict::kFail;
     check.message =
         fmt::format("driver {} does not drive {}: branch {} was the last for {}", driver->version,
@@ -125,6 +133,49 @@ void judge_without_version(const Question& question, const GpuKind& kind,
   checks.push_back(std::move(check));
 }
 
+/// A toolkit that is older than the GPU makes code that runs there only for an older minor of the
+/// same major, else PTX.
+void judge_toolkit_age(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
+  const ArchitectureRow* row = row_of(question, kind);
+  const auto wanted = image_cuda(question);
+  if (row == nullptr || row->first_cuda.empty() || !wanted || !wanted->exact) return;
+  const std::string cuda = major_minor(wanted->version);
+  // "12" leaves the minor open.
+  if (cuda.find('.') == std::string::npos) return;
+  const auto compiles = [&](const ArchitectureRow& one) {
+    const auto code = device::parse_cuda_arch(one.architecture);
+    return code && device::cubin_runs_on(*code, *kind.arch) && !one.first_cuda.empty() &&
+           version_at_least(cuda, one.first_cuda);
+  };
+  if (std::ranges::any_of(question.tables.architectures.rows, compiles)) return;
+  const std::vector<FileService> code = code_services(question, *kind.arch);
+  const auto native = [](const FileService& one) {
+    return one.how == Served::kCubin || one.how == Served::kDoubtful;
+  };
+  if (std::ranges::any_of(code, native)) return;
+  Check check = check_of("arch-too-new", kind, row->source);
+  check.evidence.push_back({"image", wanted->evidence});
+  check.evidence.push_back({"table", fmt::format("first CUDA {} for architecture {}",
+                                                 row->first_cuda, row->architecture)});
+  check.verdict = code.empty() ? Verdict::kUnknown : Verdict::kWarn;
+  check.message = fmt::format(
+      "CUDA {} is older than {}, for which CUDA {} was the first to compile{}", cuda,
+      gpu_text(*kind.gpu), row->first_cuda,
+      code.empty() ? ": only PTX can serve it, and none was seen" : ": only PTX can serve it");
+  check.fix = fmt::format("take an image built for CUDA {} or newer", row->first_cuda);
+  checks.push_back(std::move(check));
+}
+
+/// Below a floor that is derived from the first toolkit's driver: of medium confidence it is
+/// certain for older branches, of low confidence for what is older than that toolkit.
+bool surely_older(const Question& question, const HostDriver& driver, const ArchitectureRow& row) {
+  if (row.least_driver_confidence == "medium")
+    return driver.branch < first_number(row.least_driver).value_or(0);
+  const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row.first_cuda);
+  return row.least_driver_confidence != "low" || first == nullptr ||
+         !version_at_least(driver.version, first->driver);
+}
+
 void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
   if (!kind.arch) {
     Check check = check_of("arch-too-new", kind, "unknown facts are not judged");
@@ -146,10 +197,7 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   if (version_at_least(driver->version, row->least_driver)) {
     check.message = fmt::format("driver {} knows {}", driver->version, gpu_text(*kind.gpu));
   } else {
-    // A floor of low confidence is certain only below the first toolkit with the architecture.
-    const knowledge::ToolkitRow* first = question.tables.drivers.toolkit(row->first_cuda);
-    const bool certain = row->least_driver_certain || first == nullptr ||
-                         !version_at_least(driver->version, first->driver);
+    const bool certain = surely_older(question, *driver, *row);
     check.verdict = certain ? Verdict::kFail : Verdict::kUnknown;
     check.message =
         certain ? fmt::format("driver {} is older than {}, which needs {} or newer",
@@ -175,7 +223,10 @@ void rule_arch_too_new(const Question& question, std::vector<Check>& checks) {
                       {{"host", "no GPU is listed"}},
                       "name the GPU: --host rtx4090@550.54.15",
                       "unknown facts are not judged"});
-  for (const GpuKind& kind : kinds) judge_too_new(question, kind, checks);
+  for (const GpuKind& kind : kinds) {
+    judge_too_new(question, kind, checks);
+    if (kind.arch) judge_toolkit_age(question, kind, checks);
+  }
 }
 
 void rule_arch_dropped(const Question& question, std::vector<Check>& checks) {
