@@ -66,7 +66,9 @@ Result<Scenario> scenario_of(const std::string& file, const Json& images, const 
   const std::string what = fmt::format("{}: {}", file, out.name);
   TRY(out.image, image_of(images, row, what));
   TRY(out.host, with_context(host_of(row, what), "while reading {}", what));
-  TRY(out.launcher, parse_launcher(row["launcher"].text("docker")));
+  out.launcher_assumed = row["launcher"].text() == "unnamed";
+  TRY(out.launcher,
+      parse_launcher(out.launcher_assumed ? "docker" : row["launcher"].text("docker")));
   const Json& expect = row["expect"];
   out.verdict = expect["verdict"].text();
   for (const auto& [id, verdict] : expect["checks"].members())
@@ -126,8 +128,11 @@ class Scenarios : public ::testing::Test {
     scenarios = *std::move(read);
   }
   HostVerdict verdict_of(const Scenario& one) const {
-    return judge(
-        {.image = one.image, .host = one.host, .tables = tables, .launcher = one.launcher});
+    return judge({.image = one.image,
+                  .host = one.host,
+                  .tables = tables,
+                  .launcher = one.launcher,
+                  .launcher_assumed = one.launcher_assumed});
   }
 
   knowledge::Knowledge tables;
@@ -176,7 +181,8 @@ TEST_F(Scenarios, FactsOfTheImageMayBeShared) {
                             .host = one.host,
                             .tables = tables,
                             .launcher = one.launcher,
-                            .facts = &facts};
+                            .facts = &facts,
+                            .launcher_assumed = one.launcher_assumed};
     EXPECT_EQ(judge(question).checks, verdict_of(one).checks) << one.name;
     EXPECT_EQ(judge(question).checks, verdict_of(one).checks) << one.name << ", again";
   }

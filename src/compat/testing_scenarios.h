@@ -17,6 +17,7 @@ struct Scenario {
   needs::Needs image;
   host::Profile host;
   Launcher launcher = Launcher::kDocker;
+  bool launcher_assumed = false;
   std::string verdict;                        ///< empty: not said
   std::map<std::string, std::string> checks;  ///< id -> verdict, or "absent"
 };

@@ -123,7 +123,8 @@ std::vector<compat::HostVerdict> judge_hosts(const needs::Needs& image,
       chosen = {*launcher, "--launcher"};
     else if (!stands_alone(image))
       chosen = compat::likely_launcher(host);
-    out.push_back(compat::judge({image, host, tables, chosen.launcher, redistribution, &facts}));
+    out.push_back(compat::judge(
+        {image, host, tables, chosen.launcher, redistribution, &facts, chosen.assumed}));
     out.back().launcher_reason = chosen.reason;
   }
   return out;

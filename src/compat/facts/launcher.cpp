@@ -129,7 +129,7 @@ ChosenLauncher likely_launcher(const host::Profile& host) {
   for (const auto& [name, launcher] : kOrder)
     if (const host::Engine* found = engine(host, name))
       return {launcher, fmt::format("{} is installed", named(*found))};
-  return {Launcher::kDocker, "no container engine is known, so docker is assumed"};
+  return {Launcher::kDocker, "no container engine is known, so docker is assumed", true};
 }
 
 }  // namespace flense::compat

@@ -39,7 +39,8 @@ LauncherTraits traits_on(Launcher launcher, const host::Profile& host);
 
 struct ChosenLauncher {
   Launcher launcher = Launcher::kDocker;
-  std::string reason;  ///< "docker 27.3 is installed and CDI is on"
+  std::string reason;    ///< "docker 27.3 is installed and CDI is on"
+  bool assumed = false;  ///< nothing tells it
 };
 /// The one that this machine would most likely use.
 ChosenLauncher likely_launcher(const host::Profile& host);

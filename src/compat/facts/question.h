@@ -22,6 +22,9 @@ struct Question {
   /// Of `image` and `tables`, for who judges one image for many hosts; null: judge() works them
   /// out.
   const ImageFacts* facts = nullptr;
+  /// Nobody named the launcher and nothing on the host tells it: where launchers differ, `launcher`
+  /// is one of several.
+  bool launcher_assumed = false;
 };
 
 /// Adds its checks; none where the question does not arise (an image without CUDA, a host without

@@ -42,6 +42,14 @@ std::string bound_elsewhere(const std::vector<const host::Gpu*>& gpus) {
   return name;
 }
 
+/// Somebody looked for the driver, for module and library each in its own place, and found neither.
+/// A source that knows nothing of drivers (Slurm, a node without labels) says so once for both.
+bool was_examined(const host::Profile& host) {
+  const host::Text &module = host.nvidia.module_version, &library = host.nvidia.library_version;
+  return host.system.kernel.value && !module.evidence.empty() && !library.evidence.empty() &&
+         module.evidence != library.evidence;
+}
+
 Check without_driver(const Question& question, const std::vector<const host::Gpu*>& gpus) {
   const std::string reason = driver_unknown_reason(question.host);
   const std::vector<Evidence> evidence = {need_evidence(question),
@@ -54,8 +62,7 @@ Check without_driver(const Question& question, const std::vector<const host::Gpu
              {"host", fmt::format("{}: {}", names_of(gpus), gpus.front()->kernel_driver.evidence)}},
             "bind the GPU to NVIDIA's driver, or choose a host that offers it",
             "the host's own facts"};
-  // A machine that was examined has a known kernel; a described one does not.
-  if (question.host.system.kernel.value)
+  if (was_examined(question.host))
     return {"driver-missing",
             Verdict::kFail,
             "the host has an NVIDIA GPU and no NVIDIA driver",

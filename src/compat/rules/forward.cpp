@@ -186,7 +186,8 @@ Finding judge_use(const CompatUse& use, Launcher launcher) {
                         to_string(launcher), use.reason),
             fmt::format("LD_LIBRARY_PATH=/{} makes sure", folder), use.source};
   return {Verdict::kFail,
-          fmt::format("{} does not use the image's compat library: {}", to_string(launcher),
+          fmt::format("{} does not use the image's compat library: {}",
+                      launcher == Launcher::kNone ? "the host's loader" : to_string(launcher),
                       use.reason),
           fmt::format("set LD_LIBRARY_PATH=/{}, or update the driver", folder), use.source};
 }

@@ -1,5 +1,6 @@
 // NVIDIA_REQUIRE_*: is it met, and what evaluates it?
 #include <algorithm>
+#include <tuple>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -79,6 +80,26 @@ TermFinding worst_of(const Question& question) {
   return worst;
 }
 
+/// Which of the facts that the term, or else the whole expression, speaks of nobody told.
+std::string missing_of(const Question& question, const TermFinding& found) {
+  const auto cuda = driver_cuda(question);
+  const auto gpus = nvidia_gpus(question.host);
+  const auto any = [&](auto lacks) { return gpus.empty() || std::ranges::any_of(gpus, lacks); };
+  const bool brand = any([&](const host::Gpu* gpu) {
+    return brands_of(question.tables.forward_compat, *gpu).size() != 1;
+  });
+  const bool arch = any([](const host::Gpu* gpu) { return !gpu->architecture.value; });
+  for (const std::string_view text :
+       {std::string_view(found.term), std::string_view(found.expression)})
+    for (const auto& [word, missing, what] :
+         {std::tuple("cuda", !cuda || !cuda->exact, "the newest CUDA of the driver"),
+          std::tuple("driver", !host_driver(question.host), "the driver's version"),
+          std::tuple("brand", brand, "the brand that NVML gives the GPU"),
+          std::tuple("arch", arch, "the GPU's architecture")})
+      if (missing && text.find(word) != std::string_view::npos) return what;
+  return "a fact";
+}
+
 std::string shortened(std::string_view text) {
   constexpr std::size_t kShown = 160;
   return text.size() <= kShown ? std::string(text) : std::string(text.substr(0, kShown)) + "…";
@@ -90,30 +111,39 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
   if (!concerns_nvidia(question) || requirements_of(question.image).empty()) return;
   const TermFinding found = worst_of(question);
   const LauncherTraits launcher = traits_on(question.launcher, question.host);
-  const bool evaluated = launcher.evaluates_requirements;
+  const bool evaluated = launcher.evaluates_requirements && !question.launcher_assumed;
   const std::string_view who = to_string(question.launcher);
   const auto driver = host_driver(question.host);
   Check check{"require", Verdict::kOk, "", {}, "", ""};
   check.source = "libnvidia-container, requirement language; " + launcher.source;
   check.decisive = evaluated;
-  check.evidence = {
-      {"image", fmt::format("{}={}", found.variable, shortened(found.expression))},
-      {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
-      {"launcher", fmt::format("{} {}", who,
-                               evaluated ? "has nvidia-container-cli evaluate it; the "
-                                           "toolkit's default mode since 1.18 would not"
-                                         : "evaluates no requirement")}};
-  const std::string nobody = fmt::format(", though {} does not evaluate it", who);
+  const std::string launching =
+      question.launcher_assumed
+          ? std::string(
+                "no launcher is known: the legacy hook (docker, enroot) evaluates it, CDI, "
+                "which current docker tries first, does not")
+          : fmt::format("{} {}", who,
+                        evaluated ? "has nvidia-container-cli evaluate it; the toolkit's default "
+                                    "mode since 1.18 would not"
+                                  : "evaluates no requirement");
+  check.evidence = {{"image", fmt::format("{}={}", found.variable, shortened(found.expression))},
+                    {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
+                    {"launcher", launching}};
+  const std::string nobody =
+      question.launcher_assumed
+          ? ", which only launchers by the legacy hook refuse, not those by CDI"
+          : fmt::format(", though {} does not evaluate it", who);
   switch (found.answer) {
     case Requirement::kMet:
       check.message = fmt::format("the requirement in {} is met{}", found.variable,
-                                  evaluated ? std::string() : nobody);
+                                  evaluated || question.launcher_assumed ? std::string() : nobody);
       break;
     case Requirement::kUnknown:
       check.verdict = Verdict::kUnknown;
       check.message = fmt::format(
-          "whether the requirement in {} is met is unknown: '{}' depends on a missing fact",
-          found.variable, shortened(found.term));
+          "whether the requirement in {} is met is unknown: '{}' depends on {}, which nothing "
+          "tells",
+          found.variable, shortened(found.term), missing_of(question, found));
       check.fix = "name product and driver of the host: --host h100@550.54.15";
       break;
     case Requirement::kUnmet:

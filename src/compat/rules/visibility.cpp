@@ -186,11 +186,14 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
   const bool cuda = needs_cuda(question) == Answer::kYes;
   if (nvidia_gpus(question.host).empty() || (!cuda && image.capabilities.empty())) return;
   // The device plugin's node may still run the legacy hook.
-  const bool perhaps =
+  const bool plugin =
       question.launcher == Launcher::kKubernetes && !question.host.nvidia.toolkit_version.value;
+  const bool perhaps = plugin || question.launcher_assumed;
   if (!perhaps && !traits_on(question.launcher, question.host).honours_capabilities) return;
-  const std::string_view condition =
-      perhaps ? ", should the container toolkit be older than 1.18" : "";
+  const std::string_view condition = plugin ? ", should the container toolkit be older than 1.18"
+                                     : perhaps
+                                         ? ", should the launcher go by the legacy hook, not by CDI"
+                                         : "";
   const std::vector<std::string> granted = capabilities_of(question);
   const auto value = variable(image, "NVIDIA_DRIVER_CAPABILITIES");
   const std::vector<Evidence> evidence = {
@@ -224,7 +227,7 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
     check.evidence.push_back({"image", fmt::format("/{} loads {}", need.user, need.library)});
     checks.push_back(std::move(check));
   }
-  if (all && !perhaps)
+  if (all && !plugin)
     checks.push_back({"driver-capabilities", Verdict::kOk,
                       "the capabilities cover the driver libraries that the image asks for",
                       evidence, "", kCapabilitiesSource});
