@@ -332,6 +332,22 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
   out.gpu_count = Number::unknown(fmt::format("node {} has no label that counts its GPUs", name));
 }
 
+/// The device plugin's count says how many GPUs there are, and the cloud which.
+void name_by_cloud(const Json& node, const Labels& labels, NodeTables& tables, Profile& out) {
+  const auto unnamed = [](const Gpu& gpu) { return !gpu.name.value && !gpu.architecture.value; };
+  if (out.gpus.empty() || !std::ranges::all_of(out.gpus, unnamed)) return;
+  Profile cloud;
+  read_cloud(node, labels, tables, out.source, cloud);
+  if (cloud.gpus.empty()) return;
+  const Gpu& kind = cloud.gpus.front();
+  for (Gpu& gpu : out.gpus) {
+    if (gpu.vendor != kind.vendor) continue;
+    gpu.name = kind.name;
+    gpu.architecture = kind.architecture;
+    if (!gpu.memory_bytes.value) gpu.memory_bytes = kind.memory_bytes;
+  }
+}
+
 Result<Profile> node_profile(const Json& node, std::size_t index, NodeTables& tables,
                              bool& any_gpu_label) {
   Profile out;
@@ -344,6 +360,7 @@ Result<Profile> node_profile(const Json& node, std::size_t index, NodeTables& ta
   read_nvidia_driver(labels, tables, out.nvidia);
   read_nvidia_gpus(node, labels, tables, out.source, out);
   read_amd(node, labels, tables, out.source, out);
+  name_by_cloud(node, labels, tables, out);
   const bool described = !out.gpus.empty() || out.gpu_count.value;
   any_gpu_label |= described;
   if (!described) {

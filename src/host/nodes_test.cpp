@@ -236,6 +236,56 @@ NodeName=what Gres=gpu:4
   EXPECT_THAT(profiles[4].gpu_count.evidence, HasSubstr("names no GPU model"));
 }
 
+// GKE and EKS have the device plugin and no GPU feature discovery: the count is in the capacity,
+// the product in the cloud's own label.
+TEST(Kubernetes, TheCloudNamesTheGpusThatTheDevicePluginCounts) {
+  const char* status =
+      R"({"capacity": {"nvidia.com/gpu": "4"}, "nodeInfo": {"architecture": "amd64"}})";
+  const auto profiles = read(
+      list({node("gke", R"("cloud.google.com/gke-accelerator": "nvidia-l4")", status),
+            node("eks", R"("node.kubernetes.io/instance-type": "g5.12xlarge")", status),
+            node("time-sliced", R"("node.kubernetes.io/instance-type": "p5.48xlarge")", status),
+            node("bare", "", status)}));
+  ASSERT_EQ(profiles.size(), 4u);
+  EXPECT_EQ(profiles[0].gpus.size(), 4u);
+  EXPECT_THAT(profiles[0].gpus[3].architecture.value, Optional(text("8.9")));
+  EXPECT_THAT(profiles[0].gpus[0].name.evidence, HasSubstr("gke-accelerator"));
+  EXPECT_THAT(profiles[1].gpus[0].name.value, Optional(text("A10G")));
+  EXPECT_THAT(profiles[1].gpu_count.value, Optional(4u));
+  EXPECT_THAT(profiles[2].gpu_count.value, Optional(4u))
+      << "what the plugin counts is what is there";
+  EXPECT_FALSE(profiles[3].gpus[0].name.value);
+}
+
+// slurm.conf(5), AccountingStorageTRES: gres/gpu is tracked with and without its type; a site that
+// does not show Gres still has CfgTRES.
+TEST(Slurm, CfgTresTellsTheGpusWhereGresDoesNot) {
+  const auto profiles = read(R"(NodeName=a Arch=x86_64
+   CfgTRES=cpu=128,mem=2063000M,billing=128,gres/gpu=8,gres/gpu:h100=8
+NodeName=b Gres=(null) CfgTRES=cpu=64,gres/gpu=4,gres/gpumem=80G ActiveFeatures=a100
+NodeName=c Gres=gpu:l40s:2 CfgTRES=cpu=64,gres/gpu=4
+NodeName=d CfgTRES=cpu=64,mem=1M
+)");
+  ASSERT_EQ(profiles.size(), 4u);
+  EXPECT_EQ(profiles[0].gpus.size(), 8u);
+  EXPECT_THAT(profiles[0].gpus[0].architecture.value, Optional(text("9.0")));
+  EXPECT_EQ(profiles[0].gpus[0].name.evidence, "node a, CfgTRES=gpu:h100:8");
+  EXPECT_THAT(profiles[0].gpu_count.value, Optional(8u));
+  EXPECT_EQ(profiles[1].gpus.size(), 4u);
+  EXPECT_THAT(profiles[1].gpus[0].architecture.value, Optional(text("8.0")));
+  EXPECT_EQ(profiles[2].gpus.size(), 2u);
+  EXPECT_THAT(profiles[3].gpu_count.value, Optional(0u));
+  const auto json =
+      read(R"({"nodes": [{"name": "n", "gres": "", "tres": "cpu=64,gres/gpu:b200=8"}]})");
+  EXPECT_EQ(json[0].gpus.size(), 8u);
+}
+
+TEST(Slurm, AGpuThatIsOnlyBesideOneProcessorTellsIt) {
+  const auto profiles = read("NODELIST GRES\ngrace gpu:gh200:1\nany gpu:h100:8\n");
+  EXPECT_THAT(profiles[0].system.architecture.value, Optional(text("aarch64")));
+  EXPECT_FALSE(profiles[1].system.architecture.value);
+}
+
 TEST(Slurm, JsonOfOldAndNewVersions) {
   const auto profiles = read(R"({"nodes": [
     {"name": "n1", "architecture": "aarch64", "gres": "gpu:gh200:1", "features": "a,b",

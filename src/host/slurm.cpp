@@ -21,6 +21,7 @@ using text::Json;
 /// One node in Slurm's words.
 struct SlurmNode {
   std::string name, architecture, os, gres;
+  std::string_view gres_member = "Gres";  ///< that tells `gres`
   std::vector<std::string> features;
   std::optional<std::uint64_t> cpus, memory_mib;
 };
@@ -67,6 +68,24 @@ std::optional<GpuGres> parse_gpu_gres(std::string_view text) {
   return out;
 }
 
+/// CfgTRES tells the GPUs as well, once by type and once in all:
+/// "cpu=64,gres/gpu=4,gres/gpu:h100=4".
+void gres_of_tres(std::string_view tres, SlurmNode& node) {
+  constexpr std::string_view kGpu = "gres/gpu";
+  std::string typed, all;
+  for (const std::string& part : parts_of(tres, ',')) {
+    const std::size_t equals = part.find('=');
+    if (!part.starts_with(kGpu) || equals == std::string::npos) continue;
+    const std::string type = part.substr(kGpu.size(), equals - kGpu.size());
+    if (!type.empty() && !type.starts_with(':')) continue;  // gres/gpumem, gres/gpuutil
+    std::string& out = type.empty() ? all : typed;
+    out += fmt::format("{}gpu{}:{}", out.empty() ? "" : ",", type, part.substr(equals + 1));
+  }
+  if (typed.empty() && all.empty()) return;
+  node.gres = typed.empty() ? all : typed;
+  node.gres_member = "CfgTRES";
+}
+
 /// "a100_3g.20gb", "1g.10gb": a type that is a MIG profile.
 bool is_mig_type(std::string_view type) {
   const std::size_t at = type.find("g.");
@@ -88,7 +107,8 @@ std::string gpu_feature(const SlurmNode& node, NodeTables& tables) {
 }
 
 void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Profile& out) {
-  const std::string evidence = fmt::format("node {}, Gres={}", node.name, clean(node.gres));
+  const std::string evidence =
+      fmt::format("node {}, {}={}", node.name, node.gres_member, clean(node.gres));
   Gpu gpu;
   std::string type = gres.type;
   gpu.name = Text::known(type, evidence);
@@ -227,6 +247,8 @@ Result<std::vector<SlurmNode>> scontrol_nodes(std::string_view text) {
     node.architecture = clean(value_of(pairs, "Arch"));
     node.os = clean(value_of(pairs, "OS"));
     node.gres = std::string(value_of(pairs, "Gres")).substr(0, 4096);
+    if (node.gres.find("gpu") == std::string::npos)
+      gres_of_tres(value_of(pairs, "CfgTRES").substr(0, 4096), node);
     node.features = parts_of(value_of(pairs, "ActiveFeatures"), ',');
     if (node.features.empty()) node.features = parts_of(value_of(pairs, "AvailableFeatures"), ',');
     node.cpus = parse_number(value_of(pairs, "CPUTot"));
@@ -313,6 +335,8 @@ Result<std::vector<Profile>> slurm_profiles(const Json& json, std::string_view f
     node.architecture = clean(one["architecture"].text());
     node.os = clean(one["operating_system"].text());
     node.gres = std::string(one["gres"].text().substr(0, 4096));
+    if (node.gres.find("gpu") == std::string::npos)
+      gres_of_tres(one["tres"].text().substr(0, 4096), node);
     node.features = features_of(one["active_features"]);
     if (node.features.empty()) node.features = features_of(one["features"]);
     node.cpus = number_of(one["cpus"]);
