@@ -52,7 +52,7 @@ TEST(ArchitectureOfModel, LongestProductNameWins) {
 }
 
 TEST(ArchitectureOfModel, PartsOfWordsAreNoProduct) {
-  EXPECT_FALSE(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA RTX A1000"));
+  EXPECT_FALSE(architecture_of_model(knowledge::test_tables().gpus, "NVIDIA RTX A1001"));
 }
 
 TEST(ArchitectureOfModel, EveryProductIsFoundByItsDisplayName) {
