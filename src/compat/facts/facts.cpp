@@ -77,13 +77,21 @@ std::optional<HostDriver> host_driver(const host::Profile& host) {
                     fmt::format("driver {} ({})", *fact.value, fact.evidence)};
 }
 
+const knowledge::BranchRow* branch_row(const knowledge::Drivers& drivers,
+                                       const HostDriver& driver) {
+  const knowledge::BranchRow* row = drivers.branch(driver.branch);
+  if (row != nullptr || std::ranges::count(driver.version, '.') != 1) return row;
+  const knowledge::BranchRow* below = drivers.branch_below(driver.branch);
+  return below == drivers.newest_branch() ? nullptr : below;
+}
+
 std::optional<DriverCuda> driver_cuda(const Question& question) {
   const auto driver = host_driver(question.host);
   const knowledge::Drivers& drivers = question.tables.drivers;
   const host::Text& told = question.host.nvidia.cuda;
   // Linux for Tegra has its own driver line, whose numbers are not in the branch table.
   const bool tegra = is_tegra(question.host);
-  const knowledge::BranchRow* row = driver && !tegra ? drivers.branch(driver->branch) : nullptr;
+  const knowledge::BranchRow* row = driver && !tegra ? branch_row(drivers, *driver) : nullptr;
   if (row != nullptr)
     return DriverCuda{row->cuda, true,
                       fmt::format("driver {} supports CUDA {}", driver->version, row->cuda),

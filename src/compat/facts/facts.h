@@ -43,6 +43,11 @@ struct HostDriver {
 /// Of the user-space library, else of the kernel module.
 std::optional<HostDriver> host_driver(const host::Profile& host);
 
+/// Its row in the table of branches. Windows's drivers, which WSL2 shows, have two numbers of which
+/// the first may be higher: 581.42 is of branch 580. Null for a branch that the table does not
+/// know.
+const knowledge::BranchRow* branch_row(const knowledge::Drivers& drivers, const HostDriver& driver);
+
 /// The newest CUDA that the host's driver supports itself.
 struct DriverCuda {
   std::string cuda;

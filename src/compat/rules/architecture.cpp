@@ -53,12 +53,9 @@ bool surely_driven(const Question& question, const ArchitectureRow& row) {
          (cuda && cuda->exact && last != nullptr && version_at_least(last->cuda, cuda->cuda));
 }
 
-/// The Windows driver of a branch has higher numbers: 581.42 is of 580. WSL2 shows them.
 std::uint64_t branch_of(const knowledge::Drivers& drivers, const HostDriver& driver) {
-  const bool windows =
-      std::ranges::count(driver.version, '.') == 1 && drivers.branch(driver.branch) == nullptr;
-  const knowledge::BranchRow* below = windows ? drivers.branch_below(driver.branch) : nullptr;
-  return below == nullptr || below == drivers.newest_branch() ? driver.branch : below->branch;
+  const knowledge::BranchRow* row = branch_row(drivers, driver);
+  return row == nullptr ? driver.branch : row->branch;
 }
 
 void judge_dropped(const Question& question, const GpuKind& kind, std::vector<Check>& checks) {
