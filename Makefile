@@ -57,7 +57,7 @@ install: release
 # What a release consists of: the same bytes for the same commit.
 # --version --json names the commit unless something is changed.
 dist:
-	$(MAKE) release COMMIT=$$(git diff-index --quiet HEAD -- && git rev-parse HEAD)
+	$(MAKE) release COMMIT=$$(git diff --quiet HEAD -- && git rev-parse HEAD)
 	scripts/setup.sh dist
 	rm -rf dist
 	scripts/dist/make_dist.py build/release/flense dist
