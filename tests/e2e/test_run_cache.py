@@ -77,6 +77,18 @@ class Kept(harness.Case):
             self.done(self.start("cache", "prune", *wrong), 2)
         self.done(self.start("cache", "ls", "--kind", "root"), 2)
 
+    def test_a_freed_inode_is_another_file(self):
+        """What a later layer deletes gives its inode to the mount points, which no layer has."""
+        lower, upper, image = self.layer(), fixtures.Layer(), self.path("freed.tar")
+        for number in range(40):
+            lower.file(f"etc/{number}", b"x" * (number + 1))
+            upper.whiteout(f"etc/{number}")
+        fixtures.docker_archive(image, [lower.done(), upper.done()], ["COPY", "RUN"], command=("/bin/load",))
+        os.chmod(image, 0o644)
+        self.start("run", image).communicate()
+        verified = self.cache("verify")
+        self.assertEqual((verified["checked_roots"], verified["damaged_roots"]), (1, []))
+
     def test_in_use(self):
         self.specification(self.driver)
         layer = self.layer().disk_file("bin/busybox", fixtures.BUSYBOX).symlink("bin/sh", "busybox").symlink(

@@ -62,25 +62,30 @@ std::array<struct timespec, 2> times_of(const codec::TarMember& member) {
   return {at, at};
 }
 
-/// Removes `name` with everything below it, without following links; `removed` is told the inode of
-/// each directory.
+/// Removes `name` with everything below it, without following links; `removed` is told of each file
+/// and directory, as it was.
 Result<void> remove_tree(int dir, const std::string& name, int depth,
-                         const std::function<void(std::uint64_t)>& removed) {
-  if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM) return system_error(errno, "cannot remove " + name);
+                         const std::function<void(const struct stat&)>& removed) {
+  struct stat status{};
+  if (::fstatat(dir, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT ? Result<void>() : system_error(errno, "cannot remove " + name);
+  if (!S_ISDIR(status.st_mode)) {
+    if (::unlinkat(dir, name.c_str(), 0) != 0) return system_error(errno, "cannot remove " + name);
+    removed(status);
+    return {};
+  }
   if (depth > kMaxNesting)
     return bad_input("directories are nested more than {} deep", kMaxNesting);
   const UniqueFd child(
       ::openat(dir, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!child) return system_error(errno, "cannot open " + name);
-  TRY(const std::uint64_t inode, inode_of(child.get()));
   TRY(const auto names, list_names(child.get()));
   for (const std::string& below : names)
     TRY_DO(remove_tree(child.get(), below, depth + 1, removed));
   if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
     return system_error(errno, "cannot remove " + name);
   }
-  removed(inode);
+  removed(status);
   return {};
 }
 
@@ -106,7 +111,18 @@ Result<void> Extractor::begin_layer() {
 Result<void> Extractor::remove_aufs_links() {
   if (!std::exchange(aufs_links_, false)) return {};
   cache_valid_ = false;
-  return remove_tree(root_.get(), std::string(kAufsLinks), 0, [](std::uint64_t) {});
+  return remove(root_.get(), std::string(kAufsLinks));
+}
+
+Result<void> Extractor::remove(int dir, const std::string& name) {
+  return remove_tree(dir, name, 0, [this](const struct stat& gone) { forget(gone); });
+}
+
+/// The next file that is created may get its inode, also one that no layer has.
+void Extractor::forget(const struct stat& gone) {
+  if (!S_ISDIR(gone.st_mode) && gone.st_nlink > 1) return;
+  directories_.erase(std::uint64_t{gone.st_ino});
+  written_.erase(std::uint64_t{gone.st_ino});
 }
 
 std::string Extractor::key(std::uint64_t dir_inode, std::string_view name) {
@@ -128,9 +144,12 @@ Result<UniqueFd> Extractor::make_directories(const std::string& path) {
     auto next = open_in_root(prefix, O_PATH | O_DIRECTORY);
     if (!next) {
       // Missing, or a file or dangling link in the way of a directory: it gives way.
+      struct stat status{};
+      const bool there = ::fstatat(at.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
       if (::unlinkat(at.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
         return system_error(errno, "cannot replace " + prefix);
       }
+      if (there) forget(status);
       if (::mkdirat(at.get(), name.c_str(), 0755) != 0) {
         return system_error(errno, "cannot create directory " + prefix);
       }
@@ -169,6 +188,7 @@ Result<void> Extractor::clear_place(const Parent& parent, const std::string& nam
     if (::unlinkat(parent.fd, name.c_str(), 0) != 0) {
       return system_error(errno, "cannot replace " + name);
     }
+    forget(status);
     return {};
   }
   if (keep_directory) {
@@ -178,8 +198,7 @@ Result<void> Extractor::clear_place(const Parent& parent, const std::string& nam
   // `parent` is the cached descriptor itself and not below what goes, so it stays open and valid;
   // only its path may now lead elsewhere for later members.
   cache_valid_ = false;
-  return remove_tree(parent.fd, name, 0,
-                     [this](std::uint64_t inode) { directories_.erase(inode); });
+  return remove(parent.fd, name);
 }
 
 std::uint32_t Extractor::mode_for(std::uint64_t inode, const codec::TarMember& member) {
@@ -333,11 +352,12 @@ Result<bool> Extractor::remove_lower(int dir, std::uint64_t dir_inode, const std
     if (::unlinkat(dir, name.c_str(), AT_REMOVEDIR) != 0) {
       return system_error(errno, "cannot remove " + name);
     }
-    directories_.erase(std::uint64_t{status.st_ino});
+    forget(status);
     return true;
   }
   if (ours) return false;
   if (::unlinkat(dir, name.c_str(), 0) != 0) return system_error(errno, "cannot remove " + name);
+  forget(status);
   return true;
 }
 

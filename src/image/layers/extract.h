@@ -2,6 +2,8 @@
 // root: parents are resolved by openat2 with RESOLVE_IN_ROOT, last components are never followed.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -50,8 +52,7 @@ class Extractor {
   Result<void> finish();
   /// What could not be written as the layers say, with counts.
   std::vector<std::string> notices() const;
-  /// By inode, with Ownership::kCaller: what was stored for the files there are, and for some that
-  /// later layers have removed.
+  /// By inode, with Ownership::kCaller: what was stored for the files there are.
   const std::unordered_map<std::uint64_t, WrittenFile>& written() const { return written_; }
 
  private:
@@ -74,6 +75,8 @@ class Extractor {
   Result<void> remember_directory(int fd, const LayerEntry& entry);
   Result<void> apply_whiteout(const LayerEntry& entry);
   Result<void> remove_aufs_links();
+  Result<void> remove(int dir, const std::string& name);
+  void forget(const struct stat& gone);
   Result<bool> remove_lower(int dir, std::uint64_t dir_inode, const std::string& name, int depth);
   Result<bool> empty_lower(int dir, int depth);
   static std::string key(std::uint64_t dir_inode, std::string_view name);
