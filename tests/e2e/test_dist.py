@@ -17,8 +17,11 @@ import sys
 import tarfile
 import tempfile
 import threading
+import tomllib
 import unittest
 import zipfile
+
+import yaml
 
 import harness
 import hosts
@@ -171,16 +174,35 @@ class Dist(harness.Case):
         self.addCleanup(server.shutdown)
         return f"http://127.0.0.1:{server.server_port}/simple/"
 
-    def test_pip_installs_it(self):
+    def pip(self):
+        """pip of a new environment in venv/, which knows no index but those it is given; beside it a project/."""
         self.run_tool(sys.executable, "-m", "venv", self.path("venv"))
-        python, program = self.path("venv/bin/python"), self.path("venv/bin/flense")
         environment = {name: value for name, value in os.environ.items()
                        if not name.upper().startswith("PIP_") and not name.lower().endswith("_proxy")}
         environment.update(PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_CACHE_DIR="1")
-        pip = functools.partial(self.run_tool, python, "-m", "pip", env=environment)
         os.makedirs(self.path("project"))
         with open(self.path("project/Dockerfile"), "w", encoding="utf-8") as text:
             text.write(DOCKERFILE)
+        return functools.partial(self.run_tool, self.path("venv/bin/python"), "-m", "pip", env=environment)
+
+    def test_the_hook_comes_with_the_wheel(self):
+        """pre-commit installs the repository of a hook of `language: python` with pip; to build that takes setuptools
+        of an index, what it depends on does not."""
+        with open(os.path.join(harness.TOP, ".pre-commit-hooks.yaml"), encoding="utf-8") as text:
+            hook = next(hook for hook in yaml.safe_load(text) if hook["id"] == "flense-lint")
+        self.assertEqual(hook["language"], "python")
+        self.assertRegex("service/Dockerfile", hook["files"])
+        with open(os.path.join(harness.TOP, "pyproject.toml"), "rb") as text:
+            wanted = tomllib.load(text)["project"]["dependencies"]
+        self.pip()("install", "--index-url", self.index(), *wanted)
+        program, *words = hook["entry"].split()
+        done = subprocess.run([self.path("venv/bin/" + program), *words, "--no-config", self.path("project/Dockerfile")],
+                              check=False, stdout=subprocess.PIPE, env=harness.surroundings())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"driver-package-installed", done.stdout)
+
+    def test_pip_installs_it(self):
+        pip, program = self.pip(), self.path("venv/bin/flense")
         for source in (("--no-index", self.wheel), ("--index-url", self.index(), f"flense=={self.version}")):
             with self.subTest(source[0]):
                 pip("install", *source)
