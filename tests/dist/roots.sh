@@ -5,7 +5,7 @@
 #   tests/dist/roots.sh [SUITE…]     default: bookworm trixie
 #
 # DIST names the folder of the files (dist), IMAGE a docker-archive (that of make demo). Takes root, mmdebstrap, a mirror
-# of the suites, PyPI for uv, and some 3 GB in TMPDIR; nothing inside a root reaches the network.
+# of the suites, PyPI for uv and pip, and some 3 GB in TMPDIR; nothing inside a root reaches the network.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dist=$(realpath "${DIST:-dist}")
@@ -17,7 +17,7 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/flense-roots-XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 mkdir "$work/files"
 cp "$dist"/flense* "$work/files/"
-python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$work/files" uv
+python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$work/files" uv pip # pipx of trixie wants a newer pip
 # A package index of one project (PEP 503), and an older release to come from and go back to.
 mkdir -p "$work/files/simple/flense"
 wheel=$(basename "$dist"/flense-*.whl)
@@ -95,7 +95,7 @@ jobs /tmp/venv/bin/flense
 /tmp/venv/bin/flense run docker-archive:/image.tar true
 
 step "pipx install, pipx run"
-PIP_NO_INDEX=1 PIP_FIND_LINKS=/files/simple/flense pipx install flense >/tmp/pipx 2>&1 || { cat /tmp/pipx; exit 1; }
+PIP_NO_INDEX=1 PIP_FIND_LINKS="/files/simple/flense /files" pipx install flense >/tmp/pipx 2>&1 || { cat /tmp/pipx; exit 1; }
 jobs /root/.local/bin/flense
 /root/.local/bin/flense run docker-archive:/image.tar true
 
