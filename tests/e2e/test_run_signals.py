@@ -260,6 +260,17 @@ class Jobs(containers.Case):
             self.shell.type("wait; echo over\n")
             self.shell.await_text("over\r\n")
 
+    def test_continued_once(self):
+        """One that comes later would undo the next stop."""
+        for mode in ([], ["--isolate"]):
+            flense, command = self.type("run", *mode, self.image, "probe", "told")
+            self.stop_and_go_on(flense, command)
+            for _ in range(2):  # what is on its way through the engine has come by then
+                os.kill(flense, signal.SIGUSR1)
+                self.assertNotIn("cont", self.shell.await_text("usr1\r\n"))
+            os.kill(flense, signal.SIGTERM)
+            self.assertEqual(self.status(), "status=5")
+
     def test_exec_is_stopped_and_continued(self):
         process = self.start("run", "--name", "job", self.image, "probe", "told")
         self.addCleanup(self.end, process)

@@ -84,6 +84,9 @@ class Supervisor {
       case SIGTSTP:
         tell_container(SIGSTOP);
         ::kill(::getpid(), SIGSTOP);
+        return;
+      case SIGCONT:
+        // Not through the engine: there it could come after the next stop, and undo it.
         tell_container(SIGCONT);
         return;
       default:
