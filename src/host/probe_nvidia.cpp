@@ -199,6 +199,12 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
         *out.module_version.value == *out.library_version.value,
         fmt::format("{} and {}", out.module_version.evidence, out.library_version.evidence));
 
+  if (out.module_version.value || out.driver_root.value)
+    out.installed = Flag::known(
+        true, (out.module_version.value ? out.module_version : out.driver_root).evidence);
+  else
+    out.installed = Flag::known(false, out.library_version.evidence);
+
   const std::string socket = "run/nvidia-persistenced/socket";
   out.persistenced =
       machine.root.exists(socket)

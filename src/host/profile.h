@@ -62,6 +62,7 @@ struct Nvidia {
   Text driver_root;  ///< where the user-space driver lies: "/", "/run/nvidia/driver"
   Flag agree;        ///< kernel module and library are of one version
   Text cuda;         ///< newest CUDA that this driver runs natively: "12.4"
+  Flag installed;    ///< a module is loaded or a library there; false where both were looked for
   Flag persistenced;
   Text toolkit_version;  ///< nvidia-container-toolkit
   bool operator==(const Nvidia&) const = default;

@@ -43,6 +43,7 @@ void each_field(FieldsOf<Nvidia> auto& nvidia, auto&& see) {
   see("driver_root", nvidia.driver_root);
   see("agree", nvidia.agree);
   see("cuda", nvidia.cuda);
+  see("installed", nvidia.installed);
   see("persistenced", nvidia.persistenced);
   see("toolkit_version", nvidia.toolkit_version);
 }

@@ -65,6 +65,11 @@ Drivers Drivers::read(const TableSet& tables) {
       made.does_not_drive.push_back(text_of(name));
     out.module_kinds.push_back(std::move(made));
   });
+  rows("tegra", [&](const Json& row) {
+    const std::string release = text_of(row["release"]);
+    out.tegra.push_back({release, text_of(row["driver"]), text_of(row["cuda"]),
+                         row_source(tables, kDriverTable, "tegra", release, row)});
+  });
   rows("formats", [&](const Json& row) {
     const std::string name = text_of(row["format"]);
     out.formats.push_back(

@@ -39,6 +39,14 @@ struct ModuleKindRow {
   std::string source;
 };
 
+/// A release of Linux for Tegra, whose driver line is its own.
+struct TegraRow {
+  std::string release;  ///< "36.4", all of 36.4.x
+  std::string driver;   ///< of its kernel module, "540.4.0"; empty where it is not told
+  std::string cuda;     ///< that its driver supports itself
+  std::string source;
+};
+
 /// What a driver must know to read a format of device code.
 struct FormatRow {
   std::string format;  ///< "zstd-fatbin"
@@ -53,6 +61,7 @@ struct Drivers {
   std::vector<MinorVersionRow> minor_versions;
   std::vector<BranchRow> branches;
   std::vector<ModuleKindRow> module_kinds;
+  std::vector<TegraRow> tegra;
   std::vector<FormatRow> formats;
   std::string date;  ///< of the table: "2026-11"
 

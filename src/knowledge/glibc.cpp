@@ -36,8 +36,11 @@ Glibc Glibc::read(const TableSet& tables) {
   const TableRows kernels(tables, "glibc", "kernels");
   kernels.each([&](const Json& row) {
     const std::string glibc = text_at(row, "glibc");
-    out.floors.push_back(
-        {glibc, {}, text_at(row, "kernel"), kernels.source(row, "glibc " + glibc)});
+    out.floors.push_back({glibc,
+                          {},
+                          text_at(row, "kernel"),
+                          kernels.source(row, "glibc " + glibc),
+                          row["refuses"].bool_or(false)});
   });
   const TableRows engines(tables, "glibc", "engines");
   engines.each([&](const Json& row) {

@@ -35,6 +35,7 @@ struct LibcFloorRow {
   std::string engine;  ///< "docker"; empty for the kernel
   std::string least;
   std::string source;
+  bool refuses = false;  ///< its loader ends there: "FATAL: kernel too old"
 };
 
 struct Glibc {

@@ -31,12 +31,13 @@ bool in_compat_directory(std::string_view path) {
   return base_name(parent_path(path)).starts_with("compat");
 }
 
-void add_compat(const inventory::SurveyFile& file, Needs& needs) {
+void add_compat(const inventory::Survey& survey, const inventory::SurveyFile& file, Needs& needs) {
   const std::string_view name = base_name(file.path);
   if (!name.starts_with(kCuda) || version_of(name).empty()) return;
   CompatPackage package;
   package.path = file.path;
   package.version = version_of(name);
+  package.aside = survey.resolve(fmt::format("usr/local/cuda/compat/{}", name)) != file.path;
   if (file.elf != nullptr && file.elf->forward) {
     package.note = true;
     package.cuda = file.elf->forward->cuda;
@@ -58,25 +59,27 @@ void add_driver_file(const inventory::SurveyFile& file, Needs& needs) {
   needs.driver_files.push_back({file.path, std::move(what), file.size});
 }
 
-/// The loader finds a stub when it looks for the driver in `directory`.
-void add_stub(const inventory::Survey& survey, const std::string& directory, const std::string& who,
-              Needs& needs) {
+/// The loader finds a stub when it looks for the driver in `directory`. `before`: before it looks
+/// where the host's library is placed.
+void add_stub(const inventory::Survey& survey, const std::string& directory, bool before,
+              const std::string& who, std::set<std::string>& known, Needs& needs) {
   for (const std::string_view name : {"libcuda.so.1", "libcuda.so", "libnvidia-ml.so.1"}) {
     const auto target = survey.resolve(fmt::format("{}/{}", directory, name));
     if (!target || !inventory::has_component(parent_path(*target), "stubs")) continue;
-    const bool known = std::ranges::any_of(
-        needs.stubs_in_path, [&](const Sighting& stub) { return stub.path == *target; });
-    if (!known)
-      needs.stubs_in_path.push_back(
-          {*target, fmt::format("{} is found in /{} by {}", name, directory, who), 0});
+    if (!known.insert(*target).second) continue;
+    // Programs load it by the name of the link; a placed library takes over a link beside it.
+    needs.stubs_in_path.push_back({before ? fmt::format("{}/{}", directory, name) : *target,
+                                   fmt::format("{} is found in /{} by {}", name, directory, who),
+                                   0});
   }
 }
 
 void add_stubs(const inventory::Survey& survey, Needs& needs) {
+  std::set<std::string> known;
   for (const std::string& directory : survey.paths.environment)
-    add_stub(survey, directory, "LD_LIBRARY_PATH", needs);
+    add_stub(survey, directory, true, "LD_LIBRARY_PATH", known, needs);
   for (const std::string& directory : survey.paths.system)
-    add_stub(survey, directory, "the loader", needs);
+    add_stub(survey, directory, false, "the loader", known, needs);
   for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     const std::string& list = file.elf->runpath.empty() ? file.elf->rpath : file.elf->runpath;
@@ -88,7 +91,8 @@ void add_stubs(const inventory::Survey& survey, Needs& needs) {
       for (const std::string& candidate : inventory::library_candidates(facts, needed, {})) {
         const auto target = survey.resolve(candidate);
         if (target && inventory::has_component(parent_path(*target), "stubs"))
-          add_stub(survey, std::string(parent_path(candidate)), "the RPATH of " + file.path, needs);
+          add_stub(survey, std::string(parent_path(candidate)), true, "the RPATH of " + file.path,
+                   known, needs);
       }
     }
   }
@@ -153,7 +157,7 @@ void collect_code(const inventory::Survey& survey, const inventory::Inventory& i
   for (const inventory::SurveyFile& file : survey.files) {
     if (!inventory::is_driver_library(base_name(file.path))) continue;
     if (in_compat_directory(file.path))
-      add_compat(file, needs);
+      add_compat(survey, file, needs);
     else if (!inventory::has_component(parent_path(file.path), "stubs"))
       add_driver_file(file, needs);
   }

@@ -145,8 +145,8 @@ TEST_F(NeedsCollect, CompatPackageWithItsNote) {
   EXPECT_THAT(
       needs.compat,
       ElementsAre(
-          CompatPackage{"opt/a/compat/libcuda.so.550.54.15", "550.54.15", false, "", {}, {}},
-          CompatPackage{"opt/b/compat/libcuda.so.560.35.03", "560.35.03", false, "", {}, {}},
+          CompatPackage{"opt/a/compat/libcuda.so.550.54.15", "550.54.15", false, "", {}, {}, true},
+          CompatPackage{"opt/b/compat/libcuda.so.560.35.03", "560.35.03", false, "", {}, {}, true},
           CompatPackage{"usr/local/cuda-12.9/compat/libcuda.so.575.57.08",
                         "575.57.08",
                         true,
@@ -214,6 +214,7 @@ TEST_F(NeedsCollect, StubsCountOnlyWhereTheLoaderLooks) {
     ASSERT_THAT(needs.stubs_in_path, SizeIs(1));
     EXPECT_EQ(needs.stubs_in_path[0].what,
               "libcuda.so.1 is found in /usr/local/cuda/lib64/stubs by the RPATH of opt/app");
+    EXPECT_EQ(needs.stubs_in_path[0].path, "usr/local/cuda/lib64/stubs/libcuda.so.1");
   }
 }
 

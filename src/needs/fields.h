@@ -21,6 +21,7 @@ void each_field(text::FieldsOf<CompatPackage> auto& package, auto&& see) {
   see("cuda", package.cuda);
   see("drivers", package.drivers);
   see("brands", package.brands);
+  see("aside", package.aside);
 }
 
 void each_field(text::FieldsOf<Sighting> auto& sighting, auto&& see) {

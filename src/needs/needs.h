@@ -33,6 +33,7 @@ struct CompatPackage {
   std::string cuda;     ///< "12.9"
   std::vector<std::uint64_t> drivers;  ///< majors of host drivers it loads on
   std::vector<std::uint64_t> brands;   ///< NVML brand numbers
+  bool aside = false;  ///< /usr/local/cuda/compat, where toolkits look, does not lead to its folder
   bool operator==(const CompatPackage&) const = default;
 };
 
@@ -89,8 +90,7 @@ struct CpuNeed {
 struct Needs {
   std::string name;
   std::string platform;  ///< "linux/amd64"; empty when not told
-  /// Where nothing tells the platform (a directory): processors that the ELF files are for, most
-  /// files first; "x86_64".
+  /// Processors that the ELF files are for, most files first; "x86_64".
   std::vector<std::string> machines;
   bool contents = true;  ///< the layers were read
   std::string unread;    ///< why they were not

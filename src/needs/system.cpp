@@ -120,7 +120,7 @@ void collect_system(const inventory::Survey& survey, const inventory::Inventory&
     if (needs.libc_version.empty()) needs.libc_version = stated_version(inventory, "glibc");
   }
   add_cpu(survey, needs);
-  if (needs.platform.empty()) needs.machines = processors_of(survey);
+  needs.machines = processors_of(survey);
 }
 
 }  // namespace flense::needs

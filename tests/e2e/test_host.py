@@ -20,10 +20,10 @@ LIB = "/usr/lib/x86_64-linux-gnu"
 def driver(version, cuda, kind="proprietary", **more):
     return {"module_version": version, "module_kind": kind, "library_version": version,
             "library_path": f"{LIB}/libcuda.so.{version}", "driver_root": "/", "agree": True, "cuda": cuda,
-            "persistenced": False, "toolkit_version": None, **more}
+            "installed": True, "persistenced": False, "toolkit_version": None, **more}
 
 
-NO_DRIVER = {**dict.fromkeys(driver("", "")), "persistenced": False}
+NO_DRIVER = {**dict.fromkeys(driver("", "")), "installed": False, "persistenced": False}
 NO_AMD = {"driver_version": None, "rocm_version": None}
 
 
@@ -94,12 +94,12 @@ EXPECTED = {
                      partition="QPX", partitions=4)]},
     "wsl2": {
         "system": {**SYSTEM, "kernel": "5.15.167.4-microsoft-standard-WSL2", "cpu_level": "x86-64-v3", "wsl2": True},
-        "nvidia": {**NO_DRIVER, "library_path": "/usr/lib/wsl/lib/libcuda.so.1.1", "driver_root": "/"},
+        "nvidia": {**NO_DRIVER, "installed": True, "library_path": "/usr/lib/wsl/lib/libcuda.so.1.1", "driver_root": "/"},
         "gpu_count": None},
     "jetson": {
         "system": {**SYSTEM, "kernel": "5.15.136-tegra", "architecture": "aarch64", "cpu_model": None, "cpu_level": None,
                    "jetson": "36.3.0", "board": "NVIDIA Jetson AGX Orin Developer Kit"},
-        "nvidia": {**NO_DRIVER, "library_path": "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", "driver_root": "/"},
+        "nvidia": {**NO_DRIVER, "installed": True, "library_path": "/usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", "driver_root": "/"},
         "gpus": [{**dict.fromkeys(nvidia(0, "", "", "", "")), "vendor": "nvidia",
                   "name": "NVIDIA Jetson AGX Orin Developer Kit", "architecture": "8.7", "mig": False, "mig_instances": 0}]},
     "mismatch": {

@@ -13,12 +13,6 @@ namespace {
 
 using device::CudaArch;
 
-/// "1" as the driver reads its switches.
-bool is_on(const needs::Needs& image, const std::string& name) {
-  const auto value = variable(image, name);
-  return value && !value->empty() && *value != "0";
-}
-
 /// One GPU, and the libcuda that would load code for it.
 class Servicing {
  public:
@@ -174,6 +168,17 @@ std::vector<GpuKind> gpu_kinds(const host::Profile& host) {
     if (known == out.end()) out.push_back({gpu, arch});
   }
   return out;
+}
+
+const knowledge::ArchitectureRow* ended_before(const Question& question, std::uint64_t branch) {
+  if (is_tegra(question.host)) return nullptr;
+  for (const GpuKind& kind : gpu_kinds(question.host)) {
+    if (!kind.gpu->architecture.value) continue;
+    const auto* row = question.tables.architectures.find(*kind.gpu->architecture.value);
+    if (row != nullptr && row->last_driver_branch != 0 && row->last_driver_branch < branch)
+      return row;
+  }
+  return nullptr;
 }
 
 }  // namespace flense::compat

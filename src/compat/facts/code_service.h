@@ -58,4 +58,8 @@ struct GpuKind {
 };
 std::vector<GpuKind> gpu_kinds(const host::Profile& host);
 
+/// A GPU of the host that no driver of this branch or a newer one drives: its architecture; null
+/// where newer drivers drive all.
+const knowledge::ArchitectureRow* ended_before(const Question& question, std::uint64_t branch);
+
 }  // namespace flense::compat

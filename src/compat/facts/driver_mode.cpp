@@ -33,17 +33,9 @@ std::string cuda_of(const CompatPackage& package, const knowledge::Drivers& driv
   return row == nullptr ? std::string() : row->cuda;
 }
 
-/// The hook looks in one folder; where the layers show several packages, the newest is the one that
-/// /usr/local/cuda leads to.
-const CompatPackage* chosen(const std::vector<CompatPackage>& packages) {
-  const auto at = std::ranges::max_element(packages, [](const auto& a, const auto& b) {
-    return compare_versions(a.version, b.version) < 0;
-  });
-  return at == packages.end() ? nullptr : &*at;
-}
-
-bool in_cuda_folder(std::string_view path) {
-  return path.starts_with("usr/local/cuda") && parent_path(path).ends_with("/compat");
+bool in_cuda_folder(const CompatPackage& package) {
+  return !package.aside && package.path.starts_with("usr/local/cuda") &&
+         parent_path(package.path).ends_with("/compat");
 }
 
 /// The image's own LD_LIBRARY_PATH names the folder: no launcher needs to help.
@@ -57,11 +49,23 @@ bool on_library_path(const needs::Needs& image, const CompatPackage& package) {
     while (folder.starts_with('/')) folder.remove_prefix(1);
     while (folder.ends_with('/')) folder.remove_suffix(1);
     if (!folder.empty() && (folder == parent_path(package.path) ||
-                            (folder == "usr/local/cuda/compat" && in_cuda_folder(package.path))))
+                            (folder == "usr/local/cuda/compat" && in_cuda_folder(package))))
       return true;
     if (colon == std::string_view::npos) return false;
     rest.remove_prefix(colon + 1);
   }
+}
+
+/// The first that programs or the hook would find; of equals, the newest.
+const CompatPackage* chosen(const needs::Needs& image) {
+  const auto rank = [&](const CompatPackage& one) {
+    return on_library_path(image, one) ? 2 : in_cuda_folder(one) ? 1 : 0;
+  };
+  const auto at = std::ranges::max_element(image.compat, [&](const auto& a, const auto& b) {
+    const int one = rank(a), other = rank(b);
+    return one != other ? one < other : compare_versions(a.version, b.version) < 0;
+  });
+  return at == image.compat.end() ? nullptr : &*at;
 }
 
 /// Which statement of the compat library the container toolkit on the host relies on.
@@ -106,9 +110,11 @@ CompatUse toolkit_decision(const Question& question, CompatUse use) {
     use.reason = std::move(reason);
     return use;
   };
-  if (!in_cuda_folder(package.path))
-    return with(State::kNotUsed, fmt::format("the toolkit looks in /{} only",
-                                             question.tables.forward_compat.hook_folder));
+  if (!in_cuda_folder(package))
+    return with(State::kNotUsed,
+                fmt::format("the toolkit looks in /{} only, which {}",
+                            question.tables.forward_compat.hook_folder,
+                            package.aside ? "does not lead to it" : "is another folder"));
   const auto beside = [&](const CompatPackage& other) {
     return parent_path(other.path) == parent_path(package.path);
   };
@@ -140,7 +146,11 @@ CompatUse by_hook(const Question& question, CompatUse use) {
   use.source = tables.hook_source;
   if (use.state != State::kUsed || !injects_by_cdi(question.launcher)) return use;
   const host::Text& toolkit = question.host.nvidia.toolkit_version;
-  if (!toolkit.value) {
+  // Before the hook a node's runtime was the legacy one, which mounts the library itself.
+  if (!toolkit.value && question.launcher == Launcher::kKubernetes) {
+    use.reason += ", which the legacy runtime mounts and, from container toolkit " +
+                  tables.hook_toolkit + " on, CDI's hook";
+  } else if (!toolkit.value) {
     use.state = State::kUnknown;
     use.reason = fmt::format(
         "the enable-cuda-compat hook came with container toolkit {}, and the "
@@ -194,7 +204,7 @@ DriverMode driver_mode(const Question& question) {
 
 CompatUse compat_use(const Question& question) {
   CompatUse use;
-  use.package = chosen(question.image.compat);
+  use.package = chosen(question.image);
   if (use.package == nullptr) return use;
   use.cuda = cuda_of(*use.package, question.tables.drivers);
   use.state = State::kNotUsed;

@@ -85,6 +85,27 @@ const knowledge::BranchRow* branch_row(const knowledge::Drivers& drivers,
   return below == drivers.newest_branch() ? nullptr : below;
 }
 
+namespace {
+
+/// By the release file, else by the module's version.
+std::optional<DriverCuda> tegra_cuda(const host::Profile& host, const knowledge::Drivers& drivers) {
+  const host::Text& release = host.system.jetson;
+  const auto driver = host_driver(host);
+  for (const knowledge::TegraRow& row : drivers.tegra) {
+    const bool by_release = release.value && (*release.value + '.').starts_with(row.release + '.');
+    const bool by_driver =
+        !release.value && driver && !row.driver.empty() && driver->version == row.driver;
+    if (by_release || by_driver)
+      return DriverCuda{row.cuda, true,
+                        fmt::format("Jetson Linux {} supports CUDA {}",
+                                    release.value.value_or(row.release), row.cuda),
+                        row.source};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<DriverCuda> driver_cuda(const Question& question) {
   const auto driver = host_driver(question.host);
   const knowledge::Drivers& drivers = question.tables.drivers;
@@ -100,7 +121,8 @@ std::optional<DriverCuda> driver_cuda(const Question& question) {
     return DriverCuda{*told.value, true,
                       fmt::format("the driver supports CUDA {} ({})", *told.value, told.evidence),
                       "the host's own facts"};
-  if (!driver || tegra) return std::nullopt;
+  if (tegra) return tegra_cuda(question.host, drivers);
+  if (!driver) return std::nullopt;
   const knowledge::BranchRow* below = drivers.branch_below(driver->branch);
   if (below == nullptr) return std::nullopt;
   return of_unlisted_driver(*driver, drivers, *below);
@@ -113,6 +135,9 @@ std::string driver_unknown_reason(const host::Profile& host) {
 }
 
 std::string driver_unknown_fix(const host::Profile& host) {
+  if (is_tegra(host) && (host_driver(host) || host.system.jetson.value))
+    return "put the CUDA that nvidia-smi or the release notes of JetPack name there into the "
+           "profile, as nvidia.cuda";
   if (host.system.kernel.value) return "run flense host on the machine itself, where the driver is";
   return "name the driver, --host h100@550.54.15, or take the profile that flense host --json "
          "writes there";
@@ -126,6 +151,11 @@ std::optional<std::string_view> variable(const needs::Needs& image, const std::s
   const auto at = image.environment.find(name);
   if (at == image.environment.end()) return std::nullopt;
   return at->second;
+}
+
+bool is_on(const needs::Needs& image, const std::string& name) {
+  const auto value = variable(image, name);
+  return value && !value->empty() && *value != "0";
 }
 
 }  // namespace flense::compat

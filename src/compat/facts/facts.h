@@ -67,5 +67,7 @@ std::string newer_than_table(std::string_view date);
 
 /// Environment variable of the image; nullopt when it is not set.
 std::optional<std::string_view> variable(const needs::Needs& image, const std::string& name);
+/// As the driver reads its switches.
+bool is_on(const needs::Needs& image, const std::string& name);
 
 }  // namespace flense::compat

@@ -84,6 +84,15 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
                     part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu), names_of(part));
     check.fix = fmt::format("take a build that has {}, or PTX at or below it",
                             device::to_string(*kind.arch));
+    for (const char* name : {"CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT"})
+      if (is_on(question.image, name)) {
+        check.evidence.push_back({"image", fmt::format("{}=1 of its environment", name)});
+        check.message += fmt::format(", with {}=1 of the image", name);
+        check.fix = fmt::format("take {} out of the image, or a build that has {}", name,
+                                std::string_view(name) == "CUDA_FORCE_PTX_JIT"
+                                    ? "PTX at or below " + device::to_string(*kind.arch)
+                                    : device::to_string(*kind.arch));
+      }
   }
   add_evidence(part, kind, check);
   return check;
@@ -138,7 +147,7 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
         {"device-code",
          Verdict::kUnknown,
          fmt::format("whether the device code runs on {} is unknown: {}", gpu_text(*kind.gpu),
-                     kind.gpu->architecture.evidence),
+                     unknown_because(kind.gpu->architecture)),
          {{"image", fmt::format("{} files with device code", question.image.code.size())},
           {"host", gpu_text(*kind.gpu)}},
          "name its architecture: --host sm_90@550.54.15",

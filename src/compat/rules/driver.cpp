@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "compat/facts/code_service.h"
 #include "compat/facts/driver_mode.h"
 #include "compat/rules/rules.h"
 
@@ -42,14 +43,6 @@ std::string bound_elsewhere(const std::vector<const host::Gpu*>& gpus) {
   return name;
 }
 
-/// Somebody looked for the driver, for module and library each in its own place, and found neither.
-/// A source that knows nothing of drivers (Slurm, a node without labels) says so once for both.
-bool was_examined(const host::Profile& host) {
-  const host::Text &module = host.nvidia.module_version, &library = host.nvidia.library_version;
-  return host.system.kernel.value && !module.evidence.empty() && !library.evidence.empty() &&
-         module.evidence != library.evidence;
-}
-
 Check without_driver(const Question& question, const std::vector<const host::Gpu*>& gpus) {
   const std::string reason = driver_unknown_reason(question.host);
   const std::vector<Evidence> evidence = {need_evidence(question),
@@ -62,7 +55,7 @@ Check without_driver(const Question& question, const std::vector<const host::Gpu
              {"host", fmt::format("{}: {}", names_of(gpus), gpus.front()->kernel_driver.evidence)}},
             "bind the GPU to NVIDIA's driver, or choose a host that offers it",
             "the host's own facts"};
-  if (was_examined(question.host))
+  if (question.host.nvidia.installed.value == false)
     return {"driver-missing",
             Verdict::kFail,
             "the host has an NVIDIA GPU and no NVIDIA driver",
@@ -82,7 +75,16 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
                        minor);
   const auto major = first_number(minor);
   const knowledge::MinorVersionRow* floor = major ? drivers.minor_version(*major) : nullptr;
-  if (floor == nullptr)
+  const std::string& least = floor == nullptr ? row->driver : floor->driver;
+  if (const auto* ended = ended_before(question, first_number(least).value_or(0))) {
+    const knowledge::BranchRow* last = drivers.branch(ended->last_driver_branch);
+    return fmt::format(
+        "no driver after branch {} drives {}: take an image built for CUDA {} or older, or another "
+        "GPU",
+        ended->last_driver_branch, ended->codename,
+        last == nullptr ? ended->last_cuda : last->cuda);
+  }
+  if (floor == nullptr || floor->driver == row->driver)
     return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
                        row->driver);
   return fmt::format(
@@ -341,13 +343,16 @@ void rule_driver_branch_ended(const Question& question, std::vector<Check>& chec
   const bool dated = !row->end.empty();
   const bool follows = row->type != "GA" && row->type != "PB" && !row->type.starts_with("LTSB");
   if (dated ? row->end >= drivers.date : !follows) return;
+  const auto* ended = ended_before(question, row->branch + 1);
   checks.push_back(
       {"driver-branch-ended",
        Verdict::kWarn,
        dated ? fmt::format("driver branch {} gets no fixes since {}", row->branch, row->end)
              : fmt::format("driver branch {} ended when the next one came", row->branch),
        {{"host", driver->evidence}, {"table", row->source}},
-       "plan for a branch with support: long-term (LTSB) or production (PB)",
+       ended != nullptr
+           ? fmt::format("no newer branch drives {}: plan for another GPU", ended->codename)
+           : "plan for a branch with support: long-term (LTSB) or production (PB)",
        row->source});
 }
 

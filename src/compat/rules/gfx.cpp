@@ -188,7 +188,9 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
           "whether the image's code runs on {} depends on a setting of the "
           "machine",
           effective);
-      check.fix = "rocminfo on the host shows xnack and sramecc; HSA_XNACK=1 asks for xnack";
+      check.fix = xnack
+                      ? "take HSA_XNACK=1 out of the image: code for xnack- does not load with it"
+                      : "rocminfo on the host shows xnack and sramecc; HSA_XNACK=1 asks for xnack";
       add_files(service.depends, "for another setting, or for a target that is not known", check);
     } else if (!service.bare.empty() || !service.depends.empty()) {
       check.verdict = Verdict::kWarn;

@@ -45,7 +45,7 @@ void report(const std::vector<const MissingLibrary*>& missing, bool core,
   check.verdict = core ? Verdict::kFail : Verdict::kWarn;
   check.message = missing.size() == 1
                       ? fmt::format("{} is not in the image", missing[0]->library)
-                      : fmt::format("{} and {} more needed libraries are not in the image",
+                      : fmt::format("{} and {} more of the needed libraries are not in the image",
                                     missing[0]->library, missing.size() - 1);
   check.evidence = evidence_of(missing);
   check.fix = core ? "install the libraries of the CUDA or ROCm that the framework was built with"

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "compat/facts/code_service.h"
 #include "compat/facts/facts.h"
 #include "compat/facts/require.h"
 #include "compat/rules/rules.h"
@@ -100,6 +101,10 @@ std::string missing_of(const Question& question, const TermFinding& found) {
   return "a fact";
 }
 
+bool about_gpu(std::string_view term) {
+  return term.starts_with("arch") || term.starts_with("brand");
+}
+
 std::string shortened(std::string_view text) {
   constexpr std::size_t kShown = 160;
   return text.size() <= kShown ? std::string(text) : std::string(text.substr(0, kShown)) + "…";
@@ -154,7 +159,11 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
                             who, shortened(found.term), found.variable)
               : fmt::format("the requirement in {} is not met ('{}'){}", found.variable,
                             shortened(found.term), nobody);
-      check.fix = "update the driver; NVIDIA_DISABLE_REQUIRE=1 switches only this check off";
+      check.fix = about_gpu(found.term) ? "choose another GPU, or an image for this one; "
+                                          "NVIDIA_DISABLE_REQUIRE=1 switches only this check off"
+                  : driver && ended_before(question, driver->branch + 1) != nullptr
+                      ? "no newer driver drives the GPU: take an image of an older CUDA"
+                      : "update the driver; NVIDIA_DISABLE_REQUIRE=1 switches only this check off";
       break;
     case Requirement::kInvalid:
       check.verdict = evaluated ? Verdict::kFail : Verdict::kWarn;

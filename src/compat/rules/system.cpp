@@ -26,6 +26,18 @@ bool runs_architecture(std::string_view image, std::string_view host) {
   return image == host || (image == "386" && host == "amd64");
 }
 
+/// Most hosts of GPU cards are x86-64; for another image it must be told.
+bool is_rare(std::string_view architecture) {
+  return architecture != "amd64" && architecture != "386";
+}
+
+/// The configuration names a processor that not one ELF file is for.
+bool is_mislabelled(std::string_view named, const std::vector<std::string>& machines) {
+  const auto known = {"amd64", "arm64", "ppc64le"};
+  return !machines.empty() && std::ranges::find(known, named) != known.end() &&
+         std::ranges::find(machines, named, image_name) == machines.end();
+}
+
 Check libc_check(const Libc& libc) {
   Check out;
   out.id = "libc";
@@ -108,6 +120,8 @@ void judge_level(const std::string& level, const std::string& evidence, const st
   check.evidence = {{"image", evidence}};
   check.source = source;
   const unsigned needed = knowledge::cpu_level_number(level);
+  // Every processor of the image's platform has the first level.
+  if (needed == 1 && !host.value) return;
   const unsigned there = host.value ? knowledge::cpu_level_number(*host.value) : 0;
   if (needed == 0 || there == 0) {
     check.verdict = Verdict::kUnknown;
@@ -162,8 +176,9 @@ void judge_flags(const Question& question, std::vector<Check>& checks) {
   }
 }
 
-/// Of files without a platform: what their ELF headers say.
-void judge_machines(const Question& question, std::vector<Check>& checks) {
+/// What the ELF headers of the files say, where nothing else tells, or it is wrong.
+void judge_machines(const Question& question, std::string_view platform,
+                    std::vector<Check>& checks) {
   const std::vector<std::string>& machines = question.image.machines;
   const host::Text& host = question.host.system.architecture;
   const auto runs = [&](const std::string& one) {
@@ -176,10 +191,19 @@ void judge_machines(const Question& question, std::vector<Check>& checks) {
                     {"host", host.value ? fmt::format("{} ({})", *host.value, host.evidence)
                                         : unknown_because(host)}};
   check.source = "the ELF headers of the files, and the host's kernel";
+  if (!platform.empty())
+    check.evidence.push_back({"image", fmt::format("its configuration names {}", platform)});
   if (!host.value) {
     check.verdict = Verdict::kUnknown;
+    check.decisive = is_rare(image_name(machines.front()));
     check.message = fmt::format("whether the host's processor is {} is unknown", machines.front());
     check.fix = "check against a profile of the machine (flense host --json)";
+  } else if (runs(machines.front()) && !platform.empty()) {
+    check.verdict = Verdict::kWarn;
+    check.message =
+        fmt::format("the files are for the host's processor, {}, and the configuration names {}",
+                    machines.front(), platform);
+    check.fix = "build the image for the platform that its files are for";
   } else if (runs(machines.front())) {
     check.message = fmt::format("the files are for the host's processor, {}", machines.front());
   } else if (std::ranges::any_of(machines, runs)) {
@@ -191,7 +215,8 @@ void judge_machines(const Question& question, std::vector<Check>& checks) {
     check.verdict = Verdict::kFail;
     check.message =
         fmt::format("the files are for {}, and the host is {}", machines.front(), *host.value);
-    check.fix = fmt::format("take the packages for {}", *host.value);
+    check.fix = platform.empty() ? fmt::format("take the packages for {}", *host.value)
+                                 : fmt::format("build the image with files for {}", *host.value);
   }
   checks.push_back(std::move(check));
 }
@@ -233,9 +258,14 @@ void judge_too_new(const Question& question, std::vector<Check>& checks) {
 
 void rule_platform(const Question& question, std::vector<Check>& checks) {
   const std::string& platform = question.image.platform;
-  if (platform.empty() && !question.image.machines.empty()) return judge_machines(question, checks);
   const host::Text& host = question.host.system.architecture;
-  const std::string image(architecture_of(platform));
+  std::string image(architecture_of(platform));
+  if (image == "unknown") image.clear();
+  const bool for_linux = platform.empty() || platform.starts_with("linux/");
+  if (image.empty() && for_linux && !question.image.machines.empty())
+    return judge_machines(question, {}, checks);
+  if (for_linux && is_mislabelled(image, question.image.machines))
+    return judge_machines(question, platform, checks);
   Check check;
   check.id = "platform";
   check.decisive = false;
@@ -243,12 +273,13 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
                     {"host", host.value ? fmt::format("{} ({})", *host.value, host.evidence)
                                         : unknown_because(host)}};
   check.source = "the image's configuration and the host's kernel";
-  if (!platform.empty() && !platform.starts_with("linux/")) {
+  if (!for_linux) {
     check.verdict = Verdict::kFail;
     check.message = fmt::format("the image is for {}, and GPU containers are for Linux", platform);
     check.fix = "take the image's variant for Linux";
   } else if (image.empty() || !host.value) {
     check.verdict = Verdict::kUnknown;
+    check.decisive = !image.empty() && is_rare(image);
     check.message = "whether the image is for the host's processor architecture is unknown";
     check.fix = host.value ? "name the image's platform (--platform)"
                            : "check against a profile of the machine (flense host --json)";
@@ -314,12 +345,19 @@ void rule_kernel_distance(const Question& question, std::vector<Check>& checks) 
       if (!kernel && engine.name == row.engine) fact = &engine.version;
     // Only a hint: what is unknown is skipped.
     if (fact == nullptr || !fact->value || version_at_least(*fact->value, row.least)) continue;
+    if (kernel && !row.refuses && !checks.empty() && checks.back().id == "kernel-distance")
+      continue;
     Check check;
     check.id = "kernel-distance";
-    check.verdict = kernel ? Verdict::kUnsupported : Verdict::kWarn;
+    check.verdict = row.refuses ? Verdict::kFail : kernel ? Verdict::kUnsupported : Verdict::kWarn;
+    const std::string there = fmt::format(", and the host has {}", *fact->value);
     check.message =
-        fmt::format("the image's glibc {} expects {} {} or newer, and the host has {}",
-                    libc.version, kernel ? "kernel" : row.engine, row.least, *fact->value);
+        row.refuses ? fmt::format("the image's glibc {} does not start on kernels before {}{}",
+                                  libc.version, row.least, there)
+        : kernel ? fmt::format("distributions with glibc {} are supported on kernel {} or newer{}",
+                               libc.version, row.least, there)
+                 : fmt::format("the image's glibc {} expects {} {} or newer{}", libc.version,
+                               row.engine, row.least, there);
     check.evidence = {{"image", libc.evidence}, {"host", fact->evidence}};
     check.fix = kernel ? "take an image of an older distribution, or a newer host"
                        : "upgrade the engine: its seccomp profile denies clone3";

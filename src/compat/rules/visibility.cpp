@@ -40,9 +40,31 @@ std::uint64_t gpu_count(const host::Profile& host) {
   return host.gpu_count.value.value_or(nvidia_gpus(host).size());
 }
 
+/// A card in partitions is several devices.
+std::uint64_t devices_of(const std::vector<const host::Gpu*>& gpus) {
+  std::uint64_t out = 0;
+  for (const host::Gpu* gpu : gpus)
+    out += std::max<std::uint64_t>(1, gpu->partitions.value.value_or(1));
+  return out;
+}
+
 /// An image from before NVIDIA_REQUIRE_CUDA: the toolkit then gives it all devices.
 bool is_legacy_image(const needs::Needs& image) {
   return variable(image, "CUDA_VERSION") && !variable(image, "NVIDIA_REQUIRE_CUDA");
+}
+
+/// A GPU of one machine, named in an image for many.
+std::string foreign_uuid(const Question& question, std::string_view uuid) {
+  const auto gpus = nvidia_gpus(question.host);
+  const bool there = std::ranges::any_of(
+      gpus, [&](const host::Gpu* gpu) { return gpu->uuid.value && *gpu->uuid.value == uuid; });
+  const bool known = !gpus.empty() && std::ranges::all_of(gpus, [](const host::Gpu* gpu) {
+    return gpu->uuid.value.has_value();
+  });
+  if (there) return {};
+  return fmt::format(
+      "NVIDIA_VISIBLE_DEVICES of the image names {}, {}", uuid.substr(0, 48),
+      known && uuid.starts_with("GPU-") ? "which the host does not have" : "a GPU of one machine");
 }
 
 std::string devices_trouble(const Question& question) {
@@ -55,10 +77,12 @@ std::string devices_trouble(const Question& question) {
                        *value);
   if (*value == "none")
     return "NVIDIA_VISIBLE_DEVICES=none of the image means driver libraries but no GPU";
-  for (const std::string_view word : words_of(*value))
+  for (const std::string_view word : words_of(*value)) {
+    if (word.starts_with("GPU-") || word.starts_with("MIG-")) return foreign_uuid(question, word);
     if (const auto index = index_of(word); index && *index >= gpu_count(question.host))
       return fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",
                          *index, gpu_count(question.host));
+  }
   return {};
 }
 
@@ -85,24 +109,25 @@ void judge_injection(const Question& question, std::vector<Check>& checks) {
   checks.push_back(std::move(check));
 }
 
-/// CUDA's own variable works with every launcher; the first word that names no GPU ends the list.
-void judge_cuda_variable(const Question& question, std::vector<Check>& checks) {
-  const auto value = variable(question.image, "CUDA_VISIBLE_DEVICES");
+/// A variable of the runtime itself works with every launcher; the first word that names no GPU
+/// ends the list.
+void judge_variable(const Question& question, const char* name, std::string_view error,
+                    std::uint64_t count, const char* source, std::vector<Check>& checks) {
+  const auto value = variable(question.image, name);
   if (!value) return;
   const auto words = words_of(*value);
   const auto first = words.empty() ? std::nullopt : index_of(words.front());
   const bool hidden = words.empty() || words.front() == "-1" || words.front() == "NoDevFiles" ||
-                      (first && *first >= gpu_count(question.host));
+                      (first && *first >= count);
   if (!hidden) return;
-  checks.push_back(
-      {"visible-devices",
-       Verdict::kFail,
-       fmt::format("CUDA_VISIBLE_DEVICES={} of the image hides every GPU of the host (error 100)",
-                   value->substr(0, 40)),
-       {{"image", fmt::format("CUDA_VISIBLE_DEVICES={}", value->substr(0, 80))},
-        {"host", fmt::format("{} GPUs", gpu_count(question.host))}},
-       "remove the variable from the image, or set it at launch",
-       "CUDA C++ Programming Guide, environment variables"});
+  checks.push_back({"visible-devices",
+                    Verdict::kFail,
+                    fmt::format("{}={} of the image hides every GPU of the host ({})", name,
+                                value->substr(0, 40), error),
+                    {{"image", fmt::format("{}={}", name, value->substr(0, 80))},
+                     {"host", fmt::format("{} GPUs", count)}},
+                    "remove the variable from the image, or set it at launch",
+                    source});
 }
 
 /// The words that count: those of the image, or the launcher's default.
@@ -176,8 +201,14 @@ Baked judge_baked(const Question& question, const needs::Sighting& file) {
 }  // namespace
 
 void rule_visible_devices(const Question& question, std::vector<Check>& checks) {
+  if (const auto amd = gpus_of(question.host, "amd");
+      !amd.empty() && !question.facts->rocm_evidence.empty())
+    for (const char* name : {"ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"})
+      judge_variable(question, name, "error 100", devices_of(amd),
+                     "ROCm documentation, GPU isolation techniques", checks);
   if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
-  judge_cuda_variable(question, checks);
+  judge_variable(question, "CUDA_VISIBLE_DEVICES", "error 100", gpu_count(question.host),
+                 "CUDA C++ Programming Guide, environment variables", checks);
   judge_injection(question, checks);
 }
 

@@ -1,5 +1,7 @@
 #include "report/verdicts/text.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "base/printable.h"
 #include "report/format/markdown.h"
@@ -61,15 +63,16 @@ std::string group_lines(const VerdictGroup& group, const VerdictTextOptions& opt
     out += fmt::format("  evidence of {}\n", printable_name(host.name));
   std::vector<std::string> open;
   for (const Check& check : host.checks) {
-    if (!options.all && check.verdict == Verdict::kUnknown && !check.decisive)
-      open.push_back(printable(check.id));
-    else if (options.all || check.verdict != Verdict::kOk)
+    if (!options.all && check.verdict == Verdict::kUnknown && !check.decisive) {
+      if (std::ranges::find(open, check.id) == open.end()) open.push_back(check.id);
+    } else if (options.all || check.verdict != Verdict::kOk)
       out += check_lines(check, options);
   }
-  // What decides nothing and cannot be known for a described host would bury what does.
+  // What decides nothing and cannot be known for a described host would bury what does. It is what
+  // makes the verdict a warning where nothing else does.
   if (!open.empty())
-    out += fmt::format("  {}  {} (not decisive; --all tells what is missing)\n",
-                       painted(Verdict::kUnknown, options.style), fmt::join(open, ", "));
+    out += fmt::format("  {}  {}: unknown, not decisive (--all tells what is missing)\n",
+                       painted(Verdict::kWarn, options.style), fmt::join(open, ", "));
   if (host.verdict == Verdict::kOk && !options.all)
     for (const auto& [reason, count] : group.reasons)
       out += group.reasons.size() == 1
