@@ -69,6 +69,7 @@ Result<Scenario> scenario_of(const std::string& file, const Json& images, const 
   out.launcher_assumed = row["launcher"].text() == "unnamed";
   TRY(out.launcher,
       parse_launcher(out.launcher_assumed ? "docker" : row["launcher"].text("docker")));
+  out.redistribution = row["redistribution"].bool_or(false);
   const Json& expect = row["expect"];
   out.verdict = expect["verdict"].text();
   for (const auto& [id, verdict] : expect["checks"].members())
@@ -132,6 +133,7 @@ class Scenarios : public ::testing::Test {
                   .host = one.host,
                   .tables = tables,
                   .launcher = one.launcher,
+                  .redistribution = one.redistribution,
                   .launcher_assumed = one.launcher_assumed});
   }
 
@@ -181,6 +183,7 @@ TEST_F(Scenarios, FactsOfTheImageMayBeShared) {
                             .host = one.host,
                             .tables = tables,
                             .launcher = one.launcher,
+                            .redistribution = one.redistribution,
                             .facts = &facts,
                             .launcher_assumed = one.launcher_assumed};
     EXPECT_EQ(judge(question).checks, verdict_of(one).checks) << one.name;

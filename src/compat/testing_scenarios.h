@@ -18,6 +18,7 @@ struct Scenario {
   host::Profile host;
   Launcher launcher = Launcher::kDocker;
   bool launcher_assumed = false;
+  bool redistribution = false;
   std::string verdict;                        ///< empty: not said
   std::map<std::string, std::string> checks;  ///< id -> verdict, or "absent"
 };
