@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <set>
 
 #include "doctor/testing_variants.h"
@@ -78,6 +79,17 @@ TEST(Doctor, EachChangeHasItsFirstBrokenStep) {
   }
   EXPECT_GE(variants().size(), 25u);
   EXPECT_GE(ids.size(), 30u);
+}
+
+/// The step of one that is fine says what it asks and no opposite.
+TEST(Doctor, WithoutThePersistenceDaemon) {
+  host::testing::ScratchTree tree;
+  const TestMachine machine(tree);
+  machine.nvidia_host();
+  const Diagnosis diagnosis = machine.diagnosis();
+  const auto step = std::ranges::find(diagnosis.steps, "persistence", &Step::id);
+  EXPECT_EQ(step->title, "whether the driver stays loaded between programs");
+  EXPECT_THAT(step->message, ::testing::StartsWith("no, nvidia-persistenced is not running"));
 }
 
 TEST(Doctor, NvidiaSmiWorksAllTheSame) {

@@ -50,6 +50,21 @@ std::string group_name(const host::Tree& root, std::uint32_t gid) {
   return std::to_string(gid);
 }
 
+std::optional<std::string> join_group(const Scene& scene, const host::DeviceNode& node) {
+  constexpr unsigned kOfGroup = 3;
+  if (node.gid == 0 || (node.mode >> kOfGroup & kReadWrite) != kReadWrite) return std::nullopt;
+  if (scene.in_container())
+    return node.gid == kOverflow
+               ? "run with --group-add keep-groups (rootless Podman with crun)"
+               : fmt::format(
+                     "run with a group that may: --group-add {}, or --group-add keep-groups "
+                     "under rootless Podman with crun",
+                     node.gid);
+  const std::string group = group_name(scene.machine.root, node.gid);
+  if (group == std::to_string(node.gid)) return std::nullopt;
+  return scene.tools.command(fmt::format("usermod -aG {} USER", group)) + ", and log in again";
+}
+
 std::string rights_of(const Scene& scene, const host::DeviceNode& node) {
   return fmt::format("mode {:04o}, owner {}, group {}", node.mode, node.uid,
                      group_name(scene.machine.root, node.gid));

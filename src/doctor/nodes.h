@@ -22,6 +22,10 @@ std::string rights_of(const Scene& scene, const host::DeviceNode& node);
 /// Name of a group in /etc/group, else its number.
 std::string group_name(const host::Tree& root, std::uint32_t gid);
 
+/// How the user gets to be in the node's group; nullopt where that opens nothing, or too much: the
+/// group root is nobody's to join.
+std::optional<std::string> join_group(const Scene& scene, const host::DeviceNode& node);
+
 /// "195:0", or what it is instead.
 std::string describe(const host::DeviceNode& node);
 

@@ -142,7 +142,7 @@ std::span<const std::string_view> variables() {
 
 Scene::Scene(const host::Machine& of, const host::Profile& facts, const Environment& values,
              const knowledge::Knowledge& known)
-    : machine(of), profile(facts), environment(values), tables(known) {
+    : machine(of), profile(facts), environment(values), tables(known), tools(of, facts) {
   container = container_mark(machine, profile, environment);
   wsl = profile.system.wsl2.value == true;
   tegra = profile.system.jetson.value.has_value();

@@ -12,6 +12,7 @@
 
 #include "doctor/loader.h"
 #include "doctor/step.h"
+#include "doctor/tools.h"
 #include "host/profile.h"
 #include "host/tree.h"
 #include "knowledge/knowledge.h"
@@ -38,6 +39,7 @@ struct Scene {
   const host::Profile& profile;
   const Environment& environment;
   const knowledge::Knowledge& tables;
+  const Tools tools;
 
   std::string container;  ///< the mark that tells a container; empty: a host
   bool wsl = false, tegra = false;

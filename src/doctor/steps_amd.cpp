@@ -24,9 +24,10 @@ void module(const Scene& scene, std::vector<Step>& steps) {
     return step.broken(
         "amdgpu is not loaded",
         scene.in_container()
-            ? "on the host: modprobe amdgpu"
-            : "modprobe amdgpu; look for a blacklist in /etc/modprobe.d and for nomodeset "
-              "on the kernel command line",
+            ? "on the host load it; flense doctor there says how"
+            : scene.tools.command("modprobe amdgpu") +
+                  "; look for a blacklist in /etc/modprobe.d and for nomodeset on the kernel "
+                  "command line",
         kInstall);
   for (const host::Gpu* gpu : scene.gpus("amd")) {
     const std::string driver = gpu->kernel_driver.value.value_or("none");
@@ -37,8 +38,8 @@ void module(const Scene& scene, std::vector<Step>& steps) {
         driver == "radeon"
             ? "boot with radeon.si_support=0 radeon.cik_support=0 amdgpu.si_support=1 "
               "amdgpu.cik_support=1; ROCm itself supports newer GPUs only"
-            : "the kernel log says why (dmesg | grep amdgpu): firmware missing, or the "
-              "GPU is newer than this kernel",
+            : scene.tools.kernel_log("amdgpu") +
+                  ": firmware missing, or the GPU is newer than this kernel",
         kInstall);
   }
   step.ok(scene.profile.amd.driver_version.value.value_or("the kernel's own"));
@@ -55,11 +56,10 @@ void topology(const Scene& scene, std::vector<Step>& steps) {
   for (const host::Gpu* gpu : scene.gpus("amd")) {
     step.saw(fmt::format("{}: {}", gpu->architecture.evidence, gpu_name(*gpu)));
     if (gpu->kernel_driver.value != "amdgpu" || gpu->partitions.value.value_or(0) > 0) continue;
-    return step.broken(
-        gpu_name(*gpu) + " has no node in the KFD topology, so ROCm does not see it",
-        "the kernel log says why (dmesg | grep kfd): PCIe atomics missing on its slot, "
-        "or a GPU that KFD does not support",
-        "AMD ROCm documentation, PCIe atomics");
+    return step.broken(gpu_name(*gpu) + " has no node in the KFD topology, so ROCm does not see it",
+                       scene.tools.kernel_log("kfd") +
+                           ": PCIe atomics missing on its slot, or a GPU that KFD does not support",
+                       "AMD ROCm documentation, PCIe atomics");
   }
   step.ok(counted(scene.gpus("amd").size(), "GPU has a node", "GPUs have nodes"));
 }
@@ -81,7 +81,7 @@ bool node_fine(const Scene& scene, const std::string& name, std::string_view dri
     step.broken(label + " is missing",
                 scene.in_container()
                     ? "start the container with --device /dev/kfd --device /dev/dri"
-                    : "it comes with amdgpu: look at the kernel log (dmesg | grep kfd)",
+                    : "it comes with amdgpu: " + scene.tools.kernel_log("kfd"),
                 kInstall);
     return false;
   }
@@ -113,12 +113,22 @@ void nodes(const Scene& scene, std::vector<Step>& steps) {
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   if (wanted.empty())
     return step.broken("there is no render node in " + scene.machine.dev.label("dri"),
-                       scene.in_container() ? "start the container with --device /dev/dri"
-                                            : "it comes with amdgpu: look at the kernel log",
+                       scene.in_container()
+                           ? "start the container with --device /dev/dri"
+                           : "it comes with amdgpu: " + scene.tools.kernel_log("amdgpu"),
                        kInstall);
   for (const std::string& name : wanted)
     if (!node_fine(scene, name, "drm", step)) return;
   step.ok(fmt::format("/dev/kfd and {}", counted(wanted.size(), "render node", "render nodes")));
+}
+
+/// As AMD's documentation has it.
+std::string give_to_render(const Scene& scene) {
+  if (scene.in_container())
+    return "on the host give the nodes to the group render; flense doctor there says how";
+  return "give the nodes to the group render, in /etc/udev/rules.d/70-amdgpu.rules: "
+         "KERNEL==\"kfd\", GROUP=\"render\", MODE=\"0660\" and SUBSYSTEM==\"drm\", "
+         "KERNEL==\"renderD*\", GROUP=\"render\", MODE=\"0660\"; then reboot, and join the group";
 }
 
 void access(const Scene& scene, std::vector<Step>& steps) {
@@ -140,24 +150,18 @@ void access(const Scene& scene, std::vector<Step>& steps) {
           fmt::format("the control group forbids {}: the kernel answers EPERM", label),
           "start the container with --device for each node, not with -v /dev");
     if (can != Access::kNo) continue;
-    const std::string group = group_name(scene.machine.root, node->gid);
+    const auto join = join_group(scene, *node);
     return step.broken(
-        fmt::format("user {} is not in group {}, which {} belongs to", scene.user.uid, group,
-                    label),
-        scene.in_container()
-            ? fmt::format(
-                  "start it with --group-add {} (Docker), --group-add keep-groups (rootless "
-                  "Podman with crun)",
-                  node->gid)
-            : fmt::format("usermod -aG {} USER and log in again",
-                          group == "0" ? "render,video" : group),
-        kInstall);
+        join ? fmt::format("user {} is not in group {}, which {} belongs to", scene.user.uid,
+                           group_name(scene.machine.root, node->gid), label)
+             : fmt::format("user {} may not read and write {} ({})", scene.user.uid, label,
+                           rights_of(scene, *node)),
+        join.value_or(give_to_render(scene)), kInstall);
   }
   if (!any) return step.skip("no device node to ask about");
   if (unknown)
     return step.unknown("the user namespace hides which groups the user has",
-                        "rocminfo tells; with crun keep the groups (--group-add keep-groups)",
-                        false);
+                        "with crun keep the groups (--group-add keep-groups)", false);
   step.ok(scene.user.known ? fmt::format("user {} may read and write them", scene.user.uid)
                            : "everybody may read and write them");
 }
@@ -226,8 +230,7 @@ void visible(const Scene& scene, std::vector<Step>& steps) {
     const std::string shown = host::clean(*value);
     step.saw(fmt::format("{}='{}', {}", name, shown, counted(count, "device", "devices")));
     const std::string remedy = fmt::format(
-        "unset {}, or name devices as rocminfo counts them; inside a container the count begins at "
-        "0",
+        "unset {}, or name devices as ROCm counts them; inside a container the count begins at 0",
         name);
     constexpr const char* kSource = "AMD ROCm documentation, GPU isolation techniques";
     if (shown.empty())

@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "doctor/cdi_spec.h"
 #include "doctor/groups.h"
 #include "host/container_toolkit.h"
@@ -16,15 +17,6 @@ namespace {
 
 constexpr std::uint64_t kMaxSpec = 4u << 20;
 constexpr const char* kToolkitGuide = "NVIDIA Container Toolkit documentation, installation guide";
-constexpr const char* kGenerate = "nvidia-ctk cdi generate --output=/var/run/cdi/nvidia.yaml";
-
-std::string program(const host::Tree& root, std::string_view name) {
-  for (const char* folder : {"usr/bin", "usr/local/bin", "usr/sbin", "usr/local/sbin", "bin",
-                             "usr/local/nvidia/toolkit", "opt/nvidia-container-runtime/bin"})
-    if (const std::string path = fmt::format("{}/{}", folder, name); root.exists(path))
-      return "/" + path;
-  return {};
-}
 
 struct Spec {
   std::string path;
@@ -32,9 +24,8 @@ struct Spec {
 };
 
 struct Bridge {
-  explicit Bridge(const Scene& scene)
-      : hook(program(scene.machine.root, "nvidia-container-runtime-hook")) {
-    if (hook.empty()) hook = program(scene.machine.root, "nvidia-container-toolkit");
+  explicit Bridge(const Scene& scene) : hook(scene.tools.path("nvidia-container-runtime-hook")) {
+    if (hook.empty()) hook = scene.tools.path("nvidia-container-toolkit");
     if (scene.profile.cdi_specs.value)
       for (const std::string& path : *scene.profile.cdi_specs.value) {
         const Result<std::string> text = scene.machine.root.read(path, kMaxSpec);
@@ -58,6 +49,32 @@ const host::Engine* engine(const Scene& scene, std::string_view name) {
   return nullptr;
 }
 
+/// As the options of nvidia-ctk and flense call it.
+std::string option_of(const host::Engine& engine) {
+  return engine.name == "cri-o" ? "crio" : engine.name;
+}
+
+/// Writes a specification at that path; the toolkit's own where it is installed.
+std::string generate(const Scene& scene, std::string_view path) {
+  return scene.tools.has("nvidia-ctk") ? fmt::format("nvidia-ctk cdi generate --output={}", path)
+                                       : fmt::format("flense cdi generate -o {}", path);
+}
+
+/// Has the engine give out GPUs: by NVIDIA's runtime where the toolkit is there, else by CDI, which
+/// Docker has from 25 on.
+std::string connect(const Scene& scene, const host::Engine& engine) {
+  const std::string name = option_of(engine);
+  // Debian's versions begin with an epoch: "5:27.3.1".
+  const std::string version = engine.version.value.value_or("25");
+  const bool old =
+      name == "docker" && !version_at_least(version.substr(version.find(':') + 1), "25");
+  const std::string line =
+      old || scene.tools.has("nvidia-ctk")
+          ? scene.tools.command("nvidia-ctk runtime configure --runtime=" + name)
+          : "flense cdi install --engine " + name;
+  return fmt::format("{}, then {}", line, scene.tools.restart(name));
+}
+
 Step& ask_engine(const host::Engine& engine, const char* title, std::vector<Step>& steps) {
   Step& step = ask(steps, "engine-" + engine.name, title);
   step.saw(fmt::format("{}, version {}", engine.path.evidence,
@@ -70,7 +87,7 @@ Step& ask_engine(const host::Engine& engine, const char* title, std::vector<Step
 void toolkit(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) {
   Step& step = ask(steps, "toolkit", "NVIDIA's container toolkit is installed");
   const host::Text& version = scene.profile.nvidia.toolkit_version;
-  const std::string tool = program(scene.machine.root, "nvidia-ctk");
+  const std::string tool = scene.tools.path("nvidia-ctk");
   step.saw(version.evidence);
   if (version.value)
     if (std::string warning = host::toolkit_warning(scene.tables.container_toolkit, *version.value);
@@ -81,10 +98,18 @@ void toolkit(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps)
     return step.ok(version.value.value_or(tool.empty() ? bridge.hook : tool));
   if (bridge.has_spec())
     return step.ok("not installed, and not needed: there is a CDI specification");
+  std::vector<std::string> installs;
+  for (const char* name : {"docker", "podman", "containerd", "cri-o"})
+    // Docker brings a containerd that nobody asks.
+    if (const host::Engine* one = engine(scene, name);
+        one != nullptr && (one->name != "containerd" || installs.empty()))
+      installs.push_back("flense cdi install --engine " + option_of(*one));
+  if (installs.empty()) return step.skip("not installed; the engines here do not ask for it");
   step.broken(
-      "nvidia-container-toolkit is not installed, so no engine can give containers a GPU",
-      "install nvidia-container-toolkit from NVIDIA's package repository, then register it with "
-      "the engine (nvidia-ctk runtime configure) or write a CDI specification",
+      "containers get no GPU: nvidia-container-toolkit is not installed, and there is no CDI "
+      "specification either",
+      fmt::format("{}, which needs no toolkit; or {} (from NVIDIA's package repository)",
+                  fmt::join(installs, " and "), scene.tools.install("nvidia-container-toolkit")),
       kToolkitGuide);
 }
 
@@ -92,8 +117,8 @@ void cdi_specs(const Scene& scene, const Bridge& bridge, std::vector<Step>& step
   Step& step = ask(steps, "cdi-spec", "CDI specifications are of this driver and this boot");
   step.saw(scene.profile.cdi_specs.evidence);
   const std::string module = scene.module_version();
-  const std::string remedy = std::string("generate it again: ") + kGenerate;
   for (const Spec& spec : bridge.specs) {
+    const std::string remedy = "generate it again: " + generate(scene, spec.path);
     step.saw(fmt::format("{}: {}, {}, {}", spec.path, spec.content.kind,
                          counted(spec.content.files.size(), "file", "files"),
                          counted(spec.content.nodes.size(), "node", "nodes")));
@@ -128,7 +153,8 @@ void cdi_specs(const Scene& scene, const Bridge& bridge, std::vector<Step>& step
   for (const std::string& path : bridge.unreadable)
     step.saw(path + ": cannot be read as a specification");
   if (!bridge.unreadable.empty())
-    return step.warn(bridge.unreadable.front() + " is not a readable CDI specification", remedy);
+    return step.warn(bridge.unreadable.front() + " is not a readable CDI specification",
+                     "generate it again: " + generate(scene, bridge.unreadable.front()));
   if (bridge.specs.empty()) return step.skip("none of NVIDIA's");
   step.ok(counted(bridge.specs.size(), "specification", "specifications"));
 }
@@ -147,21 +173,22 @@ void docker(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
   const host::Tree& root = scene.machine.root;
   if (!found->nvidia_runtime.value)
     return step.broken("Docker's configuration cannot be read: " + found->nvidia_runtime.evidence,
-                       "correct it, then systemctl restart docker");
+                       "correct it, then " + scene.tools.restart("docker"));
   step.saw(bridge.hook.empty() ? "no nvidia-container-runtime-hook in the program directories"
                                : bridge.hook);
   if (*found->nvidia_runtime.value) {
     const Result<std::string> text = root.read("etc/docker/daemon.json");
     const Result<text::Json> config = text::parse_json(text ? *text : "{}", "daemon.json");
     const std::string path(config ? (*config)["runtimes"]["nvidia"]["path"].text() : "");
-    const bool there = path.starts_with('/') ? root.exists(path) : !program(root, path).empty();
+    const bool there = path.starts_with('/') ? root.exists(path) : scene.tools.has(path);
     step.saw(fmt::format("runtimes.nvidia.path: '{}', {}", host::clean(path),
                          there ? "there" : "missing"));
     if (!path.empty() && !there)
       return step.broken(
           fmt::format("Docker's runtime nvidia is {}, which does not exist", host::clean(path)),
           "install nvidia-container-toolkit again, or correct runtimes.nvidia.path in "
-          "/etc/docker/daemon.json; then systemctl restart docker",
+          "/etc/docker/daemon.json; then " +
+              scene.tools.restart("docker"),
           kToolkitGuide);
   }
   const bool by_cdi = found->cdi.value == true && bridge.has_spec();
@@ -172,17 +199,15 @@ void docker(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
     return step.warn(
         "--gpus works, but the runtime nvidia is not registered: --runtime=nvidia and "
         "Compose files that name it fail",
-        "nvidia-ctk runtime configure --runtime=docker, then systemctl restart docker",
-        kToolkitGuide);
+        connect(scene, *found), kToolkitGuide);
   if (bridge.has_spec())
     return step.broken(
         "there is a CDI specification, but Docker has CDI turned off",
-        R"(put "features": {"cdi": true} into /etc/docker/daemon.json (Docker 25 or newer), )"
-        "then systemctl restart docker",
+        R"(put "features": {"cdi": true} into /etc/docker/daemon.json (Docker 25 or newer), then )" +
+            scene.tools.restart("docker"),
         "Docker documentation, CDI devices");
   step.broken("Docker knows neither NVIDIA's runtime nor a CDI specification",
-              "nvidia-ctk runtime configure --runtime=docker, then systemctl restart docker",
-              kToolkitGuide);
+              connect(scene, *found), kToolkitGuide);
 }
 
 void rootless(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) {
@@ -199,13 +224,13 @@ void rootless(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps
   if (own && value != "true" && !(found->cdi.value == true && bridge.has_spec()))
     return step.broken(
         "rootless Docker may not set device rules, and the toolkit tries to",
-        "nvidia-ctk config --set nvidia-container-cli.no-cgroups=true --in-place, or use CDI",
+        "set no-cgroups = true in /etc/nvidia-container-runtime/config.toml, or use CDI",
         "NVIDIA/nvidia-container-toolkit#154");
   if (!own && value == "true")
     return step.broken(
         "no-cgroups is on, so containers of the system's Docker are not allowed the devices: "
         "Failed to initialize NVML: Unknown Error",
-        "nvidia-ctk config --set nvidia-container-cli.no-cgroups=false --in-place",
+        "set no-cgroups = false in /etc/nvidia-container-runtime/config.toml",
         "NVIDIA Container Toolkit documentation, rootless mode");
   step.ok(own ? "rootless, and set up so" : "as root");
 }
@@ -222,7 +247,10 @@ void podman(const Scene& scene, const Bridge& bridge, std::vector<Step>& steps) 
                        "upgrade to 4.1 or newer", "Podman release notes 4.1");
   const std::string text = "there is no CDI specification of NVIDIA's GPUs, which Podman needs";
   const std::string remedy =
-      std::string("as root: ") + kGenerate + "; nvidia-cdi-refresh.service keeps it up to date";
+      "as root: " +
+      (scene.tools.has("nvidia-ctk")
+           ? generate(scene, "/etc/cdi/nvidia.yaml")
+           : "flense cdi install --engine podman --refresh, which keeps it up to date");
   constexpr const char* kSource = "NVIDIA Container Toolkit documentation, CDI";
   // Where another engine serves GPUs, Podman may be there for other purposes.
   for (const host::Engine& other : scene.profile.engines)
@@ -237,17 +265,13 @@ void kubernetes(const Scene& scene, const Bridge& bridge, const char* name, cons
   const host::Engine* found = engine(scene, name);
   if (found == nullptr) return;
   const host::Tree& root = scene.machine.root;
-  const bool kubelet = !program(root, "kubelet").empty() || root.exists("var/lib/kubelet") ||
-                       root.exists("etc/rancher");
+  const bool kubelet =
+      scene.tools.has("kubelet") || root.exists("var/lib/kubelet") || root.exists("etc/rancher");
   if (!kubelet && engine(scene, "docker") != nullptr) return;
   Step& step = ask_engine(*found, title, steps);
   if (found->nvidia_runtime.value == true) return step.ok("NVIDIA's runtime is registered");
   if (found->cdi.value == true && bridge.has_spec()) return step.ok("by CDI");
-  const std::string runtime = found->name == "cri-o" ? "crio" : found->name;
-  const std::string remedy = fmt::format(
-      "nvidia-ctk runtime configure --runtime={}, then systemctl restart {}; or let the GPU "
-      "operator do it",
-      runtime, runtime);
+  const std::string remedy = connect(scene, *found) + "; or let the GPU operator do it";
   if (found->cdi.value == true)
     return step.warn(
         "NVIDIA's runtime is not registered and no CDI specification is there: only a device "
@@ -263,14 +287,15 @@ void enroot(const Scene& scene, std::vector<Step>& steps) {
   const host::Engine* found = engine(scene, "enroot");
   if (found == nullptr) return;
   Step& step = ask_engine(*found, "enroot can give containers a GPU", steps);
-  const std::string cli = program(scene.machine.root, "nvidia-container-cli");
+  const std::string cli = scene.tools.path("nvidia-container-cli");
   step.saw(cli.empty() ? "no nvidia-container-cli in the program directories" : cli);
   if (found->nvidia_runtime.value != true)
     return step.broken("enroot's hook for NVIDIA GPUs is missing",
                        "install the complete enroot package", "NVIDIA/enroot, hooks/98-nvidia.sh");
   if (cli.empty())
     return step.broken("enroot's hook needs nvidia-container-cli, which is not installed",
-                       "install libnvidia-container-tools", "NVIDIA/enroot, hooks/98-nvidia.sh");
+                       scene.tools.install("nvidia-container-cli"),
+                       "NVIDIA/enroot, hooks/98-nvidia.sh");
   step.ok("by its hook");
 }
 
@@ -288,7 +313,8 @@ void selinux(const Scene& scene, std::vector<Step>& steps) {
   step.warn(
       "SELinux is enforcing and container_use_devices is off: containers get EACCES from device "
       "nodes",
-      "setsebool -P container_use_devices on, or run with --security-opt label=disable",
+      scene.tools.command("setsebool -P container_use_devices on") +
+          ", or run with --security-opt label=disable",
       "container-selinux; NVIDIA/nvidia-container-runtime#42");
 }
 

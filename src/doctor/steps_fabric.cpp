@@ -52,11 +52,9 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
       fmt::format("{}: {}", root.label("usr/bin/nv-fabricmanager"), program ? "there" : "missing"));
   step.saw(version.empty() ? "no package of it in /var/lib/dpkg/status"
                            : "/var/lib/dpkg/status: " + version);
-  const std::string branch = module.substr(0, module.find('.'));
-  const std::string install = fmt::format(
-      "install nvidia-fabricmanager-{} of exactly the driver's version, then systemctl enable "
-      "--now nvidia-fabricmanager",
-      branch.empty() ? "BRANCH" : branch);
+  const std::string enable = scene.tools.enable("nvidia-fabricmanager");
+  const std::string install = fmt::format("{}, of exactly the driver's version, then {}",
+                                          scene.tools.install("fabric-manager"), enable);
   const auto alive = process_runs(scene.machine.proc, "nv-fabricmanager");
   if (alive)
     step.saw(fmt::format("processes: nv-fabricmanager {}", *alive ? "runs" : "does not run"));
@@ -70,12 +68,11 @@ void steps_fabric(const Scene& scene, std::vector<Step>& steps) {
                     module),
         install, kSource);
   if (alive == false)
-    return step.broken(
-        "the Fabric Manager is not running: cuInit fails with error 802",
-        "systemctl enable --now nvidia-fabricmanager; its journal says why it stopped", kSource);
+    return step.broken("the Fabric Manager is not running: cuInit fails with error 802",
+                       enable + "; its journal says why it stopped", kSource);
   if (!alive)
     return step.unknown("whether the Fabric Manager runs cannot be told: /proc hides processes",
-                        "systemctl status nvidia-fabricmanager", true);
+                        "as root flense doctor tells", true);
   step.ok(version.empty() ? "it runs" : version);
 }
 

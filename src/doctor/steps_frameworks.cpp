@@ -40,6 +40,17 @@ std::optional<Torch> find_torch(const Scene& scene, const Python& python, Step& 
   return std::nullopt;
 }
 
+/// "/opt/venv/bin/python3 -m pip install jax"; in words where this Python has no pip.
+std::string pip(const Scene& scene, const Python& python, std::string_view arguments) {
+  for (const std::string& folder : python.packages)
+    if (scene.machine.root.is_directory(folder + "/pip"))
+      return fmt::format("{} -m pip {}", host::clean(python.program), arguments);
+  return fmt::format(
+      "{} {}",
+      scene.tools.has("uv") ? "uv pip" : "with what installs packages in this environment:",
+      arguments);
+}
+
 std::string index_url(const Scene& scene) {
   const std::string cuda = scene.profile.nvidia.cuda.value.value_or("");
   if (!scene.nvidia) return "the ROCm index (--index-url https://download.pytorch.org/whl/rocmX.Y)";
@@ -49,7 +60,8 @@ std::string index_url(const Scene& scene) {
                    : ", at most CUDA " + cuda.substr(0, cuda.find('.')) + ".x for this driver");
 }
 
-void torch_build(const Scene& scene, const std::optional<Torch>& torch, Step& step) {
+void torch_build(const Scene& scene, const Python& python, const std::optional<Torch>& torch,
+                 Step& step) {
   step.smi_unaffected = scene.nvidia;
   if (!torch) return step.skip("PyTorch is not installed in the Python that this environment runs");
   const TorchVersion& build = torch->version;
@@ -60,7 +72,8 @@ void torch_build(const Scene& scene, const std::optional<Torch>& torch, Step& st
     return step.broken(
         fmt::format("PyTorch {} is built for CPUs only: torch.cuda.is_available() is False",
                     build.version),
-        "pip uninstall torch torchvision torchaudio, then install them from " + index_url(scene),
+        pip(scene, python, "uninstall torch torchvision torchaudio") + ", then install them from " +
+            index_url(scene),
         kInstallFramework);
   if (build.hip && scene.nvidia && !scene.amd)
     return step.broken(
@@ -98,7 +111,9 @@ void torch_driver(const Scene& scene, const std::optional<Torch>& torch, std::ve
                : fmt::format("driver {}: CUDA {}, by the driver table", driver, cuda));
   if (cuda.empty())
     return step.unknown("which CUDA the driver runs is unknown",
-                        "nvidia-smi names it in its first lines", !scene.wsl);
+                        scene.tools.has("nvidia-smi") ? "nvidia-smi names it in its first lines"
+                                                      : "a newer flense may know it",
+                        !scene.wsl);
   const std::string built = major_of(*torch->version.cuda), runs = major_of(cuda);
   if (version_at_least(runs, built))
     return step.ok(fmt::format("built for {}, the driver runs {}{}", *torch->version.cuda, cuda,
@@ -145,7 +160,8 @@ void others(const Scene& scene, const Python& python, std::vector<Step>& steps) 
       !has("jax_rocm", "plugin"))
     return step.warn(
         "JAX has no GPU plugin: it falls back to the CPU",
-        scene.nvidia ? "pip install 'jax[cuda12]' or 'jax[cuda13]'" : "pip install 'jax[rocm]'",
+        pip(scene, python,
+            scene.nvidia ? "install 'jax[cuda12]' or 'jax[cuda13]'" : "install 'jax[rocm]'"),
         "JAX documentation, installation");
   if (const std::string* platforms = scene.variable("JAX_PLATFORMS");
       has("jax") && platforms != nullptr && host::clean(*platforms) == "cpu") {
@@ -154,13 +170,15 @@ void others(const Scene& scene, const Python& python, std::vector<Step>& steps) 
                      "JAX documentation, configuration options");
   }
   if (has("tensorflow_cpu") && !has("tensorflow"))
-    return step.warn("tensorflow-cpu runs on no GPU",
-                     "pip uninstall tensorflow-cpu; pip install 'tensorflow[and-cuda]'",
-                     "TensorFlow documentation, installation");
+    return step.warn(
+        "tensorflow-cpu runs on no GPU",
+        pip(scene, python, "uninstall tensorflow-cpu") + ", then install 'tensorflow[and-cuda]'",
+        "TensorFlow documentation, installation");
   if (has("onnxruntime") && has("onnxruntime_gpu"))
     return step.warn(
         "onnxruntime and onnxruntime-gpu are both installed: they overwrite each other's files",
-        "pip uninstall onnxruntime onnxruntime-gpu; pip install onnxruntime-gpu",
+        pip(scene, python, "uninstall onnxruntime onnxruntime-gpu") +
+            ", then install onnxruntime-gpu",
         "ONNX Runtime documentation, installation");
   step.ok(counted(seen, "framework", "frameworks"));
 }
@@ -171,7 +189,7 @@ void steps_frameworks(const Scene& scene, std::vector<Step>& steps) {
   const Python python = visible_python(scene);
   Step& build = ask(steps, "torch-build", "PyTorch is built for these GPUs");
   const std::optional<Torch> torch = find_torch(scene, python, build);
-  torch_build(scene, torch, build);
+  torch_build(scene, python, torch, build);
   torch_driver(scene, torch, steps);
   others(scene, python, steps);
 }

@@ -75,21 +75,22 @@ void findable(const Scene& scene, std::vector<Step>& steps) {
   }
   if (!search.passed_over.empty())
     return step.broken(search.passed_over.front().path + " is for another processor",
-                       "use an image of this machine's architecture (docker pull --platform), or "
-                       "install the 64-bit driver libraries");
+                       "use an image of this machine's architecture (--platform), or install the "
+                       "64-bit driver libraries");
   if (!search.not_cached.empty())
     return step.broken(
         fmt::format("libcuda.so.1 is in {}, but {}", search.not_cached.front(),
                     search.cache_problem.empty() ? "/etc/ld.so.cache does not name it"
                                                  : "the loader has no usable cache"),
-        "run ldconfig as root");
+        "as root: " + scene.tools.command("ldconfig"));
   if (const auto& elsewhere = scene.profile.nvidia.library_path.value) {
     step.saw("libcuda lies at " + *elsewhere);
     return step.broken(
         fmt::format("libcuda is at {}, where the loader does not look", *elsewhere),
         fmt::format(
-            "put {} into a file of /etc/ld.so.conf.d and run ldconfig, or set LD_LIBRARY_PATH",
-            host::clean("/" + std::string(parent_path(std::string_view(*elsewhere).substr(1))))));
+            "put {} into a file of /etc/ld.so.conf.d, then {}; or set LD_LIBRARY_PATH",
+            host::clean("/" + std::string(parent_path(std::string_view(*elsewhere).substr(1)))),
+            scene.tools.command("ldconfig")));
   }
   if (scene.in_container())
     return step.broken(
@@ -97,8 +98,7 @@ void findable(const Scene& scene, std::vector<Step>& steps) {
         "start it with --gpus all or a CDI device and NVIDIA_DRIVER_CAPABILITIES="
         "compute,utility; do not install a driver in the image");
   step.broken("there is no libcuda.so.1: the user-space part of the driver is not installed",
-              "install it: libnvidia-compute-NNN (Ubuntu), libcuda1 (Debian), "
-              "nvidia-driver-cuda-libs (Fedora, RHEL)");
+              scene.tools.install("libcuda"));
 }
 
 void real_driver(const Scene& scene, std::vector<Step>& steps) {
@@ -110,7 +110,7 @@ void real_driver(const Scene& scene, std::vector<Step>& steps) {
   switch (found->state) {
     case Candidate::State::kEmpty:
       return step.broken(found->path + " is an empty file",
-                         "images made by docker commit or export keep empty names of injected "
+                         "images made of running containers keep empty names of injected "
                          "libraries: delete it in the image and rebuild from a Dockerfile",
                          "NVIDIA/enroot#155");
     case Candidate::State::kNoElf:
@@ -127,7 +127,8 @@ void real_driver(const Scene& scene, std::vector<Step>& steps) {
                     found->path),
         found->origin == "LD_LIBRARY_PATH"
             ? "take the stubs directory out of LD_LIBRARY_PATH"
-            : "remove the link, and the stubs directory from /etc/ld.so.conf.d, then run ldconfig",
+            : "remove the link, and the stubs directory from /etc/ld.so.conf.d, then " +
+                  scene.tools.command("ldconfig"),
         "CUDA_ERROR_STUB_LIBRARY (34)");
   step.ok(version_of(*found).empty() ? found->real : version_of(*found));
 }
@@ -144,8 +145,8 @@ void compat(const Scene& scene, std::vector<Step>& steps) {
   const std::string remedy =
       found.origin == "LD_LIBRARY_PATH"
           ? fmt::format("take {} out of LD_LIBRARY_PATH", parent_path(found.path))
-          : fmt::format("remove {} from /etc/ld.so.conf.d and run ldconfig",
-                        parent_path(found.path));
+          : fmt::format("remove {} from /etc/ld.so.conf.d, then {}", parent_path(found.path),
+                        scene.tools.command("ldconfig"));
   for (const host::Gpu* gpu : scene.gpus("nvidia")) {
     const std::string name = gpu->name.value.value_or("");
     if (name.find("GeForce") == std::string::npos && name.find("TITAN") == std::string::npos)
@@ -156,7 +157,7 @@ void compat(const Scene& scene, std::vector<Step>& steps) {
   }
   if (module.empty() || library.empty())
     return step.unknown("whether the package is newer than the driver cannot be told",
-                        "compare its version with nvidia-smi's", true);
+                        "compare its version with /proc/driver/nvidia/version", true);
   if (module == library) return step.ok(library + ", the version of the module");
   if (version_at_least(module, library))
     return step.broken(
@@ -185,7 +186,10 @@ void match(const Scene& scene, std::vector<Step>& steps) {
   step.saw(fmt::format("{}: {}", where, library.empty() ? "carries no version" : library));
   step.saw(fmt::format("{}: {}", nvidia.module_version.evidence, module.empty() ? "?" : module));
   if (library.empty() || module.empty())
-    return step.unknown("one of the two versions is unknown", "compare them with nvidia-smi",
+    return step.unknown("one of the two versions is unknown",
+                        module.empty() ? "flense doctor compares them once the module is loaded"
+                                       : "compare them in /proc/driver/nvidia/version and the "
+                                         "list of packages",
                         false);
   if (library == module) return step.ok(module);
   step.broken(
@@ -197,8 +201,9 @@ void match(const Scene& scene, std::vector<Step>& steps) {
             "is "
             "found, and generate a stale CDI specification again on the host"
           : "the driver was upgraded while its module stayed loaded: reboot, or stop all GPU "
-            "programs "
-            "and run rmmod nvidia_uvm nvidia_drm nvidia_modeset nvidia; modprobe nvidia",
+            "programs, then " +
+                scene.tools.command("modprobe -r nvidia_uvm nvidia_drm nvidia_modeset nvidia") +
+                "; modprobe nvidia",
       "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH (803)");
 }
 
@@ -236,7 +241,7 @@ void compiler(const Scene& scene, std::vector<Step>& steps) {
       scene.in_container()
           ? "ask for the compute capability (NVIDIA_DRIVER_CAPABILITIES=compute,utility), or "
             "generate the CDI specification again"
-          : "install the package that has it (libnvidia-compute-NNN, libnvidia-ptxjitcompiler1)",
+          : scene.tools.install("libnvidia-ptxjitcompiler"),
       "CUDA_ERROR_JIT_COMPILER_NOT_FOUND (221)");
 }
 

@@ -54,8 +54,8 @@ void gpu_present(const Scene& scene, std::vector<Step>& steps) {
       scene.in_container()
           ? "this container runs on a machine without a GPU: ask the scheduler for a GPU "
             "(nvidia.com/gpu or amd.com/gpu in Kubernetes, --gpus in Slurm)"
-          : "look for it with lspci; on a virtual machine ask for a GPU to be passed through; on a "
-            "server reseat the card and its power cable");
+          : "on a virtual machine ask for a GPU to be passed through; on a server reseat the card "
+            "and its power cable");
 }
 
 /// A dead card still has its directory, but its configuration space reads as ones.

@@ -51,12 +51,41 @@ void conflict(const Scene& scene, std::vector<Step>& steps) {
           fmt::format("{} belongs to {}, which runs no CUDA", gpu_name(*gpu),
                       *gpu->kernel_driver.value),
           "install NVIDIA's driver, put 'blacklist nouveau' and 'options nouveau modeset=0' into "
-          "/etc/modprobe.d/nouveau.conf, rebuild the initramfs (update-initramfs -u, dracut -f) "
-          "and "
-          "reboot",
+          "/etc/modprobe.d/nouveau.conf, " +
+              scene.tools.rebuild_initramfs() + " and reboot",
           "NVIDIA Driver Installation Guide");
   }
   step.ok("no GPU belongs to nouveau");
+}
+
+/// The driver's source as DKMS keeps it: "/usr/src/nvidia-550.54.15", Debian's nvidia-current-….
+std::string dkms_source(const host::Tree& root) {
+  for (const std::string& name : root.list("usr/src")) {
+    const std::size_t dash = name.rfind('-');
+    if (name.starts_with("nvidia-") && host::is_driver_version(name.substr(dash + 1)) &&
+        root.exists(fmt::format("usr/src/{}/dkms.conf", name)))
+      return "usr/src/" + name;
+  }
+  return {};
+}
+
+/// How DKMS gets to build for this kernel.
+std::string build_module(const Scene& scene, const std::string& kernel) {
+  const bool headers =
+      scene.machine.root.exists(fmt::format("lib/modules/{}/build/Makefile", kernel));
+  const std::string build = scene.tools.command(fmt::format("dkms autoinstall -k {}", kernel));
+  return headers ? fmt::format("{}; where that fails, make.log below /var/lib/dkms says why", build)
+                 : fmt::format("{}, then {}", scene.tools.install_headers(kernel), build);
+}
+
+std::string install_driver(const Tools& tools) {
+  const std::string ubuntu = tools.package_of("ubuntu-drivers");
+  const std::string package = tools.package_of("driver");
+  if (!ubuntu.empty()) return tools.command("ubuntu-drivers install");
+  return package.empty() ? "install NVIDIA's driver: the distribution's package or NVIDIA's own"
+                         : tools.install("driver") +
+                               " (from the distribution's non-free packages "
+                               "or NVIDIA's repository)";
 }
 
 void built(const Scene& scene, std::vector<Step>& steps) {
@@ -75,6 +104,8 @@ void built(const Scene& scene, std::vector<Step>& steps) {
                        : here.empty() ? "no nvidia.ko"
                                       : host::clean(here)));
   if (!here.empty()) return step.ok("nvidia.ko is there for " + kernel);
+  const std::string source = dkms_source(root);
+  if (!source.empty()) step.saw(root.label(source) + ": the driver's source");
   std::string other;
   for (const std::string& name : root.list("lib/modules", kMaxKernels)) {
     bool ignored = false;
@@ -84,17 +115,20 @@ void built(const Scene& scene, std::vector<Step>& steps) {
     step.saw(root.label(fmt::format("lib/modules/{}/modules.dep", other)) + ": has nvidia.ko");
     return step.broken(
         fmt::format("NVIDIA's module is built for kernel {}, and {} is running", other, kernel),
-        fmt::format(
-            "install the headers of {0} and build it (dkms autoinstall -k {0}), or boot {1}",
-            kernel, other));
+        (source.empty() ? fmt::format("install the driver's module for {}", kernel)
+                        : build_module(scene, kernel)) +
+            ", or boot " + other);
   }
   if (!readable)
     return step.unknown(fmt::format("{} cannot be read, so the module may be there or not", index),
-                        "run depmod, or look with modinfo nvidia", false);
+                        "let root read it, or name a whole copy of the machine with --root", false);
+  if (!source.empty())
+    return step.broken(
+        fmt::format("the driver's source is installed, and no module is built of it for {}",
+                    kernel),
+        build_module(scene, kernel), "NVIDIA Driver Installation Guide");
   step.broken("NVIDIA's driver is not installed: no kernel here has nvidia.ko",
-              "install the driver: the distribution's package (ubuntu-drivers install, apt install "
-              "nvidia-driver, dnf install nvidia-driver) or NVIDIA's own",
-              "NVIDIA Driver Installation Guide");
+              install_driver(scene.tools), "NVIDIA Driver Installation Guide");
 }
 
 void allowed(const Scene& scene, std::vector<Step>& steps) {
@@ -120,8 +154,8 @@ void allowed(const Scene& scene, std::vector<Step>& steps) {
   const std::string path = fmt::format("lib/modules/{}/{}", kernel, relative);
   const Result<MappedFile> file = scene.machine.root.map(path);
   const std::string remedy =
-      "sign it with a key that the firmware knows (mokutil --import, then enrol it at the next "
-      "boot), or turn Secure Boot off";
+      "turn Secure Boot off, or sign the module and have the firmware know the key: " +
+      scene.tools.command("mokutil --import KEY") + ", and enrol it at the next boot";
   if (path.ends_with(".ko") && file && file->bytes().size() <= kMaxModule) {
     const bool is_signed = as_text(file->bytes()).ends_with("~Module signature appended~\n");
     step.saw(fmt::format("{}: {}", scene.machine.root.label(path),
@@ -152,15 +186,53 @@ void is_loaded(const Scene& scene, std::vector<Step>& steps) {
       const Result<std::string> text = root.read(path);
       if (!name.ends_with(".conf") || !text || !host::mentions(*text, "blacklist nvidia")) continue;
       step.saw(root.label(path) + ": blacklist nvidia");
-      return step.broken("NVIDIA's module is not loaded, and " + root.label(path) + " keeps it out",
-                         "take 'blacklist nvidia' out of it, then modprobe nvidia");
+      return step.broken(
+          "NVIDIA's module is not loaded, and " + root.label(path) + " keeps it out",
+          "take 'blacklist nvidia' out of it, then " + scene.tools.command("modprobe nvidia"));
     }
   if (scene.in_container())
     return step.broken("the host has not loaded NVIDIA's kernel module",
-                       "on the host, not in the container: modprobe nvidia; flense doctor there "
-                       "says why it does not load");
-  step.broken("NVIDIA's kernel module is not loaded",
-              "modprobe nvidia; if that fails, the kernel log (dmesg) says why");
+                       "on the host, not in the container, load it; flense doctor there says why "
+                       "it does not load");
+  step.broken("NVIDIA's kernel module is not loaded", scene.tools.command("modprobe nvidia") +
+                                                          "; if that fails, " +
+                                                          scene.tools.kernel_log("NVRM"));
+}
+
+/// Of the loaded module, or of the driver that is installed.
+std::string driver_version(const Scene& scene) {
+  const std::string loaded = scene.module_version();
+  return loaded.empty() ? scene.profile.nvidia.library_version.value.value_or("") : loaded;
+}
+
+/// The architecture of a GPU, also of one that no driver has told the name of.
+const knowledge::ArchitectureRow* architecture(const Scene& scene, const host::Gpu& gpu) {
+  const knowledge::Architectures& known = scene.tables.architectures;
+  if (gpu.architecture.value) return known.find(*gpu.architecture.value);
+  return gpu.pci_id.value ? known.of_old_chip(*gpu.pci_id.value) : nullptr;
+}
+
+void branch(const Scene& scene, std::vector<Step>& steps) {
+  Step& step = ask(steps, "module-branch", "the driver's branch still has the GPUs");
+  const std::string version = driver_version(scene);
+  const auto driver = first_number(version);
+  if (!driver) return step.skip("the driver's version is unknown");
+  step.saw("driver " + version);
+  for (const host::Gpu* gpu : scene.gpus("nvidia")) {
+    const knowledge::ArchitectureRow* row = architecture(scene, *gpu);
+    if (row == nullptr || row->last_driver_branch == 0) continue;
+    step.saw(fmt::format("{}: {}, last branch {}", gpu_name(*gpu), row->codename,
+                         row->last_driver_branch));
+    if (*driver <= row->last_driver_branch) continue;
+    const knowledge::BranchRow* last = scene.tables.drivers.branch(row->last_driver_branch);
+    return step.broken(
+        fmt::format("{} is of {}, whose last driver branch is {}: driver {} does not drive it",
+                    gpu_name(*gpu), row->codename, row->last_driver_branch, version),
+        fmt::format("install a driver of branch {} and keep it there{}", row->last_driver_branch,
+                    last == nullptr ? "" : "; it runs CUDA up to " + last->cuda),
+        row->source);
+  }
+  step.ok("branch " + version.substr(0, version.find('.')));
 }
 
 void kind(const Scene& scene, std::vector<Step>& steps) {
@@ -215,8 +287,8 @@ void drives(const Scene& scene, std::vector<Step>& steps) {
   }
   if (!lost.empty())
     return step.broken(lost + " is on the bus, but the module does not drive it",
-                       "the kernel log says why (dmesg | grep NVRM): the driver may be too old for "
-                       "this GPU, or too new, or the GPU failed to start");
+                       scene.tools.kernel_log("NVRM") +
+                           ": the driver may be too old for this GPU, or the GPU failed to start");
   step.ok(fmt::format("{} of {}", driven.size(), count));
 }
 
@@ -228,6 +300,7 @@ void steps_nvidia_module(const Scene& scene, std::vector<Step>& steps) {
   if (!scene.in_container()) {
     conflict(scene, steps);
     built(scene, steps);
+    branch(scene, steps);
     allowed(scene, steps);
   }
   is_loaded(scene, steps);

@@ -48,8 +48,8 @@ void wsl_driver(const Scene& scene, std::vector<Step>& steps) {
                        kWslGuide);
   if (found && !windows)
     return step.broken(found->path + " of a Linux driver is found before Windows's libcuda",
-                       "remove the Linux driver from WSL (apt purge 'libnvidia-compute-*' "
-                       "'nvidia-driver-*'); only the CUDA toolkit belongs there",
+                       "remove the packages of the Linux driver from WSL (libnvidia-compute-*, "
+                       "nvidia-driver-*); only the CUDA toolkit belongs there",
                        kWslGuide);
   step.ok(windows ? found->real : root.label(path));
 }
@@ -75,8 +75,9 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
       return step.broken(
           fmt::format("user {} may not open {} ({})", scene.user.uid, dev.label(name),
                       rights_of(scene, *node)),
-          fmt::format("usermod -aG {} USER and log in again; in a container --group-add {}",
-                      group_name(scene.machine.root, node->gid), node->gid));
+          join_group(scene, *node)
+              .value_or("bring back the udev rules of Jetson Linux (99-tegra-devices.rules), which "
+                        "give it to the group video, and reboot"));
     }
     return step.ok("nvmap and the GPU's node are there");
   }
@@ -84,8 +85,9 @@ void tegra_nodes(const Scene& scene, std::vector<Step>& steps) {
       memory ? "the GPU's node is missing" : dev.label("nvmap") + " is missing",
       scene.in_container()
           ? "start the container under NVIDIA's runtime (--runtime nvidia), in mode csv or CDI"
-          : "modprobe nvgpu; the kernel log (dmesg) says why it failed; flash Jetson Linux "
-            "again if its modules are of another kernel",
+          : fmt::format("{}; where that fails, {}; flash Jetson Linux again if its modules are of "
+                        "another kernel",
+                        scene.tools.command("modprobe nvgpu"), scene.tools.kernel_log("nvgpu")),
       "Jetson Linux Developer Guide");
 }
 

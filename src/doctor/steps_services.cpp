@@ -13,14 +13,14 @@ namespace flense::doctor {
 namespace {
 
 void persistence(const Scene& scene, std::vector<Step>& steps) {
-  Step& step = ask(steps, "persistence", "the driver stays loaded between programs");
+  Step& step = ask(steps, "persistence", "whether the driver stays loaded between programs");
   const host::Flag& flag = scene.profile.nvidia.persistenced;
   step.saw(flag.evidence);
   if (scene.in_container()) return step.skip("the host's business");
   step.ok(flag.value == true
-              ? "nvidia-persistenced runs"
-              : "nvidia-persistenced is not running: the first program waits for the GPU, "
-                "a second or more");
+              ? "yes, nvidia-persistenced runs"
+              : "no, nvidia-persistenced is not running: the first program waits for the GPU, a "
+                "second or more");
 }
 
 void mps(const Scene& scene, std::vector<Step>& steps) {
@@ -44,7 +44,8 @@ void mps(const Scene& scene, std::vector<Step>& steps) {
             ? "mount the host's pipe directory at that path and share its IPC namespace "
               "(--ipc=host), "
               "or unset the variable"
-            : "start nvidia-cuda-mps-control -d with the same variable, or unset it",
+            : "unset it, or start the daemon with the same variable: " +
+                  scene.tools.command("nvidia-cuda-mps-control -d"),
         kSource);
   if (!pipe) return step.skip(directory ? "no daemon" : "not in use");
   // The daemon cannot be seen from another PID namespace.
@@ -55,9 +56,11 @@ void mps(const Scene& scene, std::vector<Step>& steps) {
   if (alive == true) return step.ok("the daemon runs");
   if (!alive)
     return step.unknown("whether an MPS daemon runs cannot be told: /proc hides processes",
-                        "echo get_server_list | nvidia-cuda-mps-control", false);
+                        "as root flense doctor tells", false);
   step.warn(root.label(folder + "/control") + " is left over: no MPS daemon is running",
-            "remove the directory, or start nvidia-cuda-mps-control -d", kSource);
+            "remove the directory, or start the daemon: " +
+                scene.tools.command("nvidia-cuda-mps-control -d"),
+            kSource);
 }
 
 /// Lanes of the port above a GPU; nullopt where sysfs shows none.
@@ -112,8 +115,11 @@ void peer_memory(const Scene& scene, std::vector<Step>& steps) {
     return step.ok("the open module and this kernel share memory through dma-buf");
   step.warn(
       "nvidia_peermem is not loaded: RDMA goes through the host's memory",
-      "modprobe nvidia-peermem (put it into /etc/modules-load.d), or use the open kernel module "
-      "with dma-buf",
+      scene.in_container()
+          ? "on the host load nvidia-peermem, or use the open kernel module with dma-buf"
+          : scene.tools.command("modprobe nvidia-peermem") +
+                " (at every boot: a file of /etc/modules-load.d), or use the open kernel module "
+                "with dma-buf",
       "NVIDIA GPUDirect RDMA documentation");
 }
 
@@ -153,7 +159,7 @@ void verbs(const Scene& scene, std::vector<Step>& steps) {
   step.warn(
       "there are InfiniBand or RoCE cards, but no /dev/infiniband/uverbs*: NCCL falls back to TCP",
       scene.in_container() ? "start the container with --device /dev/infiniband"
-                           : "modprobe ib_uverbs");
+                           : scene.tools.command("modprobe ib_uverbs"));
 }
 
 }  // namespace

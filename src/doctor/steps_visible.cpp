@@ -91,12 +91,15 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
   step.saw(fmt::format("CUDA_VISIBLE_DEVICES='{}'", shown));
   if (const auto count = device_count(scene))
     step.saw(counted(*count, "GPU can be numbered", "GPUs can be numbered"));
+  const char* lister = scene.tools.has("nvidia-smi") ? "nvidia-smi -L" : "flense host";
   const std::string remedy = scene.variable("SLURM_JOB_ID") != nullptr
                                  ? "ask Slurm for a GPU (--gres=gpu:1, --gpus=1): it sets the "
                                    "variable to what the job owns"
-                                 : "unset CUDA_VISIBLE_DEVICES, or name GPUs as nvidia-smi -L "
-                                   "lists them; inside a container "
-                                   "the count begins anew at 0";
+                                 : fmt::format(
+                                       "unset CUDA_VISIBLE_DEVICES, or name GPUs as {} "
+                                       "lists them; inside a container the count begins "
+                                       "anew at 0",
+                                       lister);
   if (shown.empty())
     return step.broken("CUDA_VISIBLE_DEVICES is set and empty: no GPU is visible", remedy,
                        kVisibleGuide);
@@ -118,7 +121,7 @@ void cuda_visible(const Scene& scene, std::vector<Step>& steps) {
   }
   if (unknown)
     return step.unknown("whether the devices named exist cannot be told from files",
-                        "compare with nvidia-smi -L", false);
+                        fmt::format("compare with {}", lister), false);
   step.ok(shown);
 }
 
@@ -152,8 +155,9 @@ void mig(const Scene& scene, std::vector<Step>& steps) {
         step.saw(proc.label(inner) + ": no compute instance");
         return step.broken(fmt::format("{} of {} has no compute instance, so CUDA cannot use it",
                                        instance, gpu_name(*gpu)),
-                           "create one: nvidia-smi mig -cci, or create both at once with "
-                           "nvidia-smi mig -cgi ID -C",
+                           scene.in_container()
+                               ? "on the host create one, then start the container again"
+                               : "create one: " + scene.tools.command("nvidia-smi mig -cci"),
                            "NVIDIA Multi-Instance GPU User Guide");
       }
       const auto minor = capability_minor(proc, inner);
@@ -174,15 +178,16 @@ void mig(const Scene& scene, std::vector<Step>& steps) {
         "no instances; MIG mode without any is in no plain file (nvidia-smi -q -d MIG)");
   // A container may be given only some of the instances.
   if (reachable == 0 || (!scene.in_container() && reachable < found))
-    return step.broken(missing + " is missing: the MIG instances cannot be used",
-                       scene.in_container()
-                           ? "name an instance: --gpus 'device=0:0', --device nvidia.com/gpu=0:0; "
-                             "generate the CDI "
-                             "specification again after a change of the MIG layout"
-                           : "nvidia-modprobe -f "
-                             "/proc/driver/nvidia/capabilities/gpu0/mig/gi…/access for each, or "
-                             "nvidia-smi -L once as root",
-                       "NVIDIA Multi-Instance GPU User Guide, device nodes");
+    return step.broken(
+        missing + " is missing: the MIG instances cannot be used",
+        scene.in_container()
+            ? "name an instance: --gpus 'device=0:0', --device nvidia.com/gpu=0:0; "
+              "generate the CDI "
+              "specification again after a change of the MIG layout"
+            : "for each, as root: " +
+                  scene.tools.command("nvidia-modprobe -f /proc/driver/nvidia/capabilities/"
+                                      "gpu0/mig/gi…/access"),
+        "NVIDIA Multi-Instance GPU User Guide, device nodes");
   step.ok(counted(reachable, "instance", "instances"));
 }
 

@@ -1,6 +1,7 @@
 // Test helper: healthy machines made of files, each to be broken by one small change.
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <string_view>
@@ -73,6 +74,11 @@ class TestMachine {
     file("dev/" + name, fmt::format("c {} {} {:04o} 0 {} {}", major, minor, mode, gid, answer));
   }
 
+  /// Programs of any machine, of an Ubuntu with systemd.
+  static constexpr auto kTools = std::to_array<const char*>(
+      {"apt-get", "systemctl", "modprobe", "usermod", "ldconfig", "dmesg", "update-initramfs"});
+  void program(const std::string& name) const { file("usr/bin/" + name); }
+
   void base(std::string_view machine = "x86_64",
             std::string_view kernel = "6.8.0-45-generic") const {
     file("proc/sys/kernel/osrelease", fmt::format("{}\n", kernel));
@@ -86,6 +92,8 @@ class TestMachine {
          "Character devices:\n  1 mem\n195 nvidia\n226 drm\n236 kfd\n508 nvidia-caps\n"
          "511 nvidia-uvm\n\nBlock devices:\n  8 sd\n");
     file("proc/1/comm", "systemd\n");
+    file("etc/os-release", "ID=ubuntu\n");
+    for (const char* name : kTools) program(name);
     file("etc/group", "root:x:0:\nvideo:x:44:\nrender:x:109:\n");
     file(fmt::format("usr/lib/{}-linux-gnu/libc.so.6", machine),
          "GNU C Library stable release version 2.39.\n");
@@ -150,6 +158,7 @@ class TestMachine {
     library(kLib, version);
     library(kLib, version, "libnvidia-ptxjitcompiler.so.");
     library(kLib, version, "libnvidia-ml.so.");
+    program("nvidia-smi");
     cache({{"libnvidia-ml.so.1", "/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"},
            {"libcuda.so.1", "/usr/lib/x86_64-linux-gnu/libcuda.so.1"},
            {"libnvidia-ptxjitcompiler.so.1",
@@ -171,6 +180,12 @@ class TestMachine {
                              "dev/nvidia0", "dev/nvidia1", "dev/nvidiactl", "dev/nvidia-uvm"})
       remove(path);
     file("lib/modules/6.8.0-45-generic/modules.dep", "kernel/drivers/net/e1000.ko:\n");
+  }
+  /// The module's source, which nobody has built.
+  void dkms_source() const {
+    no_module();
+    program("dkms");
+    file("usr/src/nvidia-550.54.15/dkms.conf");
   }
   void geforce() const {
     remove("proc/driver/nvidia/gpus");
@@ -244,6 +259,7 @@ class TestMachine {
   }
   void torch(std::string_view version, std::string_view cuda, std::string_view hip) const {
     file("opt/venv/bin/python3");
+    file("opt/venv/lib/python3.11/site-packages/pip/__init__.py");
     environment["PATH"] = "/opt/venv/bin:/usr/bin";
     file("opt/venv/lib/python3.11/site-packages/torch/version.py",
          fmt::format("from typing import Optional\n\n__all__ = ['__version__', 'cuda', 'hip']\n"

@@ -55,6 +55,11 @@ inline const std::vector<Variant>& variants() {
          m.file("lib/modules/6.8.0-40-generic/modules.dep", "updates/dkms/nvidia.ko.zst:\n");
        },
        "module-built", "built for kernel 6.8.0-40-generic, and 6.8.0-45-generic is running"},
+      {"source that was never built", kHost, [](M m) { m.dkms_source(); }, "module-built",
+       "no module is built of it for 6.8.0-45-generic"},
+      {"a GPU that the branch has dropped", kHost,
+       [](M m) { m.pci("0000:85:00.0", "10de", "102d", "030200", ""); }, "module-branch",
+       "GPU 10de:102d at 0000:85:00.0 is of Kepler, whose last driver branch is 470"},
       {"unsigned under Secure Boot", kHost,
        [](M m) {
          m.no_module();
@@ -120,6 +125,10 @@ inline const std::vector<Variant>& variants() {
        "node-numbers", "not 255"},
       {"nodes of another group", kHost, [](M m) { m.node("nvidia0", 195, 0, 0660, 33); },
        "node-access", "user 1000 may not read and write /dev/nvidia0"},
+      {"nodes of the group root", kHost, [](M m) { m.node("nvidia0", 195, 0, 0660, 0); },
+       "node-access", "0660, owner 0, group root"},
+      {"nodes of the group video", kHost, [](M m) { m.node("nvidia0", 195, 0, 0660, 45); },
+       "node-access", "group 45"},
       {"nodes that may only be read", kHost, [](M m) { m.node("nvidiactl", 195, 255, 0644); },
        "node-access", "0644"},
       {"device rules lost at a reload", kBox,
@@ -301,7 +310,7 @@ inline const std::vector<Variant>& variants() {
          m.remove("usr/bin/nvidia-ctk");
          m.remove("etc/cdi");
        },
-       "toolkit", "not installed"},
+       "toolkit", "nvidia-container-toolkit is not installed, and there is no CDI specification"},
       {"a runtime that is not there", kDocker,
        [](M m) { m.remove("usr/bin/nvidia-container-runtime"); }, "engine-docker",
        "does not exist"},
@@ -368,6 +377,8 @@ inline const std::vector<Variant>& variants() {
        [](M m) { m.file("opt/venv/lib/python3.11/site-packages/jax-0.5.0.dist-info/METADATA"); },
        "framework-builds", "JAX has no GPU plugin", kWarn},
       // AMD.
+      {"AMD nodes of the group root", kAmd, [](M m) { m.node("kfd", 236, 0, 0660, 0); },
+       "amd-access", "0660, owner 0, group root"},
       {"amdgpu not loaded", kAmd,
        [](M m) {
          m.remove("sys/module/amdgpu");

@@ -1,6 +1,7 @@
 #include "knowledge/architectures.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
@@ -9,6 +10,17 @@
 namespace flense::knowledge {
 
 using text::Json;
+
+namespace {
+
+/// 0 for what is no number.
+std::uint64_t hexadecimal(std::string_view text) {
+  std::uint64_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out, 16);
+  return out;
+}
+
+}  // namespace
 
 Architectures Architectures::read(const TableSet& tables) {
   constexpr std::string_view kTable = "gpu_arch";
@@ -38,7 +50,21 @@ Architectures Architectures::read(const TableSet& tables) {
     out.ptx.push_back({isa, std::string(row["cuda"].text()),
                        row_source(tables, kTable, "ptx", "PTX ISA " + isa, row)});
   }
+  for (const Json& row : table["old_chips"]["rows"].items())
+    out.old_chips.push_back({hexadecimal(row["first"].text()), hexadecimal(row["last"].text()),
+                             std::string(row["codename"].text())});
   return out;
+}
+
+const ArchitectureRow* Architectures::of_old_chip(std::string_view pci_id) const {
+  constexpr std::string_view kVendor = "10de:";
+  if (!pci_id.starts_with(kVendor)) return nullptr;
+  const std::uint64_t device = hexadecimal(pci_id.substr(kVendor.size()));
+  const auto chips = std::ranges::find_if(
+      old_chips, [&](const OldChips& one) { return one.first <= device && device <= one.last; });
+  if (chips == old_chips.end()) return nullptr;
+  const auto at = std::ranges::find(rows, chips->codename, &ArchitectureRow::codename);
+  return at == rows.end() ? nullptr : &*at;
 }
 
 const ArchitectureRow* Architectures::find(std::string_view architecture) const {

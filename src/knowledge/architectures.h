@@ -28,14 +28,24 @@ struct PtxRow {
   std::string source;
 };
 
+/// PCI devices of chips that newer drivers have dropped: only a driver that has them tells their
+/// names.
+struct OldChips {
+  std::uint64_t first = 0, last = 0;
+  std::string codename;
+};
+
 struct Architectures {
   static Architectures read(const TableSet& tables);
 
   std::vector<ArchitectureRow> rows;
   std::vector<PtxRow> ptx;
+  std::vector<OldChips> old_chips;
   std::string date;
 
   const ArchitectureRow* find(std::string_view architecture) const;
+  /// Of "10de:102d", one of old_chips; null for others.
+  const ArchitectureRow* of_old_chip(std::string_view pci_id) const;
   /// The newest PTX that a driver of this CUDA compiles; null below every row.
   const PtxRow* ptx_of_cuda(std::string_view cuda) const;
   /// The row of an ISA version, or the next newer one; null for what is newer than the table.

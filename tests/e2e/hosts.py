@@ -18,6 +18,8 @@ FLAGS = {
 LIB = "usr/lib/x86_64-linux-gnu"
 MACHINES = {"x86_64": (62, 0x0303), "aarch64": (183, 0x0a03)}  # e_machine, flags in ld.so.cache
 USER, VIDEO, RENDER = 1000, 44, 109
+# Programs that Debian and Ubuntu have on every machine.
+PROGRAMS = ("apt-get", "systemctl", "modprobe", "usermod", "ldconfig", "dmesg", "update-initramfs")
 MAJORS = {"nvidia": 195, "drm": 226, "kfd": 236, "nvidia-caps": 508, "nvidia-uvm": 511}
 
 
@@ -96,6 +98,8 @@ class Host:
         self.link("etc/os-release", "../usr/lib/os-release")
         libdir = f"usr/lib/{arch}-linux-gnu"
         self.link("lib", "usr/lib")
+        for program in PROGRAMS:
+            self.file(f"usr/bin/{program}")
         self.file(f"{libdir}/libc.so.6", f"\x7fELF…GNU C Library (Example) stable release version {glibc}.\n")
 
     def pci(self, address, vendor, device, kind, driver="", numa=0, speed=("16.0", "16.0"), width=(16, 16), port=16):

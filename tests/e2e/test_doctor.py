@@ -35,8 +35,21 @@ def renode(host, name, *numbers, **more):
     host.node(name, *numbers, **more)
 
 
+def without_module(host, *files):
+    """The driver's user half alone; `files` are there instead of the module."""
+    remove(host, "proc/driver", "sys/module/nvidia", "sys/module/nvidia_uvm",
+           *(f"dev/{name}" for name in os.listdir(os.path.join(host.root, "dev")) if name.startswith("nvidia")))
+    host.file("usr/lib/modules/5.15.0-105-generic/modules.dep", "kernel/drivers/net/e1000.ko:\n")
+    for path in files:
+        host.file(path)
+
+
+DKMS = ("usr/bin/dkms", "usr/src/nvidia-535.129.03/dkms.conf")
+
+
 def torch(host, version, cuda, hip="None"):
     host.file("opt/venv/bin/python3")
+    host.file("opt/venv/lib/python3.12/site-packages/pip/__init__.py")
     host.file("opt/venv/lib/python3.12/site-packages/torch/version.py",
               f"__version__ = '{version}'\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = {hip}\n")
 
@@ -53,6 +66,15 @@ BROKEN = {
     "hidden by Slurm": ("a100_mig", None, ("SLURM_JOB_ID=1", "CUDA_VISIBLE_DEVICES=NoDevFiles"), "cuda-visible-devices", True),
     "uvm of an earlier boot": ("h100", lambda h: renode(h, "nvidia-uvm", UVM - 1, 0), (), "node-numbers", True),
     "no control node": ("h100", lambda h: remove(h, "dev/nvidiactl"), (), "nvidia-nodes", False),
+    "source that was never built": ("h100", lambda h: without_module(h, *DKMS), (), "module-built", False),
+    "no driver": ("h100", without_module, (), "module-built", False),
+    "a card that the driver's branch has dropped": ("h100", lambda h: h.pci(
+        "0000:85:00.0", "10de", "102d", "030200"), (), "module-branch", False),
+    "nodes of the group root": ("h100", lambda h: renode(h, "nvidia1", 195, 1, mode=0o660), (), "node-access", False),
+    "nodes of a group": ("h100", lambda h: (renode(h, "nvidia1", 195, 1, mode=0o660, gid=33), replace(
+        h, "etc/group", "root:x:0:\ngpu:x:33:\n")), (), "node-access", False),
+    "no control node, and the helper": ("h100", lambda h: (remove(h, "dev/nvidiactl"), h.file(
+        "usr/bin/nvidia-modprobe")), (), "nvidia-nodes", False),
     "nodes of another group": ("h100", lambda h: renode(h, "nvidia1", 195, 1, mode=0o660, gid=33), (), "node-access", False),
     "an older specification": ("h100", lambda h: h.cdi(
         "var/run/cdi/nvidia.yaml", "535.104.05", (0, 1)), (), "cdi-spec", False),
@@ -79,6 +101,7 @@ BROKEN = {
     "a GPU without power": ("operator", lambda h: replace(
         h, "sys/devices/pci0000:00/0000:00:01.0/0000:17:00.0/config", b"\xff" * 64), (), "gpu-bus", False),
     "no /dev/kfd": ("mi300x", lambda h: remove(h, "dev/kfd"), (), "amd-nodes", False),
+    "AMD nodes of the group root": ("mi300x", lambda h: renode(h, "kfd", 236, 0, mode=0o660), (), "amd-access", False),
     "not in the group render": ("mi300x", lambda h: replace(
         h, "proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nGroups:\t1000\n"), (),
         "amd-access", False),
@@ -98,6 +121,31 @@ BROKEN = {
                                        "tegra-nodes", False),
     "upgraded under its module": ("mismatch", None, (), "driver-match", False),
 }
+
+
+# Programs that fixes call, and what brings those that may be missing.
+BRINGS = {"apt": "", "apt-get": "", "dkms": "dkms", "dmesg": "", "dnf": "", "dracut": "", "journalctl": "", "ldconfig": "libc-bin",
+          "lspci": "", "modinfo": "", "modprobe": "kmod", "mokutil": "mokutil", "nvidia-container-cli": "libnvidia-container-tools",
+          "nvidia-ctk": "nvidia-container-toolkit", "nvidia-cuda-mps-control": "nvidia-compute-utils-535",
+          "nvidia-modprobe": "nvidia-modprobe", "nvidia-smi": "nvidia-utils-", "pip": "", "rmmod": "kmod", "rocminfo": "",
+          "setsebool": "policycoreutils", "systemctl": "", "ubuntu-drivers": "ubuntu-drivers-common", "update-initramfs": "",
+          "usermod": "passwd", "yum": "", "zypper": ""}
+
+
+def not_there(fix, root):
+    """The commands of a fix that neither the machine has nor a package named before brings."""
+    words = [word.strip(",;:.()'") for word in fix.split()]
+    out = []
+    for place, word in enumerate(words):
+        before = words[place - 1] if place else ""
+        if word not in BRINGS or before in ("install", "restart", "has"):
+            continue
+        module = before == "-m" and os.path.exists(os.path.join(root, words[place - 2].lstrip("/")))
+        there = any(os.path.exists(os.path.join(root, folder, word)) for folder in ("usr/bin", "usr/sbin", "usr/lib/wsl/lib"))
+        brought = re.search(f"install ({BRINGS[word] or '-'}|the package that has {word}( |$))", " ".join(words[:place]))
+        if not (module or there or brought):
+            out.append(word)
+    return out
 
 
 class Doctor(harness.Case):
@@ -129,6 +177,43 @@ class Doctor(harness.Case):
                 self.assertTrue(step["fix"] and step["looked_at"])
                 self.assertEqual(step["nvidia_smi_unaffected"], works)
                 self.assertNotIn(self.work, str(done))
+
+    def test_each_fix_can_be_done_where_it_is_printed(self):
+        fixes = 0
+        cases = {name: (name, None, ()) for name in hosts.ALL} | {name: row[:3] for name, row in BROKEN.items()}
+        for number, (name, (machine, change, variables)) in enumerate(cases.items()):
+            for tools in (hosts.PROGRAMS, ()):
+                with self.subTest(name, tools=len(tools)):
+                    root = hosts.make(machine, self.path(f"{number}-{len(tools)}"))
+                    if change:
+                        change(hosts.Host(root))
+                    if not tools:
+                        remove(hosts.Host(root), *(f"usr/bin/{program}" for program in hosts.PROGRAMS))
+                    for step in self.diagnose(root, *variables, expect=None)["steps"]:
+                        fixes += "fix" in step
+                        self.assertEqual(not_there(step.get("fix", ""), root), [], step)
+                        self.assertNotIn("-aG root", step.get("fix", ""))
+        self.assertGreater(fixes, 80)
+        # A fix that asks for what is not there is seen.
+        self.assertEqual(not_there("as root: modprobe nvidia, then systemctl restart docker", self.path("0-0")), ["modprobe", "systemctl"])
+
+    def fix_of(self, name):
+        machine, change, variables, first, _ = BROKEN[name]
+        root = hosts.make(machine, self.path(name))
+        change(hosts.Host(root))
+        done = self.diagnose(root, *variables, expect=1)
+        return next(one["fix"] for one in done["steps"] if one["id"] == first)
+
+    def test_fixes_of_an_expert(self):
+        self.assertEqual(self.fix_of("source that was never built"), "apt-get install linux-headers-5.15.0-105-generic, then dkms "
+                         "autoinstall -k 5.15.0-105-generic")
+        self.assertEqual(self.fix_of("no driver"), "apt-get install ubuntu-drivers-common, then ubuntu-drivers install")
+        self.assertIn("a driver of branch 470 ", self.fix_of("a card that the driver's branch has dropped"))
+        self.assertIn("NVreg_DeviceFileMode=0666", self.fix_of("nodes of the group root"))
+        self.assertEqual(self.fix_of("nodes of a group"), "usermod -aG gpu USER, and log in again")
+        self.assertEqual(self.fix_of("no control node"), "as root: apt-get install nvidia-modprobe, then nvidia-modprobe -c 255 -c 0 -c 1")
+        self.assertEqual(self.fix_of("no control node, and the helper"), "as root: nvidia-modprobe -c 255 -c 0 -c 1")
+        self.assertIn("flense cdi install --engine podman, which needs no toolkit", self.fix_of("no toolkit"))
 
     def test_no_gpu(self):
         done = self.diagnose(hosts.make("no_gpu", self.path("none")), expect=4)

@@ -179,16 +179,16 @@ Finding judge_reach(const Question& question, const CompatUse& use) {
 
 Finding judge_use(const CompatUse& use, Launcher launcher) {
   if (use.state == State::kUsed) return {};
+  const std::string_view who =
+      launcher == Launcher::kNone ? "the host's loader" : to_string(launcher);
   const std::string folder(use.package->path.substr(0, use.package->path.rfind('/')));
   if (use.state == State::kUnknown)
-    return {Verdict::kUnknown,
-            fmt::format("whether {} uses the image's compat library is unknown: {}",
-                        to_string(launcher), use.reason),
-            fmt::format("LD_LIBRARY_PATH=/{} makes sure", folder), use.source};
+    return {
+        Verdict::kUnknown,
+        fmt::format("whether {} uses the image's compat library is unknown: {}", who, use.reason),
+        fmt::format("LD_LIBRARY_PATH=/{} makes sure", folder), use.source};
   return {Verdict::kFail,
-          fmt::format("{} does not use the image's compat library: {}",
-                      launcher == Launcher::kNone ? "the host's loader" : to_string(launcher),
-                      use.reason),
+          fmt::format("{} does not use the image's compat library: {}", who, use.reason),
           fmt::format("set LD_LIBRARY_PATH=/{}, or update the driver", folder), use.source};
 }
 
