@@ -1,5 +1,7 @@
 // AMD's driver and GPUs: PCI functions in sysfs, joined with the nodes of the KFD topology.
-#include <map>
+#include <algorithm>
+#include <iterator>
+#include <tuple>
 
 #include "base/format.h"
 #include "base/numbers.h"
@@ -13,11 +15,6 @@ namespace {
 
 constexpr std::string_view kVendor = "1002";
 constexpr std::string_view kNodes = "class/kfd/kfd/topology/nodes";
-
-struct Node {
-  std::string path;  ///< of its properties
-  std::uint64_t order = 0, gfx = 0, unique_id = 0, render_minor = 0, memory = 0;
-};
 
 /// Video memory of a node: banks of heap type 1 (visible) and 2 (not visible to the processor).
 std::uint64_t bank_bytes(const Tree& sys, const std::string& node) {
@@ -34,38 +31,14 @@ std::uint64_t bank_bytes(const Tree& sys, const std::string& node) {
   return total;
 }
 
-/// GPU nodes by PCI address, each list in the order in which ROCm numbers devices.
-std::map<std::string, std::vector<Node>> read_nodes(const Tree& sys) {
-  std::map<std::string, std::vector<Node>> out;
-  std::map<std::uint64_t, std::string> ordered;  // "10" sorts after "9"
-  for (const std::string& name : sys.list(kNodes))
-    if (const auto number = parse_number(name)) ordered.emplace(*number, name);
-  for (const auto& [order, name] : ordered) {
-    const std::string folder = fmt::format("{}/{}", kNodes, name);
-    const std::string path = folder + "/properties";
-    const Result<std::string> text = sys.read(path);
-    if (!text) continue;
-    const Pairs pairs = blank_pairs(*text);
-    const auto number = [&](std::string_view key) {
-      return parse_number(value_of(pairs, key)).value_or(0);
-    };
-    const std::uint64_t gfx = number("gfx_target_version");
-    if (gfx == 0) continue;  // a processor
-    Node node{path, order, gfx, number("unique_id"), number("drm_render_minor"), 0};
-    node.memory = bank_bytes(sys, folder);
-    out[pci_address_of_location(number("domain"), number("location_id"))].push_back(node);
-  }
-  return out;
-}
-
-void apply_nodes(const Tree& sys, const std::vector<Node>& nodes, Gpu& gpu) {
+void apply_nodes(const Tree& sys, const std::vector<AmdNode>& nodes, Gpu& gpu) {
   if (nodes.empty()) {
     const std::string reason = "no KFD node has this PCI address";
     gpu.architecture = gpu.uuid = Text::unknown(reason);
     gpu.memory_bytes = gpu.minor = gpu.partitions = Number::unknown(reason);
     return;
   }
-  const Node& first = nodes.front();
+  const AmdNode& first = nodes.front();
   const std::string label = sys.label(first.path);
   const auto gfx = gfx_name(first.gfx);
   gpu.architecture =
@@ -78,12 +51,47 @@ void apply_nodes(const Tree& sys, const std::vector<Node>& nodes, Gpu& gpu) {
                                       : Number::unknown(label + " has no render node");
   gpu.partitions = Number::known(nodes.size(), sys.label(kNodes));
   std::uint64_t memory = 0;
-  for (const Node& node : nodes) memory = checked_add(memory, node.memory).value_or(memory);
+  for (const AmdNode& node : nodes)
+    memory =
+        checked_add(memory, bank_bytes(sys, std::string(parent_path(node.path)))).value_or(memory);
   gpu.memory_bytes = memory > 0 ? Number::known(memory, label + ", mem_banks")
                                 : Number::unknown("no memory bank in the KFD topology");
 }
 
 }  // namespace
+
+std::vector<AmdNode> amd_nodes(const Tree& sys) {
+  std::vector<AmdNode> out;
+  for (const std::string& name : sys.list(kNodes)) {
+    std::string path = fmt::format("{}/{}/properties", kNodes, name);
+    const Result<std::string> text = sys.read(path);
+    if (!parse_number(name) || !text) continue;
+    const Pairs pairs = blank_pairs(*text);
+    const auto number = [&](std::string_view key) {
+      return parse_number(value_of(pairs, key)).value_or(0);
+    };
+    const std::uint64_t gfx = number("gfx_target_version");
+    if (gfx == 0) continue;  // a processor
+    out.push_back({std::move(path),
+                   pci_address_of_location(number("domain"), number("location_id")), gfx,
+                   number("unique_id"), number("drm_render_minor")});
+  }
+  std::ranges::stable_sort(
+      out, {}, [](const AmdNode& node) { return std::tie(node.address, node.render_minor); });
+  return out;
+}
+
+std::vector<std::string> amd_cards(const Tree& sys, const std::vector<AmdNode>& nodes) {
+  // Display controllers, and accelerators without a display (class 12).
+  std::vector<std::string> out = pci_functions(sys, [](const PciFacts& facts) {
+    return facts.vendor == kVendor &&
+           (facts.device_class.starts_with("03") || facts.device_class.starts_with("12"));
+  });
+  std::ranges::stable_partition(out, [&](const std::string& address) {
+    return std::ranges::find(nodes, address, &AmdNode::address) != nodes.end();
+  });
+  return out;
+}
 
 Amd probe_amd(const Machine& machine) {
   Amd out;
@@ -102,17 +110,14 @@ Amd probe_amd(const Machine& machine) {
 
 std::vector<Gpu> probe_amd_gpus(const Machine& machine) {
   const Tree& sys = machine.sys;
-  const auto nodes = read_nodes(sys);
-  // Display controllers, and accelerators without a display (class 12).
-  const std::vector<std::string> functions = pci_functions(sys, [](const PciFacts& facts) {
-    return facts.vendor == kVendor &&
-           (facts.device_class.starts_with("03") || facts.device_class.starts_with("12"));
-  });
+  const std::vector<AmdNode> nodes = amd_nodes(sys);
   std::vector<Gpu> out;
-  for (const std::string& address : functions) {
+  for (const std::string& address : amd_cards(sys, nodes)) {
     Gpu gpu = pci_gpu(sys, address, "amd");
-    const auto at = nodes.find(address);
-    apply_nodes(sys, at == nodes.end() ? std::vector<Node>() : at->second, gpu);
+    std::vector<AmdNode> own;
+    std::ranges::copy_if(nodes, std::back_inserter(own),
+                         [&](const AmdNode& node) { return node.address == address; });
+    apply_nodes(sys, own, gpu);
     const std::string folder = "bus/pci/devices/" + address;
     gpu.name = text_fact(sys, folder + "/product_name");
     // sysfs knows the whole card, even if partitions share it.

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/numbers.h"
 #include "host/profile.h"
@@ -55,6 +56,19 @@ PciFacts pci_facts(const Tree& sys, const std::string& address);
 /// Addresses of the functions for which `wanted` holds, in order.
 std::vector<std::string> pci_functions(const Tree& sys,
                                        const std::function<bool(const PciFacts&)>& wanted);
+/// A GPU of AMD's, or one partition of it, as the KFD topology has it.
+struct AmdNode {
+  std::string path;     ///< of its properties
+  std::string address;  ///< of the card
+  std::uint64_t gfx = 0, unique_id = 0, render_minor = 0;
+};
+/// In the one order in which AMD's GPUs are numbered, amd-ctk's: by PCI address, the partitions of
+/// a card by render node. ROCm itself counts by the numbers of KFD nodes, which follow neither.
+std::vector<AmdNode> amd_nodes(const Tree& sys);
+/// Addresses of AMD's display controllers and accelerators: those with nodes before those that ROCm
+/// cannot use.
+std::vector<std::string> amd_cards(const Tree& sys, const std::vector<AmdNode>& nodes);
+
 /// Address, identity, driver, NUMA node and link of the GPU at `address`.
 Gpu pci_gpu(const Tree& sys, const std::string& address, std::string vendor);
 

@@ -126,7 +126,7 @@ struct Profile {
   Nvidia nvidia;
   Amd amd;
   Number gpu_count;
-  std::vector<Gpu> gpus;  ///< NVIDIA before AMD, each by PCI address
+  std::vector<Gpu> gpus;  ///< NVIDIA before AMD, each in the order of its numbers
   std::vector<Network> networks;
   std::vector<Engine> engines;  ///< those that are installed
   List cdi_specs;

@@ -275,6 +275,17 @@ def mi300x(host):
     host.file("opt/rocm/.info/version", "6.3.1-48\n")
 
 
+def reversed_kfd(host):
+    """Cards whose KFD nodes count against their PCI addresses, the middle one cut in two, and a display at the lowest address."""
+    host.base(level=4)
+    host.amd_driver("6.10.5")
+    host.pci("0000:03:00.0", "1002", "7422", "030000", "amdgpu")
+    host.drm("sys/bus/pci/devices/0000:03:00.0", 9, 150)
+    for number, (address, nodes) in enumerate((("0000:05:00.0", (4,)), ("0000:15:00.0", (3, 2)), ("0000:25:00.0", (1,)))):
+        host.amd_gpu(address, "74a1", [(node, 90402, 0x4acf2b7a3cf2f5d0 + number, 160 - 8 * number + part, 103070826496) for part, node in enumerate(nodes)],
+                     "AMD Instinct MI300X OAM", 206141652992, partition="DPX" if len(nodes) > 1 else "SPX")
+
+
 def mi250x(host):
     """Each card is two functions, each with a node of its own."""
     host.base(level=3)

@@ -5,9 +5,11 @@ import json
 import os
 import shlex
 
+import fixtures
 import harness
 import hosts
 import schema
+import test_run
 
 SYSTEM = {"kernel": "5.15.0-105-generic", "architecture": "x86_64", "distribution": "Ubuntu 22.04.4 LTS",
           "distribution_id": "ubuntu", "distribution_version": "22.04", "libc": "glibc", "libc_version": "2.35",
@@ -150,6 +152,37 @@ class Host(harness.Case):
 
     def profile(self, name, *more):
         return self.flense("host", "--root", self.machine(name), "--json", *more).json
+
+    def test_one_order_of_amd_gpus(self):
+        """amd-ctk's, whatever the numbers of KFD nodes: host, specification and run mean the same card by an index."""
+        root = self.path("reversed")
+        hosts.reversed_kfd(hosts.Host(root))
+        gpus = self.flense("host", "--root", root, "--json").json["gpus"]
+        self.assertEqual([(gpu["pci_address"]["value"], gpu["partitions"].get("value")) for gpu in gpus],
+                         [("0000:05:00.0", 1), ("0000:15:00.0", 2), ("0000:25:00.0", 1), ("0000:03:00.0", None)])
+        self.assertEqual([gpu["minor"].get("value") for gpu in gpus], [160, 152, 144, None])
+        made = self.flense("cdi", "generate", "--root", root).json
+        nodes = {device["name"]: [node["path"] for node in device["containerEdits"]["deviceNodes"]] for device in made["devices"]}
+        wanted = {"0": 160, "1": 152, "2": 153, "3": 144, "4": 150}
+        for name, render in wanted.items():
+            self.assertIn(f"/dev/dri/renderD{render}", nodes[name])
+            self.assertEqual(len([path for path in nodes[name] if path.startswith("/dev/dri/renderD")]), 1)
+        self.assertNotIn("5", nodes)
+        for address, names in {"0000:05:00.0": "0", "0000:15:00.0": "12", "0000:25:00.0": "3", "0000:03:00.0": "4"}.items():
+            self.assertEqual(set(nodes[address]), {node for name in names for node in nodes[name]})
+        image, _ = fixtures.sample_archive(self.work)
+        for number, (asked, render) in enumerate([(f"device={name}", render) for name, render in wanted.items()] +
+                                                 [("0000:05:00.0", 160), ("GPU-4acf2b7a3cf2f5d2", 144)]):
+            config = self.bundle(f"bundle{number}", "--root", root, "--gpus", asked, image)
+            bound = {mount["destination"] for mount in config["mounts"]}
+            self.assertEqual({path for path in bound if path.startswith("/dev/dri/renderD")}, {f"/dev/dri/renderD{render}"})
+
+    def bundle(self, name, *words):
+        if why := test_run.why_not():
+            self.skipTest(why)
+        self.flense("run", "--bundle", self.path(name), "--isolate", "--no-preflight", "--security-opt", "seccomp=unconfined", *words, "sh")
+        with open(self.path(f"{name}/config.json"), encoding="utf-8") as config:
+            return json.load(config)
 
     def test_every_fact_of_every_machine(self):
         self.maxDiff = None

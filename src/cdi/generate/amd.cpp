@@ -4,48 +4,18 @@
 #include <map>
 
 #include "base/format.h"
-#include "base/numbers.h"
 #include "base/path.h"
 #include "cdi/generate/device_folder.h"
 #include "cdi/generate/device_list.h"
 #include "cdi/generate/drm.h"
 #include "host/probe_support.h"
-#include "host/text_formats.h"
 
 namespace flense::cdi {
 
 namespace {
 
-constexpr std::string_view kVendor = "1002";
-constexpr std::string_view kNodes = "class/kfd/kfd/topology/nodes";
 constexpr int kByUuid = 1, kByAddress = 2;
 constexpr const char* kLoad = "modprobe amdgpu; flense doctor says why a GPU is missing";
-
-/// A GPU, or one partition of it, as ROCm counts them.
-struct KfdNode {
-  std::uint64_t order = 0, unique_id = 0, render_minor = 0;
-  std::string address, label;
-};
-
-std::vector<KfdNode> kfd_nodes(const host::Tree& sys) {
-  std::vector<KfdNode> out;
-  for (const std::string& name : sys.list(kNodes)) {
-    const auto order = parse_number(name);
-    const std::string path = fmt::format("{}/{}/properties", kNodes, name);
-    const Result<std::string> text = sys.read(path);
-    if (!order || !text) continue;
-    const host::Pairs pairs = host::blank_pairs(*text);
-    const auto number = [&](std::string_view key) {
-      return parse_number(host::value_of(pairs, key)).value_or(0);
-    };
-    if (number("gfx_target_version") == 0) continue;  // a processor
-    out.push_back({*order, number("unique_id"), number("drm_render_minor"),
-                   host::pci_address_of_location(number("domain"), number("location_id")),
-                   sys.label(path)});
-  }
-  std::ranges::sort(out, {}, &KfdNode::order);
-  return out;
-}
 
 /// A device of the kernel with nodes in /dev/dri, and how by-path names begin.
 struct DrmDevice {
@@ -53,23 +23,16 @@ struct DrmDevice {
   std::string bus;
 };
 
-std::vector<std::string> amd_functions(const host::Tree& sys) {
-  return host::pci_functions(sys, [](const host::PciFacts& facts) {
-    return facts.vendor == kVendor &&
-           (facts.device_class.starts_with("03") || facts.device_class.starts_with("12"));
-  });
-}
-
 /// By render node: cards, and the partitions that the kernel makes platform devices of.
-std::map<std::string, DrmDevice> drm_devices(const host::Tree& sys) {
+std::map<std::string, DrmDevice> drm_devices(const host::Tree& sys,
+                                             const std::vector<std::string>& cards) {
   std::map<std::string, DrmDevice> out;
   const auto add = [&](std::string_view device, std::string bus) {
     DrmNodes nodes = drm_nodes(sys, device);
     std::string render = nodes.render;
     if (!render.empty()) out.try_emplace(std::move(render), std::move(nodes), std::move(bus));
   };
-  for (const std::string& address : amd_functions(sys))
-    add("bus/pci/devices/" + address, "pci-" + address);
+  for (const std::string& address : cards) add("bus/pci/devices/" + address, "pci-" + address);
   for (const std::string& name : sys.list("devices/platform"))
     if (name.starts_with("amdgpu_xcp") && is_plain_name(name))
       add("devices/platform/" + name, "platform-" + name);
@@ -87,11 +50,12 @@ struct Names {
   }
 };
 
-Result<void> add_kfd_node(Discovery& discovery, const KfdNode& node,
+Result<void> add_kfd_node(Discovery& discovery, const host::AmdNode& node,
                           const std::map<std::string, DrmDevice>& drm, DeviceFolder& folder,
-                          std::uint64_t index, DeviceList& devices, Names& names) {
+                          std::uint64_t& index, DeviceList& devices, Names& names) {
   if (node.render_minor == 0) {
-    discovery.note(fmt::format("{} lists no render node: this GPU is left out", node.label));
+    discovery.note(fmt::format("{} lists no render node: this GPU is left out",
+                               discovery.machine.sys.label(node.path)));
     return {};
   }
   const std::string render = fmt::format("renderD{}", node.render_minor);
@@ -101,10 +65,11 @@ Result<void> add_kfd_node(Discovery& discovery, const KfdNode& node,
   if (!folder.has("dri/" + render)) {
     TRY_DO(discovery.missing(
         fmt::format("there is no device node {}", folder.path("dri/" + render)), kLoad));
+    ++index;
     return {};
   }
   add_drm(device.nodes, device.bus, folder, edits);
-  devices.add(fmt::format("{}", index), edits);
+  devices.add(fmt::format("{}", index++), edits);
   if (node.unique_id != 0)
     Names::add(names.by_uuid, names.uuids, fmt::format("GPU-{:016x}", node.unique_id), edits);
   Names::add(names.by_address, names.addresses, node.address, edits);
@@ -112,9 +77,10 @@ Result<void> add_kfd_node(Discovery& discovery, const KfdNode& node,
 }
 
 /// Cards that ROCm does not see have their nodes all the same: for display and video.
-void add_others(Discovery& discovery, const std::map<std::string, DrmDevice>& drm,
-                DeviceFolder& folder, std::uint64_t& index, DeviceList& devices, Names& names) {
-  for (const std::string& address : amd_functions(discovery.machine.sys)) {
+void add_others(Discovery& discovery, const std::vector<std::string>& cards,
+                const std::map<std::string, DrmDevice>& drm, DeviceFolder& folder,
+                std::uint64_t& index, DeviceList& devices, Names& names) {
+  for (const std::string& address : cards) {
     if (names.by_address.contains(address)) continue;
     const auto at = std::ranges::find_if(
         drm, [&](const auto& one) { return one.second.bus == "pci-" + address; });
@@ -136,14 +102,15 @@ void add_others(Discovery& discovery, const std::map<std::string, DrmDevice>& dr
 Result<void> generate_amd(Discovery& discovery, Spec& spec) {
   TRY(DeviceFolder folder, DeviceFolder::find(discovery, "", "kfd"));
   const host::Tree& sys = discovery.machine.sys;
-  const std::vector<KfdNode> nodes = kfd_nodes(sys);
-  const std::map<std::string, DrmDevice> drm = drm_devices(sys);
+  const std::vector<host::AmdNode> nodes = host::amd_nodes(sys);
+  const std::vector<std::string> cards = host::amd_cards(sys, nodes);
+  const std::map<std::string, DrmDevice> drm = drm_devices(sys, cards);
   DeviceList devices(discovery);
   Names names;
   std::uint64_t index = 0;
-  for (const KfdNode& node : nodes)
-    TRY_DO(add_kfd_node(discovery, node, drm, folder, index++, devices, names));
-  add_others(discovery, drm, folder, index, devices, names);
+  for (const host::AmdNode& node : nodes)
+    TRY_DO(add_kfd_node(discovery, node, drm, folder, index, devices, names));
+  add_others(discovery, cards, drm, folder, index, devices, names);
   for (const std::string& uuid : names.uuids) devices.add_alias(kByUuid, uuid, names.by_uuid[uuid]);
   for (const std::string& address : names.addresses)
     devices.add_alias(kByAddress, address, names.by_address[address]);
