@@ -2,17 +2,60 @@
 """flense check: verdicts of one machine and of many, the requirements sheet, every output form, and
 what a wrong command line is told."""
 
+import contextlib
+import http.server
 import json
 import os
+import socketserver
 import subprocess
+import threading
 import time
 
+import engines
 import fixtures
 import harness
 import hosts
+import imagetree
 import schema
 
 NEW_DRIVER = "h100@580.65.06"
+
+
+class FakeDocker:
+    """An engine that has one image, app:1, and keeps what it was asked for."""
+
+    def __init__(self, path, archive):
+        config = imagetree.read_image(archive).config
+        layers = config["rootfs"]["diff_ids"]
+        told = json.dumps({"Id": "sha256:" + "0" * 64, "Architecture": config["architecture"], "Os": config["os"], "Config": config["config"],
+                           "RootFS": {"Type": "layers", "Layers": layers}}).encode()
+        asked = self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                body = told if self.path == "/images/app:1/json" else b'{"message": "no such image"}'
+                self.send_response(200 if body is told else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(BrokenPipeError):
+                    self.wfile.write(body)
+
+            def address_string(self):
+                return "engine"
+
+            def log_message(self, *_):
+                pass
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+        self.server = Server(path, Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Check(harness.Case):
@@ -183,6 +226,44 @@ class Check(harness.Case):
         host = self.verdict("--config-only", "--host", NEW_DRIVER, expect=5)["hosts"][0]
         self.assertNotEqual(self.checks(host).get("device-code"), "ok")
         self.assertTrue(any(check["verdict"] == "unknown" for check in host["checks"]))
+
+    def test_what_was_read_before_counts_for_the_configuration(self):
+        """By whatever command; no layer is read for it now."""
+        time.sleep(2.2)  # younger files are not cached
+        words = ("check", self.image, "--json", "--host", NEW_DRIVER)
+        alone = self.flense(*words, "--config-only", expect=5).out
+        self.flense("inspect", self.image)
+        known = self.flense(*words, "--config-only").out
+        self.assertEqual(self.flense(*words, "--config-only", "--no-cache", expect=5).out, alone)
+        self.assertEqual(known, self.flense(*words).out)
+
+    def test_a_pulled_image_is_known_to_the_configuration(self):
+        """Its layers lie in the cache, in another form than the registry's."""
+        registry = engines.Registry(self.path("registry"))
+        self.addCleanup(registry.stop)
+        registry.push(f"docker-archive:{self.image}", "app:1")
+        words = ("check", f"docker://{registry.address}/app:1", "--json", "--host", NEW_DRIVER)
+        self.flense(*words, "--config-only", expect=5)
+        full = self.flense(*words).out
+        time.sleep(2.2)  # what was just pulled is not cached
+        self.assertEqual(self.flense(*words).out, full)
+        self.assertEqual(self.flense(*words, "--config-only").out, full)
+
+    def test_docker_tells_the_configuration_and_saves_no_image(self):
+        engine = FakeDocker(self.path("docker.sock"), self.image)
+        self.addCleanup(engine.stop)
+        words = ("check", "docker-daemon:app:1", "--config-only", "--json", "--host", NEW_DRIVER)
+        more = {"env": {"DOCKER_HOST": f"unix://{self.path('docker.sock')}"}}
+        from_file = self.verdict("--config-only", "--host", NEW_DRIVER, expect=5)
+        told = self.flense(*words, **more, expect=5).json
+        self.assertEqual(engine.asked, ["/images/app:1/json"])
+        self.assertEqual(told["hosts"], from_file["hosts"])
+        self.flense(*words[:1], "app:1", *words[2:], **more, expect=5)
+        self.assertEqual({path.rsplit("/", 1)[1] for path in engine.asked}, {"json"})
+        # Another platform of the image is for the engine to find.
+        self.flense(*words, "--platform", "linux/s390x", **more, expect=None)
+        self.assertIn("/get", engine.asked[-1])
+        self.assertIn("Docker has no image app:2", self.flense("check", "docker-daemon:app:2", "--config-only", **more, expect=3).err)
 
     def test_what_slim_leaves_is_refused_elsewhere(self):
         slim = self.path("slim.tar")

@@ -44,6 +44,15 @@ bool stands_alone(const needs::Needs& image) {
   return image.contents && image.platform.empty() && image.libc.empty();
 }
 
+/// Whether each layer has been read before, so that none has to be read now.
+bool layers_known(const inventory::InventoryCache* cache, const image::Image& image,
+                  inventory::CacheTrust trust) {
+  if (cache == nullptr || image.layers.empty()) return false;
+  for (std::size_t i = 0; i < image.layers.size(); ++i)
+    if (!cache->load_scan(image, i, {}, trust)) return false;
+  return true;
+}
+
 }  // namespace
 
 Result<void> known_check(const std::string& id, const knowledge::Knowledge& tables) {
@@ -71,16 +80,13 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
 
 Result<needs::Needs> needs_of(const std::string& target, const Request& request,
                               const ImageOptions& how, bool config_only, Io& io) {
-  if (config_only) {
-    TRY(const auto image, open_config(target, how, io));
-    return needs::config_needs(*image);
-  }
-  TRY(const auto image, open_target(target, how, io));
+  TRY(const auto image, config_only ? open_config(target, how, io) : open_target(target, how, io));
   TRY(const auto cache, open_inventory_cache(request, how, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
   if (cache != nullptr)
     if (auto known = needs::load_needs(*cache, *image, {}, kTrust)) return std::move(known->value);
+  if (config_only && !layers_known(cache.get(), *image, kTrust)) return needs::config_needs(*image);
 
   inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(how, io);

@@ -77,8 +77,8 @@ class Image {
 struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir
-  bool config_only = false;                 ///< of a registry: no layer is pulled
-  std::filesystem::path cache_directory;    ///< for pulled images; empty: there is none
+  bool config_only = false;               ///< of a registry or Docker's engine: no layer is fetched
+  std::filesystem::path cache_directory;  ///< for pulled images; empty: there is none
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

@@ -86,10 +86,14 @@ Result<std::string> docker_address() {
       .hint("start the engine, or give a saved archive (docker save -o image.tar NAME)");
 }
 
-Result<bool> docker_has(const std::string& address, const std::string& reference) {
+Result<std::optional<std::string>> docker_inspect(const std::string& address,
+                                                  const std::string& reference) {
   TRY(HttpResponse response, get(address, "/images/" + percent_encode(reference) + "/json"));
-  if (response.status == 200) return true;
-  if (response.status == 404) return false;
+  if (response.status == 404) return std::nullopt;
+  if (response.status == 200) {
+    TRY(std::string body, read_all(*response.body, kMaxReply, "the engine's reply"));
+    return std::optional(std::move(body));
+  }
   return fail(Code::kEnvironment, "the engine answers: {}", message_of(response));
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -15,8 +16,9 @@ namespace flense::image {
 /// error when there is none.
 Result<std::string> docker_address();
 
-/// Whether the engine at `address` has the image.
-Result<bool> docker_has(const std::string& address, const std::string& reference);
+/// What the engine at `address` says of the image, JSON; nullopt: it does not have it.
+Result<std::optional<std::string>> docker_inspect(const std::string& address,
+                                                  const std::string& reference);
 
 /// The engine's save stream in an unlinked scratch file.
 Result<MappedFile> docker_save(const std::string& address, const std::string& reference,

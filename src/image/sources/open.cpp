@@ -12,9 +12,11 @@
 #include "codec/sif.h"
 #include "codec/squashfs/squashfs.h"
 #include "image/model/image.h"
+#include "image/model/platform.h"
 #include "image/model/reference.h"
 #include "image/sources/directory_image.h"
 #include "image/sources/docker_engine.h"
+#include "image/sources/remote_config.h"
 #include "image/sources/skopeo.h"
 #include "image/sources/spool.h"
 #include "image/sources/squashfs_image.h"
@@ -142,10 +144,29 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
   return open_directory(path);
 }
 
+/// Null where the engine has to save the image: another platform of it is asked for.
+Opened open_docker_config(const std::string& inspected, const OpenOptions& options) {
+  TRY(auto image, open_engine_config(inspected));
+  if (!options.platform.empty()) {
+    TRY(const Platform wanted, parse_platform(options.platform));
+    if (!platform_match(wanted, image->platform)) return nullptr;
+  }
+  return image;
+}
+
 Opened open_docker_image(const std::string& reference, const OpenOptions& options) {
   TRY(const std::string address, docker_address());
-  TRY(MappedFile file, docker_save(address, reference, options));
   const std::string name = "docker-daemon:" + reference;
+  if (options.config_only) {
+    TRY(const auto inspected, docker_inspect(address, reference));
+    if (!inspected) return bad_input("Docker has no image {}", reference);
+    TRY(auto image, open_docker_config(*inspected, options));
+    if (image) {
+      image->name = name;
+      return image;
+    }
+  }
+  TRY(MappedFile file, docker_save(address, reference, options));
   auto opened = open_mapped(std::move(file), name, "", options);
   if (!opened) return opened;
   (*opened)->name = name;
@@ -158,9 +179,9 @@ Opened open_name(const std::string& reference, const OpenOptions& options) {
   const auto address = docker_address();
   if (!address) {
     tried.emplace_back("Docker is not running");
-  } else if (const auto has = docker_has(*address, reference); !has) {
-    tried.push_back(has.error().message);
-  } else if (*has) {
+  } else if (const auto told = docker_inspect(*address, reference); !told) {
+    tried.push_back(told.error().message);
+  } else if (*told) {
     TRY(auto image, open_docker_image(reference, options));
     image->found_in = "docker";
     return image;

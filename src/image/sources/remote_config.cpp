@@ -73,4 +73,29 @@ Result<std::unique_ptr<Image>> open_remote_config(const std::string& manifest,
   return std::unique_ptr<Image>(std::move(image));
 }
 
+Result<std::unique_ptr<Image>> open_engine_config(const std::string& inspected) {
+  TRY(const text::Json told, text::parse_json(inspected, "the engine's reply"));
+  text::Json layers = text::Json::object(), config = text::Json::object();
+  layers.set("type", "layers");
+  layers.set("diff_ids", told["RootFS"]["Layers"]);
+  config.set("architecture", told["Architecture"]);
+  config.set("os", told["Os"]);
+  if (!told["Variant"].text().empty()) config.set("variant", told["Variant"]);
+  config.set("config", told["Config"]);
+  config.set("rootfs", std::move(layers));
+  auto image = std::make_unique<RemoteImage>();
+  image->config_text = text::dump_json(config);
+  // With containerd's store the image is named by its manifest.
+  if (told.find("Descriptor") == nullptr) image->config_digest = told["Id"].text();
+  TRY(Config parsed, parse_config(image->config_text, "the engine's reply"));
+  image->platform = parsed.platform;
+  for (const std::string& diff_id : parsed.diff_ids) {
+    Layer layer;
+    layer.diff_id = layer.blob.digest = diff_id;  // what the engine saves is not compressed
+    image->layers.push_back(std::move(layer));
+  }
+  image->config = std::move(parsed.json);
+  return std::unique_ptr<Image>(std::move(image));
+}
+
 }  // namespace flense::image

@@ -20,4 +20,7 @@ Result<std::unique_ptr<Image>> open_remote_config(const std::string& manifest,
                                                   const Platform& platform,
                                                   const FetchDocument& fetch);
 
+/// The same of what Docker's engine says of an image (GET /images/NAME/json): all but the history.
+Result<std::unique_ptr<Image>> open_engine_config(const std::string& inspected);
+
 }  // namespace flense::image

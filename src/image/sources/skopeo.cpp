@@ -129,14 +129,16 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   inspect.push_back(source.tagged);
   TRY(const std::string manifest, run_skopeo(inspect));
   const std::string digest = codec::sha256_digest(as_bytes(manifest));
-  if (options.config_only)
+  const auto fetched = [&] {
     return open_remote_config(
         manifest, platform,
         [&](const std::vector<std::string>& arguments, const std::string& manifest_digest) {
           return fetch_document(source, arguments, manifest_digest);
         });
-
-  TRY(const CachePaths cache, image_cache(options.cache_directory));
+  };
+  auto opened_cache = image_cache(options.cache_directory);
+  if (!opened_cache && options.config_only) return fetched();
+  TRY(const CachePaths cache, std::move(opened_cache));
   std::string key = digest.substr(7) + "-" + platform.text();
   for (char& c : key) {
     if (c == '/') c = '-';
@@ -149,6 +151,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     if (image) return image;
     std::filesystem::remove_all(layout, ignored);
   }
+  if (options.config_only) return fetched();
   TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
   std::vector<std::string> copy = {"--override-os", platform.os, "--override-arch",
                                    platform.architecture};
