@@ -119,6 +119,7 @@ void served_nvidia(const Question& question, Requirements& out) {
     const auto gpu = device::parse_cuda_arch(row.architecture);
     if (!gpu || !may_meet(question, row.architecture)) continue;
     const std::vector<FileService> all = code_services(question, *gpu);
+    if (all.empty()) continue;
     std::vector<const FileService*> ptx, without;
     std::uint64_t ptx_bytes = 0;
     for (const FileService& one : all) {
@@ -129,7 +130,10 @@ void served_nvidia(const Question& question, Requirements& out) {
         without.push_back(&one);
       }
     }
-    if (all.empty() || weight_of(all, without) == Verdict::kFail) continue;
+    if (dropped_by_toolkit(question, row) || weight_of(all, without) == Verdict::kFail) {
+      out.unserved.push_back(row.architecture);
+      continue;
+    }
     const Service service = !without.empty() ? Service::kPartly
                             : !ptx.empty()   ? Service::kPtx
                                              : Service::kNative;

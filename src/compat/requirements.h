@@ -47,11 +47,12 @@ struct Requirements {
   /// Least driver of minor-version mode: every library has machine code for the GPU, and nothing is
   /// compiled at run time.
   host::Text driver_minor;
-  host::Text driver_ptx;        ///< minimum driver that compiles all PTX of the image
-  host::Text compat;            ///< CUDA of the image's own compat library
-  host::List compat_branches;   ///< driver branches that the compat library loads on: "535"
-  host::Text rocm;              ///< of the image's user space
-  std::vector<ServedGpu> gpus;  ///< NVIDIA in ascending order, then AMD
+  host::Text driver_ptx;              ///< minimum driver that compiles all PTX of the image
+  host::Text compat;                  ///< CUDA of the image's own compat library
+  host::List compat_branches;         ///< driver branches that the compat library loads on: "535"
+  host::Text rocm;                    ///< of the image's user space
+  std::vector<ServedGpu> gpus;        ///< NVIDIA in ascending order, then AMD
+  std::vector<std::string> unserved;  ///< NVIDIA architectures of this table that are not there
   /// NVIDIA GPUs newer than every known one are served by PTX of this architecture: "9.0".
   host::Text ptx_onwards;
   std::vector<NarrowLibrary> narrowest;  ///< fewest architectures first; at most ten

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
 
 namespace flense::compat {
@@ -168,6 +169,13 @@ std::vector<GpuKind> gpu_kinds(const host::Profile& host) {
     if (known == out.end()) out.push_back({gpu, arch});
   }
   return out;
+}
+
+bool dropped_by_toolkit(const Question& question, const knowledge::ArchitectureRow& row) {
+  const auto wanted = image_cuda(question);
+  // Code alone gives only a lower bound, and device-code judges code itself.
+  return !row.last_cuda.empty() && wanted && wanted->exact &&
+         !version_at_least(row.last_cuda, major_minor(wanted->version));
 }
 
 const knowledge::ArchitectureRow* ended_before(const Question& question, std::uint64_t branch) {

@@ -58,6 +58,8 @@ struct GpuKind {
 };
 std::vector<GpuKind> gpu_kinds(const host::Profile& host);
 
+/// The image's CUDA compiles no more for this architecture, and its libraries have no code for it.
+bool dropped_by_toolkit(const Question& question, const knowledge::ArchitectureRow& row);
 /// A GPU of the host that no driver of this branch or a newer one drives: its architecture; null
 /// where newer drivers drive all.
 const knowledge::ArchitectureRow* ended_before(const Question& question, std::uint64_t branch);

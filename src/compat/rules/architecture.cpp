@@ -32,11 +32,9 @@ Check check_of(std::string id, const GpuKind& kind, std::string source) {
 /// True when a verdict was found.
 bool judge_toolkit(const Question& question, const GpuKind& kind, const ArchitectureRow& row,
                    Check& check) {
-  const auto wanted = image_cuda(question);
-  // Code alone gives only a lower bound, and device-code judges code itself.
-  if (row.last_cuda.empty() || !wanted || !wanted->exact) return false;
+  if (!dropped_by_toolkit(question, row)) return false;
+  const auto& wanted = image_cuda(question);
   const std::string minor = major_minor(wanted->version);
-  if (version_at_least(row.last_cuda, minor)) return false;
   check.verdict = Verdict::kFail;
   check.message = fmt::format("CUDA {} has no code for {}: {} was last compiled for by CUDA {}",
                               minor, gpu_text(*kind.gpu), row.codename, row.last_cuda);

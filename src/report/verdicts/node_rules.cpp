@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/format.h"
@@ -89,18 +90,59 @@ Terms driver_at_least(const std::string& version) {
 }
 
 /// Compute capabilities by major: their minors.
-using Capabilities = std::map<unsigned, std::vector<unsigned>>;
+using Capabilities = std::map<unsigned, std::set<unsigned>>;
 
-void add_capabilities(const std::string& driver, const Capabilities& capabilities, Terms& out) {
+/// Majors and minors of which every pair that there is may be chosen.
+struct Group {
+  std::set<unsigned> majors, minors;
+  bool without_volta = false;  ///< 7.0 would be one of them
+};
+
+bool is_volta(unsigned major, unsigned minor) {
+  return major == 7 && minor < 5;
+}
+
+/// Few groups make few alternatives: of several majors, unless a GPU that the image does not serve
+/// would be among them. GPU feature discovery has a word for Volta, the other half of major 7.
+std::vector<Group> groups_of(const Capabilities& capabilities, const Capabilities& unserved) {
+  std::vector<Group> out;
+  for (const auto& [major, minors] : capabilities) {
+    Group wider = out.empty() ? Group() : out.back();
+    wider.majors.insert(major);
+    wider.minors.insert(minors.begin(), minors.end());
+    bool volta = false, other = false;
+    for (const auto& [one, its] : unserved)
+      for (const unsigned minor : its)
+        if (wider.majors.contains(one) && wider.minors.contains(minor))
+          (is_volta(one, minor) ? volta : other) = true;
+    wider.without_volta = volta;
+    const bool serves_volta = capabilities.contains(7) && is_volta(7, *capabilities.at(7).begin());
+    if (out.empty())
+      out.push_back(std::move(wider));
+    else if (other || (volta && serves_volta))
+      out.push_back({{major}, minors});
+    else
+      out.back() = std::move(wider);
+  }
+  return out;
+}
+
+Expression in(std::string_view key, const std::set<unsigned>& numbers) {
+  Expression out{std::string(key), "In", {}};
+  for (const unsigned one : numbers) out.values.push_back(std::to_string(one));
+  return out;
+}
+
+void add_capabilities(const std::string& driver, const Capabilities& capabilities,
+                      const Capabilities& unserved, Terms& out) {
   Terms drivers = driver_at_least(driver);
   if (drivers.empty()) drivers.emplace_back();
-  for (const auto& [major, minors] : capabilities)
+  for (const Group& group : groups_of(capabilities, unserved))
     for (const Term& least : drivers) {
       Term term = least;
-      term.push_back({std::string(kMajor), "In", {std::to_string(major)}});
-      Expression minor{std::string(kMinor), "In", {}};
-      for (const unsigned one : minors) minor.values.push_back(std::to_string(one));
-      term.push_back(std::move(minor));
+      term.push_back(in(kMajor, group.majors));
+      term.push_back(in(kMinor, group.minors));
+      if (group.without_volta) term.push_back({"nvidia.com/gpu.family", "NotIn", {"volta"}});
       out.push_back(std::move(term));
     }
 }
@@ -111,25 +153,34 @@ Terms nvidia_terms(const Requirements& needs) {
   const std::string minor = needs.driver_minor.value.value_or(native);
   std::string ptx = needs.driver_ptx.value.value_or(native);
   if (compare_versions(ptx, minor) < 0) ptx = minor;
-  Capabilities machine, compiled;
+  Capabilities machine, compiled, unserved;
   unsigned newest = 0;
+  for (const std::string& one : needs.unserved)
+    if (const auto arch = device::parse_cuda_arch(one))
+      unserved[arch->major()].insert(arch->minor());
   for (const ServedGpu& gpu : needs.gpus) {
     const auto arch = device::parse_cuda_arch(gpu.architecture);
     if (gpu.vendor != "nvidia" || !arch) continue;
     Capabilities& of = gpu.from_ptx.empty() || ptx == minor ? machine : compiled;
-    of[arch->major()].push_back(arch->minor());
+    of[arch->major()].insert(arch->minor());
     newest = std::max(newest, arch->major());
   }
+  // What compiles for one may not be chosen for its neighbour with an older driver.
+  Capabilities not_machine = unserved, not_compiled = unserved;
+  for (const auto& [major, minors] : compiled)
+    not_machine[major].insert(minors.begin(), minors.end());
+  for (const auto& [major, minors] : machine)
+    not_compiled[major].insert(minors.begin(), minors.end());
   Terms out;
-  add_capabilities(minor, machine, out);
-  add_capabilities(ptx, compiled, out);
+  add_capabilities(minor, machine, not_machine, out);
+  add_capabilities(ptx, compiled, not_compiled, out);
   if (!needs.ptx_onwards.value) return out;
-  Terms drivers = driver_at_least(ptx);
-  if (drivers.empty()) drivers.emplace_back();
-  for (Term& term : drivers) {
-    term.push_back(above(kMajor, newest));
-    out.push_back(std::move(term));
-  }
+  // The first driver of a GPU that is newer than all is newer than all, too: its major will do.
+  Term newer;
+  if (const std::vector<unsigned> numbers = numbers_of(ptx); !numbers.empty() && numbers[0] > 0)
+    newer.push_back(above(kDriver[0], numbers[0] - 1));
+  newer.push_back(above(kMajor, newest));
+  out.push_back(std::move(newer));
   return out;
 }
 
@@ -181,12 +232,18 @@ bool has(const Requirements& needs, std::string_view vendor) {
   return std::ranges::find(needs.gpus, vendor, &ServedGpu::vendor) != needs.gpus.end();
 }
 
-std::string head(const Requirements& needs) {
+std::string head(const Requirements& needs, std::size_t alternatives) {
   std::string out = fmt::format("# What {} needs from a node, by flense.\n", printable(needs.name));
   const bool driver = needs.driver_native.value || needs.driver_minor.value;
   if (!driver && has(needs, "nvidia"))
     out += fmt::format("# No driver is required, as the minimum is unknown: {}.\n",
                        printable(needs.driver_native.evidence));
+  constexpr std::size_t kFew = 5;
+  if (alternatives > kFew)
+    out += fmt::format(
+        "# {} alternatives: a least driver takes three for each group of GPUs, since labels hold "
+        "its numbers apart.\n",
+        alternatives);
   if (has(needs, "amd"))
     out += "# AMD's node labeller does not write the gfx target; flense host --labels does.\n";
   return out;
@@ -217,7 +274,7 @@ Result<std::string> node_affinity(const Requirements& needs) {
   Term common = common_terms(needs);
   for (const std::string& flag : flags_of_level(needs))
     common.push_back({"feature.node.kubernetes.io/cpu-cpuid." + flag, "In", {"true"}});
-  std::string out = head(needs) +
+  std::string out = head(needs, terms.size()) +
                     "affinity:\n"
                     "  nodeAffinity:\n"
                     "    requiredDuringSchedulingIgnoredDuringExecution:\n"
@@ -238,7 +295,7 @@ Result<std::string> node_affinity(const Requirements& needs) {
 Result<std::string> nfd_compatibility(const Requirements& needs) {
   const Terms terms = gpu_terms(needs);
   if (terms.empty()) return nothing_known(needs);
-  std::string out = head(needs) + "version: v1alpha1\ncompatibilities:\n";
+  std::string out = head(needs, terms.size()) + "version: v1alpha1\ncompatibilities:\n";
   out += fmt::format("- description: {}\n  rules:\n",
                      yaml_text("GPU, driver and processor for " + needs.name));
   out += "  - name: \"gpu and driver\"\n    matchAny:\n";

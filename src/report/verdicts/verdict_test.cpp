@@ -96,7 +96,7 @@ TEST(VerdictText, UnknownsThatDecideNothingShareALine) {
             "i on n by docker: fail\n"
             "  fail  driver-cuda: CUDA 12.4 needs driver 525.60.13\n"
             "    fix: install a newer driver\n"
-            "  unknown  platform, cpu-level (not decisive; --all tells what is missing)\n");
+            "  warn  platform, cpu-level: unknown, not decisive (--all tells what is missing)\n");
   const std::string all = verdict_text("i", hosts, {{}, true});
   EXPECT_THAT(all, HasSubstr("by docker (--launcher): fail"));
   EXPECT_THAT(all, HasSubstr("  unknown  cpu-level: "));
