@@ -16,8 +16,8 @@ constexpr std::string_view kExplainHelp = R"(WORD is one of
   the id of a check     driver-cuda, gfx-code, slim-target
   a rule of lint        cuda-tag-missing, DL3042 (what hadolint calls the same), "rule 12"
   an error's number     804, 209 (CUDA, HIP and NVML)
-  an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
-  a part of a message   "no kernel image", or a whole line of a log
+  an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, its id
+  a message             lines of a log, or a few words of them: "no kernel image"
   an exit status        "exit 5"
 Several words are one text, with or without quotes. Without WORD: all checks and rules. All comes from
 tables inside the program; --data DIR lays your own rows over them.
@@ -37,7 +37,7 @@ struct ExplainRequest : Request {
 void declare(Options& options, ExplainRequest& request) {
   options.flag("--json", "print JSON (schema flense/explain/v1)", request.json);
   options
-      .add("--data", "DIR", "your own rows over the tables: DIR/errors.json, DIR/checks.json",
+      .add("--data", "DIR", "your own rows over the tables: DIR/errors*.json, DIR/checks.json",
            request.data)
       .directory();
 }

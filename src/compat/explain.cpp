@@ -7,6 +7,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "base/numbers.h"
+#include "knowledge/error_messages.h"
 #include "knowledge/spelling.h"
 
 namespace flense::compat {
@@ -17,43 +18,36 @@ using knowledge::CheckRow;
 using knowledge::ErrorRow;
 using knowledge::ExitStatusRow;
 
-constexpr std::size_t kLongestWords = 4096;
 constexpr std::size_t kMostFound = 8;
+constexpr std::size_t kMostMessages = 4;  // shown of a row
 constexpr std::size_t kShortestPart = 6;  // "error" is part of too many texts
 
-/// Lower case, runs of blanks as one.
 std::string folded(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kLongestWords)) {
-    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-    if (blank && (out.empty() || out.back() == ' ')) continue;
-    out.push_back(blank ? ' ' : lower(c));
-  }
+  std::string out = knowledge::folded_message(text);
   while (out.ends_with(' ')) out.pop_back();
   return out;
 }
 
 Explanation explanation(const CheckRow& row) {
-  return {"check", row.id, row.asks, row.detect, row.fix, {}, {}, row.documents, row.source};
+  return {"check", row.id, row.id, row.asks,      row.detect,
+          row.fix, {},     {},     row.documents, row.source};
 }
 
 Explanation explanation(const ErrorRow& row) {
   std::string title = row.layer;
   if (row.code) title += fmt::format(" {}", *row.code);
   if (!row.names.empty()) title += fmt::format(", {}", fmt::join(row.names, ", "));
-  return {"error",
-          std::move(title),
-          fmt::format("{}", fmt::join(row.messages, " / ")),
-          row.cause,
-          row.fix,
-          row.checks,
-          row.step,
-          {},
-          row.source};
+  std::vector<std::string> texts = row.messages;
+  texts.insert(texts.end(), row.said.begin(), row.said.end());
+  texts.resize(std::min(texts.size(), kMostMessages));
+  return {"error",   row.id,    std::move(title), fmt::format("{}", fmt::join(texts, " / ")),
+          row.cause, row.fix,   row.checks,       row.step,
+          {},        row.source};
 }
 
 Explanation explanation(const ExitStatusRow& row) {
   return {"exit status",
+          {},
           fmt::format("exit status {}", row.status),
           row.meaning,
           {},
@@ -75,36 +69,28 @@ std::optional<std::uint64_t> exit_status_of(const std::string& words) {
   return parse_number(std::string_view(words).substr(digits));
 }
 
-/// How well a message fits: the length of what was found in it or it in what; 0 when it does not.
-std::size_t message_fit(const ErrorRow& row, const std::string& words) {
-  std::size_t best = 0;
-  for (const std::string& message : row.messages) {
-    const std::string known = folded(message);
-    if (known.size() >= kShortestPart && words.find(known) != std::string::npos)
-      best = std::max(best, known.size());  // a whole line of a log
-    else if (words.size() >= kShortestPart && known.find(words) != std::string::npos)
-      best = std::max(best, words.size());
-  }
-  return best;
-}
-
 bool named(const ErrorRow& row, const std::string& plain) {
-  return std::ranges::any_of(
-      row.names, [&](const std::string& name) { return knowledge::plain_spelling(name) == plain; });
+  return knowledge::plain_spelling(row.id) == plain ||
+         std::ranges::any_of(row.names, [&](const std::string& name) {
+           return knowledge::plain_spelling(name) == plain;
+         });
 }
 
-/// A name inside a longer text: "RuntimeError: … CUDA_ERROR_NO_DEVICE …".
-bool mentions_name(const ErrorRow& row, const std::string& words) {
-  return std::ranges::any_of(row.names, [&](const std::string& name) {
-    return name.size() >= kShortestPart && words.find(folded(name)) != std::string::npos;
-  });
+/// `words` are a part of what the row says: "no kernel image".
+bool holds(const ErrorRow& row, const std::string& words) {
+  const auto has = [&](const std::string& text) {
+    return folded(text).find(words) != std::string::npos;
+  };
+  return std::ranges::any_of(row.messages, has) || std::ranges::any_of(row.said, has);
 }
 
 std::vector<std::string> near_words(const std::string& words, const knowledge::Explained& known) {
   std::vector<std::string> candidates;
   for (const CheckRow& row : known.checks) candidates.push_back(row.id);
-  for (const ErrorRow& row : known.errors)
+  for (const ErrorRow& row : known.errors) {
+    candidates.push_back(row.id);
     candidates.insert(candidates.end(), row.names.begin(), row.names.end());
+  }
   std::vector<std::string> lower;
   for (const std::string& candidate : candidates) lower.push_back(folded(candidate));
   std::vector<std::string> out;
@@ -132,21 +118,18 @@ Lookup explain(std::string_view typed, const knowledge::Knowledge& tables) {
   }
   const auto number = parse_number(words);
   for (const ErrorRow& row : known.errors)
-    if ((number && row.code == number) || named(row, plain)) out.found.push_back(explanation(row));
+    if ((number && row.has_code(*number)) || named(row, plain))
+      out.found.push_back(explanation(row));
   if (number)
     for (const ExitStatusRow& row : known.statuses)
       if (row.status == *number) out.found.push_back(explanation(row));
   if (!out.found.empty()) return out;
 
-  std::vector<std::pair<std::size_t, const ErrorRow*>> fits;
-  for (const ErrorRow& row : known.errors) {
-    const std::size_t fit = mentions_name(row, words) ? kLongestWords : message_fit(row, words);
-    if (fit > 0) fits.emplace_back(fit, &row);
-  }
-  std::ranges::stable_sort(fits, std::ranges::greater(),
-                           &std::pair<std::size_t, const ErrorRow*>::first);
-  for (const auto& [fit, row] : fits)
-    if (out.found.size() < kMostFound) out.found.push_back(explanation(*row));
+  for (const knowledge::ToldError& told : knowledge::recognise_errors(typed, known))
+    if (out.found.size() < kMostFound) out.found.push_back(explanation(*told.row));
+  if (out.found.empty() && words.size() >= kShortestPart)
+    for (const ErrorRow& row : known.errors)
+      if (out.found.size() < kMostFound && holds(row, words)) out.found.push_back(explanation(row));
   if (out.found.empty()) out.near = near_words(words, known);
   return out;
 }
@@ -161,7 +144,7 @@ std::vector<Explanation> explain_rule(std::string_view words, const knowledge::L
     if (!numbered && words == std::to_string(row->number)) continue;
     Explanation one;
     one.kind = "rule";
-    one.title = row->id;
+    one.id = one.title = row->id;
     one.what = row->summary;
     one.cause = row->why;
     one.fix = row->fix;
@@ -188,6 +171,7 @@ text::Json to_json(const std::vector<Explanation>& explanations) {
   for (const Explanation& one : explanations) {
     text::Json row = text::Json::object();
     row.set("kind", one.kind);
+    if (!one.id.empty()) row.set("id", one.id);
     row.set("title", one.title);
     row.set("what", one.what);
     row.set("cause", one.cause);

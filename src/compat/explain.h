@@ -14,6 +14,7 @@ namespace flense::compat {
 
 struct Explanation {
   std::string kind;   ///< "check", "rule", "error", "exit status"
+  std::string id;     ///< of the check, rule or error; none of an exit status
   std::string title;  ///< "driver-cuda"; "CUDA 804, CUDA_ERROR_…"; "exit status 5"
   std::string what;   ///< the question, or the message
   std::string cause;  ///< of an error; for a check from what it is answered
@@ -25,8 +26,8 @@ struct Explanation {
 };
 
 struct Lookup {
-  std::vector<Explanation> found;  ///< best first
-  std::vector<std::string> near;   ///< when nothing was found: words that may have been meant
+  std::vector<Explanation> found;
+  std::vector<std::string> near;  ///< when nothing was found: words that may have been meant
 };
 
 /// `words` as typed or pasted: "driver-cuda", "804", "cudaErrorNoDevice", a whole line of a log,

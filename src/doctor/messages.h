@@ -12,6 +12,7 @@
 namespace flense::doctor {
 
 struct Recognised {
+  std::string id;            ///< of the row: "cuda-803"
   std::string says;          ///< "CUDA 803", "container engine"
   std::string line;          ///< the line that held it, printable
   std::uint64_t number = 0;  ///< of that line, from 1
@@ -21,9 +22,7 @@ struct Recognised {
   bool operator==(const Recognised&) const = default;
 };
 
-/// The errors whose messages stand in `log`, by the longest text that a line holds; each once, by
-/// its first line. At most 64. Lines are compared without regard to case and to the number of
-/// blanks, their first 16 KiB.
+/// As knowledge::recognise_errors.
 std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known);
 
 }  // namespace flense::doctor

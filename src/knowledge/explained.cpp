@@ -7,27 +7,41 @@ namespace flense::knowledge {
 
 using text::Json;
 
-Explained Explained::read(const TableSet& tables) {
-  Explained out;
-  const TableRows errors(tables, "errors", "errors");
+namespace {
+
+void read_errors(const TableRows& errors, std::vector<ErrorRow>& out) {
   errors.each([&](const Json& row) {
     ErrorRow made;
+    made.id = text_at(row, "id");
     made.layer = text_at(row, "api");
     if (row["code"].is_number()) made.code = row["code"].unsigned_or(0);
+    for (const Json& code : row["other_codes"].items())
+      made.other_codes.push_back(code.unsigned_or(0));
     made.names = texts_at(row, "names");
     made.messages = texts_at(row, "messages");
+    made.said = texts_at(row, "said");
+    made.general = row["general"].bool_or(false);
     made.cause = text_at(row, "cause");
     made.fix = text_at(row, "fix");
     made.checks = texts_at(row, "checks");
     made.step = text_at(row, "step");
-    const std::string name = made.code             ? fmt::format("{} {}", made.layer, *made.code)
-                             : !made.names.empty() ? made.names.front()
-                             : made.messages.empty()
-                                 ? made.layer
-                                 : fmt::format("{}, '{}'", made.layer, made.messages.front());
-    made.source = errors.source(row, name);
+    made.source = errors.source(row, made.id.empty() ? made.layer : made.id);
     if (const std::string own = text_at(row, "source"); !own.empty()) made.source += "; " + own;
-    out.errors.push_back(std::move(made));
+    out.push_back(std::move(made));
+  });
+}
+
+}  // namespace
+
+Explained Explained::read(const TableSet& tables) {
+  Explained out;
+  for (const char* table : {"errors", "errors_machine", "errors_containers", "errors_frameworks"})
+    read_errors(TableRows(tables, table, "errors"), out.errors);
+  TableRows(tables, "errors", "voices").each([&](const Json& row) {
+    out.voices.push_back({text_at(row, "api"), texts_at(row, "words"), texts_at(row, "before")});
+  });
+  TableRows(tables, "errors", "harmless").each([&](const Json& row) {
+    out.harmless.push_back(text_at(row, "text"));
   });
   const TableRows checks(tables, "checks", "checks");
   checks.each([&](const Json& row) {

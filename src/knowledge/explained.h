@@ -1,7 +1,8 @@
-// What is known about checks, error codes and exit statuses, for people; rows of data/errors.json
-// and data/checks.json.
+// What is known about checks, error codes and exit statuses, for people; rows of
+// data/errors*.json and data/checks.json.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,14 +13,28 @@
 namespace flense::knowledge {
 
 struct ErrorRow {
+  std::string id;     ///< "cuda-100", "docker-no-gpu-driver"
   std::string layer;  ///< who says it: "CUDA", "HIP", "container engine"
   std::optional<std::uint64_t> code;
-  std::vector<std::string> names;     ///< "CUDA_ERROR_NO_DEVICE", "cudaErrorNoDevice"
-  std::vector<std::string> messages;  ///< or the part of them that does not vary
+  std::vector<std::uint64_t> other_codes;  ///< earlier numbers of it, or errors of the same kind
+  std::vector<std::string> names;          ///< "CUDA_ERROR_NO_DEVICE", "cudaErrorNoDevice"
+  std::vector<std::string> messages;       ///< or their parts that do not vary, with "…" between
+  std::vector<std::string> said;  ///< phrases that anyone may use: only after the layer's voice
+  bool general = false;           ///< follows from other errors: told only where none is
   std::string cause, fix;
   std::vector<std::string> checks;  ///< ids of those that foresee it
   std::string step;                 ///< of `doctor`, which looks into it; may be empty
   std::string source;
+
+  bool has_code(std::uint64_t number) const {
+    return code == number || std::ranges::find(other_codes, number) != other_codes.end();
+  }
+};
+
+/// By which words a line tells that an interface speaks, and which stand before an error's number.
+struct Voice {
+  std::string layer;
+  std::vector<std::string> words, before;
 };
 
 struct CheckRow {
@@ -40,6 +55,8 @@ struct Explained {
   static Explained read(const TableSet& tables);
 
   std::vector<ErrorRow> errors;
+  std::vector<Voice> voices;
+  std::vector<std::string> harmless;  ///< lines with these texts tell no error
   std::vector<CheckRow> checks;
   std::vector<ExitStatusRow> statuses;
 };

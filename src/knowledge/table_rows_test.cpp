@@ -41,8 +41,9 @@ class TypedTables : public ::testing::Test {
 };
 
 TEST_F(TypedTables, EverySectionSaysWhereItIsFrom) {
-  for (const char* name : {"checks", "cpu_isa", "errors", "framework_builds", "glibc", "launch",
-                           "redistribution", "rocm"}) {
+  for (const char* name :
+       {"checks", "cpu_isa", "errors", "errors_containers", "errors_frameworks", "errors_machine",
+        "framework_builds", "glibc", "launch", "redistribution", "rocm"}) {
     const text::Json& table = known.tables.table(name);
     EXPECT_FALSE(table["date"].text().empty()) << name;
     for (const auto& [section, value] : table.members()) {

@@ -172,7 +172,7 @@ def init():
 
 
 def explain():
-    errors = rows("errors.json", "errors")
+    errors = [row for name in ("", "_machine", "_containers", "_frameworks") for row in rows(f"errors{name}.json", "errors")]
     words = sorted({name for row in errors for name in row.get("names", [])}) + sorted({str(row["code"]) for row in errors if row.get("code") is not None})
     texts = sorted({text for row in errors for text in row.get("messages", [])})
     rules = sorted(row["id"] for name in os.listdir(os.path.join(harness.TOP, "data")) if name.startswith("lint_")

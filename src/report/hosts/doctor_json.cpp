@@ -50,6 +50,7 @@ Json doctor_json(const std::vector<doctor::Recognised>& messages) {
   Json list = Json::array();
   for (const doctor::Recognised& one : messages) {
     Json item = Json::object();
+    if (!one.id.empty()) item.set("id", one.id);
     item.set("says", one.says);
     item.set("line", one.line);
     item.set("number", one.number);

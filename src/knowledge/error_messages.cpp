@@ -1,0 +1,252 @@
+#include "knowledge/error_messages.h"
+
+#include <algorithm>
+#include <bitset>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "base/ascii.h"
+#include "base/numbers.h"
+
+namespace flense::knowledge {
+
+namespace {
+
+constexpr std::size_t kMaxLine = 16u << 10, kMaxTold = 64;
+constexpr std::size_t kAnyText = 200;  // between the parts of a message
+constexpr std::size_t kReach = 300;    // from a voice to its phrase
+constexpr std::size_t kShortestName = 6;
+constexpr std::string_view kAny = "…";
+constexpr auto kNone = std::string_view::npos;
+
+constexpr bool in_word(char c) {
+  return is_alphanumeric(c) || c == '_';
+}
+constexpr bool is_slash(char c) {
+  return c == '/' || c == '\\';
+}
+
+/// A message: parts with any text between them, or a name, which must be a whole word.
+struct Pattern {
+  std::vector<std::string> parts = {};
+  std::size_t size = 0;  ///< of all parts
+  bool word = false;
+  const ErrorRow* row = nullptr;
+
+  bool in(std::string_view line) const {
+    for (std::size_t at = line.find(parts[0]); at != kNone; at = line.find(parts[0], at + 1))
+      if (fits(line, at)) return true;
+    return false;
+  }
+
+ private:
+  bool fits(std::string_view line, std::size_t at) const {
+    std::size_t end = at + parts[0].size();
+    if (word)
+      return (at == 0 || !in_word(line[at - 1])) && (end == line.size() || !in_word(line[end]));
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      const std::size_t next = line.substr(0, end + kAnyText + parts[i].size()).find(parts[i], end);
+      if (next == kNone) return false;
+      end = next + parts[i].size();
+    }
+    return true;
+  }
+};
+
+Pattern pattern(std::string_view text, const ErrorRow* row, bool word = false) {
+  Pattern out{.word = word, .row = row};
+  const std::string folded = folded_message(text);
+  std::string_view rest = folded;
+  while (true) {
+    const std::size_t end = rest.find(kAny);
+    out.parts.emplace_back(rest.substr(0, end));
+    out.size += out.parts.back().size();
+    if (end == kNone) return out;
+    rest.remove_prefix(end + kAny.size());
+  }
+}
+
+/// Where a line names the voice: at the beginning of a word that is no part of a path.
+std::size_t heard_at(const Voice& voice, std::string_view line) {
+  for (const std::string& word : voice.words)
+    for (std::size_t at = 0, end = 0; (at = line.find(word, end)) != kNone;) {
+      end = at + word.size();
+      while (end < line.size() && in_word(line[end])) ++end;
+      const char before = at == 0 ? ' ' : line[at - 1],
+                 after = end == line.size() ? ' ' : line[end];
+      if (!is_alphanumeric(before) && before != '-' && !is_slash(before) && !is_slash(after))
+        return at;
+    }
+  return kNone;
+}
+
+/// The numbers of errors in a line: "failure 35", "code=802(", "[222]", "error = 48:".
+std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice) {
+  std::vector<std::uint64_t> out;
+  for (std::size_t end = 0, at; (at = line.find_first_of("0123456789", end)) != kNone;) {
+    end = std::min(line.find_first_not_of("0123456789", at), line.size());
+    const std::string_view after = line.substr(end, 2);
+    const char left = at == 0 ? ' ' : line[at - 1];
+    if (end - at > 4 || in_word(left) || left == '.' || left == '-') continue;
+    if (!after.empty() && (in_word(after[0]) || after[0] == '%')) continue;
+    if (after.size() == 2 && (after[0] == '.' || after[0] == ':') && is_digit(after[1])) continue;
+    const std::string_view before =
+        line.substr(0, line.substr(0, at).find_last_not_of(" :=#([\"'") + 1);
+    if (ends_with_any(before, voice.before))
+      out.push_back(parse_number(line.substr(at, end - at)).value_or(0));
+  }
+  return out;
+}
+
+bool tells_a_fault(std::string_view text) {
+  return std::ranges::any_of(
+      std::initializer_list<std::string_view>{"error", "fail", "err:", "status", "exception",
+                                              "unable"},
+      [&](std::string_view word) { return text.find(word) != kNone; });
+}
+
+/// Patterns by four bytes that each must have: a line is looked at once, not once for each pattern.
+class Index {
+ public:
+  /// Those first in `patterns` are found first.
+  explicit Index(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) {
+    std::unordered_map<std::uint32_t, std::size_t> common;
+    for (const Pattern& one : patterns_)
+      for (const std::string& part : one.parts)
+        each_key(part, [&](std::uint32_t key) { ++common[key]; });
+    for (std::size_t i = 0; i < patterns_.size(); ++i) {
+      std::optional<std::uint32_t> rarest;
+      for (const std::string& part : patterns_[i].parts)
+        each_key(part, [&](std::uint32_t key) {
+          if (!rarest || common[key] < common[*rarest]) rarest = key;
+        });
+      if (!rarest) continue;  // shorter than any text that tells who speaks
+      by_key_[*rarest].push_back(i);
+      keys_.set(slot(*rarest));
+    }
+  }
+
+  std::vector<const Pattern*> in(std::string_view line) const {
+    std::vector<std::size_t> may;
+    each_key(line, [&](std::uint32_t key) {
+      if (!keys_[slot(key)]) return;
+      if (const auto at = by_key_.find(key); at != by_key_.end())
+        may.insert(may.end(), at->second.begin(), at->second.end());
+    });
+    std::ranges::sort(may);
+    may.erase(std::ranges::unique(may).begin(), may.end());
+    std::vector<const Pattern*> out;
+    for (const std::size_t i : may)
+      if (patterns_[i].in(line)) out.push_back(&patterns_[i]);
+    return out;
+  }
+
+ private:
+  static void each_key(std::string_view text, const auto& take) {
+    std::uint32_t key = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      key = key << 8 | static_cast<unsigned char>(text[i]);
+      if (i >= 3) take(key);
+    }
+  }
+  static std::size_t slot(std::uint32_t key) { return (key * 2654435761u) >> 16; }
+
+  std::vector<Pattern> patterns_;
+  std::unordered_map<std::uint32_t, std::vector<std::size_t>> by_key_;
+  std::bitset<1u << 16> keys_;
+};
+
+/// Harmless texts, then longer ones before shorter ones: "Failed to initialize NVML: Unknown Error"
+/// is more than "unknown error".
+std::vector<Pattern> patterns(const Explained& known) {
+  std::vector<Pattern> out;
+  for (const ErrorRow& row : known.errors) {
+    for (const std::string& message : row.messages) out.push_back(pattern(message, &row));
+    for (const std::string& name : row.names)
+      if (name.size() >= kShortestName) out.push_back(pattern(name, &row, true));
+  }
+  for (const std::string& text : known.harmless) out.push_back(pattern(text, nullptr));
+  std::ranges::stable_sort(out, std::ranges::greater(), [](const Pattern& one) {
+    return std::pair(one.row == nullptr, one.size);
+  });
+  return out;
+}
+
+class Reader {
+ public:
+  explicit Reader(const Explained& known) : known_(known), patterns_(patterns(known)) {
+    for (const ErrorRow& row : known.errors)
+      for (const std::string& phrase : row.said) said_.emplace_back(folded_message(phrase), &row);
+  }
+
+  const ErrorRow* error_in(std::string_view line) const {
+    const std::vector<const Pattern*> found = patterns_.in(line);
+    if (!found.empty() && found[0]->row == nullptr) return nullptr;
+    std::vector<std::pair<const Voice*, std::size_t>> heard;
+    for (const Voice& voice : known_.voices)
+      if (const std::size_t at = heard_at(voice, line); at != kNone) heard.emplace_back(&voice, at);
+    const ErrorRow* general = nullptr;
+    const auto is_answer = [&](const ErrorRow* row) {
+      if (row->general && general == nullptr) general = row;
+      return !row->general;
+    };
+    for (const Pattern* one : found)
+      if (may_speak(*one->row, heard) && is_answer(one->row)) return one->row;
+    for (const auto& [voice, at] : heard)
+      for (const std::uint64_t number : numbers_in(line, *voice))
+        for (const ErrorRow& row : known_.errors)
+          if (row.layer == voice->layer && row.has_code(number) && is_answer(&row)) return &row;
+    for (const auto& [voice, at] : heard)
+      for (const auto& [phrase, row] : said_)
+        if (row->layer == voice->layer && says(phrase, line, at) && is_answer(row)) return row;
+    return general;
+  }
+
+ private:
+  /// Only one that has no voice, or whose voice is heard, or where no voice is heard.
+  bool may_speak(const ErrorRow& row, const auto& heard) const {
+    const auto is_its = [&](const Voice& voice) { return voice.layer == row.layer; };
+    return heard.empty() || std::ranges::none_of(known_.voices, is_its) ||
+           std::ranges::any_of(heard, [&](const auto& one) { return is_its(*one.first); });
+  }
+  static bool says(std::string_view phrase, std::string_view line, std::size_t voice) {
+    const std::size_t at = line.find(phrase, voice + 1);
+    return at != kNone && at - voice <= kReach && !is_alphanumeric(line[at - 1]) &&
+           tells_a_fault(line.substr(0, at));
+  }
+
+  const Explained& known_;
+  Index patterns_;
+  std::vector<std::pair<std::string, const ErrorRow*>> said_;
+};
+
+}  // namespace
+
+std::string folded_message(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kMaxLine)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (blank && (out.empty() || out.back() == ' ')) continue;
+    if (!blank && static_cast<unsigned char>(c) < 0x20) continue;
+    out += blank ? ' ' : lower(c);
+  }
+  return out;
+}
+
+std::vector<ToldError> recognise_errors(std::string_view text, const Explained& known) {
+  const Reader reader(known);
+  std::vector<ToldError> out;
+  for (std::uint64_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = take_line(text);
+    const ErrorRow* row = reader.error_in(folded_message(line));
+    if (row != nullptr && std::ranges::find(out, row, &ToldError::row) == out.end())
+      out.push_back({row, line, number});
+  }
+  const auto is_general = [](const ToldError& one) { return one.row->general; };
+  if (!std::ranges::all_of(out, is_general)) std::erase_if(out, is_general);
+  if (out.size() > kMaxTold) out.resize(kMaxTold);
+  return out;
+}
+
+}  // namespace flense::knowledge

@@ -1,0 +1,148 @@
+#include "knowledge/error_messages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/file.h"
+#include "base/format.h"
+#include "text/json.h"
+
+namespace flense::knowledge {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class ErrorMessages : public ::testing::Test {
+ protected:
+  ErrorMessages() : known_(Explained::read(TableSet::load().value())) {}
+  std::vector<std::string> in(std::string_view text) const {
+    std::vector<std::string> out;
+    for (const ToldError& one : recognise_errors(text, known_)) out.push_back(one.row->id);
+    return out;
+  }
+  const Explained known_;
+};
+
+/// Rows of tests/messages.
+text::Json rows_of(const char* name) {
+  const std::string path = fmt::format("{}/tests/messages/{}.json", FLENSE_SOURCE_DIR, name);
+  return text::parse_json(read_file(path, 16u << 20).value(), path).value()["rows"];
+}
+
+TEST_F(ErrorMessages, OfRealThreads) {
+  const text::Json rows = rows_of("errors");
+  EXPECT_GT(rows.items().size(), 300u);
+  for (const text::Json& row : rows.items()) {
+    std::vector<std::string> ids;
+    for (const text::Json& id : row["ids"].items()) ids.emplace_back(id.text());
+    EXPECT_FALSE(ids.empty() || row["source"].text().empty()) << row["name"].text();
+    EXPECT_EQ(in(row["text"].text()), ids) << row["name"].text() << "\n" << row["text"].text();
+  }
+}
+
+TEST_F(ErrorMessages, LogsWithoutAnErrorAreSilent) {
+  const text::Json rows = rows_of("healthy");
+  EXPECT_GT(rows.items().size(), 100u);
+  for (const text::Json& row : rows.items())
+    EXPECT_THAT(in(row["text"].text()), IsEmpty()) << row["name"].text();
+}
+
+/// Nothing shadows a row: what the table says of it leads to it.
+TEST_F(ErrorMessages, EachTextNumberAndPhraseLeadsToItsRow) {
+  std::set<std::string> ids;
+  const auto expect = [&](const ErrorRow& row, const std::string& text) {
+    EXPECT_THAT(in(text), ElementsAre(row.id)) << text;
+  };
+  for (const ErrorRow& row : known_.errors) {
+    EXPECT_TRUE(ids.insert(row.id).second) << row.id << " twice";
+    EXPECT_FALSE(row.messages.empty() && row.names.empty() && row.said.empty()) << row.id;
+    for (const std::string& message : row.messages) expect(row, message);
+    for (const std::string& name : row.names) expect(row, fmt::format("failed with {} at", name));
+    for (const std::string& phrase : row.said)
+      expect(row, fmt::format("{} error: {}", row.layer, phrase));
+    std::vector<std::uint64_t> codes = row.other_codes;
+    if (row.code) codes.push_back(*row.code);
+    for (const std::uint64_t code : codes) {
+      if (row.layer == "CUDA" || row.layer == "HIP")
+        expect(row, fmt::format("x.cu:7: {} error {}", row.layer, code));
+      if (row.layer == "Xid")
+        expect(row, fmt::format("[7.0] NVRM: Xid (PCI:0000:01:00): {}, pid=9", code));
+    }
+  }
+}
+
+TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {
+  for (const char* text :
+       {"Cuda failure 35", "CUDA failure: 35", "code=35(cudaX) \"cudaSetDevice\"", "cuInit err: 35",
+        "cudaGetDeviceCount returned 35", "error == cudaSuccess (35 vs. 0)",
+        "[CUDA] error = 35:", "CudaAPIError: [35] Call to cuDeviceGet results in X",
+        "CUDA runtime error (35)", "\x1b[31mCUDA  ERROR  35\x1b[0m"})
+    EXPECT_THAT(in(text), ElementsAre("cuda-35")) << text;
+  for (const char* text :
+       {"error 35", "code=35(", "mysql error 35", "barracuda error 35", "/opt/cuda/bin: error 35",
+        "CUDA 35", "CUDA error 35.5", "CUDA error 0x35", "CUDA error 35%", "CUDA error at a.cu:35",
+        "CUDA error 350000", "Xid 35"})
+    EXPECT_THAT(in(text), IsEmpty()) << text;
+}
+
+TEST_F(ErrorMessages, PhrasesOfAnyoneCountAfterAVoice) {
+  EXPECT_THAT(in("CUDA error: operation not permitted"), ElementsAre("cuda-800"));
+  EXPECT_THAT(in("HIP error: out of memory"), ElementsAre("hip-2"));
+  EXPECT_THAT(in("HIP error: no kernel image is available for execution on the device"),
+              ElementsAre("hip-209"));
+  for (const char* text :
+       {"chown: /data: Operation not permitted", "error: unknown error", "out of memory",
+        "mkdir /usr/local/cuda: error: operation not permitted",
+        "docker: error in nvidia/cuda:12: operation not permitted",
+        "CUDA graphs need memory; lower the utilization if you run out of memory"})
+    EXPECT_THAT(in(text), IsEmpty()) << text;
+}
+
+TEST_F(ErrorMessages, NamesAreWholeWords) {
+  EXPECT_THAT(in("status: cudaErrorNoDevice"), ElementsAre("cuda-100"));
+  EXPECT_THAT(in("status: cudaErrorNoDevices2"), IsEmpty());
+  EXPECT_THAT(in("status: MY_CUDA_ERROR_NO_DEVICE"), IsEmpty());
+}
+
+TEST_F(ErrorMessages, GeneralOnesGiveWay) {
+  const std::string hook = "runc create failed: error running hook #0: exit status 1\n";
+  EXPECT_THAT(in(hook), ElementsAre("engine-hook-failed"));
+  EXPECT_THAT(
+      in(hook + "nvidia-container-cli: initialization error: nvml error: driver not loaded"),
+      ElementsAre("nvml-9"));
+}
+
+TEST_F(ErrorMessages, PartsOfAMessageStandOnOneLineAndNear) {
+  EXPECT_THAT(in("NVRM: GPU 7 has fallen off the bus"), ElementsAre("gpu-lost"));
+  EXPECT_THAT(in("libm.so.6: version `GLIBC_2.29' not found (required by x)"),
+              ElementsAre("glibc-too-old"));
+  EXPECT_THAT(in("version `GLIBC_2.29'\nnot found"), IsEmpty());
+  EXPECT_THAT(in("version `GLIBC_2.29'" + std::string(300, ' ') + "not found"),
+              ElementsAre("glibc-too-old"))
+      << "blanks count once";
+  EXPECT_THAT(in("version `GLIBC_2.29'" + std::string(300, '.') + "not found"), IsEmpty());
+}
+
+TEST_F(ErrorMessages, LinesAreCountedAndEachErrorIsToldOnce) {
+  const auto told =
+      recognise_errors("a\r\nCUDA error 35\r\n\nCUDA failure 35\nHIP error 98", known_);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].number, 2u);
+  EXPECT_EQ(told[0].line, "CUDA error 35");
+  EXPECT_EQ(told[1].number, 5u);
+}
+
+/// None takes more than linear time.
+TEST_F(ErrorMessages, HostileTexts) {
+  for (const std::string piece : {"x", "cuda", "_cuda", "nvidia", "error 1 cuda ", "NVRM: Xid ("}) {
+    std::string text;
+    while (text.size() < (1u << 20)) text += piece;
+    EXPECT_LE(in(text).size(), 1u) << piece;
+  }
+}
+
+}  // namespace
+}  // namespace flense::knowledge
