@@ -125,7 +125,7 @@ Lookup explain(std::string_view typed, const knowledge::Knowledge& tables) {
       if (row.status == *number) out.found.push_back(explanation(row));
   if (!out.found.empty()) return out;
 
-  for (const knowledge::ToldError& told : knowledge::recognise_errors(typed, known))
+  for (const knowledge::ToldError& told : knowledge::ErrorReader(known).in(typed))
     if (out.found.size() < kMostFound) out.found.push_back(explanation(*told.row));
   if (out.found.empty() && words.size() >= kShortestPart)
     for (const ErrorRow& row : known.errors)

@@ -8,7 +8,7 @@ namespace flense::doctor {
 
 std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known) {
   std::vector<Recognised> out;
-  for (const knowledge::ToldError& told : knowledge::recognise_errors(log, known)) {
+  for (const knowledge::ToldError& told : knowledge::ErrorReader(known).in(log)) {
     const knowledge::ErrorRow& row = *told.row;
     Recognised one;
     one.id = row.id;

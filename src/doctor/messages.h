@@ -22,7 +22,7 @@ struct Recognised {
   bool operator==(const Recognised&) const = default;
 };
 
-/// As knowledge::recognise_errors.
+/// As knowledge::ErrorReader.
 std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known);
 
 }  // namespace flense::doctor

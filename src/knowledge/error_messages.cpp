@@ -13,7 +13,7 @@ namespace flense::knowledge {
 
 namespace {
 
-constexpr std::size_t kMaxLine = 16u << 10, kMaxTold = 64;
+constexpr std::size_t kMaxLine = 16u << 10;
 constexpr std::size_t kAnyText = 200;  // between the parts of a message
 constexpr std::size_t kReach = 300;    // from a voice to its phrase
 constexpr std::size_t kShortestName = 6;
@@ -173,9 +173,11 @@ std::vector<Pattern> patterns(const Explained& known) {
   return out;
 }
 
-class Reader {
+}  // namespace
+
+class ErrorReader::Rules {
  public:
-  explicit Reader(const Explained& known) : known_(known), patterns_(patterns(known)) {
+  explicit Rules(const Explained& known) : known_(known), patterns_(patterns(known)) {
     for (const ErrorRow& row : known.errors)
       for (const std::string& phrase : row.said) said_.emplace_back(folded_message(phrase), &row);
   }
@@ -221,11 +223,15 @@ class Reader {
   std::vector<std::pair<std::string, const ErrorRow*>> said_;
 };
 
-}  // namespace
-
 std::string folded_message(std::string_view text) {
   std::string out;
-  for (const char c : text.substr(0, kMaxLine)) {
+  text = text.substr(0, kMaxLine);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\x1b' && i + 1 < text.size() && text[i + 1] == '[') {
+      for (i += 2; i < text.size() && !is_letter(text[i]);) ++i;  // a terminal's colour
+      continue;
+    }
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
     if (!blank && static_cast<unsigned char>(c) < 0x20) continue;
@@ -234,18 +240,19 @@ std::string folded_message(std::string_view text) {
   return out;
 }
 
-std::vector<ToldError> recognise_errors(std::string_view text, const Explained& known) {
-  const Reader reader(known);
+ErrorReader::ErrorReader(const Explained& known) : rules_(std::make_unique<Rules>(known)) {}
+ErrorReader::~ErrorReader() = default;
+
+std::vector<ToldError> ErrorReader::in(std::string_view text) const {
   std::vector<ToldError> out;
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = take_line(text);
-    const ErrorRow* row = reader.error_in(folded_message(line));
+    const ErrorRow* row = rules_->error_in(folded_message(line));
     if (row != nullptr && std::ranges::find(out, row, &ToldError::row) == out.end())
       out.push_back({row, line, number});
   }
   const auto is_general = [](const ToldError& one) { return one.row->general; };
   if (!std::ranges::all_of(out, is_general)) std::erase_if(out, is_general);
-  if (out.size() > kMaxTold) out.resize(kMaxTold);
   return out;
 }
 

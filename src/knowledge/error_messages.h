@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,14 +17,26 @@ struct ToldError {
   std::uint64_t number = 0;       ///< of that line, from 1
 };
 
-/// Each error once, in the order of the lines, at most 64. A line says one error, by the first of:
-/// the longest text or name of a row; a number beside a voice ("CUDA failure 35"); a phrase that
-/// counts only after a voice ("CUDA error: unknown error"). Where one voice speaks ("HIP error:"),
-/// rows of the others are silent. General errors are told only where nothing else is. Case, the
-/// number of blanks and control characters do not matter; of a line counts the first 16 KiB.
-std::vector<ToldError> recognise_errors(std::string_view text, const Explained& known);
+/// Each error once, in the order of the lines. A line says one error, by the first of: the longest
+/// text or name of a row; a number beside a voice ("CUDA failure 35"); a phrase that counts only
+/// after a voice ("CUDA error: unknown error"). Where one voice speaks ("HIP error:"), rows of the
+/// others are silent. General errors are told only where nothing else is. Case, the number of
+/// blanks, colours and control characters do not matter; of a line counts the first 16 KiB.
+class ErrorReader {
+ public:
+  explicit ErrorReader(const Explained& known);  ///< which it refers to
+  ~ErrorReader();
+  ErrorReader(const ErrorReader&) = delete;
+  ErrorReader& operator=(const ErrorReader&) = delete;
 
-/// As texts are compared: lower case, one blank between words, no control characters.
+  std::vector<ToldError> in(std::string_view text) const;
+
+ private:
+  class Rules;
+  std::unique_ptr<const Rules> rules_;
+};
+
+/// As texts are compared: lower case, one blank between words, no control characters or colours.
 std::string folded_message(std::string_view text);
 
 }  // namespace flense::knowledge

@@ -17,13 +17,14 @@ using ::testing::IsEmpty;
 
 class ErrorMessages : public ::testing::Test {
  protected:
-  ErrorMessages() : known_(Explained::read(TableSet::load().value())) {}
+  ErrorMessages() : known_(Explained::read(TableSet::load().value())), reader_(known_) {}
   std::vector<std::string> in(std::string_view text) const {
     std::vector<std::string> out;
-    for (const ToldError& one : recognise_errors(text, known_)) out.push_back(one.row->id);
+    for (const ToldError& one : reader_.in(text)) out.push_back(one.row->id);
     return out;
   }
   const Explained known_;
+  const ErrorReader reader_;
 };
 
 /// Rows of tests/messages.
@@ -127,8 +128,7 @@ TEST_F(ErrorMessages, PartsOfAMessageStandOnOneLineAndNear) {
 }
 
 TEST_F(ErrorMessages, LinesAreCountedAndEachErrorIsToldOnce) {
-  const auto told =
-      recognise_errors("a\r\nCUDA error 35\r\n\nCUDA failure 35\nHIP error 98", known_);
+  const auto told = reader_.in("a\r\nCUDA error 35\r\n\nCUDA failure 35\nHIP error 98");
   ASSERT_EQ(told.size(), 2u);
   EXPECT_EQ(told[0].number, 2u);
   EXPECT_EQ(told[0].line, "CUDA error 35");
