@@ -37,9 +37,12 @@ Explanation explanation(const ErrorRow& row) {
   std::string title = row.layer;
   if (row.code) title += fmt::format(" {}", *row.code);
   if (!row.names.empty()) title += fmt::format(", {}", fmt::join(row.names, ", "));
-  std::vector<std::string> texts = row.messages;
-  texts.insert(texts.end(), row.said.begin(), row.said.end());
-  texts.resize(std::min(texts.size(), kMostMessages));
+  std::vector<std::string> texts;
+  for (const auto* list : {&row.messages, &row.said})
+    for (const std::string& text : *list)
+      if (texts.size() < kMostMessages &&
+          std::ranges::none_of(texts, [&](const std::string& one) { return one.contains(text); }))
+        texts.push_back(text);
   return {"error",   row.id,    std::move(title), fmt::format("{}", fmt::join(texts, " / ")),
           row.cause, row.fix,   row.checks,       row.step,
           {},        row.source};

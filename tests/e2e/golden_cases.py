@@ -179,7 +179,7 @@ def explain():
                    for row in rows(name, "rules"))
     return {"overview": ["explain", "sum explain --json"], "checks": [f"explain {row['id']}" for row in rows("checks.json", "checks")],
             "exit": [f"explain exit {row['status']}" for row in rows("checks.json", "exit_statuses")],
-            "errors": [f"explain {word}" for word in words[::3]], "messages": [f"explain {json.dumps(text)}" for text in texts[::6]],
+            "errors": [f"explain {word}" for word in words[::3]], "messages": [f"explain {json.dumps(text)}" for text in texts[::24]],
             "json": [f"explain --json {word}" for word in ("804", "driver-cuda", "cuda-tag-missing", "DL3042", "'rule 12'", "'exit 5'")],
             "rules": [f"explain {row}" for row in rules[::4]],
             "nobody": ["explain nosuchword", "explain driver-cude", "explain cudaErrorNoDevise", "explain 99999", "explain ''"]}
