@@ -81,14 +81,17 @@ std::size_t heard_at(const Voice& voice, std::string_view line) {
   return kNone;
 }
 
-/// The numbers of errors in a line: "failure 35", "code=802(", "[222]", "error = 48:".
-std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice) {
+/// The numbers of errors in a line: "failure 35" and "error = 48:" after the voice, "code=802(" and
+/// "[222]" also before it.
+std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice,
+                                      std::size_t heard) {
   std::vector<std::uint64_t> out;
   for (std::size_t end = 0, at; (at = line.find_first_of("0123456789", end)) != kNone;) {
     end = std::min(line.find_first_not_of("0123456789", at), line.size());
     const std::string_view after = line.substr(end, 2);
     const char left = at == 0 ? ' ' : line[at - 1];
     if (end - at > 4 || in_word(left) || left == '.' || left == '-') continue;
+    if (at < heard && left != '[' && left != '(' && left != '=') continue;
     if (!after.empty() && (in_word(after[0]) || after[0] == '%')) continue;
     if (after.size() == 2 && (after[0] == '.' || after[0] == ':') && is_digit(after[1])) continue;
     const std::string_view before =
@@ -196,7 +199,7 @@ class ErrorReader::Rules {
     for (const Pattern* one : found)
       if (may_speak(*one->row, heard) && is_answer(one->row)) return one->row;
     for (const auto& [voice, at] : heard)
-      for (const std::uint64_t number : numbers_in(line, *voice))
+      for (const std::uint64_t number : numbers_in(line, *voice, at))
         for (const ErrorRow& row : known_.errors)
           if (row.layer == voice->layer && row.has_code(number) && is_answer(&row)) return &row;
     for (const auto& [voice, at] : heard)
