@@ -48,14 +48,13 @@ constexpr auto kCheckFormats =
     std::to_array<std::string_view>({"text", "json", "sarif", "markdown"});
 constexpr auto kEmits = std::to_array<std::string_view>({"node-affinity", "nfd", "labels"});
 
-struct CheckRequest : Request {
+struct CheckRequest : TableRequest {
   std::vector<std::string> hosts;
   std::optional<compat::Launcher> launcher;
   bool all = false, json = false, requirements = false, config_only = false;
   std::string format, emit;
   Allowances allowances;
   bool redistribution = false;
-  std::optional<std::filesystem::path> data;
   ImageOptions image;
   PlaceOptions places;
 };
@@ -86,7 +85,7 @@ void declare(Options& options, CheckRequest& request) {
       .setting();
   options.flag("--redistribution", "also check what licences let you pass on",
                request.redistribution);
-  add_data(options, request.data).setting();
+  add_data(options, request).setting();
   declare_cached(options, request.image);
   declare(options, request.places);
 }
@@ -100,9 +99,9 @@ struct CheckInput {
   bool no_host = false;  ///< they stand in for a verdict that nobody can give here
 };
 
-Result<CheckInput> understand_check(const CheckRequest& request) {
+Result<CheckInput> understand_check(const CheckRequest& request, Io& io) {
   CheckInput out;
-  TRY(out.tables, tables_of(request.data));
+  TRY(out.tables, tables_of(request, io));
   for (const auto* ids : {&request.allowances.unknown, &request.allowances.unsupported})
     for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
   TRY(out.format, format_of(request.json, request.format));
@@ -161,7 +160,7 @@ std::vector<report::SarifRule> sarif_rules(const knowledge::Knowledge& tables) {
 
 Result<int> run_check(const CheckRequest& request, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const CheckInput input, understand_check(request));
+  TRY(const CheckInput input, understand_check(request, io));
   std::vector<compat::HostVerdict> all;
   std::vector<report::SarifFinding> findings;
   for (const std::string& target : request.words) {

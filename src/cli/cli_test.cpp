@@ -276,7 +276,8 @@ TEST_F(CliTest, TheUsersOwnRowsAreSeenByEachCommandWithData) {
       "architecture": "9.0", "vendor": "nvidia", "aliases": []}]}})");
   table("instances.json", R"({"types": {"rows": [{"provider": "aws", "type": "z9.large",
       "gpu": "z900", "count": 2, "memory_gib": 96, "cpu": "x86_64"}]}})");
-  table("cuda_driver.json", R"({"branches": {"rows": [{"branch": 777, "cuda_native": "14.7"}]}})");
+  table("cuda_driver.json",
+        R"({"branches": {"rows": [{"branch": 777, "cuda_native": "14.7", "type": "NFB"}]}})");
   table("errors.json", R"({"errors": {"rows": [{"api": "site", "messages": ["gpu quota gone"],
       "cause": "the project's share is used up", "fix": "ask"}]}})");
   image::fixture::write_file(dir_ / "Dockerfile", "FROM debian:12\n");

@@ -62,12 +62,11 @@ Result<std::vector<compat::Gate>> gates_of(const std::vector<std::string>& lists
   return out;
 }
 
-struct DiffRequest : Request {
+struct DiffRequest : TableRequest {
   bool all = false, json = false, no_content = false;
   std::string format;
   std::vector<compat::Gate> gates;
   std::vector<std::string> hosts;
-  std::optional<std::filesystem::path> data;
   ImageOptions image;
   PlaceOptions places;
 };
@@ -82,7 +81,7 @@ void declare(Options& options, DiffRequest& request) {
       .file()
       .setting();
   options.flag("--no-content", "do not read files of equal path and size", request.no_content);
-  add_data(options, request.data).setting();
+  add_data(options, request).setting();
   declare_cached(options, request.image);
   declare(options, request.places);
 }
@@ -94,9 +93,9 @@ struct DiffInput {
   std::string format;
 };
 
-Result<DiffInput> understand_diff(const DiffRequest& request) {
+Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   DiffInput out;
-  TRY(out.tables, tables_of(request.data));
+  TRY(out.tables, tables_of(request, io));
   TRY(out.format, format_of(request.json, request.format));
   if (!request.hosts.empty()) {
     TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
@@ -152,7 +151,7 @@ int diff_status(const report::ImageDiff& diff) {
 
 Result<int> run_diff(const DiffRequest& request, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
-  TRY(const DiffInput input, understand_diff(request));
+  TRY(const DiffInput input, understand_diff(request, io));
   const DiffReading how{request, request.image, input.tables};
   TRY(DiffSide before, read_diff_side(request.words[0], how, io));
   TRY(DiffSide after, read_diff_side(request.words[1], how, io));

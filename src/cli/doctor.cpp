@@ -47,11 +47,10 @@ Examples:
   flense doctor --message 'Failed to initialize NVML: Driver/library version mismatch'
   docker run --gpus all app:1 2>&1 | flense doctor --log -)";
 
-struct DoctorRequest : Request {
+struct DoctorRequest : TableRequest {
   bool json = false;
   std::string message, log;
   std::vector<std::pair<std::string, std::string>> variables;
-  std::optional<std::filesystem::path> data;
   PlaceOptions places;
 };
 
@@ -71,7 +70,7 @@ void declare(Options& options, DoctorRequest& request) {
       .file();
   options.add("--env", "NAME=VALUE", "a variable of the program that fails", request.variables,
               variable_of);
-  add_data(options, request.data);
+  add_data(options, request);
   declare(options, request.places);
 }
 
@@ -123,9 +122,9 @@ Result<int> run_doctor(const DoctorRequest& request, Io& io) {
   if (!request.message.empty() && !request.log.empty())
     return fail(Code::kUsage, "--message and --log exclude each other");
   TRY(const knowledge::Knowledge tables,
-      tables_of(request.data, messages
-                                  ? std::span<const std::string_view>()
-                                  : std::span<const std::string_view>(knowledge::kHostTables)));
+      tables_of(request, io,
+                messages ? std::span<const std::string_view>()
+                         : std::span<const std::string_view>(knowledge::kHostTables)));
   if (messages) {
     if (!request.places.first_named().empty() || !request.variables.empty())
       return fail(Code::kUsage, "--message and --log look at no machine");

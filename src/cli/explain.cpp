@@ -29,17 +29,13 @@ Examples:
   flense explain could not select device driver
   flense explain cudaErrorNoKernelImageForDevice --json)";
 
-struct ExplainRequest : Request {
+struct ExplainRequest : TableRequest {
   bool json = false;
-  std::optional<std::filesystem::path> data;
 };
 
 void declare(Options& options, ExplainRequest& request) {
   options.flag("--json", "print JSON (schema flense/explain/v1)", request.json);
-  options
-      .add("--data", "DIR", "your own rows over the tables: DIR/errors*.json, DIR/checks.json",
-           request.data)
-      .directory();
+  add_data(options, request);
 }
 
 Failure unknown_words(const std::string& words, const std::vector<std::string>& near) {
@@ -50,7 +46,7 @@ Failure unknown_words(const std::string& words, const std::vector<std::string>& 
 }
 
 Result<int> run_explain(const ExplainRequest& request, Io& io) {
-  TRY(const knowledge::Knowledge tables, tables_of(request.data));
+  TRY(const knowledge::Knowledge tables, tables_of(request, io));
   TRY(const knowledge::LintRules rules, knowledge::LintRules::load());
   std::vector<compat::Explanation> found;
   if (request.words.empty()) {

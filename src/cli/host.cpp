@@ -50,10 +50,9 @@ Examples:
   kubectl label node --overwrite gpu-7 $(flense host --root /host --labels)
   flense host --labels > /etc/kubernetes/node-feature-discovery/features.d/flense)";
 
-struct HostRequest : Request {
+struct HostRequest : TableRequest {
   std::vector<std::string> hosts;
   bool compare = false, json = false, build_args = false, labels = false, ask_driver = false;
-  std::optional<std::filesystem::path> data;
   PlaceOptions places;
 };
 
@@ -69,7 +68,7 @@ void declare(Options& options, HostRequest& request) {
   options.flag("--labels", "print labels for this machine as a Kubernetes node", request.labels);
   options.flag("--ask-driver", "also run nvidia-smi, which asks NVIDIA's driver",
                request.ask_driver);
-  add_data(options, request.data);
+  add_data(options, request);
   declare(options, request.places);
 }
 
@@ -108,8 +107,8 @@ Result<std::vector<std::string>> host_words_of(const HostRequest& request) {
   return words;
 }
 
-Result<std::vector<host::Profile>> read_hosts(const HostRequest& request) {
-  TRY(const knowledge::Knowledge tables, tables_of(request.data, knowledge::kHostTables));
+Result<std::vector<host::Profile>> read_hosts(const HostRequest& request, Io& io) {
+  TRY(const knowledge::Knowledge tables, tables_of(request, io, knowledge::kHostTables));
   const host::Places places = places_of(request.places);
   TRY(const std::vector<std::string> words, host_words_of(request));
   std::vector<host::Profile> out;
@@ -159,7 +158,7 @@ Result<int> run_host(const HostRequest& request, Io& io) {
   const bool words = request.build_args || request.labels;
   if (words && request.compare)
     return fail(Code::kUsage, "--build-args and --labels are of one host; --compare is of many");
-  TRY(const std::vector<host::Profile> hosts, read_hosts(request));
+  TRY(const std::vector<host::Profile> hosts, read_hosts(request, io));
   if (request.compare) return print_comparison(hosts, request, io);
   if (request.json) return print_json(hosts, io);
   if (hosts.size() > 1) {

@@ -39,11 +39,10 @@ constexpr std::array<std::string_view, 8> kTemplates = {
     "pytorch-inference", "pytorch-training", "cuda-cpp", "jax", "rocm-pytorch", "conda",
     "distroless-cuda",   "apptainer"};
 
-struct InitRequest : Request {
+struct InitRequest : TableRequest {
   std::vector<std::string> hosts, gpus;
   std::string driver, output = ".";
   bool force = false, dry_run = false, json = false, list = false;
-  std::optional<std::filesystem::path> data;
   PlaceOptions places;
 };
 
@@ -62,7 +61,7 @@ void declare(Options& options, InitRequest& request) {
                request.dry_run);
   options.flag("--json", "print JSON (schema flense/init/v1)", request.json);
   options.flag("--list", "list the templates", request.list);
-  add_data(options, request.data);
+  add_data(options, request);
   declare(options, request.places);
 }
 
@@ -131,7 +130,7 @@ Result<int> run_init(const InitRequest& request, Io& io) {
   if (request.words.empty())
     return usage_error("init needs a TEMPLATE", "flense init --list shows them");
   TRY(const scaffold::Template chosen, scaffold::find_template(request.words.front()));
-  TRY(const knowledge::Knowledge tables, tables_of(request.data));
+  TRY(const knowledge::Knowledge tables, tables_of(request, io));
   TRY(const std::vector<host::Profile> hosts, hosts_for(request, tables));
   TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
   const std::string& directory = request.output;

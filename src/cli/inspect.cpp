@@ -45,23 +45,7 @@ Examples:
 /// Rows of data/budgets.json, which is read only where --budget names one.
 constexpr std::array<std::string_view, 3> kPlatforms = {"sagemaker", "lambda", "github"};
 
-/// Words of the options that mean something by the tables; no table is read where there are none.
-Result<void> add_known(const std::vector<std::string>& gpus,
-                       const std::vector<std::string>& platforms, device::Targets& targets,
-                       inventory::Budgets& budgets) {
-  std::vector<std::string_view> names;
-  if (!gpus.empty()) names.emplace_back("gpu_arch");
-  if (!platforms.empty()) names.emplace_back("budgets");
-  if (names.empty()) return {};
-  TRY(const knowledge::Knowledge tables, tables_of({}, names));
-  TRY(targets, inventory::parse_targets(gpus, tables.gpus));
-  for (const std::string& name : platforms)
-    budgets.platforms.push_back(
-        *std::ranges::find(tables.budgets, name, &knowledge::PlatformBudget::name));
-  return {};
-}
-
-struct InspectRequest : Request {
+struct InspectRequest : TableRequest {
   bool json = false, all = false, no_verify = false;
   std::string html;
   std::vector<std::string> gpus, platforms;
@@ -69,6 +53,21 @@ struct InspectRequest : Request {
   inventory::Budgets budgets;
   ImageOptions image;
 };
+
+/// Words of the options that mean something by the tables; no table is read where there are none.
+Result<void> add_known(const InspectRequest& request, device::Targets& targets,
+                       inventory::Budgets& budgets, Io& io) {
+  std::vector<std::string_view> names;
+  if (!request.gpus.empty()) names.emplace_back("gpu_arch");
+  if (!request.platforms.empty()) names.emplace_back("budgets");
+  if (names.empty()) return {};
+  TRY(const knowledge::Knowledge tables, tables_of(request, io, names));
+  TRY(targets, inventory::parse_targets(request.gpus, tables.gpus));
+  for (const std::string& name : request.platforms)
+    budgets.platforms.push_back(
+        *std::ranges::find(tables.budgets, name, &knowledge::PlatformBudget::name));
+  return {};
+}
 
 void declare(Options& options, InspectRequest& request) {
   inventory::Budgets& most = request.budgets;
@@ -103,6 +102,7 @@ void declare(Options& options, InspectRequest& request) {
   options.flag("--all", "list every file of the matrix, every package", request.all);
   options.flag("--no-verify", "do not hash the layers: faster, for archives you trust",
                request.no_verify);
+  add_data(options, request).setting();
   declare_cached(options, request.image);
 }
 
@@ -111,7 +111,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   inventory::InventoryOptions options;
   slim::CutRules cuts = request.cuts;
   inventory::Budgets limits = request.budgets;
-  TRY_DO(add_known(request.gpus, request.platforms, cuts.targets, limits));
+  TRY_DO(add_known(request, cuts.targets, limits, io));
   options.scan.scratch_directory = scratch_directory(request.image, io);
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;

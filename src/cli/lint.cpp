@@ -53,12 +53,11 @@ constexpr auto kLintFormats = std::to_array<std::string_view>(
     {"text", "json", "sarif", "github", "gitlab", "checkstyle", "junit", "markdown"});
 constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning", "info", "never"});
 
-struct LintRequest : Request {
+struct LintRequest : TableRequest {
   std::vector<std::string> hosts, ignored, only;
   std::string format, threshold = "error";
   std::vector<std::pair<std::string, Severity>> severities;
   bool json = false, fix = false, diff = false;
-  std::optional<std::filesystem::path> data;
 };
 
 Result<std::pair<std::string, Severity>> severity_word(const std::string& word,
@@ -94,7 +93,7 @@ void declare(Options& options, LintRequest& request) {
       .setting();
   options.flag("--fix", "apply the mechanical fixes to the files", request.fix);
   options.flag("--diff", "show what --fix would change", request.diff);
-  add_data(options, request.data).setting();
+  add_data(options, request).setting();
 }
 
 /// What the request's words name.
@@ -143,9 +142,9 @@ Result<lint::Policy> policy_of(const LintRequest& request, const knowledge::Lint
   return out;
 }
 
-Result<LintInput> understand_lint(const LintRequest& request) {
+Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   LintInput out;
-  TRY(out.tables, tables_of(request.data));
+  TRY(out.tables, tables_of(request, io));
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(request, out.rules));
   TRY(out.format, format_of(request.json, request.format));
@@ -208,7 +207,7 @@ Result<void> replace_file(const lint::Input& changed) {
 }
 
 Result<int> run_lint(const LintRequest& request, Io& io) {
-  TRY(const LintInput input, understand_lint(request));
+  TRY(const LintInput input, understand_lint(request, io));
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));

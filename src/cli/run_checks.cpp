@@ -56,6 +56,7 @@ Result<bool> check_image(const RunRequest& request, Io& io, const image::Image& 
   options.devices = devices;
   options.cache = cache.get();
   options.read_layers = root.unpacked_now;
+  TRY(options.tables, own_tables_of(request, io, knowledge::kVerdictTables));
   options.scratch_directory = scratch_directory(request.image, io);
   options.progress = progress.get();
   TRY(const launch::Preflight verdict,

@@ -215,6 +215,7 @@ void declare(Options& options, RunRequest& request) {
   options.flag("--no-preflight", "start without asking whether the image runs here",
                request.no_preflight);
   options.flag("--explain", "say every decision on standard error", request.explain);
+  add_data(options, request);
   declare(options, request.places);
   declare(options, request.image);
 }

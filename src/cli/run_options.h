@@ -22,7 +22,7 @@ Option& add_env(Options& options, VariableOptions& env);
 /// "NAME=value" each, those of files first.
 Result<std::vector<std::string>> read_variables(const VariableOptions& env, const Io& io);
 
-struct RunRequest : Request {
+struct RunRequest : TableRequest {
   launch::RunOptions options;  ///< as far as one option alone says it; see run_options()
   std::vector<launch::MountRequest> volumes, binds, mounts;
   VariableOptions env;

@@ -29,7 +29,7 @@ std::string row_source(const TableSet& tables, std::string_view table, std::stri
   const std::string confidence =
       own.empty() ? text_of(tables.table(table)[section]["confidence"]) : own;
   const bool worth_saying = confidence == "medium" || confidence == "low";
-  return fmt::format("{}.json, {}, {} ({}{})", table, section, row_name, tables.state(table),
+  return fmt::format("{}.json, {}, {} ({}{})", table, section, row_name, tables.state(table, row),
                      worth_saying ? ", confidence " + confidence : std::string());
 }
 

@@ -13,7 +13,7 @@ namespace {
 std::string source_of(const TableSet& tables, std::string_view table, const text::Json& row) {
   const std::string_view confidence = row["confidence"].text("high");
   return fmt::format(
-      "{}.json, {}{}", table, tables.state(table),
+      "{}.json, {}{}", table, tables.state(table, row),
       confidence == "high" ? std::string() : fmt::format(", confidence {}", confidence));
 }
 

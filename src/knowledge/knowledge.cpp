@@ -2,10 +2,9 @@
 
 namespace flense::knowledge {
 
-Result<Knowledge> Knowledge::load(const std::optional<std::filesystem::path>& directory,
-                                  std::span<const std::string_view> names) {
+Result<Knowledge> Knowledge::load(const OwnTables& own, std::span<const std::string_view> names) {
   Knowledge out;
-  TRY(out.tables, TableSet::load(directory, names));
+  TRY(out.tables, TableSet::load(own, names));
   out.drivers = Drivers::read(out.tables);
   out.architectures = Architectures::read(out.tables);
   out.forward_compat = ForwardCompat::read(out.tables);

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <array>
-#include <filesystem>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -30,9 +28,9 @@
 namespace flense::knowledge {
 
 struct Knowledge {
-  /// `directory` is the user's own (--data). With `names` what other tables fill stays empty: a
-  /// millisecond counts where a container starts.
-  static Result<Knowledge> load(const std::optional<std::filesystem::path>& directory = {},
+  /// With `names` what other tables fill stays empty: a millisecond counts where a container
+  /// starts.
+  static Result<Knowledge> load(const OwnTables& own = {},
                                 std::span<const std::string_view> names = {});
 
   TableSet tables;

@@ -1,12 +1,10 @@
 #include "knowledge/table_set.h"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
-#include <vector>
 
-#include "base/file.h"
 #include "base/format.h"
+#include "knowledge/table_check.h"
 #include "knowledge/tables.h"
 
 namespace flense::knowledge {
@@ -15,63 +13,87 @@ namespace {
 
 using text::Json;
 
-constexpr std::uint64_t kMaxTable = 16u << 20;
+/// Members of rows of other files, which no file can have: where the row is from, and the date of
+/// the built-in row that it stands for.
+constexpr const char* kFrom = "@from";
+constexpr const char* kBuiltIn = "@built_in";
 
-/// Sections nest; only the lists named "rows" are joined.
-void lay_over(Json& base, const Json& own) {
-  for (const auto& [name, value] : own.members()) {
-    Json* member = base.find_mutable(name);
-    if (member == nullptr) {
-      base.set(name, value);
-    } else if (name == "rows" && member->is_array() && value.is_array()) {
-      Json joined = value;
-      for (const Json& row : member->items()) joined.push(row);
-      *member = std::move(joined);
-    } else if (member->is_object() && value.is_object()) {
-      lay_over(*member, value);
-    } else {
-      *member = value;
-    }
-  }
+/// "2026-11" is not older than "2026-11-23".
+bool is_older(std::string_view date, std::string_view than) {
+  const std::size_t known = std::min(date.size(), than.size());
+  return known > 0 && date.substr(0, known) < than.substr(0, known);
 }
 
-Result<std::vector<std::filesystem::path>> own_tables(const std::filesystem::path& directory) {
-  std::vector<std::filesystem::path> out;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(directory, error), end; !error && at != end;
-       at.increment(error))
-    if (at->path().extension() == ".json") out.push_back(at->path());
-  if (error)
-    return bad_input("cannot list the data directory {}: {}", directory.string(), error.message());
+/// Lays the rows of one section of a file over those below.
+void lay_rows(const std::string& name, const std::string& table_date, const Json& own,
+              Json& section, LaidTable& told) {
+  std::map<std::string, const Json*> below;
+  for (const Json& row : section["rows"].items()) below.emplace(row_key(section, row), &row);
+  Json rows = Json::array();
+  std::size_t number = 0;
+  for (Json row : own["rows"].items()) {
+    ++number;
+    const std::string date(row["date"].text(told.date));
+    if (const auto at = below.find(row_key(section, row)); at != below.end()) {
+      const Json& replaced = *at->second;
+      const std::string built_in(replaced.find(kFrom) != nullptr
+                                     ? replaced[kBuiltIn].text()
+                                     : replaced["date"].text(table_date));
+      if (row != replaced && is_older(date, built_in))
+        told.older.push_back({name, number, date, built_in});
+      row.set(kBuiltIn, built_in);
+      ++told.replacing;
+      below.erase(at);
+    }
+    for (const char* about : {"confidence", "source"})
+      if (const Json* all = own.find(about); all != nullptr && row.find(about) == nullptr)
+        row.set(about, *all);
+    row.set(kFrom, (date.empty() ? "" : date + ", ") + told.path.string());
+    rows.push(std::move(row));
+  }
+  told.rows += number;
+  for (const Json& row : section["rows"].items())
+    if (const auto at = below.find(row_key(section, row)); at != below.end() && at->second == &row)
+      rows.push(row);
+  section.set("rows", std::move(rows));
+}
+
+LaidTable lay_over(Json& table, const std::string& built_in_date, const Json& own,
+                   const OwnTable& file) {
+  LaidTable out{file.name, file.path, std::string(own["date"].text()), 0, 0, {}};
+  for (const auto& [name, value] : own.members()) {
+    Json* section = table.find_mutable(name);
+    if (section == nullptr || name == "date" || name == "about") continue;
+    if (!section->is_object()) {
+      *section = value;
+      continue;
+    }
+    for (const auto& [member, fact] : value.members())
+      if (member != "rows" && member != "key" && member != "source" && member != "confidence")
+        section->set(member, fact);
+    lay_rows(name, built_in_date, value, *section, out);
+  }
   return out;
 }
 
 }  // namespace
 
-Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& directory,
-                                std::span<const std::string_view> names) {
-  std::vector<std::string_view> all = embedded_table_names();
-  std::erase_if(all, [](std::string_view name) {
-    return name.starts_with(kLintTables);  // read by LintRules alone
-  });
+Result<TableSet> TableSet::load(const OwnTables& own, std::span<const std::string_view> names) {
+  const std::vector<std::string_view> all = table_names();
   TableSet out;
-  for (const std::string_view name : names.empty() ? std::span(std::as_const(all)) : names) {
-    TRY(Json json, text::parse_json(embedded_table(name), fmt::format("data/{}.json", name)));
-    out.tables_[std::string(name)].json = std::move(json);
+  const auto built_in = [](std::string_view name) {
+    return text::parse_json(embedded_table(name), fmt::format("data/{}.json", name));
+  };
+  for (const std::string_view name : names.empty() ? std::span(all) : names) {
+    TRY(out.tables_[std::string(name)], built_in(name));
   }
-  if (!directory) return out;
-  TRY(const auto paths, own_tables(*directory));
-  for (const std::filesystem::path& path : paths) {
-    if (std::ranges::find(all, path.stem().string()) == all.end())
-      return bad_input("{} is no table of flense", path.string())
-          .hint(fmt::format("the tables are {}", fmt::join(all, ", ")));
-    const auto known = out.tables_.find(path.stem().string());
+  for (const OwnTable& file : own.files) {
+    const auto known = out.tables_.find(file.name);
     if (known == out.tables_.end()) continue;
-    TRY(const std::string content, read_file(path, kMaxTable));
-    TRY(const Json own, text::parse_json(content, path.string()));
-    if (!own.is_object()) return bad_input("{} is no JSON object", path.string());
-    lay_over(known->second.json, own);
-    known->second.own = path.string();
+    TRY(const Json json, text::parse_json(file.text, file.path.string()));
+    TRY(const Json plain, built_in(file.name));
+    TRY_DO(check_table(file.name, plain, known->second, json, file.path.string()));
+    out.laid_.push_back(lay_over(known->second, std::string(plain["date"].text()), json, file));
   }
   return out;
 }
@@ -79,14 +101,32 @@ Result<TableSet> TableSet::load(const std::optional<std::filesystem::path>& dire
 const Json& TableSet::table(std::string_view name) const {
   static const Json kNone;
   const auto at = tables_.find(name);
-  return at == tables_.end() ? kNone : at->second.json;
+  return at == tables_.end() ? kNone : at->second;
 }
 
 std::string TableSet::state(std::string_view name) const {
-  const auto at = tables_.find(name);
-  if (at == tables_.end()) return {};
-  std::string out(at->second.json["date"].text());
-  return at->second.own.empty() ? out : out + " and " + at->second.own;
+  std::string out(table(name)["date"].text());
+  for (const LaidTable& laid : laid_)
+    if (laid.table == name) out += " and " + laid.path.string();
+  return out;
+}
+
+std::string TableSet::state(std::string_view name, const Json& row) const {
+  if (const Json* from = row.find(kFrom)) return std::string(from->text());
+  return std::string(row["date"].text(table(name)["date"].text()));
+}
+
+std::vector<std::string> age_notices(const TableSet& tables) {
+  std::vector<std::string> out;
+  for (const LaidTable& laid : tables.laid()) {
+    if (laid.older.empty()) continue;
+    const LaidTable::Older& first = laid.older.front();
+    out.push_back(fmt::format(
+        "{}, {}, row {} is of {} and stands for a built-in one of {}{}", laid.path.string(),
+        first.section, first.row, first.date, first.built_in,
+        laid.older.size() == 1 ? "" : fmt::format("; so do {} others", laid.older.size() - 1)));
+  }
+  return out;
 }
 
 }  // namespace flense::knowledge

@@ -375,6 +375,17 @@ class Terminal(harness.Case):
         self.of_cache_ls()
         return [["--older-than", WORD], ["--kind", WORD], ["--all", "-v"]], []
 
+    def of_data_status(self):
+        self.write("data/cuda_driver.json", json.dumps({"toolkits": {"rows": [{"cuda": WORD, "update": 0, "driver": "1"}]}}))
+        return [["--data", self.path("data")], ["--data", WORD], ["--data", os.path.join(self.path("data"), "cuda_driver.json" + WORD)]], []
+
+    def of_data_export(self):
+        return [[self.path("out/" + WORD)]], []
+
+    def of_data_validate(self):
+        return [[self.write("data/errors.json", f'{{"rows": [{{{json_of(WORD)}: 1}}]}}'), self.path("data"), WORD],
+                [self.write("hostile/glibc.json", json.dumps({"kernels": {"rows": [{WORD: 1}]}}))]], []
+
     def of_completion(self):
         return [[WORD], ["bash"], ["zsh"], ["fish"]], []
 
@@ -388,7 +399,7 @@ class Terminal(harness.Case):
         """Every command of the program with each of its actions, and how it is called."""
         out = {}
         for name, (options, words, forms) in interface().items():
-            actions = words if name in ("cdi", "cache") else [""]
+            actions = words if name in ("cdi", "cache", "data") else [""]
             for action in actions:
                 out[f"{name} {action}".strip()] = ([name, action] if action else [name], options, forms)
         return out

@@ -87,6 +87,7 @@ const Command& explain_command();
 const Command& init_command();
 const Command& bench_command();
 const Command& cache_command();
+const Command& data_command();
 const Command& cdi_command();
 const Command& doctor_command();
 const Command& run_image_command();

@@ -66,8 +66,8 @@ Option& add_level(Options& options, device::Level& level) {
       .one_of(kLevels);
 }
 
-Option& add_data(Options& options, std::optional<std::filesystem::path>& data) {
-  return options.add("--data", "DIR", "tables whose rows come before flense's own", data)
+Option& add_data(Options& options, TableRequest& request) {
+  return options.add("--data", "DIR", "tables whose rows come before flense's own", request.data)
       .directory();
 }
 
@@ -105,9 +105,22 @@ std::filesystem::path scratch_directory(const ImageOptions& options, const Io& i
   return std::filesystem::is_directory("/var/tmp", ignored) ? "/var/tmp" : "/tmp";
 }
 
-Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data,
+Result<knowledge::OwnTables> own_tables_of(const TableRequest& request, const Io& io,
+                                           std::span<const std::string_view> names) {
+  return with_context(knowledge::read_own_tables(
+                          knowledge::table_places(request.data, io.variable("FLENSE_DATA")), names),
+                      "reading the tables");
+}
+
+Result<knowledge::Knowledge> tables_of(const TableRequest& request, Io& io,
                                        std::span<const std::string_view> names) {
-  return with_context(knowledge::Knowledge::load(data, names), "reading the tables");
+  TRY(const knowledge::OwnTables own, own_tables_of(request, io, names));
+  TRY(knowledge::Knowledge out,
+      with_context(knowledge::Knowledge::load(own, names), "reading the tables"));
+  if (!request.quiet)
+    for (const std::string& notice : knowledge::age_notices(out.tables))
+      TRY_DO(io.err.line(fmt::format("notice: {}", notice)));
+  return out;
 }
 
 Result<std::string> format_of(bool json, const std::string& format) {

@@ -26,7 +26,6 @@ void declare(Options& options, ImageOptions& image);
 /// With --no-cache.
 void declare_cached(Options& options, ImageOptions& image);
 Option& add_level(Options& options, device::Level& level);
-Option& add_data(Options& options, std::optional<std::filesystem::path>& data);
 constexpr std::string_view kGpuHelp =
     "GPUs to serve: h100, sm_90, 9.0, gfx942; several with commas";
 /// A SIZE that an option takes.
@@ -45,8 +44,16 @@ Result<void> save_text(const std::filesystem::path& path, std::string_view text)
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);
 
-/// The tables, or those of `names`, with the rows of --data in front of flense's own.
-Result<knowledge::Knowledge> tables_of(const std::optional<std::filesystem::path>& data,
+/// A command that uses tables.
+struct TableRequest : Request {
+  std::optional<std::filesystem::path> data;
+};
+Option& add_data(Options& options, TableRequest& request);
+/// The files over the built-in tables: of --data, $FLENSE_DATA and the system.
+Result<knowledge::OwnTables> own_tables_of(const TableRequest& request, const Io& io,
+                                           std::span<const std::string_view> names = {});
+/// The tables, or those of `names`, under those files; tells which of their rows are old.
+Result<knowledge::Knowledge> tables_of(const TableRequest& request, Io& io,
                                        std::span<const std::string_view> names = {});
 
 /// --format, or "json" for --json; a usage error when both are given.

@@ -355,6 +355,7 @@ void declare(Options& options, SlimRequest& request) {
       .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
            request.provenance)
       .file();
+  add_data(options, request).setting();
   declare(options, request.image);
   options.add("--proc", "DIR", "read --gpu host from here instead of /proc", request.proc)
       .directory();

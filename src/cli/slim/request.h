@@ -19,7 +19,7 @@ struct CompressionWish {
   int level = 0;  ///< 0: not named
 };
 
-struct SlimRequest : Request {
+struct SlimRequest : TableRequest {
   slim::SlimOptions options;  ///< as far as single options fill it
   std::vector<std::string> gpus;
   std::filesystem::path proc = "/proc";

@@ -100,12 +100,14 @@ Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
   return 0;
 }
 
+/// What GPUs are called, what drivers run, and what programs open.
+constexpr auto kSlimTables = std::to_array<std::string_view>({"cuda_driver", "dlopen", "gpu_arch"});
+
 Result<int> run_slim(const SlimRequest& request, Io& io) {
-  constexpr auto kTables = std::to_array<std::string_view>({"cuda_driver", "gpu_arch"});
-  TRY(const knowledge::Knowledge tables, tables_of({}, kTables));
+  TRY(const knowledge::Knowledge tables, tables_of(request, io, kSlimTables));
   TRY(const std::vector<SlimJob> jobs, understand(request, tables.gpus));
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  TRY(const slim::Workplace workplace, workplace_of(request, tables.drivers, *progress, io));
+  TRY(const slim::Workplace workplace, workplace_of(request, tables, *progress, io));
   if (jobs.size() > 1) return slim_fleet(jobs, request, workplace, io);
   const SlimJob& job = jobs.front();
   return job.elf_file ? slim_file(job, request, workplace, io)

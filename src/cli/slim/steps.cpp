@@ -49,9 +49,11 @@ Result<void> compile_python(slim::Slimming& slimming, const slim::Workplace& wor
 
 }  // namespace
 
-Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Drivers& drivers,
+Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Knowledge& tables,
                                      Progress& progress, const Io& io) {
-  slim::Workplace out{scratch_directory(request.image, io), {}, &progress, io.stop, {}, drivers};
+  slim::Workplace out{
+      scratch_directory(request.image, io),       {}, &progress, io.stop, {}, tables.drivers,
+      knowledge::OpenedFiles::read(tables.tables)};
   TRY(out.max_unpacked, max_unpacked(io));
   if (request.options.cuts.recompress != device::CodeCompression::kKeep) {
     TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));

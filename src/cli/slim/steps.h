@@ -13,7 +13,7 @@
 namespace flense::cli {
 
 /// `progress` must outlive it.
-Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Drivers& drivers,
+Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Knowledge& tables,
                                      Progress& progress, const Io& io);
 
 /// Reads the image and says what becomes of it. `original` is filled where a command of the image

@@ -63,9 +63,9 @@ std::string key_of(const std::string& image, const std::string& host,
   std::vector<std::string> devices = options.devices;
   std::ranges::sort(devices);
   codec::Sha256 sum;
-  sum.update(
-      as_bytes(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", kVerdictForm, kVersion,
-                           inventory::own_build(), image, host, layers, fmt::join(devices, "\n"))));
+  sum.update(as_bytes(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", kVerdictForm, kVersion,
+                                  inventory::own_build(), options.tables.digest(), image, host,
+                                  layers, fmt::join(devices, "\n"))));
   return sum.hex();
 }
 
@@ -138,7 +138,7 @@ bool is_settled(std::string_view id) {
 Result<Preflight> judge(const needs::Needs& needs, const host::Machine& machine,
                         const PreflightOptions& options) {
   TRY(const knowledge::Knowledge tables,
-      with_context(knowledge::Knowledge::load({}, knowledge::kVerdictTables),
+      with_context(knowledge::Knowledge::load(options.tables, knowledge::kVerdictTables),
                    "reading the tables"));
   host::Profile host = host::probe(machine, tables);
   const bool gpus = asks_for_gpu(options.devices);
@@ -165,6 +165,7 @@ Result<Preflight> judge(const needs::Needs& needs, const host::Machine& machine,
       std::ranges::none_of(out.failures,
                            [](const PreflightFinding& one) { return one.id == "forward-compat"; });
   if (gpus && !out.layers_known) out.notices.emplace_back(kNotRead);
+  std::ranges::move(knowledge::age_notices(tables.tables), std::back_inserter(out.notices));
   return out;
 }
 

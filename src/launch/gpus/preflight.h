@@ -1,6 +1,6 @@
 // `flense check` before a start: will this image run here under flense run? From what the inventory
 // cache knows about the image, so that it costs next to nothing; the answer itself is cached as
-// well, by image, machine, boot and build.
+// well, by image, machine, boot, build and tables.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include "host/tree.h"
 #include "image/model/image.h"
 #include "inventory/scan/scan_cache.h"
+#include "knowledge/table_files.h"
 
 namespace flense::launch {
 
@@ -36,6 +37,7 @@ struct PreflightOptions {
   /// Reads the layers of an image that the cache does not know, as `flense check` does: seconds to
   /// minutes. Else its configuration alone is judged, with a notice.
   bool read_layers = false;
+  knowledge::OwnTables tables;              ///< over the built-in ones
   std::filesystem::path scratch_directory;  ///< of reading
   Progress* progress = nullptr;             ///< of reading
 };

@@ -67,6 +67,18 @@ TEST_F(PreflightTest, OfTheConfigurationWhenNothingElseIsKnown) {
   EXPECT_EQ(ask(*image).value(), *verdict) << "from the cache";
 }
 
+TEST_F(PreflightTest, OtherTablesAreAskedAnew) {
+  const auto image = cuda13();
+  EXPECT_THAT(ask(*image)->failures, Contains(Id("driver-cuda")));
+  options_.tables.files = {{"cuda_driver", "/own/cuda_driver.json", R"({"minor_version": {"rows": [
+      {"cuda_major": 13, "driver": "400.1", "branch": 400}]}})"}};
+  EXPECT_THAT(ask(*image)->failures, Not(Contains(Id("driver-cuda"))));
+  options_.tables.files[0].text = "{";
+  EXPECT_FALSE(ask(*image)) << "not the answer of another text of the same file";
+  options_.tables.files.clear();
+  EXPECT_THAT(ask(*image)->failures, Contains(Id("driver-cuda")));
+}
+
 TEST_F(PreflightTest, WithoutGpusThatIsNobodysTrouble) {
   options_.devices = {"vendor.org/nic=0"};
   const auto verdict = ask(*cuda13());

@@ -24,7 +24,8 @@ inline SlimOptions options_for_tests() {
 }
 
 inline Workplace workplace_for_tests() {
-  return {std::filesystem::temp_directory_path()};
+  static const auto kOpened = knowledge::OpenedFiles::read(knowledge::TableSet::load().value());
+  return {.scratch_directory = std::filesystem::temp_directory_path(), .opened = kOpened};
 }
 
 /// An image in memory. Not movable: views lead into `bytes`.

@@ -2,15 +2,13 @@
 
 #include "closure/facts.h"
 #include "inventory/describe/build_needs.h"
-#include "knowledge/opened_files.h"
 
 namespace flense::slim {
 
 Result<closure::Reach> read_closure(const image::Image& image, const inventory::Contents& contents,
                                     const inventory::Inventory& inventory,
                                     const SlimOptions& options, const Workplace& workplace) {
-  TRY(const knowledge::TableSet tables, knowledge::TableSet::load());
-  const knowledge::OpenedFiles opened = knowledge::OpenedFiles::read(tables);
+  const knowledge::OpenedFiles& opened = workplace.opened;
   closure::ReachFactsOptions reading;
   reading.calls = closure::reach_calls(opened);
   reading.scratch_directory = workplace.scratch_directory;

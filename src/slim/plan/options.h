@@ -16,6 +16,7 @@
 #include "device/target.h"
 #include "inventory/describe/amd_override.h"
 #include "knowledge/drivers.h"
+#include "knowledge/opened_files.h"
 
 namespace flense::slim {
 
@@ -107,6 +108,7 @@ struct Workplace {
   std::stop_token stop = {};                       ///< ends what runs in the image
   std::optional<std::uint64_t> max_unpacked = {};  ///< $FLENSE_MAX_UNPACKED
   knowledge::Drivers drivers = {};                 ///< whose versions labels and notices name
+  knowledge::OpenedFiles opened = {};              ///< what programs open, for --closure
 };
 
 /// As --compression names it.
