@@ -4,9 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "knowledge/testing_tables.h"
-#include "support/temp_dir.h"
-
-#include <fstream>
 
 namespace flense::knowledge {
 namespace {
@@ -61,10 +58,8 @@ TEST(Knowledge, TheTablesFitEachOther) {
 }
 
 TEST(Knowledge, ReleasesOfFlenseCanBeDownloaded) {
-  const testing::TempDir directory;
-  std::ofstream(directory / "releases.json")
-      << R"({"flense": {"downloads": "https://x.example", "rows": [{"version": "9.8.7"}]}})";
-  const auto own = Knowledge::load(directory.string());
+  const auto own = Knowledge::load({{{"releases", "/own/releases.json", R"({"flense": {
+      "downloads": "https://x.example", "rows": [{"version": "9.8.7"}]}})"}}});
   ASSERT_TRUE(own.has_value());
   EXPECT_EQ(own->releases.flense.front().url,
             "https://x.example/v9.8.7/flense-9.8.7-linux-x86_64.tar.gz");
@@ -113,16 +108,13 @@ TEST(GpuClass, ByTheNameThatTheDriverTells) {
 }
 
 TEST(Knowledge, OwnRowsWin) {
-  const testing::TempDir directory;
-  std::ofstream(directory / "cuda_driver.json")
-      << R"({"branches": {"rows": [{"branch": 550, "cuda_native": "12.5"},
-                                   {"branch": 700, "cuda_native": "14.0"}]}})";
-  const auto own = Knowledge::load(directory.string());
+  const auto own = Knowledge::load({{{"cuda_driver", "/own/cuda_driver.json", R"({"branches": {
+      "rows": [{"branch": 550, "cuda_native": "12.5", "type": "PB"},
+               {"branch": 700, "cuda_native": "14.0", "type": "NFB"}]}})"}}});
   ASSERT_TRUE(own.has_value());
   EXPECT_EQ(own->drivers.branch(550)->cuda, "12.5");
   EXPECT_EQ(own->drivers.newest_branch()->branch, 700u);
-  EXPECT_NE(own->drivers.branch(700)->source.find((directory / "cuda_driver.json").string()),
-            std::string::npos);
+  EXPECT_NE(own->drivers.branch(700)->source.find("/own/cuda_driver.json"), std::string::npos);
 }
 
 }  // namespace

@@ -34,18 +34,18 @@ TEST(ChooseTest, EachHostGetsTheNewestThatItRuns) {
   const std::vector<Row> rows = {
       {"pytorch-inference", {"h100@550.54.15"}, "torch 2.14.1+cu126"},
       {"pytorch-inference", {"a100@525.60.13"}, "torch 2.14.1+cu126"},
-      {"pytorch-inference", {"rtx4090@580.95.05"}, "torch 2.14.1+cu130"},
-      {"pytorch-inference", {"b200@580.95.05"}, "torch 2.14.1+cu130"},
+      {"pytorch-inference", {"rtx4090@580.95.05"}, "torch 2.15.0+cu130"},
+      {"pytorch-inference", {"b200@580.95.05"}, "torch 2.15.0+cu130"},
       {"pytorch-inference", {"b200@570.124.06"}, "torch 2.11.0+cu128"},
-      {"pytorch-inference", {"h100@595.71.05"}, "torch 2.14.1+cu132"},
+      {"pytorch-inference", {"h100@595.71.05"}, "torch 2.15.0+cu132"},
       {"pytorch-inference", {"v100@580.95.05"}, "torch 2.14.1+cu126"},
       {"pytorch-inference", {"a100@470.82.01"}, "torch 2.7.1+cu118"},
       {"pytorch-training", {"p100@535.104.05"}, "torch 2.14.1+cu126"},
       {"pytorch-inference", {"h100@550.54.15", "b200@580.95.05"}, "torch 2.11.0+cu128"},
       {"pytorch-inference", {"a100@535.104.05", "l4@550.54.15"}, "torch 2.14.1+cu126"},
-      {"jax", {"h100@580.95.05"}, "jax[cuda13] 0.10.2"},
-      {"jax", {"h100@550.54.15"}, "jax[cuda12] 0.10.2"},
-      {"jax", {"v100@580.95.05"}, "jax[cuda12] 0.10.2"},
+      {"jax", {"h100@580.95.05"}, "jax[cuda13] 0.12.0.1"},
+      {"jax", {"h100@550.54.15"}, "jax[cuda12] 0.12.0.1"},
+      {"jax", {"v100@580.95.05"}, "jax[cuda12] 0.12.0.1"},
       {"cuda-cpp", {"h100@580.95.05"}, "CUDA toolkit 13.0.2"},
       {"cuda-cpp", {"h100@550.54.15"}, "CUDA toolkit 12.9.1"},
       {"cuda-cpp", {"v100@580.95.05"}, "CUDA toolkit 12.9.1"},
@@ -63,13 +63,13 @@ TEST(ChooseTest, EachHostGetsTheNewestThatItRuns) {
 TEST(ChooseTest, WithoutADriverTheBuildAsksForLittle) {
   const Result<Choice> l4 = chosen("pytorch-inference", {"l4"});
   ASSERT_TRUE(l4) << l4.error().message;
-  EXPECT_EQ(l4->candidate.name, "torch 2.14.1+cu126");
-  EXPECT_EQ(l4->driver, "525.60.13");
+  EXPECT_EQ(l4->candidate.name, "torch 2.15.0+cu130");
+  EXPECT_EQ(l4->driver, "580.65.06");
   EXPECT_TRUE(l4->hosts.front().assumed);
-  EXPECT_EQ(l4->hosts.front().name, "l4@525.60.13");
+  EXPECT_EQ(l4->hosts.front().name, "l4@580.65.06");
   const Result<Choice> b200 = chosen("pytorch-inference", {"b200"});
   ASSERT_TRUE(b200) << b200.error().message;
-  EXPECT_EQ(b200->candidate.name, "torch 2.14.1+cu130");
+  EXPECT_EQ(b200->candidate.name, "torch 2.15.0+cu130");
   EXPECT_EQ(b200->hosts.front().driver, "580.65.06");
   const Result<Choice> mi300 = chosen("rocm-pytorch", {"mi300x"});
   ASSERT_TRUE(mi300) << mi300.error().message;

@@ -135,7 +135,7 @@ TEST(ProjectTest, EachHostHasItsOwnBestBuildInTheMatrix) {
   EXPECT_EQ(project.choice.candidate.variant, "cu126");
   const std::string bake = text_of(project, "docker-bake.hcl");
   EXPECT_TRUE(has(bake, "name   = \"rtx4090-580-95-05\""));
-  EXPECT_TRUE(has(bake, "\"TORCH_VERSION\" = \"2.14.1+cu130\""));
+  EXPECT_TRUE(has(bake, "\"TORCH_VERSION\" = \"2.15.0+cu130\""));
   EXPECT_TRUE(has(bake, "\"TORCH_VERSION\" = \"2.14.1+cu126\""));
 }
 

@@ -70,8 +70,8 @@ TEST_F(PreflightTest, OfTheConfigurationWhenNothingElseIsKnown) {
 TEST_F(PreflightTest, OtherTablesAreAskedAnew) {
   const auto image = cuda13();
   EXPECT_THAT(ask(*image)->failures, Contains(Id("driver-cuda")));
-  options_.tables.files = {{"cuda_driver", "/own/cuda_driver.json", R"({"minor_version": {"rows": [
-      {"cuda_major": 13, "driver": "400.1", "branch": 400}]}})"}};
+  options_.tables.files = {{"cuda_driver", "/own/cuda_driver.json", R"({"branches": {"rows": [
+      {"branch": 550, "cuda_native": "13.0", "type": "PB"}]}})"}};
   EXPECT_THAT(ask(*image)->failures, Not(Contains(Id("driver-cuda"))));
   options_.tables.files[0].text = "{";
   EXPECT_FALSE(ask(*image)) << "not the answer of another text of the same file";
