@@ -235,6 +235,8 @@ std::string folded_message(std::string_view text) {
       for (i += 2; i < text.size() && !is_letter(text[i]);) ++i;  // a terminal's colour
       continue;
     }
+    // As logs in which a message is a quoted value write its quotes.
+    if (c == '\\' && i + 1 < text.size() && text[i + 1] == '"') continue;
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
     if (!blank && static_cast<unsigned char>(c) < 0x20) continue;

@@ -36,7 +36,8 @@ class ErrorReader {
   std::unique_ptr<const Rules> rules_;
 };
 
-/// As texts are compared: lower case, one blank between words, no control characters or colours.
+/// As texts are compared: lower case, one blank between words, no control characters, colours or
+/// backslashes before quotes.
 std::string folded_message(std::string_view text);
 
 }  // namespace flense::knowledge
