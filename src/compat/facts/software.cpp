@@ -105,6 +105,18 @@ const InstalledPackage* find_package(const Packages& packages, std::string_view 
   return at == packages.end() ? nullptr : at->second;
 }
 
+bool is_published_wheel(const Needs& image, const InstalledPackage& installed) {
+  const inventory::Package& package = installed.package;
+  if (package.type != "pip" || !knowledge::local_version(package.version).empty() ||
+      image.environment.contains("NVIDIA_TENSORFLOW_VERSION"))
+    return false;
+  // A package of conda leaves the metadata of a wheel too.
+  const std::string stem = package.name.substr(0, package.name.find('-'));
+  return std::ranges::none_of(image.packages, [&](const InstalledPackage& one) {
+    return one.package.type == "conda" && one.package.name.starts_with(stem);
+  });
+}
+
 bool has_package_like(const Packages& packages, std::initializer_list<std::string_view> stems) {
   return std::ranges::any_of(stems, [&](std::string_view stem) {
     const auto at = packages.lower_bound(stem);

@@ -32,6 +32,10 @@ bool has_package_like(const Packages& packages, std::initializer_list<std::strin
 /// "torch 2.6.0+cu124 (pip, PATH)".
 std::string describe(const inventory::InstalledPackage& installed);
 
+/// A wheel of PyPI, of which the tables speak: not conda's, not NVIDIA's own build
+/// ("2.14.0+nv23.10"), whose image has a variable for it.
+bool is_published_wheel(const needs::Needs& image, const inventory::InstalledPackage& installed);
+
 /// The build of PyTorch in the image.
 struct TorchBuild {
   std::string version;  ///< "2.6.0+cu124"

@@ -20,11 +20,12 @@ using needs::CodeFile;
 using needs::Needs;
 
 /// A file with device code that is not a CUDA or ROCm library: something else computes on a GPU.
-const CodeFile* other_gpu_code(const Needs& image) {
+const CodeFile* other_gpu_code(const Needs& image, const std::string& own) {
   constexpr std::array<std::string_view, 9> kVendors = {
       "libcu", "libnv", "libnpp", "libnccl", "libroc", "librccl", "libhip", "libMIOpen", "libamd"};
   for (const CodeFile& file : image.code) {
     const std::string_view name = base_name(file.path);
+    if (!own.empty() && file.path.contains(own)) continue;
     if (std::ranges::none_of(kVendors,
                              [&](std::string_view prefix) { return name.starts_with(prefix); }))
       return &file;
@@ -35,7 +36,36 @@ const CodeFile* other_gpu_code(const Needs& image) {
 struct CpuOnly {
   std::string name, evidence, fix, source;
   bool aside = false;
+  std::string own = {};  ///< folder of its device code, which it has and does not use
 };
+
+/// What is left of two distributions of one module; null where they hold different ones.
+const knowledge::VariantSetRow* one_module(const knowledge::Frameworks& frameworks,
+                                           const std::string& gpu, const std::string& other) {
+  const auto at = std::ranges::find_if(frameworks.variants, [&](const auto& row) {
+    return std::ranges::find(row.packages, gpu) != row.packages.end() &&
+           std::ranges::find(row.packages, other) != row.packages.end();
+  });
+  return at == frameworks.variants.end() ? nullptr : &*at;
+}
+
+/// Its wheels open CUDA's libraries at run time, and go on without a GPU where they are not there.
+void judge_tensorflow(const Question& question, std::vector<CpuOnly>& out) {
+  const Packages& packages = question.facts->packages;
+  const InstalledPackage* installed = find_package(packages, "tensorflow");
+  if (installed == nullptr || !is_published_wheel(question.image, *installed)) return;
+  const auto* row = question.tables.frameworks.cuda_of("tensorflow", installed->package.version);
+  if (row == nullptr || !question.facts->rocm_evidence.empty() ||
+      has_package_like(packages, {"nvidia-cuda-runtime", "nvidia-cublas"}))
+    return;
+  for (const inventory::Runtime& runtime : question.image.runtimes)
+    if (runtime.name == "CUDA runtime" || runtime.name == "cuBLAS" ||
+        runtime.name == "CUDA toolkit")
+      return;
+  out.push_back({"tensorflow " + installed->package.version,
+                 describe(*installed) + ", and no CUDA libraries", "install tensorflow[and-cuda]",
+                 row->source, false, "/tensorflow/"});
+}
 
 std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
   const Packages& packages = question.facts->packages;
@@ -46,10 +76,19 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
     const std::string local = knowledge::local_version(installed->package.version);
     if (!row.suffix.empty() && !local.starts_with(row.suffix)) continue;
     // The GPU build is a separate package, installed in addition.
-    if (find_package(packages, row.package + "-gpu") != nullptr) continue;
+    if (const auto* gpu = find_package(packages, row.package + "-gpu"); gpu != nullptr) {
+      const auto* set = one_module(question.tables.frameworks, row.package + "-gpu", row.package);
+      if (set != nullptr)
+        out.push_back({fmt::format("{} beside {}", row.package, gpu->package.name),
+                       fmt::format("{}; {}: {}", describe(*installed), describe(*gpu), set->effect),
+                       fmt::format("uninstall both, then install {} alone", gpu->package.name),
+                       set->source, true});
+      continue;
+    }
     out.push_back({fmt::format("{} {}", row.package, installed->package.version),
                    describe(*installed), row.fix, row.source, row.aside});
   }
+  judge_tensorflow(question, out);
   const InstalledPackage* jax = find_package(packages, "jax");
   const InstalledPackage* jaxlib = find_package(packages, "jaxlib");
   if (jax != nullptr && !has_package_like(packages, {"jax-cuda", "jax-rocm", "jax-metal"}) &&
@@ -158,7 +197,7 @@ void rule_framework_cpu_only(const Question& question, std::vector<Check>& check
     Check check;
     check.id = "framework-cpu-only";
     check.evidence = {{"image", framework.evidence}};
-    const CodeFile* other = other_gpu_code(question.image);
+    const CodeFile* other = other_gpu_code(question.image, framework.own);
     if (other != nullptr)
       check.evidence.push_back({"image", "device code of other software: " + other->path});
     const bool mild = framework.aside || other != nullptr;

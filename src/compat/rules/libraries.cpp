@@ -13,16 +13,18 @@ using needs::MissingLibrary;
 using needs::RunTimeCompiler;
 
 constexpr std::size_t kLibrariesShown = 5;
+constexpr std::string_view kLibc = "libc.so.6";  // an image with musl has none
 
-/// Libraries without which a framework does not reach a GPU. TensorRT is not among them: providers
-/// for it lie in wheels that work without.
-bool is_gpu_library(std::string_view name) {
+/// Libraries without which a framework does not load or reach a GPU. TensorRT is not among them:
+/// providers for it lie in wheels that work without.
+bool is_vital_library(std::string_view name) {
   constexpr std::array<std::string_view, 20> kStems = {
       "libcudart",   "libcublas",   "libcudnn",  "libcufft",    "libcurand",
       "libcusolver", "libcusparse", "libnccl",   "libnvrtc",    "libnvJitLink",
       "libcupti",    "libnvshmem",  "libcufile", "libamdhip64", "libhsa-runtime64",
       "librocblas",  "libhipblas",  "libMIOpen", "librccl",     "librocsolver"};
-  return std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); });
+  return name == kLibc ||
+         std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); });
 }
 
 std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
@@ -48,8 +50,10 @@ void report(const std::vector<const MissingLibrary*>& missing, bool core,
                       : fmt::format("{} and {} more of the needed libraries are not in the image",
                                     missing[0]->library, missing.size() - 1);
   check.evidence = evidence_of(missing);
-  check.fix = core ? "install the libraries of the CUDA or ROCm that the framework was built with"
-                   : "install them if the files that ask for them are used";
+  check.fix = core && std::ranges::find(missing, kLibc, &MissingLibrary::library) != missing.end()
+                  ? "use an image with glibc: the framework's wheels are built for it"
+              : core ? "install the libraries of the CUDA or ROCm that the framework was built with"
+                     : "install them if the files that ask for them are used";
   check.source = core ? "dynamic sections of the framework's core libraries"
                       : "dynamic sections of the image's files";
   checks.push_back(std::move(check));
@@ -72,8 +76,8 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   }
   std::vector<const MissingLibrary*> core, others;
   for (const MissingLibrary& missing : question.image.missing_libraries) {
-    const bool vital =
-        is_gpu_library(missing.library) && question.tables.frameworks.is_core_library(missing.user);
+    const bool vital = is_vital_library(missing.library) &&
+                       question.tables.frameworks.is_core_library(missing.user);
     (vital ? core : others).push_back(&missing);
   }
   report(core, true, checks);

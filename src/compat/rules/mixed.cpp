@@ -66,6 +66,41 @@ bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>
   return true;
 }
 
+/// Wheels that bring no CUDA, where the image has another major only. True when it found something.
+bool judge_wheels(const Question& question, const Majors& cuda, std::vector<Check>& checks) {
+  if (cuda.empty()) return false;
+  bool found = false;
+  for (const std::string_view name : {"tensorflow", "onnxruntime-gpu"}) {
+    const InstalledPackage* installed = find_package(question.facts->packages, name);
+    if (installed == nullptr || !is_published_wheel(question.image, *installed)) continue;
+    const auto* row = question.tables.frameworks.cuda_of(name, installed->package.version);
+    const auto major = row != nullptr ? first_number(row->cuda) : std::nullopt;
+    if (!major || cuda.contains(*major)) continue;
+    // ONNX Runtime has feeds of the same versions for another CUDA; its provider links what it
+    // needs.
+    constexpr std::string_view kProvider = "libonnxruntime_providers_cuda.so";
+    const auto& missing = question.image.missing_libraries;
+    if (name != "tensorflow" &&
+        std::ranges::any_of(question.image.code,
+                            [&](const auto& file) { return file.path.ends_with(kProvider); }) &&
+        std::ranges::none_of(missing,
+                             [&](const auto& one) { return one.user.ends_with(kProvider); }))
+      continue;
+    Check check = mixed(fmt::format("{} {} is built for CUDA {}, and the image has CUDA {}", name,
+                                    installed->package.version, row->cuda, cuda.begin()->first),
+                        fmt::format("install CUDA {}, or the version that is built for CUDA {}",
+                                    row->cuda, cuda.begin()->first));
+    check.verdict = Verdict::kFail;
+    check.evidence = {{"image", describe(*installed)},
+                      {"image", cuda.begin()->second.evidence},
+                      {"table", fmt::format("built with CUDA {}", row->cuda)}};
+    check.source = row->source;
+    checks.push_back(std::move(check));
+    found = true;
+  }
+  return found;
+}
+
 bool judge_conda(const Packages& packages, std::vector<Check>& checks) {
   const InstalledPackage *conda = nullptr, *pip = nullptr;
   for (const std::string_view name : {"cudatoolkit", "cuda-cudart", "cuda-runtime"})
@@ -127,7 +162,8 @@ void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   if (!question.image.contents)
     return;  // one variable of the configuration cannot contradict itself
   const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
-  bool found = judge_cuda(question, cuda, checks);
+  bool found = judge_wheels(question, cuda, checks);
+  found = judge_cuda(question, cuda, checks) || found;
   if (!found) found = judge_conda(question.facts->packages, checks);
   found = judge_cudnn(question, checks) || found;
   if (found || cuda.empty()) return;
