@@ -2,6 +2,7 @@
 // in their way.
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/format.h"
 #include "base/path.h"
@@ -53,8 +54,13 @@ bool is_legacy_image(const needs::Needs& image) {
   return variable(image, "CUDA_VERSION") && !variable(image, "NVIDIA_REQUIRE_CUDA");
 }
 
+struct Trouble {
+  std::string text;  ///< empty: none
+  bool certain = true;
+};
+
 /// A GPU of one machine, named in an image for many.
-std::string foreign_uuid(const Question& question, std::string_view uuid) {
+Trouble foreign_uuid(const Question& question, std::string_view uuid) {
   const auto gpus = nvidia_gpus(question.host);
   const bool there = std::ranges::any_of(
       gpus, [&](const host::Gpu* gpu) { return gpu->uuid.value && *gpu->uuid.value == uuid; });
@@ -62,26 +68,46 @@ std::string foreign_uuid(const Question& question, std::string_view uuid) {
     return gpu->uuid.value.has_value();
   });
   if (there) return {};
-  return fmt::format(
-      "NVIDIA_VISIBLE_DEVICES of the image names {}, {}", uuid.substr(0, 48),
-      known && uuid.starts_with("GPU-") ? "which the host does not have" : "a GPU of one machine");
+  const bool certain = known && uuid.starts_with("GPU-");
+  return {fmt::format("NVIDIA_VISIBLE_DEVICES of the image names {}, {}", uuid.substr(0, 48),
+                      certain ? "which the host does not have" : "a GPU of one machine"),
+          certain};
 }
 
-std::string devices_trouble(const Question& question) {
+/// "0:1" and "MIG-…".
+bool names_mig(std::string_view word) {
+  const std::size_t colon = word.find(':');
+  return word.starts_with("MIG-") ||
+         (colon != std::string_view::npos && index_of(word.substr(0, colon)) &&
+          index_of(word.substr(colon + 1)));
+}
+
+bool mig_is_off(const host::Profile& host) {
+  const auto gpus = nvidia_gpus(host);
+  return !gpus.empty() &&
+         std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return gpu->mig.value == false; });
+}
+
+Trouble devices_trouble(const Question& question) {
   const auto value = variable(question.image, "NVIDIA_VISIBLE_DEVICES");
   if (!value && is_legacy_image(question.image) && question.launcher != Launcher::kEnroot)
     return {};
-  if (!value) return "the image does not set NVIDIA_VISIBLE_DEVICES, and no GPU is injected";
+  if (!value) return {"the image does not set NVIDIA_VISIBLE_DEVICES, and no GPU is injected"};
   if (value->empty() || *value == "void")
-    return fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image means that nothing is injected",
-                       *value);
+    return {fmt::format("NVIDIA_VISIBLE_DEVICES={} of the image means that nothing is injected",
+                        *value)};
   if (*value == "none")
-    return "NVIDIA_VISIBLE_DEVICES=none of the image means driver libraries but no GPU";
+    return {"NVIDIA_VISIBLE_DEVICES=none of the image means driver libraries but no GPU"};
   for (const std::string_view word : words_of(*value)) {
+    if (names_mig(word) && mig_is_off(question.host))
+      return {
+          fmt::format("NVIDIA_VISIBLE_DEVICES of the image names the MIG device {}, and no GPU "
+                      "of the host is in MIG mode",
+                      word.substr(0, 48))};
     if (word.starts_with("GPU-") || word.starts_with("MIG-")) return foreign_uuid(question, word);
     if (const auto index = index_of(word); index && *index >= gpu_count(question.host))
-      return fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",
-                         *index, gpu_count(question.host));
+      return {fmt::format("NVIDIA_VISIBLE_DEVICES of the image names GPU {}, and the host has {}",
+                          *index, gpu_count(question.host))};
   }
   return {};
 }
@@ -93,7 +119,7 @@ void judge_injection(const Question& question, std::vector<Check>& checks) {
   check.evidence = {{"image", value ? fmt::format("NVIDIA_VISIBLE_DEVICES={}", value->substr(0, 80))
                                     : "NVIDIA_VISIBLE_DEVICES is not set"},
                     {"launcher", traits(question.launcher).source}};
-  const std::string trouble = devices_trouble(question);
+  const auto [trouble, certain] = devices_trouble(question);
   if (trouble.empty()) {
     check.message =
         fmt::format("{} injects the GPUs that the image asks for", to_string(question.launcher));
@@ -102,7 +128,7 @@ void judge_injection(const Question& question, std::vector<Check>& checks) {
     check.message = trouble + ", unless --gpus names them";
     check.fix = "docker run --gpus all";
   } else {
-    check.verdict = Verdict::kFail;
+    check.verdict = certain ? Verdict::kFail : Verdict::kUnknown;
     check.message = trouble;
     check.fix = "set NVIDIA_VISIBLE_DEVICES=all for the container";
   }
@@ -150,6 +176,32 @@ bool grants(const std::vector<std::string>& granted, std::string_view capability
          (capability == "graphics" && has("display"));
 }
 
+/// A word that the hook does not know ends the start.
+void judge_words(const Question& question, const std::vector<std::string>& granted, bool perhaps,
+                 const Check& pattern, std::vector<Check>& checks) {
+  constexpr std::array<std::string_view, 8> kKnown = {"compute", "compat32", "graphics", "utility",
+                                                      "video",   "display",  "all",      "ngx"};
+  const bool enroot = question.launcher == Launcher::kEnroot;
+  const auto known = std::span(kKnown).first(kKnown.size() - (enroot ? 1 : 0));
+  const auto other = std::ranges::find_if(granted, [&](const std::string& word) {
+    return std::ranges::find(known, word) == known.end();
+  });
+  const bool all = std::ranges::find(granted, "all") != granted.end();
+  const bool odd = other != granted.end();
+  if (all ? granted.size() == 1 || enroot : !odd) return;
+  Check check = pattern;
+  check.verdict = all || perhaps ? Verdict::kWarn : Verdict::kFail;
+  check.message =
+      all ? "older versions of the container toolkit start nothing whose capabilities name 'all' "
+            "beside others (unsupported capabilities found)"
+          : fmt::format(
+                "{} does not start the image: '{}' is no capability of the driver "
+                "(unsupported capabilities found)",
+                to_string(question.launcher), other->substr(0, 40));
+  check.fix = all ? "set NVIDIA_DRIVER_CAPABILITIES=all" : "take the word out of the variable";
+  checks.push_back(std::move(check));
+}
+
 /// "550.54.15" of "libcuda.so.550.54.15".
 std::string_view version_in_name(std::string_view path) {
   const std::string_view name = base_name(path);
@@ -179,6 +231,13 @@ Baked judge_baked(const Question& question, const needs::Sighting& file) {
         fmt::format("/{} of driver {} is baked into the image, and the host's driver is unknown",
                     file.path, version),
         remove};
+  // Windows's library is libcuda.so.1.1 there, whatever its driver's version is.
+  if (on_wsl(question.host) == Answer::kYes)
+    return {Verdict::kFail,
+            fmt::format("/{} of a Linux driver is baked into the image and hides the library of "
+                        "Windows's driver",
+                        file.path),
+            remove};
   const int order = compare_versions(version, driver->version);
   if (order == 0)
     return {Verdict::kWarn,
@@ -235,7 +294,10 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
   const auto fix = [&](std::string_view capability) {
     return fmt::format("set NVIDIA_DRIVER_CAPABILITIES={},{}", fmt::join(granted, ","), capability);
   };
-  bool all = true;
+  const std::size_t before = checks.size();
+  judge_words(question, granted, perhaps,
+              {"driver-capabilities", Verdict::kOk, "", evidence, "", kCapabilitiesSource}, checks);
+  bool all = checks.size() == before;
   if (cuda && !grants(granted, "compute")) {
     all = false;
     checks.push_back({"driver-capabilities", perhaps ? Verdict::kWarn : Verdict::kFail,
