@@ -35,7 +35,7 @@ struct BranchRow {
 
 struct ModuleKindRow {
   std::string kind;                         ///< "open", "proprietary"
-  std::vector<std::string> does_not_drive;  ///< code names of architectures: "Blackwell"
+  std::vector<std::string> does_not_drive;  ///< code names or products: "Blackwell", "GH200"
   std::string source;
 };
 

@@ -239,7 +239,12 @@ void rule_module_kind(const Question& question, std::vector<Check>& checks) {
     const ArchitectureRow* row = row_of(question, kind);
     for (const knowledge::ModuleKindRow& rule : question.tables.drivers.module_kinds) {
       const auto& excluded = rule.does_not_drive;
-      if (row == nullptr || std::ranges::find(excluded, row->codename) == excluded.end()) continue;
+      // Of Hopper the one with a Grace processor alone: "NVIDIA GH200 480GB".
+      const std::string product = kind.gpu->name.value.value_or("");
+      if (row == nullptr || std::ranges::none_of(excluded, [&](const std::string& word) {
+            return word == row->codename || product.contains(word);
+          }))
+        continue;
       if (module.value && *module.value != rule.kind) continue;
       Check check = check_of("module-kind", kind, rule.source);
       check.verdict = module.value ? Verdict::kFail : Verdict::kUnknown;

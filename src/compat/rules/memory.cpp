@@ -11,10 +11,17 @@ namespace flense::compat {
 
 namespace {
 
-/// The most that the largest of `instances` MIG slices of a GPU can have. GPUs with MIG have up to
-/// eight slices of memory and seven of compute; sizes are 1, 2, 4 and 8 slices of memory.
-std::uint64_t largest_slice(std::uint64_t memory, std::uint64_t instances) {
+/// MIG User Guide, supported profiles: these have four slices of memory, and all others eight.
+bool has_quarters(const host::Gpu& gpu) {
+  const std::string name = gpu.name.value.value_or("");
+  return name.contains("A30") || name.contains("RTX PRO 6000");
+}
+
+/// The most that the largest of `instances` MIG slices of a GPU can have. Of eight slices of memory
+/// and seven of compute, or of four; sizes are 1, 2, 4 and 8 slices of memory.
+std::uint64_t largest_slice(std::uint64_t memory, std::uint64_t instances, bool quarters) {
   if (instances <= 1) return memory;
+  if (quarters) return instances <= 3 ? memory / 2 : memory / 4;
   if (instances <= 5) return memory / 2;
   return instances == 6 ? memory / 4 : memory / 8;
 }
@@ -40,7 +47,9 @@ Room room_of(const host::Profile& host) {
     const bool mig = gpu.mig.value.value_or(false);
     const std::uint64_t slices = mig ? gpu.mig_instances.value.value_or(1) : 0;
     const std::uint64_t partitions = std::max<std::uint64_t>(1, gpu.partitions.value.value_or(1));
-    const std::uint64_t most = slices > 0 ? largest_slice(memory, slices) : memory / partitions;
+    const bool quarters = has_quarters(gpu);
+    const std::uint64_t most =
+        slices > 0 ? largest_slice(memory, slices, quarters) : memory / partitions;
     if (most > out.most) {
       out.most = most;
       out.evidence = fmt::format("{} with {}", gpu_text(gpu), human_bytes(memory));
@@ -51,7 +60,7 @@ Room room_of(const host::Profile& host) {
       if (partitions > 1) out.evidence += fmt::format(", cut into {} partitions", partitions);
     }
     out.slices = out.slices || slices > 0;
-    out.least = std::min(out.least, slices > 0 ? memory / 8 : most);
+    out.least = std::min(out.least, slices > 0 ? memory / (quarters ? 4 : 8) : most);
     out.all += std::min(memory, std::numeric_limits<std::uint64_t>::max() - out.all);
   }
   return out;

@@ -320,6 +320,11 @@ void rule_cpu_level(const Question& question, std::vector<Check>& checks) {
     judge_level(question.image.cpu->level,
                 fmt::format("{} states {}", question.image.cpu->path, question.image.cpu->level),
                 "property note of the image's file", question, checks);
+  } else if (const std::size_t variant = question.image.platform.find("amd64/v");
+             variant != std::string::npos) {
+    judge_level("x86-64-" + question.image.platform.substr(variant + 6),
+                "platform " + question.image.platform,
+                "OCI image index specification, platform variants", question, checks);
   } else {
     for (const Seen& seen : versions_of(question.image, "distribution"))
       if (const auto* row = question.tables.cpu_isa.baseline(seen.version)) {
