@@ -18,9 +18,10 @@ using text::Json;
 class Labels {
  public:
   Labels(const Json& labels, std::string_view node) : node_(node) {
-    static constexpr std::array<std::string_view, 7> kKinds = {
-        "nvidia.com/",         "amd.com/",          "beta.amd.com/", "feature.node.kubernetes.io/",
-        "node.kubernetes.io/", "cloud.google.com/", "kubernetes.io/"};
+    static constexpr std::array<std::string_view, 9> kKinds = {
+        "nvidia.com/",         "amd.com/",          "beta.amd.com/",  "feature.node.kubernetes.io/",
+        "node.kubernetes.io/", "cloud.google.com/", "kubernetes.io/", "beta.kubernetes.io/",
+        "karpenter.k8s.aws/"};
     for (const auto& [key, value] : labels.members())
       if (value.is_string() &&
           std::ranges::any_of(kKinds, [&, name = std::string_view(key)](auto kind) {
@@ -306,8 +307,11 @@ void read_pci(const Labels& labels, Profile& out) {
 /// What the cloud says about its machine, where the node itself says nothing.
 void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, const std::string& name,
                 Profile& out) {
-  constexpr std::string_view kType = "node.kubernetes.io/instance-type";
+  // Nodes of older clusters have the second alone.
+  std::string_view kind = "node.kubernetes.io/instance-type";
+  if (labels.value(kind).empty()) kind = "beta.kubernetes.io/instance-type";
   constexpr std::string_view kAccelerator = "cloud.google.com/gke-accelerator";
+  constexpr std::string_view kCount = "karpenter.k8s.aws/instance-gpu-count";
   // "aws:///us-east-1a/i-0123", "gce://…", "azure://…"; without it instance types still differ.
   const std::string_view id = node["spec"]["providerID"].text();
   const std::size_t scheme = id.find("://");
@@ -315,21 +319,26 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
   if (told == "gce") told = "gcp";
   for (const std::string& provider : tables.known.instances.providers()) {
     if (!told.empty() && told != provider) continue;
-    const knowledge::InstanceType* type =
-        tables.known.instances.find(provider, labels.value(kType));
+    const knowledge::InstanceType* type = tables.known.instances.find(provider, labels.value(kind));
     if (type == nullptr) continue;
     add_instance(tables.known.gpus, *type,
-                 fmt::format("{} {}; {}", labels.evidence(kType), type->type, type->source), out);
+                 fmt::format("{} {}; {}", labels.evidence(kind), type->type, type->source), out);
     return;
   }
-  const Text accelerator = labels.text(kAccelerator);
+  Text accelerator = labels.text(kAccelerator);
+  if (!accelerator.value && labels.value("karpenter.k8s.aws/instance-gpu-manufacturer") == "nvidia")
+    accelerator = labels.text("karpenter.k8s.aws/instance-gpu-name");
   if (!accelerator.value) return;
   Gpu gpu;
   gpu.vendor = "nvidia";
   gpu.name = accelerator;
   gpu.architecture = tables.architecture_of(*accelerator.value);
-  out.gpus.push_back(std::move(gpu));
-  out.gpu_count = Number::unknown(fmt::format("node {} has no label that counts its GPUs", name));
+  const auto count = labels.number(kCount).value_or(0);
+  const bool counted = count > 0 && count <= kMaxGpusOfNode;
+  out.gpu_count =
+      counted ? Number::known(count, labels.evidence(kCount))
+              : Number::unknown(fmt::format("node {} has no label that counts its GPUs", name));
+  out.gpus.insert(out.gpus.end(), counted ? count : 1, gpu);
 }
 
 /// The device plugin's count says how many GPUs there are, and the cloud which.

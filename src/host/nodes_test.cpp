@@ -257,6 +257,26 @@ TEST(Kubernetes, TheCloudNamesTheGpusThatTheDevicePluginCounts) {
   EXPECT_FALSE(profiles[3].gpus[0].name.value);
 }
 
+// Kubernetes, well-known labels: beta.kubernetes.io/instance-type is the name that
+// node.kubernetes.io/instance-type had. Karpenter, well-known labels: the GPU and its count.
+TEST(Kubernetes, OlderLabelsAndKarpentersNameTheGpus) {
+  const auto gpu = [](const char* maker, const char* name) {
+    return fmt::format(R"("karpenter.k8s.aws/instance-gpu-manufacturer": "{}",
+      "karpenter.k8s.aws/instance-gpu-name": "{}", "karpenter.k8s.aws/instance-gpu-count": "4")",
+                       maker, name);
+  };
+  const auto profiles =
+      read(list({node("old", R"("beta.kubernetes.io/instance-type": "p5.48xlarge")"),
+                 node("karpenter", gpu("nvidia", "l40s")), node("other", gpu("habana", "h100"))}));
+  EXPECT_EQ(profiles[0].gpus.size(), 8u);
+  EXPECT_THAT(profiles[0].gpus.at(0).architecture.value, Optional(text("9.0")));
+  EXPECT_THAT(profiles[0].gpus.at(0).architecture.evidence, HasSubstr("beta.kubernetes.io"));
+  EXPECT_EQ(profiles[1].gpus.size(), 4u);
+  EXPECT_THAT(profiles[1].gpus.at(3).architecture.value, Optional(text("8.9")));
+  EXPECT_THAT(profiles[1].gpu_count.value, Optional(4u));
+  EXPECT_TRUE(profiles[2].gpus.empty());
+}
+
 // slurm.conf(5), AccountingStorageTRES: gres/gpu is tracked with and without its type; a site that
 // does not show Gres still has CfgTRES.
 TEST(Slurm, CfgTresTellsTheGpusWhereGresDoesNot) {
