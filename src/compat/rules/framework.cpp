@@ -55,7 +55,9 @@ void judge_tensorflow(const Question& question, std::vector<CpuOnly>& out) {
   const InstalledPackage* installed = find_package(packages, "tensorflow");
   if (installed == nullptr || !is_published_wheel(question.image, *installed)) return;
   const auto* row = question.tables.frameworks.cuda_of("tensorflow", installed->package.version);
-  if (row == nullptr || !question.facts->rocm_evidence.empty() ||
+  // Without a container the machine's own CUDA is there too.
+  if (row == nullptr || question.launcher == Launcher::kNone ||
+      !question.facts->rocm_evidence.empty() ||
       has_package_like(packages, {"nvidia-cuda-runtime", "nvidia-cublas"}))
     return;
   for (const inventory::Runtime& runtime : question.image.runtimes)

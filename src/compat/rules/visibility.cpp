@@ -232,7 +232,7 @@ Baked judge_baked(const Question& question, const needs::Sighting& file) {
                     file.path, version),
         remove};
   // Windows's library is libcuda.so.1.1 there, whatever its driver's version is.
-  if (on_wsl(question.host) == Answer::kYes)
+  if (on_wsl(question.host) == Answer::kYes && base_name(file.path).starts_with("libcuda.so."))
     return {Verdict::kFail,
             fmt::format("/{} of a Linux driver is baked into the image and hides the library of "
                         "Windows's driver",
