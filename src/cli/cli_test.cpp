@@ -254,8 +254,9 @@ TEST_F(CliTest, ExplainsChecksAndErrors) {
 }
 
 TEST_F(CliTest, ExplainsByTheUsersOwnRows) {
-  image::fixture::write_file(dir_ / "errors.json",
-                             R"({"errors": {"rows": [{"api": "site", "messages": ["gpu quota gone"],
+  image::fixture::write_file(
+      dir_ / "errors.json",
+      R"({"errors": {"rows": [{"id": "site-quota", "api": "site", "messages": ["gpu quota gone"],
                                  "cause": "the project's share is used up", "fix": "ask"}]}})");
   const std::string data = (dir_ / "errors.json").parent_path().string();
   EXPECT_EQ(call({"explain", "gpu quota gone"}).status, 2);
@@ -278,7 +279,8 @@ TEST_F(CliTest, TheUsersOwnRowsAreSeenByEachCommandWithData) {
       "gpu": "z900", "count": 2, "memory_gib": 96, "cpu": "x86_64"}]}})");
   table("cuda_driver.json",
         R"({"branches": {"rows": [{"branch": 777, "cuda_native": "14.7", "type": "NFB"}]}})");
-  table("errors.json", R"({"errors": {"rows": [{"api": "site", "messages": ["gpu quota gone"],
+  table("errors.json",
+        R"({"errors": {"rows": [{"id": "site-quota", "api": "site", "messages": ["gpu quota gone"],
       "cause": "the project's share is used up", "fix": "ask"}]}})");
   image::fixture::write_file(dir_ / "Dockerfile", "FROM debian:12\n");
   const std::string data = (dir_ / "tables").string(), file = (dir_ / "Dockerfile").string(),

@@ -49,6 +49,7 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
   check.fix =
       "use a driver that AMD's matrix names for this ROCm, or an image of a ROCm that it "
       "names for this driver";
+  const bool described = !question.host.system.kernel.value;
   const auto rows = question.tables.rocm.rows_of(driver.release);
   const auto fits = std::ranges::find_if(rows, [&](const auto* row) {
     return version_at_least(rocm.version, row->rocm_min) &&
@@ -60,10 +61,14 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
     check.fix = "check the image with its layers read";
   } else if (driver.release.empty()) {
     check.verdict = Verdict::kUnknown;
-    check.message = fmt::format(
-        "whether the host's amdgpu runs ROCm {} is unknown, as the driver has no version",
-        rocm.version);
-    check.fix = "the kernel's own driver is outside AMD's matrix: try it, or install amdgpu-dkms";
+    check.message =
+        fmt::format("whether the host's amdgpu runs ROCm {} is unknown, as {}", rocm.version,
+                    described ? "nobody named the driver" : "the driver has no version");
+    // On a machine that was looked at it is the kernel's own, with which much works.
+    check.decisive = described;
+    check.fix = described ? "name the driver, --host mi300x@6.10.5"
+                          : "the kernel's own driver is outside AMD's matrix: try it, or install "
+                            "amdgpu-dkms";
   } else if (fits != rows.end()) {
     check.message = fmt::format("AMD supports ROCm {} on amdgpu {}", rocm.version, driver.release);
     check.evidence.push_back({"table", range(**fits)});
@@ -90,7 +95,21 @@ void rule_rocm_gpu(const Question& question, std::vector<Check>& checks) {
   if (!concerns_amd(question)) return;
   const Seen& rocm = question.facts->rocm;
   const auto* row = question.tables.rocm.gpus_of(rocm.version);
-  if (row == nullptr) return;  // the driver's rule reports that the ROCm is unknown or new
+  if (row == nullptr) {
+    // Of a ROCm that is unknown or newer than the table the driver's rule speaks.
+    if (rocm.version.empty() || !version_at_least(question.tables.rocm.newest(), rocm.version))
+      return;
+    checks.push_back({"rocm-gpu",
+                      Verdict::kUnknown,
+                      fmt::format("which GPUs AMD lists for ROCm {} is unknown", rocm.version),
+                      {{"image", rocm.evidence},
+                       {"table", fmt::format("rocm.json, gpus ({}), has no row for it",
+                                             question.tables.tables.state("rocm"))}},
+                      "see AMD's list of supported GPUs for this release",
+                      "unknown facts are not judged"});
+    checks.back().decisive = false;
+    return;
+  }
   std::vector<std::string> seen;
   for (const host::Gpu* gpu : gpus_of(question.host, "amd")) {
     if (!gpu->architecture.value) continue;

@@ -68,6 +68,11 @@ Check without_driver(const Question& question, const std::vector<const host::Gpu
 
 std::string native_fix(const Question& question, const ImageCuda& wanted) {
   const knowledge::Drivers& drivers = question.tables.drivers;
+  if (on_wsl(question.host) == Answer::kYes)
+    return fmt::format(
+        "update Windows's driver to one of CUDA {} or newer (nvidia-smi shows it), or take an "
+        "image built for an older CUDA",
+        major_minor(wanted.version));
   const std::string minor = major_minor(wanted.version);
   const knowledge::ToolkitRow* row = drivers.toolkit(minor);
   if (row == nullptr)
