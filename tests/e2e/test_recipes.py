@@ -123,7 +123,7 @@ class Recipes(harness.Case):
                          "gke_a2_ultragpu_1": ("unknown", "unknown +driver-cuda", "fix: name the driver"),
                          "gke_n1_standard_4_1": ("unknown", "unknown +driver-cuda")}),
         "eks.json": (1, {"eks_p3_2xlarge_1": ("fail", "fail +arch-dropped: .*Volta"),
-                         "eks_g5_2xlarge_1": ("unknown", "unknown +device-code")}),
+                         "eks_g5_2xlarge_1": ("unknown", "unknown +driver-cuda")}),
         "aks.json": (1, {"aks_mi300x_1": ("fail", "fail +vendor-mismatch"),
                          "aks_nc4as_t4_1": ("unknown", "unknown +driver-cuda"),
                          "aks_nc6_1": ("unknown", "unknown +driver-missing")}),
@@ -242,6 +242,12 @@ class Recipes(harness.Case):
             self.cluster(name, "kubectl")
             self.verdicts(self.shell(command, status), **nodes)
 
+    @case("docs/commands/data.md", "flense check app.tar --host h100@550.54.15 --data tables")
+    def by_tables_of_ones_own(self, command):
+        harness.shutil.copy(self.image, self.path("app.tar"))
+        self.shell("flense data export tables", 0)
+        self.assertEqual(self.shell(command, 1), self.shell(command.replace(" --data tables", ""), 1))
+
     # examples
 
     @case("examples/batch/README.md", "flense check app.sif --host nodes.txt")
@@ -273,7 +279,8 @@ class Recipes(harness.Case):
 
         def met(labels, rule):
             value = labels.get(rule["key"])
-            return {"In": lambda: value in rule["values"], "Exists": lambda: value is not None,
+            return {"In": lambda: value in rule["values"], "NotIn": lambda: value not in rule["values"],
+                    "Exists": lambda: value is not None,
                     "Gt": lambda: value is not None and int(value) > int(rule["values"][0])}[rule["operator"]]()
 
         # The scheduler would take the nodes with a driver of CUDA 13, and none of the older ones.
