@@ -101,7 +101,7 @@ struct CheckInput {
 
 Result<CheckInput> understand_check(const CheckRequest& request, Io& io) {
   CheckInput out;
-  TRY(out.tables, tables_of(request, io));
+  TRY(out.tables, tables_of(request, io, judging_tables()));
   for (const auto* ids : {&request.allowances.unknown, &request.allowances.unsupported})
     for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
   TRY(out.format, format_of(request.json, request.format));

@@ -95,7 +95,7 @@ struct DiffInput {
 
 Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   DiffInput out;
-  TRY(out.tables, tables_of(request, io));
+  TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.format, format_of(request.json, request.format));
   if (!request.hosts.empty()) {
     TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));

@@ -130,7 +130,7 @@ Result<int> run_init(const InitRequest& request, Io& io) {
   if (request.words.empty())
     return usage_error("init needs a TEMPLATE", "flense init --list shows them");
   TRY(const scaffold::Template chosen, scaffold::find_template(request.words.front()));
-  TRY(const knowledge::Knowledge tables, tables_of(request, io));
+  TRY(const knowledge::Knowledge tables, tables_of(request, io, judging_tables()));
   TRY(const std::vector<host::Profile> hosts, hosts_for(request, tables));
   TRY(const scaffold::Project project, scaffold::make_project(chosen, hosts, tables));
   const std::string& directory = request.output;

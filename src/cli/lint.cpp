@@ -144,7 +144,7 @@ Result<lint::Policy> policy_of(const LintRequest& request, const knowledge::Lint
 
 Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   LintInput out;
-  TRY(out.tables, tables_of(request, io));
+  TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(request, out.rules));
   TRY(out.format, format_of(request.json, request.format));

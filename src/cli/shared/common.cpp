@@ -123,6 +123,12 @@ Result<knowledge::Knowledge> tables_of(const TableRequest& request, Io& io,
   return out;
 }
 
+std::vector<std::string_view> judging_tables() {
+  std::vector<std::string_view> out = knowledge::table_names();
+  std::erase_if(out, [](std::string_view name) { return name.starts_with("errors"); });
+  return out;
+}
+
 Result<std::string> format_of(bool json, const std::string& format) {
   if (json && !format.empty()) return fail(Code::kUsage, "--json and --format exclude each other");
   return json ? "json" : format.empty() ? "text" : format;

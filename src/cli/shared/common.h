@@ -55,6 +55,8 @@ Result<knowledge::OwnTables> own_tables_of(const TableRequest& request, const Io
 /// The tables, or those of `names`, under those files; tells which of their rows are old.
 Result<knowledge::Knowledge> tables_of(const TableRequest& request, Io& io,
                                        std::span<const std::string_view> names = {});
+/// The tables of verdicts: all but those of error messages, which explain and doctor read.
+std::vector<std::string_view> judging_tables();
 
 /// --format, or "json" for --json; a usage error when both are given.
 Result<std::string> format_of(bool json, const std::string& format);
