@@ -35,6 +35,17 @@ bool fits_variant(std::string_view wanted, std::string_view asked) {
   return fits(wanted, asked) || (wanted == "rocm" && asked.starts_with("rocm"));
 }
 
+/// Whether the path ends with a row; ".so" stands for each version.
+bool ends_with_one_of(const std::vector<std::string>& rows, std::string_view path) {
+  return std::ranges::any_of(rows, [&](const std::string& row) {
+    const std::size_t at = path.rfind(row);
+    if (row.empty() || at == std::string_view::npos) return false;
+    const std::string_view version = path.substr(at + row.size());
+    return (at == 0 || path[at - 1] == '/') &&
+           version.find_first_not_of(".0123456789") == std::string_view::npos;
+  });
+}
+
 }  // namespace
 
 Frameworks Frameworks::read(const TableSet& tables) {
@@ -87,6 +98,9 @@ Frameworks Frameworks::read(const TableSet& tables) {
   section("core_libraries").each([&](const Json& row) {
     out.core_libraries.push_back(text_at(row, "path"));
   });
+  section("imported_libraries").each([&](const Json& row) {
+    out.imported_libraries.push_back(text_at(row, "path"));
+  });
   section("feature_libraries").each([&](const Json& row) {
     out.feature_libraries.push_back(text_at(row, "stem"));
   });
@@ -130,10 +144,11 @@ const FrameworkLibcRow* Frameworks::libc_of(std::string_view package, std::strin
 }
 
 bool Frameworks::is_core_library(std::string_view path) const {
-  return std::ranges::any_of(core_libraries, [&](const std::string& end) {
-    if (end.empty() || !path.ends_with(end)) return false;
-    return path.size() == end.size() || path[path.size() - end.size() - 1] == '/';
-  });
+  return ends_with_one_of(core_libraries, path);
+}
+
+bool Frameworks::is_imported_library(std::string_view path) const {
+  return ends_with_one_of(imported_libraries, path);
 }
 
 bool Frameworks::is_feature_library(std::string_view path) const {

@@ -67,6 +67,8 @@ struct Frameworks {
   std::vector<FrameworkLibcRow> libc;
   std::vector<CpuOnlyRow> cpu_only;
   std::vector<std::string> core_libraries;  ///< ends of paths
+  /// Without these a package cannot be imported; what they run on a GPU may be a part of it.
+  std::vector<std::string> imported_libraries;  ///< ends of paths
   /// Stems of libraries that frameworks link for one feature, which most programs never use.
   std::vector<std::string> feature_libraries;
 
@@ -79,6 +81,7 @@ struct Frameworks {
   const FrameworkLibcRow* libc_of(std::string_view package, std::string_view version,
                                   std::string_view variant) const;
   bool is_core_library(std::string_view path) const;
+  bool is_imported_library(std::string_view path) const;
   bool is_feature_library(std::string_view path) const;
 };
 

@@ -101,6 +101,9 @@ TEST_F(TypedTables, BuildsByVersionVariantAndPlatform) {
   EXPECT_EQ(frameworks.libc_of("torch", "2.6.0", "cu126")->glibc, "2.28");
   EXPECT_TRUE(frameworks.is_core_library("opt/venv/lib/torch/lib/libtorch_cuda.so"));
   EXPECT_FALSE(frameworks.is_core_library("opt/lib/libmytorch_cuda.so"));
+  EXPECT_TRUE(frameworks.is_core_library("ctranslate2.libs/libctranslate2.so.4.5.0"));
+  EXPECT_FALSE(frameworks.is_core_library("libctranslate2.so.old"));
+  EXPECT_TRUE(frameworks.is_imported_library("site-packages/torchvision/_C.so"));
   EXPECT_TRUE(frameworks.is_core_library("usr/lib/python3/dist-packages/vllm/_C.abi3.so"));
   EXPECT_FALSE(frameworks.is_core_library("usr/lib/python3/dist-packages/myvllm/_C.abi3.so"));
 }

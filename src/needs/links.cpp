@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "base/path.h"
 #include "base/version_numbers.h"
@@ -17,6 +19,9 @@ namespace flense::needs {
 namespace {
 
 constexpr std::size_t kMostMissing = 200;
+constexpr std::size_t kMostUsers = 16;  ///< of one missing library, those with device code apart
+constexpr std::size_t kMostRows = 4000;
+constexpr std::size_t kMostSearches = 1000;  ///< of what a file loads before it asks
 
 /// Parts of packages that are built against a library which the package works without. A '/' at the
 /// end makes it a directory, else it is the beginning of a file name.
@@ -87,18 +92,60 @@ class Missing {
   Missing(const inventory::Survey& survey, std::vector<MissingLibrary>& out)
       : survey_(survey), out_(out) {}
 
-  void ask(const std::string& user, std::string_view library, std::string_view how) {
-    if (library.empty() || library.find('/') != std::string_view::npos) return;
-    if (inventory::is_driver_library(library) || survey_.has_library(library)) return;
-    const bool known = std::ranges::any_of(
-        out_, [&](const MissingLibrary& one) { return one.library == library; });
-    if (!known && out_.size() < kMostMissing)
-      out_.push_back({std::string(library), user, std::string(how)});
+  void ask_needed(const inventory::SurveyFile& user, std::string_view library) {
+    if (survey_.libraries.contains(library)) return;
+    const auto files = survey_.sonames.find(library);
+    if (files == survey_.sonames.end()) return ask(user, library, "DT_NEEDED");
+    if (loads_one_of(user, files->second)) return;
+    ask(user, library,
+        fmt::format("DT_NEEDED; {} has this SONAME, but not this name", *files->second.begin()));
+  }
+
+  void ask_opened(const inventory::SurveyFile& user, std::string_view library) {
+    if (!survey_.has_library(library)) ask(user, library, "dlopen");
   }
 
  private:
+  void ask(const inventory::SurveyFile& user, std::string_view library, std::string how) {
+    if (library.empty() || library.find('/') != std::string_view::npos) return;
+    if (inventory::is_driver_library(library)) return;
+    const auto at = users_.try_emplace(std::string(library), 0).first;
+    const bool code = !user.elf->code.empty();
+    if (users_.size() > kMostMissing || out_.size() == kMostRows) return;
+    if (!code && at->second == kMostUsers) return;
+    at->second += code ? 0 : 1;
+    out_.push_back({std::string(library), user.path, std::move(how)});
+  }
+
+  /// What `user` links, and what that links, names one of `files`: it is loaded before it is asked
+  /// for by its SONAME.
+  bool loads_one_of(const inventory::SurveyFile& user, const std::set<std::string>& files) {
+    if (++searches_ > kMostSearches) return true;
+    if (by_name_.empty())
+      for (const inventory::SurveyFile& file : survey_.files)
+        if (file.elf != nullptr)
+          for (const std::string_view name :
+               {base_name(file.path), std::string_view(file.elf->soname)})
+            by_name_.try_emplace(name, file.elf);
+    std::set<const inventory::ElfFacts*> seen = {user.elf};
+    std::vector<const inventory::ElfFacts*> open = {user.elf};
+    while (!open.empty()) {
+      const inventory::ElfFacts* const file = open.back();
+      open.pop_back();
+      for (const std::string& needed : file->needed) {
+        if (files.contains(needed)) return true;
+        const auto at = by_name_.find(needed);
+        if (at != by_name_.end() && seen.insert(at->second).second) open.push_back(at->second);
+      }
+    }
+    return false;
+  }
+
   const inventory::Survey& survey_;
   std::vector<MissingLibrary>& out_;
+  std::map<std::string, std::size_t> users_;  ///< of each missing library
+  std::map<std::string_view, const inventory::ElfFacts*> by_name_;
+  std::size_t searches_ = 0;
 };
 
 /// What a library opens by name and cannot do without. Any version of the opened library counts:
@@ -112,7 +159,7 @@ void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& surv
     if (opened.starts_with("libnccl.") || opened.starts_with("libcupti.")) continue;
     const std::size_t end = opened.find(".so");
     if (!survey.has_library(fmt::format("{}.so*", opened.substr(0, end))))
-      missing.ask(file.path, opened, "dlopen");
+      missing.ask_opened(file, opened);
   }
 }
 
@@ -205,7 +252,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users, N
     if (!loads || file.elf->machine != survey.machine || is_optional(file.path)) continue;
     ask_opened(file, survey, missing);
     if (variants[without_numbers(file.path)] > 1) continue;
-    for (const std::string& needed : file.elf->needed) missing.ask(file.path, needed, "DT_NEEDED");
+    for (const std::string& needed : file.elf->needed) missing.ask_needed(file, needed);
     own.ask(file, users, needs.too_new);
   }
 }

@@ -45,8 +45,42 @@ TEST_F(NeedsLinks, ALibraryThatIsNowhere) {
   const std::string user = site("cv2/cv2.abi3.so");
   EXPECT_THAT(needs_of(tar).missing_libraries,
               ElementsAre(MissingLibrary{"libGL.so.1", user, "DT_NEEDED"},
-                          MissingLibrary{"libgone.so.3", user, "DT_NEEDED"}))
-      << "driver libraries come from the host; one row for each library";
+                          MissingLibrary{"libgone.so.3", user, "DT_NEEDED"},
+                          MissingLibrary{"libGL.so.1", "usr/bin/other", "DT_NEEDED"}))
+      << "driver libraries come from the host";
+}
+
+// A file of another name has the SONAME: the loader takes it once it is loaded, and does not find
+// it.
+TEST_F(NeedsLinks, ALibraryThatLiesUnderAnotherName) {
+  Tar tar;
+  const std::string vision = site("torchvision/_C.so"), image = site("torchvision/image.so"),
+                    through = site("torchvision/through.so");
+  tar.file(site("torchvision.libs/libcudart.e8e8b82a.so.12"),
+           elf_file({.soname = "libcudart.so.12"}));
+  tar.file(vision, elf_file({.needed = {"libcudart.so.12"}}));
+  tar.file(image, elf_file({.needed = {"libcudart.e8e8b82a.so.12"}}));
+  tar.file(site("torchvision.libs/libone.so"),
+           elf_file({.soname = "libone.so", .needed = {"libcudart.e8e8b82a.so.12"}}));
+  tar.file(through, elf_file({.needed = {"libone.so", "libcudart.so.12"}}));
+  EXPECT_THAT(needs_of(tar).missing_libraries,
+              ElementsAre(MissingLibrary{
+                  "libcudart.so.12", vision,
+                  "DT_NEEDED; libcudart.e8e8b82a.so.12 has this SONAME, but not this name"}));
+}
+
+TEST_F(NeedsLinks, WhatALibraryOfAWheelOpensByName) {
+  Tar tar;
+  const std::string user = site("ctranslate2.libs/libctranslate2-bc15bf3f.so.4.5.0");
+  tar.file(user, elf_file({.soname = "libctranslate2-bc15bf3f.so.4.5.0"}));
+  EXPECT_THAT(needs_of(tar).missing_libraries,
+              ElementsAre(MissingLibrary{"libcublas.so.12", user, "dlopen"}));
+  Tar whole;
+  whole.file(user, elf_file({.soname = "libctranslate2-bc15bf3f.so.4.5.0"}));
+  whole.file(site("nvidia/cublas/lib/libcublas.so.12"), elf_file({.soname = "libcublas.so.12"}));
+  whole.file(site("nvidia/cublas/lib/libcublasLt.so.12"),
+             elf_file({.soname = "libcublasLt.so.12"}));
+  EXPECT_THAT(needs_of(whole).missing_libraries, IsEmpty());
 }
 
 // ld.so(8): "version `GLIBC_2.34' not found"; a version that only weak references ask for is none.

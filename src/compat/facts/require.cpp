@@ -158,7 +158,7 @@ bool has_terms(std::string_view alternative) {
 
 RequireResult evaluate_requirement(std::string_view expression, const RequireFacts& facts) {
   RequireResult last;
-  std::optional<RequireResult> unknown;
+  std::optional<RequireResult> unknown, first;
   bool done = false;
   std::string_view alternative;
   while (next_part(expression, ' ', alternative, done)) {
@@ -168,9 +168,11 @@ RequireResult evaluate_requirement(std::string_view expression, const RequireFac
     if (last.answer == Requirement::kMet) return last;
     if (last.answer == Requirement::kUnknown) unknown = last;
     if (last.answer == Requirement::kInvalid) break;
+    if (!first) first = last;
   }
   // An unknown alternative may have ended the evaluation before what failed after it.
-  return unknown ? *unknown : last;
+  if (unknown) return *unknown;
+  return last.answer == Requirement::kUnmet && first ? *first : last;
 }
 
 bool is_true_word(std::string_view text) {

@@ -28,7 +28,9 @@ enum class Requirement : std::uint8_t {
 
 struct RequireResult {
   Requirement answer = Requirement::kMet;
-  std::string term;  ///< the last that was not met, is unknown or invalid: "cuda >= 12.4"
+  /// What is unknown or invalid, or was not met: "cuda >= 12.4". Of several alternatives the first,
+  /// as nvidia-container-cli reports it.
+  std::string term;
 };
 RequireResult evaluate_requirement(std::string_view expression, const RequireFacts& facts);
 

@@ -175,7 +175,9 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
   if (!kind.arch) {
     Check check = check_of("arch-too-new", kind, "unknown facts are not judged");
     check.verdict = Verdict::kUnknown;
-    check.message = fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu));
+    check.message = kind.gpu->name.value
+                        ? fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu))
+                        : "which GPU it is, and of which architecture, is unknown";
     check.fix = "name its architecture: --host sm_90@550.54.15";
     checks.push_back(std::move(check));
     return;

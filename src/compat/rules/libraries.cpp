@@ -1,9 +1,14 @@
 // Do all programs that the image starts find their libraries and compilers?
 #include <algorithm>
 #include <array>
+#include <set>
 
+#include "base/path.h"
+#include "base/version_numbers.h"
+#include "compat/facts/image_facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
+#include "inventory/names/file_names.h"
 
 namespace flense::compat {
 
@@ -39,7 +44,45 @@ std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& miss
   return out;
 }
 
-void report(const std::vector<const MissingLibrary*>& missing, bool core,
+/// The user's path without what a wheel puts in its name.
+std::string plain_user(const MissingLibrary& missing) {
+  return fmt::format("{}/{}", parent_path(missing.user),
+                     inventory::plain_library_name(base_name(missing.user)));
+}
+
+bool is_vital(const Question& question, const MissingLibrary& missing) {
+  const auto& frameworks = question.tables.frameworks;
+  const std::string user = plain_user(missing);
+  // A directory without a configuration is no image: who starts it brings the C library.
+  if (missing.library == kLibc && question.image.platform.empty()) return false;
+  return is_vital_library(missing.library) &&
+         (frameworks.is_core_library(user) || frameworks.is_imported_library(user));
+}
+
+/// The CUDA of torch, where all that is missing is the runtime of another major, for extensions.
+std::string other_cuda(const Question& question,
+                       const std::vector<const MissingLibrary*>& missing) {
+  const auto& torch = question.facts->torch;
+  const std::string cuda = torch ? knowledge::cuda_of_variant(torch->variant) : std::string();
+  constexpr std::string_view kRuntime = "libcudart.so.";
+  const bool other = std::ranges::all_of(missing, [&](const MissingLibrary* one) {
+    return one->library.starts_with(kRuntime) &&
+           question.tables.frameworks.is_imported_library(plain_user(*one)) &&
+           first_number(one->library.substr(kRuntime.size())) != first_number(cuda);
+  });
+  return other ? cuda : std::string();
+}
+
+std::string fix_of(const Question& question, const std::vector<const MissingLibrary*>& core) {
+  if (std::ranges::find(core, kLibc, &MissingLibrary::library) != core.end())
+    return "use an image with glibc: the framework's wheels are built for it";
+  if (const std::string cuda = other_cuda(question, core); !cuda.empty())
+    return fmt::format("install the build of the package for CUDA {}, which torch is built for",
+                       cuda);
+  return "install the libraries of the CUDA or ROCm that the framework was built with";
+}
+
+void report(const Question& question, const std::vector<const MissingLibrary*>& missing, bool core,
             std::vector<Check>& checks) {
   if (missing.empty()) return;
   Check check;
@@ -50,10 +93,8 @@ void report(const std::vector<const MissingLibrary*>& missing, bool core,
                       : fmt::format("{} and {} more of the needed libraries are not in the image",
                                     missing[0]->library, missing.size() - 1);
   check.evidence = evidence_of(missing);
-  check.fix = core && std::ranges::find(missing, kLibc, &MissingLibrary::library) != missing.end()
-                  ? "use an image with glibc: the framework's wheels are built for it"
-              : core ? "install the libraries of the CUDA or ROCm that the framework was built with"
-                     : "install them if the files that ask for them are used";
+  check.fix =
+      core ? fix_of(question, missing) : "install them if the files that ask for them are used";
   check.source = core ? "dynamic sections of the framework's core libraries"
                       : "dynamic sections of the image's files";
   checks.push_back(std::move(check));
@@ -74,14 +115,16 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
     checks.push_back(std::move(check));
     return;
   }
+  // Of several users of a library the one that cannot do without it speaks for it.
   std::vector<const MissingLibrary*> core, others;
-  for (const MissingLibrary& missing : question.image.missing_libraries) {
-    const bool vital = is_vital_library(missing.library) &&
-                       question.tables.frameworks.is_core_library(missing.user);
-    (vital ? core : others).push_back(&missing);
-  }
-  report(core, true, checks);
-  report(others, false, checks);
+  std::set<std::string_view> seen;
+  for (const MissingLibrary& missing : question.image.missing_libraries)
+    if (is_vital(question, missing) && seen.insert(missing.library).second)
+      core.push_back(&missing);
+  for (const MissingLibrary& missing : question.image.missing_libraries)
+    if (seen.insert(missing.library).second) others.push_back(&missing);
+  report(question, core, true, checks);
+  report(question, others, false, checks);
   if (!core.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};

@@ -122,11 +122,17 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
   Check check{"require", Verdict::kOk, "", {}, "", ""};
   check.source = "libnvidia-container, requirement language; " + launcher.source;
   check.decisive = evaluated;
+  const bool unknown_mode = question.launcher == Launcher::kKubernetes && !evaluated &&
+                            !question.host.nvidia.toolkit_version.value;
   const std::string launching =
       question.launcher_assumed
           ? std::string(
                 "no launcher is known: the legacy hook (docker, enroot) evaluates it, CDI, "
                 "which current docker tries first, does not")
+      : unknown_mode
+          ? std::string(
+                "kubernetes: a container toolkit before 1.18 evaluates it by default, later ones, "
+                "by CDI, do not; the toolkit's version is unknown")
           : fmt::format("{} {}", who,
                         evaluated ? "has nvidia-container-cli evaluate it; the toolkit's default "
                                     "mode since 1.18 would not"
@@ -135,13 +141,14 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
                     {"host", driver ? driver->evidence : driver_unknown_reason(question.host)},
                     {"launcher", launching}};
   const std::string nobody =
-      question.launcher_assumed
+      question.launcher_assumed || unknown_mode
           ? ", which only launchers by the legacy hook refuse, not those by CDI"
           : fmt::format(", though {} does not evaluate it", who);
   switch (found.answer) {
     case Requirement::kMet:
-      check.message = fmt::format("the requirement in {} is met{}", found.variable,
-                                  evaluated || question.launcher_assumed ? std::string() : nobody);
+      check.message = fmt::format(
+          "the requirement in {} is met{}", found.variable,
+          evaluated || question.launcher_assumed || unknown_mode ? std::string() : nobody);
       break;
     case Requirement::kUnknown:
       check.verdict = Verdict::kUnknown;

@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/path.h"
+#include "inventory/names/file_names.h"
 
 namespace flense::inventory {
 
@@ -79,10 +80,6 @@ constexpr std::array<Product, 15> kProducts = {{
     {"CuPy", {}, kCupyPypi, {}, {}, ""},
 }};
 
-bool is_hex_digit(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'f');
-}
-
 bool name_matches(std::string_view pattern, std::string_view name) {
   if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
   return name == pattern;
@@ -93,27 +90,21 @@ bool any_matches(Names patterns, std::string_view name) {
                      [&](std::string_view pattern) { return name_matches(pattern, name); });
 }
 
-/// "12.4.127" of "libcudart.so.12.4.127", "libcudart-9335f6a2.so.12.4.127" (auditwheel) and
-/// "libcudart.9335f6a2.so.12.4.127" (PyTorch's own wheels);
-/// nullopt when the file is another library, empty text when it has no version.
+/// "12.4.127" of "libcudart.so.12.4.127" and of its names in wheels; nullopt when the file is
+/// another library, empty text when it has no version.
 std::optional<std::string_view> library_version(std::string_view file, std::string_view stem) {
   if (!file.starts_with(stem)) return std::nullopt;
-  file.remove_prefix(stem.size());
-  constexpr std::size_t kHash = 8;
-  if (file.starts_with('-') || (file.starts_with('.') && !file.starts_with(".so"))) {
-    const std::string_view hash = file.substr(1, kHash);
-    if (hash.size() != kHash || !std::all_of(hash.begin(), hash.end(), is_hex_digit))
-      return std::nullopt;
-    file.remove_prefix(1 + kHash);
-  }
+  const std::string plain = plain_library_name(file);
+  if (plain.size() < stem.size()) return std::nullopt;
+  file = file.substr(file.size() - (plain.size() - stem.size()));
   if (!file.starts_with(".so")) return std::nullopt;
   file.remove_prefix(3);
   if (file.empty()) return file;
   if (file.size() < 2 || file.front() != '.' || !is_digit(file[1])) return std::nullopt;
   file.remove_prefix(1);
-  const bool plain =
+  const bool numbers =
       std::all_of(file.begin(), file.end(), [](char c) { return is_digit(c) || c == '.'; });
-  if (!plain) return std::nullopt;
+  if (!numbers) return std::nullopt;
   return file;
 }
 

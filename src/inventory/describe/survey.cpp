@@ -77,20 +77,22 @@ std::string_view Survey::text_at(std::string_view path) const {
 }
 
 bool Survey::has_library(std::string_view name) const {
-  if (!name.ends_with('*')) return libraries.contains(name);
+  if (!name.ends_with('*')) return libraries.contains(name) || sonames.contains(name);
   name.remove_suffix(1);
-  const auto at = libraries.lower_bound(name);
-  return at != libraries.end() && at->starts_with(name);
+  const auto file = libraries.lower_bound(name);
+  if (file != libraries.end() && file->starts_with(name)) return true;
+  const auto soname = sonames.lower_bound(name);
+  return soname != sonames.end() && soname->first.starts_with(name);
 }
 
 Survey survey(const image::Image& image, const Contents& contents) {
-  Survey out{image, contents, environment(image), library_paths(image), 0, {}, {}};
+  Survey out{image, contents, environment(image), library_paths(image), 0, {}, {}, {}};
   contents.for_each_file([&](const VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     const ElfFacts* elf = contents.elf(file.content);
     const bool stub = has_component(parent_path(file.path), "stubs");
     if (!stub && name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
-    if (!stub && elf != nullptr && !elf->soname.empty()) out.libraries.insert(elf->soname);
+    if (!stub && elf != nullptr && !elf->soname.empty()) out.sonames[elf->soname].emplace(name);
     if (file.first && (elf != nullptr || is_driver_library(name) || is_weights_file(file.path)))
       out.files.push_back({std::string(file.path), file.size, elf});
   });

@@ -31,9 +31,12 @@ struct Survey {
   /// Regular files, each content once: ELF files, and those whose name says that they matter here
   /// (model weights, libraries of the driver).
   std::vector<SurveyFile> files;
-  /// Names under which a library can be found somewhere, directories of stubs apart: file names,
-  /// names of links that lead to a file, SONAMEs.
+  /// Names under which the loader can find a library somewhere, directories of stubs apart: file
+  /// names, and names of links that lead to a file.
   std::set<std::string, std::less<>> libraries;
+  /// SONAMEs, with the names of their files. The loader takes a library for its SONAME once it is
+  /// loaded, and does not look for it.
+  std::map<std::string, std::set<std::string>, std::less<>> sonames;
 
   /// Follows links; nullopt when no file is there.
   std::optional<std::string> resolve(std::string_view path) const;
@@ -42,7 +45,7 @@ struct Survey {
   const ElfFacts* elf_at(std::string_view path) const;
   /// Text of a file that the scan keeps (wants_text); empty when there is none.
   std::string_view text_at(std::string_view path) const;
-  /// A library of this name can be found; "libnvrtc.so.*" means any version.
+  /// A library of this name or SONAME is there; "libnvrtc.so.*" means any version.
   bool has_library(std::string_view name) const;
 };
 

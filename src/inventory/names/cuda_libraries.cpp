@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/numbers.h"
+#include "inventory/names/file_names.h"
 
 namespace flense::inventory {
 
@@ -39,12 +40,12 @@ constexpr std::array<Supplier, 41> kSuppliers = {{
 }};
 
 struct Opening {
-  std::string_view opener;  ///< SONAME
+  std::string_view opener;  ///< SONAME, or its beginning up to a dot; without the hash of a wheel
   bool framework;
   std::array<std::string_view, 9> opened;
   unsigned cuda = 12;  ///< of a framework
 };
-constexpr std::array<Opening, 10> kOpenings = {{
+constexpr std::array<Opening, 11> kOpenings = {{
     {"libcudnn.so.9",
      false,
      {"libcudnn_graph.so.9", "libcudnn_ops.so.9", "libcudnn_cnn.so.9", "libcudnn_adv.so.9"}},
@@ -72,6 +73,8 @@ constexpr std::array<Opening, 10> kOpenings = {{
      13},
     {"libcublas.so.12", false, {"libcublasLt.so.12"}},
     {"libcublas.so.13", false, {"libcublasLt.so.13"}},
+    // src/cuda/cublas_stub.cc: its wheels bring cuDNN and link the runtime statically.
+    {"libctranslate2.so", false, {"libcublas.so.12"}},
 }};
 
 std::string_view stem_of(std::string_view soname) {
@@ -122,9 +125,12 @@ std::vector<std::string_view> opened_by_name(std::string_view soname, bool devic
     if (const auto number = parse_number(rest.substr(0, rest.find_first_not_of("0123456789"))))
       cuda = *number;
   }
+  const std::string name = plain_library_name(soname);
   std::vector<std::string_view> out;
   for (const Opening& opening : kOpenings) {
-    if (opening.opener != soname) continue;
+    if (!name.starts_with(opening.opener) ||
+        (name.size() > opening.opener.size() && name[opening.opener.size()] != '.'))
+      continue;
     if (opening.framework && (!device_code || opening.cuda != cuda)) continue;
     for (const std::string_view name : opening.opened)
       if (!name.empty()) out.push_back(name);

@@ -29,6 +29,20 @@ bool is_driver_library(std::string_view name) {
                           {"libnvidia-container", "libnvidia-egl-wayland", "libnvidia-egl-gbm"});
 }
 
+std::string plain_library_name(std::string_view name) {
+  constexpr std::size_t kHash = 8;
+  const std::size_t so = std::min(name.find(".so"), name.size());
+  std::string_view stem = name.substr(0, so);
+  stem = stem.substr(0, stem.find(".cpython-"));
+  if (stem.size() > kHash + 1) {
+    const char before = stem[stem.size() - kHash - 1];
+    if ((before == '-' || before == '.') &&
+        stem.find_first_not_of("0123456789abcdef", stem.size() - kHash) == std::string_view::npos)
+      stem.remove_suffix(kHash + 1);
+  }
+  return std::string(stem).append(name.substr(so));
+}
+
 bool is_weights_file(std::string_view path) {
   if (ends_with_any(path, {".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt"}))
     return true;
