@@ -80,6 +80,9 @@ void read_system(const Json& node, const Labels& labels, const std::string& name
   if (out.architecture.value == "amd64") out.architecture.value = "x86_64";
   if (out.architecture.value == "arm64") out.architecture.value = "aarch64";
   out.distribution = fact("osImage");
+  if (!out.distribution.value && clean(info["operatingSystem"].text()) == "windows")
+    out.distribution =
+        Text::known("Windows", fmt::format("node {}, status.nodeInfo.operatingSystem", name));
   out.distribution_id = labels.text("feature.node.kubernetes.io/system-os_release.ID");
   out.distribution_version = labels.text("feature.node.kubernetes.io/system-os_release.VERSION_ID");
   const Json& capacity = node["status"]["capacity"];

@@ -27,6 +27,7 @@ std::vector<Gpu> probe_amd_gpus(const Machine& machine);
 std::vector<Network> probe_networks(const Machine& machine, const std::vector<Gpu>& gpus);
 std::vector<Engine> probe_engines(const Machine& machine);
 Text probe_container_toolkit(const Machine& machine);
+Flag probe_toolkit_programs(const Machine& machine);
 List probe_cdi_specs(const Machine& machine);
 
 /// What the tables say of what was seen: the CUDA of the driver; of each GPU that has not told it

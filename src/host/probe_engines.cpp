@@ -37,6 +37,12 @@ Text find_program(const Tree& root, std::string_view program) {
   return Text::unknown(fmt::format("no {} in the program directories", program));
 }
 
+/// "5:27.3.1-1~ubuntu.22.04" -> "27.3.1-1~ubuntu.22.04": without Debian's epoch.
+std::string_view upstream(std::string_view version) {
+  const std::size_t colon = version.find(':');
+  return colon == std::string_view::npos ? version : version.substr(colon + 1);
+}
+
 /// The package databases, read once.
 struct Packages {
   explicit Packages(const Tree& root)
@@ -47,7 +53,8 @@ struct Packages {
   Text version(std::string_view package) const {
     if (dpkg)
       if (auto found = dpkg_version(*dpkg, package))
-        return Text::known(*found, fmt::format("/var/lib/dpkg/status, {}", package));
+        return Text::known(std::string(upstream(*found)),
+                           fmt::format("/var/lib/dpkg/status, {}", package));
     if (apk)
       if (auto found = apk_version(*apk, package))
         return Text::known(*found, fmt::format("/lib/apk/db/installed, {}", package));
@@ -58,12 +65,6 @@ struct Packages {
   Result<std::string> dpkg, apk;
   bool rpm;
 };
-
-/// "5:27.3.1-1~ubuntu.22.04" -> "27.3.1-1~ubuntu.22.04": without Debian's epoch.
-std::string_view upstream(std::string_view version) {
-  const std::size_t colon = version.find(':');
-  return colon == std::string_view::npos ? version : version.substr(colon + 1);
-}
 
 void configure_docker(const Tree& root, Engine& engine) {
   constexpr std::string_view kFile = "etc/docker/daemon.json";
@@ -87,7 +88,7 @@ void configure_docker(const Tree& root, Engine& engine) {
   if (const text::Json* cdi = config["features"].find("cdi"); cdi != nullptr && cdi->is_bool())
     engine.cdi = Flag::known(cdi->bool_or(false), label + ", features.cdi");
   else if (engine.version.value)
-    engine.cdi = Flag::known(version_at_least(upstream(*engine.version.value), kOnByDefault),
+    engine.cdi = Flag::known(version_at_least(*engine.version.value, kOnByDefault),
                              "Docker's default from 28.2.0 on");
   else
     engine.cdi = Flag::unknown("on by default from 28.2.0 on, and the version is unknown");
@@ -111,7 +112,7 @@ void configure_containerd(const Tree& root, Engine& engine) {
   if (value == "true" || value == "false")
     engine.cdi = Flag::known(value == "true", label + ", enable_cdi");
   else if (engine.version.value)
-    engine.cdi = Flag::known(version_at_least(upstream(*engine.version.value), "2.0"),
+    engine.cdi = Flag::known(version_at_least(*engine.version.value, "2.0"),
                              "containerd's default from 2.0 on");
   else
     engine.cdi = Flag::unknown("on by default from 2.0 on, and the version is unknown");
@@ -128,10 +129,9 @@ void configure(const Tree& root, Engine& engine) {
     engine.nvidia_runtime = Flag::known(mentions(text, "nvidia-container-runtime"),
                                         root.label("etc/crio/crio.conf") + " and crio.conf.d");
   } else if (engine.name == "podman") {
-    engine.cdi = engine.version.value
-                     ? Flag::known(version_at_least(upstream(*engine.version.value), "4.1"),
-                                   "Podman's default from 4.1 on")
-                     : Flag::unknown("on from 4.1 on, and the version is unknown");
+    engine.cdi = engine.version.value ? Flag::known(version_at_least(*engine.version.value, "4.1"),
+                                                    "Podman's default from 4.1 on")
+                                      : Flag::unknown("on from 4.1 on, and the version is unknown");
     const std::string hook = "usr/share/containers/oci/hooks.d/oci-nvidia-hook.json";
     engine.nvidia_runtime = Flag::known(
         root.exists(hook), root.exists(hook) ? root.label(hook) : "no " + root.label(hook));
@@ -175,6 +175,13 @@ Text probe_container_toolkit(const Machine& machine) {
   for (const std::string_view name : {"nvidia-container-toolkit-base", "nvidia-container-toolkit"})
     if (Text version = packages.version(name); version.value) return version;
   return Text::unknown("installed, but " + packages.version("nvidia-container-toolkit").evidence);
+}
+
+Flag probe_toolkit_programs(const Machine& machine) {
+  for (const std::string_view name : {"nvidia-ctk", "nvidia-container-runtime-hook"})
+    if (const Text program = find_program(machine.root, name); program.value)
+      return Flag::known(true, program.evidence);
+  return Flag::known(false, "no nvidia-ctk and no nvidia-container-runtime-hook");
 }
 
 List probe_cdi_specs(const Machine& machine) {

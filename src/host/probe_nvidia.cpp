@@ -211,6 +211,7 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
           ? Flag::known(true, machine.root.label(socket))
           : Flag::known(false, "no " + machine.root.label("run/nvidia-persistenced/socket"));
   out.toolkit_version = probe_container_toolkit(machine);
+  out.toolkit = probe_toolkit_programs(machine);
   return out;
 }
 

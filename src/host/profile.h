@@ -65,6 +65,7 @@ struct Nvidia {
   Flag installed;    ///< a module is loaded or a library there; false where both were looked for
   Flag persistenced;
   Text toolkit_version;  ///< nvidia-container-toolkit
+  Flag toolkit;          ///< its nvidia-ctk or its hook is there; false where both were looked for
   bool operator==(const Nvidia&) const = default;
 };
 

@@ -46,6 +46,7 @@ void each_field(FieldsOf<Nvidia> auto& nvidia, auto&& see) {
   see("installed", nvidia.installed);
   see("persistenced", nvidia.persistenced);
   see("toolkit_version", nvidia.toolkit_version);
+  see("toolkit", nvidia.toolkit);
 }
 
 void each_field(FieldsOf<Amd> auto& amd, auto&& see) {

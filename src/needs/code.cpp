@@ -28,7 +28,9 @@ std::string_view version_of(std::string_view name) {
 
 /// Directories are called compat, and compat_orin where there is more than one line of packages.
 bool in_compat_directory(std::string_view path) {
-  return base_name(parent_path(path)).starts_with("compat");
+  const std::string_view folder = base_name(parent_path(path));
+  // conda-forge's package of them has cuda-compat.
+  return folder.starts_with("compat") || folder == "cuda-compat";
 }
 
 void add_compat(const inventory::Survey& survey, const inventory::SurveyFile& file, Needs& needs) {

@@ -21,6 +21,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users,
                    Needs& needs);  ///< missing libraries, too new files, RDMA
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
                           Needs& needs);
+void collect_start(const inventory::Survey& survey, Needs& needs);
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
                        Needs& needs);
 void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,

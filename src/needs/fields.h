@@ -34,6 +34,7 @@ void each_field(text::FieldsOf<MissingLibrary> auto& missing, auto&& see) {
   see("library", missing.library);
   see("user", missing.user);
   see("how", missing.how);
+  see("path", missing.path);
 }
 
 void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {
@@ -61,6 +62,12 @@ void each_field(text::FieldsOf<CpuNeed> auto& need, auto&& see) {
   see("path", need.path);
 }
 
+void each_field(text::FieldsOf<StartNeeds> auto& start, auto&& see) {
+  see("program", start.program);
+  see("missing", start.missing);
+  see("driver_libraries", start.driver_libraries);
+}
+
 void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("name", needs.name);
   see("platform", needs.platform);
@@ -76,6 +83,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("driver_files", needs.driver_files);
   see("stubs_in_path", needs.stubs_in_path);
   see("missing_libraries", needs.missing_libraries);
+  see("start", needs.start);
   see("too_new", needs.too_new);
   see("compilers", needs.compilers);
   see("capabilities", needs.capabilities);

@@ -114,7 +114,7 @@ class Missing {
     if (users_.size() > kMostMissing || out_.size() == kMostRows) return;
     if (!code && at->second == kMostUsers) return;
     at->second += code ? 0 : 1;
-    out_.push_back({std::string(library), user.path, std::move(how)});
+    out_.push_back({std::string(library), user.path, std::move(how), {}});
   }
 
   /// What `user` links, and what that links, names one of `files`: it is loaded before it is asked

@@ -44,9 +44,9 @@ TEST_F(NeedsLinks, ALibraryThatIsNowhere) {
   tar.file("usr/bin/other", elf_file({.needed = {"libGL.so.1"}}));
   const std::string user = site("cv2/cv2.abi3.so");
   EXPECT_THAT(needs_of(tar).missing_libraries,
-              ElementsAre(MissingLibrary{"libGL.so.1", user, "DT_NEEDED"},
-                          MissingLibrary{"libgone.so.3", user, "DT_NEEDED"},
-                          MissingLibrary{"libGL.so.1", "usr/bin/other", "DT_NEEDED"}))
+              ElementsAre(MissingLibrary{"libGL.so.1", user, "DT_NEEDED", {}},
+                          MissingLibrary{"libgone.so.3", user, "DT_NEEDED", {}},
+                          MissingLibrary{"libGL.so.1", "usr/bin/other", "DT_NEEDED", {}}))
       << "driver libraries come from the host";
 }
 
@@ -65,8 +65,10 @@ TEST_F(NeedsLinks, ALibraryThatLiesUnderAnotherName) {
   tar.file(through, elf_file({.needed = {"libone.so", "libcudart.so.12"}}));
   EXPECT_THAT(needs_of(tar).missing_libraries,
               ElementsAre(MissingLibrary{
-                  "libcudart.so.12", vision,
-                  "DT_NEEDED; libcudart.e8e8b82a.so.12 has this SONAME, but not this name"}));
+                  "libcudart.so.12",
+                  vision,
+                  "DT_NEEDED; libcudart.e8e8b82a.so.12 has this SONAME, but not this name",
+                  {}}));
 }
 
 TEST_F(NeedsLinks, WhatALibraryOfAWheelOpensByName) {
@@ -74,7 +76,7 @@ TEST_F(NeedsLinks, WhatALibraryOfAWheelOpensByName) {
   const std::string user = site("ctranslate2.libs/libctranslate2-bc15bf3f.so.4.5.0");
   tar.file(user, elf_file({.soname = "libctranslate2-bc15bf3f.so.4.5.0"}));
   EXPECT_THAT(needs_of(tar).missing_libraries,
-              ElementsAre(MissingLibrary{"libcublas.so.12", user, "dlopen"}));
+              ElementsAre(MissingLibrary{"libcublas.so.12", user, "dlopen", {}}));
   Tar whole;
   whole.file(user, elf_file({.soname = "libctranslate2-bc15bf3f.so.4.5.0"}));
   whole.file(site("nvidia/cublas/lib/libcublas.so.12"), elf_file({.soname = "libcublas.so.12"}));

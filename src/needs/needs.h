@@ -49,7 +49,8 @@ struct Sighting {
 struct MissingLibrary {
   std::string library;  ///< SONAME
   std::string user;     ///< path of the file that asks
-  std::string how;      ///< "DT_NEEDED", "dlopen"
+  std::string how;      ///< "DT_NEEDED", "dlopen", "PT_INTERP"
+  std::string path;     ///< of one that the loader does not find; empty: there is none
   bool operator==(const MissingLibrary&) const = default;
 };
 
@@ -87,6 +88,14 @@ struct CpuNeed {
   bool operator==(const CpuNeed&) const = default;
 };
 
+/// What the image's own command loads before it runs.
+struct StartNeeds {
+  std::string program;                     ///< what the kernel maps first; empty: none is known
+  std::vector<MissingLibrary> missing;     ///< with the program's own loader ("PT_INTERP")
+  std::vector<Sighting> driver_libraries;  ///< names, with who asks for them
+  bool operator==(const StartNeeds&) const = default;
+};
+
 struct Needs {
   std::string name;
   std::string platform;  ///< "linux/amd64"; empty when not told
@@ -104,6 +113,7 @@ struct Needs {
       driver_files;  ///< driver libraries baked into the image (no stub, no compat)
   std::vector<Sighting> stubs_in_path;            ///< stub driver libraries where the loader looks
   std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
+  StartNeeds start;
   std::vector<TooNewFile> too_new;                ///< at most 200
   std::vector<RunTimeCompiler> compilers;
   std::vector<CapabilityNeed> capabilities;

@@ -65,13 +65,12 @@ std::optional<ImageCuda> framework_cuda(const Needs& image) {
 
 std::optional<ImageCuda> runtime_cuda(const Needs& image, std::string_view name) {
   std::optional<ImageCuda> best;
-  for (const inventory::Runtime& runtime : image.runtimes) {
-    if (runtime.name != name) continue;
+  for (const Seen& runtime : versions_of(image, name)) {
     std::string version = numbers_of(runtime.version);
     // libcudart.so.11.0 is the name of every CUDA 11; 11.0 itself is 11.0.NNN.
     if (name == "CUDA runtime" && version == "11.0") version = "11";
     consider(best, {std::move(version), true,
-                    fmt::format("{} {}: {}", runtime.name, runtime.version, runtime.evidence)});
+                    fmt::format("{} {}: {}", name, runtime.version, runtime.evidence)});
   }
   return best;
 }
@@ -79,6 +78,8 @@ std::optional<ImageCuda> runtime_cuda(const Needs& image, std::string_view name)
 /// "bitsandbytes/libbitsandbytes_cuda*.so" of the file for CUDA 11.8, of which a package has one
 /// for each CUDA and opens the one that fits; empty for other files.
 std::string variants_of(std::string_view path) {
+  if (const std::string folders = variant_folders(path); !folders.empty())
+    return folders + std::string(path.substr(path.find('/', folders.size())));
   const std::size_t name = path.size() - base_name(path).size();
   for (std::size_t at = path.find("cu", name); at != std::string_view::npos;
        at = path.find("cu", at + 1)) {

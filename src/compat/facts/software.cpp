@@ -81,10 +81,32 @@ void name_variant(const Needs& image, const knowledge::Knowledge& tables, TorchB
 
 }  // namespace
 
+// Ollama, ml/backend/ggml: lib/ollama/cuda_v12, cuda_v13.
+std::string variant_folders(std::string_view path) {
+  constexpr std::string_view kBeginning = "/cuda_v";
+  const std::size_t at = path.find(kBeginning);
+  if (at == std::string_view::npos) return {};
+  const std::size_t digits = at + kBeginning.size();
+  const std::size_t end = path.find_first_not_of("0123456789", digits);
+  if (end == digits || end == std::string_view::npos || path[end] != '/') return {};
+  return fmt::format("{}*", path.substr(0, digits));
+}
+
 std::vector<Seen> versions_of(const Needs& image, std::string_view runtime) {
   std::vector<Seen> out;
-  for (const inventory::Runtime& one : image.runtimes)
-    if (one.name == runtime && !one.version.empty()) out.push_back({one.version, one.evidence});
+  std::map<std::string, Seen> variants;
+  for (const inventory::Runtime& one : image.runtimes) {
+    if (one.name != runtime || one.version.empty()) continue;
+    Seen seen{one.version, one.evidence};
+    const std::string folders = variant_folders(one.evidence);
+    if (folders.empty()) {
+      out.push_back(std::move(seen));
+      continue;
+    }
+    const auto [at, fresh] = variants.try_emplace(folders, seen);
+    if (!fresh && !version_at_least(seen.version, at->second.version)) at->second = seen;
+  }
+  for (auto& [folders, seen] : variants) out.push_back(std::move(seen));
   return out;
 }
 

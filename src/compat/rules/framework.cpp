@@ -98,6 +98,14 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
     out.push_back({"jax " + jax->package.version,
                    describe(*jax) + ", and no jax-cuda or jax-rocm plugin",
                    "install jax[cuda12] or jax[cuda13]", "JAX installation guide"});
+  for (const std::string_view cuda : {"jax-cuda12", "jax-cuda13"})
+    if (const auto* plugin = find_package(packages, fmt::format("{}-plugin", cuda));
+        plugin != nullptr && find_package(packages, fmt::format("{}-pjrt", cuda)) == nullptr &&
+        question.image.contents)
+      out.push_back(
+          {fmt::format("{} without {}-pjrt", plugin->package.name, cuda),
+           describe(*plugin) + ", and no plug-in of PJRT, which holds XLA's code for CUDA",
+           fmt::format("install jax[{}]", cuda.substr(4)), "JAX installation guide"});
   const auto& torch = question.facts->torch;
   // Wheels with CUDA depend on its runtime: with one of those, code was merely not found.
   if (torch && torch->variant.empty() && question.image.code.empty() &&

@@ -3,6 +3,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/path.h"
 #include "base/version_numbers.h"
 #include "compat/facts/image_facts.h"
@@ -82,22 +83,59 @@ std::string fix_of(const Question& question, const std::vector<const MissingLibr
   return "install the libraries of the CUDA or ROCm that the framework was built with";
 }
 
-void report(const Question& question, const std::vector<const MissingLibrary*>& missing, bool core,
-            std::vector<Check>& checks) {
+void report(const std::vector<const MissingLibrary*>& missing, Verdict verdict, std::string fix,
+            std::string_view source, std::vector<Check>& checks) {
   if (missing.empty()) return;
   Check check;
   check.id = "library-missing";
-  check.verdict = core ? Verdict::kFail : Verdict::kWarn;
+  check.verdict = verdict;
   check.message = missing.size() == 1
                       ? fmt::format("{} is not in the image", missing[0]->library)
                       : fmt::format("{} and {} more of the needed libraries are not in the image",
                                     missing[0]->library, missing.size() - 1);
   check.evidence = evidence_of(missing);
-  check.fix =
-      core ? fix_of(question, missing) : "install them if the files that ask for them are used";
-  check.source = core ? "dynamic sections of the framework's core libraries"
-                      : "dynamic sections of the image's files";
+  check.fix = std::move(fix);
+  check.source = source;
   checks.push_back(std::move(check));
+}
+
+/// Parts of an MPI, which sites bind into containers by Apptainer and enroot.
+bool may_be_bound(const Question& question, std::string_view library) {
+  return (question.launcher == Launcher::kApptainer || question.launcher == Launcher::kEnroot) &&
+         starts_with_any(library, {"libmpi", "libpmi", "libfabric", "libuc"});
+}
+
+/// What the image's own command does not start without. Returns the names.
+std::set<std::string_view> judge_start(const Question& question, std::vector<Check>& checks) {
+  std::set<std::string_view> out;
+  std::vector<const MissingLibrary*> nowhere;
+  const needs::StartNeeds& start = question.image.start;
+  for (const MissingLibrary& missing : start.missing) {
+    if (may_be_bound(question, missing.library)) continue;
+    out.insert(missing.library);
+    if (missing.path.empty()) {
+      nowhere.push_back(&missing);
+      continue;
+    }
+    Check check;
+    check.id = "library-missing";
+    check.verdict = Verdict::kFail;
+    check.message = fmt::format("/{} lies where the loader does not look for it", missing.path);
+    check.evidence = evidence_of({&missing});
+    check.evidence.push_back({"image", fmt::format("the image starts /{}", start.program)});
+    check.fix = fmt::format(
+        "set LD_LIBRARY_PATH=/{0}, or name /{0} in /etc/ld.so.conf.d and run "
+        "ldconfig",
+        parent_path(missing.path));
+    check.source = "ld.so(8): RPATH, LD_LIBRARY_PATH, RUNPATH, ld.so.cache";
+    checks.push_back(std::move(check));
+  }
+  report(nowhere, Verdict::kFail,
+         nowhere.empty() ? std::string()
+                         : fmt::format("install {} in the image, which starts /{}",
+                                       nowhere.size() == 1 ? "it" : "them", start.program),
+         "ld.so(8), from the image's own command on", checks);
+  return out;
 }
 
 }  // namespace
@@ -117,15 +155,18 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   }
   // Of several users of a library the one that cannot do without it speaks for it.
   std::vector<const MissingLibrary*> core, others;
-  std::set<std::string_view> seen;
+  std::set<std::string_view> seen = judge_start(question, checks);
+  const bool starts = seen.empty();
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (is_vital(question, missing) && seen.insert(missing.library).second)
       core.push_back(&missing);
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (seen.insert(missing.library).second) others.push_back(&missing);
-  report(question, core, true, checks);
-  report(question, others, false, checks);
-  if (!core.empty() || !others.empty()) return;
+  report(core, Verdict::kFail, core.empty() ? std::string() : fix_of(question, core),
+         "dynamic sections of the framework's core libraries", checks);
+  report(others, Verdict::kWarn, "install them if the files that ask for them are used",
+         "dynamic sections of the image's files", checks);
+  if (!starts || !core.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};
   checks.push_back(std::move(check));

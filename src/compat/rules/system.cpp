@@ -262,6 +262,17 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
   std::string image(architecture_of(platform));
   if (image == "unknown") image.clear();
   const bool for_linux = platform.empty() || platform.starts_with("linux/");
+  if (const host::Text& system = question.host.system.distribution;
+      for_linux && system.value && system.value->starts_with("Windows")) {
+    checks.push_back({"platform",
+                      Verdict::kFail,
+                      fmt::format("the image is for Linux, and the host runs {}", *system.value),
+                      {{"image", platform.empty() ? std::string("names no platform") : platform},
+                       {"host", fmt::format("{} ({})", *system.value, system.evidence)}},
+                      "schedule it on Linux nodes: nodeSelector kubernetes.io/os: linux",
+                      "Kubernetes documentation: a node runs images of its own operating system"});
+    return;
+  }
   if (image.empty() && for_linux && !question.image.machines.empty())
     return judge_machines(question, {}, checks);
   if (for_linux && is_mislabelled(image, question.image.machines))
@@ -287,8 +298,11 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
     check.verdict = Verdict::kFail;
     check.message =
         fmt::format("the image is for {}, and the host is {}", image, image_name(*host.value));
-    check.fix = fmt::format("take the image for linux/{}; emulation does not reach a GPU",
-                            image_name(*host.value));
+    check.fix = fmt::format(
+        "take the image for linux/{0} (of an image for several, check --platform linux/{0}); "
+        "emulation "
+        "does not reach a GPU",
+        image_name(*host.value));
   } else {
     check.message = fmt::format("the image is for the host's architecture, {}", image);
   }

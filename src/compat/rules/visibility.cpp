@@ -112,7 +112,29 @@ Trouble devices_trouble(const Question& question) {
   return {};
 }
 
+/// Nothing on a probed machine would bring GPUs into Docker's containers.
+bool docker_brings_nothing(const Question& question) {
+  if (question.launcher != Launcher::kDocker && question.launcher != Launcher::kDockerCdi)
+    return false;
+  const host::Profile& host = question.host;
+  const auto docker = std::ranges::find(host.engines, "docker", &host::Engine::name);
+  return docker != host.engines.end() && docker->nvidia_runtime.value == false &&
+         host.cdi_specs.value && host.cdi_specs.value->empty() &&
+         host.nvidia.toolkit.value == false;
+}
+
 void judge_injection(const Question& question, std::vector<Check>& checks) {
+  if (docker_brings_nothing(question)) {
+    checks.push_back({"visible-devices",
+                      Verdict::kFail,
+                      "nothing on the host brings its GPUs into Docker's containers: docker run "
+                      "--gpus fails (could not select device driver)",
+                      {{"host", question.host.nvidia.toolkit.evidence},
+                       {"host", question.host.cdi_specs.evidence + ": no specification"}},
+                      "install nvidia-container-toolkit, or flense cdi install --engine docker",
+                      kDevicesSource});
+    return;
+  }
   if (!traits_on(question.launcher, question.host).honours_visible_devices) return;
   const auto value = variable(question.image, "NVIDIA_VISIBLE_DEVICES");
   Check check{"visible-devices", Verdict::kOk, "", {}, "", kDevicesSource};
@@ -273,7 +295,11 @@ void rule_visible_devices(const Question& question, std::vector<Check>& checks) 
 
 void rule_driver_capabilities(const Question& question, std::vector<Check>& checks) {
   const needs::Needs& image = question.image;
-  const bool cuda = needs_cuda(question) == Answer::kYes;
+  const auto& linked = image.start.driver_libraries;
+  const auto is_linked = [&](std::string_view library) {
+    return std::ranges::find(linked, library, &needs::Sighting::path) != linked.end();
+  };
+  const bool cuda = needs_cuda(question) == Answer::kYes || is_linked("libcuda.so.1");
   if (nvidia_gpus(question.host).empty() || (!cuda && image.capabilities.empty())) return;
   // The device plugin's node may still run the legacy hook.
   const bool plugin =
@@ -292,7 +318,9 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
       {"launcher",
        fmt::format("{} injects for {}", to_string(question.launcher), fmt::join(granted, ", "))}};
   const auto fix = [&](std::string_view capability) {
-    return fmt::format("set NVIDIA_DRIVER_CAPABILITIES={},{}", fmt::join(granted, ","), capability);
+    const bool compute = cuda && capability != "compute" && !grants(granted, "compute");
+    return fmt::format("set NVIDIA_DRIVER_CAPABILITIES={},{}{}", fmt::join(granted, ","),
+                       compute ? "compute," : "", capability);
   };
   const std::size_t before = checks.size();
   judge_words(question, granted, perhaps,
@@ -311,7 +339,7 @@ void rule_driver_capabilities(const Question& question, std::vector<Check>& chec
     all = false;
     Check check{
         "driver-capabilities",
-        Verdict::kWarn,
+        is_linked(need.library) && !perhaps ? Verdict::kFail : Verdict::kWarn,
         fmt::format("{} is not injected: the capability '{}' is missing, and /{} asks for it{}",
                     need.library, need.capability, need.user, condition),
         evidence,

@@ -86,7 +86,7 @@ bool Survey::has_library(std::string_view name) const {
 }
 
 Survey survey(const image::Image& image, const Contents& contents) {
-  Survey out{image, contents, environment(image), library_paths(image), 0, {}, {}, {}};
+  Survey out{image, contents, environment(image), library_paths(image), {}, 0, {}, {}, {}};
   contents.for_each_file([&](const VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     const ElfFacts* elf = contents.elf(file.content);
@@ -108,7 +108,7 @@ Survey survey(const image::Image& image, const Contents& contents) {
       }));
   out.machine = machine_of(image, out.files);
 
-  std::vector<std::string> configured;
+  std::vector<std::string>& configured = out.configured;
   add_directories(out.text_at("etc/ld.so.conf"), configured);
   for (const std::string& name : contents.tree().list("etc/ld.so.conf.d"))
     if (name.ends_with(".conf"))

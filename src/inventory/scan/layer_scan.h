@@ -123,5 +123,7 @@ inline constexpr std::uint64_t kMinCompared = 64U << 10;
 /// loader's configuration, what flense slim left.
 bool wants_text(std::string_view path);
 inline constexpr std::uint64_t kMaxText = 64u << 10;
+inline constexpr std::string_view kLoaderCache = "etc/ld.so.cache";
+inline constexpr std::uint64_t kMaxLoaderCache = 1U << 20;
 
 }  // namespace flense::inventory

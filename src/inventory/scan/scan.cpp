@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "base/path.h"
@@ -88,7 +89,7 @@ class LayerScanner {
       return {};
     }
     if (wants_text(path)) {
-      TRY(scan_.texts[index], begin_of(content, kMaxText));
+      TRY(scan_.texts[index], begin_of(content, path == kLoaderCache ? kMaxLoaderCache : kMaxText));
       return {};
     }
     if (entry.member.size >= kMinCompared) {
@@ -220,7 +221,7 @@ bool wants_text(std::string_view path) {
     return base_name(dir).starts_with("cuda") && dir.starts_with("usr/local/cuda");
   if (name == "version") return base_name(dir) == ".info" && dir.starts_with("opt/rocm");
   if (is_jit_metadata(path)) return true;
-  if (dir == "etc") return name == "ld.so.conf" || name == "passwd";
+  if (dir == "etc") return is_one_of(name, {"ld.so.conf", "ld.so.cache", "passwd"});
   if (dir == "etc/ld.so.conf.d") return name.ends_with(".conf");
   return path == "usr/share/flense/slim.json";
 }

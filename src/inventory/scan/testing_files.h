@@ -28,6 +28,7 @@ struct ElfText {
   std::vector<std::string> versions = {};       ///< asked of the C and C++ libraries: "GLIBC_2.34"
   std::vector<std::string> weak_versions = {};  ///< the same, by weak references alone
   std::vector<std::string> own_versions = {};   ///< that it has symbols of
+  std::string rpath = {};
 };
 
 /// A shared library or program of these; more sections may be added.
@@ -43,6 +44,7 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
   if (!text.soname.empty()) add(DT_SONAME, text.soname);
   for (const std::string& name : text.needed) add(DT_NEEDED, name);
   if (!text.runpath.empty()) add(DT_RUNPATH, text.runpath);
+  if (!text.rpath.empty()) add(DT_RPATH, text.rpath);
   const auto string_of = [&](const std::string& value) {
     strings += value + '\0';
     return static_cast<std::uint32_t>(strings.size() - value.size() - 1);

@@ -1,0 +1,158 @@
+// The libraries without which the image's own command does not start, looked for as glibc's
+// ld.so(8) does. What a program opens by name while it runs is not followed.
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/path.h"
+#include "elf/loader_cache.h"
+#include "inventory/describe/start.h"
+#include "inventory/names/file_names.h"
+#include "needs/collectors.h"
+
+namespace flense::needs {
+
+namespace {
+
+using inventory::ElfFacts;
+
+constexpr std::size_t kMostLoaded = 2000;
+
+struct Loaded {
+  std::string path;
+  const ElfFacts* elf = nullptr;
+  const Loaded* loader = nullptr;  ///< what asked for it first
+};
+
+/// A list that names directories by what only the running loader knows: its processor's name, or
+/// the directory in which the program is started.
+bool is_open_list(std::string_view list) {
+  for (const std::string_view token : {"$LIB", "${LIB}", "$PLATFORM", "${PLATFORM}"})
+    if (list.find(token) != std::string_view::npos) return true;
+  while (!list.empty()) {
+    const std::size_t colon = list.find(':');
+    const std::string_view item = list.substr(0, colon);
+    if (!item.starts_with('/') && !item.starts_with('$')) return true;
+    if (colon == std::string_view::npos) return false;
+    list.remove_prefix(colon + 1);
+  }
+  return false;
+}
+
+class Loader {
+ public:
+  Loader(const inventory::Survey& survey, StartNeeds& out)
+      : survey_(survey),
+        out_(out),
+        cache_(survey.text_at(inventory::kLoaderCache)),
+        musl_(inventory::uses_musl(survey.contents.tree())) {
+    const auto environment = survey.environment.find("LD_LIBRARY_PATH");
+    if (!cache_.empty()) open_ = !elf::read_loader_cache(cache()).has_value();
+    open_ |= environment != survey.environment.end() && is_open_list(environment->second);
+  }
+
+  void start(const std::string& path) {
+    const ElfFacts* elf = survey_.elf_at(path);
+    if (elf == nullptr) return;
+    if (!elf->interpreter.empty() && !survey_.exists(resolve_link_text("", elf->interpreter)))
+      out_.missing.push_back({elf->interpreter, path, "PT_INTERP", {}});
+    loaded_.push_back({path, elf, nullptr});
+    for (std::size_t i = 0; i < loaded_.size() && i < kMostLoaded; ++i)
+      for (const std::string& name : loaded_[i].elf->needed) load(name, loaded_[i]);
+  }
+
+ private:
+  void load(const std::string& name, const Loaded& user) {
+    if (!names_.insert(name).second) return;
+    if (inventory::is_driver_library(name)) {
+      out_.driver_libraries.push_back({name, user.path, 0});
+      return;
+    }
+    if (auto path = find(name, user)) {
+      const ElfFacts* elf = survey_.elf_at(*path);
+      if (!elf->soname.empty()) names_.insert(elf->soname);
+      loaded_.push_back({*std::move(path), elf, &user});
+      return;
+    }
+    // Where and how others look for it is theirs to say: musl has a list of its own.
+    if (survey_.has_library(name) && (musl_ || is_open(user))) return;
+    const auto same = std::ranges::find_if(survey_.files, [&](const inventory::SurveyFile& file) {
+      return base_name(file.path) == name && file.elf != nullptr &&
+             file.elf->machine == survey_.machine &&
+             !inventory::has_component(parent_path(file.path), "stubs");
+    });
+    out_.missing.push_back(
+        {name, user.path, "DT_NEEDED", same == survey_.files.end() ? std::string() : same->path});
+  }
+
+  Bytes cache() const { return std::as_bytes(std::span(cache_)); }
+
+  bool is_open(const Loaded& user) const {
+    if (open_ || is_open_list(user.elf->runpath)) return true;
+    for (const Loaded* at = &user; at != nullptr; at = at->loader)
+      if (is_open_list(at->elf->rpath)) return true;
+    return false;
+  }
+
+  /// ld.so(8): the RPATH of the user and of what loaded it, unless the user has a RUNPATH;
+  /// LD_LIBRARY_PATH; the user's RUNPATH; ld.so.cache; the loader's own directories.
+  std::optional<std::string> find(const std::string& name, const Loaded& user) const {
+    for (const Loaded* at = &user; at != nullptr && user.elf->runpath.empty(); at = at->loader)
+      if (at->elf->runpath.empty() && !at->elf->rpath.empty())
+        if (auto path = first_of({at->path, {}, at->elf->rpath, {}, {}}, name, {})) return path;
+    const inventory::LibraryPaths paths = {survey_.paths.environment, {}};
+    if (auto path = first_of({user.path, {}, {}, user.elf->runpath, {}}, name, paths)) return path;
+    if (const auto cached = elf::cached_paths(cache(), name, survey_.machine))
+      for (const std::string& path : *cached)
+        if (auto real = library_at(resolve_link_text("", path))) return real;
+    // The launchers of NVIDIA run ldconfig, which reads ld.so.conf.
+    inventory::LibraryPaths system = {{}, survey_.configured};
+    for (const char* directory :
+         {"lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu",
+          "usr/lib/aarch64-linux-gnu", "lib64", "usr/lib64", "lib", "usr/lib"})
+      system.system.emplace_back(directory);
+    return first_of({user.path, {}, {}, {}, {}}, name, system);
+  }
+
+  std::optional<std::string> first_of(const inventory::LinkFacts& file, const std::string& name,
+                                      const inventory::LibraryPaths& paths) const {
+    for (const std::string& path : inventory::library_candidates(file, name, paths)) {
+      if (auto real = library_at(path)) return real;
+      // Built for a level of the processor: ld.so(8), "glibc-hwcaps".
+      for (const char* level : {"x86-64-v2", "x86-64-v3", "x86-64-v4"})
+        if (auto real = library_at(
+                fmt::format("{}/glibc-hwcaps/{}/{}", parent_path(path), level, base_name(path))))
+          return real;
+    }
+    return std::nullopt;
+  }
+
+  /// The loader passes over files of another machine.
+  std::optional<std::string> library_at(const std::string& path) const {
+    const ElfFacts* elf = survey_.elf_at(path);
+    return elf != nullptr && elf->machine == survey_.machine ? survey_.resolve(path) : std::nullopt;
+  }
+
+  const inventory::Survey& survey_;
+  StartNeeds& out_;
+  std::string_view cache_;
+  bool musl_ = false, open_ = false;
+  std::set<std::string> names_;
+  std::deque<Loaded> loaded_;
+};
+
+}  // namespace
+
+void collect_start(const inventory::Survey& survey, Needs& needs) {
+  const auto program = start_program(survey);
+  if (!program) return;
+  // A script may set search paths for what it starts, and may never start it.
+  needs.start.program = *program;
+  Loader(survey, needs.start).start(*program);
+}
+
+}  // namespace flense::needs

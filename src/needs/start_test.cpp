@@ -1,0 +1,72 @@
+// Whether the image's own command finds its libraries.
+#include <gmock/gmock.h>
+
+#include "needs/testing_needs.h"
+
+namespace flense::needs {
+namespace {
+
+using inventory::testing::elf_file;
+using inventory::testing::ElfText;
+using inventory::testing::Tar;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::NeedsTest;
+using text::Json;
+
+class NeedsStart : public NeedsTest {
+ protected:
+  StartNeeds start_of(Tar& tar, const std::string& environment = "A=b") {
+    return needs_of(tar, Json::object()
+                             .set("Cmd", Json::array().push("/app/app"))
+                             .set("Env", Json::array().push(environment)))
+        .start;
+  }
+
+  /// The program links liba.so, which links libb.so beside it.
+  std::vector<MissingLibrary> missing_of(const ElfText& program, const std::string& environment,
+                                         const std::string& configured = {}) {
+    Tar tar;
+    tar.file("app/app", elf_file(program));
+    tar.file("app/lib/liba.so", elf_file({.soname = "liba.so", .needed = {"libb.so"}}));
+    tar.file("app/lib/libb.so", elf_file({.soname = "libb.so"}));
+    if (!configured.empty()) tar.file("etc/ld.so.conf.d/app.conf", configured);
+    return start_of(tar, environment).missing;
+  }
+};
+
+// ld.so(8): DT_RUNPATH serves what its file itself needs, DT_RPATH the whole chain.
+TEST_F(NeedsStart, RunpathIsNotForWhatLibrariesNeed) {
+  EXPECT_THAT(
+      missing_of({.needed = {"liba.so"}, .runpath = "$ORIGIN/lib"}, "A=b"),
+      ElementsAre(MissingLibrary{"libb.so", "app/lib/liba.so", "DT_NEEDED", "app/lib/libb.so"}));
+  EXPECT_THAT(missing_of({.needed = {"liba.so"}, .rpath = "$ORIGIN/lib"}, "A=b"), IsEmpty());
+  EXPECT_THAT(missing_of({.needed = {"liba.so", "libb.so"}, .runpath = "$ORIGIN/lib"}, "A=b"),
+              IsEmpty())
+      << "the program's own libraries are loaded before those of its libraries";
+}
+
+TEST_F(NeedsStart, AFolderOnNoPathOfTheLoader) {
+  const ElfText program = {.needed = {"liba.so"}};
+  EXPECT_THAT(missing_of(program, "A=b"),
+              ElementsAre(MissingLibrary{"liba.so", "app/app", "DT_NEEDED", "app/lib/liba.so"}));
+  EXPECT_THAT(missing_of(program, "LD_LIBRARY_PATH=/opt:/app/lib"), IsEmpty());
+  EXPECT_THAT(missing_of(program, "A=b", "/app/lib\n"), IsEmpty());
+  EXPECT_THAT(missing_of(program, "LD_LIBRARY_PATH=lib"), IsEmpty())
+      << "in which directory it is started nobody knows";
+}
+
+TEST_F(NeedsStart, ItsLoaderAndTheDriversLibraries) {
+  Tar tar;
+  tar.file("app/app", elf_file({.needed = {"libcuda.so.1", "libnvidia-encode.so.1"},
+                                .interpreter = "/lib64/ld-linux-x86-64.so.2"}));
+  const StartNeeds start = start_of(tar);
+  EXPECT_EQ(start.program, "app/app");
+  EXPECT_THAT(start.missing, ElementsAre(MissingLibrary{"/lib64/ld-linux-x86-64.so.2", "app/app",
+                                                        "PT_INTERP", ""}));
+  EXPECT_THAT(start.driver_libraries, ElementsAre(Sighting{"libcuda.so.1", "app/app", 0},
+                                                  Sighting{"libnvidia-encode.so.1", "app/app", 0}));
+}
+
+}  // namespace
+}  // namespace flense::needs
