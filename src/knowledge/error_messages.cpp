@@ -196,10 +196,15 @@ class ErrorReader::Rules {
       if (row->general && general == nullptr) general = row;
       return !row->general;
     };
-    for (const Pattern* one : found)
-      if (may_speak(*one->row, heard) && is_answer(one->row)) return one->row;
+    bool named = false;  // by a library's own name: the number in "CUDNN failure 3" is not CUDA's
+    for (const Pattern* one : found) {
+      if (!may_speak(*one->row, heard)) continue;
+      if (is_answer(one->row)) return one->row;
+      named = named || one->word;
+    }
     for (const auto& [voice, at] : heard)
-      for (const std::uint64_t number : numbers_in(line, *voice, at))
+      for (const std::uint64_t number :
+           named ? std::vector<std::uint64_t>() : numbers_in(line, *voice, at))
         for (const ErrorRow& row : known_.errors)
           if (row.layer == voice->layer && row.has_code(number) && is_answer(&row)) return &row;
     for (const auto& [voice, at] : heard)
