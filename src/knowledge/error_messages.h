@@ -18,10 +18,11 @@ struct ToldError {
 };
 
 /// Each error once, in the order of the lines. A line says one error, by the first of: the longest
-/// text or name of a row; a number beside a voice ("CUDA failure 35"); a phrase that counts only
-/// after a voice ("CUDA error: unknown error"). Where one voice speaks ("HIP error:"), rows of the
-/// others are silent. General errors are told only where nothing else is. Case, the number of
-/// blanks, colours and control characters do not matter; of a line counts the first 16 KiB.
+/// text or name of a row; a number beside a voice ("CUDA failure 35"), but not beside a name, whose
+/// library numbers its own errors; a phrase that counts only after a voice ("CUDA error: unknown
+/// error"). Where one voice speaks ("HIP error:"), rows of the others are silent. General errors
+/// are told only where nothing else is. Case, the number of blanks, colours and control characters
+/// do not matter; of a line counts the first 16 KiB.
 class ErrorReader {
  public:
   explicit ErrorReader(const Explained& known);  ///< which it refers to
