@@ -160,7 +160,7 @@ TEST(Requirements, AmdAndNoGpuCodeAtAll) {
   const Requirements unknown = requirements_of(without, tables());
   EXPECT_FALSE(unknown.rocm.value);
   EXPECT_THAT(unknown.rocm.evidence, HasSubstr("AMD device code"));
-  without.missing_libraries = {{"libamdhip64.so.7", "opt/xla_rocm_plugin.so", "DT_NEEDED"}};
+  without.missing_libraries = {{"libamdhip64.so.7", "opt/xla_rocm_plugin.so", "DT_NEEDED", {}}};
   EXPECT_THAT(requirements_of(without, tables()).rocm.value, Optional(text("7")));
   EXPECT_THAT(architectures(needs, "native"), ElementsAre("gfx942"));
   EXPECT_THAT(architectures(needs, "partly"), ElementsAre("gfx90a"));

@@ -114,7 +114,7 @@ struct Needs {
   std::vector<Sighting> stubs_in_path;            ///< stub driver libraries where the loader looks
   std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
   StartNeeds start;
-  std::vector<TooNewFile> too_new;                ///< at most 200
+  std::vector<TooNewFile> too_new;  ///< at most 200
   std::vector<RunTimeCompiler> compilers;
   std::vector<CapabilityNeed> capabilities;
   std::vector<Sighting> rdma;     ///< verbs libraries and providers: "libmlx5", "libefa"

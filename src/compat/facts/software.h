@@ -23,7 +23,8 @@ struct Seen {
 /// for a CUDA, of which it takes the one that the driver serves. Empty for other paths.
 std::string variant_folders(std::string_view path);
 
-/// All runtimes of this name with a version, of variant_folders() the oldest ("CUDA runtime", "cuDNN", "ROCm").
+/// All runtimes of this name with a version, of variant_folders() the oldest ("CUDA runtime",
+/// "cuDNN", "ROCm").
 std::vector<Seen> versions_of(const needs::Needs& image, std::string_view runtime);
 
 /// Python and conda packages by their normalised names; of several the first.

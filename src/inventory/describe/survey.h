@@ -26,9 +26,9 @@ struct Survey {
   const image::Image& image;
   const Contents& contents;
   std::map<std::string, std::string> environment;
-  LibraryPaths paths;     ///< with the directories of ld.so.conf
+  LibraryPaths paths;                   ///< with the directories of ld.so.conf
   std::vector<std::string> configured;  ///< the directories of ld.so.conf alone
-  std::uint16_t machine;  ///< EM_* of the image's programs; 0 without any
+  std::uint16_t machine;                ///< EM_* of the image's programs; 0 without any
   /// Regular files, each content once: ELF files, and those whose name says that they matter here
   /// (model weights, libraries of the driver).
   std::vector<SurveyFile> files;
