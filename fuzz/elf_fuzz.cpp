@@ -58,6 +58,21 @@ elf::EditPlan make_plan(const elf::File& file, std::size_t index, unsigned kind)
   return plan;
 }
 
+/// All that was mapped is mapped, and can be written where it could.
+void check_memory(const elf::File& before, const elf::File& after) {
+  for (const std::size_t i : elf::load_indices(before)) {
+    const elf::Segment& load = before.segments()[i];
+    const std::uint64_t end = load.address + load.memory_size;
+    for (std::uint64_t at = load.address; at < end;) {
+      const elf::Segment* now = nullptr;
+      for (const elf::Segment& segment : after.segments())
+        if (segment.type == PT_LOAD && at - segment.address < segment.memory_size) now = &segment;
+      require(now != nullptr && (now->flags & PF_W) == (load.flags & PF_W));
+      at = now->address + now->memory_size;
+    }
+  }
+}
+
 void check_output(const elf::File& before, const elf::EditPlan& plan, const std::string& bytes) {
   const auto after = elf::File::parse(as_bytes(bytes), "edited");
   require(after.has_value());
@@ -68,6 +83,7 @@ void check_output(const elf::File& before, const elf::EditPlan& plan, const std:
     require(load.offset + load.file_size <= bytes.size());
     end = load.address + load.memory_size;
   }
+  check_memory(before, *after);
   for (const elf::SectionEdit& edit : plan.sections) {
     for (const elf::Piece& piece : edit.pieces) {
       if (piece.new_size == 0) continue;

@@ -25,13 +25,14 @@ std::optional<std::size_t> load_of(const File& file, const Range& range) {
   return std::nullopt;
 }
 
-/// The whole pages of `gap`. A gap that ends its segment goes to the segment's very end: there is
-/// nothing after it that would need a page.
+/// The whole pages of `gap`. A gap that ends the file bytes of its segment goes to their very end:
+/// there is nothing after it that would need a page. Memory that follows them (.bss) becomes one
+/// with the cut, where the segment may cover it.
 Range whole_pages(const Range& gap, const Segment& load, std::uint64_t page) {
   const auto begin = align_up(gap.begin, page);
   if (!begin) return {};
-  const bool ends_segment =
-      gap.end == load.address + load.file_size && load.file_size == load.memory_size;
+  const bool ends_segment = gap.end == load.address + load.file_size &&
+                            (load.file_size == load.memory_size || covers_cuts(load));
   return {*begin, ends_segment ? gap.end : align_down(gap.end, page)};
 }
 
@@ -131,8 +132,7 @@ std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
     const Section& section = file.sections()[edit.section];
     const Range whole{section.address, section.address + section.size};
     const auto load = load_of(file, whole);
-    // The segment that replaces a cut is not writable.
-    if (!load || (file.segments()[*load].flags & PF_W) != 0) continue;
+    if (!load) continue;
     const bool here = table && whole.contains(table->begin);
     for (const Range& gap : gaps_of(section, occupied_ranges(edit, here ? table : std::nullopt))) {
       const Range pages = whole_pages(gap, file.segments()[*load], page);
@@ -146,15 +146,22 @@ std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
   return cuts;
 }
 
+bool covers_cuts(const Segment& load) {
+  return (load.flags & PF_X) == 0;
+}
+
+std::uint64_t end_in_memory(const Segment& load, const Cut& cut) {
+  const bool ends_file_bytes = cut.range.end == load.address + load.file_size;
+  return ends_file_bytes && covers_cuts(load) ? load.address + load.memory_size : cut.range.end;
+}
+
 std::size_t loads_after(const Segment& load, const std::vector<Cut>& cuts) {
   std::size_t count = 0;
   std::uint64_t from = load.address;
   for (const Cut& cut : cuts) {
     const bool before = cut.range.begin > from;
-    // A read-only segment extends over the cut; otherwise the cut becomes a read-only segment
-    // itself.
-    count += before && load.flags == PF_R ? 1 : (before ? 2 : 1);
-    from = cut.range.end;
+    count += before && !covers_cuts(load) ? 2U : 1U;
+    from = end_in_memory(load, cut);
   }
   return count + (load.address + load.memory_size > from || cuts.empty() ? 1 : 0);
 }

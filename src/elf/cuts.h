@@ -32,6 +32,13 @@ std::vector<Range> gaps_of(const Section& section, const std::vector<Range>& occ
 std::vector<Cut> find_cuts(const File& file, const EditPlan& plan,
                            const std::optional<Range>& table);
 
+/// Whether the part of the segment before a cut extends over it as zero-filled memory. Otherwise
+/// the cut becomes a segment that is not executable.
+bool covers_cuts(const Segment& load);
+
+/// Where the memory ends that takes the place of `cut`: what followed the file bytes joins it.
+std::uint64_t end_in_memory(const Segment& load, const Cut& cut);
+
 /// Number of PT_LOAD headers that the cuts in segment `load` (all of one segment, in order) make of
 /// it.
 std::size_t loads_after(const Segment& load, const std::vector<Cut>& cuts);

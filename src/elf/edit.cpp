@@ -173,13 +173,17 @@ Result<Build> plan_output(const File& file, const EditPlan& plan) {
   return build;
 }
 
-EditResult result_of(const File& file, const Build& build) {
+EditResult result_of(const File& file, const EditPlan& plan, const Build& build) {
   EditResult result;
   result.input_size = file.bytes().size();
   result.output_size = build.output.size();
   for (const Cut& cut : build.layout.cuts) result.device_bytes_removed += cut.range.size();
   result.debug_bytes_removed = build.sections.dropped_bytes();
   result.load_segments = build.layout.load_segments;
+  for (const SectionEdit& edit : plan.sections)
+    if (std::ranges::find(build.layout.cuts, edit.section, &Cut::section) ==
+        build.layout.cuts.end())
+      result.in_vain.push_back(edit.section);
   return result;
 }
 
@@ -196,7 +200,7 @@ EditResult unchanged(const File& file) {
 Result<EditResult> measure(const File& file, const EditPlan& plan) {
   if (changes_nothing(file, plan)) return unchanged(file);
   TRY(const Build build, plan_output(file, plan));
-  return result_of(file, build);
+  return result_of(file, plan, build);
 }
 
 Result<EditResult> apply(const File& file, const EditPlan& plan, Sink& to) {
@@ -215,7 +219,7 @@ Result<EditResult> apply(const File& file, const EditPlan& plan, Sink& to) {
       changes.symbol_tables.push_back(file_range(section));
   std::ranges::sort(changes.symbol_tables, {}, &Range::begin);
   TRY_DO(build.output.write(file.bytes(), changes, to));
-  return result_of(file, build);
+  return result_of(file, plan, build);
 }
 
 }  // namespace flense::elf

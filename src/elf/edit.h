@@ -62,6 +62,8 @@ struct EditResult {
   std::uint64_t device_bytes_removed = 0;
   std::uint64_t debug_bytes_removed = 0;
   unsigned load_segments = 0;
+  /// Edited sections of which no page leaves the file, as indices in File::sections().
+  std::vector<std::size_t> in_vain = {};
 };
 
 /// What drop_debug and drop_symtab would take, in bytes of sections.

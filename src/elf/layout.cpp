@@ -39,11 +39,12 @@ std::vector<Segment> split_segments(const File& file, const std::vector<Cut>& cu
       if (cut.load != i) continue;
       split = true;
       const bool before = cut.range.begin > from;
-      const bool covers = before && segment.flags == PF_R;
+      const bool covers = before && covers_cuts(segment);
       const std::uint64_t kept = cut.range.begin - from;
-      if (before) part(from, kept, covers ? kept + cut.range.size() : kept, segment.flags);
-      if (!covers) part(cut.range.begin, 0, cut.range.size(), PF_R);
-      from = cut.range.end;
+      const std::uint64_t end = end_in_memory(segment, cut);
+      if (before) part(from, kept, covers ? end - from : kept, segment.flags);
+      if (!covers) part(cut.range.begin, 0, end - cut.range.begin, PF_R | (segment.flags & PF_W));
+      from = end;
     }
     const std::uint64_t done = from - segment.address;
     if (!split)
@@ -209,6 +210,16 @@ Result<std::vector<Range>> kept_ranges(const File& file, const Layout& layout) {
   return kept;
 }
 
+/// Loaders map and clear the page in which a segment without file bytes begins: the file must have
+/// one there. `offset` if it does, else the last that is congruent.
+std::uint64_t offset_of_empty(std::uint64_t offset, const Placement& placement,
+                              std::uint64_t page) {
+  const std::uint64_t end = placement.end();
+  if (offset < end || end < page) return offset;
+  const std::uint64_t last = align_down(end - 1, page) + offset % page;
+  return last < end ? last : last - page;
+}
+
 /// The kernel's loader is less forgiving than glibc's: nothing else may share the pages in which
 /// the program headers lie.
 Result<void> check_executable(const File& file, const Layout& layout) {
@@ -275,8 +286,15 @@ Result<Layout> lay_out(const File& file, const EditPlan& plan) {
 
   for (Segment& segment : layout.segments) {
     if (segment.type == PT_PHDR) continue;
+    const std::uint64_t file_end = segment.offset + segment.file_size;
     segment.offset = layout.placement.map(segment.offset);
+    // The only one that may reach over a cut, see kept_ranges.
+    if (segment.type == PT_GNU_RELRO)
+      segment.file_size =
+          std::max(layout.placement.map_end(file_end), segment.offset) - segment.offset;
     if (segment.type != PT_LOAD) continue;
+    if (segment.file_size == 0)
+      segment.offset = offset_of_empty(segment.offset, layout.placement, page);
     ++layout.load_segments;
     if ((segment.offset - segment.address) % segment.alignment != 0) segment.alignment = page;
   }

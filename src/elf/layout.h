@@ -31,6 +31,8 @@ class Placement {
 
   const std::vector<Interval>& intervals() const { return intervals_; }
   std::uint64_t map(std::uint64_t offset) const;
+  /// Where what stays of the bytes before `offset` ends.
+  std::uint64_t map_end(std::uint64_t offset) const;
   /// The bytes stay in place relative to their surroundings.
   bool keeps(const Range& range) const;
   std::uint64_t end() const;

@@ -39,6 +39,14 @@ std::uint64_t Placement::map(std::uint64_t offset) const {
   return interval.out + (offset - interval.in.begin);
 }
 
+std::uint64_t Placement::map_end(std::uint64_t offset) const {
+  const auto after = std::ranges::lower_bound(
+      intervals_, offset, {}, [](const Interval& interval) { return interval.in.begin; });
+  if (after == intervals_.begin()) return offset;
+  const Interval& interval = *std::prev(after);
+  return interval.out + (std::min(offset, interval.in.end) - interval.in.begin);
+}
+
 bool Placement::keeps(const Range& range) const {
   const auto after = std::ranges::upper_bound(
       intervals_, range.begin, {}, [](const Interval& interval) { return interval.in.begin; });

@@ -45,7 +45,15 @@ std::string source() {
   text += fmt::format(R"(}};
 static const char tail[] = "data behind the device code";
 const char* behind(void) {{ return tail; }}
+static volatile unsigned char zeros[70000];
+static volatile unsigned char data[70000] = {{1, 2, 3, [69999] = 4}};
 __attribute__((visibility("default"))) int check(void) {{
+  for (int i = 0; i < 70000; ++i) {{
+    if (zeros[i] != 0 || data[i] != (i < 3 ? i + 1 : i == 69999 ? 4 : 0)) return 101;
+    zeros[i] = 1;
+    zeros[i] = 0;
+    data[i] = data[i];
+  }}
   for (int i = 0; i < {}; ++i)
     for (int j = 0; j < {}; ++j)
       if (wrappers[i].data[j] != 'A' + i) return 1 + i;
@@ -189,7 +197,73 @@ TEST_F(Toolchain, SharedLibrariesLoadAfterTheEdit) {
   EXPECT_GE(built, 3U);
 }
 
+/// The scripts by which libraries put device code behind everything else (RAPIDS), and neighbours
+/// of that: in writable segments it may stand behind .bss, before it, between data, or in RELRO.
+TEST_F(Toolchain, DeviceCodeInWritableSegmentsLeavesTheFile) {
+  const auto script = [&](const char* name, const char* where) {
+    std::ofstream(path(name)) << "SECTIONS { .nvFatBinSegment : { *(.nvFatBinSegment) }"
+                                 " .nv_fatbin : { *(.nv_fatbin) } } INSERT "
+                              << where << ";\n";
+    return "-Wl,-T," + path(name);
+  };
+  const std::vector<Variant> places = {
+      {"after bss", {script("after_bss.ld", "AFTER .bss")}},
+      {"before bss", {script("before_bss.ld", "AFTER .data")}},
+      {"before data", {script("before_data.ld", "BEFORE .data")}},
+      {"relro", {script("relro.ld", "AFTER .data.rel.ro"), "-Wl,-z,relro,-z,now"}},
+      {"64 KiB pages", {script("large.ld", "AFTER .bss"), "-Wl,-z,max-page-size=0x10000"}},
+  };
+  unsigned built = 0, writable = 0;
+  for (const char* linker : {"-fuse-ld=bfd", "-fuse-ld=lld", "-fuse-ld=gold"}) {
+    for (const Variant& place : places) {
+      SCOPED_TRACE(fmt::format("{} {}", linker, place.name));
+      const std::string name = fmt::format("lib{}.so", built);
+      std::vector<std::string> options = place.options;
+      options.insert(options.end(), {"-shared", "-fPIC", linker});
+      if (!compile(name, options)) continue;
+      if (load_and_check(name) != 0) continue;
+      ++built;
+      const auto bytes = MappedFile::open(path(name));
+      const auto file = File::parse(bytes->bytes(), name);
+      const Section* section = file->find_section(".nv_fatbin");
+      for (const Segment& load : file->segments())
+        writable += load.type == PT_LOAD && (load.flags & PF_W) != 0 &&
+                    section->address - load.address < load.memory_size;
+      EditResult result;
+      ASSERT_EQ(compact(name, &result), "");
+      EXPECT_EQ(result.in_vain, std::vector<std::size_t>());
+      EXPECT_GT(result.input_size - result.output_size,
+                (kRegions - 1) * (kRegionSize - kKept) - 3 * 4096);
+      EXPECT_EQ(load_and_check(name + ".edited"), 0);
+      for (const std::vector<std::string>& tool :
+           {std::vector<std::string>{"eu-strip"},
+            {"llvm-strip-19"},
+            {"patchelf", "--set-rpath", "/a/path/that/is/long/enough/to/move/the/string/table"}}) {
+        if (!find_program(tool[0])) continue;
+        SCOPED_TRACE(tool[0]);
+        std::vector<std::string> argv = tool;
+        argv.push_back(path("tool.so"));
+        const auto rewritten = [&](const std::string& from) {
+          std::filesystem::copy_file(path(from), path("tool.so"),
+                                     std::filesystem::copy_options::overwrite_existing);
+          const auto done = run_process(argv);
+          return done && done->status == 0;
+        };
+        if (rewritten(name) && load_and_check("tool.so") == 0) {
+          EXPECT_TRUE(rewritten(name + ".edited"));
+          EXPECT_EQ(load_and_check("tool.so"), 0);
+        }
+      }
+    }
+  }
+  EXPECT_GE(built, 4U);
+  EXPECT_GE(writable, 4U);
+}
+
 TEST_F(Toolchain, ProgramsRunAfterTheEdit) {
+  std::ofstream(path("after_bss.ld")) << "SECTIONS { .nvFatBinSegment : { *(.nvFatBinSegment) }"
+                                         " .nv_fatbin : { *(.nv_fatbin) } } INSERT AFTER .bss;\n";
+  const std::string after_bss = "-Wl,-T," + path("after_bss.ld");
   const std::vector<Variant> variants = {
       {"pie", {"-pie", "-fPIE"}},
       {"pie one segment", {"-pie", "-fPIE", "-Wl,-z,noseparate-code"}},
@@ -200,6 +274,10 @@ TEST_F(Toolchain, ProgramsRunAfterTheEdit) {
       {"static pie", {"-static-pie", "-fPIE"}},
       {"lld pie", {"-pie", "-fPIE", "-fuse-ld=lld"}},
       {"lld static", {"-static", "-no-pie", "-fuse-ld=lld"}},
+      {"writable", {"-pie", "-fPIE", after_bss}},
+      {"writable fixed", {"-no-pie", "-fno-pie", after_bss}},
+      {"writable static", {"-static", "-no-pie", "-fno-pie", after_bss}},
+      {"writable static pie", {"-static-pie", "-fPIE", after_bss}},
       {"2 MiB pages", {"-pie", "-fPIE", "-Wl,-z,max-page-size=0x200000"}},
   };
   unsigned built = 0;
