@@ -256,6 +256,59 @@ TEST_F(Compiled, ObjectFilesAndForeignTargetsAreLeftAlone) {
   EXPECT_TRUE(code_.wrappers.empty());
   for (const EntryDecision& decision : plan_.decisions)
     EXPECT_EQ(decision.reason, Reason::kFileLeft);
+  EXPECT_GT(plan_.withheld, 150'000U) << "what would go, were it a library";
+}
+
+/// As RAPIDS links its libraries; aligned, so that the end of the wrappers is not its beginning.
+constexpr const char* kBehindBss =
+    "SECTIONS { .nvFatBinSegment : { *(.nvFatBinSegment) }\n"
+    "__nv_relfatbin : { *(__nv_relfatbin) }\n.nv_fatbin : ALIGN(64) { *(.nv_fatbin) } } INSERT "
+    "AFTER .bss;\n";
+
+TEST_F(Compiled, DeviceCodeBehindBssLeavesTheFile) {
+  write("behind.ld", kBehindBss);
+  compile(kThreeRegions, {"-fPIC", "-shared", "-Wl,-T," + (dir_ / "behind.ld").string()},
+          "libwalk.so");
+  write("main.c", "void walk(void);\nint main(void) { walk(); return 0; }\n");
+  run({find_program("cc").value_or("cc"), "-o", dir_ / "program", dir_ / "main.c",
+       "-L" + dir_.string(), "-lwalk", "-Wl,-rpath," + dir_.string()});
+  EXPECT_EQ(run({dir_ / "program"}), kBefore);
+  prune("libwalk.so");
+  ASSERT_EQ(plan_.left_alone, "");
+  EXPECT_EQ(plan_.withheld, 0U);
+  EXPECT_LT(result_.output_size + 150'000, result_.input_size);
+  EXPECT_EQ(run({dir_ / "program"}), kAfter);
+  prune("libwalk.so");
+  EXPECT_TRUE(plan_.edit.sections.empty()) << "pruning twice changes nothing";
+}
+
+TEST_F(Compiled, WhatFreesNoPageStays) {
+  compile({.regions = {"sm80:256 sm90:256"}}, {"-DPROGRAM", "-fPIE", "-pie"}, "program");
+  prune("program", {.drop_debug = true});
+  EXPECT_EQ(plan_.left_alone, "");
+  EXPECT_EQ(plan_.decisions[0].reason, Reason::kFreesNothing);
+  EXPECT_EQ(plan_.decisions[1].reason, Reason::kServesTarget);
+  EXPECT_TRUE(plan_.edit.sections.empty());
+  EXPECT_TRUE(plan_.edit.drop_debug);
+  EXPECT_GT(plan_.withheld, 256U);
+  EXPECT_EQ(plan_.withheld, plan_.bytes.at(Reason::kFreesNothing));
+}
+
+TEST_F(Compiled, ASectionInVainDoesNotHoldTheOthersBack) {
+  Fixture fixture = kThreeRegions;
+  fixture.section = "__nv_relfatbin";
+  fixture.extra_assembly = ".section .nv_fatbin,\"a\",@progbits\n.balign 8\nsmall:\n";
+  for (const char byte : testing::region("sm80:256 sm90:256"))
+    fixture.extra_assembly += fmt::format(".byte {}\n", static_cast<unsigned char>(byte));
+  fixture.extra_assembly +=
+      ".section .nvFatBinSegment\n.long 0x466243b1\n.long 1\n.quad small\n.quad 0\n";
+  compile(fixture, {"-DPROGRAM", "-fPIE", "-pie"}, "program");
+  prune("program");
+  ASSERT_EQ(plan_.left_alone, "");
+  ASSERT_EQ(plan_.edit.sections.size(), 1U);
+  EXPECT_GT(plan_.bytes.at(Reason::kDropOtherArch), 150'000U);
+  EXPECT_LT(plan_.bytes.at(Reason::kFreesNothing), 1000U);
+  EXPECT_EQ(run({dir_ / "program"}), kAfter);
 }
 
 TEST_F(Compiled, AnAmdOnlyTargetLeavesCudaCodeAlone) {

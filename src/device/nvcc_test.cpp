@@ -34,16 +34,26 @@ std::string tool(std::string_view name) {
   return find_program(name).value_or("");
 }
 
+/// Makes the code of one file larger than pages: where none would be free, all of it stays.
+std::string table() {
+  std::string text = "static __device__ unsigned table[16384] = {1";
+  for (unsigned i = 1, word = 1; i < 4096; ++i) {
+    word = word * 1664525 + 1013904223;
+    text += fmt::format(",{}{}", i % 16 == 0 ? "\n" : "", word);
+  }
+  return text + "};\n";
+}
+
 constexpr const char* kPlain = R"(
-__global__ void scale(float* p) { p[threadIdx.x] *= 2; }
+__global__ void scale(float* p) { p[threadIdx.x] *= table[threadIdx.x]; }
 extern "C" void launch(float* p) { scale<<<1, 32>>>(p); }
 )";
 constexpr const char* kCaller = R"(
 __device__ int triple(int x);
-__global__ void call(int* p) { p[threadIdx.x] = triple(p[threadIdx.x]); }
+__global__ void call(int* p) { p[threadIdx.x] = triple(p[threadIdx.x]) + table[threadIdx.x]; }
 extern "C" void launch(int* p) { call<<<1, 32>>>(p); }
 )";
-constexpr const char* kCallee = "__device__ int triple(int x) { return 3 * x; }\n";
+constexpr const char* kCallee = "__device__ int triple(int x) { return 3 * x + table[x]; }\n";
 
 class Nvcc : public ::testing::Test {
  protected:
@@ -53,9 +63,9 @@ class Nvcc : public ::testing::Test {
     if (nvcc_.empty() || cuobjdump_.empty())
       GTEST_SKIP() << "no nvcc or cuobjdump in " << tools_directory()
                    << " nor on PATH; scripts/fetch-cuda-tools.sh gets them";
-    write("plain.cu", kPlain);
-    write("caller.cu", kCaller);
-    write("callee.cu", kCallee);
+    write("plain.cu", table() + kPlain);
+    write("caller.cu", table() + kCaller);
+    write("callee.cu", table() + kCallee);
   }
 
   void write(const std::string& name, const std::string& text) {
@@ -192,7 +202,7 @@ TEST_F(Nvcc, RecompressedIsWhatFatbinaryWrites) {
     return compile(options, {"caller.cu", "callee.cu"}, name);
   };
   for (const char* rest : {"-rdc=true", "-lineinfo"}) {
-    if (rest == std::string("-lineinfo")) write("caller.cu", kPlain);
+    if (rest == std::string("-lineinfo")) write("caller.cu", table() + kPlain);
     // "speed" stores cubins raw and PTX as LZ4, and both as LZ4 with line information.
     const std::string before =
         built({rest, "--compress-mode=speed"}, fmt::format("speed{}.so", rest));

@@ -1,6 +1,8 @@
 #include "device/prune.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "device/amd_prune.h"
 #include "device/keep_rule.h"
@@ -58,11 +60,16 @@ void judge_other_vendor(const PruneOptions& options, std::vector<EntryDecision>&
   }
 }
 
+/// Sections by index in the file whose edit would give nothing back.
+using InVain = std::set<std::size_t>;
+
 /// What is recompressed: all that stays of registered regions that may move.
-std::vector<EntryPlace> places_to_pack(const Standings& standings,
-                                       const std::vector<EntryDecision>& decisions) {
+std::vector<EntryPlace> places_to_pack(const FileCode& code, const Standings& standings,
+                                       const std::vector<EntryDecision>& decisions,
+                                       const InVain& in_vain) {
   std::vector<EntryPlace> places;
   for (const EntryDecision& decision : decisions) {
+    if (in_vain.contains(code.sections[decision.section].section_index)) continue;
     const RegionStanding& standing = standings[decision.section][decision.region];
     if (!is_drop(decision.reason) && standing.movable && standing.standing == Standing::kRegistered)
       places.push_back({decision.section, decision.region, decision.entry});
@@ -107,6 +114,56 @@ Standings untouched(const FileCode& code) {
   for (std::size_t i = 0; i < code.sections.size(); ++i)
     standings[i].resize(code.sections[i].regions.size());
   return standings;
+}
+
+/// Entries that could go stay where that would give nothing back.
+void keep_in_vain(const FileCode& code, const AmdCode& amd, const InVain& in_vain,
+                  PrunePlan& plan) {
+  for (EntryDecision& decision : plan.decisions)
+    if (is_drop(decision.reason) && in_vain.contains(code.sections[decision.section].section_index))
+      decision.reason = Reason::kFreesNothing;
+  std::vector<std::size_t> section_of_bundle;
+  for (const SectionCode& section : amd.places.sections)
+    section_of_bundle.resize(section_of_bundle.size() + section.regions.size(),
+                             section.section_index);
+  for (AmdDecision& decision : plan.amd)
+    if (is_drop(decision.reason) && in_vain.contains(section_of_bundle[decision.bundle]))
+      decision.reason = Reason::kFreesNothing;
+}
+
+/// Edited sections that give nothing back: no page of them leaves the file, or new program headers
+/// take what all of them give.
+Result<std::vector<std::size_t>> sections_in_vain(const elf::File& file,
+                                                  const elf::EditPlan& edit) {
+  TRY(elf::EditResult result, elf::measure(file, edit));
+  if (edit.sections.empty() || !result.in_vain.empty()) return std::move(result.in_vain);
+  elf::EditPlan without = edit;
+  without.sections.clear();
+  TRY(const elf::EditResult rest, elf::measure(file, without));
+  if (result.output_size >= rest.output_size)
+    for (const elf::SectionEdit& section : edit.sections) result.in_vain.push_back(section.section);
+  return std::move(result.in_vain);
+}
+
+/// What the rules take of a file, were it possible: where it is not known which regions wrappers
+/// register, as if all were.
+std::uint64_t wanted_bytes(const elf::File& file, const FileCode& code, const PrunePlan& plan,
+                           bool classified, const PruneOptions& options) {
+  if (options.targets.cuda.empty() && options.targets.amd.empty()) return 0;
+  std::vector<EntryDecision> decisions = plan.decisions;
+  if (!classified) {
+    Standings assumed = untouched(code);
+    for (std::vector<RegionStanding>& section : assumed)
+      for (RegionStanding& standing : section) standing.standing = Standing::kRegistered;
+    decisions = decide(code, assumed, rule_options(options));
+    judge_other_vendor(options, decisions);
+  }
+  std::uint64_t bytes = drop_bytes(code, decisions);
+  for (const AmdDecision& decision : plan.amd)
+    if (is_drop(classified ? decision.reason : decision.by_rule)) bytes += decision.bytes;
+  const elf::Strippable strippable = elf::strippable(file);
+  return bytes + (options.drop_debug ? strippable.debug : 0) +
+         (options.drop_symtab ? strippable.symbols : 0);
 }
 
 void leave_alone(PrunePlan& plan, std::string why) {
@@ -166,6 +223,8 @@ std::string_view to_string(Reason reason) {
       return "bundle that does not check out";
     case Reason::kNotSmaller:
       return "bundle that would not shrink";
+    case Reason::kFreesNothing:
+      return "would free no page of the file";
     case Reason::kDropOtherArch:
       return "other architecture";
     case Reason::kDropPtx:
@@ -228,26 +287,35 @@ Result<PrunePlan> plan_prune(const elf::File& file, const FileCode& code, const 
   judge_other_vendor(options, plan.decisions);
   TRY(AmdPlan of_amd, plan_amd(file, amd, options, why_not.empty(), use));
   plan.amd = std::move(of_amd.decisions);
-  if (why_not.empty()) {
-    const std::vector<EntryPlace> places = places_to_pack(classified.standings, plan.decisions);
-    TRY(Recompressed packed,
-        recompress(file.bytes(), code, places,
-                   {options.recompress, options.frames, options.scratch_directory}));
-    plan.edit.sections = section_edits(code, classified, plan.decisions, places, packed.entries);
-    plan.recompressed = packed.totals;
-    plan.frames = std::move(packed.frames);
-    plan.edit.sections.insert(plan.edit.sections.end(),
-                              std::make_move_iterator(of_amd.sections.begin()),
-                              std::make_move_iterator(of_amd.sections.end()));
+  const bool known = why_not.empty();
+  if (known) {
     plan.packed = std::move(of_amd.packed);
+    InVain in_vain;
+    while (true) {
+      const auto places = places_to_pack(code, classified.standings, plan.decisions, in_vain);
+      TRY(Recompressed packed,
+          recompress(file.bytes(), code, places,
+                     {options.recompress, options.frames, options.scratch_directory}));
+      plan.edit.sections = section_edits(code, classified, plan.decisions, places, packed.entries);
+      plan.recompressed = packed.totals;
+      plan.frames = std::move(packed.frames);
+      std::ranges::copy_if(
+          of_amd.sections, std::back_inserter(plan.edit.sections),
+          [&](const elf::SectionEdit& edit) { return !in_vain.contains(edit.section); });
+      const auto more = sections_in_vain(file, plan.edit);
+      if (!more) why_not = more.error().message;
+      if (!more || more->empty()) break;
+      in_vain.insert(more->begin(), more->end());
+      keep_in_vain(code, amd, in_vain, plan);
+    }
   }
-  const bool edits = !plan.edit.sections.empty() || plan.edit.drop_debug || plan.edit.drop_symtab;
-  if (why_not.empty() && edits) {
-    if (auto measured = elf::measure(file, plan.edit); !measured)
-      why_not = measured.error().message;
+  if (!why_not.empty()) {
+    plan.withheld = wanted_bytes(file, code, plan, known, options);
+    leave_alone(plan, std::move(why_not));
   }
-  if (!why_not.empty()) leave_alone(plan, std::move(why_not));
   add_up(code, plan);
+  if (const auto in_vain = plan.bytes.find(Reason::kFreesNothing); in_vain != plan.bytes.end())
+    plan.withheld = in_vain->second;
   return plan;
 }
 

@@ -63,6 +63,7 @@ enum class Reason {
   kAmdKept,        ///< AMD code kept because of HSA_OVERRIDE_GFX_VERSION
   kNotUnderstood,  ///< of an AMD bundle that contradicts itself or cannot be unpacked
   kNotSmaller,     ///< of an AMD bundle that would not become smaller, or takes too much room
+  kFreesNothing,   ///< could go, but no page of the file would be free then
   kDropOtherArch,  ///< goes: no target can load it
   kDropPtx,        ///< goes: every target has a loadable cubin
   kDropNotBest,    ///< goes at aggressive: a later minor of the same region serves every target
@@ -87,6 +88,9 @@ struct AmdDecision {
   Reason by_rule = Reason::kServesTarget;  ///< were the bundle registered and sound
 };
 
+/// What is said of a file of which entries are kFreesNothing.
+inline constexpr std::string_view kFreesNoPage = "taking it out would free no page of the file";
+
 struct PrunePlan {
   std::vector<EntryDecision> decisions;   ///< one per entry of CUDA code, in file order
   std::vector<AmdDecision> amd;           ///< one per entry of AMD code, in file order
@@ -94,6 +98,9 @@ struct PrunePlan {
   RecompressTotals recompressed;          ///< `bytes` count these entries as they were
   elf::EditPlan edit;                     ///< empty sections/holes: nothing to do
   std::string left_alone;                 ///< non-empty: why the file is not touched
+  /// Bytes that the rules take and that stay: all of a file left alone, with debug sections and
+  /// symbol tables, or the entries of kFreesNothing.
+  std::uint64_t withheld = 0;
   /// Recompressed bundles and entries, which parts of `edit` point at.
   std::vector<std::vector<std::byte>> packed;
   std::optional<MappedFile> frames;

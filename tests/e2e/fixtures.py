@@ -50,10 +50,16 @@ DEFAULT_ARCHS = [(CUBIN, 70, ""), (CUBIN, 80, ""), (CUBIN, 86, ""), (CUBIN, 90, 
                  (CUBIN, 100, ""), (PTX, 90, "")]
 
 
-def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repeats=1, loose=False):
+# How RAPIDS links its libraries: device code behind .bss, in a segment that is writable.
+BEHIND_BSS = """SECTIONS { .nvFatBinSegment : { *(.nvFatBinSegment) } __nv_relfatbin : { *(__nv_relfatbin) }
+.nv_fatbin : { *(.nv_fatbin) } } INSERT AFTER .bss;
+"""
+
+
+def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repeats=1, loose=False, script=""):
     """A shared library with `regions` registered regions; each holds one entry per item of archs. The code repeats
     itself so many times: a compressor makes it smaller by that. `loose`: the same regions again, where no wrapper
-    registers them."""
+    registers them. `script`: of the linker."""
     archs = archs or DEFAULT_ARCHS
     work = path + ".build"
     os.makedirs(work, exist_ok=True)
@@ -80,9 +86,11 @@ def cuda_library(path, regions=6, archs=None, payload=40_000, name="fake", repea
         out.write(f"int fatbin_count(void) {{ return {regions}; }}\n"
                   "static int table[3] = {3, 5, 7};\nint *pointers[3] = {table, table + 1, table + 2};\n"
                   "int host_answer(int i) { return *pointers[i % 3] * 6; }\n")
+    with open(f"{work}/sections.ld", "w") as out:
+        out.write(script)
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-g", f"-ffile-prefix-map={work}=.", "-o", path,
                     f"{work}/host.c", f"{work}/code.s", "-Wl,-soname," + os.path.basename(path),
-                    "-Wl,--build-id=sha1"], check=True)
+                    "-Wl,--build-id=sha1", *([f"-Wl,-T,{work}/sections.ld"] if script else [])], check=True)
     subprocess.run(["rm", "-r", work], check=True)
 
 

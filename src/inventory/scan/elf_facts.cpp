@@ -242,6 +242,7 @@ PruneSummary summarise_prune(const elf::File& file, const device::FileCode& code
     if (device::is_drop(decision.reason)) summary.amd_dropped += decision.bytes;
   summary.bolder = device::bolder_gains(code, *plan, options);
   summary.left_alone = plan->left_alone;
+  summary.withheld = plan->withheld;
   if (!summary.left_alone.empty()) return summary;
   const Result<elf::EditResult> result = elf::measure(file, plan->edit);
   if (!result) {

@@ -52,6 +52,7 @@ struct PruneSummary {
       0;                          ///< kept ones that drivers before CUDA 12.4 read, and no longer
   std::uint64_t amd_dropped = 0;  ///< of `bytes`, what goes of code for AMD
   std::string left_alone;         ///< why it cannot; then output_size = input
+  std::uint64_t withheld = 0;     ///< as in PrunePlan
   std::map<std::string, std::uint64_t> bolder;  ///< what bolder rules would give on top
   std::vector<CodeFate> code;                   ///< `bytes` by kind and architecture as well
 };

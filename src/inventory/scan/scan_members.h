@@ -15,7 +15,7 @@ constexpr std::size_t member_count(const CodeFate*) {
   return 4;
 }
 constexpr std::size_t member_count(const PruneSummary*) {
-  return 9;
+  return 10;
 }
 constexpr std::size_t member_count(const ForwardNote*) {
   return 3;

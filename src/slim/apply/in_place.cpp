@@ -298,7 +298,7 @@ Result<LayerOutcome> slim_file(const std::filesystem::path& input,
   const Bytes bytes = result.changed ? result.content.bytes() : original.bytes();
   outcome.content_after = bytes.size();
   if (!result.left_alone.empty())
-    outcome.left_alone.push_back({input.string(), 0, result.left_alone});
+    outcome.left_alone.push_back({input.string(), result.withheld, result.left_alone});
   if (result.changed) count_rewrite(outcome, original.bytes().size() - bytes.size(), result);
   if (result.raises_driver_floor) outcome.notices.push_back(driver_floor_notice(workplace.drivers));
   if (input != output) {

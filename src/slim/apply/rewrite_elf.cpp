@@ -181,9 +181,10 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
                                  const RewriteOptions& options) {
   RewrittenElf out;
   const device::PruneOptions rules = device::options_for_file(options.prune, name);
-  const auto leave = [&](const std::string& why) {
+  const auto leave = [](const std::string& why, std::uint64_t withheld = 0) {
     RewrittenElf left;
     left.left_alone = why;
+    left.withheld = withheld;
     return left;
   };
   const Result<elf::File> file = elf::File::parse(bytes, name);
@@ -205,7 +206,9 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
     if (!planned && is_no_verdict(planned.error())) return std::unexpected(planned.error());
     if (!planned) return leave(planned.error().message);
     plan = std::move(*planned);
+    out.withheld = plan.withheld;
     out.left_alone = plan.left_alone;
+    if (out.left_alone.empty() && out.withheld > 0) out.left_alone = device::kFreesNoPage;
   } else if (device::worth_stripping(elf::strippable(*file), rules)) {
     plan.edit.drop_debug = rules.drop_debug;
     plan.edit.drop_symtab = rules.drop_symtab;
@@ -213,8 +216,13 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   if (is_empty(plan.edit)) return out;
 
   const Result<elf::EditResult> measured = elf::measure(*file, plan.edit);
-  if (!measured) return leave(measured.error().message);
-  if (measured->output_size >= bytes.size()) return leave(out.left_alone);
+  if (!measured) {
+    const elf::Strippable waste = elf::strippable(*file);
+    return leave(measured.error().message,
+                 (rules.drop_debug ? waste.debug : 0) + (rules.drop_symtab ? waste.symbols : 0));
+  }
+  if (measured->output_size >= bytes.size()) return leave(out.left_alone, out.withheld);
+  const std::uint64_t gain = bytes.size() - measured->output_size;
 
   TRY(const UniqueFd scratch, open_scratch(options.scratch_directory));
   FdSink sink(scratch.get(), "scratch file");
@@ -222,15 +230,16 @@ Result<RewrittenElf> rewrite_elf(Bytes bytes, const std::string& name,
   TRY(out.content, MappedFile::map(scratch.get(), name));
   if (out.content.bytes().size() != measured->output_size)
     return leave(fmt::format("the edit announced {} bytes and wrote {}", measured->output_size,
-                             out.content.bytes().size()));
+                             out.content.bytes().size()),
+                 gain);
   const Result<elf::File> reparsed = elf::File::parse(out.content.bytes(), name);
-  if (!reparsed) return leave("the edited file does not parse: " + reparsed.error().message);
+  if (!reparsed) return leave("the edited file does not parse: " + reparsed.error().message, gain);
   Result<void> proof;
   if (code.any()) proof = prove_pruned(*file, code, plan, *reparsed, options.scratch_directory);
   if (proof && amd.places.any())
     proof = prove_amd_pruned(*file, amd, plan, rules.targets, *reparsed, options.scratch_directory);
   if (!proof && is_no_verdict(proof.error())) return std::unexpected(proof.error());
-  if (!proof) return leave("the edited file did not prove itself: " + proof.error().message);
+  if (!proof) return leave("the edited file did not prove itself: " + proof.error().message, gain);
   out.changed = true;
   out.measure.code = applied.device_bytes_removed > 0;
   out.measure.debug = applied.debug_bytes_removed;

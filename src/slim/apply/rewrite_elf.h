@@ -23,8 +23,9 @@ RewriteOptions rewrite_options(const CutRules& cuts, const Workplace& workplace)
 
 struct RewrittenElf {
   bool changed = false;
-  std::string left_alone;  ///< why it is unchanged although something could go; may be empty
-  MappedFile content;      ///< the new file when changed
+  std::string left_alone;      ///< why it, or device code in it, is unchanged although it could go
+  std::uint64_t withheld = 0;  ///< bytes that could go and did not, where they are known
+  MappedFile content;          ///< the new file when changed
   RewriteMeasure measure;
   bool raises_driver_floor = false;  ///< drivers before CUDA 12.4 read it before, not now
 };

@@ -53,12 +53,12 @@ void device_code_pass(const PassContext& context, Draft& draft) {
                              kDeviceCode, ref});
         continue;
       }
-      if (!summary.left_alone.empty()) {
-        if (wanted > 0)
-          draft.leave_alone(
-              {std::string(entry.path), wanted, summary.left_alone, kDeviceCode, ref});
-        continue;
-      }
+      if (summary.withheld > 0)
+        draft.leave_alone(
+            {std::string(entry.path), summary.withheld,
+             summary.left_alone.empty() ? std::string(device::kFreesNoPage) : summary.left_alone,
+             summary.bytes.empty() ? Pass(kDebugSections) : Pass(kDeviceCode), ref});
+      if (!summary.left_alone.empty()) continue;
       if (summary.output_size >= entry.size) continue;
       if (const auto checked = context.self_checked.find(entry.path);
           checked != context.self_checked.end()) {
