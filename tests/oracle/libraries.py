@@ -68,6 +68,11 @@ SETS = {
     "cupy-cu13": ["cupy-cuda13x==14.2.0"],
     "faiss": ["faiss-gpu-cu12==1.14.1.post1"],
     "onnxruntime": ["onnxruntime-gpu==1.23.2"],
+    # Device code in a writable segment, behind .bss.
+    "rapids": ["libcudf-cu12==26.10.2", "libcuvs-cu12==26.10.0", "libcuml-cu12==26.10.0",
+               "libraft-cu12==26.10.0", "libnvforest-cu12==26.10.0", "libkvikio-cu12==26.10.0",
+               "librmm-cu12==26.10.0", "rapids-logger==0.3.0", "nvidia-libnvcomp-cu12==5.3.0.16",
+               "nvidia-nvjitlink-cu12==12.9.86", "nvidia-cuda-nvrtc-cu12==12.9.86"],
     "torchvision": ["torchvision==0.25.0"],
 }
 
@@ -101,6 +106,8 @@ LIBRARIES = [
     *[("CuPy", major, f"cupy-cu{major}", f"{name}.cpython-311-x86_64-linux-gnu.so",
        [f"cu{major}"]) for major in (11, 12, 13) for name in ("cub", "thrust")],
     ("faiss", 12, "faiss", "libfaiss-6b43fd57.so", ["cu12"]),
+    *[("RAPIDS", 12, "rapids", name, ["cu12"]) for name in (
+        "libcudf.so", "libcuvs.so", "libcuml.so", "libraft.so")],
     ("onnxruntime", 12, "onnxruntime", "libonnxruntime_providers_cuda.so", ["cu12"]),
 ]
 

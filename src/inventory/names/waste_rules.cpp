@@ -177,6 +177,7 @@ constexpr Patterns kHeaders[] = {"usr/include/**",
                                  "**/site-packages/**/include/**",
                                  "**/dist-packages/**/include/**",
                                  "torch/include/**",
+                                 "lib*/include/rapids/**",
                                  "**/envs/*/include/**"};
 // Python packages also call directories "include" that hold modules, templates and data: docutils
 // reads its character tables there.
