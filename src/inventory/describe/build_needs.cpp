@@ -9,10 +9,11 @@ namespace flense::inventory {
 
 namespace {
 
-/// From the packages' own code and documentation. What is not here although it compiles: JAX and
-/// Pallas, TensorFlow's XLA, numba.cuda's and cuTile's kernels go through ptxas, nvlink, tileiras,
-/// libnvvm, libdevice and libcudadevrt.a, which no rule takes; PyTorch's jiterator, cuDNN and
-/// TensorRT hand NVRTC sources that include nothing; Warp brings its own headers outside any
+/// From the packages' own code and documentation, so that the report can say what they do; others
+/// are told by what their files hold (compile_evidence.h). What is not here although it compiles:
+/// JAX and Pallas, TensorFlow's XLA, numba.cuda's and cuTile's kernels go through ptxas, nvlink,
+/// tileiras, libnvvm, libdevice and libcudadevrt.a, which no rule takes; PyTorch's jiterator, cuDNN
+/// and TensorRT hand NVRTC sources that include nothing; Warp brings its own headers outside any
 /// include directory.
 constexpr auto kBuilders = std::to_array<RuntimeBuilder>({
     // triton/runtime/build.py compiles a launcher for every kernel with $CC, gcc or clang.
@@ -90,6 +91,21 @@ void add_torch_extensions(const BuildTools& tools, const Package& torch, BuildNe
     say(needs.cuda_compiler, torch, "can build extensions", tools.ninja + " and " + tools.nvcc);
 }
 
+/// What files hold counts beside what packages are known for.
+void add_evidence(const BuildTools& tools, const CompileEvidence& evidence, BuildNeeds& needs) {
+  const auto add = [](std::string& need, const std::string& path, std::string_view what) {
+    if (need.empty() && !path.empty()) need = fmt::format("{} {}", path, what);
+  };
+  add(needs.host_compiler, evidence.front_end, "holds a C compiler");
+  add(needs.cuda_headers, evidence.nvrtc, "compiles with NVRTC");
+  add(needs.cuda_headers, evidence.hiprtc, "compiles with hipRTC");
+  if (!tools.host_compiler.empty())
+    add(needs.host_compiler, evidence.starts_host,
+        fmt::format("may start {}", tools.host_compiler));
+  if (!tools.nvcc.empty())
+    add(needs.cuda_compiler, evidence.starts_nvcc, fmt::format("may start {}", tools.nvcc));
+}
+
 }  // namespace
 
 const RuntimeBuilder* runtime_builder(std::string_view package) {
@@ -98,7 +114,10 @@ const RuntimeBuilder* runtime_builder(std::string_view package) {
   return found == kBuilders.end() ? nullptr : found;
 }
 
-BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPackage>& packages) {
+BuildNeeds build_needs(const BuildTools& asked, const std::vector<InstalledPackage>& packages,
+                       const CompileEvidence& evidence) {
+  BuildTools tools = asked;
+  if (tools.host_compiler.empty()) tools.host_compiler = evidence.program;
   BuildNeeds out;
   for (const InstalledPackage& installed : packages) {
     const Package& package = installed.package;
@@ -116,6 +135,7 @@ BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPacka
     if ((builder->needs & kCudaHeaders) != 0)
       say(out.cuda_headers, package, builder->what, "CUDA headers");
   }
+  add_evidence(tools, evidence, out);
   // nvcc preprocesses and links with the host's compiler.
   if (!out.cuda_compiler.empty() && out.host_compiler.empty() && !tools.host_compiler.empty())
     out.host_compiler = out.cuda_compiler;
@@ -141,7 +161,8 @@ BuildTools find_build_tools(const Contents& contents,
 
 BuildNeeds find_build_needs(const Contents& contents,
                             const std::vector<InstalledPackage>& packages) {
-  return build_needs(find_build_tools(contents, packages), packages);
+  return build_needs(find_build_tools(contents, packages), packages,
+                     find_compile_evidence(contents));
 }
 
 }  // namespace flense::inventory

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "inventory/describe/compile_evidence.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 
@@ -41,8 +42,9 @@ const RuntimeBuilder* runtime_builder(std::string_view package);
 BuildTools find_build_tools(const Contents& contents,
                             const std::vector<InstalledPackage>& packages);
 
-/// Pure: from packages and tools to needs.
-BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPackage>& packages);
+/// Pure: from packages, tools and what files hold to needs.
+BuildNeeds build_needs(const BuildTools& tools, const std::vector<InstalledPackage>& packages,
+                       const CompileEvidence& evidence = {});
 
 /// The same with the tools that a container sees.
 BuildNeeds find_build_needs(const Contents& contents,

@@ -120,6 +120,25 @@ TEST(BuildNeeds, WhatGoesThroughPtxasNeedsNothingThatARuleTakes) {
     EXPECT_EQ(classifier.classify(path), nullptr) << path;
 }
 
+TEST(BuildNeeds, WhatFilesHoldCountsBesideNames) {
+  const auto needs = [](const BuildTools& tools, const CompileEvidence& evidence) {
+    return build_needs(tools, {pip("numpy")}, evidence);
+  };
+  EXPECT_EQ(needs({}, {.nvrtc = "cumm/core_cc.so"}).cuda_headers,
+            "cumm/core_cc.so compiles with NVRTC");
+  EXPECT_EQ(needs({}, {.front_end = "ziglang/zig"}).host_compiler,
+            "ziglang/zig holds a C compiler");
+  const CompileEvidence module{.starts_host = "x/jit.py", .starts_nvcc = "x/nv.py"};
+  EXPECT_EQ(needs(kAll, module).host_compiler, "x/jit.py may start usr/bin/gcc");
+  EXPECT_EQ(needs(kAll, module).cuda_compiler, "x/nv.py may start usr/local/cuda/bin/nvcc");
+  EXPECT_EQ(needs({}, module).host_compiler, "");
+  EXPECT_EQ(needs({}, {.program = "opt/tcc"}).host_compiler, "") << "nobody starts it";
+  EXPECT_EQ(needs({}, {.program = "opt/tcc", .starts_host = "x"}).host_compiler,
+            "x may start opt/tcc");
+  const BuildNeeds triton = build_needs(kAll, {pip("triton")}, module);
+  EXPECT_THAT(triton.host_compiler, HasSubstr("triton 1.2 builds")) << "names come first";
+}
+
 TEST(BuildNeeds, HeadersForNvrtcHoldNeitherCompilersNorArchives) {
   BuildNeeds needs;
   needs.cuda_headers = "cupy compiles";

@@ -13,6 +13,7 @@
 #include "elf/edit.h"
 #include "elf/file.h"
 #include "elf/notes.h"
+#include "inventory/scan/compile_marks.h"
 #include "inventory/scan/mentions.h"
 #include "text/json.h"
 
@@ -297,7 +298,9 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
   facts.symbol_bytes = strippable.symbols;
 
   const Result<device::FileCode> code = device::find_device_code(*file);
-  facts.mentions = mentioned_libraries(*file, code ? *code : device::FileCode());
+  const device::FileCode known_code = code ? *code : device::FileCode();
+  facts.mentions = mentioned_libraries(*file, known_code);
+  facts.compiles = compile_marks(*file, known_code);
   if (!code) {
     facts.unreadable = code.error().message;
     return facts;

@@ -94,6 +94,7 @@ struct ElfFacts {
   std::optional<PruneSummary> prune;
   std::string unreadable;             ///< why device code could not be read, though ELF
   std::vector<std::string> mentions;  ///< CUDA libraries named in its data (mentions.h)
+  std::uint8_t compiles = 0;          ///< CompileMarks (compile_marks.h)
 };
 
 struct LayerScan {
@@ -105,6 +106,7 @@ struct LayerScan {
   std::map<std::uint32_t, std::string> scripts;   ///< first lines of executable scripts, after "#!"
   std::map<std::uint32_t, std::uint64_t> stored;  ///< content bytes in the layer of sparse files
   std::map<std::uint32_t, std::vector<std::string>> mentions;  ///< of scripts and settings
+  std::map<std::uint32_t, std::uint8_t> compiles;  ///< CompileMarks of Python modules that have any
   std::map<std::uint32_t, ModelFile> models;
   /// Of the first 4 KiB of files from kMinCompared bytes on: what differs here differs.
   std::map<std::uint32_t, std::uint64_t> heads;

@@ -22,29 +22,13 @@ bool is_name(char c) {
   return is_alphanumeric(c) || c == '_' || c == '-';
 }
 
-constexpr std::string_view kMark = ".so";
-
-/// Where the next mark begins, or npos. Whole blocks first, without branches, at the speed of
-/// memory: the tables of a library are full of single dots.
-std::size_t next_mark(std::string_view text, std::size_t from) {
-  constexpr std::size_t kBlock = 256;
-  for (; from < text.size() && text.size() - from >= kBlock + kMark.size(); from += kBlock) {
-    const char* const at = text.data() + from;
-    unsigned hit = 0;
-    for (std::size_t i = 0; i < kBlock; ++i) {
-      const int off = (at[i] ^ kMark[0]) | (at[i + 1] ^ kMark[1]) | (at[i + 2] ^ kMark[2]);
-      hit |= static_cast<unsigned char>(off == 0);
-    }
-    if (hit != 0) break;
-  }
-  return text.find(kMark, from);
-}
-
 void collect(std::string_view text, std::set<std::string>& out) {
   // The longest of the vendor's names has 25 characters before it.
   constexpr std::size_t kLongest = 40;
-  for (std::size_t at = next_mark(text, 0); at != std::string_view::npos && out.size() < kMostNames;
-       at = next_mark(text, at + kMark.size())) {
+  constexpr std::string_view kMark = ".so";
+  for (std::size_t at = find_rare(text, kMark, 0);
+       at != std::string_view::npos && out.size() < kMostNames;
+       at = find_rare(text, kMark, at + kMark.size())) {
     std::size_t begin = at;
     while (begin > 0 && at - begin < kLongest && is_name(text[begin - 1])) --begin;
     std::size_t end = at + kMark.size();
@@ -57,17 +41,18 @@ void collect(std::string_view text, std::set<std::string>& out) {
   }
 }
 
-/// Of a section with what `code` found in it, in order.
-void collect_beside(Bytes section, const device::SectionCode* code, std::set<std::string>& out) {
+/// Of a section what lies beside the regions that `code` found in it, in order.
+template <class Fn>
+void for_each_beside(Bytes section, const device::SectionCode* code, const Fn& fn) {
   std::size_t from = 0;
   if (code != nullptr)
     for (const device::Region& region : code->regions) {
       const std::size_t begin = region.offset - code->offset;
       if (begin < from || begin > section.size() || region.size > section.size() - begin) break;
-      collect(as_text(section.subspan(from, begin - from)), out);
+      fn(as_text(section.subspan(from, begin - from)));
       from = begin + region.size;
     }
-  collect(as_text(section.subspan(from)), out);
+  fn(as_text(section.subspan(from)));
 }
 
 std::vector<std::string> listed(const std::set<std::string>& names) {
@@ -76,20 +61,40 @@ std::vector<std::string> listed(const std::set<std::string>& names) {
 
 }  // namespace
 
+std::size_t find_rare(std::string_view text, std::string_view word, std::size_t from) {
+  // Whole blocks first, without branches, at the speed of memory: the tables of a library are full
+  // of single dots.
+  constexpr std::size_t kBlock = 256;
+  const char first = word[0], second = word[1], third = word[2];
+  for (; from < text.size() && text.size() - from >= kBlock + 3; from += kBlock) {
+    const char* const at = text.data() + from;
+    unsigned hit = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      const int off = (at[i] ^ first) | (at[i + 1] ^ second) | (at[i + 2] ^ third);
+      hit |= static_cast<unsigned char>(off == 0);
+    }
+    if (hit == 0) continue;
+    const std::string_view block = text.substr(from, kBlock + word.size() - 1);
+    if (const std::size_t found = block.find(word); found != std::string_view::npos)
+      return from + found;
+  }
+  return text.find(word, from);
+}
+
 std::vector<std::string> mentioned_libraries(std::string_view text) {
   std::set<std::string> names;
   collect(text, names);
   return listed(names);
 }
 
-std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code) {
+void for_each_data(const elf::File& file, const device::FileCode& code,
+                   const std::function<void(std::string_view)>& fn) {
   // These hold device code; what the host part opens stands in its own strings.
   constexpr std::array<std::string_view, 5> kDevice = {
       ".nv_fatbin", "__nv_relfatbin", ".cask_resource", ".hip_fatbin", ".nvFatBinSegment"};
   std::map<std::size_t, const device::SectionCode*> with_code;
   for (const device::SectionCode& section : code.sections)
     with_code.emplace(section.section_index, &section);
-  std::set<std::string> names;
   for (std::size_t index = 0; index < file.sections().size(); ++index) {
     const elf::Section& section = file.sections()[index];
     if (section.type != SHT_PROGBITS || (section.flags & SHF_ALLOC) == 0 ||
@@ -99,8 +104,13 @@ std::vector<std::string> mentioned_libraries(const elf::File& file, const device
       continue;
     const Bytes bytes = file.section_bytes(section);
     const auto found = with_code.find(index);
-    collect_beside(bytes, found == with_code.end() ? nullptr : found->second, names);
+    for_each_beside(bytes, found == with_code.end() ? nullptr : found->second, fn);
   }
+}
+
+std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code) {
+  std::set<std::string> names;
+  for_each_data(file, code, [&](std::string_view text) { collect(text, names); });
   return listed(names);
 }
 

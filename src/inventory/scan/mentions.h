@@ -2,6 +2,7 @@
 // as DT_NEEDED.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,13 @@ std::vector<std::string> mentioned_libraries(std::string_view text);
 
 /// The same of the data of an ELF file, without the device code in it.
 std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code);
+
+/// Calls fn with each part of that data.
+void for_each_data(const elf::File& file, const device::FileCode& code,
+                   const std::function<void(std::string_view)>& fn);
+
+/// text.find(word, from) for words of at least three characters that begin rarely.
+std::size_t find_rare(std::string_view text, std::string_view word, std::size_t from);
 
 /// Texts in which programs and their settings name libraries to open; not licences, records of
 /// package managers and documentation, which name them for people.

@@ -15,6 +15,7 @@
 #include "image/layers/layer_walk.h"
 #include "inventory/names/jit_metadata.h"
 #include "inventory/scan/begin_of.h"
+#include "inventory/scan/compile_marks.h"
 #include "inventory/scan/elf_facts.h"
 #include "inventory/scan/elf_readers.h"
 #include "inventory/scan/equal_hashes.h"
@@ -161,6 +162,10 @@ class LayerScanner {
       TRY(const std::string text, begin_of(content, kMaxMentioning));
       if (auto names = mentioned_libraries(text); !names.empty())
         scan_.mentions.emplace(index, std::move(names));
+      if (const std::uint8_t marks =
+              entry.path.ends_with(".py") ? compile_marks_of_python(text) : 0;
+          marks != 0)
+        scan_.compiles.emplace(index, marks);
     }
     return {};
   }

@@ -27,7 +27,7 @@ constexpr std::size_t member_count(const CxxVersions*) {
   return 2;
 }
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 22;
+  return 23;
 }
 constexpr std::size_t member_count(const Package*) {
   return 3;
@@ -39,7 +39,7 @@ constexpr std::size_t member_count(const ModelFile*) {
   return 4;
 }
 constexpr std::size_t member_count(const LayerScan*) {
-  return 13;
+  return 14;
 }
 
 }  // namespace flense::inventory

@@ -1,6 +1,7 @@
 #include "slim/plan/make_plan.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "inventory/describe/build_needs.h"
@@ -60,6 +61,18 @@ void note_gone_above(const image::MergedTree& tree, Plan& plan) {
   }
 }
 
+void note_build_files(const inventory::BuildNeeds& needs, Plan& plan) {
+  std::map<std::string_view, std::uint64_t> held;
+  for (const LeftAlone& file : plan.held_back) held[file.why] += file.bytes;
+  std::set<std::string_view> told;
+  for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler, needs.cuda_headers})
+    if (!evidence.empty() && told.insert(evidence).second)
+      plan.notices.push_back(
+          held[evidence] == 0
+              ? "build files stay: " + evidence
+              : fmt::format("build files stay: {} ({})", evidence, human_bytes(held[evidence])));
+}
+
 void record_closure(const closure::Reach& reach, Plan& plan) {
   ClosureRecord& out = plan.closure.emplace();
   out.starts = reach.starts;
@@ -117,10 +130,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
     plan.layers[i].digest = image.layers[i].blob.digest;
     plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
   }
-  std::set<std::string> told;
-  for (const std::string& evidence : {needs.host_compiler, needs.cuda_compiler, needs.cuda_headers})
-    if (!evidence.empty() && told.insert(evidence).second)
-      plan.notices.push_back("build files stay: " + evidence);
+  note_build_files(needs, plan);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);
   if (reach != nullptr) record_closure(*reach, plan);
