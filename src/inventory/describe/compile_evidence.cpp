@@ -108,6 +108,8 @@ void see_library(std::string_view path, const ElfFacts& facts, CompileEvidence& 
   if (marks == 0 || path.starts_with("opt/rocm") || path.starts_with("usr/local/cuda")) return;
   if ((marks & kCallsNvrtc) != 0) note(out.nvrtc, path);
   if ((marks & kCallsHiprtc) != 0) note(out.hiprtc, path);
+  // DeepGEMM's extension within vLLM.
+  if ((marks & kStartsNvcc) != 0 && !in_package.empty()) note(out.starts_nvcc, path);
   if ((marks & kHoldsFrontEnd) == 0) return;
   const bool library = !facts.soname.empty() && !base_name(path).starts_with("libclang");
   if (!in_package.empty() || library)

@@ -15,7 +15,7 @@ struct CompileEvidence {
   std::string front_end = {};
   /// Another program that holds one; counts where somebody starts one.
   std::string program = {};
-  /// Python modules that start a C compiler, or nvcc.
+  /// Files of Python packages and programs that start a C compiler, or nvcc.
   std::string starts_host = {}, starts_nvcc = {};
 };
 

@@ -71,6 +71,9 @@ TEST(CompileEvidence, ModulesThatStartCompilers) {
     EXPECT_EQ(evidence_of(path, gcc).starts_host, path);
     EXPECT_EQ(evidence_of(path, nvcc).starts_nvcc, path);
   }
+  const std::string extension = elf_with("/bin/nvcc");
+  EXPECT_EQ(evidence_of(kSite + "x/gemm.so", extension).starts_nvcc, kSite + "x/gemm.so");
+  EXPECT_EQ(evidence_of("usr/lib/nvidia-cuda-toolkit/bin/nvcc", extension).starts_nvcc, "");
   for (const std::string& path :
        {std::string("usr/lib/python3.11/distutils/cc.py"), kSite + "setuptools/build.py",
         kSite + "x/tests/jit.py", kSite + "x/setup.py", kSite + "torch/utils/cpp_extension.py"})

@@ -29,6 +29,14 @@ bool holds_nvrtc(std::string_view text) {
   return find_rare(text, "nvrtc: decode function", 0) != std::string_view::npos;
 }
 
+bool names_nvcc(std::string_view text) {
+  constexpr std::string_view kName = "/nvcc";
+  for (std::size_t at = find_rare(text, kName, 0); at != std::string_view::npos;
+       at = find_rare(text, kName, at + kName.size()))
+    if (text.substr(0, at).ends_with("bin")) return true;
+  return false;
+}
+
 /// What GCC, Clang and tcc say of an #include that names nothing.
 bool holds_front_end(std::string_view text) {
   return find_rare(text, "\"FILENAME\" or <FILENAME>", 0) != std::string_view::npos;
@@ -60,6 +68,7 @@ std::uint8_t compile_marks(const elf::File& file, const device::FileCode& code) 
     out |= rtc_marks(text);
     if (holds_nvrtc(text)) out |= kCallsNvrtc;
     if (holds_front_end(text)) out |= kHoldsFrontEnd;
+    if (names_nvcc(text)) out |= kStartsNvcc;
   });
   for (const elf::Section& section : file.sections())
     if (section.type == SHT_STRTAB && (section.flags & SHF_ALLOC) != 0)

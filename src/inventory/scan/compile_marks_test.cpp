@@ -44,6 +44,11 @@ TEST(CompileMarks, ACompilerIsToldByItsMessages) {
   EXPECT_EQ(with_data("\"FILENAME\" or <FILENAME>", 0), 0U) << "debug data, which no program reads";
 }
 
+TEST(CompileMarks, ExtensionsThatStartNvcc) {
+  EXPECT_EQ(with_data("/dvs/nvcc/x.c and bin/nvcc"), kStartsNvcc);
+  EXPECT_EQ(with_data("/dvs/build/nvcc/x.c"), 0U) << "where a library was built";
+}
+
 TEST(CompileMarks, PythonModules) {
   const auto marks = [](const char* text) { return unsigned{compile_marks_of_python(text)}; };
   EXPECT_EQ(marks("nvrtc.nvrtcCompileProgram(p, 0, [])"), kCallsNvrtc);
