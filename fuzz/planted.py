@@ -67,6 +67,7 @@ PLANTED = {
     "trace": ("src/slim/sandbox/trace_file.cpp", "if (path.empty()) continue;\n", "\n"),
     "yaml_nodes": ("src/text/yaml_nodes.cpp", ' || text == "NULL"', ""),
     "yaml": ("src/text/yaml_dump.cpp", "text.front() != '=' && !is_ambiguous(text);", "text.front() != '=';"),
+    "zip": ("src/codec/zip_writer.cpp", "member.flags &= kZipUtf8;", ""),
 }
 
 
