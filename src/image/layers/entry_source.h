@@ -12,8 +12,8 @@ class EntrySource {
   EntrySource(const EntrySource&) = delete;
   EntrySource& operator=(const EntrySource&) = delete;
   virtual ~EntrySource() = default;
-  /// Visits every file, parents before children, siblings in byte order; may be called from
-  /// several threads.
+  /// Visits every file, parents before children, siblings in byte order (a wheel: as stored); may
+  /// be called from several threads.
   virtual Result<WalkResult> walk(const WalkOptions& options, const LayerVisitor& visit) const = 0;
 };
 

@@ -17,7 +17,16 @@
 
 namespace flense::image {
 
-enum class Form { kOciLayout, kOciArchive, kDockerArchive, kDirectory, kElfFile, kSquashfs, kSif };
+enum class Form {
+  kOciLayout,
+  kOciArchive,
+  kDockerArchive,
+  kDirectory,
+  kElfFile,
+  kSquashfs,
+  kSif,
+  kWheel
+};
 std::string_view to_string(Form form);
 
 struct Descriptor {
@@ -42,8 +51,8 @@ struct Platform {
 
 class EntrySource;
 
-/// An opened image, const from then on. Directory, ELF and squashfs inputs have exactly one pseudo
-/// layer.
+/// An opened image, const from then on. Directory, ELF, squashfs and wheel inputs have exactly one
+/// pseudo layer.
 class Image {
  public:
   virtual ~Image() = default;

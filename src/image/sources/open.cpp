@@ -11,6 +11,7 @@
 #include "codec/compression.h"
 #include "codec/sif.h"
 #include "codec/squashfs/squashfs.h"
+#include "codec/zip.h"
 #include "image/model/image.h"
 #include "image/model/platform.h"
 #include "image/model/reference.h"
@@ -21,6 +22,7 @@
 #include "image/sources/spool.h"
 #include "image/sources/squashfs_image.h"
 #include "image/sources/stored_image.h"
+#include "image/sources/wheel.h"
 
 namespace flense::image {
 
@@ -34,7 +36,7 @@ constexpr std::string_view kElfMagic =
 constexpr std::string_view kTarMagic = "ustar";
 constexpr std::size_t kTarMagicOffset = 257;
 constexpr std::string_view kAccepted =
-    "expected an ELF file, a docker or OCI archive, squashfs, SIF, or a directory";
+    "expected an ELF file, a docker or OCI archive, squashfs, SIF, a wheel, or a directory";
 
 bool begins_with(Bytes bytes, std::string_view magic, std::size_t offset = 0) {
   return bytes.size() >= offset + magic.size() &&
@@ -77,6 +79,7 @@ Opened open_file(const std::string& path, std::string_view reference, const Open
   if (begins_with(bytes, kElfMagic)) return open_single_file(path, Form::kElfFile);
   if (codec::is_squashfs(bytes)) return open_squashfs(file, path, Form::kSquashfs);
   if (codec::is_sif(bytes)) return open_squashfs(file, path, Form::kSif);
+  if (codec::is_zip(bytes)) return open_wheel(file, path);
   if (codec::detect_compression(bytes) == codec::Compression::kNone) {
     return open_mapped(std::move(file), path, reference, options);
   }

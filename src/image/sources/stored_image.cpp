@@ -22,6 +22,8 @@ std::string_view to_string(Form form) {
       return "squashfs";
     case Form::kSif:
       return "sif";
+    case Form::kWheel:
+      return "wheel";
   }
   return "unknown";
 }
