@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/numbers.h"
 #include "cli/shared/html_file.h"
+#include "cli/slim/wheel_request.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
 #include "image/output/push.h"
@@ -351,6 +352,11 @@ void declare(Options& options, SlimRequest& request) {
   declare_packing(options, request);
   options.flag("--json", "print JSON: flense/slim/v1, of a dry run flense/plan/v1", request.json);
   add_html(options, request.html);
+  options.flag("--index", "of wheels: write a simple index (PEP 503) beside them", request.index);
+  options
+      .add("--requirements", "FILE", "of wheels: write this list with their new digests",
+           request.requirements)
+      .file();
   options
       .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
            request.provenance)
@@ -363,14 +369,19 @@ void declare(Options& options, SlimRequest& request) {
 
 Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus) {
   TRY_DO(check_html(request.html, request.json));
-  TRY(const SlimJob first, understand_one(request, gpus));
+  const bool wheels = names_wheels(request);
+  TRY_DO(wheels ? check_wheels(request) : check_no_wheels(request));
+  TRY(SlimJob first, understand_one(request, gpus));
+  first.wheel = wheels;
   if (request.words.size() == 1) {
     if (first.elf_file) TRY_DO(check_one_file(request, first));
     return std::vector{first};
   }
   TRY_DO(check_several(request, first));
-  TRY(const std::vector<std::string> outputs,
-      slim::outputs_of(request.words, request.dry_run ? "" : request.output));
+  std::vector<std::string> outputs(request.words.size(), request.output);
+  if (!wheels) {
+    TRY(outputs, slim::outputs_of(request.words, request.dry_run ? "" : request.output));
+  }
   std::vector<SlimJob> out;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     out.push_back(first);

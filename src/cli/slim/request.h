@@ -32,18 +32,21 @@ struct SlimRequest : TableRequest {
   std::optional<std::string> provenance;
   std::vector<std::string> trace_commands, trace_files;
   std::string save_trace;
+  bool index = false;        ///< of wheels
+  std::string requirements;  ///< a file that lists wheels with digests
   bool json = false;
   ImageOptions image;
 };
 void declare(Options& options, SlimRequest& request);
 
-/// One image or ELF file to slim.
+/// One image, wheel or ELF file to slim.
 struct SlimJob {
   std::string target;
   slim::SlimOptions options;
   slim::Destination to;
   std::string provenance;  ///< where the record goes; empty: nowhere
   bool elf_file = false;   ///< the target is a single ELF file
+  bool wheel = false;      ///< the target is a wheel; all are, and to.output is their directory
 };
 /// A job for each target. Usage errors for all that contradicts itself, before anything is read.
 Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus);

@@ -9,6 +9,7 @@
 #include "cli/slim/reports.h"
 #include "cli/slim/request.h"
 #include "cli/slim/steps.h"
+#include "cli/slim/wheels.h"
 
 namespace flense::cli {
 
@@ -50,6 +51,10 @@ docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was 
 beside the output as OUT.provenance.json. --html FILE draws what went and what stayed, and why, as one
 page that needs nothing else (docs/html.md).
 
+Python wheels (*.whl) become wheels of the same version in the new directory OUT, told apart by their
+build tag (torch-2.15.0-1sm90-…), with a requirements.txt of their digests; --index adds a simple index
+for pip install --index-url file://OUT/simple. --requirements FILE: that file with the new digests.
+
 Exit status: 0 fine, 1 the proof failed (a link, --trace or --verify), 2 wrong usage, 3 bad input,
 4 environment.
 
@@ -59,6 +64,7 @@ Examples:
   flense slim oci:app --gpu sm_90 --dry-run --plan plan.json --html plan.html
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
+  flense slim wheels/*.whl --gpu h100 -o wheels-h100 --index
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
   flense slim app.tar --gpu h100 --level aggressive --closure -o oci:app-slim --trace "python3 /app/serve.py")";
 
@@ -108,6 +114,7 @@ Result<int> run_slim(const SlimRequest& request, Io& io) {
   TRY(const std::vector<SlimJob> jobs, understand(request, tables.gpus));
   const std::unique_ptr<Progress> progress = make_progress(request, io);
   TRY(const slim::Workplace workplace, workplace_of(request, tables, *progress, io));
+  if (jobs.front().wheel) return slim_wheels(jobs, request, workplace, io);
   if (jobs.size() > 1) return slim_fleet(jobs, request, workplace, io);
   const SlimJob& job = jobs.front();
   return job.elf_file ? slim_file(job, request, workplace, io)
@@ -122,7 +129,7 @@ const Command& slim_command() {
                                 .summary = "cut what the named GPUs can never use",
                                 .positionals = "TARGET",
                                 .min_positionals = 1,
-                                .max_positionals = 64,
+                                .max_positionals = 1024,
                                 .help = kHelp,
                                 .call = [] { return call_of(run_slim); }};
   return kCommand;

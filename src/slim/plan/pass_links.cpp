@@ -14,10 +14,15 @@ Stays untouched(const Draft& draft) {
       [&draft](image::EntryRef entry, std::string_view) { return draft.edit_at(entry) == nullptr; };
 }
 
+/// Installers make files of all that a wheel holds.
+bool holds_links(const PassContext& context) {
+  return context.image.form != image::Form::kWheel;
+}
+
 }  // namespace
 
 void hub_cache_pass(const PassContext& context, Draft& draft) {
-  if (context.options.cuts.level < device::Level::kStandard) return;
+  if (context.options.cuts.level < device::Level::kStandard || !holds_links(context)) return;
   for (const HubCopy& copy : find_hub_copies(context.contents, untouched(draft)))
     if (draft.may_claim(copy.entry, copy.path))
       draft.claim(copy.entry,
@@ -25,7 +30,7 @@ void hub_cache_pass(const PassContext& context, Draft& draft) {
 }
 
 void cuda_copies_pass(const PassContext& context, Draft& draft) {
-  if (context.options.cuts.level < device::Level::kAggressive) return;
+  if (context.options.cuts.level < device::Level::kAggressive || !holds_links(context)) return;
   draft.breaks_sharing(kCudaCopies);
   for (const CudaCopy& copy : find_cuda_copies(context.image, context.contents, untouched(draft))) {
     if (!draft.may_claim(copy.entry, copy.path)) continue;
@@ -40,7 +45,7 @@ void cuda_copies_pass(const PassContext& context, Draft& draft) {
 }
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
-  if (context.options.cuts.level < device::Level::kStandard) return;
+  if (context.options.cuts.level < device::Level::kStandard || !holds_links(context)) return;
   for (const EqualFile& file :
        find_equal_files(context.contents, context.self_checked, untouched(draft)))
     if (draft.may_claim(file.entry, file.path))
