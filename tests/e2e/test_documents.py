@@ -167,6 +167,7 @@ FOREIGN = {
     "docs/formats/cuda-fatbin.md": {"--compress-mode"},
     "docs/install.md": {"--no-install-recommends"},
     "docs/security.md": {"--unshare-all"},
+    "docs/wheels.md": {"--find-links", "--require-hashes"},
 }
 
 
