@@ -5,6 +5,7 @@
   - no folder shows more than fits on a screen
   - third-party headers stay behind their adapter room
   - standard output and standard error are written by those alone who show text as printable
+  - the proof (verify) shares readers with what it judges, and no decision
   - no file over 600 lines, no open ends left in comments
 
 check.py ROOT          checks ROOT/src, exit status 1 if anything is wrong
@@ -23,7 +24,7 @@ LAYERS = {
     "device": 3, "knowledge": 3,
     "inventory": 4, "host": 4,
     "needs": 5, "closure": 5, "cdi": 5, "lint": 5,
-    "compat": 6, "doctor": 6, "slim": 6,
+    "compat": 6, "doctor": 6, "slim": 6, "verify": 6,
     "scaffold": 7, "launch": 7, "report": 7,
     "cli": 8,
 }
@@ -66,6 +67,14 @@ STREAM_OWNERS = {"src/main.cpp", "src/base/progress.cpp", "src/slim/sandbox/trac
 # Other programs get three descriptors of us, which one file sees to.
 EXEC_OWNERS = {"src/base/become.cpp", "src/base/process.cpp"}
 EXEC = re.compile(r"\b(f?execv[ep]?|execvpe|execveat|execl[ep]?|posix_spawnp?|popen)\s*\(")
+# A proof that asks the code which it judges proves nothing: verify takes the readers of elf and device, and neither
+# what decides or edits, nor the functions that say what runs where.
+PROOF = "verify"
+DECIDES = re.compile(r"(slim/.*|inventory/.*|elf/(code_scan|cuts|edit|editable|layout|moves|output|references|relink"
+                     r"|section_table|wrappers)"
+                     r"|device/(amd_prune|amd_repack|keep_rule|layout|prune|recompress|region_standing))\.h")
+DECISION = re.compile(r"\b(cubin_runs_on|cubin_surely_runs_on|ptx_compiles_for|amd_code_runs_on|amd_generic_members"
+                      r"|same_entry|zstd_entry_header)\b")
 STREAM = re.compile(r"\b(stdout|stderr|STDOUT_FILENO|STDERR_FILENO)\b|\b(?:std|fmt)::(cout|cerr|clog|print(ln)?)\b"
                     r"|\b(printf|puts|putchar|perror)\s*\(|\bwrite\s*\(\s*[12]\s*,")
 COMMENT_OR_TEXT = re.compile(r'//.*|"(?:[^"\\]|\\.)*"')
@@ -114,9 +123,13 @@ def problems_in(path, relative):
         if not is_test and str(relative) not in EXEC_OWNERS and EXEC.search(COMMENT_OR_TEXT.sub("", line)):
             yield f"{relative}:{number}: another program without base/become.h: {line.strip()}"
         match = INCLUDE.match(line)
+        if room == PROOF and DECISION.search(COMMENT_OR_TEXT.sub("", line)):
+            yield f"{relative}:{number}: the proof asks what it judges: {line.strip()}"
         if not match or room is None:
             continue
         kind, header = match.groups()
+        if room == PROOF and DECIDES.fullmatch(header):
+            yield f"{relative}:{number}: the proof includes what it judges: {header}"
         target = header.split("/")[0] if "/" in header else None
         if kind == '"' and target is None:
             yield f'{relative}:{number}: write the room: #include "{room}/{header}"'
@@ -165,12 +178,17 @@ def self_test():
         "src/lint/packages/side.h": '#include "lint/dockerfile/words.h"\n',
         "src/lint/rules/room.cpp": '#include "lint/lint.h"\n',
         "src/lint/notes/x.cpp": "\n",
+        "src/verify/plan.cpp": '#include "slim/plan/plan.h"\n',
+        "src/verify/keep.cpp": '#include "device/keep_rule.h"\n',
+        "src/verify/edit.cpp": '#include "elf/edit.h"\n',
+        "src/verify/rule.cpp": "  return device::cubin_runs_on(code, gpu);\n",
         "src/lint/rules/deep/x.cpp": "\n",
         **{f"src/text/u{number}.h": "\n" for number in range(MAX_UNITS + 1)},
     }
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         for name, text in {**plants, "src/slim/fine.cpp": '#include "elf/file.h"\n',
+                           "src/verify/fine.cpp": '#include "device/fatbin.h"\n',
                            "src/lint/fine.cpp": '#include "lint/rules/rules.h"\n',
                            "src/lint/shell/up_test.cpp": '#include "lint/lint.h"\n'}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
