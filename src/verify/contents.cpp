@@ -1,0 +1,213 @@
+#include "verify/contents.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/parallel.h"
+#include "device/amd_target.h"
+#include "device/fatbin.h"
+#include "text/json.h"
+#include "verify/elf_compare.h"
+#include "verify/file_lists.h"
+#include "verify/members.h"
+
+namespace flense::verify {
+
+namespace {
+
+using image::EntryRef;
+using Kind = ContentPair::Kind;
+
+std::uint64_t key_of(EntryRef ref) {
+  return std::uint64_t{ref.layer} << 32 | ref.index;
+}
+
+class ContentComparison {
+ public:
+  ContentComparison(const Reading& before, const Reading& after, const TreeResult& tree,
+                    const CodeRule& rule, const std::filesystem::path& scratch, Progress* progress,
+                    Findings& findings)
+      : before_(before),
+        after_(after),
+        tree_(tree),
+        rule_(rule),
+        scratch_(scratch),
+        progress_(progress),
+        findings_(findings) {}
+
+  Result<void> run() {
+    TRY(aside_, SetAside::create(scratch_));
+    TRY_DO(set_aside());
+    for (const ContentPair& one : tree_.contents)
+      if (!one.before) marker(as_text(content_after(*one.after)));
+    return compare();
+  }
+
+ private:
+  /// The listed members of each layer, walked one after another.
+  static Result<void> walk(
+      const Reading& reading, std::uint32_t layer, const image::WalkOptions& options,
+      const std::function<Result<void>(std::uint32_t, image::EntryContent&)>& use) {
+    std::uint32_t index = 0;
+    TRY_DO(image::walk_layer(*reading.image, layer, options,
+                             [&](const image::LayerEntry&, image::EntryContent* content,
+                                 codec::TarReader*) -> Result<void> {
+                               const std::uint32_t here = index++;
+                               return content == nullptr ? Result<void>() : use(here, *content);
+                             }));
+    return {};
+  }
+
+  image::WalkOptions options() const {
+    // They were verified by the first reading.
+    return {.scratch_directory = scratch_, .verify_digests = false, .progress = progress_};
+  }
+
+  Result<void> set_aside() {
+    std::map<std::uint32_t, std::map<std::uint32_t, bool>> wanted;
+    for (const ContentPair& one : tree_.contents)
+      if (one.after) wanted[one.after->layer][one.after->index] = true;
+    std::size_t number = 0;
+    for (const auto& [layer, members] : wanted)
+      TRY_DO(walk(after_, layer, options(),
+                  [&](std::uint32_t index, image::EntryContent& content) -> Result<void> {
+                    if (!members.contains(index)) return {};
+                    TRY_DO(aside_->add(content.stream()));
+                    numbers_[key_of({layer, index})] = number++;
+                    return {};
+                  }));
+    return aside_->map();
+  }
+
+  Result<void> compare() {
+    std::map<std::uint32_t, std::multimap<std::uint32_t, const ContentPair*>> wanted;
+    for (const ContentPair& one : tree_.contents)
+      if (one.before) wanted[one.before->layer].emplace(one.before->index, &one);
+    std::vector<std::uint32_t> layers;
+    for (const auto& [layer, members] : wanted) layers.push_back(layer);
+    return parallel_for(
+        layers.size(), std::min(processor_count(), 2U), [&](std::size_t turn) -> Result<void> {
+          const std::uint32_t layer = layers[turn];
+          const auto& members = wanted.at(layer);
+          return walk(before_, layer, options(),
+                      [&](std::uint32_t index, image::EntryContent& content) -> Result<void> {
+                        const auto [first, last] = members.equal_range(index);
+                        if (first == last) return {};
+                        TRY(const Bytes bytes, content.materialise());
+                        for (auto at = first; at != last; ++at) TRY_DO(one(*at->second, bytes));
+                        return {};
+                      });
+        });
+  }
+
+  Result<void> one(const ContentPair& pair, Bytes before) {
+    switch (pair.kind) {
+      case Kind::kEdited:
+        return edited(pair, before);
+      case Kind::kList:
+        list(pair, as_text(before), as_text(content_after(*pair.after)));
+        return {};
+      case Kind::kGoneCode:
+        gone_code(pair.path, before);
+        return {};
+      case Kind::kMarker:
+        break;
+    }
+    return {};
+  }
+
+  Result<void> edited(const ContentPair& pair, Bytes before) {
+    if (elf::looks_like_elf(before))
+      return compare_elf(before, content_after(*pair.after), pair.path, rule_, scratch_, findings_);
+    findings_.differ({pair.path, "content", "",
+                      fmt::format("sha256:{}", before_.member(*pair.before).sha256()),
+                      fmt::format("sha256:{}", after_.member(*pair.after).sha256())});
+    return {};
+  }
+
+  void list(const ContentPair& pair, std::string_view before, std::string_view after) {
+    const LayerFates& fates = tree_.fates[tree_.merged ? 0 : pair.before->layer];
+    const Fate fate = [&](const std::string& path) -> std::optional<ListedFile> {
+      // No list says what it is itself.
+      if (path == pair.path) return std::nullopt;
+      const auto found = fates.find(path);
+      if (found == fates.end()) return std::nullopt;
+      if (!found->second) return ListedFile{true, {}};
+      return ListedFile{false, content_after(*found->second)};
+    };
+    const auto wrong = compare_list(*list_kind(pair.path), pair.path, before, after, fate);
+    if (wrong)
+      findings_.differ({pair.path, "list of files", wrong->where, wrong->expected, wrong->found});
+    else
+      findings_.count("lists of packages that name what is there");
+  }
+
+  /// A stand-alone cubin, fat binary or code object: it may be gone if no target can load it.
+  void gone_code(const std::string& path, Bytes bytes) {
+    const auto wrong = [&](const std::string& why) {
+      findings_.differ({path, "device code", "", "there: " + why, "gone"});
+    };
+    if (const auto code = device::find_standalone_fatbin(bytes)) {
+      for (const device::SectionCode& section : code->sections)
+        for (const device::Region& region : section.regions)
+          for (const device::Entry& entry : region.entries)
+            for (const device::CudaArch gpu : rule_.targets.cuda)
+              if (entry.kind == device::EntryKind::kCubin && can_load_cubin(entry.arch, gpu))
+                return wrong(device::to_string(gpu) + " can load it");
+      return;
+    }
+    const auto file = elf::looks_like_elf(bytes) ? elf::File::parse(bytes, path)
+                                                 : Result<elf::File>(bad_input("no ELF file"));
+    if (!file) return;
+    if (const auto arch = device::cubin_arch(*file)) {
+      for (const device::CudaArch gpu : rule_.targets.cuda)
+        if (can_load_cubin(*arch, gpu)) return wrong(device::to_string(gpu) + " can load it");
+    } else if (const auto target = device::amd_target_of_code_object(*file)) {
+      for (const std::string& gpu : rule_.targets.amd)
+        if (can_load_amd(target->substr(0, target->find(':')), gpu))
+          return wrong(gpu + " can load it");
+    }
+  }
+
+  void marker(std::string_view text) {
+    const auto json = text::parse_json(text, kMarker);
+    const auto wrong = [&](const char* what, const std::string& expected, std::string_view found) {
+      findings_.differ({std::string(kMarker), what, "", expected, std::string(found)});
+    };
+    if (!json || (*json)["schema"].text() != "flense/marker/v1")
+      return wrong("content", "flense/marker/v1", json ? (*json)["schema"].text() : "no JSON");
+    for (const device::CudaArch gpu : rule_.targets.cuda)
+      if (!names((*json)["targets"]["cuda"], device::to_string(gpu)))
+        wrong("targets", device::to_string(gpu), "not named");
+  }
+  static bool names(const text::Json& list, std::string_view word) {
+    return std::ranges::any_of(list.items(),
+                               [&](const text::Json& one) { return one.text() == word; });
+  }
+
+  Bytes content_after(EntryRef ref) const {
+    const auto found = numbers_.find(key_of(ref));
+    return found == numbers_.end() ? Bytes{} : aside_->content(found->second);
+  }
+
+  const Reading& before_;
+  const Reading& after_;
+  const TreeResult& tree_;
+  const CodeRule& rule_;
+  const std::filesystem::path& scratch_;
+  Progress* progress_;
+  Findings& findings_;
+  std::optional<SetAside> aside_;
+  std::unordered_map<std::uint64_t, std::size_t> numbers_;
+};
+
+}  // namespace
+
+Result<void> compare_contents(const Reading& before, const Reading& after, const TreeResult& tree,
+                              const CodeRule& rule, const std::filesystem::path& scratch,
+                              Progress* progress, Findings& findings) {
+  if (tree.contents.empty()) return {};
+  return ContentComparison(before, after, tree, rule, scratch, progress, findings).run();
+}
+
+}  // namespace flense::verify

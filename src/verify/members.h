@@ -1,0 +1,28 @@
+// What is compared of one member: everything but the bytes of its content.
+#pragma once
+
+#include <string>
+
+#include "verify/finding.h"
+#include "verify/reading.h"
+
+namespace flense::verify {
+
+/// flense's marker and what speaks of a layer's form: written anew with the layer.
+inline constexpr std::string_view kMarker = "usr/share/flense/slim.json";
+bool is_bookkeeping(std::string_view path);
+
+struct MemberOptions {
+  bool nanoseconds = true;      ///< both forms tell them
+  bool directory_times = true;  ///< false: entries were replaced where they lie
+  bool times = true;
+  bool content_changed = false;  ///< signatures over the content no longer hold
+};
+
+/// Mode, owner, times, attributes, device numbers.
+void compare_metadata(const std::string& path, const Member& before, const Member& after,
+                      const MemberOptions& options, Findings& findings);
+
+std::string_view type_name(codec::MemberType type);
+
+}  // namespace flense::verify
