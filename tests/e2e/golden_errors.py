@@ -1,9 +1,10 @@
 """Cases of test_golden.py for help, wrong command lines and inputs that cannot be read."""
 
-COMMANDS = ("inspect", "slim", "diff", "check", "host", "doctor", "explain", "lint", "init", "run", "exec", "shell", "bench", "cdi", "cache", "data", "completion", "help")
+COMMANDS = ("inspect", "slim", "verify", "diff", "check", "host", "doctor", "explain", "lint", "init", "run", "exec", "shell", "bench", "cdi", "cache", "data", "completion", "help")
 ACTIONS = {"cdi": ("generate", "list", "validate", "diff", "apply", "install", "uninstall"), "cache": ("ls", "prune", "verify"), "data": ("status", "export", "validate"), "bench": ("io",)}
 # A command line that is fine, to which something wrong is added.
-FINE = {"inspect": "in/libplain.so.1", "slim": "in/libplain.so.1 --gpu h100 --dry-run", "diff": "in/libplain.so.1 in/libplain.so.1", "check": "in/libplain.so.1 --host h100@550.54.15",
+FINE = {"inspect": "in/libplain.so.1", "slim": "in/libplain.so.1 --gpu h100 --dry-run", "diff": "in/libplain.so.1 in/libplain.so.1", "verify": "in/libplain.so.1 --against in/libplain.so.1 --gpu h100",
+        "check": "in/libplain.so.1 --host h100@550.54.15",
         "host": "--host h100@550.54.15", "doctor": "--root in/hosts/no_gpu", "explain": "804", "lint": "in/slurm.txt", "init": "--list", "run": "in/none.tar",
         "exec": "nosuch sh", "shell": "nosuch", "bench": "io in/none.tar", "cdi": "list --spec-dir in/cdi", "cache": "ls", "data": "status", "completion": "bash", "help": "inspect"}
 # Options of checked values, or of files; each is given none, an empty one and a wrong one.
@@ -12,6 +13,7 @@ VALUES = {
     "diff": "--format --fail-on --host --data --platform --tmpdir --root --proc --sys --dev --config",
     "slim": "--gpu --output --to --level --plan --keep --recompress-code --pyc --also --verify --trace --trace-file --save-trace --compression --compression-level "
             "--keep-base --split --html --provenance --platform --tmpdir --proc --config",
+    "verify": "--against --gpu --level --record --data --platform --tmpdir --config",
     "check": "--host --launcher --format --emit --allow-unknown --allow-unsupported --data --platform --tmpdir --root --proc --sys --dev --config",
     "host": "--host --root --proc --sys --dev", "doctor": "--message --log --env --root --proc --sys --dev", "explain": "--data",
     "lint": "--host --format --fail-on --ignore --only --severity --data --config",

@@ -70,6 +70,7 @@ class Passes(harness.Case):
         report = self.flense("slim", source, "--gpu", "h100", "-o", f"docker-archive:{slim}", "--json").json
         self.assertEqual({p["id"]: p["bytes"] for p in report["passes"]}.get("equal-files"), len(content))
         self.flense("slim", source, "--gpu", "h100", "-o", f"oci:{self.path('layout')}", "--compression", "gzip")
+        self.flense("verify", slim, "--against", source)
 
         def check(root):
             for path, expected in files.items():
@@ -214,6 +215,7 @@ int main(void) {
             with self.subTest(level):
                 out = self.path(level)
                 self.flense("slim", source, "--gpu", "h100", "--level", level, "-o", f"oci:{out}")
+                self.flense("verify", f"oci:{out}", "--against", source)
                 tree = imagetree.merged(imagetree.read_image(out).layers)
                 entry = tree["usr/bin/tool"]
                 self.assertIn("SCHILY.xattr.security.capability", entry["xattrs"])

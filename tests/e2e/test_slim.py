@@ -29,6 +29,7 @@ class Slim(harness.Case):
     def slim(self, *options, name="out", form="oci", gpu="sm_90"):
         out = self.path(name)
         self.flense("slim", self.input, "--gpu", gpu, "-o", f"{form}:{out}", *options)
+        self.flense("verify", f"{form}:{out}", "--against", self.input)
         return imagetree.read_image(out, "docker" if form == "docker-archive" else "oci")
 
     def library_of(self, image, name="libfake.so.1"):
@@ -303,6 +304,7 @@ class Recompressed(harness.Case):
     def slim(self, *options):
         out = self.path("out" + "".join(options))
         self.flense("slim", self.input, "--gpu", "sm_90", "-o", f"oci:{out}", *options)
+        self.flense("verify", f"oci:{out}", "--against", self.input)
         image = imagetree.read_image(out, "oci")
         return image, fixtures.stored_entries(imagetree.merged(image.layers)["usr/lib/libpacked.so.1"]["data"])
 

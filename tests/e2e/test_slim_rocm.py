@@ -76,8 +76,8 @@ class SlimRocm(harness.Case):
 
     def slim(self, gpu, *more):
         out = self.path(f"out-{gpu}-{len(more)}")
-        report = self.flense("slim", self.root, "--gpu", gpu, "-o", f"dir:{out}", "--provenance", "none", "--json",
-                             *more).json
+        report = self.flense("slim", self.root, "--gpu", gpu, "-o", f"dir:{out}", "--json", *more).json
+        self.flense("verify", f"dir:{out}", "--against", self.root)
         return out, report
 
     def targets_of(self, library):

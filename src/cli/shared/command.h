@@ -79,6 +79,7 @@ int finish(LastStep step, const std::vector<std::string>& args, Io& io);
 // One function per command file.
 const Command& inspect_command();
 const Command& slim_command();
+const Command& verify_command();
 const Command& diff_command();
 const Command& check_command();
 const Command& lint_command();
