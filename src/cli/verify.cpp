@@ -7,6 +7,7 @@
 #include "inventory/describe/targets.h"
 #include "report/images/verify_report.h"
 #include "slim/job/destination.h"
+#include "verify/proof.h"
 
 namespace flense::cli {
 
@@ -27,6 +28,9 @@ SLIM and ORIGINAL are images in any form that inspect takes, directories, or ELF
 OUT.provenance.json beside SLIM, or --record FILE (or what --plan wrote). Without one, what is gone has
 no reason, and the answer is unknown. --gpu and --level default to those of the record or the labels.
 
+With --proof FILE, which `flense slim --prove FILE` wrote, only digests are compared: SLIM, and with
+--against the original too, are what the proof speaks of.
+
 Exit status: 0 equal but for what is meant to differ, 1 differences, 2 wrong usage, 3 bad input,
 4 environment, 5 no difference was found, but something could not be known.
 
@@ -39,7 +43,7 @@ constexpr std::size_t kShownDifferences = 20;
 constexpr std::size_t kListedDifferences = 1000;
 
 struct VerifyRequest : TableRequest {
-  std::string against, record;
+  std::string against, record, proof;
   std::vector<std::string> gpus;
   std::optional<verify::Level> level;
   bool json = false, all = false;
@@ -56,6 +60,9 @@ void declare(Options& options, VerifyRequest& request) {
   options.add("--gpu", "GPU", kGpuHelp, request.gpus);
   options.add("--level", "LEVEL", "how far slim went", request.level, proof_level).one_of(kLevels);
   options.add("--record", "FILE", "the record of slim, or its plan", request.record).file();
+  options
+      .add("--proof", "FILE", "what slim --prove wrote: SLIM is what it speaks of", request.proof)
+      .file();
   options.flag("--json", "print JSON (schema flense/verify/v1)", request.json);
   options.flag("--all", "list every difference", request.all);
   add_data(options, request).setting();
@@ -69,8 +76,17 @@ std::string record_beside_target(const std::string& target) {
   return std::filesystem::exists(file, ignored) ? file : std::string();
 }
 
+/// By the proof alone, or by comparing.
+Result<verify::Answer> answer_of(const VerifyRequest& request, const verify::Question& question,
+                                 const image::Image& after, const image::Image* before,
+                                 verify::Findings& findings) {
+  if (request.proof.empty()) return verify::verify_image(after, *before, question, findings);
+  TRY(const verify::Proof proof, verify::read_proof(request.proof));
+  return verify::check_proof(proof, after, before, question, findings);
+}
+
 Result<int> run_verify(const VerifyRequest& request, Io& io) {
-  if (request.against.empty())
+  if (request.against.empty() && request.proof.empty())
     return usage_error("verify needs --against", "name what SLIM was made from: --against app.tar");
   verify::Question question;
   question.level = request.level;
@@ -82,21 +98,26 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   }
   const std::string& target = request.words.front();
   const std::string record = request.record.empty() ? record_beside_target(target) : request.record;
-  if (!record.empty()) {
+  if (!record.empty() && request.proof.empty()) {
     TRY(question.record, verify::read_record(record));
   }
   TRY(const std::unique_ptr<const image::Image> after, open_target(target, request.image, io));
-  TRY(const std::unique_ptr<const image::Image> before,
-      open_target(request.against, request.image, io));
+  std::unique_ptr<const image::Image> before;
+  if (!request.against.empty()) {
+    TRY(before, open_target(request.against, request.image, io));
+  }
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  const std::uint64_t sizes[] = {unpacked_size(*after), unpacked_size(*before)};
-  progress->begin("comparing", sizes[0] == 0 || sizes[1] == 0 ? 0 : sizes[0] + sizes[1]);
+  progress->begin("comparing", 0);
   question.progress = progress.get();
   verify::Findings findings;
-  TRY(const verify::Answer answer, verify::verify_image(*after, *before, question, findings));
+  TRY(const verify::Answer answer, answer_of(request, question, *after, before.get(), findings));
   progress->clear();
-  const report::Verification out{
-      after->name, before->name, after->manifest_digest, before->manifest_digest, answer, findings};
+  const report::Verification out{after->name,
+                                 before ? before->name : "the proof",
+                                 after->manifest_digest,
+                                 before ? before->manifest_digest : "",
+                                 answer,
+                                 findings};
   const std::size_t most = request.all    ? SIZE_MAX
                            : request.json ? kListedDifferences
                                           : kShownDifferences;

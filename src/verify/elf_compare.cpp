@@ -216,6 +216,7 @@ Result<void> compare_parsed(const ElfPair& pair) {
   compare_segments(pair);
   compare_mapped(pair, places);
   compare_sections(pair, places);
+  compare_unnamed_bytes(pair);
   return CodeComparison(pair, places).run();
 }
 

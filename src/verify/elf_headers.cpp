@@ -261,6 +261,49 @@ void compare_segments(const ElfPair& pair) {
   }
 }
 
+namespace {
+
+/// File ranges that headers name, by offset.
+std::vector<elf::Range> named_ranges(const elf::File& file) {
+  std::vector<elf::Range> out = {{0, elf::kFileHeaderSize}};
+  const auto add = [&](std::uint64_t offset, std::uint64_t size) {
+    if (size > 0) out.push_back({offset, offset + size});
+  };
+  add(file.program_header_offset(), file.segments().size() * elf::kProgramHeaderSize);
+  add(file.section_header_offset(), file.sections().size() * elf::kSectionHeaderSize);
+  for (const Segment& one : file.segments()) add(one.offset, one.file_size);
+  for (const Section& one : file.sections())
+    if (one.type != SHT_NOBITS && one.type != SHT_NULL) add(one.offset, one.size);
+  std::ranges::sort(out, {}, &elf::Range::begin);
+  return out;
+}
+
+/// Bytes behind the last that a header names.
+std::uint64_t tail_size(const elf::File& file, const std::vector<elf::Range>& named) {
+  std::uint64_t end = 0;
+  for (const elf::Range& range : named) end = std::max(end, range.end);
+  return file.bytes().size() - std::min<std::uint64_t>(end, file.bytes().size());
+}
+
+}  // namespace
+
+void compare_unnamed_bytes(const ElfPair& pair) {
+  const elf::File& after = pair.after.file;
+  const std::vector<elf::Range> named = named_ranges(after);
+  const std::uint64_t tail = tail_size(after, named);
+  if (tail > tail_size(pair.before.file, named_ranges(pair.before.file)))
+    pair.differ("file", "end", "nothing behind what the headers name",
+                fmt::format("{} bytes more", tail));
+  std::uint64_t at = 0;
+  for (const elf::Range& range : named) {
+    for (; at < range.begin && at < after.bytes().size(); ++at)
+      if (after.bytes()[at] != std::byte{0})
+        return pair.differ("file", "byte at offset " + hex(at), "zero: no header names it",
+                           "something else");
+    at = std::max(at, range.end);
+  }
+}
+
 void compare_sections(const ElfPair& pair, const CodePlaces& places) {
   if (pair.before.file.sections().empty()) return;
   SectionComparison(pair, places).run();

@@ -8,6 +8,8 @@ namespace flense::verify {
 
 void compare_headers(const ElfPair& pair);
 void compare_segments(const ElfPair& pair);
+/// Bytes of the file that no header names: zeros between, nothing behind.
+void compare_unnamed_bytes(const ElfPair& pair);
 /// With the bytes of sections that are not mapped, and the symbols of all tables.
 void compare_sections(const ElfPair& pair, const CodePlaces& places);
 

@@ -35,6 +35,8 @@ void compare_metadata(const std::string& path, const Member& before, const Membe
     differ("mode", fmt::format("{:04o}", was.mode), fmt::format("{:04o}", is.mode));
   if (was.uid != is.uid || was.gid != is.gid)
     differ("owner", fmt::format("{}:{}", was.uid, was.gid), fmt::format("{}:{}", is.uid, is.gid));
+  if (options.names && before.names != after.names)
+    differ("owner's name", before.names, after.names);
   const bool time_told =
       options.times && (options.directory_times || was.type != MemberType::kDirectory);
   if (time_told && (was.mtime != is.mtime ||

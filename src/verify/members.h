@@ -16,6 +16,7 @@ struct MemberOptions {
   bool nanoseconds = true;      ///< both forms tell them
   bool directory_times = true;  ///< false: entries were replaced where they lie
   bool times = true;
+  bool names = true;             ///< of owners: both are archives, compared layer by layer
   bool content_changed = false;  ///< signatures over the content no longer hold
 };
 

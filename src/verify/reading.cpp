@@ -30,6 +30,7 @@ Result<std::shared_ptr<const LayerReading>> read_layer(const image::Image& image
                                                        const image::WalkOptions& options) {
   auto out = std::make_shared<LayerReading>();
   std::map<std::map<std::string, std::string>, std::uint32_t> known;
+  std::map<std::string, std::uint32_t> known_names;
   TRY(const image::WalkResult walked,
       image::walk_layer(image, index, options,
                         [&](const image::LayerEntry& entry, image::EntryContent* content,
@@ -45,6 +46,13 @@ Result<std::shared_ptr<const LayerReading>> read_layer(const image::Image& image
                                 static_cast<std::uint32_t>(out->attributes.size()));
                             if (fresh) out->attributes.push_back(entry.member.xattrs);
                             facts.attributes = at->second;
+                          }
+                          if (!entry.member.user.empty() || !entry.member.group.empty()) {
+                            std::string names = entry.member.user + ":" + entry.member.group;
+                            const auto [at, fresh] = known_names.try_emplace(
+                                names, static_cast<std::uint32_t>(out->names.size()));
+                            if (fresh) out->names.push_back(std::move(names));
+                            facts.names = at->second;
                           }
                           if (content != nullptr) TRY_DO(hash_content(*content, facts));
                           out->facts.push_back(facts);
@@ -62,6 +70,20 @@ Result<void> build_tree(Reading& reading) {
 }
 
 }  // namespace
+
+Result<Reading> read_one(const image::Image& image, const std::filesystem::path& scratch,
+                         Progress* progress) {
+  Reading out;
+  out.image = &image;
+  out.layers.resize(image.layers.size());
+  const image::WalkOptions options{.scratch_directory = scratch, .progress = progress};
+  TRY_DO(parallel_for(out.layers.size(), std::min(processor_count(), kWalksAtOnce),
+                      [&](std::size_t layer) -> Result<void> {
+                        TRY(out.layers[layer], read_layer(image, layer, options));
+                        return {};
+                      }));
+  return out;
+}
 
 Result<BothReadings> read_both(const image::Image& before, const image::Image& after,
                                const std::filesystem::path& scratch, Progress* progress) {

@@ -22,6 +22,7 @@ struct MemberFacts {
   std::uint32_t nanoseconds = 0;
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t attributes = 0;  ///< index into LayerReading::attributes
+  std::uint32_t names = 0;       ///< index into LayerReading::names
 };
 
 struct LayerReading {
@@ -29,6 +30,7 @@ struct LayerReading {
   std::vector<MemberFacts> facts;
   /// Extended attributes, "name=value" with zero bytes between; the first is empty.
   std::vector<std::map<std::string, std::string>> attributes = {{}};
+  std::vector<std::string> names = {{}};  ///< "user:group" as archives say them
   std::string diff_id;
 };
 
@@ -37,6 +39,7 @@ struct Member {
   image::LayerListing::Entry entry;
   const MemberFacts& facts;
   const std::map<std::string, std::string>& attributes;
+  const std::string& names;
   std::string_view sha256() const { return {facts.sha256.data(), facts.sha256.size()}; }
 };
 
@@ -48,7 +51,8 @@ struct Reading {
   Member member(image::EntryRef ref) const {
     const LayerReading& layer = *layers[ref.layer];
     const MemberFacts& facts = layer.facts[ref.index];
-    return {layer.listing->at(ref.index), facts, layer.attributes[facts.attributes]};
+    return {layer.listing->at(ref.index), facts, layer.attributes[facts.attributes],
+            layer.names[facts.names]};
   }
   /// The input has no layers of its own: a directory, a squashfs file.
   bool is_tree() const { return image->entries() != nullptr; }
@@ -61,6 +65,9 @@ struct BothReadings {
 /// Layers that both images have by diff id are read once, of the image after.
 Result<BothReadings> read_both(const image::Image& before, const image::Image& after,
                                const std::filesystem::path& scratch, Progress* progress);
+
+Result<Reading> read_one(const image::Image& image, const std::filesystem::path& scratch,
+                         Progress* progress);
 
 /// Contents of members set aside, in one scratch file.
 class SetAside {

@@ -36,6 +36,10 @@ const PlannedEdit* Record::edit(image::EntryRef ref) const {
 Result<Record> read_record(const std::string& file) {
   TRY(const std::string text, read_file(file, kMostRecord));
   TRY(const text::Json json, text::parse_json(text, file));
+  return parse_record(json, file);
+}
+
+Result<Record> parse_record(const text::Json& json, const std::string& file) {
   Record out;
   out.name = file;
   out.whole = json["schema"].text() == "flense/provenance/v1";

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "image/layers/merged_tree.h"
+#include "text/json.h"
 #include "verify/load_rule.h"
 
 namespace flense::verify {
@@ -34,6 +35,7 @@ struct Record {
 
 /// Schemas flense/provenance/v1 and flense/plan/v1. Bad input: neither of them.
 Result<Record> read_record(const std::string& file);
+Result<Record> parse_record(const text::Json& json, const std::string& file);
 
 std::optional<Level> level_named(std::string_view word);
 std::string_view to_string(Level level);

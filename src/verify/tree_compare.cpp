@@ -24,6 +24,7 @@ class TreeComparison {
                            before.image->form != image::Form::kSquashfs;
     options_.directory_times = !after.is_tree();
     options_.times = after.image->form != image::Form::kElfFile;
+    options_.names = false;
   }
 
   Result<TreeResult> run() {
@@ -34,6 +35,7 @@ class TreeComparison {
     out_.merged = (record_ != nullptr && record_->other_layers) ||
                   after_.layers.size() != count + (added ? 1 : 0) ||
                   before_.is_tree() != after_.is_tree();
+    options_.names = !out_.merged && !after_.is_tree();
     out_.fates.resize(out_.merged ? 1 : count);
     if (out_.merged) {
       TRY_DO(merged());

@@ -11,9 +11,9 @@ FINE = {"inspect": "in/libplain.so.1", "slim": "in/libplain.so.1 --gpu h100 --dr
 VALUES = {
     "inspect": "--html --gpu --level --max-size --max-unpacked --max-layer --max-waste --budget --platform --tmpdir --config",
     "diff": "--format --fail-on --host --data --platform --tmpdir --root --proc --sys --dev --config",
-    "slim": "--gpu --output --to --level --plan --keep --recompress-code --pyc --also --verify --trace --trace-file --save-trace --compression --compression-level "
+    "slim": "--gpu --output --to --level --plan --prove --keep --recompress-code --pyc --also --verify --trace --trace-file --save-trace --compression --compression-level "
             "--keep-base --split --html --provenance --platform --tmpdir --proc --config",
-    "verify": "--against --gpu --level --record --data --platform --tmpdir --config",
+    "verify": "--against --gpu --level --record --proof --data --platform --tmpdir --config",
     "check": "--host --launcher --format --emit --allow-unknown --allow-unsupported --data --platform --tmpdir --root --proc --sys --dev --config",
     "host": "--host --root --proc --sys --dev", "doctor": "--message --log --env --root --proc --sys --dev", "explain": "--data",
     "lint": "--host --format --fail-on --ignore --only --severity --data --config",

@@ -166,6 +166,32 @@ class Verify(harness.Case):
         same = self.verify(self.input, "--gpu", "sm_90")
         self.assertEqual(same["result"], "equal")
 
+    def test_a_proof_to_keep(self):
+        proof = self.path("proof.json")
+        target = self.slim("--prove", proof)
+        with open(proof) as text:
+            statement = json.load(text)
+        self.assertEqual(schema.complaints(statement, "flense/proof/v1"), [])
+        self.assertEqual(statement["predicate"]["rules"]["gpus"], ["sm_90"])
+        self.flense("verify", target, "--proof", proof)
+        self.flense("verify", target, "--proof", proof, "--against", self.input, "--gpu", "sm_90")
+        self.flense("verify", target, "--proof", proof, "--gpu", "sm_80", expect=1)
+        self.flense("verify", self.input, "--proof", proof, expect=1)
+        self.flense("verify", target, "--proof", proof, "--against", target.replace("docker-archive:", ""), expect=1)
+        self.flense("verify", target, "--proof", self.path("slim.provenance.json"), expect=3)
+        layout = self.slim("--prove", self.path("again.json"), output="oci:{}", name="layout")
+        self.flense("verify", layout, "--proof", proof)
+        self.flense("slim", self.input, "--gpu", "sm_90", "--dry-run", "--prove", proof, expect=2)
+        tree = self.path("tree")
+        os.mkdir(tree)
+        with open(self.library, "rb") as data, open(os.path.join(tree, "libfake.so.1"), "wb") as copied:
+            copied.write(data.read())
+        self.flense("slim", tree, "--gpu", "sm_90", "-o", f"dir:{tree}-slim", "--prove", proof)
+        self.flense("verify", f"{tree}-slim", "--proof", proof)
+        with open(f"{tree}-slim/more", "w") as more:
+            more.write("x")
+        self.flense("verify", f"{tree}-slim", "--proof", proof, expect=1)
+
     def test_planted_faults(self):
         slim = self.path("slim")
         self.slim()
@@ -270,6 +296,8 @@ class Verify(harness.Case):
         changed("symbol", edit(LIBRARY, symbol), LIBRARY, "symbol")
         changed("ELF truncated", edit(LIBRARY, lambda d: d[:len(d) // 2]), LIBRARY, "content")
         changed("comment", edit(LIBRARY, lambda d: flipped(d, section(d, ".comment")[0])), LIBRARY, "section")
+        changed("bytes behind the end", edit(LIBRARY, lambda d: d + b"x"), LIBRARY, "file")
+        changed("owner's name", info("etc/passwd", uname="x"), "etc/passwd", "owner's name")
         changed("entry point", edit(LIBRARY, lambda d: flipped(d, 24)), LIBRARY, "ELF header")
         changed("RECORD row gone", edit(RECORD, lambda d: d.split(b"\n", 1)[1]), RECORD, "list of files")
         changed("RECORD digest", edit(RECORD, lambda d: d.replace(b"sha256=", b"sha256=A", 1)), RECORD, "list of files")

@@ -288,11 +288,12 @@ Result<void> check_one_file(const SlimRequest& request, const SlimJob& job) {
 Result<void> check_several(const SlimRequest& request, const SlimJob& common) {
   if (request.in_place || !request.name.empty())
     return usage_error("several images need -o DIR", "push the results with skopeo, or one by one");
-  const std::array<std::pair<std::string_view, std::string_view>, 4> files = {
+  const std::array<std::pair<std::string_view, std::string_view>, 5> files = {
       {{"--plan", request.plan_file},
        {"--provenance", request.provenance ? std::string_view(*request.provenance) : ""},
        {"--html", request.html},
-       {"--save-trace", request.save_trace}}};
+       {"--save-trace", request.save_trace},
+       {"--prove", request.prove}}};
   for (const auto& [option, file] : files)
     if (!file.empty() && file != "none")
       return usage_error(fmt::format("{} is for one image at a time", option), "leave it out");
@@ -311,6 +312,16 @@ std::string record_beside(const SlimRequest& request, const std::string& output)
   return file == "none" ? "" : file;
 }
 
+/// What was made is compared with what it was made from, so both must be there.
+Result<void> check_prove(const SlimRequest& request, const SlimJob& job) {
+  if (request.prove.empty()) return {};
+  if (job.elf_file || request.dry_run || request.output.empty() || job.target == "-" ||
+      job.to.output.starts_with("sif:"))
+    return usage_error("--prove is for an image or a directory that is written with -o",
+                       "flense verify RESULT --against ORIGINAL compares others");
+  return {};
+}
+
 /// The first target's job.
 Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus& gpus) {
   SlimJob out{request.words.front(), request.options, {}, {}, is_elf_file(request.words.front())};
@@ -326,6 +337,7 @@ Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus
   (image::is_push_target(request.name) ? out.to.push_to : out.to.tag) = request.name;
   out.provenance = record_beside(request, request.output);
   TRY_DO(check_destination(request, out.to));
+  TRY_DO(check_prove(request, out));
   TRY_DO(check_closure(out));
   TRY_DO(check_traces(request, options));
   TRY_DO(check_layers(out));
@@ -360,6 +372,10 @@ void declare(Options& options, SlimRequest& request) {
   options
       .add("--provenance", "FILE", "where the record goes; \"none\" writes none",
            request.provenance)
+      .file();
+  options
+      .add("--prove", "FILE", "verify the result and write the proof, for flense verify --proof",
+           request.prove)
       .file();
   add_data(options, request).setting();
   declare(options, request.image);

@@ -28,7 +28,7 @@ struct SlimRequest : TableRequest {
   std::string compression_level;
   bool in_place = false, dry_run = false;
   std::string output, name;  ///< -o, -t
-  std::string plan_file, html, verify;
+  std::string plan_file, html, verify, prove;
   std::optional<std::string> provenance;
   std::vector<std::string> trace_commands, trace_files;
   std::string save_trace;

@@ -55,7 +55,10 @@ Python wheels (*.whl) become wheels of the same version in the new directory OUT
 build tag (torch-2.15.0-1sm90-…), with a requirements.txt of their digests; --index adds a simple index
 for pip install --index-url file://OUT/simple. --requirements FILE: that file with the new digests.
 
-Exit status: 0 fine, 1 the proof failed (a link, --trace or --verify), 2 wrong usage, 3 bad input,
+--prove FILE compares the result with the original by rules and code of its own, as `flense verify` does,
+and writes what came of it as an in-toto statement (docs/commands/verify.md).
+
+Exit status: 0 fine, 1 the proof failed (a link, --trace, --verify or --prove), 2 wrong usage, 3 bad input,
 4 environment.
 
 Examples:
@@ -101,6 +104,8 @@ Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
   TRY(const slim::SlimOutcome outcome, slim::write_result(*slimming, job.to, workplace));
   workplace.progress->clear();
   TRY_DO(write_record(job, *slimming, outcome));
+  TRY(const bool proved, prove(job, request, *slimming, outcome, workplace, io));
+  if (!proved) return 1;
   TRY_DO(write_html(request.html, html_of(*slimming, job.to, &outcome), io));
   TRY_DO(print_report(report_of(*slimming, job.to, &outcome), request, io));
   return 0;

@@ -5,6 +5,7 @@
 #include "slim/apply/provenance.h"
 #include "slim/job/python.h"
 #include "slim/job/traces.h"
+#include "verify/proof.h"
 
 namespace flense::cli {
 
@@ -45,6 +46,12 @@ Result<void> compile_python(slim::Slimming& slimming, const slim::Workplace& wor
   if (sources.empty()) return {};
   TRY_DO(slim::unpack_original(slimming.input, workplace, original));
   return slim::add_compiled_python(sources, *original, workplace, slimming);
+}
+
+text::Json record_of(const SlimJob& job, const slim::Slimming& slimming,
+                     const slim::SlimOutcome& outcome) {
+  return slim::provenance(slimming.plan, slimming.options, outcome, job.to.name(),
+                          slimming.driver_floor);
 }
 
 }  // namespace
@@ -97,12 +104,42 @@ Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,
   return both.equal;
 }
 
+Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::Slimming& slimming,
+                   const slim::SlimOutcome& outcome, const slim::Workplace& workplace, Io& io) {
+  if (request.prove.empty()) return true;
+  const std::string result = slim::path_of_output(job.to.output);
+  TRY(const auto after, open_target(result, request.image, io));
+  TRY(const auto before, open_target(job.target, request.image, io));
+  verify::Question question;
+  question.scratch = workplace.scratch_directory;
+  question.progress = workplace.progress;
+  TRY(question.record, verify::parse_record(record_of(job, slimming, outcome), "this run"));
+  workplace.progress->begin("proving", 0);
+  verify::Findings findings;
+  TRY(const verify::Answer answer, verify::verify_image(*after, *before, question, findings));
+  if (findings.difference_count() > 0) {
+    const verify::Difference first = findings.differences().front();
+    TRY_DO(io.err.line(fmt::format(
+        "error: the result is not proved: {}: {}: expected {}, found {}; "
+        "flense verify lists all {} differences",
+        first.path, first.what, first.expected, first.found, findings.difference_count())));
+    return false;
+  }
+  TRY(const std::string of_result,
+      verify::content_digest(*after, question.scratch, question.progress));
+  TRY(const std::string of_original,
+      verify::content_digest(*before, question.scratch, question.progress));
+  workplace.progress->clear();
+  const text::Json statement = verify::proof_statement(
+      {job.to.output, before->name, of_result, of_original, answer, findings});
+  TRY_DO(save_text(request.prove, text::dump_json(statement, 2) + "\n"));
+  return true;
+}
+
 Result<void> write_record(const SlimJob& job, const slim::Slimming& slimming,
                           const slim::SlimOutcome& outcome) {
   if (job.provenance.empty()) return {};
-  const text::Json record = slim::provenance(slimming.plan, slimming.options, outcome,
-                                             job.to.name(), slimming.driver_floor);
-  return save_text(job.provenance, text::dump_json(record, 2) + "\n");
+  return save_text(job.provenance, text::dump_json(record_of(job, slimming, outcome), 2) + "\n");
 }
 
 }  // namespace flense::cli
