@@ -257,10 +257,14 @@ Result<std::unique_ptr<StoredImage>> open_oci(std::shared_ptr<const FileTree> tr
   TRY(Candidate chosen, choose(*tree, reference, options, notices));
   TRY(auto image, build(std::move(tree), std::move(*chosen.text), chosen.ref.descriptor.digest));
   image->notices.insert(image->notices.begin(), notices.begin(), notices.end());
-  if (!chosen.ref.image_name.empty()) {
-    image->tags.push_back(chosen.ref.image_name);
-  } else if (!chosen.ref.ref_name.empty()) {
-    image->tags.push_back(chosen.ref.ref_name);
+  const std::string& full = chosen.ref.image_name;
+  const std::string& name = chosen.ref.ref_name;
+  // Where the one is only the other spelt out, the shorter gives both again when it is written.
+  const bool spelt_out = !name.empty() && normalise_reference(name) == full;
+  if (!full.empty() && !spelt_out) {
+    image->tags.push_back(full);
+  } else if (!name.empty()) {
+    image->tags.push_back(name);
   }
   return image;
 }
