@@ -49,13 +49,19 @@ text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOu
   out.set("schema", "flense/provenance/v1");
   out.set("flense", kVersion);
   out.set("target", plan.input);
-  out.set("digest", plan.input_digest);
+  // What is unknown is left out: an empty digest would be one that nothing has.
+  const auto set_known = [&](const char* name, const std::string& value) {
+    if (!value.empty()) out.set(name, value);
+  };
+  set_known("digest", plan.input_digest);
   out.set("output", output);
-  out.set("output_digest", outcome.manifest_digest);
-  out.set("driver_floor", floor.driver);
-  if (!floor.code.empty()) out.set("code_driver_floor", floor.code);
+  set_known("output_digest", outcome.manifest_digest);
+  set_known("driver_floor", floor.driver);
+  set_known("code_driver_floor", floor.code);
   out.set("options", options_json(options));
-  out.set("plan", to_json(plan));
+  text::Json planned = to_json(plan);
+  if (plan.input_digest.empty()) planned.erase("digest");
+  out.set("plan", std::move(planned));
   return out;
 }
 
