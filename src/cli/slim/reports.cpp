@@ -47,10 +47,14 @@ report::HtmlReport html_of(const slim::Slimming& slimming, const slim::Destinati
           outcome == nullptr ? std::string() : to.name()};
 }
 
+report::SlimTextOptions text_options(const SlimRequest& request, const Io& io) {
+  return {output_style(request, io), request.quiet, request.verbose};
+}
+
 Result<void> print_report(const report::SlimReport& report, const SlimRequest& request, Io& io) {
   if (html_on_output(request.html)) return {};
   if (request.json) return write_text(io, text::dump_json(json_of(report), 2) + "\n");
-  return write_text(io, report::slim_text(report, output_style(request, io), request.verbose));
+  return write_text(io, report::slim_text(report, text_options(request, io)));
 }
 
 Result<void> print_failed_trace(const std::string& failure, Io& io) {

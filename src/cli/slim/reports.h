@@ -14,7 +14,9 @@ report::SlimReport report_of(const slim::Slimming& slimming, const slim::Destina
 report::HtmlReport html_of(const slim::Slimming& slimming, const slim::Destination& to,
                            const slim::SlimOutcome* outcome);
 
-/// As --json, --html and -v ask for.
+report::SlimTextOptions text_options(const SlimRequest& request, const Io& io);
+
+/// As --json, --html, -q and -v ask for.
 Result<void> print_report(const report::SlimReport& report, const SlimRequest& request, Io& io);
 
 Result<void> print_failed_trace(const std::string& failure, Io& io);

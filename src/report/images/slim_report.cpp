@@ -141,17 +141,9 @@ std::string traces_text(const std::vector<slim::TraceSource>& traces) {
   return out.empty() ? out : "\n" + out;
 }
 
-}  // namespace
-
-std::string slim_text(const SlimReport& report, const Style& style, bool verbose) {
+std::string tables_text(const SlimReport& report, const Style& style, bool verbose) {
   const slim::Plan& plan = report.plan;
-  std::string out = style.paint(Ink::kBold, printable(plan.input));
-  out += fmt::format("  for {} at {}\n", plan.targets.text(), device::to_string(plan.level));
-  out += fmt::format("{} -> {} unpacked ({} of the original){}\n\n",
-                     human_bytes(report.unpacked_before), human_bytes(report.unpacked_after),
-                     percent(report.unpacked_after, report.unpacked_before),
-                     report.outcome == nullptr ? ", planned" : "");
-  out += passes_text(report, style);
+  std::string out = passes_text(report, style);
   out += closure_section(plan, style, verbose);
   out += compiled_text(plan);
   if (report.outcome != nullptr && report.outcome->layers.size() > 0)
@@ -162,6 +154,21 @@ std::string slim_text(const SlimReport& report, const Style& style, bool verbose
   out += traces_text(plan.traces);
   out += left_alone_text(left, style, verbose);
   out += bolder_text(plan, style);
+  return out;
+}
+
+}  // namespace
+
+std::string slim_text(const SlimReport& report, const SlimTextOptions& options) {
+  const slim::Plan& plan = report.plan;
+  const Style& style = options.style;
+  std::string out = style.paint(Ink::kBold, printable(plan.input));
+  out += fmt::format("  for {} at {}\n", plan.targets.text(), device::to_string(plan.level));
+  out += fmt::format("{} -> {} unpacked ({} of the original){}\n",
+                     human_bytes(report.unpacked_before), human_bytes(report.unpacked_after),
+                     percent(report.unpacked_after, report.unpacked_before),
+                     report.outcome == nullptr ? ", planned" : "");
+  if (!options.quiet) out += "\n" + tables_text(report, style, options.verbose);
   std::vector<std::string> notices = plan.notices;
   if (report.outcome != nullptr)
     notices.insert(notices.end(), report.outcome->notices.begin(), report.outcome->notices.end());

@@ -20,7 +20,12 @@ struct SlimReport {
   bool vendor_objects_changed = false;  ///< the licence note is due
 };
 
-std::string slim_text(const SlimReport& report, const Style& style, bool verbose);
+struct SlimTextOptions {
+  Style style = {};
+  bool quiet = false;    ///< no tables: the sizes, notices, and where the result is
+  bool verbose = false;  ///< every file left unchanged, every package
+};
+std::string slim_text(const SlimReport& report, const SlimTextOptions& options);
 
 /// What was done, schema flense/slim/v1 (docs/schemas/slim-v1.json); `outcome` is the report's. A
 /// dry run prints the plan instead (slim/plan/plan.h).

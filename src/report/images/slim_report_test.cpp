@@ -93,16 +93,20 @@ TEST(SlimJson, FiguresAreThoseReached) {
 TEST(SlimText, SaysWhatIsDoneAndWhatIsPlanned) {
   const slim::Plan plan = full_plan();
   const slim::SlimOutcome outcome = full_outcome();
-  const std::string done =
-      slim_text(SlimReport{plan, &outcome, "oci:out", 6'020, 5'420, true}, {}, false);
+  const std::string done = slim_text(SlimReport{plan, &outcome, "oci:out", 6'020, 5'420, true}, {});
   for (const char* word : {"sm_90", "standard", "device-code", "looks beyond one layer",
                            "same digest", "libtwo.so", "libthree.so", "best-fit",
                            "notice: something to know", "passing", "written: oci:out  sha256:out"})
     EXPECT_NE(done.find(word), std::string::npos) << word << "\n" << done;
-  const std::string planned =
-      slim_text(SlimReport{plan, nullptr, {}, 6'020, 5'420, false}, {}, false);
+  const std::string planned = slim_text(SlimReport{plan, nullptr, {}, 6'020, 5'420, false}, {});
   EXPECT_NE(planned.find("planned"), std::string::npos);
   EXPECT_EQ(planned.find("written"), std::string::npos);
+  const std::string quiet =
+      slim_text(SlimReport{plan, &outcome, "oci:out", 6'020, 5'420, true}, {.quiet = true});
+  for (const char* word : {"6.0 kB -> 5.4 kB", "notice: something to know", "written: oci:out"})
+    EXPECT_NE(quiet.find(word), std::string::npos) << word << "\n" << quiet;
+  for (const char* word : {"REASON", "LAYER", "libtwo.so", "best-fit"})
+    EXPECT_EQ(quiet.find(word), std::string::npos) << word << "\n" << quiet;
 }
 
 }  // namespace
