@@ -208,6 +208,9 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
       const bool grown = options.packing.lazy && sizes.unpacked_after > 0;
       if (layer.stored.size() == 1 && plan.layers[i].edits.empty() && !grown)
         sizes.unpacked_after = unpacked[i];
+      // What is no tar is measured by its files, before and after.
+      else if (image.entries() != nullptr)
+        sizes.unpacked_after = part == 0 ? layer.outcome.content_after : 0;
       out.layers.push_back(std::move(sizes));
       diff_ids.push_back(one.diff_id);
       stored.push_back(one);
