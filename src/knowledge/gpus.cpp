@@ -82,7 +82,8 @@ std::optional<ArchitectureList> resolve_cuda(const Gpus& gpus, const CudaWord& w
       if (family.name == word.number + "f") return family.architectures;
   }
   const std::string architecture = dotted(word.number);
-  if (std::ranges::find(gpus.architectures, architecture) == gpus.architectures.end() &&
+  const std::string_view major = std::string_view(architecture).substr(0, architecture.find('.'));
+  if (!gpus.knows(architecture) && !gpus.growing_majors.contains(major) &&
       !is_newer_than_table(gpus, word.number))
     return std::nullopt;
   return ArchitectureList{architecture};
@@ -172,8 +173,11 @@ Gpus Gpus::read(const TableSet& tables) {
                             texts_at(row, "aliases"), text_at(row, "cpu")});
   out.presets = named_lists(table["presets"], "name");
   out.families = named_lists(table["families"], "code");
-  for (const text::Json& row : table["architectures"]["rows"].items())
-    out.architectures.push_back(text_at(row, "architecture"));
+  for (const text::Json& row : table["architectures"]["rows"].items()) {
+    const std::string& name = out.architectures.emplace_back(text_at(row, "architecture"));
+    if (text_at(row, "vendor") == "nvidia" && text_at(row, "last_cuda").empty())
+      out.growing_majors.insert(name.substr(0, name.find('.')));
+  }
   return out;
 }
 
@@ -182,6 +186,10 @@ const GpuProduct* Gpus::named(std::string_view name) const {
     if (product.name == name || std::ranges::find(product.aliases, name) != product.aliases.end())
       return &product;
   return nullptr;
+}
+
+bool Gpus::knows(std::string_view architecture) const {
+  return std::ranges::find(architectures, architecture) != architectures.end();
 }
 
 Result<std::vector<std::string>> Gpus::resolve(std::string_view word) const {

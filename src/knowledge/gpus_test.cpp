@@ -100,13 +100,17 @@ TEST(GpuWord, ResolvesArchitectures) {
   for (const char* word : {"sm_90", "90", "9.0", "compute_90", "SM_90a", "sm90"})
     EXPECT_THAT(resolve(word), ElementsAre("9.0")) << word;
   EXPECT_THAT(resolve("sm_103"), ElementsAre("10.3"));
-  EXPECT_THAT(resolve("sm_100f"), ElementsAre("10.0", "10.3"));
+  EXPECT_THAT(resolve("sm_100f"), ElementsAre("10.0", "10.3", "10.7"));
+  EXPECT_THAT(resolve("sm_107f"), ElementsAre("10.7"));
   EXPECT_THAT(resolve("sm_120f"), ElementsAre("12.0", "12.1"));
   EXPECT_THAT(resolve("gfx942"), ElementsAre("gfx942"));
   EXPECT_THAT(resolve("gfx90a:xnack+"), ElementsAre("gfx90a"));
   EXPECT_THAT(resolve("gfx94X"), ElementsAre("gfx940", "gfx941", "gfx942"));
   EXPECT_THAT(resolve("gfx120x"), ElementsAre("gfx1200", "gfx1201"));
   EXPECT_THAT(resolve("sm_130"), ElementsAre("13.0")) << "newer than the table";
+  EXPECT_THAT(resolve("sm_108"), ElementsAre("10.8")) << "of a major that grows";
+  EXPECT_FALSE(test_tables().gpus.knows("10.8"));
+  EXPECT_TRUE(test_tables().gpus.knows("10.7"));
 }
 
 TEST(GpuWord, ResolvesPresets) {
@@ -127,7 +131,7 @@ TEST(GpuWord, RejectsWithNearMatches) {
   EXPECT_THAT(hint("rtx409"), HasSubstr("rtx4090"));
   EXPECT_THAT(hint("rtx6000"), HasSubstr("rtx6000ada"));
   EXPECT_THAT(hint("gfx943"), HasSubstr("gfx942"));
-  EXPECT_THAT(hint("sm_91"), HasSubstr("sm_90"));
+  EXPECT_THAT(hint("sm_54"), HasSubstr("sm_53"));
   EXPECT_THAT(hint("hoper"), HasSubstr("hopper"));
   EXPECT_THAT(hint("zzzzzzzzz"), HasSubstr("name an architecture"));
   EXPECT_FALSE(test_tables().gpus.resolve(""));

@@ -51,4 +51,16 @@ Result<device::Targets> parse_targets(const std::vector<std::string>& words,
   return targets;
 }
 
+std::vector<std::string> unknown_targets(const device::Targets& targets,
+                                         const knowledge::Gpus& gpus) {
+  std::vector<std::string> out;
+  for (const device::CudaArch& arch : targets.cuda)
+    if (!gpus.knows(fmt::format("{}.{}", arch.major(), arch.minor())))
+      out.push_back(fmt::format(
+          "{} is in no table: it is taken by the rules of its major, {}.x, whose lower minors it "
+          "runs",
+          device::to_string(arch), arch.major()));
+  return out;
+}
+
 }  // namespace flense::inventory

@@ -15,4 +15,8 @@ namespace flense::inventory {
 Result<device::Targets> parse_targets(const std::vector<std::string>& words,
                                       const knowledge::Gpus& gpus);
 
+/// A sentence for each target that no row names.
+std::vector<std::string> unknown_targets(const device::Targets& targets,
+                                         const knowledge::Gpus& gpus);
+
 }  // namespace flense::inventory
