@@ -43,6 +43,7 @@ PLANTED = {
     "host": ("src/host/text_formats.cpp", "if (out.size() == most) break;",
              "if (out.size() == 2 * most) break;"),
     "ignore_file": ("src/lint/dockerfile/ignore_file.cpp", "here(tokens_.size() + 1), ", "here(tokens_.size()), "),
+    "journal": ("src/slim/apply/changed_tree.cpp", "!normal || *normal != step.path || ", "!normal || "),
     "json": ("src/text/json_dump.cpp", "      case '\\\\':\n", "      case '\\1':\n"),
     "launch_files": ("src/lint/readers/compose.cpp", "out.span = span_of(node.at);",
                      "out.span = {node.at.begin, node.at.end + 64};"),

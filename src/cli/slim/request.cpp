@@ -328,6 +328,7 @@ Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus
   slim::SlimOptions& options = out.options;
   TRY(const std::vector<std::string> words, expand_host(request.gpus, request.proc, gpus));
   TRY(options.cuts.targets, inventory::parse_targets(words, gpus));
+  out.notices = inventory::unknown_targets(options.cuts.targets, gpus);
   options.cuts.modify_vendor = !request.no_modify_vendor;
   options.closure.wanted |= options.closure.minimal;
   options.packing.squash |= options.closure.minimal;

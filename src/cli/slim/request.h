@@ -47,6 +47,7 @@ struct SlimJob {
   std::string provenance;  ///< where the record goes; empty: nowhere
   bool elf_file = false;   ///< the target is a single ELF file
   bool wheel = false;      ///< the target is a wheel; all are, and to.output is their directory
+  std::vector<std::string> notices = {};
 };
 /// A job for each target. Usage errors for all that contradicts itself, before anything is read.
 Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus);

@@ -1,5 +1,7 @@
 // flense slim: the same image without what the named GPUs can never load and production never
 // needs.
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -73,8 +75,8 @@ Examples:
 
 Result<int> slim_file(const SlimJob& job, const SlimRequest& request,
                       const slim::Workplace& workplace, Io& io) {
-  TRY(const slim::SlimmedFile file,
-      slim::slim_one_file(job.target, job.to, job.options.cuts, workplace));
+  TRY(slim::SlimmedFile file, slim::slim_one_file(job.target, job.to, job.options.cuts, workplace));
+  std::ranges::copy(job.notices, std::back_inserter(file.plan.notices));
   TRY_DO(print_report(
       {file.plan, &file.outcome, job.to.name(), file.before, file.after, file.outcome.changed},
       request, io));

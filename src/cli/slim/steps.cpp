@@ -1,9 +1,14 @@
 #include "cli/slim/steps.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "base/format.h"
 #include "base/printable.h"
 #include "cli/slim/reports.h"
 #include "slim/apply/provenance.h"
 #include "slim/job/python.h"
+#include "slim/job/room.h"
 #include "slim/job/traces.h"
 #include "verify/proof.h"
 
@@ -11,19 +16,59 @@ namespace flense::cli {
 
 namespace {
 
-Result<slim::Input> read_job(const SlimJob& job, const SlimRequest& request,
-                             const slim::Workplace& workplace, inventory::InventoryCache* cache,
-                             const Io& io) {
-  TRY(std::unique_ptr<const image::Image> image, open_target(job.target, request.image, io));
-  if (request.in_place && image->form != image::Form::kDirectory)
+/// The target, opened; a tree that is slimmed where it lies is locked, too.
+struct Opened {
+  std::unique_ptr<const image::Image> image;
+  std::shared_ptr<slim::ChangedTree> tree = {};
+};
+
+Result<Opened> open_job(const SlimJob& job, const SlimRequest& request, const Io& io) {
+  Opened out;
+  TRY(out.image, open_target(job.target, request.image, io));
+  const bool directory = out.image->form == image::Form::kDirectory;
+  if (request.in_place && !directory)
     return usage_error("--in-place is for directories and ELF files",
                        "an image needs an output: -o oci:DIR");
+  if (!directory) return out;
+  const std::string root = slim::path_of_output(job.target);
+  if (request.in_place && !request.dry_run) {
+    TRY(slim::ChangedTree tree, slim::ChangedTree::open(root));
+    out.tree = std::make_shared<slim::ChangedTree>(std::move(tree));
+  } else {
+    TRY_DO(slim::check_whole(root));
+  }
+  return out;
+}
+
+/// --verify in the original, which may end everything: before anything is read. False when the
+/// command fails there; says so on stderr.
+Result<bool> verify_original(const SlimRequest& request, const image::Image& image,
+                             const slim::Workplace& workplace,
+                             std::optional<slim::UnpackedRoot>& original, Io& io) {
+  if (request.verify.empty() || request.dry_run) return true;
+  TRY_DO(slim::unpack_original(image, workplace, original));
+  TRY(original->checked,
+      with_context(slim::run_in_root(original->path, request.verify, original->environment),
+                   "running the check in the original"));
+  const slim::SandboxRun& run = *original->checked;
+  if (run.status == 0) return true;
+  TRY_DO(io.err.text(fmt::format("error: '{}' proves nothing, in the original it ends with {}\n{}",
+                                 brief_command(request.verify), run.status, run.err)));
+  return false;
+}
+
+Result<slim::Input> read_job(Opened opened, const SlimJob& job, const SlimRequest& request,
+                             const slim::Workplace& workplace, inventory::InventoryCache* cache,
+                             const Io& io) {
   slim::SlimOptions options = job.options;
   if (const std::string& name = options.packing.kept_base; !name.empty()) {
     TRY(const auto base, with_context(open_config(name, request.image, io), "reading the base"));
-    TRY(options.packing.kept_layers, slim::base_layers(*image, *base));
+    TRY(options.packing.kept_layers, slim::base_layers(*opened.image, *base));
   }
-  return slim::read_input(std::move(image), std::move(options), workplace, cache);
+  TRY(slim::Input out,
+      slim::read_input(std::move(opened.image), std::move(options), workplace, cache));
+  out.tree = std::move(opened.tree);
+  return out;
 }
 
 Result<slim::Traced> trace(const SlimRequest& request, const slim::Input& input,
@@ -33,7 +78,7 @@ Result<slim::Traced> trace(const SlimRequest& request, const slim::Input& input,
   for (const std::string& file : request.trace_files)
     TRY_DO(slim::read_trace(file, input.contents.tree(), out));
   if (request.trace_commands.empty()) return out;
-  TRY_DO(slim::unpack_original(input, workplace, original));
+  TRY_DO(slim::unpack_original(*input.image, workplace, original));
   TRY_DO(slim::run_traces(request.trace_commands, *original, workplace, out));
   if (out.failure.empty() && !request.save_trace.empty())
     TRY_DO(save_text(request.save_trace, out.text));
@@ -44,7 +89,7 @@ Result<void> compile_python(slim::Slimming& slimming, const slim::Workplace& wor
                             std::optional<slim::UnpackedRoot>& original) {
   TRY(const auto sources, slim::sources_to_compile(slimming));
   if (sources.empty()) return {};
-  TRY_DO(slim::unpack_original(slimming.input, workplace, original));
+  TRY_DO(slim::unpack_original(*slimming.input.image, workplace, original));
   return slim::add_compiled_python(sources, *original, workplace, slimming);
 }
 
@@ -72,7 +117,10 @@ Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimReq
                                                const slim::Workplace& workplace,
                                                std::optional<slim::UnpackedRoot>& original,
                                                inventory::InventoryCache* cache, Io& io) {
-  TRY(slim::Input input, read_job(job, request, workplace, cache, io));
+  TRY(Opened opened, open_job(job, request, io));
+  TRY(const bool holds, verify_original(request, *opened.image, workplace, original, io));
+  if (!holds) return std::nullopt;
+  TRY(slim::Input input, read_job(std::move(opened), job, request, workplace, cache, io));
   TRY(slim::Traced traced, trace(request, input, workplace, original));
   if (!traced.failure.empty()) {
     TRY_DO(print_failed_trace(traced.failure, io));
@@ -81,25 +129,31 @@ Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimReq
   TRY(slim::Slimming slimming,
       slim::plan_slimming(std::move(input), std::move(traced), !request.verify.empty(), workplace));
   TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
+  std::ranges::copy(job.notices, std::back_inserter(slimming.plan.notices));
+  if (const std::uint64_t needed = slim::room_needed(slimming, job.to);
+      request.dry_run && needed > 0)
+    slimming.plan.notices.push_back(fmt::format("{} needs {} free on the disk",
+                                                request.in_place ? "--in-place" : "the result",
+                                                human_bytes(needed)));
   return slimming;
 }
 
 Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,
-                    const slim::Workplace& workplace, std::optional<slim::UnpackedRoot>& original,
-                    Io& io) {
+                    const slim::Workplace& workplace,
+                    const std::optional<slim::UnpackedRoot>& original, Io& io) {
   if (request.verify.empty()) return true;
-  TRY_DO(slim::unpack_original(slimming.input, workplace, original));
   TRY(const slim::UnpackedRoot result, slim::unpack_result(slimming, workplace));
-  TRY(const slim::SandboxComparison both,
-      slim::compare_in_roots(original->path, result.path, request.verify, result.environment));
+  TRY(slim::SandboxRun run,
+      with_context(slim::run_in_root(result.path, request.verify, result.environment),
+                   "running the check in the slim image"));
+  const slim::SandboxComparison both = slim::compare_runs(*original->checked, std::move(run));
   const std::string command = brief_command(request.verify);
   if (both.equal) {
     TRY_DO(io.err.line(fmt::format("verified: '{}' ends with {} and prints the same in both",
                                    command, both.original.status)));
   } else {
     TRY_DO(io.err.text(fmt::format("error: the slim image does not pass '{}': {}\n{}", command,
-                                   both.difference,
-                                   both.original.status != 0 ? both.original.err : both.slim.err)));
+                                   both.difference, both.slim.err)));
   }
   return both.equal;
 }

@@ -17,16 +17,18 @@ Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge
                                      Progress& progress, const Io& io);
 
 /// Reads the image and says what becomes of it. `original` is filled where a command of the image
-/// runs; `cache` may be null. Nothing comes when a trace fails, which is printed.
+/// runs; `cache` may be null. Nothing comes when a trace or the check of the original fails, which
+/// is printed.
 Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimRequest& request,
                                                const slim::Workplace& workplace,
                                                std::optional<slim::UnpackedRoot>& original,
                                                inventory::InventoryCache* cache, Io& io);
 
-/// --verify. False when the slim root answers otherwise than the original; says so on stderr.
+/// --verify, of which plan_job() has done the original's part. False when the slim root answers
+/// otherwise; says so on stderr.
 Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,
-                    const slim::Workplace& workplace, std::optional<slim::UnpackedRoot>& original,
-                    Io& io);
+                    const slim::Workplace& workplace,
+                    const std::optional<slim::UnpackedRoot>& original, Io& io);
 
 /// --prove. False when the result is not what it has to be; says so on stderr and writes no proof.
 Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::Slimming& slimming,

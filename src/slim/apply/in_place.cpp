@@ -1,21 +1,15 @@
 #include "slim/apply/in_place.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/file.h"
-#include "base/in_root.h"
-#include "base/path.h"
 #include "slim/apply/records.h"
 #include "slim/apply/rewrite_elf.h"
 #include "slim/plan/labels.h"
@@ -24,39 +18,7 @@ namespace flense::slim {
 
 namespace {
 
-/// Owner, mode, times and extended attributes of `from` for the new file; security.ima would lie.
-Result<void> copy_metadata(int from, int to, const std::string& name) {
-  struct stat status{};
-  if (::fstat(from, &status) != 0) return system_error(errno, "cannot read " + name);
-  // Only root may give files away; what an ordinary user creates mostly has the right owner
-  // already.
-  struct stat created{};
-  if (::fstat(to, &created) != 0) return system_error(errno, "cannot read " + name);
-  if ((created.st_uid != status.st_uid || created.st_gid != status.st_gid) &&
-      ::fchown(to, status.st_uid, status.st_gid) != 0)
-    return system_error(errno, "cannot keep the owner of " + name)
-        .hint("run as the owner of the tree, or as root");
-  if (::fchmod(to, status.st_mode & 07777U) != 0)
-    return system_error(errno, "cannot set the mode of " + name);
-  std::string names(64u << 10, '\0');
-  const ssize_t length = ::flistxattr(from, names.data(), names.size());
-  std::string_view rest(names.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
-  while (!rest.empty()) {
-    const std::string attribute(rest.substr(0, rest.find('\0')));
-    rest.remove_prefix(attribute.size() + 1);
-    if (attribute == "security.ima" || attribute == "security.evm") continue;
-    std::string value(64u << 10, '\0');
-    const ssize_t size = ::fgetxattr(from, attribute.c_str(), value.data(), value.size());
-    if (size < 0) continue;
-    if (::fsetxattr(to, attribute.c_str(), value.data(), static_cast<std::size_t>(size), 0) != 0)
-      return system_error(errno,
-                          fmt::format("cannot keep the attribute {} of {}", attribute, name));
-  }
-  const timespec times[2] = {status.st_atim, status.st_mtim};
-  if (::futimens(to, times) != 0) return system_error(errno, "cannot set the times of " + name);
-  return {};
-}
-
+/// One file alone: written beside its name.
 Result<void> replace_file(const std::filesystem::path& like, const std::filesystem::path& path,
                           Bytes bytes) {
   TRY(const UniqueFd original, open_read(like));
@@ -103,73 +65,63 @@ Tree survey(const std::filesystem::path& root) {
   return out;
 }
 
-/// A name in a directory that is held: whoever swaps a directory of the path for a link meanwhile
-/// leads nothing out of the tree.
-struct Place {
-  UniqueFd directory;
-  std::filesystem::path path;   ///< through the descriptor
-  std::filesystem::path shown;  ///< as the user knows it
-
-  /// Errors of what was done by `path` name the file as the user knows it.
-  template <class T>
-  Result<T> named(Result<T> result) const {
-    if (result) return result;
-    const std::string through = path.parent_path().string();
-    std::string& message = result.error().message;
-    if (const std::size_t at = message.find(through); at != std::string::npos)
-      message.replace(at, through.size(), shown.parent_path().string());
-    return result;
-  }
-};
-
 class InPlace {
  public:
-  static Result<InPlace> open(const std::filesystem::path& root, RewriteOptions rewrite) {
-    UniqueFd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) return system_error(errno, "cannot open " + root.string());
-    return InPlace(root, std::move(fd), std::move(rewrite));
-  }
+  InPlace(ChangedTree& tree, RewriteOptions rewrite)
+      : to_(tree), rewrite_(std::move(rewrite)), tree_(survey(tree.root())) {}
 
   Result<void> rewrite(const Edit& edit) {
-    TRY(const Place place, place_of(edit.path));
-    const std::filesystem::path& path = place.path;
-    TRY(const MappedFile original, place.named(MappedFile::open(path)));
+    TRY(const Place place, to_.place_of(edit.path));
+    TRY(const MappedFile original, place.named(MappedFile::open(place.path)));
     TRY(const RewrittenElf result, rewrite_elf(original.bytes(), edit.path, rewrite_));
-    if (!result.changed) {
-      if (!result.left_alone.empty())
-        outcome_.left_alone.push_back(
-            {edit.path, edit.bytes_before - edit.bytes_after, result.left_alone});
+    const std::string why = result.changed ? to_.refusal(place, false) : result.left_alone;
+    if (!result.changed || !why.empty()) {
+      if (!why.empty()) leave_alone(edit, why);
       return {};
     }
     const Bytes bytes = result.content.bytes();
     fates_[edit.path] = fate_of(bytes);
-    const std::uint64_t saved = original.bytes().size() - bytes.size();
     struct stat before{};
-    if (::lstat(path.c_str(), &before) != 0) return system_error(errno, "cannot read " + edit.path);
-    TRY_DO(place.named(replace_file(path, path, bytes)));
+    if (::lstat(place.path.c_str(), &before) != 0)
+      return system_error(errno, "cannot read " + edit.path);
+    TRY_DO(to_.stage(edit.path, place, bytes));
     TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
-    count_rewrite(outcome_, saved, result);
+    count_rewrite(outcome_, original.bytes().size() - bytes.size(), result);
     return {};
   }
 
   Result<void> drop(const Edit& edit) {
-    TRY(const Place place, place_of(edit.path));
-    if (::unlink(place.path.c_str()) != 0 && errno != ENOENT)
-      return system_error(errno, "cannot remove " + edit.path);
+    TRY(const Place place, to_.place_of(edit.path));
+    if (const std::string why = to_.refusal(place, true); !why.empty()) {
+      leave_alone(edit, why);
+      return {};
+    }
+    to_.stage_removal(edit.path);
     fates_[edit.path].dropped = true;
     count(outcome_, edit.pass, edit.bytes_before - edit.bytes_after);
     return {};
   }
 
-  /// The link takes the file's name atomically.
+  /// The link takes the file's name.
   Result<void> become_link(const Edit& edit) {
-    const bool hard = edit.action == Action::kLink;
-    TRY_DO(put_link(hard, edit.new_path, edit.path));
-    const auto target = fates_.find(edit.new_path);
-    if (!hard)
+    TRY(const Place place, to_.place_of(edit.path));
+    std::string why = to_.refusal(place, false);
+    if (why.empty() && edit.action == Action::kLink) {
+      TRY(const Place target, to_.place_of(edit.new_path));
+      why = to_.refusal(target, false);
+    }
+    if (!why.empty()) {
+      leave_alone(edit, why);
+      return {};
+    }
+    if (edit.action == Action::kLink) {
+      TRY_DO(to_.stage_link(edit.path, edit.new_path));
+      if (const auto target = fates_.find(edit.new_path); target != fates_.end())
+        fates_.insert_or_assign(edit.path, FileFate(target->second));
+    } else {
+      TRY_DO(to_.stage_symlink(edit.path, edit.new_path));
       fates_[edit.path].dropped = true;
-    else if (target != fates_.end())
-      fates_.insert_or_assign(edit.path, FileFate(target->second));
+    }
     count(outcome_, edit.pass, edit.bytes_before - edit.bytes_after);
     return {};
   }
@@ -186,71 +138,50 @@ class InPlace {
   LayerOutcome take() { return std::move(outcome_); }
 
  private:
+  void leave_alone(const Edit& edit, const std::string& why) {
+    outcome_.left_alone.push_back({edit.path, edit.bytes_before - edit.bytes_after, why});
+  }
+
   Result<void> update_list(const std::string& path) {
-    const Result<Place> place = place_of(path);
+    if (const auto fate = fates_.find(path); fate != fates_.end() && fate->second.dropped)
+      return {};
+    const Result<Place> place = to_.place_of(path);
     if (!place) return {};
     Result<std::string> text = read_file(place->path, kMaxRecord);
     if (!text) return {};
-    Result<std::optional<std::string>> updated =
+    const Result<std::optional<std::string>> updated =
         update_record(*record_kind(path), path, *text, fates_);
-    if (!updated) {
-      outcome_.notices.push_back(
-          fmt::format("{} stays as it is: {}", path, updated.error().message));
-      return {};
-    }
-    if (!*updated) return {};
-    TRY_DO(place->named(replace_file(place->path, place->path, as_bytes(**updated))));
-    fates_.insert_or_assign(path, fate_of(as_bytes(**updated)));
+    std::string why;
+    if (!updated)
+      why = updated.error().message;
+    else if (*updated)
+      why = to_.refusal(*place, false);
+    if (!why.empty()) outcome_.notices.push_back(fmt::format("{} stays as it is: {}", path, why));
+    if (!why.empty() || !*updated) return {};
+    const Bytes bytes = as_bytes(**updated);
+    TRY_DO(to_.stage(path, *place, bytes));
+    fates_.insert_or_assign(path, fate_of(bytes));
     return {};
   }
 
-  /// The other names of the old content get the new one, each atomically. Names outside the tree
-  /// keep the old: they are not ours.
+  /// The other names of the old content get the new one. Names outside the tree keep the old: they
+  /// are not ours.
   Result<void> relink(Inode old, const std::string& renewed) {
     const auto names = tree_.hard_links.find(old);
     if (names == tree_.hard_links.end()) return {};
     for (const std::string& name : names->second) {
-      const Result<Place> place = place_of(name);
+      const Result<Place> place = to_.place_of(name);
       struct stat status{};
       if (name == renewed || !place || ::lstat(place->path.c_str(), &status) != 0 ||
           Inode{status.st_dev, status.st_ino} != old)
         continue;
-      TRY_DO(put_link(true, renewed, name));
+      TRY_DO(to_.stage_link(name, renewed));
       fates_.insert_or_assign(name, FileFate(fates_.at(renewed)));
     }
     return {};
   }
 
-  /// `name` becomes a link: a hard one to the path `to`, or a symbolic one with that text.
-  Result<void> put_link(bool hard, const std::string& to, const std::string& name) {
-    TRY(const Place place, place_of(name));
-    const std::filesystem::path& path = place.path;
-    const std::filesystem::path beside = path.string() + ".flense-link";
-    Place target;
-    if (hard) {
-      TRY(target, place_of(to));
-    }
-    if ((hard ? ::link(target.path.c_str(), beside.c_str())
-              : ::symlink(to.c_str(), beside.c_str())) != 0)
-      return system_error(errno, fmt::format("cannot link {} to {}", name, to));
-    if (::rename(beside.c_str(), path.c_str()) == 0) return {};
-    const int error = errno;
-    ::unlink(beside.c_str());
-    return system_error(error, "cannot replace " + name);
-  }
-
-  InPlace(const std::filesystem::path& root, UniqueFd fd, RewriteOptions rewrite)
-      : shown_(root), root_(std::move(fd)), rewrite_(std::move(rewrite)), tree_(survey(root)) {}
-
-  Result<Place> place_of(const std::string& path) const {
-    TRY(UniqueFd directory, open_in_root(root_.get(), parent_path(path), O_PATH | O_DIRECTORY));
-    std::filesystem::path named =
-        fmt::format("/proc/self/fd/{}/{}", directory.get(), base_name(path));
-    return Place{std::move(directory), std::move(named), shown_ / path};
-  }
-
-  std::filesystem::path shown_;
-  UniqueFd root_;
+  ChangedTree& to_;
   RewriteOptions rewrite_;
   Tree tree_;
   Fates fates_;
@@ -259,32 +190,28 @@ class InPlace {
 
 }  // namespace
 
-Result<LayerOutcome> apply_in_place(const std::filesystem::path& root, const LayerPlan& plan,
-                                    const CutRules& cuts, const Workplace& workplace) {
-  TRY(InPlace tree, InPlace::open(root, rewrite_options(cuts, workplace)));
-  for (const auto& [position, edit] : plan.edits) {
-    switch (edit.action) {
-      case Action::kRewrite:
-        TRY_DO(tree.rewrite(edit));
-        break;
-      // On a file system every name of a content is equal: dropping one name moves nothing.
-      case Action::kDrop:
-      case Action::kRename:
-        TRY_DO(tree.drop(edit));
-        break;
-      case Action::kLink:
-      case Action::kSymlink:
-        TRY_DO(tree.become_link(edit));
-        break;
-      case Action::kMoved:
-      case Action::kRetarget:
-      case Action::kPlace:
-        break;
+Result<LayerOutcome> apply_in_place(ChangedTree& tree, const LayerPlan& plan, const CutRules& cuts,
+                                    const Workplace& workplace) {
+  InPlace changes(tree, rewrite_options(cuts, workplace));
+  const auto each = [&](auto wanted, const auto& change) -> Result<void> {
+    for (const auto& [position, edit] : plan.edits) {
+      if (!wanted(edit.action)) continue;
+      TRY_DO(change(edit));
+      if (workplace.progress != nullptr) TRY_DO(workplace.progress->add(edit.bytes_before));
     }
-    if (workplace.progress != nullptr) TRY_DO(workplace.progress->add(edit.bytes_before));
-  }
-  TRY_DO(tree.update_lists());
-  return tree.take();
+    return {};
+  };
+  // New contents first: links may lead to them.
+  TRY_DO(each([](Action action) { return action == Action::kRewrite; },
+              [&](const Edit& edit) { return changes.rewrite(edit); }));
+  // On a file system every name of a content is equal: dropping one name moves nothing.
+  TRY_DO(each([](Action action) { return action == Action::kDrop || action == Action::kRename; },
+              [&](const Edit& edit) { return changes.drop(edit); }));
+  TRY_DO(each([](Action action) { return action == Action::kLink || action == Action::kSymlink; },
+              [&](const Edit& edit) { return changes.become_link(edit); }));
+  TRY_DO(changes.update_lists());
+  TRY_DO(tree.commit());
+  return changes.take();
 }
 
 Result<LayerOutcome> slim_file(const std::filesystem::path& input,

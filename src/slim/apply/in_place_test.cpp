@@ -37,7 +37,8 @@ class InPlace : public ::testing::Test {
   LayerOutcome apply(std::vector<Edit> edits) {
     LayerPlan plan;
     for (Edit& edit : edits) plan.edits.emplace(plan.edits.size(), std::move(edit));
-    return must(apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
+    ChangedTree tree = must(ChangedTree::open(dir_ / "tree"));
+    return must(apply_in_place(tree, plan, testing::options_for_tests().cuts,
                                testing::workplace_for_tests()));
   }
   static Edit rewrite(const std::string& path) {
@@ -139,16 +140,32 @@ TEST_F(InPlace, AFileThatIsNoElfStaysAndIsNamed) {
 }
 
 TEST_F(InPlace, ErrorsNameTheFileAsTheUserDoes) {
-  // The temporary name beside it would be longer than a name may be.
-  const std::string file = "d/" + std::string(250, 'l');
-  write(file, library_);
+  write("d/lib.so", library_);
   LayerPlan plan;
-  plan.edits.emplace(0, rewrite(file));
-  const auto result = apply_in_place(dir_ / "tree", plan, testing::options_for_tests().cuts,
-                                     testing::workplace_for_tests());
+  plan.edits.emplace(0, rewrite("d/gone.so"));
+  ChangedTree tree = must(ChangedTree::open(dir_ / "tree"));
+  const auto result =
+      apply_in_place(tree, plan, testing::options_for_tests().cuts, testing::workplace_for_tests());
   ASSERT_FALSE(result);
-  EXPECT_THAT(render(result.error()), HasSubstr(path(file).string()));
+  EXPECT_THAT(render(result.error()), HasSubstr(path("d/gone.so").string()));
   EXPECT_THAT(render(result.error()), Not(HasSubstr("/proc/self")));
+}
+
+TEST_F(InPlace, AFailureLeavesTheTreeAsItWas) {
+  write("a.so", library_);
+  write("gone", "content");
+  LayerPlan plan;
+  plan.edits.emplace(0, rewrite("a.so"));
+  plan.edits.emplace(1, rewrite("missing.so"));
+  plan.edits.emplace(2, testing::drop("gone", 7));
+  {
+    ChangedTree tree = must(ChangedTree::open(dir_ / "tree"));
+    EXPECT_FALSE(apply_in_place(tree, plan, testing::options_for_tests().cuts,
+                                testing::workplace_for_tests()));
+  }
+  EXPECT_EQ(text_of(path("a.so")), library_);
+  EXPECT_EQ(text_of(path("gone")), "content");
+  EXPECT_FALSE(std::filesystem::exists(path(std::string(kInPlaceWork))));
 }
 
 TEST_F(InPlace, SingleFiles) {

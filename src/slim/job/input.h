@@ -9,6 +9,7 @@
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "inventory/scan/scan_cache.h"
+#include "slim/apply/changed_tree.h"
 #include "slim/plan/options.h"
 
 namespace flense::slim {
@@ -17,7 +18,8 @@ struct Input {
   std::unique_ptr<const image::Image> image;
   inventory::Contents contents;  ///< read by the rules of `options`
   inventory::Inventory inventory;
-  SlimOptions options;  ///< those asked for, adapted to the image
+  SlimOptions options;                     ///< those asked for, adapted to the image
+  std::shared_ptr<ChangedTree> tree = {};  ///< with --in-place: locked since before it was read
 };
 
 /// `cache`, when there is one, holds what earlier images of this run were read to.

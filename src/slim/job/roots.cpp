@@ -29,37 +29,51 @@ SlimOptions unpacking(SlimOptions options, bool squash) {
 }
 
 /// `what` is for progress and errors.
+template <class Write>
 Result<UnpackedRoot> unpack(std::string_view what, const image::Image& image,
-                            const inventory::Contents& contents, const Plan& plan,
-                            const SlimOptions& options, const Workplace& workplace) {
+                            const Workplace& workplace, const Write& write) {
   TRY(TemporaryDirectory directory,
       TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
-  const image::OutputSpec spec{image::OutputForm::kDirectory, directory.path() / "root", {}};
+  image::OutputSpec spec{image::OutputForm::kDirectory, directory.path() / "root", {}};
   workplace.progress->begin(what, 0);
-  TRY_DO(
-      with_context(write_image(spec, image, contents, plan, options, {}, workplace), "{}", what));
+  TRY_DO(with_context(write(spec), "{}", what));
   workplace.progress->clear();
   TRY_DO(add_mount_points(spec.path));
   return UnpackedRoot{std::move(directory), spec.path, environment_of(image)};
 }
 
+/// Every layer as it is: nothing of it has to be known beforehand.
+Result<SlimOutcome> write_unread(image::OutputSpec spec, const image::Image& image,
+                                 const Workplace& workplace) {
+  spec.limit = image::UnpackLimit(image, workplace.max_unpacked);
+  spec.progress = workplace.progress;
+  TRY(const std::unique_ptr<image::ImageWriter> writer, image::ImageWriter::create(spec));
+  Plan nothing;
+  nothing.layers.resize(image.layers.size());
+  std::vector<std::uint64_t> sizes;
+  for (const image::Layer& layer : image.layers) sizes.push_back(layer.blob.size);
+  return apply_image(image, nothing, unpacking({}, false), sizes, {}, *writer, workplace);
+}
+
 }  // namespace
 
-Result<void> unpack_original(const Input& input, const Workplace& workplace,
+Result<void> unpack_original(const image::Image& image, const Workplace& workplace,
                              std::optional<UnpackedRoot>& original) {
   if (original) return {};
-  Plan nothing;
-  nothing.layers.resize(input.image->layers.size());
-  TRY(UnpackedRoot root, unpack("unpacking the original", *input.image, input.contents, nothing,
-                                unpacking(input.options, false), workplace));
+  TRY(UnpackedRoot root,
+      unpack("unpacking the original", image, workplace,
+             [&](const image::OutputSpec& spec) { return write_unread(spec, image, workplace); }));
   original.emplace(std::move(root));
   return {};
 }
 
 Result<UnpackedRoot> unpack_result(const Slimming& slimming, const Workplace& workplace) {
-  const SlimOptions& options = slimming.options;
-  return unpack("unpacking the slim image", slimming.image(), slimming.contents(), slimming.plan,
-                unpacking(options, options.packing.squash), workplace);
+  const SlimOptions options = unpacking(slimming.options, slimming.options.packing.squash);
+  return unpack("unpacking the slim image", slimming.image(), workplace,
+                [&](const image::OutputSpec& spec) {
+                  return write_image(spec, slimming.image(), slimming.contents(), slimming.plan,
+                                     options, {}, workplace);
+                });
 }
 
 }  // namespace flense::slim

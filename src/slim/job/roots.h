@@ -16,11 +16,12 @@ struct Slimming;
 struct UnpackedRoot {
   TemporaryDirectory directory;
   std::filesystem::path path;
-  SandboxEnvironment environment;  ///< what the image says its processes get
+  SandboxEnvironment environment;          ///< what the image says its processes get
+  std::optional<SandboxRun> checked = {};  ///< what --verify's command did in it
 };
 
-/// Unpacks the input, unless `original` holds it.
-Result<void> unpack_original(const Input& input, const Workplace& workplace,
+/// Unpacks the input, unless `original` holds it. It need not have been read.
+Result<void> unpack_original(const image::Image& image, const Workplace& workplace,
                              std::optional<UnpackedRoot>& original);
 /// The image as it becomes.
 Result<UnpackedRoot> unpack_result(const Slimming& slimming, const Workplace& workplace);

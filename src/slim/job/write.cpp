@@ -8,6 +8,7 @@
 #include "image/output/sif_output.h"
 #include "slim/apply/in_place.h"
 #include "slim/apply/squash.h"
+#include "slim/job/room.h"
 #include "slim/plan/make_plan.h"
 
 namespace flense::slim {
@@ -34,10 +35,11 @@ SlimOutcome outcome_of(LayerOutcome layer, bool changed) {
   return out;
 }
 
-Result<SlimOutcome> change_in_place(const Slimming& slimming, const std::string& root,
-                                    const Workplace& workplace) {
+Result<SlimOutcome> change_in_place(const Slimming& slimming, const Workplace& workplace) {
+  ChangedTree& tree = *slimming.input.tree;
   TRY(LayerOutcome layer,
-      apply_in_place(root, slimming.plan.layers.front(), slimming.options.cuts, workplace));
+      apply_in_place(tree, slimming.plan.layers.front(), slimming.options.cuts, workplace));
+  if (!tree.notice().empty()) layer.notices.push_back(tree.notice());
   return outcome_of(std::move(layer), !slimming.plan.empty());
 }
 
@@ -99,10 +101,14 @@ Result<SlimOutcome> write_image(const image::OutputSpec& spec, const image::Imag
 
 Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to,
                                  const Workplace& workplace, LayerPool* pool) {
+  if (const std::uint64_t needed = room_needed(slimming, to); needed > 0)
+    TRY_DO(check_room(to.in_place.empty() ? std::filesystem::path(path_of_output(to.output))
+                                          : slimming.input.tree->root(),
+                      needed));
   const std::vector<std::uint64_t> unpacked = unpacked_sizes(slimming.contents());
   workplace.progress->begin("writing layers",
                             std::accumulate(unpacked.begin(), unpacked.end(), std::uint64_t{0}));
-  if (!to.in_place.empty()) return change_in_place(slimming, to.in_place, workplace);
+  if (slimming.input.tree) return change_in_place(slimming, workplace);
   if (!to.push_to.empty()) return push(slimming, to.push_to, workplace);
   const std::string path = path_of_output(to.output);
   if (to.output.starts_with("sif:")) return write_sif(slimming, path, workplace);

@@ -157,16 +157,4 @@ SandboxComparison compare_runs(SandboxRun original, SandboxRun slim) {
   return out;
 }
 
-Result<SandboxComparison> compare_in_roots(const std::filesystem::path& original,
-                                           const std::filesystem::path& slim,
-                                           const std::string& command,
-                                           const SandboxEnvironment& environment) {
-  TRY(SandboxRun before, with_context(run_in_root(original, command, environment),
-                                      "running the check in the original"));
-  if (before.status != 0) return compare_runs(std::move(before), {});
-  TRY(SandboxRun after,
-      with_context(run_in_root(slim, command, environment), "running the check in the slim image"));
-  return compare_runs(std::move(before), std::move(after));
-}
-
 }  // namespace flense::slim

@@ -72,10 +72,4 @@ struct SandboxComparison {
 /// A command that fails in the original proves nothing, whatever it does in the slim root.
 SandboxComparison compare_runs(SandboxRun original, SandboxRun slim);
 
-/// Runs the command in both; in the original alone where it fails there.
-Result<SandboxComparison> compare_in_roots(const std::filesystem::path& original,
-                                           const std::filesystem::path& slim,
-                                           const std::string& command,
-                                           const SandboxEnvironment& environment);
-
 }  // namespace flense::slim

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""What slim says of its result: sizes by one measure, names that stay, records that hold only what is known."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import fixtures
+import harness
+
+GPU = ["--gpu", "sm_90"]
+
+
+class Results(harness.Case):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path("in"))
+        self.archive, self.library = fixtures.sample_archive(self.path("in"))
+
+    def oci(self, name, *more):
+        out = self.path(name)
+        self.flense("slim", self.archive, *GPU, "-o", f"oci:{out}", *more)
+        return out
+
+    def index(self, layout):
+        with open(f"{layout}/index.json", encoding="utf-8") as text:
+            return json.load(text)
+
+    def test_a_tag_stays_and_again_changes_nothing(self):
+        for tag in ("t", "app:1", "registry.example/team/app:2", "latest"):
+            first = self.oci("first-" + tag.replace("/", "-").replace(":", "-"), "-t", tag)
+            # As other tools name an image of a layout: by its tag alone.
+            plain = self.index(first)
+            plain["manifests"][0]["annotations"] = {"org.opencontainers.image.ref.name": "t"}
+            for number, document in enumerate([self.index(first), plain]):
+                with open(f"{first}/index.json", "w", encoding="utf-8") as out:
+                    json.dump(document, out)
+                second = self.path(f"second-{number}-" + os.path.basename(first))
+                self.flense("slim", f"oci:{first}", *GPU, "-o", f"oci:{second}")
+                third = self.path("third-" + os.path.basename(second))
+                self.flense("slim", f"oci:{second}", *GPU, "-o", f"oci:{third}")
+                names = [self.index(one)["manifests"][0]["annotations"] for one in (first, second, third)]
+                key = "org.opencontainers.image.ref.name"
+                self.assertEqual(names[0][key], names[1][key], tag)
+                self.assertEqual(names[1], names[2], tag)
+                self.assertEqual(harness.digest_tree(second), harness.digest_tree(third), tag)
+
+    def test_every_form_again_changes_nothing(self):
+        for form in ("oci-archive", "docker-archive", "dir"):
+            first, second = self.path(form + "1"), self.path(form + "2")
+            self.flense("slim", self.archive, *GPU, "-o", f"{form}:{first}")
+            self.flense("slim", f"{form}:{first}", *GPU, "-o", f"{form}:{second}")
+            if form == "dir":
+                self.assertEqual(harness.digest_tree(first), harness.digest_tree(second))
+            else:
+                self.assertEqual(harness.file_digest(first), harness.file_digest(second))
+
+    def test_records_hold_only_what_is_known(self):
+        root = self.path("root")
+        os.makedirs(f"{root}/lib")
+        shutil.copy(self.library, f"{root}/lib/libfake.so")
+        self.flense("slim", root, *GPU, "-o", f"dir:{self.path('out')}")
+        with open(self.path("out.provenance.json"), encoding="utf-8") as text:
+            record = json.load(text)
+        for name in ("digest", "output_digest", "driver_floor"):
+            self.assertNotIn(name, record)
+        self.assertNotIn("digest", record["plan"])
+        again = self.oci("again")
+        with open(again + ".provenance.json", encoding="utf-8") as text:
+            self.assertTrue(json.load(text)["output_digest"].startswith("sha256:"))
+
+    def test_a_directory_has_one_measure(self):
+        root = self.path("root")
+        os.makedirs(f"{root}/lib")
+        shutil.copy(self.library, f"{root}/lib/libfake.so")
+        for number in range(3000):
+            with open(f"{root}/lib/{number}", "w", encoding="utf-8") as out:
+                out.write("x")
+        held = sum(entry.stat().st_size for entry in os.scandir(f"{root}/lib"))
+        planned = self.flense("slim", root, *GPU, "--dry-run").out.splitlines()[1]
+        for form in ("dir", "oci", "docker-archive"):
+            report = self.flense("slim", root, *GPU, "-o", f"{form}:{self.path(form)}", "--json").json
+            self.assertEqual(report["unpacked_bytes_before"], held, form)
+            given = sum(one["bytes"] for one in report["passes"])
+            # What is added is the small file that says what was done.
+            added = report["unpacked_bytes_after"] - (held - given)
+            self.assertTrue(0 <= added < 2000, f"{form}: {added}")
+            self.assertEqual(sum(one["unpacked_bytes_after"] for one in report["layers"]), report["unpacked_bytes_after"])
+        text = self.flense("slim", root, *GPU, "-o", f"dir:{self.path('text')}").out.splitlines()[1]
+        self.assertEqual(text.split(" -> ")[0], planned.split(" -> ")[0])
+        self.assertEqual(text.split(" kB ")[0][:-3], planned.split(" kB ")[0][:-3])
+
+    def test_quiet_prints_no_tables(self):
+        for options in (["-o", f"oci:{self.path('q')}"], ["--dry-run"]):
+            out = self.flense("slim", self.archive, *GPU, "-q", *options).out
+            self.assertNotIn("REASON", out)
+            self.assertNotIn("LAYER", out)
+            self.assertNotIn("Left unchanged", out)
+            self.assertIn(" unpacked (", out)
+        self.assertIn("written: oci:", self.flense("slim", self.archive, *GPU, "-q", "-o", f"oci:{self.path('q2')}").out)
+        several = self.flense("slim", self.archive, f"oci:{self.path('q')}", *GPU, "-q", "-o", self.path("many")).out
+        self.assertNotIn("IMAGES", several)
+
+    def test_an_architecture_that_no_table_names(self):
+        done = self.flense("slim", self.archive, "--gpu", "sm_108", "-o", f"oci:{self.path('new')}")
+        self.assertIn("sm_108 is in no table", done.out)
+        kinds = self.flense("inspect", f"oci:{self.path('new')}", "--json").json["device_code"]["totals"]
+        # Code for 10.0 runs on every later minor; the architecture-specific code of 9.0 on nothing else.
+        self.assertIn("sm_100", [one["arch"] for one in kinds])
+        self.assertNotIn("sm_90a", [one["arch"] for one in kinds])
+        for known in ("sm_107", "sm_88", "sm_121f"):
+            self.assertNotIn("in no table", self.flense("slim", self.archive, "--gpu", known, "--dry-run").out)
+        self.flense("slim", self.archive, "--gpu", "sm_36", "--dry-run", expect=2)
+
+    def test_what_fails_in_the_original_ends_the_run_before_the_image_is_read(self):
+        if subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode != 0:
+            self.skipTest("bubblewrap cannot start here")
+        plan = self.path("plan.json")
+        done = self.flense("slim", self.archive, *GPU, "-o", f"oci:{self.path('x')}", "--plan", plan, "--verify",
+                           "/bin/no-such-command", expect=1)
+        self.assertIn("proves nothing, in the original it ends with", done.err)
+        self.assertNotIn("the slim image", done.err)
+        # The plan is saved as soon as there is one: there was none.
+        self.assertFalse(os.path.exists(plan))
+        self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_what_cannot_fit_is_refused_before_the_work(self):
+        if os.geteuid() != 0:
+            self.skipTest("a small file system of its own needs root")
+        small = self.path("small")
+        os.mkdir(small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", small], check=False).returncode != 0:
+            self.skipTest("the kernel forbids mounting a tmpfs")
+        self.addCleanup(subprocess.run, ["umount", small], check=False)
+        root = self.path("root")
+        self.flense("slim", self.archive, *GPU, "-o", f"dir:{root}")
+        done = self.flense("slim", root, *GPU, "-o", f"dir:{small}/out", expect=4)
+        self.assertIn("not enough space:", done.err)
+        self.assertIn("hint:", done.err)
+        self.assertEqual(os.listdir(small), [])
+
+
+if __name__ == "__main__":
+    harness.main()
