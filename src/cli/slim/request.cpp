@@ -90,6 +90,9 @@ void declare_cuts(Options& options, SlimRequest& request) {
       .one_of(kRecompress);
   options.flag("--no-modify-vendor", "drop whole files only, change no ELF file",
                request.no_modify_vendor);
+  options.flag("--rewrite-signed",
+               "also change files under IMA, EVM or fs-verity, and in Nix, Guix and Spack stores",
+               cuts.rewrite_signed);
   options
       .add("--pyc", "WHAT",
            "compiled Python files (default: drop at aggressive); compile adds a layer", cuts.pyc,

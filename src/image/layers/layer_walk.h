@@ -17,6 +17,7 @@ struct LayerEntry {
   std::string path;  ///< normalised; whiteouts keep their ".wh." name
   std::string link;  ///< hard links: normalised path; symlinks: the text as stored
   codec::TarMember member;
+  bool verity = false;  ///< fs-verity guards the content; told of directories only
 };
 
 enum class Whiteout { kNone, kFile, kOpaque };

@@ -121,6 +121,13 @@ Result<std::string> read_link(int dir, const std::string& name, const std::strin
   return std::string(buffer.data(), static_cast<std::size_t>(got));
 }
 
+/// fs-verity(7): the file system keeps a hash of the content, and the file cannot be written.
+bool has_verity(int dir, const std::string& name) {
+  struct statx status{};
+  return ::statx(dir, name.c_str(), AT_SYMLINK_NOFOLLOW, 0, &status) == 0 &&
+         (status.stx_attributes & STATX_ATTR_VERITY) != 0;
+}
+
 class DirectoryWalk {
  public:
   DirectoryWalk(std::string root, const WalkOptions& options, const LayerVisitor& visit)
@@ -202,6 +209,7 @@ class DirectoryWalk {
         }
       }
       member.size = member.stored_size = static_cast<std::uint64_t>(status.st_size);
+      entry.verity = has_verity(dir, name);
       total_ += member.size;
       if (options_.progress != nullptr) TRY_DO(options_.progress->add(member.size));
       LazyFile file(dir, name, shown, member.size);

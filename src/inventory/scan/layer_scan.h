@@ -112,6 +112,8 @@ struct LayerScan {
   std::map<std::uint32_t, std::uint64_t> heads;
   /// SHA-256 in hex of those that have an equal one in this layer (equal_hashes.h).
   std::map<std::uint32_t, std::string> hashes;
+  /// What vouches for the very content of files: "security.ima", "security.evm", "fs-verity".
+  std::map<std::uint32_t, std::string> signatures;
   std::uint64_t unpacked_bytes = 0;  ///< of the uncompressed archive
   std::uint64_t content_bytes = 0;   ///< of all members; the rest is headers and padding
 

@@ -25,6 +25,13 @@ namespace flense::inventory {
 
 namespace {
 
+/// Empty for nearly all.
+std::string signature_of(const image::LayerEntry& entry) {
+  for (const char* name : {"security.ima", "security.evm"})
+    if (entry.member.xattrs.contains(name)) return name;
+  return entry.verity ? "fs-verity" : "";
+}
+
 class LayerScanner {
  public:
   /// `mapped`: what stays in memory as long as the image; files that lie there are read beside the
@@ -42,6 +49,8 @@ class LayerScanner {
     const auto index = static_cast<std::uint32_t>(listing_->size());
     TRY_DO(listing_->add(entry));
     if (entry.member.type != codec::MemberType::kFile) return {};
+    if (std::string name = signature_of(entry); !name.empty())
+      scan_.signatures.emplace(index, std::move(name));
     scan_.content_bytes += archived ? entry.member.stored_size : entry.member.size;
     if (archived && entry.member.stored_size != entry.member.size)
       scan_.stored.emplace(index, entry.member.stored_size);

@@ -132,7 +132,7 @@ std::optional<LayerScan> decode_scan(Bytes bytes) {
                      lies_in(out.scripts, members) && lies_in(out.stored, members) &&
                      lies_in(out.mentions, members) && lies_in(out.compiles, members) &&
                      lies_in(out.models, members) && lies_in(out.heads, members) &&
-                     lies_in(out.hashes, members) &&
+                     lies_in(out.hashes, members) && lies_in(out.signatures, members) &&
                      std::all_of(out.elf.begin(), out.elf.end(),
                                  [](const auto& item) { return known_reasons(item.second); });
   if (!whole) return std::nullopt;

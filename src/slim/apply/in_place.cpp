@@ -1,6 +1,7 @@
 #include "slim/apply/in_place.h"
 
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -84,7 +85,7 @@ class InPlace {
     struct stat before{};
     if (::lstat(place.path.c_str(), &before) != 0)
       return system_error(errno, "cannot read " + edit.path);
-    TRY_DO(to_.stage(edit.path, place, bytes));
+    TRY_DO(stage(edit.path, place, bytes));
     TRY_DO(relink({before.st_dev, before.st_ino}, edit.path));
     count_rewrite(outcome_, original.bytes().size() - bytes.size(), result);
     return {};
@@ -138,6 +139,14 @@ class InPlace {
   LayerOutcome take() { return std::move(outcome_); }
 
  private:
+  Result<void> stage(const std::string& path, const Place& place, Bytes content) {
+    for (const char* name : {"security.ima", "security.evm"})
+      if (::lgetxattr(place.path.c_str(), name, nullptr, 0) >= 0)
+        outcome_.notices.push_back(
+            fmt::format("{}: {} no longer holds for the new content and was dropped", path, name));
+    return to_.stage(path, place, content);
+  }
+
   void leave_alone(const Edit& edit, const std::string& why) {
     outcome_.left_alone.push_back({edit.path, edit.bytes_before - edit.bytes_after, why});
   }
@@ -159,7 +168,7 @@ class InPlace {
     if (!why.empty()) outcome_.notices.push_back(fmt::format("{} stays as it is: {}", path, why));
     if (!why.empty() || !*updated) return {};
     const Bytes bytes = as_bytes(**updated);
-    TRY_DO(to_.stage(path, *place, bytes));
+    TRY_DO(stage(path, *place, bytes));
     fates_.insert_or_assign(path, fate_of(bytes));
     return {};
   }

@@ -21,6 +21,7 @@ text::Json options_json(const SlimOptions& options) {
       .set("squash", options.packing.squash)
       .set("compression", packing_name(options.packing))
       .set("compression_level", options.packing.level);
+  if (options.cuts.rewrite_signed) out.set("rewrite_signed", true);
   if (options.cuts.recompress != device::CodeCompression::kKeep)
     out.set("recompress_code", device::to_string(options.cuts.recompress));
   if (options.closure.wanted) {

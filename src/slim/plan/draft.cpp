@@ -8,8 +8,11 @@
 namespace flense::slim {
 
 Draft::Draft(const inventory::Contents& contents, std::vector<std::string> keep,
-             std::size_t kept_layers)
-    : keep_(std::move(keep)), kept_layers_(kept_layers), layers_(contents.scans().size()) {}
+             std::size_t kept_layers, VouchedFiles vouched)
+    : keep_(std::move(keep)),
+      kept_layers_(kept_layers),
+      vouched_(std::move(vouched)),
+      layers_(contents.scans().size()) {}
 
 bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
   if (ref.layer < kept_layers_ || layers_[ref.layer].contains(ref.index)) return false;
@@ -19,8 +22,22 @@ bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
                               [&](const std::string& glob) { return glob_match(glob, path); });
 }
 
-void Draft::claim(image::EntryRef ref, Edit edit) {
+bool Draft::claim(image::EntryRef ref, Edit edit) {
+  // No container sees what later layers hide.
+  const bool removes = edit.action == Action::kDrop;
+  const bool changes = edit.action == Action::kRewrite || edit.action == Action::kLink ||
+                       edit.action == Action::kSymlink;
+  if (edit.pass != kShadowedFiles && (removes || changes)) {
+    if (const std::string why = vouched_.why(ref, edit.path, removes); !why.empty()) {
+      // Another pass may have wanted it, too.
+      const bool told = std::ranges::find(left_alone_, ref, &LeftAlone::entry) != left_alone_.end();
+      if (edit.bytes_before > edit.bytes_after && !told)
+        leave_alone({edit.path, edit.bytes_before - edit.bytes_after, why, edit.pass, ref});
+      return false;
+    }
+  }
   layers_[ref.layer].insert_or_assign(ref.index, std::move(edit));
+  return true;
 }
 
 void Draft::withdraw(image::EntryRef ref) {

@@ -13,6 +13,7 @@
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "slim/candidates/self_checked.h"
+#include "slim/candidates/vouched_files.h"
 #include "slim/plan/options.h"
 #include "slim/plan/plan.h"
 
@@ -31,14 +32,15 @@ struct PassContext {
 
 class Draft {
  public:
-  /// Nothing of the lowest `kept_layers` layers is claimed.
+  /// Nothing of the lowest `kept_layers` layers is claimed, and nothing that is vouched for.
   Draft(const inventory::Contents& contents, std::vector<std::string> keep,
-        std::size_t kept_layers = 0);
+        std::size_t kept_layers = 0, VouchedFiles vouched = {});
 
   /// False when the path is under --keep, the member is claimed already, or it speaks of the form
   /// of its layer.
   bool may_claim(image::EntryRef ref, std::string_view path) const;
-  void claim(image::EntryRef ref, Edit edit);
+  /// False when something vouches for what the edit would change: the file is left alone.
+  bool claim(image::EntryRef ref, Edit edit);
   void withdraw(image::EntryRef ref);
   const Edit* edit_at(image::EntryRef ref) const;
   std::size_t kept_layers() const { return kept_layers_; }
@@ -57,6 +59,7 @@ class Draft {
  private:
   std::vector<std::string> keep_;
   std::size_t kept_layers_;
+  VouchedFiles vouched_;
   std::vector<std::map<std::uint64_t, Edit>> layers_;
   std::set<Pass> breaks_sharing_;
   std::vector<LeftAlone> left_alone_, held_back_;

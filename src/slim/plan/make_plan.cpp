@@ -115,7 +115,8 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   const SelfChecked self_checked = find_self_checked(contents);
   const PassContext context{
       image, contents, options, needs, self_checked, inventory::uses_musl(contents.tree()), reach};
-  Draft draft(contents, options.cuts.keep, options.packing.kept_layers);
+  Draft draft(contents, options.cuts.keep, options.packing.kept_layers,
+              options.cuts.rewrite_signed ? VouchedFiles() : VouchedFiles::find(image, contents));
   for (const auto pass : kPassesInOrder) pass(context, draft);
   settle_hard_links(context, draft);
   Plan plan = std::move(draft).finish();

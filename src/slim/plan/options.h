@@ -48,6 +48,8 @@ struct CutRules {
   device::CodeCompression recompress = device::CodeCompression::kKeep;
   /// False (--no-modify-vendor): whole files may go, no ELF file is changed.
   bool modify_vendor = true;
+  /// Files whose content something vouches for are changed as well (--rewrite-signed).
+  bool rewrite_signed = false;
   /// Image paths that stay as they are (base/path.h globs).
   std::vector<std::string> keep;
   Pyc pyc = Pyc::kByLevel;

@@ -108,10 +108,10 @@ class WastePass {
     const auto [rule, held] = judge(entry);
     if (rule == nullptr) return false;
     if (held.empty())
-      draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
-    else if (bytes > 0)
+      return draft_.claim(ref, {Action::kDrop, *rule, std::string(entry.path), {}, bytes, 0});
+    if (bytes > 0)
       draft_.hold_back({std::string(entry.path), bytes, std::string(held), *rule, ref});
-    return held.empty();
+    return false;
   }
 
   const PassContext& context_;
