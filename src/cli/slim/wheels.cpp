@@ -149,7 +149,7 @@ Result<void> print(const std::vector<SlimJob>& jobs, const std::vector<Done>& do
     brief.layers.clear();
     if (!planned) report.outcome = &brief;
     if (planned ? !one.plan.empty() : one.outcome.changed)
-      text += report::slim_text(report, output_style(request, io), request.verbose) + "\n";
+      text += report::slim_text(report, text_options(request, io)) + "\n";
   }
   if (request.json && request.dry_run)
     return write_text(io, text::dump_json(slim::to_json(done.front().plan), 2) + "\n");

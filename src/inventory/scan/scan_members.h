@@ -39,7 +39,7 @@ constexpr std::size_t member_count(const ModelFile*) {
   return 4;
 }
 constexpr std::size_t member_count(const LayerScan*) {
-  return 14;
+  return 15;
 }
 
 }  // namespace flense::inventory
