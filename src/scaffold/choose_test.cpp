@@ -168,6 +168,7 @@ needs::Needs image_of(const Choice& choice) {
   } else if (one.name.starts_with("jax")) {
     add("pip", "jax", one.version);
     add("pip", "jax-" + one.variant + "-plugin", one.version);
+    add("pip", "jax-" + one.variant + "-pjrt", one.version);
   } else if (one.name.starts_with("pytorch")) {
     add("conda", "pytorch", one.version);
     add("conda", "cuda-cudart", one.cuda);

@@ -22,10 +22,11 @@ LIB = "/usr/lib/x86_64-linux-gnu"
 def driver(version, cuda, kind="proprietary", **more):
     return {"module_version": version, "module_kind": kind, "library_version": version,
             "library_path": f"{LIB}/libcuda.so.{version}", "driver_root": "/", "agree": True, "cuda": cuda,
-            "installed": True, "persistenced": False, "toolkit_version": None, **more}
+            "installed": True, "persistenced": False, "toolkit_version": None,
+            "toolkit": "toolkit_version" in more, **more}
 
 
-NO_DRIVER = {**dict.fromkeys(driver("", "")), "installed": False, "persistenced": False}
+NO_DRIVER = {**dict.fromkeys(driver("", "")), "installed": False, "persistenced": False, "toolkit": False}
 NO_AMD = {"driver_version": None, "rocm_version": None}
 
 
@@ -57,7 +58,7 @@ EXPECTED = {
         "networks": [{"name": "mlx5_0", "pci_address": "0000:18:00.0", "link_layer": "InfiniBand", "state": "ACTIVE",
                       "rate": "400 Gb/sec (4X NDR)", "firmware": "28.39.1002", "numa_node": 0,
                       "distances": [{"gpu": "0000:17:00.0", "numa": 10}, {"gpu": "0000:c1:00.0", "numa": 21}]}],
-        "engines": [{**ENGINE, "name": "docker", "path": "/usr/bin/dockerd", "version": "5:27.3.1-1~ubuntu.22.04~jammy",
+        "engines": [{**ENGINE, "name": "docker", "path": "/usr/bin/dockerd", "version": "27.3.1-1~ubuntu.22.04~jammy",
                      "nvidia_runtime": True},
                     {**ENGINE, "name": "containerd", "path": "/usr/bin/containerd", "version": "1.7.22-1"}],
         "cdi_specs": ["/var/run/cdi/nvidia.yaml"]},

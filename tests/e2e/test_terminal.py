@@ -256,6 +256,12 @@ class Terminal(harness.Case):
                  "--closure", "--level", "aggressive"],
                 [app, *gpu, "--trace-file", self.write("trace", RAW), "-o", "f.tar", "--closure", "--level", "aggressive"]], []
 
+    def of_verify(self):
+        app, other = self.image(), self.image("other.tar", {**self.config("r" + WORD), "User": "x"}, extra="x")
+        record = self.write("record.json", json.dumps({"schema": WORD, WORD: WORD}))
+        return [[app, "--against", other], [app, "--against", other, "--all", "--gpu", "h100"], [WORD, "--against", app],
+                [app, "--against", other, "--record", record], [app, "--proof", record]], []
+
     def of_diff(self):
         other = self.image("other.tar", {**self.config("r" + WORD), "User": "x"}, extra="x")
         listed = self.write("listed.json", self.pipe("inspect", "--json", self.image()).stdout)

@@ -98,10 +98,13 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
     out.push_back({"jax " + jax->package.version,
                    describe(*jax) + ", and no jax-cuda or jax-rocm plugin",
                    "install jax[cuda12] or jax[cuda13]", "JAX installation guide"});
+  const bool xla = std::ranges::any_of(question.image.code, [](const needs::CodeFile& file) {
+    return file.path.ends_with("/xla_cuda_plugin.so");
+  });
   for (const std::string_view cuda : {"jax-cuda12", "jax-cuda13"})
     if (const auto* plugin = find_package(packages, fmt::format("{}-plugin", cuda));
         plugin != nullptr && find_package(packages, fmt::format("{}-pjrt", cuda)) == nullptr &&
-        question.image.contents)
+        question.image.contents && !xla)
       out.push_back(
           {fmt::format("{} without {}-pjrt", plugin->package.name, cuda),
            describe(*plugin) + ", and no plug-in of PJRT, which holds XLA's code for CUDA",
