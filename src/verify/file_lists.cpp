@@ -57,6 +57,40 @@ std::vector<std::string> wheel_lines(std::string_view path, std::string_view tex
   return out;
 }
 
+std::optional<ListDifference> compare_lines(const std::vector<std::string>& expected,
+                                            std::string_view after) {
+  const std::vector<std::string_view> found = lines_of(after);
+  for (std::size_t i = 0; i < std::max(expected.size(), found.size()); ++i) {
+    const bool here = i < expected.size(), there = i < found.size();
+    if (here && there && expected[i] == found[i]) continue;
+    return ListDifference{fmt::format("line {}", i + 1), here ? expected[i] : "the end",
+                          there ? std::string(found[i]) : "the end"};
+  }
+  return std::nullopt;
+}
+
+bool is_build(std::string_view line) {
+  return line.starts_with("Build:");
+}
+
+/// All lines but the build tag, of which the slim wheel has one (PyPA "Binary distribution
+/// format").
+std::optional<ListDifference> compare_tags(std::string_view before, std::string_view after) {
+  std::vector<std::string> expected;
+  for (const std::string_view line : lines_of(before))
+    if (!is_build(line)) expected.emplace_back(line);
+  std::string rest;
+  std::size_t builds = 0;
+  for (const std::string_view line : lines_of(after)) {
+    if (is_build(line))
+      ++builds;
+    else
+      rest += fmt::format("{}\n", line);
+  }
+  if (builds != 1) return ListDifference{"", "one build tag", fmt::format("{}", builds)};
+  return compare_lines(expected, rest);
+}
+
 std::vector<std::string> debian_lines(std::string_view text, const Fate& fate) {
   std::vector<std::string> out;
   for (const std::string_view line : lines_of(text)) {
@@ -93,18 +127,6 @@ std::vector<std::string> alpine_lines(std::string_view text, const Fate& fate) {
       out.emplace_back(line);
   }
   return out;
-}
-
-std::optional<ListDifference> compare_lines(const std::vector<std::string>& expected,
-                                            std::string_view after) {
-  const std::vector<std::string_view> found = lines_of(after);
-  for (std::size_t i = 0; i < std::max(expected.size(), found.size()); ++i) {
-    const bool here = i < expected.size(), there = i < found.size();
-    if (here && there && expected[i] == found[i]) continue;
-    return ListDifference{fmt::format("line {}", i + 1), here ? expected[i] : "the end",
-                          there ? std::string(found[i]) : "the end"};
-  }
-  return std::nullopt;
 }
 
 std::string hex_digest(Bytes content) {
@@ -163,6 +185,9 @@ std::optional<ListDifference> compare_conda(std::string_view path, std::string_v
 std::optional<ListKind> list_kind(std::string_view path) {
   const std::string_view name = base_name(path), directory = parent_path(path);
   if (name == "RECORD" && directory.ends_with(".dist-info")) return ListKind::kWheel;
+  // Of a wheel that is the target itself (image/sources/wheel.h); what is installed keeps its own.
+  if (name == "WHEEL" && directory.ends_with(".dist-info") && path.starts_with("site-packages/"))
+    return ListKind::kWheelTags;
   if (name.ends_with(".md5sums") &&
       (directory.ends_with("var/lib/dpkg/info") || directory.ends_with("var/lib/dpkg/status.d")))
     return ListKind::kDebian;
@@ -177,6 +202,8 @@ std::optional<ListDifference> compare_list(ListKind kind, std::string_view path,
   switch (kind) {
     case ListKind::kWheel:
       return compare_lines(wheel_lines(path, before, fate), after);
+    case ListKind::kWheelTags:
+      return compare_tags(before, after);
     case ListKind::kDebian:
       return compare_lines(debian_lines(before, fate), after);
     case ListKind::kAlpine:

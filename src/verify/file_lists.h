@@ -12,7 +12,8 @@
 
 namespace flense::verify {
 
-enum class ListKind { kWheel, kDebian, kAlpine, kConda };
+/// kWheelTags is the file WHEEL of a wheel: the slim one has another build tag.
+enum class ListKind { kWheel, kWheelTags, kDebian, kAlpine, kConda };
 std::optional<ListKind> list_kind(std::string_view path);
 
 /// What became of a file that a list names.

@@ -73,8 +73,19 @@ TEST(FileLists, Conda) {
   EXPECT_EQ(wrong->where, "name");
 }
 
+// PyPA "Binary distribution format": Build is the build tag of the file's name.
+TEST(FileLists, ASlimWheelHasABuildTag) {
+  constexpr const char* kTags = "site-packages/pkg-1.dist-info/WHEEL";
+  constexpr std::string_view kOld = "Wheel-Version: 1.0\nTag: py3-none-any\n";
+  EXPECT_FALSE(compare(kTags, kOld, "Wheel-Version: 1.0\nTag: py3-none-any\nBuild: 1sm90\n"));
+  EXPECT_TRUE(compare(kTags, kOld, "Wheel-Version: 1.0\nBuild: 1sm90\n"));
+  EXPECT_TRUE(compare(kTags, kOld, "Wheel-Version: 1.0\nTag: py3-none-any\n"));
+  EXPECT_TRUE(compare(kTags, kOld, std::string(kOld) + "Build: 1\nBuild: 2\n"));
+}
+
 TEST(FileLists, OtherFilesAreNone) {
   EXPECT_FALSE(list_kind("site/pkg/RECORD").has_value());
+  EXPECT_FALSE(list_kind("usr/lib/python3/site-packages/pkg-1.dist-info/WHEEL").has_value());
   EXPECT_FALSE(list_kind("var/lib/dpkg/status").has_value());
 }
 

@@ -69,6 +69,22 @@ class Wheels(harness.Case):
         self.assertEqual(schema.complaints(record, "flense/provenance/v1"), [])
         self.assertEqual(record["output_digest"], "sha256:" + sha256(out))
 
+    def test_verify_proves_them(self):
+        self.slim()
+        slim = self.path("out/" + SLIM_NAME)
+        self.flense("verify", slim, "--against", self.wheel, "--gpu", "sm_90")
+        # The build tag is the only thing in WHEEL that may differ.
+        os.mkdir(self.path("bad"))
+        other = self.path("bad/" + SLIM_NAME)
+        with zipfile.ZipFile(slim) as good, zipfile.ZipFile(other, "w") as bad:
+            for item in good.infolist():
+                data = good.read(item)
+                tags = item.filename.endswith("/WHEEL")
+                bad.writestr(item, data.replace(b"py3-none-any", b"py2-none-any") if tags else data)
+        shutil.copy(slim + ".provenance.json", other + ".provenance.json")
+        result = self.flense("verify", other, "--against", self.wheel, "--gpu", "sm_90", expect=1)
+        self.assertIn("WHEEL", result.out)
+
     def test_the_same_bytes_each_time_and_with_one_processor(self):
         self.slim(out="first")
         self.slim(out="second")
