@@ -1,11 +1,13 @@
 // flense check: will this image run on those hosts?
 #include <array>
+#include <set>
 
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/places.h"
 #include "compat/requirements.h"
+#include "image/model/platform.h"
 #include "report/format/sarif.h"
 #include "report/verdicts/json.h"
 #include "report/verdicts/node_rules.h"
@@ -158,6 +160,31 @@ std::vector<report::SarifRule> sarif_rules(const knowledge::Knowledge& tables) {
   return out;
 }
 
+/// The platform of all hosts, where it is not this machine's; empty where they differ or do not
+/// tell.
+std::string platform_of(const std::vector<host::Profile>& hosts) {
+  std::set<std::string> found;
+  for (const host::Profile& host : hosts) {
+    const std::string arch = host.system.architecture.value.value_or("");
+    found.insert(arch == "aarch64" ? "arm64" : arch == "x86_64" ? "amd64" : "");
+  }
+  const bool one = found.size() == 1 && !found.begin()->empty();
+  return one && *found.begin() != image::host_platform().architecture ? "linux/" + *found.begin()
+                                                                      : std::string();
+}
+
+/// Of an image for several platforms, what an engine on the hosts would take. An image without it
+/// is judged as it is.
+Result<needs::Needs> needs_for_hosts(const std::string& target, const CheckRequest& request,
+                                     const CheckInput& input, Io& io) {
+  ImageOptions image = request.image;
+  if (image.platform.empty() && !input.requirements && target != "-")
+    image.platform = platform_of(input.hosts);
+  if (!image.platform.empty() && request.image.platform.empty())
+    if (auto needs = needs_of(target, request, image, request.config_only, io)) return needs;
+  return needs_of(target, request, request.image, request.config_only, io);
+}
+
 Result<int> run_check(const CheckRequest& request, Io& io) {
   // Everything that can be wrong about the command line comes before any reading.
   TRY(const CheckInput input, understand_check(request, io));
@@ -165,8 +192,7 @@ Result<int> run_check(const CheckRequest& request, Io& io) {
   std::vector<report::SarifFinding> findings;
   for (const std::string& target : request.words) {
     TRY(const needs::Needs needs,
-        with_context(needs_of(target, request, request.image, request.config_only, io),
-                     "checking {}", target));
+        with_context(needs_for_hosts(target, request, input, io), "checking {}", target));
     if (input.requirements) {
       TRY_DO(print_requirements(needs, request, input, io));
       continue;

@@ -13,6 +13,7 @@ import time
 
 import engines
 import fixtures
+import golden_inputs
 import harness
 import hosts
 import imagetree
@@ -161,6 +162,22 @@ class Check(harness.Case):
         result = self.flense("check", self.image, self.library, "--host", "h100@550.54.15", expect=1)
         self.assertIn("app.tar on h100@550.54.15", result.out)
         self.assertIn("libfake.so.1 on h100@550.54.15", result.out)
+
+    def test_the_platform_that_the_hosts_would_take(self):
+        """GH200 is beside an arm64 processor alone."""
+        # Without programs, which would be of one processor in both images.
+        golden_inputs.layout(self.path("several"), [golden_inputs.Tree().add("etc/app", "x").done()], {})
+        several = "oci:" + self.path("several")
+
+        def platform(target, *options):
+            document = self.flense("check", target, "--json", *options, expect=None).json
+            return self.checks(document["hosts"][0])["platform"]
+        arm = ["--host", "gh200@550.54.15"]
+        self.assertEqual(platform(several, *arm), "ok")
+        self.assertEqual(platform(several, *arm, "--platform", "linux/amd64"), "fail")
+        self.assertEqual(platform(self.image, *arm), "fail")
+        # Hosts of both kinds: each is told about the one that this machine would take.
+        self.assertEqual(platform(several, *arm, "--host", "h100@550.54.15"), "fail")
 
     def test_a_directory_has_no_platform_of_its_own(self):
         folder = self.path("venv/lib")
