@@ -61,6 +61,17 @@ TEST_F(NeedsCollect, DeviceCodeWithPtxVersionAndCompression) {
                   inventory::ArchCount{"nvidia", "cubin", "sm_90a", 1, 128, "", 1}));
 }
 
+// conda-forge's cuda-compat is forward compatibility, and no driver that somebody baked in.
+TEST_F(NeedsCollect, CondasCompatLibraries) {
+  Tar tar;
+  tar.file("opt/conda/cuda-compat/libcuda.so.570.86.15", elf_file({.soname = "libcuda.so.1"}));
+  const Needs needs = needs_of(tar);
+  ASSERT_THAT(needs.compat, SizeIs(1));
+  EXPECT_EQ(needs.compat[0].version, "570.86.15");
+  EXPECT_TRUE(needs.compat[0].aside);
+  EXPECT_TRUE(needs.driver_files.empty());
+}
+
 TEST_F(NeedsCollect, StandAloneCubinsCountTogether) {
   using inventory::testing::stand_alone_cubin;
   const auto add_cubins = [](Tar& tar) {
