@@ -71,7 +71,7 @@ void declare(Options& options, VerifyRequest& request) {
 
 /// The record that slim leaves beside its output.
 std::string record_beside_target(const std::string& target) {
-  std::string file = slim::path_of_output(target) + ".provenance.json";
+  std::string file = slim::record_beside(target);
   std::error_code ignored;
   return std::filesystem::exists(file, ignored) ? file : std::string();
 }

@@ -27,6 +27,14 @@ class Results(harness.Case):
         with open(f"{layout}/index.json", encoding="utf-8") as text:
             return json.load(text)
 
+    def test_the_record_lies_beside_a_directory_that_is_named_with_a_slash(self):
+        os.mkdir(self.path("tree"))
+        shutil.copy(self.library, self.path("tree"))
+        self.flense("slim", self.path("tree"), *GPU, "-o", self.path("out/"))
+        self.assertNotIn(".provenance.json", os.listdir(self.path("out")))
+        self.assertTrue(os.path.exists(self.path("out.provenance.json")))
+        self.flense("verify", self.path("out/"), "--against", self.path("tree"), *GPU)
+
     def test_a_tag_stays_and_again_changes_nothing(self):
         for tag in ("t", "app:1", "registry.example/team/app:2", "latest"):
             first = self.oci("first-" + tag.replace("/", "-").replace(":", "-"), "-t", tag)

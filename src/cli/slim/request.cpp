@@ -310,8 +310,7 @@ Result<void> check_several(const SlimRequest& request, const SlimJob& common) {
 
 std::string record_beside(const SlimRequest& request, const std::string& output) {
   const std::string file = request.provenance.value_or(
-      output.empty() || request.dry_run ? "none"
-                                        : slim::path_of_output(output) + ".provenance.json");
+      output.empty() || request.dry_run ? "none" : slim::record_beside(output));
   return file == "none" ? "" : file;
 }
 

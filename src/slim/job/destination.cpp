@@ -74,6 +74,12 @@ std::string path_of_output(const std::string& output) {
   return form == nullptr || form->is_engine ? output : output.substr(form->prefix.size());
 }
 
+std::string record_beside(const std::string& output) {
+  std::string path = path_of_output(output);
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path + ".provenance.json";
+}
+
 Result<std::vector<std::string>> outputs_of(const std::vector<std::string>& targets,
                                             const std::string& output) {
   Folder to;

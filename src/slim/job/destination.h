@@ -26,6 +26,8 @@ struct Destination {
 
 /// The path of an output without its transport.
 std::string path_of_output(const std::string& output);
+/// Where the record of a result lies: beside it, also where the name of a directory ends with '/'.
+std::string record_beside(const std::string& output);
 
 /// The outputs of several images below the directory that `output` names. Usage errors where it
 /// cannot name one, or two would be called the same; `output` may be empty, and they are.
