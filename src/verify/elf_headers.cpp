@@ -1,6 +1,7 @@
 #include "verify/elf_headers.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "elf/relocations.h"
@@ -237,6 +238,10 @@ void compare_segments(const ElfPair& pair) {
   }
   for (const Segment& one : left)
     pair.differ("program header", segment_name(one), "not there", "there");
+  const auto is_table = [](const Segment& one) { return one.type == PT_PHDR; };
+  if (std::ranges::any_of(pair.before.file.segments(), is_table) &&
+      std::ranges::none_of(after.segments(), is_table))
+    pair.differ("program header", "PT_PHDR", "there", "gone");
   std::uint64_t last = 0;
   for (const Segment& one : after.segments()) {
     const bool has_bytes = one.file_size > 0;
@@ -245,6 +250,14 @@ void compare_segments(const ElfPair& pair) {
         pair.differ("program header", segment_name(one), "load segments by address",
                     "out of order");
       last = one.address;
+      // Offsets that change may keep to pages alone, never to less: loaders refuse that.
+      const bool pages = one.alignment >= kSmallestPage && std::has_single_bit(one.alignment);
+      for (const Segment& was : pair.before.file.segments())
+        if (was.type == PT_LOAD && one.address >= was.address &&
+            one.address - was.address < was.memory_size && one.alignment != was.alignment &&
+            (!pages || one.alignment > was.alignment))
+          pair.differ("program header", segment_name(one),
+                      fmt::format("alignment {}", hex(was.alignment)), hex(one.alignment));
       const std::uint64_t unit = std::max(kSmallestPage, one.alignment);
       if (has_bytes && (one.offset % unit) != (one.address % unit))
         pair.differ("program header", segment_name(one), "an offset that fits its address",

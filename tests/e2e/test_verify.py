@@ -284,6 +284,14 @@ class Verify(harness.Case):
             at, size, _ = section(data, ".nv_fatbin")
             return flipped(data, at + size - 1)
 
+        def load_alignment(data):
+            at = struct.unpack_from("<Q", data, 32)[0]
+            while struct.unpack_from("<I", data, at)[0] != 1:
+                at += 56
+            out = bytearray(data)
+            struct.pack_into("<Q", out, at + 48, 1)
+            return bytes(out)
+
         changed("nothing", lambda image: None, None, None)
         changed("entry dropped", edit(LIBRARY, drop_entry), LIBRARY, "device code")
         changed("entries swapped", edit(LIBRARY, swap_entries), LIBRARY, "device code")
@@ -299,6 +307,7 @@ class Verify(harness.Case):
         changed("bytes behind the end", edit(LIBRARY, lambda d: d + b"x"), LIBRARY, "file")
         changed("owner's name", info("etc/passwd", uname="x"), "etc/passwd", "owner's name")
         changed("entry point", edit(LIBRARY, lambda d: flipped(d, 24)), LIBRARY, "ELF header")
+        changed("alignment of a load segment", edit(LIBRARY, load_alignment), LIBRARY, "program header")
         changed("RECORD row gone", edit(RECORD, lambda d: d.split(b"\n", 1)[1]), RECORD, "list of files")
         changed("RECORD digest", edit(RECORD, lambda d: d.replace(b"sha256=", b"sha256=A", 1)), RECORD, "list of files")
         changed("content", edit("etc/passwd", lambda d: d + b"x"), "etc/passwd", "content")
