@@ -52,17 +52,6 @@ class Components {
   std::size_t end_;
 };
 
-/// What stands before the first and after the last special character has to stand in the path, at
-/// its begin and its end. Most patterns fit few paths: this spares looking at the rest.
-bool can_match(std::string_view pattern, std::string_view path) {
-  constexpr std::string_view kSpecial = "*?[]\\";
-  const std::size_t first = pattern.find_first_of(kSpecial);
-  if (first == std::string_view::npos) return pattern == path;
-  std::string_view tail = pattern.substr(pattern.find_last_of(kSpecial) + 1);
-  if (tail.starts_with('/')) tail.remove_prefix(1);  // "**/" also matches no component at all
-  return path.starts_with(pattern.substr(0, first)) && path.ends_with(tail);
-}
-
 /// Neither classes nor escapes, and "**" for whole components only, as nearly all patterns are.
 bool goes_by_components(std::string_view pattern) {
   if (pattern.find_first_of("[\\") != std::string_view::npos) return false;
@@ -117,15 +106,9 @@ bool match_components(std::string_view pattern_text, std::string_view path_text)
   }
 }
 
-}  // namespace
-
-bool glob_match(std::string_view pattern, std::string_view path) {
-  if (!pattern.empty() && pattern.front() == '/') pattern.remove_prefix(1);
-  if (!path.empty() && path.front() == '/') path.remove_prefix(1);
-  if (!can_match(pattern, path)) return false;
-  if (goes_by_components(pattern)) return match_components(pattern, path);
-  // Dynamic programming over (pattern, path), one row at a time: linear in the product, so a
-  // hostile pattern cannot blow up.
+/// Dynamic programming over (pattern, path), one row at a time: linear in the product, so a hostile
+/// pattern cannot blow up.
+bool match_any_pattern(std::string_view pattern, std::string_view path) {
   const std::size_t n = path.size();
   std::vector<char> row(n + 1, 0), next(n + 1, 0);
   row[0] = 1;
@@ -184,6 +167,34 @@ bool glob_match(std::string_view pattern, std::string_view path) {
     std::swap(row, next);
   }
   return row[n] != 0;
+}
+
+std::string_view without_slash(std::string_view text) {
+  return text.starts_with('/') ? text.substr(1) : text;
+}
+
+}  // namespace
+
+// What stands before the first and after the last special character has to stand in the path, at
+// its begin and its end. Most patterns fit few paths: this spares looking at the rest.
+Glob::Glob(std::string_view pattern) : pattern_(without_slash(pattern)) {
+  constexpr std::string_view kSpecial = "*?[]\\";
+  head_ = pattern_.substr(0, pattern_.find_first_of(kSpecial));
+  literal_ = head_.size() == pattern_.size();
+  // "**/" also matches no component at all.
+  if (!literal_) tail_ = without_slash(pattern_.substr(pattern_.find_last_of(kSpecial) + 1));
+  by_components_ = goes_by_components(pattern_);
+}
+
+bool Glob::matches(std::string_view path) const {
+  path = without_slash(path);
+  if (literal_) return path == pattern_;
+  if (!path.starts_with(head_) || !path.ends_with(tail_)) return false;
+  return by_components_ ? match_components(pattern_, path) : match_any_pattern(pattern_, path);
+}
+
+bool glob_match(std::string_view pattern, std::string_view path) {
+  return Glob(pattern).matches(path);
 }
 
 }  // namespace flense

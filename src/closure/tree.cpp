@@ -48,8 +48,9 @@ std::pair<PathId, PathId> ReachTree::below(PathId directory) const {
 std::vector<PathId> ReachTree::matching(std::string_view pattern) const {
   std::vector<PathId> out;
   if (pattern.find('/') != std::string_view::npos) {
+    const Glob glob(pattern);
     for (PathId id = 0; id < nodes_.size(); ++id)
-      if (!is_directory(id) && glob_match(pattern, nodes_[id].path)) out.push_back(id);
+      if (!is_directory(id) && glob.matches(nodes_[id].path)) out.push_back(id);
     return out;
   }
   const std::string_view beginning = pattern.substr(0, pattern.find('*'));

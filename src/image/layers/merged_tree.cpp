@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <ranges>
 #include <utility>
 
 #include "base/path.h"
@@ -119,6 +120,7 @@ Result<MergedTree> MergedTree::build(std::vector<std::shared_ptr<const LayerList
     if (node.has_content) tree.live_content_[node.content.layer][node.content.index] = true;
   }
   --tree.live_count_;  // the root
+  tree.sort_children();
   return tree;
 }
 
@@ -374,44 +376,49 @@ bool MergedTree::content_is_live(EntryRef ref) const {
   return live_content_[ref.layer][ref.index];
 }
 
-std::vector<std::uint32_t> MergedTree::sorted_children(std::uint32_t node) const {
-  std::vector<std::uint32_t> out;
-  for (std::uint32_t c = nodes_[node].first_child; c != kNone; c = nodes_[c].next) {
-    if (nodes_[c].exists) out.push_back(c);
+void MergedTree::sort_children() {
+  std::vector<std::uint32_t> live;
+  for (Node& node : nodes_) {
+    live.clear();
+    for (std::uint32_t c = node.first_child; c != kNone; c = nodes_[c].next) {
+      if (nodes_[c].exists) live.push_back(c);
+    }
+    std::ranges::sort(live, {}, [this](std::uint32_t c) { return nodes_[c].name; });
+    node.first_child = kNone;
+    for (const std::uint32_t c : std::views::reverse(live))
+      nodes_[c].next = std::exchange(node.first_child, c);
   }
-  std::ranges::sort(out, {}, [this](std::uint32_t c) { return nodes_[c].name; });
-  return out;
 }
 
 std::vector<std::string> MergedTree::list(std::string_view directory) const {
   std::vector<std::string> out;
   const std::uint32_t node = find_node(directory);
   if (node == kNone) return out;
-  for (const std::uint32_t c : sorted_children(node)) out.emplace_back(nodes_[c].name);
+  for (std::uint32_t c = nodes_[node].first_child; c != kNone; c = nodes_[c].next)
+    out.emplace_back(nodes_[c].name);
   return out;
 }
 
 Result<void> MergedTree::for_each(
     const std::function<Result<void>(const std::string& path, const Found& found)>& fn) const {
-  struct Frame {
-    std::uint32_t node;
-    std::size_t path_size;
-  };
   std::string path;
-  std::vector<Frame> stack;
-  const auto push_children = [&](std::uint32_t node) {
-    const std::vector<std::uint32_t> children = sorted_children(node);
-    for (auto c = children.rbegin(); c != children.rend(); ++c) stack.push_back({*c, path.size()});
-  };
-  push_children(kRoot);
-  while (!stack.empty()) {
-    const Frame frame = stack.back();
-    stack.pop_back();
-    path.resize(frame.path_size);
+  std::uint32_t at = nodes_[kRoot].first_child;
+  while (at != kNone) {
+    const Node& node = nodes_[at];
     if (!path.empty()) path += '/';
-    path += nodes_[frame.node].name;
-    TRY_DO(fn(path, describe(nodes_[frame.node])));
-    push_children(frame.node);
+    path += node.name;
+    TRY_DO(fn(path, describe(node)));
+    if (node.first_child != kNone) {
+      at = node.first_child;
+      continue;
+    }
+    // The next sibling of this node or of the nearest directory above that has one.
+    for (; at != kRoot; at = nodes_[at].parent) {
+      path.resize(path.size() - nodes_[at].name.size());
+      if (!path.empty()) path.pop_back();
+      if (nodes_[at].next != kNone) break;
+    }
+    at = nodes_[at].next;
   }
   return {};
 }

@@ -131,7 +131,8 @@ class MergedTree {
   codec::MemberType type_of(const Node& node) const;
   Found describe(const Node& node) const;
   std::string path_of(std::uint32_t node) const;
-  std::vector<std::uint32_t> sorted_children(std::uint32_t node) const;
+  /// Leaves in each directory the nodes that exist, in byte order.
+  void sort_children();
   void rehash(std::size_t buckets);
 
   std::vector<std::shared_ptr<const LayerListing>> layers_;

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "base/ascii.h"
-#include "base/glob.h"
 #include "base/path.h"
 
 namespace flense::inventory {
@@ -100,7 +99,7 @@ WasteClassifier::WasteClassifier() {
   const std::span<const WasteRule> rules = waste_rules();
   for (std::size_t rule = 0; rule < rules.size(); ++rule) {
     for (std::string_view glob : rules[rule].patterns) {
-      Pattern pattern{glob, glob.substr(0, glob.find_first_of("*?[\\")), rule};
+      const Pattern pattern{Glob(glob), rule};
       // "**/*.deb" has no literal component; "**/libcu*_static.a" neither: both end in a literal
       // extension. "**/libnccl.so*" begins with a literal stem.
       if (const std::string_view key = key_component(glob); !key.empty())
@@ -116,8 +115,7 @@ WasteClassifier::WasteClassifier() {
 void WasteClassifier::consider(std::span<const Pattern> patterns, std::string_view path,
                                std::size_t& best) const {
   for (const Pattern& pattern : patterns) {
-    if (pattern.rule >= best || !path.starts_with(pattern.literal_prefix)) continue;
-    if (!glob_match(pattern.glob, path)) continue;
+    if (pattern.rule >= best || !pattern.glob.matches(path)) continue;
     if (matches_any(waste_rules()[pattern.rule].keep, path)) continue;
     best = pattern.rule;
   }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/glob.h"
 #include "device/prune.h"
 #include "image/layers/merged_tree.h"
 
@@ -94,8 +95,7 @@ class WasteClassifier {
 
  private:
   struct Pattern {
-    std::string_view glob;
-    std::string_view literal_prefix;
+    Glob glob;
     std::size_t rule = 0;
   };
   void consider(std::span<const Pattern> patterns, std::string_view path, std::size_t& best) const;

@@ -11,22 +11,20 @@ namespace flense::inventory {
 
 namespace {
 
-/// The name is in the string table of who imports it, and in the data of who asks dlsym for it.
+/// The name of the function is in the string table of who imports it, and in the data of who asks
+/// dlsym for it; NVRTC as a part of the file has functions without names, and its messages.
 std::uint8_t rtc_marks(std::string_view text) {
-  constexpr std::string_view kCall = "rtcCompileProgram";
+  constexpr std::string_view kPart = "rtc";
   std::uint8_t out = 0;
-  for (std::size_t at = find_rare(text, kCall, 0); at != std::string_view::npos;
-       at = find_rare(text, kCall, at + kCall.size())) {
-    const std::string_view before = text.substr(0, at);
-    if (before.ends_with("nv")) out |= kCallsNvrtc;
-    if (before.ends_with("hip")) out |= kCallsHiprtc;
+  for (std::size_t at = find_rare(text, kPart, 0); at != std::string_view::npos;
+       at = find_rare(text, kPart, at + kPart.size())) {
+    const std::string_view before = text.substr(0, at), after = text.substr(at + kPart.size());
+    const bool compiles = after.starts_with("CompileProgram");
+    if (before.ends_with("nv") && (compiles || after.starts_with(": decode function")))
+      out |= kCallsNvrtc;
+    if (before.ends_with("hip") && compiles) out |= kCallsHiprtc;
   }
   return out;
-}
-
-/// NVRTC as a part of the file, whose functions then have no names: one of its messages.
-bool holds_nvrtc(std::string_view text) {
-  return find_rare(text, "nvrtc: decode function", 0) != std::string_view::npos;
 }
 
 bool names_nvcc(std::string_view text) {
@@ -56,8 +54,31 @@ bool names_program(std::string_view text, std::string_view name) {
 }
 
 bool names_any(std::string_view text, std::initializer_list<std::string_view> words) {
-  return std::ranges::any_of(
-      words, [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
+  return std::ranges::any_of(words, [&](std::string_view word) {
+    return find_rare(text, word, 0) != std::string_view::npos;
+  });
+}
+
+struct Options {
+  bool of_compilers = false;
+  bool of_cmake = false;
+};
+
+/// In one walk from '-' to '-'. A short option counts where it begins a word or a string: licences
+/// say NON-INFRINGEMENT.
+Options find_options(std::string_view text) {
+  Options out;
+  for (std::size_t at = text.find('-'); at != std::string_view::npos; at = text.find('-', at + 1)) {
+    const std::string_view option = text.substr(at + 1);
+    const bool begins =
+        at > 0 && std::string_view("'\" ").find(text[at - 1]) != std::string_view::npos;
+    if (option.starts_with("isystem") || option.starts_with("fPIC") ||
+        option.starts_with("-include-path") ||
+        (begins && (option.starts_with('I') || option.starts_with("shared"))))
+      out.of_compilers = true;
+    if (option.starts_with("-build")) out.of_cmake = true;
+  }
+  return out;
 }
 
 }  // namespace
@@ -66,7 +87,6 @@ std::uint8_t compile_marks(const elf::File& file, const device::FileCode& code) 
   std::uint8_t out = 0;
   for_each_data(file, code, [&](std::string_view text) {
     out |= rtc_marks(text);
-    if (holds_nvrtc(text)) out |= kCallsNvrtc;
     if (holds_front_end(text)) out |= kHoldsFrontEnd;
     if (names_nvcc(text)) out |= kStartsNvcc;
   });
@@ -81,13 +101,10 @@ std::uint8_t compile_marks_of_python(std::string_view text) {
   // PyTorch's own, which includes what its caller names.
   if (names_any(text, {"cuda._compile_kernel"})) out |= kCallsNvrtc;
   if (names_any(text, {"new_compiler(", "build_ext"})) out |= kStartsCompiler;
-  if (names_any(text, {"cmake --build"}) ||
-      (names_program(text, "cmake") && names_any(text, {"--build"})))
+  const Options options = find_options(text);
+  if (options.of_cmake && (names_any(text, {"cmake --build"}) || names_program(text, "cmake")))
     out |= kStartsCompiler;
-  // Licences say NON-INFRINGEMENT.
-  if (!names_any(text, {"'-I", "\"-I", " -I", "-isystem", "'-shared", "\"-shared", " -shared",
-                        "-fPIC", "--include-path"}))
-    return out;
+  if (!options.of_compilers) return out;
   // Not cc: it stands for a compute capability.
   constexpr auto kCompilers =
       std::to_array<std::string_view>({"c++", "gcc", "g++", "clang", "clang++", "CC", "CXX"});
