@@ -3,15 +3,9 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-#include <array>
+#include <string_view>
 
 namespace flense::codec {
-
-namespace {
-
-using RawDigest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
-
-}  // namespace
 
 // EVP would initialise the whole library first, which takes longer than most of our digests: 3.6 of
 // the 6.6 million instructions of a container start. These functions use the same hashing code
@@ -22,11 +16,6 @@ using RawDigest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 struct Sha256::State {
   SHA256_CTX context{};
   State() { SHA256_Init(&context); }
-  RawDigest finish() {
-    RawDigest raw{};
-    SHA256_Final(raw.data(), &context);
-    return raw;
-  }
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {}
@@ -38,15 +27,17 @@ void Sha256::update(Bytes bytes) {
   SHA256_Update(&state_->context, bytes.data(), bytes.size());
 }
 
-std::string Sha256::hex() {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  out.reserve(64);
-  for (const unsigned char byte : state_->finish()) {
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
+Sha256Bytes Sha256::take() {
+  static_assert(sizeof(Sha256Bytes) == SHA256_DIGEST_LENGTH);
+  Sha256Bytes out{};
+  SHA256_Final(reinterpret_cast<unsigned char*>(out.data()), &state_->context);
   return out;
+}
+
+#pragma GCC diagnostic pop
+
+std::string Sha256::hex() {
+  return hex_text(take());
 }
 
 std::string Sha256::digest() {
@@ -59,14 +50,22 @@ std::string sha256_digest(Bytes bytes) {
   return hash.digest();
 }
 
-std::string sha256_record(Bytes bytes) {
-  SHA256_CTX context{};
-  SHA256_Init(&context);
-  SHA256_Update(&context, bytes.data(), bytes.size());
-  RawDigest raw{};
-  SHA256_Final(raw.data(), &context);
+std::string hex_text(const Sha256Bytes& digest) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  out.reserve(2 * digest.size());
+  for (const std::byte byte : digest) {
+    out += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    out += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return out;
+}
+
+std::string record_text(const Sha256Bytes& digest) {
   std::array<unsigned char, 48> text{};
-  const int length = EVP_EncodeBlock(text.data(), raw.data(), static_cast<int>(raw.size()));
+  const int length =
+      EVP_EncodeBlock(text.data(), reinterpret_cast<const unsigned char*>(digest.data()),
+                      static_cast<int>(digest.size()));
   std::string out(text.begin(), text.begin() + length);
   for (char& c : out) {
     if (c == '+') c = '-';
@@ -76,7 +75,11 @@ std::string sha256_record(Bytes bytes) {
   return out;
 }
 
-#pragma GCC diagnostic pop
+std::string sha256_record(Bytes bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return record_text(hash.take());
+}
 
 Result<void> HashingSink::write(Bytes bytes) {
   hash_.update(bytes);

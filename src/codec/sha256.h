@@ -1,6 +1,7 @@
 // SHA-256 as OCI digests use it; OpenSSL's implementation (SHA-NI where the CPU has it).
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,8 @@
 
 namespace flense::codec {
 
+using Sha256Bytes = std::array<std::byte, 32>;
+
 class Sha256 {
  public:
   Sha256();
@@ -16,7 +19,9 @@ class Sha256 {
   Sha256(Sha256&&) noexcept;
   Sha256& operator=(Sha256&&) noexcept;
   void update(Bytes bytes);
-  /// 64 lower-case hexadecimal digits. Ends the computation.
+  /// The raw digest. Ends the computation, as those below do.
+  Sha256Bytes take();
+  /// 64 lower-case hexadecimal digits.
   std::string hex();
   /// "sha256:" + hex().
   std::string digest();
@@ -27,8 +32,10 @@ class Sha256 {
 };
 
 std::string sha256_digest(Bytes bytes);
-/// URL-safe base64 without padding of the raw digest, as wheel RECORD files write it.
+/// URL-safe base64 without padding, as wheel RECORD files write it.
+std::string record_text(const Sha256Bytes& digest);
 std::string sha256_record(Bytes bytes);
+std::string hex_text(const Sha256Bytes& digest);
 
 /// Passes everything through and hashes it.
 class HashingSink final : public Sink {

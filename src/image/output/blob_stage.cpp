@@ -14,13 +14,14 @@
 #include "codec/tar/tar.h"
 #include "image/layers/entry_source.h"
 #include "image/model/model.h"
+#include "image/output/trailing_hash.h"
 
 namespace flense::image {
 
 namespace {
 
 Result<UniqueFd> create_file(const std::filesystem::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!fd) return system_error(errno, "cannot create " + path.string());
   return fd;
 }
@@ -32,7 +33,8 @@ Result<void> rename_file(const std::filesystem::path& from, const std::filesyste
   return {};
 }
 
-/// tar -> hash -> encoder -> hash -> file.
+/// tar -> hash -> encoder -> hash -> file; a tar that is stored as it is, is hashed in the file,
+/// behind the writer.
 class StagedLayer final : public ImageWriter::LayerSink {
  public:
   static Result<std::unique_ptr<StagedLayer>> create(std::filesystem::path temporary,
@@ -45,27 +47,37 @@ class StagedLayer final : public ImageWriter::LayerSink {
     out->directory_ = std::move(directory);
     out->compression_ = compression;
     out->file_ = std::make_unique<FdSink>(out->fd_.get(), out->temporary_.string());
-    Sink* below = out->file_.get();
     if (compression != codec::Compression::kNone) {
-      out->stored_ = std::make_unique<codec::HashingSink>(*below);
+      out->stored_ = std::make_unique<codec::HashingSink>(*out->file_);
       TRY(out->encoder_, codec::compress(*out->stored_, compression, options));
-      below = out->encoder_.get();
+      out->tar_ = std::make_unique<codec::HashingSink>(*out->encoder_);
+    } else {
+      out->behind_ = std::make_unique<TrailingHash>(out->fd_.get(), out->temporary_.string());
     }
-    out->tar_ = std::make_unique<codec::HashingSink>(*below);
     return out;
   }
   ~StagedLayer() override {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 
-  Result<void> write(Bytes bytes) override { return tar_->write(bytes); }
+  Result<void> write(Bytes bytes) override {
+    if (tar_) return tar_->write(bytes);
+    TRY_DO(file_->write(bytes));
+    behind_->grow(bytes.size());
+    return {};
+  }
   Result<void> finish() override {
-    TRY_DO(tar_->finish());
-    result_.diff_id = tar_->digest();
-    result_.unpacked_bytes = tar_->size();
+    if (tar_) {
+      TRY_DO(tar_->finish());
+      result_.diff_id = tar_->digest();
+      result_.unpacked_bytes = tar_->size();
+    } else {
+      TRY(result_.diff_id, behind_->digest());
+      result_.unpacked_bytes = behind_->size();
+    }
     result_.blob.media_type = layer_media_type(compression_);
     result_.blob.digest = stored_ ? stored_->digest() : result_.diff_id;
-    result_.blob.size = stored_ ? stored_->size() : tar_->size();
+    result_.blob.size = stored_ ? stored_->size() : result_.unpacked_bytes;
     fd_ = UniqueFd();
     TRY_DO(rename_file(temporary_, directory_ / result_.blob.digest.substr(7)));
     temporary_.clear();
@@ -82,6 +94,7 @@ class StagedLayer final : public ImageWriter::LayerSink {
   std::unique_ptr<codec::HashingSink> stored_;
   std::unique_ptr<Sink> encoder_;
   std::unique_ptr<codec::HashingSink> tar_;
+  std::unique_ptr<TrailingHash> behind_;
   ImageWriter::LayerResult result_;
 };
 

@@ -234,25 +234,22 @@ class StoreWriter final : public ImageWriter {
 
   Result<void> add_blob(codec::TarWriter& tar, const Descriptor& blob, std::int64_t mtime) {
     TRY_DO(tar.begin(member(blob_path(blob.digest), blob.size, mtime)));
-    codec::Sha256 hash;
-    const auto copy = [&](Source& source) -> Result<void> {
-      while (true) {
-        TRY(const Bytes chunk, source.next(1u << 20));
-        if (chunk.empty()) return {};
-        hash.update(chunk);
-        TRY_DO(tar.write_content(chunk));
-      }
-    };
-    if (const auto taken = taken_.find(blob.digest); taken != taken_.end()) {
-      TRY_DO(copy(*taken->second));
-      if (const std::string actual = hash.digest(); actual != blob.digest) {
-        return bad_input("a layer of the input has digest {}, expected {}", actual, blob.digest);
-      }
-    } else {
+    const auto taken = taken_.find(blob.digest);
+    if (taken == taken_.end()) {
+      // Hashed when it was staged, in a directory of ours.
       TRY(const MappedFile file, MappedFile::open(stage_.path(blob.digest)));
-      MemorySource source(file.bytes());
-      TRY_DO(copy(source));
+      TRY_DO(tar.write_content(file.bytes()));
+      return tar.end();
     }
+    codec::Sha256 hash;
+    while (true) {
+      TRY(const Bytes chunk, taken->second->next(1u << 20));
+      if (chunk.empty()) break;
+      hash.update(chunk);
+      TRY_DO(tar.write_content(chunk));
+    }
+    if (const std::string actual = hash.digest(); actual != blob.digest)
+      return bad_input("a layer of the input has digest {}, expected {}", actual, blob.digest);
     return tar.end();
   }
 

@@ -63,19 +63,21 @@ Result<void> check_unchanged(const image::Layer& layer, std::size_t index,
 
 /// The layer as an uncompressed tar, with its edits made.
 Result<LayerOutcome> write_tar(const image::Image& image, std::size_t index, const LayerPlan& edits,
-                               const SlimOptions& options, const Workplace& workplace, Sink& to) {
+                               const SlimOptions& options, RecordKinds lists,
+                               const Workplace& workplace, Sink& to) {
   if (edits.edits.empty() && image.entries() == nullptr) {
     TRY_DO(repack_layer(image, index, workplace.progress, to));
     return LayerOutcome{};
   }
   std::vector<AddedFile> added;
   if (!edits.edits.empty()) added.push_back(marker_file(options));
-  return apply_layer(image, index, edits, options.cuts, added, workplace, to);
+  return apply_layer(image, index, edits, options.cuts, added, workplace, to, lists);
 }
 
 Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, const Plan& plan,
                                  const SlimOptions& options, std::uint64_t unpacked,
-                                 image::ImageWriter& writer, const Workplace& workplace) {
+                                 RecordKinds lists, image::ImageWriter& writer,
+                                 const Workplace& workplace) {
   const image::Layer& layer = image.layers[index];
   const LayerPlan& edits = plan.layers[index];
   const bool kept = index < options.packing.kept_layers;
@@ -98,7 +100,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   // Both read the tar more than once.
   if (split || packing.lazy) {
     TRY(const auto spool, LayerSpool::create(workplace.scratch_directory));
-    TRY(out.outcome, write_tar(image, index, edits, options, workplace, *spool));
+    TRY(out.outcome, write_tar(image, index, edits, options, lists, workplace, *spool));
     if (same_tar) TRY_DO(check_unchanged(layer, index, spool->diff_id()));
     TRY(const Bytes tar, spool->tar());
     const std::string name = fmt::format("layer {}", index + 1);
@@ -119,7 +121,7 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
     return out;
   }
   TRY(const auto sink, writer.begin_layer(packing.compression, packing.encode));
-  TRY(out.outcome, write_tar(image, index, edits, options, workplace, *sink));
+  TRY(out.outcome, write_tar(image, index, edits, options, lists, workplace, *sink));
   TRY_DO(sink->finish());
   if (same_tar) TRY_DO(check_unchanged(layer, index, sink->result().diff_id));
   out.stored.push_back(sink->result());
@@ -164,7 +166,8 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
-                                const Workplace& workplace, LayerPool* pool) {
+                                const Workplace& workplace, LayerPool* pool,
+                                const image::MergedTree* tree) {
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);
   std::vector<std::string> keys(count);
@@ -182,9 +185,12 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
           TRY(written[index], take_over(*known, writer));
           return {};
         }
+        const RecordKinds lists = tree != nullptr && !plan.layers[index].edits.empty()
+                                      ? record_kinds(tree->layer(index))
+                                      : kAllRecords;
         TRY(written[index],
             with_context(
-                write_layer(image, index, plan, options, unpacked[index], writer, workplace),
+                write_layer(image, index, plan, options, unpacked[index], lists, writer, workplace),
                 "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
         return {};
       }));

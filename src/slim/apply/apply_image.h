@@ -41,11 +41,12 @@ LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
                       std::size_t parts);
 
 /// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer. `pool` holds
-/// what earlier images of the run became.
+/// what earlier images of the run became; what `tree` tells spares work.
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
-                                const Workplace& workplace, LayerPool* pool = nullptr);
+                                const Workplace& workplace, LayerPool* pool = nullptr,
+                                const image::MergedTree* tree = nullptr);
 
 }  // namespace flense::slim

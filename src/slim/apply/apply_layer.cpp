@@ -8,8 +8,8 @@ namespace flense::slim {
 Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
                                  const LayerPlan& plan, const CutRules& cuts,
                                  const std::vector<AddedFile>& added, const Workplace& workplace,
-                                 Sink& to) {
-  LayerEditor editor(cuts, workplace, added, true, to);
+                                 Sink& to, RecordKinds lists) {
+  LayerEditor editor(cuts, workplace, added, lists, true, to);
   editor.begin_layer(plan);
   image::WalkOptions walk;
   walk.scratch_directory = workplace.scratch_directory;

@@ -8,6 +8,7 @@
 
 #include "base/stream.h"
 #include "image/model/image.h"
+#include "slim/apply/records.h"
 #include "slim/plan/options.h"
 #include "slim/plan/plan.h"
 
@@ -23,9 +24,10 @@ struct LayerOutcome {
 
 /// Streams layer `index` of `image` into `to` as an uncompressed tar with the plan's edits made.
 /// The result depends on the layer's bytes, `plan`, `cuts` and `added` alone.
+/// `lists`: the kinds of package lists in the layer.
 Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
                                  const LayerPlan& plan, const CutRules& cuts,
                                  const std::vector<AddedFile>& added, const Workplace& workplace,
-                                 Sink& to);
+                                 Sink& to, RecordKinds lists = kAllRecords);
 
 }  // namespace flense::slim

@@ -18,8 +18,9 @@ std::uint64_t stored_size(const image::LayerEntry& entry, const codec::TarReader
 }  // namespace
 
 LayerEditor::LayerEditor(const CutRules& cuts, const Workplace& workplace,
-                         std::vector<AddedFile> added, bool globals, Sink& to)
-    : rewrite_(rewrite_options(cuts, workplace)),
+                         std::vector<AddedFile> added, RecordKinds lists, bool globals, Sink& to)
+    : lists_(lists),
+      rewrite_(rewrite_options(cuts, workplace)),
       added_(std::move(added)),
       globals_(globals),
       tar_(to),
@@ -202,7 +203,7 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
     return write_bytes(entry.member, original);
   }
   const Bytes bytes = result.content.bytes();
-  fates_[entry.path] = fate_of(bytes);
+  fates_[entry.path] = fate_of(bytes, lists_);
   codec::TarMember member = entry.member;
   forget_signatures(member, entry.path);
   count_rewrite(result, original.size() - bytes.size());
@@ -221,7 +222,7 @@ Result<void> LayerEditor::hold(const Edit& edit, const image::LayerEntry& entry,
   if (result.changed) {
     forget_signatures(member, edit.new_path);
     count_rewrite(result, original.size() - bytes.size());
-    held_fates_.insert_or_assign(edit.new_path, fate_of(bytes));
+    held_fates_.insert_or_assign(edit.new_path, fate_of(bytes, lists_));
   } else if (!result.left_alone.empty()) {
     outcome_.left_alone.push_back(
         {edit.new_path, edit.bytes_before - edit.bytes_after, result.left_alone});
@@ -266,6 +267,8 @@ bool LayerEditor::must_wait(const image::LayerEntry& entry) const {
 }
 
 Result<void> LayerEditor::defer_list(RecordKind kind, image::LayerEntry entry, Source& content) {
+  if (!lists_.test(std::to_underlying(kind)))
+    return fail(Code::kInternal, "{} is a list of a kind that was not expected", entry.path);
   TRY(std::string text, read_all(content, kMaxRecord, entry.path));
   deferred_paths_.insert(entry.path);
   deferred_.push_back({kind, std::move(entry), std::move(text), false});

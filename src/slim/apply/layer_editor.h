@@ -17,10 +17,11 @@ namespace flense::slim {
 
 class LayerEditor {
  public:
-  /// `added` are written at the end and replace members of the same path. `globals`: global PAX
-  /// headers stay; they cannot when several archives become one.
+  /// `added` are written at the end and replace members of the same path. `lists`: the kinds of
+  /// package lists that may come. `globals`: global PAX headers stay; they cannot when several
+  /// archives become one.
   LayerEditor(const CutRules& cuts, const Workplace& workplace, std::vector<AddedFile> added,
-              bool globals, Sink& to);
+              RecordKinds lists, bool globals, Sink& to);
 
   /// The members that follow are those of the layer that `plan` speaks of; it must outlive them.
   void begin_layer(const LayerPlan& plan);
@@ -66,6 +67,7 @@ class LayerEditor {
   void count(Pass pass, std::uint64_t bytes);
   void count_rewrite(const RewrittenElf& result, std::uint64_t saved);
 
+  RecordKinds lists_;
   RewriteOptions rewrite_;
   std::vector<AddedFile> added_;
   std::set<std::string, std::less<>> added_paths_;

@@ -1,6 +1,7 @@
 #include "slim/apply/records.h"
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "base/path.h"
@@ -199,13 +200,26 @@ Result<std::optional<std::string>> update_record(RecordKind kind, std::string_vi
   return std::optional<std::string>();
 }
 
-FileFate fate_of(Bytes content) {
+RecordKinds record_kinds(const image::LayerListing& layer) {
+  RecordKinds out;
+  for (std::size_t i = 0; i < layer.size(); ++i)
+    if (const auto kind = record_kind(layer.at(i).path)) out.set(std::to_underlying(*kind));
+  return out;
+}
+
+FileFate fate_of(Bytes content, RecordKinds lists) {
+  const auto wanted = [&](RecordKind kind) { return lists.test(std::to_underlying(kind)); };
   FileFate fate;
   fate.size = content.size();
-  fate.sha256_hex = codec::sha256_digest(content).substr(7);
-  fate.sha256_record = codec::sha256_record(content);
-  fate.md5_hex = codec::md5_hex(content);
-  fate.sha1_base64 = codec::sha1_base64(content);
+  if (wanted(RecordKind::kWheelRecord) || wanted(RecordKind::kCondaMeta)) {
+    codec::Sha256 hash;
+    hash.update(content);
+    const codec::Sha256Bytes digest = hash.take();
+    fate.sha256_hex = codec::hex_text(digest);
+    fate.sha256_record = codec::record_text(digest);
+  }
+  if (wanted(RecordKind::kDpkgMd5sums)) fate.md5_hex = codec::md5_hex(content);
+  if (wanted(RecordKind::kApkInstalled)) fate.sha1_base64 = codec::sha1_base64(content);
   return fate;
 }
 

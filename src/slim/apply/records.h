@@ -3,6 +3,7 @@
 // Wheel RECORD: PyPA "Recording installed projects"; md5sums: dpkg; installed: apk; conda-meta.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,16 +12,24 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "image/layers/merged_tree.h"
 
 namespace flense::slim {
 
 /// A list of files beyond this is left as it is.
 inline constexpr std::uint64_t kMaxRecord = 64U << 20;
 
+enum class RecordKind : std::uint8_t { kWheelRecord, kDpkgMd5sums, kApkInstalled, kCondaMeta };
+
+/// Which kinds of lists may name a file: each wants a digest of its own.
+using RecordKinds = std::bitset<4>;
+inline constexpr RecordKinds kAllRecords = 0b1111;
+
 /// What became of one file of the layer.
 struct FileFate {
   bool dropped = false;
-  std::uint64_t size = 0;     ///< new size
+  std::uint64_t size = 0;  ///< new size
+  // Those that the lists at hand want; the others are empty.
   std::string sha256_hex;     ///< of the new content
   std::string sha256_record;  ///< URL-safe base64 without padding
   std::string md5_hex;
@@ -30,17 +39,17 @@ struct FileFate {
 /// Fates by image path.
 using Fates = std::map<std::string, FileFate, std::less<>>;
 
-enum class RecordKind { kWheelRecord, kDpkgMd5sums, kApkInstalled, kCondaMeta };
-
 /// Which kind of list `path` is, by its place; nullopt for every other file.
 std::optional<RecordKind> record_kind(std::string_view path);
+/// The kinds in a layer.
+RecordKinds record_kinds(const image::LayerListing& layer);
 
 /// The list with the lines of changed files corrected and those of dropped files removed; nullopt
 /// when nothing in it is concerned. `path` is the list's own image path.
 Result<std::optional<std::string>> update_record(RecordKind kind, std::string_view path,
                                                  std::string_view text, const Fates& fates);
 
-/// Digests for a FileFate in one pass.
-FileFate fate_of(Bytes content);
+/// The fate of a file with new content, for lists of these kinds.
+FileFate fate_of(Bytes content, RecordKinds lists = kAllRecords);
 
 }  // namespace flense::slim

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "codec/legacy_digest.h"
+#include "codec/sha256.h"
+
 namespace flense::slim {
 namespace {
 
@@ -88,6 +91,35 @@ TEST(CondaMeta, Follow) {
   EXPECT_THAT(**out, HasSubstr("\"sha256\": \"P\""));
   EXPECT_THAT(**out, Not(HasSubstr("include/x.h")));
   EXPECT_FALSE(update_record(RecordKind::kCondaMeta, "conda-meta/x.json", "{", map));
+}
+
+TEST(Records, OnlyTheDigestsThatTheListsOfTheLayerWant) {
+  image::LayerListing layer;
+  const auto add = [&](std::string_view path) {
+    image::LayerListing::Entry entry;
+    entry.path = path;
+    ASSERT_TRUE(layer.add(entry));
+  };
+  add("usr/lib/libx.so");
+  EXPECT_TRUE(record_kinds(layer).none());
+  const FileFate nobody = fate_of(as_bytes("x"), record_kinds(layer));
+  EXPECT_EQ(nobody.size, 1U);
+  EXPECT_EQ(nobody.sha256_hex + nobody.sha256_record + nobody.md5_hex + nobody.sha1_base64, "");
+
+  add("var/lib/dpkg/info/x.md5sums");
+  const FileFate dpkg = fate_of(as_bytes("x"), record_kinds(layer));
+  EXPECT_EQ(dpkg.md5_hex, "9dd4e461268c8034f5c8564e155c67a6");
+  EXPECT_EQ(dpkg.sha256_hex + dpkg.sha1_base64, "");
+
+  add("lib/x-1.dist-info/RECORD");
+  const FileFate both = fate_of(as_bytes("x"), record_kinds(layer));
+  EXPECT_EQ(both.sha256_record, codec::sha256_record(as_bytes("x")));
+  EXPECT_EQ(both.md5_hex, dpkg.md5_hex);
+  EXPECT_EQ(both.sha1_base64, "");
+
+  const FileFate all = fate_of(as_bytes("x"));
+  EXPECT_EQ(all.sha256_hex, codec::sha256_digest(as_bytes("x")).substr(7));
+  EXPECT_EQ(all.sha1_base64, codec::sha1_base64(as_bytes("x")));
 }
 
 }  // namespace

@@ -202,7 +202,7 @@ Result<SlimOutcome> apply_squashed(const image::Image& image, const image::Merge
     TRY(sink, writer.begin_layer(packing.compression, packing.encode));
   }
   Sink& to = spool ? static_cast<Sink&>(*spool) : *sink;
-  LayerEditor editor(options.cuts, workplace, {marker_file(options)}, false, to);
+  LayerEditor editor(options.cuts, workplace, {marker_file(options)}, kAllRecords, false, to);
   image::WalkOptions walk;
   walk.scratch_directory = workplace.scratch_directory;
   walk.progress = workplace.progress;

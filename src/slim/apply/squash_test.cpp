@@ -20,8 +20,8 @@ using testing::TestImage;
 std::string squash(const TestImage& image, const Plan& plan) {
   const Plan squashed = squash_plan(image.contents->tree(), plan);
   StringSink out;
-  LayerEditor editor(testing::options_for_tests().cuts, testing::workplace_for_tests(), {}, false,
-                     out);
+  LayerEditor editor(testing::options_for_tests().cuts, testing::workplace_for_tests(), {},
+                     kAllRecords, false, out);
   for (std::size_t i = 0; i < image.image->layers.size(); ++i) {
     editor.begin_layer(squashed.layers[i]);
     must(image::walk_layer(

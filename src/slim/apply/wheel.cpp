@@ -24,6 +24,7 @@ namespace flense::slim {
 namespace {
 
 constexpr std::uint64_t kMostMetadata = 16U << 20;
+constexpr RecordKinds kWheelLists = 1U << std::to_underlying(RecordKind::kWheelRecord);
 
 /// Signatures of RECORD, which changes.
 bool is_signature(std::string_view name, std::string_view record) {
@@ -149,7 +150,7 @@ class WheelEditor {
   }
 
   Result<void> replace(const codec::ZipMember& member, Bytes content, codec::ZipWriter& to) {
-    fates_.insert_or_assign(path_of(member), fate_of(content));
+    fates_.insert_or_assign(path_of(member), fate_of(content, kWheelLists));
     return write_content(member, content, to);
   }
 

@@ -92,7 +92,8 @@ Result<SlimOutcome> write_image(const image::OutputSpec& spec, const image::Imag
     TRY(outcome,
         apply_squashed(image, contents.tree(), plan, options, unpacked, floor, *writer, workplace));
   } else {
-    TRY(outcome, apply_image(image, plan, options, unpacked, floor, *writer, workplace, pool));
+    TRY(outcome, apply_image(image, plan, options, unpacked, floor, *writer, workplace, pool,
+                             &contents.tree()));
   }
   const std::vector<std::string>& notices = writer->notices();
   outcome.notices.insert(outcome.notices.end(), notices.begin(), notices.end());
