@@ -5,7 +5,9 @@ FLENSE_KILLS and FLENSE_DISKS set the numbers of tries (default 20 and 6; 200 an
 
 import os
 import random
+import re
 import signal
+import stat
 import subprocess
 import time
 
@@ -51,6 +53,28 @@ class Atomic(harness.Case):
         self.whole_ids = imagetree.read_image(self.path("whole-oci")).diff_ids
         self.whole_dir = harness.digest_tree(self.path("whole-dir"))
         return seconds
+
+    def test_room_is_told(self):
+        units = {"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "KiB": 1 << 10, "MiB": 1 << 20}
+        for form in FORMS:
+            for packed in ([], ["--compression", "gzip"]) if form != "dir" else ([],):
+                out = self.path(f"room-{form}{len(packed)}")
+                command = [*self.command(form, out), *packed]
+                plan = subprocess.run([*command, "--dry-run"], check=True, env=self.env, capture_output=True, text=True)
+                said = re.search(r"the result needs (up to )?([\d.]+) (\w+) free on the disk", plan.stdout + plan.stderr)
+                self.assertTrue(said, plan.stdout)
+                told = float(said[2]) * units[said[3]]
+                subprocess.run(command, check=True, env=self.env, stdout=subprocess.DEVNULL)
+                files = [os.path.join(at, name) for at, _, names in os.walk(out) for name in names] if os.path.isdir(out) else [out]
+                # Names of one file count once, holes not at all.
+                size = sum({one.st_ino: min(one.st_size, one.st_blocks * 512) for one in map(os.lstat, files) if stat.S_ISREG(one.st_mode)}.values())
+                copies = 2 if form.endswith("archive") else 1
+                with self.subTest(form=form, packed=packed, told=told, size=size):
+                    # Rounding, tar headers, and the documents of the image.
+                    self.assertGreaterEqual(told * 1.01 + 65536, size)
+                    self.assertEqual(bool(said[1]), bool(packed))
+                    if not packed:
+                        self.assertLessEqual(told, copies * size * 1.05)
 
     def test_kill(self):
         seconds = self.reference()

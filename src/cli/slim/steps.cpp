@@ -99,6 +99,24 @@ text::Json record_of(const SlimJob& job, const slim::Slimming& slimming,
                           slimming.driver_floor);
 }
 
+/// In a dry run what the disk must hold is a part of the answer; else it is told before the work,
+/// where it is much.
+Result<void> tell_room(slim::Slimming& slimming, const SlimJob& job, const SlimRequest& request,
+                       Io& io) {
+  constexpr std::uint64_t kMuch = 1ULL << 30;
+  TRY(const slim::Room room, slim::room_needed(slimming, job.to));
+  if (room.at_most == 0) return {};
+  const std::string text =
+      fmt::format("{} needs {}{} free on the disk", request.in_place ? "--in-place" : "the result",
+                  room.certain == room.at_most ? "" : "up to ", human_bytes(room.at_most));
+  if (request.dry_run) {
+    slimming.plan.notices.push_back(text);
+  } else if (!request.quiet && room.at_most >= kMuch) {
+    TRY_DO(io.err.line(text));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Knowledge& tables,
@@ -130,11 +148,7 @@ Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimReq
       slim::plan_slimming(std::move(input), std::move(traced), !request.verify.empty(), workplace));
   TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
   std::ranges::copy(job.notices, std::back_inserter(slimming.plan.notices));
-  if (const std::uint64_t needed = slim::room_needed(slimming, job.to);
-      request.dry_run && needed > 0)
-    slimming.plan.notices.push_back(fmt::format("{} needs {} free on the disk",
-                                                request.in_place ? "--in-place" : "the result",
-                                                human_bytes(needed)));
+  TRY_DO(tell_room(slimming, job, request, io));
   return slimming;
 }
 

@@ -102,7 +102,8 @@ Result<SlimOutcome> write_image(const image::OutputSpec& spec, const image::Imag
 
 Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to,
                                  const Workplace& workplace, LayerPool* pool) {
-  if (const std::uint64_t needed = room_needed(slimming, to); needed > 0)
+  TRY(const Room needed, room_needed(slimming, to));
+  if (needed.certain > 0)
     TRY_DO(check_room(to.in_place.empty() ? std::filesystem::path(path_of_output(to.output))
                                           : slimming.input.tree->root(),
                       needed));
