@@ -123,7 +123,7 @@ Result<int> run_doctor(const DoctorRequest& request, Io& io) {
     return fail(Code::kUsage, "--message and --log exclude each other");
   TRY(const knowledge::Knowledge tables,
       tables_of(request, io,
-                messages ? std::span<const std::string_view>()
+                messages ? std::span<const std::string_view>(knowledge::kExplainTables)
                          : std::span<const std::string_view>(knowledge::kHostTables)));
   if (messages) {
     if (!request.places.first_named().empty() || !request.variables.empty())

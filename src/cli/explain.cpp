@@ -46,7 +46,7 @@ Failure unknown_words(const std::string& words, const std::vector<std::string>& 
 }
 
 Result<int> run_explain(const ExplainRequest& request, Io& io) {
-  TRY(const knowledge::Knowledge tables, tables_of(request, io));
+  TRY(const knowledge::Knowledge tables, tables_of(request, io, knowledge::kExplainTables));
   TRY(const knowledge::LintRules rules, knowledge::LintRules::load());
   std::vector<compat::Explanation> found;
   if (request.words.empty()) {

@@ -51,8 +51,10 @@ TEST_F(Explain, NumbersAndNamesOfErrors) {
   EXPECT_THAT(titles("CUDAERRORNOKERNELIMAGEFORDEVICE"), ElementsAre(HasSubstr("CUDA 209")));
   EXPECT_THAT(titles("CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"), ElementsAre(HasSubstr("CUDA 803")));
   // The same number in several interfaces, and as an exit status.
-  EXPECT_THAT(titles("100"), ElementsAre(HasSubstr("CUDA 100"), HasSubstr("HIP 100")));
-  EXPECT_THAT(titles("3"), ElementsAre(HasSubstr("CUDA 3"), "exit status 3"));
+  EXPECT_THAT(titles("101"),
+              ElementsAre(HasSubstr("CUDA 101"), HasSubstr("Xid"), HasSubstr("HIP 101")));
+  EXPECT_THAT(titles("3"), ElementsAre(HasSubstr("CUDA 3"), HasSubstr("HIP 3"), HasSubstr("NVML 3"),
+                                       HasSubstr("Xid"), "exit status 3"));
   EXPECT_THAT(titles("99999999999999999999999"), IsEmpty());
 }
 

@@ -1,6 +1,7 @@
 #include "knowledge/error_messages.h"
 
 #include <algorithm>
+#include <array>
 #include <bitset>
 #include <optional>
 #include <unordered_map>
@@ -18,6 +19,9 @@ constexpr std::size_t kAnyText = 200;  // between the parts of a message
 constexpr std::size_t kReach = 300;    // from a voice to its phrase
 constexpr std::size_t kShortestName = 6;
 constexpr std::string_view kAny = "…";
+/// Before the exit status of a process, whosever name is beside it.
+constexpr auto kExits = std::to_array<std::string_view>(
+    {"exit code", "exit status", "exited with code", "exited with status"});
 constexpr auto kNone = std::string_view::npos;
 
 constexpr bool in_word(char c) {
@@ -96,7 +100,7 @@ std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice,
     if (after.size() == 2 && (after[0] == '.' || after[0] == ':') && is_digit(after[1])) continue;
     const std::string_view before =
         line.substr(0, line.substr(0, at).find_last_not_of(" :=#([\"'") + 1);
-    if (ends_with_any(before, voice.before))
+    if (ends_with_any(before, voice.before) && !ends_with_any(before, kExits))
       out.push_back(parse_number(line.substr(at, end - at)).value_or(0));
   }
   return out;
@@ -202,6 +206,8 @@ class ErrorReader::Rules {
       if (is_answer(one->row)) return one->row;
       named = named || one->word;
     }
+    // "failed to initialize CUDA: initialization error": what a voice says is more than a text.
+    const ErrorRow* text = std::exchange(general, nullptr);
     for (const auto& [voice, at] : heard)
       for (const std::uint64_t number :
            named ? std::vector<std::uint64_t>() : numbers_in(line, *voice, at))
@@ -210,7 +216,7 @@ class ErrorReader::Rules {
     for (const auto& [voice, at] : heard)
       for (const auto& [phrase, row] : said_)
         if (row->layer == voice->layer && says(phrase, line, at) && is_answer(row)) return row;
-    return general;
+    return text == nullptr || (general != nullptr && text->names.empty()) ? general : text;
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/file.h"
@@ -85,7 +86,8 @@ TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {
   for (const char* text :
        {"error 35", "code=35(", "mysql error 35", "barracuda error 35", "/opt/cuda/bin: error 35",
         "CUDA 35", "CUDA error 35.5", "CUDA error 0x35", "CUDA error 35%", "CUDA error at a.cu:35",
-        "CUDA error 350000", "Xid 35", "error 35 in the CUDA tests", "CUDA tests failed: 35"})
+        "CUDA error 350000", "Xid 35", "error 35 in the CUDA tests", "CUDA tests failed: 35",
+        "lxc cuda ERROR conf - Script exited with status 2", "cuda-sample: exit code 35"})
     EXPECT_THAT(in(text), IsEmpty()) << text;
   // The number is the library's own where its name stands beside it.
   EXPECT_THAT(in("CUDNN failure 3: CUDNN_STATUS_BAD_PARAM ; expr=cudnnSetTensorNdDescriptor "
@@ -106,6 +108,28 @@ TEST_F(ErrorMessages, PhrasesOfAnyoneCountAfterAVoice) {
         "CUDA graphs need memory; lower the utilization if you run out of memory"})
     EXPECT_THAT(in(text), IsEmpty()) << text;
   EXPECT_THAT(in("CUDA error" + std::string(400, '.') + " unknown error"), IsEmpty());
+}
+
+/// Also where neither hides other errors: the general text "failed to initialize CUDA" says less.
+TEST_F(ErrorMessages, WhatAVoiceSaysIsMoreThanAText) {
+  EXPECT_THAT(in("ggml_cuda_init: failed to initialize CUDA: initialization error"),
+              ElementsAre("cuda-3"));
+  EXPECT_THAT(in("cuda driver library failed to get device context 801"), ElementsAre("cuda-801"));
+  EXPECT_THAT(in("failed to initialize CUDA: of a reason"), ElementsAre("cuda-init-failed"));
+  EXPECT_THAT(in("CUBLAS_STATUS_ALLOC_FAILED: CUDA error: invalid argument"),
+              ElementsAre("cublas-alloc-failed"));
+}
+
+/// Rows that leave out who says them and what to do take it from their section.
+TEST_F(ErrorMessages, StatusesOfTheHeaders) {
+  for (const char* id : {"cuda-52", "hip-52", "nvml-4", "xid-18", "cusolver-status-zero-pivot",
+                         "hsa-status-error-invalid-agent"}) {
+    const auto row = std::ranges::find(known_.errors, id, &ErrorRow::id);
+    ASSERT_NE(row, known_.errors.end()) << id;
+    EXPECT_FALSE(row->layer.empty() || row->cause.empty() || row->fix.empty()) << id;
+    EXPECT_TRUE(row->general) << id;
+    EXPECT_TRUE(row->source.starts_with("errors_statuses.json, ")) << row->source;
+  }
 }
 
 TEST_F(ErrorMessages, NamesAreWholeWords) {

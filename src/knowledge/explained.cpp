@@ -9,34 +9,40 @@ using text::Json;
 
 namespace {
 
-void read_errors(const TableRows& errors, std::vector<ErrorRow>& out) {
-  errors.each([&](const Json& row) {
-    ErrorRow made;
-    made.id = text_at(row, "id");
-    made.layer = text_at(row, "api");
-    if (row["code"].is_number()) made.code = row["code"].unsigned_or(0);
-    for (const Json& code : row["other_codes"].items())
-      made.other_codes.push_back(code.unsigned_or(0));
-    made.names = texts_at(row, "names");
-    made.messages = texts_at(row, "messages");
-    made.said = texts_at(row, "said");
-    made.general = row["general"].bool_or(false);
-    made.cause = text_at(row, "cause");
-    made.fix = text_at(row, "fix");
-    made.checks = texts_at(row, "checks");
-    made.step = text_at(row, "step");
-    made.source = errors.source(row, made.id.empty() ? made.layer : made.id);
-    if (const std::string own = text_at(row, "source"); !own.empty()) made.source += "; " + own;
-    out.push_back(std::move(made));
-  });
+/// Every section but those of other things: what all rows of one share (who says them, what to do)
+/// stands once beside them.
+void read_errors(const TableSet& tables, std::string_view table, std::vector<ErrorRow>& out) {
+  for (const auto& [section, content] : tables.table(table).members()) {
+    if (!content.is_object() || section == "voices" || section == "harmless") continue;
+    const TableRows errors(tables, table, section);
+    errors.each([&](const Json& row) {
+      ErrorRow made;
+      made.id = text_at(row, "id");
+      made.layer = std::string(errors.fact(row, "api").text());
+      if (row["code"].is_number()) made.code = row["code"].unsigned_or(0);
+      for (const Json& code : row["other_codes"].items())
+        made.other_codes.push_back(code.unsigned_or(0));
+      made.names = texts_at(row, "names");
+      made.messages = texts_at(row, "messages");
+      made.said = texts_at(row, "said");
+      made.general = errors.fact(row, "general").bool_or(false);
+      made.cause = text_at(row, "cause");
+      made.fix = std::string(errors.fact(row, "fix").text());
+      made.checks = texts_at(row, "checks");
+      made.step = text_at(row, "step");
+      made.source = errors.source(row, made.id.empty() ? made.layer : made.id);
+      if (const std::string own = text_at(row, "source"); !own.empty()) made.source += "; " + own;
+      out.push_back(std::move(made));
+    });
+  }
 }
 
 }  // namespace
 
 Explained Explained::read(const TableSet& tables) {
   Explained out;
-  for (const char* table : {"errors", "errors_machine", "errors_containers", "errors_frameworks"})
-    read_errors(TableRows(tables, table, "errors"), out.errors);
+  for (const std::string_view table : kExplainTables)
+    if (table != "checks") read_errors(tables, table, out.errors);
   TableRows(tables, "errors", "voices").each([&](const Json& row) {
     out.voices.push_back({text_at(row, "api"), texts_at(row, "words"), texts_at(row, "before")});
   });

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "knowledge/table_set.h"
@@ -50,6 +52,12 @@ struct ExitStatusRow {
   std::uint64_t status = 0;
   std::string meaning, next, source;
 };
+
+/// Of the errors one file a family, and the checks.
+inline constexpr auto kExplainTables = std::to_array<std::string_view>(
+    {"errors", "errors_libraries", "errors_statuses", "errors_rocm", "errors_machine",
+     "errors_containers", "errors_clusters", "errors_network", "errors_frameworks",
+     "errors_graphics", "errors_builds", "errors_loader", "checks"});
 
 struct Explained {
   static Explained read(const TableSet& tables);

@@ -22,9 +22,13 @@ void TableRows::each(const std::function<void(const text::Json& row)>& take) con
   for (const text::Json& row : json_["rows"].items()) take(row);
 }
 
+const text::Json& TableRows::fact(const text::Json& row, std::string_view key) const {
+  const text::Json* own = row.find(key);
+  return own != nullptr ? *own : json_[key];
+}
+
 std::string TableRows::confidence(const text::Json& row) const {
-  const std::string own = text_at(row, "confidence");
-  return own.empty() ? text_at(json_, "confidence") : own;
+  return std::string(fact(row, "confidence").text());
 }
 
 std::string TableRows::source(const text::Json& row, std::string_view name) const {

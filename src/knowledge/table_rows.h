@@ -25,6 +25,7 @@ class TableRows {
   /// "rocm.json, drivers, 6.1 (2026-11, confidence medium)".
   std::string source(const text::Json& row, std::string_view name) const;
   /// Of the row, or else of its section.
+  const text::Json& fact(const text::Json& row, std::string_view key) const;
   std::string confidence(const text::Json& row) const;
 
  private:

@@ -66,12 +66,16 @@ class Tables(harness.Case):
         with open(self.path("Dockerfile"), "w") as out:
             out.write("FROM debian:12\n")
         for words in (["check", image, "--host", "h100@550.54.15"], ["diff", image, image, "--host", "h100@550.54.15"],
-                      ["host", "--host", "h100@550.54.15"], ["doctor"], ["explain", "804"], ["lint", self.path("Dockerfile")],
+                      ["host", "--host", "h100@550.54.15"], ["doctor"], ["lint", self.path("Dockerfile")],
                       ["init", "jax", "--host", "h100@580.95.05", "--dry-run"], ["inspect", image, "--gpu", "h100"],
                       ["slim", image, "--gpu", "h100", "--dry-run"], ["data", "status"]):
             for options, env in ((["--data", bad], {}), ([], {"FLENSE_DATA": bad})):
                 refused = self.flense(*words, *options, env=env, expect=3)
                 self.assertIn("gpu_arch.json, products, row 1 names the architecture '99.9'", refused.err, words)
+        told = self.place("told", errors_statuses={"cuda": {"rows": [{"id": "cuda-804", "code": "804", "cause": "x"}]}})
+        for words in (["explain", "804"], ["doctor", "--message", "CUDA error 804"]):
+            refused = self.flense(*words, "--data", told, expect=3)
+            self.assertIn("errors_statuses.json, cuda, row 1", refused.err, words)
 
     def test_a_gpu_of_tomorrow(self):
         tables = self.place("tables", gpu_arch={
