@@ -105,7 +105,12 @@ TEST_F(ErrorMessages, PhrasesOfAnyoneCountAfterAVoice) {
         "mkdir /usr/local/cuda: error: operation not permitted",
         "docker: error in nvidia/cuda:12: operation not permitted",
         "dpkg: error processing nvidia-cuda-toolkit: operation not permitted",
-        "CUDA graphs need memory; lower the utilization if you run out of memory"})
+        "CUDA graphs need memory; lower the utilization if you run out of memory",
+        "make: *** [all] exited with error code 1: see above",
+        "warning: ignoring return value of type 'hipError_t' declared with 'nodiscard' attribute",
+        "lib, /usr/lib/aarch64-linux-gnu/tegra/libnvrm.so",
+        "NCCL WARN NUMA auto balancing enabled which can lead to variability",
+        "libnccl-net.so: cannot open shared object file: No such file or directory"})
     EXPECT_THAT(in(text), IsEmpty()) << text;
   EXPECT_THAT(in("CUDA error" + std::string(400, '.') + " unknown error"), IsEmpty());
 }
