@@ -28,6 +28,11 @@ Rocm Rocm::read(const TableSet& tables) {
     out.gpus.push_back(
         {from, to, texts_at(row, "gfx"), gpus.source(row, "ROCm " + from + " to " + to)});
   });
+  const TableRows first(tables, "rocm", "first_drivers");
+  first.each([&](const Json& row) {
+    const std::string name = text_at(row, "driver");
+    out.first_drivers.push_back({name, texts_at(row, "gfx"), first.source(row, "amdgpu " + name)});
+  });
   const TableRows generic(tables, "rocm", "generic");
   generic.each([&](const Json& row) {
     const std::string name = text_at(row, "target");
@@ -52,6 +57,12 @@ std::vector<const RocmDriverRow*> Rocm::rows_of(std::string_view driver) const {
 const RocmGpuRow* Rocm::gpus_of(std::string_view rocm) const {
   for (const RocmGpuRow& row : gpus)
     if (within(rocm, row.rocm_min, row.rocm_max)) return &row;
+  return nullptr;
+}
+
+const RocmFirstDriverRow* Rocm::first_driver(std::string_view gfx) const {
+  for (const RocmFirstDriverRow& row : first_drivers)
+    if (std::ranges::find(row.gfx, gfx) != row.gfx.end()) return &row;
   return nullptr;
 }
 

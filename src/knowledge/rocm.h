@@ -32,6 +32,13 @@ struct RocmGpuRow {
   std::string source;
 };
 
+/// GPUs that AMD supports from this release of amdgpu on.
+struct RocmFirstDriverRow {
+  std::string driver;
+  std::vector<std::string> gfx;
+  std::string source;
+};
+
 /// A generic target ("gfx9-4-generic") and the GPUs that run its code.
 struct GenericTargetRow {
   std::string target;
@@ -45,6 +52,7 @@ struct Rocm {
   std::vector<RocmDriverRow> drivers;
   std::vector<RocmModuleRow> modules;
   std::vector<RocmGpuRow> gpus;
+  std::vector<RocmFirstDriverRow> first_drivers;
   std::vector<GenericTargetRow> generic;
 
   /// By the module's own number; null when the table has no such module, as for a release
@@ -53,6 +61,9 @@ struct Rocm {
   /// The rows of a driver release; none for one that the table does not have.
   std::vector<const RocmDriverRow*> rows_of(std::string_view driver) const;
   const RocmGpuRow* gpus_of(std::string_view rocm) const;
+  /// Null for a GPU that AMD supports on every driver of the table, or that the table does not
+  /// know.
+  const RocmFirstDriverRow* first_driver(std::string_view gfx) const;
   const GenericTargetRow* generic_target(std::string_view target) const;
   /// The generic target that serves a GPU; null when there is none.
   const GenericTargetRow* generic_for(std::string_view gfx) const;

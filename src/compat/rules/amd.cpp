@@ -31,6 +31,17 @@ std::string range(const knowledge::RocmDriverRow& row) {
   return fmt::format("amdgpu {} runs ROCm {} to {}", row.driver, row.rocm_min, row.rocm_max);
 }
 
+/// A GPU of the host that came with a newer driver, and its row.
+std::pair<const host::Gpu*, const knowledge::RocmFirstDriverRow*> too_new_gpu(
+    const Question& question, const std::string& driver) {
+  for (const host::Gpu* gpu : gpus_of(question.host, "amd")) {
+    const std::string gfx = parse_amd_target(gpu->architecture.value.value_or("")).processor;
+    const auto* row = question.tables.rocm.first_driver(gfx);
+    if (row != nullptr && !version_at_least(driver, row->driver)) return {gpu, row};
+  }
+  return {};
+}
+
 }  // namespace
 
 void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
@@ -69,6 +80,13 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
     check.fix = described ? "name the driver, --host mi300x@6.10.5"
                           : "the kernel's own driver is outside AMD's matrix: try it, or install "
                             "amdgpu-dkms";
+  } else if (const auto [gpu, first] = too_new_gpu(question, driver.release);
+             first != nullptr && !rows.empty()) {
+    check.verdict = Verdict::kUnsupported;
+    check.message = fmt::format("AMD supports {} from amdgpu {} on, and the host has {}",
+                                gpu_text(*gpu), first->driver, driver.release);
+    check.source = first->source;
+    check.fix = fmt::format("install amdgpu {} or newer", first->driver);
   } else if (fits != rows.end()) {
     check.message = fmt::format("AMD supports ROCm {} on amdgpu {}", rocm.version, driver.release);
     check.evidence.push_back({"table", range(**fits)});
