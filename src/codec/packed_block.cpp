@@ -239,6 +239,18 @@ Result<UnpackedBlock> UnpackedBlock::make(Bytes packed, BlockMethod method, std:
   return out;
 }
 
+Result<std::string> unpack_lz4_start(Bytes packed, std::size_t most) {
+  if (packed.size() > LZ4_MAX_INPUT_SIZE || most > LZ4_MAX_INPUT_SIZE)
+    return bad_input("an LZ4 block of {} bytes is too large", packed.size());
+  std::string out(most, '\0');
+  const int got = LZ4_decompress_safe_partial(reinterpret_cast<const char*>(packed.data()),
+                                              out.data(), static_cast<int>(packed.size()),
+                                              static_cast<int>(most), static_cast<int>(most));
+  if (got < 0) return bad_input("the LZ4 block is corrupt or truncated");
+  out.resize(static_cast<std::size_t>(got));
+  return out;
+}
+
 Result<UnpackedBlock> UnpackedBlock::of_lz4(Bytes packed, std::uint64_t size,
                                             const std::filesystem::path& scratch) {
   if (packed.size() > LZ4_MAX_INPUT_SIZE || size > LZ4_MAX_INPUT_SIZE)

@@ -114,6 +114,9 @@ TEST(PackedBlockLz4, ComesBackWhole) {
   for (const std::size_t size : {std::size_t{0}, packed.size() / 2, packed.size() - 1})
     EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed).first(size), text.size(), directory));
   EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed), 1ULL << 40, directory));
+  for (const std::size_t most : {std::size_t{1}, std::size_t{64}, text.size()})
+    EXPECT_EQ(unpack_lz4_start(as_bytes(packed), most).value(), text.substr(0, most));
+  EXPECT_FALSE(unpack_lz4_start(as_bytes(packed).first(20), text.size()));
 }
 
 TEST(PackedBlockZstd, MemoryIsEstimatedByLevelAndSize) {

@@ -83,6 +83,17 @@ Result<void> with_entry_content(Bytes entry_bytes, const Entry& entry,
   return use(content.bytes());
 }
 
+Result<std::string> entry_start(Bytes entry_bytes, const Entry& entry, std::size_t most) {
+  const std::optional<StoredForm> form = stored_form(entry_bytes, entry);
+  if (!form) return bad_input("the entry's header does not say how its content is stored");
+  const Bytes packed = entry_bytes.subspan(entry.header_size, form->packed);
+  most = std::min<std::uint64_t>(most, form->unpacked);
+  if (form->packing == StoredForm::Packing::kRaw) return std::string(as_text(packed.first(most)));
+  return form->packing == StoredForm::Packing::kZstd
+             ? codec::unpack_block_start(packed, codec::BlockMethod::kZstd, most)
+             : codec::unpack_lz4_start(packed, most);
+}
+
 std::vector<std::byte> zstd_entry_header(Bytes header, std::uint64_t packed,
                                          std::uint64_t unpacked) {
   std::vector<std::byte> out = without_form(header);

@@ -32,6 +32,10 @@ Result<void> with_entry_content(Bytes entry_bytes, const Entry& entry,
                                 const std::filesystem::path& scratch,
                                 const std::function<Result<void>(Bytes)>& use);
 
+/// The first bytes of what the entry holds, at most `most`. Errors as of with_entry_content, but
+/// for what follows them.
+Result<std::string> entry_start(Bytes entry_bytes, const Entry& entry, std::size_t most);
+
 /// The header of an entry that holds the same in a zstd frame of `packed` bytes.
 std::vector<std::byte> zstd_entry_header(Bytes header, std::uint64_t packed,
                                          std::uint64_t unpacked);

@@ -90,4 +90,11 @@ std::optional<FileCode> find_standalone_fatbin(Bytes bytes);
 /// The variant is not recorded in the file's header, so it always is kPlain.
 std::optional<CudaArch> cubin_arch(const elf::File& file);
 
+/// "12.4": the CUDA toolkit whose compiler wrote the cubin that begins with these bytes; empty
+/// where they do not tell. How many of them are looked at: kToolkitStart.
+std::string cubin_toolkit(Bytes start);
+inline constexpr std::size_t kToolkitStart = 64U << 10;
+/// "12.4" of a text with "Cuda compilation tools, release 12.4"; empty where it has no such words.
+std::string toolkit_release(std::string_view text);
+
 }  // namespace flense::device

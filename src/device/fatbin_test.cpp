@@ -267,5 +267,30 @@ TEST(Standalone, AFatbinFileIsOneSection) {
   EXPECT_FALSE(find_standalone_fatbin(as_bytes(region(""))));
 }
 
+/// The start of a cubin as ptxas writes it.
+std::string cubin_start(std::uint8_t abi, std::uint32_t e_version, std::string_view rest) {
+  std::string out =
+      "\x7f"
+      "ELF"
+      "\x02\x01\x01\x33";
+  out.resize(64, '\0');
+  out[8] = static_cast<char>(abi);
+  put(out, 20, e_version);
+  return out.append(rest);
+}
+
+TEST(Cubin, TellsTheToolkitOfItsCompiler) {
+  const auto toolkit = [](const std::string& bytes) { return cubin_toolkit(as_bytes(bytes)); };
+  EXPECT_EQ(toolkit(cubin_start(7, 118, "")), "11.8");
+  EXPECT_EQ(toolkit(cubin_start(7, 124, "")), "12.4");
+  EXPECT_EQ(toolkit(cubin_start(8, 1, "Cuda compilation tools, release 13.0, V13.0.88")), "13.0");
+  EXPECT_EQ(toolkit(cubin_start(8, 1, "Cuda compilation tools, release 12.")), "");
+  EXPECT_EQ(toolkit(cubin_start(8, 1, "Cuda compilation tools, release ")), "");
+  for (const std::uint32_t other : {0U, 1U, 0xffffffffU})
+    EXPECT_EQ(toolkit(cubin_start(7, other, "")), "") << other;
+  EXPECT_EQ(toolkit(cubin_start(7, 124, "").substr(0, 63)), "");
+  EXPECT_EQ(toolkit(std::string(64, '\0')), "");
+}
+
 }  // namespace
 }  // namespace flense::device

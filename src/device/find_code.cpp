@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "base/format.h"
+#include "base/version_numbers.h"
 #include "device/fatbin.h"
 #include "device/scan.h"
 #include "device/wrappers.h"
@@ -94,6 +96,29 @@ std::optional<CudaArch> cubin_arch(const elf::File& file) {
   arch.number = abi >= 8 ? (flags >> 8) & 0xff : flags & 0xff;
   if (arch.number < 10) return std::nullopt;
   return arch;
+}
+
+std::string cubin_toolkit(Bytes start) {
+  constexpr std::size_t kAbiVersionOffset = 8, kVersionOffset = 20, kHeader = 64;
+  if (start.size() < kHeader || !elf::looks_like_elf(start)) return {};
+  // Before ABI version 8 e_version is the toolkit: 124 is CUDA 12.4. Since, .note.nv.tkinfo says
+  // it.
+  if (load_le<std::uint8_t>(start, kAbiVersionOffset) < 8) {
+    const auto version = load_le<std::uint32_t>(start, kVersionOffset);
+    constexpr std::uint32_t kLeast = 50, kMost = 200;
+    if (version < kLeast || version >= kMost) return {};
+    return fmt::format("{}.{}", version / 10, version % 10);
+  }
+  return toolkit_release(as_text(start.first(std::min(start.size(), kToolkitStart))));
+}
+
+std::string toolkit_release(std::string_view text) {
+  constexpr std::string_view kRelease = "Cuda compilation tools, release ";
+  const std::size_t at = text.find(kRelease);
+  if (at == std::string_view::npos) return {};
+  text = text.substr(at + kRelease.size(), 5);
+  text = text.substr(0, text.find_first_not_of("0123456789."));
+  return is_version(text) && !text.ends_with('.') ? std::string(text) : std::string();
 }
 
 }  // namespace flense::device

@@ -181,11 +181,12 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
   Gpu gpu;
   gpu.vendor = "nvidia";
   gpu.name = labels.text(kProduct);
-  bool sliced = false;
+  bool sliced = false, invalid = false;
   if (gpu.name.value) {
     // "A100-SXM4-40GB-MIG-1g.5gb" with MIG strategy "single"; "-SHARED" where GPUs are shared.
     const std::size_t mig = gpu.name.value->find("-MIG-");
     sliced = mig != std::string::npos;
+    invalid = gpu.name.value->ends_with("-MIG-INVALID");
     if (sliced) gpu.name.value->resize(mig);
     if (gpu.name.value->ends_with("-SHARED")) gpu.name.value->resize(gpu.name.value->size() - 7);
   }
@@ -212,9 +213,11 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
   if (!seen) return;
   if (count == 0) {
     out.gpu_count = Number::known(0, evidence);
-    return;
-  }
-  if (sliced) {
+    if (!invalid) return;
+    // The device plugin offers nothing, though the GPUs are there.
+    out.gpu_count.evidence += ", and " + labels.evidence(kProduct) + " ends in MIG-INVALID";
+    count = 1;
+  } else if (sliced) {
     // The label counts MIG devices, and nothing tells the number of GPUs.
     if (count) gpu.mig_instances = Number::known(*count, evidence + ", over all GPUs of the node");
     out.gpu_count = Number::unknown(evidence + " counts MIG devices");

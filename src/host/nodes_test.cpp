@@ -121,6 +121,17 @@ TEST(Kubernetes, MigDevicesAreNoGpus) {
   EXPECT_THAT(profiles[2].gpus[0].mig.value, Optional(false));
 }
 
+// Strategy single offers nothing where the GPUs are cut in different ways.
+TEST(Kubernetes, MigInvalidIsGpusThatNobodyCanAskFor) {
+  const auto profiles =
+      read(list({node("mixed-up", R"("nvidia.com/gpu.product": "A100-SXM4-40GB-MIG-INVALID",
+    "nvidia.com/gpu.count": "0", "nvidia.com/mig.strategy": "single")")}));
+  ASSERT_EQ(profiles[0].gpus.size(), 1u);
+  EXPECT_THAT(profiles[0].gpus[0].name.value, Optional(text("A100-SXM4-40GB")));
+  EXPECT_THAT(profiles[0].gpu_count.value, Optional(0u));
+  EXPECT_THAT(profiles[0].gpu_count.evidence, HasSubstr("MIG-INVALID"));
+}
+
 TEST(Kubernetes, AmdLabelsOfBothKinds) {
   const auto profiles = read(list(
       {node("new", R"("amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM",

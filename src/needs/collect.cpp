@@ -147,10 +147,10 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   const LibraryUsers users(seen);
   collect_code(seen, inventory, users, out);
   collect_links(seen, users, out);
-  collect_start(seen, out);
+  const std::vector<std::string> loaded = collect_start(seen, out);
   collect_capabilities(seen, inventory, out);
   collect_compilers(seen, inventory, out);
-  collect_system(seen, inventory, out);
+  collect_system(seen, inventory, loaded, out);
   return out;
 }
 

@@ -356,5 +356,42 @@ TEST_F(NeedsCollect, ConfigurationAlone) {
   EXPECT_EQ(config_needs(*alpine).libc, "musl");
 }
 
+TEST_F(NeedsCollect, TheCudaOfTritonsAssembler) {
+  const auto ptxas = [](const std::string& release) {
+    elf::testing::Builder builder = elf_builder({});
+    builder.add({.name = ".rodata",
+                 .flags = SHF_ALLOC,
+                 .address = 0x3000,
+                 .bytes = "Cuda compilation tools, release " + release + ", V" + release + ".99"});
+    return builder.build();
+  };
+  const std::string site = "usr/lib/python3/site-packages/";
+  const auto fill = [&](Tar& tar) {
+    tar.file(site + "triton-3.2.0.dist-info/METADATA", "Name: triton\nVersion: 3.2.0\n");
+    tar.file(site + "triton/backends/nvidia/bin/ptxas", ptxas("12.4"), 0755);
+    tar.file("usr/local/cuda/bin/ptxas", ptxas("12.8"), 0755);
+  };
+  Tar tar, named;
+  fill(tar);
+  const Needs needs = needs_of(tar);
+  ASSERT_THAT(needs.compilers, SizeIs(1));
+  EXPECT_EQ(needs.compilers[0].cuda, "12.4");
+  fill(named);
+  const Needs other = needs_of(
+      named,
+      Json::object().set("Env", Json::array().push("TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas")));
+  ASSERT_THAT(other.compilers, SizeIs(1));
+  EXPECT_EQ(other.compilers[0].cuda, "12.8");
+}
+
+// CuPy is a package; a program that links NVRTC is none.
+TEST_F(NeedsCollect, AProgramThatLinksNvrtc) {
+  Tar tar;
+  tar.file("app/app", elf_file({.needed = {"libnvrtc.so.12"}}), 0755);
+  const Needs needs = needs_of(tar, Json::object().set("Cmd", Json::array().push("/app/app")));
+  ASSERT_THAT(needs.compilers, SizeIs(1));
+  EXPECT_EQ(needs.compilers[0].name, "NVRTC");
+}
+
 }  // namespace
 }  // namespace flense::needs

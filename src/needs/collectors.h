@@ -21,10 +21,12 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users,
                    Needs& needs);  ///< missing libraries, too new files, RDMA
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
                           Needs& needs);
-void collect_start(const inventory::Survey& survey, Needs& needs);
+/// Returns what the image's command has loaded when it runs, the program first.
+std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& needs);
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
                        Needs& needs);
 void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,
-                    Needs& needs);  ///< libc, processor level
+                    const std::vector<std::string>& loaded,
+                    Needs& needs);  ///< libc, processor level, pages
 
 }  // namespace flense::needs

@@ -4,7 +4,9 @@
 #include <initializer_list>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "inventory/describe/build_needs.h"
+#include "inventory/names/file_names.h"
 #include "needs/collectors.h"
 #include "needs/run_user.h"
 
@@ -48,7 +50,7 @@ class CompilerCollector {
       lacks(!tools_.python_headers, "Python headers");
       lacks(!tools_.ptxas && !survey_.environment.contains("TRITON_PTXAS_PATH"), "ptxas");
       lacks(!may_cache({"TRITON_CACHE_DIR", "TRITON_HOME"}, at_home(".triton")), "writable cache");
-      return add("Triton", installed);
+      return add("Triton", installed, ptxas_cuda());
     }
     // torch/_inductor/runtime/cache_dir_utils.py: below the directory of temporary files.
     if (name == "torch" || name == "pytorch") {
@@ -80,6 +82,22 @@ class CompilerCollector {
  private:
   bool host() const { return !tools_.build.host_compiler.empty(); }
 
+  /// CUDA of the newest ptxas of Triton's own: one beside it is for the newest GPUs alone.
+  std::string ptxas_cuda() const {
+    if (const auto at = survey_.environment.find("TRITON_PTXAS_PATH");
+        at != survey_.environment.end()) {
+      const inventory::ElfFacts* elf = survey_.elf_at(resolve_link_text("", at->second));
+      return elf == nullptr ? std::string() : elf->toolkit;
+    }
+    std::string newest;
+    for (const inventory::SurveyFile& file : survey_.files)
+      if (file.elf != nullptr && base_name(file.path).starts_with("ptxas") &&
+          inventory::has_component(file.path, "triton") &&
+          compare_versions(file.elf->toolkit, newest) > 0)
+        newest = file.elf->toolkit;
+    return newest;
+  }
+
   std::string at_home(std::string_view below) const {
     return user_.home.empty() ? std::string(below) : fmt::format("{}/{}", user_.home, below);
   }
@@ -97,7 +115,7 @@ class CompilerCollector {
   }
 
   /// Takes what has been found missing; one row for each compiler.
-  void add(std::string name, const inventory::InstalledPackage& installed) {
+  void add(std::string name, const inventory::InstalledPackage& installed, std::string cuda = {}) {
     std::vector<std::string> missing = std::exchange(missing_, {});
     const bool known = std::ranges::any_of(
         needs_.compilers, [&](const RunTimeCompiler& one) { return one.name == name; });
@@ -106,7 +124,7 @@ class CompilerCollector {
     needs_.compilers.push_back(
         {std::move(name),
          fmt::format("{} package {} {}", package.type, package.name, package.version),
-         std::move(missing)});
+         std::move(missing), std::move(cuda)});
   }
 
   const inventory::Survey& survey_;
@@ -120,6 +138,12 @@ class CompilerCollector {
 
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
                        Needs& needs) {
+  // What the image starts hands over NVRTC's PTX without any package that says so.
+  if (const inventory::ElfFacts* program = survey.elf_at(needs.start.program))
+    for (const std::string& library : program->needed)
+      if (library.starts_with("libnvrtc.so."))
+        needs.compilers.push_back(
+            {"NVRTC", fmt::format("/{} needs {}", needs.start.program, library), {}});
   CompilerCollector collector(survey, inventory, needs);
   for (const inventory::InstalledPackage& installed : inventory.packages)
     if (installed.package.type == "pip" || installed.package.type == "conda")

@@ -48,6 +48,7 @@ void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {
 void each_field(text::FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
   see("name", compiler.name);
   see("evidence", compiler.evidence);
+  see("cuda", compiler.cuda);
   see("missing", compiler.missing);
 }
 
@@ -85,6 +86,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("missing_libraries", needs.missing_libraries);
   see("start", needs.start);
   see("too_new", needs.too_new);
+  see("small_pages", needs.small_pages);
   see("compilers", needs.compilers);
   see("capabilities", needs.capabilities);
   see("rdma", needs.rdma);

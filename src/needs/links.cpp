@@ -158,8 +158,10 @@ void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& surv
     // Opened for several GPUs and for profiling.
     if (opened.starts_with("libnccl.") || opened.starts_with("libcupti.")) continue;
     const std::size_t end = opened.find(".so");
-    if (!survey.has_library(fmt::format("{}.so*", opened.substr(0, end))))
-      missing.ask_opened(file, opened);
+    if (survey.has_library(fmt::format("{}.so*", opened.substr(0, end)))) continue;
+    // NVRTC opens its builtins by their full name, "….so.12.8", which only its own version tells.
+    const bool minor = opened.starts_with("libnvrtc-builtins.");
+    missing.ask_opened(file, fmt::format("{}{}", opened, minor ? ".*" : ""));
   }
 }
 
@@ -209,6 +211,24 @@ class OwnVersions {
   Own glibc_, glibcxx_, cxxabi_;
 };
 
+/// nvJitLink has one SONAME for a major, and its entry points carry the minor that brought them: an
+/// older one that the loader finds first has not all that libraries of CUDA ask for.
+void ask_linker(const inventory::Survey& survey, const inventory::SurveyFile& file,
+                const LibraryUsers& users, std::vector<TooNewFile>& out) {
+  const auto needed = std::ranges::find_if(
+      file.elf->needed, [](const std::string& one) { return one.starts_with("libnvJitLink.so"); });
+  if (needed == file.elf->needed.end() || out.size() >= kMostMissing) return;
+  const inventory::LinkFacts facts{file.path, {}, file.elf->rpath, file.elf->runpath, {}};
+  for (const std::string& path : inventory::library_candidates(facts, *needed, survey.paths)) {
+    const inventory::ElfFacts* found = survey.elf_at(path);
+    if (found == nullptr || found->machine != file.elf->machine) continue;
+    if (!found->toolkit.empty() && compare_versions(file.elf->toolkit, found->toolkit) > 0)
+      out.push_back({file.path, "nvJitLink " + file.elf->toolkit, "nvJitLink " + found->toolkit,
+                     *survey.resolve(path), !users.of(file).empty()});
+    return;
+  }
+}
+
 struct RdmaPart {
   std::string_view beginning, what;
 };
@@ -254,6 +274,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users, N
     if (variants[without_numbers(file.path)] > 1) continue;
     for (const std::string& needed : file.elf->needed) missing.ask_needed(file, needed);
     own.ask(file, users, needs.too_new);
+    ask_linker(survey, file, users, needs.too_new);
   }
 }
 

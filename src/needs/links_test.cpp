@@ -262,5 +262,32 @@ TEST_F(NeedsLinks, NvrtcUsersNeedHeaders) {
   EXPECT_THAT(missing(needs_of(full), "CuPy"), IsEmpty());
 }
 
+// The entry points of nvJitLink carry the minor that brought them; its SONAME is the major's.
+TEST_F(NeedsLinks, AnOlderLinkerOnTheLibraryPathComesFirst) {
+  const auto linker = [](const char* entry) {
+    return elf_file({.soname = "libnvJitLink.so.12", .own_versions = {entry}});
+  };
+  const auto fill = [&](Tar& tar, const std::string& runpath, const std::string& rpath) {
+    tar.file("opt/cuda-12.1/libnvJitLink.so.12", linker("__nvJitLinkComplete_12_1"));
+    tar.file("opt/wheel/libnvJitLink.so.12", linker("__nvJitLinkComplete_12_4"));
+    tar.file("opt/wheel/libcusparse.so.12", elf_file({.soname = "libcusparse.so.12",
+                                                      .needed = {"libnvJitLink.so.12"},
+                                                      .runpath = runpath,
+                                                      .versions = {"__nvJitLinkComplete_12_4"},
+                                                      .rpath = rpath}));
+    tar.file("opt/wheel/libtorch.so", elf_file({.needed = {"libcusparse.so.12"}}));
+  };
+  const Json path = Json::object().set("Env", Json::array().push("LD_LIBRARY_PATH=/opt/cuda-12.1"));
+  Tar first, own, whole;
+  fill(first, "$ORIGIN", "");
+  EXPECT_THAT(needs_of(first, path).too_new,
+              ElementsAre(TooNewFile{"opt/wheel/libcusparse.so.12", "nvJitLink 12.4",
+                                     "nvJitLink 12.1", "opt/cuda-12.1/libnvJitLink.so.12", true}));
+  fill(own, "", "$ORIGIN");
+  EXPECT_THAT(needs_of(own, path).too_new, IsEmpty()) << "RPATH comes before LD_LIBRARY_PATH";
+  fill(whole, "$ORIGIN", "");
+  EXPECT_THAT(needs_of(whole).too_new, IsEmpty());
+}
+
 }  // namespace
 }  // namespace flense::needs

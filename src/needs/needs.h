@@ -69,6 +69,7 @@ struct RunTimeCompiler {
   std::string name, evidence;
   std::vector<std::string> missing;  ///< "C compiler", "Python headers", "ptxas", "nvcc", "ninja",
                                      ///< "CUDA headers", "NVRTC", "writable cache"
+  std::string cuda = {};             ///< of the ptxas that it starts; empty: not told
   bool operator==(const RunTimeCompiler&) const = default;
 };
 
@@ -115,6 +116,9 @@ struct Needs {
   std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
   StartNeeds start;
   std::vector<TooNewFile> too_new;  ///< at most 200
+  /// For arm64, whose kernels have pages of 4, 16 or 64 KiB: files that the largest do not map,
+  /// with their own alignment as `bytes`; those that the image's start loads first. At most 200.
+  std::vector<Sighting> small_pages;
   std::vector<RunTimeCompiler> compilers;
   std::vector<CapabilityNeed> capabilities;
   std::vector<Sighting> rdma;     ///< verbs libraries and providers: "libmlx5", "libefa"

@@ -55,14 +55,17 @@ class Loader {
     open_ |= environment != survey.environment.end() && is_open_list(environment->second);
   }
 
-  void start(const std::string& path) {
+  std::vector<std::string> start(const std::string& path) {
     const ElfFacts* elf = survey_.elf_at(path);
-    if (elf == nullptr) return;
+    if (elf == nullptr) return {};
     if (!elf->interpreter.empty() && !survey_.exists(resolve_link_text("", elf->interpreter)))
       out_.missing.push_back({elf->interpreter, path, "PT_INTERP", {}});
     loaded_.push_back({path, elf, nullptr});
     for (std::size_t i = 0; i < loaded_.size() && i < kMostLoaded; ++i)
       for (const std::string& name : loaded_[i].elf->needed) load(name, loaded_[i]);
+    std::vector<std::string> out;
+    for (const Loaded& one : loaded_) out.push_back(one.path);
+    return out;
   }
 
  private:
@@ -145,14 +148,46 @@ class Loader {
   std::deque<Loaded> loaded_;
 };
 
+/// What the kernel is asked to start, the interpreter of a script included, and is not there.
+void ask_command(const inventory::Survey& survey, StartNeeds& out) {
+  const text::Json& container = survey.image.config["config"];
+  const text::Json& entry = container["Entrypoint"];
+  const text::Json& words = entry.items().empty() ? container["Cmd"] : entry;
+  if (words.items().empty()) return;
+  const std::string word(words.items()[0].text());
+  std::vector<std::string> places = {resolve_link_text(container["WorkingDir"].text(), word)};
+  if (word.find('/') == std::string::npos) {
+    places = inventory::program_path(survey.image);
+    for (std::string& place : places) place += "/" + word;
+  }
+  std::optional<std::string> file;
+  for (const std::string& place : places)
+    if (!file) file = survey.resolve(place);
+  if (word.empty() || file == std::nullopt) {
+    if (!word.empty()) out.missing.push_back({word, "the command", "execve", {}});
+    return;
+  }
+  const image::EntryRef ref = *survey.contents.tree().find(*file)->content;
+  const auto& scripts = survey.contents.scan(ref).scripts;
+  const auto script = scripts.find(ref.index);
+  if (script == scripts.end()) return;
+  // To the kernel the end of a line of Windows is a part of the name.
+  const std::string_view line = script->second;
+  const std::string name = inventory::parse_interpreter(line).path;
+  const bool carriage = line.find_first_of("\r") < line.find_first_of(" \t");
+  if (!name.empty() && (carriage || !survey.exists(name)))
+    out.missing.push_back({fmt::format("/{}{}", name, carriage ? "\r" : ""), *file, "execve", {}});
+}
+
 }  // namespace
 
-void collect_start(const inventory::Survey& survey, Needs& needs) {
+std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& needs) {
+  ask_command(survey, needs.start);
   const auto program = start_program(survey);
-  if (!program) return;
+  if (!program) return {};
   // A script may set search paths for what it starts, and may never start it.
   needs.start.program = *program;
-  Loader(survey, needs.start).start(*program);
+  return Loader(survey, needs.start).start(*program);
 }
 
 }  // namespace flense::needs

@@ -68,5 +68,31 @@ TEST_F(NeedsStart, ItsLoaderAndTheDriversLibraries) {
                                                   Sighting{"libnvidia-encode.so.1", "app/app", 0}));
 }
 
+// The kernel maps segments by its pages: those of arm64 may have 64 KiB.
+TEST_F(NeedsStart, FilesThatLargePagesDoNotMap) {
+  Tar tar;
+  tar.file("app/app", elf_file({.machine = EM_AARCH64}));
+  tar.file("app/aside.so", elf_file({.machine = EM_AARCH64}));
+  tar.file("app/other.so", elf_file({.machine = EM_X86_64}));
+  const Needs needs = needs_of(tar, Json::object().set("Cmd", Json::array().push("/app/app")));
+  EXPECT_THAT(needs.small_pages, ElementsAre(Sighting{"app/app", "loaded by the start", 0x1000},
+                                             Sighting{"app/aside.so", "", 0x1000}));
+}
+
+// execve(2): ENOENT for a file and for the interpreter that a script names.
+TEST_F(NeedsStart, ACommandThatIsNotThere) {
+  Tar none, script, whole, carriage;
+  EXPECT_THAT(start_of(none).missing,
+              ElementsAre(MissingLibrary{"/app/app", "the command", "execve", {}}));
+  script.file("app/app", "#!/bin/bash\n", 0755);
+  EXPECT_THAT(start_of(script).missing,
+              ElementsAre(MissingLibrary{"/bin/bash", "app/app", "execve", {}}));
+  whole.file("app/app", "#!/bin/bash\n", 0755).file("bin/bash", elf_file({}), 0755);
+  EXPECT_THAT(start_of(whole).missing, IsEmpty());
+  carriage.file("app/app", "#!/bin/bash\r\n", 0755).file("bin/bash", elf_file({}), 0755);
+  EXPECT_THAT(start_of(carriage).missing,
+              ElementsAre(MissingLibrary{"/bin/bash\r", "app/app", "execve", {}}));
+}
+
 }  // namespace
 }  // namespace flense::needs

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -38,7 +39,8 @@ std::string level_of(std::uint32_t isa) {
   return fmt::format("x86-64-v{}", level);
 }
 
-void add_cpu(const inventory::Survey& survey, Needs& needs) {
+void add_cpu(const inventory::Survey& survey, const std::vector<std::string>& loaded,
+             Needs& needs) {
   std::vector<std::string> paths;
   if (auto program = start_program(survey)) {
     if (const inventory::ElfFacts* elf = survey.elf_at(*program); !elf->interpreter.empty())
@@ -48,6 +50,7 @@ void add_cpu(const inventory::Survey& survey, Needs& needs) {
   for (const std::string& directory : survey.paths.system)
     for (const char* name : {"/ld-linux-x86-64.so.2", "/libc.so.6"})
       paths.push_back(directory + name);
+  paths.insert(paths.end(), loaded.begin(), loaded.end());
   std::uint32_t highest = 0;
   for (const std::string& path : paths) {
     const inventory::ElfFacts* elf = survey.elf_at(path);
@@ -55,6 +58,24 @@ void add_cpu(const inventory::Survey& survey, Needs& needs) {
     highest = elf->x86_isa & 0xf;
     needs.cpu = CpuNeed{level_of(highest), *survey.resolve(path)};
   }
+}
+
+/// ld.so: "ELF load command alignment not page-aligned".
+void add_pages(const inventory::Survey& survey, const std::vector<std::string>& loaded,
+               Needs& needs) {
+  constexpr std::uint64_t kLargest = 64U << 10;
+  constexpr std::size_t kMost = 200;
+  std::vector<needs::Sighting> others;
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (file.elf == nullptr || file.elf->machine != EM_AARCH64 || file.elf->page == 0 ||
+        file.elf->page >= kLargest || (file.elf->type != ET_DYN && file.elf->type != ET_EXEC))
+      continue;
+    const bool starts = std::ranges::find(loaded, file.path) != loaded.end();
+    (starts ? needs.small_pages : others)
+        .push_back({file.path, starts ? "loaded by the start" : "", file.elf->page});
+  }
+  std::ranges::move(others, std::back_inserter(needs.small_pages));
+  if (needs.small_pages.size() > kMost) needs.small_pages.resize(kMost);
 }
 
 /// As kernels name them; empty for GPUs, BPF and processors without NVIDIA's or AMD's drivers.
@@ -109,7 +130,7 @@ std::optional<std::string> start_program(const inventory::Survey& survey) {
 }
 
 void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,
-                    Needs& needs) {
+                    const std::vector<std::string>& loaded, Needs& needs) {
   bool glibc = survey.has_library("ld-linux*");
   if (inventory::uses_musl(survey.contents.tree())) {
     needs.libc = "musl";
@@ -119,7 +140,8 @@ void collect_system(const inventory::Survey& survey, const inventory::Inventory&
     needs.libc_version = glibc_version(survey);
     if (needs.libc_version.empty()) needs.libc_version = stated_version(inventory, "glibc");
   }
-  add_cpu(survey, needs);
+  add_cpu(survey, loaded, needs);
+  add_pages(survey, loaded, needs);
   needs.machines = processors_of(survey);
 }
 

@@ -1,6 +1,7 @@
 #include "compat/facts/code_service.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "base/format.h"
@@ -22,7 +23,13 @@ class Servicing {
         gpu_(gpu),
         use_cubins_(!is_on(question.image, "CUDA_FORCE_PTX_JIT")),
         use_ptx_(!is_on(question.image, "CUDA_DISABLE_PTX_JIT")),
-        cuda_(effective_cuda(question)) {}
+        cuda_(effective_cuda(question)) {
+    // Of the image's own CUDA driver-cuda speaks.
+    const auto major = [](const std::string& version) { return first_number(version).value_or(0); };
+    const auto& own = image_cuda(question);
+    if (cuda_ && cuda_->exact && own)
+      newest_major_ = std::max(major(cuda_->cuda), major(own->version));
+  }
 
   FileService of(const CudaFile& file) {
     FileService out{.file = file.file,
@@ -33,6 +40,11 @@ class Servicing {
     bool doubtful = false;
     for (const auto& [row, arch] : file.cubins) {
       if (!use_cubins_ || !device::cubin_runs_on(arch, gpu_)) continue;
+      // Of several variants the package takes the one that fits.
+      if (file.variants.empty() && first_number(row->version).value_or(0) > newest_major_) {
+        out.too_new = row;
+        continue;
+      }
       if (device::cubin_surely_runs_on(arch, gpu_)) out.how = Served::kCubin;
       doubtful = true;
       out.zstd = out.zstd || row->zstd != 0;
@@ -41,6 +53,7 @@ class Servicing {
     if (const inventory::ArchCount* ptx = use_ptx_ ? best_ptx(file) : nullptr) by_ptx(*ptx, out);
     if (doubtful && out.how != Served::kPtx) out.how = Served::kDoubtful;
     if (out.how == Served::kNone && file.unreadable) out.how = Served::kUnknown;
+    if (out.how == Served::kNone && out.too_new != nullptr) out.how = Served::kTooNew;
     return out;
   }
 
@@ -77,6 +90,7 @@ class Servicing {
   const knowledge::Architectures& tables_;
   CudaArch gpu_;
   bool use_cubins_, use_ptx_;
+  std::uint64_t newest_major_ = std::numeric_limits<std::uint64_t>::max();
   std::optional<DriverCuda> cuda_;
   std::map<std::string, Answer> known_;  // files are many, PTX versions few
 };
@@ -106,7 +120,15 @@ std::vector<FileService> code_services(const Question& question, CudaArch gpu) {
   Servicing service(question, gpu);
   std::vector<FileService> out;
   out.reserve(question.facts->cuda_code.size());
-  for (const CudaFile& file : question.facts->cuda_code) out.push_back(service.of(file));
+  std::map<std::string_view, std::size_t> names;
+  for (const CudaFile& file : question.facts->cuda_code) {
+    out.push_back(service.of(file));
+    ++names[base_name(file.file->path)];
+  }
+  for (FileService& one : out) {
+    one.name = base_name(one.file->path);
+    if (names[one.name] > 1) one.name = one.file->path;
+  }
   return out;
 }
 
@@ -146,7 +168,7 @@ std::string names_of(const std::vector<const FileService*>& part) {
   constexpr std::size_t kShown = 3;
   std::vector<std::string_view> names;
   for (const FileService* one : part)
-    if (names.size() < kShown) names.push_back(base_name(one->file->path));
+    if (names.size() < kShown) names.push_back(one->name);
   std::string out = fmt::format("{}", fmt::join(names, ", "));
   if (part.size() > kShown) out += fmt::format(" and {} more", part.size() - kShown);
   return out;

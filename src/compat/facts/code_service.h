@@ -17,18 +17,21 @@ enum class Served : std::uint8_t {
   kPtx,        ///< compiled by the driver at first use
   kUnknown,    ///< entries that could not be read, or PTX that may or may not compile
   kPtxTooNew,  ///< only PTX that the driver does not know: error 222
+  kTooNew,     ///< cubins of a newer major of CUDA than the driver's and the image's own
   kNone,       ///< error 209
 };
 
 struct FileService {
   const needs::CodeFile* file = nullptr;
+  std::string_view name = {};  ///< its own, and where others have that too its path
   Served how = Served::kNone;
   std::uint64_t bytes = 0;      ///< of device code
   bool core = false;            ///< without its code a framework does nothing on a GPU
   bool feature = false;         ///< linked for one feature that most programs never use
   std::uint64_t ptx_bytes = 0;  ///< kPtx: what is compiled
-  const inventory::ArchCount* ptx = nullptr;  ///< that the driver would take, if it needs any
-  std::string_view variants = {};             ///< CudaFile::variants
+  const inventory::ArchCount* too_new = nullptr;  ///< kTooNew: one of them
+  const inventory::ArchCount* ptx = nullptr;      ///< that the driver would take, if it needs any
+  std::string_view variants = {};                 ///< CudaFile::variants
   bool zstd = false;  ///< what serves is compressed with Zstandard, at least in part
 };
 

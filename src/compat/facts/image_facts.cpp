@@ -28,7 +28,8 @@ void consider(std::optional<ImageCuda>& best, ImageCuda candidate) {
   if (!is_version(candidate.version)) return;
   if (best) {
     const bool same = major_minor(best->version) == major_minor(candidate.version);
-    const bool better = same ? candidate.version.size() > best->version.size()
+    const bool better = same ? std::pair(candidate.exact, candidate.version.size()) >
+                                   std::pair(best->exact, best->version.size())
                              : compare_versions(candidate.version, best->version) > 0;
     if (!better) return;
   }
@@ -105,7 +106,12 @@ std::optional<ImageCuda> cuda_of_code(const std::vector<CudaFile>& code,
     if (row != nullptr)
       consider(newest,
                {row->first_cuda, false, fmt::format("{} of {}", entry.row->arch, file.file->path)});
-    const std::string& isa = entry.row->version;
+    const std::string& version = entry.row->version;
+    if (entry.row->kind == "cubin" && !version.empty())
+      consider(newest, {version, true,
+                        fmt::format("{} of {}, compiled by CUDA {}", entry.row->arch,
+                                    file.file->path, version)});
+    const std::string& isa = entry.row->kind == "ptx" ? version : std::string();
     const knowledge::PtxRow* ptx = isa.empty() ? nullptr : tables.ptx_of_isa(isa);
     if (ptx != nullptr)
       consider(newest, {ptx->cuda, false, fmt::format("PTX ISA {} of {}", isa, file.file->path)});

@@ -36,7 +36,7 @@ std::string content_of(const needs::CodeFile& file) {
   std::vector<std::string> words;
   for (const inventory::ArchCount& entry : file.entries)
     if (entry.vendor == "nvidia")
-      words.push_back(entry.version.empty()
+      words.push_back(entry.kind != "ptx" || entry.version.empty()
                           ? entry.arch
                           : fmt::format("{} (PTX {})", entry.arch, entry.version));
   constexpr std::size_t kShown = 12;
@@ -62,7 +62,7 @@ void add_evidence(const Part& part, const GpuKind& kind, Check& check) {
       {"host", fmt::format("{} ({})", gpu_text(*kind.gpu), kind.gpu->architecture.evidence)});
 }
 
-/// Files that fail for certain: nothing loadable, or PTX that the driver refuses.
+/// Files that fail for certain: nothing loadable, or code that the driver refuses.
 Check failing(const Question& question, const GpuKind& kind, const std::vector<FileService>& all,
               const Part& part) {
   const bool ptx = part.front()->how == Served::kPtxTooNew;
@@ -78,6 +78,15 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
     if (cuda) check.evidence.push_back({"host", cuda->statement});
     const knowledge::PtxRow* newest = question.tables.architectures.newest_ptx();
     if (newest != nullptr) check.source += "; " + newest->source;
+  } else if (part.front()->how == Served::kTooNew && cuda) {
+    const std::string& newer = part.front()->too_new->version;
+    check.message = fmt::format(
+        "{} {} compiled by CUDA {}, whose code a driver of CUDA {} does not load: {}",
+        share_of(all, part), part.size() == 1 ? "was" : "were", newer, cuda->cuda, names_of(part));
+    check.fix = fmt::format("take a build for CUDA {}, or update the driver to one of CUDA {}",
+                            cuda->cuda, newer);
+    check.source = "NVIDIA CUDA Compatibility guide: a driver runs what its own major compiled";
+    check.evidence.push_back({"host", cuda->statement});
   } else {
     check.message =
         fmt::format("{} {} no code that {} can load (error 209): {}", share_of(all, part),
@@ -156,14 +165,16 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
   }
   const std::vector<FileService> all = code_services(question, *kind.arch);
   if (all.empty()) return;
-  const Part fail = part_of(all, {Served::kNone, Served::kPtxTooNew});
+  static constexpr std::initializer_list<Served> kFailing = {Served::kNone, Served::kPtxTooNew,
+                                                             Served::kTooNew};
+  const Part fail = part_of(all, kFailing);
   const Part open = part_of(all, {Served::kUnknown});
   const Verdict weight = weight_of(all, fail);
   // What fails for the whole image comes first, then what is unknown, then what fails in part.
   if (weight == Verdict::kFail || (!fail.empty() && open.empty())) {
     // Missing code is another trouble than PTX that a newer driver would take.
     std::vector<Check> found;
-    for (const Served how : {Served::kNone, Served::kPtxTooNew}) {
+    for (const Served how : kFailing) {
       Part part = part_of(all, {how});
       if (part.empty()) continue;
       // The finding names first what makes it one.

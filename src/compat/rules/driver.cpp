@@ -66,6 +66,15 @@ Check without_driver(const Question& question, const std::vector<const host::Gpu
                  driver_unknown_fix(question.host));
 }
 
+/// "T4-2B", "A40-8A": a vGPU of series B or A, for virtual PCs and applications.
+bool is_vgpu_without_cuda(const host::Gpu& gpu) {
+  const std::string name = gpu.name.value.value_or("");
+  const std::string_view type = std::string_view(name).substr(name.rfind('-') + 1);
+  const std::size_t digits = std::min(type.find_first_not_of("0123456789"), type.size());
+  const std::string_view series = type.substr(digits);
+  return name.contains('-') && digits != 0 && (series == "A" || series == "B" || series == "B4");
+}
+
 std::string native_fix(const Question& question, const ImageCuda& wanted) {
   const knowledge::Drivers& drivers = question.tables.drivers;
   if (on_wsl(question.host) == Answer::kYes)
@@ -74,6 +83,11 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         "image built for an older CUDA",
         major_minor(wanted.version));
   const std::string minor = major_minor(wanted.version);
+  if (const auto own = driver_cuda(question); own && is_tegra(question.host))
+    return fmt::format(
+        "its driver comes with Jetson Linux: install a JetPack of CUDA {} or newer, or take an "
+        "image built for CUDA {} or older",
+        minor, own->cuda);
   const knowledge::ToolkitRow* row = drivers.toolkit(minor);
   if (row == nullptr)
     return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
@@ -235,6 +249,27 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                                {need_evidence(question), {"host", "GPUs: not told"}},
                                "name the GPU: --host h100@550.54.15"));
     if (!wsl) return;
+  }
+  if (!gpus.empty() && host.gpu_count.value == std::uint64_t{0}) {
+    checks.push_back({"driver-missing",
+                      Verdict::kFail,
+                      "the image needs CUDA, and none of the host's GPUs can be asked for",
+                      {need_evidence(question), {"host", "GPUs: " + host.gpu_count.evidence}},
+                      "give the node one layout of MIG (label nvidia.com/mig.config), or MIG "
+                      "strategy mixed",
+                      "NVIDIA k8s-device-plugin: MIG strategy single"});
+    return;
+  }
+  if (!gpus.empty() &&
+      std::ranges::all_of(gpus, [](const host::Gpu* gpu) { return is_vgpu_without_cuda(*gpu); })) {
+    checks.push_back({"driver-missing",
+                      Verdict::kFail,
+                      fmt::format("{} is a vGPU of series A or B, on which CUDA does not run",
+                                  gpu_text(*gpus.front())),
+                      {need_evidence(question), {"host", gpus.front()->name.evidence}},
+                      "take a vGPU of series Q or C, or the whole GPU",
+                      "NVIDIA vGPU software user guide: OpenCL and CUDA application support"});
+    return;
   }
   if (const auto driver = host_driver(host)) {
     checks.push_back({"driver-missing",

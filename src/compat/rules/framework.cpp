@@ -37,6 +37,7 @@ struct CpuOnly {
   std::string name, evidence, fix, source;
   bool aside = false;
   std::string own = {};  ///< folder of its device code, which it has and does not use
+  std::string_view effect = "computes on the processor only";
 };
 
 /// What is left of two distributions of one module; null where they hold different ones.
@@ -110,12 +111,15 @@ std::vector<CpuOnly> cpu_only_frameworks(const Question& question) {
            describe(*plugin) + ", and no plug-in of PJRT, which holds XLA's code for CUDA",
            fmt::format("install jax[{}]", cuda.substr(4)), "JAX installation guide"});
   const auto& torch = question.facts->torch;
+  const bool xpu = torch && knowledge::local_version(torch->version) == "xpu";
   // Wheels with CUDA depend on its runtime: with one of those, code was merely not found.
   if (torch && torch->variant.empty() && question.image.code.empty() &&
       question.facts->rocm_evidence.empty() &&
       !has_package_like(packages, {"nvidia-cuda-runtime", "nvidia-cublas"}))
     out.push_back({"torch " + torch->version, torch->evidence + ", and no device code in any file",
                    "install the wheel of a CUDA or ROCm variant", "device code of the image"});
+  if (xpu && !out.empty() && out.back().name.starts_with("torch "))
+    out.back().effect = "is built for Intel's GPUs";
   return out;
 }
 
@@ -215,7 +219,7 @@ void rule_framework_cpu_only(const Question& question, std::vector<Check>& check
       check.evidence.push_back({"image", "device code of other software: " + other->path});
     const bool mild = framework.aside || other != nullptr;
     check.verdict = mild ? Verdict::kWarn : Verdict::kFail;
-    check.message = fmt::format("{} computes on the processor only", framework.name);
+    check.message = fmt::format("{} {}", framework.name, framework.effect);
     check.evidence.push_back(
         {"host", fmt::format("{} GPUs that it will not use", question.host.gpus.size())});
     check.fix = framework.fix;

@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/path.h"
 #include "base/version_numbers.h"
+#include "compat/facts/code_service.h"
 #include "compat/facts/image_facts.h"
 #include "compat/facts/software.h"
 #include "compat/rules/rules.h"
@@ -130,10 +131,10 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
     check.source = "ld.so(8): RPATH, LD_LIBRARY_PATH, RUNPATH, ld.so.cache";
     checks.push_back(std::move(check));
   }
+  const std::string program =
+      start.program.empty() ? std::string() : ", which starts /" + start.program;
   report(nowhere, Verdict::kFail,
-         nowhere.empty() ? std::string()
-                         : fmt::format("install {} in the image, which starts /{}",
-                                       nowhere.size() == 1 ? "it" : "them", start.program),
+         fmt::format("install {} in the image{}", nowhere.size() == 1 ? "it" : "them", program),
          "ld.so(8), from the image's own command on", checks);
   return out;
 }
@@ -172,9 +173,35 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   checks.push_back(std::move(check));
 }
 
+namespace {
+
+/// A ptxas refuses GPUs that came after it: "Value 'sm_100' is not defined".
+void judge_ptxas(const Question& question, const RunTimeCompiler& compiler,
+                 std::vector<Check>& checks) {
+  for (const GpuKind& kind : gpu_kinds(question.host)) {
+    const auto& number = kind.gpu->architecture.value;
+    const auto* row = number ? question.tables.architectures.find(*number) : nullptr;
+    if (row == nullptr || row->first_cuda.empty() ||
+        version_at_least(compiler.cuda, row->first_cuda))
+      continue;
+    checks.push_back(
+        {"run-time-compiler",
+         Verdict::kWarn,
+         fmt::format("{} compiles with a ptxas of CUDA {}, which does not know {}: CUDA "
+                     "{} was the first that does",
+                     compiler.name, compiler.cuda, gpu_text(*kind.gpu), row->first_cuda),
+         {{"image", compiler.evidence}, {"host", kind.gpu->architecture.evidence}},
+         "install a newer one, or set TRITON_PTXAS_PATH to one of that CUDA",
+         row->source});
+  }
+}
+
+}  // namespace
+
 void rule_run_time_compiler(const Question& question, std::vector<Check>& checks) {
   std::vector<std::string> complete;
   for (const RunTimeCompiler& compiler : question.image.compilers) {
+    if (!compiler.cuda.empty()) judge_ptxas(question, compiler, checks);
     if (compiler.missing.empty()) {
       complete.push_back(compiler.name);
       continue;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/path.h"
 #include "base/version_numbers.h"
 #include "compat/facts/image_facts.h"
 #include "compat/facts/software.h"
@@ -156,11 +157,50 @@ bool judge_cudnn(const Question& question, std::vector<Check>& checks) {
   return true;
 }
 
+/// "2.6" of torch 2.6.0+cu124; empty for builds that are no release.
+std::string release_of(const InstalledPackage& installed) {
+  const std::string& version = installed.package.version;
+  const std::string number = version.substr(0, version.find('+'));
+  return is_version(number) ? major_minor(number) : std::string();
+}
+
+/// torchvision and torchaudio are linked against one release of torch, which their wheels pin: each
+/// torch 2.N has torchvision 0.(N+15), and the torchaudio of its own number up to 2.8.
+void judge_torch_family(const Packages& packages, std::vector<Check>& checks) {
+  const InstalledPackage* torch = find_package(packages, "torch");
+  if (torch == nullptr) return;
+  const std::string release = release_of(*torch);
+  if (!release.starts_with("2.")) return;
+  const std::uint64_t minor = first_number(release.substr(2)).value_or(0);
+  constexpr std::uint64_t kLastTied = 8, kFirstVision = 15;
+  for (const auto& [name, wanted] :
+       {std::pair("torchvision", fmt::format("0.{}", minor + kFirstVision)),
+        std::pair("torchaudio", minor <= kLastTied ? release : std::string())}) {
+    const InstalledPackage* installed = find_package(packages, name);
+    if (installed == nullptr || wanted.empty() || installed->package.type != torch->package.type ||
+        parent_path(parent_path(installed->path)) != parent_path(parent_path(torch->path)))
+      continue;
+    const std::string there = release_of(*installed);
+    if (there.empty() || there == wanted) continue;
+    Check check =
+        mixed(fmt::format("{} {} is not the one of torch {}, which is {}: importing it "
+                          "fails (undefined symbol, or no operator torchvision::nms)",
+                          name, installed->package.version, torch->package.version, wanted),
+              fmt::format("install {} {}", name, wanted));
+    check.verdict = Verdict::kFail;
+    check.evidence = {{"image", describe(*torch)}, {"image", describe(*installed)}};
+    check.source =
+        "README of pytorch/vision and installation guide of torchaudio: tables of versions";
+    checks.push_back(std::move(check));
+  }
+}
+
 }  // namespace
 
 void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   if (!question.image.contents)
     return;  // one variable of the configuration cannot contradict itself
+  judge_torch_family(question.facts->packages, checks);
   const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
   bool found = judge_wheels(question, cuda, checks);
   found = judge_cuda(question, cuda, checks) || found;

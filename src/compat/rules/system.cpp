@@ -229,29 +229,64 @@ void judge_too_new(const Question& question, std::vector<Check>& checks) {
     return std::ranges::find(image.code, file.path, &needs::CodeFile::path) != image.code.end() ||
            question.tables.frameworks.is_core_library(file.path);
   };
-  std::vector<const TooNewFile*> vital, others;
+  std::vector<const TooNewFile*> vital, others, linkers;
   for (const TooNewFile& file : image.too_new)
-    (file.needed || computes(file) ? vital : others).push_back(&file);
+    (file.version.starts_with("nvJitLink ") ? linkers
+     : file.needed || computes(file)        ? vital
+                                            : others)
+        .push_back(&file);
+  const bool linked = std::ranges::any_of(linkers, [](const auto* file) { return file->needed; });
   for (const auto& [files, verdict] :
-       {std::pair(&vital, Verdict::kFail), std::pair(&others, Verdict::kWarn)}) {
+       {std::pair(&vital, Verdict::kFail), std::pair(&others, Verdict::kWarn),
+        std::pair(&linkers, linked ? Verdict::kFail : Verdict::kWarn)}) {
     if (files->empty()) continue;
     const TooNewFile& first = *files->front();
     Check check;
-    check.id = "libc";
+    const bool libc = !first.version.starts_with("nvJitLink ");
+    check.id = libc ? "libc" : "library-missing";
     check.verdict = verdict;
     check.message = fmt::format(
-        "{}{} cannot be loaded: {} is not in the image, whose newest is {}", base_name(first.path),
-        files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1), first.version,
-        first.there);
+        "{}{} cannot be loaded: {}", base_name(first.path),
+        files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1),
+        libc ? fmt::format("{} is not in the image, whose newest is {}", first.version, first.there)
+             : fmt::format("it asks for {}, and the loader finds {} first", first.version,
+                           first.there));
     constexpr std::size_t kShown = 4;
     for (const TooNewFile* file : *files)
       if (check.evidence.size() < kShown)
         check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
                                                        file->version, file->library, file->there)});
-    check.fix = "use an image of a newer distribution, or a build for the one that it has";
-    check.source = "version tables of the image's files";
+    check.fix = libc ? "use an image of a newer distribution, or a build for the one that it has"
+                     : fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
+    check.source =
+        libc ? "version tables of the image's files" : "symbol tables of the image's files";
     checks.push_back(std::move(check));
   }
+}
+
+/// Kernels of 64 KiB pages say so in their name: "6.8.0-1010-nvidia-64k", "5.14.0-…aarch64+64k".
+void judge_pages(const Question& question, std::vector<Check>& checks) {
+  const std::vector<needs::Sighting>& files = question.image.small_pages;
+  const host::System& system = question.host.system;
+  if (files.empty() || !system.kernel.value || !system.kernel.value->contains("64k") ||
+      system.architecture.value != "aarch64")
+    return;
+  const needs::Sighting& first = files.front();
+  Check check;
+  check.id = "kernel-distance";
+  check.verdict = first.what.empty() ? Verdict::kWarn : Verdict::kFail;
+  check.message = fmt::format(
+      "{}{} cannot be loaded: its segments lie on boundaries of {} bytes, and the host's kernel "
+      "has "
+      "pages of 64 KiB",
+      base_name(first.path), files.size() == 1 ? "" : fmt::format(" and {} more", files.size() - 1),
+      first.bytes);
+  check.evidence = {{"image", fmt::format("/{}{}", first.path,
+                                          first.what.empty() ? "" : ", which the start loads")},
+                    {"host", system.kernel.evidence}};
+  check.fix = "link with -z max-page-size=65536, or boot the kernel with pages of 4 KiB";
+  check.source = "ld.so: ELF load command alignment not page-aligned";
+  checks.push_back(std::move(check));
 }
 
 }  // namespace
@@ -351,6 +386,7 @@ void rule_cpu_level(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_kernel_distance(const Question& question, std::vector<Check>& checks) {
+  judge_pages(question, checks);
   const Libc& libc = question.facts->libc;
   if (libc.kind != "glibc" || libc.version.empty()) return;
   for (const knowledge::LibcFloorRow& row : question.tables.glibc.floors) {

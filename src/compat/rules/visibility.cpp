@@ -112,27 +112,63 @@ Trouble devices_trouble(const Question& question) {
   return {};
 }
 
-/// Nothing on a probed machine would bring GPUs into Docker's containers.
-bool docker_brings_nothing(const Question& question) {
-  if (question.launcher != Launcher::kDocker && question.launcher != Launcher::kDockerCdi)
+/// Nothing on a probed machine would bring GPUs into the containers of Docker or Podman.
+bool engine_brings_nothing(const Question& question) {
+  const bool podman = question.launcher == Launcher::kPodman;
+  if (!podman && question.launcher != Launcher::kDocker &&
+      question.launcher != Launcher::kDockerCdi)
     return false;
   const host::Profile& host = question.host;
-  const auto docker = std::ranges::find(host.engines, "docker", &host::Engine::name);
-  return docker != host.engines.end() && docker->nvidia_runtime.value == false &&
+  const auto engine =
+      std::ranges::find(host.engines, podman ? "podman" : "docker", &host::Engine::name);
+  return engine != host.engines.end() && engine->nvidia_runtime.value == false &&
          host.cdi_specs.value && host.cdi_specs.value->empty() &&
          host.nvidia.toolkit.value == false;
 }
 
+/// GPUs on which nobody can make a context: closed by their mode, or in MIG mode without instances.
+void judge_closed(const Question& question, std::vector<Check>& checks) {
+  const auto gpus = nvidia_gpus(question.host);
+  const auto prohibited = [](const host::Gpu* gpu) {
+    return gpu->compute_mode.value == "Prohibited";
+  };
+  const auto empty = [](const host::Gpu* gpu) {
+    return gpu->mig.value == true && gpu->mig_instances.value == std::uint64_t{0};
+  };
+  if (gpus.empty() || !std::ranges::all_of(gpus, [&](const host::Gpu* gpu) {
+        return prohibited(gpu) || empty(gpu);
+      }))
+    return;
+  const host::Gpu& gpu = *gpus.front();
+  const bool mode = prohibited(&gpu);
+  checks.push_back(
+      {"visible-devices",
+       Verdict::kFail,
+       mode ? fmt::format("the compute mode of {} is Prohibited: no program gets a context (error "
+                          "46)",
+                          gpu_text(gpu))
+            : fmt::format("{} is in MIG mode and has no instance: CUDA sees no device (error 100)",
+                          gpu_text(gpu)),
+       {{"host", mode ? gpu.compute_mode.evidence : gpu.mig_instances.evidence}},
+       mode ? "nvidia-smi -c DEFAULT" : "make an instance (nvidia-smi mig -cgi 0 -C), or leave MIG",
+       mode ? "CUDA C++ Programming Guide, compute modes" : "NVIDIA MIG user guide"});
+}
+
 void judge_injection(const Question& question, std::vector<Check>& checks) {
-  if (docker_brings_nothing(question)) {
-    checks.push_back({"visible-devices",
-                      Verdict::kFail,
-                      "nothing on the host brings its GPUs into Docker's containers: docker run "
-                      "--gpus fails (could not select device driver)",
-                      {{"host", question.host.nvidia.toolkit.evidence},
-                       {"host", question.host.cdi_specs.evidence + ": no specification"}},
-                      "install nvidia-container-toolkit, or flense cdi install --engine docker",
-                      kDevicesSource});
+  if (engine_brings_nothing(question)) {
+    const bool podman = question.launcher == Launcher::kPodman;
+    checks.push_back(
+        {"visible-devices",
+         Verdict::kFail,
+         podman ? "nothing on the host brings its GPUs into Podman's containers: "
+                  "podman run --device fails (unresolvable CDI devices)"
+                : "nothing on the host brings its GPUs into Docker's containers: docker "
+                  "run --gpus fails (could not select device driver)",
+         {{"host", question.host.nvidia.toolkit.evidence},
+          {"host", question.host.cdi_specs.evidence + ": no specification"}},
+         fmt::format("install nvidia-container-toolkit, or flense cdi install --engine {}",
+                     podman ? "podman" : "docker"),
+         kDevicesSource});
     return;
   }
   if (!traits_on(question.launcher, question.host).honours_visible_devices) return;
@@ -290,6 +326,7 @@ void rule_visible_devices(const Question& question, std::vector<Check>& checks) 
   if (!concerns_nvidia(question) || needs_cuda(question) != Answer::kYes) return;
   judge_variable(question, "CUDA_VISIBLE_DEVICES", "error 100", gpu_count(question.host),
                  "CUDA C++ Programming Guide, environment variables", checks);
+  judge_closed(question, checks);
   judge_injection(question, checks);
 }
 

@@ -6,9 +6,11 @@
 #include <tuple>
 
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "device/amd_bundle.h"
 #include "device/amd_code.h"
 #include "device/amd_target.h"
+#include "device/entry_content.h"
 #include "device/fatbin.h"
 #include "elf/edit.h"
 #include "elf/file.h"
@@ -76,6 +78,32 @@ std::string libc_release(const elf::File& file, const std::string& name) {
   return std::string(rest);
 }
 
+/// Of a ptxas its release; of nvJitLink and what links it the newest of its entry points, which
+/// carry their version: "__nvJitLinkComplete_12_4".
+std::string toolkit_named(const elf::File& file, const std::string& name,
+                          const std::vector<std::string>& needed) {
+  constexpr std::string_view kLinker = "libnvJitLink.so", kEntry = "__nvJitLink";
+  const auto text = [&](const char* section_name) {
+    const elf::Section* section = file.find_section(section_name);
+    return section == nullptr ? std::string_view() : as_text(file.section_bytes(*section));
+  };
+  if (base_name(name).starts_with("ptxas")) return device::toolkit_release(text(".rodata"));
+  const auto links = [&](std::string_view one) { return one.starts_with(kLinker); };
+  if (!links(base_name(name)) && std::ranges::none_of(needed, links)) return {};
+  std::string newest;
+  const std::string_view names = text(".dynstr");
+  for (std::size_t at = names.find(kEntry); at != std::string_view::npos;
+       at = names.find(kEntry, at + 1)) {
+    std::string version(names.substr(at, names.find('\0', at) - at));
+    std::ranges::replace(version, '_', '.');
+    version.erase(0, version.find_last_not_of("0123456789.") + 1);
+    if (!version.starts_with('.')) continue;
+    version.erase(0, 1);
+    if (is_version(version) && compare_versions(version, newest) > 0) newest = std::move(version);
+  }
+  return newest;
+}
+
 /// nvcc writes a cubin for each source file, also for one without kernels.
 bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& entry) {
   constexpr std::uint64_t kMost = 16u << 10;
@@ -90,6 +118,18 @@ bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& e
   });
 }
 
+/// Of so many cubins of a file the toolkit is asked: one compiler wrote most of them.
+constexpr int kMostAsked = 16;
+
+std::string toolkit_of(Bytes bytes, const device::Region& region, const device::Entry& entry,
+                       int& asked) {
+  if (entry.kind != device::EntryKind::kCubin || asked++ >= kMostAsked) return {};
+  const Result<std::string> start = device::entry_start(
+      bytes.subspan(region.offset + entry.offset, static_cast<std::size_t>(entry.size())), entry,
+      device::kToolkitStart);
+  return start ? device::cubin_toolkit(as_bytes(*start)) : std::string();
+}
+
 std::string arch_name(device::EntryKind kind, device::CudaArch arch) {
   return device::to_string(arch, kind == device::EntryKind::kPtx ? "compute" : "sm");
 }
@@ -98,6 +138,7 @@ void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
   using Key = std::tuple<device::EntryKind, device::CudaArch>;
   std::map<Key, ArchCount> counts;
   std::map<Key, std::pair<std::uint16_t, std::uint16_t>> newest;
+  int asked = 0;
   for (const device::SectionCode& section : code.sections) {
     facts.device_bytes += section.size;
     facts.regions += section.regions.size();
@@ -110,6 +151,8 @@ void add_code(Bytes bytes, ElfFacts& facts, const device::FileCode& code) {
         if (is_hollow(bytes, region, entry)) ++count.hollow;
         auto& version = newest[{entry.kind, entry.arch}];
         version = std::max(version, std::pair(entry.version_major, entry.version_minor));
+        std::string toolkit = toolkit_of(bytes, region, entry, asked);
+        if (compare_versions(toolkit, count.version) > 0) count.version = std::move(toolkit);
       }
     }
   }
@@ -169,14 +212,9 @@ void add_cubin(const elf::File& file, ElfFacts& facts) {
   if (!arch) return;
   facts.regions = 1;
   facts.device_bytes = file.bytes().size();
-  facts.code.push_back({"nvidia",
-                        std::string(device::to_string(device::EntryKind::kCubin)),
-                        arch_name(device::EntryKind::kCubin, *arch),
-                        1,
-                        facts.device_bytes,
-                        {},
-                        0,
-                        0});
+  facts.code.push_back({"nvidia", std::string(device::to_string(device::EntryKind::kCubin)),
+                        arch_name(device::EntryKind::kCubin, *arch), 1, facts.device_bytes,
+                        device::cubin_toolkit(file.bytes()), 0, 0});
 }
 
 /// NVIDIA writes one line of JSON into the note; the toolkit's reader takes its keys in any case.
@@ -292,6 +330,10 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     for (const std::string& version : file->version_definitions())
       for (Newest* newest : {&own_glibcxx, &own_cxxabi}) newest->see(version);
   facts.x86_isa = elf::x86_isa_needed(*file);
+  for (const elf::Segment& segment : file->segments())
+    if (segment.type == PT_LOAD && (facts.page == 0 || segment.alignment < facts.page))
+      facts.page = segment.alignment;
+  facts.toolkit = toolkit_named(*file, name, facts.needed);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);
   facts.debug_bytes = strippable.debug;

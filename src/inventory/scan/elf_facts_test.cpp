@@ -163,6 +163,7 @@ TEST(ElfFacts, CountsDeviceCodeByKindAndArchitecture) {
   EXPECT_EQ(facts->code, expected);
   EXPECT_EQ(facts->regions, 3U);
   EXPECT_EQ(facts->x86_isa, 7U);
+  EXPECT_EQ(facts->page, 0x1000U);
   EXPECT_EQ(facts->forward, (ForwardNote{"12.9", {535, 550}, {1, 2}}));
 }
 

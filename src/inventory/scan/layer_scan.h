@@ -26,7 +26,8 @@ struct ArchCount {
   std::uint64_t count = 0;
   /// Stored, headers included; of a compressed AMD bundle the entry's share.
   std::uint64_t bytes = 0;
-  /// PTX: the newest ISA version among them, "8.4"; else empty.
+  /// The newest among them: of PTX the ISA version, "8.4"; of cubins the CUDA toolkit, where they
+  /// tell; else empty.
   std::string version;
   std::uint64_t zstd = 0;  ///< compressed with Zstandard, which drivers know from CUDA 12.4 on
   /// Cubins with nothing in them to load, neither code nor data: no GPU misses them.
@@ -90,6 +91,8 @@ struct ElfFacts {
   std::uint64_t device_bytes = 0;  ///< of the sections that hold them
   std::vector<ArchCount> code;     ///< sorted by kind and architecture; AMD last
   std::uint32_t x86_isa = 0;       ///< levels that the file needs (elf/notes.h); 0: not stated
+  std::uint64_t page = 0;          ///< least alignment of its load segments
+  std::string toolkit;  ///< CUDA of a ptxas, of nvJitLink, and which nvJitLink is asked for
   std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
   std::string unreadable;             ///< why device code could not be read, though ELF
