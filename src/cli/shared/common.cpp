@@ -30,8 +30,7 @@ Result<void> check_transport(const std::string& target) {
   const std::string_view word = std::string_view(target).substr(0, colon);
   if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != std::string_view::npos) return {};
   std::vector<std::string_view> known;
-  for (const image::TransportForm& form : image::transport_forms())
-    if (form.is_read) known.push_back(form.word());
+  for (const image::TransportForm& form : image::transport_forms()) known.push_back(form.word());
   if (std::ranges::find(known, word) != known.end()) return {};
   std::error_code ignored;
   if (std::filesystem::exists(target, ignored)) return {};

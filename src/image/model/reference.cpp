@@ -12,16 +12,16 @@ namespace flense::image {
 namespace {
 
 constexpr auto kForms = std::to_array<TransportForm>({
-    {"oci:", Transport::kOci, true, false},
-    {"oci-archive:", Transport::kOciArchive, true, false},
-    {"docker-archive:", Transport::kDockerArchive, true, false},
-    {"docker://", Transport::kRegistry, true, true},
-    {"docker-daemon:", Transport::kDockerDaemon, true, true},
-    {"containers-storage:", Transport::kContainersStorage, true, true},
-    {"podman:", Transport::kContainersStorage, true, true},
-    {"dir:", Transport::kDirectory, true, false},
-    {"squashfs:", Transport::kSquashfs, false, false},
-    {"sif:", Transport::kSif, false, false},
+    {"oci:", Transport::kOci, false},
+    {"oci-archive:", Transport::kOciArchive, false},
+    {"docker-archive:", Transport::kDockerArchive, false},
+    {"docker://", Transport::kRegistry, true},
+    {"docker-daemon:", Transport::kDockerDaemon, true},
+    {"containers-storage:", Transport::kContainersStorage, true},
+    {"podman:", Transport::kContainersStorage, true},
+    {"dir:", Transport::kDirectory, false},
+    {"squashfs:", Transport::kSquashfs, false},
+    {"sif:", Transport::kSif, false},
 });
 
 bool exists(std::string_view path) {
@@ -76,7 +76,7 @@ const TransportForm* transport_form_of(std::string_view text) {
 
 Target parse_target(std::string_view text) {
   if (text == "-") return {Transport::kStdin, {}, {}};
-  if (const TransportForm* form = transport_form_of(text); form != nullptr && form->is_read) {
+  if (const TransportForm* form = transport_form_of(text); form != nullptr) {
     const std::string_view rest = text.substr(form->prefix.size());
     switch (form->transport) {
       case Transport::kRegistry:

@@ -18,7 +18,7 @@ enum class Transport {
   kRegistry,
   kDockerDaemon,
   kContainersStorage,
-  kSquashfs,  ///< this and the next one name outputs alone: inputs tell by their content
+  kSquashfs,
   kSif
 };
 
@@ -26,7 +26,6 @@ enum class Transport {
 struct TransportForm {
   std::string_view prefix;  ///< "oci:", "docker://"
   Transport transport;
-  bool is_read;    ///< a TARGET may begin so
   bool is_engine;  ///< or a registry: images are pushed there; the others are files and directories
   std::string_view word() const { return prefix.substr(0, prefix.find(':')); }
 };

@@ -250,9 +250,12 @@ Result<std::unique_ptr<const Image>> open_image(const std::string& text,
       image->name = text;
       return image;
     }
-    case Transport::kNone:
     case Transport::kSquashfs:
+      return expect_form(open_path(target.path, "", options), {Form::kSquashfs}, target.path,
+                         "a squashfs file");
     case Transport::kSif:
+      return expect_form(open_path(target.path, "", options), {Form::kSif}, target.path, "a SIF");
+    case Transport::kNone:
       break;
   }
   std::error_code ignored;
