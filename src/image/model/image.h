@@ -68,6 +68,8 @@ class Image {
   text::Json config;  ///< parsed; null for directories
   text::Json manifest_annotations;
   std::vector<Layer> layers;
+  /// What its documents say differently of one thing: which one counts is up to who reads it.
+  std::vector<std::string> contradictions;
   std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
 
   /// Raw (compressed) bytes of layer `index`; a mapped file gives a Source whose direct() is set.

@@ -134,11 +134,18 @@ Result<std::unique_ptr<StoredImage>> open_tree(std::shared_ptr<const FileTree> t
   if (!image) return image;
   (*image)->form = Form::kDockerArchive;
   TRY(const auto entries, parse_docker_manifest(*docker, tree->name() + ": manifest.json"));
+  const auto is_layer = [](const std::string& path, const Layer& layer) {
+    return !path.starts_with("blobs/") || digest_of_name(path) == layer.blob.digest ||
+           digest_of_name(path) == layer.diff_id;
+  };
+  bool same = entries.empty();
   for (const DockerEntry& entry : entries) {
-    if (digest_of_name(entry.config) == (*image)->config_digest && !entry.tags.empty()) {
-      (*image)->tags = entry.tags;
-    }
+    if (digest_of_name(entry.config) != (*image)->config_digest) continue;
+    if (!entry.tags.empty()) (*image)->tags = entry.tags;
+    same |= std::ranges::equal(entry.layers, (*image)->layers, is_layer);
   }
+  if (!same)
+    (*image)->contradictions.push_back("manifest.json names another image than index.json");
   return image;
 }
 

@@ -257,6 +257,10 @@ Result<std::unique_ptr<StoredImage>> open_oci(std::shared_ptr<const FileTree> tr
   TRY(Candidate chosen, choose(*tree, reference, options, notices));
   TRY(auto image, build(std::move(tree), std::move(*chosen.text), chosen.ref.descriptor.digest));
   image->notices.insert(image->notices.begin(), notices.begin(), notices.end());
+  const Platform& indexed = chosen.ref.platform;
+  if (indexed.os != image->platform.os || indexed.architecture != image->platform.architecture)
+    image->contradictions.push_back(fmt::format("the index says {}, the configuration {}",
+                                                indexed.text(), image->platform.text()));
   const std::string& full = chosen.ref.image_name;
   const std::string& name = chosen.ref.ref_name;
   // Where the one is only the other spelt out, the shorter gives both again when it is written.
