@@ -43,18 +43,34 @@ class ConfigurationComparison {
   Findings& findings_;
 };
 
+/// Where layers are others, so is the list, but it tells nothing new.
+void known_history(const Json& before, const Json& after, Findings& findings) {
+  for (const Json& one : after.items()) {
+    const std::string_view text = one["created_by"].text();
+    const bool known = std::ranges::any_of(
+        before.items(), [&](const Json& was) { return was["created_by"].text() == text; });
+    if (!known && !text.empty() && !text.starts_with("flense slim"))
+      findings.differ({"", "configuration", "history", "what was there", std::string(text)});
+  }
+}
+
 }  // namespace
 
 void compare_configuration(const image::Image& before, const image::Image& after,
                            const CodeRule& rule, bool layers_kept, Findings& findings) {
+  for (const std::string& one : after.contradictions)
+    if (std::ranges::find(before.contradictions, one) == before.contradictions.end())
+      findings.differ({"", "documents", "", "the same of one thing", one});
   if (before.config.is_null() || after.config.is_null()) return;
   ConfigurationComparison compare(findings);
   const auto outer = [&](const Json& config) {
     Json out = without(config, {"config", "rootfs"});
+    out.set("rootfs", without(config["rootfs"], {"diff_ids"}));
     if (!layers_kept) out.erase("history");
     return out;
   };
   compare.members("", outer(before.config), outer(after.config));
+  if (!layers_kept) known_history(before.config["history"], after.config["history"], findings);
   compare.members("config.", without(before.config["config"], {"Labels"}),
                   without(after.config["config"], {"Labels"}));
   compare.members("config.Labels.", others_labels(before.config["config"]["Labels"]),

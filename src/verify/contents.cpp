@@ -4,12 +4,14 @@
 #include <unordered_map>
 
 #include "base/parallel.h"
+#include "base/path.h"
 #include "device/amd_target.h"
 #include "device/fatbin.h"
 #include "text/json.h"
 #include "verify/elf_compare.h"
 #include "verify/file_lists.h"
 #include "verify/members.h"
+#include "verify/reasons.h"
 
 namespace flense::verify {
 
@@ -110,6 +112,9 @@ class ContentComparison {
       case Kind::kGoneCode:
         gone_code(pair.path, before);
         return {};
+      case Kind::kNeeds:
+        needs(pair.path, before);
+        return {};
       case Kind::kMarker:
         break;
     }
@@ -117,12 +122,31 @@ class ContentComparison {
   }
 
   Result<void> edited(const ContentPair& pair, Bytes before) {
+    if (is_self_checked(pair.path)) {
+      findings_.differ({pair.path, "content", "", "as it was: it checks its own bytes", "another"});
+      return {};
+    }
     if (elf::looks_like_elf(before))
       return compare_elf(before, content_after(*pair.after), pair.path, rule_, scratch_, findings_);
     findings_.differ({pair.path, "content", "",
                       fmt::format("sha256:{}", before_.member(*pair.before).sha256()),
                       fmt::format("sha256:{}", after_.member(*pair.after).sha256())});
     return {};
+  }
+
+  /// OpenSSL's module has its digest in a file of settings, others in one beside them.
+  bool is_self_checked(const std::string& path) const {
+    const std::string folder(parent_path(path));
+    const auto leads_here = [&](std::string_view name) {
+      return before_.tree->resolve(fmt::format("{}/{}", folder, name)) == path;
+    };
+    return base_name(path) == "fips.so" ||
+           std::ranges::any_of(before_.tree->list(folder), [&](std::string_view one) {
+             if (one.starts_with('.') && one.ends_with(".hmac"))
+               return leads_here(one.substr(1, one.size() - 6));
+             return one.ends_with(".chk") &&
+                    leads_here(fmt::format("{}.so", one.substr(0, one.size() - 4)));
+           });
   }
 
   void list(const ContentPair& pair, std::string_view before, std::string_view after) {
@@ -135,7 +159,8 @@ class ContentComparison {
       if (!found->second) return ListedFile{true, {}};
       return ListedFile{false, content_after(*found->second)};
     };
-    const auto wrong = compare_list(*list_kind(pair.path), pair.path, before, after, fate);
+    const auto wrong =
+        compare_list(*list_kind(pair.path, before_.is_wheel()), pair.path, before, after, fate);
     if (wrong)
       findings_.differ({pair.path, "list of files", wrong->where, wrong->expected, wrong->found});
     else
@@ -156,9 +181,10 @@ class ContentComparison {
                 return wrong(device::to_string(gpu) + " can load it");
       return;
     }
+    if (is_named_for_others(path, rule_.targets)) return;
     const auto file = elf::looks_like_elf(bytes) ? elf::File::parse(bytes, path)
                                                  : Result<elf::File>(bad_input("no ELF file"));
-    if (!file) return;
+    if (!file) return wrong("it is no device code, and its name is of no GPU");
     if (const auto arch = device::cubin_arch(*file)) {
       for (const device::CudaArch gpu : rule_.targets.cuda)
         if (can_load_cubin(*arch, gpu)) return wrong(device::to_string(gpu) + " can load it");
@@ -166,7 +192,22 @@ class ContentComparison {
       for (const std::string& gpu : rule_.targets.amd)
         if (can_load_amd(target->substr(0, target->find(':')), gpu))
           return wrong(gpu + " can load it");
+    } else {
+      wrong("it is no device code, and its name is of no GPU");
     }
+  }
+
+  /// What a file that stays needs was not taken because nothing reaches it.
+  void needs(const std::string& path, Bytes bytes) {
+    const auto file = elf::File::parse(bytes, path);
+    if (!file) return;
+    const std::string loader = file->interpreter();
+    if (!loader.empty() && before_.tree->resolve(loader.substr(1)) &&
+        !after_.tree->resolve(loader.substr(1)))
+      findings_.differ({path, "needed file", "", loader, "gone"});
+    for (const std::string& library : file->needed())
+      if (tree_.unreached.contains(library))
+        findings_.differ({path, "needed file", "", library, "gone"});
   }
 
   void marker(std::string_view text) {

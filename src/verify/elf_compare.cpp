@@ -11,6 +11,7 @@ namespace flense::verify {
 namespace {
 
 /// The least alignment that a moved region has of the one before.
+constexpr std::uint64_t kTablePage = 4096;
 constexpr std::uint64_t kMostRegionAlignment = 64, kMostBundleAlignment = 4096;
 
 std::uint64_t alignment_of(std::uint64_t address) {
@@ -65,9 +66,26 @@ class CodeComparison {
     } else {
       TRY(size, compare_bundle(pair_, place, lost));
     }
+    if (!in_named_section(place.addresses.begin, {place.now(), place.now() + size}))
+      pair_.differ("section", where, "within a section of its name", "outside of it");
     if (lost || moved) changed_.push_back(&place);
     taken_.push_back({place.now(), place.now() + size});
     return {};
+  }
+
+  /// Tools, and flense itself, find device code by section.
+  bool in_named_section(std::uint64_t before, const elf::Range& after) const {
+    const auto holds = [](const elf::Section& section, const elf::Range& range) {
+      return (section.flags & SHF_ALLOC) != 0 && section.address <= range.begin &&
+             range.end <= section.address + section.size;
+    };
+    const std::vector<elf::Section>& were = pair_.before.file.sections();
+    const auto was = std::ranges::find_if(
+        were, [&](const elf::Section& one) { return holds(one, {before, before + 1}); });
+    return was == were.end() ||
+           std::ranges::any_of(pair_.after.file.sections(), [&](const elf::Section& one) {
+             return one.name == was->name && holds(one, after);
+           });
   }
 
   void same_bytes(const elf::Range& range, const char* what) {
@@ -197,7 +215,9 @@ void compare_mapped(const ElfPair& pair, const CodePlaces& places) {
     const elf::Range table = pair.after.header_table();
     const std::uint64_t middle = std::clamp(table.begin, one.address, one.end);
     const std::uint64_t end = std::clamp(table.end, one.address, one.end);
-    if (!after.is_zero({one.address, middle}) || !after.is_zero({end, one.end}))
+    const bool beside =
+        one.address + kTablePage < table.begin || one.end > table.end + kTablePage || table.empty();
+    if (beside || !after.is_zero({one.address, middle}) || !after.is_zero({end, one.end}))
       pair.differ("mapped byte", "at " + hex(one.address), "not mapped", "mapped");
     return one.end;
   });

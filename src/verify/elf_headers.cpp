@@ -34,6 +34,14 @@ bool is_named_twice(const elf::File& file, const Segment& note) {
          });
 }
 
+/// What else a header may be gone for: a load segment that was split.
+bool has_new_load(const ElfPair& pair) {
+  const auto loads = [](const elf::File& file) {
+    return std::ranges::count(file.segments(), std::uint32_t{PT_LOAD}, &Segment::type);
+  };
+  return loads(pair.after.file) > loads(pair.before.file);
+}
+
 std::string segment_name(const Segment& segment) {
   return fmt::format("program header of type {:#x} at {:#x}", segment.type, segment.address);
 }
@@ -233,7 +241,7 @@ void compare_segments(const ElfPair& pair) {
         std::ranges::find_if(left, [&](const Segment& is) { return same_segment(was, is); });
     if (found != left.end())
       left.erase(found);
-    else if (!is_named_twice(pair.before.file, was))
+    else if (!is_named_twice(pair.before.file, was) || !has_new_load(pair))
       pair.differ("program header", segment_name(was), "there", "gone or changed");
   }
   for (const Segment& one : left)

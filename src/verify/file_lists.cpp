@@ -182,12 +182,11 @@ std::optional<ListDifference> compare_conda(std::string_view path, std::string_v
 
 }  // namespace
 
-std::optional<ListKind> list_kind(std::string_view path) {
+std::optional<ListKind> list_kind(std::string_view path, bool of_wheel) {
   const std::string_view name = base_name(path), directory = parent_path(path);
   if (name == "RECORD" && directory.ends_with(".dist-info")) return ListKind::kWheel;
   // Of a wheel that is the target itself (image/sources/wheel.h); what is installed keeps its own.
-  if (name == "WHEEL" && directory.ends_with(".dist-info") && path.starts_with("site-packages/"))
-    return ListKind::kWheelTags;
+  if (of_wheel && name == "WHEEL" && directory.ends_with(".dist-info")) return ListKind::kWheelTags;
   if (name.ends_with(".md5sums") &&
       (directory.ends_with("var/lib/dpkg/info") || directory.ends_with("var/lib/dpkg/status.d")))
     return ListKind::kDebian;

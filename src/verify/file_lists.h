@@ -12,9 +12,9 @@
 
 namespace flense::verify {
 
-/// kWheelTags is the file WHEEL of a wheel: the slim one has another build tag.
+/// kWheelTags is the file WHEEL, if a wheel is the target: the slim one has another build tag.
 enum class ListKind { kWheel, kWheelTags, kDebian, kAlpine, kConda };
-std::optional<ListKind> list_kind(std::string_view path);
+std::optional<ListKind> list_kind(std::string_view path, bool of_wheel);
 
 /// What became of a file that a list names.
 struct ListedFile {

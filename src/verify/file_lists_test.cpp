@@ -19,7 +19,7 @@ std::optional<ListedFile> fate(const std::string& path) {
 
 std::optional<ListDifference> compare(const char* path, std::string_view before,
                                       std::string_view after) {
-  return compare_list(*list_kind(path), path, before, after, fate);
+  return compare_list(*list_kind(path, true), path, before, after, fate);
 }
 
 constexpr const char* kRecord = "site/pkg-1.dist-info/RECORD";
@@ -84,9 +84,10 @@ TEST(FileLists, ASlimWheelHasABuildTag) {
 }
 
 TEST(FileLists, OtherFilesAreNone) {
-  EXPECT_FALSE(list_kind("site/pkg/RECORD").has_value());
-  EXPECT_FALSE(list_kind("usr/lib/python3/site-packages/pkg-1.dist-info/WHEEL").has_value());
-  EXPECT_FALSE(list_kind("var/lib/dpkg/status").has_value());
+  EXPECT_FALSE(list_kind("site/pkg/RECORD", false).has_value());
+  EXPECT_FALSE(list_kind("usr/lib/python3/site-packages/pkg-1.dist-info/WHEEL", false).has_value());
+  EXPECT_FALSE(list_kind("site-packages/pkg-1.dist-info/WHEEL", false).has_value());
+  EXPECT_FALSE(list_kind("var/lib/dpkg/status", false).has_value());
 }
 
 }  // namespace

@@ -24,6 +24,9 @@ struct MemberOptions {
 void compare_metadata(const std::string& path, const Member& before, const Member& after,
                       const MemberOptions& options, Findings& findings);
 
+/// The table of each eStargz layer says what is in it, and each chunk is where the table says.
+Result<void> compare_lazy_tables(const Reading& after, Findings& findings);
+
 std::string_view type_name(codec::MemberType type);
 
 }  // namespace flense::verify

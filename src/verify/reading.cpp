@@ -15,6 +15,8 @@ constexpr unsigned kWalksAtOnce = 2;
 
 Result<void> hash_content(image::EntryContent& content, MemberFacts& facts) {
   codec::Sha256 hash;
+  TRY(const Bytes head, content.peek(facts.head.size()));
+  std::ranges::copy(as_text(head).substr(0, facts.head.size()), facts.head.begin());
   Source& from = content.stream();
   while (true) {
     TRY(const Bytes chunk, from.next(1U << 20));

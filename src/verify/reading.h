@@ -2,6 +2,7 @@
 // content, and the tree that a container sees.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +20,7 @@ namespace flense::verify {
 /// What a LayerListing does not hold.
 struct MemberFacts {
   std::array<char, 64> sha256{};  ///< of a regular file's content
+  std::array<char, 8> head{};     ///< its first bytes
   std::uint32_t nanoseconds = 0;
   std::uint32_t device_major = 0, device_minor = 0;
   std::uint32_t attributes = 0;  ///< index into LayerReading::attributes
@@ -41,6 +43,10 @@ struct Member {
   const std::map<std::string, std::string>& attributes;
   const std::string& names;
   std::string_view sha256() const { return {facts.sha256.data(), facts.sha256.size()}; }
+  std::string_view head() const {
+    return {facts.head.data(), std::min<std::size_t>(facts.head.size(), entry.size)};
+  }
+  bool is_elf() const { return head().starts_with("\x7f\x45LF"); }
 };
 
 struct Reading {
@@ -56,6 +62,7 @@ struct Reading {
   }
   /// The input has no layers of its own: a directory, a squashfs file.
   bool is_tree() const { return image->entries() != nullptr; }
+  bool is_wheel() const { return image->form == image::Form::kWheel; }
 };
 
 struct BothReadings {

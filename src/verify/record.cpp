@@ -57,8 +57,11 @@ Result<Record> parse_record(const text::Json& json, const std::string& file) {
   out.drop_vendor = options["drop_vendor"].bool_or(false);
   out.modify = options["modify_vendor"].bool_or(true);
   out.recompressed = options["recompress_code"].is_string();
-  out.other_layers = options["squash"].bool_or(false) || options["minimal"].bool_or(false) ||
-                     options["split_bytes"].unsigned_or(0) > 0;
+  out.minimal = options["minimal"].bool_or(false);
+  out.closure = out.minimal || options["closure"].bool_or(false);
+  out.pyc = options["pyc"].text();
+  out.other_layers =
+      options["squash"].bool_or(false) || out.minimal || options["split_bytes"].unsigned_or(0) > 0;
   out.compiled = plan["compiled_python"]["files"].unsigned_or(0) > 0;
   TRY_DO(read_layers(plan, out));
   return out;

@@ -28,7 +28,9 @@ struct Record {
   bool whole = false;  ///< a provenance record: options are known
   bool keep_ptx = false, drop_vendor = false, recompressed = false, modify = true;
   bool other_layers = false;  ///< squashed, split or minimal
-  bool compiled = false;      ///< --pyc compile has added a layer
+  bool closure = false, minimal = false;
+  std::string pyc;        ///< "by level", "drop", …
+  bool compiled = false;  ///< --pyc compile has added a layer
 
   const PlannedEdit* edit(image::EntryRef ref) const;
 };

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "verify/file_lists.h"
 #include "verify/members.h"
+#include "verify/reasons.h"
 
 namespace flense::verify {
 
@@ -17,8 +18,8 @@ using image::EntryRef;
 class TreeComparison {
  public:
   TreeComparison(const Reading& before, const Reading& after, const Record* record,
-                 Findings& findings)
-      : before_(before), after_(after), record_(record), findings_(findings) {
+                 const CodeRule& rule, Findings& findings)
+      : before_(before), after_(after), record_(record), rule_(rule), findings_(findings) {
     options_.nanoseconds = before.is_tree() == after.is_tree() &&
                            after.image->form != image::Form::kSquashfs &&
                            before.image->form != image::Form::kSquashfs;
@@ -44,6 +45,7 @@ class TreeComparison {
       if (added) compiled_layer(static_cast<std::uint32_t>(count));
       for (std::uint32_t i = 0; i < count; ++i) gone_above(i);
     }
+    markers();
     if (without_reason_ > 0)
       findings_.unknown("",
                         fmt::format("no record says why {} paths are gone or became links, such "
@@ -94,7 +96,7 @@ class TreeComparison {
                     std::span<const Named> is);
   /// A directory that a directory needs for flense's file.
   bool holds_marker(std::string_view path, MemberType type) const {
-    return type == MemberType::kDirectory && after_.is_tree() &&
+    return type == MemberType::kDirectory && (after_.is_tree() || out_.merged) &&
            kMarker.starts_with(fmt::format("{}/", path)) && after_.tree->find(kMarker);
   }
   void pair(EntryRef b, EntryRef a);
@@ -102,12 +104,13 @@ class TreeComparison {
   void moved_content(EntryRef b, EntryRef a);
   void content(const std::string& path, EntryRef b, EntryRef a);
   void gone(EntryRef b, const PlannedEdit* edit);
+  void check_reason(const PlannedEdit& planned, const Member& was);
   std::optional<EntryRef> file_before(std::uint32_t layer, std::string_view path) const;
   void no_reason(std::string_view path);
   void follow_links(std::uint32_t layer);
   void gone_above(std::uint32_t layer);
   void compiled_layer(std::uint32_t layer);
-  void markers(std::uint32_t layer);
+  void markers();
   Result<void> merged();
   void merged_path(const std::string& path, const image::MergedTree::Found& was);
   void differ(std::string_view path, std::string what, std::string expected, std::string found) {
@@ -119,6 +122,7 @@ class TreeComparison {
   const Reading& before_;
   const Reading& after_;
   const Record* record_;
+  const CodeRule& rule_;
   Findings& findings_;
   MemberOptions options_;
   TreeResult out_;
@@ -147,21 +151,24 @@ void TreeComparison::layer(std::uint32_t index) {
                  std::span(is).subspan(a0, a - a0));
   }
   follow_links(index);
-  markers(index);
 }
 
 void TreeComparison::compare_path(std::uint32_t layer, std::string_view path,
                                   std::span<const Named> was, std::span<const Named> is) {
   std::size_t next = 0;
   const PlannedEdit* last = nullptr;
+  // Without a record: of several members of one path the last is seen, so it is one before that is
+  // gone.
+  std::size_t fewer = record_ != nullptr || is.size() > was.size() ? 0 : was.size() - is.size();
   for (const Named& one : was) {
     const EntryRef b{layer, one.index};
     last = edit(b);
     if (takes_away(last)) {
       gone(b, last);
-    } else if (next < is.size()) {
+    } else if (fewer == 0 && next < is.size()) {
       pair(b, {layer, is[next++].index});
     } else {
+      if (fewer > 0) --fewer;
       gone(b, nullptr);
     }
   }
@@ -173,7 +180,7 @@ void TreeComparison::compare_path(std::uint32_t layer, std::string_view path,
 
 void TreeComparison::content(const std::string& path, EntryRef b, EntryRef a) {
   const bool same = before_.member(b).sha256() == after_.member(a).sha256();
-  const bool list = list_kind(path).has_value();
+  const bool list = list_kind(path, before_.is_wheel()).has_value();
   if (list) out_.contents.push_back({ContentPair::Kind::kList, path, b, a});
   if (same) {
     findings_.count("files with the same content");
@@ -224,6 +231,8 @@ void TreeComparison::moved_content(EntryRef b, EntryRef a) {
     if (edit.action != "rename" || edit.new_path != path) continue;
     const EntryRef source{b.layer, position};
     if (position >= before_.layers[b.layer]->listing->size()) break;
+    const auto seen = before_.tree->find(path);
+    if (seen && seen->entry == b && seen->content != source) break;
     MemberOptions options = options_;
     options.content_changed = before_.member(source).sha256() != after_.member(a).sha256();
     compare_metadata(path, before_.member(source), after_.member(a), options, findings_);
@@ -240,9 +249,11 @@ void TreeComparison::planned_link(const PlannedEdit& edit, EntryRef b, EntryRef 
   const bool symlink = edit.action == "symlink";
   if ((edit.action != "link" && edit.action != "retarget" && !symlink) ||
       is.entry.type != (symlink ? MemberType::kSymlink : MemberType::kHardLink) ||
-      is.entry.link != edit.new_path)
+      is.entry.link != edit.new_path ||
+      (edit.action == "retarget" && was.entry.type != MemberType::kHardLink))
     return differ(path, "link", edit.action + " to " + edit.new_path,
                   fmt::format("{} to {}", type_name(is.entry.type), is.entry.link));
+  if (edit.action != "retarget") check_reason(edit, was);
   findings_.count("files that became links to the same content");
   if (symlink) {
     fates(b.layer).insert_or_assign(path, std::nullopt);
@@ -256,7 +267,13 @@ void TreeComparison::planned_link(const PlannedEdit& edit, EntryRef b, EntryRef 
       differ(path, "content", std::string(was.sha256()), "that of " + *leads_to);
     return;
   }
-  if (edit.action == "retarget") return;
+  if (edit.action == "retarget") {
+    // Another name of the same content.
+    const auto led_to = before_.tree->find(path), leads_to = after_.tree->find(path);
+    if (!led_to || led_to->entry != b || !led_to->content) return;
+    if (!leads_to || !leads_to->content) return differ(path, "link", "a file behind it", "nothing");
+    return content(path, *led_to->content, *leads_to->content);
+  }
   // The file that it is a name of now was equal to it.
   const auto target = file_before(b.layer, edit.new_path);
   if (!target) return differ(path, "link", "a file behind it", "nothing");
@@ -291,8 +308,8 @@ void TreeComparison::gone(EntryRef b, const PlannedEdit* planned) {
   const std::string path(was.entry.path);
   const bool hidden = before_.tree->shadow(b).state != image::EntryState::kLive &&
                       !before_.tree->content_is_live(b);
-  if (planned == nullptr) {
-    const bool marker = before_.tree->shadow(b).state == image::EntryState::kMarker;
+  const bool marker = before_.tree->shadow(b).state == image::EntryState::kMarker;
+  if (planned == nullptr || marker) {
     if (record_ == nullptr && hidden && !marker)
       findings_.count("members that later layers hide, gone");
     else if (record_ == nullptr && !marker)
@@ -309,10 +326,17 @@ void TreeComparison::gone(EntryRef b, const PlannedEdit* planned) {
     findings_.count("members that later layers hide, gone");
     return;
   }
+  check_reason(*planned, was);
   findings_.count("members gone by the record");
   fates(b.layer).insert_or_assign(path, std::nullopt);
   if (planned->pass == "gpu-files" && was.entry.type == MemberType::kFile)
     out_.contents.push_back({ContentPair::Kind::kGoneCode, path, b, std::nullopt});
+}
+
+/// A pass of that name does such things to such files.
+void TreeComparison::check_reason(const PlannedEdit& planned, const Member& was) {
+  std::string why = unfit_reason(planned, was, *before_.tree, *record_, rule_.level);
+  if (!why.empty()) differ(was.entry.path, "reason", "one that fits the file", std::move(why));
 }
 
 /// A further name of a changed file is a changed file to the lists that name it.
@@ -343,12 +367,23 @@ void TreeComparison::gone_above(std::uint32_t layer) {
   }
 }
 
-void TreeComparison::markers(std::uint32_t layer) {
-  const image::LayerListing& listing = *after_.layers[layer]->listing;
-  for (std::uint32_t i = 0; i < listing.size(); ++i)
-    if (listing.at(i).path == kMarker)
+/// As slim writes it: anybody may read it, and nobody else may have made it.
+void TreeComparison::markers() {
+  for (std::uint32_t layer = 0; layer < after_.layers.size(); ++layer) {
+    const image::LayerListing& listing = *after_.layers[layer]->listing;
+    const bool same =
+        layer < before_.layers.size() && before_.layers[layer] == after_.layers[layer];
+    for (std::uint32_t i = 0; i < listing.size() && !same; ++i) {
+      const auto entry = listing.at(i);
+      if (entry.path != kMarker) continue;
+      if (entry.type != MemberType::kFile || entry.mode != 0644 || entry.uid != 0 || entry.gid != 0)
+        differ(kMarker, "mode", "a file of root, 0644",
+               fmt::format("{} of {}:{}, {:04o}", type_name(entry.type), entry.uid, entry.gid,
+                           entry.mode));
       out_.contents.push_back(
           {ContentPair::Kind::kMarker, std::string(kMarker), std::nullopt, EntryRef{layer, i}});
+    }
+  }
 }
 
 /// Nothing but compiled files beside their sources.
@@ -359,7 +394,17 @@ void TreeComparison::compiled_layer(std::uint32_t layer) {
     const std::string path(entry.path);
     if (is_bookkeeping(path)) continue;
     if (is_compiled(path, entry.type)) ++compiled_;
-    if (!is_compiled(path, entry.type) && entry.type != MemberType::kDirectory)
+    const bool folder = entry.type == MemberType::kDirectory;
+    if (folder && base_name(path) != "__pycache__") {
+      // To hold such files: it is what it was.
+      const auto was = before_.tree->find(path);
+      const bool same = was && was->type == entry.type &&
+                        (!was->entry || before_.member(*was->entry).entry.mode == entry.mode);
+      if (!same) differ(path, "mode", "the directory as it was", "another");
+    }
+    if ((entry.mode & 06022) != 0 && entry.type != MemberType::kSymlink)
+      differ(path, "mode", "written by the owner alone", fmt::format("{:04o}", entry.mode));
+    if (!is_compiled(path, entry.type) && !folder)
       differ(path, "member", "nothing but compiled Python files in the added layer",
              std::string(type_name(entry.type)));
   }
@@ -392,9 +437,15 @@ void TreeComparison::merged_path(const std::string& path, const image::MergedTre
   if (!is) {
     // A directory that holds nothing any longer need not be made.
     const bool empty = was.type == MemberType::kDirectory && record_ != nullptr &&
-                       record_->other_layers && !planned;
+                       record_->other_layers && !planned && !before_.tree->list(path).empty();
     if (empty) return findings_.count("directories that hold nothing any longer, gone");
     return gone(*was.entry, takes_away(planned) ? planned : nullptr);
+  }
+  // What stays below it, or flense's file, implies a directory that is gone itself.
+  if (takes_away(planned) && is->type == MemberType::kDirectory &&
+      (!is->entry || holds_marker(path, is->type))) {
+    check_reason(*planned, before_.member(*was.entry));
+    return findings_.count("members gone by the record");
   }
   if (takes_away(planned))
     return differ(path, "member", "gone by the record: " + planned->pass, "there");
@@ -410,15 +461,21 @@ void TreeComparison::merged_path(const std::string& path, const image::MergedTre
       differ(path, "link", std::string(a.entry.link), std::string(b.entry.link));
     return;
   }
-  if (!is->entry) return findings_.count("directories that only paths of others imply");
+  if (!is->entry) {
+    // Engines make such a directory so.
+    const auto& entry = before_.member(*was.entry).entry;
+    if (entry.mode != 0755 || entry.uid != 0 || entry.gid != 0)
+      differ(path, "member", "there, with its mode and owner", "implied by others alone");
+    return findings_.count("directories that only paths of others imply");
+  }
   pair(*was.entry, *is->entry);
 }
 
 }  // namespace
 
 Result<TreeResult> compare_trees(const Reading& before, const Reading& after, const Record* record,
-                                 Findings& findings) {
-  return TreeComparison(before, after, record, findings).run();
+                                 const CodeRule& rule, Findings& findings) {
+  return TreeComparison(before, after, record, rule, findings).run();
 }
 
 }  // namespace flense::verify

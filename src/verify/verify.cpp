@@ -1,9 +1,14 @@
 #include "verify/verify.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <set>
 
 #include "verify/configuration.h"
 #include "verify/contents.h"
+#include "verify/members.h"
 #include "verify/reading.h"
 
 namespace flense::verify {
@@ -88,9 +93,34 @@ void check_record(const Record& record, const image::Image& after, const image::
     if (!record.layer_digests[i].empty() && !before.layers[i].blob.digest.empty() &&
         record.layer_digests[i] != before.layers[i].blob.digest)
       other("digest of a layer", before.layers[i].blob.digest, record.layer_digests[i]);
+  if (record.minimal && after.layers.size() != 1)
+    other("layers of --minimal", "1", fmt::format("{}", after.layers.size()));
+  const Statement said = statement_of(after);
+  if (!said.gpus.empty() && std::set(said.gpus.begin(), said.gpus.end()) !=
+                                std::set(record.gpus.begin(), record.gpus.end()))
+    other("GPUs", fmt::format("{}", fmt::join(said.gpus, ",")),
+          fmt::format("{}", fmt::join(record.gpus, ",")));
+  if (said.level && record.level && *said.level != *record.level)
+    other("level", std::string(to_string(*said.level)), std::string(to_string(*record.level)));
   if (!record.output_digest.empty() && !after.manifest_digest.empty() &&
       record.output_digest != after.manifest_digest)
     findings.count("manifest digests other than the record's: the image was converted or changed");
+}
+
+/// No member of a directory says what its top is.
+Result<void> compare_tops(const image::Image& before, const image::Image& after,
+                          Findings& findings) {
+  if (before.form != image::Form::kDirectory || after.form != image::Form::kDirectory) return {};
+  const auto mode_of = [](const image::Image& image) -> Result<std::string> {
+    struct stat status{};
+    if (::stat(image.name.c_str(), &status) != 0)
+      return system_error(errno, "cannot read " + image.name);
+    return fmt::format("{:04o} of {}:{}", status.st_mode & 07777, status.st_uid, status.st_gid);
+  };
+  TRY(std::string was, mode_of(before));
+  TRY(std::string is, mode_of(after));
+  if (was != is) findings.differ({"", "mode", "", std::move(was), std::move(is)});
+  return {};
 }
 
 }  // namespace
@@ -106,7 +136,12 @@ Result<Answer> verify_image(const image::Image& after, const image::Image& befor
   }
   TRY(const BothReadings both, read_both(before, after, question.scratch, question.progress));
   out.paths = both.before.tree->live_count();
-  TRY(const TreeResult tree, compare_trees(both.before, both.after, record, findings));
+  TRY(TreeResult tree, compare_trees(both.before, both.after, record, out.rule, findings));
+  if (record != nullptr && record->closure)
+    TRY_DO(find_needs(both.before, both.after, *record, tree, findings));
+  TRY_DO(compare_tops(before, after, findings));
+  TRY_DO(compare_lazy_tables(both.after, findings));
+  compare_order(both.before, both.after, tree.merged, findings);
   TRY_DO(compare_links(both.before, both.after, record, findings));
   TRY_DO(compare_contents(both.before, both.after, tree, out.rule, question.scratch,
                           question.progress, findings));

@@ -166,7 +166,7 @@ class Slim(harness.Case):
                            "usr/local/cuda-12.4/include", "usr/local/cuda-12.4/lib64"):
                 layer.folder(folder)
             layer.file("usr/local/cuda-12.4/include/cuda_fp16.h", fixtures.noise("header", 5000))
-            layer.file("usr/local/cuda-12.4/lib64/libcublas_static.a", fixtures.noise("archive", 5000))
+            layer.file("usr/local/cuda-12.4/lib64/libcublas_static.a", b"!<arch>\n" + fixtures.noise("archive", 5000))
             layer.file(f"{site}/{package}-1.0.dist-info/METADATA",
                        f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
             fixtures.docker_archive(self.path(name), [layer.done()], ["ADD"])
