@@ -262,17 +262,20 @@ class VerifyReasons(harness.Case):
         out = self.slim(form="oci")
         record = out + ".provenance.json"
 
-        def layout(change):
+        def layout(change, expect=1):
             shutil.rmtree(self.path("layout"), ignore_errors=True)
             shutil.copytree(out, self.path("layout"))
             one = Layout(self.path("layout"))
             change(one)
             one.write()
-            return self.told("oci:" + self.path("layout"), record, expect=1)
+            return self.told("oci:" + self.path("layout"), record, expect=expect)
         self.assertIn(("", "documents"), layout(lambda one: one.index["manifests"][0].update(
             platform={"os": "linux", "architecture": "arm64"})))
         self.assertIn(("", "documents"), layout(lambda one: one.manifest["layers"][0].update(
             mediaType="application/vnd.oci.image.layer.v1.tar+zstd")))
+        # skopeo writes so.
+        layout(lambda one: one.manifest["layers"][0].update(
+            mediaType="application/vnd.docker.image.rootfs.diff.tar.gzip"), expect=0)
         self.slim(name="hybrid")
         with tarfile.open(self.path("hybrid")) as old, tarfile.open(self.path("hybrid.tar"), "w") as new:
             self.assertIn("index.json", old.getnames())

@@ -66,7 +66,9 @@ Result<void> StoredImage::set_layers(const Config& model, std::vector<Descriptor
       if (type.compression != layer.compression) {
         notices.push_back(fmt::format("layer {} says {} but holds {}", i + 1, layer.blob.media_type,
                                       codec::to_string(layer.compression)));
-        contradictions.push_back(notices.back());
+        // skopeo gives Docker's type of gzip to what it copies uncompressed.
+        if (layer.blob.media_type.starts_with("application/vnd.oci."))
+          contradictions.push_back(notices.back());
       }
     } else {
       layer.blob.media_type = layer_media_type(layer.compression);
