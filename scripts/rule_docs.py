@@ -19,6 +19,13 @@ LANGUAGES = {
 }
 
 
+GROUPS = {"default": "", "pedantic": "with `--pedantic`", "host": "needs `--host`"}
+
+
+def group(rule):
+    return rule.get("group", "default")
+
+
 def rules():
     out = []
     for path in sorted((TOP / "data").glob("lint_*.json")):
@@ -79,9 +86,10 @@ def example_text(example):
 
 
 def page(rule):
-    facts = [f"Rule {rule['number']}", rule["severity"], ", ".join(rule["on"])]
+    facts = [f"Rule {rule['number']}", rule["severity"], GROUPS[group(rule)], ", ".join(rule["on"])]
+    facts = [fact for fact in facts if fact]
     if rule.get("automatic"):
-        facts.append("`--fix` fixes it")
+        facts.append("`--fix=unsafe` fixes it" if rule.get("unsafe") else "`--fix` fixes it")
     if rule.get("aliases"):
         facts.append("also switched off as " + ", ".join(rule["aliases"]))
     out = [f"# {rule['id']}", "", " · ".join(facts), "", rule["summary"], "",
@@ -94,10 +102,12 @@ def page(rule):
 
 def index(all_rules):
     out = ["# Rules of flense lint", "",
-           "`flense explain RULE` prints the essence of a page. Written by scripts/rule_docs.py.", ""]
+           "`flense explain RULE` prints the essence of a page. Rules of the group `pedantic` are shown with",
+           "`--pedantic`, those of `host` with `--host`. Written by scripts/rule_docs.py.", ""]
     for family in dict.fromkeys(rule["family"] for rule in all_rules):
-        out += [f"## {family.capitalize()}", "", "| number | rule | severity | finds |", "|---|---|---|---|"]
-        out += [f"| {rule['number']} | [{rule['id']}]({rule['id']}.md) | {rule['severity']} | {rule['summary']} |"
+        out += [f"## {family.capitalize()}", "", "| number | rule | severity | group | finds |", "|---|---|---|---|---|"]
+        out += [f"| {rule['number']} | [{rule['id']}]({rule['id']}.md) | {rule['severity']} | {group(rule)} | "
+                f"{rule['summary']} |"
                 for rule in all_rules if rule["family"] == family]
         out.append("")
     return "\n".join(out).rstrip() + "\n"

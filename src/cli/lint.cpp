@@ -51,13 +51,15 @@ Examples:
 
 constexpr auto kLintFormats = std::to_array<std::string_view>(
     {"text", "json", "sarif", "github", "gitlab", "checkstyle", "junit", "markdown"});
+constexpr auto kFixes = std::to_array<std::string_view>({"safe", "unsafe"});
 constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning", "info", "never"});
 
 struct LintRequest : TableRequest {
   std::vector<std::string> hosts, ignored, only;
   std::string format, threshold = "error";
   std::vector<std::pair<std::string, Severity>> severities;
-  bool json = false, fix = false, diff = false;
+  std::string fix, diff;  ///< "safe", "unsafe"; empty: not asked for
+  bool json = false, pedantic = false;
 };
 
 Result<std::pair<std::string, Severity>> severity_word(const std::string& word,
@@ -86,13 +88,23 @@ void declare(Options& options, LintRequest& request) {
       .one_of(kThresholds)
       .setting();
   options.add("--ignore", "RULE", "leave a rule out; may be repeated", request.ignored).setting();
+  options.flag("--pedantic", "also what a careful owner may leave", request.pedantic).setting();
   options.add("--only", "RULE", "these rules alone; may be repeated", request.only);
   options
       .add("--severity", "RULE=LEVEL", "another severity for a rule", request.severities,
            severity_word)
       .setting();
-  options.flag("--fix", "apply the mechanical fixes to the files", request.fix);
-  options.flag("--diff", "show what --fix would change", request.diff);
+  const auto kind = [](const std::string& word) {
+    return Result<std::string>(word.empty() ? "safe" : word);
+  };
+  options
+      .add("--fix", "", "fix what leaves the build as it is; --fix=unsafe: all that is mechanical",
+           request.fix, kind)
+      .one_of(kFixes);
+  options
+      .add("--diff", "", "show what --fix, or --diff=unsafe --fix=unsafe, would change",
+           request.diff, kind)
+      .one_of(kFixes);
   add_data(options, request).setting();
 }
 
@@ -127,6 +139,7 @@ Result<lint::Policy> policy_of(const LintRequest& request, const knowledge::Lint
   out.today = today();
   out.ignored = request.ignored;
   out.only = request.only;
+  out.pedantic = request.pedantic;
   for (const auto* words : {&request.ignored, &request.only})
     for (const std::string& word : *words) TRY_DO(known_rule(word, rules));
   for (const auto& [rule, severity] : request.severities) {
@@ -148,7 +161,7 @@ Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   TRY(out.rules, knowledge::LintRules::load());
   TRY(out.policy, policy_of(request, out.rules));
   TRY(out.format, format_of(request.json, request.format));
-  if (request.fix && request.diff)
+  if (!request.fix.empty() && !request.diff.empty())
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
   if (!request.hosts.empty()) {
     TRY(out.hosts, hosts_of(request.hosts, {}, out.tables));
@@ -184,16 +197,19 @@ int lint_status(const std::vector<lint::Finding>& findings, std::string_view thr
              : 0;
 }
 
-/// Every file that the findings can fix: its text afterwards.
-std::vector<lint::Input> fixed(const lint::Project& project,
-                               const std::vector<lint::Finding>& findings) {
-  std::vector<lint::Input> out;
-  for (const auto& file : project.files) {
-    lint::Fixed result = lint::apply_fixes(file->source, findings);
-    if (result.applied > 0 && result.text != file->source.text())
-      out.push_back({file->source.path(), std::move(result.text)});
+/// Puts the fixed texts into `inputs`; whether there are any.
+bool fix_once(const lint::Project& project, const std::vector<lint::Finding>& findings, bool unsafe,
+              std::vector<lint::Input>& inputs) {
+  bool any = false;
+  for (lint::Input& input : inputs) {
+    const lint::ProjectFile* file = project.find(input.path);
+    if (file == nullptr) continue;
+    lint::Fixed result = lint::apply_fixes(file->source, findings, unsafe);
+    if (result.applied == 0 || result.text == input.text) continue;
+    input.text = std::move(result.text);
+    any = true;
   }
-  return out;
+  return any;
 }
 
 Result<void> replace_file(const lint::Input& changed) {
@@ -217,24 +233,26 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
         "name the file: its kind is then told from its content");
   lint::Project project = project_of(inputs, input);
   lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
-  if (request.diff) {
-    for (const lint::Input& changed : fixed(project, outcome.findings))
-      TRY_DO(io.out.exact(report::unified_diff(project.find(changed.path)->source, changed.text)));
-    return lint_status(outcome.findings, request.threshold);
-  }
-  if (request.fix) {
+  if (!request.fix.empty() || !request.diff.empty()) {
+    const bool unsafe = request.fix == "unsafe" || request.diff == "unsafe";
+    const lint::Project before = project_of(inputs, input);
+    const int status = lint_status(outcome.findings, request.threshold);
     // One fix may uncover another.
-    for (int round = 0; round < 5; ++round) {
-      const std::vector<lint::Input> changes = fixed(project, outcome.findings);
-      if (changes.empty()) break;
-      for (const lint::Input& changed : changes) {
-        TRY_DO(with_context(replace_file(changed), "fixing {}", changed.path));
-        for (lint::Input& file : inputs)
-          if (file.path == changed.path) file.text = changed.text;
-      }
+    constexpr int kMostRounds = 20;
+    for (int round = 0; round < kMostRounds; ++round) {
+      if (!fix_once(project, outcome.findings, unsafe, inputs)) break;
       project = project_of(inputs, input);
       outcome = lint::lint(project, input.rules, input.policy);
     }
+    for (const lint::Input& now : inputs) {
+      const lint::SourceText& then = before.find(now.path)->source;
+      if (now.text == then.text()) continue;
+      if (request.fix.empty())
+        TRY_DO(io.out.exact(report::unified_diff(then, now.text)));
+      else
+        TRY_DO(with_context(replace_file(now), "fixing {}", now.path));
+    }
+    if (request.fix.empty()) return status;
   }
   TRY_DO(write_text(io, rendered({project, outcome, input.rules}, input.format, request, io)));
   return lint_status(outcome.findings, request.threshold);

@@ -167,7 +167,8 @@ std::string cuda_of_variant(std::string_view variant) {
   variant.remove_prefix(2);
   const std::string_view digits = variant.substr(0, variant.find_first_not_of("0123456789"));
   if (digits.size() < 2 || digits.size() > 4) return {};
-  // cu92 and cu102, cu118, cu130: the last digit is the minor version.
+  // cu12 of flash-attn is the major alone; of cu92, cu118 and cu130 the last digit is the minor.
+  if (digits.size() == 2 && digits.front() < '7') return std::string(digits);
   return fmt::format("{}.{}", digits.substr(0, digits.size() - 1),
                      digits.substr(digits.size() - 1));
 }

@@ -23,12 +23,14 @@ Result<LintRules> LintRules::load() {
       made.family = name.substr(kLintTables.size());
       made.number = row["number"].unsigned_or(0);
       made.severity = text_at(row, "severity");
+      made.group = row["group"].text("default");
       made.on = texts_at(row, "on");
       made.summary = text_at(row, "summary");
       made.why = text_at(row, "why");
       made.detect = text_at(row, "detect");
       made.fix = text_at(row, "fix");
       made.automatic = row["automatic"].bool_or(false);
+      made.unsafe = row["unsafe"].bool_or(false);
       made.aliases = texts_at(row, "aliases");
       made.source = text_at(row.find("source") != nullptr ? row : rules, "source");
       out.rows.push_back(std::move(made));

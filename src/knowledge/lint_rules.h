@@ -15,9 +15,11 @@ struct LintRuleRow {
   std::string family;           ///< "base" of data/lint_base.json
   std::uint64_t number = 0;     ///< stable
   std::string severity;         ///< "error", "warning", "info"
+  std::string group;            ///< "default", "pedantic", "host"
   std::vector<std::string> on;  ///< kinds of files: "dockerfile", "compose"
   std::string summary, why, detect, fix;
-  bool automatic = false;            ///< `--fix` can fix it
+  bool automatic = false;  ///< `--fix` can fix it
+  bool unsafe = false;  ///< only `--fix=unsafe`: the build or the program does something else then
   std::vector<std::string> aliases;  ///< ids of other linters with the same meaning: "DL3042"
   std::string source;
 };

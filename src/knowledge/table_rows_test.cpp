@@ -115,6 +115,7 @@ TEST(Frameworks, VariantsAndLocalVersions) {
   EXPECT_EQ(local_version("2.6.0"), "");
   EXPECT_EQ(cuda_of_variant("cu118"), "11.8");
   EXPECT_EQ(cuda_of_variant("cu92"), "9.2");
+  EXPECT_EQ(cuda_of_variant("cu12torch2.6cxx11abiFALSE"), "12");
   EXPECT_EQ(cuda_of_variant("cu130"), "13.0");
   EXPECT_EQ(cuda_of_variant("cpu"), "");
   EXPECT_EQ(cuda_of_variant("cu"), "");

@@ -167,13 +167,14 @@ TEST_F(Examples, AreMendedAsTheySay) {
     for (const ExampleFix& fix : example.fixes) {
       const ProjectFile* file = project.find(fix.path);
       ASSERT_NE(file, nullptr) << fix.path;
-      EXPECT_EQ(apply_fixes(file->source, findings).text, fix.text);
+      EXPECT_EQ(apply_fixes(file->source, findings, true).text, fix.text);
     }
     if (example.fixes.empty()) continue;
     // What has been fixed is no longer reported.
     std::vector<Input> after;
     for (const Input& input : example.files)
-      after.push_back({input.path, apply_fixes(project.find(input.path)->source, findings).text});
+      after.push_back(
+          {input.path, apply_fixes(project.find(input.path)->source, findings, true).text});
     Example fixed = example;
     fixed.files = std::move(after);
     for (const Finding& finding : found_in(project_of(fixed), example.rule))

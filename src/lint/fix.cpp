@@ -4,7 +4,7 @@
 
 namespace flense::lint {
 
-Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings) {
+Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings, bool unsafe) {
   std::vector<const Edit*> taken;
   Fixed out;
   const auto fits = [&](const Edit& edit) {
@@ -17,7 +17,8 @@ Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings
            });
   };
   for (const Finding& finding : findings) {
-    if (finding.path != source.path() || finding.edits.empty()) continue;
+    if (finding.path != source.path() || finding.edits.empty() || (finding.unsafe && !unsafe))
+      continue;
     if (!std::ranges::all_of(finding.edits, fits)) continue;
     for (const Edit& edit : finding.edits) taken.push_back(&edit);
     ++out.applied;

@@ -64,6 +64,34 @@ bool waived(const Finding& finding, const Policy& policy, const LintRules& rules
   });
 }
 
+/// The same words at several places of a file have one cause: the first place stays, with the lines
+/// of the others and their edits.
+void join_same_causes(const Project& project, std::vector<Finding>& findings) {
+  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> firsts;
+  std::map<std::size_t, std::string> lines;
+  std::vector<Finding> out;
+  for (Finding& finding : findings) {
+    const auto [at, fresh] =
+        firsts.try_emplace({finding.path, finding.rule, finding.message}, out.size());
+    if (fresh) {
+      out.push_back(std::move(finding));
+      continue;
+    }
+    Finding& first = out[at->second];
+    const ProjectFile* file = project.find(finding.path);
+    if (file == nullptr) continue;
+    std::string& also = lines[at->second];
+    also += fmt::format("{}{}", also.empty() ? "" : ", ",
+                        file->source.position(finding.span.begin).line);
+    first.edits.insert(first.edits.end(), std::make_move_iterator(finding.edits.begin()),
+                       std::make_move_iterator(finding.edits.end()));
+  }
+  for (const auto& [at, also] : lines)
+    out[at].evidence.push_back(
+        fmt::format("also in line{} {}", also.contains(',') ? "s" : "", also));
+  findings = std::move(out);
+}
+
 }  // namespace
 
 Outcome lint(const Project& project, const LintRules& rules, const Policy& policy) {
@@ -88,8 +116,11 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
       ++out.waived;
       continue;
     }
-    if (const auto at = policy.severities.find(finding.rule); at != policy.severities.end())
-      finding.severity = at->second;
+    const auto severity = policy.severities.find(finding.rule);
+    if (severity != policy.severities.end()) finding.severity = severity->second;
+    // Who names a rule wants it.
+    if (policy.pedantic || !only.empty() || severity != policy.severities.end())
+      finding.pedantic = false;
     out.findings.push_back(std::move(finding));
   }
   const auto key = [](const Finding& finding) {
@@ -101,6 +132,8 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   const auto same = std::ranges::unique(
       out.findings, [&](const Finding& a, const Finding& b) { return key(a) == key(b); });
   out.findings.erase(same.begin(), same.end());
+  join_same_causes(project, out.findings);
+  out.pedantic = std::erase_if(out.findings, [](const Finding& one) { return one.pedantic; });
   return out;
 }
 

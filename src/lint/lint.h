@@ -34,23 +34,26 @@ struct Policy {
   std::vector<std::string> only;                            ///< rule words; empty: all rules
   std::map<std::string, Severity, std::less<>> severities;  ///< by rule id
   std::vector<Waiver> waivers;
-  std::string today;  ///< "2026-11-21", for the waivers
+  bool pedantic = false;  ///< the rules of that group too; else they are counted
+  std::string today;      ///< "2026-11-21", for the waivers
 };
 
 struct Outcome {
   std::vector<Finding> findings;  ///< by path, place and rule
   std::size_t ignored = 0;        ///< suppressed by comments and policy
   std::size_t waived = 0;
+  std::size_t pedantic = 0;  ///< hidden as nobody asked for them
 };
 
 Outcome lint(const Project& project, const knowledge::LintRules& rules, const Policy& policy);
 
 /// Findings of one file with a mechanical fix, applied from the end to the beginning; those that
-/// overlap others are left out.
+/// overlap others are left out, and, if not `unsafe`, those that change what a build or a program
+/// does.
 struct Fixed {
   std::string text;
   std::size_t applied = 0;  ///< findings
 };
-Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings);
+Fixed apply_fixes(const SourceText& source, const std::vector<Finding>& findings, bool unsafe);
 
 }  // namespace flense::lint

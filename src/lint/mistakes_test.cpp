@@ -69,7 +69,9 @@ class Mistakes : public ::testing::Test {
   }
 
   static std::vector<Finding> findings(const Project& project) {
-    return lint(project, *rules_, {}).findings;
+    Policy policy;
+    policy.pedantic = true;
+    return lint(project, *rules_, policy).findings;
   }
 
   static inline const knowledge::Knowledge* knowledge_ = nullptr;
@@ -119,7 +121,7 @@ TEST_F(Mistakes, AreMendedWhereThatIsMechanical) {
     const std::vector<Finding> found = findings(read);
     more = false;
     for (Input& input : texts) {
-      Fixed fixed = apply_fixes(read.find(input.path)->source, found);
+      Fixed fixed = apply_fixes(read.find(input.path)->source, found, true);
       more = more || fixed.text != input.text;
       applied += fixed.applied;
       input.text = std::move(fixed.text);

@@ -21,6 +21,7 @@ constexpr std::size_t kMaxValues = std::size_t{1} << 20;
 constexpr std::size_t kMaxCopiedValues = 65536, kMaxCopiedBytes = std::size_t{4} << 20;
 /// Mappings with more members than this look up their keys in a hash set: no quadratic time.
 constexpr std::size_t kLinearKeys = 16;
+constexpr std::size_t kMaxDuplicates = 100;
 
 /// From characters, in which the events count, to bytes. Events come almost in order, so a sparse
 /// index is enough.
@@ -65,8 +66,8 @@ bool is_null_text(std::string_view text) {
 
 class Builder {
  public:
-  Builder(YamlTree& tree, std::string_view text, const ByteIndex& index)
-      : tree_(tree), text_(text), index_(index) {}
+  Builder(YamlTree& tree, std::string_view text, const ByteIndex& index, bool keep_duplicates)
+      : tree_(tree), text_(text), index_(index), keep_duplicates_(keep_duplicates) {}
 
   /// Whether to continue.
   bool take(const YamlEvent& event) {
@@ -168,8 +169,14 @@ class Builder {
                            : level.seen.empty()
                                ? std::ranges::find(members, text, &YamlMember::key) != members.end()
                                : !level.seen.insert(text).second;
-    if (duplicate)
-      return refuse(fmt::format("the key \"{}\" occurs twice in one mapping", text.substr(0, 80)));
+    if (duplicate) {
+      std::string why =
+          fmt::format("the key \"{}\" occurs twice in one mapping", text.substr(0, 80));
+      if (!keep_duplicates_ || merge || tree_.duplicates.size() == kMaxDuplicates)
+        return refuse(std::move(why));
+      tree_.duplicates.push_back({index_.byte(place_), YamlFault::kRefused, std::move(why)});
+      std::erase_if(members, [&](const YamlMember& member) { return member.key == text; });
+    }
     level.key = YamlMember{text, at, nullptr, false};
     level.merge = merge;
     return true;
@@ -285,6 +292,7 @@ class Builder {
   YamlTree& tree_;
   std::string_view text_;
   const ByteIndex& index_;
+  bool keep_duplicates_;
   std::vector<Level> levels_;
   std::unordered_map<std::string, Value> anchors_;
   const YamlNode* root_ = nullptr;
@@ -348,7 +356,7 @@ std::optional<double> YamlNode::number() const {
   return known->value.number_or(0);
 }
 
-YamlTree parse_yaml_nodes(std::string_view text) {
+YamlTree parse_yaml_nodes(std::string_view text, bool keep_duplicates) {
   YamlTree tree;
   if (text.size() > kMaxBytes) {
     tree.problem = YamlProblem{0, YamlFault::kRefused, "the file is larger than 16 MiB"};
@@ -359,7 +367,7 @@ YamlTree parse_yaml_nodes(std::string_view text) {
   const std::string_view body = text.substr(mark);
   if (body.empty()) return tree;
   const ByteIndex index(body, mark);
-  Builder builder(tree, text, index);
+  Builder builder(tree, text, index, keep_duplicates);
   YamlEvents events(body);
   YamlEvent event;
   while (true) {

@@ -88,8 +88,11 @@ struct YamlTree {
   std::deque<YamlNode> nodes;
   std::vector<const YamlNode*> documents;  ///< those before the problem
   std::optional<YamlProblem> problem;
+  std::vector<YamlProblem> duplicates;  ///< keys that occur again, if they are kept
 };
 
-YamlTree parse_yaml_nodes(std::string_view text);
+/// With `keep_duplicates` a key that occurs again is noted, at most 100 times, and its last value
+/// counts; else it is a problem.
+YamlTree parse_yaml_nodes(std::string_view text, bool keep_duplicates = false);
 
 }  // namespace flense::text

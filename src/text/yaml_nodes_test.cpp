@@ -9,6 +9,18 @@ std::string_view cut(std::string_view text, YamlRange at) {
   return text.substr(at.begin, at.end - at.begin);
 }
 
+TEST(YamlNodes, KeepTheLastOfDuplicateKeysIfAsked) {
+  const YamlTree tree = parse_yaml_nodes("a: 1\nb: {c: 1, c: 2}\na: 3\n", true);
+  ASSERT_FALSE(tree.problem);
+  ASSERT_EQ(tree.duplicates.size(), 2U);
+  EXPECT_EQ(tree.duplicates[0].at, 15U);
+  EXPECT_EQ(tree.duplicates[1].at, 21U);
+  const YamlNode& root = *tree.documents.at(0);
+  EXPECT_EQ(root.members.size(), 2U);
+  EXPECT_EQ(root["a"].text, "3");
+  EXPECT_EQ(root["b"]["c"].text, "2");
+}
+
 TEST(YamlNodes, KeysAndValuesKnowTheirBytes) {
   const std::string_view text =
       "# comment\n"

@@ -63,6 +63,28 @@ void tidy_problems(Dockerfile& out) {
                      "this is a template: its own syntax is not part of a Dockerfile, so the file "
                      "is read only as far as it makes sense without"};
     out.problems.assign(1, std::move(one));
+    const std::string_view line = out.source->line(out.source->position(found->span.begin).line);
+    out.template_language = line.contains("{%") || line.contains("{#") ? "Jinja" : "Go";
+    return;
+  }
+  // Foreign text has one cause, however many lines it has.
+  const auto foreign = [](const ParseProblem& problem) {
+    return problem.message.ends_with("is not an instruction") ||
+           problem.message.ends_with("stands before the first FROM");
+  };
+  const bool text = std::ranges::any_of(out.problems, [](const ParseProblem& problem) {
+    return problem.message.ends_with("is not an instruction");
+  });
+  out.fragment = out.stages.empty() && !text && std::ranges::any_of(out.problems, foreign);
+  if (out.stages.empty() && std::ranges::any_of(out.problems, foreign)) {
+    out.problems.assign(
+        1, {{0, 0},
+            out.fragment ? "the file has no FROM: it is a part of one" : "the file has no FROM"});
+    return;
+  }
+  if (const auto first = std::ranges::find_if(out.problems, foreign); first != out.problems.end()) {
+    const auto others = std::ranges::remove_if(first + 1, out.problems.end(), foreign);
+    out.problems.erase(others.begin(), others.end());
   }
   if (out.problems.size() > kMostFileProblems) out.problems.resize(kMostFileProblems);
 }

@@ -113,6 +113,8 @@ struct Dockerfile {
   std::vector<Stage> stages;
   std::map<std::string, std::size_t, std::less<>> stage_names;  ///< the last of each name
   std::vector<ParseProblem> problems;  ///< what BuildKit would refuse; the rest is still read
+  std::string template_language;       ///< "Jinja", "Go"; empty: it is no template
+  bool fragment = false;               ///< instructions without a FROM
 
   /// Null when there is none.
   const Stage* final_stage() const { return stages.empty() ? nullptr : &stages.back(); }

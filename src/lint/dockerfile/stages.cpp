@@ -171,7 +171,11 @@ void StageBuilder::base(Stage& stage, State& state, const RawInstruction& raw) {
   state.closed = name.text == "scratch";
   if (state.closed) replace(state, {{"PATH", std::string(kDefaultPath)}});
   stage.image = parse_image_name(name.text);
-  if (std::string why = image_problem(name.text); !why.empty())
+  // An ARG without a default is for the caller to give.
+  const bool given =
+      stage.base.text.contains('$') && (name.text.contains("//") || name.text.starts_with('/') ||
+                                        name.text.ends_with('/') || name.text.ends_with(':'));
+  if (std::string why = image_problem(name.text); !why.empty() && !given)
     refuse(stage.base.span, std::move(why));
 }
 

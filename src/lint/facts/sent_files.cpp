@@ -10,6 +10,27 @@ namespace {
 
 constexpr std::size_t kMostSources = 500;
 
+/// False where a COPY takes what this directory lacks: the build is called with another one.
+bool holds_sources(const FileView& view, const Context& context) {
+  std::size_t asked = 0;
+  for (const Stage& stage : view.dockerfile->stages)
+    for (const Instruction& copy : stage.instructions) {
+      if (!copy.copies() || copy.flag("from") != nullptr || !copy.heredocs.empty()) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size() && ++asked < kMostSources; ++at) {
+        std::string_view source = copy.words[at].text;
+        if (source.find_first_of("*?[$") != source.npos || source.contains("://") ||
+            source.starts_with("git@"))
+          continue;
+        while (source.starts_with('/')) source.remove_prefix(1);
+        const std::string path = source.empty() ? "." : normal_path(source);
+        if (path == ".") continue;
+        const auto in = [&](const ContextFile& file) { return lies_in(file.path, path); };
+        if (context.complete && std::ranges::none_of(context.files, in)) return false;
+      }
+    }
+  return true;
+}
+
 }  // namespace
 
 SentFiles::SentFiles(const FileView& view) {
@@ -22,12 +43,14 @@ SentFiles::SentFiles(const FileView& view) {
   ignore_path_ = ignore_ != nullptr ? special : usual;
   if (ignore_ == nullptr) ignore_ = view.project->find(usual);
   if (context == nullptr) return;
+  has_history_ = std::ranges::any_of(
+      context->files, [](const ContextFile& file) { return file.path.starts_with(".git/"); });
   if (ignore_ == nullptr)
     for (const ContextFile& file : context->files) {
       const std::string path = path_below(root, file.path);
       unread_ignore_ = unread_ignore_ || path == usual || path == normal_path(special);
     }
-  if (unread_ignore_) return;
+  if (unread_ignore_ || !holds_sources(view, *context)) return;
   known_ = true;
   context_ = context;
 }

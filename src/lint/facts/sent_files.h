@@ -19,6 +19,7 @@ class SentFiles {
   /// False: nobody listed the context, or its .dockerignore was not read.
   bool known() const { return known_; }
   bool has_ignore_file() const { return ignore_ != nullptr || unread_ignore_; }
+  bool has_history() const { return has_history_; }  ///< the context is a checkout's root
   /// The path of the .dockerignore that holds, or would.
   const std::string& ignore_path() const { return ignore_path_; }
 
@@ -30,7 +31,7 @@ class SentFiles {
   /// Matched against the .dockerignore when first asked for.
   const std::vector<const ContextFile*>& files() const;
 
-  bool known_ = false, unread_ignore_ = false;
+  bool known_ = false, unread_ignore_ = false, has_history_ = false;
   const ProjectFile* ignore_ = nullptr;
   const Context* context_ = nullptr;
   std::string ignore_path_;

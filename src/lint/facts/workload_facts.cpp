@@ -128,6 +128,10 @@ bool is_complete(const ProjectFile& file, const Workload& workload) {
   const bool manifest =
       workload.kind == WorkloadKind::kCompose || workload.kind == WorkloadKind::kKubernetes;
   if (!manifest || workload.node == nullptr) return true;
+  // KServe's controller merges runtimes, models and presets: each holds a part.
+  if (workload.object != nullptr &&
+      (*workload.object)["apiVersion"].text_or().starts_with("serving.kserve.io/"))
+    return false;
   // Without an image it is an override file or a patch.
   if (workload.image.text.empty() && !workload.build_context) return false;
   return workload.node->find("extends") == nullptr;

@@ -24,6 +24,7 @@ struct PackageRequest {
   std::string version;    ///< where the specifier fixes one: "2.6.0+cu124"
   std::string url;        ///< of a direct reference
   std::string index;      ///< URL of the index it is bound to: [tool.uv.sources], a lock's registry
+  std::string marker;     ///< "python_version < '3.12'"; empty: always
   std::string group;      ///< extra or group of pyproject.toml; empty: always asked for
   std::string path;       ///< the file that holds it
   Span span;

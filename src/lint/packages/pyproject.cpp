@@ -126,7 +126,8 @@ void PyprojectReader::poetry(const Json& table, const std::string& header,
     request.group = group;
     const Json& version = value.is_string() ? value : value["version"];
     request.specifier = version.text();
-    if (!is_for_linux(value["markers"].text())) continue;
+    request.marker = value["markers"].text();
+    if (!is_for_linux(request.marker)) continue;
     const std::string_view platform = value["platform"].text();
     if (!platform.empty() && platform != "linux") continue;
     for (const Json& extra : value["extras"].items())

@@ -108,7 +108,10 @@ std::optional<PackageRequest> parse_requirement(std::string_view text) {
     out.url = text.substr(0, text.find_first_of(" \t"));
     return out;
   }
-  text = trim_space(text.substr(0, text.find(';')));
+  if (const std::size_t semicolon = text.find(';'); semicolon != std::string_view::npos) {
+    out.marker = trim_space(text.substr(semicolon + 1));
+    text = trim_space(text.substr(0, semicolon));
+  }
   if (text.starts_with('(') && text.ends_with(')')) text = text.substr(1, text.size() - 2);
   out.specifier = without_blanks(text);
   if (!out.specifier.empty() &&
@@ -155,8 +158,54 @@ std::optional<PackageRequest> parse_conda_spec(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// "python_version", "<", "3.12" of one comparison; empty: it is none.
+struct Comparison {
+  std::string_view variable, op, value;
+};
+
+std::vector<Comparison> comparisons(std::string_view marker) {
+  std::vector<Comparison> out;
+  while (!marker.empty() && out.size() < kMaxExtras) {
+    const std::size_t joint = marker.find(" and ");
+    std::string_view part = trim_space(marker.substr(0, joint));
+    while (part.starts_with('(') || part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(')') || part.ends_with(' ')) part.remove_suffix(1);
+    const std::size_t op = part.find_first_of("=!<>"), quote = part.find_first_of("'\"");
+    if (op != part.npos && quote != part.npos && op < quote && part.size() > quote + 1)
+      out.push_back({trim_space(part.substr(0, op)), trim_space(part.substr(op, quote - op)),
+                     part.substr(quote + 1, part.size() - quote - 2)});
+    if (joint == marker.npos) break;
+    marker.remove_prefix(joint + 5);
+  }
+  return out;
+}
+
+}  // namespace
+
+bool exclude_each_other(std::string_view a, std::string_view b) {
+  if (a.contains(" or ") || b.contains(" or ")) return false;
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kOpposite{
+      {{"==", "!="}, {"<", ">="}, {">", "<="}}};
+  for (const Comparison& one : comparisons(a))
+    for (const Comparison& other : comparisons(b)) {
+      if (one.variable != other.variable) continue;
+      if (one.value != other.value) {
+        if (one.op == "==" && other.op == "==") return true;
+        continue;
+      }
+      for (const auto& [op, opposite] : kOpposite)
+        if ((one.op == op && other.op == opposite) || (one.op == opposite && other.op == op))
+          return true;
+    }
+  return false;
+}
+
 bool is_for_linux(std::string_view marker) {
-  if (marker.find(" or ") != std::string_view::npos) return true;
+  if (const std::size_t either = marker.find(" or "); either != std::string_view::npos) {
+    return is_for_linux(marker.substr(0, either)) || is_for_linux(marker.substr(either + 4));
+  }
   struct Test {
     std::string_view variable, linux;
   };

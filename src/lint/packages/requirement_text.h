@@ -13,7 +13,7 @@ namespace flense::lint {
 std::string normalised_name(std::string_view name);
 
 /// "torch[opt]>=2.0 ; python_version < '3.12'", "name @ https://…". Nullopt for what begins with no
-/// name. A marker is passed over; `is_for_linux` judges it.
+/// name.
 std::optional<PackageRequest> parse_requirement(std::string_view text);
 
 /// "pytorch::pytorch=2.5.1=py3.11_cuda12.4*", "cuda-version>=12,<13", "cuda-toolkit[version=12]".
@@ -22,6 +22,9 @@ std::optional<PackageRequest> parse_conda_spec(std::string_view text);
 /// The version that a specifier of Python fixes: "2.6.0+cu124" of "==2.6.0+cu124", "2.6" of
 /// "==2.6.*"; empty where it leaves a choice, or holds what is not known ("==${TORCH}").
 std::string fixed_version(std::string_view specifier);
+
+/// True where no machine meets both markers (PEP 508); false where that is too involved.
+bool exclude_each_other(std::string_view a, std::string_view b);
 
 /// False where a marker (PEP 508) rules Linux out; true where it does not, or is too involved.
 bool is_for_linux(std::string_view marker);

@@ -195,6 +195,7 @@ void RequirementsReader::requirement() {
   if (!request) return problem(span, fmt::format("'{}' is not a requirement", text.substr(0, 60)));
   request->path = list_.path;
   request->span = span;
+  request->marker = trim_space(marker);
   list_.packages.push_back(std::move(*request));
 }
 

@@ -64,8 +64,23 @@ Margin margin_of(std::string_view text) {
 /// {"apiVersion": …, "kind": …} as kubectl writes it, in any layout.
 bool is_kubernetes_json(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  return first != text.npos && text[first] == '{' && text.find("\"apiVersion\"") != text.npos &&
-         text.find("\"kind\"") != text.npos;
+  if (first == text.npos || text[first] != '{') return false;
+  // Schemas of the API have the words further inside.
+  bool version = false, kind = false;
+  std::size_t depth = 0;
+  for (std::size_t at = first; at < text.size() && !(version && kind); ++at) {
+    const char c = text[at];
+    if (c == '{' || c == '[') ++depth;
+    if ((c == '}' || c == ']') && depth-- == 1) break;
+    if (c != '"') continue;
+    const std::size_t begin = ++at;
+    while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2U : 1U;
+    if (depth != 1 || at >= text.size()) continue;
+    const std::string_view word = text.substr(begin, at - begin);
+    version = version || word == "apiVersion";
+    kind = kind || word == "kind";
+  }
+  return version && kind;
 }
 
 FileKind kind_of_yaml(std::string_view name, std::string_view text) {
@@ -83,6 +98,10 @@ FileKind kind_of_yaml(std::string_view name, std::string_view text) {
 }
 
 bool is_dockerfile_name(std::string_view name) {
+  // dockerfile_test.sh, dockerfile-lint.yml: other kinds of files about Dockerfiles.
+  if (ends_with_any(name, {".sh", ".py", ".yml", ".yaml", ".json", ".md", ".rst", ".toml", ".go",
+                           ".js", ".ts", ".html", ".csv"}))
+    return false;
   for (const std::string_view word : {"dockerfile", "containerfile"}) {
     if (name == word || (name.starts_with(word) && name[word.size()] == '.' &&
                          !ends_with_any(name, {".dockerignore", ".md", ".txt~", ".bak"})))
@@ -157,6 +176,7 @@ bool is_compose_name(std::string_view name) {
 FileContent read_dockerfile(const SourceText& source) {
   FileContent out;
   out.dockerfile = parse_dockerfile(source);
+  out.template_language = out.dockerfile->template_language;
   return out;
 }
 

@@ -129,12 +129,12 @@ void forget_holes(text::YamlTree& tree, const std::vector<Span>& holes) {
 }  // namespace
 
 FileContent read_yaml(const SourceText& source) {
-  auto tree = std::make_shared<text::YamlTree>(text::parse_yaml_nodes(source.text()));
+  auto tree = std::make_shared<text::YamlTree>(text::parse_yaml_nodes(source.text(), true));
   const TemplateText bare = strip_templates(source.text(), !tree->problem);
   FileContent out;
   out.template_language = bare.language;
   if (!bare.language.empty()) {
-    *tree = text::parse_yaml_nodes(bare.text);
+    *tree = text::parse_yaml_nodes(bare.text, true);
     forget_holes(*tree, bare.holes);
   }
   if (tree->problem)
@@ -144,6 +144,10 @@ FileContent read_yaml(const SourceText& source) {
             ? fmt::format("this is not valid YAML: {}", tree->problem->message)
             : fmt::format("this {} template cannot be read further without its values: {}",
                           bare.language, tree->problem->message)));
+  // Both branches of a template may hold a key.
+  if (bare.language.empty())
+    for (text::YamlProblem& again : tree->duplicates)
+      out.problems.push_back(problem_at(source, again.at, std::move(again.message)));
   out.yaml = std::move(tree);
   return out;
 }

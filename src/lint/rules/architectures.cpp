@@ -202,7 +202,9 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
                    stage.image.repository.starts_with("nvcr.io/nvidia/") ||
                    commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST");
   constexpr auto kFlash = std::to_array<std::string_view>({"FLASH_ATTN_CUDA_ARCHS"});
-  if (!set && settings_of(view, stage.index, kFlash).empty()) {
+  // Its build reads FLASH_ATTN_CUDA_ARCHS alone, and has a default.
+  const bool flash = build->request->name.starts_with("flash-att");
+  if (!set && !flash && settings_of(view, stage.index, kFlash).empty()) {
     Finding& found =
         sink.add("torch-arch-list", *view.file, build->request->span,
                  fmt::format("{} is compiled where no wheel fits, and TORCH_CUDA_ARCH_LIST is not "
@@ -224,7 +226,7 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   found.fix = fmt::format(
       "build the wheel in a stage of its own with MAX_JOBS=4 (pip wheel {}), "
       "and COPY --from it",
-      build->request->name);
+      build->request->url.empty() ? build->request->name : build->request->url);
 }
 
 void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink) {

@@ -6,7 +6,6 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
-#include "inventory/describe/slim_mark.h"
 #include "knowledge/table_rows.h"
 #include "lint/rules/rules.h"
 
@@ -174,6 +173,13 @@ std::vector<bool> with_libstdcxx(const FileView& view, const std::vector<StageCo
 void distroless(const FileView& view, const StageCopy& copy, FindingSink& sink) {
   const auto* row = view.project->knowledge->images.distroless_image(copy.to->image.repository);
   if (row == nullptr || row->libstdcxx) return;
+  // FROM scratch without a program only carries files out of the build.
+  const auto starts = [](const Instruction& one) {
+    return one.keyword == Keyword::kCmd || one.keyword == Keyword::kEntrypoint;
+  };
+  if (copy.to->image.repository == "scratch" &&
+      std::ranges::none_of(copy.to->stage->instructions, starts))
+    return;
   bool gpu = copy.from->image.vendor.known();
   for (const Install* install : view.installs_in(copy.from->index))
     for (const PackageList* list : lists_of(*install))
@@ -202,12 +208,13 @@ void labels(const FileView& view, FindingSink& sink) {
           if (pair.key.text.find(word) != std::string::npos) return;
     }
   const bool amd = last.image.vendor.value == "amd";
-  std::string label = fmt::format("LABEL {}=\"gfx942\"", inventory::kLabelTargets);
+  std::string label = "LABEL dev.flense.requires.gpus=\"gfx942\"";
   std::string evidence = last.image.vendor.evidence;
   if (!amd) {
     const auto major = first_number(last.image.cuda.value);
     const auto* row = major ? view.project->knowledge->drivers.minor_version(*major) : nullptr;
-    label = fmt::format("LABEL {}=\"{}\"", inventory::kLabelDriverFloor,
+    // The names that flense check --format labels prints and flense init writes.
+    label = fmt::format("LABEL dev.flense.requires.driver-minor=\"{}\"",
                         row == nullptr ? "…" : row->driver);
     if (row != nullptr) evidence = row->source;
   }

@@ -127,15 +127,6 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       continue;
     const Span place = behind_keyword(run);
     found.edits.push_back({place, " " + mount});
-    const bool uv = one.tool->tool == "uv" && !variable_at(run, one.command, "UV_LINK_MODE").set &&
-                    std::ranges::none_of(one.install->command.options, [](const std::string& o) {
-                      return o.starts_with("--link-mode");
-                    });
-    if (uv) {
-      const Program program = program_of(*one.command);
-      const Span word = one.command->words[program.first].span;
-      found.edits.push_back({{word.begin, word.begin}, "UV_LINK_MODE=copy "});
-    }
   }
 }
 
@@ -204,14 +195,19 @@ Span with_blank(std::string_view text, Span word) {
 
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
-  for (const ToolInstall& one : tool_installs(view, stage, steps)) {
+  const std::vector<ToolInstall> installs = tool_installs(view, stage, steps);
+  for (const ToolInstall& one : installs) {
     const auto& [install, step, command, tool, directory] = one;
     const Instruction& run = *install->instruction;
+    const bool used = std::ranges::any_of(installs, [&](const ToolInstall& other) {
+      return other.install->instruction == &run && other.tool == tool &&
+             switched_off(run, other.command, other.install->command, *tool).empty();
+    });
     for (const CacheMount& mount : cache_mounts(run)) {
       if (!lies_in(directory, mount.target)) continue;
       const std::string off = switched_off(run, command, install->command, *tool);
       const bool emptied = off.empty() && empties(run, directory, tool->tool);
-      if (off.empty() && !emptied) continue;
+      if (off.empty() ? !emptied : used) continue;
       Finding& found = sink.add(
           "cache-mount-unused", *view.file, mount.flag->span,
           emptied
@@ -265,7 +261,8 @@ void link_mode(const FileView& view, const StageView& stage, const StageSteps& s
 /// A command that takes long to compile.
 bool compiles(const StepCommand& command) {
   if (command.program == "cmake") return command.has("--build");
-  if (command.program == "make" || command.program == "ninja") return true;
+  // A plain make may build anything: CPython, gdrcopy.
+  if (command.program == "ninja") return true;
   if (command.program.starts_with("python"))
     return std::ranges::any_of(command.arguments, [](const Argument& word) {
       return word.text == "setup.py" || word.text.ends_with("/setup.py");

@@ -70,6 +70,9 @@ void visible_devices(const FileView& view, const StageSteps& steps, FindingSink&
   const bool kubernetes = has_kubernetes(*view.project);
   if (kubernetes) {
     if (set.empty() || set.back().value.value_or("") != "all") return;
+    // The plugin's own image has to see all GPUs.
+    for (const std::string_view part : {"device-plugin", "gpu-operator", "dcgm"})
+      if (view.file->source.text().contains(part)) return;
     Finding& found =
         sink.add("visible-devices-all", *view.file, set.back().pair->value->span,
                  "a pod of this image that asks for no GPU sees all GPUs of its node, where "
@@ -227,6 +230,11 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
     found.fix =
         row->pattern.starts_with("cuda")
             ? "take the libraries alone: cuda-libraries-…, cuda-cudart-…"
+        : names.starts_with("amdgpu")
+            ? fmt::format(
+                  "delete {}: the kernel's driver is the host's, and the container gets "
+                  "/dev/kfd and /dev/dri",
+                  names)
             : fmt::format("delete {}: the container toolkit mounts the host's files", names);
   }
   for (const Step& step : steps.all())
@@ -365,9 +373,11 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     found.evidence = {view.stages.back().image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
-    found.fix = fmt::format("write LD_LIBRARY_PATH={}:${{LD_LIBRARY_PATH}}", text);
+    // An empty part would be the working directory.
+    constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
+    found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);
     if (const Span value = part_span(env, text); !value.empty() && !env.raw.starts_with('\''))
-      found.edits.push_back({{value.end, value.end}, ":${LD_LIBRARY_PATH}"});
+      found.edits.push_back({{value.end, value.end}, std::string(kRest)});
   }
 }
 

@@ -65,6 +65,11 @@ class IoRules {
       case WorkloadKind::kCompose:
       case WorkloadKind::kQuadlet:
         return fmt::format("mount it read-only: {}:{}:ro", mount.source, mount.target);
+      case WorkloadKind::kApptainer:
+        return fmt::format("mount it read-only: --bind {}:{}:ro", mount.source, mount.target);
+      case WorkloadKind::kSrun:
+        return fmt::format("mount it read-only: --container-mounts={}:{}:ro", mount.source,
+                           mount.target);
       default:
         return fmt::format("mount it read-only: -v {}:{}:ro", mount.source, mount.target);
     }
@@ -167,6 +172,10 @@ class IoRules {
       case WorkloadKind::kCompose:
         return fmt::format("write volumes: [{}:{}] and declare {} under the file's volumes", name,
                            path, name);
+      case WorkloadKind::kApptainer:
+        return fmt::format("add --bind {}:{}", name, path);
+      case WorkloadKind::kSrun:
+        return fmt::format("add --container-mounts=/shared/{}:{}", name, path);
       default:
         return fmt::format("add -v {}:{}", name, path);
     }
@@ -185,7 +194,9 @@ class IoRules {
       found.fix = mount_words(path, "model-cache");
       return;
     }
-    if (workload_.kind != WorkloadKind::kKubernetes || mount->kind != MountKind::kEmptyDir) return;
+    if (workload_.kind != WorkloadKind::kKubernetes || mount->kind != MountKind::kEmptyDir ||
+        !file_.template_language.empty())
+      return;
     // Compiled kernels are rebuilt in seconds; losing models is what hurts.
     if (name.find("TRITON") != name.npos || name.find("INDUCTOR") != name.npos ||
         name.find("NUMBA") != name.npos)

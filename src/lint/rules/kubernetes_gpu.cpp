@@ -104,7 +104,18 @@ class ContainerRules {
     found.fix = "keep the vendor that the image is built for";
   }
 
+  /// The plugin itself and what the operator runs on a node: they have to see all of its GPUs.
+  bool manages_gpus() const {
+    const std::string words = fmt::format("{} {} {}", workload_.name, workload_.image.text,
+                                          (*workload_.object)["metadata"]["name"].text_or());
+    for (const std::string_view part : {"device-plugin", "gpu-operator", "dcgm", "mps-control",
+                                        "toolkit", "validat", "feature-discovery", "driver"})
+      if (words.contains(part)) return true;
+    return false;
+  }
+
   void visible_devices() {
+    if (workload_.object == nullptr || manages_gpus()) return;
     for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
       const Variable* set = variable(workload_, name);
       if (set == nullptr || set->value == "void" || set->value == "none") continue;

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
+#include "lint/facts/build_steps.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -19,7 +20,7 @@ void digests(const FileView& view, FindingSink& sink) {
     if (!stage.own_base || !stage.reachable || !stage.image.vendor.known()) continue;
     const auto& image = stage.stage->image;
     // Without a tag another rule applies.
-    if (!image || !image->digest.empty() || image->tag.empty()) continue;
+    if (!image || !image->digest.empty() || image->tag.empty() || image->tag == "latest") continue;
     if (!said.insert(stage.stage->base_resolved).second) continue;
     Finding& found = sink.add("gpu-base-digest", *view.file, stage.stage->base.span,
                               fmt::format("{}:{} is rebuilt under the same tag, and no digest is "
@@ -48,7 +49,9 @@ bool has_constraints(const PackageList& list) {
 }
 
 void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sink) {
-  if (has_constraints(list)) return;
+  if (has_constraints(list) || is_for_other_device(file.source.path())) return;
+  for (const Word& index : list.indexes)
+    if (is_for_other_device(index.text)) return;
   for (const PackageRequest& request : list.packages) {
     if (!decides_cuda(request.name) || !request.url.empty() || !request.version.empty()) continue;
     // "==${TORCH_VERSION}" names one, although it is not known here.
@@ -257,16 +260,20 @@ void redirected(const FileView& view, FindingSink& sink) {
           const bool compares =
               redirection.target.text.starts_with('=') ||
               (redirection.target.text.size() > 1 &&
-               redirection.target.text.find_first_not_of("0123456789.") == std::string::npos);
+               redirection.target.text.find_first_not_of("0123456789.,*") == std::string::npos);
           if ((redirection.op != ">" && redirection.op != "<") || !compares) continue;
           // The word that ends where the redirection begins is the package.
           for (const ShellWord& word : command.words) {
             const auto request = parse_requirement(word.text);
-            if (!request || !is_gpu_package(request->name) ||
+            if (!request || &word == &command.words.front() || word.text.starts_with('-') ||
                 word.span.end > redirection.target.span.begin ||
                 redirection.target.span.begin - word.span.end > redirection.op.size())
               continue;
-            const Span whole{word.span.begin, redirection.target.span.end};
+            Span whole{word.span.begin, redirection.target.span.end};
+            // torch>=2,<3: the next bound follows at once.
+            for (const ShellRedirection& next : command.redirections)
+              if (next.target.span.begin == whole.end + next.op.size())
+                whole.end = next.target.span.end;
             Finding& found = sink.add(
                 "specifier-redirected", *view.file, whole,
                 fmt::format("without quotes the shell reads '{}' as a file: {} is installed in any "
@@ -274,7 +281,7 @@ void redirected(const FileView& view, FindingSink& sink) {
                             view.text({word.span.end, whole.end}), request->name));
             found.evidence = {"POSIX shell: redirection"};
             found.fix = fmt::format("write \"{}\" with quotes", view.text(whole));
-            if (!word.quoted)
+            if (!word.quoted && view.text(whole).find_first_of("\"'") == std::string_view::npos)
               found.edits.push_back({whole, fmt::format("\"{}\"", view.text(whole))});
           }
         }

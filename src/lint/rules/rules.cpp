@@ -12,6 +12,8 @@ Finding& FindingSink::add(std::string_view rule, const ProjectFile& file, Span s
   if (const knowledge::LintRuleRow* row = rules_.find(rule)) {
     out.severity = severity_of(row->severity);
     out.fix = row->fix;
+    out.unsafe = row->unsafe;
+    out.pedantic = row->group == "pedantic";
   }
   return out;
 }

@@ -30,7 +30,8 @@ void recommends(const FileView& view, FindingSink& sink) {
     const knowledge::NamePatternRow* row = nullptr;
     for (const PackageRequest& request : list.packages) {
       if (named != nullptr) break;
-      row = find_pattern(rows, request.name);
+      // The keyring is a key and a line for apt.
+      row = request.name.contains("keyring") ? nullptr : find_pattern(rows, request.name);
       if (row != nullptr) named = &request;
     }
     if (named == nullptr ||
@@ -89,7 +90,7 @@ void toolkit(const FileView& view, FindingSink& sink) {
 bool is_weights(std::string_view path) {
   path = path.substr(0, path.find('?'));
   for (const std::string_view end :
-       {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".onnx", ".engine", ".plan"})
+       {".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".ggml", ".engine", ".plan", ".onnx"})
     if (path.ends_with(end)) return true;
   return holds(path, "pytorch_model") && path.ends_with(".bin");
 }
@@ -115,7 +116,8 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   }
   if (program == "wget" || program == "curl" || program == "aria2c") {
     for (const Argument& word : command.arguments)
-      if (holds(word.text, "://") && is_weights(word.text))
+      // Most ONNX files that are fetched by name are megabytes.
+      if (holds(word.text, "://") && is_weights(word.text) && !word.text.ends_with(".onnx"))
         return Weights{word.span, "weights", word.text};
   }
   if (program == "git" && has_part("huggingface.co/") && first == "clone")
@@ -167,7 +169,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
   const auto report = [&](const Weights& one) {
     Finding& found = sink.add(
         "weights-in-image", *view.file, one.span,
-        fmt::format("{} of gigabytes in a layer: every host pulls and keeps it with each version "
+        fmt::format("{} in a layer: every host pulls and keeps it with each version "
                     "of the image{}",
                     one.what,
                     code_before ? ", and as it stands behind the code, each change of the code "
@@ -195,7 +197,9 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
       if (is_weights(source.text) && !holds(source.text, "*")) {
         const std::uint64_t bytes = from_context ? sent.bytes_below(source.text) : 0;
         // A file known to be small is not a burden.
-        if ((bytes > 0 && bytes < least) || is_own_last_layer(steps, one)) continue;
+        if ((bytes > 0 && bytes < least) || (bytes == 0 && source.text.ends_with(".onnx")) ||
+            is_own_last_layer(steps, one))
+          continue;
         report({source.span, "weights", source.text});
         break;
       }
@@ -244,19 +248,19 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         const std::string& source = copy.words[at].text;
         const bool whole = source == "." || source == "./" || source == "/";
         const Waste waste = waste_below(view, sent, source);
-        const bool missing = whole && !sent.has_ignore_file();
+        const bool missing = whole && !sent.has_ignore_file() && sent.has_history();
         // One that names the file itself is intended.
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
           continue;
-        Finding& found =
-            sink.add("dockerignore-coverage", *view.file, copy.words[at].span,
-                     missing ? fmt::format("there is no {}: {} takes the whole directory, history, "
-                                           "data and weights of the machine that builds",
-                                           sent.ignore_path(), to_string(copy.keyword))
-                             : fmt::format("{} takes {} along that {} does not leave out",
-                                           to_string(copy.keyword), human_bytes(waste.bytes),
-                                           sent.ignore_path()));
+        Finding& found = sink.add(
+            "dockerignore-coverage", *view.file, copy.words[at].span,
+            missing ? fmt::format("there is no {}: {} takes the whole checkout, its history "
+                                  "included",
+                                  sent.ignore_path(), to_string(copy.keyword))
+                    : fmt::format("{} takes {} along that {} does not leave out",
+                                  to_string(copy.keyword), human_bytes(waste.bytes),
+                                  sent.ignore_path()));
         std::string lines;
         for (const auto& [line, bytes] : waste.by_line) {
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));
@@ -284,7 +288,22 @@ std::string owner_and_name(std::string_view url) {
   return std::string(url.substr(owner == url.npos ? 0 : owner + 1));
 }
 
+/// Whether a git command of the file needs more than the newest commit.
+bool needs_history(const FileView& view) {
+  for (const Stage& stage : view.dockerfile->stages)
+    for (const Instruction& run : stage.instructions)
+      for (const StepCommand& one : commands_of(run))
+        if (one.program == "git" && std::ranges::any_of(one.arguments, [](const Argument& word) {
+              return is_one_of(word.text,
+                               {"checkout", "reset", "describe", "switch", "log", "merge", "rebase",
+                                "cherry-pick", "rev-list", "worktree"});
+            }))
+          return true;
+  return false;
+}
+
 void clones(const FileView& view, FindingSink& sink) {
+  const bool other_commit = needs_history(view);
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
     for (const Instruction& run : stage.stage->instructions) {
@@ -302,10 +321,6 @@ void clones(const FileView& view, FindingSink& sink) {
           if (holds(word.text, "/") && row == nullptr && word.text.size() < 500)
             row = view.project->knowledge->build.large_repository(owner_and_name(word.text));
         if (row == nullptr) continue;
-        const bool other_commit = std::ranges::any_of(commands, [](const StepCommand& one) {
-          return one.program == "git" && (one.has("checkout") || one.has("reset") ||
-                                          one.has("describe") || one.has("switch"));
-        });
         Finding& found =
             sink.add("git-clone-full", *view.file, command.shell->span,
                      fmt::format("the whole history is cloned: {} for a tree that needs a part of "

@@ -42,11 +42,13 @@ void each_command(const Step& step, Take&& take) {
   }
 }
 
-bool only_removes(const Instruction& run) {
-  return std::ranges::all_of(commands_of(run), [](const StepCommand& command) {
-    return command.program == "rm" || command.program == "cd" || command.program == "apt-get" ||
-           command.program == "echo" || command.program == "true";
-  });
+/// Scripts, keys and package lists: kilobytes.
+bool is_small_name(std::string_view path) {
+  const std::string_view name = file_name(path);
+  for (const std::string_view end : {".sh", ".py", ".asc", ".gpg", ".key", ".pub", ".list", ".repo",
+                                     ".txt", ".json", ".toml", ".lock", ".yml", ".yaml"})
+    if (name.ends_with(end)) return true;
+  return name.contains("keyring");
 }
 
 class Layers {
@@ -99,7 +101,10 @@ class Layers {
   void removed(const Step& step, const StepCommand& command, const std::string& directory) {
     for (const Argument& word : command.arguments) {
       const std::string path = path_of(step, word.text, directory);
-      if (path.empty() || path == "/") continue;
+      if (path.empty() || path == "/" || lies_in(path, "/var")) {
+        if (!path.empty() && removed_cache(step, word.span, path)) return;
+        continue;
+      }
       if (removed_cache(step, word.span, path)) return;
       for (const Written& one : written_) {
         if (!before(one.step, step)) continue;
@@ -107,9 +112,13 @@ class Layers {
         if (!part && !lies_in(one.path, path)) continue;
         const bool copy = one.how == "COPY" || one.how == "ADD";
         const std::uint64_t bytes = copy ? copied_bytes(one, path) : 0;
-        // Its content may have been created by this very step.
-        if (part && path != one.path && bytes == 0 && !only_removes(*step.instruction)) continue;
-        if (bytes > 0 && bytes < 1'000'000) continue;
+        // Nothing shows that what was written held this.
+        if (part && path != one.path && bytes == 0) continue;
+        // A script that is copied and deleted costs a name.
+        const bool stage =
+            one.step->flag("from") != nullptr && file_name(one.path).find('.') == one.path.npos;
+        if (copy && !one.download && bytes < kWorth && !stage) continue;
+        if (one.download && is_small_name(one.path)) continue;
         Finding& found =
             report(word.span,
                    fmt::format("{} stays in the layer of {}: this only hides it{}", path, one.how,
@@ -128,8 +137,14 @@ class Layers {
   bool removed_cache(const Step& step, Span span, const std::string& path) {
     const Instruction* maker = nullptr;
     std::string what;
-    for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
+    const auto installs = view_.installs_in(view_.stages.size() - 1);
+    for (const Install* install : installs) {
       const PackageList& list = install->command;
+      // The step cleans up after itself.
+      if (std::ranges::any_of(installs, [&](const Install* own) {
+            return own->instruction == step.instruction && own->command.manager == list.manager;
+          }))
+        continue;
       if (!before(install->instruction, step) || maker != nullptr) continue;
       if (install->instruction->flag("mount") != nullptr) continue;
       const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
@@ -203,9 +218,14 @@ class Layers {
 
   void cleaned(const Step& step, const StepCommand& command) {
     if (!command.has("clean")) return;
-    for (const Install* install : view_.installs_in(view_.stages.size() - 1)) {
+    const auto installs = view_.installs_in(view_.stages.size() - 1);
+    if (std::ranges::any_of(installs, [&](const Install* install) {
+          return install->command.manager == PackageManager::kConda &&
+                 install->instruction == step.instruction;
+        }))
+      return;
+    for (const Install* install : installs) {
       if (install->command.manager != PackageManager::kConda) continue;
-      if (install->instruction == step.instruction) return;
       if (!before(install->instruction, step) || install->instruction->flag("mount") != nullptr)
         continue;
       Finding& found =
@@ -297,6 +317,7 @@ bool is_numeric_owner(std::string_view text) {
 
 /// docker/dockerfile:1.0 to 1.3; --link came with 1.4.
 bool lacks_link(std::string_view syntax) {
+  if (syntax.contains("experimental")) return true;
   const std::size_t at = syntax.rfind(":1.");
   if (at == syntax.npos) return false;
   const std::string_view minor = syntax.substr(at + 3);

@@ -38,8 +38,10 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       judge_template(*file, problems, sink);
       continue;
     }
-    for (const ParseProblem& problem : problems)
-      sink.add("syntax", *file, problem.span, problem.message);
+    for (const ParseProblem& problem : problems) {
+      Finding& found = sink.add("syntax", *file, problem.span, problem.message);
+      found.pedantic = file->dockerfile && file->dockerfile->fragment;
+    }
   }
 }
 

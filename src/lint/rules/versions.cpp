@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -72,7 +73,7 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
   for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
     const std::string wheel =
         one.variant.known() ? knowledge::cuda_of_variant(one.variant.value) : std::string();
-    if (wheel.empty() || one.package != "torch") continue;
+    if (!wheel.contains('.') || one.package != "torch") continue;
     const std::string base = major_minor(image.cuda.value);
     if (wheel == base) continue;
     const bool major = first_number(wheel) != first_number(base);
@@ -124,6 +125,7 @@ struct HeldList {
 
 /// Extras of pyproject.toml are alternatives.
 bool together(const PackageRequest& a, const PackageRequest& b) {
+  if (exclude_each_other(a.marker, b.marker)) return false;
   return a.group.empty() || b.group.empty() || a.group == b.group;
 }
 
@@ -284,7 +286,9 @@ void torch_twice(const Project& project, const FileView& view, FindingSink& sink
       if (!install->command.installs) continue;
       for (const PackageList* list : lists_of(*install))
         for (Framework& one : frameworks_of(*list, tables_of(project)))
-          if (one.package == "torch" || one.package == "pytorch")
+          // An extra is only installed where it is asked for, and a lock holds all of them.
+          if ((one.package == "torch" || one.package == "pytorch") && one.request->group.empty() &&
+              file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
             all.push_back({install, std::move(one), &file_of(*install, *list, *view.file)});
     }
     if (all.empty()) continue;
@@ -436,6 +440,8 @@ void additive_index(const PlacedList& place, FindingSink& sink) {
                   "PyPI's is of another CUDA",
                   loose->name));
   found.evidence = {extra->text, "pixeloven/ComfyUI-Docker#47"};
+  found.fix = fmt::format("name the index alone (--index-url), or write the variant: {}==…+{}",
+                          loose->name, variant_of_index(extra->text));
   const std::string_view text = place.file->source.text();
   const std::size_t at = text.rfind("--extra-index-url", extra->span.begin);
   if (command && torch_alone && list.requirement_files.empty() && at != text.npos)

@@ -24,6 +24,8 @@ struct Finding {
   std::vector<std::string> evidence;  ///< what was seen, and the table row or document that judged
   std::string fix;                    ///< the next step, concrete: the very words to write
   std::vector<Edit> edits;            ///< empty where a person must decide
+  bool unsafe = false;                ///< the edits change what a build or a program does
+  bool pedantic = false;              ///< shown with --pedantic only
 };
 
 }  // namespace flense::lint

@@ -75,6 +75,8 @@ Json rule_json(const SarifRule& rule) {
   out.set("id", rule.id);
   if (!rule.summary.empty()) out.set("shortDescription", message(rule.summary));
   if (!rule.help.empty()) out.set("help", message(rule.help));
+  if (!rule.tag.empty())
+    out.set("properties", Json::object().set("tags", Json::array().push(rule.tag)));
   return out;
 }
 

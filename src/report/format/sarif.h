@@ -37,8 +37,9 @@ struct SarifFinding {
 
 struct SarifRule {
   std::string id;
-  std::string summary;  ///< one sentence
-  std::string help;     ///< how to fix; plain text
+  std::string summary;   ///< one sentence
+  std::string help;      ///< how to fix; plain text
+  std::string tag = {};  ///< a group that it belongs to; empty: none
 };
 
 /// One log with one run. Rules that are found and not listed are added by their id alone, so every

@@ -46,8 +46,10 @@ Json finding_json(const LintReport& report, const Finding& finding) {
   for (const std::string& one : finding.evidence) evidence.push(one);
   out.set("evidence", std::move(evidence));
   out.set("fix", finding.fix);
-  if (place.source != nullptr && !finding.edits.empty())
+  if (place.source != nullptr && !finding.edits.empty()) {
     out.set("edits", edits_json(place, finding));
+    if (finding.unsafe) out.set("unsafe", true);
+  }
   return out;
 }
 
@@ -78,13 +80,14 @@ Json lint_json(const LintReport& report) {
   out.set("findings", std::move(findings));
   out.set("ignored", std::uint64_t{report.outcome.ignored});
   out.set("waived", std::uint64_t{report.outcome.waived});
+  out.set("pedantic", std::uint64_t{report.outcome.pedantic});
   return out;
 }
 
 Json lint_sarif(const LintReport& report) {
   std::vector<SarifRule> rules;
   for (const knowledge::LintRuleRow& row : report.rules.rows)
-    rules.push_back({row.id, row.summary, fmt::format("{} Fix: {}", row.why, row.fix)});
+    rules.push_back({row.id, row.summary, fmt::format("{} Fix: {}", row.why, row.fix), row.group});
   std::vector<SarifFinding> findings;
   for (const Finding& finding : report.outcome.findings) {
     const LintPlace place = place_of(report.project, finding);

@@ -56,12 +56,13 @@ std::string counted(std::size_t number, std::string_view word) {
 }
 
 std::string lint_summary(const LintReport& report, const Style& style) {
-  std::size_t errors = 0, warnings = 0, hints = 0, fixable = 0;
+  std::size_t errors = 0, warnings = 0, hints = 0, fixable = 0, unsafe = 0;
   for (const Finding& finding : report.outcome.findings) {
     errors += finding.severity == Severity::kError ? 1U : 0U;
     warnings += finding.severity == Severity::kWarning ? 1U : 0U;
     hints += finding.severity == Severity::kInfo ? 1U : 0U;
-    fixable += finding.edits.empty() ? 0U : 1U;
+    fixable += finding.edits.empty() || finding.unsafe ? 0U : 1U;
+    unsafe += finding.edits.empty() || !finding.unsafe ? 0U : 1U;
   }
   const std::string files = counted(report.project.files.size(), "file");
   std::string out = report.outcome.findings.empty()
@@ -71,7 +72,12 @@ std::string lint_summary(const LintReport& report, const Style& style) {
   if (report.outcome.ignored + report.outcome.waived > 0)
     out += fmt::format("; {} ignored, {} waived", report.outcome.ignored, report.outcome.waived);
   out += "\n";
+  if (report.outcome.pedantic > 0)
+    out += fmt::format("--pedantic shows {} more\n", report.outcome.pedantic);
   if (fixable > 0) out += fmt::format("--fix fixes {} of them, --diff shows how\n", fixable);
+  if (unsafe > 0)
+    out += fmt::format("--fix=unsafe fixes {} {}, which changes what is built or run\n", unsafe,
+                       fixable > 0 ? "more" : "of them");
   if (!report.outcome.findings.empty())
     out += fmt::format("flense explain {} says more about a rule\n",
                        report.outcome.findings.front().rule);

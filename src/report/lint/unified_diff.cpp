@@ -141,7 +141,9 @@ std::string unified_diff(const lint::SourceText& source, std::string_view change
     for (const std::size_t end = at + after; at < end; ++at) print(out, ' ', a[at]);
   }
   if (out.empty()) return out;
-  return fmt::format("--- {}\n+++ {}\n{}", source.path(), source.path(), out);
+  // A tab ends a name that holds blanks, as in the output of GNU diff.
+  const std::string_view end = source.path().contains(' ') ? "\t" : "";
+  return fmt::format("--- {0}{1}\n+++ {0}{1}\n{2}", source.path(), end, out);
 }
 
 }  // namespace flense::report
