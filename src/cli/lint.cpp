@@ -4,16 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <set>
 
 #include "base/file.h"
 #include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
+#include "cli/lint_known.h"
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/suggest.h"
 #include "lint/rules/rules.h"
+#include "report/format/sarif.h"
+#include "report/lint/places.h"
 #include "report/lint/report.h"
 
 namespace flense::cli {
@@ -49,14 +53,16 @@ Examples:
   flense lint --diff Dockerfile
   flense lint --format sarif . > lint.sarif)";
 
-constexpr auto kLintFormats = std::to_array<std::string_view>(
-    {"text", "json", "sarif", "github", "gitlab", "checkstyle", "junit", "markdown"});
+constexpr auto kLintFormats =
+    std::to_array<std::string_view>({"text", "json", "sarif", "github", "gitlab", "codeclimate",
+                                     "sonarqube", "checkstyle", "junit", "gnu", "markdown"});
+constexpr auto kCompanions = std::to_array<std::string_view>({"hadolint"});
 constexpr auto kFixes = std::to_array<std::string_view>({"safe", "unsafe"});
 constexpr auto kThresholds = std::to_array<std::string_view>({"error", "warning", "info", "never"});
 
 struct LintRequest : TableRequest {
   std::vector<std::string> hosts, ignored, only;
-  std::string format, threshold = "error";
+  std::string format, threshold = "error", baseline, since, companion;
   std::vector<std::pair<std::string, Severity>> severities;
   std::string fix, diff;  ///< "safe", "unsafe"; empty: not asked for
   bool json = false, pedantic = false;
@@ -77,7 +83,9 @@ void declare(Options& options, LintRequest& request) {
       .file()
       .setting();
   options
-      .add("--format", "FORMAT", "text, json, sarif, github, gitlab, checkstyle, junit or markdown",
+      .add("--format", "FORMAT",
+           "text, json, sarif, github, gitlab, codeclimate, sonarqube, checkstyle, junit, gnu or "
+           "markdown",
            request.format)
       .one_of(kLintFormats)
       .setting();
@@ -105,6 +113,16 @@ void declare(Options& options, LintRequest& request) {
       .add("--diff", "", "show what --fix, or --diff=unsafe --fix=unsafe, would change",
            request.diff, kind)
       .one_of(kFixes);
+  options
+      .add("--baseline", "FILE", "leave out what this report of lint --json holds",
+           request.baseline)
+      .file();
+  options.add("--since", "REV", "leave out what lint finds at this git revision too",
+              request.since);
+  options
+      .add("--with", "PROGRAM", "hadolint: run it too, and report its findings with ours",
+           request.companion)
+      .one_of(kCompanions);
   add_data(options, request).setting();
 }
 
@@ -180,12 +198,53 @@ std::string rendered(const report::LintReport& report, const std::string& format
   const auto json = [](const text::Json& value) { return text::dump_json(value, 2) + "\n"; };
   if (format == "json") return json(report::lint_json(report));
   if (format == "sarif") return json(report::lint_sarif(report));
-  if (format == "gitlab") return json(report::lint_gitlab(report));
+  if (format == "gitlab" || format == "codeclimate") return json(report::lint_gitlab(report));
+  if (format == "sonarqube") return json(report::lint_sonarqube(report));
+  if (format == "gnu") return report::lint_gnu(report);
   if (format == "github") return report::lint_github(report);
   if (format == "checkstyle") return report::lint_checkstyle(report);
   if (format == "junit") return report::lint_junit(report);
   if (format == "markdown") return report::lint_markdown(report);
   return report::lint_text(report, output_style(request, io), request.quiet);
+}
+
+Result<lint::Outcome> judged(const lint::Project& project, const LintInput& input,
+                             const LintRequest& request) {
+  std::vector<lint::Finding> others;
+  if (!request.companion.empty()) {
+    TRY(others, hadolint_findings(project));
+  }
+  return lint::lint(project, input.rules, input.policy, std::move(others));
+}
+
+/// Findings of before, by fingerprint.
+Result<std::set<std::string>> known_before(const LintRequest& request, const LintInput& input,
+                                           const std::vector<lint::Input>& inputs) {
+  std::set<std::string> out;
+  if (!request.baseline.empty()) {
+    TRY(const std::vector<std::string> known, baseline_fingerprints(request.baseline));
+    out.insert(known.begin(), known.end());
+  }
+  if (!request.since.empty()) {
+    TRY(std::vector<lint::Input> then, inputs_at(request.since, inputs));
+    const lint::Project project = project_of(std::move(then), input);
+    const lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
+    for (const std::string& identity : report::lint_identities(project, outcome.findings))
+      out.insert(report::fingerprint(identity));
+  }
+  return out;
+}
+
+void leave_out(const lint::Project& project, const std::set<std::string>& known,
+               lint::Outcome& outcome) {
+  const auto identities = report::lint_identities(project, outcome.findings);
+  std::vector<lint::Finding> fresh;
+  for (std::size_t at = 0; at < identities.size(); ++at)
+    if (known.contains(report::fingerprint(identities[at])))
+      ++outcome.known;
+    else
+      fresh.push_back(std::move(outcome.findings[at]));
+  outcome.findings = std::move(fresh);
 }
 
 int lint_status(const std::vector<lint::Finding>& findings, std::string_view threshold) {
@@ -227,12 +286,14 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));
-  if (inputs.empty())
-    return with_hint(
-        Result<int>(bad_input("no file that lint knows in {}", fmt::join(names, ", "))),
-        "name the file: its kind is then told from its content");
+  // So that `flense lint .` fits every repository.
+  if (inputs.empty() && !request.quiet)
+    TRY_DO(
+        io.err.line(fmt::format("notice: no file that lint knows in {}", fmt::join(names, ", "))));
+  TRY(const std::set<std::string> known, known_before(request, input, inputs));
   lint::Project project = project_of(inputs, input);
-  lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
+  TRY(lint::Outcome outcome, judged(project, input, request));
+  leave_out(project, known, outcome);
   if (!request.fix.empty() || !request.diff.empty()) {
     const bool unsafe = request.fix == "unsafe" || request.diff == "unsafe";
     const lint::Project before = project_of(inputs, input);
@@ -242,7 +303,8 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
     for (int round = 0; round < kMostRounds; ++round) {
       if (!fix_once(project, outcome.findings, unsafe, inputs)) break;
       project = project_of(inputs, input);
-      outcome = lint::lint(project, input.rules, input.policy);
+      TRY(outcome, judged(project, input, request));
+      leave_out(project, known, outcome);
     }
     for (const lint::Input& now : inputs) {
       const lint::SourceText& then = before.find(now.path)->source;

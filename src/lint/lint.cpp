@@ -15,11 +15,19 @@ namespace {
 
 using knowledge::LintRules;
 
+/// "DL3008", "SC2086".
+bool is_of_hadolint(std::string_view word) {
+  return word.size() == 6 && (word.starts_with("DL") || word.starts_with("SC")) &&
+         word.find_first_not_of("0123456789", 2) == word.npos;
+}
+
 std::set<std::string, std::less<>> ids_of(const std::vector<std::string>& words,
                                           const LintRules& rules) {
   std::set<std::string, std::less<>> out;
-  for (const std::string& word : words)
+  for (const std::string& word : words) {
     for (const knowledge::LintRuleRow* row : rules.named(word)) out.insert(row->id);
+    if (is_of_hadolint(word)) out.insert(word);
+  }
   return out;
 }
 
@@ -47,7 +55,7 @@ Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink&
       out.places.emplace_back(pragma.covers, ids);
     if (pragma.of_hadolint) continue;  // hadolint's rules are not ours
     for (const std::string& word : pragma.rules)
-      if (rules.named(word).empty())
+      if (rules.named(word).empty() && !is_of_hadolint(word))
         sink.add("unknown-rule", file, pragma.comment,
                  fmt::format("the comment ignores '{}', and no rule has that name", word));
   }
@@ -94,8 +102,10 @@ void join_same_causes(const Project& project, std::vector<Finding>& findings) {
 
 }  // namespace
 
-Outcome lint(const Project& project, const LintRules& rules, const Policy& policy) {
-  std::vector<Finding> found;
+Outcome lint(const Project& project, const LintRules& rules, const Policy& policy,
+             std::vector<Finding> others) {
+  std::vector<Finding> found = std::move(others);
+  std::erase_if(found, [&](const Finding& one) { return !rules.named(one.rule).empty(); });
   FindingSink sink(rules, found);
   judge_all(project, sink);
 

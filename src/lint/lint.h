@@ -42,10 +42,13 @@ struct Outcome {
   std::vector<Finding> findings;  ///< by path, place and rule
   std::size_t ignored = 0;        ///< suppressed by comments and policy
   std::size_t waived = 0;
+  std::size_t known = 0;     ///< in the baseline
   std::size_t pedantic = 0;  ///< hidden as nobody asked for them
 };
 
-Outcome lint(const Project& project, const knowledge::LintRules& rules, const Policy& policy);
+/// `others` are what another program found; ours takes its place where a rule means the same.
+Outcome lint(const Project& project, const knowledge::LintRules& rules, const Policy& policy,
+             std::vector<Finding> others = {});
 
 /// Findings of one file with a mechanical fix, applied from the end to the beginning; those that
 /// overlap others are left out, and, if not `unsafe`, those that change what a build or a program

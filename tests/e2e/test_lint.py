@@ -80,7 +80,15 @@ class Lint(harness.Case):
         self.assertTrue(all(line.startswith("::") and "file=" in line and "title=flense" in line for line in github))
         gitlab = json.loads(form("gitlab"))
         self.assertEqual(len(gitlab), count)
-        self.assertEqual({"description", "check_name", "fingerprint", "severity", "location"}, set(gitlab[0]))
+        self.assertEqual({"type", "categories", "description", "check_name", "fingerprint", "severity", "location"},
+                         set(gitlab[0]))
+        self.assertEqual(json.loads(form("codeclimate")), gitlab)
+        sonar = json.loads(form("sonarqube"))
+        self.assertEqual(len(sonar["issues"]), count)
+        self.assertEqual({one["ruleId"] for one in sonar["issues"]}, {rule["id"] for rule in sonar["rules"]})
+        gnu = form("gnu").splitlines()
+        self.assertEqual(len(gnu), count)
+        self.assertTrue(all(re.match(r"[^:]+:\d+:\d+: (error|warning|info): .* \[[a-z-]+\]$", line) for line in gnu), gnu)
         self.assertEqual(len({one["fingerprint"] for one in gitlab}), count)
         checkstyle = xml.etree.ElementTree.fromstring(form("checkstyle"))
         self.assertEqual(len(checkstyle.findall("./file/error")), count)
@@ -88,6 +96,90 @@ class Lint(harness.Case):
         junit = xml.etree.ElementTree.fromstring(form("junit"))
         self.assertEqual((len(junit.findall(".//failure")), junit.get("failures")), (count, str(count)))
         self.assertEqual(form("markdown").count("\n| "), count + 1)
+
+    def test_groups(self):
+        self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04\nCMD [\"app\"]\n")
+        usual, all_of_them = self.rules(), self.rules("--pedantic")
+        self.assertNotIn("gpu-base-digest", usual)
+        self.assertIn("gpu-base-digest", all_of_them)
+        self.assertIn("gpu-base-digest", self.rules("--only", "gpu-base-digest"))
+        self.assertIn("gpu-base-digest", self.rules("--severity", "gpu-base-digest=warning"))
+        self.assertIn(f"--pedantic shows {len(all_of_them) - len(usual)} more\n", self.lint().stdout)
+        self.write(".flense.toml", "[lint]\npedantic = true\n")
+        self.assertIn("gpu-base-digest", self.rules())
+
+    def test_the_same_words_are_one_finding(self):
+        self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nRUN pip install torch==2.6.0\nRUN pip install a==1\n")
+        found = [one for one in self.findings() if one["rule"] == "package-cache-in-layer"]
+        self.assertEqual(len(found), 1)
+        self.assertIn("also in line 3", found[0]["evidence"])
+        self.lint("--fix", "--only", "package-cache-in-layer")
+        with open(os.path.join(self.folder, "Dockerfile"), encoding="utf-8") as fixed:
+            self.assertEqual(fixed.read().count("--mount=type=cache,target=/root/.cache/pip"), 2)
+
+    def test_fixes_that_change_what_is_built_are_asked_for(self):
+        text = "FROM nvidia/cuda:12.8.1-devel-ubuntu24.04\nRUN git clone https://github.com/pytorch/pytorch.git\n"
+        path = self.write("Dockerfile", text)
+        rule = ("--only", "git-clone-full")
+        self.assertEqual(self.lint("--diff", *rule).stdout, "")
+        self.lint("--fix", *rule)
+        with open(path, encoding="utf-8") as unchanged:
+            self.assertEqual(unchanged.read(), text)
+        self.assertIn("+RUN git clone --depth 1", self.lint("--diff=unsafe", *rule).stdout)
+        self.lint("--fix=unsafe", *rule)
+        with open(path, encoding="utf-8") as changed:
+            self.assertIn("--depth 1", changed.read())
+
+    def test_what_was_known_before(self):
+        run = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words],
+                                            cwd=self.folder, check=True, capture_output=True)
+        self.write("Dockerfile", BAD)
+        run("init", "-q")
+        run("add", ".")
+        run("commit", "-qm", "first")
+        before = self.write("../before.json", self.lint("--json", expect=1).stdout)
+        again = BAD.replace("RUN", "# moved\n\nRUN")
+        self.write("Dockerfile", again)
+        for known in (("--baseline", before), ("--since", "HEAD")):
+            self.assertEqual(self.findings(*known), [])
+            self.assertIn(" known before\n", self.lint(*known).stdout)
+        self.write("Dockerfile", again + "ENV HF_TOKEN=a\n")
+        for known in (("--baseline", before), ("--since", "HEAD")):
+            self.assertEqual(self.rules(*known, expect=1), ["secret-in-build-variable"])
+        self.assertIn("no revision 'nothing'", self.lint("--since", "nothing", expect=3).stderr)
+        self.assertIn("no report of lint", self.lint("--baseline", self.write("../a.json", "{}"), expect=3).stderr)
+
+    def test_hadolint_beside(self):
+        report = [{"file": "Dockerfile", "line": 2, "column": 1, "level": "info", "code": "DL3013", "message": "pin"},
+                  {"file": "Dockerfile", "line": 2, "column": 1, "level": "warning", "code": "DL3042", "message": "ours"},
+                  {"file": "Dockerfile", "line": 4, "column": 1, "level": "error", "code": "DL3020", "message": "no"}]
+        self.write("bin/hadolint", f"#!/bin/sh\necho '{json.dumps(report)}'\n", mode=0o755)
+        self.write("Dockerfile", BAD + "# flense ignore=DL3020\nADD a /a\n")
+        environment = dict(os.environ, PATH=os.path.join(self.folder, "bin") + ":" + os.environ["PATH"])
+        done = subprocess.run([harness.BINARY, "lint", "--json", "--with", "hadolint", "Dockerfile"], cwd=self.folder,
+                              env=environment, text=True, capture_output=True, check=False)
+        found = {one["rule"]: one for one in json.loads(done.stdout)["findings"]}
+        self.assertEqual((found["DL3013"]["severity"], found["DL3013"]["begin"]["line"]), ("info", 2))
+        self.assertFalse({"DL3042", "DL3020", "unknown-rule"} & found.keys())
+        self.assertIn("package-cache-in-layer", found)
+
+    def test_the_pattern_of_the_hook_is_what_lint_reads(self):
+        with open(os.path.join(harness.TOP, ".pre-commit-hooks.yaml"), encoding="utf-8") as text:
+            pattern = re.search(r"files: &files '(.*)'", text.read())[1]
+        pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
+        for name, text in (("Dockerfile", BAD), ("gpu.Dockerfile", BAD), ("dockerfile.cpu", BAD), ("Containerfile", BAD),
+                           (".dockerignore", "a\n"), (".containerignore", "a\n"), ("manifests/pod.yaml", pod),
+                           ("list.json", '{"apiVersion": "v1", "kind": "List", "items": []}'), ("docker-bake.hcl", ""),
+                           ("requirements/gpu.txt", "a\n"), ("requirements.in", "a\n"), ("pyproject.toml", ""),
+                           ("uv.lock", ""), ("app.def", "Bootstrap: docker\nFrom: a\n"), ("Singularity", "Bootstrap: docker\n"),
+                           ("Singularity.gpu", "Bootstrap: docker\n"), ("job.sbatch", ""), ("job.slurm", ""), ("run.sh", ""),
+                           ("run.bash", ""), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
+                           ("main.py", ""), ("README.md", ""), ("Dockerfile.md", ""), ("compose.yaml", "services: {}\n")):
+            self.write(name, text)
+        read = lambda *names: {one["path"] for one in json.loads(self.lint("--json", "--fail-on", "never", *names).stdout)["files"]
+                               if one["kind"] != "unknown"}
+        every = [os.path.relpath(os.path.join(top, name), self.folder) for top, _, names in os.walk(self.folder) for name in names]
+        self.assertEqual(read("."), read(*(name for name in every if re.search(pattern, name))))
 
     def test_threshold_and_severity(self):
         self.write("Dockerfile", BAD)
@@ -167,7 +259,7 @@ class Lint(harness.Case):
         return done.returncode
 
     def test_bad_input(self):
-        self.assertIn("no file that lint knows", self.lint(expect=3).stderr)
+        self.assertIn("no file that lint knows", self.lint(expect=0).stderr)
         self.assertIn("while reading nothing.yaml", self.lint("nothing.yaml", expect=4).stderr)
         self.write("Dockerfile", "FROM debian:12\0\n")
         self.write("bomb.yaml", "services:\n" + "  a0: &a0 [x, x]\n"

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -16,58 +17,59 @@ const knowledge::Images& images_of(const FileView& view) {
 }
 
 /// A tag of the newest CUDA with the flavour and distribution that most people want.
-std::string current_tag(const FileView& view, std::string_view flavour) {
-  const auto* newest = images_of(view).newest_cuda();
+std::string current_tag(const knowledge::Images& images, std::string_view flavour) {
+  const auto* newest = images.newest_cuda();
   return fmt::format("nvidia/cuda:{}-{}-ubuntu24.04", newest == nullptr ? "VERSION" : newest->cuda,
                      flavour);
 }
 
-bool is_cuda_tag(const StageView& stage) {
-  return stage.own_base && stage.image.official && stage.image.repository == "nvidia/cuda" &&
-         stage.stage->image && stage.stage->image->digest.empty();
+/// A place that names an image: FROM, a service, a pod, a command line, an argument of a build.
+struct ImageUse {
+  const ProjectFile* file = nullptr;
+  Span span;
+  const ImageName* name = nullptr;
+  const GpuImage* image = nullptr;
+  const knowledge::Images* tables = nullptr;
+};
+
+bool is_cuda_tag(const ImageUse& use) {
+  return use.image->official && use.image->repository == "nvidia/cuda" && use.name->digest.empty();
 }
 
-void missing_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!is_cuda_tag(stage)) return;
-  const std::string& tag = stage.stage->image->tag;
+void missing_tag(const ImageUse& use, FindingSink& sink) {
+  const std::string& tag = use.name->tag;
   if (!tag.empty() && tag != "latest") return;
   Finding& found =
-      sink.add("cuda-tag-missing", *view.file, stage.stage->base.span,
+      sink.add("cuda-tag-missing", *use.file, use.span,
                fmt::format("nvidia/cuda has no tag 'latest'{}: the build ends with \"manifest "
                            "unknown\"",
                            tag.empty() ? ", which is what a name without a tag means" : ""));
   found.evidence = {"nvidia-docker#1454: the tag was removed in 2021"};
-  found.fix = "write version, flavour and distribution: " + current_tag(view, "base");
+  found.fix = "write version, flavour and distribution: " + current_tag(*use.tables, "base");
 }
 
 /// The tag with its version replaced; only where the words are in the file and the flavour is
 /// spelled alike.
-void replace_version(const FileView& view, const StageView& stage,
-                     const knowledge::CudaImageRow& now, const knowledge::CudaImageRow& better,
-                     Finding& found) {
-  const std::string& tag = stage.stage->image->tag;
-  const bool cudnn = tag.find("cudnn") != std::string::npos;
-  if (cudnn && now.cudnn != better.cudnn) return;
-  const Span word = stage.stage->base.span;
-  const std::string_view raw = view.text(word);
-  const std::size_t at = raw.find(":" + now.cuda + "-");
-  if (at == raw.npos) return;
-  const std::size_t begin = word.begin + at + 1;
+void replace_version(const ImageUse& use, const knowledge::CudaImageRow& now,
+                     const knowledge::CudaImageRow& better, Finding& found) {
+  if (use.name->tag.contains("cudnn") && now.cudnn != better.cudnn) return;
+  const std::size_t at = use.file->source.slice(use.span).find(":" + now.cuda + "-");
+  if (at == std::string_view::npos) return;
+  const std::size_t begin = use.span.begin + at + 1;
   found.edits.push_back({{begin, begin + now.cuda.size()}, better.cuda});
 }
 
-void retired_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!is_cuda_tag(stage)) return;
-  const auto* row = images_of(view).cuda_version(stage.image.cuda.value);
+void retired_tag(const ImageUse& use, FindingSink& sink) {
+  const auto* row = use.tables->cuda_version(use.image->cuda.value);
   if (row == nullptr || row->state.empty()) return;
-  const auto* better = images_of(view).cuda_near(row->cuda);
-  const std::string instead =
-      better == nullptr
-          ? current_tag(view, stage.image.flavour.known() ? stage.image.flavour.value : "base")
-          : fmt::format("CUDA {}, which is maintained", better->cuda);
+  const auto* better = use.tables->cuda_near(row->cuda);
+  const std::string& flavour = use.image->flavour.value;
+  const std::string instead = better == nullptr
+                                  ? current_tag(*use.tables, flavour.empty() ? "base" : flavour)
+                                  : fmt::format("CUDA {}, which is maintained", better->cuda);
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
-      deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *view.file, stage.stage->base.span,
+      deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
       deleted ? fmt::format("the tags of nvidia/cuda:{} have been deleted: the build ends with "
                             "\"manifest unknown\"",
                             row->cuda)
@@ -78,14 +80,14 @@ void retired_tag(const FileView& view, const StageView& stage, FindingSink& sink
   if (!row->document.empty()) found.evidence.push_back(row->document);
   found.fix = fmt::format("move to {}", instead);
   const bool same_minor = better != nullptr && major_minor(better->cuda) == major_minor(row->cuda);
-  if (!deleted && same_minor) replace_version(view, stage, *row, *better, found);
+  if (!deleted && same_minor) replace_version(use, *row, *better, found);
 }
 
-void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (!is_cuda_tag(stage) || !stage.image.cuda.known()) return;
-  const knowledge::Images& images = images_of(view);
-  const std::string& cuda = stage.image.cuda.value;
-  const std::string& tag = stage.stage->image->tag;
+void unknown_tag(const ImageUse& use, FindingSink& sink) {
+  if (!use.image->cuda.known()) return;
+  const knowledge::Images& images = *use.tables;
+  const std::string& cuda = use.image->cuda.value;
+  const std::string& tag = use.name->tag;
   const auto* newest = images.newest_cuda();
   if (newest != nullptr && compare_versions(cuda, newest->cuda) > 0) return;
   std::string message, fix, evidence;
@@ -116,7 +118,7 @@ void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink
     }
   }
   if (message.empty()) {
-    const auto* base = images.cuda_distribution(stage.image.distribution.value);
+    const auto* base = images.cuda_distribution(use.image->distribution.value);
     if (base == nullptr) return;
     const bool early = !base->first.empty() && compare_versions(cuda, base->first) < 0;
     const bool late = !base->last.empty() && compare_versions(major_minor(cuda), base->last) > 0;
@@ -126,10 +128,97 @@ void unknown_tag(const FileView& view, const StageView& stage, FindingSink& sink
                 : fmt::format("{} ended with CUDA {}", base->distribution, base->last);
     evidence = base->source;
   }
-  Finding& found =
-      sink.add("cuda-tag-unknown", *view.file, stage.stage->base.span, std::move(message));
+  Finding& found = sink.add("cuda-tag-unknown", *use.file, use.span, std::move(message));
   found.evidence = {std::move(evidence)};
   if (!fix.empty()) found.fix = std::move(fix);
+}
+
+/// Of the other vendors' images only what has no tag can be told to move.
+void floating_tag(const ImageUse& use, FindingSink& sink) {
+  if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||
+      (!use.name->tag.empty() && use.name->tag != "latest"))
+    return;
+  Finding& found = sink.add(
+      "gpu-image-floating", *use.file, use.span,
+      fmt::format("{}{} is another CUDA or ROCm, and needs another driver, after the next release",
+                  use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
+  found.evidence = {use.image->vendor.evidence};
+  found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
+}
+
+void judge_use(const ImageUse& use, FindingSink& sink) {
+  if (!is_cuda_tag(use)) return floating_tag(use, sink);
+  missing_tag(use, sink);
+  retired_tag(use, sink);
+  unknown_tag(use, sink);
+}
+
+/// Images that services, pods and command lines start.
+void started_images(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files)
+    for (const Workload& workload : file->workloads) {
+      // A service that builds gives its own image a name.
+      if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
+      const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
+      judge_use({file.get(), workload.image.span, &*workload.image_name, &image,
+                 &project.knowledge->images},
+                sink);
+    }
+}
+
+/// A Dockerfile's bases with the arguments that a bake target or a Compose service gives.
+void given_bases(const Project& project, const ProjectFile& file, const std::string& dockerfile,
+                 const std::vector<std::pair<Word, Word>>& args, FindingSink& sink) {
+  const ProjectFile* built = project.find(dockerfile);
+  if (built == nullptr || !built->dockerfile) return;
+  Environment environment;
+  for (const Instruction& global : built->dockerfile->globals)
+    for (const KeyValue& pair : global.pairs)
+      environment[pair.key.text] =
+          pair.value ? expand(pair.value->text, environment) : std::nullopt;
+  for (const auto& [name, value] : args)
+    if (environment.contains(name.text)) environment[name.text] = interpolate(value.text);
+  for (const Stage& stage : built->dockerfile->stages) {
+    if (stage.parent) continue;
+    const auto at = std::ranges::find_if(args, [&](const auto& arg) {
+      return stage.base.text.contains("${" + arg.first.text) ||
+             stage.base.text.contains("$" + arg.first.text);
+    });
+    const auto text = expand(stage.base.text, environment);
+    const auto name = at == args.end() || !text ? std::nullopt : parse_image_name(*text);
+    if (!name || at->second.span.empty()) continue;
+    const GpuImage image = describe_image(*name, project.knowledge->images);
+    judge_use({&file, at->second.span, &*name, &image, &project.knowledge->images}, sink);
+  }
+}
+
+void given_arguments(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files) {
+    const std::string own = directory_of(file->source.path());
+    for (const BuildTarget& target : file->targets)
+      given_bases(
+          project, *file,
+          path_below(path_below(own, target.context.text.empty() ? "." : target.context.text),
+                     target.dockerfile.text.empty() ? "Dockerfile" : target.dockerfile.text),
+          target.args, sink);
+    for (const Workload& workload : file->workloads) {
+      if (!workload.build_context || workload.node == nullptr) continue;
+      std::vector<std::pair<Word, Word>> args;
+      const text::YamlNode& given = (*workload.node)["build"]["args"];
+      for (const text::YamlMember& member : given.members)
+        args.emplace_back(Word{member.key, span_of(member.at)}, word_of(*member.value));
+      for (const text::YamlNode* item : given.items) {
+        const std::string& pair = item->text;
+        if (const std::size_t equals = pair.find('='); equals != pair.npos)
+          args.emplace_back(Word{pair.substr(0, equals), span_of(item->at)},
+                            Word{pair.substr(equals + 1), span_of(item->at)});
+      }
+      given_bases(project, *file,
+                  path_below(path_below(own, workload.build_context->text),
+                             workload.dockerfile ? workload.dockerfile->text : "Dockerfile"),
+                  args, sink);
+    }
+  }
 }
 
 /// Packages that compile GPU code while they run.
@@ -186,32 +275,48 @@ bool uses_system_cuda(const PackageList& list) {
   });
 }
 
+/// A virtual environment or its packages, whole.
+bool copies_wheels(const Instruction& copy) {
+  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+    const std::string& source = copy.words[at].text;
+    if (!source.contains("site-packages") && !source.contains("dist-packages") &&
+        !source.contains("venv"))
+      return false;
+  }
+  return copy.words.size() > 1;
+}
+
 void unused_cuda(const FileView& view, FindingSink& sink) {
   const StageView* base = final_base(view);
   if (base == nullptr || base->image.repository != "nvidia/cuda" ||
       base->image.flavour.value != "runtime")
     return;
   const std::size_t last = view.stages.size() - 1;
-  const Install* torch = nullptr;
   std::string variant;
-  for (const Install* install : view.installs_in(last)) {
-    for (const PackageList* list : lists_of(*install)) {
-      if (uses_system_cuda(*list)) return;
-      if (list->manager == PackageManager::kConda) continue;
-      for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
-        if (one.package == "torch" && one.variant.value != "cpu") {
-          torch = install;
-          variant = one.variant.value;
-        }
-    }
-  }
-  // What another stage compiled may be linked against the libraries of this base.
+  bool torch = false, system = false;
+  const auto take = [&](std::size_t stage) {
+    for (const Install* install : view.installs_in(stage))
+      for (const PackageList* list : lists_of(*install)) {
+        system = system || uses_system_cuda(*list);
+        if (list->manager == PackageManager::kConda) continue;
+        for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
+          if (one.package == "torch" && one.variant.value != "cpu") {
+            torch = true;
+            variant = one.variant.value;
+          }
+      }
+  };
+  take(last);
   for (const std::size_t one : view.dockerfile->lineage(last))
-    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
-      if (const auto from = view.dockerfile->copied_from(copy);
-          from && view.stages[*from].image.vendor.known())
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
+      const auto from = view.dockerfile->copied_from(copy);
+      if (!from || *from >= view.stages.size()) continue;
+      if (copies_wheels(copy)) take(*from);
+      // What another stage compiled may be linked against the libraries of this base.
+      else if (view.stages[*from].image.vendor.known())
         return;
-  if (torch == nullptr) return;
+    }
+  if (system || !torch) return;
   const std::string& tag = base->stage->image ? base->stage->image->tag : "";
   std::string smaller = base->image.cuda.value + "-base-" + base->image.distribution.value;
   Finding& found = sink.add(
@@ -333,13 +438,14 @@ void rocm_builder(const FileView& view, FindingSink& sink) {
 
 }  // namespace
 
-void judge_base_image(const Project& /*project*/, const std::vector<FileView>& views,
+void judge_base_image(const Project& project, const std::vector<FileView>& views,
                       FindingSink& sink) {
   for (const FileView& view : views) {
     for (const StageView& stage : view.stages) {
-      missing_tag(view, stage, sink);
-      retired_tag(view, stage, sink);
-      unknown_tag(view, stage, sink);
+      if (stage.own_base && stage.stage->image)
+        judge_use({view.file, stage.stage->base.span, &*stage.stage->image, &stage.image,
+                   &images_of(view)},
+                  sink);
       musl_base(view, stage, sink);
       old_repository(view, stage, sink);
       past_its_life(view, stage, sink);
@@ -349,6 +455,8 @@ void judge_base_image(const Project& /*project*/, const std::vector<FileView>& v
     unused_cuda(view, sink);
     rocm_builder(view, sink);
   }
+  started_images(project, sink);
+  given_arguments(project, sink);
 }
 
 }  // namespace flense::lint

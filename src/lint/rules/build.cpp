@@ -159,6 +159,9 @@ void command_lines(const FileView& view, FindingSink& sink) {
           if (const auto* form = token_in(word.text, facts)) {
             report(word.span, form->what, form->source);
             said = true;
+          } else if (holds(word.text, "Authorization: Bearer ") && !word.dynamic) {
+            report(word.span, "a token", "the header Authorization: Bearer");
+            said = true;
           } else if (has_password(word.text)) {
             report(word.span, "a password", "the address holds user:password");
             said = true;
@@ -254,6 +257,78 @@ void signatures(const FileView& view, FindingSink& sink) {
         }
 }
 
+/// What makes a download trust any server; empty: nothing.
+std::string unverified(const StepCommand& command, const ShellWord& word) {
+  const std::string_view text = word.text;
+  const bool curl = command.program == "curl";
+  if (curl && (text == "--insecure" || text == "-k")) return std::string(text);
+  if (curl && text.size() > 2 && text[0] == '-' && text[1] != '-' && text.contains('k') &&
+      text.find_first_not_of("fsSLkgv", 1) == text.npos)
+    return std::string(text);
+  for (const std::string_view option :
+       {"--trusted-host", "--no-check-certificate", "--allow-insecure-host", "http.sslVerify=false",
+        "ssl_verify=false"})
+    if (text.starts_with(option)) return std::string(option);
+  return {};
+}
+
+void certificates(const FileView& view, FindingSink& sink) {
+  constexpr auto kVariables = std::to_array<std::string_view>(
+      {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
+  const auto report = [&](Span span, const std::string& what) {
+    Finding& found = sink.add(
+        "certificate-check-off", *view.file, span,
+        fmt::format("with {} whoever answers in the server's place chooses what is installed",
+                    what));
+    found.evidence = {fmt::format("the step says {}", what)};
+  };
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions) {
+      if (instruction.keyword == Keyword::kEnv)
+        for (const KeyValue& pair : instruction.pairs)
+          if (is_one_of(pair.key.text, kVariables)) report(pair.key.span, pair.key.text);
+      if (instruction.keyword != Keyword::kRun) continue;
+      for (const StepCommand& command : commands_of(instruction))
+        for (const ShellWord& word : command.shell->words)
+          if (const std::string what = unverified(command, word); !what.empty()) {
+            report(word.span, what);
+            break;
+          }
+    }
+}
+
+/// strip over the shared libraries of a whole directory.
+void stripped_libraries(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& run : stage.stage->instructions) {
+      const std::vector<StepCommand> commands = commands_of(run);
+      const bool libraries = std::ranges::any_of(commands, [](const StepCommand& command) {
+        return std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return holds(word.text, "*.so") || holds(word.text, ".so*");
+        });
+      });
+      if (!libraries) continue;
+      for (const StepCommand& command : commands) {
+        const auto& words = command.shell->words;
+        const auto at = std::ranges::find_if(
+            words, [](const ShellWord& word) { return file_name(word.text) == "strip"; });
+        if (at == words.end()) continue;
+        const bool debug = std::ranges::any_of(words, [](const ShellWord& word) {
+          return is_one_of(word.text, {"--strip-debug", "-g", "-S", "-d", "-R"});
+        });
+        if (debug) continue;
+        Finding& found = sink.add(
+            "libraries-stripped", *view.file, at->span,
+            "strip rewrites every library: those of wheels, which patchelf has changed, may no "
+            "longer load");
+        found.evidence = {
+            "pypa/manylinux#119, pypa/auditwheel#716: \"ELF load command "
+            "address/offset not properly aligned\""};
+        break;
+      }
+    }
+}
+
 void apt_key(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
@@ -291,6 +366,8 @@ void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
     repository_key(view, sink);
     signatures(view, sink);
     apt_key(view, sink);
+    certificates(view, sink);
+    stripped_libraries(view, sink);
   }
 }
 

@@ -172,6 +172,19 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
       has.emplace_back(name);
     }
     evidence = "NVIDIA_DRIVER_CAPABILITIES=" + *last.value;
+    const auto asks = [&](std::string_view name) {
+      return std::ranges::find(has, name) != has.end() &&
+             std::ranges::none_of(
+                 uses, [&](const CapabilityUse& use) { return use.row->capability == name; });
+    };
+    if (asks("graphics") && asks("display") && asks("video")) {
+      Finding& found = sink.add("driver-capabilities-all", *view.file, last.pair->value->span,
+                                "graphics, display and video libraries are injected, and nothing "
+                                "here uses one of them");
+      found.evidence = {evidence};
+      found.fix = "list what is used: NVIDIA_DRIVER_CAPABILITIES=" + wanted;
+      return;
+    }
     if (std::ranges::find(has, "all") != has.end()) {
       Span span = part_span(last, "all");
       if (span.empty()) span = last.pair->value->span;
@@ -242,6 +255,29 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
       const auto runs = [](std::string_view word) {
         return word.find("NVIDIA-Linux-") != word.npos && word.ends_with(".run");
       };
+      // The toolkit's installer holds a driver and installs it unless told what to install.
+      const auto toolkit = [&](std::string_view word) {
+        return file_name(word).starts_with("cuda_") && word.ends_with("_linux.run") &&
+               (command.has("--driver") ||
+                std::ranges::none_of(command.arguments, [](const Argument& one) {
+                  return one.text.starts_with("--toolkit") || one.text.starts_with("--samples") ||
+                         one.text.starts_with("--extract") || one.text == "--help";
+                }));
+      };
+      const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
+        return is_shell(command.program) && toolkit(one.text);
+      });
+      if (toolkit(command.program) || of_toolkit != command.arguments.end()) {
+        Finding& found = sink.add(
+            "driver-package-installed", *view.file,
+            of_toolkit == command.arguments.end() ? command.program_span : of_toolkit->span,
+            "this installer brings a driver along; it must be the host's");
+        found.evidence = {
+            "CUDA Installation Guide, Runfile: --toolkit and --driver choose what is "
+            "installed"};
+        found.fix = "add --silent --toolkit, so that the toolkit alone is installed";
+        continue;
+      }
       const bool program = runs(command.program);
       const auto at = std::ranges::find_if(command.arguments, [&](const Argument& one) {
         return is_shell(command.program) && runs(one.text);
@@ -328,12 +364,10 @@ Span with_colon(std::string_view text, Span span) {
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   for (const Env& env : library_paths(view, steps)) {
-    std::size_t number = 0;
     for (const std::string_view part : split(env.raw, ':')) {
       std::string_view plain = part;
       while (plain.starts_with('"') || plain.starts_with('\'')) plain.remove_prefix(1);
       while (plain.ends_with('"') || plain.ends_with('\'')) plain.remove_suffix(1);
-      const bool first = number++ == 0;
       const Span span = part_span(env, plain);
       if (is_stubs(plain)) {
         Finding& found = sink.add("stubs-in-library-path", *view.file, span,
@@ -346,14 +380,15 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "build stage",
             plain);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if (first && (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
-                 plain.find("cuda") != plain.npos) {
+      } else if ((plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
+                 (plain.contains("cuda") || plain.contains("CUDA"))) {
         Finding& found = sink.add(
             "library-path-overwritten", *view.file, span,
             "the compat libcuda is loaded on every host, also where the driver is newer or the "
             "GPU is a GeForce: error 803 or 804 there");
-        found.evidence = {fmt::format("{} stands first in LD_LIBRARY_PATH", plain),
-                          "forward_compat.json; NVIDIA, CUDA Compatibility"};
+        found.evidence = {
+            fmt::format("{} is on LD_LIBRARY_PATH, before the host's libraries", plain),
+            "forward_compat.json; NVIDIA, CUDA Compatibility"};
         found.fix = fmt::format(
             "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry point "
             "use it only where it helps",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "lint/facts/gpu_image.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
@@ -193,17 +194,53 @@ class GpuAccessRules {
     }
   }
 
+  /// docker run $OPTIONS image: a variable that stands where an option may.
+  bool has_unknown_options() const {
+    if (workload_.node != nullptr) return false;
+    std::string_view words = file_.source.slice({workload_.span.begin, workload_.image.span.begin});
+    bool value = false;
+    while (!words.empty()) {
+      const std::size_t begin = words.find_first_not_of(" \t\r\n\\");
+      if (begin == words.npos) break;
+      const std::size_t end = std::min(words.find_first_of(" \t\r\n", begin), words.size());
+      const std::string_view word = words.substr(begin, end - begin);
+      if (!value && (word.starts_with('$') || word.starts_with("\"$"))) return true;
+      value = word.starts_with('-') && !word.contains('=');
+      words.remove_prefix(end);
+    }
+    return false;
+  }
+
+  /// apptainer brings the driver's libraries only if asked.
+  void apptainer_without_gpu() {
+    if (workload_.kind != WorkloadKind::kApptainer || !workload_.image_name ||
+        !workload_.gpus.empty() || !workload_.devices.empty() || !is_complete(file_, workload_))
+      return;
+    for (const std::string_view name : {"APPTAINER_NV", "SINGULARITY_NV"})
+      if (file_.source.text().contains(name)) return;
+    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
+    if (!image.vendor.known()) return;
+    const bool amd = image.vendor.value == "amd";
+    Finding& found = sink_.add(
+        "gpu-not-requested", file_, workload_.image.span,
+        fmt::format("{} runs {} without {}: it gets no driver libraries, and sees no GPU",
+                    title(workload_), workload_.image_name->familiar(), amd ? "--rocm" : "--nv"));
+    found.evidence = {image.vendor.evidence, "Apptainer documentation, GPU Support"};
+    found.fix = amd ? "add --rocm" : "add --nv";
+  }
+
   void gpu_not_requested() {
-    const bool stated = workload_.kind == WorkloadKind::kCompose ||
-                        workload_.kind == WorkloadKind::kKubernetes ||
-                        workload_.kind == WorkloadKind::kQuadlet;
+    const bool stated = workload_.kind != WorkloadKind::kSrun &&
+                        workload_.kind != WorkloadKind::kApptainer &&
+                        workload_.kind != WorkloadKind::kSystemd;
+    apptainer_without_gpu();
     if (!stated || image_ == nullptr || image_->vendor.empty() || image_->role != "serve" ||
         workload_.init_container || !is_complete(file_, workload_))
       return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
-    if (has || image_->vendor == "amd") return;
+    if (has || image_->vendor == "amd" || has_unknown_options()) return;
     if (workload_.kind == WorkloadKind::kKubernetes &&
         ((*workload_.node)["resources"].find("claims") != nullptr ||
          variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr))
@@ -219,8 +256,10 @@ class GpuAccessRules {
     found.evidence.push_back(image_->source);
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
-                : workload_.kind == WorkloadKind::kQuadlet
-                    ? "write AddDevice=nvidia.com/gpu=all"
+                : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"
+                : workload_.kind == WorkloadKind::kDocker  ? "add --gpus all"
+                : workload_.kind == WorkloadKind::kPodman
+                    ? "add --device nvidia.com/gpu=all"
                     : "write gpus: all, or reserve one: deploy.resources.reservations.devices with "
                       "driver: nvidia, count: 1, capabilities: [gpu]";
   }

@@ -57,16 +57,15 @@ std::string driver_of(const host::Profile& profile) {
   return {};
 }
 
-void judge_driver(const FileView& view, const host::Profile& profile, const Deciding& deciding,
-                  FindingSink& sink) {
+void judge_driver(const knowledge::Knowledge& tables, const GpuImage& image,
+                  const host::Profile& profile, const Deciding& deciding, FindingSink& sink) {
   const std::string driver = driver_of(profile);
   const auto major = first_number(deciding.cuda);
   if (driver.empty() || !major) return;
-  const auto* row = view.project->knowledge->drivers.minor_version(*major);
+  const auto* row = tables.drivers.minor_version(*major);
   if (row == nullptr || compare_versions(driver, row->driver) >= 0) return;
   // nvidia/cuda and NGC images hold a compat package, which data-centre GPUs may use.
-  const bool compat = view.stages.back().image.repository == "nvidia/cuda" ||
-                      !view.stages.back().image.release.empty();
+  const bool compat = image.repository == "nvidia/cuda" || !image.release.empty();
   Finding& found = sink.add("host-driver-too-old", *deciding.file, deciding.span,
                             fmt::format("{} needs driver {} or newer, and {} has {}", deciding.what,
                                         row->driver, profile.source, driver));
@@ -77,8 +76,7 @@ void judge_driver(const FileView& view, const host::Profile& profile, const Deci
         "the base holds a cuda-compat package: it serves data-centre GPUs with an older driver");
   }
   std::string newest;
-  if (const auto* branch =
-          view.project->knowledge->drivers.branch(first_number(driver).value_or(0)))
+  if (const auto* branch = tables.drivers.branch(first_number(driver).value_or(0)))
     newest = branch->cuda;
   found.fix = newest.empty()
                   ? fmt::format("update the driver to {}", row->driver)
@@ -112,15 +110,14 @@ bool runs(const knowledge::FrameworkBuild& build, std::string_view gpu) {
                              [&](const std::string& ptx) { return capability(ptx) <= wanted; });
 }
 
-void judge_gpu(const FileView& view, const host::Profile& profile, const Deciding& deciding,
-               FindingSink& sink) {
+void judge_gpu(const knowledge::Knowledge& tables, const host::Profile& profile,
+               const Deciding& deciding, FindingSink& sink) {
   std::vector<std::string> said;
   for (const host::Gpu& gpu : profile.gpus) {
     if (!gpu.architecture.value) continue;
     const std::string& architecture = *gpu.architecture.value;
     if (std::ranges::find(said, architecture) != said.end()) continue;
     said.push_back(architecture);
-    const knowledge::Knowledge& tables = *view.project->knowledge;
     std::string message, evidence;
     const bool amd_gpu = architecture.starts_with("gfx");
     if (amd_gpu != deciding.amd) {
@@ -172,10 +169,28 @@ void judge_host(const Project& project, const std::vector<FileView>& views, Find
     const auto deciding = deciding_of(view);
     if (!deciding) continue;
     for (const host::Profile& profile : project.hosts) {
-      judge_driver(view, profile, *deciding, sink);
-      judge_gpu(view, profile, *deciding, sink);
+      judge_driver(*project.knowledge, view.stages.back().image, profile, *deciding, sink);
+      judge_gpu(*project.knowledge, profile, *deciding, sink);
     }
   }
+  for (const auto& file : project.files)
+    for (const Workload& workload : file->workloads) {
+      if (!workload.image_name || workload.build_context || workload.image.span.empty()) continue;
+      const GpuImage image = describe_image(*workload.image_name, project.knowledge->images);
+      if (!image.cuda.known() && !image.rocm.known()) continue;
+      Deciding deciding;
+      deciding.file = file.get();
+      deciding.span = workload.image.span;
+      deciding.amd = !image.cuda.known();
+      deciding.cuda = image.cuda.value;
+      deciding.evidence = (deciding.amd ? image.rocm : image.cuda).evidence;
+      deciding.what = workload.image_name->familiar() + " of " +
+                      (deciding.amd ? "ROCm " + image.rocm.value : "CUDA " + image.cuda.value);
+      for (const host::Profile& profile : project.hosts) {
+        judge_driver(*project.knowledge, image, profile, deciding, sink);
+        judge_gpu(*project.knowledge, profile, deciding, sink);
+      }
+    }
 }
 
 }  // namespace flense::lint

@@ -162,6 +162,13 @@ bool is_own_last_layer(const StageSteps& steps, const Instruction& copy) {
   return true;
 }
 
+/// Named as people name what a program reads or keeps.
+bool is_data_directory(std::string_view source) {
+  while (source.ends_with('/')) source.remove_suffix(1);
+  return is_one_of(file_name(source), {"data", "dataset", "datasets", "checkpoints", "checkpoint",
+                                       "ckpt", "ckpts", "weights", "models"});
+}
+
 void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
              FindingSink& sink) {
   const std::uint64_t least = view.project->knowledge->build.limit("weights");
@@ -203,7 +210,18 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
         report({source.span, "weights", source.text});
         break;
       }
-      if (!from_context || !sent.known() || is_own_last_layer(steps, one)) continue;
+      if (!from_context || is_own_last_layer(steps, one)) continue;
+      if (is_data_directory(source.text)) {
+        const std::uint64_t held = sent.known() ? sent.bytes_below(source.text) : 0;
+        if (held >= least || (!sent.known() && is_gpu_file(view))) {
+          report({source.span,
+                  held > 0 ? fmt::format("{} of {}", human_bytes(held), source.text)
+                           : fmt::format("the directory {}", source.text),
+                  "COPY " + source.text});
+          break;
+        }
+      }
+      if (!sent.known()) continue;
       std::uint64_t bytes = 0;
       std::string example;
       for (const ContextFile* file : sent.below(source.text))

@@ -71,6 +71,16 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
   const std::string& flavour = image.flavour.value;
   if (!image.cuda.known() || flavour == "base") return;
   for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    if (one.package == "torch" && one.variant.value == "cpu" && image.vendor.value == "nvidia") {
+      Finding& found =
+          sink.add("wheel-cuda-mismatch", *place.file, one.request->span,
+                   fmt::format("torch is a build for processors ({}), and the base is of CUDA {}: "
+                               "torch.cuda.is_available() is false",
+                               one.variant.value, image.cuda.value));
+      found.evidence = {one.variant.evidence, image.cuda.evidence};
+      found.fix = "take a wheel for CUDA, or a base without it";
+      continue;
+    }
     const std::string wheel =
         one.variant.known() ? knowledge::cuda_of_variant(one.variant.value) : std::string();
     if (!wheel.contains('.') || one.package != "torch") continue;

@@ -65,6 +65,17 @@ std::string lint_github(const LintReport& report) {
   return out;
 }
 
+std::string lint_gnu(const LintReport& report) {
+  std::string out;
+  for (const Finding& finding : report.outcome.findings) {
+    const LintPlace place = place_of(report.project, finding);
+    out += fmt::format("{}:{}:{}: {}: {} [{}]\n", printable(finding.path), place.begin.line,
+                       place.begin.column, to_string(finding.severity), printable(finding.message),
+                       finding.rule);
+  }
+  return out;
+}
+
 std::string lint_markdown(const LintReport& report) {
   const auto& findings = report.outcome.findings;
   std::string out = fmt::format("### flense lint: {} finding{} in {} file{}\n", findings.size(),

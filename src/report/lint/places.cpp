@@ -1,5 +1,7 @@
 #include "report/lint/places.h"
 
+#include <map>
+
 #include "base/format.h"
 
 namespace flense::report {
@@ -16,10 +18,22 @@ LintPlace place_of(const lint::Project& project, const lint::Finding& finding) {
   return out;
 }
 
-std::string lint_identity(const LintPlace& place, const lint::Finding& finding) {
-  const std::string_view text =
-      place.source == nullptr || place.whole_file ? "" : place.source->slice(finding.span);
-  return fmt::format("{}\n{}\n{}", finding.rule, lint::normal_path(finding.path), text);
+std::vector<std::string> lint_identities(const lint::Project& project,
+                                         const std::vector<lint::Finding>& findings) {
+  std::vector<std::string> out;
+  std::map<std::string, std::size_t> seen;
+  for (const lint::Finding& finding : findings) {
+    const LintPlace place = place_of(project, finding);
+    const std::string_view text =
+        place.source == nullptr || place.whole_file ? "" : place.source->slice(finding.span);
+    std::string identity =
+        fmt::format("{}\n{}\n{}", finding.rule, lint::normal_path(finding.path), text);
+    // The same words at another place.
+    if (const std::size_t number = ++seen[identity]; number > 1)
+      identity += fmt::format("\n{}", number);
+    out.push_back(std::move(identity));
+  }
+  return out;
 }
 
 std::string xml_text(std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lint/lint.h"
 
@@ -16,8 +17,10 @@ struct LintPlace {
 
 LintPlace place_of(const lint::Project& project, const lint::Finding& finding);
 
-/// Equal from run to run while the same thing is wrong in the same file, wherever its line moves.
-std::string lint_identity(const LintPlace& place, const lint::Finding& finding);
+/// Of each finding, in order: equal from run to run while the same thing is wrong in the same file,
+/// wherever its line moves; no two are equal.
+std::vector<std::string> lint_identities(const lint::Project& project,
+                                         const std::vector<lint::Finding>& findings);
 
 /// Text of an element or attribute of XML 1.0; characters that it cannot hold become '?'.
 std::string xml_text(std::string_view text);

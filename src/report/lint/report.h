@@ -30,8 +30,12 @@ text::Json lint_sarif(const LintReport& report);
 std::string lint_github(const LintReport& report);
 /// For a job's summary.
 std::string lint_markdown(const LintReport& report);
-/// GitLab's code quality report (Code Climate's form).
+/// Code Climate's issues as one array, which is GitLab's code quality report too.
 text::Json lint_gitlab(const LintReport& report);
+/// Generic issues of SonarQube 10.3 and later.
+text::Json lint_sonarqube(const LintReport& report);
+/// "PATH:LINE:COLUMN: error: message [rule]" alone, a line each: the form of GNU's programs.
+std::string lint_gnu(const LintReport& report);
 /// Checkstyle 4.3 XML.
 std::string lint_checkstyle(const LintReport& report);
 /// JUnit XML: a suite for each file, a failed case for each finding, one that passes for a file

@@ -72,6 +72,7 @@ std::string lint_summary(const LintReport& report, const Style& style) {
   if (report.outcome.ignored + report.outcome.waived > 0)
     out += fmt::format("; {} ignored, {} waived", report.outcome.ignored, report.outcome.waived);
   out += "\n";
+  if (report.outcome.known > 0) out += fmt::format("{} known before\n", report.outcome.known);
   if (report.outcome.pedantic > 0)
     out += fmt::format("--pedantic shows {} more\n", report.outcome.pedantic);
   if (fixable > 0) out += fmt::format("--fix fixes {} of them, --diff shows how\n", fixable);
