@@ -43,8 +43,10 @@ SentFiles::SentFiles(const FileView& view) {
   ignore_path_ = ignore_ != nullptr ? special : usual;
   if (ignore_ == nullptr) ignore_ = view.project->find(usual);
   if (context == nullptr) return;
-  has_history_ = std::ranges::any_of(
-      context->files, [](const ContextFile& file) { return file.path.starts_with(".git/"); });
+  has_history_ =
+      context->directory == "." || std::ranges::any_of(context->files, [](const ContextFile& file) {
+        return file.path.starts_with(".git/");
+      });
   if (ignore_ == nullptr)
     for (const ContextFile& file : context->files) {
       const std::string path = path_below(root, file.path);

@@ -19,7 +19,7 @@ class SentFiles {
   /// False: nobody listed the context, or its .dockerignore was not read.
   bool known() const { return known_; }
   bool has_ignore_file() const { return ignore_ != nullptr || unread_ignore_; }
-  bool has_history() const { return has_history_; }  ///< the context is a checkout's root
+  bool has_history() const { return has_history_; }  ///< the root of a checkout, or of the call
   /// The path of the .dockerignore that holds, or would.
   const std::string& ignore_path() const { return ignore_path_; }
 

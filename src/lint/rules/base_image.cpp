@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
 
@@ -385,6 +386,7 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || !stage.reachable) return;
   const auto* row = images_of(view).distribution(stage.image.distribution.value);
+  if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
   if (row == nullptr || knowledge::months_between(row->end, images_of(view).date) == 0) return;
   bool gpu = stage.image.vendor.known();
   for (const Install& install : view.installs)
@@ -403,7 +405,7 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
 }
 
 void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
-  constexpr unsigned kOldMonths = 18;
+  constexpr unsigned kOldMonths = 24;
   if (!stage.own_base || stage.image.release.empty()) return;
   const std::string made =
       "20" + stage.image.release.substr(0, 2) + "-" + stage.image.release.substr(3);

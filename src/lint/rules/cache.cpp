@@ -65,6 +65,12 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
     const Step* step = steps.find(install->instruction);
     const auto* tool = tool_of(view, install->command);
     if (step == nullptr || tool == nullptr || !install->command.installs) continue;
+    // pip install --upgrade pip: two megabytes.
+    if (!install->command.packages.empty() && install->command.requirement_files.empty() &&
+        std::ranges::all_of(install->command.packages, [](const PackageRequest& request) {
+          return is_one_of(request.name, {"pip", "setuptools", "wheel", "uv", "build", "ninja"});
+        }))
+      continue;
     const ShellCommand* command = command_at(*install->instruction, install->command.span);
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
     if (!said.emplace(install->instruction, tool->tool).second) continue;

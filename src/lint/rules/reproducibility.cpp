@@ -66,6 +66,8 @@ void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sin
     found.evidence = {request.specifier.empty()
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
+    // A range is what a library asks for; an application is nothing without a version.
+    found.pedantic = !request.specifier.empty();
     found.fix = fmt::format("write one version: {}{}…", request.name,
                             request.manager == PackageManager::kConda ? "=" : "==");
     return;  // the others of the list follow from it
@@ -94,6 +96,7 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
 
 void floating(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->images.floating_installers;
+  const bool gpu = is_gpu_file(view);
   const auto judge = [&](std::string_view word, Span span) {
     if (word.size() > 500) return;
     for (const knowledge::FloatingInstallerRow& row : rows) {
@@ -102,6 +105,8 @@ void floating(const FileView& view, FindingSink& sink) {
           sink.add("floating-installer", *view.file, span, fmt::format("this is {}", row.what));
       found.evidence = {row.source};
       found.fix = "take " + row.instead;
+      // Of uv hardly a version makes a difference; another Python does.
+      found.pedantic = row.what.ends_with("uv") || !gpu;
       return;
     }
   };

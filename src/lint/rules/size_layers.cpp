@@ -42,6 +42,12 @@ void each_command(const Step& step, Take&& take) {
   }
 }
 
+bool only_removes(const Instruction& run) {
+  return std::ranges::all_of(commands_of(run), [](const StepCommand& command) {
+    return command.program == "rm" || command.program == "cd";
+  });
+}
+
 /// Scripts, keys and package lists: kilobytes.
 bool is_small_name(std::string_view path) {
   const std::string_view name = file_name(path);
@@ -113,11 +119,12 @@ class Layers {
         const bool copy = one.how == "COPY" || one.how == "ADD";
         const std::uint64_t bytes = copy ? copied_bytes(one, path) : 0;
         // Nothing shows that what was written held this.
-        if (part && path != one.path && bytes == 0) continue;
+        const bool inside = part && path != one.path && bytes == 0;
+        if (inside && (!only_removes(*step.instruction) || one.path == "/")) continue;
         // A script that is copied and deleted costs a name.
         const bool stage =
             one.step->flag("from") != nullptr && file_name(one.path).find('.') == one.path.npos;
-        if (copy && !one.download && bytes < kWorth && !stage) continue;
+        if (copy && !one.download && bytes < kWorth && !stage && !inside) continue;
         if (one.download && is_small_name(one.path)) continue;
         Finding& found =
             report(word.span,

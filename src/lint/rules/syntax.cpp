@@ -14,6 +14,16 @@ std::vector<ParseProblem> problems_of(const ProjectFile& file) {
   return out;
 }
 
+/// "image: {username}/server": for the reader to fill in.
+bool has_placeholder(std::string_view text) {
+  for (std::size_t at = text.find(": {"); at != text.npos; at = text.find(": {", at + 1)) {
+    const std::size_t end =
+        text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", at + 3);
+    if (end != text.npos && end > at + 3 && text.substr(end, 2) == "}/") return true;
+  }
+  return false;
+}
+
 /// What is not valid syntax here may be valid once the values are filled in.
 void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
                     FindingSink& sink) {
@@ -40,7 +50,8 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
     }
     for (const ParseProblem& problem : problems) {
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
-      found.pedantic = file->dockerfile && file->dockerfile->fragment;
+      found.pedantic =
+          (file->dockerfile && file->dockerfile->fragment) || has_placeholder(file->source.text());
     }
   }
 }
