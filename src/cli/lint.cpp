@@ -33,7 +33,7 @@ that is lost with the container.
   Dockerfile, Containerfile, .dockerignore     requirements.txt, pyproject.toml, uv.lock
   Compose, docker-bake.hcl and .json           conda environment.yml
   Kubernetes manifests                         Apptainer definition files
-  Quadlets and systemd units                   shell and batch scripts (docker, podman,
+  Quadlets, systemd units, CI workflows        shell and batch scripts (docker, podman,
                                                apptainer, srun --container-image)
 
 FILE may be a directory (default: this one) or - for standard input. --host judges for machines, as
@@ -286,6 +286,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
   TRY(std::vector<lint::Input> inputs, lint_inputs(names));
+  std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)
     TRY_DO(

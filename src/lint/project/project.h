@@ -36,6 +36,7 @@ enum class FileKind : std::uint8_t {
   kQuadlet,
   kSystemd,
   kShell,
+  kWorkflow,
   kUnknown,
 };
 

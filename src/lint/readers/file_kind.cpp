@@ -167,6 +167,13 @@ bool is_apptainer(const Candidate& file) {
          file.name.starts_with("singularity.");
 }
 
+/// Of GitHub and GitLab; a composite action is named action.yml.
+bool is_workflow(const Candidate& file) {
+  return is_yaml_name(file.name) &&
+         (file.path.contains(".github/workflows/") || file.name.ends_with(".gitlab-ci.yml") ||
+          (starts_with_any(file.name, {"action."}) && file.text.contains("runs:")));
+}
+
 bool is_compose_name(std::string_view name) {
   return is_yaml_name(name) &&
          (starts_with_any(name, {"compose.", "compose-", "docker-compose"}) ||
@@ -238,6 +245,7 @@ constexpr KindRow kKinds[] = {
        return ends_with_any(file.name, {".sh", ".bash", ".sbatch", ".slurm"});
      },
      read_shell},
+    {FileKind::kWorkflow, "workflow", is_workflow, read_workflow},
     {FileKind::kCompose, "compose",
      [](const Candidate& file) { return is_compose_name(file.name); }, read_compose},
     {FileKind::kKubernetes, "kubernetes", nullptr, read_kubernetes},
