@@ -12,6 +12,8 @@ constexpr std::size_t kMostSources = 500;
 
 /// False where a COPY takes what this directory lacks: the build is called with another one.
 bool holds_sources(const FileView& view, const Context& context) {
+  // What the call begins in; a file that is missing there is made before the build.
+  if (context.directory == ".") return true;
   std::size_t asked = 0;
   for (const Stage& stage : view.dockerfile->stages)
     for (const Instruction& copy : stage.instructions) {
