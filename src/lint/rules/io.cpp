@@ -269,6 +269,8 @@ std::set<std::string_view> network_volumes(const ProjectFile& file) {
 
 void judge_io(const Project& project, const std::vector<FileView>& /*views*/, FindingSink& sink) {
   for (const auto& file : project.files) {
+    // Containers of a test: what they write is copied out, or of no further use.
+    if (file->kind == FileKind::kWorkflow) continue;
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container) IoRules(sink, project, *file, workload, network).run();
