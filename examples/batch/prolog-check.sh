@@ -27,5 +27,7 @@ if [ "$status" -eq 1 ]; then
   logger -t flense-prolog "job $SLURM_JOB_ID: $image cannot run on ${SLURMD_NODENAME:-this node}: $reason" 2>/dev/null
   scontrol update JobId="$SLURM_JOB_ID" Comment="flense: $image cannot run on ${SLURMD_NODENAME:-this node}: $reason"
   scancel "$SLURM_JOB_ID"
+  # The controller tells slurmd in its own time; a Prolog that ends sooner would let the job begin.
+  sleep 3
 fi
 exit 0
