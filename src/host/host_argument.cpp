@@ -202,6 +202,11 @@ Result<Profiles> read_profiles(std::string_view text, const std::string& name,
 Result<std::vector<Profile>> parse_profiles(std::string_view text, const std::string& name,
                                             const knowledge::Knowledge& tables) {
   TRY(Profiles out, read_profiles(text, name, tables));
+  for (Profile& profile : out)
+    for (Gpu& gpu : profile.gpus)
+      // A profile written by hand may say no more than nvidia-smi.
+      if (gpu.name.value && !gpu.architecture.value && gpu.architecture.evidence.empty())
+        gpu.architecture = architecture_by_name(tables.gpus, *gpu.name.value);
   infer_processors(tables, out);
   return out;
 }

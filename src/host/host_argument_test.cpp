@@ -31,6 +31,23 @@ TEST(Spec, ProductAndDriver) {
   EXPECT_EQ(from_json(to_json(*profile), "again").value(), *profile);
 }
 
+TEST(Spec, AProfileThatNamesItsGpuAsNvidiaSmiDoes) {
+  const auto architecture_of = [](const std::string& name) {
+    const auto profiles = parse_profiles(
+        R"({"schema": "flense/host/v1", "source": "node", "system": {}, "isolation": {}, "nvidia": {},
+            "amd": {}, "gpus": [{"vendor": "nvidia", "name": {"value": ")" +
+            name + R"(", "evidence": "nvidia-smi"}}]})",
+        "node.json", knowledge::test_tables());
+    return profiles ? profiles->at(0).gpus.at(0).architecture
+                    : Text::unknown(profiles.error().message);
+  };
+  EXPECT_THAT(architecture_of("NVIDIA RTX PRO 6000 Blackwell Server Edition").value,
+              Optional(text("12.0")));
+  EXPECT_THAT(architecture_of("NVIDIA GeForce RTX 5090").value, Optional(text("12.0")));
+  EXPECT_THAT(architecture_of("NVIDIA H100 80GB HBM3").value, Optional(text("9.0")));
+  EXPECT_THAT(architecture_of("NVIDIA X1").evidence, HasSubstr("not in the product table"));
+}
+
 TEST(Spec, ArchitecturesFamiliesAndLists) {
   EXPECT_THAT(
       described_profile("sm_90a@535.129.03", knowledge::test_tables())->gpus[0].architecture.value,

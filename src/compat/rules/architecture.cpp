@@ -178,7 +178,7 @@ void judge_too_new(const Question& question, const GpuKind& kind, std::vector<Ch
     check.message = kind.gpu->name.value
                         ? fmt::format("which architecture {} has is unknown", gpu_text(*kind.gpu))
                         : "which GPU it is, and of which architecture, is unknown";
-    check.fix = "name its architecture: --host sm_90@550.54.15";
+    check.fix = "name its architecture: gpus[].architecture of a profile, or --host sm_90@DRIVER";
     checks.push_back(std::move(check));
     return;
   }
