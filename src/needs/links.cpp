@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -229,6 +230,68 @@ void ask_linker(const inventory::Survey& survey, const inventory::SurveyFile& fi
   }
 }
 
+/// cuDNN 9 opens its parts under its own version first, then under its major; each refuses parts of
+/// another version (CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH).
+class CudnnParts {
+ public:
+  CudnnParts(const inventory::Survey& survey, Needs& needs) : survey_(survey), needs_(needs) {}
+
+  void ask(const inventory::SurveyFile& user) {
+    const auto needed = std::ranges::find_if(
+        user.elf->needed, [](const std::string& one) { return one.starts_with("libcudnn.so."); });
+    if (needed == user.elf->needed.end() || searches_ == kMostSearches) return;
+    ++searches_;
+    const auto own = first_of(user.path, *user.elf, *needed);
+    if (!own || !asked_.insert(*own).second) return;
+    const std::string version = version_of(*own);
+    if (version.empty()) return;
+    const std::string major = needed->substr(needed->rfind('.') + 1);
+    for (const char* part : {"ops", "cnn", "adv", "graph"}) {
+      std::optional<std::string> found;
+      for (const std::string& end : {version, major_minor(version), major})
+        if (!found)
+          found =
+              first_of(*own, *survey_.elf_at(*own), fmt::format("libcudnn_{}.so.{}", part, end));
+      const std::string other = found ? version_of(*found) : std::string();
+      if (other.empty() || other == version) continue;
+      needs_.too_new.push_back({*own, "cuDNN " + version, "cuDNN " + other, *found, true});
+      return;
+    }
+  }
+
+ private:
+  std::optional<std::string> first_of(const std::string& user, const inventory::ElfFacts& elf,
+                                      const std::string& name) const {
+    const inventory::LinkFacts facts{user, {}, elf.rpath, elf.runpath, {}};
+    for (const std::string& path : inventory::library_candidates(facts, name, survey_.paths)) {
+      const inventory::ElfFacts* found = survey_.elf_at(path);
+      if (found != nullptr && found->machine == elf.machine) return survey_.resolve(path);
+    }
+    return std::nullopt;
+  }
+
+  /// "9.1.0" of libcudnn_ops.so.9.1.0, or of the wheel that the file belongs to; empty: not told.
+  std::string version_of(const std::string& path) const {
+    const std::string end = path.substr(path.find(".so.", path.rfind('/') + 1) + 4);
+    if (std::ranges::count(end, '.') == 2) return end;
+    for (const auto& installed : needs_.packages) {
+      const auto& [type, name, version] = installed.package;
+      if (type != "pip" || !name.starts_with("nvidia-cudnn-cu")) continue;
+      const std::string_view site = parent_path(parent_path(installed.path));
+      if (!path.starts_with(fmt::format("{}/nvidia/cudnn/", site))) continue;
+      std::size_t dot = version.find('.');
+      for (int i = 0; i < 2 && dot != std::string::npos; ++i) dot = version.find('.', dot + 1);
+      return version.substr(0, dot);
+    }
+    return {};
+  }
+
+  const inventory::Survey& survey_;
+  Needs& needs_;
+  std::set<std::string> asked_;
+  std::size_t searches_ = 0;
+};
+
 struct RdmaPart {
   std::string_view beginning, what;
 };
@@ -263,6 +326,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users, N
 
   Missing missing(survey, needs.missing_libraries);
   const OwnVersions own(survey);
+  CudnnParts cudnn(survey, needs);
   for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     for (const RdmaPart& part : kRdma)
@@ -275,6 +339,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users, N
     for (const std::string& needed : file.elf->needed) missing.ask_needed(file, needed);
     own.ask(file, users, needs.too_new);
     ask_linker(survey, file, users, needs.too_new);
+    cudnn.ask(file);
   }
 }
 

@@ -85,6 +85,23 @@ TEST_F(NeedsLinks, WhatALibraryOfAWheelOpensByName) {
   EXPECT_THAT(needs_of(whole).missing_libraries, IsEmpty());
 }
 
+// The provider of ONNX Runtime has no RPATH: NVIDIA's wheels are on no path of the loader.
+TEST_F(NeedsLinks, AProviderThatDoesNotFindNvidiasWheels) {
+  const std::string provider = site("onnxruntime/capi/libonnxruntime_providers_cuda.so"),
+                    library = site("nvidia/cublas/lib/libcublasLt.so.12");
+  const auto missing_of = [&](const std::string& environment, const std::string& runpath) {
+    Tar tar;
+    tar.file(provider, elf_file({.needed = {"libcublasLt.so.12"}, .runpath = runpath}));
+    tar.file(library, elf_file({.soname = "libcublasLt.so.12"}));
+    return needs_of(tar, Json::object().set("Env", Json::array().push(environment)))
+        .missing_libraries;
+  };
+  EXPECT_THAT(missing_of("A=b", ""),
+              ElementsAre(MissingLibrary{"libcublasLt.so.12", provider, "DT_NEEDED", library}));
+  EXPECT_THAT(missing_of("LD_LIBRARY_PATH=/" + site("nvidia/cublas/lib"), ""), IsEmpty());
+  EXPECT_THAT(missing_of("A=b", "$ORIGIN/../../nvidia/cublas/lib"), IsEmpty());
+}
+
 // ld.so(8): "version `GLIBC_2.34' not found"; a version that only weak references ask for is none.
 TEST_F(NeedsLinks, FilesThatAskForMoreThanTheImagesOwnLibrariesHave) {
   Tar tar;
@@ -287,6 +304,31 @@ TEST_F(NeedsLinks, AnOlderLinkerOnTheLibraryPathComesFirst) {
   EXPECT_THAT(needs_of(own, path).too_new, IsEmpty()) << "RPATH comes before LD_LIBRARY_PATH";
   fill(whole, "$ORIGIN", "");
   EXPECT_THAT(needs_of(whole).too_new, IsEmpty());
+}
+
+// cuDNN's error handling: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH. The wheel's files have the
+// major alone in their names, and its RUNPATH comes after LD_LIBRARY_PATH.
+TEST_F(NeedsLinks, PartsOfAnotherCudnnOnTheLibraryPath) {
+  const std::string own = site("nvidia/cudnn/lib/libcudnn.so.9");
+  const auto too_new = [&](const std::string& system, const std::string& environment) {
+    Tar tar;
+    package(tar, "nvidia-cudnn-cu12", "9.1.0.70");
+    tar.file(site("torch/lib/libtorch_cuda.so"),
+             elf_file({.needed = {"libcudnn.so.9"}, .rpath = "$ORIGIN/../../nvidia/cudnn/lib"}));
+    tar.file(own, elf_file({.soname = "libcudnn.so.9", .runpath = "$ORIGIN"}));
+    for (const std::string part : {"ops", "cnn", "adv", "graph"}) {
+      const std::string name = "libcudnn_" + part + ".so.9";
+      tar.file(site("nvidia/cudnn/lib/" + name), elf_file({.soname = name, .runpath = "$ORIGIN"}));
+      tar.file("opt/cudnn/" + name + system, elf_file({.soname = name}));
+      tar.symlink("opt/cudnn/" + name, name + system);
+    }
+    return needs_of(tar, Json::object().set("Env", Json::array().push(environment))).too_new;
+  };
+  EXPECT_THAT(too_new(".5.1", "LD_LIBRARY_PATH=/opt/cudnn"),
+              ElementsAre(TooNewFile{own, "cuDNN 9.1.0", "cuDNN 9.5.1",
+                                     "opt/cudnn/libcudnn_ops.so.9.5.1", true}));
+  EXPECT_THAT(too_new(".1.0", "LD_LIBRARY_PATH=/opt/cudnn"), IsEmpty());
+  EXPECT_THAT(too_new(".5.1", "A=b"), IsEmpty());
 }
 
 }  // namespace

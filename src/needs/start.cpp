@@ -181,6 +181,18 @@ void ask_command(const inventory::Survey& survey, StartNeeds& out) {
 
 }  // namespace
 
+void collect_providers(const inventory::Survey& survey, Needs& needs) {
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (base_name(file.path) != "libonnxruntime_providers_cuda.so" || file.elf == nullptr) continue;
+    StartNeeds found;
+    Loader(survey, found).start(file.path);
+    // What a Python of Conda has in its own RPATH is found, and lies elsewhere.
+    for (MissingLibrary& one : found.missing)
+      if (inventory::has_component(one.path, "nvidia"))
+        needs.missing_libraries.push_back(std::move(one));
+  }
+}
+
 std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& needs) {
   ask_command(survey, needs.start);
   const auto program = start_program(survey);

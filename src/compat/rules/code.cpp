@@ -62,6 +62,22 @@ void add_evidence(const Part& part, const GpuKind& kind, Check& check) {
       {"host", fmt::format("{} ({})", gpu_text(*kind.gpu), kind.gpu->architecture.evidence)});
 }
 
+/// "sm_103, sm_100 or sm_100f": cubins that run on the GPU, its own first.
+std::string serving(const Question& question, device::CudaArch gpu) {
+  std::vector<std::string> out = {device::to_string(gpu)};
+  for (const knowledge::ArchitectureRow& row : question.tables.architectures.rows) {
+    auto arch = device::parse_cuda_arch(row.architecture);
+    if (!arch || arch->minor() != 0 || arch == gpu || !device::cubin_surely_runs_on(*arch, gpu))
+      continue;
+    out.push_back(device::to_string(*arch));
+    arch->variant = device::CudaArch::Variant::kFamily;
+    if (device::cubin_surely_runs_on(*arch, gpu)) out.push_back(device::to_string(*arch));
+  }
+  const std::string last = out.back();
+  out.pop_back();
+  return out.empty() ? last : fmt::format("{} or {}", fmt::join(out, ", "), last);
+}
+
 /// Files that fail for certain: nothing loadable, or code that the driver refuses.
 Check failing(const Question& question, const GpuKind& kind, const std::vector<FileService>& all,
               const Part& part) {
@@ -91,8 +107,8 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
     check.message =
         fmt::format("{} {} no code that {} can load (error 209): {}", share_of(all, part),
                     part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu), names_of(part));
-    check.fix = fmt::format("take a build that has {}, or PTX at or below it",
-                            device::to_string(*kind.arch));
+    check.fix = fmt::format("take a build that has {}, or PTX at or below {}",
+                            serving(question, *kind.arch), device::to_string(*kind.arch));
     for (const char* name : {"CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT"})
       if (is_on(question.image, name)) {
         check.evidence.push_back({"image", fmt::format("{}=1 of its environment", name)});
@@ -155,18 +171,26 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
     checks.push_back(
         {"device-code",
          Verdict::kUnknown,
-         fmt::format("whether the device code runs on {} is unknown: {}", gpu_text(*kind.gpu),
+         fmt::format("whether the device code runs on {} is {}", gpu_text(*kind.gpu),
                      unknown_because(kind.gpu->architecture)),
          {{"image", fmt::format("{} files with device code", question.image.code.size())},
           {"host", gpu_text(*kind.gpu)}},
-         "name its architecture: --host sm_90@550.54.15",
+         "name its architecture: gpus[].architecture of a profile, or --host sm_90@DRIVER",
          kSource});
     return;
   }
-  const std::vector<FileService> all = code_services(question, *kind.arch);
+  std::vector<FileService> all = code_services(question, *kind.arch);
   if (all.empty()) return;
   static constexpr std::initializer_list<Served> kFailing = {Served::kNone, Served::kPtxTooNew,
                                                              Served::kTooNew};
+  // What one feature alone calls may be for other GPUs by design: cuSPARSELt, FlashAttention 3.
+  std::string spared;
+  if (!std::ranges::all_of(all, &FileService::feature)) {
+    Part without = part_of(all, kFailing);
+    std::erase_if(without, [](const FileService* one) { return !one->feature; });
+    spared = names_of(without);
+    std::erase_if(all, [](const FileService& one) { return one.feature; });
+  }
   const Part fail = part_of(all, kFailing);
   const Part open = part_of(all, {Served::kUnknown});
   const Verdict weight = weight_of(all, fail);
@@ -191,6 +215,9 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
   } else {
     checks.push_back(served(kind, all));
   }
+  if (!spared.empty())
+    checks.back().evidence.push_back(
+        {"image", "not judged, as one feature or a profiler alone calls them: " + spared});
 }
 
 void judge_zstd(const Question& question, const GpuKind& kind, const knowledge::FormatRow& row,

@@ -89,11 +89,11 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         "image built for CUDA {} or older",
         minor, own->cuda);
   const knowledge::ToolkitRow* row = drivers.toolkit(minor);
-  if (row == nullptr)
-    return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
-                       minor);
   const auto major = first_number(minor);
   const knowledge::MinorVersionRow* floor = major ? drivers.minor_version(*major) : nullptr;
+  if (row == nullptr && floor == nullptr)
+    return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
+                       minor);
   const std::string& least = floor == nullptr ? row->driver : floor->driver;
   if (const auto* ended = ended_before(question, first_number(least).value_or(0))) {
     const knowledge::BranchRow* last = drivers.branch(ended->last_driver_branch);
@@ -103,9 +103,10 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         ended->last_driver_branch, ended->codename,
         last == nullptr ? ended->last_cuda : last->cuda);
   }
-  if (floor == nullptr || floor->driver == row->driver)
+  // A major alone, as a SONAME tells, asks for the least that its cubins run on.
+  if (row == nullptr || floor == nullptr || floor->driver == row->driver)
     return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
-                       row->driver);
+                       least);
   return fmt::format(
       "update the driver to {} or newer ({} for cubins alone), or take an image "
       "built for an older CUDA",
@@ -390,7 +391,10 @@ void rule_driver_branch_ended(const Question& question, std::vector<Check>& chec
        dated ? fmt::format("driver branch {} gets no fixes since {}", row->branch, row->end)
              : fmt::format("driver branch {} ended when the next one came", row->branch),
        {{"host", driver->evidence}, {"table", row->source}},
-       ended != nullptr
+       ended != nullptr && ended->last_driver_branch < row->branch
+           ? fmt::format("install a driver of branch {}, the last for {}",
+                         ended->last_driver_branch, ended->codename)
+       : ended != nullptr
            ? fmt::format("no newer branch drives {}: plan for another GPU", ended->codename)
            : "plan for a branch with support: long-term (LTSB) or production (PB)",
        row->source});

@@ -139,6 +139,40 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
   return out;
 }
 
+/// ONNX Runtime goes on with the CPU, without an error, where its provider does not load.
+bool judge_provider(const Question& question, std::vector<Check>& checks) {
+  std::vector<const MissingLibrary*> aside;
+  for (const MissingLibrary& missing : question.image.missing_libraries)
+    if (!missing.path.empty()) aside.push_back(&missing);
+  if (aside.empty()) return false;
+  const auto& packages = question.facts->packages;
+  const auto* own = find_package(packages, "onnxruntime-gpu");
+  const std::string_view start = base_name(question.image.start.program);
+  // What may load or name them before the provider asks.
+  std::string_view unless;
+  if (own != nullptr && version_at_least(own->package.version, "1.21"))
+    unless = "the program calls onnxruntime.preload_dlls()";
+  else if (find_package(packages, "torch") != nullptr ||
+           has_package_like(packages, {"jax-cuda", "cupy-cuda", "tensorflow"}))
+    unless = "the program first imports a framework that loads NVIDIA's wheels";
+  else if (start.empty() || start == "sh" || start == "bash" || start == "dash")
+    unless = "what starts the program sets LD_LIBRARY_PATH";
+  Check check;
+  check.id = "library-missing";
+  check.verdict = unless.empty() ? Verdict::kFail : Verdict::kWarn;
+  check.message = fmt::format(
+      "the loader does not look where {} lies, and ONNX Runtime silently takes the CPU{}{}",
+      aside[0]->library, unless.empty() ? "" : " unless ", unless);
+  check.evidence = evidence_of(aside);
+  check.evidence.push_back({"image", fmt::format("/{}", aside[0]->path)});
+  check.fix =
+      "name the lib folders of NVIDIA's wheels in LD_LIBRARY_PATH, or call "
+      "onnxruntime.preload_dlls() (1.21 and newer) before the first session";
+  check.source = "ld.so(8); ONNX Runtime: CUDA execution provider, preload_dlls";
+  checks.push_back(std::move(check));
+  return true;
+}
+
 }  // namespace
 
 void rule_library_missing(const Question& question, std::vector<Check>& checks) {
@@ -157,17 +191,18 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   // Of several users of a library the one that cannot do without it speaks for it.
   std::vector<const MissingLibrary*> core, others;
   std::set<std::string_view> seen = judge_start(question, checks);
-  const bool starts = seen.empty();
+  const bool aside = judge_provider(question, checks);
+  const bool found = seen.empty() && !aside;
   for (const MissingLibrary& missing : question.image.missing_libraries)
-    if (is_vital(question, missing) && seen.insert(missing.library).second)
+    if (missing.path.empty() && is_vital(question, missing) && seen.insert(missing.library).second)
       core.push_back(&missing);
   for (const MissingLibrary& missing : question.image.missing_libraries)
-    if (seen.insert(missing.library).second) others.push_back(&missing);
+    if (missing.path.empty() && seen.insert(missing.library).second) others.push_back(&missing);
   report(core, Verdict::kFail, core.empty() ? std::string() : fix_of(question, core),
          "dynamic sections of the framework's core libraries", checks);
   report(others, Verdict::kWarn, "install them if the files that ask for them are used",
          "dynamic sections of the image's files", checks);
-  if (!starts || !core.empty() || !others.empty()) return;
+  if (!found || !core.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};
   checks.push_back(std::move(check));

@@ -84,8 +84,9 @@ bool judge_wheels(const Question& question, const Majors& cuda, std::vector<Chec
     if (name != "tensorflow" &&
         std::ranges::any_of(question.image.code,
                             [&](const auto& file) { return file.path.ends_with(kProvider); }) &&
-        std::ranges::none_of(missing,
-                             [&](const auto& one) { return one.user.ends_with(kProvider); }))
+        std::ranges::none_of(missing, [&](const auto& one) {
+          return one.path.empty() && one.user.ends_with(kProvider);
+        }))
       continue;
     Check check = mixed(fmt::format("{} {} is built for CUDA {}, and the image has CUDA {}", name,
                                     installed->package.version, row->cuda, cuda.begin()->first),

@@ -34,11 +34,19 @@ int badness(Requirement answer) {
 }
 
 /// The brands that NVML may report for a GPU; empty when its class is unknown.
-std::vector<std::string> brands_of(const knowledge::ForwardCompat& tables, const host::Gpu& gpu) {
+std::vector<std::string> brands_of(const Question& question, const host::Gpu& gpu) {
+  const knowledge::ForwardCompat& tables = question.tables.forward_compat;
   std::vector<std::string> out;
   const knowledge::GpuClass* row = gpu.name.value ? tables.class_of(*gpu.name.value) : nullptr;
   if (row == nullptr) return out;
   for (const std::uint64_t brand : row->brands) out.emplace_back(tables.brand_name(brand));
+  // nvidia-smi -q of P40, V100 (470 to 570) and T4, L4, H100, GH200 (530 to 560): the brand ended
+  // with Volta.
+  const auto driver = host_driver(question.host);
+  const auto& architecture = gpu.architecture.value;
+  if (row->name != "data-centre" || !architecture || !driver) return out;
+  if (!version_at_least(*architecture, "7.5")) return {"tesla"};
+  if (driver->branch >= 530) return {"nvidia"};
   return out;
 }
 
@@ -54,7 +62,7 @@ RequireResult evaluate_on(const Question& question, const host::Gpu* gpu,
       nvidia.module_version.value ? nvidia.module_version.value : nvidia.library_version.value;
   if (gpu != nullptr) facts.arch = gpu->architecture.value;
   const std::vector<std::string> brands =
-      gpu == nullptr ? std::vector<std::string>() : brands_of(question.tables.forward_compat, *gpu);
+      gpu == nullptr ? std::vector<std::string>() : brands_of(question, *gpu);
   if (brands.empty()) return evaluate_requirement(expression, facts);
   std::optional<RequireResult> out;
   for (const std::string& brand : brands) {
@@ -86,9 +94,8 @@ std::string missing_of(const Question& question, const TermFinding& found) {
   const auto cuda = driver_cuda(question);
   const auto gpus = nvidia_gpus(question.host);
   const auto any = [&](auto lacks) { return gpus.empty() || std::ranges::any_of(gpus, lacks); };
-  const bool brand = any([&](const host::Gpu* gpu) {
-    return brands_of(question.tables.forward_compat, *gpu).size() != 1;
-  });
+  const bool brand =
+      any([&](const host::Gpu* gpu) { return brands_of(question, *gpu).size() != 1; });
   const bool arch = any([](const host::Gpu* gpu) { return !gpu->architecture.value; });
   for (const std::string_view text :
        {std::string_view(found.term), std::string_view(found.expression)})
@@ -156,7 +163,9 @@ void rule_require(const Question& question, std::vector<Check>& checks) {
           "whether the requirement in {} is met is unknown: '{}' depends on {}, which nothing "
           "tells",
           found.variable, shortened(found.term), missing_of(question, found));
-      check.fix = "name product and driver of the host: --host h100@550.54.15";
+      check.fix =
+          "name product and driver of the host: --host h100@550.54.15; where it is the brand, see "
+          "nvidia-smi -q, Product Brand";
       break;
     case Requirement::kUnmet:
       check.verdict = evaluated ? Verdict::kFail : Verdict::kWarn;

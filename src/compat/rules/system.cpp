@@ -231,9 +231,9 @@ void judge_too_new(const Question& question, std::vector<Check>& checks) {
   };
   std::vector<const TooNewFile*> vital, others, linkers;
   for (const TooNewFile& file : image.too_new)
-    (file.version.starts_with("nvJitLink ") ? linkers
-     : file.needed || computes(file)        ? vital
-                                            : others)
+    (file.version.starts_with("nvJitLink ") || file.version.starts_with("cuDNN ") ? linkers
+     : file.needed || computes(file)                                              ? vital
+                                                                                  : others)
         .push_back(&file);
   const bool linked = std::ranges::any_of(linkers, [](const auto* file) { return file->needed; });
   for (const auto& [files, verdict] :
@@ -242,12 +242,13 @@ void judge_too_new(const Question& question, std::vector<Check>& checks) {
     if (files->empty()) continue;
     const TooNewFile& first = *files->front();
     Check check;
-    const bool libc = !first.version.starts_with("nvJitLink ");
+    const bool libc = files != &linkers;
     check.id = libc ? "libc" : "library-missing";
     check.verdict = verdict;
     check.message = fmt::format(
-        "{}{} cannot be loaded: {}", base_name(first.path),
+        "{}{} cannot be {}: {}", base_name(first.path),
         files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1),
+        first.version.starts_with("cuDNN ") ? "used" : "loaded",
         libc ? fmt::format("{} is not in the image, whose newest is {}", first.version, first.there)
              : fmt::format("it asks for {}, and the loader finds {} first", first.version,
                            first.there));
