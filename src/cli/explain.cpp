@@ -1,8 +1,11 @@
 // flense explain: what a check asks, what an error means.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <iterator>
 
+#include "base/file.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "compat/explain.h"
@@ -12,6 +15,8 @@ namespace flense::cli {
 
 namespace {
 
+constexpr std::uint64_t kMaxText = 16u << 20;
+
 constexpr std::string_view kExplainHelp = R"(WORD is one of
   the id of a check     driver-cuda, gfx-code, slim-target
   a rule of lint        cuda-tag-missing, DL3042 (what hadolint calls the same), "rule 12"
@@ -19,6 +24,7 @@ constexpr std::string_view kExplainHelp = R"(WORD is one of
   an error's name       cudaErrorNoDevice, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, its id
   a message             lines of a log, or a few words of them: "no kernel image"
   an exit status        "exit 5"
+  -                     any of these from standard input
 Several words are one text, with or without quotes. Without WORD: all checks and rules. All comes from
 tables inside the program; --data DIR lays your own rows over them.
 
@@ -61,11 +67,18 @@ Result<int> run_explain(const ExplainRequest& request, Io& io) {
     for (const knowledge::LintRuleRow& row : rules.rows)
       std::ranges::move(compat::explain_rule(row.id, rules), std::back_inserter(found));
   } else {
-    const std::string words = fmt::format("{}", fmt::join(request.words, " "));
+    std::string words = fmt::format("{}", fmt::join(request.words, " "));
+    const bool piped = words == "-";
+    if (piped) {
+      FdSource source(STDIN_FILENO, "standard input");
+      TRY(words, read_all(source, kMaxText, "standard input"));
+      words.erase(words.find_last_not_of(" \t\r\n") + 1);
+    }
     compat::Lookup lookup = compat::explain(words, tables);
     found = compat::explain_rule(words, rules);
     std::ranges::move(lookup.found, std::back_inserter(found));
-    if (found.empty()) return unknown_words(words, lookup.near);
+    if (found.empty())
+      return piped ? unknown_words("standard input", {}) : unknown_words(words, lookup.near);
   }
   if (request.json) {
     TRY_DO(write_text(io, text::dump_json(compat::to_json(found), 2) + "\n"));

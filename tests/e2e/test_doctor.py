@@ -268,6 +268,20 @@ class Doctor(harness.Case):
         self.assertIn(done.status, (0, 1, 4, 5))
         self.assertEqual(schema.complaints(done.json, "flense/doctor/v1"), [])
 
+    def test_explain_reads_standard_input(self):
+        log = "starting\nRuntimeError: No CUDA GPUs are available\nbash: nvidia-smi: command not found\n"
+        told = self.flense("explain", "-", input=log.encode())
+        self.assertIn("CUDA 100", told.out)
+        self.assertIn("nvidia-smi-missing", told.out)
+        self.assertEqual(self.flense("explain", "--json", "-", input=log.encode()).json,
+                         self.flense("explain", "--json", log).json)
+        for word in ("804", "DL3042", "exit 5", "driver-cuda"):
+            self.assertEqual(self.flense("explain", "-", input=f"{word}\n".encode()).out, self.flense("explain", word).out)
+        refused = self.flense("explain", "-", input=b"all is well here\n", expect=2)
+        self.assertIn("nothing is known about 'standard input'", refused.err)
+        self.assertNotIn("did you mean", refused.err)
+        self.flense("explain", "-", input=b"", expect=2)
+
     def test_wrong_usage(self):
         self.flense("doctor", "--env", "CUDA_VISIBLE_DEVICES", expect=2)
         self.flense("doctor", "--message", "x", "--log", "-", expect=2)
