@@ -224,7 +224,7 @@ class Terminal(harness.Case):
         for name, data in files.items():
             self.write(f"src/{name}", os.fsencode(data))
             self.write(b"src/" + RAW + b"/" + name.encode(), os.fsencode(data))
-        self.write("mend/Dockerfile", os.fsencode(f"FROM debian:12\nRUN pip install --no-cache torch # {text}\n"
+        self.write("mend/Dockerfile", os.fsencode(f"FROM debian:12\nRUN pip install numpy>=1.0 # {text}\n"
                                                   f"RUN apt-get install -y {text}\n"))
         return self.path("src")
 
