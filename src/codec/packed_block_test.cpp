@@ -116,7 +116,16 @@ TEST(PackedBlockLz4, ComesBackWhole) {
   EXPECT_FALSE(UnpackedBlock::of_lz4(as_bytes(packed), 1ULL << 40, directory));
   for (const std::size_t most : {std::size_t{1}, std::size_t{64}, text.size()})
     EXPECT_EQ(unpack_lz4_start(as_bytes(packed), most).value(), text.substr(0, most));
-  EXPECT_FALSE(unpack_lz4_start(as_bytes(packed).first(20), text.size()));
+  // Of a block that ends too early what stands before the end is a start, too.
+  const auto cut = unpack_lz4_start(as_bytes(packed).first(packed.size() / 2), text.size());
+  ASSERT_TRUE(cut) << cut.error().message;
+  EXPECT_LT(cut->size(), text.size());
+  EXPECT_TRUE(text.starts_with(*cut));
+  // A match that leads before the beginning.
+  EXPECT_FALSE(unpack_lz4_start(as_bytes(std::string_view("\x14"
+                                                          "a\xff\xff\x00",
+                                                          5)),
+                                64));
 }
 
 TEST(PackedBlockZstd, MemoryIsEstimatedByLevelAndSize) {
