@@ -20,7 +20,8 @@ enum class BlockMethod : std::uint8_t { kZlib, kZstd };
 /// memory than that and one block of the format, whatever window the frame asks for.
 Result<std::string> unpack_block_start(Bytes packed, BlockMethod method, std::size_t most);
 
-/// The same for one LZ4 block without frame, which `packed` is as a whole; less where it ends early.
+/// The same for one LZ4 block without frame, which `packed` is as a whole; less where it ends
+/// early.
 Result<std::string> unpack_lz4_start(Bytes packed, std::size_t most);
 
 /// The content of a block: in memory, or in a scratch file that is mapped where it is large.
