@@ -182,7 +182,7 @@ class Recipes(harness.Case):
     LOGS = (
         # NVIDIA/nvidia-docker#1699
         ("nvidia-container-cli: mount error: file creation failed: /var/lib/docker/overlay2/0/merged/usr/lib/"
-         "x86_64-linux-gnu/libnvidia-ml.so.1: file exists: unknown.", "the image holds a driver's file"),
+         "x86_64-linux-gnu/libnvidia-ml.so.1: file exists: unknown.", "mostly the image holds one already"),
         # NVIDIA/nvidia-docker#1637
         ('docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
          "nvidia-container-toolkit is not installed"),
