@@ -43,6 +43,7 @@ class ChildProcess {
   static Result<std::unique_ptr<ChildProcess>> start(const std::vector<std::string>& argv,
                                                      const Options& options);
   ~ChildProcess();
+  int pid() const { return pid_; }
   int stdin_fd() const { return stdin_.get(); }
   int stdout_fd() const { return stdout_.get(); }
   void close_stdin() { stdin_ = UniqueFd(); }

@@ -69,7 +69,7 @@ Result<DiffSide> read_diff_side(const std::string& target, const DiffReading& ho
     out.snapshot = inventory::snapshot_of_saved(std::move(saved));
     return out;
   }
-  TRY(out.image, open_target(target, how.image, io));
+  TRY(out.image, open_target(target, how.image, how.request, io));
   TRY(const auto cache, open_inventory_cache(how.request, how.image, io));
   inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(how.image, io);

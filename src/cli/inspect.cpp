@@ -117,7 +117,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   if (request.all || request.json) options.largest = 100;
 
   TRY(const std::unique_ptr<const image::Image> image,
-      open_target(request.words.front(), request.image, io));
+      open_target(request.words.front(), request.image, request, io));
   slim::SlimOptions asked;
   asked.cuts = slim::rules_for(*image, cuts);
   if (!asked.cuts.targets.cuda.empty() || !asked.cuts.targets.amd.empty())

@@ -101,10 +101,11 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   if (!record.empty() && request.proof.empty()) {
     TRY(question.record, verify::read_record(record));
   }
-  TRY(const std::unique_ptr<const image::Image> after, open_target(target, request.image, io));
+  TRY(const std::unique_ptr<const image::Image> after,
+      open_target(target, request.image, request, io));
   std::unique_ptr<const image::Image> before;
   if (!request.against.empty()) {
-    TRY(before, open_target(request.against, request.image, io));
+    TRY(before, open_target(request.against, request.image, request, io));
   }
   const std::unique_ptr<Progress> progress = make_progress(request, io);
   progress->begin("comparing", 0);

@@ -80,9 +80,10 @@ def umoci_unpack(layout, bundle):
 
 
 class Registry:
-    """docker-registry on a free loopback port, plain HTTP, below `root`."""
+    """docker-registry on a free loopback port, plain HTTP, below `root`. With `htpasswd` (a line of
+    that format) it asks for a login."""
 
-    def __init__(self, root):
+    def __init__(self, root, htpasswd=None):
         os.makedirs(root)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -91,6 +92,10 @@ class Registry:
         with open(config, "w") as out:
             out.write(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n"
                       f"http:\n  addr: {self.address}\n")
+            if htpasswd:
+                out.write(f"auth:\n  htpasswd:\n    realm: test\n    path: {root}/htpasswd\n")
+                with open(os.path.join(root, "htpasswd"), "w") as users:
+                    users.write(htpasswd + "\n")
         with open(os.path.join(root, "log"), "wb") as log:
             self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
         for _ in range(100):

@@ -28,7 +28,8 @@ class Result:
 def surroundings():
     """The environment without what would let a test meet the caches of its user."""
     return {name: value for name, value in os.environ.items()
-            if name not in ("FLENSE_CACHE", "FLENSE_CACHE_MAX", "FLENSE_DATA", "FLENSE_MAX_UNPACKED", "SLURM_TMPDIR")}
+            if name not in ("FLENSE_CACHE", "FLENSE_CACHE_MAX", "FLENSE_DATA", "FLENSE_MAX_UNPACKED",
+                            "FLENSE_REGISTRY_TIMEOUT", "SLURM_TMPDIR")}
 
 
 class Case(unittest.TestCase):

@@ -80,7 +80,8 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
 
 Result<needs::Needs> needs_of(const std::string& target, const Request& request,
                               const ImageOptions& how, bool config_only, Io& io) {
-  TRY(const auto image, config_only ? open_config(target, how, io) : open_target(target, how, io));
+  TRY(const auto image,
+      config_only ? open_config(target, how, request, io) : open_target(target, how, request, io));
   TRY(const auto cache, open_inventory_cache(request, how, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;

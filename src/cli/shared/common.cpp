@@ -135,26 +135,34 @@ Result<std::string> format_of(bool json, const std::string& format) {
 
 namespace {
 
-image::OpenOptions open_options(const ImageOptions& options, const Io& io) {
+Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& io) {
   image::OpenOptions out;
   out.platform = options.platform;
   out.scratch_directory = scratch_directory(options, io);
   out.cache_directory = places_of(io).images;
+  TRY(out.registry, registry_limits(io));
   return out;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
-                                                        const ImageOptions& options, const Io& io) {
+                                                        const ImageOptions& options,
+                                                        const Request& request, const Io& io) {
   TRY_DO(check_transport(target));
-  return image::open_image(target, open_options(options, io));
+  TRY(image::OpenOptions how, open_options(options, io));
+  const auto progress = make_progress(request, io);
+  how.progress = progress.get();
+  return image::open_image(target, how);
 }
 
 Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
-                                                        const ImageOptions& options, const Io& io) {
+                                                        const ImageOptions& options,
+                                                        const Request& request, const Io& io) {
   TRY_DO(check_transport(target));
-  image::OpenOptions how = open_options(options, io);
+  TRY(image::OpenOptions how, open_options(options, io));
+  const auto progress = make_progress(request, io);
+  how.progress = progress.get();
   how.config_only = true;
   return image::open_image(target, how);
 }
@@ -173,6 +181,20 @@ Result<std::optional<std::uint64_t>> max_unpacked(const Io& io) {
   if (text.empty()) return std::nullopt;
   TRY(const std::uint64_t most, with_context(parse_size(text), "reading FLENSE_MAX_UNPACKED"));
   return most;
+}
+
+Result<image::RegistryLimits> registry_limits(const Io& io) {
+  image::RegistryLimits out;
+  const std::string text = io.variable("FLENSE_REGISTRY_TIMEOUT");
+  if (text.empty()) return out;
+  const auto seconds = parse_number(text);
+  constexpr std::uint64_t kDay = 86400;
+  if (!seconds || *seconds < 1 || *seconds > kDay) {
+    return fail(Code::kUsage, "FLENSE_REGISTRY_TIMEOUT is {}, not a number of seconds from 1 to {}",
+                text, kDay);
+  }
+  out.answer = std::chrono::seconds(*seconds);
+  return out;
 }
 
 CachePlaces places_of(const Io& io) {

@@ -63,10 +63,12 @@ Result<std::string> format_of(bool json, const std::string& format);
 
 /// TARGET as an image, with --platform and --tmpdir. A misspelt transport is told.
 Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
-                                                        const ImageOptions& options, const Io& io);
+                                                        const ImageOptions& options,
+                                                        const Request& request, const Io& io);
 /// The same, of a registry by manifest and configuration alone.
 Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
-                                                        const ImageOptions& options, const Io& io);
+                                                        const ImageOptions& options,
+                                                        const Request& request, const Io& io);
 
 /// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
 /// compressed.
@@ -74,6 +76,9 @@ std::uint64_t unpacked_size(const image::Image& image);
 
 /// $FLENSE_MAX_UNPACKED; a usage error when that is no size.
 Result<std::optional<std::uint64_t>> max_unpacked(const Io& io);
+
+/// $FLENSE_REGISTRY_TIMEOUT; a usage error when that is no number of seconds.
+Result<image::RegistryLimits> registry_limits(const Io& io);
 
 /// Where caches may lie, by the environment.
 CachePlaces places_of(const Io& io);

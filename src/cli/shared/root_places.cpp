@@ -48,7 +48,7 @@ Result<OpenedRoots> open_root_store(const Io& io) {
 Result<OpenedRoot> open_root(const std::string& target, const Request& request,
                              const ImageOptions& options, bool mounted, Io& io) {
   OpenedRoot out;
-  TRY(out.image, open_target(target, options, io));
+  TRY(out.image, open_target(target, options, request, io));
   if (out.image->form == image::Form::kElfFile)
     return bad_input("{} is a program, no image", target);
   const std::string path = image::parse_target(target).path;

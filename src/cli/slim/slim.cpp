@@ -12,6 +12,7 @@
 #include "cli/slim/request.h"
 #include "cli/slim/steps.h"
 #include "cli/slim/wheels.h"
+#include "image/output/push.h"
 
 namespace flense::cli {
 
@@ -85,6 +86,9 @@ Result<int> slim_file(const SlimJob& job, const SlimRequest& request,
 
 Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
                        const slim::Workplace& workplace, Io& io) {
+  // What a registry refuses is known before the work, not after it.
+  if (!job.to.push_to.empty() && !request.dry_run)
+    TRY_DO(image::check_push(job.to.push_to, workplace.registry));
   std::optional<slim::UnpackedRoot> original;
   TRY(const auto slimming, plan_job(job, request, workplace, original, nullptr, io));
   if (!slimming) return 1;

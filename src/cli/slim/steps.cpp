@@ -24,7 +24,7 @@ struct Opened {
 
 Result<Opened> open_job(const SlimJob& job, const SlimRequest& request, const Io& io) {
   Opened out;
-  TRY(out.image, open_target(job.target, request.image, io));
+  TRY(out.image, open_target(job.target, request.image, request, io));
   const bool directory = out.image->form == image::Form::kDirectory;
   if (request.in_place && !directory)
     return usage_error("--in-place is for directories and ELF files",
@@ -62,7 +62,8 @@ Result<slim::Input> read_job(Opened opened, const SlimJob& job, const SlimReques
                              const Io& io) {
   slim::SlimOptions options = job.options;
   if (const std::string& name = options.packing.kept_base; !name.empty()) {
-    TRY(const auto base, with_context(open_config(name, request.image, io), "reading the base"));
+    TRY(const auto base,
+        with_context(open_config(name, request.image, request, io), "reading the base"));
     TRY(options.packing.kept_layers, slim::base_layers(*opened.image, *base));
   }
   TRY(slim::Input out,
@@ -125,6 +126,7 @@ Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge
       scratch_directory(request.image, io),       {}, &progress, io.stop, {}, tables.drivers,
       knowledge::OpenedFiles::read(tables.tables)};
   TRY(out.max_unpacked, max_unpacked(io));
+  TRY(out.registry, registry_limits(io));
   if (request.options.cuts.recompress != device::CodeCompression::kKeep) {
     TRY(out.frames, device::FrameStore::create(out.scratch_directory, io.stop));
   }
@@ -176,8 +178,8 @@ Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::S
                    const slim::SlimOutcome& outcome, const slim::Workplace& workplace, Io& io) {
   if (request.prove.empty()) return true;
   const std::string result = slim::path_of_output(job.to.output);
-  TRY(const auto after, open_target(result, request.image, io));
-  TRY(const auto before, open_target(job.target, request.image, io));
+  TRY(const auto after, open_target(result, request.image, request, io));
+  TRY(const auto before, open_target(job.target, request.image, request, io));
   verify::Question question;
   question.scratch = workplace.scratch_directory;
   question.progress = workplace.progress;

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/result.h"
 #include "base/stream.h"
 #include "codec/compression.h"
+#include "image/model/registry_limits.h"
 #include "text/json.h"
 
 namespace flense::image {
@@ -90,6 +92,8 @@ struct OpenOptions {
   std::filesystem::path scratch_directory;  ///< --tmpdir
   bool config_only = false;               ///< of a registry or Docker's engine: no layer is fetched
   std::filesystem::path cache_directory;  ///< for pulled images; empty: there is none
+  RegistryLimits registry;
+  Progress* progress = nullptr;  ///< of what is pulled
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

@@ -28,7 +28,18 @@ Result<PushPlan> plan_push(std::string_view text) {
   return out;
 }
 
-Result<void> push_image(const std::filesystem::path& written, std::string_view text) {
+Result<void> check_push(std::string_view text, const RegistryLimits& limits) {
+  const Target target = parse_target(text);
+  if (target.transport == Transport::kDockerDaemon) {
+    TRY_DO(docker_address());
+    return {};
+  }
+  if (target.transport != Transport::kRegistry) return {};
+  return check_push_by_skopeo(target.reference, limits);
+}
+
+Result<void> push_image(const std::filesystem::path& written, std::string_view text,
+                        const RegistryLimits& limits, Progress* progress) {
   const Target target = parse_target(text);
   switch (target.transport) {
     case Transport::kDockerDaemon: {
@@ -37,9 +48,9 @@ Result<void> push_image(const std::filesystem::path& written, std::string_view t
                           target.reference);
     }
     case Transport::kRegistry:
-      return push_by_skopeo(written, "docker://" + target.reference);
+      return push_by_skopeo(written, "docker://" + target.reference, limits, progress);
     case Transport::kContainersStorage:
-      return push_by_skopeo(written, "containers-storage:" + target.reference);
+      return push_by_skopeo(written, "containers-storage:" + target.reference, limits, progress);
     default:
       return fail(Code::kUsage, "\"{}\" is no engine or registry", text);
   }

@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/progress.h"
 #include "base/result.h"
+#include "image/model/registry_limits.h"
 #include "image/output/writer.h"
 
 namespace flense::image {
@@ -23,6 +25,11 @@ struct PushPlan {
 Result<PushPlan> plan_push(std::string_view target);
 
 /// Hands a written image over: through skopeo, or through Docker's own API.
-Result<void> push_image(const std::filesystem::path& written, std::string_view target);
+Result<void> push_image(const std::filesystem::path& written, std::string_view target,
+                        const RegistryLimits& limits = {}, Progress* progress = nullptr);
+
+/// Whether push_image() will be let in there, asked before there is anything to push: an engine
+/// runs, a registry answers and takes uploads to this name. Nothing stays written.
+Result<void> check_push(std::string_view target, const RegistryLimits& limits);
 
 }  // namespace flense::image

@@ -1,6 +1,13 @@
 #include "image/sources/skopeo.h"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -8,6 +15,7 @@
 #include "base/process.h"
 #include "codec/sha256.h"
 #include "image/model/platform.h"
+#include "image/sources/registry_answer.h"
 #include "image/sources/remote_config.h"
 #include "image/sources/spool.h"
 #include "image/sources/stored_image.h"
@@ -43,29 +51,72 @@ Result<std::string> skopeo_program() {
       .hint("install skopeo, or save the image to a file and give that");
 }
 
-/// The message of a log line: time="…" level=fatal msg="…".
-std::string log_message(std::string_view text) {
-  const auto last = text.rfind("msg=\"");
-  if (last == std::string_view::npos) {
-    while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-    return std::string(text.substr(text.rfind('\n') + 1));
+/// Bytes that a process has read and written so far, files and sockets alike; nullopt where the
+/// kernel does not tell.
+std::optional<std::uint64_t> bytes_moved(int pid) {
+  std::ifstream in(fmt::format("/proc/{}/io", pid));
+  std::string word;
+  std::uint64_t value = 0, total = 0;
+  bool told = false;
+  while (in >> word >> value) {
+    if (word != "rchar:" && word != "wchar:") continue;
+    total += value;
+    told = true;
   }
-  std::string out;
-  for (std::size_t i = last + 5; i < text.size() && text[i] != '"'; ++i) {
-    if (text[i] == '\\' && i + 1 < text.size()) ++i;
-    out += text[i];
-  }
-  return out;
+  return told ? std::optional(total) : std::nullopt;
 }
 
-Result<std::string> run_skopeo(const std::vector<std::string>& arguments) {
+enum class Kind { kQuestion, kTransfer };
+
+/// Runs skopeo to its end about `name`. Of a registry, a question has limits.answer to end, and a
+/// transfer may stand still for limits.stall().
+Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, const std::string& name,
+                                 Kind kind, const RegistryLimits& limits, Progress* progress) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::size_t kMost = 16u << 20;
   TRY(const std::string program, skopeo_program());
   std::vector<std::string> argv = {program};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  TRY(ProcessOutput output, run_process(argv));
-  if (output.status != 0) {
-    return fail(Code::kEnvironment, "skopeo: {}", log_message(output.err));
+  ChildProcess::Options pipes;
+  pipes.pipe_stdout = true;
+  TRY(const auto child, ChildProcess::start(argv, pipes));
+  const bool remote = name.starts_with("docker://");
+  const auto limit = kind == Kind::kQuestion ? limits.answer : limits.stall();
+  std::optional<std::uint64_t> moved;
+  Clock::time_point moved_at = Clock::now();
+  ProcessOutput out;
+  std::array<char, 65536> buffer{};
+  pollfd fd{child->stdout_fd(), POLLIN, 0};
+  while (true) {
+    const int ready = ::poll(&fd, 1, 200);
+    if (ready < 0 && errno != EINTR) return system_error(errno, "cannot wait for skopeo");
+    if (ready > 0) {
+      const ssize_t got = ::read(fd.fd, buffer.data(), buffer.size());
+      if (got == 0 || (got < 0 && errno != EINTR)) break;
+      // Past the limit the output is still drained, so that the child can end.
+      if (got > 0 && out.out.size() < kMost)
+        out.out.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    if (kind == Kind::kQuestion && progress != nullptr) TRY_DO(progress->add(0));
+    if (!remote) continue;
+    if (kind == Kind::kTransfer) {
+      const auto now = bytes_moved(child->pid());
+      // Who cannot see whether anything moves does not end it.
+      if (!now || now != moved) moved_at = Clock::now();
+      if (progress != nullptr && now && moved) TRY_DO(progress->add(*now - *moved));
+      moved = now;
+    }
+    if (Clock::now() - moved_at > limit) return registry_silent(name, limit);
   }
+  TRY(out.status, child->wait());
+  out.err = child->said();
+  return out;
+}
+
+Result<std::string> run_skopeo(const std::vector<std::string>& arguments, const std::string& name,
+                               Kind kind, const RegistryLimits& limits, Progress* progress) {
+  TRY(ProcessOutput output, ask_skopeo(arguments, name, kind, limits, progress));
+  if (output.status != 0) return registry_failure(output.err, name);
   return std::move(output.out);
 }
 
@@ -82,14 +133,16 @@ Result<SourceName> source_name(Transport transport, const std::string& reference
   const auto full = normalise_reference(reference);
   if (!full) return fail(Code::kUsage, "\"{}\" is not an image name", reference);
   SourceName out;
-  out.tagged = "docker://" + *full;
   std::string_view repository = *full;
-  repository = repository.substr(0, repository.find('@'));
+  const auto at = repository.find('@');
+  repository = repository.substr(0, at);
   const auto colon = repository.rfind(':');
   if (colon != std::string_view::npos && colon > repository.rfind('/')) {
     repository = repository.substr(0, colon);
   }
   out.repository = "docker://" + std::string(repository);
+  // skopeo takes a tag or a digest; the digest is what names the image.
+  out.tagged = at == std::string::npos ? "docker://" + *full : out.repository + full->substr(at);
   out.plain_http = is_local_registry(*full);
   return out;
 }
@@ -107,12 +160,12 @@ Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
 /// By digest where the source can be named so: a tag that moves meanwhile does no harm.
 Result<std::string> fetch_document(const SourceName& source,
                                    const std::vector<std::string>& arguments,
-                                   const std::string& digest) {
+                                   const std::string& digest, const RegistryLimits& limits) {
   std::vector<std::string> inspect = {"inspect"};
   inspect.insert(inspect.end(), arguments.begin(), arguments.end());
   if (source.plain_http) inspect.emplace_back("--tls-verify=false");
   inspect.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
-  return run_skopeo(inspect);
+  return run_skopeo(inspect, source.tagged, Kind::kQuestion, limits, nullptr);
 }
 
 }  // namespace
@@ -127,13 +180,14 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   std::vector<std::string> inspect = {"inspect", "--raw"};
   if (source.plain_http) inspect.emplace_back("--tls-verify=false");
   inspect.push_back(source.tagged);
-  TRY(const std::string manifest, run_skopeo(inspect));
+  TRY(const std::string manifest,
+      run_skopeo(inspect, source.tagged, Kind::kQuestion, options.registry, options.progress));
   const std::string digest = codec::sha256_digest(as_bytes(manifest));
   const auto fetched = [&] {
     return open_remote_config(
         manifest, platform,
         [&](const std::vector<std::string>& arguments, const std::string& manifest_digest) {
-          return fetch_document(source, arguments, manifest_digest);
+          return fetch_document(source, arguments, manifest_digest, options.registry);
         });
   };
   auto opened_cache = image_cache(options.cache_directory);
@@ -164,7 +218,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   // By digest, so that a tag that moves meanwhile cannot put another image under this key.
   copy.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
   copy.push_back("oci:" + staging.path().string() + ":image");
-  TRY_DO(run_skopeo(copy));
+  TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, options.registry, options.progress));
   if (::rename(staging.path().c_str(), layout.c_str()) != 0 && errno != ENOTEMPTY &&
       errno != EEXIST) {
     return system_error(errno, "cannot rename to " + layout.string());
@@ -172,7 +226,22 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   return open_layout(layout, cache, options);
 }
 
-Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination) {
+Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
+  TRY(const SourceName target, source_name(Transport::kRegistry, reference));
+  std::vector<std::string> inspect = {"inspect", "--raw"};
+  if (target.plain_http) inspect.emplace_back("--tls-verify=false");
+  inspect.push_back(target.tagged);
+  const auto checked = [&]() -> Result<void> {
+    TRY(const ProcessOutput output,
+        ask_skopeo(inspect, target.tagged, Kind::kQuestion, limits, nullptr));
+    if (output.status == 0 || leaves_push_open(output.err)) return {};
+    return registry_failure(output.err, target.tagged);
+  };
+  return with_context(checked(), "asking {} whether it takes a push", target.tagged);
+}
+
+Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
+                            const RegistryLimits& limits, Progress* progress) {
   std::vector<std::string> copy = {"copy", "--quiet"};
   constexpr std::string_view kRegistry = "docker://";
   std::string to = destination;
@@ -186,7 +255,8 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   const bool directory = std::filesystem::is_directory(from, ignored);
   copy.push_back((directory ? "oci:" : "oci-archive:") + from.string());
   copy.push_back(to);
-  TRY_DO(with_context(run_skopeo(copy), "pushing to {}", to));
+  TRY_DO(
+      with_context(run_skopeo(copy, to, Kind::kTransfer, limits, progress), "pushing to {}", to));
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "image/model/image.h"
 #include "image/model/reference.h"
+#include "image/model/registry_limits.h"
 
 namespace flense::image {
 
@@ -20,8 +21,12 @@ namespace flense::image {
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options);
 
+/// Whether `reference` can be reached and asked with the login that skopeo has; writes nothing.
+Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits);
+
 /// Copies an OCI layout (directory) or OCI archive to "docker://…" or "containers-storage:…".
-Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination);
+Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
+                            const RegistryLimits& limits, Progress* progress);
 
 /// Podman's own save stream (docker-archive) in a scratch file; nullopt when Podman is not
 /// installed or does not have the image.

@@ -53,7 +53,7 @@ Result<SlimOutcome> push(const Slimming& slimming, const std::string& target,
       TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
   const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
   TRY(SlimOutcome outcome, write_to(spec, slimming, workplace));
-  TRY_DO(image::push_image(spec.path, target));
+  TRY_DO(image::push_image(spec.path, target, workplace.registry, workplace.progress));
   return outcome;
 }
 

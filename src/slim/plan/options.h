@@ -14,6 +14,7 @@
 #include "codec/compression.h"
 #include "device/prune.h"
 #include "device/target.h"
+#include "image/model/registry_limits.h"
 #include "inventory/describe/amd_override.h"
 #include "knowledge/drivers.h"
 #include "knowledge/opened_files.h"
@@ -111,6 +112,7 @@ struct Workplace {
   std::optional<std::uint64_t> max_unpacked = {};  ///< $FLENSE_MAX_UNPACKED
   knowledge::Drivers drivers = {};                 ///< whose versions labels and notices name
   knowledge::OpenedFiles opened = {};              ///< what programs open, for --closure
+  image::RegistryLimits registry = {};             ///< for what is pushed
 };
 
 /// As --compression names it.
