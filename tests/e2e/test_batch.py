@@ -165,9 +165,11 @@ class KubernetesRecipes(harness.Case):
             job, = json.loads(subprocess.run(READ_YAML, stdin=text, check=True, stdout=subprocess.PIPE).stdout)
         container, = job["spec"]["template"]["spec"]["containers"]
         env = {variable["name"]: variable["value"] for variable in container["env"]}
-        # What the volumes hold, where it lies here; the registry of the test knows no passwords.
-        env.pop("REGISTRY_AUTH_FILE")
-        env.update(IMAGES=self.path("etc/images.txt"), SCRATCH=self.path("scratch"),
+        # What the volumes hold, where it lies here; the registry of the test knows no passwords, and nobody need make
+        # a secret for it.
+        secret, = (volume["secret"] for volume in job["spec"]["template"]["spec"]["volumes"] if "secret" in volume)
+        self.assertTrue(secret.get("optional"))
+        env.update(REGISTRY_AUTH_FILE=self.path("etc/absent.json"), IMAGES=self.path("etc/images.txt"), SCRATCH=self.path("scratch"),
                    XDG_CACHE_HOME=self.path("scratch/cache"), JOB_COMPLETION_INDEX=str(index),
                    PATH=f"{self.path('bin')}:{os.environ['PATH']}", HOME=self.path("scratch"))
         if nodes:
@@ -184,6 +186,21 @@ class KubernetesRecipes(harness.Case):
         beyond = self.pod("slim-job.yaml", 2)
         self.assertEqual(beyond.status, 2)
         self.assertIn("no line 3", beyond.err)
+
+    def test_there_is_a_pod_for_each_line(self):
+        fake = self.path("bin/kubectl")
+        with open(fake, "w") as out:
+            out.write(f"#!/bin/sh\ncat > {self.path('applied.yaml')}\n")
+        os.chmod(fake, 0o755)
+        for name in ("slim-job.yaml", "check-job.yaml"):
+            with open(os.path.join(harness.TOP, "examples/kubernetes", name)) as text:
+                recipe, = (line for line in text if "kubectl apply" in line)
+            harness.shutil.copy(os.path.join(harness.TOP, "examples/kubernetes", name), self.path("etc"))
+            subprocess.run(["bash", "-euo", "pipefail", "-c", recipe.lstrip("# ")], check=True, cwd=self.path("etc"),
+                           env={**os.environ, "PATH": f"{self.path('bin')}:{os.environ['PATH']}"})
+            with open(self.path("applied.yaml")) as text:
+                job, = json.loads(subprocess.run(READ_YAML, stdin=text, check=True, stdout=subprocess.PIPE).stdout)
+            self.assertEqual(job["spec"]["completions"], 2)
 
     def test_a_pod_checks_its_image_against_the_nodes(self):
         nodes = [{"metadata": {"name": name, "labels": {
