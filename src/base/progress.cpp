@@ -8,6 +8,17 @@
 
 namespace flense {
 
+namespace {
+
+/// "0:07", "1:02:33".
+std::string clock_text(std::uint64_t seconds) {
+  const std::uint64_t minutes = seconds / 60;
+  if (minutes < 60) return fmt::format("{}:{:02}", minutes, seconds % 60);
+  return fmt::format("{}:{:02}:{:02}", minutes / 60, minutes % 60, seconds % 60);
+}
+
+}  // namespace
+
 void Progress::begin(std::string_view step, std::uint64_t total) {
   if (!enabled_) return;
   std::lock_guard lock(mutex_);
@@ -53,6 +64,12 @@ void Progress::draw(bool force) {
   if (done > 0 && seconds > 0.5)
     line += fmt::format(
         "  {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)));
+  // The rate so far says little before some of it is done.
+  if (total_ > done && done > 0 && seconds > 2) {
+    const double left = seconds * static_cast<double>(total_ - done) / static_cast<double>(done);
+    constexpr double kDay = 86400;
+    if (left < kDay) line += "  " + clock_text(static_cast<std::uint64_t>(left)) + " left";
+  }
   if (columns_ > 1 && line.size() > columns_ - 1) line.resize(columns_ - 1);
   while (!is_utf8(line)) line.pop_back();
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());

@@ -21,6 +21,7 @@ class Progress {
   Progress(bool enabled, unsigned columns, std::stop_token stop = {})
       : enabled_(enabled), columns_(columns), stop_(std::move(stop)) {}
   ~Progress() { clear(); }
+  bool shown() const { return enabled_; }
   /// Starts a step: "scanning layers", of `total` bytes (0 = unknown).
   void begin(std::string_view step, std::uint64_t total);
   /// Fails with Code::kInterrupted once a stop was requested.

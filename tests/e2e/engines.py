@@ -81,9 +81,9 @@ def umoci_unpack(layout, bundle):
 
 class Registry:
     """docker-registry on a free loopback port, plain HTTP, below `root`. With `htpasswd` (a line of
-    that format) it asks for a login."""
+    that format) it asks for a login; with `tls` it speaks HTTPS, with a certificate of its own."""
 
-    def __init__(self, root, htpasswd=None):
+    def __init__(self, root, htpasswd=None, tls=False):
         os.makedirs(root)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -92,6 +92,11 @@ class Registry:
         with open(config, "w") as out:
             out.write(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n"
                       f"http:\n  addr: {self.address}\n")
+            if tls:
+                output(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", f"{root}/key.pem", "-out", f"{root}/certificate.pem", "-days", "2",
+                        "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"])
+                out.write(f"  tls:\n    certificate: {root}/certificate.pem\n    key: {root}/key.pem\n")
             if htpasswd:
                 out.write(f"auth:\n  htpasswd:\n    realm: test\n    path: {root}/htpasswd\n")
                 with open(os.path.join(root, "htpasswd"), "w") as users:

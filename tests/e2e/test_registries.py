@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import engines
@@ -20,14 +21,49 @@ import harness
 HTPASSWD = "user:$2b$05$iWenTgPE60UzC4XWPR.KP.ZLZ2cDbnXRMDZIBCeFfOkZ7UbelBPA."
 
 
+class SlowWay:
+    """A port of this machine that hands on to `address`, at most `rate` bytes a second each way."""
+
+    def __init__(self, address, rate):
+        self.target, self.rate = tuple(address.split(":")), rate
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                here, _ = self.listener.accept()
+            except OSError:
+                return
+            there = socket.create_connection(self.target)
+            threading.Thread(target=self.serve, args=(here, there), daemon=True).start()
+
+    def serve(self, here, there):
+        with here, there:
+            back = threading.Thread(target=self.hand_on, args=(there, here), daemon=True)
+            back.start()
+            self.hand_on(here, there)
+            back.join()
+
+    def hand_on(self, a, b):
+        try:
+            while data := a.recv(16384):
+                b.sendall(data)
+                time.sleep(len(data) / self.rate)
+            b.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
 class Registries(harness.Case):
     def setUp(self):
         super().setUp()
         # Nobody's own logins.
         self.env = {"REGISTRY_AUTH_FILE": self.path("none.json")}
 
-    def registry(self, htpasswd=None):
-        registry = engines.Registry(self.path("registry"), htpasswd)
+    def registry(self, htpasswd=None, tls=False):
+        registry = engines.Registry(self.path("registry"), htpasswd, tls)
         self.addCleanup(registry.stop)
         return registry
 
@@ -93,6 +129,55 @@ class Registries(harness.Case):
         self.flense("slim", "/nonexistent.tar", "--gpu", "sm_90", "-t", f"docker://{registry.address}/app:1",
                     expect=3, env=self.env)
         self.assertEqual(sum(len(files) for _, _, files in os.walk(self.path("registry/data"))), 0)
+
+    def on_terminal(self, *arguments):
+        """What flense draws on a terminal of 200 columns."""
+        leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        env = {**harness.surroundings(), **self.env, "XDG_CACHE_HOME": self.path("cache"), "TERM": "xterm"}
+        child = subprocess.Popen([harness.BINARY, *arguments], stdout=subprocess.DEVNULL, stderr=follower, env=env)
+        os.close(follower)
+        drawn = b""
+        try:
+            while data := os.read(leader, 65536):
+                drawn += data
+        except OSError:
+            pass
+        os.close(leader)
+        self.assertEqual(child.wait(), 0, drawn[-2000:])
+        return drawn.decode()
+
+    def test_pulls_and_pushes_show_how_far_they_are(self):
+        registry = self.registry()
+        layer = fixtures.Layer()
+        layer.file("opt/noise", fixtures.noise(7, 12_000_000))
+        archive = self.path("noise.tar")
+        fixtures.docker_archive(archive, [layer.done()], ["COPY noise"])
+        slow = SlowWay(registry.address, 2_000_000)
+        self.addCleanup(slow.listener.close)
+        moving = r"  +\d+ %  \d[\d.]* [kM]B of 12\.0 MB  \d[\d.]* [kM]B/s  0:0\d left"
+        name = f"docker://{slow.address}/app:1"
+        self.assertRegex(self.on_terminal("slim", archive, "--gpu", "sm_90", "-t", name),
+                         f"pushing to {name}{moving}")
+        self.assertRegex(self.on_terminal("inspect", name), f"pulling {slow.address}/app:1{moving}")
+
+    def test_the_certificate_of_this_machine_counts_as_any(self):
+        registry = self.registry(tls=True)
+        archive = self.pushed(registry)
+        name = f"docker://{registry.address}/app:1"
+        hint = f"hint: put the certificate of your authority at /etc/containers/certs.d/{registry.address}/ca.crt"
+        self.assertIn(hint, self.says("inspect", name))
+        self.assertIn(hint, self.says("slim", archive, "--gpu", "sm_90", "-t", name))
+        trusted = {**self.env, "SSL_CERT_FILE": self.path("registry/certificate.pem")}
+        self.flense("inspect", name, env=trusted)
+        self.flense("slim", archive, "--gpu", "sm_90", "-t", name, env=trusted)
+
+    def test_another_platform_is_told_of_the_image_that_was_asked_for(self):
+        registry = self.registry()
+        self.pushed(registry)
+        name = f"docker://{registry.address}/app:1"
+        err = self.flense("inspect", name, "--platform", "linux/arm64", expect=3, env=self.env).err
+        self.assertIn(f"error: {name} has no image for linux/arm64; it has linux/amd64\n", err)
 
     def test_a_registry_that_never_answers(self):
         with socket.socket() as hole:

@@ -94,6 +94,8 @@ constexpr auto kKnown = std::to_array<Known>({
     {"x509: ", "the certificate of {0} is not valid for it", kOwnAuthority},
     {"context deadline exceeded", "{0} does not answer", "try again; look at the network"},
     {"i/o timeout", "{0} does not answer", "try again; look at the network and at HTTPS_PROXY"},
+    {"no image found in", "{1} has no image for this platform",
+     "--platform OS/ARCH names another one; \"skopeo inspect --raw docker://{1}\" lists them"},
     {"no space left on device", "the disk is full",
      "\"flense cache prune\" frees what pulled images take"},
 });
@@ -126,6 +128,10 @@ bool leaves_push_open(std::string_view said) {
   if (has("unauthorized: ")) return false;
   return has("manifest unknown") || has("name unknown") || has("404 (Not Found)") ||
          has("denied: ") || has("access to the resource is denied") || has("403 (Forbidden)");
+}
+
+bool speaks_plain_http(std::string_view said) {
+  return last_message(said).find("server gave HTTP response to HTTPS client") != std::string::npos;
 }
 
 Failure registry_silent(std::string_view name, std::chrono::seconds waited) {

@@ -51,19 +51,15 @@ Result<std::string> skopeo_program() {
       .hint("install skopeo, or save the image to a file and give that");
 }
 
-/// Bytes that a process has read and written so far, files and sockets alike; nullopt where the
-/// kernel does not tell.
+/// Bytes that a process has written so far, to files and sockets alike: what a pull has stored and
+/// what a push has sent. nullopt where the kernel does not tell.
 std::optional<std::uint64_t> bytes_moved(int pid) {
   std::ifstream in(fmt::format("/proc/{}/io", pid));
   std::string word;
-  std::uint64_t value = 0, total = 0;
-  bool told = false;
-  while (in >> word >> value) {
-    if (word != "rchar:" && word != "wchar:") continue;
-    total += value;
-    told = true;
-  }
-  return told ? std::optional(total) : std::nullopt;
+  std::uint64_t value = 0;
+  while (in >> word >> value)
+    if (word == "wchar:") return value;
+  return std::nullopt;
 }
 
 enum class Kind { kQuestion, kTransfer };
@@ -98,15 +94,14 @@ Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, cons
         out.out.append(buffer.data(), static_cast<std::size_t>(got));
     }
     if (kind == Kind::kQuestion && progress != nullptr) TRY_DO(progress->add(0));
-    if (!remote) continue;
     if (kind == Kind::kTransfer) {
       const auto now = bytes_moved(child->pid());
       // Who cannot see whether anything moves does not end it.
       if (!now || now != moved) moved_at = Clock::now();
-      if (progress != nullptr && now && moved) TRY_DO(progress->add(*now - *moved));
+      if (progress != nullptr && now) TRY_DO(progress->add(*now - moved.value_or(0)));
       moved = now;
     }
-    if (Clock::now() - moved_at > limit) return registry_silent(name, limit);
+    if (remote && Clock::now() - moved_at > limit) return registry_silent(name, limit);
   }
   TRY(out.status, child->wait());
   out.err = child->said();
@@ -121,14 +116,15 @@ Result<std::string> run_skopeo(const std::vector<std::string>& arguments, const 
 }
 
 struct SourceName {
-  std::string tagged;      ///< as asked
-  std::string repository;  ///< for registries: to be followed by @digest
-  bool plain_http = false;
+  std::string tagged;       ///< as asked
+  std::string repository;   ///< for registries: to be followed by @digest
+  bool local = false;       ///< the registry is on this machine
+  bool plain_http = false;  ///< and speaks no HTTPS
 };
 
 Result<SourceName> source_name(Transport transport, const std::string& reference) {
   if (transport == Transport::kContainersStorage) {
-    return SourceName{"containers-storage:" + reference, {}, false};
+    return SourceName{"containers-storage:" + reference, {}, false, false};
   }
   const auto full = normalise_reference(reference);
   if (!full) return fail(Code::kUsage, "\"{}\" is not an image name", reference);
@@ -143,18 +139,63 @@ Result<SourceName> source_name(Transport transport, const std::string& reference
   out.repository = "docker://" + std::string(repository);
   // skopeo takes a tag or a digest; the digest is what names the image.
   out.tagged = at == std::string::npos ? "docker://" + *full : out.repository + full->substr(at);
-  out.plain_http = is_local_registry(*full);
+  out.local = is_local_registry(*full);
   return out;
 }
 
+/// Asks for the manifest. A registry on this machine may speak plain HTTP, which is learnt here; if
+/// it speaks HTTPS, its certificate counts as any other.
+Result<ProcessOutput> ask_manifest(SourceName& source, const RegistryLimits& limits,
+                                   Progress* progress) {
+  std::vector<std::string> inspect = {"inspect", "--raw", source.tagged};
+  TRY(ProcessOutput output, ask_skopeo(inspect, source.tagged, Kind::kQuestion, limits, progress));
+  if (output.status == 0 || !source.local || !speaks_plain_http(output.err)) return output;
+  source.plain_http = true;
+  inspect.insert(inspect.begin() + 1, "--tls-verify=false");
+  return ask_skopeo(inspect, source.tagged, Kind::kQuestion, limits, progress);
+}
+
+std::uint64_t bytes_below(const std::filesystem::path& directory) {
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(directory, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code ignored;
+    if (at->is_regular_file(ignored)) total += at->file_size(ignored);
+  }
+  return total;
+}
+
+/// Of the layers, what the cache lacks.
+std::uint64_t bytes_to_pull(const Image& image, const CachePaths& cache) {
+  std::uint64_t total = 0;
+  for (const Layer& layer : image.layers) {
+    const std::string& digest = layer.blob.digest;
+    std::error_code ignored;
+    if (!std::filesystem::exists(cache.blobs / "sha256" / digest.substr(digest.find(':') + 1),
+                                 ignored))
+      total += layer.blob.size;
+  }
+  return total;
+}
+
+/// `name` stands in messages for the layout, which nobody asked for.
 Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
-                                           const CachePaths& cache, const OpenOptions& options) {
+                                           const std::string& name, const CachePaths& cache,
+                                           const OpenOptions& options) {
   auto tree = std::make_shared<DirectoryTree>(layout, cache.blobs, false);
-  TRY(auto image, open_oci(std::move(tree), "", options));
+  auto opened = open_oci(std::move(tree), "", options);
+  if (!opened) {
+    std::string& message = opened.error().message;
+    if (const auto at = message.find(layout.native()); at != std::string::npos)
+      message.replace(at, layout.native().size(), name);
+    return std::unexpected(std::move(opened).error());
+  }
+  std::unique_ptr<Image> image = std::move(*opened);
   image->form = Form::kOciLayout;
   // The layout's only name is ours.
   image->tags.clear();
-  return std::unique_ptr<Image>(std::move(image));
+  return image;
 }
 
 /// By digest where the source can be named so: a tag that moves meanwhile does no harm.
@@ -172,16 +213,15 @@ Result<std::string> fetch_document(const SourceName& source,
 
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options) {
-  TRY(const SourceName source, source_name(transport, reference));
+  TRY(SourceName source, source_name(transport, reference));
   Platform platform = host_platform();
   if (!options.platform.empty()) {
     TRY(platform, parse_platform(options.platform));
   }
-  std::vector<std::string> inspect = {"inspect", "--raw"};
-  if (source.plain_http) inspect.emplace_back("--tls-verify=false");
-  inspect.push_back(source.tagged);
-  TRY(const std::string manifest,
-      run_skopeo(inspect, source.tagged, Kind::kQuestion, options.registry, options.progress));
+  if (options.progress != nullptr) options.progress->begin("asking for " + source.tagged, 0);
+  TRY(const ProcessOutput asked, ask_manifest(source, options.registry, options.progress));
+  if (asked.status != 0) return registry_failure(asked.err, source.tagged);
+  const std::string& manifest = asked.out;
   const std::string digest = codec::sha256_digest(as_bytes(manifest));
   const auto fetched = [&] {
     return open_remote_config(
@@ -200,7 +240,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   const std::filesystem::path layout = cache.layouts / key;
   std::error_code ignored;
   if (std::filesystem::exists(layout / "index.json", ignored)) {
-    auto image = open_layout(layout, cache, options);
+    auto image = open_layout(layout, source.tagged, cache, options);
     // Blobs may have been pruned by hand: copy again.
     if (image) return image;
     std::filesystem::remove_all(layout, ignored);
@@ -217,23 +257,23 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   if (source.plain_http) copy.emplace_back("--src-tls-verify=false");
   // By digest, so that a tag that moves meanwhile cannot put another image under this key.
   copy.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
+  if (options.progress != nullptr && options.progress->shown()) {
+    const auto known = fetched();
+    options.progress->begin("pulling " + reference, known ? bytes_to_pull(**known, cache) : 0);
+  }
   copy.push_back("oci:" + staging.path().string() + ":image");
   TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, options.registry, options.progress));
   if (::rename(staging.path().c_str(), layout.c_str()) != 0 && errno != ENOTEMPTY &&
       errno != EEXIST) {
     return system_error(errno, "cannot rename to " + layout.string());
   }
-  return open_layout(layout, cache, options);
+  return open_layout(layout, source.tagged, cache, options);
 }
 
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
-  TRY(const SourceName target, source_name(Transport::kRegistry, reference));
-  std::vector<std::string> inspect = {"inspect", "--raw"};
-  if (target.plain_http) inspect.emplace_back("--tls-verify=false");
-  inspect.push_back(target.tagged);
+  TRY(SourceName target, source_name(Transport::kRegistry, reference));
   const auto checked = [&]() -> Result<void> {
-    TRY(const ProcessOutput output,
-        ask_skopeo(inspect, target.tagged, Kind::kQuestion, limits, nullptr));
+    TRY(const ProcessOutput output, ask_manifest(target, limits, nullptr));
     if (output.status == 0 || leaves_push_open(output.err)) return {};
     return registry_failure(output.err, target.tagged);
   };
@@ -246,13 +286,15 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   constexpr std::string_view kRegistry = "docker://";
   std::string to = destination;
   if (destination.starts_with(kRegistry)) {
-    const auto full = normalise_reference(destination.substr(kRegistry.size()));
-    if (!full) return fail(Code::kUsage, "\"{}\" is not an image name", destination);
-    if (is_local_registry(*full)) copy.emplace_back("--dest-tls-verify=false");
-    to = "docker://" + *full;
+    TRY(SourceName target, source_name(Transport::kRegistry, destination.substr(kRegistry.size())));
+    to = target.tagged;
+    if (target.local) TRY_DO(ask_manifest(target, limits, progress));
+    if (target.plain_http) copy.emplace_back("--dest-tls-verify=false");
   }
   std::error_code ignored;
   const bool directory = std::filesystem::is_directory(from, ignored);
+  if (progress != nullptr && progress->shown())
+    progress->begin("pushing to " + to, directory ? bytes_below(from) : 0);
   copy.push_back((directory ? "oci:" : "oci-archive:") + from.string());
   copy.push_back(to);
   TRY_DO(
