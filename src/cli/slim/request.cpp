@@ -265,8 +265,9 @@ Result<void> check_compression(const SlimJob& job) {
   const slim::Destination& to = job.to;
   if (!to.push_to.empty()) TRY_DO(slim::check_lazy_push(packing, to.push_to));
   if (to.output.empty() || to.is_file_system()) return {};
-  if (packing.compression != Compression::kZstd && !packing.lazy) return {};
+  if (job.elf_file) return {};
   TRY(const image::OutputSpec spec, image::parse_output(to.output, to.tag));
+  if (packing.compression != Compression::kZstd && !packing.lazy) return {};
   TRY_DO(slim::check_lazy(packing, spec.form));
   if (!packing.lazy && spec.form == image::OutputForm::kDockerArchive)
     return usage_error("a docker archive cannot hold zstd layers: docker load refuses them",

@@ -319,6 +319,14 @@ Result<ImageWriter::LayerResult> ImageWriter::write_estargz(Bytes, const std::st
   return fail(Code::kInternal, "{} cannot be pulled lazily from this output", name);
 }
 
+namespace {
+
+/// Endings of files that nobody gives to a directory.
+constexpr auto kOtherFiles = std::to_array<std::string_view>(
+    {".zip", ".tgz", ".gz", ".zst", ".xz", ".bz2", ".7z", ".img", ".iso"});
+
+}  // namespace
+
 Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
   OutputSpec out;
   out.tag = tag;
@@ -338,6 +346,14 @@ Result<OutputSpec> parse_output(std::string_view text, std::string_view tag) {
     out.form = rest.ends_with(".tar") ? OutputForm::kDockerArchive : OutputForm::kOciLayout;
   }
   if (rest.empty()) return fail(Code::kUsage, "\"{}\" names no output file", text);
+  if (prefix == nullptr && out.form == OutputForm::kOciLayout) {
+    for (const std::string_view ending : kOtherFiles) {
+      if (!rest.ends_with(ending)) continue;
+      return fail(Code::kUsage, "flense writes no {} file, and {} would become a directory",
+                  ending.substr(1), text)
+          .hint("NAME.tar is a docker archive, and oci:DIR a directory of any name");
+    }
+  }
   out.path = rest;
   if (!out.tag.empty() && is_image(out.form) && !normalise_reference(out.tag)) {
     return fail(Code::kUsage, "\"{}\" is not an image name", out.tag);

@@ -56,6 +56,10 @@ TEST(Outputs, AreParsed) {
   EXPECT_EQ(archive->tag, "app:1");
   EXPECT_EQ(parse_output("oci:x:app:1", "other:2")->tag, "other:2");
   EXPECT_FALSE(parse_output("", ""));
+  // No such file is written, and no directory is meant; a transport says that one is.
+  EXPECT_FALSE(parse_output("slim.zip", ""));
+  EXPECT_FALSE(parse_output("slim.tar.gz", ""));
+  EXPECT_EQ(parse_output("oci:slim.zip", "")->path, "slim.zip");
   EXPECT_FALSE(parse_output("oci:", ""));
   for (const TransportForm& form : transport_forms())
     if (form.is_engine)

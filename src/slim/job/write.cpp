@@ -119,8 +119,16 @@ Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to
   // A tree has no configuration of its own: a bare path means a directory again.
   if (is_tree(image) && path == to.output) spec.form = image::OutputForm::kDirectory;
   TRY_DO(check_lazy(slimming.options.packing, spec.form));
-  if (spec.tag.empty() && !image.tags.empty()) spec.tag = image.tags.front();
-  return write_to(spec, slimming, workplace, pool);
+  const bool same_name = spec.tag.empty() && !image.tags.empty();
+  if (same_name) spec.tag = image.tags.front();
+  TRY(SlimOutcome outcome, write_to(spec, slimming, workplace, pool));
+  // Of several images (with a pool) none takes a name from -t.
+  if (same_name && pool == nullptr && spec.form == image::OutputForm::kDockerArchive)
+    outcome.notices.push_back(
+        fmt::format("the archive keeps the name {}: docker load takes it from the original; -t "
+                    "NAME gives another",
+                    spec.tag));
+  return outcome;
 }
 
 Result<SlimmedFile> slim_one_file(const std::string& file, const Destination& to,
