@@ -301,8 +301,8 @@ class Recipes(harness.Case):
         container, = job["spec"]["template"]["spec"]["containers"]
         env = {variable["name"]: variable["value"] for variable in container["env"]}
         env.update(IMAGES=self.path("images.txt"), NODES=self.path("nodes.json"), SCRATCH=self.work,
-                   XDG_CACHE_HOME=self.path("cache"), JOB_COMPLETION_INDEX="0")
-        env.pop("REGISTRY_AUTH_FILE")
+                   XDG_CACHE_HOME=self.path("cache"), JOB_COMPLETION_INDEX="0",
+                   REGISTRY_AUTH_FILE=self.path("no-pull-secret.json"))
         with open(self.path("images.txt"), "w") as out:
             out.write("registry.example/app:1\n")
         selection, = (line.lstrip("# ") for line in lines.splitlines() if "kubectl get nodes" in line)
