@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "closure/facts.h"
 #include "closure/places.h"
+#include "elf/dynamic_symbols.h"
 #include "elf/file.h"
 
 namespace flense::closure {
@@ -92,22 +93,12 @@ bool holds_names(const elf::Section& section) {
          std::ranges::find(kDeviceCode, section.name) == kDeviceCode.end();
 }
 
-/// Undefined functions of .dynsym (gABI chapter 4, "Symbol Table").
 std::vector<std::string> imported_calls(const elf::File& file,
                                         const std::set<std::string, std::less<>>& calls) {
-  const elf::Section* symbols = file.find_section(".dynsym");
-  if (symbols == nullptr || symbols->link >= file.sections().size()) return {};
-  const Bytes table = file.section_bytes(*symbols);
-  const std::string_view names = as_text(file.section_bytes(file.sections()[symbols->link]));
   std::set<std::string> out;
-  for (std::size_t at = 0; at + sizeof(Elf64_Sym) <= table.size(); at += sizeof(Elf64_Sym)) {
-    const auto name = load_le<std::uint32_t>(table, at + offsetof(Elf64_Sym, st_name));
-    const auto section = load_le<std::uint16_t>(table, at + offsetof(Elf64_Sym, st_shndx));
-    if (section != SHN_UNDEF || name == 0 || name >= names.size()) continue;
-    const std::string_view rest = names.substr(name);
-    const std::string_view symbol = rest.substr(0, std::min(rest.find('\0'), rest.size()));
-    if (calls.contains(symbol)) out.emplace(symbol);
-  }
+  elf::for_each_dynamic_symbol(file, [&](const elf::DynamicSymbol& symbol) {
+    if (!symbol.defined && calls.contains(symbol.name)) out.emplace(symbol.name);
+  });
   return {out.begin(), out.end()};
 }
 

@@ -43,6 +43,7 @@ void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {
   see("there", file.there);
   see("library", file.library);
   see("needed", file.needed);
+  see("first", file.first);
 }
 
 void each_field(text::FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -212,21 +213,39 @@ class OwnVersions {
   Own glibc_, glibcxx_, cxxabi_;
 };
 
-/// nvJitLink has one SONAME for a major, and its entry points carry the minor that brought them: an
-/// older one that the loader finds first has not all that libraries of CUDA ask for.
-void ask_linker(const inventory::Survey& survey, const inventory::SurveyFile& file,
-                const LibraryUsers& users, std::vector<TooNewFile>& out) {
-  const auto needed = std::ranges::find_if(
-      file.elf->needed, [](const std::string& one) { return one.starts_with("libnvJitLink.so"); });
-  if (needed == file.elf->needed.end() || out.size() >= kMostMissing) return;
-  const inventory::LinkFacts facts{file.path, {}, file.elf->rpath, file.elf->runpath, {}};
-  for (const std::string& path : inventory::library_candidates(facts, *needed, survey.paths)) {
+/// What the loader finds first of this name for a file of the image.
+std::optional<std::string> first_of(const inventory::Survey& survey, const std::string& user,
+                                    const inventory::ElfFacts& elf, const std::string& name) {
+  const inventory::LinkFacts facts{user, {}, elf.rpath, elf.runpath, {}};
+  for (const std::string& path : inventory::library_candidates(facts, name, survey.paths)) {
     const inventory::ElfFacts* found = survey.elf_at(path);
-    if (found == nullptr || found->machine != file.elf->machine) continue;
-    if (!found->toolkit.empty() && compare_versions(file.elf->toolkit, found->toolkit) > 0)
-      out.push_back({file.path, "nvJitLink " + file.elf->toolkit, "nvJitLink " + found->toolkit,
-                     *survey.resolve(path), !users.of(file).empty()});
-    return;
+    if (found != nullptr && found->machine == elf.machine) return survey.resolve(path);
+  }
+  return std::nullopt;
+}
+
+/// Libraries that have one SONAME for years and functions that some release brought: an older one
+/// that the loader finds first has not all that others ask for. Of nvJitLink the functions carry
+/// the minor of CUDA that brought them.
+void ask_functions(const inventory::Survey& survey, const inventory::SurveyFile& file,
+                   const LibraryUsers& users, std::vector<TooNewFile>& out) {
+  for (const std::string& needed : file.elf->needed) {
+    const bool linker = needed.starts_with("libnvJitLink.so"),
+               nccl = needed.starts_with("libnccl.so");
+    if ((!linker && !nccl) || out.size() >= kMostMissing) continue;
+    const auto path = first_of(survey, file.path, *file.elf, needed);
+    if (!path) continue;
+    const inventory::ElfFacts& found = *survey.elf_at(*path);
+    const bool used = !users.of(file).empty();
+    if (linker && !found.toolkit.empty() && compare_versions(file.elf->toolkit, found.toolkit) > 0)
+      out.push_back({file.path, "nvJitLink " + file.elf->toolkit, "nvJitLink " + found.toolkit,
+                     *path, used, true});
+    std::vector<std::string> lacking;
+    if (nccl && !found.nccl.empty())
+      std::ranges::set_difference(file.elf->nccl, found.nccl, std::back_inserter(lacking));
+    if (!lacking.empty())
+      out.push_back({file.path, fmt::format("NCCL with {}", lacking.front()),
+                     "an older NCCL without it", *path, used, true});
   }
 }
 
@@ -241,7 +260,7 @@ class CudnnParts {
         user.elf->needed, [](const std::string& one) { return one.starts_with("libcudnn.so."); });
     if (needed == user.elf->needed.end() || searches_ == kMostSearches) return;
     ++searches_;
-    const auto own = first_of(user.path, *user.elf, *needed);
+    const auto own = first_of(survey_, user.path, *user.elf, *needed);
     if (!own || !asked_.insert(*own).second) return;
     const std::string version = version_of(*own);
     if (version.empty()) return;
@@ -250,26 +269,16 @@ class CudnnParts {
       std::optional<std::string> found;
       for (const std::string& end : {version, major_minor(version), major})
         if (!found)
-          found =
-              first_of(*own, *survey_.elf_at(*own), fmt::format("libcudnn_{}.so.{}", part, end));
+          found = first_of(survey_, *own, *survey_.elf_at(*own),
+                           fmt::format("libcudnn_{}.so.{}", part, end));
       const std::string other = found ? version_of(*found) : std::string();
       if (other.empty() || other == version) continue;
-      needs_.too_new.push_back({*own, "cuDNN " + version, "cuDNN " + other, *found, true});
+      needs_.too_new.push_back({*own, "cuDNN " + version, "cuDNN " + other, *found, true, true});
       return;
     }
   }
 
  private:
-  std::optional<std::string> first_of(const std::string& user, const inventory::ElfFacts& elf,
-                                      const std::string& name) const {
-    const inventory::LinkFacts facts{user, {}, elf.rpath, elf.runpath, {}};
-    for (const std::string& path : inventory::library_candidates(facts, name, survey_.paths)) {
-      const inventory::ElfFacts* found = survey_.elf_at(path);
-      if (found != nullptr && found->machine == elf.machine) return survey_.resolve(path);
-    }
-    return std::nullopt;
-  }
-
   /// "9.1.0" of libcudnn_ops.so.9.1.0, or of the wheel that the file belongs to; empty: not told.
   std::string version_of(const std::string& path) const {
     const std::string end = path.substr(path.find(".so.", path.rfind('/') + 1) + 4);
@@ -338,7 +347,7 @@ void collect_links(const inventory::Survey& survey, const LibraryUsers& users, N
     if (variants[without_numbers(file.path)] > 1) continue;
     for (const std::string& needed : file.elf->needed) missing.ask_needed(file, needed);
     own.ask(file, users, needs.too_new);
-    ask_linker(survey, file, users, needs.too_new);
+    ask_functions(survey, file, users, needs.too_new);
     cudnn.ask(file);
   }
 }

@@ -297,13 +297,40 @@ TEST_F(NeedsLinks, AnOlderLinkerOnTheLibraryPathComesFirst) {
   const Json path = Json::object().set("Env", Json::array().push("LD_LIBRARY_PATH=/opt/cuda-12.1"));
   Tar first, own, whole;
   fill(first, "$ORIGIN", "");
-  EXPECT_THAT(needs_of(first, path).too_new,
-              ElementsAre(TooNewFile{"opt/wheel/libcusparse.so.12", "nvJitLink 12.4",
-                                     "nvJitLink 12.1", "opt/cuda-12.1/libnvJitLink.so.12", true}));
+  EXPECT_THAT(
+      needs_of(first, path).too_new,
+      ElementsAre(TooNewFile{"opt/wheel/libcusparse.so.12", "nvJitLink 12.4", "nvJitLink 12.1",
+                             "opt/cuda-12.1/libnvJitLink.so.12", true, true}));
   fill(own, "", "$ORIGIN");
   EXPECT_THAT(needs_of(own, path).too_new, IsEmpty()) << "RPATH comes before LD_LIBRARY_PATH";
   fill(whole, "$ORIGIN", "");
   EXPECT_THAT(needs_of(whole).too_new, IsEmpty());
+}
+
+// pytorch/pytorch#119932: all of NCCL 2 has one SONAME, and torch asks for functions of its own.
+TEST_F(NeedsLinks, AnNcclWithoutTheFunctionsAskedFor) {
+  const auto too_new = [&](const ElfText& user) {
+    Tar tar;
+    tar.file("opt/nccl/libnccl.so.2",
+             elf_file({.soname = "libnccl.so.2", .functions = {"ncclRecv", "ncclSend"}}));
+    tar.file("opt/torch/libtorch_cuda.so", elf_file(user));
+    tar.file("opt/torch/libtorch.so", elf_file({.needed = {"libtorch_cuda.so"}}));
+    return needs_of(tar).too_new;
+  };
+  const std::string runpath = "/opt/nccl";
+  EXPECT_THAT(
+      too_new({.needed = {"libnccl.so.2"},
+               .runpath = runpath,
+               .calls = {"ncclSend", "ncclCommRegister"}}),
+      ElementsAre(TooNewFile{"opt/torch/libtorch_cuda.so", "NCCL with ncclCommRegister",
+                             "an older NCCL without it", "opt/nccl/libnccl.so.2", true, true}));
+  EXPECT_THAT(too_new({.needed = {"libnccl.so.2"}, .runpath = runpath, .calls = {"ncclSend"}}),
+              IsEmpty());
+  EXPECT_THAT(
+      too_new({.needed = {"libnccl.so.2"}, .runpath = runpath, .weak_calls = {"ncclCommRegister"}}),
+      IsEmpty())
+      << "the loader goes on without what is asked for weakly";
+  EXPECT_THAT(too_new({.runpath = runpath, .calls = {"ncclCommRegister"}}), IsEmpty());
 }
 
 // cuDNN's error handling: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH. The wheel's files have the
@@ -326,7 +353,7 @@ TEST_F(NeedsLinks, PartsOfAnotherCudnnOnTheLibraryPath) {
   };
   EXPECT_THAT(too_new(".5.1", "LD_LIBRARY_PATH=/opt/cudnn"),
               ElementsAre(TooNewFile{own, "cuDNN 9.1.0", "cuDNN 9.5.1",
-                                     "opt/cudnn/libcudnn_ops.so.9.5.1", true}));
+                                     "opt/cudnn/libcudnn_ops.so.9.5.1", true, true}));
   EXPECT_THAT(too_new(".1.0", "LD_LIBRARY_PATH=/opt/cudnn"), IsEmpty());
   EXPECT_THAT(too_new(".5.1", "A=b"), IsEmpty());
 }

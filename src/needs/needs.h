@@ -61,6 +61,7 @@ struct TooNewFile {
   std::string there;    ///< the newest that the image has: "GLIBC_2.31"
   std::string library;  ///< path of the library that has it
   bool needed = false;  ///< another file lists it, or the image starts it
+  bool first = false;   ///< `there` is what the loader finds first; the image may have newer ones
   bool operator==(const TooNewFile&) const = default;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/path.h"
+#include "base/version_numbers.h"
 #include "elf/loader_cache.h"
 #include "inventory/describe/start.h"
 #include "inventory/names/file_names.h"
@@ -68,7 +69,37 @@ class Loader {
     return out;
   }
 
+  /// Symbol versions that what was started asks for, and the C or C++ library that was loaded for
+  /// it, the first on its path, does not have.
+  void ask_versions(std::vector<TooNewFile>& out) const {
+    for (const auto& [prefix, own_of, asked_of] :
+         {Versions{"GLIBC", [](const ElfFacts& elf) { return elf.libc_release; },
+                   [](const ElfFacts& elf) { return elf.glibc; }},
+          Versions{"GLIBCXX", [](const ElfFacts& elf) { return elf.cxx.glibcxx; },
+                   [](const ElfFacts& elf) { return elf.cxx_asked.glibcxx; }},
+          Versions{"CXXABI", [](const ElfFacts& elf) { return elf.cxx.cxxabi; },
+                   [](const ElfFacts& elf) { return elf.cxx_asked.cxxabi; }}}) {
+      const auto own = std::ranges::find_if(
+          loaded_, [&](const Loaded& one) { return !own_of(*one.elf).empty(); });
+      if (own == loaded_.end()) continue;
+      const std::string there = own_of(*own->elf);
+      for (const Loaded& user : loaded_) {
+        const std::string asked = asked_of(*user.elf);
+        if (asked.empty() || version_at_least(there, asked) ||
+            std::ranges::find(out, user.path, &TooNewFile::path) != out.end())
+          continue;
+        out.push_back({user.path, fmt::format("{}_{}", prefix, asked),
+                       fmt::format("{}_{}", prefix, there), own->path, true, true});
+      }
+    }
+  }
+
  private:
+  struct Versions {
+    std::string_view prefix;
+    std::string (*own)(const ElfFacts&);
+    std::string (*asked)(const ElfFacts&);
+  };
   void load(const std::string& name, const Loaded& user) {
     if (!names_.insert(name).second) return;
     if (inventory::is_driver_library(name)) {
@@ -199,7 +230,10 @@ std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& n
   if (!program) return {};
   // A script may set search paths for what it starts, and may never start it.
   needs.start.program = *program;
-  return Loader(survey, needs.start).start(*program);
+  Loader loader(survey, needs.start);
+  std::vector<std::string> loaded = loader.start(*program);
+  loader.ask_versions(needs.too_new);
+  return loaded;
 }
 
 }  // namespace flense::needs

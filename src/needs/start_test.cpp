@@ -68,6 +68,27 @@ TEST_F(NeedsStart, ItsLoaderAndTheDriversLibraries) {
                                                   Sighting{"libnvidia-encode.so.1", "app/app", 0}));
 }
 
+// ld.so(8): LD_LIBRARY_PATH comes before the directories of the system.
+TEST_F(NeedsStart, AnOlderCxxLibraryOnTheLibraryPathComesFirst) {
+  const auto too_new = [&](const std::string& asked, const std::string& environment) {
+    Tar tar;
+    tar.file("app/app", elf_file({.needed = {"libstdc++.so.6"}, .versions = {asked}}));
+    tar.file("opt/old/libstdc++.so.6",
+             elf_file({.soname = "libstdc++.so.6", .own_versions = {"GLIBCXX_3.4.28"}}));
+    tar.file("usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+             elf_file({.soname = "libstdc++.so.6", .own_versions = {"GLIBCXX_3.4.30"}}));
+    return needs_of(tar, Json::object()
+                             .set("Cmd", Json::array().push("/app/app"))
+                             .set("Env", Json::array().push(environment)))
+        .too_new;
+  };
+  EXPECT_THAT(too_new("GLIBCXX_3.4.30", "LD_LIBRARY_PATH=/opt/old"),
+              ElementsAre(TooNewFile{"app/app", "GLIBCXX_3.4.30", "GLIBCXX_3.4.28",
+                                     "opt/old/libstdc++.so.6", true, true}));
+  EXPECT_THAT(too_new("GLIBCXX_3.4.28", "LD_LIBRARY_PATH=/opt/old"), IsEmpty());
+  EXPECT_THAT(too_new("GLIBCXX_3.4.30", "A=b"), IsEmpty());
+}
+
 // The kernel maps segments by its pages: those of arm64 may have 64 KiB.
 TEST_F(NeedsStart, FilesThatLargePagesDoNotMap) {
   Tar tar;

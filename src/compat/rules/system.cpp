@@ -229,36 +229,39 @@ void judge_too_new(const Question& question, std::vector<Check>& checks) {
     return std::ranges::find(image.code, file.path, &needs::CodeFile::path) != image.code.end() ||
            question.tables.frameworks.is_core_library(file.path);
   };
-  std::vector<const TooNewFile*> vital, others, linkers;
+  std::vector<const TooNewFile*> vital, others, found;
   for (const TooNewFile& file : image.too_new)
-    (file.version.starts_with("nvJitLink ") || file.version.starts_with("cuDNN ") ? linkers
-     : file.needed || computes(file)                                              ? vital
-                                                                                  : others)
-        .push_back(&file);
-  const bool linked = std::ranges::any_of(linkers, [](const auto* file) { return file->needed; });
+    (file.first ? found : file.needed || computes(file) ? vital : others).push_back(&file);
+  const bool used = std::ranges::any_of(found, [](const auto* file) { return file->needed; });
   for (const auto& [files, verdict] :
        {std::pair(&vital, Verdict::kFail), std::pair(&others, Verdict::kWarn),
-        std::pair(&linkers, linked ? Verdict::kFail : Verdict::kWarn)}) {
+        std::pair(&found, used ? Verdict::kFail : Verdict::kWarn)}) {
     if (files->empty()) continue;
     const TooNewFile& first = *files->front();
     Check check;
-    const bool libc = files != &linkers;
+    // "GLIBCXX_3.4.30", not "cuDNN 9.1.0".
+    const bool libc = first.version.find(' ') == std::string::npos;
     check.id = libc ? "libc" : "library-missing";
     check.verdict = verdict;
-    check.message = fmt::format(
-        "{}{} cannot be {}: {}", base_name(first.path),
-        files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1),
-        first.version.starts_with("cuDNN ") ? "used" : "loaded",
-        libc ? fmt::format("{} is not in the image, whose newest is {}", first.version, first.there)
-             : fmt::format("it asks for {}, and the loader finds {} first", first.version,
-                           first.there));
+    check.message =
+        fmt::format("{}{} cannot be {}: {}", base_name(first.path),
+                    files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1),
+                    first.version.starts_with("cuDNN ") ? "used" : "loaded",
+                    first.first ? fmt::format("it asks for {}, and the loader finds {} first",
+                                              first.version, first.there)
+                                : fmt::format("{} is not in the image, whose newest is {}",
+                                              first.version, first.there));
     constexpr std::size_t kShown = 4;
     for (const TooNewFile* file : *files)
       if (check.evidence.size() < kShown)
         check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
                                                        file->version, file->library, file->there)});
-    check.fix = libc ? "use an image of a newer distribution, or a build for the one that it has"
-                     : fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
+    check.fix = !first.first
+                    ? "use an image of a newer distribution, or a build for the one that it has"
+                : first.version.starts_with("NCCL ")
+                    ? fmt::format("install the NCCL that {} was built with in place of /{}",
+                                  base_name(first.path), first.library)
+                    : fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
     check.source =
         libc ? "version tables of the image's files" : "symbol tables of the image's files";
     checks.push_back(std::move(check));

@@ -3,6 +3,7 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "base/path.h"
@@ -12,6 +13,7 @@
 #include "device/amd_target.h"
 #include "device/entry_content.h"
 #include "device/fatbin.h"
+#include "elf/dynamic_symbols.h"
 #include "elf/edit.h"
 #include "elf/file.h"
 #include "elf/notes.h"
@@ -104,17 +106,42 @@ std::string toolkit_named(const elf::File& file, const std::string& name,
   return newest;
 }
 
-/// nvcc writes a cubin for each source file, also for one without kernels.
+/// Of NCCL its functions, of what links it those that it asks for: the SONAME is the same for all
+/// of NCCL 2, and each release brings some.
+std::vector<std::string> nccl_functions(const elf::File& file, const std::string& name,
+                                        const std::vector<std::string>& needed) {
+  constexpr std::size_t kMost = 500, kLongest = 100;
+  const auto is_nccl = [](std::string_view one) { return one.starts_with("libnccl.so"); };
+  const bool own = is_nccl(base_name(name));
+  if (!own && std::ranges::none_of(needed, is_nccl)) return {};
+  std::set<std::string> out;
+  elf::for_each_dynamic_symbol(file, [&](const elf::DynamicSymbol& symbol) {
+    if (symbol.name.starts_with("nccl") && symbol.name.size() <= kLongest &&
+        symbol.defined == own && (own || !symbol.weak) && out.size() < kMost)
+      out.emplace(symbol.name);
+  });
+  return {out.begin(), out.end()};
+}
+
+/// nvcc writes code for each source file, also for one without kernels, and CMake's device link
+/// some for its own default architecture, which may hold variables: no kernel is found in either.
 bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& entry) {
   constexpr std::uint64_t kMost = 16u << 10;
-  if (entry.kind != device::EntryKind::kCubin || entry.compressed() || entry.payload_size > kMost)
+  if (entry.payload_size > kMost || (entry.compressed() && entry.uncompressed_size > kMost))
     return false;
-  const Bytes payload = bytes.subspan(region.offset + entry.offset + entry.header_size,
-                                      static_cast<std::size_t>(entry.payload_size));
-  const Result<elf::File> cubin = elf::File::parse(payload, "cubin");
+  const Result<std::string> content = device::entry_start(
+      bytes.subspan(region.offset + entry.offset, static_cast<std::size_t>(entry.size())), entry,
+      kMost + 1);
+  if (!content || content->size() > kMost) return false;
+  if (entry.kind == device::EntryKind::kPtx)
+    return content->starts_with(".version") && content->find(".entry") == std::string::npos &&
+           content->find(".func") == std::string::npos;
+  if (entry.kind != device::EntryKind::kCubin) return false;
+  const Result<elf::File> cubin = elf::File::parse(as_bytes(*content), "cubin");
   if (!cubin || cubin->sections().empty()) return false;
   return std::ranges::none_of(cubin->sections(), [](const elf::Section& section) {
-    return (section.flags & SHF_ALLOC) != 0;
+    return (section.flags & SHF_EXECINSTR) != 0 || section.name.find("text") != std::string::npos ||
+           section.name.find("merc") != std::string::npos;
   });
 }
 
@@ -334,6 +361,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     if (segment.type == PT_LOAD && (facts.page == 0 || segment.alignment < facts.page))
       facts.page = segment.alignment;
   facts.toolkit = toolkit_named(*file, name, facts.needed);
+  facts.nccl = nccl_functions(*file, name, facts.needed);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);
   facts.debug_bytes = strippable.debug;

@@ -117,12 +117,8 @@ TEST(ElfFacts, CountsTheSymbolTableWithItsStrings) {
 }
 
 /// One region with one cubin, an ELF file with one section of these flags.
-std::string library_with_cubin(std::uint64_t section_flags) {
-  elf::testing::Builder cubin(ET_EXEC, 190);
-  cubin.add({.name = ".text.kernel", .flags = section_flags, .bytes = std::string(64, 'k')});
-  std::string payload = cubin.build();
+std::string library_with(flense::testing::EntrySpec spec, std::string payload) {
   payload.resize((payload.size() + 7) / 8 * 8);
-  flense::testing::EntrySpec spec;
   spec.architecture = 75;
   spec.payload_size = payload.size();
   std::string entry = flense::testing::entry_bytes(spec);
@@ -136,16 +132,29 @@ std::string library_with_cubin(std::uint64_t section_flags) {
   return builder.build();
 }
 
-TEST(ElfFacts, CubinsWithoutCodeOrDataAreHollow) {
-  for (const std::uint64_t flags : {std::uint64_t{0}, std::uint64_t{SHF_ALLOC}}) {
-    const std::string bytes = library_with_cubin(flags);
-    const auto facts = read_elf_facts(as_bytes(bytes), "usr/lib/libshell.so", nullptr);
-    ASSERT_TRUE(facts);
-    ASSERT_EQ(facts->code.size(), 1u);
-    EXPECT_EQ(facts->code[0].arch, "sm_75");
-    EXPECT_EQ(facts->code[0].count, 1u);
-    EXPECT_EQ(facts->code[0].hollow, flags == 0 ? 1u : 0u);
-  }
+std::string cubin_with(std::string name, std::uint64_t flags) {
+  elf::testing::Builder cubin(ET_EXEC, 190);
+  cubin.add({.name = std::move(name), .flags = flags, .bytes = std::string(64, 'k')});
+  return cubin.build();
+}
+
+std::uint64_t hollow_of(const std::string& bytes) {
+  const auto facts = read_elf_facts(as_bytes(bytes), "usr/lib/libshell.so", nullptr);
+  if (!facts || facts->code.size() != 1 || facts->code[0].count != 1) return 99;
+  return facts->code[0].hollow;
+}
+
+TEST(ElfFacts, CodeWithoutKernelsIsHollow) {
+  EXPECT_EQ(hollow_of(library_with({}, cubin_with(".text.kernel", SHF_ALLOC | SHF_EXECINSTR))), 0u);
+  EXPECT_EQ(hollow_of(library_with({}, cubin_with(".nv.constant4", SHF_ALLOC))), 1u);
+  EXPECT_EQ(hollow_of(library_with({}, cubin_with(".nv.callgraph", 0))), 1u);
+  // Forms that nobody here knows are taken for code.
+  EXPECT_EQ(hollow_of(library_with({}, std::string(64, 'x'))), 0u);
+  flense::testing::EntrySpec ptx;
+  ptx.kind = 1;
+  const std::string head = ".version 8.4\n.target sm_75\n.address_size 64\n";
+  EXPECT_EQ(hollow_of(library_with(ptx, head + ".global .align 1 .b8 seq[1];\n")), 1u);
+  EXPECT_EQ(hollow_of(library_with(ptx, head + ".visible .entry k()\n{\nret;\n}\n")), 0u);
 }
 
 TEST(ElfFacts, CountsDeviceCodeByKindAndArchitecture) {

@@ -30,7 +30,7 @@ struct ArchCount {
   /// tell; else empty.
   std::string version;
   std::uint64_t zstd = 0;  ///< compressed with Zstandard, which drivers know from CUDA 12.4 on
-  /// Cubins with nothing in them to load, neither code nor data: no GPU misses them.
+  /// Entries without a kernel: no GPU misses them, and none is served by them.
   std::uint64_t hollow = 0;
   bool operator==(const ArchCount&) const = default;
 };
@@ -93,6 +93,7 @@ struct ElfFacts {
   std::uint32_t x86_isa = 0;       ///< levels that the file needs (elf/notes.h); 0: not stated
   std::uint64_t page = 0;          ///< least alignment of its load segments
   std::string toolkit;  ///< CUDA of a ptxas, of nvJitLink, and which nvJitLink is asked for
+  std::vector<std::string> nccl;  ///< functions that NCCL has, or that are asked of it; sorted
   std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
   std::string unreadable;             ///< why device code could not be read, though ELF

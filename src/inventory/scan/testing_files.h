@@ -29,13 +29,16 @@ struct ElfText {
   std::vector<std::string> weak_versions = {};  ///< the same, by weak references alone
   std::vector<std::string> own_versions = {};   ///< that it has symbols of
   std::string rpath = {};
+  std::vector<std::string> functions = {};  ///< of .dynsym, that it has
+  std::vector<std::string> calls = {};      ///< of .dynsym, that it asks for
+  std::vector<std::string> weak_calls = {};
 };
 
 /// A shared library or program of these; more sections may be added.
 inline elf::testing::Builder elf_builder(const ElfText& text) {
   using elf::testing::pack;
   constexpr std::uint64_t kStrings = 0x400, kDynamic = 0x1400, kInterpreter = 0x1800,
-                          kAsked = 0x1a00, kOwn = 0x1c00;
+                          kAsked = 0x1a00, kOwn = 0x1c00, kSymbols = 0x1e00;
   std::string strings(1, '\0'), dynamic;
   const auto add = [&](std::uint64_t tag, const std::string& value) {
     dynamic += pack(tag, std::uint64_t{strings.size()});
@@ -60,6 +63,14 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
     own +=
         pack(std::uint16_t{1}, std::uint16_t{0}, std::uint16_t{2}, std::uint16_t{1}, 0U, 20U, 28U) +
         pack(string_of(version), 0U);
+  std::string symbols;
+  for (const auto& [names, bind, section] :
+       {std::tuple(&text.functions, STB_GLOBAL, 1), std::tuple(&text.calls, STB_GLOBAL, SHN_UNDEF),
+        std::tuple(&text.weak_calls, STB_WEAK, SHN_UNDEF)})
+    for (const std::string& name : *names)
+      symbols += elf::testing::symbol(string_of(name),
+                                      static_cast<std::uint8_t>(ELF64_ST_INFO(bind, STT_FUNC)),
+                                      static_cast<std::uint16_t>(section), 0, 0);
   if (!asked.empty())
     dynamic += pack(std::uint64_t{DT_VERNEED}, kAsked, std::uint64_t{DT_VERNEEDNUM},
                     std::uint64_t{asked.size() / 32});
@@ -87,6 +98,15 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
                  .flags = SHF_ALLOC,
                  .address = kInterpreter,
                  .bytes = text.interpreter + '\0'});
+  if (!symbols.empty())
+    builder.add({.name = ".dynsym",
+                 .type = SHT_DYNSYM,
+                 .flags = SHF_ALLOC,
+                 .address = kSymbols,
+                 .bytes = std::string(24, '\0') + symbols,
+                 .link = 1,
+                 .alignment = 8,
+                 .entry_size = 24});
   for (const auto& [name, type, address, bytes] :
        {std::tuple(".gnu.version_r", SHT_GNU_verneed, kAsked, &asked),
         std::tuple(".gnu.version_d", SHT_GNU_verdef, kOwn, &own)})
