@@ -43,6 +43,8 @@ class OpenBundle {
 
   const std::vector<AmdRow>& rows() const { return rows_; }
   Bytes content(const AmdRow& row) const { return plain_.subspan(row.offset, row.size); }
+  /// Whether there are zeros between the table and the code objects.
+  bool has_zero_padding() const;
   std::uint64_t size() const { return size_; }
   bool same_form(const OpenBundle& other) const {
     if (compressed_.has_value() != other.compressed_.has_value()) return false;
@@ -64,6 +66,25 @@ class OpenBundle {
   std::vector<AmdRow> rows_;
   std::uint64_t size_ = 0;
 };
+
+/// Magic and number of rows; offset, size and length of the id of each.
+constexpr std::uint64_t kTableHead = 32, kRowHead = 24;
+
+bool OpenBundle::has_zero_padding() const {
+  std::uint64_t at = kTableHead;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> objects;
+  for (const AmdRow& row : rows_) {
+    at += kRowHead + row.id.size();
+    objects.emplace_back(row.offset, row.size);
+  }
+  std::ranges::sort(objects);
+  for (const auto& [offset, size] : objects) {
+    for (; at < offset; ++at)
+      if (plain_[at] != std::byte{0}) return false;
+    at = std::max(at, offset + size);
+  }
+  return true;
+}
 
 bool same_row(const OpenBundle& before, const AmdRow& was, const OpenBundle& after,
               const AmdRow& is) {
@@ -113,6 +134,8 @@ Result<std::uint64_t> compare_open(const ElfPair& pair, const CodePlace& place,
   if (next < after.rows().size())
     pair.differ("device code", where, "code objects of the original, in their order",
                 after.rows()[next].id);
+  if (before.has_zero_padding() && !after.has_zero_padding())
+    pair.differ("device code", where, "zeros between its code objects", "something else");
   if (changed && objects == 0)
     pair.differ("device code", where, "at least one code object", "none");
   return after.size();

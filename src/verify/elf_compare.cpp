@@ -217,7 +217,10 @@ void compare_mapped(const ElfPair& pair, const CodePlaces& places) {
     const std::uint64_t end = std::clamp(table.end, one.address, one.end);
     const bool beside =
         one.address + kTablePage < table.begin || one.end > table.end + kTablePage || table.empty();
-    if (beside || !after.is_zero({one.address, middle}) || !after.is_zero({end, one.end}))
+    // A table is bytes of the file: memory behind those of a read-only segment cannot be cleared.
+    const bool no_bytes = after.at(one.address)->zero;
+    if (beside || no_bytes || !after.is_zero({one.address, middle}) ||
+        !after.is_zero({end, one.end}))
       pair.differ("mapped byte", "at " + hex(one.address), "not mapped", "mapped");
     return one.end;
   });

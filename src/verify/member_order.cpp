@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "verify/tree_compare.h"
@@ -7,45 +8,72 @@ namespace flense::verify {
 namespace {
 
 using image::Whiteout;
-using Places = std::vector<std::pair<std::string_view, std::uint32_t>>;  ///< by path
+/// Where in the layer paths come first, asked without walking over what lies below a folder.
+class Places {
+ public:
+  explicit Places(const image::LayerListing& listing) {
+    for (std::uint32_t i = 0; i < listing.size(); ++i) sorted_.emplace_back(listing.at(i).path, i);
+    std::ranges::sort(sorted_);
+    first_.resize(2 * sorted_.size(), UINT32_MAX);
+    for (std::size_t i = 0; i < sorted_.size(); ++i) first_[sorted_.size() + i] = sorted_[i].second;
+    for (std::size_t i = sorted_.size(); i-- > 1;)
+      first_[i] = std::min(first_[2 * i], first_[2 * i + 1]);
+  }
 
-bool comes_before(const Places& places, std::string_view path, std::uint32_t index) {
-  const auto at = std::ranges::lower_bound(places, std::pair(path, 0U));
-  return at != places.end() && at->first == path && at->second < index;
-}
+  bool comes_before(std::string_view path, std::uint32_t index) const {
+    const auto at = std::ranges::lower_bound(sorted_, std::pair(path, 0U));
+    return at != sorted_.end() && at->first == path && at->second < index;
+  }
 
-bool any_below_before(const Places& places, const std::string& folder, std::uint32_t index) {
-  const std::string below = folder.empty() ? "" : folder + "/";
-  for (auto at = std::ranges::lower_bound(places, std::pair(std::string_view(below), 0U));
-       at != places.end() && at->first.starts_with(below); ++at)
-    if (at->second < index) return true;
-  return false;
-}
+  bool any_below_before(std::string_view folder, std::uint32_t index) const {
+    const auto from = [&](const std::string& path) {
+      const auto at = std::ranges::lower_bound(sorted_, std::string_view(path), {},
+                                               &std::pair<std::string_view, std::uint32_t>::first);
+      return static_cast<std::size_t>(at - sorted_.begin());
+    };
+    // All that begins with "folder/", behind which '0' is the next; a layer's top is "".
+    const std::string name(folder);
+    return (folder.empty() ? first_of(from(std::string(1, '\0')), sorted_.size())
+                           : first_of(from(name + '/'), from(name + '0'))) < index;
+  }
+
+ private:
+  /// The least index of those that are sorted into [begin, end).
+  std::uint32_t first_of(std::size_t begin, std::size_t end) const {
+    std::uint32_t out = UINT32_MAX;
+    for (begin += sorted_.size(), end += sorted_.size(); begin < end; begin /= 2, end /= 2) {
+      if (begin % 2 == 1) out = std::min(out, first_[begin++]);
+      if (end % 2 == 1) out = std::min(out, first_[--end]);
+    }
+    return out;
+  }
+
+  std::vector<std::pair<std::string_view, std::uint32_t>> sorted_;  ///< by path
+  std::vector<std::uint32_t> first_;  ///< a tree over them: the least index of both children
+};
 
 /// Hard links before what they lead to, and whiteouts behind what they hide: engines unpack in
 /// order. OCI image-spec v1.1 layer.md leaves the order open, and tar(1) fails at such a link.
 void misplaced(const LayerReading& layer, std::set<std::string, std::less<>>& out) {
   const image::LayerListing& listing = *layer.listing;
-  Places places;
   std::vector<std::uint32_t> ordered;
   for (std::uint32_t i = 0; i < listing.size(); ++i) {
     const auto entry = listing.at(i);
-    places.emplace_back(entry.path, i);
     if (entry.type == codec::MemberType::kHardLink ||
         image::whiteout_kind(entry.path) != Whiteout::kNone)
       ordered.push_back(i);
   }
   if (ordered.empty()) return;
-  std::ranges::sort(places);
+  const Places places(listing);
   for (const std::uint32_t i : ordered) {
     const auto entry = listing.at(i);
     const Whiteout kind = image::whiteout_kind(entry.path);
     const std::string target = image::whiteout_target(entry.path);
     const bool wrong =
         kind == Whiteout::kNone
-            ? comes_before(places, entry.link, UINT32_MAX) && !comes_before(places, entry.link, i)
-            : any_below_before(places, target, i) ||
-                  (kind == Whiteout::kFile && comes_before(places, target, i));
+            ? places.comes_before(entry.link, UINT32_MAX) && !places.comes_before(entry.link, i)
+            : places.any_below_before(target, i) ||
+                  (kind == Whiteout::kFile && places.comes_before(target, i));
     if (wrong) out.emplace(entry.path);
   }
 }

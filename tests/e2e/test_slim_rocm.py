@@ -111,6 +111,16 @@ class SlimRocm(harness.Case):
         subprocess.run(["python3", "-c", "import ctypes, sys; ctypes.CDLL(sys.argv[1])", os.path.join(out, LIBRARY)],
                        check=True)
 
+    def test_verify_sees_what_lies_between_code_objects(self):
+        out, _report = self.slim("mi300x")
+        library = pathlib.Path(out, LIBRARY)
+        data = bytearray(library.read_bytes())
+        at = data.index(b"__CLANG_OFFLOAD_BUNDLE__")
+        data[at + 4095] = 1  # before the first of them
+        library.write_bytes(data)
+        told = self.flense("verify", f"dir:{out}", "--against", self.root, "--json", expect=1).json["differences"]
+        self.assertIn((LIBRARY, "device code"), [(one["path"], one["what"]) for one in told])
+
     def test_settings_and_several_processors(self):
         out, _report = self.slim("gfx90a,gfx11xx")
         self.assertEqual(self.targets_of(os.path.join(out, LIBRARY)), [IDS[0], IDS[2]])

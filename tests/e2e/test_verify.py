@@ -292,6 +292,15 @@ class Verify(harness.Case):
             struct.pack_into("<Q", out, at + 48, 1)
             return bytes(out)
 
+        def load_memory(data):
+            """Some memory more behind the first load segment, which is read-only."""
+            at = struct.unpack_from("<Q", data, 32)[0]
+            while struct.unpack_from("<I", data, at)[0] != 1:
+                at += 56
+            out = bytearray(data)
+            struct.pack_into("<Q", out, at + 40, struct.unpack_from("<Q", data, at + 40)[0] + 4)
+            return bytes(out)
+
         changed("nothing", lambda image: None, None, None)
         changed("entry dropped", edit(LIBRARY, drop_entry), LIBRARY, "device code")
         changed("entries swapped", edit(LIBRARY, swap_entries), LIBRARY, "device code")
@@ -308,6 +317,7 @@ class Verify(harness.Case):
         changed("owner's name", info("etc/passwd", uname="x"), "etc/passwd", "owner's name")
         changed("entry point", edit(LIBRARY, lambda d: flipped(d, 24)), LIBRARY, "ELF header")
         changed("alignment of a load segment", edit(LIBRARY, load_alignment), LIBRARY, "program header")
+        changed("memory of a load segment", edit(LIBRARY, load_memory), LIBRARY, "mapped byte")
         changed("RECORD row gone", edit(RECORD, lambda d: d.split(b"\n", 1)[1]), RECORD, "list of files")
         changed("RECORD digest", edit(RECORD, lambda d: d.replace(b"sha256=", b"sha256=A", 1)), RECORD, "list of files")
         changed("content", edit("etc/passwd", lambda d: d + b"x"), "etc/passwd", "content")
