@@ -63,7 +63,24 @@ void judge_driver(const knowledge::Knowledge& tables, const GpuImage& image,
   const auto major = first_number(deciding.cuda);
   if (driver.empty() || !major) return;
   const auto* row = tables.drivers.minor_version(*major);
-  if (row == nullptr || compare_versions(driver, row->driver) >= 0) return;
+  if (row == nullptr) return;
+  if (compare_versions(driver, row->driver) >= 0) {
+    const std::string own = tables.drivers.floor_for_cuda(major_minor(deciding.cuda));
+    const auto* branch = tables.drivers.branch(first_number(driver).value_or(0));
+    if (own.empty() || branch == nullptr || compare_versions(driver, own) >= 0) return;
+    Finding& found = sink.add(
+        "host-minor-version", *deciding.file, deciding.span,
+        fmt::format("{} runs on {} with driver {}, which is of CUDA {}, in minor-version mode: PTX "
+                    "of CUDA {} is not compiled there",
+                    deciding.what, profile.source, driver, branch->cuda,
+                    major_minor(deciding.cuda)));
+    found.evidence = {deciding.evidence, row->source, branch->source};
+    found.fix = fmt::format(
+        "ship device code for the GPU itself, as torch's wheels do; where kernels are compiled at "
+        "run time (nvrtc, Triton, Numba), update the driver to {}",
+        own);
+    return;
+  }
   // nvidia/cuda and NGC images hold a compat package, which data-centre GPUs may use.
   const bool compat = image.repository == "nvidia/cuda" || !image.release.empty();
   Finding& found = sink.add("host-driver-too-old", *deciding.file, deciding.span,
