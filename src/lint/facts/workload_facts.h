@@ -20,7 +20,7 @@ std::vector<Word> command_words(const Workload& workload);
 
 /// A directory, or a model, that an argument or a variable names.
 struct NamedPath {
-  std::string means;   ///< "data", "output", "model", "cache", "scratch"
+  std::string means;   ///< "data", "output", "model", "checkpoint", "cache", "scratch"
   std::string name;    ///< "--data-dir", "HF_HOME"
   std::string value;   ///< "/data", "org/model"
   Span span;           ///< of the value, or of the variable

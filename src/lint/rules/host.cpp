@@ -10,14 +10,24 @@ namespace flense::lint {
 
 namespace {
 
+/// Whether the image itself says that a driver of its CUDA's major suffices.
+bool says_minor_version(const FileView& view) {
+  for (const Instruction& one : view.stages.back().stage->instructions)
+    if (one.keyword == Keyword::kLabel)
+      for (const KeyValue& pair : one.pairs)
+        if (pair.key.text == "dev.flense.requires.driver-minor") return true;
+  return false;
+}
+
 /// What decides the CUDA of the final image: the last torch wheel, else the base.
 struct Deciding {
   const ProjectFile* file = nullptr;
   Span span;
   std::string what;  ///< "torch 2.6.0 (cu124)", "nvidia/cuda:12.4.1-…"
   std::string cuda, evidence;
-  bool amd = false;  ///< it is for AMD's GPUs
-  Framework torch;   ///< with an empty package: the base decides
+  bool amd = false;            ///< it is for AMD's GPUs
+  bool minor_version = false;  ///< the image says that it may run so
+  Framework torch;             ///< with an empty package: the base decides
 };
 
 std::optional<Deciding> deciding_of(const FileView& view) {
@@ -67,7 +77,9 @@ void judge_driver(const knowledge::Knowledge& tables, const GpuImage& image,
   if (compare_versions(driver, row->driver) >= 0) {
     const std::string own = tables.drivers.floor_for_cuda(major_minor(deciding.cuda));
     const auto* branch = tables.drivers.branch(first_number(driver).value_or(0));
-    if (own.empty() || branch == nullptr || compare_versions(driver, own) >= 0) return;
+    if (deciding.minor_version || own.empty() || branch == nullptr ||
+        compare_versions(driver, own) >= 0)
+      return;
     Finding& found = sink.add(
         "host-minor-version", *deciding.file, deciding.span,
         fmt::format("{} runs on {} with driver {}, which is of CUDA {}, in minor-version mode: PTX "
@@ -183,8 +195,9 @@ void judge_gpu(const knowledge::Knowledge& tables, const host::Profile& profile,
 void judge_host(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   if (project.hosts.empty()) return;
   for (const FileView& view : views) {
-    const auto deciding = deciding_of(view);
+    auto deciding = deciding_of(view);
     if (!deciding) continue;
+    deciding->minor_version = says_minor_version(view);
     for (const host::Profile& profile : project.hosts) {
       judge_driver(*project.knowledge, view.stages.back().image, profile, *deciding, sink);
       judge_gpu(*project.knowledge, profile, *deciding, sink);
