@@ -300,6 +300,7 @@ bool is_shared_path(std::string_view path, bool batch) {
 
 /// Python opens thousands of files at each start of each rank.
 void sandboxes(const ProjectFile& file, FindingSink& sink) {
+  if (file.kind != FileKind::kShell) return;
   const bool batch = file.source.text().contains("\n#SBATCH");
   const auto report = [&](const Word& word) {
     Finding& found = sink.add(

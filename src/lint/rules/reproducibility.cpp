@@ -322,7 +322,10 @@ std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_v
 
 /// pip install torch>=2.0 without quotes: the shell writes a file "=2.0".
 void redirected(const ProjectFile& file, const ShellCommand& command, FindingSink& sink) {
-  if (command.redirections.empty()) return;
+  constexpr std::size_t kMost = 1'000;  // each bound is looked for among all words
+  if (command.redirections.empty() || command.redirections.size() > kMost ||
+      command.words.size() > kMost)
+    return;
   const std::string program = program_of(command).name;
   if (!program.starts_with("pip") && program != "uv" && program != "conda" && program != "mamba" &&
       program != "micromamba" && !program.starts_with("python"))
