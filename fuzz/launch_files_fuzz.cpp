@@ -74,11 +74,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       inside(target.context.span, bytes);
       for (const Word& tag : target.tags) inside(tag.span, bytes);
     }
+    for (const NamedImage& one : file->names.images) inside(one.text.span, bytes);
+    for (const Word& one : file->names.sandboxes) inside(one.span, bytes);
+    for (const ShellCommand& one : file->names.redirected_installs) inside(one.span, bytes);
+    for (const BuildTarget& build : file->names.builds)
+      for (const auto& [name, value] : build.args) inside(value.span, bytes);
   }
   std::vector<Finding> findings;
   FindingSink sink(rules(), findings);
-  for (RuleFamily* const family :
-       {judge_shared_memory, judge_gpu_access, judge_compose_gpu, judge_kubernetes_gpu, judge_io})
+  for (RuleFamily* const family : {judge_shared_memory, judge_gpu_access, judge_compose_gpu,
+                                   judge_kubernetes_gpu, judge_gpu_sharing, judge_io})
     family(project, {}, sink);
   for (const Finding& finding : findings) {
     expect(!finding.message.empty() && !finding.fix.empty());

@@ -68,6 +68,11 @@ def fenced(name, lines):
     return [f"{fence}{language}", *lines, fence]
 
 
+def found_place(words):
+    place, _, pedantic = words.partition(" ")
+    return f"`{place}`" + (" with `--pedantic`" if pedantic else "")
+
+
 def example_text(example):
     out = [f"### {HEADINGS[example['kind']]}: {example['title']}", ""]
     if example["hosts"]:
@@ -77,7 +82,7 @@ def example_text(example):
     for name, lines in example["files"]:
         out += [f"`{name}`", "", *fenced(name, lines), ""]
     if example["found"]:
-        out += ["Found at " + ", ".join(f"`{place}`" for place in example["found"]) + ".", ""]
+        out += ["Found at " + ", ".join(found_place(place) for place in example["found"]) + ".", ""]
     elif example["kind"] == "tricky":
         out += ["Nothing is found.", ""]
     for name, lines in example["fixes"]:

@@ -106,11 +106,11 @@ void declare(Options& options, LintRequest& request) {
     return Result<std::string>(word.empty() ? "safe" : word);
   };
   options
-      .add("--fix", "", "fix what leaves the build as it is; --fix=unsafe: all that is mechanical",
+      .add("--fix", "", "fix in the files what changes no build; --fix=unsafe: what changes one too",
            request.fix, kind)
       .one_of(kFixes);
   options
-      .add("--diff", "", "show what --fix, or --diff=unsafe --fix=unsafe, would change",
+      .add("--diff", "", "print what --fix would change; --diff=unsafe: what --fix=unsafe would",
            request.diff, kind)
       .one_of(kFixes);
   options

@@ -23,7 +23,7 @@ struct LaunchImageRow {
 /// An argument or a variable that names a directory.
 struct LaunchPathRow {
   std::string name;   ///< "--data-dir", "HF_HOME"
-  std::string means;  ///< "data", "output", "model", "cache", "scratch"
+  std::string means;  ///< "data", "output", "model", "cache", "scratch", "checkpoint"
   std::string source;
 };
 

@@ -157,7 +157,7 @@ TEST_F(TypedTables, LaunchFactsByName) {
   for (const auto* rows : {&known.launch.arguments, &known.launch.variables})
     for (const LaunchPathRow& row : *rows)
       EXPECT_TRUE(row.means == "data" || row.means == "output" || row.means == "model" ||
-                  row.means == "cache" || row.means == "scratch")
+                  row.means == "cache" || row.means == "scratch" || row.means == "checkpoint")
           << row.name;
 }
 

@@ -23,7 +23,12 @@ std::unique_ptr<ProjectFile> read_file(Input input) {
   if (is_text) out->kind = kind_of(input.path, input.text);
   out->source = SourceText(std::move(input.path), std::move(input.text));
   static_cast<FileContent&>(*out) = read_content(out->kind, out->source);
-  if (!is_text) out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
+  // What PowerShell's > wrote, pip reads; the rules do not.
+  const std::string_view text = out->source.text();
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
+    out->problems.push_back({{}, "the file is UTF-16 and was not judged: save it as UTF-8"});
+  else if (!is_text)
+    out->problems.push_back({{}, "the file is not text: it contains zero bytes"});
   return out;
 }
 

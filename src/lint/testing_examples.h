@@ -22,7 +22,9 @@ struct Example {
   std::vector<Input> files;
   std::vector<ContextFile> context;
   std::vector<std::string> hosts;
-  std::vector<std::string> expected;  ///< "Dockerfile:3", sorted
+  std::vector<std::string>
+      expected;  ///< "Dockerfile:3", sorted; " pedantic" behind it
+                 ///< where only --pedantic shows it, of a rule of no such group
   std::vector<ExampleFix> fixes;
   std::string fault;  ///< what is wrong with the example's own form
 };

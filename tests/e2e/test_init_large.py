@@ -25,7 +25,7 @@ BUILD_PACKAGES = "ccache,cmake,ninja-build,g++"
 HOST = "rtx4090@580.95.05"
 TORCH = "2.14.1"
 # What pip took from PyPI for jax[cuda13] 0.10.2 beside cuda-toolkit 13.0.3, of NVIDIA's alone.
-JAX_NVIDIA = """nvidia-cublas==13.1.1.3 nvidia-cuda-cccl==13.3.5.0.6 nvidia-cuda-crt==13.0.88 nvidia-cuda-cupti==13.0.85
+JAX_NVIDIA = """nvidia-cublas==13.1.1.3 nvidia-cuda-cccl==13.0.85 nvidia-cuda-crt==13.0.88 nvidia-cuda-cupti==13.0.85
 nvidia-cuda-nvcc==13.0.88 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-runtime==13.0.96 nvidia-cudnn-cu13==9.24.0.43
 nvidia-cufft==12.0.0.61 nvidia-cusolver==12.0.4.66 nvidia-cusparse==12.6.3.3 nvidia-nccl-cu13==2.30.7
 nvidia-nvjitlink==13.5.37 nvidia-nvshmem-cu13==3.8.0 nvidia-nvvm==13.0.88""".split()

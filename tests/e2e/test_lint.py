@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,7 +13,19 @@ import xml.etree.ElementTree
 import harness
 import schema
 
+sys.path.insert(0, os.path.join(harness.TOP, "scripts"))
+import rule_docs
+
 BAD = "FROM nvidia/cuda\nRUN pip install torch\n"
+
+
+def tree(folder):
+    out = {}
+    for top, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(top, name), encoding="utf-8") as text:
+                out[os.path.relpath(os.path.join(top, name), folder)] = text.read()
+    return out
 
 
 class Lint(harness.Case):
@@ -173,7 +186,7 @@ class Lint(harness.Case):
                            ("requirements/gpu.txt", "a\n"), ("requirements.in", "a\n"), ("pyproject.toml", ""),
                            ("uv.lock", ""), ("app.def", "Bootstrap: docker\nFrom: a\n"), ("Singularity", "Bootstrap: docker\n"),
                            ("Singularity.gpu", "Bootstrap: docker\n"), ("job.sbatch", ""), ("job.slurm", ""), ("run.sh", ""),
-                           ("run.bash", ""), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
+                           ("run.bash", ""), (".devcontainer/devcontainer.json", "{}"), ("a.container", ""), ("a.pod", ""), ("a.kube", ""), ("a.service", ""),
                            ("main.py", ""), ("README.md", ""), ("Dockerfile.md", ""), ("compose.yaml", "services: {}\n")):
             self.write(name, text)
         read = lambda *names: {one["path"] for one in json.loads(self.lint("--json", "--fail-on", "never", *names).stdout)["files"]
@@ -252,6 +265,30 @@ class Lint(harness.Case):
         self.assertFalse([one for one in left if one.get("edits")])
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o640)
         self.assertEqual(sorted(os.listdir(self.folder)), ["Dockerfile"])
+
+    def test_every_fix_holds_and_is_what_the_patch_says(self):
+        count = 0
+        for page in sorted(os.listdir(os.path.join(harness.TOP, "tests/lint/rules"))):
+            for example in rule_docs.examples(page[:-4]):
+                count += 1
+                for name, lines in example["files"]:
+                    self.write(f"{count}/{name}", "\n".join(lines) + "\n")
+        original = self.path("original")
+        shutil.copytree(self.folder, original)
+        for mode in ("", "=unsafe"):
+            texts = []
+            for way in ("patch", "fix"):
+                shutil.rmtree(self.folder)
+                shutil.copytree(original, self.folder)
+                if way == "patch":
+                    subprocess.run(["patch", "-p0", "--quiet"], cwd=self.folder, text=True, check=True,
+                                   input=self.lint("--diff" + mode, "--pedantic", expect=1).stdout)
+                else:
+                    self.lint("--fix" + mode, "--pedantic", expect=1)
+                texts.append(tree(self.folder))
+            self.assertEqual(texts[0], texts[1])
+            self.assertGreater(sum(texts[0][name] != text for name, text in tree(original).items()), 20)
+            self.assertEqual(self.lint("--diff" + mode, "--pedantic", expect=1).stdout, "")
 
     def status_of(self, name):
         done = subprocess.run([harness.BINARY, "lint", name], cwd=self.folder, capture_output=True, check=False)

@@ -153,6 +153,13 @@ std::optional<std::string> key_indentation(std::string_view text, std::size_t ke
   return out;
 }
 
+bool speaks_of_gpu_memory(std::string_view text) {
+  for (const std::string_view word : {"VRAM", "vram", "GPU memory", "gpu memory", "GPU RAM",
+                                      "video memory", "GPU mem", "GPU-memory"})
+    if (text.find(word) != text.npos) return true;
+  return false;
+}
+
 std::string title(const Workload& workload) {
   const std::string_view what = workload.kind == WorkloadKind::kCompose ? "service" : "container";
   if (workload.name.empty()) return fmt::format("the {}", what);

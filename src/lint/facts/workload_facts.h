@@ -20,7 +20,7 @@ std::vector<Word> command_words(const Workload& workload);
 
 /// A directory, or a model, that an argument or a variable names.
 struct NamedPath {
-  std::string means;   ///< "data", "output", "model", "cache", "scratch"
+  std::string means;   ///< "data", "output", "model", "checkpoint", "cache", "scratch"
   std::string name;    ///< "--data-dir", "HF_HOME"
   std::string value;   ///< "/data", "org/model"
   Span span;           ///< of the value, or of the variable
@@ -53,6 +53,9 @@ const Variable* variable(const Workload& workload, std::string_view name);
 /// The blanks that a line needs to stand beside a block's key; nullopt where something else than
 /// blanks and the dash of a list stands before it.
 std::optional<std::string> key_indentation(std::string_view text, std::size_t key);
+
+/// What people write in a comment beside a limit that they take for the GPU's.
+bool speaks_of_gpu_memory(std::string_view text);
 
 /// "the service vllm", "the container main".
 std::string title(const Workload& workload);

@@ -37,6 +37,7 @@ enum class FileKind : std::uint8_t {
   kSystemd,
   kShell,
   kWorkflow,
+  kDevcontainer,
   kUnknown,
 };
 
@@ -59,7 +60,8 @@ struct FileContent {
   std::optional<ApptainerDefinition> apptainer;
   std::optional<PackageList> packages;  ///< of requirements, pyproject, uv.lock, environment.yml
   std::vector<Workload> workloads;
-  std::vector<BuildTarget> targets;            ///< of bake files
+  std::vector<BuildTarget> targets;  ///< of bake files
+  CommandNames names;
   std::shared_ptr<const text::YamlTree> yaml;  ///< of YAML and JSON: what the workloads point into
   std::vector<ParseProblem> problems;          ///< of all but Dockerfiles
   std::string template_language;               ///< "Helm", "Jinja"; empty: not a template

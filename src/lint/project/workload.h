@@ -104,4 +104,21 @@ struct BuildTarget {
   std::vector<Word> platforms, cache_from, cache_to, tags;
 };
 
+/// An image that is named and not started here: docker pull, the container of a CI job.
+struct NamedImage {
+  Word text;
+  ImageName name;
+};
+
+/// What command lines and CI files name beside the containers that they start.
+struct CommandNames {
+  std::vector<NamedImage> images;
+  /// docker build. Paths are as written: which directory they begin at only the caller knows, but
+  /// `dockerfile` begins there too, unlike that of a bake file.
+  std::vector<BuildTarget> builds;
+  std::vector<Word> sandboxes;  ///< directories that apptainer builds images into
+  /// Of package managers, where the shell redirects what looks like a version.
+  std::vector<ShellCommand> redirected_installs;
+};
+
 }  // namespace flense::lint

@@ -27,6 +27,11 @@ bool is_launcher(std::string_view program) {
   return std::ranges::find(kLaunchers, program) != kLaunchers.end();
 }
 
+bool installs_packages(std::string_view program) {
+  return program.starts_with("pip") || program.starts_with("python") || program == "uv" ||
+         program == "conda" || program == "mamba" || program == "micromamba";
+}
+
 class Lines {
  public:
   Lines(const std::string& path, Environment environment)
@@ -54,11 +59,14 @@ class Lines {
     }
     if (program.name == "read")
       for (const ShellWord& word : command.words) environment_[word.text] = std::nullopt;
+    if (!command.redirections.empty() && installs_packages(program.name))
+      names_.redirected_installs.push_back(command);
     if (starter_of(program.name) != Starter::kNone || is_launcher(program.name))
       start(command, program);
   }
 
-  std::vector<Workload> finish() { return std::move(out_); }
+  std::vector<Workload> workloads() { return std::move(out_); }
+  CommandNames names() { return std::move(names_); }
 
  private:
   void assign(const std::string& name, std::string_view value, unsigned depth) {
@@ -77,8 +85,10 @@ class Lines {
     while (at < words.size()) {
       switch (starter_of(words[at].word.text)) {
         case Starter::kDocker:
+          read_docker_names(words, at, path_, names_);
           return read_docker(words, at, std::move(base), out_);
         case Starter::kApptainer:
+          read_apptainer_names(words, at, names_);
           return read_apptainer_command(words, at, std::move(base), out_);
         case Starter::kSrun: {
           const std::size_t before = out_.size();
@@ -99,6 +109,7 @@ class Lines {
   const std::string& path_;
   Environment environment_;
   std::vector<Workload> out_;
+  CommandNames names_;
 };
 
 }  // namespace
@@ -107,13 +118,28 @@ std::vector<Workload> launched_by(const std::vector<ShellCommand>& commands,
                                   const std::string& path, Environment environment) {
   Lines lines(path, std::move(environment));
   for (const ShellCommand& command : commands) lines.take(command);
-  return lines.finish();
+  return lines.workloads();
+}
+
+void read_commands(const std::vector<ShellCommand>& commands, const std::string& path,
+                   FileContent& out) {
+  Lines lines(path, {});
+  for (const ShellCommand& command : commands) lines.take(command);
+  CommandNames names = lines.names();
+  const auto append = [](auto& to, auto&& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  append(out.workloads, lines.workloads());
+  append(out.names.images, std::move(names.images));
+  append(out.names.builds, std::move(names.builds));
+  append(out.names.sandboxes, std::move(names.sandboxes));
+  append(out.names.redirected_installs, std::move(names.redirected_installs));
 }
 
 FileContent read_shell(const SourceText& source) {
   const std::string_view text = source.text();
   FileContent out;
-  out.workloads = launched_by(split_shell(text, {0, text.size()}).commands, source.path());
+  read_commands(split_shell(text, {0, text.size()}).commands, source.path(), out);
   const BatchOptions batch = read_batch_options(source, {});
   for (Workload& workload : out.workloads)
     if (workload.kind == WorkloadKind::kSrun && workload.gpus.empty())

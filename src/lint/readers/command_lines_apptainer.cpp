@@ -1,4 +1,6 @@
 // apptainer and singularity: exec, run, shell, and instances.
+#include <algorithm>
+
 #include "lint/readers/launch_words.h"
 #include "lint/readers/reader_values.h"
 #include "lint/source/blanks.h"
@@ -109,6 +111,28 @@ void read_apptainer_command(const std::vector<LaunchWord>& words, std::size_t at
   if (instance && rest < words.size()) base.name = words[rest++].word.text;
   base.arguments = words_from(words, rest);
   out.push_back(std::move(base));
+}
+
+void read_apptainer_names(const std::vector<LaunchWord>& words, std::size_t at, CommandNames& out) {
+  const bool fetches = std::any_of(
+      words.begin() + static_cast<std::ptrdiff_t>(at), words.end(),
+      [](const LaunchWord& one) { return one.word.text == "pull" || one.word.text == "build"; });
+  constexpr std::string_view kDocker = "docker://";
+  const auto sandbox = std::find_if(
+      words.begin() + static_cast<std::ptrdiff_t>(at), words.end(),
+      [](const LaunchWord& one) { return one.word.text == "--sandbox" || one.word.text == "-s"; });
+  // The first word behind it that is no option.
+  if (fetches && sandbox != words.end())
+    if (const auto directory =
+            std::find_if(sandbox + 1, words.end(),
+                         [](const LaunchWord& one) { return !one.word.text.starts_with('-'); });
+        directory != words.end())
+      out.sandboxes.push_back(directory->word);
+  for (; fetches && at < words.size(); ++at) {
+    const Word& word = words[at].word;
+    if (word.text.starts_with(kDocker))
+      add_named_image(out, {word.text.substr(kDocker.size()), word.span});
+  }
 }
 
 }  // namespace flense::lint

@@ -16,6 +16,11 @@ constexpr OptionNames kDockerRunOptions{
     "--publish-all --quiet --read-only --read-only-tmpfs --replace --rm --rmi --rootfs --sig-proxy "
     "--tls-verify --tty --unsetenv-all --use-api-socket "};
 
+constexpr OptionNames kDockerBuildOptions{
+    "qDa",
+    " --all-tags --check --compress --debug --disable-content-trust --force-rm --load --no-cache "
+    "--pull --push --quiet --rm --squash --squash-all --tls-verify "};
+
 bool switched_on(const LaunchOption& option) {
   return !option.has_value || option.value.text == "true" || option.value.text == "1";
 }
@@ -85,6 +90,43 @@ void read_docker(const std::vector<LaunchWord>& words, std::size_t at, Workload 
   set_image(base, words[options.at()].word);
   base.arguments = words_from(words, options.at() + 1);
   out.push_back(std::move(base));
+}
+
+void add_named_image(CommandNames& out, const Word& word) {
+  if (word.text.find('$') != word.text.npos) return;
+  if (auto name = parse_image_name(word.text)) out.images.push_back({word, std::move(*name)});
+}
+
+void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
+                       const std::string& path, CommandNames& out) {
+  LaunchOptions global(words, at + 1, kDockerOptions);
+  while (global.next()) {
+  }
+  std::size_t verb = global.at();
+  if (verb < words.size() && is_one_of(words[verb].word.text, {"image", "buildx", "builder"}))
+    ++verb;
+  if (verb >= words.size()) return;
+  const bool build = words[verb].word.text == "build";
+  if (!build && words[verb].word.text != "pull") return;
+  BuildTarget target;
+  target.path = path;
+  std::size_t next = verb + 1;
+  while (next < words.size()) {
+    LaunchOptions options(words, next, kDockerBuildOptions);
+    while (const auto option = options.next()) {
+      const std::size_t equals = option->value.text.find('=');
+      if (option->name == "-f" || option->name == "--file") target.dockerfile = option->value;
+      if (option->name == "--build-arg" && equals != std::string::npos)
+        target.args.emplace_back(Word{option->value.text.substr(0, equals), option->value.span},
+                                 Word{option->value.text.substr(equals + 1), option->value.span});
+    }
+    // The context, or the image, may stand among the options.
+    next = options.at() + 1;
+    if (options.at() >= words.size()) break;
+    if (!build) return add_named_image(out, words[options.at()].word);
+    target.context = words[options.at()].word;
+  }
+  if (build && !target.args.empty()) out.builds.push_back(std::move(target));
 }
 
 }  // namespace flense::lint

@@ -246,6 +246,11 @@ constexpr KindRow kKinds[] = {
      },
      read_shell},
     {FileKind::kWorkflow, "workflow", is_workflow, read_workflow},
+    {FileKind::kDevcontainer, "devcontainer",
+     [](const Candidate& file) {
+       return is_one_of(file.name, {"devcontainer.json", ".devcontainer.json"});
+     },
+     read_devcontainer},
     {FileKind::kCompose, "compose",
      [](const Candidate& file) { return is_compose_name(file.name); }, read_compose},
     {FileKind::kKubernetes, "kubernetes", nullptr, read_kubernetes},

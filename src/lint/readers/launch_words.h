@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lint/project/project.h"
 #include "lint/project/workload.h"
 #include "lint/shell/shell.h"
 
@@ -75,6 +76,17 @@ struct BatchOptions {
   Workload workload;  ///< with the image of --container-image, where there is one
 };
 BatchOptions read_batch_options(const SourceText& source, const Environment& environment);
+
+/// Of docker pull and docker build, and of apptainer pull and build.
+void read_docker_names(const std::vector<LaunchWord>& words, std::size_t at,
+                       const std::string& path, CommandNames& out);
+void read_apptainer_names(const std::vector<LaunchWord>& words, std::size_t at, CommandNames& out);
+/// Adds an image whose name is known.
+void add_named_image(CommandNames& out, const Word& word);
+
+/// Adds what the commands start and name.
+void read_commands(const std::vector<ShellCommand>& commands, const std::string& path,
+                   FileContent& out);
 
 /// What the commands start, in their order. Variables that the commands themselves assign are
 /// replaced where their value is known; `environment` holds what is known before.

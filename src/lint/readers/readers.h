@@ -20,6 +20,7 @@ FileContent read_bake_json(const SourceText& source);
 FileContent read_quadlet(const SourceText& source);
 FileContent read_systemd(const SourceText& source);
 FileContent read_shell(const SourceText& source);
+FileContent read_devcontainer(const SourceText& source);
 /// Problems of the file itself are its service's to tell.
 FileContent read_workflow(const SourceText& source);
 

@@ -2,6 +2,7 @@
 // scripts.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "lint/readers/launch_words.h"
 #include "lint/readers/reader_values.h"
 #include "lint/readers/readers.h"
@@ -40,8 +41,10 @@ class Scripts {
         take(*member.value);
         for (const YamlNode* item : member.value->items) take(*item);
       }
+      if (is_one_of(member.key, {"container", "image"})) image(*member.value);
       search(*member.value, depth + 1);
     }
+    if (node["uses"].text_or().starts_with("docker/build-push-action")) build(node["with"]);
   }
 
  private:
@@ -50,8 +53,30 @@ class Scripts {
     Span span = word_of(node).span;
     // The mark of a block, "|" or ">-", stands on a line of its own.
     if (node.block) span.begin = std::min(text_.find('\n', span.begin), span.end);
-    auto found = launched_by(split_shell(text_, span).commands, path_, {});
-    for (Workload& one : found) out_.workloads.push_back(std::move(one));
+    read_commands(split_shell(text_, span).commands, path_, out_);
+  }
+
+  /// The container of a job, a service beside it, GitLab's image; {image: …} and {name: …} too.
+  void image(const YamlNode& node) {
+    if (node.is_scalar() && !node.block) add_named_image(out_.names, word_of(node));
+    if (const YamlNode* name = node.find("name")) image(*name);
+  }
+
+  void build(const YamlNode& with) {
+    BuildTarget target;
+    target.path = path_;
+    target.context = word_of(with["context"]);
+    target.dockerfile = word_of(with["file"]);
+    const Word args = word_of(with["build-args"]);
+    std::string_view rest = args.text;
+    while (!rest.empty()) {
+      const std::string_view line = take_line(rest);
+      const std::size_t equals = line.find('=');
+      if (equals == line.npos) continue;
+      target.args.emplace_back(Word{std::string(line.substr(0, equals)), args.span},
+                               Word{std::string(line.substr(equals + 1)), args.span});
+    }
+    if (!target.args.empty()) out_.names.builds.push_back(std::move(target));
   }
 
   std::string text_;

@@ -167,6 +167,16 @@ void started_images(const Project& project, FindingSink& sink) {
     }
 }
 
+/// Images that are fetched, or that CI jobs run in. That one of them floats is what CI is for.
+void named_images(const Project& project, FindingSink& sink) {
+  for (const auto& file : project.files)
+    for (const NamedImage& one : file->names.images) {
+      const GpuImage image = describe_image(one.name, project.knowledge->images);
+      const ImageUse use{file.get(), one.text.span, &one.name, &image, &project.knowledge->images};
+      if (is_cuda_tag(use)) judge_use(use, sink);
+    }
+}
+
 /// A Dockerfile's bases with the arguments that a bake target or a Compose service gives.
 void given_bases(const Project& project, const ProjectFile& file, const std::string& dockerfile,
                  const std::vector<std::pair<Word, Word>>& args, FindingSink& sink) {
@@ -202,6 +212,17 @@ void given_arguments(const Project& project, FindingSink& sink) {
           path_below(path_below(own, target.context.text.empty() ? "." : target.context.text),
                      target.dockerfile.text.empty() ? "Dockerfile" : target.dockerfile.text),
           target.args, sink);
+    // Command lines begin at the root of the checkout, or at the script.
+    for (const BuildTarget& build : file->names.builds)
+      for (const std::string& start : {std::string("."), own}) {
+        const std::string path =
+            build.dockerfile.text.empty()
+                ? path_below(path_below(start, build.context.text), "Dockerfile")
+                : path_below(start, build.dockerfile.text);
+        if (project.find(path) == nullptr) continue;
+        given_bases(project, *file, path, build.args, sink);
+        break;
+      }
     for (const Workload& workload : file->workloads) {
       if (!workload.build_context || workload.node == nullptr) continue;
       std::vector<std::pair<Word, Word>> args;
@@ -223,8 +244,9 @@ void given_arguments(const Project& project, FindingSink& sink) {
 }
 
 /// Packages that compile GPU code while they run.
-constexpr auto kCompileAtRun = std::to_array<std::string_view>(
-    {"vllm", "sglang", "flashinfer-python", "tensorrt-llm", "deepspeed", "pycuda", "tilelang"});
+constexpr auto kCompileAtRun =
+    std::to_array<std::string_view>({"vllm", "sglang", "flashinfer-python", "tensorrt-llm",
+                                     "deepspeed", "pycuda", "tilelang", "mlx"});
 
 bool compiles_at_run(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage))
@@ -388,6 +410,10 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
   const auto* row = images_of(view).distribution(stage.image.distribution.value);
   if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
   if (row == nullptr || knowledge::months_between(row->end, images_of(view).date) == 0) return;
+  // Whoever replaces a deleted tag replaces its distribution too.
+  if (const auto* tag = images_of(view).cuda_version(stage.image.cuda.value);
+      stage.image.repository == "nvidia/cuda" && tag != nullptr && tag->state == "deleted")
+    return;
   bool gpu = stage.image.vendor.known();
   for (const Install& install : view.installs)
     if (const auto lineage = view.dockerfile->lineage(install.stage);
@@ -458,6 +484,7 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
     rocm_builder(view, sink);
   }
   started_images(project, sink);
+  named_images(project, sink);
   given_arguments(project, sink);
 }
 

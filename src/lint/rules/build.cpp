@@ -261,6 +261,9 @@ void signatures(const FileView& view, FindingSink& sink) {
 std::string unverified(const StepCommand& command, const ShellWord& word) {
   const std::string_view text = word.text;
   const bool curl = command.program == "curl";
+  const bool off = command.has("false") || command.has("False") || command.has("0");
+  if (off && command.program == "git" && text == "http.sslVerify") return "http.sslVerify false";
+  if (off && command.has("config") && text == "ssl_verify") return "ssl_verify false";
   if (curl && (text == "--insecure" || text == "-k")) return std::string(text);
   if (curl && text.size() > 2 && text[0] == '-' && text[1] != '-' && text.contains('k') &&
       text.find_first_not_of("fsSLkgv", 1) == text.npos)
@@ -270,6 +273,21 @@ std::string unverified(const StepCommand& command, const ShellWord& word) {
         "ssl_verify=false"})
     if (text.starts_with(option)) return std::string(option);
   return {};
+}
+
+/// --trusted-host in a file of requirements.
+void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
+  if (!file.packages || file.kind != FileKind::kRequirements) return;
+  for (const std::string& option : file.packages->options) {
+    if (!option.starts_with("--trusted-host")) continue;
+    const std::size_t at = file.source.text().find("--trusted-host");
+    if (at == std::string_view::npos) return;
+    Finding& found = sink.add(
+        "certificate-check-off", file, {at, at + std::string_view("--trusted-host").size()},
+        "with --trusted-host whoever answers in the server's place chooses what is installed");
+    found.evidence = {"the file says " + option};
+    return;
+  }
 }
 
 void certificates(const FileView& view, FindingSink& sink) {
@@ -286,7 +304,10 @@ void certificates(const FileView& view, FindingSink& sink) {
     for (const Instruction& instruction : stage.stage->instructions) {
       if (instruction.keyword == Keyword::kEnv)
         for (const KeyValue& pair : instruction.pairs)
-          if (is_one_of(pair.key.text, kVariables)) report(pair.key.span, pair.key.text);
+          // "$HOSTS" may be empty.
+          if (is_one_of(pair.key.text, kVariables) && pair.value && !pair.value->text.empty() &&
+              !pair.value->text.starts_with('$'))
+            report(pair.key.span, pair.key.text);
       if (instruction.keyword != Keyword::kRun) continue;
       for (const StepCommand& command : commands_of(instruction))
         for (const ShellWord& word : command.shell->words)
@@ -335,14 +356,18 @@ void apt_key(const FileView& view, FindingSink& sink) {
       for (const StepCommand& command : commands_of(instruction)) {
         if (command.program != "apt-key" || (!command.has("add") && !command.has("adv"))) continue;
         const std::string& distribution = stage.image.distribution.value;
+        // With a file of its own, which signed-by= can name, only the command is old.
+        const bool own_file = command.has("--keyring");
         const bool gone = distribution == "debian13" || distribution == "ubuntu24.10" ||
                           distribution == "ubuntu25.04" || distribution == "ubuntu25.10" ||
                           distribution == "ubuntu26.04";
         Finding& found = sink.add(
             "apt-key", *view.file, command.program_span,
-            gone ? fmt::format("{} no longer has apt-key", distribution)
-                 : std::string("a key that apt-key adds is trusted for every repository, and "
-                               "newer distributions have no apt-key"));
+            gone       ? fmt::format("{} no longer has apt-key", distribution)
+            : own_file ? std::string("newer distributions have no apt-key")
+                       : std::string("a key that apt-key adds is trusted for every repository, and "
+                                     "newer distributions have no apt-key"));
+        found.pedantic = own_file && !gone;
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
         const bool nvidia =
             std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {
@@ -358,8 +383,8 @@ void apt_key(const FileView& view, FindingSink& sink) {
 
 }  // namespace
 
-void judge_build(const Project& /*project*/, const std::vector<FileView>& views,
-                 FindingSink& sink) {
+void judge_build(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
+  for (const auto& file : project.files) trusted_hosts(*file, sink);
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);

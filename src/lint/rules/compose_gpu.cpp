@@ -1,6 +1,7 @@
 // How Compose files request GPUs, and the problems when two services request the same ones.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "base/format.h"
@@ -163,7 +164,8 @@ class ServiceRules {
           file_.source.slice({member->at.begin, std::min(end, member->at.begin + kMostComment)});
       const std::string_view above =
           line > 1 ? file_.source.line(line - 1).substr(0, kMostComment) : std::string_view();
-      if (!speaks_of_gpu(comment_of(behind)) && !(is_comment(above) && speaks_of_gpu(above)))
+      if (!speaks_of_gpu_memory(comment_of(behind)) &&
+          !(is_comment(above) && speaks_of_gpu_memory(above)))
         continue;
       Finding& found = sink_.add("memory-limit-for-gpu", file_, span_of(member->at),
                                  fmt::format("{} limits the host's memory of {}, not the GPU's",
@@ -182,12 +184,6 @@ class ServiceRules {
   static bool is_comment(std::string_view line) {
     const std::size_t at = line.find_first_not_of(" \t");
     return at != line.npos && line[at] == '#';
-  }
-  static bool speaks_of_gpu(std::string_view text) {
-    for (const std::string_view word : {"VRAM", "vram", "GPU memory", "gpu memory", "GPU RAM",
-                                        "video memory", "GPU mem", "GPU-memory"})
-      if (text.find(word) != text.npos) return true;
-    return false;
   }
 
   FindingSink& sink_;
@@ -260,6 +256,13 @@ bool overlap(const Share& a, const Share& b) {
                              [&](const std::string& one) { return b.devices.contains(one); });
 }
 
+/// Named by its id, which a variable may hold: the owner has thought of it.
+bool is_chosen(const Share& share) {
+  return std::ranges::all_of(share.service->gpus, [](const GpuAsk& ask) {
+    return !ask.all && !ask.devices.empty() && ask.devices.front() != "all";
+  });
+}
+
 void shared(FindingSink& sink, const ProjectFile& file) {
   constexpr std::size_t kMostServices = 500;
   std::vector<Share> shares;
@@ -267,24 +270,34 @@ void shared(FindingSink& sink, const ProjectFile& file) {
     if (service.node == nullptr || shares.size() == kMostServices) continue;
     if (auto share = share_of(service)) shares.push_back(std::move(*share));
   }
-  for (std::size_t i = 1; i < shares.size(); ++i) {
-    const auto first = std::find_if(
-        shares.begin(), shares.begin() + static_cast<std::ptrdiff_t>(i), [&](const Share& other) {
-          return overlap(other, shares[i]) && start_together(other, shares[i]) &&
-                 !(other.on_purpose && shares[i].on_purpose);
-        });
-    if (first == shares.begin() + static_cast<std::ptrdiff_t>(i)) continue;
-    const Share& share = shares[i];
-    Finding& found = sink.add(
-        "gpu-shared-by-services", file, share.span,
-        fmt::format("{} gets a GPU that {} has too; nothing divides its memory between them",
-                    title(*share.service), title(*first->service)));
+  // A GPU that several services have is one finding, at the second of them.
+  std::map<std::size_t, std::vector<std::size_t>> sharers;
+  for (std::size_t i = 1; i < shares.size(); ++i)
+    for (std::size_t first = 0; first < i; ++first)
+      if (overlap(shares[first], shares[i]) && start_together(shares[first], shares[i]) &&
+          !(shares[first].on_purpose && shares[i].on_purpose)) {
+        sharers[first].push_back(i);
+        break;
+      }
+  for (const auto& [at, others] : sharers) {
+    const Share &first = shares[at], &second = shares[others.front()];
+    std::string names;
+    bool chosen = is_chosen(first);
+    for (const std::size_t one : others) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", title(*shares[one].service));
+      chosen = chosen && is_chosen(shares[one]);
+    }
+    Finding& found =
+        sink.add("gpu-shared-by-services", file, second.span,
+                 fmt::format("{} {} a GPU that {} has too; nothing divides its memory between them",
+                             names, others.size() == 1 ? "gets" : "get", title(*first.service)));
+    found.pedantic = chosen;
     found.evidence.push_back(
-        share.all || first->all
-            ? fmt::format("{} takes all GPUs", title(share.all ? *share.service : *first->service))
+        second.all || first.all
+            ? fmt::format("{} takes all GPUs", title(second.all ? *second.service : *first.service))
             : fmt::format("both name device {}",
-                          *std::ranges::find_if(share.devices, [&](const std::string& one) {
-                            return first->devices.contains(one);
+                          *std::ranges::find_if(second.devices, [&](const std::string& one) {
+                            return first.devices.contains(one);
                           })));
     found.evidence.emplace_back("count: N gives the first N GPUs to every service that asks");
     found.fix =

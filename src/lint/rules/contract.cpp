@@ -1,6 +1,7 @@
 // What an image promises to the container toolkit that starts it: the NVIDIA_* variables, library
 // paths, and that the driver's files come from the host.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/format.h"
@@ -105,6 +106,18 @@ void visible_devices(const FileView& view, const StageSteps& steps, FindingSink&
       "NVIDIA's own images do, or start with --gpus all";
 }
 
+/// Of Jetson's own CUDA, whose compat libraries are how a newer one comes to an older JetPack, and
+/// whose media libraries are injected as a whole. Its bases are often an argument.
+bool is_for_jetson(const FileView& view) {
+  const GpuImage& image = view.stages.back().image;
+  if (image.platform == "jetson") return true;
+  if (image.vendor.known()) return false;
+  const std::string_view text = view.file->source.text();
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"L4T", "l4t", "jetson", "tegra", "aarch64-linux-gnu"}),
+      [&](std::string_view word) { return text.contains(word); });
+}
+
 struct CapabilityUse {
   const knowledge::CapabilityUseRow* row;
   Span span;
@@ -193,7 +206,7 @@ void driver_capabilities(const FileView& view, const StageSteps& steps, FindingS
       found.evidence = {evidence};
       for (const CapabilityUse& use : uses)
         found.evidence.push_back(fmt::format("{}: {}", use.seen, use.row->what));
-      found.pedantic = !uses.empty();
+      found.pedantic = !uses.empty() || is_for_jetson(view);
       found.fix = "list what is used: NVIDIA_DRIVER_CAPABILITIES=" + wanted;
       return;
     }
@@ -364,6 +377,7 @@ Span with_colon(std::string_view text, Span span) {
 
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
+  const bool jetson = is_for_jetson(view);
   for (const Env& env : library_paths(view, steps)) {
     for (const std::string_view part : split(env.raw, ':')) {
       std::string_view plain = part;
@@ -381,7 +395,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "build stage",
             plain);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if ((plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
+      } else if (!jetson && (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {
         Finding& found = sink.add(
             "library-path-overwritten", *view.file, span,

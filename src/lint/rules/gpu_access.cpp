@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "lint/facts/build_steps.h"
 #include "lint/facts/gpu_image.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -229,31 +231,53 @@ class GpuAccessRules {
     found.fix = amd ? "add --rocm" : "add --nv";
   }
 
+  /// A word of the command that computes on a GPU, or asks for one; empty: none.
+  std::string gpu_command() const {
+    const std::vector<Word> words = command_words(workload_);
+    std::string out;
+    for (const Word& word : words) {
+      const std::string_view name = file_name(word.text);
+      if (name == "cpu" || word.text == "--no-cuda") return {};
+      const bool script =
+          name.ends_with(".py") && (name.contains("train") || name.contains("finetune"));
+      if (script || is_one_of(name, {"nvidia-smi", "torchrun", "deepspeed", "trtexec", "vllm"}))
+        out = name;
+    }
+    return out;
+  }
+
   void gpu_not_requested() {
     const bool stated = workload_.kind != WorkloadKind::kSrun &&
                         workload_.kind != WorkloadKind::kApptainer &&
                         workload_.kind != WorkloadKind::kSystemd;
     apptainer_without_gpu();
-    if (!stated || image_ == nullptr || image_->vendor.empty() || image_->role != "serve" ||
-        workload_.init_container || !is_complete(file_, workload_))
+    if (!stated || !workload_.image_name || workload_.init_container ||
+        !is_complete(file_, workload_))
       return;
+    const bool serves = image_ != nullptr && !image_->vendor.empty() && image_->role == "serve";
+    const GpuImage image = describe_image(*workload_.image_name, project_.knowledge->images);
+    const std::string command = serves ? std::string() : gpu_command();
+    if (!serves && (image.vendor.value != "nvidia" || command.empty())) return;
+    if (is_for_other_device(file_.source.path())) return;
     const bool has = !workload_.gpus.empty() || !workload_.devices.empty() ||
                      workload_.privileged || workload_.runtime ||
                      workload_.image_name->tag.find("cpu") != std::string::npos;
-    if (has || image_->vendor == "amd" || has_unknown_options()) return;
+    if (has || (serves && image_->vendor == "amd") || has_unknown_options()) return;
+    // A node whose default runtime is NVIDIA's.
+    if (variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr) return;
     if (workload_.kind == WorkloadKind::kKubernetes &&
-        ((*workload_.node)["resources"].find("claims") != nullptr ||
-         variable(workload_, "NVIDIA_VISIBLE_DEVICES") != nullptr))
+        (*workload_.node)["resources"].find("claims") != nullptr)
       return;
     // An override file adds to a service defined elsewhere; what that one sets is not known here.
     const text::YamlNode* devices = key("deploy");
     if (key("gpus") != nullptr ||
         (devices != nullptr && (*devices)["resources"]["reservations"].find("devices") != nullptr))
       return;
-    Finding& found = sink_.add("gpu-not-requested", file_, workload_.image.span,
-                               fmt::format("{} runs {}, which needs a GPU, and asks for none",
-                                           title(workload_), workload_.image_name->familiar()));
-    found.evidence.push_back(image_->source);
+    Finding& found = sink_.add(
+        "gpu-not-requested", file_, workload_.image.span,
+        fmt::format("{} runs {}{}, which needs a GPU, and asks for none", title(workload_),
+                    workload_.image_name->familiar(), serves ? "" : " with " + command));
+    found.evidence.push_back(serves ? image_->source : image.vendor.evidence);
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
                 : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"

@@ -10,14 +10,24 @@ namespace flense::lint {
 
 namespace {
 
+/// Whether the image itself says that a driver of its CUDA's major suffices.
+bool says_minor_version(const FileView& view) {
+  for (const Instruction& one : view.stages.back().stage->instructions)
+    if (one.keyword == Keyword::kLabel)
+      for (const KeyValue& pair : one.pairs)
+        if (pair.key.text == "dev.flense.requires.driver-minor") return true;
+  return false;
+}
+
 /// What decides the CUDA of the final image: the last torch wheel, else the base.
 struct Deciding {
   const ProjectFile* file = nullptr;
   Span span;
   std::string what;  ///< "torch 2.6.0 (cu124)", "nvidia/cuda:12.4.1-…"
   std::string cuda, evidence;
-  bool amd = false;  ///< it is for AMD's GPUs
-  Framework torch;   ///< with an empty package: the base decides
+  bool amd = false;            ///< it is for AMD's GPUs
+  bool minor_version = false;  ///< the image says that it may run so
+  Framework torch;             ///< with an empty package: the base decides
 };
 
 std::optional<Deciding> deciding_of(const FileView& view) {
@@ -63,7 +73,26 @@ void judge_driver(const knowledge::Knowledge& tables, const GpuImage& image,
   const auto major = first_number(deciding.cuda);
   if (driver.empty() || !major) return;
   const auto* row = tables.drivers.minor_version(*major);
-  if (row == nullptr || compare_versions(driver, row->driver) >= 0) return;
+  if (row == nullptr) return;
+  if (compare_versions(driver, row->driver) >= 0) {
+    const std::string own = tables.drivers.floor_for_cuda(major_minor(deciding.cuda));
+    const auto* branch = tables.drivers.branch(first_number(driver).value_or(0));
+    if (deciding.minor_version || own.empty() || branch == nullptr ||
+        compare_versions(driver, own) >= 0)
+      return;
+    Finding& found = sink.add(
+        "host-minor-version", *deciding.file, deciding.span,
+        fmt::format("{} runs on {} with driver {}, which is of CUDA {}, in minor-version mode: PTX "
+                    "of CUDA {} is not compiled there",
+                    deciding.what, profile.source, driver, branch->cuda,
+                    major_minor(deciding.cuda)));
+    found.evidence = {deciding.evidence, row->source, branch->source};
+    found.fix = fmt::format(
+        "ship device code for the GPU itself, as torch's wheels do; where kernels are compiled at "
+        "run time (nvrtc, Triton, Numba), update the driver to {}",
+        own);
+    return;
+  }
   // nvidia/cuda and NGC images hold a compat package, which data-centre GPUs may use.
   const bool compat = image.repository == "nvidia/cuda" || !image.release.empty();
   Finding& found = sink.add("host-driver-too-old", *deciding.file, deciding.span,
@@ -166,8 +195,9 @@ void judge_gpu(const knowledge::Knowledge& tables, const host::Profile& profile,
 void judge_host(const Project& project, const std::vector<FileView>& views, FindingSink& sink) {
   if (project.hosts.empty()) return;
   for (const FileView& view : views) {
-    const auto deciding = deciding_of(view);
+    auto deciding = deciding_of(view);
     if (!deciding) continue;
+    deciding->minor_version = says_minor_version(view);
     for (const host::Profile& profile : project.hosts) {
       judge_driver(*project.knowledge, view.stages.back().image, profile, *deciding, sink);
       judge_gpu(*project.knowledge, profile, *deciding, sink);

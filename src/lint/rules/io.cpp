@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/facts/workload_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -38,6 +39,7 @@ class IoRules {
       if (!is_plain_path(one.value)) continue;
       const WorkloadMount* mount = mount_of(workload_, one.value);
       if (one.means == "data" || one.means == "model") input(one, mount);
+      if (mount == nullptr && one.means != "output") missing_input(one);
       if (one.means == "output") output(one, mount);
       if (one.means == "cache") cache(one.span, one.value, one.name, one.source, mount);
       if (one.means == "scratch") scratch(one, mount);
@@ -46,6 +48,16 @@ class IoRules {
   }
 
  private:
+  /// --data-dir of a database names what it writes.
+  bool is_python() const {
+    if (!workload_.gpus.empty()) return true;
+    return std::ranges::any_of(command_words(workload_), [](const Word& word) {
+      const std::string_view name = file_name(word.text);
+      return name.starts_with("python") || name.ends_with(".py") || name == "torchrun" ||
+             name == "accelerate" || name == "deepspeed";
+    });
+  }
+
   bool is_apptainer() const {
     return workload_.kind == WorkloadKind::kApptainer || workload_.kind == WorkloadKind::kSrun;
   }
@@ -86,6 +98,7 @@ class IoRules {
   void input(const NamedPath& one, const WorkloadMount* mount) {
     if (mount == nullptr) return;
     if (one.means == "data") network(one, *mount);
+    if (one.means == "data" && one.name.starts_with("--") && !is_python()) return;
     const bool shared = mount->kind == MountKind::kBind || mount->kind == MountKind::kVolume ||
                         mount->kind == MountKind::kClaim || mount->kind == MountKind::kOther;
     if (!shared || mount->read_only || is_written(*mount)) return;
@@ -97,6 +110,26 @@ class IoRules {
     found.evidence.push_back(one.source);
     found.fix = read_only_words(*mount);
     add_read_only(found, *mount);
+  }
+
+  /// What is read has to come from somewhere: an image that its publisher made does not hold it.
+  void missing_input(const NamedPath& one) {
+    const bool checkpoint = one.means == "checkpoint";
+    if ((!checkpoint && one.means != "model" && !(one.means == "data" && is_python())) ||
+        !knows_mounts() || !one.name.starts_with("--"))
+      return;
+    const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
+    const bool published = image != nullptr && !image->role.empty();
+    Finding& found = sink_.add(
+        "input-not-mounted", file_, one.span,
+        fmt::format(
+            "{} names {} ({}), where nothing is mounted: {}", title(workload_), one.value, one.name,
+            checkpoint  ? "what is written there goes with the container"
+            : published ? fmt::format("{} does not hold it", workload_.image_name->familiar())
+                        : "only what the image holds is there"));
+    found.pedantic = !published;
+    found.evidence.push_back(one.source);
+    found.fix = mount_words(one.value, "/srv" + one.value);
   }
 
   /// ":ro" behind a short mount of Compose.
@@ -253,6 +286,42 @@ class IoRules {
   std::vector<NamedPath> paths_;
 };
 
+/// Where clusters keep what all their nodes see.
+bool is_shared_path(std::string_view path, bool batch) {
+  for (const std::string_view prefix :
+       {"/lustre",     "/gpfs",       "/beegfs",     "/fsx",       "/nfs",
+        "/efs",        "/mnt/lustre", "/mnt/beegfs", "/mnt/nfs",   "/mnt/efs",
+        "/scratch/",   "/project/",   "$SCRATCH",    "${SCRATCH}", "$PSCRATCH",
+        "${PSCRATCH}", "$WORK",       "${WORK}",     "$PROJECT",   "${PROJECT}"})
+    if (path.starts_with(prefix)) return true;
+  if (!batch) return false;
+  return path.starts_with("/home") || path.starts_with("$HOME") || path.starts_with("~");
+}
+
+/// Python opens thousands of files at each start of each rank.
+void sandboxes(const ProjectFile& file, FindingSink& sink) {
+  if (file.kind != FileKind::kShell) return;
+  const bool batch = file.source.text().contains("\n#SBATCH");
+  const auto report = [&](const Word& word) {
+    Finding& found = sink.add(
+        "sandbox-on-shared-file-system", file, word.span,
+        fmt::format("{} is a directory of many small files on a file system that all nodes share: "
+                    "each rank opens thousands of them",
+                    word.text));
+    found.evidence.emplace_back(
+        "Apptainer documentation: a SIF image is one file, mounted as squashfs; a sandbox is a "
+        "directory");
+    found.fix = "build a SIF file (apptainer build image.sif …), or the sandbox on a local disk";
+  };
+  for (const Word& one : file.names.sandboxes)
+    if (is_shared_path(one.text, batch)) return report(one);
+  for (const Workload& workload : file.workloads)
+    if (workload.kind == WorkloadKind::kApptainer && workload.image.text.contains("sandbox") &&
+        !workload.image.text.contains("://") && !workload.image.text.ends_with(".sif") &&
+        is_shared_path(workload.image.text, batch))
+      return report(workload.image);
+}
+
 /// Named volumes of a Compose file whose driver mounts NFS or CIFS.
 std::set<std::string_view> network_volumes(const ProjectFile& file) {
   std::set<std::string_view> out;
@@ -271,6 +340,7 @@ void judge_io(const Project& project, const std::vector<FileView>& /*views*/, Fi
   for (const auto& file : project.files) {
     // Containers of a test: what they write is copied out, or of no further use.
     if (file->kind == FileKind::kWorkflow) continue;
+    sandboxes(*file, sink);
     const std::set<std::string_view> network = network_volumes(*file);
     for (const Workload& workload : file->workloads)
       if (!workload.init_container) IoRules(sink, project, *file, workload, network).run();

@@ -2,6 +2,7 @@
 // without a version, installers that change daily; and conda environments that PATH does not match.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "base/format.h"
@@ -38,8 +39,25 @@ bool decides_cuda(std::string_view name) {
   constexpr auto kNames = std::to_array<std::string_view>(
       {"torch", "tensorflow", "jax", "jaxlib", "vllm", "sglang", "onnxruntime-gpu",
        "paddlepaddle-gpu", "pytorch", "pytorch-gpu", "tensorrt"});
-  return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("cupy-cuda");
+  return std::ranges::find(kNames, name) != kNames.end();
 }
+
+/// An index of one CUDA alone, jax[cuda13], the plugin of a CUDA beside it.
+bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
+                     const std::vector<Word>& indexes) {
+  if (request.name.starts_with("jax"))
+    return std::ranges::any_of(
+        list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
+  return request.name == "torch" && std::ranges::any_of(indexes, [](const Word& index) {
+           return !variant_of_index(index.text).empty();
+         });
+}
+
+/// What builds an image from a list; without one the list is somebody's notebook or test.
+struct Use {
+  const GpuImage* base = nullptr;
+  const std::vector<Word>* indexes = nullptr;  ///< of the command
+};
 
 bool has_constraints(const PackageList& list) {
   return std::ranges::any_of(list.options, [](const std::string& option) {
@@ -48,7 +66,7 @@ bool has_constraints(const PackageList& list) {
   });
 }
 
-void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sink) {
+void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, FindingSink& sink) {
   if (has_constraints(list) || is_for_other_device(file.source.path())) return;
   for (const Word& index : list.indexes)
     if (is_for_other_device(index.text)) return;
@@ -57,6 +75,10 @@ void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sin
     // "==${TORCH_VERSION}" names one, although it is not known here.
     if (request.specifier.find('$') != std::string::npos ||
         request.specifier.find("==") != std::string::npos)
+      continue;
+    // pip leaves what the base holds.
+    if (use.base != nullptr && use.base->framework.value == request.name &&
+        request.specifier.empty())
       continue;
     Finding& found = sink.add(
         "gpu-wheel-unpinned", file, request.span,
@@ -67,7 +89,9 @@ void unpinned(const ProjectFile& file, const PackageList& list, FindingSink& sin
                           ? "no version is written"
                           : "the specifier leaves a choice: " + request.specifier};
     // A range is what a library asks for; an application is nothing without a version.
-    found.pedantic = !request.specifier.empty();
+    found.pedantic = !request.specifier.empty() || use.base == nullptr ||
+                     is_cuda_decided(request, list, list.indexes) ||
+                     is_cuda_decided(request, list, *use.indexes);
     found.fix = fmt::format("write one version: {}{}…", request.name,
                             request.manager == PackageManager::kConda ? "=" : "==");
     return;  // the others of the list follow from it
@@ -81,17 +105,22 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
                           install.command.manager == PackageManager::kDnf ||
                           install.command.manager == PackageManager::kApk;
       if (!system && view.stages[install.stage].reachable && !has_constraints(install.command))
-        unpinned(*view.file, install.command, sink);
+        unpinned(*view.file, install.command,
+                 {&view.stages[install.stage].image, &install.command.indexes}, sink);
     }
   std::set<const ProjectFile*> held;
+  std::map<const ProjectFile*, Use> used;
   for (const FileView& view : views)
-    for (const Install& install : view.installs)
+    for (const Install& install : view.installs) {
       if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
+      for (const ProjectFile* file : install.files)
+        used.try_emplace(file, Use{&view.stages[install.stage].image, &install.command.indexes});
+    }
   // Ranges are normal in pyproject.toml; a lock file pins them.
   for (const auto& file : project.files)
     if (file->packages && !held.contains(file.get()) &&
         (file->kind == FileKind::kRequirements || file->kind == FileKind::kCondaEnvironment))
-      unpinned(*file, *file->packages, sink);
+      unpinned(*file, *file->packages, used[file.get()], sink);
 }
 
 void floating(const FileView& view, FindingSink& sink) {
@@ -252,45 +281,76 @@ void environment_path(const FileView& view, FindingSink& sink) {
   }
 }
 
+/// "numpy>=1.24" where the shell reads a package and a redirection.
+struct Redirected {
+  Span span;
+  std::string name;
+  bool quoted = false;
+};
+
+bool is_bound(const ShellRedirection& one) {
+  const std::string& text = one.target.text;
+  return (one.op == ">" || one.op == "<") &&
+         (text.starts_with('=') ||
+          (!text.empty() && text.find_first_not_of("0123456789.,*") == std::string::npos));
+}
+
+std::vector<Redirected> redirected_in(const ShellCommand& command, std::string_view file) {
+  std::vector<Redirected> out;
+  for (const ShellRedirection& redirection : command.redirections) {
+    const std::size_t bound = redirection.target.span.begin;
+    if (!is_bound(redirection) || (!out.empty() && bound < out.back().span.end)) continue;
+    // The word that ends where the redirection begins is the package.
+    for (std::size_t at = 1; at < command.words.size(); ++at) {
+      const ShellWord& word = command.words[at];
+      if (word.text.starts_with('-') || word.span.end > bound ||
+          bound - word.span.end > redirection.op.size())
+        continue;
+      const auto request = parse_requirement(word.text);
+      if (!request) continue;
+      Span whole{word.span.begin, redirection.target.span.end};
+      // torch>=2,<3: the next bound follows at once.
+      for (const ShellRedirection& next : command.redirections)
+        if (next.target.span.begin == whole.end + next.op.size()) whole.end = next.target.span.end;
+      out.push_back({whole, request->name,
+                     file.substr(whole.begin, whole.end - whole.begin).find_first_of("\"'") !=
+                         std::string_view::npos});
+    }
+  }
+  return out;
+}
+
 /// pip install torch>=2.0 without quotes: the shell writes a file "=2.0".
-void redirected(const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages)
-    for (const Instruction& run : stage.stage->instructions)
-      for (const ShellCommand& command : run.commands) {
-        const std::string program = program_of(command).name;
-        if (!program.starts_with("pip") && program != "uv" && program != "conda" &&
-            program != "mamba" && program != "micromamba" && !program.starts_with("python"))
-          continue;
-        for (const ShellRedirection& redirection : command.redirections) {
-          const bool compares =
-              redirection.target.text.starts_with('=') ||
-              (redirection.target.text.size() > 1 &&
-               redirection.target.text.find_first_not_of("0123456789.,*") == std::string::npos);
-          if ((redirection.op != ">" && redirection.op != "<") || !compares) continue;
-          // The word that ends where the redirection begins is the package.
-          for (const ShellWord& word : command.words) {
-            const auto request = parse_requirement(word.text);
-            if (!request || &word == &command.words.front() || word.text.starts_with('-') ||
-                word.span.end > redirection.target.span.begin ||
-                redirection.target.span.begin - word.span.end > redirection.op.size())
-              continue;
-            Span whole{word.span.begin, redirection.target.span.end};
-            // torch>=2,<3: the next bound follows at once.
-            for (const ShellRedirection& next : command.redirections)
-              if (next.target.span.begin == whole.end + next.op.size())
-                whole.end = next.target.span.end;
-            Finding& found = sink.add(
-                "specifier-redirected", *view.file, whole,
-                fmt::format("without quotes the shell reads '{}' as a file: {} is installed in any "
-                            "version",
-                            view.text({word.span.end, whole.end}), request->name));
-            found.evidence = {"POSIX shell: redirection"};
-            found.fix = fmt::format("write \"{}\" with quotes", view.text(whole));
-            if (!word.quoted && view.text(whole).find_first_of("\"'") == std::string_view::npos)
-              found.edits.push_back({whole, fmt::format("\"{}\"", view.text(whole))});
-          }
-        }
-      }
+void redirected(const ProjectFile& file, const ShellCommand& command, FindingSink& sink) {
+  constexpr std::size_t kMost = 1'000;  // each bound is looked for among all words
+  if (command.redirections.empty() || command.redirections.size() > kMost ||
+      command.words.size() > kMost)
+    return;
+  const std::string program = program_of(command).name;
+  if (!program.starts_with("pip") && program != "uv" && program != "conda" && program != "mamba" &&
+      program != "micromamba" && !program.starts_with("python"))
+    return;
+  const std::vector<Redirected> all = redirected_in(command, file.source.text());
+  if (all.empty()) return;
+  std::string names, words;
+  for (const Redirected& one : all) {
+    std::string plain(file.source.slice(one.span));
+    std::erase_if(plain, [](char c) { return c == '"' || c == '\''; });
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", one.name);
+    words += fmt::format("{}\"{}\"", words.empty() ? "" : " ", plain);
+  }
+  const Redirected& first = all.front();
+  Finding& found = sink.add(
+      "specifier-redirected", file, first.span,
+      fmt::format("without quotes the shell reads '{}' as a file: {} {} installed in any "
+                  "version",
+                  file.source.slice({first.span.begin + first.name.size(), first.span.end}), names,
+                  all.size() == 1 ? "is" : "are"));
+  found.evidence = {"POSIX shell: redirection"};
+  found.fix = fmt::format("write {}", words);
+  for (const Redirected& one : all)
+    if (!one.quoted)
+      found.edits.push_back({one.span, fmt::format("\"{}\"", file.source.slice(one.span))});
 }
 
 }  // namespace
@@ -298,12 +358,17 @@ void redirected(const FileView& view, FindingSink& sink) {
 void judge_reproducibility(const Project& project, const std::vector<FileView>& views,
                            FindingSink& sink) {
   unpinned_lists(project, views, sink);
+  for (const auto& file : project.files)
+    for (const ShellCommand& command : file->names.redirected_installs)
+      redirected(*file, command, sink);
   for (const FileView& view : views) {
     digests(view, sink);
     floating(view, sink);
     conda_run(view, sink);
     environment_path(view, sink);
-    redirected(view, sink);
+    for (const StageView& stage : view.stages)
+      for (const Instruction& run : stage.stage->instructions)
+        for (const ShellCommand& command : run.commands) redirected(*view.file, command, sink);
   }
 }
 

@@ -122,8 +122,6 @@ std::optional<Weights> downloaded(const StepCommand& command) {
   }
   if (program == "git" && has_part("huggingface.co/") && first == "clone")
     return Weights{span, "a model", "git clone of huggingface.co"};
-  if (program == "git" && first == "lfs" && (command.has("pull") || command.has("fetch")))
-    return Weights{span, "large files", "git lfs"};
   if (program == "ollama" && first == "pull") return Weights{span, "a model", "ollama pull"};
   if (program == "kaggle" && command.has("download"))
     return Weights{span, "a data set", "kaggle download"};
@@ -345,6 +343,8 @@ void clones(const FileView& view, FindingSink& sink) {
                                  "it",
                                  row->size));
         found.evidence = {row->source};
+        // Beside the wheels of the same image 100 MB are little.
+        found.pedantic = row->size.starts_with("100 MB");
         if (stage.final)
           found.evidence.push_back("this stage is part of the final image, .git with it");
         found.fix = other_commit

@@ -57,6 +57,20 @@ bool is_small_name(std::string_view path) {
   return name.contains("keyring");
 }
 
+/// Of a few megabytes at most; "remove" stands among the arguments.
+bool is_small_package(std::string_view name) {
+  return is_one_of(name, {"purge", "remove", "autoremove", "curl", "wget", "jq", "gnupg", "gnupg2",
+                          "unzip", "zip", "xz-utils", "ca-certificates", "lsb-release",
+                          "apt-transport-https", "software-properties-common", "dirmngr"});
+}
+
+/// What a step is known to fill with much: an environment, a model, an archive.
+bool is_much(const Written& one, std::uint64_t bytes) {
+  return bytes > 0 || (one.download && one.how != "git clone") || one.how.contains("environment") ||
+         one.how.contains("conda") || one.path.contains("venv") || one.path.contains("conda") ||
+         one.path.contains("-packages") || one.path.contains("models");
+}
+
 class Layers {
  public:
   Layers(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink)
@@ -131,6 +145,8 @@ class Layers {
                    fmt::format("{} stays in the layer of {}: this only hides it{}", path, one.how,
                                bytes > 0 ? ", " + human_bytes(bytes) : ""),
                    one.step, fmt::format("{} writes {}", one.how, one.path));
+        // A part of something that was fetched or taken over, of no known size.
+        found.pedantic = inside;
         found.fix =
             copy ? fmt::format("leave it out by .dockerignore, or copy only what is needed{}",
                                one.step->flag("from") != nullptr ? " from the stage" : "")
@@ -217,6 +233,9 @@ class Layers {
                                "files",
                                request.name),
                    install->instruction, "apt-get install " + request.name);
+        found.pedantic = std::ranges::all_of(command.arguments, [](const Argument& one) {
+          return one.text.starts_with('-') || is_small_package(one.text);
+        });
         found.fix = "install, use and remove it in one RUN, or build in a stage of its own";
         return;
       }
@@ -280,6 +299,7 @@ class Layers {
             fmt::format("line {}: {} writes {}",
                         view_.file->source.position(one.step->span.begin).line, one.how, one.path),
             "overlay file systems copy a file whole when its owner or mode changes"};
+        found.pedantic = !is_much(one, bytes);
         found.fix = copy ? fmt::format("write {} --{}=… and delete this step", one.how,
                                        command.program == "chmod" ? "chmod" : "chown")
                          : fmt::format(

@@ -69,14 +69,18 @@ void judge(const Project& project, const PackageList& list, const ProjectFile& f
     found.fix = fmt::format("write one CUDA for both: {} in place of {}", first.cuda, cuda);
     return;
   }
-  if (image == nullptr || !image->cuda.known() || image->flavour.value != "devel" ||
-      first.request == nullptr || first.request->manager != PackageManager::kConda)
+  const bool compiler = image != nullptr && image->flavour.value == "devel";
+  if (image == nullptr || !image->cuda.known() ||
+      (!compiler && image->flavour.value != "runtime") || first.request == nullptr ||
+      first.request->manager != PackageManager::kConda)
     return;
   if (first_number(first.cuda) == first_number(image->cuda.value)) return;
   Finding& found =
       sink.add("conda-cuda-mismatch", file, first.request->span,
-               fmt::format("{} is of CUDA {}, and the compiler of the base is of CUDA {}",
-                           first.request->name, first.cuda, image->cuda.value));
+               fmt::format("{} is of CUDA {}, and {} CUDA {}", first.request->name, first.cuda,
+                           compiler ? "the compiler of the base is of"
+                                    : "conda's programs never load the base's",
+                           image->cuda.value));
   found.evidence = {fmt::format("{}{}", first.request->name, first.request->specifier),
                     image->cuda.evidence};
   found.fix = "begin with an image without CUDA, for conda brings its own, or with the same major";

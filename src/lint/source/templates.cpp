@@ -77,8 +77,8 @@ std::vector<Expression> expressions(std::string_view text) {
 /// Objects and functions that only Helm has.
 bool speaks_of_helm(std::string_view body) {
   return body.find(".Values") != body.npos || body.find(".Release") != body.npos ||
-         body.find(".Chart") != body.npos || body.find("nindent") != body.npos ||
-         body.find("toYaml") != body.npos;
+         body.find(".Chart") != body.npos || body.find(".Files") != body.npos ||
+         body.find("nindent") != body.npos || body.find("toYaml") != body.npos;
 }
 
 /// "{{ image }}" as a whole value, as Ansible has to quote it; Go's formats begin with a dot.

@@ -1,0 +1,120 @@
+// What a container is thought to share or limit of a GPU, and does not: MPS without the daemon's
+// directory, a limit of the host's memory, driver libraries that nothing uses.
+#include <algorithm>
+
+#include "base/format.h"
+#include "lint/facts/workload_facts.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+/// A variable that only clients of MPS read; null: none.
+const Variable* mps_limit(const Workload& workload) {
+  for (const std::string_view name :
+       {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT",
+        "CUDA_MPS_PIPE_DIRECTORY"})
+    if (const Variable* one = variable(workload, name)) return one;
+  return nullptr;
+}
+
+bool shares_memory(const Workload& workload) {
+  if (workload.host_ipc || mount_of(workload, "/dev/shm") != nullptr) return true;
+  return workload.node != nullptr && workload.node->find("ipc") != nullptr;
+}
+
+void judge_mps(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  const Variable* limit = mps_limit(workload);
+  // Of pods NVIDIA's device plugin mounts all of it.
+  if (limit == nullptr || !is_engine(workload.kind) || !is_complete(file, workload)) return;
+  // The daemon itself, or a program that starts it.
+  for (const Word& word : command_words(workload))
+    if (word.text.contains("mps-control")) return;
+  const Variable* pipe = variable(workload, "CUDA_MPS_PIPE_DIRECTORY");
+  const std::string directory = pipe != nullptr && pipe->value ? *pipe->value : "/tmp/nvidia-mps";
+  if (!is_plain_path(directory)) return;
+  const bool mounted = mount_of(workload, directory) != nullptr;
+  if (mounted && shares_memory(workload)) return;
+  Finding& found = sink.add(
+      "mps-not-reached", file, limit->span,
+      mounted ? fmt::format("{} has {} and an IPC namespace of its own: it shares no memory with "
+                            "the MPS server",
+                            title(workload), limit->name)
+              : fmt::format("{} has {}, and {}, where the MPS daemon listens, is not mounted: the "
+                            "program runs without MPS and its limits",
+                            title(workload), limit->name, directory));
+  found.evidence.emplace_back(
+      "NVIDIA, Multi-Process Service: clients find the daemon by CUDA_MPS_PIPE_DIRECTORY, "
+      "/tmp/nvidia-mps by default, and share memory with the server");
+  found.fix = workload.kind == WorkloadKind::kCompose
+                  ? fmt::format("write ipc: host and volumes: [{0}:{0}]", directory)
+                  : fmt::format("add --ipc=host -v {0}:{0}", directory);
+}
+
+/// Words of a comment on the line of a place, or above it.
+std::string_view comment_near(const ProjectFile& file, std::size_t at) {
+  constexpr std::size_t kMostComment = 400;
+  const std::size_t line = file.source.position(at).line;
+  const std::string_view above =
+      line > 1 ? file.source.line(line - 1).substr(0, kMostComment) : std::string_view();
+  const std::size_t first = above.find_first_not_of(" \t");
+  return first != above.npos && above[first] == '#' ? above : std::string_view();
+}
+
+/// -m of a command line whose comment says that it is meant for the GPU.
+void judge_memory(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
+  if (workload.node != nullptr || !workload.memory_limit || workload.gpus.empty() ||
+      !is_engine(workload.kind))
+    return;
+  if (!speaks_of_gpu_memory(comment_near(file, workload.span.begin))) return;
+  const std::string_view text = file.source.slice(workload.span);
+  std::size_t at = text.find(" -m");
+  if (at == text.npos) at = text.find(" --memory");
+  if (at == text.npos) return;
+  ++at;
+  const Span span{workload.span.begin + at,
+                  workload.span.begin + std::min(text.find_first_of(" =\n", at), text.size())};
+  Finding& found = sink.add("memory-limit-for-gpu", file, span,
+                            fmt::format("{} limits the host's memory of {}, not the GPU's",
+                                        file.source.slice(span), title(workload)));
+  found.evidence.emplace_back("Docker documentation, docker run --memory: the memory cgroup");
+  found.fix =
+      "limit it in the program (vLLM: --gpu-memory-utilization, PyTorch: "
+      "set_per_process_memory_fraction), by MPS, or give a MIG device";
+}
+
+/// The variable of a service wins over that of its image.
+void judge_capabilities(const Project& project, const ProjectFile& file, const Workload& workload,
+                        FindingSink& sink) {
+  const Variable* one = variable(workload, "NVIDIA_DRIVER_CAPABILITIES");
+  if (one == nullptr || !one->value) return;
+  const std::string& value = *one->value;
+  const bool all = value == "all";
+  if (!all && !(value.contains("graphics") && value.contains("display") && value.contains("video")))
+    return;
+  // Of an image that is known to compute; others may draw.
+  const knowledge::LaunchImageRow* image = known_image(workload, *project.knowledge);
+  Finding& found =
+      sink.add("driver-capabilities-all", file, one->span,
+               fmt::format("{} gets the driver's graphics, display and video libraries too",
+                           title(workload)));
+  found.pedantic = image == nullptr || image->role.empty();
+  found.evidence = {fmt::format("NVIDIA_DRIVER_CAPABILITIES={}", value)};
+  if (image != nullptr) found.evidence.push_back(image->source);
+  found.fix = "list what is used: NVIDIA_DRIVER_CAPABILITIES=compute,utility";
+}
+
+}  // namespace
+
+void judge_gpu_sharing(const Project& project, const std::vector<FileView>& /*views*/,
+                       FindingSink& sink) {
+  for (const auto& file : project.files)
+    for (const Workload& workload : file->workloads) {
+      judge_mps(*file, workload, sink);
+      judge_memory(*file, workload, sink);
+      judge_capabilities(project, *file, workload, sink);
+    }
+}
+
+}  // namespace flense::lint
