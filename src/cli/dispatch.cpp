@@ -9,6 +9,7 @@
 #include "cli/shared/common.h"
 #include "cli/shared/suggest.h"
 #include "cli/version.h"
+#include "launch/container/first_process.h"
 #include "launch/container/numa.h"
 #include "launch/container/stage.h"
 
@@ -61,12 +62,38 @@ Result<void> with_settings(std::string_view command, std::span<const Option> opt
   return config ? apply_config(*config, command, options, args) : Result<void>();
 }
 
+/// A better error than `error` where an option is the sibling's.
+Error error_of_sibling(Error error, const Command& command, const Options& own,
+                       const std::vector<std::string>& args) {
+  if (command.sibling == nullptr) return error;
+  const Command& other = command.sibling();
+  const Options theirs = begin(other).options;
+  for (const std::string& arg : args) {
+    const std::string_view word = std::string_view(arg).substr(0, arg.find('='));
+    if (!word.starts_with('-') || own.find(word) != nullptr) continue;
+    if (theirs.find(word) == nullptr &&
+        std::ranges::find(other.flags, word, &EngineFlag::name) == other.flags.end())
+      continue;
+    return usage_error(
+               fmt::format("{} is for flense {}, not for {}", word, other.name, command.name),
+               fmt::format("flense {} enters a container that runs already, and has what that has; "
+                           "flense {} {} starts one",
+                           command.name, other.name, other.positionals))
+        .error();
+  }
+  return error;
+}
+
 Result<Ending> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
-  const Call call = begin(command);
+  Call call = begin(command);
+  add_engine_flags(command.flags, args, call.options);
   const std::span<const Option> options = call.options.all;
-  TRY(ParsedArgs parsed,
+  Result<ParsedArgs> read =
       parse_args(args, options, command.name,
-                 command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
+                 command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere);
+  if (!read)
+    return std::unexpected(error_of_sibling(std::move(read.error()), command, call.options, args));
+  ParsedArgs parsed = *std::move(read);
   if (parsed.has("--help")) {
     TRY_DO(write_text(io, command_help(command)));
     return 0;
@@ -92,6 +119,14 @@ Result<Ending> place(const std::vector<std::string>& args, Io& io) {
   };
 }
 
+/// Likewise, where the command is not to be the first process.
+Result<Ending> first_process(const std::vector<std::string>& args) {
+  if (args.size() < 2) return usage_error("flense run starts this in a container", "");
+  return [command = std::vector<std::string>(args.begin() + 1, args.end())]() -> Result<int> {
+    return launch::be_first_process(command);
+  };
+}
+
 Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
   if (args.empty()) return usage_error("no command given", "flense help lists the commands");
   const std::string& word = args.front();
@@ -104,6 +139,7 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
     return 0;
   }
   if (word == launch::kPlaceWord) return place(args, io);
+  if (word == launch::kFirstProcessWord) return first_process(args);
   const Command* command = find_command(word);
   if (command == nullptr) return unknown_command(word);
   return run_command(*command, {args.begin() + 1, args.end()}, io);

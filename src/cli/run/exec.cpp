@@ -1,8 +1,9 @@
 // flense exec and flense shell: a command in a container that runs already.
 #include <unistd.h>
 
-#include "cli/run_checks.h"
-#include "cli/run_options.h"
+#include "cli/run/flag_table.h"
+#include "cli/run/run_checks.h"
+#include "cli/run/run_options.h"
 #include "cli/shared/command.h"
 #include "launch/container/run_options.h"
 #include "launch/running.h"
@@ -39,14 +40,18 @@ struct ExecRequest : Request {
 };
 struct ShellRequest : ExecRequest {};
 
-void declare(Options& options, ShellRequest& request) {
+void declare_joining(Options& options, ExecRequest& request) {
   add_env(options, request.env);
+  options.add("--env-file", "FILE", "the same, a line each", request.env.files).file();
   options.add("--workdir", "DIR", "working directory", request.workdir).letter("-w");
 }
 
+void declare(Options& options, ShellRequest& request) {
+  declare_joining(options, request);
+}
+
 void declare(Options& options, ExecRequest& request) {
-  add_env(options, request.env);
-  options.add("--workdir", "DIR", "working directory", request.workdir).letter("-w");
+  declare_joining(options, request);
   options.accept("--interactive", "accepted: standard input is always connected").letter("-i");
   options.flag("--tty", "give the command a terminal of its own", request.terminal).letter("-t");
 }
@@ -84,6 +89,8 @@ const Command& exec_command() {
                                 .max_positionals = SIZE_MAX,
                                 .help = kExecHelp,
                                 .takes_command = true,
+                                .flags = flags_of_exec(),
+                                .sibling = run_image_command,
                                 .failure_status = 125,
                                 .call = [] { return call_of(exec); }};
   return kCommand;
@@ -97,6 +104,8 @@ const Command& shell_command() {
                                 .min_positionals = 1,
                                 .max_positionals = 1,
                                 .help = kShellHelp,
+                                .flags = flags_of_shell(),
+                                .sibling = run_image_command,
                                 .failure_status = 125,
                                 .call = [] { return call_of(shell); }};
   return kCommand;
