@@ -18,7 +18,7 @@ namespace flense::cli {
 namespace {
 
 /// A command may have another meaning for the letter (-v of run).
-void add_common_options(Call& call) {
+void add_common_options(const Command& command, Call& call) {
   Options common;
   common.flag("--quiet", "only the essential; no progress", call.request->quiet).letter("-q");
   common.flag("--verbose", "more detail", call.request->verbose).letter("-v");
@@ -30,7 +30,9 @@ void add_common_options(Call& call) {
       option.short_name = {};
   if (std::ranges::any_of(call.options.all, &Option::configurable)) {
     common
-        .add("--config", "FILE", "settings (default: the nearest .flense.toml)",
+        .add("--config", "FILE",
+             command.settings_of_user ? "settings (default: ~/.flense.toml)"
+                                      : "settings (default: the nearest .flense.toml)",
              call.request->config)
         .file();
     common.flag("--no-config", "read no settings", call.request->no_config);
@@ -55,11 +57,22 @@ Failure unknown_command(std::string_view word) {
 }
 
 /// Only commands that have settings look for the file.
-Result<void> with_settings(std::string_view command, std::span<const Option> options,
-                           const Request& request, ParsedArgs& args) {
+Result<void> with_settings(const Command& command, std::span<const Option> options,
+                           const Request& request, const Io& io, ParsedArgs& args) {
   if (std::ranges::none_of(options, &Option::configurable)) return {};
-  TRY(const std::optional<Config> config, find_config(request));
+  TRY(const std::optional<Config> config,
+      command.settings_of_user ? find_own_config(request, io) : find_config(request));
   return config ? apply_config(*config, command, options, args) : Result<void>();
+}
+
+/// A line each, as on a command line.
+Result<Ending> print_options(std::span<const Option> options, const ParsedArgs& args, Io& io) {
+  for (const Option& option : options)
+    for (const std::string& value : args.values(option.name))
+      if (option.name != "--print-defaults")
+        TRY_DO(io.out.line(
+            fmt::format("{}{}{}", option.name, option.value.empty() ? "" : "=", value)));
+  return 0;
 }
 
 /// A better error than `error` where an option is the sibling's.
@@ -100,7 +113,8 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
   }
   const std::span<const Option> own = options.first(call.own_options);
   TRY_DO(fill(options.subspan(call.own_options), parsed));
-  TRY_DO(with_settings(command.name, own, *call.request, parsed));
+  TRY_DO(with_settings(command, own, *call.request, io, parsed));
+  if (parsed.has("--print-defaults")) return print_options(own, parsed, io);
   TRY_DO(check_words(command.name, command, parsed.positionals()));
   call.request->words = parsed.positionals();
   TRY_DO(fill(own, parsed));
@@ -193,7 +207,7 @@ const Command* find_command(std::string_view name) {
 
 Call begin(const Command& command) {
   Call call = command.call();
-  add_common_options(call);
+  add_common_options(command, call);
   return call;
 }
 

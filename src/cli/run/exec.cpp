@@ -1,6 +1,8 @@
 // flense exec and flense shell: a command in a container that runs already.
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "cli/run/flag_table.h"
 #include "cli/run/run_checks.h"
 #include "cli/run/run_options.h"
@@ -56,11 +58,26 @@ void declare(Options& options, ExecRequest& request) {
   options.flag("--tty", "give the command a terminal of its own", request.terminal).letter("-t");
 }
 
+/// Of apptainer's exec the word is an image.
+Result<launch::Running> find_container(const launch::RuntimePlaces& places,
+                                       const std::string& name) {
+  const bool could_be = launch::check_name(name).has_value();
+  Result<launch::Running> out = could_be ? launch::find_running(places, name)
+                                         : fail(Code::kUsage, "'{}' names no container", name);
+  std::error_code ignored;
+  if (out || (could_be && !std::filesystem::exists(name, ignored))) return out;
+  return usage_error(
+      fmt::format("{} is an image, and no container of that name runs", name),
+      fmt::format("flense run --entrypoint \"\" {} COMMAND starts a command in it, as "
+                  "apptainer's exec does",
+                  name));
+}
+
 Result<Ending> start(const ExecRequest& asked, Io& io, const std::vector<std::string>& command,
                      bool terminal) {
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
-  TRY(const launch::Running container, launch::find_running(places, asked.words.front()));
+  TRY(const launch::Running container, find_container(places, asked.words.front()));
   TRY(std::vector<std::string> env, read_variables(asked.env, io));
   const launch::ExecRequest request{command, std::move(env), asked.workdir,
                                     terminal && ::isatty(STDIN_FILENO) == 1};

@@ -250,6 +250,7 @@ const Command& run_image_command() {
                                 .help = kRunImageHelp,
                                 .takes_command = true,
                                 .flags = flags_of_run(),
+                                .settings_of_user = true,
                                 .failure_status = 125,
                                 .call = [] { return call_of(run_image); }};
   return kCommand;

@@ -63,7 +63,9 @@ void declare_container(Options& options, RunRequest& request) {
       .add("--scratch", "DIR", "fresh memory at DIR; several with commas", request.scratch,
            [](const std::string& word) { return launch::parse_scratch(word); })
       .letter("-S");
-  options.add("--workdir", "DIR", "working directory (default: the image's)", run.workdir)
+  options
+      .add("--workdir", "DIR", "working directory (default: the image's)", run.workdir,
+           parse_absolute)
       .letter("-w")
       .also_means("-w is the working directory, as in docker; apptainer's -w is --writable");
   options.add("--user", "USER", "the id you have in the container: uid[:gid] or a name", run.user)
@@ -291,12 +293,21 @@ void declare(Options& options, RunRequest& request) {
       .add("--trace", "FILE", "write the image paths that the command meets, for slim --trace-file",
            request.trace)
       .file();
+  options.accept("--print-defaults", "print the options in force, with those of ~/.flense.toml");
   options.flag("--no-preflight", "start without asking whether the image runs here",
                request.no_preflight);
   options.flag("--explain", "say every decision on standard error", request.explain);
   add_data(options, request);
   declare(options, request.places);
   declare(options, request.image);
+  // Defaults of a site: what is bound, which GPUs and caches. What opens a container further is for
+  // the command line.
+  for (const char* name :
+       {"--volume",       "--bind",     "--mount",   "--tmpfs",   "--env",     "--env-file",
+        "--gpus",         "--nv",       "--rocm",    "--device",  "--rdma",    "--bind-numa",
+        "--cdi-spec-dir", "--shm-size", "--ulimit",  "--isolate", "--no-home", "--network",
+        "--data",         "--tmpdir",   "--platform"})
+    std::ranges::find(options.all, name, &Option::name)->setting();
 }
 
 Result<launch::RunOptions> run_options(const RunRequest& request, const Io& io) {

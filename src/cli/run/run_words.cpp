@@ -60,6 +60,15 @@ Result<std::string> parse_host_name(const std::string& word, std::string_view op
   return word;
 }
 
+Result<std::string> parse_absolute(const std::string& word, std::string_view option) {
+  if (!word.starts_with('/'))
+    return usage_error(
+        fmt::format("{} {} is no absolute path", option, word),
+        "-w DIR is the working directory in the container, as in docker; apptainer's "
+        "-w is --writable");
+  return word;
+}
+
 Result<std::string> parse_cpu_list(const std::string& word, std::string_view option) {
   const auto list = launch::parse_list(word);
   if (!list || list->empty())

@@ -20,6 +20,8 @@ Result<std::uint64_t> parse_processes(const std::string& word, std::string_view 
 Result<std::pair<std::string, std::string>> parse_pair(const std::string& word,
                                                        std::string_view option);
 Result<std::string> parse_host_name(const std::string& word, std::string_view option);
+/// A place in the container.
+Result<std::string> parse_absolute(const std::string& word, std::string_view option);
 /// A list as cpuset(7) writes it.
 Result<std::string> parse_cpu_list(const std::string& word, std::string_view option);
 

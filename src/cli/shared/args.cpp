@@ -100,6 +100,11 @@ void ParsedArgs::set_default(std::string_view option, std::vector<std::string> v
   values_.try_emplace(std::string(option), std::move(values));
 }
 
+void ParsedArgs::put_before(std::string_view option, std::vector<std::string> values) {
+  std::vector<std::string>& all = values_[std::string(option)];
+  all.insert(all.begin(), values.begin(), values.end());
+}
+
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args, std::span<const Option> options,
                               std::string_view command, Positionals positionals) {
   if (positionals == Positionals::kEndOptions) {

@@ -132,6 +132,8 @@ class ParsedArgs {
   const std::vector<std::string>& positionals() const { return positionals_; }
   /// For an option that was not given.
   void set_default(std::string_view option, std::vector<std::string> values);
+  /// Before those that were given.
+  void put_before(std::string_view option, std::vector<std::string> values);
 
  private:
   friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const Option>,

@@ -56,6 +56,8 @@ struct Command {
   std::span<const EngineFlag> flags = {};  ///< of other engines
   /// Whose options people give to this one.
   const Command& (*sibling)() = nullptr;
+  /// Settings are the user's own, not those of a directory: they start programs.
+  bool settings_of_user = false;
   int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
   Call (*call)() = nullptr;
 };

@@ -12,7 +12,7 @@ namespace flense::cli {
 namespace {
 
 /// Names of options that mean about the same, each a line.
-constexpr std::array<std::string_view, 17> kSameMeaning = {
+constexpr std::array<std::string_view, 18> kSameMeaning = {
     "gpu gpus target arch architecture sm cuda-arch accelerator nv",
     "volume bind mount mounts share binds vol",
     "workdir cwd pwd directory chdir working-dir work-dir",
@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 17> kSameMeaning = {
     "user uid as",
     "fake-root root-user rootless-root",
     "dry-run simulate what-if",
+    "host node machine server gpu gpus",
     "tmpdir tmp temp scratch-dir",
     "config settings conf",
 };
