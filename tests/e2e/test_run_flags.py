@@ -35,6 +35,13 @@ def rows(text):
 
 
 class Flags(containers.Case):
+    def folder(self, name):
+        """Of the caller's, in the home directory."""
+        path = os.path.join(self.home, name)
+        os.mkdir(path)
+        os.chown(path, self.caller(), self.caller())
+        return path
+
     def out(self, *words, script=None, expect=0, **more):
         command = ["sh", "-c", script] if script else []
         return self.run_image(*words, self.image, *command, expect=expect, **more).out
@@ -47,7 +54,7 @@ class Flags(containers.Case):
         self.assertRegex(mounts, r"tmpfs /a tmpfs rw,nosuid,nodev,noexec,relatime,size=64k,mode=700")
         self.assertRegex(mounts, r"tmpfs /b tmpfs ro,")
         self.assertTrue(mounts.endswith("700\nboth\n"), mounts)
-        os.mkdir(f"{self.home}/one")
+        self.folder("one")
         open(f"{self.home}/one/f", "w").close()
         both = self.out("-B", f"{self.home}/one:/p,{self.home}/one:/q:ro", script="ls /p /q; touch /q/x || echo closed")
         self.assertEqual(both, "/p:\nf\n\n/q:\nf\nclosed\n")
@@ -202,7 +209,7 @@ class Flags(containers.Case):
         self.assertEqual(int(inside[1]), len(os.listdir("/sys/class/net")))
         self.assertEqual(self.out("--compat", script="echo $$; touch /x && echo made"), "1\nmade\n")
         self.assertEqual(self.out("--writable-tmpfs", script="touch /x && echo made"), "made\n")
-        os.mkdir(f"{self.home}/me")
+        self.folder("me")
         self.assertEqual(self.out("--home", f"{self.home}/me:/me", script="echo $HOME; touch /me/x"), "/me\n")
         self.assertTrue(os.path.exists(f"{self.home}/me/x"))
         self.assertEqual(self.out("--no-mount", "home,cwd,tmp", script=f"test -e {self.home} || echo none; ls -A /tmp | wc -l"), "none\n0\n")
@@ -212,7 +219,7 @@ class Flags(containers.Case):
         image = self.archive(test_run.busybox_layer(), "lacks.tar", WorkingDir="/work/space")
         self.assertEqual(self.sh("pwd", image=image).out, "/work/space\n")
         self.assertEqual(self.sh("touch x && pwd", "--writable", image=image).out, "/work/space\n")
-        for hostile in ("/proc/self/fd/x", "/work/../proc/x", "/dev/x/y", "/etc/passwd/x"):
+        for hostile in ("/proc/self/fd/x", "/work/../proc/x", "/etc/passwd/x"):
             image = self.archive(test_run.busybox_layer(), "hostile.tar", WorkingDir=hostile)
             self.run_image(image, "true", expect=125)
         linked = self.archive(test_run.busybox_layer().symlink("out", "/../../../tmp"), "linked.tar", WorkingDir="/out/flense-made")
@@ -223,7 +230,7 @@ class Flags(containers.Case):
     sh = test_run.Run.sh
 
     def test_own_defaults(self):
-        os.mkdir(f"{self.home}/data")
+        self.folder("data")
         settings = f"{self.home}/.flense.toml"
         with open(settings, "w", encoding="utf-8") as out:
             out.write(f'[run]\nvolume = ["{self.home}/data:/data"]\nenv = {{ HF_HOME = "/data" }}\n')
@@ -232,8 +239,7 @@ class Flags(containers.Case):
         told = self.done(self.start("run", "--print-defaults", "-e", "A=1")).out
         self.assertEqual(told, f"--volume={self.home}/data:/data\n--env=HF_HOME=/data\n--env=A=1\n")
         self.assertEqual(self.out("--no-config", script="echo [$HF_HOME]"), "[]\n")
-        project = f"{self.home}/project"
-        os.mkdir(project)
+        project = self.folder("project")
         with open(f"{project}/.flense.toml", "w", encoding="utf-8") as out:
             out.write('[run]\nenv = { EVIL = "1" }\n')
         self.assertEqual(self.out(script="echo [$EVIL$HF_HOME]", cwd=project), "[/data]\n")
@@ -296,7 +302,7 @@ class Flags(containers.Case):
 
     def test_commands_side_by_side(self):
         self.archive(test_run.busybox_layer().folder("made-for"), "home/app.tar")
-        os.mkdir(f"{self.home}/data")
+        self.folder("data")
         open(f"{self.home}/data/f", "w").close()
         with open(f"{self.home}/vars", "w", encoding="utf-8") as out:
             out.write("A=1\n")
@@ -330,7 +336,7 @@ class FlagsAsUser(Flags):
 LINES = [
     ("yandy/dockerapps vllm/run.ps1", "docker run --rm --gpus all -v $PWD/.cache/huggingface:/root/.cache/huggingface -p 8000:8000 --ipc=host IMAGE --model deepseek-ai/DeepSeek-V3 --trust-remote-code",
      ["args: /bin/serve --model deepseek-ai/DeepSeek-V3 --trust-remote-code", "mount: /root/.cache/huggingface"]),
-    ("DoanNgocCuong/MiniProd_NLP2_IntentClassification… vllm.sh", "docker run --runtime nvidia --gpus all -v ~/.cache/huggingface:/root/.cache/huggingface -p 30005:8000 --ipc=host IMAGE --model Qwen/Qwen2.5-1.5B-Instruct", "--runtime=nvidia is not for flense"),
+    ("DoanNgocCuong/MiniProd_NLP2_IntentClassification… vllm.sh", "docker run --runtime nvidia --gpus all -v ~/.cache/huggingface:/root/.cache/huggingface -p 30005:8000 --ipc=host IMAGE --model Qwen/Qwen2.5-1.5B-Instruct", "--publish=30005:8000 is not for flense"),
     ("dagnaputra/nlp scripts/serve_7b_model.sh", "docker run -d --gpus all -v ~/.cache/huggingface:/root/.cache/huggingface --ipc=host IMAGE --model Qwen/Qwen2.5-7B-Instruct", "--detach is not for flense"),
     ("Mikeriess/Synth_data services/run_docker.sh", "docker run -it --gpus all --ipc=host --ulimit memlock=-1 --ulimit stack=67108864 -v $(pwd):/workspace -w /workspace IMAGE bash",
      ["args: /bin/serve bash", "pwd: /workspace", "stack: 65536"]),

@@ -7,8 +7,8 @@
 #include "base/ascii.h"
 #include "base/numbers.h"
 #include "cli/shared/args.h"
-#include "cli/shared/common.h"
 #include "launch/container/numa.h"
+#include "launch/container/run_options.h"
 
 namespace flense::cli {
 
@@ -22,12 +22,7 @@ Result<double> parse_cpus(const std::string& text) {
 }
 
 Result<std::uint64_t> parse_memory(const std::string& word, std::string_view option) {
-  std::string text = word;
-  if (!text.empty() && std::string_view("kmg").find(text.back()) != std::string_view::npos) {
-    text.back() = upper(text.back());
-    text += "iB";
-  }
-  return parse_size_of(text, option);
+  return with_context(launch::parse_docker_size(word), "reading {}", option);
 }
 
 Result<std::uint64_t> parse_processes(const std::string& word, std::string_view option) {

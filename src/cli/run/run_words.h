@@ -12,7 +12,7 @@
 namespace flense::cli {
 
 Result<double> parse_cpus(const std::string& text);
-/// 64m, 2g are binary units.
+/// The units of 64m, 2G are binary.
 Result<std::uint64_t> parse_memory(const std::string& word, std::string_view option);
 /// A number of processes; 0 for -1, which is no limit.
 Result<std::uint64_t> parse_processes(const std::string& word, std::string_view option);

@@ -39,6 +39,7 @@ Failure no_value(std::string_view word, const Option& option, std::string_view c
 
 /// Whether the option `word` ("--name", "-n", a cluster "-it") takes the next word as its value.
 bool takes_next(std::string_view word, std::span<const Option> options) {
+  if (!word.starts_with('-')) return false;
   if (word.starts_with("--")) {
     const Option* option = find_option(options, word);
     return option != nullptr && !option->value.empty();

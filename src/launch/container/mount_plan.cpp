@@ -176,7 +176,11 @@ class Planner {
       }
       if (input_.look.on_host(mount.source) == FileKind::kMissing)
         return fail(Code::kEnvironment, "{} does not exist, or is not accessible", mount.source);
-      bind(mount.source, mount.target, mount.read_only, mount.flags);
+      // crun applies the plain words to mounts that are read-only alone.
+      std::vector<std::string> flags = mount.flags;
+      for (std::string& flag : flags)
+        if (input_.recursive_read_only && flag.starts_with("no")) flag.insert(0, "r");
+      bind(mount.source, mount.target, mount.read_only, flags);
     }
     return {};
   }

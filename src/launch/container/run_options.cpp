@@ -10,16 +10,6 @@ namespace flense::launch {
 
 namespace {
 
-/// As docker writes them: 64m, 2g are binary units.
-Result<std::uint64_t> parse_binary_size(std::string_view word) {
-  std::string text(word);
-  if (!text.empty() && std::string_view("kmg").find(text.back()) != std::string_view::npos) {
-    text.back() = upper(text.back());
-    text += "iB";
-  }
-  return parse_size(text);
-}
-
 constexpr std::size_t kMaxEnvLines = 10'000, kMaxContainerName = 128;
 
 Failure usage(std::string message, std::string hint) {
@@ -68,7 +58,7 @@ Result<void> tmpfs_option(std::string_view word, MountRequest& out) {
   const std::string_view key = word.substr(0, equals);
   const std::string_view value = equals == word.npos ? std::string_view() : word.substr(equals + 1);
   if (key == "size" || key == "tmpfs-size") {
-    TRY(out.size, with_context(parse_binary_size(value), "reading {}", word));
+    TRY(out.size, with_context(parse_docker_size(value), "reading {}", word));
   } else if (key == "mode" || key == "tmpfs-mode") {
     if (value.empty() || value.size() > 5 || value.find_first_not_of("01234567") != value.npos)
       return usage(fmt::format("'{}' is no mode of a directory", word), "mode=1777");
@@ -89,6 +79,13 @@ bool is_true(std::string_view value) {
 }
 
 }  // namespace
+
+Result<std::uint64_t> parse_docker_size(std::string_view word) {
+  std::string text(word);
+  if (!text.empty() && std::string_view("kmgtKMGT").find(text.back()) != std::string_view::npos)
+    text = fmt::format("{}{}iB", word.substr(0, word.size() - 1), upper(text.back()));
+  return parse_size(text);
+}
 
 Result<MountRequest> parse_volume(std::string_view text, std::string_view directory) {
   const std::vector<std::string_view> parts = split(text, ':');

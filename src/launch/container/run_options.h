@@ -74,6 +74,9 @@ inline bool has_limits(const RunOptions& options) {
   return options.memory || options.cpus || options.processes;
 }
 
+/// As docker writes sizes: the units of 64m, 2G are binary.
+Result<std::uint64_t> parse_docker_size(std::string_view word);
+
 /// "SRC:DST[:ro|rw]", "DIR" for the same place on both sides. A relative SRC that begins with '.'
 /// is below `directory`. Usage errors; named volumes are refused, since there is nobody to keep
 /// them.
