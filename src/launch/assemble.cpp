@@ -7,6 +7,7 @@
 #include <array>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/file.h"
 #include "cdi/spec/apply.h"
 #include "image/model/platform.h"
@@ -145,7 +146,13 @@ Result<void> set_limits(const RunOptions& options, const std::string& id, Assemb
 /// The image's working directory where the image lacks it. What is mounted is the host's business.
 void make_directory_of_image(const OciInput& oci, const PathKinds& look, Assembled& out) {
   const std::string path = std::filesystem::path(oci.cwd).lexically_normal().string();
-  const bool plain = path == oci.cwd && !path.ends_with('/');
+  constexpr std::size_t kLongestName = 255;
+  const std::vector<std::string_view> names = split(path, '/');
+  const bool plain = path == oci.cwd && !path.ends_with('/') &&
+                     std::ranges::none_of(names, [](std::string_view name) {
+                       return name.size() > kLongestName ||
+                              std::ranges::any_of(name, [](char c) { return c >= 0 && c < ' '; });
+                     });
   const bool mounted = std::ranges::any_of(
       oci.mounts, [&](const OciMount& mount) { return is_below(path, mount.destination); });
   if (!plain || mounted || look.in_image(path) != FileKind::kMissing) return;
