@@ -1,5 +1,8 @@
 #include "cli/config.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -69,8 +72,7 @@ Result<std::vector<std::string>> words_of(const text::Json& value, const std::st
 }
 
 Result<void> apply_key(const std::string& place, const std::string& key, const text::Json& value,
-                       std::string_view command, std::span<const Option> options,
-                       ParsedArgs& args) {
+                       const Command& command, std::span<const Option> options, ParsedArgs& args) {
   const std::string name = "--" + key;
   std::vector<std::string_view> known;
   const Option* option = nullptr;
@@ -82,9 +84,10 @@ Result<void> apply_key(const std::string& place, const std::string& key, const t
   if (option == nullptr) {
     const std::string near = nearest(key, known);
     return fail(Code::kUsage, "{}: no such setting", place)
-        .hint(!near.empty()   ? fmt::format("did you mean {}?", near)
-              : known.empty() ? fmt::format("flense {} has no settings", command)
-                              : fmt::format("flense {} takes {}", command, fmt::join(known, ", ")));
+        .hint(!near.empty() ? fmt::format("did you mean {}?", near)
+              : known.empty()
+                  ? fmt::format("flense {} has no settings", command.name)
+                  : fmt::format("flense {} takes {}", command.name, fmt::join(known, ", ")));
   }
   TRY(std::vector<std::string> words, words_of(value, place));
   if (option->value.empty() != value.is_bool())
@@ -100,7 +103,12 @@ Result<void> apply_key(const std::string& place, const std::string& key, const t
                   word);
   // --json is another way to name the format, and the command line is nearer than the settings.
   const bool chosen = name == "--format" && args.has("--json");
-  if (!words.empty() && !chosen) args.set_default(name, std::move(words));
+  if (words.empty() || chosen) return {};
+  // What a site binds stays there when more is bound.
+  if (command.settings_of_user && option->repeatable && name != "--gpus")
+    args.put_before(name, std::move(words));
+  else
+    args.set_default(name, std::move(words));
   return {};
 }
 
@@ -113,14 +121,9 @@ bool is_date(std::string_view text) {
 
 }  // namespace
 
-Result<std::optional<Config>> find_config(const Request& request) {
-  if (request.no_config) return std::optional<Config>();
-  std::filesystem::path path = request.config;
-  if (path.empty()) {
-    const auto found = nearest_file();
-    if (!found) return std::optional<Config>();
-    path = *found;
-  }
+namespace {
+
+Result<std::optional<Config>> read_config(const std::filesystem::path& path) {
   TRY(const std::string text, with_context(read_file(path, kMaxConfig), "reading the settings"));
   Config out{path.string(), {}};
   TRY(out.json, text::parse_toml(text, out.path));
@@ -128,11 +131,35 @@ Result<std::optional<Config>> find_config(const Request& request) {
   return std::optional<Config>(std::move(out));
 }
 
-Result<void> apply_config(const Config& config, std::string_view command,
+}  // namespace
+
+Result<std::optional<Config>> find_config(const Request& request) {
+  if (request.no_config) return std::optional<Config>();
+  if (!request.config.empty()) return read_config(request.config);
+  const auto found = nearest_file();
+  return found ? read_config(*found) : std::optional<Config>();
+}
+
+Result<std::optional<Config>> find_own_config(const Request& request, const Io& io) {
+  if (request.no_config) return std::optional<Config>();
+  if (!request.config.empty()) return read_config(request.config);
+  const std::string home = io.variable("HOME");
+  const std::filesystem::path path = std::filesystem::path(home) / kName;
+  struct stat status{};
+  if (!home.starts_with('/') || ::stat(path.c_str(), &status) != 0) return std::optional<Config>();
+  if ((status.st_uid != ::geteuid() && status.st_uid != 0) ||
+      (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(Code::kEnvironment,
+                "{} is not yours, or others may write to it: it says what is bound", path.string())
+        .hint("chmod go-w, or --no-config");
+  return read_config(path);
+}
+
+Result<void> apply_config(const Config& config, const Command& command,
                           std::span<const Option> options, ParsedArgs& args) {
-  const text::Json& table = config.json[command];
+  const text::Json& table = config.json[command.name];
   for (const auto& [key, value] : table.members())
-    TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command, key), key, value, command,
+    TRY_DO(apply_key(fmt::format("{}: {}.{}", config.path, command.name, key), key, value, command,
                      options, args));
   return {};
 }

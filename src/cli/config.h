@@ -1,6 +1,7 @@
 // .flense.toml: a project's own defaults for the options of every command, and the findings that it
 // lives with for a while. Tables are named as the commands, keys as their options. Only options
-// that judge may stand there: a file that came with somebody's repository writes nothing.
+// that judge may stand there: a file that came with somebody's repository writes nothing. [run],
+// which starts programs, is read from the user's own file alone.
 #pragma once
 
 #include <optional>
@@ -24,9 +25,13 @@ struct Config {
 /// of a repository; none with --no-config.
 Result<std::optional<Config>> find_config(const Request& request);
 
+/// The same of ~/.flense.toml, for commands that start programs: a repository's counts for nothing,
+/// nor does one that others may write.
+Result<std::optional<Config>> find_own_config(const Request& request, const Io& io);
+
 /// Options that the command line does not give, from the command's table. A usage error for a key
 /// that is no such option, or a value that it does not take.
-Result<void> apply_config(const Config& config, std::string_view command,
+Result<void> apply_config(const Config& config, const Command& command,
                           std::span<const Option> options, ParsedArgs& args);
 
 /// The list [[waivers]]. Bad input without a rule, or with a date that is none.

@@ -9,6 +9,7 @@
 #include "cli/shared/common.h"
 #include "cli/shared/suggest.h"
 #include "cli/version.h"
+#include "launch/container/first_process.h"
 #include "launch/container/numa.h"
 #include "launch/container/stage.h"
 
@@ -17,7 +18,7 @@ namespace flense::cli {
 namespace {
 
 /// A command may have another meaning for the letter (-v of run).
-void add_common_options(Call& call) {
+void add_common_options(const Command& command, Call& call) {
   Options common;
   common.flag("--quiet", "only the essential; no progress", call.request->quiet).letter("-q");
   common.flag("--verbose", "more detail", call.request->verbose).letter("-v");
@@ -29,7 +30,9 @@ void add_common_options(Call& call) {
       option.short_name = {};
   if (std::ranges::any_of(call.options.all, &Option::configurable)) {
     common
-        .add("--config", "FILE", "settings (default: the nearest .flense.toml)",
+        .add("--config", "FILE",
+             command.settings_of_user ? "settings (default: ~/.flense.toml)"
+                                      : "settings (default: the nearest .flense.toml)",
              call.request->config)
         .file();
     common.flag("--no-config", "read no settings", call.request->no_config);
@@ -54,26 +57,64 @@ Failure unknown_command(std::string_view word) {
 }
 
 /// Only commands that have settings look for the file.
-Result<void> with_settings(std::string_view command, std::span<const Option> options,
-                           const Request& request, ParsedArgs& args) {
+Result<void> with_settings(const Command& command, std::span<const Option> options,
+                           const Request& request, const Io& io, ParsedArgs& args) {
   if (std::ranges::none_of(options, &Option::configurable)) return {};
-  TRY(const std::optional<Config> config, find_config(request));
+  TRY(const std::optional<Config> config,
+      command.settings_of_user ? find_own_config(request, io) : find_config(request));
   return config ? apply_config(*config, command, options, args) : Result<void>();
 }
 
+/// A line each, as on a command line.
+Result<Ending> print_options(std::span<const Option> options, const ParsedArgs& args, Io& io) {
+  for (const Option& option : options)
+    for (const std::string& value : args.values(option.name))
+      if (option.name != "--print-defaults")
+        TRY_DO(io.out.line(
+            fmt::format("{}{}{}", option.name, option.value.empty() ? "" : "=", value)));
+  return 0;
+}
+
+/// A better error than `error` where an option is the sibling's.
+Error error_of_sibling(Error error, const Command& command, const Options& own,
+                       const std::vector<std::string>& args) {
+  if (command.sibling == nullptr) return error;
+  const Command& other = command.sibling();
+  const Options theirs = begin(other).options;
+  for (const std::string& arg : args) {
+    const std::string_view word = std::string_view(arg).substr(0, arg.find('='));
+    if (!word.starts_with('-') || own.find(word) != nullptr) continue;
+    if (theirs.find(word) == nullptr &&
+        std::ranges::find(other.flags, word, &EngineFlag::name) == other.flags.end())
+      continue;
+    return usage_error(
+               fmt::format("{} is for flense {}, not for {}", word, other.name, command.name),
+               fmt::format("flense {} enters a container that runs already, and has what that has; "
+                           "flense {} {} starts one",
+                           command.name, other.name, other.positionals))
+        .error();
+  }
+  return error;
+}
+
 Result<Ending> run_command(const Command& command, const std::vector<std::string>& args, Io& io) {
-  const Call call = begin(command);
+  Call call = begin(command);
+  add_engine_flags(command.flags, args, call.options);
   const std::span<const Option> options = call.options.all;
-  TRY(ParsedArgs parsed,
+  Result<ParsedArgs> read =
       parse_args(args, options, command.name,
-                 command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere));
+                 command.takes_command ? Positionals::kEndOptions : Positionals::kAnywhere);
+  if (!read)
+    return std::unexpected(error_of_sibling(std::move(read.error()), command, call.options, args));
+  ParsedArgs parsed = *std::move(read);
   if (parsed.has("--help")) {
     TRY_DO(write_text(io, command_help(command)));
     return 0;
   }
   const std::span<const Option> own = options.first(call.own_options);
   TRY_DO(fill(options.subspan(call.own_options), parsed));
-  TRY_DO(with_settings(command.name, own, *call.request, parsed));
+  TRY_DO(with_settings(command, own, *call.request, io, parsed));
+  if (parsed.has("--print-defaults")) return print_options(own, parsed, io);
   TRY_DO(check_words(command.name, command, parsed.positionals()));
   call.request->words = parsed.positionals();
   TRY_DO(fill(own, parsed));
@@ -92,6 +133,14 @@ Result<Ending> place(const std::vector<std::string>& args, Io& io) {
   };
 }
 
+/// Likewise, where the command is not to be the first process.
+Result<Ending> first_process(const std::vector<std::string>& args) {
+  if (args.size() < 2) return usage_error("flense run starts this in a container", "");
+  return [command = std::vector<std::string>(args.begin() + 1, args.end())]() -> Result<int> {
+    return launch::be_first_process(command);
+  };
+}
+
 Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
   if (args.empty()) return usage_error("no command given", "flense help lists the commands");
   const std::string& word = args.front();
@@ -104,6 +153,7 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
     return 0;
   }
   if (word == launch::kPlaceWord) return place(args, io);
+  if (word == launch::kFirstProcessWord) return first_process(args);
   const Command* command = find_command(word);
   if (command == nullptr) return unknown_command(word);
   return run_command(*command, {args.begin() + 1, args.end()}, io);
@@ -157,7 +207,7 @@ const Command* find_command(std::string_view name) {
 
 Call begin(const Command& command) {
   Call call = command.call();
-  add_common_options(call);
+  add_common_options(command, call);
   return call;
 }
 

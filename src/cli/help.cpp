@@ -19,12 +19,27 @@ std::string option_line(const Option& option) {
   return fmt::format("  {:<24}{}{}\n", words, words.size() >= 24 ? " " : "", option.help);
 }
 
+constexpr std::string_view kFlags = "flags";
+
+std::string flag_tables() {
+  std::string out;
+  for (const Command* command : commands())
+    if (!command->flags.empty())
+      out += fmt::format("{}flense {}:\n\n{}", out.empty() ? "" : "\n", command->name,
+                         flag_table(command->flags));
+  return out;
+}
+
 Result<int> run_help(const Request& request, Io& io) {
   if (request.words.empty()) {
     TRY_DO(write_text(io, overview()));
     return 0;
   }
   const std::string& name = request.words.front();
+  if (name == kFlags && request.words.size() == 1) {
+    TRY_DO(write_text(io, flag_tables()));
+    return 0;
+  }
   const Command* command = find_command(name);
   if (command == nullptr) {
     std::vector<std::string_view> names;
@@ -81,13 +96,16 @@ std::string command_help(const Command& command) {
 }
 
 const Command& help_command() {
-  static const Command kCommand{.name = "help",
-                                .group = "Other",
-                                .summary = "show the commands, or the help of one",
-                                .positionals = "[COMMAND [ACTION]]",
-                                .max_positionals = 2,
-                                .help = "Without COMMAND: the overview.",
-                                .call = [] { return call_of(run_help); }};
+  static const Command kCommand{
+      .name = "help",
+      .group = "Other",
+      .summary = "show the commands, or the help of one",
+      .positionals = "[COMMAND [ACTION] | flags]",
+      .max_positionals = 2,
+      .help =
+          "Without COMMAND: the overview. `flags`: what becomes of the flags\n"
+          "of docker, podman, apptainer and enroot.",
+      .call = [] { return call_of(run_help); }};
   return kCommand;
 }
 

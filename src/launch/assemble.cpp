@@ -3,10 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 
+#include "base/ascii.h"
+#include "base/file.h"
 #include "cdi/spec/apply.h"
 #include "image/model/platform.h"
+#include "launch/container/capabilities.h"
+#include "launch/container/first_process.h"
 #include "launch/container/mount_plan.h"
 #include "launch/container/process_plan.h"
 #include "launch/container/seccomp_filter.h"
@@ -33,9 +39,16 @@ Result<std::string> own_program() {
   return path.string();
 }
 
+/// Elsewhere the host's first process does what this one is for.
+bool has_first_process(const RunOptions& options) {
+  return options.init && options.own_processes;
+}
+
 std::vector<std::string> namespaces_of(const RunOptions& options) {
   std::vector<std::string> out;
-  if (options.isolate) out = {"pid", "ipc", "uts"};
+  if (options.own_processes) out.emplace_back("pid");
+  if (options.own_ipc) out.emplace_back("ipc");
+  if (options.own_hostname) out.emplace_back("uts");
   if (!options.host_network) out.emplace_back("network");
   return out;
 }
@@ -68,13 +81,25 @@ std::vector<GeneratedFile> account_files(const RunOptions& options, const Caller
   return out;
 }
 
+/// Those that differ from the host's, or that a container without the host's network lacks.
+void add_network_files(const RunOptions& options, std::vector<GeneratedFile>& out) {
+  constexpr std::uint64_t kMost = 1u << 20;
+  const auto of_host = [&](const char* path) {
+    return options.host_network ? read_file(path, kMost).value_or("") : std::string();
+  };
+  if (!options.network.hosts.empty() || !options.hostname.empty())
+    out.emplace_back("hosts", hosts_text(of_host("/etc/hosts"), options.network, options.hostname));
+  if (options.network.resolver())
+    out.emplace_back("resolv.conf", resolver_text(of_host("/etc/resolv.conf"), options.network));
+}
+
 Result<MountPlan> mounts(const LaunchInput& input, const Surroundings& at, const Caller& caller,
                          const PathKinds& look, const std::vector<GeneratedFile>& files) {
   MountInput mounts{input.options, caller, look};
   for (const auto& [name, text] : files)
     mounts.generated.emplace_back("/etc/" + name, at.files / name);
   TRY(mounts.devices, cdi::mounts_of(input.devices, input.dev, true));
-  if (input.placement) {
+  if (input.placement || has_first_process(input.options)) {
     TRY(mounts.placer, own_program());
   }
   mounts.own = input.own;
@@ -89,6 +114,10 @@ Result<void> choose_filter(const LaunchInput& input, bool compiled_alone, OciInp
   if (!options.filter && (filter.pretend || !filter.traced.empty())) {
     oci.filter =
         seccomp_section(text::Json::object().set("defaultAction", "SCMP_ACT_ALLOW"), filter);
+  } else if (!options.seccomp_profile.empty()) {
+    TRY(const text::Json profile, text::parse_json(options.seccomp_profile, "the seccomp profile"));
+    TRY(const text::Json rules, rules_of_profile(profile, filter.architecture, oci.capabilities));
+    oci.filter = seccomp_section(rules, filter);
   } else if (options.filter) {
     oci.compiled_filter = compiled_filter(filter);
     if (oci.compiled_filter.empty() || !compiled_alone) {
@@ -100,18 +129,45 @@ Result<void> choose_filter(const LaunchInput& input, bool compiled_alone, OciInp
 }
 
 Result<void> set_limits(const RunOptions& options, const std::string& id, Assembled& out) {
-  if (!options.memory && !options.cpus) return {};
+  if (!has_limits(options)) return {};
   out.oci.memory = options.memory;
   out.oci.cpus = options.cpus;
-  TRY(out.delegation,
-      delegated_cgroup("/proc", kCgroups, options.memory.has_value(), options.cpus.has_value()));
+  out.oci.processes = options.processes;
+  std::vector<std::string> controllers;
+  if (options.memory) controllers.emplace_back("memory");
+  if (options.cpus) controllers.emplace_back("cpu");
+  if (options.processes) controllers.emplace_back("pids");
+  TRY(out.delegation, delegated_cgroup("/proc", kCgroups, std::move(controllers)));
   const std::string& own = out.delegation->path;
   out.oci.cgroup_path = own + (own.ends_with('/') ? "" : "/") + id;
   return {};
 }
 
+/// The image's working directory where the image lacks it. What is mounted is the host's business.
+void make_directory_of_image(const OciInput& oci, const PathKinds& look, Assembled& out) {
+  const std::string path = std::filesystem::path(oci.cwd).lexically_normal().string();
+  constexpr std::size_t kLongestName = 255;
+  const std::vector<std::string_view> names = split(path, '/');
+  const bool plain = path == oci.cwd && !path.ends_with('/') &&
+                     std::ranges::none_of(names, [](std::string_view name) {
+                       return name.size() > kLongestName ||
+                              std::ranges::any_of(name, [](char c) { return c >= 0 && c < ' '; });
+                     });
+  const bool mounted = std::ranges::any_of(
+      oci.mounts, [&](const OciMount& mount) { return is_below(path, mount.destination); });
+  if (!plain || mounted || look.in_image(path) != FileKind::kMissing) return;
+  std::string above = path;
+  while (above.size() > 1 && look.in_image(above) == FileKind::kMissing)
+    above.resize(std::max<std::size_t>(above.rfind('/'), 1));
+  if (look.in_image(above) != FileKind::kDirectory) return;
+  out.missing.push_back({path.substr(1), true});
+  out.reasons.push_back(
+      fmt::format("working directory: {} of the image is missing in it, and made", path));
+}
+
 /// Every mount has a target, nothing leads into /proc, and the command can be started.
-Result<void> look_through(const LaunchInput& input, const PathKinds& look, Assembled& out) {
+Result<void> look_through(const LaunchInput& input, const PathKinds& look, bool cwd_of_image,
+                          Assembled& out) {
   const RunOptions& options = input.options;
   const int root = input.root.directory.get();
   OciInput& oci = out.oci;
@@ -121,6 +177,7 @@ Result<void> look_through(const LaunchInput& input, const PathKinds& look, Assem
     out.missing = std::move(targets.missing);
     out.reasons.insert(out.reasons.end(), targets.reasons.begin(), targets.reasons.end());
   }
+  if (cwd_of_image) make_directory_of_image(oci, look, out);
   const bool as_caller = !options.fake_root && !options.sub_ids;
   TRY(const ContainerPaths paths, check_mounts(root, oci.mounts, out.missing, as_caller));
   // Without links: nothing is left for the engine to follow.
@@ -163,6 +220,7 @@ Result<Assembled> assemble(const LaunchInput& input, const Surroundings& at) {
   Assembled out;
   OciInput& oci = out.oci;
   out.files = account_files(options, caller, accounts);
+  add_network_files(options, out.files);
   const PathKinds look = path_kinds(root, at, out.files);
 
   TRY(MountPlan mount_plan, mounts(input, at, caller, look, out.files));
@@ -179,9 +237,16 @@ Result<Assembled> assemble(const LaunchInput& input, const Surroundings& at) {
   oci.user = process.user;
   oci.groups = std::move(process.groups);
   oci.host = at.host;
-  oci.fake_root = options.fake_root;
   oci.namespaces = namespaces_of(options);
-  if (options.isolate) oci.hostname = at.id;
+  if (options.own_hostname) oci.hostname = options.hostname.empty() ? at.id : options.hostname;
+  TRY(oci.capabilities,
+      plan_capabilities({options.fake_root || (options.sub_ids && oci.user.uid == 0),
+                         options.added_capabilities, options.dropped_capabilities}));
+  oci.limits = options.limits;
+  oci.sysctls = options.sysctls;
+  oci.labels = options.labels;
+  oci.follows_host = mount_plan.follows_host;
+  out.groups = std::move(process.host_groups);
   if (options.sub_ids) {
     TRY(out.sub_ids, find_sub_ids(caller.account));
     TRY_DO(check_in_range(*out.sub_ids, oci.user));
@@ -197,10 +262,14 @@ Result<Assembled> assemble(const LaunchInput& input, const Surroundings& at) {
       options.host_network ? "network: the host's (--isolate gives a container its own, empty one)"
                            : "network: none but loopback");
   out.reasons.insert(out.reasons.end(), mount_plan.reasons.begin(), mount_plan.reasons.end());
-  TRY_DO(look_through(input, look, out));
+  TRY_DO(look_through(input, look, process.cwd_of_image, out));
   describe_contents(oci, out.reasons);
   describe_root(input, out.reasons);
   out.program = oci.args.front();
+  if (has_first_process(options)) {
+    const std::array<std::string, 2> words = {kPlacer, std::string(kFirstProcessWord)};
+    oci.args.insert(oci.args.begin(), words.begin(), words.end());
+  }
   if (input.placement) {
     const std::vector<std::string> words = placing_words(*input.placement);
     oci.args.insert(oci.args.begin(), words.begin(), words.end());

@@ -65,12 +65,13 @@ using GeneratedFile = std::pair<std::string, std::string>;
 struct Assembled {
   OciInput oci;
   std::vector<GeneratedFile> files;
-  std::vector<MissingTarget> missing;
+  std::vector<MissingTarget> missing;  ///< of a writable root only its working directory
   CommandCheck command;
   std::string program;                   ///< what `command` speaks of
   std::optional<Delegation> delegation;  ///< for limits
   std::optional<SubIds> sub_ids;
-  std::vector<std::string> reasons;  ///< for --explain
+  std::vector<std::uint32_t> groups;  ///< that root takes before it starts this
+  std::vector<std::string> reasons;   ///< for --explain
 };
 
 Result<Assembled> assemble(const LaunchInput& input, const Surroundings& at);

@@ -39,10 +39,10 @@ Result<void> check_options(const LaunchInput& input) {
     return fail(
         Code::kUsage,
         "--bundle and --sub-ids do not go together: flense maps the ids before crun starts");
-  if (options.memory || options.cpus)
+  if (has_limits(options))
     return fail(Code::kUsage,
-                "--bundle does not go together with --memory and --cpus: whoever starts it says in "
-                "which control group");
+                "--bundle does not go together with --memory, --cpus and --pids-limit: whoever "
+                "starts it says in which control group");
   if (options.die_with_parent)
     return fail(
         Code::kUsage,

@@ -33,7 +33,7 @@ void move_sources(const std::filesystem::path& from, const std::filesystem::path
 std::vector<std::string> engine_words(const RunOptions& options, const Engine& engine,
                                       const RuntimePlaces& places,
                                       const std::filesystem::path& place, const std::string& id) {
-  const bool limits = options.memory || options.cpus;
+  const bool limits = has_limits(options);
   // Ids of processes that are not ours mean nothing to `flense exec`: their state ends with
   // them.
   const std::filesystem::path state =
@@ -90,6 +90,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   stage.cover_unified = layout == CgroupLayout::kHybrid;
   stage.delegation = std::move(plan.delegation);
   stage.sub_ids = std::move(plan.sub_ids);
+  stage.groups = std::move(plan.groups);
   if (input.other != nullptr) stage.other_id = input.other->id;
   if (input.libraries >= 0) {
     stage.trees.emplace_back(kLibraries, input.libraries);
@@ -99,7 +100,7 @@ Result<Launch> plan_launch(const LaunchInput& input, const Engine& engine,
   }
   const bool terminal = plan.oci.terminal;
   if (input.traced.empty() && (options.die_with_parent || terminal || is_job()))
-    stage.supervise = Supervision{options.die_with_parent, terminal, options.isolate};
+    stage.supervise = Supervision{options.die_with_parent, terminal, options.own_processes};
   stage.argv = engine_words(options, engine, places, stage.place, out.id);
   TRY(const text::Json config, oci_config(plan.oci));
   stage.files = std::move(plan.files);

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "launch/container/capabilities.h"
 #include "launch/container/environment.h"
 #include "launch/container/host_kernel.h"
 #include "launch/container/numa.h"
@@ -188,8 +189,11 @@ Result<ExecPlan> plan_exec(const Running& container, const ExecRequest& request,
   const UniqueFd root(::open(fmt::format("/proc/{}/root", container.pid).c_str(),
                              O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root) {
-    const bool as_caller = out.process["capabilities"]["effective"].items().empty() &&
-                           config["linux"]["uidMappings"].items().size() == 1;
+    std::vector<std::string> capabilities;
+    for (const text::Json& one : out.process["capabilities"]["effective"].items())
+      capabilities.emplace_back(one.text());
+    const bool as_caller =
+        leave_files_alone(capabilities) && config["linux"]["uidMappings"].items().size() == 1;
     const ContainerPaths paths(root.get(), as_caller);
     TRY(const std::string directory,
         check_directory(paths, std::string(out.process["cwd"].text("/"))));

@@ -39,7 +39,7 @@ SUBROOMS = {
     "slim": "candidates plan apply,sandbox python job",
     "report": "format lint,hosts,images verdicts,html",
     "launch": "rootfs inject gpus container bench",
-    "cli": "shared cdi,slim",
+    "cli": "shared run,cdi,slim",
 }
 RANK = {f"{room}/{name}": rank for room, order in SUBROOMS.items()
         for rank, names in enumerate(order.split()) for name in names.split(",")}

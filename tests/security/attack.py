@@ -33,6 +33,8 @@ MORE_MODES = {**MODES, "fake-root": ["--fake-root"], "writable": ["--writable"],
               "no network": ["--network", "none"], "own memory": ["--shm-size", "1m"],
               "sub-ids isolate": ["--sub-ids", "--isolate"], "sub-ids app": ["--sub-ids", "-u", "app"],
               "isolate writable": ["--isolate", "--writable"], "isolate network": ["--isolate", "--network", "host"],
+              "tracing": ["--cap-add", "SYS_PTRACE"], "own processes": ["--pid", "private"],
+              "first process": ["--isolate", "--init"], "contained": ["--contain"],
               "die with parent": ["--die-with-parent"], "userns auto": ["--userns", "auto"],
               "userns auto isolate": ["--userns", "auto", "--isolate"]}
 

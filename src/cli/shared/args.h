@@ -33,7 +33,11 @@ struct Option {
   /// The only values accepted, when any. Of a flag: --flag=CHOICE, besides --flag.
   std::span<const std::string_view> choices = {};
   Completion completion = Completion::kNone;
-  bool configurable = false;  ///< .flense.toml may give it
+  bool configurable = false;                   ///< .flense.toml may give it
+  bool may_be_empty = false;                   ///< "" is a value
+  std::vector<std::string_view> aliases = {};  ///< further names, as other programs have them
+  /// What the letter or the word means elsewhere: told when its value is missing or refused.
+  std::string_view elsewhere = {};
   /// Reads what was given, the last of which counts where the member holds one value.
   std::function<Result<void>(const std::vector<std::string>& given)> fill = nullptr;
 
@@ -42,6 +46,9 @@ struct Option {
   Option& file() { return completion = Completion::kFile, *this; }
   Option& directory() { return completion = Completion::kDirectory, *this; }
   Option& setting() { return configurable = true, *this; }
+  Option& maybe_empty() { return may_be_empty = true, *this; }
+  Option& also_means(std::string_view text) { return elsewhere = text, *this; }
+  bool is_called(std::string_view word) const;
 };
 
 template <class T>
@@ -125,6 +132,8 @@ class ParsedArgs {
   const std::vector<std::string>& positionals() const { return positionals_; }
   /// For an option that was not given.
   void set_default(std::string_view option, std::vector<std::string> values);
+  /// Before those that were given.
+  void put_before(std::string_view option, std::vector<std::string> values);
 
  private:
   friend Result<ParsedArgs> parse_args(const std::vector<std::string>&, std::span<const Option>,
@@ -133,7 +142,7 @@ class ParsedArgs {
   std::vector<std::string> positionals_;
 };
 
-/// Usage errors for unknown options (with the nearest known one as hint), missing values and
+/// Usage errors for unknown options (with the likeliest known one as hint), missing values and
 /// values that are no choice. `command` is for messages.
 Result<ParsedArgs> parse_args(const std::vector<std::string>& args, std::span<const Option> options,
                               std::string_view command,

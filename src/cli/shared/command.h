@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "cli/shared/args.h"
+#include "cli/shared/engine_flags.h"
 #include "cli/shared/io.h"
 
 namespace flense::cli {
@@ -52,6 +53,11 @@ struct Command {
   std::span<const std::string_view> words = {};  ///< completions of the first positional
   /// Options end at the first positional: what follows belongs to another program.
   bool takes_command = false;
+  std::span<const EngineFlag> flags = {};  ///< of other engines
+  /// Whose options people give to this one.
+  const Command& (*sibling)() = nullptr;
+  /// Settings are the user's own, not those of a directory: they start programs.
+  bool settings_of_user = false;
   int failure_status = 0;  ///< of every error, unless 0: programs that stand for another one
   Call (*call)() = nullptr;
 };

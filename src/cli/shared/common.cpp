@@ -23,24 +23,6 @@ Result<device::Level> level_named(const std::string& word) {
   return word == "aggressive" ? device::Level::kAggressive : device::Level::kStandard;
 }
 
-/// "docker-achive:app.tar" is no image name that anybody means.
-Result<void> check_transport(const std::string& target) {
-  const std::size_t colon = target.find(':');
-  if (colon == std::string::npos || colon < 3) return {};
-  const std::string_view word = std::string_view(target).substr(0, colon);
-  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != std::string_view::npos) return {};
-  std::vector<std::string_view> known;
-  for (const image::TransportForm& form : image::transport_forms()) known.push_back(form.word());
-  if (std::ranges::find(known, word) != known.end()) return {};
-  std::error_code ignored;
-  if (std::filesystem::exists(target, ignored)) return {};
-  // A short word is an image name with a tag ("dock:1"), a long one near a transport a slip.
-  const std::string near = nearest(word, known);
-  if (near.empty() || word.size() < 6 || edit_distance(word, near) > 2) return {};
-  return fail(Code::kUsage, "unknown transport '{}:' in '{}'", word, target)
-      .hint(fmt::format("did you mean {}{}?", near, target.substr(colon)));
-}
-
 }  // namespace
 
 void declare(Options& options, ImageOptions& image) {
@@ -72,6 +54,24 @@ Option& add_data(Options& options, TableRequest& request) {
 
 Result<std::uint64_t> parse_size_of(const std::string& word, std::string_view option) {
   return with_context(parse_size(word), "reading {}", option);
+}
+
+Result<void> check_transport(const std::string& target,
+                             std::initializer_list<std::string_view> further) {
+  const std::size_t colon = target.find(':');
+  if (colon == std::string::npos || colon < 3) return {};
+  const std::string_view word = std::string_view(target).substr(0, colon);
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") != std::string_view::npos) return {};
+  std::vector<std::string_view> known = further;
+  for (const image::TransportForm& form : image::transport_forms()) known.push_back(form.word());
+  if (std::ranges::find(known, word) != known.end()) return {};
+  std::error_code ignored;
+  if (std::filesystem::exists(target, ignored)) return {};
+  // A short word is an image name with a tag ("dock:1"), a long one near a transport a slip.
+  const std::string near = nearest(word, known);
+  if (near.empty() || word.size() < 6 || edit_distance(word, near) > 2) return {};
+  return fail(Code::kUsage, "unknown transport '{}:' in '{}'", word, target)
+      .hint(fmt::format("did you mean {}{}?", near, target.substr(colon)));
 }
 
 report::Style output_style(const Request& request, const Io& io) {

@@ -1,6 +1,7 @@
 // What several commands do alike: style, progress, opening a TARGET.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -69,6 +70,11 @@ Result<std::unique_ptr<const image::Image>> open_target(const std::string& targe
 Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
                                                         const ImageOptions& options,
                                                         const Request& request, const Io& io);
+
+/// "docker-achive:app.tar" is no image name that anybody means: a usage error. `further` are words
+/// that an output has.
+Result<void> check_transport(const std::string& target,
+                             std::initializer_list<std::string_view> further = {});
 
 /// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
 /// compressed.

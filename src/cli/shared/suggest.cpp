@@ -1,9 +1,44 @@
 #include "cli/shared/suggest.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
+#include "base/ascii.h"
+#include "base/format.h"
+
 namespace flense::cli {
+
+namespace {
+
+/// Names of options that mean about the same, each a line.
+constexpr std::array<std::string_view, 18> kSameMeaning = {
+    "gpu gpus target arch architecture sm cuda-arch accelerator nv",
+    "volume bind mount mounts share binds vol",
+    "workdir cwd pwd directory chdir working-dir work-dir",
+    "output out dest destination save to",
+    "quiet silent no-progress",
+    "verbose debug trace-level",
+    "json format output-format",
+    "env environment variable setenv",
+    "memory mem ram",
+    "cpus cores threads ncpus cpu",
+    "writable rw read-write writeable",
+    "isolate sandbox secure untrusted",
+    "user uid as",
+    "fake-root root-user rootless-root",
+    "dry-run simulate what-if",
+    "host node machine server gpu gpus",
+    "tmpdir tmp temp scratch-dir",
+    "config settings conf",
+};
+
+bool has_word(std::string_view line, std::string_view word) {
+  const std::vector<std::string_view> words = split(line, ' ');
+  return std::ranges::find(words, word) != words.end();
+}
+
+}  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   // Words on a command line are short; longer ones are no slips of ours.
@@ -35,6 +70,28 @@ std::string nearest(std::string_view word, std::span<const std::string_view> kno
     best = candidate;
   }
   return std::string(best);
+}
+
+std::string likeliest_option(std::string_view word, std::span<const std::string_view> known) {
+  constexpr std::string_view kDashes = "--";
+  if (!word.starts_with(kDashes)) return {};
+  const std::string_view bare = word.substr(kDashes.size());
+  std::vector<std::string_view> names;
+  for (const std::string_view one : known)
+    if (one.starts_with(kDashes)) names.push_back(one.substr(kDashes.size()));
+  // The dashes are no letters in common: of four letters one may be wrong, of eight two.
+  std::string best = nearest(bare, names);
+  if (!best.empty() && !best.starts_with(bare) &&
+      edit_distance(bare, best) > std::max<std::size_t>(1, std::min(bare.size(), best.size()) / 4))
+    best.clear();
+  for (const std::string_view line : kSameMeaning)
+    for (const std::string_view name : names)
+      if (best.empty() && has_word(line, bare) && has_word(line, name)) best = name;
+  for (const std::string_view part : split(bare, '-'))
+    for (const std::string_view name : names)
+      if (best.empty() && part.size() > 2 && (name == part || name == fmt::format("no-{}", bare)))
+        best = name;
+  return best.empty() ? best : fmt::format("{}{}", kDashes, best);
 }
 
 }  // namespace flense::cli

@@ -337,6 +337,7 @@ Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus
   options.packing.squash |= options.closure.minimal;
   TRY_DO(set_compression(request, options.packing));
   if (request.in_place) out.to.in_place = out.target;
+  TRY_DO(check_transport(request.output, {"dir", "squashfs", "sif"}));
   out.to.output = request.output;
   (image::is_push_target(request.name) ? out.to.push_to : out.to.tag) = request.name;
   out.provenance = record_beside(request, request.output);

@@ -79,9 +79,11 @@ std::string_view to_string(CgroupLayout layout) {
 }
 
 Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
-                                    const std::filesystem::path& directory, bool memory, bool cpu) {
+                                    const std::filesystem::path& directory,
+                                    std::vector<std::string> controllers) {
   const auto refused = [&](std::string why) {
-    return fail(Code::kEnvironment, "--memory and --cpus need a delegated control group: {}", why)
+    return fail(Code::kEnvironment,
+                "--memory, --cpus and --pids-limit need a delegated control group: {}", why)
         .hint(kDelegationHint);
   };
   const CgroupLayout layout = cgroup_layout(directory);
@@ -100,11 +102,10 @@ Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
   for (const char* file : {"", "cgroup.subtree_control", "cgroup.procs"})
     if (::access((out.group / file).c_str(), W_OK) != 0)
       return refused(out.path + " is not owned by the caller");
-  const std::string controllers = line_of(out.group / "cgroup.controllers");
-  if (memory) out.controllers.emplace_back("memory");
-  if (cpu) out.controllers.emplace_back("cpu");
+  const std::string there = line_of(out.group / "cgroup.controllers");
+  out.controllers = std::move(controllers);
   for (const std::string& one : out.controllers)
-    if (!has_word(controllers, one))
+    if (!has_word(there, one))
       return refused(fmt::format("the {} controller is not in {}", one, out.path));
   return out;
 }

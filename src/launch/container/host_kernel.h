@@ -27,13 +27,14 @@ std::string_view to_string(CgroupLayout layout);
 struct Delegation {
   std::filesystem::path group;  ///< absolute, below /sys/fs/cgroup
   std::string path;             ///< the same as /proc/PID/cgroup writes it: "/user.slice/…"
-  std::vector<std::string> controllers;  ///< that are wanted: "memory", "cpu"
+  std::vector<std::string> controllers;  ///< that are wanted: "memory", "cpu", "pids"
 };
 
 /// The control group of this process when the caller may make groups in it and the controllers are
 /// there; an environment error that says why not.
 Result<Delegation> delegated_cgroup(const std::filesystem::path& proc,
-                                    const std::filesystem::path& directory, bool memory, bool cpu);
+                                    const std::filesystem::path& directory,
+                                    std::vector<std::string> controllers);
 
 /// Hands the controllers on to the groups below. A group that does so must have no processes of its
 /// own (cgroup-v2.rst, "No Internal Process Constraint"), so this one moves to "flense.launch" in

@@ -100,7 +100,7 @@ TEST_F(CgroupTest, OtherProcessesInItAreNamed) {
 }
 
 TEST(Cgroup, WithoutDelegationTheReasonIsTold) {
-  const auto refused = delegated_cgroup("/nonexistent", "/nonexistent", true, false);
+  const auto refused = delegated_cgroup("/nonexistent", "/nonexistent", {"memory"});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().message, HasSubstr("control groups are none here"));
   EXPECT_THAT(refused.error().hint, HasSubstr("Delegate=yes"));

@@ -34,6 +34,7 @@ class Planner {
       add(kPlacer, "bind", input_.placer, {"bind", "ro", "nosuid", "nodev"});
     brought_by_devices();
     cover_own();
+    keep_to_themselves();
     return std::move(out_);
   }
 
@@ -43,8 +44,10 @@ class Planner {
     out_.mounts.push_back(
         {std::move(destination), std::move(type), std::move(source), std::move(options)});
   }
-  void bind(const std::string& source, const std::string& target, bool read_only = false) {
+  void bind(const std::string& source, const std::string& target, bool read_only = false,
+            const std::vector<std::string>& flags = {}) {
     add(target, "bind", source, {"rbind", read_only ? "ro" : "rw"});
+    out_.mounts.back().options.insert(out_.mounts.back().options.end(), flags.begin(), flags.end());
   }
   /// A later entry for the same place replaces the earlier one.
   void clear(const std::string& destination) {
@@ -63,7 +66,7 @@ class Planner {
   }
 
   void kernel() {
-    if (options_.isolate)
+    if (options_.own_processes)
       add("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"});
     else
       bind("/proc", "/proc");
@@ -81,8 +84,8 @@ class Planner {
     add("/dev", "tmpfs", "tmpfs", {"nosuid", "noexec", "mode=755", "size=1m"});
     add("/dev/pts", "devpts", "devpts",
         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"});
-    const bool own_ipc = own_scratch() || options_.shm_size.has_value();
-    if (own_ipc || input_.look.on_host("/dev/shm") != FileKind::kDirectory) {
+    const bool own_memory = options_.own_ipc || of_another() || options_.shm_size.has_value();
+    if (own_memory || input_.look.on_host("/dev/shm") != FileKind::kDirectory) {
       add("/dev/shm", "tmpfs", "shm",
           {"nosuid", "noexec", "nodev", "mode=1777",
            fmt::format("size={}", options_.shm_size.value_or(kShmBytes))});
@@ -90,14 +93,15 @@ class Planner {
       bind("/dev/shm", "/dev/shm");
       explain("/dev/shm: the host's, so that ranks of a node share it (--shm-size gives its own)");
     }
-    if (options_.isolate)
+    if (options_.own_ipc)
       add("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"});
     else if (input_.look.on_host("/dev/mqueue") == FileKind::kDirectory)
       bind("/dev/mqueue", "/dev/mqueue");
   }
 
   /// The caller could not remove what another id left in the host's directory.
-  bool own_scratch() const { return options_.isolate || options_.sub_ids || options_.other_id; }
+  bool of_another() const { return options_.sub_ids || options_.other_id; }
+  bool own_scratch() const { return options_.isolate || options_.own_tmp || of_another(); }
 
   void scratch() {
     add("/run", "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=755", "size=64m"});
@@ -130,6 +134,7 @@ class Planner {
   void directory() {
     const std::string& cwd = input_.caller.directory;
     if (cwd.empty() || cwd == "/") return;
+    if (!options_.directory) return explain("working directory: not bound, as asked");
     if (covered(cwd)) {
       out_.directory_bound = !is_below(cwd, "/proc") && !is_below(cwd, "/sys");
       return;
@@ -149,7 +154,10 @@ class Planner {
     if (!options_.isolate || options_.host_network)
       for (const char* file : kFiles)
         if (input_.look.on_host(file) == FileKind::kFile) bind(file, file, true);
-    for (const auto& [target, source] : input_.generated) bind(source, target, true);
+    for (const auto& [target, source] : input_.generated) {
+      clear(target);
+      bind(source, target, true);
+    }
   }
 
   Result<void> requested() {
@@ -160,12 +168,19 @@ class Planner {
       if (mount.kind == MountRequest::Kind::kTmpfs) {
         std::vector<std::string> options = {"nosuid", "nodev", "mode=1777"};
         if (mount.size) options.push_back(fmt::format("size={}", *mount.size));
+        // The last mode counts.
+        options.insert(options.end(), mount.flags.begin(), mount.flags.end());
+        if (mount.read_only) options.emplace_back("ro");
         add(mount.target, "tmpfs", "tmpfs", std::move(options));
         continue;
       }
       if (input_.look.on_host(mount.source) == FileKind::kMissing)
         return fail(Code::kEnvironment, "{} does not exist, or is not accessible", mount.source);
-      bind(mount.source, mount.target, mount.read_only);
+      // crun applies the plain words to mounts that are read-only alone.
+      std::vector<std::string> flags = mount.flags;
+      for (std::string& flag : flags)
+        if (input_.recursive_read_only && flag.starts_with("no")) flag.insert(0, "r");
+      bind(mount.source, mount.target, mount.read_only, flags);
     }
     return {};
   }
@@ -192,6 +207,17 @@ class Planner {
           add(mount.destination + place.string().substr(source.size()), "tmpfs", "tmpfs",
               {"nosuid", "nodev", "noexec", "ro", "mode=555", "size=4k"});
       }
+  }
+
+  /// Where one mount follows the host's, the others do not.
+  void keep_to_themselves() {
+    const auto follows = [](const OciMount& mount) {
+      return std::ranges::find(mount.options, "rslave") != mount.options.end();
+    };
+    out_.follows_host = std::ranges::any_of(out_.mounts, follows);
+    if (!out_.follows_host) return;
+    for (OciMount& mount : out_.mounts)
+      if (!follows(mount)) mount.options.emplace_back("rprivate");
   }
 
   const MountInput& input_;

@@ -33,6 +33,7 @@ struct MountInput {
 struct MountPlan {
   std::vector<OciMount> mounts;
   bool directory_bound = false;      ///< the caller's working directory is there
+  bool follows_host = false;         ///< one of them gets what is mounted below it, later
   std::vector<std::string> reasons;  ///< for --explain
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "cdi/spec/apply.h"
 
 namespace flense::launch {
@@ -10,10 +11,6 @@ namespace flense::launch {
 namespace {
 
 using text::Json;
-
-constexpr std::array<const char*, 8> kRootCapabilities = {
-    "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",  "CAP_FSETID",
-    "CAP_SETGID", "CAP_SETUID",       "CAP_SETFCAP", "CAP_KILL"};
 
 /// As runc and podman have them: what would tell of the host, and what would change it. A place
 /// that this kernel does not have costs one look.
@@ -34,10 +31,28 @@ Json list(const auto& items) {
   return out;
 }
 
-Json capabilities(bool some) {
+Json capabilities(const std::vector<std::string>& names) {
   Json out = Json::object();
   for (const char* set : {"bounding", "effective", "inheritable", "permitted", "ambient"})
-    out.set(set, some ? list(kRootCapabilities) : Json::array());
+    out.set(set, list(names));
+  return out;
+}
+
+Json limits(const std::vector<ResourceLimit>& limits) {
+  Json out = Json::array();
+  for (const ResourceLimit& limit : limits) {
+    Json one = Json::object();
+    one.set("type", fmt::format("RLIMIT_{}", to_upper(limit.name)));
+    one.set("hard", limit.hard);
+    one.set("soft", limit.soft);
+    out.push(std::move(one));
+  }
+  return out;
+}
+
+Json texts(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  Json out = Json::object();
+  for (const auto& [name, value] : pairs) out.set(name, value);
   return out;
 }
 
@@ -56,7 +71,8 @@ Json process(const OciInput& input) {
   out.set("args", list(input.args));
   out.set("env", list(input.env.items()));
   out.set("cwd", input.cwd);
-  out.set("capabilities", capabilities(input.fake_root || (input.uids > 1 && input.user.uid == 0)));
+  out.set("capabilities", capabilities(input.capabilities));
+  if (!input.limits.empty()) out.set("rlimits", limits(input.limits));
   out.set("noNewPrivileges", true);
   return out;
 }
@@ -107,6 +123,7 @@ Json resources(const OciInput& input) {
     cpu.set("quota", static_cast<std::int64_t>(std::llround(*input.cpus * kCpuPeriod)));
     out.set("cpu", std::move(cpu));
   }
+  if (input.processes) out.set("pids", Json::object().set("limit", *input.processes));
   return out;
 }
 
@@ -118,7 +135,9 @@ Json linux_part(const OciInput& input) {
   out.set("maskedPaths", list(kMasked));
   out.set("readonlyPaths", list(kReadOnly));
   if (input.filter) out.set("seccomp", *input.filter);
-  if (input.memory || input.cpus) out.set("resources", resources(input));
+  if (input.memory || input.cpus || input.processes) out.set("resources", resources(input));
+  if (!input.sysctls.empty()) out.set("sysctl", texts(input.sysctls));
+  if (input.follows_host) out.set("rootfsPropagation", "rslave");
   if (!input.cgroup_path.empty()) out.set("cgroupsPath", input.cgroup_path);
   return out;
 }
@@ -155,6 +174,8 @@ Result<Json> oci_config(const OciInput& input) {
   // An engine that does not know this compiles linux.seccomp, which is equivalent.
   if (!input.compiled_filter.empty())
     annotations.set("run.oci.seccomp_bpf_data", input.compiled_filter);
+  for (const auto& [name, value] : input.labels)
+    annotations.set(fmt::format("{}{}", kLabelPrefix, name), value);
   if (!annotations.members().empty()) out.set("annotations", std::move(annotations));
   TRY_DO(cdi::apply_rest(input.devices, out));
   return out;

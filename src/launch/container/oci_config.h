@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "cdi/spec/spec.h"
 #include "launch/container/environment.h"
+#include "launch/container/resource_limits.h"
 #include "text/json.h"
 
 namespace flense::launch {
@@ -32,24 +33,30 @@ struct OciInput {
   Identity host;  ///< what it is mapped to, in the namespace that crun is started in
   std::vector<std::string> namespaces;  ///< besides mount and user: "pid", "ipc", "uts", "network"
   std::vector<OciMount> mounts;
-  /// The caller as uid 0 of the container with the capabilities that package managers use.
-  bool fake_root = false;
+  std::vector<std::string> capabilities;
+  std::vector<ResourceLimit> limits;
   /// More than 1: that many ids, of which 0 is the caller, as in the namespace that crun is started
-  /// in; uid 0 has capabilities over them, and the caller's groups are kept.
+  /// in; the caller's groups are kept.
   std::uint32_t uids = 1, gids = 1;
   std::vector<std::uint32_t> groups;    ///< further ones of the user; empty: the caller's are kept
   std::optional<text::Json> filter;     ///< linux.seccomp; nullopt: every call is allowed
   std::string_view compiled_filter;     ///< the same for the kernel, in base64
   std::optional<std::uint64_t> memory;  ///< bytes
   std::optional<double> cpus;
-  std::string cgroup_path;  ///< empty: none
-  std::string hostname;     ///< with the namespace "uts"
-  cdi::Edits devices;       ///< their hooks, network devices, groups and cache classes
+  std::optional<std::uint64_t> processes;
+  std::vector<std::pair<std::string, std::string>> sysctls, labels;
+  bool follows_host = false;  ///< mounts may get what is mounted below them on the host, later
+  std::string cgroup_path;    ///< empty: none
+  std::string hostname;       ///< with the namespace "uts"
+  cdi::Edits devices;         ///< their hooks, network devices, groups and cache classes
 };
 
-/// ociVersion 1.0.0, which every crun reads. No capabilities, no new privileges, no resources
-/// unless asked for: without them crun needs no control group. What of /proc and /sys tells of the
-/// host or changes it is masked or read-only.
+/// The prefix of labels as annotations: engines obey others.
+constexpr std::string_view kLabelPrefix = "flense.label.";
+
+/// ociVersion 1.0.0, which every crun reads. No new privileges, no resources unless asked for:
+/// without them crun needs no control group. What of /proc and /sys tells of the host or changes it
+/// is masked or read-only.
 Result<text::Json> oci_config(const OciInput& input);
 
 }  // namespace flense::launch

@@ -248,7 +248,7 @@ TEST(MountPlan, AnImagesOwnDirectoryIsNotHidden) {
 
 TEST(MountPlan, IsolatedNothingOfTheHost) {
   Mounting mounting;
-  mounting.options.isolate = true;
+  mounting.options.isolate = mounting.options.own_processes = mounting.options.own_ipc = true;
   mounting.options.host_network = false;
   for (const OciMount& mount : must(mounting.plan()).mounts)
     EXPECT_TRUE(mount.type != "bind" || mount.destination == "/sys") << mount.destination;
@@ -347,7 +347,7 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   input.cpus = 1.5;
   input.cgroup_path = "/user/x";
   input.namespaces = {"pid", "network"};
-  input.fake_root = true;
+  input.capabilities = {"CAP_KILL"};
   const text::Json config = must(oci_config(input));
   EXPECT_EQ(config["linux"]["resources"]["memory"]["limit"].unsigned_or(0), 1u << 20);
   EXPECT_EQ(config["linux"]["resources"]["cpu"]["quota"].unsigned_or(0), 150'000U);
@@ -360,7 +360,6 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   const text::Json filtered = must(oci_config(input));
   EXPECT_EQ(filtered["linux"]["seccomp"]["defaultAction"].text(), "SCMP_ACT_ERRNO");
   EXPECT_EQ(filtered["annotations"]["run.oci.seccomp_bpf_data"].text(), "AAAA");
-  input.fake_root = false;
   input.uids = input.gids = 1001;
   input.user = {0, 0};
   const text::Json ranged = must(oci_config(input));
@@ -374,7 +373,7 @@ TEST(OciConfig, LimitsNamespacesFakeRoot) {
   const text::Json grouped = must(oci_config(input));
   EXPECT_TRUE(grouped["annotations"]["run.oci.keep_original_groups"].is_null());
   EXPECT_EQ(text::dump_json(grouped["process"]["user"]["additionalGids"]), "[44,45]");
-  input.user = {33, 44};
+  input.capabilities.clear();
   EXPECT_TRUE(must(oci_config(input))["process"]["capabilities"]["effective"].items().empty());
   EXPECT_FALSE(config["process"]["capabilities"]["bounding"].items().empty());
 }

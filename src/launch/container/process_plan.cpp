@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 
 #include "base/file.h"
+#include "base/numbers.h"
 
 namespace flense::launch {
 
@@ -14,14 +16,59 @@ namespace {
 Result<std::vector<std::string>> arguments(const ProcessInput& input) {
   const RunOptions& options = input.options;
   // As in docker: an overridden entry point does not get the image's arguments.
-  std::vector<std::string> out =
-      options.entrypoint ? std::vector<std::string>{*options.entrypoint} : input.image.entrypoint;
+  std::vector<std::string> out = input.image.entrypoint;
+  if (options.entrypoint)
+    out = options.entrypoint->empty() ? std::vector<std::string>()
+                                      : std::vector<std::string>{*options.entrypoint};
   const std::vector<std::string>& rest =
       !options.command.empty() || options.entrypoint ? options.command : input.image.command;
   out.insert(out.end(), rest.begin(), rest.end());
   if (!out.empty()) return out;
   return fail(Code::kUsage, "the image names no command to start")
       .hint("write it after the image: flense run IMAGE COMMAND");
+}
+
+std::optional<std::uint32_t> group_id(std::string_view group_file, std::string_view name) {
+  const auto number = parse_number(name);
+  return number && *number <= UINT32_MAX ? static_cast<std::uint32_t>(*number)
+                                         : find_group(group_file, name);
+}
+
+/// A group of the range, of the image; or one of the host, which the process has or root takes.
+Result<void> add_group(const ProcessInput& input, const std::string& name, bool of_image,
+                       ProcessPlan& out) {
+  const Caller& caller = input.caller;
+  if (name == "keep-groups") return {};
+  const auto id = group_id(of_image ? input.group : caller.group_file, name);
+  if (!id)
+    return fail(Code::kUsage, "--group-add {}: {} has no such group", name,
+                of_image ? "the image" : "this machine")
+        .hint("leave it out, or give the number of a group");
+  if (of_image) {
+    if (std::ranges::find(out.groups, *id) == out.groups.end()) out.groups.push_back(*id);
+    return {};
+  }
+  if (std::ranges::find(caller.groups, *id) != caller.groups.end()) return {};
+  if (caller.account.uid != 0)
+    return fail(Code::kEnvironment,
+                "--group-add {}: you are not in that group ({}), and a container has no more than "
+                "you have",
+                name, *id)
+        .hint(fmt::format("root adds you: usermod -aG {} {}; leave it out if the device opens "
+                          "without it",
+                          name, caller.account.name));
+  out.host_groups.push_back(*id);
+  return {};
+}
+
+Result<void> add_groups(const ProcessInput& input, ProcessPlan& out) {
+  const RunOptions& options = input.options;
+  const bool of_image = options.sub_ids && !asks_for_devices(options.gpu);
+  for (const std::string& name : options.groups) TRY_DO(add_group(input, name, of_image, out));
+  if (!out.host_groups.empty())
+    out.reasons.push_back(
+        fmt::format("groups: yours, and {} (--group-add)", fmt::join(out.host_groups, ", ")));
+  return {};
 }
 
 }  // namespace
@@ -38,6 +85,13 @@ Caller find_caller(const std::vector<std::string>& environment) {
   if (const auto home = variable_in(environment, "HOME")) out.account.home = *home;
   if (out.account.shell.empty()) out.account.shell = "/bin/sh";
   if (group) out.group = group_name(*group, out.account.gid);
+  if (group) out.group_file = *group;
+  out.groups.push_back(out.account.gid);
+  if (const int count = ::getgroups(0, nullptr); count > 0) {
+    std::vector<gid_t> further(static_cast<std::size_t>(count));
+    further.resize(static_cast<std::size_t>(std::max(0, ::getgroups(count, further.data()))));
+    out.groups.insert(out.groups.end(), further.begin(), further.end());
+  }
   std::array<char, PATH_MAX> directory{};
   if (::getcwd(directory.data(), directory.size()) != nullptr) out.directory = directory.data();
   if (!out.directory.starts_with('/')) out.directory.clear();
@@ -90,17 +144,20 @@ Result<ProcessPlan> plan_process(const ProcessInput& input) {
         "user: the caller, {}:{}{}", out.user.uid, out.user.gid,
         input.image.user.empty() ? "" : ", not the image's '" + input.image.user + "'"));
   }
+  TRY_DO(add_groups(input, out));
   out.env = plan_environment(
       {options, input.image.env, input.host_environment, account, home, input.device_environment});
   if (options.workdir) {
     out.cwd = *options.workdir;
   } else if (input.image.working_directory.starts_with('/')) {
     out.cwd = input.image.working_directory;
+    out.cwd_of_image = true;
   } else {
     out.cwd = input.directory_bound ? input.caller.directory : "/";
   }
   if (!out.cwd.starts_with('/'))
-    return fail(Code::kUsage, "--workdir {} is no absolute path", out.cwd);
+    return fail(Code::kUsage, "--workdir {} is no absolute path", out.cwd)
+        .hint("-w DIR is the working directory, as in docker; apptainer's -w is --writable");
   return out;
 }
 

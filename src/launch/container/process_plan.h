@@ -17,9 +17,11 @@ namespace flense::launch {
 
 /// Who starts the container, and from where.
 struct Caller {
-  Account account;        ///< by the host's passwd, completed by $USER and $HOME
-  std::string group;      ///< name of its group; may be empty
-  std::string directory;  ///< working directory, absolute; empty when it is gone
+  Account account;                    ///< by the host's passwd, completed by $USER and $HOME
+  std::string group;                  ///< name of its group; may be empty
+  std::string directory;              ///< working directory, absolute; empty when it is gone
+  std::vector<std::uint32_t> groups;  ///< all that the process has
+  std::string group_file;             ///< text of the host's
 };
 
 /// By /etc/passwd alone: what a name service says needs its libraries, which a static program
@@ -31,7 +33,10 @@ struct ProcessPlan {
   Environment env;
   Identity user;
   std::vector<std::uint32_t> groups;  ///< further ones that the image gives to the user
+  /// What the caller, who is root, adds to its own: ids of the host.
+  std::vector<std::uint32_t> host_groups;
   std::string cwd;
+  bool cwd_of_image = false;         ///< nobody but the image asks for it
   std::vector<std::string> reasons;  ///< for --explain
 };
 

@@ -1,5 +1,6 @@
 #include "launch/container/run_options.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/ascii.h"
@@ -30,19 +31,47 @@ Result<std::string> source_path(std::string_view text, std::string_view director
   if (text.starts_with('/')) return std::string(text);
   if (text == "." || text == ".." || text.starts_with("./") || text.starts_with("../"))
     return (std::filesystem::path(directory) / text).lexically_normal().string();
-  return usage(fmt::format("'{}' is not a path on the host; there are no named volumes", text),
-               fmt::format("write an absolute path, or ./{}", text));
+  return usage(
+      fmt::format("'{0}' is no path on the host: as a named volume flense has no '{0}'", text),
+      fmt::format("bind a directory: an absolute path, or ./{}", text));
 }
 
-/// Options of a volume; those that change nothing here are accepted.
+/// Options of a volume; those that change nothing here are accepted: labels are nobody's in a user
+/// namespace, and what a container cannot mount it cannot share.
 Result<void> volume_option(std::string_view word, MountRequest& out) {
-  if (word == "ro" || word == "readonly") {
+  if (is_one_of(word, {"ro", "readonly"})) {
     out.read_only = true;
-    return {};
+  } else if (is_one_of(word, {"slave", "rslave", "shared", "rshared"})) {
+    out.flags.emplace_back("rslave");
+  } else if (is_one_of(word, {"noexec", "nosuid", "nodev"})) {
+    out.flags.emplace_back(word);
+  } else if (!is_one_of(word, {"rw", "z", "Z", "rbind", "bind", "rprivate", "private", "cached",
+                               "delegated", "consistent", "nocopy", "exec", "suid", "dev"})) {
+    return usage(fmt::format("unknown mount option '{}'", word),
+                 "ro, rw, rslave, noexec, nosuid, nodev");
   }
-  for (const std::string_view same : {"rw", "z", "Z", "rbind", "bind", "rprivate", "private"})
-    if (word == same) return {};
-  return usage(fmt::format("unknown mount option '{}'", word), "ro, rw");
+  return {};
+}
+
+Result<void> tmpfs_option(std::string_view word, MountRequest& out) {
+  const std::size_t equals = word.find('=');
+  const std::string_view key = word.substr(0, equals);
+  const std::string_view value = equals == word.npos ? std::string_view() : word.substr(equals + 1);
+  if (key == "size" || key == "tmpfs-size") {
+    TRY(out.size, with_context(parse_docker_size(value), "reading {}", word));
+  } else if (key == "mode" || key == "tmpfs-mode") {
+    if (value.empty() || value.size() > 5 || value.find_first_not_of("01234567") != value.npos)
+      return usage(fmt::format("'{}' is no mode of a directory", word), "mode=1777");
+    out.flags.push_back(fmt::format("mode={}", value));
+  } else if (is_one_of(word, {"ro", "readonly"})) {
+    out.read_only = true;
+  } else if (word == "noexec") {
+    out.flags.emplace_back(word);
+  } else if (!is_one_of(word, {"rw", "exec", "nosuid", "nodev", "suid", "dev", "notmpcopyup",
+                               "rprivate", "private", "noatime", "atime", "strictatime"})) {
+    return usage(fmt::format("unknown tmpfs option '{}'", word), "size=64m, mode=1777, ro, noexec");
+  }
+  return {};
 }
 
 bool is_true(std::string_view value) {
@@ -50,6 +79,13 @@ bool is_true(std::string_view value) {
 }
 
 }  // namespace
+
+Result<std::uint64_t> parse_docker_size(std::string_view word) {
+  std::string text(word);
+  if (!text.empty() && std::string_view("kmgtKMGT").find(text.back()) != std::string_view::npos)
+    text = fmt::format("{}{}iB", word.substr(0, word.size() - 1), upper(text.back()));
+  return parse_size(text);
+}
 
 Result<MountRequest> parse_volume(std::string_view text, std::string_view directory) {
   const std::vector<std::string_view> parts = split(text, ':');
@@ -61,6 +97,70 @@ Result<MountRequest> parse_volume(std::string_view text, std::string_view direct
   if (parts.size() > 2)
     for (const std::string_view word : split(parts[2], ',')) TRY_DO(volume_option(word, out));
   return out;
+}
+
+Result<std::vector<MountRequest>> parse_binds(std::string_view text, std::string_view directory) {
+  std::vector<std::string> specs;
+  for (const std::string_view part : split(text, ',')) {
+    // "a:b:ro,noexec": a word of the one before.
+    const bool option = !specs.empty() && part.find_first_of(":/.") == part.npos &&
+                        std::ranges::count(specs.back(), ':') == 2;
+    if (option)
+      specs.back() += fmt::format(",{}", part);
+    else
+      specs.emplace_back(part);
+  }
+  std::vector<MountRequest> out;
+  for (const std::string& spec : specs) {
+    TRY(MountRequest one, parse_volume(spec, directory));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<MountRequest> parse_tmpfs(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  MountRequest out;
+  out.kind = MountRequest::Kind::kTmpfs;
+  TRY(out.target, target_path(text.substr(0, colon)));
+  if (colon != text.npos)
+    for (const std::string_view word : split(text.substr(colon + 1), ','))
+      TRY_DO(tmpfs_option(word, out));
+  return out;
+}
+
+Result<std::vector<MountRequest>> parse_scratch(std::string_view text) {
+  std::vector<MountRequest> out;
+  for (const std::string_view part : split(text, ',')) {
+    MountRequest one;
+    one.kind = MountRequest::Kind::kTmpfs;
+    TRY(one.target, target_path(part));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Result<MountRequest> parse_home(std::string_view text, std::string_view directory) {
+  TRY(MountRequest out, parse_volume(text, directory));
+  return out;
+}
+
+Result<void> check_sysctl(const RunOptions& options, std::string_view name) {
+  const auto needs = [&](bool there, std::string_view option) -> Result<void> {
+    if (there) return {};
+    return usage(fmt::format("--sysctl {}: the container shares the host's", name),
+                 fmt::format("{} gives it its own", option));
+  };
+  if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+      name.npos)
+    return usage(fmt::format("--sysctl {} names no setting", name), "net.ipv4.ip_forward=1");
+  if (name.starts_with("net.")) return needs(!options.host_network, "--network none");
+  if (name.starts_with("kernel.shm") || name.starts_with("kernel.msg") || name == "kernel.sem" ||
+      name.starts_with("fs.mqueue."))
+    return needs(options.own_ipc, "--ipc private");
+  if (name == "kernel.domainname") return needs(options.own_hostname, "--uts private");
+  return usage(fmt::format("--sysctl {}: the machine has but one", name),
+               "net.* and those of System V memory and queues can be a container's own");
 }
 
 Result<MountRequest> parse_mount(std::string_view text, std::string_view directory) {
@@ -79,13 +179,18 @@ Result<MountRequest> parse_mount(std::string_view text, std::string_view directo
       target = value;
     } else if (key == "readonly" || key == "ro") {
       out.read_only = is_true(value);
-    } else if (key == "tmpfs-size" || key == "size") {
-      TRY(out.size, with_context(parse_size(value), "reading --mount {}", text));
-    } else if (key != "bind-propagation" && key != "consistency" && key != "rw") {
+    } else if (is_one_of(key, {"tmpfs-size", "size", "tmpfs-mode"})) {
+      TRY_DO(with_context(tmpfs_option(part, out), "reading --mount {}", text));
+    } else if (key == "bind-propagation") {
+      TRY_DO(volume_option(value, out));
+    } else if (!is_one_of(key, {"consistency", "rw", "relabel"})) {
       return usage(fmt::format("--mount has no key '{}'", key),
                    "type=bind|tmpfs, src=, dst=, ro, size=");
     }
   }
+  if (type == "volume")
+    return usage(fmt::format("--mount type=volume: flense keeps no volume '{}'", source),
+                 "type=bind,src=/directory,dst=… binds a directory");
   if (type != "bind" && type != "tmpfs")
     return usage(fmt::format("--mount type={} is not supported", type), "bind or tmpfs");
   if (target.empty())

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 namespace flense::launch {
 
@@ -55,7 +56,54 @@ Json rule_without(const Json& rule, const Names& ruled, std::string_view archite
   return out;
 }
 
+/// Whether a list of the profile's conditions names one of these; nullopt: there is no such list.
+std::optional<bool> names_one(const Json& condition, const Names& words) {
+  if (condition.items().empty()) return std::nullopt;
+  return std::ranges::any_of(condition.items(),
+                             [&](const Json& one) { return holds(words, one.text()); });
+}
+
+constexpr std::array<std::string_view, 8> kActions = {
+    "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_TRAP",
+    "SCMP_ACT_ERRNO", "SCMP_ACT_TRACE",        "SCMP_ACT_ALLOW",       "SCMP_ACT_LOG"};
+
+Result<void> check_action(const Json& action) {
+  if (std::ranges::find(kActions, action.text()) != kActions.end()) return {};
+  return bad_input("the action '{}' of the seccomp profile is not one that flense can take",
+                   action.text());
+}
+
 }  // namespace
+
+Result<Json> rules_of_profile(const Json& profile, const std::string& architecture,
+                              const std::vector<std::string>& capabilities) {
+  if (!profile.is_object() || !profile["syscalls"].is_array())
+    return bad_input("no seccomp profile: an object with defaultAction and syscalls was expected");
+  TRY_DO(check_action(profile["defaultAction"]));
+  const Names here = {architecture};
+  Json list = Json::array();
+  for (const Json& rule : profile["syscalls"].items()) {
+    TRY_DO(check_action(rule["action"]));
+    const Json &includes = rule["includes"], &excludes = rule["excludes"];
+    // All of a profile's conditions must hold, and the least kernel is always there.
+    const bool taken = names_one(includes["arches"], here).value_or(true) &&
+                       names_one(includes["caps"], capabilities).value_or(true) &&
+                       !names_one(excludes["arches"], here).value_or(false) &&
+                       !names_one(excludes["caps"], capabilities).value_or(false);
+    if (!taken) continue;
+    Json names = Json::array();
+    for (const Json& name : rule["names"].items()) names.push(std::string(name.text()));
+    if (!rule["name"].text().empty()) names.push(std::string(rule["name"].text()));
+    if (names.items().empty()) continue;
+    Json one = Json::object().set("names", std::move(names)).set("action", rule["action"]);
+    for (const char* key : {"args", "errnoRet"})
+      if (!rule[key].is_null()) one.set(key, rule[key]);
+    list.push(std::move(one));
+  }
+  Json out = Json::object().set("defaultAction", profile["defaultAction"]);
+  if (!profile["defaultErrnoRet"].is_null()) out.set("defaultErrnoRet", profile["defaultErrnoRet"]);
+  return out.set("syscalls", std::move(list));
+}
 
 std::vector<std::string> seccomp_architectures(std::string_view architecture) {
   if (architecture == "amd64" || architecture == "386")

@@ -31,6 +31,12 @@ std::vector<std::string> seccomp_architectures(std::string_view architecture);
 /// linux.seccomp from the rules, which are of the form of data/seccomp/rules.json.
 text::Json seccomp_section(const text::Json& rules, const FilterInput& input);
 
+/// A profile as docker and podman take it, as rules of that form for a process that has
+/// `capabilities`. Bad input for what is no profile, or has a program of the host asked at each
+/// call.
+Result<text::Json> rules_of_profile(const text::Json& profile, const std::string& architecture,
+                                    const std::vector<std::string>& capabilities);
+
 /// data/seccomp/rules.json.
 Result<text::Json> seccomp_rules();
 

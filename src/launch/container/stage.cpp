@@ -1,6 +1,7 @@
 #include "launch/container/stage.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -168,7 +170,24 @@ Result<void> mount_writable(const StagePlan& plan, const std::filesystem::path& 
     TRY_DO(make_directory(changes, 0755));
     TRY_DO(mount_memory(changes, "mode=0755"));
   }
-  return mount_changes(lower, changes, target);
+  TRY_DO(mount_changes(lower, changes, target));
+  const UniqueFd root(::open(target.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return system_error(errno, "cannot open " + target.string());
+  for (const MissingTarget& missing : plan.missing)
+    TRY_DO(make_directories_in_root(root.get(), missing.path));
+  return {};
+}
+
+Result<void> take_groups(const std::vector<std::uint32_t>& groups) {
+  if (groups.empty()) return {};
+  const int count = ::getgroups(0, nullptr);
+  std::vector<gid_t> all(static_cast<std::size_t>(std::max(0, count)));
+  if (count < 0 || ::getgroups(count, all.data()) != count)
+    return system_error(errno, "cannot read the groups");
+  all.insert(all.end(), groups.begin(), groups.end());
+  if (::setgroups(all.size(), all.data()) != 0)
+    return system_error(errno, "cannot take the groups of --group-add");
+  return {};
 }
 
 Result<void> mount_plain(const std::filesystem::path& root, const std::filesystem::path& target) {
@@ -313,6 +332,7 @@ Result<int> start_stage(const StagePlan& plan) {
   ::umask(S_IWGRP | S_IWOTH);
   const bool pids = plan.supervise && plan.supervise->die_with_parent;
   if (plan.delegation) TRY_DO(divide_cgroup(*plan.delegation));
+  TRY_DO(take_groups(plan.groups));
   if (plan.other_id) TRY_DO(become_other_id(*plan.other_id));
   if (plan.sub_ids)
     TRY_DO(enter_with_sub_ids(*plan.sub_ids, [&] { return unshare_namespaces(pids); }));

@@ -22,13 +22,14 @@ struct StagePlan {
   std::filesystem::path place;         ///< an empty directory: a tmpfs is mounted there
   std::filesystem::path root;          ///< the unpacked root
   int mounted_root = -1;               ///< instead of it: a mount that is attached nowhere
-  std::vector<MissingTarget> missing;  ///< of a read-only root
+  std::vector<MissingTarget> missing;  ///< made above a read-only root, or in a writable one
   bool writable = false;
   std::filesystem::path overlay;          ///< for what a writable root changes; empty: memory
   bool cgroup_namespaces = true;          ///< may be made in the container
   bool cover_unified = false;             ///< hide the hybrid half of the control groups from crun
   std::optional<Delegation> delegation;   ///< what limits are set below
   std::optional<SubIds> sub_ids;          ///< nullopt: the caller's id alone
+  std::vector<std::uint32_t> groups;      ///< that root, who starts this, takes along
   std::optional<std::uint32_t> other_id;  ///< what root becomes first (other_id.h)
   /// Mounts that are attached nowhere, and the names in `place` that they get.
   std::vector<std::pair<std::string, int>> trees;

@@ -146,11 +146,7 @@ Result<GpuDevices> plan_devices(const GpuInput& input) {
       TRY_DO(with_context(resolve_kind(kind, names, registry, input, out), "preparing {}",
                           fmt::join(names, ", ")));
   }
-  for (const std::string& node : choice.nodes) {
-    cdi::DeviceNode one;
-    one.path = node;
-    out.edits.device_nodes.push_back(std::move(one));
-  }
+  for (const cdi::DeviceNode& node : choice.nodes) out.edits.device_nodes.push_back(node);
   for (const std::string& item : choice.env) out.edits.env.push_back(item);
 
   options.image_key = input.root.key;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/ascii.h"
 #include "base/numbers.h"
 #include "cdi/spec/spec.h"
 #include "host/text_formats.h"
@@ -44,6 +45,7 @@ class Chooser {
 
   Result<void> take(const std::string& value);
   Result<void> take_device(const std::string& value);
+  Result<void> take_node(const std::string& value);
   /// --nv, --rocm.
   void take_present(std::string_view vendor, std::string_view option);
   Result<GpuChoice> end();
@@ -283,11 +285,31 @@ Result<void> Chooser::take(const std::string& value) {
   return {};
 }
 
-Result<void> Chooser::take_device(const std::string& value) {
-  if (cdi::complaint_about_node(value).empty()) {
-    out_.nodes.push_back(value);
-    return {};
+/// "A", "A:B", "A:rw", "A:B:rw", as docker takes them.
+Result<void> Chooser::take_node(const std::string& value) {
+  std::vector<std::string_view> parts = split(value, ':');
+  const auto permits = [](std::string_view word) {
+    return !word.empty() && word.find_first_not_of("rwm") == word.npos;
+  };
+  if (parts.size() > 1 && permits(parts.back())) {
+    if (parts.back().find('w') == parts.back().npos || parts.back().find('r') == parts.back().npos)
+      return fail(Code::kUsage, "--device {}: the rights of a node cannot be narrowed", value)
+          .hint("what the node's own mode gives you is what the container has: leave them out");
+    parts.pop_back();
   }
+  cdi::DeviceNode node;
+  node.path = parts.back();
+  if (parts.size() > 1) node.host_path = parts.front();
+  if (parts.size() > 2 || !cdi::complaint_about_node(parts.front()).empty() ||
+      !cdi::complaint_about_node(parts.back()).empty())
+    return fail(Code::kUsage, "--device {} names no node below /dev", value)
+        .hint("--device /dev/A, or /dev/A:/dev/B for another name in the container");
+  out_.nodes.push_back(std::move(node));
+  return {};
+}
+
+Result<void> Chooser::take_device(const std::string& value) {
+  if (value.starts_with('/')) return take_node(value);
   if (is_qualified(value)) {
     add(value, "named with --device");
     return {};

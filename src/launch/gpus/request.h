@@ -11,14 +11,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cdi/spec/spec.h"
 #include "host/profile.h"
 #include "host/tree.h"
 
 namespace flense::launch {
 
 struct GpuRequest {
-  std::vector<std::string> gpus;      ///< values of --gpus, as typed: "all", "0,1", "device=0,1"
-  std::vector<std::string> devices;   ///< values of --device: CDI names, or nodes of /dev
+  std::vector<std::string> gpus;  ///< values of --gpus, as typed: "all", "0,1", "device=0,1"
+  std::vector<std::string>
+      devices;  ///< values of --device: CDI names, or nodes of /dev: "A", "A:B:rw"
   bool nvidia = false, rocm = false;  ///< --nv, --rocm: whatever is there, possibly nothing
 };
 
@@ -28,11 +30,11 @@ inline bool asks_for_devices(const GpuRequest& request) {
 }
 
 struct GpuChoice {
-  std::vector<std::string> names;    ///< qualified CDI names
-  std::vector<std::string> nodes;    ///< plain nodes of /dev
-  std::vector<std::string> env;      ///< that goes with it: "CUDA_VISIBLE_DEVICES=…"
-  std::vector<std::string> reasons;  ///< for --explain
-  std::vector<std::string> notices;  ///< words that have no effect here
+  std::vector<std::string> names;      ///< qualified CDI names
+  std::vector<cdi::DeviceNode> nodes;  ///< plain nodes of /dev
+  std::vector<std::string> env;        ///< that goes with it: "CUDA_VISIBLE_DEVICES=…"
+  std::vector<std::string> reasons;    ///< for --explain
+  std::vector<std::string> notices;    ///< words that have no effect here
 };
 
 /// `variable` reads the caller's environment (Slurm's SLURM_JOB_GPUS, CUDA_VISIBLE_DEVICES, …).

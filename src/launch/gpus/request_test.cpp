@@ -276,7 +276,8 @@ TEST(GpuRequest, AJobWithoutGpus) {
 TEST(GpuRequest, Devices) {
   const auto choice = choose(four(), {{}, {"/dev/fuse", "nvidia.com/gpu=1"}, false, false});
   ASSERT_TRUE(choice);
-  EXPECT_THAT(choice->nodes, ElementsAre("/dev/fuse"));
+  ASSERT_EQ(choice->nodes.size(), 1U);
+  EXPECT_EQ(choice->nodes.front().path, "/dev/fuse");
   EXPECT_THAT(choice->names, ElementsAre("nvidia.com/gpu=1"));
   const auto bad = choose(four(), {{}, {"fuse"}, false, false});
   ASSERT_FALSE(bad);

@@ -25,6 +25,10 @@ FileKind kind_in_root(int root, std::string_view path);
 /// A small regular file; an environment error when it is none, or larger than `limit`.
 Result<std::string> read_in_root(int root, std::string_view path, std::uint64_t limit);
 
+/// Directories that are missing on the way to `path`, and that one; through links of the root, and
+/// never out of it.
+Result<void> make_directories_in_root(int root, std::string_view path);
+
 /// Whether a directory of the root has no entries; false when it cannot be read.
 bool is_empty_directory(int root, std::string_view path);
 

@@ -1,4 +1,4 @@
-#include "cli/run_checks.h"
+#include "cli/run/run_checks.h"
 
 #include <algorithm>
 

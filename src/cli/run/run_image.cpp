@@ -1,21 +1,28 @@
 // flense run: an image as a container, without root and without a daemon.
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <set>
 
+#include "base/file.h"
 #include "cdi/spec/registry.h"
-#include "cli/run_checks.h"
-#include "cli/run_options.h"
-#include "cli/run_trace.h"
+#include "cli/run/flag_table.h"
+#include "cli/run/run_checks.h"
+#include "cli/run/run_options.h"
+#include "cli/run/run_trace.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/places.h"
 #include "cli/shared/root_places.h"
 #include "launch/bundle.h"
+#include "launch/container/numa.h"
 #include "launch/container/other_id.h"
 #include "launch/container/process_plan.h"
+#include "launch/container/resource_limits.h"
 #include "launch/gpus/devices.h"
 #include "launch/gpus/preflight_host.h"
 #include "launch/launch.h"
@@ -126,6 +133,17 @@ Result<void> choose_place(const RunRequest& request, Io& io, const launch::Engin
                           const host::Machine& machine, const launch::GpuDevices* devices,
                           launch::LaunchInput& input) {
   const std::set<unsigned> allowed = launch::allowed_cpus();
+  const launch::RunOptions& options = input.options;
+  if (!options.on_cpus.empty() || !options.on_nodes.empty()) {
+    const std::set<unsigned> wanted = launch::parse_list(options.on_cpus).value_or(allowed);
+    if (!std::ranges::includes(allowed, wanted))
+      return fail(Code::kEnvironment, "--cpuset-cpus {}: not all of them are yours",
+                  options.on_cpus)
+          .hint(fmt::format("you have {}", launch::list_text(allowed)));
+    input.placement = launch::Placement{
+        launch::list_text(options.on_cpus.empty() ? allowed : wanted), options.on_nodes};
+    return {};
+  }
   if (input.options.bind_numa && devices != nullptr) {
     std::vector<std::string> nodes;
     for (const cdi::DeviceNode& node : devices->edits.device_nodes) nodes.push_back(node.path);
@@ -147,8 +165,22 @@ Result<int> bundle(const RunRequest& request, Io& io, const launch::LaunchInput&
   return 0;
 }
 
+/// For scripts that find the container by it.
+Result<void> write_name(const std::string& file, const std::string& id) {
+  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!fd)
+    return errno == EEXIST
+               ? fail(Code::kEnvironment, "--cidfile {} is there already", file)
+                     .hint("remove it, or name another: it may be of a container that runs")
+               : system_error(errno, "cannot write --cidfile " + file);
+  return write_fully(fd.get(), as_bytes(id), file);
+}
+
 Result<Ending> run_image(const RunRequest& request, Io& io) {
-  TRY(const launch::RunOptions options, run_options(request, io));
+  TRY(launch::RunOptions options, run_options(request, io));
+  launch::ReachedLimits reached = launch::reach_limits(options.limits);
+  options.limits = std::move(reached.limits);
+  if (!request.quiet) TRY_DO(tell(io, "notice: ", reached.notices));
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   if (!places.note.empty() && !request.quiet) TRY_DO(tell(io, "notice: ", {places.note}));
   TRY(const launch::Engine engine, launch::find_engine(places));
@@ -195,6 +227,7 @@ Result<Ending> run_image(const RunRequest& request, Io& io) {
                     opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan.command, plan.program, opened.image->name, io));
   if (refused) return *refused;
+  if (request.cidfile) TRY_DO(write_name(*request.cidfile, plan.id));
   if (request.trace)
     return run_and_trace({plan, opened.root, fmt::format("{}", fmt::join(plan.oci.args, " ")),
                           *request.trace, request.quiet},
@@ -216,6 +249,8 @@ const Command& run_image_command() {
                                 .max_positionals = SIZE_MAX,
                                 .help = kRunImageHelp,
                                 .takes_command = true,
+                                .flags = flags_of_run(),
+                                .settings_of_user = true,
                                 .failure_status = 125,
                                 .call = [] { return call_of(run_image); }};
   return kCommand;

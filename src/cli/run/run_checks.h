@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/run_options.h"
+#include "cli/run/run_options.h"
 #include "cli/shared/io.h"
 #include "host/tree.h"
 #include "image/model/image.h"

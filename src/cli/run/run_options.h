@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/run/run_words.h"
 #include "cli/shared/args.h"
 #include "cli/shared/common.h"
 #include "cli/shared/io.h"
@@ -24,10 +25,17 @@ Result<std::vector<std::string>> read_variables(const VariableOptions& env, cons
 
 struct RunRequest : TableRequest {
   launch::RunOptions options;  ///< as far as one option alone says it; see run_options()
-  std::vector<launch::MountRequest> volumes, binds, mounts;
+  std::vector<launch::MountRequest> volumes, mounts, tmpfs;
+  std::vector<std::vector<launch::MountRequest>> binds, scratch;
+  std::optional<launch::MountRequest> home;
   VariableOptions env;
   std::optional<bool> host_network;
+  std::optional<bool> own_processes, own_ipc, own_hostname;  ///< "private", "host"
   bool no_home = false;
+  bool contain = false, containall = false, compat = false;
+  NotMounted not_mounted;
+  Security security;
+  std::optional<std::string> cidfile;
   bool mount_image = false;
   bool no_preflight = false;
   bool explain = false;

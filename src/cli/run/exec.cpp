@@ -1,8 +1,11 @@
 // flense exec and flense shell: a command in a container that runs already.
 #include <unistd.h>
 
-#include "cli/run_checks.h"
-#include "cli/run_options.h"
+#include <filesystem>
+
+#include "cli/run/flag_table.h"
+#include "cli/run/run_checks.h"
+#include "cli/run/run_options.h"
 #include "cli/shared/command.h"
 #include "launch/container/run_options.h"
 #include "launch/running.h"
@@ -39,23 +42,42 @@ struct ExecRequest : Request {
 };
 struct ShellRequest : ExecRequest {};
 
-void declare(Options& options, ShellRequest& request) {
+void declare_joining(Options& options, ExecRequest& request) {
   add_env(options, request.env);
+  options.add("--env-file", "FILE", "the same, a line each", request.env.files).file();
   options.add("--workdir", "DIR", "working directory", request.workdir).letter("-w");
 }
 
+void declare(Options& options, ShellRequest& request) {
+  declare_joining(options, request);
+}
+
 void declare(Options& options, ExecRequest& request) {
-  add_env(options, request.env);
-  options.add("--workdir", "DIR", "working directory", request.workdir).letter("-w");
+  declare_joining(options, request);
   options.accept("--interactive", "accepted: standard input is always connected").letter("-i");
   options.flag("--tty", "give the command a terminal of its own", request.terminal).letter("-t");
+}
+
+/// Of apptainer's exec the word is an image.
+Result<launch::Running> find_container(const launch::RuntimePlaces& places,
+                                       const std::string& name) {
+  const bool could_be = launch::check_name(name).has_value();
+  Result<launch::Running> out = could_be ? launch::find_running(places, name)
+                                         : fail(Code::kUsage, "'{}' names no container", name);
+  std::error_code ignored;
+  if (out || (could_be && !std::filesystem::exists(name, ignored))) return out;
+  return usage_error(
+      fmt::format("{} is an image, and no container of that name runs", name),
+      fmt::format("flense run --entrypoint \"\" {} COMMAND starts a command in it, as "
+                  "apptainer's exec does",
+                  name));
 }
 
 Result<Ending> start(const ExecRequest& asked, Io& io, const std::vector<std::string>& command,
                      bool terminal) {
   TRY(const launch::RuntimePlaces places, launch::open_runtime_places(io.environment));
   TRY(const launch::Engine engine, launch::find_engine(places));
-  TRY(const launch::Running container, launch::find_running(places, asked.words.front()));
+  TRY(const launch::Running container, find_container(places, asked.words.front()));
   TRY(std::vector<std::string> env, read_variables(asked.env, io));
   const launch::ExecRequest request{command, std::move(env), asked.workdir,
                                     terminal && ::isatty(STDIN_FILENO) == 1};
@@ -84,6 +106,8 @@ const Command& exec_command() {
                                 .max_positionals = SIZE_MAX,
                                 .help = kExecHelp,
                                 .takes_command = true,
+                                .flags = flags_of_exec(),
+                                .sibling = run_image_command,
                                 .failure_status = 125,
                                 .call = [] { return call_of(exec); }};
   return kCommand;
@@ -97,6 +121,8 @@ const Command& shell_command() {
                                 .min_positionals = 1,
                                 .max_positionals = 1,
                                 .help = kShellHelp,
+                                .flags = flags_of_shell(),
+                                .sibling = run_image_command,
                                 .failure_status = 125,
                                 .call = [] { return call_of(shell); }};
   return kCommand;
