@@ -106,7 +106,8 @@ void declare(Options& options, LintRequest& request) {
     return Result<std::string>(word.empty() ? "safe" : word);
   };
   options
-      .add("--fix", "", "fix in the files what changes no build; --fix=unsafe: what changes one too",
+      .add("--fix", "",
+           "fix in the files what changes no build; --fix=unsafe: what changes one too",
            request.fix, kind)
       .one_of(kFixes);
   options
