@@ -104,7 +104,7 @@ struct Process {
   RunOptions options;
   ImageSettings image{
       {"PATH=/bin", "A=image", "LD_PRELOAD=/evil.so"}, {"/entry"}, {"cmd"}, "/app", "app"};
-  Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/home/me/work"};
+  Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/home/me/work", {}, {}};
   bool bound = true;
   std::vector<std::string> host{"SLURM_PROCID=3", "SECRET=1", "TERM=vt100"}, devices;
   std::string passwd = "app:x:33:44::/:/bin/sh\n";
@@ -186,7 +186,7 @@ TEST(ProcessPlan, TheHomeOfWhoItIsInTheRange) {
 
 struct Mounting {
   RunOptions options;
-  Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/scratch/job"};
+  Caller caller{{"me", 1001, 1002, "/home/me", "/bin/sh"}, "us", "/scratch/job", {}, {}};
   std::map<std::string, FileKind, std::less<>> host{
       {"/dev/shm", FileKind::kDirectory}, {"/tmp", FileKind::kDirectory},
       {"/var/tmp", FileKind::kDirectory}, {"/home/me", FileKind::kDirectory},
