@@ -285,7 +285,7 @@ Requirements requirements_of(const Needs& image, const Knowledge& tables) {
       out.libc = Text::known(
           image.libc_version.empty() ? image.libc : image.libc + " " + image.libc_version,
           "C library of the image");
-    if (image.cpu) out.cpu_level = Text::known(image.cpu->level, image.cpu->path);
+    if (const auto cpu = stated_cpu(image)) out.cpu_level = Text::known(cpu->level, cpu->path);
     out.disk_bytes = host::Number::known(image.unpacked_bytes, "unpacked layers");
   } else {
     const std::string reason = unread_reason(image);
