@@ -117,6 +117,24 @@ void add_notices(const char* side, const inventory::Snapshot& snapshot, report::
                     side));
 }
 
+/// Whether `after` is what flense slim made of `before`, by its own labels.
+void add_slim_notice(const DiffSide& before, const DiffSide& after, report::ImageDiff& out) {
+  if (before.image == nullptr || !after.needs || !after.needs->slim) return;
+  const inventory::SlimMark& mark = *after.needs->slim;
+  if (before.needs && before.needs->slim == mark) return;
+  const bool from_before =
+      !mark.input_digest.empty() && (mark.input_digest == before.image->manifest_digest ||
+                                     mark.input_digest == before.image->config_digest);
+  out.notices.push_back(fmt::format("after was slimmed to {} from {}{}",
+                                    fmt::join(mark.targets, ", "),
+                                    from_before                 ? "before: "
+                                    : mark.input_digest.empty() ? ""
+                                                                : "another image than before: ",
+                                    inventory::origin_of(mark)));
+  if (!mark.rules.empty())
+    out.notices.push_back(fmt::format("after was cut by {}", fmt::join(mark.rules, ", ")));
+}
+
 compat::ComparedNeeds needs_of_side(const DiffSide& side) {
   return {side.sheet ? &*side.sheet : nullptr,
           side.snapshot.glibc ? &*side.snapshot.glibc : nullptr};
@@ -134,6 +152,7 @@ report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
   out.gates = compat::check_gates(gates, out.changes, out.hosts, out.verdicts);
   add_notices("before", before.snapshot, out);
   add_notices("after", after.snapshot, out);
+  add_slim_notice(before, after, out);
   if (out.changes.files_unread > 0)
     out.notices.push_back(fmt::format(
         "the contents of {} files of equal path and size were not read", out.changes.files_unread));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <tuple>
 
@@ -163,14 +164,17 @@ class LayerScanner {
       scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
     }
     if (const auto format = model_format(entry.path, begin)) {
-      // Of a pickle nothing is read.
-      const std::uint64_t wanted = *format == ModelFormat::kPickle ? 1 : kMaxModelHeader;
+      // Of what only its name and first bytes tell nothing more is read.
+      const bool named = *format == ModelFormat::kOther || *format == ModelFormat::kTensorRt;
+      const std::uint64_t wanted = named ? begin.size() : kMaxModelHeader;
       TRY(const std::string head, begin_of(content, wanted));
-      scan_.models.emplace(index, read_model_file(*format, as_bytes(head), entry.member.size));
+      scan_.models.emplace(index,
+                           read_model_file(*format, as_bytes(head), entry.member.size, entry.path));
     } else if (entry.member.size <= kMaxMentioning && may_mention_libraries(entry.path, script)) {
       TRY(const std::string text, begin_of(content, kMaxMentioning));
-      if (auto names = mentioned_libraries(text); !names.empty())
-        scan_.mentions.emplace(index, std::move(names));
+      auto names = mentioned_libraries(text);
+      std::ranges::move(mentioned_pickles(entry.path, text), std::back_inserter(names));
+      if (!names.empty()) scan_.mentions.emplace(index, std::move(names));
       if (const std::uint8_t marks =
               entry.path.ends_with(".py") ? compile_marks_of_python(text) : 0;
           marks != 0)

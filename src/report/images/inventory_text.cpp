@@ -220,10 +220,39 @@ std::string types_cell(const inventory::ModelEntry& model) {
 std::string model_note(const inventory::ModelEntry& model) {
   if (!model.file.unreadable.empty()) return "cannot be read: " + model.file.unreadable;
   if (!model.instead.empty()) return model.instead;
+  if (!model.twin.empty()) return model.twin;
+  if (!model.file.version.empty())
+    return fmt::format("made by TensorRT {}, for which GPU is unknown", model.file.version);
   if (model.file.format == "pickle") return "loading a pickle runs what is in it";
+  std::uint64_t eighth = 0;
+  for (const inventory::TensorGroup& group : model.groups) eighth += group.eighth_saves;
+  if (model.half_saves > 0 && eighth > 0)
+    return fmt::format("16-bit floats would save {}, 8-bit matrices {}",
+                       human_bytes(model.half_saves), human_bytes(eighth));
   if (model.half_saves > 0)
     return fmt::format("16-bit floats would save {}", human_bytes(model.half_saves));
-  return {};
+  return eighth == 0 ? std::string()
+                     : fmt::format("8-bit matrices would save {}", human_bytes(eighth));
+}
+
+std::string group_note(const inventory::TensorGroup& group) {
+  if (group.half_saves == 0 && group.eighth_saves == 0) return {};
+  return fmt::format("16-bit saves {}, 8-bit {}", human_bytes(group.half_saves),
+                     human_bytes(group.eighth_saves));
+}
+
+/// Weights of this share of an image, and this large, are better mounted: each copy of the image
+/// carries them through every registry and node.
+std::string mount_advice(const Inventory& inventory, std::uint64_t total) {
+  constexpr std::uint64_t kLeast = 1ULL << 30;
+  if (total < kLeast || total < inventory.unpacked_bytes / 4) return {};
+  return fmt::format(
+      "{} of weights need not be in the image: mount a directory (docker run -v "
+      "/models:/models:ro; a "
+      "PersistentVolumeClaim), an OCI artefact (a Kubernetes volume of type image), or a cache "
+      "that the "
+      "start fills (HF_HOME on a volume)\n",
+      human_bytes(total));
 }
 
 std::string models(const Inventory& inventory, const InventoryTextOptions& options) {
@@ -239,13 +268,17 @@ std::string models(const Inventory& inventory, const InventoryTextOptions& optio
   for (const inventory::ModelEntry& model : inventory.models) total += model.size_bytes;
   for (std::size_t i = 0; i < limit; ++i) {
     const inventory::ModelEntry& model = inventory.models[i];
-    table.add({human_bytes(model.size_bytes), model.file.format, types_cell(model), model.path,
-               model_note(model)});
+    table.add({human_bytes(model.size_bytes), model.file.format, types_cell(model),
+               model.seen_as.empty() ? model.path : model.seen_as, model_note(model)});
+    if (!options.verbose) continue;
+    for (const inventory::TensorGroup& group : model.groups)
+      table.add({human_bytes(group.bytes), "", group.type, group.name, group_note(group)},
+                Ink::kDim);
   }
   return heading(options, "MODELS",
                  fmt::format("{} in {} {}", human_bytes(total), inventory.models.size(),
                              inventory.models.size() == 1 ? "file" : "files")) +
-         table.text(options.style);
+         table.text(options.style) + mount_advice(inventory, total);
 }
 
 std::string budgets(const std::vector<inventory::BudgetResult>& results,
