@@ -22,8 +22,8 @@ PLACEHOLDER = re.compile(r"…|\b(COMMAND|DIR|FILE|NAME|RULE|REF|ID|GPU|CMD|IMAG
 
 NOT_RUN = (
     (r"\b(uvx|uv|pipx|pip|apt|docker buildx|sudo tar|tar -xzf)\b", "installs or builds: test_dist.py, test_action.py"),
-    (r"--gpus|\bnvidia-smi\b|flense exec |flense shell ", "starts something on a GPU or in a container of another call: "
-     "test_run.py, tests/gpu"),
+    (r"(flense|docker) run .*--gpus|\bnvidia-smi\b|flense exec |flense shell ",
+     "starts something on a GPU or in a container of another call: test_run.py, tests/gpu"),
     (r"^docker (run|build)\b|\| docker build\b|^curl |^\./build\.sh|images/fat\.tar", "another program, or gigabytes"),
     (r"flense bench io", "test_bench_io.py; it drops the page cache"),
     (r"flense lint --with hadolint", "test_lint_fix_large.py"),
