@@ -276,8 +276,8 @@ Result<TarMember> TarReader::State::read_member(Bytes block, tar::Extended exten
   stored_size = stored_left = member.stored_size;
   header_end = position;
   if (mapped && !range_fits(position, stored_left, all.size()))
-    return cut_off("{}: the archive ends at offset {:#x}, after {} of the {} bytes of '{}'", name,
-                   all.size(), all.size() - position, payload, member.name);
+    return cut_off("{}: '{}' claims {} bytes, but the archive ends after {}, at offset {:#x}", name,
+                   member.name, payload, all.size() - position, all.size());
   const auto sum = checked_add(total, member.size);
   if (!sum || *sum > limits.max_total_bytes)
     return bad_at(header_begin,
