@@ -81,7 +81,7 @@ class Narrow(harness.Case):
         with open(self.app, "rb") as whole, open(self.path("cut.tar"), "wb") as cut:
             cut.write(whole.read(300_000))
         self.assertRegex(self.flense("inspect", self.path("cut.tar"), expect=3).err,
-                         "the archive ends at offset 0x493e0, after .*\nhint: it was cut off")
+                         "but the archive ends after [0-9]+, at offset 0x493e0\nhint: it was cut off")
         done = self.flense("slim", self.app, "--gpu", "h100", "-o", self.path("none/x.tar"), expect=4)
         self.assertIn("hint: mkdir -p " + self.path("none"), done.err)
         if os.geteuid() != 0:
