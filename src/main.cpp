@@ -74,9 +74,10 @@ int main(int argc, char** argv) {
     std::optional<flense::InterruptWatch> interrupts(std::in_place);
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");
-    flense::cli::Io io{flense::Screen(out, isatty(STDOUT_FILENO) != 0),
-                       flense::Screen(err, isatty(STDERR_FILENO) != 0),
-                       terminal_columns(),
+    const unsigned columns = terminal_columns();
+    flense::cli::Io io{flense::Screen(out, isatty(STDOUT_FILENO) != 0, columns),
+                       flense::Screen(err, isatty(STDERR_FILENO) != 0, columns),
+                       columns,
                        [](std::string_view name) -> std::optional<std::string> {
                          const char* value = std::getenv(std::string(name).c_str());
                          if (value == nullptr) return std::nullopt;

@@ -137,7 +137,8 @@ Result<void> print_requirements(const needs::Needs& needs, const CheckRequest& r
   }
   if (input.format == "json")
     return write_text(io, text::dump_json(report::requirements_json(sheet), 2) + "\n");
-  return write_text(io, report::requirements_text(sheet, {output_style(request, io), request.all}));
+  return write_report(io,
+                      report::requirements_text(sheet, {output_style(request, io), request.all}));
 }
 
 Result<void> print_verdicts(const std::string& target,
@@ -149,7 +150,7 @@ Result<void> print_verdicts(const std::string& target,
   report::VerdictTextOptions options;
   options.style = output_style(request, io);
   options.all = request.all;
-  return write_text(io, report::verdict_text(target, verdicts, options));
+  return write_report(io, report::verdict_text(target, verdicts, options));
 }
 
 /// The checks as rules of a SARIF log, so that a viewer can say what each asks.

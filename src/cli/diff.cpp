@@ -183,7 +183,7 @@ Result<int> run_diff(const DiffRequest& request, Io& io) {
   } else if (input.format == "markdown") {
     TRY_DO(write_text(io, report::diff_markdown(found, all)));
   } else {
-    TRY_DO(write_text(io, report::diff_text(found, output_style(request, io), all)));
+    TRY_DO(write_report(io, report::diff_text(found, output_style(request, io), all)));
   }
   return diff_status(found);
 }

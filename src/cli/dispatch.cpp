@@ -7,6 +7,7 @@
 #include "cli/help.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/path_hint.h"
 #include "cli/shared/suggest.h"
 #include "cli/version.h"
 #include "launch/container/first_process.h"
@@ -108,7 +109,7 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
     return std::unexpected(error_of_sibling(std::move(read.error()), command, call.options, args));
   ParsedArgs parsed = *std::move(read);
   if (parsed.has("--help")) {
-    TRY_DO(write_text(io, command_help(command)));
+    TRY_DO(write_report(io, command_help(command)));
     return 0;
   }
   const std::span<const Option> own = options.first(call.own_options);
@@ -142,10 +143,13 @@ Result<Ending> first_process(const std::vector<std::string>& args) {
 }
 
 Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
-  if (args.empty()) return usage_error("no command given", "flense help lists the commands");
+  if (args.empty()) {
+    TRY_DO(io.err.prose(overview()));
+    return exit_status(Code::kUsage);
+  }
   const std::string& word = args.front();
   if (word == "--help" || word == "-h") {
-    TRY_DO(write_text(io, overview()));
+    TRY_DO(write_report(io, overview()));
     return 0;
   }
   if (word == "--version" || word == "-V") {
@@ -160,14 +164,16 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
 }
 
 /// Prints the error; its exit status, or the one that the command has for all.
-int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
+int report_failure(Error error, const std::vector<std::string>& args, Io& io) {
+  if (error.hint.empty() && !error.path.empty()) error.hint = path_hint(error.path);
   constexpr std::string_view kWord = "error:";
   report::Style style;
   if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
     style.mark = io.err.mark();
   const std::string text = render(error);
   // There is nowhere left to report that standard error cannot be written.
-  static_cast<void>(io.err.text(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
+  static_cast<void>(
+      io.err.prose(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
   const Command* command = args.empty() ? nullptr : find_command(args.front());
   const bool own =
       command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;

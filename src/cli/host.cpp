@@ -143,9 +143,9 @@ Result<int> print_comparison(std::span<const host::Profile> hosts, const HostReq
     return fail(Code::kUsage, "there is one host, and nothing to compare it with")
         .hint("flense host --compare A B, or a file with the nodes of a cluster");
   const host::Fleet fleet = host::compare(hosts);
-  TRY_DO(write_text(io, request.json
-                            ? text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n"
-                            : report::fleet_text(hosts, fleet, output_style(request, io))));
+  TRY_DO(request.json
+             ? write_text(io, text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n")
+             : write_report(io, report::fleet_text(hosts, fleet, output_style(request, io))));
   if (!fleet.equal()) return 1;
   return fleet.undecided() ? 5 : 0;
 }
@@ -185,7 +185,7 @@ Result<int> run_host(const HostRequest& request, Io& io) {
   options.style = output_style(request, io);
   options.quiet = request.quiet;
   options.verbose = request.verbose;
-  TRY_DO(write_text(io, report::host_text(profile, options)));
+  TRY_DO(write_report(io, report::host_text(profile, options)));
   return 0;
 }
 

@@ -124,7 +124,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
     options.scan.prune =
         slim::rewrite_rules(asked.cuts, {.scratch_directory = options.scan.scratch_directory});
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  progress->begin("reading layers", unpacked_size(*image));
+  progress->begin("reading layers", image::stored_size(*image));
   options.scan.progress = progress.get();
   TRY(const std::unique_ptr<inventory::InventoryCache> cache,
       open_inventory_cache(request, request.image, io));
@@ -157,7 +157,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
     text.all = request.all;
     text.quiet = request.quiet;
     text.verbose = request.verbose;
-    TRY_DO(write_text(io, report::inventory_text(inspection, text)));
+    TRY_DO(write_report(io, report::inventory_text(inspection, text)));
   }
   const bool exceeded = std::any_of(budgets.begin(), budgets.end(),
                                     [](const auto& budget) { return budget.exceeded; });

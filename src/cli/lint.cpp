@@ -317,7 +317,8 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
     }
     if (request.fix.empty()) return status;
   }
-  TRY_DO(write_text(io, rendered({project, outcome, input.rules}, input.format, request, io)));
+  const std::string out = rendered({project, outcome, input.rules}, input.format, request, io);
+  TRY_DO(input.format == "text" ? write_report(io, out) : write_text(io, out));
   return lint_status(outcome.findings, request.threshold);
 }
 

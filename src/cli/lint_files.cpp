@@ -48,6 +48,8 @@ Result<lint::Input> read_input(const fs::path& path) {
 }
 
 Result<void> read_directory(const fs::path& directory, std::vector<lint::Input>& out) {
+  // What is closed further down is passed over, but not what was named.
+  TRY_DO(open_read(directory));
   std::error_code error;
   auto at = fs::recursive_directory_iterator(directory,
                                              fs::directory_options::skip_permission_denied, error);

@@ -108,7 +108,8 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
     TRY(before, open_target(request.against, request.image, request, io));
   }
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  progress->begin("comparing", 0);
+  progress->begin("comparing",
+                  image::stored_size(*after) + (before ? image::stored_size(*before) : 0));
   question.progress = progress.get();
   verify::Findings findings;
   TRY(const verify::Answer answer, answer_of(request, question, *after, before.get(), findings));
@@ -122,8 +123,9 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   const std::size_t most = request.all    ? SIZE_MAX
                            : request.json ? kListedDifferences
                                           : kShownDifferences;
-  TRY_DO(write_text(io, request.json ? text::dump_json(report::verify_json(out, most), 2) + "\n"
-                                     : report::verify_text(out, output_style(request, io), most)));
+  TRY_DO(request.json
+             ? write_text(io, text::dump_json(report::verify_json(out, most), 2) + "\n")
+             : write_report(io, report::verify_text(out, output_style(request, io), most)));
   if (findings.difference_count() > 0) return 1;
   return findings.unknown_count() > 0 ? 5 : 0;
 }

@@ -332,7 +332,7 @@ class Host(harness.Case):
         self.assertIn("550.54.14", self.flense("host", "--host", "h100@550", expect=2).err)
         self.assertIn("which vendor", self.flense("host", "--host", "h100,mi300x@550.54.15", expect=2).err)
         self.flense("host", "--host", "h100", "--root", "/", expect=2)
-        self.flense("host", "--host", self.path("missing.json"), expect=4)
+        self.flense("host", "--host", self.path("missing.json"), expect=3)
         plan = self.path("plan.json")
         with open(plan, "w", encoding="utf-8") as out:
             out.write('{"schema": "flense/plan/v1"}')

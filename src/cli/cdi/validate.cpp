@@ -1,7 +1,9 @@
 // flense cdi validate: are specifications valid, and is what they name still there?
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
+#include "base/file.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "cdi/spec/validate.h"
@@ -89,15 +91,19 @@ void declare(Options& options, CdiValidateRequest& request) {
 Result<int> run_cdi_validate(const CdiValidateRequest& request, Io& io) {
   const host::Machine machine(places_of(request.places));
   std::vector<cdi::ValidatedFile> files;
-  for (const std::string& path : request.words) files.push_back(cdi::validate_file(path, machine));
+  for (const std::string& path : request.words) {
+    // Opening a named pipe would wait for its writer.
+    if (!file_identity(path)) return unreachable(errno, path);
+    files.push_back(cdi::validate_file(path, machine));
+  }
   if (request.words.empty()) {
     files = cdi::validate_directories(spec_directories_of(request.spec_dirs, request.places, io),
                                       machine);
   } else if (!request.spec_dirs.empty()) {
     return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
   }
-  TRY_DO(write_text(io, request.json ? text::dump_json(validate_json(files), 2) + "\n"
-                                     : validate_text(files, output_style(request, io))));
+  TRY_DO(request.json ? write_text(io, text::dump_json(validate_json(files), 2) + "\n")
+                      : write_report(io, validate_text(files, output_style(request, io))));
   if (!std::ranges::all_of(files, &cdi::ValidatedFile::readable))
     return exit_status(Code::kBadInput);
   return count(files, Severity::kError) == 0 ? 0 : 1;

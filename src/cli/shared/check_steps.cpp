@@ -94,7 +94,7 @@ Result<needs::Needs> needs_of(const std::string& target, const Request& request,
   options.scan.cache = cache.get();
   options.scan.trust = kTrust;
   const auto progress = make_progress(request, io);
-  progress->begin("reading layers", unpacked_size(*image));
+  progress->begin("reading layers", image::stored_size(*image));
   options.scan.progress = progress.get();
   TRY(const inventory::Contents contents, inventory::Contents::read(*image, options.scan));
   TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));

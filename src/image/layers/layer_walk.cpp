@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "codec/sha256.h"
 #include "image/layers/blob_walk.h"
+#include "image/layers/counted_source.h"
 #include "image/layers/entry_source.h"
 #include "image/layers/layer_pump.h"
 
@@ -152,6 +153,8 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
     pulled = std::make_shared<codec::Sha256>();
     raw = std::make_unique<HashingSource>(std::move(raw), pulled);
   }
+  if (options.progress != nullptr)
+    raw = std::make_unique<CountedSource>(std::move(raw), *options.progress);
   TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression));
   LayerPump pump(std::move(decoder),
                  {options.verify_digests, options.max_unpacked_bytes, options.progress});

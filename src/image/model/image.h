@@ -87,6 +87,13 @@ class Image {
   virtual const EntrySource* entries() const { return nullptr; }
 };
 
+/// Of all layers, for progress; 0 where none is stored as such.
+inline std::uint64_t stored_size(const Image& image) {
+  std::uint64_t out = 0;
+  for (const Layer& layer : image.layers) out += layer.blob.size;
+  return out;
+}
+
 struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -128,8 +130,7 @@ Opened named_store(Result<std::unique_ptr<StoredImage>> opened, Form form,
 Opened open_path(const std::string& path, std::string_view reference, const OpenOptions& options) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return bad_input("{}: no such file or directory", path);
-    return system_error(errno, "cannot read " + path);
+    return unreachable(errno, path);
   }
   if (S_ISREG(status.st_mode)) return open_file(path, reference, options);
   if (!S_ISDIR(status.st_mode)) {
@@ -144,6 +145,10 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
     auto tree = std::make_shared<DirectoryTree>(path, "", true);
     return named_store(open_single_manifest(std::move(tree), options), Form::kOciLayout, path);
   }
+  std::error_code error;
+  if (std::filesystem::is_empty(path, error) && !error)
+    return bad_input("{} is an empty directory", path)
+        .hint("give the root of a file system, a virtual environment, an OCI layout or an archive");
   return open_directory(path);
 }
 
@@ -213,6 +218,15 @@ Opened open_name(const std::string& reference, const OpenOptions& options) {
                                  : image.error().hint);
 }
 
+/// "./x", "/x", "x.tar".
+bool is_meant_as_path(std::string_view text) {
+  constexpr std::array<std::string_view, 10> kEndings = {
+      ".json", ".tar", ".gz", ".tgz", ".zst", ".so", ".sif", ".sqsh", ".squashfs", ".whl"};
+  return text.starts_with('/') || text.starts_with('.') ||
+         std::ranges::any_of(kEndings, [&](auto ending) { return text.ends_with(ending); }) ||
+         !normalise_reference(text);
+}
+
 Opened expect_form(Opened opened, std::initializer_list<Form> forms, const std::string& path,
                    std::string_view wanted) {
   if (!opened) return opened;
@@ -260,10 +274,7 @@ Result<std::unique_ptr<const Image>> open_image(const std::string& text,
   }
   std::error_code ignored;
   if (std::filesystem::exists(target.path, ignored)) return open_path(target.path, "", options);
-  // "./x", "/x" and "x.tar" are meant as paths.
-  const bool is_path = text.starts_with('/') || text.starts_with('.') || text.ends_with(".tar") ||
-                       text.ends_with(".so") || !normalise_reference(text);
-  if (is_path) return open_path(target.path, "", options);
+  if (is_meant_as_path(text)) return open_path(target.path, "", options);
   return open_name(text, options);
 }
 

@@ -269,6 +269,12 @@ std::vector<std::size_t> same_layers(const image::Image& image) {
   return out;
 }
 
+/// Of a directory there is no digest.
+std::string layer_name(const image::Image& image, std::size_t index) {
+  const std::string& digest = image.layers[index].blob.digest;
+  return fmt::format("layer {}{}", index + 1, digest.empty() ? "" : fmt::format(" ({})", digest));
+}
+
 }  // namespace
 
 Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options) {
@@ -291,12 +297,14 @@ Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& opt
       if (auto known = options.cache->load_scan(image, index, options.prune, options.trust)) {
         out.scans[index] = std::move(known->value);
         since[index] = known->since;
+        if (options.progress != nullptr)
+          TRY_DO(options.progress->add(image.layers[index].blob.size));
         return {};
       }
     }
     const std::int64_t started = wall_clock();
-    TRY(LayerScan scan, with_context(scan_layer(image, index, options), "reading layer {} ({})",
-                                     index + 1, image.layers[index].blob.digest));
+    TRY(LayerScan scan,
+        with_context(scan_layer(image, index, options), "reading {}", layer_name(image, index)));
     if (options.cache != nullptr && options.verify_digests)
       options.cache->store_scan(image, index, options.prune, scan, started);
     out.scans[index] = std::make_shared<const LayerScan>(std::move(scan));

@@ -88,7 +88,7 @@ std::string runtimes(const Inventory& inventory, const InventoryTextOptions& opt
   if (inventory.runtimes.empty()) return {};
   Table table({{"NAME", Align::kLeft, Column::Flex::kNone},
                {"VERSION", Align::kLeft, Column::Flex::kNone},
-               {"EVIDENCE", Align::kLeft, Column::Flex::kEnd}});
+               {"EVIDENCE", Align::kLeft, Column::Flex::kWrap}});
   for (const inventory::Runtime& runtime : inventory.runtimes)
     table.add({runtime.name, runtime.version.empty() ? "?" : runtime.version, runtime.evidence});
   return heading(options, "RUNTIMES") + table.text(options.style);
@@ -123,7 +123,7 @@ std::string sized(std::string_view title, const std::vector<inventory::SizedPath
                   const InventoryTextOptions& options) {
   if (rows.empty()) return {};
   Table table(
-      {{"SIZE", Align::kRight, Column::Flex::kNone}, {"PATH", Align::kLeft, Column::Flex::kStart}});
+      {{"SIZE", Align::kRight, Column::Flex::kNone}, {"PATH", Align::kLeft, Column::Flex::kPath}});
   const std::size_t limit = options.all ? rows.size() : std::min(kFewLargest, rows.size());
   for (std::size_t i = 0; i < limit; ++i) table.add({human_bytes(rows[i].bytes), rows[i].path});
   return heading(options, title) + table.text(options.style);
@@ -135,7 +135,7 @@ std::string wasted(const Inventory& inventory, const InventoryTextOptions& optio
                {"WRITTEN IN", Align::kRight, Column::Flex::kNone},
                {"GONE IN", Align::kRight, Column::Flex::kNone},
                {"HOW", Align::kLeft, Column::Flex::kNone},
-               {"PATH", Align::kLeft, Column::Flex::kStart}});
+               {"PATH", Align::kLeft, Column::Flex::kPath}});
   const std::size_t limit = options.all ? inventory.wasted_files.size()
                                         : std::min(kFewWasted, inventory.wasted_files.size());
   for (std::size_t i = 0; i < limit; ++i) {
@@ -170,7 +170,7 @@ std::string base_image(const Inventory& inventory, const InventoryTextOptions& o
   Table table({{"NEEDS", Align::kLeft, Column::Flex::kNone},
                {"LIBRARY", Align::kLeft, Column::Flex::kNone},
                {"HOW", Align::kLeft, Column::Flex::kNone},
-               {"BY", Align::kLeft, Column::Flex::kStart}});
+               {"BY", Align::kLeft, Column::Flex::kPath}});
   constexpr std::size_t kFewReasons = 5;
   const std::size_t limit =
       options.all ? base.reasons.size() : std::min(kFewReasons, base.reasons.size());
@@ -190,7 +190,7 @@ std::string cuts(const slim::Plan& plan, const InventoryTextOptions& options) {
   Table table({{"BYTES", Align::kRight, Column::Flex::kNone},
                {"FILES", Align::kRight, Column::Flex::kNone},
                {"CUT", Align::kLeft, Column::Flex::kNone},
-               {"WHAT", Align::kLeft, Column::Flex::kEnd}});
+               {"WHAT", Align::kLeft, Column::Flex::kWrap}});
   for (const slim::Cut& cut : slim::cuts_of(plan)) {
     if (cut.bytes == 0) continue;
     const bool held = !cut.held_back.empty();
@@ -260,8 +260,8 @@ std::string models(const Inventory& inventory, const InventoryTextOptions& optio
   Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
                {"FORMAT", Align::kLeft, Column::Flex::kNone},
                {"TYPES", Align::kLeft, Column::Flex::kNone},
-               {"PATH", Align::kLeft, Column::Flex::kStart},
-               {"NOTE", Align::kLeft, Column::Flex::kEnd}});
+               {"PATH", Align::kLeft, Column::Flex::kPath},
+               {"NOTE", Align::kLeft, Column::Flex::kWrap}});
   const std::size_t limit =
       options.all ? inventory.models.size() : std::min(kFewLargest, inventory.models.size());
   std::uint64_t total = 0;

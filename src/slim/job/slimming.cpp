@@ -45,7 +45,7 @@ Result<Slimming> plan_slimming(Input input, Traced traced, bool verified,
   heed(traced, options);
   std::optional<closure::Reach> reach;
   if (options.closure.wanted) {
-    workplace.progress->begin("reading names", stored_size(*input.image));
+    workplace.progress->begin("reading names", image::stored_size(*input.image));
     TRY(reach, read_closure(*input.image, input.contents, input.inventory, options, workplace));
   }
   TRY(Plan plan,
