@@ -14,6 +14,7 @@
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/suggest.h"
 #include "lint/rules/rules.h"
 #include "report/format/sarif.h"
@@ -124,6 +125,7 @@ void declare(Options& options, LintRequest& request) {
            request.companion)
       .one_of(kCompanions);
   add_data(options, request).setting();
+  add_no_sandbox(options, request);
 }
 
 /// What the request's words name.
@@ -181,10 +183,21 @@ Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   TRY(out.format, format_of(request.json, request.format));
   if (!request.fix.empty() && !request.diff.empty())
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
-  if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, {}, out.tables));
-  }
   return out;
+}
+
+void confine_to(const LintRequest& request, const std::vector<std::string>& names,
+                const std::vector<LintFile>& files, Io& io) {
+  Wanted wanted;
+  wanted.reach.read.assign(names.begin(), names.end());
+  for (const LintFile& file : files)
+    if (file.link) wanted.reach.read.push_back(file.path);
+  if (!request.baseline.empty()) wanted.reach.read.emplace_back(request.baseline);
+  add_hosts(request.hosts, wanted);
+  // A file says which directory its build context is, of which the names are looked at.
+  wanted.reach.list = {"/"};
+  wanted.helpers = !request.since.empty() || !request.companion.empty() || !request.fix.empty();
+  confine(request, wanted, io);
 }
 
 lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
@@ -282,10 +295,15 @@ Result<void> replace_file(const lint::Input& changed) {
 }
 
 Result<int> run_lint(const LintRequest& request, Io& io) {
-  TRY(const LintInput input, understand_lint(request, io));
+  TRY(LintInput input, understand_lint(request, io));
+  std::optional<host::Profile> here;
+  if (!request.hosts.empty()) here = this_host(request.hosts, {}, input.tables);
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
-  TRY(std::vector<lint::Input> inputs, lint_inputs(names));
+  TRY(const std::vector<LintFile> files, lint_files(names));
+  confine_to(request, names, files, io);
+  TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
+  TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/screen.h"
+#include "guard/confine.h"
 
 namespace flense::cli {
 
@@ -22,6 +23,10 @@ struct Io {
   std::stop_token stop = {};  ///< requested when the user wants us to end
   /// All of the environment, "NAME=value".
   std::vector<std::string> variables = {};
+  /// Confines this process, and begins to request `stop`; a test has neither. Before any thread.
+  std::function<void(const guard::Reach&)> confine = nullptr;
+  std::function<void()> watch_signals = nullptr;
+  bool confined = false;
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();
