@@ -111,6 +111,8 @@ int main(int argc, char** argv) {
                        [&interrupts] { interrupts->start(); }};
     const std::vector<std::string> args(argv + 1, argv + argc);
     flense::cli::Ending ending = flense::cli::run(args, io);
+    // Also where a signal ends us.
+    io.broker.reset();
     if (const int* status = std::get_if<int>(&ending)) {
       if (*status == flense::exit_status(flense::Code::kInterrupted))
         interrupts->end_as_signalled();

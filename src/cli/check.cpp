@@ -103,12 +103,12 @@ struct CheckInput {
   bool no_host = false;  ///< they stand in for a verdict that nobody can give here
 };
 
-void confine_to(const CheckRequest& request, Io& io) {
+Result<void> confine_to(const CheckRequest& request, Io& io) {
   Wanted wanted;
   add_targets(request.words, request.image, io, wanted);
   add_hosts(request.hosts, wanted);
   add_cache(request.image, io, wanted);
-  confine(request, wanted, io);
+  return confine(request, wanted, io);
 }
 
 /// What the user says is understood first; files are read confined.
@@ -119,7 +119,7 @@ Result<CheckInput> understand_check(const CheckRequest& request, Io& io) {
     for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
   TRY(out.format, format_of(request.json, request.format));
   const auto here = this_host(request.hosts, places_of(request.places), out.tables);
-  confine_to(request, io);
+  TRY_DO(confine_to(request, io));
   TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   // On a machine that cannot run it anyway, what the image asks for is the useful answer.
   const bool nothing_here = request.hosts.empty() && out.hosts.front().gpu_count.value == 0;

@@ -106,7 +106,7 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   add_targets(request.words, request.image, io, wanted);
   add_hosts(request.hosts, wanted);
   add_cache(request.image, io, wanted);
-  confine(request, wanted, io);
+  TRY_DO(confine(request, wanted, io));
   TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
       out.hosts.empty())

@@ -120,8 +120,8 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   Wanted wanted;
   add_targets(request.words, request.image, io, wanted);
   add_cache(request.image, io, wanted);
-  wanted.helpers = wanted.helpers || !request.html.empty();
-  confine(request, wanted, io);
+  if (!request.html.empty() && !html_on_output(request.html)) add_output({request.html}, wanted);
+  TRY_DO(confine(request, wanted, io));
 
   TRY(const std::unique_ptr<const image::Image> image,
       open_target(request.words.front(), request.image, request, io));

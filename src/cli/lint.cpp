@@ -1,12 +1,9 @@
 // flense lint: build and launch files for GPUs.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <set>
 
-#include "base/file.h"
 #include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
@@ -186,8 +183,8 @@ Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   return out;
 }
 
-void confine_to(const LintRequest& request, const std::vector<std::string>& names,
-                const std::vector<LintFile>& files, Io& io) {
+Result<void> confine_to(const LintRequest& request, const std::vector<std::string>& names,
+                        const std::vector<LintFile>& files, Io& io) {
   Wanted wanted;
   wanted.reach.read.assign(names.begin(), names.end());
   for (const LintFile& file : files)
@@ -196,8 +193,16 @@ void confine_to(const LintRequest& request, const std::vector<std::string>& name
   add_hosts(request.hosts, wanted);
   // A file says which directory its build context is, of which the names are looked at.
   wanted.reach.list = {"/"};
-  wanted.helpers = !request.since.empty() || !request.companion.empty() || !request.fix.empty();
-  confine(request, wanted, io);
+  std::vector<std::string> paths;
+  for (const LintFile& file : files) paths.push_back(file.path.generic_string());
+  if (!request.fix.empty()) add_output(paths, wanted);
+  if (!request.since.empty() || !request.companion.empty()) {
+    wanted.helpers = true;
+    wanted.services.may_start = [paths, since = request.since](const auto& argv) {
+      return is_lint_helper(argv, paths, since);
+    };
+  }
+  return confine(request, wanted, io);
 }
 
 lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
@@ -222,24 +227,24 @@ std::string rendered(const report::LintReport& report, const std::string& format
 }
 
 Result<lint::Outcome> judged(const lint::Project& project, const LintInput& input,
-                             const LintRequest& request) {
+                             const LintRequest& request, const Io& io) {
   std::vector<lint::Finding> others;
   if (!request.companion.empty()) {
-    TRY(others, hadolint_findings(project));
+    TRY(others, hadolint_findings(project, io.broker.get()));
   }
   return lint::lint(project, input.rules, input.policy, std::move(others));
 }
 
 /// Findings of before, by fingerprint.
 Result<std::set<std::string>> known_before(const LintRequest& request, const LintInput& input,
-                                           const std::vector<lint::Input>& inputs) {
+                                           const std::vector<lint::Input>& inputs, const Io& io) {
   std::set<std::string> out;
   if (!request.baseline.empty()) {
     TRY(const std::vector<std::string> known, baseline_fingerprints(request.baseline));
     out.insert(known.begin(), known.end());
   }
   if (!request.since.empty()) {
-    TRY(std::vector<lint::Input> then, inputs_at(request.since, inputs));
+    TRY(std::vector<lint::Input> then, inputs_at(request.since, inputs, io.broker.get()));
     const lint::Project project = project_of(std::move(then), input);
     const lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
     for (const std::string& identity : report::lint_identities(project, outcome.findings))
@@ -284,14 +289,10 @@ bool fix_once(const lint::Project& project, const std::vector<lint::Finding>& fi
   return any;
 }
 
-Result<void> replace_file(const lint::Input& changed) {
+Result<void> replace_file(const lint::Input& changed, const Io& io) {
   if (changed.path == "-")
     return fail(Code::kUsage, "standard input cannot be changed").hint("--diff shows the change");
-  struct stat status{};
-  const bool known = ::stat(changed.path.c_str(), &status) == 0;
-  TRY(AtomicFile file, AtomicFile::create(changed.path, known ? status.st_mode & 07777U : 0644U));
-  TRY_DO(write_fully(file.fd(), as_bytes(changed.text), changed.path));
-  return file.commit();
+  return save_output(changed.path, changed.text, io);
 }
 
 Result<int> run_lint(const LintRequest& request, Io& io) {
@@ -301,7 +302,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
   TRY(const std::vector<LintFile> files, lint_files(names));
-  confine_to(request, names, files, io);
+  TRY_DO(confine_to(request, names, files, io));
   TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
   TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
@@ -309,9 +310,9 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   if (inputs.empty() && !request.quiet)
     TRY_DO(
         io.err.line(fmt::format("notice: no file that lint knows in {}", fmt::join(names, ", "))));
-  TRY(const std::set<std::string> known, known_before(request, input, inputs));
+  TRY(const std::set<std::string> known, known_before(request, input, inputs, io));
   lint::Project project = project_of(inputs, input);
-  TRY(lint::Outcome outcome, judged(project, input, request));
+  TRY(lint::Outcome outcome, judged(project, input, request, io));
   leave_out(project, known, outcome);
   if (!request.fix.empty() || !request.diff.empty()) {
     const bool unsafe = request.fix == "unsafe" || request.diff == "unsafe";
@@ -322,7 +323,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
     for (int round = 0; round < kMostRounds; ++round) {
       if (!fix_once(project, outcome.findings, unsafe, inputs)) break;
       project = project_of(inputs, input);
-      TRY(outcome, judged(project, input, request));
+      TRY(outcome, judged(project, input, request, io));
       leave_out(project, known, outcome);
     }
     for (const lint::Input& now : inputs) {
@@ -331,7 +332,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
       if (request.fix.empty())
         TRY_DO(io.out.exact(report::unified_diff(then, now.text)));
       else
-        TRY_DO(with_context(replace_file(now), "fixing {}", now.path));
+        TRY_DO(with_context(replace_file(now, io), "fixing {}", now.path));
     }
     if (request.fix.empty()) return status;
   }

@@ -103,7 +103,7 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   Wanted wanted;
   add_targets({target, request.against}, request.image, io, wanted);
   wanted.reach.read.insert(wanted.reach.read.end(), {record, request.proof});
-  confine(request, wanted, io);
+  TRY_DO(confine(request, wanted, io));
   if (!record.empty() && request.proof.empty()) {
     TRY(question.record, verify::read_record(record));
   }

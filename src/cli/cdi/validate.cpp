@@ -89,8 +89,8 @@ void declare(Options& options, CdiValidateRequest& request) {
 }
 
 /// Of this machine it is asked what is there, and two files are read; a copy is read throughout.
-void confine_to(const CdiValidateRequest& request, const host::Machine& machine,
-                const std::vector<std::filesystem::path>& directories, Io& io) {
+Result<void> confine_to(const CdiValidateRequest& request, const host::Machine& machine,
+                        const std::vector<std::filesystem::path>& directories, Io& io) {
   Wanted wanted;
   guard::Reach& reach = wanted.reach;
   reach.read.assign(request.words.begin(), request.words.end());
@@ -103,7 +103,7 @@ void confine_to(const CdiValidateRequest& request, const host::Machine& machine,
   reach.list = {places.dev};
   for (const auto& copy : {request.places.root, request.places.dev})
     if (copy) reach.read.push_back(*copy);
-  confine(request, wanted, io);
+  return confine(request, wanted, io);
 }
 
 Result<int> run_cdi_validate(const CdiValidateRequest& request, Io& io) {
@@ -111,7 +111,7 @@ Result<int> run_cdi_validate(const CdiValidateRequest& request, Io& io) {
     return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
   const host::Machine machine(places_of(request.places));
   const auto directories = spec_directories_of(request.spec_dirs, request.places, io);
-  confine_to(request, machine, directories, io);
+  TRY_DO(confine_to(request, machine, directories, io));
   std::vector<cdi::ValidatedFile> files;
   if (request.words.empty()) files = cdi::validate_directories(directories, machine);
   for (const std::string& path : request.words) files.push_back(cdi::validate_file(path, machine));

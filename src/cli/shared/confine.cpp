@@ -1,9 +1,14 @@
 #include "cli/shared/confine.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
+#include "base/file.h"
 #include "image/model/reference.h"
+#include "image/sources/helpers.h"
 
 namespace flense::cli {
 
@@ -19,16 +24,17 @@ bool has(const std::filesystem::path& path) {
 /// Build systems make the blobs of a layout links into their stores.
 void add_image(const std::filesystem::path& path, guard::Reach& out) {
   out.read.push_back(path);
-  if (has(path / "oci-layout")) guard::add_with_links(path / "blobs" / "sha256", out.read);
-  if (has(path / "manifest.json") && has(path / "version")) guard::add_with_links(path, out.read);
+  if (!has(path / "oci-layout") && !has(path / "version")) return;
+  guard::add_with_links(path, out.read);
+  guard::add_with_links(path / "blobs" / "sha256", out.read);
 }
 
-/// Engines and registries; a name that is no path may be theirs, too.
-bool may_need_helpers(const image::Target& target) {
-  using enum image::Transport;
-  return target.transport == kRegistry || target.transport == kDockerDaemon ||
-         target.transport == kContainersStorage ||
-         (target.transport == kNone && !target.path.empty() && !has(target.path));
+Result<void> replace_file(const std::string& path, std::string_view text) {
+  struct stat status{};
+  const bool known = ::stat(path.c_str(), &status) == 0;
+  TRY(AtomicFile file, AtomicFile::create(path, known ? status.st_mode & 07777U : 0644U));
+  TRY_DO(write_fully(file.fd(), as_bytes(text), path));
+  return file.commit();
 }
 
 }  // namespace
@@ -45,9 +51,21 @@ bool confines_itself(const Options& options) {
 void add_targets(const std::vector<std::string>& targets, const ImageOptions& options, const Io& io,
                  Wanted& out) {
   for (const std::string& target : targets) {
-    const image::Target parsed = image::parse_target(target);
-    if (!parsed.path.empty()) add_image(parsed.path, out.reach);
-    out.helpers = out.helpers || may_need_helpers(parsed);
+    const std::string path = image::parse_target(target).path;
+    if (!path.empty()) add_image(path, out.reach);
+  }
+  if (std::ranges::any_of(targets, image::needs_helpers)) {
+    out.helpers = true;
+    const std::filesystem::path images = places_of(io).images;
+    guard::Services services = image::helpers_for(targets, images);
+    out.services.may_start = std::move(services.may_start);
+    out.services.ask = std::move(services.ask);
+    if (!images.empty()) {
+      // Made here, since above it nothing can be made later.
+      std::error_code ignored;
+      std::filesystem::create_directories(images / "images", ignored);
+      out.reach.change.push_back(images / "images");
+    }
   }
   out.reach.scratch.push_back(scratch_directory(options, io));
 }
@@ -64,12 +82,29 @@ void add_cache(const ImageOptions& options, const Io& io, Wanted& out) {
     out.reach.change.push_back(opened->store->directory());
 }
 
-void confine(const Request& request, const Wanted& wanted, Io& io) {
-  if (!request.no_sandbox && !wanted.helpers && io.confine) {
+void add_output(const std::vector<std::string>& paths, Wanted& out) {
+  out.helpers = true;
+  out.services.save = [paths](const std::string& path, std::string_view text) -> Result<void> {
+    if (std::ranges::find(paths, path) == paths.end())
+      return fail(Code::kInternal, "the sandbox does not allow to write {}", path);
+    return replace_file(path, text);
+  };
+}
+
+Result<void> save_output(const std::string& path, std::string_view text, const Io& io) {
+  return io.broker ? io.broker->save(path, text) : replace_file(path, text);
+}
+
+Result<void> confine(const Request& request, const Wanted& wanted, Io& io) {
+  if (!request.no_sandbox && io.confine) {
+    if (wanted.helpers) {
+      TRY(io.broker, guard::Broker::begin(wanted.services));
+    }
     io.confine(wanted.reach);
     io.confined = true;
   }
   if (io.watch_signals) io.watch_signals();
+  return {};
 }
 
 }  // namespace flense::cli

@@ -15,7 +15,8 @@ namespace flense::cli {
 /// What a command still does once it is confined.
 struct Wanted {
   guard::Reach reach;
-  bool helpers = false;  ///< other programs, which a confined process cannot start
+  guard::Services services = {};  ///< of a broker, if any are asked for
+  bool helpers = false;           ///< some are
 };
 
 /// Declares --no-sandbox, and with it that the command calls confine().
@@ -30,7 +31,12 @@ void add_hosts(const std::vector<std::string>& words, Wanted& out);
 /// The cache of inventories, which is made if need be.
 void add_cache(const ImageOptions& options, const Io& io, Wanted& out);
 
+/// A file that the command writes beside what it prints, in full.
+void add_output(const std::vector<std::string>& paths, Wanted& out);
+/// Writes such a file; those that are there keep their mode.
+Result<void> save_output(const std::string& path, std::string_view text, const Io& io);
+
 /// From here on signals are watched, too.
-void confine(const Request& request, const Wanted& wanted, Io& io);
+Result<void> confine(const Request& request, const Wanted& wanted, Io& io);
 
 }  // namespace flense::cli

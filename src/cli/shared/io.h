@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/screen.h"
+#include "guard/broker.h"
 #include "guard/confine.h"
 
 namespace flense::cli {
@@ -27,6 +29,7 @@ struct Io {
   std::function<void(const guard::Reach&)> confine = nullptr;
   std::function<void()> watch_signals = nullptr;
   bool confined = false;
+  std::unique_ptr<guard::Broker> broker = nullptr;  ///< of a confined process that needs one
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();
