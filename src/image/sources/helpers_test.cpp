@@ -55,7 +55,7 @@ class Helpers : public testing::Test {
 
 TEST_F(Helpers, SkopeoReadsTheImagesOfTheCommandLine) {
   EXPECT_TRUE(may_skopeo({"inspect", "--raw", "docker://quay.io/x/y:1"}));
-  EXPECT_TRUE(may_skopeo({"inspect", "--config", "docker://quay.io/x/y@" + digest_}));
+  EXPECT_TRUE(may_skopeo({"inspect", "--config", "--raw", "docker://quay.io/x/y@" + digest_}));
   EXPECT_TRUE(may_skopeo({"inspect", "--raw", "containers-storage:local:2"}));
   EXPECT_TRUE(may_skopeo(pull("docker://quay.io/x/y@" + digest_, staging())));
   EXPECT_TRUE(may_skopeo(pull("containers-storage:local:2", staging())));
@@ -83,6 +83,8 @@ TEST_F(Helpers, SkopeoDoesNothingElse) {
 TEST_F(Helpers, ARegistryOfThisMachineMaySpeakPlainHttp) {
   EXPECT_TRUE(may({"docker://localhost:5000/x:1"}, "skopeo",
                   {"inspect", "--raw", "--tls-verify=false", "docker://localhost:5000/x:1"}));
+  EXPECT_TRUE(may({"docker://localhost:5000/x:1"}, "skopeo",
+                  {"inspect", "--tls-verify=false", "--raw", "docker://localhost:5000/x:1"}));
 }
 
 TEST_F(Helpers, PodmanIsAskedForBareNamesAlone) {

@@ -250,8 +250,9 @@ bool is_pull_by_skopeo(std::span<const std::string> words, Transport transport,
       words = words.subspan(1);
     }
   if (take("inspect")) {
-    take("--raw") || take("--config");
-    if (source->local) take("--tls-verify=false");
+    // In any order: none of them does harm.
+    while (take("--raw") || take("--config") || (source->local && take("--tls-verify=false"))) {
+    }
     return words.size() == 1 && is_name(words[0], *source);
   }
   const auto cache = image_cache(root);
