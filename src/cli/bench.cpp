@@ -157,6 +157,7 @@ Result<int> run_bench(const BenchRequest& request, Io& io) {
   launch::IoBenchOptions options;
   options.bytes = request.size.value_or(options.bytes);
   InterruptWatch interrupts;
+  interrupts.start();
   options.stop = interrupts.token();
   options.directory = std::filesystem::absolute(request.directory);
   TRY(const OpenedRoot root,

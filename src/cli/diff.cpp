@@ -6,6 +6,7 @@
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/places.h"
 #include "report/images/diff_text.h"
 
@@ -83,6 +84,7 @@ void declare(Options& options, DiffRequest& request) {
   options.flag("--no-content", "do not read files of equal path and size", request.no_content);
   add_data(options, request).setting();
   declare_cached(options, request.image);
+  add_no_sandbox(options, request);
   declare(options, request.places);
 }
 
@@ -97,9 +99,15 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   DiffInput out;
   TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.format, format_of(request.json, request.format));
-  if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
-  }
+  std::optional<host::Profile> here;
+  if (!request.hosts.empty())
+    here = this_host(request.hosts, places_of(request.places), out.tables);
+  Wanted wanted;
+  add_targets(request.words, request.image, io, wanted);
+  add_hosts(request.hosts, wanted);
+  add_cache(request.image, io, wanted);
+  TRY_DO(confine(request, wanted, io));
+  TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
       out.hosts.empty())
     return fail(Code::kUsage, "--fail-on host needs a --host")

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <span>
 
 #include "base/ascii.h"
@@ -7,6 +9,7 @@
 #include "cli/help.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/path_hint.h"
 #include "cli/shared/suggest.h"
 #include "cli/version.h"
@@ -119,6 +122,7 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
   TRY_DO(check_words(command.name, command, parsed.positionals()));
   call.request->words = parsed.positionals();
   TRY_DO(fill(own, parsed));
+  if (!confines_itself(call.options) && io.watch_signals) io.watch_signals();
   return call.run(io);
 }
 
@@ -163,6 +167,15 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
   return run_command(*command, {args.begin() + 1, args.end()}, io);
 }
 
+/// Of a file that the sandbox may have refused.
+Error explained(Error error, const Io& io) {
+  if (io.confined && error.hint.empty() && error.message.ends_with(std::strerror(EACCES)))
+    error.hint =
+        "what neither the command line names nor a named directory holds is not read: "
+        "see --no-sandbox";
+  return error;
+}
+
 /// Prints the error; its exit status, or the one that the command has for all.
 int report_failure(Error error, const std::vector<std::string>& args, Io& io) {
   if (error.hint.empty() && !error.path.empty()) error.hint = path_hint(error.path);
@@ -170,7 +183,7 @@ int report_failure(Error error, const std::vector<std::string>& args, Io& io) {
   report::Style style;
   if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
     style.mark = io.err.mark();
-  const std::string text = render(error);
+  const std::string text = render(explained(error, io));
   // There is nowhere left to report that standard error cannot be written.
   static_cast<void>(
       io.err.prose(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));

@@ -4,6 +4,7 @@
 
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "inventory/describe/targets.h"
 #include "report/images/verify_report.h"
 #include "slim/job/destination.h"
@@ -67,6 +68,7 @@ void declare(Options& options, VerifyRequest& request) {
   options.flag("--all", "list every difference", request.all);
   add_data(options, request).setting();
   declare(options, request.image);
+  add_no_sandbox(options, request);
 }
 
 /// The record that slim leaves beside its output.
@@ -98,6 +100,10 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   }
   const std::string& target = request.words.front();
   const std::string record = request.record.empty() ? record_beside_target(target) : request.record;
+  Wanted wanted;
+  add_targets({target, request.against}, request.image, io, wanted);
+  wanted.reach.read.insert(wanted.reach.read.end(), {record, request.proof});
+  TRY_DO(confine(request, wanted, io));
   if (!record.empty() && request.proof.empty()) {
     TRY(question.record, verify::read_record(record));
   }

@@ -145,6 +145,7 @@ Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& i
   out.scratch_directory = scratch_directory(options, io);
   out.cache_directory = places_of(io).images;
   TRY(out.registry, registry_limits(io));
+  out.broker = io.broker.get();
   return out;
 }
 

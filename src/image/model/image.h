@@ -17,6 +17,10 @@
 #include "image/model/registry_limits.h"
 #include "text/json.h"
 
+namespace flense::guard {
+class Broker;
+}
+
 namespace flense::image {
 
 enum class Form {
@@ -100,7 +104,8 @@ struct OpenOptions {
   bool config_only = false;               ///< of a registry or Docker's engine: no layer is fetched
   std::filesystem::path cache_directory;  ///< for pulled images; empty: there is none
   RegistryLimits registry;
-  Progress* progress = nullptr;  ///< of what is pulled
+  Progress* progress = nullptr;     ///< of what is pulled
+  guard::Broker* broker = nullptr;  ///< of a confined process: does what needs other programs
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

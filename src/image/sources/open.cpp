@@ -163,10 +163,10 @@ Opened open_docker_config(const std::string& inspected, const OpenOptions& optio
 }
 
 Opened open_docker_image(const std::string& reference, const OpenOptions& options) {
-  TRY(const std::string address, docker_address());
+  TRY(const Engine engine, docker_engine(options.broker));
   const std::string name = "docker-daemon:" + reference;
   if (options.config_only) {
-    TRY(const auto inspected, docker_inspect(address, reference));
+    TRY(const auto inspected, docker_inspect(engine, reference));
     if (!inspected) return bad_input("Docker has no image {}", reference);
     TRY(auto image, open_docker_config(*inspected, options));
     if (image) {
@@ -174,7 +174,7 @@ Opened open_docker_image(const std::string& reference, const OpenOptions& option
       return image;
     }
   }
-  TRY(MappedFile file, docker_save(address, reference, options));
+  TRY(MappedFile file, docker_save(engine, reference, options));
   auto opened = open_mapped(std::move(file), name, "", options);
   if (!opened) return opened;
   (*opened)->name = name;
@@ -184,10 +184,10 @@ Opened open_docker_image(const std::string& reference, const OpenOptions& option
 /// A bare name: Docker, Podman, the registry; the first that has it.
 Opened open_name(const std::string& reference, const OpenOptions& options) {
   std::vector<std::string> tried;
-  const auto address = docker_address();
-  if (!address) {
+  const auto engine = docker_engine(options.broker);
+  if (!engine) {
     tried.emplace_back("Docker is not running");
-  } else if (const auto told = docker_inspect(*address, reference); !told) {
+  } else if (const auto told = docker_inspect(*engine, reference); !told) {
     tried.push_back(told.error().message);
   } else if (*told) {
     TRY(auto image, open_docker_image(reference, options));
