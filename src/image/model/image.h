@@ -15,6 +15,7 @@
 #include "base/stream.h"
 #include "codec/compression.h"
 #include "image/model/registry_limits.h"
+#include "image/model/verified_layers.h"
 #include "text/json.h"
 
 namespace flense::image {
@@ -73,6 +74,8 @@ class Image {
   /// What its documents say differently of one thing: which one counts is up to who reads it.
   std::vector<std::string> contradictions;
   std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
+  /// Filled and asked by walk_layer().
+  std::shared_ptr<VerifiedLayers> verified = std::make_shared<VerifiedLayers>();
 
   /// Raw (compressed) bytes of layer `index`; a mapped file gives a Source whose direct() is set.
   /// Not verified: LayerWalk verifies digests as it streams.
