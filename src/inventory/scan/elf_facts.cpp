@@ -134,7 +134,8 @@ bool is_hollow(Bytes bytes, const device::Region& region, const device::Entry& e
       kMost + 1);
   if (!content || content->size() > kMost) return false;
   if (entry.kind == device::EntryKind::kPtx)
-    return content->starts_with(".version") && content->find(".global") != std::string::npos &&
+    return content->find(".version") != std::string::npos &&
+           content->find(".global") != std::string::npos &&
            content->find(".entry") == std::string::npos &&
            content->find(".func") == std::string::npos;
   if (entry.kind != device::EntryKind::kCubin) return false;

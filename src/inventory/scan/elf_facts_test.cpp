@@ -152,7 +152,7 @@ TEST(ElfFacts, CodeWithoutKernelsIsHollow) {
   EXPECT_EQ(hollow_of(library_with({}, std::string(64, 'x'))), 0u);
   flense::testing::EntrySpec ptx;
   ptx.kind = 1;
-  const std::string head = ".version 8.4\n.target sm_75\n.address_size 64\n";
+  const std::string head = "//\n\n.version 8.4\n.target sm_75\n.address_size 64\n";
   EXPECT_EQ(hollow_of(library_with(ptx, head + ".global .align 1 .b8 seq[1];\n")), 1u);
   EXPECT_EQ(hollow_of(library_with(ptx, head + ".visible .entry k()\n{\nret;\n}\n")), 0u);
 }
