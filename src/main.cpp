@@ -16,6 +16,8 @@
 #include "base/interrupt.h"
 #include "base/printable.h"
 #include "cli/shared/command.h"
+#include "guard/confine.h"
+#include "guard/system_calls.h"
 
 namespace {
 
@@ -54,6 +56,26 @@ class StandardSink final : public flense::Sink {
   ::_exit(4);
 }
 
+/// The kernel refused what no parser does (guard/system_calls.h).
+[[noreturn]] void end_on_refused_call(int, siginfo_t* what, void*) {
+  const auto say = [](std::string_view text) {
+    static_cast<void>(::write(STDERR_FILENO, text.data(), text.size()) < 0);
+  };
+  const std::string_view call = flense::guard::refused_call(what->si_syscall);
+  say("error: the sandbox refused the system call ");
+  say(call.empty() ? "that was made" : call);
+  say(", which reading a file never needs\n"
+      "hint: do not trust what was read: it may attack flense; please report it\n");
+  ::_exit(70);
+}
+
+void expect_refused_calls() {
+  struct sigaction action{};
+  action.sa_sigaction = end_on_refused_call;
+  action.sa_flags = SA_SIGINFO;
+  ::sigaction(SIGSYS, &action, nullptr);
+}
+
 unsigned terminal_columns() {
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
     winsize size{};
@@ -71,21 +93,27 @@ int main(int argc, char** argv) {
     flense::close_on_exec();
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGBUS, end_on_lost_page);
+    expect_refused_calls();
     std::optional<flense::InterruptWatch> interrupts(std::in_place);
     StandardSink out(STDOUT_FILENO, "writing to standard output");
     StandardSink err(STDERR_FILENO, "writing to standard error");
-    flense::cli::Io io{flense::Screen(out, isatty(STDOUT_FILENO) != 0),
-                       flense::Screen(err, isatty(STDERR_FILENO) != 0),
-                       terminal_columns(),
+    const unsigned columns = terminal_columns();
+    flense::cli::Io io{flense::Screen(out, isatty(STDOUT_FILENO) != 0, columns),
+                       flense::Screen(err, isatty(STDERR_FILENO) != 0, columns),
+                       columns,
                        [](std::string_view name) -> std::optional<std::string> {
                          const char* value = std::getenv(std::string(name).c_str());
                          if (value == nullptr) return std::nullopt;
                          return std::string(value);
                        },
                        interrupts->token(),
-                       flense::environment_here()};
+                       flense::environment_here(),
+                       flense::guard::confine,
+                       [&interrupts] { interrupts->start(); }};
     const std::vector<std::string> args(argv + 1, argv + argc);
     flense::cli::Ending ending = flense::cli::run(args, io);
+    // Also where a signal ends us.
+    io.broker.reset();
     if (const int* status = std::get_if<int>(&ending)) {
       if (*status == flense::exit_status(flense::Code::kInterrupted))
         interrupts->end_as_signalled();

@@ -4,6 +4,7 @@
 export const CLASSES = [
   { name: "stays", label: "files that stay" },
   { name: "code", label: "device code that stays" },
+  { name: "caution", label: "device code that stays by caution" },
   { name: "other", label: "for other GPUs only", goes: true },
   { name: "shadowed", label: "hidden by later layers", goes: true },
   { name: "debug", label: "debug sections and symbols", goes: true },
@@ -18,13 +19,17 @@ const GONE = {
 
 const index = (name) => CLASSES.findIndex((one) => one.name === name);
 export const OTHER_GPUS = index("other");
+export const CAUTION = index("caution");
 const CODE = index("code"), FILES = index("stays"), HELD = index("held"), UNNEEDED = index("unneeded");
+
+/// Code that no named GPU is known to need, and that stays since leaving it out might break something.
+const CAUTIOUS = new Set(["last entry of its region", "region that no wrapper registers", "region must not move or change", "entry of an unknown kind"]);
 
 /// `kind` is the letter of the node's kind: what stays is told apart by what it is.
 export function classOf(reason, kind) {
   if (reason.verdict === "held") return HELD;
   if (reason.verdict === "goes") return reason.id in GONE ? index(GONE[reason.id]) : UNNEEDED;
-  return kind === "c" ? CODE : FILES;
+  return CAUTIOUS.has(reason.id) ? CAUTION : kind === "c" ? CODE : FILES;
 }
 
 const STAYS = {

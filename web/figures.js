@@ -1,6 +1,6 @@
 // The first thing to read: three figures, and one bar that is the whole image by reason.
 
-import { CLASSES, OTHER_GPUS } from "./classes.js";
+import { CAUTION, CLASSES, OTHER_GPUS } from "./classes.js";
 import { element } from "./dom.js";
 import { percent, plural, size } from "./format.js";
 
@@ -23,7 +23,8 @@ export function figures(model) {
   const more = whole - after - never;
   const also = more > 0 ? `${size(more)} ${never > 0 ? "more " : ""}${done ? "went" : "can go"}${never > 0 ? " for other reasons" : ""}` : "";
   const third = figure(done ? "Remains" : "Would remain", after,
-    [percent(after, whole), data.stored_after !== undefined ? `${size(data.stored_after)} stored` : "", also].filter((one) => one !== "").join("; "));
+    [percent(after, whole), data.stored_after !== undefined ? `${size(data.stored_after)} stored` : "",
+      model.sum(0, CAUTION) > 0 ? `${size(model.sum(0, CAUTION))} of it by caution` : "", also].filter((one) => one !== "").join("; "));
   return element("dl", { class: "facts" }, first, second, third);
 }
 

@@ -70,8 +70,10 @@ export class TreeMap {
     return this.state.boxes ? boxes(this.model, options) : icicle(this.model, options);
   }
 
-  draw() {
+  /// `moves`: the reader asked for another view and sees where things go; drawing at load and at another size stands still.
+  draw(moves = false) {
     if (this.frame.clientWidth === 0) return;
+    this.node.classList.toggle("moves", moves);
     const { model, state } = this;
     const cells = this.#cells();
     this.cells = new Map(cells.map((one) => [one.node, one]));
@@ -101,15 +103,18 @@ export class TreeMap {
     const { model, state } = this;
     const node = one.node, leaf = model.isLeaf(node);
     const style = cell.style;
-    style.left = `${one.left}px`;
-    style.top = `${one.top}px`;
-    style.width = `${Math.max(1, one.width - (one.box ? 0 : 1))}px`;
-    style.height = `${Math.max(1, one.height - (one.height > 6 ? 1 : 0.5))}px`;
+    // In shares of the frame, so that a printed page holds all of it.
+    const { clientWidth, clientHeight } = this.frame;
+    const across = (pixels) => `${(100 * pixels / clientWidth).toFixed(4)}%`, down = (pixels) => `${(100 * pixels / clientHeight).toFixed(4)}%`;
+    style.left = across(one.left);
+    style.top = down(one.top);
+    style.width = across(Math.max(1, one.width - (one.box ? 0 : 1)));
+    style.height = down(Math.max(1, one.height - (one.height > 6 ? 1 : 0.5)));
     // Boxes around others have a line for their name where layout.js leaves one.
     const tall = one.height >= (one.box && one.inner ? NAMED : 13) && one.width >= 48;
     style.lineHeight = `${Math.min(17, one.height - 1)}px`;
     const kind = leaf ? CLASSES[model.classes[node]].name : one.inner || !one.box ? "above" : "closed";
-    cell.className = `cell is-${kind}${one.box ? " box" : one.depth === 0 ? " root" : ""}${this.#dimmed(node) ? " dim" : ""}${tall ? "" : " bare"}`;
+    cell.className = `cell is-${kind}${one.box ? " box" : one.depth === 0 ? " root" : ""}${this.#dimmed(node) ? " dim" : ""}${tall ? "" : " bare"}${Math.min(one.width, one.height) < 5 ? " small" : ""}`;
     if (!leaf) style.setProperty("--strip", strip(model, node, state.after));
     const [name, bytes] = cell.children;
     pen.font = `${leaf ? 400 : 550} ${FONT}`;

@@ -49,9 +49,21 @@ function cellOf(found, most, column) {
   }, shortSize(bytes));
 }
 
+/// Where little of the table is seen at once, the architectures that were asked for come first.
+function ordered({ columns, files, light }, named) {
+  const order = columns.map((_, i) => i).sort((a, b) => named.has(columns[b]) - named.has(columns[a]) || a - b);
+  const place = new Map(order.map((column, i) => [column, i]));
+  return {
+    light, columns: order.map((i) => columns[i]),
+    files: files.map((file) => ({ ...file, cells: file.cells.map(([column, ...numbers]) => [place.get(column), ...numbers]) })),
+  };
+}
+
 export function matrix(model, actions) {
   const { device } = model.data.matrix;
-  const { columns, files, light } = gathered(model.data.matrix);
+  const named = new Set(model.data.gpus.split(/[ ,]+/));
+  const all = gathered(model.data.matrix);
+  const { columns, files, light } = matchMedia("(max-width: 860px)").matches ? ordered(all, named) : all;
   if (files.length === 0) return null;
   const judged = model.data.gpus !== "";
   const totals = summed(files, columns);
@@ -76,10 +88,11 @@ export function matrix(model, actions) {
       judged && element("span", { class: "key" }, element("i", { class: "swatch is-code", "aria-hidden": "true" }), " stays ",
         element("i", { class: "swatch is-other", "aria-hidden": "true" }), " goes; the deeper, the more bytes."),
       light.length > 0 && ` Others: ${light.join(", ")}.`),
+    columns.length > 3 && element("p", { class: "quiet cue" }, "Scroll it sideways \u2192 for all architectures."),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Device code by file and architecture" },
       element("table", { class: "matrix" },
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "File"), element("th", { scope: "col", class: "number" }, "All"),
-          ...columns.map((column) => element("th", { scope: "col", class: "number" }, column)))),
+          ...columns.map((column) => element("th", { scope: "col", class: `number${named.has(column) ? " named" : ""}` }, column)))),
         element("tbody", { class: "sum" }, element("tr", {}, element("th", { scope: "row" }, "all files"),
           element("td", { class: "number" }, shortSize(device)),
           ...columns.map((column, i) => cellOf(totals[i], mostTotal, column)))),

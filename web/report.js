@@ -60,7 +60,7 @@ function main() {
       state.root = root;
       state.selected = root;
       state.focus = focus ?? root;
-      draw();
+      draw(true);
       panel.show(root);
       said.textContent = `${model.label(root)} fills the map`;
       if (focus !== undefined) map.focus(map.cells.has(focus) ? focus : root);
@@ -96,20 +96,20 @@ function main() {
   const cut = model.before[0] > model.after[0];
   const mode = cut ? choice("Before or after the cut", [["Before", false], ["After", true]], state.after, (after) => {
     state.after = after;
-    map.draw();
+    map.draw(true);
   }) : element("span");
   const shape = choice("Shape of the map", [["Boxes", true], ["Columns", false]], state.boxes, (asBoxes) => {
     state.boxes = asBoxes;
-    map.draw();
+    map.draw(true);
   });
 
-  function draw() {
+  function draw(moves) {
     crumbs.replaceChildren(...model.ancestors(state.root).flatMap((node, i, all) => [
       i > 0 ? element("span", { "aria-hidden": "true" }, "›") : null,
       element("button", { class: "link", "aria-current": i === all.length - 1 ? "true" : undefined, onclick: () => actions.zoom(node) },
         element("bdi", {}, model.label(node))),
     ]).filter((one) => one !== null));
-    map.draw();
+    map.draw(moves);
   }
 
   const sections = [cuts(model, actions), matrix(model, actions), leftAlone(model, actions), layers(model, actions),
@@ -119,7 +119,10 @@ function main() {
     element("div", { class: "split" }, map.frame, panel.node), said);
   const place = [data.platform, data.gpus && `for ${data.gpus}`, `level ${data.level}`, data.digest.slice(0, 19)].filter(Boolean).join(" · ");
   document.getElementById("app").append(
-    element("a", { class: "skip", href: "#map" }, "To the map"),
+    element("a", { class: "skip", href: "#map", onclick: (event) => {
+      event.preventDefault();
+      map.focus(state.focus);
+    } }, "To the map"),
     element("header", {},
       element("div", { class: "title" }, element("h1", {}, element("bdi", {}, data.tags[0] ?? data.target)),
         element("p", { class: "quiet" }, `${DID[data.did]} · ${place}`)),

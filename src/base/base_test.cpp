@@ -61,8 +61,8 @@ TEST(ByteReader, ErrorsNameFileOffsetAndField) {
 }
 
 TEST(Error, RendersCauseContextAndHint) {
-  Error error{Code::kBadInput, "layer is truncated", {"reading app.tar"}, "save it again"};
-  EXPECT_EQ(render({Code::kUsage, "no 'a\nhint: b'", {"c\nd"}, ""}),
+  Error error{Code::kBadInput, "layer is truncated", {"reading app.tar"}, "save it again", {}};
+  EXPECT_EQ(render({Code::kUsage, "no 'a\nhint: b'", {"c\nd"}, "", {}}),
             "error: no 'a\n    hint: b'\n  while c\n    d\n");
   EXPECT_EQ(render(error),
             "error: layer is truncated\n  while reading app.tar\nhint: save it again\n");

@@ -25,9 +25,28 @@ UniqueFd::~UniqueFd() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+Failure unreachable(int errno_value, const std::filesystem::path& path) {
+  if (errno_value == ENOENT || errno_value == ENOTDIR)
+    return bad_input("{}: no such file or directory", path.string()).at(path.string());
+  return system_error(errno_value, "cannot open " + path.string()).at(path.string());
+}
+
+namespace {
+
+/// The next step is where the output should be.
+Failure not_created(int errno_value, std::string_view what, const std::filesystem::path& output) {
+  const std::string parent = parent_of(output).string();
+  Failure out =
+      system_error(errno_value, fmt::format("cannot create {} beside {}", what, output.string()));
+  if (errno_value == ENOENT) return std::move(out).hint("mkdir -p " + parent);
+  return std::move(out).at(parent);
+}
+
+}  // namespace
+
 Result<UniqueFd> open_read(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return system_error(errno, "cannot open " + path.string());
+  if (fd < 0) return unreachable(errno, path);
   return UniqueFd(fd);
 }
 
@@ -157,7 +176,7 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigne
   remove_stale_staging(path);
   std::string name = staging_pattern(path);
   const int fd = ::mkostemp(name.data(), O_CLOEXEC);
-  if (fd < 0) return system_error(errno, "cannot create a file beside " + path.string());
+  if (fd < 0) return not_created(errno, "a file", path);
   mark_as_written(fd);
   AtomicFile out;
   out.fd_ = UniqueFd(fd);
@@ -182,13 +201,13 @@ Result<void> AtomicFile::commit() {
 Result<AtomicDirectory> AtomicDirectory::create(const std::filesystem::path& path) {
   std::filesystem::path clean = path;
   if (!clean.has_filename()) clean = clean.parent_path();
-  if (std::filesystem::symlink_status(clean).type() != std::filesystem::file_type::not_found)
+  struct stat status{};
+  if (::lstat(clean.c_str(), &status) == 0)
     return fail(Code::kEnvironment, "{} already exists", clean.string())
         .hint("name an output that does not exist yet, or remove this one first");
   remove_stale_staging(clean);
   std::string name = staging_pattern(clean);
-  if (::mkdtemp(name.data()) == nullptr)
-    return system_error(errno, "cannot create a directory beside " + clean.string());
+  if (::mkdtemp(name.data()) == nullptr) return not_created(errno, "a directory", clean);
   AtomicDirectory out;
   out.path_ = clean;
   out.staging_ = name;

@@ -34,6 +34,8 @@ struct CloseDirectory {
 };
 using UniqueDirectory = std::unique_ptr<DIR, CloseDirectory>;
 
+/// Why a path that somebody named cannot be read: one that is not there is bad input everywhere.
+Failure unreachable(int errno_value, const std::filesystem::path& path);
 Result<UniqueFd> open_read(const std::filesystem::path& path);
 /// Whole file, refusing more than `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t limit);

@@ -44,7 +44,10 @@ InterruptWatch::InterruptWatch() {
   // Without the descriptors the signals keep their default action: end the process.
   if (signals_.get() < 0 || quit_.get() < 0) return;
   blocking_ = pthread_sigmask(SIG_BLOCK, &set, &before_) == 0;
-  watcher_ = std::jthread([this] { watch(); });
+}
+
+void InterruptWatch::start() {
+  if (blocking_ && !watcher_.joinable()) watcher_ = std::jthread([this] { watch(); });
 }
 
 InterruptWatch::~InterruptWatch() {

@@ -11,8 +11,8 @@
 
 namespace flense {
 
-/// Takes SIGINT, SIGTERM and SIGHUP for the whole process; to be made before any other thread. The
-/// first of them requests a stop, a second one ends the process on the spot.
+/// Takes SIGINT, SIGTERM and SIGHUP for the whole process; to be made and started before any other
+/// thread. The first of them requests a stop, a second one ends the process on the spot.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -21,6 +21,8 @@ class InterruptWatch {
   /// Restores the previous handling of the signals.
   ~InterruptWatch();
 
+  /// Signals that come earlier wait. Makes a thread; more than once is as once.
+  void start();
   std::stop_token token() const { return source_.get_token(); }
   /// Ends the process by the signal that came, as callers expect (status 130, 143); returns when
   /// none did.

@@ -119,16 +119,102 @@ std::string brief_command(std::string_view command) {
   return line.size() == command.size() || text.ends_with("…") ? text : text + "…";
 }
 
+std::string shorten_words(std::string_view text, std::size_t width) {
+  std::string out = shorten(text, width);
+  if (out.size() == text.size()) return out;
+  const std::size_t space = out.rfind(' ');
+  if (space == std::string::npos || display_width(out.substr(0, space)) < width / 2) return out;
+  out.resize(out.find_last_not_of(' ', space) + 1);
+  return out + " …";
+}
+
+namespace {
+
+/// The last `width` columns.
+std::string_view tail(std::string_view text, std::size_t width) {
+  std::size_t at = text.size();
+  while (at > 0 && width > 0)
+    if (!is_continuation(text[--at])) --width;
+  return text.substr(at);
+}
+
+/// A name with its beginning and its ending.
+std::string shorten_name(std::string_view name, std::size_t width) {
+  if (display_width(name) <= width) return std::string(name);
+  const std::size_t kept = width / 3;
+  return shorten(name, width - kept) + std::string(tail(name, kept));
+}
+
+}  // namespace
+
 std::string shorten_path(std::string_view text, std::size_t width) {
-  std::size_t total = display_width(text);
-  if (total <= width) return std::string(text);
-  if (width == 0) return {};
-  std::size_t at = 0;
-  while (at < text.size() && (total + 1 > width || is_continuation(text[at]))) {
-    if (!is_continuation(text[at])) --total;
-    ++at;
+  if (display_width(text) <= width) return std::string(text);
+  constexpr std::string_view kCut = "…";
+  for (std::size_t at = text.find('/', 1); at != std::string_view::npos;
+       at = text.find('/', at + 1))
+    if (display_width(text.substr(at)) + 1 <= width) return std::string(kCut) += text.substr(at);
+  const std::size_t name = text.rfind('/');
+  constexpr std::size_t kRoomForBoth = 16;
+  if (name == std::string_view::npos || width < kRoomForBoth)
+    return shorten_name(text.substr(name == std::string_view::npos ? 0 : name + 1), width);
+  return fmt::format("{}/{}", kCut, shorten_name(text.substr(name + 1), width - 2));
+}
+
+namespace {
+
+/// Columns of a word, and how many of its bytes a mark with its colour takes.
+std::size_t word_width(std::string_view word, std::string_view mark) {
+  std::size_t out = 0;
+  while (!word.empty()) {
+    const std::size_t at = mark.empty() ? std::string_view::npos : word.find(mark);
+    out += display_width(word.substr(0, at));
+    if (at == std::string_view::npos) break;
+    const std::size_t end = word.find('m', at + mark.size());
+    word.remove_prefix(end == std::string_view::npos ? word.size() : end + 1);
   }
-  return "…" + std::string(text.substr(at));
+  return out;
+}
+
+std::string wrapped_line(std::string_view line, std::size_t columns, std::string_view mark) {
+  if (word_width(line, mark) <= columns) return std::string(line);
+  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  const std::string indent(std::min(begin + 2, columns / 2), ' ');
+  std::string out(line.substr(0, begin));
+  std::size_t column = begin;
+  bool first = true;
+  line.remove_prefix(begin);
+  while (!line.empty()) {
+    const std::size_t blanks = std::min(line.find_first_not_of(' '), line.size());
+    const std::string_view word = line.substr(blanks, line.find(' ', blanks) - blanks);
+    const std::size_t width = word_width(word, mark);
+    if (!first && column + blanks + width > columns) {
+      out += '\n' + indent;
+      column = indent.size();
+    } else {
+      out.append(blanks, ' ');
+      column += blanks;
+    }
+    out += word;
+    column += width;
+    first = false;
+    line.remove_prefix(blanks + word.size());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string wrapped(std::string_view text, std::size_t columns, std::string_view mark) {
+  if (columns == 0) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    out += wrapped_line(text.substr(0, end), columns, mark);
+    if (end == std::string_view::npos) break;
+    out += '\n';
+    text.remove_prefix(end + 1);
+  }
+  return out;
 }
 
 }  // namespace flense

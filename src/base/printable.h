@@ -20,9 +20,17 @@ std::string printable_lines(std::string_view text);
 /// Columns that the UTF-8 text takes (one per code point; no wide characters in what we print).
 std::size_t display_width(std::string_view text);
 
-/// At most `width` columns: "abc…", or with the end kept "…xyz" (paths).
+/// At most `width` columns: "abc…".
 std::string shorten(std::string_view text, std::size_t width);
+/// The same without half a word at its end, where a word ends in the second half of the width.
+std::string shorten_words(std::string_view text, std::size_t width);
+/// The same of a path: whole directories go first ("…/lib/x.so"), then the middle of the name
+/// ("…/libcudnn_eng…mpiled.so.9").
 std::string shorten_path(std::string_view text, std::size_t width);
+
+/// Lines of more than `columns` (0: none) are broken at spaces and go on two columns further in
+/// than they began. What `mark` opens, up to an "m", takes no room.
+std::string wrapped(std::string_view text, std::size_t columns, std::string_view mark = {});
 
 /// A shell command in a sentence: its first line, at most 72 columns of it, and "…" for more.
 std::string brief_command(std::string_view command);

@@ -76,12 +76,38 @@ TEST(Printable, ShortensByColumns) {
   EXPECT_EQ(shorten("abc", 3), "abc");
   EXPECT_EQ(shorten("abcd", 3), "ab…");
   EXPECT_EQ(shorten("äöüß", 3), "äö…");
-  EXPECT_EQ(shorten_path("äöüß", 3), "…üß");
+  EXPECT_EQ(shorten_path("äöüß", 3), "ä…ß");
   EXPECT_EQ(shorten("abcd", 0), "");
   EXPECT_EQ(brief_command("python3 app.py"), "python3 app.py");
   EXPECT_EQ(brief_command("python3 - <<E\nimport x\nE"), "python3 - <<E…");
   EXPECT_EQ(display_width(brief_command(std::string(200, 'x') + "\ny")), 72U);
   EXPECT_EQ(shorten_path("abcd", 1), "…");
+}
+
+TEST(Printable, NamesKeepTheirBeginningAndDirectoriesGoWhole) {
+  constexpr std::string_view kPath = "usr/lib/python3/torch/libtorch_cuda.so";
+  EXPECT_EQ(shorten_path(kPath, 38), kPath);
+  EXPECT_EQ(shorten_path(kPath, 37), "…/lib/python3/torch/libtorch_cuda.so");
+  EXPECT_EQ(shorten_path(kPath, 24), "…/torch/libtorch_cuda.so");
+  EXPECT_EQ(shorten_path(kPath, 23), "…/libtorch_cuda.so");
+  EXPECT_EQ(shorten_path(kPath, 17), "…/libtorch_…da.so");
+  EXPECT_EQ(shorten_path(kPath, 12), "libtorc…a.so");
+  EXPECT_EQ(shorten_words("RUN apt-get install cuda", 20), "RUN apt-get …");
+  EXPECT_EQ(shorten_words("RUN x", 5), "RUN x");
+  EXPECT_EQ(shorten_words("abcdefghij", 5), "abcd…");
+  for (std::size_t width = 0; width < 40; ++width)
+    EXPECT_LE(display_width(shorten_path(kPath, width)), width) << width;
+}
+
+TEST(Printable, LongLinesBreakBetweenWords) {
+  EXPECT_EQ(wrapped("  fix: take another image\nshort\n", 16),
+            "  fix: take\n    another\n    image\nshort\n");
+  EXPECT_EQ(wrapped("any length stays", 0), "any length stays");
+  EXPECT_EQ(wrapped("a  b\n", 4), "a  b\n");
+  EXPECT_EQ(wrapped("abcdefghij klm", 5), "abcdefghij\n  klm");
+  // A colour takes no room.
+  EXPECT_EQ(wrapped("#31mred#0m word", 8, "#"), "#31mred#0m word");
+  EXPECT_EQ(wrapped("#31mred#0m word", 7, "#"), "#31mred#0m\n  word");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 
 namespace flense {
 
@@ -99,7 +100,31 @@ std::optional<std::string> find_program(std::string_view name) {
   return std::nullopt;
 }
 
-Result<ProcessOutput> run_process(const std::vector<std::string>& argv, std::uint64_t limit) {
+namespace {
+
+Result<ProcessOutput> run_by(ProgramStarter& starter, const std::vector<std::string>& argv,
+                             std::uint64_t limit) {
+  ChildProcess::Options options;
+  options.starter = &starter;
+  TRY(const auto child, ChildProcess::start(argv, options));
+  ProcessOutput result;
+  constexpr std::size_t kBlock = 65536;
+  FdSource source(child->stdout_fd(), argv[0]);
+  while (true) {
+    TRY(const Bytes block, source.next(kBlock));
+    if (block.empty()) break;
+    if (result.out.size() < limit) result.out += as_text(block);
+  }
+  TRY(result.status, child->wait());
+  result.err = child->said();
+  return result;
+}
+
+}  // namespace
+
+Result<ProcessOutput> run_process(const std::vector<std::string>& argv, std::uint64_t limit,
+                                  ProgramStarter* starter) {
+  if (starter != nullptr) return run_by(*starter, argv, limit);
   TRY(Pipe out, make_pipe());
   TRY(Pipe err, make_pipe());
   FileActions actions;
@@ -140,6 +165,14 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv, std::uin
 Result<std::unique_ptr<ChildProcess>> ChildProcess::start(const std::vector<std::string>& argv,
                                                           const Options& options) {
   std::unique_ptr<ChildProcess> child(new ChildProcess());
+  if (options.starter != nullptr) {
+    TRY(ProgramStarter::Started started, options.starter->start(argv));
+    child->starter_ = options.starter;
+    child->pid_ = started.pid;
+    child->stdout_ = std::move(started.out);
+    child->stderr_ = std::move(started.err);
+    return child;
+  }
   FileActions actions;
   Pipe in, out;
   if (options.pipe_stdin) {
@@ -173,9 +206,9 @@ ChildProcess::~ChildProcess() {
   if (pid_ <= 0) return;
   stdin_ = UniqueFd();
   stdout_ = UniqueFd();
-  ::kill(pid_, SIGKILL);
+  kill();
   // Nobody is left to report to, but the zombie must still be reaped.
-  [[maybe_unused]] const Result<int> status = reap(pid_);
+  [[maybe_unused]] const Result<int> status = reap_it(pid_);
 }
 
 std::string ChildProcess::said() const {
@@ -191,12 +224,36 @@ std::string ChildProcess::said() const {
 }
 
 void ChildProcess::kill() {
-  if (pid_ > 0) ::kill(pid_, SIGKILL);
+  if (pid_ <= 0) return;
+  if (starter_ != nullptr)
+    starter_->kill(pid_);
+  else
+    ::kill(pid_, SIGKILL);
+}
+
+Result<int> ChildProcess::reap_it(int pid) {
+  return starter_ != nullptr ? starter_->wait(pid) : reap(pid);
+}
+
+std::optional<std::uint64_t> ChildProcess::written() const {
+  if (starter_ != nullptr) return starter_->written(pid_);
+  std::ifstream in(fmt::format("/proc/{}/io", pid_));
+  std::string word;
+  std::uint64_t value = 0;
+  while (in >> word >> value)
+    if (word == "wchar:") return value;
+  return std::nullopt;
+}
+
+Result<std::array<UniqueFd, 2>> ChildProcess::hand_over() {
+  UniqueFd copy(::fcntl(stderr_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return system_error(errno, "cannot copy a descriptor");
+  return std::array{std::move(stdout_), std::move(copy)};
 }
 
 Result<int> ChildProcess::wait() {
   const int pid = std::exchange(pid_, -1);
-  return reap(pid);
+  return reap_it(pid);
 }
 
 }  // namespace flense

@@ -1,6 +1,8 @@
 // Child processes without a shell: argument vectors, pipes, captured output.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,10 +27,25 @@ struct ProcessOutput {
   std::string err;
 };
 
+/// Who starts programs for a process that cannot, and looks after them (guard/broker.h).
+class ProgramStarter {
+ public:
+  struct Started {
+    int pid = -1;
+    UniqueFd out, err;  ///< a pipe; a file in memory
+  };
+  virtual ~ProgramStarter() = default;
+  virtual Result<Started> start(const std::vector<std::string>& argv) = 0;
+  virtual void kill(int pid) = 0;
+  virtual Result<int> wait(int pid) = 0;
+  virtual std::optional<std::uint64_t> written(int pid) = 0;
+};
+
 /// Runs to the end, capturing at most `limit` bytes of each stream. An unstartable program is an
-/// environment error; a non-zero status is not an error here.
+/// environment error; a non-zero status is not an error here. `starter`, unless null, starts it.
 Result<ProcessOutput> run_process(const std::vector<std::string>& argv,
-                                  std::uint64_t limit = 16u << 20);
+                                  std::uint64_t limit = 16u << 20,
+                                  ProgramStarter* starter = nullptr);
 
 /// A running child whose stdin or stdout is a pipe to us. Destruction kills and reaps it. What it
 /// says on stderr reaches no terminal: it may repeat what stands in an image.
@@ -39,6 +56,8 @@ class ChildProcess {
     bool pipe_stdout = false;  ///< when not piped: to stderr
     int stdin_fd = -1;         ///< when not piped: this descriptor, or /dev/null
     bool discard_stderr = false;
+    /// Starts it instead of us: with standard output piped, no input, and what it says kept.
+    ProgramStarter* starter = nullptr;
   };
   static Result<std::unique_ptr<ChildProcess>> start(const std::vector<std::string>& argv,
                                                      const Options& options);
@@ -51,12 +70,19 @@ class ChildProcess {
   void kill();
   /// The end of what it said on stderr so far, without the last newline; empty when discarded.
   std::string said() const;
+  /// Bytes that it has written so far, to files and sockets alike; nullopt where the kernel does
+  /// not tell.
+  std::optional<std::uint64_t> written() const;
   /// Reaps; exit status or 128 + signal.
   Result<int> wait();
+  /// Standard output, and a copy of what is kept of standard error: for another process.
+  Result<std::array<UniqueFd, 2>> hand_over();
 
  private:
+  Result<int> reap_it(int pid);
   ChildProcess() = default;
   int pid_ = -1;
+  ProgramStarter* starter_ = nullptr;
   UniqueFd stdin_, stdout_, stderr_;
 };
 

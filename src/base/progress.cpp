@@ -4,7 +4,6 @@
 
 #include "base/format.h"
 #include "base/printable.h"
-#include "base/utf8.h"
 
 namespace flense {
 
@@ -18,6 +17,22 @@ std::string clock_text(std::uint64_t seconds) {
 }
 
 }  // namespace
+
+std::string fitting_line(std::string_view step, ProgressFigures figures, std::size_t columns) {
+  const auto width = [&] {
+    return display_width(figures.share) + display_width(figures.amount) +
+           display_width(figures.rate) + display_width(figures.left);
+  };
+  // A terminal may go on to the next line when its last column is written.
+  const std::size_t room = columns > 1 ? columns - 1 : SIZE_MAX;
+  for (std::string* least : {&figures.rate, &figures.amount, &figures.left}) {
+    if (display_width(step) + width() <= room) break;
+    // A step without a share would say nothing at all of how far it is.
+    if (least != &figures.amount || !figures.share.empty()) least->clear();
+  }
+  return shorten_words(step, room - std::min(room, width())) + figures.share + figures.amount +
+         figures.rate + figures.left;
+}
 
 void Progress::begin(std::string_view step, std::uint64_t total) {
   if (!enabled_) return;
@@ -52,26 +67,25 @@ void Progress::draw(bool force) {
   if (!force && now - drawn_ < std::chrono::milliseconds(100)) return;
   drawn_ = now;
   const std::uint64_t done = done_;
-  std::string line = step_;
+  std::string share, amount, rate, left;
   if (total_ > 0) {
-    const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
-    line +=
-        fmt::format("  {:3.0f} %  {} of {}", share * 100, human_bytes(done), human_bytes(total_));
+    const double part = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
+    share = fmt::format("  {:3.0f} %", part * 100);
+    amount = fmt::format("  {} of {}", human_bytes(done), human_bytes(total_));
   } else if (done > 0) {
-    line += "  " + human_bytes(done);
+    amount = "  " + human_bytes(done);
   }
   const double seconds = std::chrono::duration<double>(now - started_).count();
   if (done > 0 && seconds > 0.5)
-    line += fmt::format(
+    rate = fmt::format(
         "  {}/s", human_bytes(static_cast<std::uint64_t>(static_cast<double>(done) / seconds)));
   // The rate so far says little before some of it is done.
   if (total_ > done && done > 0 && seconds > 2) {
-    const double left = seconds * static_cast<double>(total_ - done) / static_cast<double>(done);
+    const double rest = seconds * static_cast<double>(total_ - done) / static_cast<double>(done);
     constexpr double kDay = 86400;
-    if (left < kDay) line += "  " + clock_text(static_cast<std::uint64_t>(left)) + " left";
+    if (rest < kDay) left = "  " + clock_text(static_cast<std::uint64_t>(rest)) + " left";
   }
-  if (columns_ > 1 && line.size() > columns_ - 1) line.resize(columns_ - 1);
-  while (!is_utf8(line)) line.pop_back();
+  const std::string line = fitting_line(step_, {share, amount, rate, left}, columns_);
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
   std::fflush(stderr);
   visible_ = true;

@@ -14,6 +14,14 @@
 
 namespace flense {
 
+/// Of a status line, each with the blanks before it; empty: not known.
+struct ProgressFigures {
+  std::string share, amount, rate, left;
+};
+
+/// The line for a terminal of so many columns: what says least is left out where it does not fit.
+std::string fitting_line(std::string_view step, ProgressFigures figures, std::size_t columns);
+
 /// Prints to stderr only when it is a terminal and not quiet. Thread-safe; redraws at most ten
 /// times a second.
 class Progress {

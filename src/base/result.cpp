@@ -8,7 +8,7 @@ namespace flense {
 Failure system_error(int errno_value, std::string what) {
   what += ": ";
   what += std::generic_category().message(errno_value);
-  Error error{Code::kEnvironment, std::move(what), {}, {}};
+  Error error{Code::kEnvironment, std::move(what), {}, {}, {}};
   if (errno_value == ENOSPC)
     error.hint = "free some space, or name another directory with --tmpdir or -o";
   return Failure(std::move(error));

@@ -28,6 +28,8 @@ struct Error {
   std::string message;
   std::vector<std::string> context;
   std::string hint;
+  /// What could not be reached: whoever reports it can look why, and what is there instead.
+  std::string path;
 };
 
 template <class T = void>
@@ -41,16 +43,27 @@ struct [[nodiscard]] Failure : std::unexpected<Error> {
     if (error().hint.empty()) error().hint = std::move(text);
     return std::move(*this);
   }
+  Failure at(std::string path) && {
+    error().path = std::move(path);
+    return std::move(*this);
+  }
 };
 
 template <class... Args>
 Failure fail(Code code, fmt::format_string<Args...> text, Args&&... args) {
-  return Failure({code, fmt::format(text, std::forward<Args>(args)...), {}, {}});
+  return Failure({code, fmt::format(text, std::forward<Args>(args)...), {}, {}, {}});
 }
 
 template <class... Args>
 Failure bad_input(fmt::format_string<Args...> text, Args&&... args) {
   return fail(Code::kBadInput, text, std::forward<Args>(args)...);
+}
+
+/// Input that ends before its own end.
+template <class... Args>
+Failure cut_off(fmt::format_string<Args...> text, Args&&... args) {
+  return bad_input(text, std::forward<Args>(args)...)
+      .hint("it was cut off, as by a copy that broke off or a full disk: get it again");
 }
 
 /// A failed system call: the text ends with strerror(errno_value).

@@ -22,8 +22,11 @@ std::string fresh_mark() {
 
 }  // namespace
 
-Screen::Screen(Sink& to, bool terminal)
-    : to_(to), terminal_(terminal), mark_(terminal ? fresh_mark() : std::string()) {}
+Screen::Screen(Sink& to, bool terminal, unsigned columns)
+    : to_(to),
+      terminal_(terminal),
+      columns_(terminal ? columns : 0),
+      mark_(terminal ? fresh_mark() : std::string()) {}
 
 Result<void> Screen::text(std::string_view text) {
   std::string out;
@@ -39,7 +42,11 @@ Result<void> Screen::text(std::string_view text) {
 }
 
 Result<void> Screen::line(std::string_view text) {
-  return to_.write(as_bytes(printable(text) + "\n"));
+  return to_.write(as_bytes(wrapped(printable(text), columns_) + "\n"));
+}
+
+Result<void> Screen::prose(std::string_view text) {
+  return this->text(wrapped(text, columns_, mark_));
 }
 
 Result<void> Screen::exact(std::string_view text) {

@@ -12,7 +12,8 @@ namespace flense {
 
 class Screen {
  public:
-  explicit Screen(Sink& to, bool terminal = false);
+  /// `columns` of the terminal; 0: lines are never broken.
+  explicit Screen(Sink& to, bool terminal = false, unsigned columns = 0);
 
   bool is_terminal() const { return terminal_; }
   /// What opens a colour in text(), drawn anew in each process: a name in an image would have to
@@ -21,7 +22,10 @@ class Screen {
 
   /// Printable but for newlines, tabs and marked colours. JSON says the same afterwards.
   Result<void> text(std::string_view text);
-  /// One line: a newline in it is shown, so that no name makes a line of its own.
+  /// The same for what people read: lines that are too long are broken between words.
+  Result<void> prose(std::string_view text);
+  /// One line, broken like prose: a newline in it is shown, so that no name makes a line of its
+  /// own.
   Result<void> line(std::string_view text);
   /// For output that a program takes: byte for byte, except on a terminal, where it is text.
   Result<void> exact(std::string_view text);
@@ -29,6 +33,7 @@ class Screen {
  private:
   Sink& to_;
   bool terminal_;
+  unsigned columns_;
   std::string mark_;
 };
 

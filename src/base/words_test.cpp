@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "base/numbers.h"
+#include "base/progress.h"
 #include "base/severity.h"
 #include "base/version_numbers.h"
 
@@ -111,6 +112,17 @@ TEST(Version, ComparesNumberByNumber) {
   EXPECT_TRUE(is_version("12.4") && is_version("580"));
   EXPECT_FALSE(is_version("") || is_version(".5") || is_version("12.4-rc1"));
   EXPECT_FALSE(is_version(std::string(33, '1')));
+}
+
+TEST(Progress, LeavesOutWhatSaysLeast) {
+  const ProgressFigures figures{"   40 %", "  4 MB of 10 MB", "  2 MB/s", "  0:03 left"};
+  EXPECT_EQ(fitting_line("reading layers", figures, 80),
+            "reading layers   40 %  4 MB of 10 MB  2 MB/s  0:03 left");
+  EXPECT_EQ(fitting_line("reading layers", figures, 50),
+            "reading layers   40 %  4 MB of 10 MB  0:03 left");
+  EXPECT_EQ(fitting_line("reading layers", figures, 40), "reading layers   40 %  0:03 left");
+  EXPECT_EQ(fitting_line("reading layers", figures, 24), "reading layers   40 %");
+  EXPECT_EQ(fitting_line("pulling registry/app", {"", "  4 MB", "", ""}, 20), "pulling …  4 MB");
 }
 
 }  // namespace

@@ -157,6 +157,7 @@ Result<int> run_bench(const BenchRequest& request, Io& io) {
   launch::IoBenchOptions options;
   options.bytes = request.size.value_or(options.bytes);
   InterruptWatch interrupts;
+  interrupts.start();
   options.stop = interrupts.token();
   options.directory = std::filesystem::absolute(request.directory);
   TRY(const OpenedRoot root,
@@ -169,7 +170,7 @@ Result<int> run_bench(const BenchRequest& request, Io& io) {
   if (request.json)
     TRY_DO(write_text(io, text::dump_json(io_json(report, root.image->name, directory), 2) + "\n"));
   else
-    TRY_DO(write_text(io, io_text(report, directory, output_style(request, io))));
+    TRY_DO(write_report(io, io_text(report, directory, output_style(request, io))));
   return 0;
 }
 

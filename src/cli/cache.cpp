@@ -175,7 +175,7 @@ Result<int> list_entries(const CacheRequest& request, Io& io, const Caches& cach
   report::Table table({{"KIND", report::Align::kLeft, report::Column::Flex::kNone},
                        {"SIZE", report::Align::kRight, report::Column::Flex::kNone},
                        {"LAST USE", report::Align::kLeft, report::Column::Flex::kNone},
-                       {"WHAT", report::Align::kLeft, report::Column::Flex::kEnd}});
+                       {"WHAT", report::Align::kLeft, report::Column::Flex::kWrap}});
   std::size_t files = 0;
   for (const CacheRow& row : rows) {
     // Thousands of marks that a file was hashed say little.
@@ -190,7 +190,7 @@ Result<int> list_entries(const CacheRequest& request, Io& io, const Caches& cach
   out += counted(counts);
   if (!table.empty()) out += "\n" + table.text(style);
   if (files > 0) out += fmt::format("\nand {} marks of files that were hashed (-v)\n", files);
-  TRY_DO(write_text(io, out));
+  TRY_DO(write_report(io, out));
   return 0;
 }
 
@@ -257,7 +257,7 @@ Result<int> verify(const CacheRequest& request, Io& io, const Caches& caches) {
       "of driver libraries checked, {} damaged\n",
       grouped(entries.size()), grouped(damaged.size()), grouped(blobs.size()), grouped(root_count),
       grouped(roots.size()), grouped(prepared.size()), grouped(libraries.size()));
-  TRY_DO(write_text(io, out));
+  TRY_DO(write_report(io, out));
   return status;
 }
 

@@ -204,7 +204,7 @@ Result<int> prune_caches(const CacheRequest& request, Io& io, const Caches& cach
   if (unfinished > 0)
     out += fmt::format("removed {} of roots that were never finished\n", human_bytes(unfinished));
   if (in_use > 0) out += fmt::format("{} more are in use by containers, and stay\n", in_use);
-  TRY_DO(write_text(io, out));
+  TRY_DO(write_report(io, out));
   return 0;
 }
 

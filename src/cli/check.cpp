@@ -5,6 +5,7 @@
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/places.h"
 #include "compat/requirements.h"
 #include "image/model/platform.h"
@@ -89,6 +90,7 @@ void declare(Options& options, CheckRequest& request) {
                request.redistribution);
   add_data(options, request).setting();
   declare_cached(options, request.image);
+  add_no_sandbox(options, request);
   declare(options, request.places);
 }
 
@@ -101,13 +103,24 @@ struct CheckInput {
   bool no_host = false;  ///< they stand in for a verdict that nobody can give here
 };
 
+Result<void> confine_to(const CheckRequest& request, Io& io) {
+  Wanted wanted;
+  add_targets(request.words, request.image, io, wanted);
+  add_hosts(request.hosts, wanted);
+  add_cache(request.image, io, wanted);
+  return confine(request, wanted, io);
+}
+
+/// What the user says is understood first; files are read confined.
 Result<CheckInput> understand_check(const CheckRequest& request, Io& io) {
   CheckInput out;
   TRY(out.tables, tables_of(request, io, judging_tables()));
   for (const auto* ids : {&request.allowances.unknown, &request.allowances.unsupported})
     for (const std::string& id : *ids) TRY_DO(known_check(id, out.tables));
   TRY(out.format, format_of(request.json, request.format));
-  TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
+  const auto here = this_host(request.hosts, places_of(request.places), out.tables);
+  TRY_DO(confine_to(request, io));
+  TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   // On a machine that cannot run it anyway, what the image asks for is the useful answer.
   const bool nothing_here = request.hosts.empty() && out.hosts.front().gpu_count.value == 0;
   const bool asked = request.requirements || !request.emit.empty();
@@ -137,7 +150,8 @@ Result<void> print_requirements(const needs::Needs& needs, const CheckRequest& r
   }
   if (input.format == "json")
     return write_text(io, text::dump_json(report::requirements_json(sheet), 2) + "\n");
-  return write_text(io, report::requirements_text(sheet, {output_style(request, io), request.all}));
+  return write_report(io,
+                      report::requirements_text(sheet, {output_style(request, io), request.all}));
 }
 
 Result<void> print_verdicts(const std::string& target,
@@ -149,7 +163,7 @@ Result<void> print_verdicts(const std::string& target,
   report::VerdictTextOptions options;
   options.style = output_style(request, io);
   options.all = request.all;
-  return write_text(io, report::verdict_text(target, verdicts, options));
+  return write_report(io, report::verdict_text(target, verdicts, options));
 }
 
 /// The checks as rules of a SARIF log, so that a viewer can say what each asks.

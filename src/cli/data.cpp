@@ -1,8 +1,10 @@
 // flense data: the tables that verdicts lean on, where their rows are from, and files over them.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/shared/command.h"
@@ -131,7 +133,7 @@ Result<int> show_status(const DataRequest& request, Io& io) {
                        {"ROWS", report::Align::kRight, report::Column::Flex::kNone},
                        {"DATE", report::Align::kLeft, report::Column::Flex::kNone},
                        {"AGE", report::Align::kRight, report::Column::Flex::kNone},
-                       {"FROM", report::Align::kLeft, report::Column::Flex::kEnd}});
+                       {"FROM", report::Align::kLeft, report::Column::Flex::kWrap}});
   for (const std::string_view name : knowledge::table_names()) {
     const std::string date(tables.table(name)["date"].text());
     table.add({std::string(name), fmt::format("{}", rows_of(tables.table(name))), date,
@@ -145,7 +147,7 @@ Result<int> show_status(const DataRequest& request, Io& io) {
   for (const knowledge::TablePlace& place : places)
     out += fmt::format("{}{}\n", printable(place.directory.string()),
                        found(place) ? "" : ": not there");
-  TRY_DO(write_text(io, out + "\n" + table.text(output_style(request, io))));
+  TRY_DO(write_report(io, out + "\n" + table.text(output_style(request, io))));
   return 0;
 }
 
@@ -181,6 +183,8 @@ Result<int> validate_tables(const DataRequest& request, Io& io) {
   std::vector<std::filesystem::path> paths;
   for (std::size_t i = 1; i < request.words.size(); ++i) {
     const std::filesystem::path word = request.words[i];
+    // Opening a named pipe would wait for its writer.
+    if (!file_identity(word)) return unreachable(errno, word);
     std::error_code ignored;
     if (!std::filesystem::is_directory(word, ignored)) {
       paths.push_back(word);
@@ -205,7 +209,7 @@ Result<int> validate_tables(const DataRequest& request, Io& io) {
       files.push(Json::object().set("path", path.string()).set("problem", laid.error().message));
   }
   TRY_DO(request.json ? print_data(io, data_document("validate").set("files", std::move(files)))
-                      : write_text(io, out));
+                      : write_report(io, out));
   return refused ? 1 : 0;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/places.h"
 #include "report/images/diff_text.h"
 
@@ -83,6 +84,7 @@ void declare(Options& options, DiffRequest& request) {
   options.flag("--no-content", "do not read files of equal path and size", request.no_content);
   add_data(options, request).setting();
   declare_cached(options, request.image);
+  add_no_sandbox(options, request);
   declare(options, request.places);
 }
 
@@ -97,9 +99,15 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   DiffInput out;
   TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.format, format_of(request.json, request.format));
-  if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, places_of(request.places), out.tables));
-  }
+  std::optional<host::Profile> here;
+  if (!request.hosts.empty())
+    here = this_host(request.hosts, places_of(request.places), out.tables);
+  Wanted wanted;
+  add_targets(request.words, request.image, io, wanted);
+  add_hosts(request.hosts, wanted);
+  add_cache(request.image, io, wanted);
+  TRY_DO(confine(request, wanted, io));
+  TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
       out.hosts.empty())
     return fail(Code::kUsage, "--fail-on host needs a --host")
@@ -115,6 +123,24 @@ void add_notices(const char* side, const inventory::Snapshot& snapshot, report::
         fmt::format("{}: a saved inventory tells neither files nor configuration, nor what hosts "
                     "need",
                     side));
+}
+
+/// Whether `after` is what flense slim made of `before`, by its own labels.
+void add_slim_notice(const DiffSide& before, const DiffSide& after, report::ImageDiff& out) {
+  if (before.image == nullptr || !after.needs || !after.needs->slim) return;
+  const inventory::SlimMark& mark = *after.needs->slim;
+  if (before.needs && before.needs->slim == mark) return;
+  const bool from_before =
+      !mark.input_digest.empty() && (mark.input_digest == before.image->manifest_digest ||
+                                     mark.input_digest == before.image->config_digest);
+  out.notices.push_back(fmt::format("after was slimmed to {} from {}{}",
+                                    fmt::join(mark.targets, ", "),
+                                    from_before                 ? "before: "
+                                    : mark.input_digest.empty() ? ""
+                                                                : "another image than before: ",
+                                    inventory::origin_of(mark)));
+  if (!mark.rules.empty())
+    out.notices.push_back(fmt::format("after was cut by {}", fmt::join(mark.rules, ", ")));
 }
 
 compat::ComparedNeeds needs_of_side(const DiffSide& side) {
@@ -134,6 +160,7 @@ report::ImageDiff compare_sides(const DiffSide& before, const DiffSide& after,
   out.gates = compat::check_gates(gates, out.changes, out.hosts, out.verdicts);
   add_notices("before", before.snapshot, out);
   add_notices("after", after.snapshot, out);
+  add_slim_notice(before, after, out);
   if (out.changes.files_unread > 0)
     out.notices.push_back(fmt::format(
         "the contents of {} files of equal path and size were not read", out.changes.files_unread));
@@ -164,7 +191,7 @@ Result<int> run_diff(const DiffRequest& request, Io& io) {
   } else if (input.format == "markdown") {
     TRY_DO(write_text(io, report::diff_markdown(found, all)));
   } else {
-    TRY_DO(write_text(io, report::diff_text(found, output_style(request, io), all)));
+    TRY_DO(write_report(io, report::diff_text(found, output_style(request, io), all)));
   }
   return diff_status(found);
 }

@@ -75,7 +75,7 @@ Result<DiffSide> read_diff_side(const std::string& target, const DiffReading& ho
   options.scan.scratch_directory = scratch_directory(how.image, io);
   options.scan.cache = cache.get();
   const auto progress = make_progress(how.request, io);
-  progress->begin("reading layers", unpacked_size(*out.image));
+  progress->begin("reading layers", image::stored_size(*out.image));
   options.scan.progress = progress.get();
   TRY(const inventory::Contents contents,
       with_context(inventory::Contents::read(*out.image, options.scan), "reading {}",

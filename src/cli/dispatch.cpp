@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <span>
 
 #include "base/ascii.h"
@@ -7,6 +9,8 @@
 #include "cli/help.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
+#include "cli/shared/path_hint.h"
 #include "cli/shared/suggest.h"
 #include "cli/version.h"
 #include "launch/container/first_process.h"
@@ -108,7 +112,7 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
     return std::unexpected(error_of_sibling(std::move(read.error()), command, call.options, args));
   ParsedArgs parsed = *std::move(read);
   if (parsed.has("--help")) {
-    TRY_DO(write_text(io, command_help(command)));
+    TRY_DO(write_report(io, command_help(command)));
     return 0;
   }
   const std::span<const Option> own = options.first(call.own_options);
@@ -118,6 +122,7 @@ Result<Ending> run_command(const Command& command, const std::vector<std::string
   TRY_DO(check_words(command.name, command, parsed.positionals()));
   call.request->words = parsed.positionals();
   TRY_DO(fill(own, parsed));
+  if (!confines_itself(call.options) && io.watch_signals) io.watch_signals();
   return call.run(io);
 }
 
@@ -142,10 +147,13 @@ Result<Ending> first_process(const std::vector<std::string>& args) {
 }
 
 Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
-  if (args.empty()) return usage_error("no command given", "flense help lists the commands");
+  if (args.empty()) {
+    TRY_DO(io.err.prose(overview()));
+    return exit_status(Code::kUsage);
+  }
   const std::string& word = args.front();
   if (word == "--help" || word == "-h") {
-    TRY_DO(write_text(io, overview()));
+    TRY_DO(write_report(io, overview()));
     return 0;
   }
   if (word == "--version" || word == "-V") {
@@ -159,15 +167,26 @@ Result<Ending> dispatch(const std::vector<std::string>& args, Io& io) {
   return run_command(*command, {args.begin() + 1, args.end()}, io);
 }
 
+/// Of a file that the sandbox may have refused.
+Error explained(Error error, const Io& io) {
+  if (io.confined && error.hint.empty() && error.message.ends_with(std::strerror(EACCES)))
+    error.hint =
+        "what neither the command line names nor a named directory holds is not read: "
+        "see --no-sandbox";
+  return error;
+}
+
 /// Prints the error; its exit status, or the one that the command has for all.
-int report_failure(const Error& error, const std::vector<std::string>& args, Io& io) {
+int report_failure(Error error, const std::vector<std::string>& args, Io& io) {
+  if (error.hint.empty() && !error.path.empty()) error.hint = path_hint(error.path);
   constexpr std::string_view kWord = "error:";
   report::Style style;
   if (io.variable("NO_COLOR").empty() && std::ranges::find(args, "--no-color") == args.end())
     style.mark = io.err.mark();
-  const std::string text = render(error);
+  const std::string text = render(explained(error, io));
   // There is nowhere left to report that standard error cannot be written.
-  static_cast<void>(io.err.text(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
+  static_cast<void>(
+      io.err.prose(style.paint(report::Ink::kRed, kWord) + text.substr(kWord.size())));
   const Command* command = args.empty() ? nullptr : find_command(args.front());
   const bool own =
       command != nullptr && command->failure_status != 0 && error.code != Code::kInterrupted;

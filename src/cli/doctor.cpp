@@ -97,9 +97,10 @@ Result<int> recognise_messages(const DoctorRequest& request, const knowledge::Kn
   if (request.json)
     TRY_DO(write_text(io, text::dump_json(report::doctor_json(found), 2) + "\n"));
   else if (found.empty())
-    TRY_DO(write_text(io, "no message that is known; flense doctor looks at the machine itself\n"));
+    TRY_DO(
+        write_report(io, "no message that is known; flense doctor looks at the machine itself\n"));
   else
-    TRY_DO(write_text(io, report::messages_text(found, options)));
+    TRY_DO(write_report(io, report::messages_text(found, options)));
   return found.empty() ? 5 : 1;
 }
 
@@ -134,8 +135,8 @@ Result<int> run_doctor(const DoctorRequest& request, Io& io) {
   const host::Machine machine(places_of(request.places));
   const host::Profile profile = host::probe(machine, tables);
   const doctor::Diagnosis diagnosis = doctor::diagnose(machine, profile, environment, tables);
-  TRY_DO(write_text(io, request.json ? text::dump_json(report::doctor_json(diagnosis), 2) + "\n"
-                                     : report::doctor_text(diagnosis, options)));
+  TRY_DO(request.json ? write_text(io, text::dump_json(report::doctor_json(diagnosis), 2) + "\n")
+                      : write_report(io, report::doctor_text(diagnosis, options)));
   return doctor_status(diagnosis);
 }
 

@@ -57,8 +57,8 @@ Result<int> run_explain(const ExplainRequest& request, Io& io) {
   std::vector<compat::Explanation> found;
   if (request.words.empty()) {
     if (!request.json) {
-      TRY_DO(write_text(io, "Checks of flense check\n" + report::check_list(tables) +
-                                "\nRules of flense lint\n" + report::rule_list(rules)));
+      TRY_DO(write_report(io, "Checks of flense check\n" + report::check_list(tables) +
+                                  "\nRules of flense lint\n" + report::rule_list(rules)));
       return 0;
     }
     for (const std::string& id : compat::explained_checks(tables))

@@ -32,7 +32,7 @@ std::string flag_tables() {
 
 Result<int> run_help(const Request& request, Io& io) {
   if (request.words.empty()) {
-    TRY_DO(write_text(io, overview()));
+    TRY_DO(write_report(io, overview()));
     return 0;
   }
   const std::string& name = request.words.front();
@@ -52,7 +52,7 @@ Result<int> run_help(const Request& request, Io& io) {
   if (request.words.size() > 1 && !is_one_of(request.words[1], command->words))
     return usage_error(fmt::format("{} has no action '{}'", name, request.words[1]),
                        fmt::format("flense help {} shows what it has", name));
-  TRY_DO(write_text(io, command_help(*command)));
+  TRY_DO(write_report(io, command_help(*command)));
   return 0;
 }
 

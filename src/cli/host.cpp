@@ -35,6 +35,9 @@ lambda). A file is told by its content: a profile or a list of them, kubectl get
 scontrol show node (also with --json), sinfo -o "%N %G %f". Several machines are compared, as with
 --compare: what differs, which hosts are equal, the weakest one, and the architectures that serve all.
 
+--build-args has every architecture of these machines and of all else what the weakest has: CUDA,
+driver, processor (CPU_MARCH, CPU_AVX), and compilers at once by memory (MAX_JOBS).
+
 --labels are words for kubectl label, and a feature file of Node Feature Discovery.
 
 Exit status: 0 fine, 1 compared hosts differ, 2 wrong usage, 3 bad input, 4 environment, 5 something
@@ -47,6 +50,7 @@ Examples:
   kubectl get nodes -o json > nodes.json; flense host --host nodes.json
   flense host --compare this gpu-7.json aws:p5.48xlarge@550.54.15
   docker build $(flense host --build-args) .
+  flense host --build-args --host nodes.json --host h100@550.54.15
   kubectl label node --overwrite gpu-7 $(flense host --root /host --labels)
   flense host --labels > /etc/kubernetes/node-feature-discovery/features.d/flense)";
 
@@ -64,7 +68,8 @@ void declare(Options& options, HostRequest& request) {
   options.flag("--compare", "show what differs between the hosts named", request.compare);
   options.flag("--json", "print JSON (schema flense/host/v1; with --compare flense/fleet/v1)",
                request.json);
-  options.flag("--build-args", "print arguments for a build on this machine", request.build_args);
+  options.flag("--build-args", "print arguments for a build that runs on all hosts named",
+               request.build_args);
   options.flag("--labels", "print labels for this machine as a Kubernetes node", request.labels);
   options.flag("--ask-driver", "also run nvidia-smi, which asks NVIDIA's driver",
                request.ask_driver);
@@ -73,18 +78,26 @@ void declare(Options& options, HostRequest& request) {
 }
 
 /// Build arguments without an architecture would build for GPUs that are not here.
-Result<int> print_build_args(const host::Profile& profile, Io& io) {
-  const report::HostWords words = report::build_args(profile);
-  if (words.empty() && profile.gpus.empty())
+Result<int> print_build_args(std::span<const host::Profile> hosts, Io& io) {
+  const report::BuildArgs args = report::build_args(hosts);
+  const auto has_gpu = [](const host::Profile& host) { return !host.gpus.empty(); };
+  if (args.words.empty() && std::ranges::none_of(hosts, has_gpu)) {
+    const host::Number& count = hosts.front().gpu_count;
     return fail(Code::kEnvironment, "there is no GPU to build for{}",
-                profile.gpu_count.value ? std::string() : ": " + profile.gpu_count.evidence)
+                count.value ? std::string() : ": " + count.evidence)
         .hint("flense host shows what was looked at");
-  for (const auto& [name, value] : words)
+  }
+  for (const auto& [name, value] : args.words)
     TRY_DO(write_text(io, fmt::format("--build-arg {}={}\n", name, value)));
-  const std::vector<std::string> missing = report::gpus_without_architecture(profile);
-  for (const std::string& name : missing)
-    TRY_DO(io.err.line(fmt::format("warning: the architecture of '{}' is unknown", name)));
-  return missing.empty() ? 0 : 5;
+  for (const std::string& one : args.left_out)
+    TRY_DO(io.err.line(fmt::format("note: left out {}", one)));
+  bool missing = false;
+  for (const host::Profile& host : hosts)
+    for (const std::string& name : report::gpus_without_architecture(host)) {
+      TRY_DO(io.err.line(fmt::format("warning: the architecture of '{}' is unknown", name)));
+      missing = true;
+    }
+  return missing ? 5 : 0;
 }
 
 /// The words that name hosts: those of --host, and with --compare the positional ones.
@@ -130,9 +143,9 @@ Result<int> print_comparison(std::span<const host::Profile> hosts, const HostReq
     return fail(Code::kUsage, "there is one host, and nothing to compare it with")
         .hint("flense host --compare A B, or a file with the nodes of a cluster");
   const host::Fleet fleet = host::compare(hosts);
-  TRY_DO(write_text(io, request.json
-                            ? text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n"
-                            : report::fleet_text(hosts, fleet, output_style(request, io))));
+  TRY_DO(request.json
+             ? write_text(io, text::dump_json(report::fleet_json(hosts, fleet), 2) + "\n")
+             : write_report(io, report::fleet_text(hosts, fleet, output_style(request, io))));
   if (!fleet.equal()) return 1;
   return fleet.undecided() ? 5 : 0;
 }
@@ -155,25 +168,24 @@ Result<int> print_json(std::span<const host::Profile> hosts, Io& io) {
 Result<int> run_host(const HostRequest& request, Io& io) {
   if (request.json + request.build_args + request.labels > 1)
     return fail(Code::kUsage, "--json, --build-args and --labels exclude each other");
-  const bool words = request.build_args || request.labels;
-  if (words && request.compare)
-    return fail(Code::kUsage, "--build-args and --labels are of one host; --compare is of many");
+  if (request.compare && (request.build_args || request.labels))
+    return fail(Code::kUsage, "--compare shows what differs; {} does without it",
+                request.labels ? "--labels" : "--build-args");
   TRY(const std::vector<host::Profile> hosts, read_hosts(request, io));
   if (request.compare) return print_comparison(hosts, request, io);
   if (request.json) return print_json(hosts, io);
+  if (request.build_args) return print_build_args(hosts, io);
   if (hosts.size() > 1) {
-    if (!words) return print_comparison(hosts, request, io);
-    return fail(Code::kUsage, "--build-args and --labels are of one host, and {} are named",
-                hosts.size());
+    if (!request.labels) return print_comparison(hosts, request, io);
+    return fail(Code::kUsage, "--labels are of one host, and {} are named", hosts.size());
   }
   const host::Profile& profile = hosts.front();
-  if (request.build_args) return print_build_args(profile, io);
   if (request.labels) return print_labels(profile, io);
   report::HostTextOptions options;
   options.style = output_style(request, io);
   options.quiet = request.quiet;
   options.verbose = request.verbose;
-  TRY_DO(write_text(io, report::host_text(profile, options)));
+  TRY_DO(write_report(io, report::host_text(profile, options)));
   return 0;
 }
 

@@ -73,7 +73,9 @@ Result<std::vector<host::Profile>> named_hosts(const InitRequest& request,
     return usage_error("--driver says nothing without --gpu", "--gpu h100 --driver 550.54.15");
   if (gpus && !request.hosts.empty())
     return usage_error("--gpu and --host exclude each other", "--host h100@550.54.15 says both");
-  if (!gpus) return hosts_of(request.hosts, places_of(request.places), tables);
+  if (!gpus)
+    return hosts_of(request.hosts, this_host(request.hosts, places_of(request.places), tables),
+                    tables);
   std::vector<host::Profile> out;
   for (const std::string& gpu : request.gpus) {
     const std::string words = driver ? fmt::format("{}@{}", gpu, request.driver) : gpu;

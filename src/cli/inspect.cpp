@@ -5,6 +5,7 @@
 #include "base/numbers.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/html_file.h"
 #include "inventory/compare/budget.h"
 #include "inventory/describe/inventory.h"
@@ -104,6 +105,7 @@ void declare(Options& options, InspectRequest& request) {
                request.no_verify);
   add_data(options, request).setting();
   declare_cached(options, request.image);
+  add_no_sandbox(options, request);
 }
 
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
@@ -115,6 +117,11 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   options.scan.scratch_directory = scratch_directory(request.image, io);
   options.scan.verify_digests = !request.no_verify;
   if (request.all || request.json) options.largest = 100;
+  Wanted wanted;
+  add_targets(request.words, request.image, io, wanted);
+  add_cache(request.image, io, wanted);
+  if (!request.html.empty() && !html_on_output(request.html)) add_output({request.html}, wanted);
+  TRY_DO(confine(request, wanted, io));
 
   TRY(const std::unique_ptr<const image::Image> image,
       open_target(request.words.front(), request.image, request, io));
@@ -124,7 +131,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
     options.scan.prune =
         slim::rewrite_rules(asked.cuts, {.scratch_directory = options.scan.scratch_directory});
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  progress->begin("reading layers", unpacked_size(*image));
+  progress->begin("reading layers", image::stored_size(*image));
   options.scan.progress = progress.get();
   TRY(const std::unique_ptr<inventory::InventoryCache> cache,
       open_inventory_cache(request, request.image, io));
@@ -157,7 +164,7 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
     text.all = request.all;
     text.quiet = request.quiet;
     text.verbose = request.verbose;
-    TRY_DO(write_text(io, report::inventory_text(inspection, text)));
+    TRY_DO(write_report(io, report::inventory_text(inspection, text)));
   }
   const bool exceeded = std::any_of(budgets.begin(), budgets.end(),
                                     [](const auto& budget) { return budget.exceeded; });

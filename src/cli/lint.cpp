@@ -1,12 +1,9 @@
 // flense lint: build and launch files for GPUs.
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <set>
 
-#include "base/file.h"
 #include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
@@ -14,6 +11,7 @@
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/suggest.h"
 #include "lint/rules/rules.h"
 #include "report/format/sarif.h"
@@ -125,6 +123,7 @@ void declare(Options& options, LintRequest& request) {
            request.companion)
       .one_of(kCompanions);
   add_data(options, request).setting();
+  add_no_sandbox(options, request);
 }
 
 /// What the request's words name.
@@ -182,10 +181,29 @@ Result<LintInput> understand_lint(const LintRequest& request, Io& io) {
   TRY(out.format, format_of(request.json, request.format));
   if (!request.fix.empty() && !request.diff.empty())
     return fail(Code::kUsage, "--fix changes the files, and --diff only shows how");
-  if (!request.hosts.empty()) {
-    TRY(out.hosts, hosts_of(request.hosts, {}, out.tables));
-  }
   return out;
+}
+
+Result<void> confine_to(const LintRequest& request, const std::vector<std::string>& names,
+                        const std::vector<LintFile>& files, Io& io) {
+  Wanted wanted;
+  wanted.reach.read.assign(names.begin(), names.end());
+  for (const LintFile& file : files)
+    if (file.link) wanted.reach.read.push_back(file.path);
+  if (!request.baseline.empty()) wanted.reach.read.emplace_back(request.baseline);
+  add_hosts(request.hosts, wanted);
+  // A file says which directory its build context is, of which the names are looked at.
+  wanted.reach.list = {"/"};
+  std::vector<std::string> paths;
+  for (const LintFile& file : files) paths.push_back(file.path.generic_string());
+  if (!request.fix.empty()) add_output(paths, wanted);
+  if (!request.since.empty() || !request.companion.empty()) {
+    wanted.helpers = true;
+    wanted.services.may_start = [paths, since = request.since](const auto& argv) {
+      return is_lint_helper(argv, paths, since);
+    };
+  }
+  return confine(request, wanted, io);
 }
 
 lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
@@ -210,24 +228,24 @@ std::string rendered(const report::LintReport& report, const std::string& format
 }
 
 Result<lint::Outcome> judged(const lint::Project& project, const LintInput& input,
-                             const LintRequest& request) {
+                             const LintRequest& request, const Io& io) {
   std::vector<lint::Finding> others;
   if (!request.companion.empty()) {
-    TRY(others, hadolint_findings(project));
+    TRY(others, hadolint_findings(project, io.broker.get()));
   }
   return lint::lint(project, input.rules, input.policy, std::move(others));
 }
 
 /// Findings of before, by fingerprint.
 Result<std::set<std::string>> known_before(const LintRequest& request, const LintInput& input,
-                                           const std::vector<lint::Input>& inputs) {
+                                           const std::vector<lint::Input>& inputs, const Io& io) {
   std::set<std::string> out;
   if (!request.baseline.empty()) {
     TRY(const std::vector<std::string> known, baseline_fingerprints(request.baseline));
     out.insert(known.begin(), known.end());
   }
   if (!request.since.empty()) {
-    TRY(std::vector<lint::Input> then, inputs_at(request.since, inputs));
+    TRY(std::vector<lint::Input> then, inputs_at(request.since, inputs, io.broker.get()));
     const lint::Project project = project_of(std::move(then), input);
     const lint::Outcome outcome = lint::lint(project, input.rules, input.policy);
     for (const std::string& identity : report::lint_identities(project, outcome.findings))
@@ -272,29 +290,30 @@ bool fix_once(const lint::Project& project, const std::vector<lint::Finding>& fi
   return any;
 }
 
-Result<void> replace_file(const lint::Input& changed) {
+Result<void> replace_file(const lint::Input& changed, const Io& io) {
   if (changed.path == "-")
     return fail(Code::kUsage, "standard input cannot be changed").hint("--diff shows the change");
-  struct stat status{};
-  const bool known = ::stat(changed.path.c_str(), &status) == 0;
-  TRY(AtomicFile file, AtomicFile::create(changed.path, known ? status.st_mode & 07777U : 0644U));
-  TRY_DO(write_fully(file.fd(), as_bytes(changed.text), changed.path));
-  return file.commit();
+  return save_output(changed.path, changed.text, io);
 }
 
 Result<int> run_lint(const LintRequest& request, Io& io) {
-  TRY(const LintInput input, understand_lint(request, io));
+  TRY(LintInput input, understand_lint(request, io));
+  std::optional<host::Profile> here;
+  if (!request.hosts.empty()) here = this_host(request.hosts, {}, input.tables);
   std::vector<std::string> names = request.words;
   if (names.empty()) names.emplace_back(".");
-  TRY(std::vector<lint::Input> inputs, lint_inputs(names));
+  TRY(const std::vector<LintFile> files, lint_files(names));
+  TRY_DO(confine_to(request, names, files, io));
+  TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
+  TRY(std::vector<lint::Input> inputs, lint_inputs(files));
   std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)
     TRY_DO(
         io.err.line(fmt::format("notice: no file that lint knows in {}", fmt::join(names, ", "))));
-  TRY(const std::set<std::string> known, known_before(request, input, inputs));
+  TRY(const std::set<std::string> known, known_before(request, input, inputs, io));
   lint::Project project = project_of(inputs, input);
-  TRY(lint::Outcome outcome, judged(project, input, request));
+  TRY(lint::Outcome outcome, judged(project, input, request, io));
   leave_out(project, known, outcome);
   if (!request.fix.empty() || !request.diff.empty()) {
     const bool unsafe = request.fix == "unsafe" || request.diff == "unsafe";
@@ -305,7 +324,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
     for (int round = 0; round < kMostRounds; ++round) {
       if (!fix_once(project, outcome.findings, unsafe, inputs)) break;
       project = project_of(inputs, input);
-      TRY(outcome, judged(project, input, request));
+      TRY(outcome, judged(project, input, request, io));
       leave_out(project, known, outcome);
     }
     for (const lint::Input& now : inputs) {
@@ -314,11 +333,12 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
       if (request.fix.empty())
         TRY_DO(io.out.exact(report::unified_diff(then, now.text)));
       else
-        TRY_DO(with_context(replace_file(now), "fixing {}", now.path));
+        TRY_DO(with_context(replace_file(now, io), "fixing {}", now.path));
     }
     if (request.fix.empty()) return status;
   }
-  TRY_DO(write_text(io, rendered({project, outcome, input.rules}, input.format, request, io)));
+  const std::string out = rendered({project, outcome, input.rules}, input.format, request, io);
+  TRY_DO(input.format == "text" ? write_report(io, out) : write_text(io, out));
   return lint_status(outcome.findings, request.threshold);
 }
 

@@ -47,7 +47,9 @@ Result<lint::Input> read_input(const fs::path& path) {
   return lint::Input{path.generic_string(), std::move(text)};
 }
 
-Result<void> read_directory(const fs::path& directory, std::vector<lint::Input>& out) {
+Result<void> list_directory(const fs::path& directory, std::vector<LintFile>& out) {
+  // What is closed further down is passed over, but not what was named.
+  TRY_DO(open_read(directory));
   std::error_code error;
   auto at = fs::recursive_directory_iterator(directory,
                                              fs::directory_options::skip_permission_denied, error);
@@ -64,29 +66,40 @@ Result<void> read_directory(const fs::path& directory, std::vector<lint::Input>&
     }
     if (!at->is_regular_file(ignored) || !may_be_known(at->path())) continue;
     if (at->file_size(ignored) > kMaxFile) continue;
-    auto input = read_input(at->path().lexically_normal());
-    if (input && lint::kind_of(input->path, input->text) != lint::FileKind::kUnknown)
-      out.push_back(std::move(*input));
+    out.push_back({at->path().lexically_normal(), false, at->is_symlink(ignored)});
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<lint::Input>> lint_inputs(const std::vector<std::string>& names) {
-  std::vector<lint::Input> out;
+Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names) {
+  std::vector<LintFile> out;
   for (const std::string& name : names) {
     std::error_code error;
-    if (name == "-") {
+    if (name != "-" && fs::is_directory(name, error))
+      TRY_DO(list_directory(fs::path(name).lexically_normal(), out));
+    else
+      out.push_back({name, true});
+  }
+  return out;
+}
+
+Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files) {
+  std::vector<lint::Input> out;
+  for (const LintFile& file : files) {
+    if (file.path == "-") {
       FdSource source(STDIN_FILENO, "standard input");
       TRY(std::string text, read_all(source, kMaxFile, "standard input"));
       out.push_back({"-", std::move(text)});
-    } else if (fs::is_directory(name, error)) {
-      TRY_DO(read_directory(fs::path(name).lexically_normal(), out));
-    } else {
-      TRY(lint::Input input, with_context(read_input(name), "reading {}", name));
-      out.push_back(std::move(input));
+      continue;
     }
+    auto input = read_input(file.path);
+    if (file.named && !input)
+      TRY_DO(with_context(std::move(input), "reading {}", file.path.native()));
+    if (input &&
+        (file.named || lint::kind_of(input->path, input->text) != lint::FileKind::kUnknown))
+      out.push_back(std::move(*input));
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // Which files a call of lint reads: those named, and in directories those of a kind that it knows.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,10 +11,19 @@
 
 namespace flense::cli {
 
-/// `names` are files, directories, or "-" for standard input. Bad input for one that is not there.
-/// Links to directories are not followed; .git, node_modules, virtual environments and caches of
-/// Python are left out.
-Result<std::vector<lint::Input>> lint_inputs(const std::vector<std::string>& names);
+struct LintFile {
+  std::filesystem::path path;  ///< "-" for standard input
+  bool named = false;  ///< by the user; or it lies in a directory, and its name may be of use
+  bool link = false;   ///< in a directory
+};
+/// `names` are files, directories, or "-" for standard input. No file is opened. Links to
+/// directories are not followed; .git, node_modules, virtual environments and caches of Python are
+/// left out.
+Result<std::vector<LintFile>> lint_files(const std::vector<std::string>& names);
+
+/// Their texts, of those in directories if they are of a kind that lint knows. Bad input for one
+/// that was named and is not there.
+Result<std::vector<lint::Input>> lint_inputs(const std::vector<LintFile>& files);
 
 /// The files of build contexts, by directory: at most 200,000 each.
 std::vector<lint::Context> list_contexts(const std::vector<std::string>& directories);

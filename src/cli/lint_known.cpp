@@ -1,7 +1,9 @@
 #include "cli/lint_known.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <span>
 
 #include "base/file.h"
 #include "base/format.h"
@@ -9,6 +11,47 @@
 #include "text/json.h"
 
 namespace flense::cli {
+
+namespace {
+
+constexpr std::uint64_t kMostAnswer = 16U << 20;
+constexpr std::array<std::string_view, 5> kHadolint = {"hadolint", "--no-fail", "--format", "json",
+                                                       "--"};
+
+std::string directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path().string() : ".";
+}
+
+std::vector<std::string> git_commit(const std::string& directory, const std::string& revision) {
+  return {"git",      "-C",      directory,          "rev-parse",
+          "--verify", "--quiet", "--end-of-options", revision + "^{commit}"};
+}
+
+std::vector<std::string> git_show(const std::filesystem::path& path, const std::string& revision) {
+  return {"git",
+          "-C",
+          directory_of(path),
+          "show",
+          "--end-of-options",
+          fmt::format("{}:./{}", revision, path.filename().string())};
+}
+
+}  // namespace
+
+bool is_lint_helper(const std::vector<std::string>& argv, const std::vector<std::string>& paths,
+                    const std::string& revision) {
+  if (argv[0] == "git")
+    return !revision.empty() && std::ranges::any_of(paths, [&](const std::string& path) {
+      return argv == git_commit(directory_of(path), revision) || argv == git_show(path, revision);
+    });
+  const auto options = std::span(kHadolint).subspan(1);
+  return argv[0] == find_program(kHadolint[0]) && argv.size() > kHadolint.size() &&
+         std::ranges::equal(std::span(argv).subspan(1, options.size()), options) &&
+         std::ranges::all_of(std::span(argv).subspan(kHadolint.size()),
+                             [&](const std::string& path) {
+                               return std::ranges::find(paths, path) != paths.end();
+                             });
+}
 
 Result<std::vector<std::string>> baseline_fingerprints(const std::string& path) {
   constexpr std::uint64_t kMaxReport = 64U << 20;
@@ -24,32 +67,30 @@ Result<std::vector<std::string>> baseline_fingerprints(const std::string& path) 
 }
 
 Result<std::vector<lint::Input>> inputs_at(const std::string& revision,
-                                           const std::vector<lint::Input>& now) {
+                                           const std::vector<lint::Input>& now,
+                                           ProgramStarter* starter) {
   std::vector<lint::Input> out;
   bool known = false;
   for (const lint::Input& input : now) {
     if (input.path == "-") continue;
-    const std::filesystem::path path(input.path);
-    const std::string directory = path.has_parent_path() ? path.parent_path().string() : ".";
+    const std::string directory = directory_of(input.path);
     if (!known) {
       TRY(const ProcessOutput commit,
-          run_process({"git", "-C", directory, "rev-parse", "--verify", "--quiet",
-                       "--end-of-options", revision + "^{commit}"}));
+          run_process(git_commit(directory, revision), kMostAnswer, starter));
       if (commit.status != 0)
         return bad_input("git knows no revision '{}' in {}", revision, directory);
       known = true;
     }
-    TRY(ProcessOutput text,
-        run_process({"git", "-C", directory, "show", "--end-of-options",
-                     fmt::format("{}:./{}", revision, path.filename().string())}));
+    TRY(ProcessOutput text, run_process(git_show(input.path, revision), kMostAnswer, starter));
     if (text.status == 0) out.push_back({input.path, std::move(text.out)});
   }
   return out;
 }
 
-Result<std::vector<lint::Finding>> hadolint_findings(const lint::Project& project) {
+Result<std::vector<lint::Finding>> hadolint_findings(const lint::Project& project,
+                                                     ProgramStarter* starter) {
   std::vector<lint::Finding> out;
-  std::vector<std::string> words{"hadolint", "--no-fail", "--format", "json", "--"};
+  std::vector<std::string> words(kHadolint.begin(), kHadolint.end());
   const std::size_t first = words.size();
   for (const auto& file : project.files)
     if (file->kind == lint::FileKind::kDockerfile && file->source.path() != "-")
@@ -60,7 +101,7 @@ Result<std::vector<lint::Finding>> hadolint_findings(const lint::Project& projec
         .hint("https://github.com/hadolint/hadolint");
   if (words.size() == first) return out;
   words[0] = *program;
-  TRY(const ProcessOutput output, run_process(words));
+  TRY(const ProcessOutput output, run_process(words, kMostAnswer, starter));
   TRY(const text::Json report, text::parse_json(output.out, "hadolint's output"));
   for (const text::Json& one : report.items()) {
     const lint::ProjectFile* file = project.find(one["file"].text());

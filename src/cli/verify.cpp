@@ -4,6 +4,7 @@
 
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "inventory/describe/targets.h"
 #include "report/images/verify_report.h"
 #include "slim/job/destination.h"
@@ -67,6 +68,7 @@ void declare(Options& options, VerifyRequest& request) {
   options.flag("--all", "list every difference", request.all);
   add_data(options, request).setting();
   declare(options, request.image);
+  add_no_sandbox(options, request);
 }
 
 /// The record that slim leaves beside its output.
@@ -98,6 +100,10 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   }
   const std::string& target = request.words.front();
   const std::string record = request.record.empty() ? record_beside_target(target) : request.record;
+  Wanted wanted;
+  add_targets({target, request.against}, request.image, io, wanted);
+  wanted.reach.read.insert(wanted.reach.read.end(), {record, request.proof});
+  TRY_DO(confine(request, wanted, io));
   if (!record.empty() && request.proof.empty()) {
     TRY(question.record, verify::read_record(record));
   }
@@ -108,7 +114,8 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
     TRY(before, open_target(request.against, request.image, request, io));
   }
   const std::unique_ptr<Progress> progress = make_progress(request, io);
-  progress->begin("comparing", 0);
+  progress->begin("comparing",
+                  image::stored_size(*after) + (before ? image::stored_size(*before) : 0));
   question.progress = progress.get();
   verify::Findings findings;
   TRY(const verify::Answer answer, answer_of(request, question, *after, before.get(), findings));
@@ -122,8 +129,9 @@ Result<int> run_verify(const VerifyRequest& request, Io& io) {
   const std::size_t most = request.all    ? SIZE_MAX
                            : request.json ? kListedDifferences
                                           : kShownDifferences;
-  TRY_DO(write_text(io, request.json ? text::dump_json(report::verify_json(out, most), 2) + "\n"
-                                     : report::verify_text(out, output_style(request, io), most)));
+  TRY_DO(request.json
+             ? write_text(io, text::dump_json(report::verify_json(out, most), 2) + "\n")
+             : write_report(io, report::verify_text(out, output_style(request, io), most)));
   if (findings.difference_count() > 0) return 1;
   return findings.unknown_count() > 0 ? 5 : 0;
 }

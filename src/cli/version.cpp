@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "cli/build.h"
 #include "cli/shared/common.h"
+#include "guard/confine.h"
 #include "inventory/scan/own_build.h"
 #include "knowledge/table_set.h"
 #include "knowledge/tables.h"
@@ -22,6 +23,14 @@ text::Json packages() {
       out.set(std::string(line.substr(0, blank)), std::string(line.substr(blank + 1)));
   }
   return out;
+}
+
+/// What this kernel has of the sandbox.
+text::Json sandbox() {
+  const guard::Support has = guard::support();
+  return text::Json::object()
+      .set("landlock", has.landlock == 0 ? text::Json() : text::Json(has.landlock))
+      .set("seccomp", has.seccomp);
 }
 
 text::Json told(std::string_view text) {
@@ -42,7 +51,8 @@ Result<void> print_version(bool json, Io& io) {
       .set("commit", told(kCommit))
       .set("build_id", told(inventory::own_build()))
       .set("tables", std::move(dates))
-      .set("packages", packages());
+      .set("packages", packages())
+      .set("sandbox", sandbox());
   return write_text(io, text::dump_json(out, 2) + "\n");
 }
 

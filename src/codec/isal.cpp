@@ -138,8 +138,8 @@ class GzipDecoder final : public Decoder {
   }
 
   Failure truncated() const {
-    return bad_input("the gzip stream is truncated: it ends at offset {:#x}, inside a member",
-                     consumed_);
+    return cut_off("the gzip stream is truncated: it ends at offset {:#x}, inside a member",
+                   consumed_);
   }
 
   Result<void> refill() {

@@ -66,10 +66,8 @@ Result<SifRoot> find_sif_root(Bytes file, std::string_view name) {
     if (root.architecture.empty())
       root.architecture = architecture_name(text.substr(kArchitectureAt, 2));
     if (!range_fits(root.offset, root.size, file.size()))
-      return bad_input(
-          "{}: its root file system of {} bytes at offset {:#x} is outside the file: it is "
-          "truncated",
-          name, root.size, root.offset);
+      return cut_off("{}: its root file system of {} bytes at offset {:#x} is outside the file",
+                     name, root.size, root.offset);
     return root;
   }
   if (oci)

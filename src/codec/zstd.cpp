@@ -51,8 +51,8 @@ class ZstdDecoder final : public Decoder {
         return bad_input("the zstd stream is corrupt at offset {:#x}: {}", consumed_ + before,
                          ZSTD_getErrorName(left));
       if (ended && out.pos == 0)
-        return bad_input("the zstd stream is truncated: it ends at offset {:#x}, inside a frame",
-                         consumed_);
+        return cut_off("the zstd stream is truncated: it ends at offset {:#x}, inside a frame",
+                       consumed_);
       pending_ = left;
     }
     return out.pos;

@@ -43,6 +43,7 @@ std::span<const Rule> rules() {
       rule_amd_nodes,
       rule_driver_branch_ended,
       rule_weights_memory,
+      rule_tensorrt_plan,
       rule_redistribution,
   });
   // clang-format on

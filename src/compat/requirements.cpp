@@ -218,6 +218,11 @@ void slim_mark(const Needs& image, Requirements& out) {
   if (!image.slim) return;
   out.notices.push_back(fmt::format("the image was slimmed to {} by flense slim ({})",
                                     fmt::join(image.slim->targets, ", "), image.slim->evidence));
+  if (!image.slim->input_digest.empty())
+    out.notices.push_back("it was made from " + inventory::origin_of(*image.slim));
+  if (!image.slim->rules.empty())
+    out.notices.push_back(
+        fmt::format("what was cut, by rule: {}", fmt::join(image.slim->rules, ", ")));
   if (!image.slim->code_floor.empty())
     out.notices.push_back(
         fmt::format("its device code was recompressed, which drivers before {} cannot read",
@@ -285,7 +290,7 @@ Requirements requirements_of(const Needs& image, const Knowledge& tables) {
       out.libc = Text::known(
           image.libc_version.empty() ? image.libc : image.libc + " " + image.libc_version,
           "C library of the image");
-    if (image.cpu) out.cpu_level = Text::known(image.cpu->level, image.cpu->path);
+    if (const auto cpu = stated_cpu(image)) out.cpu_level = Text::known(cpu->level, cpu->path);
     out.disk_bytes = host::Number::known(image.unpacked_bytes, "unpacked layers");
   } else {
     const std::string reason = unread_reason(image);

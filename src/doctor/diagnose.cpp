@@ -8,10 +8,10 @@ namespace flense::doctor {
 
 namespace {
 
-constexpr std::array<Group, 12> kGroups = {steps_machine,       steps_injection,    steps_platform,
-                                           steps_nvidia_module, steps_nvidia_nodes, steps_library,
-                                           steps_visible,       steps_amd,          steps_fabric,
-                                           steps_frameworks,    steps_services,     steps_engines};
+constexpr std::array<Group, 13> kGroups = {
+    steps_machine,    steps_injection, steps_platform, steps_nvidia_module, steps_nvidia_nodes,
+    steps_library,    steps_visible,   steps_amd,      steps_fabric,        steps_slim_image,
+    steps_frameworks, steps_services,  steps_engines};
 
 std::optional<bool> any_gpu(const Scene& scene) {
   if (scene.nvidia || scene.amd) return true;

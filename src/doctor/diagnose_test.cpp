@@ -57,6 +57,25 @@ TEST(Doctor, HealthyMachinesHaveNoFinding) {
   }
 }
 
+/// `targets` as in the marker that slim leaves in every layer it edits.
+std::string slim_finding(const std::string& targets) {
+  host::testing::ScratchTree tree;
+  const TestMachine machine(tree);
+  machine.nvidia_container();
+  machine.file("usr/share/flense/slim.json",
+               R"({"schema": "flense/marker/v1", "flense": "1.0", "level": "standard",
+                   "targets": {"cuda": [)" +
+                   targets + R"(], "amd": []}})");
+  return findings(machine.diagnosis());
+}
+
+TEST(Doctor, ASlimImageSaysForWhichGpuItIs) {
+  EXPECT_EQ(slim_finding(R"("sm_80", "sm_90")"), "");
+  EXPECT_THAT(slim_finding(R"("sm_80")"), ::testing::StartsWith("broken slim-target: the image was "
+                                                                "slimmed for sm_80, and code for"));
+  EXPECT_THAT(slim_finding(""), ::testing::StartsWith("unknown slim-target: "));
+}
+
 TEST(Doctor, EachChangeHasItsFirstBrokenStep) {
   std::set<std::string> ids;
   for (const Variant& one : variants()) {

@@ -15,6 +15,7 @@ void steps_visible(const Scene& scene, std::vector<Step>& steps);
 void steps_amd(const Scene& scene, std::vector<Step>& steps);
 void steps_services(const Scene& scene, std::vector<Step>& steps);
 void steps_fabric(const Scene& scene, std::vector<Step>& steps);
+void steps_slim_image(const Scene& scene, std::vector<Step>& steps);
 void steps_engines(const Scene& scene, std::vector<Step>& steps);
 void steps_frameworks(const Scene& scene, std::vector<Step>& steps);
 

@@ -220,11 +220,14 @@ Result<std::vector<Profile>> profiles_of(const std::string& spec, const Places& 
     TRY(Profile profile, described_profile(spec, tables));
     out.push_back(std::move(profile));
   } else {
-    TRY(const std::string text,
-        with_hint(
-            read_file(spec, kFileLimit),
-            "the images of Kubernetes nodes are not needed: jq 'del(.items[].status.images)'"));
-    return parse_profiles(text, spec, tables);
+    Result<std::string> text = read_file(spec, kFileLimit);
+    // Of a file that is there but too large.
+    if (!text && text.error().path.empty())
+      return with_hint<std::vector<Profile>>(
+          std::unexpected(std::move(text).error()),
+          "the images of Kubernetes nodes are not needed: jq 'del(.items[].status.images)'");
+    TRY(const std::string read, std::move(text));
+    return parse_profiles(read, spec, tables);
   }
   return out;
 }

@@ -111,6 +111,17 @@ std::string TableSet::state(std::string_view name) const {
   return out;
 }
 
+std::string TableSet::dates() const {
+  std::string out;
+  for (const auto& [name, json] : tables_) {
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, json["date"].text());
+    for (const LaidTable& laid : laid_)
+      if (laid.table == name)
+        out += " and " + (laid.date.empty() ? "a file without date" : laid.date);
+  }
+  return out;
+}
+
 std::string TableSet::state(std::string_view name, const Json& row) const {
   if (const Json* from = row.find(kFrom)) return std::string(from->text());
   return std::string(row["date"].text(table(name)["date"].text()));

@@ -39,6 +39,9 @@ class TableSet {
   const text::Json& table(std::string_view name) const;
   /// The state of the table: "2026-11", or with other files "2026-11 and DIR/NAME.json".
   std::string state(std::string_view name) const;
+  /// Of all tables that were read, files over them by their dates alone: "cuda_driver 2026-11 and
+  /// 2027-01, gpu_arch 2026-11". No path, since it goes into images.
+  std::string dates() const;
   /// The state of one row of it: "2026-11", or of another file "2026-10, DIR/NAME.json".
   std::string state(std::string_view name, const text::Json& row) const;
   /// From below.

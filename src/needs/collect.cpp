@@ -91,6 +91,14 @@ void add_weights(const inventory::Survey& survey, Needs& needs) {
   if (needs.weights.size() > kMostWeights) needs.weights.resize(kMostWeights);
 }
 
+void add_plans(const inventory::Inventory& inventory, Needs& needs) {
+  for (const inventory::ModelEntry& model : inventory.models)
+    if (model.file.format == "tensorrt" && needs.plans.size() < kMostWeights)
+      needs.plans.push_back(
+          {model.path, model.file.version,
+           model.file.unreadable.empty() ? model.file.untold : model.file.unreadable});
+}
+
 struct Variable {
   std::string_view name, runtime;
 };
@@ -144,6 +152,7 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   const inventory::Survey seen = inventory::survey(image, contents);
   if (!out.slim) out.slim = inventory::mark_of_file(seen.text_at(inventory::kMarkerPath));
   add_weights(seen, out);
+  add_plans(inventory, out);
   const LibraryUsers users(seen);
   collect_code(seen, inventory, users, out);
   collect_links(seen, users, out);

@@ -64,6 +64,12 @@ void each_field(text::FieldsOf<CpuNeed> auto& need, auto&& see) {
   see("path", need.path);
 }
 
+void each_field(text::FieldsOf<EnginePlan> auto& plan, auto&& see) {
+  see("path", plan.path);
+  see("version", plan.version);
+  see("untold", plan.untold);
+}
+
 void each_field(text::FieldsOf<StartNeeds> auto& start, auto&& see) {
   see("program", start.program);
   see("missing", start.missing);
@@ -92,6 +98,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("capabilities", needs.capabilities);
   see("rdma", needs.rdma);
   see("weights", needs.weights);
+  see("plans", needs.plans);
   see("libc", needs.libc);
   see("libc_version", needs.libc_version);
   see("cpu", needs.cpu);

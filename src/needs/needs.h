@@ -90,6 +90,14 @@ struct CpuNeed {
   bool operator==(const CpuNeed&) const = default;
 };
 
+/// An engine that TensorRT has built for one GPU.
+struct EnginePlan {
+  std::string path;
+  std::string version;  ///< of the TensorRT that made it; empty: not told
+  std::string untold;   ///< why its GPU, or its version, is not known
+  bool operator==(const EnginePlan&) const = default;
+};
+
 /// What the image's own command loads before it runs.
 struct StartNeeds {
   std::string program;                     ///< what the kernel maps first; empty: none is known
@@ -124,6 +132,7 @@ struct Needs {
   std::vector<CapabilityNeed> capabilities;
   std::vector<Sighting> rdma;     ///< verbs libraries and providers: "libmlx5", "libefa"
   std::vector<Sighting> weights;  ///< model weights, largest first
+  std::vector<EnginePlan> plans;  ///< of TensorRT, largest first; at most 50
   std::string libc;               ///< "glibc", "musl"; empty: none
   std::string libc_version;
   std::optional<CpuNeed> cpu;  ///< the highest level of loader, libc and start program

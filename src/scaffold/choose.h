@@ -36,6 +36,7 @@ struct Choice {
   Candidate candidate;
   std::string platform = "linux/amd64";
   std::vector<std::string> architectures;  ///< of all hosts, ascending
+  std::string march;                       ///< -march of their weakest processor; empty: not told
   std::string driver;                      ///< least NVIDIA driver that runs it; empty for ROCm
   std::string native_driver;               ///< least that supports its CUDA itself
   std::vector<HostSide> hosts;

@@ -1,10 +1,11 @@
 #include "scaffold/project.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "host/processor.h"
 #include "scaffold/reasons.h"
 #include "scaffold/render.h"
 
@@ -63,7 +64,8 @@ Pairs build_args(const Template& chosen, const Choice& choice, const Knowledge& 
       return {{"JAX_VERSION", one.version}, {"JAX_CUDA", one.variant}, {"CUDA_TOOLKIT", one.cuda}};
     case Stack::kToolkit: {
       Pairs out = {{"BUILD_IMAGE", build_image(chosen, one, tables)},
-                   {"CUDA_ARCHITECTURES", cmake_architectures(choice.architectures)}};
+                   {"CUDA_ARCHITECTURES", cmake_architectures(choice.architectures)},
+                   {"CPU_MARCH", choice.march}};
       if (chosen.build_on.empty()) out.emplace_back("RUN_IMAGE", run_image(chosen, one, tables));
       return out;
     }
@@ -86,6 +88,7 @@ Pairs labels(const Choice& choice) {
   add("driver-minor", choice.driver);
   add("rocm", choice.candidate.rocm);
   add("gpus", fmt::format("{}", fmt::join(gpu_words(choice.architectures), ",")));
+  if (choice.march.starts_with("x86-64")) add("cpu", choice.march);
   return out;
 }
 
@@ -211,14 +214,24 @@ Marks marks_for(const Project& project, const Knowledge& tables) {
   return out;
 }
 
-/// The same machine twice, or a thousand of a cluster, are one.
-std::vector<Profile> different(const std::vector<Profile>& hosts, const Knowledge& tables) {
-  std::vector<Profile> out;
-  std::set<std::string> seen;
-  for (const Profile& host : hosts)
-    if (seen.insert(host_words(host, tables) + host.system.architecture.value.value_or("")).second)
-      out.push_back(host);
+/// Machines that one choice is right for: the same twice, or a thousand of a cluster.
+using Alike = std::vector<Profile>;
+
+std::vector<Alike> different(const std::vector<Profile>& hosts, const Knowledge& tables) {
+  std::vector<Alike> out;
+  std::map<std::string, std::size_t> places;
+  for (const Profile& host : hosts) {
+    const std::string key = host_words(host, tables) + host.system.architecture.value.value_or("");
+    const auto [at, fresh] = places.try_emplace(key, out.size());
+    if (fresh) out.emplace_back();
+    out[at->second].push_back(host);
+  }
   return out;
+}
+
+/// Only programs that the project itself compiles have use for it.
+std::string march_for(const Template& chosen, const std::vector<Profile>& hosts) {
+  return chosen.stack == Stack::kToolkit ? host::weakest_processor(hosts).march : std::string();
 }
 
 }  // namespace
@@ -232,17 +245,21 @@ std::vector<std::string> gpu_words(const std::vector<std::string>& architectures
 
 Result<Project> make_project(const Template& chosen, const std::vector<Profile>& told,
                              const Knowledge& tables) {
-  const std::vector<Profile> hosts = different(told, tables);
+  const std::vector<Alike> groups = different(told, tables);
+  std::vector<Profile> hosts;
+  for (const Alike& alike : groups) hosts.push_back(alike.front());
   if (hosts.size() > kMaxHosts)
     return fail(Code::kUsage, "{} different hosts are named, and one project is for at most {}",
                 hosts.size(), kMaxHosts);
   Project out;
   out.chosen = chosen;
   TRY(out.choice, choose(chosen, hosts, tables));
+  out.choice.march = march_for(chosen, told);
   // Conda's versions are in environment.yml, of which there is only one.
   if (chosen.stack != Stack::kConda)
-    for (const Profile& host : hosts) {
-      TRY(Choice one, choose(chosen, {host}, tables));
+    for (const Alike& alike : groups) {
+      TRY(Choice one, choose(chosen, {alike.front()}, tables));
+      one.march = march_for(chosen, alike);
       out.each.push_back(std::move(one));
     }
   out.reasons =

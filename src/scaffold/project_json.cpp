@@ -34,6 +34,7 @@ Json build_json(const Choice& choice) {
   if (!one.rocm.empty()) out.set("rocm", one.rocm);
   out.set("platform", choice.platform);
   out.set("architectures", texts(choice.architectures));
+  if (!choice.march.empty()) out.set("march", choice.march);
   if (!choice.driver.empty()) out.set("least_driver", choice.driver);
   out.set("source", one.source);
   return out;

@@ -130,6 +130,25 @@ TEST(ProjectTest, ProgramsAreCompiledForTheHostsAlone) {
       has(text_of(distroless, "Dockerfile"), "FROM gcr.io/distroless/cc-debian12:nonroot\n"));
 }
 
+TEST(ProjectTest, ProgramsAreCompiledForTheWeakestProcessor) {
+  std::vector<host::Profile> two = hosts({"h100@550.54.15", "h100@550.54.15"});
+  two[0].system.cpu_level = host::Text::known("x86-64-v4", "x");
+  two[1].system.cpu_level = host::Text::known("x86-64-v3", "x");
+  const Result<Project> project = make_project(named("cuda-cpp"), two, tables());
+  ASSERT_TRUE(project);
+  ASSERT_EQ(project->each.size(), 1u) << "the GPUs are the same";
+  EXPECT_TRUE(has(text_of(*project, "Dockerfile"), "ARG CPU_MARCH=x86-64-v3\n"));
+  EXPECT_TRUE(has(text_of(*project, "Dockerfile"), "dev.flense.requires.cpu=\"x86-64-v3\""));
+  EXPECT_TRUE(has(text_of(*project, "docker-bake.hcl"), "\"CPU_MARCH\" = \"x86-64-v3\""));
+  EXPECT_TRUE(has(text_of(*project, "README.md"), "| processor | `x86-64-v3` |"));
+
+  two[1].system.cpu_level = {};
+  const Result<Project> unknown = make_project(named("cuda-cpp"), two, tables());
+  ASSERT_TRUE(unknown);
+  EXPECT_TRUE(has(text_of(*unknown, "Dockerfile"), "ARG CPU_MARCH=\n"));
+  EXPECT_FALSE(has(text_of(*unknown, "Dockerfile"), "requires.cpu"));
+}
+
 TEST(ProjectTest, EachHostHasItsOwnBestBuildInTheMatrix) {
   const Project project = made(named("pytorch-inference"), {"h100@550.54.15", "rtx4090@580.95.05"});
   EXPECT_EQ(project.choice.candidate.variant, "cu126");

@@ -100,6 +100,11 @@ std::vector<Reason> reasons_for(const Template& chosen, const Choice& choice,
     if (row.image == base) source = row.source;
   out.push_back({"base image", base, why_base, source});
   add_checks(choice, out);
+  if (!choice.march.empty())
+    out.push_back({"processor", choice.march,
+                   "what the weakest host has; the program's file states an x86-64 level, so that "
+                   "the loader and flense check refuse a lesser one",
+                   ""});
   for (const HostSide& host : choice.hosts)
     if (host.assumed)
       out.push_back({"driver", host.name,

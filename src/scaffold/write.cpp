@@ -55,7 +55,9 @@ Result<void> write_project(const std::vector<ProjectFile>& files, const fs::path
     const fs::path target = directory / file.path;
     std::error_code error;
     fs::create_directories(target.has_parent_path() ? target.parent_path() : fs::path("."), error);
-    if (error) return system_error(error.value(), "making " + target.parent_path().string());
+    if (error)
+      return system_error(error.value(), "making " + target.parent_path().string())
+          .at(target.parent_path().string());
     TRY(AtomicFile out, AtomicFile::create(target));
     TRY_DO(write_fully(out.fd(), as_bytes(file.text), target.string()));
     TRY_DO(out.commit());

@@ -287,6 +287,7 @@ class Check(harness.Case):
         self.flense("slim", self.image, "--gpu", "sm_90", "-o", f"docker-archive:{slim}")
         document = self.flense("check", slim, "--json", "--host", "a100@580.65.06", expect=1).json
         self.assertEqual(self.checks(document["hosts"][0])["slim-target"], "fail")
+        self.assertIn("made from sha256:", json.dumps(document["hosts"][0]["checks"]))
         document = self.flense("check", slim, "--json", "--host", NEW_DRIVER).json
         self.assertEqual(self.checks(document["hosts"][0])["slim-target"], "ok")
         early = self.flense("check", slim, "--config-only", "--json", "--host", "a100@580.65.06", expect=1).json

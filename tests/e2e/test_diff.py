@@ -79,6 +79,9 @@ class Diff(harness.Case):
         library = next(one for one in document["files"]["largest"] if one["path"] == LIBRARY)
         self.assertEqual(sum(by_pass.get(one, 0) for one in ("device-code", "device-ptx", "debug-sections")),
                          library["bytes_before"] - library["bytes_after"])
+        notices = "\n".join(document["notices"])
+        self.assertRegex(notices, r"after was slimmed to sm_90 from before: sha256:[0-9a-f]{64}, at standard, by flense ")
+        self.assertRegex(notices, r"after was cut by .*device-code")
         # For hosts: what was cut is no longer served.
         said = [one["text"] for one in document["hosts"] if one["id"] == "arch" and one["direction"] == "narrower"]
         self.assertTrue(any("sm_80" in text and text.endswith("no longer served") for text in said), said)

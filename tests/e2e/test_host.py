@@ -241,8 +241,10 @@ class Host(harness.Case):
             out = shlex.split(self.flense("host", "--root", self.machine(name), "--build-args").out)
             self.assertEqual(set(out[::2]), {"--build-arg"})
             return dict(word.split("=", 1) for word in out[1::2])
-        self.assertEqual(words("h100"), {"FLENSE_GPU": "sm_90", "CUDAARCHS": "90", "TORCH_CUDA_ARCH_LIST": "9.0",
-                                         "CUDA_VERSION": "12.2", "NVIDIA_DRIVER_VERSION": "535.129.03"})
+        self.assertEqual(words("h100"), {"FLENSE_GPU": "sm_90", "CUDAARCHS": "90", "CMAKE_CUDA_ARCHITECTURES": "90",
+                                         "TORCH_CUDA_ARCH_LIST": "9.0", "CUDA_VERSION": "12.2",
+                                         "NVIDIA_DRIVER_VERSION": "535.129.03", "CPU_MARCH": "x86-64-v4",
+                                         "CPU_AVX": "avx512", "MAX_JOBS": "4"})
         mixed = words("mixed")
         self.assertEqual(mixed["FLENSE_GPU"], "sm_89,gfx942")
         self.assertEqual((mixed["PYTORCH_ROCM_ARCH"], mixed["AMDGPU_TARGETS"]), ("gfx942", "gfx942"))
@@ -252,6 +254,24 @@ class Host(harness.Case):
         hosts.Host(root).file("proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: NVIDIA Example 1\n")
         unknown = self.flense("host", "--root", root, "--build-args", expect=5)
         self.assertIn("NVIDIA Example 1", unknown.err)
+
+    def test_build_args_of_a_fleet(self):
+        fleet = self.path("fleet.json")
+        older = self.flense("host", "--root", self.machine("rtx4090"), "--json").json
+        older["system"]["cpu_level"] = {"value": "x86-64-v3", "evidence": "by hand"}
+        older["system"]["cpu_flags"] = {"value": ["avx", "avx2"], "evidence": "by hand"}
+        with open(fleet, "w") as out:
+            json.dump([self.flense("host", "--root", self.machine("h100"), "--json").json, older], out)
+        out = self.flense("host", "--host", fleet, "--build-args")
+        self.assertEqual(out.err, "")
+        for word in ("CUDAARCHS=89;90", "CPU_MARCH=x86-64-v3", "CPU_AVX=avx2", "CUDA_VERSION=12.2"):
+            self.assertIn(f"--build-arg {word}\n", out.out)
+        # What a word tells is the GPU alone: the processor is then not that of the others.
+        partly = self.flense("host", "--host", fleet, "--host", "l4@550.54.15", "--build-args")
+        self.assertIn("FLENSE_GPU=sm_89,sm_90", partly.out)
+        self.assertNotIn("CPU_MARCH", partly.out)
+        self.assertIn("left out CPU_MARCH: the processor of 'l4@550.54.15' is unknown", partly.err)
+        self.assertIn("one host", self.flense("host", "--host", fleet, "--labels", expect=2).err)
 
     def test_labels(self):
         def labels(name):
@@ -312,7 +332,7 @@ class Host(harness.Case):
         self.assertIn("550.54.14", self.flense("host", "--host", "h100@550", expect=2).err)
         self.assertIn("which vendor", self.flense("host", "--host", "h100,mi300x@550.54.15", expect=2).err)
         self.flense("host", "--host", "h100", "--root", "/", expect=2)
-        self.flense("host", "--host", self.path("missing.json"), expect=4)
+        self.flense("host", "--host", self.path("missing.json"), expect=3)
         plan = self.path("plan.json")
         with open(plan, "w", encoding="utf-8") as out:
             out.write('{"schema": "flense/plan/v1"}')

@@ -243,6 +243,50 @@ class InBrowser(harness.Case):
         self.open("inspect", path, "--gpu", "sm_90", width=360, height=740)
         self.assertEqual(self.browser.run("document.documentElement.scrollWidth"), 360, "nothing scrolls sideways")
 
+    def test_what_stays_by_caution_is_told_apart(self):
+        fixtures.cuda_library(self.path("libold.so"), archs=[(fixtures.CUBIN, 70, "")])
+        layer = fixtures.Layer().disk_file("libold.so", self.path("libold.so"))
+        fixtures.docker_archive(self.path("app.tar"), [layer.done()], ["COPY"])
+        self.open("inspect", self.path("app.tar"), "--gpu", "sm_90")
+        self.assertIn("of it by caution", self.text(".fact:last-child"))
+        self.assertEqual(self.browser.run("document.querySelectorAll('.composition .is-caution').length"), 1)
+        self.assertEqual(self.browser.run("document.querySelectorAll('.cell.is-caution').length"), 1)
+        self.sample()
+        self.assertNotIn("caution", self.text("main"))
+
+    def test_it_stands_still_but_for_the_reader(self):
+        self.sample()
+        moves = "document.querySelector('.map').classList.contains('moves')"
+        self.assertFalse(self.browser.run(moves))
+        self.browser.run("[...document.querySelectorAll('.choice button')].find(one => one.textContent === 'Columns').click()")
+        self.assertTrue(self.browser.run(moves))
+        self.browser.look(900, 800, "light")
+        self.browser.until(f"!{moves}", "drawing at another size")
+
+    def test_print_keeps_colours_and_stays_within_the_page(self):
+        self.sample()
+        self.browser.look(700, 1000, "light")
+        self.browser.call("Emulation.setEmulatedMedia", media="print")
+        self.addCleanup(self.browser.call, "Emulation.setEmulatedMedia", media="")
+        self.assertEqual(self.browser.run("getComputedStyle(document.querySelector('.cell')).printColorAdjust"), "exact")
+        self.assertLessEqual(self.browser.run("document.documentElement.scrollWidth"), 700)
+        self.assertEqual(self.browser.run(
+            "[...document.querySelectorAll('.cell')].filter(one => one.getBoundingClientRect().right > 701).length"), 0)
+
+    def test_a_phone_sees_the_named_gpu_first(self):
+        path, _ = fixtures.sample_archive(self.work)
+        first = "document.querySelectorAll('.matrix thead th')[2].textContent"
+        self.open("inspect", path, "--gpu", "sm_90", width=420, height=800)
+        self.assertEqual(self.browser.run(first), "sm_90")
+        self.assertTrue(self.browser.run("document.querySelector('.cue').getBoundingClientRect().height > 0"))
+        self.open("inspect", path, "--gpu", "sm_90")
+        self.assertNotEqual(self.browser.run(first), "sm_90")
+
+    def test_the_skip_link_leads_to_the_map(self):
+        self.sample()
+        self.browser.run("document.querySelector('.skip').click()")
+        self.assertTrue(self.browser.run("document.activeElement.classList.contains('cell')"))
+
     def test_every_role_is_named(self):
         self.sample()
         unnamed = self.browser.run(

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """slim on a layered image: what goes is what the rules name, what stays is byte for byte the same."""
 
+import hashlib
 import json
 import os
 import subprocess
+import tarfile
 
 import fixtures
 import harness
@@ -184,6 +186,14 @@ class Slim(harness.Case):
     def test_says_what_it_serves(self):
         image = self.slim()
         self.assertEqual(image.labels["dev.flense.targets"], "sm_90")
+        # All that a reader asks of a slim image: from what, by which rules, by tables of which date.
+        with tarfile.open(self.input) as archive:
+            config = json.load(archive.extractfile("manifest.json"))[0]["Config"]
+            digest = hashlib.sha256(archive.extractfile(config).read()).hexdigest()
+        self.assertEqual(image.labels["dev.flense.input-digest"], "sha256:" + digest)
+        self.assertIn("device-code", image.labels["dev.flense.rules"].split(","))
+        self.assertRegex(image.labels["dev.flense.tables"],
+                         r"^cuda_driver 20\d\d-\d\d, dlopen 20\d\d-\d\d, gpu_arch 20\d\d-\d\d$")
         marker = json.loads(imagetree.merged(image.layers)[MARKER]["data"])
         self.assertIn("sm_90", json.dumps(marker))
 

@@ -19,7 +19,7 @@ import tempfile
 
 LAYERS = {
     "base": 0,
-    "codec": 1, "text": 1,
+    "codec": 1, "text": 1, "guard": 1,
     "elf": 2, "image": 2,
     "device": 3, "knowledge": 3,
     "inventory": 4, "host": 4,

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "cdi/spec/registry.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/suggest.h"
 
 namespace flense::cli {
@@ -78,6 +79,7 @@ Result<Ending> run_cdi(const CdiRequest& request, Io& io) {
   for (const Option& option : call.options.all)
     if (const auto given = request.given.find(option.name); given != request.given.end())
       TRY_DO(option.fill(given->second));
+  if (!confines_itself(call.options) && io.watch_signals) io.watch_signals();
   return call.run(io);
 }
 

@@ -95,9 +95,9 @@ std::string diff_text(const cdi::SpecFile& file, const std::vector<cdi::Differen
   using report::Column;
   report::Table table({{"what"},
                        {"how"},
-                       {"name", report::Align::kLeft, Column::Flex::kStart},
-                       {"on disk", report::Align::kLeft, Column::Flex::kStart},
-                       {"now", report::Align::kLeft, Column::Flex::kStart}});
+                       {"name", report::Align::kLeft, Column::Flex::kPath},
+                       {"on disk", report::Align::kLeft, Column::Flex::kPath},
+                       {"now", report::Align::kLeft, Column::Flex::kPath}});
   for (const cdi::Difference& one : all)
     table.add({one.what, one.how,
                one.device.empty() ? one.name : fmt::format("{}: {}", one.device, one.name),
@@ -113,8 +113,8 @@ Result<int> run_cdi_diff(const CdiDiffRequest& request, Io& io) {
       generate_options(request.machine, cdi::recognise(file.spec, cdi::modes_here(machine)), io));
   TRY(const cdi::Generated now, cdi::generate(machine, options));
   const std::vector<cdi::Difference> all = cdi::differences(file.spec, now.spec);
-  TRY_DO(write_text(io, request.json ? text::dump_json(diff_json(file, all), 2) + "\n"
-                                     : diff_text(file, all, output_style(request, io))));
+  TRY_DO(request.json ? write_text(io, text::dump_json(diff_json(file, all), 2) + "\n")
+                      : write_report(io, diff_text(file, all, output_style(request, io))));
   if (request.verbose)
     for (const std::string& text : now.notices) TRY_DO(io.err.line(fmt::format("note: {}", text)));
   return all.empty() ? 0 : 1;

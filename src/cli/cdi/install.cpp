@@ -250,7 +250,7 @@ Result<int> run_cdi_install(const CdiInstallRequest& request, Io& io) {
   if (request.refresh)
     out += fmt::format("then: systemctl{} daemon-reload\n", setting.user ? " --user" : "");
   if (!what.plan.restart.empty()) out += fmt::format("then: {}\n", what.plan.restart);
-  TRY_DO(write_text(io, out));
+  TRY_DO(write_report(io, out));
   return 0;
 }
 
@@ -261,7 +261,7 @@ Result<int> run_cdi_uninstall(const CdiEngineRequest& request, Io& io) {
   TRY(const cdi::InstallReport report,
       cdi::uninstall(engine, cdi::HostFiles(places.root), setting.record));
   TRY_DO(tell_notices(report.notices, io));
-  TRY_DO(write_text(io, told(report, places.root)));
+  TRY_DO(write_report(io, told(report, places.root)));
   return 0;
 }
 

@@ -52,13 +52,13 @@ Json list_json(const cdi::Registry& registry) {
 
 std::string list_text(const cdi::Registry& registry, const report::Style& style) {
   using report::Column;
-  report::Table devices({{"device"}, {"file", report::Align::kLeft, Column::Flex::kStart}});
+  report::Table devices({{"device"}, {"file", report::Align::kLeft, Column::Flex::kPath}});
   for (const cdi::ListedDevice& device : registry.listed())
     devices.add({device.name, device.file->path.string()});
   std::string out = devices.empty() ? "no devices\n" : devices.text(style);
   if (registry.problems.empty()) return out;
-  report::Table problems({{"passed over", report::Align::kLeft, Column::Flex::kStart},
-                          {"why", report::Align::kLeft, Column::Flex::kEnd}});
+  report::Table problems({{"passed over", report::Align::kLeft, Column::Flex::kPath},
+                          {"why", report::Align::kLeft, Column::Flex::kWrap}});
   for (const cdi::SpecProblem& problem : registry.problems)
     problems.add({problem.path.string(), problem.message}, report::Ink::kRed);
   return out + "\n" + problems.text(style);
@@ -79,8 +79,8 @@ void declare(Options& options, CdiListRequest& request) {
 Result<int> run_cdi_list(const CdiListRequest& request, Io& io) {
   const cdi::Registry registry =
       cdi::read_registry(spec_directories_of(request.spec_dirs, request.places, io));
-  TRY_DO(write_text(io, request.json ? text::dump_json(list_json(registry), 2) + "\n"
-                                     : list_text(registry, output_style(request, io))));
+  TRY_DO(request.json ? write_text(io, text::dump_json(list_json(registry), 2) + "\n")
+                      : write_report(io, list_text(registry, output_style(request, io))));
   return 0;
 }
 

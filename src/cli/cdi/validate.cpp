@@ -1,12 +1,15 @@
 // flense cdi validate: are specifications valid, and is what they name still there?
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
+#include "base/file.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "cdi/spec/validate.h"
 #include "cli/cdi/cdi.h"
 #include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 #include "cli/shared/places.h"
 #include "report/format/findings.h"
 
@@ -84,20 +87,41 @@ void declare(Options& options, CdiValidateRequest& request) {
   add_spec_dir(options, request.spec_dirs);
   add_cdi_json(options, request.json);
   declare(options, request.places);
+  add_no_sandbox(options, request);
+}
+
+/// Of this machine it is asked what is there, and two files are read; a copy is read throughout.
+Result<void> confine_to(const CdiValidateRequest& request, const host::Machine& machine,
+                        const std::vector<std::filesystem::path>& directories, Io& io) {
+  Wanted wanted;
+  guard::Reach& reach = wanted.reach;
+  reach.read.assign(request.words.begin(), request.words.end());
+  if (request.words.empty())
+    for (const std::filesystem::path& directory : directories)
+      guard::add_with_links(directory, reach.read);
+  const host::Places& places = machine.places;
+  reach.read.insert(reach.read.end(),
+                    {places.proc / "devices", places.proc / "driver/nvidia/version"});
+  reach.list = {places.dev};
+  for (const auto& copy : {request.places.root, request.places.dev})
+    if (copy) reach.read.push_back(*copy);
+  return confine(request, wanted, io);
 }
 
 Result<int> run_cdi_validate(const CdiValidateRequest& request, Io& io) {
-  const host::Machine machine(places_of(request.places));
-  std::vector<cdi::ValidatedFile> files;
-  for (const std::string& path : request.words) files.push_back(cdi::validate_file(path, machine));
-  if (request.words.empty()) {
-    files = cdi::validate_directories(spec_directories_of(request.spec_dirs, request.places, io),
-                                      machine);
-  } else if (!request.spec_dirs.empty()) {
+  if (!request.words.empty() && !request.spec_dirs.empty())
     return fail(Code::kUsage, "--spec-dir and FILE exclude each other");
-  }
-  TRY_DO(write_text(io, request.json ? text::dump_json(validate_json(files), 2) + "\n"
-                                     : validate_text(files, output_style(request, io))));
+  // Opening a named pipe would wait for its writer.
+  for (const std::string& path : request.words)
+    if (!file_identity(path)) return unreachable(errno, path);
+  const host::Machine machine(places_of(request.places));
+  const auto directories = spec_directories_of(request.spec_dirs, request.places, io);
+  TRY_DO(confine_to(request, machine, directories, io));
+  std::vector<cdi::ValidatedFile> files;
+  if (request.words.empty()) files = cdi::validate_directories(directories, machine);
+  for (const std::string& path : request.words) files.push_back(cdi::validate_file(path, machine));
+  TRY_DO(request.json ? write_text(io, text::dump_json(validate_json(files), 2) + "\n")
+                      : write_report(io, validate_text(files, output_style(request, io))));
   if (!std::ranges::all_of(files, &cdi::ValidatedFile::readable))
     return exit_status(Code::kBadInput);
   return count(files, Severity::kError) == 0 ? 0 : 1;

@@ -27,6 +27,7 @@
 #include "launch/gpus/preflight_host.h"
 #include "launch/launch.h"
 #include "launch/running.h"
+#include "launch/sharing.h"
 
 namespace flense::cli {
 
@@ -223,6 +224,9 @@ Result<Ending> run_image(const RunRequest& request, Io& io) {
     TRY_DO(tell(io, "", plan.reasons));
   }
   if (!request.quiet) TRY_DO(tell(io, "notice: ", plan.notices));
+  if (devices && !request.quiet)
+    TRY_DO(
+        tell(io, "notice: ", launch::sharing_notices(launch::sharing_of(plan.oci, machine.root))));
   TRY_DO(check_data(request, io, plan.oci, opened.root,
                     opened.image->form == image::Form::kDirectory));
   TRY(const auto refused, refuse_command(plan.command, plan.program, opened.image->name, io));

@@ -114,7 +114,8 @@ class Options {
 struct Request {
   std::vector<std::string> words;  ///< beside the options
   bool quiet = false, verbose = false, no_color = false;
-  std::string config;  ///< of commands with settings
+  bool no_sandbox = false;  ///< of commands that confine themselves
+  std::string config;       ///< of commands with settings
   bool no_config = false;
 };
 /// A command without options of its own.

@@ -8,6 +8,7 @@
 #include "compat/explain.h"
 #include "compat/facts/image_facts.h"
 #include "host/host_argument.h"
+#include "host/probe.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/scan/contents.h"
 #include "needs/cache.h"
@@ -19,6 +20,8 @@ namespace {
 
 using compat::Check;
 using compat::Verdict;
+
+constexpr std::string_view kThisHost = "this";
 
 /// 0, 5 or 1 for one check.
 int status_of(const Check& check, const Allowances& allowances) {
@@ -94,7 +97,7 @@ Result<needs::Needs> needs_of(const std::string& target, const Request& request,
   options.scan.cache = cache.get();
   options.scan.trust = kTrust;
   const auto progress = make_progress(request, io);
-  progress->begin("reading layers", unpacked_size(*image));
+  progress->begin("reading layers", image::stored_size(*image));
   options.scan.progress = progress.get();
   TRY(const inventory::Contents contents, inventory::Contents::read(*image, options.scan));
   TRY(const inventory::Inventory inventory, inventory::describe(*image, contents, options));
@@ -104,13 +107,25 @@ Result<needs::Needs> needs_of(const std::string& target, const Request& request,
   return needs;
 }
 
+std::optional<host::Profile> this_host(const std::vector<std::string>& words,
+                                       const host::Places& places,
+                                       const knowledge::Knowledge& tables) {
+  if (!words.empty() && std::ranges::find(words, kThisHost) == words.end()) return std::nullopt;
+  return host::probe(host::Machine(places), tables);
+}
+
 Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
-                                            const host::Places& places,
+                                            const std::optional<host::Profile>& here,
                                             const knowledge::Knowledge& tables) {
   std::vector<host::Profile> out;
-  for (const std::string& spec : words.empty() ? std::vector<std::string>{"this"} : words) {
+  if (words.empty() && here) out.push_back(*here);
+  for (const std::string& spec : words) {
+    if (spec == kThisHost && here) {
+      out.push_back(*here);
+      continue;
+    }
     TRY(std::vector<host::Profile> profiles,
-        with_context(host::profiles_of(spec, places, tables), "reading the host '{}'", spec));
+        with_context(host::profiles_of(spec, {}, tables), "reading the host '{}'", spec));
     std::ranges::move(profiles, std::back_inserter(out));
   }
   return out;

@@ -26,9 +26,13 @@ Result<void> known_check(const std::string& id, const knowledge::Knowledge& tabl
 /// decisive is unknown, else 0.
 int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allowances& allowances);
 
-/// The hosts that the words of --host name; this machine without one.
+/// This machine, where one of the words of --host means it, or where there are none.
+std::optional<host::Profile> this_host(const std::vector<std::string>& words,
+                                       const host::Places& places,
+                                       const knowledge::Knowledge& tables);
+/// The hosts that the words of --host name; `here` without one. Files that others wrote are read.
 Result<std::vector<host::Profile>> hosts_of(const std::vector<std::string>& words,
-                                            const host::Places& places,
+                                            const std::optional<host::Profile>& here,
                                             const knowledge::Knowledge& tables);
 /// What TARGET needs: from the cache, from its layers, or from its configuration alone.
 Result<needs::Needs> needs_of(const std::string& target, const Request& request,

@@ -91,6 +91,10 @@ Result<void> write_text(Io& io, std::string_view text) {
   return io.out.text(text);
 }
 
+Result<void> write_report(Io& io, std::string_view text) {
+  return io.out.prose(text);
+}
+
 Result<void> save_text(const std::filesystem::path& path, std::string_view text) {
   TRY(AtomicFile file, AtomicFile::create(path));
   TRY_DO(write_fully(file.fd(), as_bytes(text), path.native()));
@@ -141,6 +145,7 @@ Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& i
   out.scratch_directory = scratch_directory(options, io);
   out.cache_directory = places_of(io).images;
   TRY(out.registry, registry_limits(io));
+  out.broker = io.broker.get();
   return out;
 }
 
@@ -165,15 +170,6 @@ Result<std::unique_ptr<const image::Image>> open_config(const std::string& targe
   how.progress = progress.get();
   how.config_only = true;
   return image::open_image(target, how);
-}
-
-std::uint64_t unpacked_size(const image::Image& image) {
-  std::uint64_t total = 0;
-  for (const image::Layer& layer : image.layers) {
-    if (layer.compression != codec::Compression::kNone) return 0;
-    total += layer.blob.size;
-  }
-  return total;
 }
 
 Result<std::optional<std::uint64_t>> max_unpacked(const Io& io) {

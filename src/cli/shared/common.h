@@ -39,6 +39,8 @@ report::Style output_style(const Request& request, const Io& io);
 std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 
 Result<void> write_text(Io& io, std::string_view text);
+/// The same for people: long lines are broken between words where the terminal would break words.
+Result<void> write_report(Io& io, std::string_view text);
 /// A file that a command writes beside what it prints, whole or not at all.
 Result<void> save_text(const std::filesystem::path& path, std::string_view text);
 
@@ -75,10 +77,6 @@ Result<std::unique_ptr<const image::Image>> open_config(const std::string& targe
 /// that an output has.
 Result<void> check_transport(const std::string& target,
                              std::initializer_list<std::string_view> further = {});
-
-/// For progress: what the walks of the layers will report; 0 (unknown) as soon as one is
-/// compressed.
-std::uint64_t unpacked_size(const image::Image& image);
 
 /// $FLENSE_MAX_UNPACKED; a usage error when that is no size.
 Result<std::optional<std::uint64_t>> max_unpacked(const Io& io);

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "cli/shared/common.h"
+#include "cli/shared/confine.h"
 
 namespace flense::cli {
 
@@ -41,7 +41,7 @@ Result<void> write_html(const std::string& path, const report::HtmlReport& repor
   if (path.empty()) return {};
   const std::string page = report::html_report(report);
   if (html_on_output(path)) return io.out.exact(page);
-  return save_text(path, page);
+  return save_output(path, page, io);
 }
 
 }  // namespace flense::cli

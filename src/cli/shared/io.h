@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -11,6 +12,8 @@
 
 #include "base/result.h"
 #include "base/screen.h"
+#include "guard/broker.h"
+#include "guard/confine.h"
 
 namespace flense::cli {
 
@@ -22,6 +25,11 @@ struct Io {
   std::stop_token stop = {};  ///< requested when the user wants us to end
   /// All of the environment, "NAME=value".
   std::vector<std::string> variables = {};
+  /// Confines this process, and begins to request `stop`; a test has neither. Before any thread.
+  std::function<void(const guard::Reach&)> confine = nullptr;
+  std::function<void()> watch_signals = nullptr;
+  bool confined = false;
+  std::unique_ptr<guard::Broker> broker = nullptr;  ///< of a confined process that needs one
 
   std::string variable(std::string_view name) const {
     return environment ? environment(name).value_or("") : std::string();

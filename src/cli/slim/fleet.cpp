@@ -72,13 +72,13 @@ Result<int> slim_fleet(const std::vector<SlimJob>& jobs, const SlimRequest& requ
     const report::SlimReport report = report_of(*slimming, job.to, &outcome);
     fleet.add(report);
     if (!request.json)
-      TRY_DO(write_text(io, report::slim_text(report, text_options(request, io)) + "\n"));
+      TRY_DO(write_report(io, report::slim_text(report, text_options(request, io)) + "\n"));
     TRY_DO(remember(job, outcome, pool));
   }
   if (request.json) {
     TRY_DO(write_text(io, text::dump_json(fleet.json(), 2) + "\n"));
   } else if (!request.quiet) {
-    TRY_DO(write_text(io, fleet.text(output_style(request, io))));
+    TRY_DO(write_report(io, fleet.text(output_style(request, io))));
   }
   return 0;
 }

@@ -54,11 +54,11 @@ report::SlimTextOptions text_options(const SlimRequest& request, const Io& io) {
 Result<void> print_report(const report::SlimReport& report, const SlimRequest& request, Io& io) {
   if (html_on_output(request.html)) return {};
   if (request.json) return write_text(io, text::dump_json(json_of(report), 2) + "\n");
-  return write_text(io, report::slim_text(report, text_options(request, io)));
+  return write_report(io, report::slim_text(report, text_options(request, io)));
 }
 
 Result<void> print_failed_trace(const std::string& failure, Io& io) {
-  return io.err.text("error: " + failure);
+  return io.err.prose("error: " + failure);
 }
 
 Result<void> print_broken(const std::vector<std::string>& broken, Io& io) {

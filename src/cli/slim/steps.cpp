@@ -122,9 +122,14 @@ Result<void> tell_room(slim::Slimming& slimming, const SlimJob& job, const SlimR
 
 Result<slim::Workplace> workplace_of(const SlimRequest& request, const knowledge::Knowledge& tables,
                                      Progress& progress, const Io& io) {
-  slim::Workplace out{
-      scratch_directory(request.image, io),       {}, &progress, io.stop, {}, tables.drivers,
-      knowledge::OpenedFiles::read(tables.tables)};
+  slim::Workplace out{scratch_directory(request.image, io),
+                      {},
+                      &progress,
+                      io.stop,
+                      {},
+                      tables.drivers,
+                      knowledge::OpenedFiles::read(tables.tables),
+                      tables.tables.dates()};
   TRY(out.max_unpacked, max_unpacked(io));
   TRY(out.registry, registry_limits(io));
   if (request.options.cuts.recompress != device::CodeCompression::kKeep) {

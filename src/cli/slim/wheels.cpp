@@ -157,8 +157,8 @@ Result<void> print(const std::vector<SlimJob>& jobs, const std::vector<Done>& do
   if (!request.dry_run)
     all.written(directory.string(), request.index ? (directory / kIndexDirectory).string() : "",
                 (directory / kRequirementsFile).string());
-  return write_text(io, request.json ? text::dump_json(all.json(), 2) + "\n"
-                                     : text + all.text(output_style(request, io)));
+  return request.json ? write_text(io, text::dump_json(all.json(), 2) + "\n")
+                      : write_report(io, text + all.text(output_style(request, io)));
 }
 
 }  // namespace

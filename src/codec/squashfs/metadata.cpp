@@ -40,8 +40,8 @@ Result<Superblock> parse_superblock(Bytes image, std::string_view name) {
       out.block_size > (1u << 20) || u16(22) != std::countr_zero(out.block_size))
     return bad_input("{}: the squashfs block size {} is impossible", name, out.block_size);
   if (out.bytes_used < kSuperblockSize || out.bytes_used > image.size())
-    return bad_input("{}: the squashfs claims {} bytes, {} are there: it is truncated", name,
-                     out.bytes_used, image.size());
+    return cut_off("{}: the squashfs claims {} bytes, {} are there: it is truncated", name,
+                   out.bytes_used, image.size());
   for (const auto& [what, at] :
        {std::pair("inode", out.inode_table), std::pair("directory", out.directory_table),
         std::pair("id", out.id_table)})

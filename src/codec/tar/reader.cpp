@@ -62,6 +62,9 @@ struct TarReader::State {
   Failure bad_at(std::uint64_t offset, std::string_view what) const {
     return bad_input("{}: {}, at offset {:#x}", name, what, offset);
   }
+  Failure ends_inside(std::string_view what) const {
+    return cut_off("{}: the archive ends inside {}, at offset {:#x}", name, what, position);
+  }
   /// An error of the parsers below, which know neither archive nor offset.
   Failure bad_header(const Error& error) const { return bad_at(header_begin, error.message); }
 
@@ -82,7 +85,7 @@ struct TarReader::State {
     if (mapped) {
       const std::uint64_t left = all.size() - position;
       if (left == 0) return std::optional<Bytes>();
-      if (left < kBlockSize) return bad_at(position, "the archive ends inside a header block");
+      if (left < kBlockSize) return ends_inside("a header block");
       position += kBlockSize;
       return std::optional(all.subspan(position - kBlockSize, kBlockSize));
     }
@@ -91,7 +94,7 @@ struct TarReader::State {
       TRY(const Bytes chunk, take_some(begin + kBlockSize - header.size()));
       if (chunk.empty()) {
         if (header.size() == begin) return std::optional<Bytes>();
-        return bad_at(position, "the archive ends inside a header block");
+        return ends_inside("a header block");
       }
       header.insert(header.end(), chunk.begin(), chunk.end());
     }
@@ -105,7 +108,7 @@ struct TarReader::State {
       return bad_at(header_begin, fmt::format("the extended headers of one member exceed {} bytes",
                                               limits.max_header_bytes));
     TRY(const std::optional<Bytes> block, take_block());
-    if (!block) return bad_at(position, fmt::format("the archive ends inside {}", what));
+    if (!block) return ends_inside(what);
     return *block;
   }
 
@@ -128,7 +131,7 @@ struct TarReader::State {
     }
     while (count > 0) {
       TRY(const Bytes chunk, take_some(count));
-      if (chunk.empty()) return bad_at(position, "the archive ends inside a member");
+      if (chunk.empty()) return ends_inside("a member");
       count -= chunk.size();
     }
     return {};
@@ -137,7 +140,7 @@ struct TarReader::State {
   Result<Bytes> stored_next(std::uint64_t max) {
     if (stored_left == 0) return Bytes{};
     TRY(const Bytes chunk, take_some(std::min(max, stored_left)));
-    if (chunk.empty()) return bad_at(position, "the archive ends inside a member");
+    if (chunk.empty()) return ends_inside("a member");
     stored_left -= chunk.size();
     return chunk;
   }
@@ -146,7 +149,7 @@ struct TarReader::State {
     if (stored_left > 0) return stored_next(max);
     if (padding_left == 0) return Bytes{};
     TRY(const Bytes chunk, take_some(std::min(max, padding_left)));
-    if (chunk.empty()) return bad_at(position, "the archive ends inside the padding of a member");
+    if (chunk.empty()) return ends_inside("the padding of a member");
     padding_left -= chunk.size();
     return chunk;
   }
@@ -273,8 +276,8 @@ Result<TarMember> TarReader::State::read_member(Bytes block, tar::Extended exten
   stored_size = stored_left = member.stored_size;
   header_end = position;
   if (mapped && !range_fits(position, stored_left, all.size()))
-    return bad_at(header_begin, fmt::format("'{}' claims {} bytes, but the archive ends after {}",
-                                            member.name, payload, all.size() - position));
+    return cut_off("{}: '{}' claims {} bytes, but the archive ends after {}, at offset {:#x}", name,
+                   member.name, payload, all.size() - position, all.size());
   const auto sum = checked_add(total, member.size);
   if (!sum || *sum > limits.max_total_bytes)
     return bad_at(header_begin,

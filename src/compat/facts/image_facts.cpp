@@ -284,4 +284,14 @@ std::optional<device::CudaArch> code_arch(std::string_view text) {
   return out;
 }
 
+std::optional<needs::CpuNeed> stated_cpu(const needs::Needs& image) {
+  constexpr const char* kLabel = "dev.flense.requires.cpu";
+  const auto label = image.labels.find(kLabel);
+  if (label == image.labels.end()) return image.cpu;
+  const unsigned stated = knowledge::cpu_level_number(label->second);
+  const unsigned file = image.cpu ? knowledge::cpu_level_number(image.cpu->level) : 0;
+  if (stated <= file) return image.cpu;
+  return needs::CpuNeed{label->second, std::string("label ") + kLabel};
+}
+
 }  // namespace flense::compat

@@ -79,6 +79,9 @@ struct ImageFacts {
 };
 
 /// Code of "sm_90a", "compute_100f": including its variant, which GPU names do not have.
+/// The highest processor level that a file of the image states, or the label of whoever built it.
+std::optional<needs::CpuNeed> stated_cpu(const needs::Needs& image);
+
 std::optional<device::CudaArch> code_arch(std::string_view text);
 
 }  // namespace flense::compat

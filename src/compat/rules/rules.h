@@ -68,6 +68,9 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks);
 // fabric.cpp
 void rule_rdma_userspace(const Question& question, std::vector<Check>& checks);
 
+// plans.cpp
+void rule_tensorrt_plan(const Question& question, std::vector<Check>& checks);
+
 // memory.cpp
 void rule_weights_memory(const Question& question, std::vector<Check>& checks);
 

@@ -117,6 +117,8 @@ void rule_slim_target(const Question& question, std::vector<Check>& checks) {
     check.evidence = {{"image", fmt::format("slimmed for {} ({})", targets, mark.evidence)},
                       {"host", describe(gpus)}};
     check.fix = std::move(fix);
+    if (verdict != Verdict::kOk && !mark.input_digest.empty())
+      check.evidence.push_back({"image", "made from " + inventory::origin_of(mark)});
     check.source = "mark of flense slim in the image";
     if (!unknown.empty() && &gpus == &unknown)
       check.evidence.push_back({"host", unknown_because(unknown[0]->architecture)});

@@ -369,10 +369,11 @@ void rule_libc(const Question& question, std::vector<Check>& checks) {
 void rule_cpu_level(const Question& question, std::vector<Check>& checks) {
   const std::string_view image = architecture_of(question.image.platform);
   if (!image.empty() && image != "amd64") return;
-  if (question.image.cpu) {
-    judge_level(question.image.cpu->level,
-                fmt::format("{} states {}", question.image.cpu->path, question.image.cpu->level),
-                "property note of the image's file", question, checks);
+  if (const auto stated = stated_cpu(question.image)) {
+    judge_level(stated->level, fmt::format("{} states {}", stated->path, stated->level),
+                stated == question.image.cpu ? "property note of the image's file"
+                                             : "what the image's builder wrote",
+                question, checks);
   } else if (const std::size_t variant = question.image.platform.find("amd64/v");
              variant != std::string::npos) {
     judge_level("x86-64-" + question.image.platform.substr(variant + 6),

@@ -65,7 +65,8 @@ Result<void> LayerPump::unpack() {
     total_ += block->size;
     if (total_ > options_.max_bytes)
       return bad_input("the layer unpacks to more than {} bytes", options_.max_bytes);
-    if (options_.progress != nullptr) TRY_DO(options_.progress->add(block->size));
+    // Only to hear of an interruption: what is done is counted as it is stored.
+    if (options_.progress != nullptr) TRY_DO(options_.progress->add(0));
     // What was unpacked before an error is still handed out.
     if (block->size > 0 && !unpacked_.push(std::move(*block))) return {};
     if (!got) return std::unexpected(std::move(got).error());

@@ -7,9 +7,11 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "codec/sha256.h"
 #include "image/layers/blob_walk.h"
+#include "image/layers/counted_source.h"
 #include "image/layers/entry_source.h"
 #include "image/layers/layer_pump.h"
 
@@ -115,6 +117,13 @@ Result<void> expect_digest(std::string_view what, const std::string& actual,
   return bad_input("the {} has digest {}, expected {}", what, actual, expected);
 }
 
+/// Whether every later change shows in its times, whose grain is two seconds at most.
+bool was_at_rest(const MappedFile& file, std::int64_t now) {
+  constexpr std::int64_t kGrain = 2'000'000'000;
+  const auto& identity = file.identity();
+  return !identity || now - std::max(identity->modified, identity->changed) >= kGrain;
+}
+
 /// Whether a directory on the way is AUFS bookkeeping.
 bool is_below_aufs(std::string_view path) {
   const std::string_view parent = parent_path(path);
@@ -152,6 +161,8 @@ Result<WalkResult> run_stream(LayerBlob blob, const WalkOptions& options, const 
     pulled = std::make_shared<codec::Sha256>();
     raw = std::make_unique<HashingSource>(std::move(raw), pulled);
   }
+  if (options.progress != nullptr)
+    raw = std::make_unique<CountedSource>(std::move(raw), *options.progress);
   TRY(auto decoder, codec::open_decoder(std::move(raw), blob.compression));
   LayerPump pump(std::move(decoder),
                  {options.verify_digests, options.max_unpacked_bytes, options.progress});
@@ -240,7 +251,20 @@ Result<WalkResult> walk_layer(const Image& image, std::size_t index, const WalkO
   blob.name = fmt::format("layer {} of {}", index + 1, image.name);
   blob.blob_digest = layer.blob.digest;
   blob.diff_id = layer.diff_id;
-  return walk_blob(std::move(blob), options, visit);
+  const MappedFile* file = image.layer_mapping(index);
+  if (!options.verify_digests || file == nullptr || layer.diff_id.empty())
+    return walk_blob(std::move(blob), options, visit);
+  const std::string name = blob.name;
+  const std::int64_t started = wall_clock();
+  WalkOptions reading = options;
+  reading.verify_digests = !image.verified->contains(index) || !file->unchanged();
+  TRY(WalkResult out, walk_blob(std::move(blob), reading, visit));
+  if (reading.verify_digests) {
+    if (was_at_rest(*file, started) && file->unchanged()) image.verified->add(index);
+  } else if (!file->unchanged()) {
+    return bad_input("{}: the file changed while it was read", name);
+  }
+  return out;
 }
 
 }  // namespace flense::image

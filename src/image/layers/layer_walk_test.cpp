@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <fstream>
+#include <thread>
+
 #include "image/layers/blob_walk.h"
 #include "image/layers/testing_image.h"
 #include "image/sources/stored_image.h"
@@ -112,6 +116,28 @@ TEST(Walk, DigestMismatches) {
     options.verify_digests = false;
     EXPECT_TRUE(walk_bytes(stored, compression, wrong, wrong, options));
   }
+}
+
+TEST(Walk, ALayerOfAFileAtRestIsHashedOnce) {
+  const std::string tar = Tar().file("a", std::string(5000, 'x')).bytes();
+  const TempDir dir;
+  Oci oci;
+  oci.add_image({{tar, Compression::kNone, ""}});
+  write_files(dir.path(), oci.all());
+  const auto image = must(open_image(dir.path().string(), {}));
+  // Just written: a change within the clock's grain would not show.
+  EXPECT_TRUE(walk_all(*image, 0));
+  EXPECT_FALSE(image->verified->contains(0));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
+  EXPECT_TRUE(walk_all(*image, 0));
+  EXPECT_TRUE(image->verified->contains(0));
+  EXPECT_TRUE(walk_all(*image, 0));
+
+  const auto blob = dir.path() / "blobs/sha256" / digest_of(tar).substr(7);
+  std::fstream(blob, std::ios::binary | std::ios::in | std::ios::out).seekp(600) << "y";
+  const auto changed = walk_all(*image, 0);
+  ASSERT_FALSE(changed);
+  EXPECT_THAT(render(changed.error()), HasSubstr("has digest"));
 }
 
 TEST(Walk, LayersOutOfOrder) {

@@ -15,7 +15,12 @@
 #include "base/stream.h"
 #include "codec/compression.h"
 #include "image/model/registry_limits.h"
+#include "image/model/verified_layers.h"
 #include "text/json.h"
+
+namespace flense::guard {
+class Broker;
+}
 
 namespace flense::image {
 
@@ -73,6 +78,8 @@ class Image {
   /// What its documents say differently of one thing: which one counts is up to who reads it.
   std::vector<std::string> contradictions;
   std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
+  /// Filled and asked by walk_layer().
+  std::shared_ptr<VerifiedLayers> verified = std::make_shared<VerifiedLayers>();
 
   /// Raw (compressed) bytes of layer `index`; a mapped file gives a Source whose direct() is set.
   /// Not verified: LayerWalk verifies digests as it streams.
@@ -87,13 +94,21 @@ class Image {
   virtual const EntrySource* entries() const { return nullptr; }
 };
 
+/// Of all layers, for progress; 0 where none is stored as such.
+inline std::uint64_t stored_size(const Image& image) {
+  std::uint64_t out = 0;
+  for (const Layer& layer : image.layers) out += layer.blob.size;
+  return out;
+}
+
 struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir
   bool config_only = false;               ///< of a registry or Docker's engine: no layer is fetched
   std::filesystem::path cache_directory;  ///< for pulled images; empty: there is none
   RegistryLimits registry;
-  Progress* progress = nullptr;  ///< of what is pulled
+  Progress* progress = nullptr;     ///< of what is pulled
+  guard::Broker* broker = nullptr;  ///< of a confined process: does what needs other programs
 };
 
 /// Opens a TARGET: a path told apart by content, a transport (`oci:`, `oci-archive:`,

@@ -241,7 +241,7 @@ class DirectoryEntries final : public EntrySource {
   explicit DirectoryEntries(std::filesystem::path path) : path_(std::move(path)) {}
   Result<WalkResult> walk(const WalkOptions& options, const LayerVisitor& visit) const override {
     UniqueFd root(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root) return system_error(errno, "cannot open directory " + path_.string());
+    if (!root) return unreachable(errno, path_);
     std::string shown = path_.string();
     while (shown.size() > 1 && shown.ends_with('/')) shown.pop_back();
     if (shown == "/") shown.clear();

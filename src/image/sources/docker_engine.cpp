@@ -1,9 +1,14 @@
 #include "image/sources/docker_engine.h"
 
+#include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -19,6 +24,11 @@ namespace flense::image {
 namespace {
 
 constexpr std::uint64_t kMaxReply = 16u << 20;
+/// Questions for a broker.
+constexpr std::string_view kAddress = "address", kGet = "get";
+/// What percent_encode() leaves, and writes.
+constexpr std::string_view kEncoded =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:%";
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -62,14 +72,82 @@ std::string message_of(HttpResponse& response) {
   return fmt::format("status {}", response.status);
 }
 
-Result<HttpResponse> get(const std::string& address, std::string target) {
-  TRY(UniqueFd connection, connect_engine(address));
+Result<HttpResponse> get(const Engine& engine, std::string target) {
+  if (engine.broker != nullptr) {
+    TRY(guard::Answer answer, engine.broker->ask({std::string(kGet), std::move(target)}));
+    return read_response(std::move(answer.fd));
+  }
+  TRY(UniqueFd connection, connect_engine(engine.address));
   HttpRequest request;
   request.target = std::move(target);
   return http_request(std::move(connection), request);
 }
 
+std::string path_of(const std::string& reference) {
+  return "/images/" + percent_encode(reference);
+}
+
+/// "/json", "/get", "/get?platform=…" of one of the images.
+bool is_question(std::string_view target, const std::vector<std::string>& references) {
+  return std::ranges::any_of(references, [&](const std::string& reference) {
+    const std::string path = path_of(reference);
+    if (!target.starts_with(path)) return false;
+    std::string_view rest = target.substr(path.size());
+    if (rest == "/json" || rest == "/get") return true;
+    constexpr std::string_view kPlatform = "/get?platform=";
+    if (!rest.starts_with(kPlatform)) return false;
+    rest.remove_prefix(kPlatform.size());
+    return rest.find_first_not_of(kEncoded) == rest.npos;
+  });
+}
+
+/// A pipe that gives what comes from the connection: whoever gets the connection itself could ask
+/// the engine for anything.
+Result<UniqueFd> only_to_read(UniqueFd connection) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error(errno, "cannot create a pipe");
+  UniqueFd out(ends[0]), in(ends[1]);
+  const pid_t pump = ::fork();
+  if (pump < 0) return system_error(errno, "cannot start a process");
+  if (pump != 0) return out;
+  out = UniqueFd();
+  // An engine that hangs shall keep nobody waiting for the end of our output.
+  static_cast<void>(::prctl(PR_SET_PDEATHSIG, SIGKILL));
+  std::array<std::byte, 1 << 16> block{};
+  while (true) {
+    const ssize_t got = ::read(connection.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    if (!write_fully(in.get(), Bytes(block).first(static_cast<std::size_t>(got)), "a pipe")) break;
+  }
+  ::_exit(0);
+}
+
 }  // namespace
+
+Result<Engine> docker_engine(guard::Broker* broker) {
+  if (broker == nullptr) {
+    TRY(std::string address, docker_address());
+    return Engine{std::move(address), nullptr};
+  }
+  TRY(guard::Answer answer, broker->ask({std::string(kAddress)}));
+  return Engine{std::move(answer.text), broker};
+}
+
+Result<guard::Answer> ask_docker(const std::vector<std::string>& words,
+                                 const std::vector<std::string>& references) {
+  TRY(std::string address, docker_address());
+  if (words.size() == 1 && words[0] == kAddress) return guard::Answer{std::move(address), {}};
+  if (words.size() != 2 || words[0] != kGet || !is_question(words[1], references))
+    return fail(Code::kInternal, "the sandbox does not allow to ask Docker: {}",
+                fmt::join(words, " "));
+  TRY(UniqueFd connection, connect_engine(address));
+  HttpRequest request;
+  request.target = words[1];
+  TRY_DO(send_request(connection.get(), request));
+  TRY(UniqueFd answer, only_to_read(std::move(connection)));
+  return guard::Answer{{}, std::move(answer)};
+}
 
 Result<std::string> docker_address() {
   if (std::string host = environment("DOCKER_HOST"); !host.empty()) return host;
@@ -86,9 +164,9 @@ Result<std::string> docker_address() {
       .hint("start the engine, or give a saved archive (docker save -o image.tar NAME)");
 }
 
-Result<std::optional<std::string>> docker_inspect(const std::string& address,
+Result<std::optional<std::string>> docker_inspect(const Engine& engine,
                                                   const std::string& reference) {
-  TRY(HttpResponse response, get(address, "/images/" + percent_encode(reference) + "/json"));
+  TRY(HttpResponse response, get(engine, path_of(reference) + "/json"));
   if (response.status == 404) return std::nullopt;
   if (response.status == 200) {
     TRY(std::string body, read_all(*response.body, kMaxReply, "the engine's reply"));
@@ -97,9 +175,9 @@ Result<std::optional<std::string>> docker_inspect(const std::string& address,
   return fail(Code::kEnvironment, "the engine answers: {}", message_of(response));
 }
 
-Result<MappedFile> docker_save(const std::string& address, const std::string& reference,
+Result<MappedFile> docker_save(const Engine& engine, const std::string& reference,
                                const OpenOptions& options) {
-  std::string target = "/images/" + percent_encode(reference) + "/get";
+  std::string target = path_of(reference) + "/get";
   if (!options.platform.empty()) {
     TRY(const Platform platform, parse_platform(options.platform));
     text::Json json = text::Json::object();
@@ -108,7 +186,7 @@ Result<MappedFile> docker_save(const std::string& address, const std::string& re
     if (!platform.variant.empty()) json.set("variant", platform.variant);
     target += "?platform=" + percent_encode(text::dump_json(json));
   }
-  TRY(HttpResponse response, get(address, std::move(target)));
+  TRY(HttpResponse response, get(engine, std::move(target)));
   if (response.status == 404) {
     return fail(Code::kBadInput, "Docker has no image {}", reference);
   }

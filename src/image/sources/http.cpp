@@ -214,7 +214,7 @@ Result<HttpResponse> read_response(std::unique_ptr<Source> from) {
   return out;
 }
 
-Result<HttpResponse> http_request(UniqueFd connection, const HttpRequest& request) {
+Result<void> send_request(int connection, const HttpRequest& request) {
   std::string head = fmt::format(
       "{} {} HTTP/1.1\r\nHost: docker\r\nUser-Agent: flense\r\n"
       "Connection: close\r\n",
@@ -224,15 +224,24 @@ Result<HttpResponse> http_request(UniqueFd connection, const HttpRequest& reques
                         request.body_size);
   }
   head += "\r\n";
-  TRY_DO(send_all(connection.get(), as_bytes(head)));
+  TRY_DO(send_all(connection, as_bytes(head)));
   if (request.body != nullptr) {
     while (true) {
       TRY(const Bytes chunk, request.body->next(1u << 20));
       if (chunk.empty()) break;
-      TRY_DO(send_all(connection.get(), chunk));
+      TRY_DO(send_all(connection, chunk));
     }
   }
+  return {};
+}
+
+Result<HttpResponse> read_response(UniqueFd connection) {
   return read_response(std::make_unique<SocketSource>(std::move(connection)));
+}
+
+Result<HttpResponse> http_request(UniqueFd connection, const HttpRequest& request) {
+  TRY_DO(send_request(connection.get(), request));
+  return read_response(std::move(connection));
 }
 
 }  // namespace flense::image

@@ -30,8 +30,12 @@ struct HttpRequest {
 
 /// "unix:///path" or "tcp://127.0.0.1:2375" (numeric addresses only; no TLS).
 Result<UniqueFd> connect_engine(const std::string& address);
+/// Sends the request alone.
+Result<void> send_request(int connection, const HttpRequest& request);
 /// Sends the request and reads the response's head.
 Result<HttpResponse> http_request(UniqueFd connection, const HttpRequest& request);
+/// What comes from a connection, or through whoever reads it for us.
+Result<HttpResponse> read_response(UniqueFd connection);
 /// Reads a response from any stream: what http_request() does after sending.
 Result<HttpResponse> read_response(std::unique_ptr<Source> from);
 

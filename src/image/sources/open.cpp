@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -128,8 +130,7 @@ Opened named_store(Result<std::unique_ptr<StoredImage>> opened, Form form,
 Opened open_path(const std::string& path, std::string_view reference, const OpenOptions& options) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return bad_input("{}: no such file or directory", path);
-    return system_error(errno, "cannot read " + path);
+    return unreachable(errno, path);
   }
   if (S_ISREG(status.st_mode)) return open_file(path, reference, options);
   if (!S_ISDIR(status.st_mode)) {
@@ -144,6 +145,10 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
     auto tree = std::make_shared<DirectoryTree>(path, "", true);
     return named_store(open_single_manifest(std::move(tree), options), Form::kOciLayout, path);
   }
+  std::error_code error;
+  if (std::filesystem::is_empty(path, error) && !error)
+    return bad_input("{} is an empty directory", path)
+        .hint("give the root of a file system, a virtual environment, an OCI layout or an archive");
   return open_directory(path);
 }
 
@@ -158,10 +163,10 @@ Opened open_docker_config(const std::string& inspected, const OpenOptions& optio
 }
 
 Opened open_docker_image(const std::string& reference, const OpenOptions& options) {
-  TRY(const std::string address, docker_address());
+  TRY(const Engine engine, docker_engine(options.broker));
   const std::string name = "docker-daemon:" + reference;
   if (options.config_only) {
-    TRY(const auto inspected, docker_inspect(address, reference));
+    TRY(const auto inspected, docker_inspect(engine, reference));
     if (!inspected) return bad_input("Docker has no image {}", reference);
     TRY(auto image, open_docker_config(*inspected, options));
     if (image) {
@@ -169,7 +174,7 @@ Opened open_docker_image(const std::string& reference, const OpenOptions& option
       return image;
     }
   }
-  TRY(MappedFile file, docker_save(address, reference, options));
+  TRY(MappedFile file, docker_save(engine, reference, options));
   auto opened = open_mapped(std::move(file), name, "", options);
   if (!opened) return opened;
   (*opened)->name = name;
@@ -179,10 +184,10 @@ Opened open_docker_image(const std::string& reference, const OpenOptions& option
 /// A bare name: Docker, Podman, the registry; the first that has it.
 Opened open_name(const std::string& reference, const OpenOptions& options) {
   std::vector<std::string> tried;
-  const auto address = docker_address();
-  if (!address) {
+  const auto engine = docker_engine(options.broker);
+  if (!engine) {
     tried.emplace_back("Docker is not running");
-  } else if (const auto told = docker_inspect(*address, reference); !told) {
+  } else if (const auto told = docker_inspect(*engine, reference); !told) {
     tried.push_back(told.error().message);
   } else if (*told) {
     TRY(auto image, open_docker_image(reference, options));
@@ -211,6 +216,15 @@ Opened open_name(const std::string& reference, const OpenOptions& options) {
       Opened(fail(image.error().code, "{} was not found: {}", reference, fmt::join(tried, "; "))),
       image.error().hint.empty() ? "give a path or a name as engines write it"
                                  : image.error().hint);
+}
+
+/// "./x", "/x", "x.tar".
+bool is_meant_as_path(std::string_view text) {
+  constexpr std::array<std::string_view, 10> kEndings = {
+      ".json", ".tar", ".gz", ".tgz", ".zst", ".so", ".sif", ".sqsh", ".squashfs", ".whl"};
+  return text.starts_with('/') || text.starts_with('.') ||
+         std::ranges::any_of(kEndings, [&](auto ending) { return text.ends_with(ending); }) ||
+         !normalise_reference(text);
 }
 
 Opened expect_form(Opened opened, std::initializer_list<Form> forms, const std::string& path,
@@ -260,10 +274,7 @@ Result<std::unique_ptr<const Image>> open_image(const std::string& text,
   }
   std::error_code ignored;
   if (std::filesystem::exists(target.path, ignored)) return open_path(target.path, "", options);
-  // "./x", "/x" and "x.tar" are meant as paths.
-  const bool is_path = text.starts_with('/') || text.starts_with('.') || text.ends_with(".tar") ||
-                       text.ends_with(".so") || !normalise_reference(text);
-  if (is_path) return open_path(target.path, "", options);
+  if (is_meant_as_path(text)) return open_path(target.path, "", options);
   return open_name(text, options);
 }
 

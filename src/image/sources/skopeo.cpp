@@ -3,17 +3,20 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/private_directory.h"
 #include "base/process.h"
 #include "codec/sha256.h"
+#include "guard/broker.h"
+#include "image/model/model.h"
 #include "image/model/platform.h"
 #include "image/sources/registry_answer.h"
 #include "image/sources/remote_config.h"
@@ -51,33 +54,37 @@ Result<std::string> skopeo_program() {
       .hint("install skopeo, or save the image to a file and give that");
 }
 
-/// Bytes that a process has written so far, to files and sockets alike: what a pull has stored and
-/// what a push has sent. nullopt where the kernel does not tell.
-std::optional<std::uint64_t> bytes_moved(int pid) {
-  std::ifstream in(fmt::format("/proc/{}/io", pid));
-  std::string word;
-  std::uint64_t value = 0;
-  while (in >> word >> value)
-    if (word == "wchar:") return value;
-  return std::nullopt;
-}
-
 enum class Kind { kQuestion, kTransfer };
 
+constexpr std::size_t kMostAnswer = 16u << 20;
+
+/// For all that one call asks of skopeo.
+struct Asking {
+  const RegistryLimits& limits;
+  Progress* progress = nullptr;
+  ProgramStarter* starter = nullptr;
+};
+
+Asking asking_for(const OpenOptions& options) {
+  return {options.registry, options.progress, options.broker};
+}
+
 /// Runs skopeo to its end about `name`. Of a registry, a question has limits.answer to end, and a
-/// transfer may stand still for limits.stall().
+/// transfer, whose bytes are stored by a pull and sent by a push, may stand still for
+/// limits.stall().
 Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, const std::string& name,
-                                 Kind kind, const RegistryLimits& limits, Progress* progress) {
+                                 Kind kind, const Asking& how) {
   using Clock = std::chrono::steady_clock;
-  constexpr std::size_t kMost = 16u << 20;
   TRY(const std::string program, skopeo_program());
   std::vector<std::string> argv = {program};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   ChildProcess::Options pipes;
   pipes.pipe_stdout = true;
+  pipes.starter = how.starter;
   TRY(const auto child, ChildProcess::start(argv, pipes));
+  Progress* const progress = how.progress;
   const bool remote = name.starts_with("docker://");
-  const auto limit = kind == Kind::kQuestion ? limits.answer : limits.stall();
+  const auto limit = kind == Kind::kQuestion ? how.limits.answer : how.limits.stall();
   std::optional<std::uint64_t> moved;
   Clock::time_point moved_at = Clock::now();
   ProcessOutput out;
@@ -90,12 +97,12 @@ Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, cons
       const ssize_t got = ::read(fd.fd, buffer.data(), buffer.size());
       if (got == 0 || (got < 0 && errno != EINTR)) break;
       // Past the limit the output is still drained, so that the child can end.
-      if (got > 0 && out.out.size() < kMost)
+      if (got > 0 && out.out.size() < kMostAnswer)
         out.out.append(buffer.data(), static_cast<std::size_t>(got));
     }
     if (kind == Kind::kQuestion && progress != nullptr) TRY_DO(progress->add(0));
     if (kind == Kind::kTransfer) {
-      const auto now = bytes_moved(child->pid());
+      const auto now = child->written();
       // Who cannot see whether anything moves does not end it.
       if (!now || now != moved) moved_at = Clock::now();
       if (progress != nullptr && now) TRY_DO(progress->add(*now - moved.value_or(0)));
@@ -109,8 +116,8 @@ Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, cons
 }
 
 Result<std::string> run_skopeo(const std::vector<std::string>& arguments, const std::string& name,
-                               Kind kind, const RegistryLimits& limits, Progress* progress) {
-  TRY(ProcessOutput output, ask_skopeo(arguments, name, kind, limits, progress));
+                               Kind kind, const Asking& how) {
+  TRY(ProcessOutput output, ask_skopeo(arguments, name, kind, how));
   if (output.status != 0) return registry_failure(output.err, name);
   return std::move(output.out);
 }
@@ -145,14 +152,13 @@ Result<SourceName> source_name(Transport transport, const std::string& reference
 
 /// Asks for the manifest. A registry on this machine may speak plain HTTP, which is learnt here; if
 /// it speaks HTTPS, its certificate counts as any other.
-Result<ProcessOutput> ask_manifest(SourceName& source, const RegistryLimits& limits,
-                                   Progress* progress) {
+Result<ProcessOutput> ask_manifest(SourceName& source, const Asking& how) {
   std::vector<std::string> inspect = {"inspect", "--raw", source.tagged};
-  TRY(ProcessOutput output, ask_skopeo(inspect, source.tagged, Kind::kQuestion, limits, progress));
+  TRY(ProcessOutput output, ask_skopeo(inspect, source.tagged, Kind::kQuestion, how));
   if (output.status == 0 || !source.local || !speaks_plain_http(output.err)) return output;
   source.plain_http = true;
   inspect.insert(inspect.begin() + 1, "--tls-verify=false");
-  return ask_skopeo(inspect, source.tagged, Kind::kQuestion, limits, progress);
+  return ask_skopeo(inspect, source.tagged, Kind::kQuestion, how);
 }
 
 std::uint64_t bytes_below(const std::filesystem::path& directory) {
@@ -201,15 +207,62 @@ Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
 /// By digest where the source can be named so: a tag that moves meanwhile does no harm.
 Result<std::string> fetch_document(const SourceName& source,
                                    const std::vector<std::string>& arguments,
-                                   const std::string& digest, const RegistryLimits& limits) {
+                                   const std::string& digest, const OpenOptions& options) {
   std::vector<std::string> inspect = {"inspect"};
   inspect.insert(inspect.end(), arguments.begin(), arguments.end());
   if (source.plain_http) inspect.emplace_back("--tls-verify=false");
   inspect.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
-  return run_skopeo(inspect, source.tagged, Kind::kQuestion, limits, nullptr);
+  return run_skopeo(inspect, source.tagged, Kind::kQuestion,
+                    {options.registry, nullptr, options.broker});
+}
+
+bool is_name(const std::string& word, const SourceName& source) {
+  if (word == source.tagged) return true;
+  const std::string before = source.repository + "@";
+  return !source.repository.empty() && word.starts_with(before) &&
+         check_digest(word.substr(before.size()), "an argument").has_value();
+}
+
+/// "oci:LAYOUTS/.new-XXXXXX:image"
+bool is_staging(const std::string& word, const CachePaths& cache) {
+  const std::string before = "oci:" + (cache.layouts / ".new-").string();
+  constexpr std::string_view kAfter = ":image";
+  constexpr std::size_t kRandom = 6;
+  return word.size() == before.size() + kRandom + kAfter.size() && word.starts_with(before) &&
+         word.ends_with(kAfter) &&
+         std::ranges::all_of(word.substr(before.size(), kRandom), is_alphanumeric);
 }
 
 }  // namespace
+
+bool is_pull_by_skopeo(std::span<const std::string> words, Transport transport,
+                       const std::string& reference, const std::filesystem::path& root) {
+  const auto source = source_name(transport, reference);
+  if (!source) return false;
+  const auto take = [&](std::string_view word) {
+    if (words.empty() || words.front() != word) return false;
+    words = words.subspan(1);
+    return true;
+  };
+  for (const std::string_view option : {"--override-os", "--override-arch", "--override-variant"})
+    if (take(option)) {
+      if (words.empty() || !std::ranges::all_of(words.front(), is_alphanumeric)) return false;
+      words = words.subspan(1);
+    }
+  if (take("inspect")) {
+    // In any order: none of them does harm.
+    while (take("--raw") || take("--config") || (source->local && take("--tls-verify=false"))) {
+    }
+    return words.size() == 1 && is_name(words[0], *source);
+  }
+  const auto cache = image_cache(root);
+  if (!cache || !take("copy") || !take("--quiet") ||
+      !take("--dest-oci-accept-uncompressed-layers") || !take("--dest-shared-blob-dir") ||
+      !take(cache->blobs.string()))
+    return false;
+  if (source->local) take("--src-tls-verify=false");
+  return words.size() == 2 && is_name(words[0], *source) && is_staging(words[1], *cache);
+}
 
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options) {
@@ -219,7 +272,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     TRY(platform, parse_platform(options.platform));
   }
   if (options.progress != nullptr) options.progress->begin("asking for " + source.tagged, 0);
-  TRY(const ProcessOutput asked, ask_manifest(source, options.registry, options.progress));
+  TRY(const ProcessOutput asked, ask_manifest(source, asking_for(options)));
   if (asked.status != 0) return registry_failure(asked.err, source.tagged);
   const std::string& manifest = asked.out;
   const std::string digest = codec::sha256_digest(as_bytes(manifest));
@@ -227,7 +280,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     return open_remote_config(
         manifest, platform,
         [&](const std::vector<std::string>& arguments, const std::string& manifest_digest) {
-          return fetch_document(source, arguments, manifest_digest, options.registry);
+          return fetch_document(source, arguments, manifest_digest, options);
         });
   };
   auto opened_cache = image_cache(options.cache_directory);
@@ -262,7 +315,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     options.progress->begin("pulling " + reference, known ? bytes_to_pull(**known, cache) : 0);
   }
   copy.push_back("oci:" + staging.path().string() + ":image");
-  TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, options.registry, options.progress));
+  TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, asking_for(options)));
   if (::rename(staging.path().c_str(), layout.c_str()) != 0 && errno != ENOTEMPTY &&
       errno != EEXIST) {
     return system_error(errno, "cannot rename to " + layout.string());
@@ -273,7 +326,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
   TRY(SourceName target, source_name(Transport::kRegistry, reference));
   const auto checked = [&]() -> Result<void> {
-    TRY(const ProcessOutput output, ask_manifest(target, limits, nullptr));
+    TRY(const ProcessOutput output, ask_manifest(target, {limits}));
     if (output.status == 0 || leaves_push_open(output.err)) return {};
     return registry_failure(output.err, target.tagged);
   };
@@ -288,7 +341,7 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   if (destination.starts_with(kRegistry)) {
     TRY(SourceName target, source_name(Transport::kRegistry, destination.substr(kRegistry.size())));
     to = target.tagged;
-    if (target.local) TRY_DO(ask_manifest(target, limits, progress));
+    if (target.local) TRY_DO(ask_manifest(target, {limits, progress}));
     if (target.plain_http) copy.emplace_back("--dest-tls-verify=false");
   }
   std::error_code ignored;
@@ -298,21 +351,33 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   copy.push_back((directory ? "oci:" : "oci-archive:") + from.string());
   copy.push_back(to);
   TRY_DO(
-      with_context(run_skopeo(copy, to, Kind::kTransfer, limits, progress), "pushing to {}", to));
+      with_context(run_skopeo(copy, to, Kind::kTransfer, {limits, progress}), "pushing to {}", to));
   return {};
+}
+
+std::vector<std::string> podman_exists(const std::string& reference) {
+  return {"image", "exists", reference};
+}
+
+std::vector<std::string> podman_saves(const std::string& reference) {
+  return {"save", "--quiet", "--format", "docker-archive", reference};
 }
 
 Result<std::optional<MappedFile>> podman_save(const std::string& reference,
                                               const OpenOptions& options) {
   const auto program = find_program("podman");
   if (!program) return std::optional<MappedFile>();
-  TRY(const ProcessOutput exists, run_process({*program, "image", "exists", reference}));
+  const auto command = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), *program);
+    return words;
+  };
+  TRY(const ProcessOutput exists,
+      run_process(command(podman_exists(reference)), kMostAnswer, options.broker));
   if (exists.status != 0) return std::optional<MappedFile>();
   ChildProcess::Options pipes;
   pipes.pipe_stdout = true;
-  TRY(auto child,
-      ChildProcess::start({*program, "save", "--quiet", "--format", "docker-archive", reference},
-                          pipes));
+  pipes.starter = options.broker;
+  TRY(auto child, ChildProcess::start(command(podman_saves(reference)), pipes));
   FdSource stream(child->stdout_fd(), "podman save");
   TRY(MappedFile file, spool(stream, "podman:" + reference, options.scratch_directory));
   TRY(const int status, child->wait());

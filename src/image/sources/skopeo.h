@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,21 @@ namespace flense::image {
 Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::string& reference,
                                               const OpenOptions& options);
 
+/// Whether open_by_skopeo() starts skopeo with these arguments for that image and cache: what a
+/// broker asks before it does.
+bool is_pull_by_skopeo(std::span<const std::string> words, Transport transport,
+                       const std::string& reference, const std::filesystem::path& root);
+
 /// Whether `reference` can be reached and asked with the login that skopeo has; writes nothing.
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits);
 
 /// Copies an OCI layout (directory) or OCI archive to "docker://…" or "containers-storage:…".
 Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
                             const RegistryLimits& limits, Progress* progress);
+
+/// Arguments of podman that ask whether it has an image, and for it.
+std::vector<std::string> podman_exists(const std::string& reference);
+std::vector<std::string> podman_saves(const std::string& reference);
 
 /// Podman's own save stream (docker-archive) in a scratch file; nullopt when Podman is not
 /// installed or does not have the image.

@@ -40,6 +40,9 @@ void each_field(FieldsOf<SlimMark> auto& mark, auto&& see) {
   see("level", mark.level);
   see("version", mark.version);
   see("evidence", mark.evidence);
+  see("input_digest", mark.input_digest);
+  see("tables", mark.tables);
+  see("rules", mark.rules);
 }
 
 }  // namespace flense::inventory

@@ -86,6 +86,9 @@ struct ModelEntry {
   /// Another format in the same directory that loaders take instead, and what says so; empty when
   /// this one is it.
   std::string instead;
+  std::string twin;     ///< the same model in another form, by its place; empty for none
+  std::string seen_as;  ///< the link that shows a blob of a hub's cache; empty for plain files
+  std::vector<TensorGroup> groups;
 };
 
 struct Inventory {

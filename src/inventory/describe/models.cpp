@@ -2,55 +2,66 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "base/path.h"
+#include "inventory/names/weight_names.h"
 
 namespace flense::inventory {
 
 namespace {
 
-/// Names under which transformers and diffusers look for weights of one kind, in their order of
-/// preference: modeling_utils.py takes safetensors where it finds them.
-struct Loaded {
-  std::string_view safe, pickled;
-};
-constexpr Loaded kNames[] = {
-    {"model.safetensors", "pytorch_model.bin"},
-    {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"},
-    {"adapter_model.safetensors", "adapter_model.bin"},
-};
-
-/// "model-00001-of-00004.safetensors" is a part of "model.safetensors".
-bool is_part_of(std::string_view name, std::string_view whole) {
-  if (name == whole) return true;
-  const std::size_t dot = whole.rfind('.');
-  if (!name.starts_with(whole.substr(0, dot)) || !name.ends_with(whole.substr(dot))) return false;
-  const std::string_view middle =
-      name.substr(dot, name.size() - whole.size());  // "-00001-of-00004"
-  return middle.starts_with('-') && middle.find("-of-") != std::string_view::npos &&
-         middle.find_first_not_of("-of0123456789") == std::string_view::npos;
-}
-
 /// Why loaders of the directory leave this pickle aside; empty when they do not.
 std::string instead_of(const image::MergedTree& tree, std::string_view path) {
   const std::string_view directory = parent_path(path), name = base_name(path);
-  for (const Loaded& pair : kNames) {
-    if (!is_part_of(name, pair.pickled)) continue;
+  for (const WeightNames& pair : weight_names()) {
+    if (!part_of(name, pair.pickled)) continue;
     for (const std::string& other : tree.list(directory)) {
       const bool index = other == std::string(pair.safe) + ".index.json";
-      if (index || is_part_of(other, pair.safe))
+      if (index || part_of(other, pair.safe))
         return fmt::format("{} is there: loaders take safetensors first", other);
     }
   }
   return {};
 }
 
+/// The same model in another form, by its place: beside safetensors or pickles under the names that
+/// loaders know, or in a folder below them that is called for the form (onnx/, tensorrt/).
+std::string twin_of(const image::MergedTree& tree, std::string_view path) {
+  for (std::string_view directory = parent_path(path);;) {
+    for (const std::string& other : tree.list(directory))
+      for (const WeightNames& pair : weight_names())
+        if (part_of(other, pair.safe) || part_of(other, pair.pickled))
+          return fmt::format("another form of the model in {}: one of them is enough", other);
+    if (!is_one_of(base_name(directory), {"onnx", "gguf", "tensorrt", "engines", "openvino",
+                                          "variables", "tensorflow", "saved_model"}))
+      return {};
+    directory = parent_path(directory);
+  }
+}
+
+/// The cache of the Hugging Face hub shows blobs under the names of links.
+std::map<std::string, std::string> names_of_blobs(const Contents& contents) {
+  std::map<std::string, std::string> out;
+  const image::MergedTree& tree = contents.tree();
+  // Nothing here fails.
+  static_cast<void>(tree.for_each(
+      [&](const std::string& path, const image::MergedTree::Found& found) -> Result<void> {
+        if (found.type != codec::MemberType::kSymlink || !found.entry ||
+            tree.entry(*found.entry).link.find("blobs/") == std::string_view::npos)
+          return {};
+        if (auto blob = tree.resolve(path)) out.try_emplace(std::move(*blob), path);
+        return {};
+      }));
+  return out;
+}
+
 }  // namespace
 
 std::vector<ModelEntry> find_models(const Contents& contents) {
   std::vector<ModelEntry> out;
+  const std::map<std::string, std::string> names = names_of_blobs(contents);
   contents.for_each_file([&](const VisibleFile& file) {
     if (!file.first) return;
     const auto& models = contents.scan(file.content).models;
@@ -59,8 +70,14 @@ std::vector<ModelEntry> find_models(const Contents& contents) {
     constexpr std::uint64_t kMinPickle = 1U << 20;
     if (found == models.end() || (found->second.format == "pickle" && file.size < kMinPickle))
       return;
-    out.push_back({std::string(file.path), file.content.layer, file.size, found->second,
-                   half_precision_saves(found->second), instead_of(contents.tree(), file.path)});
+    const auto link = names.find(std::string(file.path));
+    const std::string path = link == names.end() ? std::string(file.path) : link->second;
+    const ModelFile& model = found->second;
+    const bool main = model.format == "safetensors" || model.format == "pickle";
+    out.push_back({std::string(file.path), file.content.layer, file.size, model,
+                   half_precision_saves(model), instead_of(contents.tree(), path),
+                   main ? std::string() : twin_of(contents.tree(), path),
+                   link == names.end() ? std::string() : path, tensor_groups(model)});
   });
   std::ranges::stable_sort(
       out, [](const ModelEntry& a, const ModelEntry& b) { return a.size_bytes > b.size_bytes; });

@@ -136,6 +136,21 @@ constexpr Patterns kSecrets[] = {"root/.netrc",
                                  "root/.ssh/id_*",
                                  "home/*/.ssh/id_*"};
 
+// What downloads leave behind: files under the names that they have before they are whole, locks,
+// and the chunks that hf_xet puts together. Metadata of local copies stays: it tells which revision
+// they are of.
+constexpr Patterns kHubLeftovers[] = {"**/models--*/blobs/*.incomplete",
+                                      "**/datasets--*/blobs/*.incomplete",
+                                      "**/spaces--*/blobs/*.incomplete",
+                                      "**/.locks/models--*/**",
+                                      "**/.locks/datasets--*/**",
+                                      "**/.locks/spaces--*/**",
+                                      "**/.cache/huggingface/download/**/*.incomplete",
+                                      "**/.cache/huggingface/download/**/*.lock",
+                                      "**/.cache/huggingface/xet/**",
+                                      "**/torch/hub/checkpoints/*.partial",
+                                      "**/.ollama/models/blobs/*-partial*"};
+
 constexpr Patterns kGit[] = {"**/.git/**"};
 
 constexpr Patterns kCudaStatic[] = {"usr/local/cuda*/**/*.a",
@@ -303,6 +318,12 @@ constexpr WasteRule kRules[] = {
     {{"node-cache", Level::kSafe, "npm and yarn caches", PassVerdict::kSafe},
      Guard::kNone,
      kNodeCaches,
+     {},
+     true},
+    {{"hub-leftovers", Level::kSafe, "partial downloads, locks and chunks of model hubs",
+      PassVerdict::kSafe},
+     Guard::kNone,
+     kHubLeftovers,
      {},
      true},
     {{"install-logs", Level::kSafe, "installation logs", PassVerdict::kSafe},

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/ascii.h"
+#include "base/format.h"
 #include "base/path.h"
 #include "inventory/names/cuda_libraries.h"
 #include "inventory/names/waste.h"
@@ -106,6 +107,24 @@ void for_each_data(const elf::File& file, const device::FileCode& code,
     const auto found = with_code.find(index);
     for_each_beside(bytes, found == with_code.end() ? nullptr : found->second, fn);
   }
+}
+
+std::vector<std::string> mentioned_pickles(std::string_view path, std::string_view text) {
+  constexpr auto kLoaders = std::to_array<std::string_view>(
+      {"transformers", "diffusers", "peft", "accelerate", "huggingface_hub", "safetensors",
+       "sentence_transformers", "optimum", "timm"});
+  const bool loader = std::ranges::any_of(kLoaders, [&](std::string_view name) {
+    return path.find(fmt::format("-packages/{}/", name)) != std::string_view::npos;
+  });
+  std::vector<std::string> out;
+  if (loader || path.ends_with(".bin.index.json")) return out;
+  for (const std::string_view stem : {"pytorch_model", "adapter_model"}) {
+    // Also "pytorch_model-00001-of-00002.bin" and names that are put together.
+    const std::size_t at = text.find(stem);
+    if (at != std::string_view::npos && text.find(".bin", at) != std::string_view::npos)
+      out.push_back(fmt::format("{}.bin", stem));
+  }
+  return out;
 }
 
 std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code) {

@@ -16,6 +16,10 @@ namespace flense::inventory {
 /// most 64. A pattern ("libcublas.so.*[0-9]") counts as the name before its first wildcard.
 std::vector<std::string> mentioned_libraries(std::string_view text);
 
+/// Names of pickled weights in a program or its settings: "pytorch_model.bin". Empty for the
+/// libraries that look for safetensors before them, and for the index of pickles itself.
+std::vector<std::string> mentioned_pickles(std::string_view path, std::string_view text);
+
 /// The same of the data of an ELF file, without the device code in it.
 std::vector<std::string> mentioned_libraries(const elf::File& file, const device::FileCode& code);
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "base/ascii.h"
 #include "base/checked.h"
@@ -57,7 +59,7 @@ constexpr auto kScalars = std::to_array<ScalarType>(
      {"U8", 8},   {"BOOL", 8},    {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}});
 
 Result<void> add_tensor(const std::string& name, const text::Json& tensor, std::uint64_t data,
-                        Types& types) {
+                        Types& types, std::vector<TensorShape>& tensors) {
   const std::string_view type = tensor["dtype"].text();
   const auto& offsets = tensor["data_offsets"].items();
   if (type.empty() || type.size() > 16 || offsets.size() != 2)
@@ -67,7 +69,9 @@ Result<void> add_tensor(const std::string& name, const text::Json& tensor, std::
   if (begin > end || end > data)
     return bad_input("tensor {} lies outside of the {} bytes of data", name, data);
   std::uint64_t parameters = 1;
+  TensorShape out{name, std::string(type), {}, {}};
   for (const text::Json& dimension : tensor["shape"].items()) {
+    out.shape.push_back(dimension.unsigned_or(UINT64_MAX));
     TRY(parameters,
         multiply(parameters, dimension.unsigned_or(UINT64_MAX), "the shape of " + name));
   }
@@ -78,10 +82,12 @@ Result<void> add_tensor(const std::string& name, const text::Json& tensor, std::
       return bad_input("tensor {} of {} elements {} takes {} bytes", name, parameters, type,
                        end - begin);
   }
+  tensors.push_back(std::move(out));
   return count(types, type, parameters, end - begin);
 }
 
-Result<std::vector<TensorType>> read_safetensors(Bytes head, std::uint64_t file_size) {
+Result<std::vector<TensorType>> read_safetensors(Bytes head, std::uint64_t file_size,
+                                                 std::vector<TensorShape>& tensors) {
   ByteReader reader(head, "safetensors header");
   TRY(const std::uint64_t length, reader.read<std::uint64_t>("length"));
   if (file_size < 8 || length > file_size - 8)
@@ -93,7 +99,9 @@ Result<std::vector<TensorType>> read_safetensors(Bytes head, std::uint64_t file_
   if (!document.is_object()) return bad_input("the header is no JSON object");
   Types types;
   for (const auto& [name, tensor] : document.members())
-    if (name != "__metadata__") TRY_DO(add_tensor(name, tensor, file_size - 8 - length, types));
+    if (name != "__metadata__")
+      TRY_DO(add_tensor(name, tensor, file_size - 8 - length, types, tensors));
+  if (tensors.size() > kMostTensors) tensors.clear();
   return largest_first(std::move(types));
 }
 
@@ -196,6 +204,99 @@ Result<std::vector<TensorType>> read_gguf(Bytes head, std::uint64_t file_size,
   return largest_first(std::move(types));
 }
 
+/// Bits of an element of this type; 0 for an unknown one.
+std::uint64_t bits_of(std::string_view type) {
+  const auto* known = std::ranges::find(kScalars, type, &ScalarType::name);
+  return known == kScalars.end() ? 0 : known->bits;
+}
+
+/// Elements of a tensor; nullopt beyond 64 bits.
+std::optional<std::uint64_t> elements_of(const TensorShape& tensor) {
+  std::uint64_t out = 1;
+  for (const std::uint64_t dimension : tensor.shape) {
+    const auto product = checked_mul(out, dimension);
+    if (!product) return std::nullopt;
+    out = *product;
+  }
+  return out;
+}
+
+/// Bytes of a tensor; nullopt for unknown types and beyond 64 bits.
+std::optional<std::uint64_t> bytes_of(const TensorShape& tensor) {
+  const auto elements = elements_of(tensor);
+  const std::uint64_t bits = bits_of(tensor.type);
+  if (!elements || bits == 0) return std::nullopt;
+  const auto all = checked_mul(*elements, bits);
+  return all ? std::optional(*all / 8) : std::nullopt;
+}
+
+/// What several names share counts once.
+Result<std::vector<TensorType>> types_of(const std::vector<TensorShape>& tensors,
+                                         std::uint64_t file_size) {
+  Types types;
+  std::set<std::string_view> seen;
+  std::uint64_t all = 0;
+  for (const TensorShape& tensor : tensors) {
+    if (!seen.insert(tensor.storage).second) continue;
+    const auto bytes = bytes_of(tensor);
+    if (!bytes) return bad_input("the size of {} is beyond 64 bits", tensor.name);
+    TRY(all, add(all, *bytes, "the size of all tensors"));
+    TRY_DO(count(types, tensor.type, *elements_of(tensor), *bytes));
+  }
+  if (all > file_size)
+    return bad_input("the tensors take {} bytes, the file has {}", all, file_size);
+  return largest_first(std::move(types));
+}
+
+void read_pickle(Bytes head, std::uint64_t file_size, ModelFile& out) {
+  Result<std::vector<TensorShape>> tensors = torch_tensors(head);
+  if (!tensors) {
+    out.untold = tensors.error().message;
+    return;
+  }
+  Result<std::vector<TensorType>> types = types_of(*tensors, file_size);
+  if (!types) {
+    out.untold = types.error().message;
+    return;
+  }
+  out.types = std::move(*types);
+  out.tensors = std::move(*tensors);
+}
+
+/// The beginning of a plan as TensorRT's own trtexec reads it for --getPlanVersionOnly: tag,
+/// version of the form, and from byte 24 on the version of TensorRT. More of it is not public.
+void read_plan(Bytes head, ModelFile& out) {
+  constexpr std::size_t kHead = 28, kVersion = 24;
+  if (head.size() < kHead) {
+    out.unreadable = "it ends within the header of a plan";
+    return;
+  }
+  if (const auto form = load_le<std::uint32_t>(head, 4); form != 0) {
+    out.untold = fmt::format("plans of form {} are not known", form);
+    return;
+  }
+  const auto part = [&](std::size_t at) { return static_cast<unsigned>(head[kVersion + at]); };
+  out.version = fmt::format("{}.{}.{}.{}", part(0), part(1), part(2), part(3));
+  out.untold = "the header of a plan tells no GPU in a form that NVIDIA has published";
+}
+
+/// Numbers become "*", and what follows the fourth part is one group.
+std::string group_of(std::string_view name) {
+  constexpr std::size_t kParts = 4;
+  std::string out;
+  for (std::size_t part = 0; part < kParts && !name.empty(); ++part) {
+    const std::size_t dot = std::min(name.find('.'), name.size());
+    const std::string_view word = name.substr(0, dot);
+    const bool last = dot == name.size();
+    // "weight" and "bias" tell nothing of the place.
+    if (last && part > 0) break;
+    const bool number = word.find_first_not_of("0123456789") == std::string_view::npos;
+    out += fmt::format("{}{}", part == 0 ? "" : ".", number ? std::string_view("*") : word);
+    name.remove_prefix(std::min(dot + 1, name.size()));
+  }
+  return out;
+}
+
 /// Python's pickle from protocol 2 on, or the archive that torch.save() makes of one.
 bool looks_like_pickle(Bytes head) {
   const std::string_view text = as_text(head);
@@ -215,16 +316,32 @@ std::optional<ModelFormat> model_format(std::string_view path, Bytes head) {
   if ((blob || ends_with_any(path, {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})) &&
       looks_like_pickle(head))
     return ModelFormat::kPickle;
+  if (text.starts_with("ftrt")) return ModelFormat::kTensorRt;
+  if (!other_form(path, head).empty()) return ModelFormat::kOther;
   return std::nullopt;
 }
 
-ModelFile read_model_file(ModelFormat format, Bytes head, std::uint64_t file_size) {
+std::string_view other_form(std::string_view path, Bytes head) {
+  const std::string_view text = as_text(head), name = base_name(path);
+  if (text.starts_with("\x89HDF\r\n\x1a\n") && ends_with_any(path, {".h5", ".hdf5"})) return "hdf5";
+  // The first field of a ModelProto is its version of the form.
+  if (path.ends_with(".onnx") && text.starts_with('\x08')) return "onnx";
+  if (name.starts_with("flax_model") && name.ends_with(".msgpack")) return "msgpack";
+  if (name == "saved_model.pb" ||
+      (base_name(parent_path(path)) == "variables" && name.starts_with("variables.data-")))
+    return "tensorflow";
+  if (path.ends_with(".tflite") && text.size() >= 8 && text.substr(4, 4) == "TFL3") return "tflite";
+  return {};
+}
+
+ModelFile read_model_file(ModelFormat format, Bytes head, std::uint64_t file_size,
+                          std::string_view path) {
   ModelFile out;
   Result<std::vector<TensorType>> types;
   switch (format) {
     case ModelFormat::kSafetensors:
       out.format = "safetensors";
-      types = read_safetensors(head, file_size);
+      types = read_safetensors(head, file_size, out.tensors);
       break;
     case ModelFormat::kGguf:
       out.format = "gguf";
@@ -232,12 +349,47 @@ ModelFile read_model_file(ModelFormat format, Bytes head, std::uint64_t file_siz
       break;
     case ModelFormat::kPickle:
       out.format = "pickle";
-      break;
+      read_pickle(head, file_size, out);
+      return out;
+    case ModelFormat::kTensorRt:
+      out.format = "tensorrt";
+      read_plan(head, out);
+      return out;
+    case ModelFormat::kOther:
+      out.format = other_form(path, head);
+      return out;
   }
-  if (types)
+  if (types) {
     out.types = std::move(*types);
-  else
+  } else {
     out.unreadable = types.error().message;
+    out.tensors.clear();
+  }
+  return out;
+}
+
+std::vector<TensorGroup> tensor_groups(const ModelFile& model) {
+  std::map<std::pair<std::string, std::string>, TensorGroup> groups;
+  std::set<std::string_view> seen;
+  for (const TensorShape& tensor : model.tensors) {
+    if (!tensor.storage.empty() && !seen.insert(tensor.storage).second) continue;
+    const auto bytes = bytes_of(tensor);
+    if (!bytes) continue;
+    std::string name = group_of(tensor.name);
+    TensorGroup& group = groups[{name, tensor.type}];
+    group.name = std::move(name);
+    group.type = tensor.type;
+    ++group.tensors;
+    // The header was checked: all of them lie in the file.
+    group.bytes += *bytes;
+    const bool is_float = is_one_of(tensor.type, {"F64", "F32", "F16", "BF16"});
+    const std::uint64_t bits = bits_of(tensor.type);
+    if (is_float && bits > 16) group.half_saves += *bytes - *bytes / (bits / 16);
+    if (is_float && tensor.shape.size() >= 2) group.eighth_saves += *bytes - *bytes / (bits / 8);
+  }
+  std::vector<TensorGroup> out;
+  for (auto& [key, group] : groups) out.push_back(std::move(group));
+  std::ranges::stable_sort(out, std::ranges::greater(), &TensorGroup::bytes);
   return out;
 }
 

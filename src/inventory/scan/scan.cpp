@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <tuple>
 
@@ -163,14 +164,17 @@ class LayerScanner {
       scan_.scripts.emplace(index, line.substr(0, line.find('\n')));
     }
     if (const auto format = model_format(entry.path, begin)) {
-      // Of a pickle nothing is read.
-      const std::uint64_t wanted = *format == ModelFormat::kPickle ? 1 : kMaxModelHeader;
+      // Of what only its name and first bytes tell nothing more is read.
+      const bool named = *format == ModelFormat::kOther || *format == ModelFormat::kTensorRt;
+      const std::uint64_t wanted = named ? begin.size() : kMaxModelHeader;
       TRY(const std::string head, begin_of(content, wanted));
-      scan_.models.emplace(index, read_model_file(*format, as_bytes(head), entry.member.size));
+      scan_.models.emplace(index,
+                           read_model_file(*format, as_bytes(head), entry.member.size, entry.path));
     } else if (entry.member.size <= kMaxMentioning && may_mention_libraries(entry.path, script)) {
       TRY(const std::string text, begin_of(content, kMaxMentioning));
-      if (auto names = mentioned_libraries(text); !names.empty())
-        scan_.mentions.emplace(index, std::move(names));
+      auto names = mentioned_libraries(text);
+      std::ranges::move(mentioned_pickles(entry.path, text), std::back_inserter(names));
+      if (!names.empty()) scan_.mentions.emplace(index, std::move(names));
       if (const std::uint8_t marks =
               entry.path.ends_with(".py") ? compile_marks_of_python(text) : 0;
           marks != 0)
@@ -265,6 +269,12 @@ std::vector<std::size_t> same_layers(const image::Image& image) {
   return out;
 }
 
+/// Of a directory there is no digest.
+std::string layer_name(const image::Image& image, std::size_t index) {
+  const std::string& digest = image.layers[index].blob.digest;
+  return fmt::format("layer {}{}", index + 1, digest.empty() ? "" : fmt::format(" ({})", digest));
+}
+
 }  // namespace
 
 Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options) {
@@ -287,12 +297,14 @@ Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& opt
       if (auto known = options.cache->load_scan(image, index, options.prune, options.trust)) {
         out.scans[index] = std::move(known->value);
         since[index] = known->since;
+        if (options.progress != nullptr)
+          TRY_DO(options.progress->add(image.layers[index].blob.size));
         return {};
       }
     }
     const std::int64_t started = wall_clock();
-    TRY(LayerScan scan, with_context(scan_layer(image, index, options), "reading layer {} ({})",
-                                     index + 1, image.layers[index].blob.digest));
+    TRY(LayerScan scan,
+        with_context(scan_layer(image, index, options), "reading {}", layer_name(image, index)));
     if (options.cache != nullptr && options.verify_digests)
       options.cache->store_scan(image, index, options.prune, scan, started);
     out.scans[index] = std::make_shared<const LayerScan>(std::move(scan));

@@ -35,8 +35,11 @@ constexpr std::size_t member_count(const Package*) {
 constexpr std::size_t member_count(const TensorType*) {
   return 4;
 }
-constexpr std::size_t member_count(const ModelFile*) {
+constexpr std::size_t member_count(const TensorShape*) {
   return 4;
+}
+constexpr std::size_t member_count(const ModelFile*) {
+  return 7;
 }
 constexpr std::size_t member_count(const LayerScan*) {
   return 15;

@@ -26,7 +26,8 @@ Error leads_into_proc(std::string_view what, std::string_view path, std::string_
           path == place ? fmt::format("{} {} is in /proc", what, path)
                         : fmt::format("{} {} leads to {}", what, path, place),
           {},
-          "nothing starts there: what its processes have open is outside the container"};
+          "nothing starts there: what its processes have open is outside the container",
+          {}};
 }
 
 FileKind kind_on_host(const std::string& path) {

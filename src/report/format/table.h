@@ -14,9 +14,9 @@ enum class Align { kLeft, kRight };
 struct Column {
   std::string title;
   Align align = Align::kLeft;
-  /// On a terminal this column gives way when the row is too long; kEnd keeps the beginning,
-  /// kStart the end (paths).
-  enum class Flex { kNone, kEnd, kStart } flex = Flex::kNone;
+  /// On a terminal this column gives way when the row is too long: kEnd keeps the beginning, kPath
+  /// the name, kWrap all of it on several lines, below the row where little room is left beside it.
+  enum class Flex { kNone, kEnd, kPath, kWrap } flex = Flex::kNone;
 };
 
 class Table {
@@ -33,7 +33,10 @@ class Table {
     std::vector<std::string> cells;
     Ink ink = Ink::kPlain;
   };
-  std::vector<std::size_t> widths(const Style& style) const;
+  std::size_t wished_width(std::size_t column) const;
+  std::vector<std::size_t> widths(std::size_t room, std::size_t count) const;
+  /// Whether the last column goes below the row: a reason beside it would be a tower of words.
+  bool last_below(std::size_t room) const;
 
   std::vector<Column> columns_;
   std::vector<Row> rows_;

@@ -1,6 +1,7 @@
 // A host profile for other programs: build arguments, node labels.
 #pragma once
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,9 +13,16 @@ namespace flense::report {
 /// Names and values in the order in which they are printed.
 using HostWords = std::vector<std::pair<std::string, std::string>>;
 
-/// What Dockerfiles and build systems ask for: CUDAARCHS, TORCH_CUDA_ARCH_LIST and their like. A
-/// value that is unknown is left out. Values hold no blanks and nothing that a shell expands.
-HostWords build_args(const host::Profile& profile);
+struct BuildArgs {
+  HostWords words;
+  /// What is known of some machines alone and hence of no use for all: "CUDA_VERSION: …".
+  std::vector<std::string> left_out;
+};
+
+/// What Dockerfiles and build systems ask for: CUDAARCHS, TORCH_CUDA_ARCH_LIST and their like, for
+/// all machines: every architecture, and of all else what the weakest has. A value that is unknown
+/// is left out. Values hold no blanks and nothing that a shell expands.
+BuildArgs build_args(std::span<const host::Profile> hosts);
 
 /// Kubernetes node labels; every value is one that Kubernetes accepts.
 HostWords node_labels(const host::Profile& profile);

@@ -44,8 +44,8 @@ std::string memory_cell(const host::Number& bytes) {
 
 Table fact_table() {
   return Table({{"", Align::kLeft, Column::Flex::kNone},
-                {"", Align::kLeft, Column::Flex::kEnd},
-                {"", Align::kLeft, Column::Flex::kEnd}});
+                {"", Align::kLeft, Column::Flex::kWrap},
+                {"", Align::kLeft, Column::Flex::kWrap}});
 }
 
 template <class T>
@@ -189,7 +189,7 @@ std::string networks(const Profile& profile, const HostTextOptions& options) {
                {"RATE", Align::kLeft, Column::Flex::kNone},
                {"PCI", Align::kLeft, Column::Flex::kNone},
                {"NUMA", Align::kRight, Column::Flex::kNone},
-               {"DISTANCE TO GPUS", Align::kLeft, Column::Flex::kEnd}});
+               {"DISTANCE TO GPUS", Align::kLeft, Column::Flex::kWrap}});
   for (const host::Network& card : profile.networks) {
     std::string distances;
     for (const host::Distance& distance : card.distances) {
@@ -211,7 +211,7 @@ std::string engines(const Profile& profile, const HostTextOptions& options) {
                {"VERSION", Align::kLeft, Column::Flex::kEnd},
                {"CDI", Align::kLeft, Column::Flex::kNone},
                {"NVIDIA RUNTIME", Align::kLeft, Column::Flex::kNone},
-               {"EVIDENCE", Align::kLeft, Column::Flex::kEnd}});
+               {"EVIDENCE", Align::kLeft, Column::Flex::kWrap}});
   for (const host::Engine& engine : profile.engines)
     table.add({engine.name, cell(engine.version), cell(engine.cdi), cell(engine.nvidia_runtime),
                fmt::format("{}; CDI: {}", engine.path.evidence, engine.cdi.evidence)});

@@ -59,7 +59,7 @@ std::string wide(const DeviceCode& code, std::size_t limit, std::size_t arch_col
                  const Style& style) {
   const std::vector<ArchCount> chosen = chosen_columns(code, arch_columns);
   const bool others = chosen.size() < code.totals.size();
-  std::vector<Column> columns = {{"FILE", Align::kLeft, Column::Flex::kStart},
+  std::vector<Column> columns = {{"FILE", Align::kLeft, Column::Flex::kPath},
                                  {"SIZE", Align::kRight, Column::Flex::kNone},
                                  {"DEVICE", Align::kRight, Column::Flex::kNone}};
   for (const ArchCount& one : chosen)
@@ -98,8 +98,8 @@ std::string arch_list(const std::vector<ArchCount>& counts) {
 
 std::string narrow(const DeviceCode& code, std::size_t limit, const Style& style) {
   Table table({{"DEVICE", Align::kRight, Column::Flex::kNone},
-               {"FILE", Align::kLeft, Column::Flex::kStart},
-               {"ARCHITECTURES", Align::kLeft, Column::Flex::kEnd}});
+               {"FILE", Align::kLeft, Column::Flex::kPath},
+               {"ARCHITECTURES", Align::kLeft, Column::Flex::kWrap}});
   for (std::size_t i = 0; i < std::min(limit, code.files.size()); ++i) {
     const DeviceFile& file = code.files[i];
     table.add({short_bytes(file.device_bytes), file.path, arch_list(file.entries)});

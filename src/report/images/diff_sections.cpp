@@ -90,7 +90,7 @@ class Sections {
 
   void hosts() {
     DiffSection& section =
-        begin("For hosts", {kLeft, column("", Align::kLeft, Column::Flex::kEnd)});
+        begin("For hosts", {kLeft, column("", Align::kLeft, Column::Flex::kWrap)});
     for (const compat::HostChange& one : diff_.hosts.changes) {
       const bool narrower = one.direction == Direction::kNarrower;
       section.rows.push_back({{narrower                               ? "-"
@@ -105,7 +105,7 @@ class Sections {
   void verdicts() {
     DiffSection& section =
         begin("Verdicts", {column("HOST"), column("BEFORE"), column("AFTER"), column("CHECK"),
-                           column("WHAT", Align::kLeft, Column::Flex::kEnd)});
+                           column("WHAT", Align::kLeft, Column::Flex::kWrap)});
     for (const compat::VerdictChange& host : diff_.verdicts) {
       const Ink ink = host.after > host.before ? Ink::kRed : Ink::kPlain;
       section.rows.push_back(
@@ -121,7 +121,7 @@ class Sections {
 
   void gates() {
     DiffSection& section = begin("Gates", {column("GATE"), column("STATUS"),
-                                           column("REASON", Align::kLeft, Column::Flex::kEnd)});
+                                           column("REASON", Align::kLeft, Column::Flex::kWrap)});
     for (const compat::GateResult& one : diff_.gates)
       if (one.status != "passed")
         section.rows.push_back({{one.gate, one.status, one.reason},
@@ -169,7 +169,7 @@ class Sections {
     DiffSection& section = begin(
         "Device code by file",
         {column("CHANGE", Align::kRight), column("AFTER", Align::kRight),
-         column("FILE", Align::kLeft, Column::Flex::kStart), column("LOST"), column("GAINED")});
+         column("FILE", Align::kLeft, Column::Flex::kPath), column("LOST"), column("GAINED")});
     // For files added or removed as a whole the list would only repeat the totals.
     const auto names = [](const inventory::CodeFileChange& one,
                           const std::vector<std::string>& list) {
@@ -189,7 +189,7 @@ class Sections {
                            one.how, signed_bytes(one.bytes_before, one.bytes_after));
     DiffSection& section =
         begin(std::move(title), {column("CHANGE", Align::kRight), column("HOW"),
-                                 column("FILE", Align::kLeft, Column::Flex::kStart)});
+                                 column("FILE", Align::kLeft, Column::Flex::kPath)});
     for (const inventory::FileChange& one : changes_.files)
       section.rows.push_back(
           {{signed_bytes(one.bytes_before, one.bytes_after),

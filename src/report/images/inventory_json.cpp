@@ -124,6 +124,21 @@ Json model_json(const inventory::ModelEntry& model) {
           }));
   out.set("half_precision_saves", model.half_saves);
   if (!model.instead.empty()) out.set("instead", model.instead);
+  if (!model.twin.empty()) out.set("twin", model.twin);
+  if (!model.seen_as.empty()) out.set("seen_as", model.seen_as);
+  if (!model.file.version.empty()) out.set("version", model.file.version);
+  if (!model.file.untold.empty()) out.set("untold", model.file.untold);
+  if (!model.groups.empty())
+    out.set("groups", list(model.groups, [](const inventory::TensorGroup& group) {
+              Json row = Json::object();
+              row.set("name", group.name);
+              row.set("type", group.type);
+              row.set("tensors", group.tensors);
+              row.set("bytes", group.bytes);
+              row.set("half_precision_saves", group.half_saves);
+              row.set("eight_bit_saves", group.eighth_saves);
+              return row;
+            }));
   if (!model.file.unreadable.empty()) out.set("unreadable", model.file.unreadable);
   return out;
 }

@@ -88,7 +88,7 @@ std::string runtimes(const Inventory& inventory, const InventoryTextOptions& opt
   if (inventory.runtimes.empty()) return {};
   Table table({{"NAME", Align::kLeft, Column::Flex::kNone},
                {"VERSION", Align::kLeft, Column::Flex::kNone},
-               {"EVIDENCE", Align::kLeft, Column::Flex::kEnd}});
+               {"EVIDENCE", Align::kLeft, Column::Flex::kWrap}});
   for (const inventory::Runtime& runtime : inventory.runtimes)
     table.add({runtime.name, runtime.version.empty() ? "?" : runtime.version, runtime.evidence});
   return heading(options, "RUNTIMES") + table.text(options.style);
@@ -123,7 +123,7 @@ std::string sized(std::string_view title, const std::vector<inventory::SizedPath
                   const InventoryTextOptions& options) {
   if (rows.empty()) return {};
   Table table(
-      {{"SIZE", Align::kRight, Column::Flex::kNone}, {"PATH", Align::kLeft, Column::Flex::kStart}});
+      {{"SIZE", Align::kRight, Column::Flex::kNone}, {"PATH", Align::kLeft, Column::Flex::kPath}});
   const std::size_t limit = options.all ? rows.size() : std::min(kFewLargest, rows.size());
   for (std::size_t i = 0; i < limit; ++i) table.add({human_bytes(rows[i].bytes), rows[i].path});
   return heading(options, title) + table.text(options.style);
@@ -135,7 +135,7 @@ std::string wasted(const Inventory& inventory, const InventoryTextOptions& optio
                {"WRITTEN IN", Align::kRight, Column::Flex::kNone},
                {"GONE IN", Align::kRight, Column::Flex::kNone},
                {"HOW", Align::kLeft, Column::Flex::kNone},
-               {"PATH", Align::kLeft, Column::Flex::kStart}});
+               {"PATH", Align::kLeft, Column::Flex::kPath}});
   const std::size_t limit = options.all ? inventory.wasted_files.size()
                                         : std::min(kFewWasted, inventory.wasted_files.size());
   for (std::size_t i = 0; i < limit; ++i) {
@@ -170,7 +170,7 @@ std::string base_image(const Inventory& inventory, const InventoryTextOptions& o
   Table table({{"NEEDS", Align::kLeft, Column::Flex::kNone},
                {"LIBRARY", Align::kLeft, Column::Flex::kNone},
                {"HOW", Align::kLeft, Column::Flex::kNone},
-               {"BY", Align::kLeft, Column::Flex::kStart}});
+               {"BY", Align::kLeft, Column::Flex::kPath}});
   constexpr std::size_t kFewReasons = 5;
   const std::size_t limit =
       options.all ? base.reasons.size() : std::min(kFewReasons, base.reasons.size());
@@ -190,7 +190,7 @@ std::string cuts(const slim::Plan& plan, const InventoryTextOptions& options) {
   Table table({{"BYTES", Align::kRight, Column::Flex::kNone},
                {"FILES", Align::kRight, Column::Flex::kNone},
                {"CUT", Align::kLeft, Column::Flex::kNone},
-               {"WHAT", Align::kLeft, Column::Flex::kEnd}});
+               {"WHAT", Align::kLeft, Column::Flex::kWrap}});
   for (const slim::Cut& cut : slim::cuts_of(plan)) {
     if (cut.bytes == 0) continue;
     const bool held = !cut.held_back.empty();
@@ -220,10 +220,39 @@ std::string types_cell(const inventory::ModelEntry& model) {
 std::string model_note(const inventory::ModelEntry& model) {
   if (!model.file.unreadable.empty()) return "cannot be read: " + model.file.unreadable;
   if (!model.instead.empty()) return model.instead;
+  if (!model.twin.empty()) return model.twin;
+  if (!model.file.version.empty())
+    return fmt::format("made by TensorRT {}, for which GPU is unknown", model.file.version);
   if (model.file.format == "pickle") return "loading a pickle runs what is in it";
+  std::uint64_t eighth = 0;
+  for (const inventory::TensorGroup& group : model.groups) eighth += group.eighth_saves;
+  if (model.half_saves > 0 && eighth > 0)
+    return fmt::format("16-bit floats would save {}, 8-bit matrices {}",
+                       human_bytes(model.half_saves), human_bytes(eighth));
   if (model.half_saves > 0)
     return fmt::format("16-bit floats would save {}", human_bytes(model.half_saves));
-  return {};
+  return eighth == 0 ? std::string()
+                     : fmt::format("8-bit matrices would save {}", human_bytes(eighth));
+}
+
+std::string group_note(const inventory::TensorGroup& group) {
+  if (group.half_saves == 0 && group.eighth_saves == 0) return {};
+  return fmt::format("16-bit saves {}, 8-bit {}", human_bytes(group.half_saves),
+                     human_bytes(group.eighth_saves));
+}
+
+/// Weights of this share of an image, and this large, are better mounted: each copy of the image
+/// carries them through every registry and node.
+std::string mount_advice(const Inventory& inventory, std::uint64_t total) {
+  constexpr std::uint64_t kLeast = 1ULL << 30;
+  if (total < kLeast || total < inventory.unpacked_bytes / 4) return {};
+  return fmt::format(
+      "{} of weights need not be in the image: mount a directory (docker run -v "
+      "/models:/models:ro; a "
+      "PersistentVolumeClaim), an OCI artefact (a Kubernetes volume of type image), or a cache "
+      "that the "
+      "start fills (HF_HOME on a volume)\n",
+      human_bytes(total));
 }
 
 std::string models(const Inventory& inventory, const InventoryTextOptions& options) {
@@ -231,21 +260,25 @@ std::string models(const Inventory& inventory, const InventoryTextOptions& optio
   Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
                {"FORMAT", Align::kLeft, Column::Flex::kNone},
                {"TYPES", Align::kLeft, Column::Flex::kNone},
-               {"PATH", Align::kLeft, Column::Flex::kStart},
-               {"NOTE", Align::kLeft, Column::Flex::kEnd}});
+               {"PATH", Align::kLeft, Column::Flex::kPath},
+               {"NOTE", Align::kLeft, Column::Flex::kWrap}});
   const std::size_t limit =
       options.all ? inventory.models.size() : std::min(kFewLargest, inventory.models.size());
   std::uint64_t total = 0;
   for (const inventory::ModelEntry& model : inventory.models) total += model.size_bytes;
   for (std::size_t i = 0; i < limit; ++i) {
     const inventory::ModelEntry& model = inventory.models[i];
-    table.add({human_bytes(model.size_bytes), model.file.format, types_cell(model), model.path,
-               model_note(model)});
+    table.add({human_bytes(model.size_bytes), model.file.format, types_cell(model),
+               model.seen_as.empty() ? model.path : model.seen_as, model_note(model)});
+    if (!options.verbose) continue;
+    for (const inventory::TensorGroup& group : model.groups)
+      table.add({human_bytes(group.bytes), "", group.type, group.name, group_note(group)},
+                Ink::kDim);
   }
   return heading(options, "MODELS",
                  fmt::format("{} in {} {}", human_bytes(total), inventory.models.size(),
                              inventory.models.size() == 1 ? "file" : "files")) +
-         table.text(options.style);
+         table.text(options.style) + mount_advice(inventory, total);
 }
 
 std::string budgets(const std::vector<inventory::BudgetResult>& results,

@@ -195,10 +195,29 @@ TEST(Table, AlignsAndTrims) {
   Style style;
   style.columns = 12;
   EXPECT_EQ(table.text(style), "    N  NAME\n    1  a\n  200  ünïcödé\n");
-  Table narrow({{"NAME", Align::kLeft, Column::Flex::kStart}});
+  Table narrow({{"NAME", Align::kLeft, Column::Flex::kPath}});
   narrow.add({"abcdefghijklmnopqrstuvwxyz"});
   style.columns = 16;
-  EXPECT_EQ(narrow.text(style), "  NAME\n  …nopqrstuvwxyz\n");
+  EXPECT_EQ(narrow.text(style), "  NAME\n  abcdefghi…wxyz\n");
+}
+
+TEST(Table, ReasonsAreToldInFull) {
+  Table table({{"SIZE", Align::kRight, Column::Flex::kNone},
+               {"FILE", Align::kLeft, Column::Flex::kPath},
+               {"WHY", Align::kLeft, Column::Flex::kWrap}});
+  table.add({"1", "usr/lib/x.so", "nobody knows what the bytes behind the last entry are"});
+  Style style;
+  style.columns = 60;
+  EXPECT_EQ(table.text(style),
+            "  SIZE  FILE          WHY\n"
+            "     1  usr/lib/x.so  nobody knows what the bytes behind the\n"
+            "                      last entry are\n");
+  style.columns = 40;
+  EXPECT_EQ(table.text(style),
+            "  SIZE  FILE\n"
+            "     1  usr/lib/x.so\n"
+            "    nobody knows what the bytes behind\n"
+            "    the last entry are\n");
 }
 
 TEST(Style, PaintsWhereThereIsAMark) {

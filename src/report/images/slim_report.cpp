@@ -13,9 +13,13 @@ namespace {
 
 constexpr std::size_t kFewRows = 8;
 
-constexpr std::string_view kLicenceNote =
-    "note: vendor libraries were changed. Their licences let you use the result yourself; passing "
-    "it on is not covered (CUDA EULA, Attachment A: unmodified object code).\n";
+std::string licence_note(bool planned) {
+  return fmt::format(
+      "\nnote: vendor libraries {} changed. Their licences let you use the result yourself; "
+      "passing "
+      "it on is not covered (CUDA EULA, Attachment A: unmodified object code).\n",
+      planned ? "would be" : "were");
+}
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "-";
@@ -31,9 +35,10 @@ std::uint64_t given_back(const SlimReport& report, const slim::PassTotal& pass) 
 std::string passes_text(const SlimReport& report, const Style& style) {
   Table table({{"REASON", Align::kLeft, Column::Flex::kNone},
                {"FILES", Align::kRight, Column::Flex::kNone},
-               {"GIVEN BACK", Align::kRight, Column::Flex::kNone},
+               {report.outcome == nullptr ? "WOULD GIVE" : "GIVEN BACK", Align::kRight,
+                Column::Flex::kNone},
                {"SHARE", Align::kRight, Column::Flex::kNone},
-               {"WHAT", Align::kLeft, Column::Flex::kEnd}});
+               {"WHAT", Align::kLeft, Column::Flex::kWrap}});
   std::uint64_t total = 0;
   for (const slim::PassTotal& pass : report.plan.passes) {
     const std::uint64_t bytes = given_back(report, pass);
@@ -69,12 +74,13 @@ std::string layers_text(const slim::SlimOutcome& outcome, const Style& style) {
 }
 
 std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Style& style,
-                            bool verbose) {
+                            bool verbose, bool planned) {
   if (files.empty()) return {};
-  std::string out = "\n" + style.paint(Ink::kBold, "Left unchanged") + "\n";
+  std::string out =
+      "\n" + style.paint(Ink::kBold, planned ? "Would be left unchanged" : "Left unchanged") + "\n";
   Table table({{"COULD GIVE", Align::kRight, Column::Flex::kNone},
-               {"FILE", Align::kLeft, Column::Flex::kStart},
-               {"WHY", Align::kLeft, Column::Flex::kEnd}});
+               {"FILE", Align::kLeft, Column::Flex::kPath},
+               {"WHY", Align::kLeft, Column::Flex::kWrap}});
   const std::size_t shown = verbose ? files.size() : std::min(files.size(), kFewRows);
   for (std::size_t i = 0; i < shown; ++i)
     table.add({human_bytes(files[i].bytes), files[i].path, files[i].why});
@@ -84,13 +90,14 @@ std::string left_alone_text(const std::vector<slim::LeftAlone>& files, const Sty
   return out;
 }
 
-std::string closure_section(const slim::Plan& plan, const Style& style, bool verbose) {
+std::string closure_section(const slim::Plan& plan, const Style& style, bool verbose,
+                            bool planned) {
   if (!plan.closure) return {};
   const slim::ClosureRecord& closure = *plan.closure;
   std::string out =
       "\n" + style.paint(Ink::kBold, "Not reached") + "  " + slim::closure_text(closure) + "\n";
   for (const std::string& start : closure.starts) out += "  from " + printable(start) + "\n";
-  Table table({{"GONE", Align::kRight, Column::Flex::kNone},
+  Table table({{planned ? "WOULD GO" : "GONE", Align::kRight, Column::Flex::kNone},
                {"FILES", Align::kRight, Column::Flex::kNone},
                {"PACKAGE", Align::kLeft, Column::Flex::kEnd},
                {"", Align::kLeft, Column::Flex::kNone}});
@@ -144,7 +151,7 @@ std::string traces_text(const std::vector<slim::TraceSource>& traces) {
 std::string tables_text(const SlimReport& report, const Style& style, bool verbose) {
   const slim::Plan& plan = report.plan;
   std::string out = passes_text(report, style);
-  out += closure_section(plan, style, verbose);
+  out += closure_section(plan, style, verbose, report.outcome == nullptr);
   out += compiled_text(plan);
   if (report.outcome != nullptr && report.outcome->layers.size() > 0)
     out += "\n" + layers_text(*report.outcome, style);
@@ -152,7 +159,7 @@ std::string tables_text(const SlimReport& report, const Style& style, bool verbo
   if (report.outcome != nullptr)
     left.insert(left.end(), report.outcome->left_alone.begin(), report.outcome->left_alone.end());
   out += traces_text(plan.traces);
-  out += left_alone_text(left, style, verbose);
+  out += left_alone_text(left, style, verbose, report.outcome == nullptr);
   out += bolder_text(plan, style);
   return out;
 }
@@ -162,19 +169,20 @@ std::string tables_text(const SlimReport& report, const Style& style, bool verbo
 std::string slim_text(const SlimReport& report, const SlimTextOptions& options) {
   const slim::Plan& plan = report.plan;
   const Style& style = options.style;
+  const bool planned = report.outcome == nullptr;
   std::string out = style.paint(Ink::kBold, printable(plan.input));
   out += fmt::format("  for {} at {}\n", plan.targets.text(), device::to_string(plan.level));
   out += fmt::format("{} -> {} unpacked ({} of the original){}\n",
                      human_bytes(report.unpacked_before), human_bytes(report.unpacked_after),
                      percent(report.unpacked_after, report.unpacked_before),
-                     report.outcome == nullptr ? ", planned" : "");
+                     planned ? ", planned" : "");
   if (!options.quiet) out += "\n" + tables_text(report, style, options.verbose);
   std::vector<std::string> notices = plan.notices;
   if (report.outcome != nullptr)
     notices.insert(notices.end(), report.outcome->notices.begin(), report.outcome->notices.end());
   if (!notices.empty()) out += "\n";
   for (const std::string& notice : notices) out += "notice: " + printable(notice) + "\n";
-  if (report.vendor_objects_changed) out += "\n" + std::string(kLicenceNote);
+  if (report.vendor_objects_changed) out += licence_note(planned);
   if (!report.output.empty()) {
     out += fmt::format("\nwritten: {}", printable(report.output));
     if (!report.outcome->manifest_digest.empty()) out += "  " + report.outcome->manifest_digest;

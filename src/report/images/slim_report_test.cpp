@@ -68,7 +68,7 @@ TEST(SlimDocuments, ConformToTheirSchemas) {
   EXPECT_EQ(complaints(slim::to_json(plan), "plan-v1"), kNone);
   EXPECT_EQ(complaints(slim_json(report, outcome), "slim-v1"), kNone);
   options.cuts.recompress = device::CodeCompression::kSize;
-  const slim::DriverFloor floor{"580.65.06", "550.54.14"};
+  const slim::DriverFloor floor{"580.65.06", "550.54.14", "cuda_driver 2026-11"};
   EXPECT_EQ(complaints(slim::provenance(plan, options, outcome, "oci:out", floor), "provenance-v1"),
             kNone);
   const auto marker = text::parse_json(slim::marker_file(options).text, "marker");

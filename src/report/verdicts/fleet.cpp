@@ -41,7 +41,7 @@ std::string drift_table(Hosts hosts, const Fleet& fleet, const Style& style) {
   Table table({{"FACT", Align::kLeft, Column::Flex::kNone},
                {"HOSTS", Align::kRight, Column::Flex::kNone},
                {"VALUE", Align::kLeft, Column::Flex::kEnd},
-               {"WHICH", Align::kLeft, Column::Flex::kEnd}});
+               {"WHICH", Align::kLeft, Column::Flex::kWrap}});
   for (const host::Drift& drift : fleet.drift)
     for (std::size_t i = 0; i < drift.values.size(); ++i) {
       const host::FleetValue& value = drift.values[i];
@@ -54,8 +54,8 @@ std::string drift_table(Hosts hosts, const Fleet& fleet, const Style& style) {
 }
 
 std::string group_table(Hosts hosts, const Fleet& fleet, const Style& style) {
-  Table table(
-      {{"HOSTS", Align::kRight, Column::Flex::kNone}, {"WHICH", Align::kLeft, Column::Flex::kEnd}});
+  Table table({{"HOSTS", Align::kRight, Column::Flex::kNone},
+               {"WHICH", Align::kLeft, Column::Flex::kWrap}});
   constexpr std::size_t kMostRows = 50;
   for (std::size_t i = 0; i < fleet.groups.size() && i < kMostRows; ++i)
     table.add({grouped(fleet.groups[i].size()), names(hosts, fleet.groups[i])});
@@ -91,7 +91,7 @@ std::string fleet_text(Hosts hosts, const Fleet& fleet, const Style& style) {
   if (fleet.groups.size() > 1) out += group_table(hosts, fleet, style);
   Table table({{"", Align::kLeft, Column::Flex::kNone},
                {"", Align::kLeft, Column::Flex::kNone},
-               {"", Align::kLeft, Column::Flex::kEnd}});
+               {"", Align::kLeft, Column::Flex::kWrap}});
   if (!fleet.cuda.text.empty())
     table.add({"oldest CUDA of a driver", fleet.cuda.text, names(hosts, fleet.cuda.hosts)});
   if (!fleet.architecture.text.empty())

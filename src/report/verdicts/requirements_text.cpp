@@ -52,8 +52,8 @@ class Sheet {
   explicit Sheet(const RequirementsTextOptions& options)
       : options_(options),
         table_({{"", Align::kLeft, Column::Flex::kNone},
-                {"", Align::kLeft, Column::Flex::kEnd},
-                {"", Align::kLeft, Column::Flex::kEnd}}) {}
+                {"", Align::kLeft, Column::Flex::kWrap},
+                {"", Align::kLeft, Column::Flex::kWrap}}) {}
 
   void add(std::string name, std::string value, std::string why = {}, Ink ink = Ink::kPlain) {
     table_.add({std::move(name), std::move(value), std::move(why)}, ink);
@@ -150,9 +150,9 @@ std::string requirements_text(const Requirements& needs, const RequirementsTextO
     sheet.add("disk", "?", needs.disk_bytes.evidence, Ink::kDim);
   out += sheet.text();
   if (!options.all || needs.narrowest.empty()) return out;
-  Table table({{"LIBRARY", Align::kLeft, Column::Flex::kStart},
+  Table table({{"LIBRARY", Align::kLeft, Column::Flex::kPath},
                {"DEVICE CODE", Align::kRight, Column::Flex::kNone},
-               {"CODE FOR", Align::kLeft, Column::Flex::kEnd}});
+               {"CODE FOR", Align::kLeft, Column::Flex::kWrap}});
   for (const compat::NarrowLibrary& library : needs.narrowest)
     table.add({library.path, human_bytes(library.device_bytes),
                fmt::format("{}", fmt::join(library.code, " "))});

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/parallel.h"
+#include "image/layers/counted_source.h"
 #include "image/model/model.h"
 #include "slim/apply/layer_parts.h"
 #include "slim/plan/labels.h"
@@ -37,12 +38,13 @@ bool packed_as_wanted(const image::Image& image, std::size_t index, const SlimOp
 Result<void> repack_layer(const image::Image& image, std::size_t index, Progress* progress,
                           Sink& to) {
   TRY(std::unique_ptr<Source> blob, image.open_layer(index));
+  if (progress != nullptr)
+    blob = std::make_unique<image::CountedSource>(std::move(blob), *progress);
   TRY(const std::unique_ptr<Source> tar,
       codec::decompress(std::move(blob), image.layers[index].compression));
   while (true) {
     TRY(const Bytes chunk, tar->next(1u << 20));
     if (chunk.empty()) return {};
-    if (progress != nullptr) TRY_DO(progress->add(chunk.size()));
     TRY_DO(to.write(chunk));
   }
 }

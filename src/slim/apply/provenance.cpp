@@ -59,6 +59,7 @@ text::Json provenance(const Plan& plan, const SlimOptions& options, const SlimOu
   set_known("output_digest", outcome.manifest_digest);
   set_known("driver_floor", floor.driver);
   set_known("code_driver_floor", floor.code);
+  set_known("tables", floor.tables);
   out.set("options", options_json(options));
   text::Json planned = to_json(plan);
   if (plan.input_digest.empty()) planned.erase("digest");

@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include "inventory/names/file_names.h"
+
 namespace flense::slim {
 
 namespace {
@@ -53,8 +55,12 @@ bool equal_prune(const inventory::ElfFacts* a, const inventory::ElfFacts* b) {
 class LayerTwins {
  public:
   LayerTwins(const inventory::Contents& contents, std::uint32_t layer,
-             const SelfChecked& self_checked, const Stays& stays)
-      : contents_(contents), layer_(layer), self_checked_(self_checked), stays_(stays) {}
+             const SelfChecked& self_checked, const Stays& stays, bool weights_anywhere)
+      : contents_(contents),
+        layer_(layer),
+        self_checked_(self_checked),
+        stays_(stays),
+        weights_anywhere_(weights_anywhere) {}
 
   void collect(std::vector<EqualFile>& out) const {
     const inventory::LayerScan& scan = *contents_.scans()[layer_];
@@ -74,12 +80,19 @@ class LayerTwins {
   bool eligible(std::uint32_t index, const Entry& entry) const {
     constexpr unsigned kSpecial = 07000;
     if (entry.type != codec::MemberType::kFile || (entry.mode & kSpecial) != 0 ||
-        !is_installed(entry.path) || self_checked_.contains(entry.path) ||
-        !stays_({layer_, index}, entry.path))
+        !(is_installed(entry.path) || is_weights(index, entry)) ||
+        self_checked_.contains(entry.path) || !stays_({layer_, index}, entry.path))
       return false;
     // Seen under its own name: no directory of it is a link, nothing has replaced it.
     const auto found = contents_.tree().find(entry.path);
     return found && found->entry == image::EntryRef{layer_, index};
+  }
+
+  bool is_weights(std::uint32_t index, const Entry& entry) const {
+    constexpr std::uint64_t kLeast = 1U << 20;
+    if (!weights_anywhere_ || entry.size < kLeast) return false;
+    return inventory::is_weights_file(entry.path) ||
+           contents_.scans()[layer_]->models.contains(index);
   }
 
   void add_group(const inventory::LayerScan& scan, const std::vector<std::uint32_t>& members,
@@ -99,15 +112,17 @@ class LayerTwins {
   std::uint32_t layer_;
   const SelfChecked& self_checked_;
   const Stays& stays_;
+  bool weights_anywhere_;
 };
 
 }  // namespace
 
 std::vector<EqualFile> find_equal_files(const inventory::Contents& contents,
-                                        const SelfChecked& self_checked, const Stays& stays) {
+                                        const SelfChecked& self_checked, const Stays& stays,
+                                        bool weights_anywhere) {
   std::vector<EqualFile> out;
   for (std::uint32_t layer = 0; layer < contents.scans().size(); ++layer)
-    LayerTwins(contents, layer, self_checked, stays).collect(out);
+    LayerTwins(contents, layer, self_checked, stays, weights_anywhere).collect(out);
   return out;
 }
 

@@ -22,9 +22,12 @@ struct EqualFile {
 /// True when other passes leave the member where it is.
 using Stays = std::function<bool(image::EntryRef entry, std::string_view path)>;
 
-/// Equal files with equal owner and mode at places that programs read and do not write. A link
-/// shows the time of the file it leads to.
+/// Equal files with equal owner and mode at places that programs read and do not write, and
+/// weights wherever they lie if `weights_anywhere`: in a layer, a write to one name copies that
+/// name up and leaves the other as it was (kernel documentation of overlayfs, "Non-standard
+/// behavior"). A link shows the time of the file it leads to.
 std::vector<EqualFile> find_equal_files(const inventory::Contents& contents,
-                                        const SelfChecked& self_checked, const Stays& stays);
+                                        const SelfChecked& self_checked, const Stays& stays,
+                                        bool weights_anywhere);
 
 }  // namespace flense::slim

@@ -15,7 +15,7 @@ Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions 
   reading.scan.scratch_directory = workplace.scratch_directory;
   reading.scan.progress = workplace.progress;
   reading.scan.prune = rewrite_rules(options.cuts, workplace);
-  workplace.progress->begin("reading layers", stored_size(*image));
+  workplace.progress->begin("reading layers", image::stored_size(*image));
   TRY(inventory::Contents contents,
       with_context(inventory::Contents::read(*image, reading.scan), "reading {}", image->name));
   TRY(inventory::Inventory inventory, inventory::describe(*image, contents, reading));
@@ -32,12 +32,6 @@ Result<std::size_t> base_layers(const image::Image& image, const image::Image& b
         .hint("name the very image that was its FROM, by digest");
   }
   return count;
-}
-
-std::uint64_t stored_size(const image::Image& image) {
-  std::uint64_t out = 0;
-  for (const image::Layer& layer : image.layers) out += layer.blob.size;
-  return out;
 }
 
 std::vector<std::uint64_t> unpacked_sizes(const inventory::Contents& contents) {

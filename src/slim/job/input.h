@@ -29,8 +29,6 @@ Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions 
 /// How many layers at the bottom of `image` are those of `base`, which must all be there.
 Result<std::size_t> base_layers(const image::Image& image, const image::Image& base);
 
-/// Of all layers, for progress.
-std::uint64_t stored_size(const image::Image& image);
 /// Of each layer.
 std::vector<std::uint64_t> unpacked_sizes(const inventory::Contents& contents);
 

@@ -28,11 +28,13 @@ void add_notices(const Input& input, const Traced& traced, bool verified,
 }
 
 DriverFloor floor_of(const inventory::Inventory& inventory, const Plan& plan,
-                     const knowledge::Drivers& drivers) {
+                     const Workplace& workplace) {
   std::vector<std::string> cuda;
   for (const inventory::Runtime& runtime : inventory.runtimes)
     if (runtime.name == "CUDA runtime" && !runtime.version.empty()) cuda.push_back(runtime.version);
-  return driver_floor(drivers, cuda, plan.raises_driver_floor);
+  DriverFloor out = driver_floor(workplace.drivers, cuda, plan.raises_driver_floor);
+  out.tables = workplace.tables;
+  return out;
 }
 
 }  // namespace
@@ -43,7 +45,7 @@ Result<Slimming> plan_slimming(Input input, Traced traced, bool verified,
   heed(traced, options);
   std::optional<closure::Reach> reach;
   if (options.closure.wanted) {
-    workplace.progress->begin("reading names", stored_size(*input.image));
+    workplace.progress->begin("reading names", image::stored_size(*input.image));
     TRY(reach, read_closure(*input.image, input.contents, input.inventory, options, workplace));
   }
   TRY(Plan plan,
@@ -52,7 +54,7 @@ Result<Slimming> plan_slimming(Input input, Traced traced, bool verified,
   add_notices(input, traced, verified, options, plan);
   std::vector<std::string> broken = verify_plan(*input.image, input.contents, plan);
   if (options.cuts.pyc == Pyc::kCompile && broken.empty()) plan.compiled.emplace();
-  const DriverFloor floor = floor_of(input.inventory, plan, workplace.drivers);
+  const DriverFloor floor = floor_of(input.inventory, plan, workplace);
   workplace.progress->clear();
   return Slimming{
       std::move(input), std::move(options), std::move(plan), std::move(broken), floor, {}};

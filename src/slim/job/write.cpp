@@ -1,6 +1,5 @@
 #include "slim/job/write.h"
 
-#include <numeric>
 #include <system_error>
 
 #include "base/private_directory.h"
@@ -107,9 +106,7 @@ Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to
     TRY_DO(check_room(to.in_place.empty() ? std::filesystem::path(path_of_output(to.output))
                                           : slimming.input.tree->root(),
                       needed));
-  const std::vector<std::uint64_t> unpacked = unpacked_sizes(slimming.contents());
-  workplace.progress->begin("writing layers",
-                            std::accumulate(unpacked.begin(), unpacked.end(), std::uint64_t{0}));
+  workplace.progress->begin("writing layers", image::stored_size(slimming.image()));
   if (slimming.input.tree) return change_in_place(slimming, workplace);
   if (!to.push_to.empty()) return push(slimming, to.push_to, workplace);
   const std::string path = path_of_output(to.output);

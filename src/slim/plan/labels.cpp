@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <set>
 
 #include "base/version.h"
 #include "base/version_numbers.h"
@@ -21,6 +23,20 @@ std::string traced_label(const SlimOptions& options) {
                        trace.file.empty() ? trace.command : trace.file, trace.used + trace.looked);
   if (options.traced.decide) out += "; decides among packages";
   return out;
+}
+
+/// What this run and earlier ones cut by, in the order of the alphabet: what those took is still
+/// missing.
+std::string rules_label(std::string_view earlier, const Plan& plan) {
+  std::set<std::string, std::less<>> rules;
+  constexpr std::size_t kMostEarlier = 100;
+  while (!earlier.empty() && rules.size() < kMostEarlier) {
+    const std::size_t comma = std::min(earlier.find(','), earlier.size());
+    if (comma > 0) rules.emplace(earlier.substr(0, comma));
+    earlier.remove_prefix(std::min(comma + 1, earlier.size()));
+  }
+  for (const PassTotal& total : plan.passes) rules.emplace(total.pass.id());
+  return fmt::format("{}", fmt::join(rules, ","));
 }
 
 /// The label's text; empty without --recompress-code.
@@ -93,6 +109,8 @@ text::Json slim_config(const text::Json& config, const std::vector<std::string>&
   set_or_erase(kLabelDriverFloor, floor.driver);
   set_or_erase(kLabelCodeFloor, floor.code);
   set_or_erase(kLabelRecompressed, recompressed(options));
+  set_or_erase(kLabelRules, rules_label(labels[kLabelRules].text(), plan));
+  set_or_erase(kLabelTables, floor.tables);
   // An earlier run's word stays true: what it took is still missing.
   if (!options.traced.sources.empty()) labels.set(kLabelTraced, traced_label(options));
   if (plan.closure) labels.set(kLabelClosure, closure_text(*plan.closure));

@@ -18,15 +18,18 @@ using inventory::kLabelDriverFloor;
 using inventory::kLabelInput;
 using inventory::kLabelLevel;
 using inventory::kLabelRecompressed;
+using inventory::kLabelRules;
+using inventory::kLabelTables;
 using inventory::kLabelTargets;
 using inventory::kLabelTraced;
 using inventory::kLabelVersion;
 using inventory::kMarkerPath;
 
-/// Oldest drivers for an image; empty where nothing is known.
+/// Oldest drivers for an image by the tables; empty where nothing is known.
 struct DriverFloor {
-  std::string driver;  ///< by the newest CUDA runtime and by `code`, whichever is newer
-  std::string code;    ///< by device code that was compressed anew; empty: there is none
+  std::string driver;       ///< by the newest CUDA runtime and by `code`, whichever is newer
+  std::string code;         ///< by device code that was compressed anew; empty: there is none
+  std::string tables = {};  ///< state of what the run leaned on: "cuda_driver 2026-11"
 };
 
 /// `raised`: device code was compressed with zstd that was not before, which drivers read from CUDA

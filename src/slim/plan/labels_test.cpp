@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "knowledge/testing_tables.h"
 
 namespace flense::slim {
@@ -33,6 +35,32 @@ TEST(SlimConfig, KeepsEverythingElse) {
   SlimOptions other = options();
   other.cuts.level = device::Level::kSafe;
   EXPECT_FALSE(already_labelled(after, other));
+}
+
+TEST(SlimConfig, SaysByWhatItWasMadeAndIsReadBack) {
+  Plan first;
+  first.passes = {{kDeviceCode, 3, 9000, false}, {kGpuFiles, 1, 10, false}};
+  const DriverFloor floor{"550.54.15", "", "cuda_driver 2026-11, gpu_arch 2026-11"};
+  const text::Json once =
+      slim_config(text::Json::object(), {}, options(), floor, "sha256:in", first);
+  const auto read = [](const text::Json& config) {
+    std::map<std::string, std::string> labels;
+    for (const auto& [name, value] : config["config"]["Labels"].members())
+      labels.emplace(name, value.text());
+    return inventory::mark_of_labels(labels).value_or(inventory::SlimMark());
+  };
+  const inventory::SlimMark mark = read(once);
+  EXPECT_EQ(mark.rules, (std::vector<std::string>{"device-code", "gpu-files"}));
+  EXPECT_EQ(mark.input_digest, "sha256:in");
+  EXPECT_EQ(mark.driver_floor, "550.54.15");
+  EXPECT_TRUE(inventory::origin_of(mark).starts_with("sha256:in, at standard, by flense "));
+  EXPECT_TRUE(inventory::origin_of(mark).ends_with("tables cuda_driver 2026-11, gpu_arch 2026-11"));
+  Plan second;
+  second.passes = {{kEqualFiles, 2, 20, false}};
+  EXPECT_EQ(read(slim_config(once, {}, options(), floor, "sha256:once", second)).rules,
+            (std::vector<std::string>{"device-code", "equal-files", "gpu-files"}))
+      << "what the first run took is still missing";
+  EXPECT_EQ(inventory::origin_of({}), "an image that it does not name");
 }
 
 TEST(SlimConfig, NamesTheTracesAndKeepsTheirWord) {

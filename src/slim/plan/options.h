@@ -112,6 +112,7 @@ struct Workplace {
   std::optional<std::uint64_t> max_unpacked = {};  ///< $FLENSE_MAX_UNPACKED
   knowledge::Drivers drivers = {};                 ///< whose versions labels and notices name
   knowledge::OpenedFiles opened = {};              ///< what programs open, for --closure
+  std::string tables = {};                         ///< state of these, for labels and records
   image::RegistryLimits registry = {};             ///< for what is pushed
 };
 

@@ -46,8 +46,9 @@ void cuda_copies_pass(const PassContext& context, Draft& draft) {
 
 void equal_files_pass(const PassContext& context, Draft& draft) {
   if (context.options.cuts.level < device::Level::kStandard || !holds_links(context)) return;
+  const bool layers = context.image.form != image::Form::kDirectory;
   for (const EqualFile& file :
-       find_equal_files(context.contents, context.self_checked, untouched(draft)))
+       find_equal_files(context.contents, context.self_checked, untouched(draft), layers))
     if (draft.may_claim(file.entry, file.path))
       draft.claim(file.entry,
                   {Action::kLink, kEqualFiles, file.path, file.target_path, file.bytes, 0});

@@ -3,9 +3,9 @@
 namespace flense::slim {
 
 std::vector<Pass> all_passes() {
-  std::vector<Pass> out = {kShadowedFiles,    kGpuFiles,     kHubCache,   kUnreachable,
-                           kCudaCopies,       kEqualFiles,   kDeviceCode, kDevicePtx,
-                           kRecompressedCode, kDebugSections};
+  std::vector<Pass> out = {kShadowedFiles, kGpuFiles,         kHubCache,     kPickledWeights,
+                           kUnreachable,   kCudaCopies,       kEqualFiles,   kDeviceCode,
+                           kDevicePtx,     kRecompressedCode, kDebugSections};
   for (const inventory::WasteRule& rule : inventory::waste_rules()) out.emplace_back(rule);
   return out;
 }

@@ -49,6 +49,10 @@ inline constexpr PassRow kCudaCopies{
     "cuda-copies", device::Level::kAggressive,
     "CUDA libraries of the system that packages bring along and nothing loads",
     PassVerdict::kConditional};
+inline constexpr PassRow kPickledWeights{
+    "pickled-weights", device::Level::kAggressive,
+    "pickled weights beside the same tensors in safetensors, which loaders take first",
+    PassVerdict::kConditional};
 inline constexpr PassRow kEqualFiles{"equal-files", device::Level::kStandard,
                                      "equal files that become hard links", PassVerdict::kSafe};
 inline constexpr PassRow kDeviceCode{"device-code", device::Level::kSafe,
@@ -85,6 +89,8 @@ void unreachable_pass(const PassContext& context, Draft& draft);
 /// Libraries of a CUDA installation that nothing loads, since packages bring their own:
 /// slim/candidates/cuda_copies.h. Looks across layers.
 void cuda_copies_pass(const PassContext& context, Draft& draft);
+/// Pickles that loaders pass over: slim/candidates/pickled_weights.h. Looks across layers.
+void pickled_weights_pass(const PassContext& context, Draft& draft);
 /// Equal files of one layer: slim/candidates/equal_files.h.
 void equal_files_pass(const PassContext& context, Draft& draft);
 /// Device code that no target can load, and debug sections, inside ELF files.
@@ -92,7 +98,7 @@ void device_code_pass(const PassContext& context, Draft& draft);
 
 /// The first claim stands.
 inline constexpr void (*kPassesInOrder[])(const PassContext&, Draft&) = {
-    shadowed_files_pass, waste_files_pass, gpu_files_pass,   hub_cache_pass,
-    unreachable_pass,    cuda_copies_pass, equal_files_pass, device_code_pass};
+    shadowed_files_pass,  waste_files_pass, gpu_files_pass,   hub_cache_pass,  unreachable_pass,
+    pickled_weights_pass, cuda_copies_pass, equal_files_pass, device_code_pass};
 
 }  // namespace flense::slim

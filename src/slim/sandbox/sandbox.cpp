@@ -124,7 +124,8 @@ std::optional<Error> sandbox_failure(const SandboxRun& run) {
   return Error{Code::kEnvironment,
                fmt::format("the sandbox did not start: {}", run.err.substr(0, run.err.find('\n'))),
                {},
-               "bubblewrap needs user namespaces, or root"};
+               "bubblewrap needs user namespaces, or root",
+               {}};
 }
 
 Result<SandboxRun> run_in_root(const std::filesystem::path& root, const std::string& command,
