@@ -6,6 +6,7 @@ import re
 
 import fixtures
 import harness
+import test_models
 
 LEVELS = ("safe", "standard", "aggressive")
 SITE = "usr/lib/python3/dist-packages"
@@ -27,6 +28,7 @@ BY_PATH = {
     "python-tests": f"{SITE}/m/tests/t.py", "jit-caches": "root/.nv/ComputeCache/a",
     "driver-libs": "usr/lib/x86_64-linux-gnu/libcuda.so.550.54", "communication": "usr/lib/libnccl.so.2",
     "processor-variants": "opt/lib/libmkl_avx512.so.2", "data-sets": "srv/a.parquet", "secrets": "root/.netrc",
+    "hub-leftovers": f"{HUB}/blobs/e.incomplete",
 }
 # Each asks for an option of its own that inspect does not have.
 BY_OPTION = {"recompressed-code", "unreachable"}
@@ -73,6 +75,9 @@ class Cuts(Comparison):
         low.file("usr/lib/equal-one", copy).file("opt/equal-two", copy)
         low.file(f"{HUB}/blobs/d", fixtures.noise("hub", 90_000))
         low.file(f"{HUB}/snapshots/r/model.bin", fixtures.noise("hub", 90_000))
+        weights = test_models.model("kept")
+        low.file("srv/m/config.json", test_models.SETTINGS).file("srv/m/model.safetensors", test_models.safetensors(weights))
+        low.file("srv/m/pytorch_model.bin", test_models.torch_save(weights))
         low.file("opt/gone", fixtures.noise("gone", 5000))
         system = f"{CUDA}/targets/x86_64-linux/lib"
         for folder, suffix in ((system, ".8.3.14"), (f"{SITE}/nvidia/cublas/lib", "")):

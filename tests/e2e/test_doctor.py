@@ -287,7 +287,7 @@ class Doctor(harness.Case):
         self.flense("doctor", "--message", "x", "--log", "-", expect=2)
         self.flense("doctor", "--message", "x", "--root", "/", expect=2)
         self.flense("doctor", "--root", self.path("nowhere"), expect=3)
-        self.flense("doctor", "--log", self.path("nowhere"), expect=4)
+        self.flense("doctor", "--log", self.path("nowhere"), expect=3)
         self.flense("doctor", "--message", "all is well", expect=5)
 
 

@@ -88,7 +88,7 @@ class Narrow(harness.Case):
             self.skipTest("another user's file needs root")
         os.chmod(self.work, 0o755)
         os.mkdir(self.path("closed"), 0o700)
-        os.mkdir(self.path("cache"), 0o777)
+        os.makedirs(self.path("cache"), exist_ok=True)
         os.chmod(self.path("cache"), 0o777)
         for words in (["inspect", self.path("closed/app.tar")], ["inspect", self.path("closed")], ["lint", self.path("closed")],
                       ["slim", self.app, "--gpu", "h100", "-o", self.path("closed/x.tar")],

@@ -50,12 +50,13 @@ std::string missing_hint(const fs::path& path) {
 }
 
 std::string closed_hint(const fs::path& path, const struct stat& status) {
+  // A confined process does not reach the list of accounts.
   const auto passwd = read_file("/etc/passwd", kMaxAccounts);
   const auto owner = passwd ? find_account(*passwd, status.st_uid) : std::nullopt;
+  const std::string nameless = status.st_uid == 0 ? "root" : fmt::format("user {}", status.st_uid);
   return fmt::format(
       "{} belongs to {} and has mode {:04o}: run flense as its owner, or have it opened",
-      path.string(), owner ? owner->name : fmt::format("user {}", status.st_uid),
-      status.st_mode & 07777U);
+      path.string(), owner ? owner->name : nameless, status.st_mode & 07777U);
 }
 
 }  // namespace
