@@ -101,7 +101,7 @@ Result<int> recognise_messages(const DoctorRequest& request, const knowledge::Kn
         write_report(io, "no message that is known; flense doctor looks at the machine itself\n"));
   else
     TRY_DO(write_report(io, report::messages_text(found, options)));
-  return found.empty() ? 5 : 1;
+  return doctor::tells_failure(found) ? 1 : 5;
 }
 
 int doctor_status(const doctor::Diagnosis& diagnosis) {

@@ -1,5 +1,7 @@
 #include "doctor/messages.h"
 
+#include <algorithm>
+
 #include "base/format.h"
 #include "host/text_formats.h"
 #include "knowledge/error_messages.h"
@@ -16,6 +18,7 @@ std::vector<Recognised> recognise(std::string_view log, const knowledge::Explain
     if (row.code) one.says += fmt::format(" {}", *row.code);
     one.line = host::clean(told.line);
     one.number = told.number;
+    one.advice = row.advice;
     one.cause = row.cause;
     one.fix = row.fix;
     one.step = row.step;
@@ -23,6 +26,10 @@ std::vector<Recognised> recognise(std::string_view log, const knowledge::Explain
     out.push_back(std::move(one));
   }
   return out;
+}
+
+bool tells_failure(const std::vector<Recognised>& messages) {
+  return !std::ranges::all_of(messages, &Recognised::advice);
 }
 
 }  // namespace flense::doctor

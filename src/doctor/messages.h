@@ -16,6 +16,7 @@ struct Recognised {
   std::string says;          ///< "CUDA 803", "container engine"
   std::string line;          ///< the line that held it, printable
   std::uint64_t number = 0;  ///< of that line, from 1
+  bool advice = false;       ///< what a program that works recommends
   std::string cause, fix;
   std::string step;  ///< the step of a diagnosis that looks into it; empty where none does
   std::string source;
@@ -24,5 +25,8 @@ struct Recognised {
 
 /// As knowledge::ErrorReader.
 std::vector<Recognised> recognise(std::string_view log, const knowledge::Explained& known);
+
+/// Whether something failed: advice alone is none.
+bool tells_failure(const std::vector<Recognised>& messages);
 
 }  // namespace flense::doctor

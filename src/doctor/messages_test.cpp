@@ -89,6 +89,16 @@ TEST_F(Messages, HostileLogs) {
     EXPECT_EQ(one.line.find('\x1b'), std::string::npos);
 }
 
+TEST_F(Messages, AdviceOfAProgramThatWorksIsNoFailure) {
+  const std::string note =
+      "NOTE: The SHMEM allocation limit is set to the default of 64MB.  This may be\n"
+      "   insufficient for PyTorch.";
+  EXPECT_THAT(in(note), ::testing::SizeIs(1));
+  EXPECT_FALSE(tells_failure(in(note)));
+  EXPECT_FALSE(tells_failure({}));
+  EXPECT_TRUE(tells_failure(in(note + "\nCUDA error 803: system has unsupported driver")));
+}
+
 /// A row that names a step which no diagnosis has would lead nowhere.
 TEST_F(Messages, TheStepsExist) {
   std::set<std::string> ids;

@@ -45,7 +45,7 @@ Json doctor_json(const doctor::Diagnosis& diagnosis) {
 }
 
 Json doctor_json(const std::vector<doctor::Recognised>& messages) {
-  Json out = document(messages.empty() ? "unknown" : "broken");
+  Json out = document(doctor::tells_failure(messages) ? "broken" : "unknown");
   out.set("steps", Json::array());
   Json list = Json::array();
   for (const doctor::Recognised& one : messages) {
@@ -54,6 +54,7 @@ Json doctor_json(const std::vector<doctor::Recognised>& messages) {
     item.set("says", one.says);
     item.set("line", one.line);
     item.set("number", one.number);
+    if (one.advice) item.set("advice", true);
     item.set("cause", one.cause);
     item.set("fix", one.fix);
     if (!one.step.empty()) item.set("step", one.step);
