@@ -189,7 +189,7 @@ class Filter(Modes):
         for off in ("seccomp=unconfined", "seccomp:unconfined"):
             self.assertEqual(self.run_image("--security-opt", off, self.image, *status).out.split(),
                              ["NoNewPrivs:", "1", "Seccomp:", "0"])
-        self.assertIn("cannot open /x.json", self.run_image("--security-opt", "seccomp=/x.json", self.image, "true", expect=125).err)
+        self.assertIn("/x.json: no such file or directory", self.run_image("--security-opt", "seccomp=/x.json", self.image, "true", expect=125).err)
 
     def test_calls(self):
         free = self.in_image("--security-opt", "seccomp=unconfined")

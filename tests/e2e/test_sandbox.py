@@ -96,10 +96,12 @@ class Sandbox(harness.Case):
 
     def reaches(self, process, wanted):
         """All threads of the process come to be so."""
-        end = time.time() + 8
+        seen, end = None, time.time() + 8
         while time.time() < end:
-            threads = os.listdir(f"/proc/{process.pid}/task")
-            seen = {state(thread) for thread in threads}
+            try:
+                seen = {state(thread) for thread in os.listdir(f"/proc/{process.pid}/task")}
+            except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                continue
             if seen == {wanted}:
                 return
             time.sleep(0.02)
