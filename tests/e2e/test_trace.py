@@ -345,7 +345,7 @@ class Usage(Trace):
             bad.write("/fine\n/../../etc/shadow\n")
         result = self.aggressive("--dry-run", "--trace-file", self.path("bad"), expect=3)
         self.assertIn("line 2", result.err)
-        self.aggressive("--dry-run", "--trace-file", self.path("missing"), expect=4)
+        self.aggressive("--dry-run", "--trace-file", self.path("missing"), expect=3)
 
 
 if __name__ == "__main__":
