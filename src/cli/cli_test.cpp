@@ -87,12 +87,18 @@ TEST_F(CliTest, EveryCommandIsComplete) {
   }
 }
 
+TEST_F(CliTest, WithoutACommandTheyAreShown) {
+  const Outcome outcome = call({});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_TRUE(has(outcome.err, "Usage: flense COMMAND")) << outcome.err;
+}
+
 TEST_F(CliTest, WrongUsageIsStatusTwoWithAHint) {
   const struct {
     std::vector<std::string> args;
     const char* says;
   } kCases[] = {
-      {{}, "no command"},
       {{"inspct", "x"}, "did you mean flense inspect?"},
       {{"frobnicate"}, "flense help lists the commands"},
       {{"--vesion"}, "unknown option '--vesion'"},

@@ -98,7 +98,7 @@ TEST(Spec, Files) {
   const auto read = [&](const std::string& spec) {
     return profile_of(spec, {}, knowledge::test_tables());
   };
-  EXPECT_EQ(read(file).error().code, Code::kEnvironment);
+  EXPECT_EQ(read(file).error().code, Code::kBadInput);
   scratch.file(
       "node.json",
       text::dump_json(to_json(*described_profile("a100@535.129.03", knowledge::test_tables()))));
