@@ -35,6 +35,7 @@ void each_field(text::FieldsOf<MissingLibrary> auto& missing, auto&& see) {
   see("user", missing.user);
   see("how", missing.how);
   see("path", missing.path);
+  see("askers", missing.askers);
 }
 
 void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {

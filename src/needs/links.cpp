@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kMostMissing = 200;
 constexpr std::size_t kMostUsers = 16;  ///< of one missing library, those with device code apart
 constexpr std::size_t kMostRows = 4000;
+constexpr std::size_t kMostAskers = 32;
 constexpr std::size_t kMostSearches = 1000;  ///< of what a file loads before it asks
 
 /// Parts of packages that are built against a library which the package works without. A '/' at the
@@ -116,7 +117,9 @@ class Missing {
     if (users_.size() > kMostMissing || out_.size() == kMostRows) return;
     if (!code && at->second == kMostUsers) return;
     at->second += code ? 0 : 1;
-    out_.push_back({std::string(library), user.path, std::move(how), {}});
+    if (!askers_) askers_.emplace(survey_);
+    out_.push_back(
+        {std::string(library), user.path, std::move(how), {}, askers_->above(user, kMostAskers)});
   }
 
   /// What `user` links, and what that links, names one of `files`: it is loaded before it is asked
@@ -147,6 +150,7 @@ class Missing {
   std::vector<MissingLibrary>& out_;
   std::map<std::string, std::size_t> users_;  ///< of each missing library
   std::map<std::string_view, const inventory::ElfFacts*> by_name_;
+  std::optional<LibraryAskers> askers_;
   std::size_t searches_ = 0;
 };
 

@@ -50,6 +50,18 @@ TEST_F(NeedsLinks, ALibraryThatIsNowhere) {
       << "driver libraries come from the host";
 }
 
+TEST_F(NeedsLinks, WhoFailsWithTheOneThatAsks) {
+  Tar tar;
+  const std::string torch = site("torch/lib/libtorch_cuda.so"), python = site("torch/_C.so"),
+                    sparse = site("nvidia/cusparse/lib/libcusparse.so.12");
+  tar.file(python, elf_file({.needed = {"libtorch_cuda.so"}}));
+  tar.file(torch, elf_file({.soname = "libtorch_cuda.so", .needed = {"libcusparse.so.12"}}));
+  tar.file(sparse, elf_file({.soname = "libcusparse.so.12", .needed = {"libnvJitLink.so.12"}}));
+  EXPECT_THAT(
+      needs_of(tar).missing_libraries,
+      ElementsAre(MissingLibrary{"libnvJitLink.so.12", sparse, "DT_NEEDED", {}, {torch, python}}));
+}
+
 // A file of another name has the SONAME: the loader takes it once it is loaded, and does not find
 // it.
 TEST_F(NeedsLinks, ALibraryThatLiesUnderAnotherName) {

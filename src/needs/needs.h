@@ -51,6 +51,7 @@ struct MissingLibrary {
   std::string user;     ///< path of the file that asks
   std::string how;      ///< "DT_NEEDED", "dlopen", "PT_INTERP"
   std::string path;     ///< of one that the loader does not find; empty: there is none
+  std::vector<std::string> askers = {};  ///< paths of those that load the user, from near to far
   bool operator==(const MissingLibrary&) const = default;
 };
 

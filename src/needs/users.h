@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "inventory/describe/survey.h"
 
@@ -25,6 +26,18 @@ class LibraryUsers {
 
   std::map<std::string_view, User> users_;
   std::string started_;
+};
+
+/// The files that do not load without a library: by their lists of needed ones, and by what they
+/// are known to open.
+class LibraryAskers {
+ public:
+  explicit LibraryAskers(const inventory::Survey& survey);
+  /// Paths of those that ask for it, then of those that ask for these, `most` at most.
+  std::vector<std::string> above(const inventory::SurveyFile& file, std::size_t most) const;
+
+ private:
+  std::multimap<std::string_view, const inventory::SurveyFile*> askers_;
 };
 
 }  // namespace flense::needs

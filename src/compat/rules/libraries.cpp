@@ -30,8 +30,11 @@ bool is_vital_library(std::string_view name) {
       "libcusolver", "libcusparse", "libnccl",   "libnvrtc",    "libnvJitLink",
       "libcupti",    "libnvshmem",  "libcufile", "libamdhip64", "libhsa-runtime64",
       "librocblas",  "libhipblas",  "libMIOpen", "librccl",     "librocsolver"};
-  return name == kLibc ||
-         std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); });
+  return std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); });
+}
+
+bool is_system_library(std::string_view name) {
+  return name == kLibc || name == "libstdc++.so.6" || name == "libgcc_s.so.1";
 }
 
 std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
@@ -46,19 +49,24 @@ std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& miss
   return out;
 }
 
-/// The user's path without what a wheel puts in its name.
-std::string plain_user(const MissingLibrary& missing) {
-  return fmt::format("{}/{}", parent_path(missing.user),
-                     inventory::plain_library_name(base_name(missing.user)));
+/// The path without what a wheel puts in its name.
+std::string plain_path(std::string_view path) {
+  return fmt::format("{}/{}", parent_path(path), inventory::plain_library_name(base_name(path)));
 }
 
 bool is_vital(const Question& question, const MissingLibrary& missing) {
   const auto& frameworks = question.tables.frameworks;
-  const std::string user = plain_user(missing);
-  // A directory without a configuration is no image: who starts it brings the C library.
-  if (missing.library == kLibc && question.image.platform.empty()) return false;
-  return is_vital_library(missing.library) &&
-         (frameworks.is_core_library(user) || frameworks.is_imported_library(user));
+  // A directory without a configuration is no image: who starts it brings the system's libraries.
+  if (is_system_library(missing.library)) {
+    if (question.image.platform.empty()) return false;
+  } else if (!is_vital_library(missing.library)) {
+    return false;
+  }
+  const auto belongs = [&](std::string_view path) {
+    const std::string plain = plain_path(path);
+    return frameworks.is_core_library(plain) || frameworks.is_imported_library(plain);
+  };
+  return belongs(missing.user) || std::ranges::any_of(missing.askers, belongs);
 }
 
 /// The CUDA of torch, where all that is missing is the runtime of another major, for extensions.
@@ -69,7 +77,7 @@ std::string other_cuda(const Question& question,
   constexpr std::string_view kRuntime = "libcudart.so.";
   const bool other = std::ranges::all_of(missing, [&](const MissingLibrary* one) {
     return one->library.starts_with(kRuntime) &&
-           question.tables.frameworks.is_imported_library(plain_user(*one)) &&
+           question.tables.frameworks.is_imported_library(plain_path(one->user)) &&
            first_number(one->library.substr(kRuntime.size())) != first_number(cuda);
   });
   return other ? cuda : std::string();
@@ -78,6 +86,8 @@ std::string other_cuda(const Question& question,
 std::string fix_of(const Question& question, const std::vector<const MissingLibrary*>& core) {
   if (std::ranges::find(core, kLibc, &MissingLibrary::library) != core.end())
     return "use an image with glibc: the framework's wheels are built for it";
+  if (std::ranges::any_of(core, is_system_library, &MissingLibrary::library))
+    return "install the C++ library (apt-get install libstdc++6, dnf install libstdc++)";
   if (const std::string cuda = other_cuda(question, core); !cuda.empty())
     return fmt::format("install the build of the package for CUDA {}, which torch is built for",
                        cuda);
