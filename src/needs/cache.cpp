@@ -33,7 +33,7 @@ std::optional<inventory::Cached<Needs>> load_needs(const inventory::InventoryCac
   const std::string key = inventory::image_key(image, kNeedsKind, needs_form(), basis);
   if (key.empty()) return std::nullopt;
   std::optional<std::int64_t> since;
-  if (trust == inventory::CacheTrust::kFile && !image.layers.empty()) {
+  if (trust == inventory::CacheTrust::kFile && !image.vouched_for && !image.layers.empty()) {
     since = cache.hashed_since(image);
     if (!since) return std::nullopt;
   }

@@ -41,7 +41,8 @@ class Dockerd:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 ["dockerd", "--data-root", os.path.join(root, "data"), "--exec-root", os.path.join(root, "exec"), "-H",
-                 f"unix://{socket}", "--pidfile", os.path.join(root, "d.pid"), "--iptables=false", "--bridge=none"],
+                 f"unix://{socket}", "--pidfile", os.path.join(root, "d.pid"), "--iptables=false", "--bridge=none",
+                 "--log-level=debug"],
                 stdout=log, stderr=log)
         self.why = None
         for _ in range(120):

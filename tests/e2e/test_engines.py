@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 
 import engines
 import fixtures
@@ -81,6 +82,20 @@ class Engines(harness.Case):
         saved = self.path("saved.tar")
         self.run_tool(*docker.base, "save", "-o", saved, image)
         self.assertEqual(len(self.flense("inspect", saved, "--json").json["layers"]), 3)
+        self.from_the_engine(docker, image)
+
+    def from_the_engine(self, docker, image):
+        """The engine is asked for the bytes the first time alone."""
+        def inspect(*options):
+            done = self.flense("inspect", "docker-daemon:" + image, "--json", *options, env={"DOCKER_HOST": docker.base[2]}).json
+            with open(docker.log) as log:
+                return done, len(re.findall(r"Calling GET (?:/v[\d.]+)?/images/[^ ]+/get", log.read()))
+        (first, once), (second, still) = inspect(), inspect()
+        self.assertEqual(second["reading"]["cached_layers"], 3)
+        self.assertEqual({**second, "reading": None}, {**first, "reading": None})
+        (read, twice) = inspect("--no-cache")
+        self.assertEqual({**read, "reading": None}, {**first, "reading": None})
+        self.assertEqual((still - once, twice - once), (0, 1))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,22 @@ class Registries(harness.Case):
         told = self.flense("inspect", name, "--json", env=self.env).json
         self.assertEqual(told["target"], name)
 
+    def test_what_was_just_pulled_is_read_once(self):
+        registry = self.registry()
+        self.pushed(registry)
+        first, second = (self.flense("inspect", f"docker://{registry.address}/app:1", "--json", env=self.env).json for _ in range(2))
+        self.assertEqual([one["reading"]["cached_layers"] for one in (first, second)], [0, len(first["layers"])])
+        self.assertEqual({**second, "reading": None}, {**first, "reading": None})
+
+    def test_the_configuration_alone_is_asked_for_once(self):
+        registry = self.registry()
+        self.pushed(registry)
+        with open(self.path("registry/log")) as log:
+            log.seek(0, os.SEEK_END)
+            self.flense("check", "--config-only", f"docker://{registry.address}/app:1", "--requirements", env=self.env)
+            asked = [line.split('"')[1].split()[1] for line in log if '"GET /v2/app/' in line]
+        self.assertEqual([path.split("/")[3] for path in asked], ["manifests", "blobs"], asked)
+
     def test_logins(self):
         registry = self.registry(HTPASSWD)
         name = f"docker://{registry.address}/app:1"

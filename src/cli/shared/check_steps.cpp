@@ -83,14 +83,17 @@ int verdict_status(const std::vector<compat::HostVerdict>& verdicts, const Allow
 
 Result<needs::Needs> needs_of(const std::string& target, const Request& request,
                               const ImageOptions& how, bool config_only, Io& io) {
-  TRY(const auto image,
-      config_only ? open_config(target, how, request, io) : open_target(target, how, request, io));
   TRY(const auto cache, open_inventory_cache(request, how, io));
   // What engines verify when they take an image in need not be read again to know what it needs.
   constexpr auto kTrust = inventory::CacheTrust::kDigest;
+  const auto known = [&](const image::Image& told) {
+    return layers_known(cache.get(), told, kTrust);
+  };
+  TRY(const auto image, config_only ? open_config(target, how, request, io)
+                                    : open_target(target, how, request, io, known));
   if (cache != nullptr)
-    if (auto known = needs::load_needs(*cache, *image, {}, kTrust)) return std::move(known->value);
-  if (config_only && !layers_known(cache.get(), *image, kTrust)) return needs::config_needs(*image);
+    if (auto found = needs::load_needs(*cache, *image, {}, kTrust)) return std::move(found->value);
+  if (config_only && !known(*image)) return needs::config_needs(*image);
 
   inventory::InventoryOptions options;
   options.scan.scratch_directory = scratch_directory(how, io);

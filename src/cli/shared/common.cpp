@@ -146,6 +146,9 @@ Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& i
   out.cache_directory = places_of(io).images;
   TRY(out.registry, registry_limits(io));
   out.broker = io.broker.get();
+  if (options.no_cache) return out;
+  TRY(OpenedStore opened, open_entry_store(io));
+  if (opened.store) out.memory = inventory::memory_in(std::move(*opened.store));
   return out;
 }
 
@@ -153,11 +156,13 @@ Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& i
 
 Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
                                                         const ImageOptions& options,
-                                                        const Request& request, const Io& io) {
+                                                        const Request& request, const Io& io,
+                                                        ToldEnough told_enough) {
   TRY_DO(check_transport(target));
   TRY(image::OpenOptions how, open_options(options, io));
   const auto progress = make_progress(request, io);
   how.progress = progress.get();
+  how.told_enough = std::move(told_enough);
   return image::open_image(target, how);
 }
 

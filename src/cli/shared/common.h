@@ -1,6 +1,7 @@
 // What several commands do alike: style, progress, opening a TARGET.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -64,10 +65,14 @@ std::vector<std::string_view> judging_tables();
 /// --format, or "json" for --json; a usage error when both are given.
 Result<std::string> format_of(bool json, const std::string& format);
 
+/// As OpenOptions::told_enough.
+using ToldEnough = std::function<bool(const image::Image&)>;
+
 /// TARGET as an image, with --platform and --tmpdir. A misspelt transport is told.
 Result<std::unique_ptr<const image::Image>> open_target(const std::string& target,
                                                         const ImageOptions& options,
-                                                        const Request& request, const Io& io);
+                                                        const Request& request, const Io& io,
+                                                        ToldEnough told_enough = {});
 /// The same, of a registry by manifest and configuration alone.
 Result<std::unique_ptr<const image::Image>> open_config(const std::string& target,
                                                         const ImageOptions& options,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -78,6 +79,8 @@ class Image {
   /// What its documents say differently of one thing: which one counts is up to who reads it.
   std::vector<std::string> contradictions;
   std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
+  /// Held by an engine that verified the digests when it took the image in: they name its bytes.
+  bool vouched_for = false;
   /// Filled and asked by walk_layer().
   std::shared_ptr<VerifiedLayers> verified = std::make_shared<VerifiedLayers>();
 
@@ -101,12 +104,22 @@ inline std::uint64_t stored_size(const Image& image) {
   return out;
 }
 
+/// Small texts that whoever opens images keeps for the next time.
+struct ImageMemory {
+  std::function<std::optional<std::string>(const std::string& key)> recall;
+  std::function<void(const std::string& key, const std::string& text)> keep;
+};
+
 struct OpenOptions {
   std::string platform;                     ///< "linux/arm64"; empty = this machine's
   std::filesystem::path scratch_directory;  ///< --tmpdir
   bool config_only = false;               ///< of a registry or Docker's engine: no layer is fetched
   std::filesystem::path cache_directory;  ///< for pulled images; empty: there is none
   RegistryLimits registry;
+  ImageMemory memory;  ///< of what Docker's engine has saved; may be empty
+  /// Whether the caller needs nothing of this image but what Docker's engine tells of it: its
+  /// layers are known, and its history is not asked for. May be empty.
+  std::function<bool(const Image&)> told_enough;
   Progress* progress = nullptr;     ///< of what is pulled
   guard::Broker* broker = nullptr;  ///< of a confined process: does what needs other programs
 };

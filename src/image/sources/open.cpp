@@ -15,11 +15,10 @@
 #include "codec/squashfs/squashfs.h"
 #include "codec/zip.h"
 #include "image/model/image.h"
-#include "image/model/platform.h"
 #include "image/model/reference.h"
 #include "image/sources/directory_image.h"
 #include "image/sources/docker_engine.h"
-#include "image/sources/remote_config.h"
+#include "image/sources/docker_image.h"
 #include "image/sources/skopeo.h"
 #include "image/sources/spool.h"
 #include "image/sources/squashfs_image.h"
@@ -152,33 +151,13 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
   return open_directory(path);
 }
 
-/// Null where the engine has to save the image: another platform of it is asked for.
-Opened open_docker_config(const std::string& inspected, const OpenOptions& options) {
-  TRY(auto image, open_engine_config(inspected));
-  if (!options.platform.empty()) {
-    TRY(const Platform wanted, parse_platform(options.platform));
-    if (!platform_match(wanted, image->platform)) return nullptr;
-  }
-  return image;
-}
-
-Opened open_docker_image(const std::string& reference, const OpenOptions& options) {
-  TRY(const Engine engine, docker_engine(options.broker));
+Opened open_docker(const std::string& reference, const OpenOptions& options) {
   const std::string name = "docker-daemon:" + reference;
-  if (options.config_only) {
-    TRY(const auto inspected, docker_inspect(engine, reference));
-    if (!inspected) return bad_input("Docker has no image {}", reference);
-    TRY(auto image, open_docker_config(*inspected, options));
-    if (image) {
-      image->name = name;
-      return image;
-    }
-  }
-  TRY(MappedFile file, docker_save(engine, reference, options));
-  auto opened = open_mapped(std::move(file), name, "", options);
-  if (!opened) return opened;
-  (*opened)->name = name;
-  return opened;
+  return open_docker_image(reference, options, [name, options](MappedFile saved) -> Opened {
+    auto opened = open_mapped(std::move(saved), name, "", options);
+    if (opened) (*opened)->name = name;
+    return opened;
+  });
 }
 
 /// A bare name: Docker, Podman, the registry; the first that has it.
@@ -190,7 +169,7 @@ Opened open_name(const std::string& reference, const OpenOptions& options) {
   } else if (const auto told = docker_inspect(*engine, reference); !told) {
     tried.push_back(told.error().message);
   } else if (*told) {
-    TRY(auto image, open_docker_image(reference, options));
+    TRY(auto image, open_docker(reference, options));
     image->found_in = "docker";
     return image;
   } else {
@@ -257,7 +236,7 @@ Result<std::unique_ptr<const Image>> open_image(const std::string& text,
       return expect_form(open_path(target.path, "", options), {Form::kDirectory, Form::kOciLayout},
                          target.path, "a directory");
     case Transport::kDockerDaemon:
-      return open_docker_image(target.reference, options);
+      return open_docker(target.reference, options);
     case Transport::kRegistry:
     case Transport::kContainersStorage: {
       TRY(auto image, open_by_skopeo(target.transport, target.reference, options));

@@ -1,9 +1,10 @@
 #include "image/sources/remote_config.h"
 
+#include <utility>
+
 #include "codec/sha256.h"
 #include "image/model/model.h"
 #include "image/model/platform.h"
-#include "image/sources/stored_image.h"
 
 namespace flense::image {
 
@@ -16,8 +17,9 @@ class RemoteImage final : public Image {
   }
 };
 
-/// The entry of an index that serves the platform best.
-Result<std::string> pick(const std::string& index, const Platform& platform) {
+}  // namespace
+
+Result<std::string> digest_in_index(const std::string& index, const Platform& platform) {
   TRY(const auto entries, parse_index(index, "the image index"));
   const ManifestRef* best = nullptr;
   int best_match = -1;
@@ -35,38 +37,16 @@ Result<std::string> pick(const std::string& index, const Platform& platform) {
   return best->descriptor.digest;
 }
 
-bool is_index(const std::string& document) {
-  const auto json = text::parse_json(document, "the manifest");
-  return json && (*json)["manifests"].is_array();
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Image>> open_remote_config(const std::string& manifest,
-                                                  const Platform& platform,
-                                                  const FetchDocument& fetch) {
+Result<std::unique_ptr<Image>> open_registry_config(std::string text) {
   auto image = std::make_unique<RemoteImage>();
-  image->manifest_text = manifest;
-  image->manifest_digest = codec::sha256_digest(as_bytes(manifest));
-  if (is_index(manifest)) {
-    TRY(image->manifest_digest, pick(manifest, platform));
-    TRY(image->manifest_text, fetch({"--raw"}, image->manifest_digest));
-    TRY_DO(verify_digest(as_bytes(image->manifest_text), image->manifest_digest, "the manifest"));
-  }
-  TRY(const Manifest documents, parse_manifest(image->manifest_text, "the manifest"));
-  TRY(image->config_text, fetch({"--config", "--raw"}, image->manifest_digest));
-  image->config_digest = documents.config.digest;
-  TRY_DO(verify_digest(as_bytes(image->config_text), image->config_digest, "the configuration"));
+  image->config_text = std::move(text);
+  image->config_digest = codec::sha256_digest(as_bytes(image->config_text));
   TRY(Config config, parse_config(image->config_text, "the configuration"));
   image->platform = config.platform;
-  image->manifest_annotations = documents.annotations;
-  for (std::size_t i = 0; i < documents.layers.size(); ++i) {
+  for (std::size_t i = 0; i < config.diff_ids.size(); ++i) {
     Layer layer;
-    layer.blob = documents.layers[i];
-    if (i < config.diff_ids.size()) layer.diff_id = config.diff_ids[i];
-    if (i < config.instructions.size()) layer.instruction = config.instructions[i];
-    if (const auto type = parse_layer_type(layer.blob.media_type))
-      layer.compression = type->compression;
+    layer.diff_id = config.diff_ids[i];
+    layer.instruction = config.instructions[i];
     image->layers.push_back(std::move(layer));
   }
   image->config = std::move(config.json);

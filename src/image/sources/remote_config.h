@@ -1,7 +1,7 @@
-// An image by its manifest and configuration alone, before any layer is pulled.
+// An image by its configuration alone, before any layer is pulled. Layers of the result are known
+// by their diff_ids and cannot be opened.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,18 +9,13 @@
 
 namespace flense::image {
 
-/// How the documents are fetched: arguments of `skopeo inspect` without the name, and the digest of
-/// the manifest that is meant; empty: the name as it was given.
-using FetchDocument = std::function<Result<std::string>(const std::vector<std::string>& arguments,
-                                                        const std::string& digest)>;
-
-/// `manifest` is the raw manifest or index as fetched. Documents are verified against the digests
-/// that name them. Layers of the result are known and cannot be opened.
-Result<std::unique_ptr<Image>> open_remote_config(const std::string& manifest,
-                                                  const Platform& platform,
-                                                  const FetchDocument& fetch);
+/// Of the configuration that a registry has, verified by who fetched it against the manifest.
+Result<std::unique_ptr<Image>> open_registry_config(std::string text);
 
 /// The same of what Docker's engine says of an image (GET /images/NAME/json): all but the history.
 Result<std::unique_ptr<Image>> open_engine_config(const std::string& inspected);
+
+/// Of the manifest in an index that serves the platform best.
+Result<std::string> digest_in_index(const std::string& index, const Platform& platform);
 
 }  // namespace flense::image

@@ -150,15 +150,38 @@ Result<SourceName> source_name(Transport transport, const std::string& reference
   return out;
 }
 
-/// Asks for the manifest. A registry on this machine may speak plain HTTP, which is learnt here; if
-/// it speaks HTTPS, its certificate counts as any other.
-Result<ProcessOutput> ask_manifest(SourceName& source, const Asking& how) {
-  std::vector<std::string> inspect = {"inspect", "--raw", source.tagged};
-  TRY(ProcessOutput output, ask_skopeo(inspect, source.tagged, Kind::kQuestion, how));
+/// What `skopeo inspect` says. A registry on this machine may speak plain HTTP, which is learnt
+/// here; if it speaks HTTPS, its certificate counts as any other.
+Result<ProcessOutput> ask_about(SourceName& source, std::vector<std::string> words,
+                                const Asking& how) {
+  words.push_back(source.tagged);
+  TRY(ProcessOutput output, ask_skopeo(words, source.tagged, Kind::kQuestion, how));
   if (output.status == 0 || !source.local || !speaks_plain_http(output.err)) return output;
   source.plain_http = true;
-  inspect.insert(inspect.begin() + 1, "--tls-verify=false");
-  return ask_skopeo(inspect, source.tagged, Kind::kQuestion, how);
+  words.insert(words.end() - 1, "--tls-verify=false");
+  return ask_skopeo(words, source.tagged, Kind::kQuestion, how);
+}
+
+Result<ProcessOutput> ask_manifest(SourceName& source, const Asking& how) {
+  return ask_about(source, {"inspect", "--raw"}, how);
+}
+
+/// So that skopeo chooses it from an index.
+std::vector<std::string> words_for(const Platform& platform) {
+  std::vector<std::string> out = {"--override-os", platform.os, "--override-arch",
+                                  platform.architecture};
+  if (!platform.variant.empty()) out.insert(out.end(), {"--override-variant", platform.variant});
+  return out;
+}
+
+/// skopeo compares what it fetches with the digest that the manifest names, and asks for both once.
+Result<std::unique_ptr<Image>> fetch_config(SourceName& source, const Platform& platform,
+                                            const Asking& how) {
+  std::vector<std::string> words = words_for(platform);
+  words.insert(words.end(), {"inspect", "--config", "--raw"});
+  TRY(ProcessOutput asked, ask_about(source, std::move(words), how));
+  if (asked.status != 0) return registry_failure(asked.err, source.tagged);
+  return open_registry_config(std::move(asked.out));
 }
 
 std::uint64_t bytes_below(const std::filesystem::path& directory) {
@@ -168,19 +191,6 @@ std::uint64_t bytes_below(const std::filesystem::path& directory) {
        at.increment(error)) {
     std::error_code ignored;
     if (at->is_regular_file(ignored)) total += at->file_size(ignored);
-  }
-  return total;
-}
-
-/// Of the layers, what the cache lacks.
-std::uint64_t bytes_to_pull(const Image& image, const CachePaths& cache) {
-  std::uint64_t total = 0;
-  for (const Layer& layer : image.layers) {
-    const std::string& digest = layer.blob.digest;
-    std::error_code ignored;
-    if (!std::filesystem::exists(cache.blobs / "sha256" / digest.substr(digest.find(':') + 1),
-                                 ignored))
-      total += layer.blob.size;
   }
   return total;
 }
@@ -204,16 +214,26 @@ Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
   return image;
 }
 
-/// By digest where the source can be named so: a tag that moves meanwhile does no harm.
-Result<std::string> fetch_document(const SourceName& source,
-                                   const std::vector<std::string>& arguments,
-                                   const std::string& digest, const OpenOptions& options) {
-  std::vector<std::string> inspect = {"inspect"};
-  inspect.insert(inspect.end(), arguments.begin(), arguments.end());
-  if (source.plain_http) inspect.emplace_back("--tls-verify=false");
-  inspect.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
-  return run_skopeo(inspect, source.tagged, Kind::kQuestion,
-                    {options.registry, nullptr, options.broker});
+/// Of the layers, what the cache lacks; 0 where that cannot be told.
+std::uint64_t bytes_to_pull(const std::string& asked, SourceName source, const Platform& platform,
+                            const CachePaths& cache, const Asking& how) {
+  std::string manifest = asked;
+  if (const auto digest = digest_in_index(asked, platform)) {
+    if (source.repository.empty()) return 0;
+    source.tagged = source.repository + "@" + *digest;
+    const auto output = ask_manifest(source, how);
+    if (!output || output->status != 0) return 0;
+    manifest = output->out;
+  }
+  const auto parsed = parse_manifest(manifest, "the manifest");
+  std::uint64_t total = 0;
+  if (!parsed) return total;
+  for (const Descriptor& layer : parsed->layers) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(cache.blobs.parent_path() / blob_path(layer.digest), ignored))
+      total += layer.size;
+  }
+  return total;
 }
 
 bool is_name(const std::string& word, const SourceName& source) {
@@ -272,20 +292,11 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     TRY(platform, parse_platform(options.platform));
   }
   if (options.progress != nullptr) options.progress->begin("asking for " + source.tagged, 0);
+  if (options.config_only) return fetch_config(source, platform, asking_for(options));
+  TRY(const CachePaths cache, image_cache(options.cache_directory));
   TRY(const ProcessOutput asked, ask_manifest(source, asking_for(options)));
   if (asked.status != 0) return registry_failure(asked.err, source.tagged);
-  const std::string& manifest = asked.out;
-  const std::string digest = codec::sha256_digest(as_bytes(manifest));
-  const auto fetched = [&] {
-    return open_remote_config(
-        manifest, platform,
-        [&](const std::vector<std::string>& arguments, const std::string& manifest_digest) {
-          return fetch_document(source, arguments, manifest_digest, options);
-        });
-  };
-  auto opened_cache = image_cache(options.cache_directory);
-  if (!opened_cache && options.config_only) return fetched();
-  TRY(const CachePaths cache, std::move(opened_cache));
+  const std::string digest = codec::sha256_digest(as_bytes(asked.out));
   std::string key = digest.substr(7) + "-" + platform.text();
   for (char& c : key) {
     if (c == '/') c = '-';
@@ -298,22 +309,16 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     if (image) return image;
     std::filesystem::remove_all(layout, ignored);
   }
-  if (options.config_only) return fetched();
   TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
-  std::vector<std::string> copy = {"--override-os", platform.os, "--override-arch",
-                                   platform.architecture};
-  if (!platform.variant.empty()) {
-    copy.insert(copy.end(), {"--override-variant", platform.variant});
-  }
+  std::vector<std::string> copy = words_for(platform);
   copy.insert(copy.end(), {"copy", "--quiet", "--dest-oci-accept-uncompressed-layers",
                            "--dest-shared-blob-dir", cache.blobs.string()});
   if (source.plain_http) copy.emplace_back("--src-tls-verify=false");
   // By digest, so that a tag that moves meanwhile cannot put another image under this key.
   copy.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
-  if (options.progress != nullptr && options.progress->shown()) {
-    const auto known = fetched();
-    options.progress->begin("pulling " + reference, known ? bytes_to_pull(**known, cache) : 0);
-  }
+  if (options.progress != nullptr && options.progress->shown())
+    options.progress->begin("pulling " + reference,
+                            bytes_to_pull(asked.out, source, platform, cache, asking_for(options)));
   copy.push_back("oci:" + staging.path().string() + ":image");
   TRY_DO(run_skopeo(copy, source.tagged, Kind::kTransfer, asking_for(options)));
   if (::rename(staging.path().c_str(), layout.c_str()) != 0 && errno != ENOTEMPTY &&

@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "inventory/scan/own_build.h"
 #include "inventory/scan/scan_format.h"
+#include "text/json.h"
 
 namespace flense::inventory {
 
@@ -26,12 +27,12 @@ std::string prune_text(const InventoryCache::Prune& prune) {
                      prune->drop_symtab, prune->drop_vendor, prune->keep_amd);
 }
 
-/// Both digests: what was hashed is that these stored bytes unpack to that archive.
+/// By what the layer unpacks to, however it is stored: that these stored bytes do so is for
+/// CacheTrust to ask.
 std::string scan_key(const image::Layer& layer, const InventoryCache::Prune& prune) {
   return KeyMaker(kLayerKind)
       .add(form_of(kLayerKind))
-      .add(layer.blob.digest)
-      .add(layer.diff_id)
+      .add(layer.diff_id.empty() ? layer.blob.digest : layer.diff_id)
       .add(prune_text(prune))
       .key();
 }
@@ -86,10 +87,8 @@ std::string image_key(const image::Image& image, std::string_view kind, std::str
   if (image.config_digest.empty() || image.entries() != nullptr) return {};
   KeyMaker out(kind);
   out.add(form).add(image.config_digest).add(basis);
-  for (const image::Layer& layer : image.layers) {
-    if (!has_digest(layer)) return {};
-    out.add(layer.blob.digest).add(layer.diff_id);
-  }
+  // The configuration names what the layers unpack to.
+  if (!std::ranges::all_of(image.layers, has_digest)) return {};
   return out.key();
 }
 
@@ -102,7 +101,30 @@ bool is_sound_scan(const StoredEntry& entry) {
   // Another build's: its sum is right, and nobody here reads more of it.
   if (entry.head.form != form_of(entry.head.kind)) return true;
   if (entry.head.kind == kLayerKind) return decode_scan(entry.payload()).has_value();
+  if (entry.head.kind == kSavedKind)
+    return text::parse_json(as_text(entry.payload()), "").has_value();
   return entry.head.kind == kFileKind && entry.payload().empty();
+}
+
+image::ImageMemory memory_in(EntryStore store) {
+  const auto kept = std::make_shared<EntryStore>(std::move(store));
+  const auto key_of = [](const std::string& key) {
+    return KeyMaker(kSavedKind).add(form_of(kSavedKind)).add(key).key();
+  };
+  return {[kept, key_of](const std::string& key) -> std::optional<std::string> {
+            const auto entry = kept->load(kSavedKind, key_of(key));
+            if (!entry) return std::nullopt;
+            return std::string(as_text(entry->payload()));
+          },
+          [kept, key_of](const std::string& key, const std::string& text) {
+            EntryHead head;
+            head.label = label_of(key.substr(0, key.find('\n')));
+            head.made = wall_clock() / 1'000'000'000;
+            head.kind = kSavedKind;
+            head.form = form_of(kSavedKind);
+            head.key = key_of(key);
+            kept->store(head, text);
+          }};
 }
 
 std::optional<EntryStore> open_first(const std::vector<std::filesystem::path>& places,
@@ -128,6 +150,12 @@ std::optional<std::int64_t> hashed_at(const EntryStore& store, const image::Imag
   return entry->head.made;
 }
 
+/// Blobs of pulled images lie beside the entries, and nobody changes them in place.
+bool is_pulled(const EntryStore& store, const MappedFile& file) {
+  return std::filesystem::path(file.name()).parent_path() ==
+         store.directory().parent_path() / "images" / "blobs" / "sha256";
+}
+
 }  // namespace
 
 std::optional<Cached<InventoryCache::Scan>> InventoryCache::load_scan(const image::Image& image,
@@ -136,7 +164,7 @@ std::optional<Cached<InventoryCache::Scan>> InventoryCache::load_scan(const imag
                                                                       CacheTrust trust) const {
   if (image.entries() != nullptr || !has_digest(image.layers[layer])) return std::nullopt;
   std::optional<std::int64_t> hashed;
-  if (trust == CacheTrust::kFile) {
+  if (trust == CacheTrust::kFile && !image.vouched_for) {
     hashed = hashed_at(store_, image, layer);
     if (!hashed) return std::nullopt;
   }
@@ -168,7 +196,8 @@ void InventoryCache::store_scan(const image::Image& image, std::size_t layer, co
   store_.store(head, encode_scan(scan));
   if (file == nullptr || !file->identity()) return;
   const FileIdentity& identity = *file->identity();
-  if (started - std::max(identity.modified, identity.changed) < settle_) return;
+  const bool young = started - std::max(identity.modified, identity.changed) < settle_;
+  if (young && !is_pulled(store_, *file)) return;
   head.kind = kFileKind;
   head.form = form_of(kFileKind);
   head.key = file_key(image, layer);

@@ -19,15 +19,17 @@ namespace flense::inventory {
 
 /// What must hold for the cache to stand in for reading a layer.
 enum class CacheTrust {
-  /// This very file has been hashed, and by inode, size and times has not changed since.
+  /// This very file has been hashed, and by inode, size and times has not changed since. What an
+  /// engine vouches for (Image::vouched_for) is no file, and as kDigest.
   kFile,
   /// Another file with the same digests has been hashed: right for questions about what the digests
   /// name, which engines verify when they take the image in. A damaged copy goes unnoticed.
   kDigest,
 };
 
-/// The kinds of entries: a LayerScan, and the mark that a file was hashed and matched.
-inline constexpr std::string_view kLayerKind = "layer", kFileKind = "file";
+/// The kinds of entries: a LayerScan, the mark that a file was hashed and matched, and what an
+/// image that an engine saved says of itself (image::ImageMemory).
+inline constexpr std::string_view kLayerKind = "layer", kFileKind = "file", kSavedKind = "saved";
 
 /// A key of parts none of which can run into the next.
 class KeyMaker {
@@ -45,7 +47,7 @@ class KeyMaker {
 /// were linked without a build id.
 std::string form_of(std::string_view kind, std::string_view signature = {});
 
-/// By configuration and layers; empty for images that cannot be told by digests.
+/// By the configuration; empty for images that cannot be told by digests.
 std::string image_key(const image::Image& image, std::string_view kind, std::string_view form,
                       std::string_view basis);
 
@@ -87,6 +89,8 @@ class InventoryCache {
   EntryStore store_;
   std::int64_t settle_;
 };
+
+image::ImageMemory memory_in(EntryStore store);
 
 /// Whether the payload of an entry of these kinds is what they promise; of an entry that another
 /// version or build wrote only the sum around it is known to be right.
