@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kSkeleton = "skeleton";
 constexpr const char* kLayeredRoot = "rootfs";
+constexpr const char* kChanges = "changes";
 
 /// For an overlay's lowerdir=, the uppermost first.
 Result<std::string> layers_text(const std::vector<std::string>& layers) {
@@ -30,19 +31,22 @@ Result<std::string> layers_text(const std::vector<std::string>& layers) {
 /// What a file cannot say.
 Result<void> check_options(const LaunchInput& input) {
   const RunOptions& options = input.options;
-  if (options.writable)
-    return fail(Code::kUsage, "--bundle and --writable do not go together: crun makes no overlay");
   if (input.root.mounted)
     return fail(Code::kUsage,
-                "--bundle and --mount-image do not go together: the mount ends with this process");
+                "--bundle and --mount-image do not go together: the mount ends with this process")
+        .hint("without --mount-image the bundle starts in the unpacked root");
   if (options.sub_ids)
-    return fail(
-        Code::kUsage,
-        "--bundle and --sub-ids do not go together: flense maps the ids before crun starts");
+    return fail(Code::kUsage,
+                "--bundle and --sub-ids do not go together: flense maps the ids before crun starts")
+        .hint("--fake-root is uid 0 in a bundle too");
   if (has_limits(options))
     return fail(Code::kUsage,
                 "--bundle does not go together with --memory, --cpus and --pids-limit: whoever "
-                "starts it says in which control group");
+                "starts it says in which control group")
+        .hint(
+            "\"systemd-run --user --scope -p MemoryMax=SIZE -p TasksMax=N\" starts the command "
+            "of a bundle with limits");
+  if (options.overlay) TRY_DO(check_overlay_place(*options.overlay));
   if (options.die_with_parent)
     return fail(
         Code::kUsage,
@@ -64,6 +68,32 @@ std::string shell_line(const std::vector<std::string>& words) {
   return out;
 }
 
+/// What the shell does to combine the layers into `root`: read-only, or writable with the changes
+/// kept in --overlay or in memory, as mount_stage() does it.
+Result<std::string> mounting_words(const RunOptions& options, const std::filesystem::path& place,
+                                   const std::vector<std::string>& layers,
+                                   const std::string& root) {
+  TRY(const std::string lower, layers_text(layers));
+  std::string out, mounted = "ro,xino=off,lowerdir=" + lower;
+  if (options.writable) {
+    std::error_code error;
+    const std::filesystem::path changes =
+        options.overlay ? std::filesystem::absolute(*options.overlay, error) : place / kChanges;
+    if (error) return system_error(error.value(), "cannot use " + *options.overlay);
+    const std::string upper = changes / "upper", work = changes / "work";
+    TRY_DO(layers_text({upper}));
+    if (!options.overlay)
+      out += fmt::format("mount -t tmpfs -o mode=0755 tmpfs {} && ", shell_word(changes.string()));
+    // A container that had the directory in reach may have put a link there.
+    out += fmt::format("[ ! -h {0} ] && [ ! -h {1} ] && mkdir -p {0} {1} && ", shell_word(upper),
+                       shell_word(work));
+    mounted =
+        fmt::format("userxattr,xino=off,lowerdir={},upperdir={},workdir={}", lower, upper, work);
+  }
+  return out + fmt::format("mount -t overlay overlay -o {} {} && ", shell_word(mounted),
+                           shell_word(root));
+}
+
 }  // namespace
 
 Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
@@ -77,9 +107,9 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
   const Identity caller{::geteuid(), ::getegid()}, root_of_namespace{0, 0};
   std::string root = input.root.path;
   TRY(Assembled plan, assemble(input, {place, root, hybrid ? root_of_namespace : caller, id}));
-  const bool layered = !plan.missing.empty();
+  const bool layered = input.options.writable || !plan.missing.empty();
   if (layered) {
-    // What the image lacks is in a layer above it, which only a mount can combine with it.
+    // What the image lacks, and what changes, is in layers above it, which only a mount combines.
     root = place / kLayeredRoot;
     TRY(plan, assemble(input, {place, root, root_of_namespace, id}));
   }
@@ -90,9 +120,10 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
   // crun refuses a hybrid hierarchy; a namespace in which that half is covered has none.
   if (hybrid) mounts += "mount -t tmpfs tmpfs /sys/fs/cgroup/unified && ";
   if (layered) {
-    TRY(const std::string layers, layers_text({place / kSkeleton, input.root.path}));
-    mounts += fmt::format("mount -t overlay overlay -o {} {} && ",
-                          shell_word("ro,xino=off,lowerdir=" + layers), shell_word(root));
+    std::vector<std::string> layers = {input.root.path};
+    if (!plan.missing.empty()) layers.insert(layers.begin(), place / kSkeleton);
+    TRY(const std::string words, mounting_words(input.options, place, layers, root));
+    mounts += words;
   }
   if (!mounts.empty()) {
     const std::string script = mounts + "exec " + shell_line(command);
@@ -100,9 +131,12 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
   }
   TRY(AtomicDirectory output, AtomicDirectory::create(place));
   if (layered) {
-    TRY_DO(make_skeleton(output.staging() / kSkeleton, input.root.directory, plan.missing));
-    std::filesystem::create_directory(output.staging() / kLayeredRoot, error);
-    if (error) return system_error(error.value(), "cannot create " + root);
+    if (!plan.missing.empty())
+      TRY_DO(make_skeleton(output.staging() / kSkeleton, input.root.directory, plan.missing));
+    for (const char* name : {kLayeredRoot, kChanges}) {
+      std::filesystem::create_directory(output.staging() / name, error);
+      if (error) return system_error(error.value(), "cannot create " + (place / name).string());
+    }
   }
   Bundle out{shell_line(command), std::move(plan.reasons)};
   TRY(const text::Json config, oci_config(plan.oci));

@@ -296,7 +296,7 @@ class Run(harness.Case):
     def test_limits_are_never_ignored(self):
         if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
             self.skipTest("control groups may be delegated here")
-        for option in (["--memory", "1g"], ["--cpus", "1.5"]):
+        for option in (["--memory", "1g"], ["--cpus", "1.5"], ["--pids-limit", "9"]):
             self.assertIn("delegated", self.run_image(*option, self.image, "true", expect=125).err)
 
     def test_explained(self):
@@ -316,7 +316,7 @@ class Run(harness.Case):
         self.assertEqual((done.returncode, done.stdout.decode()), (6, f"{self.caller()}\n{self.home}\n"))
         self.verify()
         self.run_image("--bundle", bundle, self.image, "true", expect=125)
-        for option in (["--memory", "1g"], ["--cpus", "1"], ["--writable"]):
+        for option in (["--memory", "1g"], ["--cpus", "1"], ["--pids-limit", "9"]):
             self.assertIn("together", self.run_image("--bundle", bundle + "2", *option, self.image, "true", expect=125).err)
 
     # Into a running one.

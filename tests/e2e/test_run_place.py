@@ -116,7 +116,7 @@ class Place(harness.Case):
 
     # Limits.
 
-    def delegated(self):
+    def delegated(self, *controllers):
         """A control group that the caller may divide."""
         top = "/sys/fs/cgroup"
         if os.geteuid() != 0 or not os.path.exists(f"{top}/cgroup.controllers"):
@@ -124,10 +124,10 @@ class Place(harness.Case):
         group = f"{top}/flense-e2e-{os.getpid()}"
         try:
             with open(f"{top}/cgroup.subtree_control", "w", encoding="utf-8") as out:
-                out.write("+memory +cpu")
+                out.write(" ".join(f"+{one}" for one in controllers))
             os.mkdir(group)
         except OSError as error:
-            self.skipTest(f"memory and cpu cannot be delegated: {error}")
+            self.skipTest(f"{controllers} cannot be delegated: {error}")
         self.addCleanup(lambda: [os.rmdir(path) for path in (f"{group}/flense.launch", group) if os.path.isdir(path)])
         for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
             os.chown(os.path.join(group, name), self.caller(), self.caller())
@@ -144,7 +144,7 @@ class Place(harness.Case):
                                 cwd=self.home)
 
     def test_limits_in_a_delegated_group(self):
-        group = self.delegated()
+        group = self.delegated("memory", "cpu")
         other = subprocess.Popen(["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec sleep 60"])
         try:
             while not self.processes(group):
@@ -159,6 +159,17 @@ class Place(harness.Case):
         out = self.done(self.in_group(group + "/flense.launch", "run", "--memory", "64m", "--cpus", "0.5", self.image,
                                       "sh", "-c", script)).out
         self.assertEqual(out.splitlines(), ["67108864", "50000 100000", "dd 137"])
+
+    def test_number_of_processes_in_a_delegated_group(self):
+        group = self.delegated("pids")
+        script = ('cat /sys/fs/cgroup$(grep -o "/.*" /proc/self/cgroup)/pids.max; '
+                  "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 2 & done; wait; echo all of them")
+        # The first start divides the group: from then on the caller's processes are in the leaf.
+        for place, limit, all_start in ((group, "8", False), (f"{group}/flense.launch", "30", True)):
+            process = self.in_group(place, "run", "--pids-limit", limit, self.image, "sh", "-c", script)
+            out, err = (text.decode() for text in process.communicate(timeout=60))
+            self.assertEqual(out.splitlines(), [limit, "all of them"] if all_start else [limit], err)
+            self.assertEqual("can't fork" in err, not all_start, err)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def combinations(case):
             "isolate, network": ["--isolate", "--network", "host"], "fake-root": ["--fake-root"], "other id": ["-u", "7:7"],
             "mount": ["-v", f"{data}:/mnt/data:ro", "--mount", "type=tmpfs,dst=/mnt/memory,size=1m"], "gpu": gpu,
             "gpu, isolate": [*gpu, "--isolate", "--no-home"], "words": ["-e", "GREETING=hello there", "-w", "/etc"],
-            "memory": ["--shm-size", "1m"], "all": [*gpu, "--isolate", "--fake-root", "-v", f"{data}:/mnt/data", "-w", "/mnt"]}
+            "memory": ["--shm-size", "1m"], "writable": ["--writable"], "all": [*gpu, "--isolate", "--fake-root", "-v", f"{data}:/mnt/data", "-w", "/mnt"]}
 
 
 def write_bundles(case):
@@ -72,6 +72,26 @@ class Bundle(attack.Attack):
                 done = self.start_bundle(line)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.check_words(name, done.stdout.decode())
+
+    def test_changes_of_a_writable_root(self):
+        """As with `run` itself: lost in memory, kept in --overlay; and what the image lacks is made."""
+        image = self.archive(attack.layer(), "writable.tar", WorkingDir="/made/for/it")
+        kept = f"{self.home}/kept"
+        os.mkdir(kept)
+        os.chown(kept, self.caller(), self.caller())
+        script = "cat /etc/new 2>/dev/null; pwd; echo changed >/etc/new && echo more >>/bin/more && echo well; ls -d /new/place"
+        for name, options, second in (("memory", ["--writable"], ""), ("kept", ["--overlay", kept], "changed\n")):
+            line = self.attack(*options, "--no-home", "-v", f"{self.home}:/new/place", "--bundle", f"{self.home}/of-{name}", image, "sh", "-c",
+                               script, expect=0).out
+            for before in ("", second):
+                done = self.start_bundle(line)
+                self.assertEqual((done.stderr.decode(), done.stdout.decode()), ("", f"{before}/made/for/it\nwell\n/new/place\n"), line)
+        with open(f"{kept}/upper/etc/new", encoding="utf-8") as text:
+            self.assertEqual(text.read(), "changed\n")
+        # What a container may have put there leads nowhere.
+        os.rename(f"{kept}/upper", f"{self.home}/elsewhere")
+        os.symlink(f"{self.home}/elsewhere", f"{kept}/upper")
+        self.assertNotEqual(self.start_bundle(line).returncode, 0)
 
     def check_words(self, name, out):
         uid = {"fake-root": 0, "all": 0, "other id": 7}.get(name, self.caller())
