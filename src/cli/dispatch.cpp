@@ -50,7 +50,21 @@ Result<void> fill(std::span<const Option> options, const ParsedArgs& args) {
   return {};
 }
 
+/// What engines with a daemon have and flense does without, and what to do instead.
+constexpr std::pair<std::string_view, std::string_view> kOfEngines[] = {
+    {"ps", "a container is a process of yours: `ps` and `jobs` show it"},
+    {"logs", "a container writes where its start does: flense run … > FILE 2>&1 &"},
+    {"stop", "a container ends with the process that started it: kill it, or Ctrl-C"},
+    {"kill", "a container ends with the process that started it: kill it, or Ctrl-C"},
+    {"rm", "nothing remains of a container that has ended"},
+    {"pull", "every command takes docker://NAME, and pulls what it needs"},
+    {"images", "flense cache ls lists what is kept"},
+};
+
 Failure unknown_command(std::string_view word) {
+  for (const auto& [name, instead] : kOfEngines)
+    if (word == name)
+      return usage_error(fmt::format("flense has no '{}'", word), std::string(instead));
   std::vector<std::string_view> names;
   for (const Command* command : commands()) names.push_back(command->name);
   const std::string near = nearest(word, names);

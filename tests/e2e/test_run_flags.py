@@ -296,6 +296,11 @@ class Flags(containers.Case):
 
     # The manual.
 
+    def test_commands_of_engines_are_answered(self):
+        for name, part in (("ps", "`ps` and `jobs`"), ("logs", "> FILE"), ("stop", "kill it"), ("pull", "docker://"), ("images", "flense cache ls")):
+            err = self.flense(name, "x", expect=2).err
+            self.assertRegex(err, f"^error: flense has no '{name}'\nhint: [^\n]*{part}")
+
     def test_the_manual_has_the_tables(self):
         told = re.sub(r"flense (\w+):\n", r"### flense \1\n", self.flense("help", "flags").out).strip()
         self.assertIn(told, pages.read(PAGE), "docs/run.md: replace its tables by `flense help flags`")
