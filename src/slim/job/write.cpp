@@ -125,6 +125,10 @@ Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to
         fmt::format("the archive keeps the name {}: docker load takes it from the original; -t "
                     "NAME gives another",
                     spec.tag));
+  if (pool == nullptr && spec.form == image::OutputForm::kOciArchive)
+    outcome.notices.emplace_back(
+        "Docker loads an OCI archive only into containerd's image store; docker-archive:FILE is "
+        "loaded by every engine");
   return outcome;
 }
 
