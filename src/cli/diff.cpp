@@ -7,7 +7,9 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/confine.h"
+#include "cli/shared/html_file.h"
 #include "cli/shared/places.h"
+#include "report/html/diff_page.h"
 #include "report/images/diff_text.h"
 
 namespace flense::cli {
@@ -43,6 +45,7 @@ Examples:
   flense diff app-1.tar app-2.tar
   flense diff oci:app oci:app-slim --all
   flense diff docker://app:1 docker-archive:build.tar --fail-on driver-floor,arch,size:+5%
+  flense diff app-1.tar app-2.tar --html changes.html
   flense diff last-release.json oci:build --format markdown >> pull-request.md)";
 
 constexpr auto kDiffFormats = std::to_array<std::string_view>({"text", "json", "markdown"});
@@ -65,7 +68,7 @@ Result<std::vector<compat::Gate>> gates_of(const std::vector<std::string>& lists
 
 struct DiffRequest : TableRequest {
   bool all = false, json = false, no_content = false;
-  std::string format;
+  std::string format, html;
   std::vector<compat::Gate> gates;
   std::vector<std::string> hosts;
   ImageOptions image;
@@ -76,6 +79,7 @@ void declare(Options& options, DiffRequest& request) {
   options.flag("--all", "list everything that differs", request.all);
   options.flag("--json", "print JSON (schema flense/diff/v1)", request.json);
   options.add("--format", "FORMAT", "text, json or markdown", request.format).one_of(kDiffFormats);
+  add_html(options, request.html);
   options.add("--fail-on", "GATE", "fail when this got worse or differs", request.gates, gates_of)
       .setting();
   options.add("--host", "HOST", "also compare the verdicts for this machine", request.hosts)
@@ -99,6 +103,7 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   DiffInput out;
   TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.format, format_of(request.json, request.format));
+  TRY_DO(check_html(request.html, request.json));
   std::optional<host::Profile> here;
   if (!request.hosts.empty())
     here = this_host(request.hosts, places_of(request.places), out.tables);
@@ -106,6 +111,7 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   add_targets(request.words, request.image, io, wanted);
   add_hosts(request.hosts, wanted);
   add_cache(request.image, io, wanted);
+  if (!request.html.empty() && !html_on_output(request.html)) add_output({request.html}, wanted);
   TRY_DO(confine(request, wanted, io));
   TRY(out.hosts, hosts_of(request.hosts, here, out.tables));
   if (std::ranges::find(request.gates, "host", &compat::Gate::id) != request.gates.end() &&
@@ -185,7 +191,10 @@ Result<int> run_diff(const DiffRequest& request, Io& io) {
   if (!request.no_content) TRY_DO(read_undecided(before, after, how, io));
   const report::ImageDiff found = compare_sides(before, after, request.gates, input);
   const bool all = request.all;
-  if (input.format == "json") {
+  if (!request.html.empty()) TRY_DO(write_page(request.html, report::diff_page(found, all), io));
+  if (html_on_output(request.html)) {
+    // The page is the output.
+  } else if (input.format == "json") {
     const auto json = report::diff_json(found, all ? SIZE_MAX : kListed);
     TRY_DO(write_text(io, text::dump_json(json, 2) + "\n"));
   } else if (input.format == "markdown") {

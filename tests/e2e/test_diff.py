@@ -50,6 +50,27 @@ class Diff(harness.Case):
         fixtures.docker_archive(path, list(layers), [f"RUN step {i}" for i in range(len(layers))], command)
         return path
 
+    def test_a_page(self):
+        """What others wrote stays text, and every row of the tables is in it."""
+        name = 'opt/<img src=x onerror=alert(1)>&"\'\u202e'
+        before = self.archive("before.tar", layer({"opt/same": b"1", name: b"2" * 5000}))
+        after = self.archive("after.tar", layer({"opt/same": b"1", name: b"3" * 9000, **{f"opt/new-{i}": b"4" for i in range(600)}}))
+        done = self.flense("diff", before, after, "--html", self.path("page.html"), "--json")
+        self.assertEqual(done.json["schema"], "flense/diff/v1")
+        with open(self.path("page.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertNotIn("<img", page)
+        self.assertNotIn("<script", page)
+        self.assertIn("&lt;img src=x onerror=alert(1)&gt;&amp;&quot;", page)
+        self.assertNotIn("\u202e", page)
+        self.assertRegex(page, r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='")
+        self.assertEqual((page.count("opt/new-"), page.count("--all lists them")), (499, 1))
+        whole = self.flense("diff", before, after, "--html", "-", "--all").out
+        self.assertEqual((whole.count("opt/new-"), whole.count("--all lists them")), (600, 0))
+        self.assertIn("no difference", self.flense("diff", before, before, "--html", "-").out)
+        self.flense("diff", before, after, "--html", "-", "--json", expect=2)
+        self.flense("diff", before, after, "--html", self.path("none/x.html"), expect=4)
+
     def test_what_slim_reports_is_what_differs(self):
         before, _ = fixtures.sample_archive(self.work)
         report = self.flense("slim", before, "--gpu", "sm_90", "-o", "oci:" + self.path("slim"), "--json").json

@@ -282,6 +282,26 @@ class InBrowser(harness.Case):
         self.open("inspect", path, "--gpu", "sm_90")
         self.assertNotEqual(self.browser.run(first), "sm_90")
 
+    def test_a_comparison(self):
+        before, _ = fixtures.sample_archive(self.work)
+        self.flense("slim", before, "--gpu", "sm_90", "-o", "oci:" + self.path("slim"))
+        background = "getComputedStyle(document.body).backgroundColor"
+        width = "document.documentElement.scrollWidth"
+        self.open("diff", before, "oci:" + self.path("slim"), width=420, height=800)
+        self.assertEqual(self.browser.messages, [])
+        self.assertEqual(self.browser.run(width), 420, "nothing scrolls sideways")
+        self.assertIn("as stored", self.text(".facts"))
+        light = self.browser.run(background)
+        self.browser.look(1200, 800, "dark")
+        self.assertNotEqual(self.browser.run(background), light)
+        self.assertNotEqual(light, "rgba(0, 0, 0, 0)", "the page has its style")
+        self.browser.look(700, 1000, "light")
+        self.browser.call("Emulation.setEmulatedMedia", media="print")
+        self.addCleanup(self.browser.call, "Emulation.setEmulatedMedia", media="")
+        self.assertLessEqual(self.browser.run(width), 700)
+        self.assertEqual(self.browser.run(
+            "[...document.querySelectorAll('td')].filter(one => one.getBoundingClientRect().right > 701).length"), 0)
+
     def test_the_skip_link_leads_to_the_map(self):
         self.sample()
         self.browser.run("document.querySelector('.skip').click()")

@@ -39,7 +39,10 @@ Result<void> check_html(const std::string& file, bool json) {
 
 Result<void> write_html(const std::string& path, const report::HtmlReport& report, Io& io) {
   if (path.empty()) return {};
-  const std::string page = report::html_report(report);
+  return write_page(path, report::html_report(report), io);
+}
+
+Result<void> write_page(const std::string& path, const std::string& page, Io& io) {
   if (html_on_output(path)) return io.out.exact(page);
   return save_output(path, page, io);
 }

@@ -15,5 +15,7 @@ Result<void> check_html(const std::string& file, bool json);
 bool html_on_output(std::string_view file);
 /// Writes the report to the file, whole or not at all; nothing without one.
 Result<void> write_html(const std::string& file, const report::HtmlReport& report, Io& io);
+/// The same of a page that is made already; `file` is named.
+Result<void> write_page(const std::string& file, const std::string& page, Io& io);
 
 }  // namespace flense::cli

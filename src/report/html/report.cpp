@@ -11,15 +11,6 @@ namespace flense::report {
 
 namespace {
 
-/// A source expression of the policy: base64 of the digest (CSP level 3, section 2.3.1).
-std::string hash_source(std::string_view text) {
-  std::string out = codec::sha256_record(as_bytes(text));
-  std::ranges::replace(out, '-', '+');
-  std::ranges::replace(out, '_', '/');
-  out.append((4 - out.size() % 4) % 4, '=');
-  return "'sha256-" + out + "'";
-}
-
 /// A policy in a meta element may not hold frame-ancestors, report-uri and sandbox; of the rest
 /// this allows nothing but the file's own script and style.
 std::string policy() {
@@ -86,6 +77,14 @@ SizeTree report_tree(const HtmlReport& report, const MemberFates& fates) {
                    !report.inventory.tags.empty();
   options.archive_given_back = archive_given_back(report, fates);
   return size_tree(report.contents, fates, options);
+}
+
+std::string hash_source(std::string_view text) {
+  std::string out = codec::sha256_record(as_bytes(text));
+  std::ranges::replace(out, '-', '+');
+  std::ranges::replace(out, '_', '/');
+  out.append((4 - out.size() % 4) % 4, '=');
+  return "'sha256-" + out + "'";
 }
 
 std::string script_json(const text::Json& data) {

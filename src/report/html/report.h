@@ -37,6 +37,8 @@ MemberFates report_fates(const HtmlReport& report);
 text::Json html_data(const HtmlReport& report, const MemberFates& fates, const SizeTree& tree);
 /// JSON that may stand in a script element: no '<', '>' or '&'.
 std::string script_json(const text::Json& data);
+/// A source expression of a Content Security Policy: base64 of the digest (level 3, section 2.3.1).
+std::string hash_source(std::string_view text);
 /// Text that may stand in an element or a quoted attribute.
 std::string html_text(std::string_view text);
 
