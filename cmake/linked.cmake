@@ -17,14 +17,18 @@ endforeach()
 find_program(FLENSE_DPKG_QUERY dpkg-query)
 if(FLENSE_DPKG_QUERY)
   execute_process(COMMAND ${FLENSE_DPKG_QUERY} -S ${linked_files} OUTPUT_VARIABLE owners ERROR_QUIET)
-  # "libzstd-dev:amd64: /usr/lib/x86_64-linux-gnu/libzstd.a"
-  string(REGEX MATCHALL "(^|\n)[^ \n]+: " owners "${owners}")
-  list(TRANSFORM owners REPLACE "\n" "")
-  list(TRANSFORM owners REPLACE ": $" "")
+  # "libzstd-dev:amd64: /usr/lib/x86_64-linux-gnu/libzstd.a", "libfmt-dev:amd64, libfmt-dev:arm64: /usr/include/fmt/format.h"
+  string(REGEX REPLACE ": /[^\n]*\n" ", " owners "${owners}")
+  string(REPLACE ", " ";" owners "${owners}")
   list(REMOVE_DUPLICATES owners)
   list(SORT owners)
   if(owners)
     execute_process(COMMAND ${FLENSE_DPKG_QUERY} -W -f "\${Package} \${Version}\n" ${owners}
       OUTPUT_VARIABLE FLENSE_LINKED ERROR_QUIET)
+    # A package that is there for two architectures says the same twice.
+    string(REGEX MATCHALL "[^\n]+" FLENSE_LINKED "${FLENSE_LINKED}")
+    list(REMOVE_DUPLICATES FLENSE_LINKED)
+    list(JOIN FLENSE_LINKED "\n" FLENSE_LINKED)
+    string(APPEND FLENSE_LINKED "\n")
   endif()
 endif()

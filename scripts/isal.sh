@@ -2,10 +2,16 @@
 # Builds ISA-L's inflate and checksums as a static library from the distribution's source package, which
 # packs it as a shared library alone. Nothing happens when it is there. Needs no root.
 #
-#   scripts/isal.sh        into $XDG_CACHE_HOME/flense/isal, by default below ~/.cache
+#   scripts/isal.sh [arm64]        into $XDG_CACHE_HOME/flense/isal, by default below ~/.cache; for another machine isal-arm64
 set -euo pipefail
 
-target=${XDG_CACHE_HOME:-$HOME/.cache}/flense/isal
+target=${XDG_CACHE_HOME:-$HOME/.cache}/flense/isal${1:+-$1}
+case ${1:-} in
+  '') machine=() guarded_branches=-fcf-protection=full ;;
+  arm64) machine=(host_cpu=aarch64 arch=aarch64 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar)
+    guarded_branches=-mbranch-protection=standard ;;
+  *) echo "isal: unknown machine '$1' (arm64)" >&2; exit 2 ;;
+esac
 here=$(realpath "$0")
 made_by_this() { cmp -s "$here" "$target/recipe" && [ -f "$target/lib/libisal.a" ]; }
 ! made_by_this || exit 0
@@ -31,9 +37,9 @@ apt-get "${from[@]}" source libisal >>log 2>&1 || { cat log >&2; exit 4; }
 cd libisal-*/
 # Hardened as the preset release hardens our files.
 flags="-Wall -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
-  -fcf-protection=full -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections -frecord-gcc-switches
+  $guarded_branches -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections -frecord-gcc-switches
   -ffile-prefix-map=$PWD=."
-make -s -f Makefile.unx -j"$(nproc)" units="crc igzip" CFLAGS_="${flags//$'\n'/ }" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
+make -s -f Makefile.unx -j"$(nproc)" "${machine[@]}" units="crc igzip" CFLAGS_="${flags//$'\n'/ }" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
 cp bin/isa-l.a "$work/done/lib/libisal.a"
 cp include/*.h "$work/done/include/isa-l/"
 # For the bill of materials of a release.

@@ -2,7 +2,7 @@
 # Installs what flense needs from the distribution: Debian 12 (Ubuntu 24.04 has the same names, untried), as root or through sudo.
 # ISA-L comes built from its source package (scripts/isal.sh). Nothing happens when everything is there.
 #
-#   scripts/setup.sh [build] [demo] [test] [bench] [dist]     default: build demo test bench
+#   scripts/setup.sh [build] [demo] [test] [bench] [dist] [arm64]     default: build demo test bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,14 +17,21 @@ test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblew
 bench="python3 python3-pip python3-venv libbenchmark-dev skopeo isal openssl gzip zstd podman docker-registry iproute2"
 # libisal2 has the licence of what scripts/isal.sh builds.
 dist="python3 libisal2"
+# Beside those of build: what a build for 64-bit ARM links, and what starts it here. The same versions for both
+# architectures, or the package manager refuses.
+arm64="g++-aarch64-linux-gnu qemu-user-static"
+for package in libfmt-dev libgtest-dev libgmock-dev librapidcheck-dev libzstd-dev zlib1g-dev libssl-dev libsquashfs-dev \
+  liblzma-dev liblz4-dev libseccomp-dev libyaml-dev; do
+  arm64+=" $package:arm64"
+done
 
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build demo test bench)
 wanted=()
 for group in "${groups[@]}"; do
   case $group in
-    build | demo | test | bench | dist) read -r -d '' -a names <<<"${!group}" || true ;;
-    *) echo "setup: unknown group '$group' (build, demo, test, bench, dist)" >&2; exit 2 ;;
+    build | demo | test | bench | dist | arm64) read -r -d '' -a names <<<"${!group}" || true ;;
+    *) echo "setup: unknown group '$group' (build, demo, test, bench, dist, arm64)" >&2; exit 2 ;;
   esac
   wanted+=("${names[@]}")
 done
@@ -42,6 +49,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@"; }
 
+  if [[ "${missing[*]}" = *:arm64* ]] && [[ $(dpkg --print-foreign-architectures) != *arm64* ]]; then
+    echo "setup: letting the package manager know arm64"
+    "${as_root[@]}" dpkg --add-architecture arm64
+    apt update
+  fi
   echo "setup: installing ${missing[*]}"
   # Lists are refreshed only when the packages cannot be found in those at hand.
   if ! apt install --no-install-recommends --simulate "${missing[@]}" >/dev/null 2>&1; then
@@ -55,3 +67,4 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 case " ${groups[*]} " in *" build "*) scripts/isal.sh ;; esac
+case " ${groups[*]} " in *" arm64 "*) scripts/isal.sh arm64 ;; esac
