@@ -44,7 +44,7 @@ install_flense() {
   [[ $sha256 =~ ^[0-9a-f]{64}$ ]] || fail 4 \
     "The SHA-256 of ${version:+flense $version at }$url is not known, and nothing runs unverified." \
     "Next: name a version of flense in data/releases.json, or give the 64 digits as input sha256."
-  [ "$(uname -sm)" = "Linux x86_64" ] || fail 4 "Releases of flense are for Linux on x86-64; this is $(uname -sm)." "Next: $help."
+  [ "$(uname -sm)" = "Linux x86_64" ] || fail 4 "The table has releases for Linux on x86-64 alone; this is $(uname -sm)." "Next: $help."
 
   local home file status=0
   home=$(mktemp -d "${RUNNER_TEMP:-/tmp}/flense-XXXXXX")

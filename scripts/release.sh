@@ -58,7 +58,9 @@ build() {
   home=$(dirname "$folder")/home
   "$@" env -i HOME="$home" PATH="$PATH" FLENSE_COMPILER_LAUNCHER= \
     ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} ${JOBS:+JOBS="$JOBS"} "${surroundings[@]}" \
-    bash -c 'umask "$1"; cd "$2"; mkdir -p "$HOME"; make dist && scripts/release/sbom.py build/release >"dist/flense-$3.spdx.json"' \
+    bash -ec 'umask "$1"; cd "$2"; mkdir -p "$HOME"; make dist
+      scripts/release/sbom.py build/release >"dist/flense-$3.spdx.json"
+      scripts/release/sbom.py build/release-arm64 >"dist/flense-$3-arm64.spdx.json"' \
     - "$mask" "$folder" "$version" >"$folder.log" 2>&1 || {
     keep=yes status=4
     tail -30 "$folder.log" >&2
@@ -88,7 +90,7 @@ echo "release: all $(find "$first/dist" -type f | wc -l) files are the same byte
 rm -rf dist
 mkdir dist
 cp "$first"/dist/* dist/
-(cd "$first" && scripts/release/provenance.py "$first/dist" "$first/dist/flense-$version.spdx.json" \
+(cd "$first" && scripts/release/provenance.py "$first/dist" "$first/dist/flense-$version.spdx.json,$first/dist/flense-$version-arm64.spdx.json" \
   scripts/release.sh "$version") >"dist/flense-$version.provenance.json"
 (cd dist && LC_ALL=C && sha256sum flense* >SHA256SUMS)
 key=${FLENSE_SIGNING_KEY:-}

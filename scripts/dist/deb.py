@@ -1,4 +1,4 @@
-"""flense_VERSION_amd64.deb, packed by dpkg-deb."""
+"""flense_VERSION_ARCHITECTURE.deb, packed by dpkg-deb."""
 
 import email.utils
 import gzip
@@ -16,7 +16,7 @@ CONTROL = """Package: flense
 Version: {version}
 Section: utils
 Priority: optional
-Architecture: amd64
+Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {kilobytes}
 Recommends: bubblewrap, crun (>= 1.8), skopeo
@@ -68,8 +68,8 @@ def changelog():
     return "\n".join(out).encode()
 
 
-def copyright_text():
-    texts, _ = licences.stated()
+def copyright_text(machine):
+    texts, _ = licences.stated(machine)
     parts = [COPYRIGHT.encode()]
     for package, text in texts.items():
         parts.append(f"\n\n{'=' * 72}\n{package}\n{'=' * 72}\n\n".encode() + text)
@@ -84,15 +84,16 @@ def files(program):
         project.File("usr/share/zsh/vendor-completions/_flense", program.completions["zsh"]),
         project.File("usr/share/fish/vendor_completions.d/flense.fish", program.completions["fish"]),
         project.File("usr/share/doc/flense/changelog.gz", packed(changelog())),
-        project.File("usr/share/doc/flense/copyright", copyright_text()),
+        project.File("usr/share/doc/flense/copyright", copyright_text(program.machine)),
         project.File("usr/share/lintian/overrides/flense", OVERRIDES.encode()),
     ]
 
 
-def control_files(contents, summary):
-    control = CONTROL.format(version=project.version(), maintainer=project.MAINTAINER, summary=summary,
+def control_files(contents, program):
+    control = CONTROL.format(version=project.version(), maintainer=project.MAINTAINER, summary=program.summary,
+                             architecture=program.machine.debian,
                              kilobytes=sum(-(-len(file.data) // 1024) for file in contents),
-                             sources=", ".join(licences.sources()))
+                             sources=", ".join(licences.sources(program.machine)))
     sums = "".join(f"{hashlib.md5(file.data).hexdigest()}  {file.path}\n" for file in sorted(contents))
     return [
         project.File("DEBIAN/control", control.encode()),
@@ -103,9 +104,9 @@ def control_files(contents, summary):
 
 def write(out, program):
     contents = files(program)
-    package = out / f"flense_{project.version()}_amd64.deb"
+    package = out / f"flense_{project.version()}_{program.machine.debian}.deb"
     with tempfile.TemporaryDirectory() as top:
-        for file in contents + control_files(contents, program.summary):
+        for file in contents + control_files(contents, program):
             path = os.path.join(top, file.path)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as stream:

@@ -1,4 +1,4 @@
-"""flense-VERSION-linux-x86_64.tar.gz: to be unpacked below /usr/local, ~/.local or anywhere else."""
+"""flense-VERSION-linux-MACHINE.tar.gz: to be unpacked below /usr/local, ~/.local or anywhere else."""
 
 import gzip
 import io
@@ -16,12 +16,12 @@ def files(program):
         project.File("share/zsh/site-functions/_flense", program.completions["zsh"]),
         project.File("share/fish/vendor_completions.d/flense.fish", program.completions["fish"]),
         project.File("share/doc/flense/CHANGELOG.md", project.read("CHANGELOG.md")),
-        *(file._replace(path=f"share/doc/flense/licences/{file.path}") for file in licences.files()),
+        *(file._replace(path=f"share/doc/flense/licences/{file.path}") for file in licences.files(program.machine)),
     ]
 
 
 def write(out, program):
-    top = f"flense-{project.version()}-linux-x86_64"
+    top = f"flense-{project.version()}-linux-{program.machine.kernel}"
     packed = io.BytesIO()
     with gzip.GzipFile("", "wb", 9, packed, mtime=project.epoch()) as stream, \
             tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -12,7 +12,7 @@ import licences
 import project
 
 # A static program asks for no C library; these are the oldest that installers ask for by name.
-PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64")
+PLATFORMS = ("manylinux_2_17", "manylinux2014", "musllinux_1_1")
 
 METADATA = """Metadata-Version: 2.1
 Name: flense
@@ -31,10 +31,14 @@ Description-Content-Type: text/markdown
 {readme}"""
 
 
+def platforms(program):
+    return [f"{platform}_{program.machine.kernel}" for platform in PLATFORMS]
+
+
 def files(program):
     name = f"flense-{project.version()}"
     info = f"{name}.dist-info"
-    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in PLATFORMS)
+    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in platforms(program))
     metadata = METADATA.format(version=project.version(), summary=program.summary,
                                readme=project.read("README.md").decode())
     out = sorted([
@@ -42,7 +46,7 @@ def files(program):
         project.File(f"{info}/METADATA", metadata.encode()),
         project.File(f"{info}/WHEEL",
                      f"Wheel-Version: 1.0\nGenerator: flense scripts/dist\nRoot-Is-Purelib: false\n{tags}".encode()),
-        *(file._replace(path=f"{info}/licenses/{file.path}") for file in licences.files()),
+        *(file._replace(path=f"{info}/licenses/{file.path}") for file in licences.files(program.machine)),
     ])
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")
@@ -54,7 +58,7 @@ def files(program):
 
 
 def write(out, program):
-    path = out / f"flense-{project.version()}-py3-none-{'.'.join(PLATFORMS)}.whl"
+    path = out / f"flense-{project.version()}-py3-none-{'.'.join(platforms(program))}.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files(program):
             member = zipfile.ZipInfo(file.path, time.gmtime(project.epoch())[:6])

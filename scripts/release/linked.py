@@ -10,6 +10,12 @@ import tempfile
 import debian
 
 
+def cached(build, name):
+    """What CMake has settled on."""
+    with open(os.path.join(build, "CMakeCache.txt")) as cache:
+        return re.search(rf"^{name}:\w+=(.*)$", cache.read(), re.M)[1]
+
+
 class Inputs:
     """The files of a build that flense was linked from."""
 
@@ -26,8 +32,9 @@ class Inputs:
             objects |= {path for path in ahead if path.endswith((".o", ".gch"))}
         read = self.ninja("deps", *sorted(objects))
         self.headers = {path for line in read if (path := line.strip()).startswith("/usr/")}
+        compiler = cached(build, "CMAKE_CXX_COMPILER")
         for name in ("libc.a", "libm.a", "libstdc++.a", "libgcc.a", "libgcc_eh.a"):
-            self.libraries.add(subprocess.check_output(["g++", "-print-file-name=" + name], text=True).strip())
+            self.libraries.add(subprocess.check_output([compiler, "-print-file-name=" + name], text=True).strip())
         if len(self.libraries) < 6 or not self.headers:
             raise SystemExit(f"{build} does not tell what flense was linked from: build it with `make release`")
 
@@ -71,8 +78,7 @@ def sources_of(build):
 
 def scripts_of(build, web):
     """Files of the distribution that the HTML report's script is bundled from."""
-    with open(os.path.join(build, "CMakeCache.txt")) as cache:
-        modules = re.search(r"^FLENSE_NODE_MODULES:\w+=(.*)$", cache.read(), re.M)[1]
+    modules = cached(build, "FLENSE_NODE_MODULES")
     with tempfile.TemporaryDirectory() as work:
         subprocess.run(["esbuild", "--log-level=warning", os.path.abspath(web) + "/report.js", "--bundle", "--format=iife",
                         f"--metafile={work}/meta.json", f"--outfile={work}/out.js"], cwd="/", check=True,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How a release was built: an in-toto statement (v1) with SLSA's provenance (v1) for the files of a directory.
 
-  provenance.py DIST SBOM COMMAND… > FILE     SBOM names what was linked, COMMAND is what wrote DIST
+  provenance.py DIST SBOM[,SBOM] COMMAND… > FILE     SBOM names what was linked, COMMAND is what wrote DIST
 
 The commit is HEAD's of this repository. On GitHub the builder is the workflow, elsewhere the script alone: such a
 statement is worth what its signature is.
@@ -18,7 +18,8 @@ import sys
 import debian
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOLS = ("as", "cmake", "esbuild", "g++", "ld", "make", "nasm", "ninja")
+TOOLS = ("aarch64-linux-gnu-as", "aarch64-linux-gnu-g++", "aarch64-linux-gnu-ld", "as", "cmake", "esbuild", "g++", "ld", "make",
+         "nasm", "ninja", "qemu-aarch64-static")
 
 
 def git(*arguments):
@@ -33,16 +34,19 @@ def file_digest(path):
 
 def tools():
     """Source packages of the tools; one of no package is named by its own bytes."""
-    paths = {"python3": sys.executable, **{name: shutil.which(name) for name in TOOLS}}
+    paths = {"python3": sys.executable, **{name: path for name in TOOLS if (path := shutil.which(name))}}
     owned = debian.owners(paths.values())
     out = [{"uri": purl} for purl in sorted({source.purl for _, source in owned.values()})]
     return out + [{"name": name, "digest": file_digest(path)} for name, path in paths.items() if path not in owned]
 
 
-def linked(sbom):
-    with open(sbom) as text:
-        packages = json.load(text)["packages"]
-    return [{"uri": one["referenceLocator"]} for package in packages for one in package.get("externalRefs", [])]
+def linked(sboms):
+    out = {}
+    for sbom in sboms.split(","):
+        with open(sbom) as text:
+            packages = json.load(text)["packages"]
+        out.update({one["referenceLocator"]: True for package in packages for one in package.get("externalRefs", [])})
+    return [{"uri": uri} for uri in out]
 
 
 def statement(dist, sbom, command):

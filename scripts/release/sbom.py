@@ -2,7 +2,7 @@
 """The bill of materials of a release, SPDX 2.3 as JSON: flense, the Debian sources of what is linked into it, and the
 files of d3 in its HTML report. The same bytes for the same commit and packages.
 
-  sbom.py BUILD > FILE     BUILD is build/release after `make release`
+  sbom.py BUILD > FILE     BUILD is build/release after `make release`, or build/release-arm64
 """
 
 import datetime
@@ -44,6 +44,7 @@ def source_package(source, note):
 def document(build):
     with open(os.path.join(TOP, "CMakeLists.txt")) as text:
         version = re.search(r"^project\(flense VERSION (\S+)", text.read(), re.M)[1]
+    name = f"flense-{version}" + ("-arm64" if build.endswith("-arm64") else "")
     commit = git("rev-parse", "HEAD")
     created = datetime.datetime.fromtimestamp(int(git("log", "-1", "--format=%ct")), datetime.UTC)
     flense = {"SPDXID": "SPDXRef-flense", "name": "flense", "versionInfo": version, "supplier": "NOASSERTION",
@@ -70,8 +71,8 @@ def document(build):
                       "comment": f"of {owned[path][0]}"})
         relations.append(("SPDXRef-flense", "GENERATED_FROM", files[-1]["SPDXID"]))
 
-    return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"flense-{version}",
-            "documentNamespace": f"https://spdx.org/spdxdocs/flense-{version}-{uuid.uuid5(uuid.NAMESPACE_URL, commit)}",
+    return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": name,
+            "documentNamespace": f"https://spdx.org/spdxdocs/{name}-{uuid.uuid5(uuid.NAMESPACE_URL, commit)}",
             "creationInfo": {"created": created.strftime("%Y-%m-%dT%H:%M:%SZ"), "creators": ["Tool: flense-scripts-release-sbom"]},
             "packages": packages, "files": files,
             "relationships": [dict(zip(("spdxElementId", "relationshipType", "relatedSpdxElement"), one)) for one in relations]}

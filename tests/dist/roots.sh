@@ -20,7 +20,7 @@ cp "$dist"/flense* "$work/files/"
 python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$work/files" uv pip # pipx of trixie wants a newer pip
 # A package index of one project (PEP 503), and an older release to come from and go back to.
 mkdir -p "$work/files/simple/flense"
-wheel=$(basename "$dist"/flense-*.whl)
+wheel=$(basename "$dist"/flense-*x86_64.whl)
 cp "$dist/$wheel" "$work/files/simple/flense/"
 echo "<!DOCTYPE html><a href=\"$wheel\">$wheel</a>" >"$work/files/simple/flense/index.html"
 dpkg-deb -R "$dist"/flense_*_amd64.deb "$work/older"

@@ -38,11 +38,15 @@ def checked(read, descriptor):
     return data
 
 
-def read_oci(read):
+def read_oci(read, architecture):
     index = json.loads(read("index.json"))
     assert json.loads(read("oci-layout"))["imageLayoutVersion"] == "1.0.0"
     assert len(index["manifests"]) == 1, index
-    manifest = json.loads(checked(read, index["manifests"][0]))
+    chosen, = index["manifests"]
+    manifest = json.loads(checked(read, chosen))
+    if "manifests" in manifest:
+        chosen, = (one for one in manifest["manifests"] if one["platform"]["architecture"] == architecture)
+        manifest = json.loads(checked(read, chosen))
     config = json.loads(checked(read, manifest["config"]))
     layers = []
     for descriptor, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
@@ -51,10 +55,10 @@ def read_oci(read):
         assert descriptor["mediaType"] == "application/vnd.oci.image.layer.v1.tar" + kind, descriptor
         layers.append(unpacked(data))
         assert "sha256:" + hashlib.sha256(layers[-1]).hexdigest() == diff_id
-    return Image(config, layers, index["manifests"][0]["digest"])
+    return Image(config, layers, chosen["digest"])
 
 
-def read_docker(read):
+def read_docker(read, _):
     manifest, = json.loads(read("manifest.json"))
     config = json.loads(read(manifest["Config"]))
     layers = []
@@ -64,20 +68,20 @@ def read_docker(read):
     return Image(config, layers)
 
 
-def read_image(path, form=None):
-    """A layout directory or an archive; every digest and size is verified."""
+def read_image(path, form=None, architecture="amd64"):
+    """A layout directory or an archive; every digest and size is verified. Of several images that for `architecture`."""
     if os.path.isdir(path):
         def read(name):
             with open(os.path.join(path, name), "rb") as data:
                 return data.read()
-        return read_oci(read)
+        return read_oci(read, architecture)
     with tarfile.open(path) as tar:
         members = {m.name.removeprefix("./"): m for m in tar.getmembers()}
 
         def read(name):
             member = members[name]
             return tar.extractfile(members[member.linkname] if member.islnk() or member.issym() else member).read()
-        return (read_oci if form == "oci" or "manifest.json" not in members else read_docker)(read)
+        return (read_oci if form == "oci" or "manifest.json" not in members else read_docker)(read, architecture)
 
 
 def merged(layers):

@@ -25,6 +25,7 @@ import yaml
 
 import harness
 import hosts
+import imagetree
 from harness import file_digest
 
 EPOCH = 1760000000
@@ -55,6 +56,7 @@ class Dist(harness.Case):
         cls.tarball, = glob.glob(f"{cls.out}/*.tar.gz")
         cls.wheel, = glob.glob(f"{cls.out}/*.whl")
         cls.deb, = glob.glob(f"{cls.out}/*.deb")
+        cls.image, = glob.glob(f"{cls.out}/*-oci.tar")
         cls.version = re.fullmatch(r"flense-(.*)-linux-x86_64\.tar\.gz", os.path.basename(cls.tarball))[1]
 
     def unpacked(self):
@@ -64,13 +66,13 @@ class Dist(harness.Case):
 
     def test_the_same_bytes_again(self):
         os.makedirs(self.path("elsewhere"))
-        done = make(self.path("again"), "tarball", "wheel", cwd=self.path("elsewhere"), umask=0o077,
+        done = make(self.path("again"), "tarball", "wheel", "image", cwd=self.path("elsewhere"), umask=0o077,
                     env={"TZ": "Pacific/Auckland", "LC_ALL": "C", "HOME": self.work, "PYTHONHASHSEED": "7"})
         self.assertEqual(done.returncode, 0, done.stderr)
-        for first in (self.tarball, self.wheel):
+        for first in (self.tarball, self.wheel, self.image):
             self.assertEqual(file_digest(first), file_digest(self.path("again/" + os.path.basename(first))), first)
         self.run_tool("sha256sum", "--strict", "-c", "SHA256SUMS", cwd=self.out)
-        self.assertEqual(len(read(f"{self.out}/SHA256SUMS").splitlines()), 3)
+        self.assertEqual(len(read(f"{self.out}/SHA256SUMS").splitlines()), 4)
 
     def test_other_programs_are_refused(self):
         for program, text in ((shutil.which("true"), "asks for a loader"), (SCRIPT, "no program for x86-64")):
@@ -154,6 +156,27 @@ class Dist(harness.Case):
         metadata = email.message_from_bytes(files[f"{info}/METADATA"])
         self.assertEqual((metadata["Metadata-Version"], metadata["Name"], metadata["Version"]), ("2.1", "flense", self.version))
         self.assertTrue(metadata.get_payload().startswith("# flense\n"))
+
+    def test_image(self):
+        """An index with one image for each machine, and in it the program, a place for what is large, and licences."""
+        image = imagetree.read_image(self.image)
+        self.assertEqual((image.config["architecture"], image.config["created"]), ("amd64", "2025-10-09T08:53:20Z"))
+        self.assertEqual((image.config["config"]["Entrypoint"], image.config["config"]["Cmd"]), (["/flense"], ["help"]))
+        self.assertEqual(image.config["config"]["Labels"]["org.opencontainers.image.version"], self.version)
+        with tarfile.open(fileobj=io.BytesIO(*image.layers)) as layer:
+            members = {member.name: member for member in layer.getmembers()}
+            self.assertTrue(layer.extractfile("flense").read() == read(harness.BINARY))
+        self.assertEqual({(member.uid, member.gid, member.mtime) for member in members.values()}, {(0, 0, EPOCH)})
+        self.assertEqual({name for name, member in members.items() if member.isreg() and member.mode != 0o644}, {"flense"})
+        self.assertEqual((members["flense"].mode, members["tmp"].mode), (0o755, 0o1777))
+        self.assertIn("usr/share/doc/flense/licences/libraries/libyaml-dev", members)
+        told = self.flense("inspect", self.image, "--platform", "linux/amd64", "--json").json
+        files = [member for member in members.values() if member.isreg()]
+        self.assertEqual((told["platform"], told["files"], told["file_bytes"]),
+                         ("linux/amd64", len(files), sum(member.size for member in files)))
+        if shutil.which("skopeo"):
+            self.run_tool("skopeo", "copy", "--all", f"oci-archive:{self.image}", f"oci:{self.path('copy')}:all")
+            self.assertEqual(imagetree.read_image(self.path("copy")).manifest_digest, image.manifest_digest)
 
     def index(self):
         """Address of a package index of one project (PEP 503)."""

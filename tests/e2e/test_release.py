@@ -71,7 +71,7 @@ class Release(harness.Case):
         self.nothing_happened()
         self.assertEqual(os.listdir(self.path("tmp")), [])
         self.assertEqual(self.read(NAME), "VERSION 1.2.3\n")
-        names = [NAME, "flense-1.2.3.provenance.json", "flense-1.2.3.spdx.json"]
+        names = ["flense-1.2.3-arm64.spdx.json", NAME, "flense-1.2.3.provenance.json", "flense-1.2.3.spdx.json"]
         self.assertEqual(sorted(os.listdir(self.inside("dist"))), ["SHA256SUMS", *names])
         digests = {name: harness.file_digest(self.inside("dist/" + name)) for name in names}
         self.assertEqual(self.read("SHA256SUMS"), "".join(f"{digests[name]}  {name}\n" for name in names))
@@ -86,7 +86,7 @@ class Release(harness.Case):
         self.assertEqual(self.git("show", "HEAD:CMakeLists.txt"), "project(flense VERSION 1.2.3 LANGUAGES C)")
         self.assertIn('"flense==1.2.3"', self.git("show", "HEAD:pyproject.toml"))
         statement = json.loads(self.read("flense-1.2.3.provenance.json"))
-        self.assertEqual(statement["subject"][0], {"name": NAME, "digest": {"sha256": hashlib.sha256(b"VERSION 1.2.3\n").hexdigest()}})
+        self.assertIn({"name": NAME, "digest": {"sha256": hashlib.sha256(b"VERSION 1.2.3\n").hexdigest()}}, statement["subject"])
         materials = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
         self.assertEqual(materials[:2], [{"uri": "git+https://example.com/me/flense.git", "digest": {"gitCommit": commit}},
                                          {"uri": "pkg:deb/debian/zlib@1"}])
