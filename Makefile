@@ -7,6 +7,10 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 IMAGE ?= small
+# amd64, or arm64: a cross build with Debian's compiler.
+ARCH ?= amd64
+PRESET = release$(ARCH:%=-%)
+PRESET := $(PRESET:-amd64=)
 FUZZ_SECONDS ?= 900
 export FLENSE_COMPILER_LAUNCHER ?= $(shell command -v ccache 2>/dev/null)
 SOURCES = $(shell git ls-files '*.cpp' '*.h')
@@ -15,10 +19,10 @@ setup:
 	scripts/setup.sh
 
 release:
-	scripts/setup.sh build
-	cmake --preset release -DFLENSE_COMMIT=$(COMMIT) >/dev/null
-	cmake --build build/release -j$(JOBS) --target flense
-	@ls -l build/release/flense
+	scripts/setup.sh build $(filter arm64,$(ARCH))
+	cmake --preset $(PRESET) -DFLENSE_COMMIT=$(COMMIT) >/dev/null
+	cmake --build build/$(PRESET) -j$(JOBS) --target flense
+	@ls -l build/$(PRESET)/flense
 
 demo: release
 	scripts/setup.sh demo
@@ -52,15 +56,16 @@ tidy:
 	run-clang-tidy-19 -quiet -p build/tidy -j$(JOBS) '/src/.*\.cpp$$'
 
 install: release
-	install -D -m 0755 build/release/flense $(DESTDIR)$(PREFIX)/bin/flense
+	install -D -m 0755 build/$(PRESET)/flense $(DESTDIR)$(PREFIX)/bin/flense
 
 # What a release consists of: the same bytes for the same commit.
 # --version --json names the commit unless something is changed.
 dist:
-	$(MAKE) release COMMIT=$$(git diff --quiet HEAD -- && git rev-parse HEAD)
+	commit=$$(git diff --quiet HEAD -- && git rev-parse HEAD || true); \
+	for arch in amd64 arm64; do $(MAKE) release ARCH=$$arch COMMIT=$$commit; done
 	scripts/setup.sh dist
 	rm -rf dist
-	scripts/dist/make_dist.py build/release/flense dist
+	scripts/dist/make_dist.py build/release/flense,build/release-arm64/flense dist
 
 clean:
 	rm -rf build dist
