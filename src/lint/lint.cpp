@@ -75,12 +75,13 @@ bool waived(const Finding& finding, const Policy& policy, const LintRules& rules
 /// The same words at several places of a file have one cause: the first place stays, with the lines
 /// of the others and their edits.
 void join_same_causes(const Project& project, std::vector<Finding>& findings) {
-  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> firsts;
+  // What a careful owner may leave stays apart from what pays.
+  std::map<std::tuple<std::string, std::string, std::string, bool>, std::size_t> firsts;
   std::map<std::size_t, std::string> lines;
   std::vector<Finding> out;
   for (Finding& finding : findings) {
-    const auto [at, fresh] =
-        firsts.try_emplace({finding.path, finding.rule, finding.message}, out.size());
+    const auto [at, fresh] = firsts.try_emplace(
+        {finding.path, finding.rule, finding.message, finding.pedantic}, out.size());
     if (fresh) {
       out.push_back(std::move(finding));
       continue;

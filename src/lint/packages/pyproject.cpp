@@ -123,7 +123,8 @@ void PyprojectReader::poetry(const Json& table, const std::string& header,
     if (name == "python") continue;
     PackageRequest request;
     request.name = normalised_name(name);
-    request.group = group;
+    // Asked for by an extra alone.
+    request.group = group.empty() && value["optional"].bool_or(false) ? "optional" : group;
     const Json& version = value.is_string() ? value : value["version"];
     request.specifier = version.text();
     request.marker = value["markers"].text();

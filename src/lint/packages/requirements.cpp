@@ -144,7 +144,14 @@ void RequirementsReader::requirement() {
   bool in_marker = false;
   for (std::size_t at = 0; at < words_.size(); ++at) {
     std::string_view part = word(at);
-    if (at > 0 && part.starts_with("--")) break;  // --hash=, --config-settings
+    if (at > 0 && part.starts_with("--")) {  // --hash=, --config-settings
+      for (const std::string_view option : {"--index-url", "--extra-index-url", "--find-links"})
+        if (part.starts_with(option))
+          problem(words_[at], fmt::format("pip ignores {} behind a requirement: it needs a line "
+                                          "of its own",
+                                          option));
+      break;
+    }
     if (in_marker) {
       marker += ' ';
       marker += part;

@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/gpu_architectures.h"
+#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 
 namespace flense::lint {
@@ -193,27 +194,69 @@ std::optional<ExtensionBuild> extension_build(const FileView& view, std::size_t 
   return std::nullopt;
 }
 
+/// FORCE_CUDA=1 builds CUDA code where no GPU is.
+const Setting* forced(const std::vector<Setting>& settings) {
+  for (const Setting& one : settings)
+    if (!one.value.empty() && one.value != "0") return &one;
+  return nullptr;
+}
+
+void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink) {
+  constexpr auto kForced = std::to_array<std::string_view>({"FORCE_CUDA"});
+  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia" ||
+      !stage.own_base || stage.image.repository.starts_with("nvcr.io/nvidia/") ||
+      extension_build(view, stage.index))
+    return;
+  const std::vector<Setting> settings = settings_of(view, stage.index, kForced);
+  const Setting* setting = forced(settings);
+  if (setting == nullptr || !settings_of(view, stage.index, kTorchNames).empty() ||
+      commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST"))
+    return;
+  Finding& found =
+      sink.add("torch-arch-list", *view.file, setting->span,
+               "FORCE_CUDA compiles CUDA code, and TORCH_CUDA_ARCH_LIST is not set: "
+               "without a GPU at hand it is built for every architecture, or for none");
+  found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
+  found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+}
+
+/// Which variable names the GPUs that a package's build compiles for.
+std::string_view list_variable(const PackageRequest& request, bool amd) {
+  // Their builds read a variable of their own, and flash-attn has a default.
+  if (request.name == "tiny-cuda-nn") return "TCNN_CUDA_ARCHITECTURES";
+  if (request.name.starts_with("flash-att")) return amd ? "GPU_ARCHS" : "FLASH_ATTN_CUDA_ARCHS";
+  return amd ? "PYTORCH_ROCM_ARCH" : "TORCH_CUDA_ARCH_LIST";
+}
+
 void extensions(const FileView& view, const StageView& stage, FindingSink& sink) {
-  if (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia") return;
+  const bool amd = stage.image.vendor.value == "amd";
+  if (!amd && (stage.image.flavour.value != "devel" || stage.image.vendor.value != "nvidia"))
+    return;
   const auto build = extension_build(view, stage.index);
   if (!build) return;
-  // NGC's images set it themselves.
-  const bool set = !settings_of(view, stage.index, kTorchNames).empty() ||
-                   stage.image.repository.starts_with("nvcr.io/nvidia/") ||
-                   commands_mention(view, stage.index, "TORCH_CUDA_ARCH_LIST");
-  constexpr auto kFlash = std::to_array<std::string_view>({"FLASH_ATTN_CUDA_ARCHS"});
-  // Its build reads FLASH_ATTN_CUDA_ARCHS alone, and has a default.
-  const bool flash = build->request->name.starts_with("flash-att");
-  if (!set && !flash && settings_of(view, stage.index, kFlash).empty()) {
-    Finding& found =
-        sink.add("torch-arch-list", *view.file, build->request->span,
-                 fmt::format("{} is compiled where no wheel fits, and TORCH_CUDA_ARCH_LIST is not "
-                             "set: without a GPU at hand it "
-                             "is built for every architecture, or for none",
-                             build->request->name));
-    found.evidence = {"fused-ssim#31, mmdetection#2108", stage.image.flavour.evidence};
-    found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
+  const std::string_view variable = list_variable(*build->request, amd);
+  const std::array<std::string_view, 1> names{variable};
+  // NGC's images and rocm/pytorch set theirs themselves.
+  const bool set = !settings_of(view, stage.index, names).empty() ||
+                   (!amd && stage.image.repository.starts_with("nvcr.io/nvidia/") &&
+                    variable == "TORCH_CUDA_ARCH_LIST") ||
+                   (amd && stage.image.framework.known()) ||
+                   commands_mention(view, stage.index, variable);
+  const bool flash = variable == "FLASH_ATTN_CUDA_ARCHS";
+  if (!set && !flash) {
+    Finding& found = sink.add("torch-arch-list", *view.file, build->request->span,
+                              fmt::format("{} is compiled where no wheel fits, and {} is not "
+                                          "set: without a GPU at hand it "
+                                          "is built for every architecture, or for none",
+                                          build->request->name, variable));
+    found.evidence = {"fused-ssim#31, mmdetection#2108",
+                      amd ? stage.image.vendor.evidence : stage.image.flavour.evidence};
+    found.fix = fmt::format("set it before the build: ENV {}=\"{}\"", variable,
+                            amd                                     ? "gfx90a;gfx942"
+                            : variable == "TCNN_CUDA_ARCHITECTURES" ? "80,90"
+                                                                    : "8.0;9.0+PTX");
   }
+  if (amd) return;
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
   if (!stage.final || !settings_of(view, stage.index, kJobs).empty()) return;
@@ -267,6 +310,8 @@ void cmake_lists(const FileView& view, const StageView& stage, FindingSink& sink
                                             setting.name, setting.value));
       found.evidence = {"CMake: CUDA_ARCHITECTURES"};
       found.fix = "name the GPUs to support: \"80;90\"";
+      // What is published for everybody's GPU is meant so.
+      found.pedantic = list.has_keyword("all-major");
     }
     judge_toolkit(at, list, sink);
     judge_hosts(at, list, true, sink);
@@ -288,14 +333,18 @@ void unset_lists(const FileView& view, const StageView& stage, FindingSink& sink
       if (program_of(command).name != "cmake") continue;
       for (const ShellWord& word : command.words) {
         const std::string& text = word.text;
-        if (!text.starts_with("-D") || text.find("CUDA") == std::string::npos ||
+        if (!text.starts_with("-D") || !text.contains("CU") ||
             !(text.ends_with("=ON") || text.ends_with("=1") || text.ends_with("=on")))
           continue;
+        const std::string_view name =
+            std::string_view(text).substr(2, text.find_first_of(":=") - 2);
         Finding& found = sink.add(
             "cuda-architectures", *view.file, word.span,
             "CUDA is switched on, and CMAKE_CUDA_ARCHITECTURES is not set: the project's default "
             "decides, which is the builder's GPU, every GPU, or the oldest");
         found.evidence = {stage.image.flavour.evidence, "ggml-org/llama.cpp#18413"};
+        // Others may have a list of their own, as OpenCV, CTranslate2 and DGL have.
+        found.pedantic = !compiles_for_cmake_architectures(*view.project->knowledge, name);
         found.fix = "add -DCMAKE_CUDA_ARCHITECTURES=\"80;90\" with the GPUs it shall serve";
         break;
       }
@@ -369,6 +418,7 @@ void judge_architectures(const Project& /*project*/, const std::vector<FileView>
     for (const StageView& stage : view.stages) {
       torch_lists(view, stage, sink);
       extensions(view, stage, sink);
+      forced_cuda(view, stage, sink);
       cmake_lists(view, stage, sink);
       unset_lists(view, stage, sink);
       nvcc_flags(view, stage, sink);

@@ -1,13 +1,14 @@
-// The image a stage begins with: tags that do not exist or will be removed, flavours larger than
-// what is used, distributions and releases past their end of life.
+// The image a stage begins with: tags that do not exist or will be removed, distributions and
+// releases past their end of life.
 #include <algorithm>
-#include <array>
 
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/table_facts.h"
 #include "lint/readers/reader_values.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -60,6 +61,25 @@ void replace_version(const ImageUse& use, const knowledge::CudaImageRow& now,
   found.edits.push_back({{begin, begin + now.cuda.size()}, better.cuda});
 }
 
+/// The tag of another version with the same cuDNN, flavour and distribution, where it has them.
+std::string tag_of(const ImageUse& use, const knowledge::CudaImageRow& row) {
+  std::string out = "nvidia/cuda:" + row.cuda;
+  if (use.name->tag.contains("cudnn")) {
+    if (row.cudnn.empty() || row.cudnn == "none") return "CUDA " + row.cuda;
+    out += "-" + row.cudnn;
+  }
+  const std::string& flavour = use.image->flavour.value;
+  out += "-" + (flavour.empty() ? "base" : flavour);
+  std::string distribution = use.image->distribution.value;
+  const auto* base = use.tables->cuda_distribution(distribution);
+  const bool fits =
+      base != nullptr && (base->first.empty() || compare_versions(row.cuda, base->first) >= 0) &&
+      (base->last.empty() || compare_versions(major_minor(row.cuda), base->last) <= 0);
+  if (!fits)
+    distribution = compare_versions(row.cuda, "11.7.0") >= 0 ? "ubuntu22.04" : "ubuntu20.04";
+  return out + "-" + distribution;
+}
+
 void retired_tag(const ImageUse& use, FindingSink& sink) {
   const auto* row = use.tables->cuda_version(use.image->cuda.value);
   if (row == nullptr || row->state.empty()) return;
@@ -67,7 +87,7 @@ void retired_tag(const ImageUse& use, FindingSink& sink) {
   const std::string& flavour = use.image->flavour.value;
   const std::string instead = better == nullptr
                                   ? current_tag(*use.tables, flavour.empty() ? "base" : flavour)
-                                  : fmt::format("CUDA {}, which is maintained", better->cuda);
+                                  : tag_of(use, *better) + ", which is maintained";
   const bool deleted = row->state == "deleted";
   Finding& found = sink.add(
       deleted ? "cuda-tag-deleted" : "cuda-tag-unsupported", *use.file, use.span,
@@ -112,7 +132,11 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   } else if (row != nullptr && tag.find("cudnn") != std::string::npos) {
     const std::size_t at = tag.find("cudnn");
     const std::string spelt = tag.substr(at, tag.find('-', at) - at);
-    if (!row->cudnn.empty() && spelt != row->cudnn) {
+    if (row->cudnn == "none") {
+      message = fmt::format("nvidia/cuda has no tags of CUDA {} with cuDNN", cuda);
+      fix = better == nullptr ? std::string() : "write " + tag_of(use, *better);
+      evidence = row->source;
+    } else if (!row->cudnn.empty() && spelt != row->cudnn) {
       message = fmt::format("tags of CUDA {} say '{}', not '{}'", cuda, row->cudnn, spelt);
       fix = fmt::format("write {} in place of {}", row->cudnn, spelt);
       evidence = row->source;
@@ -243,121 +267,6 @@ void given_arguments(const Project& project, FindingSink& sink) {
   }
 }
 
-/// Packages that compile GPU code while they run.
-constexpr auto kCompileAtRun =
-    std::to_array<std::string_view>({"vllm", "sglang", "flashinfer-python", "tensorrt-llm",
-                                     "deepspeed", "pycuda", "tilelang", "mlx"});
-
-bool compiles_at_run(const FileView& view, std::size_t stage) {
-  for (const Install* install : view.installs_in(stage))
-    for (const PackageList* list : lists_of(*install))
-      for (const std::string_view name : kCompileAtRun)
-        if (list->find(name) != nullptr) return true;
-  return false;
-}
-
-/// The last stage and those below it, once for each base: findings point at the base.
-const StageView* final_base(const FileView& view) {
-  for (const StageView& stage : view.stages)
-    if (stage.final && stage.own_base) return &stage;
-  return nullptr;
-}
-
-void devel_final(const FileView& view, FindingSink& sink) {
-  const StageView* base = final_base(view);
-  if (base == nullptr || base->image.flavour.value != "devel") return;
-  const std::string& repository = base->image.repository;
-  if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
-  if (compiles_at_run(view, view.stages.size() - 1)) return;
-  if (view.file->source.path().find("devcontainer") != std::string::npos) return;
-  const std::string& tag = base->stage->image->tag;
-  std::string smaller = tag;
-  if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
-    smaller.replace(at, 5, "runtime");
-  Finding& found = sink.add(
-      "devel-final-stage", *view.file, base->stage->base.span,
-      fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
-                  "travel with it",
-                  repository, tag));
-  found.evidence = {base->image.flavour.evidence,
-                    "images.json, flavours: devel is runtime and the whole toolkit"};
-  found.fix = fmt::format(
-      "compile in a stage of its own and begin the final one with {}:{}; COPY --from takes over "
-      "what was built",
-      repository, smaller);
-}
-
-bool uses_system_cuda(const PackageList& list) {
-  constexpr auto kUsers = std::to_array<std::string_view>(
-      {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
-       "faster-whisper", "paddlepaddle-gpu", "nvidia-dali"});
-  return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
-    return std::ranges::find(kUsers, request.name) != kUsers.end() ||
-           request.name.starts_with("cupy") || request.name.starts_with("nvidia-dali") ||
-           (request.name.starts_with("jax") && request.extras != std::vector<std::string>{});
-  });
-}
-
-/// A virtual environment or its packages, whole.
-bool copies_wheels(const Instruction& copy) {
-  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
-    const std::string& source = copy.words[at].text;
-    if (!source.contains("site-packages") && !source.contains("dist-packages") &&
-        !source.contains("venv"))
-      return false;
-  }
-  return copy.words.size() > 1;
-}
-
-void unused_cuda(const FileView& view, FindingSink& sink) {
-  const StageView* base = final_base(view);
-  if (base == nullptr || base->image.repository != "nvidia/cuda" ||
-      base->image.flavour.value != "runtime")
-    return;
-  const std::size_t last = view.stages.size() - 1;
-  std::string variant;
-  bool torch = false, system = false;
-  const auto take = [&](std::size_t stage) {
-    for (const Install* install : view.installs_in(stage))
-      for (const PackageList* list : lists_of(*install)) {
-        system = system || uses_system_cuda(*list);
-        if (list->manager == PackageManager::kConda) continue;
-        for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
-          if (one.package == "torch" && one.variant.value != "cpu") {
-            torch = true;
-            variant = one.variant.value;
-          }
-      }
-  };
-  take(last);
-  for (const std::size_t one : view.dockerfile->lineage(last))
-    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
-      const auto from = view.dockerfile->copied_from(copy);
-      if (!from || *from >= view.stages.size()) continue;
-      if (copies_wheels(copy)) take(*from);
-      // What another stage compiled may be linked against the libraries of this base.
-      else if (view.stages[*from].image.vendor.known())
-        return;
-    }
-  if (system || !torch) return;
-  const std::string& tag = base->stage->image ? base->stage->image->tag : "";
-  std::string smaller = base->image.cuda.value + "-base-" + base->image.distribution.value;
-  Finding& found = sink.add(
-      "base-cuda-unused", *view.file, base->stage->base.span,
-      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of torch bring their own: "
-                  "the base's are never loaded",
-                  tag));
-  found.evidence = {
-      "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
-      "libnccl2",
-      "onprem#73, h2o-llmstudio PR#1081"};
-  if (!variant.empty()) found.evidence.push_back("torch of " + variant);
-  found.fix = fmt::format(
-      "begin with nvidia/cuda:{}, or with a slim Python image and "
-      "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
-      smaller);
-}
-
 void musl_base(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || stage.image.distribution.value != "alpine") return;
   for (const Install& install : view.installs) {
@@ -405,14 +314,22 @@ void old_repository(const FileView& view, const StageView& stage, FindingSink& s
   found.fix = "begin with " + row->instead;
 }
 
+bool installs_from_system(const FileView& view, const StageView& stage) {
+  return std::ranges::any_of(view.installs, [&](const Install& install) {
+    const auto lineage = view.dockerfile->lineage(install.stage);
+    return is_one_of(install.command.program, {"apt", "apt-get", "yum", "dnf", "microdnf"}) &&
+           std::ranges::find(lineage, stage.index) != lineage.end();
+  });
+}
+
 void past_its_life(const FileView& view, const StageView& stage, FindingSink& sink) {
   if (!stage.own_base || !stage.reachable) return;
   const auto* row = images_of(view).distribution(stage.image.distribution.value);
   if (is_for_other_device(view.file->source.path()) && !stage.image.vendor.known()) return;
   if (row == nullptr || knowledge::months_between(row->end, images_of(view).date) == 0) return;
-  // Whoever replaces a deleted tag replaces its distribution too.
+  // Whoever replaces a tag replaces its distribution too.
   if (const auto* tag = images_of(view).cuda_version(stage.image.cuda.value);
-      stage.image.repository == "nvidia/cuda" && tag != nullptr && tag->state == "deleted")
+      stage.image.repository == "nvidia/cuda" && tag != nullptr && !tag->state.empty())
     return;
   bool gpu = stage.image.vendor.known();
   for (const Install& install : view.installs)
@@ -423,11 +340,19 @@ void past_its_life(const FileView& view, const StageView& stage, FindingSink& si
                 return is_gpu_package(request.name);
               });
   if (!gpu) return;
+  const std::string gone = servers_gone_since(*view.project->knowledge, row->distribution);
   Finding& found = sink.add(
       "base-end-of-life", *view.file, stage.stage->base.span,
-      fmt::format("{} has had no updates since {}: new CUDA, drivers and wheels leave it behind",
-                  row->name, row->end));
+      gone.empty()
+          ? fmt::format("{} has had no updates since {}: new CUDA, drivers and wheels leave it "
+                        "behind",
+                        row->name, row->end)
+          : fmt::format("the package servers of {} were switched off in {}: installing from them "
+                        "fails",
+                        row->name, gone));
   found.evidence = {stage.image.distribution.evidence, row->source};
+  // It builds and runs as before; without its servers it does not even build.
+  found.pedantic = gone.empty() || !installs_from_system(view, stage);
 }
 
 void old_release(const FileView& view, const StageView& stage, FindingSink& sink) {
@@ -452,18 +377,6 @@ void old_release(const FileView& view, const StageView& stage, FindingSink& sink
         newest->release, newest->cuda, newest->driver);
 }
 
-void rocm_builder(const FileView& view, FindingSink& sink) {
-  const StageView* base = final_base(view);
-  if (base == nullptr) return;
-  const auto* row = images_of(view).repository(base->image.repository);
-  if (row == nullptr || row->builder.empty()) return;
-  Finding& found =
-      sink.add("rocm-builder-final", *view.file, base->stage->base.span,
-               fmt::format("the final image is built on {}: {}", row->repository, row->builder));
-  found.evidence = {row->source, row->document};
-  found.fix = "begin the final stage with " + row->instead;
-}
-
 }  // namespace
 
 void judge_base_image(const Project& project, const std::vector<FileView>& views,
@@ -479,9 +392,6 @@ void judge_base_image(const Project& project, const std::vector<FileView>& views
       past_its_life(view, stage, sink);
       old_release(view, stage, sink);
     }
-    devel_final(view, sink);
-    unused_cuda(view, sink);
-    rocm_builder(view, sink);
   }
   started_images(project, sink);
   named_images(project, sink);

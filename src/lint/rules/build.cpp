@@ -1,6 +1,7 @@
 // Secrets that stay in an image's history, and package sources whose signatures are not checked.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
@@ -49,6 +50,7 @@ constexpr std::string_view kStays =
 
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  std::set<std::string> arguments;
   const auto judge = [&](const Instruction& instruction) {
     if (instruction.keyword != Keyword::kArg && instruction.keyword != Keyword::kEnv) return;
     for (const KeyValue& pair : instruction.pairs) {
@@ -60,6 +62,11 @@ void variables(const FileView& view, FindingSink& sink) {
       // ENV HF_TOKEN="" clears a value.
       const bool empty = instruction.keyword == Keyword::kEnv && value.empty();
       if ((row == nullptr || empty) && form == nullptr && !password) continue;
+      // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.
+      if (instruction.keyword == Keyword::kArg)
+        arguments.insert(pair.key.text);
+      else if (arguments.contains(pair.key.text) && value.contains("$"))
+        continue;
       Finding& found = sink.add(
           "secret-in-build-variable", *view.file, row != nullptr ? pair.key.span : pair.value->span,
           fmt::format("{} {} keeps {} in the image", to_string(instruction.keyword), pair.key.text,
@@ -293,12 +300,13 @@ void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
 void certificates(const FileView& view, FindingSink& sink) {
   constexpr auto kVariables = std::to_array<std::string_view>(
       {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
-  const auto report = [&](Span span, const std::string& what) {
+  const auto report = [&](Span span, const std::string& what) -> Finding& {
     Finding& found = sink.add(
         "certificate-check-off", *view.file, span,
         fmt::format("with {} whoever answers in the server's place chooses what is installed",
                     what));
     found.evidence = {fmt::format("the step says {}", what)};
+    return found;
   };
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions) {
@@ -312,10 +320,23 @@ void certificates(const FileView& view, FindingSink& sink) {
       for (const StepCommand& command : commands_of(instruction))
         for (const ShellWord& word : command.shell->words)
           if (const std::string what = unverified(command, word); !what.empty()) {
-            report(word.span, what);
+            // Which host that is the builder says: a mirror of the same house.
+            Finding& found = report(word.span, what);
+            for (std::size_t at = 0; at + 1 < command.shell->words.size(); ++at)
+              if (command.shell->words[at].span == word.span && what == "--trusted-host")
+                found.pedantic = command.shell->words[at + 1].dynamic;
             break;
           }
     }
+}
+
+/// Where wheels or distributions put what they did not compile here.
+bool holds_wheels(std::string_view path) {
+  while (path.size() > 1 && (path.ends_with('/') || path.ends_with('*'))) path.remove_suffix(1);
+  for (const std::string_view part : {"-packages", "venv", "conda", "/lib/python"})
+    if (holds(path, part)) return true;
+  return is_one_of(path, {"/", "/usr", "/usr/lib", "/usr/local", "/usr/local/lib", "/opt",
+                          "/install", "/root", "/home"});
 }
 
 /// strip over the shared libraries of a whole directory.
@@ -328,7 +349,12 @@ void stripped_libraries(const FileView& view, FindingSink& sink) {
           return holds(word.text, "*.so") || holds(word.text, ".so*");
         });
       });
-      if (!libraries) continue;
+      // What a build of its own put into its directory is the builder's to strip.
+      const bool wheels = std::ranges::any_of(commands, [](const StepCommand& command) {
+        return std::ranges::any_of(command.arguments,
+                                   [](const Argument& word) { return holds_wheels(word.text); });
+      });
+      if (!libraries || !wheels) continue;
       for (const StepCommand& command : commands) {
         const auto& words = command.shell->words;
         const auto at = std::ranges::find_if(
@@ -358,16 +384,23 @@ void apt_key(const FileView& view, FindingSink& sink) {
         const std::string& distribution = stage.image.distribution.value;
         // With a file of its own, which signed-by= can name, only the command is old.
         const bool own_file = command.has("--keyring");
+        // The pool of these servers was switched off in 2021.
+        const bool dead = std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return word.text.contains("sks-keyservers.net");
+        });
         const bool gone = distribution == "debian13" || distribution == "ubuntu24.10" ||
                           distribution == "ubuntu25.04" || distribution == "ubuntu25.10" ||
                           distribution == "ubuntu26.04";
         Finding& found = sink.add(
             "apt-key", *view.file, command.program_span,
-            gone       ? fmt::format("{} no longer has apt-key", distribution)
+            dead       ? std::string("the key servers of sks-keyservers.net are gone since 2021: "
+                                           "this step fails")
+            : gone     ? fmt::format("{} no longer has apt-key", distribution)
             : own_file ? std::string("newer distributions have no apt-key")
                        : std::string("a key that apt-key adds is trusted for every repository, and "
                                      "newer distributions have no apt-key"));
-        found.pedantic = own_file && !gone;
+        // Where the base still has it, the build works.
+        found.pedantic = !gone && !dead && !distribution.empty();
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
         const bool nvidia =
             std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {

@@ -73,10 +73,27 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
       continue;
     const ShellCommand* command = command_at(*install->instruction, install->command.span);
     if (!switched_off(*install->instruction, command, install->command, *tool).empty()) continue;
+    // What lies on the disk is not downloaded.
+    if (install->command.has_option("--no-index")) continue;
     if (!said.emplace(install->instruction, tool->tool).second) continue;
     out.push_back({install, step, command, tool});
   }
   return out;
+}
+
+/// Whether hundreds of megabytes are downloaded: packages for GPUs that the base does not hold, or
+/// lists that were not read, on a base without a framework.
+bool brings_much(const FileView& view, const Install& install) {
+  const std::string& held = view.stages[install.stage].image.framework.value;
+  for (const PackageList* list : lists_of(install))
+    for (const PackageRequest& request : list->packages)
+      if (is_gpu_package(request.name) && request.name != held) return true;
+  if (!install.files.empty() || !held.empty()) return false;
+  // The project that pip builds is its own code, mostly.
+  return std::ranges::any_of(install.command.requirement_files, [&](const Word& file) {
+    return install.command.manager != PackageManager::kPip ||
+           !file.text.ends_with("pyproject.toml");
+  });
 }
 
 /// An installation by a tool that keeps a cache, where it happens and where that cache lies.
@@ -124,6 +141,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
         fmt::format("no cache mount there, no {}, no {}",
                     one.tool->options.empty() ? "option against it" : one.tool->options.front(),
                     one.tool->off.empty() ? "variable" : one.tool->off.front())};
+    found.pedantic = !brings_much(view, *one.install);
     const std::string target = directory.empty() ? "/root/" + one.tool->home : directory;
     const std::string mount = fmt::format("--mount=type=cache,target={}", target);
     found.fix =

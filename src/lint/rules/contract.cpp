@@ -274,8 +274,11 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
         return file_name(word).starts_with("cuda_") && word.ends_with("_linux.run") &&
                (command.has("--driver") ||
                 std::ranges::none_of(command.arguments, [](const Argument& one) {
-                  return one.text.starts_with("--toolkit") || one.text.starts_with("--samples") ||
-                         one.text.starts_with("--extract") || one.text == "--help";
+                  // Installers up to CUDA 9 take options with one dash too.
+                  const std::string_view option =
+                      std::string_view(one.text).substr(one.text.starts_with("--") ? 1 : 0);
+                  return option.starts_with("-toolkit") || option.starts_with("-samples") ||
+                         option.starts_with("-extract") || option == "-help";
                 }));
       };
       const auto of_toolkit = std::ranges::find_if(command.arguments, [&](const Argument& one) {
@@ -297,6 +300,8 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
         return is_shell(command.program) && runs(one.text);
       });
       if (!program && at == command.arguments.end()) continue;
+      // Taken apart, not installed.
+      if (command.has("-x") || command.has("--extract-only")) continue;
       Finding& found = sink.add("driver-package-installed", *view.file,
                                 program ? command.program_span : at->span,
                                 "this installs NVIDIA's driver into the image; it must be the "
@@ -423,6 +428,7 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     found.evidence = {view.stages.back().image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
+    found.pedantic = text.empty();  // emptied on purpose
     // An empty part would be the working directory.
     constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
     found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);

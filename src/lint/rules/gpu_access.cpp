@@ -57,7 +57,7 @@ class GpuAccessRules {
   void privileged() {
     if (!workload_.privileged) return;
     const bool gpu = !workload_.gpus.empty() || has_device(workload_, "/dev/nvidia") ||
-                     has_device(workload_, "/dev/kfd") || has_device(workload_, "/dev/dri") ||
+                     has_device(workload_, "/dev/kfd") ||
                      (image_ != nullptr && !image_->vendor.empty());
     if (!gpu) return;
     Finding& found =
@@ -65,6 +65,11 @@ class GpuAccessRules {
                   fmt::format("{} is privileged; a GPU does not need that", title(workload_)));
     found.evidence.emplace_back(
         "a privileged container has every device and capability of the host");
+    // Screens, other devices and engines may need it.
+    found.pedantic = std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
+      return mount.source.starts_with("/dev") || mount.source.starts_with("/sys") ||
+             mount.source.contains("X11") || mount.source.ends_with(".sock");
+    });
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes
             ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"
@@ -128,7 +133,8 @@ class GpuAccessRules {
         !workload_.groups.empty() || workload_.privileged || !is_complete(file_, workload_))
       return;
     const std::string user = stated_user();
-    if (user.empty()) return;
+    // Of a name the image's own /etc/group may hold the groups.
+    if (user.empty() || !is_digit(user.front())) return;
     Finding& found = sink_.add(
         "rocm-groups", file_, device_span("/dev/kfd"),
         fmt::format("{} runs as {} and joins neither video nor render: it may not open /dev/kfd",

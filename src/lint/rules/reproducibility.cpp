@@ -8,6 +8,7 @@
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/script_installs.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -38,7 +39,7 @@ void digests(const FileView& view, FindingSink& sink) {
 bool decides_cuda(std::string_view name) {
   constexpr auto kNames = std::to_array<std::string_view>(
       {"torch", "tensorflow", "jax", "jaxlib", "vllm", "sglang", "onnxruntime-gpu",
-       "paddlepaddle-gpu", "pytorch", "pytorch-gpu", "tensorrt"});
+       "paddlepaddle-gpu", "pytorch", "pytorch-gpu", "tensorrt", "torchvision", "torchaudio"});
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
@@ -49,12 +50,25 @@ bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
     return std::ranges::any_of(
         list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
   return request.name == "torch" && std::ranges::any_of(indexes, [](const Word& index) {
-           return !variant_of_index(index.text).empty();
+           return !variant_of_index(index.text).empty() || index.text.contains('$');
+         });
+}
+
+/// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
+/// which is a finding of its own.
+bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
+  for (const StepCommand& command : commands_of(*install.instruction))
+    if (command.has("uninstall") && command.has(request.name)) return true;
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  return command != nullptr && std::ranges::any_of(command->redirections, [&](const auto& one) {
+           return one.target.text.starts_with('=') && one.target.span.begin > request.span.begin &&
+                  one.target.span.begin - request.span.begin < request.name.size() + 3;
          });
 }
 
 /// What builds an image from a list; without one the list is somebody's notebook or test.
 struct Use {
+  const Install* install = nullptr;
   const GpuImage* base = nullptr;
   const std::vector<Word>* indexes = nullptr;  ///< of the command
 };
@@ -76,6 +90,12 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
     if (request.specifier.find('$') != std::string::npos ||
         request.specifier.find("==") != std::string::npos)
       continue;
+    // Their torch is what they require.
+    if (request.name.starts_with("torch") && request.name != "torch" &&
+        (list.find("torch") != nullptr || list.find("pytorch") != nullptr ||
+         (use.base != nullptr && use.base->framework.value == "torch")))
+      continue;
+    if (use.install != nullptr && is_gone_or_cut(*use.install, request)) continue;
     // pip leaves what the base holds.
     if (use.base != nullptr && use.base->framework.value == request.name &&
         request.specifier.empty())
@@ -91,7 +111,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || use.base == nullptr ||
                      is_cuda_decided(request, list, list.indexes) ||
-                     is_cuda_decided(request, list, *use.indexes);
+                     is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps");
     found.fix = fmt::format("write one version: {}{}…", request.name,
                             request.manager == PackageManager::kConda ? "=" : "==");
     return;  // the others of the list follow from it
@@ -106,7 +126,18 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
                           install.command.manager == PackageManager::kApk;
       if (!system && view.stages[install.stage].reachable && !has_constraints(install.command))
         unpinned(*view.file, install.command,
-                 {&view.stages[install.stage].image, &install.command.indexes}, sink);
+                 {&install, &view.stages[install.stage].image, &install.command.indexes}, sink);
+    }
+  std::set<std::pair<const ProjectFile*, std::size_t>> said;
+  for (const FileView& view : views)
+    for (const ScriptInstall& one : script_installs_of(view)) {
+      const bool python = one.list.manager != PackageManager::kApt &&
+                          one.list.manager != PackageManager::kDnf &&
+                          one.list.manager != PackageManager::kApk;
+      // One script of several images is judged once.
+      if (python && said.emplace(one.script, one.list.span.begin).second)
+        unpinned(*one.script, one.list, {nullptr, &view.stages[one.stage].image, &one.list.indexes},
+                 sink);
     }
   std::set<const ProjectFile*> held;
   std::map<const ProjectFile*, Use> used;
@@ -114,8 +145,14 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
     for (const Install& install : view.installs) {
       if (has_constraints(install.command)) held.insert(install.files.begin(), install.files.end());
       for (const ProjectFile* file : install.files)
-        used.try_emplace(file, Use{&view.stages[install.stage].image, &install.command.indexes});
+        used.try_emplace(file,
+                         Use{nullptr, &view.stages[install.stage].image, &install.command.indexes});
     }
+  // What pip-compile makes of a list of names has the versions.
+  for (const auto& file : project.files)
+    if (const std::string& path = file->source.path();
+        path.ends_with(".in") && project.find(path.substr(0, path.size() - 2) + "txt") != nullptr)
+      held.insert(file.get());
   // Ranges are normal in pyproject.toml; a lock file pins them.
   for (const auto& file : project.files)
     if (file->packages && !held.contains(file.get()) &&
@@ -134,8 +171,9 @@ void floating(const FileView& view, FindingSink& sink) {
           sink.add("floating-installer", *view.file, span, fmt::format("this is {}", row.what));
       found.evidence = {row.source};
       found.fix = "take " + row.instead;
-      // Of uv hardly a version makes a difference; another Python does.
-      found.pedantic = row.what.ends_with("uv") || !gpu;
+      // Of a tool hardly a version makes a difference; another Python does.
+      found.pedantic = !gpu || is_one_of(row.what, {"the current uv", "the current Miniforge",
+                                                    "the current micromamba"});
       return;
     }
   };

@@ -344,7 +344,7 @@ void clones(const FileView& view, FindingSink& sink) {
                                  row->size));
         found.evidence = {row->source};
         // Beside the wheels of the same image 100 MB are little.
-        found.pedantic = row->size.starts_with("100 MB");
+        found.pedantic = row->size.starts_with("100 MB") || !stage.final;
         if (stage.final)
           found.evidence.push_back("this stage is part of the final image, .git with it");
         found.fix = other_commit

@@ -1,6 +1,6 @@
-// Layers that undo or repeat what an earlier layer holds, and layers that depend on one
-// needlessly.
+// Layers that undo or repeat what an earlier layer holds.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/format.h"
@@ -19,6 +19,8 @@ constexpr std::uint64_t kWorth = 10'000'000;
 
 /// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
 std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
+  // Everything in the working directory.
+  if (word == "*" || word == "./*" || word == "./") return directory;
   while (word.ends_with('*')) word.remove_suffix(1);
   if (word.empty() || word.starts_with('-') || holds(word, "$") || holds(word, "*")) return {};
   if (word.starts_with("~/") || word == "~")
@@ -118,6 +120,19 @@ class Layers {
     return 0;
   }
 
+  /// rm -rf DIR && git clone URL DIR: it makes room.
+  bool made_anew(const Step& step, const std::string& path) const {
+    return std::ranges::any_of(written_, [&](const Written& one) {
+      return one.step == step.instruction && lies_in(one.path, path);
+    });
+  }
+
+  /// Two branches of builds: which of them run is not known.
+  static unsigned depth_of(const Written& one) {
+    const ShellCommand* command = command_at(*one.step, one.span);
+    return command == nullptr ? 0 : command->depth;
+  }
+
   void removed(const Step& step, const StepCommand& command, const std::string& directory) {
     for (const Argument& word : command.arguments) {
       const std::string path = path_of(step, word.text, directory);
@@ -127,7 +142,9 @@ class Layers {
       }
       if (removed_cache(step, word.span, path)) return;
       for (const Written& one : written_) {
-        if (!before(one.step, step)) continue;
+        if (!before(one.step, step) || made_anew(step, path) ||
+            (command.shell->depth > 0 && depth_of(one) > 0))
+          continue;
         const bool part = lies_in(path, one.path);
         if (!part && !lies_in(one.path, path)) continue;
         const bool copy = one.how == "COPY" || one.how == "ADD";
@@ -146,14 +163,71 @@ class Layers {
                                bytes > 0 ? ", " + human_bytes(bytes) : ""),
                    one.step, fmt::format("{} writes {}", one.how, one.path));
         // A part of something that was fetched or taken over, of no known size.
-        found.pedantic = inside;
+        found.pedantic = inside || ((one.how == "cp" || one.how == "mv") && !is_much(one, bytes));
         found.fix =
             copy ? fmt::format("leave it out by .dockerignore, or copy only what is needed{}",
                                one.step->flag("from") != nullptr ? " from the stage" : "")
                  : "delete it in the same RUN that makes it, or make it in a stage of its own";
         return;
       }
+      if (of_base(step, word.span, path)) return;
     }
+  }
+
+  /// What the base brought: its layers keep it.
+  bool of_base(const Step& step, Span span, const std::string& path) {
+    const StageView& last = view_.stages.back();
+    if (!last.image.vendor.known() || last.image.flavour.value == "base") return false;
+    const bool large = std::ranges::any_of(
+        std::to_array<std::string_view>(
+            {"/usr/local/cuda", "/opt/rocm", "/opt/conda", "/opt/nvidia", "/opt/tritonserver"}),
+        [&](std::string_view one) {
+          return path.starts_with(one) && !path.substr(one.size()).contains("/doc");
+        });
+    // Those go so that no program loads them.
+    const bool hidden = path.contains("/compat") || path.contains("/stubs");
+    if (!large || hidden || makes_files(*step.instruction)) return false;
+    const Stage* root = nullptr;
+    for (const StageView& stage : view_.stages)
+      if (stage.final && stage.own_base) root = stage.stage;
+    if (root == nullptr) return false;
+    Finding& found =
+        sink_.add("removed-in-later-layer", *view_.file, span,
+                  fmt::format("{} stays in the layers of the base: this only hides it", path));
+    found.evidence = {
+        fmt::format("line {}: FROM {}", view_.file->source.position(root->base.span.begin).line,
+                    root->base_resolved),
+        "a layer cannot take back what an earlier one holds: OCI image "
+        "specification, whiteouts"};
+    found.fix = "begin with a smaller base, or slim the finished image: flense slim";
+    return true;
+  }
+
+  static bool updates(const Instruction& run) {
+    return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+      return command.program.starts_with("apt") && command.has("update");
+    });
+  }
+
+  /// `RUN apt-get update` alone, some steps before.
+  const Instruction* update_before(const Step& step, std::string& what) const {
+    if (updates(*step.instruction)) return nullptr;
+    for (const Step& other : steps_.all()) {
+      const Instruction& run = *other.instruction;
+      if (run.keyword != Keyword::kRun || !before(&run, step) || run.flag("mount") != nullptr ||
+          !updates(run))
+        continue;
+      const bool removes = std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+        return command.program == "rm" &&
+               std::ranges::any_of(command.arguments, [](const Argument& word) {
+                 return word.text.starts_with("/var/lib/apt");
+               });
+      });
+      if (removes) continue;
+      what = "apt-get update fills /var/lib/apt/lists";
+      return &run;
+    }
+    return nullptr;
   }
 
   /// Directories that package managers fill.
@@ -210,6 +284,7 @@ class Layers {
         what = fmt::format("{} fills {}", list.program, path);
       }
     }
+    if (maker == nullptr && lies_in("/var/lib/apt/lists", path)) maker = update_before(step, what);
     if (maker == nullptr) return false;
     Finding& found =
         report(span, fmt::format("{} stays in the layer that filled it: this only hides it", path),
@@ -265,13 +340,22 @@ class Layers {
     }
   }
 
+  /// Whether the step installs or unpacks something itself, whose owner it may then set.
+  static bool makes_files(const Instruction& run) {
+    return std::ranges::any_of(commands_of(run), [](const StepCommand& command) {
+      return command.has("install") || command.has("update") || command.program == "tar" ||
+             command.program == "git" || command.program == "unzip" ||
+             command.program.contains("conda");
+    });
+  }
+
   void owned(const Step& step, const StepCommand& command, const std::string& directory) {
     bool recursive = false;
     for (const Argument& word : command.arguments)
       recursive = recursive || word.text == "--recursive" ||
                   (word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-' &&
                    holds(word.text, "R"));
-    if (!recursive) return;
+    if (!recursive || makes_files(*step.instruction)) return;
     bool mode = true;  // the first word is the owner or the mode
     for (const Argument& word : command.arguments) {
       if (word.text.starts_with('-')) continue;
@@ -319,75 +403,6 @@ class Layers {
   std::size_t asked_ = 0;
 };
 
-/// Directories whose names suggest that they are large.
-bool is_large_name(std::string_view path) {
-  while (path.ends_with('/')) path.remove_suffix(1);
-  const std::string_view name = path.substr(path.rfind('/') + 1);
-  for (const std::string_view one :
-       {"venv", ".venv", "conda", "miniconda3", "miniforge3", "micromamba", "site-packages",
-        "dist-packages", "models", "model", "weights", "checkpoints", "rocm"})
-    if (name == one) return true;
-  return holds(path, "/envs/");
-}
-
-/// Directories that are links in the usual bases: --link would put a directory in their place.
-bool is_link_in_bases(std::string_view path) {
-  for (const std::string_view one :
-       {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/var/run", "/var/lock", "/usr/local/cuda"})
-    if (lies_in(path, one)) return true;
-  return false;
-}
-
-bool is_numeric_owner(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789:") == text.npos;
-}
-
-/// docker/dockerfile:1.0 to 1.3; --link came with 1.4.
-bool lacks_link(std::string_view syntax) {
-  if (syntax.contains("experimental")) return true;
-  const std::size_t at = syntax.rfind(":1.");
-  if (at == syntax.npos) return false;
-  const std::string_view minor = syntax.substr(at + 3);
-  return minor.size() >= 1 && minor[0] >= '0' && minor[0] <= '3' &&
-         (minor.size() == 1 || minor[1] == '.' || minor[1] == '-' || minor[1] == '@');
-}
-
-void link(const FileView& view, const StageSteps& steps, const SentFiles& sent, FindingSink& sink) {
-  if (lacks_link(view.dockerfile->syntax)) return;
-  for (const Step& step : steps.all()) {
-    const Instruction& copy = *step.instruction;
-    if (copy.keyword != Keyword::kCopy || copy.words.size() < 2 || copy.flag("link") != nullptr)
-      continue;
-    const std::string& target = copy.words.back().text;
-    if (!target.starts_with('/') || holds(target, "$") || is_link_in_bases(target)) continue;
-    // Names are looked up in the base's /etc/passwd, which a linked layer does not see.
-    if (const Flag* owner = copy.flag("chown"); owner != nullptr && !is_numeric_owner(owner->value))
-      continue;
-    const Flag* from = copy.flag("from");
-    std::string why;
-    for (std::size_t at = 0; at + 1 < copy.words.size() && why.empty(); ++at) {
-      const std::string& source = copy.words[at].text;
-      if (from != nullptr) {
-        if (is_large_name(source)) why = fmt::format("{} of {}", source, from->value);
-        continue;
-      }
-      if (!sent.known()) continue;
-      const std::uint64_t bytes = sent.bytes_below(source);
-      if (bytes >= view.project->knowledge->build.limit("link"))
-        why = fmt::format("{}: {}", source, human_bytes(bytes));
-    }
-    if (why.empty()) continue;
-    Finding& found =
-        sink.add("copy-link", *view.file, copy.keyword_span,
-                 "this large layer is made and pushed again whenever a layer below it changes");
-    found.evidence = {why,
-                      "Dockerfile reference, COPY --link: the layer does not depend on those "
-                      "below"};
-    found.fix = "write COPY --link";
-    found.edits.push_back({{copy.keyword_span.end, copy.keyword_span.end}, " --link"});
-  }
-}
-
 }  // namespace
 
 void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& views,
@@ -396,7 +411,6 @@ void judge_size_layers(const Project& /*project*/, const std::vector<FileView>& 
     const StageSteps steps(view, view.stages.size() - 1);
     const SentFiles sent(view);
     Layers(view, steps, sent, sink).run();
-    link(view, steps, sent, sink);
   }
 }
 

@@ -48,7 +48,10 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       judge_template(*file, problems, sink);
       continue;
     }
+    std::size_t foreign = 0;
     for (const ParseProblem& problem : problems) {
+      // A head of YAML, or a text that is no Dockerfile: one cause.
+      if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
       found.pedantic =
           (file->dockerfile && file->dockerfile->fragment) || has_placeholder(file->source.text());

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
 #include "lint/packages/requirement_text.h"
 #include "lint/rules/rules.h"
 
@@ -206,11 +207,22 @@ bool asks_for_gpu(const Project& project) {
   });
 }
 
+/// A base of a distribution or of Python alone: others may hold anything.
+bool is_plain_base(const StageView& stage) {
+  const std::string& repository = stage.image.repository;
+  return stage.image.distribution.known() || repository.find('/') == std::string::npos ||
+         is_for_other_device(repository);
+}
+
 void implicit_index(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
   const StageView& stage = place.view->stages[place.install->stage];
-  if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project))
+  if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project) ||
+      !is_plain_base(stage))
     return;
+  // Another stage says what the file is for.
+  for (const StageView& other : place.view->stages)
+    if (other.image.vendor.known()) return;
   if (stage.stage->environment.contains("NVIDIA_VISIBLE_DEVICES") ||
       stage.image.distribution.value == "alpine")
     return;
@@ -260,104 +272,6 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
     found.evidence = {row->source, image.cudnn.evidence};
     found.fix =
         own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
-  }
-}
-
-/// Whether a version meets a specifier of Python; true where that cannot be told.
-bool meets(std::string_view version, std::string_view specifier) {
-  if (version.empty()) return true;
-  while (!specifier.empty()) {
-    const std::size_t comma = specifier.find(',');
-    const std::string_view part = specifier.substr(0, comma);
-    const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
-    const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
-    const int order = bound.empty() ? 0 : compare_versions(version, bound);
-    if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
-                              (op == "<=" && order > 0) || (op == "<" && order >= 0)))
-      return false;
-    if (comma == std::string_view::npos) break;
-    specifier.remove_prefix(comma + 1);
-  }
-  return true;
-}
-
-/// torch as one installation asks for it.
-struct TorchInstall {
-  const Install* install = nullptr;
-  Framework torch;
-  const ProjectFile* file = nullptr;
-};
-
-void torch_twice(const Project& project, const FileView& view, FindingSink& sink) {
-  for (const StageView& stage : view.stages) {
-    if (!stage.reachable) continue;
-    std::vector<TorchInstall> all;
-    for (const Install* install : view.installs_in(stage.index)) {
-      if (!install->command.installs) continue;
-      for (const PackageList* list : lists_of(*install))
-        for (Framework& one : frameworks_of(*list, tables_of(project)))
-          // An extra is only installed where it is asked for, and a lock holds all of them.
-          if ((one.package == "torch" || one.package == "pytorch") && one.request->group.empty() &&
-              file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
-            all.push_back({install, std::move(one), &file_of(*install, *list, *view.file)});
-    }
-    if (all.empty()) continue;
-    const auto report = [&](const TorchInstall& again, std::string message, std::string evidence) {
-      Finding& found = sink.add("torch-installed-twice", *again.file, again.torch.request->span,
-                                std::move(message));
-      found.evidence = {std::move(evidence)};
-    };
-    const auto shown = [](const Framework& torch) {
-      return torch.version + (torch.variant.known() ? " (" + torch.variant.value + ")" : "");
-    };
-    if (stage.image.framework.value == "torch") {
-      const TorchInstall& again = all.front();
-      const std::string& has = stage.image.framework_version.value;
-      const std::string& wanted = again.torch.version;
-      const bool other = wanted.empty() ? !meets(has, again.torch.request->specifier)
-                                        : has.empty() || compare_versions(has, wanted) != 0;
-      // The base's version satisfies a bare name, and most ranges.
-      if (other)
-        report(
-            again,
-            fmt::format("the base already holds torch{}{}, and this replaces it: both lie in the "
-                        "image's layers",
-                        has.empty() ? "" : " ", has),
-            stage.image.framework.evidence);
-    }
-    // conda's and pip's are two packages, whatever their versions: neither replaces the other.
-    const auto by_conda = [](const TorchInstall& one) {
-      return one.torch.request->manager == PackageManager::kConda;
-    };
-    const auto conda = std::ranges::find_if(all, by_conda);
-    const auto pip = std::ranges::find_if_not(all, by_conda);
-    if (conda != all.end() && pip != all.end() && conda->install != pip->install &&
-        (conda->torch.version.empty() || pip->torch.version.empty())) {
-      const TorchInstall& later = conda < pip ? *pip : *conda;
-      const TorchInstall& earlier = conda < pip ? *conda : *pip;
-      report(later, "torch is installed by conda and by pip: both are downloaded and shipped",
-             fmt::format("line {}",
-                         view.file->source.position(earlier.install->command.span.begin).line));
-    }
-    const TorchInstall* last = nullptr;
-    for (const TorchInstall& again : all) {
-      if (again.torch.version.empty()) continue;
-      const TorchInstall* earlier = std::exchange(last, &again);
-      if (earlier == nullptr || earlier->install == again.install ||
-          earlier->torch.request == again.torch.request)
-        continue;
-      const Framework& before = earlier->torch;
-      const Framework& now = again.torch;
-      const bool version = compare_versions(before.version, now.version) != 0;
-      const bool variant = before.variant.known() && now.variant.known() &&
-                           before.variant.value != now.variant.value;
-      if (!version && !variant) continue;
-      report(again,
-             fmt::format("torch {} is installed over torch {} of an earlier layer: both are "
-                         "downloaded and shipped",
-                         shown(now), shown(before)),
-             fmt::format("line {}", view.file->source.position(before.request->span.begin).line));
-    }
   }
 }
 
@@ -486,7 +400,6 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
       mixed_majors(lists, project, sink);
       clashing(lists, project, sink);
     }
-    torch_twice(project, view, sink);
   }
 }
 

@@ -1,0 +1,74 @@
+#include "lint/facts/script_installs.h"
+
+#include <set>
+
+#include "lint/facts/build_steps.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+constexpr std::size_t kMostScripts = 200;
+
+/// "install.sh" of `bash /tmp/install.sh`; empty: no script.
+std::string script_of(const StepCommand& command, const Instruction& run) {
+  if (is_shell(command.program)) {
+    for (const Argument& word : command.arguments)
+      if (!word.text.starts_with('-')) return word.text.ends_with(".sh") ? word.text : "";
+    return {};
+  }
+  if (!command.program.ends_with(".sh")) return {};
+  for (const ShellWord& word : command.shell->words)
+    if (word.span == command.program_span)
+      return word.dynamic ? expand(word.text, environment_of(run)).value_or("") : word.text;
+  return {};
+}
+
+/// The file of the context that is at `path` in the stage.
+const ProjectFile* context_file(const FileView& view, std::size_t stage, const std::string& root,
+                                const std::string& path) {
+  const auto take = [&](const std::string& relative) -> const ProjectFile* {
+    const ProjectFile* file = view.project->find(path_below(root, relative));
+    return file != nullptr && file->kind == FileKind::kShell ? file : nullptr;
+  };
+  const std::string name(file_name(path));
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
+      if (!copy.copies() || copy.flag("from") != nullptr) continue;
+      for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+        std::string source = copy.words[at].text;
+        while (source.starts_with('/')) source.erase(0, 1);
+        const bool same = file_name(source) == name;
+        if (const ProjectFile* file = take(same ? source : source + "/" + name)) return file;
+      }
+    }
+  return path.starts_with('/') ? nullptr : take(path);
+}
+
+}  // namespace
+
+std::vector<ScriptInstall> script_installs_of(const FileView& view) {
+  std::vector<ScriptInstall> out;
+  std::set<const ProjectFile*> read;
+  const std::string root = view.project->context_directory(*view.file);
+  for (const StageView& stage : view.stages) {
+    if (!stage.reachable) continue;
+    for (const Instruction& run : stage.stage->instructions) {
+      if (run.keyword != Keyword::kRun) continue;
+      for (const StepCommand& command : commands_of(run)) {
+        const std::string path = script_of(command, run);
+        if (path.empty() || path.contains('$') || read.size() >= kMostScripts) continue;
+        const ProjectFile* script = context_file(view, stage.index, root, path);
+        if (script == nullptr || !read.insert(script).second) continue;
+        const std::string_view text = script->source.text();
+        for (PackageList& list : package_commands(
+                 script->source, split_shell(text, {0, text.size()}).commands, environment_of(run)))
+          out.push_back({std::move(list), script, stage.index});
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,81 @@
+#include "lint/facts/table_facts.h"
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "knowledge/table_rows.h"
+
+namespace flense::lint {
+
+using knowledge::TableRows;
+using knowledge::text_at;
+using text::Json;
+
+std::string servers_gone_since(const knowledge::Knowledge& known, std::string_view distribution) {
+  std::string out;
+  TableRows(known.tables, "images", "distributions").each([&](const Json& row) {
+    if (out.empty() && text_at(row, "distribution") == distribution) out = text_at(row, "archived");
+  });
+  return out;
+}
+
+bool compiles_for_cmake_architectures(const knowledge::Knowledge& known, std::string_view option) {
+  bool out = false;
+  TableRows(known.tables, "build_files", "cuda_switches").each([&](const Json& row) {
+    out = out || text_at(row, "option") == option;
+  });
+  return out;
+}
+
+bool holds_extension(const knowledge::Knowledge& known, std::string_view repository,
+                     std::string_view package) {
+  bool out = false;
+  TableRows(known.tables, "images", "held_extensions").each([&](const Json& row) {
+    const auto packages = knowledge::texts_at(row, "packages");
+    out = out || (text_at(row, "repository") == repository &&
+                  std::ranges::find(packages, package) != packages.end());
+  });
+  return out;
+}
+
+TorchOf torch_of(const knowledge::Knowledge& known, std::string_view package,
+                 std::string_view version) {
+  TorchOf out;
+  const TableRows rows(known.tables, "framework_builds", "torch_companions");
+  const std::string_view plain = version.substr(0, version.find('+'));
+  rows.each([&](const Json& row) {
+    if (!out.torch.empty() || text_at(row, package) != plain) return;
+    out.torch = text_at(row, "torch");
+    out.source = rows.source(row, "torch " + out.torch);
+  });
+  return out;
+}
+
+std::string companion_of(const knowledge::Knowledge& known, std::string_view package,
+                         std::string_view torch) {
+  std::string out;
+  const std::string_view plain = torch.substr(0, torch.find('+'));
+  TableRows(known.tables, "framework_builds", "torch_companions").each([&](const Json& row) {
+    if (out.empty() && text_at(row, "torch") == plain) out = text_at(row, package);
+  });
+  return out;
+}
+
+std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
+                                          std::string_view torch) {
+  std::vector<std::string> out;
+  // Of newer ones variants came later than the first release.
+  if (torch.find('.') == std::string_view::npos || !version_at_least(torch, "1.10") ||
+      version_at_least(torch, "2.9"))
+    return out;
+  for (const knowledge::FrameworkBuild& row : known.frameworks.builds)
+    if (row.package == "torch" && row.variant.starts_with("cu") &&
+        knowledge::within(torch, row.from, row.to) &&
+        std::ranges::find(out, row.variant) == out.end())
+      out.push_back(row.variant);
+  std::ranges::sort(out);
+  return out;
+}
+
+}  // namespace flense::lint

@@ -1,0 +1,38 @@
+// Facts of the tables that lint alone asks for.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "knowledge/knowledge.h"
+
+namespace flense::lint {
+
+/// Since when the usual package servers of a distribution are gone ("2025-07"); empty: they are
+/// there, or the table does not know.
+std::string servers_gone_since(const knowledge::Knowledge& known, std::string_view distribution);
+
+/// Whether CMAKE_CUDA_ARCHITECTURES decides what a CMake option ("GGML_CUDA") compiles CUDA for.
+bool compiles_for_cmake_architectures(const knowledge::Knowledge& known, std::string_view option);
+
+/// Whether an image of a repository holds a package that is built for the torch in it.
+bool holds_extension(const knowledge::Knowledge& known, std::string_view repository,
+                     std::string_view package);
+
+/// The torch that a release of torchvision or torchaudio is made for; both empty: not known.
+struct TorchOf {
+  std::string torch;   ///< "2.6.0"
+  std::string source;  ///< the table's row
+};
+TorchOf torch_of(const knowledge::Knowledge& known, std::string_view package,
+                 std::string_view version);
+/// The release of torchvision or torchaudio that is made for a torch; empty: not known.
+std::string companion_of(const knowledge::Knowledge& known, std::string_view package,
+                         std::string_view torch);
+
+/// The CUDA variants that wheels of a torch have ("cu118", "cu121"); empty: the table is not sure.
+std::vector<std::string> cuda_variants_of(const knowledge::Knowledge& known,
+                                          std::string_view torch);
+
+}  // namespace flense::lint

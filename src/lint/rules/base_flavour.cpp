@@ -1,0 +1,286 @@
+// The flavour of the final image's base: larger than what is used, or without the compiler that a
+// step calls.
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+bool is_conda(const PackageRequest& request) {
+  return request.manager == PackageManager::kConda;
+}
+
+/// Packages that compile GPU code while they run.
+constexpr auto kCompileAtRun =
+    std::to_array<std::string_view>({"vllm", "sglang", "flashinfer-python", "tensorrt-llm",
+                                     "deepspeed", "pycuda", "tilelang", "mlx"});
+
+/// Packages that may need the toolkit's libdevice, ptxas or headers while they run.
+constexpr auto kUseToolkit = std::to_array<std::string_view>(
+    {"numba", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "tensorflow", "jax", "theano",
+     "chainer", "triton"});
+
+bool holds_one_of(const FileView& view, std::size_t stage,
+                  std::span<const std::string_view> names) {
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      for (const PackageRequest& request : list->packages)
+        if (is_one_of(request.name, names)) return true;
+  return false;
+}
+
+/// Whether the stage compiles something itself, as far as its commands tell.
+bool may_compile(const FileView& view, std::size_t stage) {
+  constexpr auto kTools = std::to_array<std::string_view>(
+      {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",
+       "colcon", "catkin_make", "luarocks"});
+  for (const std::string_view name : {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "setup.py",
+                                      "build_ext", "--no-build-isolation", "--no-binary"})
+    if (commands_mention(view, stage, name)) return true;
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "CUDAARCHS", "CMAKE_ARGS"});
+  if (!settings_of(view, stage, kNames).empty()) return true;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& run : view.dockerfile->stages[one].instructions) {
+      if (run.keyword != Keyword::kRun) continue;
+      for (const StepCommand& command : commands_of(run))
+        // Of a script nobody knows what it does.
+        if (is_one_of(command.program, kTools) || command.program.contains('$') ||
+            command.program.ends_with(".sh") ||
+            (command.program == "git" && command.has("clone")) ||
+            (is_shell(command.program) &&
+             std::ranges::any_of(command.arguments,
+                                 [](const Argument& word) { return word.text.ends_with(".sh"); })))
+          return true;
+    }
+  for (const Install* install : view.installs_in(stage))
+    for (const PackageList* list : lists_of(*install))
+      for (const PackageRequest& request : list->packages)
+        if (request.url.starts_with("git+") || is_one_of(request.name, {"flash-attn", "apex"}))
+          return true;
+  return false;
+}
+
+/// Images that others are built on, or that code is developed and measured in.
+bool is_for_developers(std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t end = path.find_first_of("/._-");
+    if (is_one_of(path.substr(0, end), {"dev", "devel", "devcontainer", "base", "ci", "test",
+                                        "tests", "bench", "benchmark", "benchmarks", "builder"}))
+      return true;
+    if (end == path.npos) break;
+    path.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+/// The last stage and those below it, once for each base: findings point at the base.
+const StageView* final_base(const FileView& view) {
+  for (const StageView& stage : view.stages)
+    if (stage.final && stage.own_base) return &stage;
+  return nullptr;
+}
+
+void devel_final(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr || base->image.flavour.value != "devel") return;
+  const std::string& repository = base->image.repository;
+  if (repository != "nvidia/cuda" && repository != "pytorch/pytorch") return;
+  if (holds_one_of(view, view.stages.size() - 1, kCompileAtRun)) return;
+  if (view.file->source.path().find("devcontainer") != std::string::npos) return;
+  // Whoever replaces a deleted tag chooses its flavour too.
+  if (const auto* row = view.project->knowledge->images.cuda_version(base->image.cuda.value);
+      repository == "nvidia/cuda" && row != nullptr && row->state == "deleted")
+    return;
+  const std::string& tag = base->stage->image->tag;
+  std::string smaller = tag;
+  if (const std::size_t at = smaller.find("devel"); at != std::string::npos)
+    smaller.replace(at, 5, "runtime");
+  Finding& found = sink.add(
+      "devel-final-stage", *view.file, base->stage->base.span,
+      fmt::format("the final image is built on {}:{}: compilers, headers and static libraries "
+                  "travel with it",
+                  repository, tag));
+  found.evidence = {base->image.flavour.evidence,
+                    "images.json, flavours: devel is runtime and the whole toolkit"};
+  found.fix = fmt::format(
+      "compile in a stage of its own and begin the final one with {}:{}; COPY --from takes over "
+      "what was built",
+      repository, smaller);
+  found.pedantic =
+      may_compile(view, view.stages.size() - 1) || is_for_developers(view.file->source.path());
+}
+
+bool uses_system_cuda(const PackageList& list) {
+  constexpr auto kUsers = std::to_array<std::string_view>(
+      {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
+       "faster-whisper", "paddlepaddle-gpu", "nvidia-dali"});
+  return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
+    return std::ranges::find(kUsers, request.name) != kUsers.end() ||
+           request.name.starts_with("cupy") || request.name.starts_with("dgl") ||
+           request.name.starts_with("nvidia-dali") ||
+           (request.name.starts_with("jax") && request.extras != std::vector<std::string>{});
+  });
+}
+
+/// A virtual environment or its packages, whole.
+bool copies_wheels(const Instruction& copy) {
+  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
+    const std::string& source = copy.words[at].text;
+    if (!source.contains("site-packages") && !source.contains("dist-packages") &&
+        !source.contains("venv"))
+      return false;
+  }
+  return copy.words.size() > 1;
+}
+
+void unused_cuda(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr || base->image.repository != "nvidia/cuda" ||
+      base->image.flavour.value != "runtime")
+    return;
+  const std::size_t last = view.stages.size() - 1;
+  std::string variant;
+  bool torch = false, system = false;
+  const auto take = [&](std::size_t stage) {
+    for (const Install* install : view.installs_in(stage))
+      for (const PackageList* list : lists_of(*install)) {
+        system = system || uses_system_cuda(*list);
+        if (list->manager == PackageManager::kConda) continue;
+        for (const Framework& one : frameworks_of(*list, view.project->knowledge->frameworks))
+          if (one.package == "torch" && one.variant.value != "cpu") {
+            torch = true;
+            variant = one.variant.value;
+          }
+      }
+  };
+  take(last);
+  for (const std::size_t one : view.dockerfile->lineage(last))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
+      const auto from = view.dockerfile->copied_from(copy);
+      if (!from || *from >= view.stages.size()) continue;
+      if (copies_wheels(copy)) take(*from);
+      // What another stage compiled may be linked against the libraries of this base.
+      else if (view.stages[*from].image.vendor.known())
+        return;
+    }
+  if (system || !torch) return;
+  const std::string& tag = base->stage->image ? base->stage->image->tag : "";
+  std::string smaller = base->image.cuda.value + "-base-" + base->image.distribution.value;
+  Finding& found = sink.add(
+      "base-cuda-unused", *view.file, base->stage->base.span,
+      fmt::format("nvidia/cuda:{} brings CUDA libraries, and the wheels of torch bring their own: "
+                  "the base's are never loaded",
+                  tag));
+  found.evidence = {
+      "images.json, flavours, runtime: cuda-libraries, libcublas, libcusparse, libnpp, "
+      "libnccl2",
+      "onprem#73, h2o-llmstudio PR#1081"};
+  if (!variant.empty()) found.evidence.push_back("torch of " + variant);
+  found.fix = fmt::format(
+      "begin with nvidia/cuda:{}, or with a slim Python image and "
+      "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+      smaller);
+}
+
+void rocm_builder(const FileView& view, FindingSink& sink) {
+  const StageView* base = final_base(view);
+  if (base == nullptr) return;
+  const auto* row = view.project->knowledge->images.repository(base->image.repository);
+  if (row == nullptr || row->builder.empty()) return;
+  Finding& found =
+      sink.add("rocm-builder-final", *view.file, base->stage->base.span,
+               fmt::format("the final image is built on {}: {}", row->repository, row->builder));
+  found.evidence = {row->source, row->document};
+  found.fix = "begin the final stage with " + row->instead;
+}
+
+/// What a step compiles with nvcc; empty: nothing.
+struct NvccUse {
+  Span span;
+  std::string what;
+};
+
+std::optional<NvccUse> nvcc_use(const FileView& view, const StageView& stage) {
+  for (const Instruction& run : stage.stage->instructions) {
+    if (run.keyword != Keyword::kRun) continue;
+    for (const StepCommand& command : commands_of(run))
+      if (command.program == "nvcc" && command.shell->depth == 0)
+        return NvccUse{command.program_span, "nvcc"};
+  }
+  for (const Install& install : view.installs) {
+    // -f and an index of its own may hold wheels.
+    if (install.stage != stage.index || !install.command.installs ||
+        !install.command.indexes.empty())
+      continue;
+    for (const PackageRequest& request : install.command.packages)
+      if (request.name == "flash-attn" && request.url.empty() && !is_conda(request))
+        return NvccUse{request.span, request.name};
+      else if (request.url.starts_with("git+") &&
+               is_one_of(request.name, {"flash-attention", "apex", "pytorch3d", "causal-conv1d",
+                                        "mamba", "tiny-cuda-nn", "diff-gaussian-rasterization",
+                                        "simple-knn", "nvdiffrast", "transformerengine", "gsplat"}))
+        return NvccUse{request.span, request.name};
+  }
+  return std::nullopt;
+}
+
+/// A step that needs nvcc where the base has none.
+void missing_compiler(const FileView& view, const StageView& stage, FindingSink& sink) {
+  const GpuImage& image = stage.image;
+  if (!stage.reachable || image.vendor.value != "nvidia" ||
+      (image.repository != "nvidia/cuda" && image.repository != "pytorch/pytorch") ||
+      (image.flavour.value != "runtime" && image.flavour.value != "base"))
+    return;
+  // The toolkit may come by apt, by conda or by the installer.
+  for (const std::string_view word :
+       {"cuda-nvcc", "cuda-toolkit", "nvidia-cuda-toolkit", "cuda-compiler", "cuda-minimal-build",
+        "cudatoolkit-dev", "nvidia-cuda-nvcc", "_linux.run", "SKIP_CUDA_BUILD", "cuda-12",
+        "cuda-11", "cuda-13"})
+    if (commands_mention(view, stage.index, word)) return;
+  constexpr auto kSkips = std::to_array<std::string_view>(
+      {"FLASH_ATTENTION_SKIP_CUDA_BUILD", "CUDA_HOME", "CUDA_PATH", "BUILD_CUDA_EXT"});
+  if (!settings_of(view, stage.index, kSkips).empty()) return;
+  for (const std::size_t one : view.dockerfile->lineage(stage.index))
+    for (const Instruction& copy : view.dockerfile->stages[one].instructions)
+      if (copy.copies() && copy.flag("from") != nullptr && !copy.words.empty() &&
+          copy.words.front().text.contains("cuda"))
+        return;
+  const auto use = nvcc_use(view, stage);
+  if (!use) return;
+  Finding& found = sink.add(
+      "compiler-not-in-base", *view.file, use->span,
+      use->what == "nvcc"
+          ? fmt::format("the base is of the flavour {}, which has no nvcc", image.flavour.value)
+          : fmt::format("{} is compiled when it is installed, and the base is of the flavour {}, "
+                        "which has no nvcc",
+                        use->what, image.flavour.value));
+  found.evidence = {image.flavour.evidence,
+                    "images.json, flavours: the compiler is in devel alone"};
+  found.fix = fmt::format(
+      "compile in a stage that begins with the flavour devel, and COPY --from what it built{}",
+      use->what == "flash-attn" ? "; or install the wheel of the project's releases by its address"
+                                : "");
+}
+
+}  // namespace
+
+void judge_base_flavour(const Project& /*project*/, const std::vector<FileView>& views,
+                        FindingSink& sink) {
+  for (const FileView& view : views) {
+    devel_final(view, sink);
+    unused_cuda(view, sink);
+    rocm_builder(view, sink);
+    for (const StageView& stage : view.stages) missing_compiler(view, stage, sink);
+  }
+}
+
+}  // namespace flense::lint

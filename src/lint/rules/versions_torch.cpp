@@ -1,0 +1,334 @@
+// torch and what belongs to its release: wheels that an index does not have, torchvision of another
+// torch, and torch that a later step replaces.
+#include <algorithm>
+#include <utility>
+
+#include "base/format.h"
+#include "base/version_numbers.h"
+#include "lint/facts/build_steps.h"
+#include "lint/facts/table_facts.h"
+#include "lint/rules/rules.h"
+
+namespace flense::lint {
+
+namespace {
+
+bool is_companion(std::string_view name) {
+  return name == "torchvision" || name == "torchaudio";
+}
+
+std::string without_local(std::string_view version) {
+  return std::string(version.substr(0, version.find('+')));
+}
+
+/// torch==2.0.1 of an index for cu121, which came later.
+void wheel_of_no_index(const Project& project, const PackageList& list, const ProjectFile& file,
+                       FindingSink& sink) {
+  for (const PackageRequest& request : list.packages) {
+    if (request.name != "torch" || request.version.empty() || !request.url.empty() ||
+        request.manager == PackageManager::kConda)
+      continue;
+    std::string wanted = knowledge::local_version(request.version);
+    if (wanted.empty()) wanted = variant_of_index(request.index);
+    if (wanted.empty() && list.indexes.size() == 1)
+      wanted = variant_of_index(list.indexes.front().text);
+    if (knowledge::cuda_of_variant(wanted).empty() || wanted.size() < 5) continue;
+    const std::string plain = without_local(request.version);
+    const auto variants = cuda_variants_of(*project.knowledge, plain);
+    if (variants.empty() || std::ranges::find(variants, wanted) != variants.end()) continue;
+    Finding& found = sink.add("wheel-cuda-mismatch", file, request.span,
+                              fmt::format("torch {} has no wheels for {}", plain, wanted));
+    found.severity = Severity::kError;
+    found.evidence = {fmt::format("framework_builds.json, builds: torch {} for {}", plain,
+                                  fmt::join(variants, ", "))};
+    found.fix = fmt::format("take https://download.pytorch.org/whl/{}, or a torch that has {}",
+                            variants.back(), wanted);
+  }
+}
+
+/// torchvision and torchaudio of one list whose wheels require another torch than the list's.
+void companions(const Project& project, const PackageList& list, const ProjectFile& file,
+                FindingSink& sink) {
+  const PackageRequest* torch = list.find("torch");
+  if (torch == nullptr || torch->version.empty() || file.kind == FileKind::kUvLock ||
+      torch->manager == PackageManager::kConda)
+    return;
+  const std::string plain = without_local(torch->version);
+  for (const PackageRequest& request : list.packages) {
+    if (!is_companion(request.name) || request.version.empty() || request.group != torch->group ||
+        !request.marker.empty() || !torch->marker.empty())
+      continue;
+    const TorchOf needed = torch_of(*project.knowledge, request.name, request.version);
+    const std::string fitting = companion_of(*project.knowledge, request.name, plain);
+    // torchaudio 2.11 is for every newer torch.
+    if (needed.torch.empty() || fitting.empty() || needed.torch == plain ||
+        fitting == without_local(request.version))
+      continue;
+    Finding& found =
+        sink.add("torch-companion-mismatch", file, request.span,
+                 fmt::format("{} {} is made for torch {}, and this asks for torch {}: pip finds no "
+                             "solution, or the import fails",
+                             request.name, request.version, needed.torch, torch->version));
+    found.evidence = {needed.source};
+    found.fix = fmt::format("write {}=={}", request.name, fitting);
+  }
+}
+
+/// Whether a version meets a specifier of Python; true where that cannot be told.
+bool meets(std::string_view version, std::string_view specifier) {
+  if (version.empty()) return true;
+  while (!specifier.empty()) {
+    const std::size_t comma = specifier.find(',');
+    const std::string_view part = specifier.substr(0, comma);
+    const std::size_t digit = std::min(part.find_first_of("0123456789"), part.size());
+    const std::string_view op = part.substr(0, digit), bound = part.substr(digit);
+    const int order = bound.empty() ? 0 : compare_versions(version, bound);
+    if (is_version(bound) && ((op == ">=" && order < 0) || (op == ">" && order <= 0) ||
+                              (op == "<=" && order > 0) || (op == "<" && order >= 0)))
+      return false;
+    if (comma == std::string_view::npos) break;
+    specifier.remove_prefix(comma + 1);
+  }
+  return true;
+}
+
+/// torch, torchvision or torchaudio as one installation asks for it.
+struct TorchInstall {
+  const Install* install = nullptr;
+  Framework torch;
+  const ProjectFile* file = nullptr;
+
+  const std::string& version() const { return torch.version; }
+  bool by_conda() const { return torch.request->manager == PackageManager::kConda; }
+};
+
+bool is_forced(const Install& install) {
+  return install.command.has_option("--force-reinstall") ||
+         install.command.has_option("--reinstall");
+}
+
+bool is_nightly(const Install& install) {
+  return std::ranges::any_of(install.command.indexes,
+                             [](const Word& index) { return index.text.contains("/nightly"); });
+}
+
+class TorchTwice {
+ public:
+  TorchTwice(const Project& project, const FileView& view, const StageView& stage,
+             FindingSink& sink)
+      : project_(project), view_(view), stage_(stage), sink_(sink) {
+    for (const Install* install : view.installs_in(stage.index)) {
+      if (!install->command.installs) continue;
+      for (const PackageList* list : lists_of(*install)) {
+        const ProjectFile& file = file_of(*install, *list, *view.file);
+        // A lock holds all extras, and an extra is only installed where it is asked for.
+        if (file.kind == FileKind::kUvLock) continue;
+        for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
+          if (!one.request->group.empty()) continue;
+          if (one.package == "torch" || one.package == "pytorch")
+            all_.push_back({install, std::move(one), &file});
+          else if (is_companion(one.package) && !install->command.has_option("--no-deps"))
+            companions_.push_back({install, std::move(one), &file});
+        }
+      }
+    }
+  }
+
+  void run() {
+    if (stage_.image.framework.value == "torch") {
+      over_base();
+      extension_over_base();
+    } else {
+      companion_first();
+      companion_later();
+    }
+    conda_and_pip();
+    over_earlier();
+  }
+
+ private:
+  void report(const TorchInstall& again, std::string message, std::string evidence) {
+    Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
+                               std::move(message));
+    found.evidence = {std::move(evidence)};
+  }
+
+  std::string line_of(Span span) const {
+    return fmt::format("line {}", view_.file->source.position(span.begin).line);
+  }
+
+  void over_base() {
+    if (all_.empty()) return;
+    const TorchInstall& again = all_.front();
+    const std::string& has = stage_.image.framework_version.value;
+    const bool other = again.version().empty()
+                           ? !meets(has, again.torch.request->specifier)
+                           : has.empty() || compare_versions(has, again.version()) != 0;
+    // The base's version satisfies a bare name, and most ranges.
+    if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
+    report(again,
+           fmt::format("the base already holds torch{}{}, and this replaces it: both lie in the "
+                       "image's layers",
+                       has.empty() ? "" : " ", has),
+           stage_.image.framework.evidence);
+  }
+
+  /// flash-attn over the one that the base's maker built for the base's torch.
+  void extension_over_base() {
+    const PackageRequest* first = nullptr;
+    std::string names;
+    for (const Install* install : view_.installs_in(stage_.index))
+      for (const PackageRequest& request : install->command.packages) {
+        const std::string name = request.name == "flash-attention" ? "flash-attn" : request.name;
+        if (!install->command.installs ||
+            !holds_extension(*project_.knowledge, stage_.image.repository, name))
+          continue;
+        if (first == nullptr) first = &request;
+        names += (names.empty() ? "" : ", ") + name;
+      }
+    if (first == nullptr) return;
+    Finding& found = sink_.add(
+        "torch-installed-twice", *view_.file, first->span,
+        fmt::format("the base already holds {}, built for its own torch, and this replaces it",
+                    names));
+    found.evidence = {"images.json, held_extensions, " + stage_.image.repository};
+    found.fix = "leave the base's in place, or begin with a base that holds none";
+  }
+
+  /// torchvision, which brings the torch of its release, before torch itself.
+  void companion_first() {
+    if (all_.empty()) return;
+    const TorchInstall& torch = all_.front();
+    if (torch.version().empty() && !torch.torch.from_index) return;
+    for (const TorchInstall& one : companions_) {
+      if (one.install == torch.install ||
+          one.install->command.span.begin >= torch.install->command.span.begin ||
+          one.by_conda() != torch.by_conda())
+        continue;
+      const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+      const bool same_index = one.torch.variant.value == torch.torch.variant.value;
+      if (!own.empty() && own == without_local(torch.version()) && same_index) continue;
+      report(torch,
+             fmt::format("{} has brought a torch before, and this replaces it: both are downloaded "
+                         "and shipped",
+                         one.torch.package),
+             line_of(one.torch.request->span));
+      return;
+    }
+  }
+
+  /// torchvision without a version behind a pinned torch: pip takes the newest, and its torch.
+  void companion_later() {
+    for (const TorchInstall& torch : all_) {
+      if (torch.version().empty() || torch.by_conda()) continue;
+      for (const TorchInstall& one : companions_) {
+        if (one.install->command.span.begin <= torch.install->command.span.begin ||
+            one.install == torch.install || one.by_conda() || !one.torch.request->url.empty())
+          continue;
+        // The torch of another list of the same step decides.
+        if (std::ranges::any_of(
+                all_, [&](const TorchInstall& other) { return other.install == one.install; }))
+          continue;
+        // Installed before with that torch.
+        if (std::ranges::any_of(companions_, [&](const TorchInstall& other) {
+              return other.torch.package == one.torch.package &&
+                     other.install->command.span.begin < one.install->command.span.begin;
+            }))
+          continue;
+        const std::string own =
+            torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
+        const bool open = one.version().empty() && one.torch.request->specifier.empty();
+        if (!open && (own.empty() || own == without_local(torch.version()))) continue;
+        report(one,
+               open ? fmt::format("{} without a version is the newest, and brings its own torch "
+                                  "over torch {}",
+                                  one.torch.package, torch.version())
+                    : fmt::format("{} {} brings torch {} over torch {}", one.torch.package,
+                                  one.version(), own, torch.version()),
+               line_of(torch.torch.request->span));
+        return;
+      }
+    }
+  }
+
+  // conda's and pip's are two packages, whatever their versions: neither replaces the other.
+  void conda_and_pip() {
+    const auto conda = std::ranges::find_if(all_, &TorchInstall::by_conda);
+    const auto pip =
+        std::ranges::find_if_not(all_, [](const TorchInstall& one) { return one.by_conda(); });
+    if (conda == all_.end() || pip == all_.end() || conda->install == pip->install ||
+        (!conda->version().empty() && !pip->version().empty()))
+      return;
+    const TorchInstall& later = conda < pip ? *pip : *conda;
+    const TorchInstall& earlier = conda < pip ? *conda : *pip;
+    report(later, "torch is installed by conda and by pip: both are downloaded and shipped",
+           line_of(earlier.install->command.span));
+  }
+
+  void over_earlier() {
+    const auto shown = [](const Framework& torch) {
+      return torch.version + (torch.variant.known() ? " (" + torch.variant.value + ")" : "");
+    };
+    const TorchInstall* last = nullptr;
+    for (const TorchInstall& again : all_) {
+      const bool forced = is_forced(*again.install);
+      const bool nightly = is_nightly(*again.install);
+      if (again.version().empty() && !forced && !nightly) {
+        if (last == nullptr) last = &again;
+        continue;
+      }
+      const TorchInstall* earlier = std::exchange(last, &again);
+      if (earlier == nullptr || earlier->install == again.install ||
+          earlier->torch.request == again.torch.request)
+        continue;
+      const Framework& before = earlier->torch;
+      const Framework& now = again.torch;
+      // What stands without a version may be the same.
+      const bool known = !before.version.empty() && !now.version.empty();
+      const bool version = known && compare_versions(before.version, now.version) != 0;
+      const bool variant = known && before.variant.known() && now.variant.known() &&
+                           before.variant.value != now.variant.value;
+      const bool other = nightly && !is_nightly(*earlier->install);
+      if (!version && !variant && !forced && !other) continue;
+      report(again,
+             known   ? fmt::format("torch {} is installed over torch {} of an earlier layer: both "
+                                     "are downloaded and shipped",
+                                   shown(now), shown(before))
+             : other ? std::string("the nightly torch is installed over another one: both are "
+                                   "downloaded and shipped")
+                     : std::string("torch is installed once more over that of an earlier layer: "
+                                   "both are downloaded and shipped"),
+             line_of(before.request->span));
+    }
+  }
+
+  const Project& project_;
+  const FileView& view_;
+  const StageView& stage_;
+  FindingSink& sink_;
+  std::vector<TorchInstall> all_, companions_;
+};
+
+}  // namespace
+
+void judge_versions_torch(const Project& project, const std::vector<FileView>& views,
+                          FindingSink& sink) {
+  std::vector<const PackageList*> seen;
+  const auto judge = [&](const PackageList& list, const ProjectFile& file) {
+    if (std::ranges::find(seen, &list) != seen.end()) return;
+    seen.push_back(&list);
+    wheel_of_no_index(project, list, file, sink);
+    companions(project, list, file, sink);
+  };
+  for (const FileView& view : views) {
+    for (const Install& install : view.installs)
+      for (const PackageList* list : lists_of(install))
+        judge(*list, file_of(install, *list, *view.file));
+    for (const StageView& stage : view.stages)
+      if (stage.reachable) TorchTwice(project, view, stage, sink).run();
+  }
+  for (const auto& file : project.files)
+    if (file->packages) judge(*file->packages, *file);
+}
+
+}  // namespace flense::lint
