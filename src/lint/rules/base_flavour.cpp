@@ -115,8 +115,9 @@ void devel_final(const FileView& view, FindingSink& sink) {
       "compile in a stage of its own and begin the final one with {}:{}; COPY --from takes over "
       "what was built",
       repository, smaller);
-  found.pedantic =
-      may_compile(view, view.stages.size() - 1) || is_for_developers(view.file->source.path());
+  const std::size_t last = view.stages.size() - 1;
+  found.pedantic = may_compile(view, last) || holds_one_of(view, last, kUseToolkit) ||
+                   is_for_developers(view.file->source.path());
 }
 
 bool uses_system_cuda(const PackageList& list) {

@@ -84,11 +84,13 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
 /// Whether hundreds of megabytes are downloaded: packages for GPUs that the base does not hold, or
 /// lists that were not read, on a base without a framework.
 bool brings_much(const FileView& view, const Install& install) {
-  const std::string& held = view.stages[install.stage].image.framework.value;
+  const GpuImage& base = view.stages[install.stage].image;
+  const std::string& held = base.framework.value;
   for (const PackageList* list : lists_of(install))
     for (const PackageRequest& request : list->packages)
       if (is_gpu_package(request.name) && request.name != held) return true;
-  if (!install.files.empty() || !held.empty()) return false;
+  // Of a base that is not known nobody can tell what it holds.
+  if (!install.files.empty() || !held.empty() || base.repository.empty()) return false;
   // The project that pip builds is its own code, mostly.
   return std::ranges::any_of(install.command.requirement_files, [&](const Word& file) {
     return install.command.manager != PackageManager::kPip ||
