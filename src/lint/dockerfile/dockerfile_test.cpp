@@ -187,6 +187,14 @@ TEST(Dockerfile, WhatLooksLikeAHereDocument) {
   EXPECT_EQ(Parsed("FROM a\nCOPY a <<EOF\nx\nEOF\n").file.problems.size(), 1U);
 }
 
+TEST(Dockerfile, MountsOfBuildahHaveFieldsOfTheirOwn) {
+  EXPECT_EQ(
+      Parsed("FROM a\nRUN --mount=type=bind,target=/t,relabel=shared,bind-propagation=rshared x\n")
+          .problems(),
+      "");
+  EXPECT_NE(Parsed("FROM a\nRUN --mount=type=bind,target=/t,relable=shared x\n").problems(), "");
+}
+
 TEST(Dockerfile, Flags) {
   const Parsed p(
       "FROM --platform=$BUILDPLATFORM a AS b\n"

@@ -76,7 +76,7 @@ std::string set_field(Mount& mount, const std::string& key, const std::string& v
     if (!is_short_number(value, key == "mode" ? '7' : '9')) return invalid();
     mount.owned = true;
     mount.owned_by = key;
-  } else if (key != "env") {
+  } else if (!is_one_of(key, {"env", "relabel", "bind-propagation", "z", "U"})) {  // Buildah's
     return fmt::format("a mount has no field {}", key);
   }
   return {};

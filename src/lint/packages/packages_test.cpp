@@ -106,7 +106,8 @@ TEST(Requirements, LinesOptionsAndHashes) {
                             "uvicorn[standard]==0.30\r\n"
                             "x @ https://a/x.whl#sha256=1\n"
                             "git+https://github.com/Dao-AILab/flash-attention.git@v2\n"
-                            "./local[dev]\n");
+                            "./local[dev]\n"
+                            "dependencies/AutoGPTQ\n");
   EXPECT_EQ(got.packages,
             (Texts{"torch ==2.6.0+cu124 2.6.0+cu124 | torch==2.6.0+cu124",
                    "numpy >=1.26,<3  | numpy >= 1.26 , < 3",
@@ -119,7 +120,8 @@ TEST(Requirements, LinesOptionsAndHashes) {
       (Texts{"https://download.pytorch.org/whl/cu124 | https://download.pytorch.org/whl/cu124",
              "https://a/simple | https://a/simple", "https://b/simple | https://b/simple",
              "https://c/links | https://c/links"}));
-  EXPECT_EQ(got.files, (Texts{"base.txt | base.txt", "./local/pyproject.toml | ./local[dev]"}));
+  EXPECT_EQ(got.files, (Texts{"base.txt | base.txt", "./local/pyproject.toml | ./local[dev]",
+                              "dependencies/AutoGPTQ/pyproject.toml | dependencies/AutoGPTQ"}));
   EXPECT_EQ(got.problems, Texts{});
 }
 

@@ -172,7 +172,11 @@ void RequirementsReader::requirement() {
     span.end = words_[at].begin + part.size();
   }
   if (!is_for_linux(marker)) return;
-  if (text.starts_with('.') || text.starts_with('/')) {
+  // As pip: what has a '/' and names no project is a path.
+  const bool path = text.find('/') != std::string::npos && !parse_requirement(text) &&
+                    text.find_first_of(" @") == std::string::npos;
+  if (text.starts_with('.') || text.starts_with('/') ||
+      (path && text.find("://") == std::string::npos)) {
     if (!text.ends_with(".whl") && !text.ends_with(".tar.gz"))
       list_.requirement_files.push_back({text.substr(0, text.find('[')) + "/pyproject.toml", span});
     return;
