@@ -203,8 +203,11 @@ Result<Reply> exchange(int socket, const Request& request, Fds& fds) {
   TRY_DO(send(socket, request, {}));
   TRY(Reply reply, receive<Reply>(socket, fds));
   if (reply.failed)
-    return Failure(
-        {reply.code, std::move(reply.message), std::move(reply.context), std::move(reply.hint), {}});
+    return Failure({reply.code,
+                    std::move(reply.message),
+                    std::move(reply.context),
+                    std::move(reply.hint),
+                    {}});
   return reply;
 }
 

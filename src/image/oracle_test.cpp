@@ -250,8 +250,11 @@ TEST(Oracle, RegistryThereAndBack) {
 
 TEST(Oracle, MissingSkopeoIsNamed) {
   const std::string path = std::getenv("PATH") == nullptr ? "" : std::getenv("PATH");
+  const TempDir dir;
+  OpenOptions options;
+  options.cache_directory = dir / "cache";
   ::setenv("PATH", "/nonexistent", 1);
-  const auto image = open_image("docker://quay.io/a/b:1", {});
+  const auto image = open_image("docker://quay.io/a/b:1", options);
   ::setenv("PATH", path.c_str(), 1);
   ASSERT_FALSE(image);
   EXPECT_EQ(image.error().code, Code::kEnvironment);

@@ -58,9 +58,9 @@ TEST(LayerPump, BytesDigestAndTotal) {
 TEST(LayerPump, WhatCameBeforeAnErrorIsHandedOutAndTheErrorStays) {
   const std::string text = sample_text(3'500'000);
   for (const bool hash : {true, false}) {
-    LayerPump pump(
-        std::make_unique<ScriptedDecoder>(text, 100'000, Error{Code::kBadInput, "torn", {}, {}, {}}),
-        {hash, kNoLimit, nullptr});
+    LayerPump pump(std::make_unique<ScriptedDecoder>(text, 100'000,
+                                                     Error{Code::kBadInput, "torn", {}, {}, {}}),
+                   {hash, kNoLimit, nullptr});
     std::string got;
     Result<Bytes> chunk = pump.next(77'777);
     for (; chunk && !chunk->empty(); chunk = pump.next(77'777)) got += as_text(*chunk);
