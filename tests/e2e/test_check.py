@@ -25,9 +25,10 @@ NEW_DRIVER = "h100@580.65.06"
 
 
 class FakeDocker:
-    """An engine that has one image, app:1, and keeps what it was asked for."""
+    """An engine that has one image, app:1, and keeps what it was asked for. A slow one stops in the middle of the image
+    until it is let go."""
 
-    def __init__(self, path, archive):
+    def __init__(self, path, archive, slow=False):
         config = imagetree.read_image(archive).config
         layers = config["rootfs"]["diff_ids"]
         with tarfile.open(archive) as members:
@@ -38,6 +39,9 @@ class FakeDocker:
         answers["/images/app:1/json"] = json.dumps({"Id": "sha256:" + digest, "Architecture": config["architecture"], "Os": config["os"], "Config": config["config"],
                            "RootFS": {"Type": "layers", "Layers": layers}}).encode()
         asked = self.asked = []
+        begun, go = self.begun, self.go = threading.Event(), threading.Event()
+        if not slow:
+            go.set()
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -47,6 +51,11 @@ class FakeDocker:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 with contextlib.suppress(BrokenPipeError):
+                    if self.path.endswith("/get"):
+                        self.wfile.write(body[:100])
+                        begun.set()
+                        go.wait(60)
+                        body = body[100:]
                     self.wfile.write(body)
 
             def address_string(self):
@@ -62,6 +71,7 @@ class FakeDocker:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self):
+        self.go.set()
         self.server.shutdown()
         self.server.server_close()
 

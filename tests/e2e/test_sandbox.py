@@ -1,18 +1,15 @@
 #!/usr/bin/env python3
 """Commands that read what strangers made are confined while they do, and their helpers are not."""
 
-import contextlib
 import os
 import shutil
-import socketserver
-import http.server
 import subprocess
-import threading
 import time
 import unittest
 
 import fixtures
 import harness
+import test_check
 
 
 def state(pid):
@@ -38,47 +35,6 @@ exit 1
 def support():
     done = subprocess.run([harness.BINARY, "--version", "--json"], stdout=subprocess.PIPE, check=True)
     return harness.json.loads(done.stdout)["sandbox"]
-
-
-class Engine:
-    """A docker engine of one image, app:1, that stops in the middle of it until it is let go."""
-
-    def __init__(self, path, archive):
-        with open(archive, "rb") as data:
-            body = data.read()
-        go = self.go = threading.Event()
-        begun = self.begun = threading.Event()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                found = self.path == "/images/app:1/get"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Length", str(len(body) if found else 0))
-                self.end_headers()
-                if not found:
-                    return
-                with contextlib.suppress(BrokenPipeError):
-                    self.wfile.write(body[:100])
-                    begun.set()
-                    go.wait(60)
-                    self.wfile.write(body[100:])
-
-            def address_string(self):
-                return "engine"
-
-            def log_message(self, *_):
-                pass
-
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-            daemon_threads = True
-
-        self.server = Server(path, Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.go.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class Sandbox(harness.Case):
@@ -235,7 +191,7 @@ class Confined(Sandbox):
         self.assertIn("image exists localhost:1/app:1", said)
 
     def test_dockers_engine(self):
-        engine = Engine(self.path("docker.sock"), self.archive)
+        engine = test_check.FakeDocker(self.path("docker.sock"), self.archive, slow=True)
         self.addCleanup(engine.stop)
         process = self.start("inspect", "docker-daemon:app:1", env={"DOCKER_HOST": f"unix://{self.path('docker.sock')}"})
         self.assertTrue(engine.begun.wait(30))
