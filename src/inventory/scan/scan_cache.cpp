@@ -27,13 +27,25 @@ std::string prune_text(const InventoryCache::Prune& prune) {
                      prune->drop_symtab, prune->drop_vendor, prune->keep_amd);
 }
 
-/// By what the layer unpacks to, however it is stored: that these stored bytes do so is for
-/// CacheTrust to ask.
+/// By what the layer unpacks to, however it is stored: that what is stored does so is asked apart.
 std::string scan_key(const image::Layer& layer, const InventoryCache::Prune& prune) {
   return KeyMaker(kLayerKind)
       .add(form_of(kLayerKind))
       .add(layer.diff_id.empty() ? layer.blob.digest : layer.diff_id)
       .add(prune_text(prune))
+      .key();
+}
+
+/// That what the one digest names unpacks to what the other names; empty where nothing is to be
+/// proven.
+std::string pair_key(const image::Layer& layer) {
+  if (layer.blob.digest.empty() || layer.diff_id.empty() || layer.blob.digest == layer.diff_id)
+    return {};
+  return KeyMaker(kFileKind)
+      .add(form_of(kFileKind))
+      .add("pair")
+      .add(layer.blob.digest)
+      .add(layer.diff_id)
       .key();
 }
 
@@ -87,8 +99,11 @@ std::string image_key(const image::Image& image, std::string_view kind, std::str
   if (image.config_digest.empty() || image.entries() != nullptr) return {};
   KeyMaker out(kind);
   out.add(form).add(image.config_digest).add(basis);
-  // The configuration names what the layers unpack to.
-  if (!std::ranges::all_of(image.layers, has_digest)) return {};
+  for (const image::Layer& layer : image.layers) {
+    if (!has_digest(layer)) return {};
+    // The configuration names what the layers unpack to; who stores them otherwise has to show it.
+    if (!image.vouched_for && !pair_key(layer).empty()) out.add(layer.blob.digest);
+  }
   return out.key();
 }
 
@@ -150,6 +165,12 @@ std::optional<std::int64_t> hashed_at(const EntryStore& store, const image::Imag
   return entry->head.made;
 }
 
+/// Whoever writes an image may name any layer's content beside any stored bytes.
+bool is_proven(const EntryStore& store, const image::Layer& layer) {
+  const std::string key = pair_key(layer);
+  return key.empty() || store.load(kFileKind, key).has_value();
+}
+
 /// Blobs of pulled images lie beside the entries, and nobody changes them in place.
 bool is_pulled(const EntryStore& store, const MappedFile& file) {
   return std::filesystem::path(file.name()).parent_path() ==
@@ -164,9 +185,13 @@ std::optional<Cached<InventoryCache::Scan>> InventoryCache::load_scan(const imag
                                                                       CacheTrust trust) const {
   if (image.entries() != nullptr || !has_digest(image.layers[layer])) return std::nullopt;
   std::optional<std::int64_t> hashed;
-  if (trust == CacheTrust::kFile && !image.vouched_for) {
-    hashed = hashed_at(store_, image, layer);
-    if (!hashed) return std::nullopt;
+  if (!image.vouched_for) {
+    if (trust == CacheTrust::kFile) {
+      hashed = hashed_at(store_, image, layer);
+      if (!hashed) return std::nullopt;
+    } else if (!is_proven(store_, image.layers[layer])) {
+      return std::nullopt;
+    }
   }
   const auto entry = store_.load(kLayerKind, scan_key(image.layers[layer], prune));
   if (!entry) return std::nullopt;
@@ -194,12 +219,14 @@ void InventoryCache::store_scan(const image::Image& image, std::size_t layer, co
   head.form = form_of(kLayerKind);
   head.key = scan_key(facts, prune);
   store_.store(head, encode_scan(scan));
+  head.kind = kFileKind;
+  head.form = form_of(kFileKind);
+  head.key = pair_key(facts);
+  if (!head.key.empty()) store_.store(head, {});
   if (file == nullptr || !file->identity()) return;
   const FileIdentity& identity = *file->identity();
   const bool young = started - std::max(identity.modified, identity.changed) < settle_;
   if (young && !is_pulled(store_, *file)) return;
-  head.kind = kFileKind;
-  head.form = form_of(kFileKind);
   head.key = file_key(image, layer);
   if (head.key.empty()) return;
   head.label = label_of(file->name());

@@ -187,6 +187,32 @@ TEST_F(ScanCacheTest, ImagesShareLayers) {
   EXPECT_EQ(scan("app.tar", options(CacheTrust::kDigest)).cached, 2U);
 }
 
+// Whoever writes an image may say of any bytes that they unpack to a layer that is known.
+TEST_F(ScanCacheTest, AKnownLayersNameProvesNothingOfOtherBytes) {
+  write_layout("known", layers(image::fixture::Compression::kGzip));
+  scan("known", options());
+  EXPECT_EQ(scan("known", options(CacheTrust::kDigest)).cached, 2U);
+  image::fixture::Oci honest, liar;
+  honest.add_image(layers(image::fixture::Compression::kGzip), "app:1");
+  std::vector<TestLayer> other = layers(image::fixture::Compression::kGzip);
+  image::fixture::Tar evil;
+  evil.file("usr/b", "#!/bin/evil\n", 0755);
+  other[1].tar = evil.bytes();
+  text::Json config = honest.config;
+  liar.add_image(other, "app:1");
+  // The liar's blobs under the honest configuration.
+  text::Json manifest = must(text::parse_json(liar.manifest_text, "m"));
+  manifest.set("config", liar.descriptor("application/vnd.oci.image.config.v1+json",
+                                         text::dump_json(config)));
+  liar.entries = text::Json::array();
+  liar.add(
+      liar.descriptor("application/vnd.oci.image.manifest.v1+json", text::dump_json(manifest)));
+  image::fixture::write_files(dir_ / "liar", liar.all());
+  const auto read = scan_layers(*open("liar"), options(CacheTrust::kDigest));
+  ASSERT_FALSE(read);
+  EXPECT_NE(read.error().message.find("digest"), std::string::npos);
+}
+
 TEST_F(ScanCacheTest, WhatWasNotHashedIsNotKept) {
   write_layout("image", layers());
   ScanOptions unverified = options(CacheTrust::kDigest);
