@@ -1,11 +1,15 @@
 """What all end-to-end tests share: the binary, a scratch folder, running commands."""
 
+import fcntl
 import json
 import os
+import pty
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -59,6 +63,22 @@ class Case(unittest.TestCase):
         if done.returncode != 0:
             self.fail(f"{' '.join(command)}: status {done.returncode}\n{done.stdout.decode('utf-8', 'replace')[-3000:]}")
         return done.stdout.decode("utf-8", "replace")
+
+
+def on_terminal(words, columns=100, rows=40, **options):
+    """(status, bytes drawn) of a program whose streams are a terminal, but for those that the options name."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    child = subprocess.Popen(words, **{"stdin": follower, "stdout": follower, "stderr": follower, **options})
+    os.close(follower)
+    out = b""
+    try:
+        while block := os.read(leader, 1 << 16):
+            out += block
+    except OSError:
+        pass  # the other end is closed
+    os.close(leader)
+    return child.wait(timeout=300), out
 
 
 def digest_tree(folder):

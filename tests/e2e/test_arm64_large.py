@@ -76,8 +76,8 @@ class Arm64(harness.Case):
         """Their unit tests, which need no kernel: the numbers are others than on x86-64, and some calls are not there."""
         for table in ("guard/system_calls", "slim/sandbox/trace_calls"):
             source = os.path.join(harness.TOP, "src", table)
-            self.run_tool("aarch64-linux-gnu-g++", "-std=c++23", "-static", "-I" + os.path.join(harness.TOP, "src"), f"{source}.cpp",
-                          f"{source}_test.cpp", "-o", self.path("table_test"), "-lgtest", "-lgtest_main")
+            self.run_tool("aarch64-linux-gnu-g++", "-std=c++23", "-static", *("-I" + os.path.join(harness.TOP, folder) for folder in ("src", "tests")),
+                          f"{source}.cpp", f"{source}_test.cpp", "-o", self.path("table_test"), "-lgtest", "-lgtest_main")
             self.assertIn("[  PASSED  ] 2 tests", self.run_tool(QEMU, self.path("table_test")))
 
     def test_artefacts_of_both(self):

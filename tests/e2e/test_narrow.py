@@ -1,13 +1,9 @@
 #!/usr/bin/env python3
 """What people see: a terminal of 60 columns, what a command says where nothing can be done, and what shells complete."""
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
-import termios
 
 import fixtures
 import harness
@@ -19,20 +15,8 @@ class Narrow(harness.Case):
         self.app, _ = fixtures.sample_archive(self.work)
 
     def terminal(self, *arguments, columns=60):
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         env = {**harness.surroundings(), "XDG_CACHE_HOME": self.path("cache"), "NO_COLOR": "1", "TERM": "xterm"}
-        child = subprocess.Popen([harness.BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=follower, stderr=follower,
-                                 env=env, cwd=self.work)
-        os.close(follower)
-        out = b""
-        try:
-            while block := os.read(leader, 1 << 16):
-                out += block
-        except OSError:
-            pass  # the other end is closed
-        os.close(leader)
-        child.wait(timeout=300)
+        _, out = harness.on_terminal([harness.BINARY, *arguments], columns, stdin=subprocess.DEVNULL, env=env, cwd=self.work)
         return out.decode().replace("\r\n", "\n")
 
     def test_no_word_is_cut(self):

@@ -2,14 +2,10 @@
 """What registries answer, or do not answer, is said in one sentence with a next step."""
 
 import base64
-import fcntl
 import json
 import os
-import pty
 import socket
-import struct
 import subprocess
-import termios
 import threading
 import time
 
@@ -148,19 +144,9 @@ class Registries(harness.Case):
 
     def on_terminal(self, *arguments):
         """What flense draws on a terminal of 200 columns."""
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         env = {**harness.surroundings(), **self.env, "XDG_CACHE_HOME": self.path("cache"), "TERM": "xterm"}
-        child = subprocess.Popen([harness.BINARY, *arguments], stdout=subprocess.DEVNULL, stderr=follower, env=env)
-        os.close(follower)
-        drawn = b""
-        try:
-            while data := os.read(leader, 65536):
-                drawn += data
-        except OSError:
-            pass
-        os.close(leader)
-        self.assertEqual(child.wait(), 0, drawn[-2000:])
+        status, drawn = harness.on_terminal([harness.BINARY, *arguments], 200, stdout=subprocess.DEVNULL, env=env)
+        self.assertEqual(status, 0, drawn[-2000:])
         return drawn.decode()
 
     def test_pulls_and_pushes_show_how_far_they_are(self):

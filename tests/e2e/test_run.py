@@ -5,7 +5,6 @@ once whatever happens. Containers are started by the real crun, as root and as a
 import contextlib
 import json
 import os
-import pty
 import random
 import shutil
 import signal
@@ -270,18 +269,9 @@ class Run(harness.Case):
             self.sh(script, "--isolate", expect=1)
 
     def test_a_terminal(self):
-        leader, follower = pty.openpty()
-        process = subprocess.Popen(self.words("run", "-it", self.image, "sh", "-c", "tty; exit 4"), stdin=follower,
-                                   stdout=follower, stderr=follower, env=self.environment(), cwd=self.home)
-        os.close(follower)
-        out = b""
-        try:
-            while block := os.read(leader, 1000):
-                out += block
-        except OSError:
-            pass  # the other end is closed
-        os.close(leader)
-        self.assertEqual(process.wait(timeout=60), 4)
+        status, out = harness.on_terminal(self.words("run", "-it", self.image, "sh", "-c", "tty; exit 4"),
+                                          env=self.environment(), cwd=self.home)
+        self.assertEqual(status, 4)
         self.assertIn(b"/dev/pts/0", out)
 
     def test_directories_and_layouts(self):

@@ -2,15 +2,11 @@
 """Whatever stands in an image, a file or an argument, no command prints what a terminal obeys or what hides
 text. The commands, their actions, options and forms are asked of the program (its completion script)."""
 
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
-import struct
 import subprocess
-import termios
 import unicodedata
 
 import fixtures
@@ -76,23 +72,10 @@ class Terminal(harness.Case):
 
     def terminal(self, *arguments, given=b""):
         """What both streams show on one; without the program's own colours."""
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
         with open(self.path(".given"), "wb+") as source:
             source.write(given)
             source.seek(0)
-            child = subprocess.Popen(self.words(arguments), stdin=source, stdout=follower, stderr=follower, env=self.env,
-                                     cwd=self.work)
-        os.close(follower)
-        out = b""
-        try:
-            while block := os.read(leader, 1 << 16):
-                out += block
-        except OSError:
-            pass  # the other end is closed
-        os.close(leader)
-        child.wait(timeout=300)
-        return out
+            return harness.on_terminal(self.words(arguments), stdin=source, env=self.env, cwd=self.work)[1]
 
     def holds(self, arguments, given=b"", exact=False):
         """All that it prints; with `exact` its standard output is for a program where it is a pipe."""

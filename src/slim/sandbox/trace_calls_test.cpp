@@ -8,35 +8,17 @@
 #include <cerrno>
 #include <set>
 
+#include "support/call_filter.h"
+
 namespace flense::slim {
 namespace {
 
-/// What the kernel would answer, for the instructions that the filter uses.
 std::uint32_t answer_of(const std::vector<sock_filter>& program, std::uint32_t architecture,
                         std::uint32_t number) {
-  std::uint32_t value = 0;
-  for (std::size_t at = 0; at < program.size(); ++at) {
-    const sock_filter& one = program[at];
-    switch (one.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        value = one.k == offsetof(seccomp_data, arch) ? architecture : number;
-        EXPECT_TRUE(one.k == offsetof(seccomp_data, arch) || one.k == offsetof(seccomp_data, nr));
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        at += value == one.k ? one.jt : one.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        at += value >= one.k ? one.jt : one.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return one.k;
-      default:
-        ADD_FAILURE() << "unknown instruction " << one.code;
-        return 0;
-    }
-  }
-  ADD_FAILURE() << "the program runs over its end";
-  return 0;
+  seccomp_data call{};
+  call.nr = static_cast<int>(number);
+  call.arch = architecture;
+  return testing::answer_of(program, call);
 }
 
 #if defined(__x86_64__)
