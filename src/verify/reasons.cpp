@@ -18,7 +18,6 @@ enum class Fact {
   kArchive,    ///< of ar, or the text of a linker script
   kZip,        ///< what Python installs from
   kNotLoaded,  ///< no ELF file, no module
-  kPickle,     ///< weights that torch.save wrote, and their index, with safetensors beside them
   kCuda,       ///< an ELF file, whose link leads to a file of the same name in a Python package
   kReach,      ///< a place from which the closure takes
 };
@@ -87,8 +86,6 @@ constexpr Row kRows[] = {
     {"python-tests", kAggressive, kGoes, "**/tests/** **/lib/python3*/test/**"},
     {"compilers", kAggressive, kGoes, "**/gcc/**/cc1* **/gcc/**/lto*"},
     {"driver-libs", kAggressive, kGoes, "**/libcuda.so.* **/libnvidia-*.so.* **/libnvcuvid.so.*"},
-    {"pickled-weights", kAggressive, kGoes,
-     "**/*pytorch_model*.bin **/adapter_model*.bin **/*.bin.index.json **/blobs/*", Fact::kPickle},
     {"cuda-copies", kAggressive, "symlink", "usr/**", Fact::kCuda},
     {"unreachable", kAggressive, kGoes, "**", Fact::kReach},
 };
@@ -165,13 +162,6 @@ bool holds(const Row& row, const PlannedEdit& edit, const Member& was,
       return !file || head.starts_with("PK");
     case Fact::kNotLoaded:
       return !was.is_elf() && !is_module(path);
-    case Fact::kPickle:
-      // A blob is shown by links elsewhere, which have their own edits.
-      if (base_name(parent_path(path)) == "blobs") return head.starts_with("PK");
-      return (!file || head.starts_with("PK") || path.ends_with(".json")) &&
-             std::ranges::any_of(tree.list(parent_path(path)), [](const std::string& name) {
-               return name.ends_with(".safetensors");
-             });
     case Fact::kCuda:
       return was.is_elf() && !library_stem(path).empty() &&
              library_stem(path) == library_stem(edit.new_path) &&

@@ -50,6 +50,8 @@ constexpr auto kStorages =
                                                                   {"torch BoolStorage", "BOOL"}});
 
 constexpr std::size_t kMostValues = 2'000'000;
+constexpr std::size_t kMostBytes = 64U << 20;  ///< of all values, and again of what comes of them
+constexpr std::size_t kMostDimensions = 64;    ///< as c10::TensorImpl has them
 
 class Reader {
  public:
@@ -59,7 +61,8 @@ class Reader {
     for (bool more = true; more;) {
       TRY(const auto code, in_.read<std::uint8_t>("instruction"));
       TRY(more, step(code));
-      if (values_.size() > kMostValues) return bad_input("the pickle has too many values");
+      if (values_.size() > kMostValues || bytes_ > kMostBytes)
+        return bad_input("the pickle has too many values");
     }
     TRY(const std::size_t top, pop());
     return tensors_of(values_[top]);
@@ -172,7 +175,12 @@ class Reader {
     }
   }
 
+  static std::size_t size_of(const Value& value) {
+    return sizeof(Value) + value.text.size() + value.storage.size() +
+           8 * (value.items.size() + value.shape.size());
+  }
   void push(Value value) {
+    bytes_ += size_of(value);
     stack_.push_back(values_.size());
     values_.push_back(std::move(value));
   }
@@ -288,6 +296,7 @@ class Reader {
       return bad_input("the pickle fills what is no table");
     std::vector<std::size_t>& table = values_[stack_.back()].items;
     table.insert(table.end(), items.begin(), items.end());
+    bytes_ += 8 * items.size();
     if (table.size() > kMostValues) return bad_input("the pickle has too many values");
     return true;
   }
@@ -302,7 +311,7 @@ class Reader {
     const auto* known = std::ranges::find(kStorages, std::string_view(item(id, 1).text),
                                           &std::pair<std::string_view, std::string_view>::first);
     if (known == kStorages.end())
-      return bad_input("the pickle has a storage of {}", item(id, 1).text);
+      return bad_input("the pickle has a storage of {}", item(id, 1).text.substr(0, 64));
     Value out{Kind::kStorage, 0, std::string(known->second), {}, item(id, 2).text, {}};
     push(std::move(out));
     return true;
@@ -325,7 +334,7 @@ class Reader {
       return true;
     }
     if (name == "torch._utils _rebuild_tensor_v2") return tensor(with);
-    return bad_input("the pickle calls {}, which no table of tensors needs", name);
+    return bad_input("the pickle calls {}, which no table of tensors needs", name.substr(0, 64));
   }
 
   /// (storage, offset, sizes, strides, …)
@@ -335,6 +344,8 @@ class Reader {
       return bad_input("the pickle makes a tensor of what is no storage");
     Value out{Kind::kTensor, 0, item(with, 0).text, {}, {}, {}};
     out.storage = fmt::format("{}:{}", item(with, 0).storage, item(with, 1).number);
+    if (item(with, 2).items.size() > kMostDimensions)
+      return bad_input("the pickle has a tensor of more than {} dimensions", kMostDimensions);
     for (const std::size_t size : item(with, 2).items) {
       if (values_[size].kind != Kind::kNumber)
         return bad_input("the pickle has a tensor whose shape is no number");
@@ -349,8 +360,12 @@ class Reader {
     if (table.items.size() / 2 > kMostTensors)
       return bad_input("the pickle has more than {} tensors", kMostTensors);
     std::vector<TensorShape> out;
+    std::size_t bytes = 0;
     for (std::size_t i = 0; i + 1 < table.items.size(); i += 2) {
       const Value &key = item(table, i), &value = item(table, i + 1);
+      // One name of a megabyte can stand for many.
+      bytes += size_of(key) + size_of(value);
+      if (bytes > kMostBytes) return bad_input("the names of the pickle are too long");
       if (key.kind != Kind::kText || value.kind != Kind::kTensor)
         return bad_input("the pickle holds more than tensors: '{}'", key.text.substr(0, 64));
       out.push_back({key.text, value.text, value.shape, value.storage});
@@ -361,6 +376,7 @@ class Reader {
   ByteReader in_;
   std::vector<Value> values_;
   std::vector<std::size_t> stack_;
+  std::size_t bytes_ = 0;
   std::map<std::size_t, std::size_t> memo_;
 };
 

@@ -53,6 +53,27 @@ std::string complaint(const std::string& pickle) {
   return out ? "read" : out.error().message;
 }
 
+// Two bytes of the file can stand for what is large; what is held is counted in bytes.
+TEST(TorchPickle, SmallFilesThatAskForMuchMemory) {
+  const std::string long_name(1U << 20, 'k');
+  // A storage's key of a megabyte, a hundred times.
+  std::string storages = "(" + text("storage") + "ctorch\nFloatStorage\n" + text(long_name) +
+                         text("cpu") + small(99) + "tq\x02";
+  for (int i = 0; i < 100; ++i) storages += "h\x02Q";
+  EXPECT_THAT(complaint(table(storages)), HasSubstr("too many values"));
+  // A name of a megabyte for a hundred tensors.
+  std::string names = text(long_name) + "q\x03" + tensor("a", "0", 4, 3).substr(6) + "q\x04";
+  for (int i = 0; i < 100; ++i) names += "h\x03h\x04";
+  EXPECT_THAT(complaint(table(names)), HasSubstr("names of the pickle are too long"));
+  // A shape of thousands of dimensions.
+  std::string shape = "(";
+  for (int i = 0; i < 5000; ++i) shape += "K\x01";
+  const std::string flat = tensor("a", "0", 4, 3), sizes = small(4) + small(3) + "\x86";
+  std::string deep = flat;
+  deep.replace(deep.find(sizes), sizes.size(), shape + "t");
+  EXPECT_THAT(complaint(table(deep)), HasSubstr("more than 64 dimensions"));
+}
+
 TEST(TorchPickle, NamesShapesTypesAndWhatIsShared) {
   const std::string file = archive(table(tensor("wte", "0", 4, 3) + tensor("head", "0", 4, 3) +
                                          tensor("half", "1", 2, 2, "HalfStorage")));

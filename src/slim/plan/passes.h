@@ -49,6 +49,7 @@ inline constexpr PassRow kCudaCopies{
     "cuda-copies", device::Level::kAggressive,
     "CUDA libraries of the system that packages bring along and nothing loads",
     PassVerdict::kConditional};
+/// Only named: which of two forms a program opens its owner alone knows.
 inline constexpr PassRow kPickledWeights{
     "pickled-weights", device::Level::kAggressive,
     "pickled weights beside the same tensors in safetensors, which loaders take first",
