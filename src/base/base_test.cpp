@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 
@@ -179,6 +181,30 @@ TEST_F(Scratch, AtomicFileAppearsOnCommitOnly) {
   EXPECT_EQ(read_file(path, 10).value(), "abc");
   EXPECT_EQ(std::distance(fs::directory_iterator(dir_), {}), 1);
   EXPECT_FALSE(read_file(path, 2));
+}
+
+TEST_F(Scratch, WhatTheUserNamedIsWrittenThroughLinksAndIntoPipes) {
+  std::ofstream(dir_ / "file") << "old";
+  fs::permissions(dir_ / "file", fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("file", dir_ / "link");
+  fs::create_symlink("new", dir_ / "dangling");
+  ASSERT_TRUE(save_named(dir_ / "link", "abc"));
+  ASSERT_TRUE(save_named(dir_ / "dangling", "def"));
+  EXPECT_TRUE(fs::is_symlink(dir_ / "link"));
+  EXPECT_EQ(read_file(dir_ / "file", 10).value(), "abc");
+  EXPECT_EQ(read_file(dir_ / "new", 10).value(), "def");
+  EXPECT_EQ(fs::status(dir_ / "file").permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+
+  const fs::path pipe = dir_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const UniqueFd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(save_named(pipe, "xyz"));
+  std::array<char, 8> text{};
+  EXPECT_EQ(::read(reader.get(), text.data(), text.size()), 3);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_TRUE(save_named("/dev/null", "x"));
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
 }
 
 TEST_F(Scratch, AtomicDirectoryRefusesToReplace) {

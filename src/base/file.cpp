@@ -186,16 +186,46 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, unsigne
   return out;
 }
 
+Result<AtomicFile> AtomicFile::create_named(const std::filesystem::path& path) {
+  struct stat status{};
+  const bool there = ::stat(path.c_str(), &status) == 0;
+  const std::string& name = path.native();
+  std::error_code ignored;
+  const bool link = std::filesystem::is_symlink(path, ignored);
+  // Links below these lead to open files, which must not be replaced behind their owner's back.
+  const bool open_file = link && (name.starts_with("/dev/") || name.starts_with("/proc/"));
+  if (there && (open_file || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))) {
+    AtomicFile out;
+    out.fd_ = UniqueFd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!out.fd_) return system_error(errno, "cannot open " + name);
+    return out;
+  }
+  std::error_code unresolved;
+  std::filesystem::path real = path;
+  if (link && there) real = std::filesystem::canonical(path, unresolved);
+  // A link to a file that is not there yet.
+  if (link && !there) real = path.parent_path() / std::filesystem::read_symlink(path, unresolved);
+  if (unresolved) return system_error(unresolved.value(), "cannot resolve " + name);
+  return create(real, there ? status.st_mode & 07777U : 0644U);
+}
+
 AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 Result<void> AtomicFile::commit() {
+  if (path_.empty()) return {};
   if (::fsync(fd_.get()) != 0) return system_error(errno, "cannot sync " + temporary_.string());
   if (::rename(temporary_.c_str(), path_.c_str()) != 0)
     return system_error(errno, "cannot rename to " + path_.string());
   temporary_.clear();
   return fsync_path(parent_of(path_));
+}
+
+Result<void> save_named(const std::filesystem::path& path, std::string_view text) {
+  TRY(AtomicFile file, AtomicFile::create_named(path));
+  TRY_DO(write_fully(file.fd(), as_bytes(text), path.native()));
+  return file.commit();
 }
 
 Result<AtomicDirectory> AtomicDirectory::create(const std::filesystem::path& path) {

@@ -78,6 +78,9 @@ Result<UniqueFd> open_scratch(const std::filesystem::path& dir);
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::filesystem::path& path, unsigned mode = 0644);
+  /// For a file that the user named: links are followed and stay, an existing file keeps its mode,
+  /// and what is no regular file (/dev/stdout, a pipe) is written as it is, at once.
+  static Result<AtomicFile> create_named(const std::filesystem::path& path);
   AtomicFile(AtomicFile&&) noexcept = default;
   AtomicFile& operator=(AtomicFile&&) noexcept = default;
   ~AtomicFile();
@@ -87,9 +90,12 @@ class AtomicFile {
  private:
   AtomicFile() = default;
   UniqueFd fd_;
-  std::filesystem::path path_;
+  std::filesystem::path path_;  ///< empty: written as it is
   std::filesystem::path temporary_;
 };
+
+/// Replaces the whole file that the user named.
+Result<void> save_named(const std::filesystem::path& path, std::string_view text);
 
 /// The same for a directory tree: fill staging(), then commit() renames it to `path`, which must
 /// not exist. Destruction without commit removes the staging tree.

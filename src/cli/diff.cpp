@@ -104,6 +104,7 @@ Result<DiffInput> understand_diff(const DiffRequest& request, Io& io) {
   TRY(out.tables, tables_of(request, io, judging_tables()));
   TRY(out.format, format_of(request.json, request.format));
   TRY_DO(check_html(request.html, request.json));
+  TRY_DO(spare_inputs(request.words, {request.html}));
   std::optional<host::Profile> here;
   if (!request.hosts.empty())
     here = this_host(request.hosts, places_of(request.places), out.tables);

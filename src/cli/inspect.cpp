@@ -110,6 +110,7 @@ void declare(Options& options, InspectRequest& request) {
 
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
   TRY_DO(check_html(request.html, request.json));
+  TRY_DO(spare_inputs(request.words, {request.html}));
   inventory::InventoryOptions options;
   slim::CutRules cuts = request.cuts;
   inventory::Budgets limits = request.budgets;

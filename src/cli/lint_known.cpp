@@ -22,25 +22,30 @@ std::string directory_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path().string() : ".";
 }
 
+/// A partial clone fetches what it lacks, by a program that the repository's own settings may name.
+/// The variables win over these settings.
+std::vector<std::string> git(const std::string& directory, std::vector<std::string> words) {
+  std::vector<std::string> out = {
+      "env", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "git", "-C", directory};
+  std::ranges::move(words, std::back_inserter(out));
+  return out;
+}
+
 std::vector<std::string> git_commit(const std::string& directory, const std::string& revision) {
-  return {"git",      "-C",      directory,          "rev-parse",
-          "--verify", "--quiet", "--end-of-options", revision + "^{commit}"};
+  return git(directory,
+             {"rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"});
 }
 
 std::vector<std::string> git_show(const std::filesystem::path& path, const std::string& revision) {
-  return {"git",
-          "-C",
-          directory_of(path),
-          "show",
-          "--end-of-options",
-          fmt::format("{}:./{}", revision, path.filename().string())};
+  return git(directory_of(path), {"show", "--end-of-options",
+                                  fmt::format("{}:./{}", revision, path.filename().string())});
 }
 
 }  // namespace
 
 bool is_lint_helper(const std::vector<std::string>& argv, const std::vector<std::string>& paths,
                     const std::string& revision) {
-  if (argv[0] == "git")
+  if (argv[0] == "env")
     return !revision.empty() && std::ranges::any_of(paths, [&](const std::string& path) {
       return argv == git_commit(directory_of(path), revision) || argv == git_show(path, revision);
     });

@@ -6,6 +6,8 @@ import collections
 import json
 import os
 import re
+import stat
+import subprocess
 import unittest
 
 import browser
@@ -99,6 +101,28 @@ class Structure(harness.Case):
         self.assertIn("layers", both.json)
         again = self.flense("inspect", self.input, "--no-cache", "--html", "-").out
         self.assertEqual(page, again, "the same image gives the same page")
+
+    def test_reports_spare_what_is_read_and_what_cannot_be_replaced(self):
+        linked = self.path("linked.tar")
+        os.symlink(self.input, linked)
+        with open(self.input, "rb") as image:
+            before = image.read()
+        for words in (("inspect", linked, "--html", self.input), ("inspect", self.input, "--html", linked),
+                      ("diff", self.input, self.input, "--html", self.input),
+                      ("slim", self.input, "--gpu", "h100", "--dry-run", "--plan", self.input),
+                      ("slim", self.input, "--gpu", "h100", "-o", f"oci:{self.path('out')}", "--provenance", self.input)):
+            self.assertIn("is the image that is read", self.flense(*words, expect=2).err)
+        with open(self.input, "rb") as image:
+            self.assertEqual(before, image.read())
+        self.flense("inspect", self.input, "--html", "/dev/null")
+        self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+
+    def test_an_image_from_a_pipe(self):
+        whole = self.flense("inspect", self.input, "--json").json
+        done = subprocess.run(["bash", "-c", '"$0" inspect --json <(cat "$1")', harness.BINARY, self.input],
+                              capture_output=True, check=True)
+        self.assertEqual([layer["diff_id"] for layer in json.loads(done.stdout)["layers"]],
+                         [layer["diff_id"] for layer in whole["layers"]])
 
     def test_directories_have_no_layers(self):
         os.makedirs(self.path("tree/usr/share/doc/x"))

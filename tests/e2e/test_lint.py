@@ -162,6 +162,28 @@ class Lint(harness.Case):
         self.assertIn("no revision 'nothing'", self.lint("--since", "nothing", expect=3).stderr)
         self.assertIn("no report of lint", self.lint("--baseline", self.write("../a.json", "{}"), expect=3).stderr)
 
+    def test_a_partial_clone_fetches_nothing(self):
+        """What the repository's own settings name as its remote would be started for a missing object."""
+        marker = self.write("../marker", "")
+        os.unlink(marker)
+        run = lambda *words: subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words],
+                                            cwd=self.folder, check=True, capture_output=True, text=True).stdout
+        self.write("Dockerfile", BAD)
+        run("init", "-q")
+        run("add", ".")
+        run("commit", "-qm", "first")
+        blob = run("rev-parse", "HEAD:Dockerfile").strip()
+        os.unlink(os.path.join(self.folder, ".git/objects", blob[:2], blob[2:]))
+        for name, value in (("core.repositoryFormatVersion", "1"), ("extensions.partialClone", "origin"),
+                            ("remote.origin.url", f"ext::touch {marker}"), ("remote.origin.promisor", "true"),
+                            ("protocol.ext.allow", "always")):
+            run("config", name, value)
+        subprocess.run(["git", "cat-file", "-p", blob], cwd=self.folder, capture_output=True, check=False)
+        self.assertTrue(os.path.exists(marker), "git itself starts it")
+        os.unlink(marker)
+        self.lint("--since", "HEAD", expect=1)
+        self.assertFalse(os.path.exists(marker))
+
     def test_hadolint_beside(self):
         report = [{"file": "Dockerfile", "line": 2, "column": 1, "level": "info", "code": "DL3013", "message": "pin"},
                   {"file": "Dockerfile", "line": 2, "column": 1, "level": "warning", "code": "DL3042", "message": "ours"},

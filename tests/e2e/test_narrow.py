@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import fixtures
@@ -74,11 +75,13 @@ class Narrow(harness.Case):
         os.mkdir(self.path("closed"), 0o700)
         os.makedirs(self.path("cache"), exist_ok=True)
         os.chmod(self.path("cache"), 0o777)
+        # Another user may not reach the folder that it was built in.
+        program = shutil.copy(harness.BINARY, self.path("flense"))
         for words in (["inspect", self.path("closed/app.tar")], ["inspect", self.path("closed")], ["lint", self.path("closed")],
                       ["slim", self.app, "--gpu", "h100", "-o", self.path("closed/x.tar")],
                       ["check", self.app, "--host", self.path("closed/nodes.json")]):
             with self.subTest(words):
-                done = self.flense(*words, expect=4, user=65534, group=65534, extra_groups=[])
+                done = self.flense(*words, expect=4, user=65534, group=65534, extra_groups=[], executable=program)
                 self.assertIn(f"hint: {self.path('closed')} belongs to root and has mode 0700: ", done.err)
 
     def test_shells_complete_gpus_and_what_explain_knows(self):

@@ -57,7 +57,7 @@ Result<int> run_cdi_apply(const CdiApplyRequest& request, Io& io) {
                       "applying {} to {}", fmt::join(names, ", "), path));
   const std::string out = text::dump_json(config, 2) + "\n";
   if (!request.output.empty())
-    TRY_DO(save_text(request.output, out));
+    TRY_DO(save_named(request.output, out));
   else
     TRY_DO(io.out.exact(out));
   return 0;

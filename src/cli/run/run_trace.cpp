@@ -4,6 +4,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/file.h"
 #include "base/path.h"
 #include "cli/shared/common.h"
 #include "launch/container/stage.h"
@@ -32,7 +33,7 @@ Result<void> write_trace(const TracedLaunch& launch, const slim::TracedEnd& end,
   const std::string what = end.status == 0
                                ? launch.command
                                : fmt::format("{} (ended with {})", launch.command, end.status);
-  return save_text(launch.file, slim::trace_text(what, met));
+  return save_named(launch.file, slim::trace_text(what, met));
 }
 
 }  // namespace

@@ -95,10 +95,19 @@ Result<void> write_report(Io& io, std::string_view text) {
   return io.out.prose(text);
 }
 
-Result<void> save_text(const std::filesystem::path& path, std::string_view text) {
-  TRY(AtomicFile file, AtomicFile::create(path));
-  TRY_DO(write_fully(file.fd(), as_bytes(text), path.native()));
-  return file.commit();
+Result<void> spare_inputs(const std::vector<std::string>& targets,
+                          std::initializer_list<std::string_view> reports) {
+  for (const std::string& target : targets)
+    for (const std::string_view report : reports) {
+      std::error_code absent;
+      const std::string input = image::parse_target(target).path;
+      if (!report.empty() && !input.empty() && std::filesystem::equivalent(input, report, absent) &&
+          !absent)
+        return fail(Code::kUsage, "{} is the image that is read, and a report would replace it",
+                    report)
+            .hint("name another file for the report");
+    }
+  return {};
 }
 
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io) {

@@ -42,8 +42,9 @@ std::unique_ptr<Progress> make_progress(const Request& request, const Io& io);
 Result<void> write_text(Io& io, std::string_view text);
 /// The same for people: long lines are broken between words where the terminal would break words.
 Result<void> write_report(Io& io, std::string_view text);
-/// A file that a command writes beside what it prints, whole or not at all.
-Result<void> save_text(const std::filesystem::path& path, std::string_view text);
+/// A usage error where a report would replace one of the images that are read.
+Result<void> spare_inputs(const std::vector<std::string>& targets,
+                          std::initializer_list<std::string_view> reports);
 
 /// --tmpdir, $TMPDIR, /var/tmp. Not /tmp, which often is memory.
 std::filesystem::path scratch_directory(const ImageOptions& options, const Io& io);

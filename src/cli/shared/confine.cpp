@@ -29,14 +29,6 @@ void add_image(const std::filesystem::path& path, guard::Reach& out) {
   guard::add_with_links(path / "blobs" / "sha256", out.read);
 }
 
-Result<void> replace_file(const std::string& path, std::string_view text) {
-  struct stat status{};
-  const bool known = ::stat(path.c_str(), &status) == 0;
-  TRY(AtomicFile file, AtomicFile::create(path, known ? status.st_mode & 07777U : 0644U));
-  TRY_DO(write_fully(file.fd(), as_bytes(text), path));
-  return file.commit();
-}
-
 }  // namespace
 
 void add_no_sandbox(Options& options, Request& request) {
@@ -87,12 +79,12 @@ void add_output(const std::vector<std::string>& paths, Wanted& out) {
   out.services.save = [paths](const std::string& path, std::string_view text) -> Result<void> {
     if (std::ranges::find(paths, path) == paths.end())
       return fail(Code::kInternal, "the sandbox does not allow to write {}", path);
-    return replace_file(path, text);
+    return save_named(path, text);
   };
 }
 
 Result<void> save_output(const std::string& path, std::string_view text, const Io& io) {
-  return io.broker ? io.broker->save(path, text) : replace_file(path, text);
+  return io.broker ? io.broker->save(path, text) : save_named(path, text);
 }
 
 Result<void> confine(const Request& request, const Wanted& wanted, Io& io) {

@@ -390,6 +390,8 @@ void declare(Options& options, SlimRequest& request) {
 
 Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowledge::Gpus& gpus) {
   TRY_DO(check_html(request.html, request.json));
+  TRY_DO(spare_inputs(request.words, {request.html, request.plan_file, request.prove,
+                                      request.provenance.value_or(std::string())}));
   const bool wheels = names_wheels(request);
   TRY_DO(wheels ? check_wheels(request) : check_no_wheels(request));
   TRY(SlimJob first, understand_one(request, gpus));

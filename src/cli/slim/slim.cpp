@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/file.h"
 #include "cli/shared/command.h"
 #include "cli/shared/html_file.h"
 #include "cli/slim/fleet.h"
@@ -93,7 +94,7 @@ Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
   TRY(const auto slimming, plan_job(job, request, workplace, original, nullptr, io));
   if (!slimming) return 1;
   if (!request.plan_file.empty())
-    TRY_DO(save_text(request.plan_file, text::dump_json(slim::to_json(slimming->plan), 2) + "\n"));
+    TRY_DO(save_named(request.plan_file, text::dump_json(slim::to_json(slimming->plan), 2) + "\n"));
   if (!slimming->broken.empty()) {
     TRY_DO(print_broken(slimming->broken, io));
     return 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/file.h"
 #include "base/format.h"
 #include "base/printable.h"
 #include "cli/slim/reports.h"
@@ -82,7 +83,7 @@ Result<slim::Traced> trace(const SlimRequest& request, const slim::Input& input,
   TRY_DO(slim::unpack_original(*input.image, workplace, original));
   TRY_DO(slim::run_traces(request.trace_commands, *original, workplace, out));
   if (out.failure.empty() && !request.save_trace.empty())
-    TRY_DO(save_text(request.save_trace, out.text));
+    TRY_DO(save_named(request.save_trace, out.text));
   return out;
 }
 
@@ -207,14 +208,14 @@ Result<bool> prove(const SlimJob& job, const SlimRequest& request, const slim::S
   workplace.progress->clear();
   const text::Json statement = verify::proof_statement(
       {job.to.output, before->name, of_result, of_original, answer, findings});
-  TRY_DO(save_text(request.prove, text::dump_json(statement, 2) + "\n"));
+  TRY_DO(save_named(request.prove, text::dump_json(statement, 2) + "\n"));
   return true;
 }
 
 Result<void> write_record(const SlimJob& job, const slim::Slimming& slimming,
                           const slim::SlimOutcome& outcome) {
   if (job.provenance.empty()) return {};
-  return save_text(job.provenance, text::dump_json(record_of(job, slimming, outcome), 2) + "\n");
+  return save_named(job.provenance, text::dump_json(record_of(job, slimming, outcome), 2) + "\n");
 }
 
 }  // namespace flense::cli

@@ -72,7 +72,7 @@ Result<Done> slim_wheel(const SlimJob& job, const SlimRequest& request,
     }
   }
   if (!request.plan_file.empty())
-    TRY_DO(save_text(request.plan_file, text::dump_json(slim::to_json(slimming->plan), 2) + "\n"));
+    TRY_DO(save_named(request.plan_file, text::dump_json(slim::to_json(slimming->plan), 2) + "\n"));
   const slim::SlimOutcome* outcome = stays ? &out.outcome : nullptr;
   TRY_DO(write_html(request.html, html_of(*slimming, job.to, outcome), io));
   const report::SlimReport report = report_of(*slimming, job.to, outcome);

@@ -90,6 +90,14 @@ Opened open_file(const std::string& path, std::string_view reference, const Open
   return open_mapped(std::move(unpacked), path, reference, options);
 }
 
+Opened open_stream(int fd, const std::string& name, std::string_view reference,
+                   const OpenOptions& options) {
+  FdSource source(fd, name);
+  TRY(MappedFile file,
+      with_context(spool(source, name, options.scratch_directory), "reading {}", name));
+  return open_mapped(std::move(file), name, reference, options);
+}
+
 Opened open_stdin(const OpenOptions& options) {
   const std::string name = "standard input";
   struct stat status{};
@@ -107,10 +115,7 @@ Opened open_stdin(const OpenOptions& options) {
       return open_mapped(std::move(file), name, "", options);
     }
   }
-  FdSource source(STDIN_FILENO, name);
-  TRY(MappedFile file,
-      with_context(spool(source, name, options.scratch_directory), "reading {}", name));
-  return open_mapped(std::move(file), name, "", options);
+  return open_stream(STDIN_FILENO, name, "", options);
 }
 
 bool has_file(const std::filesystem::path& directory, const char* name) {
@@ -132,6 +137,11 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
     return unreachable(errno, path);
   }
   if (S_ISREG(status.st_mode)) return open_file(path, reference, options);
+  if (S_ISFIFO(status.st_mode)) {
+    const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!pipe) return unreachable(errno, path);
+    return open_stream(pipe.get(), path, reference, options);
+  }
   if (!S_ISDIR(status.st_mode)) {
     return bad_input("{} is neither a file nor a directory", path);
   }
