@@ -29,6 +29,7 @@ std::span<const Rule> rules() {
       rule_framework_cpu_only,
       rule_framework_build,
       rule_runtime_mixed,
+      rule_foreign_build,
       rule_library_missing,
       rule_run_time_compiler,
       rule_libc,

@@ -157,6 +157,7 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   collect_code(seen, inventory, users, out);
   collect_links(seen, users, out);
   collect_providers(seen, out);
+  collect_foreign(seen, out);
   const std::vector<std::string> loaded = collect_start(seen, out);
   collect_capabilities(seen, inventory, out);
   collect_compilers(seen, inventory, out);

@@ -1,8 +1,10 @@
 // The collectors, one file a group, for needs/collect.cpp alone. Each fills its members of `needs`.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/survey.h"
@@ -10,6 +12,9 @@
 #include "needs/users.h"
 
 namespace flense::needs {
+
+/// EM_* as kernels name it; empty for GPUs, BPF and processors without NVIDIA's or AMD's drivers.
+std::string_view processor_name(std::uint16_t machine);
 
 /// The program that the kernel maps when the image starts: what the entry point or the command
 /// means, and for a script its interpreter.
@@ -19,6 +24,8 @@ void collect_code(const inventory::Survey& survey, const inventory::Inventory& i
                   const LibraryUsers& users, Needs& needs);  ///< code, compat, driver files, stubs
 void collect_links(const inventory::Survey& survey, const LibraryUsers& users,
                    Needs& needs);  ///< missing libraries, too new files, RDMA
+void collect_foreign(const inventory::Survey& survey,
+                     Needs& needs);  ///< packages of another Python or processor
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,
                           Needs& needs);
 /// Returns what the image's command has loaded when it runs, the program first.

@@ -47,6 +47,14 @@ void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {
   see("first", file.first);
 }
 
+void each_field(text::FieldsOf<ForeignPackage> auto& package, auto&& see) {
+  see("package", package.package);
+  see("path", package.path);
+  see("built_for", package.built_for);
+  see("there", package.there);
+  see("gpu", package.gpu);
+}
+
 void each_field(text::FieldsOf<RunTimeCompiler> auto& compiler, auto&& see) {
   see("name", compiler.name);
   see("evidence", compiler.evidence);
@@ -94,6 +102,7 @@ void each_field(text::FieldsOf<Needs> auto& needs, auto&& see) {
   see("missing_libraries", needs.missing_libraries);
   see("start", needs.start);
   see("too_new", needs.too_new);
+  see("foreign", needs.foreign);
   see("small_pages", needs.small_pages);
   see("compilers", needs.compilers);
   see("capabilities", needs.capabilities);

@@ -23,6 +23,7 @@ Needs filled() {
   out.code[0].user = "b.so";
   out.machines = {"x86_64"};
   out.too_new = {{"c.so", "GLIBC_2.34", "GLIBC_2.31", "libc.so.6", true, true}};
+  out.foreign = {{"torch", "torch/_C.so", "Python 3.12", "Python 3.11", true}};
   out.missing_libraries = {{"libnccl.so.2", "a.so", "DT_NEEDED", {}}};
   out.compilers = {{"Triton", "pip triton 3.6", {"C compiler"}}};
   out.capabilities = {{"video", "libnvcuvid.so.1", "a.so"}};

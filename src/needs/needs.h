@@ -66,6 +66,16 @@ struct TooNewFile {
   bool operator==(const TooNewFile&) const = default;
 };
 
+/// A package in Python's site-packages of which no module can be imported here.
+struct ForeignPackage {
+  std::string package;    ///< directory or module, as imported: "torch"
+  std::string path;       ///< of one of its files
+  std::string built_for;  ///< "Python 3.12", "aarch64", "Windows", "macOS"
+  std::string there;      ///< "Python 3.11", "x86_64"
+  bool gpu = false;       ///< it holds device code, or links libraries of CUDA or ROCm
+  bool operator==(const ForeignPackage&) const = default;
+};
+
 /// A compiler that runs at run time: Triton, Inductor, NVRTC, CuPy, Numba, cpp_extension.
 struct RunTimeCompiler {
   std::string name, evidence;
@@ -125,7 +135,8 @@ struct Needs {
   std::vector<Sighting> stubs_in_path;            ///< stub driver libraries where the loader looks
   std::vector<MissingLibrary> missing_libraries;  ///< driver libraries excepted
   StartNeeds start;
-  std::vector<TooNewFile> too_new;  ///< at most 200
+  std::vector<TooNewFile> too_new;      ///< at most 200
+  std::vector<ForeignPackage> foreign;  ///< at most 50
   /// For arm64, whose kernels have pages of 4, 16 or 64 KiB: files that the largest do not map,
   /// with their own alignment as `bytes`; those that the image's start loads first. At most 200.
   std::vector<Sighting> small_pages;

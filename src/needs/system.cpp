@@ -78,20 +78,6 @@ void add_pages(const inventory::Survey& survey, const std::vector<std::string>& 
   if (needs.small_pages.size() > kMost) needs.small_pages.resize(kMost);
 }
 
-/// As kernels name them; empty for GPUs, BPF and processors without NVIDIA's or AMD's drivers.
-std::string_view processor_name(std::uint16_t machine) {
-  switch (machine) {
-    case EM_X86_64:
-      return "x86_64";
-    case EM_AARCH64:
-      return "aarch64";
-    case EM_PPC64:
-      return "ppc64le";
-    default:
-      return {};
-  }
-}
-
 std::vector<std::string> processors_of(const inventory::Survey& survey) {
   std::map<std::uint16_t, std::size_t> counts;
   for (const inventory::SurveyFile& file : survey.files)
@@ -106,6 +92,19 @@ std::vector<std::string> processors_of(const inventory::Survey& survey) {
 }
 
 }  // namespace
+
+std::string_view processor_name(std::uint16_t machine) {
+  switch (machine) {
+    case EM_X86_64:
+      return "x86_64";
+    case EM_AARCH64:
+      return "aarch64";
+    case EM_PPC64:
+      return "ppc64le";
+    default:
+      return {};
+  }
+}
 
 std::optional<std::string> start_program(const inventory::Survey& survey) {
   for (const std::string& path : inventory::start_paths(survey.image)) {

@@ -1,6 +1,7 @@
 // Several CUDA runtimes or cuDNN in one image, and which of them the framework was built with.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/path.h"
 #include "base/version_numbers.h"
@@ -165,35 +166,90 @@ std::string release_of(const InstalledPackage& installed) {
   return is_version(number) ? major_minor(number) : std::string();
 }
 
-/// torchvision and torchaudio are linked against one release of torch, which their wheels pin: each
+/// Both are installed by the same tool, in the same folder.
+bool beside(const InstalledPackage& one, const InstalledPackage& other) {
+  return one.package.type == other.package.type &&
+         parent_path(parent_path(one.path)) == parent_path(parent_path(other.path));
+}
+
+/// The release of torch that a package is linked against: its wheel pins it; without that, each
 /// torch 2.N has torchvision 0.(N+15), and the torchaudio of its own number up to 2.8.
-void judge_torch_family(const Packages& packages, std::vector<Check>& checks) {
-  const InstalledPackage* torch = find_package(packages, "torch");
+std::string torch_of(const InstalledPackage& installed, const std::string& torch) {
+  if (!installed.package.torch.empty()) return installed.package.torch;
+  constexpr std::uint64_t kLastTied = 8, kFirstVision = 15;
+  const std::string own = release_of(installed);
+  if (own.empty() || !torch.starts_with("2.")) return {};
+  const std::uint64_t minor = first_number(torch.substr(2)).value_or(0),
+                      own_minor = first_number(own.substr(2)).value_or(0);
+  if (installed.package.name == "torchvision" && own.starts_with("0.") && own_minor >= kFirstVision)
+    return fmt::format("2.{}", own_minor - kFirstVision);
+  return installed.package.name == "torchaudio" && minor <= kLastTied ? own : std::string();
+}
+
+/// What is linked against one release of torch does not load with another.
+void judge_torch_family(const Question& question, std::vector<Check>& checks) {
+  const InstalledPackage* torch = find_package(question.facts->packages, "torch");
   if (torch == nullptr) return;
   const std::string release = release_of(*torch);
-  if (!release.starts_with("2.")) return;
-  const std::uint64_t minor = first_number(release.substr(2)).value_or(0);
-  constexpr std::uint64_t kLastTied = 8, kFirstVision = 15;
-  for (const auto& [name, wanted] :
-       {std::pair("torchvision", fmt::format("0.{}", minor + kFirstVision)),
-        std::pair("torchaudio", minor <= kLastTied ? release : std::string())}) {
-    const InstalledPackage* installed = find_package(packages, name);
-    if (installed == nullptr || wanted.empty() || installed->package.type != torch->package.type ||
-        parent_path(parent_path(installed->path)) != parent_path(parent_path(torch->path)))
-      continue;
-    const std::string there = release_of(*installed);
-    if (there.empty() || there == wanted) continue;
-    Check check =
-        mixed(fmt::format("{} {} is not the one of torch {}, which is {}: importing it "
-                          "fails (undefined symbol, or no operator torchvision::nms)",
-                          name, installed->package.version, torch->package.version, wanted),
-              fmt::format("install {} {}", name, wanted));
-    check.verdict = Verdict::kFail;
+  if (release.empty()) return;
+  for (const auto& [name, installed] : question.facts->packages) {
+    if (installed == torch || !beside(*installed, *torch)) continue;
+    const std::string wanted = torch_of(*installed, release);
+    if (wanted.empty() || major_minor(wanted) == release) continue;
+    std::string module = name;
+    std::ranges::replace(module, '-', '_');
+    module = fmt::format("{}/{}", parent_path(parent_path(installed->path)), module);
+    const bool linked = name == "torchvision" || name == "torchaudio" ||
+                        std::ranges::any_of(question.image.code, [&](const needs::CodeFile& file) {
+                          return file.path.starts_with(module);
+                        });
+    Check check = mixed(
+        fmt::format("{} {} is for torch {}, and the image has torch {}{}", name,
+                    installed->package.version, wanted, torch->package.version,
+                    linked ? ": its libraries do not load with another (undefined symbol)" : ""),
+        fmt::format("install the {} that is for torch {}, or torch {}", name, release, wanted));
+    if (linked) check.verdict = Verdict::kFail;
     check.evidence = {{"image", describe(*torch)}, {"image", describe(*installed)}};
-    check.source =
-        "README of pytorch/vision and installation guide of torchaudio: tables of versions";
+    check.source = installed->package.torch.empty()
+                       ? "README of pytorch/vision and installation guide of torchaudio: tables of "
+                         "versions"
+                       : "METADATA of the package: Requires-Dist";
     checks.push_back(std::move(check));
   }
+}
+
+/// bitsandbytes has one library for each CUDA, and opens that of torch's CUDA or of
+/// BNB_CUDA_VERSION.
+void judge_bitsandbytes(const Question& question, std::vector<Check>& checks) {
+  const InstalledPackage* installed = find_package(question.facts->packages, "bitsandbytes");
+  const auto& torch = question.facts->torch;
+  if (installed == nullptr || !torch) return;
+  std::string wanted = knowledge::cuda_of_variant(torch->variant);
+  std::erase(wanted, '.');
+  if (const auto own = question.image.environment.find("BNB_CUDA_VERSION");
+      own != question.image.environment.end())
+    wanted = own->second;
+  if (wanted.empty()) return;
+  std::set<std::string_view> there;
+  for (const needs::CodeFile& file : question.image.code) {
+    constexpr std::string_view kStem = "libbitsandbytes_cuda";
+    std::string_view name = base_name(file.path);
+    if (!name.starts_with(kStem)) continue;
+    name.remove_prefix(kStem.size());
+    there.insert(name.substr(0, name.find_first_not_of("0123456789")));
+  }
+  if (there.empty() || there.contains(wanted)) return;
+  Check check =
+      mixed(fmt::format("bitsandbytes {} has no library for CUDA {}, which torch is built "
+                        "for: it computes on the processor, or refuses to",
+                        installed->package.version, wanted),
+            "install a newer bitsandbytes, or set BNB_CUDA_VERSION to one that it has");
+  check.verdict = Verdict::kFail;
+  check.evidence = {{"image", torch->evidence},
+                    {"image", fmt::format("{}; its libraries are for {}", describe(*installed),
+                                          fmt::join(there, ", "))}};
+  check.source = "bitsandbytes, cextension.py and cuda_specs.py";
+  checks.push_back(std::move(check));
 }
 
 }  // namespace
@@ -201,7 +257,8 @@ void judge_torch_family(const Packages& packages, std::vector<Check>& checks) {
 void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   if (!question.image.contents)
     return;  // one variable of the configuration cannot contradict itself
-  judge_torch_family(question.facts->packages, checks);
+  judge_torch_family(question, checks);
+  judge_bitsandbytes(question, checks);
   const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
   bool found = judge_wheels(question, cuda, checks);
   found = judge_cuda(question, cuda, checks) || found;

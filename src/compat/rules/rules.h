@@ -53,6 +53,9 @@ void rule_framework_build(const Question& question, std::vector<Check>& checks);
 // mixed.cpp
 void rule_runtime_mixed(const Question& question, std::vector<Check>& checks);
 
+// foreign.cpp
+void rule_foreign_build(const Question& question, std::vector<Check>& checks);
+
 // libraries.cpp
 void rule_library_missing(const Question& question, std::vector<Check>& checks);
 void rule_run_time_compiler(const Question& question, std::vector<Check>& checks);

@@ -30,6 +30,7 @@ void each_field(FieldsOf<InstalledPackage> auto& installed, auto&& see) {
   see("type", installed.package.type);
   see("name", installed.package.name);
   see("version", installed.package.version);
+  see("torch", installed.package.torch);
   see("path", installed.path);
 }
 

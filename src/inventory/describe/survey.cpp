@@ -88,13 +88,22 @@ bool Survey::has_library(std::string_view name) const {
 Survey survey(const image::Image& image, const Contents& contents) {
   Survey out{image, contents, environment(image), library_paths(image), {}, 0, {}, {}, {}};
   contents.for_each_file([&](const VisibleFile& file) {
+    const ElfFacts* elf = contents.elf(file.content);
+    if (file.first &&
+        (elf != nullptr || is_driver_library(base_name(file.path)) || is_weights_file(file.path)))
+      out.files.push_back({std::string(file.path), file.size, elf});
+  });
+  out.machine = machine_of(image, out.files);
+  // The loader passes over files for another processor.
+  const auto loads = [&](const ElfFacts* elf) {
+    return elf == nullptr || elf->machine == out.machine;
+  };
+  contents.for_each_file([&](const VisibleFile& file) {
     const std::string_view name = base_name(file.path);
     const ElfFacts* elf = contents.elf(file.content);
-    const bool stub = has_component(parent_path(file.path), "stubs");
-    if (!stub && name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
-    if (!stub && elf != nullptr && !elf->soname.empty()) out.sonames[elf->soname].emplace(name);
-    if (file.first && (elf != nullptr || is_driver_library(name) || is_weights_file(file.path)))
-      out.files.push_back({std::string(file.path), file.size, elf});
+    if (!loads(elf) || has_component(parent_path(file.path), "stubs")) return;
+    if (name.find(".so") != std::string_view::npos) out.libraries.emplace(name);
+    if (elf != nullptr && !elf->soname.empty()) out.sonames[elf->soname].emplace(name);
   });
   // The visitor never fails.
   static_cast<void>(contents.tree().for_each(
@@ -103,10 +112,10 @@ Survey survey(const image::Image& image, const Contents& contents) {
         if (found.type != codec::MemberType::kSymlink || name.find(".so") == std::string_view::npos)
           return {};
         const auto target = out.resolve(path);
-        if (target && !has_component(*target, "stubs")) out.libraries.emplace(name);
+        if (target && !has_component(*target, "stubs") && loads(out.elf_at(*target)))
+          out.libraries.emplace(name);
         return {};
       }));
-  out.machine = machine_of(image, out.files);
 
   std::vector<std::string>& configured = out.configured;
   add_directories(out.text_at("etc/ld.so.conf"), configured);

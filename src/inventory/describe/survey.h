@@ -32,8 +32,8 @@ struct Survey {
   /// Regular files, each content once: ELF files, and those whose name says that they matter here
   /// (model weights, libraries of the driver).
   std::vector<SurveyFile> files;
-  /// Names under which the loader can find a library somewhere, directories of stubs apart: file
-  /// names, and names of links that lead to a file.
+  /// Names under which the loader can find a library somewhere, directories of stubs and files for
+  /// another processor apart: file names, and names of links that lead to a file.
   std::set<std::string, std::less<>> libraries;
   /// SONAMEs, with the names of their files. The loader takes a library for its SONAME once it is
   /// loaded, and does not look for it.

@@ -71,16 +71,34 @@ std::vector<Package> parse_conda(std::string_view text) {
   return out;
 }
 
+/// "2.6.0" of "torch==2.6.0" and "torch (==2.6.0)"; empty for ranges and under a condition.
+std::string_view pinned_torch(std::string_view requirement) {
+  requirement = trim(requirement);
+  if (!requirement.starts_with("torch") || requirement.find(';') != std::string_view::npos)
+    return {};
+  requirement = trim(requirement.substr(5));
+  if (requirement.starts_with('(') && requirement.ends_with(')'))
+    requirement = requirement.substr(1, requirement.size() - 2);
+  if (!requirement.starts_with("==")) return {};
+  requirement = trim(requirement.substr(2));
+  return requirement.find_first_of("=, ") == std::string_view::npos ? requirement
+                                                                    : std::string_view();
+}
+
 std::vector<Package> parse_metadata(std::string_view text) {
   std::vector<Package> out;
-  std::string_view name, version;
+  std::string_view name, version, torch;
   while (!text.empty()) {
     const std::string_view line = take_line(text);
     if (line.empty()) break;  // the description follows
+    constexpr std::string_view kRequires = "Requires-Dist:";
+    if (torch.empty() && line.starts_with(kRequires))
+      torch = pinned_torch(line.substr(kRequires.size()));
     if (name.empty() && line.starts_with("Name:")) name = trim(line.substr(5));
     if (version.empty() && line.starts_with("Version:")) version = trim(line.substr(8));
   }
   add(out, "pip", name, version);
+  if (!out.empty() && plausible(torch)) out.front().torch = torch;
   return out;
 }
 

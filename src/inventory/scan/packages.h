@@ -14,6 +14,8 @@ struct Package {
   std::string type;  ///< "deb", "apk", "conda", "pip"
   std::string name;
   std::string version;
+  /// The one release of torch that a pip package requires on any machine: "2.6.0"; empty: none.
+  std::string torch = {};
   bool operator==(const Package&) const = default;
 };
 

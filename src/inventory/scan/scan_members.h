@@ -30,7 +30,7 @@ constexpr std::size_t member_count(const ElfFacts*) {
   return 26;
 }
 constexpr std::size_t member_count(const Package*) {
-  return 3;
+  return 4;
 }
 constexpr std::size_t member_count(const TensorType*) {
   return 4;
