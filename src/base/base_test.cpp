@@ -137,6 +137,14 @@ std::vector<std::string> texts_of(std::string_view characters, std::size_t lengt
   return out;
 }
 
+TEST(Glob, CoversWhatLiesBelow) {
+  for (const char* glob : {"srv/m", "/srv/m", "srv/m/", "srv/*", "srv", "**/m", "srv/m/**"})
+    EXPECT_TRUE(glob_covers(glob, "srv/m/a/b")) << glob;
+  EXPECT_TRUE(glob_covers("srv/m", "srv/m"));
+  for (const char* glob : {"srv/mm", "m", "srv/m/a/b/c", "", "/"})
+    EXPECT_FALSE(glob_covers(glob, "srv/m/a/b")) << glob;
+}
+
 TEST(Glob, EveryShortPatternAndPath) {
   const std::vector<std::string> paths = texts_of("ab/", 5);
   for (const std::string& pattern : texts_of("ab/*?", 5)) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/path.h"
+
 namespace flense {
 
 namespace {
@@ -195,6 +197,13 @@ bool Glob::matches(std::string_view path) const {
 
 bool glob_match(std::string_view pattern, std::string_view path) {
   return Glob(pattern).matches(path);
+}
+
+bool glob_covers(std::string_view pattern, std::string_view path) {
+  while (pattern.size() > 1 && pattern.ends_with('/')) pattern.remove_suffix(1);
+  for (; !path.empty(); path = parent_path(path))
+    if (glob_match(pattern, path)) return true;
+  return false;
 }
 
 }  // namespace flense

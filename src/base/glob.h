@@ -9,6 +9,9 @@ namespace flense {
 /// character as it is. A leading '/' is ignored. No pattern takes exponential time.
 bool glob_match(std::string_view pattern, std::string_view path);
 
+/// The same of the path or of a directory that it lies in; a '/' at the end is ignored, too.
+bool glob_covers(std::string_view pattern, std::string_view path);
+
 /// The same pattern for many paths: what can be seen in it is looked at once.
 class Glob {
  public:

@@ -97,8 +97,9 @@ Result<int> recognise_messages(const DoctorRequest& request, const knowledge::Kn
   if (request.json)
     TRY_DO(write_text(io, text::dump_json(report::doctor_json(found), 2) + "\n"));
   else if (found.empty())
-    TRY_DO(
-        write_report(io, "no message that is known; flense doctor looks at the machine itself\n"));
+    TRY_DO(write_report(io, fmt::format("no {}; flense doctor looks at the machine itself\n",
+                                        request.message.empty() ? "known error message in the log"
+                                                                : "message that is known")));
   else
     TRY_DO(write_report(io, report::messages_text(found, options)));
   return doctor::tells_failure(found) ? 1 : 5;

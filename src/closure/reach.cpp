@@ -142,7 +142,7 @@ class Closure {
   void seed_options() {
     for (const std::string& glob : options_.keep)
       for (PathId id = 0; id < context_.tree.size(); ++id)
-        if (!context_.tree.is_directory(id) && glob_match(glob, context_.tree.path(id)))
+        if (!context_.tree.is_directory(id) && glob_covers(glob, context_.tree.path(id)))
           marks_.keep(id, Follow::kUse, fmt::format("named by --keep {}", glob));
     // What a run met of a distribution without using it: it listed what is installed.
     for (const std::string& path : options_.traced)

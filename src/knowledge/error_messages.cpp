@@ -19,9 +19,10 @@ constexpr std::size_t kAnyText = 200;  // between the parts of a message
 constexpr std::size_t kReach = 300;    // from a voice to its phrase
 constexpr std::size_t kShortestName = 6;
 constexpr std::string_view kAny = "…";
-/// Before the exit status of a process, whosever name is beside it.
-constexpr auto kExits = std::to_array<std::string_view>(
-    {"exit code", "exit status", "exited with code", "exited with status"});
+/// Before the status of a process or a request, whosever name is beside it.
+constexpr auto kOtherStatus = std::to_array<std::string_view>(
+    {"exit code", "exit status", "exited with code", "exited with status", "http status code",
+     "http status", "response code"});
 constexpr auto kNone = std::string_view::npos;
 
 constexpr bool in_word(char c) {
@@ -85,6 +86,27 @@ std::size_t heard_at(const Voice& voice, std::string_view line) {
   return kNone;
 }
 
+/// Whether the text ends with a word that stands before the numbers of errors: alone, behind
+/// another such word ("errorcode") or behind the voice ("cudaerror"), and not within one
+/// ("decode").
+bool ends_with_its_word(std::string_view text, const Voice& voice) {
+  const auto ends = [](std::string_view in) {
+    return [in](std::string_view word) { return in.ends_with(word); };
+  };
+  return std::ranges::any_of(voice.before, [&](std::string_view word) {
+    if (!text.ends_with(word)) return false;
+    const std::string_view rest = text.substr(0, text.size() - word.size());
+    if (rest.empty() || !is_letter(rest.back()) || !is_letter(word.front())) return true;
+    std::size_t begin = rest.size();
+    while (begin > 0 && is_letter(rest[begin - 1])) --begin;
+    const std::string_view run = rest.substr(begin);
+    return std::ranges::any_of(voice.before, ends(run)) ||
+           std::ranges::any_of(voice.words, [&](std::string_view one) {
+             return run.starts_with(one.substr(0, one.find(' ')));
+           });
+  });
+}
+
 /// The numbers of errors in a line: "failure 35" and "error = 48:" after the voice, "code=802(" and
 /// "[222]" also before it.
 std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice,
@@ -100,7 +122,7 @@ std::vector<std::uint64_t> numbers_in(std::string_view line, const Voice& voice,
     if (after.size() == 2 && (after[0] == '.' || after[0] == ':') && is_digit(after[1])) continue;
     const std::string_view before =
         line.substr(0, line.substr(0, at).find_last_not_of(" :=#([\"'") + 1);
-    if (ends_with_any(before, voice.before) && !ends_with_any(before, kExits))
+    if (ends_with_its_word(before, voice) && !ends_with_any(before, kOtherStatus))
       out.push_back(parse_number(line.substr(at, end - at)).value_or(0));
   }
   return out;

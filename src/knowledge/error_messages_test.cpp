@@ -95,6 +95,35 @@ TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {
               ElementsAre("cudnn-not-supported"));
 }
 
+TEST_F(ErrorMessages, WordsBeforeNumbersAreWhole) {
+  for (const char* text :
+       {"server_args=(cuda_graph_max_bs_decode=8, x=1)", "cuda opcode=2", "CUDA unicode=2",
+        "cuda zipcode=35", "cuda http status code=200", "cuda: response code=100"})
+    EXPECT_THAT(in(text), IsEmpty()) << text;
+  for (const char* text : {"cudaError=35", "CUDA errorcode=35", "cuda error_code=35",
+                           "cudaErrorCode: 35", "cuda: status code 35"})
+    EXPECT_THAT(in(text), ElementsAre("cuda-35")) << text;
+}
+
+TEST_F(ErrorMessages, WhatWorkingProgramsSay) {
+  for (const char* text :
+       {"host:1:2 [1] NCCL INFO dlvsym failed on mlx5dv_f - libmlx5.so: undefined symbol: mlx5dv_f",
+        "[c10d] The client socket has failed to connect to [localhost]:29500 (errno: 99 - Cannot "
+        "assign requested address).",
+        "SKIPPED [1] test_gpu.py:3: torch.cuda.is_available() is False",
+        "XFAIL test_gpu.py::test_copy - cudaErrorNoDevice"})
+    EXPECT_THAT(in(text), IsEmpty()) << text;
+  const auto advice = [&](const std::string& id) {
+    return std::ranges::find(known_.errors, id, &ErrorRow::id)->advice;
+  };
+  const auto found =
+      in("ERROR [fa_utils.py:57] Cannot use FA version 2 is not supported due to FA2 "
+         "is only supported on devices with compute capability >= 8");
+  EXPECT_THAT(found, ElementsAre("flash-attention-version"));
+  EXPECT_TRUE(advice("flash-attention-version"));
+  EXPECT_TRUE(advice("ollama-amdgpu-version"));
+}
+
 TEST_F(ErrorMessages, PhrasesOfAnyoneCountAfterAVoice) {
   EXPECT_THAT(in("CUDA error: operation not permitted"), ElementsAre("cuda-800"));
   EXPECT_THAT(in("HIP error: out of memory"), ElementsAre("hip-2"));

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "codec/sha256.h"
 #include "launch/container/stage.h"
 
 namespace flense::launch {
@@ -52,6 +53,11 @@ Result<void> check_options(const LaunchInput& input) {
         Code::kUsage,
         "--bundle and --die-with-parent do not go together: whoever starts it sees to that");
   return {};
+}
+
+/// The same at every start; two bundles run beside each other.
+std::string id_of(const std::filesystem::path& place) {
+  return "flense-" + codec::sha256_digest(as_bytes(place.native())).substr(std::string_view("sha256:").size(), 12);
 }
 
 /// As a shell reads it back.
@@ -103,7 +109,7 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
   const std::filesystem::path place = std::filesystem::absolute(directory, error);
   if (error) return system_error(error.value(), "cannot use " + directory.string());
   const bool hybrid = cgroup_layout(kCgroups) == CgroupLayout::kHybrid;
-  const std::string id = input.options.name.empty() ? "flense-bundle" : input.options.name;
+  const std::string id = input.options.name.empty() ? id_of(place) : input.options.name;
   const Identity caller{::geteuid(), ::getegid()}, root_of_namespace{0, 0};
   std::string root = input.root.path;
   TRY(Assembled plan, assemble(input, {place, root, hybrid ? root_of_namespace : caller, id}));
@@ -138,12 +144,16 @@ Result<Bundle> write_bundle(const LaunchInput& input, const Engine& engine,
       if (error) return system_error(error.value(), "cannot create " + (place / name).string());
     }
   }
+  // Whoever starts it has the terminal.
+  plan.oci.terminal = input.options.tty;
   Bundle out{shell_line(command), std::move(plan.reasons)};
   TRY(const text::Json config, oci_config(plan.oci));
   plan.files.emplace_back("config.json", text::dump_json(config, 2) + "\n");
   plan.files.emplace_back(
       "README", fmt::format("Starts with, as the user who wrote it and on this machine:\n\n  {}\n\n"
-                            "The root file system is {}.\n",
+                            "The root file system is {}.\n"
+                            "It lies in the cache: once `flense cache prune` has removed it, write "
+                            "the bundle anew.\n",
                             out.command, input.root.path.string()));
   for (const auto& [name, text] : plan.files) {
     TRY(AtomicFile file, AtomicFile::create(output.staging() / name));

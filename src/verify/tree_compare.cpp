@@ -99,6 +99,8 @@ class TreeComparison {
     return type == MemberType::kDirectory && (after_.is_tree() || out_.merged) &&
            kMarker.starts_with(fmt::format("{}/", path)) && after_.tree->find(kMarker);
   }
+  bool is_own_whiteout(std::uint32_t layer, std::string_view path) const;
+  void stays_hidden(EntryRef b, EntryRef a);
   void pair(EntryRef b, EntryRef a);
   void planned_link(const PlannedEdit& edit, EntryRef b, EntryRef a);
   void moved_content(EntryRef b, EntryRef a);
@@ -134,6 +136,8 @@ class TreeComparison {
 void TreeComparison::layer(std::uint32_t index) {
   if (before_.layers[index] == after_.layers[index]) {
     findings_.count("layers that are the same");
+    for (std::uint32_t i = 0; i < before_.layers[index]->listing->size(); ++i)
+      stays_hidden({index, i}, {index, i});
     return;
   }
   members_ = sorted_members(*before_.layers[index]);
@@ -173,9 +177,35 @@ void TreeComparison::compare_path(std::uint32_t layer, std::string_view path,
     }
   }
   for (; next < is.size(); ++next)
-    if (!holds_marker(path, after_.member({layer, is[next].index}).entry.type))
+    if (is_own_whiteout(layer, path))
+      findings_.count("whiteouts in place of what is gone");
+    else if (!holds_marker(path, after_.member({layer, is[next].index}).entry.type))
       differ(path, "member", takes_away(last) ? "gone by the record: " + last->pass : "not there",
              "there");
+}
+
+/// A file of the layer hid what lower layers hold under its path, and is gone.
+bool TreeComparison::is_own_whiteout(std::uint32_t layer, std::string_view path) const {
+  if (image::whiteout_kind(path) != image::Whiteout::kFile) return false;
+  const std::string target = image::whiteout_target(path);
+  const auto were = std::ranges::equal_range(members_, std::string_view(target), {}, &Named::path);
+  if (were.empty()) return false;
+  const EntryRef last{layer, std::prev(were.end())->index};
+  return before_.member(last).entry.type != MemberType::kDirectory &&
+         (record_ == nullptr || takes_away(edit(last)));
+}
+
+/// What a later layer hid is not seen once that is gone.
+void TreeComparison::stays_hidden(EntryRef b, EntryRef a) {
+  const auto hidden = [](const Reading& reading, EntryRef ref) {
+    const image::EntryState state = reading.tree->shadow(ref).state;
+    return state == image::EntryState::kOverwritten || state == image::EntryState::kDeleted;
+  };
+  if (out_.merged || !hidden(before_, b) || hidden(after_, a)) return;
+  const auto entry = before_.member(b).entry;
+  const auto seen = before_.tree->find(entry.path);
+  if (entry.type == MemberType::kDirectory && seen && seen->type == MemberType::kDirectory) return;
+  differ(entry.path, "member", "hidden by what a later layer holds", "seen");
 }
 
 void TreeComparison::content(const std::string& path, EntryRef b, EntryRef a) {
@@ -199,6 +229,7 @@ void TreeComparison::pair(EntryRef b, EntryRef a) {
   const Member was = before_.member(b), is = after_.member(a);
   const std::string path(was.entry.path);
   fates(b.layer).erase(path);
+  stays_hidden(b, a);
   const PlannedEdit* planned = edit(b);
   if (planned != nullptr && planned->path != path)
     differ(path, "record", "an edit of this member", "an edit of " + planned->path);
@@ -449,14 +480,16 @@ void TreeComparison::merged_path(const std::string& path, const image::MergedTre
   }
   if (takes_away(planned))
     return differ(path, "member", "gone by the record: " + planned->pass, "there");
-  if (was.content && is->content) {
-    const Member a = before_.member(*was.content), b = after_.member(*is->content);
+  // A hard link to a symbolic link is one, too.
+  if (was.content && is->entry && is->type == was.type) {
+    const Member a = before_.member(*was.content),
+                 b = after_.member(is->content.value_or(*is->entry));
     MemberOptions options = options_;
     options.content_changed = a.sha256() != b.sha256();
     options.times = planned == nullptr || planned->action != "link";
     compare_metadata(path, a, b, options, findings_);
     if (a.entry.type == MemberType::kFile && b.entry.type == MemberType::kFile)
-      return content(path, *was.content, *is->content);
+      return content(path, *was.content, is->content.value_or(*is->entry));
     if (a.entry.type != b.entry.type || a.entry.link != b.entry.link)
       differ(path, "link", std::string(a.entry.link), std::string(b.entry.link));
     return;

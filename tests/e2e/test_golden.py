@@ -52,6 +52,7 @@ def normalise(text, work):
     # Too long to read.
     text = re.sub(r'(?<="run.oci.seccomp_bpf_data": ")[^"]+', lambda data: f"a filter of the digest {digest(data[0].encode())}", text)
     text = re.sub(r"injected/[0-9a-f]{64}", "injected/KEY", text)
+    text = re.sub(r"\bflense-[0-9a-f]{12}\b", "flense-ID", text)
     text = re.sub(r"/proc/self/fd/\d+", "/proc/self/fd/N", text)
     # A caller who has been given some of the processors gets a step of its own in each container.
     text = re.sub(r'\n +"/run/flense/place",\n +"place-beside-gpu",\n +"[^"]*",\n +"[^"]*",', "", text)

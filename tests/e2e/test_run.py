@@ -299,7 +299,14 @@ class Run(harness.Case):
         bundle = os.path.join(self.home, "bundle")
         line = self.run_image("--bundle", bundle, self.image, "sh", "-c", "id -u; pwd; exit 6").out
         with open(os.path.join(bundle, "config.json"), encoding="utf-8") as data:
-            self.assertTrue(json.load(data)["root"]["readonly"])
+            config = json.load(data)
+        self.assertTrue(config["root"]["readonly"])
+        self.assertFalse(config["process"]["terminal"])
+        other = os.path.join(self.home, "other")
+        beside = self.run_image("-t", "--bundle", other, self.image, "true").out
+        with open(os.path.join(other, "config.json"), encoding="utf-8") as data:
+            self.assertTrue(json.load(data)["process"]["terminal"], "who starts it has the terminal")
+        self.assertNotEqual(beside.split()[-1], line.split()[-1], "they run beside each other")
         user = [] if self.uid is None else ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups"]
         done = subprocess.run([*user, "sh", "-c", line], stdout=subprocess.PIPE, env=self.environment(), check=False,
                               cwd=self.home)

@@ -207,6 +207,33 @@ class VerifyReasons(harness.Case):
         self.planted(lambda image, _record: image.config["history"].append({"created_by": "x", "empty_layer": True}),
                      "", "configuration", base="one")
 
+    def test_what_lay_below_stays_hidden(self):
+        """A file goes from the layer that hid an older one, or a whole folder: a whiteout has to."""
+        docs = "usr/share/doc/p"
+        low = fixtures.Layer().symlink(docs + "/x", "/etc/passwd").symlink("srv/d/old", "x")
+        middle = fixtures.Layer().file(docs + "/x", "text\n").file("srv/d", "a file\n")
+        high = fixtures.Layer().file("srv/d/new", "2\n")
+        source = self.path("older.tar")
+        fixtures.docker_archive(source, [low.done(), middle.done(), high.done()], ["ADD", "RUN", "RUN"])
+        out = self.slim(source=source)
+        whiteouts = (docs + "/.wh.x", "srv/.wh.d")
+        for whiteout in whiteouts:
+            self.assertIn(whiteout, names(out)[1])
+        self.assertEqual(self.told(out, against=source, expect=0), set())
+        self.assertEqual(self.told(self.slim("--squash", source=source, name="one"), against=source, expect=0), set())
+
+        def without(whiteout):
+            def plant(image, _record):
+                layer, item = image.find(whiteout)
+                layer.remove(item)
+            return plant
+        self.planted(without(whiteouts[0]), docs + "/x", "member", against=source)
+        self.planted(without(whiteouts[1]), "srv/d/old", "member", against=source)
+
+        def another(image, _record):
+            image.layers[1].append([tarfile.TarInfo("etc/.wh.passwd"), b""])
+        self.planted(another, "etc/.wh.passwd", "member", against=source)
+
     def test_one_path_twice_in_a_layer(self):
         layer = fixtures.Layer().folder("etc").file("etc/a", "first\n").file("etc/a", "second\n")
         source = self.path("twice.tar")

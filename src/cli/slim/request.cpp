@@ -79,7 +79,9 @@ void declare_cuts(Options& options, SlimRequest& request) {
   static constexpr std::array<std::string_view, 2> kRecompress = {"balance", "size"};
   static constexpr std::array<std::string_view, 3> kPyc = {"keep", "drop", "compile"};
   slim::CutRules& cuts = request.options.cuts;
-  options.add("--keep", "GLOB", "leave these image paths as they are", cuts.keep).setting();
+  options
+      .add("--keep", "GLOB", "leave these image paths as they are, with what lies below", cuts.keep)
+      .setting();
   options.flag("--keep-ptx", "keep all PTX (for GPUs of the future)", cuts.keep_ptx).setting();
   options.flag("--drop-vendor", "targets of one vendor: drop all device code of the other",
                cuts.drop_vendor);

@@ -205,6 +205,12 @@ Whiteout whiteout_kind(std::string_view path) {
   return Whiteout::kFile;
 }
 
+std::string whiteout_of(std::string_view path) {
+  const std::string_view parent = parent_path(path);
+  return fmt::format("{}{}{}{}", parent, parent.empty() ? "" : "/", kWhiteoutPrefix,
+                     base_name(path));
+}
+
 std::string whiteout_target(std::string_view path) {
   std::string dir(parent_path(path));
   if (whiteout_kind(path) != Whiteout::kFile) return dir;

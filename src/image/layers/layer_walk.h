@@ -24,6 +24,8 @@ enum class Whiteout { kNone, kFile, kOpaque };
 /// ".wh.name" hides `name`; ".wh..wh..opq" hides everything below its directory in lower layers.
 /// AUFS metadata is kNone.
 Whiteout whiteout_kind(std::string_view path);
+/// The kFile whiteout that hides the path.
+std::string whiteout_of(std::string_view path);
 /// Path hidden by a kFile whiteout, or the directory of a kOpaque one.
 std::string whiteout_target(std::string_view path);
 

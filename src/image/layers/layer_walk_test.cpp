@@ -49,6 +49,8 @@ TEST(Whiteouts, Kinds) {
   EXPECT_EQ(whiteout_kind("a/.wh.b"), Whiteout::kFile);
   EXPECT_EQ(whiteout_target("a/.wh.b"), "a/b");
   EXPECT_EQ(whiteout_target(".wh.b"), "b");
+  EXPECT_EQ(whiteout_of("a/b"), "a/.wh.b");
+  EXPECT_EQ(whiteout_of("b"), ".wh.b");
   EXPECT_EQ(whiteout_kind("a/.wh..wh..opq"), Whiteout::kOpaque);
   EXPECT_EQ(whiteout_target("a/.wh..wh..opq"), "a");
   EXPECT_EQ(whiteout_kind("a/.wh..wh.plnk"), Whiteout::kNone);

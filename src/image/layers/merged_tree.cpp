@@ -126,12 +126,18 @@ Result<MergedTree> MergedTree::build(std::vector<std::shared_ptr<const LayerList
 
 Result<void> MergedTree::apply(std::uint32_t layer) {
   const LayerListing& listing = *layers_[layer];
-  // Whiteouts act on lower layers only, wherever they stand in the archive, so they go first.
-  for (std::size_t i = 0; i < listing.size(); ++i) {
-    const std::string_view path = listing.at(i).path;
+  linked_below_.clear();
+  // Whiteouts act on lower layers only, wherever they stand in the archive, so they go first; hard
+  // links to what lies below are made before the whiteouts that follow them.
+  for (std::uint32_t i = 0; i < listing.size(); ++i) {
+    const LayerListing::Entry entry = listing.at(i);
+    const std::string_view path = entry.path;
     const Whiteout kind = whiteout_kind(path);
     if (kind == Whiteout::kNone) {
-      if (is_aufs_metadata(path)) shadows_[layer][i] = {EntryState::kMarker, layer};
+      if (is_aufs_metadata(path))
+        shadows_[layer][i] = {EntryState::kMarker, layer};
+      else if (entry.type == codec::MemberType::kHardLink && layer > 0)
+        if (const auto below = content_of(link_target(entry.link))) linked_below_[i] = *below;
       continue;
     }
     shadows_[layer][i] = {EntryState::kMarker, layer};
@@ -174,8 +180,7 @@ Result<void> MergedTree::place(std::uint32_t layer, std::uint32_t index) {
   // The target is looked up before the link replaces anything.
   std::uint32_t target = kNone;
   if (entry.type == codec::MemberType::kHardLink) {
-    const std::uint32_t dir = walk_links(parent_path(entry.link), true);
-    if (dir != kNone) target = lookup(dir, base_name(entry.link));
+    target = link_target(entry.link);
     if (target == at) {
       // A link to itself changes nothing; the entry is superfluous.
       shadows_[layer][index] = {EntryState::kOverwritten, layer};
@@ -191,16 +196,29 @@ Result<void> MergedTree::place(std::uint32_t layer, std::uint32_t index) {
   if (entry.type == codec::MemberType::kFile) {
     node.has_content = true;
     node.content = node.entry;
-  } else if (target != kNone && nodes_[target].exists && nodes_[target].has_entry &&
-             type_of(nodes_[target]) != codec::MemberType::kDirectory) {
-    node.has_content = true;
-    node.content = nodes_[target].has_content ? nodes_[target].content : nodes_[target].entry;
   } else if (entry.type == codec::MemberType::kHardLink) {
-    const auto kept = aufs_links_.find(entry.link);
-    node.has_content = kept != aufs_links_.end();
-    if (node.has_content) node.content = kept->second;
+    std::optional<EntryRef> content = content_of(target);
+    const bool there = target != kNone && nodes_[target].exists;
+    if (const auto below = linked_below_.find(index); !there && below != linked_below_.end())
+      content = below->second;
+    if (const auto kept = aufs_links_.find(entry.link); !content && kept != aufs_links_.end())
+      content = kept->second;
+    node.has_content = content.has_value();
+    if (content) node.content = *content;
   }
   return {};
+}
+
+std::uint32_t MergedTree::link_target(std::string_view link) const {
+  const std::uint32_t dir = walk_links(parent_path(link), true);
+  return dir == kNone ? kNone : lookup(dir, base_name(link));
+}
+
+std::optional<EntryRef> MergedTree::content_of(std::uint32_t at) const {
+  if (at == kNone || !nodes_[at].exists || !nodes_[at].has_entry ||
+      type_of(nodes_[at]) == codec::MemberType::kDirectory)
+    return std::nullopt;
+  return nodes_[at].has_content ? nodes_[at].content : nodes_[at].entry;
 }
 
 std::uint32_t MergedTree::lookup(std::uint32_t parent, std::string_view name) const {

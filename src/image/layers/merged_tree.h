@@ -126,6 +126,10 @@ class MergedTree {
   Result<std::uint32_t> make_path(std::string_view path, std::uint32_t layer);
   std::uint32_t find_node(std::string_view path) const;
   std::uint32_t walk_links(std::string_view path, bool follow_last) const;
+  /// The node that a hard link names; kNone when there is none.
+  std::uint32_t link_target(std::string_view link) const;
+  /// What a further name of the node leads to; nullopt for directories and what is not there.
+  std::optional<EntryRef> content_of(std::uint32_t node) const;
   void remove_below(std::uint32_t node, std::uint32_t by_layer);
   void retire(std::uint32_t node, EntryState state, std::uint32_t by_layer);
   codec::MemberType type_of(const Node& node) const;
@@ -140,8 +144,11 @@ class MergedTree {
   std::vector<std::vector<bool>> live_content_;
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> buckets_;
-  /// By path, of the layer that is being applied: see is_aufs_link_content().
+  // Of the layer that is being applied:
+  /// By path: see is_aufs_link_content().
   std::unordered_map<std::string_view, EntryRef> aufs_links_;
+  /// By member, what hard links found in lower layers before a later whiteout took it.
+  std::unordered_map<std::uint32_t, EntryRef> linked_below_;
   std::uint64_t live_count_ = 0;
 };
 

@@ -129,6 +129,19 @@ TEST(Merge, HardLinksKeepContentAlive) {
   EXPECT_FALSE(gone.content_is_live({0, 0}));
 }
 
+TEST(Merge, HardLinksBeforeTheWhiteoutOfTheirTarget) {
+  const MergedTree tree =
+      merge({{file("a"), file("d/b"), file("c")},
+             {hardlink("x", "a"), file(".wh.a"), hardlink("y", "x"), hardlink("z", "d/b"),
+              file("d/.wh..wh..opq"), file(".wh.c"), hardlink("late", "c")}});
+  EXPECT_EQ(tree.find("x")->content, (EntryRef{0, 0}));
+  EXPECT_EQ(tree.find("y")->content, (EntryRef{0, 0}));
+  EXPECT_EQ(tree.find("z")->content, (EntryRef{0, 1}));
+  EXPECT_FALSE(tree.find("late")->content);
+  EXPECT_TRUE(tree.content_is_live({0, 0}));
+  EXPECT_FALSE(tree.find("a"));
+}
+
 TEST(Merge, HardLinkToASymbolicLink) {
   const MergedTree tree = merge({{file("f"), symlink("s", "f"), hardlink("h", "s")}});
   EXPECT_EQ(tree.find("h")->type, MemberType::kSymlink);

@@ -150,10 +150,11 @@ Result<void> LayerEditor::edit(const Edit& edit, const image::LayerEntry& entry,
     case Action::kDrop:
       note_drop(edit, entry.path);
       count(edit.pass, stored_size(entry, raw));
-      return {};
+      return edit.whiteout ? write_whiteout(entry) : Result<void>();
     case Action::kRename:
       note_drop(edit, entry.path);
-      return hold(edit, entry, content);
+      TRY_DO(hold(edit, entry, content));
+      return edit.whiteout ? write_whiteout(entry) : Result<void>();
     case Action::kMoved:
       return release(entry);
     case Action::kRetarget:
@@ -167,6 +168,14 @@ Result<void> LayerEditor::edit(const Edit& edit, const image::LayerEntry& entry,
       return keep(entry, content, raw);
   }
   return {};
+}
+
+/// OCI image-spec v1.1 layer.md "Whiteouts".
+Result<void> LayerEditor::write_whiteout(const image::LayerEntry& entry) {
+  codec::TarMember member;
+  member.name = image::whiteout_of(entry.path);
+  member.mtime = entry.member.mtime;
+  return write_stream(std::move(member), nullptr);
 }
 
 /// The file gives way to a link under its own name.

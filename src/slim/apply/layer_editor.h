@@ -52,6 +52,7 @@ class LayerEditor {
   Result<void> hold(const Edit& edit, const image::LayerEntry& entry, image::EntryContent* content);
   Result<void> release(const image::LayerEntry& link);
   Result<void> retarget(const Edit& edit, const image::LayerEntry& entry);
+  Result<void> write_whiteout(const image::LayerEntry& entry);
   Result<void> become_link(const Edit& edit, const image::LayerEntry& entry,
                            const codec::TarReader* raw);
   bool must_wait(const image::LayerEntry& entry) const;

@@ -81,8 +81,11 @@ class Squasher {
     mark(ref);
     if (const Edit* edit = planned(ref);
         edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRewrite ||
-                            edit->action == Action::kLink || edit->action == Action::kSymlink))
-      edit_at(ref) = *edit;
+                            edit->action == Action::kLink || edit->action == Action::kSymlink)) {
+      Edit& own = edit_at(ref) = *edit;
+      // Nothing lies below one layer.
+      own.whiteout = false;
+    }
     // A name that leads through a symbolic link would lead elsewhere once that link has changed.
     if (path != entry.path && !name_goes(ref)) edit_at(ref).place = path;
     if (entry.type == MemberType::kHardLink) links_[key(*found.content)].push_back({ref, path});

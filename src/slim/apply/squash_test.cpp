@@ -63,6 +63,12 @@ TEST(Squash, HardLinksLeadToNamesThatAreThere) {
               ElementsAre("f b=content", "h c -> b", "f x=x", "h d -> b", "h y -> x"));
 }
 
+TEST(Squash, ALinkBeforeTheWhiteoutOfItsTargetTakesTheContentOver) {
+  const TestImage image(
+      {Tar().file("a", "content").bytes(), Tar().hardlink("z", "a").file(".wh.a", "").bytes()});
+  EXPECT_THAT(lines_of(squash(image)), ElementsAre("f z=content"));
+}
+
 TEST(Squash, ALinkOfAHigherLayerTakesAnOldContentOver) {
   const TestImage image({Tar().file("a", "content", 0751).bytes(), Tar().hardlink("z", "a").bytes(),
                          Tar().file("a", "other").bytes()});

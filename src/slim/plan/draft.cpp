@@ -19,7 +19,7 @@ bool Draft::may_claim(image::EntryRef ref, std::string_view path) const {
   // Each layer has its own, also below the next one's; it goes when the layer changes.
   if (codec::is_estargz_file(path)) return false;
   return std::ranges::none_of(keep_,
-                              [&](const std::string& glob) { return glob_match(glob, path); });
+                              [&](const std::string& glob) { return glob_covers(glob, path); });
 }
 
 bool Draft::claim(image::EntryRef ref, Edit edit) {

@@ -69,5 +69,7 @@ class Draft {
 
 /// Not a pass of its own: keeps the hard links of dropped members true.
 void settle_hard_links(const PassContext& context, Draft& draft);
+/// Nor this: what an older layer holds under the path of a dropped member stays hidden.
+void hide_older_entries(const PassContext& context, Draft& draft);
 
 }  // namespace flense::slim

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string_view>
 #include <unordered_map>
@@ -63,10 +64,15 @@ class LayerLinks {
   void collect_last_names() {
     for (std::uint32_t index = 0; index < listing_.size(); ++index) {
       const Entry entry = listing_.at(index);
+      if (image::whiteout_kind(entry.path) != image::Whiteout::kNone)
+        whiteouts_.try_emplace(image::whiteout_target(entry.path), index);
       if (entry.type != MemberType::kHardLink) continue;
       last_names_.insert(base_name(entry.path));
       last_names_.insert(base_name(entry.link));
     }
+    for (std::uint32_t index = 0; index < listing_.size() && !last_names_.empty(); ++index)
+      if (const Entry entry = listing_.at(index); last_names_.contains(base_name(entry.path)))
+        own_.insert(entry.path);
   }
 
   void add_file(std::uint32_t index, const Entry& entry) {
@@ -117,6 +123,22 @@ class LayerLinks {
     names_.insert_or_assign(entry.path, Name{target.group, true});
   }
 
+  /// The path of a lower layer is gone once the members before this one are unpacked, or this layer
+  /// has it, too: then it would hang on their order what a link to it leads to.
+  bool is_taken(std::string_view path, std::uint32_t index) const {
+    if (own_.contains(path)) return true;
+    for (;; path = parent_path(path)) {
+      const auto found = whiteouts_.find(path);
+      if (found != whiteouts_.end() && found->second < index) return true;
+      if (path.empty()) return false;
+    }
+  }
+  bool is_taken(std::size_t group, std::uint32_t index) const {
+    const auto real = real_names_.find(group);
+    return is_taken(groups_[group].kept, index) ||
+           (real != real_names_.end() && is_taken(real->second, index));
+  }
+
   void want(std::size_t group) {
     wanted_.emplace(groups_[group].kept);
     if (const auto real = real_names_.find(group); real != real_names_.end())
@@ -137,8 +159,10 @@ class LayerLinks {
       return;
     }
     const auto kept = names_.find(group.kept);
-    if (kept == names_.end() || kept->second.group != number) {
-      // Another member has taken that name since: everything of this content stays as it was.
+    if (kept == names_.end() || kept->second.group != number ||
+        (group.below && is_taken(number, index))) {
+      // Another member or a whiteout has taken that name since: everything of this content stays
+      // as it was.
       for (const std::uint32_t edited : group.edited) draft_.withdraw(ref(edited));
       group.frozen = true;
       return;
@@ -163,6 +187,9 @@ class LayerLinks {
   std::vector<Group> groups_;
   std::unordered_map<std::string_view, Name> names_;
   std::unordered_map<std::size_t, std::string> real_names_;
+  std::unordered_set<std::string_view> own_;  ///< paths of this layer that links may mean
+  std::map<std::string, std::uint32_t, std::less<>>
+      whiteouts_;                                    ///< what they take: where they stand
   std::unordered_set<std::string_view> last_names_;  ///< of the links and of what they name
 };
 

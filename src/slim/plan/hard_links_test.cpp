@@ -104,6 +104,30 @@ TEST(HardLinks, ANameThatAnotherTookIsNoName) {
   EXPECT_THAT(edits_of(image.plan()), IsEmpty()) << "rather nothing than something wrong";
 }
 
+TEST(HardLinks, NamesBelowThatAWhiteoutTakesKeepNothing) {
+  const std::string low = Tar().file("opt/a", "content").bytes();
+  for (const char* whiteout : {"opt/.wh.a", "opt/.wh..wh..opq", ".wh.opt"}) {
+    const TestImage image({low, Tar()
+                                    .hardlink(kGone + "b", "opt/a")
+                                    .file(whiteout, "")
+                                    .hardlink("d", kGone + "b")
+                                    .bytes()});
+    EXPECT_THAT(edits_of(image.plan()), IsEmpty()) << whiteout;
+  }
+  const TestImage again({low, Tar()
+                                  .hardlink(kGone + "b", "opt/a")
+                                  .hardlink("d", kGone + "b")
+                                  .file("opt/a", "another")
+                                  .bytes()});
+  EXPECT_THAT(edits_of(again.plan()), IsEmpty());
+  const TestImage before({low, Tar()
+                                   .hardlink(kGone + "b", "opt/a")
+                                   .hardlink("d", kGone + "b")
+                                   .file("opt/.wh.a", "")
+                                   .bytes()});
+  EXPECT_THAT(edits_of(before.plan()), ElementsAre("1:" + kGone + "b drop", "1:d retarget opt/a"));
+}
+
 TEST(HardLinks, GnuTarExtractsTheResult) {
   const TestImage image({Tar()
                              .dir("var")

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/glob.h"
 #include "inventory/describe/build_needs.h"
 #include "inventory/describe/start.h"
 #include "slim/plan/broken_links.h"
@@ -58,6 +59,18 @@ void note_gone_above(const image::MergedTree& tree, Plan& plan) {
       if (edit != nullptr && (edit->action == Action::kDrop || edit->action == Action::kRename))
         plan.layers[layer].gone_above.emplace(path);
     }
+  }
+}
+
+/// A --keep that keeps nothing is a mistake.
+void note_idle_keeps(const image::MergedTree& tree, const std::vector<std::string>& keep,
+                     Plan& plan) {
+  for (const std::string& glob : keep) {
+    bool any = false;
+    for (std::uint32_t layer = 0; layer < tree.layer_count() && !any; ++layer)
+      for (std::uint32_t i = 0; i < tree.layer(layer).size() && !any; ++i)
+        any = glob_covers(glob, tree.layer(layer).at(i).path);
+    if (!any) plan.notices.push_back(fmt::format("--keep {} names nothing in the image", glob));
   }
 }
 
@@ -119,6 +132,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
               options.cuts.rewrite_signed ? VouchedFiles() : VouchedFiles::find(image, contents));
   for (const auto pass : kPassesInOrder) pass(context, draft);
   settle_hard_links(context, draft);
+  hide_older_entries(context, draft);
   Plan plan = std::move(draft).finish();
   note_gone_above(contents.tree(), plan);
 
@@ -131,6 +145,7 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
     plan.layers[i].digest = image.layers[i].blob.digest;
     plan.layers[i].content_bytes = contents.scans()[i]->content_bytes;
   }
+  note_idle_keeps(contents.tree(), options.cuts.keep, plan);
   note_build_files(needs, plan);
   if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
   add_amd_notices(contents, options, plan);

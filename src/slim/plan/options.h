@@ -51,7 +51,7 @@ struct CutRules {
   bool modify_vendor = true;
   /// Files whose content something vouches for are changed as well (--rewrite-signed).
   bool rewrite_signed = false;
-  /// Image paths that stay as they are (base/path.h globs).
+  /// Image paths that stay as they are, with what lies below them (base/glob.h).
   std::vector<std::string> keep;
   Pyc pyc = Pyc::kByLevel;
 };

@@ -62,8 +62,9 @@ struct Edit {
   std::uint64_t bytes_before = 0;
   std::uint64_t bytes_after = 0;  ///< as measured; apply reports what was reached
   bool rewrite = false;           ///< kRename: the content is rewritten as well
-  RewriteShares shares = {};      ///< kRewrite: of the difference
-  std::string place = {};         ///< squashing: where the member really lies, when not at `path`
+  bool whiteout = false;  ///< kDrop, kRename: one takes the place; a lower layer has the path, too
+  RewriteShares shares = {};  ///< kRewrite: of the difference
+  std::string place = {};     ///< squashing: where the member really lies, when not at `path`
 
   /// Calls fn(pass, bytes given back) for each pass that takes something; a dropped member counts
   /// for its pass also where it weighs nothing.
