@@ -7,9 +7,9 @@ Per library: `flense slim FILE --gpu …`; the rule and every extracted cubin an
 (cuobjdump_check.py prune); the matrix of `flense inspect` against cuobjdump, before and after;
 loading in a process of its own, also after eu-strip, llvm-strip and patchelf; GNU strip, whose
 result is told and not judged; readelf, objdump and gdb, which may complain of nothing that they do
-not complain of in the original.
+not complain of in the original. Libraries for 64-bit ARM are loaded by their own loader under QEMU.
 
-The wheels (9 GB) go to $FLENSE_CACHE/wheels, the libraries (15 GB) to $FLENSE_CACHE/libs; scratch
+The wheels (11 GB) go to $FLENSE_CACHE/wheels, the libraries (18 GB) to $FLENSE_CACHE/libs; scratch
 space of 5 GB in $TMPDIR or the cache. FLENSE_BINARY defaults to build/release/flense. Exit status 0
 fine, 1 a check failed, 77 cuobjdump cannot be had.
 """
@@ -37,7 +37,8 @@ TOP = HERE.parent.parent
 CACHE = pathlib.Path(os.environ.get("FLENSE_CACHE", pathlib.Path.home() / ".cache/flense"))
 FLENSE = pathlib.Path(os.environ.get("FLENSE_BINARY", TOP / "build/release/flense"))
 
-# Folder of libraries: wheels whose libraries lie in it side by side, as a loader finds them.
+# Folder of libraries: wheels whose libraries lie in it side by side, as a loader finds them. Wheels are for x86-64
+# unless they say otherwise.
 SETS = {
     "cu11": ["nvidia-cublas-cu11==11.11.3.6", "nvidia-cuda-runtime-cu11==11.8.89",
              "nvidia-cusparse-cu11==11.7.5.86", "nvidia-curand-cu11==10.3.0.86",
@@ -74,6 +75,13 @@ SETS = {
                "librmm-cu12==26.10.0", "rapids-logger==0.3.0", "nvidia-libnvcomp-cu12==5.3.0.16",
                "nvidia-nvjitlink-cu12==12.9.86", "nvidia-cuda-nvrtc-cu12==12.9.86"],
     "torchvision": ["torchvision==0.25.0"],
+    "arm64-cu12": ["nvidia-cublas-cu12==12.8.4.1@aarch64", "nvidia-cuda-runtime-cu12==12.8.90@aarch64",
+                   "nvidia-curand-cu12==10.3.9.90@aarch64", "nvidia-cusparselt-cu12==0.7.1@aarch64",
+                   "nvidia-nccl-cu12==2.27.5@aarch64"],
+    "arm64-bitsandbytes": ["bitsandbytes==0.50.2@aarch64"],
+    "arm64-cupy": ["cupy-cuda12x==14.2.0@aarch64"],
+    "arm64-raft": ["libraft-cu12==26.10.0@aarch64"],
+    "arm64-torch": ["torch==2.15.0@aarch64"],
 }
 
 # (publisher, CUDA major, set, library, further sets that it needs[, target])
@@ -109,6 +117,13 @@ LIBRARIES = [
     *[("RAPIDS", 12, "rapids", name, ["cu12"]) for name in (
         "libcudf.so", "libcuvs.so", "libcuml.so", "libraft.so")],
     ("onnxruntime", 12, "onnxruntime", "libonnxruntime_providers_cuda.so", ["cu12"]),
+    *[("NVIDIA", 12, "arm64-cu12", name, []) for name in (
+        "libcublas.so.12", "libcublasLt.so.12", "libcurand.so.10", "libcusparseLt.so.0",
+        "libnccl.so.2")],
+    ("bitsandbytes", 12, "arm64-bitsandbytes", "libbitsandbytes_cuda128.so", ["arm64-cu12"]),
+    ("CuPy", 12, "arm64-cupy", "cub.cpython-311-aarch64-linux-gnu.so", ["arm64-cu12"]),
+    ("RAPIDS", 12, "arm64-raft", "libraft.so", ["arm64-cu12"]),
+    ("PyTorch", 13, "arm64-torch", "libtorch_cuda.so", []),
 ]
 
 
@@ -119,17 +134,25 @@ class Failed(Exception):
 # --- wheels -------------------------------------------------------------------------------------
 
 def wheel(pin):
+    """The file of "name==version", or for another processor of "name==version@aarch64"."""
+    pin, _at, machine = pin.partition("@")
     name, version = pin.split("==")
     pattern = f"{re.sub(r'[-_.]+', '_', name)}-{version}-*.whl"
-    found = sorted(glob.glob(str(CACHE / "wheels" / "*" / pattern)))
-    if not found:
-        folder = CACHE / "wheels" / "libraries"
+    folder = CACHE / "wheels" / "libraries"
+
+    def found():
+        return [path for path in sorted(glob.glob(str(CACHE / "wheels" / "*" / pattern)))
+                if path.endswith((f"_{machine or 'x86_64'}.whl", "-any.whl"))]
+
+    if not found():
         folder.mkdir(parents=True, exist_ok=True)
+        kinds = ("manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 36)))
+        platforms = [f"--platform={kind}_{machine}" for kind in kinds if machine]
         subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
                         "--disable-pip-version-check", "--only-binary", ":all:",
-                        "--python-version", "3.11", "-d", str(folder), pin], check=True)
-        found = sorted(glob.glob(str(folder / pattern)))
-    return found[0]
+                        "--python-version", "3.11", *platforms, "-d", str(folder), pin],
+                       check=True)
+    return found()[0]
 
 
 def unpacked(name):
@@ -352,6 +375,9 @@ def main():
     for entry in LIBRARIES:
         label = f"{entry[2]}/{entry[3]}"
         if not re.search(arguments.only, label):
+            continue
+        if entry[2].startswith("arm64") and not library_tools.can_load_arm64():
+            print(f"{label}: not tried, needs scripts/setup.sh arm64")
             continue
         rows = [row for row in rows if (row["set"], row["library"]) != (entry[2], entry[3])]
         start = time.monotonic()

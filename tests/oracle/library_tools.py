@@ -32,6 +32,30 @@ else:
 sys.stdout.flush()
 os._exit(0)
 """
+# The same for 64-bit ARM, under QEMU.
+LOAD_ARM64 = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int count, char** words) {
+  const char* name = words[2];
+  int value = -1, status = -1;
+  void* library = dlopen(words[1], RTLD_LAZY);
+  void* call = library && *name ? dlsym(library, name) : NULL;
+  if (!library || (*name && !call)) return fprintf(stderr, "%s\n", dlerror()), 1;
+  if (!*name) return puts("loaded"), fflush(stdout), _exit(0), 0;
+  if (strcmp(name, "cublasLtGetVersion") == 0) {
+    printf("%s %zu\n", name, ((size_t (*)(void))call)());
+  } else {
+    status = strstr(name, "Property") ? ((int (*)(int, int*))call)(0, &value) : ((int (*)(int*))call)(&value);
+    printf("%s %d %d\n", name, status, value);
+  }
+  fflush(stdout);
+  _exit(0);
+}
+"""
+ARM64, ARM64_SYSTEM, QEMU = "aarch64-linux-gnu-", "/usr/aarch64-linux-gnu", "qemu-aarch64-static"
 # onnxruntime's provider runs code of its host when it is loaded: the host has to load it, which it
 # does from its own folder when it is asked for the provider (entries 3, 10 and 2 of its table of
 # functions: CreateEnv, CreateSessionOptions, GetErrorMessage).
@@ -62,6 +86,16 @@ HOSTED = {"libonnxruntime_providers_cuda.so": (
     BY_ONNXRUNTIME, ("libonnxruntime.so.*", "libonnxruntime_providers_shared.so"))}
 
 
+def is_for_arm64(path):
+    with open(path, "rb") as handle:
+        return handle.read(20)[18:] == b"\xb7\0"
+
+
+def can_load_arm64():
+    """What scripts/setup.sh arm64 brings."""
+    return shutil.which(QEMU) and shutil.which(ARM64 + "gcc")
+
+
 class Loader:
     """Loads libraries with the given directories on the search path. What they need and nobody
     has (the driver, mostly) is replaced by an empty library: binding is lazy."""
@@ -81,7 +115,14 @@ class Loader:
                     shutil.copyfile(other, path.parent / other.name)
         # The search path comes before the host's own folder: the original must not be on it.
         search = [*self.directories[1 if beside else 0:], self.stub_directory]
-        done = subprocess.run([sys.executable, "-c", script, str(path), call],
+        command = [sys.executable, "-c", script]
+        if is_for_arm64(path):
+            program = self.stub_directory / "load"
+            if not program.exists():
+                subprocess.run([ARM64 + "gcc", "-x", "c", "-", "-o", str(program)], input=LOAD_ARM64, text=True,
+                               check=True)
+            command = [QEMU, "-L", ARM64_SYSTEM, str(program)]
+        done = subprocess.run([*command, str(path), call],
                               env=dict(os.environ, LD_LIBRARY_PATH=":".join(map(str, search))),
                               capture_output=True, text=True, errors="replace", check=False)
         if done.returncode == 0:
@@ -99,7 +140,8 @@ class Loader:
             if loaded or not missing or missing[1] in self.stubs:
                 return loaded, answer
             self.stubs.append(missing[1])
-            subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{missing[1]}",
+            compiler = ARM64 + "gcc" if is_for_arm64(path) else "cc"
+            subprocess.run([compiler, "-shared", "-x", "c", "/dev/null", f"-Wl,-soname,{missing[1]}",
                             "-o", str(self.stub_directory / missing[1])], check=True)
 
 
@@ -167,6 +209,8 @@ READERS = {
 def after_tool(command, library, loader, scratch):
     """(fine, what happened) of a copy of `library` that the tool has rewritten: it loads, answers
     as before, and maps the same code and data."""
+    if command[0] == "strip" and is_for_arm64(library):
+        command = [ARM64 + "strip", *command[1:]]
     if not shutil.which(command[0]):
         return None, f"{command[0]} is not installed"
     with tempfile.TemporaryDirectory(dir=scratch) as directory:

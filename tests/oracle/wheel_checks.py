@@ -14,6 +14,7 @@ import tempfile
 import amd_check
 import cuobjdump_check
 import libraries
+import library_tools
 import wheel_facts
 
 DIFFERENCES = (libraries.Failed, cuobjdump_check.Difference, amd_check.Disagreement)
@@ -26,6 +27,12 @@ def system_libc():
     mapped = set(re.findall(r"(/\S*/(?:libc\.so\.6|ld-linux\S*))$",
                             pathlib.Path("/proc/self/maps").read_text(), re.M))
     return sorted(mapped) if any(path.endswith("/libc.so.6") for path in mapped) else []
+
+
+def arm64_libc():
+    """The same for 64-bit ARM, from the cross compiler's packages."""
+    folder = pathlib.Path(library_tools.ARM64_SYSTEM) / "lib"
+    return [str(folder / name) for name in ("ld-linux-aarch64.so.1", "libc.so.6") if (folder / name).exists()]
 
 
 # --- device code --------------------------------------------------------------------------------
@@ -325,7 +332,7 @@ def check_gpus(target):
 def check_libc(target):
     """The C library of the root directory; what the wheels ask of it is told beside it."""
     fact = target.sheet.get("libc") or {}
-    expected = os.confstr("CS_GNU_LIBC_VERSION") if system_libc() else None
+    expected = os.confstr("CS_GNU_LIBC_VERSION") if target.libc else None
     if fact.get("value") != expected:
         raise libraries.Failed(f"told {fact}, the C library is {expected}")
     needed, who = target.facts.glibc()

@@ -3,7 +3,8 @@
 
   wheels.py [--only WORD] [--json FILE] [--markdown FILE]
 
-Each set of wheels is installed into a root directory that has this machine's C library beside it,
+Each set of wheels is installed into a root directory that has this machine's C library beside it
+(those for 64-bit ARM: that of Debian's cross compiler),
 and judged by `flense inspect --json` and `flense check --requirements --json`:
   device code    files, architectures, counts and bytes (cuobjdump_check.py inspect), the newest PTX
                  version of each architecture in what cuobjdump extracts, AMD targets (amd_check.py)
@@ -56,6 +57,13 @@ SETS = {
     "cupy-rocm7": ["cupy-rocm-7-0==14.2.0"],
     "jax-rocm6": ["jax==0.5.0", "jax-rocm60-plugin==0.5.0", "jax-rocm60-pjrt==0.5.0"],
     "jax-rocm7": ["jax==0.10.2", "jax-rocm7-plugin==0.10.2", "jax-rocm7-pjrt==0.10.2"],
+    # For 64-bit ARM.
+    "arm64-bitsandbytes": ["bitsandbytes==0.50.2@aarch64"],
+    "arm64-nvidia-cu12": ["nvidia-cuda-runtime-cu12==12.8.90@aarch64", "nvidia-curand-cu12==10.3.9.90@aarch64",
+                          "nvidia-nccl-cu12==2.27.5@aarch64"],
+    "arm64-torch-cu13": ["torch==2.15.0@aarch64"],
+    "arm64-jax-cu12": ["jax==0.10.2", "jax-cuda12-plugin==0.10.2@aarch64", "jax-cuda12-pjrt==0.10.2@aarch64"],
+    "arm64-cupy-cu12": ["cupy-cuda12x==14.2.0@aarch64"],
 }
 SITE = "usr/local/lib/python3.11/site-packages"
 
@@ -66,10 +74,14 @@ def install(name, root):
     for pin in SETS[name]:
         with zipfile.ZipFile(libraries.wheel(pin)) as archive:
             archive.extractall(root / SITE)
-    for path in wheel_checks.system_libc():
-        place = root / ("lib64" if "/ld-linux" in path else "lib/x86_64-linux-gnu")
+    arm64 = name.startswith("arm64")
+    loaders, libraries_in = ("lib", "lib/aarch64-linux-gnu") if arm64 else ("lib64", "lib/x86_64-linux-gnu")
+    libc = wheel_checks.arm64_libc() if arm64 else wheel_checks.system_libc()
+    for path in libc:
+        place = root / (loaders if "/ld-linux" in path else libraries_in)
         place.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(os.path.realpath(path), place / pathlib.Path(path).name)
+    return libc
 
 
 def flense(*arguments):
@@ -87,7 +99,7 @@ def flense(*arguments):
 class Target:
     def __init__(self, name, scratch):
         self.scratch, self.root = scratch, scratch / "root"
-        install(name, self.root)
+        self.libc = install(name, self.root)
         self.report = flense("inspect", self.root)
         self.sheet = flense("check", self.root, "--requirements")
         self.facts = wheel_facts.Installed(self.root / SITE)
