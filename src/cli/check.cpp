@@ -7,6 +7,7 @@
 #include "cli/shared/common.h"
 #include "cli/shared/confine.h"
 #include "cli/shared/places.h"
+#include "cli/shared/variants.h"
 #include "compat/requirements.h"
 #include "image/model/platform.h"
 #include "report/format/sarif.h"
@@ -89,6 +90,7 @@ void declare(Options& options, CheckRequest& request) {
   options.flag("--redistribution", "also check what licences let you pass on",
                request.redistribution);
   add_data(options, request).setting();
+  declare_no_variant(options, request.image);
   declare_cached(options, request.image);
   add_no_sandbox(options, request);
   declare(options, request.places);
@@ -189,14 +191,25 @@ std::string platform_of(const std::vector<host::Profile>& hosts) {
 
 /// Of an image for several platforms, what an engine on the hosts would take. An image without it
 /// is judged as it is.
-Result<needs::Needs> needs_for_hosts(const std::string& target, const CheckRequest& request,
-                                     const CheckInput& input, Io& io) {
-  ImageOptions image = request.image;
+Result<needs::Needs> needs_for_platform(const std::string& target, const CheckRequest& request,
+                                        ImageOptions image, const CheckInput& input, Io& io) {
+  const ImageOptions as_asked = image;
   if (image.platform.empty() && !input.requirements && target != "-")
     image.platform = platform_of(input.hosts);
   if (!image.platform.empty() && request.image.platform.empty())
     if (auto needs = needs_of(target, request, image, request.config_only, io)) return needs;
-  return needs_of(target, request, request.image, request.config_only, io);
+  return needs_of(target, request, as_asked, request.config_only, io);
+}
+
+/// Of an index with images for some GPUs, that for the GPUs of all hosts.
+Result<needs::Needs> needs_for_hosts(const std::string& target, const CheckRequest& request,
+                                     const CheckInput& input, Io& io) {
+  if (input.requirements) return needs_for_platform(target, request, request.image, input, io);
+  const VariantChoice choice(
+      request.image, [&]() -> Result<std::set<std::string>> { return gpu_targets(input.hosts); });
+  auto needs = needs_for_platform(target, request, choice.options(), input, io);
+  TRY_DO(choice.tell(request, io));
+  return needs;
 }
 
 Result<int> run_check(const CheckRequest& request, Io& io) {

@@ -7,6 +7,8 @@
 #include "cli/shared/common.h"
 #include "cli/shared/confine.h"
 #include "cli/shared/html_file.h"
+#include "cli/shared/variants.h"
+#include "host/probe.h"
 #include "inventory/compare/budget.h"
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/targets.h"
@@ -104,8 +106,25 @@ void declare(Options& options, InspectRequest& request) {
   options.flag("--no-verify", "do not hash the layers: faster, for archives you trust",
                request.no_verify);
   add_data(options, request).setting();
+  declare_no_variant(options, request.image);
   declare_cached(options, request.image);
   add_no_sandbox(options, request);
+}
+
+bool shows_gpus(const host::Machine& machine) {
+  return !machine.proc.list("driver/nvidia/gpus").empty() || machine.dev.exists("kfd");
+}
+
+/// The GPUs are looked at before the process is confined, and only where a driver shows any.
+Result<VariantChoice> choice_of(const InspectRequest& request, Io& io) {
+  std::set<std::string> targets;
+  const host::Machine machine{host::Places()};
+  if (!request.image.no_variant && shows_gpus(machine)) {
+    TRY(const knowledge::Knowledge tables, tables_of(request, io, judging_tables()));
+    targets = gpu_targets({host::probe(machine, tables)});
+  }
+  return VariantChoice(request.image,
+                       [targets]() -> Result<std::set<std::string>> { return targets; });
 }
 
 Result<int> run_inspect(const InspectRequest& request, Io& io) {
@@ -122,10 +141,12 @@ Result<int> run_inspect(const InspectRequest& request, Io& io) {
   add_targets(request.words, request.image, io, wanted);
   add_cache(request.image, io, wanted);
   if (!request.html.empty() && !html_on_output(request.html)) add_output({request.html}, wanted);
+  TRY(const VariantChoice choice, choice_of(request, io));
   TRY_DO(confine(request, wanted, io));
 
   TRY(const std::unique_ptr<const image::Image> image,
-      open_target(request.words.front(), request.image, request, io));
+      open_target(request.words.front(), choice.options(), request, io));
+  TRY_DO(choice.tell(request, io));
   slim::SlimOptions asked;
   asked.cuts = slim::rules_for(*image, cuts);
   if (!asked.cuts.targets.cuda.empty() || !asked.cuts.targets.amd.empty())

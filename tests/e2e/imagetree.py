@@ -46,7 +46,11 @@ def read_oci(read, architecture):
     manifest = json.loads(checked(read, chosen))
     if "manifests" in manifest:
         chosen, = (one for one in manifest["manifests"] if one["platform"]["architecture"] == architecture)
-        manifest = json.loads(checked(read, chosen))
+    return image_of(read, chosen)
+
+
+def image_of(read, chosen):
+    manifest = json.loads(checked(read, chosen))
     config = json.loads(checked(read, manifest["config"]))
     layers = []
     for descriptor, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
@@ -56,6 +60,29 @@ def read_oci(read, architecture):
         layers.append(unpacked(data))
         assert "sha256:" + hashlib.sha256(layers[-1]).hexdigest() == diff_id
     return Image(config, layers, chosen["digest"])
+
+
+class Layout:
+    """An OCI layout directory with an index: every image of it by its descriptor."""
+
+    def __init__(self, path):
+        self.path = path
+        self.top = json.loads(self.read("index.json"))["manifests"]
+
+    def read(self, name):
+        with open(os.path.join(self.path, name), "rb") as data:
+            return data.read()
+
+    def named(self, tag):
+        found, = (one for one in self.top
+                  if one.get("annotations", {}).get("org.opencontainers.image.ref.name") == tag)
+        return found
+
+    def document(self, descriptor):
+        return json.loads(checked(self.read, descriptor))
+
+    def image(self, descriptor):
+        return image_of(self.read, descriptor)
 
 
 def read_docker(read, _):

@@ -18,6 +18,7 @@
 #include "cli/shared/common.h"
 #include "cli/shared/places.h"
 #include "cli/shared/root_places.h"
+#include "cli/shared/variants.h"
 #include "launch/bundle.h"
 #include "launch/container/numa.h"
 #include "launch/container/other_id.h"
@@ -187,8 +188,10 @@ Result<Ending> run_image(const RunRequest& request, Io& io) {
   TRY(const launch::Engine engine, launch::find_engine(places));
   launch::forget_dead(places);
   if (!options.name.empty() && !request.bundle) TRY_DO(launch::clear_dead(places, options.name));
+  const VariantChoice choice = VariantChoice::here(request, request.image, request.places, io);
   TRY(OpenedRoot opened,
-      open_root(request.words.front(), request, request.image, request.mount_image, io));
+      open_root(request.words.front(), request, choice.options(), request.mount_image, io));
+  TRY_DO(choice.tell(request, io));
   TRY_DO(tell(io, "notice: ", opened.image->notices));
   if (opened.root.unpacked_now && request.verbose)
     TRY_DO(tell(io, "notice: ", opened.root.notices));

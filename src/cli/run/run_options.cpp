@@ -299,6 +299,7 @@ void declare(Options& options, RunRequest& request) {
   options.flag("--explain", "say every decision on standard error", request.explain);
   add_data(options, request);
   declare(options, request.places);
+  declare_no_variant(options, request.image);
   declare(options, request.image);
   // Defaults of a site: what is bound, which GPUs and caches. What opens a container further is for
   // the command line.

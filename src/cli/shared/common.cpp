@@ -155,6 +155,8 @@ Result<image::OpenOptions> open_options(const ImageOptions& options, const Io& i
   out.cache_directory = places_of(io).images;
   TRY(out.registry, registry_limits(io));
   out.broker = io.broker.get();
+  out.whole_index = options.whole_index;
+  out.choose = options.choose;
   if (options.no_cache) return out;
   TRY(OpenedStore opened, open_entry_store(io));
   if (opened.store) out.memory = inventory::memory_in(std::move(*opened.store));

@@ -23,6 +23,10 @@ struct ImageOptions {
   std::string platform;
   std::filesystem::path tmpdir;
   bool no_cache = false;
+  bool no_variant = false;
+  // No options: as image::OpenOptions has them.
+  bool whole_index = false;
+  std::function<std::optional<std::size_t>(const std::vector<image::Variant>&)> choose = {};
 };
 void declare(Options& options, ImageOptions& image);
 /// With --no-cache.

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "base/file.h"
 #include "base/numbers.h"
 #include "cli/shared/html_file.h"
+#include "cli/slim/variant_request.h"
 #include "cli/slim/wheel_request.h"
 #include "elf/file.h"
 #include "host/gpu_models.h"
@@ -327,11 +329,12 @@ Result<void> check_prove(const SlimRequest& request, const SlimJob& job) {
   return {};
 }
 
-/// The first target's job.
-Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus& gpus) {
+/// The first target's job, for the GPUs asked for.
+Result<SlimJob> understand_one(const SlimRequest& request, const std::vector<std::string>& asked,
+                               const knowledge::Gpus& gpus) {
   SlimJob out{request.words.front(), request.options, {}, {}, is_elf_file(request.words.front())};
   slim::SlimOptions& options = out.options;
-  TRY(const std::vector<std::string> words, expand_host(request.gpus, request.proc, gpus));
+  TRY(const std::vector<std::string> words, expand_host(asked, request.proc, gpus));
   TRY(options.cuts.targets, inventory::parse_targets(words, gpus));
   out.notices = inventory::unknown_targets(options.cuts.targets, gpus);
   options.cuts.modify_vendor = !request.no_modify_vendor;
@@ -356,6 +359,9 @@ Result<SlimJob> understand_one(const SlimRequest& request, const knowledge::Gpus
 
 void declare(Options& options, SlimRequest& request) {
   options.add("--gpu", "GPU", kGpuHelp, request.gpus).setting();
+  options.add("--variants", "GPU",
+              "an image for each of these GPUs, in one index behind the original",
+              request.variants);
   options.add("--output", "OUT", "where the result goes", request.output).letter("-o").file();
   options.add("--to", "REF", "name of the result, or a transport to push it to", request.name)
       .letter("-t");
@@ -396,7 +402,17 @@ Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowle
                                       request.provenance.value_or(std::string())}));
   const bool wheels = names_wheels(request);
   TRY_DO(wheels ? check_wheels(request) : check_no_wheels(request));
-  TRY(SlimJob first, understand_one(request, gpus));
+  if (!request.variants.empty()) {
+    TRY_DO(check_variants(request));
+    std::vector<SlimJob> out;
+    for (const std::string& words : request.variants)
+      for (const std::string_view word : split(words, ',')) {
+        TRY(SlimJob one, understand_one(request, {std::string(word)}, gpus));
+        TRY_DO(add_variant(std::move(one), out));
+      }
+    return out;
+  }
+  TRY(SlimJob first, understand_one(request, request.gpus, gpus));
   first.wheel = wheels;
   if (request.words.size() == 1) {
     if (first.elf_file) TRY_DO(check_one_file(request, first));

@@ -22,6 +22,7 @@ struct CompressionWish {
 struct SlimRequest : TableRequest {
   slim::SlimOptions options;  ///< as far as single options fill it
   std::vector<std::string> gpus;
+  std::vector<std::string> variants;
   std::filesystem::path proc = "/proc";
   bool no_modify_vendor = false;
   std::optional<CompressionWish> compression;

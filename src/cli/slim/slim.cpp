@@ -12,6 +12,7 @@
 #include "cli/slim/reports.h"
 #include "cli/slim/request.h"
 #include "cli/slim/steps.h"
+#include "cli/slim/variants.h"
 #include "cli/slim/wheels.h"
 #include "image/output/push.h"
 
@@ -55,6 +56,10 @@ docker://REF, docker-daemon:REF or containers-storage:REF. A record of what was 
 beside the output as OUT.provenance.json. --html FILE draws what went and what stayed, and why, as one
 page that needs nothing else (docs/html.md).
 
+--variants writes an image for each of these GPUs instead of one for all of them, into one index behind
+the entries of the original: oci:DIR:TAG or docker://REF. What they have in common is stored once, and
+`flense run` takes the image for its machine (docs/fleet.md).
+
 Python wheels (*.whl) become wheels of the same version in the new directory OUT, told apart by their
 build tag (torch-2.15.0-1sm90-…), with a requirements.txt of their digests; --index adds a simple index
 for pip install --index-url file://OUT/simple. --requirements FILE: that file with the new digests.
@@ -71,6 +76,7 @@ Examples:
   flense slim oci:app --gpu sm_90 --dry-run --plan plan.json --html plan.html
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
+  flense slim docker://app:1 --variants h100,a100,l40s -t docker://registry.example/app:1
   flense slim wheels/*.whl --gpu h100 -o wheels-h100 --index
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
   flense slim app.tar --gpu h100 --level aggressive --closure -o oci:app-slim --trace "python3 /app/serve.py")";
@@ -127,6 +133,7 @@ Result<int> run_slim(const SlimRequest& request, Io& io) {
   const std::unique_ptr<Progress> progress = make_progress(request, io);
   TRY(const slim::Workplace workplace, workplace_of(request, tables, *progress, io));
   if (jobs.front().wheel) return slim_wheels(jobs, request, workplace, io);
+  if (!request.variants.empty()) return slim_variants(jobs, request, workplace, io);
   if (jobs.size() > 1) return slim_fleet(jobs, request, workplace, io);
   const SlimJob& job = jobs.front();
   return job.elf_file ? slim_file(job, request, workplace, io)

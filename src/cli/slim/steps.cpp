@@ -25,7 +25,9 @@ struct Opened {
 
 Result<Opened> open_job(const SlimJob& job, const SlimRequest& request, const Io& io) {
   Opened out;
-  TRY(out.image, open_target(job.target, request.image, request, io));
+  ImageOptions how = request.image;
+  how.whole_index = !request.variants.empty();
+  TRY(out.image, open_target(job.target, how, request, io));
   const bool directory = out.image->form == image::Form::kDirectory;
   if (request.in_place && !directory)
     return usage_error("--in-place is for directories and ELF files",
@@ -58,18 +60,21 @@ Result<bool> verify_original(const SlimRequest& request, const image::Image& ima
   return false;
 }
 
-Result<slim::Input> read_job(Opened opened, const SlimJob& job, const SlimRequest& request,
-                             const slim::Workplace& workplace, inventory::InventoryCache* cache,
-                             const Io& io) {
-  slim::SlimOptions options = job.options;
-  if (const std::string& name = options.packing.kept_base; !name.empty()) {
+Result<std::vector<slim::Input>> read_jobs(Opened opened, std::span<const SlimJob> jobs,
+                                           const SlimRequest& request,
+                                           const slim::Workplace& workplace,
+                                           inventory::InventoryCache* cache, const Io& io) {
+  std::vector<slim::SlimOptions> options;
+  for (const SlimJob& job : jobs) options.push_back(job.options);
+  if (const std::string& name = options.front().packing.kept_base; !name.empty()) {
     TRY(const auto base,
         with_context(open_config(name, request.image, request, io), "reading the base"));
-    TRY(options.packing.kept_layers, slim::base_layers(*opened.image, *base));
+    TRY(const std::size_t kept, slim::base_layers(*opened.image, *base));
+    for (slim::SlimOptions& one : options) one.packing.kept_layers = kept;
   }
-  TRY(slim::Input out,
-      slim::read_input(std::move(opened.image), std::move(options), workplace, cache));
-  out.tree = std::move(opened.tree);
+  TRY(std::vector<slim::Input> out,
+      slim::read_inputs(std::move(opened.image), std::move(options), workplace, cache));
+  for (slim::Input& one : out) one.tree = opened.tree;
   return out;
 }
 
@@ -143,21 +148,37 @@ Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimReq
                                                const slim::Workplace& workplace,
                                                std::optional<slim::UnpackedRoot>& original,
                                                inventory::InventoryCache* cache, Io& io) {
-  TRY(Opened opened, open_job(job, request, io));
+  TRY(std::vector<slim::Slimming> one,
+      plan_jobs(std::span(&job, 1), request, workplace, original, cache, io));
+  if (one.empty()) return std::nullopt;
+  TRY_DO(tell_room(one.front(), job, request, io));
+  return std::move(one.front());
+}
+
+Result<std::vector<slim::Slimming>> plan_jobs(std::span<const SlimJob> jobs,
+                                              const SlimRequest& request,
+                                              const slim::Workplace& workplace,
+                                              std::optional<slim::UnpackedRoot>& original,
+                                              inventory::InventoryCache* cache, Io& io) {
+  std::vector<slim::Slimming> out;
+  TRY(Opened opened, open_job(jobs.front(), request, io));
   TRY(const bool holds, verify_original(request, *opened.image, workplace, original, io));
-  if (!holds) return std::nullopt;
-  TRY(slim::Input input, read_job(std::move(opened), job, request, workplace, cache, io));
-  TRY(slim::Traced traced, trace(request, input, workplace, original));
+  if (!holds) return out;
+  TRY(std::vector<slim::Input> inputs,
+      read_jobs(std::move(opened), jobs, request, workplace, cache, io));
+  TRY(const slim::Traced traced, trace(request, inputs.front(), workplace, original));
   if (!traced.failure.empty()) {
     TRY_DO(print_failed_trace(traced.failure, io));
-    return std::nullopt;
+    return out;
   }
-  TRY(slim::Slimming slimming,
-      slim::plan_slimming(std::move(input), std::move(traced), !request.verify.empty(), workplace));
-  TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
-  std::ranges::copy(job.notices, std::back_inserter(slimming.plan.notices));
-  TRY_DO(tell_room(slimming, job, request, io));
-  return slimming;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    TRY(slim::Slimming slimming,
+        slim::plan_slimming(std::move(inputs[i]), traced, !request.verify.empty(), workplace));
+    TRY_DO(with_context(compile_python(slimming, workplace, original), "compiling Python files"));
+    std::ranges::copy(jobs[i].notices, std::back_inserter(slimming.plan.notices));
+    out.push_back(std::move(slimming));
+  }
+  return out;
 }
 
 Result<bool> verify(const SlimRequest& request, const slim::Slimming& slimming,

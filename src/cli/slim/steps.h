@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "cli/slim/request.h"
 #include "inventory/scan/scan_cache.h"
@@ -23,6 +25,13 @@ Result<std::optional<slim::Slimming>> plan_job(const SlimJob& job, const SlimReq
                                                const slim::Workplace& workplace,
                                                std::optional<slim::UnpackedRoot>& original,
                                                inventory::InventoryCache* cache, Io& io);
+/// The same for jobs that differ by their GPUs alone: the image is read once. Nothing comes when
+/// one fails.
+Result<std::vector<slim::Slimming>> plan_jobs(std::span<const SlimJob> jobs,
+                                              const SlimRequest& request,
+                                              const slim::Workplace& workplace,
+                                              std::optional<slim::UnpackedRoot>& original,
+                                              inventory::InventoryCache* cache, Io& io);
 
 /// --verify, of which plan_job() has done the original's part. False when the slim root answers
 /// otherwise; says so on stderr.

@@ -57,6 +57,30 @@ struct Platform {
   std::string text() const;  ///< "linux/arm64/v8"
 };
 
+/// An image that was made for some GPUs, as an entry of an index (image/model/variant.h).
+struct Variant {
+  std::string digest;
+  std::uint64_t size = 0;  ///< of the manifest
+  Platform platform;
+  std::vector<std::string> targets;  ///< "sm_90", "gfx942"
+  std::string driver_floor;
+  std::string origin;  ///< digest of the image that it was made from
+};
+
+/// A blob of an image, as it lies there.
+struct StoredBlob {
+  std::unique_ptr<Source> stream;
+  std::optional<std::filesystem::path> file = {};  ///< where it is a file of its own
+};
+
+/// The index that an image was picked from.
+struct IndexSource {
+  std::string digest;  ///< empty where it is the list of an OCI layout or archive
+  text::Json annotations;
+  std::vector<text::Json> entries;  ///< as they stand, without names for the picked image
+  std::size_t attestations = 0;
+};
+
 class EntrySource;
 
 /// An opened image, const from then on. Directory, ELF, squashfs and wheel inputs have exactly one
@@ -76,6 +100,8 @@ class Image {
   text::Json config;  ///< parsed; null for directories
   text::Json manifest_annotations;
   std::vector<Layer> layers;
+  std::optional<IndexSource> index;  ///< of OCI layouts and archives
+  std::optional<Variant> variant;    ///< the picked entry, where OpenOptions::choose chose it
   /// What its documents say differently of one thing: which one counts is up to who reads it.
   std::vector<std::string> contradictions;
   std::vector<std::string> notices;  ///< dropped signatures, skipped platforms, …
@@ -93,6 +119,10 @@ class Image {
   /// The mapped file that holds the stored bytes of the layer: itself, or an archive around it;
   /// null for what lies in memory or is no tar.
   virtual const MappedFile* layer_mapping(std::size_t) const { return nullptr; }
+  /// Any blob beside the image, for those who take its index over; nullopt where it is not there.
+  virtual Result<std::optional<StoredBlob>> find_blob(const std::string& /*digest*/) const {
+    return std::nullopt;
+  }
   /// Set for inputs whose single layer is no tar (directories, single files, squashfs).
   virtual const EntrySource* entries() const { return nullptr; }
 };
@@ -120,6 +150,10 @@ struct OpenOptions {
   /// Whether the caller needs nothing of this image but what Docker's engine tells of it: its
   /// layers are known, and its history is not asked for. May be empty.
   std::function<bool(const Image&)> told_enough;
+  /// Picks one of an index's images for GPUs instead of the one for all; nullopt: none of them. May
+  /// be empty, and is asked only where there are such.
+  std::function<std::optional<std::size_t>(const std::vector<Variant>&)> choose;
+  bool whole_index = false;         ///< of a registry: all entries are fetched
   Progress* progress = nullptr;     ///< of what is pulled
   guard::Broker* broker = nullptr;  ///< of a confined process: does what needs other programs
 };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "codec/estargz.h"
+#include "image/model/variant.h"
 
 namespace flense::image {
 
@@ -158,8 +159,16 @@ Result<std::vector<ManifestRef>> parse_index(std::string_view text, std::string_
     // BuildKit stores attestations as manifests of platform unknown/unknown.
     ref.attestation = !annotations["vnd.docker.reference.type"].is_null() ||
                       (ref.platform.os == "unknown" && ref.platform.architecture == "unknown");
+    ref.variant = parse_variant(item);
     out.push_back(std::move(ref));
   }
+  return out;
+}
+
+Json platform_json(const Platform& platform) {
+  Json out = Json::object();
+  out.set("architecture", platform.architecture).set("os", platform.os);
+  if (!platform.variant.empty()) out.set("variant", platform.variant);
   return out;
 }
 

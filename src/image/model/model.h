@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,8 +55,12 @@ struct ManifestRef {
   std::string ref_name;      ///< org.opencontainers.image.ref.name
   std::string image_name;    ///< io.containerd.image.name: the full reference
   bool attestation = false;  ///< provenance or SBOM of another entry, or platform unknown/unknown
+  std::optional<Variant> variant = {};
 };
 Result<std::vector<ManifestRef>> parse_index(std::string_view text, std::string_view what);
+
+/// As entries of an index say it.
+text::Json platform_json(const Platform& platform);
 
 struct Manifest {
   Descriptor config;

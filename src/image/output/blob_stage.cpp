@@ -146,28 +146,41 @@ Result<ImageWriter::LayerResult> BlobStage::write_estargz(Bytes tar, const std::
   return out;
 }
 
-Result<void> BlobStage::adopt(const Image& from, std::size_t index, const std::string& digest) {
+Result<ImageWriter::LayerResult> BlobStage::take_layer(const Image& from, std::size_t index) {
+  if (from.entries() != nullptr) {
+    TRY(auto sink, begin(codec::Compression::kNone, {}));
+    TRY_DO(pack_entries(from, *sink));
+    TRY_DO(sink->finish());
+    return sink->result();
+  }
+  TRY(ImageWriter::LayerResult result, describe_layer(from, index));
+  if (has(result.blob.digest)) return result;
+  StoredBlob blob;
+  TRY(blob.stream, from.open_layer(index));
+  blob.file = from.layer_file(index);
+  TRY_DO(adopt(std::move(blob), result.blob.digest,
+               fmt::format("layer {} of {}", index + 1, from.name)));
+  return result;
+}
+
+Result<void> BlobStage::adopt(StoredBlob blob, const std::string& digest, const std::string& name) {
   if (has(digest)) return {};
   const std::filesystem::path part = temporary();
-  const auto file = from.layer_file(index);
   // AT_SYMLINK_FOLLOW: build systems lay out blobs as symbolic links.
-  if (file && ::linkat(AT_FDCWD, file->c_str(), AT_FDCWD, part.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+  if (blob.file &&
+      ::linkat(AT_FDCWD, blob.file->c_str(), AT_FDCWD, part.c_str(), AT_SYMLINK_FOLLOW) == 0) {
     return rename_file(part, path(digest));
   }
   TRY(const UniqueFd fd, create_file(part));
-  if (file) {
-    TRY(const UniqueFd source, open_read(*file));
+  if (blob.file) {
+    TRY(const UniqueFd source, open_read(*blob.file));
     if (::ioctl(fd.get(), FICLONE, source.get()) == 0) return rename_file(part, path(digest));
   }
-  TRY(auto source, from.open_layer(index));
   FdSink sink(fd.get(), part.string());
   codec::HashingSink hash(sink);
-  TRY_DO(copy_all(*source, hash));
+  TRY_DO(copy_all(*blob.stream, hash));
   const std::string actual = hash.digest();
-  if (actual != digest) {
-    return bad_input("layer {} of {} has digest {}, expected {}", index + 1, from.name, actual,
-                     digest);
-  }
+  if (actual != digest) return bad_input("{} has digest {}, expected {}", name, actual, digest);
   return rename_file(part, path(digest));
 }
 
@@ -179,6 +192,24 @@ Result<std::string> BlobStage::put(std::string_view text) {
   TRY_DO(write_fully(fd.get(), as_bytes(text), part.string()));
   TRY_DO(rename_file(part, path(digest)));
   return digest;
+}
+
+Result<ImageWriter::LayerResult> describe_layer(const Image& from, std::size_t index) {
+  if (index >= from.layers.size())
+    return fail(Code::kInternal, "layer {} of {} asked for", index, from.layers.size());
+  const Layer& layer = from.layers[index];
+  ImageWriter::LayerResult out;
+  out.diff_id = layer.diff_id;
+  out.blob = layer.blob;
+  out.blob.media_type = layer_media_type(layer.compression);
+  if (layer.compression == codec::Compression::kNone) out.unpacked_bytes = layer.blob.size;
+  if (!out.blob.digest.empty()) return out;
+  TRY(const auto source, from.open_layer(index));
+  NullSink nowhere;
+  codec::HashingSink hash(nowhere);
+  TRY_DO(copy_all(*source, hash));
+  out.blob.digest = hash.digest();
+  return out;
 }
 
 Result<void> pack_entries(const Image& from, Sink& to) {

@@ -23,8 +23,11 @@ class BlobStage {
   Result<ImageWriter::LayerResult> write_estargz(Bytes tar, const std::string& name,
                                                  const codec::EstargzOrder& order,
                                                  const codec::EncodeOptions& options);
-  /// Links, clones or copies `index` of `from`; copies are verified against the digest.
-  Result<void> adopt(const Image& from, std::size_t index, const std::string& digest);
+  /// Takes a layer over, as ImageWriter::copy_layer() does for layouts.
+  Result<ImageWriter::LayerResult> take_layer(const Image& from, std::size_t index);
+  /// Links, clones or copies a blob; copies are verified against the digest. `name` is for
+  /// messages.
+  Result<void> adopt(StoredBlob blob, const std::string& digest, const std::string& name);
   /// A small document; returns its digest.
   Result<std::string> put(std::string_view text);
 
@@ -37,6 +40,9 @@ class BlobStage {
   std::filesystem::path directory_;
   std::atomic<unsigned> counter_ = 0;
 };
+
+/// A stored layer as it stands in a manifest; one without a digest is hashed.
+Result<ImageWriter::LayerResult> describe_layer(const Image& from, std::size_t index);
 
 /// The layer of an input that is no tar (Image::entries()) as a deterministic tar.
 Result<void> pack_entries(const Image& from, Sink& to);

@@ -1,6 +1,7 @@
 #include "image/output/push.h"
 
 #include "image/model/reference.h"
+#include "image/output/documents.h"
 #include "image/sources/docker_engine.h"
 #include "image/sources/skopeo.h"
 
@@ -54,6 +55,21 @@ Result<void> push_image(const std::filesystem::path& written, std::string_view t
     default:
       return fail(Code::kUsage, "\"{}\" is no engine or registry", text);
   }
+}
+
+Result<void> push_index(const std::filesystem::path& layout, std::string_view text,
+                        const std::vector<std::string>& tags, const RegistryLimits& limits,
+                        Progress* progress) {
+  const std::string name = parse_target(text).reference;
+  const std::string_view tag = short_tag(name);
+  const std::string repository = tag == name ? name : name.substr(0, name.size() - tag.size() - 1);
+  const std::string index(tag == name ? "latest" : tag);
+  const auto push = [&](const std::string& one, Entries entries) {
+    return push_by_skopeo(layout, fmt::format("docker://{}:{}", repository, one), limits, progress,
+                          {one, entries});
+  };
+  for (const std::string& one : tags) TRY_DO(push(one, Entries::kOne));
+  return push(index, Entries::kAll);
 }
 
 }  // namespace flense::image

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/progress.h"
 #include "base/result.h"
@@ -27,6 +28,12 @@ Result<PushPlan> plan_push(std::string_view target);
 /// Hands a written image over: through skopeo, or through Docker's own API.
 Result<void> push_image(const std::filesystem::path& written, std::string_view target,
                         const RegistryLimits& limits = {}, Progress* progress = nullptr);
+
+/// Hands over the layout of an IndexWriter: first each image that has a tag of its own, then all of
+/// the index under the name of `target`, which therefore never shows a part of it.
+Result<void> push_index(const std::filesystem::path& layout, std::string_view target,
+                        const std::vector<std::string>& tags, const RegistryLimits& limits,
+                        Progress* progress);
 
 /// Whether push_image() will be let in there, asked before there is anything to push: an engine
 /// runs, a registry answers and takes uploads to this name. Nothing stays written.

@@ -16,6 +16,7 @@
 #include "image/model/reference.h"
 #include "image/output/blob_stage.h"
 #include "image/output/directory_writer.h"
+#include "image/output/documents.h"
 #include "image/output/squashfs_writer.h"
 #include "image/sources/stored_image.h"
 
@@ -24,8 +25,6 @@ namespace flense::image {
 namespace {
 
 using text::Json;
-
-constexpr std::string_view kLayoutText = R"({"imageLayoutVersion":"1.0.0"})";
 
 /// Seconds of an RFC 3339 time such as "2024-05-01T12:00:00.123Z"; 0 when it is none.
 std::int64_t parse_time(std::string_view text) {
@@ -38,23 +37,10 @@ std::int64_t parse_time(std::string_view text) {
 }
 
 std::string full_tag(const std::string& tag) {
-  const auto slash = tag.rfind('/');
-  const auto colon = tag.rfind(':');
-  const bool tagged = colon != std::string::npos && (slash == std::string::npos || colon > slash);
-  return tagged || tag.empty() ? tag : tag + ":latest";
+  return tag.empty() || short_tag(tag) != tag ? tag : tag + ":latest";
 }
 
-Json descriptor_json(std::string_view media_type, const std::string& digest, std::uint64_t size) {
-  Json out = Json::object();
-  out.set("mediaType", media_type);
-  out.set("digest", digest);
-  out.set("size", size);
-  return out;
-}
-
-struct Documents {
-  std::string config, config_digest;
-  std::string manifest, manifest_digest;
+struct Documents : ManifestDocuments {
   std::string index;
   std::string docker_manifest;
 };
@@ -62,54 +48,17 @@ struct Documents {
 Documents make_documents(const Json& config, const Json& annotations,
                          const std::vector<ImageWriter::LayerResult>& layers,
                          const std::string& tag) {
-  Documents out;
-  out.config = text::dump_json(config);
-  out.config_digest = codec::sha256_digest(as_bytes(out.config));
-  Json manifest = Json::object();
-  manifest.set("schemaVersion", 2);
-  manifest.set("mediaType", kOciManifestType);
-  manifest.set("config", descriptor_json(kOciConfigType, out.config_digest, out.config.size()));
-  Json list = Json::array();
-  Json paths = Json::array();
-  for (const ImageWriter::LayerResult& layer : layers) {
-    Json one = descriptor_json(layer.blob.media_type, layer.blob.digest, layer.blob.size);
-    if (!layer.blob.annotations.empty()) {
-      Json all = Json::object();
-      for (const auto& [key, value] : layer.blob.annotations) all.set(key, value);
-      one.set("annotations", std::move(all));
-    }
-    list.push(std::move(one));
-    paths.push(blob_path(layer.blob.digest));
-  }
-  manifest.set("layers", std::move(list));
-  if (!annotations.members().empty()) manifest.set("annotations", annotations);
-  out.manifest = text::dump_json(manifest);
-  out.manifest_digest = codec::sha256_digest(as_bytes(out.manifest));
-
+  Documents out{make_manifest(config, annotations, layers), {}, {}};
   Json entry = descriptor_json(kOciManifestType, out.manifest_digest, out.manifest.size());
-  if (!tag.empty()) {
-    // As BuildKit writes it: the tag alone for OCI tools, the whole name for engines.
-    Json names = Json::object();
-    if (const auto full = normalise_reference(tag)) names.set("io.containerd.image.name", *full);
-    const auto slash = tag.rfind('/');
-    const auto colon = tag.rfind(':');
-    const bool tagged = colon != std::string::npos && (slash == std::string::npos || colon > slash);
-    names.set("org.opencontainers.image.ref.name", tagged ? tag.substr(colon + 1) : tag);
-    entry.set("annotations", std::move(names));
-  }
-  if (config["os"].is_string() && config["architecture"].is_string()) {
-    Json platform = Json::object();
-    platform.set("architecture", config["architecture"]);
-    platform.set("os", config["os"]);
-    if (!config["variant"].text().empty()) platform.set("variant", config["variant"]);
-    entry.set("platform", std::move(platform));
-  }
-  Json index = Json::object();
-  index.set("schemaVersion", 2);
-  index.set("mediaType", kOciIndexType);
-  index.set("manifests", Json::array().push(std::move(entry)));
-  out.index = text::dump_json(index);
+  if (!tag.empty()) entry.set("annotations", name_annotations(tag));
+  if (config["os"].is_string() && config["architecture"].is_string())
+    entry.set("platform", platform_json({std::string(config["os"].text()),
+                                         std::string(config["architecture"].text()),
+                                         std::string(config["variant"].text())}));
+  out.index = text::dump_json(index_json({std::move(entry)}));
 
+  Json paths = Json::array();
+  for (const ImageWriter::LayerResult& layer : layers) paths.push(blob_path(layer.blob.digest));
   Json docker = Json::object();
   docker.set("Config", blob_path(out.config_digest));
   docker.set("RepoTags", tag.empty() ? Json() : Json::array().push(full_tag(tag)));
@@ -144,34 +93,12 @@ class StoreWriter final : public ImageWriter {
   }
 
   Result<LayerResult> copy_layer(const Image& from, std::size_t index) override {
-    if (from.entries() != nullptr) {
-      TRY(auto sink, stage_.begin(codec::Compression::kNone, {}));
-      TRY_DO(pack_entries(from, *sink));
-      TRY_DO(sink->finish());
-      return sink->result();
-    }
-    if (index >= from.layers.size()) {
-      return fail(Code::kInternal, "layer {} of {} asked for", index, from.layers.size());
-    }
-    const Layer& layer = from.layers[index];
-    TRY_DO(check_compression(layer.compression));
-    LayerResult result;
-    result.diff_id = layer.diff_id;
-    result.blob = layer.blob;
-    result.blob.media_type = layer_media_type(layer.compression);
-    if (layer.compression == codec::Compression::kNone) result.unpacked_bytes = layer.blob.size;
+    if (from.entries() == nullptr && index < from.layers.size())
+      TRY_DO(check_compression(from.layers[index].compression));
+    if (spec_.form == OutputForm::kOciLayout || from.entries() != nullptr)
+      return stage_.take_layer(from, index);
+    TRY(LayerResult result, describe_layer(from, index));
     TRY(auto source, from.open_layer(index));
-    if (result.blob.digest.empty()) {
-      NullSink nowhere;
-      codec::HashingSink hash(nowhere);
-      TRY_DO(copy_all(*source, hash));
-      result.blob.digest = hash.digest();
-      TRY(source, from.open_layer(index));
-    }
-    if (spec_.form == OutputForm::kOciLayout) {
-      TRY_DO(stage_.adopt(from, index, result.blob.digest));
-      return result;
-    }
     const std::lock_guard lock(mutex_);
     taken_.try_emplace(result.blob.digest, std::move(source));
     return result;

@@ -8,6 +8,7 @@
 #include "codec/sha256.h"
 #include "image/model/platform.h"
 #include "image/model/reference.h"
+#include "image/model/variant.h"
 #include "image/sources/stored_image.h"
 
 namespace flense::image {
@@ -19,6 +20,7 @@ constexpr int kMaxIndexDepth = 4;
 struct Candidate {
   ManifestRef ref;
   std::optional<std::string> text;  ///< the manifest; nullopt when its blob is absent
+  bool by_gpu = false;              ///< OpenOptions::choose took it
 };
 
 class Collector {
@@ -78,10 +80,9 @@ class Collector {
   std::size_t seen_ = 0;
 };
 
-bool named(const Candidate& candidate, std::string_view reference) {
-  return candidate.ref.descriptor.digest == reference ||
-         reference_matches(reference, candidate.ref.image_name) ||
-         reference_matches(reference, candidate.ref.ref_name);
+bool named(const ManifestRef& ref, std::string_view reference) {
+  return ref.descriptor.digest == reference || reference_matches(reference, ref.image_name) ||
+         reference_matches(reference, ref.ref_name);
 }
 
 std::string join(const std::set<std::string>& items) {
@@ -164,16 +165,36 @@ Result<Candidate> pick_platform(const FileTree& tree, std::vector<Candidate> can
   return std::move(fitting.front());
 }
 
-Result<Candidate> choose(const FileTree& tree, std::string_view reference,
+/// Images for some GPUs stand aside, unless they are all that was named.
+Result<Candidate> pick(const FileTree& tree, std::vector<Candidate> candidates,
+                       const OpenOptions& options) {
+  std::vector<Candidate> variants;
+  for (const Candidate& candidate : candidates)
+    if (candidate.ref.variant) variants.push_back(candidate);
+  if (variants.size() == candidates.size())
+    return pick_platform(tree, std::move(candidates), options);
+  std::erase_if(candidates, [](const Candidate& one) { return one.ref.variant.has_value(); });
+  TRY(Candidate picked, pick_platform(tree, std::move(candidates), options));
+  std::vector<Variant> offered;
+  for (const Candidate& one : variants) offered.push_back(*one.ref.variant);
+  if (const auto chosen = choose_variant(options, picked.ref.platform, offered)) {
+    for (Candidate& one : variants)
+      if (one.ref.descriptor.digest == chosen->digest) {
+        one.by_gpu = true;
+        return std::move(one);
+      }
+  }
+  return picked;
+}
+
+Result<Candidate> choose(const FileTree& tree, const std::string& index, std::string_view reference,
                          const OpenOptions& options, std::vector<std::string>& notices) {
-  TRY(auto index, read_document(tree, "index.json"));
-  if (!index) return bad_input("{}: index.json is missing", tree.name());
   Collector collector(tree);
-  TRY_DO(collector.add_index(*index, tree.name() + ": index.json", nullptr, 1));
+  TRY_DO(collector.add_index(index, tree.name() + ": index.json", nullptr, 1));
   std::vector<Candidate> candidates = std::move(collector.candidates);
   if (!reference.empty()) {
     const std::set<std::string> all = names_of(candidates);
-    std::erase_if(candidates, [&](const Candidate& c) { return !named(c, reference); });
+    std::erase_if(candidates, [&](const Candidate& c) { return !named(c.ref, reference); });
     if (candidates.empty()) {
       return bad_input("{} has no image named {}; it has {}", tree.name(), reference,
                        all.empty() ? "none" : join(all));
@@ -200,7 +221,62 @@ Result<Candidate> choose(const FileTree& tree, std::string_view reference,
     return bad_input("{}: the manifest {} is missing", tree.name(),
                      candidates.front().ref.descriptor.digest);
   }
-  return pick_platform(tree, std::move(present), options);
+  return pick(tree, std::move(present), options);
+}
+
+/// An entry as it stands, but for the name that an OCI layout gives it, and with its platform.
+text::Json index_entry(text::Json entry, const Candidate& picked) {
+  if (text::Json* annotations = entry.find_mutable("annotations")) {
+    annotations->erase("io.containerd.image.name");
+    annotations->erase("org.opencontainers.image.ref.name");
+    if (annotations->members().empty()) entry.erase("annotations");
+  }
+  if (entry["digest"].text() == picked.ref.descriptor.digest && entry["platform"].is_null())
+    entry.set("platform", platform_json(picked.ref.platform));
+  return entry;
+}
+
+/// The entries of `index` that `wanted` says, as they stand.
+template <class Wanted>
+Result<IndexSource> read_entries(const std::string& index, const std::string& what,
+                                 const Wanted& wanted) {
+  TRY(const text::Json json, text::parse_json(index, what));
+  TRY(const std::vector<ManifestRef> refs, parse_index(index, what));
+  IndexSource out;
+  out.annotations = json["annotations"];
+  for (std::size_t i = 0; i < refs.size(); ++i) {
+    if (refs[i].variant || !wanted(refs[i])) continue;
+    out.entries.push_back(json["manifests"].items()[i]);
+    if (refs[i].attestation) ++out.attestations;
+  }
+  return out;
+}
+
+/// What the image was picked from, without its images for some GPUs.
+Result<IndexSource> index_of(const FileTree& tree, const std::string& index,
+                             std::string_view reference, const Candidate& picked) {
+  TRY(IndexSource out,
+      read_entries(index, tree.name() + ": index.json", [&](const ManifestRef& ref) {
+        return reference.empty() || named(ref, reference);
+      }));
+  if (out.entries.size() == 1) {
+    const text::Json only = out.entries.front();
+    const std::string digest(only["digest"].text());
+    if (document_kind(only["mediaType"].text()) == DocumentKind::kIndex) {
+      TRY(const auto nested, read_document(tree, blob_path(digest)));
+      if (!nested) return bad_input("{}: the index {} is missing", tree.name(), digest);
+      TRY(out, read_entries(*nested, digest, [](const ManifestRef&) { return true; }));
+      out.digest = digest;
+      return out;
+    }
+  }
+  if (out.entries.empty())
+    out.entries.push_back(text::Json::object()
+                              .set("mediaType", picked.ref.descriptor.media_type)
+                              .set("digest", picked.ref.descriptor.digest)
+                              .set("size", picked.ref.descriptor.size));
+  for (text::Json& entry : out.entries) entry = index_entry(std::move(entry), picked);
+  return out;
 }
 
 Result<std::unique_ptr<StoredImage>> build(std::shared_ptr<const FileTree> tree,
@@ -254,8 +330,16 @@ Result<std::unique_ptr<StoredImage>> open_oci(std::shared_ptr<const FileTree> tr
                                               std::string_view reference,
                                               const OpenOptions& options) {
   std::vector<std::string> notices;
-  TRY(Candidate chosen, choose(*tree, reference, options, notices));
+  TRY(const auto index, read_document(*tree, "index.json"));
+  if (!index) return bad_input("{}: index.json is missing", tree->name());
+  TRY(Candidate chosen, choose(*tree, *index, reference, options, notices));
+  std::optional<IndexSource> source;
+  if (options.whole_index) {
+    TRY(source, index_of(*tree, *index, reference, chosen));
+  }
   TRY(auto image, build(std::move(tree), std::move(*chosen.text), chosen.ref.descriptor.digest));
+  image->index = std::move(source);
+  if (chosen.by_gpu) TRY_DO(set_variant(*chosen.ref.variant, *image));
   image->notices.insert(image->notices.begin(), notices.begin(), notices.end());
   const Platform& indexed = chosen.ref.platform;
   if (indexed.os != image->platform.os || indexed.architecture != image->platform.architecture)

@@ -24,7 +24,7 @@ Result<std::string> digest_in_index(const std::string& index, const Platform& pl
   const ManifestRef* best = nullptr;
   int best_match = -1;
   for (const ManifestRef& entry : entries) {
-    if (entry.attestation) continue;
+    if (entry.attestation || entry.variant) continue;
     const auto match = platform_match(platform, entry.platform);
     if (match && *match > best_match) {
       best = &entry;

@@ -18,6 +18,7 @@
 #include "guard/broker.h"
 #include "image/model/model.h"
 #include "image/model/platform.h"
+#include "image/model/variant.h"
 #include "image/sources/registry_answer.h"
 #include "image/sources/remote_config.h"
 #include "image/sources/spool.h"
@@ -214,6 +215,37 @@ Result<std::unique_ptr<Image>> open_layout(const std::filesystem::path& layout,
   return image;
 }
 
+/// The image for some GPUs that is to be taken from an index.
+std::optional<Variant> variant_in(const std::string& asked, const Platform& platform,
+                                  const OpenOptions& options) {
+  if (!options.choose) return std::nullopt;
+  const auto digest = digest_in_index(asked, platform);
+  const auto entries = parse_index(asked, "the image index");
+  if (!digest || !entries) return std::nullopt;
+  std::vector<Variant> offered;
+  const Platform* picked = nullptr;
+  for (const ManifestRef& entry : *entries) {
+    if (entry.descriptor.digest == *digest) picked = &entry.platform;
+    if (entry.variant) offered.push_back(*entry.variant);
+  }
+  return picked == nullptr ? std::nullopt : choose_variant(options, *picked, offered);
+}
+
+/// `digest` is what was asked for.
+Result<std::unique_ptr<Image>> confirmed(std::unique_ptr<Image> image, const std::string& digest,
+                                         const std::optional<Variant>& variant) {
+  if (variant) TRY_DO(set_variant(*variant, *image));
+  if (image->index) {
+    const std::string& own =
+        image->index->digest.empty() ? image->manifest_digest : image->index->digest;
+    if (own != digest)
+      image->notices.push_back(fmt::format(
+          "{} is of Docker's form, and skopeo made OCI manifests of it: they have other digests",
+          digest));
+  }
+  return image;
+}
+
 /// Of the layers, what the cache lacks; 0 where that cannot be told.
 std::uint64_t bytes_to_pull(const std::string& asked, SourceName source, const Platform& platform,
                             const CachePaths& cache, const Asking& how) {
@@ -296,8 +328,12 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   TRY(const CachePaths cache, image_cache(options.cache_directory));
   TRY(const ProcessOutput asked, ask_manifest(source, asking_for(options)));
   if (asked.status != 0) return registry_failure(asked.err, source.tagged);
-  const std::string digest = codec::sha256_digest(as_bytes(asked.out));
-  std::string key = digest.substr(7) + "-" + platform.text();
+  std::string digest = codec::sha256_digest(as_bytes(asked.out));
+  const auto variant = source.repository.empty() || options.whole_index
+                           ? std::nullopt
+                           : variant_in(asked.out, platform, options);
+  if (variant) digest = variant->digest;
+  std::string key = digest.substr(7) + "-" + (options.whole_index ? "all" : platform.text());
   for (char& c : key) {
     if (c == '/') c = '-';
   }
@@ -306,13 +342,15 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   if (std::filesystem::exists(layout / "index.json", ignored)) {
     auto image = open_layout(layout, source.tagged, cache, options);
     // Blobs may have been pruned by hand: copy again.
-    if (image) return image;
+    if (image) return confirmed(std::move(*image), digest, variant);
     std::filesystem::remove_all(layout, ignored);
   }
   TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
-  std::vector<std::string> copy = words_for(platform);
+  std::vector<std::string> copy =
+      options.whole_index ? std::vector<std::string>() : words_for(platform);
   copy.insert(copy.end(), {"copy", "--quiet", "--dest-oci-accept-uncompressed-layers",
                            "--dest-shared-blob-dir", cache.blobs.string()});
+  if (options.whole_index) copy.emplace_back("--all");
   if (source.plain_http) copy.emplace_back("--src-tls-verify=false");
   // By digest, so that a tag that moves meanwhile cannot put another image under this key.
   copy.push_back(source.repository.empty() ? source.tagged : source.repository + "@" + digest);
@@ -325,7 +363,8 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
       errno != EEXIST) {
     return system_error(errno, "cannot rename to " + layout.string());
   }
-  return open_layout(layout, source.tagged, cache, options);
+  TRY(auto image, open_layout(layout, source.tagged, cache, options));
+  return confirmed(std::move(image), digest, variant);
 }
 
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
@@ -339,8 +378,12 @@ Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLi
 }
 
 Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
-                            const RegistryLimits& limits, Progress* progress) {
+                            const RegistryLimits& limits, Progress* progress,
+                            const LayoutPart& part) {
   std::vector<std::string> copy = {"copy", "--quiet"};
+  // Entries of an index name each other by digest.
+  if (!part.name.empty()) copy.emplace_back("--preserve-digests");
+  if (part.entries == Entries::kAll) copy.emplace_back("--all");
   constexpr std::string_view kRegistry = "docker://";
   std::string to = destination;
   if (destination.starts_with(kRegistry)) {
@@ -353,7 +396,8 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   const bool directory = std::filesystem::is_directory(from, ignored);
   if (progress != nullptr && progress->shown())
     progress->begin("pushing to " + to, directory ? bytes_below(from) : 0);
-  copy.push_back((directory ? "oci:" : "oci-archive:") + from.string());
+  copy.push_back((directory ? "oci:" : "oci-archive:") + from.string() +
+                 (part.name.empty() ? "" : ":" + part.name));
   copy.push_back(to);
   TRY_DO(
       with_context(run_skopeo(copy, to, Kind::kTransfer, {limits, progress}), "pushing to {}", to));

@@ -30,9 +30,17 @@ bool is_pull_by_skopeo(std::span<const std::string> words, Transport transport,
 /// Whether `reference` can be reached and asked with the login that skopeo has; writes nothing.
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits);
 
+/// What of a layout goes: the image of a name, or the index of that name with all entries, digests
+/// as they are; without a name the only image.
+enum class Entries { kOne, kAll };
+struct LayoutPart {
+  std::string name = {};
+  Entries entries = Entries::kOne;
+};
 /// Copies an OCI layout (directory) or OCI archive to "docker://…" or "containers-storage:…".
 Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string& destination,
-                            const RegistryLimits& limits, Progress* progress);
+                            const RegistryLimits& limits, Progress* progress,
+                            const LayoutPart& part = {});
 
 /// Arguments of podman that ask whether it has an image, and for it.
 std::vector<std::string> podman_exists(const std::string& reference);

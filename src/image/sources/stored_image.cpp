@@ -43,6 +43,14 @@ const MappedFile* StoredImage::layer_mapping(std::size_t index) const {
   return index < blobs_.size() && blobs_[index].mapping ? &*blobs_[index].mapping : nullptr;
 }
 
+Result<std::optional<StoredBlob>> StoredImage::find_blob(const std::string& digest) const {
+  TRY_DO(check_digest(digest, name));
+  TRY(auto blob, tree->find(blob_path(digest)));
+  if (!blob) return std::nullopt;
+  const auto path = blob->path;
+  return StoredBlob{std::make_unique<BlobSource>(std::move(*blob)), path};
+}
+
 Result<void> StoredImage::set_layers(const Config& model, std::vector<Descriptor> descriptors,
                                      std::vector<Blob> blobs) {
   if (descriptors.size() != model.diff_ids.size() || blobs.size() != descriptors.size()) {

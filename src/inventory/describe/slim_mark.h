@@ -8,16 +8,18 @@
 #include <string_view>
 #include <vector>
 
+#include "image/model/variant.h"
+
 namespace flense::inventory {
 
-inline constexpr const char* kLabelTargets = "dev.flense.targets";
-inline constexpr const char* kLabelDriverFloor = "dev.flense.driver-floor";
+inline constexpr const char* kLabelTargets = image::kTargetsName;
+inline constexpr const char* kLabelDriverFloor = image::kDriverFloorName;
 /// The part of the floor that no minor-version mode lowers: of the form of the device code.
 inline constexpr const char* kLabelCodeFloor = "dev.flense.code-driver-floor";
 inline constexpr const char* kLabelRecompressed = "dev.flense.recompressed-code";
 inline constexpr const char* kLabelLevel = "dev.flense.level";
 inline constexpr const char* kLabelVersion = "dev.flense.version";
-inline constexpr const char* kLabelInput = "dev.flense.input-digest";
+inline constexpr const char* kLabelInput = image::kInputDigestName;
 /// What was run to find out which files the image needs: commands, or files of traces.
 inline constexpr const char* kLabelTraced = "dev.flense.traced";
 inline constexpr const char* kLabelClosure = "dev.flense.closure";

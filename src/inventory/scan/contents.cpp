@@ -1,5 +1,6 @@
 #include "inventory/scan/contents.h"
 
+#include <map>
 #include <utility>
 
 namespace flense::inventory {
@@ -15,7 +16,25 @@ Result<Contents> Contents::build(std::vector<std::shared_ptr<const LayerScan>> s
   listings.reserve(scans.size());
   for (const auto& scan : scans) listings.push_back(scan->listing);
   TRY(image::MergedTree tree, image::MergedTree::build(std::move(listings)));
-  return Contents(std::move(scans), origin, std::move(tree));
+  return Contents(std::move(scans), origin,
+                  std::make_shared<const image::MergedTree>(std::move(tree)));
+}
+
+Contents Contents::by_further(std::size_t n) const {
+  std::vector<std::shared_ptr<const LayerScan>> scans;
+  // Equal layers stay one scan.
+  std::map<const LayerScan*, std::shared_ptr<const LayerScan>> made;
+  for (const auto& scan : scans_) {
+    std::shared_ptr<const LayerScan>& one = made[scan.get()];
+    if (one == nullptr) {
+      auto copy = std::make_shared<LayerScan>(*scan);
+      for (auto& [index, facts] : copy->elf)
+        if (facts.prune) facts.prune = facts.further[n];
+      one = std::move(copy);
+    }
+    scans.push_back(one);
+  }
+  return Contents(std::move(scans), origin_, tree_);
 }
 
 const ElfFacts* Contents::elf(image::EntryRef ref) const {
@@ -29,11 +48,11 @@ void Contents::for_each_file(const std::function<void(const VisibleFile&)>& fn) 
   visited.reserve(scans_.size());
   for (const auto& scan : scans_) visited.emplace_back(scan->listing->size(), false);
   // The callback cannot fail, so neither can the walk.
-  static_cast<void>(tree_.for_each(
+  static_cast<void>(tree_->for_each(
       [&](const std::string& path, const image::MergedTree::Found& found) -> Result<void> {
         if (!found.content) return {};
         const image::EntryRef ref = *found.content;
-        const image::LayerListing::Entry entry = tree_.entry(ref);
+        const image::LayerListing::Entry entry = tree_->entry(ref);
         if (entry.type != codec::MemberType::kFile) return {};
         const bool first = !visited[ref.layer][ref.index];
         visited[ref.layer][ref.index] = true;

@@ -23,10 +23,12 @@ class Contents {
   static Result<Contents> read(const image::Image& image, const ScanOptions& options);
   static Result<Contents> build(std::vector<std::shared_ptr<const LayerScan>> scans,
                                 const ScanOrigin& origin = {});
+  /// What reading by the n-th of ScanOptions::further instead of `prune` would have given.
+  Contents by_further(std::size_t n) const;
 
   const std::vector<std::shared_ptr<const LayerScan>>& scans() const { return scans_; }
   const ScanOrigin& origin() const { return origin_; }
-  const image::MergedTree& tree() const { return tree_; }
+  const image::MergedTree& tree() const { return *tree_; }
   const LayerScan& scan(image::EntryRef ref) const { return *scans_[ref.layer]; }
   const ElfFacts* elf(image::EntryRef ref) const;
 
@@ -35,11 +37,11 @@ class Contents {
 
  private:
   Contents(std::vector<std::shared_ptr<const LayerScan>> scans, const ScanOrigin& origin,
-           image::MergedTree tree)
+           std::shared_ptr<const image::MergedTree> tree)
       : scans_(std::move(scans)), origin_(origin), tree_(std::move(tree)) {}
   std::vector<std::shared_ptr<const LayerScan>> scans_;
   ScanOrigin origin_;
-  image::MergedTree tree_;
+  std::shared_ptr<const image::MergedTree> tree_;
 };
 
 }  // namespace flense::inventory

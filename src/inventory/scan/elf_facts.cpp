@@ -335,7 +335,8 @@ std::optional<BareCode> read_bare_code(Bytes bytes) {
 }
 
 std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
-                                       const device::PruneOptions* prune) {
+                                       const device::PruneOptions* prune,
+                                       std::span<const device::PruneOptions> further) {
   const Result<elf::File> file = elf::File::parse(bytes, name);
   if (!file) return std::nullopt;
   ElfFacts facts;
@@ -382,8 +383,12 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
   const device::AmdCode amd = add_amd_code(*file, facts);
   if (prune == nullptr) return facts;
   const device::PruneOptions options = device::options_for_file(*prune, name);
-  if (code->any() || amd.places.any() || device::worth_stripping(strippable, options))
-    facts.prune = summarise_prune(*file, *code, amd, options);
+  if (!code->any() && !amd.places.any() && !device::worth_stripping(strippable, options))
+    return facts;
+  facts.prune = summarise_prune(*file, *code, amd, options);
+  for (const device::PruneOptions& one : further)
+    facts.further.push_back(
+        summarise_prune(*file, *code, amd, device::options_for_file(one, name)));
   return facts;
 }
 

@@ -25,7 +25,7 @@ std::map<std::uint32_t, ElfFacts> ElfReaders::finish() {
 void ElfReaders::work() {
   while (const auto task = tasks_.pop()) {
     if (given_up_) continue;
-    auto facts = read_elf_facts(task->bytes, task->path, prune_);
+    auto facts = read_elf_facts(task->bytes, task->path, prune_, further_);
     if (!facts) continue;
     const std::scoped_lock lock(mutex_);
     facts_.emplace(task->index, *std::move(facts));

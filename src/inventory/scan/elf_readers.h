@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,10 +19,11 @@ namespace flense::inventory {
 
 class ElfReaders {
  public:
-  /// `prune` as for read_elf_facts(), and used by several threads; it must outlive this. Threads
-  /// start with the first file.
-  ElfReaders(unsigned workers, const device::PruneOptions* prune)
-      : workers_(std::max(1U, workers)), prune_(prune) {}
+  /// `prune` and `further` as for read_elf_facts(), and used by several threads; they must outlive
+  /// this. Threads start with the first file.
+  ElfReaders(unsigned workers, const device::PruneOptions* prune,
+             std::span<const device::PruneOptions> further = {})
+      : workers_(std::max(1U, workers)), prune_(prune), further_(further) {}
   ElfReaders(const ElfReaders&) = delete;
   ElfReaders& operator=(const ElfReaders&) = delete;
   /// What waits is given up.
@@ -42,6 +44,7 @@ class ElfReaders {
 
   const unsigned workers_;
   const device::PruneOptions* const prune_;
+  const std::span<const device::PruneOptions> further_;
   BoundedQueue<Task> tasks_{256};
   std::atomic<bool> given_up_ = false;
   std::mutex mutex_;

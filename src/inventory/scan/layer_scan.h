@@ -96,6 +96,7 @@ struct ElfFacts {
   std::vector<std::string> nccl;  ///< functions that NCCL has, or that are asked of it; sorted
   std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
+  std::vector<PruneSummary> further;  ///< by ScanOptions::further, where `prune` is set
   std::string unreadable;             ///< why device code could not be read, though ELF
   std::vector<std::string> mentions;  ///< CUDA libraries named in its data (mentions.h)
   std::uint8_t compiles = 0;          ///< CompileMarks (compile_marks.h)

@@ -39,11 +39,13 @@ class LayerScanner {
   /// walk.
   LayerScanner(const ScanOptions& options, Bytes mapped)
       : prune_(options.prune),
+        further_(options.further),
         mapped_(mapped),
         listing_(std::make_shared<image::LayerListing>()),
         scratch_(options.scratch_directory),
-        readers_(options.workers, prune_ ? &*prune_ : nullptr) {
+        readers_(options.workers, prune_ ? &*prune_ : nullptr, further_) {
     if (prune_) prune_->scratch_directory = options.scratch_directory;
+    for (device::PruneOptions& one : further_) one.scratch_directory = options.scratch_directory;
   }
 
   Result<void> visit(const image::LayerEntry& entry, image::EntryContent* content, bool archived) {
@@ -140,7 +142,8 @@ class LayerScanner {
       readers_.add(index, bytes, path);
       return {};
     }
-    std::optional<ElfFacts> facts = read_elf_facts(bytes, path, prune_ ? &*prune_ : nullptr);
+    std::optional<ElfFacts> facts =
+        read_elf_facts(bytes, path, prune_ ? &*prune_ : nullptr, further_);
     if (!facts) return {};
     scan_.elf.emplace(index, std::move(*facts));
     return {};
@@ -194,6 +197,7 @@ class LayerScanner {
   }
 
   std::optional<device::PruneOptions> prune_;
+  std::vector<device::PruneOptions> further_;
   Bytes mapped_;
   std::shared_ptr<image::LayerListing> listing_;
   image::ContentScratch scratch_;
@@ -281,6 +285,7 @@ std::string layer_name(const image::Image& image, std::size_t index) {
 
 Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& options) {
   const std::size_t count = image.layers.size();
+  InventoryCache* const cache = options.further.empty() ? options.cache : nullptr;
   const std::vector<std::size_t> source = same_layers(image);
   std::vector<std::size_t> work;
   for (std::size_t i = 0; i < count; ++i)
@@ -295,8 +300,8 @@ Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& opt
   std::vector<std::int64_t> since(count, -1);
   TRY_DO(parallel_for(work.size(), options.workers, [&](std::size_t at) -> Result<void> {
     const std::size_t index = work[at];
-    if (options.cache != nullptr) {
-      if (auto known = options.cache->load_scan(image, index, options.prune, options.trust)) {
+    if (cache != nullptr) {
+      if (auto known = cache->load_scan(image, index, options.prune, options.trust)) {
         out.scans[index] = std::move(known->value);
         since[index] = known->since;
         if (options.progress != nullptr)
@@ -307,8 +312,8 @@ Result<LayerScans> scan_layers(const image::Image& image, const ScanOptions& opt
     const std::int64_t started = wall_clock();
     TRY(LayerScan scan,
         with_context(scan_layer(image, index, options), "reading {}", layer_name(image, index)));
-    if (options.cache != nullptr && options.verify_digests)
-      options.cache->store_scan(image, index, options.prune, scan, started);
+    if (cache != nullptr && options.verify_digests)
+      cache->store_scan(image, index, options.prune, scan, started);
     out.scans[index] = std::make_shared<const LayerScan>(std::move(scan));
     return {};
   }));

@@ -16,6 +16,9 @@ struct ScanOptions {
   std::filesystem::path scratch_directory;
   /// With targets every ELF file with device code also gets its PruneSummary.
   std::optional<device::PruneOptions> prune;
+  /// Of further images that are made of this one: every such file gets a summary for each of them,
+  /// too (Contents::by_further). Nothing is cached then.
+  std::vector<device::PruneOptions> further;
   unsigned workers = 2;
   Progress* progress = nullptr;
   /// Hash every layer and compare with the digests the image states.

@@ -27,7 +27,7 @@ constexpr std::size_t member_count(const CxxVersions*) {
   return 2;
 }
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 26;
+  return 27;
 }
 constexpr std::size_t member_count(const Package*) {
   return 4;

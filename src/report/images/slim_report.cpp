@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::size_t kFewRows = 8;
 
-std::string licence_note(bool planned) {
-  return fmt::format(
-      "\nnote: vendor libraries {} changed. Their licences let you use the result yourself; "
-      "passing "
-      "it on is not covered (CUDA EULA, Attachment A: unmodified object code).\n",
-      planned ? "would be" : "were");
-}
-
 std::string percent(std::uint64_t part, std::uint64_t whole) {
   if (whole == 0) return "-";
   return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
@@ -165,6 +157,14 @@ std::string tables_text(const SlimReport& report, const Style& style, bool verbo
 }
 
 }  // namespace
+
+std::string licence_note(bool planned) {
+  return fmt::format(
+      "\nnote: vendor libraries {} changed. Their licences let you use the result yourself; "
+      "passing "
+      "it on is not covered (CUDA EULA, Attachment A: unmodified object code).\n",
+      planned ? "would be" : "were");
+}
 
 std::string slim_text(const SlimReport& report, const SlimTextOptions& options) {
   const slim::Plan& plan = report.plan;

@@ -25,6 +25,9 @@ struct SlimTextOptions {
   bool quiet = false;    ///< no tables: the sizes, notices, and where the result is
   bool verbose = false;  ///< every file left unchanged, every package
 };
+/// What the owner of changed vendor libraries must know.
+std::string licence_note(bool planned);
+
 std::string slim_text(const SlimReport& report, const SlimTextOptions& options);
 
 /// What was done, schema flense/slim/v1 (docs/schemas/slim-v1.json); `outcome` is the report's. A

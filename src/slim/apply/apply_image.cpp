@@ -130,6 +130,66 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   return out;
 }
 
+/// The last layer with edits, which holds the marker that a container sees.
+std::optional<std::size_t> last_edited(const Plan& plan) {
+  for (std::size_t i = plan.layers.size(); i-- > 0;)
+    if (!plan.layers[i].edits.empty()) return i;
+  return std::nullopt;
+}
+
+/// An edited layer of one of several images: what they share is written once.
+Result<WrittenLayer> write_in_parts(const image::Image& image, std::size_t index, const Plan& plan,
+                                    const SlimOptions& options, RecordKinds lists,
+                                    image::ImageWriter& writer, const Workplace& workplace,
+                                    VariantLayers& variants) {
+  const VariantParts& parts = variants.parts[index];
+  std::optional<VariantLayers::Written>& known = variants.shared[index];
+  const bool has_own = parts.own || index == last_edited(plan);
+  if (known && !has_own) return WrittenLayer{{known->stored}, known->outcome, true};
+  const codec::Compression compression = wanted_compression(image, index, options);
+  const codec::EncodeOptions encode{options.packing.level, std::min(processor_count(), kPackers)};
+  NullSink nowhere;
+  std::unique_ptr<image::ImageWriter::LayerSink> shared, own;
+  if (!known && !parts.whole) {
+    TRY(shared, writer.begin_layer(compression, encode));
+  }
+  if (has_own) {
+    TRY(own, writer.begin_layer(compression, encode));
+  }
+  WrittenLayer out;
+  TRY(out.outcome,
+      apply_layer_in_parts(image, index, plan.layers[index], options.cuts, {marker_file(options)},
+                           workplace, parts, shared ? static_cast<Sink&>(*shared) : nowhere,
+                           own ? static_cast<Sink&>(*own) : nowhere, lists));
+  out.shared = known.has_value();
+  if (shared) {
+    TRY_DO(shared->finish());
+    known = {shared->result(), out.outcome};
+  }
+  if (known) out.stored.push_back(known->stored);
+  if (own) {
+    TRY_DO(own->finish());
+    out.stored.push_back(own->result());
+  }
+  return out;
+}
+
+/// A layer of one of several images.
+Result<WrittenLayer> write_for_variant(const image::Image& image, std::size_t index,
+                                       const Plan& plan, const SlimOptions& options,
+                                       std::uint64_t unpacked, RecordKinds lists,
+                                       image::ImageWriter& writer, const Workplace& workplace,
+                                       VariantLayers& variants) {
+  if (!plan.layers[index].edits.empty())
+    return write_in_parts(image, index, plan, options, lists, writer, workplace, variants);
+  std::optional<VariantLayers::Written>& known = variants.repacked[index];
+  if (known) return WrittenLayer{{known->stored}, known->outcome, true};
+  TRY(WrittenLayer out,
+      write_layer(image, index, plan, options, unpacked, lists, writer, workplace));
+  known = {out.stored.front(), out.outcome};
+  return out;
+}
+
 /// What a layer of an earlier image of the run became, once more.
 Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter& writer) {
   for (std::size_t part = 0; part < known.stored.size(); ++part)
@@ -169,7 +229,7 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
                                 const Workplace& workplace, LayerPool* pool,
-                                const image::MergedTree* tree) {
+                                const image::MergedTree* tree, VariantLayers* variants) {
   const std::size_t count = image.layers.size();
   std::vector<WrittenLayer> written(count);
   std::vector<std::string> keys(count);
@@ -191,9 +251,12 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                       ? record_kinds(tree->layer(index))
                                       : kAllRecords;
         TRY(written[index],
-            with_context(
-                write_layer(image, index, plan, options, unpacked[index], lists, writer, workplace),
-                "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
+            with_context(variants != nullptr
+                             ? write_for_variant(image, index, plan, options, unpacked[index],
+                                                 lists, writer, workplace, *variants)
+                             : write_layer(image, index, plan, options, unpacked[index], lists,
+                                           writer, workplace),
+                         "writing layer {} ({})", index + 1, image.layers[index].blob.digest));
         return {};
       }));
 
@@ -229,6 +292,10 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   }
   if (options.packing.split_bytes > 0)
     TRY_DO(check_layer_count(stored.size(), options.packing.split_bytes));
+  if (variants != nullptr && stored.size() > kMaxLayers)
+    return fail(Code::kUsage, "a variant would have {} layers, and engines take at most {}",
+                stored.size(), kMaxLayers)
+        .hint("slim for one GPU at a time with --gpu, which leaves the number of layers");
   const bool keep_config = plan.empty() && already_labelled(image.config, options);
   const std::string& digest =
       image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
@@ -239,7 +306,9 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
   const text::Json config =
       keep_config && keep_layers
           ? image.config
-          : slim_config(split_history(image.config, parts), diff_ids, options, floor, digest, plan);
+          : slim_config(
+                split_history(image.config, parts, variants != nullptr ? "--variants" : "--split"),
+                diff_ids, options, floor, digest, plan);
   TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, stored));
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,18 +36,33 @@ struct SlimOutcome {
   std::vector<LayerPool::Entry> written;
 };
 
+/// What several images that are made of one have in common.
+struct VariantLayers {
+  struct Written {
+    image::ImageWriter::LayerResult stored;
+    LayerOutcome outcome;
+  };
+  std::vector<VariantParts> parts;               ///< by layer of the original
+  std::vector<std::optional<Written>> shared;    ///< shared parts that lie in the output already
+  std::vector<std::optional<Written>> repacked;  ///< layers without edits, likewise
+  explicit VariantLayers(std::vector<VariantParts> by_layer)
+      : parts(std::move(by_layer)), shared(parts.size()), repacked(parts.size()) {}
+};
+
 /// Of one part of a layer that was split into `parts`; the first carries what there was before.
 LayerSizes part_sizes(const image::Layer& layer, std::uint64_t unpacked,
                       const image::ImageWriter::LayerResult& stored, std::size_t part,
                       std::size_t parts);
 
 /// `unpacked` holds the uncompressed tar size of each input layer. Commits the writer. `pool` holds
-/// what earlier images of the run became; what `tree` tells spares work.
+/// what earlier images of the run became; what `tree` tells spares work. With `variants` the image
+/// is one of those, and `writer` that of all.
 Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
                                 const SlimOptions& options,
                                 const std::vector<std::uint64_t>& unpacked,
                                 const DriverFloor& floor, image::ImageWriter& writer,
                                 const Workplace& workplace, LayerPool* pool = nullptr,
-                                const image::MergedTree* tree = nullptr);
+                                const image::MergedTree* tree = nullptr,
+                                VariantLayers* variants = nullptr);
 
 }  // namespace flense::slim

@@ -5,11 +5,10 @@
 
 namespace flense::slim {
 
-Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
-                                 const LayerPlan& plan, const CutRules& cuts,
-                                 const std::vector<AddedFile>& added, const Workplace& workplace,
-                                 Sink& to, RecordKinds lists) {
-  LayerEditor editor(cuts, workplace, added, lists, true, to);
+namespace {
+
+Result<LayerOutcome> apply_by(LayerEditor& editor, const image::Image& image, std::size_t index,
+                              const LayerPlan& plan, const Workplace& workplace) {
   editor.begin_layer(plan);
   image::WalkOptions walk;
   walk.scratch_directory = workplace.scratch_directory;
@@ -20,6 +19,26 @@ Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
                             codec::TarReader* raw) { return editor.visit(entry, content, raw); }));
   TRY_DO(editor.finish());
   return editor.take();
+}
+
+}  // namespace
+
+Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
+                                 const LayerPlan& plan, const CutRules& cuts,
+                                 const std::vector<AddedFile>& added, const Workplace& workplace,
+                                 Sink& to, RecordKinds lists) {
+  LayerEditor editor(cuts, workplace, added, lists, true, to);
+  return apply_by(editor, image, index, plan, workplace);
+}
+
+Result<LayerOutcome> apply_layer_in_parts(const image::Image& image, std::size_t index,
+                                          const LayerPlan& plan, const CutRules& cuts,
+                                          const std::vector<AddedFile>& added,
+                                          const Workplace& workplace, const VariantParts& parts,
+                                          Sink& shared, Sink& own, RecordKinds lists) {
+  LayerEditor editor(cuts, workplace, added, lists, true, shared);
+  editor.divide(parts, own);
+  return apply_by(editor, image, index, plan, workplace);
 }
 
 }  // namespace flense::slim

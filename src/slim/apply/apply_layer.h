@@ -9,6 +9,7 @@
 #include "base/stream.h"
 #include "image/model/image.h"
 #include "slim/apply/records.h"
+#include "slim/apply/variant_parts.h"
 #include "slim/plan/options.h"
 #include "slim/plan/plan.h"
 
@@ -29,5 +30,12 @@ Result<LayerOutcome> apply_layer(const image::Image& image, std::size_t index,
                                  const LayerPlan& plan, const CutRules& cuts,
                                  const std::vector<AddedFile>& added, const Workplace& workplace,
                                  Sink& to, RecordKinds lists = kAllRecords);
+
+/// The same in two parts (slim/apply/variant_parts.h); `added` lies in the own one.
+Result<LayerOutcome> apply_layer_in_parts(const image::Image& image, std::size_t index,
+                                          const LayerPlan& plan, const CutRules& cuts,
+                                          const std::vector<AddedFile>& added,
+                                          const Workplace& workplace, const VariantParts& parts,
+                                          Sink& shared, Sink& own, RecordKinds lists);
 
 }  // namespace flense::slim

@@ -28,6 +28,11 @@ LayerEditor::LayerEditor(const CutRules& cuts, const Workplace& workplace,
   for (const AddedFile& file : added_) added_paths_.insert(file.path);
 }
 
+void LayerEditor::divide(const VariantParts& parts, Sink& own) {
+  parts_ = &parts;
+  own_.emplace(own);
+}
+
 void LayerEditor::begin_layer(const LayerPlan& plan) {
   plan_ = &plan;
   position_ = 0;
@@ -36,6 +41,13 @@ void LayerEditor::begin_layer(const LayerPlan& plan) {
 Result<void> LayerEditor::visit(const image::LayerEntry& entry, image::EntryContent* content,
                                 codec::TarReader* raw) {
   const std::uint64_t position = position_++;
+  if (parts_ != nullptr) {
+    if (position >= parts_->parts.size())
+      return bad_input(
+          "member {} is {}, but none was seen there: the input changed while it was read", position,
+          entry.path);
+    part_ = parts_->parts[position];
+  }
   outcome_.content_before += stored_size(entry, raw);
   if (entry.member.type == codec::MemberType::kDirectory) last_time_ = entry.member.mtime;
   const auto found = plan_->edits.find(position);
@@ -47,9 +59,12 @@ Result<void> LayerEditor::visit(const image::LayerEntry& entry, image::EntryCont
   // layer before would lie.
   const bool replaced = added_paths_.contains(entry.path) || codec::is_estargz_file(entry.path);
   const bool list = content != nullptr && record_kind(entry.path) && content->size() <= kMaxRecord;
+  // Members that follow may need them, whatever becomes of this one and in whichever part.
+  if (globals_ && raw != nullptr) {
+    TRY_DO(tar_.copy_globals(*raw));
+    if (own_) TRY_DO(own_->copy_globals(*raw));
+  }
   if (!edited && !replaced && !list && !must_wait(entry)) return keep(entry, content, raw);
-  // What is not copied as stored leaves its global headers behind, which others may need.
-  if (globals_ && raw != nullptr) TRY_DO(tar_.copy_globals(*raw));
   if (replaced) return {};
   if (edited && !found->second.place.empty()) return edit_placed(found->second, entry, content);
   if (edited) return edit(found->second, entry, content, raw);
@@ -62,6 +77,7 @@ Result<void> LayerEditor::finish() {
   if (!held_.empty()) return fail(Code::kInternal, "a content found no name");
   if (plan_ != nullptr)
     for (const std::string& path : plan_->gone_above) fates_[path].dropped = true;
+  find_own_lists();
   // What conda and dpkg list may be the RECORD of a wheel, so those come first.
   for (Deferred& one : deferred_) {
     if (one.kind == RecordKind::kWheelRecord) {
@@ -74,12 +90,14 @@ Result<void> LayerEditor::finish() {
   for (Deferred& one : deferred_)
     if (one.kind && one.kind != RecordKind::kWheelRecord) update_list(one);
   for (const Deferred& one : deferred_) {
+    part_ = one.part;
     if (one.kind) {
       TRY_DO(write_list(one));
     } else {
       TRY_DO(write_stream(one.entry.member, nullptr));
     }
   }
+  part_ = own_ ? Part::kOwn : Part::kShared;
   for (const AddedFile& file : added_) {
     codec::TarMember member;
     member.name = file.path;
@@ -87,7 +105,24 @@ Result<void> LayerEditor::finish() {
     member.mtime = last_time_;
     TRY_DO(write_bytes(std::move(member), as_bytes(file.text)));
   }
+  if (own_) TRY_DO(own_->finish());
   return tar_.finish();
+}
+
+/// Lists that name what is not shared are not shared: whatever it becomes for this target.
+void LayerEditor::find_own_lists() {
+  if (parts_ == nullptr || parts_->own_paths.empty()) return;
+  Fates own;
+  for (const std::string& path : parts_->own_paths) own[path].dropped = true;
+  const auto judge = [&](Deferred& one) {
+    const auto without = update_record(*one.kind, one.entry.path, one.text, own);
+    if (!without || !*without) return;
+    one.part = Part::kOwn;
+    own[one.entry.path].dropped = true;
+  };
+  for (const bool wheels : {true, false})
+    for (Deferred& one : deferred_)
+      if (one.kind && (one.kind == RecordKind::kWheelRecord) == wheels) judge(one);
 }
 
 void LayerEditor::update_list(Deferred& list) {
@@ -117,7 +152,7 @@ Result<void> LayerEditor::keep(const image::LayerEntry& entry, image::EntryConte
   }
   if (raw != nullptr) {
     outcome_.content_after += entry.member.stored_size;
-    return tar_.copy_raw(*raw, globals_);
+    return copy_stored(*raw);
   }
   // Sockets have no form in a tar.
   if (entry.member.type == codec::MemberType::kOther) return {};
@@ -208,7 +243,7 @@ Result<void> LayerEditor::rewrite(const Edit& edit, const image::LayerEntry& ent
     if (!result.left_alone.empty())
       outcome_.left_alone.push_back(
           {entry.path, edit.bytes_before - edit.bytes_after, result.left_alone});
-    if (raw != nullptr && raw->rewind()) return tar_.copy_raw(*raw, false);
+    if (raw != nullptr && raw->rewind()) return copy_stored(*raw);
     return write_bytes(entry.member, original);
   }
   const Bytes bytes = result.content.bytes();
@@ -280,13 +315,13 @@ Result<void> LayerEditor::defer_list(RecordKind kind, image::LayerEntry entry, S
     return fail(Code::kInternal, "{} is a list of a kind that was not expected", entry.path);
   TRY(std::string text, read_all(content, kMaxRecord, entry.path));
   deferred_paths_.insert(entry.path);
-  deferred_.push_back({kind, std::move(entry), std::move(text), false});
+  deferred_.push_back({kind, std::move(entry), std::move(text), part_, false});
   return {};
 }
 
 void LayerEditor::defer_member(image::LayerEntry entry) {
   deferred_paths_.insert(entry.path);
-  deferred_.push_back({std::nullopt, std::move(entry), {}, false});
+  deferred_.push_back({std::nullopt, std::move(entry), {}, part_, false});
 }
 
 /// A further name of a changed file is a changed file to the lists that name it.
@@ -316,16 +351,30 @@ void LayerEditor::forget_signatures(codec::TarMember& member, const std::string&
           fmt::format("{}: {} no longer holds for the new content and was dropped", path, name));
 }
 
+/// The member at hand as its layer stores it.
+Result<void> LayerEditor::copy_stored(codec::TarReader& raw) {
+  if (part_ != Part::kShared) TRY_DO(own_->copy_raw(raw, false));
+  if (part_ == Part::kOwn) return {};
+  return tar_.copy_raw(raw, false);
+}
+
 Result<void> LayerEditor::write_stream(codec::TarMember member, Source* content) {
   member.sparse = false;
   if (member.type == codec::MemberType::kFile) outcome_.content_after += member.size;
-  TRY_DO(tar_.begin(member));
+  // Directories alone lie in both.
+  if (part_ == Part::kBoth) TRY_DO(write_to(*own_, member, nullptr));
+  return write_to(part_ == Part::kOwn ? *own_ : tar_, member, content);
+}
+
+Result<void> LayerEditor::write_to(codec::TarWriter& tar, const codec::TarMember& member,
+                                   Source* content) {
+  TRY_DO(tar.begin(member));
   while (content != nullptr) {
     TRY(const Bytes chunk, content->next(1u << 20));
     if (chunk.empty()) break;
-    TRY_DO(tar_.write_content(chunk));
+    TRY_DO(tar.write_content(chunk));
   }
-  return tar_.end();
+  return tar.end();
 }
 
 Result<void> LayerEditor::write_bytes(codec::TarMember member, Bytes bytes) {

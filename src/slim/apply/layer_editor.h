@@ -2,6 +2,7 @@
 // tar.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "slim/apply/held_contents.h"
 #include "slim/apply/records.h"
 #include "slim/apply/rewrite_elf.h"
+#include "slim/apply/variant_parts.h"
 
 namespace flense::slim {
 
@@ -22,6 +24,9 @@ class LayerEditor {
   /// archives become one.
   LayerEditor(const CutRules& cuts, const Workplace& workplace, std::vector<AddedFile> added,
               RecordKinds lists, bool globals, Sink& to);
+  /// Of the one layer that follows, `to` gets what is shared by `parts`, `own` the rest with what
+  /// is added. Both are references.
+  void divide(const VariantParts& parts, Sink& own);
 
   /// The members that follow are those of the layer that `plan` speaks of; it must outlive them.
   void begin_layer(const LayerPlan& plan);
@@ -39,6 +44,7 @@ class LayerEditor {
     std::optional<RecordKind> kind;
     image::LayerEntry entry;
     std::string text;
+    Part part = Part::kShared;
     bool changed = false;  ///< `text` is no longer that of the input
   };
 
@@ -58,12 +64,16 @@ class LayerEditor {
   bool must_wait(const image::LayerEntry& entry) const;
   Result<void> defer_list(RecordKind kind, image::LayerEntry entry, Source& content);
   void defer_member(image::LayerEntry entry);
+  void find_own_lists();
   void update_list(Deferred& list);
   Result<void> write_list(const Deferred& list);
   void note_link(const image::LayerEntry& entry, std::string_view target);
   void note_drop(const Edit& edit, const std::string& path);
   void forget_signatures(codec::TarMember& member, const std::string& path);
+  Result<void> copy_stored(codec::TarReader& raw);
   Result<void> write_stream(codec::TarMember member, Source* content);
+  static Result<void> write_to(codec::TarWriter& tar, const codec::TarMember& member,
+                               Source* content);
   Result<void> write_bytes(codec::TarMember member, Bytes bytes);
   void count(Pass pass, std::uint64_t bytes);
   void count_rewrite(const RewrittenElf& result, std::uint64_t saved);
@@ -74,6 +84,9 @@ class LayerEditor {
   std::set<std::string, std::less<>> added_paths_;
   bool globals_;
   codec::TarWriter tar_;
+  std::optional<codec::TarWriter> own_;  ///< with `parts_`
+  const VariantParts* parts_ = nullptr;
+  Part part_ = Part::kShared;  ///< where the member at hand goes
   const LayerPlan* plan_ = nullptr;
   std::uint64_t position_ = 0;
   std::int64_t last_time_ = 0;

@@ -170,7 +170,8 @@ Result<void> check_layer_count(std::size_t layers, std::uint64_t limit) {
       .hint("name a larger size");
 }
 
-text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts) {
+text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts,
+                         std::string_view option) {
   const text::Json::Array& before = config["history"].items();
   const auto is_layer = [](const text::Json& entry) {
     return !entry["empty_layer"].bool_or(false);
@@ -185,7 +186,7 @@ text::Json split_history(const text::Json& config, const std::vector<std::size_t
     const std::size_t count = parts[layer++];
     for (std::size_t part = 2; part <= count; ++part) {
       text::Json further = entry;
-      further.set("comment", fmt::format("part {} of {}, by flense slim --split", part, count));
+      further.set("comment", fmt::format("part {} of {}, by flense slim {}", part, count, option));
       history.push(std::move(further));
     }
   }

@@ -72,6 +72,7 @@ Result<void> check_layer_count(std::size_t layers, std::uint64_t limit);
 
 /// `config` with one history entry for each layer again, when the layers became so many each; the
 /// entries of the further parts say so. Nothing is made up where the history does not match.
-text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts);
+text::Json split_history(const text::Json& config, const std::vector<std::size_t>& parts,
+                         std::string_view option = "--split");
 
 }  // namespace flense::slim

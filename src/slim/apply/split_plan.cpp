@@ -76,6 +76,18 @@ std::map<std::uint32_t, std::vector<std::uint32_t>> links_of(
   return out;
 }
 
+std::vector<std::vector<std::uint32_t>> groups_of(const std::vector<SplitMember>& members,
+                                                  const Paths& paths) {
+  std::vector<std::vector<std::uint32_t>> out;
+  for (auto& [content, links] : links_of(members, paths)) {
+    std::vector<std::uint32_t> group = links;
+    if (std::ranges::find(group, content) == group.end()) group.push_back(content);
+    std::ranges::sort(group);
+    out.push_back(std::move(group));
+  }
+  return out;
+}
+
 class Splitter {
  public:
   Splitter(const std::vector<SplitMember>& members, const Paths& paths, std::uint64_t limit)
@@ -102,12 +114,9 @@ class Splitter {
 
  private:
   void join_links() {
-    for (auto& [content, links] : links_of(members_, paths_)) {
-      std::vector<std::uint32_t> unit = links;
-      if (std::ranges::find(unit, content) == unit.end()) unit.push_back(content);
-      for (const std::uint32_t one : unit) unit_of_[one] = units_.size();
-      units_.push_back(std::move(unit));
-    }
+    units_ = groups_of(members_, paths_);
+    for (std::size_t unit = 0; unit < units_.size(); ++unit)
+      for (const std::uint32_t one : units_[unit]) unit_of_[one] = unit;
   }
   std::vector<std::uint32_t> unit(std::uint32_t member) const {
     const auto found = unit_of_.find(member);
@@ -161,6 +170,12 @@ SplitPlan one_part(std::size_t members, std::string why) {
 std::string order_obstacle(const std::vector<SplitMember>& members) {
   Paths paths;
   return index_paths(members, paths);
+}
+
+std::vector<std::vector<std::uint32_t>> link_groups(const std::vector<SplitMember>& members) {
+  Paths paths;
+  static_cast<void>(index_paths(members, paths));
+  return groups_of(members, paths);
 }
 
 SplitPlan plan_split(const std::vector<SplitMember>& members, std::uint64_t limit) {

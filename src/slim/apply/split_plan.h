@@ -35,6 +35,10 @@ struct SplitPlan {
 /// Why the order of the members matters beyond links and the directories above them; else empty.
 std::string order_obstacle(const std::vector<SplitMember>& members);
 
+/// The members that are names of one content, each group of two or more ascending. For members that
+/// order_obstacle() lets pass.
+std::vector<std::vector<std::uint32_t>> link_groups(const std::vector<SplitMember>& members);
+
 /// One part for a layer that is not larger than `limit` bytes. A file larger than that has a part
 /// of its own.
 SplitPlan plan_split(const std::vector<SplitMember>& members, std::uint64_t limit);

@@ -6,20 +6,38 @@ namespace flense::slim {
 
 Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions options,
                          const Workplace& workplace, inventory::InventoryCache* cache) {
-  options.cuts = rules_for(*image, std::move(options.cuts));
+  TRY(std::vector<Input> out,
+      read_inputs(std::move(image), {std::move(options)}, workplace, cache));
+  return std::move(out.front());
+}
 
+Result<std::vector<Input>> read_inputs(std::unique_ptr<const image::Image> opened,
+                                       std::vector<SlimOptions> options, const Workplace& workplace,
+                                       inventory::InventoryCache* cache) {
+  const std::shared_ptr<const image::Image> image = std::move(opened);
   inventory::InventoryOptions reading;
   reading.scan.cache = cache;
   // It holds what this run has hashed.
   if (cache != nullptr) reading.scan.trust = inventory::CacheTrust::kDigest;
   reading.scan.scratch_directory = workplace.scratch_directory;
   reading.scan.progress = workplace.progress;
-  reading.scan.prune = rewrite_rules(options.cuts, workplace);
+  for (SlimOptions& one : options) {
+    one.cuts = rules_for(*image, std::move(one.cuts));
+    if (!reading.scan.prune)
+      reading.scan.prune = rewrite_rules(one.cuts, workplace);
+    else
+      reading.scan.further.push_back(rewrite_rules(one.cuts, workplace));
+  }
   workplace.progress->begin("reading layers", image::stored_size(*image));
   TRY(inventory::Contents contents,
       with_context(inventory::Contents::read(*image, reading.scan), "reading {}", image->name));
-  TRY(inventory::Inventory inventory, inventory::describe(*image, contents, reading));
-  return Input{std::move(image), std::move(contents), std::move(inventory), std::move(options)};
+  std::vector<Input> out;
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    inventory::Contents own = i == 0 ? contents : contents.by_further(i - 1);
+    TRY(inventory::Inventory inventory, inventory::describe(*image, own, reading));
+    out.push_back({image, std::move(own), std::move(inventory), std::move(options[i])});
+  }
+  return out;
 }
 
 Result<std::size_t> base_layers(const image::Image& image, const image::Image& base) {

@@ -15,7 +15,7 @@
 namespace flense::slim {
 
 struct Input {
-  std::unique_ptr<const image::Image> image;
+  std::shared_ptr<const image::Image> image;
   inventory::Contents contents;  ///< read by the rules of `options`
   inventory::Inventory inventory;
   SlimOptions options;                     ///< those asked for, adapted to the image
@@ -25,6 +25,12 @@ struct Input {
 /// `cache`, when there is one, holds what earlier images of this run were read to.
 Result<Input> read_input(std::unique_ptr<const image::Image> image, SlimOptions options,
                          const Workplace& workplace, inventory::InventoryCache* cache = nullptr);
+
+/// The same for several sets of targets: one reading, and an input for each of `options`, which
+/// differ by nothing else.
+Result<std::vector<Input>> read_inputs(std::unique_ptr<const image::Image> image,
+                                       std::vector<SlimOptions> options, const Workplace& workplace,
+                                       inventory::InventoryCache* cache = nullptr);
 
 /// How many layers at the bottom of `image` are those of `base`, which must all be there.
 Result<std::size_t> base_layers(const image::Image& image, const image::Image& base);

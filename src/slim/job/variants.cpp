@@ -1,0 +1,131 @@
+#include "slim/job/variants.h"
+
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/private_directory.h"
+#include "image/model/model.h"
+#include "image/model/variant.h"
+#include "image/output/documents.h"
+#include "image/output/index_writer.h"
+#include "image/output/push.h"
+#include "slim/job/room.h"
+
+namespace flense::slim {
+
+namespace {
+
+/// The image for all GPUs comes first: whoever asks for no feature takes the first that fits.
+Result<void> take_original(const image::Image& image, image::IndexWriter& writer,
+                           VariantsOutcome& out) {
+  if (!image.index) {
+    // An archive of an engine has no manifest that could stay.
+    std::vector<image::ImageWriter::LayerResult> layers;
+    for (std::size_t i = 0; i < image.layers.size(); ++i) {
+      TRY(auto layer, writer.images().copy_layer(image, i));
+      layers.push_back(std::move(layer));
+    }
+    TRY(const std::string digest,
+        writer.images().commit(image.config, image.manifest_annotations, layers));
+    writer.add(image::descriptor_json(image::kOciManifestType, digest, writer.manifest_size())
+                   .set("platform", image::platform_json(image.platform)));
+    out.entries = 1;
+    return {};
+  }
+  std::size_t absent = 0;
+  for (const text::Json& entry : image.index->entries) {
+    TRY(const bool whole, writer.take_over(image, entry));
+    ++(whole ? out.entries : absent);
+  }
+  if (absent > 0)
+    out.notices.push_back(fmt::format("{} of the original's {} entries {} not in {} and left out",
+                                      absent, image.index->entries.size(),
+                                      absent == 1 ? "is" : "are", image.name));
+  if (const std::size_t count = image.index->attestations; count > 0)
+    out.notices.push_back(fmt::format(
+        "{} {} the original's entries alone, and no signature of {} covers the new index", count,
+        count == 1 ? "attestation speaks of" : "attestations speak of",
+        image.index->digest.empty() ? "the original" : image.index->digest));
+  return {};
+}
+
+image::Variant entry_of(const Slimming& slimming, const std::string& digest, std::uint64_t size) {
+  const image::Image& image = *slimming.input.image;
+  image::Variant out{digest, size, image.platform, {}, slimming.driver_floor.driver, {}};
+  for (const device::CudaArch arch : slimming.options.cuts.targets.cuda)
+    out.targets.push_back(device::to_string(arch));
+  for (const std::string& arch : slimming.options.cuts.targets.amd) out.targets.push_back(arch);
+  out.origin = image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
+  return out;
+}
+
+/// A tag that engines would give, too, where there is none.
+std::string tag_of(const image::OutputSpec& spec, const image::Image& image) {
+  if (!spec.tag.empty()) return spec.tag;
+  return image.tags.empty() ? "latest" : image.tags.front();
+}
+
+Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
+                                    const image::OutputSpec& spec, const Workplace& workplace) {
+  const Slimming& first = slimmings.front();
+  const image::Image& image = *first.input.image;
+  TRY(const auto writer, image::IndexWriter::create(spec));
+  VariantsOutcome out;
+  TRY_DO(with_context(take_original(image, *writer, out), "taking {} over", image.name));
+  std::vector<const Plan*> plans;
+  for (const Slimming& one : slimmings) plans.push_back(&one.plan);
+  VariantLayers common(part_for_variants(first.contents(), plans));
+  const std::vector<std::uint64_t> unpacked = unpacked_sizes(first.contents());
+  for (const Slimming& one : slimmings) {
+    const std::string name = variant_name(one.options.cuts.targets);
+    workplace.progress->begin("writing " + name, image::stored_size(image));
+    TRY(SlimOutcome written, with_context(apply_image(image, one.plan, one.options, unpacked,
+                                                      one.driver_floor, writer->images(), workplace,
+                                                      nullptr, &one.contents().tree(), &common),
+                                          "writing the variant {}", name));
+    writer->add(
+        image::variant_entry(entry_of(one, written.manifest_digest, writer->manifest_size())),
+        name);
+    const std::string tag = fmt::format("{}-{}", image::short_tag(spec.tag), name);
+    out.variants.push_back({tag, std::move(written)});
+  }
+  const text::Json annotations = image.index ? image.index->annotations : text::Json();
+  TRY(out.digest, writer->commit(annotations));
+  return out;
+}
+
+}  // namespace
+
+std::string variant_name(const device::Targets& targets) {
+  std::string out = targets.text();
+  for (char& c : out)
+    if (!is_alphanumeric(c) && c != '_') c = '-';
+  return out;
+}
+
+Result<VariantsOutcome> write_variants(const std::vector<Slimming>& slimmings,
+                                       const Destination& to, const Workplace& workplace) {
+  const image::Image& image = *slimmings.front().input.image;
+  if (image.entries() != nullptr)
+    return fail(Code::kUsage, "{} is a tree, which has no layers to share", image.name)
+        .hint("variants are made of an image; slim a tree for one GPU at a time");
+  if (!to.push_to.empty()) {
+    TRY(const image::PushPlan push, image::plan_push(to.push_to));
+    TRY(const TemporaryDirectory work,
+        TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
+    const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
+    TRY(VariantsOutcome out, write_index(slimmings, spec, workplace));
+    std::vector<std::string> tags;
+    for (const WrittenVariant& one : out.variants) tags.push_back(one.tag);
+    TRY_DO(image::push_index(spec.path, to.push_to, tags, workplace.registry, workplace.progress));
+    return out;
+  }
+  TRY(image::OutputSpec spec, image::parse_output(to.output, to.tag));
+  spec.tag = tag_of(spec, image);
+  // What the targets differ in is less than a whole image.
+  TRY(const Room needed, room_needed(slimmings.front(), to));
+  if (needed.certain > 0) TRY_DO(check_room(spec.path, needed));
+  return write_index(slimmings, spec, workplace);
+}
+
+}  // namespace flense::slim
