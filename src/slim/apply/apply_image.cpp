@@ -130,11 +130,13 @@ Result<WrittenLayer> write_layer(const image::Image& image, std::size_t index, c
   return out;
 }
 
-/// The last layer with edits, which holds the marker that a container sees.
-std::optional<std::size_t> last_edited(const Plan& plan) {
-  for (std::size_t i = plan.layers.size(); i-- > 0;)
-    if (!plan.layers[i].edits.empty()) return i;
-  return std::nullopt;
+/// Whether it is the first or the last layer with edits. The last holds the marker that a container
+/// sees, the first makes its directory, together with those above, whose times therefore stay.
+bool holds_marker(const Plan& plan, std::size_t index) {
+  const auto edited = [](const LayerPlan& layer) { return !layer.edits.empty(); };
+  const auto at = plan.layers.begin() + static_cast<std::ptrdiff_t>(index);
+  return std::none_of(plan.layers.begin(), at, edited) ||
+         std::none_of(at + 1, plan.layers.end(), edited);
 }
 
 /// An edited layer of one of several images: what they share is written once.
@@ -144,7 +146,7 @@ Result<WrittenLayer> write_in_parts(const image::Image& image, std::size_t index
                                     VariantLayers& variants) {
   const VariantParts& parts = variants.parts[index];
   std::optional<VariantLayers::Written>& known = variants.shared[index];
-  const bool has_own = parts.own || index == last_edited(plan);
+  const bool has_own = parts.own || holds_marker(plan, index);
   if (known && !has_own) return WrittenLayer{{known->stored}, known->outcome, true};
   const codec::Compression compression = wanted_compression(image, index, options);
   const codec::EncodeOptions encode{options.packing.level, std::min(processor_count(), kPackers)};
