@@ -57,7 +57,8 @@ Result<void> check_options(const LaunchInput& input) {
 
 /// The same at every start; two bundles run beside each other.
 std::string id_of(const std::filesystem::path& place) {
-  return "flense-" + codec::sha256_digest(as_bytes(place.native())).substr(std::string_view("sha256:").size(), 12);
+  return "flense-" + codec::sha256_digest(as_bytes(place.native()))
+                         .substr(std::string_view("sha256:").size(), 12);
 }
 
 /// As a shell reads it back.
