@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := release
-.PHONY: release demo test test-dev bench fuzz format format-check tidy install dist setup clean
+.PHONY: release demo test test-dev test-arm64 bench fuzz format format-check tidy install dist setup clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -34,6 +34,11 @@ test:
 # The unit tests without sanitizers: what one repeats while working.
 test-dev:
 	scripts/test.sh dev
+
+# What of `make test` can run for 64-bit ARM on this machine: the unit tests, every command's outputs, the artefacts.
+test-arm64: release
+	scripts/setup.sh build test dist arm64
+	tests/e2e/test_arm64_large.py -v
 
 bench: release
 	scripts/setup.sh bench demo
