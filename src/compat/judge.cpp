@@ -32,6 +32,7 @@ std::span<const Rule> rules() {
       rule_foreign_build,
       rule_library_missing,
       rule_run_time_compiler,
+      rule_too_new,
       rule_libc,
       rule_cpu_level,
       rule_kernel_distance,

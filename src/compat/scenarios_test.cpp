@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 #include <set>
 
 #include "base/file.h"
@@ -163,6 +164,8 @@ TEST_F(Scenarios, EveryCheckIsComplete) {
     for (const Check& check : verdict_of(one).checks) {
       const std::string where = fmt::format("{}: {}: {}", one.file, one.name, check.id);
       EXPECT_FALSE(check.message.empty()) << where;
+      // Family targets begin with compute capability 10.0.
+      EXPECT_FALSE(std::regex_search(check.fix, std::regex("sm_[1-9][0-9]f"))) << where;
       EXPECT_FALSE(check.message.ends_with('.')) << where << ": " << check.message;
       EXPECT_FALSE(check.source.empty()) << where;
       EXPECT_FALSE(check.evidence.empty()) << where;

@@ -155,7 +155,8 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   add_plans(inventory, out);
   const LibraryUsers users(seen);
   collect_code(seen, inventory, users, out);
-  collect_links(seen, users, out);
+  collect_links(seen, out);
+  collect_too_new(seen, users, out);
   collect_providers(seen, out);
   collect_foreign(seen, out);
   const std::vector<std::string> loaded = collect_start(seen, out);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "inventory/describe/inventory.h"
 #include "inventory/describe/survey.h"
@@ -22,8 +23,10 @@ std::optional<std::string> start_program(const inventory::Survey& survey);
 
 void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
                   const LibraryUsers& users, Needs& needs);  ///< code, compat, driver files, stubs
-void collect_links(const inventory::Survey& survey, const LibraryUsers& users,
-                   Needs& needs);  ///< missing libraries, too new files, RDMA
+/// Files that can be loaded here and are not one of several variants.
+std::vector<const inventory::SurveyFile*> linking_files(const inventory::Survey& survey);
+void collect_links(const inventory::Survey& survey, Needs& needs);  ///< missing libraries, RDMA
+void collect_too_new(const inventory::Survey& survey, const LibraryUsers& users, Needs& needs);
 void collect_foreign(const inventory::Survey& survey,
                      Needs& needs);  ///< packages of another Python or processor
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,

@@ -4,14 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
-#include <utility>
 
 #include "base/path.h"
-#include "base/version_numbers.h"
 #include "inventory/describe/flavour.h"
 #include "inventory/names/file_names.h"
 #include "needs/collectors.h"
@@ -76,6 +73,11 @@ bool is_optional(std::string_view path) {
            // The tools carry their version: nsight-compute/2024.1.0, nsight-compute-2024.1.0.
            (one.starts_with("nsight") && path.find(one) != std::string_view::npos);
   });
+}
+
+bool is_loaded(const inventory::Survey& survey, const inventory::SurveyFile& file) {
+  return file.elf != nullptr && (file.elf->type == ET_DYN || file.elf->type == ET_EXEC) &&
+         file.elf->machine == survey.machine && !is_optional(file.path);
 }
 
 /// The path with every run of digits as one '0': files that differ in a number only are built for
@@ -171,140 +173,6 @@ void ask_opened(const inventory::SurveyFile& file, const inventory::Survey& surv
   }
 }
 
-/// The newest C and C++ libraries of the image. A file that asks for more than all of them have
-/// loads nowhere in it; which of several a program gets is not asked.
-class OwnVersions {
- public:
-  explicit OwnVersions(const inventory::Survey& survey) {
-    for (const inventory::SurveyFile& file : survey.files) {
-      if (file.elf == nullptr || file.elf->machine != survey.machine) continue;
-      see(glibc_, file.elf->libc_release, file.path);
-      see(glibcxx_, file.elf->cxx.glibcxx, file.path);
-      see(cxxabi_, file.elf->cxx.cxxabi, file.path);
-    }
-  }
-
-  void ask(const inventory::SurveyFile& file, const LibraryUsers& users,
-           std::vector<TooNewFile>& out) const {
-    const auto& asked = file.elf->cxx_asked;
-    for (const auto& [prefix, version, own] :
-         {Asked{"GLIBC", file.elf->glibc, glibc_}, Asked{"GLIBCXX", asked.glibcxx, glibcxx_},
-          Asked{"CXXABI", asked.cxxabi, cxxabi_}}) {
-      if (version.empty() || own.version.empty() || version_at_least(own.version, version))
-        continue;
-      if (out.size() < kMostMissing)
-        out.push_back({file.path, fmt::format("{}_{}", prefix, version),
-                       fmt::format("{}_{}", prefix, own.version), std::string(own.path),
-                       !users.of(file).empty()});
-      return;
-    }
-  }
-
- private:
-  struct Own {
-    std::string version, path;
-  };
-  struct Asked {
-    std::string_view prefix;
-    const std::string& version;
-    const Own& own;
-  };
-  static void see(Own& own, const std::string& version, const std::string& path) {
-    if (version.empty() || (!own.version.empty() && version_at_least(own.version, version))) return;
-    own = {version, path};
-  }
-
-  Own glibc_, glibcxx_, cxxabi_;
-};
-
-/// What the loader finds first of this name for a file of the image.
-std::optional<std::string> first_of(const inventory::Survey& survey, const std::string& user,
-                                    const inventory::ElfFacts& elf, const std::string& name) {
-  const inventory::LinkFacts facts{user, {}, elf.rpath, elf.runpath, {}};
-  for (const std::string& path : inventory::library_candidates(facts, name, survey.paths)) {
-    const inventory::ElfFacts* found = survey.elf_at(path);
-    if (found != nullptr && found->machine == elf.machine) return survey.resolve(path);
-  }
-  return std::nullopt;
-}
-
-/// Libraries that have one SONAME for years and functions that some release brought: an older one
-/// that the loader finds first has not all that others ask for. Of nvJitLink the functions carry
-/// the minor of CUDA that brought them.
-void ask_functions(const inventory::Survey& survey, const inventory::SurveyFile& file,
-                   const LibraryUsers& users, std::vector<TooNewFile>& out) {
-  for (const std::string& needed : file.elf->needed) {
-    const bool linker = needed.starts_with("libnvJitLink.so"),
-               nccl = needed.starts_with("libnccl.so");
-    if ((!linker && !nccl) || out.size() >= kMostMissing) continue;
-    const auto path = first_of(survey, file.path, *file.elf, needed);
-    if (!path) continue;
-    const inventory::ElfFacts& found = *survey.elf_at(*path);
-    const bool used = !users.of(file).empty();
-    if (linker && !found.toolkit.empty() && compare_versions(file.elf->toolkit, found.toolkit) > 0)
-      out.push_back({file.path, "nvJitLink " + file.elf->toolkit, "nvJitLink " + found.toolkit,
-                     *path, used, true});
-    std::vector<std::string> lacking;
-    if (nccl && !found.nccl.empty())
-      std::ranges::set_difference(file.elf->nccl, found.nccl, std::back_inserter(lacking));
-    if (!lacking.empty())
-      out.push_back({file.path, fmt::format("NCCL with {}", lacking.front()),
-                     "an older NCCL without it", *path, used, true});
-  }
-}
-
-/// cuDNN 9 opens its parts under its own version first, then under its major; each refuses parts of
-/// another version (CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH).
-class CudnnParts {
- public:
-  CudnnParts(const inventory::Survey& survey, Needs& needs) : survey_(survey), needs_(needs) {}
-
-  void ask(const inventory::SurveyFile& user) {
-    const auto needed = std::ranges::find_if(
-        user.elf->needed, [](const std::string& one) { return one.starts_with("libcudnn.so."); });
-    if (needed == user.elf->needed.end() || searches_ == kMostSearches) return;
-    ++searches_;
-    const auto own = first_of(survey_, user.path, *user.elf, *needed);
-    if (!own || !asked_.insert(*own).second) return;
-    const std::string version = version_of(*own);
-    if (version.empty()) return;
-    const std::string major = needed->substr(needed->rfind('.') + 1);
-    for (const char* part : {"ops", "cnn", "adv", "graph"}) {
-      std::optional<std::string> found;
-      for (const std::string& end : {version, major_minor(version), major})
-        if (!found)
-          found = first_of(survey_, *own, *survey_.elf_at(*own),
-                           fmt::format("libcudnn_{}.so.{}", part, end));
-      const std::string other = found ? version_of(*found) : std::string();
-      if (other.empty() || other == version) continue;
-      needs_.too_new.push_back({*own, "cuDNN " + version, "cuDNN " + other, *found, true, true});
-      return;
-    }
-  }
-
- private:
-  /// "9.1.0" of libcudnn_ops.so.9.1.0, or of the wheel that the file belongs to; empty: not told.
-  std::string version_of(const std::string& path) const {
-    const std::string end = path.substr(path.find(".so.", path.rfind('/') + 1) + 4);
-    if (std::ranges::count(end, '.') == 2) return end;
-    for (const auto& installed : needs_.packages) {
-      const auto& [type, name, version, torch] = installed.package;
-      if (type != "pip" || !name.starts_with("nvidia-cudnn-cu")) continue;
-      const std::string_view site = parent_path(parent_path(installed.path));
-      if (!path.starts_with(fmt::format("{}/nvidia/cudnn/", site))) continue;
-      std::size_t dot = version.find('.');
-      for (int i = 0; i < 2 && dot != std::string::npos; ++i) dot = version.find('.', dot + 1);
-      return version.substr(0, dot);
-    }
-    return {};
-  }
-
-  const inventory::Survey& survey_;
-  Needs& needs_;
-  std::set<std::string> asked_;
-  std::size_t searches_ = 0;
-};
-
 struct RdmaPart {
   std::string_view beginning, what;
 };
@@ -332,27 +200,29 @@ constexpr auto kRdma = std::to_array<RdmaPart>({
 
 }  // namespace
 
-void collect_links(const inventory::Survey& survey, const LibraryUsers& users, Needs& needs) {
+std::vector<const inventory::SurveyFile*> linking_files(const inventory::Survey& survey) {
   std::map<std::string, std::size_t> variants;
   for (const inventory::SurveyFile& file : survey.files)
     if (file.elf != nullptr) ++variants[without_numbers(file.path)];
+  std::vector<const inventory::SurveyFile*> out;
+  for (const inventory::SurveyFile& file : survey.files)
+    if (is_loaded(survey, file) && variants[without_numbers(file.path)] == 1) out.push_back(&file);
+  return out;
+}
 
+void collect_links(const inventory::Survey& survey, Needs& needs) {
+  const std::vector<const inventory::SurveyFile*> linking = linking_files(survey);
+  auto next = linking.begin();
   Missing missing(survey, needs.missing_libraries);
-  const OwnVersions own(survey);
-  CudnnParts cudnn(survey, needs);
   for (const inventory::SurveyFile& file : survey.files) {
     if (file.elf == nullptr) continue;
     for (const RdmaPart& part : kRdma)
       if (base_name(file.path).starts_with(part.beginning))
         needs.rdma.push_back({file.path, std::string(part.what), file.size});
-    const bool loads = file.elf->type == ET_DYN || file.elf->type == ET_EXEC;
-    if (!loads || file.elf->machine != survey.machine || is_optional(file.path)) continue;
-    ask_opened(file, survey, missing);
-    if (variants[without_numbers(file.path)] > 1) continue;
+    if (is_loaded(survey, file)) ask_opened(file, survey, missing);
+    if (next == linking.end() || *next != &file) continue;
+    ++next;
     for (const std::string& needed : file.elf->needed) missing.ask_needed(file, needed);
-    own.ask(file, users, needs.too_new);
-    ask_functions(survey, file, users, needs.too_new);
-    cudnn.ask(file);
   }
 }
 

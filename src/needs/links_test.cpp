@@ -320,6 +320,25 @@ TEST_F(NeedsLinks, AnOlderLinkerOnTheLibraryPathComesFirst) {
 }
 
 // pytorch/pytorch#119932: all of NCCL 2 has one SONAME, and torch asks for functions of its own.
+// flash-attn built for a torch of the other ABI of std::string: "undefined symbol" at its import.
+TEST_F(NeedsLinks, ATorchWithoutTheFunctionsAskedFor) {
+  const std::string old = "_ZN3c105ErrorC2ENS_14SourceLocationESs",
+                    young = "_ZN3c105ErrorC2ENS_14SourceLocationENSt7__cxx1112basic_stringIcEE";
+  const std::string extension = site("flash_attn_2_cuda.abi3.so"),
+                    library = site("torch/lib/libc10.so");
+  const auto too_new = [&](const std::string& call, bool second = false) {
+    Tar tar;
+    tar.file(library, elf_file({.soname = "libc10.so", .functions = {young, "_ZN3c106other"}}));
+    if (second) tar.file("opt/torch/lib/libc10.so", elf_file({.soname = "libc10.so"}));
+    tar.file(extension, elf_file({.needed = {"libc10.so"}, .calls = {call, "_ZN3c107unknown"}}));
+    return needs_of(tar).too_new;
+  };
+  EXPECT_THAT(too_new(old), ElementsAre(TooNewFile{extension, "a torch with " + old,
+                                                   "a torch without it", library, false, true}));
+  EXPECT_THAT(too_new(young), IsEmpty());
+  EXPECT_THAT(too_new(old, true), IsEmpty()) << "nobody tells which of two is imported";
+}
+
 TEST_F(NeedsLinks, AnNcclWithoutTheFunctionsAskedFor) {
   const auto too_new = [&](const ElfText& user) {
     Tar tar;

@@ -69,7 +69,8 @@ void rule_rocm_driver(const Question& question, std::vector<Check>& checks) {
   if (rocm.version.empty()) {
     check.verdict = Verdict::kUnknown;
     check.message = "the version of the image's ROCm is unknown";
-    check.fix = "check the image with its layers read";
+    check.fix = question.image.contents ? "label the image with its ROCm (ROCM_VERSION)"
+                                        : "check the image with its layers read";
   } else if (driver.release.empty()) {
     check.verdict = Verdict::kUnknown;
     check.message =

@@ -70,6 +70,8 @@ std::string serving(const Question& question, device::CudaArch gpu) {
     if (!arch || arch->minor() != 0 || arch == gpu || !device::cubin_surely_runs_on(*arch, gpu))
       continue;
     out.push_back(device::to_string(*arch));
+    constexpr unsigned kFirstFamily = 100;
+    if (arch->number < kFirstFamily) continue;
     arch->variant = device::CudaArch::Variant::kFamily;
     if (device::cubin_surely_runs_on(*arch, gpu)) out.push_back(device::to_string(*arch));
   }

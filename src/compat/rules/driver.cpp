@@ -103,6 +103,14 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         ended->last_driver_branch, ended->codename,
         last == nullptr ? ended->last_cuda : last->cuda);
   }
+  const auto driver = host_driver(question.host);
+  const bool above = driver && version_at_least(driver->version, least);
+  if (row == nullptr && above)
+    return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
+                       minor);
+  if (row != nullptr && above)
+    return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
+                       row->driver);
   // A major alone, as a SONAME tells, asks for the least that its cubins run on.
   if (row == nullptr || floor == nullptr || floor->driver == row->driver)
     return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
@@ -325,7 +333,10 @@ void rule_driver_mismatch(const Question& question, std::vector<Check>& checks) 
                     module.value ? "libcuda" : "the kernel module"),
         evidence, driver_unknown_fix(question.host));
     check.source = kSource;
-    check.decisive = false;
+    // No launcher can give the container what was looked for and is not there.
+    check.decisive = module.value && !library.evidence.empty();
+    if (check.decisive)
+      check.fix = "install the driver's libraries on the host (libcuda1, nvidia-driver-cuda-libs)";
     checks.push_back(std::move(check));
     return;
   }

@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "base/version_numbers.h"
 #include "compat/facts/driver_mode.h"
+#include "compat/facts/require.h"
 #include "compat/rules/rules.h"
 
 namespace flense::compat {
@@ -104,6 +105,15 @@ Finding judge_gpu(const Question& question, const CompatPackage& package, const 
       "update the driver", gpu_class->source};
 }
 
+/// NVIDIA's images name the branches that their compat library was made for, also those that have
+/// ended since: "brand=tesla,driver>=550,driver<551".
+std::string stated_for(const Question& question, std::uint64_t branch) {
+  const std::string term = fmt::format("driver>={},driver<{}", branch, branch + 1);
+  for (const auto& [variable, expression] : requirements_of(question.image))
+    if (expression.contains(term)) return fmt::format("{} of the image: {}", variable, term);
+  return {};
+}
+
 /// NVIDIA's table: which driver branches are supported below this package.
 Finding judge_by_guide(const Question& question, const CompatUse& use, const HostDriver& driver) {
   const knowledge::ForwardCompat& tables = question.tables.forward_compat;
@@ -128,6 +138,13 @@ Finding judge_by_guide(const Question& question, const CompatUse& use, const Hos
         "forward_compat.json, matrix (" + tables.date + ")"};
   }
   const auto cell = row->cells.find(driver.branch);
+  if (cell == row->cells.end())
+    if (const std::string stated = stated_for(question, driver.branch); !stated.empty())
+      return {Verdict::kWarn,
+              fmt::format("the image's compat library {} gives CUDA {} on driver {}, a branch that "
+                          "has ended",
+                          use.package->version, cuda, driver.version),
+              "move the host to a long-term or production branch", stated + "; " + row->source};
   if (cell == row->cells.end())
     return {Verdict::kUnsupported,
             fmt::format("NVIDIA's guide does not support compat library {} (CUDA {}) on driver "

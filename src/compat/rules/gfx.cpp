@@ -78,7 +78,9 @@ void judge_by_build(const Question& question, const host::Gpu& gpu, const std::s
     check.evidence.push_back({"image", question.image.contents
                                            ? "no code object for AMD GPUs was seen"
                                            : unread_reason(question.image)});
-    check.fix = "check the image with its layers read; rocminfo on the host names the target";
+    check.fix = question.image.contents
+                    ? "rocminfo on the host names the target; the libraries' documents tell theirs"
+                    : "check the image with its layers read; rocminfo on the host names the target";
     check.source = "device code of the image";
   } else {
     const bool covered = std::ranges::find(build->gfx, gfx) != build->gfx.end();

@@ -37,6 +37,14 @@ bool is_system_library(std::string_view name) {
   return name == kLibc || name == "libstdc++.so.6" || name == "libgcc_s.so.1";
 }
 
+/// Of every system that wheels are made for (PEP 600), and so of whatever starts files alone.
+bool is_everywhere(std::string_view name) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1",
+       "libnsl.so.1", "libresolv.so.2", "libcrypt.so.1", "libstdc++.so.6", "libgcc_s.so.1"});
+  return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("ld-linux-");
+}
+
 std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
   std::vector<Evidence> out;
   for (const MissingLibrary* one : missing) {
@@ -94,16 +102,22 @@ std::string fix_of(const Question& question, const std::vector<const MissingLibr
   return "install the libraries of the CUDA or ROCm that the framework was built with";
 }
 
-void report(const std::vector<const MissingLibrary*>& missing, Verdict verdict, std::string fix,
-            std::string_view source, std::vector<Check>& checks) {
+/// A wheel alone, as a package index has it.
+bool is_bare_wheel(const needs::Needs& image) {
+  return image.platform.empty() && image.name.ends_with(".whl");
+}
+
+void report(const Question& question, const std::vector<const MissingLibrary*>& missing,
+            Verdict verdict, std::string fix, std::string_view source, std::vector<Check>& checks) {
   if (missing.empty()) return;
+  const std::string_view place = is_bare_wheel(question.image) ? "wheel" : "image";
   Check check;
   check.id = "library-missing";
   check.verdict = verdict;
   check.message = missing.size() == 1
-                      ? fmt::format("{} is not in the image", missing[0]->library)
-                      : fmt::format("{} and {} more of the needed libraries are not in the image",
-                                    missing[0]->library, missing.size() - 1);
+                      ? fmt::format("{} is not in the {}", missing[0]->library, place)
+                      : fmt::format("{} and {} more of the needed libraries are not in the {}",
+                                    missing[0]->library, missing.size() - 1, place);
   check.evidence = evidence_of(missing);
   check.fix = std::move(fix);
   check.source = source;
@@ -143,7 +157,7 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
   }
   const std::string program =
       start.program.empty() ? std::string() : ", which starts /" + start.program;
-  report(nowhere, Verdict::kFail,
+  report(question, nowhere, Verdict::kFail,
          fmt::format("install {} in the image{}", nowhere.size() == 1 ? "it" : "them", program),
          "ld.so(8), from the image's own command on", checks);
   return out;
@@ -207,10 +221,17 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
     if (missing.path.empty() && is_vital(question, missing) && seen.insert(missing.library).second)
       core.push_back(&missing);
   for (const MissingLibrary& missing : question.image.missing_libraries)
-    if (missing.path.empty() && seen.insert(missing.library).second) others.push_back(&missing);
-  report(core, Verdict::kFail, core.empty() ? std::string() : fix_of(question, core),
-         "dynamic sections of the framework's core libraries", checks);
-  report(others, Verdict::kWarn, "install them if the files that ask for them are used",
+    if (missing.path.empty() && seen.insert(missing.library).second &&
+        !(question.image.platform.empty() && is_everywhere(missing.library)))
+      others.push_back(&missing);
+  if (is_bare_wheel(question.image))
+    report(question, core, Verdict::kWarn,
+           "pip installs what the wheel requires; what it does not require has to be installed too",
+           "dynamic sections of the wheel's files", checks);
+  else
+    report(question, core, Verdict::kFail, core.empty() ? std::string() : fix_of(question, core),
+           "dynamic sections of the framework's core libraries", checks);
+  report(question, others, Verdict::kWarn, "install them if the files that ask for them are used",
          "dynamic sections of the image's files", checks);
   if (!found || !core.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";

@@ -48,12 +48,14 @@ bool judge_cuda(const Question& question, const Majors& cuda, std::vector<Check>
     const auto other =
         std::ranges::find_if(cuda, [&](const auto& row) { return row.first != *major; });
     if (other == cuda.end()) return false;
+    const auto driver = driver_cuda(question);
+    const bool driven =
+        !driver || !driver->exact || first_number(driver->cuda).value_or(0) >= other->first;
     Check check = mixed(
         fmt::format("torch {} is built for CUDA {}, and the image also holds CUDA {}",
                     torch->version, built, other->first),
-        fmt::format("install the wheel for CUDA {}, or start from an image without CUDA: the wheel "
-                    "brings its own",
-                    other->first));
+        fmt::format("{}start from an image without CUDA: the wheel brings its own",
+                    driven ? fmt::format("install the wheel for CUDA {}, or ", other->first) : ""));
     check.evidence = {{"image", torch->evidence}, {"image", other->second.evidence}};
     if (!torch->assumed.empty()) check.evidence.push_back({"image", torch->assumed});
     checks.push_back(std::move(check));
@@ -252,6 +254,44 @@ void judge_bitsandbytes(const Question& question, std::vector<Check>& checks) {
   checks.push_back(std::move(check));
 }
 
+/// Distributions of one module for several CUDA write over each other's files.
+void judge_distributions(const Question& question, std::vector<Check>& checks) {
+  for (const knowledge::VariantSetRow& row : question.tables.frameworks.variants) {
+    std::vector<const InstalledPackage*> there;
+    for (const std::string& name : row.packages)
+      if (const auto* one = find_package(question.facts->packages, name);
+          one != nullptr && name.starts_with("cupy") && (there.empty() || beside(*one, *there[0])))
+        there.push_back(one);
+    if (there.size() < 2) continue;
+    Check check = mixed(fmt::format("{} and {} are both installed: {}", there[0]->package.name,
+                                    there[1]->package.name, row.effect),
+                        "uninstall them all, and install the one for the image's CUDA");
+    for (const InstalledPackage* one : there) check.evidence.push_back({"image", describe(*one)});
+    check.source = row.source;
+    checks.push_back(std::move(check));
+  }
+}
+
+/// jaxlib takes a plug-in of its own version alone, and goes on without another.
+void judge_jax_plugin(const Question& question, std::vector<Check>& checks) {
+  const InstalledPackage* jaxlib = find_package(question.facts->packages, "jaxlib");
+  if (jaxlib == nullptr) return;
+  for (const std::string_view name :
+       {"jax-cuda13-plugin", "jax-cuda12-plugin", "jax-rocm7-plugin", "jax-rocm60-plugin"}) {
+    const InstalledPackage* plugin = find_package(question.facts->packages, name);
+    if (plugin == nullptr || !beside(*plugin, *jaxlib) ||
+        compare_versions(plugin->package.version, jaxlib->package.version) == 0)
+      continue;
+    Check check = mixed(
+        fmt::format("jaxlib {} does not use {} {}: it takes a plug-in of its own version alone",
+                    jaxlib->package.version, name, plugin->package.version),
+        fmt::format("install {} {}", name, jaxlib->package.version));
+    check.evidence = {{"image", describe(*jaxlib)}, {"image", describe(*plugin)}};
+    check.source = "jaxlib/plugin_support.py, check_plugin_version";
+    checks.push_back(std::move(check));
+  }
+}
+
 }  // namespace
 
 void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
@@ -259,6 +299,8 @@ void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
     return;  // one variable of the configuration cannot contradict itself
   judge_torch_family(question, checks);
   judge_bitsandbytes(question, checks);
+  judge_distributions(question, checks);
+  judge_jax_plugin(question, checks);
   const Majors cuda = majors_of(question.image, {"CUDA runtime", "cuBLAS", "CUDA toolkit"});
   bool found = judge_wheels(question, cuda, checks);
   found = judge_cuda(question, cuda, checks) || found;

@@ -60,6 +60,9 @@ void rule_foreign_build(const Question& question, std::vector<Check>& checks);
 void rule_library_missing(const Question& question, std::vector<Check>& checks);
 void rule_run_time_compiler(const Question& question, std::vector<Check>& checks);
 
+// too_new.cpp
+void rule_too_new(const Question& question, std::vector<Check>& checks);
+
 // amd.cpp
 void rule_rocm_driver(const Question& question, std::vector<Check>& checks);
 void rule_rocm_gpu(const Question& question, std::vector<Check>& checks);

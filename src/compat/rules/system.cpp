@@ -60,8 +60,9 @@ void judge_injected(const Question& question, const Libc& libc, std::vector<Chec
     check.evidence.push_back({"host", driver
                                           ? fmt::format("driver branch {}", driver->branch)
                                           : unknown_because(question.host.nvidia.module_version)});
-    check.fix = libc.version.empty() ? "check the image with its layers read"
-                                     : "readelf --version-info libcuda.so.1 on the host";
+    check.fix = !libc.version.empty()     ? "readelf --version-info libcuda.so.1 on the host"
+                : question.image.contents ? "check the whole image that the files go into"
+                                          : "check the image with its layers read";
     if (check.source.empty()) check.source = "the image's files";
     checks.push_back(std::move(check));
     return;
@@ -221,53 +222,6 @@ void judge_machines(const Question& question, std::string_view platform,
   checks.push_back(std::move(check));
 }
 
-/// Files that ask for symbols which no C or C++ library of the image has.
-void judge_too_new(const Question& question, std::vector<Check>& checks) {
-  using needs::TooNewFile;
-  const needs::Needs& image = question.image;
-  const auto computes = [&](const TooNewFile& file) {
-    return std::ranges::find(image.code, file.path, &needs::CodeFile::path) != image.code.end() ||
-           question.tables.frameworks.is_core_library(file.path);
-  };
-  std::vector<const TooNewFile*> vital, others, found;
-  for (const TooNewFile& file : image.too_new)
-    (file.first ? found : file.needed || computes(file) ? vital : others).push_back(&file);
-  const bool used = std::ranges::any_of(found, [](const auto* file) { return file->needed; });
-  for (const auto& [files, verdict] :
-       {std::pair(&vital, Verdict::kFail), std::pair(&others, Verdict::kWarn),
-        std::pair(&found, used ? Verdict::kFail : Verdict::kWarn)}) {
-    if (files->empty()) continue;
-    const TooNewFile& first = *files->front();
-    Check check;
-    // "GLIBCXX_3.4.30", not "cuDNN 9.1.0".
-    const bool libc = first.version.find(' ') == std::string::npos;
-    check.id = libc ? "libc" : "library-missing";
-    check.verdict = verdict;
-    check.message =
-        fmt::format("{}{} cannot be {}: {}", base_name(first.path),
-                    files->size() == 1 ? "" : fmt::format(" and {} more", files->size() - 1),
-                    first.version.starts_with("cuDNN ") ? "used" : "loaded",
-                    first.first ? fmt::format("it asks for {}, and the loader finds {} first",
-                                              first.version, first.there)
-                                : fmt::format("{} is not in the image, whose newest is {}",
-                                              first.version, first.there));
-    constexpr std::size_t kShown = 4;
-    for (const TooNewFile* file : *files)
-      if (check.evidence.size() < kShown)
-        check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
-                                                       file->version, file->library, file->there)});
-    check.fix = !first.first
-                    ? "use an image of a newer distribution, or a build for the one that it has"
-                : first.version.starts_with("NCCL ")
-                    ? fmt::format("install the NCCL that {} was built with in place of /{}",
-                                  base_name(first.path), first.library)
-                    : fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
-    check.source =
-        libc ? "version tables of the image's files" : "symbol tables of the image's files";
-    checks.push_back(std::move(check));
-  }
-}
-
 /// Kernels of 64 KiB pages say so in their name: "6.8.0-1010-nvidia-64k", "5.14.0-…aarch64+64k".
 void judge_pages(const Question& question, std::vector<Check>& checks) {
   const std::vector<needs::Sighting>& files = question.image.small_pages;
@@ -349,7 +303,6 @@ void rule_platform(const Question& question, std::vector<Check>& checks) {
 }
 
 void rule_libc(const Question& question, std::vector<Check>& checks) {
-  judge_too_new(question, checks);
   // Nothing is injected for AMD, nor without a container.
   if (question.launcher == Launcher::kNone || !concerns_nvidia(question)) return;
   const Libc& libc = question.facts->libc;

@@ -13,11 +13,11 @@
 #include "device/amd_target.h"
 #include "device/entry_content.h"
 #include "device/fatbin.h"
-#include "elf/dynamic_symbols.h"
 #include "elf/edit.h"
 #include "elf/file.h"
 #include "elf/notes.h"
 #include "inventory/scan/compile_marks.h"
+#include "inventory/scan/library_functions.h"
 #include "inventory/scan/mentions.h"
 #include "text/json.h"
 
@@ -104,23 +104,6 @@ std::string toolkit_named(const elf::File& file, const std::string& name,
     if (is_version(version) && compare_versions(version, newest) > 0) newest = std::move(version);
   }
   return newest;
-}
-
-/// Of NCCL its functions, of what links it those that it asks for: the SONAME is the same for all
-/// of NCCL 2, and each release brings some.
-std::vector<std::string> nccl_functions(const elf::File& file, const std::string& name,
-                                        const std::vector<std::string>& needed) {
-  constexpr std::size_t kMost = 500, kLongest = 100;
-  const auto is_nccl = [](std::string_view one) { return one.starts_with("libnccl.so"); };
-  const bool own = is_nccl(base_name(name));
-  if (!own && std::ranges::none_of(needed, is_nccl)) return {};
-  std::set<std::string> out;
-  elf::for_each_dynamic_symbol(file, [&](const elf::DynamicSymbol& symbol) {
-    if (symbol.name.starts_with("nccl") && symbol.name.size() <= kLongest &&
-        symbol.defined == own && (own || !symbol.weak) && out.size() < kMost)
-      out.emplace(symbol.name);
-  });
-  return {out.begin(), out.end()};
 }
 
 /// nvcc writes code for each source file, also for one without kernels, and CMake's device link
@@ -364,7 +347,7 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
     if (segment.type == PT_LOAD && (facts.page == 0 || segment.alignment < facts.page))
       facts.page = segment.alignment;
   facts.toolkit = toolkit_named(*file, name, facts.needed);
-  facts.nccl = nccl_functions(*file, name, facts.needed);
+  facts.functions = library_functions(*file, name, facts.needed);
   facts.forward = forward_note(*file);
   const elf::Strippable strippable = elf::strippable(*file);
   facts.debug_bytes = strippable.debug;

@@ -93,7 +93,8 @@ struct ElfFacts {
   std::uint32_t x86_isa = 0;       ///< levels that the file needs (elf/notes.h); 0: not stated
   std::uint64_t page = 0;          ///< least alignment of its load segments
   std::string toolkit;  ///< CUDA of a ptxas, of nvJitLink, and which nvJitLink is asked for
-  std::vector<std::string> nccl;  ///< functions that NCCL has, or that are asked of it; sorted
+  /// Functions that an NCCL or torch's libc10 has, or that are asked of them; sorted.
+  std::vector<std::string> functions;
   std::optional<ForwardNote> forward;
   std::optional<PruneSummary> prune;
   std::vector<PruneSummary> further;  ///< by ScanOptions::further, where `prune` is set

@@ -20,8 +20,7 @@ using codec::MemberType;
 bool same_edit(const Edit* a, const Edit* b) {
   if (a == nullptr || b == nullptr) return a == b;
   return a->action == b->action && a->new_path == b->new_path && a->rewrite == b->rewrite &&
-         a->bytes_after == b->bytes_after && a->place == b->place &&
-         a->whiteout == b->whiteout;
+         a->bytes_after == b->bytes_after && a->place == b->place && a->whiteout == b->whiteout;
 }
 
 class LayerParter {

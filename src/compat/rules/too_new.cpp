@@ -1,0 +1,118 @@
+// Files that ask for newer libraries than the image has, or for others than the loader finds first.
+#include <algorithm>
+#include <map>
+
+#include "base/path.h"
+#include "compat/facts/facts.h"
+#include "compat/rules/rules.h"
+
+namespace flense::compat {
+
+namespace {
+
+using needs::TooNewFile;
+using Files = std::vector<const TooNewFile*>;
+
+/// What is newer, or other, than what the image has.
+enum class Kind : std::uint8_t { kSystem, kTorch, kNccl, kCudnn, kLinker };
+
+Kind kind_of(const TooNewFile& file) {
+  // "GLIBCXX_3.4.30", not "cuDNN 9.1.0".
+  if (file.version.find(' ') == std::string::npos) return Kind::kSystem;
+  if (file.version.starts_with("a torch ")) return Kind::kTorch;
+  if (file.version.starts_with("NCCL ")) return Kind::kNccl;
+  return file.version.starts_with("cuDNN ") ? Kind::kCudnn : Kind::kLinker;
+}
+
+/// Extension modules are called alike, so their folder is named too: "xformers/_C.so".
+std::string_view name_of(const TooNewFile& file) {
+  const std::string_view name = base_name(file.path);
+  if (kind_of(file) != Kind::kTorch || name.size() + 1 >= file.path.size()) return name;
+  const std::string_view folder =
+      base_name(std::string_view(file.path).substr(0, file.path.size() - name.size() - 1));
+  return std::string_view(file.path).substr(file.path.size() - name.size() - 1 - folder.size());
+}
+
+std::string message_of(const Files& files) {
+  const TooNewFile& first = *files.front();
+  const std::string more =
+      files.size() == 1 ? std::string() : fmt::format(" and {} more", files.size() - 1);
+  const auto cannot = [&](std::string_view what, const std::string& why) {
+    return fmt::format("{}{} cannot be {}: {}", name_of(first), more, what, why);
+  };
+  switch (kind_of(first)) {
+    case Kind::kSystem:
+      return cannot("loaded", fmt::format("{} is not in the image, whose newest is {}",
+                                          first.version, first.there));
+    case Kind::kTorch:
+      return cannot("loaded", fmt::format("it asks for {}, and the image has {}", first.version,
+                                          first.there));
+    case Kind::kCudnn:
+    case Kind::kNccl:
+    case Kind::kLinker:
+      break;
+  }
+  return cannot(
+      kind_of(first) == Kind::kCudnn ? "used" : "loaded",
+      fmt::format("it asks for {}, and the loader finds {} first", first.version, first.there));
+}
+
+std::string fix_of(const TooNewFile& first) {
+  switch (kind_of(first)) {
+    case Kind::kSystem:
+      return "use an image of a newer distribution, or a build for the one that it has";
+    case Kind::kTorch:
+      return fmt::format(
+          "install a build of {} for the image's torch and its C++ ABI (cxx11abiTRUE or "
+          "cxx11abiFALSE in names of wheels)",
+          name_of(first));
+    case Kind::kNccl:
+      return fmt::format("install the NCCL that {} was built with in place of /{}", name_of(first),
+                         first.library);
+    case Kind::kCudnn:
+    case Kind::kLinker:
+      break;
+  }
+  return fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
+}
+
+void report(const Files& files, Verdict verdict, std::vector<Check>& checks) {
+  if (files.empty()) return;
+  const TooNewFile& first = *files.front();
+  const bool libc = kind_of(first) == Kind::kSystem;
+  Check check;
+  check.id = libc ? "libc" : "library-missing";
+  check.verdict = verdict;
+  check.message = message_of(files);
+  constexpr std::size_t kShown = 4;
+  for (const TooNewFile* file : files)
+    if (check.evidence.size() < kShown)
+      check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
+                                                     file->version, file->library, file->there)});
+  check.fix = fix_of(first);
+  check.source =
+      libc ? "version tables of the image's files" : "symbol tables of the image's files";
+  checks.push_back(std::move(check));
+}
+
+}  // namespace
+
+void rule_too_new(const Question& question, std::vector<Check>& checks) {
+  const needs::Needs& image = question.image;
+  const auto computes = [&](const TooNewFile& file) {
+    return std::ranges::find(image.code, file.path, &needs::CodeFile::path) != image.code.end() ||
+           question.tables.frameworks.is_core_library(file.path);
+  };
+  std::map<Kind, Files> used, others;
+  for (const TooNewFile& file : image.too_new) {
+    // An extension of torch is imported, if it is used at all.
+    const Kind kind = kind_of(file);
+    const bool imported = kind == Kind::kSystem || kind == Kind::kTorch;
+    (file.needed || (imported && computes(file)) ? used : others)[kind].push_back(&file);
+  }
+  for (const auto& [kind, files] : used) report(files, Verdict::kFail, checks);
+  for (const auto& [kind, files] : others)
+    if (kind == Kind::kSystem || !used.contains(kind)) report(files, Verdict::kWarn, checks);
+}
+
+}  // namespace flense::compat
