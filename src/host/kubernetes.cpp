@@ -17,7 +17,7 @@ using text::Json;
 /// The labels of one node that speak of its hardware, in order.
 class Labels {
  public:
-  Labels(const Json& labels, std::string_view node) : node_(node) {
+  explicit Labels(const Json& labels) {
     static constexpr std::array<std::string_view, 9> kKinds = {
         "nvidia.com/",         "amd.com/",          "beta.amd.com/",  "feature.node.kubernetes.io/",
         "node.kubernetes.io/", "cloud.google.com/", "kubernetes.io/", "beta.kubernetes.io/",
@@ -44,10 +44,8 @@ class Labels {
   bool any(std::string_view prefix) const { return first(prefix) != nullptr; }
   bool is_true(std::string_view key) const { return value(key) == "true"; }
 
-  /// "node gpu-7, label nvidia.com/gpu.product"
-  std::string evidence(std::string_view key) const {
-    return fmt::format("node {}, label {}", node_, key);
-  }
+  /// "label nvidia.com/gpu.product"
+  std::string evidence(std::string_view key) const { return fmt::format("label {}", key); }
   Text text(std::string_view key) const {
     std::string found = clean(value(key));
     return found.empty() ? Text() : Text::known(std::move(found), evidence(key));
@@ -59,18 +57,16 @@ class Labels {
  private:
   using Label = std::pair<std::string_view, std::string_view>;
   std::vector<Label> labels_;
-  std::string_view node_;
 };
 
 constexpr std::string_view kNfd = "feature.node.kubernetes.io/";
 
-void read_system(const Json& node, const Labels& labels, const std::string& name, System& out) {
+void read_system(const Json& node, const Labels& labels, System& out) {
   const Json& info = node["status"]["nodeInfo"];
   const auto fact = [&](const char* member) {
     std::string value = clean(info[member].text());
     return value.empty() ? Text()
-                         : Text::known(std::move(value),
-                                       fmt::format("node {}, status.nodeInfo.{}", name, member));
+                         : Text::known(std::move(value), fmt::format("status.nodeInfo.{}", member));
   };
   out.kernel = fact("kernelVersion");
   if (!out.kernel.value) out.kernel = labels.text("feature.node.kubernetes.io/kernel-version.full");
@@ -81,15 +77,14 @@ void read_system(const Json& node, const Labels& labels, const std::string& name
   if (out.architecture.value == "arm64") out.architecture.value = "aarch64";
   out.distribution = fact("osImage");
   if (!out.distribution.value && clean(info["operatingSystem"].text()) == "windows")
-    out.distribution =
-        Text::known("Windows", fmt::format("node {}, status.nodeInfo.operatingSystem", name));
+    out.distribution = Text::known("Windows", "status.nodeInfo.operatingSystem");
   out.distribution_id = labels.text("feature.node.kubernetes.io/system-os_release.ID");
   out.distribution_version = labels.text("feature.node.kubernetes.io/system-os_release.VERSION_ID");
   const Json& capacity = node["status"]["capacity"];
   if (const auto cpus = parse_quantity(capacity["cpu"].text()))
-    out.cpus = Number::known(*cpus, fmt::format("node {}, status.capacity.cpu", name));
+    out.cpus = Number::known(*cpus, "status.capacity.cpu");
   if (const auto memory = parse_quantity(capacity["memory"].text()))
-    out.memory_bytes = Number::known(*memory, fmt::format("node {}, status.capacity.memory", name));
+    out.memory_bytes = Number::known(*memory, "status.capacity.memory");
 }
 
 /// Node Feature Discovery leaves most flags of the levels out of its labels by default; every
@@ -110,13 +105,12 @@ void read_cpu_level(const Labels& labels, System& out) {
       Text::known(level, labels.evidence(fmt::format("{}cpu-cpuid.{} and its like", kNfd, flag)));
 }
 
-void read_runtime(const Json& node, const std::string& name, Profile& out) {
+void read_runtime(const Json& node, Profile& out) {
   // "containerd://1.7.22"
   const std::string_view runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"].text();
   const std::size_t at = runtime.find("://");
   if (at == std::string_view::npos) return;
-  const std::string evidence =
-      fmt::format("node {}, status.nodeInfo.containerRuntimeVersion", name);
+  const std::string evidence = "status.nodeInfo.containerRuntimeVersion";
   Engine engine;
   engine.name = clean(runtime.substr(0, at));
   engine.version = Text::known(clean(runtime.substr(at + 3)), evidence);
@@ -175,8 +169,7 @@ Flag mig_of(const Labels& labels, bool sliced) {
   return Flag::unknown("the labels do not say whether MIG is on");
 }
 
-void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables,
-                      const std::string& name, Profile& out) {
+void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables, Profile& out) {
   constexpr std::string_view kProduct = "nvidia.com/gpu.product", kCount = "nvidia.com/gpu.count";
   Gpu gpu;
   gpu.vendor = "nvidia";
@@ -206,7 +199,7 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
   std::string evidence = labels.evidence(kCount);
   if (!count) {
     count = parse_quantity(node["status"]["capacity"]["nvidia.com/gpu"].text());
-    evidence = fmt::format("node {}, status.capacity nvidia.com/gpu", name);
+    evidence = "status.capacity nvidia.com/gpu";
     if (count == 0) count.reset();
   }
   const bool seen = gpu.name.value || gpu.architecture.value || count;
@@ -248,8 +241,7 @@ Text amd_label(const Labels& labels, std::string_view key, std::optional<std::ui
   return found;
 }
 
-void read_amd(const Json& node, const Labels& labels, NodeTables& tables, const std::string& name,
-              Profile& out) {
+void read_amd(const Json& node, const Labels& labels, NodeTables& tables, Profile& out) {
   constexpr std::string_view kResource = "amd.com/gpu";
   std::optional<std::uint64_t> count;
   Gpu gpu;
@@ -282,8 +274,7 @@ void read_amd(const Json& node, const Labels& labels, NodeTables& tables, const 
     count = capacity;
   if (!gpu.name.value && !device.value && !count) return;
   out.amd.driver_version = driver;
-  const std::string evidence =
-      fmt::format("node {}, status.capacity {} and labels", name, kResource);
+  const std::string evidence = fmt::format("status.capacity {} and labels", kResource);
   const bool believable = count && *count > 0 && *count <= kMaxGpusOfNode;
   const std::uint64_t present = believable ? *count : 1;
   if (!believable)
@@ -311,8 +302,7 @@ void read_pci(const Labels& labels, Profile& out) {
 }
 
 /// What the cloud says about its machine, where the node itself says nothing.
-void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, const std::string& name,
-                Profile& out) {
+void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, Profile& out) {
   // Nodes of older clusters have the second alone.
   std::string_view kind = "node.kubernetes.io/instance-type";
   if (labels.value(kind).empty()) kind = "beta.kubernetes.io/instance-type";
@@ -341,9 +331,8 @@ void read_cloud(const Json& node, const Labels& labels, NodeTables& tables, cons
   gpu.architecture = tables.architecture_of(*accelerator.value);
   const auto count = labels.number(kCount).value_or(0);
   const bool counted = count > 0 && count <= kMaxGpusOfNode;
-  out.gpu_count =
-      counted ? Number::known(count, labels.evidence(kCount))
-              : Number::unknown(fmt::format("node {} has no label that counts its GPUs", name));
+  out.gpu_count = counted ? Number::known(count, labels.evidence(kCount))
+                          : Number::unknown("no label of the node counts its GPUs");
   out.gpus.insert(out.gpus.end(), counted ? count : 1, gpu);
 }
 
@@ -352,7 +341,7 @@ void name_by_cloud(const Json& node, const Labels& labels, NodeTables& tables, P
   const auto unnamed = [](const Gpu& gpu) { return !gpu.name.value && !gpu.architecture.value; };
   if (out.gpus.empty() || !std::ranges::all_of(out.gpus, unnamed)) return;
   Profile cloud;
-  read_cloud(node, labels, tables, out.source, cloud);
+  read_cloud(node, labels, tables, cloud);
   if (cloud.gpus.empty()) return;
   const Gpu& kind = cloud.gpus.front();
   for (Gpu& gpu : out.gpus) {
@@ -368,18 +357,18 @@ Result<Profile> node_profile(const Json& node, std::size_t index, NodeTables& ta
   Profile out;
   out.source = clean(node["metadata"]["name"].text());
   if (out.source.empty()) return bad_input("items[{}] has no metadata.name", index);
-  const Labels labels(node["metadata"]["labels"], out.source);
-  read_system(node, labels, out.source, out.system);
+  const Labels labels(node["metadata"]["labels"]);
+  read_system(node, labels, out.system);
   read_cpu_level(labels, out.system);
-  read_runtime(node, out.source, out);
+  read_runtime(node, out);
   read_nvidia_driver(labels, tables, out.nvidia);
-  read_nvidia_gpus(node, labels, tables, out.source, out);
-  read_amd(node, labels, tables, out.source, out);
+  read_nvidia_gpus(node, labels, tables, out);
+  read_amd(node, labels, tables, out);
   name_by_cloud(node, labels, tables, out);
   const bool described = !out.gpus.empty() || out.gpu_count.value;
   any_gpu_label |= described;
   if (!described) {
-    read_cloud(node, labels, tables, out.source, out);
+    read_cloud(node, labels, tables, out);
     if (out.gpus.empty()) read_pci(labels, out);
     out.notices.push_back(fmt::format(
         "node {} has no GPU label{}", out.source,
@@ -388,7 +377,7 @@ Result<Profile> node_profile(const Json& node, std::size_t index, NodeTables& ta
             : "; its GPUs are told by " +
                   (out.gpu_count.value ? out.gpu_count.evidence : out.gpus[0].name.evidence)));
   }
-  mark_unknown(out, fmt::format("node {} has no label that tells it", out.source));
+  mark_unknown(out, "no label of the node tells it");
   return out;
 }
 

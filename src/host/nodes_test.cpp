@@ -54,13 +54,13 @@ constexpr const char* kStatus = R"({"capacity": {"cpu": "96", "memory": "2113560
   "nvidia.com/gpu": "8"}, "nodeInfo": {"architecture": "amd64", "kernelVersion": "5.15.0-105-generic",
   "osImage": "Ubuntu 22.04.4 LTS", "containerRuntimeVersion": "containerd://1.7.22"}})";
 
-TEST(Kubernetes, EachFactNamesItsLabelAndNode) {
+TEST(Kubernetes, EachFactNamesItsLabel) {
   const auto profiles = read(list({node("gpu-7", kH100, kStatus)}));
   ASSERT_EQ(profiles.size(), 1u);
   const Profile& host = profiles[0];
   EXPECT_EQ(host.source, "gpu-7");
   EXPECT_THAT(host.nvidia.module_version.value, Optional(text("550.54.15")));
-  EXPECT_EQ(host.nvidia.module_version.evidence, "node gpu-7, label nvidia.com/cuda.driver.major");
+  EXPECT_EQ(host.nvidia.module_version.evidence, "label nvidia.com/cuda.driver.major");
   EXPECT_THAT(host.nvidia.cuda.value, Optional(text("12.4")));
   EXPECT_THAT(host.gpu_count.value, Optional(8u));
   ASSERT_EQ(host.gpus.size(), 8u);
@@ -69,7 +69,7 @@ TEST(Kubernetes, EachFactNamesItsLabelAndNode) {
   EXPECT_THAT(host.gpus[7].memory_bytes.value, Optional(std::uint64_t{81559} << 20));
   EXPECT_THAT(host.gpus[7].mig.value, Optional(false));
   EXPECT_THAT(host.system.kernel.value, Optional(text("5.15.0-105-generic")));
-  EXPECT_EQ(host.system.kernel.evidence, "node gpu-7, status.nodeInfo.kernelVersion");
+  EXPECT_EQ(host.system.kernel.evidence, "status.nodeInfo.kernelVersion");
   EXPECT_THAT(host.system.architecture.value, Optional(text("x86_64")));
   EXPECT_THAT(host.system.cpu_level.value, Optional(text("x86-64-v3")));
   EXPECT_THAT(host.system.distribution_id.value, Optional(text("ubuntu")));
@@ -78,7 +78,7 @@ TEST(Kubernetes, EachFactNamesItsLabelAndNode) {
   EXPECT_EQ(host.engines[0].name, "containerd");
   EXPECT_THAT(host.engines[0].version.value, Optional(text("1.7.22")));
   EXPECT_FALSE(host.system.libc_version.value);
-  EXPECT_THAT(host.system.libc_version.evidence, HasSubstr("gpu-7"));
+  EXPECT_EQ(host.system.libc_version.evidence, "no label of the node tells it");
   EXPECT_THAT(host.notices, IsEmpty());
   EXPECT_EQ(from_json(to_json(host), "again").value(), host);
 }
@@ -160,7 +160,7 @@ TEST(Kubernetes, WithoutGpuLabelsNothingIsAssumed) {
                  node("bus", R"("feature.node.kubernetes.io/pci-0302_10de.present": "true")"),
                  node("cloud", R"("node.kubernetes.io/instance-type": "p5.48xlarge")")}));
   EXPECT_FALSE(profiles[0].gpu_count.value);
-  EXPECT_EQ(profiles[0].gpu_count.evidence, "node plain has no label that tells it");
+  EXPECT_EQ(profiles[0].gpu_count.evidence, "no label of the node tells it");
   EXPECT_FALSE(profiles[0].nvidia.module_version.value);
   ASSERT_EQ(profiles[0].notices.size(), 2u);
   EXPECT_THAT(profiles[0].notices[0], HasSubstr("no node of nodes has a GPU label"));
@@ -231,14 +231,14 @@ NodeName=what Gres=gpu:4
   EXPECT_EQ(profiles[0].source, "gpu001");
   EXPECT_EQ(profiles[0].gpus.size(), 8u);
   EXPECT_THAT(profiles[0].gpus[0].architecture.value, Optional(text("9.0")));
-  EXPECT_EQ(profiles[0].gpus[0].name.evidence, "node gpu001, Gres=gpu:h100:8(S:0-1),shard:16");
+  EXPECT_EQ(profiles[0].gpus[0].name.evidence, "node record, Gres=gpu:h100:8(S:0-1),shard:16");
   EXPECT_THAT(profiles[0].system.kernel.value, Optional(text("5.15.0-91-generic")));
   EXPECT_THAT(profiles[0].system.memory_bytes.value, Optional(std::uint64_t{2063000} << 20));
   EXPECT_FALSE(profiles[0].nvidia.module_version.value);
   EXPECT_THAT(profiles[0].nvidia.module_version.evidence, HasSubstr("Slurm does not report it"));
   EXPECT_EQ(profiles[1].gpus.size(), 8u);
   EXPECT_EQ(profiles[1].gpus[0].vendor, "amd");
-  EXPECT_EQ(profiles[1].gpus[0].name.evidence, "node gpu002, feature mi300x");
+  EXPECT_EQ(profiles[1].gpus[0].name.evidence, "node record, feature mi300x");
   EXPECT_THAT(profiles[2].gpu_count.value, Optional(0u));
   EXPECT_THAT(profiles[3].gpus[0].mig_instances.value, Optional(14u));
   EXPECT_FALSE(profiles[3].gpu_count.value);
@@ -300,7 +300,7 @@ NodeName=d CfgTRES=cpu=64,mem=1M
   ASSERT_EQ(profiles.size(), 4u);
   EXPECT_EQ(profiles[0].gpus.size(), 8u);
   EXPECT_THAT(profiles[0].gpus[0].architecture.value, Optional(text("9.0")));
-  EXPECT_EQ(profiles[0].gpus[0].name.evidence, "node a, CfgTRES=gpu:h100:8");
+  EXPECT_EQ(profiles[0].gpus[0].name.evidence, "node record, CfgTRES=gpu:h100:8");
   EXPECT_THAT(profiles[0].gpu_count.value, Optional(8u));
   EXPECT_EQ(profiles[1].gpus.size(), 4u);
   EXPECT_THAT(profiles[1].gpus[0].architecture.value, Optional(text("8.0")));

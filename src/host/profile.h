@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -134,5 +135,15 @@ struct Profile {
   std::vector<std::string> notices;
   bool operator==(const Profile&) const = default;
 };
+
+/// Equal in all but their names, so that what holds for one holds for the other.
+inline bool is_same_kind(const Profile& one, const Profile& other) {
+  const auto facts = [](const Profile& profile) {
+    const auto& [source, system, isolation, nvidia, amd, gpu_count, gpus, networks, engines,
+                 cdi_specs, notices] = profile;
+    return std::tie(system, isolation, nvidia, amd, gpu_count, gpus, networks, engines, cdi_specs);
+  };
+  return facts(one) == facts(other);
+}
 
 }  // namespace flense::host

@@ -108,7 +108,7 @@ std::string gpu_feature(const SlurmNode& node, NodeTables& tables) {
 
 void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Profile& out) {
   const std::string evidence =
-      fmt::format("node {}, {}={}", node.name, node.gres_member, clean(node.gres));
+      fmt::format("node record, {}={}", node.gres_member, clean(node.gres));
   Gpu gpu;
   std::string type = gres.type;
   gpu.name = Text::known(type, evidence);
@@ -124,7 +124,7 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
       return;
     }
     architecture = tables.architecture_of(type);
-    gpu.name = Text::known(type, fmt::format("node {}, feature {}", node.name, type));
+    gpu.name = Text::known(type, "node record, feature " + type);
   }
   gpu.vendor = architecture.value->starts_with("gfx") ? "amd" : "nvidia";
   gpu.architecture = architecture;
@@ -150,16 +150,13 @@ void add_gres(const SlurmNode& node, const GpuGres& gres, NodeTables& tables, Pr
 Profile profile_of_node(const SlurmNode& node, NodeTables& tables) {
   Profile out;
   out.source = node.name;
-  const auto evidence = [&](const char* member) {
-    return fmt::format("node {}, {}", node.name, member);
-  };
   if (!node.architecture.empty())
-    out.system.architecture = Text::known(node.architecture, evidence("Arch"));
+    out.system.architecture = Text::known(node.architecture, "node record, Arch");
   if (std::string kernel = kernel_of_os(node.os); !kernel.empty())
-    out.system.kernel = Text::known(std::move(kernel), evidence("OS"));
-  if (node.cpus) out.system.cpus = Number::known(*node.cpus, evidence("CPUs"));
+    out.system.kernel = Text::known(std::move(kernel), "node record, OS");
+  if (node.cpus) out.system.cpus = Number::known(*node.cpus, "node record, CPUs");
   if (node.memory_mib && *node.memory_mib < (std::uint64_t{1} << 40))
-    out.system.memory_bytes = Number::known(*node.memory_mib << 20, evidence("RealMemory"));
+    out.system.memory_bytes = Number::known(*node.memory_mib << 20, "node record, RealMemory");
   bool any = false;
   for (const std::string& part : parts_of(without_parentheses(node.gres), ',')) {
     const auto gres = parse_gpu_gres(part);
@@ -167,8 +164,8 @@ Profile profile_of_node(const SlurmNode& node, NodeTables& tables) {
     any = true;
     add_gres(node, *gres, tables, out);
   }
-  if (!any) out.gpu_count = Number::known(0, fmt::format("node {}, Gres without gpu", node.name));
-  mark_unknown(out, fmt::format("Slurm does not report it for node {}", node.name));
+  if (!any) out.gpu_count = Number::known(0, "node record, Gres without gpu");
+  mark_unknown(out, "Slurm does not report it");
   return out;
 }
 

@@ -142,7 +142,19 @@ std::vector<compat::HostVerdict> judge_hosts(const needs::Needs& image,
   std::vector<compat::HostVerdict> out;
   out.reserve(hosts.size());
   const compat::ImageFacts facts(image, tables);
-  for (const host::Profile& host : hosts) {
+  // Clusters have many nodes of few kinds.
+  constexpr std::size_t kMostKinds = 64;
+  std::vector<std::size_t> kinds;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    const host::Profile& host = hosts[i];
+    const auto known = std::ranges::find_if(
+        kinds, [&](std::size_t kind) { return host::is_same_kind(hosts[kind], host); });
+    if (known != kinds.end()) {
+      out.push_back(out[*known]);
+      out.back().name = host.source;
+      continue;
+    }
+    if (kinds.size() < kMostKinds) kinds.push_back(i);
     compat::ChosenLauncher chosen{compat::Launcher::kNone, "the files start on the host itself"};
     if (launcher)
       chosen = {*launcher, "--launcher"};
