@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what flense needs from the distribution: Debian 12 (Ubuntu 24.04 has the same names, untried), as root or through sudo.
+# Installs what flense needs from the distribution: Debian 12 and 13, Ubuntu 24.04, as root or through sudo.
 # ISA-L comes built from its source package (scripts/isal.sh). Nothing happens when everything is there.
 #
 #   scripts/setup.sh [build] [demo] [test] [bench] [dist] [arm64]     default: build demo test bench

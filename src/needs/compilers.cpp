@@ -74,6 +74,8 @@ class CompilerCollector {
       lacks(!survey_.has_library("libnvrtc.so*"), "NVRTC");
     }
     const bool cupy = name == "cupy" || name.starts_with("cupy-");
+    // It compiles by hipRTC.
+    if (name.starts_with("cupy-rocm")) missing_.clear();
     if (cupy)
       lacks(!may_cache({"CUPY_CACHE_DIR"}, at_home(".cupy/kernel_cache")), "writable cache");
     add(cupy ? "CuPy" : name == "numba-cuda" ? "Numba" : installed.package.name, installed);

@@ -94,7 +94,10 @@ TEST_F(NeedsLinks, WhatALibraryOfAWheelOpensByName) {
   whole.file(site("nvidia/cublas/lib/libcublas.so.12"), elf_file({.soname = "libcublas.so.12"}));
   whole.file(site("nvidia/cublas/lib/libcublasLt.so.12"),
              elf_file({.soname = "libcublasLt.so.12"}));
-  EXPECT_THAT(needs_of(whole).missing_libraries, IsEmpty());
+  EXPECT_THAT(needs_of(whole).missing_libraries,
+              ElementsAre(MissingLibrary{"libcublas.so.12", user, "dlopen",
+                                         site("nvidia/cublas/lib/libcublas.so.12")}))
+      << "it has no RPATH that leads there";
 }
 
 // The provider of ONNX Runtime has no RPATH: NVIDIA's wheels are on no path of the loader.

@@ -69,6 +69,14 @@ class Loader {
     return out;
   }
 
+  /// What a file opens by its name alone, once it runs.
+  void open(const std::string& name, const inventory::SurveyFile& file) {
+    const Loaded user{file.path, file.elf, nullptr};
+    const std::size_t known = out_.missing.size();
+    load(name, user);
+    if (out_.missing.size() > known) out_.missing.back().how = "dlopen";
+  }
+
   /// Symbol versions that what was started asks for, and the C or C++ library that was loaded for
   /// it, the first on its path, does not have.
   void ask_versions(std::vector<TooNewFile>& out) const {
@@ -213,10 +221,24 @@ void ask_command(const inventory::Survey& survey, StartNeeds& out) {
 }  // namespace
 
 void collect_providers(const inventory::Survey& survey, Needs& needs) {
+  // CuPy 14 looks into NVIDIA's wheels by itself.
+  const bool cupy = std::ranges::any_of(needs.packages, [](const auto& one) {
+    return one.package.name.starts_with("cupy-cuda") &&
+           !version_at_least(one.package.version, "14");
+  });
   for (const inventory::SurveyFile& file : survey.files) {
-    if (base_name(file.path) != "libonnxruntime_providers_cuda.so" || file.elf == nullptr) continue;
+    const std::string_view name = base_name(file.path);
+    const bool translates = name.starts_with("libctranslate2");
+    const bool links = name == "libonnxruntime_providers_cuda.so" ||
+                       (cupy && name.starts_with("cublas.cpython") &&
+                        inventory::has_component(file.path, "cupy_backends"));
+    if (file.elf == nullptr || (!links && !translates)) continue;
     StartNeeds found;
-    Loader(survey, found).start(file.path);
+    Loader loader(survey, found);
+    if (links) loader.start(file.path);
+    if (translates)
+      for (const std::string_view opened : inventory::opened_by_name("libctranslate2.so", true, {}))
+        loader.open(std::string(opened), file);
     // What a Python of Conda has in its own RPATH is found, and lies elsewhere.
     for (MissingLibrary& one : found.missing)
       if (inventory::has_component(one.path, "nvidia"))

@@ -147,7 +147,7 @@ class CudnnParts {
     const std::string end = path.substr(path.find(".so.", path.rfind('/') + 1) + 4);
     if (std::ranges::count(end, '.') == 2) return end;
     for (const auto& installed : needs_.packages) {
-      const auto& [type, name, version, torch] = installed.package;
+      const auto& [type, name, version, torch, cudnn] = installed.package;
       if (type != "pip" || !name.starts_with("nvidia-cudnn-cu")) continue;
       const std::string_view site = parent_path(parent_path(installed.path));
       if (!path.starts_with(fmt::format("{}/nvidia/cudnn/", site))) continue;

@@ -166,6 +166,19 @@ CompatUse by_hook(const Question& question, CompatUse use) {
   return use;
 }
 
+/// `who` takes the library where the driver is too old.
+CompatUse where_needed(const Question& question, std::string_view who, CompatUse use) {
+  const DriverMode mode = driver_mode(question);
+  use.state = mode == DriverMode::kTooOld    ? State::kUsed
+              : mode == DriverMode::kUnknown ? State::kUnknown
+                                             : State::kNotUsed;
+  use.reason = mode == DriverMode::kTooOld
+                   ? fmt::format("{} uses it, since the driver is too old", who)
+               : mode == DriverMode::kUnknown ? "whether it helps is unknown"
+                                              : "the driver suffices";
+  return use;
+}
+
 }  // namespace
 
 DriverMode mode_of(const knowledge::Drivers& drivers, std::string_view driver,
@@ -221,22 +234,18 @@ CompatUse compat_use(const Question& question) {
                      : "whether the host is WSL2 is unknown: " + question.host.system.wsl2.evidence;
     return use;
   }
+  if (use.package->path.contains("/compat/lib.real/")) {
+    use.source = "NGC images: /usr/local/bin/cudaCheck and entrypoint.d of their entry point";
+    return where_needed(question, "the entry point of NGC's image", std::move(use));
+  }
   switch (traits(question.launcher).compat) {
     case LauncherTraits::Compat::kNo:
       use.reason =
           fmt::format("{} does not put it before the host's libcuda",
                       question.launcher == Launcher::kNone ? "the loader" : "apptainer --nv");
       return use;
-    case LauncherTraits::Compat::kAutomatic: {
-      const DriverMode mode = driver_mode(question);
-      use.state = mode == DriverMode::kTooOld    ? State::kUsed
-                  : mode == DriverMode::kUnknown ? State::kUnknown
-                                                 : State::kNotUsed;
-      use.reason = mode == DriverMode::kTooOld ? "flense run uses it, since the driver is too old"
-                   : mode == DriverMode::kUnknown ? "whether it helps is unknown"
-                                                  : "the driver suffices";
-      return use;
-    }
+    case LauncherTraits::Compat::kAutomatic:
+      return where_needed(question, "flense run", std::move(use));
     case LauncherTraits::Compat::kHook:
       return by_hook(question, std::move(use));
   }

@@ -37,7 +37,7 @@ void consider(std::optional<ImageCuda>& best, ImageCuda candidate) {
 }
 
 bool is_runtime_package(const InstalledPackage& installed) {
-  const auto& [type, name, version, torch] = installed.package;
+  const auto& [type, name, version, torch, cudnn] = installed.package;
   if (type == "pip") return name.starts_with("nvidia-cuda-runtime");
   return type == "conda" && (name == "cuda-cudart" || name == "cudatoolkit");
 }
@@ -55,7 +55,7 @@ std::optional<ImageCuda> framework_cuda(const Needs& image) {
                     fmt::format("{} {}", runtime.name, runtime.version)});
   }
   for (const InstalledPackage& installed : image.packages) {
-    const auto& [type, name, version, torch] = installed.package;
+    const auto& [type, name, version, torch, cudnn] = installed.package;
     const bool framework = name == "torch" || name == "jaxlib" || name == "pytorch";
     if (framework) consider(best, {of_wheel(version), true, describe(installed)});
     if (is_runtime_package(installed))

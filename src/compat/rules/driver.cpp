@@ -95,7 +95,10 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
     return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
                        minor);
   const std::string& least = floor == nullptr ? row->driver : floor->driver;
-  if (const auto* ended = ended_before(question, first_number(least).value_or(0))) {
+  const auto driver = host_driver(question.host);
+  const bool above = driver && version_at_least(driver->version, least);
+  const std::string& wished = row != nullptr && above ? row->driver : least;
+  if (const auto* ended = ended_before(question, first_number(wished).value_or(0))) {
     const knowledge::BranchRow* last = drivers.branch(ended->last_driver_branch);
     return fmt::format(
         "no driver after branch {} drives {}: take an image built for CUDA {} or older, or another "
@@ -103,8 +106,6 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         ended->last_driver_branch, ended->codename,
         last == nullptr ? ended->last_cuda : last->cuda);
   }
-  const auto driver = host_driver(question.host);
-  const bool above = driver && version_at_least(driver->version, least);
   if (row == nullptr && above)
     return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
                        minor);
@@ -132,21 +133,15 @@ std::string newness(const Question& question, const ImageCuda& wanted) {
 /// Compilers that may hand PTX to the driver: those that use NVRTC or NVVM. Triton, torch.compile
 /// and what starts nvcc have a ptxas, and hand over machine code.
 std::string ptx_compilers(const needs::Needs& image) {
-  constexpr std::array<std::string_view, 12> kWithoutPtxas = {"NVRTC",
-                                                              "CuPy",
-                                                              "Numba",
-                                                              "cuda-core",
-                                                              "cuda-cccl",
-                                                              "cuda-parallel",
-                                                              "nvmath-python",
-                                                              "cuda-cooperative",
-                                                              "transformer-engine",
-                                                              "pynvrtc",
-                                                              "pykeops",
-                                                              "keopscore"};
+  constexpr std::array<std::string_view, 11> kWithoutPtxas = {
+      "NVRTC",         "Numba",         "cuda-core",        "cuda-cccl",
+      "cuda-parallel", "nvmath-python", "cuda-cooperative", "transformer-engine",
+      "pynvrtc",       "pykeops",       "keopscore"};
   std::vector<std::string> names;
   for (const needs::RunTimeCompiler& compiler : image.compilers)
-    if (std::ranges::find(kWithoutPtxas, compiler.name) != kWithoutPtxas.end())
+    if (std::ranges::find(kWithoutPtxas, compiler.name) != kWithoutPtxas.end() ||
+        // cupy/cuda/compiler.py: cubins, unless it is told otherwise.
+        (compiler.name == "CuPy" && is_on(image, "CUPY_COMPILE_WITH_PTX")))
       names.push_back(compiler.name);
   return fmt::format("{}", fmt::join(names, ", "));
 }

@@ -1,5 +1,6 @@
 // Is there a code object for each AMD GPU? There is no PTX to fall back on.
 #include <algorithm>
+#include <iterator>
 
 #include "base/path.h"
 #include "compat/facts/amd.h"
@@ -20,9 +21,13 @@ struct GfxService {
   std::vector<const CodeFile*> served, depends, bare;
 };
 
-/// Libraries of kernels have a file for each GPU, named for it ("Kernels.so-000-gfx90a.hsaco"): one
-/// for another GPU lacks nothing.
+/// Libraries of kernels have a file for each GPU, named for it ("Kernels.so-000-gfx90a.hsaco"), and
+/// for each setting of it: one for another lacks nothing.
+bool is_for_setting(std::string_view path) {
+  return base_name(path).contains("xnack");
+}
 bool is_for_another(std::string_view path, const std::string& processor) {
+  if (is_for_setting(path)) return true;
   const std::string_view name = base_name(path);
   const std::size_t at = name.find("gfx");
   const bool named = at != std::string_view::npos && at + 3 < name.size() && name[at + 3] >= '0' &&
@@ -39,16 +44,18 @@ GfxService serve(const Question& question, const std::string& gfx, bool xnack) {
                           ? AmdMatch::kDepends
                           : amd_match(code.targets[i], gpu, xnack, question.tables.rocm));
   GfxService out;
+  std::vector<const CodeFile*> settings;
   for (const AmdCode::File& file : code.files) {
     AmdMatch best = AmdMatch::kNo;
     for (const std::size_t target : file.targets) best = std::max(best, matches[target]);
     if (best == AmdMatch::kYes)
       out.served.push_back(file.file);
     else if (best == AmdMatch::kDepends)
-      out.depends.push_back(file.file);
+      (is_for_setting(file.file->path) ? settings : out.depends).push_back(file.file);
     else if (!is_for_another(file.file->path, gpu.processor))
       out.bare.push_back(file.file);
   }
+  if (out.served.empty()) std::ranges::move(settings, std::back_inserter(out.depends));
   return out;
 }
 
@@ -152,6 +159,8 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     check.id = "gfx-code";
     check.source = "device code of the image; LLVM's rules of target ids";
     if (!gpu->architecture.value) {
+      if (std::ranges::find(seen, std::string()) != seen.end()) continue;
+      seen.emplace_back();
       check.verdict = Verdict::kUnknown;
       check.message = fmt::format("the target of {} is unknown", gpu_text(*gpu));
       check.evidence = {{"host", unknown_because(gpu->architecture)}};

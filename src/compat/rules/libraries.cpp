@@ -163,36 +163,51 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
   return out;
 }
 
-/// ONNX Runtime goes on with the CPU, without an error, where its provider does not load.
-bool judge_provider(const Question& question, std::vector<Check>& checks) {
+/// Who uses NVIDIA's wheels without looking into them, and what becomes of it.
+struct WheelUser {
+  std::string_view file, effect, preload, fix, source;
+};
+constexpr auto kWheelUsers = std::to_array<WheelUser>({
+    {"libonnxruntime_providers_cuda.so", "ONNX Runtime silently takes the CPU",
+     "the program calls onnxruntime.preload_dlls()",
+     ", or call onnxruntime.preload_dlls() (1.21 and newer) before the first session",
+     "ld.so(8); ONNX Runtime: CUDA execution provider, preload_dlls"},
+    {"libctranslate2",
+     "CTranslate2 (faster-whisper) ends with \"is not found or cannot be loaded\"", "", "",
+     "ld.so(8); faster-whisper, README: GPU"},
+    {"cublas.cpython", "CuPy ends at its first kernel or at its import", "",
+     ", or install CuPy 14, which looks into the wheels", "ld.so(8); CuPy, installation guide"},
+});
+
+/// True when it found something.
+bool judge_wheel_user(const Question& question, const WheelUser& user, std::vector<Check>& checks) {
   std::vector<const MissingLibrary*> aside;
   for (const MissingLibrary& missing : question.image.missing_libraries)
-    if (!missing.path.empty()) aside.push_back(&missing);
+    if (!missing.path.empty() && base_name(missing.user).starts_with(user.file))
+      aside.push_back(&missing);
   if (aside.empty()) return false;
   const auto& packages = question.facts->packages;
-  const auto* own = find_package(packages, "onnxruntime-gpu");
+  const auto* onnx = find_package(packages, "onnxruntime-gpu");
   const std::string_view start = base_name(question.image.start.program);
-  // What may load or name them before the provider asks.
+  // What may load or name them before they are asked for.
   std::string_view unless;
-  if (own != nullptr && version_at_least(own->package.version, "1.21"))
-    unless = "the program calls onnxruntime.preload_dlls()";
+  if (!user.preload.empty() && onnx != nullptr && version_at_least(onnx->package.version, "1.21"))
+    unless = user.preload;
   else if (find_package(packages, "torch") != nullptr ||
-           has_package_like(packages, {"jax-cuda", "cupy-cuda", "tensorflow"}))
+           has_package_like(packages, {"jax-cuda", "tensorflow"}))
     unless = "the program first imports a framework that loads NVIDIA's wheels";
   else if (start.empty() || start == "sh" || start == "bash" || start == "dash")
     unless = "what starts the program sets LD_LIBRARY_PATH";
   Check check;
   check.id = "library-missing";
   check.verdict = unless.empty() ? Verdict::kFail : Verdict::kWarn;
-  check.message = fmt::format(
-      "the loader does not look where {} lies, and ONNX Runtime silently takes the CPU{}{}",
-      aside[0]->library, unless.empty() ? "" : " unless ", unless);
+  check.message =
+      fmt::format("the loader does not look where {} lies, and {}{}{}", aside[0]->library,
+                  user.effect, unless.empty() ? "" : " unless ", unless);
   check.evidence = evidence_of(aside);
   check.evidence.push_back({"image", fmt::format("/{}", aside[0]->path)});
-  check.fix =
-      "name the lib folders of NVIDIA's wheels in LD_LIBRARY_PATH, or call "
-      "onnxruntime.preload_dlls() (1.21 and newer) before the first session";
-  check.source = "ld.so(8); ONNX Runtime: CUDA execution provider, preload_dlls";
+  check.fix = fmt::format("name the lib folders of NVIDIA's wheels in LD_LIBRARY_PATH{}", user.fix);
+  check.source = user.source;
   checks.push_back(std::move(check));
   return true;
 }
@@ -215,7 +230,9 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   // Of several users of a library the one that cannot do without it speaks for it.
   std::vector<const MissingLibrary*> core, others;
   std::set<std::string_view> seen = judge_start(question, checks);
-  const bool aside = judge_provider(question, checks);
+  bool aside = false;
+  for (const WheelUser& user : kWheelUsers)
+    aside = judge_wheel_user(question, user, checks) || aside;
   const bool found = seen.empty() && !aside;
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (missing.path.empty() && is_vital(question, missing) && seen.insert(missing.library).second)

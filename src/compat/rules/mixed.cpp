@@ -220,6 +220,29 @@ void judge_torch_family(const Question& question, std::vector<Check>& checks) {
   }
 }
 
+/// Torch refuses a cuDNN that is older than the one that it was compiled with, when it is asked
+/// for.
+void judge_torch_cudnn(const Question& question, std::vector<Check>& checks) {
+  const InstalledPackage* torch = find_package(question.facts->packages, "torch");
+  if (torch == nullptr || torch->package.cudnn.empty()) return;
+  for (const std::string_view name :
+       {"nvidia-cudnn-cu13", "nvidia-cudnn-cu12", "nvidia-cudnn-cu11"}) {
+    const InstalledPackage* cudnn = find_package(question.facts->packages, name);
+    if (cudnn == nullptr || !beside(*cudnn, *torch)) continue;
+    const std::string wanted = major_minor(torch->package.cudnn),
+                      there = major_minor(cudnn->package.version);
+    if (first_number(wanted) != first_number(there) || version_at_least(there, wanted)) continue;
+    Check check = mixed(
+        fmt::format("torch {} is compiled with cuDNN {} and refuses the image's {} (cuDNN version "
+                    "incompatibility)",
+                    torch->package.version, wanted, there),
+        fmt::format("install {}=={}", name, torch->package.cudnn));
+    check.evidence = {{"image", describe(*torch)}, {"image", describe(*cudnn)}};
+    check.source = "METADATA of torch; torch/backends/cudnn/__init__.py";
+    checks.push_back(std::move(check));
+  }
+}
+
 /// bitsandbytes has one library for each CUDA, and opens that of torch's CUDA or of
 /// BNB_CUDA_VERSION.
 void judge_bitsandbytes(const Question& question, std::vector<Check>& checks) {
@@ -272,7 +295,7 @@ void judge_distributions(const Question& question, std::vector<Check>& checks) {
   }
 }
 
-/// jaxlib takes a plug-in of its own version alone, and goes on without another.
+/// JAX releases both together. From 0.5.3 on jaxlib goes on without a plug-in of another version.
 void judge_jax_plugin(const Question& question, std::vector<Check>& checks) {
   const InstalledPackage* jaxlib = find_package(question.facts->packages, "jaxlib");
   if (jaxlib == nullptr) return;
@@ -282,12 +305,14 @@ void judge_jax_plugin(const Question& question, std::vector<Check>& checks) {
     if (plugin == nullptr || !beside(*plugin, *jaxlib) ||
         compare_versions(plugin->package.version, jaxlib->package.version) == 0)
       continue;
-    Check check = mixed(
-        fmt::format("jaxlib {} does not use {} {}: it takes a plug-in of its own version alone",
-                    jaxlib->package.version, name, plugin->package.version),
-        fmt::format("install {} {}", name, jaxlib->package.version));
+    const bool checks_it = version_at_least(jaxlib->package.version, "0.5.3");
+    Check check = mixed(fmt::format("{} {} and jaxlib {} are of different releases{}", name,
+                                    plugin->package.version, jaxlib->package.version,
+                                    checks_it ? ": jaxlib does not use the plug-in" : ""),
+                        fmt::format("install {} {}", name, jaxlib->package.version));
     check.evidence = {{"image", describe(*jaxlib)}, {"image", describe(*plugin)}};
-    check.source = "jaxlib/plugin_support.py, check_plugin_version";
+    check.source = checks_it ? "jaxlib/plugin_support.py, check_plugin_version"
+                             : "METADATA of jax: what its extra cuda12 requires";
     checks.push_back(std::move(check));
   }
 }
@@ -298,6 +323,7 @@ void rule_runtime_mixed(const Question& question, std::vector<Check>& checks) {
   if (!question.image.contents)
     return;  // one variable of the configuration cannot contradict itself
   judge_torch_family(question, checks);
+  judge_torch_cudnn(question, checks);
   judge_bitsandbytes(question, checks);
   judge_distributions(question, checks);
   judge_jax_plugin(question, checks);

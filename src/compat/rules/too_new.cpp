@@ -57,7 +57,7 @@ std::string message_of(const Files& files) {
       fmt::format("it asks for {}, and the loader finds {} first", first.version, first.there));
 }
 
-std::string fix_of(const TooNewFile& first) {
+std::string fix_of(const Question& question, const TooNewFile& first) {
   switch (kind_of(first)) {
     case Kind::kSystem:
       return "use an image of a newer distribution, or a build for the one that it has";
@@ -73,10 +73,16 @@ std::string fix_of(const TooNewFile& first) {
     case Kind::kLinker:
       break;
   }
-  return fmt::format("take /{} out of LD_LIBRARY_PATH", parent_path(first.library));
+  const auto path = variable(question.image, "LD_LIBRARY_PATH");
+  const std::string folder = fmt::format("/{}", parent_path(first.library));
+  if (path && fmt::format(":{}:", *path).contains(fmt::format(":{}:", folder)))
+    return fmt::format("take {} out of LD_LIBRARY_PATH", folder);
+  return fmt::format("install {} or newer of the same major in place of /{}", first.version,
+                     first.library);
 }
 
-void report(const Files& files, Verdict verdict, std::vector<Check>& checks) {
+void report(const Question& question, const Files& files, Verdict verdict,
+            std::vector<Check>& checks) {
   if (files.empty()) return;
   const TooNewFile& first = *files.front();
   const bool libc = kind_of(first) == Kind::kSystem;
@@ -89,7 +95,7 @@ void report(const Files& files, Verdict verdict, std::vector<Check>& checks) {
     if (check.evidence.size() < kShown)
       check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
                                                      file->version, file->library, file->there)});
-  check.fix = fix_of(first);
+  check.fix = fix_of(question, first);
   check.source =
       libc ? "version tables of the image's files" : "symbol tables of the image's files";
   checks.push_back(std::move(check));
@@ -110,9 +116,10 @@ void rule_too_new(const Question& question, std::vector<Check>& checks) {
     const bool imported = kind == Kind::kSystem || kind == Kind::kTorch;
     (file.needed || (imported && computes(file)) ? used : others)[kind].push_back(&file);
   }
-  for (const auto& [kind, files] : used) report(files, Verdict::kFail, checks);
+  for (const auto& [kind, files] : used) report(question, files, Verdict::kFail, checks);
   for (const auto& [kind, files] : others)
-    if (kind == Kind::kSystem || !used.contains(kind)) report(files, Verdict::kWarn, checks);
+    if (kind == Kind::kSystem || !used.contains(kind))
+      report(question, files, Verdict::kWarn, checks);
 }
 
 }  // namespace flense::compat

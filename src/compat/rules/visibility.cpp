@@ -121,9 +121,12 @@ bool engine_brings_nothing(const Question& question) {
   const host::Profile& host = question.host;
   const auto engine =
       std::ranges::find(host.engines, podman ? "podman" : "docker", &host::Engine::name);
+  // From 1.18 on the toolkit writes Podman's specification when the machine starts.
+  const auto& version = host.nvidia.toolkit_version.value;
+  const bool writes_none = host.nvidia.toolkit.value == false ||
+                           (podman && version && !version_at_least(*version, "1.18"));
   return engine != host.engines.end() && engine->nvidia_runtime.value == false &&
-         host.cdi_specs.value && host.cdi_specs.value->empty() &&
-         host.nvidia.toolkit.value == false;
+         host.cdi_specs.value && host.cdi_specs.value->empty() && writes_none;
 }
 
 /// GPUs on which nobody can make a context: closed by their mode, or in MIG mode without instances.
@@ -157,18 +160,21 @@ void judge_closed(const Question& question, std::vector<Check>& checks) {
 void judge_injection(const Question& question, std::vector<Check>& checks) {
   if (engine_brings_nothing(question)) {
     const bool podman = question.launcher == Launcher::kPodman;
-    checks.push_back(
-        {"visible-devices",
-         Verdict::kFail,
-         podman ? "nothing on the host brings its GPUs into Podman's containers: "
-                  "podman run --device fails (unresolvable CDI devices)"
-                : "nothing on the host brings its GPUs into Docker's containers: docker "
-                  "run --gpus fails (could not select device driver)",
-         {{"host", question.host.nvidia.toolkit.evidence},
-          {"host", question.host.cdi_specs.evidence + ": no specification"}},
-         fmt::format("install nvidia-container-toolkit, or flense cdi install --engine {}",
-                     podman ? "podman" : "docker"),
-         kDevicesSource});
+    checks.push_back({"visible-devices",
+                      Verdict::kFail,
+                      podman
+                          ? "nothing on the host brings its GPUs into Podman's containers: "
+                            "podman run --device fails (unresolvable CDI devices)"
+                          : "nothing on the host brings its GPUs into Docker's containers: docker "
+                            "run --gpus fails (could not select device driver)",
+                      {{"host", question.host.nvidia.toolkit.evidence},
+                       {"host", question.host.cdi_specs.evidence + ": no specification"}},
+                      fmt::format("{}, or flense cdi install --engine {}",
+                                  question.host.nvidia.toolkit.value == true
+                                      ? "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+                                      : "install nvidia-container-toolkit",
+                                  podman ? "podman" : "docker"),
+                      kDevicesSource});
     return;
   }
   if (!traits_on(question.launcher, question.host).honours_visible_devices) return;

@@ -31,6 +31,7 @@ void each_field(FieldsOf<InstalledPackage> auto& installed, auto&& see) {
   see("name", installed.package.name);
   see("version", installed.package.version);
   see("torch", installed.package.torch);
+  see("cudnn", installed.package.cudnn);
   see("path", installed.path);
 }
 

@@ -85,20 +85,37 @@ std::string_view pinned_torch(std::string_view requirement) {
                                                                     : std::string_view();
 }
 
+/// "9.10.2.21" of "nvidia-cudnn-cu12==9.10.2.21; platform_system == "Linux"".
+std::string_view pinned_cudnn(std::string_view requirement) {
+  constexpr std::string_view kCudnn = "nvidia-cudnn-cu", kExactly = "==";
+  requirement = trim(requirement.substr(0, requirement.find(';')));
+  if (!requirement.starts_with(kCudnn)) return {};
+  const std::size_t at = requirement.find(kExactly);
+  if (at == std::string_view::npos) return {};
+  requirement = trim(requirement.substr(at + kExactly.size()));
+  while (requirement.ends_with(')')) requirement.remove_suffix(1);
+  return requirement.find_first_not_of("0123456789.") == std::string_view::npos
+             ? requirement
+             : std::string_view();
+}
+
 std::vector<Package> parse_metadata(std::string_view text) {
   std::vector<Package> out;
-  std::string_view name, version, torch;
+  std::string_view name, version, torch, cudnn;
   while (!text.empty()) {
     const std::string_view line = take_line(text);
     if (line.empty()) break;  // the description follows
     constexpr std::string_view kRequires = "Requires-Dist:";
     if (torch.empty() && line.starts_with(kRequires))
       torch = pinned_torch(line.substr(kRequires.size()));
+    if (cudnn.empty() && line.starts_with(kRequires))
+      cudnn = pinned_cudnn(line.substr(kRequires.size()));
     if (name.empty() && line.starts_with("Name:")) name = trim(line.substr(5));
     if (version.empty() && line.starts_with("Version:")) version = trim(line.substr(8));
   }
   add(out, "pip", name, version);
   if (!out.empty() && plausible(torch)) out.front().torch = torch;
+  if (name == "torch" && !out.empty() && plausible(cudnn)) out.front().cudnn = cudnn;
   return out;
 }
 

@@ -16,6 +16,8 @@ struct Package {
   std::string version;
   /// The one release of torch that a pip package requires on any machine: "2.6.0"; empty: none.
   std::string torch = {};
+  /// Of the pip package torch the cuDNN that it requires, which it was compiled with: "9.10.2.21".
+  std::string cudnn = {};
   bool operator==(const Package&) const = default;
 };
 

@@ -59,6 +59,14 @@ TEST(Packages, ReadsPythonMetadataHeaderOnly) {
   for (const char* other : {"torch>=2.6", "torch==2.6.0 ; extra == \"gpu\"", "torchvision==0.21.0",
                             "torch", "torch===2.6.0", "torch<3,==2.6.0", "torch==2.6.0,!=2.6.1"})
     EXPECT_EQ(torch(other), "") << other;
+  const auto cudnn = [](const std::string& requires_dist) {
+    return parse_packages(PackageFile::kPythonMetadata,
+                          "Name: torch\nVersion: 1\nRequires-Dist: " + requires_dist + "\n")[0]
+        .cudnn;
+  };
+  EXPECT_EQ(cudnn("nvidia-cudnn-cu12 (==8.9.2.26)"), "8.9.2.26");
+  EXPECT_EQ(cudnn("nvidia-cudnn-cu12==9.10.2.21; platform_system == \"Linux\""), "9.10.2.21");
+  EXPECT_EQ(cudnn("nvidia-cudnn-cu12>=9.1"), "");
   EXPECT_TRUE(
       parse_packages(PackageFile::kPythonMetadata, "Name: a\x01\x02\nVersion: 1\n").empty());
 }

@@ -74,7 +74,7 @@ TEST(ScanFormat, SignatureTellsTypesApart) {
   binary_signature<ElfFacts>(facts);
   binary_signature<ArchCount>(code);
   binary_signature<Package>(package);
-  EXPECT_EQ(package, "{ssss}");
+  EXPECT_EQ(package, "{sssss}");
   EXPECT_EQ(code, "{sssu8u8su8u8}");
   EXPECT_NE(facts.find(code), std::string::npos);
   EXPECT_NE(scan_signature().find(facts), std::string::npos);

@@ -30,7 +30,7 @@ constexpr std::size_t member_count(const ElfFacts*) {
   return 27;
 }
 constexpr std::size_t member_count(const Package*) {
-  return 4;
+  return 5;
 }
 constexpr std::size_t member_count(const TensorType*) {
   return 4;
