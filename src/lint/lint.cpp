@@ -4,10 +4,12 @@
 #include <set>
 #include <tuple>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/pragmas.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -60,6 +62,22 @@ Silence silence_of(const ProjectFile& file, const LintRules& rules, FindingSink&
                  fmt::format("the comment ignores '{}', and no rule has that name", word));
   }
   return out;
+}
+
+/// In a directory whose name says that its owner no longer works on what is in it. What lies above
+/// the working directory has other reasons for its name.
+bool is_put_aside(std::string_view path) {
+  if (path.starts_with('/') || path.starts_with("..")) return false;
+  while (!path.empty()) {
+    const std::size_t end = path.find('/');
+    if (end == path.npos) return false;
+    const std::string_view name = trim_space(path.substr(0, end));
+    if (is_one_of(name, {"archive", "archived", "archives", "attic", "deprecated", "obsolete"}) ||
+        name == "retired" || name.starts_with("retired_") || name.starts_with("retired-"))
+      return true;
+    path.remove_prefix(end + 1);
+  }
+  return false;
 }
 
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
@@ -129,6 +147,7 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     }
     const auto severity = policy.severities.find(finding.rule);
     if (severity != policy.severities.end()) finding.severity = severity->second;
+    finding.pedantic = finding.pedantic || is_put_aside(finding.path);
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;

@@ -73,7 +73,10 @@ void common_parts(std::string_view tag, const Images& images, GpuImage& out) {
         out.distribution = {"alpine", evidence};
     }
     if (!out.cuda.known() && part.starts_with("cuda") && is_version(part.substr(4))) {
-      out.cuda = {std::string(part.substr(4)), evidence};
+      std::string version(part.substr(4));
+      // cuda118
+      if (version.size() == 3 && !version.contains('.')) version.insert(2, ".");
+      out.cuda = {std::move(version), evidence};
       out.vendor = {"nvidia", evidence};
     }
     if (!out.cudnn.known() && part.starts_with("cudnn") && part.size() > 5 && is_digit(part[5]))

@@ -346,6 +346,8 @@ void CommandReader::pip(std::string_view program, Arguments arguments,
   if (options.positional.empty()) return;
   const std::string& verb = options.positional.front().text;
   if (!is_one_of(verb, {"install", "download", "wheel", "sync", "add", "compile"})) return;
+  const auto is_trial = [](const Option& option) { return option.name == "--dry-run"; };
+  if (std::ranges::any_of(options.options, is_trial)) return;
   PackageList list = started(manager, program, verb, span);
   list.installs = is_one_of(verb, {"install", "sync", "add"});
   keep_options(options, list);

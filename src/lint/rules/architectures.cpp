@@ -8,6 +8,7 @@
 #include "lint/facts/gpu_architectures.h"
 #include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -220,11 +221,15 @@ void forced_cuda(const FileView& view, const StageView& stage, FindingSink& sink
   found.fix = "set it before the build: ENV TORCH_CUDA_ARCH_LIST=\"8.0;9.0+PTX\"";
 }
 
-/// Which variable names the GPUs that a package's build compiles for.
+/// Which variable names the GPUs that a package's build compiles for; empty: the package has a list
+/// of its own.
 std::string_view list_variable(const PackageRequest& request, bool amd) {
-  // Their builds read a variable of their own, and flash-attn has a default.
   if (request.name == "tiny-cuda-nn") return "TCNN_CUDA_ARCHITECTURES";
-  if (request.name.starts_with("flash-att")) return amd ? "GPU_ARCHS" : "FLASH_ATTN_CUDA_ARCHS";
+  if (request.name.starts_with("flash-att")) return amd ? "GPU_ARCHS" : "";
+  if (!amd &&
+      is_one_of(request.name, {"apex", "vllm", "deepspeed", "causal-conv1d", "mamba", "mamba-ssm",
+                               "transformerengine", "transformer-engine", "nvdiffrast"}))
+    return {};
   return amd ? "PYTORCH_ROCM_ARCH" : "TORCH_CUDA_ARCH_LIST";
 }
 
@@ -237,13 +242,12 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   const std::string_view variable = list_variable(*build->request, amd);
   const std::array<std::string_view, 1> names{variable};
   // NGC's images and rocm/pytorch set theirs themselves.
-  const bool set = !settings_of(view, stage.index, names).empty() ||
+  const bool set = variable.empty() || !settings_of(view, stage.index, names).empty() ||
                    (!amd && stage.image.repository.starts_with("nvcr.io/nvidia/") &&
                     variable == "TORCH_CUDA_ARCH_LIST") ||
                    (amd && stage.image.framework.known()) ||
                    commands_mention(view, stage.index, variable);
-  const bool flash = variable == "FLASH_ATTN_CUDA_ARCHS";
-  if (!set && !flash) {
+  if (!set) {
     Finding& found = sink.add("torch-arch-list", *view.file, build->request->span,
                               fmt::format("{} is compiled where no wheel fits, and {} is not "
                                           "set: without a GPU at hand it "
@@ -259,7 +263,10 @@ void extensions(const FileView& view, const StageView& stage, FindingSink& sink)
   if (amd) return;
   constexpr auto kJobs =
       std::to_array<std::string_view>({"MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL"});
-  if (!stage.final || !settings_of(view, stage.index, kJobs).empty()) return;
+  // flash-attn counts the memory itself.
+  if (!stage.final || build->request->name.starts_with("flash-att") ||
+      !settings_of(view, stage.index, kJobs).empty())
+    return;
   Finding& found = sink.add(
       "extension-build-final", *view.file, build->request->span,
       fmt::format("{} is compiled in the final image, with as many compilers at once as there are "

@@ -333,18 +333,21 @@ bool builds_for_several(const FileView& view) {
     if (platform.find("BUILDPLATFORM") != platform.npos ||
         platform.find("TARGETPLATFORM") != platform.npos)
       return true;
-    for (const Instruction& instruction : stage.stage->instructions)
-      if (instruction.keyword == Keyword::kArg)
-        for (const KeyValue& pair : instruction.pairs)
-          if (pair.key.text == "TARGETARCH" || pair.key.text == "TARGETPLATFORM") return true;
   }
-  return false;
+  // A bare ARG decides nothing.
+  const std::string_view text = view.file->source.text();
+  return std::ranges::any_of(
+      std::to_array<std::string_view>(
+          {"$TARGETARCH", "${TARGETARCH", "$TARGETPLATFORM", "${TARGETPLATFORM"}),
+      [&](std::string_view use) { return text.contains(use); });
 }
 
 void several_architectures(const FileView& view, FindingSink& sink) {
   if (!builds_for_several(view)) return;
   for (const StageView& stage : view.stages) {
-    if (!stage.reachable || stage.stage->platform.value_or("").ends_with("64")) continue;
+    if (!stage.reachable || stage.image.platform == "jetson" ||
+        stage.stage->platform.value_or("").ends_with("64"))
+      continue;
     // Commands that query the processor choose the right files themselves.
     bool chosen = false;
     each_word(*stage.stage, [&](std::string_view word, Span) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/rules/rules.h"
@@ -180,48 +181,42 @@ void command_lines(const FileView& view, FindingSink& sink) {
 
 constexpr std::string_view kOldKey = "7fa2af80";
 
-void repository_key(const FileView& view, FindingSink& sink) {
+void repository_key(const FileView& view, const StageView& stage, FindingSink& sink) {
+  // Beside the new one, or the package that brings it, the old key is idle.
+  for (const std::string_view word : {"3bf863cc", "cuda-keyring"})
+    if (commands_mention(view, stage.index, word)) return;
   const auto judge = [&](std::string_view word, Span span) {
-    const std::size_t at = word.find(kOldKey);
-    if (at == word.npos) return;
-    const bool rpm = holds(word, "/rhel") || holds(word, "/fedora") || holds(word, "/sles") ||
-                     holds(word, "/opensuse");
-    const bool learning = holds(word, "machine-learning");
+    if (!holds(word, kOldKey)) return;
+    // dnf takes the new key from the repository's own file; the repository machine-learning still
+    // has this one.
+    for (const std::string_view other :
+         {"/rhel", "/fedora", "/sles", "/opensuse", "machine-learning"})
+      if (holds(word, other)) return;
     Finding& found =
         sink.add("cuda-repository-key", *view.file, span,
                  "7fa2af80 is the key that NVIDIA withdrew in April 2022: the repository's "
                  "signatures do not match it, and apt-get update fails");
-    found.evidence = {
-        "NVIDIA, Updating the CUDA Linux GPG Repository Key (2022-04-27): 3bf863cc, "
-        "for RPM D42D0685"};
-    if (learning) {
-      found.fix =
-          "delete the nvidia-machine-learning repository: cuDNN, NCCL and TensorRT are in "
-          "the CUDA repository";
-      return;
-    }
-    const std::string_view now = rpm ? "D42D0685" : "3bf863cc";
-    found.fix = rpm ? "write D42D0685 in place of 7fa2af80"
-                    : "install cuda-keyring_1.1-1_all.deb of the same directory; at least write "
-                      "3bf863cc in place of 7fa2af80";
+    found.evidence = {"NVIDIA, Updating the CUDA Linux GPG Repository Key (2022-04-27): 3bf863cc"};
+    found.fix =
+        "install cuda-keyring_1.1-1_all.deb of the same directory; at least write 3bf863cc in "
+        "place of 7fa2af80";
     const std::string_view raw = view.text(span);
     if (const std::size_t place = raw.find(kOldKey); place != raw.npos)
       found.edits.push_back(
-          {{span.begin + place, span.begin + place + kOldKey.size()}, std::string(now)});
+          {{span.begin + place, span.begin + place + kOldKey.size()}, "3bf863cc"});
   };
-  for (const StageView& stage : view.stages)
-    for (const Instruction& instruction : stage.stage->instructions) {
-      for (const ShellCommand& command : instruction.commands) {
-        // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
-        const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
-          return word.text == "del" || word.text == "rm";
-        });
-        if (deletes) continue;
-        for (const ShellWord& word : command.words) judge(word.text, word.span);
-      }
-      if (instruction.keyword == Keyword::kAdd)
-        for (const Word& word : instruction.words) judge(word.text, word.span);
+  for (const Instruction& instruction : stage.stage->instructions) {
+    for (const ShellCommand& command : instruction.commands) {
+      // `apt-key del 7fa2af80` is what NVIDIA's instructions say.
+      const bool deletes = std::ranges::any_of(command.words, [](const ShellWord& word) {
+        return word.text == "del" || word.text == "rm";
+      });
+      if (deletes) continue;
+      for (const ShellWord& word : command.words) judge(word.text, word.span);
     }
+    if (instruction.keyword == Keyword::kAdd)
+      for (const Word& word : instruction.words) judge(word.text, word.span);
+  }
 }
 
 struct Unchecked {
@@ -238,6 +233,19 @@ constexpr auto kUnchecked = std::to_array<Unchecked>({
     {"AllowUnauthenticated=true", "AllowUnauthenticated"},
 });
 
+/// Packages by their https addresses alone: dnf checks no signatures of these anyway, and this is
+/// how a distribution's repositories come with their keys.
+bool takes_addresses(const ShellCommand& command) {
+  std::size_t addresses = 0;
+  for (const ShellWord& word : command.words) {
+    if (word.text.starts_with("https://"))
+      ++addresses;
+    else if (addresses > 0 && !word.text.starts_with('-'))
+      return false;
+  }
+  return addresses > 0;
+}
+
 void signatures(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
@@ -246,6 +254,13 @@ void signatures(const FileView& view, FindingSink& sink) {
           const auto at = std::ranges::find_if(
               kUnchecked, [&](const Unchecked& one) { return holds(word.text, one.word); });
           if (at == kUnchecked.end()) continue;
+          if (at->says == "--nogpgcheck" && takes_addresses(command)) continue;
+          // deb [trusted=yes] file:/…: what the image itself holds.
+          if (at->says == "trusted=yes" &&
+              std::ranges::any_of(command.words, [](const ShellWord& other) {
+                return holds(other.text, "file:") || holds(other.text, "copy:");
+              }))
+            continue;
           // "repo_gpgcheck=0" still checks the signatures of packages.
           if (at->says == "gpgcheck=0") {
             const std::size_t place = word.text.find("gpgcheck=0");
@@ -256,7 +271,9 @@ void signatures(const FileView& view, FindingSink& sink) {
             span = {span.begin + place, span.begin + place + at->word.size()};
           Finding& found =
               sink.add("package-signature-off", *view.file, span,
-                       fmt::format("{} installs packages that nobody signed, as root", at->says));
+                       fmt::format("with {} nobody checks who signed the packages that are "
+                                   "installed as root",
+                                   at->says));
           found.evidence = {fmt::format("the step says {}", at->word)};
           found.fix =
               "import the key of the repository: cuda-keyring_1.1-1_all.deb for apt, rpm "
@@ -297,6 +314,16 @@ void trusted_hosts(const ProjectFile& file, FindingSink& sink) {
   }
 }
 
+/// A download by http:// alone: there is no certificate to check.
+bool is_plain_http(const StepCommand& command) {
+  if (command.program != "wget" && command.program != "curl") return false;
+  const auto has = [&](std::string_view scheme) {
+    return std::ranges::any_of(command.arguments,
+                               [&](const Argument& word) { return holds(word.text, scheme); });
+  };
+  return has("http://") && !has("https://");
+}
+
 void certificates(const FileView& view, FindingSink& sink) {
   constexpr auto kVariables = std::to_array<std::string_view>(
       {"PIP_TRUSTED_HOST", "GIT_SSL_NO_VERIFY", "UV_INSECURE_HOST"});
@@ -317,7 +344,8 @@ void certificates(const FileView& view, FindingSink& sink) {
               !pair.value->text.starts_with('$'))
             report(pair.key.span, pair.key.text);
       if (instruction.keyword != Keyword::kRun) continue;
-      for (const StepCommand& command : commands_of(instruction))
+      for (const StepCommand& command : commands_of(instruction)) {
+        if (is_plain_http(command)) continue;
         for (const ShellWord& word : command.shell->words)
           if (const std::string what = unverified(command, word); !what.empty()) {
             // Which host that is the builder says: a mirror of the same house.
@@ -327,6 +355,7 @@ void certificates(const FileView& view, FindingSink& sink) {
                 found.pedantic = command.shell->words[at + 1].dynamic;
             break;
           }
+      }
     }
 }
 
@@ -376,6 +405,13 @@ void stripped_libraries(const FileView& view, FindingSink& sink) {
     }
 }
 
+/// debian:sid and its like: newer than every release.
+bool is_rolling(std::string_view repository, std::string_view base) {
+  const std::string_view tag = base.substr(std::min(base.rfind(':'), base.size()));
+  return repository == "debian" &&
+         starts_with_any(tag, {":sid", ":unstable", ":testing", ":forky"});
+}
+
 void apt_key(const FileView& view, FindingSink& sink) {
   for (const StageView& stage : view.stages)
     for (const Instruction& instruction : stage.stage->instructions)
@@ -388,19 +424,20 @@ void apt_key(const FileView& view, FindingSink& sink) {
         const bool dead = std::ranges::any_of(command.arguments, [](const Argument& word) {
           return word.text.contains("sks-keyservers.net");
         });
-        const bool gone = distribution == "debian13" || distribution == "ubuntu24.10" ||
-                          distribution == "ubuntu25.04" || distribution == "ubuntu25.10" ||
-                          distribution == "ubuntu26.04";
+        const bool gone = is_one_of(distribution, {"debian13", "ubuntu24.10", "ubuntu25.04",
+                                                   "ubuntu25.10", "ubuntu26.04"}) ||
+                          is_rolling(stage.image.repository, stage.stage->base_resolved);
         Finding& found = sink.add(
             "apt-key", *view.file, command.program_span,
             dead       ? std::string("the key servers of sks-keyservers.net are gone since 2021: "
                                            "this step fails")
-            : gone     ? fmt::format("{} no longer has apt-key", distribution)
+            : gone     ? fmt::format("{} no longer has apt-key",
+                                 distribution.empty() ? "the base" : distribution)
             : own_file ? std::string("newer distributions have no apt-key")
                        : std::string("a key that apt-key adds is trusted for every repository, and "
                                      "newer distributions have no apt-key"));
         // Where the base still has it, the build works.
-        found.pedantic = !gone && !dead && !distribution.empty();
+        found.pedantic = !gone && !dead;
         found.evidence = {"apt-key(8): deprecated since apt 2.1.8, removed in apt 2.9.19"};
         const bool nvidia =
             std::ranges::any_of(instruction.commands, [&](const ShellCommand& other) {
@@ -421,7 +458,7 @@ void judge_build(const Project& project, const std::vector<FileView>& views, Fin
   for (const FileView& view : views) {
     variables(view, sink);
     command_lines(view, sink);
-    repository_key(view, sink);
+    for (const StageView& stage : view.stages) repository_key(view, stage, sink);
     signatures(view, sink);
     apt_key(view, sink);
     certificates(view, sink);

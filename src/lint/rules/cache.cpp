@@ -1,9 +1,11 @@
 // Caches of package managers: left in a layer, or mounted without effect.
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
+#include "lint/facts/table_facts.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -30,15 +32,21 @@ std::string switched_off(const Instruction& run, const ShellCommand* command,
   return {};
 }
 
-/// A RUN that empties a directory, or all of one above it.
-bool empties(const Instruction& run, std::string_view directory, std::string_view tool) {
+/// A RUN that empties a directory, or all of one above it. Of a path that is not known nobody can
+/// tell: `unknown` is the answer.
+bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
+             bool unknown) {
   for (const StepCommand& command : commands_of(run)) {
     if (command.program == "rm") {
       for (const Argument& word : command.arguments) {
         std::string path = word.text;
         if (path.starts_with("~")) path = "/root" + path.substr(1);
         while (path.ends_with('/') || path.ends_with('*')) path.pop_back();
-        if (!path.empty() && (lies_in(directory, path) || holds(path, "$"))) return true;
+        if (holds(path, "$")) {
+          if (unknown) return true;
+        } else if (!path.empty() && lies_in(directory, path)) {
+          return true;
+        }
       }
     }
     const bool cache = command.has("cache");
@@ -81,21 +89,22 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
   return out;
 }
 
-/// Whether hundreds of megabytes are downloaded: packages for GPUs that the base does not hold, or
-/// lists that were not read, on a base without a framework.
+/// Whether hundreds of megabytes are downloaded: packages for GPUs that the base does not hold.
 bool brings_much(const FileView& view, const Install& install) {
+  constexpr auto kSmall = std::to_array<std::string_view>(
+      {"apex", "causal-conv1d", "deepspeed", "detectron2", "mamba-ssm", "mmcv", "pycuda",
+       "torch-cluster", "torch-scatter", "torch-sparse"});
   const GpuImage& base = view.stages[install.stage].image;
-  const std::string& held = base.framework.value;
   for (const PackageList* list : lists_of(install))
     for (const PackageRequest& request : list->packages)
-      if (is_gpu_package(request.name) && request.name != held) return true;
-  // Of a base that is not known nobody can tell what it holds.
-  if (!install.files.empty() || !held.empty() || base.repository.empty()) return false;
-  // The project that pip builds is its own code, mostly.
-  return std::ranges::any_of(install.command.requirement_files, [&](const Word& file) {
-    return install.command.manager != PackageManager::kPip ||
-           !file.text.ends_with("pyproject.toml");
-  });
+      // A wheel that lies in the image is not downloaded.
+      if (is_gpu_package(request.name) && !is_one_of(request.name, kSmall) &&
+          request.name != base.framework.value &&
+          (request.url.empty() || request.url.contains("://")) &&
+          !(request.specifier.empty() &&
+            holds_extension(*view.project->knowledge, base.repository, request.name)))
+        return true;
+  return false;
 }
 
 /// An installation by a tool that keeps a cache, where it happens and where that cache lies.
@@ -132,7 +141,7 @@ void left_in_layer(const FileView& view, const StageSteps& steps, FindingSink& s
       return mount.target.empty() || directory.empty() || lies_in(directory, mount.target) ||
              holds(mount.target, one.tool->tool);
     });
-    if (mounted || empties(run, directory, one.tool->tool)) continue;
+    if (mounted || empties(run, directory, one.tool->tool, true)) continue;
     Span span = one.install->command.span;
     Finding& found = sink.add(
         "package-cache-in-layer", *view.file, span,
@@ -202,6 +211,7 @@ void conda_clean(const FileView& view, const StageSteps& steps, FindingSink& sin
                              install->command.program));
     found.evidence = {"no conda clean in the step, and no cache mount at the packages' directory",
                       "conda documentation, conda clean"};
+    found.pedantic = !brings_much(view, *install);
     found.fix = fmt::format("add && {} clean -afy to the same RUN", program);
     if (command == nullptr || command->depth > 0 || run.exec_form ||
         program.find('$') != std::string::npos)
@@ -219,6 +229,13 @@ Span with_blank(std::string_view text, Span word) {
   return word;
 }
 
+/// Whether a RUN has no commands but the tool's.
+bool alone(const Instruction& run, const knowledge::ToolCacheRow& tool) {
+  return std::ranges::all_of(commands_of(run), [&](const StepCommand& command) {
+    return holds(command.program, tool.tool) || command.program.starts_with("python");
+  });
+}
+
 void unused_mounts(const FileView& view, const StageView& stage, const StageSteps& steps,
                    FindingSink& sink) {
   const std::vector<ToolInstall> installs = tool_installs(view, stage, steps);
@@ -232,8 +249,11 @@ void unused_mounts(const FileView& view, const StageView& stage, const StageStep
     for (const CacheMount& mount : cache_mounts(run)) {
       if (!lies_in(directory, mount.target)) continue;
       const std::string off = switched_off(run, command, install->command, *tool);
-      const bool emptied = off.empty() && empties(run, directory, tool->tool);
-      if (off.empty() ? !emptied : used) continue;
+      const bool emptied = off.empty() && empties(run, directory, tool->tool, false);
+      // One at ~/.cache is for other programs too.
+      const bool wide = directory != mount.target && !lies_in(mount.target, directory) &&
+                        !holds(mount.target, tool->tool);
+      if (off.empty() ? !emptied : used || (wide && !alone(run, *tool))) continue;
       Finding& found = sink.add(
           "cache-mount-unused", *view.file, mount.flag->span,
           emptied
@@ -321,6 +341,12 @@ void compiler_cache(const FileView& view, const StageView& stage, FindingSink& s
   }
 }
 
+/// A base whose variables are known: others may have moved the cache.
+bool is_known_base(const GpuImage& image) {
+  return image.official || image.repository == "python" ||
+         (image.distribution.known() && !image.repository.contains('/'));
+}
+
 /// The value of target= in the flag's own text.
 Span target_value(const FileView& view, const CacheMount& mount) {
   const std::string_view raw = view.text(mount.flag->span);
@@ -370,7 +396,8 @@ void mount_targets(const FileView& view, const StageView& stage, const StageStep
                                fmt::format(",uid={0},gid={0}", step->user)});
       continue;
     }
-    if (meant == nullptr || !said.insert(meant->flag).second) continue;
+    if (meant == nullptr || !is_known_base(stage.image) || !said.insert(meant->flag).second)
+      continue;
     const Span value = target_value(view, *meant);
     Finding& found = sink.add(
         "cache-mount-target", *view.file, value.empty() ? meant->flag->span : value,

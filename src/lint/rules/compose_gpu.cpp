@@ -256,6 +256,15 @@ bool overlap(const Share& a, const Share& b) {
                              [&](const std::string& one) { return b.devices.contains(one); });
 }
 
+/// A program that allots itself most of a GPU's memory.
+bool takes_memory(const Workload& service) {
+  if (!service.image_name || shares_on_purpose(service)) return false;
+  const std::string& repository = service.image_name->repository;
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"vllm", "sglang", "lmdeploy", "text-generation-inference"}),
+      [&](std::string_view part) { return repository.contains(part); });
+}
+
 /// Named by its id, which a variable may hold: the owner has thought of it.
 bool is_chosen(const Share& share) {
   return std::ranges::all_of(share.service->gpus, [](const GpuAsk& ask) {
@@ -282,16 +291,18 @@ void shared(FindingSink& sink, const ProjectFile& file) {
   for (const auto& [at, others] : sharers) {
     const Share &first = shares[at], &second = shares[others.front()];
     std::string names;
-    bool chosen = is_chosen(first);
+    bool chosen = is_chosen(first), fills = false;
     for (const std::size_t one : others) {
       names += fmt::format("{}{}", names.empty() ? "" : ", ", title(*shares[one].service));
       chosen = chosen && is_chosen(shares[one]);
+      fills = fills || takes_memory(*shares[one].service);
     }
     Finding& found =
         sink.add("gpu-shared-by-services", file, second.span,
                  fmt::format("{} {} a GPU that {} has too; nothing divides its memory between them",
                              names, others.size() == 1 ? "gets" : "get", title(*first.service)));
-    found.pedantic = chosen;
+    // Most programs take what they need; these take nearly all of the memory when they start.
+    found.pedantic = chosen || !fills || !takes_memory(*first.service);
     found.evidence.push_back(
         second.all || first.all
             ? fmt::format("{} takes all GPUs", title(second.all ? *second.service : *first.service))

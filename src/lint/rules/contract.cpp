@@ -399,6 +399,9 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
             "take {} off LD_LIBRARY_PATH; set LIBRARY_PATH, or -L, in the "
             "build stage",
             plain);
+        // The toolkit's stub has not the name that programs load.
+        found.pedantic =
+            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
       } else if (!jetson && (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {

@@ -81,10 +81,12 @@ class GpuAccessRules {
     const auto first = std::ranges::find_if(
         workload_.devices, [](const Word& one) { return one.text.starts_with("/dev/nvidia"); });
     if (first == workload_.devices.end()) return;
-    Finding& found =
-        sink_.add("nvidia-devices-by-hand", file_, first->span,
-                  fmt::format("{} maps {} by hand: the driver's libraries do not come with it",
-                              title(workload_), first->text));
+    const bool asks = !workload_.gpus.empty() || workload_.runtime;
+    Finding& found = sink_.add("nvidia-devices-by-hand", file_, first->span,
+                               fmt::format("{} maps {} by hand: {}", title(workload_), first->text,
+                                           asks ? "what it asks for GPUs with maps it already"
+                                                : "the driver's libraries do not come with it"));
+    found.pedantic = asks;
     found.evidence.emplace_back(
         "NVIDIA Container Toolkit documentation, Support for Container Device Interface");
     switch (workload_.kind) {

@@ -116,6 +116,8 @@ class ContainerRules {
 
   void visible_devices() {
     if (workload_.object == nullptr || manages_gpus()) return;
+    // One on every node that asks for no GPU watches or serves all of them.
+    if (workload_.gpus.empty() && (*workload_.object)["kind"].text_or() == "DaemonSet") return;
     for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
       const Variable* set = variable(workload_, name);
       if (set == nullptr || set->value == "void" || set->value == "none") continue;
@@ -201,6 +203,17 @@ class ContainerRules {
     return image == nullptr ? std::string() : image->cache;
   }
 
+  /// Whether a probe asks the program, and not the machine.
+  static bool asks_program(const YamlNode& probe) {
+    if (probe.find("exec") == nullptr) return true;
+    constexpr std::size_t kMostWords = 100;
+    std::size_t seen = 0;
+    for (const YamlNode* word : probe["exec"]["command"].items)
+      for (const std::string_view part : {"http", "curl", "wget", "grpc", "localhost", "127.0.0.1"})
+        if (++seen < kMostWords && word->text_or().contains(part)) return true;
+    return false;
+  }
+
   void startup_probe() {
     const YamlNode& liveness = node_["livenessProbe"];
     const knowledge::LaunchImageRow* image = known_image(workload_, *project_.knowledge);
@@ -210,6 +223,7 @@ class ContainerRules {
     const bool has_startup = startup.is_mapping();
     if (!has_startup && !liveness.is_mapping()) return;
     const YamlNode& probe = has_startup ? startup : liveness;
+    if (!asks_program(probe)) return;
     const auto number = [&](std::string_view key, std::int64_t fallback) {
       return std::clamp<std::int64_t>(probe[key].integer().value_or(fallback), 0, 1000000);
     };

@@ -54,6 +54,14 @@ bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
          });
 }
 
+/// Packages that PyPI builds without CUDA, unless an extra asks for it.
+bool is_for_processors(const PackageRequest& request) {
+  return is_one_of(request.name, {"tensorflow", "jax", "jaxlib"}) &&
+         std::ranges::none_of(request.extras, [](const std::string& extra) {
+           return extra.contains("cuda") || extra.contains("rocm");
+         });
+}
+
 /// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
 /// which is a finding of its own.
 bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
@@ -96,6 +104,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
          (use.base != nullptr && use.base->framework.value == "torch")))
       continue;
     if (use.install != nullptr && is_gone_or_cut(*use.install, request)) continue;
+    if (is_for_processors(request) && (use.base == nullptr || !use.base->vendor.known())) continue;
     // pip leaves what the base holds.
     if (use.base != nullptr && use.base->framework.value == request.name &&
         request.specifier.empty())
@@ -111,7 +120,8 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || use.base == nullptr ||
                      is_cuda_decided(request, list, list.indexes) ||
-                     is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps");
+                     is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps") ||
+                     list.has_option("--no-dependencies");
     found.fix = fmt::format("write one version: {}{}…", request.name,
                             request.manager == PackageManager::kConda ? "=" : "==");
     return;  // the others of the list follow from it
@@ -160,10 +170,17 @@ void unpinned_lists(const Project& project, const std::vector<FileView>& views, 
       unpinned(*file, *file->packages, used[file.get()], sink);
 }
 
+/// Whether the stage's Python is chosen behind its installer.
+bool chooses_python(const FileView& view, const StageView& stage) {
+  for (const std::string_view word : {"python=", "create", ".yml", ".yaml"})
+    if (commands_mention(view, stage.index, word)) return true;
+  return false;
+}
+
 void floating(const FileView& view, FindingSink& sink) {
   const auto& rows = view.project->knowledge->images.floating_installers;
   const bool gpu = is_gpu_file(view);
-  const auto judge = [&](std::string_view word, Span span) {
+  const auto judge = [&](const StageView& stage, std::string_view word, Span span) {
     if (word.size() > 500) return;
     for (const knowledge::FloatingInstallerRow& row : rows) {
       if (!knowledge::matches_pattern(row.pattern, word)) continue;
@@ -172,25 +189,27 @@ void floating(const FileView& view, FindingSink& sink) {
       found.evidence = {row.source};
       found.fix = "take " + row.instead;
       // Of a tool hardly a version makes a difference; another Python does.
-      found.pedantic = !gpu || is_one_of(row.what, {"the current uv", "the current Miniforge",
-                                                    "the current micromamba"});
+      found.pedantic = !gpu ||
+                       is_one_of(row.what, {"the current uv", "the current Miniforge",
+                                            "the current micromamba"}) ||
+                       (row.what.contains("conda") && chooses_python(view, stage));
       return;
     }
   };
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
-    if (stage.own_base) judge(stage.stage->base_resolved, stage.stage->base.span);
+    if (stage.own_base) judge(stage, stage.stage->base_resolved, stage.stage->base.span);
     for (const Instruction& instruction : stage.stage->instructions) {
       for (const ShellCommand& command : instruction.commands)
         for (const ShellWord& word : command.words) {
           const auto known = word.dynamic && instruction.environment
                                  ? expand(word.text, *instruction.environment)
                                  : std::nullopt;
-          judge(known ? *known : word.text, word.span);
+          judge(stage, known ? *known : word.text, word.span);
         }
       if (instruction.keyword == Keyword::kAdd)
-        for (const Word& word : instruction.words) judge(word.text, word.span);
-      if (const Flag* from = instruction.flag("from")) judge(from->value, from->span);
+        for (const Word& word : instruction.words) judge(stage, word.text, word.span);
+      if (const Flag* from = instruction.flag("from")) judge(stage, from->value, from->span);
     }
   }
 }

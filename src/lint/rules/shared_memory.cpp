@@ -23,7 +23,8 @@ std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow
       if (name == one) return fmt::format("the command has {}", one);
   }
   if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
-  if (row != nullptr && row->shm) return row->source;
+  // Servers use it for several GPUs alone.
+  if (row != nullptr && row->shm && row->role != "serve") return row->source;
   return {};
 }
 

@@ -99,7 +99,15 @@ struct Weights {
   Span span;
   std::string what;
   std::string evidence;
+  bool may_be_small = false;
 };
+
+/// Detectors and policies of a few megabytes have these names too.
+bool may_be_small(std::string_view path) {
+  path = path.substr(0, path.find('?'));
+  return path.ends_with(".pt") || path.ends_with(".pth") || path.ends_with(".engine") ||
+         path.ends_with(".plan");
+}
 
 /// What a command downloads; empty where it is kept in a mount.
 std::optional<Weights> downloaded(const StepCommand& command) {
@@ -118,7 +126,7 @@ std::optional<Weights> downloaded(const StepCommand& command) {
     for (const Argument& word : command.arguments)
       // Most ONNX files that are fetched by name are megabytes.
       if (holds(word.text, "://") && is_weights(word.text) && !word.text.ends_with(".onnx"))
-        return Weights{word.span, "weights", word.text};
+        return Weights{word.span, "weights", word.text, may_be_small(word.text)};
   }
   if (program == "git" && has_part("huggingface.co/") && first == "clone")
     return Weights{span, "a model", "git clone of huggingface.co"};
@@ -181,6 +189,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
                                   "makes it anew"
                                 : ""));
     found.evidence = {one.evidence};
+    found.pedantic = one.may_be_small;
     found.fix =
         "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
         "image, put it into a stage of its own and end with COPY --link --from=weights";
@@ -205,21 +214,19 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
         if ((bytes > 0 && bytes < least) || (bytes == 0 && source.text.ends_with(".onnx")) ||
             is_own_last_layer(steps, one))
           continue;
-        report({source.span, "weights", source.text});
+        report({source.span, "weights", source.text, bytes == 0 && may_be_small(source.text)});
         break;
       }
       if (!from_context || is_own_last_layer(steps, one)) continue;
+      if (!sent.known()) continue;
       if (is_data_directory(source.text)) {
-        const std::uint64_t held = sent.known() ? sent.bytes_below(source.text) : 0;
-        if (held >= least || (!sent.known() && is_gpu_file(view))) {
-          report({source.span,
-                  held > 0 ? fmt::format("{} of {}", human_bytes(held), source.text)
-                           : fmt::format("the directory {}", source.text),
+        const std::uint64_t held = sent.bytes_below(source.text);
+        if (held >= least) {
+          report({source.span, fmt::format("{} of {}", human_bytes(held), source.text),
                   "COPY " + source.text});
           break;
         }
       }
-      if (!sent.known()) continue;
       std::uint64_t bytes = 0;
       std::string example;
       for (const ContextFile* file : sent.below(source.text))
@@ -254,6 +261,15 @@ Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view 
   return out;
 }
 
+/// Whether a git command of the file works on a tree that COPY brought: its history is wanted.
+bool uses_history(const StageView& stage) {
+  for (const Instruction& run : stage.stage->instructions)
+    for (const StepCommand& one : commands_of(run))
+      if (one.program == "git" && !one.has("clone") && !one.has("--global") && !one.has("--system"))
+        return true;
+  return false;
+}
+
 void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& sink) {
   if (!sent.known() || !is_gpu_file(view)) return;
   for (const StageView& stage : view.stages) {
@@ -264,7 +280,8 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
         const std::string& source = copy.words[at].text;
         const bool whole = source == "." || source == "./" || source == "/";
         const Waste waste = waste_below(view, sent, source);
-        const bool missing = whole && !sent.has_ignore_file() && sent.has_history();
+        const bool missing =
+            whole && !sent.has_ignore_file() && sent.has_history() && !uses_history(stage);
         // One that names the file itself is intended.
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
@@ -318,6 +335,26 @@ bool needs_history(const FileView& view) {
   return false;
 }
 
+/// Whether the step deletes what the clone made, by the name of the repository or of a directory.
+bool is_removed(const std::vector<StepCommand>& commands, const StepCommand& clone) {
+  const auto is_made = [&](std::string_view gone) {
+    while (gone.ends_with('/') || gone.ends_with('*')) gone.remove_suffix(1);
+    if (gone.size() < 2 || gone.starts_with('-')) return false;
+    if (gone.ends_with("/.git")) return true;
+    return std::ranges::any_of(clone.arguments, [&](const Argument& word) {
+      std::string_view made = word.text;
+      while (made.ends_with('/')) made.remove_suffix(1);
+      if (made.ends_with(".git")) made.remove_suffix(4);
+      return file_name(gone) == file_name(made) || lies_in(made, gone);
+    });
+  };
+  return std::ranges::any_of(commands, [&](const StepCommand& other) {
+    return other.program == "rm" && other.shell->span.begin > clone.shell->span.begin &&
+           std::ranges::any_of(other.arguments,
+                               [&](const Argument& word) { return is_made(word.text); });
+  });
+}
+
 void clones(const FileView& view, FindingSink& sink) {
   const bool other_commit = needs_history(view);
   for (const StageView& stage : view.stages) {
@@ -343,10 +380,10 @@ void clones(const FileView& view, FindingSink& sink) {
                                  "it",
                                  row->size));
         found.evidence = {row->source};
+        const bool stays = stage.final && !is_removed(commands, command);
         // Beside the wheels of the same image 100 MB are little.
-        found.pedantic = row->size.starts_with("100 MB") || !stage.final;
-        if (stage.final)
-          found.evidence.push_back("this stage is part of the final image, .git with it");
+        found.pedantic = !row->size.starts_with("over") || !stays;
+        if (stays) found.evidence.push_back("this stage is part of the final image, .git with it");
         found.fix = other_commit
                         ? "fetch the one commit: git init, git fetch --depth 1 URL COMMIT, git "
                           "checkout FETCH_HEAD"

@@ -3,6 +3,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sent_files.h"
@@ -66,11 +67,14 @@ bool is_small_package(std::string_view name) {
                           "apt-transport-https", "software-properties-common", "dirmngr"});
 }
 
-/// What a step is known to fill with much: an environment, a model, an archive.
+/// What a step is known to fill with much: an environment, a model, a toolkit.
 bool is_much(const Written& one, std::uint64_t bytes) {
-  return bytes > 0 || (one.download && one.how != "git clone") || one.how.contains("environment") ||
-         one.how.contains("conda") || one.path.contains("venv") || one.path.contains("conda") ||
-         one.path.contains("-packages") || one.path.contains("models");
+  const std::string path = to_lower(one.path);
+  return bytes > 0 || one.how.contains("environment") || one.how.contains("conda") ||
+         std::ranges::any_of(std::to_array<std::string_view>(
+                                 {"venv", "conda", "-packages", "model", "wheels", "cuda", "cudnn",
+                                  "tensorrt", "torch", ".safetensors", ".ckpt", ".gguf"}),
+                             [&](std::string_view part) { return path.contains(part); });
 }
 
 class Layers {
@@ -163,7 +167,7 @@ class Layers {
                                bytes > 0 ? ", " + human_bytes(bytes) : ""),
                    one.step, fmt::format("{} writes {}", one.how, one.path));
         // A part of something that was fetched or taken over, of no known size.
-        found.pedantic = inside || ((one.how == "cp" || one.how == "mv") && !is_much(one, bytes));
+        found.pedantic = inside || !is_much(one, bytes);
         found.fix =
             copy ? fmt::format("leave it out by .dockerignore, or copy only what is needed{}",
                                one.step->flag("from") != nullptr ? " from the stage" : "")
@@ -289,6 +293,8 @@ class Layers {
     Finding& found =
         report(span, fmt::format("{} stays in the layer that filled it: this only hides it", path),
                maker, what);
+    // 40 MB, beside gigabytes of CUDA.
+    found.pedantic = what.starts_with("apt-get");
     found.fix =
         "empty it in the same RUN, or mount a cache there: --mount=type=cache,target=" + path;
     return true;

@@ -105,7 +105,11 @@ void wheel_against_base(const Project& project, const PlacedList& place, Finding
                             near != nullptr && major_minor(near->cuda) == wheel
                                 ? ": nvidia/cuda:" + near->cuda + "-…"
                                 : "");
-    if (devel && !major) found.severity = Severity::kInfo;
+    // Minors of one major fit each other.
+    if (devel && !major) {
+      found.severity = Severity::kInfo;
+      found.pedantic = true;
+    }
   }
 }
 
@@ -137,6 +141,9 @@ struct HeldList {
 /// Extras of pyproject.toml are alternatives.
 bool together(const PackageRequest& a, const PackageRequest& b) {
   if (exclude_each_other(a.marker, b.marker)) return false;
+  // Markers with alternatives: who writes two of them writes them against each other.
+  if (a.marker != b.marker && (a.marker.contains(" or ") || b.marker.contains(" or ")))
+    return false;
   return a.group.empty() || b.group.empty() || a.group == b.group;
 }
 
@@ -170,7 +177,19 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
   }
 }
 
-void clashing(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
+/// Whether a step of the stage takes a package away again.
+bool is_uninstalled(const FileView* view, std::size_t stage, const std::string& package) {
+  if (view == nullptr) return false;
+  for (const std::size_t one : view->dockerfile->lineage(stage))
+    for (const Instruction& run : view->dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(run))
+        if (command.has("uninstall") && command.has(package)) return true;
+  return false;
+}
+
+/// `view`: the Dockerfile whose stage installs the lists; null: none does.
+void clashing(const std::vector<HeldList>& lists, const Project& project, const FileView* view,
+              std::size_t stage, FindingSink& sink) {
   for (const knowledge::VariantSetRow& row : tables_of(project).variants) {
     const PackageRequest* first = nullptr;
     const ProjectFile* first_file = nullptr;
@@ -184,7 +203,9 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, Findin
           }
           continue;
         }
-        if (!together(*first, request)) continue;
+        if (!together(*first, request) || is_uninstalled(view, stage, first->name) ||
+            is_uninstalled(view, stage, request.name))
+          continue;
         // The finding points at the one that should go.
         const bool first_goes =
             first->name != row.packages.front() && request.name == row.packages.front();
@@ -387,7 +408,7 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     // A lock file holds the packages of every extra.
     if (place.view == nullptr && place.file->kind != FileKind::kUvLock) {
       mixed_majors({{place.list, place.file}}, project, sink);
-      clashing({{place.list, place.file}}, project, sink);
+      clashing({{place.list, place.file}}, project, nullptr, 0, sink);
     }
   }
   for (const FileView& view : views) {
@@ -398,7 +419,7 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
           if (file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
             lists.push_back({list, &file_of(*install, *list, *view.file)});
       mixed_majors(lists, project, sink);
-      clashing(lists, project, sink);
+      clashing(lists, project, &view, stage.index, sink);
     }
   }
 }

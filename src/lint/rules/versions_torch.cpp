@@ -1,6 +1,7 @@
 // torch and what belongs to its release: wheels that an index does not have, torchvision of another
 // torch, and torch that a later step replaces.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/format.h"
@@ -112,13 +113,25 @@ bool is_nightly(const Install& install) {
                              [](const Word& index) { return index.text.contains("/nightly"); });
 }
 
+/// The directory of a pip that is called by its path in an environment: "/opt/conda/envs/app/bin";
+/// empty: the usual one.
+std::string own_environment(const Install& install) {
+  const ShellCommand* command = command_at(*install.instruction, install.command.span);
+  if (command == nullptr) return {};
+  const Program program = program_of(*command);
+  if (program.first >= command->words.size()) return {};
+  std::string directory = directory_of(command->words[program.first].text);
+  return directory.contains("env") ? directory : std::string();
+}
+
+/// What goes into one environment of a stage.
 class TorchTwice {
  public:
   TorchTwice(const Project& project, const FileView& view, const StageView& stage,
-             FindingSink& sink)
-      : project_(project), view_(view), stage_(stage), sink_(sink) {
+             const std::string& environment, FindingSink& sink)
+      : project_(project), view_(view), stage_(stage), environment_(environment), sink_(sink) {
     for (const Install* install : view.installs_in(stage.index)) {
-      if (!install->command.installs) continue;
+      if (!install->command.installs || own_environment(*install) != environment) continue;
       for (const PackageList* list : lists_of(*install)) {
         const ProjectFile& file = file_of(*install, *list, *view.file);
         // A lock holds all extras, and an extra is only installed where it is asked for.
@@ -135,7 +148,8 @@ class TorchTwice {
   }
 
   void run() {
-    if (stage_.image.framework.value == "torch") {
+    // An environment of its own begins empty.
+    if (stage_.image.framework.value == "torch" && environment_.empty()) {
       over_base();
       extension_over_base();
     } else {
@@ -177,21 +191,26 @@ class TorchTwice {
   void extension_over_base() {
     const PackageRequest* first = nullptr;
     std::string names;
-    for (const Install* install : view_.installs_in(stage_.index))
+    for (const Install* install : view_.installs_in(stage_.index)) {
+      if (own_environment(*install) != environment_) continue;
       for (const PackageRequest& request : install->command.packages) {
         const std::string name = request.name == "flash-attention" ? "flash-attn" : request.name;
-        if (!install->command.installs ||
+        // pip leaves what satisfies a bare name.
+        const bool bare = request.specifier.empty() && request.url.empty() && !is_forced(*install);
+        if (!install->command.installs || bare ||
             !holds_extension(*project_.knowledge, stage_.image.repository, name))
           continue;
         if (first == nullptr) first = &request;
         names += (names.empty() ? "" : ", ") + name;
       }
+    }
     if (first == nullptr) return;
     Finding& found = sink_.add(
         "torch-installed-twice", *view_.file, first->span,
         fmt::format("the base already holds {}, built for its own torch, and this replaces it",
                     names));
     found.evidence = {"images.json, held_extensions, " + stage_.image.repository};
+    found.pedantic = true;  // who names another version mostly means it
     found.fix = "leave the base's in place, or begin with a base that holds none";
   }
 
@@ -305,6 +324,7 @@ class TorchTwice {
   const Project& project_;
   const FileView& view_;
   const StageView& stage_;
+  const std::string& environment_;
   FindingSink& sink_;
   std::vector<TorchInstall> all_, companions_;
 };
@@ -324,8 +344,13 @@ void judge_versions_torch(const Project& project, const std::vector<FileView>& v
     for (const Install& install : view.installs)
       for (const PackageList* list : lists_of(install))
         judge(*list, file_of(install, *list, *view.file));
-    for (const StageView& stage : view.stages)
-      if (stage.reachable) TorchTwice(project, view, stage, sink).run();
+    for (const StageView& stage : view.stages) {
+      if (!stage.reachable) continue;
+      std::set<std::string> environments;
+      for (const Install* install : view.installs_in(stage.index))
+        environments.insert(own_environment(*install));
+      for (const std::string& one : environments) TorchTwice(project, view, stage, one, sink).run();
+    }
   }
   for (const auto& file : project.files)
     if (file->packages) judge(*file->packages, *file);
