@@ -69,6 +69,17 @@ bool may_compile(const FileView& view, std::size_t stage) {
   return false;
 }
 
+/// A stage that installs nothing and starts with a script, which then installs, and may compile.
+bool installs_at_start(const FileView& view, std::size_t stage) {
+  if (!view.installs_in(stage).empty()) return false;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& start : view.dockerfile->stages[one].instructions)
+      if (start.keyword == Keyword::kEntrypoint || start.keyword == Keyword::kCmd)
+        for (const Word& word : start.words)
+          if (word.text.ends_with(".sh")) return true;
+  return false;
+}
+
 /// Images that others are built on, or that code is developed and measured in.
 bool is_for_developers(std::string_view path) {
   while (!path.empty()) {
@@ -116,7 +127,8 @@ void devel_final(const FileView& view, FindingSink& sink) {
       "what was built",
       repository, smaller);
   const std::size_t last = view.stages.size() - 1;
-  found.pedantic = may_compile(view, last) || holds_one_of(view, last, kUseToolkit) ||
+  found.pedantic = installs_at_start(view, last) || may_compile(view, last) ||
+                   holds_one_of(view, last, kUseToolkit) ||
                    is_for_developers(view.file->source.path());
 }
 

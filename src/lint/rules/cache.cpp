@@ -3,6 +3,7 @@
 #include <array>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/table_facts.h"
@@ -94,11 +95,14 @@ bool brings_much(const FileView& view, const Install& install) {
   constexpr auto kSmall = std::to_array<std::string_view>(
       {"apex", "causal-conv1d", "deepspeed", "detectron2", "mamba-ssm", "mmcv", "pycuda",
        "torch-cluster", "torch-scatter", "torch-sparse"});
+  constexpr auto kLarge =
+      std::to_array<std::string_view>({"nvidia-cu", "nvidia-dali", "nvidia-nccl"});
   const GpuImage& base = view.stages[install.stage].image;
   for (const PackageList* list : lists_of(install))
     for (const PackageRequest& request : list->packages)
       // A wheel that lies in the image is not downloaded.
       if (is_gpu_package(request.name) && !is_one_of(request.name, kSmall) &&
+          (!request.name.starts_with("nvidia-") || starts_with_any(request.name, kLarge)) &&
           request.name != base.framework.value &&
           (request.url.empty() || request.url.contains("://")) &&
           !(request.specifier.empty() &&

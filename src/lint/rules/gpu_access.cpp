@@ -65,11 +65,14 @@ class GpuAccessRules {
                   fmt::format("{} is privileged; a GPU does not need that", title(workload_)));
     found.evidence.emplace_back(
         "a privileged container has every device and capability of the host");
-    // Screens, other devices and engines may need it.
-    found.pedantic = std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
-      return mount.source.starts_with("/dev") || mount.source.starts_with("/sys") ||
-             mount.source.contains("X11") || mount.source.ends_with(".sock");
-    });
+    // Screens, other devices and engines may need it, and what is a part of the node.
+    const bool node =
+        workload_.pod != nullptr && (*workload_.pod)["hostNetwork"].text_or() == "true";
+    found.pedantic = node || std::ranges::any_of(workload_.mounts, [](const WorkloadMount& mount) {
+                       return mount.source.starts_with("/dev") ||
+                              mount.source.starts_with("/sys") || mount.source.contains("X11") ||
+                              mount.source.ends_with(".sock");
+                     });
     found.fix =
         workload_.kind == WorkloadKind::kKubernetes
             ? "delete privileged and ask by resources.limits: nvidia.com/gpu: 1"

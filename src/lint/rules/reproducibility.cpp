@@ -49,7 +49,7 @@ bool is_cuda_decided(const PackageRequest& request, const PackageList& list,
   if (request.name.starts_with("jax"))
     return std::ranges::any_of(
         list.packages, [](const PackageRequest& one) { return !cuda_of_package(one).empty(); });
-  return request.name == "torch" && std::ranges::any_of(indexes, [](const Word& index) {
+  return request.name.starts_with("torch") && std::ranges::any_of(indexes, [](const Word& index) {
            return !variant_of_index(index.text).empty() || index.text.contains('$');
          });
 }

@@ -103,6 +103,16 @@ struct TorchInstall {
   bool by_conda() const { return torch.request->manager == PackageManager::kConda; }
 };
 
+/// Of two commands of one step, one runs in place of the other: branches of an `if`, or what `||`
+/// leads to.
+bool are_alternatives(const Install& one, const Install& other) {
+  if (one.instruction != other.instruction) return false;
+  const ShellCommand* a = command_at(*one.instruction, one.command.span);
+  const ShellCommand* b = command_at(*other.instruction, other.command.span);
+  return a != nullptr && b != nullptr &&
+         ((a->depth > 0 && b->depth > 0) || a->joined_by == "||" || b->joined_by == "||");
+}
+
 bool is_forced(const Install& install) {
   return install.command.has_option("--force-reinstall") ||
          install.command.has_option("--reinstall");
@@ -161,10 +171,11 @@ class TorchTwice {
   }
 
  private:
-  void report(const TorchInstall& again, std::string message, std::string evidence) {
+  Finding& report(const TorchInstall& again, std::string message, std::string evidence) {
     Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
                                std::move(message));
     found.evidence = {std::move(evidence)};
+    return found;
   }
 
   std::string line_of(Span span) const {
@@ -184,7 +195,17 @@ class TorchTwice {
            fmt::format("the base already holds torch{}{}, and this replaces it: both lie in the "
                        "image's layers",
                        has.empty() ? "" : " ", has),
-           stage_.image.framework.evidence);
+           stage_.image.framework.evidence)
+        .pedantic = is_uninstalled();
+  }
+
+  /// Who uninstalls the base's torch knows of it.
+  bool is_uninstalled() const {
+    for (const std::size_t one : view_.dockerfile->lineage(stage_.index))
+      for (const Instruction& run : view_.dockerfile->stages[one].instructions)
+        for (const StepCommand& command : commands_of(run))
+          if (command.has("uninstall") && command.has("torch")) return true;
+    return false;
   }
 
   /// flash-attn over the one that the base's maker built for the base's torch.
@@ -298,7 +319,8 @@ class TorchTwice {
       }
       const TorchInstall* earlier = std::exchange(last, &again);
       if (earlier == nullptr || earlier->install == again.install ||
-          earlier->torch.request == again.torch.request)
+          earlier->torch.request == again.torch.request ||
+          are_alternatives(*earlier->install, *again.install))
         continue;
       const Framework& before = earlier->torch;
       const Framework& now = again.torch;
