@@ -386,6 +386,18 @@ bool is_for_other_device(std::string_view words) {
   return false;
 }
 
+bool is_example(std::string_view path) {
+  while (!path.empty()) {
+    const std::size_t end = path.find('/');
+    if (end == path.npos) break;
+    if (is_one_of(path.substr(0, end), {"example", "examples", "sample", "samples", "demo", "demos",
+                                        "test", "tests", "e2e", "docs"}))
+      return true;
+    path.remove_prefix(end + 1);
+  }
+  return false;
+}
+
 bool is_gpu_file(const FileView& view) {
   if (is_for_other_device(file_name(view.file->source.path())) ||
       is_for_other_device(view.stages.back().image.repository) ||

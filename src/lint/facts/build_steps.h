@@ -99,6 +99,9 @@ std::vector<Written> written_paths(const StageSteps& steps);
 /// a CPU, Intel's XPU and Gaudi, AWS Neuron, a TPU, Apple's MPS.
 bool is_for_other_device(std::string_view words);
 
+/// A file that shows or tests how something is done, whatever release is current.
+bool is_example(std::string_view path);
+
 /// True for a file that GPU rules care about: a GPU base, or GPU packages.
 bool is_gpu_file(const FileView& view);
 

@@ -20,6 +20,8 @@ TEST(FileKind, ByName) {
       {"Containerfile", "", FileKind::kDockerfile},
       {"Dockerfile.dockerignore", "", FileKind::kDockerignore},
       {"Dockerfile.md", "", FileKind::kUnknown},
+      {"Dockerfile.m4", "", FileKind::kUnknown},
+      {"Dockerfile.x86_64.orig", "", FileKind::kUnknown},
       {".dockerignore", "", FileKind::kDockerignore},
       {"compose.yaml", "", FileKind::kCompose},
       {"compose.gpu.yml", "", FileKind::kCompose},

@@ -158,19 +158,6 @@ void unknown_tag(const ImageUse& use, FindingSink& sink) {
   if (!fix.empty()) found.fix = std::move(fix);
 }
 
-/// A file that shows how something is started, whatever release is current.
-bool is_example(std::string_view path) {
-  while (!path.empty()) {
-    const std::size_t end = path.find('/');
-    if (end == path.npos) break;
-    if (is_one_of(path.substr(0, end), {"example", "examples", "sample", "samples", "demo", "demos",
-                                        "test", "tests", "e2e", "docs"}))
-      return true;
-    path.remove_prefix(end + 1);
-  }
-  return false;
-}
-
 /// Of the other vendors' images only what has no tag can be told to move.
 void floating_tag(const ImageUse& use, FindingSink& sink) {
   if (!use.image->official || !use.image->vendor.known() || !use.name->digest.empty() ||

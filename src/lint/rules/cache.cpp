@@ -1,6 +1,5 @@
 // Caches of package managers: left in a layer, or mounted without effect.
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "base/ascii.h"
@@ -90,24 +89,54 @@ std::vector<CachedInstall> cached_installs(const FileView& view, const StageStep
   return out;
 }
 
-/// Whether hundreds of megabytes are downloaded: packages for GPUs that the base does not hold.
+/// Packages of hundreds of megabytes, their dependencies included.
+bool is_large(const PackageRequest& request) {
+  if (request.name == "jax")
+    return std::ranges::any_of(request.extras,
+                               [](const std::string& extra) { return extra.starts_with("cuda"); });
+  return is_one_of(request.name, {"torch",
+                                  "torchvision",
+                                  "torchaudio",
+                                  "pytorch",
+                                  "pytorch-gpu",
+                                  "pytorch-cuda",
+                                  "tensorflow",
+                                  "tensorflow-gpu",
+                                  "tf-nightly",
+                                  "vllm",
+                                  "sglang",
+                                  "xformers",
+                                  "flash-attn",
+                                  "triton",
+                                  "tensorrt",
+                                  "tensorrt-llm",
+                                  "torch-tensorrt",
+                                  "onnxruntime-gpu",
+                                  "paddlepaddle-gpu",
+                                  "cudf",
+                                  "cuml",
+                                  "cudatoolkit",
+                                  "cuda-toolkit",
+                                  "cuda-runtime"}) ||
+         starts_with_any(request.name, {"nvidia-cu", "nvidia-nccl", "nvidia-dali", "cudf-cu",
+                                        "cuml-cu", "tensorrt-cu", "mxnet-cu"});
+}
+
+/// Whether hundreds of megabytes are downloaded that the base does not hold.
 bool brings_much(const FileView& view, const Install& install) {
-  constexpr auto kSmall = std::to_array<std::string_view>(
-      {"apex", "causal-conv1d", "deepspeed", "detectron2", "mamba-ssm", "mmcv", "pycuda",
-       "torch-cluster", "torch-scatter", "torch-sparse"});
-  constexpr auto kLarge =
-      std::to_array<std::string_view>({"nvidia-cu", "nvidia-dali", "nvidia-nccl"});
   const GpuImage& base = view.stages[install.stage].image;
   for (const PackageList* list : lists_of(install))
-    for (const PackageRequest& request : list->packages)
+    for (const PackageRequest& request : list->packages) {
+      // Their torch is what weighs.
+      const bool held = request.name.starts_with("torch") ? base.framework.value == "torch"
+                                                          : request.name == base.framework.value;
       // A wheel that lies in the image is not downloaded.
-      if (is_gpu_package(request.name) && !is_one_of(request.name, kSmall) &&
-          (!request.name.starts_with("nvidia-") || starts_with_any(request.name, kLarge)) &&
-          request.name != base.framework.value &&
-          (request.url.empty() || request.url.contains("://")) &&
+      const bool local = !request.url.empty() && !request.url.contains("://");
+      if (is_large(request) && !held && !local &&
           !(request.specifier.empty() &&
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;
+    }
   return false;
 }
 

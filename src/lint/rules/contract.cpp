@@ -475,6 +475,16 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
     }
 }
 
+/// Whether the image is built for one AMD GPU alone.
+bool is_for_one_gpu(const FileView& view) {
+  constexpr auto kNames = std::to_array<std::string_view>(
+      {"PYTORCH_ROCM_ARCH", "GPU_TARGETS", "AMDGPU_TARGETS", "HCC_AMDGPU_TARGET", "GPU_ARCHS"});
+  const std::vector<Setting> set = settings_of(view, view.stages.size() - 1, kNames);
+  return std::ranges::any_of(set, [](const Setting& one) {
+    return one.value.starts_with("gfx") && one.value.find_first_of(";, ") == std::string::npos;
+  });
+}
+
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const Env& env : env_of(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
@@ -483,6 +493,7 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
         fmt::format("every GPU is taken for {} on every host, also one that needs no override",
                     env.value.value_or(env.pair->value->text)));
     found.evidence = {"rocm.json; the variable holds for all GPUs of the process"};
+    found.pedantic = is_for_one_gpu(view);
     found.fix = fmt::format(
         "delete it and set it where such a GPU is: docker run -e "
         "HSA_OVERRIDE_GFX_VERSION={}",

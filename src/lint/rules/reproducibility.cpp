@@ -119,6 +119,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
                           : "the specifier leaves a choice: " + request.specifier};
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || use.base == nullptr ||
+                     is_example(file.source.path()) ||
                      is_cuda_decided(request, list, list.indexes) ||
                      is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps") ||
                      list.has_option("--no-dependencies");

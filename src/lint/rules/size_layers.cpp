@@ -70,11 +70,14 @@ bool is_small_package(std::string_view name) {
 /// What a step is known to fill with much: an environment, a model, a toolkit.
 bool is_much(const Written& one, std::uint64_t bytes) {
   const std::string path = to_lower(one.path);
+  const auto names = [&](std::initializer_list<std::string_view> parts) {
+    return std::ranges::any_of(parts, [&](std::string_view part) { return path.contains(part); });
+  };
   return bytes > 0 || one.how.contains("environment") || one.how.contains("conda") ||
-         std::ranges::any_of(std::to_array<std::string_view>(
-                                 {"venv", "conda", "-packages", "model", "wheels", "cuda", "cudnn",
-                                  "tensorrt", "torch", ".safetensors", ".ckpt", ".gguf"}),
-                             [&](std::string_view part) { return path.contains(part); });
+         names(
+             {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||
+         (ends_with_any(path, {".run", ".deb", ".rpm", ".whl", ".zip", ".tgz", ".gz", ".xz"}) &&
+          names({"cuda", "cudnn", "tensorrt", "torch"}));
 }
 
 class Layers {
