@@ -64,7 +64,9 @@ bool may_compile(const FileView& view, std::size_t stage) {
   for (const Install* install : view.installs_in(stage))
     for (const PackageList* list : lists_of(*install))
       for (const PackageRequest& request : list->packages)
-        if (request.url.starts_with("git+") || is_one_of(request.name, {"flash-attn", "apex"}))
+        if (request.url.starts_with("git+") ||
+            is_one_of(request.name, {"flash-attn", "apex", "cmake", "ninja-build", "ccache"}) ||
+            starts_with_any(request.name, {"gcc-toolset", "devtoolset"}))
           return true;
   return false;
 }

@@ -168,7 +168,7 @@ void floating_tag(const ImageUse& use, FindingSink& sink) {
       fmt::format("{}{} is another CUDA or ROCm, and needs another driver, after the next release",
                   use.name->familiar(), use.name->tag.empty() ? " without a tag" : ":latest"));
   found.evidence = {use.image->vendor.evidence};
-  found.pedantic = use.file->kind != FileKind::kDockerfile && is_example(use.file->source.path());
+  found.pedantic = is_example(use.file->source.path());
   found.fix = fmt::format("write a release: {}:VERSION", use.name->familiar());
 }
 

@@ -89,6 +89,15 @@ void cuda_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   found.evidence = {std::move(evidence)};
 }
 
+/// Between these releases nearly every program names a new version: 2.34 took the threads in, and
+/// 2.38 numbers of C23. Between others only what calls a new function does.
+bool surely_breaks(std::string_view built, std::string_view here) {
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"2.34", "2.38"}), [&](std::string_view one) {
+        return compare_versions(here, one) < 0 && compare_versions(built, one) >= 0;
+      });
+}
+
 void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink) {
   const auto glibc_of = [&](const GpuImage& image) -> const knowledge::DistributionRow* {
     const std::string& name = image.distribution.value;
@@ -107,13 +116,16 @@ void libc_between(const FileView& view, const StageCopy& copy, FindingSink& sink
   if (!compiles(view, copy.from->index)) return;
   const auto sources = code_sources(*copy.instruction);
   if (sources.empty()) return;
-  Finding& found = sink.add(
-      "stage-libc-mismatch", *view.file, sources.front()->span,
-      fmt::format("'{}' was compiled with glibc {} ({}), and this stage has {} ({}): it ends with "
-                  "\"version `GLIBC_{}' not found\"",
-                  sources.front()->text, built->glibc, copy.from->image.distribution.value,
-                  here->glibc, copy.to->image.distribution.value, built->glibc));
+  Finding& found =
+      sink.add("stage-libc-mismatch", *view.file, sources.front()->span,
+               fmt::format("'{}' was compiled with glibc {} ({}), and this stage has {} ({}): {}",
+                           sources.front()->text, built->glibc, copy.from->image.distribution.value,
+                           here->glibc, copy.to->image.distribution.value,
+                           surely_breaks(built->glibc, here->glibc)
+                               ? "it ends with \"version `GLIBC_…' not found\""
+                               : "what calls a function that is new in between does not start"));
   found.evidence = {built->source, here->source};
+  found.pedantic = !surely_breaks(built->glibc, here->glibc);
   found.fix = fmt::format("begin both stages with {}", copy.to->image.distribution.value);
 }
 

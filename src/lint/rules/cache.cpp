@@ -125,7 +125,16 @@ bool is_large(const PackageRequest& request) {
 /// Whether hundreds of megabytes are downloaded that the base does not hold.
 bool brings_much(const FileView& view, const Install& install) {
   const GpuImage& base = view.stages[install.stage].image;
-  for (const PackageList* list : lists_of(install))
+  const auto before = view.installs_in(install.stage);
+  for (const PackageList* list : lists_of(install)) {
+    // An earlier step has installed this file.
+    if (list != &install.command && std::ranges::any_of(before, [&](const Install* other) {
+          return other->command.span.begin < install.command.span.begin &&
+                 std::ranges::any_of(
+                     other->files,
+                     [&](const ProjectFile* file) { return &*file->packages == list; });
+        }))
+      continue;
     for (const PackageRequest& request : list->packages) {
       // Their torch is what weighs.
       const bool held = request.name.starts_with("torch") ? base.framework.value == "torch"
@@ -137,6 +146,7 @@ bool brings_much(const FileView& view, const Install& install) {
             holds_extension(*view.project->knowledge, base.repository, request.name)))
         return true;
     }
+  }
   return false;
 }
 

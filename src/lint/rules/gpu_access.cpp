@@ -289,6 +289,7 @@ class GpuAccessRules {
         fmt::format("{} runs {}{}, which needs a GPU, and asks for none", title(workload_),
                     workload_.image_name->familiar(), serves ? "" : " with " + command));
     found.evidence.push_back(serves ? image_->source : image.vendor.evidence);
+    found.pedantic = is_example(file_.source.path());
     found.fix = workload_.kind == WorkloadKind::kKubernetes
                     ? "write resources.limits: {nvidia.com/gpu: 1}"
                 : workload_.kind == WorkloadKind::kQuadlet ? "write AddDevice=nvidia.com/gpu=all"

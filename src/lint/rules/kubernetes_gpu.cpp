@@ -120,7 +120,8 @@ class ContainerRules {
     if (workload_.gpus.empty() && (*workload_.object)["kind"].text_or() == "DaemonSet") return;
     for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
       const Variable* set = variable(workload_, name);
-      if (set == nullptr || set->value == "void" || set->value == "none") continue;
+      // One that comes from elsewhere is a scheduler's.
+      if (set == nullptr || !set->value || *set->value == "void" || *set->value == "none") continue;
       // With ROCm it only narrows what the plugin provided.
       if (name[0] == 'R' && workload_.gpus.empty()) continue;
       Finding& found = sink_.add(

@@ -80,8 +80,18 @@ void judge_memory_volumes(const ProjectFile& file, const Workload& workload, Fin
   }
 }
 
+/// A container that only waits for somebody, or looks at its GPUs.
+bool only_waits(const Workload& workload) {
+  for (const Word& word : command_words(workload))
+    if (!word.text.starts_with('-') && !is_shell(file_name(word.text)))
+      return is_one_of(file_name(word.text), {"sleep", "tail", "nvidia-smi", "rocm-smi"});
+  return false;
+}
+
 void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
-  if (gpu_count(workload) < 2 || workload.host_ipc || !is_complete(file, workload)) return;
+  if (gpu_count(workload) < 2 || workload.host_ipc || only_waits(workload) ||
+      !is_complete(file, workload))
+    return;
   const WorkloadMount* shm = mount_of(workload, "/dev/shm");
   if (shm != nullptr) return;
   Finding& found = sink.add("kubernetes-shm", file, workload.span,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "knowledge/table_rows.h"
 #include "lint/facts/build_steps.h"
@@ -175,6 +176,15 @@ bool is_data_directory(std::string_view source) {
                                        "ckpt", "ckpts", "weights", "models"});
 }
 
+/// More than lists of packages and settings, which change seldom.
+bool takes_code(const Instruction& copy) {
+  for (std::size_t at = 0; at + 1 < copy.words.size(); ++at)
+    if (!ends_with_any(copy.words[at].text,
+                       {".txt", ".in", ".toml", ".lock", ".yml", ".yaml", ".json", ".cfg"}))
+      return true;
+  return false;
+}
+
 void weights(const FileView& view, const StageSteps& steps, const SentFiles& sent,
              FindingSink& sink) {
   const std::uint64_t least = view.project->knowledge->build.limit("weights");
@@ -239,7 +249,7 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
               fmt::format("{} in the build context", example)});
       break;
     }
-    if (from_context) code_before = true;
+    code_before = code_before || (from_context && takes_code(one));
   }
 }
 

@@ -190,7 +190,8 @@ bool is_uninstalled(const FileView* view, std::size_t stage, const std::string& 
 /// `view`: the Dockerfile whose stage installs the lists; null: none does.
 void clashing(const std::vector<HeldList>& lists, const Project& project, const FileView* view,
               std::size_t stage, FindingSink& sink) {
-  for (const knowledge::VariantSetRow& row : tables_of(project).variants) {
+  // All names of a set are one finding.
+  const auto judge = [&](const knowledge::VariantSetRow& row) {
     const PackageRequest* first = nullptr;
     const ProjectFile* first_file = nullptr;
     for (const auto& [list, file] : lists)
@@ -217,8 +218,10 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
         found.evidence = {row.source};
         if (!row.document.empty()) found.evidence.push_back(row.document);
         found.fix = fmt::format("keep {} alone", stays.name);
+        return;
       }
-  }
+  };
+  for (const knowledge::VariantSetRow& row : tables_of(project).variants) judge(row);
 }
 
 bool asks_for_gpu(const Project& project) {
@@ -291,6 +294,7 @@ void cudnn_of_base(const Project& project, const PlacedList& place, FindingSink&
                   "there",
                   request.name, request.version, row->major, image.cudnn.value, row->major));
     found.evidence = {row->source, image.cudnn.evidence};
+    found.pedantic = own;  // its libraries name their own
     found.fix =
         own ? "take a base without cuDNN" : fmt::format("take a base with cuDNN {}", row->major);
   }
