@@ -21,6 +21,7 @@ TEST(FileKind, ByName) {
       {"Dockerfile.dockerignore", "", FileKind::kDockerignore},
       {"Dockerfile.md", "", FileKind::kUnknown},
       {"Dockerfile.m4", "", FileKind::kUnknown},
+      {"docs/dockerfile-stages.png", "", FileKind::kUnknown},
       {"Dockerfile.x86_64.orig", "", FileKind::kUnknown},
       {".dockerignore", "", FileKind::kDockerignore},
       {"compose.yaml", "", FileKind::kCompose},

@@ -182,9 +182,11 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
     for (const Instruction& copy : view.dockerfile->stages[one].instructions) {
       const auto from = view.dockerfile->copied_from(copy);
       if (!from || *from >= view.stages.size()) continue;
+      const GpuImage& image = view.stages[*from].image;
       if (copies_wheels(copy)) take(*from);
-      // What another stage compiled may be linked against the libraries of this base.
-      else if (view.stages[*from].image.vendor.known())
+      // What another stage compiled, or an image of the project holds, may be linked against the
+      // libraries of this base.
+      else if (image.vendor.known() || image.repository.empty())
         return;
     }
   if (system || !torch) return;

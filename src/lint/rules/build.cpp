@@ -49,6 +49,15 @@ bool has_password(std::string_view text) {
 constexpr std::string_view kStays =
     "docker history and the image's configuration show it to everyone who has the image";
 
+/// What a program gets that wants a key and checks none, or what the reader has to fill in.
+bool is_placeholder(std::string_view value) {
+  const std::string low = to_lower(value);
+  return is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
+                         "xxx", "changeme", "change-me", "not-needed", "not-used", "token",
+                         "no-key", "sk-no-key-required", "sk-dummy", "dummy-key"}) ||
+         starts_with_any(low, {"your", "<", "replace"});
+}
+
 void variables(const FileView& view, FindingSink& sink) {
   const knowledge::BuildFacts& facts = view.project->knowledge->build;
   std::set<std::string> arguments;
@@ -61,7 +70,8 @@ void variables(const FileView& view, FindingSink& sink) {
       const auto* form = token_in(value, facts);
       const bool password = has_password(value);
       // ENV HF_TOKEN="" clears a value.
-      const bool empty = instruction.keyword == Keyword::kEnv && value.empty();
+      const bool empty =
+          (instruction.keyword == Keyword::kEnv && value.empty()) || is_placeholder(value);
       if ((row == nullptr || empty) && form == nullptr && !password) continue;
       // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.
       if (instruction.keyword == Keyword::kArg)

@@ -162,7 +162,9 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
       evidence = row.source;
       return row.capabilities;
     }
-  if (image.vendor.known() || !image.distribution.known()) return std::nullopt;
+  std::string why;
+  if (image.vendor.known() || !image.distribution.known() || !is_nvidia_final(view, why))
+    return std::nullopt;
   evidence = "NVIDIA Container Toolkit: without the variable it is utility,compute";
   return std::vector<std::string>{"compute", "utility"};
 }
@@ -373,6 +375,25 @@ std::vector<Env> library_paths(const FileView& view, const StageSteps& steps) {
   return out;
 }
 
+/// Where the host's driver lies in a container.
+bool holds_driver(std::string_view part) {
+  while (part.ends_with('/')) part.remove_suffix(1);
+  return is_one_of(part, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
+                          "/usr/local/nvidia/lib64"});
+}
+
+/// Whether a later ENV puts the host's driver in front of what the earlier ones hold.
+bool driver_goes_first(const std::vector<Env>& paths, const Env& earlier) {
+  for (const Env& later : paths) {
+    if (later.step->span.begin <= earlier.step->span.begin) continue;
+    for (const std::string_view part : split(later.pair->value->text, ':')) {
+      if (part.contains("LD_LIBRARY_PATH")) break;
+      if (holds_driver(part)) return true;
+    }
+  }
+  return false;
+}
+
 /// The part with one of its colons, so that the rest stays a list.
 Span with_colon(std::string_view text, Span span) {
   if (span.end < text.size() && text[span.end] == ':') return {span.begin, span.end + 1};
@@ -383,12 +404,15 @@ Span with_colon(std::string_view text, Span span) {
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool jetson = is_for_jetson(view);
-  for (const Env& env : library_paths(view, steps)) {
+  const std::vector<Env> paths = library_paths(view, steps);
+  for (const Env& env : paths) {
+    bool driver_first = driver_goes_first(paths, env);
     for (const std::string_view part : split(env.raw, ':')) {
       std::string_view plain = part;
       while (plain.starts_with('"') || plain.starts_with('\'')) plain.remove_prefix(1);
       while (plain.ends_with('"') || plain.ends_with('\'')) plain.remove_suffix(1);
       const Span span = part_span(env, plain);
+      driver_first = driver_first || holds_driver(plain);
       if (is_stubs(plain)) {
         Finding& found = sink.add("stubs-in-library-path", *view.file, span,
                                   "the stubs are for linking: a program that loads this libcuda "
@@ -403,7 +427,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.pedantic =
             !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
         if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if (!jetson && (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
+      } else if (!jetson && !driver_first &&
+                 (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
                  (plain.contains("cuda") || plain.contains("CUDA"))) {
         Finding& found = sink.add(
             "library-path-overwritten", *view.file, span,

@@ -62,6 +62,13 @@ bool is_for_processors(const PackageRequest& request) {
          });
 }
 
+/// Builds of every night have no versions to keep.
+bool takes_nightly(const PackageList& list) {
+  return list.has_option("--pre") && std::ranges::any_of(list.indexes, [](const Word& index) {
+           return index.text.contains("nightl");
+         });
+}
+
 /// torch of `pip install torch && pip uninstall torch`, and what a shell took the version off,
 /// which is a finding of its own.
 bool is_gone_or_cut(const Install& install, const PackageRequest& request) {
@@ -119,7 +126,7 @@ void unpinned(const ProjectFile& file, const PackageList& list, const Use& use, 
                           : "the specifier leaves a choice: " + request.specifier};
     // A range is what a library asks for; an application is nothing without a version.
     found.pedantic = !request.specifier.empty() || use.base == nullptr ||
-                     is_example(file.source.path()) ||
+                     is_example(file.source.path()) || takes_nightly(list) ||
                      is_cuda_decided(request, list, list.indexes) ||
                      is_cuda_decided(request, list, *use.indexes) || list.has_option("--no-deps") ||
                      list.has_option("--no-dependencies");

@@ -192,8 +192,8 @@ class Layers {
           return path.starts_with(one) && !path.substr(one.size()).contains("/doc");
         });
     // Those go so that no program loads them.
-    const bool hidden =
-        path.contains("/compat") || path.contains("/stubs") || path.contains("-packages/");
+    const bool hidden = path.contains("/compat") || path.contains("/stubs") ||
+                        path.contains("-packages/") || path.contains("/bin/");
     if (!large || hidden || makes_files(*step.instruction)) return false;
     const Stage* root = nullptr;
     for (const StageView& stage : view_.stages)

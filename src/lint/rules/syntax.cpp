@@ -1,5 +1,6 @@
 // What could not be read, as findings: one for each cause, so that the rest is still checked.
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "lint/rules/rules.h"
 
@@ -22,6 +23,12 @@ bool has_placeholder(std::string_view text) {
     if (end != text.npos && end > at + 3 && text.substr(end, 2) == "}/") return true;
   }
   return false;
+}
+
+/// A text that a program of the project fills in, in whatever language.
+bool is_template_name(std::string_view path) {
+  return ends_with_any(
+      path, {".in", ".tmpl", ".tpl", ".template", ".j2", ".jinja", ".jinja2", ".erb", ".mustache"});
 }
 
 /// What is not valid syntax here may be valid once the values are filled in.
@@ -53,8 +60,9 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       // A head of YAML, or a text that is no Dockerfile: one cause.
       if (problem.message.contains("is not an instruction") && ++foreign > 1) continue;
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
-      found.pedantic =
-          (file->dockerfile && file->dockerfile->fragment) || has_placeholder(file->source.text());
+      found.pedantic = (file->dockerfile &&
+                        (file->dockerfile->fragment || is_template_name(file->source.path()))) ||
+                       has_placeholder(file->source.text());
     }
   }
 }
