@@ -120,8 +120,9 @@ TEST_F(ErrorMessages, WhatWorkingProgramsSay) {
       in("ERROR [fa_utils.py:57] Cannot use FA version 2 is not supported due to FA2 "
          "is only supported on devices with compute capability >= 8");
   EXPECT_THAT(found, ElementsAre("flash-attention-version"));
-  EXPECT_TRUE(advice("flash-attention-version"));
-  EXPECT_TRUE(advice("ollama-amdgpu-version"));
+  for (const char* id : {"flash-attention-version", "ollama-amdgpu-version", "nccl-ib-open",
+                         "torch-no-gpu-at-build", "apptainer-no-nv-files"})
+    EXPECT_TRUE(advice(id)) << id;
 }
 
 TEST_F(ErrorMessages, PhrasesOfAnyoneCountAfterAVoice) {
