@@ -6,6 +6,8 @@
   clean  Debian, python3 and the dependency closure of PyTorch's CUDA build, nothing else
   fat    examples/pytorch-inference with the mistakes that people make
   small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
+  cuda-cpp, cuda-cpp-one-stage
+         examples/cuda-cpp by its Dockerfile, and by the one that beginners write
 
   and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, torch12,
   trt, vllm
@@ -32,8 +34,10 @@ TOP = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 from imagebuild import builder, conda, dockerfile, index, jar, sandbox  # noqa: E402
 
-# name: (build context, folder of wheels)
+# name: (build context, folder of wheels[, its Dockerfile])
 IMAGES = {
+    "cuda-cpp": ("examples/cuda-cpp", "cuda-cpp"),
+    "cuda-cpp-one-stage": ("examples/cuda-cpp", "cuda-cpp", "Dockerfile.one-stage"),
     "clean": ("tests/images/clean", "torch"),
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
@@ -53,8 +57,6 @@ def wheel_present(folder, name, version):
 def fetch_wheels(requirements, folder):
     """Downloads what the pinned file names for the images' Python (3.11), whatever this machine's is."""
     os.makedirs(folder, exist_ok=True)
-    if not os.path.exists(requirements):
-        return
     with open(requirements, encoding="utf-8") as source:
         pins = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", source.read(), re.M)
     missing = [name for name, version in pins if not wheel_present(folder, name, version)]
@@ -92,7 +94,7 @@ def main():
     cache = os.path.abspath(os.environ.get("FLENSE_CACHE") or os.path.expanduser("~/.cache/flense"))
     if os.geteuid() != 0:
         os.execvp("sudo", ["sudo", f"FLENSE_CACHE={cache}", sys.executable, *sys.argv])
-    context, wheels = IMAGES[args.image]
+    context, wheels, file = (*IMAGES[args.image], "Dockerfile")[:3]
     context, wheels = os.path.join(TOP, context), os.path.join(cache, "wheels", wheels)
     out = os.path.join(cache, "images", args.image)
 
@@ -108,7 +110,9 @@ def main():
         builder.say(f"{out}.tar exists")
         return 0
     started = time.monotonic()
-    fetch_wheels(os.path.join(context, "requirements.txt"), wheels)
+    os.makedirs(wheels, exist_ok=True)
+    for requirements in sorted(glob.glob(os.path.join(context, "requirements*.txt"))):
+        fetch_wheels(requirements, wheels)
     fetch_wheels(os.path.join(TOP, "tests/images/pip.txt"), os.path.join(cache, "wheels", "pip"))
     server, url = index.serve([wheels], email.utils.formatdate(builder.EPOCH, usegmt=True))
     pip = glob.glob(os.path.join(cache, "wheels", "pip", "pip-*.whl"))[0]
@@ -133,7 +137,7 @@ def main():
             builder.say(f"taking libraries out of {spec['url']}")
             jar.libraries(spec, os.path.join(cache, "jars"), folder)
             binds = [*binds, (folder, "/run/libraries")]
-        archive = builder.build_image(context, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci)
+        archive = builder.build_image(context, file, cache, out, f"flense-test/{args.image}:latest", step_env, binds, args.oci)
     except (dockerfile.DockerfileError, sandbox.StepFailed, subprocess.CalledProcessError) as error:
         print(f"make-image: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Executes the instructions of a Dockerfile, one layer for each that changes the root directory."""
+"""Executes the instructions of a Dockerfile, one layer for each of the last stage that changes the root directory."""
 
 import datetime
 import os
@@ -34,10 +34,13 @@ def base_tar(cache, suite):
 
 
 class Builder:
-    def __init__(self, context, cache, work, step_env, binds):
-        self.context, self.cache, self.work = context, cache, work
+    """One stage. Only the last one has an archive; `earlier` are those before it by name."""
+
+    def __init__(self, context, cache, root, step_env, binds, earlier, archive):
+        self.context, self.cache, self.root = context, cache, root
         self.step_env, self.binds = step_env, binds
-        self.root = os.path.join(work, "root")
+        self.earlier, self.archive = earlier, archive
+        self.args = {}
         self.env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.config = {}
         self.workdir, self.user = "/", ""
@@ -45,13 +48,13 @@ class Builder:
         self.before = {}
         self.created = datetime.datetime.fromtimestamp(EPOCH, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def build(self, archive):
-        with open(os.path.join(self.context, "Dockerfile"), encoding="utf-8") as source:
-            instructions = dockerfile.parse(source.read())
-        self.archive = archive
-        for instruction in instructions:
+    def build(self, stage):
+        for instruction in stage.instructions:
             say(f"{instruction.name} {instruction.text[:100]}")
-            getattr(self, "do_" + instruction.name.lower())(instruction)
+            if instruction.name == "FROM":
+                self.start(stage.base, instruction)
+            else:
+                getattr(self, "do_" + instruction.name.lower())(instruction)
         return {"architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()], "os": "linux",
                 "created": self.created, "config": {**self.config, "Env": [f"{k}={v}" for k, v in self.env.items()]},
                 "rootfs": {"type": "layers", "diff_ids": [f"sha256:{d}" for d in self.diff_ids]},
@@ -65,6 +68,8 @@ class Builder:
         self.history.append(entry)
 
     def commit(self, instruction):
+        if self.archive is None:
+            return
         self.normalise()
         after = snapshot.scan(self.root)
         paths, removed = snapshot.changes(self.before, after)
@@ -101,10 +106,17 @@ class Builder:
             raise dockerfile.DockerfileError(f"{path} leaves the image")
         return full
 
-    def do_from(self, instruction):
-        if instruction.text not in BASES:
-            raise dockerfile.DockerfileError(f"FROM {instruction.text}: known bases are {', '.join(BASES)}")
-        tar = base_tar(self.cache, BASES[instruction.text])
+    def start(self, base, instruction):
+        if base in self.earlier:
+            if self.archive:
+                raise dockerfile.DockerfileError(f"FROM {base}: the last stage begins with one of {', '.join(BASES)}")
+            stage = self.earlier[base]
+            self.env, self.workdir, self.user = dict(stage.env), stage.workdir, stage.user
+            subprocess.run(["cp", "-a", "--reflink=auto", stage.root, self.root], check=True)
+            return
+        if base not in BASES:
+            raise dockerfile.DockerfileError(f"FROM {base}: known bases are {', '.join(BASES)}")
+        tar = base_tar(self.cache, BASES[base])
         shutil.rmtree(self.root, ignore_errors=True)
         os.makedirs(self.root)
         subprocess.run(["tar", "-xpf", tar, "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", self.root],
@@ -116,12 +128,16 @@ class Builder:
         self.commit(instruction)
 
     def do_run(self, instruction):
-        sandbox.run(self.root, instruction.argv(), {**self.env, "HOME": "/root", **self.step_env},
+        sandbox.run(self.root, instruction.argv(), {**self.args, **self.env, "HOME": "/root", **self.step_env},
                     self.workdir, self.user, self.binds)
         self.commit(instruction)
 
     def do_copy(self, instruction):
-        *sources, target = [dockerfile.expand(w, self.env) for w in instruction.words()]
+        *sources, target = [dockerfile.expand(w, {**self.args, **self.env}) for w in instruction.words()]
+        if "from" in instruction.flags:
+            self.copy_from_stage(instruction.flags["from"], sources, target)
+            self.commit(instruction)
+            return
         owner = instruction.flags.get("chown")
         destination = self.inside(target)
         into_folder = target.endswith("/") or len(sources) > 1 or os.path.isdir(destination)
@@ -138,6 +154,21 @@ class Builder:
                 self.copy_file(full, place, owner)
         self.commit(instruction)
 
+    def copy_from_stage(self, name, sources, target):
+        """Modes and times stay; root owns the copies."""
+        if name not in self.earlier:
+            raise dockerfile.DockerfileError(f"COPY --from={name}: there is no such stage before")
+        destination = self.inside(target)
+        for source in sources:
+            full = self.earlier[name].inside(os.path.join("/", source))
+            if os.path.isdir(full):
+                shutil.copytree(full, destination, symlinks=True, dirs_exist_ok=True)
+                continue
+            into_folder = target.endswith("/") or os.path.isdir(destination)
+            place = os.path.join(destination, os.path.basename(source)) if into_folder else destination
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            shutil.copy2(full, place)
+
     def copy_file(self, source, target, owner):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copyfile(source, target)
@@ -147,9 +178,13 @@ class Builder:
             user, _, group = owner.partition(":")
             os.chown(target, int(user), int(group or user))
 
+    def do_arg(self, instruction):
+        self.args.update(instruction.pairs())
+        self.note(instruction, True)
+
     def do_env(self, instruction):
         for key, value in instruction.pairs().items():
-            self.env[key] = dockerfile.expand(value, self.env)
+            self.env[key] = dockerfile.expand(value, {**self.args, **self.env})
         self.note(instruction, True)
 
     def do_workdir(self, instruction):
@@ -183,16 +218,22 @@ class Builder:
         self.note(instruction, True)
 
 
-def build_image(context, cache, out, tag, step_env, binds, with_oci):
-    """Builds `context`/Dockerfile to `out`.tar and, if asked, `out`.oci. Returns the archive."""
+def build_image(context, file, cache, out, tag, step_env, binds, with_oci):
+    """Builds `context`/`file` to `out`.tar and, if asked, `out`.oci. Returns the archive."""
+    with open(os.path.join(context, file), encoding="utf-8") as source:
+        stages = dockerfile.stages(source.read())
     work = os.path.join(cache, "work", os.path.basename(out))
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
     os.makedirs(os.path.dirname(out), exist_ok=True)
-    builder = Builder(context, cache, work, step_env, binds)
     archive = output.DockerArchive(out + ".tar.part", EPOCH)
+    built = {}
     try:
-        config = builder.build(archive)
+        for number, stage in enumerate(stages):
+            last = number == len(stages) - 1
+            built[stage.name] = Builder(context, cache, os.path.join(work, f"root{number}"), step_env, binds, built,
+                                        archive if last else None)
+            config = built[stage.name].build(stage)
         archive.finish(config, tag)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -9,7 +9,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-SUPPORTED = {"FROM", "RUN", "COPY", "ENV", "WORKDIR", "USER", "EXPOSE", "LABEL", "CMD", "ENTRYPOINT"}
+SUPPORTED = {"FROM", "ARG", "RUN", "COPY", "ENV", "WORKDIR", "USER", "EXPOSE", "LABEL", "CMD", "ENTRYPOINT"}
 
 
 class DockerfileError(Exception):
@@ -42,6 +42,13 @@ class Instruction:
         return result
 
 
+@dataclass
+class Stage:
+    name: str
+    base: str
+    instructions: list
+
+
 def logical_lines(text):
     """Yields (line number, text) with continuations joined and comment lines dropped."""
     pending, start = [], 0
@@ -72,14 +79,25 @@ def parse(text):
         while match := re.match(r"--([a-z]+)=(\S+)\s+", rest):
             flags[match.group(1)] = match.group(2)
             rest = rest[match.end():]
-        if flags and (name != "COPY" or set(flags) - {"chown"}):
+        if flags and (name != "COPY" or set(flags) - {"chown", "from"}):
             raise DockerfileError(f"line {number}: flags {sorted(flags)} are not supported here")
         instructions.append(Instruction(number, name, rest.strip(), flags))
     if not instructions or instructions[0].name != "FROM":
         raise DockerfileError("the first instruction must be FROM")
-    if sum(i.name == "FROM" for i in instructions) != 1:
-        raise DockerfileError("several stages are not supported here")
     return instructions
+
+
+def stages(text):
+    """The file's stages in order; each begins with its FROM."""
+    result = []
+    for instruction in parse(text):
+        if instruction.name == "FROM":
+            match = re.fullmatch(r"(\S+)(?:\s+AS\s+(\S+))?", instruction.text, re.I)
+            if not match:
+                raise DockerfileError(f"line {instruction.line}: FROM {instruction.text} is not supported here")
+            result.append(Stage(match[2] or str(len(result)), match[1], []))
+        result[-1].instructions.append(instruction)
+    return result
 
 
 def expand(text, env):

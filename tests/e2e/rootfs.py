@@ -45,8 +45,8 @@ def unpack(archive, root):
                 raise OSError(f"tar failed on {name}")
 
 
-def run(root, argv, binds=(), env=None):
-    """Runs argv in the root, without network but with loopback; returns standard output."""
+def outcome(root, argv, binds=(), env=None):
+    """(status, standard output, standard error) of argv in the root, without network but with loopback."""
     command = ["bwrap", "--ro-bind", root, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/run",
                "--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--clearenv",
                "--setenv", "HOME", "/tmp", "--setenv", "PYTHONDONTWRITEBYTECODE", "1"]
@@ -55,6 +55,12 @@ def run(root, argv, binds=(), env=None):
     for source, target in binds:
         command += ["--ro-bind", source, target]
     done = subprocess.run(command + list(argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if done.returncode != 0:
-        raise OSError(f"{argv}: status {done.returncode}: {done.stderr.decode()[-2000:]}")
-    return done.stdout.decode()
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def run(root, argv, binds=(), env=None):
+    """Like outcome, of a command that has to succeed; returns standard output."""
+    status, out, err = outcome(root, argv, binds, env)
+    if status != 0:
+        raise OSError(f"{argv}: status {status}: {err[-2000:]}")
+    return out

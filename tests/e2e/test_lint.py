@@ -312,6 +312,11 @@ class Lint(harness.Case):
             self.assertGreater(sum(texts[0][name] != text for name, text in tree(original).items()), 20)
             self.assertEqual(self.lint("--diff" + mode, "--pedantic", expect=1).stdout, "")
 
+    def test_an_example_that_is_clean(self):
+        shutil.copytree(os.path.join(harness.TOP, "examples/cuda-cpp"), self.folder, dirs_exist_ok=True)
+        self.assertEqual({(one["path"], one["rule"]) for one in self.findings()},
+                         {("Dockerfile.one-stage", "package-cache-in-layer")})
+
     def status_of(self, name):
         done = subprocess.run([harness.BINARY, "lint", name], cwd=self.folder, capture_output=True, check=False)
         self.assertIn(done.returncode, (0, 1))

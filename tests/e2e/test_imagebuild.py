@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""The subset of the Dockerfile language by which scripts/make-image.py builds the examples, and the examples' pins."""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+import harness
+
+sys.path.insert(0, os.path.join(harness.TOP, "scripts"))
+from imagebuild import builder, dockerfile  # noqa: E402
+
+CUDA_CPP = os.path.join(harness.TOP, "examples/cuda-cpp")
+
+
+def read(*names):
+    with open(os.path.join(harness.TOP, *names), encoding="utf-8") as text:
+        return text.read()
+
+
+class Stages(harness.Case):
+    def stage(self, name, text, earlier, archive=None):
+        """A stage after its FROM, in a root that is already there."""
+        os.makedirs(self.path(name), exist_ok=True)
+        made = builder.Builder(self.work, self.path("cache"), self.path(name), {}, [], earlier, archive)
+        for instruction in dockerfile.parse("FROM debian:bookworm-slim\n" + text)[1:]:
+            getattr(made, "do_" + instruction.name.lower())(instruction)
+        return made
+
+    def test_names(self):
+        found = dockerfile.stages("FROM a AS one\nRUN x\nFROM one as two\nFROM b\nCOPY --from=two /x /y\n")
+        self.assertEqual([(stage.name, stage.base, len(stage.instructions)) for stage in found],
+                         [("one", "a", 2), ("two", "one", 1), ("2", "b", 2)])
+        self.assertEqual(found[2].instructions[1].flags, {"from": "two"})
+        for text in ("FROM --platform=linux/amd64 a\n", "FROM a AS\n", "FROM a\nRUN --mount=type=cache x\n"):
+            with self.assertRaises(dockerfile.DockerfileError):
+                dockerfile.stages(text)
+
+    def test_copy_from_a_stage(self):
+        first = self.stage("first", "", {})
+        os.makedirs(self.path("first/opt/lib"))
+        with open(self.path("first/opt/lib/liba.so.1"), "w") as out:
+            out.write("library")
+        os.chmod(self.path("first/opt/lib/liba.so.1"), 0o751)
+        os.symlink("liba.so.1", self.path("first/opt/lib/liba.so"))
+        self.stage("last", "COPY --from=first /opt/lib /usr/lib\nCOPY --from=first /opt/lib/liba.so.1 /bin/program\n",
+                   {"first": first})
+        self.assertEqual(os.readlink(self.path("last/usr/lib/liba.so")), "liba.so.1")
+        for copy in ("last/usr/lib/liba.so.1", "last/bin/program"):
+            self.assertEqual(os.stat(self.path(copy)).st_mode & 0o777, 0o751)
+        with self.assertRaises(dockerfile.DockerfileError):
+            self.stage("wrong", "COPY --from=second /opt /opt\n", {"first": first})
+
+    def test_arguments_are_not_in_the_image(self):
+        made = self.stage("root", "ARG PLACE=/srv/x\nENV HOME_OF=$PLACE\n", {})
+        self.assertEqual((made.args, made.env["HOME_OF"]), ({"PLACE": "/srv/x"}, "/srv/x"))
+        self.assertNotIn("PLACE", made.env)
+
+
+class Examples(harness.Case):
+    def test_every_dockerfile_is_within_the_subset(self):
+        for path in glob.glob(os.path.join(CUDA_CPP, "Dockerfile*")) + [os.path.join(
+                harness.TOP, "examples/pytorch-inference/Dockerfile")]:
+            self.assertIn(dockerfile.stages(read(path))[-1].base, builder.BASES, path)
+
+    def test_cuda_cpp_pins_one_release(self):
+        """Both Dockerfiles install the same versions: the whole toolkit's list has those of the two short ones."""
+        pins = {name: dict(re.findall(r"^(\S+)==(\S+ \\\n +--hash=sha256:[0-9a-f]{64})$", read(CUDA_CPP, name), re.M))
+                for name in ("requirements.txt", "requirements-build.txt", "requirements-toolkit.txt")}
+        run, build, toolkit = pins.values()
+        self.assertEqual((len(run), len(build), run.keys() & build.keys()), (4, 4, set()))
+        self.assertEqual({**toolkit, **run, **build}, toolkit)
+        for name in pins:
+            self.assertEqual(len(re.findall(r"^[^#\s]", read(CUDA_CPP, name), re.M)), len(pins[name]), name)
+        for name, lists in (("Dockerfile", set(pins) - {"requirements-toolkit.txt"}),
+                            ("Dockerfile.one-stage", {"requirements-toolkit.txt"})):
+            self.assertEqual(set(re.findall(r"-r /src/(\S+)", read(CUDA_CPP, name))), lists)
+
+    def test_cuda_cpp_compiles_the_same_architectures_everywhere(self):
+        makefile = re.search(r"^CUDA_ARCHITECTURES \?= (.+)$", read(CUDA_CPP, "Makefile"), re.M)[1]
+        self.assertEqual(re.search(r'^ARG CUDA_ARCHITECTURES="(.+)"$', read(CUDA_CPP, "Dockerfile"), re.M)[1], makefile)
+
+    def test_build_scripts_name_images_that_are_known(self):
+        known = subprocess.run([sys.executable, os.path.join(harness.TOP, "scripts/make-image.py"), "--help"], check=True,
+                               stdout=subprocess.PIPE, text=True).stdout
+        for image in ("cuda-cpp", "cuda-cpp-one-stage", "fat"):
+            self.assertRegex(known, rf"[{{,]{image}[,}}]")
+
+
+if __name__ == "__main__":
+    harness.main()
