@@ -24,7 +24,7 @@ NOT_RUN = (
     (r"\b(uvx|uv|pipx|pip|apt|docker buildx|sudo tar|tar -xzf)\b", "installs or builds: test_dist.py, test_action.py"),
     (r"(flense|docker) run .*--gpus|\bnvidia-smi\b|flense exec |flense shell ",
      "starts something on a GPU or in a container of another call: test_run.py, tests/gpu"),
-    (r"^docker (run|build)\b|\| docker build\b|^curl |^\./build\.sh|images/fat\.tar", "another program, or gigabytes"),
+    (r"^docker (run|build)\b|^make CUDA_HOME|\| docker build\b|^curl |^\./build\.sh|images/(fat|cuda-cpp)\.tar", "another program, or gigabytes"),
     (r"flense bench io", "test_bench_io.py; it drops the page cache"),
     (r"flense lint --with hadolint", "test_lint_fix_large.py"),
     (r"flense cdi (un)?install", "changes an engine of this machine: test_cdi_podman.py, test_cdi_generate.py"),

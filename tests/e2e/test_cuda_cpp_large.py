@@ -24,7 +24,6 @@ LEVELS = {
     "aggressive": ("--level", "aggressive"),
     "closure": ("--level", "aggressive", "--closure"),
     "minimal": ("--level", "aggressive", "--minimal"),
-    "minimal, recompressed": ("--level", "aggressive", "--minimal", "--recompress-code", "balance"),
 }
 PROGRAM = "/usr/local/bin/bandpower"
 

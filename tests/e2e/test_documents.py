@@ -168,6 +168,7 @@ FOREIGN = {
     "docs/install.md": {"--no-install-recommends"},
     "docs/security.md": {"--unshare-all"},
     "docs/wheels.md": {"--find-links", "--require-hashes"},
+    "examples/cuda-cpp/README.md": {"--cpu"},
 }
 
 
