@@ -2,7 +2,8 @@
 #include <string>
 #include <vector>
 
-/// How a signal is cut and summed: frames of `frame` samples, one each `hop` samples, of `bands` bands.
+/// How a signal is cut and summed: frames of `frame` samples, one each `hop` samples, of `bands`
+/// bands.
 struct Shape {
   int frame = 512;
   int hop = 256;

@@ -1,4 +1,5 @@
-// What the GPU computes, by the definition of each step: the reference, and the way out where there is no GPU.
+// What the GPU computes, by the definition of each step: the reference, and the way out where there
+// is no GPU.
 #include <cmath>
 #include <complex>
 
@@ -38,7 +39,8 @@ Result on_cpu(const std::vector<float>& signal, const Shape& shape) {
     for (int bin = 0; bin < shape.bins(); ++bin) {
       std::complex<double> sum;
       for (int i = 0; i < shape.frame; ++i)
-        sum += static_cast<double>(samples[i] * taper[i]) * turn[static_cast<long>(bin) * i % shape.frame];
+        sum += static_cast<double>(samples[i] * taper[i]) *
+               turn[static_cast<long>(bin) * i % shape.frame];
       out.power.push_back(static_cast<float>(std::norm(sum)));
     }
     const float* power = &out.power[static_cast<std::size_t>(at) * shape.bins()];

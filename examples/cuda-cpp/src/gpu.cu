@@ -10,10 +10,12 @@
 namespace {
 
 void check(cudaError_t status) {
-  if (status != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
+  if (status != cudaSuccess)
+    throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
 }
 void check(cublasStatus_t status) {
-  if (status != CUBLAS_STATUS_SUCCESS) throw std::runtime_error(std::string("cuBLAS: ") + cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS)
+    throw std::runtime_error(std::string("cuBLAS: ") + cublasGetStatusString(status));
 }
 void check(cufftResult status) {
   if (status != CUFFT_SUCCESS) throw std::runtime_error("cuFFT: status " + std::to_string(status));
@@ -22,7 +24,9 @@ void check(cufftResult status) {
 template <class T>
 class OnDevice {
  public:
-  explicit OnDevice(std::size_t count) : count_(count) { check(cudaMalloc(&data_, count * sizeof(T))); }
+  explicit OnDevice(std::size_t count) : count_(count) {
+    check(cudaMalloc(&data_, count * sizeof(T)));
+  }
   explicit OnDevice(const std::vector<T>& values) : OnDevice(values.size()) {
     check(cudaMemcpy(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice));
   }
@@ -41,7 +45,8 @@ class OnDevice {
   std::size_t count_;
 };
 
-__global__ void cut(const float* signal, const float* window, float* out, int frame, int hop, int count) {
+__global__ void cut(const float* signal, const float* window, float* out, int frame, int hop,
+                    int count) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at < count) out[at] = signal[at / frame * hop + at % frame] * window[at % frame];
 }
@@ -51,7 +56,9 @@ __global__ void square(const cufftComplex* spectrum, float* out, int count) {
   if (at < count) out[at] = spectrum[at].x * spectrum[at].x + spectrum[at].y * spectrum[at].y;
 }
 
-int blocks(int count) { return (count + 255) / 256; }
+int blocks(int count) {
+  return (count + 255) / 256;
+}
 
 }  // namespace
 
@@ -60,10 +67,12 @@ Result on_gpu(const std::vector<float>& signal, const Shape& shape) {
   const int samples = frames * shape.frame;
   const int bins = frames * shape.bins();
   OnDevice<float> input(signal), taper(window(shape)), weight(weights(shape));
-  OnDevice<float> cut_out(samples), power(bins), bands(static_cast<std::size_t>(frames) * shape.bands);
+  OnDevice<float> cut_out(samples), power(bins),
+      bands(static_cast<std::size_t>(frames) * shape.bands);
   OnDevice<cufftComplex> spectrum(bins);
 
-  cut<<<blocks(samples), 256>>>(input.get(), taper.get(), cut_out.get(), shape.frame, shape.hop, samples);
+  cut<<<blocks(samples), 256>>>(input.get(), taper.get(), cut_out.get(), shape.frame, shape.hop,
+                                samples);
   check(cudaGetLastError());
   cufftHandle plan;
   check(cufftPlan1d(&plan, shape.frame, CUFFT_R2C, frames));
@@ -76,8 +85,9 @@ Result on_gpu(const std::vector<float>& signal, const Shape& shape) {
   cublasHandle_t blas;
   const float one = 1, zero = 0;
   check(cublasCreate(&blas));
-  check(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, shape.bands, frames, shape.bins(), &one, weight.get(), shape.bins(),
-                    power.get(), shape.bins(), &zero, bands.get(), shape.bands));
+  check(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, shape.bands, frames, shape.bins(), &one,
+                    weight.get(), shape.bins(), power.get(), shape.bins(), &zero, bands.get(),
+                    shape.bands));
   check(cublasDestroy(blas));
   return {power.values(), bands.values()};
 }
@@ -96,6 +106,6 @@ std::string library_versions() {
   check(cublasGetProperty(MAJOR_VERSION, &major));
   check(cublasGetProperty(MINOR_VERSION, &minor));
   check(cublasGetProperty(PATCH_LEVEL, &patch));
-  return "CUDA " + std::to_string(runtime) + ", cuBLAS " + std::to_string(major) + "." + std::to_string(minor) + "." +
-         std::to_string(patch) + ", cuFFT " + std::to_string(fft);
+  return "CUDA " + std::to_string(runtime) + ", cuBLAS " + std::to_string(major) + "." +
+         std::to_string(minor) + "." + std::to_string(patch) + ", cuFFT " + std::to_string(fft);
 }

@@ -15,8 +15,10 @@ enum Status { kFine = 0, kFailed = 1, kUsage = 2, kInput = 3, kNoGpu = 4 };
 constexpr const char* kHelp =
     "Usage: bandpower [--cpu] [-o FILE] SIGNAL\n"
     "       bandpower --version\n\n"
-    "Reads SIGNAL, 32-bit floats, and prints digests of its power spectrum and of the power in 24 bands; -o writes\n"
-    "the latter, 24 floats for each frame. Ends with 2 for wrong usage, 3 for bad input, 4 where there is no GPU.\n";
+    "Reads SIGNAL, 32-bit floats, and prints digests of its power spectrum and of the power in 24 "
+    "bands; -o writes\n"
+    "the latter, 24 floats for each frame. Ends with 2 for wrong usage, 3 for bad input, 4 where "
+    "there is no GPU.\n";
 
 int say(Status status, const std::string& text) {
   std::fprintf(stderr, "bandpower: %s\n", text.c_str());
@@ -27,7 +29,8 @@ int say(Status status, const std::string& text) {
 std::uint64_t digest(const std::vector<float>& values) {
   std::uint64_t sum = 14695981039346656037ULL;
   const auto* bytes = reinterpret_cast<const unsigned char*>(values.data());
-  for (std::size_t i = 0; i < values.size() * sizeof(float); ++i) sum = (sum ^ bytes[i]) * 1099511628211ULL;
+  for (std::size_t i = 0; i < values.size() * sizeof(float); ++i)
+    sum = (sum ^ bytes[i]) * 1099511628211ULL;
   return sum;
 }
 
@@ -37,16 +40,17 @@ int run(const std::string& input, const std::string& output, bool cpu) {
   const std::string bytes(std::istreambuf_iterator<char>(file), {});
   if (!file) return say(kInput, input + " cannot be read");
   if (bytes.size() % sizeof(float) != 0 || bytes.size() < shape.frame * sizeof(float))
-    return say(kInput, input + ": " + std::to_string(bytes.size()) + " bytes are not " + std::to_string(shape.frame) +
-                           " floats or more");
+    return say(kInput, input + ": " + std::to_string(bytes.size()) + " bytes are not " +
+                           std::to_string(shape.frame) + " floats or more");
   std::vector<float> signal(bytes.size() / sizeof(float));
   std::memcpy(signal.data(), bytes.data(), bytes.size());
 
   if (const std::string why = cpu ? "" : why_no_gpu(); !why.empty())
     return say(kNoGpu, "no GPU can be used here: " + why + "; --cpu does without");
   const Result result = cpu ? on_cpu(signal, shape) : on_gpu(signal, shape);
-  std::printf("device %s\nframes %d\npower  %016llx\nbands  %016llx\n", cpu ? "CPU" : "GPU", shape.frames(signal.size()),
-              static_cast<unsigned long long>(digest(result.power)), static_cast<unsigned long long>(digest(result.bands)));
+  std::printf("device %s\nframes %d\npower  %016llx\nbands  %016llx\n", cpu ? "CPU" : "GPU",
+              shape.frames(signal.size()), static_cast<unsigned long long>(digest(result.power)),
+              static_cast<unsigned long long>(digest(result.bands)));
   if (output.empty()) return kFine;
   std::ofstream out(output, std::ios::binary);
   out.write(reinterpret_cast<const char*>(result.bands.data()),
