@@ -1,6 +1,7 @@
 #include "lint/dockerfile/dockerfile.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/format.h"
@@ -44,10 +45,27 @@ void read_heredocs(LineReader& reader, const LogicalLine& line, Instruction& ins
   instruction.span.end = std::max(instruction.span.end, reader.end());
 }
 
+/// "%%ENV%%", "@ENV@", "{env}": a line for some program to fill in.
+bool is_blank_to_fill(std::string_view line) {
+  line = trim_space(line);
+  for (const auto& [open, close] : std::to_array<std::pair<std::string_view, std::string_view>>(
+           {{"%%", "%%"}, {"@", "@"}, {"{", "}"}})) {
+    if (line.size() <= open.size() + close.size() || !line.starts_with(open) ||
+        !line.ends_with(close))
+      continue;
+    const std::string_view name =
+        line.substr(open.size(), line.size() - open.size() - close.size());
+    if (std::ranges::all_of(name, [](char c) { return is_letter(c) || is_digit(c) || c == '_'; }))
+      return true;
+  }
+  return false;
+}
+
 /// Where the problem's own lines hold template syntax.
 bool is_of_template(const SourceText& source, const ParseProblem& problem) {
   const std::string_view line = source.line(source.position(problem.span.begin).line);
-  return line.contains("{{") || line.contains("{%") || line.contains("{#") || line.contains("<%");
+  return line.contains("{{") || line.contains("{%") || line.contains("{#") || line.contains("<%") ||
+         line.contains("#{") || is_blank_to_fill(line);
 }
 
 /// A template's own syntax is one problem, not one for each of its lines.
@@ -64,7 +82,9 @@ void tidy_problems(Dockerfile& out) {
                      "is read only as far as it makes sense without"};
     out.problems.assign(1, std::move(one));
     const std::string_view line = out.source->line(out.source->position(found->span.begin).line);
-    out.template_language = line.contains("{%") || line.contains("{#") ? "Jinja" : "Go";
+    out.template_language = line.contains("{%") || line.contains("{#")   ? "Jinja"
+                            : line.contains("{{") || line.contains("<%") ? "Go"
+                                                                         : "text";
     return;
   }
   // Foreign text has one cause, however many lines it has.

@@ -88,9 +88,15 @@ bool only_waits(const Workload& workload) {
   return false;
 }
 
+/// Objects whose operator mounts a memory volume at /dev/shm itself.
+bool operator_mounts_memory(const Workload& workload) {
+  return workload.object != nullptr &&
+         is_one_of((*workload.object)["kind"].text_or(), {"RayCluster", "RayJob", "RayService"});
+}
+
 void judge_pod(const ProjectFile& file, const Workload& workload, FindingSink& sink) {
   if (gpu_count(workload) < 2 || workload.host_ipc || only_waits(workload) ||
-      !is_complete(file, workload))
+      operator_mounts_memory(workload) || !is_complete(file, workload))
     return;
   const WorkloadMount* shm = mount_of(workload, "/dev/shm");
   if (shm != nullptr) return;

@@ -62,9 +62,26 @@ bool is_small_name(std::string_view path) {
 
 /// Of a few megabytes at most; "remove" stands among the arguments.
 bool is_small_package(std::string_view name) {
-  return is_one_of(name, {"purge", "remove", "autoremove", "curl", "wget", "jq", "gnupg", "gnupg2",
-                          "unzip", "zip", "xz-utils", "ca-certificates", "lsb-release",
-                          "apt-transport-https", "software-properties-common", "dirmngr"});
+  return is_one_of(name, {"purge",
+                          "remove",
+                          "autoremove",
+                          "curl",
+                          "wget",
+                          "jq",
+                          "gnupg",
+                          "gnupg2",
+                          "unzip",
+                          "zip",
+                          "xz-utils",
+                          "libcap2-bin",
+                          "bzip2",
+                          "patch",
+                          "make",
+                          "ca-certificates",
+                          "lsb-release",
+                          "apt-transport-https",
+                          "software-properties-common",
+                          "dirmngr"});
 }
 
 /// What a step is known to fill with much: an environment, a model, a toolkit.

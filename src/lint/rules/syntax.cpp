@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/format.h"
 #include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
 
 namespace flense::lint {
 
@@ -27,8 +28,9 @@ bool has_placeholder(std::string_view text) {
 
 /// A text that a program of the project fills in, in whatever language.
 bool is_template_name(std::string_view path) {
-  return ends_with_any(
-      path, {".in", ".tmpl", ".tpl", ".template", ".j2", ".jinja", ".jinja2", ".erb", ".mustache"});
+  return file_name(path).contains("template") ||
+         ends_with_any(path, {".in", ".tmpl", ".tpl", ".template", ".j2", ".jinja", ".jinja2",
+                              ".erb", ".mustache"});
 }
 
 /// What is not valid syntax here may be valid once the values are filled in.

@@ -148,6 +148,10 @@ class TorchTwice {
         if (file.kind == FileKind::kUvLock) continue;
         for (Framework& one : frameworks_of(*list, project.knowledge->frameworks)) {
           if (!one.request->group.empty()) continue;
+          // The command's index decides, and not the list's default.
+          if (list != &install->command && list->indexes.empty() &&
+              !install->command.indexes.empty())
+            one.variant = {};
           if (one.package == "torch" || one.package == "pytorch")
             all_.push_back({install, std::move(one), &file});
           else if (is_companion(one.package) && !install->command.has_option("--no-deps"))
