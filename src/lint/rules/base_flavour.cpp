@@ -186,7 +186,10 @@ void unused_cuda(const FileView& view, FindingSink& sink) {
       if (copies_wheels(copy)) take(*from);
       // What another stage compiled, or an image of the project holds, may be linked against the
       // libraries of this base.
-      else if (image.vendor.known() || image.repository.empty())
+      // An image of Docker's own library (node, golang, python) and uv's hold no CUDA programs.
+      else if (image.vendor.known() || image.repository.empty() ||
+               (image.repository.contains('/') && !image.repository.starts_with("library/") &&
+                !image.repository.ends_with("astral-sh/uv")))
         return;
     }
   if (system || !torch) return;
