@@ -10,7 +10,7 @@
          examples/cuda-cpp by its Dockerfile, and by the one that beginners write
 
   and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, torch12,
-  trt, vllm
+  torch24, trt, vllm
 
 Needs root (owners, chroot); starts itself again through sudo otherwise. The images go to
 $FLENSE_CACHE/images/NAME.tar (docker-archive, plain layers) and, with --oci, NAME.oci (OCI layout,
@@ -42,7 +42,8 @@ IMAGES = {
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
     **{name: (f"tests/images/{name}", name)
-       for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "torch12", "trt", "vllm")},
+       for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "torch12", "torch24", "trt",
+                    "vllm")},
 }
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".
 PLATFORMS = [f"manylinux_2_{minor}" for minor in range(36, 4, -1)] + ["manylinux2014", "manylinux2010", "manylinux1"]

@@ -45,7 +45,7 @@ class Stages(harness.Case):
             out.write("library")
         os.chmod(self.path("first/opt/lib/liba.so.1"), 0o751)
         os.symlink("liba.so.1", self.path("first/opt/lib/liba.so"))
-        self.stage("last", "COPY --from=first /opt/lib /usr/lib\nCOPY --from=first /opt/lib/liba.so.1 /bin/program\n",
+        self.stage("last", "COPY --from=first /opt/lib /usr/lib\nCOPY --from=first /opt/lib /usr/lib/\nCOPY --from=first /opt/lib/liba.so.1 /bin/program\n",
                    {"first": first})
         self.assertEqual(os.readlink(self.path("last/usr/lib/liba.so")), "liba.so.1")
         for copy in ("last/usr/lib/liba.so.1", "last/bin/program"):
