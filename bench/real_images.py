@@ -35,6 +35,7 @@ IMAGES = {
     "small": ("CTranslate2, faiss, cuBLAS", "h100", SEARCH),
     "clean": ("PyTorch and its closure, nothing else", "h100", "python3 {workload}"),
     "torch12": ("PyTorch for CUDA 12 and its closure, nothing else", "h100", "python3 {workload}"),
+    "torch24": ("PyTorch 2.4.0 as guides build it", "h100", "python3 {workload}"),
     "fat": ("PyTorch service with everyday mistakes", "h100", "python {workload}"),
     "tensorflow": ("TensorFlow with CUDA 12", "h100", INFER),
     "jax": ("JAX with CUDA 12", "h100", INFER),
@@ -48,7 +49,7 @@ IMAGES = {
 
 # An image that starts a bare interpreter does not say what it is for: the program's own run says it.
 BARE = ["--also", "python3", "--trace", "{verify}"]
-STARTS = {"clean": BARE, "torch12": BARE}
+STARTS = {"clean": BARE, "torch12": BARE, "torch24": BARE}
 # What the program's own run says of packages, in every image.
 TRACED = ["--trace", "{verify}", "--trace-decides"]
 
