@@ -173,7 +173,7 @@ class Kept(harness.Case):
                                 stderr=subprocess.PIPE, env=self.environment(), cwd=self.home)
         document = self.done(done).json
         self.assertEqual((document["removed_roots"], document["in_use"]), (0, 1))
-        self.assertEqual(self.cache("prune", "--all")["removed_roots"], 1)
+        self.assertEqual(self.prune_when_unused()["removed_roots"], 1)
 
     def test_the_least_recently_used_go(self):
         for number in range(4):
