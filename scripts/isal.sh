@@ -39,7 +39,8 @@ cd libisal-*/
 flags="-Wall -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
   $guarded_branches -ftrivial-auto-var-init=zero -ffunction-sections -fdata-sections -frecord-gcc-switches
   -ffile-prefix-map=$PWD=."
-make -s -f Makefile.unx -j"$(nproc)" "${machine[@]}" units="crc igzip" CFLAGS_="${flags//$'\n'/ }" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
+# Its Makefile takes CFLAGS_ with the name of the architecture, which is empty for x86-64.
+make -s -f Makefile.unx -j"$(nproc)" "${machine[@]}" units="crc igzip" CFLAGS_="${flags//$'\n'/ }" CFLAGS_aarch64="${flags//$'\n'/ }" lib >../log 2>&1 || { tail -50 ../log >&2; exit 4; }
 cp bin/isa-l.a "$work/done/lib/libisal.a"
 cp include/*.h "$work/done/include/isa-l/"
 # For the bill of materials of a release.
