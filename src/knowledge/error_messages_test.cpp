@@ -113,6 +113,11 @@ TEST_F(ErrorMessages, WhatWorkingProgramsSay) {
         "SKIPPED [1] test_gpu.py:3: torch.cuda.is_available() is False",
         "XFAIL test_gpu.py::test_copy - cudaErrorNoDevice"})
     EXPECT_THAT(in(text), IsEmpty()) << text;
+  for (const char* text : {"RuntimeError: CUDA error: out of memory. If you get this error, lower "
+                           "the batch size",
+                           "torch.cuda.OutOfMemoryError: CUDA out of memory, silently ignoring it",
+                           "CUDA error: out of memory; you can ignore this warning"})
+    EXPECT_THAT(in(text), ElementsAre("cuda-2")) << "words that others say hide no error: " << text;
   const auto advice = [&](const std::string& id) {
     return std::ranges::find(known_.errors, id, &ErrorRow::id)->advice;
   };
