@@ -162,7 +162,7 @@ TEST_P(EveryKind, AbandoningAStreamEndsItAtOnce) {
 
 INSTANTIATE_TEST_SUITE_P(Decoders, EveryKind,
                          ::testing::Values(Compression::kZstd, Compression::kGzip),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         [](const auto& one) { return std::string(to_string(one.param)); });
 
 TEST(Gzip, PaddingAndGarbageBehindTheLastMemberAreIgnored) {
   const std::string packed = gzip("text");

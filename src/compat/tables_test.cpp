@@ -113,7 +113,7 @@ TEST_F(Tables, EveryToolkitOnEveryBranch) {
         EXPECT_EQ(found(verdicts(image, "t4@" + driver), "driver-cuda"), expected)
             << "CUDA " << toolkit.cuda << " on " << driver;
         ++cells;
-        refused += expected == "fail" ? 1 : 0;
+        refused += expected == "fail" ? 1U : 0U;
       }
   EXPECT_EQ(cells, toolkits.size() * branches.size() * 2);
   EXPECT_GT(refused, cells / 4);

@@ -59,7 +59,7 @@ class TestMachine {
   static constexpr const char* kLib = "usr/lib/x86_64-linux-gnu/";
   static constexpr const char* kVersion = "550.54.15";
 
-  explicit TestMachine(host::testing::ScratchTree& tree) : tree(tree) {}
+  explicit TestMachine(host::testing::ScratchTree& in) : tree(in) {}
 
   void file(const std::string& path, std::string_view text = "") const { tree.file(path, text); }
   void link(const std::string& path, const std::string& to) const { tree.link(path, to); }

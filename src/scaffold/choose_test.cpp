@@ -157,11 +157,10 @@ needs::Needs image_of(const Choice& choice) {
   out.libc = "glibc";
   out.libc_version = "2.36";
   const Candidate& one = choice.candidate;
-  inventory::InstalledPackage package;
   const auto add = [&](const char* type, std::string name, std::string version) {
-    inventory::InstalledPackage package;
-    package.package = {type, std::move(name), std::move(version)};
-    out.packages.push_back(std::move(package));
+    inventory::InstalledPackage added;
+    added.package = {type, std::move(name), std::move(version)};
+    out.packages.push_back(std::move(added));
   };
   if (one.name.starts_with("torch")) {
     add("pip", "torch", one.version + "+" + one.variant);

@@ -39,8 +39,8 @@ class LyingImage final : public image::Image {
   explicit LyingImage(const image::Image& honest) : Image(honest), honest_(honest) {
     layers[0].diff_id = "sha256:" + std::string(64, '0');
   }
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
-    return honest_.open_layer(index);
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override {
+    return honest_.open_layer(layer);
   }
 
  private:

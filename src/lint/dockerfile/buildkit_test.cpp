@@ -24,7 +24,7 @@ TEST(BuildKit, RecordedVerdicts) {
         << judge << text << "\n"
         << (parsed.problems.empty() ? "" : parsed.problems.front().message);
     ++cases;
-    refused += verdict == "refused" ? 1 : 0;
+    refused += verdict == "refused" ? 1U : 0U;
   }
   EXPECT_GE(cases, 100U);
   EXPECT_GE(refused, 30U);

@@ -19,7 +19,7 @@ using image::fixture::TempDir;
 class CountedImage final : public image::Image {
  public:
   explicit CountedImage(const image::Image& of) : Image(of), of_(of) {}
-  Result<std::unique_ptr<Source>> open_layer(std::size_t index) const override {
+  Result<std::unique_ptr<Source>> open_layer(std::size_t layer) const override {
     struct Counted final : Source {
       Result<Bytes> next(std::size_t max) override {
         TRY(const Bytes out, from->next(max));
@@ -30,7 +30,7 @@ class CountedImage final : public image::Image {
       std::uint64_t* count = nullptr;
     };
     auto out = std::make_unique<Counted>();
-    TRY(out->from, of_.open_layer(index));
+    TRY(out->from, of_.open_layer(layer));
     out->count = &read_;
     return out;
   }
