@@ -21,6 +21,8 @@ struct Scenario {
   bool redistribution = false;
   std::string verdict;                        ///< empty: not said
   std::map<std::string, std::string> checks;  ///< id -> verdict, or "absent"
+  /// id -> what the message or the fix of one such check says; "!…": what none says
+  std::map<std::string, std::string> says;
 };
 
 /// All rows of the .json files in `directory`; an error names the file and the row.

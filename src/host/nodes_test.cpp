@@ -100,6 +100,16 @@ TEST(Kubernetes, NewerLabelsAndTheDriverTable) {
   EXPECT_THAT(profiles[1].nvidia.cuda.evidence, HasSubstr("driver table"));
 }
 
+TEST(Kubernetes, NodesOfOneKindDifferInTheirNamesAlone) {
+  const std::string labels = R"("nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.count": "2",
+    "nvidia.com/cuda.driver.major": "535", "nvidia.com/cuda.driver.minor": )";
+  const auto profiles = read(list({node("a", labels + R"("129")"), node("b", labels + R"("129")"),
+                                   node("c", labels + R"("154")")}));
+  EXPECT_TRUE(is_same_kind(profiles[0], profiles[1]));
+  EXPECT_FALSE(profiles[0] == profiles[1]);
+  EXPECT_FALSE(is_same_kind(profiles[0], profiles[2]));
+}
+
 TEST(Kubernetes, MigDevicesAreNoGpus) {
   const auto profiles =
       read(list({node("single", R"("nvidia.com/gpu.product": "A100-SXM4-40GB-MIG-1g.5gb",

@@ -78,8 +78,11 @@ Frameworks Frameworks::read(const TableSet& tables) {
   });
   const TableRows variants = section("variants");
   variants.each([&](const Json& row) {
-    VariantSetRow made{
-        texts_at(row, "packages"), text_at(row, "effect"), text_at(row, "document"), {}};
+    VariantSetRow made{texts_at(row, "packages"),
+                       text_at(row, "effect"),
+                       text_at(row, "document"),
+                       {},
+                       row["by_cuda"].bool_or(false)};
     made.source = variants.source(row, made.packages.empty() ? "" : made.packages.front());
     out.variants.push_back(std::move(made));
   });

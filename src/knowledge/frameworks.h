@@ -42,6 +42,7 @@ struct NeededCudaRow {
 struct VariantSetRow {
   std::vector<std::string> packages;
   std::string effect, document, source;
+  bool by_cuda = false;  ///< all for GPUs, each for another CUDA or ROCm
 };
 
 struct FrameworkLibcRow {

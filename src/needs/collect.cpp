@@ -155,8 +155,9 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   add_plans(inventory, out);
   const LibraryUsers users(seen);
   collect_code(seen, inventory, users, out);
-  collect_links(seen, out);
-  collect_too_new(seen, users, out);
+  const LinkingFiles linking = linking_files(seen);
+  collect_links(seen, linking, out);
+  collect_too_new(seen, linking, users, out);
   collect_providers(seen, out);
   collect_foreign(seen, out);
   const std::vector<std::string> loaded = collect_start(seen, out);

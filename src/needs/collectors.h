@@ -24,9 +24,12 @@ std::optional<std::string> start_program(const inventory::Survey& survey);
 void collect_code(const inventory::Survey& survey, const inventory::Inventory& inventory,
                   const LibraryUsers& users, Needs& needs);  ///< code, compat, driver files, stubs
 /// Files that can be loaded here and are not one of several variants.
-std::vector<const inventory::SurveyFile*> linking_files(const inventory::Survey& survey);
-void collect_links(const inventory::Survey& survey, Needs& needs);  ///< missing libraries, RDMA
-void collect_too_new(const inventory::Survey& survey, const LibraryUsers& users, Needs& needs);
+using LinkingFiles = std::vector<const inventory::SurveyFile*>;
+LinkingFiles linking_files(const inventory::Survey& survey);
+void collect_links(const inventory::Survey& survey, const LinkingFiles& linking,
+                   Needs& needs);  ///< missing libraries, RDMA
+void collect_too_new(const inventory::Survey& survey, const LinkingFiles& linking,
+                     const LibraryUsers& users, Needs& needs);
 void collect_foreign(const inventory::Survey& survey,
                      Needs& needs);  ///< packages of another Python or processor
 void collect_capabilities(const inventory::Survey& survey, const inventory::Inventory& inventory,

@@ -200,18 +200,17 @@ constexpr auto kRdma = std::to_array<RdmaPart>({
 
 }  // namespace
 
-std::vector<const inventory::SurveyFile*> linking_files(const inventory::Survey& survey) {
+LinkingFiles linking_files(const inventory::Survey& survey) {
   std::map<std::string, std::size_t> variants;
   for (const inventory::SurveyFile& file : survey.files)
     if (file.elf != nullptr) ++variants[without_numbers(file.path)];
-  std::vector<const inventory::SurveyFile*> out;
+  LinkingFiles out;
   for (const inventory::SurveyFile& file : survey.files)
     if (is_loaded(survey, file) && variants[without_numbers(file.path)] == 1) out.push_back(&file);
   return out;
 }
 
-void collect_links(const inventory::Survey& survey, Needs& needs) {
-  const std::vector<const inventory::SurveyFile*> linking = linking_files(survey);
+void collect_links(const inventory::Survey& survey, const LinkingFiles& linking, Needs& needs) {
   auto next = linking.begin();
   Missing missing(survey, needs.missing_libraries);
   for (const inventory::SurveyFile& file : survey.files) {

@@ -1,5 +1,6 @@
 // Files that need newer libraries than the image has, or than the loader finds first in it.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -73,14 +74,16 @@ std::optional<std::string> first_of(const inventory::Survey& survey, const std::
   return std::nullopt;
 }
 
-/// Torch is imported before what extends it, wherever its libraries lie.
-std::optional<std::string> torch_library(const inventory::Survey& survey, std::string_view name) {
-  std::optional<std::string> out;
-  for (const inventory::SurveyFile& file : survey.files) {
-    if (file.elf == nullptr || base_name(file.path) != name) continue;
-    if (out) return std::nullopt;  // of two torches nobody tells which is imported
-    out = file.path;
-  }
+/// Torch's libraries by name, wherever they lie: it is imported before what extends it. Empty where
+/// there are several, as nobody tells which is imported.
+using TorchLibraries = std::map<std::string_view, std::string>;
+
+TorchLibraries torch_libraries(const inventory::Survey& survey) {
+  TorchLibraries out;
+  for (const inventory::SurveyFile& file : survey.files)
+    if (const std::string_view name = base_name(file.path);
+        file.elf != nullptr && name.starts_with("libc10"))
+      if (const auto [at, fresh] = out.try_emplace(name, file.path); !fresh) at->second.clear();
   return out;
 }
 
@@ -88,14 +91,18 @@ std::optional<std::string> torch_library(const inventory::Survey& survey, std::s
 /// that the loader finds first has not all that others ask for. Of nvJitLink the functions carry
 /// the minor of CUDA that brought them.
 void ask_functions(const inventory::Survey& survey, const inventory::SurveyFile& file,
-                   const LibraryUsers& users, std::vector<TooNewFile>& out) {
+                   const TorchLibraries& torches, const LibraryUsers& users,
+                   std::vector<TooNewFile>& out) {
   const inventory::ElfFacts& elf = *file.elf;
   for (const std::string& needed : elf.needed) {
     const bool linker = needed.starts_with("libnvJitLink.so"),
                nccl = needed.starts_with("libnccl.so"), torch = needed.starts_with("libc10");
     if ((!linker && !nccl && !torch) || out.size() >= kMostMissing) continue;
-    const auto path =
-        torch ? torch_library(survey, needed) : first_of(survey, file.path, elf, needed);
+    std::optional<std::string> path;
+    if (const auto at = torches.find(needed); at != torches.end() && !at->second.empty())
+      path = at->second;
+    else if (!torch)
+      path = first_of(survey, file.path, elf, needed);
     if (!path) continue;
     const inventory::ElfFacts& found = *survey.elf_at(*path);
     const auto add = [&](std::string asked, std::string there) {
@@ -166,12 +173,14 @@ class CudnnParts {
 
 }  // namespace
 
-void collect_too_new(const inventory::Survey& survey, const LibraryUsers& users, Needs& needs) {
+void collect_too_new(const inventory::Survey& survey, const LinkingFiles& linking,
+                     const LibraryUsers& users, Needs& needs) {
+  const TorchLibraries torches = torch_libraries(survey);
   const OwnVersions own(survey);
   CudnnParts cudnn(survey, needs);
-  for (const inventory::SurveyFile* file : linking_files(survey)) {
+  for (const inventory::SurveyFile* file : linking) {
     own.ask(*file, users, needs.too_new);
-    ask_functions(survey, *file, users, needs.too_new);
+    ask_functions(survey, *file, torches, users, needs.too_new);
     cudnn.ask(*file);
   }
 }

@@ -91,14 +91,15 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
   const knowledge::ToolkitRow* row = drivers.toolkit(minor);
   const auto major = first_number(minor);
   const knowledge::MinorVersionRow* floor = major ? drivers.minor_version(*major) : nullptr;
-  if (row == nullptr && floor == nullptr)
+  // Who is above the floor of the major wants the driver of the toolkit.
+  const auto driver = host_driver(question.host);
+  const bool above =
+      floor == nullptr || (driver && version_at_least(driver->version, floor->driver));
+  if (row == nullptr && above)
     return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
                        minor);
-  const std::string& least = floor == nullptr ? row->driver : floor->driver;
-  const auto driver = host_driver(question.host);
-  const bool above = driver && version_at_least(driver->version, least);
-  const std::string& wished = row != nullptr && above ? row->driver : least;
-  if (const auto* ended = ended_before(question, first_number(wished).value_or(0))) {
+  const std::string& least = above ? row->driver : floor->driver;
+  if (const auto* ended = ended_before(question, first_number(least).value_or(0))) {
     const knowledge::BranchRow* last = drivers.branch(ended->last_driver_branch);
     return fmt::format(
         "no driver after branch {} drives {}: take an image built for CUDA {} or older, or another "
@@ -106,14 +107,8 @@ std::string native_fix(const Question& question, const ImageCuda& wanted) {
         ended->last_driver_branch, ended->codename,
         last == nullptr ? ended->last_cuda : last->cuda);
   }
-  if (row == nullptr && above)
-    return fmt::format("take a driver that supports CUDA {}, or an image built for an older CUDA",
-                       minor);
-  if (row != nullptr && above)
-    return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
-                       row->driver);
   // A major alone, as a SONAME tells, asks for the least that its cubins run on.
-  if (row == nullptr || floor == nullptr || floor->driver == row->driver)
+  if (row == nullptr || above || floor->driver == row->driver)
     return fmt::format("update the driver to {} or newer, or take an image built for an older CUDA",
                        least);
   return fmt::format(

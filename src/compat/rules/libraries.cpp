@@ -241,15 +241,15 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
     if (missing.path.empty() && seen.insert(missing.library).second &&
         !(question.image.platform.empty() && is_everywhere(missing.library)))
       others.push_back(&missing);
-  if (is_bare_wheel(question.image))
-    report(question, core, Verdict::kWarn,
-           "pip installs what the wheel requires; what it does not require has to be installed too",
-           "dynamic sections of the wheel's files", checks);
-  else
-    report(question, core, Verdict::kFail, core.empty() ? std::string() : fix_of(question, core),
+  const bool wheel = is_bare_wheel(question.image);
+  if (wheel) others.insert(others.begin(), core.begin(), core.end());
+  if (!wheel && !core.empty())
+    report(question, core, Verdict::kFail, fix_of(question, core),
            "dynamic sections of the framework's core libraries", checks);
-  report(question, others, Verdict::kWarn, "install them if the files that ask for them are used",
-         "dynamic sections of the image's files", checks);
+  report(question, others, Verdict::kWarn,
+         wheel ? "pip installs what the wheel requires; the rest has to be installed too"
+               : "install them if the files that ask for them are used",
+         fmt::format("dynamic sections of the {}'s files", wheel ? "wheel" : "image"), checks);
   if (!found || !core.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};

@@ -280,10 +280,11 @@ void judge_bitsandbytes(const Question& question, std::vector<Check>& checks) {
 /// Distributions of one module for several CUDA write over each other's files.
 void judge_distributions(const Question& question, std::vector<Check>& checks) {
   for (const knowledge::VariantSetRow& row : question.tables.frameworks.variants) {
+    if (!row.by_cuda) continue;
     std::vector<const InstalledPackage*> there;
     for (const std::string& name : row.packages)
       if (const auto* one = find_package(question.facts->packages, name);
-          one != nullptr && name.starts_with("cupy") && (there.empty() || beside(*one, *there[0])))
+          one != nullptr && (there.empty() || beside(*one, *there[0])))
         there.push_back(one);
     if (there.size() < 2) continue;
     Check check = mixed(fmt::format("{} and {} are both installed: {}", there[0]->package.name,

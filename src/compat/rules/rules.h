@@ -60,7 +60,7 @@ void rule_foreign_build(const Question& question, std::vector<Check>& checks);
 void rule_library_missing(const Question& question, std::vector<Check>& checks);
 void rule_run_time_compiler(const Question& question, std::vector<Check>& checks);
 
-// too_new.cpp
+// too_new.cpp: libc and library-missing
 void rule_too_new(const Question& question, std::vector<Check>& checks);
 
 // amd.cpp

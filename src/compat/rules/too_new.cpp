@@ -14,11 +14,11 @@ using needs::TooNewFile;
 using Files = std::vector<const TooNewFile*>;
 
 /// What is newer, or other, than what the image has.
-enum class Kind : std::uint8_t { kSystem, kTorch, kNccl, kCudnn, kLinker };
+enum class Kind : std::uint8_t { kSystem, kSystemFirst, kTorch, kNccl, kCudnn, kLinker };
 
 Kind kind_of(const TooNewFile& file) {
   // "GLIBCXX_3.4.30", not "cuDNN 9.1.0".
-  if (file.version.find(' ') == std::string::npos) return Kind::kSystem;
+  if (!file.version.contains(' ')) return file.first ? Kind::kSystemFirst : Kind::kSystem;
   if (file.version.starts_with("a torch ")) return Kind::kTorch;
   if (file.version.starts_with("NCCL ")) return Kind::kNccl;
   return file.version.starts_with("cuDNN ") ? Kind::kCudnn : Kind::kLinker;
@@ -35,26 +35,17 @@ std::string_view name_of(const TooNewFile& file) {
 
 std::string message_of(const Files& files) {
   const TooNewFile& first = *files.front();
-  const std::string more =
-      files.size() == 1 ? std::string() : fmt::format(" and {} more", files.size() - 1);
-  const auto cannot = [&](std::string_view what, const std::string& why) {
-    return fmt::format("{}{} cannot be {}: {}", name_of(first), more, what, why);
-  };
-  switch (kind_of(first)) {
-    case Kind::kSystem:
-      return cannot("loaded", fmt::format("{} is not in the image, whose newest is {}",
-                                          first.version, first.there));
-    case Kind::kTorch:
-      return cannot("loaded", fmt::format("it asks for {}, and the image has {}", first.version,
-                                          first.there));
-    case Kind::kCudnn:
-    case Kind::kNccl:
-    case Kind::kLinker:
-      break;
-  }
-  return cannot(
-      kind_of(first) == Kind::kCudnn ? "used" : "loaded",
-      fmt::format("it asks for {}, and the loader finds {} first", first.version, first.there));
+  const Kind kind = kind_of(first);
+  return fmt::format(
+      "{}{} cannot be {}: {}", name_of(first),
+      files.size() == 1 ? "" : fmt::format(" and {} more", files.size() - 1),
+      kind == Kind::kCudnn ? "used" : "loaded",
+      kind == Kind::kSystem
+          ? fmt::format("{} is not in the image, whose newest is {}", first.version, first.there)
+      : kind == Kind::kTorch
+          ? fmt::format("it asks for {}, and the image has {}", first.version, first.there)
+          : fmt::format("it asks for {}, and the loader finds {} first", first.version,
+                        first.there));
 }
 
 std::string fix_of(const Question& question, const TooNewFile& first) {
@@ -69,6 +60,7 @@ std::string fix_of(const Question& question, const TooNewFile& first) {
     case Kind::kNccl:
       return fmt::format("install the NCCL that {} was built with in place of /{}", name_of(first),
                          first.library);
+    case Kind::kSystemFirst:
     case Kind::kCudnn:
     case Kind::kLinker:
       break;
@@ -77,6 +69,8 @@ std::string fix_of(const Question& question, const TooNewFile& first) {
   const std::string folder = fmt::format("/{}", parent_path(first.library));
   if (path && fmt::format(":{}:", *path).contains(fmt::format(":{}:", folder)))
     return fmt::format("take {} out of LD_LIBRARY_PATH", folder);
+  if (kind_of(first) == Kind::kSystemFirst)
+    return fmt::format("put the newer library before /{}, or upgrade that", first.library);
   return fmt::format("install {} or newer of the same major in place of /{}", first.version,
                      first.library);
 }
@@ -85,7 +79,7 @@ void report(const Question& question, const Files& files, Verdict verdict,
             std::vector<Check>& checks) {
   if (files.empty()) return;
   const TooNewFile& first = *files.front();
-  const bool libc = kind_of(first) == Kind::kSystem;
+  const bool libc = kind_of(first) == Kind::kSystem || kind_of(first) == Kind::kSystemFirst;
   Check check;
   check.id = libc ? "libc" : "library-missing";
   check.verdict = verdict;

@@ -49,20 +49,20 @@ TEST(Packages, ReadsPythonMetadataHeaderOnly) {
                            "Name: not-this\nVersion: 9\n"),
             (std::vector<Package>{{"pip", "torch", "2.4.0+cu124"}}));
   EXPECT_TRUE(parse_packages(PackageFile::kPythonMetadata, "Name: x\n").empty());
-  const auto torch = [](const std::string& requires_dist) {
+  const auto requiring = [](const std::string& requires_dist) {
     return parse_packages(PackageFile::kPythonMetadata,
-                          "Name: x\nVersion: 1\nRequires-Dist: " + requires_dist + "\n")[0]
-        .torch;
+                          "Name: torch\nVersion: 1\nRequires-Dist: " + requires_dist + "\n")[0];
+  };
+  const auto torch = [&](const std::string& requires_dist) {
+    return requiring(requires_dist).torch;
   };
   EXPECT_EQ(torch("torch==2.6.0"), "2.6.0");
   EXPECT_EQ(torch("torch (==2.0.1)"), "2.0.1");
   for (const char* other : {"torch>=2.6", "torch==2.6.0 ; extra == \"gpu\"", "torchvision==0.21.0",
                             "torch", "torch===2.6.0", "torch<3,==2.6.0", "torch==2.6.0,!=2.6.1"})
     EXPECT_EQ(torch(other), "") << other;
-  const auto cudnn = [](const std::string& requires_dist) {
-    return parse_packages(PackageFile::kPythonMetadata,
-                          "Name: torch\nVersion: 1\nRequires-Dist: " + requires_dist + "\n")[0]
-        .cudnn;
+  const auto cudnn = [&](const std::string& requires_dist) {
+    return requiring(requires_dist).cudnn;
   };
   EXPECT_EQ(cudnn("nvidia-cudnn-cu12 (==8.9.2.26)"), "8.9.2.26");
   EXPECT_EQ(cudnn("nvidia-cudnn-cu12==9.10.2.21; platform_system == \"Linux\""), "9.10.2.21");
