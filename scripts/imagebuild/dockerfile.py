@@ -96,6 +96,8 @@ def stages(text):
             if not match:
                 raise DockerfileError(f"line {instruction.line}: FROM {instruction.text} is not supported here")
             result.append(Stage(match[2] or str(len(result)), match[1], []))
+        if not result:
+            raise DockerfileError(f"line {instruction.line}: {instruction.name} before FROM is not supported here")
         result[-1].instructions.append(instruction)
     return result
 

@@ -34,7 +34,7 @@ class Stages(harness.Case):
         self.assertEqual([(stage.name, stage.base, len(stage.instructions)) for stage in found],
                          [("one", "a", 2), ("two", "one", 1), ("2", "b", 2)])
         self.assertEqual(found[2].instructions[1].flags, {"from": "two"})
-        for text in ("FROM --platform=linux/amd64 a\n", "FROM a AS\n", "FROM a\nRUN --mount=type=cache x\n"):
+        for text in ("FROM --platform=linux/amd64 a\n", "FROM a AS\n", "ARG X=1\nFROM a\n", "FROM a\nRUN --mount=type=cache x\n"):
             with self.assertRaises(dockerfile.DockerfileError):
                 dockerfile.stages(text)
 

@@ -429,4 +429,12 @@ bool is_nvidia_final(const FileView& view, std::string& why) {
   return false;
 }
 
+bool uninstalls(const FileView& view, std::size_t stage, const std::string& package) {
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& run : view.dockerfile->stages[one].instructions)
+      for (const StepCommand& command : commands_of(run))
+        if (command.has("uninstall") && command.has(package)) return true;
+  return false;
+}
+
 }  // namespace flense::lint

@@ -54,6 +54,10 @@ struct StepCommand {
 };
 std::vector<StepCommand> commands_of(const Instruction& instruction);
 
+/// Whether a step of the stage, or of those that it is built on, uninstalls the package: who does
+/// so knows of it.
+bool uninstalls(const FileView& view, std::size_t stage, const std::string& package);
+
 /// The command that a list of packages was read from; null where it is not among them.
 const ShellCommand* command_at(const Instruction& instruction, Span span);
 

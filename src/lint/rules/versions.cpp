@@ -177,16 +177,6 @@ void mixed_majors(const std::vector<HeldList>& lists, const Project& project, Fi
   }
 }
 
-/// Whether a step of the stage takes a package away again.
-bool is_uninstalled(const FileView* view, std::size_t stage, const std::string& package) {
-  if (view == nullptr) return false;
-  for (const std::size_t one : view->dockerfile->lineage(stage))
-    for (const Instruction& run : view->dockerfile->stages[one].instructions)
-      for (const StepCommand& command : commands_of(run))
-        if (command.has("uninstall") && command.has(package)) return true;
-  return false;
-}
-
 /// `view`: the Dockerfile whose stage installs the lists; null: none does.
 void clashing(const std::vector<HeldList>& lists, const Project& project, const FileView* view,
               std::size_t stage, FindingSink& sink) {
@@ -204,9 +194,10 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
           }
           continue;
         }
-        if (!together(*first, request) || is_uninstalled(view, stage, first->name) ||
-            is_uninstalled(view, stage, request.name))
-          continue;
+        const auto gone = [&](const PackageRequest& one) {
+          return view != nullptr && uninstalls(*view, stage, one.name);
+        };
+        if (!together(*first, request) || gone(*first) || gone(request)) continue;
         // The finding points at the one that should go.
         const bool first_goes =
             first->name != row.packages.front() && request.name == row.packages.front();

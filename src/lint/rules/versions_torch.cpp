@@ -200,16 +200,7 @@ class TorchTwice {
                        "image's layers",
                        has.empty() ? "" : " ", has),
            stage_.image.framework.evidence)
-        .pedantic = is_uninstalled();
-  }
-
-  /// Who uninstalls the base's torch knows of it.
-  bool is_uninstalled() const {
-    for (const std::size_t one : view_.dockerfile->lineage(stage_.index))
-      for (const Instruction& run : view_.dockerfile->stages[one].instructions)
-        for (const StepCommand& command : commands_of(run))
-          if (command.has("uninstall") && command.has("torch")) return true;
-    return false;
+        .pedantic = uninstalls(view_, stage_.index, "torch");
   }
 
   /// flash-attn over the one that the base's maker built for the base's torch.
