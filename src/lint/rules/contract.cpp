@@ -1,12 +1,12 @@
-// What an image promises to the container toolkit that starts it: the NVIDIA_* variables, library
-// paths, and that the driver's files come from the host.
+// What an image promises to the container toolkit that starts it: the NVIDIA_* variables, and that
+// the driver's packages are the host's.
 #include <algorithm>
 #include <array>
 #include <set>
 
 #include "base/format.h"
 #include "knowledge/table_rows.h"
-#include "lint/facts/build_steps.h"
+#include "lint/facts/final_environment.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -16,50 +16,6 @@ namespace {
 
 using knowledge::matches_pattern;
 
-/// An ENV of the final image.
-struct Env {
-  const Instruction* step = nullptr;
-  const KeyValue* pair = nullptr;
-  std::string_view raw;              ///< of the value, with its quotes
-  std::optional<std::string> value;  ///< variables replaced; nullopt: not known
-};
-
-std::vector<Env> env_of(const FileView& view, const StageSteps& steps, std::string_view name) {
-  std::vector<Env> out;
-  for (const Step& step : steps.all()) {
-    if (step.instruction->keyword != Keyword::kEnv) continue;
-    for (const KeyValue& pair : step.instruction->pairs) {
-      if (pair.key.text != name || !pair.value) continue;
-      Env made{step.instruction, &pair, view.text(pair.value->span), std::nullopt};
-      const std::string& text = pair.value->text;
-      made.value = text.find('$') == std::string::npos
-                       ? std::optional(text)
-                       : expand(text, environment_of(*step.instruction));
-      out.push_back(std::move(made));
-    }
-  }
-  return out;
-}
-
-/// The place of a part of the value; empty: it is not written in one piece.
-Span part_span(const Env& env, std::string_view part) {
-  const std::size_t at = env.raw.find(part);
-  if (part.empty() || at == env.raw.npos) return {};
-  const std::size_t begin = env.pair->value->span.begin + at;
-  return {begin, begin + part.size()};
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> out;
-  while (out.size() < 1'000) {
-    const std::size_t end = text.find(separator);
-    out.push_back(text.substr(0, end));
-    if (end == text.npos) break;
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
-
 bool has_kubernetes(const Project& project) {
   return std::ranges::any_of(project.files,
                              [](const auto& file) { return file->kind == FileKind::kKubernetes; });
@@ -67,7 +23,7 @@ bool has_kubernetes(const Project& project) {
 
 void visible_devices(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const StageView& last = view.stages.back();
-  const std::vector<Env> set = env_of(view, steps, "NVIDIA_VISIBLE_DEVICES");
+  const std::vector<EnvironmentLine> set = environment_lines(view, steps, "NVIDIA_VISIBLE_DEVICES");
   const bool kubernetes = has_kubernetes(*view.project);
   if (kubernetes) {
     if (set.empty() || set.back().value.value_or("") != "all") return;
@@ -104,18 +60,6 @@ void visible_devices(const FileView& view, const StageSteps& steps, FindingSink&
   found.fix =
       "add ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility, as "
       "NVIDIA's own images do, or start with --gpus all";
-}
-
-/// Of Jetson's own CUDA, whose compat libraries are how a newer one comes to an older JetPack, and
-/// whose media libraries are injected as a whole. Its bases are often an argument.
-bool is_for_jetson(const FileView& view) {
-  const GpuImage& image = view.stages.back().image;
-  if (image.platform == "jetson") return true;
-  if (image.vendor.known()) return false;
-  const std::string_view text = view.file->source.text();
-  return std::ranges::any_of(
-      std::to_array<std::string_view>({"L4T", "l4t", "jetson", "tegra", "aarch64-linux-gnu"}),
-      [&](std::string_view word) { return text.contains(word); });
 }
 
 struct CapabilityUse {
@@ -171,14 +115,15 @@ std::optional<std::vector<std::string>> base_capabilities(const FileView& view,
 
 void driver_capabilities(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   if (view.stages.back().image.vendor.value == "amd") return;
-  const std::vector<Env> set = env_of(view, steps, "NVIDIA_DRIVER_CAPABILITIES");
+  const std::vector<EnvironmentLine> set =
+      environment_lines(view, steps, "NVIDIA_DRIVER_CAPABILITIES");
   const std::vector<CapabilityUse> uses = capability_uses(view, steps);
   std::string wanted = "compute,utility";
   for (const CapabilityUse& use : uses) wanted += "," + use.row->capability;
   std::vector<std::string> has;
   std::string evidence;
   if (!set.empty()) {
-    const Env& last = set.back();
+    const EnvironmentLine& last = set.back();
     if (!last.value) return;
     for (const std::string_view one : split(*last.value, ',')) {
       std::string_view name = one;
@@ -313,193 +258,6 @@ void driver_packages(const FileView& view, const StageSteps& steps, FindingSink&
     }
 }
 
-const knowledge::NamePatternRow* driver_library(const FileView& view, std::string_view path) {
-  // Forward compatibility is a package of libraries for this very purpose; stubs are for linking.
-  if (path.size() > 1'000 || path.find("/compat/") != path.npos ||
-      path.find("/stubs/") != path.npos || path.find("libnvidia-container") != path.npos)
-    return nullptr;
-  return find_pattern(view.project->knowledge->build.driver_libraries, file_name(path));
-}
-
-void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  const auto report = [&](Span span, std::string_view path, const std::string& source) {
-    Finding& found =
-        sink.add("driver-library-copied", *view.file, span,
-                 fmt::format("{} is a library of the driver: the host's must be used, and this one "
-                             "hides or clashes with it",
-                             file_name(path)));
-    found.evidence = {source, "a libcuda of another version than the kernel module: error 803"};
-    found.fix =
-        "delete the copy: the container toolkit mounts the host's files; for linking use "
-        "/usr/local/cuda/lib64/stubs in the build stage";
-  };
-  const std::string globs = "the pattern takes libcuda or libnvidia-ml along";
-  for (const Step& step : steps.all()) {
-    const Instruction& copy = *step.instruction;
-    const auto judge = [&](std::string_view path, Span span) {
-      if (const auto* row = driver_library(view, path)) {
-        report(span, path, row->source);
-        return true;
-      }
-      const std::string_view name = file_name(path);
-      if (name != "libnv*" && name != "libnvidia*" && name != "libcuda*" && name != "libnvidia-*")
-        return false;
-      report(span, path, globs);
-      return true;
-    };
-    if (copy.copies()) {
-      for (std::size_t at = 0; at < copy.words.size(); ++at)
-        if (judge(copy.words[at].text, copy.words[at].span)) break;
-      continue;
-    }
-    for (const StepCommand& command : commands_of(copy))
-      if (command.program == "cp" || command.program == "install" || command.program == "mv") {
-        for (const Argument& word : command.arguments)
-          if (judge(word.text, word.span)) break;
-      }
-  }
-}
-
-bool is_stubs(std::string_view part) {
-  while (part.ends_with('/')) part.remove_suffix(1);
-  return file_name(part) == "stubs" && part.find('/') != part.npos;
-}
-
-/// The ENV lines whose words are in the final value.
-std::vector<Env> library_paths(const FileView& view, const StageSteps& steps) {
-  std::vector<Env> out;
-  for (Env& env : env_of(view, steps, "LD_LIBRARY_PATH")) {
-    if (env.pair->value->text.find("LD_LIBRARY_PATH") == std::string::npos) out.clear();
-    out.push_back(std::move(env));
-  }
-  return out;
-}
-
-/// Where the host's driver lies in a container.
-bool holds_driver(std::string_view part) {
-  while (part.ends_with('/')) part.remove_suffix(1);
-  return is_one_of(part, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
-                          "/usr/local/nvidia/lib64"});
-}
-
-/// Whether a later ENV puts the host's driver in front of what the earlier ones hold.
-bool driver_goes_first(const std::vector<Env>& paths, const Env& earlier) {
-  for (const Env& later : paths) {
-    if (later.step->span.begin <= earlier.step->span.begin) continue;
-    for (const std::string_view part : split(later.pair->value->text, ':')) {
-      if (part.contains("LD_LIBRARY_PATH")) break;
-      if (holds_driver(part)) return true;
-    }
-  }
-  return false;
-}
-
-/// The part with one of its colons, so that the rest stays a list.
-Span with_colon(std::string_view text, Span span) {
-  if (span.end < text.size() && text[span.end] == ':') return {span.begin, span.end + 1};
-  if (span.begin > 0 && text[span.begin - 1] == ':') return {span.begin - 1, span.end};
-  return {};
-}
-
-void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  const std::string_view file = view.file->source.text();
-  const bool jetson = is_for_jetson(view);
-  const std::vector<Env> paths = library_paths(view, steps);
-  for (const Env& env : paths) {
-    bool driver_first = driver_goes_first(paths, env);
-    for (const std::string_view part : split(env.raw, ':')) {
-      std::string_view plain = part;
-      while (plain.starts_with('"') || plain.starts_with('\'')) plain.remove_prefix(1);
-      while (plain.ends_with('"') || plain.ends_with('\'')) plain.remove_suffix(1);
-      const Span span = part_span(env, plain);
-      driver_first = driver_first || holds_driver(plain);
-      if (is_stubs(plain)) {
-        Finding& found = sink.add("stubs-in-library-path", *view.file, span,
-                                  "the stubs are for linking: a program that loads this libcuda "
-                                  "ends with \"driver is a stub library\"");
-        found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", plain),
-                          "CUDA Installation Guide: stubs are for builds without a driver"};
-        found.fix = fmt::format(
-            "take {} off LD_LIBRARY_PATH; set LIBRARY_PATH, or -L, in the "
-            "build stage",
-            plain);
-        // The toolkit's stub has not the name that programs load.
-        found.pedantic =
-            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
-        if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
-      } else if (!jetson && !driver_first &&
-                 (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
-                 (plain.contains("cuda") || plain.contains("CUDA"))) {
-        Finding& found = sink.add(
-            "library-path-overwritten", *view.file, span,
-            "the compat libcuda is loaded on every host, also where the driver is newer or the "
-            "GPU is a GeForce: error 803 or 804 there");
-        found.evidence = {
-            fmt::format("{} is on LD_LIBRARY_PATH, before the host's libraries", plain),
-            "forward_compat.json; NVIDIA, CUDA Compatibility"};
-        found.fix = fmt::format(
-            "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry point "
-            "use it only where it helps",
-            plain);
-      }
-    }
-  }
-  if (view.stages.back().image.vendor.value != "nvidia") return;
-  for (const Env& env : env_of(view, steps, "LD_LIBRARY_PATH")) {
-    const std::string& text = env.pair->value->text;
-    if (text.find("LD_LIBRARY_PATH") != std::string::npos ||
-        text.find("/usr/local/nvidia/lib") != std::string::npos)
-      continue;
-    Finding& found = sink.add("library-path-overwritten", *view.file, env.pair->value->span,
-                              "this drops what the base has in LD_LIBRARY_PATH: "
-                              "/usr/local/nvidia/lib64, where some hosts mount the driver");
-    found.evidence = {view.stages.back().image.vendor.evidence,
-                      "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
-                      "mounts the driver there"};
-    found.pedantic = text.empty();  // emptied on purpose
-    // An empty part would be the working directory.
-    constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
-    found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);
-    if (const Span value = part_span(env, text); !value.empty() && !env.raw.starts_with('\''))
-      found.edits.push_back({{value.end, value.end}, std::string(kRest)});
-  }
-}
-
-void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  for (const Step& step : steps.all())
-    for (const ShellCommand& command : step.instruction->commands) {
-      for (const ShellRedirection& redirection : command.redirections) {
-        if (redirection.target.text.find("ld.so.conf") == std::string::npos) continue;
-        for (const ShellWord& word : command.words)
-          if (is_stubs(word.text)) {
-            Finding& found = sink.add("stubs-in-library-path", *view.file, word.span,
-                                      "the loader's configuration names the stubs: a program that "
-                                      "loads this libcuda ends with \"driver is a stub library\"");
-            found.evidence = {redirection.target.text};
-          }
-      }
-      const Program program = program_of(command);
-      if (program.name != "ln" && program.name != "cp") continue;
-      const ShellWord* stub = nullptr;
-      for (const ShellWord& word : command.words)
-        if (word.text.find("/stubs/libcuda.so") != std::string::npos) stub = &word;
-      if (stub == nullptr || &command.words.back() == stub ||
-          command.words.back().text.find("/stubs") != std::string::npos)
-        continue;
-      // Removed again in the same step.
-      const std::string& target = command.words.back().text;
-      const bool gone = std::ranges::any_of(step.instruction->commands, [&](const auto& other) {
-        return other.span.begin > command.span.begin && program_of(other).name == "rm" &&
-               std::ranges::any_of(other.words,
-                                   [&](const ShellWord& word) { return word.text == target; });
-      });
-      if (gone) continue;
-      Finding& found = sink.add("stubs-in-library-path", *view.file, stub->span,
-                                "the stub of libcuda is put where programs load it from");
-      found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
-    }
-}
-
 /// Whether the image is built for one AMD GPU alone.
 bool is_for_one_gpu(const FileView& view) {
   constexpr auto kNames = std::to_array<std::string_view>(
@@ -511,7 +269,7 @@ bool is_for_one_gpu(const FileView& view) {
 }
 
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
-  for (const Env& env : env_of(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
+  for (const EnvironmentLine& env : environment_lines(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
     Finding& found = sink.add(
         "hsa-override-baked", *view.file, env.pair->key.span,
@@ -535,9 +293,6 @@ void judge_contract(const Project& /*project*/, const std::vector<FileView>& vie
     visible_devices(view, steps, sink);
     driver_capabilities(view, steps, sink);
     driver_packages(view, steps, sink);
-    driver_libraries(view, steps, sink);
-    library_path(view, steps, sink);
-    stub_links(view, steps, sink);
     hsa_override(view, steps, sink);
   }
 }

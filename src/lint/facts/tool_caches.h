@@ -1,0 +1,23 @@
+// Caches of package managers, as data/build_files.json has them, in the steps of a Dockerfile.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "lint/facts/build_steps.h"
+
+namespace flense::lint {
+
+/// Null: of this manager nothing is known.
+const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& list);
+
+/// What disables the tool's cache; empty: nothing does.
+std::string switched_off(const Instruction& run, const ShellCommand* command,
+                         const PackageList& list, const knowledge::ToolCacheRow& tool);
+
+/// A RUN that empties a directory, or all of one above it. Of a path that is not known nobody can
+/// tell: `unknown` is the answer.
+bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
+             bool unknown);
+
+}  // namespace flense::lint

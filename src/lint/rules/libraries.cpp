@@ -1,0 +1,260 @@
+// The shared libraries of an image: the driver's own in it, where the loader looks for them, stubs
+// that it would load, and what stripping breaks.
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "knowledge/table_rows.h"
+#include "lint/facts/final_environment.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+const knowledge::NamePatternRow* driver_library(const FileView& view, std::string_view path) {
+  // Forward compatibility is a package of libraries for this very purpose; stubs are for linking.
+  if (path.size() > 1'000 || path.find("/compat/") != path.npos ||
+      path.find("/stubs/") != path.npos || path.find("libnvidia-container") != path.npos)
+    return nullptr;
+  return find_pattern(view.project->knowledge->build.driver_libraries, file_name(path));
+}
+
+void driver_libraries(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  const auto report = [&](Span span, std::string_view path, const std::string& source) {
+    Finding& found =
+        sink.add("driver-library-copied", *view.file, span,
+                 fmt::format("{} is a library of the driver: the host's must be used, and this one "
+                             "hides or clashes with it",
+                             file_name(path)));
+    found.evidence = {source, "a libcuda of another version than the kernel module: error 803"};
+    found.fix =
+        "delete the copy: the container toolkit mounts the host's files; for linking use "
+        "/usr/local/cuda/lib64/stubs in the build stage";
+  };
+  const std::string globs = "the pattern takes libcuda or libnvidia-ml along";
+  for (const Step& step : steps.all()) {
+    const Instruction& copy = *step.instruction;
+    const auto judge = [&](std::string_view path, Span span) {
+      if (const auto* row = driver_library(view, path)) {
+        report(span, path, row->source);
+        return true;
+      }
+      const std::string_view name = file_name(path);
+      if (name != "libnv*" && name != "libnvidia*" && name != "libcuda*" && name != "libnvidia-*")
+        return false;
+      report(span, path, globs);
+      return true;
+    };
+    if (copy.copies()) {
+      for (std::size_t at = 0; at < copy.words.size(); ++at)
+        if (judge(copy.words[at].text, copy.words[at].span)) break;
+      continue;
+    }
+    for (const StepCommand& command : commands_of(copy))
+      if (command.program == "cp" || command.program == "install" || command.program == "mv") {
+        for (const Argument& word : command.arguments)
+          if (judge(word.text, word.span)) break;
+      }
+  }
+}
+
+bool is_stubs(std::string_view part) {
+  while (part.ends_with('/')) part.remove_suffix(1);
+  return file_name(part) == "stubs" && part.find('/') != part.npos;
+}
+
+/// The ENV lines whose words are in the final value.
+std::vector<EnvironmentLine> library_paths(const FileView& view, const StageSteps& steps) {
+  std::vector<EnvironmentLine> out;
+  for (EnvironmentLine& env : environment_lines(view, steps, "LD_LIBRARY_PATH")) {
+    if (env.pair->value->text.find("LD_LIBRARY_PATH") == std::string::npos) out.clear();
+    out.push_back(std::move(env));
+  }
+  return out;
+}
+
+/// Where the host's driver lies in a container.
+bool holds_driver(std::string_view part) {
+  while (part.ends_with('/')) part.remove_suffix(1);
+  return is_one_of(part, {"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64",
+                          "/usr/local/nvidia/lib64"});
+}
+
+/// Whether a later ENV puts the host's driver in front of what the earlier ones hold.
+bool driver_goes_first(const std::vector<EnvironmentLine>& paths, const EnvironmentLine& earlier) {
+  for (const EnvironmentLine& later : paths) {
+    if (later.step->span.begin <= earlier.step->span.begin) continue;
+    for (const std::string_view part : split(later.pair->value->text, ':')) {
+      if (part.contains("LD_LIBRARY_PATH")) break;
+      if (holds_driver(part)) return true;
+    }
+  }
+  return false;
+}
+
+/// The part with one of its colons, so that the rest stays a list.
+Span with_colon(std::string_view text, Span span) {
+  if (span.end < text.size() && text[span.end] == ':') return {span.begin, span.end + 1};
+  if (span.begin > 0 && text[span.begin - 1] == ':') return {span.begin - 1, span.end};
+  return {};
+}
+
+void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  const std::string_view file = view.file->source.text();
+  const bool jetson = is_for_jetson(view);
+  const std::vector<EnvironmentLine> paths = library_paths(view, steps);
+  for (const EnvironmentLine& env : paths) {
+    bool driver_first = driver_goes_first(paths, env);
+    for (const std::string_view part : split(env.raw, ':')) {
+      std::string_view plain = part;
+      while (plain.starts_with('"') || plain.starts_with('\'')) plain.remove_prefix(1);
+      while (plain.ends_with('"') || plain.ends_with('\'')) plain.remove_suffix(1);
+      const Span span = part_span(env, plain);
+      driver_first = driver_first || holds_driver(plain);
+      if (is_stubs(plain)) {
+        Finding& found = sink.add("stubs-in-library-path", *view.file, span,
+                                  "the stubs are for linking: a program that loads this libcuda "
+                                  "ends with \"driver is a stub library\"");
+        found.evidence = {fmt::format("LD_LIBRARY_PATH holds {}", plain),
+                          "CUDA Installation Guide: stubs are for builds without a driver"};
+        found.fix = fmt::format(
+            "take {} off LD_LIBRARY_PATH; set LIBRARY_PATH, or -L, in the "
+            "build stage",
+            plain);
+        // The toolkit's stub has not the name that programs load.
+        found.pedantic =
+            !commands_mention(view, view.stages.size() - 1, "stubs/libcuda.so.1", nullptr);
+        if (const Span cut = with_colon(file, span); !cut.empty()) found.edits.push_back({cut, ""});
+      } else if (!jetson && !driver_first &&
+                 (plain.ends_with("/compat") || plain.ends_with("/compat/")) &&
+                 (plain.contains("cuda") || plain.contains("CUDA"))) {
+        Finding& found = sink.add(
+            "library-path-overwritten", *view.file, span,
+            "the compat libcuda is loaded on every host, also where the driver is newer or the "
+            "GPU is a GeForce: error 803 or 804 there");
+        found.evidence = {
+            fmt::format("{} is on LD_LIBRARY_PATH, before the host's libraries", plain),
+            "forward_compat.json; NVIDIA, CUDA Compatibility"};
+        found.fix = fmt::format(
+            "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry point "
+            "use it only where it helps",
+            plain);
+      }
+    }
+  }
+  if (view.stages.back().image.vendor.value != "nvidia") return;
+  for (const EnvironmentLine& env : environment_lines(view, steps, "LD_LIBRARY_PATH")) {
+    const std::string& text = env.pair->value->text;
+    if (text.find("LD_LIBRARY_PATH") != std::string::npos ||
+        text.find("/usr/local/nvidia/lib") != std::string::npos)
+      continue;
+    Finding& found = sink.add("library-path-overwritten", *view.file, env.pair->value->span,
+                              "this drops what the base has in LD_LIBRARY_PATH: "
+                              "/usr/local/nvidia/lib64, where some hosts mount the driver");
+    found.evidence = {view.stages.back().image.vendor.evidence,
+                      "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
+                      "mounts the driver there"};
+    found.pedantic = text.empty();  // emptied on purpose
+    // An empty part would be the working directory.
+    constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
+    found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);
+    if (const Span value = part_span(env, text); !value.empty() && !env.raw.starts_with('\''))
+      found.edits.push_back({{value.end, value.end}, std::string(kRest)});
+  }
+}
+
+void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink) {
+  for (const Step& step : steps.all())
+    for (const ShellCommand& command : step.instruction->commands) {
+      for (const ShellRedirection& redirection : command.redirections) {
+        if (redirection.target.text.find("ld.so.conf") == std::string::npos) continue;
+        for (const ShellWord& word : command.words)
+          if (is_stubs(word.text)) {
+            Finding& found = sink.add("stubs-in-library-path", *view.file, word.span,
+                                      "the loader's configuration names the stubs: a program that "
+                                      "loads this libcuda ends with \"driver is a stub library\"");
+            found.evidence = {redirection.target.text};
+          }
+      }
+      const Program program = program_of(command);
+      if (program.name != "ln" && program.name != "cp") continue;
+      const ShellWord* stub = nullptr;
+      for (const ShellWord& word : command.words)
+        if (word.text.find("/stubs/libcuda.so") != std::string::npos) stub = &word;
+      if (stub == nullptr || &command.words.back() == stub ||
+          command.words.back().text.find("/stubs") != std::string::npos)
+        continue;
+      // Removed again in the same step.
+      const std::string& target = command.words.back().text;
+      const bool gone = std::ranges::any_of(step.instruction->commands, [&](const auto& other) {
+        return other.span.begin > command.span.begin && program_of(other).name == "rm" &&
+               std::ranges::any_of(other.words,
+                                   [&](const ShellWord& word) { return word.text == target; });
+      });
+      if (gone) continue;
+      Finding& found = sink.add("stubs-in-library-path", *view.file, stub->span,
+                                "the stub of libcuda is put where programs load it from");
+      found.evidence = {target, "CUDA Installation Guide: stubs are for builds without a driver"};
+    }
+}
+/// Where wheels or distributions put what they did not compile here.
+bool holds_wheels(std::string_view path) {
+  while (path.size() > 1 && (path.ends_with('/') || path.ends_with('*'))) path.remove_suffix(1);
+  for (const std::string_view part : {"-packages", "venv", "conda", "/lib/python"})
+    if (holds(path, part)) return true;
+  return is_one_of(path, {"/", "/usr", "/usr/lib", "/usr/local", "/usr/local/lib", "/opt",
+                          "/install", "/root", "/home"});
+}
+
+/// strip over the shared libraries of a whole directory.
+void stripped_libraries(const FileView& view, FindingSink& sink) {
+  for (const StageView& stage : view.stages)
+    for (const Instruction& run : stage.stage->instructions) {
+      const std::vector<StepCommand> commands = commands_of(run);
+      const bool libraries = std::ranges::any_of(commands, [](const StepCommand& command) {
+        return std::ranges::any_of(command.arguments, [](const Argument& word) {
+          return holds(word.text, "*.so") || holds(word.text, ".so*");
+        });
+      });
+      // What a build of its own put into its directory is the builder's to strip.
+      const bool wheels = std::ranges::any_of(commands, [](const StepCommand& command) {
+        return std::ranges::any_of(command.arguments,
+                                   [](const Argument& word) { return holds_wheels(word.text); });
+      });
+      if (!libraries || !wheels) continue;
+      for (const StepCommand& command : commands) {
+        const auto& words = command.shell->words;
+        const auto at = std::ranges::find_if(
+            words, [](const ShellWord& word) { return file_name(word.text) == "strip"; });
+        if (at == words.end()) continue;
+        const bool debug = std::ranges::any_of(words, [](const ShellWord& word) {
+          return is_one_of(word.text, {"--strip-debug", "-g", "-S", "-d", "-R"});
+        });
+        if (debug) continue;
+        Finding& found = sink.add(
+            "libraries-stripped", *view.file, at->span,
+            "strip rewrites every library: those of wheels, which patchelf has changed, may no "
+            "longer load");
+        found.evidence = {
+            "pypa/manylinux#119, pypa/auditwheel#716: \"ELF load command "
+            "address/offset not properly aligned\""};
+        break;
+      }
+    }
+}
+}  // namespace
+
+void judge_libraries(const Project& /*project*/, const std::vector<FileView>& views,
+                     FindingSink& sink) {
+  for (const FileView& view : views) {
+    const StageSteps steps(view, view.stages.size() - 1);
+    driver_libraries(view, steps, sink);
+    library_path(view, steps, sink);
+    stub_links(view, steps, sink);
+    stripped_libraries(view, sink);
+  }
+}
+
+}  // namespace flense::lint

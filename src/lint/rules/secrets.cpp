@@ -1,0 +1,199 @@
+// Secrets that stay in an image's history.
+#include <set>
+
+#include "base/ascii.h"
+#include "base/format.h"
+#include "lint/facts/build_steps.h"
+#include "lint/rules/rules.h"
+#include "lint/source/blanks.h"
+
+namespace flense::lint {
+
+namespace {
+
+bool is_token_letter(char c) {
+  return is_letter(c) || is_digit(c) || c == '_' || c == '-';
+}
+
+/// A token by its form, somewhere in a text; null: none.
+const knowledge::SecretFormRow* token_in(std::string_view text,
+                                         const knowledge::BuildFacts& facts) {
+  for (const knowledge::SecretFormRow& row : facts.secret_forms) {
+    for (std::size_t at = text.find(row.prefix); at != text.npos;
+         at = text.find(row.prefix, at + 1)) {
+      if (at > 0 && is_token_letter(text[at - 1])) continue;
+      std::size_t end = at;
+      while (end < text.size() && end - at < row.length && is_token_letter(text[end])) ++end;
+      if (end - at < row.length) continue;
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+/// "https://user:password@host": the password is written, no variable.
+bool has_password(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos) return false;
+  std::string_view host = text.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/ \t\"'"));
+  const std::size_t at = host.rfind('@');
+  if (at == host.npos) return false;
+  const std::string_view user = host.substr(0, at);
+  const std::size_t colon = user.find(':');
+  return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$");
+}
+
+constexpr std::string_view kStays =
+    "docker history and the image's configuration show it to everyone who has the image";
+
+/// What a program gets that wants a key and checks none, or what the reader has to fill in.
+bool is_placeholder(std::string_view value) {
+  const std::string low = to_lower(value);
+  return is_one_of(low, {"dummy", "none", "null", "empty", "fake", "test", "placeholder", "unused",
+                         "xxx", "changeme", "change-me", "not-needed", "not-used", "token",
+                         "no-key", "sk-no-key-required", "sk-dummy", "dummy-key"}) ||
+         starts_with_any(low, {"your", "<", "replace"});
+}
+
+void variables(const FileView& view, FindingSink& sink) {
+  const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  std::set<std::string> arguments;
+  const auto judge = [&](const Instruction& instruction) {
+    if (instruction.keyword != Keyword::kArg && instruction.keyword != Keyword::kEnv) return;
+    for (const KeyValue& pair : instruction.pairs) {
+      const auto* row = facts.secret(pair.key.text);
+      const std::string_view value =
+          pair.value ? std::string_view(pair.value->text) : std::string_view();
+      const auto* form = token_in(value, facts);
+      const bool password = has_password(value);
+      // ENV HF_TOKEN="" clears a value.
+      const bool empty =
+          (instruction.keyword == Keyword::kEnv && value.empty()) || is_placeholder(value);
+      if ((row == nullptr || empty) && form == nullptr && !password) continue;
+      // ARG TOKEN, ENV TOKEN=$TOKEN: one secret.
+      if (instruction.keyword == Keyword::kArg)
+        arguments.insert(pair.key.text);
+      else if (arguments.contains(pair.key.text) && value.contains("$"))
+        continue;
+      Finding& found = sink.add(
+          "secret-in-build-variable", *view.file, row != nullptr ? pair.key.span : pair.value->span,
+          fmt::format("{} {} keeps {} in the image", to_string(instruction.keyword), pair.key.text,
+                      row != nullptr    ? std::string("a secret")
+                      : form != nullptr ? form->what
+                                        : std::string("a password")));
+      found.evidence = {row != nullptr    ? row->source
+                        : form != nullptr ? form->source
+                                          : std::string("the address holds user:password"),
+                        std::string(kStays)};
+      found.fix = fmt::format(
+          "delete it; give it to the step alone: RUN --mount=type=secret,id={0},env={0} …, with "
+          "docker build --secret id={0}",
+          pair.key.text);
+    }
+  };
+  for (const Instruction& instruction : view.dockerfile->globals) judge(instruction);
+  for (const StageView& stage : view.stages)
+    for (const Instruction& instruction : stage.stage->instructions) judge(instruction);
+}
+
+/// True for what a secret mount brings: /run/secrets, or a variable of the mount.
+bool from_secret_mount(const Instruction& run, std::string_view word) {
+  if (holds(word, "/run/secrets")) return true;
+  for (const Flag* mount : run.flags_of("mount")) {
+    bool secret = false;
+    std::string target;
+    for (const auto& [key, value] : mount->pairs()) {
+      if (key == "type" && value == "secret") secret = true;
+      if ((key == "target" || key == "dst" || key == "env") && !value.empty()) target = value;
+    }
+    if (secret && (holds(word, "$(") || (!target.empty() && holds(word, target)))) return true;
+  }
+  return false;
+}
+
+/// The word of a command that is a secret by its place; null: none.
+const ShellWord* secret_word(const ShellCommand& command) {
+  const Program program = program_of(command);
+  const auto& words = command.words;
+  const auto text = [&](std::size_t at) {
+    return at < words.size() ? std::string_view(words[at].text) : std::string_view();
+  };
+  const std::size_t first = program.first;
+  const bool hub = program.name == "huggingface-cli" || program.name == "hf";
+  const bool login =
+      text(first + 1) == "login" || (text(first + 1) == "auth" && text(first + 2) == "login");
+  for (std::size_t at = first + 1; at < words.size(); ++at) {
+    if (hub && text(at) == "--token" && at + 1 < words.size()) return &words[at + 1];
+    if (hub && text(at).starts_with("--token=")) return &words[at];
+    if ((program.name == "docker" || program.name == "podman") && login &&
+        (text(at) == "-p" || text(at) == "--password") && at + 1 < words.size())
+      return &words[at + 1];
+    if (program.name == "ngc" && text(at) == "--api-key" && at + 1 < words.size())
+      return &words[at + 1];
+    if (program.name == "wandb" && login && at > first + 1 && !text(at).starts_with("-"))
+      return &words[at];
+  }
+  return nullptr;
+}
+
+void command_lines(const FileView& view, FindingSink& sink) {
+  const knowledge::BuildFacts& facts = view.project->knowledge->build;
+  for (const StageView& stage : view.stages)
+    for (const Instruction& run : stage.stage->instructions) {
+      if (run.keyword != Keyword::kRun) continue;
+      const auto report = [&](Span span, const std::string& what, const std::string& evidence) {
+        Finding& found = sink.add("secret-on-command-line", *view.file, span,
+                                  fmt::format("{} on the line of a RUN stays in the history of the "
+                                              "image, and in the layer where the tool stores it",
+                                              what));
+        found.evidence = {evidence, std::string(kStays)};
+        found.fix =
+            "read it from a mount: RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN …; "
+            "huggingface-cli takes HF_TOKEN without a login";
+      };
+      for (const ShellCommand& command : run.commands) {
+        if (const ShellWord* word = secret_word(command);
+            word != nullptr && !from_secret_mount(run, word->text)) {
+          report(word->span, "a token", "the argument of a login or --token");
+          continue;
+        }
+        bool said = false;
+        for (const ShellAssignment& set : command.assignments) {
+          const auto* row = facts.secret(set.name);
+          if (row == nullptr || set.value.text.empty() || said ||
+              from_secret_mount(run, set.value.text))
+            continue;
+          // The ARG that it comes from is already reported.
+          if (set.value.dynamic && !holds(set.value.text, "$(")) continue;
+          if (holds(set.value.text, "$(")) continue;
+          report(set.value.span, set.name, row->source);
+          said = true;
+        }
+        for (const ShellWord& word : command.words) {
+          if (said) break;
+          if (const auto* form = token_in(word.text, facts)) {
+            report(word.span, form->what, form->source);
+            said = true;
+          } else if (holds(word.text, "Authorization: Bearer ") && !word.dynamic) {
+            report(word.span, "a token", "the header Authorization: Bearer");
+            said = true;
+          } else if (has_password(word.text)) {
+            report(word.span, "a password", "the address holds user:password");
+            said = true;
+          }
+        }
+      }
+    }
+}
+}  // namespace
+
+void judge_secrets(const Project& /*project*/, const std::vector<FileView>& views,
+                   FindingSink& sink) {
+  for (const FileView& view : views) {
+    variables(view, sink);
+    command_lines(view, sink);
+  }
+}
+
+}  // namespace flense::lint
