@@ -11,6 +11,7 @@
 #include "compat/requirements.h"
 #include "image/model/platform.h"
 #include "report/format/sarif.h"
+#include "report/verdicts/device_claim.h"
 #include "report/verdicts/json.h"
 #include "report/verdicts/node_rules.h"
 #include "report/verdicts/requirements_text.h"
@@ -50,7 +51,8 @@ Examples:
 
 constexpr auto kCheckFormats =
     std::to_array<std::string_view>({"text", "json", "sarif", "markdown"});
-constexpr auto kEmits = std::to_array<std::string_view>({"node-affinity", "nfd", "labels"});
+constexpr auto kEmits =
+    std::to_array<std::string_view>({"node-affinity", "device-claim", "nfd", "labels"});
 
 struct CheckRequest : TableRequest {
   std::vector<std::string> hosts;
@@ -78,7 +80,9 @@ void declare(Options& options, CheckRequest& request) {
   options.add("--format", "FORMAT", "text, json, sarif or markdown", request.format)
       .one_of(kCheckFormats);
   options.flag("--requirements", "show what the image asks of any machine", request.requirements);
-  options.add("--emit", "KIND", "print node-affinity, nfd or labels for the image", request.emit)
+  options
+      .add("--emit", "KIND", "print node-affinity, device-claim, nfd or labels for the image",
+           request.emit)
       .one_of(kEmits);
   options.flag("--config-only", "read manifest and configuration, no layer", request.config_only);
   options.add("--allow-unknown", "ID", "let this check be unknown", request.allowances.unknown)
@@ -140,9 +144,10 @@ Result<CheckInput> understand_check(const CheckRequest& request, Io& io) {
 Result<void> print_requirements(const needs::Needs& needs, const CheckRequest& request,
                                 const CheckInput& input, Io& io) {
   const compat::Requirements sheet = compat::requirements_of(needs, input.tables);
-  if (request.emit == "node-affinity" || request.emit == "nfd") {
-    TRY(const std::string rules,
-        request.emit == "nfd" ? report::nfd_compatibility(sheet) : report::node_affinity(sheet));
+  if (!request.emit.empty() && request.emit != "labels") {
+    TRY(const std::string rules, request.emit == "nfd"            ? report::nfd_compatibility(sheet)
+                                 : request.emit == "device-claim" ? report::device_claim(sheet)
+                                                                  : report::node_affinity(sheet));
     return write_text(io, rules);
   }
   if (request.emit == "labels") {

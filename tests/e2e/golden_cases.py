@@ -127,7 +127,7 @@ def check():
         "--all", "-v", "-q", "--launcher podman", "--launcher apptainer", "--launcher kubernetes", "--redistribution", "--config-only",
         "--allow-unknown driver-cuda", "--allow-unsupported device-code", "--host mi300x")]
     out["requirements"] = [f"check in/{name} --requirements{more}" for name in ("app.tar", "rocm.tar", "venv", "small.tar", "layout") for more in ("", " --json")[:2 if "." in name else 1]]
-    out["emit"] = [f"check in/{name} --emit {kind}" for name, kinds in (("app.tar", ("node-affinity", "nfd", "labels")), ("rocm.tar", ("nfd", "labels"))) for kind in kinds]
+    out["emit"] = [f"check in/{name} --emit {kind}" for name, kinds in (("app.tar", ("node-affinity", "device-claim", "nfd", "labels")), ("rocm.tar", ("device-claim", "nfd", "labels"))) for kind in kinds]
     out["targets"] = ["check in/app.tar in/rocm.tar in/libfake.so.1 --host h100@550.54.15", "check in/venv --host h100@580.65.06 --json",
                       "check in/libfake.so.1 --host l4@550.54.15", "check in/layout --host mi300x@6.10.5 --platform linux/amd64",
                       "check in/small.tar --host h100@550.54.15", "check in/conda.tar --host h100@550.54.15"]

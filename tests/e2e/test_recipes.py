@@ -268,6 +268,14 @@ class Recipes(harness.Case):
             self.cluster(name, "kubectl")
             self.verdicts(self.shell(f"kubectl get nodes -o json > nodes.json\n{command}", status), **nodes)
 
+    @case("examples/kubernetes/README.md", "flense check docker://registry.example/app:1 --emit device-claim")
+    def a_claim_on_devices(self, command):
+        claim = self.shell(command, 0)
+        # test_manifests_large.py evaluates the expression.
+        self.assertIn("kind: ResourceClaimTemplate\n", claim)
+        self.assertIn('driverVersion.compareTo(semver("580.65.6")) >= 0', claim)
+        self.assertIn("cudaComputeCapability.major() == 9 ", claim)
+
     @case("examples/kubernetes/README.md", "flense check docker://registry.example/app:1 --emit node-affinity")
     def an_affinity_for_the_manifest(self, command):
         manifest = self.path("affinity.yaml")

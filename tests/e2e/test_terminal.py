@@ -254,7 +254,7 @@ class Terminal(harness.Case):
     def of_check(self):
         app = self.image()
         return [[app, "--host", "h100@550.54.15"], [app, "--all", "--host", self.profile(), "--host", self.nodes()],
-                [app, "--requirements"], *([app, "--emit", form] for form in ("node-affinity", "nfd", "labels")),
+                [app, "--requirements"], *([app, "--emit", form] for form in ("node-affinity", "device-claim", "nfd", "labels")),
                 [app, *self.machine()], [self.folder(), "--host", "h100@550.54.15", "--redistribution"]], []
 
     def of_host(self):

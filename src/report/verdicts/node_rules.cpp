@@ -1,16 +1,11 @@
 #include "report/verdicts/node_rules.h"
 
 #include <algorithm>
-#include <charconv>
-#include <map>
-#include <optional>
 #include <set>
 #include <vector>
 
 #include "base/format.h"
-#include "base/printable.h"
-#include "base/version_numbers.h"
-#include "device/target.h"
+#include "report/verdicts/cluster_needs.h"
 
 namespace flense::report {
 
@@ -35,29 +30,6 @@ constexpr std::string_view kDriver[] = {
 constexpr std::string_view kMajor = "nvidia.com/gpu.compute.major",
                            kMinor = "nvidia.com/gpu.compute.minor";
 
-std::string yaml_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : printable(text)) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '"';
-}
-
-std::vector<unsigned> numbers_of(std::string_view version) {
-  std::vector<unsigned> out;
-  const char* at = version.data();
-  const char* const end = at + version.size();
-  while (at < end && out.size() < 3) {
-    unsigned number = 0;
-    const auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc()) break;
-    out.push_back(number);
-    at = next < end && *next == '.' ? next + 1 : end;
-  }
-  return out;
-}
-
 /// Labels keep the leading zeros that versions have: 580.65.06.
 Expression equals(std::string_view key, unsigned number) {
   Expression out{std::string(key), "In", {std::to_string(number)}};
@@ -71,7 +43,7 @@ Expression above(std::string_view key, unsigned number) {
 
 /// At least `version`: major above, or equal and minor above, or both equal and revision at least.
 Terms driver_at_least(const std::string& version) {
-  const std::vector<unsigned> numbers = numbers_of(version);
+  const std::vector<unsigned> numbers = version_numbers(version);
   Terms out;
   Term same;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -88,9 +60,6 @@ Terms driver_at_least(const std::string& version) {
   }
   return out;
 }
-
-/// Compute capabilities by major: their minors.
-using Capabilities = std::map<unsigned, std::set<unsigned>>;
 
 /// Majors and minors of which every pair that there is may be chosen.
 struct Group {
@@ -147,39 +116,17 @@ void add_capabilities(const std::string& driver, const Capabilities& capabilitie
     }
 }
 
-/// GPUs with machine code run in minor-version mode; what compiles PTX needs the newer driver.
-Terms nvidia_terms(const Requirements& needs) {
-  const std::string native = needs.driver_native.value.value_or("");
-  const std::string minor = needs.driver_minor.value.value_or(native);
-  std::string ptx = needs.driver_ptx.value.value_or(native);
-  if (compare_versions(ptx, minor) < 0) ptx = minor;
-  Capabilities machine, compiled, unserved;
-  unsigned newest = 0;
-  for (const std::string& one : needs.unserved)
-    if (const auto arch = device::parse_cuda_arch(one))
-      unserved[arch->major()].insert(arch->minor());
-  for (const ServedGpu& gpu : needs.gpus) {
-    const auto arch = device::parse_cuda_arch(gpu.architecture);
-    if (gpu.vendor != "nvidia" || !arch) continue;
-    Capabilities& of = gpu.from_ptx.empty() || ptx == minor ? machine : compiled;
-    of[arch->major()].insert(arch->minor());
-    newest = std::max(newest, arch->major());
-  }
-  // What compiles for one may not be chosen for its neighbour with an older driver.
-  Capabilities not_machine = unserved, not_compiled = unserved;
-  for (const auto& [major, minors] : compiled)
-    not_machine[major].insert(minors.begin(), minors.end());
-  for (const auto& [major, minors] : machine)
-    not_compiled[major].insert(minors.begin(), minors.end());
+Terms nvidia_terms(const NvidiaNeeds& needs) {
   Terms out;
-  add_capabilities(minor, machine, not_machine, out);
-  add_capabilities(ptx, compiled, not_compiled, out);
-  if (!needs.ptx_onwards.value) return out;
+  for (const NvidiaGroup& group : needs.groups)
+    add_capabilities(group.driver, group.capabilities, group.unserved, out);
+  if (!needs.onwards) return out;
   // The first driver of a GPU that is newer than all is newer than all, too: its major will do.
   Term newer;
-  if (const std::vector<unsigned> numbers = numbers_of(ptx); !numbers.empty() && numbers[0] > 0)
+  if (const std::vector<unsigned> numbers = version_numbers(needs.groups.back().driver);
+      !numbers.empty() && numbers[0] > 0)
     newer.push_back(above(kDriver[0], numbers[0] - 1));
-  newer.push_back(above(kMajor, newest));
+  newer.push_back(above(kMajor, *needs.onwards));
   out.push_back(std::move(newer));
   return out;
 }
@@ -214,37 +161,20 @@ std::vector<std::string> flags_of_level(const Requirements& needs) {
 }
 
 Terms gpu_terms(const Requirements& needs) {
-  Terms out = nvidia_terms(needs);
+  Terms out = nvidia_terms(nvidia_needs(needs));
   for (Term& term : amd_terms(needs)) out.push_back(std::move(term));
   return out;
 }
 
-Failure nothing_known(const Requirements& needs) {
-  return fail(Code::kEnvironment,
-              "which GPUs {} serves is unknown or none, so no node can "
-              "be chosen by them",
-              needs.name)
-      .hint(needs.disk_bytes.value ? "flense inspect shows its device code"
-                                   : "let the layers be read");
-}
-
-bool has(const Requirements& needs, std::string_view vendor) {
-  return std::ranges::find(needs.gpus, vendor, &ServedGpu::vendor) != needs.gpus.end();
-}
-
 std::string head(const Requirements& needs, std::size_t alternatives) {
-  std::string out = fmt::format("# What {} needs from a node, by flense.\n", printable(needs.name));
-  const bool driver = needs.driver_native.value || needs.driver_minor.value;
-  if (!driver && has(needs, "nvidia"))
-    out += fmt::format("# No driver is required, as the minimum is unknown: {}.\n",
-                       printable(needs.driver_native.evidence));
+  std::string out = head_of(needs, "a node");
   constexpr std::size_t kFew = 5;
   if (alternatives > kFew)
     out += fmt::format(
         "# {} alternatives: a least driver takes three for each group of GPUs, since labels hold "
         "its numbers apart.\n",
         alternatives);
-  if (has(needs, "amd"))
+  if (serves(needs, "amd"))
     out += "# AMD's node labeller does not write the gfx target; flense host --labels does.\n";
   return out;
 }

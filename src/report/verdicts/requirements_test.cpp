@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "report/testing_schema.h"
+#include "report/verdicts/device_claim.h"
 #include "report/verdicts/node_rules.h"
 #include "report/verdicts/requirements_text.h"
 
@@ -243,6 +244,50 @@ TEST(NfdCompatibility, RulesOfTheSpecification) {
             "      matchExpressions:\n"
             "        \"AVX2\": {op: Exists}\n"
             "        \"FMA3\": {op: Exists}\n");
+}
+
+TEST(DeviceClaim, AnExpressionOverWhatTheDriverPublishes) {
+  Requirements needs = full();
+  needs.name = "docker://reg.example/team/My_App:1.2";
+  const std::string claim = device_claim(needs).value();
+  EXPECT_THAT(claim, HasSubstr("apiVersion: resource.k8s.io/v1\nkind: ResourceClaimTemplate\n"
+                               "metadata:\n  name: my-app-gpu\n"));
+  // Machine code; what compiles PTX, and GPUs to come.
+  const std::string indent = "                    ";
+  const std::string gpu = "device.attributes[\"gpu.nvidia.com\"].";
+  const std::string capability = gpu + "cudaComputeCapability.";
+  const auto driver = [&](std::string_view version) {
+    return indent + "(" + gpu + "driverVersion.compareTo(semver(\"" + std::string(version) +
+           "\")) >= 0 &&\n";
+  };
+  const auto one = [&](std::string_view before, std::string_view major, std::string_view minors) {
+    return indent + std::string(before) + capability + "major() == " + std::string(major) + " && " +
+           capability + "minor() in " + std::string(minors);
+  };
+  EXPECT_THAT(claim,
+              HasSubstr("expression: |-\n" + driver("525.60.13") + one(" (", "8", "[0, 6]") +
+                        " ||\n" + one("  ", "9", "[0]") + " ||\n" + one("  ", "12", "[0, 1]") +
+                        "))\n" + indent + "||\n" + driver("550.54.14") + one(" (", "10", "[0]") +
+                        " ||\n" + indent + "  " + capability + "major() > 12))\n"));
+}
+
+TEST(DeviceClaim, VersionsWithoutLeadingZerosAndUnknownOnes) {
+  Requirements needs = full();
+  needs.name = "/";
+  needs.driver_native = needs.driver_minor = needs.driver_ptx = Text::known("580.65.06", "table");
+  EXPECT_THAT(device_claim(needs).value(), HasSubstr("semver(\"580.65.6\")"));
+  EXPECT_THAT(device_claim(needs).value(), HasSubstr("  name: image-gpu\n"));
+  needs.driver_native = needs.driver_minor = needs.driver_ptx = Text::unknown("no table");
+  EXPECT_THAT(device_claim(needs).value(), Not(HasSubstr("driverVersion")));
+  EXPECT_THAT(device_claim(needs).value(), HasSubstr("# No driver is required"));
+}
+
+TEST(DeviceClaim, NoGpuOfNvidiaIsAnError) {
+  Requirements needs;
+  needs.name = "r";
+  EXPECT_THAT(device_claim(needs).error().message, HasSubstr("is unknown or none"));
+  needs.gpus = {{"amd", "gfx942", "native", 0, {}, {}}};
+  EXPECT_THAT(device_claim(needs).error().message, HasSubstr("AMD GPUs"));
 }
 
 }  // namespace
