@@ -46,6 +46,8 @@ Failure not_created(int errno_value, std::string_view what, const std::filesyste
 
 Result<UniqueFd> open_read(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe that nobody opens to write.
+  if (fd < 0 && errno == EINTR) return interrupted();
   if (fd < 0) return unreachable(errno, path);
   return UniqueFd(fd);
 }

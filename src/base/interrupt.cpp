@@ -35,15 +35,24 @@ sigset_t stop_signals() {
   ::_exit(128 + signal);
 }
 
+/// Its handler does nothing and restarts nothing: a call that waits ends with EINTR.
+constexpr int kWakeUp = SIGURG;
+
+/// A thread that is about to wait is asked again.
+constexpr int kAgainMilliseconds = 100;
+
 }  // namespace
 
-InterruptWatch::InterruptWatch() {
+InterruptWatch::InterruptWatch() : maker_(pthread_self()) {
   const sigset_t set = stop_signals();
   signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC));
   quit_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
   // Without the descriptors the signals keep their default action: end the process.
   if (signals_.get() < 0 || quit_.get() < 0) return;
   blocking_ = pthread_sigmask(SIG_BLOCK, &set, &before_) == 0;
+  struct sigaction nothing{};
+  nothing.sa_handler = [](int) {};
+  ::sigaction(kWakeUp, &nothing, nullptr);
 }
 
 void InterruptWatch::start() {
@@ -62,7 +71,10 @@ InterruptWatch::~InterruptWatch() {
 void InterruptWatch::watch() {
   std::array<pollfd, 2> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{quit_.get(), POLLIN, 0}};
   while (true) {
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    const bool stopping = signal_.load() != 0;
+    const int ready = ::poll(fds.data(), fds.size(), stopping ? kAgainMilliseconds : -1);
+    if (ready == 0) pthread_kill(maker_, kWakeUp);
+    if (ready <= 0) continue;
     if (fds[1].revents != 0) return;
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;

@@ -2,6 +2,8 @@
 // unwind, and so remove what they had begun.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <csignal>
 #include <stop_token>
@@ -12,7 +14,8 @@
 namespace flense {
 
 /// Takes SIGINT, SIGTERM and SIGHUP for the whole process; to be made and started before any other
-/// thread. The first of them requests a stop, a second one ends the process on the spot.
+/// thread. The first of them requests a stop, and takes the thread that made this out of a read or
+/// an open that waits for somebody else; a second one ends the process on the spot.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -34,6 +37,7 @@ class InterruptWatch {
   std::stop_source source_;
   sigset_t before_{};  ///< the signals that were blocked
   bool blocking_ = false;
+  pthread_t maker_;
   UniqueFd signals_, quit_;
   std::atomic<int> signal_ = 0;
   std::jthread watcher_;

@@ -46,7 +46,7 @@ void Progress::begin(std::string_view step, std::uint64_t total) {
 }
 
 Result<void> Progress::add(std::uint64_t bytes) {
-  if (stop_.stop_requested()) return fail(Code::kInterrupted, "interrupted");
+  if (stop_.stop_requested()) return interrupted();
   if (!enabled_) return {};
   done_ += bytes;
   if (!mutex_.try_lock()) return {};

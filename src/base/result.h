@@ -59,6 +59,11 @@ Failure bad_input(fmt::format_string<Args...> text, Args&&... args) {
   return fail(Code::kBadInput, text, std::forward<Args>(args)...);
 }
 
+/// By a signal that asked for an end.
+inline Failure interrupted() {
+  return fail(Code::kInterrupted, "interrupted");
+}
+
 /// Input that ends before its own end.
 template <class... Args>
 Failure cut_off(fmt::format_string<Args...> text, Args&&... args) {

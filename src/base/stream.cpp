@@ -34,10 +34,9 @@ Result<Bytes> FdSource::next(std::size_t max) {
     // A short read is usually the last; some kernel files need room for their whole content at
     // once.
     const std::size_t room = end_ < kFirstBlock ? kFirstBlock : kBlock;
-    ssize_t got = 0;
-    do {
-      got = ::read(fd_, buffer_.get(), room);
-    } while (got < 0 && errno == EINTR);
+    const ssize_t got = ::read(fd_, buffer_.get(), room);
+    // Only an InterruptWatch interrupts.
+    if (got < 0 && errno == EINTR) return interrupted();
     if (got < 0) return system_error(errno, "cannot read " + name_);
     begin_ = 0;
     end_ = static_cast<std::size_t>(got);

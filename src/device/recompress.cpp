@@ -127,7 +127,7 @@ std::vector<Task> tasks_of(Bytes file, const FileCode& code, const std::vector<E
 
 Result<FrameStore::Frame> run(const Task& task, const RecompressOptions& options,
                               FrameStore& store) {
-  if (store.stopped()) return fail(Code::kInterrupted, "interrupted");
+  if (store.stopped()) return interrupted();
   codec::Sha256 hash;
   hash.update(as_bytes(to_string(options.mode)));
   hash.update(task.bytes);

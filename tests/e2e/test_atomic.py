@@ -133,6 +133,26 @@ class Atomic(harness.Case):
         print(f"{interrupted} of {number} runs were interrupted, none left anything behind")
         self.assertEqual(interrupted, 6)
 
+    def test_one_signal_ends_a_wait_for_input(self):
+        """From a pipe whose writer is slow, and from a named one that nobody opens."""
+        os.mkfifo(self.path("pipe"))
+        waits = [(["-"], command) for command in (["inspect"], ["check", "--host", "h100"], ["explain"], ["doctor", "--log"])]
+        waits += [([self.path("pipe")], command) for command in (["inspect"], ["lint"], ["doctor", "--log"])]
+        for number, (source, command) in enumerate(waits):
+            with self.subTest(command=command, source=source):
+                sent = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP][number % 3]
+                process = subprocess.Popen([harness.BINARY, *command, *source], env=self.env, stdin=subprocess.PIPE,
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                with process.stdin, process.stderr:
+                    time.sleep(0.3)
+                    self.assertIsNone(process.poll())
+                    process.send_signal(sent)
+                    try:
+                        self.assertEqual(process.wait(30), -sent)
+                    finally:
+                        process.kill()
+                    self.assertTrue(process.stderr.read().startswith(b"error: interrupted\n"))
+
     def test_kill_in_place(self):
         """In-place slimming is atomic per file: each file is the old or the new one."""
         import shutil

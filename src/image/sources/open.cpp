@@ -138,8 +138,7 @@ Opened open_path(const std::string& path, std::string_view reference, const Open
   }
   if (S_ISREG(status.st_mode)) return open_file(path, reference, options);
   if (S_ISFIFO(status.st_mode)) {
-    const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!pipe) return unreachable(errno, path);
+    TRY(const UniqueFd pipe, open_read(path));
     return open_stream(pipe.get(), path, reference, options);
   }
   if (!S_ISDIR(status.st_mode)) {

@@ -123,7 +123,7 @@ class Interpreter {
     for (std::uint64_t total = 0;;) {
       TRY(const Bytes chunk, from.next(1u << 20));
       if (chunk.empty()) break;
-      if (stop.stop_requested()) return fail(Code::kInterrupted, "interrupted");
+      if (stop.stop_requested()) return interrupted();
       total += chunk.size();
       if (total > kMostAnswerBytes) return bad_input("{} answers without end", path_);
       TRY_DO(with_hint(to.write(chunk), "choose a roomier scratch directory with --tmpdir"));
@@ -285,7 +285,7 @@ Result<CompiledLayer> compile_python(const std::filesystem::path& root,
   LayerTar tar(tree, to);
   const unsigned optimisation = optimisation_of(environment);
   for (const PythonSources& sources : versions) {
-    if (stop.stop_requested()) return fail(Code::kInterrupted, "interrupted");
+    if (stop.stop_requested()) return interrupted();
     if (sources.interpreter.empty()) {
       out.notices.push_back(fmt::format("{} sources of {} are not compiled: the image has no {}",
                                         grouped(sources.files.size()), sources.version,

@@ -81,7 +81,7 @@ Result<TracedRun> trace_in_root(const std::filesystem::path& root, const std::st
     });
     out.run.err = drain(errors.get());
   }
-  if (stop.stop_requested()) return fail(Code::kInterrupted, "interrupted");
+  if (stop.stop_requested()) return interrupted();
   if (recorder.full())
     return fail(Code::kEnvironment, "'{}' meets more files than a trace may hold", command);
   TRY(const TracedEnd ended, *std::move(end));
