@@ -76,10 +76,19 @@ int main(void) {{
   return text;
 }
 
+// For the machine that these tests are built for, which may be an emulated one.
+#ifdef __aarch64__
+constexpr const char* kGcc = "aarch64-linux-gnu-gcc";
+constexpr const char* kEmulator = "qemu-aarch64-static";
+#else
+constexpr const char* kGcc = "gcc";
+constexpr const char* kEmulator = "";
+#endif
+
 class Toolchain : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!find_program("gcc")) GTEST_SKIP() << "gcc is not installed";
+    if (!find_program(kGcc)) GTEST_SKIP() << kGcc << " is not installed";
     std::string name = (std::filesystem::temp_directory_path() / "flense-elf-XXXXXX").string();
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     dir_ = name;
@@ -100,8 +109,8 @@ class Toolchain : public ::testing::Test {
 
   /// False when the toolchain cannot do this (no lld, no static libc, an unknown option).
   bool compile(const std::string& output, const std::vector<std::string>& options) {
-    std::vector<std::string> argv = {"gcc", "-O1",        path("source.c"),
-                                     "-o",  path(output), "-B" + dir_.string()};
+    std::vector<std::string> argv = {kGcc, "-O1",        path("source.c"),
+                                     "-o", path(output), "-B" + dir_.string()};
     argv.insert(argv.end(), options.begin(), options.end());
     const auto result = run_process(argv);
     return result && result->status == 0;
@@ -157,7 +166,9 @@ class Toolchain : public ::testing::Test {
   }
 
   std::string run(const std::string& name) {
-    const auto result = run_process({path(name)});
+    std::vector<std::string> argv = {path(name)};
+    if (find_program(kEmulator)) argv.insert(argv.begin(), kEmulator);
+    const auto result = run_process(argv);
     return result ? fmt::format("{} {}", result->status, result->out) : render(result.error());
   }
 
