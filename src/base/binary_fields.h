@@ -31,7 +31,7 @@ concept HasMembers =
 template <HasMembers T>
 constexpr auto tie_members(T& value) {
   constexpr std::size_t kCount = member_count(static_cast<const std::remove_cvref_t<T>*>(nullptr));
-  static_assert(kCount >= 1 && kCount <= 27, "another line below");
+  static_assert(kCount >= 1 && kCount <= 28, "another line below");
 #define FLENSE_TIE_(count, ...)      \
   if constexpr (kCount == (count)) { \
     auto& [__VA_ARGS__] = value;     \
@@ -64,6 +64,8 @@ constexpr auto tie_members(T& value) {
   FLENSE_TIE_(25, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y)
   FLENSE_TIE_(26, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z)
   FLENSE_TIE_(27, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa)
+  FLENSE_TIE_(28, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, z, aa,
+              ab)
 #undef FLENSE_TIE_
 }
 

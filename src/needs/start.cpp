@@ -2,8 +2,8 @@
 // ld.so(8) does. What a program opens by name while it runs is not followed.
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -100,24 +100,46 @@ class Loader {
                        fmt::format("{}_{}", prefix, there), own->path, true, true});
       }
     }
+    // musl asks for no versions; a library that has none passes for any.
+    for (const Loaded& user : loaded_)
+      if (!musl_ && std::ranges::find(out, user.path, &TooNewFile::path) == out.end())
+        ask_others(user, out);
   }
 
  private:
+  /// Versions of other libraries than those of C and C++.
+  void ask_others(const Loaded& user, std::vector<TooNewFile>& out) const {
+    for (const std::string& asked : user.elf->versions.asked) {
+      const std::size_t blank = asked.find(' ');
+      const std::string library = asked.substr(0, blank), version = asked.substr(blank + 1);
+      const auto at = names_.find(library);
+      if (at == names_.end() || at->second == nullptr) continue;
+      const std::vector<std::string>& own = at->second->elf->versions.own;
+      if (own.empty() || std::ranges::find(own, version) != own.end()) continue;
+      out.push_back({user.path, fmt::format("{} with version {}", library, version),
+                     fmt::format("a {} without it", base_name(at->second->path)), at->second->path,
+                     true, true});
+      return;
+    }
+  }
+
   struct Versions {
     std::string_view prefix;
     std::string (*own)(const ElfFacts&);
     std::string (*asked)(const ElfFacts&);
   };
   void load(const std::string& name, const Loaded& user) {
-    if (!names_.insert(name).second) return;
+    const auto [at, fresh] = names_.try_emplace(name, nullptr);
+    if (!fresh) return;
     if (inventory::is_driver_library(name)) {
       out_.driver_libraries.push_back({name, user.path, 0});
       return;
     }
     if (auto path = find(name, user)) {
       const ElfFacts* elf = survey_.elf_at(*path);
-      if (!elf->soname.empty()) names_.insert(elf->soname);
       loaded_.push_back({*std::move(path), elf, &user});
+      at->second = &loaded_.back();
+      if (!elf->soname.empty()) names_.try_emplace(elf->soname, &loaded_.back());
       return;
     }
     // Where and how others look for it is theirs to say: musl has a list of its own.
@@ -183,8 +205,8 @@ class Loader {
   StartNeeds& out_;
   std::string_view cache_;
   bool musl_ = false, open_ = false;
-  std::set<std::string> names_;
   std::deque<Loaded> loaded_;
+  std::map<std::string, const Loaded*> names_;  ///< null: not of the image
 };
 
 /// What the kernel is asked to start, the interpreter of a script included, and is not there.

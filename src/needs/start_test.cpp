@@ -90,6 +90,25 @@ TEST_F(NeedsStart, AnOlderCxxLibraryOnTheLibraryPathComesFirst) {
 }
 
 // The kernel maps segments by its pages: those of arm64 may have 64 KiB.
+// glibc ends with "version `GOMP_9.0' not found"; of a library without any versions it warns alone.
+TEST_F(NeedsStart, VersionsOfOtherLibraries) {
+  const auto too_new = [&](const std::string& asked, const std::vector<std::string>& own) {
+    Tar tar;
+    tar.file("app/app", elf_file({.needed = {"libcudart.so.11.0"},
+                                  .other_versions = {{"libcudart.so.11.0", asked}}}));
+    tar.file("usr/lib/libcudart.so.12",
+             elf_file({.soname = "libcudart.so.12", .own_versions = own}));
+    tar.symlink("usr/lib/libcudart.so.11.0", "libcudart.so.12");
+    return needs_of(tar, Json::object().set("Cmd", Json::array().push("/app/app"))).too_new;
+  };
+  EXPECT_THAT(too_new("libcudart.so.11.0", {"libcudart.so.12"}),
+              ElementsAre(TooNewFile{"app/app", "libcudart.so.11.0 with version libcudart.so.11.0",
+                                     "a libcudart.so.12 without it", "usr/lib/libcudart.so.12",
+                                     true, true}));
+  EXPECT_THAT(too_new("libcudart.so.12", {"libcudart.so.12"}), IsEmpty());
+  EXPECT_THAT(too_new("libcudart.so.11.0", {}), IsEmpty());
+}
+
 TEST_F(NeedsStart, FilesThatLargePagesDoNotMap) {
   Tar tar;
   tar.file("app/app", elf_file({.machine = EM_AARCH64}));

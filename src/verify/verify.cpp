@@ -71,8 +71,10 @@ Result<CodeRule> rule_of(const image::Image& after, const image::Image& before,
     rule.modify = record->modify;
   }
   rule.vendor_unknown = !rule.vendor_may_go() && (record == nullptr || !record->whole);
-  const std::string forced = environment_value(before, "CUDA_FORCE_PTX_JIT");
-  rule.keep_ptx |= !forced.empty() && forced != "0";
+  for (const std::string_view name : {"CUDA_FORCE_PTX_JIT", "CUDA_FORCE_JIT"}) {
+    const std::string forced = environment_value(before, name);
+    rule.keep_ptx |= !forced.empty() && forced != "0";
+  }
   if (!rule.targets.amd.empty()) honour_override(before, rule);
   return rule;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
 #include "base/version_numbers.h"
 
@@ -35,16 +36,23 @@ AmdMatch feature_match(char code, char gpu, char expected) {
 
 }  // namespace
 
-AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, bool xnack,
+bool takes_xnack_from_process(std::string_view processor) {
+  return is_one_of(processor, {"gfx90a", "gfx940", "gfx941", "gfx942", "gfx950"});
+}
+
+bool is_same_processor(const AmdTarget& code, const AmdTarget& gpu, const knowledge::Rocm& tables) {
+  if (code.processor == gpu.processor) return true;
+  const auto* generic = tables.generic_target(code.processor);
+  return generic != nullptr && std::ranges::find(generic->gfx, gpu.processor) != generic->gfx.end();
+}
+
+AmdMatch amd_match(const AmdTarget& code, const AmdTarget& gpu, char xnack,
                    const knowledge::Rocm& tables) {
-  if (code.processor != gpu.processor) {
-    const auto* generic = tables.generic_target(code.processor);
-    if (generic == nullptr || std::ranges::find(generic->gfx, gpu.processor) == generic->gfx.end())
-      return AmdMatch::kNo;
-  }
-  // If the machine does not say: xnack is off unless requested; memory with error correction, which
-  // these accelerators have, runs with sramecc on.
-  return std::min(feature_match(setting(code, "xnack"), setting(gpu, "xnack"), xnack ? '+' : '-'),
+  if (!is_same_processor(code, gpu, tables)) return AmdMatch::kNo;
+  // If nothing tells: xnack is off unless requested; memory with error correction, which these
+  // accelerators have, runs with sramecc on.
+  const bool asked = xnack != 0 && takes_xnack_from_process(gpu.processor);
+  return std::min(feature_match(setting(code, "xnack"), asked ? xnack : setting(gpu, "xnack"), '-'),
                   feature_match(setting(code, "sramecc"), setting(gpu, "sramecc"), '+'));
 }
 

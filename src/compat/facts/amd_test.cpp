@@ -5,7 +5,7 @@
 namespace flense::compat {
 namespace {
 
-AmdMatch match(std::string_view code, std::string_view gpu, bool xnack = false) {
+AmdMatch match(std::string_view code, std::string_view gpu, char xnack = 0) {
   static const auto tables = knowledge::Knowledge::load({}, knowledge::kVerdictTables);
   return amd_match(parse_amd_target(code), parse_amd_target(gpu), xnack, tables->rocm);
 }
@@ -32,10 +32,20 @@ TEST(AmdTarget, RunsWhereProcessorAndFeaturesAgree) {
 TEST(AmdTarget, WhatTheMachineDoesNotSayDecidesByTheDefault) {
   EXPECT_EQ(match("gfx90a:xnack-", "gfx90a"), AmdMatch::kYes);
   EXPECT_EQ(match("gfx90a:xnack+", "gfx90a"), AmdMatch::kDepends);
-  EXPECT_EQ(match("gfx90a:xnack+", "gfx90a", true), AmdMatch::kYes);
-  EXPECT_EQ(match("gfx90a:xnack-", "gfx90a", true), AmdMatch::kDepends);
   EXPECT_EQ(match("gfx90a:sramecc+:xnack-", "gfx90a"), AmdMatch::kYes);
   EXPECT_EQ(match("gfx90a:sramecc-", "gfx90a"), AmdMatch::kDepends);
+}
+
+TEST(AmdTarget, TheProcessSaysWhetherItHasXnackFromMi200On) {
+  for (const char* gpu : {"gfx90a", "gfx90a:sramecc+:xnack-", "gfx90a:sramecc+:xnack+"}) {
+    EXPECT_EQ(match("gfx90a:xnack+", gpu, '+'), AmdMatch::kYes) << gpu;
+    EXPECT_EQ(match("gfx90a:xnack-", gpu, '+'), AmdMatch::kNo) << gpu;
+    EXPECT_EQ(match("gfx90a:xnack+", gpu, '-'), AmdMatch::kNo) << gpu;
+    EXPECT_EQ(match("gfx90a:xnack-", gpu, '-'), AmdMatch::kYes) << gpu;
+  }
+  EXPECT_EQ(match("gfx908:xnack+", "gfx908", '+'), AmdMatch::kDepends);
+  EXPECT_EQ(match("gfx908:xnack+", "gfx908:sramecc+:xnack-", '+'), AmdMatch::kNo);
+  EXPECT_EQ(match("gfx908:xnack-", "gfx908", '+'), AmdMatch::kYes);
 }
 
 TEST(AmdTarget, GenericTargets) {

@@ -21,8 +21,10 @@ class Servicing {
   Servicing(const Question& question, CudaArch gpu)
       : tables_(question.tables.architectures),
         gpu_(gpu),
-        use_cubins_(!is_on(question.image, "CUDA_FORCE_PTX_JIT")),
-        use_ptx_(!is_on(question.image, "CUDA_DISABLE_PTX_JIT")),
+        use_cubins_(!is_on(question.image, "CUDA_FORCE_PTX_JIT") &&
+                    !is_on(question.image, "CUDA_FORCE_JIT")),
+        use_ptx_(!is_on(question.image, "CUDA_DISABLE_PTX_JIT") &&
+                 !is_on(question.image, "CUDA_DISABLE_JIT")),
         cuda_(effective_cuda(question)) {
     // Of the image's own CUDA driver-cuda speaks.
     const auto major = [](const std::string& version) { return first_number(version).value_or(0); };

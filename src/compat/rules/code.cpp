@@ -111,12 +111,13 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
                     part.size() == 1 ? "has" : "have", gpu_text(*kind.gpu), names_of(part));
     check.fix = fmt::format("take a build that has {}, or PTX at or below {}",
                             serving(question, *kind.arch), device::to_string(*kind.arch));
-    for (const char* name : {"CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT"})
+    for (const std::string name :
+         {"CUDA_FORCE_PTX_JIT", "CUDA_FORCE_JIT", "CUDA_DISABLE_PTX_JIT", "CUDA_DISABLE_JIT"})
       if (is_on(question.image, name)) {
         check.evidence.push_back({"image", fmt::format("{}=1 of its environment", name)});
         check.message += fmt::format(", with {}=1 of the image", name);
         check.fix = fmt::format("take {} out of the image, or a build that has {}", name,
-                                std::string_view(name) == "CUDA_FORCE_PTX_JIT"
+                                name.starts_with("CUDA_FORCE_")
                                     ? "PTX at or below " + device::to_string(*kind.arch)
                                     : device::to_string(*kind.arch));
       }
@@ -141,7 +142,22 @@ Check served(const GpuKind& kind, const std::vector<FileService>& all) {
   Check check{"device-code", Verdict::kOk, "", {}, "", kSource};
   const Part compiled = part_of(all, {Served::kPtx});
   const Part doubtful = part_of(all, {Served::kDoubtful});
-  if (!compiled.empty()) {
+  if (!doubtful.empty()) {
+    // Thor was 10.1 until CUDA 13 made it 11.0.
+    const bool thor = kind.arch->number == 101 || kind.arch->number == 110;
+    check.verdict =
+        weight_of(all, doubtful) == Verdict::kFail ? Verdict::kUnsupported : Verdict::kWarn;
+    check.message = fmt::format(
+        "{} {} for {} only cubins that NVIDIA does not promise to run {}: {}",
+        share_of(all, doubtful), doubtful.size() == 1 ? "has" : "have", gpu_text(*kind.gpu),
+        thor ? "there: of Thor's other number, or of discrete GPUs"
+             : "across embedded and discrete GPUs",
+        names_of(doubtful));
+    check.source =
+        "CUDA C++ Programming Guide, binary compatibility: not between desktop and Tegra";
+    check.fix = "rebuild with cubins for " + device::to_string(*kind.arch);
+    add_evidence(doubtful, kind, check);
+  } else if (!compiled.empty()) {
     check.verdict = Verdict::kWarn;
     check.message =
         fmt::format("{} would be compiled from {} of PTX at first use on {}, a slow cold start: {}",
@@ -150,15 +166,6 @@ Check served(const GpuKind& kind, const std::vector<FileService>& all) {
     check.fix = fmt::format("rebuild with cubins for {}, or keep CUDA_CACHE_PATH on a volume",
                             device::to_string(*kind.arch));
     add_evidence(compiled, kind, check);
-  } else if (!doubtful.empty()) {
-    check.verdict = Verdict::kWarn;
-    check.message = fmt::format(
-        "{} {} for {} only cubins that are not promised to run across "
-        "embedded and discrete GPUs: {}",
-        share_of(all, doubtful), doubtful.size() == 1 ? "has" : "have", gpu_text(*kind.gpu),
-        names_of(doubtful));
-    check.fix = "rebuild with cubins for " + device::to_string(*kind.arch);
-    add_evidence(doubtful, kind, check);
   } else {
     const Part native = part_of(all, {Served::kCubin});
     check.message = fmt::format("{} {} cubins for {}", share_of(all, native),

@@ -299,6 +299,15 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
                              "nvidia.cuda"));
     return;
   }
+  if (const auto cuda = driver_cuda(question); cuda && host.system.jetson.value) {
+    checks.push_back({"driver-missing",
+                      Verdict::kOk,
+                      "the driver comes with " + cuda->statement,
+                      {{"host", host.system.jetson.evidence}},
+                      "",
+                      cuda->source});
+    return;
+  }
   checks.push_back(without_driver(question, gpus));
 }
 
@@ -308,6 +317,8 @@ void rule_driver_mismatch(const Question& question, std::vector<Check>& checks) 
   const auto& module = nvidia.module_version;
   const auto& library = nvidia.library_version;
   if (!module.value && !library.value) return;
+  // Jetson Linux brings both, and names its libcuda without a version.
+  if (is_tegra(question.host) && !library.value && nvidia.library_path.value) return;
   const std::vector<Evidence> evidence = {
       {"host",
        fmt::format("kernel module {} ({})", module.value.value_or("unknown"), module.evidence)},

@@ -221,6 +221,8 @@ void rule_forward_compat(const Question& question, std::vector<Check>& checks) {
   // driver-cuda where it is unknown.
   if (!needed && use.state == State::kNotUsed) return;
   const auto driver = host_driver(question.host);
+  // The libcuda of the kernel module itself, twice.
+  if (driver && driver->version == use.package->version) return;
 
   std::vector<Finding> findings;
   findings.push_back(

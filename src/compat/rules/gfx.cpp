@@ -35,7 +35,7 @@ bool is_for_another(std::string_view path, const std::string& processor) {
   return named && name.find(processor) == std::string_view::npos;
 }
 
-GfxService serve(const Question& question, const std::string& gfx, bool xnack) {
+GfxService serve(const Question& question, const std::string& gfx, char xnack) {
   const AmdCode& code = question.facts->amd_code;
   const AmdTarget gpu = parse_amd_target(gfx);
   std::vector<AmdMatch> matches;  // of each target; files are thousands, targets few
@@ -147,12 +147,38 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
   checks.push_back(std::move(check));
 }
 
+/// The targets of the image that are for this processor in any setting: "gfx90a:xnack+".
+std::vector<std::string> settings_of_code(const Question& question, const std::string& gfx) {
+  const AmdCode& code = question.facts->amd_code;
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < code.targets.size(); ++i)
+    if (is_same_processor(code.targets[i], parse_amd_target(gfx), question.tables.rocm))
+      out.push_back(code.names[i]);
+  return out;
+}
+
+/// The image has code for the processor, for other settings than it has.
+void judge_setting(const std::vector<std::string>& code, const std::string& processor,
+                   const std::string& gfx, std::string_view wish, Check& check) {
+  const bool asked = !wish.empty() && takes_xnack_from_process(processor);
+  check.verdict = Verdict::kFail;
+  check.message = fmt::format(
+      "the image's code for {} is for {} alone, and {}", processor, fmt::join(code, ", "),
+      asked ? fmt::format("it sets HSA_XNACK={}", wish) : fmt::format("the machine has {}", gfx));
+  check.fix =
+      asked ? "take HSA_XNACK out of the image, or use a build for any setting"
+      : takes_xnack_from_process(processor)
+          ? "HSA_XNACK=1 asks for xnack, HSA_XNACK=0 for none; or use a build for any setting"
+          : "use a build for any setting";
+  if (asked) check.evidence.push_back({"image", fmt::format("environment HSA_XNACK={}", wish)});
+}
+
 }  // namespace
 
 void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
   if (question.facts->rocm_evidence.empty()) return;
-  const auto wish = question.image.environment.find("HSA_XNACK");
-  const bool xnack = wish != question.image.environment.end() && wish->second == "1";
+  const std::string_view wish = variable(question.image, "HSA_XNACK").value_or("");
+  const char xnack = wish == "1" ? '+' : wish == "0" ? '-' : '\0';
   std::vector<std::string> seen;
   for (const host::Gpu* gpu : gpus_of(question.host, "amd")) {
     Check check;
@@ -188,7 +214,13 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
     check.evidence = {{"image", fmt::format("code objects for {}",
                                             fmt::join(question.facts->amd_code.names, ", "))},
                       {"host", gpu_text(*gpu)}};
-    if (service.served.empty() && service.depends.empty()) {
+    const std::vector<std::string> others = service.served.empty() && !overridden
+                                                ? settings_of_code(question, gfx)
+                                                : std::vector<std::string>();
+    if (service.served.empty() && service.depends.empty() && !others.empty()) {
+      judge_setting(others, processor, gfx, wish, check);
+      add_files(service.bare, "for another setting", check);
+    } else if (service.served.empty() && service.depends.empty()) {
       check.verdict = Verdict::kFail;
       check.message = fmt::format("no file of the image has code for {}", effective);
       check.fix = "use a build whose targets include the GPU";
@@ -199,9 +231,8 @@ void rule_gfx_code(const Question& question, std::vector<Check>& checks) {
           "whether the image's code runs on {} depends on a setting of the "
           "machine",
           effective);
-      check.fix = xnack
-                      ? "take HSA_XNACK=1 out of the image: code for xnack- does not load with it"
-                      : "rocminfo on the host shows xnack and sramecc; HSA_XNACK=1 asks for xnack";
+      check.fix = "rocminfo on the host shows xnack and sramecc";
+      if (takes_xnack_from_process(effective)) check.fix += "; HSA_XNACK=1 asks for xnack";
       add_files(service.depends, "for another setting, or for a target that is not known", check);
     } else if (!service.bare.empty() || !service.depends.empty()) {
       check.verdict = Verdict::kWarn;

@@ -45,6 +45,22 @@ bool is_everywhere(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("ld-linux-");
 }
 
+/// What the image's own GPU code lacks, where every file with such code lacks something: whatever
+/// is started, nothing of it computes on a GPU. Libraries of CUDA and ROCm compute for others.
+std::vector<const MissingLibrary*> missed_by_all_code(const Question& question) {
+  std::vector<const MissingLibrary*> out;
+  for (const needs::CodeFile& file : question.image.code) {
+    if (is_vital_library(base_name(file.path))) continue;
+    const auto missing =
+        std::ranges::find_if(question.image.missing_libraries, [&](const MissingLibrary& one) {
+          return one.user == file.path && one.path.empty() && one.how.starts_with("DT_NEEDED");
+        });
+    if (missing == question.image.missing_libraries.end()) return {};
+    out.push_back(&*missing);
+  }
+  return out;
+}
+
 std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& missing) {
   std::vector<Evidence> out;
   for (const MissingLibrary* one : missing) {
@@ -237,6 +253,11 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (missing.path.empty() && is_vital(question, missing) && seen.insert(missing.library).second)
       core.push_back(&missing);
+  std::vector<const MissingLibrary*> code;
+  if (core.empty() && found && !question.image.platform.empty())
+    for (const MissingLibrary* missing : missed_by_all_code(question))
+      if (!may_be_bound(question, missing->library) && seen.insert(missing->library).second)
+        code.push_back(missing);
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (missing.path.empty() && seen.insert(missing.library).second &&
         !(question.image.platform.empty() && is_everywhere(missing.library)))
@@ -246,11 +267,14 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   if (!wheel && !core.empty())
     report(question, core, Verdict::kFail, fix_of(question, core),
            "dynamic sections of the framework's core libraries", checks);
+  report(question, code, Verdict::kFail,
+         "install what has them: no file of the image with GPU code can be loaded without",
+         "dynamic sections of the files with GPU code", checks);
   report(question, others, Verdict::kWarn,
          wheel ? "pip installs what the wheel requires; the rest has to be installed too"
                : "install them if the files that ask for them are used",
          fmt::format("dynamic sections of the {}'s files", wheel ? "wheel" : "image"), checks);
-  if (!found || !core.empty() || !others.empty()) return;
+  if (!found || !core.empty() || !code.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};
   checks.push_back(std::move(check));

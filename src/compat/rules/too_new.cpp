@@ -14,12 +14,13 @@ using needs::TooNewFile;
 using Files = std::vector<const TooNewFile*>;
 
 /// What is newer, or other, than what the image has.
-enum class Kind : std::uint8_t { kSystem, kSystemFirst, kTorch, kNccl, kCudnn, kLinker };
+enum class Kind : std::uint8_t { kSystem, kSystemFirst, kTorch, kNccl, kCudnn, kLinker, kOther };
 
 Kind kind_of(const TooNewFile& file) {
   // "GLIBCXX_3.4.30", not "cuDNN 9.1.0".
   if (!file.version.contains(' ')) return file.first ? Kind::kSystemFirst : Kind::kSystem;
   if (file.version.starts_with("a torch ")) return Kind::kTorch;
+  if (file.version.contains(" with version ")) return Kind::kOther;
   if (file.version.starts_with("NCCL ")) return Kind::kNccl;
   return file.version.starts_with("cuDNN ") ? Kind::kCudnn : Kind::kLinker;
 }
@@ -60,6 +61,10 @@ std::string fix_of(const Question& question, const TooNewFile& first) {
     case Kind::kNccl:
       return fmt::format("install the NCCL that {} was built with in place of /{}", name_of(first),
                          first.library);
+    case Kind::kOther:
+      return fmt::format("install the release of {} that {} was built with in place of /{}",
+                         first.version.substr(0, first.version.find(' ')), name_of(first),
+                         first.library);
     case Kind::kSystemFirst:
     case Kind::kCudnn:
     case Kind::kLinker:
@@ -90,8 +95,8 @@ void report(const Question& question, const Files& files, Verdict verdict,
       check.evidence.push_back({"image", fmt::format("/{} asks for {}; /{} has {}", file->path,
                                                      file->version, file->library, file->there)});
   check.fix = fix_of(question, first);
-  check.source =
-      libc ? "version tables of the image's files" : "symbol tables of the image's files";
+  check.source = libc || kind_of(first) == Kind::kOther ? "version tables of the image's files"
+                                                        : "symbol tables of the image's files";
   checks.push_back(std::move(check));
 }
 

@@ -165,7 +165,7 @@ void add_copied(const std::vector<WastedFile>& wasted, Inventory& out) {
                   files, files == 1 ? "file was" : "files were", human_bytes(bytes)));
 }
 
-void add_notices(const image::Image& image, const View& view, bool keep_ptx, Inventory& out) {
+void add_notices(const image::Image& image, const View& view, Inventory& out) {
   out.notices = image.notices;
   if (view.rpm)
     out.notices.emplace_back(
@@ -174,12 +174,8 @@ void add_notices(const image::Image& image, const View& view, bool keep_ptx, Inv
     out.notices.push_back(fmt::format("{} ELF {} device code that could not be read",
                                       view.unreadable,
                                       view.unreadable == 1 ? "file holds" : "files hold"));
-  if (keep_ptx) out.notices.emplace_back("the image sets CUDA_FORCE_PTX_JIT: all PTX is kept");
-}
-
-bool forces_ptx(const std::map<std::string, std::string>& variables) {
-  const auto at = variables.find("CUDA_FORCE_PTX_JIT");
-  return at != variables.end() && at->second != "0" && !at->second.empty();
+  if (const std::string_view forced = forces_ptx(view.clues.environment); !forced.empty())
+    out.notices.push_back(fmt::format("the image sets {}: all PTX is kept", forced));
 }
 
 }  // namespace
@@ -235,7 +231,7 @@ Result<Inventory> describe(const image::Image& image, const Contents& contents,
   const BuildNeeds needs = find_build_needs(contents, out.packages);
   out.base_flavour = smallest_flavour(view.libraries, needs);
   out.models = find_models(contents);
-  add_notices(image, view, forces_ptx(view.clues.environment), out);
+  add_notices(image, view, out);
   add_copied(wasted, out);
   if (!out.origin.hashed || !out.origin.same_files)
     out.notices.emplace_back("the digests of the layers were not verified");

@@ -26,6 +26,14 @@ std::string environment_value(const image::Image& image, std::string_view name) 
   return {};
 }
 
+std::string_view forces_ptx(const std::map<std::string, std::string>& environment) {
+  for (const char* name : {"CUDA_FORCE_PTX_JIT", "CUDA_FORCE_JIT"})
+    if (const auto at = environment.find(name);
+        at != environment.end() && !at->second.empty() && at->second != "0")
+      return name;
+  return {};
+}
+
 std::vector<std::string> split_path_list(std::string_view text) {
   std::vector<std::string> out;
   while (!text.empty()) {

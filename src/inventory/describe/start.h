@@ -17,6 +17,9 @@ std::map<std::string, std::string> environment(const image::Image& image);
 /// One of them; empty when it is not set.
 std::string environment_value(const image::Image& image, std::string_view name);
 
+/// The variable by which the driver compiles PTX where machine code stands beside it; empty: none.
+std::string_view forces_ptx(const std::map<std::string, std::string>& environment);
+
 /// The directories of a list with ':' between, as image paths; empty elements are left out.
 std::vector<std::string> split_path_list(std::string_view text);
 

@@ -6,6 +6,8 @@
 #include <set>
 #include <tuple>
 
+#include "base/ascii.h"
+#include "base/format.h"
 #include "base/path.h"
 #include "base/version_numbers.h"
 #include "device/amd_bundle.h"
@@ -46,6 +48,8 @@ std::uint64_t version_order(std::string_view version, std::string_view prefix) {
   }
   return parts[0] * 100'000'000 + parts[1] * 10'000 + parts[2];
 }
+
+constexpr std::size_t kMostVersions = 1000;  ///< of symbols, asked of a file or by it
 
 /// Keeps the newest of the versions that it sees.
 class Newest {
@@ -336,8 +340,17 @@ std::optional<ElfFacts> read_elf_facts(Bytes bytes, const std::string& name,
   constexpr std::string_view kGlibc = "GLIBC_", kGlibcxx = "GLIBCXX_", kCxxabi = "CXXABI_";
   Newest glibc(kGlibc, facts.glibc), glibcxx(kGlibcxx, facts.cxx_asked.glibcxx),
       cxxabi(kCxxabi, facts.cxx_asked.cxxabi);
-  for (const auto& [library, version] : file->version_needs())
+  const auto is_system = [&](std::string_view version) {
+    return starts_with_any(version, {kGlibc, kGlibcxx, kCxxabi});
+  };
+  for (const auto& [library, version] : file->version_needs()) {
     for (Newest* newest : {&glibc, &glibcxx, &cxxabi}) newest->see(version);
+    if (!is_system(version) && facts.versions.asked.size() < kMostVersions)
+      facts.versions.asked.push_back(fmt::format("{} {}", library, version));
+  }
+  for (const std::string& version : file->version_definitions())
+    if (!is_system(version)) facts.versions.own.push_back(version);
+  if (facts.versions.own.size() > kMostVersions) facts.versions.own.clear();
   Newest own_glibcxx(kGlibcxx, facts.cxx.glibcxx), own_cxxabi(kCxxabi, facts.cxx.cxxabi);
   if (base_name(name).starts_with("libstdc++.so.6"))
     for (const std::string& version : file->version_definitions())

@@ -78,6 +78,13 @@ struct CxxVersions {
   bool operator==(const CxxVersions&) const = default;
 };
 
+/// Symbol versions of other libraries than those of C and C++.
+struct SymbolVersions {
+  std::vector<std::string> asked;  ///< "libgomp.so.1 GOMP_4.0"
+  std::vector<std::string> own;    ///< "OPENSSL_3.0.0"; empty: none, or too many to keep
+  bool operator==(const SymbolVersions&) const = default;
+};
+
 struct ElfFacts {
   std::uint16_t machine = 0, type = 0;
   std::string soname, rpath, runpath, interpreter, build_id;
@@ -85,6 +92,7 @@ struct ElfFacts {
   std::string glibc;               ///< newest version asked of glibc: "2.28"
   std::string libc_release;        ///< of a libc.so.6: its own version
   CxxVersions cxx_asked, cxx;      ///< asked of libstdc++.so.6; of that library: its own
+  SymbolVersions versions;         ///< asked of other libraries, and of the file itself
   std::uint64_t debug_bytes = 0;   ///< debug sections
   std::uint64_t symbol_bytes = 0;  ///< .symtab and its strings, which nothing reads at run time
   std::uint64_t regions = 0;       ///< fat binary regions, AMD bundles and code objects

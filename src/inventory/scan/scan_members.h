@@ -26,8 +26,11 @@ constexpr std::size_t member_count(const BareCode*) {
 constexpr std::size_t member_count(const CxxVersions*) {
   return 2;
 }
+constexpr std::size_t member_count(const SymbolVersions*) {
+  return 2;
+}
 constexpr std::size_t member_count(const ElfFacts*) {
-  return 27;
+  return 28;
 }
 constexpr std::size_t member_count(const Package*) {
   return 5;

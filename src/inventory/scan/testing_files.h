@@ -28,6 +28,8 @@ struct ElfText {
   std::vector<std::string> versions = {};       ///< asked of the C and C++ libraries: "GLIBC_2.34"
   std::vector<std::string> weak_versions = {};  ///< the same, by weak references alone
   std::vector<std::string> own_versions = {};   ///< that it has symbols of
+  /// Asked of other libraries: {"libgomp.so.1", "GOMP_4.0"}.
+  std::vector<std::pair<std::string, std::string>> other_versions = {};
   std::string rpath = {};
   std::vector<std::string> functions = {};  ///< of .dynsym, that it has
   std::vector<std::string> calls = {};      ///< of .dynsym, that it asks for
@@ -53,12 +55,13 @@ inline elf::testing::Builder elf_builder(const ElfText& text) {
     return static_cast<std::uint32_t>(strings.size() - value.size() - 1);
   };
   std::string asked, own;
-  for (const auto& [versions, flags] :
-       {std::pair(&text.versions, 0U), std::pair(&text.weak_versions, unsigned{VER_FLG_WEAK})})
-    for (const std::string& version : *versions)
-      asked +=
-          pack(std::uint16_t{1}, std::uint16_t{1}, string_of("libc.so.6"), 16U, 32U) +
-          pack(0U, static_cast<std::uint16_t>(flags), std::uint16_t{2}, string_of(version), 0U);
+  const auto ask = [&](const std::string& library, const std::string& version, unsigned flags) {
+    asked += pack(std::uint16_t{1}, std::uint16_t{1}, string_of(library), 16U, 32U) +
+             pack(0U, static_cast<std::uint16_t>(flags), std::uint16_t{2}, string_of(version), 0U);
+  };
+  for (const std::string& version : text.versions) ask("libc.so.6", version, 0);
+  for (const std::string& version : text.weak_versions) ask("libc.so.6", version, VER_FLG_WEAK);
+  for (const auto& [library, version] : text.other_versions) ask(library, version, 0);
   for (const std::string& version : text.own_versions)
     own +=
         pack(std::uint16_t{1}, std::uint16_t{0}, std::uint16_t{2}, std::uint16_t{1}, 0U, 20U, 28U) +

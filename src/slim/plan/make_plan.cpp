@@ -108,16 +108,12 @@ bool is_checked_script(const Plan& plan, std::string_view path) {
                             plan.closure->idle_scripts.contains(std::string(path)));
 }
 
-bool forces_ptx(const image::Image& image) {
-  const std::string forced = inventory::environment_value(image, "CUDA_FORCE_PTX_JIT");
-  return !forced.empty() && forced != "0";
-}
-
 }  // namespace
 
 CutRules rules_for(const image::Image& image, CutRules asked) {
-  asked.keep_ptx |= forces_ptx(image);
-  asked.amd_override = inventory::amd_override(inventory::environment(image));
+  const auto environment = inventory::environment(image);
+  asked.keep_ptx |= !inventory::forces_ptx(environment).empty();
+  asked.amd_override = inventory::amd_override(environment);
   return asked;
 }
 
@@ -147,7 +143,8 @@ Result<Plan> make_plan(const image::Image& image, const inventory::Contents& con
   }
   note_idle_keeps(contents.tree(), options.cuts.keep, plan);
   note_build_files(needs, plan);
-  if (forces_ptx(image)) plan.notices.emplace_back("PTX stays: the image sets CUDA_FORCE_PTX_JIT");
+  if (const auto forced = inventory::forces_ptx(inventory::environment(image)); !forced.empty())
+    plan.notices.push_back(fmt::format("PTX stays: the image sets {}", forced));
   add_amd_notices(contents, options, plan);
   if (reach != nullptr) record_closure(*reach, plan);
   if (std::ranges::any_of(plan.passes, [](const PassTotal& pass) {
