@@ -38,7 +38,7 @@ device is opened, no vendor library loaded, nothing executed. -v shows what each
 With --root the environment of this process says nothing, so it is empty; --env names variables.
 
 Exit status: 0 nothing is broken, 1 something is (or a message was recognised), 2 wrong usage, 3 bad
-input, 4 there is no GPU at all, 5 something decisive is unknown (or no message was recognised).
+input, 4 there is no GPU at all, 5 something decisive is unknown (or no message tells of a failure).
 
 Examples:
   flense doctor

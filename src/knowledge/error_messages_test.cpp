@@ -14,6 +14,7 @@ namespace flense::knowledge {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class ErrorMessages : public ::testing::Test {
@@ -22,6 +23,11 @@ class ErrorMessages : public ::testing::Test {
   std::vector<std::string> in(std::string_view text) const {
     std::vector<std::string> out;
     for (const ToldError& one : reader_.in(text)) out.push_back(one.row->id);
+    return out;
+  }
+  std::string answer_to(std::string_view text) const {
+    std::string out;
+    for (const ToldError& one : reader_.in(text)) out += one.row->cause + "\n" + one.row->fix + "\n";
     return out;
   }
   const Explained known_;
@@ -42,6 +48,8 @@ TEST_F(ErrorMessages, OfRealThreads) {
     for (const text::Json& id : row["ids"].items()) ids.emplace_back(id.text());
     EXPECT_FALSE(ids.empty() || row["source"].text().empty()) << row["name"].text();
     EXPECT_EQ(in(row["text"].text()), ids) << row["name"].text() << "\n" << row["text"].text();
+    for (const text::Json& words : row["tells"].items())
+      EXPECT_THAT(answer_to(row["text"].text()), HasSubstr(words.text())) << row["name"].text();
   }
 }
 
