@@ -27,7 +27,8 @@ class ErrorMessages : public ::testing::Test {
   }
   std::string answer_to(std::string_view text) const {
     std::string out;
-    for (const ToldError& one : reader_.in(text)) out += one.row->cause + "\n" + one.row->fix + "\n";
+    for (const ToldError& one : reader_.in(text))
+      out += one.row->cause + "\n" + one.row->fix + "\n";
     return out;
   }
   const Explained known_;
@@ -184,6 +185,39 @@ TEST_F(ErrorMessages, NamesAreWholeWords) {
   EXPECT_THAT(in("status: cudaErrorNoDevice"), ElementsAre("cuda-100"));
   EXPECT_THAT(in("status: cudaErrorNoDevices2"), IsEmpty());
   EXPECT_THAT(in("status: MY_CUDA_ERROR_NO_DEVICE"), IsEmpty());
+}
+
+/// Whole lines: what many programs say after the words that tell ("cannot open shared object file")
+/// is no more than these.
+TEST_F(ErrorMessages, WhatALineNamesIsMoreThanWhatAnyoneSays) {
+  const struct {
+    const char* line;
+    const char* id;
+  } kLines[] = {
+      {"ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+       "libgl-missing"},
+      {"OSError: libibverbs.so.1: cannot open shared object file: No such file or directory",
+       "libnetwork-missing"},
+      {"libnvcuvid.so.1: cannot open shared object file: No such file or directory",
+       "nvenc-library-missing"},
+      {"libnvoptix.so.1: cannot open shared object file: No such file or directory",
+       "optix-missing"},
+      {"libdxcore.so: cannot open shared object file: No such file or directory",
+       "toolkit-wsl-no-adapters"},
+      {"/usr/bin/ld: cannot find -lcudart", "cuda-link-library"},
+      {"/usr/bin/ld: cannot find -lcuda", "cuda-stub-missing"},
+      {"src/engine.cpp:3:10: fatal error: NvInfer.h: No such file or directory",
+       "cuda-extra-header"},
+      {"Unable to enable MIG Mode for GPU 00000000:01:00.0: Not Supported", "mig-unsupported"},
+      {"Warning: MIG mode is in pending enable state for GPU 00000000:07:00.0:In use by another "
+       "client",
+       "mig-mode-in-use"},
+      {"CUDA error: the function failed to launch on the GPU", "cublas-execution-failed"},
+      {"Unable to open library: libfoo.so.8 due to libbar.so.1: cannot open shared object file: No "
+       "such file or directory",
+       "library-not-found"},
+  };
+  for (const auto& one : kLines) EXPECT_THAT(in(one.line), ElementsAre(one.id)) << one.line;
 }
 
 TEST_F(ErrorMessages, GeneralOnesGiveWay) {
