@@ -134,8 +134,9 @@ TEST_F(ErrorMessages, WhatWorkingProgramsSay) {
       in("ERROR [fa_utils.py:57] Cannot use FA version 2 is not supported due to FA2 "
          "is only supported on devices with compute capability >= 8");
   EXPECT_THAT(found, ElementsAre("flash-attention-version"));
-  for (const char* id : {"flash-attention-version", "ollama-amdgpu-version", "nccl-ib-open",
-                         "torch-no-gpu-at-build", "apptainer-no-nv-files"})
+  for (const char* id :
+       {"flash-attention-version", "ollama-amdgpu-version", "nccl-ib-open", "torch-no-gpu-at-build",
+        "apptainer-no-nv-files", "ldconfig-wsl-link", "vllm-engine-dead"})
     EXPECT_TRUE(advice(id)) << id;
 }
 
