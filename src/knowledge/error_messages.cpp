@@ -19,10 +19,10 @@ constexpr std::size_t kAnyText = 200;  // between the parts of a message
 constexpr std::size_t kReach = 300;    // from a voice to its phrase
 constexpr std::size_t kShortestName = 6;
 constexpr std::string_view kAny = "…";
-/// Before the status of a process or a request, whosever name is beside it.
+/// Before the status of a process, a request or NCCL, whosever name is beside it.
 constexpr auto kOtherStatus = std::to_array<std::string_view>(
     {"exit code", "exit status", "exited with code", "exited with status", "http status code",
-     "http status", "response code"});
+     "http status", "response code", "nccl error", "nccl failure"});
 constexpr auto kNone = std::string_view::npos;
 
 constexpr bool in_word(char c) {

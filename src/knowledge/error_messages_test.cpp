@@ -102,6 +102,8 @@ TEST_F(ErrorMessages, NumbersCountBesideTheirVoice) {
   EXPECT_THAT(in("CUDNN failure 3: CUDNN_STATUS_BAD_PARAM ; expr=cudnnSetTensorNdDescriptor "
                  "cuda_call.cc"),
               ElementsAre("cudnn-not-supported"));
+  EXPECT_THAT(in("torch.cuda.nccl.NcclError: NCCL Error 1: unhandled cuda error"),
+              ElementsAre("nccl-cuda-error"));
 }
 
 TEST_F(ErrorMessages, WordsBeforeNumbersAreWhole) {
@@ -214,6 +216,10 @@ TEST_F(ErrorMessages, WhatALineNamesIsMoreThanWhatAnyoneSays) {
        "client",
        "mig-mode-in-use"},
       {"CUDA error: the function failed to launch on the GPU", "cublas-execution-failed"},
+      {"RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'", "torch-half-on-cpu"},
+      {"RuntimeError: Unable to initialize backend 'cuda': FAILED_PRECONDITION: No visible GPU "
+       "devices. (you may need to uninstall the failing plugin package)",
+       "jax-no-visible-gpu"},
       {"Unable to open library: libfoo.so.8 due to libbar.so.1: cannot open shared object file: No "
        "such file or directory",
        "library-not-found"},
