@@ -4,6 +4,7 @@
 #include <array>
 #include <bitset>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -202,6 +203,24 @@ std::vector<Pattern> patterns(const Explained& known) {
   return out;
 }
 
+/// "#20" of "#20 28.89 Error: x", a line of a step of a build by BuildKit; else empty.
+std::string_view build_step(std::string_view line) {
+  const std::size_t end = line.find(' ');
+  if (!line.starts_with('#') || end == kNone || end < 2) return {};
+  const bool numbered = std::ranges::all_of(line.substr(1, end - 1), is_digit);
+  return numbered ? line.substr(0, end) : std::string_view();
+}
+
+/// The steps that a later line says are done: what they printed failed nothing.
+std::set<std::string_view> finished_steps(std::string_view text) {
+  std::set<std::string_view> out;
+  while (!text.empty()) {
+    const std::string_view line = take_line(text), step = build_step(line);
+    if (!step.empty() && line.substr(step.size()).starts_with(" DONE ")) out.insert(step);
+  }
+  return out;
+}
+
 }  // namespace
 
 class ErrorReader::Rules {
@@ -209,6 +228,8 @@ class ErrorReader::Rules {
   explicit Rules(const Explained& known) : known_(known), patterns_(patterns(known)) {
     for (const ErrorRow& row : known.errors)
       for (const std::string& phrase : row.said) said_.emplace_back(folded_message(phrase), &row);
+    for (const ErrorRow& row : known.errors)
+      for (const std::string& words : row.resolved) resolved_[&row].push_back(pattern(words, &row));
   }
 
   const ErrorRow* error_in(std::string_view line) const {
@@ -241,6 +262,12 @@ class ErrorReader::Rules {
     return text == nullptr || (general != nullptr && text->names.empty()) ? general : text;
   }
 
+  bool resolves(std::string_view line, const ErrorRow& row) const {
+    const auto at = resolved_.find(&row);
+    return at != resolved_.end() &&
+           std::ranges::any_of(at->second, [&](const Pattern& one) { return one.in(line); });
+  }
+
  private:
   /// Only one that has no voice, or whose voice is heard, or where no voice is heard.
   bool may_speak(const ErrorRow& row, const auto& heard) const {
@@ -257,6 +284,7 @@ class ErrorReader::Rules {
   const Explained& known_;
   Index patterns_;
   std::vector<std::pair<std::string, const ErrorRow*>> said_;
+  std::unordered_map<const ErrorRow*, std::vector<Pattern>> resolved_;
 };
 
 std::string folded_message(std::string_view text) {
@@ -282,13 +310,22 @@ ErrorReader::ErrorReader(const Explained& known) : rules_(std::make_unique<Rules
 ErrorReader::~ErrorReader() = default;
 
 std::vector<ToldError> ErrorReader::in(std::string_view text) const {
+  const std::set<std::string_view> finished = finished_steps(text);
   std::vector<ToldError> out;
+  std::set<const ErrorRow*> resolved;  // by a line after the last that says it
   for (std::uint64_t number = 1; !text.empty(); ++number) {
     const std::string_view line = take_line(text);
-    const ErrorRow* row = rules_->error_in(folded_message(line));
-    if (row != nullptr && std::ranges::find(out, row, &ToldError::row) == out.end())
+    if (finished.contains(build_step(line))) continue;
+    const std::string folded = folded_message(line);
+    for (const ToldError& one : out)
+      if (rules_->resolves(folded, *one.row)) resolved.insert(one.row);
+    const ErrorRow* row = rules_->error_in(folded);
+    if (row == nullptr) continue;
+    resolved.erase(row);
+    if (std::ranges::find(out, row, &ToldError::row) == out.end())
       out.push_back({row, line, number});
   }
+  std::erase_if(out, [&](const ToldError& one) { return resolved.contains(one.row); });
   const auto is_general = [](const ToldError& one) { return one.row->general; };
   if (!std::ranges::all_of(out, is_general)) std::erase_if(out, is_general);
   return out;

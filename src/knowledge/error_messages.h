@@ -21,8 +21,9 @@ struct ToldError {
 /// text or name of a row; a number beside a voice ("CUDA failure 35"), but not beside a name, whose
 /// library numbers its own errors; a phrase that counts only after a voice ("CUDA error: unknown
 /// error"). Where one voice speaks ("HIP error:"), rows of the others are silent. General errors
-/// are told only where nothing else is. Case, the number of blanks, colours and control characters
-/// do not matter; of a line counts the first 16 KiB.
+/// are told only where nothing else is. What a later line takes back (a row's `resolved`), and what
+/// a step of a build printed that is done after all, is not told. Case, the number of blanks,
+/// colours and control characters do not matter; of a line counts the first 16 KiB.
 class ErrorReader {
  public:
   explicit ErrorReader(const Explained& known);  ///< which it refers to

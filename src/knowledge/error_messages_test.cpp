@@ -138,7 +138,8 @@ TEST_F(ErrorMessages, WhatWorkingProgramsSay) {
   EXPECT_THAT(found, ElementsAre("flash-attention-version"));
   for (const char* id :
        {"flash-attention-version", "ollama-amdgpu-version", "nccl-ib-open", "torch-no-gpu-at-build",
-        "apptainer-no-nv-files", "ldconfig-wsl-link", "vllm-engine-dead"})
+        "apptainer-no-nv-files", "ldconfig-wsl-link", "nvcc-not-on-path", "numpy-2-warning",
+        "slurm-task-ended", "vllm-engine-dead"})
     EXPECT_TRUE(advice(id)) << id;
 }
 
@@ -225,6 +226,22 @@ TEST_F(ErrorMessages, WhatALineNamesIsMoreThanWhatAnyoneSays) {
        "library-not-found"},
   };
   for (const auto& one : kLines) EXPECT_THAT(in(one.line), ElementsAre(one.id)) << one.line;
+}
+
+TEST_F(ErrorMessages, WhatALaterLineTakesBackIsNotTold) {
+  const std::string error =
+      "FailedScheduling 0/8 nodes are available: 8 Insufficient nvidia.com/gpu";
+  const std::string after = "\nSuccessfully assigned default/pod to node1\n";
+  EXPECT_THAT(in(error + after), IsEmpty());
+  EXPECT_THAT(in(after + error), ElementsAre("kubernetes-insufficient-gpu"));
+  EXPECT_THAT(in(error + after + error), ElementsAre("kubernetes-insufficient-gpu"));
+}
+
+TEST_F(ErrorMessages, AStepOfABuildThatIsDoneFailedNothing) {
+  const std::string line = "#20 31.29 ImportError: libcuda.so.1: cannot open shared object file\n";
+  EXPECT_THAT(in(line + "#20 DONE 180.3s\n"), IsEmpty());
+  for (const char* end : {"", "#20 ERROR: exit code: 1\n", "#2 DONE 1.0s\n", "#201 DONE 1.0s\n"})
+    EXPECT_THAT(in(line + end), ElementsAre("libcuda-missing")) << end;
 }
 
 TEST_F(ErrorMessages, GeneralOnesGiveWay) {
