@@ -289,6 +289,8 @@ class Doctor(harness.Case):
         self.flense("doctor", "--root", self.path("nowhere"), expect=3)
         self.flense("doctor", "--log", self.path("nowhere"), expect=3)
         self.flense("doctor", "--message", "all is well", expect=5)
+        note = self.flense("doctor", "--message", "INFO: Could not find any nv files on this host!", expect=5)
+        self.assertIn("no failure by itself", note.out)
 
 
 if __name__ == "__main__":
