@@ -217,6 +217,7 @@ TEST_F(ErrorMessages, WhatALineNamesIsMoreThanWhatAnyoneSays) {
        "client",
        "mig-mode-in-use"},
       {"CUDA error: the function failed to launch on the GPU", "cublas-execution-failed"},
+      {"slurmstepd: error: load_ebpf_prog: BPF load error (No space left on device)", "slurm-bpf"},
       {"RuntimeError: \"addmm_impl_cpu_\" not implemented for 'Half'", "torch-half-on-cpu"},
       {"RuntimeError: Unable to initialize backend 'cuda': FAILED_PRECONDITION: No visible GPU "
        "devices. (you may need to uninstall the failing plugin package)",
