@@ -42,7 +42,7 @@ IMAGES = {
     "fat": ("examples/pytorch-inference", "torch"),
     "small": ("tests/images/small", "small"),
     **{name: (f"tests/images/{name}", name)
-       for name in ("conda", "devel", "jax", "onnx", "rocm", "tensorflow", "torch12", "torch24", "trt",
+       for name in ("conda", "devel", "jax", "models", "onnx", "rocm", "tensorflow", "torch12", "torch24", "trt",
                     "vllm")},
 }
 # What Debian 12's glibc 2.36 runs: pip takes such tags by name, not "this one and older".

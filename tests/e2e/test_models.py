@@ -188,6 +188,10 @@ def files_of_models():
         "srv/local/model.safetensors": blob, "srv/local/config.json": SETTINGS,
         "srv/local/.cache/huggingface/download/model.safetensors.metadata": b"main\n",
         "srv/local/.cache/huggingface/download/model.safetensors.lock": b"",
+        # Forms that converters wrote beside each other.
+        "opt/forms/nmp.onnx": b"\x08\x08onnx", "opt/forms/nmp.tflite": bytes(4) + b"TFL3", "opt/forms/nmp/saved_model.pb": b"\x08",
+        "opt/forms/nmp/variables/variables.data-00000-of-00001": bytes(64),
+        "opt/forms/vad.jit": b"PK\x03\x04" + bytes(64), "opt/forms/vad.onnx": b"\x08\x08", "opt/forms/vad_half.onnx": b"\x08\x08",
         # One file at two places that nobody installs.
         "srv/quantised/tiny.gguf": quantised, "opt/copy/tiny.gguf": quantised,
         # Pickles alone.
@@ -276,6 +280,12 @@ class Models(harness.Case):
             self.assertEqual(one["format"], form)
             self.assertIn("another form of the model in model.safetensors", one["twin"])
         self.assertEqual(models["srv/whole/model.engine"]["version"], "10.3.0.26")
+        for name, other in (("nmp.onnx", "nmp/saved_model.pb"), ("nmp.tflite", "nmp/saved_model.pb"), ("nmp/saved_model.pb", "nmp.onnx"),
+                            ("nmp/variables/variables.data-00000-of-00001", "nmp.onnx"), ("vad.jit", "vad.onnx"),
+                            ("vad.onnx", "vad.jit")):
+            self.assertIn(f"in {other}:", models[f"opt/forms/{name}"]["twin"], name)
+        self.assertNotIn("twin", models["opt/forms/vad_half.onnx"])
+        self.assertEqual(models["opt/forms/vad.jit"]["format"], "torchscript")
         self.assertIn("tells no GPU", models["srv/whole/model.engine"]["untold"])
         self.assertIn("model.safetensors is there", models[f"{SNAPSHOT}/pytorch_model.bin"]["instead"])
         groups = models["srv/whole/model.safetensors"]["groups"]

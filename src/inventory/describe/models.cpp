@@ -26,14 +26,50 @@ std::string instead_of(const image::MergedTree& tree, std::string_view path) {
   return {};
 }
 
-/// The same model in another form, by its place: beside safetensors or pickles under the names that
-/// loaders know, or in a folder below them that is called for the form (onnx/, tensorrt/).
+/// "nmp" of "nmp.onnx"; empty where the ending is of no form.
+std::string_view stem_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  return dot != name.npos && is_one_of(name.substr(dot),
+                                       {".onnx", ".tflite", ".h5", ".keras", ".jit", ".torchscript",
+                                        ".pt", ".pth", ".safetensors", ".gguf", ".engine", ".plan"})
+             ? name.substr(0, dot)
+             : std::string_view();
+}
+
+/// Converters keep the name: nmp.onnx and nmp.tflite beside nmp/saved_model.pb.
+std::string namesake_of(const image::MergedTree& tree, std::string_view path) {
+  constexpr std::string_view kSavedModel = "saved_model.pb";
+  std::string_view directory = parent_path(path), name = base_name(path), stem = stem_of(name);
+  if (base_name(directory) == "variables") {
+    directory = parent_path(directory);
+    name = kSavedModel;
+  }
+  if (name == kSavedModel) {
+    stem = name = base_name(directory);
+    directory = parent_path(directory);
+  }
+  if (stem.empty()) return {};
+  for (const std::string& other : tree.list(directory)) {
+    if (other == name) continue;
+    if (stem_of(other) == stem) return other;
+    if (other == stem && tree.find(fmt::format("{}/{}/{}", directory, other, kSavedModel)))
+      return fmt::format("{}/{}", other, kSavedModel);
+  }
+  return {};
+}
+
+/// The same model in another form, by its place: under the same name, beside safetensors or pickles
+/// under the names that loaders know, or in a folder below them that is called for the form (onnx/,
+/// tensorrt/).
 std::string twin_of(const image::MergedTree& tree, std::string_view path) {
+  constexpr const char* kTwin = "another form of the model in {}: one of them is enough";
+  if (const std::string other = namesake_of(tree, path); !other.empty())
+    return fmt::format(kTwin, other);
   for (std::string_view directory = parent_path(path);;) {
     for (const std::string& other : tree.list(directory))
       for (const WeightNames& pair : weight_names())
         if (part_of(other, pair.safe) || part_of(other, pair.pickled))
-          return fmt::format("another form of the model in {}: one of them is enough", other);
+          return fmt::format(kTwin, other);
     if (!is_one_of(base_name(directory), {"onnx", "gguf", "tensorrt", "engines", "openvino",
                                           "variables", "tensorflow", "saved_model"}))
       return {};

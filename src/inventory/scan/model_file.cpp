@@ -330,6 +330,8 @@ std::string_view other_form(std::string_view path, Bytes head) {
   if (name == "saved_model.pb" ||
       (base_name(parent_path(path)) == "variables" && name.starts_with("variables.data-")))
     return "tensorflow";
+  if (ends_with_any(path, {".jit", ".torchscript"}) && text.starts_with("PK\x03\x04"))
+    return "torchscript";
   if (path.ends_with(".tflite") && text.size() >= 8 && text.substr(4, 4) == "TFL3") return "tflite";
   return {};
 }

@@ -14,7 +14,7 @@ using Listing = std::shared_ptr<const image::LayerListing>;
 using Entry = image::LayerListing::Entry;
 
 /// Raised when what stands in a scan changes its meaning without changing its form.
-constexpr std::string_view kRevision = "scan-6";
+constexpr std::string_view kRevision = "scan-7";
 
 void put_listing(const image::LayerListing& listing, BinaryWriter& to) {
   std::size_t text = 0;
