@@ -112,7 +112,7 @@ void for_each_data(const elf::File& file, const device::FileCode& code,
 std::vector<std::string> mentioned_pickles(std::string_view path, std::string_view text) {
   constexpr auto kLoaders = std::to_array<std::string_view>(
       {"transformers", "diffusers", "peft", "accelerate", "huggingface_hub", "safetensors",
-       "sentence_transformers", "optimum", "timm"});
+       "sentence_transformers", "optimum", "timm", "onnxruntime"});
   const bool loader = std::ranges::any_of(kLoaders, [&](std::string_view name) {
     return path.find(fmt::format("-packages/{}/", name)) != std::string_view::npos;
   });
