@@ -44,6 +44,7 @@ std::span<const Rule> rules() {
       rule_stub_in_path,
       rule_amd_nodes,
       rule_driver_branch_ended,
+      rule_gpu_sharing,
       rule_weights_memory,
       rule_tensorrt_plan,
       rule_redistribution,

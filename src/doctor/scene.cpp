@@ -193,17 +193,6 @@ std::vector<std::uint64_t> Scene::nvidia_nodes() const {
   return out;
 }
 
-std::optional<bool> process_runs(const host::Tree& proc, std::string_view name) {
-  constexpr std::size_t kKept = 15, kMaxComm = 64;
-  for (const std::string& process : proc.list("", host::Tree::kMaxProcesses)) {
-    if (!parse_number(process)) continue;
-    const Result<std::string> comm = proc.read(process + "/comm", kMaxComm);
-    if (comm && host::clean(*comm) == name.substr(0, kKept)) return true;
-  }
-  // Process 1 belongs to root: whoever sees it sees all processes.
-  return proc.read("1/comm", kMaxComm) ? std::optional(false) : std::nullopt;
-}
-
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }

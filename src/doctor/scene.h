@@ -65,10 +65,6 @@ struct Scene {
   std::vector<std::uint64_t> nvidia_nodes() const;
 };
 
-/// Whether a process of that name runs; of the name the kernel keeps 15 bytes. nullopt when not
-/// every process is listed: /proc mounted with hidepid, or not at all.
-std::optional<bool> process_runs(const host::Tree& proc, std::string_view name);
-
 /// "2 GPUs", "1 GPU".
 std::string counted(std::size_t count, std::string_view one, std::string_view many);
 std::string gpu_name(const host::Gpu& gpu);

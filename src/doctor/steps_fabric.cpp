@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "doctor/groups.h"
 #include "host/probe_support.h"
+#include "host/process.h"
 #include "host/text_formats.h"
 
 namespace flense::doctor {

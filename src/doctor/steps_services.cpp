@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/version_numbers.h"
 #include "doctor/groups.h"
+#include "host/process.h"
 #include "host/text_formats.h"
 
 namespace flense::doctor {

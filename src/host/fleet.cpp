@@ -45,6 +45,9 @@ Value gpus_of(const Profile& host) {
     if (gpu.memory_bytes.value)
       kind += fmt::format(", {} GiB", (*gpu.memory_bytes.value + (1u << 29)) >> 30);
     if (gpu.mig.value == true) kind += ", MIG";
+    if (gpu.sharing.value)
+      kind +=
+          fmt::format(", shared by {} ({})", gpu.replicas.value.value_or(0), *gpu.sharing.value);
     ++kinds[kind];
   }
   std::string out;

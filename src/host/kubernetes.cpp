@@ -169,6 +169,20 @@ Flag mig_of(const Labels& labels, bool sliced) {
   return Flag::unknown("the labels do not say whether MIG is on");
 }
 
+/// How NVIDIA's device plugin gives one GPU to several jobs; releases before MPS (0.15) named no
+/// strategy, and sliced time.
+void read_sharing(const Labels& labels, Gpu& out) {
+  constexpr std::string_view kStrategy = "nvidia.com/gpu.sharing-strategy";
+  constexpr std::string_view kReplicas = "nvidia.com/gpu.replicas";
+  const auto replicas = labels.number(kReplicas);
+  if (!replicas || *replicas < 2) return;
+  out.replicas = Number::known(*replicas, labels.evidence(kReplicas));
+  out.sharing = labels.text(kStrategy);
+  if (!out.sharing.value)
+    out.sharing = Text::known(
+        "time-slicing", fmt::format("{}, and none of the strategy", labels.evidence(kReplicas)));
+}
+
 void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables, Profile& out) {
   constexpr std::string_view kProduct = "nvidia.com/gpu.product", kCount = "nvidia.com/gpu.count";
   Gpu gpu;
@@ -192,9 +206,13 @@ void read_nvidia_gpus(const Json& node, const Labels& labels, NodeTables& tables
     gpu.architecture = tables.architecture_of(*gpu.name.value);
   if (const auto mib = labels.number("nvidia.com/gpu.memory"); mib && *mib < (1u << 30)) {
     gpu.memory_bytes = Number::known(*mib << 20, labels.evidence("nvidia.com/gpu.memory"));
-    if (sliced) gpu.memory_bytes.evidence += ", of each MIG device";
+    if (sliced) {
+      gpu.memory_bytes.evidence += ", of each MIG device";
+      gpu.mig_memory_bytes = gpu.memory_bytes;
+    }
   }
   gpu.mig = mig_of(labels, sliced);
+  read_sharing(labels, gpu);
   auto count = labels.number(kCount);
   std::string evidence = labels.evidence(kCount);
   if (!count) {

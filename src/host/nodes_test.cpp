@@ -126,9 +126,27 @@ TEST(Kubernetes, MigDevicesAreNoGpus) {
   EXPECT_THAT(single.gpus[0].mig.value, Optional(true));
   EXPECT_THAT(single.gpus[0].mig_instances.value, Optional(56u));
   EXPECT_THAT(single.gpus[0].memory_bytes.evidence, HasSubstr("each MIG device"));
+  EXPECT_THAT(single.gpus[0].mig_memory_bytes.value, Optional(std::uint64_t{4864} << 20));
   EXPECT_EQ(profiles[1].gpus.size(), 8u);
   EXPECT_THAT(profiles[1].gpus[0].mig.value, Optional(true));
   EXPECT_THAT(profiles[2].gpus[0].mig.value, Optional(false));
+}
+
+TEST(Kubernetes, SharedGpus) {
+  const std::string shared = R"("nvidia.com/gpu.product": "Tesla-T4-SHARED",
+    "nvidia.com/gpu.count": "1", "nvidia.com/gpu.memory": "15360", "nvidia.com/gpu.replicas": )";
+  const auto profiles =
+      read(list({node("mps", shared + R"("4", "nvidia.com/gpu.sharing-strategy": "mps")"),
+                 node("time", shared + R"("8", "nvidia.com/gpu.sharing-strategy": "time-slicing")"),
+                 node("before", shared + R"("8")"),
+                 node("alone", shared + R"("1", "nvidia.com/gpu.sharing-strategy": "none")")}));
+  EXPECT_THAT(profiles[0].gpus[0].sharing.value, Optional(text("mps")));
+  EXPECT_THAT(profiles[0].gpus[0].replicas.value, Optional(4u));
+  EXPECT_THAT(profiles[1].gpus[0].sharing.value, Optional(text("time-slicing")));
+  EXPECT_THAT(profiles[2].gpus[0].sharing.value, Optional(text("time-slicing")));
+  EXPECT_EQ(profiles[2].gpus[0].sharing.evidence,
+            "label nvidia.com/gpu.replicas, and none of the strategy");
+  EXPECT_EQ(profiles[3].gpus[0].sharing, Text());
 }
 
 // Strategy single offers nothing where the GPUs are cut in different ways.

@@ -9,6 +9,7 @@
 #include "host/driver_places.h"
 #include "host/probe.h"
 #include "host/probe_support.h"
+#include "host/process.h"
 
 namespace flense::host {
 
@@ -170,6 +171,17 @@ std::optional<Gpu> tegra_gpu(const Machine& machine, const System& system) {
   return gpu;
 }
 
+/// The pipes of a daemon, where it and NVIDIA's device plugin put them; those that a daemon left
+/// behind do not count.
+Text probe_mps(const Machine& machine) {
+  for (const std::string directory : {"tmp/nvidia-mps", "run/nvidia/mps/nvidia.com/gpu/pipe"}) {
+    const std::string pipe = directory + "/control";
+    if (machine.root.exists(pipe) && process_runs(machine.proc, "nvidia-cuda-mps-control") != false)
+      return Text::known("/" + directory, machine.root.label(pipe));
+  }
+  return {};
+}
+
 }  // namespace
 
 Nvidia probe_nvidia_module(const Machine& machine) {
@@ -210,6 +222,7 @@ Nvidia probe_nvidia(const Machine& machine, const System& system) {
       machine.root.exists(socket)
           ? Flag::known(true, machine.root.label(socket))
           : Flag::known(false, "no " + machine.root.label("run/nvidia-persistenced/socket"));
+  out.mps_directory = probe_mps(machine);
   out.toolkit_version = probe_container_toolkit(machine);
   out.toolkit = probe_toolkit_programs(machine);
   return out;

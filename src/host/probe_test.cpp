@@ -79,6 +79,20 @@ TEST(Probe, ModuleVersionFromSysfsWhenProcIsHidden) {
   EXPECT_EQ(nvidia.module_version.evidence, "/sys/module/nvidia/version");
 }
 
+TEST(Probe, AnMpsDaemonThatRuns) {
+  const testing::ScratchTree scratch;
+  const auto mps = [&] { return probe_nvidia(scratch.machine(), {}).mps_directory; };
+  EXPECT_EQ(mps(), Text());
+  scratch.file("tmp/nvidia-mps/control", "");
+  // Without /proc nothing speaks against it.
+  EXPECT_THAT(mps().value, Optional(std::string("/tmp/nvidia-mps")));
+  EXPECT_EQ(mps().evidence, "/tmp/nvidia-mps/control");
+  scratch.file("proc/1/comm", "systemd\n");
+  EXPECT_EQ(mps(), Text()) << "a daemon left it behind";
+  scratch.file("proc/42/comm", "nvidia-cuda-mps\n");
+  EXPECT_THAT(mps().value, Optional(std::string("/tmp/nvidia-mps")));
+}
+
 TEST(Probe, GpusOfTheBusWithoutADriver) {
   const testing::ScratchTree scratch;
   const std::string folder = "sys/bus/pci/devices/0000:65:00.0/";

@@ -67,6 +67,7 @@ struct Nvidia {
   Flag persistenced;
   Text toolkit_version;  ///< nvidia-container-toolkit
   Flag toolkit;          ///< its nvidia-ctk or its hook is there; false where both were looked for
+  Text mps_directory;    ///< pipe directory of a running MPS daemon: "/tmp/nvidia-mps"
   bool operator==(const Nvidia&) const = default;
 };
 
@@ -90,11 +91,14 @@ struct Gpu {
   Number link_width, link_width_max;
   Flag mig;
   Number mig_instances;
+  Number mig_memory_bytes;  ///< of each, where all are of one kind
   Text compute_mode;  ///< "Default", "Exclusive_Process", "Prohibited"
   Flag persistence;   ///< the driver keeps the GPU's state while nobody uses it
   List nvlink_peers;  ///< PCI addresses
   Text partition;     ///< AMD compute partition: "SPX", "CPX"
   Number partitions;  ///< how many devices ROCm sees on this card
+  Text sharing;       ///< how the cluster gives it to several jobs: "mps", "time-slicing"
+  Number replicas;    ///< to so many at a time; of MIG devices each
   bool operator==(const Gpu&) const = default;
 };
 

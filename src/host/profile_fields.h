@@ -47,6 +47,7 @@ void each_field(FieldsOf<Nvidia> auto& nvidia, auto&& see) {
   see("persistenced", nvidia.persistenced);
   see("toolkit_version", nvidia.toolkit_version);
   see("toolkit", nvidia.toolkit);
+  see("mps_directory", nvidia.mps_directory);
 }
 
 void each_field(FieldsOf<Amd> auto& amd, auto&& see) {
@@ -71,11 +72,14 @@ void each_field(FieldsOf<Gpu> auto& gpu, auto&& see) {
   see("link_width_max", gpu.link_width_max);
   see("mig", gpu.mig);
   see("mig_instances", gpu.mig_instances);
+  see("mig_memory_bytes", gpu.mig_memory_bytes);
   see("compute_mode", gpu.compute_mode);
   see("persistence", gpu.persistence);
   see("nvlink_peers", gpu.nvlink_peers);
   see("partition", gpu.partition);
   see("partitions", gpu.partitions);
+  see("sharing", gpu.sharing);
+  see("replicas", gpu.replicas);
 }
 
 void each_field(FieldsOf<Distance> auto& distance, auto&& see) {

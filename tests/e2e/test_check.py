@@ -158,6 +158,41 @@ class Check(harness.Case):
         allowed = [word for check in open_checks for word in ("--allow-unknown", check["id"])]
         self.verdict("--host", path, *allowed)
 
+    def sharing(self, *options):
+        found = [one for one in self.verdict(*options, expect=None)["hosts"][0]["checks"] if one["id"] == "gpu-sharing"]
+        return found[0] if found else None
+
+    def test_an_mps_daemon_is_seen_while_it_runs(self):
+        root = self.machine("h100")
+        self.assertIsNone(self.sharing("--root", root))
+        machine = hosts.Host(root)
+        machine.file("tmp/nvidia-mps/control")
+        machine.file("proc/1/comm", "systemd\n")
+        self.assertIsNone(self.sharing("--root", root), "a daemon left its pipes behind")
+        machine.file("proc/77/comm", "nvidia-cuda-mps\n")
+        for launcher, words in (("docker", "--ipc=host -v /tmp/nvidia-mps:/tmp/nvidia-mps"), ("kubernetes", "hostIPC: true")):
+            check = self.sharing("--root", root, "--launcher", launcher)
+            self.assertEqual(check["verdict"], "warn")
+            self.assertIn("at most 48 CUDA contexts", check["message"])
+            self.assertIn(words, check["fix"])
+            self.assertIn({"side": "host", "text": "/tmp/nvidia-mps (/tmp/nvidia-mps/control)"}, check["evidence"])
+        self.assertIn("MPS daemon", self.flense("host", "--root", root).out)
+
+    def test_shares_of_a_cluster(self):
+        path = self.nodes(1, lambda n: ("580", "65", "06"))
+        with open(path) as text:
+            document = json.load(text)
+        labels = document["items"][0]["metadata"]["labels"]
+        self.assertIsNone(self.sharing("--host", path))
+        for strategy, words in (("mps", "each may allocate 21.4 GB and use 25% of its processors"),
+                                ("time-slicing", "nothing divides its memory of 85.5 GB")):
+            labels.update({"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED", "nvidia.com/gpu.replicas": "4",
+                           "nvidia.com/gpu.sharing-strategy": strategy})
+            with open(path, "w") as out:
+                json.dump(document, out)
+            self.assertIn(words, self.sharing("--host", path)["message"])
+            self.assertIn(f"4 by {strategy}", self.flense("host", "--host", path).out)
+
     def test_the_launcher_matters_and_is_named(self):
         default = self.verdict("--host", NEW_DRIVER)["hosts"][0]
         self.assertTrue(default["launcher_reason"])

@@ -26,12 +26,52 @@ std::uint64_t largest_slice(std::uint64_t memory, std::uint64_t instances, bool 
   return instances == 6 ? memory / 4 : memory / 8;
 }
 
+/// What one job has of a GPU.
+struct Part {
+  std::uint64_t least = 0, most = 0;
+  std::string how;            ///< ", cut into 7 MIG instances"; empty: all of it
+  std::uint64_t crowded = 1;  ///< jobs that take turns without a limit
+};
+
+bool is_sliced(const host::Gpu& gpu) {
+  return gpu.mig.value == true && gpu.mig_instances.value != 0;
+}
+
+Part part_of(const host::Gpu& gpu, std::uint64_t memory) {
+  if (is_sliced(gpu)) {
+    // Labels tell the memory of the device itself.
+    if (gpu.mig_memory_bytes.value) return {memory, memory, ", of each MIG device"};
+    const std::uint64_t slices = gpu.mig_instances.value.value_or(1);
+    const bool quarters = has_quarters(gpu);
+    return {memory / (quarters ? 4 : 8), largest_slice(memory, slices, quarters),
+            gpu.mig_instances.value ? fmt::format(", cut into {} MIG instances", slices)
+                                    : ", in MIG mode"};
+  }
+  Part out;
+  const std::uint64_t partitions = std::max<std::uint64_t>(1, gpu.partitions.value.value_or(1));
+  out.least = out.most = memory / partitions;
+  if (partitions > 1) out.how = fmt::format(", cut into {} partitions", partitions);
+  const std::uint64_t jobs = gpu.replicas.value.value_or(1);
+  if (gpu.sharing.value && jobs > 1) {
+    out.how += fmt::format(", shared by {} jobs ({})", jobs, *gpu.sharing.value);
+    out.least /= jobs;
+    if (gpu.sharing.value == "mps")
+      out.most = out.least;
+    else
+      out.crowded = jobs;
+  }
+  return out;
+}
+
+constexpr std::string_view kGpu = "GPU";
+
 struct Room {
   std::uint64_t least = 0;  ///< what any device of this host surely has
   std::uint64_t most = 0;   ///< what the largest can have
   std::uint64_t all = 0;    ///< all GPUs together
   std::string evidence, unknown;
-  bool slices = false;
+  std::string_view unit = kGpu;
+  std::uint64_t crowded = 1;
 };
 
 Room room_of(const host::Profile& host) {
@@ -44,23 +84,19 @@ Room room_of(const host::Profile& host) {
       continue;
     }
     const std::uint64_t memory = *gpu.memory_bytes.value;
-    const bool mig = gpu.mig.value.value_or(false);
-    const std::uint64_t slices = mig ? gpu.mig_instances.value.value_or(1) : 0;
-    const std::uint64_t partitions = std::max<std::uint64_t>(1, gpu.partitions.value.value_or(1));
-    const bool quarters = has_quarters(gpu);
-    const std::uint64_t most =
-        slices > 0 ? largest_slice(memory, slices, quarters) : memory / partitions;
-    if (most > out.most) {
-      out.most = most;
-      out.evidence = fmt::format("{} with {}", gpu_text(gpu), human_bytes(memory));
-      if (mig && gpu.mig_instances.value)
-        out.evidence += fmt::format(", cut into {} MIG instances", slices);
-      else if (mig)
-        out.evidence += ", in MIG mode";
-      if (partitions > 1) out.evidence += fmt::format(", cut into {} partitions", partitions);
+    const Part part = part_of(gpu, memory);
+    if (part.most > out.most) {
+      out.most = part.most;
+      out.evidence = fmt::format("{} with {}{}", gpu_text(gpu), human_bytes(memory), part.how);
     }
-    out.slices = out.slices || slices > 0;
-    out.least = std::min(out.least, slices > 0 ? memory / (quarters ? 4 : 8) : most);
+    if (is_sliced(gpu))
+      out.unit = "MIG slice";
+    else if (gpu.sharing.value == "mps")
+      out.unit = "share of a GPU";
+    out.crowded = std::max(out.crowded, part.crowded);
+    out.least = std::min(out.least, part.least);
+    // How many GPUs the devices are of is not told.
+    if (gpu.mig_memory_bytes.value) out.all = std::numeric_limits<std::uint64_t>::max();
     out.all += std::min(memory, std::numeric_limits<std::uint64_t>::max() - out.all);
   }
   return out;
@@ -91,15 +127,20 @@ void rule_weights_memory(const Question& question, std::vector<Check>& checks) {
     check.fix = "use more or larger GPUs, or quantised weights";
   } else if (weights.bytes > room.most) {
     check.verdict = Verdict::kWarn;
+    check.message = fmt::format("{} of weights are more than one {} can have ({})",
+                                human_bytes(weights.bytes), room.unit, human_bytes(room.most));
+    check.fix = room.unit == kGpu ? "spread the model over GPUs, or use quantised weights"
+                                  : "use a larger slice or a whole GPU";
+  } else if (weights.bytes > room.least && room.crowded > 1) {
+    check.verdict = Verdict::kUnknown;
     check.message =
-        fmt::format("{} of weights are more than one {} can have ({})", human_bytes(weights.bytes),
-                    room.slices ? "MIG slice" : "GPU", human_bytes(room.most));
-    check.fix = room.slices ? "use a larger slice or a whole GPU"
-                            : "spread the model over GPUs, or use quantised weights";
+        fmt::format("whether {} of weights fit depends on what up to {} other jobs on the GPU hold",
+                    human_bytes(weights.bytes), room.crowded - 1);
+    check.fix = "share the GPU by MPS or MIG, which give each job memory of its own";
   } else if (weights.bytes > room.least) {
     check.verdict = Verdict::kUnknown;
     check.message = fmt::format("whether {} of weights fit depends on which {} is given",
-                                human_bytes(weights.bytes), room.slices ? "MIG slice" : "GPU");
+                                human_bytes(weights.bytes), room.unit);
     check.fix = "nvidia-smi -L and nvidia-smi mig -lgi show the sizes";
   } else {
     check.message = fmt::format("{} of weights fit into {}", human_bytes(weights.bytes),

@@ -77,6 +77,9 @@ void rule_rdma_userspace(const Question& question, std::vector<Check>& checks);
 // plans.cpp
 void rule_tensorrt_plan(const Question& question, std::vector<Check>& checks);
 
+// sharing.cpp
+void rule_gpu_sharing(const Question& question, std::vector<Check>& checks);
+
 // memory.cpp
 void rule_weights_memory(const Question& question, std::vector<Check>& checks);
 

@@ -83,6 +83,8 @@ std::string link_cell(const Gpu& gpu) {
 }
 
 std::string split_cell(const Gpu& gpu) {
+  if (gpu.sharing.value)
+    return fmt::format("{} by {}", cell(gpu.replicas), printable(*gpu.sharing.value));
   if (gpu.mig_instances.value.value_or(0) > 0)
     return fmt::format("{} MIG", *gpu.mig_instances.value);
   if (gpu.partition.value) return fmt::format("{}, {}", *gpu.partition.value, cell(gpu.partitions));
@@ -141,6 +143,7 @@ std::string driver(const Profile& profile, const HostTextOptions& options) {
     if (nvidia.agree.value == false) add(table, "agree", nvidia.agree, Ink::kRed);
     add(table, "CUDA", nvidia.cuda);
     add(table, "persistenced", nvidia.persistenced);
+    if (nvidia.mps_directory.value) add(table, "MPS daemon", nvidia.mps_directory);
     add(table, "container toolkit", nvidia.toolkit_version);
     out += heading(options, "NVIDIA DRIVER") + table.text(options.style);
   }
