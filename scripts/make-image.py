@@ -8,6 +8,7 @@
   small  a smaller CUDA image (CTranslate2, faiss, cuBLAS) for `make demo`
   cuda-cpp, cuda-cpp-one-stage
          examples/cuda-cpp by its Dockerfile, and by the one that beginners write
+  models small models in eight formats and the frameworks that load them
 
   and those of bench/real_images.py: conda, devel, jax, onnx, rocm, tensorflow, torch12,
   torch24, trt, vllm

@@ -92,13 +92,13 @@ struct Gpu {
   Flag mig;
   Number mig_instances;
   Number mig_memory_bytes;  ///< of each, where all are of one kind
-  Text compute_mode;  ///< "Default", "Exclusive_Process", "Prohibited"
-  Flag persistence;   ///< the driver keeps the GPU's state while nobody uses it
-  List nvlink_peers;  ///< PCI addresses
-  Text partition;     ///< AMD compute partition: "SPX", "CPX"
-  Number partitions;  ///< how many devices ROCm sees on this card
-  Text sharing;       ///< how the cluster gives it to several jobs: "mps", "time-slicing"
-  Number replicas;    ///< to so many at a time; of MIG devices each
+  Text compute_mode;        ///< "Default", "Exclusive_Process", "Prohibited"
+  Flag persistence;         ///< the driver keeps the GPU's state while nobody uses it
+  List nvlink_peers;        ///< PCI addresses
+  Text partition;           ///< AMD compute partition: "SPX", "CPX"
+  Number partitions;        ///< how many devices ROCm sees on this card
+  Text sharing;             ///< how the cluster gives it to several jobs: "mps", "time-slicing"
+  Number replicas;          ///< to so many at a time; of MIG devices each
   bool operator==(const Gpu&) const = default;
 };
 

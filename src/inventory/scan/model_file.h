@@ -22,8 +22,8 @@ struct TensorType {
 };
 
 struct ModelFile {
-  /// "safetensors", "gguf", "pickle", "tensorrt", "onnx", "hdf5", "msgpack", "tensorflow", "tflite",
-  /// "torchscript"
+  /// "safetensors", "gguf", "pickle", "tensorrt", "onnx", "hdf5", "msgpack", "tensorflow",
+  /// "tflite", "torchscript"
   std::string format;
   std::string architecture;          ///< GGUF general.architecture; else empty
   std::vector<TensorType> types;     ///< most bytes first; empty for pickles
