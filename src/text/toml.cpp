@@ -211,14 +211,37 @@ std::string below_header(std::string_view text, const toml::table& table, const 
   return out.append(text.substr(next));
 }
 
-std::string at_end(std::string_view text, const TomlTable& table, const std::string& line) {
-  std::string out(text);
-  if (!out.empty() && !out.ends_with('\n')) out += '\n';
-  if (!out.empty()) out += '\n';
-  std::string header;
+std::string header_form(const TomlTable& table) {
+  std::string names;
   for (const std::string& name : table)
-    header += fmt::format("{}{}", header.empty() ? "" : ".", name_form(name));
-  return out + fmt::format("[{}]\n  {}\n", header, line);
+    names += fmt::format("{}{}", names.empty() ? "" : ".", name_form(name));
+  return fmt::format("[{}]\n", names);
+}
+
+/// What has to come before a new table at the end.
+std::string ending(std::string_view text) {
+  if (text.empty()) return "";
+  return text.ends_with('\n') ? "\n" : "\n\n";
+}
+
+std::string at_end(std::string_view text, const TomlTable& table, const std::string& line) {
+  return fmt::format("{}{}{}  {}\n", text, ending(text), header_form(table), line);
+}
+
+/// Where the first table below `parent` begins, with the comments right above it.
+std::optional<std::size_t> first_below(std::string_view text, const toml::table* parent) {
+  if (parent == nullptr) return std::nullopt;
+  std::optional<std::size_t> line;
+  for (const auto& [name, member] : *parent)
+    if (const toml::table* table = member.as_table(); table != nullptr && !table->is_inline())
+      line = std::min<std::size_t>(line.value_or(table->source().begin.line),
+                                   table->source().begin.line);
+  while (line && *line > 1) {
+    const std::size_t above = line_start(text, *line - 1);
+    if (!text.substr(above + indentation(text, above).size()).starts_with('#')) break;
+    --*line;
+  }
+  return line ? std::optional(line_start(text, *line)) : std::nullopt;
 }
 
 /// Sorted by names, as as_json gives them: so that equal documents compare equal.
@@ -298,6 +321,32 @@ Result<std::string> set_toml(std::string_view text, const TomlTable& table, cons
   return bad_input("{} is written such that {} cannot be set in [{}] without changing more", what,
                    key, fmt::join(table, "."))
       .hint(fmt::format("write \"{}\" there by hand", line));
+}
+
+Result<NewTable> add_toml_table(std::string_view text, const TomlTable& table,
+                                const Json::Object& members, std::string_view note,
+                                std::string_view what) {
+  TRY(const toml::table document, parse(text, what));
+  if (find_table(document, table) != nullptr)
+    return bad_input("{} has [{}] already", what, fmt::join(table, "."));
+  TRY(Json expected, parse_toml(text, what));
+  std::string block = fmt::format("# {}\n{}", note, header_form(table));
+  for (const auto& [key, value] : members) {
+    block += fmt::format("  {} = {}\n", name_form(key), value_form(value));
+    set_in(expected, table, key, &value);
+  }
+  const TomlTable beside(table.begin(), table.end() - 1);
+  std::vector<std::pair<std::size_t, std::string>> candidates;
+  if (const auto at = first_below(text, find_table(document, beside)))
+    candidates.emplace_back(*at, block + "\n");
+  candidates.emplace_back(text.size(), ending(text) + block);
+  for (auto& [at, one] : candidates) {
+    std::string whole = std::string(text.substr(0, at)) + one + std::string(text.substr(at));
+    if (says(whole, sorted(expected))) return NewTable{std::move(whole), std::move(one)};
+  }
+  return bad_input("{} is written such that [{}] cannot be added without changing more", what,
+                   fmt::join(table, "."))
+      .hint("add it by hand:\n" + block);
 }
 
 Result<std::string> erase_toml(std::string_view text, const TomlTable& table,

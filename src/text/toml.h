@@ -24,6 +24,15 @@ using TomlTable = std::vector<std::string>;
 /// with what was meant; bad input where that fails.
 Result<std::string> set_toml(std::string_view text, const TomlTable& table, const std::string& key,
                              const Json& value, std::string_view what);
+struct NewTable {
+  std::string text;   ///< the document with it
+  std::string block;  ///< what was put into the text: without it, it is the old one
+};
+/// The document with this table, which is not in it, before the first table beside it (which may
+/// count by order), or at the end; `note` is a comment above it. Checked as in set_toml.
+Result<NewTable> add_toml_table(std::string_view text, const TomlTable& table,
+                                const Json::Object& members, std::string_view note,
+                                std::string_view what);
 /// The document without the line of this key. Bad input when it shares lines with others.
 Result<std::string> erase_toml(std::string_view text, const TomlTable& table,
                                const std::string& key, std::string_view what);

@@ -18,17 +18,58 @@ class Podman:
         atexit.register(shutil.rmtree, run, ignore_errors=True)
         self.base = ["podman", "--root", root, "--runroot", run, "--storage-driver", driver,
                      "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+        self.env = None
         # crun refuses hosts with hybrid cgroups; runc, which comes with dockerd, takes both.
         runc = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
         if runc:
             self.base += ["--runtime", runc]
 
     def load(self, archive):
-        return output([*self.base, "load", "-q", "-i", archive]).strip().split()[-1]
+        return output([*self.base, "load", "-q", "-i", archive], self.env).strip().split()[-1]
+
+    def pull(self, name, options=()):
+        """The image's configuration, by digest."""
+        return "sha256:" + output([*self.base, "pull", "-q", *options, name], self.env).split()[-1]
 
     def run(self, image, argv, options=()):
         return output([*self.base, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024",
-                       "--ulimit", "nproc=4096:4096", *options, image, *argv])
+                       "--ulimit", "nproc=4096:4096", *options, image, *argv], self.env)
+
+
+class Containerd:
+    """containerd below `root` without its CRI plug-in; ctr pulls by the hosts.toml files in `hosts`."""
+
+    def __init__(self, root, hosts, env):
+        # Names of sockets are short.
+        self.run_folder = tempfile.mkdtemp(prefix="flense-ctr-", dir="/tmp")
+        atexit.register(shutil.rmtree, self.run_folder, ignore_errors=True)
+        os.makedirs(root)
+        address, config = f"{self.run_folder}/s", f"{root}/config.toml"
+        with open(config, "w") as out:
+            out.write(f'version = 2\nroot = "{root}/data"\nstate = "{self.run_folder}/state"\n'
+                      f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "{address}"\n')
+        self.hosts, self.env, self.base = hosts, env, ["ctr", "-a", address]
+        with open(f"{root}/log", "wb") as log:
+            self.process = subprocess.Popen(["containerd", "-c", config], stdout=log, stderr=log)
+        for _ in range(100):
+            if subprocess.run([*self.base, "version"], check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("containerd does not answer")
+
+    def pull(self, name, options=()):
+        """The digest that the name stands for."""
+        output([*self.base, "image", "pull", "--snapshotter", "native", "--hosts-dir", self.hosts, *options, name], self.env)
+        rows = [line.split() for line in output([*self.base, "image", "ls"]).splitlines()]
+        return next(row[2] for row in rows if row[0] == name)
+
+    def run(self, image, argv):
+        return output([*self.base, "run", "--rm", "--snapshotter", "native", image, f"run-{time.monotonic_ns()}", *argv])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
 
 class Dockerd:
@@ -66,8 +107,8 @@ class Dockerd:
         self.process.wait(timeout=60)
 
 
-def output(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+def output(command, env=None):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env=env)
     if done.returncode != 0:
         raise OSError(f"{command}: status {done.returncode}: {done.stderr.decode()[-1000:]}")
     return done.stdout.decode()
@@ -102,8 +143,12 @@ class Registry:
                 out.write(f"auth:\n  htpasswd:\n    realm: test\n    path: {root}/htpasswd\n")
                 with open(os.path.join(root, "htpasswd"), "w") as users:
                     users.write(htpasswd + "\n")
-        with open(os.path.join(root, "log"), "wb") as log:
-            self.process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        self.config, self.log = config, os.path.join(root, "log")
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(["docker-registry", "serve", self.config], stdout=log, stderr=log)
         for _ in range(100):
             try:
                 with socket.create_connection(tuple(self.address.split(":")), 1):

@@ -24,7 +24,7 @@ LAYERS = {
     "device": 3, "knowledge": 3,
     "inventory": 4, "host": 4,
     "needs": 5, "closure": 5, "cdi": 5, "lint": 5,
-    "compat": 6, "doctor": 6, "slim": 6, "verify": 6,
+    "compat": 6, "doctor": 6, "mirror": 6, "slim": 6, "verify": 6,
     "scaffold": 7, "launch": 7, "report": 7,
     "cli": 8,
 }

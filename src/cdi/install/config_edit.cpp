@@ -51,14 +51,20 @@ Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::stri
   const bool json = edit.syntax == Syntax::kJson;
   const std::string start = text.value_or(json && edit.blank.empty() ? "{}\n" : edit.blank);
   TRY(const Json document, parse(edit.syntax, start, edit.file));
-  DoneEdit done{edit.file, edit.syntax, text, text.value_or(""), {}};
+  DoneEdit done{edit.file, edit.syntax, text, text.value_or(""), {}, {}};
   for (const Assignment& one : edit.assignments)
     if (const Json* now = held(document, one); now == nullptr || *now != one.value)
       done.assignments.push_back(one);
-  if (done.assignments.empty()) return done;
+  if (done.assignments.empty() && !edit.table) return done;
   done.after = start;
   for (const Assignment& one : done.assignments) {
     TRY(done.after, set_one(done.after, done.syntax, one, done.file));
+  }
+  if (const auto& add = edit.table) {
+    TRY(text::NewTable made,
+        text::add_toml_table(done.after, add->table, add->members, add->note, done.file));
+    done.after = std::move(made.text);
+    done.block = std::move(made.block);
   }
   return done;
 }
@@ -74,6 +80,12 @@ Result<std::optional<std::string>> take_back(const DoneEdit& done,
     TRY(before, parse(done.syntax, *done.before, done.file));
   }
   std::string text = *now;
+  if (!done.block.empty()) {
+    const std::size_t at = text.find(done.block);
+    if (at == std::string::npos)
+      return bad_input("somebody else has changed what flense added to {}", done.file);
+    text.erase(at, done.block.size());
+  }
   for (const Assignment& one : done.assignments) {
     const Json* present = held(document, one);
     // Somebody else has changed it since.
@@ -117,6 +129,7 @@ Json to_json(const DoneEdit& done) {
     assignments.push(std::move(item));
   }
   out.set("assignments", std::move(assignments));
+  if (!done.block.empty()) out.set("block", done.block);
   return out;
 }
 
@@ -130,6 +143,7 @@ Result<DoneEdit> done_edit_from(const Json& json) {
   out.syntax = syntax == "json" ? Syntax::kJson : Syntax::kToml;
   if (const Json* before = json.find("before")) out.before = std::string(before->text());
   out.after = json["after"].text();
+  out.block = json["block"].text();
   for (const Json& item : json["assignments"].items()) {
     Assignment one{{}, std::string(item["key"].text()), item["value"]};
     for (const Json& name : item["table"].items()) one.table.emplace_back(name.text());

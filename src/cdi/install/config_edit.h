@@ -1,5 +1,5 @@
-// Sets single keys of an engine's configuration, and takes that back: everything else in the file
-// belongs to somebody else and stays, including later changes.
+// Sets single keys of an engine's configuration, or adds a table to it, and takes that back:
+// everything else in the file belongs to somebody else and stays, including later changes.
 #pragma once
 
 #include <optional>
@@ -20,11 +20,19 @@ struct Assignment {
   bool operator==(const Assignment&) const = default;
 };
 
+/// A table of TOML that comes before those beside it.
+struct TableEdit {
+  std::vector<std::string> table;
+  text::Json::Object members;
+  std::string note;  ///< a comment above it
+};
+
 struct ConfigEdit {
   std::string file;  ///< on the host, absolute
   Syntax syntax = Syntax::kJson;
   std::string blank;  ///< what a missing file is taken for
   std::vector<Assignment> assignments;
+  std::optional<TableEdit> table = {};
 };
 
 /// What has to be known to take an edit back; kept between install and uninstall.
@@ -34,6 +42,8 @@ struct DoneEdit {
   std::optional<std::string> before;  ///< the whole text; nullopt: there was no file
   std::string after;                  ///< the whole text as it was written
   std::vector<Assignment> assignments;
+  std::string block = {};  ///< of a table: what was put into the text
+  bool changes() const { return !assignments.empty() || !block.empty(); }
   bool operator==(const DoneEdit&) const = default;
 };
 
@@ -43,7 +53,8 @@ Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::stri
 
 /// The text to be written back, nullopt for no file: byte for byte what was there before where
 /// nobody has changed the file since; else the present text without our keys, or with what they
-/// held before, if they still hold what we set.
+/// held before, if they still hold what we set, and without our table, if it stands there as it was
+/// written.
 Result<std::optional<std::string>> take_back(const DoneEdit& done,
                                              const std::optional<std::string>& now);
 

@@ -37,7 +37,7 @@ class Installer {
     for (const ConfigEdit& edit : what.plan.edits) {
       TRY(const std::optional<std::string> text, files_.read(edit.file));
       TRY(DoneEdit done, make_edit(edit, text));
-      if (done.assignments.empty()) continue;
+      if (!done.changes()) continue;
       TRY_DO(keep_older(done, older));
       edits.push_back(std::move(done));
     }
@@ -204,6 +204,16 @@ class Remover {
 Result<InstallReport> install(const Installation& what, const HostFiles& files,
                               const std::string& record) {
   return Installer(files, record).run(what);
+}
+
+Result<std::optional<std::string>> read_without(const EngineRecord& ours, const HostFiles& files,
+                                                const std::string& path) {
+  TRY(std::optional<std::string> now, files.read(path));
+  const auto own = std::ranges::find(ours.files, path, &OwnFile::path);
+  if (own != ours.files.end() && now == own->text) return std::optional<std::string>();
+  const auto edit = std::ranges::find(ours.edits, path, &DoneEdit::file);
+  if (edit == ours.edits.end()) return now;
+  return take_back(*edit, now);
 }
 
 Result<InstallReport> uninstall(const std::string& engine, const HostFiles& files,

@@ -10,6 +10,7 @@
 #include "cdi/install/config_edit.h"
 #include "cdi/install/engine.h"
 #include "cdi/install/host_files.h"
+#include "cdi/install/record.h"
 #include "cdi/install/refresh_units.h"
 
 namespace flense::cdi {
@@ -30,6 +31,10 @@ struct InstallReport {
 /// our own files, the engine's configuration; what fails leaves a record of what was done.
 Result<InstallReport> install(const Installation& what, const HostFiles& files,
                               const std::string& record);
+
+/// What a file would hold without what was recorded.
+Result<std::optional<std::string>> read_without(const EngineRecord& ours, const HostFiles& files,
+                                                const std::string& path);
 
 /// Undoes what was recorded for the engine. What another engine needs as well stays, and so does
 /// what somebody has changed since. An environment error when nothing is recorded.

@@ -96,6 +96,7 @@ const Command& bench_command();
 const Command& cache_command();
 const Command& data_command();
 const Command& cdi_command();
+const Command& mirror_command();
 const Command& doctor_command();
 const Command& run_image_command();
 const Command& exec_command();

@@ -189,7 +189,7 @@ Result<void> set_compression(const SlimRequest& request, slim::Packing& packing)
 Result<void> check_destination(const SlimRequest& request, const slim::Destination& to) {
   const int destinations =
       (to.output.empty() ? 0 : 1) + (to.in_place.empty() ? 0 : 1) + (to.push_to.empty() ? 0 : 1);
-  if (destinations == 0 && !request.dry_run)
+  if (destinations == 0 && !request.dry_run && !request.mirror)
     return usage_error(
         "slim needs to know where the result goes",
         "add -o oci:DIR, -o docker-archive:FILE, -t docker-daemon:NAME, or --in-place for "
@@ -362,6 +362,9 @@ void declare(Options& options, SlimRequest& request) {
   options.add("--variants", "GPU",
               "an image for each of these GPUs, in one index behind the original",
               request.variants);
+  options.add("--mirror", "docker://REG/{gpu}",
+              "push each of them there under the name that nodes pull", request.mirror,
+              image::parse_mirror);
   options.add("--output", "OUT", "where the result goes", request.output).letter("-o").file();
   options.add("--to", "REF", "name of the result, or a transport to push it to", request.name)
       .letter("-t");
@@ -412,6 +415,9 @@ Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowle
       }
     return out;
   }
+  if (request.mirror)
+    return usage_error("--mirror has an image for each of several GPUs",
+                       "name them: --variants h100,a100");
   TRY(SlimJob first, understand_one(request, request.gpus, gpus));
   first.wheel = wheels;
   if (request.words.size() == 1) {

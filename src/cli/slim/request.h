@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/shared/common.h"
+#include "image/model/mirror.h"
 #include "slim/job/destination.h"
 #include "slim/plan/options.h"
 
@@ -23,6 +24,7 @@ struct SlimRequest : TableRequest {
   slim::SlimOptions options;  ///< as far as single options fill it
   std::vector<std::string> gpus;
   std::vector<std::string> variants;
+  std::optional<image::Mirror> mirror;
   std::filesystem::path proc = "/proc";
   bool no_modify_vendor = false;
   std::optional<CompressionWish> compression;

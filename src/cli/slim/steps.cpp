@@ -26,7 +26,8 @@ struct Opened {
 Result<Opened> open_job(const SlimJob& job, const SlimRequest& request, const Io& io) {
   Opened out;
   ImageOptions how = request.image;
-  how.whole_index = !request.variants.empty();
+  // A mirror alone has no place for other platforms.
+  how.whole_index = !request.variants.empty() && !(request.output.empty() && request.name.empty());
   TRY(out.image, open_target(job.target, how, request, io));
   const bool directory = out.image->form == image::Form::kDirectory;
   if (request.in_place && !directory)

@@ -56,6 +56,10 @@ Result<void> check_variants(const SlimRequest& request) {
     if (one.given)
       return usage_error(fmt::format("--variants does not go with {}: {}", one.option, one.why),
                          "leave it out, or slim for one GPU at a time with --gpu");
+  if (request.mirror &&
+      image::parse_target(request.words.front()).transport != image::Transport::kRegistry)
+    return usage_error("--mirror goes by the name under which nodes pull the original",
+                       "name it: docker://HOST/REPOSITORY:TAG");
   const bool somewhere = !request.output.empty() || !request.name.empty();
   if (somewhere && !takes_index(request))
     return usage_error("an index of variants goes into an OCI layout or a registry",

@@ -2,15 +2,52 @@
 
 #include "cli/slim/reports.h"
 #include "cli/slim/steps.h"
+#include "image/model/platform.h"
+#include "image/model/reference.h"
 #include "image/output/push.h"
 #include "report/images/slim_variants_report.h"
 #include "slim/job/variants.h"
 
 namespace flense::cli {
 
+namespace {
+
+/// What each variant is called in the mirror; empty without one.
+Result<std::vector<std::string>> mirrored(const std::vector<SlimJob>& jobs,
+                                          const SlimRequest& request,
+                                          std::string_view architecture) {
+  std::vector<std::string> out;
+  if (!request.mirror) return out;
+  const auto upstream =
+      image::normalise_reference(image::parse_target(request.words.front()).reference);
+  for (const SlimJob& job : jobs) {
+    TRY(std::string one,
+        request.mirror->reference(image::mirror_name(job.options.cuts.targets.text(), architecture),
+                                  upstream.value_or("")));
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// What is refused is known before the work. The architecture may turn out to be another one.
+Result<void> check_mirror(const std::vector<SlimJob>& jobs, const SlimRequest& request,
+                          const slim::Workplace& workplace) {
+  image::Platform platform = image::host_platform();
+  if (!request.image.platform.empty()) {
+    TRY(platform, image::parse_platform(request.image.platform));
+  }
+  TRY(const auto names, mirrored(jobs, request, platform.architecture));
+  for (const std::string& name : names)
+    if (!request.dry_run) TRY_DO(image::check_push("docker://" + name, workplace.registry));
+  return {};
+}
+
+}  // namespace
+
 Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& request,
                           const slim::Workplace& workplace, Io& io) {
-  const slim::Destination& to = jobs.front().to;
+  slim::Destination to = jobs.front().to;
+  TRY_DO(check_mirror(jobs, request, workplace));
   if (!to.push_to.empty() && !request.dry_run)
     TRY_DO(image::check_push(to.push_to, workplace.registry));
   std::optional<slim::UnpackedRoot> original;
@@ -31,6 +68,7 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
   }
   if (request.dry_run) return 0;
   original.reset();
+  TRY(to.mirrored, mirrored(jobs, request, slimmings.front().input.image->platform.architecture));
   TRY(const slim::VariantsOutcome written, slim::write_variants(slimmings, to, workplace));
   workplace.progress->clear();
   report::SlimVariantsReport report{to.name(), *slimmings.front().input.image, written, {}};

@@ -126,6 +126,7 @@ TEST(Names, Match) {
   EXPECT_FALSE(reference_matches("app", ""));
   EXPECT_TRUE(is_local_registry("127.0.0.1:5000/a:1"));
   EXPECT_FALSE(is_local_registry("docker.io/library/a:1"));
+  EXPECT_FALSE(is_local_registry("127.0.0.1.example/a:1"));
 }
 
 TEST(Targets, Split) {

@@ -64,12 +64,15 @@ Result<void> push_index(const std::filesystem::path& layout, std::string_view te
   const std::string_view tag = short_tag(name);
   const std::string repository = tag == name ? name : name.substr(0, name.size() - tag.size() - 1);
   const std::string index(tag == name ? "latest" : tag);
-  const auto push = [&](const std::string& one, Entries entries) {
-    return push_by_skopeo(layout, fmt::format("docker://{}:{}", repository, one), limits, progress,
-                          {one, entries});
-  };
-  for (const std::string& one : tags) TRY_DO(push(one, Entries::kOne));
-  return push(index, Entries::kAll);
+  const std::string to = fmt::format("{}:", repository);
+  for (const std::string& one : tags) TRY_DO(push_named(layout, one, to + one, limits, progress));
+  return push_by_skopeo(layout, "docker://" + to + index, limits, progress, {index, Entries::kAll});
+}
+
+Result<void> push_named(const std::filesystem::path& layout, const std::string& tag,
+                        const std::string& reference, const RegistryLimits& limits,
+                        Progress* progress) {
+  return push_by_skopeo(layout, "docker://" + reference, limits, progress, {tag, Entries::kOne});
 }
 
 }  // namespace flense::image

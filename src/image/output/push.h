@@ -35,6 +35,12 @@ Result<void> push_index(const std::filesystem::path& layout, std::string_view ta
                         const std::vector<std::string>& tags, const RegistryLimits& limits,
                         Progress* progress);
 
+/// Hands over one image of such a layout, by its tag there, under another name: the tag of
+/// `reference` shows all of it or what it showed before.
+Result<void> push_named(const std::filesystem::path& layout, const std::string& tag,
+                        const std::string& reference, const RegistryLimits& limits,
+                        Progress* progress);
+
 /// Whether push_image() will be let in there, asked before there is anything to push: an engine
 /// runs, a registry answers and takes uploads to this name. Nothing stays written.
 Result<void> check_push(std::string_view target, const RegistryLimits& limits);

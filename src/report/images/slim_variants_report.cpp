@@ -78,12 +78,17 @@ std::string slim_variants_text(const SlimVariantsReport& report, const SlimTextO
                  human_bytes(stored.own[i])});
     out += table.text(options.style);
   }
-  out += fmt::format("{}: {} with {} of the original, {} added ({} shared by variants)\n",
-                     printable(report.output), report.written.digest,
-                     report.written.entries == 1
-                         ? std::string("the entry")
-                         : fmt::format("all {} entries", report.written.entries),
-                     human_bytes(stored.added()), human_bytes(stored.shared));
+  for (std::size_t i = 0; i < report.images.size(); ++i)
+    if (const slim::WrittenVariant& one = report.written.variants[i]; !one.mirrored.empty())
+      out += fmt::format("{}: {} for {}\n", printable(one.mirrored), one.outcome.manifest_digest,
+                         report.images[i].plan.targets.text());
+  if (report.written.entries > 0)
+    out += fmt::format("{}: {} with {} of the original, {} added ({} shared by variants)\n",
+                       printable(report.output), report.written.digest,
+                       report.written.entries == 1
+                           ? std::string("the entry")
+                           : fmt::format("all {} entries", report.written.entries),
+                       human_bytes(stored.added()), human_bytes(stored.shared));
   for (const std::string& notice : notices_of(report))
     out += fmt::format("notice: {}\n", printable(notice));
   if (std::ranges::any_of(report.images, &SlimReport::vendor_objects_changed))
@@ -95,14 +100,18 @@ text::Json slim_variants_json(const SlimVariantsReport& report) {
   using text::Json;
   const StoredLayers stored = stored_layers(report);
   Json variants = Json::array();
-  for (std::size_t i = 0; i < report.images.size(); ++i)
-    variants.push(Json::object()
-                      .set("targets", slim::to_json(report.images[i].plan.targets))
-                      .set("tag", report.written.variants[i].tag)
-                      .set("digest", report.written.variants[i].outcome.manifest_digest)
-                      .set("stored_bytes", stored.all[i])
-                      .set("own_bytes", stored.own[i])
-                      .set("image", slim_json(report.images[i], *report.images[i].outcome)));
+  for (std::size_t i = 0; i < report.images.size(); ++i) {
+    Json one = Json::object()
+                   .set("targets", slim::to_json(report.images[i].plan.targets))
+                   .set("tag", report.written.variants[i].tag)
+                   .set("digest", report.written.variants[i].outcome.manifest_digest)
+                   .set("stored_bytes", stored.all[i])
+                   .set("own_bytes", stored.own[i])
+                   .set("image", slim_json(report.images[i], *report.images[i].outcome));
+    if (const std::string& name = report.written.variants[i].mirrored; !name.empty())
+      one.set("mirrored", name);
+    variants.push(std::move(one));
+  }
   Json notices = Json::array();
   for (const std::string& notice : notices_of(report)) notices.push(notice);
   return Json::object()

@@ -54,7 +54,8 @@ Result<Folder> folder_of(const std::string& output) {
 
 const std::string& Destination::name() const {
   if (!in_place.empty()) return in_place;
-  return push_to.empty() ? output : push_to;
+  if (!push_to.empty()) return push_to;
+  return output.empty() && !mirrored.empty() ? mirrored.front() : output;
 }
 
 bool Destination::is_file_system() const {

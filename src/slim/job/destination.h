@@ -10,12 +10,14 @@
 
 namespace flense::slim {
 
-/// One member at most is set, besides the tag; none for a dry run.
+/// One member at most is set, besides the tag and the mirror; none for a dry run.
 struct Destination {
   std::string in_place;  ///< the input itself
   std::string output;    ///< -o, as typed
   std::string push_to;   ///< -t with a transport
   std::string tag;       ///< -t without one
+  /// --mirror: references without a transport, one for each variant.
+  std::vector<std::string> mirrored = {};
 
   /// As the user named it.
   const std::string& name() const;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/ascii.h"
 #include "base/private_directory.h"
+#include "image/model/mirror.h"
 #include "image/model/model.h"
 #include "image/model/variant.h"
 #include "image/output/documents.h"
@@ -66,12 +66,14 @@ std::string tag_of(const image::OutputSpec& spec, const image::Image& image) {
 }
 
 Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
-                                    const image::OutputSpec& spec, const Workplace& workplace) {
+                                    const image::OutputSpec& spec, bool with_original,
+                                    const Workplace& workplace) {
   const Slimming& first = slimmings.front();
   const image::Image& image = *first.input.image;
   TRY(const auto writer, image::IndexWriter::create(spec));
   VariantsOutcome out;
-  TRY_DO(with_context(take_original(image, *writer, out), "taking {} over", image.name));
+  if (with_original)
+    TRY_DO(with_context(take_original(image, *writer, out), "taking {} over", image.name));
   std::vector<const Plan*> plans;
   for (const Slimming& one : slimmings) plans.push_back(&one.plan);
   VariantLayers common(part_for_variants(first.contents(), plans));
@@ -87,20 +89,18 @@ Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
         image::variant_entry(entry_of(one, written.manifest_digest, writer->manifest_size())),
         name);
     const std::string tag = fmt::format("{}-{}", image::short_tag(spec.tag), name);
-    out.variants.push_back({tag, std::move(written)});
+    out.variants.push_back({tag, {}, std::move(written)});
   }
   const text::Json annotations = image.index ? image.index->annotations : text::Json();
-  TRY(out.digest, writer->commit(annotations));
+  TRY(std::string digest, writer->commit(annotations));
+  if (with_original) out.digest = std::move(digest);
   return out;
 }
 
 }  // namespace
 
 std::string variant_name(const device::Targets& targets) {
-  std::string out = targets.text();
-  for (char& c : out)
-    if (!is_alphanumeric(c) && c != '_') c = '-';
-  return out;
+  return image::gpu_name(targets.text());
 }
 
 Result<VariantsOutcome> write_variants(const std::vector<Slimming>& slimmings,
@@ -109,23 +109,34 @@ Result<VariantsOutcome> write_variants(const std::vector<Slimming>& slimmings,
   if (image.entries() != nullptr)
     return fail(Code::kUsage, "{} is a tree, which has no layers to share", image.name)
         .hint("variants are made of an image; slim a tree for one GPU at a time");
-  if (!to.push_to.empty()) {
-    TRY(const image::PushPlan push, image::plan_push(to.push_to));
-    TRY(const TemporaryDirectory work,
+  const bool with_original = !to.output.empty() || !to.push_to.empty();
+  std::optional<TemporaryDirectory> work;
+  image::OutputSpec spec;
+  if (!to.output.empty()) {
+    TRY(spec, image::parse_output(to.output, to.tag));
+    spec.tag = tag_of(spec, image);
+    // What the targets differ in is less than a whole image.
+    TRY(const Room needed, room_needed(slimmings.front(), to));
+    if (needed.certain > 0) TRY_DO(check_room(spec.path, needed));
+  } else {
+    TRY(const image::PushPlan push,
+        image::plan_push(to.push_to.empty() ? "docker://" + to.mirrored.front() : to.push_to));
+    TRY(TemporaryDirectory made,
         TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
-    const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
-    TRY(VariantsOutcome out, write_index(slimmings, spec, workplace));
-    std::vector<std::string> tags;
-    for (const WrittenVariant& one : out.variants) tags.push_back(one.tag);
-    TRY_DO(image::push_index(spec.path, to.push_to, tags, workplace.registry, workplace.progress));
-    return out;
+    work.emplace(std::move(made));
+    spec = {push.form, work->path() / "image", push.tag};
   }
-  TRY(image::OutputSpec spec, image::parse_output(to.output, to.tag));
-  spec.tag = tag_of(spec, image);
-  // What the targets differ in is less than a whole image.
-  TRY(const Room needed, room_needed(slimmings.front(), to));
-  if (needed.certain > 0) TRY_DO(check_room(spec.path, needed));
-  return write_index(slimmings, spec, workplace);
+  TRY(VariantsOutcome out, write_index(slimmings, spec, with_original, workplace));
+  for (std::size_t i = 0; i < to.mirrored.size(); ++i) {
+    out.variants[i].mirrored = to.mirrored[i];
+    TRY_DO(image::push_named(spec.path, out.variants[i].tag, to.mirrored[i], workplace.registry,
+                             workplace.progress));
+  }
+  if (to.push_to.empty()) return out;
+  std::vector<std::string> tags;
+  for (const WrittenVariant& one : out.variants) tags.push_back(one.tag);
+  TRY_DO(image::push_index(spec.path, to.push_to, tags, workplace.registry, workplace.progress));
+  return out;
 }
 
 }  // namespace flense::slim

@@ -11,12 +11,13 @@
 namespace flense::slim {
 
 struct WrittenVariant {
-  std::string tag;  ///< of its own: "1-sm_90"
+  std::string tag;       ///< of its own: "1-sm_90"
+  std::string mirrored;  ///< its name in the mirror of its GPUs; empty without one
   SlimOutcome outcome;
 };
 
 struct VariantsOutcome {
-  std::string digest;       ///< of the index
+  std::string digest;       ///< of the index; empty where only a mirror was written
   std::size_t entries = 0;  ///< of the original that it holds
   std::vector<WrittenVariant> variants;
   std::vector<std::string> notices;

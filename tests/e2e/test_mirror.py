@@ -1,0 +1,480 @@
+#!/usr/bin/env python3
+"""One tag, pulled by nodes with different GPUs through the mirror of each: who gets what, also when a part of it is gone; and
+what flense mirror writes into the configuration of engines and takes back."""
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import socket
+import threading
+import unittest
+
+import engines
+import fixtures
+import harness
+import hosts
+import schema
+import test_registries
+import test_variants
+
+CERTS = "etc/containerd/certs.d"
+DROP_IN = "etc/containers/registries.conf.d/99-flense-mirror.conf"
+CONFIG_PATH = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"\n'
+WHOSE = ["sh", "-c", "cat /usr/share/flense/slim.json || echo original"]
+TOOLS = ("docker-registry", "containerd", "ctr", "podman", "runc")
+why_not = "" if os.geteuid() == 0 else "containerd needs root"
+for tool in TOOLS:
+    if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
+        why_not = why_not or f"{tool} is not installed"
+
+
+class Asking:
+    """A registry that has nothing and wants a login for that: keeps what it is told."""
+
+    def __init__(self):
+        told = self.told = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                told.append((self.path, self.headers.get("Authorization")))
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="mirror"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            do_HEAD = do_GET
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@unittest.skipIf(why_not, why_not)
+class Nodes(harness.Case):
+    """Two registries with TLS: upstream with an image for all GPUs, and the mirror that slim has filled."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = harness.tempfile.mkdtemp(prefix="flense-mirror-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.upstream, cls.mirror = (cls.registry(name) for name in ("upstream", "mirror"))
+        cls.locked = cls.registry("locked", htpasswd=test_registries.HTPASSWD)
+        cls.trust = f"{cls.folder}/trusted.pem"
+        with open(cls.trust, "w") as out:
+            for name in ("upstream", "mirror", "locked"):
+                with open(f"{cls.folder}/{name}/certificate.pem") as one:
+                    out.write(one.read())
+        cls.env = {**harness.surroundings(), "SSL_CERT_FILE": cls.trust, "REGISTRY_AUTH_FILE": f"{cls.folder}/auth.json"}
+        with open(f"{cls.folder}/auth.json", "w") as out:
+            login = base64.b64encode(b"user:secret").decode()
+            json.dump({"auths": {cls.locked.address: {"auth": login}}}, out)
+        layers, _ = fixtures.sample_layers(cls.folder)
+        test_variants.multi_platform(f"{cls.folder}/in", layers)
+        case = cls()
+        case.work = cls.folder
+        for name in ("app:1", "plain:1"):
+            cls.push(cls.upstream, name)
+        cls.name = f"{cls.upstream.address}/app:1"
+        cls.told = case.flense("slim", f"docker://{cls.name}", "--variants", "h100,a100", "--mirror",
+                               f"docker://{cls.mirror.address}/{{gpu}}", "--json", env=cls.env).json
+        cls.digests = {one["targets"]["cuda"][0]: one["digest"] for one in cls.told["variants"]}
+        index = cls.raw(cls.name)
+        cls.original = "sha256:" + hashlib.sha256(index).hexdigest()
+        cls.amd64 = json.loads(index)["manifests"][1]["digest"]
+        cls.configs = {gpu: json.loads(cls.raw(cls.mirrored(gpu)))["config"]["digest"] for gpu in cls.digests}
+        cls.configs[None] = json.loads(cls.raw(f"{cls.upstream.address}/app@{cls.amd64}"))["config"]["digest"]
+
+    def runTest(self):
+        pass
+
+    @classmethod
+    def registry(cls, name, htpasswd=None):
+        registry = engines.Registry(f"{cls.folder}/{name}", htpasswd, tls=True)
+        cls.addClassCleanup(registry.stop)
+        return registry
+
+    @classmethod
+    def push(cls, registry, name):
+        engines.output(["skopeo", "--insecure-policy", "copy", "--all", f"oci:{cls.folder}/in:1", f"docker://{registry.address}/{name}"], cls.env)
+
+    @classmethod
+    def raw(cls, name):
+        return engines.output(["skopeo", "inspect", "--raw", f"docker://{name}"], cls.env).encode()
+
+    @classmethod
+    def mirrored(cls, gpu, registry=None):
+        host = cls.upstream.address.replace(":", "_")
+        return f"{(registry or cls.mirror).address}/{gpu}/{host}/app:1"
+
+    # Nodes
+
+    def containerd(self, gpu=None, registry=None, upstream=None):
+        """Its own hosts.toml says how upstream is spoken to: localhost is plain HTTP to this engine."""
+        upstream = upstream or self.upstream
+        root = self.path(f"node-{len(os.listdir(self.work))}")
+        os.makedirs(f"{root}/{CERTS}/{upstream.address}")
+        with open(f"{root}/{CERTS}/{upstream.address}/hosts.toml", "w") as out:
+            out.write(f'server = "https://{upstream.address}"\n\n[host."https://{upstream.address}"]\n  capabilities = ["pull", "resolve"]\n')
+        with open(f"{root}/etc/containerd/config.toml", "w") as out:
+            out.write(CONFIG_PATH)
+        if gpu:
+            self.flense("mirror", "install", "--engine", "containerd", "--root", root, "--gpu", gpu,
+                        "--registry", registry or self.mirror.address, "--upstream", upstream.address)
+        engine = engines.Containerd(f"{root}/daemon", f"{root}/{CERTS}", self.env)
+        self.addCleanup(engine.stop)
+        return engine
+
+    def podman(self, gpu=None, registry=None, upstream=None):
+        """What a node has in /etc/containers lies in the user's directory of it here."""
+        root = self.path(f"node-{len(os.listdir(self.work))}")
+        os.makedirs(f"{root}/etc/containers")
+        os.makedirs(f"{root}/home/.config")
+        os.symlink(f"{root}/etc/containers", f"{root}/home/.config/containers")
+        if gpu:
+            self.flense("mirror", "install", "--engine", "podman", "--root", root, "--gpu", gpu,
+                        "--registry", registry or self.mirror.address, "--upstream", (upstream or self.upstream).address)
+        engine = engines.Podman(f"{root}/storage", "vfs")
+        engine.env = {**self.env, "HOME": f"{root}/home"}
+        self.addCleanup(engines.output, [*engine.base, "rmi", "-af"], engine.env)
+        return engine
+
+    def asked(self, registry, since=0):
+        """Manifests that somebody asked the registry for."""
+        with open(registry.log, errors="replace") as log:
+            log.seek(since)
+            return [line.split('"')[1].split()[1] for line in log if '"GET /v2/' in line and "/manifests/" in line]
+
+    # Tests
+
+    def test_slim_writes_each_variant_to_its_mirror(self):
+        self.assertEqual(set(self.digests), {"sm_90", "sm_80"})
+        for one in self.told["variants"]:
+            gpu = one["targets"]["cuda"][0]
+            self.assertEqual(one["mirrored"], self.mirrored(gpu))
+            text = self.raw(one["mirrored"])
+            self.assertEqual("sha256:" + hashlib.sha256(text).hexdigest(), one["digest"])
+        # Upstream is untouched, and the mirror has nothing else.
+        self.assertEqual(hashlib.sha256(self.raw(self.name)).hexdigest(), self.original[7:])
+        repositories = os.listdir(f"{self.folder}/mirror/data/docker/registry/v2/repositories")
+        self.assertEqual(sorted(repositories), ["sm_80", "sm_90"])
+
+    def test_with_other_outputs_beside_it(self):
+        """The same images, whether an index is written or not."""
+        mirror = ["--variants", "h100,a100", "--mirror", f"docker://{self.mirror.address}/team/{{gpu}}/x", "--json"]
+        for output in (["-o", f"oci:{self.path('out')}:2"], ["-t", f"docker://{self.mirror.address}/fleet:2"]):
+            told = self.flense("slim", f"docker://{self.name}", *mirror, *output, env=self.env).json
+            self.assertEqual({one["targets"]["cuda"][0]: one["digest"] for one in told["variants"]}, self.digests)
+            for one in told["variants"]:
+                gpu = one["targets"]["cuda"][0]
+                self.assertEqual(one["mirrored"], self.mirrored(f"team/{gpu}/x"))
+                self.assertEqual("sha256:" + hashlib.sha256(self.raw(one["mirrored"])).hexdigest(), one["digest"])
+            self.assertEqual(told["original"]["entries"], 3)
+        self.assertEqual(len(json.loads(self.raw(f"{self.mirror.address}/fleet:2"))["manifests"]), 5)
+
+    def test_nodes_with_containerd(self):
+        nodes = {"sm_90": self.containerd("h100"), "sm_80": self.containerd("a100"), None: self.containerd()}
+        for gpu, node in nodes.items():
+            self.assertEqual(node.pull(self.name), self.digests.get(gpu, self.original))
+            self.assertIn(gpu or "original", node.run(self.name, WHOSE))
+        node = nodes["sm_90"]
+        # What was never slimmed, and digests: the original's, whoever is asked for it.
+        plain = f"{self.upstream.address}/plain:1"
+        self.assertEqual(node.pull(plain), self.original)
+        by_digest = f"{self.upstream.address}/app@{self.original}"
+        self.assertEqual(node.pull(by_digest), self.original)
+        self.assertIn("original", node.run(by_digest, WHOSE))
+
+    def test_nodes_with_podman(self):
+        nodes = {"sm_90": self.podman("h100"), "sm_80": self.podman("a100"), None: self.podman()}
+        for gpu, node in nodes.items():
+            self.assertEqual(node.pull(self.name), self.configs[gpu])
+            self.assertIn(gpu or "original", node.run(self.name, WHOSE))
+        node = nodes["sm_90"]
+        self.assertEqual(node.pull(f"{self.upstream.address}/plain:1"), self.configs[None])
+        since = os.path.getsize(self.mirror.log)
+        self.assertEqual(node.pull(f"{self.upstream.address}/app@{self.original}"), self.configs[None])
+        self.assertEqual(self.asked(self.mirror, since), [])
+
+    def test_with_upstream_gone(self):
+        containerd, podman = self.containerd("h100"), self.podman("h100")
+        self.upstream.stop()
+        try:
+            self.assertEqual(containerd.pull(self.name), self.digests["sm_90"])
+            self.assertEqual(podman.pull(self.name), self.configs["sm_90"])
+        finally:
+            self.upstream.start()
+
+    def test_with_the_mirror_gone(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            gone = f"127.0.0.1:{closed.getsockname()[1]}"
+        self.assertEqual(self.containerd("h100", gone).pull(self.name), self.original)
+        self.assertEqual(self.podman("h100", gone).pull(self.name), self.configs[None])
+
+    def test_with_a_black_hole_for_a_mirror(self):
+        """It takes connections and never answers: ten seconds each until engines give TLS up."""
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as hole:
+            address = f"127.0.0.1:{hole.getsockname()[1]}"
+            pulls = [(self.containerd("h100", address), self.original), (self.podman("h100", address), self.configs[None])]
+            found = {}
+
+            def pull(engine):
+                found[engine] = engine.pull(self.name)
+            threads = [threading.Thread(target=pull, args=(engine,)) for engine, _ in pulls]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for engine, digest in pulls:
+                self.assertEqual(found[engine], digest)
+
+    def test_what_a_mirror_that_asks_for_a_login_is_sent(self):
+        """containerd: the login of the pull, whose server it cannot tell; Podman: what it has for the mirror's host."""
+        self.push(self.locked, "app:1")
+        name, login = f"{self.locked.address}/app:1", "Basic " + base64.b64encode(b"user:secret").decode()
+        for engine, options, sent in ((self.containerd, ["--user", "user:secret"], True), (self.podman, ["--creds", "user:secret"], False),
+                                      (self.podman, [], False)):
+            asking = Asking()
+            self.addCleanup(asking.stop)
+            node = engine("h100", f"http://{asking.address}", self.locked)
+            self.assertIn(node.pull(name, options), (self.original, self.configs[None]))
+            self.assertTrue(asking.told)
+            self.assertEqual(login in [told for _, told in asking.told], sent, asking.told)
+
+    def test_a_mirror_with_a_password(self):
+        """Who has its login pulls from it, who has not from upstream."""
+        self.flense("slim", f"docker://{self.name}", "--variants", "h100", "--mirror", f"docker://{self.locked.address}/{{gpu}}", env=self.env)
+        self.assertEqual(self.podman("h100", self.locked.address).pull(self.name), self.configs["sm_90"])
+        stranger = self.podman("h100", self.locked.address)
+        stranger.env["REGISTRY_AUTH_FILE"] = self.path("none.json")
+        with open(self.path("none.json"), "w") as out:
+            out.write("{}")
+        self.assertEqual(stranger.pull(self.name), self.configs[None])
+        self.assertEqual(self.containerd("h100", self.locked.address).pull(self.name), self.original)
+
+
+class Install(harness.Case):
+    """The configuration of engines, as trees of files."""
+
+    def write(self, name, text):
+        os.makedirs(os.path.dirname(self.path(f"node/{name}")), exist_ok=True)
+        with open(self.path(f"node/{name}"), "w") as out:
+            out.write(text)
+
+    def read(self, name):
+        with open(self.path(f"node/{name}")) as text:
+            return text.read()
+
+    def tree(self):
+        """Without the directory that a record lies in."""
+        out = {}
+        for folder, folders, files in os.walk(self.path("node")):
+            for name in files:
+                with open(os.path.join(folder, name)) as text:
+                    out[os.path.relpath(os.path.join(folder, name), self.path("node"))] = text.read()
+            for name in folders:
+                out[os.path.relpath(os.path.join(folder, name), self.path("node"))] = None
+        return {name: text for name, text in out.items() if name not in ("var", "var/lib")}
+
+    def setUp(self):
+        super().setUp()
+        self.write("etc/containerd/config.toml", CONFIG_PATH)
+
+    def mirror(self, action, engine, *options, expect=0):
+        return self.flense("mirror", action, "--engine", engine, "--root", self.path("node"), *options, expect=expect)
+
+    def install(self, engine, *options, gpu="h100", registry="reg.example", expect=0):
+        return self.mirror("install", engine, "--registry", registry, "--gpu", gpu, *options, expect=expect)
+
+    def refused(self, engine, *words, options=()):
+        """Nothing is changed."""
+        before = self.tree()
+        done = self.install(engine, *options, expect=4)
+        for word in words:
+            self.assertIn(word, done.err)
+        self.assertEqual(self.tree(), before)
+
+    def test_round_trips(self):
+        self.write("etc/containers/registries.conf", 'unqualified-search-registries = ["docker.io"]\n')
+        self.write("etc/buildkit/buildkitd.toml", '# ours\n[registry."docker.io"]\n  mirrors = ["cache.example"] # near\n')
+        self.write(f"{CERTS}/nvcr.io/hosts.toml", 'server = "https://nvcr.io"\n\n# near\n[host."https://cache.example"]\n  capabilities = ["pull"]\n')
+        before = self.tree()
+        for engine in ("containerd", "podman", "cri-o", "buildkit"):
+            dry = self.install(engine, "--dry-run")
+            self.assertEqual(self.tree(), before)
+            self.assertIn("would change", dry.out)
+            self.install(engine)
+            changed = self.tree()
+            self.assertNotEqual(changed, before)
+            self.assertIn("nothing has to be changed", self.install(engine).out)
+            self.assertEqual(self.tree(), changed)
+            self.mirror("uninstall", engine, "--dry-run")
+            self.assertEqual(self.tree(), changed)
+            self.mirror("uninstall", engine)
+            self.assertEqual(self.tree(), before, engine)
+            self.assertIn("nothing is recorded", self.mirror("uninstall", engine, expect=4).err)
+
+    def test_the_documents(self):
+        for action in ("install", "uninstall"):
+            options = ["--registry", "reg.example", "--gpu", "h100"] if action == "install" else []
+            for dry in (["--dry-run"], []):
+                told = self.mirror(action, "containerd", *options, *dry, "--json").json
+                self.assertEqual(schema.complaints(told, "flense/mirror/v1"), [])
+                self.assertEqual(len(told["changes"]), 4)
+        # Another's lines, which may hold a password, are no part of it.
+        self.write(f"{CERTS}/nvcr.io/hosts.toml", '[host."https://a".header]\n  Authorization = "Basic x"\n')
+        self.assertNotIn("Basic", self.install("containerd", "--dry-run", "--json").out)
+
+    def test_other_gpus_replace_what_is_there(self):
+        self.install("containerd", "--upstream", "nvcr.io", "--upstream", "docker.io")
+        self.install("containerd", "--upstream", "nvcr.io", gpu="a100")
+        self.assertIn('"https://reg.example/v2/sm_80/nvcr.io"', self.read(f"{CERTS}/nvcr.io/hosts.toml"))
+        self.assertNotIn("sm_90", self.read(f"{CERTS}/nvcr.io/hosts.toml"))
+        self.assertFalse(os.path.exists(self.path(f"node/{CERTS}/docker.io")))
+        self.mirror("uninstall", "containerd")
+        self.assertEqual(set(self.tree()), {"etc", "etc/containerd", "etc/containerd/config.toml"})
+
+    def test_ours_comes_first_and_theirs_stays(self):
+        theirs = f'server = "https://nvcr.io"\n\n# near\n[host."https://cache.example"]\n  capabilities = ["pull"]\n'
+        self.write(f"{CERTS}/nvcr.io/hosts.toml", theirs)
+        self.install("containerd", "--upstream", "nvcr.io")
+        text = self.read(f"{CERTS}/nvcr.io/hosts.toml")
+        self.assertTrue(text.startswith('server = "https://nvcr.io"\n\n# Written by flense mirror install'), text)
+        self.assertLess(text.index("reg.example"), text.index("# near"))
+        # What they write later stays; what they write into ours, too.
+        self.write(f"{CERTS}/nvcr.io/hosts.toml", text + "  skip_verify = false\n")
+        self.mirror("uninstall", "containerd")
+        self.assertEqual(self.read(f"{CERTS}/nvcr.io/hosts.toml"), theirs + "  skip_verify = false\n")
+        self.install("containerd", "--upstream", "nvcr.io")
+        changed = self.read(f"{CERTS}/nvcr.io/hosts.toml").replace('"2s"', '"9s"')
+        self.write(f"{CERTS}/nvcr.io/hosts.toml", changed)
+        self.assertIn("somebody else has changed", self.mirror("uninstall", "containerd").err)
+        self.assertEqual(self.read(f"{CERTS}/nvcr.io/hosts.toml"), changed)
+
+    def test_ports_and_several_directories(self):
+        self.write("etc/containerd/config.toml", CONFIG_PATH.replace("certs.d", "certs.d:/etc/docker/certs.d"))
+        self.write("etc/docker/certs.d/a.example_5000_/hosts.toml", "")
+        self.write("etc/docker/certs.d/nvcr.io/hosts.toml", "")
+        self.install("containerd", "--upstream", "a.example:5000", "--upstream", "nvcr.io", "--upstream", "b.example:5000")
+        self.assertIn("/v2/sm_90/a.example_5000", self.read("etc/docker/certs.d/a.example_5000_/hosts.toml"))
+        self.assertIn("/v2/sm_90/nvcr.io", self.read("etc/docker/certs.d/nvcr.io/hosts.toml"))
+        self.assertIn("/v2/sm_90/b.example_5000", self.read(f"{CERTS}/b.example:5000/hosts.toml"))
+
+    def test_containerd_refuses(self):
+        upstream = ("--upstream", "nvcr.io")
+        for version, plugin in ((1, "cri"), (2, '"io.containerd.grpc.v1.cri"'), (3, '"io.containerd.cri.v1.images"')):
+            table = f"version = {version}\n[plugins.{plugin}.registry]\n"
+            self.write("etc/containerd/config.toml", f'{table}[plugins.{plugin}.registry.mirrors."nvcr.io"]\n  endpoint = ["https://x"]\n')
+            self.refused("containerd", "either these or hosts.toml", "instead of mirrors", options=upstream)
+            self.write("etc/containerd/config.toml", table + '  config_path = ""\n')
+            self.refused("containerd", "no config_path", "certs.d", options=upstream)
+            self.write("etc/containerd/config.toml", table + f'  config_path = "/etc/containerd/certs.d"\n[plugins.{plugin}.registry.mirrors]\n')
+            self.install("containerd", "--dry-run")
+        # An imported file counts.
+        self.write("etc/containerd/config.toml", f'imports = ["conf.d/*.toml"]\n{CONFIG_PATH}')
+        self.write("etc/containerd/conf.d/x.toml", 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\n')
+        self.refused("containerd", "conf.d/x.toml has mirrors")
+        os.remove(self.path("node/etc/containerd/config.toml"))
+        self.refused("containerd", "no config_path")
+        self.write("etc/containerd/config.toml", "[plugins\n")
+        self.assertIn("not valid TOML", self.install("containerd", expect=3).err)
+        self.write("etc/containerd/config.toml", CONFIG_PATH)
+        self.write(f"{CERTS}/_default/hosts.toml", 'server = "https://cache.example"\n')
+        self.refused("containerd", "_default is for nvcr.io too", options=upstream)
+        self.write(f"{CERTS}/nvcr.io/ca.crt", "")
+        self.refused("containerd", "certificates", options=upstream)
+        self.write("opt/containerd/image-verifier/bin/verify", "")
+        self.refused("containerd", "signatures", options=upstream)
+
+    def test_podman_and_crio_refuse(self):
+        for engine in ("podman", "cri-o"):
+            for name in ("registries.conf", "registries.conf.d/00-site.conf"):
+                for text in ('[[registry]]\nprefix = "nvcr.io"\nlocation = "cache.example"\n', '[[registry]]\nlocation = "nvcr.io"\nblocked = true\n',
+                             '[[registry]]\nprefix = "*.io"\nlocation = "cache.example"\n'):
+                    self.write(f"etc/containers/{name}", text)
+                    self.refused(engine, f"{name} configures")
+                os.remove(self.path(f"node/etc/containers/{name}"))
+            self.write("etc/containers/registries.conf", "[registries.search]\nregistries = []\n")
+            self.refused(engine, "of the first form")
+            self.write("etc/containers/registries.conf", '[[registry]]\nprefix = "nvcr.io/team"\nlocation = "x.example"\n')
+            self.assertIn("images below it take no mirror", self.install(engine, "--dry-run").err)
+            os.remove(self.path("node/etc/containers/registries.conf"))
+
+    def test_who_demands_signatures_takes_what_upstream_has(self):
+        anything, signed = [{"type": "insecureAcceptAnything"}], [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]
+        hosts_named = ("docker.io", "ghcr.io", "nvcr.io", "quay.io")
+        for docker, default, without in (({"nvcr.io": signed}, anything, ("nvcr.io",)), ({"nvcr.io/nvidia": signed}, anything, ("nvcr.io",)),
+                                         ({"nvcr.io": anything}, [{"type": "reject"}], ("docker.io", "ghcr.io", "quay.io")),
+                                         ({"": signed, "quay.io": anything}, anything, ("docker.io", "ghcr.io", "nvcr.io")),
+                                         ({"*.io": signed}, anything, hosts_named), ({}, [], hosts_named), ({}, anything, ())):
+            self.write("etc/containers/policy.json", json.dumps({"default": default, "transports": {"docker": docker}}))
+            done = self.install("podman", "--dry-run")
+            for host in hosts_named:
+                self.assertEqual(f"demands signatures of {host}" in done.err, host in without, (host, docker))
+                self.assertEqual(f'prefix = "{host}"' in done.out, host not in without, (host, docker))
+
+    def test_engines_that_share_a_file(self):
+        self.install("podman")
+        self.install("cri-o")
+        self.assertIn("another engine uses it", self.mirror("uninstall", "podman").err)
+        self.assertIn("tag-only", self.read(DROP_IN))
+        self.mirror("uninstall", "cri-o")
+        self.assertFalse(os.path.exists(self.path("node/etc/containers")))
+
+    def test_a_drop_in_of_that_name_that_is_not_ours(self):
+        self.write(DROP_IN, "# mine\n")
+        self.refused("podman", "flense did not write it")
+
+    def test_buildkit(self):
+        before = '[worker.oci]\n  enabled = true\n[registry."nvcr.io"]\n  mirrors = ["cache.example/nvcr.io"]\n'
+        self.write("etc/buildkit/buildkitd.toml", before)
+        done = self.install("buildkit", "--upstream", "nvcr.io", registry="http://127.0.0.1:5000")
+        self.assertIn('mirrors = ["127.0.0.1:5000/sm_90/nvcr.io", "cache.example/nvcr.io"]', self.read("etc/buildkit/buildkitd.toml"))
+        self.assertIn("http = true", self.read("etc/buildkit/buildkitd.toml"))
+        self.assertIn("serves sm_90 alone", done.err)
+        self.assertIn("by digest, too", done.err)
+        self.write("etc/buildkit/buildkitd.toml", self.read("etc/buildkit/buildkitd.toml") + "# more\n")
+        self.mirror("uninstall", "buildkit")
+        text = self.read("etc/buildkit/buildkitd.toml")
+        self.assertIn('mirrors = ["cache.example/nvcr.io"]', text)
+        self.assertNotIn("sm_90", text)
+        self.assertTrue(text.endswith("# more\n"))
+
+    def test_docker(self):
+        self.refused("docker", "not possible", "takes no path", "docker.io alone")
+
+    def test_gpus(self):
+        for name in ("h100", "mixed", "no_gpu"):
+            hosts.make(name, self.path(name))
+        for name, gpu, words in (("h100", [], "sm_90/nvcr.io"), ("mixed", [], "GPUs of several kinds"), ("no_gpu", [], "no GPU is seen"),
+                                 ("h100", ["--gpu", "a100,h100"], "sm_80-sm_90/nvcr.io"), ("mixed", ["--gpu", "l4"], "sm_89/nvcr.io")):
+            done = self.flense("mirror", "install", "--engine", "podman", "--registry", "reg.example", "--root", self.path(name), *gpu,
+                               "--dry-run", expect=None)
+            self.assertIn(words, done.out + done.err)
+            self.assertEqual(done.status, 0 if "nvcr.io" in words else 4)
+
+    def test_wrong_requests(self):
+        for words, said in ((["install", "--engine", "podman"], "needs --registry"), (["install", "--registry", "reg.example"], "needs --engine"),
+                            (["enable", "--engine", "podman"], "no action"), (["uninstall", "--engine", "podman", "--gpu", "h100"], "takes back"),
+                            (["install", "--engine", "podman", "--registry", "http://reg.example"], "without TLS"),
+                            (["install", "--engine", "podman", "--registry", "http://127.0.0.1.example"], "without TLS"),
+                            (["install", "--engine", "podman", "--registry", 'reg.example/"\n[x]'], "no place in a registry"),
+                            (["install", "--engine", "podman", "--registry", "reg.example", "--upstream", "_default"], "no host of a registry"),
+                            (["install", "--engine", "podman", "--registry", "reg.example", "--upstream", "../x"], "no host of a registry")):
+            self.assertIn(said, self.flense("mirror", *words, "--root", self.path("node"), expect=2).err)
+        for words, said in ((["app.tar", "--variants", "h100"], "name under which nodes pull"), (["docker://nvcr.io/a:1", "--gpu", "h100"], "--variants"),
+                            ([f"docker://nvcr.io/a@sha256:{'0' * 64}", "--variants", "h100"], "has no tag")):
+            self.assertIn(said, self.flense("slim", *words, "--mirror", "docker://reg.example/{gpu}", expect=2).err)
+        self.assertIn("without TLS", self.flense("slim", "docker://nvcr.io/a:1", "--variants", "h100", "--mirror", "http://reg.example", expect=2).err)
+
+
+if __name__ == "__main__":
+    harness.main()
