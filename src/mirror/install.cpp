@@ -43,10 +43,9 @@ std::string added_by(const cdi::DoneEdit& done) {
   for (const cdi::Assignment& one : done.assignments) {
     std::string table;
     for (const std::string& name : one.table)
-      table += fmt::format("{}{}", table.empty() ? "" : ".",
-                           name.find_first_of(".:") == std::string::npos
-                               ? name
-                               : text::dump_json(text::Json(name)));
+      table += fmt::format(
+          "{}{}", table.empty() ? "" : ".",
+          name.find_first_of(".:") == std::string::npos ? name : text::dump_json(text::Json(name)));
     out += fmt::format("[{}] {} = {}\n", table, one.key, text::dump_json(one.value));
   }
   return out;

@@ -100,6 +100,39 @@ TEST(TomlSet, WhatCannotBeDoneIsLeftAlone) {
   EXPECT_THAT(out.error().hint, HasSubstr("y = true"));
 }
 
+/// The text with the table, which is the old one without what was put into it.
+std::string with_table(const std::string& text, const TomlTable& table) {
+  const auto made = add_toml_table(text, table, {{"a", 1}, {"b c", "x"}}, "ours", "f");
+  EXPECT_TRUE(made) << (made ? "" : render(made.error()));
+  if (!made) return "";
+  std::string back = made->text;
+  back.erase(back.find(made->block), made->block.size());
+  EXPECT_EQ(back, text);
+  return made->text;
+}
+
+TEST(TomlAdd, ATableComesBeforeThoseBesideIt) {
+  const TomlTable ours = {"host", "https://ours"};
+  const std::string block = "# ours\n[host.\"https://ours\"]\n  a = 1\n  \"b c\" = \"x\"\n";
+  EXPECT_EQ(with_table("", ours), block);
+  EXPECT_EQ(with_table("server = 1", ours), "server = 1\n\n" + block);
+  EXPECT_EQ(with_table("server = 1\n[header]\nx = 1\n", ours),
+            "server = 1\n[header]\nx = 1\n\n" + block);
+  EXPECT_EQ(with_table("server = 1\n\n# near\n  # too\n[host.b]\n[host.a]\n", ours),
+            "server = 1\n\n" + block + "\n# near\n  # too\n[host.b]\n[host.a]\n");
+  // No header of its own, a header for all, names with dots.
+  EXPECT_EQ(with_table("[host.b.header]\nx = 1\n", ours), block + "\n[host.b.header]\nx = 1\n");
+  EXPECT_EQ(with_table("[host]\n  [host.b]\n", ours), "[host]\n" + block + "\n  [host.b]\n");
+  with_table("x = \"\"\"\n# not ours\n[host.x]\n\"\"\"\n[host.b]\n", ours);
+}
+
+TEST(TomlAdd, WhatCannotBeDoneIsLeftAlone) {
+  const TomlTable ours = {"host", "a"};
+  for (const char* text : {"[host.a]\n", "host = {b = {}}\n", "host = 1\n", "host.a.b = 1\n",
+                           "[[host]]\na = 1\n", "[host\n"})
+    EXPECT_FALSE(add_toml_table(text, ours, {{"k", 1}}, "ours", "f")) << text;
+}
+
 TEST(TomlErase, TakesTheLineOut) {
   for (const TomlTable& table : {TomlTable(), kCri, TomlTable{"plugins", "new"}}) {
     const auto set = set_toml(kCommented, table, "key", Json("v"), "f");

@@ -82,6 +82,22 @@ def cdi():
     return out
 
 
+def mirror():
+    plugin = 'version = 2\\n[plugins."io.containerd.grpc.v1.cri".registry]\\n  config_path = "/etc/containerd/certs.d"\\n'
+    theirs = 'server = "https://nvcr.io"\\n\\n# near\\n[host."https://cache.example"]\\n'
+    start = ["copy in/engines m", f"write m/etc/containerd/config.toml '{plugin}'", f"write m/etc/containerd/certs.d/nvcr.io/hosts.toml '{theirs}'"]
+    out = {}
+    for engine in ("containerd", "podman", "cri-o", "buildkit"):
+        install = f"mirror install --engine {engine} --root m --registry reg.example --gpu h100 --upstream nvcr.io --upstream reg.example:5000"
+        undo = f"mirror uninstall --engine {engine} --root m"
+        out[engine] = [*start, f"{install} --dry-run", f"{install} --json", "tree m contents", install, undo, "tree m", undo]
+    on = "--registry reg.example --dry-run --root"
+    out["gpus"] = [f"mirror install --engine podman {on} in/hosts/{name}" for name in ("h100", "mi300x", "mixed", "no_gpu")] + \
+        [f"mirror install --engine podman {on} in/hosts/mixed --gpu h100,a100"]
+    out["refused"] = [f"mirror install --engine {engine} {on} in/engines --gpu h100" for engine in ("containerd", "docker")]
+    return out
+
+
 def run():
     bundle, gpus = "run --bundle", "--root in/hosts/h100 --gpus"
     options = ("", "-v WORK/in:/data:ro -B WORK/in/mistakes:/m --mount type=tmpfs,dst=/scratch,size=1m", "-e A=1 -e HOME=/x --env-file vars -w /srv",
@@ -137,4 +153,4 @@ def inputs(place, write):
 
 
 def cases():
-    return {f"{part.__name__}/{name}": steps for part in (host, doctor, cdi, run, user) for name, steps in part().items()}
+    return {f"{part.__name__}/{name}": steps for part in (host, doctor, cdi, mirror, run, user) for name, steps in part().items()}

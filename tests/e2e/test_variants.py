@@ -194,6 +194,13 @@ class Variants(harness.Case):
         report = self.slim(self.archive(), "-o", f"oci:{self.path('out')}", "--json", variants="h100,sm_90,h200").json
         self.assertEqual([one["tag"] for one in report["variants"]], ["1-sm_90"])
 
+    def test_one_image_for_several_architectures(self):
+        report = self.slim(self.archive(), "-o", f"oci:{self.path('out')}", "--json", variants="h100,h100+a100,gfx90a:xnack+").json
+        self.assertEqual([one["tag"] for one in report["variants"]], ["1-sm_90", "1-sm_80-sm_90", "1-gfx90a"])
+        self.assert_alone(self.path("app.tar"), imagetree.Layout(self.path("out")), targets=("sm_90",))
+        done = self.flense("check", "--host", "h100@550.54.15", "--host", "a100@550.54.15", f"oci:{self.path('out')}:1", expect=None)
+        self.assertIn("the image for sm_80+sm_90 is taken", done.err)
+
     def test_every_entry_of_the_original_stays(self):
         top = multi_platform(self.path("in"), self.layers)
         before = imagetree.Layout(self.path("in")).document(top)

@@ -128,6 +128,29 @@ TEST_F(CdiInstall, TomlIsTakenBackLineByLine) {
   EXPECT_EQ(text("/etc/containerd/config.toml"), before + "  b = 2 # new\n");
 }
 
+TEST_F(CdiInstall, ATableGoesAsItCame) {
+  constexpr const char* kHosts = "/etc/hosts.toml";
+  Installation what = docker();
+  what.specs = {};
+  what.plan.edits = {{kHosts, Syntax::kToml, "", {}, TableEdit{{"host", "ours"}, {{"a", 1}}, "n"}}};
+  installed(what);
+  EXPECT_EQ(text(kHosts), "# n\n[host.ours]\n  a = 1\n");
+  taken_back("docker");
+  EXPECT_EQ(text(kHosts), "(none)");
+  put(kHosts, "[host.theirs]\n");
+  installed(what);
+  put(kHosts, "# more\n" + text(kHosts));
+  const InstallRecord record = read_record(files_, kRecord).value();
+  EXPECT_EQ(read_without(record.engines.at("docker"), files_, kHosts).value(),
+            "# more\n[host.theirs]\n");
+  taken_back("docker");
+  EXPECT_EQ(text(kHosts), "# more\n[host.theirs]\n");
+  installed(what);
+  put(kHosts, "[host.ours]\n  a = 2\n");
+  EXPECT_THAT(taken_back("docker").notices, Contains(HasSubstr("is left as it is")));
+  EXPECT_EQ(text(kHosts), "[host.ours]\n  a = 2\n");
+}
+
 TEST_F(CdiInstall, AFileOfTwoEnginesStaysForTheOther) {
   Installation podman = docker();
   podman.engine = "podman";

@@ -410,7 +410,9 @@ Result<std::vector<SlimJob>> understand(const SlimRequest& request, const knowle
     std::vector<SlimJob> out;
     for (const std::string& words : request.variants)
       for (const std::string_view word : split(words, ',')) {
-        TRY(SlimJob one, understand_one(request, {std::string(word)}, gpus));
+        // "h100+a100" is one image; features of AMD's processors end with '+', too.
+        const auto together = split(word, word.contains(':') ? ',' : '+');
+        TRY(SlimJob one, understand_one(request, {together.begin(), together.end()}, gpus));
         TRY_DO(add_variant(std::move(one), out));
       }
     return out;

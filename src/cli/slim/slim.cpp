@@ -58,7 +58,8 @@ page that needs nothing else (docs/html.md).
 
 --variants writes an image for each of these GPUs instead of one for all of them, into one index behind
 the entries of the original: oci:DIR:TAG or docker://REF. What they have in common is stored once, and
-`flense run` takes the image for its machine (docs/fleet.md).
+`flense run` takes the image for its machine (docs/fleet.md). --mirror pushes each of them where nodes
+with such GPUs look first, once `flense mirror install` has told them.
 
 Python wheels (*.whl) become wheels of the same version in the new directory OUT, told apart by their
 build tag (torch-2.15.0-1sm90-…), with a requirements.txt of their digests; --index adds a simple index
@@ -77,6 +78,7 @@ Examples:
   flense slim /opt/venv --gpu sm_90 --in-place
   flense slim a.tar b.tar --gpu h100 -o slim-images --split 512MiB --compression zstd:9
   flense slim docker://app:1 --variants h100,a100,l40s -t docker://registry.example/app:1
+  flense slim docker://app:1 --variants h100,a100 --mirror docker://registry.example/{gpu}
   flense slim wheels/*.whl --gpu h100 -o wheels-h100 --index
   flense slim docker-archive:app.tar --gpu h100 -o app-slim.tar --verify "python3 -c 'import torch'"
   flense slim app.tar --gpu h100 --level aggressive --closure -o oci:app-slim --trace "python3 /app/serve.py")";
