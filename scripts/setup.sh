@@ -12,7 +12,7 @@ build="cmake ninja-build g++ pkg-config libfmt-dev nlohmann-json3-dev libcli11-d
 demo="python3 python3-pip mmdebstrap debian-archive-keyring bubblewrap ca-certificates tar gzip"
 test="python3 python3-pip python3-venv mmdebstrap debian-archive-keyring bubblewrap ca-certificates binutils gnupg
   elfutils patchelf gdb llvm-19 clang-19 clang-tools-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev ccache skopeo umoci
-  podman buildah crun runc golang-github-opencontainers-specs-dev python3-jsonschema uidmap docker.io docker-registry squashfs-tools squashfs-tools-ng isal zstd lz4 xz-utils openssl attr libcap2-bin busybox-static strace
+  podman buildah crun runc golang-github-opencontainers-specs-dev python3-jsonschema uidmap docker.io containerd docker-registry squashfs-tools squashfs-tools-ng isal zstd lz4 xz-utils openssl attr libcap2-bin busybox-static strace
   groff-base libisal2 python3-yaml curl jq patch slurmctld slurmd slurm-client munge chromium"
 bench="python3 python3-pip python3-venv libbenchmark-dev skopeo isal openssl gzip zstd podman docker-registry iproute2"
 # libisal2 has the licence of what scripts/isal.sh builds.

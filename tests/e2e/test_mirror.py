@@ -162,6 +162,10 @@ class Nodes(harness.Case):
             self.assertEqual(one["mirrored"], self.mirrored(gpu))
             text = self.raw(one["mirrored"])
             self.assertEqual("sha256:" + hashlib.sha256(text).hexdigest(), one["digest"])
+        # What both have was uploaded once.
+        with open(self.mirror.log, errors="replace") as log:
+            mounted = [line for line in log if '"POST /v2/sm_80/' in line and "mount=sha256" in line and '" 201 ' in line]
+        self.assertEqual(len(mounted), 3)
         # Upstream is untouched, and the mirror has nothing else.
         self.assertEqual(hashlib.sha256(self.raw(self.name)).hexdigest(), self.original[7:])
         repositories = os.listdir(f"{self.folder}/mirror/data/docker/registry/v2/repositories")
@@ -248,6 +252,27 @@ class Nodes(harness.Case):
             self.assertIn(node.pull(name, options), (self.original, self.configs[None]))
             self.assertTrue(asking.told)
             self.assertEqual(login in [told for _, told in asking.told], sent, asking.told)
+
+    def test_why_a_policy_that_demands_signatures_leaves_no_mirror(self):
+        """Podman refuses what the mirror has, and does not ask upstream."""
+        gpg = {**self.env, "GNUPGHOME": self.path("gpg")}
+        os.mkdir(self.path("gpg"), 0o700)
+        engines.output(["gpg", "--batch", "--passphrase", "", "--quick-generate-key", "a@example", "ed25519", "sign", "never"], gpg)
+        engines.output(["gpg", "--batch", "-o", self.path("key"), "--export", "a@example"], gpg)
+        self.addCleanup(engines.output, ["gpgconf", "--kill", "gpg-agent"], gpg)
+        node = self.podman("h100")
+        with open(f"{node.env['HOME']}/.config/containers/policy.json", "w") as out:
+            signed = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": self.path("key")}]
+            json.dump({"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {self.upstream.address: signed}}}, out)
+        since = os.path.getsize(self.upstream.log)
+        with self.assertRaisesRegex(OSError, "signature was required"):
+            node.pull(self.name)
+        self.assertEqual(self.asked(self.upstream, since), [])
+        root = os.path.dirname(node.env["HOME"])
+        done = self.flense("mirror", "install", "--engine", "podman", "--root", root, "--gpu", "h100", "--registry", self.mirror.address,
+                           "--upstream", self.upstream.address)
+        self.assertIn("demands signatures", done.err)
+        self.assertFalse(os.path.exists(f"{root}/{DROP_IN}"))
 
     def test_a_mirror_with_a_password(self):
         """Who has its login pulls from it, who has not from upstream."""
