@@ -1,6 +1,4 @@
 // flense mirror: an engine of this node asks the mirror of its GPUs first, and back.
-#include "mirror/install.h"
-
 #include <algorithm>
 #include <array>
 
@@ -11,7 +9,9 @@
 #include "cli/shared/places.h"
 #include "device/target.h"
 #include "host/probe.h"
+#include "image/model/platform.h"
 #include "inventory/describe/targets.h"
+#include "mirror/install.h"
 
 namespace flense::cli {
 
@@ -113,9 +113,10 @@ Result<device::Targets> targets_here(const host::Profile& profile) {
   return out;
 }
 
-/// As platforms of images have it.
+/// As platforms of images have it; of files that do not tell, this program's.
 std::string architecture_of(const host::System& system) {
-  const std::string name = system.architecture.value.value_or("");
+  if (!system.architecture.value) return image::host_platform().architecture;
+  const std::string& name = *system.architecture.value;
   return name == "x86_64" ? "amd64" : name == "aarch64" ? "arm64" : name;
 }
 
@@ -179,6 +180,19 @@ Result<void> tell(const MirrorRequest& request, const mirror::Report& report, Js
   return write_report(io, out);
 }
 
+/// Adds to `about` what it is about.
+Result<mirror::Report> install_mirror(const MirrorRequest& request, const cdi::HostFiles& files,
+                                      Json& about, Io& io) {
+  TRY(mirror::Scene scene, scene_of(request, io));
+  Json places = Json::object();
+  for (const std::string& host : scene.upstream) {
+    TRY(std::string prefix, scene.mirror.prefix(scene.gpu, host));
+    places.set(host, std::move(prefix));
+  }
+  about.set("gpu", scene.gpu).set("mirrors", std::move(places));
+  return mirror::install(std::move(scene), files, request.dry_run);
+}
+
 Result<int> run_mirror(const MirrorRequest& request, Io& io) {
   const std::string& action = request.words.front();
   if (std::ranges::find(kMirrorActions, action) == kMirrorActions.end())
@@ -204,15 +218,17 @@ Result<int> run_mirror(const MirrorRequest& request, Io& io) {
     TRY_DO(tell(request, report, std::move(about), io));
     return 0;
   }
-  TRY(const mirror::Scene scene, scene_of(request, io));
-  Json places = Json::object();
-  for (const std::string& host : scene.upstream) {
-    TRY(std::string prefix, scene.mirror.prefix(scene.gpu, host));
-    places.set(host, std::move(prefix));
+  Result<mirror::Report> report = install_mirror(request, files, about, io);
+  if (!report) {
+    Error error = std::move(report.error());
+    // A mirror of other GPUs than these may be worse than none.
+    if (mirror::is_installed(request.engine, files))
+      error.hint += fmt::format(
+          "{}the mirror installed before stays until flense mirror uninstall --engine {}",
+          error.hint.empty() ? "" : "; ", request.engine);
+    return std::unexpected(std::move(error));
   }
-  about.set("gpu", scene.gpu).set("mirrors", std::move(places));
-  TRY(const mirror::Report report, mirror::install(scene, files, request.dry_run));
-  TRY_DO(tell(request, report, std::move(about), io));
+  TRY_DO(tell(request, *report, std::move(about), io));
   return 0;
 }
 

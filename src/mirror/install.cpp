@@ -86,6 +86,11 @@ Result<Report> install(Scene scene, const cdi::HostFiles& files, bool dry_run) {
   return out;
 }
 
+bool is_installed(const std::string& engine, const cdi::HostFiles& files) {
+  const auto record = cdi::read_record(files, kRecord);
+  return record && record->engines.contains(engine);
+}
+
 Result<Report> uninstall(const std::string& engine, const cdi::HostFiles& files, bool dry_run) {
   TRY(const cdi::InstallRecord record, cdi::read_record(files, kRecord));
   Report out;

@@ -28,6 +28,8 @@ struct Report {
 /// `scene` without its functions, which read below the root of `files`. What an earlier
 /// installation for the engine has put there is replaced. A dry run changes nothing.
 Result<Report> install(Scene scene, const cdi::HostFiles& files, bool dry_run);
+/// Whether something is recorded for the engine.
+bool is_installed(const std::string& engine, const cdi::HostFiles& files);
 /// An environment error when nothing is recorded for the engine.
 Result<Report> uninstall(const std::string& engine, const cdi::HostFiles& files, bool dry_run);
 

@@ -473,6 +473,14 @@ class Install(harness.Case):
         self.assertNotIn("sm_90", text)
         self.assertTrue(text.endswith("# more\n"))
 
+    def test_an_earlier_mirror_is_told_where_none_is_possible_any_more(self):
+        self.install("podman")
+        done = self.flense("mirror", "install", "--engine", "podman", "--registry", "reg.example", "--root", self.path("node"), expect=4)
+        self.assertIn("no GPU is seen here", done.err)
+        self.assertIn("stays until flense mirror uninstall --engine podman", done.err)
+        self.write("etc/containers/registries.conf", '[[registry]]\nlocation = "nvcr.io"\n')
+        self.refused("podman", "configures nvcr.io", "stays until")
+
     def test_docker(self):
         self.refused("docker", "not possible", "takes no path", "docker.io alone")
 

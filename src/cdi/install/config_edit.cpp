@@ -83,7 +83,8 @@ Result<std::optional<std::string>> take_back(const DoneEdit& done,
   if (!done.block.empty()) {
     const std::size_t at = text.find(done.block);
     if (at == std::string::npos)
-      return bad_input("somebody else has changed what flense added to {}", done.file);
+      return bad_input("somebody else has changed what flense added to {}", done.file)
+          .hint("take it out by hand");
     text.erase(at, done.block.size());
   }
   for (const Assignment& one : done.assignments) {
