@@ -50,7 +50,7 @@ class Containerd:
                       f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "{address}"\n')
         self.hosts, self.env, self.base = hosts, env, ["ctr", "-a", address]
         with open(f"{root}/log", "wb") as log:
-            self.process = subprocess.Popen(["containerd", "-c", config], stdout=log, stderr=log)
+            self.process = subprocess.Popen(["containerd", "-c", config], stdout=log, stderr=log, env=env)
         for _ in range(100):
             if subprocess.run([*self.base, "version"], check=False, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode == 0:
@@ -60,7 +60,9 @@ class Containerd:
 
     def pull(self, name, options=()):
         """The digest that the name stands for."""
-        output([*self.base, "image", "pull", "--snapshotter", "native", "--hosts-dir", self.hosts, *options, name], self.env)
+        # Newer ones leave the pull to the daemon, which unpacks for its default snapshotter alone.
+        local = ["--local"] if "--local" in output(["ctr", "image", "pull", "--help"]) else []
+        output([*self.base, "image", "pull", *local, "--snapshotter", "native", "--hosts-dir", self.hosts, *options, name], self.env)
         rows = [line.split() for line in output([*self.base, "image", "ls"]).splitlines()]
         return next(row[2] for row in rows if row[0] == name)
 
