@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/shared/command.h"
@@ -149,7 +150,7 @@ Result<mirror::Scene> scene_of(const MirrorRequest& request, Io& io) {
 
 Result<void> tell(const MirrorRequest& request, const mirror::Report& report, Json about, Io& io) {
   const std::filesystem::path root = places_of(request.places).root;
-  const auto shown = [&](const std::filesystem::path file) {
+  const auto shown = [&](const std::filesystem::path& file) {
     return (root / file.relative_path()).string();
   };
   if (request.json) {
