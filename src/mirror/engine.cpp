@@ -7,11 +7,11 @@ namespace flense::mirror {
 
 std::span<const Engine> engines() {
   static constexpr std::array kEngines = {
-      Engine{"containerd", "hosts.toml of each upstream host", plan_containerd},
-      Engine{"podman", "a drop-in of registries.conf", plan_containers},
-      Engine{"cri-o", "a drop-in of registries.conf", plan_crio},
-      Engine{"buildkit", "buildkitd.toml", plan_buildkit},
-      Engine{"docker", "hosts.toml of each upstream host", plan_docker},
+      Engine{"containerd", plan_containerd},
+      Engine{"podman", plan_containers},
+      Engine{"cri-o", plan_crio},
+      Engine{"buildkit", plan_buildkit},
+      Engine{"docker", plan_docker},
   };
   return kEngines;
 }

@@ -38,7 +38,6 @@ using Planner = Result<cdi::EnginePlan> (*)(const Scene& scene);
 
 struct Engine {
   std::string_view name;
-  std::string_view files;  ///< what is written
   Planner plan;
 };
 std::span<const Engine> engines();
