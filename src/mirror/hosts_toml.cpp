@@ -17,29 +17,23 @@ using text::Json;
 
 constexpr const char* kMain = "/etc/containerd/config.toml";
 
-/// A directory of hosts.toml files, and the path in which the engine looks for it.
-struct Place {
-  std::string directory;
-  bool is_there = false;
-};
-
-/// Where the engine looks first. It takes the first directory that is there, and in it nothing but
-/// hosts.toml: what one of ours would hide is told.
-Result<Place> place_of(const Scene& scene, const std::vector<std::string>& roots,
-                       const std::string& host) {
+/// The directory of the host: the engine takes the first that is there, and what a new one would
+/// hide is told.
+Result<std::string> directory_of(const Scene& scene, const std::vector<std::string>& roots,
+                                 const std::string& host) {
   std::vector<std::string> names = {host};
   if (const std::size_t colon = host.find(':'); colon != std::string::npos)
     names.insert(names.begin(), host.substr(0, colon) + "_" + host.substr(colon + 1) + "_");
   for (const std::string& root : roots) {
     for (const std::string& name : names)
-      if (scene.has(root, name)) return Place{root + "/" + name, true};
+      if (scene.has(root, name)) return root + "/" + name;
     if (scene.has(root, "_default"))
       return fail(Code::kEnvironment,
                   "{}/_default is for {} too, and a directory for {} alone would hide it", root,
                   host, host)
           .hint(fmt::format("copy it to {}/{} first", root, host));
   }
-  return Place{roots.front() + "/" + host, false};
+  return roots.front() + "/" + host;
 }
 
 bool is_certificate(std::string_view name) {
@@ -49,15 +43,16 @@ bool is_certificate(std::string_view name) {
 Result<void> add_host(const Scene& scene, const std::vector<std::string>& roots,
                       const std::string& host, cdi::EnginePlan& plan) {
   TRY(const std::string url, scene.url(host));
-  TRY(const Place place, place_of(scene, roots, host));
+  TRY(const std::string directory, directory_of(scene, roots, host));
   cdi::ConfigEdit edit;
-  edit.file = place.directory + "/hosts.toml";
+  edit.file = directory + "/hosts.toml";
   edit.syntax = cdi::Syntax::kToml;
   TRY(const std::optional<std::string> text, scene.read(edit.file));
-  const std::vector<std::string> beside = scene.list(place.directory);
-  if (!text && std::ranges::any_of(beside, is_certificate))
+  const std::vector<std::string> beside = scene.list(directory);
+  // Read where hosts.toml is empty, too.
+  if (text.value_or("").empty() && std::ranges::any_of(beside, is_certificate))
     return fail(Code::kEnvironment,
-                "{} holds certificates, which a hosts.toml beside them would hide", place.directory)
+                "{} holds certificates, which a hosts.toml beside them would hide", directory)
         .hint(fmt::format("name them in a {} of your own first (ca, client)", edit.file));
   TRY(const Json document, text::parse_toml(text.value_or(""), edit.file));
   if (!document["host"][url].is_null()) {

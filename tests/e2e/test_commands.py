@@ -28,7 +28,7 @@ NOT_RUN = (
     (r"flense bench io", "test_bench_io.py; it drops the page cache"),
     (r"flense lint --with hadolint", "test_lint_fix_large.py"),
     (r"flense cdi (un)?install", "changes an engine of this machine: test_cdi_podman.py, test_cdi_generate.py"),
-    (r"flense mirror (un)?install", "changes an engine of this machine: test_mirror.py"),
+    (r"flense mirror (un)?install", "changes an engine of this machine: test_mirror_install.py"),
     (r"flense cdi generate .*(rdma|--mode amd|--driver-root)", "hardware of other machines: test_cdi_generate.py"),
     (r"flense cdi apply", "needs the nodes of a driver: test_cdi_generate.py"),
     (r"^skopeo copy .* docker://|(-t|--mirror) docker://", "pushes to a host of that name: test_registries.py"),
