@@ -127,6 +127,10 @@ TEST(Names, Match) {
   EXPECT_TRUE(is_local_registry("127.0.0.1:5000/a:1"));
   EXPECT_FALSE(is_local_registry("docker.io/library/a:1"));
   EXPECT_FALSE(is_local_registry("127.0.0.1.example/a:1"));
+  EXPECT_TRUE(is_local_registry("[::1]:5000/a:1"));
+  // Names of strangers.
+  EXPECT_FALSE(is_local_registry("127.example.org/a:1"));
+  EXPECT_FALSE(is_local_registry("[::1].example.org/a:1"));
 }
 
 TEST(Targets, Split) {

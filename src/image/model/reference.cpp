@@ -163,10 +163,10 @@ bool reference_matches(std::string_view wanted, std::string_view offered) {
 bool is_local_registry(std::string_view reference) {
   const std::string_view host = reference.substr(0, reference.find('/'));
   const std::string_view name = host.substr(0, host.find(':'));
-  // "127.0.0.1.example" is somebody else's name.
-  const bool loopback =
+  // "127.example.org" is anybody's.
+  const bool number =
       name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string_view::npos;
-  return name == "localhost" || loopback || host.starts_with("[::1]");
+  return name == "localhost" || number || host == "[::1]" || host.starts_with("[::1]:");
 }
 
 }  // namespace flense::image
