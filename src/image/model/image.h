@@ -64,7 +64,9 @@ struct Variant {
   Platform platform;
   std::vector<std::string> targets;  ///< "sm_90", "gfx942"
   std::string driver_floor;
-  std::string origin;  ///< digest of the image that it was made from
+  std::string origin;                  ///< digest of the image that it was made from
+  std::string origin_reference;        ///< Image::pulled_from of that
+  std::optional<std::uint64_t> saved;  ///< bytes that its layers have less than that one's
 };
 
 /// A blob of an image, as it lies there.
@@ -89,8 +91,10 @@ class Image {
  public:
   virtual ~Image() = default;
   Form form = Form::kOciLayout;
-  std::string name;               ///< what the user typed, resolved: "docker-archive:app.tar"
-  std::string found_in;           ///< for bare names: "docker", "podman", "registry"; else ""
+  std::string name;      ///< what the user typed, resolved: "docker-archive:app.tar"
+  std::string found_in;  ///< for bare names: "docker", "podman", "registry"; else ""
+  /// "docker.io/library/app:1@sha256:…": a registry's name and what it showed; else empty.
+  std::string pulled_from;
   std::vector<std::string> tags;  ///< repo:tag names in the archive
   Platform platform;
   std::string manifest_text;    ///< raw bytes; empty for directories

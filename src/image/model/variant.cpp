@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/format.h"
+#include "base/numbers.h"
 #include "image/model/model.h"
 
 namespace flense::image {
@@ -11,7 +13,38 @@ namespace {
 
 constexpr std::size_t kMostTargets = 100;
 
+void take_annotations(const text::Json& annotations, Variant& out) {
+  out.driver_floor = annotations[kDriverFloorName].text();
+  out.origin = annotations[kInputDigestName].text();
+  out.origin_reference = annotations[kInputReferenceName].text();
+  out.saved = parse_number(annotations[kSavedBytesName].text());
+}
+
 }  // namespace
+
+text::Json variant_annotations(const Variant& variant) {
+  text::Json out = text::Json::object();
+  out.set(kTargetsName, fmt::format("{}", fmt::join(variant.targets, ",")));
+  if (!variant.driver_floor.empty()) out.set(kDriverFloorName, variant.driver_floor);
+  if (!variant.origin.empty()) out.set(kInputDigestName, variant.origin);
+  if (!variant.origin_reference.empty()) out.set(kInputReferenceName, variant.origin_reference);
+  if (variant.saved) out.set(kSavedBytesName, fmt::format("{}", *variant.saved));
+  return out;
+}
+
+std::optional<Variant> variant_of_manifest(const text::Json& manifest, std::string digest) {
+  Variant out;
+  const text::Json& annotations = manifest["annotations"];
+  take_annotations(annotations, out);
+  const std::string_view targets = annotations[kTargetsName].text();
+  if (targets.empty() || out.origin.empty()) return std::nullopt;
+  for (const std::string_view one : split(targets, ',')) {
+    if (out.targets.size() == kMostTargets) return std::nullopt;
+    out.targets.emplace_back(one);
+  }
+  out.digest = std::move(digest);
+  return out;
+}
 
 text::Json variant_entry(const Variant& variant) {
   using text::Json;
@@ -20,15 +53,11 @@ text::Json variant_entry(const Variant& variant) {
     features.push(std::string(kGpuFeature) + target);
   Json platform = platform_json(variant.platform);
   platform.set("os.features", std::move(features));
-  Json annotations = Json::object();
-  annotations.set(kTargetsName, fmt::format("{}", fmt::join(variant.targets, ",")));
-  if (!variant.driver_floor.empty()) annotations.set(kDriverFloorName, variant.driver_floor);
-  if (!variant.origin.empty()) annotations.set(kInputDigestName, variant.origin);
   return Json::object()
       .set("mediaType", kOciManifestType)
       .set("digest", variant.digest)
       .set("size", variant.size)
-      .set("annotations", std::move(annotations))
+      .set("annotations", variant_annotations(variant))
       .set("platform", std::move(platform));
 }
 
@@ -49,8 +78,7 @@ std::optional<Variant> parse_variant(const text::Json& entry) {
   out.platform = {std::string(entry["platform"]["os"].text()),
                   std::string(entry["platform"]["architecture"].text()),
                   std::string(entry["platform"]["variant"].text())};
-  out.driver_floor = annotations[kDriverFloorName].text();
-  out.origin = annotations[kInputDigestName].text();
+  take_annotations(annotations, out);
   return out;
 }
 

@@ -16,6 +16,9 @@ namespace flense::image {
 inline constexpr const char* kTargetsName = "dev.flense.targets";
 inline constexpr const char* kDriverFloorName = "dev.flense.driver-floor";
 inline constexpr const char* kInputDigestName = "dev.flense.input-digest";
+/// Annotations alone: where the original is, and what it showed then; bytes saved.
+inline constexpr const char* kInputReferenceName = "dev.flense.input-reference";
+inline constexpr const char* kSavedBytesName = "dev.flense.saved-bytes";
 /// In os.features, followed by a target.
 inline constexpr std::string_view kGpuFeature = "dev.flense.gpu.";
 
@@ -23,6 +26,11 @@ inline constexpr std::string_view kGpuFeature = "dev.flense.gpu.";
 text::Json variant_entry(const Variant& variant);
 /// nullopt for every other entry, and for one that contradicts itself about its GPUs.
 std::optional<Variant> parse_variant(const text::Json& entry);
+
+/// The annotations of the entry, which its manifest has, too: it may stand without an index.
+text::Json variant_annotations(const Variant& variant);
+/// What a manifest says of itself; nullopt where it says nothing of GPUs or of an original.
+std::optional<Variant> variant_of_manifest(const text::Json& manifest, std::string digest);
 
 /// The one that was made for every GPU of `targets`, and for the fewest others; nullopt where there
 /// are none, or none such: what was made for other GPUs may lack their code.

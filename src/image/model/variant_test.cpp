@@ -11,7 +11,14 @@ namespace {
 const std::string kDigest = "sha256:" + std::string(64, 'a');
 
 Variant made_for(std::vector<std::string> targets) {
-  return {kDigest, 100, {"linux", "amd64", ""}, std::move(targets), "525.60.13", "sha256:origin"};
+  return {kDigest,
+          100,
+          {"linux", "amd64", ""},
+          std::move(targets),
+          "525.60.13",
+          "sha256:origin",
+          "r.example/app:1@" + kDigest,
+          4096};
 }
 
 TEST(Variant, AnEntryIsReadBack) {
@@ -26,12 +33,29 @@ TEST(Variant, AnEntryIsReadBack) {
   EXPECT_EQ(read->platform.text(), "linux/amd64");
   EXPECT_EQ(read->driver_floor, "525.60.13");
   EXPECT_EQ(read->origin, "sha256:origin");
+  EXPECT_EQ(read->origin_reference, variant.origin_reference);
+  EXPECT_EQ(read->saved, 4096U);
   const auto refs = parse_index(
       text::dump_json(text::Json::object().set("manifests", text::Json::array().push(entry))),
       "index");
   ASSERT_TRUE(refs);
   EXPECT_TRUE(refs->front().variant);
   EXPECT_FALSE(refs->front().attestation);
+}
+
+TEST(Variant, AManifestSaysTheSame) {
+  const Variant variant = made_for({"sm_80", "gfx942"});
+  text::Json manifest = text::Json::object();
+  manifest.set("annotations", variant_annotations(variant));
+  const auto read = variant_of_manifest(manifest, kDigest);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->targets, variant.targets);
+  EXPECT_EQ(read->digest, kDigest);
+  EXPECT_EQ(read->origin_reference, variant.origin_reference);
+  EXPECT_EQ(read->saved, 4096U);
+  EXPECT_FALSE(variant_of_manifest(text::Json::object(), kDigest));
+  manifest.set("annotations", text::Json::object().set(kTargetsName, "sm_90"));
+  EXPECT_FALSE(variant_of_manifest(manifest, kDigest));
 }
 
 TEST(Variant, OtherEntriesAreNone) {

@@ -58,6 +58,7 @@ Result<std::string> skopeo_program() {
 enum class Kind { kQuestion, kTransfer };
 
 constexpr std::size_t kMostAnswer = 16u << 20;
+constexpr std::string_view kRegistryForm = "docker://";
 
 /// For all that one call asks of skopeo.
 struct Asking {
@@ -84,7 +85,7 @@ Result<ProcessOutput> ask_skopeo(const std::vector<std::string>& arguments, cons
   pipes.starter = how.starter;
   TRY(const auto child, ChildProcess::start(argv, pipes));
   Progress* const progress = how.progress;
-  const bool remote = name.starts_with("docker://");
+  const bool remote = name.starts_with(kRegistryForm);
   const auto limit = kind == Kind::kQuestion ? how.limits.answer : how.limits.stall();
   std::optional<std::uint64_t> moved;
   Clock::time_point moved_at = Clock::now();
@@ -231,9 +232,14 @@ std::optional<Variant> variant_in(const std::string& asked, const Platform& plat
   return picked == nullptr ? std::nullopt : choose_variant(options, *picked, offered);
 }
 
-/// `digest` is what was asked for.
-Result<std::unique_ptr<Image>> confirmed(std::unique_ptr<Image> image, const std::string& digest,
+/// `shown` is what the source answered with, `digest` what of it was asked for.
+Result<std::unique_ptr<Image>> confirmed(std::unique_ptr<Image> image, const SourceName& source,
+                                         const std::string& shown, const std::string& digest,
                                          const std::optional<Variant>& variant) {
+  if (!source.repository.empty()) {
+    const std::string_view name = std::string_view(source.tagged).substr(kRegistryForm.size());
+    image->pulled_from = fmt::format("{}@{}", name.substr(0, name.find('@')), shown);
+  }
   if (variant) TRY_DO(set_variant(*variant, *image));
   if (image->index) {
     const std::string& own =
@@ -328,7 +334,8 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   TRY(const CachePaths cache, image_cache(options.cache_directory));
   TRY(const ProcessOutput asked, ask_manifest(source, asking_for(options)));
   if (asked.status != 0) return registry_failure(asked.err, source.tagged);
-  std::string digest = codec::sha256_digest(as_bytes(asked.out));
+  const std::string shown = codec::sha256_digest(as_bytes(asked.out));
+  std::string digest = shown;
   const auto variant = source.repository.empty() || options.whole_index
                            ? std::nullopt
                            : variant_in(asked.out, platform, options);
@@ -342,7 +349,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   if (std::filesystem::exists(layout / "index.json", ignored)) {
     auto image = open_layout(layout, source.tagged, cache, options);
     // Blobs may have been pruned by hand: copy again.
-    if (image) return confirmed(std::move(*image), digest, variant);
+    if (image) return confirmed(std::move(*image), source, shown, digest, variant);
     std::filesystem::remove_all(layout, ignored);
   }
   TRY(const TemporaryDirectory staging, TemporaryDirectory::create(cache.layouts, ".new"));
@@ -364,7 +371,7 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
     return system_error(errno, "cannot rename to " + layout.string());
   }
   TRY(auto image, open_layout(layout, source.tagged, cache, options));
-  return confirmed(std::move(image), digest, variant);
+  return confirmed(std::move(image), source, shown, digest, variant);
 }
 
 Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
@@ -384,10 +391,10 @@ Result<void> push_by_skopeo(const std::filesystem::path& from, const std::string
   // Entries of an index name each other by digest.
   if (!part.name.empty()) copy.emplace_back("--preserve-digests");
   if (part.entries == Entries::kAll) copy.emplace_back("--all");
-  constexpr std::string_view kRegistry = "docker://";
   std::string to = destination;
-  if (destination.starts_with(kRegistry)) {
-    TRY(SourceName target, source_name(Transport::kRegistry, destination.substr(kRegistry.size())));
+  if (destination.starts_with(kRegistryForm)) {
+    TRY(SourceName target,
+        source_name(Transport::kRegistry, destination.substr(kRegistryForm.size())));
     to = target.tagged;
     if (target.local) TRY_DO(ask_manifest(target, {limits, progress}));
     if (target.plain_http) copy.emplace_back("--dest-tls-verify=false");

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "image/layers/counted_source.h"
 #include "image/model/model.h"
+#include "image/model/variant.h"
 #include "slim/apply/layer_parts.h"
 #include "slim/plan/labels.h"
 
@@ -199,6 +200,26 @@ Result<WrittenLayer> take_over(const LayerPool::Entry& known, image::ImageWriter
   return WrittenLayer{known.stored, known.outcome, true};
 }
 
+/// What the image says of itself as one of several variants.
+image::Variant variant_of(const image::Image& image, const SlimOptions& options,
+                          const DriverFloor& floor,
+                          const std::vector<image::ImageWriter::LayerResult>& stored) {
+  image::Variant out;
+  out.platform = image.platform;
+  out.driver_floor = floor.driver;
+  for (const device::CudaArch arch : options.cuts.targets.cuda)
+    out.targets.push_back(device::to_string(arch));
+  for (const std::string& arch : options.cuts.targets.amd) out.targets.push_back(arch);
+  out.origin = image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
+  out.origin_reference = image.pulled_from;
+  std::uint64_t after = 0;
+  for (const image::ImageWriter::LayerResult& layer : stored) after += layer.blob.size;
+  // What an archive of an engine holds is stored in no registry.
+  if (const std::uint64_t before = image::stored_size(image); !out.origin_reference.empty())
+    out.saved = before - std::min(before, after);
+  return out;
+}
+
 /// Layer positions, largest work first, so that two workers end at about the same time.
 std::vector<std::size_t> by_size(const std::vector<std::uint64_t>& unpacked) {
   std::vector<std::size_t> order(unpacked.size());
@@ -311,7 +332,14 @@ Result<SlimOutcome> apply_image(const image::Image& image, const Plan& plan,
           : slim_config(
                 split_history(image.config, parts, variants != nullptr ? "--variants" : "--split"),
                 diff_ids, options, floor, digest, plan);
-  TRY(out.manifest_digest, writer.commit(config, image.manifest_annotations, stored));
+  text::Json annotations = image.manifest_annotations;
+  if (variants != nullptr) {
+    out.variant = variant_of(image, options, floor, stored);
+    const text::Json own = image::variant_annotations(*out.variant);
+    for (const auto& [name, value] : own.members()) annotations.set(name, value);
+  }
+  TRY(out.manifest_digest, writer.commit(config, annotations, stored));
+  if (out.variant) out.variant->digest = out.manifest_digest;
   return out;
 }
 

@@ -26,6 +26,7 @@ struct LayerSizes {
 struct SlimOutcome {
   bool changed = false;
   std::string manifest_digest;
+  std::optional<image::Variant> variant;  ///< of those: what an index says of it, but for the size
   std::vector<LayerSizes> layers;
   std::map<Pass, std::uint64_t> bytes_by_pass;
   std::vector<LeftAlone> left_alone;

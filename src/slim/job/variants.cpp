@@ -49,16 +49,6 @@ Result<void> take_original(const image::Image& image, image::IndexWriter& writer
   return {};
 }
 
-image::Variant entry_of(const Slimming& slimming, const std::string& digest, std::uint64_t size) {
-  const image::Image& image = *slimming.input.image;
-  image::Variant out{digest, size, image.platform, {}, slimming.driver_floor.driver, {}};
-  for (const device::CudaArch arch : slimming.options.cuts.targets.cuda)
-    out.targets.push_back(device::to_string(arch));
-  for (const std::string& arch : slimming.options.cuts.targets.amd) out.targets.push_back(arch);
-  out.origin = image.manifest_digest.empty() ? image.config_digest : image.manifest_digest;
-  return out;
-}
-
 /// A tag that engines would give, too, where there is none.
 std::string tag_of(const image::OutputSpec& spec, const image::Image& image) {
   if (!spec.tag.empty()) return spec.tag;
@@ -85,9 +75,8 @@ Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
                                                       one.driver_floor, writer->images(), workplace,
                                                       nullptr, &one.contents().tree(), &common),
                                           "writing the variant {}", name));
-    writer->add(
-        image::variant_entry(entry_of(one, written.manifest_digest, writer->manifest_size())),
-        name);
+    written.variant->size = writer->manifest_size();
+    writer->add(image::variant_entry(*written.variant), name);
     const std::string tag = fmt::format("{}-{}", image::short_tag(spec.tag), name);
     out.variants.push_back({tag, {}, std::move(written)});
   }
