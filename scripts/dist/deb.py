@@ -19,7 +19,7 @@ Priority: optional
 Architecture: {architecture}
 Maintainer: {maintainer}
 Installed-Size: {kilobytes}
-Recommends: bubblewrap, crun (>= 1.8), skopeo
+Recommends: bubblewrap, crun (>= 1.8), curl, skopeo
 Static-Built-Using: {sources}
 Description: {summary}
  flense takes a CUDA or ROCm image, says what takes up space in it, and writes

@@ -223,11 +223,12 @@ Result<void> check_words(std::string_view title, const Command& command,
 
 std::span<const Command* const> commands() {
   static const std::array kCommands = {
-      &inspect_command(), &slim_command(),      &verify_command(),     &diff_command(),
-      &check_command(),   &lint_command(),      &init_command(),       &host_command(),
-      &doctor_command(),  &run_image_command(), &exec_command(),       &shell_command(),
-      &bench_command(),   &explain_command(),   &cdi_command(),        &mirror_command(),
-      &cache_command(),   &data_command(),      &completion_command(), &help_command(),
+      &inspect_command(), &slim_command(),   &verify_command(),    &diff_command(),
+      &fleet_command(),   &check_command(),  &lint_command(),      &init_command(),
+      &host_command(),    &doctor_command(), &run_image_command(), &exec_command(),
+      &shell_command(),   &bench_command(),  &explain_command(),   &cdi_command(),
+      &mirror_command(),  &cache_command(),  &data_command(),      &completion_command(),
+      &help_command(),
   };
   return kCommands;
 }

@@ -190,6 +190,8 @@ def explain():
 
 def others():
     out = {"completion/shells": ["completion bash", "sum completion zsh", "sum completion fish"]}
+    # There is no curl in the golden world.
+    out["fleet/no-curl"] = ["fleet status docker://127.0.0.1:9/app:1", "fleet prune docker://127.0.0.1:9/app --stale --yes --json"]
     out["cache/empty"] = ["cache ls", "cache ls --json", "cache prune", "cache verify", "cache prune --all --json", "cache verify --json"]
     out["cache/filled"] = ["inspect in/small.tar -q", "inspect in/small.tar", "check in/small.tar --host h100@550.54.15 -q", "cache verify", "cache verify --json",
                            "cache prune --max-size 1k", "cache prune --all", "cache ls"]

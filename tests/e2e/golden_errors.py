@@ -1,12 +1,12 @@
 """Cases of test_golden.py for help, wrong command lines and inputs that cannot be read."""
 
-COMMANDS = ("inspect", "slim", "verify", "diff", "check", "host", "doctor", "explain", "lint", "init", "run", "exec", "shell", "bench", "cdi", "mirror", "cache", "data", "completion", "help")
-ACTIONS = {"mirror": ("install", "uninstall"), "cdi": ("generate", "list", "validate", "diff", "apply", "install", "uninstall"), "cache": ("ls", "prune", "verify"), "data": ("status", "export", "validate"), "bench": ("io",)}
+COMMANDS = ("inspect", "slim", "verify", "diff", "fleet", "check", "host", "doctor", "explain", "lint", "init", "run", "exec", "shell", "bench", "cdi", "mirror", "cache", "data", "completion", "help")
+ACTIONS = {"mirror": ("install", "uninstall"), "cdi": ("generate", "list", "validate", "diff", "apply", "install", "uninstall"), "cache": ("ls", "prune", "verify"), "fleet": ("status", "prune"), "data": ("status", "export", "validate"), "bench": ("io",)}
 # A command line that is fine, to which something wrong is added.
 FINE = {"inspect": "in/libplain.so.1", "slim": "in/libplain.so.1 --gpu h100 --dry-run", "diff": "in/libplain.so.1 in/libplain.so.1", "verify": "in/libplain.so.1 --against in/libplain.so.1 --gpu h100",
         "check": "in/libplain.so.1 --host h100@550.54.15",
         "host": "--host h100@550.54.15", "doctor": "--root in/hosts/no_gpu", "explain": "804", "lint": "in/slurm.txt", "init": "--list", "run": "in/none.tar",
-        "exec": "nosuch sh", "shell": "nosuch", "bench": "io in/none.tar", "cdi": "list --spec-dir in/cdi", "mirror": "install --engine podman --registry reg.example --gpu h100 --dry-run --root in/hosts/no_gpu", "cache": "ls", "data": "status", "completion": "bash", "help": "inspect"}
+        "exec": "nosuch sh", "shell": "nosuch", "bench": "io in/none.tar", "cdi": "list --spec-dir in/cdi", "mirror": "install --engine podman --registry reg.example --gpu h100 --dry-run --root in/hosts/no_gpu", "cache": "ls", "fleet": "status docker://127.0.0.1:9/app", "data": "status", "completion": "bash", "help": "inspect"}
 # Options of checked values, or of files; each is given none, an empty one and a wrong one.
 VALUES = {
     "inspect": "--html --gpu --level --max-size --max-unpacked --max-layer --max-waste --budget --platform --tmpdir --config",
@@ -21,7 +21,7 @@ VALUES = {
     "run": "--volume --bind --mount --env --env-file --workdir --user --entrypoint --name --shm-size --memory --cpus --overlay --network --userns --security-opt "
            "--gpus --device --cdi-spec-dir --bundle --trace --root --platform --tmpdir",
     "cdi": "--output --format --spec-dir --mode --capabilities --with --driver-root --dev-root --library-search-path --vendor --class --library-dir --hook-path "
-           "--root --device --engine --spec --config", "mirror": "--engine --registry --gpu --upstream --data --root --proc --sys --dev", "cache": "--kind --max-size --older-than", "data": "--data"}
+           "--root --device --engine --spec --config", "mirror": "--engine --registry --gpu --upstream --data --root --proc --sys --dev", "cache": "--kind --max-size --older-than", "fleet": "--from", "data": "--data"}
 CONTRADICTIONS = (
     "inspect in/app.tar --html - --json", "inspect in/app.tar in/next.tar", "diff in/app.tar", "diff in/app.tar in/next.tar in/rocm.tar", "diff in/app.tar in/next.tar --json --format markdown",
     "slim in/app.tar --proc in/hosts/no_gpu/proc", "slim in/app.tar --gpu h100", "slim in/app.tar --proc in/hosts/no_gpu/proc -o oci:x", "slim in/app.tar --gpu h100 -o oci:x --in-place", "slim in/app.tar --gpu h100 --in-place",
@@ -37,7 +37,8 @@ CONTRADICTIONS = (
     "lint in/none.yaml", "lint in/hosts/no_gpu/dev", "init jax --gpu h100 --host l4", "init jax --driver 550.54.15", "init nosuch", "init --list jax", "run", "run --isolate", "run --gpus all --nv in/small.tar",
     "run --writable --overlay o in/small.tar", "run --trace t --bundle b in/small.tar", "run --fake-root --sub-ids in/small.tar", "cdi", "cdi aply", "cdi generate --format yaml -o x.json",
     "cdi generate --ask-driver --root in/hosts/h100", "cdi apply", "cdi apply --engine docker x", "cdi install", "cdi install --engine nosuch", "cdi install --engine podman --spec a --refresh",
-    "cdi uninstall", "mirror", "mirror enable", "mirror install --engine podman", "mirror uninstall", "mirror uninstall --engine podman --gpu h100", "slim in/app.tar --variants h100 --mirror docker://reg.example/{gpu}", "cdi diff", "cdi list extra", "cache", "cache nosuch", "cache ls --all", "cache verify --max-size 1G", "completion", "completion tcsh", "help nosuch", "explain 804 --json --data in/nowhere",
+    "fleet", "fleet status", "fleet clean", "fleet status --yes docker://127.0.0.1:9/app", "fleet status --stale docker://127.0.0.1:9/app",
+    "fleet prune docker://A", "fleet prune docker://a@sha256:0000000000000000000000000000000000000000000000000000000000000000", "cdi uninstall", "mirror", "mirror enable", "mirror install --engine podman", "mirror uninstall", "mirror uninstall --engine podman --gpu h100", "slim in/app.tar --variants h100 --mirror docker://reg.example/{gpu}", "cdi diff", "cdi list extra", "cache", "cache nosuch", "cache ls --all", "cache verify --max-size 1G", "completion", "completion tcsh", "help nosuch", "explain 804 --json --data in/nowhere",
     "data", "data nosuch", "data status extra", "data status --force", "data export", "data export x y", "data export x --json", "data validate", "data validate --data x y")
 
 

@@ -242,7 +242,7 @@ class Dist(harness.Case):
         fields = email.message_from_string(self.run_tool("dpkg-deb", "-f", self.deb))
         self.assertEqual((fields["Package"], fields["Version"], fields["Architecture"], fields["Section"]),
                          ("flense", self.version, "amd64", "utils"))
-        self.assertEqual((fields["Depends"], fields["Recommends"]), (None, "bubblewrap, crun (>= 1.8), skopeo"))
+        self.assertEqual((fields["Depends"], fields["Recommends"]), (None, "bubblewrap, crun (>= 1.8), curl, skopeo"))
         listed = [line.split(None, 5) for line in self.run_tool("dpkg-deb", "-c", self.deb, env={**os.environ, "TZ": "UTC"}).splitlines()]
         self.assertEqual({line[1] for line in listed}, {"root/root"})
         self.assertEqual({(line[3], line[4]) for line in listed}, {("2025-10-09", "08:53")})

@@ -161,6 +161,7 @@ FOREIGN = {
     "docs/build.md": {"--always-copy", "--cache-to", "--no-cache-dir"},
     "docs/commands/cdi-generate.md": {"--config-search-path", "--device-id", "--device-name-strategy", "--no-all-device"},
     "docs/commands/cdi.md": {"--remove"},
+    "docs/commands/fleet.md": {"--delete-untagged"},
     "docs/commands/run.md": {"--cpu-bind"},
     "docs/commands/slim.md": {"--compress-mode"},
     "docs/elf-editing.md": {"--set-rpath", "--strip-all"},

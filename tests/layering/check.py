@@ -22,7 +22,7 @@ LAYERS = {
     "codec": 1, "text": 1, "guard": 1,
     "elf": 2, "image": 2,
     "device": 3, "knowledge": 3,
-    "inventory": 4, "host": 4,
+    "inventory": 4, "host": 4, "fleet": 4,
     "needs": 5, "closure": 5, "cdi": 5, "lint": 5,
     "compat": 6, "doctor": 6, "mirror": 6, "slim": 6, "verify": 6,
     "scaffold": 7, "launch": 7, "report": 7,
@@ -31,7 +31,7 @@ LAYERS = {
 # Sub-rooms, bottom-up; those between commas do not include each other. Files directly in the room stand above them all.
 SUBROOMS = {
     "codec": "tar squashfs",
-    "image": "model layers sources output",
+    "image": "model layers sources registry,output",
     "inventory": "names scan describe compare",
     "cdi": "spec generate,install",
     "lint": "source shell dockerfile,packages project readers facts rules",

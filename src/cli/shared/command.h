@@ -94,6 +94,7 @@ const Command& explain_command();
 const Command& init_command();
 const Command& bench_command();
 const Command& cache_command();
+const Command& fleet_command();
 const Command& data_command();
 const Command& cdi_command();
 const Command& mirror_command();

@@ -1,0 +1,196 @@
+#include "fleet/prune.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "image/model/model.h"
+#include "image/model/variant.h"
+#include "text/json.h"
+
+namespace flense::fleet {
+
+using image::RegistryMethod;
+using image::RegistryName;
+using image::RegistryReply;
+
+namespace {
+
+constexpr int kNoDeleting = 405;
+
+/// Who uses a manifest of a repository: tags that show it, and tags whose index lists it.
+struct Users {
+  std::set<std::string> showing, listing;
+};
+struct Repository {
+  std::string failure;                    ///< why not all of its tags are known
+  std::map<std::string, Users> users;     ///< by digest
+  std::map<std::string, Document> shown;  ///< by tag
+};
+
+Repository read_repository(const RegistryName& place, const TagList& tags,
+                           const std::map<std::string, RegistryReply>& replies) {
+  Repository out;
+  out.failure = tags.failure;
+  for (const std::string& tag : tags.tags) {
+    RegistryName name = place;
+    name.tag = tag;
+    const RegistryReply& reply = replies.at(name.text());
+    if (says_unknown(reply)) continue;  // gone meanwhile
+    const std::string digest = manifest_digest(reply);
+    const auto json = text::parse_json(reply.body, name.text());
+    if (digest.empty() || !json) {
+      out.failure = fmt::format("the tag {} could not be read", tag);
+      continue;
+    }
+    out.users[digest].showing.insert(tag);
+    for (const text::Json& entry : (*json)["manifests"].items())
+      out.users[std::string(entry["digest"].text())].listing.insert(tag);
+    out.shown[tag] = {digest, reply.body};
+  }
+  return out;
+}
+
+/// What of the users of a digest is to go, or to be written again.
+struct Going {
+  std::set<std::string> tags, lists;
+};
+
+std::string stays_for(const Repository& repository, const std::string& digest, const Going& going) {
+  if (!repository.failure.empty()) return repository.failure;
+  const auto users = repository.users.find(digest);
+  if (users == repository.users.end()) return {};
+  for (const std::string& tag : users->second.showing)
+    if (!going.tags.contains(tag)) return fmt::format("the tag {} shows it, too", tag);
+  for (const std::string& tag : users->second.listing)
+    if (!going.lists.contains(tag)) return fmt::format("the index {} lists it, too", tag);
+  return {};
+}
+
+std::string digest_key(const Standing& one) {
+  return one.name.place() + "@" + one.digest;
+}
+
+/// Indexes, and the digests that are to leave them.
+std::vector<std::pair<RegistryName, std::vector<std::string>>> cuts_of(
+    const std::vector<Removal>& removals) {
+  std::vector<std::pair<RegistryName, std::vector<std::string>>> out;
+  for (const Removal& one : removals) {
+    if (!one.stays.empty() || one.standing.listed_in.empty()) continue;
+    RegistryName index = one.standing.name;
+    index.tag = one.standing.listed_in;
+    auto at = std::ranges::find(out, index, [](const auto& pair) { return pair.first; });
+    if (at == out.end()) at = out.insert(out.end(), {std::move(index), {}});
+    at->second.push_back(one.standing.digest);
+  }
+  return out;
+}
+
+image::RegistryWish wish(RegistryMethod method, const RegistryName& name, const std::string& what,
+                         std::string body = {}) {
+  return {method, name.host, name.repository, "manifests/" + what, std::move(body)};
+}
+
+}  // namespace
+
+Result<std::string> index_without(std::string_view text, const std::vector<std::string>& digests) {
+  TRY(text::Json index, text::parse_json(text, "the index"));
+  if (index["mediaType"].text() != image::kOciIndexType)
+    return bad_input("it is no index of OCI's form");
+  text::Json entries = text::Json::array();
+  for (const text::Json& entry : index["manifests"].items()) {
+    const bool goes = image::parse_variant(entry) &&
+                      std::ranges::find(digests, entry["digest"].text()) != digests.end();
+    if (!goes) entries.push(entry);
+  }
+  if (entries.items().empty()) return bad_input("it would be empty");
+  index.set("manifests", std::move(entries));
+  return text::dump_json(index);
+}
+
+Result<PrunePlan> plan_prune(const Survey& survey, bool stale, image::RegistryClient& client) {
+  PrunePlan out;
+  std::vector<RegistryName> places;
+  std::map<std::string, Going> going;  // by "HOST/REPOSITORY@DIGEST"
+  for (const Standing& one : survey.standings) {
+    if (one.digest.empty()) continue;
+    if (one.state != State::kOriginGone && !(stale && one.state == State::kStale)) continue;
+    out.removals.push_back({one, {}});
+    RegistryName place = one.name;
+    place.tag.clear();
+    Going& of_digest = going[digest_key(one)];
+    of_digest.tags.insert(one.name.tag);
+    if (!one.listed_in.empty()) of_digest.lists.insert(one.listed_in);
+    if (std::ranges::find(places, place) == places.end()) places.push_back(std::move(place));
+  }
+  TRY(const auto lists, list_tags(places, client));
+  std::vector<RegistryName> all;
+  for (const RegistryName& place : places)
+    for (const std::string& tag : lists.at(place.place()).tags) {
+      all.push_back(place);
+      all.back().tag = tag;
+    }
+  TRY(const auto replies, read_manifests(all, client));
+  std::map<std::string, Repository> repositories;
+  for (const RegistryName& place : places)
+    repositories[place.place()] = read_repository(place, lists.at(place.place()), replies);
+  for (Removal& one : out.removals)
+    one.stays = stays_for(repositories[one.standing.name.place()], one.standing.digest,
+                          going[digest_key(one.standing)]);
+  // An index that cannot be written again keeps what it lists, which others may list, too.
+  std::map<std::string, std::string> kept;
+  for (const auto& [index, digests] : cuts_of(out.removals)) {
+    const Document& shown = repositories[index.place()].shown[index.tag];
+    if (const auto text = index_without(shown.text, digests); !text)
+      for (const std::string& digest : digests)
+        kept[index.place() + "@" + digest] =
+            fmt::format("the index {} stays: {}", index.tag, text.error().message);
+  }
+  for (Removal& one : out.removals)
+    if (const auto at = kept.find(digest_key(one.standing)); at != kept.end())
+      one.stays = at->second;
+  for (const auto& [index, digests] : cuts_of(out.removals)) {
+    const Document& shown = repositories[index.place()].shown[index.tag];
+    TRY(std::string text, index_without(shown.text, digests));
+    out.rewrites.push_back({index, shown.digest, std::move(text)});
+  }
+  return out;
+}
+
+Result<void> prune(PrunePlan& plan, image::RegistryClient& client) {
+  // First no index lists them any more: none ever names what is not there.
+  std::map<std::string, std::string> failed;  // by RegistryName::text()
+  for (const PrunePlan::Rewrite& one : plan.rewrites) {
+    TRY(const auto now, client.ask({wish(RegistryMethod::kHead, one.name, one.name.tag)}));
+    if (manifest_digest(now.front()) != one.digest) {
+      failed[one.name.text()] = fmt::format("the index {} moved meanwhile", one.name.tag);
+      continue;
+    }
+    TRY(const auto put, client.ask({wish(RegistryMethod::kPut, one.name, one.name.tag, one.text)}));
+    if (!put.front().fine())
+      failed[one.name.text()] =
+          fmt::format("writing the index {}: {}", one.name.tag, why(put.front(), one.name.host));
+  }
+  std::set<std::string> done;
+  for (Removal& one : plan.removals) {
+    const RegistryName& name = one.standing.name;
+    // Any index that could not be written again may list it.
+    for (const Removal& other : plan.removals) {
+      if (other.standing.digest != one.standing.digest ||
+          other.standing.name.place() != name.place() || other.standing.listed_in.empty())
+        continue;
+      const auto at = failed.find(name.place() + ":" + other.standing.listed_in);
+      if (at != failed.end() && one.stays.empty()) one.stays = at->second;
+    }
+    if (!one.stays.empty() || !done.insert(digest_key(one.standing)).second) continue;
+    TRY(const auto gone, client.ask({wish(RegistryMethod::kDelete, name, one.standing.digest)}));
+    const RegistryReply& reply = gone.front();
+    if (reply.fine() || says_unknown(reply)) continue;
+    one.stays = reply.status == kNoDeleting
+                    ? fmt::format("{} is not set up to delete anything", name.host)
+                    : why(reply, name.host);
+  }
+  return {};
+}
+
+}  // namespace flense::fleet
