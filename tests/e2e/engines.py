@@ -125,9 +125,10 @@ def umoci_unpack(layout, bundle):
 
 class Registry:
     """docker-registry on a free loopback port, plain HTTP, below `root`. With `htpasswd` (a line of
-    that format) it asks for a login; with `tls` it speaks HTTPS, with a certificate of its own."""
+    that format) it asks for a login; with `tls` it speaks HTTPS, with a certificate of its own; with `delete` it takes
+    manifests away when asked to."""
 
-    def __init__(self, root, htpasswd=None, tls=False):
+    def __init__(self, root, htpasswd=None, tls=False, delete=False):
         os.makedirs(root)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -135,6 +136,7 @@ class Registry:
         config = os.path.join(root, "config.yml")
         with open(config, "w") as out:
             out.write(f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n"
+                      f"  delete:\n    enabled: {str(delete).lower()}\n"
                       f"http:\n  addr: {self.address}\n")
             if tls:
                 output(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

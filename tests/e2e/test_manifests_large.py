@@ -71,8 +71,9 @@ class Manifests(harness.Case):
                               stderr=subprocess.DEVNULL).returncode
 
     def test_all_are_valid(self):
-        manifests = glob.glob(os.path.join(harness.TOP, "examples/kubernetes/*.yaml"))
-        self.assertGreaterEqual(len(manifests), 2)
+        manifests = [path for folder in ("kubernetes", "fleet")
+                     for path in glob.glob(os.path.join(harness.TOP, "examples", folder, "*.yaml"))]
+        self.assertGreaterEqual(len(manifests), 3)
         for manifest in manifests:
             for version in VERSIONS:
                 with self.subTest(manifest=manifest, version=version):
