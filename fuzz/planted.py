@@ -56,6 +56,7 @@ PLANTED = {
                  "if (end != text.npos) line.remove_suffix(1);"),
     "run": ("src/launch/container/numa.cpp", "|| out > kMostNumber)", "|| out > 2 * kMostNumber)"),
     "reach": ("src/closure/package_metadata.cpp", "!real.empty() && real.find", "real.find"),
+    "registry": ("src/image/registry/curl.cpp", 'kMarks = "-._~/:?&=%+,[]";', 'kMarks = "-._~/:?&=%+,[]\\"";'),
     "saved": ("src/inventory/compare/saved.cpp", "const auto sum = checked_add(to, bytes);",
               "const std::optional<std::uint64_t> sum = to + 2 * bytes;"),
     "shell": ("src/lint/shell/cursor.h", "text_(file.substr(0, span.end))", "text_(file)"),

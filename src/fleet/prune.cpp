@@ -104,6 +104,9 @@ Result<std::string> index_without(std::string_view text, const std::vector<std::
     if (!goes) entries.push(entry);
   }
   if (entries.items().empty()) return bad_input("it would be empty");
+  for (const text::Json& entry : entries.items())
+    if (std::ranges::find(digests, entry["digest"].text()) != digests.end())
+      return bad_input("{} is more in it than an image for some GPUs", entry["digest"].text());
   index.set("manifests", std::move(entries));
   return text::dump_json(index);
 }

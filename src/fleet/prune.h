@@ -31,8 +31,8 @@ Result<PrunePlan> plan_prune(const Survey& survey, bool stale, image::RegistryCl
 /// Does it, and says in `plan` what stays after all. `client` may write.
 Result<void> prune(PrunePlan& plan, image::RegistryClient& client);
 
-/// The index without the entries of these digests that are images for some GPUs; bad input where
-/// none would stay.
+/// The index without the entries of these digests, which are images for some GPUs; bad input where
+/// no entry would stay, or one of these digests would.
 Result<std::string> index_without(std::string_view text, const std::vector<std::string>& digests);
 
 }  // namespace flense::fleet

@@ -7,6 +7,8 @@ import glob
 import json
 import os
 import shutil
+import signal
+import socket
 import threading
 import time
 import unittest
@@ -456,6 +458,36 @@ class Confined(test_sandbox.Sandbox):
             self.assertNotIn(secret.encode(), text.read())
         status, _, err = self.finish(process)
         self.assertEqual(status, 5, err)
+
+    def test_a_signal_ends_it_and_what_it_started(self):
+        with socket.create_server(("127.0.0.1", 0)) as hole:
+            process = self.start("fleet", "status", f"docker://127.0.0.1:{hole.getsockname()[1]}/app:1")
+            asked, _ = hole.accept()  # and nothing is answered
+            self.addCleanup(asked.close)
+            started = self.children(process.pid)
+            self.assertEqual(len(started), 2)
+            process.terminate()
+            status, out, err = self.finish(process)
+        self.assertEqual((status, out), (-signal.SIGTERM, ""), err)
+        end = time.time() + 8
+        while any(os.path.exists(f"/proc/{pid}") for pid in started):
+            self.assertLess(time.time(), end, started)
+            time.sleep(0.02)
+
+    @staticmethod
+    def children(pid):
+        """The broker, and its curl."""
+        found = {int(pid)}
+        for _ in range(2):
+            for path in glob.glob("/proc/[0-9]*/stat"):
+                try:
+                    with open(path) as text:
+                        fields = text.read().rsplit(")", 1)[1].split()
+                except OSError:
+                    continue
+                if int(fields[1]) in found:
+                    found.add(int(path.split("/")[2]))
+        return found - {int(pid)}
 
 
 if __name__ == "__main__":
