@@ -15,11 +15,11 @@ import time
 import unittest
 
 import fixtures
+import fleets
 import harness
 import registries
 import slurm
 import test_batch
-import test_fleet_status
 
 KILLS = int(os.environ.get("FLENSE_KILLS", "24"))
 EXAMPLES = os.path.join(harness.TOP, "examples/fleet")
@@ -46,7 +46,7 @@ def kill(victim):
 
 
 @unittest.skipIf(shutil.which("docker-registry") is None, "docker-registry is not installed")
-class Pushed(test_fleet_status.Fleet):
+class Pushed(fleets.Fleet):
     def setUp(self):
         super().setUp()
         self.there = self.registry(delete=True)
@@ -193,7 +193,7 @@ class Pushed(test_fleet_status.Fleet):
         self.assertNotEqual(told["made_from"], told["origin_now"])
 
 
-class Workers(test_fleet_status.Fleet):
+class Workers(fleets.Fleet):
     """What examples/fleet holds, run as it stands."""
 
     def setUp(self):

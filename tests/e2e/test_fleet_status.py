@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""flense fleet: images for some GPUs in real registries, against what their origins are now; what is asked and how, and
-what goes."""
+"""flense fleet status: images for some GPUs in real registries, against what their origins are now; what is asked, and how."""
 
 import base64
 import glob
@@ -9,95 +8,20 @@ import os
 import shutil
 import signal
 import socket
-import threading
 import time
 import unittest
 
 import engines
 import fixtures
+import fleets
 import harness
 import registries
-import schema
 import test_registries
 import test_sandbox
-from registries import CONFIG, INDEX, MANIFEST
-
-ORIGINAL = "sha256:" + "0" * 64
-
-
-def manifest(size, **annotations):
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": "sha256:" + "1" * 64, "size": size}
-    return {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"mediaType": CONFIG, "digest": "sha256:" + "2" * 64, "size": 2},
-            "layers": [layer], **({"annotations": annotations} if annotations else {})}
-
-
-def made_for(gpu, origin, made_from, saved="1000"):
-    """The annotations of an image for a GPU."""
-    return {"dev.flense.targets": gpu, "dev.flense.input-digest": ORIGINAL, "dev.flense.saved-bytes": saved,
-            "dev.flense.input-reference": f"{origin}@{made_from}"}
-
-
-def entry(digest, gpu=None, annotations=None):
-    platform = {"architecture": "amd64", "os": "linux"}
-    if gpu:
-        platform["os.features"] = ["dev.flense.gpu." + gpu]
-    return {"mediaType": MANIFEST, "digest": digest, "size": 100, "platform": platform,
-            **({"annotations": annotations} if annotations else {})}
-
-
-class Fleet(harness.Case):
-    def setUp(self):
-        super().setUp()
-        # Nobody's own logins.
-        self.env = {"REGISTRY_AUTH_FILE": self.path("logins.json")}
-
-    def registry(self, name="registry", **options):
-        registry = engines.Registry(self.path(name), **options)
-        self.addCleanup(registry.stop)
-        registry.store = registries.Store(registry_root := self.path(name))
-        self.assertTrue(os.path.isdir(registry_root))
-        return registry
-
-    def way(self, registry, **options):
-        way = registries.Way(registry.address, **options)
-        self.addCleanup(way.stop)
-        return way
-
-    def login(self, address, password):
-        with open(self.env["REGISTRY_AUTH_FILE"], "w") as out:
-            json.dump({"auths": {address: {"auth": base64.b64encode(f"user:{password}".encode()).decode()}}}, out)
-
-    def fleet(self, action, *words, expect=0, **env):
-        return self.flense("fleet", action, *words, expect=expect, env={**self.env, **env})
-
-    def status(self, *words, expect=0, **env):
-        told = self.fleet("status", *words, "--json", expect=expect, **env).json
-        self.assertEqual(schema.complaints(told, "flense/fleet-status/v1"), [])
-        return told
-
-    def states(self, *words, expect, **env):
-        return [(one["reference"].split("/", 1)[1], one["state"]) for one in self.status(*words, expect=expect, **env)["images"]]
-
-    def plant(self, registry, number=1, gpus=("sm_90", "sm_80"), origin_at=None, repository="app"):
-        """An original of its own at up/NAME:NUMBER, and an index over it at NAME:NUMBER. Returns the digests of its images."""
-        put = registry.store.put
-        original = put(f"up/{repository}", str(number), manifest(1000 + number))
-        put(repository, None, manifest(1000 + number))
-        origin = f"{origin_at or registry.address}/up/{repository}:{number}"
-        entries, digests = [entry(original)], []
-        for gpu in gpus:
-            annotations = made_for(gpu, origin, original)
-            digests.append(put(repository, f"{number}-{gpu}", manifest(10 + number, **annotations)))
-            entries.append(entry(digests[-1], gpu, annotations))
-        put(repository, str(number), {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
-        return digests
-
-    def drop_tag(self, registry, repository, tag):
-        shutil.rmtree(os.path.join(registry.store.root, f"repositories/{repository}/_manifests/tags/{tag}"))
 
 
 @unittest.skipIf(shutil.which("docker-registry") is None, "docker-registry is not installed")
-class Status(Fleet):
+class Status(fleets.Fleet):
     def test_what_slim_has_written(self):
         registry = self.registry(delete=True)
         archive, _ = fixtures.sample_archive(self.work)
@@ -146,14 +70,14 @@ class Status(Fleet):
         for number in range(1, 8):
             self.plant(registry, number)
         store, address = registry.store, registry.address
-        store.put("up/app", "2", manifest(5))
+        store.put("up/app", "2", fleets.manifest(5))
         self.drop_tag(registry, "up/app", "3")
         self.drop_tag(registry, "app", "4-sm_80")
-        store.put("app", "5-sm_90", manifest(5))
+        store.put("app", "5-sm_90", fleets.manifest(5))
         self.drop_tag(registry, "app", "6")  # its images stand alone now
-        store.put("app", "plain", manifest(6))
+        store.put("app", "plain", fleets.manifest(6))
         self.drop_tag(registry, "app", "7-sm_90")
-        store.put("up/app", "7", manifest(7))
+        store.put("up/app", "7", fleets.manifest(7))
         wanted = [("1-sm_90", "fresh"), ("1-sm_80", "fresh"), ("2-sm_90", "stale"), ("2-sm_80", "stale"),
                   ("3-sm_90", "origin_gone"), ("3-sm_80", "origin_gone"), ("4-sm_90", "fresh"), ("4-sm_80", "missing"),
                   ("5-sm_90", "missing"), ("5-sm_80", "fresh"), ("6-sm_90", "fresh"), ("6-sm_80", "fresh"),
@@ -187,13 +111,13 @@ class Status(Fleet):
         registry.push(f"docker-archive:{archive}", "app:1")
         for moved, state in ((False, "missing"), (True, "stale")):
             if moved:
-                registry.store.put("app", "1", manifest(5))
+                registry.store.put("app", "1", fleets.manifest(5))
             self.assertEqual(self.states(f"docker://{registry.address}/app", expect=1), [("app:1-sm_90", state)])
 
     def test_an_image_that_does_not_say_where_it_came_from(self):
         registry = self.registry()
-        gone = {name: value for name, value in made_for("sm_90", "x/y:1", ORIGINAL).items() if "reference" not in name}
-        registry.store.put("app", "1-sm_90", manifest(5, **gone))
+        gone = {name: value for name, value in fleets.made_for("sm_90", "x/y:1", fleets.ORIGINAL).items() if "reference" not in name}
+        registry.store.put("app", "1-sm_90", fleets.manifest(5, **gone))
         one, = self.status(f"docker://{registry.address}/app:1-sm_90", expect=5)["images"]
         self.assertEqual(one["reason"], "it does not say which tag it was made from")
 
@@ -298,32 +222,18 @@ class Status(Fleet):
         self.flense("fleet", "status", f"docker://{registry.address}/app:0", env=self.env)
         with open(self.path("list"), "w") as out:
             out.writelines(f"docker://{registry.address}/app:{number}\n" for number in range(500))
-        here, most, over = registry.address.split(":")[1], [0], threading.Event()
-        ours = f"0100007F:{int(here):04X}"
-
-        def count():
-            """Connections of which the registry's end is open: each carries one question at a time."""
-            while not over.is_set():
-                with open("/proc/net/tcp") as table:
-                    most[0] = max(most[0], sum(line.split()[1] == ours and line.split()[3] == "01" for line in table))
-                time.sleep(0.02)
-        counter = threading.Thread(target=count)
-        counter.start()
         start = time.monotonic()
         told = self.status("--from", self.path("list"))
         took = time.monotonic() - start
-        over.set()
-        counter.join()
         self.assertEqual(told["counts"]["fresh"], 1000)
         self.assertEqual(told["saved_bytes"], 1_000_000)
-        print(f"1,000 images of 500 tags: {took:.2f} s, at most {most[0]} connections", flush=True)
-        self.assertLessEqual(most[0], 4)
+        print(f"1,000 images of 500 tags: {took:.2f} s", flush=True)
         # The goal is 5 s; a machine that does other things beside takes longer.
         self.assertLess(took, 15)
 
     def test_all_pages_of_a_list_are_read(self):
         registry = self.registry()
-        plain = registry.store.put("app", "plain", manifest(1))
+        plain = registry.store.put("app", "plain", fleets.manifest(1))
         for number in range(1050):
             registry.store.tag("app", f"plain-{number}", plain)
         self.plant(registry, 7, gpus=("sm_90",))
@@ -331,7 +241,7 @@ class Status(Fleet):
 
     def test_wrong_requests(self):
         for words, hint in ((("status",), "no image is named"), (("status", "docker://X/"), "is no image of a registry"),
-                            (("status", f"docker://r.example/app@{ORIGINAL}"), "names a digest"),
+                            (("status", f"docker://r.example/app@{fleets.ORIGINAL}"), "names a digest"),
                             (("status", "--yes", "docker://r.example/app"), "--yes belongs to fleet prune"),
                             (("clean",), "fleet has no action 'clean'")):
             self.assertIn(hint, self.flense("fleet", *words, expect=2).err)
@@ -339,89 +249,6 @@ class Status(Fleet):
         err = self.flense("fleet", "status", "docker://127.0.0.1:9/app:1", expect=4, env={"PATH": "/nonexistent"}).err
         self.assertIn("curl is not installed", err)
         self.assertIn("hint: install curl", err)
-
-
-@unittest.skipIf(shutil.which("docker-registry") is None, "docker-registry is not installed")
-class Prune(Fleet):
-    def shown(self, registry, *tags):
-        return [registries.get(registry.address, f"app/manifests/{tag}")[2] for tag in tags]
-
-    def prune(self, *words, expect=0):
-        told = self.fleet("prune", *words, "--json", expect=expect).json
-        self.assertEqual(schema.complaints(told, "flense/fleet-prune/v1"), [])
-        return told
-
-    def test_a_dry_run_changes_nothing(self):
-        registry = self.registry(delete=True)
-        self.plant(registry, 1)
-        self.plant(registry, 2)
-        self.drop_tag(registry, "up/app", "1")
-        registry.store.put("up/app", "2", manifest(5))
-        way = self.way(registry)
-        told = self.prune(f"docker://{way.address}/app", "--stale")
-        self.assertEqual((told["done"], sorted(told["indexes"])), (False, [f"{way.address}/app:1", f"{way.address}/app:2"]))
-        self.assertEqual({method for method, _, _ in way.seen}, {"GET", "HEAD"})
-        self.assertIn("nothing was changed; --yes does it", self.fleet("prune", f"docker://{way.address}/app").out)
-        self.assertEqual(len(self.prune(f"docker://{way.address}/app")["images"]), 2)
-
-    def test_what_goes_and_what_stays(self):
-        registry = self.registry(delete=True)
-        planted = {number: self.plant(registry, number) for number in range(1, 6)}
-        for number in (1, 3, 4):
-            self.drop_tag(registry, "up/app", str(number))
-        registry.store.put("up/app", "2", manifest(5))
-        # Another tag shows an image of 3, and another index lists one of 4.
-        for tag, origin in (("3-sm_90", "prod"), ("4", "latest")):
-            registry.store.put("app", origin, json.loads(self.shown(registry, tag)[0]))
-        untouched = self.shown(registry, "2", "5", "prod", "latest", "4")
-        names = [f"docker://{registry.address}/app:{number}" for number in range(1, 6)]
-        told = self.prune(*names, "--yes", expect=1)
-        self.assertEqual({one["reference"].split(":")[-1]: one["stays_because"] for one in told["images"]},
-                         {"1-sm_90": "", "1-sm_80": "", "3-sm_90": "the tag prod shows it, too", "3-sm_80": "",
-                          "4-sm_90": "the index latest lists it, too", "4-sm_80": "the index latest lists it, too"})
-        self.assertEqual(self.shown(registry, "2", "5", "prod", "latest", "4"), untouched)
-        for tag, there in (("1", True), ("1-sm_90", False), ("1-sm_80", False), ("3", True), ("3-sm_90", True), ("3-sm_80", False)):
-            self.assertEqual(registries.get(registry.address, f"app/manifests/{tag}")[0], 200 if there else 404, tag)
-        listed = {tag: [one["digest"] for one in json.loads(text)["manifests"]][1:]
-                  for tag, text in zip(("1", "3"), self.shown(registry, "1", "3"))}
-        self.assertEqual(listed, {"1": [], "3": planted[3][:1]})
-        # Both tags that list them named: they go from both.
-        told = self.prune(f"docker://{registry.address}/app:4", f"docker://{registry.address}/app:latest", "--yes")
-        self.assertEqual(sorted(told["indexes"]), [f"{registry.address}/app:4", f"{registry.address}/app:latest"])
-        self.assertEqual(registries.get(registry.address, f"app/manifests/{planted[4][0]}")[0], 404)
-
-    def test_who_does_not_delete(self):
-        registry = self.registry()
-        self.plant(registry, 1)
-        self.drop_tag(registry, "up/app", "1")
-        told = self.prune(f"docker://{registry.address}/app:1", "--yes", expect=1)
-        self.assertEqual({one["stays_because"] for one in told["images"]},
-                         {f"{registry.address} is not set up to delete anything"})
-
-    def test_an_index_that_moves_meanwhile_stays(self):
-        registry = self.registry(delete=True)
-        self.plant(registry, 1)
-        self.drop_tag(registry, "up/app", "1")
-        reads = []
-
-        def fault(method, path):
-            """Somebody pushes behind the last reading."""
-            if path == "/v2/app/manifests/1":
-                reads.append(method)
-                if method == "HEAD":
-                    registry.store.put("app", "1", manifest(77))
-        way = self.way(registry, fault=fault)
-        told = self.prune(f"docker://{way.address}/app:1", "--yes", expect=1)
-        self.assertEqual({one["stays_because"] for one in told["images"]}, {"the index 1 moved meanwhile"})
-        self.assertEqual(json.loads(self.shown(registry, "1")[0])["layers"][0]["size"], 77)
-
-    def test_what_could_not_be_asked_stays(self):
-        """Neither an error nor a page of a proxy says that an origin is gone."""
-        registry = self.registry(delete=True)
-        for status in (404, 500):
-            way = self.way(registry, fault=lambda _, path, status=status: status if "/up/" in path else None)
-            self.plant(registry, 1, origin_at=way.address)
-            self.assertEqual(self.prune(f"docker://{registry.address}/app:1", "--stale", "--yes")["images"], [])
 
 
 @unittest.skipIf(shutil.which("docker-registry") is None, "docker-registry is not installed")
