@@ -14,19 +14,50 @@ namespace flense::lint {
 
 namespace {
 
+/// Servers of the web start processes that share nothing.
+bool is_web_server(const std::vector<Word>& words) {
+  return std::ranges::any_of(words, [](const Word& word) {
+    const std::string_view name = file_name(word.text);
+    return is_one_of(name, {"uvicorn", "gunicorn", "hypercorn", "granian", "daphne", "fastapi",
+                            "flask", "celery", "uvicorn.workers.UvicornWorker"}) ||
+           (name.ends_with(".py") && name.contains("serv"));
+  });
+}
+
+/// One or none; a default of a variable counts: "${WORKERS:-1}".
+bool is_single(std::string_view value) {
+  if (value.starts_with("${")) {
+    const std::size_t otherwise = value.find(":-");
+    if (otherwise == value.npos) return false;
+    value = value.substr(otherwise + 2, value.find('}') - otherwise - 2);
+  }
+  return value == "0" || value == "1";
+}
+
 /// Several processes that share memory, by their words: the workers of a loader or of NCCL.
 std::string why_shared(const Workload& workload, const knowledge::LaunchImageRow* row) {
-  for (const Word& word : command_words(workload)) {
-    const std::string_view name = std::string_view(word.text).substr(0, word.text.find('='));
-    for (const std::string_view one :
-         {"torchrun", "deepspeed", "accelerate", "mpirun", "--nproc_per_node", "--nproc-per-node",
-          "--num-workers", "--num_workers", "--workers", "--tensor-parallel-size", "--tp",
-          "--tp-size", "--num-shard"})
-      if (name == one) return fmt::format("the command has {}", one);
+  const std::vector<Word> words = command_words(workload);
+  const bool web = is_web_server(words);
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string_view word = words[at].text;
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.substr(0, equals);
+    if (is_one_of(name, {"torchrun", "deepspeed", "accelerate", "mpirun"}))
+      return fmt::format("the command has {}", name);
+    const bool workers = is_one_of(name, {"--num-workers", "--num_workers", "--workers"});
+    if (!workers && !is_one_of(name, {"--nproc_per_node", "--nproc-per-node", "--tp", "--tp-size",
+                                      "--tensor-parallel-size", "--num-shard"}))
+      continue;
+    const std::string_view value = equals != word.npos     ? word.substr(equals + 1)
+                                   : at + 1 < words.size() ? std::string_view(words[at + 1].text)
+                                                           : std::string_view();
+    // A loader's only worker is a process beside the one that trains.
+    if ((workers && (web || value == "0")) || (!workers && is_single(value))) continue;
+    return fmt::format("the command has {}", name);
   }
   if (gpu_count(workload) > 1) return fmt::format("it takes {} GPUs", gpu_count(workload));
   // Servers use it for several GPUs alone.
-  if (row != nullptr && row->shm && row->role != "serve") return row->source;
+  if (row != nullptr && row->shm && row->role != "serve" && !web) return row->source;
   return {};
 }
 
