@@ -213,7 +213,19 @@ void RequirementsReader::requirement() {
 }  // namespace
 
 PackageList read_requirements(const SourceText& source, std::vector<ParseProblem>& problems) {
-  return RequirementsReader(source, problems).read();
+  std::vector<ParseProblem> own;
+  PackageList out = RequirementsReader(source, own).read();
+  // Prose about what somebody requires: single words of it would pass for packages.
+  const auto prose = std::ranges::count_if(own, [&](const ParseProblem& problem) {
+    const std::string_view text = trim_space(source.slice(problem.span));
+    return text.ends_with(':') || std::ranges::count(text, ' ') >= 3;
+  });
+  const auto fixed = std::ranges::count_if(
+      out.packages, [](const PackageRequest& one) { return !one.specifier.empty(); });
+  if (prose >= 3 && prose > fixed) return {};
+  problems.insert(problems.end(), std::make_move_iterator(own.begin()),
+                  std::make_move_iterator(own.end()));
+  return out;
 }
 
 }  // namespace flense::lint

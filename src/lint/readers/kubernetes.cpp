@@ -234,6 +234,11 @@ void read_object(const YamlNode& object, unsigned depth, FileContent& file) {
     for (const YamlNode* item : items->items) read_object(*item, depth + 1, file);
     return;
   }
+  // A document of another tool, such as the machine's part of a Talos configuration.
+  if (std::ranges::none_of(
+          std::to_array<std::string_view>({"apiVersion", "kind", "metadata", "spec"}),
+          [&](std::string_view key) { return object.find(key) != nullptr; }))
+    return;
   for (const std::string_view key : {"apiVersion", "kind"}) {
     const YamlNode* value = object.find(key);
     // Items of a typed list need neither.

@@ -33,6 +33,14 @@ bool is_template_name(std::string_view path) {
                               ".erb", ".mustache"});
 }
 
+/// A file that somebody means to write, or that another program reads as it is.
+bool is_harmless(const ProjectFile& file, const ParseProblem& problem) {
+  if (!problem.span.empty()) return false;
+  // pip reads what PowerShell's > wrote.
+  if (problem.message.contains("UTF-16")) return file.source.path().ends_with(".txt");
+  return problem.message == "the file holds no instruction";
+}
+
 /// What is not valid syntax here may be valid once the values are filled in.
 void judge_template(const ProjectFile& file, const std::vector<ParseProblem>& problems,
                     FindingSink& sink) {
@@ -64,7 +72,7 @@ void judge_syntax(const Project& project, const std::vector<FileView>& /*views*/
       Finding& found = sink.add("syntax", *file, problem.span, problem.message);
       found.pedantic = (file->dockerfile &&
                         (file->dockerfile->fragment || is_template_name(file->source.path()))) ||
-                       has_placeholder(file->source.text());
+                       is_harmless(*file, problem) || has_placeholder(file->source.text());
     }
   }
 }
