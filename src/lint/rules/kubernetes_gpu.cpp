@@ -118,25 +118,23 @@ class ContainerRules {
     if (workload_.object == nullptr || manages_gpus()) return;
     // One on every node that asks for no GPU watches or serves all of them.
     if (workload_.gpus.empty() && (*workload_.object)["kind"].text_or() == "DaemonSet") return;
-    for (const std::string_view name : {"NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"}) {
-      const Variable* set = variable(workload_, name);
-      // One that comes from elsewhere is a scheduler's.
-      if (set == nullptr || !set->value || *set->value == "void" || *set->value == "none") continue;
-      // With ROCm it only narrows what the plugin provided.
-      if (name[0] == 'R' && workload_.gpus.empty()) continue;
-      Finding& found = sink_.add(
-          "kubernetes-visible-devices", file_, set->span,
-          workload_.gpus.empty()
-              ? fmt::format("{} takes GPUs past the scheduler by {}", title(workload_), name)
-              : fmt::format("{} sets {} beside a GPU resource, which the device plugin sets itself",
-                            title(workload_), name));
-      found.evidence.emplace_back(
-          "NVIDIA k8s-device-plugin documentation: the plugin passes the allotted devices in "
-          "NVIDIA_VISIBLE_DEVICES");
-      found.fix = workload_.gpus.empty()
-                      ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
-                      : fmt::format("delete {}", name);
-    }
+    // AMD's plugin sets no variable: ROCR_VISIBLE_DEVICES only narrows what it has mounted.
+    constexpr std::string_view kName = "NVIDIA_VISIBLE_DEVICES";
+    const Variable* set = variable(workload_, kName);
+    // One that comes from elsewhere is a scheduler's.
+    if (set == nullptr || !set->value || *set->value == "void" || *set->value == "none") return;
+    Finding& found = sink_.add(
+        "kubernetes-visible-devices", file_, set->span,
+        workload_.gpus.empty()
+            ? fmt::format("{} takes GPUs past the scheduler by {}", title(workload_), kName)
+            : fmt::format("{} sets {} beside a GPU resource, which the device plugin sets itself",
+                          title(workload_), kName));
+    found.evidence.emplace_back(
+        "NVIDIA k8s-device-plugin documentation: the plugin passes the allotted devices in "
+        "NVIDIA_VISIBLE_DEVICES");
+    found.fix = workload_.gpus.empty()
+                    ? "delete the variable and ask by resources.limits: nvidia.com/gpu: 1"
+                    : fmt::format("delete {}", kName);
   }
 
   void pull_always() {
