@@ -340,12 +340,14 @@ void platforms(const FileView& view, FindingSink& sink) {
 }
 
 bool builds_for_several(const FileView& view) {
+  // BUILDPLATFORM for all stages builds for one processor: that of the machine.
+  bool native = false, target = false;
   for (const StageView& stage : view.stages) {
     const std::string platform = stage.stage->platform.value_or("");
-    if (platform.find("BUILDPLATFORM") != platform.npos ||
-        platform.find("TARGETPLATFORM") != platform.npos)
-      return true;
+    if (platform.contains("TARGETPLATFORM")) return true;
+    (platform.contains("BUILDPLATFORM") ? native : target) = true;
   }
+  if (native && target) return true;
   // A bare ARG decides nothing.
   const std::string_view text = view.file->source.text();
   return std::ranges::any_of(
