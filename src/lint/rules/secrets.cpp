@@ -39,6 +39,10 @@ bool has_password(std::string_view text) {
   host = host.substr(0, host.find_first_of("/ \t\"'"));
   const std::size_t at = host.rfind('@');
   if (at == host.npos) return false;
+  // Nobody reaches the builder's own services from elsewhere.
+  const std::string_view server = host.substr(at + 1);
+  if (is_one_of(server.substr(0, server.find(':')), {"localhost", "127.0.0.1", "0.0.0.0"}))
+    return false;
   const std::string_view user = host.substr(0, at);
   const std::size_t colon = user.find(':');
   return colon != user.npos && colon + 1 < user.size() && !holds(user.substr(colon), "$");
