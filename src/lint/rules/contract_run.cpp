@@ -172,8 +172,8 @@ void health_check(const FileView& view, const StageSteps& steps, FindingSink& si
   Finding& found =
       sink.add("health-check-start-period", *view.file,
                period == nullptr ? check->keyword_span : period->span,
-               "the health check counts failures while the model is still loading: the container "
-               "is called unhealthy before it has started");
+               "the health check counts failures from the first second: a server that loads its "
+               "model first is called unhealthy before it has started");
   found.evidence = {why,
                     "Dockerfile reference, HEALTHCHECK: --start-period is 0s by default, three "
                     "failures make a container unhealthy"};
