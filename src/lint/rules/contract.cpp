@@ -268,6 +268,17 @@ bool is_for_one_gpu(const FileView& view) {
   });
 }
 
+/// Whether the file names a GPU that the override makes up for: gfx1102 of 11.0.0.
+bool names_overridden_gpu(std::string_view text, std::string_view value) {
+  for (std::size_t at = text.find("gfx1"); at != text.npos; at = text.find("gfx1", at + 1)) {
+    const std::string_view name = text.substr(at + 3, 4);
+    if (name.size() < 4 || !is_digit(name[2])) continue;
+    const std::string family = fmt::format("{}.{}.", name.substr(0, 2), name[2]);
+    if (value.starts_with(family) && value.substr(family.size()) != name.substr(3)) return true;
+  }
+  return false;
+}
+
 void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   for (const EnvironmentLine& env : environment_lines(view, steps, "HSA_OVERRIDE_GFX_VERSION")) {
     if (env.value && env.value->empty()) continue;
@@ -276,7 +287,8 @@ void hsa_override(const FileView& view, const StageSteps& steps, FindingSink& si
         fmt::format("every GPU is taken for {} on every host, also one that needs no override",
                     env.value.value_or(env.pair->value->text)));
     found.evidence = {"rocm.json; the variable holds for all GPUs of the process"};
-    found.pedantic = is_for_one_gpu(view);
+    found.pedantic = is_for_one_gpu(view) ||
+                     names_overridden_gpu(view.file->source.text(), env.pair->value->text);
     found.fix = fmt::format(
         "delete it and set it where such a GPU is: docker run -e "
         "HSA_OVERRIDE_GFX_VERSION={}",
