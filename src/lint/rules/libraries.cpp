@@ -101,6 +101,12 @@ Span with_colon(std::string_view text, Span span) {
   return {};
 }
 
+/// Whether the project starts containers by Compose, and nothing of it is for a cluster.
+bool has_compose_alone(const FileView& view) {
+  return !view.project->of_kind(FileKind::kCompose).empty() &&
+         view.project->of_kind(FileKind::kKubernetes).empty();
+}
+
 void library_path(const FileView& view, const StageSteps& steps, FindingSink& sink) {
   const std::string_view file = view.file->source.text();
   const bool jetson = is_for_jetson(view);
@@ -137,10 +143,24 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
         found.evidence = {
             fmt::format("{} is on LD_LIBRARY_PATH, before the host's libraries", plain),
             "forward_compat.json; NVIDIA, CUDA Compatibility"};
-        found.fix = fmt::format(
-            "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry point "
-            "use it only where it helps",
-            plain);
+        const bool links = std::ranges::any_of(
+            std::to_array<std::string_view>({"cmake", "make", "nvcc", "ninja", "g++", "gcc"}),
+            [&](std::string_view tool) {
+              return std::ranges::any_of(steps.all(), [&](const Step& step) {
+                return std::ranges::any_of(
+                    commands_of(*step.instruction),
+                    [&](const StepCommand& one) { return one.program == tool; });
+              });
+            });
+        // A linker without a driver finds libcuda.so.1 there.
+        found.fix = links ? fmt::format(
+                                "write it before the command that links, and not as ENV: RUN "
+                                "LD_LIBRARY_PATH={} cmake …",
+                                plain)
+                          : fmt::format(
+                                "take {} off LD_LIBRARY_PATH: the toolkit and NVIDIA's entry "
+                                "point use it only where it helps",
+                                plain);
       }
     }
   }
@@ -156,7 +176,8 @@ void library_path(const FileView& view, const StageSteps& steps, FindingSink& si
     found.evidence = {view.stages.back().image.vendor.evidence,
                       "NVIDIA's base images set /usr/local/nvidia/lib:/usr/local/nvidia/lib64; GKE "
                       "mounts the driver there"};
-    found.pedantic = text.empty();  // emptied on purpose
+    // Emptied on purpose; or nothing of the project runs on a cluster.
+    found.pedantic = text.empty() || has_compose_alone(view);
     // An empty part would be the working directory.
     constexpr std::string_view kRest = "${LD_LIBRARY_PATH:+:${LD_LIBRARY_PATH}}";
     found.fix = fmt::format("write LD_LIBRARY_PATH={}{}", text, kRest);
@@ -176,6 +197,8 @@ void stub_links(const FileView& view, const StageSteps& steps, FindingSink& sink
                                       "the loader's configuration names the stubs: a program that "
                                       "loads this libcuda ends with \"driver is a stub library\"");
             found.evidence = {redirection.target.text};
+            // The loader reads these files by name: the driver's directory comes before.
+            found.pedantic = file_name(redirection.target.text).starts_with('z');
           }
       }
       const Program program = program_of(command);
