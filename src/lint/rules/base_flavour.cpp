@@ -43,7 +43,7 @@ bool may_compile(const FileView& view, std::size_t stage) {
       {"nvcc", "cmake", "make", "ninja", "meson", "cargo", "bazel", "gcc", "g++", "configure",
        "colcon", "catkin_make", "luarocks"});
   for (const std::string_view name : {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "setup.py",
-                                      "build_ext", "--no-build-isolation", "--no-binary"})
+                                      "build_ext", "--no-build-isolation", "--no-binary", "bazel"})
     if (commands_mention(view, stage, name)) return true;
   constexpr auto kNames = std::to_array<std::string_view>(
       {"TORCH_CUDA_ARCH_LIST", "FORCE_CUDA", "MAX_JOBS", "CUDAARCHS", "CMAKE_ARGS"});
@@ -80,6 +80,25 @@ bool installs_at_start(const FileView& view, std::size_t stage) {
         for (const Word& word : start.words)
           if (word.text.ends_with(".sh")) return true;
   return false;
+}
+
+/// An image in which somebody works: it starts a shell, waits for one, or holds no program of its
+/// own.
+bool is_for_a_shell(const FileView& view, std::size_t stage) {
+  const Instruction* start = nullptr;
+  bool copies = false;
+  for (const std::size_t one : view.dockerfile->lineage(stage))
+    for (const Instruction& instruction : view.dockerfile->stages[one].instructions)
+      if (instruction.copies())
+        copies = true;
+      else if (instruction.keyword == Keyword::kEntrypoint || instruction.keyword == Keyword::kCmd)
+        start = &instruction;
+  if (start == nullptr) return !copies;
+  const std::string_view text = view.text(start->span);
+  const auto commands = commands_of(*start);
+  return text.contains("/dev/null") || text.contains("infinity") ||
+         (commands.size() == 1 && is_shell(commands.front().program) &&
+          commands.front().arguments.empty());
 }
 
 /// Images that others are built on, or that code is developed and measured in.
@@ -131,13 +150,14 @@ void devel_final(const FileView& view, FindingSink& sink) {
   const std::size_t last = view.stages.size() - 1;
   found.pedantic = installs_at_start(view, last) || may_compile(view, last) ||
                    holds_one_of(view, last, kUseToolkit) ||
-                   is_for_developers(view.file->source.path());
+                   is_for_developers(view.file->source.path()) || is_for_a_shell(view, last);
 }
 
 bool uses_system_cuda(const PackageList& list) {
   constexpr auto kUsers = std::to_array<std::string_view>(
       {"tensorflow", "onnxruntime-gpu", "tensorrt", "pycuda", "cudf", "ctranslate2",
-       "faster-whisper", "paddlepaddle-gpu", "nvidia-dali"});
+       "faster-whisper", "whisperx", "whisper-ctranslate2", "argostranslate", "libretranslate",
+       "paddlepaddle-gpu", "nvidia-dali"});
   return std::ranges::any_of(list.packages, [&](const PackageRequest& request) {
     return std::ranges::find(kUsers, request.name) != kUsers.end() ||
            request.name.starts_with("cupy") || request.name.starts_with("dgl") ||
