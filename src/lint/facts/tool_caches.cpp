@@ -1,8 +1,46 @@
 #include "lint/facts/tool_caches.h"
 
+#include "lint/facts/table_facts.h"
 #include "lint/source/blanks.h"
 
 namespace flense::lint {
+
+namespace {
+
+/// Packages of hundreds of megabytes, their dependencies included.
+bool is_large(const PackageRequest& request) {
+  if (request.name == "jax")
+    return std::ranges::any_of(request.extras,
+                               [](const std::string& extra) { return extra.starts_with("cuda"); });
+  return is_one_of(request.name, {"torch",
+                                  "torchvision",
+                                  "torchaudio",
+                                  "pytorch",
+                                  "pytorch-gpu",
+                                  "pytorch-cuda",
+                                  "tensorflow",
+                                  "tensorflow-gpu",
+                                  "tf-nightly",
+                                  "vllm",
+                                  "sglang",
+                                  "xformers",
+                                  "flash-attn",
+                                  "triton",
+                                  "tensorrt",
+                                  "tensorrt-llm",
+                                  "torch-tensorrt",
+                                  "onnxruntime-gpu",
+                                  "paddlepaddle-gpu",
+                                  "cudf",
+                                  "cuml",
+                                  "cudatoolkit",
+                                  "cuda-toolkit",
+                                  "cuda-runtime"}) ||
+         starts_with_any(request.name, {"nvidia-cu", "nvidia-nccl", "nvidia-dali", "cudf-cu",
+                                        "cuml-cu", "tensorrt-cu", "mxnet-cu"});
+}
+
+}  // namespace
 
 const knowledge::ToolCacheRow* tool_of(const FileView& view, const PackageList& list) {
   return view.project->knowledge->build.cache(to_string(list.manager));
@@ -40,4 +78,31 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
   }
   return false;
 }
+bool brings_much(const FileView& view, const Install& install) {
+  const GpuImage& base = view.stages[install.stage].image;
+  const auto before = view.installs_in(install.stage);
+  for (const PackageList* list : lists_of(install)) {
+    // An earlier step has installed this file.
+    if (list != &install.command && std::ranges::any_of(before, [&](const Install* other) {
+          return other->command.span.begin < install.command.span.begin &&
+                 std::ranges::any_of(
+                     other->files,
+                     [&](const ProjectFile* file) { return &*file->packages == list; });
+        }))
+      continue;
+    for (const PackageRequest& request : list->packages) {
+      // Their torch is what weighs.
+      const bool held = request.name.starts_with("torch") ? base.framework.value == "torch"
+                                                          : request.name == base.framework.value;
+      // A wheel that lies in the image is not downloaded.
+      const bool local = !request.url.empty() && !request.url.contains("://");
+      if (is_large(request) && !held && !local &&
+          !(request.specifier.empty() &&
+            holds_extension(*view.project->knowledge, base.repository, request.name)))
+        return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace flense::lint

@@ -20,4 +20,7 @@ std::string switched_off(const Instruction& run, const ShellCommand* command,
 bool empties(const Instruction& run, std::string_view directory, std::string_view tool,
              bool unknown);
 
+/// Whether hundreds of megabytes are downloaded that the base does not hold.
+bool brings_much(const FileView& view, const Install& install);
+
 }  // namespace flense::lint

@@ -199,7 +199,10 @@ void weights(const FileView& view, const StageSteps& steps, const SentFiles& sen
                                   "makes it anew"
                                 : ""));
     found.evidence = {one.evidence};
-    found.pedantic = one.may_be_small;
+    // One that is made to be carried to where there is no network.
+    const std::string path = to_lower(view.file->source.path());
+    found.pedantic = one.may_be_small || path.contains("offline") || path.contains("airgap") ||
+                     path.contains("air-gap");
     found.fix =
         "mount it: a volume, a claim, or an OCI artifact as image volume; if it must be in the "
         "image, put it into a stage of its own and end with COPY --link --from=weights";
@@ -259,11 +262,14 @@ struct Waste {
   std::map<std::string, std::uint64_t> by_line;  ///< of .dockerignore
 };
 
-Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view source) {
+/// `history`: the image works with it, so it is no waste.
+Waste waste_below(const FileView& view, const SentFiles& sent, std::string_view source,
+                  bool history) {
   Waste out;
   for (const ContextFile* file : sent.below(source))
     for (const auto& row : view.project->knowledge->build.context_waste) {
       if (file->path.size() > 4'096 || !matches_pattern(row.pattern, file->path)) continue;
+      if (history && row.ignore == ".git") break;
       out.bytes += file->bytes;
       out.by_line[row.ignore] += file->bytes;
       break;
@@ -280,18 +286,30 @@ bool uses_history(const StageView& stage) {
   return false;
 }
 
+/// Whether something in the context reads its version from the history.
+bool versions_by_history(const FileView& view) {
+  const std::string root = view.project->context_directory(*view.file);
+  const ProjectFile* project = view.project->find(path_below(root, "pyproject.toml"));
+  if (project == nullptr) return false;
+  return std::ranges::any_of(
+      std::to_array<std::string_view>({"setuptools_scm", "setuptools-scm", "hatch-vcs",
+                                       "versioneer", "versioningit", "dynamic-versioning",
+                                       "setuptools-git-versioning"}),
+      [&](std::string_view name) { return project->source.text().contains(name); });
+}
+
 void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& sink) {
   if (!sent.known() || !is_gpu_file(view)) return;
   for (const StageView& stage : view.stages) {
     if (!stage.reachable) continue;
+    const bool history = uses_history(stage) || versions_by_history(view);
     for (const Instruction& copy : stage.stage->instructions) {
       if (!copy.copies() || copy.flag("from") != nullptr) continue;
       for (std::size_t at = 0; at + 1 < copy.words.size(); ++at) {
         const std::string& source = copy.words[at].text;
         const bool whole = source == "." || source == "./" || source == "/";
-        const Waste waste = waste_below(view, sent, source);
-        const bool missing =
-            whole && !sent.has_ignore_file() && sent.has_history() && !uses_history(stage);
+        const Waste waste = waste_below(view, sent, source, history);
+        const bool missing = whole && !sent.has_ignore_file() && sent.has_history() && !history;
         // One that names the file itself is intended.
         const bool own = is_weights(source);
         if (!missing && (own || waste.bytes < view.project->knowledge->build.limit("context")))
@@ -304,6 +322,9 @@ void ignore_coverage(const FileView& view, const SentFiles& sent, FindingSink& s
                     : fmt::format("{} takes {} along that {} does not leave out",
                                   to_string(copy.keyword), human_bytes(waste.bytes),
                                   sent.ignore_path()));
+        // Less than half of the limit is nothing beside a framework, nor in a stage for building.
+        const std::uint64_t limit = view.project->knowledge->build.limit("context");
+        found.pedantic = waste.bytes < (stage.final ? limit / 2 : limit);
         std::string lines;
         for (const auto& [line, bytes] : waste.by_line) {
           found.evidence.push_back(fmt::format("{}: {}", line, human_bytes(bytes)));

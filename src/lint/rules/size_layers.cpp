@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "lint/facts/build_steps.h"
 #include "lint/facts/sent_files.h"
+#include "lint/facts/tool_caches.h"
 #include "lint/rules/rules.h"
 #include "lint/source/blanks.h"
 
@@ -17,6 +18,8 @@ namespace {
 constexpr std::size_t kMostQuestions = 2'000;
 /// What is worth a finding where the size is known.
 constexpr std::uint64_t kWorth = 10'000'000;
+/// What is much beside a framework.
+constexpr std::uint64_t kMuch = 50'000'000;
 
 /// A path of a command as an absolute one, patterns at its end taken off; empty: not known.
 std::string path_of(const Step& step, std::string_view word, const std::string& directory) {
@@ -66,6 +69,9 @@ bool is_small_package(std::string_view name) {
                           "remove",
                           "autoremove",
                           "curl",
+                          "git",
+                          "sudo",
+                          "vim",
                           "wget",
                           "jq",
                           "gnupg",
@@ -90,7 +96,8 @@ bool is_much(const Written& one, std::uint64_t bytes) {
   const auto names = [&](std::initializer_list<std::string_view> parts) {
     return std::ranges::any_of(parts, [&](std::string_view part) { return path.contains(part); });
   };
-  return bytes > 0 || one.how.contains("environment") || one.how.contains("conda") ||
+  if (bytes > 0) return bytes >= kMuch;
+  return one.how.contains("environment") || one.how.contains("conda") ||
          names(
              {"venv", "conda", "-packages", "model", "wheels", ".safetensors", ".ckpt", ".gguf"}) ||
          (ends_with_any(path, {".run", ".deb", ".rpm", ".whl", ".zip", ".tgz", ".gz", ".xz"}) &&
@@ -259,6 +266,7 @@ class Layers {
   bool removed_cache(const Step& step, Span span, const std::string& path) {
     const Instruction* maker = nullptr;
     std::string what;
+    bool much = false;
     const auto installs = view_.installs_in(view_.stages.size() - 1);
     for (const Install* install : installs) {
       const PackageList& list = install->command;
@@ -267,7 +275,7 @@ class Layers {
             return own->instruction == step.instruction && own->command.manager == list.manager;
           }))
         continue;
-      if (!before(install->instruction, step) || maker != nullptr) continue;
+      if (!before(install->instruction, step) || (maker != nullptr && much)) continue;
       if (install->instruction->flag("mount") != nullptr) continue;
       const bool pip = list.manager == PackageManager::kPip || list.manager == PackageManager::kUv;
       const auto* tool = view_.project->knowledge->build.cache(to_string(list.manager));
@@ -281,6 +289,7 @@ class Layers {
         if (!off && lies_in(cache_directory(*own, at, *tool), path)) {
           maker = install->instruction;
           what = fmt::format("{} fills {}", tool->tool, path);
+          much = brings_much(view_, *install);
         }
       }
       if (list.manager == PackageManager::kApt && lies_in("/var/lib/apt/lists", path)) {
@@ -307,6 +316,7 @@ class Layers {
           install->instruction != step.instruction) {
         maker = install->instruction;
         what = fmt::format("{} fills {}", list.program, path);
+        much = true;
       }
     }
     if (maker == nullptr && lies_in("/var/lib/apt/lists", path)) maker = update_before(step, what);
@@ -315,7 +325,7 @@ class Layers {
         report(span, fmt::format("{} stays in the layer that filled it: this only hides it", path),
                maker, what);
     // 40 MB, beside gigabytes of CUDA.
-    found.pedantic = what.starts_with("apt-get");
+    found.pedantic = what.starts_with("apt-get") || !much;
     found.fix =
         "empty it in the same RUN, or mount a cache there: --mount=type=cache,target=" + path;
     return true;
