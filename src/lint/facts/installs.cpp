@@ -6,6 +6,7 @@
 #include "lint/source/blanks.h"
 
 #include "lint/facts/gpu_image.h"
+#include "lint/shell/command_words.h"
 
 namespace flense::lint {
 
@@ -53,6 +54,28 @@ std::vector<std::string> context_paths(const Dockerfile& file, std::size_t stage
   return out;
 }
 
+/// A step before that takes torch out of lists of requirements, or works on this one for that:
+/// `python use_existing_torch.py`, `sed -i '/torch/d' requirements.txt`.
+bool is_changed_before(const Dockerfile& file, std::size_t stage, const Instruction& run,
+                       const Word& named) {
+  for (const std::size_t one : file.lineage(stage))
+    for (const Instruction& before : file.stages[one].instructions) {
+      if (before.keyword != Keyword::kRun) continue;
+      if (before.span.begin > run.span.begin && one == stage) break;
+      for (const ShellCommand& command : before.commands) {
+        if (command.span.begin >= named.span.begin && &before == &run) break;
+        bool torch = false, list = false;
+        for (const ShellWord& word : command.words) {
+          if (word.text.ends_with("existing_torch.py")) return true;
+          torch = torch || word.text.contains("torch");
+          list = list || file_name(word.text) == file_name(named.text);
+        }
+        if (torch && list && program_of(command).name == "sed") return true;
+      }
+    }
+  return false;
+}
+
 }  // namespace
 
 ListFiles list_files_of(const Project& project) {
@@ -87,6 +110,7 @@ std::vector<Install> installs_of(const Project& project, const ProjectFile& dock
         Install made;
         for (const Word& named : list.requirement_files) {
           if (files.empty() || ++named_files > kMostNamed) break;
+          if (is_changed_before(file, stage, run, named)) continue;
           for (const std::string& path : context_paths(file, stage, run, named.text)) {
             const std::string full = path_below(root, path);
             const ProjectFile* found = nullptr;

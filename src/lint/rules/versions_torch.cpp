@@ -175,10 +175,19 @@ class TorchTwice {
   }
 
  private:
-  Finding& report(const TorchInstall& again, std::string message, std::string evidence) {
+  /// `earlier`: the install that this replaces; null: the base's. Layers of a stage that others
+  /// only copy from, and files that one step makes and replaces, are in no image.
+  Finding& report(const TorchInstall& again, const Install* earlier, std::string_view message,
+                  std::string evidence) {
+    const bool shipped =
+        stage_.final && (earlier == nullptr || earlier->instruction != again.install->instruction);
     Finding& found = sink_.add("torch-installed-twice", *again.file, again.torch.request->span,
-                               std::move(message));
+                               fmt::format("{}: {}", message,
+                                           shipped              ? "both are downloaded and shipped"
+                                           : earlier == nullptr ? "what the base holds goes unused"
+                                                                : "both are downloaded"));
     found.evidence = {std::move(evidence)};
+    found.pedantic = !shipped;
     return found;
   }
 
@@ -195,12 +204,11 @@ class TorchTwice {
                            : has.empty() || compare_versions(has, again.version()) != 0;
     // The base's version satisfies a bare name, and most ranges.
     if (!other && !is_forced(*again.install) && !is_nightly(*again.install)) return;
-    report(again,
-           fmt::format("the base already holds torch{}{}, and this replaces it: both lie in the "
-                       "image's layers",
-                       has.empty() ? "" : " ", has),
-           stage_.image.framework.evidence)
-        .pedantic = uninstalls(view_, stage_.index, "torch");
+    Finding& found = report(again, nullptr,
+                            fmt::format("the base already holds torch{}{}, and this replaces it",
+                                        has.empty() ? "" : " ", has),
+                            stage_.image.framework.evidence);
+    found.pedantic = found.pedantic || uninstalls(view_, stage_.index, "torch");
   }
 
   /// flash-attn over the one that the base's maker built for the base's torch.
@@ -243,10 +251,8 @@ class TorchTwice {
       const std::string own = torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
       const bool same_index = one.torch.variant.value == torch.torch.variant.value;
       if (!own.empty() && own == without_local(torch.version()) && same_index) continue;
-      report(torch,
-             fmt::format("{} has brought a torch before, and this replaces it: both are downloaded "
-                         "and shipped",
-                         one.torch.package),
+      report(torch, one.install,
+             fmt::format("{} has brought a torch before, and this replaces it", one.torch.package),
              line_of(one.torch.request->span));
       return;
     }
@@ -274,7 +280,7 @@ class TorchTwice {
             torch_of(*project_.knowledge, one.torch.package, one.version()).torch;
         const bool open = one.version().empty() && one.torch.request->specifier.empty();
         if (!open && (own.empty() || own == without_local(torch.version()))) continue;
-        report(one,
+        report(one, torch.install,
                open ? fmt::format("{} without a version is the newest, and brings its own torch "
                                   "over torch {}",
                                   one.torch.package, torch.version())
@@ -296,7 +302,7 @@ class TorchTwice {
       return;
     const TorchInstall& later = conda < pip ? *pip : *conda;
     const TorchInstall& earlier = conda < pip ? *conda : *pip;
-    report(later, "torch is installed by conda and by pip: both are downloaded and shipped",
+    report(later, nullptr, "torch is installed by conda and by pip",
            line_of(earlier.install->command.span));
   }
 
@@ -326,14 +332,10 @@ class TorchTwice {
                            before.variant.value != now.variant.value;
       const bool other = nightly && !is_nightly(*earlier->install);
       if (!version && !variant && !forced && !other) continue;
-      report(again,
-             known   ? fmt::format("torch {} is installed over torch {} of an earlier layer: both "
-                                     "are downloaded and shipped",
-                                   shown(now), shown(before))
-             : other ? std::string("the nightly torch is installed over another one: both are "
-                                   "downloaded and shipped")
-                     : std::string("torch is installed once more over that of an earlier layer: "
-                                   "both are downloaded and shipped"),
+      report(again, earlier->install,
+             known   ? fmt::format("torch {} is installed over torch {}", shown(now), shown(before))
+             : other ? std::string("the nightly torch is installed over another one")
+                     : std::string("torch is installed once more over that of an earlier command"),
              line_of(before.request->span));
     }
   }
