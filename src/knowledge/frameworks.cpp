@@ -82,7 +82,14 @@ Frameworks Frameworks::read(const TableSet& tables) {
                        text_at(row, "effect"),
                        text_at(row, "document"),
                        {},
-                       row["by_cuda"].bool_or(false)};
+                       row["by_cuda"].bool_or(false),
+                       {},
+                       {}};
+    for (const auto& [package, variant] : row["required"].members())
+      made.required.emplace(package, std::string(variant.text()));
+    for (const auto& [package, others] : row["holds"].members())
+      for (const Json& other : others.items())
+        made.holds[package].insert(std::string(other.text()));
     made.source = variants.source(row, made.packages.empty() ? "" : made.packages.front());
     out.variants.push_back(std::move(made));
   });

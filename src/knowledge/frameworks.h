@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +45,10 @@ struct VariantSetRow {
   std::vector<std::string> packages;
   std::string effect, document, source;
   bool by_cuda = false;  ///< all for GPUs, each for another CUDA or ROCm
+  /// Of other packages, the variant that each requires.
+  std::map<std::string, std::string, std::less<>> required;
+  /// Of a variant, those that it does the work of.
+  std::map<std::string, std::set<std::string>, std::less<>> holds;
 };
 
 struct FrameworkLibcRow {

@@ -1,5 +1,4 @@
-// Versions that must match: the CUDA or ROCm of wheels, of their index, of the base, and of other
-// packages.
+// Versions that must match: the CUDA or ROCm of wheels, of their index and of the base.
 #include <algorithm>
 #include <utility>
 
@@ -66,13 +65,32 @@ void wheel_against_index(const PlacedList& place, FindingSink& sink) {
   }
 }
 
+/// Whether another command of the stage installs a torch for GPUs: in place of this one, or over
+/// it.
+bool gets_gpu_torch(const Project& project, const PlacedList& place) {
+  for (const Install* install : place.view->installs_in(place.install->stage)) {
+    if (install == place.install || !install->command.installs) continue;
+    for (const PackageList* list : lists_of(*install))
+      for (const Framework& one : frameworks_of(*list, tables_of(project)))
+        if (one.package == "torch" && list != place.list && one.variant.known() &&
+            one.variant.value != "cpu")
+          return true;
+  }
+  return false;
+}
+
 void wheel_against_base(const Project& project, const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr) return;
   const GpuImage& image = place.view->stages[place.install->stage].image;
   const std::string& flavour = image.flavour.value;
   if (!image.cuda.known() || flavour == "base") return;
   for (const Framework& one : frameworks_of(*place.list, tables_of(project))) {
+    // pip leaves what the base holds.
+    if (one.package == image.framework.value && !one.version.empty() &&
+        one.version == image.framework_version.value)
+      continue;
     if (one.package == "torch" && one.variant.value == "cpu" && image.vendor.value == "nvidia") {
+      if (gets_gpu_torch(project, place)) continue;
       Finding& found =
           sink.add("wheel-cuda-mismatch", *place.file, one.request->span,
                    fmt::format("torch is a build for processors ({}), and the base is of CUDA {}: "
@@ -133,90 +151,22 @@ void needed_against_base(const Project& project, const PlacedList& place, Findin
   }
 }
 
-struct HeldList {
-  const PackageList* list = nullptr;
-  const ProjectFile* file = nullptr;
-};
-
-/// Extras of pyproject.toml are alternatives.
-bool together(const PackageRequest& a, const PackageRequest& b) {
-  if (exclude_each_other(a.marker, b.marker)) return false;
-  // Markers with alternatives: who writes two of them writes them against each other.
-  if (a.marker != b.marker && (a.marker.contains(" or ") || b.marker.contains(" or ")))
-    return false;
-  return a.group.empty() || b.group.empty() || a.group == b.group;
-}
-
-/// Packages of one installation whose names or extras say different CUDA majors.
-void mixed_majors(const std::vector<HeldList>& lists, const Project& project, FindingSink& sink) {
-  const PackageRequest* first = nullptr;
-  std::string first_cuda, first_source;
-  for (const auto& [list, file] : lists) {
-    for (const Framework& one : frameworks_of(*list, tables_of(project))) {
-      if (!one.cuda.known() || one.request->manager == PackageManager::kConda) continue;
-      if (first == nullptr) {
-        first = one.request;
-        first_cuda = one.cuda.value;
-        first_source = one.cuda.evidence;
-        continue;
-      }
-      if (first_number(one.cuda.value) == first_number(first_cuda) ||
-          !together(*first, *one.request))
-        continue;
-      Finding& found = sink.add(
-          "cuda-major-mixed", *file, one.request->span,
-          fmt::format("{} is for CUDA {}, and {} for CUDA {}: one of them finds no libraries, or "
-                      "both sets are installed",
-                      one.package, *first_number(one.cuda.value), first->name,
-                      *first_number(first_cuda)));
-      found.evidence = {one.cuda.evidence, first_source, "young-geng/EasyLM#92"};
-      found.fix = fmt::format("take the packages of CUDA {} throughout",
-                              std::max(*first_number(one.cuda.value), *first_number(first_cuda)));
-      return;
-    }
-  }
-}
-
-/// `view`: the Dockerfile whose stage installs the lists; null: none does.
-void clashing(const std::vector<HeldList>& lists, const Project& project, const FileView* view,
-              std::size_t stage, FindingSink& sink) {
-  // All names of a set are one finding.
-  const auto judge = [&](const knowledge::VariantSetRow& row) {
-    const PackageRequest* first = nullptr;
-    const ProjectFile* first_file = nullptr;
-    for (const auto& [list, file] : lists)
-      for (const PackageRequest& request : list->packages) {
-        if (std::ranges::find(row.packages, request.name) == row.packages.end()) continue;
-        if (first == nullptr || first->name == request.name) {
-          if (first == nullptr) {
-            first = &request;
-            first_file = file;
-          }
-          continue;
-        }
-        const auto gone = [&](const PackageRequest& one) {
-          return view != nullptr && uninstalls(*view, stage, one.name);
-        };
-        if (!together(*first, request) || gone(*first) || gone(request)) continue;
-        // The finding points at the one that should go.
-        const bool first_goes =
-            first->name != row.packages.front() && request.name == row.packages.front();
-        const PackageRequest& goes = first_goes ? *first : request;
-        const PackageRequest& stays = first_goes ? request : *first;
-        Finding& found = sink.add(
-            "package-variants-clash", first_goes ? *first_file : *file, goes.span,
-            fmt::format("{} and {} are installed together: {}", goes.name, stays.name, row.effect));
-        found.evidence = {row.source};
-        if (!row.document.empty()) found.evidence.push_back(row.document);
-        found.fix = fmt::format("keep {} alone", stays.name);
-        return;
-      }
-  };
-  for (const knowledge::VariantSetRow& row : tables_of(project).variants) judge(row);
+/// Whether a Dockerfile for GPUs installs the same list: it has to serve both.
+bool is_list_of_gpu_image(const std::vector<FileView>& views, const PackageList& list) {
+  return std::ranges::any_of(views, [&](const FileView& view) {
+    return std::ranges::any_of(view.installs, [&](const Install& install) {
+      const auto lists = lists_of(install);
+      return view.stages[install.stage].image.vendor.known() &&
+             std::ranges::find(lists, &list) != lists.end();
+    });
+  });
 }
 
 bool asks_for_gpu(const Project& project) {
   return std::ranges::any_of(project.files, [](const auto& file) {
+    // docker-compose.gpu.yml, however it asks.
+    if (file->kind == FileKind::kCompose && file_name(file->source.path()).contains("gpu"))
+      return true;
     return std::ranges::any_of(file->workloads,
                                [](const Workload& one) { return !one.gpus.empty(); });
   });
@@ -229,11 +179,12 @@ bool is_plain_base(const StageView& stage) {
          is_for_other_device(repository);
 }
 
-void implicit_index(const Project& project, const PlacedList& place, FindingSink& sink) {
+void implicit_index(const Project& project, const std::vector<FileView>& views,
+                    const PlacedList& place, FindingSink& sink) {
   if (place.view == nullptr || place.list->manager == PackageManager::kConda) return;
   const StageView& stage = place.view->stages[place.install->stage];
   if (stage.image.vendor.known() || stage.image.platform == "jetson" || asks_for_gpu(project) ||
-      !is_plain_base(stage))
+      !is_plain_base(stage) || is_list_of_gpu_image(views, *place.list))
     return;
   // Another stage says what the file is for.
   for (const StageView& other : place.view->stages)
@@ -343,6 +294,10 @@ void rocm_of_wheel(const Project& project, const PlacedList& place, FindingSink&
     Finding& found =
         sink.add("rocm-version-mismatch", *place.file, one.request->span, std::move(message));
     found.evidence = {one.variant.evidence, evidence};
+    // The wheel brings its own ROCm; only what is compiled beside it meets the base's.
+    found.pedantic = image.rocm.known() && one.variant.value.starts_with("rocm") &&
+                     first_number(image.rocm.value) ==
+                         first_number(std::string_view(one.variant.value).substr(4));
   }
 }
 
@@ -395,27 +350,11 @@ void judge_versions(const Project& project, const std::vector<FileView>& views, 
     wheel_against_index(place, sink);
     wheel_against_base(project, place, sink);
     needed_against_base(project, place, sink);
-    implicit_index(project, place, sink);
+    implicit_index(project, views, place, sink);
     cudnn_of_base(project, place, sink);
     tensorrt(place, sink);
     rocm_of_wheel(project, place, sink);
     additive_index(place, sink);
-    // A lock file holds the packages of every extra.
-    if (place.view == nullptr && place.file->kind != FileKind::kUvLock) {
-      mixed_majors({{place.list, place.file}}, project, sink);
-      clashing({{place.list, place.file}}, project, nullptr, 0, sink);
-    }
-  }
-  for (const FileView& view : views) {
-    for (const StageView& stage : view.stages) {
-      std::vector<HeldList> lists;
-      for (const Install* install : view.installs_in(stage.index))
-        for (const PackageList* list : lists_of(*install))
-          if (file_of(*install, *list, *view.file).kind != FileKind::kUvLock)
-            lists.push_back({list, &file_of(*install, *list, *view.file)});
-      mixed_majors(lists, project, sink);
-      clashing(lists, project, &view, stage.index, sink);
-    }
   }
 }
 
