@@ -7,6 +7,7 @@
 #include "base/severity.h"
 #include "cli/config.h"
 #include "cli/lint_files.h"
+#include "cli/lint_foreign.h"
 #include "cli/lint_known.h"
 #include "cli/shared/check_steps.h"
 #include "cli/shared/command.h"
@@ -132,6 +133,7 @@ struct LintInput {
   knowledge::LintRules rules;
   lint::Policy policy;
   std::vector<host::Profile> hosts;
+  std::vector<std::string> foreign;  ///< foreign_directories()
   std::string format;
 };
 
@@ -209,6 +211,7 @@ Result<void> confine_to(const LintRequest& request, const std::vector<std::strin
 lint::Project project_of(std::vector<lint::Input> inputs, const LintInput& input) {
   lint::Project out = lint::read_project(std::move(inputs), {}, input.hosts, input.tables);
   out.contexts = list_contexts(lint::context_directories(out));
+  out.foreign = input.foreign;
   return out;
 }
 
@@ -306,6 +309,7 @@ Result<int> run_lint(const LintRequest& request, Io& io) {
   TRY_DO(confine_to(request, names, files, io));
   TRY(input.hosts, hosts_of(request.hosts, here, input.tables));
   TRY(std::vector<lint::Input> inputs, lint_inputs(files));
+  input.foreign = foreign_directories(names, files);
   std::ranges::sort(inputs, {}, &lint::Input::path);  // directories come in no order
   // So that `flense lint .` fits every repository.
   if (inputs.empty() && !request.quiet)

@@ -72,12 +72,31 @@ bool is_put_aside(std::string_view path) {
     const std::size_t end = path.find('/');
     if (end == path.npos) return false;
     const std::string_view name = trim_space(path.substr(0, end));
-    if (is_one_of(name, {"archive", "archived", "archives", "attic", "deprecated", "obsolete"}) ||
-        name == "retired" || name.starts_with("retired_") || name.starts_with("retired-"))
+    if (is_one_of(name, {"archive", "archived", "archives", "attic", "deprecated", "legacy",
+                         "obsolete"}) ||
+        name == "retired" || name.starts_with("retired_") || name.starts_with("retired-") ||
+        name.ends_with("_deprecated") || name.ends_with("-deprecated"))
       return true;
     path.remove_prefix(end + 1);
   }
   return false;
+}
+
+/// The directory of another project that the path lies in; null: none.
+const std::string* foreign_directory(const Project& project, std::string_view path) {
+  const std::string normal = normal_path(path);
+  const auto at = std::ranges::find_if(project.foreign, [&](const std::string& directory) {
+    return normal.starts_with(directory + "/");
+  });
+  return at == project.foreign.end() ? nullptr : &*at;
+}
+
+/// What an image weighs, or how its build could be better: of no interest while it cannot be built.
+bool waits_for_build(std::string_view rule) {
+  return is_one_of(rule, {"apt-key", "apt-recommends-gpu", "base-cuda-unused", "cache-mount-unused",
+                          "chown-in-own-layer", "conda-not-cleaned", "devel-final-stage",
+                          "dockerignore-coverage", "git-clone-full", "package-cache-in-layer",
+                          "removed-in-later-layer"});
 }
 
 bool waived(const Finding& finding, const Policy& policy, const LintRules& rules) {
@@ -133,6 +152,10 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     silences.emplace(file->source.path(), silence_of(*file, rules, sink));
 
   const auto ignored = ids_of(policy.ignored, rules), only = ids_of(policy.only, rules);
+  std::set<std::string, std::less<>> without_base;
+  for (const Finding& finding : found)
+    if (finding.rule == "cuda-tag-deleted" && finding.severity == Severity::kError)
+      without_base.insert(finding.path);
   Outcome out;
   for (Finding& finding : found) {
     const auto silence = silences.find(finding.path);
@@ -147,7 +170,9 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
     }
     const auto severity = policy.severities.find(finding.rule);
     if (severity != policy.severities.end()) finding.severity = severity->second;
-    finding.pedantic = finding.pedantic || is_put_aside(finding.path);
+    finding.pedantic = finding.pedantic || is_put_aside(finding.path) ||
+                       (waits_for_build(finding.rule) && without_base.contains(finding.path)) ||
+                       foreign_directory(project, finding.path) != nullptr;
     // Who names a rule wants it.
     if (policy.pedantic || !only.empty() || severity != policy.severities.end())
       finding.pedantic = false;
@@ -164,6 +189,10 @@ Outcome lint(const Project& project, const LintRules& rules, const Policy& polic
   out.findings.erase(same.begin(), same.end());
   join_same_causes(project, out.findings);
   out.pedantic = std::erase_if(out.findings, [](const Finding& one) { return one.pedantic; });
+  if (!policy.pedantic)
+    for (const auto& file : project.files)
+      if (const std::string* directory = foreign_directory(project, file->source.path()))
+        ++out.foreign[*directory];
   return out;
 }
 

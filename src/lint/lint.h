@@ -44,6 +44,8 @@ struct Outcome {
   std::size_t waived = 0;
   std::size_t known = 0;     ///< in the baseline
   std::size_t pedantic = 0;  ///< hidden as nobody asked for them
+  /// Files by the directories of other projects whose findings are hidden.
+  std::map<std::string, std::size_t> foreign;
 };
 
 /// `others` are what another program found; ours takes its place where a rule means the same.

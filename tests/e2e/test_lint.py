@@ -121,6 +121,24 @@ class Lint(harness.Case):
         self.write(".flense.toml", "[lint]\npedantic = true\n")
         self.assertIn("gpu-base-digest", self.rules())
 
+    def test_copies_of_other_projects(self):
+        bad = "FROM nvidia/cuda:10.0-base\n"
+        for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
+                     "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile"):
+            self.write(path, bad)
+        for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE"):
+            self.write(path, "")
+        self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')
+        paths = lambda *words: sorted({one["path"] for one in self.findings(*words)})
+        own = ["Dockerfile", "package/Dockerfile", "vendor/Dockerfile"]
+        foreign = ["engine/Dockerfile", "engine/docker/Dockerfile", "sub/module/Dockerfile", "vendor/tool/Dockerfile"]
+        self.assertEqual(paths(), own)
+        self.assertEqual(paths("--pedantic"), sorted(own + foreign))
+        self.assertIn("4 files of other projects judged with --pedantic only, or when named: engine, sub/module, vendor/tool\n",
+                      self.lint().stdout)
+        self.assertEqual(paths("engine"), foreign[:2])
+        self.assertEqual(paths("sub/module/Dockerfile"), foreign[2:3])
+
     def test_the_same_words_are_one_finding(self):
         self.write("Dockerfile", "FROM nvidia/cuda:12.8.1-base-ubuntu24.04\nRUN pip install torch==2.6.0\nRUN pip install triton==3.2.0\n")
         found = [one for one in self.findings() if one["rule"] == "package-cache-in-layer"]

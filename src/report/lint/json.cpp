@@ -87,6 +87,10 @@ Json lint_json(const LintReport& report) {
   out.set("waived", std::uint64_t{report.outcome.waived});
   out.set("known", std::uint64_t{report.outcome.known});
   out.set("pedantic", std::uint64_t{report.outcome.pedantic});
+  Json foreign = Json::object();
+  for (const auto& [directory, count] : report.outcome.foreign)
+    foreign.set(directory, std::uint64_t{count});
+  out.set("foreign", std::move(foreign));
   return out;
 }
 

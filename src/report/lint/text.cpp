@@ -75,6 +75,19 @@ std::string lint_summary(const LintReport& report, const Style& style) {
   if (report.outcome.known > 0) out += fmt::format("{} known before\n", report.outcome.known);
   if (report.outcome.pedantic > 0)
     out += fmt::format("--pedantic shows {} more\n", report.outcome.pedantic);
+  if (const auto& foreign = report.outcome.foreign; !foreign.empty()) {
+    constexpr std::size_t kMostNamed = 3;
+    std::size_t count = 0, named = 0;
+    std::string names;
+    for (const auto& [directory, number] : foreign) {
+      count += number;
+      if (++named <= kMostNamed)
+        names += fmt::format("{}{}", named > 1 ? ", " : "", printable(directory));
+    }
+    if (named > kMostNamed) names += fmt::format(" and {} more", named - kMostNamed);
+    out += fmt::format("{} of other projects judged with --pedantic only, or when named: {}\n",
+                       counted(count, "file"), names);
+  }
   if (fixable > 0) out += fmt::format("--fix fixes {} of them, --diff shows how\n", fixable);
   if (unsafe > 0)
     out += fmt::format("--fix=unsafe fixes {} {}, which changes what is built or run\n", unsafe,
