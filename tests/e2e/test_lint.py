@@ -122,10 +122,9 @@ class Lint(harness.Case):
         self.assertIn("gpu-base-digest", self.rules())
 
     def test_copies_of_other_projects(self):
-        bad = "FROM nvidia/cuda:10.0-base\n"
         for path in ("Dockerfile", "engine/Dockerfile", "engine/docker/Dockerfile", "vendor/tool/Dockerfile",
                      "vendor/Dockerfile", "sub/module/Dockerfile", "package/Dockerfile"):
-            self.write(path, bad)
+            self.write(path, BAD)
         for path in ("engine/LICENSE", "engine/CONTRIBUTING.md", "package/LICENSE"):
             self.write(path, "")
         self.write(".gitmodules", '[submodule "m"]\n\tpath = sub/module\n')

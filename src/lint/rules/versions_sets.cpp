@@ -136,8 +136,7 @@ void clashing(const std::vector<HeldList>& lists, const Project& project, const 
       found.fix = fmt::format("write one version for {} and {}", goes.name, other.name);
       found.pedantic = true;
     } else if (goes.group != other.group) {
-      found.fix = fmt::format("ask for each in an extra of its own: {} comes with every '{}'",
-                              goes.group.empty() ? goes.name : other.name, extra);
+      found.fix = fmt::format("ask for each in an extra of its own: '{}' installs both", extra);
     } else {
       found.fix = fmt::format("keep {} alone", stays);
     }
