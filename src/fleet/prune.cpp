@@ -79,8 +79,8 @@ std::vector<std::pair<RegistryName, std::vector<std::string>>> cuts_of(
     if (!one.stays.empty() || one.standing.listed_in.empty()) continue;
     RegistryName index = one.standing.name;
     index.tag = one.standing.listed_in;
-    auto at = std::ranges::find(out, index, [](const auto& pair) { return pair.first; });
-    if (at == out.end()) at = out.insert(out.end(), {std::move(index), {}});
+    auto at = std::ranges::find_if(out, [&](const auto& pair) { return pair.first == index; });
+    if (at == out.end()) at = out.emplace(out.end(), std::move(index), std::vector<std::string>());
     at->second.push_back(one.standing.digest);
   }
   return out;

@@ -2,16 +2,19 @@
 """Whatever stands in an image, a file or an argument, no command prints what a terminal obeys or what hides
 text. The commands, their actions, options and forms are asked of the program (its completion script)."""
 
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
+import threading
 import unicodedata
 
 import fixtures
 import harness
 import hosts
+from registries import INDEX, MANIFEST
 
 # "q…PWN" says whether a colour of the text's own came through. No file name can hold more than this and "/".
 WORD = "q\x1b[31mPWN\x1b]0;t\x07\r\x08\x7f\x9b2J\x85\u202e\u2066\u200f\u061c\u2028\ufeff\U000e0041"
@@ -343,6 +346,49 @@ class Terminal(harness.Case):
                 ["--engine", "docker", *machine],
                 ["--engine", "docker", "--config", "/daemon.json", "--spec", self.fine_spec(), *machine]], []
 
+    def references(self):
+        """Of a registry that says nothing else; what is no header is left out there."""
+        digest, header = "sha256:" + "0" * 64, "".join(c for c in WORD if c.isprintable())
+        entry = {"mediaType": MANIFEST, "digest": digest, "size": 1,
+                 "platform": {"os": WORD, "architecture": WORD, "os.features": ["dev.flense.gpu." + WORD]},
+                 "annotations": {"dev.flense.targets": WORD, "dev.flense.input-digest": WORD, "dev.flense.saved-bytes": WORD,
+                                 "dev.flense.input-reference": f"{WORD}/a:1@{digest}"}}
+
+        class Hostile(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                shown = {"tags/list": {"name": WORD, "tags": [WORD, "1", "2"]}, "manifests/1": {"mediaType": INDEX, "manifests": [entry]}}
+                path = "/".join(self.path.split("?")[0].split("/")[-2:])
+                body = json.dumps(shown.get(path, {"errors": [{"code": WORD, "message": WORD}]})).encode()
+                self.send_response(200 if path in shown or path == "v2/" else 404)
+                for name in ("Content-Type", "Docker-Content-Digest", "WWW-Authenticate", "Link"):
+                    if path not in shown or name != "Docker-Content-Digest":
+                        self.send_header(name, header)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+            def send_error(self, *_):
+                self.wfile.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+            def log_message(self, *_):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        name = f"127.0.0.1:{server.server_port}/app"
+        return [[f"docker://{name}"], [f"{name}:1", f"{name}:2"], [WORD], ["--from", self.write("list", RAW)],
+                ["--from", self.path(WORD)]], []
+
+    def of_fleet_status(self):
+        return self.references()
+
+    def of_fleet_prune(self):
+        return self.references()
+
     def of_cdi_uninstall(self):
         root = ["--engine", "podman", "--root", self.folder()]
         self.pipe("cdi", "install", *root, "--spec", self.fine_spec())
@@ -388,7 +434,7 @@ class Terminal(harness.Case):
         """Every command of the program with each of its actions, and how it is called."""
         out = {}
         for name, (options, words, forms) in interface().items():
-            actions = words if name in ("cdi", "cache", "data") else [""]
+            actions = words if name in ("cdi", "cache", "data", "fleet") else [""]
             for action in actions:
                 out[f"{name} {action}".strip()] = ([name, action] if action else [name], options, forms)
         return out

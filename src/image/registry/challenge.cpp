@@ -64,8 +64,10 @@ std::optional<Challenge> parse_challenge(std::string_view header) {
     skip(header, " \t");
     auto value = take_value(header);
     if (!value) return std::nullopt;
-    if (same_text(name, "realm")) out.realm = std::move(*value);
-    if (same_text(name, "service")) out.service = std::move(*value);
+    if (same_text(name, "realm"))
+      out.realm = *std::move(value);
+    else if (same_text(name, "service"))
+      out.service = *std::move(value);
   }
   return out;
 }

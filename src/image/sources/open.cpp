@@ -1,7 +1,7 @@
 // The front door: what a TARGET is, and who opens it.
-#include <unistd.h>
-
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
