@@ -32,7 +32,7 @@ OTHER = {
 # Unit tests that need what QEMU 7.2's user mode has not.
 NOT_UNITS = {
     "Tracing.*": "ptrace",
-    **dict.fromkeys(("InRoot.*", "Merge.AgreesWithExtraction"), "openat2"),
+    **dict.fromkeys(("InRoot.*", "Merge.AgreesWithExtraction", "Oracle.UmociUnpacksTheSameTree"), "openat2"),
     "Tree.AnOlderKernel": "a filter of system calls, which takes openat2 away",
     "Process.CapturesBothStreamsAndStatus": "posix_spawn, which tells of a program that is not there",
 }

@@ -33,6 +33,7 @@ constexpr std::string_view kEntryForm = "flense-root/2";
 constexpr std::uint64_t kMaxEntryJson = 1u << 20, kMaxListing = 2ull << 30;
 constexpr auto kFirstPause = std::chrono::milliseconds(5),
                kLongestPause = std::chrono::milliseconds(100);
+constexpr auto kLettingGo = std::chrono::seconds(2);
 
 std::string sum_of(const std::string& text) {
   codec::Sha256 hash;
@@ -199,7 +200,14 @@ Result<RootFs> RootStore::obtain(const image::Image& image, Progress& progress) 
 Result<void> RootStore::unpack(const image::Image& image, const std::string& key,
                                Progress& progress) const {
   remove_left_behind(entry(key));
-  TRY(const bool free, discard_directory(entry(key)));
+  TRY(bool free, discard_directory(entry(key)));
+  // A container that has just ended lets go of its root a moment later.
+  for (const auto until = std::chrono::steady_clock::now() + kLettingGo;
+       !free && std::chrono::steady_clock::now() < until;) {
+    TRY_DO(progress.add(0));
+    std::this_thread::sleep_for(kFirstPause);
+    TRY(free, discard_directory(entry(key)));
+  }
   if (!free) return fail(Code::kEnvironment, "a container uses {}", entry(key).string());
   const Room before = room_in(directory_);
   auto output = AtomicDirectory::create(entry(key));
