@@ -394,6 +394,24 @@ class Terminal(harness.Case):
         self.pipe("cdi", "install", *root, "--spec", self.fine_spec())
         return [root, root, ["--engine", WORD], ["--engine", "docker", "--root", os.path.join(self.folder(), b"none")]], []
 
+    def mirror_of(self, *more, engine="podman"):
+        return ["--engine", engine, "--registry", "r.example", "--gpu", "h100", "--root", self.folder(), *more]
+
+    def of_mirror_install(self):
+        broken = self.path("mirror")
+        self.write("mirror/etc/containers/registries.conf", RAW)
+        self.write("mirror/etc/containerd/config.toml", 'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/'
+                   + "\u202ePWN" + '"\n')
+        return [self.mirror_of(), self.mirror_of("--upstream", WORD), self.mirror_of("--upstream", "docker.io", "--dry-run"),
+                ["--engine", "podman", "--registry", WORD], ["--engine", WORD],
+                [*self.mirror_of()[:-1], broken], [*self.mirror_of(engine="containerd")[:-1], broken],
+                [*self.mirror_of("--dry-run", engine="buildkit")]], []
+
+    def of_mirror_uninstall(self):
+        self.pipe("mirror", "install", *self.mirror_of())
+        root = ["--engine", "podman", "--root", self.folder()]
+        return [root, root, ["--engine", WORD]], []
+
     def of_cache_ls(self):
         self.pipe("inspect", self.image())
         self.pipe("inspect", os.path.join(self.folder(), RAW))
@@ -434,7 +452,7 @@ class Terminal(harness.Case):
         """Every command of the program with each of its actions, and how it is called."""
         out = {}
         for name, (options, words, forms) in interface().items():
-            actions = words if name in ("cdi", "cache", "data", "fleet") else [""]
+            actions = words if name in ("cdi", "cache", "data", "fleet", "mirror") else [""]
             for action in actions:
                 out[f"{name} {action}".strip()] = ([name, action] if action else [name], options, forms)
         return out
