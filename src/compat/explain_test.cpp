@@ -87,7 +87,7 @@ TEST_F(Explain, PartsOfMessagesAndWholeLines) {
       HasSubstr("NVML 9"));
   EXPECT_THAT(titles("nvidia-container-cli: initialization error: load library failed: "
                      "libnvidia-ml.so.1: cannot open shared object file")[0],
-              HasSubstr("NVML 12"));
+              HasSubstr("NVIDIA container toolkit"));
   EXPECT_THAT(titles("error"), IsEmpty());
 }
 

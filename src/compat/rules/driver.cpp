@@ -302,7 +302,7 @@ void rule_driver_missing(const Question& question, std::vector<Check>& checks) {
   if (const auto cuda = driver_cuda(question); cuda && host.system.jetson.value) {
     checks.push_back({"driver-missing",
                       Verdict::kOk,
-                      "the driver comes with " + cuda->statement,
+                      cuda->statement + ", and brings its driver",
                       {{"host", host.system.jetson.evidence}},
                       "",
                       cuda->source});
