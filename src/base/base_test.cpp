@@ -269,6 +269,12 @@ TEST(Parallel, FirstErrorWinsAndStops) {
   EXPECT_LT(calls, 1000);
 }
 
+TEST(Process, DirectoriesAreNoPrograms) {
+  EXPECT_FALSE(find_program(""));
+  EXPECT_FALSE(find_program("../../usr"));
+  EXPECT_TRUE(find_program("sh"));
+}
+
 TEST(Process, CapturesBothStreamsAndStatus) {
   auto result = run_process({"sh", "-c", "echo out; echo err >&2; exit 3"});
   ASSERT_TRUE(result);

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace flense {
@@ -95,7 +96,10 @@ std::optional<std::string> find_program(std::string_view name) {
     // An empty PATH element means the current directory: never look for tools there.
     if (dir.empty()) continue;
     std::string candidate = fmt::format("{}/{}", dir, name);
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    std::error_code ignored;
+    if (::access(candidate.c_str(), X_OK) == 0 &&
+        !std::filesystem::is_directory(candidate, ignored))
+      return candidate;
   }
   return std::nullopt;
 }
