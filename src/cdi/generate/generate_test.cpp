@@ -425,8 +425,8 @@ TEST(Generate, HooksWhereTheyDoNotApply) {
   options.hook_program = "/usr/bin/nvidia-cdi-hook";
   const auto words = [&] {
     std::vector<std::string> out;
-    for (const Hook& hook : machine.generated(options)->spec.edits.hooks)
-      out.push_back(hook.args.at(1));
+    const auto made = machine.generated(options);
+    for (const Hook& hook : made->spec.edits.hooks) out.push_back(hook.args.at(1));
     return out;
   };
   EXPECT_THAT(words(), Contains("disable-device-node-modification"));

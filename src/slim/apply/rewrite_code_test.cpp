@@ -64,7 +64,8 @@ class RewriteCode : public ::testing::Test {
   std::vector<std::string> contents(Bytes bytes) {
     std::vector<std::string> out;
     const auto file = elf::File::parse(bytes, "libcode.so").value();
-    for (const auto& section : device::find_device_code(file).value().sections)
+    const auto code = device::find_device_code(file).value();
+    for (const auto& section : code.sections)
       for (const auto& region : section.regions)
         for (const auto& entry : region.entries)
           EXPECT_TRUE(
