@@ -50,9 +50,6 @@ InterruptWatch::InterruptWatch() : maker_(pthread_self()) {
   // Without the descriptors the signals keep their default action: end the process.
   if (signals_.get() < 0 || quit_.get() < 0) return;
   blocking_ = pthread_sigmask(SIG_BLOCK, &set, &before_) == 0;
-  struct sigaction nothing{};
-  nothing.sa_handler = [](int) {};
-  ::sigaction(kWakeUp, &nothing, nullptr);
 }
 
 void InterruptWatch::start() {
@@ -80,6 +77,10 @@ void InterruptWatch::watch() {
     if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
     const int signal = static_cast<int>(info.ssi_signo);
     if (signal_.exchange(signal) != 0) end_by(signal);
+    // Not before: nobody else's signal of this number is to end a read.
+    struct sigaction nothing{};
+    nothing.sa_handler = [](int) {};
+    ::sigaction(kWakeUp, &nothing, nullptr);
     source_.request_stop();
   }
 }

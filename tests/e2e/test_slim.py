@@ -70,6 +70,15 @@ class Slim(harness.Case):
         self.assertEqual(self.kept("--keep-ptx", gpu="sm_90"), everything_for_90)
         self.assertEqual(self.kept("--level", "safe", gpu="sm_90"), everything_for_90)
 
+    def test_ptx_stays_where_the_image_has_it_compiled(self):
+        layers, _ = fixtures.sample_layers(self.work)
+        for number, (setting, stays) in enumerate((("CUDA_FORCE_PTX_JIT=1", True), ("CUDA_FORCE_JIT=1", True), ("CUDA_FORCE_JIT=0", False))):
+            with self.subTest(setting):
+                fixtures.docker_archive(self.input, layers, fixtures.INSTRUCTIONS, container={"Env": ["PATH=/bin", setting]})
+                # verify, which reads the variable by itself, agrees.
+                after = fixtures.loaded_entries(self.library_of(self.slim(name=f"forced-{number}")))
+                self.assertEqual((PTX, 90, False) in kinds(after[0]), stays)
+
     def test_tree_differs_only_where_the_rules_say(self):
         after = imagetree.merged(self.slim().layers)
         before = imagetree.merged(self.original.layers)

@@ -150,26 +150,28 @@ void judge_override(const Override& asked, const host::Gpu& gpu, bool needed,
 /// The targets of the image that are for this processor in any setting: "gfx90a:xnack+".
 std::vector<std::string> settings_of_code(const Question& question, const std::string& gfx) {
   const AmdCode& code = question.facts->amd_code;
+  const AmdTarget gpu = parse_amd_target(gfx);
   std::vector<std::string> out;
   for (std::size_t i = 0; i < code.targets.size(); ++i)
-    if (is_same_processor(code.targets[i], parse_amd_target(gfx), question.tables.rocm))
-      out.push_back(code.names[i]);
+    if (is_same_processor(code.targets[i], gpu, question.tables.rocm)) out.push_back(code.names[i]);
   return out;
 }
 
 /// The image has code for the processor, for other settings than it has.
 void judge_setting(const std::vector<std::string>& code, const std::string& processor,
                    const std::string& gfx, std::string_view wish, Check& check) {
-  const bool asked = !wish.empty() && takes_xnack_from_process(processor);
+  const bool xnack =
+      takes_xnack_from_process(processor) &&
+      std::ranges::any_of(code, [](const std::string& one) { return one.contains("xnack"); });
+  const bool asked = xnack && !wish.empty();
   check.verdict = Verdict::kFail;
   check.message = fmt::format(
       "the image's code for {} is for {} alone, and {}", processor, fmt::join(code, ", "),
       asked ? fmt::format("it sets HSA_XNACK={}", wish) : fmt::format("the machine has {}", gfx));
   check.fix =
-      asked ? "take HSA_XNACK out of the image, or use a build for any setting"
-      : takes_xnack_from_process(processor)
-          ? "HSA_XNACK=1 asks for xnack, HSA_XNACK=0 for none; or use a build for any setting"
-          : "use a build for any setting";
+      asked   ? "take HSA_XNACK out of the image, or use a build for any setting"
+      : xnack ? "HSA_XNACK=1 asks for xnack, HSA_XNACK=0 for none; or use a build for any setting"
+              : "use a build for any setting";
   if (asked) check.evidence.push_back({"image", fmt::format("environment HSA_XNACK={}", wish)});
 }
 

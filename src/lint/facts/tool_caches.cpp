@@ -1,5 +1,7 @@
 #include "lint/facts/tool_caches.h"
 
+#include <algorithm>
+
 #include "lint/facts/table_facts.h"
 #include "lint/source/blanks.h"
 
@@ -78,6 +80,7 @@ bool empties(const Instruction& run, std::string_view directory, std::string_vie
   }
   return false;
 }
+
 bool brings_much(const FileView& view, const Install& install) {
   const GpuImage& base = view.stages[install.stage].image;
   const auto before = view.installs_in(install.stage);
