@@ -9,6 +9,7 @@
 
 #include "base/ascii.h"
 #include "base/file.h"
+#include "base/printable.h"
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/confine.h"
@@ -42,8 +43,8 @@ Registries are asked through curl (7.84 or later) with the logins that `skopeo l
 four questions at a time.
 
 Exit status of status: 0 all are fresh, 1 one is stale or missing or its origin is gone, 5 none is
-that and something is unknown. Of prune: 0 fine, 1 something stays that was to go. Otherwise 2 wrong
-usage, 4 environment.
+that and something is unknown. Of prune: 0 fine, 1 something stays that was to go, 5 none does and
+something could not be asked. Otherwise 2 wrong usage, 4 environment.
 
 Examples:
   flense fleet status docker://reg.example/pytorch:1
@@ -168,9 +169,17 @@ Result<int> prune_fleet(const FleetRequest& request, const fleet::Survey& survey
   else
     TRY_DO(write_report(
         io, report::fleet_prune_text(plan, request.yes, output_style(request, io), request.quiet)));
+  // Of what could not be asked nothing goes, and that is no "all is well".
+  bool unknown = false;
+  for (const fleet::Standing& one : survey.standings) {
+    if (one.state != fleet::State::kUnknown) continue;
+    unknown = true;
+    TRY_DO(io.err.line(
+        fmt::format("note: {} stays: {}", printable(one.name.text()), printable(one.reason))));
+  }
   const bool stays = std::ranges::any_of(
       plan.removals, [](const fleet::Removal& one) { return !one.stays.empty(); });
-  return stays ? 1 : 0;
+  return stays ? 1 : unknown ? kUndecided : 0;
 }
 
 Result<int> run_fleet(const FleetRequest& request, Io& io) {

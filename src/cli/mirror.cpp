@@ -219,11 +219,12 @@ Result<int> run_mirror(const MirrorRequest& request, Io& io) {
     TRY_DO(tell(request, report, std::move(about), io));
     return 0;
   }
+  const bool before = mirror::is_installed(request.engine, files);
   Result<mirror::Report> report = install_mirror(request, files, about, io);
   if (!report) {
     Error error = std::move(report.error());
     // A mirror of other GPUs than these may be worse than none.
-    if (mirror::is_installed(request.engine, files))
+    if (before)
       error.hint += fmt::format(
           "{}the mirror installed before stays until flense mirror uninstall --engine {}",
           error.hint.empty() ? "" : "; ", request.engine);

@@ -91,7 +91,9 @@ class Prune(fleets.Fleet):
         for status in (404, 500):
             way = self.way(registry, fault=lambda _, path, status=status: status if "/up/" in path else None)
             self.plant(registry, 1, origin_at=way.address)
-            self.assertEqual(self.prune(f"docker://{registry.address}/app:1", "--stale", "--yes")["images"], [])
+            told = self.fleet("prune", f"docker://{registry.address}/app:1", "--stale", "--yes", "--json", expect=5)
+            self.assertEqual(told.json["images"], [])
+            self.assertRegex(told.err, r"note: \S+/app:1-sm_\d+ stays: \S")
 
 
 if __name__ == "__main__":
