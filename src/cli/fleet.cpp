@@ -1,7 +1,5 @@
 // flense fleet: whether the images for some GPUs that lie in registries are still those of their
 // origins, and getting rid of those that are not.
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <set>
@@ -13,9 +11,9 @@
 #include "cli/shared/command.h"
 #include "cli/shared/common.h"
 #include "cli/shared/confine.h"
+#include "cli/shared/registries.h"
 #include "fleet/prune.h"
 #include "fleet/survey.h"
-#include "image/registry/logins.h"
 #include "report/images/fleet_report.h"
 
 namespace flense::cli {
@@ -113,19 +111,10 @@ Result<std::vector<RegistryName>> references_of(const FleetRequest& request) {
 /// The file of logins is read by whoever starts curl, and by nobody else.
 Result<image::RegistryService> service_for(const FleetRequest& request,
                                            const std::vector<RegistryName>& references, Io& io) {
-  TRY(const image::RegistryLimits limits, registry_limits(io));
-  image::RegistryRights rights;
+  std::vector<std::string> writable;
   if (request.yes)
-    for (const RegistryName& name : references) rights.writable.push_back(name.place());
-  rights.patience = limits.answer;
-  rights.login = [files = image::login_files(io.environment, ::geteuid())](
-                     const std::string& place) { return image::kept_login(files, place); };
-  // As skopeo does, whatever else this curl would look at.
-  rights.authority = [named = io.variable("SSL_CERT_FILE")](const std::string& host) {
-    const std::string own = image::authority_of(host);
-    return own.empty() ? named : own;
-  };
-  image::RegistryService direct = image::curl_service(std::move(rights));
+    for (const RegistryName& name : references) writable.push_back(name.place());
+  TRY(const image::RegistryService direct, registry_service(std::move(writable), io));
   Wanted wanted;
   wanted.helpers = true;
   wanted.services.ask = direct;

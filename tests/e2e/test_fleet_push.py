@@ -4,6 +4,7 @@ shows the old or the new index, whole. And the workers of examples/fleet, which 
 
 FLENSE_KILLS=200 kills so often."""
 
+import hashlib
 import json
 import os
 import random
@@ -174,6 +175,29 @@ class Pushed(fleets.Fleet):
         self.assertEqual([worker.returncode for worker in workers], [0, 0])
         self.assertLessEqual(seen, {old, new})
         self.assert_whole(new)
+
+    def test_what_others_push_meanwhile_is_not_overwritten(self):
+        """The tag was the original itself, something else, or not there at all."""
+        for number, (source, before) in enumerate([("itself", True), ("archive", True), ("archive", False)]):
+            for how in ("--variants", "--gpu"):
+                with self.subTest(source=source, before=before, how=how):
+                    name, asked = f"app{number}-{how[2:]}:1", []
+                    if before:
+                        self.there.push(f"docker-archive:{self.archive(0)}", name)
+
+                    def fault(method, path, name=name, asked=asked):
+                        """At its second question for the tag, which comes after the work, somebody else has pushed."""
+                        if method != "GET" or not path.endswith("/manifests/1"):
+                            return
+                        asked.append(path)
+                        if len(asked) == (3 if source == "itself" else 2):
+                            self.there.push(f"docker-archive:{self.archive(1)}", name)
+                    way = self.way(self.there, fault=fault)
+                    original = f"docker://{way.address}/{name}" if source == "itself" else self.archive(0)
+                    done = self.flense("slim", original, how, "h100", "-t", f"docker://{way.address}/{name}", expect=4, env=self.env)
+                    self.assertIn("since this run began", done.err)
+                    theirs = registries.get(self.there.address, name.replace(":", "/manifests/"))[2]
+                    self.assertIn(hashlib.sha256(theirs).hexdigest(), done.err)
 
     def test_an_original_that_moves_between_reading_and_writing(self):
         registry = self.registry("up")

@@ -64,6 +64,20 @@ class Results(harness.Case):
             else:
                 self.assertEqual(harness.file_digest(first), harness.file_digest(second))
 
+    def test_what_an_earlier_run_cut_does_not_come_back(self):
+        """Labels would promise code that is not there."""
+        both, tree = self.path("both"), self.path("tree")
+        self.flense("slim", self.archive, "--gpu", "sm_90,sm_80", "-o", f"oci:{both}")
+        self.flense("slim", f"oci:{both}", "--gpu", "sm_80", "-o", f"oci:{self.path('one')}")
+        self.flense("slim", self.archive, "--gpu", "sm_80", "-o", f"dir:{tree}")
+        for target in (f"oci:{self.path('one')}", tree):
+            for how in (["--gpu", "sm_90"], ["--gpu", "sm_90,sm_80"], ["--gpu", "gfx942"]):
+                told = self.flense("slim", target, *how, "-o", f"oci:{self.path('other')}", expect=2).err
+                self.assertIn("was slimmed for sm_80 before, and may lack code for", told)
+            self.assertFalse(os.path.exists(self.path("other")))
+        told = self.flense("slim", f"oci:{self.path('one')}", "--variants", "sm_80,sm_90", "-o", f"oci:{self.path('other')}", expect=2)
+        self.assertIn("hint: slim the original: sha256:", told.err)
+
     def test_records_hold_only_what_is_known(self):
         root = self.path("root")
         os.makedirs(f"{root}/lib")

@@ -31,7 +31,7 @@ LAYERS = {
 # Sub-rooms, bottom-up; those between commas do not include each other. Files directly in the room stand above them all.
 SUBROOMS = {
     "codec": "tar squashfs",
-    "image": "model layers sources registry,output",
+    "image": "model layers sources registry output",
     "inventory": "names scan describe compare",
     "cdi": "spec generate,install",
     "lint": "source shell dockerfile,packages project readers facts rules",

@@ -96,8 +96,10 @@ Result<int> slim_file(const SlimJob& job, const SlimRequest& request,
 Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
                        const slim::Workplace& workplace, Io& io) {
   // What a registry refuses is known before the work, not after it.
-  if (!job.to.push_to.empty() && !request.dry_run)
-    TRY_DO(image::check_push(job.to.push_to, workplace.registry));
+  slim::Destination to = job.to;
+  if (!to.push_to.empty() && !request.dry_run) {
+    TRY(to.shown, image::check_push(to.push_to, workplace.registry));
+  }
   std::optional<slim::UnpackedRoot> original;
   TRY(const auto slimming, plan_job(job, request, workplace, original, nullptr, io));
   if (!slimming) return 1;
@@ -116,7 +118,7 @@ Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
   if (!holds) return 1;
   // The image unpacked need not lie there while the output is written.
   original.reset();
-  TRY(const slim::SlimOutcome outcome, slim::write_result(*slimming, job.to, workplace));
+  TRY(const slim::SlimOutcome outcome, slim::write_result(*slimming, to, workplace));
   workplace.progress->clear();
   TRY_DO(write_record(job, *slimming, outcome));
   TRY(const bool proved, prove(job, request, *slimming, outcome, workplace, io));

@@ -60,6 +60,9 @@ Result<void> check_variants(const SlimRequest& request) {
       image::parse_target(request.words.front()).transport != image::Transport::kRegistry)
     return usage_error("--mirror goes by the name under which nodes pull the original",
                        "name it: docker://HOST/REPOSITORY:TAG");
+  if (request.mirror && request.words.front().find('@') != std::string::npos)
+    return usage_error("a mirror is asked for tags, and the original is named by its digest",
+                       "name its tag alone; of a digest, -t pushes to a tag of your own");
   const bool somewhere = !request.output.empty() || !request.name.empty();
   if (somewhere && !takes_index(request))
     return usage_error("an index of variants goes into an OCI layout or a registry",

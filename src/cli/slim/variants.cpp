@@ -1,5 +1,9 @@
 #include "cli/slim/variants.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "cli/slim/hanging.h"
 #include "cli/slim/reports.h"
 #include "cli/slim/steps.h"
 #include "image/model/platform.h"
@@ -42,14 +46,26 @@ Result<void> check_mirror(const std::vector<SlimJob>& jobs, const SlimRequest& r
   return {};
 }
 
+Result<std::vector<std::vector<image::Artefact>>> hanging_on(
+    const std::vector<slim::Slimming>& slimmings) {
+  std::vector<std::vector<image::Artefact>> out;
+  for (const slim::Slimming& one : slimmings) {
+    const std::string name = "the image for " + slim::variant_name(one.options.cuts.targets);
+    TRY(image::Artefact nodes, compatibility_of(one, name));
+    out.push_back({std::move(nodes)});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& request,
                           const slim::Workplace& workplace, Io& io) {
   slim::Destination to = jobs.front().to;
   TRY_DO(check_mirror(jobs, request, workplace));
-  if (!to.push_to.empty() && !request.dry_run)
-    TRY_DO(image::check_push(to.push_to, workplace.registry));
+  if (!to.push_to.empty() && !request.dry_run) {
+    TRY(to.shown, image::check_push(to.push_to, workplace.registry));
+  }
   std::optional<slim::UnpackedRoot> original;
   TRY(const std::vector<slim::Slimming> slimmings,
       plan_jobs(jobs, request, workplace, original, nullptr, io));
@@ -69,7 +85,15 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
   if (request.dry_run) return 0;
   original.reset();
   TRY(to.mirrored, mirrored(jobs, request, slimmings.front().input.image->platform.architecture));
-  TRY(const slim::VariantsOutcome written, slim::write_variants(slimmings, to, workplace));
+  TRY(const auto hanging, hanging_on(slimmings));
+  TRY(slim::VariantsLayout layout, slim::write_variants(slimmings, hanging, to, workplace));
+  TRY_DO(slim::push_variants(layout, to, workplace));
+  slim::VariantsOutcome& written = layout.outcome;
+  std::vector<Hanging> attached;
+  for (std::size_t i = 0; i < slimmings.size(); ++i)
+    attached.push_back({written.variants[i].itself, hanging[i]});
+  TRY(const auto notices, attach_all(to.push_to, attached, workplace, io));
+  std::ranges::copy(notices, std::back_inserter(written.notices));
   workplace.progress->clear();
   report::SlimVariantsReport report{to.name(), *slimmings.front().input.image, written, {}};
   for (std::size_t i = 0; i < slimmings.size(); ++i) {

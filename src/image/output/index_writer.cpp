@@ -81,6 +81,12 @@ class LayoutIndexWriter final : public IndexWriter {
     entries_.push_back(std::move(entry));
   }
 
+  Result<void> hang(const Artefact& artefact, const Subject& on) override {
+    TRY(Json entry, put_artefact(artefact, on, stage_));
+    hanging_.push_back(std::move(entry));
+    return {};
+  }
+
   Result<std::string> commit(const Json& annotations) override {
     Json index = index_json(entries_);
     if (!annotations.members().empty()) index.set("annotations", annotations);
@@ -90,6 +96,7 @@ class LayoutIndexWriter final : public IndexWriter {
     top.set("annotations", name_annotations(tag_));
     std::vector<Json> list = {std::move(top)};
     list.insert(list.end(), named_.begin(), named_.end());
+    list.insert(list.end(), hanging_.begin(), hanging_.end());
     TRY_DO(write_new_file(directory_.staging() / "oci-layout", kLayoutText));
     TRY_DO(write_new_file(directory_.staging() / "index.json",
                           text::dump_json(index_json(std::move(list)))));
@@ -147,7 +154,7 @@ class LayoutIndexWriter final : public IndexWriter {
   BlobStage stage_;
   PoolWriter images_;
   std::string tag_;
-  std::vector<Json> entries_, named_;
+  std::vector<Json> entries_, named_, hanging_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "image/output/artefact.h"
 #include "image/output/writer.h"
 #include "text/json.h"
 
@@ -30,6 +31,8 @@ class IndexWriter {
   /// Further entries, in order. With `ending` the image has a tag of its own: that of the index and
   /// "-" and `ending`.
   virtual void add(text::Json entry, const std::string& ending = {}) = 0;
+  /// An artefact that hangs on such an entry. It is beside the index, not in it.
+  virtual Result<void> hang(const Artefact& artefact, const Subject& on) = 0;
   /// Writes the index, fsyncs, renames. Returns its digest.
   virtual Result<std::string> commit(const text::Json& annotations) = 0;
 };

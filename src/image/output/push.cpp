@@ -29,14 +29,20 @@ Result<PushPlan> plan_push(std::string_view text) {
   return out;
 }
 
-Result<void> check_push(std::string_view text, const RegistryLimits& limits) {
+Result<std::string> check_push(std::string_view text, const RegistryLimits& limits) {
   const Target target = parse_target(text);
-  if (target.transport == Transport::kDockerDaemon) {
-    TRY_DO(docker_address());
-    return {};
-  }
-  if (target.transport != Transport::kRegistry) return {};
+  if (target.transport == Transport::kDockerDaemon) TRY_DO(docker_address());
+  if (target.transport != Transport::kRegistry) return std::string();
   return check_push_by_skopeo(target.reference, limits);
+}
+
+Result<void> check_unmoved(std::string_view text, const std::string& before,
+                           const std::string& ours, const RegistryLimits& limits) {
+  TRY(const std::string now, check_push(text, limits));
+  if (now == before || now == ours) return {};
+  return fail(Code::kEnvironment, "{} shows {} since this run began, and {} before", text,
+              now.empty() ? "nothing" : now, before.empty() ? "nothing" : before)
+      .hint("somebody else has pushed there; run it again, or push to another tag");
 }
 
 Result<void> push_image(const std::filesystem::path& written, std::string_view text,

@@ -42,7 +42,13 @@ Result<void> push_named(const std::filesystem::path& layout, const std::string& 
                         Progress* progress);
 
 /// Whether push_image() will be let in there, asked before there is anything to push: an engine
-/// runs, a registry answers and takes uploads to this name. Nothing stays written.
-Result<void> check_push(std::string_view target, const RegistryLimits& limits);
+/// runs, a registry answers and takes uploads to this name. Nothing stays written. Returns the
+/// digest of what a registry shows there now; empty where there is none.
+Result<std::string> check_push(std::string_view target, const RegistryLimits& limits);
+
+/// An environment error where a registry shows there neither `before`, as check_push() gave it, nor
+/// `ours`: what others pushed meanwhile is not overwritten.
+Result<void> check_unmoved(std::string_view target, const std::string& before,
+                           const std::string& ours, const RegistryLimits& limits);
 
 }  // namespace flense::image

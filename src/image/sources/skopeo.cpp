@@ -374,11 +374,13 @@ Result<std::unique_ptr<Image>> open_by_skopeo(Transport transport, const std::st
   return confirmed(std::move(image), source, shown, digest, variant);
 }
 
-Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits) {
+Result<std::string> check_push_by_skopeo(const std::string& reference,
+                                         const RegistryLimits& limits) {
   TRY(SourceName target, source_name(Transport::kRegistry, reference));
-  const auto checked = [&]() -> Result<void> {
+  const auto checked = [&]() -> Result<std::string> {
     TRY(const ProcessOutput output, ask_manifest(target, {limits}));
-    if (output.status == 0 || leaves_push_open(output.err)) return {};
+    if (output.status == 0) return codec::sha256_digest(as_bytes(output.out));
+    if (leaves_push_open(output.err)) return std::string();
     return registry_failure(output.err, target.tagged);
   };
   return with_context(checked(), "asking {} whether it takes a push", target.tagged);

@@ -28,7 +28,9 @@ bool is_pull_by_skopeo(std::span<const std::string> words, Transport transport,
                        const std::string& reference, const std::filesystem::path& root);
 
 /// Whether `reference` can be reached and asked with the login that skopeo has; writes nothing.
-Result<void> check_push_by_skopeo(const std::string& reference, const RegistryLimits& limits);
+/// Returns the digest of what it shows now; empty where there is no such tag.
+Result<std::string> check_push_by_skopeo(const std::string& reference,
+                                         const RegistryLimits& limits);
 
 /// What of a layout goes: the image of a name, or the index of that name with all entries, digests
 /// as they are; without a name the only image.

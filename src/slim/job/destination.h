@@ -12,10 +12,11 @@ namespace flense::slim {
 
 /// One member at most is set, besides the tag and the mirror; none for a dry run.
 struct Destination {
-  std::string in_place;  ///< the input itself
-  std::string output;    ///< -o, as typed
-  std::string push_to;   ///< -t with a transport
-  std::string tag;       ///< -t without one
+  std::string in_place;    ///< the input itself
+  std::string output;      ///< -o, as typed
+  std::string push_to;     ///< -t with a transport
+  std::string tag;         ///< -t without one
+  std::string shown = {};  ///< digest of what push_to showed before the work
   /// --mirror: references without a transport, one for each variant.
   std::vector<std::string> mirrored = {};
 

@@ -55,7 +55,18 @@ std::string tag_of(const image::OutputSpec& spec, const image::Image& image) {
   return image.tags.empty() ? "latest" : image.tags.front();
 }
 
+bool has_other_platforms(const image::Image& image) {
+  if (!image.index) return false;
+  return std::ranges::any_of(image.index->entries, [&](const text::Json& entry) {
+    const text::Json& platform = entry["platform"];
+    return platform.is_object() && platform["os"].text() != "unknown" &&
+           (platform["os"].text() != image.platform.os ||
+            platform["architecture"].text() != image.platform.architecture);
+  });
+}
+
 Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
+                                    const std::vector<std::vector<image::Artefact>>& hanging,
                                     const image::OutputSpec& spec, bool with_original,
                                     const Workplace& workplace) {
   const Slimming& first = slimmings.front();
@@ -68,7 +79,8 @@ Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
   for (const Slimming& one : slimmings) plans.push_back(&one.plan);
   VariantLayers common(part_for_variants(first.contents(), plans));
   const std::vector<std::uint64_t> unpacked = unpacked_sizes(first.contents());
-  for (const Slimming& one : slimmings) {
+  for (std::size_t i = 0; i < slimmings.size(); ++i) {
+    const Slimming& one = slimmings[i];
     const std::string name = variant_name(one.options.cuts.targets);
     workplace.progress->begin("writing " + name, image::stored_size(image));
     TRY(SlimOutcome written, with_context(apply_image(image, one.plan, one.options, unpacked,
@@ -78,7 +90,9 @@ Result<VariantsOutcome> write_index(const std::vector<Slimming>& slimmings,
     written.variant->size = writer->manifest_size();
     writer->add(image::variant_entry(*written.variant), name);
     const std::string tag = fmt::format("{}-{}", image::short_tag(spec.tag), name);
-    out.variants.push_back({tag, {}, std::move(written)});
+    const image::Subject itself{written.manifest_digest, writer->manifest_size()};
+    for (const image::Artefact& artefact : hanging[i]) TRY_DO(writer->hang(artefact, itself));
+    out.variants.push_back({tag, {}, itself, std::move(written)});
   }
   const text::Json annotations = image.index ? image.index->annotations : text::Json();
   TRY(std::string digest, writer->commit(annotations));
@@ -92,14 +106,15 @@ std::string variant_name(const device::Targets& targets) {
   return image::gpu_name(targets.text());
 }
 
-Result<VariantsOutcome> write_variants(const std::vector<Slimming>& slimmings,
-                                       const Destination& to, const Workplace& workplace) {
+Result<VariantsLayout> write_variants(const std::vector<Slimming>& slimmings,
+                                      const std::vector<std::vector<image::Artefact>>& hanging,
+                                      const Destination& to, const Workplace& workplace) {
   const image::Image& image = *slimmings.front().input.image;
   if (image.entries() != nullptr)
     return fail(Code::kUsage, "{} is a tree, which has no layers to share", image.name)
         .hint("variants are made of an image; slim a tree for one GPU at a time");
   const bool with_original = !to.output.empty() || !to.push_to.empty();
-  std::optional<TemporaryDirectory> work;
+  VariantsLayout out;
   image::OutputSpec spec;
   if (!to.output.empty()) {
     TRY(spec, image::parse_output(to.output, to.tag));
@@ -112,20 +127,33 @@ Result<VariantsOutcome> write_variants(const std::vector<Slimming>& slimmings,
         image::plan_push(to.push_to.empty() ? "docker://" + to.mirrored.front() : to.push_to));
     TRY(TemporaryDirectory made,
         TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
-    work.emplace(std::move(made));
-    spec = {push.form, work->path() / "image", push.tag};
+    out.scratch.emplace(std::move(made));
+    spec = {push.form, out.scratch->path() / "image", push.tag};
   }
-  TRY(VariantsOutcome out, write_index(slimmings, spec, with_original, workplace));
-  for (std::size_t i = 0; i < to.mirrored.size(); ++i) {
-    out.variants[i].mirrored = to.mirrored[i];
-    TRY_DO(image::push_named(spec.path, out.variants[i].tag, to.mirrored[i], workplace.registry,
-                             workplace.progress));
-  }
-  if (to.push_to.empty()) return out;
-  std::vector<std::string> tags;
-  for (const WrittenVariant& one : out.variants) tags.push_back(one.tag);
-  TRY_DO(image::push_index(spec.path, to.push_to, tags, workplace.registry, workplace.progress));
+  TRY(out.outcome, write_index(slimmings, hanging, spec, with_original, workplace));
+  if (!to.mirrored.empty() && has_other_platforms(image))
+    out.outcome.notices.push_back(fmt::format(
+        "the mirror's tags hold the image for {} alone: nodes with that mirror get it for other "
+        "platforms, too",
+        image.platform.text()));
+  for (std::size_t i = 0; i < to.mirrored.size(); ++i)
+    out.outcome.variants[i].mirrored = to.mirrored[i];
+  out.path = spec.path;
   return out;
+}
+
+Result<void> push_variants(const VariantsLayout& layout, const Destination& to,
+                           const Workplace& workplace) {
+  std::vector<std::string> tags;
+  for (const WrittenVariant& one : layout.outcome.variants) {
+    tags.push_back(one.tag);
+    if (!one.mirrored.empty())
+      TRY_DO(image::push_named(layout.path, one.tag, one.mirrored, workplace.registry,
+                               workplace.progress));
+  }
+  if (to.push_to.empty()) return {};
+  TRY_DO(image::check_unmoved(to.push_to, to.shown, layout.outcome.digest, workplace.registry));
+  return image::push_index(layout.path, to.push_to, tags, workplace.registry, workplace.progress);
 }
 
 }  // namespace flense::slim

@@ -42,8 +42,9 @@ Result<SlimOutcome> change_in_place(const Slimming& slimming, const Workplace& w
   return outcome_of(std::move(layer), !slimming.plan.empty());
 }
 
-Result<SlimOutcome> push(const Slimming& slimming, const std::string& target,
+Result<SlimOutcome> push(const Slimming& slimming, const Destination& to,
                          const Workplace& workplace) {
+  const std::string& target = to.push_to;
   TRY(const image::PushPlan push, image::plan_push(target));
   if (!push.allows_zstd && slimming.options.packing.compression == codec::Compression::kZstd)
     return fail(Code::kUsage, "{} does not take zstd layers", target)
@@ -52,6 +53,7 @@ Result<SlimOutcome> push(const Slimming& slimming, const std::string& target,
       TemporaryDirectory::create(workplace.scratch_directory, "flense-work"));
   const image::OutputSpec spec{push.form, work.path() / "image", push.tag};
   TRY(SlimOutcome outcome, write_to(spec, slimming, workplace));
+  TRY_DO(image::check_unmoved(target, to.shown, outcome.manifest_digest, workplace.registry));
   TRY_DO(image::push_image(spec.path, target, workplace.registry, workplace.progress));
   return outcome;
 }
@@ -108,7 +110,7 @@ Result<SlimOutcome> write_result(const Slimming& slimming, const Destination& to
                       needed));
   workplace.progress->begin("writing layers", image::stored_size(slimming.image()));
   if (slimming.input.tree) return change_in_place(slimming, workplace);
-  if (!to.push_to.empty()) return push(slimming, to.push_to, workplace);
+  if (!to.push_to.empty()) return push(slimming, to, workplace);
   const std::string path = path_of_output(to.output);
   if (to.output.starts_with("sif:")) return write_sif(slimming, path, workplace);
   const image::Image& image = slimming.image();

@@ -1,0 +1,25 @@
+#include "cli/shared/registries.h"
+
+#include <unistd.h>
+
+#include "cli/shared/common.h"
+#include "image/registry/logins.h"
+
+namespace flense::cli {
+
+Result<image::RegistryService> registry_service(std::vector<std::string> writable, const Io& io) {
+  TRY(const image::RegistryLimits limits, registry_limits(io));
+  image::RegistryRights rights;
+  rights.writable = std::move(writable);
+  rights.patience = limits.answer;
+  rights.login = [files = image::login_files(io.environment, ::geteuid())](
+                     const std::string& place) { return image::kept_login(files, place); };
+  // As skopeo does, whatever else this curl would look at.
+  rights.authority = [named = io.variable("SSL_CERT_FILE")](const std::string& host) {
+    const std::string own = image::authority_of(host);
+    return own.empty() ? named : own;
+  };
+  return image::curl_service(std::move(rights));
+}
+
+}  // namespace flense::cli
