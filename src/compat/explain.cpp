@@ -43,9 +43,9 @@ Explanation explanation(const ErrorRow& row) {
       if (texts.size() < kMostMessages &&
           std::ranges::none_of(texts, [&](const std::string& one) { return one.contains(text); }))
         texts.push_back(text);
-  return {"error",   row.id,    std::move(title), fmt::format("{}", fmt::join(texts, " / ")),
-          row.cause, row.fix,   row.checks,       row.step,
-          {},        row.source};
+  return {"error",   row.id,     std::move(title), fmt::format("{}", fmt::join(texts, " / ")),
+          row.cause, row.fix,    row.checks,       row.step,
+          {},        row.source, row.advice};
 }
 
 Explanation explanation(const ExitStatusRow& row) {
@@ -183,6 +183,7 @@ text::Json to_json(const std::vector<Explanation>& explanations) {
     row.set("step", one.step);
     row.set("documents", list(one.documents));
     row.set("source", one.source);
+    if (one.advice) row.set("advice", true);
     all.push(std::move(row));
   }
   text::Json out = text::Json::object();

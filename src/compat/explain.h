@@ -23,6 +23,7 @@ struct Explanation {
   std::string step;                    ///< of `flense doctor`, which looks into the error
   std::vector<std::string> documents;  ///< further reading
   std::string source;                  ///< table and row
+  bool advice = false;                 ///< an error that working programs tell too: no failure
 };
 
 struct Lookup {

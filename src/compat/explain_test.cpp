@@ -58,6 +58,16 @@ TEST_F(Explain, NumbersAndNamesOfErrors) {
   EXPECT_THAT(titles("99999999999999999999999"), IsEmpty());
 }
 
+TEST_F(Explain, WhatWorkingProgramsSayToo) {
+  const auto said = [&](std::string_view words) { return explain(words, tables).found.at(0); };
+  EXPECT_TRUE(said("ggml_vulkan: No devices found.").advice);
+  EXPECT_TRUE(said("triton-missing").advice);
+  EXPECT_FALSE(said("804").advice);
+  const std::string json = text::dump_json(to_json({said("804"), said("triton-missing")}), 2);
+  EXPECT_THAT(json, HasSubstr("\"advice\": true"));
+  EXPECT_EQ(json.find("advice"), json.rfind("advice"));
+}
+
 TEST_F(Explain, ExitStatuses) {
   for (const char* words : {"exit 5", "exit-status 5", "exit code 5", "EXIT 5", "status 5"})
     EXPECT_THAT(titles(words), ElementsAre("exit status 5")) << words;

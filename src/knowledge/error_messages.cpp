@@ -326,8 +326,10 @@ std::vector<ToldError> ErrorReader::in(std::string_view text) const {
       out.push_back({row, line, number});
   }
   std::erase_if(out, [&](const ToldError& one) { return resolved.contains(one.row); });
-  const auto is_general = [](const ToldError& one) { return one.row->general; };
-  if (!std::ranges::all_of(out, is_general)) std::erase_if(out, is_general);
+  // What working programs say too explains no failure.
+  const auto explains = [](const ToldError& one) { return !one.row->general && !one.row->advice; };
+  if (std::ranges::any_of(out, explains))
+    std::erase_if(out, [](const ToldError& one) { return one.row->general; });
   return out;
 }
 

@@ -14,6 +14,10 @@
 
 namespace flense::knowledge {
 
+/// Of errors that are advice.
+inline constexpr std::string_view kAdviceNote =
+    "programs that work say this too: no failure by itself";
+
 struct ErrorRow {
   std::string id;     ///< "cuda-100", "docker-no-gpu-driver"
   std::string layer;  ///< who says it: "CUDA", "HIP", "container engine"

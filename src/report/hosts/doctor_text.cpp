@@ -97,7 +97,7 @@ std::string messages_text(const std::vector<doctor::Recognised>& messages,
         fmt::format("{}: {}\n", options.style.paint(Ink::kBold, fmt::format("line {}", one.number)),
                     printable(one.line));
     add_line(out, "says", one.says);
-    if (one.advice) add_line(out, "note", "programs that work say this too: no failure by itself");
+    if (one.advice) add_line(out, "note", std::string(knowledge::kAdviceNote));
     add_line(out, "cause", one.cause);
     add_line(out, "fix", one.fix);
     if (!one.step.empty())

@@ -55,6 +55,7 @@ std::string explanation_text(const compat::Explanation& explanation, const Style
     out += paragraph(label, text, width);
   };
   add(labels.what, explanation.what);
+  if (explanation.advice) add("note", std::string(knowledge::kAdviceNote));
   add(labels.cause, explanation.cause);
   add(labels.fix, explanation.fix);
   add("checks", fmt::format("{}", fmt::join(explanation.checks, ", ")));
