@@ -1,11 +1,57 @@
 #include "compat/judge.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
+#include "base/format.h"
 #include "compat/facts/image_facts.h"
+#include "compat/facts/visible_gpus.h"
 #include "compat/rules/rules.h"
 
 namespace flense::compat {
+
+namespace {
+
+/// What concerns the GPUs that the program sees, and not what the machine has.
+bool asks_about_visible_gpus(Rule rule) {
+  static constexpr auto kRules = std::to_array<Rule>(
+      {rule_slim_target, rule_arch_too_new, rule_arch_dropped, rule_device_code, rule_fatbin_zstd,
+       rule_framework_build, rule_run_time_compiler, rule_weights_memory, rule_tensorrt_plan});
+  return std::ranges::find(kRules, rule) != kRules.end();
+}
+
+/// Of a rule for several sets of GPUs, of which one is there: what fails for some of them alone is
+/// unknown.
+std::vector<Check> checks_of(Rule rule, const Question& asked, const VisibleGpus& visible) {
+  std::vector<std::vector<Check>> answers;
+  for (const host::Profile& host : visible.alternatives) {
+    Question question{asked.image,          host,        asked.tables,          asked.launcher,
+                      asked.redistribution, asked.facts, asked.launcher_assumed};
+    rule(question, answers.emplace_back());
+  }
+  const auto worst_of = [](const std::vector<Check>& checks) {
+    return checks.empty() ? Verdict::kOk : worst(checks);
+  };
+  const auto [best, bad] = std::ranges::minmax_element(answers, {}, worst_of);
+  std::vector<Check> out = *bad;
+  const bool differ = worst_of(*best) < Verdict::kUnsupported;
+  for (Check& check : out) {
+    check.evidence.push_back({"image", visible.statement});
+    if (!differ || (check.verdict != Verdict::kFail && check.verdict != Verdict::kUnsupported))
+      continue;
+    check.verdict = Verdict::kUnknown;
+    check.message = fmt::format("{}, and which it leaves is unknown; if it is this GPU: {}",
+                                visible.statement, check.message);
+    check.fix =
+        "name the GPU by its UUID in CUDA_VISIBLE_DEVICES, or set "
+        "CUDA_DEVICE_ORDER=PCI_BUS_ID for a machine whose GPUs are known; or " +
+        check.fix;
+  }
+  return out;
+}
+
+}  // namespace
 
 std::span<const Rule> rules() {
   // clang-format off
@@ -63,7 +109,13 @@ HostVerdict judge(const Question& asked) {
   HostVerdict out;
   out.name = asked.host.source;
   out.launcher = to_string(asked.launcher);
-  for (const Rule rule : rules()) rule(asked, out.checks);
+  const VisibleGpus visible = visible_gpus(asked.image, asked.host);
+  for (const Rule rule : rules()) {
+    if (!visible.alternatives.empty() && asks_about_visible_gpus(rule))
+      std::ranges::move(checks_of(rule, asked, visible), std::back_inserter(out.checks));
+    else
+      rule(asked, out.checks);
+  }
   out.verdict = worst(out.checks);
   return out;
 }
