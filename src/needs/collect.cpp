@@ -159,6 +159,7 @@ Needs collect_needs(const image::Image& image, const inventory::Contents& conten
   collect_links(seen, linking, out);
   collect_too_new(seen, linking, users, out);
   collect_providers(seen, out);
+  collect_extensions(seen, linking, out);
   collect_foreign(seen, out);
   const std::vector<std::string> loaded = collect_start(seen, out);
   collect_capabilities(seen, inventory, out);

@@ -16,6 +16,9 @@ namespace flense::needs {
 
 /// EM_* as kernels name it; empty for GPUs, BPF and processors without NVIDIA's or AMD's drivers.
 std::string_view processor_name(std::uint16_t machine);
+/// The processor that a library of this name is there for, where it is there for others than the
+/// image's alone; empty: it is nowhere.
+std::string other_processor(const inventory::Survey& survey, std::string_view library);
 
 /// The program that the kernel maps when the image starts: what the entry point or the command
 /// means, and for a script its interpreter.
@@ -39,6 +42,8 @@ std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& n
 /// What ONNX Runtime's provider for CUDA, CuPy and CTranslate2 ask for and the loader does not find
 /// in NVIDIA's wheels.
 void collect_providers(const inventory::Survey& survey, Needs& needs);
+/// What extension modules of Python ask for, and lies where the loader does not look for it.
+void collect_extensions(const inventory::Survey& survey, const LinkingFiles& linking, Needs& needs);
 void collect_compilers(const inventory::Survey& survey, const inventory::Inventory& inventory,
                        Needs& needs);
 void collect_system(const inventory::Survey& survey, const inventory::Inventory& inventory,

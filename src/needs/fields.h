@@ -36,6 +36,7 @@ void each_field(text::FieldsOf<MissingLibrary> auto& missing, auto&& see) {
   see("how", missing.how);
   see("path", missing.path);
   see("askers", missing.askers);
+  see("machine", missing.machine);
 }
 
 void each_field(text::FieldsOf<TooNewFile> auto& file, auto&& see) {

@@ -114,14 +114,19 @@ class Missing {
   void ask(const inventory::SurveyFile& user, std::string_view library, std::string how) {
     if (library.empty() || library.find('/') != std::string_view::npos) return;
     if (inventory::is_driver_library(library)) return;
-    const auto at = users_.try_emplace(std::string(library), 0).first;
+    const auto [at, fresh] = users_.try_emplace(std::string(library), 0);
     const bool code = !user.elf->code.empty();
     if (users_.size() > kMostMissing || out_.size() == kMostRows) return;
     if (!code && at->second == kMostUsers) return;
     at->second += code ? 0 : 1;
     if (!askers_) askers_.emplace(survey_);
-    out_.push_back(
-        {std::string(library), user.path, std::move(how), {}, askers_->above(user, kMostAskers)});
+    if (fresh) machines_[at->first] = other_processor(survey_, library);
+    out_.push_back({std::string(library),
+                    user.path,
+                    std::move(how),
+                    {},
+                    askers_->above(user, kMostAskers),
+                    machines_[at->first]});
   }
 
   /// What `user` links, and what that links, names one of `files`: it is loaded before it is asked
@@ -150,7 +155,8 @@ class Missing {
 
   const inventory::Survey& survey_;
   std::vector<MissingLibrary>& out_;
-  std::map<std::string, std::size_t> users_;  ///< of each missing library
+  std::map<std::string, std::size_t> users_;     ///< of each missing library
+  std::map<std::string, std::string> machines_;  ///< of those there for another processor
   std::map<std::string_view, const inventory::ElfFacts*> by_name_;
   std::optional<LibraryAskers> askers_;
   std::size_t searches_ = 0;

@@ -52,6 +52,7 @@ struct MissingLibrary {
   std::string how;      ///< "DT_NEEDED", "dlopen", "PT_INTERP"
   std::string path;     ///< of one that the loader does not find; empty: there is none
   std::vector<std::string> askers = {};  ///< paths of those that load the user, from near to far
+  std::string machine = {};  ///< of one that is there for another processor: "aarch64"; else empty
   bool operator==(const MissingLibrary&) const = default;
 };
 

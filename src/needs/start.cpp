@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace {
 using inventory::ElfFacts;
 
 constexpr std::size_t kMostLoaded = 2000;
+constexpr std::size_t kMostAside = 200;
 
 struct Loaded {
   std::string path;
@@ -59,6 +61,11 @@ class Loader {
   std::vector<std::string> start(const std::string& path) {
     const ElfFacts* elf = survey_.elf_at(path);
     if (elf == nullptr) return {};
+    if (const std::string_view other = processor_name(elf->machine);
+        elf->machine != survey_.machine && !other.empty()) {
+      out_.missing.push_back({path, "the command", "execve", {}, {}, std::string(other)});
+      return {path};
+    }
     if (!elf->interpreter.empty() && !survey_.exists(resolve_link_text("", elf->interpreter)))
       out_.missing.push_back({elf->interpreter, path, "PT_INTERP", {}});
     loaded_.push_back({path, elf, nullptr});
@@ -75,6 +82,16 @@ class Loader {
     const std::size_t known = out_.missing.size();
     load(name, user);
     if (out_.missing.size() > known) out_.missing.back().how = "dlopen";
+  }
+
+  /// Whether the loader finds what `file` asks for, loaded by a program, or by none that has search
+  /// paths of its own. Also where that cannot be told.
+  bool finds(const std::string& name, const inventory::SurveyFile& file,
+             const inventory::SurveyFile* program) const {
+    const Loaded by{program == nullptr ? std::string() : program->path,
+                    program == nullptr ? file.elf : program->elf, nullptr};
+    const Loaded user{file.path, file.elf, program == nullptr ? nullptr : &by};
+    return musl_ || is_open(user) || find(name, user).has_value();
   }
 
   /// Symbol versions that what was started asks for, and the C or C++ library that was loaded for
@@ -149,8 +166,12 @@ class Loader {
              file.elf->machine == survey_.machine &&
              !inventory::has_component(parent_path(file.path), "stubs");
     });
-    out_.missing.push_back(
-        {name, user.path, "DT_NEEDED", same == survey_.files.end() ? std::string() : same->path});
+    MissingLibrary missing{name, user.path, "DT_NEEDED", {}};
+    if (same != survey_.files.end())
+      missing.path = same->path;
+    else
+      missing.machine = other_processor(survey_, name);
+    out_.missing.push_back(std::move(missing));
   }
 
   Bytes cache() const { return std::as_bytes(std::span(cache_)); }
@@ -266,6 +287,52 @@ void collect_providers(const inventory::Survey& survey, Needs& needs) {
       if (inventory::has_component(one.path, "nvidia"))
         needs.missing_libraries.push_back(std::move(one));
   }
+}
+
+void collect_extensions(const inventory::Survey& survey, const LinkingFiles& linking,
+                        Needs& needs) {
+  const auto in_packages = [](std::string_view path) {
+    return inventory::has_component(path, "site-packages") ||
+           inventory::has_component(path, "dist-packages");
+  };
+  // A Python of Conda has search paths of its own, "…/bin/python3.11" for "…/lib/python3.11/…".
+  std::map<std::string_view, const inventory::SurveyFile*> programs;
+  std::multimap<std::string_view, const inventory::SurveyFile*> copies;
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (file.elf == nullptr || file.elf->machine != survey.machine) continue;
+    const std::string_view path = file.path, name = base_name(path);
+    if (name.starts_with("python3") && path.size() > name.size() + 4)
+      programs.emplace(path.substr(0, path.size() - name.size() - 4), &file);  // without "bin/"
+    copies.emplace(name, &file);
+    if (!file.elf->soname.empty() && file.elf->soname != name)
+      copies.emplace(file.elf->soname, &file);
+  }
+  StartNeeds none;
+  const Loader loader(survey, none);
+  std::vector<MissingLibrary> aside;
+  std::set<std::string_view> reached;  // once one file has loaded it, the others have it too
+  for (const inventory::SurveyFile* file : linking) {
+    const std::size_t lib = file->path.find("lib/python3");
+    if (!in_packages(file->path)) continue;
+    const auto program =
+        programs.find(std::string_view(file->path).substr(0, lib == std::string::npos ? 0 : lib));
+    for (const std::string& needed : file->elf->needed) {
+      if (!survey.libraries.contains(needed) || inventory::is_driver_library(needed) ||
+          reached.contains(needed))
+        continue;
+      const auto [first, last] = copies.equal_range(needed);
+      // What lies in packages they load by their own code: NVIDIA's wheels by PyTorch.
+      const bool packaged = std::any_of(
+          first, last, [&](const auto& copy) { return in_packages(copy.second->path); });
+      if (first == last || packaged ||
+          loader.finds(needed, *file, program == programs.end() ? nullptr : program->second))
+        reached.insert(needed);
+      else if (aside.size() < kMostAside)
+        aside.push_back({needed, file->path, "DT_NEEDED", first->second->path});
+    }
+  }
+  for (MissingLibrary& one : aside)
+    if (!reached.contains(one.library)) needs.missing_libraries.push_back(std::move(one));
 }
 
 std::vector<std::string> collect_start(const inventory::Survey& survey, Needs& needs) {

@@ -106,6 +106,17 @@ std::string_view processor_name(std::uint16_t machine) {
   }
 }
 
+std::string other_processor(const inventory::Survey& survey, std::string_view library) {
+  for (const inventory::SurveyFile& file : survey.files) {
+    if (file.elf == nullptr || file.elf->machine == survey.machine ||
+        (base_name(file.path) != library && file.elf->soname != library))
+      continue;
+    const std::string_view name = processor_name(file.elf->machine);
+    return std::string(name.empty() ? "another processor" : name);
+  }
+  return {};
+}
+
 std::optional<std::string> start_program(const inventory::Survey& survey) {
   for (const std::string& path : inventory::start_paths(survey.image)) {
     auto real = survey.resolve(path);

@@ -126,6 +126,14 @@ Check failing(const Question& question, const GpuKind& kind, const std::vector<F
   return check;
 }
 
+/// Of a finding that is no failure of the whole: what else the image has for this GPU.
+void add_rest(const GpuKind& kind, const Part& rest, Check& check) {
+  check.message +=
+      fmt::format("; what uses them fails there, and what keeps to {} runs", names_of(rest));
+  check.evidence.push_back({"image", fmt::format("for {} there is code in {}", gpu_text(*kind.gpu),
+                                                 content_of(*rest.front()->file))});
+}
+
 Check undecided(const GpuKind& kind, const std::vector<FileService>& all, const Part& part) {
   Check check{"device-code", Verdict::kUnknown, "", {}, "", kSource};
   check.decisive = weight_of(all, part) == Verdict::kFail;
@@ -218,6 +226,9 @@ void judge_kind(const Question& question, const GpuKind& kind, std::vector<Check
     if (weight == Verdict::kFail &&
         std::ranges::none_of(found, [](const Check& c) { return c.verdict == Verdict::kFail; }))
       for (Check& check : found) check.verdict = Verdict::kFail;
+    const Part rest = part_of(all, {Served::kCubin, Served::kPtx});
+    for (Check& check : found)
+      if (check.verdict == Verdict::kWarn && !rest.empty()) add_rest(kind, rest, check);
     std::ranges::move(found, std::back_inserter(checks));
   } else if (!open.empty()) {
     checks.push_back(undecided(kind, all, open));

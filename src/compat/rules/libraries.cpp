@@ -1,4 +1,4 @@
-// Do all programs that the image starts find their libraries and compilers?
+// Do all programs that the image starts find their libraries?
 #include <algorithm>
 #include <array>
 #include <set>
@@ -17,7 +17,6 @@ namespace flense::compat {
 namespace {
 
 using needs::MissingLibrary;
-using needs::RunTimeCompiler;
 
 constexpr std::size_t kLibrariesShown = 5;
 constexpr std::string_view kLibc = "libc.so.6";  // an image with musl has none
@@ -68,7 +67,9 @@ std::vector<Evidence> evidence_of(const std::vector<const MissingLibrary*>& miss
       out.push_back({"image", fmt::format("and {} more", missing.size() - kLibrariesShown)});
       break;
     }
-    out.push_back({"image", fmt::format("{} asks for {} ({})", one->user, one->library, one->how)});
+    out.push_back(
+        {"image", fmt::format("{} asks for {} ({}{}{})", one->user, one->library, one->how,
+                              one->machine.empty() ? "" : "; it is there for ", one->machine)});
   }
   return out;
 }
@@ -130,10 +131,15 @@ void report(const Question& question, const std::vector<const MissingLibrary*>& 
   Check check;
   check.id = "library-missing";
   check.verdict = verdict;
-  check.message = missing.size() == 1
-                      ? fmt::format("{} is not in the {}", missing[0]->library, place)
-                      : fmt::format("{} and {} more of the needed libraries are not in the {}",
-                                    missing[0]->library, missing.size() - 1, place);
+  const std::string& other = missing[0]->machine;
+  if (missing.size() > 1)
+    check.message = fmt::format("{} and {} more of the needed libraries are not in the {}{}",
+                                missing[0]->library, missing.size() - 1, place,
+                                other.empty() ? "" : " for this processor");
+  else
+    check.message = other.empty() ? fmt::format("{} is not in the {}", missing[0]->library, place)
+                                  : fmt::format("{} is in the {} for {} alone", missing[0]->library,
+                                                place, other);
   check.evidence = evidence_of(missing);
   check.fix = std::move(fix);
   check.source = source;
@@ -154,6 +160,19 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
   for (const MissingLibrary& missing : start.missing) {
     if (may_be_bound(question, missing.library)) continue;
     out.insert(missing.library);
+    if (missing.how == "execve" && !missing.machine.empty()) {
+      checks.push_back(
+          {"library-missing",
+           Verdict::kFail,
+           fmt::format("/{}, which the image starts, is a program for {}, and the "
+                       "image is for {}",
+                       missing.library, missing.machine, question.image.platform),
+           {{"image", fmt::format("/{}: ELF file for {}", missing.library, missing.machine)}},
+           "copy the program's build for the image's platform (docker build "
+           "--platform, and COPY --from stages of the same)",
+           "execve(2): exec format error"});
+      continue;
+    }
     if (missing.path.empty()) {
       nowhere.push_back(&missing);
       continue;
@@ -177,6 +196,56 @@ std::set<std::string_view> judge_start(const Question& question, std::vector<Che
          fmt::format("install {} in the image{}", nowhere.size() == 1 ? "it" : "them", program),
          "ld.so(8), from the image's own command on", checks);
   return out;
+}
+
+/// What starts the program may set LD_LIBRARY_PATH.
+bool may_set_paths(const Question& question) {
+  const std::string_view start = base_name(question.image.start.program);
+  return start.empty() || start == "sh" || start == "bash" || start == "dash";
+}
+
+/// Extension modules of Python whose libraries lie where the loader does not look. True when it
+/// found something.
+bool judge_extensions(const Question& question, std::vector<Check>& checks) {
+  const auto& code = question.image.code;
+  const auto has_code = [&](std::string_view path) {
+    return std::ranges::find(code, path, &needs::CodeFile::path) != code.end();
+  };
+  std::vector<const MissingLibrary*> aside;
+  for (const MissingLibrary& missing : question.image.missing_libraries)
+    if (!missing.path.empty() && missing.how == "DT_NEEDED" &&
+        !inventory::has_component(missing.path, "nvidia") &&
+        (!may_set_paths(question) || is_vital_library(missing.library) || has_code(missing.user)))
+      aside.push_back(&missing);
+  if (aside.empty()) return false;
+  // Nothing computes on a GPU where all code of the image's own lies in such modules.
+  const bool all =
+      std::ranges::all_of(code,
+                          [&](const needs::CodeFile& file) {
+                            return is_vital_library(base_name(file.path)) ||
+                                   std::ranges::find(aside, file.path, &MissingLibrary::user) !=
+                                       aside.end();
+                          }) &&
+      std::ranges::any_of(aside, has_code, &MissingLibrary::user);
+  const bool fails = all && !may_set_paths(question);
+  const MissingLibrary& first = *aside[0];
+  Check check;
+  check.id = "library-missing";
+  check.verdict = fails ? Verdict::kFail : Verdict::kWarn;
+  check.message =
+      fmt::format("/{} asks for {}, which lies where the loader does not look for it{}", first.user,
+                  first.library,
+                  may_set_paths(question) ? ", unless what starts the program sets LD_LIBRARY_PATH"
+                                          : ": its import fails");
+  check.evidence = evidence_of(aside);
+  check.evidence.push_back({"image", fmt::format("/{}", first.path)});
+  check.fix = fmt::format(
+      "set LD_LIBRARY_PATH=/{0}, or name /{0} in /etc/ld.so.conf.d and run "
+      "ldconfig",
+      parent_path(first.path));
+  check.source = "ld.so(8): RPATH, LD_LIBRARY_PATH, RUNPATH, ld.so.cache";
+  checks.push_back(std::move(check));
+  return true;
 }
 
 /// Who uses NVIDIA's wheels without looking into them, and what becomes of it.
@@ -204,7 +273,6 @@ bool judge_wheel_user(const Question& question, const WheelUser& user, std::vect
   if (aside.empty()) return false;
   const auto& packages = question.facts->packages;
   const auto* onnx = find_package(packages, "onnxruntime-gpu");
-  const std::string_view start = base_name(question.image.start.program);
   // What may load or name them before they are asked for.
   std::string_view unless;
   if (!user.preload.empty() && onnx != nullptr && version_at_least(onnx->package.version, "1.21"))
@@ -212,7 +280,7 @@ bool judge_wheel_user(const Question& question, const WheelUser& user, std::vect
   else if (find_package(packages, "torch") != nullptr ||
            has_package_like(packages, {"jax-cuda", "tensorflow"}))
     unless = "the program first imports a framework that loads NVIDIA's wheels";
-  else if (start.empty() || start == "sh" || start == "bash" || start == "dash")
+  else if (may_set_paths(question))
     unless = "what starts the program sets LD_LIBRARY_PATH";
   Check check;
   check.id = "library-missing";
@@ -249,6 +317,7 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   bool aside = false;
   for (const WheelUser& user : kWheelUsers)
     aside = judge_wheel_user(question, user, checks) || aside;
+  aside = judge_extensions(question, checks) || aside;
   const bool found = seen.empty() && !aside;
   for (const MissingLibrary& missing : question.image.missing_libraries)
     if (missing.path.empty() && is_vital(question, missing) && seen.insert(missing.library).second)
@@ -277,60 +346,6 @@ void rule_library_missing(const Question& question, std::vector<Check>& checks) 
   if (!found || !core.empty() || !code.empty() || !others.empty()) return;
   check.message = "every file finds the libraries that it asks for";
   check.evidence = {{"image", "no unresolved DT_NEEDED entry and no unresolved known dlopen"}};
-  checks.push_back(std::move(check));
-}
-
-namespace {
-
-/// A ptxas refuses GPUs that came after it: "Value 'sm_100' is not defined".
-void judge_ptxas(const Question& question, const RunTimeCompiler& compiler,
-                 std::vector<Check>& checks) {
-  for (const GpuKind& kind : gpu_kinds(question.host)) {
-    const auto& number = kind.gpu->architecture.value;
-    const auto* row = number ? question.tables.architectures.find(*number) : nullptr;
-    if (row == nullptr || row->first_cuda.empty() ||
-        version_at_least(compiler.cuda, row->first_cuda))
-      continue;
-    checks.push_back(
-        {"run-time-compiler",
-         Verdict::kWarn,
-         fmt::format("{} compiles with a ptxas of CUDA {}, which does not know {}: CUDA "
-                     "{} was the first that does",
-                     compiler.name, compiler.cuda, gpu_text(*kind.gpu), row->first_cuda),
-         {{"image", compiler.evidence}, {"host", kind.gpu->architecture.evidence}},
-         "install a newer one, or set TRITON_PTXAS_PATH to one of that CUDA",
-         row->source});
-  }
-}
-
-}  // namespace
-
-void rule_run_time_compiler(const Question& question, std::vector<Check>& checks) {
-  std::vector<std::string> complete;
-  for (const RunTimeCompiler& compiler : question.image.compilers) {
-    if (!compiler.cuda.empty()) judge_ptxas(question, compiler, checks);
-    if (compiler.missing.empty()) {
-      complete.push_back(compiler.name);
-      continue;
-    }
-    Check check;
-    check.id = "run-time-compiler";
-    check.verdict = Verdict::kWarn;
-    check.message = fmt::format("{} compiles at run time and lacks: {}", compiler.name,
-                                fmt::join(compiler.missing, ", "));
-    check.evidence = {{"image", compiler.evidence}};
-    check.fix = "install what is missing, or mount a cache that was filled elsewhere";
-    check.source = "what the package starts or reads when it compiles";
-    checks.push_back(std::move(check));
-  }
-  if (complete.empty()) return;
-  Check check;
-  check.id = "run-time-compiler";
-  check.message =
-      fmt::format("what compiles at run time finds what it needs: {}", fmt::join(complete, ", "));
-  for (const RunTimeCompiler& compiler : question.image.compilers)
-    if (compiler.missing.empty()) check.evidence.push_back({"image", compiler.evidence});
-  check.source = "what the package starts or reads when it compiles";
   checks.push_back(std::move(check));
 }
 

@@ -58,6 +58,8 @@ void rule_foreign_build(const Question& question, std::vector<Check>& checks);
 
 // libraries.cpp
 void rule_library_missing(const Question& question, std::vector<Check>& checks);
+
+// compilers.cpp
 void rule_run_time_compiler(const Question& question, std::vector<Check>& checks);
 
 // too_new.cpp: libc and library-missing
