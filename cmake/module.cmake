@@ -4,7 +4,7 @@
 set(FLENSE_STREAMING_ROOMS base codec text elf image device)
 # Most of a compilation is reading headers: with FLENSE_UNITY several files of these rooms are
 # compiled as one, so a name in an unnamed namespace is the only one of its folder there.
-set(FLENSE_JOINED_ROOMS base codec guard elf image device knowledge inventory host fleet needs closure compat lint
+set(FLENSE_JOINED_ROOMS base codec guard elf image device knowledge inventory host fleet sbom needs closure compat lint
   doctor slim verify cdi mirror scaffold launch report cli)
 
 # Names of other files are no shadows, nor is the joined file a header. The other presets judge.

@@ -4,7 +4,6 @@
 #include <openssl/sha.h>
 
 #include <array>
-#include <span>
 
 #include "codec/base64.h"
 
@@ -32,24 +31,39 @@ std::array<std::byte, 16> Md5::take() {
   return out;
 }
 
-std::string sha1_base64(Bytes bytes) {
+namespace {
+
+std::array<std::byte, SHA_DIGEST_LENGTH> sha1(Bytes bytes) {
   SHA_CTX context{};
   SHA1_Init(&context);
   SHA1_Update(&context, bytes.data(), bytes.size());
-  std::array<unsigned char, SHA_DIGEST_LENGTH> raw{};
-  SHA1_Final(raw.data(), &context);
-  return base64(std::as_bytes(std::span(raw)));
+  std::array<std::byte, SHA_DIGEST_LENGTH> out{};
+  SHA1_Final(reinterpret_cast<unsigned char*>(out.data()), &context);
+  return out;
 }
 
+std::string hex(Bytes digest) {
+  std::string out;
+  for (const std::byte byte : digest) out += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return out;
+}
+
+}  // namespace
+
 #pragma GCC diagnostic pop
+
+std::string sha1_hex(Bytes bytes) {
+  return hex(sha1(bytes));
+}
+
+std::string sha1_base64(Bytes bytes) {
+  return base64(sha1(bytes));
+}
 
 std::string md5_hex(Bytes bytes) {
   Md5 hash;
   hash.update(bytes);
-  std::string out;
-  for (const std::byte byte : hash.take())
-    out += fmt::format("{:02x}", static_cast<unsigned>(byte));
-  return out;
+  return hex(hash.take());
 }
 
 }  // namespace flense::codec

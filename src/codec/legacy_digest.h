@@ -28,6 +28,7 @@ class Md5 {
   std::unique_ptr<State> state_;
 };
 
+std::string sha1_hex(Bytes bytes);
 /// Standard base64 with padding of the SHA-1, as apk writes after "Q1".
 std::string sha1_base64(Bytes bytes);
 

@@ -25,7 +25,8 @@ TEST(Md5, PiecesGiveTheDigestOfTheWhole) {
 }
 
 // FIPS 180-2, appendix A.1: a9993e36 4706816a ba3e2571 7850c26c 9cd0d89d.
-TEST(Sha1, KnownDigestInBase64) {
+TEST(Sha1, KnownDigestInBase64AndHexadecimal) {
+  EXPECT_EQ(sha1_hex(as_bytes("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(sha1_base64(as_bytes("abc")), "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
 }
 

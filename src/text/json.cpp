@@ -101,6 +101,14 @@ Json* Json::find_mutable(std::string_view key) {
   return at == object->end() ? nullptr : &at->second;
 }
 
+Json::Array* Json::items_mutable() {
+  return std::get_if<Array>(&value_);
+}
+
+Json::Object* Json::members_mutable() {
+  return std::get_if<Object>(&value_);
+}
+
 Json& Json::set(std::string key, Json value) {
   if (!is_object()) value_ = Object{};
   if (Json* found = find_mutable(key)) {

@@ -68,6 +68,8 @@ class Json {
   Json& set(std::string key, Json value);  ///< replaces or appends; makes *this an object
   Json& push(Json value);                  ///< makes *this an array
   Json* find_mutable(std::string_view key);
+  Array* items_mutable();     ///< nullptr when not an array
+  Object* members_mutable();  ///< nullptr when not an object
   void erase(std::string_view key);
 
   bool operator==(const Json&) const;

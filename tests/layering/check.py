@@ -22,7 +22,7 @@ LAYERS = {
     "codec": 1, "text": 1, "guard": 1,
     "elf": 2, "image": 2,
     "device": 3, "knowledge": 3,
-    "inventory": 4, "host": 4, "fleet": 4,
+    "inventory": 4, "host": 4, "fleet": 4, "sbom": 4,
     "needs": 5, "closure": 5, "cdi": 5, "lint": 5,
     "compat": 6, "doctor": 6, "mirror": 6, "slim": 6, "verify": 6,
     "scaffold": 7, "launch": 7, "report": 7,
