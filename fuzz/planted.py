@@ -59,6 +59,8 @@ PLANTED = {
     "registry": ("src/image/registry/curl.cpp", 'kMarks = "-._~/:?&=%+,[]";', 'kMarks = "-._~/:?&=%+,[]\\"";'),
     "saved": ("src/inventory/compare/saved.cpp", "const auto sum = checked_add(to, bytes);",
               "const std::optional<std::uint64_t> sum = to + 2 * bytes;"),
+    "sbom": ("src/sbom/spdx_graph.cpp", "names_gone(one[\"spdxElementId\"]) || names_gone(one[\"relatedSpdxElement\"])",
+             "names_gone(one[\"spdxElementId\"])"),
     "shell": ("src/lint/shell/cursor.h", "text_(file.substr(0, span.end))", "text_(file)"),
     "requests": ("src/lint/packages/requirements.cpp", "value.begin += equal + 1;", "value.begin += equal + 9;"),
     "squashfs": ("src/codec/squashfs/metadata.cpp", "!range_fits(begin + 2, size, image_.size())",

@@ -78,6 +78,11 @@ class CycloneDxEdit {
     text::Json* root = metadata == nullptr ? nullptr : metadata->find_mutable("component");
     if (root != nullptr && root->is_object()) TRY_DO(edit_list(*root));
     TRY_DO(edit_list(document_));
+    if (gone_but_listed_ != 0)
+      task_.note(
+          fmt::format("{} files that are gone stay listed: the document has in them what is "
+                      "elsewhere, too",
+                      gone_but_listed_));
     if (!refs_.gone.empty() && document_.find("citations") != nullptr) {
       document_.erase("citations");
       task_.note("citations are left out: they name parts of the document by position");
@@ -124,9 +129,7 @@ class CycloneDxEdit {
     const Fate fate = fate_of(task_.fates, file_path(component));
     if (!file) ++task_.out.packages_after;
     if (fate == Fate::kChanged) ++task_.out.files_changed;
-    if (fate == Fate::kGone)
-      task_.note(fmt::format("{} is gone, but stays listed for what the document has in it",
-                             shown(file_path(component))));
+    if (fate == Fate::kGone) ++gone_but_listed_;
     TRY_DO(renew_hashes(component));
     move_layers(component);
     return left || inner == Standing::kPlaced ? Standing::kPlaced : Standing::kUnplaced;
@@ -180,6 +183,7 @@ class CycloneDxEdit {
   text::Json& document_;
   RefChanges refs_;
   bool dropped_hashes_ = false;
+  std::size_t gone_but_listed_ = 0;
 };
 
 void collect_changed(const text::Json& holder, const Fates& fates, std::vector<std::string>& out) {

@@ -1,6 +1,7 @@
 #include "sbom/cyclonedx_refs.h"
 
 #include "base/ascii.h"
+#include "sbom/names.h"
 
 namespace flense::sbom {
 
@@ -37,25 +38,21 @@ class Follower {
   bool follow_object(text::Json& object) {
     if (is_gone(object["ref"])) return true;
     bool lost = false;
-    std::vector<std::string> erased;
-    for (auto& [key, value] : *object.members_mutable()) {
-      if (is_one_of(key, kNoReferences)) continue;
+    take_out(*object.members_mutable(), [&](auto& member) {
+      auto& [key, value] = member;
+      if (is_one_of(key, kNoReferences)) return false;
       if (value.is_string() && (key == "ref" || is_one_of(key, kReferences))) {
-        if (is_gone(value))
-          erased.push_back(key);
-        else
-          rename(value);
-      } else if (value.is_array()) {
-        const bool had = !value.items().empty();
-        follow_list(key, value);
-        if (!had || !value.items().empty()) continue;
-        lost = lost || is_one_of(key, kSubjects);
-        erased.push_back(key);
-      } else if (value.is_object() && follow_object(value)) {
-        erased.push_back(key);
+        if (is_gone(value)) return true;
+        rename(value);
+        return false;
       }
-    }
-    for (const std::string& key : erased) object.erase(key);
+      if (value.is_object()) return follow_object(value);
+      if (value.items().empty()) return false;
+      follow_list(key, value);
+      const bool emptied = value.items().empty();
+      lost = lost || (emptied && is_one_of(key, kSubjects));
+      return emptied;
+    });
     const bool goes = lost && object["bomFormat"].is_null() &&
                       std::ranges::none_of(kSubjects, [&](std::string_view key) {
                         return object.find(key) != nullptr;
@@ -76,16 +73,12 @@ class Follower {
 
   void follow_list(std::string_view key, text::Json& list) {
     const bool references = is_one_of(key, kReferenceLists);
-    std::erase_if(*list.items_mutable(),
-                  [&](const text::Json& one) { return references && is_gone(one); });
-    std::vector<text::Json> kept;
-    for (text::Json& one : *list.items_mutable()) {
+    take_out(*list.items_mutable(), [&](text::Json& one) {
+      if (references && is_gone(one)) return true;
       if (references && one.is_string()) rename(one);
-      if (one.is_object() && follow_object(one)) continue;
       if (one.is_array()) follow_list({}, one);
-      kept.push_back(std::move(one));
-    }
-    *list.items_mutable() = std::move(kept);
+      return one.is_object() && follow_object(one);
+    });
   }
 
   const RefChanges& changes_;

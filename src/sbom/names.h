@@ -45,22 +45,28 @@ bool renew(text::Json& checksum, std::string_view algorithm_key, std::string_vie
 /// A member that has to be a list of objects where it is there.
 Result<void> check_objects(const text::Json& document, std::string_view key);
 
-/// Takes items out of a list, and the list out of the object where none is left: a schema may not
-/// allow an empty one. `drop` is asked once of each, in order, and may change what stays.
+/// Takes out what `drop` says, which is asked once of each, in order, and may change what stays.
+/// Whether anything went.
+template <class List, class Drop>
+bool take_out(List& list, Drop drop) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (drop(list[i])) continue;
+    if (kept != i) list[kept] = std::move(list[i]);
+    ++kept;
+  }
+  const bool some = kept != list.size();
+  list.resize(kept);
+  return some;
+}
+
+/// The same of a list in an object, which goes where nothing is left in it: a schema may not allow
+/// an empty one.
 template <class Drop>
 void filter(text::Json& object, std::string_view key, Drop drop) {
   text::Json* list = object.find_mutable(key);
   auto* items = list == nullptr ? nullptr : list->items_mutable();
-  if (items == nullptr) return;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < items->size(); ++i) {
-    if (drop((*items)[i])) continue;
-    if (kept != i) (*items)[kept] = std::move((*items)[i]);
-    ++kept;
-  }
-  if (kept == items->size()) return;
-  items->resize(kept);
-  if (items->empty()) object.erase(key);
+  if (items != nullptr && take_out(*items, drop) && items->empty()) object.erase(key);
 }
 
 /// `change(item)` of each object in a list.

@@ -16,10 +16,32 @@ Result<const Digests*> Task::digests_of(const std::string& path) const {
   return &found->second;
 }
 
+namespace {
+
+/// At least as many as there are values in the JSON, by its punctuation.
+std::size_t count_values(std::string_view bytes) {
+  std::size_t out = 1;
+  bool quoted = false;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const char c = bytes[i];
+    if (c == '"')
+      quoted = !quoted;
+    else if (quoted && c == '\\')
+      ++i;
+    else if (!quoted && (c == ',' || c == '[' || c == '{'))
+      ++out;
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<text::Json> read(std::string_view bytes, std::string_view what) {
   if (bytes.size() > kMaxBytes)
     return bad_input("{} has {} bytes, expected an SBOM of at most {}", what, bytes.size(),
                      kMaxBytes);
+  if (count_values(bytes) > kMaxValues)
+    return bad_input("{} has more than {} values, too many for an SBOM", what, kMaxValues);
   return text::parse_json(bytes, what);
 }
 

@@ -47,9 +47,12 @@ struct Reissued {
 
 enum class Format : std::uint8_t { kSpdxJson, kCycloneDxJson };
 
-inline constexpr std::size_t kMaxBytes = std::size_t{128} << 20U;
+// Of what is held in memory at once. A file takes some 500 bytes and 20 values in the documents of
+// scanners.
+inline constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
+inline constexpr std::size_t kMaxValues = 3'000'000;
 
-/// JSON of at most kMaxBytes; `what` names it in errors.
+/// JSON within these bounds; `what` names it in errors.
 Result<text::Json> read(std::string_view bytes, std::string_view what);
 /// SPDX 2.2 and 2.3, CycloneDX 1.4 to 1.7; nullopt for whatever else.
 std::optional<Format> format_of(const text::Json& document);

@@ -1,6 +1,7 @@
 // Files, packages and checksums of an SPDX document; spdx_origin.cpp says whose document it is
 // then.
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "base/ascii.h"
@@ -34,7 +35,7 @@ class SpdxEdit {
   Result<void> apply() {
     TRY_DO(renew_files());
     renew_packages();
-    take_out();
+    leave_out();
     return {};
   }
 
@@ -100,16 +101,16 @@ class SpdxEdit {
     std::ranges::sort(contained);
     contained.erase(std::ranges::unique(contained).begin(), contained.end());
     text::Json& code = *package.find_mutable("packageVerificationCode");
-    const auto& excluded = code["packageVerificationCodeExcludedFiles"].items();
-    const auto is_excluded = [&](std::string_view name) {
-      return std::ranges::any_of(
-          excluded, [&](const text::Json& one) { return absolute(one.text()) == absolute(name); });
-    };
+    std::set<std::optional<std::string>> excluded;
+    for (const text::Json& one : code["packageVerificationCodeExcludedFiles"].items())
+      excluded.insert(absolute(one.text()));
     std::vector<std::string> hashes;
     bool known = true;
     for (const std::size_t index : contained) {
       const text::Json& file = document_["files"].items()[index];
-      if (graph_.files[index] == Fate::kGone || is_excluded(file["fileName"].text())) continue;
+      if (graph_.files[index] == Fate::kGone ||
+          excluded.contains(absolute(file["fileName"].text())))
+        continue;
       hashes.push_back(to_lower(sha1_of(file)));
       known = known && !hashes.back().empty();
     }
@@ -126,12 +127,10 @@ class SpdxEdit {
       package.set("filesAnalyzed", false);
       package.erase("licenseInfoFromFiles");
     }
-    task_.note(fmt::format(
-        "the verification code of package {} is left out: {}", shown(package["name"].text()),
-        hashes.empty() ? "none of its files is left" : "not all its files have a SHA-1"));
+    ++codes_left_out_;
   }
 
-  void take_out() {
+  void leave_out() {
     const auto by_index = [&](std::string_view key, auto is_gone) {
       std::size_t next = 0;
       filter(document_, key, [&](const text::Json&) { return is_gone(next++); });
@@ -143,6 +142,11 @@ class SpdxEdit {
     task_.out.packages_after = document_["packages"].items().size();
     if (std::ranges::any_of(graph_.gone_snippets, std::identity()))
       task_.note("snippets of files that are changed or gone are left out");
+    if (codes_left_out_ != 0)
+      task_.note(
+          fmt::format("verification codes of {} packages are left out: not all their files "
+                      "are there with a SHA-1",
+                      codes_left_out_));
     if (!graph_.gone.empty()) filter_spdx_references(document_, graph_.gone);
   }
 
@@ -151,6 +155,7 @@ class SpdxEdit {
   text::Json& document_;
   std::unordered_map<std::string, const Digests*> renewed_;  ///< by an old checksum
   bool dropped_checksums_ = false;
+  std::size_t codes_left_out_ = 0;
 };
 
 }  // namespace

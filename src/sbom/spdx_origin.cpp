@@ -10,6 +10,14 @@ namespace flense::sbom {
 
 namespace {
 
+/// The format's time, which has whole seconds; some scanners write parts of them.
+std::string whole_seconds(std::string_view time) {
+  constexpr std::size_t kSeconds = std::string_view("2026-01-02T03:04:05").size();
+  const bool fraction = time.size() > kSeconds + 2 && time[kSeconds] == '.' && time.back() == 'Z' &&
+                        all_digits(time.substr(kSeconds + 1, time.size() - kSeconds - 2));
+  return fraction ? fmt::format("{}Z", time.substr(0, kSeconds)) : std::string(time);
+}
+
 class SpdxOrigin {
  public:
   explicit SpdxOrigin(const Task& task) : task_(task), document_(task.out.document) {}
@@ -58,14 +66,13 @@ class SpdxOrigin {
   }
 
   void refer_to_original() {
-    const auto& references = document_["externalDocumentRefs"].items();
+    std::unordered_set<std::string_view> taken;
+    for (const text::Json& one : document_["externalDocumentRefs"].items())
+      taken.insert(one["externalDocumentId"].text());
     const std::string name =
         fmt::format("DocumentRef-original-{}", hex_of(task_.origin.document_digest).substr(0, 12));
     reference_ = name;
-    for (int i = 2; std::ranges::any_of(
-             references,
-             [&](const text::Json& one) { return one["externalDocumentId"].text() == reference_; });
-         ++i)
+    for (std::size_t i = 2; taken.contains(reference_); ++i)
       reference_ = fmt::format("{}-{}", name, i);
     text::Json checksum = text::Json::object();
     checksum.set("algorithm", "SHA256")
@@ -158,7 +165,7 @@ class SpdxOrigin {
 
   void annotate(text::Json& element) {
     text::Json out = text::Json::object();
-    out.set("annotationDate", document_["creationInfo"]["created"])
+    out.set("annotationDate", whole_seconds(document_["creationInfo"]["created"].text()))
         .set("annotationType", "OTHER")
         .set("annotator", fmt::format("Tool: flense-{}", task_.origin.tool_version))
         .set("comment",

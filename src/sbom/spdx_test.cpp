@@ -213,6 +213,14 @@ TEST(SpdxOrigin, ASecondReissueKeepsEverything) {
             text::dump_json(twice->document));
 }
 
+TEST(SpdxOrigin, IsDatedInWholeSeconds) {
+  text::Json document = parsed(kSyft);
+  document.find_mutable("creationInfo")->set("created", "2022-12-15T11:47:54.546747383Z");
+  const auto out = reissued(document, {});
+  EXPECT_EQ(out->document["packages"].items()[3]["annotations"].items()[0]["annotationDate"].text(),
+            "2022-12-15T11:47:54Z");
+}
+
 TEST(SpdxOrigin, OfADirectoryIsSaidOfTheDocument) {
   text::Json document = parsed(kSyft);
   document.find_mutable("packages")->items_mutable()->pop_back();

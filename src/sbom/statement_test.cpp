@@ -82,9 +82,13 @@ TEST(Formats, ABuildStageIsNotTheImage) {
   EXPECT_TRUE(reissued(document, {}));
 }
 
-TEST(Formats, TooManyBytesAreNotRead) {
+TEST(Formats, TooMuchIsNotRead) {
   EXPECT_THAT(read(std::string(kMaxBytes + 1, ' '), "x.json").error().message,
               HasSubstr("expected an SBOM of at most"));
+  std::string many = "[0";
+  for (std::size_t i = 0; i < kMaxValues; ++i) many += ",0";
+  EXPECT_THAT(read(many + "]", "x.json").error().message, HasSubstr("values, too many"));
+  EXPECT_TRUE(read("[\"" + std::string(kMaxValues + 1, ',') + "\\\",\"]", "x.json"));
 }
 
 }  // namespace
