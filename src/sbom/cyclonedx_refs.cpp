@@ -23,9 +23,12 @@ constexpr std::string_view kReferenceLists[] = {
     "algorithms",   "assemblies", "claims",   "counterClaims",        "counterEvidence",
     "dependencies", "dependsOn",  "evidence", "mitigationStrategies", "provides",
     "requirements", "subjects",   "tools",    "vulnerabilities"};
-/// What an object is about: one that has lost all of it goes.
+/// What an object of these lists is about: one that has lost all of it goes.
+constexpr std::string_view kAbout[] = {"annotations", "compositions", "vulnerabilities"};
 constexpr std::string_view kSubjects[] = {"affects", "subjects", "assemblies", "dependencies",
                                           "vulnerabilities"};
+/// Objects that may be a reference and nothing else (of a formulation's tasks).
+constexpr std::string_view kReferenceObjects[] = {"resource", "source", "target"};
 /// Free text, in which a name like that of a component is none.
 constexpr std::string_view kNoReferences[] = {"properties", "licenses", "externalReferences"};
 
@@ -34,26 +37,28 @@ class Follower {
   Follower(const RefChanges& changes, std::unordered_set<std::string>& gone_now)
       : changes_(changes), gone_now_(gone_now) {}
 
-  /// Whether the object goes.
-  bool follow_object(text::Json& object) {
-    if (is_gone(object["ref"])) return true;
+  /// Whether an object goes that is in a list of this name, or the value of it.
+  bool follow_object(std::string_view name, text::Json& object) {
     bool lost = false;
     take_out(*object.members_mutable(), [&](auto& member) {
       auto& [key, value] = member;
       if (is_one_of(key, kNoReferences)) return false;
       if (value.is_string() && (key == "ref" || is_one_of(key, kReferences))) {
-        if (is_gone(value)) return true;
+        if (is_gone(value)) return key != "ref";
         rename(value);
         return false;
       }
-      if (value.is_object()) return follow_object(value);
+      if (value.is_object()) return follow_object(key, value) && is_one_of(key, kReferenceObjects);
       if (value.items().empty()) return false;
       follow_list(key, value);
       const bool emptied = value.items().empty();
       lost = lost || (emptied && is_one_of(key, kSubjects));
       return emptied;
     });
-    const bool goes = lost && object["bomFormat"].is_null() &&
+    // Components were judged before, by their places.
+    if (name == "components") return false;
+    if (is_gone(object["ref"])) return true;
+    const bool goes = lost && is_one_of(name, kAbout) &&
                       std::ranges::none_of(kSubjects, [&](std::string_view key) {
                         return object.find(key) != nullptr;
                       });
@@ -76,8 +81,8 @@ class Follower {
     take_out(*list.items_mutable(), [&](text::Json& one) {
       if (references && is_gone(one)) return true;
       if (references && one.is_string()) rename(one);
-      if (one.is_array()) follow_list({}, one);
-      return one.is_object() && follow_object(one);
+      if (one.is_array()) follow_list(key, one);
+      return one.is_object() && follow_object(key, one);
     });
   }
 
@@ -105,7 +110,7 @@ Result<void> follow_refs(text::Json& document, RefChanges changes) {
     collect_refs(document, present);
     std::erase_if(changes.gone, [&](const std::string& one) { return present.contains(one); });
     std::unordered_set<std::string> gone_now;
-    Follower(changes, gone_now).follow_object(document);
+    Follower(changes, gone_now).follow_object({}, document);
     changes = {std::move(gone_now), {}};
   }
   return {};

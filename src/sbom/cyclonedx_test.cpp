@@ -108,6 +108,17 @@ TEST(CycloneDxReferences, OfANameThatIsThereTwiceStay) {
               ElementsAre("syft", "trivy"));
 }
 
+TEST(CycloneDxReferences, TakeNoComponentWithThem) {
+  text::Json document = parsed(kMixed);
+  text::Json& component = (*document.find_mutable("components")->items_mutable())[3];
+  component.set("ref", "syft").set("vulnerabilities", text::Json::array().push("syft"));
+  document.find_mutable("metadata")->set("ref", "syft");
+  const auto out = reissued(document, {{"/a", "/b"}, {}});
+  EXPECT_EQ(out->packages_after, out->document["components"].items().size() - 1);
+  EXPECT_THAT(names(*out), Contains("by-cyclonedx-py"));
+  EXPECT_TRUE(out->document["metadata"].is_object());
+}
+
 TEST(CycloneDxReferences, AChainOfAnnotationsEnds) {
   text::Json document = parsed(kMixed);
   for (int i = 1; i < 30; ++i)
