@@ -71,7 +71,8 @@ def places(document):
         found = {one["SPDXID"]: [] for one in document.get("packages", [])}
         holds = {name: [] for name in found}
         for one in document.get("packages", []):
-            source = re.match(r"acquired package info from [^:]*: (.*)|package found in: (.*)", one.get("sourceInfo", ""), re.S)
+            source = re.match(r"acquired package info from [^:]*: (.*)|package found in: (.*)",
+                              one.get("sourceInfo", ""), re.S)
             if source:
                 found[one["SPDXID"]] += source[1].split(", ") if source[1] else [source[2] or ""]
             for name in one.get("hasFiles", []):
@@ -135,7 +136,8 @@ def dangling(document):
     if "spdxVersion" in document:
         known = {*identifiers(document), document["SPDXID"], "NONE", "NOASSERTION"}
         known |= {one["externalDocumentId"] for one in document.get("externalDocumentRefs", [])}
-        names = [one[key] for one in document.get("relationships", []) for key in ("spdxElementId", "relatedSpdxElement")]
+        names = [one[key] for one in document.get("relationships", [])
+                 for key in ("spdxElementId", "relatedSpdxElement")]
         names += document.get("documentDescribes", [])
         names += [name for one in document.get("packages", []) for name in one.get("hasFiles", [])]
         names += [one["snippetFromFile"] for one in document.get("snippets", [])]
@@ -208,12 +210,14 @@ class Judge:
                         f"{case}: other elements than expected are left")
             self.expect(dangling(after) <= dangling(before), source, f"{case}: dangling {sorted(dangling(after))[:3]}")
             again, _ = self.reissued(results[case], set(), set(), "again")
-            self.expect(identifiers(document_of(again)) == identifiers(after), source, f"{case}: lost by a second reissue")
+            self.expect(identifiers(document_of(again)) == identifiers(after), source,
+                        f"{case}: lost by a second reissue")
         first = pathlib.Path(results["thirds"]).read_bytes()
         self.reissued(source, *cases["thirds"], "thirds")
         self.expect(first == pathlib.Path(results["thirds"]).read_bytes(), source, "another result the second time")
         lists = self.faults(source, *results.values())
-        kinds = [{re.sub(r"SPDXRef-\S+|[0-9a-f]{16,}|found .*|\[.*", "…", fault, flags=re.S) for fault in faults} for faults in lists]
+        kinds = [{re.sub(r"SPDXRef-\S+|[0-9a-f]{16,}|found .*|\[.*", "…", fault, flags=re.S) for fault in faults}
+                 for faults in lists]
         for case, kind in zip(cases, kinds[1:]):
             self.expect(kind <= kinds[0], source, f"{case}: new faults {sorted(kind - kinds[0])[:3]}")
         print(f"{os.path.basename(source)}: faults {' -> '.join(str(len(one)) for one in lists)}; packages "
