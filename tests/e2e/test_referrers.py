@@ -13,6 +13,7 @@ import fleets
 import harness
 import registries
 import test_batch
+import test_variants
 
 NODES = "application/vnd.nfd.image-compatibility.v1alpha1"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -139,6 +140,100 @@ class Referrers(fleets.Fleet):
             told = self.slim(way.address).json
             self.assertTrue([notice for notice in told["notices"] if "not everything hangs on the images" in notice], told["notices"])
             self.assertEqual(registries.missing_from(self.there.address, "app", "1"), [])
+
+    def original_with_sbom(self, edit=lambda document: document):
+        """As BuildKit writes it: an index with the image and what is attached to it."""
+        layout, library = self.path("original"), self.path("libodd.so")
+        shutil.rmtree(layout, ignore_errors=True)
+        fixtures.cuda_library(library, regions=3, name="odd")
+        files = {"opt/lib/libodd.so": library, "root/.cache/pip/http": fixtures.noise("pip", 50_000), "opt/plain": "plain"}
+        layer = fixtures.Layer()
+        for folder in ("opt", "opt/lib", "root", "root/.cache", "root/.cache/pip"):
+            layer.folder(folder)
+        layer.disk_file("opt/lib/libodd.so", library).file("root/.cache/pip/http", files["root/.cache/pip/http"]).file("opt/plain", "plain")
+        image = test_variants.put_image(layout, [layer.done()])
+        with open(library, "rb") as data:
+            sums = {path: hashlib.sha1(data.read() if path.endswith(".so") else content if isinstance(content, bytes) else content.encode()).hexdigest()
+                    for path, content in files.items()}
+        document = {
+            "spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": "app",
+            "documentNamespace": "https://example.org/app", "creationInfo": {"creators": ["Tool: syft-1"], "created": "2026-11-01T00:00:00Z"},
+            "packages": [{"SPDXID": f"SPDXRef-{name}", "name": name, "downloadLocation": "NOASSERTION"} for name in ("cached", "odd")],
+            "files": [{"SPDXID": f"SPDXRef-File-{number}", "fileName": "/" + path, "checksums": [{"algorithm": "SHA1", "checksumValue": sums[path]}]}
+                      for number, path in enumerate(files)],
+            "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-odd"},
+                              {"spdxElementId": "SPDXRef-odd", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-File-0"},
+                              {"spdxElementId": "SPDXRef-cached", "relationshipType": "CONTAINS", "relatedSpdxElement": "SPDXRef-File-1"}]}
+        statement = {"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document",
+                     "subject": [{"name": "app", "digest": {"sha256": image["digest"][7:]}}], "predicate": edit(document)}
+        predicate = {"in-toto.io/predicate-type": "https://spdx.dev/Document"}
+        attestation = {"schemaVersion": 2, "mediaType": registries.MANIFEST,
+                       "layers": [test_variants.blob(layout, json.dumps(statement).encode(), "application/vnd.in-toto+json", annotations=predicate)],
+                       "config": test_variants.blob(layout, b"{}", registries.CONFIG)}
+        attached = test_variants.blob(layout, json.dumps(attestation).encode(), registries.MANIFEST,
+                                      platform={"architecture": "unknown", "os": "unknown"},
+                                      annotations={"vnd.docker.reference.type": "attestation-manifest",
+                                                   "vnd.docker.reference.digest": image["digest"]})
+        index = {"schemaVersion": 2, "mediaType": registries.INDEX, "manifests": [image, attached]}
+        top = test_variants.blob(layout, json.dumps(index).encode(), registries.INDEX, annotations={"org.opencontainers.image.ref.name": "1"})
+        for name, content in (("index.json", {"schemaVersion": 2, "manifests": [top]}), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
+            with open(f"{layout}/{name}", "w") as out:
+                json.dump(content, out)
+        return f"oci:{layout}:1"
+
+    def test_an_sbom_of_the_original_becomes_that_of_the_image(self):
+        original = self.original_with_sbom()
+        told = self.flense("slim", original, "--variants", "h100,a100", "--json", "-t", f"docker://{self.there.address}/app:1",
+                           env=self.env).json
+        out, original_digest = self.path("out"), told["original"]["digest"]
+        self.flense("slim", original, "--variants", "h100,a100", "-o", f"oci:{out}:1")
+        for image in told["variants"]:
+            entry = next(one for one in self.hanging(image["digest"]) if one["artifactType"] == "application/spdx+json")
+            layer, = self.manifest(entry["digest"])["layers"]
+            text = self.blob(layer)
+            document = json.loads(text)
+            gpu = image["tag"].removeprefix("1-")
+            with open(f"{out}.{gpu}.spdx.json", "rb") as beside:
+                self.assertEqual(json.load(beside)["files"], document["files"])
+            self.assertEqual([package["name"] for package in document["packages"]], ["odd"])
+            sums = {one["fileName"]: {check["algorithm"]: check["checksumValue"] for check in one["checksums"]} for one in document["files"]}
+            self.assertEqual(sorted(sums), ["/opt/lib/libodd.so", "/opt/plain"])
+            root = self.path("root-" + gpu)
+            self.flense("slim", original, "--gpu", gpu, "-o", f"dir:{root}")
+            for path, checks in sums.items():
+                with open(root + path, "rb") as data:
+                    self.assertEqual(checks["SHA1"], hashlib.sha1(data.read()).hexdigest(), path)
+            self.assertEqual(self.manifest(entry["digest"])["subject"]["digest"], image["digest"])
+            self.assertIn(original_digest, text.decode())
+            self.assertNotEqual(document["documentNamespace"], "https://example.org/app")
+            self.assertTrue(any(f"{image['tag']}: the original's SBOM (SPDX 2.3) is made anew: 1 of 2 packages, 1 files less, 1 changed" == notice
+                                for notice in told["notices"]), told["notices"])
+
+    def test_an_sbom_that_is_none_is_told(self):
+        for number, edit in enumerate([lambda document: document | {"files": {}}, lambda document: {"spdxVersion": "SPDX-1.2"},
+                                       lambda document: []]):
+            original = self.original_with_sbom(edit)
+            told = self.flense("slim", original, "--variants", "h100", "--json", "-o", f"oci:{self.path(f'out-{number}')}:1").json
+            self.assertTrue([notice for notice in told["notices"] if "is not made anew: " in notice], told["notices"])
+
+    def test_what_hangs_on_the_original_is_named(self):
+        self.there.push(f"docker-archive:{self.path('app.tar')}", "up:1")
+        words = ["slim", f"docker://{self.there.address}/up:1", "--json"]
+        def named(number):
+            notices = []
+            for how in ("--gpu", "--variants"):
+                done = self.flense(*words, how, "h100", "-o", f"oci:{self.path(f'{how}-{number}')}:1", env=self.env)
+                notices.append([notice for notice in done.json["notices"] if "the original hang" in notice])
+            return notices
+        self.assertEqual(named(1), [[], []])
+        digest = registries.get(self.there.address, "up/manifests/1")[1]["Docker-Content-Digest"]
+        tag = digest.replace(":", "-")
+        signature = {"mediaType": registries.MANIFEST, "digest": self.there.store.put("up", None, fleets.manifest(7)), "size": 3}
+        self.there.store.put("up", tag, {"schemaVersion": 2, "mediaType": registries.INDEX, "manifests": [
+            signature | {"artifactType": "application/spdx+json"}, signature | {"artifactType": "application/spdx+json"}]})
+        self.there.store.put("up", tag + ".sig", fleets.manifest(8))
+        line = ["on the original hang, and speak of it alone: application/spdx+json (2), cosign's signature"]
+        self.assertEqual(named(2), [line, line])
 
     def test_the_fleet_does_not_take_the_lists_for_images(self):
         self.there.push(f"docker-archive:{self.path('app.tar')}", "up:1")

@@ -1,10 +1,12 @@
 #include "cli/slim/hanging.h"
 
+#include <map>
+
 #include "cli/shared/registries.h"
 #include "compat/requirements.h"
 #include "image/model/reference.h"
 #include "image/output/attach.h"
-#include "image/registry/client.h"
+#include "image/registry/referrers.h"
 #include "report/verdicts/node_rules.h"
 
 namespace flense::cli {
@@ -69,6 +71,31 @@ Result<std::vector<std::string>> attach_all(const std::string& pushed_to,
   notices.push_back(fmt::format("not everything hangs on the images in {}: {}", name->place(),
                                 attached.error().message));
   return notices;
+}
+
+Result<std::string> named_on_original(const image::Image& original,
+                                      const slim::Workplace& workplace, Io& io) {
+  const auto name = image::parse_registry_name(original.pulled_from);
+  if (original.pulled_from.empty() || !name) return std::string();
+  std::vector<std::string> digests = {name->digest};
+  if (original.manifest_digest != name->digest) digests.push_back(original.manifest_digest);
+  TRY(const image::RegistryService service, registry_service({}, io));
+  image::RegistryClient client(service, "pull", workplace.progress);
+  const auto found = image::what_hangs(*name, digests, client);
+  if (!found && found.error().code == Code::kInterrupted) return std::unexpected(found.error());
+  const std::string failure = found ? found->failure : found.error().message;
+  if (!found || found->kinds.empty())
+    return failure.empty() ? std::string()
+                           : fmt::format(
+                                 "whether signatures or SBOMs hang on the original is not "
+                                 "known: {}",
+                                 failure);
+  std::map<std::string, std::size_t> counts;
+  for (const std::string& kind : found->kinds) ++counts[kind];
+  std::string list;
+  for (const auto& [kind, count] : counts)
+    list += (list.empty() ? "" : ", ") + kind + (count > 1 ? fmt::format(" ({})", count) : "");
+  return fmt::format("on the original hang, and speak of it alone: {}", list);
 }
 
 }  // namespace flense::cli

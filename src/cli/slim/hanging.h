@@ -25,4 +25,9 @@ Result<std::vector<std::string>> attach_all(const std::string& pushed_to,
                                             const std::vector<Hanging>& all,
                                             const slim::Workplace& workplace, Io& io);
 
+/// One line about what hangs on the original in its registry and speaks of that alone; empty where
+/// there is nothing, or no registry.
+Result<std::string> named_on_original(const image::Image& original,
+                                      const slim::Workplace& workplace, Io& io);
+
 }  // namespace flense::cli

@@ -9,6 +9,7 @@
 #include "cli/shared/command.h"
 #include "cli/shared/html_file.h"
 #include "cli/slim/fleet.h"
+#include "cli/slim/hanging.h"
 #include "cli/slim/reports.h"
 #include "cli/slim/request.h"
 #include "cli/slim/steps.h"
@@ -118,7 +119,9 @@ Result<int> slim_image(const SlimJob& job, const SlimRequest& request,
   if (!holds) return 1;
   // The image unpacked need not lie there while the output is written.
   original.reset();
-  TRY(const slim::SlimOutcome outcome, slim::write_result(*slimming, to, workplace));
+  TRY(slim::SlimOutcome outcome, slim::write_result(*slimming, to, workplace));
+  TRY(const std::string named, named_on_original(*slimming->input.image, workplace, io));
+  if (!named.empty()) outcome.notices.push_back(named);
   workplace.progress->clear();
   TRY_DO(write_record(job, *slimming, outcome));
   TRY(const bool proved, prove(job, request, *slimming, outcome, workplace, io));

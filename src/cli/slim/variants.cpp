@@ -10,6 +10,7 @@
 #include "image/model/reference.h"
 #include "image/output/push.h"
 #include "report/images/slim_variants_report.h"
+#include "slim/job/sboms.h"
 #include "slim/job/variants.h"
 
 namespace flense::cli {
@@ -57,6 +58,35 @@ Result<std::vector<std::vector<image::Artefact>>> hanging_on(
   return out;
 }
 
+/// With the SBOMs of the original, made anew; beside a layout they are files.
+Result<std::vector<Hanging>> all_hanging(const std::vector<slim::Slimming>& slimmings,
+                                         const std::vector<std::vector<image::Artefact>>& hanging,
+                                         const slim::Destination& to, const SlimRequest& request,
+                                         const slim::Workplace& workplace,
+                                         slim::VariantsLayout& layout, Io& io) {
+  std::vector<Hanging> out;
+  for (std::size_t i = 0; i < slimmings.size(); ++i) {
+    const slim::WrittenVariant& written = layout.outcome.variants[i];
+    out.push_back({written.itself, hanging[i]});
+    TRY(const auto image, open_target(fmt::format("oci:{}:{}", layout.path.string(), written.tag),
+                                      request.image, request, io));
+    TRY(const slim::ReissuedSboms made,
+        slim::reissue_sboms(*slimmings[i].input.image, *image, workplace));
+    for (const std::string& notice : made.notices)
+      layout.outcome.notices.push_back(fmt::format("{}: {}", written.tag, notice));
+    for (const slim::ReissuedSbom& one : made.sboms) {
+      if (!to.output.empty())
+        TRY_DO(save_named(
+            fmt::format("{}.{}.{}", layout.path.string(),
+                        slim::variant_name(slimmings[i].options.cuts.targets), one.ending),
+            one.text));
+      out.back().artefacts.push_back(
+          {one.media_type, one.media_type, "sbom." + one.ending, one.text});
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& request,
@@ -87,12 +117,13 @@ Result<int> slim_variants(const std::vector<SlimJob>& jobs, const SlimRequest& r
   TRY(to.mirrored, mirrored(jobs, request, slimmings.front().input.image->platform.architecture));
   TRY(const auto hanging, hanging_on(slimmings));
   TRY(slim::VariantsLayout layout, slim::write_variants(slimmings, hanging, to, workplace));
+  TRY(const std::vector<Hanging> all,
+      all_hanging(slimmings, hanging, to, request, workplace, layout, io));
   TRY_DO(slim::push_variants(layout, to, workplace));
   slim::VariantsOutcome& written = layout.outcome;
-  std::vector<Hanging> attached;
-  for (std::size_t i = 0; i < slimmings.size(); ++i)
-    attached.push_back({written.variants[i].itself, hanging[i]});
-  TRY(const auto notices, attach_all(to.push_to, attached, workplace, io));
+  TRY(const std::string named, named_on_original(*slimmings.front().input.image, workplace, io));
+  if (!named.empty()) written.notices.push_back(named);
+  TRY(const auto notices, attach_all(to.push_to, all, workplace, io));
   std::ranges::copy(notices, std::back_inserter(written.notices));
   workplace.progress->clear();
   report::SlimVariantsReport report{to.name(), *slimmings.front().input.image, written, {}};

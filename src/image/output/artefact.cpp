@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <system_error>
 
-#include "base/ascii.h"
 #include "base/file.h"
 #include "codec/sha256.h"
 #include "image/model/model.h"
@@ -16,8 +15,6 @@ namespace {
 using text::Json;
 
 constexpr std::string_view kEmptyType = "application/vnd.oci.empty.v1+json", kEmpty = "{}";
-constexpr std::string_view kSha256 = "sha256:", kTagBegin = "sha256-";
-constexpr std::size_t kHexDigits = 64;
 
 }  // namespace
 
@@ -63,18 +60,6 @@ Result<void> write_artefact_layout(const std::filesystem::path& directory, const
   entry.set("annotations", Json::object().set("org.opencontainers.image.ref.name", kArtefactName));
   TRY_DO(write_new_file(directory / "oci-layout", kLayoutText));
   return write_new_file(directory / "index.json", text::dump_json(index_json({std::move(entry)})));
-}
-
-std::string referrers_tag(std::string_view digest) {
-  return std::string(kTagBegin) + std::string(digest.substr(digest.find(':') + 1));
-}
-
-bool hangs_on_digest(std::string_view tag) {
-  if (!tag.starts_with(kTagBegin)) return false;
-  tag.remove_prefix(kTagBegin.size());
-  const bool hex = tag.size() >= kHexDigits &&
-                   check_digest(fmt::format("{}{}", kSha256, tag.substr(0, kHexDigits)), "a tag");
-  return hex && (tag.size() == kHexDigits || tag[kHexDigits] == '.');
 }
 
 Result<MergedReferrers> merge_referrers(std::string_view list, const std::vector<Json>& more) {

@@ -39,11 +39,6 @@ inline constexpr const char* kArtefactName = "artefact";
 Result<void> write_artefact_layout(const std::filesystem::path& directory, const Artefact& artefact,
                                    const Subject& subject);
 
-/// The tag under which a registry without the referrers API keeps their list: "sha256-1f…".
-std::string referrers_tag(std::string_view digest);
-/// Whether a tag is such a list, or what cosign hangs on an image: "sha256-1f….sig".
-bool hangs_on_digest(std::string_view tag);
-
 /// A list of referrers with the entries that it has not; bad input where it is none.
 struct MergedReferrers {
   text::Json index;

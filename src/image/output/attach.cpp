@@ -1,7 +1,7 @@
 #include "image/output/attach.h"
 
 #include "base/private_directory.h"
-#include "image/model/model.h"
+#include "image/registry/referrers.h"
 #include "image/sources/skopeo.h"
 
 namespace flense::image {
