@@ -130,6 +130,11 @@ TEST(Names, Match) {
   EXPECT_TRUE(is_local_registry("[::1]:5000/a:1"));
   // Names of strangers.
   EXPECT_FALSE(is_local_registry("127.example.org/a:1"));
+  EXPECT_TRUE(is_local_registry("127.255.0.9/a:1"));
+  EXPECT_TRUE(is_local_registry("localhost:5000/a:1"));
+  for (const char* host : {"127.1", "127.0.0.256", "127.999", "127.0.0.1.2.3", "127.00000",
+                           "127.0.0.01", "127.0.0.", "127...1", "127.0.0.0001", "localhost.evil"})
+    EXPECT_FALSE(is_local_registry(std::string(host) + "/a:1")) << host;
   EXPECT_FALSE(is_local_registry("[::1].example.org/a:1"));
 }
 

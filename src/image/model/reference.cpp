@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/ascii.h"
 #include "image/model/model.h"
 
 namespace flense::image {
@@ -160,13 +161,27 @@ bool reference_matches(std::string_view wanted, std::string_view offered) {
          offered.substr(colon + 1) == wanted;
 }
 
+namespace {
+
+/// "127.0.0.1", with all four numbers: a resolver asks the network for any other form.
+bool is_loopback(std::string_view name) {
+  constexpr std::size_t kNumbers = 4, kMostDigits = 3;
+  const auto parts = split(name, '.');
+  return parts.size() == kNumbers && parts.front() == "127" &&
+         std::ranges::all_of(parts, [](std::string_view one) {
+           if (!all_digits(one) || one.size() > kMostDigits) return false;
+           int value = 0;
+           for (const char c : one) value = value * 10 + (c - '0');
+           return value < 256 && (one.size() == 1 || one.front() != '0');
+         });
+}
+
+}  // namespace
+
 bool is_local_registry(std::string_view reference) {
   const std::string_view host = reference.substr(0, reference.find('/'));
   const std::string_view name = host.substr(0, host.find(':'));
-  // "127.example.org" is anybody's.
-  const bool number =
-      name.starts_with("127.") && name.find_first_not_of("0123456789.") == std::string_view::npos;
-  return name == "localhost" || number || host == "[::1]" || host.starts_with("[::1]:");
+  return name == "localhost" || is_loopback(name) || host == "[::1]" || host.starts_with("[::1]:");
 }
 
 }  // namespace flense::image
