@@ -16,11 +16,13 @@ Result<cdi::EnginePlan> plan_buildkit(const Scene& scene) {
   TRY(const Json config, text::parse_toml(text.value_or(""), edit.file));
   for (const std::string& host : scene.upstream) {
     TRY(const std::string prefix, scene.mirror.prefix(scene.gpu, host));
-    Json all = Json::array();
-    all.push(prefix);
-    for (const Json& other : config["registry"][host]["mirrors"].items())
-      if (other != Json(prefix)) all.push(other);
-    edit.assignments.push_back({{"registry", host}, "mirrors", std::move(all)});
+    const auto& present = config["registry"][host]["mirrors"].items();
+    const auto at = std::ranges::find(present, Json(prefix));
+    if (at != present.end() && at != present.begin())
+      return fail(Code::kEnvironment, "{} has {} already, after other mirrors of {}", edit.file,
+                  prefix, host)
+          .hint("put it first, or take it out");
+    edit.assignments.push_back({{"registry", host}, "mirrors", Json(prefix), true});
   }
   if (scene.mirror.plain_http)
     edit.assignments.push_back({{"registry", scene.mirror.host}, "http", Json(true)});

@@ -46,7 +46,8 @@ std::string added_by(const cdi::DoneEdit& done) {
       table += fmt::format(
           "{}{}", table.empty() ? "" : ".",
           name.find_first_of(".:") == std::string::npos ? name : text::dump_json(text::Json(name)));
-    out += fmt::format("[{}] {} = {}\n", table, one.key, text::dump_json(one.value));
+    const std::string value = text::dump_json(one.value);
+    out += fmt::format("[{}] {} = {}\n", table, one.key, one.item ? "[" + value + "]" : value);
   }
   return out;
 }
@@ -69,6 +70,7 @@ Result<Report> install(Scene scene, const cdi::HostFiles& files, bool dry_run) {
   TRY(Outcome wanted, taken_back(ours, files));
   for (const cdi::ConfigEdit& edit : what.plan.edits) {
     TRY(const std::optional<std::string> text, scene.read(edit.file));
+    TRY_DO(files.check_place(edit.file));
     TRY(const cdi::DoneEdit done, cdi::make_edit(edit, text));
     if (done.changes()) wanted[edit.file] = {done.after, added_by(done)};
   }
@@ -81,8 +83,7 @@ Result<Report> install(Scene scene, const cdi::HostFiles& files, bool dry_run) {
   if (out.changes.empty() && (recorded != record.engines.end() || wanted.empty())) return out;
   out.restart = what.plan.restart;
   if (dry_run) return out;
-  if (recorded != record.engines.end()) TRY_DO(cdi::uninstall(scene.engine, files, kRecord));
-  TRY_DO(cdi::install(what, files, kRecord));
+  TRY_DO(cdi::reinstall(what, files, kRecord));
   return out;
 }
 

@@ -126,6 +126,52 @@ TEST(TomlAdd, ATableComesBeforeThoseBesideIt) {
   with_table("x = \"\"\"\n# not ours\n[host.x]\n\"\"\"\n[host.b]\n", ours);
 }
 
+TEST(TomlAdd, ATableComesBeforeAnyThatIsNamedFurtherIn) {
+  const TomlTable ours = {"host", "https://ours"};
+  const std::string block = "# ours\n[host.\"https://ours\"]\n  a = 1\n  \"b c\" = \"x\"\n";
+  const std::string theirs = "[host.b.header]\nx = 1\n[host.b]\ny = 1\n";
+  EXPECT_EQ(with_table(theirs, ours), block + "\n" + theirs);
+  // Before these nothing can come.
+  for (const char* text : {"[host]\nb.c = 1\n", "[host]\nb = { c = 1 }\n", "host.b.c = 1\n"})
+    EXPECT_FALSE(add_toml_table(text, ours, {{"k", 1}}, "ours", "f")) << text;
+}
+
+TEST(TomlNames, StandInTheOrderOfTheText) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(toml_names("[h.z.x]\n[h.b]\n[a]\n[h.z]\n[h.a]\n", {"h"}, "f").value_or(Names{}),
+            (Names{"z", "b", "a"}));
+  EXPECT_EQ(toml_names("b = {y = 1, x = 2}\n", {"b"}, "f").value_or(Names{}), (Names{"y", "x"}));
+  EXPECT_EQ(toml_names("", {"b"}, "f").value_or(Names{"?"}), Names{});
+}
+
+TEST(TomlItem, OneMoreComesFirstAndGoesAgain) {
+  const TomlTable table = {"registry", "h"};
+  const std::string header = "[registry.h]\n";
+  for (const std::string list :
+       {"mirrors = []\n", "mirrors = ['a']\n", "mirrors = [ # near\n  'a', # first\n  \"b\",\n]\n",
+        "mirrors = [\n  # none\n]\n", "mirrors=[\"é\",'b'] # end\nhttp = true\n"}) {
+    const auto made = insert_toml_item(header + list, table, "mirrors", Json("ours"), "f");
+    ASSERT_TRUE(made) << list;
+    EXPECT_EQ(toml_table(parse_toml(made->text, "f").value(), table)["mirrors"].items().front(),
+              Json("ours"));
+    std::string back = made->text;
+    back.erase(back.find(made->block), made->block.size());
+    EXPECT_EQ(back, header + list);
+    EXPECT_EQ(erase_toml_item(made->text, table, "mirrors", Json("ours"), "f").value_or(""),
+              header + list);
+  }
+  const auto erased = [&](const std::string& list) {
+    return erase_toml_item(header + list, table, "mirrors", Json("ours"), "f").value_or("");
+  };
+  EXPECT_EQ(erased("mirrors = ['a', # first\n  'ours', # second\n  'b']\n"),
+            header + "mirrors = ['a', # first\n  # second\n  'b']\n");
+  EXPECT_EQ(erased("mirrors = ['a', 'ours']\n"), header + "mirrors = ['a']\n");
+  EXPECT_EQ(erased("mirrors = ['a']\n"), header + "mirrors = ['a']\n");
+  EXPECT_EQ(erased("mirrors = 1\n"), header + "mirrors = 1\n");
+  for (const char* text : {"", "[registry.h]\n", "[registry.h]\nmirrors = 1\n"})
+    EXPECT_FALSE(insert_toml_item(text, table, "mirrors", Json("ours"), "f")) << text;
+}
+
 TEST(TomlAdd, WhatCannotBeDoneIsLeftAlone) {
   const TomlTable ours = {"host", "a"};
   for (const char* text : {"[host.a]\n", "host = {b = {}}\n", "host = 1\n", "host.a.b = 1\n",

@@ -45,6 +45,80 @@ Result<std::string> set_one(const std::string& text, Syntax syntax, const Assign
                                  : text::set_member(text, one.table, one.key, one.value, file);
 }
 
+bool is_set(const Json* held, const Assignment& one) {
+  if (held == nullptr) return false;
+  if (!one.item) return *held == one.value;
+  return !held->items().empty() && held->items().front() == one.value;
+}
+
+/// What the key is to hold where it holds nothing.
+Json alone(const Assignment& one) {
+  return one.item ? Json(Json::Array{one.value}) : one.value;
+}
+
+/// Notes in the assignment what was put in.
+Result<std::string> put_in(const std::string& text, Syntax syntax, Assignment& one, bool there,
+                           const std::string& file) {
+  if (syntax == Syntax::kJson || (there && !one.item)) return set_one(text, syntax, one, file);
+  TRY(text::Insertion made, there
+                                ? text::insert_toml_item(text, one.table, one.key, one.value, file)
+                                : text::insert_toml(text, one.table, one.key, alone(one), file));
+  one.text = std::move(made.block);
+  return std::move(made.text);
+}
+
+/// Whether the file, whose text holds it as it was put in, says the same but for it afterwards.
+bool says_the_same(const std::string& without, const Assignment& one, const std::string& present,
+                   const std::string& file) {
+  const auto again = parse(Syntax::kToml, without, file);
+  if (!again) return false;
+  Assignment anew = one;
+  const auto text = put_in(without, Syntax::kToml, anew, held(*again, one) != nullptr, file);
+  const auto document = text ? parse(Syntax::kToml, *text, file) : parse(Syntax::kToml, "=", file);
+  const auto now = parse(Syntax::kToml, present, file);
+  return document && now && *document == *now;
+}
+
+/// The text without what an assignment put in or set; a notice where somebody has changed that.
+Result<std::string> undone(std::string text, const DoneEdit& done, const Assignment& one,
+                           const Json& before, std::vector<std::string>& notices) {
+  TRY(const Json document, parse(done.syntax, text, done.file));
+  const Json* const present = held(document, one);
+  const Json* const old = held(before, one);
+  if (present == nullptr) return text;
+  if (const std::size_t at = one.text.empty() ? std::string::npos : text.find(one.text);
+      at != std::string::npos) {
+    std::string without = text;
+    without.erase(at, one.text.size());
+    if (says_the_same(without, one, text, done.file)) return without;
+  }
+  if (one.item && *present != alone(one))
+    return text::erase_toml_item(text, one.table, one.key, one.value, done.file);
+  if (*present != alone(one)) {
+    if (old == nullptr || *present != *old)
+      notices.push_back(fmt::format("{}: {} of [{}] stays as it is: somebody else has changed it",
+                                    done.file, one.key, fmt::join(one.table, ".")));
+    return text;
+  }
+  if (old != nullptr) return set_one(text, done.syntax, {one.table, one.key, *old}, done.file);
+  if (done.syntax == Syntax::kToml) return text::erase_toml(text, one.table, one.key, done.file);
+  return erase_json(std::move(text), one, before, done.file);
+}
+
+/// Whether the document has the table of the block, whatever is in it: the innermost of its names.
+bool has_table_of(const Json& document, const std::string& block, const std::string& file) {
+  const auto ours = parse(Syntax::kToml, block, file);
+  if (!ours) return true;
+  const Json* at = &document;
+  const Json* mine = &*ours;
+  while (mine->is_object() && mine->members().size() == 1) {
+    at = at->find(mine->members().front().first);
+    if (at == nullptr) return false;
+    mine = &mine->members().front().second;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::string>& text) {
@@ -53,15 +127,15 @@ Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::stri
   TRY(const Json document, parse(edit.syntax, start, edit.file));
   DoneEdit done{edit.file, edit.syntax, text, text.value_or(""), {}, {}};
   for (const Assignment& one : edit.assignments)
-    if (const Json* now = held(document, one); now == nullptr || *now != one.value)
-      done.assignments.push_back(one);
+    if (!is_set(held(document, one), one)) done.assignments.push_back(one);
   if (done.assignments.empty() && !edit.table) return done;
   done.after = start;
-  for (const Assignment& one : done.assignments) {
-    TRY(done.after, set_one(done.after, done.syntax, one, done.file));
+  for (Assignment& one : done.assignments) {
+    TRY(done.after,
+        put_in(done.after, done.syntax, one, held(document, one) != nullptr, done.file));
   }
   if (const auto& add = edit.table) {
-    TRY(text::NewTable made,
+    TRY(text::Insertion made,
         text::add_toml_table(done.after, add->table, add->members, add->note, done.file));
     done.after = std::move(made.text);
     done.block = std::move(made.block);
@@ -69,40 +143,28 @@ Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::stri
   return done;
 }
 
-Result<std::optional<std::string>> take_back(const DoneEdit& done,
-                                             const std::optional<std::string>& now) {
-  using Text = std::optional<std::string>;
-  if (now == done.after) return done.before;
-  if (!now) return Text();
+Result<TakenBack> take_back(const DoneEdit& done, const std::optional<std::string>& now) {
+  if (now == done.after) return TakenBack{done.before, {}};
+  // It was recorded and not written, or is taken back already.
+  if (!now || now == done.before) return TakenBack{now, {}};
   TRY(Json document, parse(done.syntax, *now, done.file));
   Json before = Json::object();
   if (done.before) {
     TRY(before, parse(done.syntax, *done.before, done.file));
   }
+  TakenBack out;
   std::string text = *now;
-  if (!done.block.empty()) {
-    const std::size_t at = text.find(done.block);
-    if (at == std::string::npos)
-      return bad_input("somebody else has changed what flense added to {}", done.file)
-          .hint("take it out by hand");
+  if (const std::size_t at = text.find(done.block); at != std::string::npos)
     text.erase(at, done.block.size());
-  }
+  else if (has_table_of(document, done.block, done.file))
+    return bad_input("somebody else has changed what flense added to {}", done.file)
+        .hint("take it out by hand");
   for (const Assignment& one : done.assignments) {
-    const Json* present = held(document, one);
-    // Somebody else has changed it since.
-    if (present == nullptr || *present != one.value) continue;
-    const Json* old = held(before, one);
-    if (old != nullptr) {
-      TRY(text, set_one(text, done.syntax, {one.table, one.key, *old}, done.file));
-    } else if (done.syntax == Syntax::kToml) {
-      TRY(text, text::erase_toml(text, one.table, one.key, done.file));
-    } else {
-      TRY(text, erase_json(std::move(text), one, before, done.file));
-    }
+    TRY(text, undone(std::move(text), done, one, before, out.notices));
   }
   TRY(document, parse(done.syntax, text, done.file));
-  if (!done.before && document.members().empty()) return Text();
-  return Text(std::move(text));
+  if (done.before || !document.members().empty()) out.text = std::move(text);
+  return out;
 }
 
 namespace {
@@ -127,6 +189,8 @@ Json to_json(const DoneEdit& done) {
     item.set("table", text_list(one.table));
     item.set("key", one.key);
     item.set("value", one.value);
+    if (one.item) item.set("item", true);
+    if (!one.text.empty()) item.set("text", one.text);
     assignments.push(std::move(item));
   }
   out.set("assignments", std::move(assignments));
@@ -146,7 +210,11 @@ Result<DoneEdit> done_edit_from(const Json& json) {
   out.after = json["after"].text();
   out.block = json["block"].text();
   for (const Json& item : json["assignments"].items()) {
-    Assignment one{{}, std::string(item["key"].text()), item["value"]};
+    Assignment one{{},
+                   std::string(item["key"].text()),
+                   item["value"],
+                   item["item"].bool_or(false),
+                   std::string(item["text"].text())};
     for (const Json& name : item["table"].items()) one.table.emplace_back(name.text());
     out.assignments.push_back(std::move(one));
   }

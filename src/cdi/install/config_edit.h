@@ -17,6 +17,8 @@ struct Assignment {
   std::vector<std::string> table;  ///< {"features"}; empty: the top
   std::string key;
   text::Json value;
+  bool item = false;      ///< of TOML: `value` is one more item of a list, before its others
+  std::string text = {};  ///< of one that was done: what was put into the file; empty: it replaced
   bool operator==(const Assignment&) const = default;
 };
 
@@ -51,12 +53,15 @@ struct DoneEdit {
 /// set already (before == after then).
 Result<DoneEdit> make_edit(const ConfigEdit& edit, const std::optional<std::string>& text);
 
-/// The text to be written back, nullopt for no file: byte for byte what was there before where
-/// nobody has changed the file since; else the present text without our keys, or with what they
-/// held before, if they still hold what we set, and without our table, if it stands there as it was
-/// written.
-Result<std::optional<std::string>> take_back(const DoneEdit& done,
-                                             const std::optional<std::string>& now);
+struct TakenBack {
+  std::optional<std::string> text;   ///< to be written back; nullopt: no file
+  std::vector<std::string> notices;  ///< what of ours stays, and why
+};
+/// Byte for byte what was there before where nobody has changed the file since, and the present
+/// text where that was never written; else the present text without our keys and items, or with
+/// what they held before, if they still hold what we set, and without our table, if it stands there
+/// as it was written.
+Result<TakenBack> take_back(const DoneEdit& done, const std::optional<std::string>& now);
 
 text::Json to_json(const DoneEdit& done);
 Result<DoneEdit> done_edit_from(const text::Json& json);

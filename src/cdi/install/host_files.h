@@ -22,22 +22,28 @@ class HostFiles {
   Result<std::optional<std::string>> read(const std::string& path) const;
   /// Sorted; empty if it is not a directory.
   std::vector<std::string> list(const std::string& path) const;
-  /// Makes the directories on the way; those that were made, outermost first. Leaves a file alone
-  /// that holds this already.
-  Result<std::vector<std::string>> write(const std::string& path, std::string_view text,
-                                         unsigned mode = 0644) const;
-  Result<std::vector<std::string>> link(const std::string& path, const std::string& target) const;
+  /// An environment error where a link on the way leads nowhere, or what is no directory is in it:
+  /// nothing of somebody else's is replaced.
+  Result<void> check_place(const std::string& path) const;
+  /// Of the directories on the way those that are not there, outermost first.
+  std::vector<std::string> missing_directories(const std::string& path) const;
+  /// Makes the directories on the way. Leaves a file alone that holds this already.
+  Result<void> write(const std::string& path, std::string_view text, unsigned mode = 0644) const;
+  Result<void> link(const std::string& path, const std::string& target) const;
   /// A link's text; nullopt for anything else.
   std::optional<std::string> link_text(const std::string& path) const;
-  /// A file or link, and nothing where there is none.
+  /// A file or link, and nothing where there is none; and what a write that was killed has left.
   Result<void> remove(const std::string& path) const;
   /// Only if it is empty; whether it is gone.
   bool remove_directory(const std::string& path) const;
+  /// Waits until nobody else has it. The file goes with the descriptor: see unlock().
+  Result<UniqueFd> lock(const std::string& path) const;
+  void unlock(const std::string& path, UniqueFd lock) const;
 
  private:
   /// Where it lies, with every directory on the way followed inside the root.
   std::filesystem::path place(const std::string& path) const;
-  Result<std::vector<std::string>> make_directories(const std::string& path) const;
+  Result<void> make_directories(const std::string& path) const;
 
   std::filesystem::path root_;
   host::Tree tree_;

@@ -28,9 +28,13 @@ struct InstallReport {
 };
 
 /// `record` is the file of the record, on the host. In the order: the record, the specification,
-/// our own files, the engine's configuration; what fails leaves a record of what was done.
+/// our own files, the engine's configuration; where that fails, what was done is taken back.
 Result<InstallReport> install(const Installation& what, const HostFiles& files,
                               const std::string& record);
+
+/// The same, and first takes out what is recorded for the engine.
+Result<InstallReport> reinstall(const Installation& what, const HostFiles& files,
+                                const std::string& record);
 
 /// What a file would hold without what was recorded.
 Result<std::optional<std::string>> read_without(const EngineRecord& ours, const HostFiles& files,

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "cdi/spec/testing_spec.h"
 #include "host/testing_tree.h"
 
@@ -200,6 +202,148 @@ TEST_F(CdiInstall, LinksAreFollowedInsideTheRoot) {
   taken_back("docker");
   EXPECT_EQ(text("/opt/docker/real.json"), R"({"a":1})");
   EXPECT_FALSE(std::filesystem::exists("/opt/docker/daemon.json"));
+}
+
+/// An installation that puts an item into a list and a key beside it.
+Installation listed() {
+  Installation out;
+  out.engine = "buildkit";
+  out.plan.edits = {{"/etc/b.toml",
+                     Syntax::kToml,
+                     "",
+                     {{{"registry", "a.io"}, "mirrors", text::Json("ours"), true},
+                      {{"registry", "ours"}, "http", text::Json(true)}}}};
+  return out;
+}
+
+TEST_F(CdiInstall, AnItemOfAListComesAndGoesAlone) {
+  constexpr const char* kFile = "/etc/b.toml";
+  const std::string before =
+      "[registry.'a.io']\n  mirrors = [ # near\n    'a', # first\n    \"b\",\n  ]\n";
+  put(kFile, before);
+  installed(listed());
+  EXPECT_THAT(text(kFile), HasSubstr("[\"ours\",  # near\n    'a', # first\n"));
+  EXPECT_THAT(installed(listed()).changed, IsEmpty());
+  // Changes of others elsewhere, and within the list.
+  put(kFile, "# top\n" + text(kFile));
+  taken_back("buildkit");
+  EXPECT_EQ(text(kFile), "# top\n" + before);
+  for (const std::string& first :
+       std::vector<std::string>{"[registry.'a.io']\n  mirrors = ['a']\n", ""}) {
+    put(kFile, first);
+    installed(listed());
+    std::string now = text(kFile);
+    now.insert(now.find("]\n", now.find("mirrors")), ", 'new'");
+    put(kFile, now);
+    EXPECT_THAT(taken_back("buildkit").notices, IsEmpty());
+    EXPECT_THAT(text(kFile), ::testing::Not(HasSubstr("ours")));
+    EXPECT_THAT(text(kFile), HasSubstr("'new']"));
+  }
+}
+
+TEST_F(CdiInstall, WhatSomebodyElseSetSinceIsTold) {
+  put("/etc/b.toml", "[registry.ours]\n  x = 1\n");
+  installed(listed());
+  std::string now = text("/etc/b.toml");
+  now.replace(now.find("http = true"), 11, "http = 'x'");
+  put("/etc/b.toml", now);
+  EXPECT_THAT(taken_back("buildkit").notices, Contains(HasSubstr("http of [registry.ours] stays")));
+}
+
+TEST_F(CdiInstall, HalfDoneWorkIsNobodyElses) {
+  constexpr const char* kHosts = "/etc/certs.d/a/hosts.toml";
+  Installation what = docker();
+  what.specs = {};
+  what.plan.edits = {
+      {kHosts, Syntax::kToml, "", {}, TableEdit{{"host", "ours"}, {{"a", 1}, {"b", 2}}, "n"}}};
+  const std::string theirs = "[host.theirs]\n";
+  put(kHosts, theirs);
+  installed(what);
+  const InstallRecord record = read_record(files_, kRecord).value();
+  // Killed between the record and the file; and somebody wrote into that file then.
+  for (const std::string& now : {theirs, theirs + "# more\n"}) {
+    put(kHosts, now);
+    EXPECT_EQ(read_without(record.engines.at("docker"), files_, kHosts).value(), now);
+    ASSERT_TRUE(reinstall(what, files_, kRecord));
+    EXPECT_THAT(text(kHosts), HasSubstr("host.ours"));
+    taken_back("docker");
+    EXPECT_EQ(text(kHosts), now);
+    installed(what);
+  }
+  // Killed before anything was there, with directories made and a file half written.
+  taken_back("docker");
+  std::filesystem::remove_all(tree_.top() / "etc");
+  installed(what);
+  files_.remove(kHosts).value();
+  put("/etc/certs.d/a/.hosts.toml.flense-AbCdEf", "half");
+  taken_back("docker");
+  EXPECT_THAT(everything(), ::testing::ElementsAre("var", "var/lib"));
+}
+
+TEST_F(CdiInstall, ALinkToNothingIsNotReplaced) {
+  std::filesystem::create_directories(tree_.top() / "etc/docker");
+  tree_.link("etc/docker/daemon.json", "elsewhere.json");
+  const auto before = everything();
+  const auto report = install(docker(), files_, kRecord);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kEnvironment);
+  EXPECT_THAT(report.error().message, HasSubstr("is a link to elsewhere.json, where nothing is"));
+  EXPECT_EQ(everything(), before);
+  // Nor where a directory belongs.
+  std::filesystem::remove_all(tree_.top() / "etc/docker");
+  tree_.link("etc/docker", "/opt/docker");
+  EXPECT_THAT(install(docker(), files_, kRecord).error().message, HasSubstr("where nothing is"));
+  std::filesystem::remove_all(tree_.top() / "etc/docker");
+  put("/etc/docker", "a file");
+  EXPECT_THAT(install(docker(), files_, kRecord).error().message, HasSubstr("is no directory"));
+}
+
+TEST_F(CdiInstall, WhatFailsMidwayIsTakenBack) {
+  // A directory stands where the last link belongs.
+  Installation what = docker();
+  what.plan.files = {{"/etc/new/drop-in.conf", "x"}};
+  put("/etc/first.json", "{\"a\":1}");
+  what.plan.edits.insert(what.plan.edits.begin(),
+                         {"/etc/first.json", Syntax::kJson, "", {{{}, "b", text::Json(1)}}});
+  what.units.links = {{"/etc/wants/unit", "../unit"}};
+  put("/etc/wants/unit/in", "");
+  const auto before = everything();
+  const auto report = install(what, files_, kRecord);
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("what was written before is taken back"));
+  EXPECT_EQ(everything(), before);
+  EXPECT_EQ(text("/etc/first.json"), "{\"a\":1}");
+  // What was installed before stays as it was.
+  installed(docker());
+  const auto between = everything();
+  ASSERT_FALSE(install(what, files_, kRecord));
+  EXPECT_EQ(everything(), between);
+  taken_back("docker");
+  auto after = everything();
+  std::erase_if(after, [](const std::string& path) { return path.starts_with("var"); });
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(CdiInstall, RecordsOfSeveralAtOnceAreKept) {
+  constexpr int kMany = 8;
+  for (int round = 0; round < 5; ++round) {
+    std::vector<std::thread> all;
+    for (int i = 0; i < kMany; ++i)
+      all.emplace_back([&, i] {
+        Installation what;
+        what.engine = fmt::format("engine{}", i);
+        what.plan.files = {{fmt::format("/etc/file{}", i), "x"}};
+        EXPECT_TRUE(install(what, files_, kRecord));
+      });
+    for (std::thread& one : all) one.join();
+    EXPECT_EQ(read_record(files_, kRecord).value().engines.size(), std::size_t{kMany});
+    all.clear();
+    for (int i = 0; i < kMany; ++i)
+      all.emplace_back(
+          [&, i] { EXPECT_TRUE(uninstall(fmt::format("engine{}", i), files_, kRecord)); });
+    for (std::thread& one : all) one.join();
+    EXPECT_THAT(everything(), ::testing::ElementsAre("var", "var/lib"));
+  }
 }
 
 TEST_F(CdiInstall, ADamagedRecordIsNoLicence) {
