@@ -40,6 +40,15 @@ bool is_certificate(std::string_view name) {
   return name.ends_with(".crt") || name.ends_with(".cert") || name.ends_with(".key");
 }
 
+/// Of a host without capabilities the engine takes all.
+bool asks_for_tags(const Json& host) {
+  const Json& can = host["capabilities"];
+  const auto has = [&](std::string_view what) {
+    return std::ranges::find(can.items(), Json(what)) != can.items().end();
+  };
+  return (can.is_null() || (has("pull") && has("resolve"))) && host["override_path"].bool_or(false);
+}
+
 Result<void> add_host(const Scene& scene, const std::vector<std::string>& roots,
                       const std::string& host, cdi::EnginePlan& plan) {
   TRY(const std::string url, scene.url(host));
@@ -55,7 +64,15 @@ Result<void> add_host(const Scene& scene, const std::vector<std::string>& roots,
                 "{} holds certificates, which a hosts.toml beside them would hide", directory)
         .hint(fmt::format("name them in a {} of your own first (ca, client)", edit.file));
   TRY(const Json document, text::parse_toml(text.value_or(""), edit.file));
-  if (!document["host"][url].is_null()) {
+  if (const Json& there = document["host"][url]; !there.is_null()) {
+    TRY(const std::vector<std::string> hosts, text::toml_names(*text, {"host"}, edit.file));
+    if (!asks_for_tags(there) || hosts.front() != url)
+      return fail(Code::kEnvironment,
+                  "{} has {} already, but not so that it is asked for tags first: it has to come "
+                  "before the others, with pull and resolve among its capabilities and "
+                  "override_path = true",
+                  edit.file, url)
+          .hint("take that table out, and flense writes its own");
     plan.notices.push_back(fmt::format("{} has {} already", edit.file, url));
     return {};
   }
@@ -118,6 +135,15 @@ Result<std::vector<std::string>> config_path(const Scene& scene) {
   for (const auto& [file, document] : files) {
     table = registry_table(document["version"].integer_or(1));
     const Json& registry = text::toml_table(document, table);
+    // containerd 1 takes the whole section of a plug-in from the last file that has one.
+    if (!path.empty() && !registry["config_path"].is_string() &&
+        !text::toml_table(document, {table[0], table[1]}).is_null())
+      return fail(Code::kEnvironment,
+                  "{} has a section [{}.\"{}\"] of its own without config_path, and containerd 1 "
+                  "takes it instead of the one before: its CRI plug-in reads no hosts.toml",
+                  file, table[0], table[1])
+          .hint(fmt::format("below [{}.\"{}\".{}] of that file add config_path = \"{}\", too",
+                            table[0], table[1], table[2], path));
     if (!registry["mirrors"].members().empty())
       return fail(
                  Code::kEnvironment,

@@ -63,12 +63,101 @@ TEST(MirrorOfDocker, ThroughTheContainerdStoreAlone) {
 TEST(MirrorOfContainerd, WhatTheUserNamedAlreadyIsTold) {
   const std::string config =
       "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/c'\n";
-  const auto plan = planned(
-      "containerd", {{"/etc/containerd/config.toml", config},
-                     {"/c/nvcr.io/hosts.toml", "[host.'https://reg.example/v2/sm_90/nvcr.io']\n"}});
-  ASSERT_TRUE(plan);
-  EXPECT_EQ(plan->edits.size(), 1U);
-  EXPECT_THAT(plan->notices, Contains(HasSubstr("already")));
+  const std::string ours = "[host.'https://reg.example/v2/sm_90/nvcr.io']\n";
+  const auto with = [&](const std::string& hosts) {
+    return planned("containerd",
+                   {{"/etc/containerd/config.toml", config}, {"/c/nvcr.io/hosts.toml", hosts}});
+  };
+  for (const char* can : {"", "capabilities = ['resolve', 'push', 'pull']\n"}) {
+    const auto plan = with(ours + can + "override_path = true\n[host.'https://x']\n");
+    ASSERT_TRUE(plan) << can;
+    EXPECT_EQ(plan->edits.size(), 1U);
+    EXPECT_THAT(plan->notices, Contains(HasSubstr("already")));
+  }
+  // So it would not be asked for tags, or after another.
+  for (const std::string& hosts :
+       {ours, ours + "override_path = true\ncapabilities = ['pull']\n",
+        ours + "capabilities = ['pull', 'resolve']\n",
+        "[host.'https://x'.header]\n" + ours + "override_path = true\n"}) {
+    const auto plan = with(hosts);
+    ASSERT_FALSE(plan) << hosts;
+    EXPECT_THAT(plan.error().message, HasSubstr("not so that it is asked for tags first"));
+  }
+}
+
+TEST(MirrorOfContainerd, NothingIsWrittenThatWouldComeSecond) {
+  const std::string config = "[plugins.cri.registry]\nconfig_path = '/c'\n";
+  for (const char* hosts : {"[host]\n'https://x'.capabilities = ['pull']\n",
+                            "host.'https://x'.capabilities = ['pull']\n"}) {
+    const auto plan = planned(
+        "containerd", {{"/etc/containerd/config.toml", config}, {"/c/nvcr.io/hosts.toml", hosts}});
+    ASSERT_TRUE(plan);
+    cdi::ConfigEdit edit = plan->edits.back();
+    ASSERT_EQ(edit.file, "/c/nvcr.io/hosts.toml");
+    EXPECT_FALSE(cdi::make_edit(edit, hosts)) << hosts;
+  }
+}
+
+TEST(MirrorOfContainerd, AnImportedSectionReplacesTheOneBefore) {
+  const std::string cri = "[plugins.'io.containerd.grpc.v1.cri'";
+  const std::string main =
+      "version = 2\nimports = ['conf.d/*.toml']\n" + cri + ".registry]\nconfig_path = '/c'\n";
+  const auto with = [&](const std::string& imported) {
+    return planned("containerd", {{"/etc/containerd/config.toml", main},
+                                  {"/etc/containerd/conf.d/x.toml", "version = 2\n" + imported}});
+  };
+  EXPECT_TRUE(with("[plugins.'io.containerd.other']\nx = 1\n"));
+  const auto refused = with(cri + "]\nsandbox_image = 'x'\n");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("conf.d/x.toml has a section"));
+  EXPECT_TRUE(with(cri + ".registry]\nconfig_path = '/d'\n"));
+}
+
+TEST(MirrorOfPodman, ABlockedRegistryStaysBlockedHoweverItIsWritten) {
+  for (const char* name : {"location = 'nvcr.io/'", "prefix = 'nvcr.io///'\nlocation = 'x'",
+                           "location = 'NVCR.io'", "prefix = '*.io/'\nlocation = 'x'"}) {
+    const auto plan =
+        planned("podman", {{"/etc/containers/registries.conf",
+                            fmt::format("[[registry]]\n{}\nblocked = true\n", name)}});
+    ASSERT_FALSE(plan) << name;
+    EXPECT_THAT(plan.error().message, HasSubstr("already"));
+  }
+}
+
+TEST(MirrorOfCrio, ItsOwnPoliciesCount) {
+  const std::string reject = R"({"default":[{"type":"reject"}]})";
+  const std::string anything = R"({"default":[{"type":"insecureAcceptAnything"}]})";
+  const std::string named = "[crio.image]\nsignature_policy = '/p.json'\n";
+  for (const Files& files :
+       {Files{{"/etc/crio/crio.conf", named}, {"/p.json", reject}},
+        Files{{"/etc/crio/crio.conf", "[crio.image]\nsignature_policy = '/q.json'\n"},
+              {"/q.json", anything},
+              {"/etc/crio/crio.conf.d/10-x", named},
+              {"/p.json", reject}},
+        Files{{"/etc/crio/policies/team.json", reject}},
+        Files{{"/etc/crio/crio.conf", "[crio.image]\nsignature_policy_dir = '/d'\n"},
+              {"/d/team.json", reject}}}) {
+    const auto plan = planned("cri-o", files);
+    ASSERT_TRUE(plan);
+    EXPECT_TRUE(plan->files.empty());
+    EXPECT_THAT(plan->notices, Contains(HasSubstr("demands signatures of nvcr.io")));
+  }
+  // It is no policy of Podman's; and CRI-O's counts instead of the node's.
+  const Files lenient = {{"/etc/crio/crio.conf", named},
+                         {"/p.json", anything},
+                         {"/etc/containers/policy.json", reject}};
+  EXPECT_FALSE(planned("cri-o", lenient)->files.empty());
+  EXPECT_TRUE(planned("podman", lenient)->files.empty());
+  EXPECT_FALSE(planned("cri-o", {{"/etc/crio/crio.conf", named}}));
+}
+
+TEST(MirrorOfBuildkit, AMirrorBehindOthersIsTold) {
+  const auto plan =
+      planned("buildkit",
+              {{"/etc/buildkit/buildkitd.toml",
+                "[registry.'nvcr.io']\nmirrors = ['x.example', 'reg.example/sm_90/nvcr.io']\n"}});
+  ASSERT_FALSE(plan);
+  EXPECT_THAT(plan.error().message, HasSubstr("after other mirrors"));
 }
 
 TEST(Mirrors, FilesOfAnotherShapeAreErrors) {

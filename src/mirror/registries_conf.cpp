@@ -1,6 +1,7 @@
 // Podman and CRI-O: a drop-in of registries.conf, whose mirrors are asked for tags alone.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "mirror/engine.h"
 #include "text/toml.h"
 
@@ -19,6 +20,13 @@ bool demands_nothing(const Json& requirements) {
   return !all.empty() && std::ranges::all_of(all, [](const Json& one) {
     return one["type"].text() == "insecureAcceptAnything";
   });
+}
+
+/// As the engine reads a prefix or location, which it takes without slashes at its end. Hosts are
+/// of small letters here.
+std::string scope_of(std::string_view text) {
+  while (text.ends_with('/')) text.remove_suffix(1);
+  return to_lower(text);
 }
 
 /// "nvcr.io", "nvcr.io/nvidia" and "*.io" are of nvcr.io.
@@ -56,7 +64,8 @@ Result<void> check_others(const Scene& scene, std::vector<std::string>& notices)
       return fail(Code::kEnvironment, "{} is of the first form, which has no mirrors", file)
           .hint("rewrite it: man 5 containers-registries.conf");
     for (const Json& one : document["registry"].items()) {
-      const std::string prefix(one[one["prefix"].text().empty() ? "location" : "prefix"].text());
+      const std::string prefix =
+          scope_of(one[one["prefix"].text().empty() ? "location" : "prefix"].text());
       for (const std::string& host : scene.upstream) {
         if (!is_of_host(prefix, host)) continue;
         if (prefix == host || prefix.starts_with('*'))
@@ -72,24 +81,58 @@ Result<void> check_others(const Scene& scene, std::vector<std::string>& notices)
   return {};
 }
 
-}  // namespace
+/// The last of CRI-O's files that says something of its images counts; empty: none does.
+Result<std::string> crio_says(const Scene& scene, std::string_view key) {
+  std::vector<std::string> files = {"/etc/crio/crio.conf"};
+  const std::string folder = files.front() + ".d";
+  for (const std::string& name : scene.list(folder)) files.push_back(folder + "/" + name);
+  std::string out;
+  for (const std::string& file : files) {
+    TRY(const std::optional<std::string> text, scene.read(file));
+    TRY(const Json document, text::parse_toml(text.value_or(""), file));
+    if (const std::string_view said = document["crio"]["image"][std::string(key)].text();
+        !said.empty())
+      out = said;
+  }
+  return out;
+}
 
-Result<cdi::EnginePlan> plan_containers(const Scene& scene) {
+/// CRI-O's own policy, which counts instead of the node's, and those for single namespaces.
+Result<std::vector<std::string>> crio_policies(const Scene& scene) {
+  TRY(const std::string own, crio_says(scene, "signature_policy"));
+  TRY(std::string folder, crio_says(scene, "signature_policy_dir"));
+  if (folder.empty()) folder = "/etc/crio/policies";
+  std::vector<std::string> out = {own.empty() ? kPolicy : own};
+  for (const std::string& name : scene.list(folder))
+    if (name.ends_with(".json")) out.push_back(folder + "/" + name);
+  if (own.empty()) return out;
+  TRY(const std::optional<std::string> text, scene.read(own));
+  if (!text)
+    return fail(Code::kEnvironment, "CRI-O's signature_policy is {}, which is not there", own);
+  return out;
+}
+
+/// `policies` are files; one that is not there demands nothing.
+Result<cdi::EnginePlan> plan_drop_in(const Scene& scene, const std::vector<std::string>& policies) {
   cdi::EnginePlan plan;
   TRY_DO(check_others(scene, plan.notices));
-  TRY(const std::optional<std::string> text, scene.read(kPolicy));
-  Json policy;
-  if (text) {
-    TRY(policy, text::parse_json(*text, kPolicy));
+  std::vector<std::pair<std::string, Json>> demands;
+  for (const std::string& file : policies) {
+    TRY(const std::optional<std::string> text, scene.read(file));
+    if (!text) continue;
+    TRY(Json policy, text::parse_json(*text, file));
+    demands.emplace_back(file, std::move(policy));
   }
   std::string out = fmt::format("# {}\n", note_of(scene));
   bool any = false;
   for (const std::string& host : scene.upstream) {
-    if (text && demands_signatures(policy, host)) {
+    const auto demand = std::ranges::find_if(
+        demands, [&](const auto& one) { return demands_signatures(one.second, host); });
+    if (demand != demands.end()) {
       plan.notices.push_back(fmt::format(
           "{} demands signatures of {}, and an image for some GPUs has none: what upstream has "
           "is taken",
-          kPolicy, host));
+          demand->first, host));
       continue;
     }
     TRY(const std::string prefix, scene.mirror.prefix(scene.gpu, host));
@@ -106,8 +149,15 @@ Result<cdi::EnginePlan> plan_containers(const Scene& scene) {
   return plan;
 }
 
+}  // namespace
+
+Result<cdi::EnginePlan> plan_containers(const Scene& scene) {
+  return plan_drop_in(scene, {kPolicy});
+}
+
 Result<cdi::EnginePlan> plan_crio(const Scene& scene) {
-  TRY(cdi::EnginePlan plan, plan_containers(scene));
+  TRY(const std::vector<std::string> policies, crio_policies(scene));
+  TRY(cdi::EnginePlan plan, plan_drop_in(scene, policies));
   if (!plan.files.empty()) plan.restart = "systemctl reload crio";
   return plan;
 }
